@@ -1,0 +1,193 @@
+//! The command line. The only home of clap.
+//!
+//! Flags are laid over the environment by clap, both over the settings file, and that over the defaults.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings};
+
+/// The service that Envoy and Istio ask before a request leaves the mesh.
+#[derive(Debug, Parser)]
+#[command(name = "customs", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer Envoy's checks by the policies of one or more directories
+    Serve(Box<ServeArgs>),
+    /// Print every setting with its default, as YAML that --config accepts
+    Settings,
+}
+
+/// The flags of `serve`; what is not given is left to the settings file and the defaults.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// A settings file (YAML); `customs settings` prints one
+    #[arg(long, value_name = "FILE", env = "CUSTOMS_CONFIG")]
+    config: Option<PathBuf>,
+    /// A directory of policy files; repeatable [default: ./policies]
+    #[arg(long, value_name = "DIR", env = "CUSTOMS_POLICIES", value_delimiter = ',', action = ArgAction::Append)]
+    policies: Option<Vec<PathBuf>>,
+    /// Where Envoy asks: HOST:PORT or unix:PATH; repeatable [default: 127.0.0.1:9191]
+    #[arg(long, value_name = "ADDR", env = "CUSTOMS_LISTEN", value_delimiter = ',', action = ArgAction::Append)]
+    listen: Option<Vec<String>>,
+    /// Where operators look in: HOST:PORT or off [default: 127.0.0.1:9192]
+    #[arg(long, value_name = "ADDR", env = "CUSTOMS_ADMIN")]
+    admin: Option<String>,
+    /// Where audit lines go: stdout, file:PATH or off; repeatable [default: stdout]
+    #[arg(long, value_name = "SINK", env = "CUSTOMS_AUDIT", value_delimiter = ',', action = ArgAction::Append)]
+    audit: Option<Vec<String>>,
+    /// The mesh's own trust domain, then its aliases [default: cluster.local]
+    #[arg(long, value_name = "OWN[,ALIAS..]", env = "CUSTOMS_TRUST_DOMAINS", value_delimiter = ',')]
+    trust_domains: Option<Vec<String>>,
+    /// Foreign trust domains accepted beside these, or any [default: none]
+    #[arg(long, value_name = "D[,D..]|any", env = "CUSTOMS_ACCEPT_TRUST_DOMAINS", value_delimiter = ',')]
+    accept_trust_domains: Option<Vec<String>>,
+    /// How many trusted proxies stand before the gateway [default: undeclared]
+    #[arg(long, value_name = "N", env = "CUSTOMS_TRUSTED_HOPS")]
+    trusted_hops: Option<u32>,
+    /// What happens to a request that nothing concerns [default: allow]
+    #[arg(long, value_name = "EFFECT", env = "CUSTOMS_DEFAULT")]
+    default: Option<DefaultEffect>,
+    /// Enforce verdicts, or only record them [default: enforce]
+    #[arg(long, value_name = "MODE", env = "CUSTOMS_ENFORCEMENT")]
+    enforcement: Option<Enforcement>,
+    /// Enforce the built-in hygiene rules, or only record them [default: enforce]
+    #[arg(long, value_name = "MODE", env = "CUSTOMS_HYGIENE")]
+    hygiene: Option<Enforcement>,
+    /// The namespace whose policies may speak for everybody [default: istio-system]
+    #[arg(long, value_name = "NS", env = "CUSTOMS_ROOT_NAMESPACE")]
+    root_namespace: Option<String>,
+    /// The attribute that is the caller's identity [default: principal]
+    #[arg(long, value_name = "SOURCE", env = "CUSTOMS_IDENTITY_SOURCE")]
+    identity_source: Option<IdentitySource>,
+    /// Deny HTTP requests whose SNI is not their host
+    #[arg(long, env = "CUSTOMS_REQUIRE_SNI_HOST_MATCH", num_args = 0..=1, default_missing_value = "true")]
+    require_sni_host_match: Option<bool>,
+    /// A URL told to people who are denied
+    #[arg(long, value_name = "URL", env = "CUSTOMS_HELP_URL")]
+    help_url: Option<String>,
+    /// How long policy files must be quiet before they are read [default: 250ms]
+    #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_SETTLE")]
+    reload_settle: Option<String>,
+    /// How often policy files are read anyway [default: 10s]
+    #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_RESCAN")]
+    reload_rescan: Option<String>,
+    /// How long checks are still answered after a termination signal [default: 0s]
+    #[arg(long, value_name = "TIME", env = "CUSTOMS_DRAIN_DELAY")]
+    drain_delay: Option<String>,
+    /// How long checks in flight may take after that [default: 5s]
+    #[arg(long, value_name = "TIME", env = "CUSTOMS_DRAIN_TIMEOUT")]
+    drain_timeout: Option<String>,
+    /// Exit with the problems if the policies do not load at the start
+    #[arg(long, env = "CUSTOMS_REQUIRE_POLICY", num_args = 0..=1, default_missing_value = "true")]
+    require_policy: Option<bool>,
+}
+
+impl ServeArgs {
+    /// The settings that hold: flags and environment over the settings file over the defaults.
+    ///
+    /// # Errors
+    /// What is wrong with the settings file.
+    pub fn settings(self) -> Result<Settings, String> {
+        let file = match &self.config {
+            Some(path) => Settings::read(path)?,
+            None => Settings::default(),
+        };
+        Ok(self.over(file))
+    }
+
+    fn over(self, file: Settings) -> Settings {
+        Settings {
+            policies: self.policies.unwrap_or(file.policies),
+            listen: self.listen.unwrap_or(file.listen),
+            admin: self.admin.unwrap_or(file.admin),
+            audit: self.audit.unwrap_or(file.audit),
+            trust_domains: self.trust_domains.unwrap_or(file.trust_domains),
+            accept_trust_domains: self.accept_trust_domains.unwrap_or(file.accept_trust_domains),
+            trusted_hops: self.trusted_hops.or(file.trusted_hops),
+            default: self.default.unwrap_or(file.default),
+            enforcement: self.enforcement.unwrap_or(file.enforcement),
+            hygiene: self.hygiene.unwrap_or(file.hygiene),
+            root_namespace: self.root_namespace.unwrap_or(file.root_namespace),
+            identity_source: self.identity_source.unwrap_or(file.identity_source),
+            require_sni_host_match: self.require_sni_host_match.unwrap_or(file.require_sni_host_match),
+            gateway: file.gateway,
+            help_url: self.help_url.or(file.help_url),
+            reload_settle: self.reload_settle.unwrap_or(file.reload_settle),
+            reload_rescan: self.reload_rescan.unwrap_or(file.reload_rescan),
+            drain_delay: self.drain_delay.unwrap_or(file.drain_delay),
+            drain_timeout: self.drain_timeout.unwrap_or(file.drain_timeout),
+            require_policy: self.require_policy.unwrap_or(file.require_policy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn serve(args: &[&str]) -> Settings {
+        let cli = Cli::try_parse_from(["customs", "serve"].iter().chain(args)).unwrap();
+        let Command::Serve(args) = cli.command else { panic!("not serve") };
+        args.settings().unwrap()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_flag_means_the_defaults() {
+        assert_eq!(serve(&[]), Settings::default());
+    }
+
+    #[test]
+    fn flags_beat_the_file_and_the_file_beats_the_defaults() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "admin: off\nenforcement: report\nlisten: [\"127.0.0.1:1\"]\n").unwrap();
+        let settings = serve(&[
+            "--config",
+            file.path().to_str().unwrap(),
+            "--listen",
+            "127.0.0.1:2",
+            "--listen",
+            "unix:/x",
+            "--require-policy",
+            "--trust-domains",
+            "a.example,b.example",
+        ]);
+        assert_eq!((settings.admin.as_str(), settings.enforcement), ("off", Enforcement::Report));
+        assert_eq!(settings.listen, ["127.0.0.1:2", "unix:/x"]);
+        assert_eq!(settings.trust_domains, ["a.example", "b.example"]);
+        assert!(settings.require_policy);
+    }
+
+    #[test]
+    fn every_setting_has_a_flag_save_the_gateway() {
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let flags: Vec<String> =
+            serve.get_arguments().filter_map(|a| a.get_long()).map(|l| l.replace('-', "_")).collect();
+        for knob in serde_json::to_value(Settings::default()).unwrap().as_object().unwrap().keys() {
+            assert!(knob == "gateway" || flags.contains(knob), "{knob} has no flag");
+        }
+    }
+
+    #[test]
+    fn a_broken_settings_file_is_told_with_its_place() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "admin: off\nlissten: x\n").unwrap();
+        let why = Settings::read(file.path()).unwrap_err();
+        assert!(why.contains(":2:1") && why.contains("lissten"), "{why}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Composition: the only place that knows every edge.
+//!
+//! [`cli`] and [`settings`] say what is wanted, [`serve`] joins the edges and starts them in order, [`ledger`] joins the
+//! checks to record and metrics, [`status`] tells operators what is in force, [`shutdown`] ends it all in order.
+//! Nothing here decides.
+
+use std::process::ExitCode;
+
+pub mod cli;
+mod ledger;
+mod serve;
+pub mod settings;
+mod shutdown;
+mod status;
+
+use cli::{Cli, Command, ServeArgs};
+use settings::{Resolved, Settings};
+
+/// The process failed, or a bound was hit while it ended.
+const FAILED: u8 = 1;
+/// A flag or a setting is wrong.
+const BAD_SETTING: u8 = 2;
+/// `--require-policy` was given and the policies do not load.
+const NO_POLICY: u8 = 3;
+
+/// Runs a command and says how it ended.
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Serve(args) => serve(*args),
+        Command::Settings => {
+            tell(&Settings::commented_defaults());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn serve(args: ServeArgs) -> ExitCode {
+    let settings = match resolve(args) {
+        Ok(settings) => settings,
+        Err(wrong) => {
+            wrong.iter().for_each(|why| complain(why));
+            return BAD_SETTING.into();
+        }
+    };
+    if let Err(why) = crate::ops::telemetry::init() {
+        complain(&why.to_string());
+        return BAD_SETTING.into();
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            complain(&format!("cannot start the runtime: {why}"));
+            return FAILED.into();
+        }
+    };
+    let ended = runtime.block_on(serve::serve(settings));
+    // What still blocks (a file system that hangs) must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(serve::Failure::Policy(problems)) => {
+            problems.iter().for_each(|why| complain(why));
+            complain("the policies do not load, and --require-policy was given");
+            NO_POLICY.into()
+        }
+        Err(serve::Failure::Other(why)) => {
+            complain(&format!("{why:#}"));
+            FAILED.into()
+        }
+    }
+}
+
+fn resolve(args: ServeArgs) -> Result<Resolved, Vec<String>> {
+    args.settings().map_err(|why| vec![why])?.resolve()
+}
+
+/// Prints a result to stdout; a reader that has gone away is not an error.
+fn tell(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints what is wrong to stderr, for people, beside any log.
+fn complain(why: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "customs: {why}");
+}

@@ -1,0 +1,283 @@
+//! `customs serve`: joins the edges, starts them in order, and ends them in order.
+//!
+//! Bind first, then load, then spawn, then watch every task: the first that ends by itself ends the process. Ending on a
+//! signal: health says NOT_SERVING, checks are answered through the drain delay, listeners close, checks in flight
+//! finish within the drain timeout, the record is flushed.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::ledger::Books;
+use super::settings::Resolved;
+use super::shutdown::{self, Termination};
+use super::status::Overview;
+use crate::audit::{sinks, writer};
+use crate::engine::record::{Entry, PolicyChangeEntry};
+use crate::engine::snapshot::Snapshot;
+use crate::envoy::listen::Listener;
+use crate::envoy::server::Services;
+use crate::envoy::service::Checks;
+use crate::files::reload::{self, ReloadOptions, Reloader};
+use crate::ops::admin::{self, AdminState};
+use crate::ops::health::{self, HealthHandle};
+use crate::ops::metrics::{AuditReading, Metrics};
+use crate::store;
+
+/// How long what is no check may take to end.
+const END_BOUND: Duration = Duration::from_secs(2);
+/// How long the record may take to be flushed.
+const FLUSH_BOUND: Duration = Duration::from_secs(5);
+
+/// Why serving ended badly.
+#[derive(Debug)]
+pub enum Failure {
+    /// The policies do not load, and they are required; every problem, a line each.
+    Policy(Vec<String>),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(why: E) -> Failure {
+        Failure::Other(why.into())
+    }
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// Why it could not start, what ended by itself, or which bound was hit while ending.
+pub async fn serve(settings: Resolved) -> Result<(), Failure> {
+    let mut termination = Termination::listen().context("cannot listen to signals")?;
+    let hangups = shutdown::hangups().context("cannot listen to signals")?;
+    let (recorder, mut record) = writer::start(sinks::open(&settings.audit)?).context("cannot start the audit")?;
+    let listeners = bind(&settings).await?;
+    let admin = bind_admin(settings.admin.as_deref()).await?;
+
+    let books = Books { recorder, metrics: metrics(&settings) };
+    watch_audit(&books);
+    let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
+    let (changes, told) = mpsc::unbounded_channel();
+    let reloader = load(&settings, publisher, &books, changes).await;
+    let overview = overview(&settings, &reloader);
+    if settings.require_policy && !overview.files.borrow().ready {
+        let problems = overview.files.borrow().problems().map(ToString::to_string).collect();
+        return Err(Failure::Policy(problems));
+    }
+
+    let (health, health_service) = health::service().await;
+    health.set_ready(overview.is_ready()).await;
+    let (stop_checks, stop) = (CancellationToken::new(), CancellationToken::new());
+    let checks = Checks::new(reader, Arc::new(books.clone()), settings.help_url.clone());
+    let services = Services::new(checks, health_service, stop_checks.clone())?;
+
+    let mut serving = Tasks::default();
+    for listener in listeners {
+        tracing::info!(address = listener.local(), "answering checks");
+        serving.spawn("a listener for checks", services.clone().serve(listener));
+    }
+    let mut others = Tasks::default();
+    others.spawn("the policy reload", done(until(reloader.trigger(), hangups, reloader, stop.clone())));
+    others.spawn("the record of policy changes", done(record_changes(told, books.clone())));
+    others.spawn("readiness", done(tell_readiness(overview.clone(), health.clone(), books.clone(), stop.clone())));
+    if let Some(listener) = admin {
+        let report = overview.clone();
+        let state = AdminState { metrics: books.metrics.clone(), status: Arc::new(move || report.report()) };
+        others.spawn("the admin address", admin::serve(listener, admin::router(state), stop.clone()));
+    }
+    drop(services);
+
+    let ended_by_itself = tokio::select! {
+        signal = termination.next() => {
+            tracing::info!(signal, "ending: no new checks are wanted");
+            None
+        }
+        name = serving.first_end() => Some(name),
+        name = others.first_end() => Some(name),
+        () = record.ended() => Some("the audit".to_owned()),
+    };
+    overview.draining.store(true, Ordering::Relaxed);
+    health.drain().await;
+    books.metrics.set_ready(false);
+    if ended_by_itself.is_none() {
+        drain_delay(settings.drain_delay, &mut termination).await;
+    }
+    stop_checks.cancel();
+    let in_time = serving.join(settings.drain_timeout).await;
+    stop.cancel();
+    drop(books);
+    let others_in_time = others.join(END_BOUND).await;
+    let flushed = record.finish(FLUSH_BOUND).await;
+
+    if let Some(name) = ended_by_itself {
+        return Err(anyhow!("{name} ended by itself").into());
+    }
+    if !in_time {
+        return Err(anyhow!("checks in flight did not finish within the drain timeout").into());
+    }
+    if !others_in_time {
+        return Err(anyhow!("not everything ended in time").into());
+    }
+    flushed?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+async fn bind(settings: &Resolved) -> anyhow::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for address in &settings.listen {
+        listeners.push(address.bind().await?);
+    }
+    Ok(listeners)
+}
+
+async fn bind_admin(address: Option<&str>) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => {
+            tracing::info!(address = %listener.local_addr()?, "answering operators");
+            Ok(Some(listener))
+        }
+        Err(why) => bail!("cannot listen on {address} (--admin): {why}; choose another address, or `off`"),
+    }
+}
+
+fn metrics(settings: &Resolved) -> Arc<Metrics> {
+    let metrics = Metrics::new();
+    metrics.set_enforcement(settings.engine.enforcement);
+    Arc::new(metrics)
+}
+
+fn watch_audit(books: &Books) {
+    // The metrics must not keep the queue open, but they may read its numbers.
+    let recorder = books.recorder.clone();
+    books.metrics.watch_audit(move || {
+        let writer::Reading { written, failures, queued, healthy } = recorder.reading();
+        AuditReading { written, failures, queued, healthy }
+    });
+}
+
+async fn load(
+    settings: &Resolved,
+    publisher: store::Publisher,
+    books: &Books,
+    changes: mpsc::UnboundedSender<PolicyChangeEntry>,
+) -> Reloader {
+    let options = ReloadOptions {
+        directories: settings.policies.clone(),
+        settle: settings.reload_settle,
+        rescan: settings.reload_rescan,
+        watch: true,
+        settings: settings.engine.clone(),
+    };
+    let metrics = books.metrics.clone();
+    reload::first_load(options, publisher, move |change| {
+        metrics.observe_change(&change);
+        // The receiver lives as long as this closure; at the very end nothing is left to record.
+        let _ = changes.send(change);
+    })
+    .await
+}
+
+fn overview(settings: &Resolved, reloader: &Reloader) -> Overview {
+    Overview {
+        files: reloader.status(),
+        settings: Arc::new(settings.engine.clone()),
+        draining: Arc::new(AtomicBool::new(false)),
+    }
+}
+
+/// Reloads on change and at SIGHUP until told to stop.
+async fn until(
+    trigger: reload::Trigger,
+    hangups: tokio::signal::unix::Signal,
+    reloader: Reloader,
+    stop: CancellationToken,
+) {
+    tokio::select! {
+        () = reloader.run(stop) => {}
+        () = shutdown::reload_at_hangup(hangups, trigger) => {}
+    }
+}
+
+/// Puts every policy change on record, until the reload has ended.
+async fn record_changes(mut told: mpsc::UnboundedReceiver<PolicyChangeEntry>, books: Books) {
+    while let Some(change) = told.recv().await {
+        books.recorder.record(Entry::PolicyChange(Box::new(change))).await;
+    }
+}
+
+/// Tells health and metrics whether checks are wanted, whenever the policies change.
+async fn tell_readiness(mut overview: Overview, health: HealthHandle, books: Books, stop: CancellationToken) {
+    loop {
+        let ready = overview.is_ready();
+        health.set_ready(ready).await;
+        books.metrics.set_ready(ready);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = overview.files.changed() => if changed.is_err() { return stop.cancelled().await },
+        }
+    }
+}
+
+async fn drain_delay(delay: Duration, termination: &mut Termination) {
+    if delay.is_zero() {
+        return;
+    }
+    tokio::select! {
+        () = sleep(delay) => {}
+        signal = termination.next() => tracing::info!(signal, "ending without the rest of the drain delay"),
+    }
+}
+
+async fn done(task: impl Future<Output = ()>) -> anyhow::Result<()> {
+    task.await;
+    Ok(())
+}
+
+/// Tasks that are all joined.
+#[derive(Default)]
+struct Tasks(JoinSet<(&'static str, anyhow::Result<()>)>);
+
+impl Tasks {
+    fn spawn<E: Into<anyhow::Error>>(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        self.0.spawn(async move { (name, task.await.map_err(Into::into)) });
+    }
+
+    /// Waits until one ends, which none should, and tells which; with no task, for ever.
+    async fn first_end(&mut self) -> String {
+        match self.0.join_next().await {
+            None => std::future::pending().await,
+            Some(Ok((name, Ok(())))) => name.to_owned(),
+            Some(Ok((name, Err(why)))) => format!("{name} failed ({why:#}) and"),
+            Some(Err(why)) => format!("a task failed ({why}) and"),
+        }
+    }
+
+    /// Waits for the rest; those that are late are ended. Says whether all were in time.
+    async fn join(mut self, bound: Duration) -> bool {
+        let all = async {
+            while let Some(ended) = self.0.join_next().await {
+                if let Ok((name, Err(why))) = ended {
+                    tracing::error!("{name} failed: {why:#}");
+                }
+            }
+        };
+        let in_time = timeout(bound, all).await.is_ok();
+        self.0.shutdown().await;
+        in_time
+    }
+}

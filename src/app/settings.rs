@@ -1,0 +1,417 @@
+//! Every knob of the server: its default, its doc comment, and how a file, the environment and flags are laid over one
+//! another, in this order of precedence: flag, environment, file, default.
+//!
+//! [`Settings`] mirrors the text; [`Resolved`] is what the server runs with; [`Settings::resolve`] is the one way from
+//! the first to the second, and reports everything that is wrong at once.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::audit::sinks::SinkConfig;
+use crate::engine::host::Authority;
+use crate::engine::identity::{Accepted, TrustDomains, is_dns_label, is_trust_domain};
+use crate::engine::policy::document;
+use crate::engine::settings as engine;
+use crate::envoy::listen::Address;
+
+/// Every knob, as the settings file spells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Directories of policy files; each is a source that loads whole or not at all. Not recursive.
+    pub policies: Vec<PathBuf>,
+    /// Where Envoy asks: `HOST:PORT` or `unix:PATH`.
+    pub listen: Vec<String>,
+    /// Where operators look in (health, status, metrics): `HOST:PORT`, or `off`. It is not protected: keep it private.
+    pub admin: String,
+    /// Where audit lines go: `stdout`, `file:PATH`, or `off`.
+    pub audit: Vec<String>,
+    /// The mesh's own trust domain, then its aliases.
+    pub trust_domains: Vec<String>,
+    /// Foreign trust domains whose workloads are accepted beside these; `any` accepts every one.
+    pub accept_trust_domains: Vec<String>,
+    /// How many trusted proxies stand before the gateway; null is undeclared.
+    pub trusted_hops: Option<u32>,
+    /// What happens to a request that no rule and no gate concerns: `allow`, as in Istio, or `deny`.
+    pub default: DefaultEffect,
+    /// `enforce`, or `report`: every request is allowed, and the verdict is only recorded.
+    pub enforcement: Enforcement,
+    /// The same for the built-in hygiene rules alone (malformed hosts, contradictory attributes).
+    pub hygiene: Enforcement,
+    /// The namespace whose policies may speak for everybody.
+    pub root_namespace: String,
+    /// The attribute that is the caller's identity: `principal`, or `xfcc` for waypoints that overwrite that header.
+    pub identity_source: IdentitySource,
+    /// Deny HTTP requests whose SNI is not their host. Mesh traffic has a wrapper for an SNI; leave it off there.
+    pub require_sni_host_match: bool,
+    /// What is declared of the gateway.
+    pub gateway: Gateway,
+    /// A URL told to people who are denied; null tells none.
+    pub help_url: Option<String>,
+    /// How long policy files must be quiet before they are read; `0` reads at once.
+    pub reload_settle: String,
+    /// How often policy files are read even if nothing seems to have changed.
+    pub reload_rescan: String,
+    /// How long checks are still answered after a termination signal, while health says NOT_SERVING.
+    pub drain_delay: String,
+    /// How long checks in flight may take to finish after that.
+    pub drain_timeout: String,
+    /// Exit with the problems if the policies do not load at the start, instead of denying everything.
+    pub require_policy: bool,
+}
+
+/// What is declared of the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gateway {
+    /// TCP listeners with one fixed destination, which holds whatever SNI a client sends:
+    /// `[{port: 5432, host: db.example, target_port: 5432}]`.
+    pub listeners: Vec<GatewayListener>,
+}
+
+/// A TCP listener with one fixed destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayListener {
+    /// The gateway's listener port.
+    pub port: u16,
+    /// The destination's host.
+    pub host: String,
+    /// The destination's port.
+    pub target_port: Option<u16>,
+}
+
+/// What happens where nothing else speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DefaultEffect {
+    /// Allow, as Istio does
+    Allow,
+    /// Deny
+    Deny,
+}
+
+/// Whether something takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Enforcement {
+    /// It takes effect
+    Enforce,
+    /// It is only recorded
+    Report,
+}
+
+/// The attribute that is the caller's identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum IdentitySource {
+    /// `source.principal`
+    Principal,
+    /// `x-forwarded-client-cert`
+    Xfcc,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            policies: vec!["./policies".into()],
+            listen: vec!["127.0.0.1:9191".into()],
+            admin: "127.0.0.1:9192".into(),
+            audit: vec!["stdout".into()],
+            trust_domains: vec!["cluster.local".into()],
+            accept_trust_domains: Vec::new(),
+            trusted_hops: None,
+            default: DefaultEffect::Allow,
+            enforcement: Enforcement::Enforce,
+            hygiene: Enforcement::Enforce,
+            root_namespace: "istio-system".into(),
+            identity_source: IdentitySource::Principal,
+            require_sni_host_match: false,
+            gateway: Gateway::default(),
+            help_url: None,
+            reload_settle: "250ms".into(),
+            reload_rescan: "10s".into(),
+            drain_delay: "0s".into(),
+            drain_timeout: "5s".into(),
+            require_policy: false,
+        }
+    }
+}
+
+/// What the server runs with.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The settings that can change a verdict.
+    pub engine: engine::Settings,
+    /// Policy directories, none twice.
+    pub policies: Vec<PathBuf>,
+    /// Where Envoy asks.
+    pub listen: Vec<Address>,
+    /// Where operators look in; `None` is off.
+    pub admin: Option<String>,
+    /// Where audit lines go; empty is off.
+    pub audit: Vec<SinkConfig>,
+    /// Told to people who are denied.
+    pub help_url: Option<String>,
+    /// Quiet time before files are read.
+    pub reload_settle: Duration,
+    /// Time between two reads.
+    pub reload_rescan: Duration,
+    /// Time in which checks are still answered after a termination signal.
+    pub drain_delay: Duration,
+    /// Time for checks in flight after that.
+    pub drain_timeout: Duration,
+    /// Exit if the policies do not load at the start.
+    pub require_policy: bool,
+}
+
+impl Settings {
+    /// Reads a settings file.
+    ///
+    /// # Errors
+    /// What is wrong, with the place.
+    pub fn read(path: &Path) -> Result<Settings, String> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|why| format!("cannot read settings file {file}: {why}"))?;
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Ok(Settings::default());
+        }
+        document::parse_typed(&file, &text)
+            .map_err(|problem| format!("{problem}; `customs settings` prints every setting with its default"))
+    }
+
+    /// Every setting with its default and its doc comment, as YAML that a settings file may hold.
+    pub fn commented_defaults() -> String {
+        let schema = schemars::schema_for!(Settings);
+        let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
+        let mut out = String::from("# Every setting of customs with its default.\n");
+        let properties = schema.get("properties").and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
+        for (name, property) in &properties {
+            let about = property.get("description").and_then(serde_json::Value::as_str).unwrap_or_default();
+            out.push('\n');
+            for line in about.lines() {
+                out.push_str(&format!("# {line}\n"));
+            }
+            // JSON is YAML, so every default can be printed on one line.
+            let value = defaults.get(name).cloned().unwrap_or_default();
+            out.push_str(&format!("{name}: {value}\n"));
+        }
+        out
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// Everything that is wrong, a sentence each.
+    pub fn resolve(&self) -> Result<Resolved, Vec<String>> {
+        let mut wrong = Vec::new();
+        let engine = self.engine(&mut wrong);
+        let resolved = Resolved {
+            engine,
+            policies: self.directories(&mut wrong),
+            listen: parse_all("listen", &self.listen, &mut wrong),
+            admin: self.admin(&mut wrong),
+            audit: self.sinks(&mut wrong),
+            help_url: self.help_url.clone(),
+            reload_settle: duration("reload-settle", &self.reload_settle, &mut wrong),
+            reload_rescan: duration("reload-rescan", &self.reload_rescan, &mut wrong),
+            drain_delay: duration("drain-delay", &self.drain_delay, &mut wrong),
+            drain_timeout: duration("drain-timeout", &self.drain_timeout, &mut wrong),
+            require_policy: self.require_policy,
+        };
+        if resolved.reload_rescan.is_zero() {
+            wrong.push("reload-rescan: `0` would read without a pause; write `10s`".into());
+        }
+        if wrong.is_empty() { Ok(resolved) } else { Err(wrong) }
+    }
+
+    fn engine(&self, wrong: &mut Vec<String>) -> engine::Settings {
+        if !is_dns_label(&self.root_namespace) {
+            wrong.push(format!("root-namespace: `{}` is no namespace", self.root_namespace));
+        }
+        let enforcement = |e| match e {
+            Enforcement::Enforce => engine::Enforcement::Enforce,
+            Enforcement::Report => engine::Enforcement::Report,
+        };
+        engine::Settings {
+            default_effect: match self.default {
+                DefaultEffect::Allow => engine::DefaultEffect::Allow,
+                DefaultEffect::Deny => engine::DefaultEffect::Deny,
+            },
+            enforcement: enforcement(self.enforcement),
+            hygiene: enforcement(self.hygiene),
+            trust_domains: self.trust_domains(wrong),
+            trusted_hops: self.trusted_hops,
+            root_namespace: self.root_namespace.clone(),
+            identity_source: match self.identity_source {
+                IdentitySource::Principal => engine::IdentitySource::Principal,
+                IdentitySource::Xfcc => engine::IdentitySource::Xfcc,
+            },
+            require_sni_host_match: self.require_sni_host_match,
+            listeners: self.gateway.listeners.iter().filter_map(|l| listener(l, wrong)).collect(),
+        }
+    }
+
+    /// An empty value means the default, so that a chart may pass a value that is not set.
+    fn trust_domains(&self, wrong: &mut Vec<String>) -> TrustDomains {
+        let filled = |list: &[String]| -> Vec<String> {
+            list.iter().map(|d| d.trim().to_owned()).filter(|d| !d.is_empty()).collect()
+        };
+        let mut domains = filled(&self.trust_domains).into_iter();
+        let own = domains.next().unwrap_or_else(|| TrustDomains::default().own);
+        let aliases: Vec<String> = domains.collect();
+        let accepted = filled(&self.accept_trust_domains);
+        let any = accepted.iter().any(|d| d == "any");
+        let (mine, theirs) = (std::iter::once(&own).chain(&aliases), accepted.iter().filter(|d| *d != "any"));
+        for (knob, domain) in mine.map(|d| ("trust-domains", d)).chain(theirs.map(|d| ("accept-trust-domains", d))) {
+            if !is_trust_domain(domain) {
+                wrong.push(format!(
+                    "{knob}: `{domain}` is no trust domain: write it in lower case, without `spiffe://`"
+                ));
+            }
+        }
+        let accepted = if any { Accepted::Any } else { Accepted::Only(accepted.into_iter().collect()) };
+        TrustDomains { own, aliases, accepted }
+    }
+
+    fn directories(&self, wrong: &mut Vec<String>) -> Vec<PathBuf> {
+        let mut directories: Vec<PathBuf> = Vec::new();
+        for directory in self.policies.iter().filter(|d| !d.as_os_str().is_empty()) {
+            if directories.contains(directory) {
+                wrong.push(format!("policies: `{}` is named twice", directory.display()));
+            } else {
+                directories.push(directory.clone());
+            }
+        }
+        if directories.is_empty() {
+            wrong.push("policies: name at least one directory".into());
+        }
+        directories
+    }
+
+    fn admin(&self, wrong: &mut Vec<String>) -> Option<String> {
+        if self.admin == "off" {
+            return None;
+        }
+        match self.admin.parse() {
+            Ok(Address::Tcp(address)) => return Some(address),
+            Ok(Address::Unix(_)) => wrong.push("admin: write `HOST:PORT` or `off`".into()),
+            Err(why) => wrong.push(format!("admin: {why}, or `off`")),
+        }
+        None
+    }
+
+    fn sinks(&self, wrong: &mut Vec<String>) -> Vec<SinkConfig> {
+        if self.audit == ["off"] {
+            return Vec::new();
+        }
+        if self.audit.iter().any(|sink| sink == "off") {
+            wrong.push("audit: `off` stands alone".into());
+        }
+        parse_all("audit", &self.audit, wrong)
+    }
+}
+
+fn parse_all<T: std::str::FromStr<Err = E>, E: std::fmt::Display>(
+    knob: &str,
+    texts: &[String],
+    wrong: &mut Vec<String>,
+) -> Vec<T> {
+    if texts.is_empty() {
+        wrong.push(format!("{knob}: the list is empty"));
+    }
+    let parse = |text: &String| text.parse().map_err(|why| wrong.push(format!("{knob}: {why}"))).ok();
+    texts.iter().filter_map(parse).collect()
+}
+
+fn listener(listener: &GatewayListener, wrong: &mut Vec<String>) -> Option<engine::Listener> {
+    let GatewayListener { port, host, target_port } = listener;
+    match Authority::parse(host) {
+        Ok(Authority { host, port: None }) => {
+            Some(engine::Listener { port: *port, host: host.into_owned(), target_port: *target_port })
+        }
+        Ok(_) => {
+            wrong.push(format!("gateway.listeners: `{host}` has a port; write it as `target_port`"));
+            None
+        }
+        Err(why) => {
+            wrong.push(format!("gateway.listeners: `{host}`: {why}"));
+            None
+        }
+    }
+}
+
+/// Reads `250ms`, `5s`, `1m30s`; a bare `0` is no time at all.
+fn duration(knob: &str, text: &str, wrong: &mut Vec<String>) -> Duration {
+    if text.trim() == "0" {
+        return Duration::ZERO;
+    }
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    parsed.unwrap_or_else(|| {
+        wrong.push(format!("{knob}: `{text}` is no duration; write `250ms`, `5s` or `1m`"));
+        Duration::ZERO
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_defaults_are_a_settings_file() {
+        let text = Settings::commented_defaults();
+        let read: Settings = document::parse_typed("printed", &text).unwrap_or_else(|why| panic!("{why}\n{text}"));
+        assert_eq!(read, Settings::default());
+        let knobs = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).count();
+        assert_eq!(knobs, serde_json::to_value(Settings::default()).unwrap().as_object().unwrap().len());
+        assert!(text.contains("# How long policy files must be quiet"), "{text}");
+    }
+
+    #[test]
+    fn the_defaults_resolve() {
+        let resolved = Settings::default().resolve().unwrap();
+        assert_eq!(resolved.engine, engine::Settings::default());
+        assert_eq!(resolved.reload_settle, Duration::from_millis(250));
+        assert_eq!(resolved.drain_delay, Duration::ZERO);
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let settings = Settings {
+            listen: vec!["9191".into()],
+            admin: "unix:/x".into(),
+            audit: vec!["off".into(), "stdout".into()],
+            trust_domains: vec!["spiffe://X".into()],
+            root_namespace: "Root".into(),
+            reload_settle: "5".into(),
+            reload_rescan: "0".into(),
+            policies: vec!["a".into(), "a".into()],
+            gateway: Gateway { listeners: vec![GatewayListener { port: 1, host: "a b".into(), target_port: None }] },
+            ..Settings::default()
+        };
+        let wrong = settings.resolve().unwrap_err();
+        for knob in [
+            "listen",
+            "admin",
+            "audit",
+            "trust-domains",
+            "root-namespace",
+            "reload-settle",
+            "reload-rescan",
+            "policies",
+            "gateway.listeners",
+        ] {
+            assert!(wrong.iter().any(|w| w.starts_with(knob)), "{knob} is not among {wrong:#?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_trust_domain_means_the_default() {
+        let settings = Settings { trust_domains: vec![String::new()], ..Settings::default() };
+        assert_eq!(settings.resolve().unwrap().engine.trust_domains, TrustDomains::default());
+    }
+}

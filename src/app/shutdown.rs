@@ -1,0 +1,48 @@
+//! The signals that the process listens to: SIGTERM and SIGINT end it, SIGHUP reads the policies now.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::files::reload::Trigger;
+
+/// The signals that end the process; listened to from the moment this is made.
+#[derive(Debug)]
+pub struct Termination {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Termination {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn listen() -> io::Result<Termination> {
+        Ok(Termination { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one, and names it.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Begins to listen to SIGHUP; before that, it would end the process.
+///
+/// # Errors
+/// What the system says.
+pub fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+/// Reloads at every SIGHUP, for ever.
+pub async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger) {
+    while hangups.recv().await.is_some() {
+        tracing::info!("SIGHUP: reading the policies now");
+        trigger.reload_now();
+    }
+}

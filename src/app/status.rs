@@ -1,0 +1,69 @@
+//! What operators are told: the state of the files, the settings in force and the end that is near, in one report.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+
+use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
+use crate::files::status::{self, SourceStatus, Status};
+use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SourceReport, StatusReport, timestamp};
+
+/// Whether checks are wanted, and what is in force.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// The state of the policy files.
+    pub files: watch::Receiver<Status>,
+    /// The settings in force.
+    pub settings: Arc<Settings>,
+    /// Whether the server is about to end.
+    pub draining: Arc<AtomicBool>,
+}
+
+impl Overview {
+    /// A good set is in force; where the server only reports, it is ready without one, because it allows.
+    pub fn is_ready(&self) -> bool {
+        let good = self.files.borrow().ready || self.settings.enforcement == Enforcement::Report;
+        good && !self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The report of this moment.
+    pub fn report(&self) -> StatusReport {
+        let files = self.files.borrow().clone();
+        let problem = files.last_problem.as_ref();
+        StatusReport {
+            version: env!("CARGO_PKG_VERSION").into(),
+            ready: self.is_ready(),
+            draining: self.draining.load(Ordering::Relaxed),
+            revision: files.revision.clone(),
+            loaded_at: files.loaded_at.and_then(timestamp),
+            enforcement: self.settings.enforcement.as_str().into(),
+            hygiene: self.settings.hygiene.as_str().into(),
+            default: match self.settings.default_effect {
+                DefaultEffect::Allow => "allow".into(),
+                DefaultEffect::Deny => "deny".into(),
+            },
+            sources: files.sources.iter().map(source).collect(),
+            rules: files.counts.into(),
+            warnings: files.warnings.iter().map(ProblemReport::from).collect(),
+            last_problem: problem.and_then(|p| Some(LastProblem { time: timestamp(p.time)?, text: p.text.clone() })),
+            reloads: reloads(files.reloads),
+        }
+    }
+}
+
+fn source(source: &SourceStatus) -> SourceReport {
+    let SourceStatus { name, state, files, problems, last_good_at } = source;
+    SourceReport {
+        name: name.clone(),
+        state: state.as_str().into(),
+        files: files.clone(),
+        problems: problems.iter().map(ProblemReport::from).collect(),
+        last_good_at: last_good_at.and_then(timestamp),
+    }
+}
+
+fn reloads(reloads: status::Reloads) -> ReloadsReport {
+    let status::Reloads { published, published_in_part, refused, recovered } = reloads;
+    ReloadsReport { published, published_in_part, refused, recovered }
+}

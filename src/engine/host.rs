@@ -1,0 +1,325 @@
+//! Where to: one canonical form for hosts, used for requests and for the text of policies alike (rules R1 and R2).
+//!
+//! A [`Host`] is a lower-case DNS name or an IP address; addresses that merely carry an IPv4 address (mapped, 6to4,
+//! NAT64, IPv4-compatible) *are* that IPv4 address. What cannot be read is [`Malformed`], with the reason. How a policy
+//! compares hosts is [`pattern`](super::pattern)'s business, and which attribute is the host is
+//! [`request`](super::request)'s.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A canonical host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Host<'a> {
+    /// A DNS name: lower case, no trailing dot. Borrowed where the text was canonical already.
+    Name(Cow<'a, str>),
+    /// An IP address, with embedded IPv4 unwrapped.
+    Ip(IpAddr),
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Name(name) => f.write_str(name),
+            Host::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
+impl Host<'_> {
+    /// The same host, owning its text.
+    pub fn into_owned(self) -> Host<'static> {
+        match self {
+            Host::Name(name) => Host::Name(Cow::Owned(name.into_owned())),
+            Host::Ip(ip) => Host::Ip(ip),
+        }
+    }
+}
+
+/// A host and the port that was written with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority<'a> {
+    /// The canonical host.
+    pub host: Host<'a>,
+    /// The port, if one was written; `host:` with nothing behind the colon is no port.
+    pub port: Option<u16>,
+}
+
+/// Why a host cannot be read (rule R2). The text is what a person sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Nothing is there.
+    #[error("the host is empty")]
+    Empty,
+    /// A character that no host has.
+    #[error("the host has a character other than letters, digits, `-`, `_` and `.`")]
+    Character,
+    /// Two dots in a row, or a leading dot.
+    #[error("the host has an empty label")]
+    EmptyLabel,
+    /// A label over 63 or a name over 253 characters.
+    #[error("a label is longer than 63 or the name longer than 253 characters")]
+    TooLong,
+    /// A port that is not digits from 1 to 65535.
+    #[error("the port is not a number from 1 to 65535")]
+    Port,
+    /// Brackets without a plain IPv6 address in them.
+    #[error("the brackets do not hold an IPv6 address")]
+    Brackets,
+    /// A numeric last label in something that is no dotted-decimal IPv4 address.
+    #[error("the last label is a number, but the host is not an IPv4 address in dotted decimal")]
+    NumericLabel,
+    /// An Istio wrapper (`outbound_.PORT_.SUBSET_.HOST`) that cannot be unwrapped.
+    #[error("the `outbound_` wrapper has no port or no host")]
+    Wrapper,
+}
+
+impl<'a> Authority<'a> {
+    /// Reads `host`, `host:port`, `[ipv6]`, `[ipv6]:port` or a bare IPv6 address, which never has a port.
+    ///
+    /// # Errors
+    /// [`Malformed`] for everything that rule R2 names.
+    pub fn parse(text: &'a str) -> Result<Authority<'a>, Malformed> {
+        if text.is_empty() {
+            return Err(Malformed::Empty);
+        }
+        if let Some(rest) = text.strip_prefix('[') {
+            let (inside, tail) = rest.split_once(']').ok_or(Malformed::Brackets)?;
+            let ip: Ipv6Addr = inside.parse().map_err(|_| Malformed::Brackets)?;
+            let port = match tail.strip_prefix(':') {
+                Some(digits) => parse_port(digits)?,
+                None if tail.is_empty() => None,
+                None => return Err(Malformed::Brackets),
+            };
+            return Ok(Authority { host: Host::Ip(unwrap_ipv4(ip)), port });
+        }
+        match text.split_once(':') {
+            None => Ok(Authority { host: parse_host(text)?, port: None }),
+            Some((_, rest)) if rest.contains(':') => {
+                let ip: Ipv6Addr = text.parse().map_err(|_| Malformed::Port)?;
+                Ok(Authority { host: Host::Ip(unwrap_ipv4(ip)), port: None })
+            }
+            Some((host, digits)) => Ok(Authority { host: parse_host(host)?, port: parse_port(digits)? }),
+        }
+    }
+}
+
+/// Reads the digits behind a colon: nothing is no port, everything else a number from 1 to 65535.
+pub fn parse_port(digits: &str) -> Result<Option<u16>, Malformed> {
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Malformed::Port);
+    }
+    match digits.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(Some(port)),
+        _ => Err(Malformed::Port),
+    }
+}
+
+/// Reads a name or an IPv4 address that has no port and no brackets.
+fn parse_host(text: &str) -> Result<Host<'_>, Malformed> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    check_name(name)?;
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if is_numeric_label(last) {
+        let ip: Ipv4Addr = name.parse().map_err(|_| Malformed::NumericLabel)?;
+        return Ok(Host::Ip(IpAddr::V4(ip)));
+    }
+    Ok(Host::Name(lower_case(name)))
+}
+
+/// Whether a label would be read as a number by a lenient address parser: all digits, or `0x` and hex digits.
+fn is_numeric_label(label: &str) -> bool {
+    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    label.bytes().all(|b| b.is_ascii_digit()) || hex.is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Checks characters, labels and lengths of a name without its trailing dot.
+pub(super) fn check_name(name: &str) -> Result<(), Malformed> {
+    if name.is_empty() {
+        return Err(Malformed::EmptyLabel);
+    }
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+        return Err(Malformed::Character);
+    }
+    if name.split('.').any(str::is_empty) {
+        return Err(Malformed::EmptyLabel);
+    }
+    if name.len() > 253 || name.split('.').any(|label| label.len() > 63) {
+        return Err(Malformed::TooLong);
+    }
+    Ok(())
+}
+
+/// ASCII lower case, borrowing where nothing changes.
+pub(super) fn lower_case(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The IPv6 ranges whose addresses carry an IPv4 address: network, prefix length, and the bit at which it stands.
+pub(super) const IPV4_CARRIERS: [(Ipv6Addr, u8, u8); 4] = [
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 96), // IPv4-mapped
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, 16), // 6to4
+    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96, 96), // NAT64
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 96, 96),      // IPv4-compatible
+];
+
+/// The IPv4 address that an IPv6 address carries, or the address itself. `::` and `::1` carry none.
+pub fn unwrap_ipv4(ip: Ipv6Addr) -> IpAddr {
+    let bits = ip.to_bits();
+    if bits <= 1 {
+        return IpAddr::V6(ip);
+    }
+    for (network, length, at) in IPV4_CARRIERS {
+        if bits >> (128 - u32::from(length)) == network.to_bits() >> (128 - u32::from(length)) {
+            let carried = (bits >> (96 - u32::from(at))) as u32;
+            return IpAddr::V4(Ipv4Addr::from_bits(carried));
+        }
+    }
+    IpAddr::V6(ip)
+}
+
+/// What a server name says: the host, and the port if Istio's mesh wrapper carried one (rule R10).
+///
+/// # Errors
+/// [`Malformed`] as for an authority, also inside the wrapper.
+pub fn parse_server_name(sni: &str) -> Result<Authority<'_>, Malformed> {
+    let Some(wrapped) = strip_prefix_ignore_case(sni, "outbound_.") else {
+        return Ok(Authority { host: Authority::parse(sni)?.host, port: None });
+    };
+    let (port, rest) = wrapped.split_once("_.").ok_or(Malformed::Wrapper)?;
+    let (_subset, host) = rest.split_once("_.").ok_or(Malformed::Wrapper)?;
+    let port = parse_port(port)?.ok_or(Malformed::Wrapper)?;
+    Ok(Authority { host: Authority::parse(host)?.host, port: Some(port) })
+}
+
+fn strip_prefix_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<(String, Option<u16>), Malformed> {
+        Authority::parse(text).map(|a| (a.host.to_string(), a.port))
+    }
+
+    #[test]
+    fn spellings_of_one_host_are_one_host() {
+        for (text, host, port) in [
+            ("api.example.com", "api.example.com", None),
+            ("API.Example.COM", "api.example.com", None),
+            ("api.example.com.", "api.example.com", None),
+            ("api.example.com:", "api.example.com", None),
+            ("api.example.com.:443", "api.example.com", Some(443)),
+            ("api.example.com:00443", "api.example.com", Some(443)),
+            ("_dmarc.my_bucket.example", "_dmarc.my_bucket.example", None),
+            ("localhost", "localhost", None),
+            ("1.2.3.a", "1.2.3.a", None),
+            ("a.1a", "a.1a", None),
+            ("a.0xg", "a.0xg", None),
+            ("192.0.2.1", "192.0.2.1", None),
+            ("192.0.2.1.:80", "192.0.2.1", Some(80)),
+            ("[2001:DB8:0:0::1]:8443", "2001:db8::1", Some(8443)),
+            ("2001:db8::1", "2001:db8::1", None),
+            ("[::ffff:169.254.169.254]", "169.254.169.254", None),
+            ("[::ffff:a9fe:a9fe]", "169.254.169.254", None),
+            ("[::169.254.169.254]", "169.254.169.254", None),
+            ("[2002:a01:203::]", "10.1.2.3", None),
+            ("[64:ff9b::a9fe:a9fe]", "169.254.169.254", None),
+            ("[::1]", "::1", None),
+            ("[::]", "::", None),
+            ("[::2]", "0.0.0.2", None),
+        ] {
+            assert_eq!(read(text), Ok((host.to_owned(), port)), "{text}");
+        }
+    }
+
+    #[test]
+    fn odd_hosts_are_malformed() {
+        use Malformed::*;
+        let label = "a".repeat(64);
+        let name = format!("{}.abcd", vec!["a".repeat(49); 5].join("."));
+        for (text, why) in [
+            ("", Empty),
+            (".", EmptyLabel),
+            ("..", EmptyLabel),
+            (".api.example", EmptyLabel),
+            ("a..b", EmptyLabel),
+            ("a.b..", EmptyLabel),
+            (":80", EmptyLabel),
+            ("a b", Character),
+            ("a,b", Character),
+            ("a@b", Character),
+            ("a%2eb", Character),
+            ("a/b", Character),
+            ("a?b", Character),
+            ("*.example", Character),
+            ("b\u{fc}cher.example", Character),
+            ("\u{212a}ube.example", Character),
+            ("a\u{3002}b", Character),
+            ("a\0b", Character),
+            ("a\r\nb", Character),
+            ("a:0", Port),
+            ("a:65536", Port),
+            ("a:18446744073709552059", Port),
+            ("a:http", Port),
+            ("a:-1", Port),
+            ("a:+1", Port),
+            ("a:80:90", Port),
+            ("[]", Brackets),
+            ("[192.0.2.1]", Brackets),
+            ("[2001:db8::1", Brackets),
+            ("[2001:db8::1]x", Brackets),
+            ("[2001:db8::1].", Brackets),
+            ("[fe80::1%eth0]", Brackets),
+            ("[fe80::1%25eth0]", Brackets),
+            ("[v1.fd00::1]", Brackets),
+            ("2852039166", NumericLabel),
+            ("025177524776", NumericLabel),
+            ("0xa9fea9fe", NumericLabel),
+            ("0xa9.0xfe.0xa9.0xfe", NumericLabel),
+            ("0Xa9.0xfe.0xa9.0XFE", NumericLabel),
+            ("a.0x", NumericLabel),
+            ("192.0.2.01", NumericLabel),
+            ("10.1.2", NumericLabel),
+            ("10.1.2.256", NumericLabel),
+            ("1.2.3.4.5", NumericLabel),
+            (&label, TooLong),
+            (&name, TooLong),
+        ] {
+            assert_eq!(read(text), Err(why), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_canonical_host_is_its_own_canonical_form() {
+        for text in ["API.example.", "[2002:a01:203::]", "10.0.0.1.", "[2001:DB8::1]"] {
+            let once = Authority::parse(text).map(|a| a.host.to_string()).unwrap();
+            assert_eq!(read(&once).unwrap().0, once);
+        }
+    }
+
+    #[test]
+    fn the_mesh_wrapper_gives_the_port() {
+        let read = |sni| parse_server_name(sni).map(|a| (a.host.to_string(), a.port));
+        let api = |port| Ok(("api.example.com".to_owned(), port));
+        assert_eq!(read("outbound_.443_._.api.example.com"), api(Some(443)));
+        assert_eq!(read("OUTBOUND_.8443_.v1_.API.example.com."), api(Some(8443)));
+        assert_eq!(read("api.example.com"), api(None));
+        assert_eq!(read("outbound_.0_._.api.example.com"), Err(Malformed::Port));
+        assert_eq!(read("outbound_._._.api.example.com"), Err(Malformed::Wrapper));
+        assert_eq!(read("outbound_.443_.api"), Err(Malformed::Wrapper));
+        assert_eq!(read("outbound_.443_._.a..b"), Err(Malformed::EmptyLabel));
+        assert_eq!(read("u@a.example"), Err(Malformed::Character));
+    }
+}

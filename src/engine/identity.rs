@@ -1,0 +1,371 @@
+//! Who asks: the caller's SPIFFE identity, parsed and never matched by a regular expression (rule R6).
+//!
+//! A principal is `valid`, absent, invalid, or of a trust domain that nobody accepts. "Unknown" is a variant here and
+//! not an error, because a caller that cannot be named must still get a decision. This module reads one string (and,
+//! to tighten it, the forwarded client certificate header of rule R9); it does not know what a policy says.
+
+use std::collections::BTreeSet;
+
+/// The longest principal that is read, in bytes (rule R6).
+pub const MAX_PRINCIPAL: usize = 2048;
+
+/// A well-formed workload identity: `spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpiffeId<'a> {
+    /// The text behind `spiffe://`, as policies of Istio spell a principal.
+    pub principal: &'a str,
+    /// The trust domain, lower case.
+    pub trust_domain: &'a str,
+    /// The Kubernetes namespace, a DNS label.
+    pub namespace: &'a str,
+    /// The Kubernetes service account, a DNS subdomain.
+    pub service_account: &'a str,
+}
+
+/// Why a principal that is present is not an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// It is not exactly `spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT`.
+    NotAWorkload,
+    /// It is longer than [`MAX_PRINCIPAL`].
+    TooLong,
+    /// The forwarded client certificate names other URIs than this principal.
+    XfccMismatch,
+}
+
+impl Invalid {
+    /// The detail's name in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Invalid::NotAWorkload => "not_a_workload",
+            Invalid::TooLong => "too_long",
+            Invalid::XfccMismatch => "xfcc_mismatch",
+        }
+    }
+}
+
+/// The caller as the request shows it, before any trust domain is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Principal<'a> {
+    /// A well-formed workload identity.
+    Workload(SpiffeId<'a>),
+    /// No identity at all: plain text, or TLS without a client certificate.
+    Absent,
+    /// Something is there and it is no workload identity.
+    Invalid(Invalid),
+}
+
+impl<'a> Principal<'a> {
+    /// Parses a principal strictly: lower-case scheme, five parts, a DNS label and a DNS subdomain (rule R6).
+    pub fn parse(text: &'a str) -> Principal<'a> {
+        if text.is_empty() {
+            return Principal::Absent;
+        }
+        if text.len() > MAX_PRINCIPAL {
+            return Principal::Invalid(Invalid::TooLong);
+        }
+        workload(text).map_or(Principal::Invalid(Invalid::NotAWorkload), Principal::Workload)
+    }
+
+    /// Tightens the principal by the forwarded client certificate (rule R9): where the header's last element has a
+    /// `URI` key, its URIs must be exactly the principal. The header never supplies an identity here.
+    pub fn tightened(self, raw: &str, xfcc: Option<&str>) -> Principal<'a> {
+        match xfcc.map(last_element_uris) {
+            Some(uris) if !uris.is_empty() && uris != [raw] => Principal::Invalid(Invalid::XfccMismatch),
+            _ => self,
+        }
+    }
+
+    /// Reads the identity from the forwarded client certificate alone, for gateways that are told to (rule R9): exactly
+    /// one URI in the last element, else there is no identity.
+    pub fn from_xfcc(xfcc: Option<&'a str>) -> Principal<'a> {
+        match xfcc.map(last_element_uris).as_deref() {
+            None | Some([]) => Principal::Absent,
+            Some([one]) => Principal::parse(one),
+            Some(_) => Principal::Invalid(Invalid::XfccMismatch),
+        }
+    }
+}
+
+fn workload(text: &str) -> Option<SpiffeId<'_>> {
+    let principal = text.strip_prefix("spiffe://")?;
+    let mut parts = principal.split('/');
+    let (trust_domain, ns, namespace, sa, service_account) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let shaped = parts.next().is_none() && ns == "ns" && sa == "sa";
+    (shaped && is_trust_domain(trust_domain) && is_dns_label(namespace) && is_dns_subdomain(service_account))
+        .then_some(SpiffeId { principal, trust_domain, namespace, service_account })
+}
+
+/// Whether `text` may be a SPIFFE trust domain: lower-case letters, digits, `.`, `-` and `_`, at most 255 bytes.
+pub fn is_trust_domain(text: &str) -> bool {
+    (1..=255).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+/// Whether `text` is a DNS label as Kubernetes names namespaces: at most 63 lower-case letters, digits and inner hyphens.
+pub fn is_dns_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// Whether `text` is a DNS subdomain as Kubernetes names service accounts: labels joined by dots, at most 253 bytes.
+pub fn is_dns_subdomain(text: &str) -> bool {
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+/// The URI values of the last element of an `x-forwarded-client-cert` header, in order; an empty value counts.
+fn last_element_uris(header: &str) -> Vec<&str> {
+    let last = split_outside_quotes(header, ',').last().unwrap_or_default();
+    split_outside_quotes(last, ';')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(key, _)| key.trim().eq_ignore_ascii_case("uri"))
+        .map(|(_, value)| unquoted(value.trim()))
+        .collect()
+}
+
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
+}
+
+/// Splits at `separator` where it stands outside double quotes; a backslash inside quotes escapes the next character.
+fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |c: char| {
+        let was_escaped = escaped;
+        escaped = quoted && !was_escaped && c == '\\';
+        if c == '"' && !was_escaped {
+            quoted = !quoted;
+        }
+        c == separator && !quoted
+    })
+}
+
+/// The state of a caller's identity once its trust domain has been judged (rule R6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IdentityState {
+    /// A workload of the own trust domain, an alias of it, or an accepted foreign one.
+    Valid,
+    /// No identity.
+    Unauthenticated,
+    /// Present and not a workload identity.
+    InvalidIdentity,
+    /// Well-formed, of a trust domain that is not accepted.
+    UntrustedDomain,
+}
+
+impl IdentityState {
+    /// Every state, in the order in which documents list them.
+    pub const ALL: [IdentityState; 4] = [
+        IdentityState::Valid,
+        IdentityState::Unauthenticated,
+        IdentityState::InvalidIdentity,
+        IdentityState::UntrustedDomain,
+    ];
+
+    /// The state's name in records, metadata and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IdentityState::Valid => "valid",
+            IdentityState::Unauthenticated => "unauthenticated",
+            IdentityState::InvalidIdentity => "invalid_identity",
+            IdentityState::UntrustedDomain => "untrusted_domain",
+        }
+    }
+}
+
+/// A caller whose trust domain has been judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller<'a> {
+    /// A workload of the own trust domain or of an alias.
+    Own(SpiffeId<'a>),
+    /// A workload of an accepted foreign trust domain.
+    Foreign(SpiffeId<'a>),
+    /// Anybody else; never [`IdentityState::Valid`].
+    Unknown(IdentityState),
+}
+
+impl<'a> Caller<'a> {
+    /// The identity, if it is valid.
+    pub fn workload(&self) -> Option<SpiffeId<'a>> {
+        match self {
+            Caller::Own(id) | Caller::Foreign(id) => Some(*id),
+            Caller::Unknown(_) => None,
+        }
+    }
+
+    /// The state to record.
+    pub fn state(&self) -> IdentityState {
+        match self {
+            Caller::Own(_) | Caller::Foreign(_) => IdentityState::Valid,
+            Caller::Unknown(state) => *state,
+        }
+    }
+}
+
+/// The trust domains in force: the own one, its aliases, and the foreign ones accepted beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustDomains {
+    /// The mesh's own trust domain.
+    pub own: String,
+    /// Other names of the own trust domain; principals written with one match all.
+    pub aliases: Vec<String>,
+    /// Foreign trust domains whose workloads are accepted as such.
+    pub accepted: Accepted,
+}
+
+/// Which foreign trust domains are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// Every one, as Istio does.
+    Any,
+    /// Only these.
+    Only(BTreeSet<String>),
+}
+
+impl Accepted {
+    /// Whether `domain` is accepted.
+    pub fn contains(&self, domain: &str) -> bool {
+        match self {
+            Accepted::Any => true,
+            Accepted::Only(domains) => domains.contains(domain),
+        }
+    }
+}
+
+impl Default for TrustDomains {
+    fn default() -> Self {
+        TrustDomains { own: "cluster.local".into(), aliases: Vec::new(), accepted: Accepted::Only(BTreeSet::new()) }
+    }
+}
+
+impl TrustDomains {
+    /// Whether `domain` is the own one or an alias.
+    pub fn is_own(&self, domain: &str) -> bool {
+        self.own == domain || self.aliases.iter().any(|alias| alias == domain)
+    }
+
+    /// The own domain and its aliases.
+    pub fn own_and_aliases(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.own.as_str()).chain(self.aliases.iter().map(String::as_str))
+    }
+
+    /// Judges a principal's trust domain.
+    pub fn judge<'a>(&self, principal: Principal<'a>) -> Caller<'a> {
+        match principal {
+            Principal::Workload(id) if self.is_own(id.trust_domain) => Caller::Own(id),
+            Principal::Workload(id) if self.accepted.contains(id.trust_domain) => Caller::Foreign(id),
+            Principal::Workload(_) => Caller::Unknown(IdentityState::UntrustedDomain),
+            Principal::Absent => Caller::Unknown(IdentityState::Unauthenticated),
+            Principal::Invalid(_) => Caller::Unknown(IdentityState::InvalidIdentity),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLEEP: &str = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";
+
+    #[test]
+    fn a_workload_has_exactly_five_parts() {
+        let Principal::Workload(id) = Principal::parse(SLEEP) else { panic!("not a workload") };
+        assert_eq!((id.trust_domain, id.namespace, id.service_account), ("cluster.local", "demo-frontend", "sleep"));
+        assert_eq!(id.principal, "cluster.local/ns/demo-frontend/sa/sleep");
+        assert!(matches!(Principal::parse("spiffe://td.example/ns/n/sa/a.b-c.d"), Principal::Workload(_)));
+    }
+
+    #[test]
+    fn anything_else_is_no_identity() {
+        for text in [
+            "SPIFFE://cluster.local/ns/a/sa/b",
+            "spiffe://cluster.local/ns/a/sa/b/",
+            "spiffe://cluster.local/ns/a/sa/b/extra",
+            "spiffe://cluster.local/ns/a/sa/",
+            "spiffe://cluster.local/ns//sa/b",
+            "spiffe:///ns/a/sa/b",
+            "spiffe://CLUSTER.local/ns/a/sa/b",
+            "spiffe://cluster.local/ns/A/sa/b",
+            "spiffe://cluster.local/ns/./sa/b",
+            "spiffe://cluster.local/ns/../sa/b",
+            "spiffe://cluster.local/ns/a/sa/b#x",
+            "spiffe://cluster.local/ns/a/sa/b?x",
+            "spiffe://cluster.local/ns/a/sa/b ",
+            "spiffe://cluster.local/ns/a/sa/b\n",
+            "spiffe://cluster.local/ns/a/sa/b\0c",
+            "spiffe://cluster.local/ns/a/sa/b,spiffe://cluster.local/ns/c/sa/d",
+            "spiffe://cluster.local/ns/-a/sa/b",
+            "spiffe://cluster.local/ns/a/sa/.b",
+            "spiffe://cluster.local/ns/b\u{fc}cher/sa/b",
+            "spiffe.cluster.local",
+            "CN=sleep,O=spiffe://cluster.local/ns/a/sa/b",
+            " ",
+        ] {
+            assert_eq!(Principal::parse(text), Principal::Invalid(Invalid::NotAWorkload), "{text:?}");
+        }
+        assert_eq!(Principal::parse(""), Principal::Absent);
+        let long = format!("spiffe://cluster.local/ns/a/sa/{}", "a".repeat(3000));
+        assert_eq!(Principal::parse(&long), Principal::Invalid(Invalid::TooLong));
+    }
+
+    #[test]
+    fn the_forwarded_certificate_only_tightens() {
+        let principal = Principal::parse(SLEEP);
+        let mismatch = Principal::Invalid(Invalid::XfccMismatch);
+        for (header, expected) in [
+            (None, principal),
+            (Some("By=spiffe://x;Hash=1;URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep"), principal),
+            (Some("Hash=1;Subject=\"O=x,URI=spiffe://evil\""), principal),
+            (Some("URI=spiffe://evil/ns/a/sa/b,Hash=1"), principal),
+            (
+                Some("URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep,URI=spiffe://cluster.local/ns/o/sa/p"),
+                mismatch,
+            ),
+            (Some("Hash=1;URI="), mismatch),
+            (
+                Some("URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep;URI=spiffe://cluster.local/ns/o/sa/p"),
+                mismatch,
+            ),
+            (Some("uri=spiffe://cluster.local/ns/other/sa/p"), mismatch),
+            (Some("URI=\"spiffe://cluster.local/ns/demo-frontend/sa/sleep\""), principal),
+        ] {
+            assert_eq!(principal.tightened(SLEEP, header), expected, "{header:?}");
+        }
+        assert_eq!(Principal::Absent.tightened("", Some("URI=spiffe://cluster.local/ns/a/sa/b")), mismatch);
+    }
+
+    #[test]
+    fn a_chosen_header_is_the_only_identity() {
+        let header = "URI=spiffe://cluster.local/ns/a/sa/b,URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep";
+        assert_eq!(Principal::from_xfcc(Some(header)), Principal::parse(SLEEP));
+        assert_eq!(Principal::from_xfcc(None), Principal::Absent);
+        assert_eq!(Principal::from_xfcc(Some("URI=a;URI=b")), Principal::Invalid(Invalid::XfccMismatch));
+    }
+
+    #[test]
+    fn trust_domains_sort_callers_into_own_foreign_and_unknown() {
+        let mut trust =
+            TrustDomains { own: "corp.example".into(), aliases: vec!["old.example".into()], ..Default::default() };
+        let of = |td: &str| format!("spiffe://{td}/ns/a/sa/b");
+        let state = |trust: &TrustDomains, td: &str| match trust.judge(Principal::parse(&of(td))) {
+            Caller::Own(_) => "own",
+            Caller::Foreign(_) => "foreign",
+            Caller::Unknown(state) => state.as_str(),
+        };
+        assert_eq!(state(&trust, "corp.example"), "own");
+        assert_eq!(state(&trust, "old.example"), "own");
+        assert_eq!(state(&trust, "cluster.local"), "untrusted_domain");
+        trust.accepted = Accepted::Any;
+        assert_eq!(state(&trust, "cluster.local"), "foreign");
+        assert_eq!(state(&trust, "Cluster.local"), "invalid_identity");
+    }
+}

@@ -1,0 +1,20 @@
+//! The engine: values in, values out.
+//!
+//! Everything that decides lives here, and nothing that can wait or fail: no runtime, no network, no file, no clock,
+//! no environment and no logging. `now`, identifiers and file contents come in as arguments. The crate builds this
+//! module alone with `--no-default-features`, so the same code can run inside another host.
+//!
+//! Text becomes a [`snapshot::Snapshot`] in [`policy`]; a request becomes a [`decision::Decision`] in
+//! [`snapshot::Snapshot::decide`]; what happened is told once, in [`record::Entry`].
+
+pub mod decision;
+pub mod host;
+pub mod identity;
+pub mod path;
+pub mod pattern;
+pub mod policy;
+pub mod record;
+pub mod request;
+pub mod rule;
+pub mod settings;
+pub mod snapshot;

@@ -1,0 +1,419 @@
+//! How a policy writes what it matches: hosts with ports (rules R1, R3 to R5), networks, and Istio's text patterns.
+//!
+//! Every pattern answers for one *reading*: wide, where a match denies, or narrow, where a match grants (rule R0). The
+//! caller chooses the reading; what happens when an attribute is unknown is decided in [`rule`](super::rule).
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::host::{self, Authority, Host, IPV4_CARRIERS, Malformed};
+
+/// How generously a pattern is read (rule R0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// A positive field of a DENY, a `not*` field of an ALLOW: in doubt it matches.
+    Wide,
+    /// A positive field of an ALLOW, a `not*` field of a DENY: in doubt it does not match.
+    Narrow,
+}
+
+/// The port of a request, as far as it is known (rule R4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// HTTP without a port in the authority.
+    Absent,
+    /// A port that was written.
+    Known(u16),
+    /// TCP, where nothing says the port.
+    Unknown,
+}
+
+/// The port part of a host pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PortPattern {
+    /// `host:443`
+    Exactly(u16),
+    /// `host`
+    Unsaid,
+    /// `host:*`
+    Every,
+}
+
+impl PortPattern {
+    /// Whether the pattern covers `port` under `reading` (rule R4).
+    pub fn covers(self, port: Port, reading: Reading) -> bool {
+        match (self, port, reading) {
+            (PortPattern::Every, _, _) | (PortPattern::Unsaid, _, Reading::Wide) => true,
+            (PortPattern::Unsaid, Port::Known(port), Reading::Narrow) => matches!(port, 80 | 443),
+            (PortPattern::Unsaid, _, Reading::Narrow) => true,
+            (PortPattern::Exactly(want), Port::Known(port), _) => want == port,
+            (PortPattern::Exactly(want), Port::Absent, Reading::Wide) => matches!(want, 80 | 443),
+            (PortPattern::Exactly(_), Port::Unknown, Reading::Wide) => true,
+            (PortPattern::Exactly(_), _, Reading::Narrow) => false,
+        }
+    }
+}
+
+/// A pattern for hosts, compiled into one named strategy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPattern {
+    shape: HostShape,
+    port: PortPattern,
+    /// What Istio would compare with the raw authority; part of the wide reading only (rule R3).
+    raw: Option<TextPattern>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum HostShape {
+    /// `**`: any host, and no host at all.
+    Anywhere,
+    /// `*` of Istio: any host that is there.
+    Present,
+    Exact(Host<'static>),
+    /// Keeps its leading dot: `.example.com`.
+    Suffix(String),
+    Network(IpNet),
+    /// Istio's `api.example.*`, without the star.
+    LoosePrefix(String),
+    /// Istio's `*example.com`, without the star.
+    LooseSuffix(String),
+}
+
+/// How narrow a pattern is; smaller is narrower. Grants are named in this order.
+pub type Specificity = (u8, u32, PortPattern);
+
+/// The specificity of a rule that says nothing of hosts.
+pub const NO_HOST: Specificity = (4, 0, PortPattern::Every);
+
+impl HostPattern {
+    /// Whether this is `**`, which also covers a connection that names no host.
+    pub fn is_anywhere(&self) -> bool {
+        self.shape == HostShape::Anywhere
+    }
+
+    /// Whether this is an IP range.
+    pub fn is_network(&self) -> bool {
+        matches!(self.shape, HostShape::Network(_))
+    }
+
+    /// Whether this is Istio's `*`, with or without a port.
+    pub fn is_lone_star(&self) -> bool {
+        self.shape == HostShape::Present
+    }
+
+    /// Whether the pattern matches a known host under `reading`. `raw` is the authority as sent, on HTTP.
+    pub fn matches(&self, host: &Host<'_>, port: Port, raw: Option<&str>, reading: Reading) -> bool {
+        let canonical = self.shape.matches(host) && self.port.covers(port, reading);
+        let as_istio = || match (&self.raw, raw, reading) {
+            (Some(pattern), Some(raw), Reading::Wide) => pattern.matches_ignore_case(raw),
+            _ => false,
+        };
+        canonical || as_istio()
+    }
+
+    /// How narrow the pattern is.
+    pub fn specificity(&self) -> Specificity {
+        let length = |text: &str| u32::MAX - u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let (class, finer) = match &self.shape {
+            HostShape::Exact(_) => (0, 0),
+            HostShape::Network(net) => (1, u32::from(net.max_prefix_len() - net.prefix_len())),
+            HostShape::Suffix(suffix) => (2, length(suffix)),
+            HostShape::LoosePrefix(text) | HostShape::LooseSuffix(text) => (3, length(text)),
+            HostShape::Present | HostShape::Anywhere => (4, 0),
+        };
+        (class, finer, self.port)
+    }
+}
+
+impl HostShape {
+    fn matches(&self, host: &Host<'_>) -> bool {
+        match (self, host) {
+            (HostShape::Anywhere | HostShape::Present, _) => true,
+            (HostShape::Exact(Host::Name(want)), Host::Name(name)) => want == name,
+            (HostShape::Exact(Host::Ip(want)), Host::Ip(ip)) => want == ip,
+            (HostShape::Suffix(suffix), Host::Name(name)) => {
+                name.len() > suffix.len() && name.ends_with(suffix.as_str())
+            }
+            (HostShape::Network(net), Host::Ip(ip)) => net.contains(ip),
+            (HostShape::LoosePrefix(prefix), host) => host.to_string().starts_with(prefix.as_str()),
+            (HostShape::LooseSuffix(suffix), host) => host.to_string().ends_with(suffix.as_str()),
+            _ => false,
+        }
+    }
+}
+
+/// A spelling that is understood but is not the canonical one; each family of documents judges it (rule R3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// Upper case, a trailing dot or an empty port; holds the spelling meant.
+    Folded(String),
+    /// A Unicode name; holds the A-label spelling.
+    Unicode(String),
+    /// Istio's `*example.com` or `api.example.*`.
+    Loose,
+}
+
+/// Why a policy's host is no pattern. The text is what a person sees.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostProblem {
+    /// The canonicaliser refuses it.
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+    /// A scheme or a path.
+    #[error("this is a URL; only its host belongs here")]
+    Url,
+    /// `user@host`.
+    #[error("userinfo (`user@`) is no part of a host")]
+    Userinfo,
+    /// A star inside, or two of them.
+    #[error("a `*` stands for the first labels of a name and nothing else: `*.example.com`")]
+    Wildcard,
+    /// `**` with something beside it.
+    #[error("`**` stands alone")]
+    NotAlone,
+    /// An address range of IPv6 that covers a range carrying IPv4 addresses in part, or more than it.
+    #[error("this IPv6 range mixes addresses that carry an IPv4 address with others; write the two apart")]
+    MixedRange,
+    /// A prefix length that is none, or brackets around something else.
+    #[error("this is no IP range: write `192.0.2.0/24` or `[2001:db8::/32]`")]
+    Range,
+    /// A Unicode name without an A-label.
+    #[error("this Unicode name has no A-label")]
+    Unicode,
+}
+
+/// Parses a host of a policy into its pattern and the odd spellings it used.
+///
+/// Both families share this grammar; what only one of them accepts (`*`, `**`, ranges, odd spellings) is judged by its
+/// own reader.
+///
+/// # Errors
+/// [`HostProblem`] for what no family accepts.
+pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), HostProblem> {
+    if text.contains("://") {
+        return Err(HostProblem::Url);
+    }
+    if text.contains('@') {
+        return Err(HostProblem::Userinfo);
+    }
+    if text == "**" {
+        return Ok((HostPattern { shape: HostShape::Anywhere, port: PortPattern::Every, raw: None }, Vec::new()));
+    }
+    if text.contains("**") {
+        return Err(HostProblem::NotAlone);
+    }
+    let (host, port_text) = split_port(text);
+    let port = match port_text {
+        Some("*") => PortPattern::Every,
+        Some(digits) => host::parse_port(digits)?.map_or(PortPattern::Unsaid, PortPattern::Exactly),
+        None => PortPattern::Unsaid,
+    };
+    let mut spellings = Vec::new();
+    let shape = parse_shape(host, &mut spellings)?;
+    let port = if shape == HostShape::Present && port == PortPattern::Unsaid { PortPattern::Every } else { port };
+    if port_text == Some("") && spellings.is_empty() {
+        spellings.push(Spelling::Folded(host.to_owned()));
+    }
+    if let (Some(port), Some(Spelling::Folded(meant) | Spelling::Unicode(meant))) =
+        (port_text.filter(|p| !p.is_empty()), spellings.first_mut())
+    {
+        meant.push(':');
+        meant.push_str(port);
+    }
+    Ok((HostPattern { shape, port, raw: Some(TextPattern::parse(&text.to_ascii_lowercase())) }, spellings))
+}
+
+/// Splits `host[:port]`; a bare IPv6 address (two colons, no bracket) has no port.
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    let after_brackets = text.rfind(']').map_or(0, |at| at + 1);
+    let (head, tail) = text.split_at_checked(after_brackets).unwrap_or((text, ""));
+    match tail.split_once(':') {
+        Some((rest, port)) if after_brackets > 0 && rest.is_empty() => (head, Some(port)),
+        Some((host, port)) if after_brackets == 0 && !port.contains(':') => (host, Some(port)),
+        _ => (text, None),
+    }
+}
+
+fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, HostProblem> {
+    if host == "*" {
+        return Ok(HostShape::Present);
+    }
+    if host.contains('/') || host.starts_with('[') || host.contains(':') {
+        return parse_address(host);
+    }
+    if let Some(rest) = host.strip_prefix('*') {
+        let (name, dotted) = rest.strip_prefix('.').map_or((rest, false), |name| (name, true));
+        let name = parse_name(name, "*", dotted, spellings)?;
+        if dotted {
+            return Ok(HostShape::Suffix(format!(".{name}")));
+        }
+        spellings.push(Spelling::Loose);
+        return Ok(HostShape::LooseSuffix(name));
+    }
+    if let Some(prefix) = host.strip_suffix('*') {
+        let inner = prefix.strip_suffix('.').unwrap_or(prefix);
+        host::check_name(inner).map_err(|why| if inner.contains('*') { HostProblem::Wildcard } else { why.into() })?;
+        spellings.push(Spelling::Loose);
+        return Ok(HostShape::LoosePrefix(prefix.to_ascii_lowercase()));
+    }
+    if let Ok(Authority { host: ip @ Host::Ip(_), .. }) = Authority::parse(host) {
+        if host.ends_with('.') {
+            spellings.push(Spelling::Folded(ip.to_string()));
+        }
+        return Ok(HostShape::Exact(ip.into_owned()));
+    }
+    let name = parse_name(host, "", false, spellings)?;
+    Ok(HostShape::Exact(Host::Name(name.into())))
+}
+
+/// Canonicalises the name behind an optional `*` or `*.`, noting odd spellings.
+fn parse_name(name: &str, star: &str, dotted: bool, spellings: &mut Vec<Spelling>) -> Result<String, HostProblem> {
+    if name.contains('*') {
+        return Err(HostProblem::Wildcard);
+    }
+    let dot = if dotted { "." } else { "" };
+    let ascii = if name.is_ascii() {
+        name.to_owned()
+    } else {
+        let ascii = idna::domain_to_ascii(name).map_err(|_| HostProblem::Unicode)?;
+        spellings.push(Spelling::Unicode(format!("{star}{dot}{ascii}")));
+        ascii
+    };
+    let Host::Name(canonical) = Authority::parse(&ascii)?.host.into_owned() else {
+        return Err(Malformed::NumericLabel.into());
+    };
+    if name.is_ascii() && canonical != name {
+        spellings.push(Spelling::Folded(format!("{star}{dot}{canonical}")));
+    }
+    Ok(canonical.into_owned())
+}
+
+/// Parses an IPv6 address or a range of either family, with or without brackets.
+fn parse_address(text: &str) -> Result<HostShape, HostProblem> {
+    let inside = text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']')).ok_or(HostProblem::Range)?;
+    let (address, length) = inside.split_once('/').map_or((inside, None), |(a, l)| (a, Some(l)));
+    let address: IpAddr = address.parse().map_err(|_| match length {
+        None => HostProblem::Malformed(Malformed::Brackets),
+        Some(_) if address.bytes().any(|b| b.is_ascii_alphabetic()) && !address.contains(':') => HostProblem::Url,
+        Some(_) => HostProblem::Range,
+    })?;
+    let bracketed = inside.len() != text.len();
+    if bracketed && address.is_ipv4() {
+        return Err(HostProblem::Range);
+    }
+    let Some(length) = length else {
+        return Ok(HostShape::Exact(Host::Ip(match address {
+            IpAddr::V6(ip) => host::unwrap_ipv4(ip),
+            ip => ip,
+        })));
+    };
+    let digits = length.bytes().all(|b| b.is_ascii_digit());
+    let length: u8 = length.parse().ok().filter(|_| digits).ok_or(HostProblem::Range)?;
+    match address {
+        IpAddr::V4(ip) => {
+            Ok(HostShape::Network(Ipv4Net::new(ip, length).map_err(|_| HostProblem::Range)?.trunc().into()))
+        }
+        IpAddr::V6(ip) => unwrap_network(Ipv6Net::new(ip, length).map_err(|_| HostProblem::Range)?.trunc()),
+    }
+}
+
+/// Turns a range inside one of the IPv4-carrying ranges into the IPv4 range it carries (rule R1).
+fn unwrap_network(net: Ipv6Net) -> Result<HostShape, HostProblem> {
+    // `::` and `::1` carry nothing, so a range holding one of them and anything else is mixed, and alone they are plain.
+    let holds_plain = net.contains(&Ipv6Addr::UNSPECIFIED) || net.contains(&Ipv6Addr::LOCALHOST);
+    if holds_plain {
+        return if net.prefix_len() >= 127 { Ok(HostShape::Network(net.into())) } else { Err(HostProblem::MixedRange) };
+    }
+    for (network, length, at) in IPV4_CARRIERS {
+        let carrier = Ipv6Net::new(network, length).map_err(|_| HostProblem::Range)?;
+        if net.contains(&carrier) && net.prefix_len() < length {
+            return Err(HostProblem::MixedRange);
+        }
+        if carrier.contains(&net) {
+            let IpAddr::V4(ip) = host::unwrap_ipv4(net.network()) else { return Err(HostProblem::MixedRange) };
+            let bits = net.prefix_len().checked_sub(at).filter(|bits| *bits <= 32).ok_or(HostProblem::MixedRange)?;
+            return Ok(HostShape::Network(Ipv4Net::new(ip, bits).map_err(|_| HostProblem::Range)?.into()));
+        }
+    }
+    Ok(HostShape::Network(net.into()))
+}
+
+/// An address or range of a policy's `ipBlocks`, compared with the caller's address as Istio does. Unlike hosts, its
+/// ranges are taken as written.
+pub fn parse_ip_block(text: &str) -> Option<IpNet> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some(ip.into());
+    }
+    text.parse::<IpNet>().ok().map(|net| net.trunc())
+}
+
+/// Whether an address is in a block. Wide also tries the IPv4 address that an IPv4-mapped one carries.
+pub fn block_contains(block: &IpNet, address: IpAddr, reading: Reading) -> bool {
+    block.contains(&address) || (reading == Reading::Wide && block.contains(&address.to_canonical()))
+}
+
+/// Istio's text patterns: exact, `prefix*`, `*suffix`, and `*` for anything that is not empty. A leading star is looked
+/// at first; a star elsewhere is a plain character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextPattern {
+    /// The text itself.
+    Exact(String),
+    /// `text*`
+    Prefix(String),
+    /// `*text`
+    Suffix(String),
+    /// `*`
+    Any,
+}
+
+impl TextPattern {
+    /// Reads a pattern; every text is one.
+    pub fn parse(text: &str) -> TextPattern {
+        if text == "*" {
+            return TextPattern::Any;
+        }
+        match (text.strip_prefix('*'), text.strip_suffix('*')) {
+            (Some(suffix), _) => TextPattern::Suffix(suffix.to_owned()),
+            (None, Some(prefix)) => TextPattern::Prefix(prefix.to_owned()),
+            (None, None) => TextPattern::Exact(text.to_owned()),
+        }
+    }
+
+    /// Whether `text` matches, case for case.
+    pub fn matches(&self, text: &str) -> bool {
+        match self {
+            TextPattern::Exact(want) => want == text,
+            TextPattern::Prefix(prefix) => text.starts_with(prefix.as_str()),
+            TextPattern::Suffix(suffix) => text.ends_with(suffix.as_str()),
+            TextPattern::Any => !text.is_empty(),
+        }
+    }
+
+    /// Whether `text` matches in any ASCII case.
+    pub fn matches_ignore_case(&self, text: &str) -> bool {
+        let head = |n: usize| text.as_bytes().get(..n);
+        let tail = |n: usize| text.len().checked_sub(n).and_then(|from| text.as_bytes().get(from..));
+        match self {
+            TextPattern::Exact(want) => want.eq_ignore_ascii_case(text),
+            TextPattern::Prefix(p) => head(p.len()).is_some_and(|h| h.eq_ignore_ascii_case(p.as_bytes())),
+            TextPattern::Suffix(s) => tail(s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s.as_bytes())),
+            TextPattern::Any => !text.is_empty(),
+        }
+    }
+}
+
+/// Whether `text` matches a pattern in which every `*` stands for any run of characters, as Istio reads namespaces.
+pub fn glob_matches(pattern: &str, text: &str) -> bool {
+    let Some((first, mut patterns)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    while let Some((part, more)) = patterns.split_once('*') {
+        let Some((_, tail)) = rest.split_once(part) else { return false };
+        (rest, patterns) = (tail, more);
+    }
+    rest.ends_with(patterns)
+}
+
+#[cfg(test)]
+#[path = "pattern_tests.rs"]
+mod tests;

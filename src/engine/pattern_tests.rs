@@ -1,0 +1,194 @@
+//! Tables for the patterns of policies: what each spelling matches, widely and narrowly, and what is refused.
+
+use super::*;
+
+fn pattern(text: &str) -> HostPattern {
+    parse_host_pattern(text).unwrap_or_else(|why| panic!("{text}: {why}")).0
+}
+
+fn both(text: &str, authority: &str) -> (bool, bool) {
+    let read = Authority::parse(authority).unwrap();
+    let port = read.port.map_or(Port::Absent, Port::Known);
+    let at = |reading| pattern(text).matches(&read.host, port, Some(authority), reading);
+    (at(Reading::Wide), at(Reading::Narrow))
+}
+
+#[test]
+fn hosts_match_by_their_canonical_form() {
+    for (text, authority, expected) in [
+        ("api.example.com", "API.example.com.", (true, true)),
+        ("api.example.com", "api.example.com:443", (true, true)),
+        ("api.example.com", "api.example.com:80", (true, true)),
+        ("api.example.com", "api.example.com:8443", (true, false)),
+        ("api.example.com:443", "api.example.com", (true, false)),
+        ("api.example.com:8443", "api.example.com", (false, false)),
+        ("api.example.com:8443", "api.example.com:8443", (true, true)),
+        ("api.example.com:*", "api.example.com:8443", (true, true)),
+        ("api.example.com", "xapi.example.com", (false, false)),
+        ("*.example.com", "a.b.example.com", (true, true)),
+        ("*.example.com", "example.com", (false, false)),
+        ("*.example.com", "evilexample.com", (false, false)),
+        ("*.example.com:8443", "a.example.com:8443", (true, true)),
+        ("*.example.com:8443", "a.example.com", (false, false)),
+        ("*example.com", "evilexample.com", (true, true)),
+        ("api.example.*", "api.example.org", (true, true)),
+        ("api.example.*", "api.example.org:8443", (true, false)),
+        ("169.254.*", "169.254.169.254", (true, true)),
+        ("*", "anything.example:8443", (true, true)),
+        ("**", "anything.example:8443", (true, true)),
+        ("192.0.2.0/24", "192.0.2.77", (true, true)),
+        ("192.0.2.0/24", "[::ffff:192.0.2.77]", (true, true)),
+        ("192.0.2.0/24", "192.0.3.1", (false, false)),
+        ("[2001:db8::/32]:443", "[2001:db8::1]:443", (true, true)),
+        ("[2001:db8::/32]:443", "[2001:db8::1]", (true, false)),
+        ("[::ffff:169.254.0.0/112]", "169.254.1.1", (true, true)),
+        ("[2002:a00::/24]", "10.9.9.9", (true, true)),
+        ("[fd00:ec2::254]", "[fd00:ec2:0:0::254]", (true, true)),
+        ("fd00:ec2::254", "[fd00:ec2::254]:80", (true, true)),
+        ("b\u{fc}cher.example", "xn--bcher-kva.example", (true, true)),
+    ] {
+        assert_eq!(both(text, authority), expected, "{text} against {authority}");
+    }
+}
+
+#[test]
+fn an_unknown_port_is_covered_widely_only_by_a_port() {
+    let host = Host::Name("a.example".into());
+    let at = |text, reading| pattern(text).matches(&host, Port::Unknown, None, reading);
+    for (text, expected) in
+        [("a.example", (true, true)), ("a.example:5432", (true, false)), ("a.example:*", (true, true))]
+    {
+        assert_eq!((at(text, Reading::Wide), at(text, Reading::Narrow)), expected, "{text}");
+    }
+}
+
+#[test]
+fn odd_spellings_are_understood_and_noted() {
+    for (text, spelling) in [
+        ("API.example", Spelling::Folded("api.example".into())),
+        ("api.example.", Spelling::Folded("api.example".into())),
+        ("API.example:443", Spelling::Folded("api.example:443".into())),
+        ("api.example:", Spelling::Folded("api.example".into())),
+        ("*.Example.com", Spelling::Folded("*.example.com".into())),
+        ("10.0.0.1.", Spelling::Folded("10.0.0.1".into())),
+        ("b\u{fc}cher.example", Spelling::Unicode("xn--bcher-kva.example".into())),
+        ("*.b\u{fc}cher.example:8443", Spelling::Unicode("*.xn--bcher-kva.example:8443".into())),
+        ("*example.com", Spelling::Loose),
+        ("api.example.*", Spelling::Loose),
+    ] {
+        assert_eq!(parse_host_pattern(text).unwrap().1, [spelling], "{text}");
+    }
+    assert_eq!(parse_host_pattern("api.example:443").unwrap().1, []);
+}
+
+#[test]
+fn what_is_no_host_is_refused() {
+    for text in [
+        "",
+        "https://api.example",
+        "api.example/x",
+        "u@api.example",
+        "a.*.b",
+        "*.x.*",
+        "a*b",
+        "***",
+        "**.example",
+        "**:443",
+        "*.",
+        "*..a",
+        "a..b",
+        ".a",
+        "a b",
+        "a:0",
+        "a:65536",
+        "a:http",
+        "a:443:443",
+        "1234",
+        "*.1",
+        "0x7f",
+        "10.0.0.0/33",
+        "10.0.0.0/",
+        "10.0.0.0/+8",
+        "[10.0.0.1]",
+        "[::1",
+        "[::1]x",
+        "::/0",
+        "2000::/3",
+        "::/95",
+        "::/96",
+        "[2002::/15]",
+        "[2002:a00:1:1::/64]",
+        "[64:ff9b::/64]",
+        "[fe80::1%eth0]",
+        "a,b",
+        "a%2eb",
+    ] {
+        assert!(parse_host_pattern(text).is_err(), "{text} is accepted as {:?}", parse_host_pattern(text));
+    }
+}
+
+#[test]
+fn narrower_patterns_come_first() {
+    let ordered = [
+        "a.example:443",
+        "a.example",
+        "a.example:*",
+        "10.0.0.0/24",
+        "10.0.0.0/8",
+        "*.b.a.example",
+        "*.a.example",
+        "a.*",
+        "*",
+    ];
+    for pair in ordered.windows(2) {
+        let [a, b] = pair else { continue };
+        assert!(pattern(a).specificity() < pattern(b).specificity(), "{a} before {b}");
+    }
+}
+
+#[test]
+fn text_patterns_follow_istio() {
+    for (text, candidate, expected) in [
+        ("GET", "GET", true),
+        ("GET", "get", false),
+        ("/v1/*", "/v1/", true),
+        ("/v1/*", "/v1", false),
+        ("*/x", "/a/x", true),
+        ("*", "", false),
+        ("*", "x", true),
+        ("*a*", "xa*", true),
+        ("*a*", "xab", false),
+        ("a*b", "a*b", true),
+        ("a*b", "axb", false),
+    ] {
+        assert_eq!(TextPattern::parse(text).matches(candidate), expected, "{text} {candidate}");
+    }
+    assert!(TextPattern::parse("de*").matches_ignore_case("DELETE"));
+    assert!(!TextPattern::parse("delete*").matches_ignore_case("\u{fc}"));
+}
+
+#[test]
+fn namespace_globs_match_runs() {
+    for (pattern, text, expected) in [
+        ("pay*", "payments", true),
+        ("*ments", "payments", true),
+        ("p*m*s", "payments", true),
+        ("p*x*s", "payments", false),
+        ("*", "x", true),
+        ("a*a", "a", false),
+        ("pay.ents", "payments", false),
+    ] {
+        assert_eq!(glob_matches(pattern, text), expected, "{pattern} {text}");
+    }
+}
+
+#[test]
+fn ip_blocks_take_addresses_and_ranges() {
+    let block = parse_ip_block("10.1.2.3/8").unwrap();
+    assert_eq!(block.to_string(), "10.0.0.0/8");
+    let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
+    assert!(block_contains(&block, mapped, Reading::Wide));
+    assert!(!block_contains(&block, mapped, Reading::Narrow));
+    assert!(parse_ip_block("::/0").is_some());
+    assert!(parse_ip_block("10.0.0.0/40").is_none() && parse_ip_block("a").is_none());
+}

@@ -1,0 +1,241 @@
+//! The set -> rules -> snapshot, and the decision whether a source or a set may be in force at all.
+//!
+//! [`load`] reads one source alone; with an error it is refused whole. [`compile`] puts sources together; what only the
+//! whole set shows is an error of the set. Neither knows what was in force before: that is the reload's business.
+
+use std::sync::Arc;
+
+use super::authorization_policy::{self, AuthorizationPolicy, IstioRule};
+use super::document;
+use super::egress_policy::{self, EgressPolicy, Entry};
+use super::metadata::{self, Kind};
+use super::problem::{Code, Place, Problem};
+use super::validate::{self, Documents, Sets};
+use crate::engine::decision::RuleInfo;
+use crate::engine::rule::{Family, Field, Mode, Operation, Polarity, Rule, RuleKey, Subjects, Who};
+use crate::engine::settings::Settings;
+use crate::engine::snapshot::{EgressScope, Revision, Rules, Snapshot};
+
+/// A policy file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Its name inside the source, without a directory.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A source as it was read: one `--policies` directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The directory as it was given; unique.
+    pub name: String,
+    /// Its policy files, sorted by name.
+    pub files: Vec<PolicyFile>,
+}
+
+/// One source read alone: its documents, and every problem found in it. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct LoadedSource(Arc<Loaded>);
+
+#[derive(Debug)]
+struct Loaded {
+    source: Source,
+    documents: Documents,
+    problems: Vec<Problem>,
+}
+
+impl LoadedSource {
+    /// Every problem of the source, errors and warnings.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+
+    /// Whether the source must be refused.
+    pub fn has_errors(&self) -> bool {
+        self.0.problems.iter().any(Problem::is_error)
+    }
+
+    /// The source's name.
+    pub fn name(&self) -> &str {
+        &self.0.source.name
+    }
+
+    /// How many documents it has.
+    pub fn documents(&self) -> usize {
+        self.0.documents.len()
+    }
+
+    /// The source as it was read.
+    pub fn source(&self) -> &Source {
+        &self.0.source
+    }
+}
+
+/// Reads one source alone.
+pub fn load(source: Source, settings: &Settings) -> LoadedSource {
+    let (mut documents, mut problems) = (Documents::default(), Vec::new());
+    for file in &source.files {
+        let path = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
+        load_file(&path, &file.bytes, settings, &mut documents, &mut problems);
+    }
+    validate::duplicates(std::iter::once(&documents), &mut problems);
+    problems.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
+    LoadedSource(Arc::new(Loaded { source, documents, problems }))
+}
+
+fn load_file(path: &str, bytes: &[u8], settings: &Settings, documents: &mut Documents, problems: &mut Vec<Problem>) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        let what = "the file is not UTF-8 text";
+        problems.push(Problem::error(Code::YamlSyntax, Place::whole(path), what).hint("save it as UTF-8"));
+        return;
+    };
+    let nodes = match document::parse(path, text) {
+        Ok(nodes) => nodes,
+        Err(problem) => return problems.push(problem),
+    };
+    for object in nodes.iter().flat_map(|node| metadata::objects(node, problems)).collect::<Vec<_>>() {
+        match object.kind {
+            Kind::AuthorizationPolicy => {
+                documents.istio.extend(authorization_policy::read(&object, &settings.trust_domains, problems));
+            }
+            Kind::EgressPolicy => documents.egress.extend(egress_policy::read_policy(&object, settings, problems)),
+            Kind::DestinationSet => documents.sets.extend(egress_policy::read_set(&object, problems)),
+        }
+    }
+}
+
+/// A set that may be in force.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// Warnings and notes of all its sources and of the set.
+    pub problems: Vec<Problem>,
+}
+
+/// Puts the sources together.
+///
+/// # Errors
+/// The errors that only the whole set shows, and those of any source that has some.
+pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled, Vec<Problem>> {
+    let documents = || sources.iter().map(|s| &s.0.documents);
+    let mut problems: Vec<Problem> = sources.iter().flat_map(|s| s.problems().iter().cloned()).collect();
+    validate::duplicates(documents(), &mut problems);
+    let sets = Sets::of(documents(), &settings.root_namespace);
+    sets.check(documents().flat_map(|d| &d.egress), &mut problems);
+    if problems.iter().any(Problem::is_error) {
+        problems.retain(Problem::is_error);
+        return Err(problems);
+    }
+    let mut rules = Rules::default();
+    for policy in documents().flat_map(|d| &d.istio) {
+        istio_rules(policy, settings, &mut rules, &mut problems);
+    }
+    for policy in documents().flat_map(|d| &d.egress) {
+        egress_rules(policy, &sets, &mut rules);
+    }
+    Ok(Compiled { snapshot: Snapshot::new(revision(sources, settings), settings.clone(), rules), problems })
+}
+
+fn revision(sources: &[LoadedSource], settings: &Settings) -> Revision {
+    let mut sorted: Vec<&Source> = sources.iter().map(LoadedSource::source).collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    let files =
+        sorted.iter().flat_map(|s| s.files.iter().map(|f| (s.name.as_str(), f.name.as_str(), f.bytes.as_slice())));
+    Revision::of(settings, files)
+}
+
+fn istio_rules(policy: &AuthorizationPolicy, settings: &Settings, rules: &mut Rules, problems: &mut Vec<Problem>) {
+    rules.policies += 1;
+    let compiled = policy.rules.iter().enumerate().map(|(index, rule)| istio_rule(policy, index, rule));
+    if policy.action == Polarity::Deny {
+        rules.denies.extend(compiled);
+        return;
+    }
+    rules.istio_allows.extend(compiled);
+    rules.istio_allow_policies.push(policy.mode);
+    for (domain, place) in &policy.named_trust_domains {
+        if !settings.trust_domains.accepted.contains(domain) {
+            let what = format!("trust domain `{domain}` is accepted for the whole set, because this ALLOW names it");
+            problems.push(Problem::note(Code::TrustDomainAccepted, place.clone(), what));
+            rules.accepted_trust_domains.push((domain.clone(), policy.mode));
+        }
+    }
+}
+
+fn istio_rule(policy: &AuthorizationPolicy, index: usize, rule: &IstioRule) -> Rule {
+    let path = policy.meta.path();
+    let info = RuleInfo {
+        id: format!("ap:{path}#{index}"),
+        origin: rule.place.file_and_line(),
+        owner: None,
+        reason: None,
+        ticket: None,
+    };
+    Rule {
+        key: RuleKey { family: Family::Istio, policy: path, index, entry: String::new() },
+        info: Arc::new(info),
+        mode: policy.mode,
+        who: if rule.from.is_empty() { Who::Anyone } else { Who::Sources(rule.from.clone()) },
+        to: rule.to.clone(),
+    }
+}
+
+fn egress_rules(policy: &EgressPolicy, sets: &Sets<'_>, rules: &mut Rules) {
+    rules.policies += 1;
+    let subjects = Arc::new(policy.subjects.clone());
+    let compile = |entry: &Entry| egress_rule(policy, entry, &subjects, sets);
+    rules.denies.extend(policy.deny.iter().map(compile));
+    rules.grants.extend(policy.allow.iter().map(compile));
+    let path = policy.meta.path();
+    let info = RuleInfo {
+        id: format!("ep:{path}"),
+        origin: policy.meta.place.file_and_line(),
+        owner: policy.owner.clone(),
+        reason: None,
+        ticket: None,
+    };
+    rules.egress_policies.push(EgressScope {
+        key: RuleKey { family: Family::Egress, policy: path, index: 0, entry: String::new() },
+        info: Arc::new(info),
+        namespace: policy.meta.namespace.clone(),
+        mode: policy.mode,
+        subjects,
+        isolate: policy.isolate,
+    });
+}
+
+fn egress_rule(policy: &EgressPolicy, entry: &Entry, subjects: &Arc<Subjects>, sets: &Sets<'_>) -> Rule {
+    let named = entry.destinations.iter().filter_map(|(name, _)| sets.find(&policy.meta.namespace, name));
+    let hosts = entry.hosts.iter().chain(named.flat_map(|set| &set.hosts)).cloned().collect();
+    let path = policy.meta.path();
+    let info = RuleInfo {
+        id: format!("ep:{path}#{}", entry.name),
+        origin: entry.place.file_and_line(),
+        owner: policy.owner.clone(),
+        reason: entry.reason.clone(),
+        ticket: entry.ticket.clone(),
+    };
+    let on_trial = policy.mode == Mode::Report || entry.mode == Mode::Report;
+    Rule {
+        key: RuleKey { family: Family::Egress, policy: path, index: 0, entry: entry.name.clone() },
+        info: Arc::new(info),
+        mode: if on_trial { Mode::Report } else { Mode::Enforce },
+        who: Who::Subjects(subjects.clone()),
+        to: vec![Operation {
+            hosts: positive(hosts),
+            ports: Field::default(),
+            methods: positive(entry.methods.clone()),
+            paths: positive(entry.paths.clone()),
+        }],
+    }
+}
+
+fn positive<P>(any_of: Vec<P>) -> Field<P> {
+    Field { any_of, none_of: Vec::new() }
+}
+
+#[cfg(test)]
+#[path = "compile_tests.rs"]
+mod tests;

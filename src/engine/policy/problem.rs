@@ -1,0 +1,198 @@
+//! A problem of a policy file: what, where, what was meant, and what to do.
+//!
+//! Codes are stable names: each has a section in docs/POLICY.md. A problem only tells; whether a set may be published
+//! is decided by the presence of errors, in [`compile`](super::compile).
+
+use std::fmt;
+
+/// Declares the codes once, with their names.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal,)+) => {
+        /// What kind of problem it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Code {
+            /// Every code, in the order in which docs/POLICY.md lists them.
+            pub const ALL: &[Code] = &[$(Code::$variant,)+];
+
+            /// The code's stable name.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A directory or file cannot be read.
+    Unreadable => "unreadable",
+    /// A source has no policy document.
+    NoPolicy => "no-policy",
+    /// A file or set is larger than the limits.
+    TooLarge => "too-large",
+    /// The text is no YAML.
+    YamlSyntax => "yaml-syntax",
+    /// A key stands twice in one mapping.
+    DuplicateKey => "duplicate-key",
+    /// The document is of a kind that is not known here.
+    UnknownKind => "unknown-kind",
+    /// A field that does not exist.
+    UnknownField => "unknown-field",
+    /// A field that must be there is not.
+    MissingField => "missing-field",
+    /// A value of another type than the field has.
+    WrongType => "wrong-type",
+    /// An empty list, mapping or text, which would silently mean everything or nothing.
+    EmptyValue => "empty-value",
+    /// A value that the field does not have.
+    BadValue => "bad-value",
+    /// A name that Kubernetes would not accept.
+    BadName => "bad-name",
+    /// A host that cannot be read.
+    BadHost => "bad-host",
+    /// A host that is understood but spelt oddly.
+    HostSpelling => "host-spelling",
+    /// A port that is no number from 1 to 65535.
+    BadPort => "bad-port",
+    /// A path that no request could have.
+    BadPath => "bad-path",
+    /// A method that no request could have.
+    BadMethod => "bad-method",
+    /// A principal, namespace, account or trust domain that no caller could have.
+    BadIdentity => "bad-identity",
+    /// An address or range that cannot be read.
+    BadAddress => "bad-address",
+    /// Two fields that exclude each other.
+    Conflict => "conflict",
+    /// The same policy or entry stands twice.
+    Duplicate => "duplicate",
+    /// A policy that does nothing.
+    EmptyPolicy => "empty-policy",
+    /// A DestinationSet that does not exist.
+    MissingSet => "missing-set",
+    /// A DestinationSet that hides one of the root namespace.
+    HiddenSet => "hidden-set",
+    /// A policy that speaks for callers of another namespace.
+    NotYours => "not-yours",
+    /// A key that a check cannot answer, and that would therefore never match.
+    Unanswerable => "unanswerable",
+    /// A field that is known and not built yet.
+    NotSupportedYet => "not-supported-yet",
+    /// An object that is meant for somebody else.
+    NotOurs => "not-ours",
+    /// A selector that is not used because no gateway is declared.
+    SelectorUnused => "selector-unused",
+    /// A foreign trust domain is accepted because a rule names it.
+    TrustDomainAccepted => "trust-domain-accepted",
+}
+
+/// Whether a problem keeps a source from loading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The source is refused.
+    Error,
+    /// It loads, and somebody should look.
+    Warning,
+    /// It loads; worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// The name in messages and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
+}
+
+/// A place in a policy file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file as it is named to the user; a directory where no file is meant.
+    pub file: String,
+    /// The line, from 1; 0 where the file as a whole is meant.
+    pub line: u32,
+    /// The column, from 1; 0 where the file as a whole is meant.
+    pub column: u32,
+}
+
+impl Place {
+    /// A file or directory as a whole.
+    pub fn whole(file: impl Into<String>) -> Place {
+        Place { file: file.into(), line: 0, column: 0 }
+    }
+
+    /// `file:line`, as rules are told.
+    pub fn file_and_line(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What kind it is.
+    pub code: Code,
+    /// Whether it keeps the source from loading.
+    pub severity: Severity,
+    /// Where it is.
+    pub place: Place,
+    /// What is wrong, in one sentence without its full stop; the offending text stands in backticks.
+    pub text: String,
+    /// What was meant or what to do, if that can be said.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// An error.
+    pub fn error(code: Code, place: Place, text: impl Into<String>) -> Problem {
+        Problem { code, severity: Severity::Error, place, text: text.into(), hint: None }
+    }
+
+    /// A warning.
+    pub fn warning(code: Code, place: Place, text: impl Into<String>) -> Problem {
+        Problem { severity: Severity::Warning, ..Problem::error(code, place, text) }
+    }
+
+    /// A note.
+    pub fn note(code: Code, place: Place, text: impl Into<String>) -> Problem {
+        Problem { severity: Severity::Note, ..Problem::error(code, place, text) }
+    }
+
+    /// The same problem with advice.
+    pub fn hint(self, hint: impl Into<String>) -> Problem {
+        Problem { hint: Some(hint.into()), ..self }
+    }
+
+    /// Whether it keeps the source from loading.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}[{}]: {}", self.place, self.severity.as_str(), self.code.as_str(), self.text)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The record: one [`Entry`] for each event, from which the audit line, the log line, the counters and every later
+//! rendering are made. One fact is typed once, here; a rendering only chooses and escapes.
+//!
+//! Nothing secret enters an entry: no headers beyond the request id and the trace context, no cookies, no body and no
+//! query string. Text that a client controls is capped, and what was capped is named in `truncated`.
+
+use super::decision::{Decision, Effect, NamedRule};
+use super::identity::{IdentityState, Principal};
+use super::path::without_query;
+use super::pattern::Port;
+use super::policy::problem::Problem;
+use super::request::{Attributes, Request};
+use super::settings::Enforcement;
+use super::snapshot::{RuleCounts, Snapshot};
+
+/// A moment of the wall clock, in nanoseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixNanos(pub i128);
+
+/// Something that happened and is on record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A check was decided.
+    Decision(Box<DecisionEntry>),
+    /// A policy set was published, or refused.
+    PolicyChange(Box<PolicyChangeEntry>),
+}
+
+/// One decided check: the normalised inputs, the three answers, and who to ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionEntry {
+    /// When the check was decided: the `now` of the decision.
+    pub time: UnixNanos,
+    /// How long the decision took, in microseconds.
+    pub duration_micros: u32,
+    /// A UUID of version 7, also told to the caller.
+    pub decision_id: String,
+    /// The revision of the set that decided.
+    pub revision: String,
+    /// Whether verdicts are enforced.
+    pub enforcement: Enforcement,
+    /// What Envoy was told.
+    pub effect: Effect,
+    /// What the enforced rules said.
+    pub verdict: AnswerEntry,
+    /// What they would say with everything on trial enforced.
+    pub would: AnswerEntry,
+    /// The identity's state.
+    pub identity: IdentityState,
+    /// Why an invalid identity is invalid.
+    pub identity_detail: Option<&'static str>,
+    /// The principal as sent.
+    pub principal: String,
+    /// The trust domain of a well-formed principal.
+    pub trust_domain: String,
+    /// The namespace of a well-formed principal.
+    pub namespace: String,
+    /// The service account of a well-formed principal.
+    pub service_account: String,
+    /// The connection's peer.
+    pub source_address: String,
+    /// `http` or `tcp`.
+    pub protocol: &'static str,
+    /// The canonical host, where it is known.
+    pub host: String,
+    /// The authority or SNI as sent.
+    pub raw_host: String,
+    /// The port that goes with the host, where it is known.
+    pub port: Option<u16>,
+    /// The gateway's listener port.
+    pub listener_port: Option<u16>,
+    /// The SNI of the session, where it is told.
+    pub sni: String,
+    /// The method, as sent.
+    pub method: String,
+    /// The path, as sent, without its query.
+    pub path: String,
+    /// The gateway's own identity.
+    pub gateway: String,
+    /// `x-request-id`
+    pub request_id: String,
+    /// `traceparent`
+    pub traceparent: String,
+    /// Envoy's stream id.
+    pub stream_id: String,
+    /// The names of the fields that were cut.
+    pub truncated: Vec<&'static str>,
+}
+
+/// One of the answers of a decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnswerEntry {
+    /// Allow or deny.
+    pub effect: Effect,
+    /// Why.
+    pub reason: &'static str,
+    /// The rule that spoke.
+    pub rule: String,
+    /// The gates that stayed closed (a denial) or opened (an allow).
+    pub gate: &'static str,
+    /// For a denial at one gate: the other one, if it was open.
+    pub open_gate: &'static str,
+    /// Whether a valid identity, and nothing else, was missing.
+    pub by_identity: bool,
+    /// Where the rule stands: `file:line`.
+    pub origin: String,
+    /// Who to ask.
+    pub owner: String,
+    /// The rule's ticket.
+    pub ticket: String,
+    /// Why the rule exists.
+    pub rule_reason: String,
+}
+
+impl AnswerEntry {
+    fn of(answer: &super::decision::Answer) -> AnswerEntry {
+        let info = answer.rule.info();
+        let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+        let denied = answer.effect() == Effect::Deny;
+        AnswerEntry {
+            effect: answer.effect(),
+            reason: answer.reason.as_str(),
+            rule: answer.rule.to_string(),
+            gate: answer.gate(),
+            open_gate: if denied { answer.gates.in_state(super::decision::Gate::Open) } else { "" },
+            by_identity: answer.by_identity,
+            origin: text(info.map(|i| &i.origin)),
+            owner: text(info.and_then(|i| i.owner.as_ref())),
+            ticket: text(info.and_then(|i| i.ticket.as_ref())),
+            rule_reason: text(info.and_then(|i| i.reason.as_ref())),
+        }
+    }
+}
+
+/// What the edge knows of a check and the engine does not.
+#[derive(Clone, Debug)]
+pub struct Occasion {
+    /// The wall clock when the check was decided, read once.
+    pub time: UnixNanos,
+    /// How long it took, in microseconds.
+    pub duration_micros: u32,
+    /// The decision's id.
+    pub decision_id: String,
+}
+
+impl DecisionEntry {
+    /// Tells a decision: the inputs as normalised, the answers, and the occasion.
+    pub fn of(
+        attributes: &Attributes<'_>,
+        request: &Request<'_>,
+        decision: &Decision,
+        snapshot: &Snapshot,
+        occasion: Occasion,
+    ) -> DecisionEntry {
+        let mut truncated = Vec::new();
+        let mut cap = |name, text: &str, limit| capped(name, text, limit, &mut truncated);
+        let http = attributes.http.as_ref();
+        let raw_host = http.map_or(attributes.service, |http| http.host);
+        let workload = match request.principal {
+            Principal::Workload(id) => Some(id),
+            Principal::Absent | Principal::Invalid(_) => None,
+        };
+        let of_workload = |part: Option<&str>| part.unwrap_or_default().to_owned();
+        let header = |value: Option<&std::borrow::Cow<'_, str>>| value.map(|v| v.to_string()).unwrap_or_default();
+        DecisionEntry {
+            time: occasion.time,
+            duration_micros: occasion.duration_micros,
+            decision_id: occasion.decision_id,
+            revision: snapshot.revision().to_string(),
+            enforcement: snapshot.settings().enforcement,
+            effect: decision.outcome.effect(),
+            verdict: AnswerEntry::of(&decision.verdict),
+            would: AnswerEntry::of(&decision.would),
+            identity: decision.identity,
+            identity_detail: decision.identity_detail.map(super::identity::Invalid::as_str),
+            principal: cap("principal", attributes.source_principal, 2048),
+            trust_domain: of_workload(workload.map(|id| id.trust_domain)),
+            namespace: of_workload(workload.map(|id| id.namespace)),
+            service_account: of_workload(workload.map(|id| id.service_account)),
+            source_address: attributes.source_address.map(|ip| ip.to_string()).unwrap_or_default(),
+            protocol: if http.is_some() { "http" } else { "tcp" },
+            host: request.host_text().unwrap_or_default(),
+            raw_host: cap("rawHost", raw_host, 255),
+            port: match request.destination.port {
+                Port::Known(port) => Some(port),
+                Port::Absent | Port::Unknown => None,
+            },
+            listener_port: attributes.listener_port,
+            sni: cap("sni", attributes.tls_sni.unwrap_or_default(), 255),
+            method: cap("method", http.map_or("", |http| http.method), 64),
+            path: cap("path", http.map_or("", |http| without_query(http.path)), 1024),
+            gateway: cap("gateway", attributes.destination_principal, 2048),
+            request_id: cap("requestId", &header(http.and_then(|h| h.request_id.as_ref())), 128),
+            traceparent: cap("traceparent", &header(http.and_then(|h| h.traceparent.as_ref())), 128),
+            stream_id: cap("streamId", http.map_or("", |http| http.stream_id), 64),
+            truncated,
+        }
+    }
+}
+
+/// At most `limit` bytes of a text, cut between characters; a cut is noted under the field's name.
+fn capped(name: &'static str, text: &str, limit: usize, truncated: &mut Vec<&'static str>) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    truncated.push(name);
+    text.get(..text.floor_char_boundary(limit)).unwrap_or_default().to_owned()
+}
+
+/// What became of a change of the policy files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeOutcome {
+    /// A new set is in force and nothing was refused.
+    Published,
+    /// A new set is in force, and some source was refused and keeps its last good content.
+    PublishedInPart,
+    /// Nothing changed in what is in force: every changed source was refused.
+    Refused,
+    /// Nothing changed in what is in force, and every source is good again.
+    Recovered,
+}
+
+impl ChangeOutcome {
+    /// Every outcome, in the order in which documents list them.
+    pub const ALL: [ChangeOutcome; 4] =
+        [ChangeOutcome::Published, ChangeOutcome::PublishedInPart, ChangeOutcome::Refused, ChangeOutcome::Recovered];
+
+    /// The name in records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ChangeOutcome::Published => "published",
+            ChangeOutcome::PublishedInPart => "published_in_part",
+            ChangeOutcome::Refused => "refused",
+            ChangeOutcome::Recovered => "recovered",
+        }
+    }
+}
+
+/// A change of the policy files, applied or refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyChangeEntry {
+    /// When it was decided.
+    pub time: UnixNanos,
+    /// What became of it.
+    pub outcome: ChangeOutcome,
+    /// The revision in force afterwards.
+    pub revision: String,
+    /// The revision in force before.
+    pub previous_revision: String,
+    /// The sources that were refused, by name.
+    pub refused_sources: Vec<String>,
+    /// What is wrong with them, and the warnings of what is in force.
+    pub problems: Vec<Problem>,
+    /// The rules in force afterwards.
+    pub counts: RuleCounts,
+}
+
+/// Names the rule of an answer, for callers that need only that.
+pub fn rule_owner(rule: &NamedRule) -> Option<&str> {
+    rule.info().and_then(|info| info.owner.as_deref())
+}

@@ -1,0 +1,138 @@
+//! The settings that can change a verdict. They are part of every snapshot and of its revision, so that equal revisions
+//! give equal answers. Where they come from (flags, environment, a file) is not known here.
+
+use super::identity::{Accepted, TrustDomains};
+
+/// Everything beside the policy files that a decision may depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What happens to a request that no rule and no gate concerns.
+    pub default_effect: DefaultEffect,
+    /// Whether verdicts are enforced or only recorded.
+    pub enforcement: Enforcement,
+    /// Whether the built-in hygiene rules are enforced or only recorded.
+    pub hygiene: Enforcement,
+    /// The mesh's trust domain, its aliases, and accepted foreign domains.
+    pub trust_domains: TrustDomains,
+    /// How many trusted proxies stand before the gateway, if that was declared.
+    pub trusted_hops: Option<u32>,
+    /// The namespace whose policies may speak for everybody.
+    pub root_namespace: String,
+    /// Which attribute is the caller's identity (rule R9).
+    pub identity_source: IdentitySource,
+    /// Deny HTTP requests whose SNI is not their host (rule R11).
+    pub require_sni_host_match: bool,
+    /// Listeners of the gateway whose destination is fixed whatever a client says (rule R10).
+    pub listeners: Vec<Listener>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            default_effect: DefaultEffect::Allow,
+            enforcement: Enforcement::Enforce,
+            hygiene: Enforcement::Enforce,
+            trust_domains: TrustDomains::default(),
+            trusted_hops: None,
+            root_namespace: "istio-system".into(),
+            identity_source: IdentitySource::Principal,
+            require_sni_host_match: false,
+            listeners: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The settings as lines of text, in a fixed order, for the revision.
+    pub fn fingerprint(&self) -> String {
+        // Destructured completely: a new setting must be thought of here.
+        let Settings {
+            default_effect,
+            enforcement,
+            hygiene,
+            trust_domains: TrustDomains { own, aliases, accepted },
+            trusted_hops,
+            root_namespace,
+            identity_source,
+            require_sni_host_match,
+            listeners,
+        } = self;
+        let mut aliases = aliases.clone();
+        aliases.sort_unstable();
+        let accepted = match accepted {
+            Accepted::Any => "any".to_owned(),
+            Accepted::Only(domains) => format!("{domains:?}"),
+        };
+        let mut listeners: Vec<_> = listeners.iter().map(|l| format!("{l:?}")).collect();
+        listeners.sort_unstable();
+        format!(
+            "default={default_effect:?}\nenforcement={enforcement:?}\nhygiene={hygiene:?}\nown={own:?}\naliases={aliases:?}\n\
+             accepted={accepted}\nhops={trusted_hops:?}\nroot={root_namespace:?}\nidentity={identity_source:?}\n\
+             sni-host={require_sni_host_match}\nlisteners={listeners:?}\n"
+        )
+    }
+}
+
+/// What happens where nothing else speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultEffect {
+    /// Allow, as Istio does.
+    Allow,
+    /// Deny with `default_deny`.
+    Deny,
+}
+
+/// Whether something takes effect or is only recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// It takes effect.
+    Enforce,
+    /// It is judged and recorded, and changes nothing.
+    Report,
+}
+
+impl Enforcement {
+    /// The name in settings and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Enforcement::Enforce => "enforce",
+            Enforcement::Report => "report",
+        }
+    }
+}
+
+/// Which attribute is the caller's identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// `source.principal`, which the gateway took from the client's certificate.
+    Principal,
+    /// The `x-forwarded-client-cert` header, for waypoints that overwrite it. Never a fallback.
+    Xfcc,
+}
+
+/// A listener of the gateway with one fixed destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The port on which the gateway listens.
+    pub port: u16,
+    /// The destination's canonical host.
+    pub host: super::host::Host<'static>,
+    /// The destination's port; unknown where it is left out.
+    pub target_port: Option<u16>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_aliases_is_no_difference() {
+        let with = |aliases: &[&str]| {
+            let mut settings = Settings::default();
+            settings.trust_domains.aliases = aliases.iter().map(ToString::to_string).collect();
+            settings.fingerprint()
+        };
+        assert_eq!(with(&["a", "b"]), with(&["b", "a"]));
+        assert_ne!(with(&["a", "b"]), with(&["a"]));
+    }
+}

@@ -1,0 +1,375 @@
+//! The immutable, compiled policy set, and the one function that decides.
+//!
+//! The stages, in this order; the first that says deny wins:
+//!
+//! 1. hygiene: the request cannot be read safely;
+//! 2. deny: any matching DENY rule of either family;
+//! 3. the Istio gate: where an ALLOW policy is in force, one must match;
+//! 4. the isolation gate: an isolated caller needs an allow entry;
+//! 5. otherwise the default.
+//!
+//! They are walked through two lenses: what is enforced gives the *verdict*, everything on trial enforced as well gives
+//! *would*. `decide` is total: it returns no `Result` and cannot panic. **An allow is made in one place**, [`permit`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::decision::{Answer, Decision, Effect, Gate, Gates, NamedRule, Outcome, Reason, RuleInfo};
+use super::identity::{Accepted, Caller, Principal, TrustDomains};
+use super::pattern::Specificity;
+use super::request::{DestinationHost, Request};
+use super::rule::{Family, Mode, Purpose, Question, Rule, RuleKey, Subjects, UnknownCallers};
+use super::settings::{DefaultEffect, Enforcement, Settings};
+
+/// The proof that the engine allowed a request. Only this module can make one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Permit(());
+
+/// Makes the permit of a decision: for an allowing verdict, or because the server only reports.
+fn permit(verdict: &Answer, enforcement: Enforcement) -> Outcome {
+    match (verdict.effect(), enforcement) {
+        (Effect::Allow, _) | (Effect::Deny, Enforcement::Report) => Outcome::Allow(Permit(())),
+        (Effect::Deny, Enforcement::Enforce) => Outcome::Deny,
+    }
+}
+
+/// A hash over the policy files in force and every setting that can change a verdict: equal revision, equal answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Revision(String);
+
+impl Revision {
+    /// Hashes the settings and, for each source in order, its name and each file's name and bytes.
+    pub fn of<'a>(settings: &Settings, files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>) -> Revision {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(settings.fingerprint().as_bytes());
+        for (source, name, bytes) in files {
+            part(source.as_bytes());
+            part(name.as_bytes());
+            part(bytes);
+        }
+        let digest = hash.finalize();
+        Revision(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The revision before anything was loaded.
+    pub fn none() -> Revision {
+        Revision("none".into())
+    }
+
+    /// The text: 32 hexadecimal digits, or `none`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An EgressPolicy, as far as more than its entries matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EgressScope {
+    /// Its place in the order of names.
+    pub key: RuleKey,
+    /// The policy as a whole: `ep:ns/name`.
+    pub info: Arc<RuleInfo>,
+    /// `metadata.namespace`
+    pub namespace: String,
+    /// Whether it takes effect.
+    pub mode: Mode,
+    /// Whom it selects.
+    pub subjects: Arc<Subjects>,
+    /// Whether it isolates them.
+    pub isolate: bool,
+}
+
+/// The compiled rules, sorted by the order in which they are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// DENY rules of both families.
+    pub denies: Vec<Rule>,
+    /// Rules of AuthorizationPolicies with action ALLOW.
+    pub istio_allows: Vec<Rule>,
+    /// The modes of those policies; a policy without rules also closes the gate.
+    pub istio_allow_policies: Vec<Mode>,
+    /// Allow entries of EgressPolicies.
+    pub grants: Vec<Rule>,
+    /// The EgressPolicies themselves.
+    pub egress_policies: Vec<EgressScope>,
+    /// Foreign trust domains that an ALLOW rule names literally, with that rule's mode.
+    pub accepted_trust_domains: Vec<(String, Mode)>,
+    /// How many policies of both families there are.
+    pub policies: usize,
+}
+
+/// How many rules a snapshot holds, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCounts {
+    /// DENY rules of AuthorizationPolicies.
+    pub istio_deny: usize,
+    /// ALLOW rules of AuthorizationPolicies.
+    pub istio_allow: usize,
+    /// `deny` entries.
+    pub egress_deny: usize,
+    /// `allow` entries.
+    pub egress_allow: usize,
+    /// Policies of both families.
+    pub policies: usize,
+}
+
+/// What is looked at: only what is enforced, or also what is on trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lens {
+    Verdict,
+    Would,
+}
+
+impl Lens {
+    fn sees(self, mode: Mode) -> bool {
+        self == Lens::Would || mode == Mode::Enforce
+    }
+}
+
+/// What one lens sees beside the rules themselves, worked out when the snapshot is made.
+#[derive(Clone, Debug)]
+struct View {
+    lens: Lens,
+    trust_domains: TrustDomains,
+    unknown_callers: UnknownCallers,
+    istio_gate: bool,
+    isolates_somebody: bool,
+    hygiene: Enforcement,
+}
+
+impl View {
+    fn new(lens: Lens, settings: &Settings, rules: &Rules) -> View {
+        let mut trust_domains = settings.trust_domains.clone();
+        if let Accepted::Only(domains) = &mut trust_domains.accepted {
+            let named = rules.accepted_trust_domains.iter().filter(|(_, mode)| lens.sees(*mode));
+            domains.extend(named.map(|(domain, _)| domain.clone()));
+        }
+        let mut policies = rules.egress_policies.iter().filter(|p| lens.sees(p.mode));
+        let isolates_somebody = policies.clone().any(|p| p.isolate);
+        let named = policies.any(|p| p.subjects.name_unauthenticated());
+        View {
+            lens,
+            trust_domains,
+            unknown_callers: if named { UnknownCallers::Named } else { UnknownCallers::Unnamed },
+            istio_gate: rules.istio_allow_policies.iter().any(|mode| lens.sees(*mode)),
+            isolates_somebody,
+            hygiene: if lens == Lens::Would { Enforcement::Enforce } else { settings.hygiene },
+        }
+    }
+}
+
+/// The policy set in force.
+#[derive(Debug)]
+pub struct Snapshot {
+    revision: Revision,
+    settings: Settings,
+    rules: Rules,
+    verdict: View,
+    /// `None` where nothing is on trial, so that `would` is the verdict.
+    would: Option<View>,
+    loaded: bool,
+}
+
+impl Snapshot {
+    /// A compiled set.
+    pub fn new(revision: Revision, settings: Settings, mut rules: Rules) -> Snapshot {
+        for list in [&mut rules.denies, &mut rules.istio_allows, &mut rules.grants] {
+            list.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+        rules.egress_policies.sort_by(|a, b| a.key.cmp(&b.key));
+        let on_trial = settings.hygiene == Enforcement::Report
+            || [&rules.denies, &rules.istio_allows, &rules.grants]
+                .into_iter()
+                .flatten()
+                .any(|r| r.mode == Mode::Report)
+            || rules.egress_policies.iter().any(|p| p.mode == Mode::Report)
+            || rules.istio_allow_policies.contains(&Mode::Report);
+        let would = on_trial.then(|| View::new(Lens::Would, &settings, &rules));
+        Snapshot {
+            revision,
+            verdict: View::new(Lens::Verdict, &settings, &rules),
+            would,
+            settings,
+            rules,
+            loaded: true,
+        }
+    }
+
+    /// What is in force before the first good set: every check is denied with `no_policy`.
+    pub fn unloaded(settings: Settings) -> Snapshot {
+        Snapshot { loaded: false, ..Snapshot::new(Revision::none(), settings, Rules::default()) }
+    }
+
+    /// The set's revision.
+    pub fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    /// The settings that the set was compiled with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether a good set has been loaded.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// How many rules there are.
+    pub fn counts(&self) -> RuleCounts {
+        let of = |rules: &[Rule], family| rules.iter().filter(|r| r.key.family == family).count();
+        RuleCounts {
+            istio_deny: of(&self.rules.denies, Family::Istio),
+            istio_allow: self.rules.istio_allows.len(),
+            egress_deny: of(&self.rules.denies, Family::Egress),
+            egress_allow: self.rules.grants.len(),
+            policies: self.rules.policies,
+        }
+    }
+
+    /// Decides one request. Total: trouble is a reason inside the decision.
+    pub fn decide(&self, request: &Request<'_>) -> Decision {
+        let question = Question::new(request);
+        let (caller, verdict) = self.answer(&self.verdict, &question);
+        let would = self.would.as_ref().map_or_else(|| verdict.clone(), |view| self.answer(view, &question).1);
+        Decision {
+            outcome: permit(&verdict, self.settings.enforcement),
+            verdict,
+            would,
+            identity: caller.state(),
+            identity_detail: match request.principal {
+                Principal::Invalid(detail) => Some(detail),
+                Principal::Workload(_) | Principal::Absent => None,
+            },
+        }
+    }
+
+    fn answer<'r>(&self, view: &View, question: &Question<'r>) -> (Caller<'r>, Answer) {
+        let caller = view.trust_domains.judge(question.request.principal);
+        let answer = if !self.loaded {
+            Answer::built_in(Reason::NoPolicy)
+        } else {
+            self.hygiene(view, question.request)
+                .or_else(|| self.deny(view, question, &caller))
+                .unwrap_or_else(|| self.gates(view, question, &caller))
+        };
+        (caller, answer)
+    }
+
+    /// Stage 1.
+    fn hygiene(&self, view: &View, request: &Request<'_>) -> Option<Answer> {
+        request.finding.filter(|_| view.hygiene == Enforcement::Enforce).map(Answer::built_in)
+    }
+
+    /// Stage 2: the first matching DENY in the order of names.
+    fn deny(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>) -> Option<Answer> {
+        let rule = self.rules.denies.iter().find(|rule| {
+            view.lens.sees(rule.mode)
+                && rule.who.denies(caller, question.request.source_address, view.unknown_callers)
+                && rule.denies_destination(question)
+        })?;
+        Some(Answer {
+            reason: Reason::DeniedByRule,
+            rule: NamedRule::Policy(rule.info.clone()),
+            gates: Gates::NONE,
+            by_identity: caller.workload().is_none() && rule.who.asks_identity(),
+        })
+    }
+
+    /// Stages 3 to 5.
+    fn gates(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>) -> Answer {
+        let istio = if view.istio_gate { best(view.lens, &self.rules.istio_allows, question, caller) } else { None };
+        let istio_gate = gate(view.istio_gate, istio.is_some());
+        let isolation = self.isolation(view, caller);
+        let asks_grant = isolation.is_some() || self.settings.default_effect == DefaultEffect::Deny;
+        let grant = if asks_grant { best(view.lens, &self.rules.grants, question, caller) } else { None };
+        let gates = Gates { istio: istio_gate, isolation: gate(isolation.is_some(), grant.is_some()) };
+        let answer = |reason, rule, by_identity| Answer { reason, rule, gates, by_identity };
+
+        if istio_gate == Gate::Closed {
+            let by_identity = caller.workload().is_none() && self.identity_was_missing(view.lens, question);
+            return answer(Reason::NoIstioAllow, NamedRule::BuiltIn(Reason::NoIstioAllow), by_identity);
+        }
+        match (isolation, grant, istio) {
+            (Some(isolated_by), None, _) => {
+                answer(Reason::NotInAllowList, isolated_by.clone(), isolated_by == NamedRule::Unauthenticated)
+            }
+            (Some(_), Some(entry), Some(rule)) => {
+                answer(Reason::AllowedByRule, NamedRule::Both(entry.info.clone(), rule.info.clone()), false)
+            }
+            (None, _, Some(only)) | (_, Some(only), None) => {
+                answer(Reason::AllowedByRule, NamedRule::Policy(only.info.clone()), false)
+            }
+            (None, None, None) => {
+                let reason = match self.settings.default_effect {
+                    DefaultEffect::Allow => Reason::DefaultAllow,
+                    DefaultEffect::Deny => Reason::DefaultDeny,
+                };
+                answer(reason, NamedRule::BuiltIn(reason), false)
+            }
+        }
+    }
+
+    /// The policy that isolates the caller: of its own namespace before others', root last, then in the order of names.
+    fn isolation(&self, view: &View, caller: &Caller<'_>) -> Option<NamedRule> {
+        if matches!(caller, Caller::Unknown(_)) && view.unknown_callers == UnknownCallers::Unnamed {
+            return view.isolates_somebody.then_some(NamedRule::Unauthenticated);
+        }
+        let own = caller.workload().map(|id| id.namespace);
+        self.rules
+            .egress_policies
+            .iter()
+            .filter(|p| p.isolate && view.lens.sees(p.mode) && p.subjects.select(caller, Purpose::Restrict))
+            .min_by_key(|p| (Some(p.namespace.as_str()) != own, &p.key))
+            .map(|p| NamedRule::Policy(p.info.clone()))
+    }
+
+    /// Whether some ALLOW rule covers the destination and only asks for an identity.
+    fn identity_was_missing(&self, lens: Lens, question: &Question<'_>) -> bool {
+        let allows = self.rules.istio_allows.iter();
+        allows.filter(|r| lens.sees(r.mode) && r.who.asks_identity()).any(|r| r.grants_destination(question).is_some())
+    }
+}
+
+fn gate(applies: bool, opens: bool) -> Gate {
+    match (applies, opens) {
+        (false, _) => Gate::NotAsked,
+        (true, true) => Gate::Open,
+        (true, false) => Gate::Closed,
+    }
+}
+
+/// The matching ALLOW to be named: the narrowest pattern first, then the order of names, in which the list stands.
+fn best<'s>(lens: Lens, rules: &'s [Rule], question: &Question<'_>, caller: &Caller<'_>) -> Option<&'s Rule> {
+    let mut best: Option<(Specificity, &Rule)> = None;
+    let address = question.request.source_address;
+    for rule in rules.iter().filter(|r| lens.sees(r.mode) && r.who.grants(caller, address)) {
+        let Some(specificity) = rule.grants_destination(question) else { continue };
+        if best.is_none_or(|(narrowest, _)| specificity < narrowest) {
+            best = Some((specificity, rule));
+        }
+    }
+    best.map(|(_, rule)| rule)
+}
+
+impl Request<'_> {
+    /// The canonical host as text, where it is known.
+    pub fn host_text(&self) -> Option<String> {
+        match &self.destination.host {
+            DestinationHost::Known(host) => Some(host.to_string()),
+            DestinationHost::Unnamed | DestinationHost::Unreadable => None,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Reads a CheckRequest into the engine's [`Attributes`]: a mapping of fields, nothing interpreted.
+//!
+//! Every message is destructured completely, so that a new field of Envoy's stops the build here, where a human decides
+//! whether a decision may depend on it. Fields that must never be trusted (rule R9) are named and left.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
+use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, HeaderValue, SocketAddress};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request, TlsSession};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+
+use crate::engine::request::{Attributes, HttpAttributes};
+
+/// Reads a check. Total: what is not there stays empty.
+pub fn read(check: &CheckRequest) -> Attributes<'_> {
+    let CheckRequest { attributes } = check;
+    let Some(AttributeContext {
+        source,
+        destination,
+        request,
+        context_extensions: _,
+        metadata_context: _,
+        route_metadata_context: _,
+        tls_session,
+    }) = attributes
+    else {
+        return Attributes::default();
+    };
+    let source = PeerFields::read(source.as_ref());
+    let destination = PeerFields::read(destination.as_ref());
+    let http = request.as_ref().and_then(|Request { time: _, http }| http.as_ref());
+    Attributes {
+        source_principal: source.principal,
+        source_address: source.address.ip,
+        destination_principal: destination.principal,
+        destination_address: destination.address.ip,
+        listener_port: destination.address.port,
+        has_address: source.address.present || destination.address.present,
+        // Of the peers' `service` only the destination's means anything, and only on TCP: the SNI.
+        service: destination.service,
+        tls_sni: tls_session.as_ref().map(|TlsSession { sni }| sni.as_str()),
+        http: http.map(read_http),
+    }
+}
+
+#[derive(Default)]
+struct PeerFields<'a> {
+    address: AddressFields,
+    service: &'a str,
+    principal: &'a str,
+}
+
+impl<'a> PeerFields<'a> {
+    fn read(peer: Option<&'a Peer>) -> Self {
+        let Some(Peer { address, service, labels: _, principal, certificate: _ }) = peer else {
+            return PeerFields::default();
+        };
+        PeerFields { address: AddressFields::read(address.as_ref()), service, principal }
+    }
+}
+
+#[derive(Default)]
+struct AddressFields {
+    present: bool,
+    ip: Option<IpAddr>,
+    port: Option<u16>,
+}
+
+impl AddressFields {
+    fn read(address: Option<&Address>) -> Self {
+        match address.and_then(|Address { address }| address.as_ref()) {
+            None => AddressFields::default(),
+            Some(AddressKind::SocketAddress(socket)) => AddressFields::of_socket(socket),
+            // A pipe or an internal listener has neither an IP address nor a port.
+            Some(AddressKind::Pipe(_) | AddressKind::EnvoyInternalAddress(_)) => {
+                AddressFields { present: true, ip: None, port: None }
+            }
+        }
+    }
+
+    fn of_socket(socket: &SocketAddress) -> Self {
+        let SocketAddress {
+            protocol: _,
+            address,
+            resolver_name: _,
+            ipv4_compat: _,
+            network_namespace_filepath: _,
+            port_specifier,
+        } = socket;
+        let port = match port_specifier {
+            Some(PortSpecifier::PortValue(port)) => u16::try_from(*port).ok(),
+            Some(PortSpecifier::NamedPort(_)) | None => None,
+        };
+        AddressFields { present: true, ip: address.parse().ok(), port }
+    }
+}
+
+fn read_http(http: &HttpRequest) -> HttpAttributes<'_> {
+    let HttpRequest {
+        id,
+        method,
+        headers: _,
+        header_map: _,
+        path,
+        host,
+        // A client may claim any scheme, and Envoy leaves query, fragment and size unfilled.
+        scheme: _,
+        query: _,
+        fragment: _,
+        size: _,
+        protocol,
+        body: _,
+        raw_body: _,
+    } = http;
+    HttpAttributes {
+        method,
+        path,
+        host,
+        authority_headers: header_values(http, ":authority"),
+        forwarded_client_cert: header_values(http, "x-forwarded-client-cert").pop(),
+        request_id: header_values(http, "x-request-id").pop(),
+        traceparent: header_values(http, "traceparent").pop(),
+        stream_id: id,
+        protocol,
+    }
+}
+
+/// The values of a header in both forms that Envoy sends: the map first, then the raw list in its order.
+fn header_values<'a>(http: &'a HttpRequest, name: &str) -> Vec<Cow<'a, str>> {
+    let mut mapped: Vec<(&String, &String)> =
+        http.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).collect();
+    // Keys that differ in case come from a forged caller; their order must not depend on the map's.
+    mapped.sort_unstable();
+    let raw = http.header_map.as_ref().map(|HeaderMap { headers }| headers.as_slice()).unwrap_or_default();
+    let raw = raw.iter().filter(|header| header.key.eq_ignore_ascii_case(name)).map(raw_value);
+    mapped.into_iter().map(|(_, value)| Cow::Borrowed(value.as_str())).chain(raw).collect()
+}
+
+fn raw_value(header: &HeaderValue) -> Cow<'_, str> {
+    let HeaderValue { key: _, value, raw_value } = header;
+    if value.is_empty() { String::from_utf8_lossy(raw_value) } else { Cow::Borrowed(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use envoy_types::pb::envoy::config::core::v3::{EnvoyInternalAddress, Pipe};
+
+    fn http_check(http: HttpRequest) -> CheckRequest {
+        let request = Some(Request { time: None, http: Some(http) });
+        CheckRequest { attributes: Some(AttributeContext { request, ..Default::default() }) }
+    }
+
+    #[test]
+    fn an_empty_check_has_no_attributes() {
+        assert_eq!(read(&CheckRequest::default()), Attributes::default());
+        let empty = CheckRequest { attributes: Some(AttributeContext::default()) };
+        assert_eq!(read(&empty), Attributes::default());
+    }
+
+    #[test]
+    fn both_forms_of_headers_are_read() {
+        let header =
+            |key: &str, raw: &[u8]| HeaderValue { key: key.into(), value: String::new(), raw_value: raw.into() };
+        let http = HttpRequest {
+            host: "a.example".into(),
+            headers: [("X-Request-Id".to_owned(), "r-1".to_owned()), (":authority".to_owned(), "a.example".to_owned())]
+                .into(),
+            header_map: Some(HeaderMap {
+                headers: vec![
+                    header(":authority", b"b.example"),
+                    header("x-forwarded-client-cert", b"URI=first"),
+                    header("x-forwarded-client-cert", b"URI=\xff"),
+                ],
+            }),
+            ..Default::default()
+        };
+        let check = http_check(http);
+        let http = read(&check).http.unwrap();
+        assert_eq!(http.authority_headers, ["a.example", "b.example"]);
+        assert_eq!(http.request_id.as_deref(), Some("r-1"));
+        assert_eq!(http.forwarded_client_cert.as_deref(), Some("URI=\u{fffd}"));
+    }
+
+    #[test]
+    fn addresses_that_are_not_sockets_are_present_and_unknown() {
+        for kind in [
+            AddressKind::Pipe(Pipe { path: "/x".into(), mode: 0 }),
+            AddressKind::EnvoyInternalAddress(EnvoyInternalAddress::default()),
+        ] {
+            let peer = Peer { address: Some(Address { address: Some(kind) }), ..Default::default() };
+            let check =
+                CheckRequest { attributes: Some(AttributeContext { source: Some(peer), ..Default::default() }) };
+            let read = read(&check);
+            assert!(read.has_address && read.source_address.is_none());
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Where the service listens: TCP addresses and unix sockets, bound before anything is served.
+//!
+//! A unix socket is a file, so this module may touch the file system: it replaces a stale socket only if nobody answers
+//! on it, and removes its own when it is done.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use tokio::net::{TcpListener, UnixListener};
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `HOST:PORT`
+    Tcp(String),
+    /// `unix:PATH`
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() {
+                Err("`unix:` needs a path: `unix:/run/customs.sock`".into())
+            } else {
+                Ok(Address::Unix(path.into()))
+            };
+        }
+        let port = text.rsplit_once(':').map(|(host, port)| (!host.is_empty(), port.parse::<u16>()));
+        match port {
+            Some((true, Ok(_))) => Ok(Address::Tcp(text.to_owned())),
+            _ => Err(format!("`{text}` is no address: write `127.0.0.1:9191`, `[::1]:9191` or `unix:PATH`")),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => f.write_str(address),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP listener.
+    Tcp(TcpListener),
+    /// A unix socket, and the file it made.
+    Unix(UnixListener, SocketFile),
+}
+
+/// Why an address could not be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum BindProblem {
+    /// Somebody else listens there.
+    #[error("cannot listen on {address}: it is in use; stop the other process or choose another address with --listen")]
+    InUse {
+        /// The address.
+        address: Address,
+    },
+    /// The path is something else than a socket.
+    #[error("cannot listen on {address}: the path exists and is no socket; remove it or choose another path")]
+    NotASocket {
+        /// The address.
+        address: Address,
+    },
+    /// Anything else that the system says.
+    #[error("cannot listen on {address}: {source}")]
+    Io {
+        /// The address.
+        address: Address,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl Address {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// [`BindProblem`], with what to do.
+    pub async fn bind(&self) -> Result<Listener, BindProblem> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => BindProblem::InUse { address: self.clone() },
+            _ => BindProblem::Io { address: self.clone(), source },
+        };
+        match self {
+            Address::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp).map_err(failed),
+            Address::Unix(path) => {
+                self.clear_stale(path).await?;
+                let listener = UnixListener::bind(path).map_err(failed)?;
+                Ok(Listener::Unix(listener, SocketFile::of(path).map_err(failed)?))
+            }
+        }
+    }
+
+    /// Removes a socket file on which nobody answers.
+    async fn clear_stale(&self, path: &Path) -> Result<(), BindProblem> {
+        let failed = |source| BindProblem::Io { address: self.clone(), source };
+        match fs::symlink_metadata(path) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(why) => return Err(failed(why)),
+            Ok(meta) if !meta.file_type().is_socket() => return Err(BindProblem::NotASocket { address: self.clone() }),
+            Ok(_) => {}
+        }
+        match tokio::net::UnixStream::connect(path).await {
+            Ok(_) => Err(BindProblem::InUse { address: self.clone() }),
+            Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),
+            Err(why) => Err(failed(why)),
+        }
+    }
+}
+
+impl Listener {
+    /// The address that was bound, with the port that the system chose.
+    pub fn local(&self) -> String {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().map(|a| a.to_string()).unwrap_or_default(),
+            Listener::Unix(_, file) => format!("unix:{}", file.path.display()),
+        }
+    }
+}
+
+/// The file of a unix socket; removed with it, unless another process has replaced it meanwhile.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<SocketFile> {
+        let meta = fs::symlink_metadata(path)?;
+        Ok(SocketFile { path: path.to_owned(), inode: (meta.dev(), meta.ino()) })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == self.inode);
+        if ours {
+            // Nothing is lost if this fails: the next start clears a socket on which nobody answers.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_tcp_or_unix() {
+        for (text, shown) in [
+            ("127.0.0.1:9191", "127.0.0.1:9191"),
+            ("[::1]:0", "[::1]:0"),
+            ("localhost:9191", "localhost:9191"),
+            ("unix:/run/x.sock", "unix:/run/x.sock"),
+            ("unix:///run/x.sock", "unix:/run/x.sock"),
+            ("unix:x.sock", "unix:x.sock"),
+        ] {
+            assert_eq!(text.parse::<Address>().map(|a| a.to_string()), Ok(shown.to_owned()));
+        }
+        for text in ["", "9191", ":9191", "localhost", "localhost:http", "localhost:70000", "unix:"] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.sock");
+        let address = Address::Unix(path.clone());
+        let live = address.bind().await.unwrap();
+        assert!(matches!(address.bind().await, Err(BindProblem::InUse { .. })));
+        drop(live);
+        assert!(!path.exists());
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        address.bind().await.unwrap();
+        std::fs::write(&path, "x").unwrap();
+        assert!(matches!(address.bind().await, Err(BindProblem::NotASocket { .. })));
+    }
+}

@@ -1,0 +1,16 @@
+//! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a check.
+//!
+//! [`listen`] binds, [`server`] speaks gRPC, [`service`] is the journey of one check, [`attributes`] reads what Envoy
+//! sent, [`response`] writes what Envoy is told. Nothing here decides.
+
+pub mod attributes;
+pub mod listen;
+pub mod response;
+pub mod server;
+pub mod service;
+
+/// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from JSON.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ext_authz_descriptors.bin"));
+
+/// The full name of the service that Envoy calls.
+pub const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";

@@ -1,0 +1,184 @@
+//! Speaks gRPC on the bound listeners: Authorization, health, and reflection in both versions.
+//!
+//! Shutting down is gentle by default: listeners close, connections get GOAWAY, checks in flight finish, and streams
+//! that would never end by themselves (health Watch, reflection) are ended. How long that may take is the caller's
+//! business.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use http::HeaderValue;
+use http_body::Frame;
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tower::Service;
+
+use super::listen::Listener;
+use super::service::{Checks, Ledger};
+
+/// The largest CheckRequest that is read, in bytes; Envoy sends all headers, and a body only where it is told to.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// The services of one server; every listener serves them all.
+#[derive(Clone, Debug)]
+pub struct Services {
+    routes: Routes,
+    shutdown: CancellationToken,
+}
+
+impl Services {
+    /// Joins the Authorization service, a health service and reflection. `shutdown` ends them.
+    ///
+    /// # Errors
+    /// If the descriptors cannot be read, which would be a broken build.
+    pub fn new<L, H>(checks: Checks<L>, health: H, shutdown: CancellationToken) -> Result<Services, ReflectionProblem>
+    where
+        L: Ledger,
+        H: GrpcService,
+        H::Future: Send,
+    {
+        let ended = |service| EndAtShutdown { service, shutdown: shutdown.clone() };
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(super::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .with_service_name(super::AUTHORIZATION)
+                .with_service_name("grpc.health.v1.Health")
+        };
+        let v1 = reflection().with_service_name("grpc.reflection.v1.ServerReflection").build_v1()?;
+        let v1alpha = reflection().with_service_name("grpc.reflection.v1alpha.ServerReflection").build_v1alpha()?;
+        let checks = AuthorizationServer::from_arc(Arc::new(checks)).max_decoding_message_size(MAX_MESSAGE);
+        let routes = Routes::new(checks)
+            .add_service(ended(health))
+            .add_service(EndAtShutdown { service: v1, shutdown: shutdown.clone() })
+            .add_service(EndAtShutdown { service: v1alpha, shutdown: shutdown.clone() });
+        Ok(Services { routes: routes.prepare(), shutdown })
+    }
+
+    /// Serves one listener until the shutdown, then until its last connection has ended.
+    ///
+    /// # Errors
+    /// What the transport reports.
+    pub async fn serve(self, listener: Listener) -> Result<(), tonic::transport::Error> {
+        let mut server = Server::builder().tcp_nodelay(true);
+        let router = server.add_routes(self.routes);
+        let shutdown = self.shutdown.cancelled_owned();
+        match listener {
+            Listener::Tcp(listener) => {
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                router.serve_with_incoming_shutdown(incoming, shutdown).await
+            }
+            Listener::Unix(listener, file) => {
+                let incoming = UnixListenerStream::new(listener);
+                let served = router.serve_with_incoming_shutdown(incoming, shutdown).await;
+                drop(file);
+                served
+            }
+        }
+    }
+}
+
+/// A gRPC service as tonic's router takes it.
+pub trait GrpcService:
+    Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+    + NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> GrpcService for S where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Why reflection could not be built.
+pub type ReflectionProblem = tonic_reflection::server::Error;
+
+/// Ends a service's streams at the shutdown.
+#[derive(Clone, Debug)]
+struct EndAtShutdown<S> {
+    service: S,
+    shutdown: CancellationToken,
+}
+
+impl<S: NamedService> NamedService for EndAtShutdown<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<http::Request<Body>> for EndAtShutdown<S>
+where
+    S: GrpcService,
+    S::Future: Send,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let response = self.service.call(request);
+        let shutdown = Box::pin(self.shutdown.clone().cancelled_owned());
+        Box::pin(async move { Ok(response.await?.map(|inner| Body::new(Ended { inner, shutdown, over: false }))) })
+    }
+}
+
+/// A body that ends with `UNAVAILABLE` at the shutdown, if it has not ended before.
+struct Ended {
+    inner: Body,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    over: bool,
+}
+
+impl http_body::Body for Ended {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        if self.shutdown.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.over = true;
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("14"));
+        trailers.insert("grpc-message", HeaderValue::from_static("shutting down"));
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.inner.size_hint()
+    }
+}

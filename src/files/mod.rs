@@ -1,0 +1,20 @@
+//! The edge at which people change policy: a file event becomes a new set in force, or a refusal that says why.
+//!
+//! 1. [`watch`]: something may have changed;
+//! 2. [`read`]: the directories, read twice until both reads agree;
+//! 3. [`judge`]: which sources are good, which keep their last good content, and whether the whole set compiles;
+//! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
+//! 5. [`status`]: what operators are told of it.
+//!
+//! The only home of `notify`, and with the audit sinks and the settings file of `std::fs`. What a policy means is not
+//! known here: the engine is given bytes and answers with problems.
+
+pub mod judge;
+pub mod read;
+pub mod reload;
+pub mod status;
+pub mod watch;
+
+pub use read::read_source;
+pub use reload::{ReloadOptions, Reloader, Trigger, first_load};
+pub use status::{Reloads, SourceState, SourceStatus, Status};

@@ -1,0 +1,361 @@
+//! The one loop that turns changes of the policy files into a set in force.
+//!
+//! The rule: after a file event wait until nothing has happened for the settle time (constant writing cannot put it off
+//! for ever), then read every source until two reads agree; what was judged before is skipped, anything else is judged
+//! and, if good, published whole. A request to reload now does not wait. Every rescan reads everything too, so that a
+//! lost event only costs time. One task does this in turn: an older read can never win over a younger one.
+//!
+//! What a set means is judged in [`judge`](super::judge); nothing here knows who reads the record.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, watch as channel};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::judge::{Judgement, Reading, Sources};
+use super::read::{read_stable, unsettled};
+use super::status::{LastProblem, Status};
+use super::watch::Watcher;
+use crate::engine::policy::problem::{Problem, Severity};
+use crate::engine::record::{ChangeOutcome, PolicyChangeEntry, UnixNanos};
+use crate::engine::settings::Settings;
+use crate::store::Publisher;
+
+/// Constant writing puts a reload off for this long at most, or for the settle time where that is longer.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
+/// The pause between two reads that must agree: the settle time, within these bounds.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+/// The bounds of the rescan interval.
+const RESCAN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
+/// The longest settle time.
+const LONGEST_SETTLE: Duration = Duration::from_secs(60 * 60);
+/// How many problems of one change are logged.
+const LOGGED: usize = 100;
+
+/// What the loop is told to do.
+#[derive(Clone, Debug)]
+pub struct ReloadOptions {
+    /// The policies directories, each a source.
+    pub directories: Vec<PathBuf>,
+    /// How long nothing must have happened before a change is read.
+    pub settle: Duration,
+    /// How often everything is read, whatever the events say.
+    pub rescan: Duration,
+    /// Whether file events are wanted beside the rescan.
+    pub watch: bool,
+    /// The settings that the set is compiled with.
+    pub settings: Settings,
+}
+
+/// Asks for a reload now.
+#[derive(Clone, Debug)]
+pub struct Trigger(Arc<Notify>);
+
+impl Trigger {
+    /// Reloads without waiting for the files to settle.
+    pub fn reload_now(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Who is told of a change.
+type OnChange = Box<dyn Fn(PolicyChangeEntry) + Send + Sync>;
+
+/// The loop, after its first load.
+pub struct Reloader {
+    directories: Arc<[PathBuf]>,
+    rescan: Duration,
+    pause: Duration,
+    settling: Settling,
+    rescan_at: Instant,
+    sources: Sources,
+    watcher: Arc<Mutex<Watcher>>,
+    changed: Arc<Notify>,
+    asked: Arc<Notify>,
+    publisher: Publisher,
+    status: channel::Sender<Status>,
+    on_change: OnChange,
+}
+
+/// Everything that the loop reacts to.
+#[derive(Debug)]
+enum Event {
+    FilesChanged,
+    Settled,
+    Rescan,
+    ReloadNow,
+    Shutdown,
+}
+
+/// Arms the watches and loads for the first time, at once; the status then tells whether a good set is in force.
+pub async fn first_load(
+    options: ReloadOptions,
+    publisher: Publisher,
+    on_change: impl Fn(PolicyChangeEntry) + Send + Sync + 'static,
+) -> Reloader {
+    let mut reloader = Reloader::new(options, publisher, Box::new(on_change));
+    reloader.reload().await;
+    reloader
+}
+
+impl Reloader {
+    fn new(options: ReloadOptions, publisher: Publisher, on_change: OnChange) -> Reloader {
+        let ReloadOptions { mut directories, settle, rescan, watch, settings } = options;
+        let mut seen = std::collections::BTreeSet::new();
+        directories.retain(|directory| seen.insert(directory.display().to_string()));
+        let changed = Arc::new(Notify::new());
+        let watcher = if watch { Watcher::new(&directories, changed.clone()) } else { Watcher::disabled() };
+        let names = directories.iter().map(|directory| directory.display().to_string());
+        Reloader {
+            rescan: rescan.clamp(RESCAN.0, RESCAN.1),
+            pause: settle.clamp(PAUSE.0, PAUSE.1),
+            settling: Settling::new(settle.min(LONGEST_SETTLE)),
+            rescan_at: Instant::now(),
+            sources: Sources::new(names, settings),
+            directories: directories.into(),
+            watcher: Arc::new(Mutex::new(watcher)),
+            changed,
+            asked: Arc::new(Notify::new()),
+            publisher,
+            status: channel::Sender::new(Status::default()),
+            on_change,
+        }
+    }
+
+    /// The state of the policies, now and whenever it changes.
+    pub fn status(&self) -> channel::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// A handle that asks for a reload now.
+    pub fn trigger(&self) -> Trigger {
+        Trigger(self.asked.clone())
+    }
+
+    /// Reloads whenever something may have changed, until shutdown.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            match self.next(&shutdown).await {
+                Event::FilesChanged => self.settling.touch(Instant::now()),
+                Event::Settled | Event::ReloadNow => self.reload().await,
+                // What is being written is read when it has settled, which is soon.
+                Event::Rescan if self.settling.is_waiting() => self.plan_rescan(),
+                Event::Rescan => self.reload().await,
+                Event::Shutdown => break,
+            }
+        }
+    }
+
+    async fn next(&self, shutdown: &CancellationToken) -> Event {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => Event::Shutdown,
+            () = self.asked.notified() => Event::ReloadNow,
+            () = self.settling.over() => Event::Settled,
+            () = self.changed.notified() => Event::FilesChanged,
+            () = sleep_until(self.rescan_at) => Event::Rescan,
+        }
+    }
+
+    /// One round. Watches are armed before the files are read, so that a change after the read is an event.
+    async fn reload(&mut self) {
+        self.settling.clear();
+        self.rearm().await;
+        let (directories, sources, pause) = (self.directories.clone(), self.sources.clone(), self.pause);
+        match spawn_blocking(move || read_and_judge(&directories, sources, pause)).await {
+            Ok((sources, judgement)) => {
+                self.sources = sources;
+                self.put_in_force(judgement);
+            }
+            Err(error) => self.note_failure(&error.to_string()),
+        }
+        self.plan_rescan();
+    }
+
+    async fn rearm(&self) {
+        let watcher = self.watcher.clone();
+        let rearm = move || watcher.lock().unwrap_or_else(PoisonError::into_inner).rearm();
+        if let Err(error) = spawn_blocking(rearm).await {
+            tracing::warn!("the file watcher failed ({error}); changes are still seen at each rescan");
+        }
+    }
+
+    fn plan_rescan(&mut self) {
+        self.rescan_at = Instant::now() + self.rescan;
+    }
+
+    /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
+    fn put_in_force(&self, judgement: Judgement) {
+        let Judgement { snapshot, entry } = judgement;
+        let published = snapshot.is_some();
+        if let Some(snapshot) = snapshot {
+            self.publisher.publish(snapshot);
+        }
+        if let Some(entry) = &entry {
+            log(entry);
+            (self.on_change)(entry.clone());
+        }
+        self.status.send_modify(|status| self.tell(status, published, entry.as_ref()));
+    }
+
+    fn tell(&self, status: &mut Status, published: bool, entry: Option<&PolicyChangeEntry>) {
+        status.attempts += 1;
+        status.ready = self.sources.is_ready();
+        status.revision = self.sources.revision().to_string();
+        status.counts = self.sources.counts();
+        status.sources = self.sources.status();
+        status.warnings = self.sources.warnings().to_vec();
+        if let Some(entry) = entry {
+            status.loaded_at = if published { Some(entry.time) } else { status.loaded_at };
+            status.reloads.count(entry.outcome);
+            status.last_problem = last_problem(entry).or(status.last_problem.take());
+        }
+    }
+
+    /// A defect of this program, not of the policies: what is in force stays, and the next rescan tries again.
+    fn note_failure(&self, error: &str) {
+        let text = format!("judging the policies failed, what is in force stays: {error}");
+        tracing::error!("{text}");
+        self.status.send_modify(|status| {
+            status.attempts += 1;
+            status.last_problem = Some(LastProblem { time: now(), text });
+        });
+    }
+}
+
+/// Reads every source and judges what changed; runs where blocking is allowed.
+fn read_and_judge(directories: &[PathBuf], mut sources: Sources, pause: Duration) -> (Sources, Judgement) {
+    let read = |(index, directory): (usize, &PathBuf)| {
+        match read_stable(directory, pause, |read| sources.knows(index, read)) {
+            Some(read) if sources.knows(index, &read) => Reading::Unchanged,
+            Some(read) => Reading::Changed(read),
+            // It is read again at the next event; only at the first time there is nothing to keep.
+            None if sources.was_read(index) => Reading::Unchanged,
+            None => Reading::Changed(Err(vec![unsettled(directory)])),
+        }
+    };
+    let readings = directories.iter().enumerate().map(read).collect();
+    let judgement = sources.judge(readings, now());
+    (sources, judgement)
+}
+
+/// The wall clock.
+fn now() -> UnixNanos {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixNanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
+}
+
+fn last_problem(entry: &PolicyChangeEntry) -> Option<LastProblem> {
+    if entry.refused_sources.is_empty() {
+        return None;
+    }
+    let mut errors = entry.problems.iter().filter(|problem| problem.is_error());
+    let text = errors.next()?.to_string();
+    let text = match errors.count() {
+        0 => text,
+        more => format!("{text} (and {more} more)"),
+    };
+    Some(LastProblem { time: entry.time, text })
+}
+
+fn log(entry: &PolicyChangeEntry) {
+    let (revision, refused) = (&entry.revision, entry.refused_sources.join(", "));
+    match entry.outcome {
+        ChangeOutcome::Published => tracing::info!(%revision, policies = entry.counts.policies, "policies published"),
+        ChangeOutcome::Recovered => tracing::info!(%revision, "every source is good again; nothing new to publish"),
+        ChangeOutcome::PublishedInPart => {
+            tracing::error!(%revision, %refused, "policies published without the sources that were refused");
+        }
+        ChangeOutcome::Refused => tracing::error!(%revision, %refused, "policies refused; what is in force stays"),
+    }
+    entry.problems.iter().take(LOGGED).for_each(log_problem);
+    if let Some(more @ 1..) = entry.problems.len().checked_sub(LOGGED) {
+        tracing::warn!("{more} more problems are not logged");
+    }
+}
+
+fn log_problem(problem: &Problem) {
+    match problem.severity {
+        Severity::Error => tracing::error!("{problem}"),
+        Severity::Warning => tracing::warn!("{problem}"),
+        Severity::Note => tracing::info!("{problem}"),
+    }
+}
+
+/// When what was written has settled.
+#[derive(Clone, Copy, Debug)]
+struct Settling {
+    settle: Duration,
+    limit: Duration,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Settling {
+    fn new(settle: Duration) -> Settling {
+        let limit = settle.saturating_mul(10).min(SETTLE_LIMIT).max(settle);
+        Settling { settle, limit, first: None, last: None }
+    }
+
+    fn touch(&mut self, at: Instant) {
+        self.first.get_or_insert(at);
+        self.last = Some(at);
+    }
+
+    fn clear(&mut self) {
+        (self.first, self.last) = (None, None);
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.first.is_some()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Some((self.last? + self.settle).min(self.first? + self.limit))
+    }
+
+    /// Waits for the deadline; for ever where nothing was written.
+    async fn over(&self) {
+        match self.deadline() {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn writing_settles_or_reaches_the_limit() {
+        for (settle, touches, expected) in [
+            (250, &[] as &[u32], None),
+            (250, &[0], Some(250)),
+            (250, &[0, 100, 200], Some(450)),
+            (250, &[0, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 1800, 2000, 2200, 2400], Some(2500)),
+            (1_000, &[0, 900, 1_800, 2_700, 3_600, 4_500], Some(5_000)),
+            (8_000, &[0, 100], Some(8_000)),
+            (0, &[0, 0], Some(0)),
+        ] {
+            let start = Instant::now();
+            let mut settling = Settling::new(settle * MS);
+            touches.iter().for_each(|at| settling.touch(start + *at * MS));
+            assert_eq!(settling.deadline(), expected.map(|at: u32| start + at * MS), "{settle} {touches:?}");
+            assert_eq!(settling.is_waiting(), expected.is_some());
+            settling.clear();
+            assert!(!settling.is_waiting());
+        }
+    }
+
+    #[test]
+    fn the_clock_is_not_before_this_was_written() {
+        assert!(now() > UnixNanos(1_700_000_000 * 1_000_000_000));
+    }
+}

@@ -1,0 +1,161 @@
+//! What operators are told of the policies in force: plain values, which the admin address renders.
+//!
+//! Nothing here decides anything; what a source's state means is decided in [`judge`](super::judge).
+
+use crate::engine::policy::problem::Problem;
+use crate::engine::record::{ChangeOutcome, UnixNanos};
+use crate::engine::snapshot::{Revision, RuleCounts};
+
+/// The state of the policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Whether a good set is in force; until then every check is denied with `no_policy`.
+    pub ready: bool,
+    /// The revision in force, or `none`.
+    pub revision: String,
+    /// When it was put in force.
+    pub loaded_at: Option<UnixNanos>,
+    /// The rules in force.
+    pub counts: RuleCounts,
+    /// The sources, in the order in which they were given.
+    pub sources: Vec<SourceStatus>,
+    /// Warnings and notes of the set in force.
+    pub warnings: Vec<Problem>,
+    /// The last thing that went wrong; it stays after recovery.
+    pub last_problem: Option<LastProblem>,
+    /// Changes of the policy files, by what became of them.
+    pub reloads: Reloads,
+    /// How often the directories were looked at.
+    pub attempts: u64,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Status {
+            ready: false,
+            revision: Revision::none().to_string(),
+            loaded_at: None,
+            counts: RuleCounts::default(),
+            sources: Vec::new(),
+            warnings: Vec::new(),
+            last_problem: None,
+            reloads: Reloads::default(),
+            attempts: 0,
+        }
+    }
+}
+
+impl Status {
+    /// Every problem of the sources that were refused.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.sources.iter().flat_map(|source| &source.problems)
+    }
+}
+
+/// The state of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// The directory as it was given.
+    pub name: String,
+    /// What became of its content as last read.
+    pub state: SourceState,
+    /// The names of its files in force.
+    pub files: Vec<String>,
+    /// Why its content as last read is not in force; empty for a good one.
+    pub problems: Vec<Problem>,
+    /// When its last good content was first taken.
+    pub last_good_at: Option<UnixNanos>,
+}
+
+/// What became of a source's content as last read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SourceState {
+    /// It is good: in force, or waiting until every source is.
+    Good,
+    /// It was refused; the last good content stays.
+    Refused,
+    /// It was refused, and there is no good content yet.
+    NeverLoaded,
+    /// The directory was emptied; the last good content stays.
+    Emptied,
+}
+
+impl SourceState {
+    /// The name in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SourceState::Good => "good",
+            SourceState::Refused => "refused",
+            SourceState::NeverLoaded => "never_loaded",
+            SourceState::Emptied => "emptied",
+        }
+    }
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastProblem {
+    /// When.
+    pub time: UnixNanos,
+    /// What, in one line.
+    pub text: String,
+}
+
+/// Counters of changes, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reloads {
+    /// [`ChangeOutcome::Published`]
+    pub published: u64,
+    /// [`ChangeOutcome::PublishedInPart`]
+    pub published_in_part: u64,
+    /// [`ChangeOutcome::Refused`]
+    pub refused: u64,
+    /// [`ChangeOutcome::Recovered`]
+    pub recovered: u64,
+}
+
+impl Reloads {
+    /// The counter of an outcome.
+    pub fn of(self, outcome: ChangeOutcome) -> u64 {
+        match outcome {
+            ChangeOutcome::Published => self.published,
+            ChangeOutcome::PublishedInPart => self.published_in_part,
+            ChangeOutcome::Refused => self.refused,
+            ChangeOutcome::Recovered => self.recovered,
+        }
+    }
+
+    /// Counts a change.
+    pub fn count(&mut self, outcome: ChangeOutcome) {
+        let counter = match outcome {
+            ChangeOutcome::Published => &mut self.published,
+            ChangeOutcome::PublishedInPart => &mut self.published_in_part,
+            ChangeOutcome::Refused => &mut self.refused,
+            ChangeOutcome::Recovered => &mut self.recovered,
+        };
+        *counter += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_has_a_counter() {
+        for outcome in ChangeOutcome::ALL {
+            let mut reloads = Reloads::default();
+            reloads.count(outcome);
+            for other in ChangeOutcome::ALL {
+                assert_eq!(reloads.of(other), u64::from(other == outcome));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_ready_at_first() {
+        let status = Status::default();
+        assert!(!status.ready && status.loaded_at.is_none());
+        assert_eq!(status.revision, "none");
+    }
+}

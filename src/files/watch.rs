@@ -1,0 +1,223 @@
+//! Tells that something in the policies directories may have changed; what did is for the reader to find out.
+//!
+//! The rule: each directory and its parent are watched, since a directory that is moved away, deleted or replaced is
+//! silent from then on, and so is a retargeted symlink; hence also the parent of each symlink on the way. Every place is
+//! armed anew on [`Watcher::rearm`], which must come before each read, so that no change falls between the two. Inside
+//! a policies directory no event is judged by its file name (a mounted ConfigMap only ever tells of `..data`); of other
+//! places only events of the directory or symlink itself count. Reading is no change: access events are dropped except
+//! that of closing a written file.
+//!
+//! A place that cannot be watched is a warning and no failure: the loop also reads at every rescan. So it is with a file
+//! elsewhere that is written in place and only linked to from here.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use notify::event::{AccessKind, AccessMode, Event, EventKind};
+use notify::{RecommendedWatcher, RecursiveMode};
+use tokio::sync::Notify;
+
+/// Watches the policies directories.
+pub struct Watcher {
+    directories: Vec<PathBuf>,
+    inner: Option<RecommendedWatcher>,
+    places: Arc<RwLock<Places>>,
+    warned: BTreeSet<String>,
+}
+
+impl Watcher {
+    /// A watcher that wakes `changed`; nothing is watched before the first [`Watcher::rearm`].
+    pub fn new(directories: &[PathBuf], changed: Arc<Notify>) -> Watcher {
+        let places = Arc::new(RwLock::new(Places::default()));
+        let mut watcher = Watcher::disabled();
+        watcher.directories = directories.to_vec();
+        watcher.places = places.clone();
+        match notify::recommended_watcher(move |event| {
+            if matters(&places, &event) {
+                changed.notify_one();
+            }
+        }) {
+            Ok(inner) => watcher.inner = Some(inner),
+            Err(error) => watcher.warn(format!("file events are not available: {error}")),
+        }
+        watcher
+    }
+
+    /// A watcher that tells nothing, where only the rescan is wanted.
+    pub fn disabled() -> Watcher {
+        Watcher { directories: Vec::new(), inner: None, places: Arc::default(), warned: BTreeSet::new() }
+    }
+
+    /// Watches what the directories are now: they may have been replaced since, even by one with the same inode number.
+    pub fn rearm(&mut self) {
+        let Some(mut inner) = self.inner.take() else { return };
+        let next = Places::of(&self.directories);
+        let armed = std::mem::replace(&mut *self.places.write().unwrap_or_else(PoisonError::into_inner), next.clone());
+        for place in &armed.watched {
+            // A place that is gone took its watch with it; that is no error here.
+            let _gone = notify::Watcher::unwatch(&mut inner, place);
+        }
+        for place in &next.watched {
+            if let Err(error) = notify::Watcher::watch(&mut inner, place, RecursiveMode::NonRecursive) {
+                self.warn(format!("cannot watch {}: {error}", place.display()));
+            }
+        }
+        self.inner = Some(inner);
+    }
+
+    /// Says each thing once, not at every rescan.
+    fn warn(&mut self, text: String) {
+        if self.warned.insert(text.clone()) {
+            tracing::warn!("{text}; changes are still seen at each rescan");
+        }
+    }
+}
+
+/// What is watched, and which events count. Every path is resolved, because one inode has one watch and one path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Places {
+    /// Every directory that is watched.
+    watched: BTreeSet<PathBuf>,
+    /// Those in which every event counts.
+    policies: BTreeSet<PathBuf>,
+    /// The entries of the others that count: the policies directories by the names given, and symlinks on the way.
+    entries: BTreeSet<PathBuf>,
+}
+
+impl Places {
+    fn of(directories: &[PathBuf]) -> Places {
+        let mut places = Places::default();
+        for directory in directories {
+            // Without a working directory there is nothing to resolve; the path then stays as given.
+            let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+            places.directory(&directory);
+        }
+        places
+    }
+
+    fn directory(&mut self, directory: &Path) {
+        if let Ok(resolved) = directory.canonicalize() {
+            self.watched.insert(resolved.clone());
+            self.policies.insert(resolved);
+        }
+        self.entry(directory);
+        for symlink in directory.ancestors().skip(1).filter(|path| path.is_symlink()) {
+            self.entry(symlink);
+        }
+    }
+
+    /// Watches the directory in which an entry stands, for the sake of that entry.
+    fn entry(&mut self, entry: &Path) {
+        let (Some(parent), Some(name)) = (entry.parent(), entry.file_name()) else { return };
+        if let Ok(parent) = parent.canonicalize() {
+            self.entries.insert(parent.join(name));
+            self.watched.insert(parent);
+        }
+    }
+
+    fn concern(&self, path: &Path) -> bool {
+        let in_policies = path.parent().is_some_and(|parent| self.policies.contains(parent));
+        in_policies || self.watched.contains(path) || self.entries.contains(path)
+    }
+}
+
+/// Whether an event may mean that a policy changed. Trouble of the watcher itself may hide one.
+fn matters(places: &RwLock<Places>, event: &notify::Result<Event>) -> bool {
+    let Ok(event) = event else { return true };
+    let places = places.read().unwrap_or_else(PoisonError::into_inner);
+    changes(event.kind) && (event.paths.is_empty() || event.paths.iter().any(|path| places.concern(path)))
+}
+
+fn changes(kind: EventKind) -> bool {
+    !matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+
+    use notify::event::{CreateKind, DataChange, MetadataKind, ModifyKind, RemoveKind, RenameMode};
+
+    use super::*;
+
+    #[test]
+    fn reading_is_no_change() {
+        for (kind, expected) in [
+            (EventKind::Access(AccessKind::Open(AccessMode::Any)), false),
+            (EventKind::Access(AccessKind::Read), false),
+            (EventKind::Access(AccessKind::Close(AccessMode::Read)), false),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), true),
+            (EventKind::Create(CreateKind::File), true),
+            (EventKind::Modify(ModifyKind::Data(DataChange::Any)), true),
+            (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), true),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::To)), true),
+            (EventKind::Remove(RemoveKind::Folder), true),
+            (EventKind::Other, true),
+            (EventKind::Any, true),
+        ] {
+            assert_eq!(changes(kind), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_parent_only_the_directory_itself_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("policies")).unwrap();
+        let places = RwLock::new(Places::of(&[root.join("./policies/")]));
+        for (path, expected) in [
+            ("policies", true),
+            ("policies/..data", true),
+            ("policies/a.yaml", true),
+            ("policies/below/a.yaml", false),
+            ("src", false),
+            ("", true),
+        ] {
+            let event = Event::new(EventKind::Any).add_path(root.join(path));
+            assert_eq!(matters(&places, &Ok(event)), expected, "{path:?}");
+        }
+        assert!(matters(&places, &Ok(Event::new(EventKind::Other))));
+        assert!(matters(&places, &Err(notify::Error::generic("overflow"))));
+    }
+
+    #[test]
+    fn symlinks_on_the_way_are_watched() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("trees/1/policies")).unwrap();
+        symlink("trees/1", root.join("current")).unwrap();
+        let places = Places::of(&[root.join("current/policies")]);
+        let paths = |names: &[&str]| names.iter().map(|name| root.join(name)).collect::<BTreeSet<_>>();
+        assert_eq!(places.policies, paths(&["trees/1/policies"]));
+        assert_eq!(places.entries, paths(&["trees/1/policies", "current"]));
+        assert_eq!(places.watched, paths(&["", "trees/1", "trees/1/policies"]));
+    }
+
+    #[test]
+    fn a_missing_directory_is_watched_for_in_its_parent() {
+        let places = Places::of(&[PathBuf::from("a-directory-that-is-not-there")]);
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        assert_eq!(places.watched, BTreeSet::from([here]));
+        assert!(places.policies.is_empty());
+    }
+
+    #[tokio::test]
+    async fn arming_and_reading_wake_nobody() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("policies");
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("a.yaml"), "a: 1").unwrap();
+        let changed = Arc::new(Notify::new());
+        let mut watcher = Watcher::new(std::slice::from_ref(&directory), changed.clone());
+        for _ in 0..3 {
+            watcher.rearm();
+            super::super::read::read_source(&directory).unwrap();
+        }
+        let woken = tokio::time::timeout(Duration::from_millis(300), changed.notified()).await;
+        assert!(woken.is_err(), "the reader's own access looked like a change");
+        std::fs::write(directory.join("a.yaml"), "a: 2").unwrap();
+        tokio::time::timeout(Duration::from_secs(10), changed.notified()).await.unwrap();
+    }
+}

@@ -1,0 +1,493 @@
+//! The numbers for Prometheus, in the OpenMetrics text format.
+//!
+//! It counts what entries tell and holds what the composition sets; it measures nothing itself. The rules: every label
+//! has a closed list of values, so that no client can make a new series; and a check costs a few additions, because the
+//! counter of each combination is looked up once and then kept.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::engine::decision::{Effect, Reason};
+use crate::engine::identity::IdentityState;
+use crate::engine::record::{ChangeOutcome, DecisionEntry, PolicyChangeEntry, UnixNanos};
+use crate::engine::settings::Enforcement;
+use crate::engine::snapshot::RuleCounts;
+
+/// The type of what [`Metrics::encode`] makes.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Every metric, by the name under which Prometheus stores it; a histogram by the name of its family.
+pub const NAMES: &[&str] = &[
+    "customs_decisions_total",
+    "customs_check_duration_seconds",
+    "customs_checks_in_flight",
+    "customs_answers_withheld_total",
+    "customs_reloads_total",
+    "customs_policy_revision_info",
+    "customs_policy_loaded_timestamp_seconds",
+    "customs_policy_age_seconds",
+    "customs_policies",
+    "customs_rules",
+    "customs_sources_refused",
+    "customs_ready",
+    "customs_enforcement_report",
+    "customs_audit_records_total",
+    "customs_audit_write_failures_total",
+    "customs_audit_queue_records",
+    "customs_audit_healthy",
+    "customs_build_info",
+];
+
+/// Upper bounds of the histogram's buckets, in seconds.
+const BUCKETS: [f64; 16] =
+    [10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0];
+
+/// How many kinds of decisions are told apart.
+const KINDS: usize = Effect::ALL.len() * Effect::ALL.len() * Reason::ALL.len() * IdentityState::ALL.len();
+
+/// Names and values of a series.
+type Labels = Vec<(&'static str, &'static str)>;
+
+/// A gauge of seconds.
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// Numbers about the audit, read when somebody asks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditReading {
+    /// Records that every sink has taken, since the start.
+    pub written: u64,
+    /// Writes that a sink refused, since the start.
+    pub failures: u64,
+    /// Records that wait.
+    pub queued: u64,
+    /// Whether every sink takes what it should.
+    pub healthy: bool,
+}
+
+/// All numbers of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<Labels, Counter>,
+    /// The counters of `decisions` that were needed so far, by [`kind`].
+    kinds: Box<[OnceLock<Counter>]>,
+    durations: Histogram,
+    in_flight: Gauge,
+    withheld: Counter,
+    reloads: Family<Labels, Counter>,
+    loaded: Seconds,
+    age: Seconds,
+    policies: Gauge,
+    rules: Family<Labels, Gauge>,
+    sources_refused: Gauge,
+    ready: Gauge,
+    report: Gauge,
+    scraped: Arc<Scraped>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics::new()
+    }
+}
+
+impl Metrics {
+    /// Every number at its start: not ready, nothing loaded, revision `none`.
+    pub fn new() -> Metrics {
+        let mut metrics = Metrics {
+            registry: Registry::default(),
+            decisions: Family::default(),
+            kinds: (0..KINDS).map(|_| OnceLock::new()).collect(),
+            durations: Histogram::new(BUCKETS),
+            in_flight: Gauge::default(),
+            withheld: Counter::default(),
+            reloads: Family::default(),
+            loaded: Seconds::default(),
+            age: Seconds::default(),
+            policies: Gauge::default(),
+            rules: Family::default(),
+            sources_refused: Gauge::default(),
+            ready: Gauge::default(),
+            report: Gauge::default(),
+            scraped: Arc::default(),
+        };
+        metrics.register();
+        metrics.count(RuleCounts::default());
+        for outcome in ChangeOutcome::ALL {
+            metrics.reload(outcome);
+        }
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("customs_decisions", "Checks by answer, reason and identity", self.decisions.clone());
+        registry.register("customs_check_duration_seconds", "Time to decide a check", self.durations.clone());
+        registry.register("customs_checks_in_flight", "Checks without an answer yet", self.in_flight.clone());
+        registry.register("customs_answers_withheld", "Answers withheld for want of a record", self.withheld.clone());
+        registry.register("customs_reloads", "Policy changes by what became of them", self.reloads.clone());
+        let loaded = "When the policies in force were published, 0 before";
+        registry.register("customs_policy_loaded_timestamp_seconds", loaded, self.loaded.clone());
+        registry.register("customs_policy_age_seconds", "Time since then, 0 before", self.age.clone());
+        registry.register("customs_policies", "Policies in force", self.policies.clone());
+        registry.register("customs_rules", "Rules in force by family and action", self.rules.clone());
+        registry.register("customs_sources_refused", "Sources whose files are refused", self.sources_refused.clone());
+        registry.register("customs_ready", "1 if checks are wanted", self.ready.clone());
+        registry.register("customs_enforcement_report", "1 if verdicts are only recorded", self.report.clone());
+        registry.register("customs_build", "The version", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register_collector(Box::new(self.scraped.clone()));
+    }
+
+    /// Counts a decided check.
+    pub fn observe_decision(&self, entry: &DecisionEntry) {
+        let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == entry.verdict.reason);
+        let Some(reason) = reason else { return };
+        let (effect, would, identity) = (entry.effect, entry.would.effect, entry.identity);
+        if let Some(counter) = self.kinds.get(kind(effect, would, reason, identity)) {
+            counter.get_or_init(|| self.decisions.get_or_create_owned(&labels(effect, would, reason, identity))).inc();
+        }
+        if reason == Reason::AuditUnavailable {
+            self.withheld.inc();
+        }
+        self.durations.observe(f64::from(entry.duration_micros) / 1e6);
+    }
+
+    /// Counts a change of the policy files and keeps what is in force after it.
+    pub fn observe_change(&self, entry: &PolicyChangeEntry) {
+        // Destructured completely: a new field must be thought of here.
+        let PolicyChangeEntry { time, outcome, revision, previous_revision: _, refused_sources, problems: _, counts } =
+            entry;
+        self.reload(*outcome).inc();
+        self.sources_refused.set(signed(refused_sources.len()));
+        self.count(*counts);
+        if matches!(outcome, ChangeOutcome::Published | ChangeOutcome::PublishedInPart) {
+            self.loaded.set(seconds(*time));
+        }
+        *self.scraped.revision() = Some(revision.clone());
+    }
+
+    fn reload(&self, outcome: ChangeOutcome) -> Counter {
+        self.reloads.get_or_create_owned(&vec![("outcome", outcome.as_str())])
+    }
+
+    fn count(&self, counts: RuleCounts) {
+        // Destructured completely: a new count must be thought of here.
+        let RuleCounts { istio_deny, istio_allow, egress_deny, egress_allow, policies } = counts;
+        self.policies.set(signed(policies));
+        for (family, action, count) in [
+            ("istio", "deny", istio_deny),
+            ("istio", "allow", istio_allow),
+            ("egress", "deny", egress_deny),
+            ("egress", "allow", egress_allow),
+        ] {
+            self.rules.get_or_create_owned(&vec![("family", family), ("action", action)]).set(signed(count));
+        }
+    }
+
+    /// Counts a check as in flight until the guard is dropped.
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Whether checks are wanted.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.set(i64::from(ready));
+    }
+
+    /// Whether verdicts are enforced or only recorded.
+    pub fn set_enforcement(&self, enforcement: Enforcement) {
+        self.report.set(i64::from(enforcement == Enforcement::Report));
+    }
+
+    /// Says where the numbers of the audit come from. Only the first call has an effect.
+    pub fn watch_audit(&self, read: impl Fn() -> AuditReading + Send + Sync + 'static) {
+        self.scraped.audit.get_or_init(|| Box::new(read));
+    }
+
+    /// Every number as text of type [`CONTENT_TYPE`]. `now` is the wall clock, for the age of what is in force.
+    pub fn encode(&self, now: UnixNanos) -> String {
+        let loaded = self.loaded.get();
+        self.age.set(if loaded > 0.0 { (seconds(now) - loaded).max(0.0) } else { 0.0 });
+        let mut out = String::new();
+        // A text takes everything, so this cannot fail; what is there is whole up to a line.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}
+
+/// The place of a kind of decision among all kinds.
+fn kind(effect: Effect, would: Effect, reason: Reason, identity: IdentityState) -> usize {
+    let mut place = effect as usize;
+    place = place * Effect::ALL.len() + would as usize;
+    place = place * Reason::ALL.len() + reason as usize;
+    place * IdentityState::ALL.len() + identity as usize
+}
+
+fn labels(effect: Effect, would: Effect, reason: Reason, identity: IdentityState) -> Labels {
+    vec![
+        ("effect", effect.as_str()),
+        ("would", would.as_str()),
+        ("reason", reason.as_str()),
+        ("identity", identity.as_str()),
+    ]
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn seconds(time: UnixNanos) -> f64 {
+    time.0 as f64 / 1e9
+}
+
+/// A check that has no answer yet.
+#[derive(Debug)]
+pub struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// What is read or put together when somebody asks.
+#[derive(Default)]
+struct Scraped {
+    revision: Mutex<Option<String>>,
+    audit: OnceLock<Box<dyn Fn() -> AuditReading + Send + Sync>>,
+}
+
+impl Scraped {
+    fn revision(&self) -> MutexGuard<'_, Option<String>> {
+        self.revision.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Scraped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scraped").field("revision", &self.revision).finish_non_exhaustive()
+    }
+}
+
+impl Collector for Scraped {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut put = |name, help, metric: &dyn EncodeMetric| {
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+        };
+        let revision = self.revision().clone().unwrap_or_else(|| "none".into());
+        put("customs_policy_revision", "The revision in force", &Info::new(vec![("revision", revision)]))?;
+        let nothing = AuditReading { written: 0, failures: 0, queued: 0, healthy: true };
+        let AuditReading { written, failures, queued, healthy } = self.audit.get().map_or(nothing, |read| read());
+        put("customs_audit_records", "Records that every sink has", &ConstCounter::new(written))?;
+        put("customs_audit_write_failures", "Writes that a sink refused", &ConstCounter::new(failures))?;
+        put("customs_audit_queue_records", "Records that wait for the sinks", &ConstGauge::new(queued))?;
+        put("customs_audit_healthy", "1 if every sink takes what it should", &ConstGauge::new(u32::from(healthy)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::engine::record::AnswerEntry;
+
+    fn answer(reason: Reason) -> AnswerEntry {
+        AnswerEntry {
+            effect: reason.effect(),
+            reason: reason.as_str(),
+            rule: format!("builtin#{}", reason.as_str()),
+            gate: "",
+            open_gate: "",
+            by_identity: false,
+            origin: String::new(),
+            owner: String::new(),
+            ticket: String::new(),
+            rule_reason: String::new(),
+        }
+    }
+
+    fn decision(reason: Reason, would: Reason, duration_micros: u32) -> DecisionEntry {
+        let none = String::new;
+        DecisionEntry {
+            time: UnixNanos(0),
+            duration_micros,
+            decision_id: none(),
+            revision: none(),
+            enforcement: Enforcement::Enforce,
+            effect: reason.effect(),
+            verdict: answer(reason),
+            would: answer(would),
+            identity: IdentityState::Valid,
+            identity_detail: None,
+            principal: none(),
+            trust_domain: none(),
+            namespace: none(),
+            service_account: none(),
+            source_address: none(),
+            protocol: "http",
+            host: none(),
+            raw_host: none(),
+            port: None,
+            listener_port: None,
+            sni: none(),
+            method: none(),
+            path: none(),
+            gateway: none(),
+            request_id: none(),
+            traceparent: none(),
+            stream_id: none(),
+            truncated: Vec::new(),
+        }
+    }
+
+    fn change(outcome: ChangeOutcome, revision: &str, refused: &[&str]) -> PolicyChangeEntry {
+        PolicyChangeEntry {
+            time: UnixNanos(1_000_000_000_500_000_000),
+            outcome,
+            revision: revision.into(),
+            previous_revision: "before".into(),
+            refused_sources: refused.iter().map(ToString::to_string).collect(),
+            problems: Vec::new(),
+            counts: RuleCounts { istio_deny: 1, istio_allow: 2, egress_deny: 3, egress_allow: 4, policies: 5 },
+        }
+    }
+
+    fn scrape(metrics: &Metrics) -> String {
+        metrics.encode(UnixNanos(1_000_000_010_500_000_000))
+    }
+
+    fn assert_has(metrics: &Metrics, lines: &[&str]) {
+        let text = scrape(metrics);
+        for line in lines {
+            assert!(text.lines().any(|found| found == *line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_names_is_what_is_shown() {
+        let metrics = Metrics::new();
+        metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
+        let text = scrape(&metrics);
+        let shown: BTreeSet<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .map(|(name, kind)| match kind {
+                "counter" => format!("{name}_total"),
+                "info" => format!("{name}_info"),
+                _ => name.to_owned(),
+            })
+            .collect();
+        assert_eq!(shown, NAMES.iter().map(ToString::to_string).collect());
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn every_kind_of_decision_has_its_own_place() {
+        let mut places = BTreeSet::new();
+        for effect in Effect::ALL {
+            for would in Effect::ALL {
+                for reason in Reason::ALL {
+                    places.extend(IdentityState::ALL.map(|identity| kind(effect, would, reason, identity)));
+                }
+            }
+        }
+        assert_eq!((places.len(), places.last()), (KINDS, Some(&(KINDS - 1))));
+    }
+
+    #[test]
+    fn decisions_are_counted_by_their_answers() {
+        let metrics = Metrics::new();
+        metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DeniedByRule, 7));
+        metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DeniedByRule, 300));
+        metrics.observe_decision(&decision(Reason::AuditUnavailable, Reason::DefaultAllow, 2_000_000));
+        assert_has(
+            &metrics,
+            &[
+                r#"customs_decisions_total{effect="allow",would="deny",reason="default_allow",identity="valid"} 2"#,
+                r#"customs_decisions_total{effect="deny",would="allow",reason="audit_unavailable",identity="valid"} 1"#,
+                "customs_answers_withheld_total 1",
+                r#"customs_check_duration_seconds_bucket{le="0.00001"} 1"#,
+                r#"customs_check_duration_seconds_bucket{le="1.0"} 2"#,
+                "customs_check_duration_seconds_count 3",
+            ],
+        );
+    }
+
+    #[test]
+    fn one_revision_is_in_force() {
+        let metrics = Metrics::new();
+        assert_has(&metrics, &[r#"customs_policy_revision_info{revision="none"} 1"#, "customs_policy_age_seconds 0.0"]);
+        metrics.observe_change(&change(ChangeOutcome::Published, "r1", &[]));
+        metrics.observe_change(&change(ChangeOutcome::PublishedInPart, "r2", &["policies"]));
+        assert_has(&metrics, &[r#"customs_policy_revision_info{revision="r2"} 1"#]);
+        assert_eq!(scrape(&metrics).matches("customs_policy_revision_info{").count(), 1);
+    }
+
+    #[test]
+    fn a_change_tells_what_is_in_force() {
+        let metrics = Metrics::new();
+        metrics.observe_change(&change(ChangeOutcome::PublishedInPart, "r", &["policies"]));
+        assert_has(
+            &metrics,
+            &[
+                r#"customs_reloads_total{outcome="published_in_part"} 1"#,
+                r#"customs_reloads_total{outcome="refused"} 0"#,
+                "customs_policy_loaded_timestamp_seconds 1000000000.5",
+                "customs_policy_age_seconds 10.0",
+                "customs_policies 5",
+                r#"customs_rules{family="istio",action="deny"} 1"#,
+                r#"customs_rules{family="istio",action="allow"} 2"#,
+                r#"customs_rules{family="egress",action="deny"} 3"#,
+                r#"customs_rules{family="egress",action="allow"} 4"#,
+                "customs_sources_refused 1",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_refused_change_makes_nothing_younger() {
+        let metrics = Metrics::new();
+        metrics.observe_change(&change(ChangeOutcome::Refused, "none", &["policies"]));
+        assert_has(&metrics, &["customs_policy_loaded_timestamp_seconds 0.0", "customs_policy_age_seconds 0.0"]);
+    }
+
+    #[test]
+    fn a_clock_that_went_back_makes_no_negative_age() {
+        let metrics = Metrics::new();
+        metrics.observe_change(&change(ChangeOutcome::Published, "r", &[]));
+        assert!(metrics.encode(UnixNanos(0)).contains("\ncustoms_policy_age_seconds 0.0\n"));
+    }
+
+    #[test]
+    fn a_check_is_in_flight_until_its_guard_goes() {
+        let metrics = Metrics::new();
+        let guards = [metrics.in_flight(), metrics.in_flight()];
+        assert_has(&metrics, &["customs_checks_in_flight 2"]);
+        drop(guards);
+        assert_has(&metrics, &["customs_checks_in_flight 0"]);
+    }
+
+    #[test]
+    fn what_is_set_is_shown() {
+        let metrics = Metrics::new();
+        metrics.set_ready(true);
+        metrics.set_enforcement(Enforcement::Report);
+        metrics.watch_audit(|| AuditReading { written: 7, failures: 2, queued: 3, healthy: false });
+        let audit =
+            ["customs_audit_records_total 7", "customs_audit_write_failures_total 2", "customs_audit_healthy 0"];
+        assert_has(&metrics, &audit);
+        assert_has(&metrics, &["customs_ready 1", "customs_enforcement_report 1", "customs_audit_queue_records 3"]);
+    }
+}

@@ -1,0 +1,287 @@
+//! The rules of the house, as tests: who may import what, where a foreign crate lives, and that names in the documents
+//! exist in the code and the other way round. docs/ARCHITECTURE.md says why. Text only, so it runs in under a second.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use customs::engine::decision::Reason;
+use customs::engine::policy::problem::Code;
+
+/// A source file: its path below `src/`, and its text without tests, comments and doc comments.
+struct Unit {
+    path: String,
+    whole: String,
+    code: String,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn units() -> Vec<Unit> {
+    let src = root().join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    files.sort();
+    let unit = |path: PathBuf| {
+        let whole = fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(&src).unwrap().display().to_string();
+        let production = if path.ends_with("_tests.rs") { "" } else { whole.split("#[cfg(test)]\n").next().unwrap() };
+        let code = production.lines().map(|l| l.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
+        Unit { path, whole, code }
+    };
+    files.into_iter().map(unit).collect()
+}
+
+/// Whether `code` names the crate or path `name`, as a word followed by `::` or in a `use`.
+fn names(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = &code[at + name.len()..];
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+            && (after.starts_with("::") || after.starts_with(';') || after.starts_with(" as "))
+    })
+}
+
+/// Where each foreign crate, and each part of std that touches the world, may be named: prefixes of paths below `src/`.
+const HOMES: &[(&str, &[&str])] = &[
+    ("tonic", &["envoy/", "ops/health.rs"]),
+    ("tonic_health", &["envoy/server.rs", "ops/health.rs"]),
+    ("tonic_reflection", &["envoy/server.rs"]),
+    ("prost", &["envoy/"]),
+    ("envoy_types", &["envoy/"]),
+    ("http_body", &["envoy/server.rs"]),
+    ("notify", &["files/watch.rs"]),
+    ("serde_saphyr", &["engine/policy/document.rs"]),
+    ("idna", &["engine/pattern.rs"]),
+    ("arc_swap", &["store.rs"]),
+    ("clap", &["app/cli.rs", "app/settings.rs", "main.rs"]),
+    ("schemars", &["app/settings.rs"]),
+    ("axum", &["ops/admin.rs"]),
+    ("prometheus_client", &["ops/metrics.rs"]),
+    ("tracing_subscriber", &["ops/telemetry.rs"]),
+    ("mimalloc", &["main.rs"]),
+    ("std::fs", &["files/", "audit/sinks.rs", "app/settings.rs", "envoy/listen.rs"]),
+];
+
+/// What the engine must not name: it takes no time, reads nothing and tells nobody.
+const NOT_IN_ENGINE: &[&str] = &[
+    "tokio",
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::thread",
+    "std::process",
+    "std::time",
+    "SystemTime",
+    "Instant",
+    "tracing",
+    "rand",
+    "uuid",
+    "std::sync::Mutex",
+    "std::sync::RwLock",
+];
+
+const EDGES: [&str; 4] = ["envoy", "files", "audit", "ops"];
+
+#[test]
+fn every_file_says_what_it_is() {
+    for unit in units() {
+        assert!(unit.whole.starts_with("//!"), "{} does not open with //!", unit.path);
+    }
+}
+
+#[test]
+fn files_stay_short() {
+    for unit in units() {
+        let lines = unit.whole.lines().count();
+        let limit = if unit.path == "main.rs" { 40 } else { 500 };
+        assert!(lines <= limit, "{} has {lines} lines; the limit is {limit}", unit.path);
+    }
+}
+
+#[test]
+fn foreign_crates_stay_at_home() {
+    for unit in units() {
+        for (name, homes) in HOMES {
+            let at_home = homes.iter().any(|home| unit.path.starts_with(home));
+            assert!(at_home || !names(&unit.code, name), "{} names {name}, which lives in {homes:?}", unit.path);
+        }
+    }
+}
+
+#[test]
+fn every_home_is_lived_in() {
+    let units = units();
+    for (name, homes) in HOMES {
+        for home in *homes {
+            let lived_in = units.iter().any(|u| u.path.starts_with(home) && names(&u.code, name));
+            assert!(lived_in, "{home} is a home of {name} and does not name it");
+        }
+    }
+}
+
+#[test]
+fn the_engine_is_pure() {
+    for unit in units().iter().filter(|u| u.path.starts_with("engine/")) {
+        for name in NOT_IN_ENGINE {
+            assert!(!names(&unit.code, name), "{} names {name}", unit.path);
+        }
+        for outside in ["crate::store", "crate::app", "crate::envoy", "crate::files", "crate::audit", "crate::ops"] {
+            assert!(!unit.code.contains(outside), "{} imports {outside}", unit.path);
+        }
+    }
+}
+
+#[test]
+fn edges_never_import_one_another() {
+    for unit in units() {
+        let home = unit.path.split('/').next().unwrap();
+        let forbidden: Vec<&str> = match home {
+            "app" | "main.rs" | "lib.rs" => continue,
+            "store.rs" => EDGES.iter().copied().chain(["app"]).collect(),
+            edge => EDGES.iter().copied().chain(["app"]).filter(|e| *e != edge).collect(),
+        };
+        for other in forbidden {
+            let named =
+                unit.code.contains(&format!("crate::{other}::")) || unit.code.contains(&format!("crate::{{{other}"));
+            assert!(!named, "{} imports crate::{other}", unit.path);
+        }
+    }
+}
+
+#[test]
+fn an_allow_is_made_in_one_place() {
+    let made: Vec<String> = units()
+        .iter()
+        .flat_map(|u| u.code.lines().map(|l| (u.path.clone(), l.to_owned())).collect::<Vec<_>>())
+        .filter(|(_, line)| line.contains("Permit(())") && !line.contains("struct Permit"))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(made, ["engine/snapshot.rs"]);
+}
+
+#[test]
+fn responses_are_built_in_one_place_and_never_by_default() {
+    for unit in units() {
+        assert!(!unit.code.contains("CheckResponse::default"), "{} builds an allow by default", unit.path);
+        let builds = unit.code.lines().any(|l| l.contains("CheckResponse {") && !l.contains("->"));
+        assert!(!builds || unit.path == "envoy/response.rs", "{} builds a CheckResponse", unit.path);
+    }
+}
+
+#[test]
+fn every_task_is_joined() {
+    for unit in units() {
+        for line in unit.code.lines().map(str::trim) {
+            let dropped = ["tokio::spawn(", "tokio::task::spawn(", "std::thread::spawn(", "thread::spawn("];
+            let bare = dropped.iter().any(|s| line.starts_with(s) || line.starts_with(&format!("let _ = {s}")));
+            assert!(!bare, "{} drops the handle of a task: {line}", unit.path);
+        }
+    }
+}
+
+#[test]
+fn the_top_level_is_fixed() {
+    let known: BTreeSet<&str> = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "Dockerfile",
+        "benches",
+        "deploy",
+        "docs",
+        "fuzz",
+        "policies",
+        "proto",
+        "src",
+        "target",
+        "tests",
+    ]
+    .into();
+    for entry in fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name.starts_with('.') || known.contains(name.as_str()), "{name} is not part of the top level");
+    }
+}
+
+/// The names in the first column of a document's tables, or in its headings, between backticks.
+fn documented(text: &str, opening: &str) -> BTreeSet<String> {
+    let name = |line: &str| Some(line.strip_prefix(opening)?.split('`').next()?.to_owned());
+    text.lines().filter_map(name).collect()
+}
+
+/// The part of a document below a heading, up to the next one of the same level.
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let (_, rest) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    let level: String = heading.chars().take_while(|c| *c == '#').collect();
+    rest.split(&format!("\n{level} ")).next().unwrap()
+}
+
+fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn problem_codes_and_reasons_are_documented() {
+    let policy = read("docs/POLICY.md");
+    let codes = set(Code::ALL.iter().map(|c| c.as_str()));
+    assert_eq!(documented(section(&policy, "## Problem codes"), "### `"), codes);
+    let reasons = set(Reason::ALL.iter().map(|r| r.as_str()));
+    assert_eq!(documented(section(&policy, "## Reasons"), "| `"), reasons);
+}
+
+#[test]
+fn audit_fields_are_documented() {
+    use customs::audit::line::{DECISION_FIELDS, POLICY_CHANGE_FIELDS};
+    let fields = set(DECISION_FIELDS.iter().chain(POLICY_CHANGE_FIELDS).copied());
+    assert_eq!(documented(&read("docs/AUDIT.md"), "| `"), fields);
+}
+
+#[test]
+fn metrics_are_documented() {
+    let metrics: BTreeSet<String> = documented(&read("docs/OPERATIONS.md"), "| `customs_");
+    let known = customs::ops::metrics::NAMES.iter().map(|n| n.trim_start_matches("customs_"));
+    assert_eq!(metrics, set(known));
+}
+
+#[test]
+fn the_project_speaks_of_itself_alone() {
+    let mut files = Vec::new();
+    for dir in ["src", "tests", "proto", "deploy"] {
+        rust_files(&root().join(dir), &mut files);
+    }
+    for document in ["README.md", "docs/POLICY.md", "docs/AUDIT.md", "docs/OPERATIONS.md", "docs/ARCHITECTURE.md"] {
+        files.push(root().join(document));
+    }
+    let itself = format!("tests{}architecture.rs", std::path::MAIN_SEPARATOR);
+    for path in files.iter().filter(|p| !p.ends_with(&itself)) {
+        let text = fs::read_to_string(path).unwrap();
+        for word in ["TODO", "FIXME", "/work/", "../shared"] {
+            assert!(!text.contains(word), "{} says {word}", path.display());
+        }
+    }
+}
