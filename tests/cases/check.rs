@@ -1,0 +1,143 @@
+//! A row of a case file: reading it, asking the engine, and comparing.
+
+use customs::engine::decision::{Decision, Effect};
+use customs::engine::identity::{Accepted, TrustDomains};
+use customs::engine::policy::compile::{self, PolicyFile, Source};
+use customs::engine::policy::problem::{Code, Problem};
+use customs::engine::settings::{DefaultEffect, Enforcement, Settings};
+use customs::envoy::attributes;
+use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use serde_json::Value;
+
+#[derive(Debug)]
+pub struct Row {
+    pub id: String,
+    pub category: String,
+    pub description: String,
+    pub expected: String,
+    pub policy_load: String,
+    json: Value,
+}
+
+/// What came out for a row.
+#[derive(Debug)]
+pub enum Said {
+    Decided(Box<Answered>),
+    Refused(Vec<Problem>),
+    NotSupportedYet(String),
+}
+
+#[derive(Debug)]
+pub struct Answered {
+    pub effect: Effect,
+    pub verdict: Effect,
+    pub would: Effect,
+    pub reason: &'static str,
+    pub rule: String,
+}
+
+pub fn rows(file: &str) -> Vec<Row> {
+    let path = format!("{}/tests/cases/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{path}: {why}"));
+    text.lines().map(|line| Row::read(serde_json::from_str(line).unwrap())).collect()
+}
+
+/// A CheckRequest from its proto3 JSON, by the descriptors that reflection serves.
+pub fn check_from_json(json: &Value) -> CheckRequest {
+    let pool = DescriptorPool::decode(customs::envoy::DESCRIPTORS).unwrap();
+    let message = pool.get_message_by_name("envoy.service.auth.v3.CheckRequest").unwrap();
+    let dynamic = DynamicMessage::deserialize(message, json).unwrap_or_else(|why| panic!("{why}: {json}"));
+    CheckRequest::decode(dynamic.encode_to_vec().as_slice()).unwrap()
+}
+
+impl Row {
+    fn read(json: Value) -> Row {
+        let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        Row {
+            id: text("id"),
+            category: text("category"),
+            description: text("description"),
+            expected: text("expected"),
+            policy_load: text("policy_load"),
+            json,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let config = &self.json["config"];
+        let list = |name: &str| -> Vec<String> {
+            config[name].as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+        };
+        let accepted = list("accept_trust_domains");
+        let enforcement =
+            |name: &str| if config[name] == "report" { Enforcement::Report } else { Enforcement::Enforce };
+        Settings {
+            default_effect: if config["default"] == "deny" { DefaultEffect::Deny } else { DefaultEffect::Allow },
+            enforcement: enforcement("enforcement"),
+            hygiene: enforcement("hygiene"),
+            trust_domains: TrustDomains {
+                own: config["trust_domain"].as_str().unwrap_or("cluster.local").to_owned(),
+                aliases: list("trust_domain_aliases"),
+                accepted: if accepted.iter().any(|d| d == "any") {
+                    Accepted::Any
+                } else {
+                    Accepted::Only(accepted.into_iter().collect())
+                },
+            },
+            trusted_hops: Some(0),
+            ..Settings::default()
+        }
+    }
+
+    pub fn ask(&self) -> Said {
+        let settings = self.settings();
+        let policy = self.json["policy"].as_str().unwrap_or_default();
+        let file = PolicyFile { name: "policy.yaml".into(), bytes: policy.as_bytes().to_vec() };
+        let loaded = compile::load(Source { name: "case".into(), files: vec![file] }, &settings);
+        let compiled = match compile::compile(&[loaded], &settings) {
+            Ok(compiled) => compiled,
+            Err(problems) => return refused(problems),
+        };
+        let check = check_from_json(&self.json["check_request"]);
+        let attributes = attributes::read(&check);
+        let request = attributes.normalise(&settings);
+        let Decision { outcome, verdict, would, .. } = compiled.snapshot.decide(&request);
+        Said::Decided(Box::new(Answered {
+            effect: outcome.effect(),
+            verdict: verdict.effect(),
+            would: would.effect(),
+            reason: verdict.reason.as_str(),
+            rule: verdict.rule.to_string(),
+        }))
+    }
+
+    /// How the answer differs from the row, if it does.
+    pub fn difference(&self, said: &Said) -> Option<String> {
+        let answer = match (said, self.policy_load.as_str()) {
+            (Said::Refused(_), "reject") => return None,
+            (Said::Decided(answer), "accept") => answer,
+            (said, load) => return Some(format!("wanted {load}, got {said:?}")),
+        };
+        let wanted = |name: &str| self.json[name].as_str().map(str::to_owned);
+        let pairs = [
+            ("expected", answer.effect.as_str().to_uppercase()),
+            ("verdict", answer.verdict.as_str().to_owned()),
+            ("would", answer.would.as_str().to_owned()),
+            ("reason", answer.reason.to_owned()),
+            ("rule", answer.rule.clone()),
+        ];
+        let differences: Vec<_> = pairs
+            .into_iter()
+            .filter(|(name, got)| wanted(name).is_some_and(|w| w != *got))
+            .map(|(name, got)| format!("{name} is {got}, wanted {}", wanted(name).unwrap_or_default()))
+            .collect();
+        (!differences.is_empty()).then(|| differences.join("; "))
+    }
+}
+
+fn refused(problems: Vec<Problem>) -> Said {
+    let not_yet: Vec<_> = problems.iter().filter(|p| p.code == Code::NotSupportedYet).map(|p| p.text.clone()).collect();
+    if not_yet.len() == problems.len() { Said::NotSupportedYet(not_yet.join(", ")) } else { Said::Refused(problems) }
+}
