@@ -29,6 +29,14 @@ use super::service::{Checks, Ledger};
 /// The largest CheckRequest that is read, in bytes; Envoy sends all headers, and a body only where it is told to.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
+/// What reflection tells that there is, itself in both versions included.
+const SERVICES: [&str; 4] = [
+    super::AUTHORIZATION,
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+
 /// The services of one server; every listener serves them all.
 #[derive(Clone, Debug)]
 pub struct Services {
@@ -49,14 +57,14 @@ impl Services {
     {
         let ended = |service| EndAtShutdown { service, shutdown: shutdown.clone() };
         let reflection = || {
-            tonic_reflection::server::Builder::configure()
+            let builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(super::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                .with_service_name(super::AUTHORIZATION)
-                .with_service_name("grpc.health.v1.Health")
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
+            SERVICES.iter().fold(builder, |builder, service| builder.with_service_name(*service))
         };
-        let v1 = reflection().with_service_name("grpc.reflection.v1.ServerReflection").build_v1()?;
-        let v1alpha = reflection().with_service_name("grpc.reflection.v1alpha.ServerReflection").build_v1alpha()?;
+        let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
         let checks = AuthorizationServer::from_arc(Arc::new(checks)).max_decoding_message_size(MAX_MESSAGE);
         let routes = Routes::new(checks)
             .add_service(ended(health))

@@ -272,6 +272,7 @@ mod tests {
                 last_good_at: None,
             }],
             rules: RuleCounts { policies: 2, egress_deny: 1, ..RuleCounts::default() }.into(),
+            warnings: Vec::new(),
             last_problem: None,
             reloads: ReloadsReport { published_in_part: 1, ..ReloadsReport::default() },
         }

@@ -116,6 +116,7 @@ impl Reader<'_> {
     }
 
     fn policy(&self, spec: &Node, problems: &mut Vec<Problem>) -> Option<EgressPolicy> {
+        let before = errors(problems);
         let mut fields = Fields::open(spec, "`spec`", problems)?;
         let subjects = fields.list("subjects");
         let isolate = fields.boolean("isolate");
@@ -123,7 +124,6 @@ impl Reader<'_> {
         let owner = fields.text("owner").map(|t| t.text.to_owned());
         let deny = fields.list("deny");
         let allow = fields.list("allow");
-        let had_fields = spec_has_entries(spec);
         fields.close();
 
         let subjects = self.subjects(subjects, problems);
@@ -131,7 +131,7 @@ impl Reader<'_> {
         let allow = self.entries(allow, "an entry of `allow`", Kind::Allow, problems);
         unique_names(deny.iter().chain(&allow), problems);
         let isolate = isolate.unwrap_or(!allow.is_empty());
-        if !had_fields && !isolate {
+        if deny.is_empty() && allow.is_empty() && !isolate && errors(problems) == before {
             let what =
                 format!("`{}` does nothing: it has no `deny`, no `allow` and no `isolate: true`", self.meta.path());
             problems.push(Problem::error(Code::EmptyPolicy, self.meta.place.clone(), what));
@@ -321,12 +321,6 @@ fn entry(node: &Node, what: &'static str, kind: Kind, problems: &mut Vec<Problem
     fields.close();
     let name = name.and_then(|name| entry_name(name, problems))?;
     Some(Entry { place: node.place.clone(), name, mode, hosts, destinations, methods, paths, reason, ticket })
-}
-
-/// Whether `deny` or `allow` is written at all, even wrongly.
-fn spec_has_entries(spec: &Node) -> bool {
-    let super::document::Value::Map(pairs) = &spec.value else { return false };
-    pairs.iter().any(|(key, _)| matches!(key.name.as_str(), "deny" | "allow"))
 }
 
 fn unique_names<'e>(entries: impl Iterator<Item = &'e Entry>, problems: &mut Vec<Problem>) {
