@@ -13,6 +13,9 @@ pub mod line;
 pub mod sinks;
 pub mod writer;
 
+pub use sinks::{BadSink, Sink, SinkConfig};
+pub use writer::{Reading, Recorder, Slot, Unfinished, WriterHandle, start};
+
 #[cfg(test)]
 pub(crate) mod examples {
     //! Entries for tests.

@@ -1,9 +1,10 @@
 //! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a check.
 //!
-//! [`listen`] binds, [`server`] speaks gRPC, [`service`] is the journey of one check, [`attributes`] reads what Envoy
+//! [`listen`] binds, [`server`] speaks gRPC over each [`connection`], [`service`] is the journey of one check, [`attributes`] reads what Envoy
 //! sent, [`response`] writes what Envoy is told. Nothing here decides.
 
 pub mod attributes;
+pub mod connection;
 pub mod listen;
 pub mod response;
 pub mod server;

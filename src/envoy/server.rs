@@ -14,6 +14,7 @@ use bytes::Bytes;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use http::HeaderValue;
 use http_body::Frame;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::body::Body;
@@ -23,6 +24,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
+use super::connection::Connection;
 use super::listen::Listener;
 use super::service::{Checks, Ledger};
 
@@ -80,15 +82,17 @@ impl Services {
     pub async fn serve(self, listener: Listener) -> Result<(), tonic::transport::Error> {
         let mut server = Server::builder().tcp_nodelay(true);
         let router = server.add_routes(self.routes);
-        let shutdown = self.shutdown.cancelled_owned();
+        let shutdown = self.shutdown;
         match listener {
             Listener::Tcp(listener) => {
                 let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                router.serve_with_incoming_shutdown(incoming, shutdown).await
+                let incoming = incoming.map(|io| io.map(|io| Connection::new(io, &shutdown)));
+                router.serve_with_incoming_shutdown(incoming, shutdown.cancelled()).await
             }
             Listener::Unix(listener, file) => {
                 let incoming = UnixListenerStream::new(listener);
-                let served = router.serve_with_incoming_shutdown(incoming, shutdown).await;
+                let incoming = incoming.map(|io| io.map(|io| Connection::new(io, &shutdown)));
+                let served = router.serve_with_incoming_shutdown(incoming, shutdown.cancelled()).await;
                 drop(file);
                 served
             }

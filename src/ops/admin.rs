@@ -72,11 +72,11 @@ pub struct StatusReport {
     pub default: String,
     /// The policy directories, in their order.
     pub sources: Vec<SourceReport>,
+    /// What somebody should look at in what is in force.
+    pub warnings: Vec<ProblemReport>,
     /// How many rules are in force.
     pub rules: RulesReport,
-    /// Warnings and notes of what is in force.
-    pub warnings: Vec<ProblemReport>,
-    /// The latest problem of the policy files, until every source is good again.
+    /// The last thing that went wrong with the policy files; it stays after recovery.
     pub last_problem: Option<LastProblem>,
     /// How many changes were seen since the start, by what became of them.
     pub reloads: ReloadsReport,
@@ -88,11 +88,11 @@ pub struct StatusReport {
 pub struct SourceReport {
     /// The directory, as it was given.
     pub name: String,
-    /// `loaded`, `refused` (its last good content is in force) or `never loaded`.
+    /// `good`; `refused` or `emptied` (its last good content stays in force); or `never_loaded`.
     pub state: String,
     /// The names of the files in force.
     pub files: Vec<String>,
-    /// What is wrong with its files, and what somebody should look at.
+    /// Why its content as last read is not in force; empty for a good one.
     pub problems: Vec<ProblemReport>,
     /// When its content was last good.
     pub last_good_at: Option<Timestamp>,
@@ -271,8 +271,8 @@ mod tests {
                 problems: vec![ProblemReport::from(&problem)],
                 last_good_at: None,
             }],
-            rules: RuleCounts { policies: 2, egress_deny: 1, ..RuleCounts::default() }.into(),
             warnings: Vec::new(),
+            rules: RuleCounts { policies: 2, egress_deny: 1, ..RuleCounts::default() }.into(),
             last_problem: None,
             reloads: ReloadsReport { published_in_part: 1, ..ReloadsReport::default() },
         }

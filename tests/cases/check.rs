@@ -1,5 +1,7 @@
 //! A row of a case file: reading it, asking the engine, and comparing.
 
+use std::sync::LazyLock;
+
 use customs::engine::decision::{Decision, Effect};
 use customs::engine::identity::{Accepted, TrustDomains};
 use customs::engine::policy::compile::{self, PolicyFile, Source};
@@ -8,7 +10,7 @@ use customs::engine::settings::{DefaultEffect, Enforcement, Settings};
 use customs::envoy::attributes;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde_json::Value;
 
 #[derive(Debug)]
@@ -44,11 +46,15 @@ pub fn rows(file: &str) -> Vec<Row> {
     text.lines().map(|line| Row::read(serde_json::from_str(line).unwrap())).collect()
 }
 
+static CHECK_REQUEST: LazyLock<MessageDescriptor> = LazyLock::new(|| {
+    let pool = DescriptorPool::decode(customs::envoy::DESCRIPTORS).unwrap();
+    pool.get_message_by_name("envoy.service.auth.v3.CheckRequest").unwrap()
+});
+
 /// A CheckRequest from its proto3 JSON, by the descriptors that reflection serves.
 pub fn check_from_json(json: &Value) -> CheckRequest {
-    let pool = DescriptorPool::decode(customs::envoy::DESCRIPTORS).unwrap();
-    let message = pool.get_message_by_name("envoy.service.auth.v3.CheckRequest").unwrap();
-    let dynamic = DynamicMessage::deserialize(message, json).unwrap_or_else(|why| panic!("{why}: {json}"));
+    let dynamic =
+        DynamicMessage::deserialize(CHECK_REQUEST.clone(), json).unwrap_or_else(|why| panic!("{why}: {json}"));
     CheckRequest::decode(dynamic.encode_to_vec().as_slice()).unwrap()
 }
 
@@ -91,6 +97,11 @@ impl Row {
         }
     }
 
+    /// The check, as Envoy sends it.
+    pub fn check(&self) -> CheckRequest {
+        check_from_json(&self.json["check_request"])
+    }
+
     pub fn ask(&self) -> Said {
         let settings = self.settings();
         let policy = self.json["policy"].as_str().unwrap_or_default();
@@ -100,7 +111,7 @@ impl Row {
             Ok(compiled) => compiled,
             Err(problems) => return refused(problems),
         };
-        let check = check_from_json(&self.json["check_request"]);
+        let check = self.check();
         let attributes = attributes::read(&check);
         let request = attributes.normalise(&settings);
         let Decision { outcome, verdict, would, .. } = compiled.snapshot.decide(&request);

@@ -1,0 +1,28 @@
+//! customs gone: the gateway must refuse, not wave through, and recover by itself.
+
+use anyhow::Result;
+
+use crate::rig_with;
+use crate::support::policies::SEED;
+use crate::support::tls::Attempt;
+
+#[test]
+fn killed_customs_closes_the_gateway_until_it_is_back() -> Result<()> {
+    let mut rig = rig_with(&[SEED])?;
+    assert_eq!(rig.other.get("www.aliyun.com")?.status, 301);
+
+    rig.customs.kill();
+    for host in ["www.aliyun.com", "unheard-of.example"] {
+        let refused = rig.other.get(host)?;
+        assert_eq!((refused.status, refused.header("server")), (503, Some("envoy")), "{host}: {refused:?}");
+        assert_eq!(refused.header("x-customs-reason"), None, "this is no verdict of ours");
+    }
+    let attempt = rig.get_tls(&rig.other, "api.partner.example")?;
+    assert!(matches!(attempt, Attempt::Closed(_)), "{attempt:?}");
+
+    rig.customs.start()?;
+    let back = crate::support::wait_for(|| rig.other.get("www.aliyun.com").ok().filter(|answer| answer.status == 301));
+    assert!(back.is_some(), "the gateway found customs again");
+    assert_eq!(rig.demo_frontend.get("www.aliyun.com")?.status, 403);
+    Ok(())
+}

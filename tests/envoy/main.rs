@@ -1,0 +1,35 @@
+//! customs behind the real Envoy: the demo's scenario, its variants, and what happens when something breaks.
+//!
+//! All tests share one rig (four Envoys and customs take a second to start) and take turns with it. Each begins by
+//! saying which policies are in force. What a decision should be is tested in full elsewhere; here it is shown that
+//! Envoy asks what we think it asks and does what we think it does with the answer.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod changes;
+mod failures;
+mod scenario;
+mod spellings;
+mod unproven;
+
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, anyhow};
+use support::rig::Rig;
+use support::tools;
+
+static RIG: LazyLock<Result<Mutex<Rig>>> = LazyLock::new(|| {
+    let envoy = tools::envoy()?;
+    tools::announce(&envoy);
+    Ok(Mutex::new(Rig::start(env!("CARGO_BIN_EXE_customs").as_ref(), &envoy)?))
+});
+
+/// The rig, alone, with the other team's baseline and these files in force.
+fn rig_with(policies: &[&str]) -> Result<MutexGuard<'static, Rig>> {
+    let rig = RIG.as_ref().map_err(|error| anyhow!("the rig did not start: {error:#}"))?;
+    // A failed test has not broken the rig for the next one: that one begins by resetting it.
+    let mut rig = rig.lock().unwrap_or_else(PoisonError::into_inner);
+    rig.reset(policies).context("resetting the rig")?;
+    Ok(rig)
+}

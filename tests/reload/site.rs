@@ -1,0 +1,121 @@
+//! A running loop over real directories, and waiting for what it tells.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use customs::engine::record::PolicyChangeEntry;
+use customs::engine::settings::Settings;
+use customs::engine::snapshot::Snapshot;
+use customs::files::{ReloadOptions, SourceState, Status, Trigger, first_load};
+use customs::store::{self, Reader};
+use tokio::sync::watch::Receiver;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+
+/// A policy with `hosts` denied hosts.
+pub(crate) fn policy(name: &str, hosts: usize) -> String {
+    let entries: String = (0..hosts).map(|n| format!("  - {{name: no-{n}, hosts: [h{n}.example]}}\n")).collect();
+    format!(
+        "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: {name}, namespace: istio-system}}\n\
+         spec:\n  subjects: [{{namespaces: ['**']}}]\n  deny:\n{entries}"
+    )
+}
+
+pub(crate) fn put(path: &Path, hosts: usize) {
+    fs::write(path, policy("p", hosts)).unwrap();
+}
+
+/// A directory with the policy `p`.
+pub(crate) fn fill(directory: &Path, hosts: usize) {
+    fs::create_dir_all(directory).unwrap();
+    put(&directory.join("a.yaml"), hosts);
+}
+
+/// A running loop over directories below a temporary one.
+pub(crate) struct Site {
+    pub(crate) root: tempfile::TempDir,
+    pub(crate) status: Receiver<Status>,
+    pub(crate) reader: Reader,
+    pub(crate) record: Arc<Mutex<Vec<PolicyChangeEntry>>>,
+    pub(crate) trigger: Trigger,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// The options that tests vary.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) settle: Duration,
+    pub(crate) rescan: Duration,
+    pub(crate) watch: bool,
+}
+
+pub(crate) const BY_EVENTS: Pace = Pace { settle: Duration::from_millis(40), rescan: HOUR, watch: true };
+pub(crate) const BY_RESCAN: Pace = Pace { settle: HOUR, rescan: Duration::from_millis(40), watch: false };
+
+impl Site {
+    pub(crate) async fn start(pace: Pace, directories: &[&str], prepare: impl FnOnce(&Path)) -> Site {
+        let root = tempfile::tempdir().unwrap();
+        prepare(root.path());
+        let directories = directories.iter().map(|name| root.path().join(name)).collect();
+        Site::start_in(root, pace, directories).await
+    }
+
+    pub(crate) async fn start_in(root: tempfile::TempDir, pace: Pace, directories: Vec<PathBuf>) -> Site {
+        let Pace { settle, rescan, watch } = pace;
+        let settings = Settings::default();
+        let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
+        let record: Arc<Mutex<Vec<_>>> = Arc::default();
+        let on_change = {
+            let record = record.clone();
+            move |entry| record.lock().unwrap().push(entry)
+        };
+        let options = ReloadOptions { directories, settle, rescan, watch, settings };
+        let reloader = first_load(options, publisher, on_change).await;
+        let (status, trigger) = (reloader.status(), reloader.trigger());
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(reloader.run(shutdown.clone()));
+        Site { root, status, reader, record, trigger, shutdown, task }
+    }
+
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub(crate) fn now(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Waits for a state whose snapshot is in force.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Status) -> bool) -> Status {
+        let mut status = self.status.clone();
+        let in_force = |status: &Status| self.reader.snapshot().revision().as_str() == status.revision;
+        let wait = status.wait_for(|status| holds(status) && in_force(status));
+        let found = tokio::time::timeout(LIMIT, wait).await.map(|found| found.unwrap().clone());
+        found.unwrap_or_else(|_| panic!("{what}: never; {:#?}", self.now()))
+    }
+
+    /// Waits until so many hosts are denied and every source is good.
+    pub(crate) async fn denies(&self, hosts: usize, what: &str) {
+        self.until(what, |s| s.ready && s.counts.egress_deny == hosts && s.problems().count() == 0).await;
+    }
+
+    pub(crate) async fn state(&self, source: usize, state: SourceState, what: &str) -> Status {
+        self.until(what, |status| status.sources[source].state == state).await
+    }
+
+    pub(crate) fn outcomes(&self) -> Vec<&'static str> {
+        self.record.lock().unwrap().iter().map(|entry| entry.outcome.as_str()).collect()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(LIMIT, self.task).await.unwrap().unwrap();
+    }
+}

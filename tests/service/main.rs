@@ -1,0 +1,230 @@
+//! The service in this process, over a real connection: what Envoy is told, what health and reflection say, and how a
+//! shutdown goes. The real Envoy and the real binary have tests of their own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "../cases/check.rs"]
+#[allow(dead_code)]
+mod check;
+mod rig;
+mod shutdown;
+
+use std::collections::BTreeSet;
+
+use customs::engine::decision::{Effect, Reason};
+use customs::engine::settings::{Enforcement, Settings};
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use envoy_types::pb::google::protobuf::value::Kind;
+use rig::{Rig, http, tcp};
+
+const SEED: &str = "apiVersion: egress.customs/v1alpha1
+kind: EgressPolicy
+metadata: {name: egress, namespace: demo-frontend}
+spec:
+  owner: team-frontend
+  deny:
+  - {name: no-aliyun, hosts: [www.aliyun.com], reason: partner gateway, ticket: SEC-1}
+";
+
+const SLEEP: &str = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";
+const OTHER: &str = "spiffe://cluster.local/ns/other/sa/sleep";
+
+fn code(response: &CheckResponse) -> i32 {
+    response.status.as_ref().expect("a status is always set").code
+}
+
+fn metadata(response: &CheckResponse, name: &str) -> String {
+    match &response.dynamic_metadata.as_ref().unwrap().fields[name].kind {
+        Some(Kind::StringValue(text)) => text.clone(),
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+fn denied(response: &CheckResponse) -> (i32, Vec<(String, String)>, serde_json::Value) {
+    let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!("{response:?}") };
+    let header = |h: &envoy_types::pb::envoy::config::core::v3::HeaderValueOption| {
+        let header = h.header.as_ref().unwrap();
+        (header.key.clone(), header.value.clone())
+    };
+    let body = serde_json::from_str(&denied.body).unwrap();
+    (denied.status.as_ref().unwrap().code, denied.headers.iter().map(header).collect(), body)
+}
+
+#[tokio::test]
+async fn a_denial_says_why_and_whom_to_ask() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    let response = rig.check(http(SLEEP, "WWW.Aliyun.com.:443", "GET", "/x?secret=1")).await;
+    assert_eq!(code(&response), 7);
+    let (status, headers, body) = denied(&response);
+    assert_eq!(status, 403);
+    let id = metadata(&response, "decision_id");
+    assert!(headers.contains(&("x-customs-reason".into(), "denied_by_rule".into())));
+    assert!(headers.contains(&("x-customs-decision-id".into(), id.clone())));
+    assert!(headers.contains(&("content-type".into(), "application/problem+json".into())));
+    for (name, value) in [
+        ("reason", "denied_by_rule"),
+        ("rule", "ep:demo-frontend/egress#no-aliyun"),
+        ("owner", "team-frontend"),
+        ("caller", "demo-frontend/sleep"),
+        ("host", "www.aliyun.com"),
+        ("port", "443"),
+        ("ticket", "SEC-1"),
+        ("detail", "partner gateway"),
+        ("decisionId", &id),
+    ] {
+        assert_eq!(body[name], value, "{body}");
+    }
+    assert!(!body.to_string().contains("secret"));
+}
+
+#[tokio::test]
+async fn metadata_is_text_under_the_documented_names() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    for (principal, effect) in [(SLEEP, "deny"), (OTHER, "allow")] {
+        let response = rig.check(http(principal, "www.aliyun.com", "GET", "/")).await;
+        let names: BTreeSet<_> = response.dynamic_metadata.as_ref().unwrap().fields.keys().cloned().collect();
+        let documented = [
+            "decision_id",
+            "effect",
+            "verdict",
+            "would",
+            "reason",
+            "rule",
+            "would_reason",
+            "would_rule",
+            "gate",
+            "identity",
+            "namespace",
+            "service_account",
+            "host",
+            "owner",
+            "revision",
+        ];
+        assert_eq!(names, documented.map(str::to_owned).into());
+        for name in &names {
+            metadata(&response, name);
+        }
+        assert_eq!(metadata(&response, "effect"), effect);
+        assert_eq!(metadata(&response, "namespace"), principal.split('/').nth(4).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_allow_changes_nothing_of_the_request() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    let response = rig.check(http(OTHER, "www.aliyun.com", "GET", "/")).await;
+    assert_eq!(code(&response), 0);
+    let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not ok") };
+    assert!(ok.headers.is_empty() && ok.headers_to_remove.is_empty() && ok.response_headers_to_add.is_empty());
+}
+
+#[tokio::test]
+async fn a_caller_without_identity_learns_little() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    let response = rig.check(http("", "www.aliyun.com", "GET", "/")).await;
+    let (_, _, body) = denied(&response);
+    let told: BTreeSet<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(told, ["type", "title", "status", "reason", "decisionId", "host"].into());
+}
+
+#[tokio::test]
+async fn tcp_is_judged_by_its_sni() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    for (principal, sni, expected) in
+        [(SLEEP, "www.aliyun.com", 7), (SLEEP, "ok.example", 0), (SLEEP, "", 7), ("", "", 7)]
+    {
+        assert_eq!(code(&rig.check(tcp(principal, sni)).await), expected, "{principal} {sni}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_check_is_a_denial() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    let response = rig.check(CheckRequest::default()).await;
+    assert_eq!((code(&response), metadata(&response, "reason").as_str()), (7, "empty_request"));
+}
+
+#[tokio::test]
+async fn without_policies_everything_is_denied_as_unavailable() {
+    let rig = Rig::start("", Settings::default()).await;
+    let response = rig.check(http(OTHER, "ok.example", "GET", "/")).await;
+    assert_eq!((code(&response), denied(&response).0), (7, 503));
+    assert_eq!(metadata(&response, "reason"), "no_policy");
+}
+
+#[tokio::test]
+async fn a_server_that_reports_allows_and_says_what_it_would_do() {
+    let settings = Settings { enforcement: Enforcement::Report, ..Settings::default() };
+    for policy in [SEED, ""] {
+        let rig = Rig::start(policy, settings.clone()).await;
+        let response = rig.check(http(SLEEP, "www.aliyun.com", "GET", "/")).await;
+        assert_eq!(code(&response), 0);
+        assert_eq!((metadata(&response, "effect"), metadata(&response, "verdict")), ("allow".into(), "deny".into()));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_recorded_is_withheld() {
+    for enforcement in [Enforcement::Enforce, Enforcement::Report] {
+        let rig = Rig::start(SEED, Settings { enforcement, ..Settings::default() }).await;
+        rig.ledger.set_full(true);
+        let response = rig.check(http(OTHER, "ok.example", "GET", "/")).await;
+        assert_eq!((code(&response), denied(&response).0), (7, 503));
+        assert_eq!(metadata(&response, "reason"), "audit_unavailable");
+        assert_eq!(rig.ledger.withheld(), 1);
+        assert!(rig.ledger.entries().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn every_check_is_one_entry_that_agrees_with_its_answer() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    let mut answers = Vec::new();
+    for row in check::rows("attacks.jsonl").iter().chain(&check::rows("egress.jsonl")) {
+        answers.push(rig.check(row.check()).await);
+    }
+    let entries = rig.ledger.entries();
+    assert_eq!(entries.len(), answers.len());
+    for (entry, response) in entries.iter().zip(&answers) {
+        assert_eq!(entry.decision_id, metadata(response, "decision_id"));
+        assert_eq!(entry.effect == Effect::Allow, code(response) == 0);
+        assert_eq!(entry.verdict.reason, metadata(response, "reason"));
+        assert_eq!(entry.effect.as_str(), metadata(response, "effect"));
+    }
+    let reasons: BTreeSet<_> = entries.iter().map(|e| e.verdict.reason).collect();
+    for reason in [Reason::MalformedHost, Reason::EmptyRequest, Reason::DefaultAllow] {
+        assert!(reasons.contains(reason.as_str()), "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_envoy_recorded_is_understood() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    let dir = format!("{}/tests/captures", env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for file in std::fs::read_dir(dir).unwrap().map(|f| f.unwrap().path()) {
+        if file.extension().is_some_and(|e| e == "json") {
+            let json = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+            let response = rig.check(check::check_from_json(&json)).await;
+            let waypoint = file.display().to_string().contains("waypoint");
+            let identity = metadata(&response, "identity");
+            // A waypoint's header names a URI that no principal backs: that is no identity, and says so.
+            assert_eq!(identity == "invalid_identity", waypoint, "{}: {identity}", file.display());
+            assert!(!metadata(&response, "host").is_empty(), "{}", file.display());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 8);
+}
+
+#[tokio::test]
+async fn garbage_is_an_error_and_the_server_goes_on() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    for garbage in [&b"\xff\xff\xff"[..], b"\x0a\xff\xff\xff\xff\x0f", b"\x0b", &[0x0a; 5000]] {
+        let status = rig.raw(garbage.to_vec()).await.expect_err("garbage is no check");
+        assert_ne!(status.code(), tonic::Code::Ok);
+    }
+    assert_eq!(code(&rig.check(http(OTHER, "ok.example", "GET", "/")).await), 0);
+    assert_eq!(rig.ledger.entries().len(), 1, "what is no check is no decision");
+}

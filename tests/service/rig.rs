@@ -1,0 +1,199 @@
+//! A server on a free port, with a ledger that can be looked into.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use customs::engine::policy::compile::{self, PolicyFile, Source};
+use customs::engine::record::DecisionEntry;
+use customs::engine::settings::Settings;
+use customs::engine::snapshot::Snapshot;
+use customs::envoy::listen::Address;
+use customs::envoy::server::Services;
+use customs::envoy::service::{Checks, Ledger};
+use customs::ops::health::{self, HealthHandle};
+use customs::store;
+use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
+use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{Address as EnvoyAddress, SocketAddress};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::transport::Channel;
+
+pub struct Rig {
+    pub ledger: Arc<Book>,
+    pub health: HealthHandle,
+    pub shutdown: CancellationToken,
+    pub serving: Mutex<Option<JoinHandle<Result<(), tonic::transport::Error>>>>,
+    pub address: SocketAddr,
+    channel: Channel,
+}
+
+/// A ledger that keeps entries, can be full, and can hold checks back.
+pub struct Book {
+    entries: Mutex<Vec<DecisionEntry>>,
+    withheld: Mutex<usize>,
+    full: Mutex<bool>,
+    pub gate: Semaphore,
+    pub waiting: Semaphore,
+}
+
+impl Book {
+    pub fn set_full(&self, full: bool) {
+        *self.full.lock().unwrap() = full;
+    }
+
+    pub fn withheld(&self) -> usize {
+        *self.withheld.lock().unwrap()
+    }
+
+    pub fn entries(&self) -> Vec<DecisionEntry> {
+        self.entries.lock().unwrap().clone()
+    }
+}
+
+impl Ledger for Book {
+    type Slot = ();
+    type InFlight = ();
+
+    fn begin(&self) {}
+
+    async fn reserve(&self) -> Option<()> {
+        self.waiting.add_permits(1);
+        let _passed = self.gate.acquire().await.unwrap();
+        (!*self.full.lock().unwrap()).then_some(())
+    }
+
+    fn record(&self, slot: Option<()>, entry: DecisionEntry) {
+        match slot {
+            Some(()) => self.entries.lock().unwrap().push(entry),
+            None => *self.withheld.lock().unwrap() += 1,
+        }
+    }
+}
+
+impl Rig {
+    /// Serves a policy; an empty text is no policy at all.
+    pub async fn start(policy: &str, settings: Settings) -> Rig {
+        let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
+        if !policy.is_empty() {
+            let file = PolicyFile { name: "p.yaml".into(), bytes: policy.as_bytes().into() };
+            let loaded = compile::load(Source { name: "rig".into(), files: vec![file] }, &settings);
+            publisher.publish(compile::compile(&[loaded], &settings).unwrap().snapshot);
+        }
+        let ledger = Arc::new(Book {
+            entries: Mutex::default(),
+            withheld: Mutex::default(),
+            full: Mutex::default(),
+            gate: Semaphore::new(1000),
+            waiting: Semaphore::new(0),
+        });
+        let (health, health_service) = health::service().await;
+        let shutdown = CancellationToken::new();
+        let checks = Checks::new(reader, ledger.clone(), Some("https://help.example".into()));
+        let services = Services::new(checks, health_service, shutdown.clone()).unwrap();
+        let listener = "127.0.0.1:0".parse::<Address>().unwrap().bind().await.unwrap();
+        let address: SocketAddr = listener.local().parse().unwrap();
+        let serving = tokio::spawn(services.serve(listener));
+        let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
+        let channel = endpoint.connect_timeout(Duration::from_secs(5)).connect().await.unwrap();
+        Rig { ledger, health, shutdown, serving: Mutex::new(Some(serving)), address, channel }
+    }
+
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    pub async fn check(&self, check: CheckRequest) -> CheckResponse {
+        AuthorizationClient::new(self.channel()).check(check).await.unwrap().into_inner()
+    }
+
+    /// Sends bytes that may be no CheckRequest.
+    pub async fn raw(&self, bytes: Vec<u8>) -> Result<(), Status> {
+        let mut grpc = tonic::client::Grpc::new(self.channel());
+        grpc.ready().await.map_err(|why| Status::unavailable(why.to_string()))?;
+        let path = "/envoy.service.auth.v3.Authorization/Check".parse().unwrap();
+        grpc.unary(tonic::Request::new(bytes), path, Bytes).await.map(|_: tonic::Response<Vec<u8>>| ())
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// A codec that hands bytes over as they are.
+#[derive(Clone, Copy, Default)]
+struct Bytes;
+
+impl tonic::codec::Codec for Bytes {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Bytes;
+    type Decoder = Bytes;
+
+    fn encoder(&mut self) -> Bytes {
+        Bytes
+    }
+
+    fn decoder(&mut self) -> Bytes {
+        Bytes
+    }
+}
+
+impl tonic::codec::Encoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut tonic::codec::EncodeBuf<'_>) -> Result<(), Status> {
+        bytes::BufMut::put_slice(buffer, &item);
+        Ok(())
+    }
+}
+
+impl tonic::codec::Decoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut tonic::codec::DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let mut all = vec![0; bytes::Buf::remaining(buffer)];
+        bytes::Buf::copy_to_slice(buffer, &mut all);
+        Ok(Some(all))
+    }
+}
+
+fn peer(principal: &str, ip: &str, port: u32) -> Option<Peer> {
+    let socket = SocketAddress {
+        address: ip.into(),
+        port_specifier: Some(PortSpecifier::PortValue(port)),
+        ..SocketAddress::default()
+    };
+    let address = Some(EnvoyAddress { address: Some(AddressKind::SocketAddress(socket)) });
+    Some(Peer { address, principal: principal.into(), ..Peer::default() })
+}
+
+/// A check for an HTTP request.
+pub fn http(principal: &str, host: &str, method: &str, path: &str) -> CheckRequest {
+    let http = HttpRequest { host: host.into(), method: method.into(), path: path.into(), ..HttpRequest::default() };
+    CheckRequest {
+        attributes: Some(AttributeContext {
+            source: peer(principal, "10.1.2.3", 40000),
+            destination: peer("", "10.9.9.9", 8443),
+            request: Some(Request { time: None, http: Some(http) }),
+            ..AttributeContext::default()
+        }),
+    }
+}
+
+/// A check for a TCP connection.
+pub fn tcp(principal: &str, sni: &str) -> CheckRequest {
+    let destination = peer("", "10.9.9.9", 8443).map(|peer| Peer { service: sni.into(), ..peer });
+    let source = peer(principal, "10.1.2.3", 40000);
+    CheckRequest { attributes: Some(AttributeContext { source, destination, ..AttributeContext::default() }) }
+}

@@ -1,0 +1,94 @@
+//! Throw-away certificates: a mesh with SPIFFE identities, and a public site outside it.
+//!
+//! Made anew for each rig, kept in its scratch folder, gone with it. The two authorities do not know each other, as a
+//! mesh's and the web's do not.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, SanType};
+
+/// A workload of the mesh; its certificate files are called `NAMESPACE-ACCOUNT.pem` and `.key`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Workload {
+    pub(crate) namespace: &'static str,
+    pub(crate) account: &'static str,
+}
+
+impl Workload {
+    /// What its certificate says.
+    pub(crate) fn spiffe_id(&self) -> String {
+        format!("spiffe://cluster.local/ns/{}/sa/{}", self.namespace, self.account)
+    }
+
+    /// How its process and its files are called.
+    pub(crate) fn name(&self) -> String {
+        format!("{}-{}", self.namespace, self.account)
+    }
+}
+
+/// The names the site outside has a certificate for.
+pub(crate) const OUTSIDE_NAMES: [&str; 3] = ["www.aliyun.com", "api.partner.example", "files.example"];
+
+/// The folder with all files.
+pub(crate) struct Certificates {
+    folder: PathBuf,
+}
+
+impl Certificates {
+    /// Writes authorities, the workloads' certificates, the gateway's and the outside site's.
+    pub(crate) fn make(folder: &Path, workloads: &[Workload]) -> Result<Certificates> {
+        fs::create_dir_all(folder)?;
+        let mesh = authority("throw-away mesh authority")?;
+        let outside = authority("throw-away authority of the outside")?;
+        fs::write(folder.join("mesh-ca.pem"), mesh.pem())?;
+        fs::write(folder.join("outside-ca.pem"), outside.pem())?;
+        for workload in workloads {
+            spiffe(&mesh, &workload.spiffe_id(), folder, &workload.name())?;
+        }
+        spiffe(&mesh, "spiffe://cluster.local/ns/istio-egress/sa/egress-gateway", folder, "egress-gateway")?;
+        let names = OUTSIDE_NAMES.map(str::to_owned).to_vec();
+        issue(&outside, CertificateParams::new(names)?, folder, "origin")?;
+        Ok(Certificates { folder: folder.to_path_buf() })
+    }
+
+    /// Where the files are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The authority that vouches for the site outside.
+    pub(crate) fn outside_authority(&self) -> PathBuf {
+        self.folder.join("outside-ca.pem")
+    }
+}
+
+fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
+}
+
+/// A workload certificate as Istio's authority makes it: one URI, no DNS name, an empty subject.
+fn spiffe(authority: &CertifiedIssuer<'static, KeyPair>, id: &str, folder: &Path, name: &str) -> Result<()> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.subject_alt_names.push(SanType::URI(id.try_into()?));
+    issue(authority, params, folder, name)
+}
+
+fn issue(
+    authority: &CertifiedIssuer<'static, KeyPair>,
+    params: CertificateParams,
+    folder: &Path,
+    name: &str,
+) -> Result<()> {
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, authority).with_context(|| format!("certificate for {name}"))?;
+    fs::write(folder.join(format!("{name}.pem")), certificate.pem())?;
+    fs::write(folder.join(format!("{name}.key")), key.serialize_pem())?;
+    Ok(())
+}

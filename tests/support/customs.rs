@@ -1,0 +1,122 @@
+//! The customs binary as a running process, with the questions an operator would ask it: is it ready, which revision is
+//! in force.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::audit::Audit;
+use super::policies::Policies;
+use super::process::{Guard, Process, last_words};
+use super::{http, ports};
+
+/// A customs that can be started, killed and started again on the same addresses.
+pub(crate) struct Customs {
+    binary: PathBuf,
+    arguments: Vec<String>,
+    log: PathBuf,
+    guard: Arc<Guard>,
+    process: Option<Process>,
+    pub(crate) port: u16,
+    pub(crate) admin_port: u16,
+    pub(crate) policies: Policies,
+    pub(crate) audit: Audit,
+}
+
+impl Customs {
+    /// Prepares everything in a scratch folder; [`Customs::start`] starts it.
+    pub(crate) fn prepare(binary: &Path, scratch: &Path, guard: &Arc<Guard>) -> Result<Customs> {
+        let (port, admin_port) = (ports::free()?, ports::free()?);
+        let policies = Policies::create(scratch.join("policies"))?;
+        let audit = Audit::at(scratch.join("audit.jsonl"));
+        let arguments = vec![
+            "serve".to_owned(),
+            format!("--policies={}", policies.folder().display()),
+            format!("--listen=127.0.0.1:{port}"),
+            format!("--admin=127.0.0.1:{admin_port}"),
+            format!("--audit=file:{}", audit.path().display()),
+            "--reload-settle=50ms".to_owned(),
+        ];
+        let (binary, guard, log) = (binary.to_path_buf(), Arc::clone(guard), scratch.join("customs.log"));
+        Ok(Customs { binary, arguments, log, guard, process: None, port, admin_port, policies, audit })
+    }
+
+    /// One more argument for the next start.
+    pub(crate) fn argument(&mut self, text: String) {
+        self.arguments.push(text);
+    }
+
+    /// Starts it, if it does not run, and waits until it is ready to decide.
+    pub(crate) fn start(&mut self) -> Result<()> {
+        if self.process.is_some() {
+            return Ok(());
+        }
+        let mut command = Command::new(&self.binary);
+        command.args(&self.arguments);
+        // What the caller's shell happens to export must not decide what the rig runs.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+            command.env_remove(name);
+        }
+        let mut process = Process::start("customs", &mut command, &self.log, &self.guard)?;
+        let admin = self.admin_port;
+        process
+            .wait_until_ready(|| http::get(admin, "localhost", "/readyz").is_ok_and(|answer| answer.status == 200))?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Kills it as an out-of-memory killer would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// The process id, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// The command line it is started with.
+    pub(crate) fn command_line(&self) -> String {
+        format!("{} {}", self.binary.display(), self.arguments.join(" "))
+    }
+
+    /// Where its own log goes.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// The end of its own log.
+    pub(crate) fn last_words(&self) -> String {
+        last_words(&self.log)
+    }
+
+    /// The body of `/status`.
+    pub(crate) fn status_text(&self) -> Result<String> {
+        Ok(http::get(self.admin_port, "localhost", "/status")?.body)
+    }
+
+    /// The revision in force.
+    pub(crate) fn revision(&self) -> Result<String> {
+        let text = self.status_text()?;
+        let status: Value = serde_json::from_str(&text).with_context(|| format!("/status is no JSON: {text}"))?;
+        let revision = status.get("revision").and_then(Value::as_str);
+        Ok(revision.with_context(|| format!("/status has no revision: {text}"))?.to_owned())
+    }
+
+    /// Waits until another revision than this one is in force, and names it.
+    pub(crate) fn revision_after(&self, old: &str) -> Result<String> {
+        let new = super::wait_for(|| self.revision().ok().filter(|now| !now.is_empty() && now != old));
+        new.with_context(|| format!("/status still says revision {old}: {}", self.status_text().unwrap_or_default()))
+    }
+
+    /// Waits until `/status` mentions this text: how a refused file shows.
+    pub(crate) fn status_mentions(&self, text: &str) -> Result<()> {
+        super::wait_for(|| self.status_text().ok()?.contains(text).then_some(()))
+            .with_context(|| format!("/status never mentioned {text}: {}", self.status_text().unwrap_or_default()))
+    }
+}

@@ -1,0 +1,83 @@
+//! Envoys: fills in the configurations of `deploy/local/`, starts the processes, waits until they are ready.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+
+use super::process::{Guard, Process};
+use super::{http, ports};
+
+/// What stands for each `${WORD}` of a configuration.
+pub(crate) type Words = BTreeMap<&'static str, String>;
+
+/// What all Envoys of a rig have in common.
+pub(crate) struct Envoys {
+    pub(crate) binary: PathBuf,
+    pub(crate) scratch: PathBuf,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) words: Words,
+}
+
+/// A running Envoy.
+pub(crate) struct Envoy {
+    process: Process,
+    pub(crate) admin_port: u16,
+}
+
+impl Envoy {
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Where its log goes.
+    pub(crate) fn log(&self) -> &Path {
+        self.process.log()
+    }
+}
+
+impl Envoys {
+    /// Starts one from the configuration `deploy/local/FILE.yaml`, under this name and with these additional words.
+    pub(crate) fn start(&self, file: &str, name: &str, more: &[(&'static str, u16)]) -> Result<Envoy> {
+        let admin_port = ports::free()?;
+        let mut words = self.words.clone();
+        words.insert("NAME", name.to_owned());
+        words.insert("ADMIN_PORT", admin_port.to_string());
+        words.extend(more.iter().map(|(word, port)| (*word, port.to_string())));
+        let source = super::repository().join("deploy/local").join(format!("{file}.yaml"));
+        let text = fs::read_to_string(&source).with_context(|| source.display().to_string())?;
+        let config = self.scratch.join(format!("{name}.yaml"));
+        fs::write(&config, fill_in(&text, &words).with_context(|| source.display().to_string())?)?;
+        let process = self.run(name, &config, admin_port)?;
+        Ok(Envoy { process, admin_port })
+    }
+
+    fn run(&self, name: &str, config: &Path, admin_port: u16) -> Result<Process> {
+        let mut command = Command::new(&self.binary);
+        command.arg("--config-path").arg(config);
+        // One worker each, since four of them share a laptop; no hot restart, whose shared memory they would fight over.
+        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
+        // Access logs are read by people and tests, who wait; the default is ten seconds.
+        command.args(["--file-flush-interval-msec", "100"]);
+        let log = self.scratch.join(format!("{name}.log"));
+        let mut process = Process::start(name, &mut command, &log, &self.guard)?;
+        process.wait_until_ready(|| http::get(admin_port, "localhost", "/ready").is_ok_and(|it| it.status == 200))?;
+        Ok(process)
+    }
+}
+
+/// Replaces every `${WORD}` that is known; one that is left over is a mistake in the file or in the caller.
+fn fill_in(text: &str, words: &Words) -> Result<String> {
+    let mut filled = text.to_owned();
+    for (word, value) in words {
+        filled = filled.replace(&format!("${{{word}}}"), value);
+    }
+    let left: Vec<&str> =
+        filled.lines().filter(|line| !line.trim_start().starts_with('#') && line.contains("${")).collect();
+    ensure!(left.is_empty(), "nothing to fill in for: {}", left.join("; "));
+    Ok(filled)
+}

@@ -1,0 +1,77 @@
+//! The smallest HTTP/1.1 client that can be rude: it sends the Host header byte for byte as told, which no well-behaved
+//! client would. One request a connection, no redirects, no chunked bodies.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// An answer as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// The whole first line, such as `HTTP/1.1 403 Forbidden`.
+    pub(crate) status_line: String,
+    headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Response {
+    /// Reads an answer whose end was the end of the connection.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Response> {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("no HTTP answer but {text:?}"))?;
+        let mut lines = head.lines();
+        let status_line = lines.next().unwrap_or_default().to_owned();
+        let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.with_context(|| format!("no status in {status_line:?}"))?;
+        let headers = lines.filter_map(|line| line.split_once(':'));
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+        Ok(Response { status, status_line, headers, body: body.to_owned() })
+    }
+
+    /// The first header of this name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// `GET path` on 127.0.0.1, with exactly this Host.
+pub(crate) fn get(port: u16, host: &str, path: &str) -> Result<Response> {
+    get_with(port, host, path, &[])
+}
+
+/// The same with more headers.
+pub(crate) fn get_with(port: u16, host: &str, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
+    let mut stream = connect(port)?;
+    exchange(&mut stream, host, path, headers).with_context(|| format!("GET {path} with Host {host:?} on port {port}"))
+}
+
+/// A connection that gives up rather than hang.
+pub(crate) fn connect(port: u16) -> Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("nobody answers on port {port}"))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+    Ok(stream)
+}
+
+/// Sends one request over an open connection, of whatever kind, and reads to its end.
+pub(crate) fn exchange(
+    stream: &mut (impl Read + Write),
+    host: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<Response> {
+    let mut request =
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: customs-rig\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    Response::parse(&bytes)
+}

@@ -1,0 +1,171 @@
+//! The whole scene: two applications' sidecars, the egress gateway, customs, and the world outside.
+//!
+//! ```text
+//! demo-frontend/sleep ─ sidecar ─┐ mutual TLS
+//!                                ├──────────── egress gateway ──── origin (301 for www.aliyun.com, else 200)
+//! other/sleep ───────── sidecar ─┘                  │ ext_authz
+//!                                                customs
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use super::certificates::{Certificates, Workload};
+use super::customs::Customs;
+use super::envoy::{Envoy, Envoys, Words};
+use super::http::{self, Response};
+use super::process::Guard;
+use super::tls::{self, Attempt};
+use super::tools::Tool;
+use super::{policies, ports};
+
+/// The caller that the seed's policy is about.
+pub(crate) const DEMO_FRONTEND: Workload = Workload { namespace: "demo-frontend", account: "sleep" };
+/// A caller that it is not about.
+pub(crate) const OTHER: Workload = Workload { namespace: "other", account: "sleep" };
+
+/// A sidecar's two doors.
+pub(crate) struct Sidecar {
+    pub(crate) workload: Workload,
+    pub(crate) http_port: u16,
+    pub(crate) tls_port: u16,
+    envoy: Envoy,
+}
+
+impl Sidecar {
+    /// `GET /` as this workload, over HTTP, with exactly this Host.
+    pub(crate) fn get(&self, host: &str) -> Result<Response> {
+        http::get(self.http_port, host, "/")
+    }
+}
+
+/// Everything that runs. Fields are dropped in this order: processes, then their folder, then the guard.
+pub(crate) struct Rig {
+    pub(crate) customs: Customs,
+    pub(crate) demo_frontend: Sidecar,
+    pub(crate) other: Sidecar,
+    gateway: Envoy,
+    origin: Envoy,
+    pub(crate) plaintext_port: u16,
+    pub(crate) access_log: PathBuf,
+    pub(crate) certificates: Certificates,
+    resets: u32,
+    scratch: TempDir,
+    _guard: Arc<Guard>,
+}
+
+impl Rig {
+    /// Starts all of it with another team's baseline as the only policy, and returns when all of it is ready.
+    pub(crate) fn start(customs: &Path, envoy: &Tool) -> Result<Rig> {
+        let scratch = tempfile::Builder::new().prefix("customs-rig-").tempdir()?;
+        let guard = Guard::over(scratch.path())?;
+        let certificates = Certificates::make(&scratch.path().join("certificates"), &[DEMO_FRONTEND, OTHER])?;
+        let mut customs = Customs::prepare(customs, scratch.path(), &guard)?;
+        customs.policies.add(policies::BASELINE)?;
+        customs.start()?;
+
+        let access_log = scratch.path().join("access.jsonl");
+        let plaintext_port = ports::free()?;
+        let envoys = Envoys {
+            binary: envoy.path.clone(),
+            scratch: scratch.path().to_path_buf(),
+            guard: Arc::clone(&guard),
+            words: words(&customs, &certificates, &access_log, plaintext_port)?,
+        };
+        let origin = envoys.start("origin", "origin", &[])?;
+        let gateway = envoys.start("egress-gateway", "egress-gateway", &[])?;
+        let demo_frontend = sidecar(&envoys, DEMO_FRONTEND)?;
+        let other = sidecar(&envoys, OTHER)?;
+        Ok(Rig {
+            customs,
+            demo_frontend,
+            other,
+            gateway,
+            origin,
+            plaintext_port,
+            access_log,
+            certificates,
+            resets: 0,
+            scratch,
+            _guard: guard,
+        })
+    }
+
+    /// The folder with everything the rig wrote.
+    pub(crate) fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Runs customs, if it does not, with the baseline and these files of the repository in force and nothing else.
+    pub(crate) fn reset(&mut self, more: &[&str]) -> Result<()> {
+        self.customs.start()?;
+        let before = self.customs.revision()?;
+        let policies = &self.customs.policies;
+        for name in policies.names()? {
+            if name != policies::BASELINE && !more.contains(&name.as_str()) {
+                policies.remove(&name)?;
+            }
+        }
+        for name in more {
+            policies.add(name)?;
+        }
+        // A new last line makes a new revision, so that there is something to wait for even if all else was in place.
+        // It comes last: a revision between the old and the wanted set may appear, but not this line without the rest.
+        self.resets += 1;
+        let baseline = format!("{}# reset {}\n", policies::shipped(policies::BASELINE)?, self.resets);
+        policies.put(policies::BASELINE, &baseline)?;
+        self.settled(before)
+    }
+
+    /// Waits until the revision is new and stays, since several changes may take effect one after the other.
+    fn settled(&self, before: String) -> Result<()> {
+        let mut now = self.customs.revision_after(&before)?;
+        loop {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            let later = self.customs.revision()?;
+            if later == now {
+                return Ok(());
+            }
+            now = later;
+        }
+    }
+
+    /// `GET /` over TLS through a workload's sidecar and the gateway's passthrough listener.
+    pub(crate) fn get_tls(&self, sidecar: &Sidecar, sni: &str) -> Result<Attempt> {
+        tls::get(sidecar.tls_port, sni, &self.certificates.outside_authority())
+    }
+
+    /// `GET /` straight to the gateway, without mesh TLS and so without an identity.
+    pub(crate) fn get_plaintext(&self, host: &str) -> Result<Response> {
+        http::get(self.plaintext_port, host, "/")
+    }
+
+    /// What the gateway has logged so far.
+    pub(crate) fn gateway_log(&self) -> String {
+        fs::read_to_string(&self.access_log).unwrap_or_default()
+    }
+}
+
+fn words(customs: &Customs, certificates: &Certificates, access_log: &Path, plaintext: u16) -> Result<Words> {
+    Ok(Words::from([
+        ("CUSTOMS_PORT", customs.port.to_string()),
+        ("CERTS", certificates.folder().display().to_string()),
+        ("ACCESS_LOG", access_log.display().to_string()),
+        ("GATEWAY_PORT", ports::free()?.to_string()),
+        ("GATEWAY_PLAINTEXT_PORT", plaintext.to_string()),
+        ("GATEWAY_TLS_PORT", ports::free()?.to_string()),
+        ("ORIGIN_PORT", ports::free()?.to_string()),
+        ("ORIGIN_TLS_PORT", ports::free()?.to_string()),
+    ]))
+}
+
+fn sidecar(envoys: &Envoys, workload: Workload) -> Result<Sidecar> {
+    let (http_port, tls_port) = (ports::free()?, ports::free()?);
+    let doors = [("HTTP_PORT", http_port), ("TLS_PORT", tls_port)];
+    let envoy = envoys.start("sidecar", &workload.name(), &doors)?;
+    Ok(Sidecar { workload, http_port, tls_port, envoy })
+}

@@ -1,0 +1,52 @@
+//! Where Envoy and grpcurl are. `deploy/local/install-tools` finds or installs them; this only asks it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// A program that the rig runs but did not build.
+#[derive(Clone, Debug)]
+pub(crate) struct Tool {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) version: String,
+}
+
+/// Envoy 1.40, or what `ENVOY` names.
+pub(crate) fn envoy() -> Result<Tool> {
+    find("envoy")
+}
+
+/// grpcurl 1.8, or what `GRPCURL` names.
+pub(crate) fn grpcurl() -> Result<Tool> {
+    find("grpcurl")
+}
+
+fn find(name: &str) -> Result<Tool> {
+    let script = super::repository().join("deploy/local/install-tools");
+    let done = Command::new(&script)
+        .arg(name)
+        .output()
+        .with_context(|| format!("{} cannot be run; it needs python3", script.display()))?;
+    let said = String::from_utf8_lossy(&done.stdout);
+    if !done.status.success() {
+        bail!("{name} is missing: {}", String::from_utf8_lossy(&done.stderr).trim());
+    }
+    let line = said.lines().last().unwrap_or_default();
+    parse(line).with_context(|| format!("install-tools printed no `NAME: PATH (VERSION)` line but {line:?}"))
+}
+
+/// `envoy: /some/path (1.40.0)`
+fn parse(line: &str) -> Option<Tool> {
+    let (name, rest) = line.split_once(": ")?;
+    let (path, version) = rest.strip_suffix(')')?.rsplit_once(" (")?;
+    Some(Tool { name: name.to_owned(), path: PathBuf::from(path), version: version.to_owned() })
+}
+
+/// Tells the reader of a test run which program it was. Written past libtest's capture on purpose.
+pub(crate) fn announce(tool: &Tool) {
+    // Nothing depends on the line; a closed stderr must not fail a test.
+    let _ = writeln!(std::io::stderr(), "using {} {} at {}", tool.name, tool.version, tool.path.display());
+}
