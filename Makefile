@@ -1,0 +1,39 @@
+# What a person does with this repository: `make demo` to see it, `make test` to trust it.
+# Needs Rust (rustup's stable with rustfmt and clippy), Python 3 and, for the demo, curl if there is one. No root.
+
+# In CI a lock file that does not fit is an error; at home it is brought up to date.
+LOCKED := $(if $(CI),--locked)
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test tools format lint engine-alone manifests
+
+help:
+	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running to play with)"
+	@echo "make test          everything: formatting, lints, all tests (real Envoy, real grpcurl), the manifests"
+	@echo "make tools         install what is missing into .tools/ and say where Envoy and grpcurl are"
+	@echo
+	@echo "ENVOY=/path and GRPCURL=/path use a binary that you have."
+
+demo: tools
+	cargo build $(LOCKED) --release --bin customs --example demo
+	@$(TARGET)/release/examples/demo $(if $(KEEP),--keep) $(TARGET)/release/customs
+
+test: format lint engine-alone manifests tools
+	cargo test $(LOCKED)
+
+# Prints one line for each tool, so that the output of a test run names what it ran against.
+tools:
+	@deploy/local/install-tools
+
+format:
+	cargo fmt --check
+
+lint:
+	cargo clippy $(LOCKED) --all-targets -- -D warnings
+
+# The engine must build without the server's dependencies.
+engine-alone:
+	cargo check $(LOCKED) --lib --no-default-features
+
+manifests:
+	@if [ -x deploy/istio/validate ]; then deploy/istio/validate; else echo "no deploy/istio/validate here"; fi

@@ -1,0 +1,212 @@
+//! The demo: what customs is for, on a real Envoy, in half a minute. `make demo` runs it.
+//!
+//! It plays one scenario step by step and checks every answer, so it is a test as well: it ends with 0 only if all was
+//! as told. It starts everything on loopback and removes everything it started, also when it is interrupted.
+//!
+//! Not a way to run customs: for that see the README.
+//!
+//! ```text
+//! demo [--keep] [PATH-OF-CUSTOMS]
+//! ```
+
+mod stage;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use stage::{Stage, curl_words, shown};
+use support::audit::Line;
+use support::http::Response;
+use support::policies::SEED;
+use support::rig::Rig;
+use support::tools;
+
+const TRAFFIC: &str = "\
+demo-frontend/sleep -- sidecar --+
+                                 +-- mutual TLS --> egress gateway --> outside (answers for www.aliyun.com)
+other/sleep ---------- sidecar --+                       |
+                                                         +-- may it? --> customs <-- policy directory";
+
+fn main() -> ExitCode {
+    let mut stage = Stage::new();
+    match options().and_then(|(customs, keep)| play(&mut stage, &customs, keep)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            stage.failed(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The customs to run, and whether to leave all running.
+fn options() -> Result<(PathBuf, bool)> {
+    let (mut customs, mut keep) = (None, false);
+    for word in std::env::args().skip(1) {
+        match word.as_str() {
+            "--keep" => keep = true,
+            option if option.starts_with('-') => bail!("unknown option {option}; known: --keep"),
+            path => customs = Some(PathBuf::from(path)),
+        }
+    }
+    let customs = match customs {
+        Some(path) => path,
+        // Cargo puts the example one folder below the binary.
+        None => std::env::current_exe()?.parent().and_then(|it| it.parent()).context("no folder")?.join("customs"),
+    };
+    ensure!(customs.is_file(), "there is no {}; build it with: cargo build --release --bin customs", customs.display());
+    Ok((std::path::absolute(customs)?, keep))
+}
+
+fn play(stage: &mut Stage, customs: &std::path::Path, keep: bool) -> Result<()> {
+    let rig = open(stage, customs)?;
+    let mark = rig.customs.audit.mark();
+    let first =
+        passes(stage, &rig, "A pod of namespace demo-frontend goes to www.aliyun.com", rig.demo_frontend.http_port)?;
+    drop_the_policy(stage, &rig)?;
+    let refused = is_refused(stage, &rig)?;
+    let other = passes(stage, &rig, "A pod of namespace other sends it too", rig.other.http_port)?;
+    let lines = rig.customs.audit.decisions_since(mark, 3)?;
+    show_the_record(stage, &rig, &lines, &[first, refused, other])?;
+    pass_tls_through(stage, &rig)?;
+    if keep {
+        stay(stage, &rig)?;
+    }
+    drop(rig);
+    stage.say("");
+    stage.good(
+        "301, then 403 without a restart, then 301 for the other namespace. Everything started here is gone again.",
+    );
+    Ok(())
+}
+
+/// Starts everything and shows what there is.
+fn open(stage: &mut Stage, customs: &std::path::Path) -> Result<Rig> {
+    stage.step("An egress gateway, two pods' sidecars, the outside, and customs");
+    let envoy = tools::envoy()?;
+    let start = Instant::now();
+    let rig = Rig::start(customs, &envoy)?;
+    stage.say(TRAFFIC);
+    stage.say("");
+    stage.say(&format!("Envoy {} at {}", envoy.version, envoy.path.display()));
+    stage.say(&format!("customs, process {}, started as:", rig.customs.id().unwrap_or_default()));
+    stage.command(&rig.customs.command_line());
+    stage.good(&format!("all five processes are ready after {} ms", start.elapsed().as_millis()));
+    stage.say("The policy directory holds another team's baseline and nothing else:");
+    stage.command(&format!("ls {}", rig.customs.policies.folder().display()));
+    stage.output(&rig.customs.policies.names()?.join("\n"));
+    Ok(rig)
+}
+
+/// The request gets the origin's own answer.
+fn passes(stage: &mut Stage, rig: &Rig, title: &str, port: u16) -> Result<Response> {
+    stage.step(title);
+    let answer = stage.get(port)?;
+    ensure!(answer.status == 301, "301 was expected; customs' last lines:\n{}", rig.customs.last_words());
+    ensure!(answer.header("server") != Some("envoy"), "the origin's answer was expected, this is the gateway's");
+    stage.good("301, the site's own answer: the request left the mesh");
+    Ok(answer)
+}
+
+/// A file appears in the directory; nothing is restarted or told.
+fn drop_the_policy(stage: &mut Stage, rig: &Rig) -> Result<()> {
+    stage.step("A policy file is dropped into the directory");
+    let (before, process) = (rig.customs.revision()?, rig.customs.id());
+    stage.command(&format!("cp policies/{SEED} {}/", rig.customs.policies.folder().display()));
+    rig.customs.policies.add(SEED)?;
+    let start = Instant::now();
+    let after = rig.customs.revision_after(&before)?;
+    let waited = start.elapsed().as_millis();
+    stage.command(&format!("curl http://127.0.0.1:{}/status", rig.customs.admin_port));
+    stage.output(&format!("revision {before}\n      -> {after}"));
+    ensure!(rig.customs.id() == process, "customs was restarted");
+    stage.good(&format!("in force after {waited} ms, in the same process"));
+    Ok(())
+}
+
+/// The same request as before is refused, by the gateway, with a reason.
+fn is_refused(stage: &mut Stage, rig: &Rig) -> Result<Response> {
+    stage.step("The same pod sends the same request");
+    let answer = stage.get(rig.demo_frontend.http_port)?;
+    ensure!(answer.status == 403, "403 was expected; customs' last lines:\n{}", rig.customs.last_words());
+    ensure!(answer.header("server") == Some("envoy"), "the gateway's own answer was expected");
+    ensure!(answer.header("x-customs-reason") == Some("denied_by_rule"), "the reason denied_by_rule was expected");
+    stage.good("403 from the gateway itself: the request did not leave the mesh");
+    Ok(answer)
+}
+
+/// Each of the crossings is one line, and says what happened.
+fn show_the_record(stage: &mut Stage, rig: &Rig, lines: &[Line], answers: &[Response]) -> Result<()> {
+    stage.step("Each of the three crossings is one line of audit");
+    stage.command(&format!("grep '\"kind\":\"decision\"' {}", rig.customs.audit.path().display()));
+    for (line, answer) in lines.iter().zip(answers) {
+        stage.output(&line.text);
+        let expected = if answer.status == 403 { "deny" } else { "allow" };
+        ensure!(line.effect() == expected, "the line of the {} should say {expected}", answer.status);
+        let id = answer.header("x-customs-decision-id").unwrap_or_default();
+        ensure!(line.text.contains(id), "the line should name decision {id}");
+    }
+    stage.good("allow, deny, allow; the denied client was told the id of its line");
+    Ok(())
+}
+
+/// TLS that the gateway does not open shows no caller, only a name.
+fn pass_tls_through(stage: &mut Stage, rig: &Rig) -> Result<()> {
+    stage.step("The application's own TLS, which the gateway does not open");
+    stage.say("The gateway sees a name (SNI) and no proof of who asks. The caller might be of demo-frontend, so the deny holds,");
+    stage.say("even for namespace other. There is no HTTP to answer in: the connection is closed.");
+    stage.get_tls(rig.other.tls_port, &rig.certificates.outside_authority())?;
+    stage.good("closed before the handshake");
+    Ok(())
+}
+
+/// Leaves all running and says how to play with it, until Ctrl-C, SIGTERM or the end of stdin.
+fn stay(stage: &mut Stage, rig: &Rig) -> Result<()> {
+    stage.step("Yours to play with; end it with Ctrl-C (or close its stdin)");
+    let folder = rig.customs.policies.folder().display();
+    stage.say("as demo-frontend, and as other:");
+    for port in [rig.demo_frontend.http_port, rig.other.http_port] {
+        stage.command(&shown(&curl_words(port, None, "http://www.aliyun.com/")));
+    }
+    stage.say("edit, add or remove policies, and see what is in force or what is wrong with them:");
+    stage.command(&format!("ls {folder}"));
+    stage.command(&format!("rm {folder}/{SEED}"));
+    stage.command(&format!("curl http://127.0.0.1:{}/status", rig.customs.admin_port));
+    stage.say("watch the record, the gateway's log and customs' own:");
+    stage.command(&format!("tail -f {}", rig.customs.audit.path().display()));
+    stage.command(&format!("tail -f {}", rig.access_log.display()));
+    stage.command(&format!("tail -f {}", customs_log(rig)));
+    if let Ok(grpcurl) = tools::grpcurl() {
+        stage.say("ask customs yourself:");
+        stage.command(&format!("{} -plaintext 127.0.0.1:{} list", grpcurl.path.display(), rig.customs.port));
+    }
+    wait_for_the_end()
+}
+
+fn customs_log(rig: &Rig) -> String {
+    rig.customs.log().display().to_string()
+}
+
+/// Returns at Ctrl-C, SIGTERM or the end of stdin.
+fn wait_for_the_end() -> Result<()> {
+    let (closed, stdin_closed) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // Whatever is typed is read over; an unreadable stdin counts as closed.
+        let _ = std::io::copy(&mut std::io::stdin().by_ref(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+            _ = stdin_closed => {}
+        }
+        Ok(())
+    })
+}
