@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -20,7 +21,8 @@ use super::ledger::Books;
 use super::settings::Resolved;
 use super::shutdown::{self, Termination};
 use super::status::Overview;
-use crate::audit::{sinks, writer};
+use crate::audit::sinks;
+use crate::audit::writer::{self, Recorder, WriterHandle};
 use crate::engine::record::{Entry, PolicyChangeEntry};
 use crate::engine::snapshot::Snapshot;
 use crate::envoy::listen::Listener;
@@ -52,7 +54,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// Serves until a signal ends it.
+/// Serves until a signal ends it. The record is flushed however that goes.
 ///
 /// # Errors
 /// Why it could not start, what ended by itself, or which bound was hit while ending.
@@ -60,76 +62,106 @@ pub async fn serve(settings: Resolved) -> Result<(), Failure> {
     let mut termination = Termination::listen().context("cannot listen to signals")?;
     let hangups = shutdown::hangups().context("cannot listen to signals")?;
     let (recorder, mut record) = writer::start(sinks::open(&settings.audit)?).context("cannot start the audit")?;
-    let listeners = bind(&settings).await?;
-    let admin = bind_admin(settings.admin.as_deref()).await?;
-
-    let books = Books { recorder, metrics: metrics(&settings) };
-    watch_audit(&books);
-    let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
-    let (changes, told) = mpsc::unbounded_channel();
-    let reloader = load(&settings, publisher, &books, changes).await;
-    let overview = overview(&settings, &reloader);
-    if settings.require_policy && !overview.files.borrow().ready {
-        let problems = overview.files.borrow().problems().map(ToString::to_string).collect();
-        return Err(Failure::Policy(problems));
-    }
-
-    let (health, health_service) = health::service().await;
-    health.set_ready(overview.is_ready()).await;
-    let (stop_checks, stop) = (CancellationToken::new(), CancellationToken::new());
-    let checks = Checks::new(reader, Arc::new(books.clone()), settings.help_url.clone());
-    let services = Services::new(checks, health_service, stop_checks.clone())?;
-
-    let mut serving = Tasks::default();
-    for listener in listeners {
-        tracing::info!(address = listener.local(), "answering checks");
-        serving.spawn("a listener for checks", services.clone().serve(listener));
-    }
-    let mut others = Tasks::default();
-    others.spawn("the policy reload", done(until(reloader.trigger(), hangups, reloader, stop.clone())));
-    others.spawn("the record of policy changes", done(record_changes(told, books.clone())));
-    others.spawn("readiness", done(tell_readiness(overview.clone(), health.clone(), books.clone(), stop.clone())));
-    if let Some(listener) = admin {
-        let report = overview.clone();
-        let state = AdminState { metrics: books.metrics.clone(), status: Arc::new(move || report.report()) };
-        others.spawn("the admin address", admin::serve(listener, admin::router(state), stop.clone()));
-    }
-    drop(services);
-
-    let ended_by_itself = tokio::select! {
-        signal = termination.next() => {
-            tracing::info!(signal, "ending: no new checks are wanted");
-            None
-        }
-        name = serving.first_end() => Some(name),
-        name = others.first_end() => Some(name),
-        () = record.ended() => Some("the audit".to_owned()),
+    let served = match Running::start(&settings, recorder, hangups).await {
+        Ok(running) => running.watch_and_end(&settings, &mut termination, &mut record).await,
+        Err(why) => Err(why),
     };
-    overview.draining.store(true, Ordering::Relaxed);
-    health.drain().await;
-    books.metrics.set_ready(false);
-    if ended_by_itself.is_none() {
-        drain_delay(settings.drain_delay, &mut termination).await;
-    }
-    stop_checks.cancel();
-    let in_time = serving.join(settings.drain_timeout).await;
-    stop.cancel();
-    drop(books);
-    let others_in_time = others.join(END_BOUND).await;
     let flushed = record.finish(FLUSH_BOUND).await;
-
-    if let Some(name) = ended_by_itself {
-        return Err(anyhow!("{name} ended by itself").into());
-    }
-    if !in_time {
-        return Err(anyhow!("checks in flight did not finish within the drain timeout").into());
-    }
-    if !others_in_time {
-        return Err(anyhow!("not everything ended in time").into());
-    }
+    served?;
     flushed?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Everything that was started and must be ended.
+struct Running {
+    /// The listeners for checks, and what ends them.
+    checks: (Tasks, CancellationToken),
+    /// Everything else, and what ends it.
+    others: (Tasks, CancellationToken),
+    overview: Overview,
+    health: HealthHandle,
+    books: Books,
+}
+
+impl Running {
+    /// Binds, loads, and spawns; nothing answers before everything is there.
+    async fn start(settings: &Resolved, recorder: Recorder, hangups: Signal) -> Result<Running, Failure> {
+        let listeners = bind(settings).await?;
+        let admin = bind_admin(settings.admin.as_deref()).await?;
+        let books = Books { recorder, metrics: metrics(settings) };
+        watch_audit(&books);
+
+        let (mut others, stop) = (Tasks::default(), CancellationToken::new());
+        let (changes, told) = mpsc::unbounded_channel();
+        others.spawn("the record of policy changes", done(record_changes(told, books.clone())));
+        let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
+        let reloader = load(settings, publisher, &books, changes).await;
+        let overview = overview(settings, &reloader);
+        if settings.require_policy && !overview.files.borrow().ready {
+            let problems = overview.files.borrow().problems().map(ToString::to_string).collect();
+            // With the reload its side of the channel goes, so that the refusal is on record before the end.
+            drop(reloader);
+            others.join(END_BOUND).await;
+            return Err(Failure::Policy(problems));
+        }
+
+        let (health, health_service) = health::service().await;
+        health.set_ready(overview.is_ready()).await;
+        let stop_checks = CancellationToken::new();
+        let service = Checks::new(reader, Arc::new(books.clone()), settings.help_url.clone());
+        let services = Services::new(service, health_service, stop_checks.clone())?;
+        let mut checks = Tasks::default();
+        for listener in listeners {
+            tracing::info!(address = listener.local(), "answering checks");
+            checks.spawn("a listener for checks", services.clone().serve(listener));
+        }
+        let readiness = tell_readiness(overview.clone(), health.clone(), books.clone(), stop.clone());
+        others.spawn("readiness", done(readiness));
+        others.spawn("the policy reload", done(reload_until(reloader, hangups, stop.clone())));
+        if let Some(listener) = admin {
+            let report = overview.clone();
+            let state = AdminState { metrics: books.metrics.clone(), status: Arc::new(move || report.report()) };
+            others.spawn("the admin address", admin::serve(listener, admin::router(state), stop.clone()));
+        }
+        Ok(Running { checks: (checks, stop_checks), others: (others, stop), overview, health, books })
+    }
+
+    /// Waits for a signal, or for something that ends by itself, and ends everything in order.
+    async fn watch_and_end(
+        mut self,
+        settings: &Resolved,
+        termination: &mut Termination,
+        record: &mut WriterHandle,
+    ) -> Result<(), Failure> {
+        let broken = tokio::select! {
+            signal = termination.next() => {
+                tracing::info!(signal, "ending: no new checks are wanted");
+                None
+            }
+            name = self.checks.0.first_end() => Some(name),
+            name = self.others.0.first_end() => Some(name),
+            () = record.ended() => Some("the audit".to_owned()),
+        };
+        self.overview.draining.store(true, Ordering::Relaxed);
+        self.health.drain().await;
+        self.books.metrics.set_ready(false);
+        if broken.is_none() {
+            drain_delay(settings.drain_delay, termination).await;
+        }
+        let (checks, stop_checks) = self.checks;
+        stop_checks.cancel();
+        let checks_in_time = checks.join(settings.drain_timeout).await;
+        let (others, stop) = self.others;
+        stop.cancel();
+        let others_in_time = others.join(END_BOUND).await;
+        match broken {
+            Some(name) => Err(anyhow!("{name} ended by itself").into()),
+            None if !checks_in_time => Err(anyhow!("checks in flight did not finish within the drain timeout").into()),
+            None if !others_in_time => Err(anyhow!("not everything ended in time").into()),
+            None => Ok(()),
+        }
+    }
 }
 
 async fn bind(settings: &Resolved) -> anyhow::Result<Vec<Listener>> {
@@ -197,12 +229,8 @@ fn overview(settings: &Resolved, reloader: &Reloader) -> Overview {
 }
 
 /// Reloads on change and at SIGHUP until told to stop.
-async fn until(
-    trigger: reload::Trigger,
-    hangups: tokio::signal::unix::Signal,
-    reloader: Reloader,
-    stop: CancellationToken,
-) {
+async fn reload_until(reloader: Reloader, hangups: Signal, stop: CancellationToken) {
+    let trigger = reloader.trigger();
     tokio::select! {
         () = reloader.run(stop) => {}
         () = shutdown::reload_at_hangup(hangups, trigger) => {}

@@ -6,7 +6,7 @@
 //! is told.
 //!
 //! 1. [`writer`] carries entries from the checks to one thread, numbers them and writes them to every sink;
-//! 2. [`line`] renders an entry;
+//! 2. [`mod@line`] renders an entry;
 //! 3. [`sinks`] are the places to which the lines go.
 
 pub mod line;

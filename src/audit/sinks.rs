@@ -1,7 +1,7 @@
 //! The places to which the record goes: stdout and files.
 //!
 //! A sink takes bytes and says how many it took. It keeps nothing back: what it took is with the operating system, so
-//! a [`Place`] always knows where to go on after a failure. When to try again, numbering and counting are the
+//! a `Place` always knows where to go on after a failure. When to try again, numbering and counting are the
 //! [`writer`](super::writer)'s. Sinks are opened before serving starts: a place that cannot be written is an error then.
 
 use std::fmt;

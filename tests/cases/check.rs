@@ -27,7 +27,8 @@ pub struct Row {
 #[derive(Debug)]
 pub enum Said {
     Decided(Box<Answered>),
-    Refused(Vec<Problem>),
+    /// With every problem, for messages of failing tests.
+    Refused(#[allow(dead_code)] Vec<Problem>),
     NotSupportedYet(String),
 }
 

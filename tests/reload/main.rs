@@ -2,6 +2,7 @@
 //!
 //! The rescan is an hour away unless a test is about it, so that what is seen is seen by file events; every wait is
 //! bounded. How many hosts are denied tells which content is in force.
+#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod site;
