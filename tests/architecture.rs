@@ -275,7 +275,14 @@ fn the_project_speaks_of_itself_alone() {
     for dir in ["src", "tests", "proto", "deploy"] {
         rust_files(&root().join(dir), &mut files);
     }
-    for document in ["README.md", "docs/POLICY.md", "docs/AUDIT.md", "docs/OPERATIONS.md", "docs/ARCHITECTURE.md"] {
+    for document in [
+        "README.md",
+        "docs/POLICY.md",
+        "docs/AUDIT.md",
+        "docs/OPERATIONS.md",
+        "docs/ARCHITECTURE.md",
+        "docs/THREATS.md",
+    ] {
         files.push(root().join(document));
     }
     let itself = format!("tests{}architecture.rs", std::path::MAIN_SEPARATOR);

@@ -240,6 +240,9 @@ fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, H
         return Ok(HostShape::Present);
     }
     if host.contains('/') || host.starts_with('[') || host.contains(':') {
+        if host.bytes().any(|b| b.is_ascii_uppercase()) {
+            spellings.push(Spelling::Folded(host.to_ascii_lowercase()));
+        }
         return parse_address(host);
     }
     if let Some(rest) = host.strip_prefix('*') {

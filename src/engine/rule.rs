@@ -268,12 +268,12 @@ impl Who {
         }
     }
 
-    /// Whether a valid identity plays a part.
+    /// Whether it matters who asks, so that a caller without a valid identity is treated otherwise than some other.
     pub fn asks_identity(&self) -> bool {
         match self {
             Who::Anyone => false,
             Who::Sources(sources) => sources.iter().any(Source::asks_identity),
-            Who::Subjects(subjects) => !subjects.name_unauthenticated(),
+            Who::Subjects(subjects) => !subjects.name_unauthenticated() && !subjects.hold_everyone(),
         }
     }
 }

@@ -105,6 +105,11 @@ fn problem(status: i32, entry: &DecisionEntry, help: Option<&str>) -> String {
 
 /// What access logs and later filters can read, all of it text.
 fn metadata(entry: &DecisionEntry) -> Struct {
+    // Whoever reads a namespace here may not look at the identity's state, so an unproven one is not told.
+    let (namespace, service_account): (&str, &str) = match entry.identity {
+        IdentityState::Valid => (&entry.namespace, &entry.service_account),
+        _ => ("", ""),
+    };
     let fields: [(&str, &str); 15] = [
         ("decision_id", &entry.decision_id),
         ("effect", entry.effect.as_str()),
@@ -116,8 +121,8 @@ fn metadata(entry: &DecisionEntry) -> Struct {
         ("would_rule", &entry.would.rule),
         ("gate", entry.verdict.gate),
         ("identity", entry.identity.as_str()),
-        ("namespace", &entry.namespace),
-        ("service_account", &entry.service_account),
+        ("namespace", namespace),
+        ("service_account", service_account),
         ("host", &entry.host),
         ("owner", &entry.verdict.owner),
         ("revision", &entry.revision),

@@ -1,6 +1,7 @@
 //! The service in this process, over a real connection: what Envoy is told, what health and reflection say, and how a
 //! shutdown goes. The real Envoy and the real binary have tests of their own.
 
+#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../cases/check.rs"]

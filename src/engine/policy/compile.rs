@@ -207,8 +207,7 @@ fn egress_rules(policy: &EgressPolicy, sets: &Sets<'_>, rules: &mut Rules) {
 }
 
 fn egress_rule(policy: &EgressPolicy, entry: &Entry, subjects: &Arc<Subjects>, sets: &Sets<'_>) -> Rule {
-    let named = entry.destinations.iter().filter_map(|(name, _)| sets.find(&policy.meta.namespace, name));
-    let hosts = entry.hosts.iter().chain(named.flat_map(|set| &set.hosts)).cloned().collect();
+    let hosts = sets.hosts(policy, entry);
     let path = policy.meta.path();
     let info = RuleInfo {
         id: format!("ep:{path}#{}", entry.name),

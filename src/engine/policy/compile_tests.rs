@@ -121,6 +121,7 @@ fn odd_egress_policies_are_refused_under_a_code() {
         ("{deny: [{name: d, hosts: [a.example.]}]}", HostSpelling),
         ("{deny: [{name: d, hosts: [b\u{fc}cher.example]}]}", HostSpelling),
         ("{deny: [{name: d, hosts: ['*example']}]}", HostSpelling),
+        ("{deny: [{name: d, hosts: ['2001:DB8::1']}]}", HostSpelling),
         ("{deny: [{name: d, hosts: [a.example], methods: [get]}]}", BadMethod),
         ("{deny: [{name: d, hosts: [a.example], methods: ['*']}]}", BadMethod),
         ("{deny: [{name: d, hosts: [a.example], paths: [x]}]}", BadPath),
@@ -280,6 +281,24 @@ fn sets_are_found_in_the_own_namespace_before_root() {
     let both = format!("{policy}{}{}", set("istio-system", "a.example"), set("web", "b.example"));
     assert_eq!(codes(&both, Severity::Warning), [Code::HiddenSet.as_str()]);
     refuses(&format!("{policy}{}", set("shop", "a.example")), Code::MissingSet);
+}
+
+#[test]
+fn a_set_without_hosts_is_refused_beside_a_warning_too() {
+    let set = "---\napiVersion: egress.customs/v1alpha1\nkind: DestinationSet\nmetadata: {name: s, namespace: web}\nspec: {}\n";
+    let policy = egress("{allow: [{name: a, destinations: [s]}]}");
+    let warning = istio("{selector: {matchLabels: {a: b}}, rules: [{}]}");
+    for text in [format!("{policy}{set}"), format!("{warning}---\n{policy}{set}")] {
+        let found = codes(&text, Severity::Error);
+        assert!(found.contains(&"missing-field"), "{found:?}");
+    }
+}
+
+#[test]
+fn only_the_list_of_kubernetes_is_unwrapped() {
+    accepts("apiVersion: v1\nkind: List\nmetadata: {resourceVersion: ''}\nitems: []\n");
+    refuses("apiVersion: v1\nkind: List\nitems: []\nspec: {isolate: true}\n", Code::UnknownField);
+    refuses("apiVersion: egress.customs/v1alpha1\nkind: EgressPolicyList\nitems: []\n", Code::UnknownKind);
 }
 
 #[test]

@@ -79,11 +79,10 @@ pub fn read_policy(object: &Object<'_>, settings: &Settings, problems: &mut Vec<
 pub fn read_set(object: &Object<'_>, problems: &mut Vec<Problem>) -> Option<DestinationSet> {
     let before = errors(problems);
     let mut fields = Fields::open(required_spec(object, problems)?, "`spec`", problems)?;
-    let hosts = hosts(&mut fields);
-    if hosts.is_empty() && fields.problems().len() == before {
-        let place = fields.place().clone();
-        fields.problems().push(Problem::error(Code::MissingField, place, "`hosts` is missing in `spec`"));
-    }
+    let hosts = match fields.require("hosts") {
+        Some(node) => hosts(super::reader::texts(node, "hosts", fields.problems()), fields.problems()),
+        None => Vec::new(),
+    };
     fields.close();
     (errors(problems) == before).then(|| DestinationSet { meta: object.meta.clone(), hosts })
 }
@@ -293,7 +292,7 @@ fn entry(node: &Node, what: &'static str, kind: Kind, problems: &mut Vec<Problem
     let mut fields = Fields::open(node, what, problems)?;
     let name = fields.require("name").and_then(|n| super::reader::text(n, "name", fields.problems()));
     let before = errors(fields.problems());
-    let hosts = hosts(&mut fields);
+    let hosts = hosts(fields.texts("hosts"), fields.problems());
     let destinations: Vec<_> =
         fields.texts("destinations").iter().map(|t| (t.text.to_owned(), t.place.clone())).collect();
     if hosts.is_empty() && destinations.is_empty() && errors(fields.problems()) == before {
@@ -368,9 +367,8 @@ fn account_name(text: Text<'_>, name: &str, problems: &mut Vec<Problem>) -> Opti
     None
 }
 
-fn hosts(fields: &mut Fields<'_, '_>) -> Vec<HostPattern> {
-    let texts = fields.texts("hosts");
-    texts.iter().filter_map(|text| host(*text, fields.problems())).collect()
+fn hosts(texts: Vec<Text<'_>>, problems: &mut Vec<Problem>) -> Vec<HostPattern> {
+    texts.into_iter().filter_map(|text| host(text, problems)).collect()
 }
 
 /// Reads a host, insisting on its canonical spelling (rule R3).

@@ -70,20 +70,24 @@ pub struct Object<'n> {
 
 /// Reads the objects of a document: one, or the items of a `List`.
 pub fn objects<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Vec<Object<'n>> {
-    match list_items(document) {
+    match list_items(document, problems) {
         Some(items) => items.iter().filter_map(|item| object(item, problems)).collect(),
         None => object(document, problems).into_iter().collect(),
     }
 }
 
-/// The items of a Kubernetes `List`, which may be empty: nothing is written in it, so nothing is widened.
-fn list_items(document: &Node) -> Option<&[Node]> {
+/// The items of Kubernetes' own `List`, which may be empty: nothing is written in it, so nothing is widened.
+fn list_items<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Option<&'n [Node]> {
     let Value::Map(pairs) = &document.value else { return None };
     let field = |name: &str| pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.value);
-    match (field("kind"), field("items")) {
-        (Some(Value::Text(kind)), Some(Value::List(items))) if kind.ends_with("List") => Some(items),
-        _ => None,
-    }
+    let is = |name: &str, text: &str| matches!(field(name), Some(Value::Text(t)) if t == text);
+    let Some(Value::List(items)) = field("items").filter(|_| is("kind", "List") && is("apiVersion", "v1")) else {
+        return None;
+    };
+    let mut fields = Fields::open(document, "the list", problems)?;
+    fields.read_over(&["apiVersion", "kind", "metadata", "items"]);
+    fields.close();
+    Some(items)
 }
 
 fn object<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Option<Object<'n>> {

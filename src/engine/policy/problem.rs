@@ -57,7 +57,7 @@ codes! {
     BadHost => "bad-host",
     /// A host that is understood but spelt oddly.
     HostSpelling => "host-spelling",
-    /// A port that is no number from 1 to 65535.
+    /// A listener port that is no number from 0 to 65535.
     BadPort => "bad-port",
     /// A path that no request could have.
     BadPath => "bad-path",

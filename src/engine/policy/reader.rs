@@ -121,8 +121,7 @@ impl<'n, 'p> Fields<'n, 'p> {
 
     /// Takes a list of texts; absent is empty, present it has entries.
     pub fn texts(&mut self, name: &'static str) -> Vec<Text<'n>> {
-        let items = self.list(name);
-        items.iter().filter_map(|item| text(item, name, self.problems)).collect()
+        self.take(name).map(|node| texts(node, name, self.problems)).unwrap_or_default()
     }
 
     /// Takes a list; absent is empty, present it has entries.
@@ -164,6 +163,12 @@ pub fn text<'n>(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Opti
             None
         }
     }
+}
+
+/// Reads a list of texts that has entries.
+pub fn texts<'n>(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Vec<Text<'n>> {
+    let items = list(node, name, problems).unwrap_or_default();
+    items.iter().filter_map(|item| text(item, name, problems)).collect()
 }
 
 /// Reads a list that has entries.

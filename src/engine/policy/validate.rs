@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::authorization_policy::AuthorizationPolicy;
-use super::egress_policy::{DestinationSet, EgressPolicy};
+use super::egress_policy::{DestinationSet, EgressPolicy, Entry};
 use super::metadata::{Kind, Meta};
 use super::problem::{Code, Place, Problem};
+use crate::engine::pattern::HostPattern;
 
 /// The documents of a source, in their strict forms.
 #[derive(Clone, Debug, Default)]
@@ -72,17 +73,33 @@ impl<'d> Sets<'d> {
         own.or_else(|| self.by_name.get(&(self.root_namespace, name))).copied()
     }
 
+    /// The hosts of an entry, those of its sets included.
+    pub fn hosts(&self, policy: &EgressPolicy, entry: &Entry) -> Vec<HostPattern> {
+        let named = entry.destinations.iter().filter_map(|(name, _)| self.find(&policy.meta.namespace, name));
+        entry.hosts.iter().chain(named.flat_map(|set| &set.hosts)).cloned().collect()
+    }
+
+    fn all_found(&self, policy: &EgressPolicy, entry: &Entry) -> bool {
+        entry.destinations.iter().all(|(name, _)| self.find(&policy.meta.namespace, name).is_some())
+    }
+
     /// Reports every name that means nothing, and every set that hides one of the root namespace.
     pub fn check(&self, policies: impl Iterator<Item = &'d EgressPolicy>, problems: &mut Vec<Problem>) {
         for policy in policies {
-            let entries = policy.deny.iter().chain(&policy.allow);
-            for (name, place) in entries.flat_map(|e| &e.destinations) {
+            let entries = || policy.deny.iter().chain(&policy.allow);
+            for (name, place) in entries().flat_map(|e| &e.destinations) {
                 if self.find(&policy.meta.namespace, name).is_none() {
                     let what = format!("there is no DestinationSet `{name}`");
                     let hint =
                         format!("it is looked up in `{}`, then in `{}`", policy.meta.namespace, self.root_namespace);
                     problems.push(Problem::error(Code::MissingSet, place.clone(), what).hint(hint));
                 }
+            }
+            // The readers see to it that neither an entry nor a set is without hosts; no host at all would compile to
+            // any host, so it is refused here once more.
+            for entry in entries().filter(|e| self.hosts(policy, e).is_empty() && self.all_found(policy, e)) {
+                let what = format!("the entry `{}` has no host", entry.name);
+                problems.push(Problem::error(Code::MissingField, entry.place.clone(), what));
             }
         }
         for ((namespace, name), set) in &self.by_name {
