@@ -149,17 +149,15 @@ impl Running {
         if broken.is_none() {
             drain_delay(settings.drain_delay, termination).await;
         }
-        let (checks, stop_checks) = self.checks;
-        stop_checks.cancel();
-        let checks_in_time = checks.join(settings.drain_timeout).await;
+        self.checks.1.cancel();
+        let checks = end_checks(self.checks.0, &self.books, settings.drain_timeout).await;
         let (others, stop) = self.others;
         stop.cancel();
         let others_in_time = others.join(END_BOUND).await;
         match broken {
             Some(name) => Err(anyhow!("{name} ended by itself").into()),
-            None if !checks_in_time => Err(anyhow!("checks in flight did not finish within the drain timeout").into()),
             None if !others_in_time => Err(anyhow!("not everything ended in time").into()),
-            None => Ok(()),
+            None => Ok(checks?),
         }
     }
 }
@@ -257,6 +255,19 @@ async fn tell_readiness(mut overview: Overview, health: HealthHandle, books: Boo
     }
 }
 
+/// Waits for the listeners' last connections.
+///
+/// # Errors
+/// If some did not end within the bound: checks in flight, or a client that does not answer the goodbye.
+async fn end_checks(mut checks: Tasks, books: &Books, bound: Duration) -> anyhow::Result<()> {
+    if checks.wait(bound).await {
+        return Ok(());
+    }
+    let unfinished = books.metrics.checks_in_flight();
+    checks.abort().await;
+    bail!("the drain timeout passed with {unfinished} checks in flight; the connections that were left were closed")
+}
+
 async fn drain_delay(delay: Duration, termination: &mut Termination) {
     if delay.is_zero() {
         return;
@@ -295,8 +306,8 @@ impl Tasks {
         }
     }
 
-    /// Waits for the rest; those that are late are ended. Says whether all were in time.
-    async fn join(mut self, bound: Duration) -> bool {
+    /// Waits for the rest; says whether all ended in time.
+    async fn wait(&mut self, bound: Duration) -> bool {
         let all = async {
             while let Some(ended) = self.0.join_next().await {
                 if let Ok((name, Err(why))) = ended {
@@ -304,8 +315,18 @@ impl Tasks {
                 }
             }
         };
-        let in_time = timeout(bound, all).await.is_ok();
+        timeout(bound, all).await.is_ok()
+    }
+
+    /// Ends those that are left.
+    async fn abort(mut self) {
         self.0.shutdown().await;
+    }
+
+    /// Waits for the rest and ends those that are late; says whether all were in time.
+    async fn join(mut self, bound: Duration) -> bool {
+        let in_time = self.wait(bound).await;
+        self.abort().await;
         in_time
     }
 }

@@ -68,6 +68,12 @@ pub struct Settings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gateway {
+    /// The namespace of the gateway's pods; with it, AuthorizationPolicies apply as istiod would apply them.
+    pub namespace: Option<String>,
+    /// The labels of its pods, for selectors.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// The name of its Gateway, if it is one of the Gateway API, for targetRefs.
+    pub name: Option<String>,
     /// TCP listeners with one fixed destination, which holds whatever SNI a client sends:
     /// `[{port: 5432, host: db.example, target_port: 5432}]`.
     pub listeners: Vec<GatewayListener>,
@@ -223,7 +229,7 @@ impl Settings {
             drain_timeout: duration("drain-timeout", &self.drain_timeout, &mut wrong),
             require_policy: self.require_policy,
         };
-        if resolved.reload_rescan.is_zero() {
+        if resolved.reload_rescan.is_zero() && !wrong.iter().any(|why| why.starts_with("reload-rescan")) {
             wrong.push("reload-rescan: `0` would read without a pause; write `10s`".into());
         }
         if wrong.is_empty() { Ok(resolved) } else { Err(wrong) }
@@ -252,8 +258,23 @@ impl Settings {
                 IdentitySource::Xfcc => engine::IdentitySource::Xfcc,
             },
             require_sni_host_match: self.require_sni_host_match,
+            gateway: self.gateway_identity(wrong),
             listeners: self.gateway.listeners.iter().filter_map(|l| listener(l, wrong)).collect(),
         }
+    }
+
+    fn gateway_identity(&self, wrong: &mut Vec<String>) -> Option<engine::GatewayIdentity> {
+        let Gateway { namespace, labels, name, listeners: _ } = &self.gateway;
+        let Some(namespace) = namespace else {
+            if name.is_some() || !labels.is_empty() {
+                wrong.push("gateway: `labels` and `name` need `namespace`".into());
+            }
+            return None;
+        };
+        if !is_dns_label(namespace) {
+            wrong.push(format!("gateway.namespace: `{namespace}` is no namespace"));
+        }
+        Some(engine::GatewayIdentity { namespace: namespace.clone(), labels: labels.clone(), name: name.clone() })
     }
 
     /// An empty value means the default, so that a chart may pass a value that is not set.
@@ -312,7 +333,13 @@ impl Settings {
         if self.audit.iter().any(|sink| sink == "off") {
             wrong.push("audit: `off` stands alone".into());
         }
-        parse_all("audit", &self.audit, wrong)
+        let sinks = parse_all("audit", &self.audit, wrong);
+        for (index, sink) in sinks.iter().enumerate() {
+            if sinks.iter().take(index).any(|earlier| earlier == sink) {
+                wrong.push(format!("audit: `{sink}` is named twice, which would write each record twice"));
+            }
+        }
+        sinks
     }
 }
 
@@ -390,7 +417,10 @@ mod tests {
             reload_settle: "5".into(),
             reload_rescan: "0".into(),
             policies: vec!["a".into(), "a".into()],
-            gateway: Gateway { listeners: vec![GatewayListener { port: 1, host: "a b".into(), target_port: None }] },
+            gateway: Gateway {
+                listeners: vec![GatewayListener { port: 1, host: "a b".into(), target_port: None }],
+                ..Gateway::default()
+            },
             ..Settings::default()
         };
         let wrong = settings.resolve().unwrap_err();

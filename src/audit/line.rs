@@ -19,7 +19,7 @@ pub const DECISION_FIELDS: &[&str] = &[
     "wouldRule", "gate", "openGate", "identityDecided", "identity", "identityDetail", "principal", "trustDomain",
     "namespace", "serviceAccount", "sourceAddress", "protocol", "host", "rawHost", "port", "listenerPort", "sni",
     "method", "path", "gateway", "requestId", "traceparent", "streamId", "origin", "owner", "ticket", "ruleReason",
-    "wouldOrigin", "wouldOwner", "enforcement", "revision", "durationMicros", "truncated",
+    "expires", "expired", "wouldOrigin", "wouldOwner", "auditRule", "enforcement", "revision", "durationMicros", "truncated",
 ];
 
 /// The fields of a policy change's line, in their order.
@@ -86,6 +86,7 @@ fn decision(object: &mut Object<'_>, entry: &DecisionEntry, sequence: u64) {
         traceparent,
         stream_id,
         truncated,
+        audit_rule,
     } = entry;
     head(object, *time, "decision", sequence);
     object.text("decisionId", decision_id);
@@ -111,6 +112,7 @@ fn decision(object: &mut Object<'_>, entry: &DecisionEntry, sequence: u64) {
     object.text("traceparent", traceparent);
     object.text("streamId", stream_id);
     rules(object, verdict, would);
+    object.text("auditRule", audit_rule);
     object.name("enforcement", enforcement.as_str());
     object.name("revision", revision);
     object.number("durationMicros", *duration_micros);
@@ -143,11 +145,15 @@ fn rules(object: &mut Object<'_>, verdict: &AnswerEntry, would: &AnswerEntry) {
         owner,
         ticket,
         rule_reason,
+        expires,
+        expired,
     } = verdict;
     object.text("origin", origin);
     object.text("owner", owner);
     object.text("ticket", ticket);
     object.text("ruleReason", rule_reason);
+    object.text("expires", &expires.map(rfc3339).unwrap_or_default());
+    object.text("expired", expired);
     if would.rule != *rule {
         object.text("wouldOrigin", &would.origin);
         object.text("wouldOwner", &would.owner);

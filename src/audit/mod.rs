@@ -40,6 +40,8 @@ pub(crate) mod examples {
             owner: "team-payments".into(),
             ticket: "NET-42".into(),
             rule_reason: "partners only".into(),
+            expires: Some(UnixNanos(1_796_000_000_000_000_000)),
+            expired: "ep:shop/own#d.except[0]".into(),
         }
     }
 
@@ -75,6 +77,7 @@ pub(crate) mod examples {
             traceparent: text("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
             stream_id: text("17"),
             truncated: vec!["path"],
+            audit_rule: text("ap:istio-system/watch#0"),
         }
     }
 

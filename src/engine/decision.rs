@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::identity::{IdentityState, Invalid};
+use super::record::UnixNanos;
 use super::snapshot::Permit;
 
 /// Why a request was decided as it was.
@@ -114,7 +115,7 @@ impl Effect {
 }
 
 /// What is told of a rule or a policy: where it stands and whom to ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleInfo {
     /// `ap:ns/name#0`, `ep:ns/name#entry`, or `ep:ns/name` for a policy as a whole.
     pub id: String,
@@ -126,6 +127,15 @@ pub struct RuleInfo {
     pub reason: Option<String>,
     /// Its ticket, if it has one.
     pub ticket: Option<String>,
+    /// From when on its grant is gone, if it ends.
+    pub expires: Option<UnixNanos>,
+}
+
+impl RuleInfo {
+    /// Whether its grant is gone (rule R14).
+    pub fn is_expired(&self, now: UnixNanos) -> bool {
+        self.expires.is_some_and(|expires| now >= expires)
+    }
 }
 
 /// The rule that an answer names.
@@ -208,12 +218,14 @@ pub struct Answer {
     pub gates: Gates,
     /// Whether a valid identity, and nothing else, was missing.
     pub by_identity: bool,
+    /// The exception that would have opened the deny, had it not expired.
+    pub expired: Option<Arc<RuleInfo>>,
 }
 
 impl Answer {
     /// An answer of one of the product's own rules.
     pub fn built_in(reason: Reason) -> Answer {
-        Answer { reason, rule: NamedRule::BuiltIn(reason), gates: Gates::NONE, by_identity: false }
+        Answer { reason, rule: NamedRule::BuiltIn(reason), gates: Gates::NONE, by_identity: false, expired: None }
     }
 
     /// Allow or deny.
@@ -262,6 +274,8 @@ pub struct Decision {
     pub identity: IdentityState,
     /// Why an invalid identity is invalid.
     pub identity_detail: Option<Invalid>,
+    /// The first AUDIT rule that marks the request; it changes no answer.
+    pub audit: Option<Arc<RuleInfo>>,
 }
 
 impl Decision {

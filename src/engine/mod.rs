@@ -7,9 +7,12 @@
 //! Text becomes a [`snapshot::Snapshot`] in [`policy`]; a request becomes a [`decision::Decision`] in
 //! [`snapshot::Snapshot::decide`]; what happened is told once, in [`record::Entry`].
 
+pub mod condition;
 pub mod decision;
+pub mod field;
 pub mod host;
 pub mod identity;
+pub mod operation;
 pub mod path;
 pub mod pattern;
 pub mod policy;
@@ -18,3 +21,4 @@ pub mod request;
 pub mod rule;
 pub mod settings;
 pub mod snapshot;
+pub mod who;

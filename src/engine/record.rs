@@ -9,7 +9,7 @@ use super::identity::{IdentityState, Principal};
 use super::path::without_query;
 use super::pattern::Port;
 use super::policy::problem::Problem;
-use super::request::{Attributes, Request};
+use super::request::{Attributes, Request, last_value};
 use super::settings::Enforcement;
 use super::snapshot::{RuleCounts, Snapshot};
 
@@ -45,6 +45,8 @@ pub struct DecisionEntry {
     pub verdict: AnswerEntry,
     /// What they would say with everything on trial enforced.
     pub would: AnswerEntry,
+    /// The first AUDIT rule that marks the request, if one does.
+    pub audit_rule: String,
     /// The identity's state.
     pub identity: IdentityState,
     /// Why an invalid identity is invalid.
@@ -110,6 +112,10 @@ pub struct AnswerEntry {
     pub ticket: String,
     /// Why the rule exists.
     pub rule_reason: String,
+    /// When the rule's grant ends or ended.
+    pub expires: Option<UnixNanos>,
+    /// The exception that would have opened a deny, had it not expired.
+    pub expired: String,
 }
 
 impl AnswerEntry {
@@ -128,6 +134,8 @@ impl AnswerEntry {
             owner: text(info.and_then(|i| i.owner.as_ref())),
             ticket: text(info.and_then(|i| i.ticket.as_ref())),
             rule_reason: text(info.and_then(|i| i.reason.as_ref())),
+            expires: info.and_then(|i| i.expires),
+            expired: answer.expired.as_ref().map(|info| info.id.clone()).unwrap_or_default(),
         }
     }
 }
@@ -161,7 +169,7 @@ impl DecisionEntry {
             Principal::Absent | Principal::Invalid(_) => None,
         };
         let of_workload = |part: Option<&str>| part.unwrap_or_default().to_owned();
-        let header = |value: Option<&std::borrow::Cow<'_, str>>| value.map(|v| v.to_string()).unwrap_or_default();
+        let header = |name| http.and_then(|http| last_value(http.headers, name)).unwrap_or_default();
         DecisionEntry {
             time: occasion.time,
             duration_micros: occasion.duration_micros,
@@ -171,6 +179,7 @@ impl DecisionEntry {
             effect: decision.outcome.effect(),
             verdict: AnswerEntry::of(&decision.verdict),
             would: AnswerEntry::of(&decision.would),
+            audit_rule: decision.audit.as_ref().map(|info| info.id.clone()).unwrap_or_default(),
             identity: decision.identity,
             identity_detail: decision.identity_detail.map(super::identity::Invalid::as_str),
             principal: cap("principal", attributes.source_principal, 2048),
@@ -190,8 +199,8 @@ impl DecisionEntry {
             method: cap("method", http.map_or("", |http| http.method), 64),
             path: cap("path", http.map_or("", |http| without_query(http.path)), 1024),
             gateway: cap("gateway", attributes.destination_principal, 2048),
-            request_id: cap("requestId", &header(http.and_then(|h| h.request_id.as_ref())), 128),
-            traceparent: cap("traceparent", &header(http.and_then(|h| h.traceparent.as_ref())), 128),
+            request_id: cap("requestId", &header("x-request-id"), 128),
+            traceparent: cap("traceparent", &header("traceparent"), 128),
             stream_id: cap("streamId", http.map_or("", |http| http.stream_id), 64),
             truncated,
         }

@@ -8,14 +8,15 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::condition::forwarded_for;
 use super::decision::Reason;
 use super::host::{self, Authority, Host};
-use super::identity::Principal;
+use super::identity::{Invalid, Principal};
 use super::pattern::Port;
 use super::settings::{IdentitySource, Listener, Settings};
 
 /// The attributes of a check as Envoy sent them. Empty text is absent, as in protobuf.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Attributes<'a> {
     /// `source.principal`
     pub source_principal: &'a str,
@@ -37,8 +38,31 @@ pub struct Attributes<'a> {
     pub http: Option<HttpAttributes<'a>>,
 }
 
+/// The headers of a request, in whatever form they were sent.
+pub trait Headers: std::fmt::Debug {
+    /// Visits every value of a header, in order. `name` is in lower case; names are compared in any case.
+    fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>));
+}
+
+/// Pairs of names and values, in order.
+impl Headers for Vec<(String, String)> {
+    fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
+        self.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).for_each(|(_, value)| each(value.into()));
+    }
+}
+
+/// No headers at all.
+pub const NO_HEADERS: &Vec<(String, String)> = &Vec::new();
+
+/// The last value of a header.
+pub fn last_value<'s>(headers: &'s dyn Headers, name: &str) -> Option<Cow<'s, str>> {
+    let mut last = None;
+    headers.visit(name, &mut |value| last = Some(value));
+    last
+}
+
 /// The HTTP part of [`Attributes`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct HttpAttributes<'a> {
     /// `:method`, as sent.
     pub method: &'a str,
@@ -46,29 +70,35 @@ pub struct HttpAttributes<'a> {
     pub path: &'a str,
     /// `:authority`, as sent.
     pub host: &'a str,
-    /// Every `:authority` found among the headers.
-    pub authority_headers: Vec<Cow<'a, str>>,
-    /// The last `x-forwarded-client-cert` header.
-    pub forwarded_client_cert: Option<Cow<'a, str>>,
-    /// `x-request-id`, for the record only.
-    pub request_id: Option<Cow<'a, str>>,
-    /// `traceparent`, for the record only.
-    pub traceparent: Option<Cow<'a, str>>,
+    /// The headers, pseudo-headers included.
+    pub headers: &'a dyn Headers,
     /// Envoy's own stream id, for the record only.
     pub stream_id: &'a str,
     /// `HTTP/1.1` and so on, for the record only.
     pub protocol: &'a str,
 }
 
+impl Default for HttpAttributes<'_> {
+    fn default() -> Self {
+        HttpAttributes { method: "", path: "", host: "", headers: NO_HEADERS, stream_id: "", protocol: "" }
+    }
+}
+
 /// A request as the engine judges it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The caller, before its trust domain is judged.
     pub principal: Principal<'a>,
     /// The connection's peer.
     pub source_address: Option<IpAddr>,
+    /// The client behind the declared trusted proxies (rule R13); `None` where none were declared.
+    pub remote_address: Option<IpAddr>,
+    /// The gateway's listener address.
+    pub destination_address: Option<IpAddr>,
     /// The gateway's listener port.
     pub listener_port: Option<u16>,
+    /// The session's SNI, as conditions see it.
+    pub sni: Sni<'a>,
     /// Where the request wants to go.
     pub destination: Destination<'a>,
     /// What only HTTP has.
@@ -99,13 +129,31 @@ pub enum DestinationHost<'a> {
     Unreadable,
 }
 
+/// What is known of the session's SNI (rules R10, R11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sni<'a> {
+    /// Nothing tells it.
+    Unknown,
+    /// The client sent none.
+    None,
+    /// The client sent one.
+    Known {
+        /// As sent.
+        raw: &'a str,
+        /// Its canonical host, the mesh's wrapper taken off, if it can be read.
+        host: Option<Host<'a>>,
+    },
+}
+
 /// The HTTP attributes that rules look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Http<'a> {
     /// The method, as sent; empty is unknown.
     pub method: &'a str,
     /// The path with its query, as sent; empty is unknown.
     pub path: &'a str,
+    /// The headers.
+    pub headers: &'a dyn Headers,
 }
 
 impl<'a> Attributes<'a> {
@@ -118,18 +166,47 @@ impl<'a> Attributes<'a> {
         Request {
             principal: self.principal(settings.identity_source),
             source_address: self.source_address,
+            remote_address: settings.trusted_hops.and_then(|hops| self.remote_address(hops)),
+            destination_address: self.destination_address,
             listener_port: self.listener_port,
+            sni: self.sni(&destination.host),
             destination,
-            http: self.http.as_ref().map(|http| Http { method: http.method, path: http.path }),
+            http: self.http.map(|http| Http { method: http.method, path: http.path, headers: http.headers }),
             finding,
         }
     }
 
-    fn principal(&'a self, source: IdentitySource) -> Principal<'a> {
-        let xfcc = self.http.as_ref().and_then(|http| http.forwarded_client_cert.as_deref());
-        match source {
-            IdentitySource::Principal => Principal::parse(self.source_principal).tightened(self.source_principal, xfcc),
-            IdentitySource::Xfcc => Principal::from_xfcc(xfcc),
+    fn remote_address(&self, hops: u32) -> Option<IpAddr> {
+        let forwarded = self.http.and_then(|http| forwarded_for(http.headers, hops));
+        forwarded.or(self.source_address)
+    }
+
+    /// On TCP an absent SNI is unknown; on HTTP it is unknown where no session is told, and else known to be none.
+    fn sni(&'a self, destination: &DestinationHost<'_>) -> Sni<'a> {
+        let raw = match (self.http, self.tls_sni) {
+            (Some(_), None) => return Sni::Unknown,
+            (Some(_), Some("")) => return Sni::None,
+            (Some(_), Some(sni)) => sni,
+            (None, _) if *destination == DestinationHost::Unreadable => return Sni::Unknown,
+            (None, _) if !self.service.is_empty() => self.service,
+            (None, sni) => match sni.unwrap_or_default() {
+                "" => return Sni::Unknown,
+                sni => sni,
+            },
+        };
+        Sni::Known { raw, host: host::parse_server_name(raw).ok().map(|read| read.host) }
+    }
+
+    fn principal(&self, source: IdentitySource) -> Principal<'a> {
+        let xfcc = self.http.and_then(|http| last_value(http.headers, "x-forwarded-client-cert"));
+        match (source, xfcc) {
+            (IdentitySource::Principal, xfcc) => {
+                Principal::parse(self.source_principal).tightened(self.source_principal, xfcc.as_deref())
+            }
+            (IdentitySource::Xfcc, Some(Cow::Borrowed(header))) => Principal::from_xfcc(Some(header)),
+            // Only bytes that are no text had to be replaced, and no identity has such.
+            (IdentitySource::Xfcc, Some(Cow::Owned(_))) => Principal::Invalid(Invalid::NotAWorkload),
+            (IdentitySource::Xfcc, None) => Principal::from_xfcc(None),
         }
     }
 
@@ -177,7 +254,9 @@ fn http_destination<'a>(
         (destination, Some(reason))
     };
     let Ok(Authority { host, port }) = Authority::parse(http.host) else { return unreadable(Reason::MalformedHost) };
-    if http.authority_headers.iter().any(|authority| authority != http.host) {
+    let mut contradicted = false;
+    http.headers.visit(":authority", &mut |authority| contradicted |= authority != http.host);
+    if contradicted {
         return unreadable(Reason::ContradictoryAttributes);
     }
     // Asked for, the SNI must be there and be the host: a session that shows none shows no match.
@@ -245,8 +324,9 @@ mod tests {
         let settings = Settings::default();
         assert_eq!(read(&http("A.example:8443"), &settings), ("a.example".into(), Port::Known(8443), None));
         assert_eq!(read(&http(""), &settings).2, Some(Reason::MalformedHost));
+        let headers = vec![(":authority".to_owned(), "A.example".to_owned())];
         let mut odd = http("a.example");
-        odd.http.as_mut().unwrap().authority_headers = vec!["A.example".into()];
+        odd.http = odd.http.map(|http| HttpAttributes { headers: &headers, ..http });
         assert_eq!(read(&odd, &settings).2, Some(Reason::ContradictoryAttributes));
     }
 

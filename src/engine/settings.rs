@@ -22,6 +22,8 @@ pub struct Settings {
     pub identity_source: IdentitySource,
     /// Deny HTTP requests whose SNI is not their host (rule R11).
     pub require_sni_host_match: bool,
+    /// Which gateway this is, if that was declared; Istio's selectors and targets are judged against it.
+    pub gateway: Option<GatewayIdentity>,
     /// Listeners of the gateway whose destination is fixed whatever a client says (rule R10).
     pub listeners: Vec<Listener>,
 }
@@ -37,6 +39,7 @@ impl Default for Settings {
             root_namespace: "istio-system".into(),
             identity_source: IdentitySource::Principal,
             require_sni_host_match: false,
+            gateway: None,
             listeners: Vec::new(),
         }
     }
@@ -55,6 +58,7 @@ impl Settings {
             root_namespace,
             identity_source,
             require_sni_host_match,
+            gateway,
             listeners,
         } = self;
         let mut aliases = aliases.clone();
@@ -68,7 +72,7 @@ impl Settings {
         format!(
             "default={default_effect:?}\nenforcement={enforcement:?}\nhygiene={hygiene:?}\nown={own:?}\naliases={aliases:?}\n\
              accepted={accepted}\nhops={trusted_hops:?}\nroot={root_namespace:?}\nidentity={identity_source:?}\n\
-             sni-host={require_sni_host_match}\nlisteners={listeners:?}\n"
+             sni-host={require_sni_host_match}\ngateway={gateway:?}\nlisteners={listeners:?}\n"
         )
     }
 }
@@ -108,6 +112,17 @@ pub enum IdentitySource {
     Principal,
     /// The `x-forwarded-client-cert` header, for waypoints that overwrite it. Never a fallback.
     Xfcc,
+}
+
+/// What Kubernetes calls this gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayIdentity {
+    /// The namespace of its pods.
+    pub namespace: String,
+    /// The labels of its pods.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// The name of its Gateway, if it is one of the Gateway API.
+    pub name: Option<String>,
 }
 
 /// A listener of the gateway with one fixed destination.

@@ -19,9 +19,11 @@ use sha2::{Digest, Sha256};
 use super::decision::{Answer, Decision, Effect, Gate, Gates, NamedRule, Outcome, Reason, RuleInfo};
 use super::identity::{Accepted, Caller, Principal, TrustDomains};
 use super::pattern::Specificity;
+use super::record::UnixNanos;
 use super::request::{DestinationHost, Request};
-use super::rule::{Family, Mode, Purpose, Question, Rule, RuleKey, Subjects, UnknownCallers};
+use super::rule::{Denial, Family, Mode, Question, Rule, RuleKey};
 use super::settings::{DefaultEffect, Enforcement, Settings};
+use super::who::{Purpose, Subjects, UnknownCallers};
 
 /// The proof that the engine allowed a request. Only this module can make one.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,6 +102,8 @@ pub struct Rules {
     pub istio_allows: Vec<Rule>,
     /// The modes of those policies; a policy without rules also closes the gate.
     pub istio_allow_policies: Vec<Mode>,
+    /// Rules of AuthorizationPolicies with action AUDIT; they only mark the record.
+    pub audits: Vec<Rule>,
     /// Allow entries of EgressPolicies.
     pub grants: Vec<Rule>,
     /// The EgressPolicies themselves.
@@ -185,7 +189,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// A compiled set.
     pub fn new(revision: Revision, settings: Settings, mut rules: Rules) -> Snapshot {
-        for list in [&mut rules.denies, &mut rules.istio_allows, &mut rules.grants] {
+        for list in [&mut rules.denies, &mut rules.istio_allows, &mut rules.audits, &mut rules.grants] {
             list.sort_by(|a, b| a.key.cmp(&b.key));
         }
         rules.egress_policies.sort_by(|a, b| a.key.cmp(&b.key));
@@ -240,10 +244,12 @@ impl Snapshot {
     }
 
     /// Decides one request. Total: trouble is a reason inside the decision.
-    pub fn decide(&self, request: &Request<'_>) -> Decision {
+    pub fn decide(&self, request: &Request<'_>, now: UnixNanos) -> Decision {
         let question = Question::new(request);
-        let (caller, verdict) = self.answer(&self.verdict, &question);
-        let would = self.would.as_ref().map_or_else(|| verdict.clone(), |view| self.answer(view, &question).1);
+        let (caller, verdict) = self.answer(&self.verdict, &question, now);
+        let would = self.would.as_ref().map_or_else(|| verdict.clone(), |view| self.answer(view, &question, now).1);
+        let marks = |rule: &&Rule| rule.deny(&question, &caller, self.verdict.unknown_callers, now) != Denial::Silent;
+        let audit = self.rules.audits.iter().find(marks).map(|rule| rule.info.clone());
         Decision {
             outcome: permit(&verdict, self.settings.enforcement),
             verdict,
@@ -253,17 +259,18 @@ impl Snapshot {
                 Principal::Invalid(detail) => Some(detail),
                 Principal::Workload(_) | Principal::Absent => None,
             },
+            audit,
         }
     }
 
-    fn answer<'r>(&self, view: &View, question: &Question<'r>) -> (Caller<'r>, Answer) {
+    fn answer<'r>(&self, view: &View, question: &Question<'r>, now: UnixNanos) -> (Caller<'r>, Answer) {
         let caller = view.trust_domains.judge(question.request.principal);
         let answer = if !self.loaded {
             Answer::built_in(Reason::NoPolicy)
         } else {
             self.hygiene(view, question.request)
-                .or_else(|| self.deny(view, question, &caller))
-                .unwrap_or_else(|| self.gates(view, question, &caller))
+                .or_else(|| self.deny(view, question, &caller, now))
+                .unwrap_or_else(|| self.gates(view, question, &caller, now))
         };
         (caller, answer)
     }
@@ -274,51 +281,57 @@ impl Snapshot {
     }
 
     /// Stage 2: the first matching DENY in the order of names.
-    fn deny(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>) -> Option<Answer> {
-        let rule = self.rules.denies.iter().find(|rule| {
-            view.lens.sees(rule.mode)
-                && rule.who.denies(caller, question.request.source_address, view.unknown_callers)
-                && rule.denies_destination(question)
-        })?;
+    fn deny(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Option<Answer> {
+        let denies = |rule| match Rule::deny(rule, question, caller, view.unknown_callers, now) {
+            Denial::Denies(expired) => Some((rule, expired)),
+            Denial::Silent => None,
+        };
+        let (rule, expired) = self.rules.denies.iter().filter(|r| view.lens.sees(r.mode)).find_map(denies)?;
         Some(Answer {
             reason: Reason::DeniedByRule,
             rule: NamedRule::Policy(rule.info.clone()),
             gates: Gates::NONE,
-            by_identity: caller.workload().is_none() && rule.who.asks_identity(),
+            by_identity: caller.workload().is_none() && rule.asks_identity(),
+            expired: expired.cloned(),
         })
     }
 
     /// Stages 3 to 5.
-    fn gates(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>) -> Answer {
-        let istio = if view.istio_gate { best(view.lens, &self.rules.istio_allows, question, caller) } else { None };
-        let istio_gate = gate(view.istio_gate, istio.is_some());
+    fn gates(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Answer {
+        let lens = view.lens;
+        let istio =
+            if view.istio_gate { best(lens, &self.rules.istio_allows, question, caller, now) } else { Best::default() };
         let isolation = self.isolation(view, caller);
         let asks_grant = isolation.is_some() || self.settings.default_effect == DefaultEffect::Deny;
-        let grant = if asks_grant { best(view.lens, &self.rules.grants, question, caller) } else { None };
-        let gates = Gates { istio: istio_gate, isolation: gate(isolation.is_some(), grant.is_some()) };
-        let answer = |reason, rule, by_identity| Answer { reason, rule, gates, by_identity };
+        let grant = if asks_grant { best(lens, &self.rules.grants, question, caller, now) } else { Best::default() };
+        let gates = Gates {
+            istio: gate(view.istio_gate, istio.alive.is_some()),
+            isolation: gate(isolation.is_some(), grant.alive.is_some()),
+        };
+        let answer = |reason, rule, by_identity| Answer { reason, rule, gates, by_identity, expired: None };
+        let named = |rule: &Rule| NamedRule::Policy(rule.info.clone());
 
-        if istio_gate == Gate::Closed {
-            let by_identity = caller.workload().is_none() && self.identity_was_missing(view.lens, question);
+        if gates.istio == Gate::Closed {
+            let by_identity = caller.workload().is_none() && self.identity_was_missing(lens, question);
             return answer(Reason::NoIstioAllow, NamedRule::BuiltIn(Reason::NoIstioAllow), by_identity);
         }
-        match (isolation, grant, istio) {
-            (Some(isolated_by), None, _) => {
-                answer(Reason::NotInAllowList, isolated_by.clone(), isolated_by == NamedRule::Unauthenticated)
-            }
+        match (isolation, grant.alive, istio.alive) {
+            (Some(isolated_by), None, _) => match grant.expired {
+                Some(entry) => answer(Reason::ExpiredException, named(entry), false),
+                None => {
+                    let unnamed = isolated_by == NamedRule::Unauthenticated;
+                    answer(Reason::NotInAllowList, isolated_by, unnamed)
+                }
+            },
             (Some(_), Some(entry), Some(rule)) => {
                 answer(Reason::AllowedByRule, NamedRule::Both(entry.info.clone(), rule.info.clone()), false)
             }
-            (None, _, Some(only)) | (_, Some(only), None) => {
-                answer(Reason::AllowedByRule, NamedRule::Policy(only.info.clone()), false)
-            }
-            (None, None, None) => {
-                let reason = match self.settings.default_effect {
-                    DefaultEffect::Allow => Reason::DefaultAllow,
-                    DefaultEffect::Deny => Reason::DefaultDeny,
-                };
-                answer(reason, NamedRule::BuiltIn(reason), false)
-            }
+            (None, _, Some(only)) | (_, Some(only), None) => answer(Reason::AllowedByRule, named(only), false),
+            (None, None, None) => match (self.settings.default_effect, grant.expired) {
+                (DefaultEffect::Allow, _) => Answer { gates, ..Answer::built_in(Reason::DefaultAllow) },
+                (DefaultEffect::Deny, Some(entry)) => answer(Reason::ExpiredException, named(entry), false),
+                (DefaultEffect::Deny, None) => Answer { gates, ..Answer::built_in(Reason::DefaultDeny) },
+            },
         }
     }
 
@@ -339,7 +352,7 @@ impl Snapshot {
     /// Whether some ALLOW rule covers the destination and only asks for an identity.
     fn identity_was_missing(&self, lens: Lens, question: &Question<'_>) -> bool {
         let allows = self.rules.istio_allows.iter();
-        allows.filter(|r| lens.sees(r.mode) && r.who.asks_identity()).any(|r| r.grants_destination(question).is_some())
+        allows.filter(|r| lens.sees(r.mode) && r.asks_identity()).any(|r| r.grants_destination(question).is_some())
     }
 }
 
@@ -351,17 +364,30 @@ fn gate(applies: bool, opens: bool) -> Gate {
     }
 }
 
-/// The matching ALLOW to be named: the narrowest pattern first, then the order of names, in which the list stands.
-fn best<'s>(lens: Lens, rules: &'s [Rule], question: &Question<'_>, caller: &Caller<'_>) -> Option<&'s Rule> {
-    let mut best: Option<(Specificity, &Rule)> = None;
-    let address = question.request.source_address;
-    for rule in rules.iter().filter(|r| lens.sees(r.mode) && r.who.grants(caller, address)) {
-        let Some(specificity) = rule.grants_destination(question) else { continue };
-        if best.is_none_or(|(narrowest, _)| specificity < narrowest) {
-            best = Some((specificity, rule));
+/// The matching ALLOWs that matter: the one to be named, and one that would have matched, had it not expired.
+#[derive(Default)]
+struct Best<'s> {
+    alive: Option<&'s Rule>,
+    expired: Option<&'s Rule>,
+}
+
+/// Of the rules that are alive: those without an end before those with one, then the narrowest pattern, then the order
+/// of names, in which the list stands. Of those that expired likewise.
+fn best<'s>(lens: Lens, rules: &'s [Rule], question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Best<'s> {
+    let mut alive: Option<((bool, Specificity), &Rule)> = None;
+    let mut expired: Option<(Specificity, &Rule)> = None;
+    for rule in rules.iter().filter(|r| lens.sees(r.mode)) {
+        let Some(specificity) = rule.grant(question, caller) else { continue };
+        let rank = (rule.info.expires.is_some(), specificity);
+        if rule.info.is_expired(now) {
+            if expired.is_none_or(|(narrowest, _)| specificity < narrowest) {
+                expired = Some((specificity, rule));
+            }
+        } else if alive.is_none_or(|(first, _)| rank < first) {
+            alive = Some((rank, rule));
         }
     }
-    best.map(|(_, rule)| rule)
+    Best { alive: alive.map(|(_, rule)| rule), expired: expired.map(|(_, rule)| rule) }
 }
 
 impl Request<'_> {

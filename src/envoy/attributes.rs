@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, HeaderValue, 
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request, TlsSession};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 
-use crate::engine::request::{Attributes, HttpAttributes};
+use crate::engine::request::{Attributes, Headers, HttpAttributes};
 
 /// Reads a check. Total: what is not there stays empty.
 pub fn read(check: &CheckRequest) -> Attributes<'_> {
@@ -102,6 +102,7 @@ fn read_http(http: &HttpRequest) -> HttpAttributes<'_> {
     let HttpRequest {
         id,
         method,
+        // Both forms of headers are visited through the request itself.
         headers: _,
         header_map: _,
         path,
@@ -115,28 +116,29 @@ fn read_http(http: &HttpRequest) -> HttpAttributes<'_> {
         body: _,
         raw_body: _,
     } = http;
-    HttpAttributes {
-        method,
-        path,
-        host,
-        authority_headers: header_values(http, ":authority"),
-        forwarded_client_cert: header_values(http, "x-forwarded-client-cert").pop(),
-        request_id: header_values(http, "x-request-id").pop(),
-        traceparent: header_values(http, "traceparent").pop(),
-        stream_id: id,
-        protocol,
+    HttpAttributes { method, path, host, headers: http, stream_id: id, protocol }
+}
+
+/// The headers in both forms that Envoy sends: the map first, then the raw list in its order.
+impl Headers for HttpRequest {
+    fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
+        if let Some(value) = self.headers.get(name) {
+            each(Cow::Borrowed(value));
+        }
+        if self.headers.keys().any(|key| key != name && key.eq_ignore_ascii_case(name)) {
+            visit_odd_keys(self, name, each);
+        }
+        let raw = self.header_map.as_ref().map(|HeaderMap { headers }| headers.as_slice()).unwrap_or_default();
+        raw.iter().filter(|header| header.key.eq_ignore_ascii_case(name)).for_each(|header| each(raw_value(header)));
     }
 }
 
-/// The values of a header in both forms that Envoy sends: the map first, then the raw list in its order.
-fn header_values<'a>(http: &'a HttpRequest, name: &str) -> Vec<Cow<'a, str>> {
-    let mut mapped: Vec<(&String, &String)> =
-        http.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).collect();
-    // Keys that differ in case come from a forged caller; their order must not depend on the map's.
-    mapped.sort_unstable();
-    let raw = http.header_map.as_ref().map(|HeaderMap { headers }| headers.as_slice()).unwrap_or_default();
-    let raw = raw.iter().filter(|header| header.key.eq_ignore_ascii_case(name)).map(raw_value);
-    mapped.into_iter().map(|(_, value)| Cow::Borrowed(value.as_str())).chain(raw).collect()
+/// Envoy sends keys in lower case; others come from a forged caller, and their order must not depend on the map's.
+fn visit_odd_keys<'s>(http: &'s HttpRequest, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
+    let odd = |key: &&String| *key != name && key.eq_ignore_ascii_case(name);
+    let mut odd: Vec<_> = http.headers.iter().filter(|(key, _)| odd(key)).collect();
+    odd.sort_unstable();
+    odd.into_iter().for_each(|(_, value)| each(Cow::Borrowed(value)));
 }
 
 fn raw_value(header: &HeaderValue) -> Cow<'_, str> {
@@ -147,6 +149,7 @@ fn raw_value(header: &HeaderValue) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::request::last_value;
     use envoy_types::pb::envoy::config::core::v3::{EnvoyInternalAddress, Pipe};
 
     fn http_check(http: HttpRequest) -> CheckRequest {
@@ -156,9 +159,10 @@ mod tests {
 
     #[test]
     fn an_empty_check_has_no_attributes() {
-        assert_eq!(read(&CheckRequest::default()), Attributes::default());
-        let empty = CheckRequest { attributes: Some(AttributeContext::default()) };
-        assert_eq!(read(&empty), Attributes::default());
+        for check in [CheckRequest::default(), CheckRequest { attributes: Some(AttributeContext::default()) }] {
+            let read = read(&check);
+            assert!(read.http.is_none() && !read.has_address && read.source_principal.is_empty());
+        }
     }
 
     #[test]
@@ -180,9 +184,14 @@ mod tests {
         };
         let check = http_check(http);
         let http = read(&check).http.unwrap();
-        assert_eq!(http.authority_headers, ["a.example", "b.example"]);
-        assert_eq!(http.request_id.as_deref(), Some("r-1"));
-        assert_eq!(http.forwarded_client_cert.as_deref(), Some("URI=\u{fffd}"));
+        let all = |name| {
+            let mut values = Vec::new();
+            http.headers.visit(name, &mut |value| values.push(value.into_owned()));
+            values
+        };
+        assert_eq!(all(":authority"), ["a.example", "b.example"]);
+        assert_eq!(last_value(http.headers, "x-request-id").as_deref(), Some("r-1"));
+        assert_eq!(all("x-forwarded-client-cert"), ["URI=first", "URI=\u{fffd}"]);
     }
 
     #[test]

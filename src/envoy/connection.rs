@@ -1,8 +1,8 @@
-//! A connection that ends at the shutdown if its client has not said anything yet.
+//! A connection that ends at the shutdown if its client does not speak HTTP/2 yet.
 //!
-//! The transport sends GOAWAY and lets streams finish, but only on a connection whose client has begun to speak HTTP/2.
-//! One that is merely open would keep the server for ever, so until its first byte the shutdown looks like the end of
-//! its input. What comes after the first byte is the transport's business.
+//! The transport sends GOAWAY and lets streams finish, but only on a connection whose client has sent the preface. One
+//! that is merely open would keep the server for ever, so until the preface is whole the shutdown looks like the end of
+//! its input. What comes after it is the transport's business.
 
 use std::future::Future;
 use std::io;
@@ -13,16 +13,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-/// A connection, and the shutdown as long as its client is silent.
+/// The length of HTTP/2's connection preface, in bytes (RFC 9113, 3.4).
+const PREFACE: usize = 24;
+
+/// A connection, and the shutdown as long as its client has not sent the preface.
 pub struct Connection<IO> {
     io: IO,
     silent: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    read: usize,
 }
 
 impl<IO> Connection<IO> {
     /// A connection whose client has said nothing yet.
     pub fn new(io: IO, shutdown: &CancellationToken) -> Self {
-        Connection { io, silent: Some(Box::pin(shutdown.clone().cancelled_owned())) }
+        Connection { io, silent: Some(Box::pin(shutdown.clone().cancelled_owned())), read: 0 }
     }
 }
 
@@ -34,7 +38,8 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        self.read = self.read.saturating_add(buffer.filled().len() - before);
+        if self.read >= PREFACE {
             self.silent = None;
         }
         match (&read, &mut self.silent) {

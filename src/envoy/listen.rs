@@ -75,12 +75,14 @@ pub enum BindProblem {
         address: Address,
     },
     /// Anything else that the system says.
-    #[error("cannot listen on {address}: {source}")]
+    #[error(
+        "cannot listen on {address} (--listen): {problem}; choose an address of this machine, or `unix:PATH` in a directory that exists"
+    )]
     Io {
         /// The address.
         address: Address,
         /// What the system says.
-        source: io::Error,
+        problem: io::Error,
     },
 }
 
@@ -90,9 +92,9 @@ impl Address {
     /// # Errors
     /// [`BindProblem`], with what to do.
     pub async fn bind(&self) -> Result<Listener, BindProblem> {
-        let failed = |source: io::Error| match source.kind() {
+        let failed = |problem: io::Error| match problem.kind() {
             io::ErrorKind::AddrInUse => BindProblem::InUse { address: self.clone() },
-            _ => BindProblem::Io { address: self.clone(), source },
+            _ => BindProblem::Io { address: self.clone(), problem },
         };
         match self {
             Address::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp).map_err(failed),
@@ -106,7 +108,7 @@ impl Address {
 
     /// Removes a socket file on which nobody answers.
     async fn clear_stale(&self, path: &Path) -> Result<(), BindProblem> {
-        let failed = |source| BindProblem::Io { address: self.clone(), source };
+        let failed = |problem| BindProblem::Io { address: self.clone(), problem };
         match fs::symlink_metadata(path) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(why) => return Err(failed(why)),

@@ -52,7 +52,7 @@ impl<L: Ledger> Checks<L> {
         let snapshot = self.reader.snapshot();
         let attributes = attributes::read(check);
         let request = attributes.normalise(snapshot.settings());
-        let decision = snapshot.decide(&request);
+        let decision = snapshot.decide(&request, time);
         let decision = if slot.is_some() { decision } else { decision.withheld() };
         let occasion = Occasion {
             time,

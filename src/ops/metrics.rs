@@ -200,6 +200,11 @@ impl Metrics {
         InFlight(self.in_flight.clone())
     }
 
+    /// How many checks have no answer yet.
+    pub fn checks_in_flight(&self) -> i64 {
+        self.in_flight.get()
+    }
+
     /// Whether checks are wanted.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
@@ -315,6 +320,8 @@ mod tests {
             owner: String::new(),
             ticket: String::new(),
             rule_reason: String::new(),
+            expires: None,
+            expired: String::new(),
         }
     }
 
@@ -349,6 +356,7 @@ mod tests {
             traceparent: none(),
             stream_id: none(),
             truncated: Vec::new(),
+            audit_rule: none(),
         }
     }
 

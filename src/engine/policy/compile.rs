@@ -5,16 +5,19 @@
 
 use std::sync::Arc;
 
-use super::authorization_policy::{self, AuthorizationPolicy, IstioRule};
+use super::authorization_policy::{self, Action, AuthorizationPolicy, IstioRule, Target};
 use super::document;
-use super::egress_policy::{self, EgressPolicy, Entry};
+use super::egress_policy::{self, EgressPolicy, Entry, ExceptionEntry};
 use super::metadata::{self, Kind};
 use super::problem::{Code, Place, Problem};
 use super::validate::{self, Documents, Sets};
 use crate::engine::decision::RuleInfo;
-use crate::engine::rule::{Family, Field, Mode, Operation, Polarity, Rule, RuleKey, Subjects, Who};
+use crate::engine::field::Field;
+use crate::engine::operation::Operation;
+use crate::engine::rule::{Exception, Family, Mode, Rule, RuleKey};
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::{EgressScope, Revision, Rules, Snapshot};
+use crate::engine::who::{Subjects, Who};
 
 /// A policy file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +100,7 @@ fn load_file(path: &str, bytes: &[u8], settings: &Settings, documents: &mut Docu
     for object in nodes.iter().flat_map(|node| metadata::objects(node, problems)).collect::<Vec<_>>() {
         match object.kind {
             Kind::AuthorizationPolicy => {
-                documents.istio.extend(authorization_policy::read(&object, &settings.trust_domains, problems));
+                documents.istio.extend(authorization_policy::read(&object, settings, problems));
             }
             Kind::EgressPolicy => documents.egress.extend(egress_policy::read_policy(&object, settings, problems)),
             Kind::DestinationSet => documents.sets.extend(egress_policy::read_set(&object, problems)),
@@ -147,13 +150,16 @@ fn revision(sources: &[LoadedSource], settings: &Settings) -> Revision {
 }
 
 fn istio_rules(policy: &AuthorizationPolicy, settings: &Settings, rules: &mut Rules, problems: &mut Vec<Problem>) {
-    rules.policies += 1;
-    let compiled = policy.rules.iter().enumerate().map(|(index, rule)| istio_rule(policy, index, rule));
-    if policy.action == Polarity::Deny {
-        rules.denies.extend(compiled);
+    if !in_scope(policy, settings, problems) {
         return;
     }
-    rules.istio_allows.extend(compiled);
+    rules.policies += 1;
+    let compiled = policy.rules.iter().enumerate().map(|(index, rule)| istio_rule(policy, index, rule));
+    match policy.action {
+        Action::Deny => return rules.denies.extend(compiled),
+        Action::Audit => return rules.audits.extend(compiled),
+        Action::Allow => rules.istio_allows.extend(compiled),
+    }
     rules.istio_allow_policies.push(policy.mode);
     for (domain, place) in &policy.named_trust_domains {
         if !settings.trust_domains.accepted.contains(domain) {
@@ -164,21 +170,38 @@ fn istio_rules(policy: &AuthorizationPolicy, settings: &Settings, rules: &mut Ru
     }
 }
 
+/// Whether the policy is for this gateway; with none declared every policy is, and says so where it selects.
+fn in_scope(policy: &AuthorizationPolicy, settings: &Settings, problems: &mut Vec<Problem>) -> bool {
+    if let Some(gateway) = &settings.gateway {
+        let applies = policy.target.applies_to(gateway, &policy.meta.namespace, &settings.root_namespace);
+        if !applies {
+            let what = format!(
+                "AuthorizationPolicy `{}` is not for the declared gateway, and is left out",
+                policy.meta.path()
+            );
+            problems.push(Problem::note(Code::OutOfScope, policy.meta.place.clone(), what));
+        }
+        return applies;
+    }
+    if let Target::Selector(_, place) | Target::Gateways(_, place) = &policy.target {
+        let what = "the selector is not used: no gateway is declared, so the policy applies to every check";
+        let problem = Problem::warning(Code::SelectorUnused, place.clone(), what);
+        problems.push(problem.hint("declare `gateway` in the settings file"));
+    }
+    true
+}
+
 fn istio_rule(policy: &AuthorizationPolicy, index: usize, rule: &IstioRule) -> Rule {
     let path = policy.meta.path();
-    let info = RuleInfo {
-        id: format!("ap:{path}#{index}"),
-        origin: rule.place.file_and_line(),
-        owner: None,
-        reason: None,
-        ticket: None,
-    };
+    let info = RuleInfo { id: format!("ap:{path}#{index}"), origin: rule.place.file_and_line(), ..RuleInfo::default() };
     Rule {
         key: RuleKey { family: Family::Istio, policy: path, index, entry: String::new() },
         info: Arc::new(info),
         mode: policy.mode,
         who: if rule.from.is_empty() { Who::Anyone } else { Who::Sources(rule.from.clone()) },
         to: rule.to.clone(),
+        when: rule.when.clone(),
+        except: Vec::new(),
     }
 }
 
@@ -193,8 +216,7 @@ fn egress_rules(policy: &EgressPolicy, sets: &Sets<'_>, rules: &mut Rules) {
         id: format!("ep:{path}"),
         origin: policy.meta.place.file_and_line(),
         owner: policy.owner.clone(),
-        reason: None,
-        ticket: None,
+        ..RuleInfo::default()
     };
     rules.egress_policies.push(EgressScope {
         key: RuleKey { family: Family::Egress, policy: path, index: 0, entry: String::new() },
@@ -215,7 +237,9 @@ fn egress_rule(policy: &EgressPolicy, entry: &Entry, subjects: &Arc<Subjects>, s
         owner: policy.owner.clone(),
         reason: entry.reason.clone(),
         ticket: entry.ticket.clone(),
+        expires: entry.expires,
     };
+    let except = entry.except.iter().enumerate().map(|(index, e)| exception(policy, entry, (index, e), subjects, sets));
     let on_trial = policy.mode == Mode::Report || entry.mode == Mode::Report;
     Rule {
         key: RuleKey { family: Family::Egress, policy: path, index: 0, entry: entry.name.clone() },
@@ -228,6 +252,38 @@ fn egress_rule(policy: &EgressPolicy, entry: &Entry, subjects: &Arc<Subjects>, s
             methods: positive(entry.methods.clone()),
             paths: positive(entry.paths.clone()),
         }],
+        when: Vec::new(),
+        except: except.collect(),
+    }
+}
+
+/// An exception opens its own deny only; what it leaves out is not constrained.
+fn exception(
+    policy: &EgressPolicy,
+    entry: &Entry,
+    (index, exception): (usize, &ExceptionEntry),
+    subjects: &Arc<Subjects>,
+    sets: &Sets<'_>,
+) -> Exception {
+    let info = RuleInfo {
+        id: format!("ep:{}#{}.except[{index}]", policy.meta.path(), entry.name),
+        origin: exception.place.file_and_line(),
+        owner: policy.owner.clone(),
+        reason: exception.reason.clone(),
+        ticket: exception.ticket.clone(),
+        expires: exception.expires,
+    };
+    let named = sets.named(policy, &exception.destinations);
+    let hosts = exception.hosts.iter().chain(named).cloned().collect();
+    Exception {
+        info: Arc::new(info),
+        who: Who::Subjects(exception.subjects.clone().map_or_else(|| subjects.clone(), Arc::new)),
+        to: Operation {
+            hosts: positive(hosts),
+            ports: Field::default(),
+            methods: positive(exception.methods.clone()),
+            paths: positive(exception.paths.clone()),
+        },
     }
 }
 

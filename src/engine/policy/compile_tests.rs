@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::identity::Accepted;
 use crate::engine::policy::problem::Severity;
+use crate::engine::settings::GatewayIdentity;
 
 fn source(name: &str, text: &str) -> Source {
     Source { name: name.into(), files: vec![PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().into() }] }
@@ -77,6 +78,14 @@ fn what_the_language_has_is_accepted() {
         "{action: DENY, rules: [{from: [{source: {serviceAccounts: [b, a/b], ipBlocks: [10.0.0.0/8]}}]}]}",
         "{action: DENY, rules: [{to: [{operation: {hosts: ['*'], notHosts: [a.example], ports: ['443'], methods: ['G*']}}]}]}",
         "{action: DENY, rules: [{to: [{operation: {paths: ['/a', '/b*', '*/c', '/d/{*}'], notPaths: [/e]}}]}]}",
+        "{action: AUDIT, rules: [{}]}",
+        "{targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: x}, {kind: Service, group: core, name: y}]}",
+        "{rules: [{from: [{source: {trustDomains: [cluster.local, '*.td'], notTrustDomains: ['x*']}}]}]}",
+        "{rules: [{when: [{key: source.ip, values: [10.0.0.1]}, {key: source.namespace, notValues: ['a*']}]}]}",
+        "{rules: [{when: [{key: source.principal, values: ['*']}, {key: source.serviceAccount, values: [a, b/c]}]}]}",
+        "{rules: [{when: [{key: source.trustDomain, values: [a]}, {key: destination.ip, values: ['::/0']}]}]}",
+        "{rules: [{when: [{key: destination.port, values: ['443']}, {key: connection.sni, values: ['*.a', B]}]}]}",
+        "{rules: [{when: [{key: 'request.headers[X-Role]', values: [admin], notValues: ['x*']}]}]}",
     ] {
         accepts(&istio(spec));
     }
@@ -86,7 +95,7 @@ fn what_the_language_has_is_accepted() {
 fn what_kubectl_prints_is_accepted() {
     accepts(
         "apiVersion: v1\nkind: List\nitems:\n- apiVersion: security.istio.io/v1beta1\n  kind: AuthorizationPolicy\n  metadata:\n    \
-         name: a\n    namespace: web\n    labels: {x: y}\n    annotations: {istio.io/dry-run: \"false\", other: z}\n    uid: u\n    \
+         name: a\n    namespace: web\n    labels: {x: y}\n    annotations: {istio.io/dry-run: \"true\", other: z}\n    uid: u\n    \
          creationTimestamp: 2026-01-01T00:00:00Z\n    generation: 1\n    managedFields: []\n  spec: {}\n  status: {conditions: []}\n",
     );
 }
@@ -109,8 +118,16 @@ fn odd_egress_policies_are_refused_under_a_code() {
         ("{deny: [{name: 'a b', hosts: [a.example]}]}", BadName),
         ("{deny: [{name: d, hosts: [a.example]}, {name: d, hosts: [b.example]}]}", Duplicate),
         ("{deny: [{name: d, hosts: [a.example], expires: x}]}", UnknownField),
-        ("{deny: [{name: d, hosts: [a.example], except: []}]}", NotSupportedYet),
-        ("{allow: [{name: d, hosts: [a.example], expires: x}]}", NotSupportedYet),
+        ("{deny: [{name: d, hosts: [a.example], except: []}]}", EmptyValue),
+        ("{deny: [{name: d, hosts: [a.example], except: [{}]}]}", EmptyValue),
+        ("{deny: [{name: d, hosts: [a.example], except: [{ticket: T}]}]}", MissingField),
+        ("{deny: [{name: d, hosts: [a.example], except: [{hosts: ['https://a.example']}]}]}", BadHost),
+        ("{deny: [{name: d, hosts: [a.example], except: [{destinations: [none]}]}]}", MissingSet),
+        ("{deny: [{name: d, hosts: [a.example], except: [{subjects: [{namespaces: [shop]}]}]}]}", NotYours),
+        ("{deny: [{name: d, hosts: [a.example], except: [{methods: [GET], expires: tomorrow}]}]}", BadValue),
+        ("{allow: [{name: d, hosts: [a.example], expires: x}]}", BadValue),
+        ("{allow: [{name: d, hosts: [a.example], expires: '2026-12-31T00:00:00'}]}", BadValue),
+        ("{allow: [{name: d, hosts: [a.example], except: [{methods: [GET]}]}]}", UnknownField),
         ("{allow: [{name: d, hosts: [a.example], mode: Report}]}", UnknownField),
         ("{deny: [{name: d, hosts: [80]}]}", WrongType),
         ("{deny: [{name: d, hosts: ['']}]}", EmptyValue),
@@ -155,19 +172,33 @@ fn odd_authorization_policies_are_refused_under_a_code() {
         ("{action: DENY}", EmptyPolicy),
         ("{action: DENY, rules: []}", EmptyPolicy),
         ("{action: deny, rules: [{}]}", BadValue),
-        ("{action: AUDIT, rules: [{}]}", NotSupportedYet),
         ("{provider: {name: x}, rules: [{}]}", Conflict),
-        ("{targetRefs: [{kind: Gateway}], rules: [{}]}", NotSupportedYet),
+        ("{targetRef: {kind: Gateway, group: gateway.networking.k8s.io}, rules: [{}]}", MissingField),
+        ("{targetRef: {kind: Pod, group: '', name: x}, rules: [{}]}", BadValue),
+        ("{targetRef: {kind: Service, group: '', name: x, namespace: y}, rules: [{}]}", Conflict),
+        ("{selector: {}, targetRef: {kind: Service, name: x}, rules: [{}]}", Conflict),
+        ("{selector: {matchLabels: {a: '*'}}, rules: [{}]}", BadValue),
+        ("{targetRefs: [], rules: [{}]}", EmptyValue),
         ("{rules: [null]}", EmptyValue),
-        ("{rules: [{when: [{key: connection.sni, values: [a]}]}]}", NotSupportedYet),
+        ("{rules: [{when: [{key: source.workload, values: [a]}]}]}", BadValue),
+        ("{rules: [{when: [{key: 'destination.labels[a]', values: [a]}]}]}", BadValue),
+        ("{rules: [{when: [{key: 'request.headersfoo[x]', values: [a]}]}]}", BadValue),
+        ("{rules: [{when: [{key: request.auth.principal, values: ['*']}]}]}", Unanswerable),
+        ("{rules: [{when: [{key: 'experimental.envoy.filters.a[b]', values: [a]}]}]}", Unanswerable),
+        ("{rules: [{when: [{key: remote.ip, values: [10.0.0.0/8]}]}]}", Unanswerable),
+        ("{rules: [{when: [{key: connection.sni}]}]}", MissingField),
+        ("{rules: [{when: [{values: [a]}]}]}", MissingField),
+        ("{rules: [{when: [{key: source.ip, values: [x]}]}]}", BadAddress),
+        ("{rules: [{when: [{key: destination.port, values: [x]}]}]}", BadPort),
         ("{rules: [{from: []}]}", EmptyValue),
         ("{rules: [{from: [{}]}]}", MissingField),
         ("{rules: [{from: [{source: {}}]}]}", EmptyValue),
         ("{rules: [{from: [{source: {principals: []}}]}]}", EmptyValue),
         ("{rules: [{from: [{source: {principals: ['spiffe://cluster.local/ns/a/sa/b']}}]}]}", BadIdentity),
         ("{rules: [{from: [{source: {requestPrincipals: ['*']}}]}]}", Unanswerable),
-        ("{rules: [{from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]}]}", NotSupportedYet),
-        ("{rules: [{from: [{source: {trustDomains: [a]}}]}]}", NotSupportedYet),
+        ("{rules: [{from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]}]}", Unanswerable),
+        ("{rules: [{from: [{source: {trustDomains: ['a*b']}}]}]}", BadIdentity),
+        ("{rules: [{from: [{source: {trustDomains: [a/b]}}]}]}", BadIdentity),
         ("{rules: [{from: [{source: {serviceAccounts: ['a/*']}}]}]}", BadIdentity),
         ("{rules: [{from: [{source: {serviceAccounts: [a], namespaces: [b]}}]}]}", Conflict),
         ("{rules: [{from: [{source: {ipBlocks: [10.0.0.0/40]}}]}]}", BadAddress),
@@ -184,7 +215,7 @@ fn odd_authorization_policies_are_refused_under_a_code() {
     ] {
         refuses(&istio(spec), code);
     }
-    for (value, code) in [("\"true\"", NotSupportedYet), ("\"maybe\"", BadValue), ("true", WrongType)] {
+    for (value, code) in [("\"maybe\"", BadValue), ("true", WrongType)] {
         let annotated = format!("annotations: {{istio.io/dry-run: {value}}}, name: a");
         refuses(&istio("{rules: [{}]}").replace("name: a", &annotated), code);
     }
@@ -249,6 +280,39 @@ fn what_is_odd_in_istio_only_warns() {
     ] {
         accepts(&istio(spec));
         assert_eq!(codes(&istio(spec), Severity::Warning), [code.as_str()], "{spec}");
+    }
+}
+
+#[test]
+fn a_declared_gateway_takes_what_istiod_would_attach() {
+    let gateway = |name: Option<&str>| {
+        let labels = [("istio".to_owned(), "egressgateway".to_owned())].into();
+        let gateway = GatewayIdentity { namespace: "egress".into(), labels, name: name.map(str::to_owned) };
+        Settings { gateway: Some(gateway), ..Settings::default() }
+    };
+    let reference = "targetRef: {kind: Gateway, group: gateway.networking.k8s.io, name: gw}, ";
+    for (namespace, target, name, applies) in [
+        ("egress", "", None, true),
+        ("istio-system", "", None, true),
+        ("web", "", None, false),
+        ("egress", "selector: {matchLabels: {istio: egressgateway}}, ", None, true),
+        ("istio-system", "selector: {matchLabels: {istio: egressgateway}}, ", None, true),
+        ("egress", "selector: {matchLabels: {istio: ingressgateway}}, ", None, false),
+        ("egress", "selector: {matchLabels: {istio: egressgateway, x: y}}, ", None, false),
+        ("egress", "selector: {}, ", None, true),
+        ("egress", reference, None, false),
+        ("egress", reference, Some("gw"), true),
+        ("egress", reference, Some("other"), false),
+        ("istio-system", reference, Some("gw"), false),
+        ("egress", "targetRef: {kind: Service, group: '', name: gw}, ", Some("gw"), false),
+    ] {
+        let settings = gateway(name);
+        let text = istio(&format!("{{{target}action: DENY, rules: [{{}}]}}"))
+            .replace("namespace: web", &format!("namespace: {namespace}"));
+        let compiled = compile(&[load(source("dir", &text), &settings)], &settings).unwrap();
+        assert_eq!(compiled.snapshot.counts().istio_deny == 1, applies, "{namespace} {target} {name:?}");
+        let notes: Vec<_> = compiled.problems.iter().map(|p| p.code).collect();
+        assert_eq!(notes, if applies { vec![] } else { vec![Code::OutOfScope] }, "{text}");
     }
 }
 

@@ -88,6 +88,25 @@ pub fn parse_typed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Pro
     serde_saphyr::from_str_with_options(text, options(text.len())).map_err(|error| problem(file, &error))
 }
 
+/// The kind of an error, and what to do about it.
+fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
+    use serde_saphyr::Error;
+    match innermost(error) {
+        Error::DuplicateMappingKey { .. } => (Code::DuplicateKey, Some("a key stands once in a mapping: join the two")),
+        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasExpansionLimitExceeded { .. } => {
+            (Code::TooLarge, Some("the file expands to more than it needs; write it without nested aliases"))
+        }
+        Error::SerdeUnknownField { .. } => (Code::UnknownField, None),
+        Error::SerdeMissingField { .. } => (Code::MissingField, None),
+        Error::SerdeUnknownVariant { .. } | Error::SerdeInvalidValue { .. } => (Code::BadValue, None),
+        Error::SerdeInvalidType { .. } | Error::InvalidScalar { .. } | Error::Unexpected { .. } => {
+            (Code::WrongType, None)
+        }
+        Error::MultipleDocuments { .. } => (Code::YamlSyntax, Some("the file holds one document: remove `---`")),
+        _ => (Code::YamlSyntax, Some("check quotes, brackets and indentation at this place")),
+    }
+}
+
 fn options(length: usize) -> Options {
     let mut budget = Budget::default();
     budget.max_nodes = MAX_NODES.min(length.saturating_mul(2).max(1_000));
@@ -109,15 +128,11 @@ fn problem(file: &str, error: &serde_saphyr::Error) -> Problem {
     let text = error.render();
     // The place is told once, by the problem.
     let text = text.split(" at line ").next().unwrap_or(&text).trim().to_owned();
-    match innermost(error) {
-        serde_saphyr::Error::DuplicateMappingKey { .. } => {
-            Problem::error(Code::DuplicateKey, place, text).hint("a key stands once in a mapping: join the two")
-        }
-        serde_saphyr::Error::Budget { .. }
-        | serde_saphyr::Error::AliasReplayLimitExceeded { .. }
-        | serde_saphyr::Error::AliasExpansionLimitExceeded { .. } => Problem::error(Code::TooLarge, place, text)
-            .hint("the file expands to more than a policy file needs; write it without nested aliases"),
-        _ => Problem::error(Code::YamlSyntax, place, text),
+    let (code, hint) = kind(error);
+    let problem = Problem::error(code, place, text);
+    match hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
     }
 }
 

@@ -10,11 +10,13 @@ use super::document::Node;
 use super::metadata::{Meta, Object};
 use super::problem::{Code, Place, Problem};
 use super::reader::{Fields, Text};
-use crate::engine::identity::{is_dns_label, is_dns_subdomain, is_trust_domain};
+use crate::engine::operation::PathPattern;
 use crate::engine::path::Template;
 use crate::engine::pattern::{self, HostPattern, Spelling, TextPattern};
-use crate::engine::rule::{Account, Mode, NamespacePattern, PathPattern, Subject, Subjects};
+use crate::engine::record::UnixNanos;
+use crate::engine::rule::Mode;
 use crate::engine::settings::Settings;
+use crate::engine::who::Subjects;
 
 /// An EgressPolicy in its strict form.
 #[derive(Clone, Debug)]
@@ -52,6 +54,33 @@ pub struct Entry {
     pub methods: Vec<TextPattern>,
     /// Paths; empty is any.
     pub paths: Vec<PathPattern>,
+    /// Why it exists.
+    pub reason: Option<String>,
+    /// Its ticket.
+    pub ticket: Option<String>,
+    /// From when on a grant is gone.
+    pub expires: Option<UnixNanos>,
+    /// What opens a deny.
+    pub except: Vec<ExceptionEntry>,
+}
+
+/// An entry of a deny's `except`; what is left out is not constrained.
+#[derive(Clone, Debug)]
+pub struct ExceptionEntry {
+    /// Where it stands.
+    pub place: Place,
+    /// Whom it is for; `None` is whom the deny selects.
+    pub subjects: Option<Subjects>,
+    /// Its own hosts.
+    pub hosts: Vec<HostPattern>,
+    /// Names of DestinationSets, with their places.
+    pub destinations: Vec<(String, Place)>,
+    /// Methods; empty is any.
+    pub methods: Vec<TextPattern>,
+    /// Paths; empty is any.
+    pub paths: Vec<PathPattern>,
+    /// From when on it is gone.
+    pub expires: Option<UnixNanos>,
     /// Why it exists.
     pub reason: Option<String>,
     /// Its ticket.
@@ -104,16 +133,13 @@ fn required_spec<'n>(object: &Object<'n>, problems: &mut Vec<Problem>) -> Option
     object.spec
 }
 
-struct Reader<'a> {
-    meta: &'a Meta,
-    settings: &'a Settings,
+/// Reads the objects of one policy.
+pub(super) struct Reader<'a> {
+    pub(super) meta: &'a Meta,
+    pub(super) settings: &'a Settings,
 }
 
 impl Reader<'_> {
-    fn is_root(&self) -> bool {
-        self.meta.namespace == self.settings.root_namespace
-    }
-
     fn policy(&self, spec: &Node, problems: &mut Vec<Problem>) -> Option<EgressPolicy> {
         let before = errors(problems);
         let mut fields = Fields::open(spec, "`spec`", problems)?;
@@ -138,147 +164,57 @@ impl Reader<'_> {
         Some(EgressPolicy { meta: self.meta.clone(), subjects, isolate, mode, owner, deny, allow })
     }
 
-    fn subjects(&self, nodes: &[Node], problems: &mut Vec<Problem>) -> Subjects {
-        if nodes.is_empty() {
-            let own = NamespacePattern::Exact(self.meta.namespace.clone());
-            return Subjects(vec![Subject::Workloads {
-                namespaces: vec![own],
-                accounts: Vec::new(),
-                trust_domains: Vec::new(),
-            }]);
-        }
-        Subjects(nodes.iter().filter_map(|node| self.subject(node, problems)).collect())
-    }
-
-    fn subject(&self, node: &Node, problems: &mut Vec<Problem>) -> Option<Subject> {
-        let mut fields = Fields::open_filled(node, "a subject", problems)?;
-        let unauthenticated = fields.take("unauthenticated");
-        if let Some(value) = unauthenticated {
-            let alone = fields.take("namespaces").is_none()
-                & fields.take("serviceAccounts").is_none()
-                & fields.take("trustDomains").is_none();
-            fields.close();
-            return self.unauthenticated(value, alone, problems);
-        }
-        let namespaces = fields.texts("namespaces");
-        let accounts = fields.texts("serviceAccounts");
-        let trust_domains = fields.texts("trustDomains");
-        fields.close();
-        let trust_domains = trust_domains.iter().filter_map(|t| self.trust_domain(*t, problems)).collect();
-        if accounts.iter().any(|account| account.text.contains('/')) {
-            return self.accounts(&namespaces, &accounts, trust_domains, problems);
-        }
-        let mut patterns: Vec<_> = namespaces.iter().filter_map(|t| self.namespace(*t, problems)).collect();
-        if namespaces.is_empty() {
-            patterns.push(NamespacePattern::Exact(self.meta.namespace.clone()));
-        }
-        let accounts = accounts.iter().filter_map(|t| account_name(*t, t.text, problems)).collect();
-        Some(Subject::Workloads { namespaces: patterns, accounts, trust_domains })
-    }
-
-    fn unauthenticated(&self, value: &Node, alone: bool, problems: &mut Vec<Problem>) -> Option<Subject> {
-        let mut refuse = |code, what: &str, hint: &str| {
-            problems.push(Problem::error(code, value.place.clone(), what).hint(hint));
-            None
-        };
-        if !matches!(value.value, super::document::Value::Bool(true)) {
-            return refuse(
-                Code::BadValue,
-                "`unauthenticated` is `true` or is left out",
-                "write `{unauthenticated: true}`",
-            );
-        }
-        if !alone {
-            return refuse(Code::Conflict, "`unauthenticated` stands alone in its entry", "write a second subject");
-        }
-        if !self.is_root() {
-            let what = "only a policy of the root namespace names callers without an identity: they could be anyone";
-            return refuse(Code::NotYours, what, &format!("move it to namespace `{}`", self.settings.root_namespace));
-        }
-        Some(Subject::Unauthenticated)
-    }
-
-    /// Accounts that name their own namespace.
-    fn accounts(
-        &self,
-        namespaces: &[Text<'_>],
-        accounts: &[Text<'_>],
-        trust_domains: Vec<String>,
-        problems: &mut Vec<Problem>,
-    ) -> Option<Subject> {
-        if let Some(first) = namespaces.first() {
-            let what = "`namespaces` excludes accounts that name their own namespace";
-            problems.push(
-                first.error(Code::Conflict, what).hint("write the accounts without `namespace/`, or two subjects"),
-            );
-        }
-        let read = |text: &Text<'_>, problems: &mut Vec<Problem>| {
-            let (namespace, name) = text.text.split_once('/').unwrap_or((self.meta.namespace.as_str(), text.text));
-            if !is_dns_label(namespace) {
-                let what = format!("`{}` names no namespace", text.text);
-                problems.push(text.error(Code::BadIdentity, what).hint("write `namespace/account`, without `*`"));
-                return None;
-            }
-            self.own(*text, namespace, problems)?;
-            let name = account_name(*text, name, problems)?;
-            Some(Account { namespace: namespace.to_owned(), name })
-        };
-        Some(Subject::Accounts { accounts: accounts.iter().filter_map(|t| read(t, problems)).collect(), trust_domains })
-    }
-
-    /// Refuses to speak for another namespace, unless this is the root namespace.
-    fn own(&self, text: Text<'_>, namespace: &str, problems: &mut Vec<Problem>) -> Option<()> {
-        if self.is_root() || namespace == self.meta.namespace {
-            return Some(());
-        }
-        let what = format!("`{}` speaks for callers outside its own namespace `{}`", text.text, self.meta.namespace);
-        let hint = format!("only policies of the root namespace `{}` may", self.settings.root_namespace);
-        problems.push(text.error(Code::NotYours, what).hint(hint));
-        None
-    }
-
-    fn namespace(&self, text: Text<'_>, problems: &mut Vec<Problem>) -> Option<NamespacePattern> {
-        let pattern = match text.text {
-            "**" => NamespacePattern::Every,
-            "*" => {
-                let what = "a lone `*` is no namespace";
-                problems.push(text.error(Code::BadIdentity, what).hint("write `**` for every namespace"));
-                return None;
-            }
-            exact if is_dns_label(exact) => NamespacePattern::Exact(exact.to_owned()),
-            other => match other.strip_suffix('*').filter(|prefix| is_dns_label(&format!("{prefix}x"))) {
-                Some(prefix) => NamespacePattern::Prefix(prefix.to_owned()),
-                None => {
-                    let what = format!("`{other}` is no namespace");
-                    let hint = "write a name in lower case, `prefix-*`, or `**` for every namespace";
-                    problems.push(text.error(Code::BadIdentity, what).hint(hint));
-                    return None;
-                }
-            },
-        };
-        self.own(text, text.text, problems)?;
-        Some(pattern)
-    }
-
-    fn trust_domain(&self, text: Text<'_>, problems: &mut Vec<Problem>) -> Option<String> {
-        let trust = &self.settings.trust_domains;
-        if !is_trust_domain(text.text) {
-            let what = format!("`{}` is no trust domain", text.text);
-            problems
-                .push(text.error(Code::BadIdentity, what).hint("write it in lower case, without `spiffe://` and `*`"));
-            return None;
-        }
-        if !trust.is_own(text.text) && !trust.accepted.contains(text.text) {
-            let what = format!("trust domain `{}` is not accepted by this server, so no caller has it", text.text);
-            let hint = format!("start it with `--accept-trust-domains {}`", text.text);
-            problems.push(text.error(Code::BadIdentity, what).hint(hint));
-            return None;
-        }
-        Some(text.text.to_owned())
-    }
-
     fn entries(&self, nodes: &[Node], name: &'static str, kind: Kind, problems: &mut Vec<Problem>) -> Vec<Entry> {
-        nodes.iter().filter_map(|node| entry(node, name, kind, problems)).collect()
+        nodes.iter().filter_map(|node| self.entry(node, name, kind, problems)).collect()
+    }
+
+    fn entry(&self, node: &Node, what: &'static str, kind: Kind, problems: &mut Vec<Problem>) -> Option<Entry> {
+        let mut fields = Fields::open(node, what, problems)?;
+        let name = fields.require("name").and_then(|n| super::reader::text(n, "name", fields.problems()));
+        let before = errors(fields.problems());
+        let Scope { hosts, destinations, methods, paths } = Scope::read(&mut fields);
+        if hosts.is_empty() && destinations.is_empty() && errors(fields.problems()) == before {
+            let place = fields.place().clone();
+            let problem =
+                Problem::error(Code::MissingField, place, format!("`hosts` or `destinations` is missing in {what}"));
+            fields.problems().push(problem.hint("write `hosts: [\"**\"]` for anywhere"));
+        }
+        let reason = fields.text("reason").map(|t| t.text.to_owned());
+        let ticket = fields.text("ticket").map(|t| t.text.to_owned());
+        let (mut mode_, mut expires, mut except) = (Mode::Enforce, None, &[][..]);
+        match kind {
+            Kind::Deny => {
+                except = fields.list("except");
+                mode_ = mode(&mut fields);
+            }
+            Kind::Allow => expires = expiry(&mut fields),
+        }
+        fields.close();
+        let except = except.iter().filter_map(|node| self.exception(node, problems)).collect();
+        let name = name.and_then(|name| entry_name(name, problems))?;
+        let place = node.place.clone();
+        Some(Entry { place, name, mode: mode_, hosts, destinations, methods, paths, reason, ticket, expires, except })
+    }
+
+    fn exception(&self, node: &Node, problems: &mut Vec<Problem>) -> Option<ExceptionEntry> {
+        let mut fields = Fields::open_filled(node, "an entry of `except`", problems)?;
+        let subjects = fields.list("subjects");
+        let before = errors(fields.problems());
+        let Scope { hosts, destinations, methods, paths } = Scope::read(&mut fields);
+        let unscoped = hosts.is_empty() && destinations.is_empty() && methods.is_empty() && paths.is_empty();
+        if unscoped && subjects.is_empty() && errors(fields.problems()) == before {
+            let place = fields.place().clone();
+            let what = "an exception needs `subjects`, `hosts`, `destinations`, `methods` or `paths`";
+            let problem = Problem::error(Code::MissingField, place, what);
+            fields.problems().push(problem.hint("without any it would open the whole deny: remove the deny instead"));
+        }
+        let expires = expiry(&mut fields);
+        let reason = fields.text("reason").map(|t| t.text.to_owned());
+        let ticket = fields.text("ticket").map(|t| t.text.to_owned());
+        fields.close();
+        let subjects = (!subjects.is_empty()).then(|| self.subjects(subjects, problems));
+        let place = node.place.clone();
+        Some(ExceptionEntry { place, subjects, hosts, destinations, methods, paths, expires, reason, ticket })
     }
 }
 
@@ -288,46 +224,50 @@ enum Kind {
     Allow,
 }
 
-fn entry(node: &Node, what: &'static str, kind: Kind, problems: &mut Vec<Problem>) -> Option<Entry> {
-    let mut fields = Fields::open(node, what, problems)?;
-    let name = fields.require("name").and_then(|n| super::reader::text(n, "name", fields.problems()));
-    let before = errors(fields.problems());
-    let hosts = hosts(fields.texts("hosts"), fields.problems());
-    let destinations: Vec<_> =
-        fields.texts("destinations").iter().map(|t| (t.text.to_owned(), t.place.clone())).collect();
-    if hosts.is_empty() && destinations.is_empty() && errors(fields.problems()) == before {
-        let place = fields.place().clone();
-        let problem =
-            Problem::error(Code::MissingField, place, format!("`hosts` or `destinations` is missing in {what}"));
-        fields.problems().push(problem.hint("write `hosts: [\"**\"]` for anywhere"));
-    }
-    let methods = fields.texts("methods");
-    let methods = methods.iter().filter_map(|t| method(*t, fields.problems())).collect();
-    let paths = fields.texts("paths");
-    let paths = paths.iter().filter_map(|t| path(*t, fields.problems())).collect();
-    let reason = fields.text("reason").map(|t| t.text.to_owned());
-    let ticket = fields.text("ticket").map(|t| t.text.to_owned());
-    let mode = match kind {
-        Kind::Deny => {
-            fields.not_yet(&["except"]);
-            mode(&mut fields)
-        }
-        Kind::Allow => {
-            fields.not_yet(&["expires"]);
-            Mode::Enforce
-        }
-    };
-    fields.close();
-    let name = name.and_then(|name| entry_name(name, problems))?;
-    Some(Entry { place: node.place.clone(), name, mode, hosts, destinations, methods, paths, reason, ticket })
-}
-
 fn unique_names<'e>(entries: impl Iterator<Item = &'e Entry>, problems: &mut Vec<Problem>) {
     let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
     for entry in entries {
         if let Some(first) = seen.insert(&entry.name, &entry.place) {
             let what = format!("the entry `{}` stands twice in one policy; the other is at {first}", entry.name);
             problems.push(Problem::error(Code::Duplicate, entry.place.clone(), what));
+        }
+    }
+}
+
+/// To where an entry applies.
+struct Scope {
+    hosts: Vec<HostPattern>,
+    destinations: Vec<(String, Place)>,
+    methods: Vec<TextPattern>,
+    paths: Vec<PathPattern>,
+}
+
+impl Scope {
+    fn read(fields: &mut Fields<'_, '_>) -> Scope {
+        let hosts = hosts(fields.texts("hosts"), fields.problems());
+        let destinations = fields.texts("destinations");
+        let methods = fields.texts("methods");
+        let paths = fields.texts("paths");
+        Scope {
+            hosts,
+            destinations: destinations.iter().map(|t| (t.text.to_owned(), t.place.clone())).collect(),
+            methods: methods.iter().filter_map(|t| method(*t, fields.problems())).collect(),
+            paths: paths.iter().filter_map(|t| path(*t, fields.problems())).collect(),
+        }
+    }
+}
+
+/// Reads `expires`: RFC 3339 with an offset.
+fn expiry(fields: &mut Fields<'_, '_>) -> Option<UnixNanos> {
+    let text = fields.text("expires")?;
+    match text.text.parse::<jiff::Timestamp>() {
+        Ok(time) => Some(UnixNanos(time.as_nanosecond())),
+        Err(_) => {
+            let what = format!("`{}` is no moment", text.text);
+            fields
+                .problems()
+                .push(text.error(Code::BadValue, what).hint("write it with an offset: `2026-12-31T00:00:00Z`"));
+            None
         }
     }
 }
@@ -354,17 +294,6 @@ fn mode(fields: &mut Fields<'_, '_>) -> Mode {
             Mode::Enforce
         }
     }
-}
-
-fn account_name(text: Text<'_>, name: &str, problems: &mut Vec<Problem>) -> Option<String> {
-    if is_dns_subdomain(name) {
-        return Some(name.to_owned());
-    }
-    let what = format!("`{}` is no service account", text.text);
-    problems.push(
-        text.error(Code::BadIdentity, what).hint("write `account` or `namespace/account` in lower case, without `*`"),
-    );
-    None
 }
 
 fn hosts(texts: Vec<Text<'_>>, problems: &mut Vec<Problem>) -> Vec<HostPattern> {

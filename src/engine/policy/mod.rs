@@ -2,7 +2,7 @@
 //!
 //! 1. [`document`]: YAML text -> nodes, each with its place;
 //! 2. [`reader`]: a node -> typed fields, reporting what is wrong and reading on;
-//! 3. [`metadata`], [`authorization_policy`], [`egress_policy`]: a document -> its strict form;
+//! 3. [`metadata`], [`authorization_policy`] (with [`istio_rules`]), [`egress_policy`]: a document -> its strict form;
 //! 4. [`validate`]: what only the whole set can show (the same policy twice, a missing DestinationSet);
 //! 5. [`compile`]: the set -> rules -> snapshot.
 //!
@@ -13,6 +13,8 @@ pub mod authorization_policy;
 pub mod compile;
 pub mod document;
 pub mod egress_policy;
+mod egress_subjects;
+pub mod istio_rules;
 pub mod metadata;
 pub mod problem;
 pub mod reader;

@@ -81,12 +81,12 @@ codes! {
     NotYours => "not-yours",
     /// A key that a check cannot answer, and that would therefore never match.
     Unanswerable => "unanswerable",
-    /// A field that is known and not built yet.
-    NotSupportedYet => "not-supported-yet",
     /// An object that is meant for somebody else.
     NotOurs => "not-ours",
-    /// A selector that is not used because no gateway is declared.
+    /// A selector or target that is not used because no gateway is declared.
     SelectorUnused => "selector-unused",
+    /// A policy that is for other workloads than the declared gateway.
+    OutOfScope => "out-of-scope",
     /// A foreign trust domain is accepted because a rule names it.
     TrustDomainAccepted => "trust-domain-accepted",
 }

@@ -84,19 +84,6 @@ impl<'n, 'p> Fields<'n, 'p> {
         node
     }
 
-    /// Refuses fields that are known and not built yet.
-    pub fn not_yet(&mut self, names: &[&'static str]) {
-        for name in names {
-            self.asked.push(name);
-            if let Some(at) = self.left.iter().position(|(key, _)| key.name == *name) {
-                let (key, _) = self.left.swap_remove(at);
-                let what = format!("not supported yet: {name}");
-                let problem = Problem::error(Code::NotSupportedYet, key.place.clone(), what);
-                self.problems.push(problem.hint("the policy is refused rather than read without it"));
-            }
-        }
-    }
-
     /// Takes fields that are known and mean nothing here.
     pub fn read_over(&mut self, names: &[&'static str]) {
         self.asked.extend(names);

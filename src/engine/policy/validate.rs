@@ -75,8 +75,12 @@ impl<'d> Sets<'d> {
 
     /// The hosts of an entry, those of its sets included.
     pub fn hosts(&self, policy: &EgressPolicy, entry: &Entry) -> Vec<HostPattern> {
-        let named = entry.destinations.iter().filter_map(|(name, _)| self.find(&policy.meta.namespace, name));
-        entry.hosts.iter().chain(named.flat_map(|set| &set.hosts)).cloned().collect()
+        entry.hosts.iter().chain(self.named(policy, &entry.destinations)).cloned().collect()
+    }
+
+    /// The hosts of the sets that a policy names.
+    pub fn named(&self, policy: &EgressPolicy, names: &[(String, Place)]) -> impl Iterator<Item = &'d HostPattern> {
+        names.iter().filter_map(|(name, _)| self.find(&policy.meta.namespace, name)).flat_map(|set| &set.hosts)
     }
 
     fn all_found(&self, policy: &EgressPolicy, entry: &Entry) -> bool {
@@ -87,7 +91,8 @@ impl<'d> Sets<'d> {
     pub fn check(&self, policies: impl Iterator<Item = &'d EgressPolicy>, problems: &mut Vec<Problem>) {
         for policy in policies {
             let entries = || policy.deny.iter().chain(&policy.allow);
-            for (name, place) in entries().flat_map(|e| &e.destinations) {
+            let excepted = || entries().flat_map(|e| &e.except).flat_map(|e| &e.destinations);
+            for (name, place) in entries().flat_map(|e| &e.destinations).chain(excepted()) {
                 if self.find(&policy.meta.namespace, name).is_none() {
                     let what = format!("there is no DestinationSet `{name}`");
                     let hint =

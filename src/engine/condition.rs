@@ -1,0 +1,186 @@
+//! Istio's `when`: conditions on attributes that neither a source nor an operation names.
+//!
+//! A condition on the caller is a [`Source`] with one field, so that `when` and `from` cannot differ. Keys that a check
+//! cannot answer never get here: the policy is refused.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::field::{Field, Polarity};
+use super::identity::Caller;
+use super::pattern::{Reading, TextPattern};
+use super::request::{Headers, Request, Sni};
+use super::who::{Source, address_holds};
+
+/// One entry of `when`; all must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// `source.*` and `remote.ip`
+    Source(Box<Source>),
+    /// `destination.ip`: the gateway's own address.
+    DestinationIp(Field<IpNet>),
+    /// `destination.port`: the gateway's listener port.
+    DestinationPort(Field<u16>),
+    /// `connection.sni`, compared in lower case (rule R11).
+    Sni(Field<TextPattern>),
+    /// `request.headers[NAME]`
+    Header {
+        /// The header's name, in lower case.
+        name: String,
+        /// Its values.
+        values: Field<TextPattern>,
+    },
+}
+
+impl Condition {
+    /// Whether the condition holds.
+    pub fn holds(&self, caller: &Caller<'_>, request: &Request<'_>, polarity: Polarity) -> bool {
+        match self {
+            Condition::Source(source) => source.matches(caller, request, polarity),
+            Condition::DestinationIp(blocks) => address_holds(blocks, request.destination_address, polarity),
+            Condition::DestinationPort(ports) => match request.listener_port {
+                Some(port) => ports.holds(polarity, |want, _| *want == port),
+                None => ports.holds_unknown(polarity),
+            },
+            Condition::Sni(values) => sni_holds(values, &request.sni, polarity),
+            Condition::Header { name, values } => match request.http {
+                Some(http) => header_holds(name, values, http.headers, polarity),
+                None => values.holds_unknown(polarity),
+            },
+        }
+    }
+
+    /// Whether only HTTP can answer it.
+    pub fn is_http_only(&self) -> bool {
+        matches!(self, Condition::Header { .. })
+    }
+
+    /// Whether it matters who asks.
+    pub fn asks_identity(&self) -> bool {
+        matches!(self, Condition::Source(source) if source.asks_identity())
+    }
+}
+
+fn sni_holds(values: &Field<TextPattern>, sni: &Sni<'_>, polarity: Polarity) -> bool {
+    match sni {
+        Sni::Unknown => values.holds_unknown(polarity),
+        Sni::None => values.holds(polarity, |_, _| false),
+        Sni::Known { raw, host } => values.holds(polarity, |pattern, reading| {
+            let as_sent = pattern.matches_ignore_case(raw);
+            let as_host = || host.as_ref().is_some_and(|host| pattern.matches(&host.to_string()));
+            as_sent || (reading == Reading::Wide && as_host())
+        }),
+    }
+}
+
+fn header_holds(name: &str, values: &Field<TextPattern>, headers: &dyn Headers, polarity: Polarity) -> bool {
+    let matched = |patterns: &[TextPattern], reading| match reading {
+        Reading::Wide => some_value(name, headers, patterns),
+        Reading::Narrow => every_value(name, headers, patterns),
+    };
+    (values.any_of.is_empty() || matched(&values.any_of, polarity.positive()))
+        && (values.none_of.is_empty() || !matched(&values.none_of, polarity.negative()))
+}
+
+/// Whether a header's value matches; `*` asks only that the header is there.
+fn value_matches(patterns: &[TextPattern], value: &str) -> bool {
+    patterns.iter().any(|pattern| *pattern == TextPattern::Any || pattern.matches(value))
+}
+
+/// Any value, whole or one of its parts between commas: Envoy joins repeated headers with commas (rule R8).
+fn some_value(name: &str, headers: &dyn Headers, patterns: &[TextPattern]) -> bool {
+    let mut any = false;
+    headers.visit(name, &mut |value| {
+        any =
+            any || value_matches(patterns, &value) || value.split(',').any(|part| value_matches(patterns, part.trim()));
+    });
+    any
+}
+
+/// Every part between commas of every value, and at least one.
+fn every_value(name: &str, headers: &dyn Headers, patterns: &[TextPattern]) -> bool {
+    let (mut some, mut every) = (false, true);
+    headers.visit(name, &mut |value| {
+        some = true;
+        every = every && value.split(',').all(|part| value_matches(patterns, part.trim()));
+    });
+    some && every
+}
+
+/// The client's address behind `hops` trusted proxies (rule R13): of all `x-forwarded-for` values joined, the
+/// (hops+1)-th from the right, the gateway's own append included. `None` if there are too few or it is no address.
+pub fn forwarded_for(headers: &dyn Headers, hops: u32) -> Option<IpAddr> {
+    let mut joined = String::new();
+    headers.visit("x-forwarded-for", &mut |value| {
+        if !joined.is_empty() {
+            joined.push(',');
+        }
+        joined.push_str(&value);
+    });
+    joined.rsplit(',').nth(usize::try_from(hops).ok()?)?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(any_of: &[&str], none_of: &[&str]) -> Field<TextPattern> {
+        let parse = |list: &[&str]| list.iter().map(|text| TextPattern::parse(text)).collect();
+        Field { any_of: parse(any_of), none_of: parse(none_of) }
+    }
+
+    #[test]
+    fn headers_are_read_widely_for_a_deny_and_narrowly_for_an_allow() {
+        for (values, any, none, deny, allow) in [
+            (&["admin"][..], &["admin"][..], &[][..], true, true),
+            (&["user,admin"], &["admin"], &[], true, false),
+            (&["user", "admin"], &["admin"], &[], true, false),
+            (&["admin,admin"], &["admin"], &[], true, true),
+            (&["a,b"], &["a,b"], &[], true, false),
+            (&[], &["admin"], &[], false, false),
+            (&[], &[], &["admin"], true, true),
+            (&["admin"], &[], &["admin"], false, false),
+            (&["user,admin"], &[], &["admin"], true, false),
+            (&[""], &["*"], &[], true, true),
+            (&[], &["*"], &[], false, false),
+        ] {
+            let headers: Vec<(String, String)> =
+                values.iter().map(|v| ("X-Role".to_owned(), (*v).to_owned())).collect();
+            let field = field(any, none);
+            let got = |polarity| header_holds("x-role", &field, &headers, polarity);
+            assert_eq!((got(Polarity::Deny), got(Polarity::Allow)), (deny, allow), "{values:?} {any:?} {none:?}");
+        }
+    }
+
+    #[test]
+    fn the_forwarded_address_is_counted_from_the_right() {
+        let headers = vec![
+            ("x-forwarded-for".to_owned(), "10.0.0.1, 10.0.0.2".to_owned()),
+            ("X-Forwarded-For".to_owned(), "10.0.0.3".to_owned()),
+        ];
+        for (hops, expected) in [(0, Some("10.0.0.3")), (1, Some("10.0.0.2")), (2, Some("10.0.0.1")), (3, None)] {
+            assert_eq!(forwarded_for(&headers, hops), expected.map(|ip| ip.parse().unwrap()), "{hops}");
+        }
+        assert_eq!(forwarded_for(&vec![("x-forwarded-for".to_owned(), "x".to_owned())], 0), None);
+    }
+
+    #[test]
+    fn an_sni_is_compared_in_lower_case() {
+        let host = super::super::host::parse_server_name("outbound_.443_._.API.example").unwrap().host;
+        let sni = Sni::Known { raw: "outbound_.443_._.API.example", host: Some(host) };
+        for (pattern, deny, allow) in [
+            ("api.example", true, false),
+            ("outbound_.443_._.api.example", true, true),
+            ("*.example", true, true),
+            ("x", false, false),
+        ] {
+            let field = field(&[pattern], &[]);
+            let got = |polarity| sni_holds(&field, &sni, polarity);
+            assert_eq!((got(Polarity::Deny), got(Polarity::Allow)), (deny, allow), "{pattern}");
+        }
+        let any = field(&["*"], &[]);
+        assert!(!sni_holds(&any, &Sni::None, Polarity::Deny));
+        assert!(sni_holds(&any, &Sni::Unknown, Polarity::Deny) && !sni_holds(&any, &Sni::Unknown, Polarity::Allow));
+    }
+}

@@ -1,0 +1,103 @@
+//! To where a rule applies: hosts, listener ports, methods and paths.
+//!
+//! An attribute that is not known satisfies a DENY and no ALLOW, with one exception: `**` also grants a connection that
+//! names no host.
+
+use super::field::{Field, Polarity};
+use super::path::{Readings, Template};
+use super::pattern::{HostPattern, NO_HOST, Reading, Specificity, TextPattern};
+use super::request::{DestinationHost, Request};
+use super::rule::Question;
+
+/// A pattern for paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathPattern {
+    /// Exact, prefix, suffix or any.
+    Text(TextPattern),
+    /// Istio's templates.
+    Template(Template),
+}
+
+impl PathPattern {
+    fn matches(&self, readings: &[std::borrow::Cow<'_, str>], reading: Reading) -> bool {
+        let one = |(index, text): (usize, &std::borrow::Cow<'_, str>)| match self {
+            PathPattern::Text(pattern) => pattern.matches(text),
+            // The path as sent must also pass Envoy's own matcher where a match grants.
+            PathPattern::Template(template) => template.matches(text, index == 0 && reading == Reading::Narrow),
+        };
+        let mut readings = readings.iter().enumerate();
+        match reading {
+            Reading::Wide => readings.any(one),
+            Reading::Narrow => readings.all(one),
+        }
+    }
+}
+
+/// An operation: all fields must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Operation {
+    /// Hosts with ports.
+    pub hosts: Field<HostPattern>,
+    /// The gateway's listener ports; AuthorizationPolicy only.
+    pub ports: Field<u16>,
+    /// Methods.
+    pub methods: Field<TextPattern>,
+    /// Paths.
+    pub paths: Field<PathPattern>,
+}
+
+impl Operation {
+    /// Whether it has a field that only HTTP can answer, hosts aside (on TCP they match the SNI, rule R10).
+    pub fn is_http_only(&self) -> bool {
+        self.methods.is_set() || self.paths.is_set()
+    }
+
+    /// How narrowly it matches the request, or `None` if it does not.
+    pub fn matches(&self, question: &Question<'_>, polarity: Polarity) -> Option<Specificity> {
+        let specificity = self.match_host(question.request, polarity)?;
+        let ports = match question.request.listener_port {
+            Some(port) => self.ports.holds(polarity, |want, _| *want == port),
+            None => self.ports.holds_unknown(polarity),
+        };
+        let methods = match question.request.http {
+            Some(http) if !http.method.is_empty() => self.methods.holds(polarity, |want, reading| match reading {
+                Reading::Wide => want.matches_ignore_case(http.method),
+                Reading::Narrow => want.matches(http.method),
+            }),
+            _ => self.methods.holds_unknown(polarity),
+        };
+        (ports && methods && self.match_path(question, polarity)).then_some(specificity)
+    }
+
+    fn match_host(&self, request: &Request<'_>, polarity: Polarity) -> Option<Specificity> {
+        let destination = &request.destination;
+        let hit =
+            |p: &HostPattern, host, reading| p.matches(host, destination.port, destination.raw_authority, reading);
+        match &destination.host {
+            DestinationHost::Known(host) => {
+                if self.hosts.none_of.iter().any(|p| hit(p, host, polarity.negative())) {
+                    return None;
+                }
+                if self.hosts.any_of.is_empty() {
+                    return Some(NO_HOST);
+                }
+                let hits = self.hosts.any_of.iter().filter(|p| hit(p, host, polarity.positive()));
+                hits.map(HostPattern::specificity).min()
+            }
+            DestinationHost::Unnamed if self.hosts.any_of.iter().any(HostPattern::is_anywhere) => Some(NO_HOST),
+            DestinationHost::Unnamed | DestinationHost::Unreadable => {
+                self.hosts.holds_unknown(polarity).then_some(NO_HOST)
+            }
+        }
+    }
+
+    fn match_path(&self, question: &Question<'_>, polarity: Polarity) -> bool {
+        if !self.paths.is_set() {
+            return true;
+        }
+        match question.readings() {
+            Readings::Known(readings) => self.paths.holds(polarity, |want, reading| want.matches(readings, reading)),
+            Readings::Unknown => self.paths.holds_unknown(polarity),
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! The rules of an AuthorizationPolicy: `from`, `to` and `when`, read into their compiled forms.
+//!
+//! Each value is read by the function of its field, whether it stands in `from` or in `when`, so that the two cannot
+//! differ. What no check can answer is refused, because in a DENY it would silently never match.
+
+use ipnet::IpNet;
+
+use super::document::{Node, Value};
+use super::problem::{Code, Place, Problem};
+use super::reader::{self, Fields, Text};
+use crate::engine::condition::Condition;
+use crate::engine::field::Field;
+use crate::engine::identity::{TrustDomains, is_dns_label, is_trust_domain};
+use crate::engine::operation::{Operation, PathPattern};
+use crate::engine::path::Template;
+use crate::engine::pattern::{self, HostPattern, Spelling, TextPattern};
+use crate::engine::settings::Settings;
+use crate::engine::who::{Account, Source};
+
+use super::authorization_policy::{Action, IstioRule};
+
+/// The longest list of rules, and of sources in a rule, that Istio's API takes.
+const MAX_ENTRIES: usize = 512;
+/// The most service accounts that one source takes.
+const MAX_ACCOUNTS: usize = 16;
+
+/// Reads the rules of one policy.
+pub(super) struct RuleReader<'a> {
+    pub(super) policy_namespace: &'a str,
+    pub(super) action: Action,
+    pub(super) settings: &'a Settings,
+    pub(super) problems: &'a mut Vec<Problem>,
+    /// Trust domains that an ALLOW names literally, with their places.
+    pub(super) named: Vec<(String, Place)>,
+}
+
+impl RuleReader<'_> {
+    /// Reads every rule.
+    pub(super) fn rules(&mut self, node: Option<&Node>, policy: &Place) -> Vec<IstioRule> {
+        let items = match node.map(|n| (&n.value, n)) {
+            None => &[][..],
+            // Kubernetes drops an empty list here, so an ALLOW with one means what an ALLOW without rules means.
+            Some((Value::List(items), _)) if items.is_empty() => &[],
+            Some((_, node)) => reader::list(node, "rules", self.problems).unwrap_or_default(),
+        };
+        if items.is_empty() && self.action == Action::Deny {
+            let place = node.map_or(policy, |n| &n.place).clone();
+            let problem = Problem::error(Code::EmptyPolicy, place, "a DENY policy without rules denies nothing");
+            self.problems.push(problem.hint("write `rules: [{}]` to deny everything"));
+        }
+        self.limit(items, "rules");
+        items.iter().filter_map(|item| self.rule(item)).collect()
+    }
+
+    fn limit(&mut self, items: &[Node], name: &str) {
+        if let Some(first) = items.get(MAX_ENTRIES) {
+            let what = format!("`{name}` has {} entries; Istio takes at most {MAX_ENTRIES}", items.len());
+            self.problems.push(Problem::error(Code::TooLarge, first.place.clone(), what).hint("write a second policy"));
+        }
+    }
+
+    fn rule(&mut self, node: &Node) -> Option<IstioRule> {
+        let mut fields = Fields::open(node, "a rule", self.problems)?;
+        let from = fields.list("from");
+        let to = fields.list("to");
+        let when = fields.list("when");
+        fields.close();
+        self.limit(from, "from");
+        let when = when.iter().filter_map(|n| self.condition(n)).collect();
+        let from = from.iter().filter_map(|n| self.source(n)).collect();
+        let to = to.iter().filter_map(|n| self.operation(n)).collect();
+        Some(IstioRule { place: node.place.clone(), from, to, when })
+    }
+
+    fn source(&mut self, node: &Node) -> Option<Source> {
+        let source = wrapped(node, "source", "an entry of `from`", self.problems)?;
+        let mut fields = Fields::open_filled(source, "source", self.problems)?;
+        let both = |fields: &mut Fields<'_, '_>, yes, no| [fields.list(yes).to_vec(), fields.list(no).to_vec()];
+        let principals = both(&mut fields, "principals", "notPrincipals");
+        let namespaces = both(&mut fields, "namespaces", "notNamespaces");
+        let accounts = both(&mut fields, "serviceAccounts", "notServiceAccounts");
+        let blocks = both(&mut fields, "ipBlocks", "notIpBlocks");
+        let domains = both(&mut fields, "trustDomains", "notTrustDomains");
+        let remote = both(&mut fields, "remoteIpBlocks", "notRemoteIpBlocks");
+        refuse_unanswerable(&mut fields, &["requestPrincipals", "notRequestPrincipals"]);
+        fields.close();
+        let asked = |lists: &[Vec<Node>; 2]| lists.iter().any(|list| !list.is_empty());
+        if asked(&accounts) && (asked(&principals) || asked(&namespaces)) {
+            let what = "`serviceAccounts` excludes `principals` and `namespaces` in one source";
+            self.problems.push(Problem::error(Code::Conflict, source.place.clone(), what).hint("write two sources"));
+        }
+        if accounts.iter().any(|list| list.len() > MAX_ACCOUNTS) {
+            let what = format!("`serviceAccounts` takes at most {MAX_ACCOUNTS} values");
+            self.problems.push(Problem::error(Code::TooLarge, source.place.clone(), what).hint("write two sources"));
+        }
+        if asked(&remote) {
+            self.require_hops(&source.place, "remoteIpBlocks");
+        }
+        Some(Source {
+            principals: self.field("principals", principals, Self::principal),
+            namespaces: self.field("namespaces", namespaces, Self::namespace),
+            service_accounts: self.field("serviceAccounts", accounts, Self::account),
+            trust_domains: self.field("trustDomains", domains, Self::trust_domain),
+            ip_blocks: self.field("ipBlocks", blocks, Self::ip_block),
+            remote_ip_blocks: self.field("remoteIpBlocks", remote, Self::ip_block),
+        })
+    }
+
+    /// Reads one entry of `when`.
+    fn condition(&mut self, node: &Node) -> Option<Condition> {
+        let mut fields = Fields::open(node, "an entry of `when`", self.problems)?;
+        let key = fields.require("key").and_then(|n| reader::text(n, "key", fields.problems()));
+        let lists = [fields.list("values").to_vec(), fields.list("notValues").to_vec()];
+        fields.close();
+        let key = key?;
+        if lists.iter().all(Vec::is_empty) {
+            let what = format!("`{}` has neither `values` nor `notValues`", key.text);
+            self.problems.push(Problem::error(Code::MissingField, node.place.clone(), what));
+            return None;
+        }
+        let source = |source: Source| Some(Condition::Source(Box::new(source)));
+        match key.text {
+            "source.ip" => {
+                source(Source { ip_blocks: self.field("values", lists, Self::ip_block), ..Source::default() })
+            }
+            "source.namespace" => {
+                source(Source { namespaces: self.field("values", lists, Self::namespace), ..Source::default() })
+            }
+            "source.principal" => {
+                source(Source { principals: self.field("values", lists, Self::principal), ..Source::default() })
+            }
+            "source.serviceAccount" => {
+                source(Source { service_accounts: self.field("values", lists, Self::account), ..Source::default() })
+            }
+            "source.trustDomain" => {
+                source(Source { trust_domains: self.field("values", lists, Self::trust_domain), ..Source::default() })
+            }
+            "remote.ip" => {
+                self.require_hops(key.place, "remote.ip");
+                source(Source { remote_ip_blocks: self.field("values", lists, Self::ip_block), ..Source::default() })
+            }
+            "destination.ip" => Some(Condition::DestinationIp(self.field("values", lists, Self::ip_block))),
+            "destination.port" => Some(Condition::DestinationPort(self.field("values", lists, Self::port))),
+            "connection.sni" => Some(Condition::Sni(self.field("values", lists, Self::sni))),
+            other => self.header_condition(key, other, lists),
+        }
+    }
+
+    fn header_condition(&mut self, key: Text<'_>, text: &str, lists: [Vec<Node>; 2]) -> Option<Condition> {
+        let name = text.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']'));
+        match name {
+            Some(name) if !name.is_empty() && !name.contains(['[', ']']) => {
+                if name.eq_ignore_ascii_case(":authority") || name.eq_ignore_ascii_case("host") {
+                    let what = format!("`{text}` compares the host as it was written, so other spellings pass");
+                    self.problems.push(key.warning(Code::HostSpelling, what).hint("use `hosts` of an operation"));
+                }
+                let name = name.to_ascii_lowercase();
+                Some(Condition::Header { name, values: self.field("values", lists, Self::header) })
+            }
+            _ => {
+                self.problems.push(bad_key(key));
+                None
+            }
+        }
+    }
+
+    /// Refuses what asks for the client's address where nobody said how many proxies to trust (rule R13).
+    fn require_hops(&mut self, place: &Place, name: &str) {
+        if self.settings.trusted_hops.is_none() {
+            let what = format!("`{name}` asks for the client behind trusted proxies, and none were declared");
+            let problem = Problem::error(Code::Unanswerable, place.clone(), what);
+            self.problems.push(
+                problem.hint("start the server with `--trusted-hops N`, or use the peer: `ipBlocks`, `source.ip`"),
+            );
+        }
+    }
+
+    fn operation(&mut self, node: &Node) -> Option<Operation> {
+        let operation = wrapped(node, "operation", "an entry of `to`", self.problems)?;
+        let mut fields = Fields::open_filled(operation, "operation", self.problems)?;
+        let both = |fields: &mut Fields<'_, '_>, yes, no| [fields.list(yes).to_vec(), fields.list(no).to_vec()];
+        let hosts = both(&mut fields, "hosts", "notHosts");
+        let ports = both(&mut fields, "ports", "notPorts");
+        let methods = both(&mut fields, "methods", "notMethods");
+        let paths = both(&mut fields, "paths", "notPaths");
+        fields.close();
+        Some(Operation {
+            hosts: self.field("hosts", hosts, Self::host),
+            ports: self.field("ports", ports, Self::port),
+            methods: self.field("methods", methods, Self::method),
+            paths: self.field("paths", paths, Self::path),
+        })
+    }
+
+    /// Reads the two lists of a field; `read` turns one text into any number of patterns.
+    fn field<P>(
+        &mut self,
+        name: &str,
+        [yes, no]: [Vec<Node>; 2],
+        read: impl Fn(&mut Self, Text<'_>, bool) -> Vec<P>,
+    ) -> Field<P> {
+        let mut patterns = |list: &[Node], positive| {
+            let mut all = Vec::new();
+            for item in list {
+                if let Some(text) = reader::text(item, name, self.problems) {
+                    all.extend(read(self, text, positive));
+                }
+            }
+            all
+        };
+        Field { any_of: patterns(&yes, true), none_of: patterns(&no, false) }
+    }
+
+    fn principal(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {
+        if let Some(meant) = value.text.strip_prefix("spiffe://") {
+            let problem = value.error(Code::BadIdentity, "a principal has no `spiffe://` here, and would never match");
+            self.problems.push(problem.hint(format!("write `{meant}`")));
+            return Vec::new();
+        }
+        let inner = value.text.trim_start_matches('*');
+        if inner.strip_suffix('*').unwrap_or(inner).contains('*')
+            || (inner.len() < value.text.len() && inner.ends_with('*'))
+        {
+            let what = format!("`{}` has a `*` that is a plain character, and no identity has one", value.text);
+            self.problems.push(value.warning(Code::BadIdentity, what).hint("a `*` stands at one end only"));
+        }
+        if positive && self.action == Action::Allow {
+            self.note_trust_domain(value);
+        }
+        expand_principal(value.text, &self.settings.trust_domains).iter().map(|text| TextPattern::parse(text)).collect()
+    }
+
+    /// Notes a foreign trust domain that an ALLOW names literally: it is accepted from then on (rule R6).
+    fn note_trust_domain(&mut self, value: Text<'_>) {
+        if let Some((domain, _)) = value.text.split_once('/') {
+            self.note_domain(domain, value.place);
+        }
+    }
+
+    fn note_domain(&mut self, domain: &str, place: &Place) {
+        if is_trust_domain(domain) && domain != "cluster.local" && !self.settings.trust_domains.is_own(domain) {
+            self.named.push((domain.to_owned(), place.clone()));
+        }
+    }
+
+    /// A trust domain; one that is the own or an alias means all of them.
+    fn trust_domain(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {
+        let stars = value.text.matches('*').count();
+        let at_end = value.text.starts_with('*') || value.text.ends_with('*');
+        if stars > 1 || (stars == 1 && !at_end) || value.text.contains('/') {
+            let what = format!("`{}` is no trust domain", value.text);
+            self.problems.push(value.error(Code::BadIdentity, what).hint("one `*` at one end, and no `/`"));
+            return Vec::new();
+        }
+        let trust = &self.settings.trust_domains;
+        if trust.is_own(value.text) {
+            return trust.own_and_aliases().map(|domain| TextPattern::Exact(domain.to_owned())).collect();
+        }
+        if positive && self.action == Action::Allow {
+            self.note_domain(value.text, value.place);
+        }
+        vec![TextPattern::parse(value.text)]
+    }
+
+    /// An SNI; compared in lower case.
+    fn sni(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
+        vec![TextPattern::parse(&value.text.to_ascii_lowercase())]
+    }
+
+    fn header(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
+        vec![TextPattern::parse(value.text)]
+    }
+
+    fn namespace(&mut self, value: Text<'_>, _positive: bool) -> Vec<String> {
+        if !value.text.contains('*') && !is_dns_label(value.text) {
+            let what = format!("`{}` is no namespace that could exist, so it never matches", value.text);
+            self.problems.push(value.warning(Code::BadIdentity, what));
+        }
+        vec![value.text.to_owned()]
+    }
+
+    fn account(&mut self, value: Text<'_>, _positive: bool) -> Vec<Account> {
+        let (namespace, name) = value.text.split_once('/').unwrap_or((self.policy_namespace, value.text));
+        let bad = value.text.contains('*') || name.contains('/') || namespace.is_empty() || name.is_empty();
+        if bad || value.text.len() > 320 {
+            let what = format!("`{}` is no service account", value.text);
+            self.problems
+                .push(value.error(Code::BadIdentity, what).hint("write `account` or `namespace/account`, without `*`"));
+            return Vec::new();
+        }
+        vec![Account { namespace: namespace.to_owned(), name: name.to_owned() }]
+    }
+
+    fn ip_block(&mut self, value: Text<'_>, _positive: bool) -> Vec<IpNet> {
+        let block = pattern::parse_ip_block(value.text);
+        if block.is_none() {
+            let what = format!("`{}` is neither an IP address nor a range", value.text);
+            self.problems.push(value.error(Code::BadAddress, what).hint("write `192.0.2.1` or `192.0.2.0/24`"));
+        }
+        block.into_iter().collect()
+    }
+
+    fn host(&mut self, value: Text<'_>, _positive: bool) -> Vec<HostPattern> {
+        match pattern::parse_host_pattern(value.text) {
+            Err(why) => self.problems.push(value.error(Code::BadHost, format!("`{}`: {why}", value.text))),
+            Ok((pattern, _)) if pattern.is_anywhere() => {
+                self.problems
+                    .push(value.error(Code::BadHost, "`**` is no host of an AuthorizationPolicy").hint("write `*`"));
+            }
+            Ok((pattern, _)) if pattern.is_network() => {
+                let what =
+                    format!("`{}` is a range: Istio compares hosts as text and would never match it", value.text);
+                self.problems
+                    .push(value.error(Code::BadHost, what).hint("ranges of destinations belong into an EgressPolicy"));
+            }
+            Ok((pattern, spellings)) => {
+                self.problems.extend(spellings.iter().map(|spelling| odd_spelling(value, spelling)));
+                return vec![pattern];
+            }
+        }
+        Vec::new()
+    }
+
+    fn port(&mut self, value: Text<'_>, _positive: bool) -> Vec<u16> {
+        let port = value.text.parse().ok().filter(|_| value.text.bytes().all(|b| b.is_ascii_digit()));
+        if port.is_none() {
+            let what = format!("`{}` is no port", value.text);
+            self.problems.push(value.error(Code::BadPort, what).hint("write a number from 0 to 65535, in quotes"));
+        }
+        port.into_iter().collect()
+    }
+
+    fn method(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
+        if value.text.bytes().any(|b| b.is_ascii_lowercase()) {
+            let what = format!("method `{}` is not upper case: an ALLOW compares case for case", value.text);
+            self.problems.push(value.warning(Code::BadMethod, what));
+        }
+        vec![TextPattern::parse(value.text)]
+    }
+
+    fn path(&mut self, value: Text<'_>, _positive: bool) -> Vec<PathPattern> {
+        if Template::is_template(value.text) {
+            return match Template::parse(value.text) {
+                Ok(template) => vec![PathPattern::Template(template)],
+                Err(why) => {
+                    self.problems.push(value.error(Code::BadPath, format!("`{}`: {why}", value.text)));
+                    Vec::new()
+                }
+            };
+        }
+        if !value.text.starts_with(['/', '*']) {
+            let what = format!("`{}` does not begin with `/`, and no path of HTTP matches it", value.text);
+            self.problems.push(value.warning(Code::BadPath, what));
+        }
+        vec![PathPattern::Text(TextPattern::parse(value.text))]
+    }
+}
+
+/// The value of an entry that has one field only.
+fn wrapped<'n>(
+    node: &'n Node,
+    field: &'static str,
+    name: &'static str,
+    problems: &mut Vec<Problem>,
+) -> Option<&'n Node> {
+    let mut fields = Fields::open(node, name, problems)?;
+    let value = fields.require(field);
+    fields.close();
+    value
+}
+
+fn refuse_unanswerable(fields: &mut Fields<'_, '_>, names: &[&'static str]) {
+    for name in names {
+        if let Some(node) = fields.take(name) {
+            let what = format!(
+                "`{name}` asks for claims of a token, which a check never carries: it runs before they are read"
+            );
+            let problem = Problem::error(Code::Unanswerable, node.place.clone(), what);
+            fields.problems().push(problem.hint("leave this rule with Istio, which evaluates it behind customs"));
+        }
+    }
+}
+
+/// Says why a key of `when` is none.
+fn bad_key(key: Text<'_>) -> Problem {
+    if key.text.starts_with("request.auth.") || key.text.starts_with("experimental.") {
+        let what =
+            format!("`{}` asks for what a check never carries: it runs before tokens and filters are read", key.text);
+        return key
+            .error(Code::Unanswerable, what)
+            .hint("leave this rule with Istio, which evaluates it behind customs");
+    }
+    const KEYS: [&str; 10] = [
+        "source.ip",
+        "source.namespace",
+        "source.principal",
+        "source.serviceAccount",
+        "source.trustDomain",
+        "remote.ip",
+        "destination.ip",
+        "destination.port",
+        "connection.sni",
+        "request.headers[NAME]",
+    ];
+    let problem = key.error(Code::BadValue, format!("`{}` is no key of `when`", key.text));
+    problem.hint(match reader::nearest(key.text, &KEYS) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("the keys are {}", KEYS.map(|k| format!("`{k}`")).join(", ")),
+    })
+}
+
+fn odd_spelling(value: Text<'_>, spelling: &Spelling) -> Problem {
+    let warn = |what: String| value.warning(Code::HostSpelling, what);
+    match spelling {
+        Spelling::Folded(meant) => warn(format!("`{}` is read as `{meant}`", value.text)),
+        Spelling::Unicode(meant) => warn(format!("`{}` is read as its A-label `{meant}`", value.text)),
+        Spelling::Loose => warn(format!("`{}` matches more than whole labels", value.text))
+            .hint("other people can register names that match; write `*.example.com`"),
+    }
+}
+
+/// Expands a principal to the own trust domain and its aliases, as istiod does.
+fn expand_principal(value: &str, trust: &TrustDomains) -> Vec<String> {
+    let unchanged = vec![value.to_owned()];
+    let Some((domain, rest)) = value.split_once('/') else { return unchanged };
+    if rest.split('/').count() != 4 || domain == "*" {
+        return unchanged;
+    }
+    let own = |candidate: &str| match domain.strip_prefix('*') {
+        Some(suffix) => candidate.ends_with(suffix),
+        None => candidate == domain,
+    };
+    if domain != "cluster.local" && !trust.own_and_aliases().any(own) {
+        return unchanged;
+    }
+    let mut all: Vec<String> = trust.own_and_aliases().map(|td| format!("{td}/{rest}")).collect();
+    if domain.starts_with('*') {
+        all.extend(unchanged);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn principals_expand_to_own_and_aliases() {
+        let trust =
+            TrustDomains { own: "corp.example".into(), aliases: vec!["old.example".into()], ..Default::default() };
+        let both = |rest: &str| vec![format!("corp.example/{rest}"), format!("old.example/{rest}")];
+        for (value, expected) in [
+            ("corp.example/ns/a/sa/b", both("ns/a/sa/b")),
+            ("old.example/ns/a/sa/b", both("ns/a/sa/b")),
+            ("cluster.local/ns/a/sa/*", both("ns/a/sa/*")),
+            ("x.example/ns/a/sa/b", vec!["x.example/ns/a/sa/b".into()]),
+            ("*/ns/a/sa/b", vec!["*/ns/a/sa/b".into()]),
+            ("corp.example/ns/a/*", vec!["corp.example/ns/a/*".into()]),
+            ("*", vec!["*".into()]),
+        ] {
+            assert_eq!(expand_principal(value, &trust), expected, "{value}");
+        }
+        assert_eq!(expand_principal("*.example/ns/a/sa/b", &trust).len(), 3);
+    }
+}

@@ -1,0 +1,231 @@
+//! Who a rule is about: sources of AuthorizationPolicies and subjects of EgressPolicies.
+//!
+//! A caller without a valid identity satisfies every identity field of a DENY and none of an ALLOW (rule R6).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::field::{Field, Polarity};
+use super::identity::{Caller, SpiffeId};
+use super::pattern::{self, TextPattern};
+use super::request::Request;
+
+/// A service account of one namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The namespace.
+    pub namespace: String,
+    /// The service account's name.
+    pub name: String,
+}
+
+impl Account {
+    /// Whether this is the caller's account.
+    pub fn is(&self, id: SpiffeId<'_>) -> bool {
+        self.namespace == id.namespace && self.name == id.service_account
+    }
+}
+
+/// A `source` of an AuthorizationPolicy: all fields must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// `principals`, with aliases of the trust domain expanded.
+    pub principals: Field<TextPattern>,
+    /// `namespaces`: every `*` stands for any run of characters.
+    pub namespaces: Field<String>,
+    /// `serviceAccounts`
+    pub service_accounts: Field<Account>,
+    /// `trustDomains`, with aliases expanded.
+    pub trust_domains: Field<TextPattern>,
+    /// `ipBlocks`
+    pub ip_blocks: Field<IpNet>,
+    /// `remoteIpBlocks`
+    pub remote_ip_blocks: Field<IpNet>,
+}
+
+impl Source {
+    /// Whether it has a field that only a valid identity can satisfy.
+    pub fn asks_identity(&self) -> bool {
+        let Source { principals, namespaces, service_accounts, trust_domains, ip_blocks: _, remote_ip_blocks: _ } =
+            self;
+        principals.is_set() || namespaces.is_set() || service_accounts.is_set() || trust_domains.is_set()
+    }
+
+    /// Whether all fields hold. A condition of `when` on a source is a source with one field.
+    pub fn matches(&self, caller: &Caller<'_>, request: &Request<'_>, polarity: Polarity) -> bool {
+        let identity = match caller.workload() {
+            Some(id) => {
+                self.principals.holds(polarity, |p, _| p.matches(id.principal))
+                    && self.namespaces.holds(polarity, |p, _| pattern::glob_matches(p, id.namespace))
+                    && self.service_accounts.holds(polarity, |account, _| account.is(id))
+                    && self.trust_domains.holds(polarity, |p, _| p.matches(id.trust_domain))
+            }
+            None => !self.asks_identity() || polarity == Polarity::Deny,
+        };
+        identity
+            && address_holds(&self.ip_blocks, request.source_address, polarity)
+            && address_holds(&self.remote_ip_blocks, request.remote_address, polarity)
+    }
+}
+
+/// Whether a field of address blocks holds.
+pub fn address_holds(blocks: &Field<IpNet>, address: Option<IpAddr>, polarity: Polarity) -> bool {
+    match address {
+        Some(ip) => blocks.holds(polarity, |block, reading| pattern::block_contains(block, ip, reading)),
+        None => blocks.holds_unknown(polarity),
+    }
+}
+
+/// A namespace as an EgressPolicy names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamespacePattern {
+    /// The namespace itself.
+    Exact(String),
+    /// `prefix-*`: the prefix and at least one more character.
+    Prefix(String),
+    /// `**`
+    Every,
+}
+
+impl NamespacePattern {
+    fn matches(&self, namespace: &str) -> bool {
+        match self {
+            NamespacePattern::Exact(want) => want == namespace,
+            NamespacePattern::Prefix(prefix) => {
+                namespace.len() > prefix.len() && namespace.starts_with(prefix.as_str())
+            }
+            NamespacePattern::Every => true,
+        }
+    }
+}
+
+/// A subject of an EgressPolicy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Workloads, by namespace and, where given, account.
+    Workloads {
+        /// Any of these namespaces ...
+        namespaces: Vec<NamespacePattern>,
+        /// ... and any of these accounts in them; empty is every account.
+        accounts: Vec<String>,
+        /// Accepted foreign trust domains that a grant admits beside the own one.
+        trust_domains: Vec<String>,
+    },
+    /// Accounts that name their own namespace.
+    Accounts {
+        /// Any of these.
+        accounts: Vec<Account>,
+        /// As above.
+        trust_domains: Vec<String>,
+    },
+    /// Callers without a valid identity.
+    Unauthenticated,
+}
+
+/// Whether a subject is asked for a grant or for a restriction; accepted foreign domains differ (rule R6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A deny or an isolation.
+    Restrict,
+    /// An allow entry.
+    Grant,
+}
+
+impl Subject {
+    fn selects(&self, caller: &Caller<'_>, purpose: Purpose) -> bool {
+        let Some(id) = caller.workload() else { return *self == Subject::Unauthenticated };
+        let (named, trust_domains) = match self {
+            Subject::Workloads { namespaces, accounts, trust_domains } => {
+                let account = accounts.is_empty() || accounts.iter().any(|a| a == id.service_account);
+                (account && namespaces.iter().any(|n| n.matches(id.namespace)), trust_domains)
+            }
+            Subject::Accounts { accounts, trust_domains } => (accounts.iter().any(|a| a.is(id)), trust_domains),
+            Subject::Unauthenticated => return false,
+        };
+        let admitted = match (caller, purpose) {
+            (Caller::Foreign(id), Purpose::Grant) => trust_domains.iter().any(|td| td == id.trust_domain),
+            _ => true,
+        };
+        named && admitted
+    }
+
+    fn holds_everyone(&self) -> bool {
+        matches!(self, Subject::Workloads { namespaces, .. } if namespaces.contains(&NamespacePattern::Every))
+    }
+}
+
+/// The subjects of an EgressPolicy: any of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subjects(pub Vec<Subject>);
+
+impl Subjects {
+    /// Whether a caller is selected.
+    pub fn select(&self, caller: &Caller<'_>, purpose: Purpose) -> bool {
+        self.0.iter().any(|s| s.selects(caller, purpose))
+    }
+
+    /// Whether callers without a valid identity are named as such.
+    pub fn name_unauthenticated(&self) -> bool {
+        self.0.contains(&Subject::Unauthenticated)
+    }
+
+    /// Whether a subject is every namespace.
+    pub fn hold_everyone(&self) -> bool {
+        self.0.iter().any(Subject::holds_everyone)
+    }
+}
+
+/// Who a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// An AuthorizationPolicy rule without `from`.
+    Anyone,
+    /// The `from` of an AuthorizationPolicy rule.
+    Sources(Vec<Source>),
+    /// The subjects of an EgressPolicy.
+    Subjects(Arc<Subjects>),
+}
+
+/// Whether some enforced policy names callers without a valid identity (policy language, section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownCallers {
+    /// None does: they satisfy the source of every DENY.
+    Unnamed,
+    /// One does: of EgressPolicies only those that name them or everybody deny them.
+    Named,
+}
+
+impl Who {
+    /// Whether a DENY is about this caller.
+    pub fn denies(&self, caller: &Caller<'_>, request: &Request<'_>, unknown: UnknownCallers) -> bool {
+        match (self, caller) {
+            (Who::Anyone, _) => true,
+            (Who::Sources(sources), _) => sources.iter().any(|s| s.matches(caller, request, Polarity::Deny)),
+            (Who::Subjects(_), Caller::Unknown(_)) if unknown == UnknownCallers::Unnamed => true,
+            (Who::Subjects(subjects), Caller::Unknown(_)) => {
+                subjects.name_unauthenticated() || subjects.hold_everyone()
+            }
+            (Who::Subjects(subjects), _) => subjects.select(caller, Purpose::Restrict),
+        }
+    }
+
+    /// Whether an ALLOW is about this caller.
+    pub fn grants(&self, caller: &Caller<'_>, request: &Request<'_>) -> bool {
+        match self {
+            Who::Anyone => true,
+            Who::Sources(sources) => sources.iter().any(|s| s.matches(caller, request, Polarity::Allow)),
+            Who::Subjects(subjects) => subjects.select(caller, Purpose::Grant),
+        }
+    }
+
+    /// Whether it matters who asks, so that a caller without a valid identity is treated otherwise than some other.
+    pub fn asks_identity(&self) -> bool {
+        match self {
+            Who::Anyone => false,
+            Who::Sources(sources) => sources.iter().any(Source::asks_identity),
+            Who::Subjects(subjects) => !subjects.name_unauthenticated() && !subjects.hold_everyone(),
+        }
+    }
+}

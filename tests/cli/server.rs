@@ -1,0 +1,214 @@
+//! The customs binary as a child process: how a test starts it, looks at it, signals it, and reads what it left.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tonic::transport::Channel;
+
+use crate::asking::{self, Answer};
+use crate::{PATIENCE, http, ports, wait_for};
+
+/// The child's working directory: `policies/` is the default source, and `out/` holds what it writes.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        fs::create_dir(folder.at("out")).unwrap();
+        folder
+    }
+
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file aside and renames it into place, as careful tools do; makes its directory.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        let (half, whole) = (self.at("half-written"), self.at(name));
+        fs::create_dir_all(whole.parent().unwrap()).unwrap();
+        fs::write(&half, text).unwrap();
+        fs::rename(&half, &whole).unwrap();
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.at(name)).unwrap();
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        String::from_utf8_lossy(&fs::read(self.at(name)).unwrap_or_default()).into_owned()
+    }
+}
+
+/// A server before its start: free ports in the environment, no flag.
+pub(crate) struct Plan {
+    pub(crate) folder: Folder,
+    pub(crate) port: u16,
+    pub(crate) admin: u16,
+    command: Command,
+}
+
+impl Plan {
+    pub(crate) fn new() -> Plan {
+        let (folder, port, admin) = (Folder::new(), ports::free().unwrap(), ports::free().unwrap());
+        let mut command = command();
+        command.arg("serve").current_dir(folder.at(""));
+        let plan = Plan { folder, port, admin, command };
+        let (listen, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
+        plan.environment("CUSTOMS_LISTEN", &listen).environment("CUSTOMS_ADMIN", &admin)
+    }
+
+    /// The same, with flags in one text; a policy file is read soon after it changed.
+    pub(crate) fn with(flags: &str) -> Plan {
+        Plan::new().environment("CUSTOMS_RELOAD_SETTLE", "20ms").flags(flags)
+    }
+
+    pub(crate) fn flags(mut self, flags: &str) -> Plan {
+        self.command.args(flags.split_whitespace());
+        self
+    }
+
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Plan {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn file(self, name: &str, text: &str) -> Plan {
+        self.folder.put(name, text);
+        self
+    }
+
+    /// Starts it, without waiting for anything.
+    pub(crate) fn spawn(mut self) -> Server {
+        let out = |name: &str| File::create(self.folder.at(name)).unwrap();
+        self.command.stdin(Stdio::null()).stdout(out("out/stdout")).stderr(out("out/stderr"));
+        let child = self.command.spawn().unwrap();
+        let channel = asking::channel(&format!("http://127.0.0.1:{}", self.port));
+        Server { child, folder: self.folder, port: self.port, admin: self.admin, channel }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(crate) fn start(self) -> Server {
+        let server = self.spawn();
+        server.until("ready", || server.get("/readyz").filter(|ready| ready.0 == 200));
+        server
+    }
+
+    /// Starts it with the expectation that it ends by itself.
+    pub(crate) fn fails(self) -> Ended {
+        self.spawn().end()
+    }
+}
+
+/// The binary, which learns nothing of the environment of whoever runs the tests.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A running server; it does not outlive this.
+pub(crate) struct Server {
+    pub(crate) folder: Folder,
+    pub(crate) port: u16,
+    pub(crate) admin: u16,
+    pub(crate) channel: Channel,
+    child: Child,
+}
+
+/// What a process leaves.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Server {
+    /// Waits for a value, or fails with what is waited for and the server's own words.
+    pub(crate) fn until<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
+        let status = || self.get("/status").unwrap_or_default().1;
+        wait_for(ask).unwrap_or_else(|| panic!("{what}: never\n{}\n{}", status(), self.folder.text("out/stderr")))
+    }
+
+    /// The status code and the body of an answer of the admin address.
+    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
+        http::get(self.admin, "localhost", path).ok().map(|answer| (answer.status, answer.body))
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        serde_json::from_str(&self.get("/status").expect("the admin address answers").1).unwrap()
+    }
+
+    pub(crate) fn revision(&self) -> String {
+        self.status()["revision"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until another revision is in force, and names it.
+    pub(crate) fn revision_after(&self, old: &str) -> String {
+        self.until("another revision", || Some(self.revision()).filter(|now| now != old))
+    }
+
+    /// Waits until the source of this place in the order is in this state; gives the source.
+    pub(crate) fn source(&self, index: usize, state: &str) -> Value {
+        let source = || self.status()["sources"][index].clone();
+        self.until(state, || Some(source()).filter(|source| source["state"] == state))
+    }
+
+    /// What a pod of `demo-frontend` that wants to go to this host is told.
+    pub(crate) fn check(&self, host: &str) -> Answer {
+        asking::wait(asking::check(&self.channel, asking::http(asking::SLEEP, host))).unwrap()
+    }
+
+    /// Sends a signal by its short name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for the end and tells how it went.
+    pub(crate) fn end(&mut self) -> Ended {
+        let status = wait_for(|| self.child.try_wait().unwrap());
+        let text = |name| self.folder.text(name);
+        let (stdout, stderr) = (text("out/stdout"), text("out/stderr"));
+        let status = status.unwrap_or_else(|| panic!("it did not end in {PATIENCE:?}:\n{stderr}"));
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        Ended { code: status.code(), stdout, stderr }
+    }
+
+    /// SIGTERM and a good end.
+    pub(crate) fn stop(&mut self) -> Ended {
+        self.signal("TERM");
+        let ended = self.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if the child is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether something listens on a loopback port.
+pub(crate) fn listens(port: u16) -> bool {
+    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// Runs the binary with these arguments to its end.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Ended {
+    let output = command().current_dir(folder).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
