@@ -74,6 +74,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("notify", &["files/watch.rs"]),
     ("serde_saphyr", &["engine/policy/document.rs"]),
     ("idna", &["engine/pattern.rs"]),
+    ("rustc_hash", &["engine/index.rs"]),
     ("arc_swap", &["store.rs"]),
     ("clap", &["app/cli.rs", "app/settings.rs", "main.rs"]),
     ("schemars", &["app/settings.rs"]),

@@ -3,8 +3,6 @@
 //! A condition on the caller is a [`Source`] with one field, so that `when` and `from` cannot differ. Keys that a check
 //! cannot answer never get here: the policy is refused.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use super::field::{Field, Polarity};
@@ -66,9 +64,10 @@ fn sni_holds(values: &Field<TextPattern>, sni: &Sni<'_>, polarity: Polarity) -> 
     match sni {
         Sni::Unknown => values.holds_unknown(polarity),
         Sni::None => values.holds(polarity, |_, _| false),
-        Sni::Known { raw, host } => values.holds(polarity, |pattern, reading| {
+        Sni::Known { raw, canonical, unwrapped } => values.holds(polarity, |pattern, reading| {
             let as_sent = pattern.matches_ignore_case(raw);
-            let as_host = || host.as_ref().is_some_and(|host| pattern.matches(&host.to_string()));
+            let as_host =
+                || [canonical, unwrapped].into_iter().flatten().any(|host| pattern.matches(&host.to_string()));
             as_sent || (reading == Reading::Wide && as_host())
         }),
     }
@@ -88,14 +87,19 @@ fn value_matches(patterns: &[TextPattern], value: &str) -> bool {
     patterns.iter().any(|pattern| *pattern == TextPattern::Any || pattern.matches(value))
 }
 
-/// Any value, whole or one of its parts between commas: Envoy joins repeated headers with commas (rule R8).
+/// Any value, whole or one of its parts between commas, or all of them joined: Envoy joins repeated headers with commas
+/// unless it is told not to (rule R8).
 fn some_value(name: &str, headers: &dyn Headers, patterns: &[TextPattern]) -> bool {
-    let mut any = false;
+    let (mut any, mut count, mut joined) = (false, 0, String::new());
     headers.visit(name, &mut |value| {
-        any =
-            any || value_matches(patterns, &value) || value.split(',').any(|part| value_matches(patterns, part.trim()));
+        any = any || value_matches(patterns, &value) || value.split(',').any(|p| value_matches(patterns, p.trim()));
+        if count > 0 {
+            joined.push(',');
+        }
+        joined.push_str(&value);
+        count += 1;
     });
-    any
+    any || (count > 1 && value_matches(patterns, &joined))
 }
 
 /// Every part between commas of every value, and at least one.
@@ -106,19 +110,6 @@ fn every_value(name: &str, headers: &dyn Headers, patterns: &[TextPattern]) -> b
         every = every && value.split(',').all(|part| value_matches(patterns, part.trim()));
     });
     some && every
-}
-
-/// The client's address behind `hops` trusted proxies (rule R13): of all `x-forwarded-for` values joined, the
-/// (hops+1)-th from the right, the gateway's own append included. `None` if there are too few or it is no address.
-pub fn forwarded_for(headers: &dyn Headers, hops: u32) -> Option<IpAddr> {
-    let mut joined = String::new();
-    headers.visit("x-forwarded-for", &mut |value| {
-        if !joined.is_empty() {
-            joined.push(',');
-        }
-        joined.push_str(&value);
-    });
-    joined.rsplit(',').nth(usize::try_from(hops).ok()?)?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -138,6 +129,7 @@ mod tests {
             (&["user", "admin"], &["admin"], &[], true, false),
             (&["admin,admin"], &["admin"], &[], true, true),
             (&["a,b"], &["a,b"], &[], true, false),
+            (&["a", "b"], &["a,b"], &[], true, false),
             (&[], &["admin"], &[], false, false),
             (&[], &[], &["admin"], true, true),
             (&["admin"], &[], &["admin"], false, false),
@@ -154,25 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn the_forwarded_address_is_counted_from_the_right() {
-        let headers = vec![
-            ("x-forwarded-for".to_owned(), "10.0.0.1, 10.0.0.2".to_owned()),
-            ("X-Forwarded-For".to_owned(), "10.0.0.3".to_owned()),
-        ];
-        for (hops, expected) in [(0, Some("10.0.0.3")), (1, Some("10.0.0.2")), (2, Some("10.0.0.1")), (3, None)] {
-            assert_eq!(forwarded_for(&headers, hops), expected.map(|ip| ip.parse().unwrap()), "{hops}");
-        }
-        assert_eq!(forwarded_for(&vec![("x-forwarded-for".to_owned(), "x".to_owned())], 0), None);
-    }
-
-    #[test]
     fn an_sni_is_compared_in_lower_case() {
-        let host = super::super::host::parse_server_name("outbound_.443_._.API.example").unwrap().host;
-        let sni = Sni::Known { raw: "outbound_.443_._.API.example", host: Some(host) };
+        let raw = "outbound_.443_._.API.example.";
+        let read = |text: &'static str| Some(super::super::host::Host::Name(text.into()));
+        let sni = Sni::Known { raw, canonical: read("outbound_.443_._.api.example"), unwrapped: read("api.example") };
         for (pattern, deny, allow) in [
             ("api.example", true, false),
-            ("outbound_.443_._.api.example", true, true),
-            ("*.example", true, true),
+            ("outbound_.443_._.api.example", true, false),
+            ("outbound_.443_._.api.example.", true, true),
+            ("*.example", true, false),
             ("x", false, false),
         ] {
             let field = field(&[pattern], &[]);

@@ -3,6 +3,8 @@
 //! An attribute that is not known satisfies a DENY and no ALLOW, with one exception: `**` also grants a connection that
 //! names no host.
 
+use std::borrow::Cow;
+
 use super::field::{Field, Polarity};
 use super::path::{Readings, Template};
 use super::pattern::{HostPattern, NO_HOST, Reading, Specificity, TextPattern};
@@ -19,16 +21,19 @@ pub enum PathPattern {
 }
 
 impl PathPattern {
-    fn matches(&self, readings: &[std::borrow::Cow<'_, str>], reading: Reading) -> bool {
-        let one = |(index, text): (usize, &std::borrow::Cow<'_, str>)| match self {
-            PathPattern::Text(pattern) => pattern.matches(text),
-            // The path as sent must also pass Envoy's own matcher where a match grants.
-            PathPattern::Template(template) => template.matches(text, index == 0 && reading == Reading::Narrow),
-        };
+    fn matches(&self, readings: &[Cow<'_, str>], reading: Reading) -> bool {
         let mut readings = readings.iter().enumerate();
         match reading {
-            Reading::Wide => readings.any(one),
-            Reading::Narrow => readings.all(one),
+            Reading::Wide => readings.any(|(index, text)| self.matches_one((index, text), reading)),
+            Reading::Narrow => readings.all(|(index, text)| self.matches_one((index, text), reading)),
+        }
+    }
+
+    /// One reading of a path. The path as sent, the first, must also pass Envoy's own matcher where a match grants.
+    fn matches_one(&self, (index, text): (usize, &str), reading: Reading) -> bool {
+        match self {
+            PathPattern::Text(pattern) => pattern.matches(text),
+            PathPattern::Template(template) => template.matches(text, index == 0 && reading == Reading::Narrow),
         }
     }
 }
@@ -96,7 +101,8 @@ impl Operation {
             return true;
         }
         match question.readings() {
-            Readings::Known(readings) => self.paths.holds(polarity, |want, reading| want.matches(readings, reading)),
+            Readings::One(path) => self.paths.holds(polarity, |want, reading| want.matches_one((0, path), reading)),
+            Readings::Many(readings) => self.paths.holds(polarity, |want, reading| want.matches(readings, reading)),
             Readings::Unknown => self.paths.holds_unknown(polarity),
         }
     }

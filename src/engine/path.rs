@@ -12,8 +12,10 @@ pub const MAX_PATH: usize = 8 * 1024;
 /// The distinct readings of one path; the first is the path as sent, without its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readings<'a> {
-    /// At least one reading.
-    Known(Vec<Cow<'a, str>>),
+    /// A plain path, which nobody reads otherwise.
+    One(&'a str),
+    /// Several readings.
+    Many(Vec<Cow<'a, str>>),
     /// The path is absent or cannot be read.
     Unknown,
 }
@@ -29,6 +31,9 @@ impl<'a> Readings<'a> {
         let raw = without_query(path);
         if raw.is_empty() || raw.len() > MAX_PATH || raw.contains('#') {
             return Readings::Unknown;
+        }
+        if is_plain(raw) {
+            return Readings::One(raw);
         }
         let Some(decoded) = percent_decode(raw, |_| true) else { return Readings::Unknown };
         if decoded.bytes().any(|b| b < 0x20 || b == 0x7f) {
@@ -50,7 +55,20 @@ impl<'a> Readings<'a> {
             add(normalise(&unreserved));
             add(unreserved.into_owned());
         }
-        Readings::Known(all)
+        match all.len() {
+            1 => Readings::One(raw),
+            _ => Readings::Many(all),
+        }
+    }
+}
+
+/// Whether no step changes a path: nothing encoded, no parameters, no backslash or control character, and no empty or
+/// dot segment but an empty last one.
+fn is_plain(path: &str) -> bool {
+    let odd = |b: u8| matches!(b, b'%' | b';' | b'\\' | 0x7f) || b < 0x20;
+    let mut segments = path.split('/');
+    path.starts_with('/') && !path.bytes().any(odd) && !path.contains("//") && {
+        segments.all(|segment| segment != "." && segment != "..")
     }
 }
 
@@ -197,7 +215,8 @@ mod tests {
 
     fn readings(path: &str) -> Vec<String> {
         match Readings::of(path) {
-            Readings::Known(all) => all.into_iter().map(Cow::into_owned).collect(),
+            Readings::One(one) => vec![one.to_owned()],
+            Readings::Many(all) => all.into_iter().map(Cow::into_owned).collect(),
             Readings::Unknown => Vec::new(),
         }
     }
@@ -207,6 +226,17 @@ mod tests {
         assert_eq!(readings("/v1/x"), ["/v1/x"]);
         assert_eq!(readings("/v1/x?y=/../z#f"), ["/v1/x"]);
         assert_eq!(readings("/"), ["/"]);
+    }
+
+    #[test]
+    fn the_short_cut_is_right() {
+        for path in
+            ["/", "/a", "/a/", "/a/b.c", "/a//b", "/a/./b", "/a/..", "/a;b", "/a%2e", "/.a", "/...", "/a\\b", "a", "//"]
+        {
+            let raw = path.to_owned();
+            let several = readings(path).len() > 1;
+            assert_eq!(is_plain(&raw), !several, "{path}: {:?}", readings(path));
+        }
     }
 
     #[test]

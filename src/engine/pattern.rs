@@ -80,6 +80,22 @@ enum HostShape {
     LooseSuffix(String),
 }
 
+/// What a host must have in common with a pattern to match it. Istio's comparison with the raw authority, part of the
+/// wide reading, asks for no less: what it matches has the same canonical name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKey<'p> {
+    /// This name.
+    Name(&'p str),
+    /// This address.
+    Address(IpAddr),
+    /// A name that ends so; with the leading dot.
+    Suffix(&'p str),
+    /// An address of this network.
+    Network(IpNet),
+    /// Nothing that a table can hold.
+    None,
+}
+
 /// How narrow a pattern is; smaller is narrower. Grants are named in this order.
 pub type Specificity = (u8, u32, PortPattern);
 
@@ -110,6 +126,19 @@ impl HostPattern {
             _ => false,
         };
         canonical || as_istio()
+    }
+
+    /// The key under which a table can hold the pattern: it matches no host that has another.
+    pub fn key(&self) -> HostKey<'_> {
+        match &self.shape {
+            HostShape::Exact(Host::Name(name)) => HostKey::Name(name),
+            HostShape::Exact(Host::Ip(ip)) => HostKey::Address(*ip),
+            HostShape::Suffix(suffix) => HostKey::Suffix(suffix),
+            HostShape::Network(net) => HostKey::Network(*net),
+            HostShape::Anywhere | HostShape::Present | HostShape::LoosePrefix(_) | HostShape::LooseSuffix(_) => {
+                HostKey::None
+            }
+        }
     }
 
     /// How narrow the pattern is.

@@ -8,7 +8,6 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::condition::forwarded_for;
 use super::decision::Reason;
 use super::host::{self, Authority, Host};
 use super::identity::{Invalid, Principal};
@@ -59,6 +58,19 @@ pub fn last_value<'s>(headers: &'s dyn Headers, name: &str) -> Option<Cow<'s, st
     let mut last = None;
     headers.visit(name, &mut |value| last = Some(value));
     last
+}
+
+/// The client's address behind `hops` trusted proxies (rule R13): of all `x-forwarded-for` values joined, the
+/// (hops+1)-th from the right, the gateway's own append included. `None` if there are too few or it is no address.
+fn forwarded_for(headers: &dyn Headers, hops: u32) -> Option<IpAddr> {
+    let mut joined = String::new();
+    headers.visit("x-forwarded-for", &mut |value| {
+        if !joined.is_empty() {
+            joined.push(',');
+        }
+        joined.push_str(&value);
+    });
+    joined.rsplit(',').nth(usize::try_from(hops).ok()?)?.trim().parse().ok()
 }
 
 /// The HTTP part of [`Attributes`].
@@ -140,8 +152,10 @@ pub enum Sni<'a> {
     Known {
         /// As sent.
         raw: &'a str,
-        /// Its canonical host, the mesh's wrapper taken off, if it can be read.
-        host: Option<Host<'a>>,
+        /// Its canonical host, if it can be read.
+        canonical: Option<Host<'a>>,
+        /// The canonical host inside the mesh's wrapper, if it can be read.
+        unwrapped: Option<Host<'a>>,
     },
 }
 
@@ -194,7 +208,11 @@ impl<'a> Attributes<'a> {
                 sni => sni,
             },
         };
-        Sni::Known { raw, host: host::parse_server_name(raw).ok().map(|read| read.host) }
+        Sni::Known {
+            raw,
+            canonical: Authority::parse(raw).ok().map(|read| read.host),
+            unwrapped: host::parse_server_name(raw).ok().map(|read| read.host),
+        }
     }
 
     fn principal(&self, source: IdentitySource) -> Principal<'a> {
@@ -342,6 +360,18 @@ mod tests {
             let attributes = Attributes { tls_sni: sni, ..http("a.example") };
             assert_eq!(read(&attributes, &settings), ("a.example".into(), Port::Absent, finding), "{sni:?}");
         }
+    }
+
+    #[test]
+    fn the_forwarded_address_is_counted_from_the_right() {
+        let headers = vec![
+            ("x-forwarded-for".to_owned(), "10.0.0.1, 10.0.0.2".to_owned()),
+            ("X-Forwarded-For".to_owned(), "10.0.0.3".to_owned()),
+        ];
+        for (hops, expected) in [(0, Some("10.0.0.3")), (1, Some("10.0.0.2")), (2, Some("10.0.0.1")), (3, None)] {
+            assert_eq!(forwarded_for(&headers, hops), expected.map(|ip| ip.parse().unwrap()), "{hops}");
+        }
+        assert_eq!(forwarded_for(&vec![("x-forwarded-for".to_owned(), "x".to_owned())], 0), None);
     }
 
     #[test]

@@ -12,12 +12,14 @@
 //! *would*. `decide` is total: it returns no `Result` and cannot panic. **An allow is made in one place**, [`permit`].
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::decision::{Answer, Decision, Effect, Gate, Gates, NamedRule, Outcome, Reason, RuleInfo};
-use super::identity::{Accepted, Caller, Principal, TrustDomains};
+use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
+use super::index::{Index, Reach};
 use super::pattern::Specificity;
 use super::record::UnixNanos;
 use super::request::{DestinationHost, Request};
@@ -183,7 +185,30 @@ pub struct Snapshot {
     verdict: View,
     /// `None` where nothing is on trial, so that `would` is the verdict.
     would: Option<View>,
+    tables: Tables,
     loaded: bool,
+}
+
+/// The lookup tables over the rules, list by list.
+#[derive(Debug)]
+struct Tables {
+    denies: Index,
+    istio_allows: Index,
+    grants: Index,
+    audits: Index,
+    egress_policies: Index,
+}
+
+impl Tables {
+    fn of(rules: &Rules) -> Tables {
+        Tables {
+            denies: Index::of_rules(&rules.denies),
+            istio_allows: Index::of_rules(&rules.istio_allows),
+            grants: Index::of_rules(&rules.grants),
+            audits: Index::of_rules(&rules.audits),
+            egress_policies: Index::of_subjects(rules.egress_policies.iter().map(|p| p.subjects.as_ref())),
+        }
+    }
 }
 
 impl Snapshot {
@@ -201,14 +226,8 @@ impl Snapshot {
             || rules.egress_policies.iter().any(|p| p.mode == Mode::Report)
             || rules.istio_allow_policies.contains(&Mode::Report);
         let would = on_trial.then(|| View::new(Lens::Would, &settings, &rules));
-        Snapshot {
-            revision,
-            verdict: View::new(Lens::Verdict, &settings, &rules),
-            would,
-            settings,
-            rules,
-            loaded: true,
-        }
+        let verdict = View::new(Lens::Verdict, &settings, &rules);
+        Snapshot { revision, verdict, would, tables: Tables::of(&rules), settings, rules, loaded: true }
     }
 
     /// What is in force before the first good set: every check is denied with `no_policy`.
@@ -224,6 +243,11 @@ impl Snapshot {
     /// The settings that the set was compiled with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The compiled rules, sorted by the order in which they are named.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Whether a good set has been loaded.
@@ -248,8 +272,9 @@ impl Snapshot {
         let question = Question::new(request);
         let (caller, verdict) = self.answer(&self.verdict, &question, now);
         let would = self.would.as_ref().map_or_else(|| verdict.clone(), |view| self.answer(view, &question, now).1);
-        let marks = |rule: &&Rule| rule.deny(&question, &caller, self.verdict.unknown_callers, now) != Denial::Silent;
-        let audit = self.rules.audits.iter().find(marks).map(|rule| rule.info.clone());
+        let audit =
+            self.first_denial((&self.rules.audits, &self.tables.audits), &self.verdict, &question, &caller, now);
+        let audit = audit.map(|(rule, _)| rule.info.clone());
         Decision {
             outcome: permit(&verdict, self.settings.enforcement),
             verdict,
@@ -282,11 +307,8 @@ impl Snapshot {
 
     /// Stage 2: the first matching DENY in the order of names.
     fn deny(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Option<Answer> {
-        let denies = |rule| match Rule::deny(rule, question, caller, view.unknown_callers, now) {
-            Denial::Denies(expired) => Some((rule, expired)),
-            Denial::Silent => None,
-        };
-        let (rule, expired) = self.rules.denies.iter().filter(|r| view.lens.sees(r.mode)).find_map(denies)?;
+        let denies = (&self.rules.denies[..], &self.tables.denies);
+        let (rule, expired) = self.first_denial(denies, view, question, caller, now)?;
         Some(Answer {
             reason: Reason::DeniedByRule,
             rule: NamedRule::Policy(rule.info.clone()),
@@ -296,14 +318,44 @@ impl Snapshot {
         })
     }
 
+    /// The first rule that denies, and the exception that expired. Each list is in the order of names, so that none is
+    /// read beyond the first rule that was found before.
+    fn first_denial<'s>(
+        &self,
+        (rules, index): (&'s [Rule], &Index),
+        view: &View,
+        question: &Question<'_>,
+        caller: &Caller<'_>,
+        now: UnixNanos,
+    ) -> Option<(&'s Rule, Option<&'s Arc<RuleInfo>>)> {
+        let mut first: Option<(u32, &Rule, Option<&Arc<RuleInfo>>)> = None;
+        index.lists(caller, question.request, Reach::Deny, |list| {
+            let before = first.map_or(u32::MAX, |(position, ..)| position);
+            for position in list.iter().copied().take_while(|position| *position < before) {
+                let Some(rule) = rules.get(position as usize).filter(|r| view.lens.sees(r.mode)) else { continue };
+                if let Denial::Denies(expired) = rule.deny(question, caller, view.unknown_callers, now) {
+                    first = Some((position, rule, expired));
+                    break;
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        first.map(|(_, rule, expired)| (rule, expired))
+    }
+
     /// Stages 3 to 5.
     fn gates(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Answer {
         let lens = view.lens;
-        let istio =
-            if view.istio_gate { best(lens, &self.rules.istio_allows, question, caller, now) } else { Best::default() };
+        let istio = match view.istio_gate {
+            true => best(lens, (&self.rules.istio_allows, &self.tables.istio_allows), question, caller, now),
+            false => Best::default(),
+        };
         let isolation = self.isolation(view, caller);
         let asks_grant = isolation.is_some() || self.settings.default_effect == DefaultEffect::Deny;
-        let grant = if asks_grant { best(lens, &self.rules.grants, question, caller, now) } else { Best::default() };
+        let grant = match asks_grant {
+            true => best(lens, (&self.rules.grants, &self.tables.grants), question, caller, now),
+            false => Best::default(),
+        };
         let gates = Gates {
             istio: gate(view.istio_gate, istio.alive.is_some()),
             isolation: gate(isolation.is_some(), grant.alive.is_some()),
@@ -341,18 +393,31 @@ impl Snapshot {
             return view.isolates_somebody.then_some(NamedRule::Unauthenticated);
         }
         let own = caller.workload().map(|id| id.namespace);
-        self.rules
-            .egress_policies
-            .iter()
-            .filter(|p| p.isolate && view.lens.sees(p.mode) && p.subjects.select(caller, Purpose::Restrict))
-            .min_by_key(|p| (Some(p.namespace.as_str()) != own, &p.key))
-            .map(|p| NamedRule::Policy(p.info.clone()))
+        let mut first: Option<(bool, u32, &EgressScope)> = None;
+        self.tables.egress_policies.selections(caller, |position| {
+            let Some(policy) = self.rules.egress_policies.get(position as usize) else { return };
+            let foreign = Some(policy.namespace.as_str()) != own;
+            let earlier = first.is_none_or(|(f, p, _)| (foreign, position) < (f, p));
+            let isolates = policy.isolate && view.lens.sees(policy.mode);
+            if earlier && isolates && policy.subjects.select(caller, Purpose::Restrict) {
+                first = Some((foreign, position, policy));
+            }
+        });
+        first.map(|(.., policy)| NamedRule::Policy(policy.info.clone()))
     }
 
     /// Whether some ALLOW rule covers the destination and only asks for an identity.
     fn identity_was_missing(&self, lens: Lens, question: &Question<'_>) -> bool {
-        let allows = self.rules.istio_allows.iter();
-        allows.filter(|r| lens.sees(r.mode) && r.asks_identity()).any(|r| r.grants_destination(question).is_some())
+        let mut found = false;
+        // The index finds rules by who asks, and here that is unknown: every rule about the host is looked at.
+        let everyone = Caller::Unknown(IdentityState::Unauthenticated);
+        self.tables.istio_allows.lists(&everyone, question.request, Reach::Deny, |list| {
+            let rules = list.iter().filter_map(|position| self.rules.istio_allows.get(*position as usize));
+            let mut missing = rules.filter(|rule| lens.sees(rule.mode) && rule.asks_identity());
+            found = missing.any(|rule| rule.grants_destination(question).is_some());
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        found
     }
 }
 
@@ -373,20 +438,30 @@ struct Best<'s> {
 
 /// Of the rules that are alive: those without an end before those with one, then the narrowest pattern, then the order
 /// of names, in which the list stands. Of those that expired likewise.
-fn best<'s>(lens: Lens, rules: &'s [Rule], question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Best<'s> {
-    let mut alive: Option<((bool, Specificity), &Rule)> = None;
-    let mut expired: Option<(Specificity, &Rule)> = None;
-    for rule in rules.iter().filter(|r| lens.sees(r.mode)) {
-        let Some(specificity) = rule.grant(question, caller) else { continue };
-        let rank = (rule.info.expires.is_some(), specificity);
-        if rule.info.is_expired(now) {
-            if expired.is_none_or(|(narrowest, _)| specificity < narrowest) {
-                expired = Some((specificity, rule));
+fn best<'s>(
+    lens: Lens,
+    (rules, index): (&'s [Rule], &Index),
+    question: &Question<'_>,
+    caller: &Caller<'_>,
+    now: UnixNanos,
+) -> Best<'s> {
+    let mut alive: Option<((bool, Specificity, u32), &Rule)> = None;
+    let mut expired: Option<((Specificity, u32), &Rule)> = None;
+    index.lists(caller, question.request, Reach::Grant, |list| {
+        for position in list.iter().copied() {
+            let Some(rule) = rules.get(position as usize).filter(|r| lens.sees(r.mode)) else { continue };
+            let Some(specificity) = rule.grant(question, caller) else { continue };
+            let rank = (rule.info.expires.is_some(), specificity, position);
+            if rule.info.is_expired(now) {
+                if expired.is_none_or(|(first, _)| (specificity, position) < first) {
+                    expired = Some(((specificity, position), rule));
+                }
+            } else if alive.is_none_or(|(first, _)| rank < first) {
+                alive = Some((rank, rule));
             }
-        } else if alive.is_none_or(|(first, _)| rank < first) {
-            alive = Some((rank, rule));
         }
-    }
+        ControlFlow::Continue(())
+    });
     Best { alive: alive.map(|(_, rule)| rule), expired: expired.map(|(_, rule)| rule) }
 }
 

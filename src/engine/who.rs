@@ -166,6 +166,19 @@ impl Subjects {
         self.0.iter().any(|s| s.selects(caller, purpose))
     }
 
+    /// The same subjects without callers whose identity is not valid or of a foreign domain: what an exception without
+    /// subjects opens (rule R6).
+    pub fn own_workloads(&self) -> Subjects {
+        let own = |subject: &Subject| match subject.clone() {
+            Subject::Workloads { namespaces, accounts, .. } => {
+                Some(Subject::Workloads { namespaces, accounts, trust_domains: Vec::new() })
+            }
+            Subject::Accounts { accounts, .. } => Some(Subject::Accounts { accounts, trust_domains: Vec::new() }),
+            Subject::Unauthenticated => None,
+        };
+        Subjects(self.0.iter().filter_map(own).collect())
+    }
+
     /// Whether callers without a valid identity are named as such.
     pub fn name_unauthenticated(&self) -> bool {
         self.0.contains(&Subject::Unauthenticated)

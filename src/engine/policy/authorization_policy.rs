@@ -1,7 +1,7 @@
 //! `AuthorizationPolicy`: Istio's own language, read into its strict form.
 //!
 //! What istiod accepts is accepted, save what rule R3 lists and the keys that a check cannot answer; those are errors,
-//! because in a DENY they would silently never match. What is known and not built yet is refused by name.
+//! because in a DENY they would silently never match.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub struct AuthorizationPolicy {
     pub mode: Mode,
     /// Its rules; an ALLOW without rules matches nothing and still closes the gate.
     pub rules: Vec<IstioRule>,
-    /// Trust domains that an ALLOW names literally in `principals`, with their places.
+    /// Trust domains that an ALLOW names literally in `principals` or `trustDomains`, with their places.
     pub named_trust_domains: Vec<(String, Place)>,
 }
 

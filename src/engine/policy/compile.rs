@@ -163,7 +163,14 @@ fn istio_rules(policy: &AuthorizationPolicy, settings: &Settings, rules: &mut Ru
     rules.istio_allow_policies.push(policy.mode);
     for (domain, place) in &policy.named_trust_domains {
         if !settings.trust_domains.accepted.contains(domain) {
-            let what = format!("trust domain `{domain}` is accepted for the whole set, because this ALLOW names it");
+            let what = match policy.mode {
+                Mode::Enforce => {
+                    format!("trust domain `{domain}` is accepted for the whole set, because this ALLOW names it")
+                }
+                Mode::Report => {
+                    format!("trust domain `{domain}` would be accepted for the whole set: this ALLOW on trial names it")
+                }
+            };
             problems.push(Problem::note(Code::TrustDomainAccepted, place.clone(), what));
             rules.accepted_trust_domains.push((domain.clone(), policy.mode));
         }
@@ -184,7 +191,7 @@ fn in_scope(policy: &AuthorizationPolicy, settings: &Settings, problems: &mut Ve
         return applies;
     }
     if let Target::Selector(_, place) | Target::Gateways(_, place) = &policy.target {
-        let what = "the selector is not used: no gateway is declared, so the policy applies to every check";
+        let what = "the selector or target is not used: no gateway is declared, so the policy applies to every check";
         let problem = Problem::warning(Code::SelectorUnused, place.clone(), what);
         problems.push(problem.hint("declare `gateway` in the settings file"));
     }
@@ -277,7 +284,7 @@ fn exception(
     let hosts = exception.hosts.iter().chain(named).cloned().collect();
     Exception {
         info: Arc::new(info),
-        who: Who::Subjects(exception.subjects.clone().map_or_else(|| subjects.clone(), Arc::new)),
+        who: Who::Subjects(Arc::new(exception.subjects.clone().unwrap_or_else(|| subjects.own_workloads()))),
         to: Operation {
             hosts: positive(hosts),
             ports: Field::default(),

@@ -13,7 +13,7 @@ use crate::engine::pattern::HostPattern;
 /// The documents of a source, in their strict forms.
 #[derive(Clone, Debug, Default)]
 pub struct Documents {
-    /// AuthorizationPolicies with action ALLOW or DENY.
+    /// AuthorizationPolicies with action ALLOW, DENY or AUDIT.
     pub istio: Vec<AuthorizationPolicy>,
     /// EgressPolicies.
     pub egress: Vec<EgressPolicy>,

@@ -1,0 +1,163 @@
+//! A naive evaluator, obviously right: every rule is asked, nothing is looked up, and the stages are spelt out one after
+//! the other. Tests and fuzzers hold [`snapshot`](super::snapshot) equal to it; the server never runs it.
+//!
+//! It shares with the engine how *one* rule matches a request. What it does not share is which rules are asked, in what
+//! order, and what follows from their answers.
+
+use super::decision::{Effect, Gate, Gates, Reason};
+use super::identity::{Accepted, Caller, TrustDomains};
+use super::record::UnixNanos;
+use super::request::Request;
+use super::rule::{Denial, Mode, Question, Rule};
+use super::settings::{DefaultEffect, Enforcement, Settings};
+use super::snapshot::Rules;
+use super::who::{Purpose, UnknownCallers};
+
+/// An answer, as far as two evaluators can be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Why.
+    pub reason: Reason,
+    /// The rule that spoke, as it is named.
+    pub rule: String,
+    /// What the gates did.
+    pub gates: Gates,
+}
+
+impl Said {
+    /// Allow or deny.
+    pub fn effect(&self) -> Effect {
+        self.reason.effect()
+    }
+}
+
+/// The verdict: only what is enforced.
+pub fn verdict(rules: &Rules, settings: &Settings, request: &Request<'_>, now: UnixNanos) -> Said {
+    decide(rules, settings, request, now, &|mode| mode == Mode::Enforce, settings.hygiene)
+}
+
+/// What the verdict would be with everything on trial enforced.
+pub fn would(rules: &Rules, settings: &Settings, request: &Request<'_>, now: UnixNanos) -> Said {
+    decide(rules, settings, request, now, &|_| true, Enforcement::Enforce)
+}
+
+fn decide(
+    rules: &Rules,
+    settings: &Settings,
+    request: &Request<'_>,
+    now: UnixNanos,
+    sees: &dyn Fn(Mode) -> bool,
+    hygiene: Enforcement,
+) -> Said {
+    let said = |reason: Reason, rule: String, gates| Said { reason, rule, gates };
+    let built_in = |reason: Reason, gates| said(reason, format!("builtin#{}", reason.as_str()), gates);
+    let question = Question::new(request);
+    let caller = trust_domains(rules, settings, sees).judge(request.principal);
+    let names_unknown = rules.egress_policies.iter().any(|p| sees(p.mode) && p.subjects.name_unauthenticated());
+    let unknown = if names_unknown { UnknownCallers::Named } else { UnknownCallers::Unnamed };
+
+    // 1. Hygiene.
+    if let (Some(finding), Enforcement::Enforce) = (request.finding, hygiene) {
+        return built_in(finding, Gates::NONE);
+    }
+    // 2. Deny.
+    let denies = |rule: &&Rule| sees(rule.mode) && rule.deny(&question, &caller, unknown, now) != Denial::Silent;
+    let mut denying: Vec<&Rule> = rules.denies.iter().filter(denies).collect();
+    denying.sort_by_key(|rule| &rule.key);
+    if let Some(rule) = denying.first() {
+        return said(Reason::DeniedByRule, rule.info.id.clone(), Gates::NONE);
+    }
+    // 3. The Istio gate.
+    let istio_applies = rules.istio_allow_policies.iter().any(|mode| sees(*mode));
+    let istio = if istio_applies { grants(&rules.istio_allows, &question, &caller, now, sees) } else { (None, None) };
+    // 4. The isolation gate.
+    let isolated_by = isolation(rules, &caller, unknown, sees);
+    let deny_by_default = settings.default_effect == DefaultEffect::Deny;
+    let asked = isolated_by.is_some() || deny_by_default;
+    let grant = if asked { grants(&rules.grants, &question, &caller, now, sees) } else { (None, None) };
+    let gate = |applies: bool, opens: bool| match (applies, opens) {
+        (false, _) => Gate::NotAsked,
+        (true, true) => Gate::Open,
+        (true, false) => Gate::Closed,
+    };
+    let gates = Gates {
+        istio: gate(istio_applies, istio.0.is_some()),
+        isolation: gate(isolated_by.is_some(), grant.0.is_some()),
+    };
+
+    if istio_applies && istio.0.is_none() {
+        return built_in(Reason::NoIstioAllow, gates);
+    }
+    if let (Some(isolated_by), None) = (&isolated_by, grant.0) {
+        return match grant.1 {
+            Some(expired) => said(Reason::ExpiredException, expired.info.id.clone(), gates),
+            None => said(Reason::NotInAllowList, isolated_by.clone(), gates),
+        };
+    }
+    // 5. Both gates are open, or did not apply.
+    match (isolated_by.is_some(), grant.0, istio.0) {
+        (true, Some(entry), Some(rule)) => {
+            said(Reason::AllowedByRule, format!("{},{}", entry.info.id, rule.info.id), gates)
+        }
+        (_, _, Some(rule)) => said(Reason::AllowedByRule, rule.info.id.clone(), gates),
+        (_, Some(entry), None) => said(Reason::AllowedByRule, entry.info.id.clone(), gates),
+        (_, None, None) if !deny_by_default => built_in(Reason::DefaultAllow, gates),
+        (_, None, None) => match grant.1 {
+            Some(expired) => said(Reason::ExpiredException, expired.info.id.clone(), gates),
+            None => built_in(Reason::DefaultDeny, gates),
+        },
+    }
+}
+
+fn trust_domains(rules: &Rules, settings: &Settings, sees: &dyn Fn(Mode) -> bool) -> TrustDomains {
+    let mut trust = settings.trust_domains.clone();
+    if let Accepted::Only(domains) = &mut trust.accepted {
+        for (domain, mode) in &rules.accepted_trust_domains {
+            if sees(*mode) {
+                domains.insert(domain.clone());
+            }
+        }
+    }
+    trust
+}
+
+/// The grant to be named, and one that would have been, had it not expired.
+fn grants<'r>(
+    rules: &'r [Rule],
+    question: &Question<'_>,
+    caller: &Caller<'_>,
+    now: UnixNanos,
+    sees: &dyn Fn(Mode) -> bool,
+) -> (Option<&'r Rule>, Option<&'r Rule>) {
+    let mut matching: Vec<_> = rules
+        .iter()
+        .filter(|rule| sees(rule.mode))
+        .filter_map(|rule| Some((rule.grant(question, caller)?, rule)))
+        .collect();
+    matching.sort_by_key(|(specificity, rule)| (rule.info.expires.is_some(), *specificity, &rule.key));
+    let alive = matching.iter().find(|(_, rule)| !rule.info.is_expired(now)).map(|(_, rule)| *rule);
+    let expired = matching.iter().find(|(_, rule)| rule.info.is_expired(now)).map(|(_, rule)| *rule);
+    (alive, expired)
+}
+
+fn isolation(
+    rules: &Rules,
+    caller: &Caller<'_>,
+    unknown: UnknownCallers,
+    sees: &dyn Fn(Mode) -> bool,
+) -> Option<String> {
+    let isolating = rules.egress_policies.iter().filter(|p| p.isolate && sees(p.mode));
+    let Some(id) = caller.workload() else {
+        return match unknown {
+            UnknownCallers::Unnamed => isolating.clone().next().map(|_| "builtin#unauthenticated".to_owned()),
+            UnknownCallers::Named => {
+                let mut naming: Vec<_> = isolating.filter(|p| p.subjects.name_unauthenticated()).collect();
+                naming.sort_by_key(|p| &p.key);
+                naming.first().map(|p| p.info.id.clone())
+            }
+        };
+    };
+    let mut selecting: Vec<_> = isolating.filter(|p| p.subjects.select(caller, Purpose::Restrict)).collect();
+    selecting.sort_by_key(|p| (p.namespace != id.namespace, &p.key));
+    selecting.first().map(|p| p.info.id.clone())
+}

@@ -1,0 +1,199 @@
+//! What is counted, under which labels, and what a scrape shows.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::engine::record::AnswerEntry;
+
+fn none() -> String {
+    String::new()
+}
+
+fn answer(reason: Reason) -> AnswerEntry {
+    AnswerEntry {
+        effect: reason.effect(),
+        reason: reason.as_str(),
+        rule: format!("builtin#{}", reason.as_str()),
+        gate: "",
+        open_gate: "",
+        by_identity: false,
+        expires: None,
+        origin: none(),
+        owner: none(),
+        ticket: none(),
+        rule_reason: none(),
+        expired: none(),
+    }
+}
+
+fn decision(reason: Reason, would: Reason, duration_micros: u32) -> DecisionEntry {
+    DecisionEntry {
+        time: UnixNanos(0),
+        duration_micros,
+        decision_id: none(),
+        revision: none(),
+        enforcement: Enforcement::Enforce,
+        effect: reason.effect(),
+        verdict: answer(reason),
+        would: answer(would),
+        identity: IdentityState::Valid,
+        identity_detail: None,
+        principal: none(),
+        trust_domain: none(),
+        namespace: none(),
+        service_account: none(),
+        source_address: none(),
+        protocol: "http",
+        host: none(),
+        raw_host: none(),
+        port: None,
+        listener_port: None,
+        sni: none(),
+        method: none(),
+        path: none(),
+        gateway: none(),
+        request_id: none(),
+        traceparent: none(),
+        stream_id: none(),
+        truncated: Vec::new(),
+        audit_rule: none(),
+    }
+}
+
+fn change(outcome: ChangeOutcome, revision: &str, refused: &[&str]) -> PolicyChangeEntry {
+    PolicyChangeEntry {
+        time: UnixNanos(1_000_000_000_500_000_000),
+        outcome,
+        revision: revision.into(),
+        previous_revision: "before".into(),
+        refused_sources: refused.iter().map(ToString::to_string).collect(),
+        problems: Vec::new(),
+        counts: RuleCounts { istio_deny: 1, istio_allow: 2, egress_deny: 3, egress_allow: 4, policies: 5 },
+    }
+}
+
+fn scrape(metrics: &Metrics) -> String {
+    metrics.encode(UnixNanos(1_000_000_010_500_000_000))
+}
+
+fn assert_has(metrics: &Metrics, lines: &[&str]) {
+    let text = scrape(metrics);
+    for line in lines {
+        assert!(text.lines().any(|found| found == *line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn the_list_of_names_is_what_is_shown() {
+    let metrics = Metrics::new();
+    metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
+    let text = scrape(&metrics);
+    let shown: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        })
+        .collect();
+    assert_eq!(shown, NAMES.iter().map(ToString::to_string).collect());
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn every_kind_of_decision_has_its_own_place() {
+    let mut places = BTreeSet::new();
+    for effect in Effect::ALL {
+        for would in Effect::ALL {
+            for reason in Reason::ALL {
+                places.extend(IdentityState::ALL.map(|identity| kind(effect, would, reason, identity)));
+            }
+        }
+    }
+    assert_eq!((places.len(), places.last()), (KINDS, Some(&(KINDS - 1))));
+}
+
+#[test]
+fn decisions_are_counted_by_their_answers() {
+    let metrics = Metrics::new();
+    metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DeniedByRule, 7));
+    metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DeniedByRule, 300));
+    metrics.observe_decision(&decision(Reason::AuditUnavailable, Reason::DefaultAllow, 2_000_000));
+    assert_has(
+        &metrics,
+        &[
+            r#"customs_decisions_total{effect="allow",would="deny",reason="default_allow",identity="valid"} 2"#,
+            r#"customs_decisions_total{effect="deny",would="allow",reason="audit_unavailable",identity="valid"} 1"#,
+            "customs_answers_withheld_total 1",
+            r#"customs_check_duration_seconds_bucket{le="0.00001"} 1"#,
+            r#"customs_check_duration_seconds_bucket{le="1.0"} 2"#,
+            "customs_check_duration_seconds_count 3",
+        ],
+    );
+}
+
+#[test]
+fn one_revision_is_in_force() {
+    let metrics = Metrics::new();
+    assert_has(&metrics, &[r#"customs_policy_revision_info{revision="none"} 1"#, "customs_policy_age_seconds 0.0"]);
+    metrics.observe_change(&change(ChangeOutcome::Published, "r1", &[]));
+    metrics.observe_change(&change(ChangeOutcome::PublishedInPart, "r2", &["policies"]));
+    assert_has(&metrics, &[r#"customs_policy_revision_info{revision="r2"} 1"#]);
+    assert_eq!(scrape(&metrics).matches("customs_policy_revision_info{").count(), 1);
+}
+
+#[test]
+fn a_change_tells_what_is_in_force() {
+    let metrics = Metrics::new();
+    metrics.observe_change(&change(ChangeOutcome::PublishedInPart, "r", &["policies"]));
+    assert_has(
+        &metrics,
+        &[
+            r#"customs_reloads_total{outcome="published_in_part"} 1"#,
+            r#"customs_reloads_total{outcome="refused"} 0"#,
+            "customs_policy_loaded_timestamp_seconds 1000000000.5",
+            "customs_policy_age_seconds 10.0",
+            "customs_policies 5",
+            r#"customs_rules{family="istio",action="deny"} 1"#,
+            r#"customs_rules{family="istio",action="allow"} 2"#,
+            r#"customs_rules{family="egress",action="deny"} 3"#,
+            r#"customs_rules{family="egress",action="allow"} 4"#,
+            "customs_sources_refused 1",
+        ],
+    );
+}
+
+#[test]
+fn a_refused_change_makes_nothing_younger() {
+    let metrics = Metrics::new();
+    metrics.observe_change(&change(ChangeOutcome::Refused, "none", &["policies"]));
+    assert_has(&metrics, &["customs_policy_loaded_timestamp_seconds 0.0", "customs_policy_age_seconds 0.0"]);
+}
+
+#[test]
+fn a_clock_that_went_back_makes_no_negative_age() {
+    let metrics = Metrics::new();
+    metrics.observe_change(&change(ChangeOutcome::Published, "r", &[]));
+    assert!(metrics.encode(UnixNanos(0)).contains("\ncustoms_policy_age_seconds 0.0\n"));
+}
+
+#[test]
+fn a_check_is_in_flight_until_its_guard_goes() {
+    let metrics = Metrics::new();
+    let guards = [metrics.in_flight(), metrics.in_flight()];
+    assert_has(&metrics, &["customs_checks_in_flight 2"]);
+    drop(guards);
+    assert_has(&metrics, &["customs_checks_in_flight 0"]);
+}
+
+#[test]
+fn what_is_set_is_shown() {
+    let metrics = Metrics::new();
+    metrics.set_ready(true);
+    metrics.set_enforcement(Enforcement::Report);
+    metrics.watch_audit(|| AuditReading { written: 7, failures: 2, queued: 3, healthy: false });
+    let audit = ["customs_audit_records_total 7", "customs_audit_write_failures_total 2", "customs_audit_healthy 0"];
+    assert_has(&metrics, &audit);
+    assert_has(&metrics, &["customs_ready 1", "customs_enforcement_report 1", "customs_audit_queue_records 3"]);
+}
