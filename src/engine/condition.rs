@@ -102,12 +102,17 @@ fn some_value(name: &str, headers: &dyn Headers, patterns: &[TextPattern]) -> bo
     any || (count > 1 && value_matches(patterns, &joined))
 }
 
-/// Every part between commas of every value, and at least one.
+/// Every value, and at least one; where values were joined, every part between commas.
 fn every_value(name: &str, headers: &dyn Headers, patterns: &[TextPattern]) -> bool {
+    let joined = headers.are_joined();
     let (mut some, mut every) = (false, true);
     headers.visit(name, &mut |value| {
         some = true;
-        every = every && value.split(',').all(|part| value_matches(patterns, part.trim()));
+        every = every
+            && match joined {
+                true => value.split(',').all(|part| value_matches(patterns, part.trim())),
+                false => value_matches(patterns, &value),
+            };
     });
     some && every
 }
@@ -142,6 +147,32 @@ mod tests {
             let field = field(any, none);
             let got = |polarity| header_holds("x-role", &field, &headers, polarity);
             assert_eq!((got(Polarity::Deny), got(Polarity::Allow)), (deny, allow), "{values:?} {any:?} {none:?}");
+        }
+    }
+
+    #[derive(Debug)]
+    struct Apart(Vec<(String, String)>);
+
+    impl Headers for Apart {
+        fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(std::borrow::Cow<'s, str>)) {
+            self.0.visit(name, each);
+        }
+
+        fn are_joined(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn values_that_were_never_joined_are_granted_whole() {
+        for (values, any, allow) in [
+            (&["red,red"][..], "red", false),
+            (&["red", "red"], "red", true),
+            (&["red,blue"], "red,blue", true),
+            (&["red", "blue"], "red", false),
+        ] {
+            let headers = Apart(values.iter().map(|v| ("x".to_owned(), (*v).to_owned())).collect());
+            assert_eq!(header_holds("x", &field(&[any], &[]), &headers, Polarity::Allow), allow, "{values:?} {any}");
         }
     }
 

@@ -133,17 +133,19 @@ fn normalise(path: &str) -> String {
     out
 }
 
-/// A path template of Istio: `{*}` is one segment, `{**}` at the end is any rest.
+/// A path template of Istio: `{*}` is one segment; `{**}`, the last operator, is any run of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
+    /// The segments before `{**}`, or all of them.
     segments: Vec<Segment>,
+    /// What stands behind `{**}`, if there is one: nothing, or text that begins with `/`.
+    tail: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     Literal(String),
     One,
-    Rest,
 }
 
 impl Template {
@@ -155,52 +157,53 @@ impl Template {
     /// Parses a template; `Err` says what is wrong with it, in words.
     ///
     /// # Errors
-    /// As istiod refuses them: braces other than the two operators, something behind `{**}`, or a segment with a
+    /// As istiod refuses them: braces other than the two operators, an operator behind `{**}`, or a segment with a
     /// character that a path segment cannot have.
     pub fn parse(text: &str) -> Result<Template, &'static str> {
         let body = text.strip_prefix('/').ok_or("a template begins with `/`")?;
-        let mut segments = Vec::new();
+        let mut template = Template { segments: Vec::new(), tail: None };
         for part in body.split('/') {
-            if segments.last() == Some(&Segment::Rest) {
-                return Err("nothing may follow `{**}`");
-            }
-            segments.push(match part {
-                "{*}" => Segment::One,
-                "{**}" => Segment::Rest,
-                other if other.contains(['{', '}']) => {
+            let literal = !part.is_empty() && part.bytes().all(|b| is_pchar(b) && b != b'*');
+            match (part, &mut template.tail) {
+                ("{*}" | "{**}", Some(_)) => return Err("no operator may follow `{**}`"),
+                ("{*}", None) => template.segments.push(Segment::One),
+                ("{**}", None) => template.tail = Some(String::new()),
+                (other, Some(tail)) if literal => {
+                    tail.push('/');
+                    tail.push_str(other);
+                }
+                (other, None) if literal => template.segments.push(Segment::Literal(other.to_owned())),
+                (other, _) if Template::is_template(other) => {
                     return Err("braces hold only `{*}` and `{**}`, as whole segments");
                 }
-                other if !other.is_empty() && other.bytes().all(|b| is_pchar(b) && b != b'*') => {
-                    Segment::Literal(other.to_owned())
-                }
                 _ => return Err("a segment of a template is not empty and holds no `*` or other special character"),
-            });
+            }
         }
-        Ok(Template { segments })
+        Ok(template)
     }
 
     /// Whether one reading of a path has this shape. With `strict`, operators match only the characters that Envoy's
     /// template matcher lets them match.
     pub fn matches(&self, reading: &str, strict: bool) -> bool {
-        let Some(mut rest) = reading.strip_prefix('/') else { return false };
         let allowed = |text: &str| !strict || text.bytes().all(|b| is_pchar(b) || b == b'/');
-        for (index, segment) in self.segments.iter().enumerate() {
-            if *segment == Segment::Rest {
-                return allowed(rest);
-            }
-            let (part, tail) = rest.split_once('/').map_or((rest, None), |(part, tail)| (part, Some(tail)));
+        let Some(mut rest) = reading.strip_prefix('/').map(Some) else { return false };
+        for segment in &self.segments {
+            let Some(text) = rest else { return false };
+            let (part, tail) = text.split_once('/').map_or((text, None), |(part, tail)| (part, Some(tail)));
             let fits = match segment {
                 Segment::Literal(literal) => part == literal,
                 Segment::One => !part.is_empty() && allowed(part),
-                Segment::Rest => true,
             };
-            match (fits, tail, index + 1 == self.segments.len()) {
-                (true, None, true) => return true,
-                (true, Some(tail), false) => rest = tail,
-                _ => return false,
+            if !fits {
+                return false;
             }
+            rest = tail;
         }
-        false
+        match (&self.tail, rest) {
+            (None, rest) => rest.is_none(),
+            (Some(tail), Some(rest)) => rest.strip_suffix(tail.as_str()).is_some_and(allowed),
+            (Some(_), None) => false,
+        }
     }
 }
 
@@ -292,6 +295,13 @@ mod tests {
             ("/m/{*}/bar/{**}", "/m/x/bar", false),
             ("/m/{*}/bar/{**}", "/m//bar/y", false),
             ("/v1/{*}/admin", "/v1/a*b/admin", true),
+            ("/{**}/end", "/a/b/end", true),
+            ("/{**}/end", "//end", true),
+            ("/{**}/end", "/end", false),
+            ("/{**}/end", "/a/end/x", false),
+            ("/{*}/{**}/x/y", "/a/b/x/y", true),
+            ("/{*}/{**}/x/y", "/a/x/y", false),
+            ("/{**}", "/", true),
         ] {
             let template = Template::parse(template).unwrap();
             assert_eq!(template.matches(path, false), expected, "{template:?} {path}");
@@ -302,7 +312,9 @@ mod tests {
 
     #[test]
     fn broken_templates_are_refused() {
-        for text in ["/{a}", "/a{*}", "/{**}/a", "/{*}/a*", "/{*}//a", "{*}", "/{", "/{*}/\u{fc}"] {
+        for text in
+            ["/{a}", "/a{*}", "/{**}/{*}", "/{**}/", "/{**}/{**}", "/{*}/a*", "/{*}//a", "{*}", "/{", "/{*}/\u{fc}"]
+        {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }

@@ -41,6 +41,11 @@ pub struct Attributes<'a> {
 pub trait Headers: std::fmt::Debug {
     /// Visits every value of a header, in order. `name` is in lower case; names are compared in any case.
     fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>));
+
+    /// Whether repeated headers were joined with commas, so that a value may be several.
+    fn are_joined(&self) -> bool {
+        true
+    }
 }
 
 /// Pairs of names and values, in order.

@@ -131,6 +131,11 @@ impl Headers for HttpRequest {
         let raw = self.header_map.as_ref().map(|HeaderMap { headers }| headers.as_slice()).unwrap_or_default();
         raw.iter().filter(|header| header.key.eq_ignore_ascii_case(name)).for_each(|header| each(raw_value(header)));
     }
+
+    /// The map joins; the raw list keeps values apart. Both at once come from a forged caller.
+    fn are_joined(&self) -> bool {
+        !self.headers.is_empty() || self.header_map.is_none()
+    }
 }
 
 /// Envoy sends keys in lower case; others come from a forged caller, and their order must not depend on the map's.

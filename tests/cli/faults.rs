@@ -76,12 +76,12 @@ const FAULTS: &[Fault] = &[
         says: "it is looked up in `n`",
     },
     Fault {
-        what: "`targetRefs`, which is not supported yet",
+        what: "a key that a check cannot answer",
         text: "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: n}\n\
-               spec:\n  action: DENY\n  targetRefs: [{kind: Gateway, name: g}]\n  rules: [{}]\n",
-        line_and_column: "6:3",
-        code: "not-supported-yet",
-        says: "not supported yet: targetRefs",
+              spec:\n  action: DENY\n  rules:\n  - when: [{key: request.auth.principal, values: [x]}]\n",
+        line_and_column: "7:18",
+        code: "unanswerable",
+        says: "request.auth.principal",
     },
 ];
 

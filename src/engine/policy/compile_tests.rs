@@ -145,7 +145,7 @@ fn odd_egress_policies_are_refused_under_a_code() {
         ("{deny: [{name: d, hosts: [a.example], paths: ['/a*b']}]}", BadPath),
         ("{deny: [{name: d, hosts: [a.example], paths: ['/a**']}]}", BadPath),
         ("{deny: [{name: d, hosts: [a.example], paths: ['/a?b']}]}", BadPath),
-        ("{deny: [{name: d, hosts: [a.example], paths: ['/{**}/x']}]}", BadPath),
+        ("{deny: [{name: d, hosts: [a.example], paths: ['/{**}/{*}']}]}", BadPath),
         ("{deny: [{name: d, destinations: [none]}]}", MissingSet),
         ("{subjects: [{namespaces: ['*']}], isolate: true}", BadIdentity),
         ("{subjects: [{namespaces: ['a*b']}], isolate: true}", BadIdentity),

@@ -339,7 +339,7 @@ fn path(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<PathPattern> {
     } else if Template::is_template(text.text) {
         match Template::parse(text.text) {
             Ok(template) => return Some(PathPattern::Template(template)),
-            Err(why) => refuse(format!("`{}`: {why}", text.text), "`{*}` is one segment, `{**}` at the end any rest"),
+            Err(why) => refuse(format!("`{}`: {why}", text.text), "`{*}` is one segment, `{**}` any run of characters"),
         }
     } else if text.text.trim_end_matches('*').len() + 1 < text.text.len()
         || text.text.trim_end_matches('*').contains('*')
