@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings};
 
@@ -24,14 +25,33 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Print every setting with its default, as YAML that --config accepts
     Settings,
+    /// Find every problem of policy files, as `serve` would
+    Lint(Box<LintArgs>),
+    /// Run the *.cases.yaml files beside policies
+    Test(Box<TestArgs>),
+    /// Print the revision that `serve` would have in force
+    Revision(Box<ReadArgs>),
+    /// Print the JSON Schema of policy files, for editors
+    Schema {
+        /// One kind of document [default: all of them]
+        #[arg(value_name = "KIND", ignore_case = true)]
+        kind: Option<SchemaKind>,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print a man page
+    Man {
+        /// The command that it is about [default: customs itself]
+        command: Option<String>,
+    },
 }
 
 /// The flags of `serve`; what is not given is left to the settings file and the defaults.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// A settings file (YAML); `customs settings` prints one
-    #[arg(long, value_name = "FILE", env = "CUSTOMS_CONFIG")]
-    config: Option<PathBuf>,
     /// A directory of policy files; repeatable [default: ./policies]
     #[arg(long, value_name = "DIR", env = "CUSTOMS_POLICIES", value_delimiter = ',', action = ArgAction::Append)]
     policies: Option<Vec<PathBuf>>,
@@ -44,6 +64,34 @@ pub struct ServeArgs {
     /// Where audit lines go: stdout, file:PATH or off; repeatable [default: stdout]
     #[arg(long, value_name = "SINK", env = "CUSTOMS_AUDIT", value_delimiter = ',', action = ArgAction::Append)]
     audit: Option<Vec<String>>,
+    #[command(flatten)]
+    verdicts: VerdictArgs,
+    /// A URL told to people who are denied
+    #[arg(long, value_name = "URL", env = "CUSTOMS_HELP_URL")]
+    help_url: Option<String>,
+    /// How long policy files must be quiet before they are read [default: 250ms]
+    #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_SETTLE")]
+    reload_settle: Option<String>,
+    /// How often policy files are read anyway [default: 10s]
+    #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_RESCAN")]
+    reload_rescan: Option<String>,
+    /// How long checks are still answered after a termination signal [default: 0s]
+    #[arg(long, value_name = "TIME", env = "CUSTOMS_DRAIN_DELAY")]
+    drain_delay: Option<String>,
+    /// How long checks in flight may take after that [default: 5s]
+    #[arg(long, value_name = "TIME", env = "CUSTOMS_DRAIN_TIMEOUT")]
+    drain_timeout: Option<String>,
+    /// Exit with the problems if the policies do not load at the start
+    #[arg(long, env = "CUSTOMS_REQUIRE_POLICY", num_args = 0..=1, default_missing_value = "true")]
+    require_policy: Option<bool>,
+}
+
+/// The settings file, and the flags of what can change a verdict.
+#[derive(Debug, Args)]
+pub struct VerdictArgs {
+    /// A settings file (YAML); `customs settings` prints one
+    #[arg(long, value_name = "FILE", env = "CUSTOMS_CONFIG")]
+    config: Option<PathBuf>,
     /// The mesh's own trust domain, then its aliases [default: cluster.local]
     #[arg(long, value_name = "OWN[,ALIAS..]", env = "CUSTOMS_TRUST_DOMAINS", value_delimiter = ',')]
     trust_domains: Option<Vec<String>>,
@@ -71,45 +119,95 @@ pub struct ServeArgs {
     /// Deny HTTP requests whose SNI is not their host
     #[arg(long, env = "CUSTOMS_REQUIRE_SNI_HOST_MATCH", num_args = 0..=1, default_missing_value = "true")]
     require_sni_host_match: Option<bool>,
-    /// A URL told to people who are denied
-    #[arg(long, value_name = "URL", env = "CUSTOMS_HELP_URL")]
-    help_url: Option<String>,
-    /// How long policy files must be quiet before they are read [default: 250ms]
-    #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_SETTLE")]
-    reload_settle: Option<String>,
-    /// How often policy files are read anyway [default: 10s]
-    #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_RESCAN")]
-    reload_rescan: Option<String>,
-    /// How long checks are still answered after a termination signal [default: 0s]
-    #[arg(long, value_name = "TIME", env = "CUSTOMS_DRAIN_DELAY")]
-    drain_delay: Option<String>,
-    /// How long checks in flight may take after that [default: 5s]
-    #[arg(long, value_name = "TIME", env = "CUSTOMS_DRAIN_TIMEOUT")]
-    drain_timeout: Option<String>,
-    /// Exit with the problems if the policies do not load at the start
-    #[arg(long, env = "CUSTOMS_REQUIRE_POLICY", num_args = 0..=1, default_missing_value = "true")]
-    require_policy: Option<bool>,
 }
 
-impl ServeArgs {
-    /// The settings that hold: flags and environment over the settings file over the defaults.
-    ///
-    /// # Errors
-    /// What is wrong with the settings file.
-    pub fn settings(self) -> Result<Settings, String> {
-        let file = match &self.config {
-            Some(path) => Settings::read(path)?,
-            None => Settings::default(),
-        };
-        Ok(self.over(file))
+/// What every tool needs that reads policies as `serve` does.
+#[derive(Debug, Args)]
+pub struct ReadArgs {
+    /// Directories of policy files, each a source [default: what the settings file says, or ./policies]
+    #[arg(value_name = "DIR", env = "CUSTOMS_POLICIES", value_delimiter = ',')]
+    directories: Vec<PathBuf>,
+    #[command(flatten)]
+    verdicts: VerdictArgs,
+}
+
+/// The flags of `lint`.
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    #[command(flatten)]
+    pub(super) read: ReadArgs,
+    /// How problems are told
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: LintFormat,
+    /// Warnings fail too
+    #[arg(long)]
+    pub(super) deny_warnings: bool,
+}
+
+/// How `lint` tells problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// For people, with the line underlined
+    Human,
+    /// One JSON document
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub's workflows
+    Github,
+}
+
+/// The flags of `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    #[command(flatten)]
+    pub(super) read: ReadArgs,
+    /// How results are told
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: TestFormat,
+    /// The directories are the sources of one set, as for `serve`; else each is a set by itself
+    #[arg(long)]
+    pub(super) together: bool,
+}
+
+/// How `test` tells results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+    /// JUnit's XML, for CI
+    Junit,
+}
+
+/// What `schema` describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum SchemaKind {
+    /// kind: EgressPolicy
+    EgressPolicy,
+    /// kind: DestinationSet
+    DestinationSet,
+    /// kind: AuthorizationPolicy
+    AuthorizationPolicy,
+    /// kind: PolicyTest
+    PolicyTest,
+}
+
+/// The command line as a value.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+impl VerdictArgs {
+    /// The settings file, or the defaults.
+    fn file(&self) -> Result<Settings, String> {
+        self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)
     }
 
     fn over(self, file: Settings) -> Settings {
         Settings {
-            policies: self.policies.unwrap_or(file.policies),
-            listen: self.listen.unwrap_or(file.listen),
-            admin: self.admin.unwrap_or(file.admin),
-            audit: self.audit.unwrap_or(file.audit),
             trust_domains: self.trust_domains.unwrap_or(file.trust_domains),
             accept_trust_domains: self.accept_trust_domains.unwrap_or(file.accept_trust_domains),
             trusted_hops: self.trusted_hops.or(file.trusted_hops),
@@ -119,13 +217,47 @@ impl ServeArgs {
             root_namespace: self.root_namespace.unwrap_or(file.root_namespace),
             identity_source: self.identity_source.unwrap_or(file.identity_source),
             require_sni_host_match: self.require_sni_host_match.unwrap_or(file.require_sni_host_match),
-            gateway: file.gateway,
+            ..file
+        }
+    }
+}
+
+impl ReadArgs {
+    /// The settings that a server with the same flags, environment and file would have.
+    ///
+    /// # Errors
+    /// What is wrong with the settings file.
+    pub fn settings(self) -> Result<Settings, String> {
+        let file = self.verdicts.file()?;
+        let policies = if self.directories.is_empty() { file.policies.clone() } else { self.directories };
+        Ok(self.verdicts.over(Settings { policies, ..file }))
+    }
+}
+
+impl ServeArgs {
+    /// The settings that hold: flags and environment over the settings file over the defaults.
+    ///
+    /// # Errors
+    /// What is wrong with the settings file.
+    pub fn settings(self) -> Result<Settings, String> {
+        let file = self.verdicts.file()?;
+        Ok(self.over(file))
+    }
+
+    fn over(self, file: Settings) -> Settings {
+        let file = self.verdicts.over(file);
+        Settings {
+            policies: self.policies.unwrap_or(file.policies),
+            listen: self.listen.unwrap_or(file.listen),
+            admin: self.admin.unwrap_or(file.admin),
+            audit: self.audit.unwrap_or(file.audit),
             help_url: self.help_url.or(file.help_url),
             reload_settle: self.reload_settle.unwrap_or(file.reload_settle),
             reload_rescan: self.reload_rescan.unwrap_or(file.reload_rescan),
             drain_delay: self.drain_delay.unwrap_or(file.drain_delay),
             drain_timeout: self.drain_timeout.unwrap_or(file.drain_timeout),
             require_policy: self.require_policy.unwrap_or(file.require_policy),
+            ..file
         }
     }
 }
@@ -133,7 +265,6 @@ impl ServeArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn serve(args: &[&str]) -> Settings {
         let cli = Cli::try_parse_from(["customs", "serve"].iter().chain(args)).unwrap();

@@ -2,11 +2,13 @@
 //!
 //! [`cli`] and [`settings`] say what is wanted, [`serve`] joins the edges and starts them in order, [`ledger`] joins the
 //! checks to record and metrics, [`status`] tells operators what is in force, [`shutdown`] ends it all in order.
+//! [`commands`] are the tools of those who write policies.
 //! Nothing here decides.
 
 use std::process::ExitCode;
 
 pub mod cli;
+mod commands;
 mod ledger;
 mod serve;
 pub mod settings;
@@ -31,6 +33,7 @@ pub fn run(cli: Cli) -> ExitCode {
             tell(&Settings::commented_defaults());
             ExitCode::SUCCESS
         }
+        tool => commands::run(tool),
     }
 }
 

@@ -1,0 +1,306 @@
+//! `PolicyTest` documents: questions with the answers that their author expects.
+//!
+//! Read with the same reader as policies, so an unknown field is an error with its place here too. What a question means
+//! to the engine is said in [`question`](super::question).
+
+use jiff::Timestamp;
+
+use super::question::{self, Caller, Target};
+use crate::engine::decision::{Effect, Reason};
+use crate::engine::policy::document::{self, Node, Value};
+use crate::engine::policy::problem::{Code, Place, Problem};
+use crate::engine::policy::reader::{self, Fields, Text};
+use crate::engine::record::UnixNanos;
+
+/// One case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What it is called.
+    pub name: String,
+    /// Where it stands.
+    pub place: Place,
+    /// What is asked.
+    pub question: Question,
+    /// What is expected.
+    pub wanted: Wanted,
+}
+
+/// What a case asks.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// `from`
+    pub caller: Caller,
+    /// `to`
+    pub target: Target,
+    /// `method`
+    pub method: Option<String>,
+    /// `headers`, in order.
+    pub headers: Vec<(String, String)>,
+    /// `listenerPort`
+    pub listener_port: Option<u16>,
+    /// `sourceIp`
+    pub source_ip: Option<std::net::IpAddr>,
+    /// `sni`
+    pub sni: Option<String>,
+    /// `now`; the wall clock where it is left out.
+    pub now: Option<UnixNanos>,
+}
+
+/// Something expected, with its place.
+#[derive(Clone, Debug)]
+pub struct Expected<T> {
+    /// What.
+    pub value: T,
+    /// Where that is written.
+    pub place: Place,
+}
+
+/// What a case expects.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// `expect`: the verdict.
+    pub effect: Expected<Effect>,
+    /// `rule`: the rule that the verdict names.
+    pub rule: Option<Expected<String>>,
+    /// `reason`: the verdict's reason.
+    pub reason: Option<Expected<Reason>>,
+    /// `would`: what the verdict would be with everything on trial enforced.
+    pub would: Option<Expected<Effect>>,
+}
+
+/// Reads the cases of a file; what cannot be read is among the problems.
+pub fn read(file: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Case> {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        let what = "the file is not UTF-8 text";
+        problems.push(Problem::error(Code::YamlSyntax, Place::whole(file), what).hint("save it as UTF-8"));
+        return Vec::new();
+    };
+    match document::parse(file, text) {
+        Ok(documents) => documents.iter().flat_map(|document| policy_test(document, problems)).collect(),
+        Err(problem) => {
+            problems.push(problem);
+            Vec::new()
+        }
+    }
+}
+
+fn policy_test(document: &Node, problems: &mut Vec<Problem>) -> Vec<Case> {
+    let Some(mut fields) = Fields::open(document, "the document", problems) else { return Vec::new() };
+    exactly("apiVersion", "egress.customs/v1alpha1", &mut fields);
+    exactly("kind", "PolicyTest", &mut fields);
+    if let Some(node) = fields.require("metadata") {
+        metadata(node, fields.problems());
+    }
+    let nodes = match fields.require("cases") {
+        Some(node) => reader::list(node, "cases", fields.problems()).unwrap_or_default(),
+        None => &[],
+    };
+    fields.close();
+    let cases: Vec<Case> = nodes.iter().filter_map(|node| case(node, problems)).collect();
+    unique_names(&cases, problems);
+    cases
+}
+
+fn exactly(name: &'static str, value: &str, fields: &mut Fields<'_, '_>) {
+    let Some(node) = fields.require(name) else { return };
+    match reader::text(node, name, fields.problems()) {
+        Some(text) if text.text != value => {
+            let what = format!("`{}` is no {name} of a file of cases", text.text);
+            fields.problems().push(text.error(Code::UnknownKind, what).hint(format!("write `{name}: {value}`")));
+        }
+        _ => {}
+    }
+}
+
+fn metadata(node: &Node, problems: &mut Vec<Problem>) {
+    let Some(mut fields) = Fields::open(node, "`metadata`", problems) else { return };
+    fields.require("name");
+    fields.read_over(&["namespace", "labels", "annotations"]);
+    fields.close();
+}
+
+fn unique_names(cases: &[Case], problems: &mut Vec<Problem>) {
+    for (at, case) in cases.iter().enumerate() {
+        if let Some(first) = cases.iter().take(at).find(|other| other.name == case.name) {
+            let what = format!("the case `{}` stands twice; the other is at {}", case.name, first.place);
+            problems.push(Problem::error(Code::Duplicate, case.place.clone(), what).hint("rename one"));
+        }
+    }
+}
+
+fn case(node: &Node, problems: &mut Vec<Problem>) -> Option<Case> {
+    let mut fields = Fields::open(node, "a case", problems)?;
+    let name = required_text("name", &mut fields);
+    let question = question(&mut fields);
+    let wanted = wanted(&mut fields);
+    fields.close();
+    Some(Case { name: name?.text.to_owned(), place: node.place.clone(), question: question?, wanted: wanted? })
+}
+
+fn question(fields: &mut Fields<'_, '_>) -> Option<Question> {
+    let caller = required_text("from", fields).and_then(|text| put(question::caller(text), fields));
+    let target = required_text("to", fields).and_then(|text| put(question::target(text), fields));
+    let method = fields.text("method").map(|text| text.text.to_owned());
+    let headers = headers(fields);
+    let listener_port = listener_port(fields);
+    let source_ip = fields.text("sourceIp").and_then(|text| put(source_ip(text), fields));
+    let sni = fields.text("sni").map(|text| text.text.to_owned());
+    let now = fields.text("now").and_then(|text| put(moment(text), fields));
+    let question = Question { caller: caller?, target: target?, method, headers, listener_port, source_ip, sni, now };
+    only_http(&question, fields);
+    Some(question)
+}
+
+/// A connection has neither a method nor headers.
+fn only_http(question: &Question, fields: &mut Fields<'_, '_>) {
+    if let Target::Tcp { .. } = question.target {
+        let named = [("method", question.method.is_some()), ("headers", !question.headers.is_empty())];
+        for (name, _) in named.iter().filter(|(_, is_there)| *is_there) {
+            let what = format!("`{name}` belongs to HTTP, and `to` is a TCP connection");
+            let problem = Problem::error(Code::Conflict, fields.place().clone(), what);
+            fields.problems().push(problem.hint(format!("leave `{name}` out, or write `to: http://HOST/PATH`")));
+        }
+    }
+}
+
+fn wanted(fields: &mut Fields<'_, '_>) -> Option<Wanted> {
+    let effect = required_text("expect", fields).and_then(|text| put(effect(text), fields));
+    let rule = fields.text("rule").map(|text| expected(text, text.text.to_owned()));
+    let reason = fields.text("reason").and_then(|text| put(reason(text), fields));
+    let would = fields.text("would").and_then(|text| put(self::effect(text), fields));
+    Some(Wanted { effect: effect?, rule, reason, would })
+}
+
+fn expected<T>(text: Text<'_>, value: T) -> Expected<T> {
+    Expected { value, place: text.place.clone() }
+}
+
+fn required_text<'n>(name: &'static str, fields: &mut Fields<'n, '_>) -> Option<Text<'n>> {
+    fields.require(name).and_then(|node| reader::text(node, name, fields.problems()))
+}
+
+/// Puts a problem to the others.
+fn put<T>(read: Result<T, Problem>, fields: &mut Fields<'_, '_>) -> Option<T> {
+    read.map_err(|problem| fields.problems().push(problem)).ok()
+}
+
+fn effect(text: Text<'_>) -> Result<Expected<Effect>, Problem> {
+    match text.text {
+        "Allow" => Ok(expected(text, Effect::Allow)),
+        "Deny" => Ok(expected(text, Effect::Deny)),
+        other => Err(text.error(Code::BadValue, format!("`{other}` is no answer")).hint("write `Allow` or `Deny`")),
+    }
+}
+
+fn reason(text: Text<'_>) -> Result<Expected<Reason>, Problem> {
+    let names: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    if let Some(known) = Reason::ALL.iter().find(|reason| reason.as_str() == text.text) {
+        return Ok(expected(text, *known));
+    }
+    let problem = text.error(Code::BadValue, format!("`{}` is no reason", text.text));
+    Err(match reader::nearest(text.text, &names) {
+        Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+        None => problem.hint(format!("the reasons are {}", names.join(", "))),
+    })
+}
+
+fn source_ip(text: Text<'_>) -> Result<std::net::IpAddr, Problem> {
+    let what = || text.error(Code::BadAddress, format!("`{}` is no IP address", text.text));
+    text.text.parse().map_err(|_| what().hint("write `192.0.2.1` or `2001:db8::1`"))
+}
+
+fn moment(text: Text<'_>) -> Result<UnixNanos, Problem> {
+    let what = |why: jiff::Error| text.error(Code::BadValue, format!("`{}` is no moment: {why}", text.text));
+    let read = text.text.parse::<Timestamp>().map_err(|why| what(why).hint("write `2026-12-31T00:00:00Z`"))?;
+    Ok(UnixNanos(read.as_nanosecond()))
+}
+
+/// A port is a number here, since it is one of the gateway; text is read as well.
+fn listener_port(fields: &mut Fields<'_, '_>) -> Option<u16> {
+    let node = fields.take("listenerPort")?;
+    let port = match &node.value {
+        Value::Number(number) | Value::Text(number) => number.parse().ok(),
+        _ => None,
+    };
+    if port.is_none() {
+        let problem = Problem::error(Code::BadPort, node.place.clone(), "`listenerPort` is no port");
+        fields.problems().push(problem.hint("write a number from 0 to 65535"));
+    }
+    port
+}
+
+fn headers(fields: &mut Fields<'_, '_>) -> Vec<(String, String)> {
+    let Some(node) = fields.take("headers") else { return Vec::new() };
+    let Value::Map(pairs) = &node.value else {
+        let what = format!("`headers` is {}, and must be a mapping", node.value.kind());
+        fields.problems().push(Problem::error(Code::WrongType, node.place.clone(), what));
+        return Vec::new();
+    };
+    let read = |(key, value): &(document::Key, Node)| {
+        let text = reader::text(value, "headers", fields.problems())?;
+        Some((key.name.to_ascii_lowercase(), text.text.to_owned()))
+    };
+    pairs.iter().filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\nmetadata: {name: x}\ncases:\n";
+
+    fn problems(cases: &str) -> Vec<(Code, u32)> {
+        let mut problems = Vec::new();
+        read("f", format!("{HEAD}{cases}").as_bytes(), &mut problems);
+        problems.iter().map(|problem| (problem.code, problem.place.line)).collect()
+    }
+
+    #[test]
+    fn a_full_case_is_read() {
+        let mut problems = Vec::new();
+        let text = format!(
+            "{HEAD}- name: all\n  from: a/b\n  to: http://h.example/x\n  method: POST\n  headers: {{X-A: b}}\n  \
+             listenerPort: 8443\n  sourceIp: 192.0.2.1\n  sni: s.example\n  now: 2026-12-31T00:00:00Z\n  expect: Deny\n  \
+             rule: ep:a/b#c\n  reason: denied_by_rule\n  would: Allow\n"
+        );
+        let cases = read("f", text.as_bytes(), &mut problems);
+        assert_eq!(problems, []);
+        let case = &cases[0];
+        assert_eq!(case.question.headers, [("x-a".to_owned(), "b".to_owned())]);
+        assert_eq!(case.question.listener_port, Some(8443));
+        assert_eq!(case.question.now, Some(UnixNanos(1_798_675_200_000_000_000)));
+        assert_eq!(case.wanted.effect.value, Effect::Deny);
+        assert_eq!(case.wanted.would.as_ref().unwrap().value, Effect::Allow);
+        assert_eq!(case.wanted.rule.as_ref().unwrap().place.to_string(), "f:15:9");
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_place() {
+        for (case, expected) in [
+            ("- {name: a, from: a/b, to: 'http://h/', expect: allow}\n", vec![(Code::BadValue, 5)]),
+            ("- {name: a, from: a/b, to: 'http://h/'}\n", vec![(Code::MissingField, 5)]),
+            (
+                "- {from: a, to: h, expect: Deny}\n",
+                vec![(Code::MissingField, 5), (Code::BadIdentity, 5), (Code::BadValue, 5)],
+            ),
+            ("- {name: a, from: a/b, to: 'tcp://h:1', method: GET, expect: Deny}\n", vec![(Code::Conflict, 5)]),
+            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, reason: denied}\n", vec![(Code::BadValue, 5)]),
+            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, sourceIp: x}\n", vec![(Code::BadAddress, 5)]),
+            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, now: x}\n", vec![(Code::BadValue, 5)]),
+            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, listenerPort: 70000}\n", vec![(Code::BadPort, 5)]),
+            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, headers: [a]}\n", vec![(Code::WrongType, 5)]),
+            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, rool: x}\n", vec![(Code::UnknownField, 5)]),
+            ("- &a {name: a, from: a/b, to: 'http://h/', expect: Deny}\n- *a\n", vec![(Code::Duplicate, 6)]),
+        ] {
+            assert_eq!(problems(case), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn another_kind_of_document_is_refused() {
+        let mut problems = Vec::new();
+        read("f", b"apiVersion: v1\nkind: EgressPolicy\nmetadata: {}\ncases: []\n", &mut problems);
+        let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, [Code::UnknownKind, Code::UnknownKind, Code::MissingField, Code::EmptyValue]);
+    }
+}

@@ -1,0 +1,43 @@
+//! `customs completions` and `customs man`: what the command line knows of itself, for shells and for man.
+
+use std::process::ExitCode;
+
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::{BAD_SETTING, FAILED, complain};
+use crate::app::{cli, tell};
+
+/// Prints the completions for a shell.
+pub fn completions(shell: Shell) -> ExitCode {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut cli::command(), "customs", &mut text);
+    tell(&String::from_utf8_lossy(&text));
+    ExitCode::SUCCESS
+}
+
+/// Prints the man page of the command, or of one of its commands.
+pub fn man(command: Option<&str>) -> ExitCode {
+    let mut whole = cli::command();
+    whole.build();
+    let page = match command {
+        None => Some(whole.clone()),
+        Some(name) => whole.find_subcommand(name).cloned(),
+    };
+    let Some(page) = page else {
+        let names: Vec<_> = whole.get_subcommands().map(|known| format!("`{}`", known.get_name())).collect();
+        complain(&format!(
+            "there is no command `{}`; the commands are {}",
+            command.unwrap_or_default(),
+            names.join(", ")
+        ));
+        return ExitCode::from(BAD_SETTING);
+    };
+    let mut text = Vec::new();
+    if let Err(why) = Man::new(page).render(&mut text) {
+        complain(&format!("cannot write the man page: {why}"));
+        return ExitCode::from(FAILED);
+    }
+    tell(&String::from_utf8_lossy(&text));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,63 @@
+//! Which rules the cases exercised: a rule counts when an answer names it, in the verdict or in what would be, or when it
+//! marks the request for the record. Exceptions of a deny are no rules here: an answer does not name one that opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::decision::{Decision, NamedRule};
+use crate::engine::snapshot::{Rules, Snapshot};
+
+/// The rules of a set, and those that were named.
+#[derive(Debug, Default)]
+pub struct Coverage {
+    /// Where each rule stands, by its id.
+    rules: BTreeMap<String, String>,
+    named: BTreeSet<String>,
+}
+
+/// A rule that no case exercised.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Uncovered {
+    /// Its id.
+    pub id: String,
+    /// `file:line`.
+    pub origin: String,
+}
+
+impl Coverage {
+    /// The rules of a set: entries, Istio's rules, and policies that isolate.
+    pub fn of(snapshot: &Snapshot) -> Coverage {
+        let Rules { denies, istio_allows, audits, grants, egress_policies, .. } = snapshot.rules();
+        let rules = [denies, istio_allows, audits, grants].into_iter().flatten().map(|rule| &rule.info);
+        let isolating = egress_policies.iter().filter(|policy| policy.isolate).map(|policy| &policy.info);
+        let rules = rules.chain(isolating).map(|info| (info.id.clone(), info.origin.clone())).collect();
+        Coverage { rules, named: BTreeSet::new() }
+    }
+
+    /// Notes what a decision names.
+    pub fn note(&mut self, decision: &Decision) {
+        self.named.extend(decision.audit.iter().map(|info| info.id.clone()));
+        for answer in [&decision.verdict, &decision.would] {
+            match &answer.rule {
+                NamedRule::Policy(info) => self.named.extend([info.id.clone()]),
+                NamedRule::Both(entry, istio) => self.named.extend([entry.id.clone(), istio.id.clone()]),
+                NamedRule::BuiltIn(_) | NamedRule::Unauthenticated => {}
+            }
+        }
+    }
+
+    /// How many rules there are.
+    pub fn rules(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// The ids of all rules.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.rules.keys().map(String::as_str)
+    }
+
+    /// The rules that no case exercised, in the order of ids.
+    pub fn missing(&self) -> Vec<Uncovered> {
+        let missing = self.rules.iter().filter(|(id, _)| !self.named.contains(*id));
+        missing.map(|(id, origin)| Uncovered { id: id.clone(), origin: origin.clone() }).collect()
+    }
+}

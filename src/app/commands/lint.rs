@@ -1,0 +1,109 @@
+//! `customs lint`: every problem of every policy file, as `serve` with the same settings would find them.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::finding::Finding;
+use super::render::{self, Painter};
+use super::sources::{self, Found};
+use super::texts::Texts;
+use super::{counted, sarif, tell, tell_json, verdict};
+use crate::app::cli::LintFormat;
+use crate::app::settings::Resolved;
+use crate::engine::policy::problem::{Problem, Severity};
+
+/// Looks for problems and tells them.
+pub fn run(settings: &Resolved, format: LintFormat, deny_warnings: bool) -> ExitCode {
+    let found = sources::load(&settings.policies, &settings.engine);
+    let totals = Totals::of(&found);
+    let findings: Vec<Finding> = found.problems.iter().map(Finding::from).collect();
+    match format {
+        LintFormat::Human => {
+            let painter = Painter::for_stdout(&found.texts);
+            findings.iter().for_each(|finding| tell(&painter.paint(finding)));
+            tell(&totals.line());
+        }
+        LintFormat::Github => {
+            findings.iter().for_each(|finding| tell(&render::github(finding, &found.texts)));
+            tell(&totals.line());
+        }
+        LintFormat::Json => tell_json(&Report::of(&found, &totals)),
+        LintFormat::Sarif => tell_json(&sarif::log(&findings, &found.texts)),
+    }
+    verdict(totals.errors == 0 && !(deny_warnings && totals.warnings > 0))
+}
+
+/// How many problems there are.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Totals {
+    files: usize,
+    errors: usize,
+    warnings: usize,
+    notes: usize,
+}
+
+impl Totals {
+    fn of(found: &Found) -> Totals {
+        let count = |severity| found.problems.iter().filter(|p| p.severity == severity).count();
+        Totals {
+            files: found.texts.len(),
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+            notes: count(Severity::Note),
+        }
+    }
+
+    fn line(&self) -> String {
+        let Totals { files, errors, warnings, notes } = *self;
+        let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+        format!("{errors}, {warnings}, {} in {}\n", counted(notes, "note"), counted(files, "file"))
+    }
+}
+
+/// The JSON document.
+#[derive(Debug, Serialize)]
+struct Report<'f> {
+    #[serde(flatten)]
+    totals: Totals,
+    problems: Vec<ProblemLine<'f>>,
+}
+
+/// One problem of the JSON document. Line and column are 0 where a file as a whole is meant.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemLine<'f> {
+    code: &'static str,
+    severity: &'static str,
+    file: &'f str,
+    line: u32,
+    column: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_column: Option<usize>,
+    text: &'f str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'f str>,
+}
+
+impl<'f> ProblemLine<'f> {
+    /// A problem, with what its file says at that place.
+    pub fn of(problem: &'f Problem, texts: &Texts) -> ProblemLine<'f> {
+        ProblemLine {
+            code: problem.code.as_str(),
+            severity: problem.severity.as_str(),
+            file: &problem.place.file,
+            line: problem.place.line,
+            column: problem.place.column,
+            end_column: texts.mark(&problem.place).map(|marked| marked.end_column()),
+            text: &problem.text,
+            hint: problem.hint.as_deref(),
+        }
+    }
+}
+
+impl<'f> Report<'f> {
+    fn of(found: &'f Found, totals: &Totals) -> Report<'f> {
+        let problems = found.problems.iter().map(|problem| ProblemLine::of(problem, &found.texts)).collect();
+        Report { totals: *totals, problems }
+    }
+}

@@ -1,0 +1,71 @@
+//! The author's tools: everything that reads policies and tells about them without serving.
+//!
+//! They load as `serve` does, with the same settings and the same reader ([`sources`]), so what they say holds for a
+//! server. They decide nothing themselves and change no file. What they find is a result and goes to stdout; what keeps
+//! them from looking goes to stderr. The exit code is 0 for clean, 1 for something found, 2 for a bad flag.
+
+use std::process::ExitCode;
+
+use super::cli::{Command, ReadArgs};
+use super::settings::Resolved;
+use super::{BAD_SETTING, FAILED, complain, tell};
+
+mod cases;
+mod completions;
+mod coverage;
+mod finding;
+mod junit;
+mod lint;
+mod question;
+mod render;
+mod revision;
+mod sarif;
+mod schema;
+mod sources;
+mod test;
+mod test_report;
+mod texts;
+
+/// Runs one of the author's tools; `serve` and `settings` are not among them.
+pub fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Lint(args) => {
+            with_settings(args.read, |settings| lint::run(settings, args.format, args.deny_warnings))
+        }
+        Command::Test(args) => with_settings(args.read, |settings| test::run(settings, args.format, args.together)),
+        Command::Revision(args) => with_settings(*args, revision::run),
+        Command::Schema { kind } => schema::run(kind),
+        Command::Completions { shell } => completions::completions(shell),
+        Command::Man { command } => completions::man(command.as_deref()),
+        Command::Serve(_) | Command::Settings => ExitCode::from(FAILED),
+    }
+}
+
+/// Runs a tool with the settings that a server would have.
+fn with_settings(args: ReadArgs, tool: impl FnOnce(&Resolved) -> ExitCode) -> ExitCode {
+    match args.settings().map_err(|why| vec![why]).and_then(|settings| settings.resolve()) {
+        Ok(settings) => tool(&settings),
+        Err(wrong) => {
+            wrong.iter().for_each(|why| complain(why));
+            ExitCode::from(BAD_SETTING)
+        }
+    }
+}
+
+/// The exit code of a tool that has looked.
+fn verdict(clean: bool) -> ExitCode {
+    if clean { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+}
+
+/// Prints a value as one JSON document.
+fn tell_json(value: &impl serde::Serialize) {
+    // Only maps with keys that are no text could fail, and there is none.
+    if let Ok(text) = serde_json::to_string_pretty(value) {
+        tell(&format!("{text}\n"));
+    }
+}
+
+/// `1 error`, `2 errors`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,207 @@
+//! From what a case says to the attributes that Envoy would send: who calls, and where to.
+//!
+//! What a person did not write stays unknown, as it would be to a server that is not told. Nothing is normalised here:
+//! a host is passed on as it stands in `to`, so a case can ask about odd spellings.
+
+use super::cases::Question;
+use crate::engine::decision::Decision;
+use crate::engine::identity::{TrustDomains, is_dns_label, is_dns_subdomain};
+use crate::engine::policy::problem::{Code, Problem};
+use crate::engine::policy::reader::Text;
+use crate::engine::record::UnixNanos;
+use crate::engine::request::{Attributes, HttpAttributes};
+use crate::engine::snapshot::Snapshot;
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// An account of the mesh's own trust domain.
+    Account {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// A whole SPIFFE id, as it stands.
+    Id(String),
+    /// Nobody that the gateway could prove.
+    Unauthenticated,
+}
+
+/// Where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An HTTP request.
+    Http {
+        /// `:authority`
+        authority: String,
+        /// `:path`, if it was written.
+        path: Option<String>,
+    },
+    /// A TCP connection.
+    Tcp {
+        /// The SNI; empty for none.
+        sni: String,
+        /// The port on which the gateway listens, if it was written.
+        listener_port: Option<u16>,
+    },
+}
+
+/// Reads `from`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn caller(text: Text<'_>) -> Result<Caller, Problem> {
+    if text.text == "unauthenticated" {
+        return Ok(Caller::Unauthenticated);
+    }
+    if text.text.starts_with("spiffe://") {
+        return Ok(Caller::Id(text.text.to_owned()));
+    }
+    match text.text.split_once('/') {
+        Some((namespace, name)) if is_dns_label(namespace) && is_dns_subdomain(name) => {
+            Ok(Caller::Account { namespace: namespace.to_owned(), name: name.to_owned() })
+        }
+        _ => Err(text
+            .error(Code::BadIdentity, format!("`{}` is no caller", text.text))
+            .hint("write `namespace/account`, a whole `spiffe://` id, or `unauthenticated`")),
+    }
+}
+
+/// Reads `to`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn target(text: Text<'_>) -> Result<Target, Problem> {
+    let wrong = |what: &str| {
+        let hint = "write `http://HOST[:PORT]/PATH`, `tcp://SNI:PORT`, or `tcp://:PORT` for a connection without SNI";
+        text.error(Code::BadValue, format!("`{}` {what}", text.text)).hint(hint)
+    };
+    let (scheme, rest) = text.text.split_once("://").ok_or_else(|| wrong("has no scheme"))?;
+    match scheme {
+        "http" | "https" => Ok(http(rest)),
+        "tcp" => tcp(rest).ok_or_else(|| wrong("has a port that is none")),
+        _ => Err(wrong("has a scheme that is not known")),
+    }
+}
+
+fn http(rest: &str) -> Target {
+    let (authority, path) = match rest.find(['/', '?', '#']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let path = match path {
+        "" => None,
+        path if path.starts_with('/') => Some(path.to_owned()),
+        path => Some(format!("/{path}")),
+    };
+    Target::Http { authority: authority.to_owned(), path }
+}
+
+fn tcp(rest: &str) -> Option<Target> {
+    let rest = rest.trim_end_matches('/');
+    let (sni, port) = match rest.rsplit_once(':') {
+        Some((sni, port)) => (sni, Some(port.parse().ok()?)),
+        None => (rest, None),
+    };
+    Some(Target::Tcp { sni: sni.to_owned(), listener_port: port })
+}
+
+impl Question {
+    /// Asks it: the decision of this set, and no record.
+    pub fn ask(&self, snapshot: &Snapshot, now: UnixNanos) -> Decision {
+        let settings = snapshot.settings();
+        let principal = self.caller.principal(&settings.trust_domains);
+        let attributes = self.attributes(&principal);
+        let request = attributes.normalise(settings);
+        snapshot.decide(&request, self.now.unwrap_or(now))
+    }
+
+    fn attributes<'a>(&'a self, principal: &'a str) -> Attributes<'a> {
+        let attributes = Attributes {
+            source_principal: principal,
+            source_address: self.source_ip,
+            // An Envoy always sends its own address; only which one is not known here.
+            has_address: true,
+            listener_port: self.listener_port,
+            tls_sni: self.sni.as_deref(),
+            ..Attributes::default()
+        };
+        match &self.target {
+            Target::Http { authority, path } => {
+                Attributes { http: Some(self.http(authority, path.as_deref())), ..attributes }
+            }
+            Target::Tcp { sni, listener_port } => {
+                Attributes { service: sni, listener_port: self.listener_port.or(*listener_port), ..attributes }
+            }
+        }
+    }
+
+    fn http<'a>(&'a self, authority: &'a str, path: Option<&'a str>) -> HttpAttributes<'a> {
+        let method = self.method.as_deref().unwrap_or("GET");
+        // A CONNECT has no path.
+        let path = path.unwrap_or(if method == "CONNECT" { "" } else { "/" });
+        HttpAttributes { method, path, host: authority, headers: &self.headers, ..HttpAttributes::default() }
+    }
+}
+
+impl Caller {
+    /// `source.principal`, as Envoy sends it.
+    fn principal(&self, trust_domains: &TrustDomains) -> String {
+        match self {
+            Caller::Account { namespace, name } => format!("spiffe://{}/ns/{namespace}/sa/{name}", trust_domains.own),
+            Caller::Id(id) => id.clone(),
+            Caller::Unauthenticated => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::policy::problem::Place;
+
+    #[test]
+    fn a_target_is_taken_apart_and_not_changed() {
+        let place = Place::whole("f");
+        let http = |authority: &str, path: Option<&str>| {
+            Some(Target::Http { authority: authority.into(), path: path.map(str::to_owned) })
+        };
+        let tcp = |sni: &str, listener_port| Some(Target::Tcp { sni: sni.into(), listener_port });
+        for (text, expected) in [
+            ("http://WWW.a.example.:80/x?y=1", http("WWW.a.example.:80", Some("/x?y=1"))),
+            ("https://a.example", http("a.example", None)),
+            ("http://a.example?x", http("a.example", Some("/?x"))),
+            ("http://[2001:db8::1]:443/", http("[2001:db8::1]:443", Some("/"))),
+            ("http:///x", http("", Some("/x"))),
+            ("tcp://db.example:5432", tcp("db.example", Some(5432))),
+            ("tcp://:5432", tcp("", Some(5432))),
+            ("tcp://db.example", tcp("db.example", None)),
+            ("tcp://db.example:x", None),
+            ("ftp://a.example", None),
+            ("a.example", None),
+        ] {
+            assert_eq!(target(Text { text, place: &place }).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_caller_is_an_account_an_id_or_nobody() {
+        let place = Place::whole("f");
+        let principal = |text: &str| {
+            let own = TrustDomains { own: "td.example".into(), ..TrustDomains::default() };
+            caller(Text { text, place: &place }).map(|caller| caller.principal(&own)).ok()
+        };
+        for (text, expected) in [
+            ("shop/web", Some("spiffe://td.example/ns/shop/sa/web")),
+            ("spiffe://x/odd", Some("spiffe://x/odd")),
+            ("unauthenticated", Some("")),
+            ("shop", None),
+            ("shop/web/x", None),
+            ("Shop/web", None),
+            ("cluster.local/ns/shop/sa/web", None),
+        ] {
+            assert_eq!(principal(text).as_deref(), expected, "{text}");
+        }
+    }
+}

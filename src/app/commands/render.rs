@@ -1,0 +1,201 @@
+//! A finding for people, as a compiler tells it, and for GitHub, as its annotation. The only home of the crate that draws
+//! source lines.
+//!
+//! Whatever a file says may hold control characters; none of them reaches a terminal or ends a line of a format.
+
+use std::io::IsTerminal;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{
+    AnnotationKind, Element, Group, Level, Message, Origin, Renderer, Snippet, Title, normalize_untrusted_str,
+};
+
+use super::finding::Finding;
+use super::texts::Texts;
+use crate::engine::policy::problem::Severity;
+
+/// Draws findings for people.
+pub struct Painter<'t> {
+    texts: &'t Texts,
+    renderer: Renderer,
+}
+
+impl<'t> Painter<'t> {
+    /// A painter for stdout: in colour on a terminal, unless `NO_COLOR` or a dumb terminal says otherwise.
+    pub fn for_stdout(texts: &'t Texts) -> Painter<'t> {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colour = std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !dumb;
+        Painter::new(texts, colour)
+    }
+
+    fn new(texts: &'t Texts, colour: bool) -> Painter<'t> {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        Painter { texts, renderer: renderer.decor_style(DecorStyle::Ascii) }
+    }
+
+    /// One finding, with an empty line behind it.
+    pub fn paint(&self, finding: &Finding) -> String {
+        let level = level(finding.severity);
+        let title = level.primary_title(without_c1(&finding.text)).id(finding.code);
+        let group = self.place(title, finding).elements(messages(finding));
+        format!("{}\n\n", self.renderer.render(&[group]))
+    }
+
+    fn place<'f>(&'f self, title: Title<'f>, finding: &'f Finding) -> Group<'f> {
+        let place = &finding.place;
+        // The crate takes care of titles and source lines alone.
+        let file = safe(&place.file);
+        let Some(marked) = self.texts.mark(place) else {
+            let origin = Origin::path(file);
+            let number = |n: u32| usize::try_from(n).unwrap_or_default();
+            let origin = if place.line == 0 {
+                origin
+            } else {
+                origin.line(number(place.line)).char_column(number(place.column))
+            };
+            return title.element(origin);
+        };
+        let annotation = AnnotationKind::Primary.span(marked.span);
+        let snippet = Snippet::source(without_c1(marked.line))
+            .path(file)
+            .line_start(usize::try_from(place.line).unwrap_or(1))
+            .annotation(annotation);
+        title.element(snippet)
+    }
+}
+
+/// Text in which nothing is left that a terminal obeys.
+fn safe(text: &str) -> String {
+    normalize_untrusted_str(&without_c1(text))
+}
+
+/// The crate shows what is below U+0020 and leaves U+0080 to U+009F, which some terminals obey. The dot has as many bytes,
+/// so that spans stay where they are.
+fn without_c1(text: &str) -> String {
+    text.replace(|c: char| matches!(c, '\u{80}'..='\u{9f}'), "\u{b7}")
+}
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    }
+}
+
+fn messages(finding: &Finding) -> Vec<Element<'static>> {
+    // Messages may be styled by the caller, so they are not made safe by the crate.
+    let message = |level: Level<'static>, text: &Option<String>| -> Option<Message<'static>> {
+        Some(level.message(safe(text.as_deref()?)))
+    };
+    let messages = [message(Level::NOTE, &finding.note), message(Level::HELP, &finding.help)];
+    messages.into_iter().flatten().map(Element::from).collect()
+}
+
+/// A finding as a workflow command of GitHub, which shows it beside the line.
+pub fn github(finding: &Finding, texts: &Texts) -> String {
+    let command = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "notice",
+    };
+    let place = &finding.place;
+    let mut properties = format!("file={}", github_property(place.file.trim_start_matches("./")));
+    if place.line > 0 {
+        properties.push_str(&format!(",line={},col={}", place.line, place.column));
+        if let Some(end) = texts.mark(place).map(|marked| marked.end_column()) {
+            properties.push_str(&format!(",endColumn={end}"));
+        }
+    }
+    let title = github_property(&format!("customs: {}", finding.code));
+    format!("::{command} {properties},title={title}::{}\n", github_text(&finding.paragraph()))
+}
+
+fn github_text(text: &str) -> String {
+    let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn github_property(text: &str) -> String {
+    github_text(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::policy::problem::{Code, Place, Problem};
+
+    fn finding(column: u32, text: &str) -> (Texts, Finding) {
+        let mut texts = Texts::default();
+        texts.add("p/a.yaml".into(), b"kind: X\n  hosts: [\"https://a.example\", b]  # c\n");
+        let place = Place { file: "p/a.yaml".into(), line: 2, column };
+        let problem = Problem::error(Code::BadHost, place, text).hint("write `a.example`");
+        (texts, Finding::from(&problem))
+    }
+
+    #[test]
+    fn a_finding_is_drawn_with_its_line() {
+        let (texts, finding) = finding(11, "`https://a.example`: a URL");
+        let drawn = Painter::new(&texts, false).paint(&finding);
+        let expected = "\
+error[bad-host]: `https://a.example`: a URL
+ --> p/a.yaml:2:11
+  |
+2 |   hosts: [\"https://a.example\", b]  # c
+  |           ^^^^^^^^^^^^^^^^^^^
+  |
+  = help: write `a.example`
+
+";
+        assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn no_control_character_reaches_the_terminal() {
+        let (texts, mut finding) = finding(999, "a \u{1b}[31mred\u{7} text");
+        finding.help = Some("\u{1b}]0;title\u{7}".into());
+        finding.note = Some("\u{1b}[1m\r".into());
+        let drawn = Painter::new(&texts, false).paint(&finding);
+        assert!(!drawn.contains(|c: char| c.is_control() && c != '\n'), "{drawn:?}");
+        finding.place = Place::whole("\u{1b}[2J");
+        let drawn = Painter::new(&texts, false).paint(&finding);
+        assert!(!drawn.contains(|c: char| c.is_control() && c != '\n'), "{drawn:?}");
+    }
+
+    #[test]
+    fn a_file_as_a_whole_has_no_line() {
+        let (texts, mut finding) = finding(1, "is a directory");
+        finding.place = Place::whole("p");
+        let drawn = Painter::new(&texts, false).paint(&finding);
+        assert_eq!(drawn, "error[bad-host]: is a directory\n--> p\n = help: write `a.example`\n\n");
+        assert_eq!(
+            github(&finding, &texts),
+            "::error file=p,title=customs%3A bad-host::is a directory; write `a.example`\n"
+        );
+    }
+
+    #[test]
+    fn an_annotation_is_escaped() {
+        let (texts, mut finding) = finding(11, "100%: a\nb");
+        finding.place.file = "./p:1,2.yaml".into();
+        assert_eq!(
+            github(&finding, &texts),
+            "::error file=p%3A1%2C2.yaml,line=2,col=11,title=customs%3A bad-host::100%25: a%0Ab; write `a.example`\n"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_can_be_drawn_at_any_place(text in "[ -~\t\r\n\u{0}-\u{9f}äß漢\u{301}\u{feff}\u{202e}]{0,60}", line in 0_u32..5, column in 0_u32..30) {
+            let mut texts = Texts::default();
+            texts.add("f".into(), text.as_bytes());
+            let place = Place { file: "f".into(), line, column };
+            let finding = Finding::from(&Problem::error(Code::BadHost, place, text.clone()).hint(text));
+            let painter = Painter::new(&texts, false);
+            let drawn = painter.paint(&finding);
+            proptest::prop_assert!(!drawn.contains(|c: char| c.is_control() && c != '\n'), "{:?}", drawn);
+            proptest::prop_assert_eq!(github(&finding, &texts).lines().count(), 1);
+        }
+    }
+}

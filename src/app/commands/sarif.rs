@@ -1,0 +1,132 @@
+//! Findings as a SARIF 2.1.0 log, which code-scanning services read. Columns count characters, as everywhere here.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::finding::Finding;
+use super::texts::Texts;
+use crate::engine::policy::problem::{Code, Place};
+
+/// The schema that a log names.
+const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// One run with every code as a rule.
+pub fn log(findings: &[Finding], texts: &Texts) -> Value {
+    let rules: Vec<Value> = Code::ALL.iter().map(|code| rule(*code)).collect();
+    let results: Vec<Value> = findings.iter().map(|finding| result(finding, texts)).collect();
+    json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "customs", "semanticVersion": env!("CARGO_PKG_VERSION"), "rules": rules}},
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    })
+}
+
+fn rule(code: Code) -> Value {
+    let id = code.as_str();
+    json!({
+        "id": id,
+        "shortDescription": {"text": id.replace('-', " ")},
+        "help": {"text": format!("docs/POLICY.md explains `{id}` under \"Problem codes\".")},
+    })
+}
+
+fn result(finding: &Finding, texts: &Texts) -> Value {
+    let mut result = json!({
+        "ruleId": finding.code,
+        "level": finding.severity.as_str(),
+        "message": {"text": finding.paragraph()},
+        "locations": [{"physicalLocation": Location {
+            artifact_location: json!({"uri": uri(&finding.place.file)}),
+            region: (finding.place.line > 0).then(|| Region::of(finding, texts)),
+        }}],
+    });
+    let index = Code::ALL.iter().position(|code| code.as_str() == finding.code);
+    if let (Some(index), Some(result)) = (index, result.as_object_mut()) {
+        result.insert("ruleIndex".into(), index.into());
+    }
+    result
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Location {
+    artifact_location: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<Region>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Region {
+    start_line: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_column: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_column: Option<usize>,
+}
+
+impl Region {
+    fn of(finding: &Finding, texts: &Texts) -> Region {
+        let Place { line, column, .. } = finding.place;
+        let end = texts.mark(&finding.place).map(|marked| marked.end_column());
+        Region {
+            start_line: line,
+            start_column: (column > 0).then_some(column),
+            // An end that is the beginning would be an empty region.
+            end_column: end.filter(|end| *end > usize::try_from(column).unwrap_or_default()),
+        }
+    }
+}
+
+/// A file as a URI: relative as it was named, or with its scheme.
+fn uri(file: &str) -> String {
+    let path = file.strip_prefix("./").unwrap_or(file);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let escaped: String =
+        path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+    if escaped.starts_with('/') { format!("file://{escaped}") } else { escaped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::policy::problem::Problem;
+
+    #[test]
+    fn a_file_is_named_as_a_uri() {
+        for (file, expected) in [
+            ("./policies/a.yaml", "policies/a.yaml"),
+            ("/etc/a b.yaml", "file:///etc/a%20b.yaml"),
+            ("a:b%.yaml", "a%3Ab%25.yaml"),
+            ("ä", "%C3%A4"),
+        ] {
+            assert_eq!(uri(file), expected);
+        }
+    }
+
+    #[test]
+    fn a_result_names_its_rule_and_its_region() {
+        let mut texts = Texts::default();
+        texts.add("a.yaml".into(), b"a: bc\n");
+        let place = Place { file: "a.yaml".into(), line: 1, column: 4 };
+        let problems = [
+            Problem::error(Code::BadHost, place, "text").hint("hint"),
+            Problem::warning(Code::NotOurs, Place::whole("b"), "text"),
+        ];
+        let findings: Vec<Finding> = problems.iter().map(Finding::from).collect();
+        let log = log(&findings, &texts);
+        let run = &log["runs"][0];
+        let result = &run["results"][0];
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "bad-host");
+        assert_eq!(result["message"]["text"], "text; hint");
+        let location = &result["locations"][0]["physicalLocation"];
+        assert_eq!(location["region"], json!({"startLine": 1, "startColumn": 4, "endColumn": 6}));
+        assert!(run["results"][1]["locations"][0]["physicalLocation"].get("region").is_none());
+        assert_eq!(run["tool"]["driver"]["rules"].as_array().unwrap().len(), Code::ALL.len());
+    }
+}

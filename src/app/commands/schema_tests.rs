@@ -1,0 +1,127 @@
+//! The schemas and the readers know the same fields.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{SchemaKind, schema};
+use crate::app::commands::cases;
+use crate::engine::policy::compile::{self, PolicyFile, Source};
+use crate::engine::policy::problem::{Code, Problem};
+use crate::engine::settings::Settings;
+
+/// Documents with an unknown field in every mapping: its name is followed by the definition that describes the mapping.
+const EGRESS: &str = "
+apiVersion: egress.customs/v1alpha1
+kind: EgressPolicy
+zzzzzzzzzzzzzzzzz_EgressPolicy: 1
+metadata: {name: a, namespace: b, zzzzzzzzzzzzzzzzz_Metadata: 1}
+spec:
+  zzzzzzzzzzzzzzzzz_EgressSpec: 1
+  subjects: [{zzzzzzzzzzzzzzzzz_Subject: 1}]
+  deny: [{name: d, hosts: [a.example], zzzzzzzzzzzzzzzzz_DenyEntry: 1, except: [{hosts: [b.example], zzzzzzzzzzzzzzzzz_ExceptEntry: 1}]}]
+  allow: [{name: e, hosts: [a.example], zzzzzzzzzzzzzzzzz_AllowEntry: 1}]
+---
+apiVersion: egress.customs/v1alpha1
+kind: DestinationSet
+zzzzzzzzzzzzzzzzz_DestinationSet: 1
+metadata: {name: a, namespace: b}
+spec: {hosts: [a.example], zzzzzzzzzzzzzzzzz_SetSpec: 1}
+";
+
+const ISTIO: &str = "
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+zzzzzzzzzzzzzzzzz_AuthorizationPolicy: 1
+metadata: {name: a, namespace: b}
+spec:
+  zzzzzzzzzzzzzzzzz_IstioSpec: 1
+  selector: {matchLabels: {a: b}, zzzzzzzzzzzzzzzzz_Selector: 1}
+  targetRef: {kind: Gateway, name: x, group: gateway.networking.k8s.io, zzzzzzzzzzzzzzzzz_TargetRef: 1}
+  rules:
+  - zzzzzzzzzzzzzzzzz_IstioRule: 1
+    from: [{source: {namespaces: [a], zzzzzzzzzzzzzzzzz_Source: 1}, zzzzzzzzzzzzzzzzz_From: 1}]
+    to: [{operation: {hosts: [a.example], zzzzzzzzzzzzzzzzz_Operation: 1}, zzzzzzzzzzzzzzzzz_To: 1}]
+    when: [{key: source.ip, values: [192.0.2.1], zzzzzzzzzzzzzzzzz_When: 1}]
+";
+
+const CASES: &str = "
+apiVersion: egress.customs/v1alpha1
+kind: PolicyTest
+zzzzzzzzzzzzzzzzz_PolicyTest: 1
+metadata: {name: a, zzzzzzzzzzzzzzzzz_TestMetadata: 1}
+cases:
+- {name: a, from: a/b, to: 'http://a.example/', expect: Deny, zzzzzzzzzzzzzzzzz_Case: 1}
+";
+
+/// Fields that the readers know in order to refuse them.
+const REFUSED: [(&str, &[&str]); 2] =
+    [("Source", &["requestPrincipals", "notRequestPrincipals"]), ("TargetRef", &["namespace"])];
+
+fn policy_problems(text: &str) -> Vec<Problem> {
+    let files = vec![PolicyFile { name: "a.yaml".into(), bytes: text.into() }];
+    compile::load(Source { name: "p".into(), files }, &Settings::default()).problems().to_vec()
+}
+
+/// What the readers say are the fields of each mapping: (definition, fields).
+fn known_to_readers() -> Vec<(String, BTreeSet<String>)> {
+    let mut problems = [EGRESS, ISTIO].map(policy_problems).concat();
+    cases::read("c", CASES.as_bytes(), &mut problems);
+    let unknown = problems.iter().filter(|problem| problem.code == Code::UnknownField);
+    let fields = |problem: &Problem| {
+        let name = problem.text.split(['_', '`']).nth(2).unwrap().to_owned();
+        let hint = problem.hint.as_deref().unwrap();
+        assert!(hint.starts_with("the fields are"), "{problem}");
+        (name, hint.split('`').skip(1).step_by(2).map(str::to_owned).collect())
+    };
+    unknown.map(fields).collect()
+}
+
+/// The properties of a definition, wherever it is.
+fn properties(root: &Value, name: &str) -> BTreeSet<String> {
+    let definition = root["definitions"].get(name).unwrap_or_else(|| panic!("no definition {name}"));
+    assert_eq!(definition["additionalProperties"], false, "{name} is open");
+    definition["properties"].as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn schemas_and_readers_know_the_same_fields() {
+    let root = schema(None);
+    let known = known_to_readers();
+    assert_eq!(known.len(), 21, "{known:#?}");
+    for (name, mut fields) in known {
+        for (_, refused) in REFUSED.iter().filter(|(definition, _)| *definition == name) {
+            fields.retain(|field| !refused.contains(&field.as_str()));
+        }
+        assert_eq!(properties(&root, &name), fields, "{name}");
+    }
+}
+
+#[test]
+fn nothing_may_be_null() {
+    fn walk(value: &Value) {
+        assert_ne!(value, "null");
+        match value {
+            Value::Array(list) => list.iter().for_each(walk),
+            Value::Object(map) => map.values().for_each(walk),
+            _ => {}
+        }
+    }
+    walk(&schema(None));
+}
+
+#[test]
+fn each_kind_has_a_schema_of_its_own() {
+    for (kind, name) in [
+        (SchemaKind::EgressPolicy, "EgressPolicy"),
+        (SchemaKind::DestinationSet, "DestinationSet"),
+        (SchemaKind::AuthorizationPolicy, "AuthorizationPolicy"),
+        (SchemaKind::PolicyTest, "PolicyTest"),
+    ] {
+        let schema = schema(Some(kind));
+        assert_eq!(
+            (&schema["title"], &schema["$schema"]),
+            (&name.into(), &"http://json-schema.org/draft-07/schema#".into())
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! Policy directories as `serve` has them at its start: the same reader, the same judgement, and every problem.
+//!
+//! A server tells what keeps a source from loading. An author wants everything at once, so where nothing may be in force
+//! the warnings of the good sources and what only the whole set shows are looked for as well.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::texts::Texts;
+use crate::engine::policy::compile::{self, LoadedSource, Source};
+use crate::engine::policy::document::MAX_FILE;
+use crate::engine::policy::problem::{Code, Place, Problem};
+use crate::engine::record::UnixNanos;
+use crate::engine::settings::Settings;
+use crate::engine::snapshot::Snapshot;
+use crate::files::judge::{Reading, Sources};
+use crate::files::read::{Outcome, read_source};
+
+/// What was found in the directories.
+#[derive(Debug)]
+pub struct Found {
+    /// Every problem, in the order of places.
+    pub problems: Vec<Problem>,
+    /// The policy files.
+    pub texts: Texts,
+    /// What would be in force; `None` if there are errors.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// The moment of now.
+pub fn now() -> UnixNanos {
+    UnixNanos(Timestamp::now().as_nanosecond())
+}
+
+/// Reads directories, each a source of one set.
+pub fn load(directories: &[PathBuf], settings: &Settings) -> Found {
+    let outcomes: Vec<Outcome> = directories.iter().map(|directory| read_source(directory)).collect();
+    let sources: Vec<Source> = outcomes.iter().flatten().cloned().collect();
+    let mut texts = Texts::default();
+    for source in &sources {
+        for file in &source.files {
+            texts.add(format!("{}/{}", source.name.trim_end_matches('/'), file.name), &file.bytes);
+        }
+    }
+    let all_read = sources.len() == directories.len();
+    let names = directories.iter().map(|directory| directory.display().to_string());
+    let mut judge = Sources::new(names, settings.clone());
+    let snapshot = judge.judge(outcomes.into_iter().map(Reading::Changed).collect(), now()).snapshot;
+    let mut problems = judge.warnings().to_vec();
+    if snapshot.is_none() {
+        problems.extend(judge.status().into_iter().flat_map(|source| source.problems));
+        problems.extend(beyond_the_judge(sources, all_read, settings));
+    }
+    problems.sort_by(|a, b| (&a.place, a.code, &a.text).cmp(&(&b.place, b.code, &b.text)));
+    problems.dedup();
+    Found { problems, texts, snapshot }
+}
+
+/// What an author wants to know and a server does not tell as long as something is refused: the warnings of sources that
+/// are good, and the errors that only the whole set shows.
+fn beyond_the_judge(sources: Vec<Source>, all_read: bool, settings: &Settings) -> Vec<Problem> {
+    let loaded: Vec<_> = sources.into_iter().map(|source| compile::load(source, settings)).collect();
+    // What could not be read may hold what the rest is looking for.
+    let whole = if all_read { compile::compile(&loaded, settings).err() } else { None };
+    let alone = loaded.iter().flat_map(LoadedSource::problems).cloned();
+    alone.chain(whole.into_iter().flatten()).collect()
+}
+
+/// A file of cases as it was read.
+pub struct CasesFile {
+    /// Its path, as places name it.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads the `*.cases.yaml` files of a directory, sorted by name.
+pub fn cases_files(directory: &Path, problems: &mut Vec<Problem>) -> Vec<CasesFile> {
+    let unreadable = |why: std::io::Error| {
+        Problem::error(Code::Unreadable, Place::whole(directory.display().to_string()), why.to_string())
+    };
+    let names = fs::read_dir(directory).and_then(|entries| {
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<Result<Vec<_>, _>>()
+    });
+    let mut names = names.map_err(|why| problems.push(unreadable(why))).unwrap_or_default();
+    names.retain(|name| is_cases_name(name));
+    names.sort_unstable();
+    names
+        .iter()
+        .filter_map(|name| read_cases(directory, name).map_err(|problem| problems.push(*problem)).ok())
+        .collect()
+}
+
+fn read_cases(directory: &Path, name: &str) -> Result<CasesFile, Box<Problem>> {
+    let file = format!("{}/{name}", directory.display().to_string().trim_end_matches('/'));
+    let problem = |code, text: String| Box::new(Problem::error(code, Place::whole(file.clone()), text));
+    let path = directory.join(name);
+    let cannot = |why: std::io::Error| problem(Code::Unreadable, format!("the file cannot be read: {why}"));
+    let metadata = fs::metadata(&path).map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err(problem(Code::Unreadable, "this is no regular file".into()));
+    }
+    if metadata.len() > MAX_FILE as u64 {
+        return Err(problem(Code::TooLarge, format!("the file is larger than {MAX_FILE} bytes")));
+    }
+    let bytes = fs::read(&path).map_err(cannot)?;
+    Ok(CasesFile { path: file, bytes })
+}
+
+/// Whether a file name is one of a file of cases.
+fn is_cases_name(name: &str) -> bool {
+    !name.starts_with('.') && (name.ends_with(".cases.yaml") || name.ends_with(".cases.yml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::read::is_policy_name;
+
+    #[test]
+    fn no_file_is_both_policy_and_cases() {
+        for (name, cases) in
+            [("a.cases.yaml", true), ("a.cases.yml", true), (".a.cases.yaml", false), ("a.yaml", false)]
+        {
+            assert_eq!(is_cases_name(name), cases, "{name}");
+            assert!(!(cases && is_policy_name(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_problem_of_every_source_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["a", "b"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        let policy = |name: &str, spec: &str| {
+            format!(
+                "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: {name}, namespace: n}}\nspec: {spec}\n"
+            )
+        };
+        fs::write(at("a/x.yaml"), policy("x", "{deny: [{name: a, hosts: [A.example]}]}")).unwrap();
+        fs::write(at("b/x.yaml"), policy("y", "{deny: [{name: a, destinations: [none]}]}")).unwrap();
+        let codes = |dirs: &[&str]| {
+            let dirs: Vec<PathBuf> = dirs.iter().map(|d| at(d)).collect();
+            let found = load(&dirs, &Settings::default());
+            assert!(found.snapshot.is_none());
+            found.problems.iter().map(|p| p.code).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(&["a", "b"]), [Code::HostSpelling, Code::MissingSet]);
+        assert_eq!(codes(&["b", "gone"]), [Code::Unreadable], "the missing set may lie in what is not there");
+        fs::create_dir(at("empty")).unwrap();
+        assert_eq!(codes(&["empty"]), [Code::NoPolicy]);
+    }
+}

@@ -1,0 +1,151 @@
+//! How the results of `customs test` are told: for people, as JSON, as JUnit's XML.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::cases::Case;
+use super::coverage::{Coverage, Uncovered};
+use super::finding::Finding;
+use super::lint::ProblemLine;
+use super::render::Painter;
+use super::texts::Texts;
+use super::{counted, junit, tell, tell_json};
+use crate::app::cli::TestFormat;
+use crate::engine::policy::problem::Problem;
+
+/// Everything that was run.
+pub struct Report {
+    /// One for each set.
+    pub suites: Vec<Suite>,
+    /// Every file that was read.
+    pub texts: Texts,
+}
+
+/// The cases of one set.
+pub struct Suite {
+    /// The set's directories.
+    pub name: String,
+    /// What kept cases from being run.
+    pub problems: Vec<Problem>,
+    /// The cases that were run.
+    pub results: Vec<CaseResult>,
+    /// The rules that they exercised.
+    pub coverage: Coverage,
+}
+
+/// How a case went.
+pub struct CaseResult {
+    /// The case.
+    pub case: Case,
+    /// What was answered otherwise than expected.
+    pub failures: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether every case could be run and got the answers that were expected.
+    pub fn is_good(&self) -> bool {
+        self.suites.iter().all(|suite| suite.problems.is_empty() && suite.failed() == 0)
+    }
+}
+
+impl Suite {
+    /// How many cases failed.
+    pub fn failed(&self) -> usize {
+        self.results.iter().filter(|result| !result.failures.is_empty()).count()
+    }
+}
+
+/// How much was run.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Totals {
+    cases: usize,
+    passed: usize,
+    failed: usize,
+    errors: usize,
+    rules: usize,
+    exercised: usize,
+}
+
+impl Totals {
+    fn of<'s>(suites: impl IntoIterator<Item = &'s Suite>) -> Totals {
+        suites.into_iter().fold(Totals::default(), |totals, suite| {
+            let (cases, failed, rules) = (suite.results.len(), suite.failed(), suite.coverage.rules());
+            Totals {
+                cases: totals.cases + cases,
+                passed: totals.passed + cases - failed,
+                failed: totals.failed + failed,
+                errors: totals.errors + suite.problems.len(),
+                rules: totals.rules + rules,
+                exercised: totals.exercised + rules - suite.coverage.missing().len(),
+            }
+        })
+    }
+
+    fn line(&self) -> String {
+        let Totals { cases, passed, failed, errors, rules, exercised } = *self;
+        let errors = if errors == 0 { String::new() } else { format!(", {}", counted(errors, "error")) };
+        let (cases, rules) = (counted(cases, "case"), counted(rules, "rule"));
+        format!("{cases}: {passed} passed, {failed} failed{errors}; {exercised} of {rules} exercised\n")
+    }
+}
+
+/// Tells a report.
+pub fn tell_report(report: &Report, format: TestFormat) {
+    match format {
+        TestFormat::Human => human(report),
+        TestFormat::Json => tell_json(&document(report)),
+        TestFormat::Junit => tell(&junit::document(report)),
+    }
+}
+
+fn human(report: &Report) {
+    let painter = Painter::for_stdout(&report.texts);
+    for suite in &report.suites {
+        suite.problems.iter().for_each(|problem| tell(&painter.paint(&Finding::from(problem))));
+        let failures = suite.results.iter().flat_map(|result| &result.failures);
+        failures.for_each(|failure| tell(&painter.paint(failure)));
+        for Uncovered { id, origin } in suite.coverage.missing() {
+            tell(&format!("not exercised: {id} ({origin})\n"));
+        }
+        if report.suites.len() > 1 {
+            tell(&format!("{}: {}", suite.name, Totals::of([suite]).line()));
+        }
+    }
+    tell(&Totals::of(&report.suites).line());
+}
+
+fn document(report: &Report) -> Value {
+    let suites: Vec<Value> = report.suites.iter().map(|suite| suite_document(suite, &report.texts)).collect();
+    json!({"totals": Totals::of(&report.suites), "suites": suites})
+}
+
+fn suite_document(suite: &Suite, texts: &Texts) -> Value {
+    let problems: Vec<_> = suite.problems.iter().map(|problem| ProblemLine::of(problem, texts)).collect();
+    let cases: Vec<Value> = suite.results.iter().map(case_document).collect();
+    json!({
+        "name": suite.name,
+        "totals": Totals::of([suite]),
+        "problems": problems,
+        "cases": cases,
+        "notExercised": suite.coverage.missing(),
+    })
+}
+
+fn case_document(result: &CaseResult) -> Value {
+    let failure = |failure: &Finding| {
+        json!({
+            "line": failure.place.line,
+            "column": failure.place.column,
+            "text": failure.text,
+            "note": failure.note,
+            "help": failure.help,
+        })
+    };
+    json!({
+        "name": result.case.name,
+        "file": result.case.place.file,
+        "line": result.case.place.line,
+        "passed": result.failures.is_empty(),
+        "failures": result.failures.iter().map(failure).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,217 @@
+//! The texts that were read, by the name that places give their files: the line of a place, and the token that begins
+//! there. A problem only knows where it begins; how far to underline is read off the text here.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::engine::policy::problem::Place;
+
+/// Texts by file name.
+#[derive(Debug, Default)]
+pub struct Texts(BTreeMap<String, Text>);
+
+#[derive(Debug)]
+struct Text {
+    text: String,
+    /// Where each line begins, in bytes.
+    lines: Vec<usize>,
+}
+
+/// One line, with the part of it that is meant, in bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Marked<'t> {
+    /// The line, without its end.
+    pub line: &'t str,
+    /// The part that is meant; empty at the end of the line.
+    pub span: Range<usize>,
+}
+
+impl Marked<'_> {
+    /// The column after the part, in characters from 1.
+    pub fn end_column(&self) -> usize {
+        1 + self.line.get(..self.span.end).map_or(0, |before| before.chars().count())
+    }
+}
+
+impl Texts {
+    /// Keeps a text; bytes that are no UTF-8 are replaced.
+    pub fn add(&mut self, file: String, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.0.insert(file, Text { text, lines });
+    }
+
+    /// Keeps the texts of another collection too.
+    pub fn take_in(&mut self, mut other: Texts) {
+        self.0.append(&mut other.0);
+    }
+
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The line of a place, with the token that begins there; `None` for a file as a whole and what was not read.
+    pub fn mark(&self, place: &Place) -> Option<Marked<'_>> {
+        let line = self.0.get(&place.file)?.line(place.line)?;
+        let column = usize::try_from(place.column).ok()?.checked_sub(1)?;
+        let start = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+        let length = line.get(start..).map_or(0, |rest| token(rest, opens_flow(line.get(..start).unwrap_or_default())));
+        Some(Marked { line, span: start..start + length })
+    }
+}
+
+impl Text {
+    fn line(&self, number: u32) -> Option<&str> {
+        let start = *self.lines.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        let rest = self.text.get(start..)?;
+        // The parser counts from behind a byte order mark.
+        let rest = if start == 0 { rest.trim_start_matches('\u{feff}') } else { rest };
+        rest.split('\n').next().map(|line| line.trim_end_matches('\r'))
+    }
+}
+
+/// The length of the YAML token that a line begins with, in bytes.
+fn token(rest: &str, in_flow: bool) -> usize {
+    match rest.chars().next() {
+        None => 0,
+        Some('"') => quoted(rest, '"'),
+        Some('\'') => quoted(rest, '\''),
+        Some('[' | '{') => collection(rest),
+        Some(_) if rest.starts_with("- ") => 1,
+        Some(_) => plain(rest, in_flow),
+    }
+}
+
+/// Up to the closing quote, or to the end of the line.
+fn quoted(rest: &str, quote: char) -> usize {
+    let mut chars = rest.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        let doubled = quote == '\'' && chars.peek().is_some_and(|(_, next)| *next == '\'');
+        if (c == '\\' && quote == '"') || (c == quote && doubled) {
+            chars.next();
+        } else if c == quote {
+            return at + 1;
+        }
+    }
+    rest.trim_end().len()
+}
+
+/// Up to the bracket that closes the first one, or to the end of the line.
+fn collection(rest: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(c) = rest.get(at..).and_then(|rest| rest.chars().next()) {
+        at += match c {
+            '"' | '\'' => rest.get(at..).map_or(1, |rest| quoted(rest, c)),
+            _ => c.len_utf8(),
+        };
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    rest.trim_end().len()
+}
+
+/// Up to what ends a plain scalar: the colon behind a key, a comment, and in a flow collection what divides or closes.
+fn plain(rest: &str, in_flow: bool) -> usize {
+    let ends = |(at, c): (usize, char)| {
+        let behind = rest.get(at + c.len_utf8()..).unwrap_or_default();
+        let blank = behind.is_empty() || behind.starts_with([' ', '\t']);
+        match c {
+            ':' => blank || (in_flow && behind.starts_with([',', ']', '}'])),
+            '#' => rest.get(..at).is_some_and(|before| before.ends_with([' ', '\t'])),
+            ',' | ']' | '}' | '[' | '{' => in_flow,
+            _ => false,
+        }
+    };
+    let end = rest.char_indices().skip(1).find(|(at, c)| ends((*at, *c))).map_or(rest.len(), |(at, _)| at);
+    rest.get(..end).map_or(0, |token| token.trim_end().len())
+}
+
+/// Whether a flow collection is open behind this part of a line.
+fn opens_flow(before: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(c) = before.get(at..).and_then(|rest| rest.chars().next()) {
+        let starts_token = before.get(..at).is_none_or(|b| b.is_empty() || b.ends_with([' ', '[', '{', ',']));
+        at += match c {
+            '"' | '\'' if starts_token => before.get(at..).map_or(1, |rest| quoted(rest, c)),
+            _ => c.len_utf8(),
+        };
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    depth > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The token of a text that begins at the place of a `>` in it.
+    fn at(marked: &str) -> String {
+        let before = marked.split('>').next().unwrap();
+        let mut texts = Texts::default();
+        texts.add("f".into(), marked.replacen('>', "", 1).as_bytes());
+        let line = u32::try_from(before.matches('\n').count() + 1).unwrap();
+        let column = u32::try_from(before.rsplit('\n').next().unwrap().chars().count() + 1).unwrap();
+        let found = texts.mark(&Place { file: "f".into(), line, column }).unwrap();
+        found.line[found.span].to_owned()
+    }
+
+    #[test]
+    fn the_token_of_a_place_is_underlined() {
+        for (text, token) in [
+            ("kind: >Egress # a comment", "Egress"),
+            ("a: >b#c", "b#c"),
+            (">kind: Egress", "kind"),
+            ("hosts: [a, >b.example, c]", "b.example"),
+            ("hosts: [a, >b.example]", "b.example"),
+            ("{name: >a}", "a"),
+            ("{>name: a}", "name"),
+            ("reason: >one, two] and three  ", "one, two] and three"),
+            ("- {reason: 'it''s [', host: >x}", "x"),
+            ("a: >\"x, \\\" y\" # z", "\"x, \\\" y\""),
+            ("a: >'it''s', b", "'it''s'"),
+            ("allow: >[]", "[]"),
+            ("- >{a: ']}', b: [c]} # d", "{a: ']}', b: [c]}"),
+            ("- >{a: b,\n  c: d}", "{a: b,"),
+            ("x:\n>- a", "-"),
+            ("to: >http://a.example:80/x?y=1", "http://a.example:80/x?y=1"),
+            ("bücher: [ä, >ö]", "ö"),
+            ("a: >\"open", "\"open"),
+            ("a:>", ""),
+            ("x: y\r\na: >b\r\n", "b"),
+        ] {
+            assert_eq!(at(text), token, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_outside_the_text_marks_nothing() {
+        let mut texts = Texts::default();
+        texts.add("f".into(), b"a: b\n");
+        let place = |file: &str, line, column| Place { file: file.into(), line, column };
+        for nowhere in [place("g", 1, 1), place("f", 0, 0), place("f", 9, 1), place("f", 1, 0)] {
+            assert_eq!(texts.mark(&nowhere), None, "{nowhere}");
+        }
+        assert_eq!(texts.mark(&place("f", 1, 99)).unwrap().span, 4..4);
+    }
+
+    #[test]
+    fn the_end_is_counted_in_characters() {
+        let mut texts = Texts::default();
+        texts.add("f".into(), "\u{feff}ä: öö\n".as_bytes());
+        let marked = texts.mark(&Place { file: "f".into(), line: 1, column: 4 }).unwrap();
+        assert_eq!((marked.line, marked.end_column()), ("ä: öö", 6));
+    }
+}

@@ -1,0 +1,129 @@
+//! `customs lint`: every problem at once, in four formats, with an exit code for CI.
+
+use std::collections::BTreeSet;
+
+use super::{Folder, command, ended, policy};
+
+/// One file with ten mistakes of ten kinds, and what is told of it.
+const TEN: &str = include_str!("ten-mistakes.yaml");
+const TOLD: &str = include_str!("ten-mistakes.txt");
+
+fn clean() -> String {
+    policy("shop", "{deny: [{name: a, hosts: [a.example]}]}")
+}
+
+#[test]
+fn nothing_wrong_is_told_in_one_line() {
+    let folder = Folder::with(&[("policies/a.yaml", &clean())]);
+    let ended = folder.run("lint");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "0 errors, 0 warnings, 0 notes in 1 file\n"));
+}
+
+#[test]
+fn ten_mistakes_are_ten_findings_with_place_and_remedy() {
+    let folder = Folder::with(&[("policies/ten.yaml", TEN)]);
+    let human = folder.run("lint policies");
+    assert_eq!((human.code, human.stdout.as_str()), (Some(1), TOLD));
+    let report = folder.run("lint policies --format json").json();
+    let problems = report["problems"].as_array().unwrap();
+    let codes: BTreeSet<_> = problems.iter().map(|p| p["code"].as_str().unwrap()).collect();
+    assert_eq!((problems.len(), codes.len()), (10, 10), "{codes:?}");
+    for problem in problems {
+        assert!(problem["line"].as_u64() > Some(0) && problem["column"].as_u64() > Some(0), "{problem}");
+        assert!(problem["endColumn"].as_u64() > problem["column"].as_u64(), "{problem}");
+    }
+    assert_eq!((&report["errors"], &report["files"]), (&10.into(), &1.into()));
+}
+
+#[test]
+fn nothing_is_coloured_where_nobody_looks() {
+    let folder = Folder::with(&[("policies/ten.yaml", TEN)]);
+    assert!(!folder.run("lint").stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn warnings_fail_only_where_they_are_denied() {
+    let istio = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: b}\n\
+                 spec: {action: DENY, rules: [{to: [{operation: {hosts: [A.example]}}]}]}\n";
+    let folder = Folder::with(&[("policies/a.yaml", istio)]);
+    let ended = folder.run("lint");
+    assert_eq!((ended.code, ended.last_line()), (Some(0), "0 errors, 1 warning, 0 notes in 1 file"));
+    assert!(ended.stdout.starts_with("warning[host-spelling]"), "{}", ended.stdout);
+    assert_eq!(folder.run("lint --deny-warnings").code, Some(1));
+}
+
+#[test]
+fn a_bad_flag_is_told_apart_from_a_bad_policy() {
+    let folder = Folder::with(&[("policies/a.yaml", &clean())]);
+    for flags in ["--format yaml", "--nope", "--root-namespace Root", "--config gone.yaml", "policies policies"] {
+        let ended = folder.run(&format!("lint {flags}"));
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{flags}");
+        assert!(!ended.stderr.is_empty());
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_a_problem() {
+    let folder = Folder::with(&[("empty/README.md", "")]);
+    for (arguments, code) in [("lint", "unreadable"), ("lint empty", "no-policy")] {
+        let ended = folder.run(arguments);
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stdout.contains(&format!("error[{code}]")), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn several_directories_are_the_sources_of_one_set() {
+    let set = "apiVersion: egress.customs/v1alpha1\nkind: DestinationSet\n\
+               metadata: {name: s, namespace: istio-system}\nspec: {hosts: [a.example]}\n";
+    let uses = policy("shop", "{allow: [{name: a, destinations: [s]}]}");
+    let folder = Folder::with(&[("a/set.yaml", set), ("b/policy.yaml", &uses)]);
+    assert_eq!(folder.run("lint a b").code, Some(0));
+    let alone = folder.run("lint b");
+    assert!(alone.stdout.contains("error[missing-set]"), "{}", alone.stdout);
+    let by_environment = ended(command(folder.path()).arg("lint").env("CUSTOMS_POLICIES", "a,b"));
+    assert_eq!(by_environment.last_line(), "0 errors, 0 warnings, 0 notes in 2 files");
+}
+
+#[test]
+fn the_settings_of_the_server_matter() {
+    let theirs = policy("platform", "{subjects: [{namespaces: ['**'], trustDomains: [td.example]}], isolate: true}");
+    let settings = "root_namespace: platform\naccept_trust_domains: [td.example]\npolicies: [rules]\n";
+    let folder = Folder::with(&[("rules/a.yaml", &theirs), ("settings.yaml", settings)]);
+    assert_eq!(folder.run("lint --config settings.yaml").code, Some(0));
+    assert_eq!(folder.run("lint rules --root-namespace platform --accept-trust-domains td.example").code, Some(0));
+    let without = folder.run("lint rules");
+    for code in ["not-yours", "bad-identity"] {
+        assert!(without.stdout.contains(code), "{}", without.stdout);
+    }
+}
+
+#[test]
+fn sarif_names_a_rule_and_a_region_for_each_result() {
+    let folder = Folder::with(&[("policies/ten.yaml", TEN), ("policies/broken.yaml", "a: [b\n")]);
+    let ended = folder.run("lint --format sarif");
+    let log = ended.json();
+    assert_eq!((ended.code, &log["version"]), (Some(1), &"2.1.0".into()));
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    let ids: BTreeSet<_> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), rules.len());
+    let results = run["results"].as_array().unwrap();
+    assert!(results.len() >= 2);
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["artifactLocation"]["uri"].as_str().unwrap().starts_with("policies/"), "{place}");
+        assert!(place["region"]["startLine"].as_u64() > Some(0), "{place}");
+    }
+}
+
+#[test]
+fn github_is_told_one_annotation_a_line() {
+    let folder = Folder::with(&[("policies/a.yaml", &policy("shop", "{isolat: true}"))]);
+    let ended = folder.run("lint --format github");
+    let expected = "::error file=policies/a.yaml,line=4,col=8,endColumn=14,title=customs%3A unknown-field::unknown field \
+                    `isolat` in `spec`; did you mean `isolate`?\n1 error, 0 warnings, 0 notes in 1 file\n";
+    assert_eq!(ended.stdout, expected);
+}
