@@ -16,6 +16,7 @@ use customs::engine::reference;
 use customs::engine::request::{Attributes, HttpAttributes};
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
+use customs::files;
 
 const NOW: UnixNanos = UnixNanos(1_795_392_000 * 1_000_000_000);
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
@@ -126,7 +127,7 @@ fn loading(_: &mut Criterion) {
     let source = Source { name: "bench".into(), files: files(100_000) };
     let bytes: usize = source.files.iter().map(|file| file.bytes.len()).sum();
     let start = Instant::now();
-    let loaded = compile::load(source, &settings);
+    let loaded = files::load::load(source, &settings);
     let parsed = start.elapsed();
     let compiled = compile::compile(std::slice::from_ref(&loaded), &settings).expect("the set is good");
     let done = start.elapsed();

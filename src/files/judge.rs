@@ -16,6 +16,7 @@ use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::record::{ChangeOutcome, PolicyChangeEntry, UnixNanos};
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::{Revision, RuleCounts, Snapshot};
+use crate::files::load::load;
 
 /// What the reader found in one directory.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ impl Sources {
         for (index, (source, reading)) in self.sources.iter_mut().zip(readings).enumerate() {
             let Reading::Changed(outcome) = reading else { continue };
             source.found = match outcome {
-                Ok(read) => Found::Loaded(compile::load(read, &self.settings)),
+                Ok(read) => Found::Loaded(load(read, &self.settings)),
                 Err(problems) => Found::Unreadable(problems),
             };
             changed.insert(index);

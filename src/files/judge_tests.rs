@@ -179,7 +179,7 @@ fn a_change_that_breaks_another_source_is_refused_and_names_it() {
     let entry = judgement.entry.unwrap();
     assert_eq!(entry.refused_sources, ["root"]);
     assert!(entry.problems[0].text.contains("would break `team`"), "{}", entry.problems[0]);
-    assert!(entry.problems.iter().any(|p| p.code == Code::MissingSet && p.place.file == "team/0.yaml"));
+    assert!(entry.problems.iter().any(|p| p.code == Code::MissingSet && p.place.file.as_ref() == "team/0.yaml"));
     assert_eq!(outcome(&rounds.files(&[&root, &team])), Some("recovered"));
 }
 

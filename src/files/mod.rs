@@ -10,6 +10,7 @@
 //! known here: the engine is given bytes and answers with problems.
 
 pub mod judge;
+pub mod load;
 pub mod read;
 pub mod reload;
 pub mod status;

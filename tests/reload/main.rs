@@ -333,7 +333,7 @@ async fn one_broken_source_does_not_hold_up_the_other() {
     put(&site.at("p/a.yaml"), 4);
     let status = site.until("p goes on", |status| status.counts.egress_deny == 5).await;
     assert_eq!(status.sources[0].state, SourceState::Good);
-    assert_eq!(status.sources[1].problems[0].place.file, site.at("q/bad.yaml").display().to_string());
+    assert_eq!(status.sources[1].problems[0].place.file.as_ref(), site.at("q/bad.yaml").display().to_string());
     no_bad_file(&site.at("q"));
     site.state(1, SourceState::Good, "q repaired").await;
     assert_eq!(site.outcomes(), ["published", "refused", "published_in_part", "recovered"]);

@@ -16,6 +16,7 @@ use crate::engine::record::UnixNanos;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
 use crate::files::judge::{Reading, Sources};
+use crate::files::load::load as load_source;
 use crate::files::read::{Outcome, read_source};
 
 /// What was found in the directories.
@@ -61,7 +62,7 @@ pub fn load(directories: &[PathBuf], settings: &Settings) -> Found {
 /// What an author wants to know and a server does not tell as long as something is refused: the warnings of sources that
 /// are good, and the errors that only the whole set shows.
 fn beyond_the_judge(sources: Vec<Source>, all_read: bool, settings: &Settings) -> Vec<Problem> {
-    let loaded: Vec<_> = sources.into_iter().map(|source| compile::load(source, settings)).collect();
+    let loaded: Vec<_> = sources.into_iter().map(|source| load_source(source, settings)).collect();
     // What could not be read may hold what the rest is looking for.
     let whole = if all_read { compile::compile(&loaded, settings).err() } else { None };
     let alone = loaded.iter().flat_map(LoadedSource::problems).cloned();

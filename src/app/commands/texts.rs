@@ -53,7 +53,7 @@ impl Texts {
 
     /// The line of a place, with the token that begins there; `None` for a file as a whole and what was not read.
     pub fn mark(&self, place: &Place) -> Option<Marked<'_>> {
-        let line = self.0.get(&place.file)?.line(place.line)?;
+        let line = self.0.get(place.file.as_ref())?.line(place.line)?;
         let column = usize::try_from(place.column).ok()?.checked_sub(1)?;
         let start = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
         let length = line.get(start..).map_or(0, |rest| token(rest, opens_flow(line.get(..start).unwrap_or_default())));

@@ -75,12 +75,33 @@ impl LoadedSource {
     }
 }
 
-/// Reads one source alone.
+/// Reads one source alone, file after file.
 pub fn load(source: Source, settings: &Settings) -> LoadedSource {
+    let files = source.files.iter().map(|file| read_file(&source.name, file, settings)).collect();
+    join_files(source, files)
+}
+
+/// One file read alone.
+#[derive(Debug)]
+pub struct LoadedFile {
+    documents: Documents,
+    problems: Vec<Problem>,
+}
+
+/// Reads one file of the source that is named; files can be read side by side.
+pub fn read_file(source: &str, file: &PolicyFile, settings: &Settings) -> LoadedFile {
+    let path = format!("{}/{}", source.trim_end_matches('/'), file.name);
     let (mut documents, mut problems) = (Documents::default(), Vec::new());
-    for file in &source.files {
-        let path = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
-        load_file(&path, &file.bytes, settings, &mut documents, &mut problems);
+    load_file(&path, &file.bytes, settings, &mut documents, &mut problems);
+    LoadedFile { documents, problems }
+}
+
+/// Puts the files of a source together, in their order, and looks for what only all of them show.
+pub fn join_files(source: Source, files: Vec<LoadedFile>) -> LoadedSource {
+    let (mut documents, mut problems) = (Documents::default(), Vec::new());
+    for file in files {
+        documents.append(file.documents);
+        problems.extend(file.problems);
     }
     validate::duplicates(std::iter::once(&documents), &mut problems);
     problems.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));

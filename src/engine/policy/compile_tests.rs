@@ -372,7 +372,7 @@ fn a_second_source_may_not_repeat_a_policy() {
     let both = [load(source("a", &text), &settings), load(source("b", &text), &settings)];
     let problems = compile(&both, &settings).unwrap_err();
     assert_eq!(problems.len(), 1);
-    assert!(problems[0].text.contains("a/p.yaml") && problems[0].place.file == "b/p.yaml", "{}", problems[0]);
+    assert!(problems[0].text.contains("a/p.yaml") && problems[0].place.file.as_ref() == "b/p.yaml", "{}", problems[0]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! duplicate keys are errors.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options, Spanned};
@@ -75,9 +76,11 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Node>, Problem> {
         let what = format!("the file has {} bytes; the limit is {MAX_FILE}", text.len());
         return Err(Problem::error(Code::TooLarge, Place::whole(file), what));
     }
+    // One name for every place in the file.
+    let name: Arc<str> = file.into();
     let documents: Vec<Spanned<Raw>> =
         serde_saphyr::from_multiple_with_options(text, options(text.len())).map_err(|error| problem(file, &error))?;
-    Ok(documents.into_iter().map(|raw| place_node(file, raw)).filter(|n| !matches!(n.value, Value::Null)).collect())
+    Ok(documents.into_iter().map(|raw| place_node(&name, raw)).filter(|n| !matches!(n.value, Value::Null)).collect())
 }
 
 /// Parses a YAML text into a type of serde, for settings files.
@@ -124,7 +127,7 @@ fn options(length: usize) -> Options {
 }
 
 fn problem(file: &str, error: &serde_saphyr::Error) -> Problem {
-    let place = error.location().map_or_else(|| Place::whole(file), |at| place(file, &at));
+    let place = error.location().map_or_else(|| Place::whole(file), |at| place(&file.into(), &at));
     let text = error.render();
     // The place is told once, by the problem.
     let text = text.split(" at line ").next().unwrap_or(&text).trim().to_owned();
@@ -146,12 +149,12 @@ fn innermost(error: &serde_saphyr::Error) -> &serde_saphyr::Error {
     }
 }
 
-fn place(file: &str, at: &serde_saphyr::Location) -> Place {
+fn place(file: &Arc<str>, at: &serde_saphyr::Location) -> Place {
     let number = |n: u64| u32::try_from(n).unwrap_or(0);
-    Place { file: file.to_owned(), line: number(at.line()), column: number(at.column()) }
+    Place { file: file.clone(), line: number(at.line()), column: number(at.column()) }
 }
 
-fn place_node(file: &str, raw: Spanned<Raw>) -> Node {
+fn place_node(file: &Arc<str>, raw: Spanned<Raw>) -> Node {
     let place = place(file, &raw.referenced);
     let value = match raw.value {
         Raw::Null => Value::Null,
@@ -166,7 +169,7 @@ fn place_node(file: &str, raw: Spanned<Raw>) -> Node {
     Node { value, place }
 }
 
-fn place_key(file: &str, key: Spanned<String>) -> Key {
+fn place_key(file: &Arc<str>, key: Spanned<String>) -> Key {
     Key { place: place(file, &key.referenced), name: key.value }
 }
 

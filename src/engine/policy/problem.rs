@@ -4,6 +4,7 @@
 //! is decided by the presence of errors, in [`compile`](super::compile).
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Declares the codes once, with their names.
 macro_rules! codes {
@@ -114,10 +115,10 @@ impl Severity {
 }
 
 /// A place in a policy file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file as it is named to the user; a directory where no file is meant.
-    pub file: String,
+    pub file: Arc<str>,
     /// The line, from 1; 0 where the file as a whole is meant.
     pub line: u32,
     /// The column, from 1; 0 where the file as a whole is meant.
@@ -126,7 +127,7 @@ pub struct Place {
 
 impl Place {
     /// A file or directory as a whole.
-    pub fn whole(file: impl Into<String>) -> Place {
+    pub fn whole(file: impl Into<Arc<str>>) -> Place {
         Place { file: file.into(), line: 0, column: 0 }
     }
 

@@ -28,6 +28,14 @@ impl Documents {
         istio.chain(egress).chain(self.sets.iter().map(|s| (Kind::DestinationSet, &s.meta)))
     }
 
+    /// Takes over the documents of another.
+    pub fn append(&mut self, other: Documents) {
+        let Documents { istio, egress, sets } = other;
+        self.istio.extend(istio);
+        self.egress.extend(egress);
+        self.sets.extend(sets);
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.istio.len() + self.egress.len() + self.sets.len()
