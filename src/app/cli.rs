@@ -2,10 +2,12 @@
 //!
 //! Flags are laid over the environment by clap, both over the settings file, and that over the defaults.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use jiff::Timestamp;
 
 use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings};
 
@@ -29,6 +31,8 @@ pub enum Command {
     Lint(Box<LintArgs>),
     /// Run the *.cases.yaml files beside policies
     Test(Box<TestArgs>),
+    /// Ask one question, and explain the answer stage by stage; exits with 0 for allow, 1 for deny, 2 for no answer
+    Check(Box<CheckArgs>),
     /// Print the revision that `serve` would have in force
     Revision(Box<ReadArgs>),
     /// Print the JSON Schema of policy files, for editors
@@ -179,6 +183,66 @@ pub enum TestFormat {
     Json,
     /// JUnit's XML, for CI
     Junit,
+}
+
+/// The flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub(super) read: ReadArgs,
+    #[command(flatten)]
+    pub(super) asked: AskedArgs,
+    /// How the answer is told
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: CheckFormat,
+}
+
+/// The question that `check` asks, in the words of files of cases.
+#[derive(Debug, Args)]
+pub struct AskedArgs {
+    /// Who calls: NAMESPACE/ACCOUNT, a whole spiffe:// id, or unauthenticated
+    #[arg(long, value_name = "CALLER")]
+    pub(super) from: String,
+    /// Where to: http(s)://HOST[:PORT]/PATH, tcp://SNI:PORT, or tcp://:PORT for a connection without SNI
+    #[arg(long, value_name = "URL")]
+    pub(super) to: String,
+    /// The method [default: GET]
+    #[arg(long, value_name = "METHOD")]
+    pub(super) method: Option<String>,
+    /// A header; repeatable
+    #[arg(long, value_name = "NAME:VALUE", value_parser = header)]
+    pub(super) header: Vec<(String, String)>,
+    /// The port on which the gateway listens
+    #[arg(long, value_name = "N")]
+    pub(super) listener_port: Option<u16>,
+    /// The address of the connection's peer
+    #[arg(long, value_name = "IP")]
+    pub(super) source_ip: Option<IpAddr>,
+    /// The SNI of the TLS session
+    #[arg(long, value_name = "NAME")]
+    pub(super) sni: Option<String>,
+    /// The moment at which it is asked, as 2026-12-31T00:00:00Z [default: the clock's]
+    #[arg(long, value_name = "TIME")]
+    pub(super) now: Option<Timestamp>,
+}
+
+/// How `check` tells its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+}
+
+/// Reads `NAME:VALUE`; names of headers are in lower case, as Envoy has them.
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+        }
+        _ => Err("a header is written NAME:VALUE".into()),
+    }
 }
 
 /// What `schema` describes.

@@ -3,6 +3,7 @@
 //! Every pattern answers for one *reading*: wide, where a match denies, or narrow, where a match grants (rule R0). The
 //! caller chooses the reading; what happens when an attribute is unknown is decided in [`rule`](super::rule).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -152,6 +153,27 @@ impl HostPattern {
             HostShape::Present | HostShape::Anywhere => (4, 0),
         };
         (class, finer, self.port)
+    }
+}
+
+/// The canonical spelling, which [`parse_host_pattern`] reads as the same shape and port.
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shape {
+            HostShape::Anywhere => return f.write_str("**"),
+            HostShape::Present => f.write_str("*")?,
+            HostShape::Exact(Host::Ip(IpAddr::V6(ip))) => write!(f, "[{ip}]")?,
+            HostShape::Exact(host) => write!(f, "{host}")?,
+            HostShape::Suffix(text) | HostShape::LooseSuffix(text) => write!(f, "*{text}")?,
+            HostShape::Network(IpNet::V6(net)) => write!(f, "[{net}]")?,
+            HostShape::Network(net) => write!(f, "{net}")?,
+            HostShape::LoosePrefix(text) => write!(f, "{text}*")?,
+        }
+        match self.port {
+            PortPattern::Exactly(port) => write!(f, ":{port}"),
+            PortPattern::Every if self.shape != HostShape::Present => f.write_str(":*"),
+            PortPattern::Unsaid | PortPattern::Every => Ok(()),
+        }
     }
 }
 

@@ -192,3 +192,31 @@ fn ip_blocks_take_addresses_and_ranges() {
     assert!(parse_ip_block("::/0").is_some());
     assert!(parse_ip_block("10.0.0.0/40").is_none() && parse_ip_block("a").is_none());
 }
+
+#[test]
+fn a_pattern_is_told_as_it_is_read() {
+    for (text, told) in [
+        ("api.example.com", "api.example.com"),
+        ("API.example.com.:8443", "api.example.com:8443"),
+        ("api.example.com:*", "api.example.com:*"),
+        ("*.example.com", "*.example.com"),
+        ("*.example.com:443", "*.example.com:443"),
+        ("*example.com", "*example.com"),
+        ("api.example.*", "api.example.*"),
+        ("169.254.*:80", "169.254.*:80"),
+        ("*", "*"),
+        ("*:8443", "*:8443"),
+        ("**", "**"),
+        ("192.0.2.1:443", "192.0.2.1:443"),
+        ("192.0.2.0/24", "192.0.2.0/24"),
+        ("192.0.2.0/24:*", "192.0.2.0/24:*"),
+        ("fd00:ec2::254", "[fd00:ec2::254]"),
+        ("[2001:db8::/32]:443", "[2001:db8::/32]:443"),
+        ("[::ffff:169.254.0.0/112]", "169.254.0.0/16"),
+        ("b\u{fc}cher.example", "xn--bcher-kva.example"),
+    ] {
+        let (read, again) = (pattern(text), pattern(told));
+        assert_eq!(read.to_string(), told, "{text}");
+        assert_eq!((again.shape, again.port), (read.shape, read.port), "{text} told as {told}");
+    }
+}

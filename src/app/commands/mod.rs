@@ -2,7 +2,8 @@
 //!
 //! They load as `serve` does, with the same settings and the same reader ([`sources`]), so what they say holds for a
 //! server. They decide nothing themselves and change no file. What they find is a result and goes to stdout; what keeps
-//! them from looking goes to stderr. The exit code is 0 for clean, 1 for something found, 2 for a bad flag.
+//! them from looking goes to stderr. The exit code is 0 for clean, 1 for something found, 2 for a bad flag; `check` answers
+//! with it: 0 for allow, 1 for deny, 2 for no answer.
 
 use std::process::ExitCode;
 
@@ -11,8 +12,10 @@ use super::settings::Resolved;
 use super::{BAD_SETTING, FAILED, complain, tell};
 
 mod cases;
+mod check;
 mod completions;
 mod coverage;
+mod explain;
 mod finding;
 mod junit;
 mod lint;
@@ -33,6 +36,7 @@ pub fn run(command: Command) -> ExitCode {
             with_settings(args.read, |settings| lint::run(settings, args.format, args.deny_warnings))
         }
         Command::Test(args) => with_settings(args.read, |settings| test::run(settings, args.format, args.together)),
+        Command::Check(args) => with_settings(args.read, |settings| check::run(settings, &args.asked, args.format)),
         Command::Revision(args) => with_settings(*args, revision::run),
         Command::Schema { kind } => schema::run(kind),
         Command::Completions { shell } => completions::completions(shell),

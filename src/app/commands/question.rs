@@ -9,7 +9,7 @@ use crate::engine::identity::{TrustDomains, is_dns_label, is_dns_subdomain};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::policy::reader::Text;
 use crate::engine::record::UnixNanos;
-use crate::engine::request::{Attributes, HttpAttributes};
+use crate::engine::request::{Attributes, HttpAttributes, Request};
 use crate::engine::snapshot::Snapshot;
 
 /// Who calls.
@@ -110,11 +110,15 @@ fn tcp(rest: &str) -> Option<Target> {
 impl Question {
     /// Asks it: the decision of this set, and no record.
     pub fn ask(&self, snapshot: &Snapshot, now: UnixNanos) -> Decision {
+        self.put(snapshot, |request| snapshot.decide(request, self.now.unwrap_or(now)))
+    }
+
+    /// Hands over the request that is asked about, as this set reads it.
+    pub fn put<T>(&self, snapshot: &Snapshot, to: impl FnOnce(&Request<'_>) -> T) -> T {
         let settings = snapshot.settings();
         let principal = self.caller.principal(&settings.trust_domains);
         let attributes = self.attributes(&principal);
-        let request = attributes.normalise(settings);
-        snapshot.decide(&request, self.now.unwrap_or(now))
+        to(&attributes.normalise(settings))
     }
 
     fn attributes<'a>(&'a self, principal: &'a str) -> Attributes<'a> {

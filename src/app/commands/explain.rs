@@ -1,0 +1,381 @@
+//! Why a question was answered as it was: the stages of the decision, one after the other, in plain words.
+//!
+//! Nothing here decides. What a stage did is read off the answer; the rules are asked again only for what the answer
+//! does not name: which entry opened a gate, who isolates the caller, and which entry comes nearest to a host that none
+//! allows. The stages explain the verdict, so rules on trial are left out, save where they come nearest.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::engine::decision::{Answer, Gate, Reason, RuleInfo};
+use crate::engine::field::Polarity;
+use crate::engine::host::Host;
+use crate::engine::identity::{Accepted, Caller};
+use crate::engine::pattern::{HostKey, HostPattern, Reading};
+use crate::engine::record::UnixNanos;
+use crate::engine::request::{DestinationHost, Request};
+use crate::engine::rule::{Denial, Mode, Question, Rule};
+use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
+use crate::engine::snapshot::{Rules, Snapshot};
+use crate::engine::who::{Purpose, UnknownCallers};
+
+/// How many hosts of an entry people are told.
+const HOSTS_TOLD: usize = 6;
+
+/// What one stage did.
+#[derive(Debug, Serialize)]
+pub struct Stage {
+    /// `hygiene`, `deny`, `istio`, `isolation` or `default`.
+    pub stage: &'static str,
+    /// `passed`, `denied`, `notAsked`, `open`, `closed` or `allowed`.
+    pub state: &'static str,
+    /// The same in words, with the rules that matter.
+    pub text: String,
+    /// The rules that are told of, in the order of the words.
+    pub rules: Vec<RuleFacts>,
+    /// The entry that comes nearest, where an allow entry was missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Nearest>,
+}
+
+/// Where a rule stands and whom to ask.
+#[derive(Debug, Serialize)]
+pub struct RuleFacts {
+    id: String,
+    origin: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+}
+
+/// The allow entry that comes nearest to a host.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Nearest {
+    rule: RuleFacts,
+    hosts: Vec<String>,
+    shared_labels: usize,
+    on_trial: bool,
+    hosts_match: bool,
+}
+
+impl RuleFacts {
+    /// What is told of a rule.
+    pub fn of(info: &RuleInfo) -> RuleFacts {
+        let moment = |at: UnixNanos| Timestamp::from_nanosecond(at.0).ok().map(|moment| moment.to_string());
+        RuleFacts {
+            id: info.id.clone(),
+            origin: info.origin.clone(),
+            owner: info.owner.clone(),
+            ticket: info.ticket.clone(),
+            reason: info.reason.clone(),
+            expires: info.expires.and_then(moment),
+        }
+    }
+}
+
+impl fmt::Display for RuleFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.id, self.origin)?;
+        for (name, value) in [("owner", &self.owner), ("ticket", &self.ticket), ("until", &self.expires)] {
+            if let Some(value) = value {
+                write!(f, ", {name} {value}")?;
+            }
+        }
+        match &self.reason {
+            Some(reason) => write!(f, ": {}", reason.split_whitespace().collect::<Vec<_>>().join(" ")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told: Vec<&str> = self.hosts.iter().take(HOSTS_TOLD).map(String::as_str).collect();
+        write!(f, "nearest: {} ({}) allows {}", self.rule.id, self.rule.origin, told.join(", "))?;
+        if self.hosts.len() > HOSTS_TOLD {
+            write!(f, " and {} more", self.hosts.len() - HOSTS_TOLD)?;
+        }
+        match (self.on_trial, self.hosts_match) {
+            (true, _) => f.write_str("; it is only on trial"),
+            (false, true) => f.write_str("; the host matches, and something else in the entry does not"),
+            (false, false) => Ok(()),
+        }
+    }
+}
+
+/// Explains a verdict.
+pub fn stages(snapshot: &Snapshot, request: &Request<'_>, verdict: &Answer, now: UnixNanos) -> Vec<Stage> {
+    let (rules, settings) = (snapshot.rules(), snapshot.settings());
+    let caller = judged(rules, settings, request);
+    let named = rules.egress_policies.iter().any(|p| p.mode == Mode::Enforce && p.subjects.name_unauthenticated());
+    let unknown = if named { UnknownCallers::Named } else { UnknownCallers::Unnamed };
+    let seen = Seen { rules, settings, question: Question::new(request), caller, unknown, now, verdict };
+    vec![seen.hygiene(), seen.deny(), seen.istio(), seen.isolation(), seen.default()]
+}
+
+/// The caller, by the trust domains that the settings and the enforced rules accept.
+fn judged<'r>(rules: &Rules, settings: &Settings, request: &Request<'r>) -> Caller<'r> {
+    let mut trust = settings.trust_domains.clone();
+    if let Accepted::Only(domains) = &mut trust.accepted {
+        let enforced = rules.accepted_trust_domains.iter().filter(|(_, mode)| *mode == Mode::Enforce);
+        domains.extend(enforced.map(|(domain, _)| domain.clone()));
+    }
+    trust.judge(request.principal)
+}
+
+fn stage(stage: &'static str, state: &'static str, text: impl Into<String>) -> Stage {
+    Stage { stage, state, text: text.into(), rules: Vec::new(), nearest: None }
+}
+
+/// What is looked at to explain a verdict.
+struct Seen<'s> {
+    rules: &'s Rules,
+    settings: &'s Settings,
+    question: Question<'s>,
+    caller: Caller<'s>,
+    unknown: UnknownCallers,
+    now: UnixNanos,
+    verdict: &'s Answer,
+}
+
+impl Seen<'_> {
+    fn denied_by_hygiene(&self) -> bool {
+        self.settings.hygiene == Enforcement::Enforce && self.question.request.finding.is_some()
+    }
+
+    /// Whether one of the first two stages spoke.
+    fn is_over(&self) -> bool {
+        self.denied_by_hygiene() || self.verdict.reason == Reason::DeniedByRule
+    }
+
+    fn hygiene(&self) -> Stage {
+        let found = |finding: Reason| format!("{}: {}", finding.as_str(), in_words(finding));
+        match self.question.request.finding {
+            None => stage("hygiene", "passed", "nothing found"),
+            Some(finding) if self.denied_by_hygiene() => stage("hygiene", "denied", found(finding)),
+            Some(finding) => stage("hygiene", "passed", format!("only recorded: {}", found(finding))),
+        }
+    }
+
+    fn deny(&self) -> Stage {
+        if self.denied_by_hygiene() {
+            return not_asked("deny");
+        }
+        match (self.verdict.reason, self.verdict.rule.info()) {
+            (Reason::DeniedByRule, Some(info)) => {
+                let rules: Vec<RuleFacts> =
+                    std::iter::once(info).chain(self.verdict.expired.as_deref()).map(RuleFacts::of).collect();
+                let told: Vec<String> = rules.iter().map(RuleFacts::to_string).collect();
+                let text = format!("denied by {}", told.join("; this exception has expired: "));
+                Stage { rules, ..stage("deny", "denied", text) }
+            }
+            _ => self.no_deny(),
+        }
+    }
+
+    /// How near the deny rules came, and those that an exception kept from denying.
+    fn no_deny(&self) -> Stage {
+        let Question { request, .. } = self.question;
+        let denies: Vec<&Rule> = self.rules.denies.iter().filter(|rule| rule.mode == Mode::Enforce).collect();
+        let caller = denies.iter().filter(|rule| rule.who.denies(&self.caller, request, self.unknown)).count();
+        let reaches = |rule: &Rule| {
+            rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.question, Polarity::Deny).is_some())
+        };
+        let host = denies.iter().filter(|rule| reaches(rule)).count();
+        let opened: Vec<RuleFacts> =
+            denies.iter().filter(|rule| self.is_excepted(rule)).map(|rule| RuleFacts::of(&rule.info)).collect();
+        let mut text = match denies.len() {
+            0 => "passed: there is no deny rule".to_owned(),
+            all => format!(
+                "passed: of the deny rules ({all}), {caller} are about this caller and {host} about \
+                 this destination; none denies"
+            ),
+        };
+        for rule in &opened {
+            text.push_str(&format!("; an exception opens {rule}"));
+        }
+        Stage { rules: opened, ..stage("deny", "passed", text) }
+    }
+
+    fn is_excepted(&self, rule: &Rule) -> bool {
+        let strict = Rule { except: Vec::new(), ..rule.clone() };
+        let denial = strict.deny(&self.question, &self.caller, self.unknown, self.now);
+        !rule.except.is_empty() && denial != Denial::Silent
+    }
+
+    fn istio(&self) -> Stage {
+        if self.is_over() {
+            return not_asked("istio");
+        }
+        match self.verdict.gates.istio {
+            Gate::NotAsked => stage("istio", "notAsked", "not asked: no ALLOW policy is in force"),
+            Gate::Open => self.open("istio", "open", &self.rules.istio_allows),
+            Gate::Closed => {
+                let count = self.rules.istio_allows.iter().filter(|rule| rule.mode == Mode::Enforce).count();
+                let identity = if self.verdict.by_identity { "; a valid identity was missing" } else { "" };
+                let text = format!("closed: none of the rules of ALLOW policies ({count}) matches{identity}");
+                stage("istio", "closed", text)
+            }
+        }
+    }
+
+    fn isolation(&self) -> Stage {
+        if self.is_over() {
+            return not_asked("isolation");
+        }
+        let told = match self.verdict.gates.isolation {
+            Gate::NotAsked => {
+                return stage(
+                    "isolation",
+                    "notAsked",
+                    "not isolated: no `isolate: true` in force is about this caller",
+                );
+            }
+            Gate::Open => self.open("isolation", "open", &self.rules.grants),
+            Gate::Closed => self.missed("isolation", "closed", "closed"),
+        };
+        match self.isolated_by() {
+            Some(info) => {
+                let by = RuleFacts::of(info);
+                let text = format!("isolated by {} ({}); {}", by.id, by.origin, told.text);
+                Stage { text, rules: std::iter::once(by).chain(told.rules).collect(), ..told }
+            }
+            None => Stage { text: format!("isolated, as callers without a valid identity are; {}", told.text), ..told },
+        }
+    }
+
+    fn default(&self) -> Stage {
+        let gates = self.verdict.gates;
+        if self.is_over() || gates.istio == Gate::Closed || gates.isolation == Gate::Closed {
+            return not_asked("default");
+        }
+        let asked = gates.istio != Gate::NotAsked || gates.isolation != Gate::NotAsked;
+        match (self.settings.default_effect, self.verdict.reason) {
+            (_, Reason::AllowedByRule) if asked => {
+                stage("default", "notAsked", "not asked: every gate that was asked is open")
+            }
+            (DefaultEffect::Allow, _) => stage("default", "allowed", "nothing concerns this, and the default is allow"),
+            (DefaultEffect::Deny, Reason::AllowedByRule) => self.open("default", "allowed", &self.rules.grants),
+            (DefaultEffect::Deny, _) => {
+                self.missed("default", "denied", "nothing allows this, and the default is deny")
+            }
+        }
+    }
+
+    /// A stage that a rule opened.
+    fn open(&self, name: &'static str, state: &'static str, rules: &[Rule]) -> Stage {
+        match self.grant(rules, false) {
+            Some(rule) => {
+                let rule = RuleFacts::of(&rule.info);
+                Stage { text: format!("open by {rule}"), rules: vec![rule], ..stage(name, state, "") }
+            }
+            None => stage(name, state, "open"),
+        }
+    }
+
+    /// A stage in which an allow entry was missing.
+    fn missed(&self, name: &'static str, state: &'static str, what: &str) -> Stage {
+        if let Some(rule) = self.grant(&self.rules.grants, true) {
+            let rule = RuleFacts::of(&rule.info);
+            let text = format!("{what}: the entry that would open it has expired: {rule}");
+            return Stage { rules: vec![rule], ..stage(name, state, text) };
+        }
+        let selecting: Vec<&Rule> =
+            self.rules.grants.iter().filter(|rule| rule.who.grants(&self.caller, self.question.request)).collect();
+        let nearest = self.nearest(&selecting);
+        let more = match (&nearest, selecting.len()) {
+            (Some(nearest), _) => format!("no entry matches; {nearest}"),
+            (None, 0) => "no allow entry is about this caller".to_owned(),
+            (None, count) => format!("none of the allow entries about this caller ({count}) comes near this host"),
+        };
+        Stage { nearest, ..stage(name, state, format!("{what}: {more}")) }
+    }
+
+    /// The matching rule that is named: of those alive, or of those that have expired.
+    fn grant<'r>(&self, rules: &'r [Rule], expired: bool) -> Option<&'r Rule> {
+        let enforced = rules.iter().filter(|rule| rule.mode == Mode::Enforce);
+        let matching = enforced.filter(|rule| rule.info.is_expired(self.now) == expired);
+        let ranked = matching.filter_map(|rule| {
+            let specificity = rule.grant(&self.question, &self.caller)?;
+            Some(((rule.info.expires.is_some(), specificity, &rule.key), rule))
+        });
+        ranked.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, rule)| rule)
+    }
+
+    /// The policy that isolates the caller; `None` for callers without a valid identity that no policy names.
+    fn isolated_by(&self) -> Option<&RuleInfo> {
+        if self.caller.workload().is_none() && self.unknown == UnknownCallers::Unnamed {
+            return None;
+        }
+        let own = self.caller.workload().map(|id| id.namespace);
+        let isolating = self.rules.egress_policies.iter().filter(|policy| {
+            policy.isolate && policy.mode == Mode::Enforce && policy.subjects.select(&self.caller, Purpose::Restrict)
+        });
+        let first = isolating.min_by_key(|policy| (Some(policy.namespace.as_str()) != own, &policy.key));
+        first.map(|policy| policy.info.as_ref())
+    }
+
+    /// The entry with the host that has most labels in common with the request's, counted from the end.
+    fn nearest(&self, entries: &[&Rule]) -> Option<Nearest> {
+        let DestinationHost::Known(host) = &self.question.request.destination.host else { return None };
+        let shared = |rule: &Rule| hosts(rule).map(|pattern| shared_labels(pattern, host)).max().unwrap_or(0);
+        let mut best: Option<(usize, &Rule)> = None;
+        for rule in entries {
+            let labels = shared(rule);
+            if labels > best.map_or(0, |(most, _)| most) {
+                best = Some((labels, rule));
+            }
+        }
+        let (shared_labels, rule) = best?;
+        let port = self.question.request.destination.port;
+        Some(Nearest {
+            rule: RuleFacts::of(&rule.info),
+            hosts: hosts(rule).map(HostPattern::to_string).collect(),
+            shared_labels,
+            on_trial: rule.mode == Mode::Report,
+            hosts_match: hosts(rule).any(|pattern| pattern.matches(host, port, None, Reading::Narrow)),
+        })
+    }
+}
+
+fn hosts(rule: &Rule) -> impl Iterator<Item = &HostPattern> {
+    rule.to.iter().flat_map(|operation| &operation.hosts.any_of)
+}
+
+/// How many labels a pattern shares with a host, counted from the end; an address shares all or nothing.
+fn shared_labels(pattern: &HostPattern, host: &Host<'_>) -> usize {
+    let labels = |text: &str, name: &str| {
+        let (text, name) = (text.trim_start_matches('.').rsplit('.'), name.rsplit('.'));
+        text.zip(name).take_while(|(a, b)| a == b).count()
+    };
+    match (pattern.key(), host) {
+        (HostKey::Name(text) | HostKey::Suffix(text), Host::Name(name)) => labels(text, name),
+        (HostKey::Address(address), Host::Ip(ip)) => usize::from(address == *ip),
+        (HostKey::Network(network), Host::Ip(ip)) => usize::from(network.contains(ip)),
+        _ => 0,
+    }
+}
+
+fn not_asked(name: &'static str) -> Stage {
+    stage(name, "notAsked", "not asked: an earlier stage denied")
+}
+
+/// What a hygiene rule found.
+fn in_words(finding: Reason) -> &'static str {
+    match finding {
+        Reason::EmptyRequest => "the check says neither an HTTP request nor an address",
+        Reason::MalformedHost => "the host cannot be read",
+        Reason::MalformedSni => "the SNI cannot be read",
+        Reason::ContradictoryAttributes => "attributes that must agree do not",
+        Reason::SniHostMismatch => "the SNI is not the host",
+        _ => "the request cannot be read safely",
+    }
+}
