@@ -203,7 +203,7 @@ pub struct AskedArgs {
     /// Who calls: NAMESPACE/ACCOUNT, a whole spiffe:// id, or unauthenticated
     #[arg(long, value_name = "CALLER")]
     pub(super) from: String,
-    /// Where to: http(s)://HOST[:PORT]/PATH, tcp://SNI:PORT, or tcp://:PORT for a connection without SNI
+    /// Where to: http(s)://HOST/PATH or http(s)://HOST:PORT/PATH, tcp://SNI:PORT, or tcp://:PORT for a connection without SNI
     #[arg(long, value_name = "URL")]
     pub(super) to: String,
     /// The method [default: GET]

@@ -1,8 +1,8 @@
 //! Composition: the only place that knows every edge.
 //!
-//! [`cli`] and [`settings`] say what is wanted, [`serve`] joins the edges and starts them in order, [`ledger`] joins the
-//! checks to record and metrics, [`status`] tells operators what is in force, [`shutdown`] ends it all in order.
-//! [`commands`] are the tools of those who write policies.
+//! [`cli`] and [`settings`] say what is wanted, `serve` joins the edges and starts them in order, `ledger` joins the
+//! checks to record and metrics, `status` tells operators what is in force, `shutdown` ends it all in order.
+//! `commands` are the tools of those who write policies.
 //! Nothing here decides.
 
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! What was decided: an effect, three answers, and for each the reason and the rule that spoke.
 //!
 //! A [`Decision`] always exists; trouble is a [`Reason`] inside it. The reasons are a closed list. An allow carries a
-//! [`Permit`](super::snapshot::Permit), which only the snapshot can make, so no other code can turn a denial into an
+//! [`Permit`], which only the snapshot can make, so no other code can turn a denial into an
 //! allow by mistake.
 
 use std::fmt;

@@ -9,7 +9,7 @@
 //! 5. otherwise the default.
 //!
 //! They are walked through two lenses: what is enforced gives the *verdict*, everything on trial enforced as well gives
-//! *would*. `decide` is total: it returns no `Result` and cannot panic. **An allow is made in one place**, [`permit`].
+//! *would*. `decide` is total: it returns no `Result` and cannot panic. **An allow is made in one place**, `permit`.
 
 use std::fmt;
 use std::ops::ControlFlow;

@@ -1,5 +1,6 @@
 //! Asking over gRPC as Envoy does: checks, bytes that are no check, a check that never ends, and health.
 
+use crate::raw_bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -158,45 +159,5 @@ impl Watch {
     /// The next thing said; `None` where the stream has ended.
     pub(crate) fn next(&mut self) -> Option<ServingStatus> {
         wait(self.0.message()).ok().flatten().map(|said| said.status())
-    }
-}
-
-/// A codec that hands bytes over as they are.
-#[derive(Clone, Copy, Default)]
-struct Bytes;
-
-impl tonic::codec::Codec for Bytes {
-    type Encode = Vec<u8>;
-    type Decode = Vec<u8>;
-    type Encoder = Bytes;
-    type Decoder = Bytes;
-
-    fn encoder(&mut self) -> Bytes {
-        Bytes
-    }
-
-    fn decoder(&mut self) -> Bytes {
-        Bytes
-    }
-}
-
-impl tonic::codec::Encoder for Bytes {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, buffer: &mut tonic::codec::EncodeBuf<'_>) -> Result<(), Status> {
-        bytes::BufMut::put_slice(buffer, &item);
-        Ok(())
-    }
-}
-
-impl tonic::codec::Decoder for Bytes {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut tonic::codec::DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
-        let mut all = vec![0; bytes::Buf::remaining(buffer)];
-        bytes::Buf::copy_to_slice(buffer, &mut all);
-        Ok(Some(all))
     }
 }

@@ -13,6 +13,8 @@ mod flip;
 mod http;
 #[path = "../support/ports.rs"]
 mod ports;
+#[path = "../support/raw_bytes.rs"]
+mod raw_bytes;
 mod record;
 mod server;
 mod settings;

@@ -7,6 +7,8 @@
 #[path = "../cases/check.rs"]
 #[allow(dead_code)]
 mod check;
+#[path = "../support/raw_bytes.rs"]
+mod raw_bytes;
 mod rig;
 mod shutdown;
 
