@@ -33,6 +33,8 @@ pub mod app;
 #[cfg(feature = "server")]
 pub mod audit;
 #[cfg(feature = "server")]
+pub mod clock;
+#[cfg(feature = "server")]
 pub mod envoy;
 #[cfg(feature = "server")]
 pub mod files;

@@ -37,10 +37,9 @@ impl Condition {
         match self {
             Condition::Source(source) => source.matches(caller, request, polarity),
             Condition::DestinationIp(blocks) => address_holds(blocks, request.destination_address, polarity),
-            Condition::DestinationPort(ports) => match request.listener_port {
-                Some(port) => ports.holds(polarity, |want, _| *want == port),
-                None => ports.holds_unknown(polarity),
-            },
+            Condition::DestinationPort(ports) => {
+                ports.holds_if_known(request.listener_port, polarity, |want, port, _| *want == port)
+            }
             Condition::Sni(values) => sni_holds(values, &request.sni, polarity),
             Condition::Header { name, values } => match request.http {
                 Some(http) => header_holds(name, values, http.headers, polarity),

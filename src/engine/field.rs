@@ -59,6 +59,19 @@ impl<P> Field<P> {
         some && !self.none_of.iter().any(|p| matches(p, polarity.negative()))
     }
 
+    /// Whether the field holds for an attribute that may not be known.
+    pub fn holds_if_known<T: Copy>(
+        &self,
+        attribute: Option<T>,
+        polarity: Polarity,
+        matches: impl Fn(&P, T, Reading) -> bool,
+    ) -> bool {
+        match attribute {
+            Some(value) => self.holds(polarity, |pattern, reading| matches(pattern, value, reading)),
+            None => self.holds_unknown(polarity),
+        }
+    }
+
     /// The field over an attribute that is not known: a DENY is satisfied, an ALLOW is not.
     pub fn holds_unknown(&self, polarity: Polarity) -> bool {
         !self.is_set() || polarity == Polarity::Deny

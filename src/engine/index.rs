@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use ipnet::IpNet;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::host::Host;
 use super::identity::{Caller, SpiffeId};
@@ -335,10 +335,10 @@ impl Builder {
         self.filed.sort_unstable();
         self.filed.dedup();
         let lists: Box<[u32]> = self.filed.iter().map(|(.., position)| *position).collect();
-        let distinct: FxHashSet<(Id, Id)> = self.filed.iter().map(|(source, host, _)| (*source, *host)).collect();
-        let mut pairs = FxHashMap::with_capacity_and_hasher(distinct.len(), Default::default());
+        let parts = || self.filed.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1));
+        let mut pairs = FxHashMap::with_capacity_and_hasher(parts().count(), Default::default());
         let mut from = 0;
-        for part in self.filed.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        for part in parts() {
             let to = from + u32::try_from(part.len()).unwrap_or(u32::MAX);
             if let Some((source, host, _)) = part.first() {
                 pairs.insert((*source, *host), (from, to));

@@ -60,17 +60,12 @@ impl Operation {
     /// How narrowly it matches the request, or `None` if it does not.
     pub fn matches(&self, question: &Question<'_>, polarity: Polarity) -> Option<Specificity> {
         let specificity = self.match_host(question.request, polarity)?;
-        let ports = match question.request.listener_port {
-            Some(port) => self.ports.holds(polarity, |want, _| *want == port),
-            None => self.ports.holds_unknown(polarity),
-        };
-        let methods = match question.request.http {
-            Some(http) if !http.method.is_empty() => self.methods.holds(polarity, |want, reading| match reading {
-                Reading::Wide => want.matches_ignore_case(http.method),
-                Reading::Narrow => want.matches(http.method),
-            }),
-            _ => self.methods.holds_unknown(polarity),
-        };
+        let ports = self.ports.holds_if_known(question.request.listener_port, polarity, |want, port, _| *want == port);
+        let method = question.request.http.map(|http| http.method).filter(|method| !method.is_empty());
+        let methods = self.methods.holds_if_known(method, polarity, |want, method, reading| match reading {
+            Reading::Wide => want.matches_ignore_case(method),
+            Reading::Narrow => want.matches(method),
+        });
         (ports && methods && self.match_path(question, polarity)).then_some(specificity)
     }
 

@@ -4,7 +4,7 @@
 //! Nothing secret enters an entry: no headers beyond the request id and the trace context, no cookies, no body and no
 //! query string. Text that a client controls is capped, and what was capped is named in `truncated`.
 
-use super::decision::{Decision, Effect, NamedRule};
+use super::decision::{Decision, Effect};
 use super::identity::{IdentityState, Principal};
 use super::path::without_query;
 use super::pattern::Port;
@@ -262,9 +262,4 @@ pub struct PolicyChangeEntry {
     pub problems: Vec<Problem>,
     /// The rules in force afterwards.
     pub counts: RuleCounts,
-}
-
-/// Names the rule of an answer, for callers that need only that.
-pub fn rule_owner(rule: &NamedRule) -> Option<&str> {
-    rule.info().and_then(|info| info.owner.as_deref())
 }

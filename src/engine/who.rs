@@ -72,10 +72,7 @@ impl Source {
 
 /// Whether a field of address blocks holds.
 pub fn address_holds(blocks: &Field<IpNet>, address: Option<IpAddr>, polarity: Polarity) -> bool {
-    match address {
-        Some(ip) => blocks.holds(polarity, |block, reading| pattern::block_contains(block, ip, reading)),
-        None => blocks.holds_unknown(polarity),
-    }
+    blocks.holds_if_known(address, polarity, pattern::block_contains)
 }
 
 /// A namespace as an EgressPolicy names it.

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
@@ -14,7 +14,8 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{attributes, response};
-use crate::engine::record::{DecisionEntry, Occasion, UnixNanos};
+use crate::clock::now;
+use crate::engine::record::{DecisionEntry, Occasion};
 use crate::store::Reader;
 
 /// Where decisions are recorded and counted; the edges that do so are joined to this one by the app.
@@ -74,10 +75,4 @@ impl<L: Ledger> Authorization for Checks<L> {
         let slot = self.ledger.reserve().await;
         Ok(Response::new(self.answer(request.get_ref(), slot)))
     }
-}
-
-/// The wall clock (rule R14).
-fn now() -> UnixNanos {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixNanos(i128::try_from(since.as_nanos()).unwrap_or_default())
 }

@@ -47,7 +47,7 @@ pub fn run(settings: &Resolved, asked: &AskedArgs, format: CheckFormat) -> ExitC
 }
 
 fn answer(question: &Question, snapshot: &Snapshot) -> (Decision, Vec<Stage>) {
-    let now = question.now.unwrap_or_else(sources::now);
+    let now = question.now.unwrap_or_else(crate::clock::now);
     question.put(snapshot, |request| {
         let decision = snapshot.decide(request, now);
         let stages = explain::stages(snapshot, request, &decision.verdict, now);

@@ -6,13 +6,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
 use super::texts::Texts;
+use crate::clock::now;
 use crate::engine::policy::compile::{self, LoadedSource, Source};
 use crate::engine::policy::document::MAX_FILE;
 use crate::engine::policy::problem::{Code, Place, Problem};
-use crate::engine::record::UnixNanos;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
 use crate::files::judge::{Reading, Sources};
@@ -28,11 +26,6 @@ pub struct Found {
     pub texts: Texts,
     /// What would be in force; `None` if there are errors.
     pub snapshot: Option<Snapshot>,
-}
-
-/// The moment of now.
-pub fn now() -> UnixNanos {
-    UnixNanos(Timestamp::now().as_nanosecond())
 }
 
 /// Reads directories, each a source of one set.

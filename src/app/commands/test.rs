@@ -25,7 +25,7 @@ use crate::engine::snapshot::Snapshot;
 pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode {
     let sets: Vec<&[PathBuf]> =
         if together { vec![settings.policies.as_slice()] } else { settings.policies.chunks(1).collect() };
-    let now = sources::now();
+    let now = crate::clock::now();
     let mut texts = Texts::default();
     let suites = sets.into_iter().map(|set| suite(set, settings, now, &mut texts)).collect();
     let report = Report { suites, texts };

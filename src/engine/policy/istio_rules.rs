@@ -75,7 +75,6 @@ impl RuleReader<'_> {
     fn source(&mut self, node: &Node) -> Option<Source> {
         let source = wrapped(node, "source", "an entry of `from`", self.problems)?;
         let mut fields = Fields::open_filled(source, "source", self.problems)?;
-        let both = |fields: &mut Fields<'_, '_>, yes, no| [fields.list(yes).to_vec(), fields.list(no).to_vec()];
         let principals = both(&mut fields, "principals", "notPrincipals");
         let namespaces = both(&mut fields, "namespaces", "notNamespaces");
         let accounts = both(&mut fields, "serviceAccounts", "notServiceAccounts");
@@ -84,7 +83,7 @@ impl RuleReader<'_> {
         let remote = both(&mut fields, "remoteIpBlocks", "notRemoteIpBlocks");
         refuse_unanswerable(&mut fields, &["requestPrincipals", "notRequestPrincipals"]);
         fields.close();
-        let asked = |lists: &[Vec<Node>; 2]| lists.iter().any(|list| !list.is_empty());
+        let asked = |lists: &[&[Node]; 2]| lists.iter().any(|list| !list.is_empty());
         if asked(&accounts) && (asked(&principals) || asked(&namespaces)) {
             let what = "`serviceAccounts` excludes `principals` and `namespaces` in one source";
             self.problems.push(Problem::error(Code::Conflict, source.place.clone(), what).hint("write two sources"));
@@ -110,10 +109,10 @@ impl RuleReader<'_> {
     fn condition(&mut self, node: &Node) -> Option<Condition> {
         let mut fields = Fields::open(node, "an entry of `when`", self.problems)?;
         let key = fields.require("key").and_then(|n| reader::text(n, "key", fields.problems()));
-        let lists = [fields.list("values").to_vec(), fields.list("notValues").to_vec()];
+        let lists = both(&mut fields, "values", "notValues");
         fields.close();
         let key = key?;
-        if lists.iter().all(Vec::is_empty) {
+        if lists.iter().all(|list| list.is_empty()) {
             let what = format!("`{}` has neither `values` nor `notValues`", key.text);
             self.problems.push(Problem::error(Code::MissingField, node.place.clone(), what));
             return None;
@@ -146,7 +145,7 @@ impl RuleReader<'_> {
         }
     }
 
-    fn header_condition(&mut self, key: Text<'_>, text: &str, lists: [Vec<Node>; 2]) -> Option<Condition> {
+    fn header_condition(&mut self, key: Text<'_>, text: &str, lists: [&[Node]; 2]) -> Option<Condition> {
         let name = text.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']'));
         match name {
             Some(name) if !name.is_empty() && !name.contains(['[', ']']) => {
@@ -178,7 +177,6 @@ impl RuleReader<'_> {
     fn operation(&mut self, node: &Node) -> Option<Operation> {
         let operation = wrapped(node, "operation", "an entry of `to`", self.problems)?;
         let mut fields = Fields::open_filled(operation, "operation", self.problems)?;
-        let both = |fields: &mut Fields<'_, '_>, yes, no| [fields.list(yes).to_vec(), fields.list(no).to_vec()];
         let hosts = both(&mut fields, "hosts", "notHosts");
         let ports = both(&mut fields, "ports", "notPorts");
         let methods = both(&mut fields, "methods", "notMethods");
@@ -196,7 +194,7 @@ impl RuleReader<'_> {
     fn field<P>(
         &mut self,
         name: &str,
-        [yes, no]: [Vec<Node>; 2],
+        [yes, no]: [&[Node]; 2],
         read: impl Fn(&mut Self, Text<'_>, bool) -> Vec<P>,
     ) -> Field<P> {
         let mut patterns = |list: &[Node], positive| {
@@ -208,7 +206,7 @@ impl RuleReader<'_> {
             }
             all
         };
-        Field { any_of: patterns(&yes, true), none_of: patterns(&no, false) }
+        Field { any_of: patterns(yes, true), none_of: patterns(no, false) }
     }
 
     fn principal(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {
@@ -354,6 +352,11 @@ impl RuleReader<'_> {
         }
         vec![PathPattern::Text(TextPattern::parse(value.text))]
     }
+}
+
+/// A field and its `not*` twin.
+fn both<'n>(fields: &mut Fields<'n, '_>, yes: &'static str, no: &'static str) -> [&'n [Node]; 2] {
+    [fields.list(yes), fields.list(no)]
 }
 
 /// The value of an entry that has one field only.
