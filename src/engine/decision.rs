@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::identity::{IdentityState, Invalid};
-use super::record::UnixNanos;
+use super::rule_info::RuleInfo;
 use super::snapshot::Permit;
 
 /// Why a request was decided as it was.
@@ -114,30 +114,6 @@ impl Effect {
     }
 }
 
-/// What is told of a rule or a policy: where it stands and whom to ask.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleInfo {
-    /// `ap:ns/name#0`, `ep:ns/name#entry`, or `ep:ns/name` for a policy as a whole.
-    pub id: String,
-    /// `file:line` of the text.
-    pub origin: String,
-    /// Who to ask, if the policy says so.
-    pub owner: Option<String>,
-    /// Why the rule exists, if it says so.
-    pub reason: Option<String>,
-    /// Its ticket, if it has one.
-    pub ticket: Option<String>,
-    /// From when on its grant is gone, if it ends.
-    pub expires: Option<UnixNanos>,
-}
-
-impl RuleInfo {
-    /// Whether its grant is gone (rule R14).
-    pub fn is_expired(&self, now: UnixNanos) -> bool {
-        self.expires.is_some_and(|expires| now >= expires)
-    }
-}
-
 /// The rule that an answer names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamedRule {
@@ -166,7 +142,7 @@ impl fmt::Display for NamedRule {
         match self {
             NamedRule::BuiltIn(reason) => write!(f, "builtin#{}", reason.as_str()),
             NamedRule::Unauthenticated => f.write_str("builtin#unauthenticated"),
-            NamedRule::Policy(info) => f.write_str(&info.id),
+            NamedRule::Policy(info) => info.id.fmt(f),
             NamedRule::Both(entry, istio) => write!(f, "{},{}", entry.id, istio.id),
         }
     }

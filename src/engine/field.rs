@@ -36,18 +36,23 @@ impl Polarity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field<P> {
     /// The positive list.
-    pub any_of: Vec<P>,
+    pub any_of: Box<[P]>,
     /// The `not*` list.
-    pub none_of: Vec<P>,
+    pub none_of: Box<[P]>,
 }
 
 impl<P> Default for Field<P> {
     fn default() -> Self {
-        Field { any_of: Vec::new(), none_of: Vec::new() }
+        Field { any_of: Box::default(), none_of: Box::default() }
     }
 }
 
 impl<P> Field<P> {
+    /// A field with a positive list only.
+    pub fn any_of(values: impl IntoIterator<Item = P>) -> Field<P> {
+        Field { any_of: values.into_iter().collect(), ..Field::default() }
+    }
+
     /// Whether the rule's text has this field at all.
     pub fn is_set(&self) -> bool {
         !self.any_of.is_empty() || !self.none_of.is_empty()

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
@@ -80,7 +81,7 @@ struct Hosts {
     lengths: (Box<[u8]>, Box<[u8]>),
 }
 
-/// What a caller looks up.
+/// How rules are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// The rule denies: what is not known satisfies it.
@@ -90,9 +91,10 @@ pub enum Reach {
 }
 
 impl Index {
-    /// Files rules; positions in the lists are positions in `rules`.
-    pub fn of_rules(rules: &[Rule]) -> Index {
-        let mut builder = Builder::default();
+    /// Files rules; positions in the lists are positions in `rules`. Rules that nobody looks up as denials are not filed
+    /// under what is not known.
+    pub fn of_rules(rules: &[Arc<Rule>], reach: Reach) -> Index {
+        let mut builder = Builder::new(reach);
         for (position, rule) in rules.iter().enumerate() {
             let hosts = builder.hosts.ids(rule);
             let sources = builder.sources.ids(&rule.who);
@@ -103,7 +105,7 @@ impl Index {
 
     /// Files selections of callers, wherever they go.
     pub fn of_subjects<'s>(subjects: impl Iterator<Item = &'s Subjects>) -> Index {
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(Reach::Grant);
         for (position, subjects) in subjects.enumerate() {
             let mut ids = Vec::new();
             builder.sources.subjects(subjects, &mut ids);
@@ -313,19 +315,28 @@ impl Hosts {
     }
 }
 
-#[derive(Default)]
 struct Builder {
     sources: Sources,
     hosts: Hosts,
+    /// What every rule is filed under besides its own keys.
+    always: (&'static [Id], &'static [Id]),
     /// Every filing: source, host, position.
     filed: Vec<(Id, Id, u32)>,
 }
 
 impl Builder {
+    fn new(reach: Reach) -> Builder {
+        let always: (&[Id], &[Id]) = match reach {
+            Reach::Deny => (&[EVERYONE], &[EVERYWHERE]),
+            Reach::Grant => (&[], &[]),
+        };
+        Builder { sources: Sources::default(), hosts: Hosts::default(), always, filed: Vec::new() }
+    }
+
     fn file(&mut self, position: usize, sources: &[Id], hosts: &[Id]) {
         let position = u32::try_from(position).unwrap_or(u32::MAX);
-        for source in sources.iter().chain([&EVERYONE]) {
-            for host in hosts.iter().chain([&EVERYWHERE]) {
+        for source in sources.iter().chain(self.always.0) {
+            for host in hosts.iter().chain(self.always.1) {
                 self.filed.push((*source, *host, position));
             }
         }

@@ -21,6 +21,7 @@ pub mod record;
 pub mod reference;
 pub mod request;
 pub mod rule;
+pub mod rule_info;
 pub mod settings;
 pub mod snapshot;
 pub mod who;

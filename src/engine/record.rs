@@ -10,6 +10,7 @@ use super::path::without_query;
 use super::pattern::Port;
 use super::policy::problem::Problem;
 use super::request::{Attributes, Request, last_value};
+use super::rule_info::RuleInfo;
 use super::settings::Enforcement;
 use super::snapshot::{RuleCounts, Snapshot};
 
@@ -121,7 +122,7 @@ pub struct AnswerEntry {
 impl AnswerEntry {
     fn of(answer: &super::decision::Answer) -> AnswerEntry {
         let info = answer.rule.info();
-        let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let denied = answer.effect() == Effect::Deny;
         AnswerEntry {
             effect: answer.effect(),
@@ -130,12 +131,12 @@ impl AnswerEntry {
             gate: answer.gate(),
             open_gate: if denied { answer.gates.in_state(super::decision::Gate::Open) } else { "" },
             by_identity: answer.by_identity,
-            origin: text(info.map(|i| &i.origin)),
-            owner: text(info.and_then(|i| i.owner.as_ref())),
-            ticket: text(info.and_then(|i| i.ticket.as_ref())),
-            rule_reason: text(info.and_then(|i| i.reason.as_ref())),
-            expires: info.and_then(|i| i.expires),
-            expired: answer.expired.as_ref().map(|info| info.id.clone()).unwrap_or_default(),
+            origin: info.map(RuleInfo::origin).unwrap_or_default(),
+            owner: text(info.and_then(RuleInfo::owner)),
+            ticket: text(info.and_then(RuleInfo::ticket)),
+            rule_reason: text(info.and_then(RuleInfo::reason)),
+            expires: info.and_then(RuleInfo::expires),
+            expired: answer.expired.as_ref().map(|info| info.id.to_string()).unwrap_or_default(),
         }
     }
 }
@@ -179,7 +180,7 @@ impl DecisionEntry {
             effect: decision.outcome.effect(),
             verdict: AnswerEntry::of(&decision.verdict),
             would: AnswerEntry::of(&decision.would),
-            audit_rule: decision.audit.as_ref().map(|info| info.id.clone()).unwrap_or_default(),
+            audit_rule: decision.audit.as_ref().map(|info| info.id.to_string()).unwrap_or_default(),
             identity: decision.identity,
             identity_detail: decision.identity_detail.map(super::identity::Invalid::as_str),
             principal: cap("principal", attributes.source_principal, 2048),

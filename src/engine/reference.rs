@@ -4,6 +4,8 @@
 //! It shares with the engine how *one* rule matches a request. What it does not share is which rules are asked, in what
 //! order, and what follows from their answers.
 
+use std::sync::Arc;
+
 use super::decision::{Effect, Gate, Gates, Reason};
 use super::identity::{Accepted, Caller, TrustDomains};
 use super::record::UnixNanos;
@@ -61,11 +63,11 @@ fn decide(
         return built_in(finding, Gates::NONE);
     }
     // 2. Deny.
-    let denies = |rule: &&Rule| sees(rule.mode) && rule.deny(&question, &caller, unknown, now) != Denial::Silent;
-    let mut denying: Vec<&Rule> = rules.denies.iter().filter(denies).collect();
-    denying.sort_by_key(|rule| &rule.key);
+    let denies = |rule: &&Arc<Rule>| sees(rule.mode) && rule.deny(&question, &caller, unknown, now) != Denial::Silent;
+    let mut denying: Vec<&Arc<Rule>> = rules.denies.iter().filter(denies).collect();
+    denying.sort_by_key(|rule| &rule.info.id);
     if let Some(rule) = denying.first() {
-        return said(Reason::DeniedByRule, rule.info.id.clone(), Gates::NONE);
+        return said(Reason::DeniedByRule, rule.info.id.to_string(), Gates::NONE);
     }
     // 3. The Istio gate.
     let istio_applies = rules.istio_allow_policies.iter().any(|mode| sees(*mode));
@@ -90,7 +92,7 @@ fn decide(
     }
     if let (Some(isolated_by), None) = (&isolated_by, grant.0) {
         return match grant.1 {
-            Some(expired) => said(Reason::ExpiredException, expired.info.id.clone(), gates),
+            Some(expired) => said(Reason::ExpiredException, expired.info.id.to_string(), gates),
             None => said(Reason::NotInAllowList, isolated_by.clone(), gates),
         };
     }
@@ -99,11 +101,11 @@ fn decide(
         (true, Some(entry), Some(rule)) => {
             said(Reason::AllowedByRule, format!("{},{}", entry.info.id, rule.info.id), gates)
         }
-        (_, _, Some(rule)) => said(Reason::AllowedByRule, rule.info.id.clone(), gates),
-        (_, Some(entry), None) => said(Reason::AllowedByRule, entry.info.id.clone(), gates),
+        (_, _, Some(rule)) => said(Reason::AllowedByRule, rule.info.id.to_string(), gates),
+        (_, Some(entry), None) => said(Reason::AllowedByRule, entry.info.id.to_string(), gates),
         (_, None, None) if !deny_by_default => built_in(Reason::DefaultAllow, gates),
         (_, None, None) => match grant.1 {
-            Some(expired) => said(Reason::ExpiredException, expired.info.id.clone(), gates),
+            Some(expired) => said(Reason::ExpiredException, expired.info.id.to_string(), gates),
             None => built_in(Reason::DefaultDeny, gates),
         },
     }
@@ -123,7 +125,7 @@ fn trust_domains(rules: &Rules, settings: &Settings, sees: &dyn Fn(Mode) -> bool
 
 /// The grant to be named, and one that would have been, had it not expired.
 fn grants<'r>(
-    rules: &'r [Rule],
+    rules: &'r [Arc<Rule>],
     question: &Question<'_>,
     caller: &Caller<'_>,
     now: UnixNanos,
@@ -132,9 +134,9 @@ fn grants<'r>(
     let mut matching: Vec<_> = rules
         .iter()
         .filter(|rule| sees(rule.mode))
-        .filter_map(|rule| Some((rule.grant(question, caller)?, rule)))
+        .filter_map(|rule| Some((rule.grant(question, caller)?, rule.as_ref())))
         .collect();
-    matching.sort_by_key(|(specificity, rule)| (rule.info.expires.is_some(), *specificity, &rule.key));
+    matching.sort_by_key(|(specificity, rule)| (rule.info.expires().is_some(), *specificity, &rule.info.id));
     let alive = matching.iter().find(|(_, rule)| !rule.info.is_expired(now)).map(|(_, rule)| *rule);
     let expired = matching.iter().find(|(_, rule)| rule.info.is_expired(now)).map(|(_, rule)| *rule);
     (alive, expired)
@@ -152,12 +154,12 @@ fn isolation(
             UnknownCallers::Unnamed => isolating.clone().next().map(|_| "builtin#unauthenticated".to_owned()),
             UnknownCallers::Named => {
                 let mut naming: Vec<_> = isolating.filter(|p| p.subjects.name_unauthenticated()).collect();
-                naming.sort_by_key(|p| &p.key);
-                naming.first().map(|p| p.info.id.clone())
+                naming.sort_by_key(|p| &p.info.id);
+                naming.first().map(|p| p.info.id.to_string())
             }
         };
     };
     let mut selecting: Vec<_> = isolating.filter(|p| p.subjects.select(caller, Purpose::Restrict)).collect();
-    selecting.sort_by_key(|p| (p.namespace != id.namespace, &p.key));
-    selecting.first().map(|p| p.info.id.clone())
+    selecting.sort_by_key(|p| (p.info.id.namespace() != id.namespace, &p.info.id));
+    selecting.first().map(|p| p.info.id.to_string())
 }

@@ -8,7 +8,6 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::condition::Condition;
-use super::decision::RuleInfo;
 use super::field::Polarity;
 use super::identity::Caller;
 use super::operation::Operation;
@@ -16,6 +15,7 @@ use super::path::Readings;
 use super::pattern::{NO_HOST, Specificity};
 use super::record::UnixNanos;
 use super::request::Request;
+use super::rule_info::RuleInfo;
 use super::who::{UnknownCallers, Who};
 
 /// A request under judgement, with what is worked out only when a rule asks for it.
@@ -50,34 +50,9 @@ pub enum Mode {
     Report,
 }
 
-/// The place of a rule in the order in which rules are named: AuthorizationPolicy first, then by policy and entry, an
-/// index being compared as a number.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RuleKey {
-    /// `ap` before `ep`.
-    pub family: Family,
-    /// `ns/name` of the policy.
-    pub policy: String,
-    /// The rule's index, for AuthorizationPolicy.
-    pub index: usize,
-    /// The entry's name, for EgressPolicy.
-    pub entry: String,
-}
-
-/// The two families of documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Family {
-    /// `AuthorizationPolicy`
-    Istio,
-    /// `EgressPolicy`
-    Egress,
-}
-
 /// A rule that denies or grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Its place in the order of names.
-    pub key: RuleKey,
     /// What is told of it.
     pub info: Arc<RuleInfo>,
     /// Whether it takes effect.
@@ -85,11 +60,11 @@ pub struct Rule {
     /// Who it is about.
     pub who: Who,
     /// To where: any of these; empty is anywhere.
-    pub to: Vec<Operation>,
+    pub to: Box<[Operation]>,
     /// Istio's `when`: all of these.
-    pub when: Vec<Condition>,
+    pub when: Box<[Condition]>,
     /// What opens a deny of an EgressPolicy, in the order of the file.
-    pub except: Vec<Exception>,
+    pub except: Box<[Exception]>,
 }
 
 /// An exception of one deny, read as a grant (rule R0).

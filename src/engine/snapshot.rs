@@ -17,13 +17,15 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::decision::{Answer, Decision, Effect, Gate, Gates, NamedRule, Outcome, Reason, RuleInfo};
+use super::decision::{Answer, Decision, Effect, Gate, Gates, NamedRule, Outcome, Reason};
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
 use super::index::{Index, Reach};
 use super::pattern::Specificity;
+use super::policy::source::Digest as FileDigest;
 use super::record::UnixNanos;
 use super::request::{DestinationHost, Request};
-use super::rule::{Denial, Family, Mode, Question, Rule, RuleKey};
+use super::rule::{Denial, Mode, Question, Rule};
+use super::rule_info::{Family, RuleInfo};
 use super::settings::{DefaultEffect, Enforcement, Settings};
 use super::who::{Purpose, Subjects, UnknownCallers};
 
@@ -44,18 +46,18 @@ fn permit(verdict: &Answer, enforcement: Enforcement) -> Outcome {
 pub struct Revision(String);
 
 impl Revision {
-    /// Hashes the settings and, for each source in order, its name and each file's name and bytes.
-    pub fn of<'a>(settings: &Settings, files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>) -> Revision {
+    /// Hashes the settings and, for each source in order, its name and each file's name and digest.
+    pub fn of<'a>(settings: &Settings, files: impl Iterator<Item = (&'a str, &'a str, &'a FileDigest)>) -> Revision {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
         part(settings.fingerprint().as_bytes());
-        for (source, name, bytes) in files {
+        for (source, name, digest) in files {
             part(source.as_bytes());
             part(name.as_bytes());
-            part(bytes);
+            part(digest);
         }
         let digest = hash.finalize();
         Revision(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
@@ -81,12 +83,8 @@ impl fmt::Display for Revision {
 /// An EgressPolicy, as far as more than its entries matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressScope {
-    /// Its place in the order of names.
-    pub key: RuleKey,
     /// The policy as a whole: `ep:ns/name`.
     pub info: Arc<RuleInfo>,
-    /// `metadata.namespace`
-    pub namespace: String,
     /// Whether it takes effect.
     pub mode: Mode,
     /// Whom it selects.
@@ -99,17 +97,17 @@ pub struct EgressScope {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// DENY rules of both families.
-    pub denies: Vec<Rule>,
+    pub denies: Vec<Arc<Rule>>,
     /// Rules of AuthorizationPolicies with action ALLOW.
-    pub istio_allows: Vec<Rule>,
+    pub istio_allows: Vec<Arc<Rule>>,
     /// The modes of those policies; a policy without rules also closes the gate.
     pub istio_allow_policies: Vec<Mode>,
     /// Rules of AuthorizationPolicies with action AUDIT; they only mark the record.
-    pub audits: Vec<Rule>,
+    pub audits: Vec<Arc<Rule>>,
     /// Allow entries of EgressPolicies.
-    pub grants: Vec<Rule>,
+    pub grants: Vec<Arc<Rule>>,
     /// The EgressPolicies themselves.
-    pub egress_policies: Vec<EgressScope>,
+    pub egress_policies: Vec<Arc<EgressScope>>,
     /// Foreign trust domains that an ALLOW rule names literally, with that rule's mode.
     pub accepted_trust_domains: Vec<(String, Mode)>,
     /// How many policies of both families there are.
@@ -202,10 +200,11 @@ struct Tables {
 impl Tables {
     fn of(rules: &Rules) -> Tables {
         Tables {
-            denies: Index::of_rules(&rules.denies),
-            istio_allows: Index::of_rules(&rules.istio_allows),
-            grants: Index::of_rules(&rules.grants),
-            audits: Index::of_rules(&rules.audits),
+            denies: Index::of_rules(&rules.denies, Reach::Deny),
+            // Also looked up as denials are: whether only an identity was missing.
+            istio_allows: Index::of_rules(&rules.istio_allows, Reach::Deny),
+            grants: Index::of_rules(&rules.grants, Reach::Grant),
+            audits: Index::of_rules(&rules.audits, Reach::Deny),
             egress_policies: Index::of_subjects(rules.egress_policies.iter().map(|p| p.subjects.as_ref())),
         }
     }
@@ -215,9 +214,9 @@ impl Snapshot {
     /// A compiled set.
     pub fn new(revision: Revision, settings: Settings, mut rules: Rules) -> Snapshot {
         for list in [&mut rules.denies, &mut rules.istio_allows, &mut rules.audits, &mut rules.grants] {
-            list.sort_by(|a, b| a.key.cmp(&b.key));
+            list.sort_by(|a, b| a.info.id.cmp(&b.info.id));
         }
-        rules.egress_policies.sort_by(|a, b| a.key.cmp(&b.key));
+        rules.egress_policies.sort_by(|a, b| a.info.id.cmp(&b.info.id));
         let on_trial = settings.hygiene == Enforcement::Report
             || [&rules.denies, &rules.istio_allows, &rules.grants]
                 .into_iter()
@@ -257,7 +256,7 @@ impl Snapshot {
 
     /// How many rules there are.
     pub fn counts(&self) -> RuleCounts {
-        let of = |rules: &[Rule], family| rules.iter().filter(|r| r.key.family == family).count();
+        let of = |rules: &[Arc<Rule>], family| rules.iter().filter(|r| r.info.id.family() == family).count();
         RuleCounts {
             istio_deny: of(&self.rules.denies, Family::Istio),
             istio_allow: self.rules.istio_allows.len(),
@@ -322,7 +321,7 @@ impl Snapshot {
     /// read beyond the first rule that was found before.
     fn first_denial<'s>(
         &self,
-        (rules, index): (&'s [Rule], &Index),
+        (rules, index): (&'s [Arc<Rule>], &Index),
         view: &View,
         question: &Question<'_>,
         caller: &Caller<'_>,
@@ -396,7 +395,7 @@ impl Snapshot {
         let mut first: Option<(bool, u32, &EgressScope)> = None;
         self.tables.egress_policies.selections(caller, |position| {
             let Some(policy) = self.rules.egress_policies.get(position as usize) else { return };
-            let foreign = Some(policy.namespace.as_str()) != own;
+            let foreign = Some(policy.info.id.namespace()) != own;
             let earlier = first.is_none_or(|(f, p, _)| (foreign, position) < (f, p));
             let isolates = policy.isolate && view.lens.sees(policy.mode);
             if earlier && isolates && policy.subjects.select(caller, Purpose::Restrict) {
@@ -440,7 +439,7 @@ struct Best<'s> {
 /// of names, in which the list stands. Of those that expired likewise.
 fn best<'s>(
     lens: Lens,
-    (rules, index): (&'s [Rule], &Index),
+    (rules, index): (&'s [Arc<Rule>], &Index),
     question: &Question<'_>,
     caller: &Caller<'_>,
     now: UnixNanos,
@@ -451,7 +450,7 @@ fn best<'s>(
         for position in list.iter().copied() {
             let Some(rule) = rules.get(position as usize).filter(|r| lens.sees(r.mode)) else { continue };
             let Some(specificity) = rule.grant(question, caller) else { continue };
-            let rank = (rule.info.expires.is_some(), specificity, position);
+            let rank = (rule.info.expires().is_some(), specificity, position);
             if rule.info.is_expired(now) {
                 if expired.is_none_or(|(first, _)| (specificity, position) < first) {
                     expired = Some(((specificity, position), rule));

@@ -104,18 +104,18 @@ pub enum Subject {
     /// Workloads, by namespace and, where given, account.
     Workloads {
         /// Any of these namespaces ...
-        namespaces: Vec<NamespacePattern>,
+        namespaces: Box<[NamespacePattern]>,
         /// ... and any of these accounts in them; empty is every account.
-        accounts: Vec<String>,
+        accounts: Box<[String]>,
         /// Accepted foreign trust domains that a grant admits beside the own one.
-        trust_domains: Vec<String>,
+        trust_domains: Box<[String]>,
     },
     /// Accounts that name their own namespace.
     Accounts {
         /// Any of these.
-        accounts: Vec<Account>,
+        accounts: Box<[Account]>,
         /// As above.
-        trust_domains: Vec<String>,
+        trust_domains: Box<[String]>,
     },
     /// Callers without a valid identity.
     Unauthenticated,
@@ -155,7 +155,7 @@ impl Subject {
 
 /// The subjects of an EgressPolicy: any of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subjects(pub Vec<Subject>);
+pub struct Subjects(pub Box<[Subject]>);
 
 impl Subjects {
     /// Whether a caller is selected.
@@ -168,9 +168,9 @@ impl Subjects {
     pub fn own_workloads(&self) -> Subjects {
         let own = |subject: &Subject| match subject.clone() {
             Subject::Workloads { namespaces, accounts, .. } => {
-                Some(Subject::Workloads { namespaces, accounts, trust_domains: Vec::new() })
+                Some(Subject::Workloads { namespaces, accounts, trust_domains: Box::default() })
             }
-            Subject::Accounts { accounts, .. } => Some(Subject::Accounts { accounts, trust_domains: Vec::new() }),
+            Subject::Accounts { accounts, .. } => Some(Subject::Accounts { accounts, trust_domains: Box::default() }),
             Subject::Unauthenticated => None,
         };
         Subjects(self.0.iter().filter_map(own).collect())
@@ -193,7 +193,7 @@ pub enum Who {
     /// An AuthorizationPolicy rule without `from`.
     Anyone,
     /// The `from` of an AuthorizationPolicy rule.
-    Sources(Vec<Source>),
+    Sources(Box<[Source]>),
     /// The subjects of an EgressPolicy.
     Subjects(Arc<Subjects>),
 }

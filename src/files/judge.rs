@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use super::read::{MAX_FILES, MAX_SET, Outcome};
 use super::status::{SourceState, SourceStatus};
-use crate::engine::policy::compile::{self, Compiled, LoadedSource, Source};
+use crate::engine::policy::compile::{self, Compiled};
 use crate::engine::policy::problem::{Code, Place, Problem};
+use crate::engine::policy::source::{LoadedFile, LoadedSource};
 use crate::engine::record::{ChangeOutcome, PolicyChangeEntry, UnixNanos};
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::{Revision, RuleCounts, Snapshot};
@@ -93,7 +94,7 @@ impl Sources {
     /// Whether the source of that place in the order was found like this before.
     pub fn knows(&self, index: usize, read: &Outcome) -> bool {
         match (self.sources.get(index).map(|source| &source.found), read) {
-            (Some(Found::Loaded(found)), Ok(read)) => found.source() == read,
+            (Some(Found::Loaded(found)), Ok(read)) => found.is(read),
             (Some(Found::Unreadable(found)), Err(read)) => found == read,
             _ => false,
         }
@@ -144,7 +145,7 @@ impl Sources {
         for (index, (source, reading)) in self.sources.iter_mut().zip(readings).enumerate() {
             let Reading::Changed(outcome) = reading else { continue };
             source.found = match outcome {
-                Ok(read) => Found::Loaded(load(read, &self.settings)),
+                Ok(read) => Found::Loaded(load(&read, source.last_loaded(), &self.settings)),
                 Err(problems) => Found::Unreadable(problems),
             };
             changed.insert(index);
@@ -303,24 +304,32 @@ impl Member {
             }
             Found::Loaded(found) => {
                 self.refusal = None;
-                let is_taken = self.good.as_ref().is_some_and(|good| good.source() == found.source());
+                let is_taken = self.good.as_ref().is_some_and(|good| good.is_same(found));
                 return (!is_taken).then(|| found.clone());
             }
         };
         // A directory that was empty at first and then cannot be read was never good: its policies are not known.
-        self.good.take_if(|good| !published && good.documents() == 0);
+        self.good.take_if(|good| !published && good.is_empty());
         let state = if self.good.is_some() { state } else { SourceState::NeverLoaded };
         self.refusal = Some(Refusal { state, problems });
         None
     }
 
+    /// What was read of it last, of which unchanged files need not be read again.
+    fn last_loaded(&self) -> Option<&LoadedSource> {
+        match &self.found {
+            Found::Loaded(found) => Some(found),
+            Found::Nothing | Found::Unreadable(_) => self.good.as_ref(),
+        }
+    }
+
     fn lost_everything(&self, found: &LoadedSource) -> bool {
-        found.documents() == 0 && self.good.as_ref().is_some_and(|good| good.documents() > 0)
+        found.is_empty() && self.good.as_ref().is_some_and(|good| !good.is_empty())
     }
 
     fn status(&self, published: bool) -> SourceStatus {
-        let in_force = self.good.as_ref().filter(|_| published).map(|good| good.source());
-        let files = |source: &Source| source.files.iter().map(|file| file.name.clone()).collect();
+        let in_force = self.good.as_ref().filter(|_| published);
+        let files = |source: &LoadedSource| source.files().iter().map(|file| file.name().to_owned()).collect();
         SourceStatus {
             name: self.name.clone(),
             state: self.refusal.as_ref().map_or(SourceState::Good, |refusal| refusal.state),
@@ -347,8 +356,8 @@ fn owner(sources: &[Member], place: &Place) -> Option<usize> {
 
 /// What no source can be blamed for alone.
 fn within_limits(set: &[LoadedSource]) -> Result<(), Vec<Problem>> {
-    let files = || set.iter().flat_map(|loaded| &loaded.source().files);
-    let bytes: usize = files().map(|file| file.bytes.len()).sum();
+    let files = || set.iter().flat_map(LoadedSource::files);
+    let bytes: usize = files().map(LoadedFile::bytes).sum();
     let names: Vec<&str> = set.iter().map(LoadedSource::name).collect();
     let place = Place::whole(names.join(", "));
     let error = |code, text: String, hint: &str| Err(vec![Problem::error(code, place.clone(), text).hint(hint)]);
@@ -356,7 +365,7 @@ fn within_limits(set: &[LoadedSource]) -> Result<(), Vec<Problem>> {
         let text = format!("all sources together have more than {MAX_FILES} files or {MAX_SET} bytes");
         return error(Code::TooLarge, text, "remove what is no policy");
     }
-    if set.iter().all(|loaded| loaded.documents() == 0) {
+    if set.iter().all(LoadedSource::is_empty) {
         let text = "there is no policy document".to_owned();
         return error(Code::NoPolicy, text, "add one; a file name ends in `.yaml` or `.yml` and not in `.cases.yaml`");
     }

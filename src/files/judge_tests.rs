@@ -1,7 +1,7 @@
 //! Rounds of reading as tables: what each directory holds, what becomes of it, and what is in force afterwards.
 
 use super::*;
-use crate::engine::policy::compile::PolicyFile;
+use crate::engine::policy::source::{PolicyFile, Source};
 
 const NOW: UnixNanos = UnixNanos(0);
 

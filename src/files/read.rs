@@ -10,9 +10,9 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::engine::policy::compile::{PolicyFile, Source};
 use crate::engine::policy::document::MAX_FILE;
 use crate::engine::policy::problem::{Code, Place, Problem};
+use crate::engine::policy::source::{PolicyFile, Source};
 
 /// The most policy files that a set may have.
 pub const MAX_FILES: usize = 10_000;

@@ -4,7 +4,8 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use customs::engine::policy::compile::{self, PolicyFile, Source};
+use customs::engine::policy::compile;
+use customs::engine::policy::source::{self, PolicyFile, Source};
 use customs::engine::record::UnixNanos;
 use customs::engine::request::{Attributes, HttpAttributes};
 use customs::engine::settings::Settings;
@@ -31,7 +32,7 @@ spec:
 fn allocations(principal: &str, host: &str, path: &str) -> (u64, &'static str) {
     let settings = Settings::default();
     let file = PolicyFile { name: "p.yaml".into(), bytes: POLICIES.as_bytes().into() };
-    let loaded = compile::load(Source { name: "p".into(), files: vec![file] }, &settings);
+    let loaded = source::load(&Source { name: "p".into(), files: vec![file] }, &settings);
     let snapshot = compile::compile(&[loaded], &settings).unwrap().snapshot;
     let http = HttpAttributes { method: "GET", path, host, ..HttpAttributes::default() };
     let attributes = Attributes { source_principal: principal, http: Some(http), ..Attributes::default() };

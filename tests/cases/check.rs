@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 
 use customs::engine::decision::{Decision, Effect};
 use customs::engine::identity::{Accepted, TrustDomains};
-use customs::engine::policy::compile::{self, PolicyFile, Source};
+use customs::engine::policy::compile;
 use customs::engine::policy::problem::Problem;
+use customs::engine::policy::source::{self, PolicyFile, Source};
 use customs::engine::record::UnixNanos;
 use customs::engine::settings::{DefaultEffect, Enforcement, Settings};
 use customs::envoy::attributes;
@@ -112,7 +113,7 @@ impl Row {
         let settings = self.settings();
         let policy = self.json["policy"].as_str().unwrap_or_default();
         let file = PolicyFile { name: "policy.yaml".into(), bytes: policy.as_bytes().to_vec() };
-        let loaded = compile::load(Source { name: "case".into(), files: vec![file] }, &settings);
+        let loaded = source::load(&Source { name: "case".into(), files: vec![file] }, &settings);
         let compiled = match compile::compile(&[loaded], &settings) {
             Ok(compiled) => compiled,
             Err(problems) => return Said::Refused(problems),

@@ -10,8 +10,9 @@ use customs::engine::decision::{Decision, Effect};
 use customs::engine::host::{self, Authority};
 use customs::engine::identity::{Accepted, Principal, TrustDomains};
 use customs::engine::path::Readings;
-use customs::engine::policy::compile::{self, Compiled, PolicyFile, Source};
+use customs::engine::policy::compile::{self, Compiled};
 use customs::engine::policy::problem::Problem;
+use customs::engine::policy::source::{self, PolicyFile, Source};
 use customs::engine::record::UnixNanos;
 use customs::engine::settings::Settings;
 use customs::envoy::attributes;
@@ -115,7 +116,7 @@ impl Set {
     pub fn load(&self) -> Loading {
         let file = PolicyFile { name: self.name.clone(), bytes: self.yaml.as_bytes().to_vec() };
         let source = Source { name: "conformance".into(), files: vec![file] };
-        match compile::compile(&[compile::load(source, &self.settings)], &self.settings) {
+        match compile::compile(&[source::load(&source, &self.settings)], &self.settings) {
             Ok(compiled) => Loading::Loaded(Box::new(compiled)),
             Err(problems) if problems.iter().all(|p| p.code.as_str() == "not-supported-yet") => {
                 Loading::NotSupportedYet(problems)

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use customs::engine::policy::compile::{self, PolicyFile, Source};
+use customs::engine::policy::compile;
+use customs::engine::policy::source::{self, PolicyFile, Source};
 use customs::engine::record::DecisionEntry;
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
@@ -84,7 +85,7 @@ impl Rig {
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
         if !policy.is_empty() {
             let file = PolicyFile { name: "p.yaml".into(), bytes: policy.as_bytes().into() };
-            let loaded = compile::load(Source { name: "rig".into(), files: vec![file] }, &settings);
+            let loaded = source::load(&Source { name: "rig".into(), files: vec![file] }, &settings);
             publisher.publish(compile::compile(&[loaded], &settings).unwrap().snapshot);
         }
         let ledger = Arc::new(Book {

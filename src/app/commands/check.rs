@@ -122,7 +122,7 @@ fn identity(decision: &Decision) -> String {
 }
 
 fn told(answer: &Answer) -> String {
-    let origin = answer.rule.info().map(|info| format!(" ({})", info.origin)).unwrap_or_default();
+    let origin = answer.rule.info().map(|info| format!(" ({})", info.origin())).unwrap_or_default();
     format!("{}: {} by {}{origin}", answer.effect().as_str(), answer.reason.as_str(), answer.rule)
 }
 

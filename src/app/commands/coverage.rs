@@ -29,17 +29,17 @@ impl Coverage {
         let Rules { denies, istio_allows, audits, grants, egress_policies, .. } = snapshot.rules();
         let rules = [denies, istio_allows, audits, grants].into_iter().flatten().map(|rule| &rule.info);
         let isolating = egress_policies.iter().filter(|policy| policy.isolate).map(|policy| &policy.info);
-        let rules = rules.chain(isolating).map(|info| (info.id.clone(), info.origin.clone())).collect();
+        let rules = rules.chain(isolating).map(|info| (info.id.to_string(), info.origin())).collect();
         Coverage { rules, named: BTreeSet::new() }
     }
 
     /// Notes what a decision names.
     pub fn note(&mut self, decision: &Decision) {
-        self.named.extend(decision.audit.iter().map(|info| info.id.clone()));
+        self.named.extend(decision.audit.iter().map(|info| info.id.to_string()));
         for answer in [&decision.verdict, &decision.would] {
             match &answer.rule {
-                NamedRule::Policy(info) => self.named.extend([info.id.clone()]),
-                NamedRule::Both(entry, istio) => self.named.extend([entry.id.clone(), istio.id.clone()]),
+                NamedRule::Policy(info) => self.named.extend([info.id.to_string()]),
+                NamedRule::Both(entry, istio) => self.named.extend([entry.id.to_string(), istio.id.to_string()]),
                 NamedRule::BuiltIn(_) | NamedRule::Unauthenticated => {}
             }
         }

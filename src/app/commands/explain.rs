@@ -5,11 +5,12 @@
 //! allows. The stages explain the verdict, so rules on trial are left out, save where they come nearest.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::engine::decision::{Answer, Gate, Reason, RuleInfo};
+use crate::engine::decision::{Answer, Gate, Reason};
 use crate::engine::field::Polarity;
 use crate::engine::host::Host;
 use crate::engine::identity::{Accepted, Caller};
@@ -17,6 +18,7 @@ use crate::engine::pattern::{HostKey, HostPattern, Reading};
 use crate::engine::record::UnixNanos;
 use crate::engine::request::{DestinationHost, Request};
 use crate::engine::rule::{Denial, Mode, Question, Rule};
+use crate::engine::rule_info::RuleInfo;
 use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
 use crate::engine::snapshot::{Rules, Snapshot};
 use crate::engine::who::{Purpose, UnknownCallers};
@@ -71,12 +73,12 @@ impl RuleFacts {
     pub fn of(info: &RuleInfo) -> RuleFacts {
         let moment = |at: UnixNanos| Timestamp::from_nanosecond(at.0).ok().map(|moment| moment.to_string());
         RuleFacts {
-            id: info.id.clone(),
-            origin: info.origin.clone(),
-            owner: info.owner.clone(),
-            ticket: info.ticket.clone(),
-            reason: info.reason.clone(),
-            expires: info.expires.and_then(moment),
+            id: info.id.to_string(),
+            origin: info.origin(),
+            owner: info.owner().map(str::to_owned),
+            ticket: info.ticket().map(str::to_owned),
+            reason: info.reason().map(str::to_owned),
+            expires: info.expires().and_then(moment),
         }
     }
 }
@@ -184,7 +186,8 @@ impl Seen<'_> {
     /// How near the deny rules came, and those that an exception kept from denying.
     fn no_deny(&self) -> Stage {
         let Question { request, .. } = self.question;
-        let denies: Vec<&Rule> = self.rules.denies.iter().filter(|rule| rule.mode == Mode::Enforce).collect();
+        let denies: Vec<&Rule> =
+            self.rules.denies.iter().map(Arc::as_ref).filter(|rule| rule.mode == Mode::Enforce).collect();
         let caller = denies.iter().filter(|rule| rule.who.denies(&self.caller, request, self.unknown)).count();
         let reaches = |rule: &Rule| {
             rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.question, Polarity::Deny).is_some())
@@ -206,7 +209,7 @@ impl Seen<'_> {
     }
 
     fn is_excepted(&self, rule: &Rule) -> bool {
-        let strict = Rule { except: Vec::new(), ..rule.clone() };
+        let strict = Rule { except: Box::default(), ..rule.clone() };
         let denial = strict.deny(&self.question, &self.caller, self.unknown, self.now);
         !rule.except.is_empty() && denial != Denial::Silent
     }
@@ -271,7 +274,7 @@ impl Seen<'_> {
     }
 
     /// A stage that a rule opened.
-    fn open(&self, name: &'static str, state: &'static str, rules: &[Rule]) -> Stage {
+    fn open(&self, name: &'static str, state: &'static str, rules: &[Arc<Rule>]) -> Stage {
         match self.grant(rules, false) {
             Some(rule) => {
                 let rule = RuleFacts::of(&rule.info);
@@ -288,8 +291,13 @@ impl Seen<'_> {
             let text = format!("{what}: the entry that would open it has expired: {rule}");
             return Stage { rules: vec![rule], ..stage(name, state, text) };
         }
-        let selecting: Vec<&Rule> =
-            self.rules.grants.iter().filter(|rule| rule.who.grants(&self.caller, self.question.request)).collect();
+        let selecting: Vec<&Rule> = self
+            .rules
+            .grants
+            .iter()
+            .map(Arc::as_ref)
+            .filter(|rule| rule.who.grants(&self.caller, self.question.request))
+            .collect();
         let nearest = self.nearest(&selecting);
         let more = match (&nearest, selecting.len()) {
             (Some(nearest), _) => format!("no entry matches; {nearest}"),
@@ -300,14 +308,14 @@ impl Seen<'_> {
     }
 
     /// The matching rule that is named: of those alive, or of those that have expired.
-    fn grant<'r>(&self, rules: &'r [Rule], expired: bool) -> Option<&'r Rule> {
+    fn grant<'r>(&self, rules: &'r [Arc<Rule>], expired: bool) -> Option<&'r Rule> {
         let enforced = rules.iter().filter(|rule| rule.mode == Mode::Enforce);
         let matching = enforced.filter(|rule| rule.info.is_expired(self.now) == expired);
         let ranked = matching.filter_map(|rule| {
             let specificity = rule.grant(&self.question, &self.caller)?;
-            Some(((rule.info.expires.is_some(), specificity, &rule.key), rule))
+            Some(((rule.info.expires().is_some(), specificity, &rule.info.id), rule))
         });
-        ranked.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, rule)| rule)
+        ranked.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, rule)| rule.as_ref())
     }
 
     /// The policy that isolates the caller; `None` for callers without a valid identity that no policy names.
@@ -319,7 +327,7 @@ impl Seen<'_> {
         let isolating = self.rules.egress_policies.iter().filter(|policy| {
             policy.isolate && policy.mode == Mode::Enforce && policy.subjects.select(&self.caller, Purpose::Restrict)
         });
-        let first = isolating.min_by_key(|policy| (Some(policy.namespace.as_str()) != own, &policy.key));
+        let first = isolating.min_by_key(|policy| (Some(policy.info.id.namespace()) != own, &policy.info.id));
         first.map(|policy| policy.info.as_ref())
     }
 

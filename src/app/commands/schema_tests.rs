@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{SchemaKind, schema};
 use crate::app::commands::cases;
-use crate::engine::policy::compile::{self, PolicyFile, Source};
 use crate::engine::policy::problem::{Code, Problem};
+use crate::engine::policy::source::{self, PolicyFile, Source};
 use crate::engine::settings::Settings;
 
 /// Documents with an unknown field in every mapping: its name is followed by the definition that describes the mapping.
@@ -60,7 +60,7 @@ const REFUSED: [(&str, &[&str]); 2] =
 
 fn policy_problems(text: &str) -> Vec<Problem> {
     let files = vec![PolicyFile { name: "a.yaml".into(), bytes: text.into() }];
-    compile::load(Source { name: "p".into(), files }, &Settings::default()).problems().to_vec()
+    source::load(&Source { name: "p".into(), files }, &Settings::default()).problems().to_vec()
 }
 
 /// What the readers say are the fields of each mapping: (definition, fields).

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::texts::Texts;
 use crate::clock::now;
-use crate::engine::policy::compile::{self, LoadedSource, Source};
+use crate::engine::policy::compile;
 use crate::engine::policy::document::MAX_FILE;
 use crate::engine::policy::problem::{Code, Place, Problem};
+use crate::engine::policy::source::{LoadedSource, Source};
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
 use crate::files::judge::{Reading, Sources};
@@ -55,7 +56,7 @@ pub fn load(directories: &[PathBuf], settings: &Settings) -> Found {
 /// What an author wants to know and a server does not tell as long as something is refused: the warnings of sources that
 /// are good, and the errors that only the whole set shows.
 fn beyond_the_judge(sources: Vec<Source>, all_read: bool, settings: &Settings) -> Vec<Problem> {
-    let loaded: Vec<_> = sources.into_iter().map(|source| load_source(source, settings)).collect();
+    let loaded: Vec<_> = sources.iter().map(|source| load_source(source, None, settings)).collect();
     // What could not be read may hold what the rest is looking for.
     let whole = if all_read { compile::compile(&loaded, settings).err() } else { None };
     let alone = loaded.iter().flat_map(LoadedSource::problems).cloned();

@@ -124,7 +124,7 @@ fn unknown_rule(wanted: &str, coverage: &Coverage) -> Option<String> {
 
 /// An answer in words: effect, reason, rule, and where that stands.
 pub fn told(answer: &Answer) -> String {
-    let origin = answer.rule.info().map(|info| format!(", at {}", info.origin)).unwrap_or_default();
+    let origin = answer.rule.info().map(|info| format!(", at {}", info.origin())).unwrap_or_default();
     format!("{}: {} by {}{origin}", spelt(answer.effect()), answer.reason.as_str(), answer.rule)
 }
 

@@ -4,17 +4,15 @@
 //! because in a DENY they would silently never match.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::document::{Node, Value};
 use super::istio_rules::RuleReader;
 use super::metadata::{Meta, Object};
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
-use crate::engine::condition::Condition;
-use crate::engine::operation::Operation;
-use crate::engine::rule::Mode;
+use crate::engine::rule::{Mode, Rule};
 use crate::engine::settings::{GatewayIdentity, Settings};
-use crate::engine::who::Source;
 
 /// A policy in its strict form.
 #[derive(Clone, Debug)]
@@ -28,7 +26,7 @@ pub struct AuthorizationPolicy {
     /// Whether it takes effect.
     pub mode: Mode,
     /// Its rules; an ALLOW without rules matches nothing and still closes the gate.
-    pub rules: Vec<IstioRule>,
+    pub rules: Box<[Arc<Rule>]>,
     /// Trust domains that an ALLOW names literally in `principals` or `trustDomains`, with their places.
     pub named_trust_domains: Vec<(String, Place)>,
 }
@@ -70,19 +68,6 @@ impl Target {
     }
 }
 
-/// One rule.
-#[derive(Clone, Debug)]
-pub struct IstioRule {
-    /// Where it stands.
-    pub place: Place,
-    /// `from`; empty is anyone.
-    pub from: Vec<Source>,
-    /// `to`; empty is anywhere.
-    pub to: Vec<Operation>,
-    /// `when`; all must hold.
-    pub when: Vec<Condition>,
-}
-
 /// Reads an object into a policy. `None` if it is not for us or has an error, which is among the problems.
 pub fn read(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -> Option<AuthorizationPolicy> {
     let before = problems.iter().filter(|p| p.is_error()).count();
@@ -113,7 +98,7 @@ fn spec(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -
         action: Action::Allow,
         target: Target::All,
         mode,
-        rules: Vec::new(),
+        rules: Box::default(),
         named_trust_domains: Vec::new(),
     };
     let Some(node) = object.spec else { return Some(allow_nothing(mode(object, Action::Allow, problems))) };
@@ -128,9 +113,8 @@ fn spec(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -
     let rules = fields.take("rules");
     fields.close();
 
-    let namespace = &object.meta.namespace;
-    let mut reader = RuleReader { policy_namespace: namespace, action, settings, problems, named: Vec::new() };
-    let rules = reader.rules(rules, &object.meta.place);
+    let mut reader = RuleReader { meta: &object.meta, action, mode, settings, problems, named: Vec::new() };
+    let rules = reader.rules(rules);
     let named_trust_domains = reader.named;
     Some(AuthorizationPolicy { action, target, rules, named_trust_domains, ..allow_nothing(mode) })
 }
@@ -143,7 +127,7 @@ fn action(action: Option<Text<'_>>, meta: &Meta, problems: &mut Vec<Problem>) ->
         "AUDIT" => return Some(Action::Audit),
         "CUSTOM" => {
             let what =
-                format!("`{}` has action CUSTOM: it tells Istio when to ask, and is not evaluated here", meta.path());
+                format!("`{}` has action CUSTOM: it tells Istio when to ask, and is not evaluated here", meta.path);
             problems.push(action.warning(Code::NotOurs, what).hint("keep it out of the policy directory"));
         }
         other => {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::identity::Accepted;
 use crate::engine::policy::problem::Severity;
+use crate::engine::policy::source::{PolicyFile, Source, load};
 use crate::engine::settings::GatewayIdentity;
 
 fn source(name: &str, text: &str) -> Source {
@@ -11,7 +12,7 @@ fn source(name: &str, text: &str) -> Source {
 
 fn problems(text: &str) -> Vec<Problem> {
     let settings = Settings::default();
-    let loaded = load(source("dir", text), &settings);
+    let loaded = load(&source("dir", text), &settings);
     match compile(&[loaded], &settings) {
         Ok(compiled) => compiled.problems,
         Err(problems) => problems,
@@ -309,7 +310,7 @@ fn a_declared_gateway_takes_what_istiod_would_attach() {
         let settings = gateway(name);
         let text = istio(&format!("{{{target}action: DENY, rules: [{{}}]}}"))
             .replace("namespace: web", &format!("namespace: {namespace}"));
-        let compiled = compile(&[load(source("dir", &text), &settings)], &settings).unwrap();
+        let compiled = compile(&[load(&source("dir", &text), &settings)], &settings).unwrap();
         assert_eq!(compiled.snapshot.counts().istio_deny == 1, applies, "{namespace} {target} {name:?}");
         let notes: Vec<_> = compiled.problems.iter().map(|p| p.code).collect();
         assert_eq!(notes, if applies { vec![] } else { vec![Code::OutOfScope] }, "{text}");
@@ -320,7 +321,7 @@ fn a_declared_gateway_takes_what_istiod_would_attach() {
 fn a_custom_policy_is_never_evaluated() {
     let settings = Settings::default();
     let text = istio("{action: CUSTOM, provider: {name: customs}, rules: [{}]}");
-    let compiled = compile(&[load(source("dir", &text), &settings)], &settings).unwrap();
+    let compiled = compile(&[load(&source("dir", &text), &settings)], &settings).unwrap();
     assert_eq!(compiled.snapshot.counts(), Default::default());
 }
 
@@ -369,7 +370,7 @@ fn only_the_list_of_kubernetes_is_unwrapped() {
 fn a_second_source_may_not_repeat_a_policy() {
     let settings = Settings::default();
     let text = egress("{isolate: true}");
-    let both = [load(source("a", &text), &settings), load(source("b", &text), &settings)];
+    let both = [load(&source("a", &text), &settings), load(&source("b", &text), &settings)];
     let problems = compile(&both, &settings).unwrap_err();
     assert_eq!(problems.len(), 1);
     assert!(problems[0].text.contains("a/p.yaml") && problems[0].place.file.as_ref() == "b/p.yaml", "{}", problems[0]);
@@ -378,7 +379,7 @@ fn a_second_source_may_not_repeat_a_policy() {
 #[test]
 fn the_revision_is_the_text_and_the_settings_and_not_the_order() {
     let revision = |sources: &[Source], settings: &Settings| {
-        let loaded: Vec<_> = sources.iter().map(|s| load(s.clone(), settings)).collect();
+        let loaded: Vec<_> = sources.iter().map(|s| load(s, settings)).collect();
         compile(&loaded, settings).unwrap().snapshot.revision().clone()
     };
     let (a, b) = (source("a", &egress("{isolate: true}")), source("b", &istio("{}")));
@@ -398,6 +399,6 @@ fn text_that_is_not_utf8_is_told() {
     let settings = Settings::default();
     let mut binary = source("dir", "");
     binary.files[0].bytes = vec![0xff, 0xfe, 0x61];
-    let loaded = load(binary, &settings);
+    let loaded = load(&binary, &settings);
     assert!(loaded.has_errors() && loaded.problems()[0].place.to_string() == "dir/p.yaml");
 }

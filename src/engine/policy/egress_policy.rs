@@ -5,86 +5,54 @@
 //! nor block others. Which DestinationSet a name means is settled later, over the whole set.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::document::Node;
 use super::metadata::{Meta, Object};
 use super::problem::{Code, Place, Problem};
-use super::reader::{Fields, Text};
-use crate::engine::operation::PathPattern;
+use super::reader::{self, Fields, Text};
+use crate::engine::field::Field;
+use crate::engine::operation::{Operation, PathPattern};
 use crate::engine::path::Template;
 use crate::engine::pattern::{self, HostPattern, Spelling, TextPattern};
 use crate::engine::record::UnixNanos;
-use crate::engine::rule::Mode;
+use crate::engine::rule::{Exception, Mode, Rule};
+use crate::engine::rule_info::{About, Family, RuleId, RuleInfo};
 use crate::engine::settings::Settings;
-use crate::engine::who::Subjects;
+use crate::engine::snapshot::EgressScope;
+use crate::engine::who::{Subjects, Who};
 
 /// An EgressPolicy in its strict form.
 #[derive(Clone, Debug)]
 pub struct EgressPolicy {
     /// Its identity and place.
     pub meta: Meta,
-    /// Whom it selects.
-    pub subjects: Subjects,
-    /// Whether they may go only where an allow entry says.
-    pub isolate: bool,
-    /// Whether it takes effect.
-    pub mode: Mode,
-    /// Who to ask.
-    pub owner: Option<String>,
+    /// Whom it selects, and whether they may go only where an allow entry says.
+    pub scope: Arc<EgressScope>,
     /// The denials.
-    pub deny: Vec<Entry>,
+    pub deny: Box<[Entry]>,
     /// The grants.
-    pub allow: Vec<Entry>,
+    pub allow: Box<[Entry]>,
 }
 
-/// An entry of `deny` or `allow`.
+/// An entry of `deny` or `allow`: its rule, as far as the policy itself tells it.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where it stands.
-    pub place: Place,
-    /// Its name, unique in the policy.
-    pub name: String,
-    /// Its own mode; the policy's Report wins.
-    pub mode: Mode,
-    /// Its own hosts.
-    pub hosts: Vec<HostPattern>,
-    /// Names of DestinationSets, with their places.
-    pub destinations: Vec<(String, Place)>,
-    /// Methods; empty is any.
-    pub methods: Vec<TextPattern>,
-    /// Paths; empty is any.
-    pub paths: Vec<PathPattern>,
-    /// Why it exists.
-    pub reason: Option<String>,
-    /// Its ticket.
-    pub ticket: Option<String>,
-    /// From when on a grant is gone.
-    pub expires: Option<UnixNanos>,
-    /// What opens a deny.
-    pub except: Vec<ExceptionEntry>,
+    /// The rule, without the hosts of DestinationSets.
+    pub rule: Arc<Rule>,
+    /// The DestinationSets that it and its exceptions name.
+    pub sets: Box<[SetName]>,
 }
 
-/// An entry of a deny's `except`; what is left out is not constrained.
+/// A DestinationSet as an entry names it.
 #[derive(Clone, Debug)]
-pub struct ExceptionEntry {
-    /// Where it stands.
+pub struct SetName {
+    /// The index of the exception that names it; `None` is the entry itself.
+    pub exception: Option<usize>,
+    /// Its name.
+    pub name: Box<str>,
+    /// Where it is named.
     pub place: Place,
-    /// Whom it is for; `None` is whom the deny selects.
-    pub subjects: Option<Subjects>,
-    /// Its own hosts.
-    pub hosts: Vec<HostPattern>,
-    /// Names of DestinationSets, with their places.
-    pub destinations: Vec<(String, Place)>,
-    /// Methods; empty is any.
-    pub methods: Vec<TextPattern>,
-    /// Paths; empty is any.
-    pub paths: Vec<PathPattern>,
-    /// From when on it is gone.
-    pub expires: Option<UnixNanos>,
-    /// Why it exists.
-    pub reason: Option<String>,
-    /// Its ticket.
-    pub ticket: Option<String>,
 }
 
 /// A DestinationSet in its strict form.
@@ -93,7 +61,7 @@ pub struct DestinationSet {
     /// Its identity and place.
     pub meta: Meta,
     /// Its hosts.
-    pub hosts: Vec<HostPattern>,
+    pub hosts: Box<[HostPattern]>,
 }
 
 /// Reads an EgressPolicy. `None` if it has an error, which is among the problems.
@@ -109,11 +77,11 @@ pub fn read_set(object: &Object<'_>, problems: &mut Vec<Problem>) -> Option<Dest
     let before = errors(problems);
     let mut fields = Fields::open(required_spec(object, problems)?, "`spec`", problems)?;
     let hosts = match fields.require("hosts") {
-        Some(node) => hosts(super::reader::texts(node, "hosts", fields.problems()), fields.problems()),
+        Some(node) => hosts(reader::texts(node, "hosts", fields.problems()), fields.problems()),
         None => Vec::new(),
     };
     fields.close();
-    (errors(problems) == before).then(|| DestinationSet { meta: object.meta.clone(), hosts })
+    (errors(problems) == before).then(|| DestinationSet { meta: object.meta.clone(), hosts: hosts.into() })
 }
 
 fn errors(problems: &[Problem]) -> usize {
@@ -146,62 +114,96 @@ impl Reader<'_> {
         let subjects = fields.list("subjects");
         let isolate = fields.boolean("isolate");
         let mode = mode(&mut fields);
-        let owner = fields.text("owner").map(|t| t.text.to_owned());
+        let owner = fields.text("owner").map(|t| t.text.into());
         let deny = fields.list("deny");
         let allow = fields.list("allow");
         fields.close();
 
-        let subjects = self.subjects(subjects, problems);
-        let deny = self.entries(deny, "an entry of `deny`", Kind::Deny, problems);
-        let allow = self.entries(allow, "an entry of `allow`", Kind::Allow, problems);
+        let common = Common { mode, owner, subjects: Arc::new(self.subjects(subjects, problems)) };
+        let deny = self.entries(deny, Kind::Deny, &common, problems);
+        let allow = self.entries(allow, Kind::Allow, &common, problems);
         unique_names(deny.iter().chain(&allow), problems);
         let isolate = isolate.unwrap_or(!allow.is_empty());
         if deny.is_empty() && allow.is_empty() && !isolate && errors(problems) == before {
-            let what =
-                format!("`{}` does nothing: it has no `deny`, no `allow` and no `isolate: true`", self.meta.path());
+            let path = &self.meta.path;
+            let what = format!("`{path}` does nothing: it has no `deny`, no `allow` and no `isolate: true`");
             problems.push(Problem::error(Code::EmptyPolicy, self.meta.place.clone(), what));
         }
-        Some(EgressPolicy { meta: self.meta.clone(), subjects, isolate, mode, owner, deny, allow })
+        Some(EgressPolicy { meta: self.meta.clone(), scope: Arc::new(self.scope(common, isolate)), deny, allow })
     }
 
-    fn entries(&self, nodes: &[Node], name: &'static str, kind: Kind, problems: &mut Vec<Problem>) -> Vec<Entry> {
-        nodes.iter().filter_map(|node| self.entry(node, name, kind, problems)).collect()
+    fn scope(&self, common: Common, isolate: bool) -> EgressScope {
+        let id = RuleId::policy(Family::Egress, self.meta.path.clone());
+        let about = About { owner: common.owner, ..About::default() };
+        EgressScope {
+            info: Arc::new(RuleInfo::new(id, self.meta.place.clone(), about)),
+            mode: common.mode,
+            subjects: common.subjects,
+            isolate,
+        }
     }
 
-    fn entry(&self, node: &Node, what: &'static str, kind: Kind, problems: &mut Vec<Problem>) -> Option<Entry> {
+    fn entries(&self, nodes: &[Node], kind: Kind, common: &Common, problems: &mut Vec<Problem>) -> Box<[Entry]> {
+        nodes.iter().filter_map(|node| self.entry(node, kind, common, problems)).collect()
+    }
+
+    fn entry(&self, node: &Node, kind: Kind, common: &Common, problems: &mut Vec<Problem>) -> Option<Entry> {
+        let what = kind.entry();
         let mut fields = Fields::open(node, what, problems)?;
-        let name = fields.require("name").and_then(|n| super::reader::text(n, "name", fields.problems()));
+        let name = fields.require("name").and_then(|n| reader::text(n, "name", fields.problems()));
         let before = errors(fields.problems());
-        let Scope { hosts, destinations, methods, paths } = Scope::read(&mut fields);
-        if hosts.is_empty() && destinations.is_empty() && errors(fields.problems()) == before {
+        let to = Destination::read(&mut fields);
+        if to.names_no_host() && errors(fields.problems()) == before {
             let place = fields.place().clone();
             let problem =
                 Problem::error(Code::MissingField, place, format!("`hosts` or `destinations` is missing in {what}"));
             fields.problems().push(problem.hint("write `hosts: [\"**\"]` for anywhere"));
         }
-        let reason = fields.text("reason").map(|t| t.text.to_owned());
-        let ticket = fields.text("ticket").map(|t| t.text.to_owned());
-        let (mut mode_, mut expires, mut except) = (Mode::Enforce, None, &[][..]);
-        match kind {
+        let (mut own_mode, mut except) = (Mode::Enforce, &[][..]);
+        let about = match kind {
             Kind::Deny => {
                 except = fields.list("except");
-                mode_ = mode(&mut fields);
+                own_mode = mode(&mut fields);
+                about(&mut fields, common, None)
             }
-            Kind::Allow => expires = expiry(&mut fields),
-        }
+            Kind::Allow => {
+                let expires = expiry(&mut fields);
+                about(&mut fields, common, expires)
+            }
+        };
         fields.close();
-        let except = except.iter().filter_map(|node| self.exception(node, problems)).collect();
-        let name = name.and_then(|name| entry_name(name, problems))?;
-        let place = node.place.clone();
-        Some(Entry { place, name, mode: mode_, hosts, destinations, methods, paths, reason, ticket, expires, except })
+        let name = name.and_then(|name| entry_name(name, problems));
+        let mut sets: Vec<SetName> = to.sets(None).collect();
+        let mut read =
+            |(index, node)| self.exception(node, (index, name.unwrap_or_default()), common, &mut sets, problems);
+        let except = except.iter().enumerate().filter_map(&mut read).collect();
+        let info = RuleInfo::new(RuleId::entry(self.meta.path.clone(), name?), node.place.clone(), about);
+        let on_trial = common.mode == Mode::Report || own_mode == Mode::Report;
+        let rule = Rule {
+            info: Arc::new(info),
+            mode: if on_trial { Mode::Report } else { Mode::Enforce },
+            who: Who::Subjects(common.subjects.clone()),
+            to: [to.operation].into(),
+            when: Box::default(),
+            except,
+        };
+        Some(Entry { rule: Arc::new(rule), sets: sets.into() })
     }
 
-    fn exception(&self, node: &Node, problems: &mut Vec<Problem>) -> Option<ExceptionEntry> {
+    /// An exception opens its own deny only; what it leaves out is not constrained.
+    fn exception(
+        &self,
+        node: &Node,
+        (index, entry): (usize, &str),
+        common: &Common,
+        sets: &mut Vec<SetName>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Exception> {
         let mut fields = Fields::open_filled(node, "an entry of `except`", problems)?;
         let subjects = fields.list("subjects");
         let before = errors(fields.problems());
-        let Scope { hosts, destinations, methods, paths } = Scope::read(&mut fields);
-        let unscoped = hosts.is_empty() && destinations.is_empty() && methods.is_empty() && paths.is_empty();
+        let to = Destination::read(&mut fields);
+        let unscoped = to.names_no_host() && !to.operation.is_http_only();
         if unscoped && subjects.is_empty() && errors(fields.problems()) == before {
             let place = fields.place().clone();
             let what = "an exception needs `subjects`, `hosts`, `destinations`, `methods` or `paths`";
@@ -209,13 +211,34 @@ impl Reader<'_> {
             fields.problems().push(problem.hint("without any it would open the whole deny: remove the deny instead"));
         }
         let expires = expiry(&mut fields);
-        let reason = fields.text("reason").map(|t| t.text.to_owned());
-        let ticket = fields.text("ticket").map(|t| t.text.to_owned());
+        let about = about(&mut fields, common, expires);
         fields.close();
-        let subjects = (!subjects.is_empty()).then(|| self.subjects(subjects, problems));
-        let place = node.place.clone();
-        Some(ExceptionEntry { place, subjects, hosts, destinations, methods, paths, expires, reason, ticket })
+        let subjects = match subjects {
+            [] => common.subjects.own_workloads(),
+            subjects => self.subjects(subjects, problems),
+        };
+        sets.extend(to.sets(Some(index)));
+        let id = RuleId::exception(self.meta.path.clone(), entry, index);
+        Some(Exception {
+            info: Arc::new(RuleInfo::new(id, node.place.clone(), about)),
+            who: Who::Subjects(Arc::new(subjects)),
+            to: to.operation,
+        })
     }
+}
+
+/// What the entries of a policy have in common.
+struct Common {
+    mode: Mode,
+    owner: Option<Arc<str>>,
+    subjects: Arc<Subjects>,
+}
+
+/// What an entry or an exception says of itself.
+fn about(fields: &mut Fields<'_, '_>, common: &Common, expires: Option<UnixNanos>) -> About {
+    let reason = fields.text("reason").map(|t| t.text.into());
+    let ticket = fields.text("ticket").map(|t| t.text.into());
+    About { owner: common.owner.clone(), reason, ticket, expires }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -224,36 +247,53 @@ enum Kind {
     Allow,
 }
 
-fn unique_names<'e>(entries: impl Iterator<Item = &'e Entry>, problems: &mut Vec<Problem>) {
-    let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
-    for entry in entries {
-        if let Some(first) = seen.insert(&entry.name, &entry.place) {
-            let what = format!("the entry `{}` stands twice in one policy; the other is at {first}", entry.name);
-            problems.push(Problem::error(Code::Duplicate, entry.place.clone(), what));
+impl Kind {
+    /// What its entries are called in messages.
+    fn entry(self) -> &'static str {
+        match self {
+            Kind::Deny => "an entry of `deny`",
+            Kind::Allow => "an entry of `allow`",
         }
     }
 }
 
-/// To where an entry applies.
-struct Scope {
-    hosts: Vec<HostPattern>,
-    destinations: Vec<(String, Place)>,
-    methods: Vec<TextPattern>,
-    paths: Vec<PathPattern>,
+fn unique_names<'e>(entries: impl Iterator<Item = &'e Entry>, problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<&RuleId, &Place> = BTreeMap::new();
+    for RuleInfo { id, place, .. } in entries.map(|entry| entry.rule.info.as_ref()) {
+        if let Some(first) = seen.insert(id, place) {
+            let what = format!("the entry `{}` stands twice in one policy; the other is at {first}", id.part());
+            problems.push(Problem::error(Code::Duplicate, place.clone(), what));
+        }
+    }
 }
 
-impl Scope {
-    fn read(fields: &mut Fields<'_, '_>) -> Scope {
+/// To where an entry applies, as far as the policy itself tells it.
+struct Destination<'n> {
+    operation: Operation,
+    sets: Vec<Text<'n>>,
+}
+
+impl<'n> Destination<'n> {
+    fn read(fields: &mut Fields<'n, '_>) -> Destination<'n> {
         let hosts = hosts(fields.texts("hosts"), fields.problems());
-        let destinations = fields.texts("destinations");
+        let sets = fields.texts("destinations");
         let methods = fields.texts("methods");
         let paths = fields.texts("paths");
-        Scope {
-            hosts,
-            destinations: destinations.iter().map(|t| (t.text.to_owned(), t.place.clone())).collect(),
-            methods: methods.iter().filter_map(|t| method(*t, fields.problems())).collect(),
-            paths: paths.iter().filter_map(|t| path(*t, fields.problems())).collect(),
-        }
+        let operation = Operation {
+            hosts: Field::any_of(hosts),
+            ports: Field::default(),
+            methods: Field::any_of(methods.iter().filter_map(|t| method(*t, fields.problems()))),
+            paths: Field::any_of(paths.iter().filter_map(|t| path(*t, fields.problems()))),
+        };
+        Destination { operation, sets }
+    }
+
+    fn names_no_host(&self) -> bool {
+        self.operation.hosts.any_of.is_empty() && self.sets.is_empty()
+    }
+
+    fn sets(&self, exception: Option<usize>) -> impl Iterator<Item = SetName> {
+        self.sets.iter().map(move |t| SetName { exception, name: t.text.into(), place: t.place.clone() })
     }
 }
 
@@ -273,10 +313,10 @@ fn expiry(fields: &mut Fields<'_, '_>) -> Option<UnixNanos> {
 }
 
 /// Entry names become part of rule ids, so they hold nothing that an id uses.
-fn entry_name(name: Text<'_>, problems: &mut Vec<Problem>) -> Option<String> {
+fn entry_name<'n>(name: Text<'n>, problems: &mut Vec<Problem>) -> Option<&'n str> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if name.text.len() <= 63 && name.text.bytes().all(fits) {
-        return Some(name.text.to_owned());
+        return Some(name.text);
     }
     let what = format!("`{}` is no name of an entry", name.text);
     problems.push(name.error(Code::BadName, what).hint("letters, digits, `-`, `_` and `.`, at most 63"));

@@ -11,18 +11,15 @@ use crate::engine::who::{Account, NamespacePattern, Subject, Subjects};
 
 impl Reader<'_> {
     fn is_root(&self) -> bool {
-        self.meta.namespace == self.settings.root_namespace
+        self.meta.namespace() == self.settings.root_namespace
     }
 
     /// Reads subjects; none is every caller of the policy's namespace.
     pub(super) fn subjects(&self, nodes: &[Node], problems: &mut Vec<Problem>) -> Subjects {
         if nodes.is_empty() {
-            let own = NamespacePattern::Exact(self.meta.namespace.clone());
-            return Subjects(vec![Subject::Workloads {
-                namespaces: vec![own],
-                accounts: Vec::new(),
-                trust_domains: Vec::new(),
-            }]);
+            let own = NamespacePattern::Exact(self.meta.namespace().to_owned());
+            let (accounts, trust_domains) = (Box::default(), Box::default());
+            return Subjects([Subject::Workloads { namespaces: [own].into(), accounts, trust_domains }].into());
         }
         Subjects(nodes.iter().filter_map(|node| self.subject(node, problems)).collect())
     }
@@ -47,10 +44,10 @@ impl Reader<'_> {
         }
         let mut patterns: Vec<_> = namespaces.iter().filter_map(|t| self.namespace(*t, problems)).collect();
         if namespaces.is_empty() {
-            patterns.push(NamespacePattern::Exact(self.meta.namespace.clone()));
+            patterns.push(NamespacePattern::Exact(self.meta.namespace().to_owned()));
         }
         let accounts = accounts.iter().filter_map(|t| account_name(*t, t.text, problems)).collect();
-        Some(Subject::Workloads { namespaces: patterns, accounts, trust_domains })
+        Some(Subject::Workloads { namespaces: patterns.into(), accounts, trust_domains })
     }
 
     fn unauthenticated(&self, value: &Node, alone: bool, problems: &mut Vec<Problem>) -> Option<Subject> {
@@ -80,7 +77,7 @@ impl Reader<'_> {
         &self,
         namespaces: &[Text<'_>],
         accounts: &[Text<'_>],
-        trust_domains: Vec<String>,
+        trust_domains: Box<[String]>,
         problems: &mut Vec<Problem>,
     ) -> Option<Subject> {
         if let Some(first) = namespaces.first() {
@@ -90,7 +87,7 @@ impl Reader<'_> {
             );
         }
         let read = |text: &Text<'_>, problems: &mut Vec<Problem>| {
-            let (namespace, name) = text.text.split_once('/').unwrap_or((self.meta.namespace.as_str(), text.text));
+            let (namespace, name) = text.text.split_once('/').unwrap_or((self.meta.namespace(), text.text));
             if !is_dns_label(namespace) {
                 let what = format!("`{}` names no namespace", text.text);
                 problems.push(text.error(Code::BadIdentity, what).hint("write `namespace/account`, without `*`"));
@@ -105,10 +102,10 @@ impl Reader<'_> {
 
     /// Refuses to speak for another namespace, unless this is the root namespace.
     fn own(&self, text: Text<'_>, namespace: &str, problems: &mut Vec<Problem>) -> Option<()> {
-        if self.is_root() || namespace == self.meta.namespace {
+        if self.is_root() || namespace == self.meta.namespace() {
             return Some(());
         }
-        let what = format!("`{}` speaks for callers outside its own namespace `{}`", text.text, self.meta.namespace);
+        let what = format!("`{}` speaks for callers outside its own namespace `{}`", text.text, self.meta.namespace());
         let hint = format!("only policies of the root namespace `{}` may", self.settings.root_namespace);
         problems.push(text.error(Code::NotYours, what).hint(hint));
         None

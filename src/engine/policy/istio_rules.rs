@@ -3,9 +3,13 @@
 //! Each value is read by the function of its field, whether it stands in `from` or in `when`, so that the two cannot
 //! differ. What no check can answer is refused, because in a DENY it would silently never match.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 
+use super::authorization_policy::Action;
 use super::document::{Node, Value};
+use super::metadata::Meta;
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
 use crate::engine::condition::Condition;
@@ -14,10 +18,10 @@ use crate::engine::identity::{TrustDomains, is_dns_label, is_trust_domain};
 use crate::engine::operation::{Operation, PathPattern};
 use crate::engine::path::Template;
 use crate::engine::pattern::{self, HostPattern, Spelling, TextPattern};
+use crate::engine::rule::{Mode, Rule};
+use crate::engine::rule_info::{About, RuleId, RuleInfo};
 use crate::engine::settings::Settings;
-use crate::engine::who::{Account, Source};
-
-use super::authorization_policy::{Action, IstioRule};
+use crate::engine::who::{Account, Source, Who};
 
 /// The longest list of rules, and of sources in a rule, that Istio's API takes.
 const MAX_ENTRIES: usize = 512;
@@ -26,8 +30,9 @@ const MAX_ACCOUNTS: usize = 16;
 
 /// Reads the rules of one policy.
 pub(super) struct RuleReader<'a> {
-    pub(super) policy_namespace: &'a str,
+    pub(super) meta: &'a Meta,
     pub(super) action: Action,
+    pub(super) mode: Mode,
     pub(super) settings: &'a Settings,
     pub(super) problems: &'a mut Vec<Problem>,
     /// Trust domains that an ALLOW names literally, with their places.
@@ -36,7 +41,7 @@ pub(super) struct RuleReader<'a> {
 
 impl RuleReader<'_> {
     /// Reads every rule.
-    pub(super) fn rules(&mut self, node: Option<&Node>, policy: &Place) -> Vec<IstioRule> {
+    pub(super) fn rules(&mut self, node: Option<&Node>) -> Box<[Arc<Rule>]> {
         let items = match node.map(|n| (&n.value, n)) {
             None => &[][..],
             // Kubernetes drops an empty list here, so an ALLOW with one means what an ALLOW without rules means.
@@ -44,12 +49,12 @@ impl RuleReader<'_> {
             Some((_, node)) => reader::list(node, "rules", self.problems).unwrap_or_default(),
         };
         if items.is_empty() && self.action == Action::Deny {
-            let place = node.map_or(policy, |n| &n.place).clone();
+            let place = node.map_or(&self.meta.place, |n| &n.place).clone();
             let problem = Problem::error(Code::EmptyPolicy, place, "a DENY policy without rules denies nothing");
             self.problems.push(problem.hint("write `rules: [{}]` to deny everything"));
         }
         self.limit(items, "rules");
-        items.iter().filter_map(|item| self.rule(item)).collect()
+        items.iter().enumerate().filter_map(|(index, item)| self.rule(index, item)).map(Arc::new).collect()
     }
 
     fn limit(&mut self, items: &[Node], name: &str) {
@@ -59,7 +64,7 @@ impl RuleReader<'_> {
         }
     }
 
-    fn rule(&mut self, node: &Node) -> Option<IstioRule> {
+    fn rule(&mut self, index: usize, node: &Node) -> Option<Rule> {
         let mut fields = Fields::open(node, "a rule", self.problems)?;
         let from = fields.list("from");
         let to = fields.list("to");
@@ -67,9 +72,17 @@ impl RuleReader<'_> {
         fields.close();
         self.limit(from, "from");
         let when = when.iter().filter_map(|n| self.condition(n)).collect();
-        let from = from.iter().filter_map(|n| self.source(n)).collect();
+        let from: Box<[_]> = from.iter().filter_map(|n| self.source(n)).collect();
         let to = to.iter().filter_map(|n| self.operation(n)).collect();
-        Some(IstioRule { place: node.place.clone(), from, to, when })
+        let id = RuleId::rule(self.meta.path.clone(), index);
+        Some(Rule {
+            info: Arc::new(RuleInfo::new(id, node.place.clone(), About::default())),
+            mode: self.mode,
+            who: if from.is_empty() { Who::Anyone } else { Who::Sources(from) },
+            to,
+            when,
+            except: Box::default(),
+        })
     }
 
     fn source(&mut self, node: &Node) -> Option<Source> {
@@ -206,7 +219,7 @@ impl RuleReader<'_> {
             }
             all
         };
-        Field { any_of: patterns(yes, true), none_of: patterns(no, false) }
+        Field { any_of: patterns(yes, true).into(), none_of: patterns(no, false).into() }
     }
 
     fn principal(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {
@@ -278,7 +291,7 @@ impl RuleReader<'_> {
     }
 
     fn account(&mut self, value: Text<'_>, _positive: bool) -> Vec<Account> {
-        let (namespace, name) = value.text.split_once('/').unwrap_or((self.policy_namespace, value.text));
+        let (namespace, name) = value.text.split_once('/').unwrap_or((self.meta.namespace(), value.text));
         let bad = value.text.contains('*') || name.contains('/') || namespace.is_empty() || name.is_empty();
         if bad || value.text.len() > 320 {
             let what = format!("`{}` is no service account", value.text);

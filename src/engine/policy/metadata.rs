@@ -3,6 +3,8 @@
 //! What the API server writes into an object (labels, uid, managedFields, `status`) is read over, so that the output of
 //! `kubectl get -o yaml` loads. A kind that is not known is an error: a typo there must not switch a policy off.
 
+use std::sync::Arc;
+
 use super::document::{Node, Value};
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
@@ -40,18 +42,21 @@ impl Kind {
 /// An object's identity and place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
-    /// `metadata.namespace`
-    pub namespace: String,
-    /// `metadata.name`
-    pub name: String,
+    /// `ns/name`, as ids spell it.
+    pub path: Arc<str>,
     /// Where the object begins.
     pub place: Place,
 }
 
 impl Meta {
-    /// `ns/name`, as ids spell it.
-    pub fn path(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+    /// `metadata.namespace`
+    pub fn namespace(&self) -> &str {
+        self.path.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// `metadata.name`
+    pub fn name(&self) -> &str {
+        self.path.split_once('/').map_or("", |(_, name)| name)
     }
 }
 
@@ -154,7 +159,7 @@ fn metadata<'n>(node: &'n Node, place: &Place, problems: &mut Vec<Problem>) -> O
     };
     let good =
         check(name, is_dns_subdomain(name.text), "name") & check(namespace, is_dns_label(namespace.text), "namespace");
-    let meta = Meta { namespace: namespace.text.into(), name: name.text.into(), place: place.clone() };
+    let meta = Meta { path: format!("{}/{}", namespace.text, name.text).into(), place: place.clone() };
     good.then_some((meta, dry_run))
 }
 

@@ -2,12 +2,12 @@
 //!
 //! 1. [`document`]: YAML text -> nodes, each with its place;
 //! 2. [`reader`]: a node -> typed fields, reporting what is wrong and reading on;
-//! 3. [`metadata`], [`authorization_policy`] (with [`istio_rules`]), [`egress_policy`]: a document -> its strict form;
-//! 4. [`validate`]: what only the whole set can show (the same policy twice, a missing DestinationSet);
-//! 5. [`compile`]: the set -> rules -> snapshot.
+//! 3. [`metadata`], [`authorization_policy`] (with [`istio_rules`]), [`egress_policy`]: a document -> its rules;
+//! 4. [`source`]: the files of one source, and what is known of them when they have not changed;
+//! 5. [`validate`]: what only the whole set can show (the same policy twice, a missing DestinationSet);
+//! 6. [`compile`]: the set -> snapshot.
 //!
-//! Every stage reports every problem it finds, with its place. A source with an error is refused whole; that is
-//! [`compile`]'s decision alone. Nothing here reads a file.
+//! Every stage reports every problem it finds, with its place. A source with an error is refused whole. Nothing here reads a file.
 
 pub mod authorization_policy;
 pub mod compile;
@@ -18,4 +18,5 @@ pub mod istio_rules;
 pub mod metadata;
 pub mod problem;
 pub mod reader;
+pub mod source;
 pub mod validate;

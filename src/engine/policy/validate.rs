@@ -3,12 +3,15 @@
 //! Used twice: over one source when it is read, and over the whole set before it is published.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::authorization_policy::AuthorizationPolicy;
-use super::egress_policy::{DestinationSet, EgressPolicy, Entry};
+use super::egress_policy::{DestinationSet, EgressPolicy, Entry, SetName};
 use super::metadata::{Kind, Meta};
 use super::problem::{Code, Place, Problem};
-use crate::engine::pattern::HostPattern;
+use crate::engine::field::Field;
+use crate::engine::operation::Operation;
+use crate::engine::rule::Rule;
 
 /// The documents of a source, in their strict forms.
 #[derive(Clone, Debug, Default)]
@@ -28,12 +31,11 @@ impl Documents {
         istio.chain(egress).chain(self.sets.iter().map(|s| (Kind::DestinationSet, &s.meta)))
     }
 
-    /// Takes over the documents of another.
-    pub fn append(&mut self, other: Documents) {
-        let Documents { istio, egress, sets } = other;
-        self.istio.extend(istio);
-        self.egress.extend(egress);
-        self.sets.extend(sets);
+    /// Gives back the room that reading left over.
+    pub fn shrink(&mut self) {
+        self.istio.shrink_to_fit();
+        self.egress.shrink_to_fit();
+        self.sets.shrink_to_fit();
     }
 
     /// How many there are.
@@ -49,11 +51,11 @@ impl Documents {
 
 /// Reports every document that stands twice: (kind, namespace, name) over all sources.
 pub fn duplicates<'d>(sources: impl Iterator<Item = &'d Documents>, problems: &mut Vec<Problem>) {
-    let mut seen: BTreeMap<(Kind, &str, &str), &Place> = BTreeMap::new();
+    let mut seen: BTreeMap<(Kind, &str), &Place> = BTreeMap::new();
     for (kind, meta) in sources.flat_map(Documents::metas) {
-        let first = *seen.entry((kind, &meta.namespace, &meta.name)).or_insert(&meta.place);
+        let first = *seen.entry((kind, meta.path.as_ref())).or_insert(&meta.place);
         if first != &meta.place {
-            let what = format!("{} `{}` stands twice; the other is at {first}", kind.as_str(), meta.path());
+            let what = format!("{} `{}` stands twice; the other is at {first}", kind.as_str(), meta.path);
             problems
                 .push(Problem::error(Code::Duplicate, meta.place.clone(), what).hint("rename one, or join the two"));
         }
@@ -71,7 +73,7 @@ impl<'d> Sets<'d> {
     /// Collects them.
     pub fn of(sources: impl Iterator<Item = &'d Documents>, root_namespace: &'d str) -> Sets<'d> {
         let sets = sources.flat_map(|d| &d.sets);
-        let by_name = sets.map(|s| ((s.meta.namespace.as_str(), s.meta.name.as_str()), s)).collect();
+        let by_name = sets.map(|s| ((s.meta.namespace(), s.meta.name()), s)).collect();
         Sets { by_name, root_namespace }
     }
 
@@ -81,46 +83,56 @@ impl<'d> Sets<'d> {
         own.or_else(|| self.by_name.get(&(self.root_namespace, name))).copied()
     }
 
-    /// The hosts of an entry, those of its sets included.
-    pub fn hosts(&self, policy: &EgressPolicy, entry: &Entry) -> Vec<HostPattern> {
-        entry.hosts.iter().chain(self.named(policy, &entry.destinations)).cloned().collect()
-    }
-
-    /// The hosts of the sets that a policy names.
-    pub fn named(&self, policy: &EgressPolicy, names: &[(String, Place)]) -> impl Iterator<Item = &'d HostPattern> {
-        names.iter().filter_map(|(name, _)| self.find(&policy.meta.namespace, name)).flat_map(|set| &set.hosts)
-    }
-
-    fn all_found(&self, policy: &EgressPolicy, entry: &Entry) -> bool {
-        entry.destinations.iter().all(|(name, _)| self.find(&policy.meta.namespace, name).is_some())
-    }
-
-    /// Reports every name that means nothing, and every set that hides one of the root namespace.
-    pub fn check(&self, policies: impl Iterator<Item = &'d EgressPolicy>, problems: &mut Vec<Problem>) {
-        for policy in policies {
-            let entries = || policy.deny.iter().chain(&policy.allow);
-            let excepted = || entries().flat_map(|e| &e.except).flat_map(|e| &e.destinations);
-            for (name, place) in entries().flat_map(|e| &e.destinations).chain(excepted()) {
-                if self.find(&policy.meta.namespace, name).is_none() {
-                    let what = format!("there is no DestinationSet `{name}`");
-                    let hint =
-                        format!("it is looked up in `{}`, then in `{}`", policy.meta.namespace, self.root_namespace);
-                    problems.push(Problem::error(Code::MissingSet, place.clone(), what).hint(hint));
-                }
-            }
-            // The readers see to it that neither an entry nor a set is without hosts; no host at all would compile to
-            // any host, so it is refused here once more.
-            for entry in entries().filter(|e| self.hosts(policy, e).is_empty() && self.all_found(policy, e)) {
-                let what = format!("the entry `{}` has no host", entry.name);
-                problems.push(Problem::error(Code::MissingField, entry.place.clone(), what));
-            }
+    /// The rule of an entry with the hosts of the sets that it names; without any it is the entry's own, shared. `None`
+    /// if a name means nothing, which is among the problems.
+    pub fn link(&self, policy: &EgressPolicy, entry: &Entry, problems: &mut Vec<Problem>) -> Option<Arc<Rule>> {
+        if entry.sets.is_empty() {
+            return Some(entry.rule.clone());
         }
+        let own = policy.meta.namespace();
+        let missing = entry.sets.iter().filter(|set| self.find(own, &set.name).is_none());
+        let missing: Vec<Problem> = missing.map(|set| self.missing(own, set)).collect();
+        if !missing.is_empty() {
+            problems.extend(missing);
+            return None;
+        }
+        let mut rule = Rule::clone(&entry.rule);
+        for operation in &mut rule.to {
+            self.add_hosts(own, entry, None, operation);
+        }
+        for (index, exception) in rule.except.iter_mut().enumerate() {
+            self.add_hosts(own, entry, Some(index), &mut exception.to);
+        }
+        // The reader sees to it that neither an entry nor a set is without hosts; no host at all would mean any host, so
+        // it is refused here once more.
+        if rule.to.iter().any(|operation| operation.hosts.any_of.is_empty()) {
+            let what = format!("the entry `{}` has no host", rule.info.id.part());
+            problems.push(Problem::error(Code::MissingField, rule.info.place.clone(), what));
+            return None;
+        }
+        Some(Arc::new(rule))
+    }
+
+    fn add_hosts(&self, own: &str, entry: &Entry, exception: Option<usize>, operation: &mut Operation) {
+        let named = entry.sets.iter().filter(|set| set.exception == exception);
+        let added = named.filter_map(|set| self.find(own, &set.name)).flat_map(|set| &set.hosts);
+        operation.hosts = Field::any_of(operation.hosts.any_of.iter().chain(added).cloned());
+    }
+
+    fn missing(&self, own: &str, set: &SetName) -> Problem {
+        let what = format!("there is no DestinationSet `{}`", set.name);
+        let hint = format!("it is looked up in `{own}`, then in `{}`", self.root_namespace);
+        Problem::error(Code::MissingSet, set.place.clone(), what).hint(hint)
+    }
+
+    /// Reports every set that hides one of the root namespace.
+    pub fn check(&self, problems: &mut Vec<Problem>) {
         for ((namespace, name), set) in &self.by_name {
             if let Some(root) =
                 self.by_name.get(&(self.root_namespace, name)).filter(|_| *namespace != self.root_namespace)
             {
                 let what =
-                    format!("DestinationSet `{}` hides the root namespace's, at {}", set.meta.path(), root.meta.place);
+                    format!("DestinationSet `{}` hides the root namespace's, at {}", set.meta.path, root.meta.place);
                 problems.push(Problem::warning(Code::HiddenSet, set.meta.place.clone(), what));
             }
         }

@@ -1,0 +1,205 @@
+//! What is told of a rule: its id, the place of its text, and whom to ask.
+//!
+//! A large set is mostly made of these, so what rules have in common is shared and what few have stands apart.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::policy::problem::Place;
+use super::record::UnixNanos;
+
+/// The two families of documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// `AuthorizationPolicy`: ids begin with `ap:`.
+    Istio,
+    /// `EgressPolicy`: ids begin with `ep:`.
+    Egress,
+}
+
+/// The id of a rule, and its place in the order in which rules are named: AuthorizationPolicy first, then by policy and
+/// entry, an index being compared as a number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId {
+    family: Family,
+    policy: Arc<str>,
+    part: Part,
+}
+
+/// Which part of a policy an id means.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Part {
+    Whole,
+    Index(u32),
+    Entry(Box<str>),
+    Exception(Box<str>, u32),
+}
+
+impl RuleId {
+    /// A policy as a whole. `policy` is `ns/name`.
+    pub fn policy(family: Family, policy: Arc<str>) -> RuleId {
+        RuleId { family, policy, part: Part::Whole }
+    }
+
+    /// A rule of an AuthorizationPolicy, by its index.
+    pub fn rule(policy: Arc<str>, index: usize) -> RuleId {
+        RuleId { family: Family::Istio, policy, part: Part::Index(number(index)) }
+    }
+
+    /// An entry of an EgressPolicy, by its name.
+    pub fn entry(policy: Arc<str>, name: &str) -> RuleId {
+        RuleId { family: Family::Egress, policy, part: Part::Entry(name.into()) }
+    }
+
+    /// An exception of an entry, by its index.
+    pub fn exception(policy: Arc<str>, entry: &str, index: usize) -> RuleId {
+        RuleId { family: Family::Egress, policy, part: Part::Exception(entry.into(), number(index)) }
+    }
+
+    /// Which family the rule is of.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// `ns/name` of its policy.
+    pub fn policy_path(&self) -> &Arc<str> {
+        &self.policy
+    }
+
+    /// Which part of the policy it is: `entry`, `entry.except[0]`, an index, or nothing for the whole.
+    pub fn part(&self) -> &impl fmt::Display {
+        &self.part
+    }
+
+    /// The namespace of its policy.
+    pub fn namespace(&self) -> &str {
+        self.policy.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+}
+
+/// No file within the limits has more rules than this can count.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match self.family {
+            Family::Istio => "ap",
+            Family::Egress => "ep",
+        };
+        match &self.part {
+            Part::Whole => write!(f, "{family}:{}", self.policy),
+            part => write!(f, "{family}:{}#{part}", self.policy),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Whole => Ok(()),
+            Part::Index(index) => index.fmt(f),
+            Part::Entry(name) => f.write_str(name),
+            Part::Exception(entry, index) => write!(f, "{entry}.except[{index}]"),
+        }
+    }
+}
+
+/// What is told of a rule or a policy: where it stands and whom to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleInfo {
+    /// Its id.
+    pub id: RuleId,
+    /// Where its text begins.
+    pub place: Place,
+    about: Option<Box<About>>,
+}
+
+/// What a rule may say of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Who to ask.
+    pub owner: Option<Arc<str>>,
+    /// Why the rule exists.
+    pub reason: Option<Box<str>>,
+    /// Its ticket.
+    pub ticket: Option<Box<str>>,
+    /// From when on its grant is gone.
+    pub expires: Option<UnixNanos>,
+}
+
+impl RuleInfo {
+    /// What is told of the rule with this id.
+    pub fn new(id: RuleId, place: Place, about: About) -> RuleInfo {
+        RuleInfo { id, place, about: (about != About::default()).then(|| Box::new(about)) }
+    }
+
+    /// `file:line` of the text.
+    pub fn origin(&self) -> String {
+        self.place.file_and_line()
+    }
+
+    /// Who to ask, if the policy says so.
+    pub fn owner(&self) -> Option<&str> {
+        self.about.as_ref()?.owner.as_deref()
+    }
+
+    /// Why the rule exists, if it says so.
+    pub fn reason(&self) -> Option<&str> {
+        self.about.as_ref()?.reason.as_deref()
+    }
+
+    /// Its ticket, if it has one.
+    pub fn ticket(&self) -> Option<&str> {
+        self.about.as_ref()?.ticket.as_deref()
+    }
+
+    /// From when on its grant is gone, if it ends.
+    pub fn expires(&self) -> Option<UnixNanos> {
+        self.about.as_ref()?.expires
+    }
+
+    /// Whether its grant is gone (rule R14).
+    pub fn is_expired(&self, now: UnixNanos) -> bool {
+        self.expires().is_some_and(|expires| now >= expires)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_spelt_and_ordered_as_they_are_named() {
+        let rule = |policy: &str, index| RuleId::rule(policy.into(), index);
+        let entry = |policy: &str, name| RuleId::entry(policy.into(), name);
+        let ids = [
+            (rule("a-b/p", 0), "ap:a-b/p#0"),
+            (rule("a/p", 2), "ap:a/p#2"),
+            (rule("a/p", 10), "ap:a/p#10"),
+            (RuleId::policy(Family::Egress, "a/p".into()), "ep:a/p"),
+            (entry("a/p", "x"), "ep:a/p#x"),
+            (entry("a/p", "x-y"), "ep:a/p#x-y"),
+            (entry("a/p2", "a"), "ep:a/p2#a"),
+        ];
+        assert!(ids.is_sorted_by_key(|(id, _)| id));
+        for (id, text) in ids {
+            assert_eq!(id.to_string(), text);
+        }
+        let exception = RuleId::exception("a/p".into(), "x", 1);
+        assert_eq!((exception.to_string().as_str(), exception.namespace()), ("ep:a/p#x.except[1]", "a"));
+        assert_eq!(exception.part().to_string(), "x.except[1]");
+    }
+
+    #[test]
+    fn a_grant_is_gone_from_its_moment_on() {
+        let info = |expires| {
+            let about = About { expires, ..About::default() };
+            RuleInfo::new(RuleId::entry("a/p".into(), "x"), Place::whole("f"), about)
+        };
+        for (expires, expired) in [(None, false), (Some(9), true), (Some(10), true), (Some(11), false)] {
+            assert_eq!(info(expires.map(UnixNanos)).is_expired(UnixNanos(10)), expired, "{expires:?}");
+        }
+    }
+}
