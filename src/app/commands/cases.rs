@@ -75,13 +75,14 @@ pub fn read(file: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Case> 
         problems.push(Problem::error(Code::YamlSyntax, Place::whole(file), what).hint("save it as UTF-8"));
         return Vec::new();
     };
-    match document::parse(file, text) {
-        Ok(documents) => documents.iter().flat_map(|document| policy_test(document, problems)).collect(),
-        Err(problem) => {
-            problems.push(problem);
-            Vec::new()
+    let mut cases = Vec::new();
+    for document in document::parse(file, text) {
+        match document {
+            Ok(node) => cases.extend(policy_test(&node, problems)),
+            Err(problem) => problems.push(problem),
         }
     }
+    cases
 }
 
 fn policy_test(document: &Node, problems: &mut Vec<Problem>) -> Vec<Case> {

@@ -1,22 +1,34 @@
 //! YAML text into nodes, each with its line and column. The only home of the YAML crate.
 //!
-//! This stage knows nothing of policies: it says what is a text, a number, a list or a mapping, and where. Anchors and
-//! aliases are followed within a budget, so that a small file cannot become a large one; merge keys, unknown tags and
-//! duplicate keys are errors.
+//! This stage knows nothing of policies: it says what is a text, a number, a list or a mapping, and where. A file is read
+//! document by document, so that one which is no YAML does not hide the others, and no more than one is ever held.
+//! Anchors and aliases are followed within a budget, so that a small file cannot become a large one; merge keys, unknown
+//! tags and duplicate keys are errors.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options, Spanned};
 
 use super::problem::{Code, Place, Problem};
 
 /// The largest file that is read, in bytes.
-pub const MAX_FILE: usize = 32 * 1024 * 1024;
+pub const MAX_FILE: usize = 16 * 1024 * 1024;
 
-/// Nodes that one file may have, aliases followed: about ten bytes a node in the largest file.
-const MAX_NODES: usize = 3_000_000;
+/// The documents that one file may have.
+const MAX_DOCUMENTS: usize = 100_000;
+/// The longest line, in bytes: an annotation of Kubernetes has at most a quarter of it.
+const MAX_LINE: usize = 1024 * 1024;
+/// The nodes that one document may have, aliases followed: a list of some thousand policies.
+const MAX_NODES: usize = 250_000;
+/// How deep a document may be nested.
+const MAX_DEPTH: usize = 64;
+/// What the parser may see of one document, comments included.
+const MAX_EVENTS: usize = 600_000;
+/// The text that one document may hold, in bytes.
+const MAX_TEXT: usize = 4 * 1024 * 1024;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -67,20 +79,125 @@ impl Value {
     }
 }
 
-/// Parses a file into its documents; empty documents are left out.
-///
-/// # Errors
-/// One problem: the parser stops at the first thing that is no YAML.
-pub fn parse(file: &str, text: &str) -> Result<Vec<Node>, Problem> {
-    if text.len() > MAX_FILE {
-        let what = format!("the file has {} bytes; the limit is {MAX_FILE}", text.len());
-        return Err(Problem::error(Code::TooLarge, Place::whole(file), what));
-    }
+/// Parses a file document by document; empty ones are left out. Of a document that is no YAML the first problem is told.
+pub fn parse(file: &str, text: &str) -> impl Iterator<Item = Result<Node, Problem>> {
     // One name for every place in the file.
     let name: Arc<str> = file.into();
-    let documents: Vec<Spanned<Raw>> =
-        serde_saphyr::from_multiple_with_options(text, options(text.len())).map_err(|error| problem(file, &error))?;
-    Ok(documents.into_iter().map(|raw| place_node(&name, raw)).filter(|n| !matches!(n.value, Value::Null)).collect())
+    let too_large = (text.len() > MAX_FILE).then(|| {
+        let what = format!("the file has {} bytes; the limit is {MAX_FILE}", text.len());
+        Err(Problem::error(Code::TooLarge, Place::whole(name.clone()), what))
+    });
+    let text = if too_large.is_some() { "" } else { text };
+    let parsed = documents(text)
+        .take(MAX_DOCUMENTS + 1)
+        .enumerate()
+        .flat_map(move |(number, (before, document))| File { name: name.clone(), before }.parse(number, document));
+    too_large.into_iter().chain(parsed)
+}
+
+/// The documents of a file, each with the number of lines before it. A line that begins with `---` or `...` divides
+/// documents wherever it stands, so the text can be divided before it is parsed; what stands before the first line of a
+/// document (comments, directives) belongs to it.
+fn documents(text: &str) -> impl Iterator<Item = (u32, &str)> {
+    let mut rest = text;
+    let mut before = 0;
+    std::iter::from_fn(move || {
+        let (mut end, mut lines, mut begun) = (0, 0, false);
+        for line in rest.split_inclusive('\n') {
+            let mark = line.trim_end();
+            let is =
+                |wanted: &str| mark.strip_prefix(wanted).is_some_and(|m| m.is_empty() || m.starts_with([' ', '\t']));
+            if begun && is("---") {
+                break;
+            }
+            begun |= !(mark.is_empty() || mark.starts_with(['#', '%']));
+            (end, lines) = (end + line.len(), lines + 1);
+            if is("...") {
+                break;
+            }
+        }
+        let (document, behind) = rest.split_at_checked(end).filter(|_| end > 0)?;
+        let from = before;
+        (rest, before) = (behind, before + lines);
+        Some((from, document))
+    })
+}
+
+/// A file and the lines that stand before the document that is read.
+struct File {
+    name: Arc<str>,
+    before: u32,
+}
+
+impl File {
+    /// The document of that number; a line end that only YAML knows may divide it further.
+    fn parse(&self, number: usize, document: &str) -> Vec<Result<Node, Problem>> {
+        if let Err(problem) = self.within_limits(number, document) {
+            return vec![Err(problem)];
+        }
+        match serde_saphyr::from_multiple_with_options::<Spanned<Raw>>(document, options(document.len())) {
+            Ok(raw) => {
+                let nodes = raw.into_iter().map(|raw| self.node(raw));
+                nodes.filter(|node| !matches!(node.value, Value::Null)).map(Ok).collect()
+            }
+            Err(error) => vec![Err(self.problem(&error))],
+        }
+    }
+
+    fn within_limits(&self, number: usize, document: &str) -> Result<(), Problem> {
+        let at = |line| Place { file: self.name.clone(), line: self.before + line, column: 1 };
+        if number >= MAX_DOCUMENTS {
+            let what = format!("the file has more than {MAX_DOCUMENTS} documents");
+            return Err(Problem::error(Code::TooLarge, at(1), what).hint("divide it"));
+        }
+        match (1..).zip(document.lines()).find(|(_, line)| line.len() > MAX_LINE) {
+            Some((line, text)) => {
+                let what = format!("the line has {} bytes; the limit is {MAX_LINE}", text.len());
+                Err(Problem::error(Code::TooLarge, at(line), what).hint("write the document in several lines"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn problem(&self, error: &serde_saphyr::Error) -> Problem {
+        let place = error.location().map_or_else(|| Place::whole(self.name.clone()), |at| self.place(&at));
+        let text = match innermost(error) {
+            serde_saphyr::Error::Budget { breach, .. } => breached(breach),
+            _ => {
+                let text = error.render();
+                // The place is told once, by the problem.
+                text.split(" at line ").next().unwrap_or(&text).trim().to_owned()
+            }
+        };
+        let (code, hint) = kind(error);
+        let problem = Problem::error(code, place, text);
+        match hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+
+    fn place(&self, at: &serde_saphyr::Location) -> Place {
+        let number = |n: u64| u32::try_from(n).unwrap_or(0);
+        Place { file: self.name.clone(), line: self.before + number(at.line()), column: number(at.column()) }
+    }
+
+    fn node(&self, raw: Spanned<Raw>) -> Node {
+        let place = self.place(&raw.referenced);
+        let value = match raw.value {
+            Raw::Null => Value::Null,
+            Raw::Bool(b) => Value::Bool(b),
+            Raw::Number(n) => Value::Number(n),
+            Raw::Text(t) => Value::Text(t),
+            Raw::List(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),
+            Raw::Map(pairs) => Value::Map(pairs.into_iter().map(|(k, v)| (self.key(k), self.node(v))).collect()),
+        };
+        Node { value, place }
+    }
+
+    fn key(&self, key: Spanned<String>) -> Key {
+        Key { place: self.place(&key.referenced), name: key.value }
+    }
 }
 
 /// Parses a YAML text into a type of serde, for settings files.
@@ -88,7 +205,8 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Node>, Problem> {
 /// # Errors
 /// The first problem, with its place.
 pub fn parse_typed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> {
-    serde_saphyr::from_str_with_options(text, options(text.len())).map_err(|error| problem(file, &error))
+    let file = File { name: file.into(), before: 0 };
+    serde_saphyr::from_str_with_options(text, options(text.len())).map_err(|error| file.problem(&error))
 }
 
 /// The kind of an error, and what to do about it.
@@ -97,7 +215,7 @@ fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
     match innermost(error) {
         Error::DuplicateMappingKey { .. } => (Code::DuplicateKey, Some("a key stands once in a mapping: join the two")),
         Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasExpansionLimitExceeded { .. } => {
-            (Code::TooLarge, Some("the file expands to more than it needs; write it without nested aliases"))
+            (Code::TooLarge, Some("divide the document, and write it without nested aliases"))
         }
         Error::SerdeUnknownField { .. } => (Code::UnknownField, None),
         Error::SerdeMissingField { .. } => (Code::MissingField, None),
@@ -113,9 +231,9 @@ fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
 fn options(length: usize) -> Options {
     let mut budget = Budget::default();
     budget.max_nodes = MAX_NODES.min(length.saturating_mul(2).max(1_000));
-    budget.max_events = MAX_NODES.saturating_mul(2);
-    budget.max_documents = 100_000;
-    budget.max_depth = 64;
+    budget.max_events = MAX_EVENTS;
+    budget.max_total_scalar_bytes = MAX_TEXT;
+    budget.max_depth = MAX_DEPTH;
     let mut options = Options::default();
     options.budget = Some(budget);
     options.duplicate_keys = DuplicateKeyPolicy::Error;
@@ -126,16 +244,14 @@ fn options(length: usize) -> Options {
     options
 }
 
-fn problem(file: &str, error: &serde_saphyr::Error) -> Problem {
-    let place = error.location().map_or_else(|| Place::whole(file), |at| place(&file.into(), &at));
-    let text = error.render();
-    // The place is told once, by the problem.
-    let text = text.split(" at line ").next().unwrap_or(&text).trim().to_owned();
-    let (code, hint) = kind(error);
-    let problem = Problem::error(code, place, text);
-    match hint {
-        Some(hint) => problem.hint(hint),
-        None => problem,
+/// Which limit a document breaks.
+fn breached(breach: &BudgetBreach) -> String {
+    match breach {
+        BudgetBreach::Depth { .. } => format!("the document is nested deeper than {MAX_DEPTH}"),
+        BudgetBreach::Nodes { .. } => format!("the document has more than {MAX_NODES} values, aliases followed"),
+        BudgetBreach::ScalarBytes { .. } => format!("the document holds more than {MAX_TEXT} bytes of text"),
+        BudgetBreach::Events { .. } => "the document has more values and comments than a policy can need".to_owned(),
+        _ => "the document has more anchors and aliases than a policy can need".to_owned(),
     }
 }
 
@@ -147,30 +263,6 @@ fn innermost(error: &serde_saphyr::Error) -> &serde_saphyr::Error {
         }
         other => other,
     }
-}
-
-fn place(file: &Arc<str>, at: &serde_saphyr::Location) -> Place {
-    let number = |n: u64| u32::try_from(n).unwrap_or(0);
-    Place { file: file.clone(), line: number(at.line()), column: number(at.column()) }
-}
-
-fn place_node(file: &Arc<str>, raw: Spanned<Raw>) -> Node {
-    let place = place(file, &raw.referenced);
-    let value = match raw.value {
-        Raw::Null => Value::Null,
-        Raw::Bool(b) => Value::Bool(b),
-        Raw::Number(n) => Value::Number(n),
-        Raw::Text(t) => Value::Text(t),
-        Raw::List(items) => Value::List(items.into_iter().map(|item| place_node(file, item)).collect()),
-        Raw::Map(pairs) => {
-            Value::Map(pairs.into_iter().map(|(k, v)| (place_key(file, k), place_node(file, v))).collect())
-        }
-    };
-    Node { value, place }
-}
-
-fn place_key(file: &Arc<str>, key: Spanned<String>) -> Key {
-    Key { place: place(file, &key.referenced), name: key.value }
 }
 
 /// A value as serde sees it, before the file's name is known to its places.
@@ -263,6 +355,10 @@ impl<'de> Visitor<'de> for RawVisitor {
 mod tests {
     use super::*;
 
+    fn parsed(text: &str) -> Result<Vec<Node>, Problem> {
+        parse("f.yaml", text).collect()
+    }
+
     fn show(node: &Node) -> String {
         match &node.value {
             Value::Null => "null".into(),
@@ -282,13 +378,13 @@ mod tests {
     #[test]
     fn quoted_scalars_are_text_and_plain_ones_are_typed() {
         let text = "a: [true, 'true', 80, \"80\", no, on, ~, 1.5, x]\nb: {c: d}\n";
-        let documents = parse("f.yaml", text).unwrap();
+        let documents = parsed(text).unwrap();
         assert_eq!(show(&documents[0]), "{a:[true,'true',#80,'80','no','on',null,#1.5,'x'],b:{c:'d'}}");
     }
 
     #[test]
     fn every_node_has_its_place() {
-        let documents = parse("f.yaml", "a:\n  - b\n---\nc:   d\n").unwrap();
+        let documents = parsed("a:\n  - b\n---\nc:   d\n").unwrap();
         let Value::Map(second) = &documents[1].value else { panic!() };
         assert_eq!(second[0].0.place.to_string(), "f.yaml:4:1");
         assert_eq!(second[0].1.place.to_string(), "f.yaml:4:6");
@@ -300,7 +396,7 @@ mod tests {
     #[test]
     fn empty_documents_are_left_out() {
         for text in ["", "\n", "---\n", "# only a comment\n", "---\n---\n", "\u{feff}---\n# x\n"] {
-            assert_eq!(parse("f.yaml", text).unwrap().len(), 0, "{text:?}");
+            assert_eq!(parsed(text).unwrap().len(), 0, "{text:?}");
         }
     }
 
@@ -314,9 +410,56 @@ mod tests {
             ("a: &x {b: c}\nd:\n  <<: *x\n", Code::YamlSyntax, 3),
             ("a: *nope\n", Code::YamlSyntax, 1),
         ] {
-            let problem = parse("f.yaml", text).map(|d| d.iter().map(show).collect::<Vec<_>>()).unwrap_err();
+            let problem = parsed(text).map(|d| d.iter().map(show).collect::<Vec<_>>()).unwrap_err();
             assert_eq!((problem.code, problem.place.line), (code, line), "{text:?}: {problem}");
         }
+    }
+
+    #[test]
+    fn a_broken_document_hides_no_other() {
+        let text = "# first\na: [b\n---\nc: d\n--- # third\ne: {f\n...\n# last\n%YAML 1.2\n---\ng: h\n";
+        let told: Vec<String> = parse("f.yaml", text)
+            .map(|document| match document {
+                Ok(node) => format!("{} {}", node.place, show(&node)),
+                Err(problem) => format!("{} {}", problem.place, problem.code.as_str()),
+            })
+            .collect();
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert!(told[0].ends_with(" yaml-syntax") && told[2].ends_with(" yaml-syntax"), "{told:?}");
+        assert_eq!((told[1].as_str(), told[3].as_str()), ("f.yaml:4:1 {c:'d'}", "f.yaml:11:1 {g:'h'}"));
+    }
+
+    #[test]
+    fn a_text_is_divided_where_documents_begin() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("a\n", &[(0, "a\n")]),
+            ("---\na\n---\nb", &[(0, "---\na\n"), (2, "---\nb")]),
+            ("# c\n\n--- a\n---\n", &[(0, "# c\n\n--- a\n"), (3, "---\n")]),
+            ("%YAML 1.2\n---\na\n", &[(0, "%YAML 1.2\n---\na\n")]),
+            ("a\n...\n%YAML 1.2\n---\nb\n", &[(0, "a\n...\n"), (2, "%YAML 1.2\n---\nb\n")]),
+            ("a: |\n  ---\n----\n---x\n", &[(0, "a: |\n  ---\n----\n---x\n")]),
+            ("---\r\na\r\n---\r\nb\r\n", &[(0, "---\r\na\r\n"), (2, "---\r\nb\r\n")]),
+        ] {
+            assert_eq!(documents(text).collect::<Vec<_>>(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_policy_needs_is_too_large() {
+        let keys = |count: usize| (0..count).map(|n| format!("k{n}: x\n")).collect::<String>();
+        for (text, line) in [
+            ("x".repeat(MAX_FILE + 1), 0),
+            (format!("a: b\n---\nc:\n  {}\n", "x".repeat(MAX_LINE + 1)), 4),
+            (format!("a: >\n{}", " xxxxxxx\n".repeat(MAX_TEXT / 8 + 1)), 2),
+            (keys(MAX_NODES / 2 + 1), 125_000),
+            ("---\n".repeat(MAX_DOCUMENTS + 1), 100_001),
+            ("# x\n".repeat(MAX_EVENTS + 1), 600_000),
+        ] {
+            let problem = parse("f.yaml", &text).find_map(Result::err).unwrap();
+            assert_eq!((problem.code, problem.place.line), (Code::TooLarge, line), "{problem}");
+        }
+        assert_eq!(parse("f.yaml", &keys(MAX_NODES / 2 - 1)).filter(Result::is_ok).count(), 1);
     }
 
     #[test]
@@ -326,9 +469,9 @@ mod tests {
             let prev = format!("*a{}", i - 1);
             bomb.push_str(&format!("a{i}: &a{i} [{}]\n", vec![prev; 9].join(",")));
         }
-        let problem = parse("f.yaml", &bomb).map(|d| d.len()).unwrap_err();
+        let problem = parsed(&bomb).map(|d| d.len()).unwrap_err();
         assert_eq!(problem.code, Code::TooLarge, "{problem}");
         let deep = format!("a: {}{}", "[".repeat(5_000), "]".repeat(5_000));
-        assert!(parse("f.yaml", &deep).is_err());
+        assert!(parsed(&deep).is_err());
     }
 }

@@ -164,7 +164,7 @@ pub struct Problem {
 impl Problem {
     /// An error.
     pub fn error(code: Code, place: Place, text: impl Into<String>) -> Problem {
-        Problem { code, severity: Severity::Error, place, text: text.into(), hint: None }
+        Problem { code, severity: Severity::Error, place, text: shortened(text.into()), hint: None }
     }
 
     /// A warning.
@@ -179,13 +179,26 @@ impl Problem {
 
     /// The same problem with advice.
     pub fn hint(self, hint: impl Into<String>) -> Problem {
-        Problem { hint: Some(hint.into()), ..self }
+        Problem { hint: Some(shortened(hint.into())), ..self }
     }
 
     /// Whether it keeps the source from loading.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+}
+
+/// The longest text of a problem, in bytes: room for the longest name and what is wrong with it.
+const LONGEST: usize = 2048;
+
+/// Files may hold values of any length; a problem shows the beginning and the end of a text.
+fn shortened(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let (head, tail) = (text.floor_char_boundary(LONGEST / 2), text.ceil_char_boundary(text.len() - LONGEST / 4));
+    let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
+    format!("{head} [...] {tail}")
 }
 
 impl fmt::Display for Problem {
@@ -195,5 +208,22 @@ impl fmt::Display for Problem {
             Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_keep_their_beginning_and_their_end() {
+        let problem = |value: &str| {
+            Problem::error(Code::BadHost, Place::whole("f"), format!("`{value}`: a URL"))
+                .hint(format!("write `{value}`"))
+        };
+        assert!(problem(&"\u{fc}".repeat(900)).text.ends_with("\u{fc}`: a URL"));
+        let long = problem(&"\u{fc}".repeat(100_000));
+        assert!(long.text.starts_with("`\u{fc}") && long.text.ends_with("\u{fc}`: a URL"), "{long}");
+        assert!(long.text.contains(" [...] ") && long.to_string().len() < 4_000, "{}", long.to_string().len());
     }
 }

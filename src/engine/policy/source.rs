@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::metadata::{self, Kind};
+use super::metadata::{self, Kind, Object};
 use super::problem::{Code, Place, Problem};
 use super::validate::{self, Documents};
 use super::{authorization_policy, document, egress_policy};
@@ -90,18 +90,23 @@ fn read(path: &str, bytes: &[u8], settings: &Settings, documents: &mut Documents
         problems.push(Problem::error(Code::YamlSyntax, Place::whole(path), what).hint("save it as UTF-8"));
         return;
     };
-    let nodes = match document::parse(path, text) {
-        Ok(nodes) => nodes,
-        Err(problem) => return problems.push(problem),
-    };
-    for object in nodes.iter().flat_map(|node| metadata::objects(node, problems)).collect::<Vec<_>>() {
-        match object.kind {
-            Kind::AuthorizationPolicy => {
-                documents.istio.extend(authorization_policy::read(&object, settings, problems));
+    for document in document::parse(path, text) {
+        match document {
+            Ok(node) => {
+                for object in metadata::objects(&node, problems) {
+                    read_object(&object, settings, documents, problems);
+                }
             }
-            Kind::EgressPolicy => documents.egress.extend(egress_policy::read_policy(&object, settings, problems)),
-            Kind::DestinationSet => documents.sets.extend(egress_policy::read_set(&object, problems)),
+            Err(problem) => problems.push(problem),
         }
+    }
+}
+
+fn read_object(object: &Object<'_>, settings: &Settings, documents: &mut Documents, problems: &mut Vec<Problem>) {
+    match object.kind {
+        Kind::AuthorizationPolicy => documents.istio.extend(authorization_policy::read(object, settings, problems)),
+        Kind::EgressPolicy => documents.egress.extend(egress_policy::read_policy(object, settings, problems)),
+        Kind::DestinationSet => documents.sets.extend(egress_policy::read_set(object, problems)),
     }
 }
 
