@@ -33,6 +33,40 @@ fn a_trial_is_exercised_by_what_would_be() {
 }
 
 #[test]
+fn a_case_may_expect_all_of_an_answer() {
+    let expect = |would: &str, effect: &str, gate: &str| {
+        format!(
+            "- {{name: trial, from: shop/web, to: 'http://b.example/', expect: Allow, would: Deny, {would}, {effect}}}\n\
+             - {{name: malformed, from: shop/web, to: 'http://a..example/', expect: Deny, effect: Deny{gate}}}\n"
+        )
+    };
+    let would = "wouldReason: denied_by_rule, wouldRule: 'ep:shop/egress#no-b'";
+    let ended = folder(&format!("{GOOD}{}", expect(would, "effect: Allow", ""))).run("test");
+    assert_eq!(ended.stdout, "3 cases: 3 passed, 0 failed; 2 of 2 rules exercised\n");
+
+    let wrong = "wouldReason: not_in_allow_list, wouldRule: 'ep:shop/egress#no-a'";
+    let more = ", gate: istio, expired: 'ep:shop/egress#no-a.except[0]'";
+    let ended = folder(&format!("{GOOD}{}", expect(wrong, "effect: Deny", more))).run("test");
+    assert_eq!(ended.code, Some(1));
+    for text in [
+        "wanted would reason `not_in_allow_list`, got `denied_by_rule`",
+        "wanted would rule `ep:shop/egress#no-a`, got `ep:shop/egress#no-b`",
+        "wanted effect Deny, got Allow",
+        "wanted gate `istio`, got ``",
+        "wanted expired `ep:shop/egress#no-a.except[0]`, got ``",
+    ] {
+        assert!(ended.stdout.contains(text), "{text} is not in {}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_server_that_only_reports_makes_a_difference_to_the_effect_alone() {
+    let case = GOOD.replace("expect: Deny", "expect: Deny, would: Deny, effect: Allow");
+    let ended = folder(&case).run("test --enforcement report");
+    assert_eq!(ended.last_line(), "1 case: 1 passed, 0 failed; 1 of 2 rules exercised", "{}", ended.stdout);
+}
+
+#[test]
 fn a_failure_is_told_with_its_place_and_the_answer() {
     let ended = folder("- name: open\n  from: shop/web\n  to: http://A.example.:443/\n  expect: Allow\n").run("test");
     assert_eq!(ended.code, Some(1));

@@ -55,17 +55,30 @@ pub struct Expected<T> {
     pub place: Place,
 }
 
-/// What a case expects.
+/// What a case expects; only the verdict's effect must be said.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// `expect`: the verdict.
-    pub effect: Expected<Effect>,
-    /// `rule`: the rule that the verdict names.
-    pub rule: Option<Expected<String>>,
-    /// `reason`: the verdict's reason.
+    /// `expect`, `reason` and `rule`: the verdict.
+    pub verdict: WantedAnswer,
+    /// `would`, `wouldReason` and `wouldRule`: what the verdict would be with everything on trial enforced.
+    pub would: WantedAnswer,
+    /// `effect`: what Envoy is told.
+    pub effect: Option<Expected<Effect>>,
+    /// `gate`: the gates that stayed shut for a denial, or opened for an allow.
+    pub gate: Option<Expected<String>>,
+    /// `expired`: the exception of a deny that ended.
+    pub expired: Option<Expected<String>>,
+}
+
+/// What is expected of one answer.
+#[derive(Clone, Debug)]
+pub struct WantedAnswer {
+    /// Allow or deny.
+    pub effect: Option<Expected<Effect>>,
+    /// Why.
     pub reason: Option<Expected<Reason>>,
-    /// `would`: what the verdict would be with everything on trial enforced.
-    pub would: Option<Expected<Effect>>,
+    /// The rule that it names.
+    pub rule: Option<Expected<String>>,
 }
 
 /// Reads the cases of a file; what cannot be read is among the problems.
@@ -166,10 +179,20 @@ fn only_http(question: &Question, fields: &mut Fields<'_, '_>) {
 
 fn wanted(fields: &mut Fields<'_, '_>) -> Option<Wanted> {
     let effect = required_text("expect", fields).and_then(|text| put(effect(text), fields));
-    let rule = fields.text("rule").map(|text| expected(text, text.text.to_owned()));
     let reason = fields.text("reason").and_then(|text| put(reason(text), fields));
-    let would = fields.text("would").and_then(|text| put(self::effect(text), fields));
-    Some(Wanted { effect: effect?, rule, reason, would })
+    let verdict = WantedAnswer { effect, reason, rule: as_written("rule", fields) };
+    let would = WantedAnswer {
+        effect: fields.text("would").and_then(|text| put(self::effect(text), fields)),
+        reason: fields.text("wouldReason").and_then(|text| put(self::reason(text), fields)),
+        rule: as_written("wouldRule", fields),
+    };
+    let effect = fields.text("effect").and_then(|text| put(self::effect(text), fields));
+    let (gate, expired) = (as_written("gate", fields), as_written("expired", fields));
+    verdict.effect.is_some().then_some(Wanted { verdict, would, effect, gate, expired })
+}
+
+fn as_written(name: &'static str, fields: &mut Fields<'_, '_>) -> Option<Expected<String>> {
+    fields.text(name).map(|text| expected(text, text.text.to_owned()))
 }
 
 fn expected<T>(text: Text<'_>, value: T) -> Expected<T> {
@@ -262,7 +285,8 @@ mod tests {
         let text = format!(
             "{HEAD}- name: all\n  from: a/b\n  to: http://h.example/x\n  method: POST\n  headers: {{X-A: b}}\n  \
              listenerPort: 8443\n  sourceIp: 192.0.2.1\n  sni: s.example\n  now: 2026-12-31T00:00:00Z\n  expect: Deny\n  \
-             rule: ep:a/b#c\n  reason: denied_by_rule\n  would: Allow\n"
+             rule: ep:a/b#c\n  reason: denied_by_rule\n  would: Allow\n  wouldReason: allowed_by_rule\n  \
+             wouldRule: ep:a/b#d\n  effect: Deny\n  gate: istio\n  expired: ep:a/b#c.except[0]\n"
         );
         let cases = read("f", text.as_bytes(), &mut problems);
         assert_eq!(problems, []);
@@ -270,9 +294,14 @@ mod tests {
         assert_eq!(case.question.headers, [("x-a".to_owned(), "b".to_owned())]);
         assert_eq!(case.question.listener_port, Some(8443));
         assert_eq!(case.question.now, Some(UnixNanos(1_798_675_200_000_000_000)));
-        assert_eq!(case.wanted.effect.value, Effect::Deny);
-        assert_eq!(case.wanted.would.as_ref().unwrap().value, Effect::Allow);
-        assert_eq!(case.wanted.rule.as_ref().unwrap().place.to_string(), "f:15:9");
+        assert_eq!(case.wanted.verdict.effect.as_ref().unwrap().value, Effect::Deny);
+        assert_eq!(case.wanted.would.effect.as_ref().unwrap().value, Effect::Allow);
+        assert_eq!(case.wanted.would.reason.as_ref().unwrap().value, Reason::AllowedByRule);
+        assert_eq!(case.wanted.would.rule.as_ref().unwrap().value, "ep:a/b#d");
+        assert_eq!(case.wanted.effect.as_ref().unwrap().value, Effect::Deny);
+        assert_eq!(case.wanted.gate.as_ref().unwrap().value, "istio");
+        assert_eq!(case.wanted.expired.as_ref().unwrap().value, "ep:a/b#c.except[0]");
+        assert_eq!(case.wanted.verdict.rule.as_ref().unwrap().place.to_string(), "f:15:9");
     }
 
     #[test]

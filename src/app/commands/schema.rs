@@ -448,6 +448,16 @@ struct Case {
     reason: Option<String>,
     /// What the verdict would be with everything on trial enforced.
     would: Option<Expectation>,
+    /// The reason of that answer.
+    would_reason: Option<String>,
+    /// The rule that it names.
+    would_rule: Option<String>,
+    /// What Envoy is told: the verdict, save where the server only reports.
+    effect: Option<Expectation>,
+    /// The gates that stayed shut for a denial, or opened for an allow: `istio`, `isolation` or `istio,isolation`.
+    gate: Option<String>,
+    /// The exception of a deny that ended: `ep:NAMESPACE/NAME#ENTRY.except[0]`.
+    expired: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -1,12 +1,12 @@
 //! `customs test`: asks the cases beside policies, and compares the answers with those that were expected.
 //!
-//! `expect`, `rule` and `reason` are about the verdict and `would` about what it would be with everything on trial
-//! enforced, so a server that only reports makes no difference here.
+//! `expect`, `rule` and `reason` are about the verdict, and those that begin with `would` about what it would be with
+//! everything on trial enforced. A server that only reports makes a difference to `effect` alone.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::cases::{self, Case, Wanted};
+use super::cases::{self, Case, Wanted, WantedAnswer};
 use super::coverage::Coverage;
 use super::finding::Finding;
 use super::sources;
@@ -71,31 +71,46 @@ fn ask(case: &Case, snapshot: &Snapshot, now: UnixNanos, coverage: &mut Coverage
     CaseResult { case: case.clone(), failures: differences(&case.name, &case.wanted, &decision, coverage) }
 }
 
-/// What was answered otherwise than expected. Where the effect is another one, reason and rule are too, and the note
-/// tells them.
+/// What was answered otherwise than expected.
 fn differences(name: &str, wanted: &Wanted, decision: &Decision, coverage: &Coverage) -> Vec<Finding> {
-    let Decision { verdict, would, .. } = decision;
-    let effect = (wanted.effect.value != verdict.effect()).then(|| {
-        let what = format!("wanted {}, got {}", spelt(wanted.effect.value), spelt(verdict.effect()));
-        difference(name, &wanted.effect.place, what, verdict)
-    });
-    let would = wanted.would.as_ref().filter(|wanted| wanted.value != would.effect()).map(|wanted| {
-        let what = format!("wanted would {}, got {}", spelt(wanted.value), spelt(would.effect()));
-        difference(name, &wanted.place, what, would)
-    });
-    let more = if effect.is_none() { reason_and_rule(name, wanted, verdict, coverage) } else { Vec::new() };
-    effect.into_iter().chain(more).chain(would).collect()
-}
-
-fn reason_and_rule(name: &str, wanted: &Wanted, verdict: &Answer, coverage: &Coverage) -> Vec<Finding> {
-    let reason = wanted.reason.as_ref().filter(|wanted| wanted.value != verdict.reason).map(|wanted| {
-        let what = format!("wanted reason `{}`, got `{}`", wanted.value.as_str(), verdict.reason.as_str());
+    let Decision { outcome, verdict, would, .. } = decision;
+    let told = wanted.effect.as_ref().filter(|wanted| wanted.value != outcome.effect()).map(|wanted| {
+        let what = format!("wanted effect {}, got {}", spelt(wanted.value), spelt(outcome.effect()));
         difference(name, &wanted.place, what, verdict)
     });
-    let got = verdict.rule.to_string();
+    let expired = verdict.expired.as_ref().map_or("", |info| info.id.as_str());
+    let texts = [("gate", &wanted.gate, verdict.gate()), ("expired", &wanted.expired, expired)];
+    let texts = texts.into_iter().filter_map(|(field, wanted, got)| {
+        let wanted = wanted.as_ref().filter(|wanted| wanted.value != got)?;
+        let what = format!("wanted {field} `{}`, got `{got}`", wanted.value);
+        Some(difference(name, &wanted.place, what, verdict))
+    });
+    let mut found = answer_differences(name, "", &wanted.verdict, verdict, coverage);
+    found.extend(answer_differences(name, "would ", &wanted.would, would, coverage));
+    found.extend(told.into_iter().chain(texts));
+    found
+}
+
+/// How an answer differs. Where the effect is another one, reason and rule are too, and the note tells them.
+fn answer_differences(
+    name: &str,
+    which: &str,
+    wanted: &WantedAnswer,
+    answer: &Answer,
+    coverage: &Coverage,
+) -> Vec<Finding> {
+    if let Some(wanted) = wanted.effect.as_ref().filter(|wanted| wanted.value != answer.effect()) {
+        let what = format!("wanted {which}{}, got {}", spelt(wanted.value), spelt(answer.effect()));
+        return vec![difference(name, &wanted.place, what, answer)];
+    }
+    let reason = wanted.reason.as_ref().filter(|wanted| wanted.value != answer.reason).map(|wanted| {
+        let what = format!("wanted {which}reason `{}`, got `{}`", wanted.value.as_str(), answer.reason.as_str());
+        difference(name, &wanted.place, what, answer)
+    });
+    let got = answer.rule.to_string();
     let rule = wanted.rule.as_ref().filter(|wanted| wanted.value != got).map(|wanted| {
-        let what = format!("wanted rule `{}`, got `{got}`", wanted.value);
-        Finding { help: unknown_rule(&wanted.value, coverage), ..difference(name, &wanted.place, what, verdict) }
+        let what = format!("wanted {which}rule `{}`, got `{got}`", wanted.value);
+        Finding { help: unknown_rule(&wanted.value, coverage), ..difference(name, &wanted.place, what, answer) }
     });
     reason.into_iter().chain(rule).collect()
 }
