@@ -4,6 +4,8 @@
 //! project's test data, is replayed where it is on the machine and never copied here. Ordinary rows must agree, the
 //! method's case aside; every other difference is stricter than Istio or one of the few that docs/POLICY.md calls wider,
 //! and is counted by kind.
+//!
+//! Beside it, what has no Istio to be compared with: the EgressPolicy family, in `egress.rs`.
 
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
@@ -11,6 +13,7 @@
 #[path = "../cases/check.rs"]
 #[allow(dead_code)]
 mod check;
+mod egress;
 mod golden;
 mod kinds;
 #[path = "recorder/matchers.rs"]
