@@ -282,6 +282,7 @@ fn the_project_speaks_of_itself_alone() {
     for document in [
         "README.md",
         "docs/POLICY.md",
+        "docs/MIGRATION.md",
         "docs/AUDIT.md",
         "docs/OPERATIONS.md",
         "docs/ARCHITECTURE.md",
