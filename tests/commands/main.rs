@@ -5,6 +5,7 @@
 
 mod cases;
 mod check;
+mod documents;
 mod examples;
 mod lint;
 mod others;
