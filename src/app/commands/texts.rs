@@ -6,6 +6,10 @@ use std::ops::Range;
 
 use crate::engine::policy::problem::Place;
 
+/// The longest line that is shown, in bytes. Nobody reads a longer one, and finding a column in it for each of its
+/// problems would take a time that grows with the square of its length.
+const LONGEST_LINE: usize = 4096;
+
 /// Texts by file name.
 #[derive(Debug, Default)]
 pub struct Texts(BTreeMap<String, Text>);
@@ -53,7 +57,8 @@ impl Texts {
         self.0.len()
     }
 
-    /// The line of a place, with the token that begins there; `None` for a file as a whole and what was not read.
+    /// The line of a place, with the token that begins there; `None` for a file as a whole, what was not read, and lines
+    /// too long to be shown.
     pub fn mark(&self, place: &Place) -> Option<Marked<'_>> {
         let line = self.0.get(place.file.as_ref())?.line(place.line)?;
         let column = usize::try_from(place.column).ok()?.checked_sub(1)?;
@@ -81,11 +86,13 @@ fn of_long_line(line: &str, start: usize, column: usize) -> Marked<'_> {
 
 impl Text {
     fn line(&self, number: u32) -> Option<&str> {
-        let start = *self.lines.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
-        let rest = self.text.get(start..)?;
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        let start = *self.lines.get(index)?;
+        let end = self.lines.get(index + 1).copied().unwrap_or(self.text.len());
+        let line = self.text.get(start..end).filter(|line| line.len() <= LONGEST_LINE)?;
         // The parser counts from behind a byte order mark.
-        let rest = if start == 0 { rest.trim_start_matches('\u{feff}') } else { rest };
-        rest.split('\n').next().map(|line| line.trim_end_matches('\r'))
+        let line = if start == 0 { line.trim_start_matches('\u{feff}') } else { line };
+        Some(line.trim_end_matches('\n').trim_end_matches('\r'))
     }
 }
 
@@ -223,6 +230,15 @@ mod tests {
             assert_eq!(texts.mark(&nowhere), None, "{nowhere}");
         }
         assert_eq!(texts.mark(&place("f", 1, 99)).unwrap().span, 4..4);
+    }
+
+    #[test]
+    fn a_line_too_long_to_be_shown_marks_nothing() {
+        let mut texts = Texts::default();
+        let line = |length| "a".repeat(length);
+        texts.add("f".into(), format!("{}\n{}\nb", line(LONGEST_LINE - 1), line(LONGEST_LINE)).as_bytes());
+        let shown = |line| texts.mark(&Place { file: "f".into(), line, column: 1 }).is_some();
+        assert_eq!([shown(1), shown(2), shown(3)], [true, false, true]);
     }
 
     #[test]
