@@ -23,12 +23,17 @@ const MAX_DOCUMENTS: usize = 100_000;
 const MAX_LINE: usize = 1024 * 1024;
 /// The nodes that one document may have, aliases followed: a list of some thousand policies.
 const MAX_NODES: usize = 250_000;
-/// How deep a document may be nested.
-const MAX_DEPTH: usize = 64;
+/// How deep values may nest. A policy needs a dozen levels; the parser recurses, and unoptimised it takes some 30 KiB of
+/// the 2 MiB that a thread has for each.
+const MAX_DEPTH: usize = 32;
 /// What the parser may see of one document, comments included.
 const MAX_EVENTS: usize = 600_000;
 /// The text that one document may hold, in bytes.
 const MAX_TEXT: usize = 4 * 1024 * 1024;
+
+/// How deep values may nest. A policy needs a dozen levels; the parser recurses, and unoptimised it takes some 30 KiB of
+/// the 2 MiB that a thread has for each.
+const MAX_DEPTH: usize = 32;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -471,7 +476,12 @@ mod tests {
         }
         let problem = parsed(&bomb).map(|d| d.len()).unwrap_err();
         assert_eq!(problem.code, Code::TooLarge, "{problem}");
-        let deep = format!("a: {}{}", "[".repeat(5_000), "]".repeat(5_000));
-        assert!(parsed(&deep).is_err());
+        for depth in [MAX_DEPTH, 2 * MAX_DEPTH, 5_000] {
+            let deep = |open: &str, close: &str| format!("a: {}{}", open.repeat(depth), close.repeat(depth));
+            for text in [deep("[", "]"), deep("{a: ", "}"), "- ".repeat(depth + 1)] {
+                assert!(parsed(&text).is_err(), "{depth}");
+            }
+        }
+        assert!(parsed(&format!("{}x", "- ".repeat(MAX_DEPTH - 1))).is_ok());
     }
 }
