@@ -1,17 +1,18 @@
-//! Policy sets and requests drawn from small alphabets, as text that a person could have written.
+//! Policy sets and requests drawn from small alphabets, as text that a person could have written. Each choice is read off
+//! one byte, so that whoever makes bytes makes sets: the property tests at random, a fuzzer by what it has seen.
+
+#![allow(dead_code, reason = "shared by several crates, each of which uses its part")]
 
 use customs::engine::identity::{Accepted, TrustDomains};
 use customs::engine::record::UnixNanos;
 use customs::engine::request::{Attributes, HttpAttributes};
 use customs::engine::settings::{DefaultEffect, Enforcement, Settings};
-use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
 
 /// The moment of every decision; some grants end before it.
 pub const NOW: UnixNanos = UnixNanos(1_795_392_000 * 1_000_000_000);
 
-const NAMESPACES: [&str; 3] = ["web", "web-2", "istio-system"];
-const HOSTS: [&str; 12] = [
+const NAMESPACES: &[&str] = &["web", "web-2", "istio-system"];
+const HOSTS: &[&str] = &[
     "a.example",
     "*.example",
     "b.a.example:8443",
@@ -25,83 +26,118 @@ const HOSTS: [&str; 12] = [
     "**",
     "c.test",
 ];
-const ISTIO_HOSTS: [&str; 9] =
-    ["a.example", "*.example", "*", "A.example.", "b.a.*", "*example", "a.example:443", "10.0.0.1", "a.example:*"];
-const PATHS: [&str; 5] = ["/admin", "/v1/*", "/v1/{*}/x", "/{**}", "/"];
+const ISTIO_HOSTS: &[&str] =
+    &["a.example", "*.example", "*", "A.example.", "b.a.*", "*example", "a.example:443", "10.0.0.1", "a.example:*"];
+const PATHS: &[&str] = &["/admin", "/v1/*", "/v1/{*}/x", "/{**}", "/"];
+const PRINCIPALS: &[&str] =
+    &["cluster.local/ns/web/sa/app", "*/sa/job", "cluster.local/ns/web/*", "*", "x.td/ns/web/sa/app"];
 
-fn list(items: Vec<&str>) -> String {
-    format!("[{}]", items.iter().map(|item| format!("'{item}'")).collect::<Vec<_>>().join(", "))
+/// The fields of a mapping with what each may list; a field that stands twice is chosen the more often.
+type Fields = &'static [(&'static str, &'static [&'static str])];
+
+const SOURCE: Fields = &[
+    ("principals", PRINCIPALS),
+    ("notPrincipals", PRINCIPALS),
+    ("namespaces", &["web", "we*", "*", "shop"]),
+    ("notNamespaces", &["web", "web*"]),
+    ("ipBlocks", &["10.1.0.0/16", "192.0.2.1"]),
+    ("notIpBlocks", &["10.1.2.0/24"]),
+    ("trustDomains", &["cluster.local", "*.td"]),
+];
+const OPERATION: Fields = &[
+    ("hosts", ISTIO_HOSTS),
+    ("hosts", ISTIO_HOSTS),
+    ("notHosts", ISTIO_HOSTS),
+    ("ports", &["8443", "443"]),
+    ("methods", &["GET", "DEL*"]),
+    ("notMethods", &["GET"]),
+    ("paths", PATHS),
+    ("notPaths", PATHS),
+];
+const CONDITION: Fields = &[
+    ("source.namespace", &["web"]),
+    ("source.serviceAccount", &["web/app"]),
+    ("connection.sni", &["a.example", "*.example"]),
+    ("request.headers[x-role]", &["admin"]),
+    ("destination.port", &["8443"]),
+    ("source.ip", &["10.1.2.3"]),
+];
+
+/// Choices, each read off one byte. Behind the last byte each is the first one, and nothing is there that need not be.
+#[derive(Debug)]
+pub struct Choices<'b>(std::slice::Iter<'b, u8>);
+
+impl<'b> Choices<'b> {
+    /// The choices that these bytes make.
+    pub fn of(bytes: &'b [u8]) -> Choices<'b> {
+        Choices(bytes.iter())
+    }
+
+    /// A number below `limit`, which is at most 256.
+    pub fn below(&mut self, limit: usize) -> usize {
+        usize::from(self.0.next().copied().unwrap_or(0)) % limit
+    }
+
+    fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
+    }
+
+    /// Whether something is so that is so in so many of a hundred cases.
+    pub fn chance(&mut self, percent: usize) -> bool {
+        self.below(256) * 100 >= (100 - percent) * 256
+    }
+
+    fn maybe<T>(&mut self, percent: usize, draw: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.chance(percent).then(|| draw(self))
+    }
+
+    /// From one to `limit` draws.
+    pub fn several<T>(&mut self, limit: usize, mut draw: impl FnMut(&mut Self, usize) -> T) -> Vec<T> {
+        let count = 1 + self.below(limit);
+        (0..count).map(|index| draw(self, index)).collect()
+    }
 }
 
-fn some(items: &'static [&'static str]) -> impl Strategy<Value = String> {
-    subsequence(items, 1..=items.len().min(3)).prop_map(list)
+fn join(parts: impl IntoIterator<Item = Option<String>>) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn field(name: &'static str, items: &'static [&'static str]) -> impl Strategy<Value = String> {
-    some(items).prop_map(move |list| format!("{name}: {list}"))
+/// Up to three items as a list, each once.
+fn list(choices: &mut Choices<'_>, items: &[&str]) -> String {
+    let mut chosen = choices.several(3, |choices, _| choices.below(items.len()));
+    chosen.sort_unstable();
+    chosen.dedup();
+    format!("[{}]", chosen.into_iter().map(|at| format!("'{}'", items[at])).collect::<Vec<_>>().join(", "))
 }
 
-/// Up to two fields of a mapping, with their `not*` twins among the choices.
-fn mapping(fields: Vec<BoxedStrategy<String>>) -> impl Strategy<Value = String> {
-    let count = fields.len();
-    let chosen = subsequence((0..count).collect::<Vec<_>>(), 1..=2);
-    (fields, chosen).prop_map(|(fields, chosen)| {
-        let fields: Vec<_> = chosen.into_iter().map(|index| fields[index].clone()).collect();
-        format!("{{{}}}", fields.join(", "))
-    })
+fn field(choices: &mut Choices<'_>, name: &str, items: &[&str]) -> String {
+    format!("{name}: {}", list(choices, items))
 }
 
-fn source() -> impl Strategy<Value = String> {
-    const PRINCIPALS: &[&str] =
-        &["cluster.local/ns/web/sa/app", "*/sa/job", "cluster.local/ns/web/*", "*", "x.td/ns/web/sa/app"];
-    mapping(vec![
-        field("principals", PRINCIPALS).boxed(),
-        field("notPrincipals", PRINCIPALS).boxed(),
-        field("namespaces", &["web", "we*", "*", "shop"]).boxed(),
-        field("notNamespaces", &["web", "web*"]).boxed(),
-        field("ipBlocks", &["10.1.0.0/16", "192.0.2.1"]).boxed(),
-        field("notIpBlocks", &["10.1.2.0/24"]).boxed(),
-        field("trustDomains", &["cluster.local", "*.td"]).boxed(),
-    ])
-    .prop_map(|fields| format!("{{source: {fields}}}"))
+/// Up to two fields of a mapping.
+fn mapping(choices: &mut Choices<'_>, fields: Fields) -> String {
+    let mut chosen = choices.several(2, |choices, _| choices.pick(fields));
+    chosen.dedup_by_key(|(name, _)| *name);
+    join(chosen.into_iter().map(|(name, items)| Some(field(choices, name, items))))
 }
 
-fn operation() -> impl Strategy<Value = String> {
-    mapping(vec![
-        field("hosts", &ISTIO_HOSTS).boxed(),
-        field("hosts", &ISTIO_HOSTS).boxed(),
-        field("notHosts", &ISTIO_HOSTS).boxed(),
-        field("ports", &["8443", "443"]).boxed(),
-        field("methods", &["GET", "DEL*"]).boxed(),
-        field("notMethods", &["GET"]).boxed(),
-        field("paths", &PATHS).boxed(),
-        field("notPaths", &PATHS).boxed(),
-    ])
-    .prop_map(|fields| format!("{{operation: {fields}}}"))
+fn condition(choices: &mut Choices<'_>) -> String {
+    let (key, items) = choices.pick(CONDITION);
+    let values = choices.pick(&["values", "notValues"]);
+    format!("{{key: '{key}', {}}}", field(choices, values, items))
 }
 
-fn condition() -> impl Strategy<Value = String> {
-    let values = prop_oneof![Just("values"), Just("notValues")];
-    let key = select(vec![
-        ("source.namespace", "'web'"),
-        ("source.serviceAccount", "'web/app'"),
-        ("connection.sni", "'a.example', '*.example'"),
-        ("request.headers[x-role]", "'admin'"),
-        ("destination.port", "'8443'"),
-        ("source.ip", "'10.1.2.3'"),
-    ]);
-    (key, values).prop_map(|((key, list), values)| format!("{{key: '{key}', {values}: [{list}]}}"))
-}
-
-fn istio_rule() -> impl Strategy<Value = String> {
-    let part = |name: &'static str, entry: BoxedStrategy<String>| {
-        prop::option::weighted(0.7, prop::collection::vec(entry, 1..3))
-            .prop_map(move |entries| entries.map(|entries| format!("{name}: [{}]", entries.join(", "))))
+fn istio_rule(choices: &mut Choices<'_>) -> String {
+    let mut part = |name: &str, entry: &str, fields| {
+        choices.maybe(70, |choices| {
+            let entries =
+                choices.several(2, |choices, _| Some(format!("{{{entry}: {{{}}}}}", mapping(choices, fields))));
+            format!("{name}: [{}]", join(entries))
+        })
     };
-    let when = prop::option::weighted(0.2, condition()).prop_map(|c| c.map(|c| format!("when: [{c}]")));
-    (part("from", source().boxed()), part("to", operation().boxed()), when).prop_map(|(from, to, when)| {
-        format!("{{{}}}", [from, to, when].into_iter().flatten().collect::<Vec<_>>().join(", "))
-    })
+    let (from, to) = (part("from", "source", SOURCE), part("to", "operation", OPERATION));
+    let when = choices.maybe(20, |choices| format!("when: [{}]", condition(choices)));
+    format!("{{{}}}", join([from, to, when]))
 }
 
 fn head(kind: &str, version: &str, namespace: &str, name: &str, rest: &str) -> String {
@@ -109,50 +145,43 @@ fn head(kind: &str, version: &str, namespace: &str, name: &str, rest: &str) -> S
 }
 
 /// An AuthorizationPolicy with one action.
-pub fn authorization_policy(action: &'static str, name: &str) -> impl Strategy<Value = String> + use<> {
-    let name = name.to_owned();
-    let rules = prop::collection::vec(istio_rule(), 1..3);
-    (select(&NAMESPACES[..]), rules, prop::bool::weighted(0.15)).prop_map(move |(namespace, rules, dry)| {
-        let dry = if dry { ", annotations: {istio.io/dry-run: 'true'}" } else { "" };
-        let head = head("AuthorizationPolicy", "security.istio.io/v1", namespace, &name, dry);
-        format!("{head}spec: {{action: {action}, rules: [{}]}}\n", rules.join(", "))
-    })
+pub fn authorization_policy(choices: &mut Choices<'_>, action: &str, name: &str) -> String {
+    let namespace = choices.pick(NAMESPACES);
+    let dry = if choices.chance(15) { ", annotations: {istio.io/dry-run: 'true'}" } else { "" };
+    let rules = choices.several(2, |choices, _| Some(istio_rule(choices)));
+    let head = head("AuthorizationPolicy", "security.istio.io/v1", namespace, name, dry);
+    format!("{head}spec: {{action: {action}, rules: [{}]}}\n", join(rules))
 }
 
-fn scope() -> impl Strategy<Value = String> {
-    let methods = prop::option::weighted(0.2, field("methods", &["GET", "DELETE"]));
-    let paths = prop::option::weighted(0.3, field("paths", &PATHS));
-    (field("hosts", &HOSTS), methods, paths).prop_map(|(hosts, methods, paths)| {
-        [Some(hosts), methods, paths].into_iter().flatten().collect::<Vec<_>>().join(", ")
-    })
+fn scope(choices: &mut Choices<'_>) -> String {
+    let hosts = field(choices, "hosts", HOSTS);
+    let methods = choices.maybe(20, |choices| field(choices, "methods", &["GET", "DELETE"]));
+    let paths = choices.maybe(30, |choices| field(choices, "paths", PATHS));
+    join([Some(hosts), methods, paths])
 }
 
-fn expires() -> impl Strategy<Value = Option<String>> {
-    prop::option::weighted(0.3, select(vec!["2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"]))
-        .prop_map(|date| date.map(|date| format!("expires: '{date}'")))
+fn expires(choices: &mut Choices<'_>) -> Option<String> {
+    choices.maybe(30, |c| format!("expires: '{}'", c.pick(&["2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"])))
 }
 
-fn deny(index: usize) -> impl Strategy<Value = String> {
-    let exception = (field("methods", &["GET", "POST"]), expires()).prop_map(|(methods, expires)| {
-        format!("except: [{{{methods}{}}}]", expires.map(|e| format!(", {e}")).unwrap_or_default())
+fn deny(choices: &mut Choices<'_>, index: usize) -> String {
+    let scope = scope(choices);
+    let mode = choices.maybe(20, |_| "mode: Report".to_owned());
+    let except = choices.maybe(30, |choices| {
+        let methods = field(choices, "methods", &["GET", "POST"]);
+        format!("except: [{{{}}}]", join([Some(methods), expires(choices)]))
     });
-    let parts = (prop::option::weighted(0.2, Just("mode: Report".to_owned())), prop::option::weighted(0.3, exception));
-    (scope(), parts).prop_map(move |(scope, (mode, except))| {
-        let rest: String = [mode, except].into_iter().flatten().map(|part| format!(", {part}")).collect();
-        format!("{{name: d{index}, {scope}{rest}}}")
-    })
+    format!("{{name: d{index}, {}}}", join([Some(scope), mode, except]))
 }
 
-fn allow(index: usize) -> impl Strategy<Value = String> {
-    (scope(), expires()).prop_map(move |(scope, expires)| {
-        format!("{{name: a{index}, {scope}{}}}", expires.map(|e| format!(", {e}")).unwrap_or_default())
-    })
+fn allow(choices: &mut Choices<'_>, index: usize) -> String {
+    let scope = scope(choices);
+    format!("{{name: a{index}, {}}}", join([Some(scope), expires(choices)]))
 }
 
 /// The subjects of a policy; only root may name others.
-fn subjects(namespace: &'static str) -> BoxedStrategy<Option<String>> {
-    let own = vec!["[{serviceAccounts: [app]}]".to_owned(), format!("[{{namespaces: [{namespace}]}}]")];
-    let root = vec![
+fn subjects(choices: &mut Choices<'_>, namespace: &str) -> String {
+    const ROOT: &[&str] = &[
         "[{namespaces: ['**']}]",
         "[{namespaces: ['web*']}]",
         "[{namespaces: [web, shop], serviceAccounts: [app]}]",
@@ -160,101 +189,88 @@ fn subjects(namespace: &'static str) -> BoxedStrategy<Option<String>> {
         "[{unauthenticated: true}]",
         "[{namespaces: ['**']}, {unauthenticated: true}]",
     ];
-    let root = root.into_iter().map(str::to_owned).collect();
-    prop::option::weighted(0.7, select(if namespace == "istio-system" { root } else { own })).boxed()
-}
-
-fn policy(name: &str, denies: bool, allows: bool, isolate: Option<bool>) -> impl Strategy<Value = String> + use<> {
-    let name = name.to_owned();
-    select(&NAMESPACES[..]).prop_flat_map(move |namespace| {
-        let name = name.clone();
-        let isolate = match isolate {
-            Some(isolate) => Just(Some(isolate)).boxed(),
-            None => prop::option::of(any::<bool>()).boxed(),
-        };
-        let deny = prop::option::of((deny(0), prop::option::of(deny(1))));
-        let allow = prop::option::of((allow(0), prop::option::of(allow(1))));
-        let report = prop::bool::weighted(0.15);
-        (subjects(namespace), isolate, deny, allow, report).prop_map(move |(subjects, isolate, deny, allow, report)| {
-            let entries = |name: &str, entries: Option<(String, Option<String>)>| {
-                entries.map(|(one, two)| {
-                    format!("{name}: [{}]", [Some(one), two].into_iter().flatten().collect::<Vec<_>>().join(", "))
-                })
-            };
-            let deny = entries("deny", deny.filter(|_| denies));
-            let allow = entries("allow", allow.filter(|_| allows));
-            let isolate = if deny.is_none() && allow.is_none() { Some(true) } else { isolate };
-            let parts = [
-                subjects.map(|s| format!("subjects: {s}")),
-                isolate.map(|i| format!("isolate: {i}")),
-                report.then(|| "mode: Report".to_owned()),
-                deny,
-                allow,
-            ];
-            let head = head("EgressPolicy", "egress.customs/v1alpha1", namespace, &name, "");
-            format!("{head}spec: {{{}}}\n", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
-        })
-    })
+    match (namespace, choices.below(2)) {
+        ("istio-system", _) => choices.pick(ROOT).to_owned(),
+        (_, 0) => "[{serviceAccounts: [app]}]".to_owned(),
+        _ => format!("[{{namespaces: [{namespace}]}}]"),
+    }
 }
 
 /// An EgressPolicy of any kind.
-fn egress_policy(name: &str) -> impl Strategy<Value = String> + use<> {
-    policy(name, true, true, None)
+fn egress_policy(choices: &mut Choices<'_>, name: &str) -> String {
+    let namespace = choices.pick(NAMESPACES);
+    let subjects = choices.maybe(70, |choices| format!("subjects: {}", subjects(choices, namespace)));
+    let mode = choices.maybe(15, |_| "mode: Report".to_owned());
+    let mut entries = |name: &str, entry: fn(&mut Choices<'_>, usize) -> String| {
+        choices.maybe(50, |choices| {
+            format!("{name}: [{}]", join(choices.several(2, |choices, index| Some(entry(choices, index)))))
+        })
+    };
+    let (deny, allow) = (entries("deny", deny), entries("allow", allow));
+    let isolate = match (&deny, &allow) {
+        (None, None) => Some(true),
+        _ => choices.maybe(50, |choices| choices.chance(50)),
+    };
+    let isolate = isolate.map(|isolate| format!("isolate: {isolate}"));
+    let head = head("EgressPolicy", "egress.customs/v1alpha1", namespace, name, "");
+    format!("{head}spec: {{{}}}\n", join([subjects, mode, isolate, deny, allow]))
+}
+
+/// A policy of root about known workloads alone.
+fn of_root(choices: &mut Choices<'_>, name: &str, rest: &str) -> String {
+    let subjects = choices.pick(&["[{namespaces: ['**']}]", "[{namespaces: [web]}]"]);
+    let head = head("EgressPolicy", "egress.customs/v1alpha1", "istio-system", name, "");
+    format!("{head}spec: {{subjects: {subjects}, {rest}}}\n")
 }
 
 /// A policy that denies, grants nothing, and names nobody who is unknown (that would free them, by the language).
-pub fn deny_only(name: &str) -> impl Strategy<Value = String> + use<> {
-    let name = name.to_owned();
-    (deny(0), select(vec!["[{namespaces: ['**']}]", "[{namespaces: [web]}]"])).prop_map(move |(deny, subjects)| {
-        let head = head("EgressPolicy", "egress.customs/v1alpha1", "istio-system", &name, "");
-        format!("{head}spec: {{subjects: {subjects}, deny: [{deny}]}}\n")
-    })
+pub fn deny_only(choices: &mut Choices<'_>, name: &str) -> String {
+    let deny = format!("deny: [{}]", deny(choices, 0));
+    of_root(choices, name, &deny)
+}
+
+/// A policy of either family that only denies.
+pub fn any_deny(choices: &mut Choices<'_>, name: &str) -> String {
+    if choices.chance(50) { authorization_policy(choices, "DENY", name) } else { deny_only(choices, name) }
 }
 
 /// A policy that grants and isolates nobody.
-pub fn allow_only(name: &str) -> impl Strategy<Value = String> + use<> {
-    let name = name.to_owned();
-    (allow(0), select(vec!["[{namespaces: ['**']}]", "[{namespaces: [web]}]"])).prop_map(move |(allow, subjects)| {
-        let head = head("EgressPolicy", "egress.customs/v1alpha1", "istio-system", &name, "");
-        format!("{head}spec: {{subjects: {subjects}, isolate: false, allow: [{allow}]}}\n")
-    })
+pub fn allow_only(choices: &mut Choices<'_>, name: &str) -> String {
+    let allow = format!("isolate: false, allow: [{}]", allow(choices, 0));
+    of_root(choices, name, &allow)
 }
 
-/// A set of up to six policies, each a document.
-pub fn set() -> impl Strategy<Value = Vec<String>> {
-    let one = |index: usize| {
-        let name = format!("p{index}");
-        prop_oneof![
-            2 => authorization_policy("DENY", &name).boxed(),
-            1 => authorization_policy("ALLOW", &name).boxed(),
-            4 => egress_policy(&name).boxed(),
-        ]
-    };
-    (1usize..6).prop_flat_map(move |count| (0..count).map(one).collect::<Vec<_>>())
+/// A policy of either family.
+pub fn policy(choices: &mut Choices<'_>, name: &str) -> String {
+    match choices.below(7) {
+        0 | 1 => authorization_policy(choices, "DENY", name),
+        2 => authorization_policy(choices, "ALLOW", name),
+        _ => egress_policy(choices, name),
+    }
+}
+
+/// A set of up to five policies, each a document.
+pub fn set(choices: &mut Choices<'_>) -> Vec<String> {
+    choices.several(5, |choices, index| policy(choices, &format!("p{index}")))
 }
 
 /// Settings that change verdicts.
-pub fn settings() -> impl Strategy<Value = Settings> {
-    (any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2), prop::bool::weighted(0.2)).prop_map(
-        |(deny, hygiene, accept, hops)| {
-            let only = Settings::default().trust_domains;
-            let accepted = if accept { Accepted::Any } else { only.accepted.clone() };
-            Settings {
-                default_effect: if deny { DefaultEffect::Deny } else { DefaultEffect::Allow },
-                hygiene: if hygiene { Enforcement::Report } else { Enforcement::Enforce },
-                trusted_hops: hops.then_some(0),
-                trust_domains: TrustDomains { accepted, ..only },
-                ..Settings::default()
-            }
-        },
-    )
+pub fn settings(choices: &mut Choices<'_>) -> Settings {
+    let only = Settings::default().trust_domains;
+    Settings {
+        default_effect: if choices.chance(50) { DefaultEffect::Deny } else { DefaultEffect::Allow },
+        hygiene: if choices.chance(20) { Enforcement::Report } else { Enforcement::Enforce },
+        trust_domains: if choices.chance(20) { TrustDomains { accepted: Accepted::Any, ..only } } else { only },
+        trusted_hops: choices.maybe(20, |_| 0),
+        ..Settings::default()
+    }
 }
 
 /// A request, owning its text.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    principal: String,
-    host: String,
+    principal: &'static str,
+    host: &'static str,
     path: &'static str,
     method: &'static str,
     sni: Option<&'static str>,
@@ -269,16 +285,16 @@ impl Ask {
         let http = HttpAttributes {
             method: self.method,
             path: self.path,
-            host: &self.host,
+            host: self.host,
             headers: &self.headers,
             ..HttpAttributes::default()
         };
         with(&Attributes {
-            source_principal: &self.principal,
+            source_principal: self.principal,
             source_address: self.known.then(|| "10.1.2.3".parse().unwrap()),
             listener_port: self.known.then_some(8443),
             has_address: true,
-            service: if self.http { "" } else { &self.host },
+            service: if self.http { "" } else { self.host },
             tls_sni: self.sni,
             http: self.http.then_some(http),
             ..Attributes::default()
@@ -287,15 +303,19 @@ impl Ask {
 }
 
 /// Any request.
-pub fn ask() -> impl Strategy<Value = Ask> {
-    let principal = prop_oneof![
-        8 => (select(vec!["web", "web-2", "shop", "istio-system"]), select(vec!["app", "job"]))
-            .prop_map(|(ns, sa)| format!("spiffe://cluster.local/ns/{ns}/sa/{sa}")),
-        1 => Just("spiffe://x.td/ns/web/sa/app".to_owned()),
-        1 => Just(String::new()),
-        1 => Just("spiffe://cluster.local/ns/web".to_owned()),
+pub fn ask(choices: &mut Choices<'_>) -> Ask {
+    const KNOWN: &[&str] = &[
+        "spiffe://cluster.local/ns/web/sa/app",
+        "spiffe://cluster.local/ns/web/sa/job",
+        "spiffe://cluster.local/ns/web-2/sa/app",
+        "spiffe://cluster.local/ns/web-2/sa/job",
+        "spiffe://cluster.local/ns/shop/sa/app",
+        "spiffe://cluster.local/ns/shop/sa/job",
+        "spiffe://cluster.local/ns/istio-system/sa/app",
+        "spiffe://cluster.local/ns/istio-system/sa/job",
     ];
-    let host = select(vec![
+    const ODD: &[&str] = &["spiffe://x.td/ns/web/sa/app", "", "spiffe://cluster.local/ns/web"];
+    const ASKED: &[&str] = &[
         "a.example",
         "A.example.",
         "b.a.example",
@@ -312,17 +332,19 @@ pub fn ask() -> impl Strategy<Value = Ask> {
         "bad..host",
         "",
         "b.a.org",
-    ]);
-    let path =
-        select(vec!["/", "/admin", "/v1/x", "/v1/a/x", "/v1/../admin", "/%61dmin", "/v1/%2e%2e/admin", "", "/a;b//c"]);
-    let method = select(vec!["GET", "get", "DELETE", ""]);
-    let sni = select(vec![None, Some(""), Some("a.example"), Some("outbound_.443_._.a.example")]);
-    let headers = select(vec![vec![], vec!["admin"], vec!["user,admin"], vec!["user", "admin"]]);
-    let kind = (prop::bool::weighted(0.8), prop::bool::weighted(0.9));
-    (principal, host, path, method, sni, headers, kind).prop_map(
-        |(principal, host, path, method, sni, headers, (http, known))| {
-            let headers = headers.into_iter().map(|value| ("x-role".to_owned(), value.to_owned())).collect();
-            Ask { principal, host: host.to_owned(), path, method, sni, http, headers, known }
-        },
-    )
+    ];
+    const SENT: &[&str] =
+        &["/", "/admin", "/v1/x", "/v1/a/x", "/v1/../admin", "/%61dmin", "/v1/%2e%2e/admin", "", "/a;b//c"];
+    const ROLES: &[&[&str]] = &[&[], &["admin"], &["user,admin"], &["user", "admin"]];
+    let roles = choices.pick(ROLES).iter().map(|role| ("x-role".to_owned(), (*role).to_owned()));
+    Ask {
+        headers: roles.collect(),
+        principal: if choices.chance(27) { choices.pick(ODD) } else { choices.pick(KNOWN) },
+        host: choices.pick(ASKED),
+        path: choices.pick(SENT),
+        method: choices.pick(&["GET", "get", "DELETE", ""]),
+        sni: choices.pick(&[None, Some(""), Some("a.example"), Some("outbound_.443_._.a.example")]),
+        http: !choices.chance(20),
+        known: !choices.chance(10),
+    }
 }

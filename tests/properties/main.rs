@@ -21,9 +21,14 @@ use customs::engine::reference;
 use customs::engine::request::{Attributes, HttpAttributes};
 use customs::engine::settings::{DefaultEffect, Settings};
 use customs::engine::snapshot::Snapshot;
-use draw::{Ask, NOW, ask, authorization_policy, set, settings};
+use draw::{Ask, Choices, NOW, ask, set, settings};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+
+/// What random bytes draw.
+fn drawn<T: std::fmt::Debug>(draw: fn(&mut Choices<'_>) -> T) -> impl Strategy<Value = T> {
+    prop::collection::vec(any::<u8>(), 0..400).prop_map(move |bytes| draw(&mut Choices::of(&bytes)))
+}
 
 fn snapshot(documents: &[String], settings: &Settings) -> Option<Snapshot> {
     let file =
@@ -51,7 +56,7 @@ fn said(answer: &Answer) -> reference::Said {
 
 proptest! {
     #[test]
-    fn the_engine_agrees_with_the_naive_evaluator(documents in set(), settings in settings(), asks in prop::collection::vec(ask(), 1..24)) {
+    fn the_engine_agrees_with_the_naive_evaluator(documents in drawn(set), settings in drawn(settings), asks in prop::collection::vec(drawn(ask), 1..24)) {
         let Some(snapshot) = snapshot(&documents, &settings) else { return Ok(()) };
         for ask in asks {
             let (verdict, would) = decide(&snapshot, &ask);
@@ -65,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_files_is_no_difference(documents in set(), settings in settings(), asks in prop::collection::vec(ask(), 1..8)) {
+    fn the_order_of_files_is_no_difference(documents in drawn(set), settings in drawn(settings), asks in prop::collection::vec(drawn(ask), 1..8)) {
         let mut reversed = documents.clone();
         reversed.reverse();
         let (Some(a), Some(b)) = (snapshot(&documents, &settings), snapshot(&reversed, &settings)) else { return Ok(()) };
@@ -76,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn a_deny_never_allows_more(documents in set(), deny in prop_oneof![authorization_policy("DENY", "x"), draw::deny_only("x")], asks in prop::collection::vec(ask(), 1..8)) {
+    fn a_deny_never_allows_more(documents in drawn(set), deny in drawn(|choices| draw::any_deny(choices, "x")), asks in prop::collection::vec(drawn(ask), 1..8)) {
         let settings = Settings::default();
         let more: Vec<String> = documents.iter().cloned().chain([deny]).collect();
         let (Some(less), Some(more)) = (snapshot(&documents, &settings), snapshot(&more, &settings)) else { return Ok(()) };
@@ -87,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn an_allow_that_isolates_nobody_never_denies_more(documents in set(), allow in draw::allow_only("x"), asks in prop::collection::vec(ask(), 1..8)) {
+    fn an_allow_that_isolates_nobody_never_denies_more(documents in drawn(set), allow in drawn(|choices| draw::allow_only(choices, "x")), asks in prop::collection::vec(drawn(ask), 1..8)) {
         let settings = Settings { default_effect: DefaultEffect::Deny, ..Settings::default() };
         let more: Vec<String> = documents.iter().cloned().chain([allow]).collect();
         let (Some(less), Some(more)) = (snapshot(&documents, &settings), snapshot(&more, &settings)) else { return Ok(()) };
@@ -119,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_decided(host in "\\PC{0,40}", path in "\\PC{0,40}", principal in "\\PC{0,60}", documents in set()) {
+    fn any_text_is_decided(host in "\\PC{0,40}", path in "\\PC{0,40}", principal in "\\PC{0,60}", documents in drawn(set)) {
         let settings = Settings::default();
         let Some(snapshot) = snapshot(&documents, &settings) else { return Ok(()) };
         let http = HttpAttributes { method: "GET", path: &path, host: &host, ..HttpAttributes::default() };
@@ -147,8 +152,8 @@ fn most_sets_load_and_answers_vary() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let cases = 300;
     for _ in 0..cases {
-        let documents = set().new_tree(&mut runner).unwrap().current();
-        let ask = ask().new_tree(&mut runner).unwrap().current();
+        let documents = drawn(set).new_tree(&mut runner).unwrap().current();
+        let ask = drawn(ask).new_tree(&mut runner).unwrap().current();
         let Some(snapshot) = snapshot(&documents, &Settings::default()) else { continue };
         loaded.fetch_add(1, Ordering::Relaxed);
         let counter = if effect(&snapshot, &ask) == Effect::Allow { &allowed } else { &denied };
