@@ -46,9 +46,9 @@ impl<'t> Painter<'t> {
         let place = &finding.place;
         // The crate takes care of titles and source lines alone.
         let file = safe(&place.file);
-        let number = |n: u32| usize::try_from(n).unwrap_or_default();
         let Some(marked) = self.texts.mark(place) else {
             let origin = Origin::path(file);
+            let number = |n: u32| usize::try_from(n).unwrap_or_default();
             let origin = if place.line == 0 {
                 origin
             } else {
@@ -57,13 +57,11 @@ impl<'t> Painter<'t> {
             return title.element(origin);
         };
         let annotation = AnnotationKind::Primary.span(marked.span);
-        let snippet = Snippet::source(without_c1(marked.line)).line_start(number(place.line)).annotation(annotation);
-        if marked.skipped == 0 {
-            return title.element(snippet.path(file));
-        }
-        // The crate would count the column from where the shown part begins.
-        let origin = Origin::path(file).line(number(place.line)).char_column(number(place.column));
-        title.element(origin).element(snippet)
+        let snippet = Snippet::source(without_c1(marked.line))
+            .path(file)
+            .line_start(usize::try_from(place.line).unwrap_or(1))
+            .annotation(annotation);
+        title.element(snippet)
     }
 }
 

@@ -78,8 +78,8 @@ fn differences(name: &str, wanted: &Wanted, decision: &Decision, coverage: &Cove
         let what = format!("wanted effect {}, got {}", spelt(wanted.value), spelt(outcome.effect()));
         difference(name, &wanted.place, what, verdict)
     });
-    let expired = verdict.expired.as_ref().map_or("", |info| info.id.as_str());
-    let texts = [("gate", &wanted.gate, verdict.gate()), ("expired", &wanted.expired, expired)];
+    let expired = verdict.expired.as_ref().map(|info| info.id.to_string()).unwrap_or_default();
+    let texts = [("gate", &wanted.gate, verdict.gate()), ("expired", &wanted.expired, expired.as_str())];
     let texts = texts.into_iter().filter_map(|(field, wanted, got)| {
         let wanted = wanted.as_ref().filter(|wanted| wanted.value != got)?;
         let what = format!("wanted {field} `{}`, got `{got}`", wanted.value);

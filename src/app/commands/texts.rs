@@ -24,10 +24,8 @@ struct Text {
 /// One line, with the part of it that is meant, in bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Marked<'t> {
-    /// The line, without its end; of a very long one the neighbourhood of the part that is meant.
+    /// The line, without its end.
     pub line: &'t str,
-    /// How many characters of the line stand before that.
-    pub skipped: usize,
     /// The part that is meant; empty at the end of the line.
     pub span: Range<usize>,
 }
@@ -35,7 +33,7 @@ pub struct Marked<'t> {
 impl Marked<'_> {
     /// The column after the part, in characters from 1.
     pub fn end_column(&self) -> usize {
-        1 + self.skipped + self.line.get(..self.span.end).map_or(0, |before| before.chars().count())
+        1 + self.line.get(..self.span.end).map_or(0, |before| before.chars().count())
     }
 }
 
@@ -63,25 +61,9 @@ impl Texts {
         let line = self.0.get(place.file.as_ref())?.line(place.line)?;
         let column = usize::try_from(place.column).ok()?.checked_sub(1)?;
         let start = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
-        if line.len() > LONGEST {
-            return Some(of_long_line(line, start, column));
-        }
         let length = line.get(start..).map_or(0, |rest| token(rest, opens_flow(line.get(..start).unwrap_or_default())));
-        Some(Marked { line, skipped: 0, span: start..start + length })
+        Some(Marked { line, span: start..start + length })
     }
-}
-
-/// Of a longer line only the neighbourhood of a place is shown.
-const LONGEST: usize = 4096;
-
-fn of_long_line(line: &str, start: usize, column: usize) -> Marked<'_> {
-    let from = line.floor_char_boundary(start.saturating_sub(LONGEST / 32));
-    let to = line.ceil_char_boundary((start + LONGEST / 32).min(line.len()));
-    let shown = line.get(from..to).unwrap_or_default();
-    // Whether a flow collection is open is not looked for: reading so long a line again for each place would take long.
-    let length = line.get(start..to).map_or(0, |rest| token(rest, true));
-    let before = line.get(from..start).map_or(0, |before| before.chars().count());
-    Marked { line: shown, skipped: column - before, span: start - from..start - from + length }
 }
 
 impl Text {

@@ -23,14 +23,10 @@ const MAX_DOCUMENTS: usize = 100_000;
 const MAX_LINE: usize = 1024 * 1024;
 /// The nodes that one document may have, aliases followed: a list of some thousand policies.
 const MAX_NODES: usize = 250_000;
-/// How deep values may nest. A policy needs a dozen levels; the parser recurses, and unoptimised it takes some 30 KiB of
-/// the 2 MiB that a thread has for each.
-const MAX_DEPTH: usize = 32;
 /// What the parser may see of one document, comments included.
 const MAX_EVENTS: usize = 600_000;
 /// The text that one document may hold, in bytes.
 const MAX_TEXT: usize = 4 * 1024 * 1024;
-
 /// How deep values may nest. A policy needs a dozen levels; the parser recurses, and unoptimised it takes some 30 KiB of
 /// the 2 MiB that a thread has for each.
 const MAX_DEPTH: usize = 32;
