@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::document::{Node, Value};
 use super::istio_rules::RuleReader;
 use super::metadata::{Meta, Object};
-use super::problem::{Code, Place, Problem};
+use super::problem::{Code, Place, Problem, Severity};
 use super::reader::{self, Fields, Text};
 use crate::engine::rule::{Mode, Rule};
 use crate::engine::settings::{GatewayIdentity, Settings};
@@ -70,10 +70,22 @@ impl Target {
 
 /// Reads an object into a policy. `None` if it is not for us or has an error, which is among the problems.
 pub fn read(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -> Option<AuthorizationPolicy> {
-    let before = problems.iter().filter(|p| p.is_error()).count();
-    let policy = spec(object, settings, problems);
-    let good = problems.iter().filter(|p| p.is_error()).count() == before;
-    policy.filter(|_| good)
+    let before = problems.len();
+    let policy = spec(object, settings, problems)?;
+    let own = problems.get_mut(before..).unwrap_or_default();
+    if !policy.is_for(settings) {
+        // What a check cannot answer does not matter where nothing is asked.
+        own.iter_mut().filter(|p| p.code == Code::Unanswerable).for_each(|p| p.severity = Severity::Note);
+    }
+    own.iter().all(|p| !p.is_error()).then_some(policy)
+}
+
+impl AuthorizationPolicy {
+    /// Whether it is for the declared gateway; with none declared every policy is.
+    pub fn is_for(&self, settings: &Settings) -> bool {
+        let root = &settings.root_namespace;
+        settings.gateway.as_ref().is_none_or(|gateway| self.target.applies_to(gateway, self.meta.namespace(), root))
+    }
 }
 
 /// The annotation takes the spellings of Go's ParseBool, as istiod does, and goes with ALLOW and DENY.

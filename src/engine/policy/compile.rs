@@ -85,14 +85,14 @@ fn istio_rules(policy: &AuthorizationPolicy, settings: &Settings, rules: &mut Ru
 
 /// Whether the policy is for this gateway; with none declared every policy is, and says so where it selects.
 fn in_scope(policy: &AuthorizationPolicy, settings: &Settings, problems: &mut Vec<Problem>) -> bool {
-    if let Some(gateway) = &settings.gateway {
-        let applies = policy.target.applies_to(gateway, policy.meta.namespace(), &settings.root_namespace);
-        if !applies {
-            let what =
-                format!("AuthorizationPolicy `{}` is not for the declared gateway, and is left out", policy.meta.path);
-            problems.push(Problem::note(Code::OutOfScope, policy.meta.place.clone(), what));
-        }
-        return applies;
+    if !policy.is_for(settings) {
+        let what =
+            format!("AuthorizationPolicy `{}` is not for the declared gateway, and is left out", policy.meta.path);
+        problems.push(Problem::note(Code::OutOfScope, policy.meta.place.clone(), what));
+        return false;
+    }
+    if settings.gateway.is_some() {
+        return true;
     }
     if let Target::Selector(_, place) | Target::Gateways(_, place) = &policy.target {
         let what = "the selector or target is not used: no gateway is declared, so the policy applies to every check";

@@ -318,6 +318,22 @@ fn a_declared_gateway_takes_what_istiod_would_attach() {
 }
 
 #[test]
+fn what_a_check_cannot_answer_may_stand_in_a_policy_for_others() {
+    let mut settings = Settings::default();
+    let gateway = GatewayIdentity { namespace: "egress".into(), ..GatewayIdentity::default() };
+    let text = istio("{rules: [{when: [{key: 'request.auth.claims[x]', values: [a]}]}]}");
+    for (gateway, namespace, refused) in
+        [(None, "web", true), (Some(gateway.clone()), "web", false), (Some(gateway), "egress", true)]
+    {
+        settings.gateway = gateway;
+        let text = text.replace("namespace: web", &format!("namespace: {namespace}"));
+        let loaded = load(&source("dir", &text), &settings);
+        assert_eq!(loaded.has_errors(), refused, "{namespace}");
+        assert_eq!(loaded.problems().iter().map(|p| p.code).collect::<Vec<_>>(), [Code::Unanswerable]);
+    }
+}
+
+#[test]
 fn a_custom_policy_is_never_evaluated() {
     let settings = Settings::default();
     let text = istio("{action: CUSTOM, provider: {name: customs}, rules: [{}]}");
