@@ -192,20 +192,26 @@ pub struct CheckArgs {
     pub(super) read: ReadArgs,
     #[command(flatten)]
     pub(super) asked: AskedArgs,
+    /// Ask a running server at its --admin address: its own policies and settings decide, and DIR is not read
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) admin: Option<String>,
     /// How the answer is told
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: CheckFormat,
 }
 
-/// The question that `check` asks, in the words of files of cases.
-#[derive(Debug, Args)]
+/// The question that `check` asks: in the words of files of cases, or as a whole check.
+#[derive(Clone, Debug, Args)]
 pub struct AskedArgs {
     /// Who calls: NAMESPACE/ACCOUNT, a whole spiffe:// id, or unauthenticated
-    #[arg(long, value_name = "CALLER")]
-    pub(super) from: String,
+    #[arg(long, value_name = "CALLER", required_unless_present = "request")]
+    pub(super) from: Option<String>,
     /// Where to: http(s)://HOST/PATH or http(s)://HOST:PORT/PATH, tcp://SNI:PORT, or tcp://:PORT for a connection without SNI
-    #[arg(long, value_name = "URL")]
-    pub(super) to: String,
+    #[arg(long, value_name = "URL", required_unless_present = "request")]
+    pub(super) to: Option<String>,
+    /// A whole CheckRequest as JSON, as Envoy sends it; - is the standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "method", "header", "listener_port", "source_ip", "sni"])]
+    pub(super) request: Option<PathBuf>,
     /// The method [default: GET]
     #[arg(long, value_name = "METHOD")]
     pub(super) method: Option<String>,

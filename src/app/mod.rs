@@ -2,12 +2,15 @@
 //!
 //! [`cli`] and [`settings`] say what is wanted, `serve` joins the edges and starts them in order, `ledger` joins the
 //! checks to record and metrics, `status` tells operators what is in force, `shutdown` ends it all in order.
-//! `commands` are the tools of those who write policies.
+//! `commands` are the tools of those who write policies, and
+//! `asking` is the question that they and operators ask; `client` puts it to a running server.
 //! Nothing here decides.
 
 use std::process::ExitCode;
 
+mod asking;
 pub mod cli;
+mod client;
 mod commands;
 mod ledger;
 mod serve;

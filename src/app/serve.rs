@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::asking::live::Live;
 use super::ledger::Books;
 use super::settings::Resolved;
 use super::shutdown::{self, Termination};
@@ -32,6 +33,7 @@ use crate::files::reload::{self, ReloadOptions, Reloader};
 use crate::ops::admin::{self, AdminState};
 use crate::ops::health::{self, HealthHandle};
 use crate::ops::metrics::{AuditReading, Metrics};
+use crate::ops::questions::Questions;
 use crate::store;
 
 /// How long what is no check may take to end.
@@ -109,6 +111,7 @@ impl Running {
         let (health, health_service) = health::service().await;
         health.set_ready(overview.is_ready()).await;
         let stop_checks = CancellationToken::new();
+        let live = Live { reader: reader.clone(), books: books.clone() };
         let service = Checks::new(reader, Arc::new(books.clone()), settings.help_url.clone());
         let services = Services::new(service, health_service, stop_checks.clone())?;
         let mut checks = Tasks::default();
@@ -121,7 +124,9 @@ impl Running {
         others.spawn("the policy reload", done(reload_until(reloader, hangups, stop.clone())));
         if let Some(listener) = admin {
             let report = overview.clone();
-            let state = AdminState { metrics: books.metrics.clone(), status: Arc::new(move || report.report()) };
+            let questions = Questions::new(move |asked| Box::pin(live.clone().answer(asked)));
+            let status = Arc::new(move || report.report());
+            let state = AdminState { metrics: books.metrics.clone(), status, questions };
             others.spawn("the admin address", admin::serve(listener, admin::router(state), stop.clone()));
         }
         Ok(Running { checks: (checks, stop_checks), others: (others, stop), overview, health, books })

@@ -9,7 +9,7 @@
 //! fixed.
 
 use crate::engine::policy::problem::{Place, Problem};
-use crate::engine::record::{AnswerEntry, DecisionEntry, Entry, PolicyChangeEntry, UnixNanos};
+use crate::engine::record::{AnswerEntry, DecisionEntry, Entry, PolicyChangeEntry, QuestionEntry, UnixNanos};
 use crate::engine::snapshot::RuleCounts;
 
 /// The fields of a decision's line, in their order.
@@ -29,6 +29,9 @@ pub const POLICY_CHANGE_FIELDS: &[&str] = &[
     "problemsLeftOut", "policies", "istioDenyRules", "istioAllowRules", "egressDenyRules", "egressAllowRules",
 ];
 
+/// The fields of a question's line, in their order. `answer` has those of a decision, without what only a check has.
+pub const QUESTION_FIELDS: &[&str] = &["time", "kind", "sequence", "askedBy", "now", "answer"];
+
 /// The fields of each of the `problems`, in their order.
 pub const PROBLEM_FIELDS: &[&str] = &["code", "severity", "file", "line", "column", "text", "hint"];
 
@@ -45,6 +48,7 @@ pub fn render(entry: &Entry, sequence: u64, out: &mut Vec<u8>) {
     match entry {
         Entry::Decision(entry) => decision(&mut object, entry, sequence),
         Entry::PolicyChange(entry) => policy_change(&mut object, entry, sequence),
+        Entry::Question(entry) => question(&mut object, entry, sequence),
     }
     out.extend_from_slice(b"}\n");
 }
@@ -56,11 +60,32 @@ fn head(object: &mut Object<'_>, time: UnixNanos, kind: &str, sequence: u64) {
 }
 
 fn decision(object: &mut Object<'_>, entry: &DecisionEntry, sequence: u64) {
-    // Destructured completely: a new field must be thought of here.
+    head(object, entry.time, "decision", sequence);
+    object.text("decisionId", &entry.decision_id);
+    decided(object, entry);
+    object.number("durationMicros", entry.duration_micros);
+    object.texts("truncated", entry.truncated.iter().copied());
+}
+
+/// What was asked and answered stands in an object of its own, so that nobody counts it among the decisions.
+fn question(object: &mut Object<'_>, entry: &QuestionEntry, sequence: u64) {
+    let QuestionEntry { time, asked_by, now, answer } = entry;
+    head(object, *time, "question", sequence);
+    object.name("askedBy", asked_by);
+    object.name("now", &rfc3339(*now));
+    object.object("answer", |object| {
+        decided(object, answer);
+        object.texts("truncated", answer.truncated.iter().copied());
+    });
+}
+
+/// The three answers, the inputs, and the rules.
+fn decided(object: &mut Object<'_>, entry: &DecisionEntry) {
+    // Destructured completely: a new field must be thought of here, or where a decision's line is begun and ended.
     let DecisionEntry {
-        time,
-        duration_micros,
-        decision_id,
+        time: _,
+        duration_micros: _,
+        decision_id: _,
         revision,
         enforcement,
         effect,
@@ -85,11 +110,9 @@ fn decision(object: &mut Object<'_>, entry: &DecisionEntry, sequence: u64) {
         request_id,
         traceparent,
         stream_id,
-        truncated,
+        truncated: _,
         audit_rule,
     } = entry;
-    head(object, *time, "decision", sequence);
-    object.text("decisionId", decision_id);
     object.name("effect", effect.as_str());
     answers(object, verdict, would);
     object.name("identity", identity.as_str());
@@ -115,8 +138,6 @@ fn decision(object: &mut Object<'_>, entry: &DecisionEntry, sequence: u64) {
     object.text("auditRule", audit_rule);
     object.name("enforcement", enforcement.as_str());
     object.name("revision", revision);
-    object.number("durationMicros", *duration_micros);
-    object.texts("truncated", truncated.iter().copied());
 }
 
 /// The three answers with their reasons and rules, and the gates of the verdict.
@@ -257,6 +278,13 @@ impl Object<'_> {
         }
     }
 
+    fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) {
+        self.key(key);
+        self.out.push(b'{');
+        fill(&mut Object { out: &mut *self.out, first: true });
+        self.out.push(b'}');
+    }
+
     /// A list of texts, left out where it is empty.
     fn texts<'v>(&mut self, key: &str, values: impl Iterator<Item = &'v str>) {
         self.list(key, values, quote);
@@ -327,149 +355,5 @@ fn escape(out: &mut Vec<u8>, character: char) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::audit::examples::{full_change, full_decision};
-
-    fn rendered(entry: &Entry) -> String {
-        let mut out = Vec::new();
-        render(entry, 9_007_199_254_740_993, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    fn line_of(entry: DecisionEntry) -> String {
-        rendered(&Entry::Decision(Box::new(entry)))
-    }
-
-    fn value_of(entry: DecisionEntry) -> Value {
-        serde_json::from_str(&line_of(entry)).unwrap()
-    }
-
-    /// The names in a line in the order in which they stand, of the outermost object.
-    fn names(line: &str) -> Vec<String> {
-        let value: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
-        let mut found: Vec<_> = value.keys().cloned().collect();
-        found.sort_by_key(|name| line.find(&format!("\"{name}\":")));
-        found
-    }
-
-    #[test]
-    fn a_full_decision_has_every_field_in_order() {
-        assert_eq!(names(&line_of(full_decision())), DECISION_FIELDS);
-    }
-
-    #[test]
-    fn a_full_change_has_every_field_in_order() {
-        let line = rendered(&Entry::PolicyChange(Box::new(full_change())));
-        assert_eq!(names(&line), POLICY_CHANGE_FIELDS);
-        let value: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(names(&value["problems"][0].to_string()).len(), PROBLEM_FIELDS.len());
-        assert!(value["problems"][0].as_object().unwrap().keys().all(|name| PROBLEM_FIELDS.contains(&name.as_str())));
-    }
-
-    #[test]
-    fn values_have_the_types_of_a_protobuf_message() {
-        let value = value_of(full_decision());
-        for (field, expected) in [
-            ("time", json!("2026-11-23T12:00:00.123456789Z")),
-            ("sequence", json!("9007199254740993")),
-            ("port", json!(80)),
-            ("durationMicros", json!(18)),
-            ("identityDecided", json!(true)),
-            ("truncated", json!(["path"])),
-            ("verdict", json!("deny")),
-            ("would", json!("allow")),
-        ] {
-            assert_eq!(value[field], expected, "{field}");
-        }
-    }
-
-    #[test]
-    fn what_is_absent_is_left_out_and_names_are_not() {
-        let mut entry = full_decision();
-        entry.would = entry.verdict.clone();
-        entry.verdict.by_identity = false;
-        entry.identity_detail = None;
-        entry.port = None;
-        entry.truncated.clear();
-        entry.path.clear();
-        entry.duration_micros = 0;
-        let value = value_of(entry);
-        for absent in ["identityDecided", "identityDetail", "port", "truncated", "path", "wouldOrigin", "wouldOwner"] {
-            assert_eq!(value.get(absent), None, "{absent}");
-        }
-        for present in ["identity", "wouldReason", "wouldRule", "protocol", "enforcement", "durationMicros"] {
-            assert!(value.get(present).is_some(), "{present}");
-        }
-    }
-
-    #[test]
-    fn problems_are_listed_up_to_a_limit() {
-        let line = rendered(&Entry::PolicyChange(Box::new(full_change())));
-        let value: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(value["problems"].as_array().unwrap().len(), MAX_PROBLEMS);
-        assert_eq!(value["problemsLeftOut"], json!(1));
-        let first = json!({"code": "bad-host", "severity": "error", "file": "a.yaml", "line": 3, "column": 9,
-            "text": "`http://x` is a URL", "hint": "write `x`"});
-        assert_eq!(value["problems"][0], first);
-        let other = json!({"code": "empty-policy", "severity": "warning", "file": "b.yaml", "text": "it does nothing"});
-        assert_eq!(value["problems"][1], other);
-    }
-
-    #[test]
-    fn a_long_problem_is_cut_between_characters() {
-        let long = "ä".repeat(MAX_PROBLEM_TEXT);
-        assert_eq!(shortened(&long), "ä".repeat(MAX_PROBLEM_TEXT / 2) + "...");
-        assert_eq!(shortened("short"), "short");
-    }
-
-    #[test]
-    fn times_are_told_with_nanoseconds() {
-        for (nanos, expected) in [
-            (0, "1970-01-01T00:00:00.000000000Z"),
-            (-1, "1969-12-31T23:59:59.999999999Z"),
-            (1_000, "1970-01-01T00:00:00.000001000Z"),
-            (i128::MIN, "0001-01-01T00:00:00.000000000Z"),
-        ] {
-            assert_eq!(rfc3339(UnixNanos(nanos)), expected);
-        }
-        assert!(rfc3339(UnixNanos(i128::MAX)).starts_with("9999-12-30T"));
-    }
-
-    #[test]
-    fn whatever_is_not_plain_is_escaped() {
-        for (text, expected) in [
-            ("plain ~", r#""plain ~""#),
-            ("a\"b\\c", r#""a\"b\\c""#),
-            ("a\r\nb\tc", r#""a\r\nb\tc""#),
-            ("\u{0}\u{1b}[31m\u{7f}", r#""\u0000\u001b[31m\u007f""#),
-            ("\u{85}\u{2028}\u{202e}\u{feff}", r#""\u0085\u2028\u202e\ufeff""#),
-            ("ä😀", r#""\u00e4\ud83d\ude00""#),
-        ] {
-            let mut out = Vec::new();
-            quote(&mut out, text);
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_one_line_of_ascii_that_reads_back(text in any::<String>(), host in "\\PC*|[\\x00-\\x20\"\\\\{}:,]*") {
-            let mut entry = full_decision();
-            entry.principal = text.clone();
-            entry.raw_host = host.clone();
-            entry.verdict.owner = text.clone();
-            let line = line_of(entry);
-            prop_assert!(line.is_ascii());
-            prop_assert!(line.bytes().all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte)));
-            prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
-            let value: Value = serde_json::from_str(&line).unwrap();
-            prop_assert_eq!(value.get("principal").and_then(Value::as_str).unwrap_or_default(), &text);
-            prop_assert_eq!(value.get("rawHost").and_then(Value::as_str).unwrap_or_default(), &host);
-            prop_assert_eq!(value.get("owner").and_then(Value::as_str).unwrap_or_default(), &text);
-        }
-    }
-}
+#[path = "line_tests.rs"]
+mod tests;

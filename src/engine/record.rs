@@ -25,6 +25,8 @@ pub enum Entry {
     Decision(Box<DecisionEntry>),
     /// A policy set was published, or refused.
     PolicyChange(Box<PolicyChangeEntry>),
+    /// An operator asked what a check would get; nothing crossed.
+    Question(Box<QuestionEntry>),
 }
 
 /// One decided check: the normalised inputs, the three answers, and who to ask.
@@ -215,6 +217,19 @@ fn capped(name: &'static str, text: &str, limit: usize, truncated: &mut Vec<&'st
     }
     truncated.push(name);
     text.get(..text.floor_char_boundary(limit)).unwrap_or_default().to_owned()
+}
+
+/// A question about a check that did not happen, and what it would have got. It is never counted as a decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuestionEntry {
+    /// When it was asked.
+    pub time: UnixNanos,
+    /// The address of whoever asked.
+    pub asked_by: String,
+    /// The moment that was asked about.
+    pub now: UnixNanos,
+    /// What a decision would have on record; it has neither an id nor a duration.
+    pub answer: DecisionEntry,
 }
 
 /// What became of a change of the policy files.

@@ -131,13 +131,16 @@ pub struct RuleCounts {
 
 /// What is looked at: only what is enforced, or also what is on trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lens {
+pub enum Lens {
+    /// What is enforced.
     Verdict,
+    /// The same and everything on trial.
     Would,
 }
 
 impl Lens {
-    fn sees(self, mode: Mode) -> bool {
+    /// Whether a rule of this mode is looked at.
+    pub fn sees(self, mode: Mode) -> bool {
         self == Lens::Would || mode == Mode::Enforce
     }
 }

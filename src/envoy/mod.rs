@@ -1,11 +1,13 @@
 //! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a check.
 //!
 //! [`listen`] binds, [`server`] speaks gRPC over each [`connection`], [`service`] is the journey of one check, [`attributes`] reads what Envoy
-//! sent, [`response`] writes what Envoy is told. Nothing here decides.
+//! sent, [`response`] writes what Envoy is told. [`json`] reads a check that somebody wrote down. Nothing here decides.
 
 pub mod attributes;
 pub mod connection;
+pub mod json;
 pub mod listen;
+mod nodes;
 pub mod response;
 pub mod server;
 pub mod service;

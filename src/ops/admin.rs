@@ -1,11 +1,12 @@
 //! The address for operators over HTTP: alive, ready, status and numbers.
 //!
-//! It only shows: nothing can be changed here, so it needs no password, and it belongs on loopback or behind a network
-//! policy. The rule: being alive never depends on anything but this process, and being ready is what the composition
+//! It only shows and answers: nothing can be changed here, so it needs no password, and it belongs on loopback or behind
+//! a network policy. Who may ask questions is said in [`questions`]. The rule: being alive never depends on anything but this process, and being ready is what the composition
 //! says it is.
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::{self, Metrics};
+use super::questions::{self, Questions};
 use crate::engine::policy::problem::{Place, Problem};
 use crate::engine::record::UnixNanos;
 use crate::engine::snapshot::RuleCounts;
@@ -33,6 +35,7 @@ const PATHS: &str = "\
 /readyz   200 while checks are wanted, else 503 and why
 /status   what is in force, as JSON
 /metrics  numbers for Prometheus
+/explain  answers a question that is posted on loopback, as JSON
 ";
 
 /// What the router shows.
@@ -42,6 +45,8 @@ pub struct AdminState {
     pub metrics: Arc<Metrics>,
     /// Tells the state of the server when it is asked.
     pub status: Arc<dyn Fn() -> StatusReport + Send + Sync>,
+    /// Answers questions.
+    pub questions: Questions,
 }
 
 impl fmt::Debug for AdminState {
@@ -183,6 +188,7 @@ pub fn timestamp(time: UnixNanos) -> Option<Timestamp> {
 
 /// The paths and what answers at each.
 pub fn router(state: AdminState) -> Router {
+    let questions = questions::router(state.questions.clone());
     Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(readyz))
@@ -190,6 +196,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/metrics", get(numbers))
         .fallback(async || (StatusCode::NOT_FOUND, format!("there is nothing here; there is\n{PATHS}")))
         .with_state(state)
+        .merge(questions)
 }
 
 async fn readyz(State(state): State<AdminState>) -> (StatusCode, String) {
@@ -228,7 +235,8 @@ async fn numbers(State(state): State<AdminState>) -> impl IntoResponse {
 /// Serves until `shutdown`, and then at most [`CLOSE_WAIT`] longer, whatever a slow client does.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
     let closing = shutdown.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
+    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(shutdown.cancelled_owned());
     let bound = async {
         closing.cancelled().await;
         tokio::time::sleep(CLOSE_WAIT).await;
@@ -241,7 +249,6 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::time::Instant;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -288,7 +295,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let status = Arc::new(move || report.clone());
-        let router = router(AdminState { metrics: Arc::default(), status });
+        let router = router(AdminState {
+            metrics: Arc::default(),
+            status,
+            questions: Questions::new(|_| Box::pin(async { Ok("{}".into()) })),
+        });
         let shutdown = CancellationToken::new();
         Server { address, shutdown: shutdown.clone(), task: tokio::spawn(serve(listener, router, shutdown)) }
     }
@@ -357,7 +368,7 @@ mod tests {
         for path in ["/", "/stats", "/status/"] {
             let (code, _, body) = get(&server, path).await;
             assert_eq!(code, 404, "{path}");
-            for known in ["/healthz", "/readyz", "/status", "/metrics"] {
+            for known in ["/healthz", "/readyz", "/status", "/metrics", "/explain"] {
                 assert!(body.contains(known), "{path}");
             }
         }

@@ -45,6 +45,7 @@ pub const NAMES: &[&str] = &[
     "customs_audit_write_failures_total",
     "customs_audit_queue_records",
     "customs_audit_healthy",
+    "customs_questions_total",
     "customs_build_info",
 ];
 
@@ -92,6 +93,7 @@ pub struct Metrics {
     sources_refused: Gauge,
     ready: Gauge,
     report: Gauge,
+    questions: Counter,
     scraped: Arc<Scraped>,
 }
 
@@ -119,6 +121,7 @@ impl Metrics {
             sources_refused: Gauge::default(),
             ready: Gauge::default(),
             report: Gauge::default(),
+            questions: Counter::default(),
             scraped: Arc::default(),
         };
         metrics.register();
@@ -144,6 +147,7 @@ impl Metrics {
         registry.register("customs_sources_refused", "Sources whose files are refused", self.sources_refused.clone());
         registry.register("customs_ready", "1 if checks are wanted", self.ready.clone());
         registry.register("customs_enforcement_report", "1 if verdicts are only recorded", self.report.clone());
+        registry.register("customs_questions", "Questions that were answered", self.questions.clone());
         registry.register("customs_build", "The version", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         registry.register_collector(Box::new(self.scraped.clone()));
     }
@@ -160,6 +164,11 @@ impl Metrics {
             self.withheld.inc();
         }
         self.durations.observe(f64::from(entry.duration_micros) / 1e6);
+    }
+
+    /// Counts a question that was answered; it is no decision.
+    pub fn observe_question(&self) {
+        self.questions.inc();
     }
 
     /// Counts a change of the policy files and keeps what is in force after it.

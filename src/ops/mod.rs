@@ -3,10 +3,11 @@
 //! It decides nothing and changes nothing. The rule: what is shown here is read from the one
 //! [`Entry`](crate::engine::record::Entry) of each event, or given in by the composition; this edge asks no other edge.
 //!
-//! [`health`] tells Envoy and Kubernetes over gRPC, [`admin`] tells people and Kubernetes over HTTP, [`metrics`] tells
-//! Prometheus, and [`telemetry`] sets up the log.
+//! [`health`] tells Envoy and Kubernetes over gRPC, [`admin`] tells people and Kubernetes over HTTP, [`questions`] answers
+//! those who work there, [`metrics`] tells Prometheus, and [`telemetry`] sets up the log.
 
 pub mod admin;
 pub mod health;
 pub mod metrics;
+pub mod questions;
 pub mod telemetry;

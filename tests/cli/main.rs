@@ -13,6 +13,7 @@ mod flip;
 mod http;
 #[path = "../support/ports.rs"]
 mod ports;
+mod questions;
 #[path = "../support/raw_bytes.rs"]
 mod raw_bytes;
 mod record;

@@ -18,7 +18,7 @@ impl Record {
         Record(lines)
     }
 
-    fn of_kind(&self, kind: &str) -> Vec<&Value> {
+    pub(crate) fn of_kind(&self, kind: &str) -> Vec<&Value> {
         self.0.iter().filter(|line| line["kind"] == kind).collect()
     }
 

@@ -68,7 +68,12 @@ fn every_answer_has_its_exit_code_and_its_words() {
         (
             "--from batch/job --to http://ok.bad.example/",
             0,
-            vec!["an exception opens ep:batch/egress#bad", "the default is allow"],
+            vec![
+                "none denies; ep:batch/egress#bad (policies/batch.yaml:",
+                ") would deny, opened by exception ep:batch/egress#bad.except[0] (policies/batch.yaml:",
+                "until 2026-12-01T00:00:00Z: y",
+                "the default is allow",
+            ],
         ),
         (
             "--from batch/job --to http://ok.bad.example/ --now 2027-01-01T00:00:00Z",
@@ -161,4 +166,28 @@ fn broken_policies_give_no_answer() {
     assert!(ended.stdout.contains("policies/a.yaml:1:7"), "{ended:?}");
     let told = ask(&folder, "--from shop/web --to http://a.example/ --format json").json();
     assert_eq!(told["problems"][0]["code"], "yaml-syntax");
+}
+
+#[test]
+fn what_would_be_is_explained_where_it_is_another_answer() {
+    let folder = shop();
+    let told = ask(&folder, "--from shop/web --to http://new.example/").stdout;
+    let (verdict, would) = told.split_once("with everything on trial enforced:\n").unwrap();
+    assert!(verdict.contains("4 isolation  isolated by ep:shop/egress") && verdict.contains("; closed:"), "{told}");
+    assert!(would.contains("4 isolation  isolated by ep:shop/egress") && would.contains("open by ep:shop/trial#new"));
+    assert!(would.contains("5 default    not asked: every gate that was asked is open"), "{told}");
+    let json = ask(&folder, "--from shop/web --to http://new.example/ --format json").json();
+    assert_eq!((&json["stages"][3]["state"], &json["wouldStages"][3]["state"]), (&"closed".into(), &"open".into()));
+    let same = ask(&folder, "--from shop/web --to http://api.pay.example/ --format json").json();
+    assert_eq!(same.get("wouldStages"), None);
+    let hygiene = ask(&folder, "--from batch/job --to http://bad..host/ --hygiene report --format json").json();
+    assert_eq!(hygiene["wouldStages"][0]["state"], "denied");
+}
+
+#[test]
+fn the_exception_that_opens_a_deny_is_told_with_it() {
+    let told = ask(&shop(), "--from batch/job --to http://ok.bad.example/ --format json").json();
+    let rules = &told["stages"][1]["rules"];
+    assert_eq!(rules[0]["id"], "ep:batch/egress#bad");
+    assert_eq!((&rules[1]["id"], &rules[1]["reason"]), (&"ep:batch/egress#bad.except[0]".into(), &"y".into()));
 }

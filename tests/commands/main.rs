@@ -9,6 +9,7 @@ mod documents;
 mod examples;
 mod lint;
 mod others;
+mod requests;
 mod validator;
 
 use std::path::{Path, PathBuf};

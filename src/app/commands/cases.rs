@@ -1,16 +1,14 @@
 //! `PolicyTest` documents: questions with the answers that their author expects.
 //!
 //! Read with the same reader as policies, so an unknown field is an error with its place here too. What a question means
-//! to the engine is said in [`question`](super::question).
+//! to the engine is said in [`question`](crate::app::asking::question).
 
-use jiff::Timestamp;
-
-use super::question::{self, Caller, Target};
+use crate::app::asking::question::Question;
+use crate::app::asking::read::{put, question, required_text};
 use crate::engine::decision::{Effect, Reason};
-use crate::engine::policy::document::{self, Node, Value};
+use crate::engine::policy::document::{self, Node};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::reader::{self, Fields, Text};
-use crate::engine::record::UnixNanos;
 
 /// One case.
 #[derive(Clone, Debug)]
@@ -23,27 +21,6 @@ pub struct Case {
     pub question: Question,
     /// What is expected.
     pub wanted: Wanted,
-}
-
-/// What a case asks.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// `from`
-    pub caller: Caller,
-    /// `to`
-    pub target: Target,
-    /// `method`
-    pub method: Option<String>,
-    /// `headers`, in order.
-    pub headers: Vec<(String, String)>,
-    /// `listenerPort`
-    pub listener_port: Option<u16>,
-    /// `sourceIp`
-    pub source_ip: Option<std::net::IpAddr>,
-    /// `sni`
-    pub sni: Option<String>,
-    /// `now`; the wall clock where it is left out.
-    pub now: Option<UnixNanos>,
 }
 
 /// Something expected, with its place.
@@ -151,32 +128,6 @@ fn case(node: &Node, problems: &mut Vec<Problem>) -> Option<Case> {
     Some(Case { name: name?.text.to_owned(), place: node.place.clone(), question: question?, wanted: wanted? })
 }
 
-fn question(fields: &mut Fields<'_, '_>) -> Option<Question> {
-    let caller = required_text("from", fields).and_then(|text| put(question::caller(text), fields));
-    let target = required_text("to", fields).and_then(|text| put(question::target(text), fields));
-    let method = fields.text("method").map(|text| text.text.to_owned());
-    let headers = headers(fields);
-    let listener_port = listener_port(fields);
-    let source_ip = fields.text("sourceIp").and_then(|text| put(source_ip(text), fields));
-    let sni = fields.text("sni").map(|text| text.text.to_owned());
-    let now = fields.text("now").and_then(|text| put(moment(text), fields));
-    let question = Question { caller: caller?, target: target?, method, headers, listener_port, source_ip, sni, now };
-    only_http(&question, fields);
-    Some(question)
-}
-
-/// A connection has neither a method nor headers.
-fn only_http(question: &Question, fields: &mut Fields<'_, '_>) {
-    if let Target::Tcp { .. } = question.target {
-        let named = [("method", question.method.is_some()), ("headers", !question.headers.is_empty())];
-        for (name, _) in named.iter().filter(|(_, is_there)| *is_there) {
-            let what = format!("`{name}` belongs to HTTP, and `to` is a TCP connection");
-            let problem = Problem::error(Code::Conflict, fields.place().clone(), what);
-            fields.problems().push(problem.hint(format!("leave `{name}` out, or write `to: http://HOST/PATH`")));
-        }
-    }
-}
-
 fn wanted(fields: &mut Fields<'_, '_>) -> Option<Wanted> {
     let effect = required_text("expect", fields).and_then(|text| put(effect(text), fields));
     let reason = fields.text("reason").and_then(|text| put(reason(text), fields));
@@ -199,15 +150,6 @@ fn expected<T>(text: Text<'_>, value: T) -> Expected<T> {
     Expected { value, place: text.place.clone() }
 }
 
-fn required_text<'n>(name: &'static str, fields: &mut Fields<'n, '_>) -> Option<Text<'n>> {
-    fields.require(name).and_then(|node| reader::text(node, name, fields.problems()))
-}
-
-/// Puts a problem to the others.
-fn put<T>(read: Result<T, Problem>, fields: &mut Fields<'_, '_>) -> Option<T> {
-    read.map_err(|problem| fields.problems().push(problem)).ok()
-}
-
 fn effect(text: Text<'_>) -> Result<Expected<Effect>, Problem> {
     match text.text {
         "Allow" => Ok(expected(text, Effect::Allow)),
@@ -228,48 +170,11 @@ fn reason(text: Text<'_>) -> Result<Expected<Reason>, Problem> {
     })
 }
 
-fn source_ip(text: Text<'_>) -> Result<std::net::IpAddr, Problem> {
-    let what = || text.error(Code::BadAddress, format!("`{}` is no IP address", text.text));
-    text.text.parse().map_err(|_| what().hint("write `192.0.2.1` or `2001:db8::1`"))
-}
-
-fn moment(text: Text<'_>) -> Result<UnixNanos, Problem> {
-    let what = |why: jiff::Error| text.error(Code::BadValue, format!("`{}` is no moment: {why}", text.text));
-    let read = text.text.parse::<Timestamp>().map_err(|why| what(why).hint("write `2026-12-31T00:00:00Z`"))?;
-    Ok(UnixNanos(read.as_nanosecond()))
-}
-
-/// A port is a number here, since it is one of the gateway; text is read as well.
-fn listener_port(fields: &mut Fields<'_, '_>) -> Option<u16> {
-    let node = fields.take("listenerPort")?;
-    let port = match &node.value {
-        Value::Number(number) | Value::Text(number) => number.parse().ok(),
-        _ => None,
-    };
-    if port.is_none() {
-        let problem = Problem::error(Code::BadPort, node.place.clone(), "`listenerPort` is no port");
-        fields.problems().push(problem.hint("write a number from 0 to 65535"));
-    }
-    port
-}
-
-fn headers(fields: &mut Fields<'_, '_>) -> Vec<(String, String)> {
-    let Some(node) = fields.take("headers") else { return Vec::new() };
-    let Value::Map(pairs) = &node.value else {
-        let what = format!("`headers` is {}, and must be a mapping", node.value.kind());
-        fields.problems().push(Problem::error(Code::WrongType, node.place.clone(), what));
-        return Vec::new();
-    };
-    let read = |(key, value): &(document::Key, Node)| {
-        let text = reader::text(value, "headers", fields.problems())?;
-        Some((key.name.to_ascii_lowercase(), text.text.to_owned()))
-    };
-    pairs.iter().filter_map(read).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::asking::question::Asked;
+    use crate::engine::record::UnixNanos;
 
     const HEAD: &str = "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\nmetadata: {name: x}\ncases:\n";
 
@@ -291,8 +196,9 @@ mod tests {
         let cases = read("f", text.as_bytes(), &mut problems);
         assert_eq!(problems, []);
         let case = &cases[0];
-        assert_eq!(case.question.headers, [("x-a".to_owned(), "b".to_owned())]);
-        assert_eq!(case.question.listener_port, Some(8443));
+        let Asked::Words(words) = &case.question.asked else { panic!("no words") };
+        assert_eq!(words.headers, [("x-a".to_owned(), "b".to_owned())]);
+        assert_eq!(words.listener_port, Some(8443));
         assert_eq!(case.question.now, Some(UnixNanos(1_798_675_200_000_000_000)));
         assert_eq!(case.wanted.verdict.effect.as_ref().unwrap().value, Effect::Deny);
         assert_eq!(case.wanted.would.effect.as_ref().unwrap().value, Effect::Allow);
@@ -319,6 +225,9 @@ mod tests {
             ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, now: x}\n", vec![(Code::BadValue, 5)]),
             ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, listenerPort: 70000}\n", vec![(Code::BadPort, 5)]),
             ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, headers: [a]}\n", vec![(Code::WrongType, 5)]),
+            ("- {name: a, request: {}, to: 'http://h/', method: GET, expect: Deny}\n", vec![(Code::Conflict, 5); 2]),
+            ("- name: a\n  expect: Deny\n  request:\n    attributes: 1\n", vec![(Code::BadValue, 8)]),
+            ("- {name: a, expect: Deny,\n  request: {attribute: 1}}\n", vec![(Code::UnknownField, 6)]),
             ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, rool: x}\n", vec![(Code::UnknownField, 5)]),
             ("- &a {name: a, from: a/b, to: 'http://h/', expect: Deny}\n- *a\n", vec![(Code::Duplicate, 6)]),
         ] {

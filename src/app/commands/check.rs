@@ -1,84 +1,174 @@
-//! `customs check`: one question, answered as `serve` would, with the reasons stage by stage.
+//! `customs check`: one question, answered as `serve` would, with the reasons stage by stage; by policy files, or by a
+//! running server.
 //!
 //! The exit code is the answer that Envoy would get: 0 for allow, 1 for deny. 2 says that there is no answer, because
-//! the question is none or the policies do not load.
+//! the question is none, the policies do not load, or the server does not answer.
 
+use std::io::Read;
+use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::cases::Question;
-use super::explain::{self, RuleFacts, Stage};
 use super::finding::Finding;
 use super::lint::ProblemLine;
-use super::question::{self, Target};
 use super::render::Painter;
 use super::sources::{self, Found};
-use super::{BAD_SETTING, complain, tell, tell_json, verdict};
-use crate::app::cli::{AskedArgs, CheckFormat};
+use super::{BAD_SETTING, complain, tell, tell_json, verdict, with_settings};
+use crate::app::asking::answer::{self, Explanation};
+use crate::app::asking::question::{self, Asked, Question, Target, Words};
+use crate::app::asking::read::{self, CheckFile};
+use crate::app::cli::{AskedArgs, CheckArgs, CheckFormat};
+use crate::app::client;
 use crate::app::settings::Resolved;
-use crate::engine::decision::{Answer, Decision, Effect};
+use crate::clock;
+use crate::engine::policy::document::{self, Node};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::reader::Text;
 use crate::engine::record::UnixNanos;
-use crate::engine::snapshot::Snapshot;
 
 /// Asks the question and tells the answer.
-pub fn run(settings: &Resolved, asked: &AskedArgs, format: CheckFormat) -> ExitCode {
-    let question = match question(asked) {
-        Ok(question) => question,
-        Err(problem) => {
-            complain(&problem.to_string());
+pub fn run(args: CheckArgs) -> ExitCode {
+    let CheckArgs { read, asked, admin, format } = args;
+    let posed = match pose(&asked) {
+        Ok(posed) => posed,
+        Err(problems) => {
+            problems.iter().for_each(|problem| complain(&problem.to_string()));
             return ExitCode::from(BAD_SETTING);
         }
     };
+    match admin {
+        None => with_settings(read, |settings| by_policies(settings, &posed, format)),
+        Some(admin) => by_server(&admin, &posed, format),
+    }
+}
+
+/// A question that can be asked here and there.
+struct Posed {
+    question: Question,
+    /// The same as a server takes it.
+    body: Map<String, Value>,
+    notes: Vec<Problem>,
+}
+
+fn by_policies(settings: &Resolved, posed: &Posed, format: CheckFormat) -> ExitCode {
     let found = sources::load(&settings.policies, &settings.engine);
     let Some(snapshot) = &found.snapshot else {
         tell_problems(&found, format);
         complain("the policies do not load, so there is no answer");
         return ExitCode::from(BAD_SETTING);
     };
-    let (decision, stages) = answer(&question, snapshot);
-    match format {
-        CheckFormat::Human => tell(&paper(asked, &decision, &stages)),
-        CheckFormat::Json => tell_json(&document(asked, snapshot, &decision, &stages)),
+    let explanation = answer::ask(&posed.question, snapshot, clock::now(), |_, _, _, explanation| explanation);
+    tell_answer(explanation.noting(&posed.notes), format)
+}
+
+fn by_server(admin: &str, posed: &Posed, format: CheckFormat) -> ExitCode {
+    match client::ask(admin, &json!(posed.body)) {
+        // The server notes places of the body; those of the file are of more use.
+        Ok(explanation) => tell_answer(explanation.noting(&posed.notes), format),
+        Err(why) => {
+            complain(&why);
+            ExitCode::from(BAD_SETTING)
+        }
     }
-    verdict(decision.outcome.effect() == Effect::Allow)
 }
 
-fn answer(question: &Question, snapshot: &Snapshot) -> (Decision, Vec<Stage>) {
-    let now = question.now.unwrap_or_else(crate::clock::now);
-    question.put(snapshot, |request| {
-        let decision = snapshot.decide(request, now);
-        let stages = explain::stages(snapshot, request, &decision.verdict, now);
-        (decision, stages)
-    })
+fn tell_answer(explanation: Explanation, format: CheckFormat) -> ExitCode {
+    match format {
+        CheckFormat::Human => tell(&explanation.to_string()),
+        CheckFormat::Json => tell_json(&explanation),
+    }
+    verdict(explanation.allows())
 }
 
-/// The question that the flags ask; a flag that is wrong is told as its place.
-fn question(asked: &AskedArgs) -> Result<Question, Problem> {
-    let caller = question::caller(Text { text: &asked.from, place: &Place::whole("--from") })?;
-    let target = question::target(Text { text: &asked.to, place: &Place::whole("--to") })?;
+/// The question that the flags ask; what is wrong is told with its place, or with its flag.
+fn pose(asked: &AskedArgs) -> Result<Posed, Vec<Problem>> {
+    let mut posed = match &asked.request {
+        Some(path) => Posed::of_file(path)?,
+        None => Posed::of_words(words(asked).map_err(|problem| vec![*problem])?),
+    };
+    if let Some(moment) = asked.now {
+        posed.question.now = Some(UnixNanos(moment.as_nanosecond()));
+        posed.body.insert("now".into(), moment.to_string().into());
+    }
+    Ok(posed)
+}
+
+impl Posed {
+    fn of_words(words: Words) -> Posed {
+        let body = body(&words);
+        Posed { question: Question { asked: Asked::Words(Box::new(words)), now: None }, body, notes: Vec::new() }
+    }
+
+    /// The check that a file holds; `-` is the standard input.
+    fn of_file(path: &Path) -> Result<Posed, Vec<Problem>> {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+        let read = if is_stdin { stdin() } else { sources::bytes(path) };
+        let bytes = read.map_err(|why| {
+            let what = format!("the request cannot be read: {why}");
+            vec![Problem::error(Code::Unreadable, Place::whole(name.as_str()), what)]
+        })?;
+        let CheckFile { check, node, notes } = read::check_file(&name, &bytes)?;
+        let body = Map::from_iter([("request".to_owned(), as_json(&node))]);
+        Ok(Posed { question: Question { asked: Asked::Request(Box::new(check)), now: None }, body, notes })
+    }
+}
+
+fn stdin() -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte more than may be read, so that what is too large is told as such.
+    std::io::stdin().take(document::MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn words(asked: &AskedArgs) -> Result<Words, Box<Problem>> {
+    let [from, to] = [&asked.from, &asked.to].map(|text| text.clone().unwrap_or_default());
+    let caller = question::caller(Text { text: &from, place: &Place::whole("--from") })?;
+    let target = question::target(Text { text: &to, place: &Place::whole("--to") })?;
     if let Target::Tcp { .. } = target {
         only_http("--method", asked.method.is_some())?;
         only_http("--header", !asked.header.is_empty())?;
     }
-    Ok(Question {
-        caller,
-        target,
-        method: asked.method.clone(),
-        headers: asked.header.clone(),
-        listener_port: asked.listener_port,
-        source_ip: asked.source_ip,
-        sni: asked.sni.clone(),
-        now: asked.now.map(|moment| UnixNanos(moment.as_nanosecond())),
-    })
+    let AskedArgs { method, header: headers, listener_port, source_ip, sni, .. } = asked.clone();
+    Ok(Words { from, to, caller, target, method, headers, listener_port, source_ip, sni })
 }
 
 /// A connection has neither a method nor headers.
-fn only_http(flag: &str, is_there: bool) -> Result<(), Problem> {
+fn only_http(flag: &str, is_there: bool) -> Result<(), Box<Problem>> {
     let what = "this belongs to HTTP, and `--to` is a TCP connection";
-    if is_there { Err(Problem::error(Code::Conflict, Place::whole(flag), what)) } else { Ok(()) }
+    if is_there { Err(Box::new(Problem::error(Code::Conflict, Place::whole(flag), what))) } else { Ok(()) }
+}
+
+/// A question in words as a server takes it: what is not there is left out.
+fn body(words: &Words) -> Map<String, Value> {
+    let Words { from, to, caller: _, target: _, method, headers, listener_port, source_ip, sni } = words;
+    let headers: Map<String, Value> =
+        headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let fields = [
+        ("from", json!(from)),
+        ("to", json!(to)),
+        ("method", json!(method)),
+        ("headers", if headers.is_empty() { Value::Null } else { headers.into() }),
+        ("listenerPort", json!(listener_port)),
+        ("sourceIp", json!(source_ip)),
+        ("sni", json!(sni)),
+    ];
+    fields.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// A node as it is passed on. Numbers that JSON has not are passed on as text, which protobuf reads as well.
+fn as_json(node: &Node) -> Value {
+    match &node.value {
+        document::Value::Null => Value::Null,
+        document::Value::Bool(value) => (*value).into(),
+        document::Value::Number(number) => {
+            number.parse::<serde_json::Number>().map_or_else(|_| json!(number), Value::from)
+        }
+        document::Value::Text(text) => json!(text),
+        document::Value::List(items) => items.iter().map(as_json).collect(),
+        document::Value::Map(pairs) => pairs.iter().map(|(key, value)| (key.name.clone(), as_json(value))).collect(),
+    }
 }
 
 fn tell_problems(found: &Found, format: CheckFormat) {
@@ -93,61 +183,4 @@ fn tell_problems(found: &Found, format: CheckFormat) {
             tell_json(&json!({ "problems": problems }));
         }
     }
-}
-
-/// The answer for people.
-fn paper(asked: &AskedArgs, decision: &Decision, stages: &[Stage]) -> String {
-    let method = asked.method.as_ref().map(|method| format!("{method} ")).unwrap_or_default();
-    let from = format!("from         {} ({})", asked.from, identity(decision));
-    let mut lines = vec![from, format!("to           {method}{}", asked.to), String::new()];
-    for (number, stage) in (1..).zip(stages) {
-        lines.push(format!("{number} {:<10} {}", stage.stage, stage.text));
-    }
-    lines.push(String::new());
-    lines.push(format!("effect       {}", decision.outcome.effect().as_str()));
-    lines.push(format!("verdict      {}", told(&decision.verdict)));
-    lines.push(format!("would        {}", told(&decision.would)));
-    if let Some(info) = &decision.audit {
-        lines.push(format!("marked by    {}", RuleFacts::of(info)));
-    }
-    lines.into_iter().map(|line| line + "\n").collect()
-}
-
-fn identity(decision: &Decision) -> String {
-    let state = decision.identity.as_str();
-    match decision.identity_detail {
-        Some(detail) => format!("identity: {state}, {}", detail.as_str()),
-        None => format!("identity: {state}"),
-    }
-}
-
-fn told(answer: &Answer) -> String {
-    let origin = answer.rule.info().map(|info| format!(" ({})", info.origin())).unwrap_or_default();
-    format!("{}: {} by {}{origin}", answer.effect().as_str(), answer.reason.as_str(), answer.rule)
-}
-
-/// The same as one JSON object.
-fn document(asked: &AskedArgs, snapshot: &Snapshot, decision: &Decision, stages: &[Stage]) -> Value {
-    json!({
-        "revision": snapshot.revision().as_str(),
-        "from": asked.from,
-        "to": asked.to,
-        "identity": decision.identity.as_str(),
-        "identityDetail": decision.identity_detail.map(|detail| detail.as_str()),
-        "stages": stages,
-        "effect": decision.outcome.effect().as_str(),
-        "verdict": answer_document(&decision.verdict),
-        "would": answer_document(&decision.would),
-        "audit": decision.audit.as_deref().map(RuleFacts::of),
-    })
-}
-
-fn answer_document(answer: &Answer) -> Value {
-    json!({
-        "effect": answer.effect().as_str(),
-        "reason": answer.reason.as_str(),
-        "rule": answer.rule.to_string(),
-        "about": answer.rule.info().map(RuleFacts::of),
-        "byIdentity": answer.by_identity,
-    })
 }

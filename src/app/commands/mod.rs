@@ -15,11 +15,9 @@ mod cases;
 mod check;
 mod completions;
 mod coverage;
-mod explain;
 mod finding;
 mod junit;
 mod lint;
-mod question;
 mod render;
 mod revision;
 mod sarif;
@@ -36,7 +34,7 @@ pub fn run(command: Command) -> ExitCode {
             with_settings(args.read, |settings| lint::run(settings, args.format, args.deny_warnings))
         }
         Command::Test(args) => with_settings(args.read, |settings| test::run(settings, args.format, args.together)),
-        Command::Check(args) => with_settings(args.read, |settings| check::run(settings, &args.asked, args.format)),
+        Command::Check(args) => check::run(*args),
         Command::Revision(args) => with_settings(*args, revision::run),
         Command::Schema { kind } => schema::run(kind),
         Command::Completions { shell } => completions::completions(shell),

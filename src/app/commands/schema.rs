@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, SchemaGenerator};
-use serde_json::Value;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
 
 use super::tell_json;
+use crate::app::asking::read::WORDS;
 use crate::app::cli::SchemaKind;
 
 /// Prints the schema of one kind of document, or of all.
@@ -419,15 +420,17 @@ struct TestMetadata {
 }
 
 #[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields, transform = words_or_request)]
 struct Case {
     /// Unique in the file.
     name: String,
     /// `namespace/account`, a whole `spiffe://` id, or `unauthenticated`.
-    from: String,
+    from: Option<String>,
     /// `http://HOST[:PORT]/PATH`, `tcp://SNI:PORT`, or `tcp://:PORT` for a connection without SNI; on TCP the port is the
     /// gateway's.
-    to: String,
+    to: Option<String>,
+    /// A whole CheckRequest of Envoy's as JSON or YAML, in the place of all of these.
+    request: Option<serde_json::Map<String, Value>>,
     /// `GET` where it is left out.
     method: Option<String>,
     /// Headers of the request.
@@ -458,6 +461,14 @@ struct Case {
     gate: Option<String>,
     /// The exception of a deny that ended: `ep:NAMESPACE/NAME#ENTRY.except[0]`.
     expired: Option<String>,
+}
+
+/// A case asks in words or with a whole check.
+fn words_or_request(schema: &mut Schema) {
+    let words = json!({"required": ["from", "to"], "properties": {"request": false}});
+    let no: serde_json::Map<String, Value> = WORDS.iter().map(|name| ((*name).to_owned(), false.into())).collect();
+    let request = json!({"required": ["request"], "properties": no});
+    schema.insert("anyOf".into(), json!([words, request]));
 }
 
 #[derive(JsonSchema)]

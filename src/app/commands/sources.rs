@@ -71,6 +71,11 @@ pub struct CasesFile {
     pub bytes: Vec<u8>,
 }
 
+/// The bytes of a file that a flag names.
+pub fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    fs::read(path)
+}
+
 /// Reads the `*.cases.yaml` files of a directory, sorted by name.
 pub fn cases_files(directory: &Path, problems: &mut Vec<Problem>) -> Vec<CasesFile> {
     let unreadable = |why: std::io::Error| {

@@ -13,6 +13,7 @@ use super::sources;
 use super::test_report::{self, CaseResult, Report, Suite};
 use super::texts::Texts;
 use super::verdict;
+use crate::app::asking::answer;
 use crate::app::cli::TestFormat;
 use crate::app::settings::Resolved;
 use crate::engine::decision::{Answer, Decision, Effect};
@@ -40,12 +41,13 @@ fn suite(directories: &[PathBuf], settings: &Resolved, now: UnixNanos, texts: &m
     let mut problems: Vec<Problem> = found.problems.iter().filter(|problem| problem.is_error()).cloned().collect();
     let cases = read_cases(directories, &name, texts, &mut problems);
     let mut coverage = found.snapshot.as_ref().map(Coverage::of).unwrap_or_default();
+    let (problems, notes) = problems.into_iter().partition(Problem::is_error);
     let results = match &found.snapshot {
         Some(snapshot) => cases.iter().map(|case| ask(case, snapshot, now, &mut coverage)).collect(),
         None => Vec::new(),
     };
     texts.take_in(found.texts);
-    Suite { name, problems, results, coverage }
+    Suite { name, problems, notes, results, coverage }
 }
 
 fn read_cases(directories: &[PathBuf], name: &str, texts: &mut Texts, problems: &mut Vec<Problem>) -> Vec<Case> {
@@ -66,7 +68,7 @@ fn read_cases(directories: &[PathBuf], name: &str, texts: &mut Texts, problems: 
 }
 
 fn ask(case: &Case, snapshot: &Snapshot, now: UnixNanos, coverage: &mut Coverage) -> CaseResult {
-    let decision = case.question.ask(snapshot, now);
+    let decision = answer::decide(&case.question, snapshot, now);
     coverage.note(&decision);
     CaseResult { case: case.clone(), failures: differences(&case.name, &case.wanted, &decision, coverage) }
 }

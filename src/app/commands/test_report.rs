@@ -27,6 +27,8 @@ pub struct Suite {
     pub name: String,
     /// What kept cases from being run.
     pub problems: Vec<Problem>,
+    /// What is worth knowing and keeps nothing from being run.
+    pub notes: Vec<Problem>,
     /// The cases that were run.
     pub results: Vec<CaseResult>,
     /// The rules that they exercised.
@@ -101,7 +103,7 @@ pub fn tell_report(report: &Report, format: TestFormat) {
 fn human(report: &Report) {
     let painter = Painter::for_stdout(&report.texts);
     for suite in &report.suites {
-        suite.problems.iter().for_each(|problem| tell(&painter.paint(&Finding::from(problem))));
+        suite.problems.iter().chain(&suite.notes).for_each(|problem| tell(&painter.paint(&Finding::from(problem))));
         let failures = suite.results.iter().flat_map(|result| &result.failures);
         failures.for_each(|failure| tell(&painter.paint(failure)));
         for Uncovered { id, origin } in suite.coverage.missing() {
@@ -120,12 +122,15 @@ fn document(report: &Report) -> Value {
 }
 
 fn suite_document(suite: &Suite, texts: &Texts) -> Value {
-    let problems: Vec<_> = suite.problems.iter().map(|problem| ProblemLine::of(problem, texts)).collect();
+    let lines = |problems: &'_ [Problem]| -> Vec<Value> {
+        problems.iter().map(|problem| json!(ProblemLine::of(problem, texts))).collect()
+    };
     let cases: Vec<Value> = suite.results.iter().map(case_document).collect();
     json!({
         "name": suite.name,
         "totals": Totals::of([suite]),
-        "problems": problems,
+        "problems": lines(&suite.problems),
+        "notes": lines(&suite.notes),
         "cases": cases,
         "notExercised": suite.coverage.missing(),
     })

@@ -2,13 +2,15 @@
 //!
 //! Nothing here decides. What a stage did is read off the answer; the rules are asked again only for what the answer
 //! does not name: which entry opened a gate, who isolates the caller, and which entry comes nearest to a host that none
-//! allows. The stages explain the verdict, so rules on trial are left out, save where they come nearest.
+//! allows. The stages explain one answer through its lens: for the verdict, rules on trial are left out, save where they
+//! come nearest; for `would` they are in force.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::decision::{Answer, Gate, Reason};
 use crate::engine::field::Polarity;
@@ -17,22 +19,22 @@ use crate::engine::identity::{Accepted, Caller};
 use crate::engine::pattern::{HostKey, HostPattern, Reading};
 use crate::engine::record::UnixNanos;
 use crate::engine::request::{DestinationHost, Request};
-use crate::engine::rule::{Denial, Mode, Question, Rule};
+use crate::engine::rule::{Denial, Exception, Question, Rule};
 use crate::engine::rule_info::RuleInfo;
 use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
-use crate::engine::snapshot::{Rules, Snapshot};
+use crate::engine::snapshot::{Lens, Rules, Snapshot};
 use crate::engine::who::{Purpose, UnknownCallers};
 
 /// How many hosts of an entry people are told.
 const HOSTS_TOLD: usize = 6;
 
 /// What one stage did.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
     /// `hygiene`, `deny`, `istio`, `isolation` or `default`.
-    pub stage: &'static str,
+    pub stage: Cow<'static, str>,
     /// `passed`, `denied`, `notAsked`, `open`, `closed` or `allowed`.
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// The same in words, with the rules that matter.
     pub text: String,
     /// The rules that are told of, in the order of the words.
@@ -43,10 +45,11 @@ pub struct Stage {
 }
 
 /// Where a rule stands and whom to ask.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleFacts {
     id: String,
-    origin: String,
+    /// Where it stands: `file:line`.
+    pub origin: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +61,7 @@ pub struct RuleFacts {
 }
 
 /// The allow entry that comes nearest to a host.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Nearest {
     rule: RuleFacts,
@@ -113,49 +116,56 @@ impl fmt::Display for Nearest {
     }
 }
 
-/// Explains a verdict.
-pub fn stages(snapshot: &Snapshot, request: &Request<'_>, verdict: &Answer, now: UnixNanos) -> Vec<Stage> {
+/// Explains the answer that a lens gives.
+pub fn stages(snapshot: &Snapshot, request: &Request<'_>, answer: &Answer, lens: Lens, now: UnixNanos) -> Vec<Stage> {
+    if !snapshot.is_loaded() {
+        let unloaded =
+            |name| stage(name, "notAsked", "not asked: no policy set was loaded yet, so everything is denied");
+        return ["hygiene", "deny", "istio", "isolation", "default"].map(unloaded).into();
+    }
     let (rules, settings) = (snapshot.rules(), snapshot.settings());
-    let caller = judged(rules, settings, request);
-    let named = rules.egress_policies.iter().any(|p| p.mode == Mode::Enforce && p.subjects.name_unauthenticated());
+    let caller = judged(rules, settings, lens, request);
+    let named = rules.egress_policies.iter().any(|p| lens.sees(p.mode) && p.subjects.name_unauthenticated());
     let unknown = if named { UnknownCallers::Named } else { UnknownCallers::Unnamed };
-    let seen = Seen { rules, settings, question: Question::new(request), caller, unknown, now, verdict };
+    let seen = Seen { rules, settings, lens, question: Question::new(request), caller, unknown, now, answer };
     vec![seen.hygiene(), seen.deny(), seen.istio(), seen.isolation(), seen.default()]
 }
 
-/// The caller, by the trust domains that the settings and the enforced rules accept.
-fn judged<'r>(rules: &Rules, settings: &Settings, request: &Request<'r>) -> Caller<'r> {
+/// The caller, by the trust domains that the settings and the rules in force accept.
+fn judged<'r>(rules: &Rules, settings: &Settings, lens: Lens, request: &Request<'r>) -> Caller<'r> {
     let mut trust = settings.trust_domains.clone();
     if let Accepted::Only(domains) = &mut trust.accepted {
-        let enforced = rules.accepted_trust_domains.iter().filter(|(_, mode)| *mode == Mode::Enforce);
-        domains.extend(enforced.map(|(domain, _)| domain.clone()));
+        let named = rules.accepted_trust_domains.iter().filter(|(_, mode)| lens.sees(*mode));
+        domains.extend(named.map(|(domain, _)| domain.clone()));
     }
     trust.judge(request.principal)
 }
 
 fn stage(stage: &'static str, state: &'static str, text: impl Into<String>) -> Stage {
-    Stage { stage, state, text: text.into(), rules: Vec::new(), nearest: None }
+    Stage { stage: stage.into(), state: state.into(), text: text.into(), rules: Vec::new(), nearest: None }
 }
 
-/// What is looked at to explain a verdict.
+/// What is looked at to explain an answer.
 struct Seen<'s> {
     rules: &'s Rules,
     settings: &'s Settings,
+    lens: Lens,
     question: Question<'s>,
     caller: Caller<'s>,
     unknown: UnknownCallers,
     now: UnixNanos,
-    verdict: &'s Answer,
+    answer: &'s Answer,
 }
 
 impl Seen<'_> {
     fn denied_by_hygiene(&self) -> bool {
-        self.settings.hygiene == Enforcement::Enforce && self.question.request.finding.is_some()
+        let enforced = self.lens == Lens::Would || self.settings.hygiene == Enforcement::Enforce;
+        enforced && self.question.request.finding.is_some()
     }
 
     /// Whether one of the first two stages spoke.
     fn is_over(&self) -> bool {
-        self.denied_by_hygiene() || self.verdict.reason == Reason::DeniedByRule
+        self.denied_by_hygiene() || self.answer.reason == Reason::DeniedByRule
     }
 
     fn hygiene(&self) -> Stage {
@@ -171,10 +181,10 @@ impl Seen<'_> {
         if self.denied_by_hygiene() {
             return not_asked("deny");
         }
-        match (self.verdict.reason, self.verdict.rule.info()) {
+        match (self.answer.reason, self.answer.rule.info()) {
             (Reason::DeniedByRule, Some(info)) => {
                 let rules: Vec<RuleFacts> =
-                    std::iter::once(info).chain(self.verdict.expired.as_deref()).map(RuleFacts::of).collect();
+                    std::iter::once(info).chain(self.answer.expired.as_deref()).map(RuleFacts::of).collect();
                 let told: Vec<String> = rules.iter().map(RuleFacts::to_string).collect();
                 let text = format!("denied by {}", told.join("; this exception has expired: "));
                 Stage { rules, ..stage("deny", "denied", text) }
@@ -187,14 +197,12 @@ impl Seen<'_> {
     fn no_deny(&self) -> Stage {
         let Question { request, .. } = self.question;
         let denies: Vec<&Rule> =
-            self.rules.denies.iter().map(Arc::as_ref).filter(|rule| rule.mode == Mode::Enforce).collect();
+            self.rules.denies.iter().map(Arc::as_ref).filter(|rule| self.lens.sees(rule.mode)).collect();
         let caller = denies.iter().filter(|rule| rule.who.denies(&self.caller, request, self.unknown)).count();
         let reaches = |rule: &Rule| {
             rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.question, Polarity::Deny).is_some())
         };
         let host = denies.iter().filter(|rule| reaches(rule)).count();
-        let opened: Vec<RuleFacts> =
-            denies.iter().filter(|rule| self.is_excepted(rule)).map(|rule| RuleFacts::of(&rule.info)).collect();
         let mut text = match denies.len() {
             0 => "passed: there is no deny rule".to_owned(),
             all => format!(
@@ -202,28 +210,37 @@ impl Seen<'_> {
                  this destination; none denies"
             ),
         };
-        for rule in &opened {
-            text.push_str(&format!("; an exception opens {rule}"));
+        let mut rules = Vec::new();
+        for (rule, exception) in denies.iter().filter_map(|rule| Some((rule, self.opened_by(rule)?))) {
+            let (rule, exception) = (RuleFacts::of(&rule.info), RuleFacts::of(&exception.info));
+            text.push_str(&format!("; {} ({}) would deny, opened by exception {exception}", rule.id, rule.origin));
+            rules.extend([rule, exception]);
         }
-        Stage { rules: opened, ..stage("deny", "passed", text) }
+        Stage { rules, ..stage("deny", "passed", text) }
     }
 
-    fn is_excepted(&self, rule: &Rule) -> bool {
-        let strict = Rule { except: Box::default(), ..rule.clone() };
-        let denial = strict.deny(&self.question, &self.caller, self.unknown, self.now);
-        !rule.except.is_empty() && denial != Denial::Silent
+    /// The first exception that keeps a rule from denying.
+    fn opened_by<'r>(&self, rule: &'r Rule) -> Option<&'r Exception> {
+        let silent = |except: Box<[Exception]>| {
+            let rule = Rule { except, ..rule.clone() };
+            rule.deny(&self.question, &self.caller, self.unknown, self.now) == Denial::Silent
+        };
+        if rule.except.is_empty() || silent(Box::default()) {
+            return None;
+        }
+        rule.except.iter().find(|exception| silent([(*exception).clone()].into()))
     }
 
     fn istio(&self) -> Stage {
         if self.is_over() {
             return not_asked("istio");
         }
-        match self.verdict.gates.istio {
+        match self.answer.gates.istio {
             Gate::NotAsked => stage("istio", "notAsked", "not asked: no ALLOW policy is in force"),
             Gate::Open => self.open("istio", "open", &self.rules.istio_allows),
             Gate::Closed => {
-                let count = self.rules.istio_allows.iter().filter(|rule| rule.mode == Mode::Enforce).count();
-                let identity = if self.verdict.by_identity { "; a valid identity was missing" } else { "" };
+                let count = self.rules.istio_allows.iter().filter(|rule| self.lens.sees(rule.mode)).count();
+                let identity = if self.answer.by_identity { "; a valid identity was missing" } else { "" };
                 let text = format!("closed: none of the rules of ALLOW policies ({count}) matches{identity}");
                 stage("istio", "closed", text)
             }
@@ -234,7 +251,7 @@ impl Seen<'_> {
         if self.is_over() {
             return not_asked("isolation");
         }
-        let told = match self.verdict.gates.isolation {
+        let told = match self.answer.gates.isolation {
             Gate::NotAsked => {
                 return stage(
                     "isolation",
@@ -256,12 +273,12 @@ impl Seen<'_> {
     }
 
     fn default(&self) -> Stage {
-        let gates = self.verdict.gates;
+        let gates = self.answer.gates;
         if self.is_over() || gates.istio == Gate::Closed || gates.isolation == Gate::Closed {
             return not_asked("default");
         }
         let asked = gates.istio != Gate::NotAsked || gates.isolation != Gate::NotAsked;
-        match (self.settings.default_effect, self.verdict.reason) {
+        match (self.settings.default_effect, self.answer.reason) {
             (_, Reason::AllowedByRule) if asked => {
                 stage("default", "notAsked", "not asked: every gate that was asked is open")
             }
@@ -309,8 +326,8 @@ impl Seen<'_> {
 
     /// The matching rule that is named: of those alive, or of those that have expired.
     fn grant<'r>(&self, rules: &'r [Arc<Rule>], expired: bool) -> Option<&'r Rule> {
-        let enforced = rules.iter().filter(|rule| rule.mode == Mode::Enforce);
-        let matching = enforced.filter(|rule| rule.info.is_expired(self.now) == expired);
+        let in_force = rules.iter().filter(|rule| self.lens.sees(rule.mode));
+        let matching = in_force.filter(|rule| rule.info.is_expired(self.now) == expired);
         let ranked = matching.filter_map(|rule| {
             let specificity = rule.grant(&self.question, &self.caller)?;
             Some(((rule.info.expires().is_some(), specificity, &rule.info.id), rule))
@@ -325,7 +342,7 @@ impl Seen<'_> {
         }
         let own = self.caller.workload().map(|id| id.namespace);
         let isolating = self.rules.egress_policies.iter().filter(|policy| {
-            policy.isolate && policy.mode == Mode::Enforce && policy.subjects.select(&self.caller, Purpose::Restrict)
+            policy.isolate && self.lens.sees(policy.mode) && policy.subjects.select(&self.caller, Purpose::Restrict)
         });
         let first = isolating.min_by_key(|policy| (Some(policy.info.id.namespace()) != own, &policy.info.id));
         first.map(|policy| policy.info.as_ref())
@@ -348,7 +365,7 @@ impl Seen<'_> {
             rule: RuleFacts::of(&rule.info),
             hosts: hosts(rule).map(HostPattern::to_string).collect(),
             shared_labels,
-            on_trial: rule.mode == Mode::Report,
+            on_trial: !self.lens.sees(rule.mode),
             hosts_match: hosts(rule).any(|pattern| pattern.matches(host, port, None, Reading::Narrow)),
         })
     }

@@ -1,16 +1,70 @@
-//! From what a case says to the attributes that Envoy would send: who calls, and where to.
+//! From a question to the attributes that Envoy would send: who calls, and where to.
 //!
-//! What a person did not write stays unknown, as it would be to a server that is not told. Nothing is normalised here:
-//! a host is passed on as it stands in `to`, so a case can ask about odd spellings.
+//! A question is asked in words or is a whole check. What a person did not write stays unknown, as it would be to a
+//! server that is not told. Nothing is normalised here: a host is passed on as it stands in `to`, so one can ask about
+//! odd spellings.
 
-use super::cases::Question;
-use crate::engine::decision::Decision;
+use std::net::IpAddr;
+
 use crate::engine::identity::{TrustDomains, is_dns_label, is_dns_subdomain};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::policy::reader::Text;
 use crate::engine::record::UnixNanos;
 use crate::engine::request::{Attributes, HttpAttributes, Request};
 use crate::engine::snapshot::Snapshot;
+use crate::envoy::json::Check;
+
+/// What is asked, and when.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What is asked.
+    pub asked: Asked,
+    /// `now`; the wall clock where it is left out.
+    pub now: Option<UnixNanos>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// `from`, `to` and more.
+    Words(Box<Words>),
+    /// `request`: a whole check.
+    Request(Box<Check>),
+}
+
+/// A question in words.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// `from` as it was written.
+    pub from: String,
+    /// `to` as it was written.
+    pub to: String,
+    /// `from`
+    pub caller: Caller,
+    /// `to`
+    pub target: Target,
+    /// `method`
+    pub method: Option<String>,
+    /// `headers`, in order.
+    pub headers: Vec<(String, String)>,
+    /// `listenerPort`
+    pub listener_port: Option<u16>,
+    /// `sourceIp`
+    pub source_ip: Option<IpAddr>,
+    /// `sni`
+    pub sni: Option<String>,
+}
+
+/// A question as it is told with its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Who calls.
+    pub from: String,
+    /// Where to.
+    pub to: String,
+    /// The method, where it is not left out.
+    pub method: Option<String>,
+}
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,19 +162,50 @@ fn tcp(rest: &str) -> Option<Target> {
 }
 
 impl Question {
-    /// Asks it: the decision of this set, and no record.
-    pub fn ask(&self, snapshot: &Snapshot, now: UnixNanos) -> Decision {
-        self.put(snapshot, |request| snapshot.decide(request, self.now.unwrap_or(now)))
-    }
-
-    /// Hands over the request that is asked about, as this set reads it.
-    pub fn put<T>(&self, snapshot: &Snapshot, to: impl FnOnce(&Request<'_>) -> T) -> T {
+    /// Hands over what Envoy would send, and the request as this set reads it.
+    pub fn put<T>(&self, snapshot: &Snapshot, to: impl FnOnce(&Attributes<'_>, &Request<'_>) -> T) -> T {
         let settings = snapshot.settings();
-        let principal = self.caller.principal(&settings.trust_domains);
-        let attributes = self.attributes(&principal);
-        to(&attributes.normalise(settings))
+        match &self.asked {
+            Asked::Words(words) => {
+                let principal = words.caller.principal(&settings.trust_domains);
+                let attributes = words.attributes(&principal);
+                to(&attributes, &attributes.normalise(settings))
+            }
+            Asked::Request(check) => {
+                let attributes = check.attributes();
+                to(&attributes, &attributes.normalise(settings))
+            }
+        }
     }
 
+    /// Who calls and where to, for people.
+    pub fn told(&self) -> Told {
+        match &self.asked {
+            Asked::Words(words) => {
+                Told { from: words.from.clone(), to: words.to.clone(), method: words.method.clone() }
+            }
+            Asked::Request(check) => told(&check.attributes()),
+        }
+    }
+}
+
+/// What a whole check asks, in the words in which it could have been asked.
+fn told(attributes: &Attributes<'_>) -> Told {
+    let from = match attributes.source_principal {
+        "" => "unauthenticated".to_owned(),
+        principal => principal.to_owned(),
+    };
+    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    match &attributes.http {
+        Some(http) => Told { from, to: format!("http://{}{}", http.host, http.path), method: text(http.method) },
+        None => {
+            let port = attributes.listener_port.map(|port| format!(":{port}")).unwrap_or_default();
+            Told { from, to: format!("tcp://{}{port}", attributes.service), method: None }
+        }
+    }
+}
+
+impl Words {
     fn attributes<'a>(&'a self, principal: &'a str) -> Attributes<'a> {
         let attributes = Attributes {
             source_principal: principal,
@@ -186,6 +271,22 @@ mod tests {
             ("a.example", None),
         ] {
             assert_eq!(target(Text { text, place: &place }).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_check_is_told_in_the_words_in_which_it_could_be_asked() {
+        let http = HttpAttributes { method: "POST", path: "/x?y", host: "a.example:80", ..HttpAttributes::default() };
+        let of_http =
+            Attributes { source_principal: "spiffe://td/ns/a/sa/b", http: Some(http), ..Attributes::default() };
+        let of_tcp = Attributes { service: "db.example", listener_port: Some(5432), ..Attributes::default() };
+        for (attributes, from, to, method) in [
+            (of_http, "spiffe://td/ns/a/sa/b", "http://a.example:80/x?y", Some("POST")),
+            (of_tcp, "unauthenticated", "tcp://db.example:5432", None),
+            (Attributes::default(), "unauthenticated", "tcp://", None),
+        ] {
+            let expected = Told { from: from.into(), to: to.into(), method: method.map(str::to_owned) };
+            assert_eq!(told(&attributes), expected);
         }
     }
 

@@ -1,0 +1,233 @@
+//! The answer to a question, with its explanation: one document, told as JSON or to people.
+//!
+//! Whoever asks a server gets the document and tells it as if it had decided itself, so nothing is told that does not
+//! stand in it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::explain::{self, RuleFacts, Stage};
+use super::question::{Question, Told};
+use crate::engine::decision::{self, Decision, Effect};
+use crate::engine::policy::problem::Problem;
+use crate::engine::record::UnixNanos;
+use crate::engine::request::{Attributes, Request};
+use crate::engine::snapshot::{Lens, Snapshot};
+
+/// The whole answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The set that decided.
+    pub revision: String,
+    from: String,
+    to: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    identity: Cow<'static, str>,
+    identity_detail: Option<Cow<'static, str>>,
+    stages: Vec<Stage>,
+    /// The stages of `would`, where that is another answer than the verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    would_stages: Option<Vec<Stage>>,
+    effect: Cow<'static, str>,
+    verdict: Answer,
+    would: Answer,
+    audit: Option<RuleFacts>,
+    /// What of the question was not understood and ignored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+/// One of the two answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    effect: Cow<'static, str>,
+    reason: Cow<'static, str>,
+    rule: String,
+    about: Option<RuleFacts>,
+    by_identity: bool,
+}
+
+/// Has a question decided, at its own moment or at this one. `each` sees it all while the inputs are there.
+pub fn ask<T>(
+    question: &Question,
+    snapshot: &Snapshot,
+    now: UnixNanos,
+    each: impl FnOnce(&Attributes<'_>, &Request<'_>, &Decision, Explanation) -> T,
+) -> T {
+    let now = question.now.unwrap_or(now);
+    question.put(snapshot, |attributes, request| {
+        let decision = snapshot.decide(request, now);
+        let explanation = Explanation::of(question.told(), snapshot, request, &decision, now);
+        each(attributes, request, &decision, explanation)
+    })
+}
+
+/// Has a question decided, and nothing told.
+pub fn decide(question: &Question, snapshot: &Snapshot, now: UnixNanos) -> Decision {
+    question.put(snapshot, |_, request| snapshot.decide(request, question.now.unwrap_or(now)))
+}
+
+impl Explanation {
+    fn of(told: Told, snapshot: &Snapshot, request: &Request<'_>, decision: &Decision, now: UnixNanos) -> Explanation {
+        let Told { from, to, method } = told;
+        let Decision { outcome, verdict, would, identity, identity_detail, audit } = decision;
+        let stages = |answer, lens| explain::stages(snapshot, request, answer, lens, now);
+        Explanation {
+            revision: snapshot.revision().to_string(),
+            from,
+            to,
+            method,
+            identity: identity.as_str().into(),
+            identity_detail: identity_detail.map(|detail| detail.as_str().into()),
+            stages: stages(verdict, Lens::Verdict),
+            would_stages: (verdict != would).then(|| stages(would, Lens::Would)),
+            effect: outcome.effect().as_str().into(),
+            verdict: Answer::of(verdict),
+            would: Answer::of(would),
+            audit: audit.as_deref().map(RuleFacts::of),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The same with what of the question was ignored.
+    pub fn noting(self, notes: &[Problem]) -> Explanation {
+        Explanation { notes: notes.iter().map(Problem::to_string).collect(), ..self }
+    }
+
+    /// Whether Envoy would be told to let it pass.
+    pub fn allows(&self) -> bool {
+        self.effect == Effect::Allow.as_str()
+    }
+}
+
+impl Answer {
+    fn of(answer: &decision::Answer) -> Answer {
+        Answer {
+            effect: answer.effect().as_str().into(),
+            reason: answer.reason.as_str().into(),
+            rule: answer.rule.to_string(),
+            about: answer.rule.info().map(RuleFacts::of),
+            by_identity: answer.by_identity,
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} by {}", self.effect, self.reason, self.rule)?;
+        match &self.about {
+            Some(rule) => write!(f, " ({})", rule.origin),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The answer for people, line by line.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
+        let method = self.method.as_ref().map(|method| format!("{method} ")).unwrap_or_default();
+        let detail = self.identity_detail.as_ref().map(|detail| format!(", {detail}")).unwrap_or_default();
+        let (from, to) = (visible(&self.from), visible(&format!("{method}{}", self.to)));
+        writeln!(f, "from         {from} (identity: {}{detail})", self.identity)?;
+        writeln!(f, "to           {to}\n")?;
+        tell_stages(f, &self.stages)?;
+        if let Some(stages) = &self.would_stages {
+            writeln!(f, "with everything on trial enforced:\n")?;
+            tell_stages(f, stages)?;
+        }
+        writeln!(f, "effect       {}", self.effect)?;
+        writeln!(f, "verdict      {}", self.verdict)?;
+        writeln!(f, "would        {}", self.would)?;
+        self.audit.as_ref().map_or(Ok(()), |rule| writeln!(f, "marked by    {rule}"))
+    }
+}
+
+/// A text of a client without what would steer a terminal.
+fn visible(text: &str) -> String {
+    let told = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(told).collect()
+}
+
+fn tell_stages(f: &mut fmt::Formatter<'_>, stages: &[Stage]) -> fmt::Result {
+    for (number, stage) in (1..).zip(stages) {
+        writeln!(f, "{number} {:<10} {}", stage.stage, stage.text)?;
+    }
+    writeln!(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::asking::read;
+    use crate::engine::policy::compile;
+    use crate::engine::policy::source::{self, PolicyFile, Source};
+    use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
+
+    const POLICIES: &str = "
+{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: gate, namespace: istio-system},
+ spec: {action: ALLOW, rules: [{to: [{operation: {notHosts: [c.example]}}]}]}}
+---
+{apiVersion: egress.customs/v1alpha1, kind: EgressPolicy, metadata: {name: own, namespace: shop},
+ spec: {isolate: true, deny: [{name: d, hosts: ['*.example'], methods: [PUT], except: [{hosts: [a.example]}]}],
+        allow: [{name: a, hosts: [a.example, c.example]}, {name: o, hosts: [o.example], expires: '2026-01-01T00:00:00Z'}]}}
+---
+{apiVersion: egress.customs/v1alpha1, kind: EgressPolicy, metadata: {name: trial, namespace: shop},
+ spec: {mode: Report, deny: [{name: d, hosts: [a.example]}], allow: [{name: b, hosts: [b.example]}]}}
+---
+{apiVersion: egress.customs/v1alpha1, kind: EgressPolicy, metadata: {name: trial, namespace: batch},
+ spec: {mode: Report, isolate: true}}
+";
+
+    fn snapshots() -> impl Iterator<Item = Snapshot> {
+        let effects = [DefaultEffect::Allow, DefaultEffect::Deny];
+        let settings = effects.into_iter().flat_map(|default_effect| {
+            [Enforcement::Enforce, Enforcement::Report].map(|hygiene| Settings {
+                default_effect,
+                hygiene,
+                ..Settings::default()
+            })
+        });
+        let compiled = |settings: Settings| {
+            let files = vec![PolicyFile { name: "a.yaml".into(), bytes: POLICIES.into() }];
+            let source = source::load(&Source { name: "p".into(), files }, &settings);
+            compile::compile(&[source], &settings).unwrap().snapshot
+        };
+        settings.map(compiled)
+    }
+
+    /// Whether stages tell of a denial.
+    fn deny(stages: &[Stage]) -> bool {
+        stages.iter().any(|stage| matches!(stage.state.as_ref(), "denied" | "closed"))
+    }
+
+    #[test]
+    fn the_stages_tell_the_answer_that_they_explain() {
+        let mut seen = std::collections::BTreeSet::new();
+        for snapshot in snapshots() {
+            for from in ["shop/web", "batch/job", "other/job", "unauthenticated"] {
+                for host in ["a.example", "b.example", "c.example", "o.example", "x.test", "bad..host"] {
+                    for method in ["GET", "PUT"] {
+                        let body = format!("{{\"from\":\"{from}\",\"to\":\"http://{host}/\",\"method\":\"{method}\"}}");
+                        let (question, _) = read::posted(body.as_bytes()).unwrap();
+                        let now = UnixNanos(1_795_392_000_000_000_000);
+                        let told = ask(&question, &snapshot, now, |_, _, _, explanation| explanation);
+                        let would = told.would_stages.as_ref().unwrap_or(&told.stages);
+                        for (stages, answer) in [(&told.stages, &told.verdict), (would, &told.would)] {
+                            assert_eq!(deny(stages), answer.effect == "deny", "{body}\n{told}");
+                        }
+                        let json = serde_json::to_string(&told).unwrap();
+                        assert_eq!(serde_json::from_str::<Explanation>(&json).unwrap(), told, "it reads back");
+                        seen.insert((told.verdict.reason, told.would.reason));
+                    }
+                }
+            }
+        }
+        assert!(seen.len() >= 8, "{seen:?}");
+    }
+}

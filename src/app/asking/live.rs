@@ -1,0 +1,57 @@
+//! Questions to a running server: decided on what is in force, and on record as questions.
+//!
+//! They are never on the way of a check. An answer is given only once it is going to be on record, as for checks; a
+//! question is no decision, so it is in no number of decisions.
+
+use super::answer;
+use super::read;
+use crate::app::ledger::Books;
+use crate::clock;
+use crate::engine::policy::problem::Problem;
+use crate::engine::record::{DecisionEntry, Entry, Occasion, QuestionEntry};
+use crate::engine::snapshot::Snapshot;
+use crate::ops::questions::{Asked, Refusal};
+use crate::store::Reader;
+
+/// What answers questions.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// What is in force.
+    pub reader: Reader,
+    /// Where questions are recorded and counted.
+    pub books: Books,
+}
+
+impl Live {
+    /// Answers with a JSON document.
+    ///
+    /// # Errors
+    /// Why it is not answered.
+    pub async fn answer(self, asked: Asked) -> Result<String, Refusal> {
+        let snapshot = self.reader.snapshot();
+        // Explaining looks at every rule, so it must not hold up the tasks that answer checks.
+        let answered = tokio::task::spawn_blocking(move || answer(&asked, &snapshot));
+        let (document, entry) = answered.await.map_err(|_| Refusal::Failed)??;
+        let slot = self.books.recorder.reserve().await.ok_or(Refusal::NotRecorded)?;
+        slot.record(Entry::Question(Box::new(entry)));
+        self.books.metrics.observe_question();
+        Ok(document)
+    }
+}
+
+fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry), Refusal> {
+    let (question, notes) = read::posted(&asked.body).map_err(|problems| Refusal::BadQuestion(lines(&problems)))?;
+    let time = clock::now();
+    let (explanation, answer) = answer::ask(&question, snapshot, time, |attributes, request, decision, explanation| {
+        let occasion = Occasion { time, duration_micros: 0, decision_id: String::new() };
+        let entry = DecisionEntry::of(attributes, request, decision, snapshot, occasion);
+        (explanation.noting(&notes), entry)
+    });
+    let document = serde_json::to_string_pretty(&explanation).map_err(|_| Refusal::Failed)?;
+    let entry = QuestionEntry { time, asked_by: asked.by.to_string(), now: question.now.unwrap_or(time), answer };
+    Ok((document + "\n", entry))
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}

@@ -1,0 +1,258 @@
+//! Reading a question: the fields of a case, of the body that is posted to a server, and a file that holds a check.
+//!
+//! One reader for all of them, so that a question means the same however it is asked, and a mistake has its place.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::question::{self, Asked, Question, Target, Words};
+use crate::engine::policy::document::{self, Node, Value};
+use crate::engine::policy::problem::{Code, Place, Problem};
+use crate::engine::policy::reader::{self, Fields, Text};
+use crate::engine::record::UnixNanos;
+use crate::envoy::json::{self, Check};
+
+/// The fields that ask in words; a whole check takes the place of all of them.
+pub const WORDS: [&str; 7] = ["from", "to", "method", "headers", "listenerPort", "sourceIp", "sni"];
+
+/// The name under which places of a posted question are told.
+const POSTED: &str = "question";
+
+/// Reads the question that is posted to a server, as JSON, with what is to be noted about it.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn posted(body: &[u8]) -> Result<(Question, Vec<Problem>), Vec<Problem>> {
+    let node = posted_node(body).map_err(|problem| vec![*problem])?;
+    let mut problems = Vec::new();
+    let question = Fields::open(&node, "the question", &mut problems).and_then(|mut fields| {
+        let question = question(&mut fields);
+        fields.close();
+        question
+    });
+    match question {
+        Some(question) if !problems.iter().any(Problem::is_error) => Ok((question, problems)),
+        _ => Err(problems),
+    }
+}
+
+fn posted_node(body: &[u8]) -> Result<Node, Box<Problem>> {
+    let wrong = |line: usize, column: usize, what: String| {
+        let number = |n| u32::try_from(n).unwrap_or(0);
+        let place = Place { file: POSTED.into(), line: number(line), column: number(column) };
+        let hint = "ask with one JSON object: {\"from\": \"NAMESPACE/ACCOUNT\", \"to\": \"http://HOST/\"}";
+        Box::new(Problem::error(Code::BadValue, place, what).hint(hint))
+    };
+    // Every JSON text is YAML, and the reader of YAML knows places; so much as is no JSON is refused before.
+    if let Err(why) = serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+        let text = why.to_string();
+        let what = text.split(" at line ").next().unwrap_or_default();
+        return Err(wrong(why.line(), why.column(), format!("this is no JSON: {what}")));
+    }
+    let text = std::str::from_utf8(body).map_err(|why| wrong(0, 0, format!("this is no UTF-8 text: {why}")))?;
+    whole(POSTED, text)?.ok_or_else(|| wrong(1, 1, "`null` asks nothing".to_owned()))
+}
+
+/// A file with one check, in JSON or YAML.
+#[derive(Debug)]
+pub struct CheckFile {
+    /// The check.
+    pub check: Check,
+    /// As it was written, for those who pass it on.
+    pub node: Node,
+    /// What is to be noted about it.
+    pub notes: Vec<Problem>,
+}
+
+/// Reads a file with one check.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_file(name: &str, bytes: &[u8]) -> Result<CheckFile, Vec<Problem>> {
+    let wrong = |code, what: &str| {
+        let problem = Problem::error(code, Place::whole(name), what);
+        problem.hint("the file holds one CheckRequest as JSON: an object with `attributes`")
+    };
+    let text = std::str::from_utf8(bytes).map_err(|_| vec![wrong(Code::YamlSyntax, "the file is not UTF-8 text")])?;
+    let node = whole(name, text).map_err(|problem| vec![*problem])?;
+    let node = node.ok_or_else(|| vec![wrong(Code::EmptyValue, "the file is empty")])?;
+    let mut notes = Vec::new();
+    match json::read(&node, &mut notes) {
+        Some(check) => Ok(CheckFile { check, node, notes }),
+        None => Err(notes),
+    }
+}
+
+/// The only document of a text; `None` where it has none.
+fn whole(name: &str, text: &str) -> Result<Option<Node>, Box<Problem>> {
+    let mut documents = document::parse(name, text);
+    let first = documents.next().transpose()?;
+    match documents.next().transpose()? {
+        None => Ok(first),
+        Some(second) => {
+            let problem = Problem::error(Code::YamlSyntax, second.place, "there is a second document");
+            Err(Box::new(problem.hint("leave one")))
+        }
+    }
+}
+
+/// Reads the fields of a question, of a mapping that may have others.
+pub fn question(fields: &mut Fields<'_, '_>) -> Option<Question> {
+    let request = fields.take("request");
+    let now = fields.text("now").and_then(|text| put(moment(text), fields));
+    let asked = match request {
+        Some(node) => request_alone(node, fields).map(|check| Asked::Request(Box::new(check))),
+        None => words(fields).map(|words| Asked::Words(Box::new(words))),
+    };
+    Some(Question { asked: asked?, now })
+}
+
+/// A whole check, beside which nothing is said in words.
+fn request_alone(node: &Node, fields: &mut Fields<'_, '_>) -> Option<Check> {
+    for name in WORDS {
+        if let Some(node) = fields.take(name) {
+            let what = format!("`{name}` stands beside `request`, which is a whole check");
+            let problem = Problem::error(Code::Conflict, node.place.clone(), what);
+            fields.problems().push(problem.hint(format!("leave one of the two out; a check says `{name}` itself")));
+        }
+    }
+    json::read(node, fields.problems())
+}
+
+fn words(fields: &mut Fields<'_, '_>) -> Option<Words> {
+    let from = required_text("from", fields);
+    let caller = from.and_then(|text| put(question::caller(text), fields));
+    let to = required_text("to", fields);
+    let target = to.and_then(|text| put(question::target(text), fields));
+    let method = fields.text("method").map(|text| text.text.to_owned());
+    let headers = headers(fields);
+    let listener_port = listener_port(fields);
+    let source_ip = fields.text("sourceIp").and_then(|text| put(source_ip(text), fields));
+    let sni = fields.text("sni").map(|text| text.text.to_owned());
+    let (from, to) = (from?.text.to_owned(), to?.text.to_owned());
+    let (caller, target) = (caller?, target?);
+    let words = Words { from, to, caller, target, method, headers, listener_port, source_ip, sni };
+    only_http(&words, fields);
+    Some(words)
+}
+
+/// A connection has neither a method nor headers.
+fn only_http(words: &Words, fields: &mut Fields<'_, '_>) {
+    if let Target::Tcp { .. } = words.target {
+        let named = [("method", words.method.is_some()), ("headers", !words.headers.is_empty())];
+        for (name, _) in named.iter().filter(|(_, is_there)| *is_there) {
+            let what = format!("`{name}` belongs to HTTP, and `to` is a TCP connection");
+            let problem = Problem::error(Code::Conflict, fields.place().clone(), what);
+            fields.problems().push(problem.hint(format!("leave `{name}` out, or write `to: http://HOST/PATH`")));
+        }
+    }
+}
+
+/// Reads a text that must be there.
+pub fn required_text<'n>(name: &'static str, fields: &mut Fields<'n, '_>) -> Option<Text<'n>> {
+    fields.require(name).and_then(|node| reader::text(node, name, fields.problems()))
+}
+
+/// Puts a problem to the others.
+pub fn put<T>(read: Result<T, Problem>, fields: &mut Fields<'_, '_>) -> Option<T> {
+    read.map_err(|problem| fields.problems().push(problem)).ok()
+}
+
+fn source_ip(text: Text<'_>) -> Result<IpAddr, Problem> {
+    let what = || text.error(Code::BadAddress, format!("`{}` is no IP address", text.text));
+    text.text.parse().map_err(|_| what().hint("write `192.0.2.1` or `2001:db8::1`"))
+}
+
+fn moment(text: Text<'_>) -> Result<UnixNanos, Problem> {
+    let what = |why: jiff::Error| text.error(Code::BadValue, format!("`{}` is no moment: {why}", text.text));
+    let read = text.text.parse::<Timestamp>().map_err(|why| what(why).hint("write `2026-12-31T00:00:00Z`"))?;
+    Ok(UnixNanos(read.as_nanosecond()))
+}
+
+/// A port is a number here, since it is one of the gateway; text is read as well.
+fn listener_port(fields: &mut Fields<'_, '_>) -> Option<u16> {
+    let node = fields.take("listenerPort")?;
+    let port = match &node.value {
+        Value::Number(number) | Value::Text(number) => number.parse().ok(),
+        _ => None,
+    };
+    if port.is_none() {
+        let problem = Problem::error(Code::BadPort, node.place.clone(), "`listenerPort` is no port");
+        fields.problems().push(problem.hint("write a number from 0 to 65535"));
+    }
+    port
+}
+
+fn headers(fields: &mut Fields<'_, '_>) -> Vec<(String, String)> {
+    let Some(node) = fields.take("headers") else { return Vec::new() };
+    let Value::Map(pairs) = &node.value else {
+        let what = format!("`headers` is {}, and must be a mapping", node.value.kind());
+        fields.problems().push(Problem::error(Code::WrongType, node.place.clone(), what));
+        return Vec::new();
+    };
+    let read = |(key, value): &(document::Key, Node)| {
+        let text = reader::text(value, "headers", fields.problems())?;
+        Some((key.name.to_ascii_lowercase(), text.text.to_owned()))
+    };
+    pairs.iter().filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(body: &str) -> Vec<String> {
+        match posted(body.as_bytes()) {
+            Ok((_, notes)) => notes.iter().map(|note| format!("{}: {}", note.place, note.code.as_str())).collect(),
+            Err(problems) => problems.iter().map(Problem::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_posted_question_is_read_as_a_case_is() {
+        let all = r#"{"from": "a/b", "to": "http://h.example/x", "method": "POST", "headers": {"X-A": "b"},
+            "listenerPort": 8443, "sourceIp": "192.0.2.1", "sni": "s.example", "now": "2026-12-31T00:00:00Z"}"#;
+        let (question, notes) = posted(all.as_bytes()).unwrap();
+        assert_eq!(notes, []);
+        assert_eq!(question.now, Some(UnixNanos(1_798_675_200_000_000_000)));
+        let Asked::Words(words) = question.asked else { panic!("no words") };
+        assert_eq!(words.headers, [("x-a".to_owned(), "b".to_owned())]);
+        assert_eq!((words.listener_port, words.sni.as_deref()), (Some(8443), Some("s.example")));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_told_with_its_place() {
+        for (body, expected) in [
+            ("", "question:1:0: error[bad-value]: this is no JSON"),
+            ("{\"from\": \"a/b\",\n from: 1}", "question:2:2: error[bad-value]: this is no JSON"),
+            ("from: a/b", "question:1:2: error[bad-value]: this is no JSON"),
+            ("null", "question:1:1: error[bad-value]: `null` asks nothing"),
+            ("[]", "question:1:1: error[wrong-type]"),
+            ("{}", "error[missing-field]: `from` is missing in the question"),
+            ("{\"from\": \"shop\", \"to\": \"http://a/\"}", "question:1:10: error[bad-identity]: `shop` is no caller"),
+            ("{\"from\": \"a/b\", \"to\": \"http://a/\", \"too\": 1}", "question:1:36: error[unknown-field]"),
+            ("{\"from\": \"a/b\", \"from\": \"a/b\"}", "error[duplicate-key]"),
+            ("{\"request\": {}, \"from\": \"a/b\"}", "question:1:25: error[conflict]: `from` stands beside `request`"),
+            ("{\"request\": {\"attributes\": 1}}", "question:1:28: error[bad-value]: this is no CheckRequest"),
+        ] {
+            let told = told(body).join("\n");
+            assert!(told.contains(expected), "{body}: {told}");
+        }
+        assert_eq!(told("{\"request\": {\"attribute\": 1}}"), ["question:1:14: unknown-field"], "a note");
+    }
+
+    #[test]
+    fn a_file_holds_one_check() {
+        assert!(check_file("f", b"{\"attributes\": {}}").is_ok());
+        for (bytes, expected) in [
+            (&b""[..], "f: error[empty-value]: the file is empty"),
+            (b"\xff", "f: error[yaml-syntax]: the file is not UTF-8 text"),
+            (b"{}\n---\n{}\n", "f:3:1: error[yaml-syntax]: there is a second document"),
+            (b"{\"attributes\": ", "error[yaml-syntax]"),
+        ] {
+            let problems = check_file("f", bytes).unwrap_err();
+            assert!(problems[0].to_string().contains(expected), "{problems:?}");
+        }
+    }
+}

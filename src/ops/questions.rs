@@ -1,0 +1,222 @@
+//! `POST /explain`: a question of an operator, and who may ask it.
+//!
+//! What the answer is, is the composition's business. The rules: only this machine may ask; a browser may not, whatever
+//! page it shows; nor may a proxy for somebody else; bodies, their time and the number of questions at once are bounded.
+
+use std::fmt;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// The largest question, in bytes.
+pub const MAX_QUESTION: usize = 256 * 1024;
+
+/// How many questions are answered at once.
+pub const MAX_AT_ONCE: usize = 2;
+
+/// How long the bytes of a question may take to come.
+const BODY_WAIT: Duration = Duration::from_secs(10);
+
+/// Who is on this machine. Not all of loopback: Istio's sidecar hands over what came from elsewhere as 127.0.0.6.
+const LOCAL: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+/// What a proxy says of whom it asks for.
+const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-client-cert"];
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who asks.
+    pub by: SocketAddr,
+    /// The question, in JSON.
+    pub body: Bytes,
+}
+
+/// Why a question is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Everything that is wrong with it, a line each.
+    #[error("{0}")]
+    BadQuestion(String),
+    /// The answer could not be recorded.
+    #[error("the question cannot be put on record, so it is not answered; see customs_audit_healthy\n")]
+    NotRecorded,
+    /// Something broke.
+    #[error("the question could not be answered; the log may say why\n")]
+    Failed,
+    /// The peer is another machine.
+    #[error(
+        "questions are answered to 127.0.0.1 and ::1 only, and {0} is not; ask on the server's machine or through a port-forward\n"
+    )]
+    NotHere(SocketAddr),
+    /// A browser or a proxy asks.
+    #[error(
+        "a request with the header {0} is not answered; ask without browser and proxy, as `customs check --admin` does\n"
+    )]
+    ForOthers(&'static str),
+    /// The body is something else.
+    #[error("a question has the header content-type: application/json\n")]
+    NotJson,
+    /// The body is too large or broken off.
+    #[error("the question cannot be read: it may have {MAX_QUESTION} bytes and must come within {} s\n", BODY_WAIT.as_secs())]
+    Body(u16),
+    /// Others are being answered.
+    #[error("{MAX_AT_ONCE} questions are being answered already; ask again\n")]
+    Busy,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Refusal::BadQuestion(_) => StatusCode::BAD_REQUEST,
+            Refusal::NotHere(_) | Refusal::ForOthers(_) => StatusCode::FORBIDDEN,
+            Refusal::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::Body(status) => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST),
+            Refusal::NotRecorded | Refusal::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, self.to_string()).into_response()
+    }
+}
+
+/// An answer that is being made: a JSON document, or why there is none.
+pub type Answering = Pin<Box<dyn Future<Output = Result<String, Refusal>> + Send>>;
+
+/// What answers questions, a few at once.
+#[derive(Clone)]
+pub struct Questions {
+    answer: Arc<dyn Fn(Asked) -> Answering + Send + Sync>,
+    room: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Questions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Questions").field("room", &self.room).finish_non_exhaustive()
+    }
+}
+
+impl Questions {
+    /// Questions that this answers.
+    pub fn new(answer: impl Fn(Asked) -> Answering + Send + Sync + 'static) -> Questions {
+        Questions { answer: Arc::new(answer), room: Arc::new(Semaphore::new(MAX_AT_ONCE)) }
+    }
+
+    async fn ask(self, asked: Asked) -> Result<String, Refusal> {
+        let room = self.room.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        // On its own, so that whoever hangs up neither frees the room early nor keeps the question off the record.
+        let answered = tokio::spawn(async move {
+            let answer = (self.answer)(asked).await;
+            drop(room);
+            answer
+        });
+        answered.await.unwrap_or(Err(Refusal::Failed))
+    }
+}
+
+/// The path and what answers there.
+pub fn router(questions: Questions) -> Router {
+    Router::new().route("/explain", post(explain)).layer(DefaultBodyLimit::max(MAX_QUESTION)).with_state(questions)
+}
+
+async fn explain(
+    State(questions): State<Questions>,
+    ConnectInfo(by): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    may_ask(by, request.headers())?;
+    let body = timeout(BODY_WAIT, Bytes::from_request(request, &())).await;
+    let body = body.map_err(|_| Refusal::Body(408))?.map_err(|why| Refusal::Body(why.status().as_u16()))?;
+    let document = questions.ask(Asked { by, body }).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
+}
+
+/// Whether a request with these headers may ask at all. A page of a browser can reach this address, but it cannot leave
+/// out where it comes from, nor say that it sends JSON without being asked whether it may.
+fn may_ask(by: SocketAddr, headers: &HeaderMap) -> Result<(), Refusal> {
+    if !LOCAL.contains(&by.ip().to_canonical()) {
+        return Err(Refusal::NotHere(by));
+    }
+    if let Some(name) = ["origin"].iter().chain(&OF_PROXIES).find(|name| headers.contains_key(**name)) {
+        return Err(Refusal::ForOthers(name));
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Refusal::NotJson) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_asks_and_for_itself() {
+        let json = ("content-type", "application/json");
+        let told = |by: &str, headers: &[(&'static str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            may_ask(by.parse().unwrap(), &headers.collect())
+                .map_err(|refusal| refusal.into_response().status().as_u16())
+        };
+        for by in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(told(by, &[json]), Ok(()), "{by}");
+        }
+        for by in
+            ["10.1.2.3:1", "192.0.2.1:1", "127.0.0.6:1", "[::6]:1", "[fe80::1]:1", "[::ffff:10.0.0.1]:1", "0.0.0.0:1"]
+        {
+            assert_eq!(told(by, &[json]), Err(403), "{by}");
+        }
+        for (header, expected) in [
+            (("content-type", "application/json; charset=utf-8"), Ok(())),
+            (("content-type", "Application/JSON"), Ok(())),
+            (("content-type", "text/plain"), Err(415)),
+            (("content-type", "application/jsonp"), Err(415)),
+            (("host", "x"), Err(415)),
+        ] {
+            assert_eq!(told("127.0.0.1:1", &[header]), expected, "{header:?}");
+        }
+        for name in ["origin", "forwarded", "x-forwarded-for", "x-forwarded-client-cert"] {
+            assert_eq!(told("127.0.0.1:1", &[json, (name, "null")]), Err(403), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_questions_than_there_is_room_for() {
+        let (go, wait) = tokio::sync::watch::channel(false);
+        let questions = Questions::new(move |_| {
+            let mut wait = wait.clone();
+            Box::pin(async move {
+                wait.wait_for(|go| *go).await.unwrap();
+                Ok("{}".into())
+            })
+        });
+        let ask = || questions.clone().ask(Asked { by: "127.0.0.1:1".parse().unwrap(), body: Bytes::new() });
+        let mut begun: Vec<_> = (0..MAX_AT_ONCE).map(|_| tokio::spawn(ask())).collect();
+        while questions.room.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let left = begun.remove(0);
+        left.abort();
+        assert!(left.await.unwrap_err().is_cancelled());
+        assert_eq!(questions.room.available_permits(), 0, "whoever hangs up frees no room");
+        assert_eq!(ask().await, Err(Refusal::Busy));
+        go.send(true).unwrap();
+        assert_eq!(begun.remove(0).await.unwrap(), Ok("{}".into()));
+    }
+
+    #[tokio::test]
+    async fn a_broken_answer_is_told() {
+        let questions = Questions::new(|_| Box::pin(async { panic!("on purpose") }));
+        let asked = Asked { by: "127.0.0.1:1".parse().unwrap(), body: Bytes::new() };
+        assert_eq!(questions.ask(asked).await, Err(Refusal::Failed));
+    }
+}
