@@ -33,6 +33,9 @@ pub enum Command {
     Test(Box<TestArgs>),
     /// Ask one question, and explain the answer stage by stage; exits with 0 for allow, 1 for deny, 2 for no answer
     Check(Box<CheckArgs>),
+    /// Tell which rules and verdicts differ between two sets of policies; exits with 0 for none of the verdicts, 1 for some,
+    /// 2 for no answer
+    Diff(Box<DiffArgs>),
     /// Print the revision that `serve` would have in force
     Revision(Box<ReadArgs>),
     /// Print the JSON Schema of policy files, for editors
@@ -241,6 +244,34 @@ pub enum CheckFormat {
     Json,
 }
 
+/// The flags of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The directory of the policies as they were; several, with commas, are the sources of one set
+    #[arg(value_name = "OLD", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set)]
+    pub(super) old: Vec<PathBuf>,
+    /// The directory of the policies as they would be
+    #[arg(value_name = "NEW", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set)]
+    pub(super) new: Vec<PathBuf>,
+    #[command(flatten)]
+    verdicts: VerdictArgs,
+    /// How differences are told
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: DiffFormat,
+    /// The moment for which both are asked, as 2026-12-31T00:00:00Z [default: the clock's]
+    #[arg(long, value_name = "TIME")]
+    pub(super) now: Option<Timestamp>,
+}
+
+/// How `diff` tells differences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+}
+
 /// Reads `NAME:VALUE`; names of headers are in lower case, as Envoy has them.
 fn header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
@@ -301,6 +332,17 @@ impl ReadArgs {
         let file = self.verdicts.file()?;
         let policies = if self.directories.is_empty() { file.policies.clone() } else { self.directories };
         Ok(self.verdicts.over(Settings { policies, ..file }))
+    }
+}
+
+impl DiffArgs {
+    /// The settings with which both sets are read; directories are not among them.
+    ///
+    /// # Errors
+    /// What is wrong with the settings file.
+    pub fn settings(self) -> Result<Settings, String> {
+        let file = self.verdicts.file()?;
+        Ok(self.verdicts.over(file))
     }
 }
 

@@ -182,6 +182,16 @@ impl Template {
         Ok(template)
     }
 
+    /// A path of this shape, with `text` for every operator.
+    pub fn member(&self, text: &str) -> String {
+        let segment = |segment: &Segment| match segment {
+            Segment::Literal(literal) => format!("/{literal}"),
+            Segment::One => format!("/{text}"),
+        };
+        let head: String = self.segments.iter().map(segment).collect();
+        self.tail.as_ref().map_or(head.clone(), |tail| format!("{head}/{text}{tail}"))
+    }
+
     /// Whether one reading of a path has this shape. With `strict`, operators match only the characters that Envoy's
     /// template matcher lets them match.
     pub fn matches(&self, reading: &str, strict: bool) -> bool {
@@ -306,6 +316,8 @@ mod tests {
             let template = Template::parse(template).unwrap();
             assert_eq!(template.matches(path, false), expected, "{template:?} {path}");
             assert_eq!(template.matches(path, true), expected, "strict {template:?} {path}");
+            let member = template.member("x");
+            assert!(template.matches(&member, true), "{template:?} {member}");
         }
         assert!(!Template::parse("/one/{*}").unwrap().matches("/one/a\"b", true));
     }

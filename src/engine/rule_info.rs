@@ -135,6 +135,11 @@ impl RuleInfo {
         RuleInfo { id, place, about: (about != About::default()).then(|| Box::new(about)) }
     }
 
+    /// Whether another says the same of itself, wherever it stands.
+    pub fn says_the_same(&self, other: &RuleInfo) -> bool {
+        (&self.id, &self.about) == (&other.id, &other.about)
+    }
+
     /// `file:line` of the text.
     pub fn origin(&self) -> String {
         self.place.file_and_line()

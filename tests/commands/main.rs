@@ -5,6 +5,7 @@
 
 mod cases;
 mod check;
+mod diff;
 mod documents;
 mod examples;
 mod lint;

@@ -1,6 +1,6 @@
 //! Properties that hold for every policy set and every request: the engine agrees with the naive evaluator, the order of
 //! files is no difference, a deny never allows more, an allow never denies more than isolation says, and canonical forms
-//! are their own canonical forms.
+//! are their own canonical forms; two sets differ alike from both sides, and none differs from itself.
 //!
 //! Sets and requests are drawn from small alphabets, so that rules and requests meet. How many cases run is
 //! `PROPTEST_CASES` (the default is small enough for every test run).
@@ -10,12 +10,16 @@
 
 mod draw;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use customs::engine::decision::{Answer, Effect};
 use customs::engine::host::Authority;
 use customs::engine::path::Readings;
 use customs::engine::policy::compile;
+use customs::engine::policy::diff::{Diff, Group, Shift, diff};
+use customs::engine::policy::sample_callers::SampleCaller;
+use customs::engine::policy::sample_destinations::SampleDestination;
 use customs::engine::policy::source::{self, PolicyFile, Source};
 use customs::engine::reference;
 use customs::engine::request::{Attributes, HttpAttributes};
@@ -52,6 +56,23 @@ fn effect(snapshot: &Snapshot, ask: &Ask) -> Effect {
 
 fn said(answer: &Answer) -> reference::Said {
     reference::Said { reason: answer.reason, rule: answer.rule.to_string(), gates: answer.gates }
+}
+
+/// What differs, question by question.
+fn shifts(diff: &Diff, seen: impl Fn(Shift) -> Shift) -> BTreeSet<(Shift, SampleCaller, SampleDestination)> {
+    let of = |group: &Group| {
+        let shift = seen(group.answers.shift);
+        group.changes.iter().map(move |change| (shift, change.caller.clone(), change.destination.clone())).collect()
+    };
+    diff.groups.iter().flat_map(|group| -> Vec<_> { of(group) }).collect()
+}
+
+fn mirrored(shift: Shift) -> Shift {
+    match shift {
+        Shift::Allowed => Shift::Denied,
+        Shift::Denied => Shift::Allowed,
+        same => same,
+    }
 }
 
 proptest! {
@@ -142,6 +163,29 @@ proptest! {
             Ok(compiled) => prop_assert!(!loaded.has_errors() && compiled.problems.iter().all(|p| !p.is_error())),
             Err(problems) => prop_assert!(!problems.is_empty() && problems.iter().all(|p| p.is_error())),
         }
+    }
+}
+
+/// A comparison asks many questions by itself, so a quarter of the sets is as much work.
+fn fewer() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases.div_ceil(4), ..usual }
+}
+
+proptest! {
+    #![proptest_config(fewer())]
+
+    #[test]
+    fn a_difference_is_seen_from_both_sides(one in drawn(set), other in drawn(set), settings in drawn(settings), asks in prop::collection::vec(drawn(ask), 1..8)) {
+        let (Some(a), Some(b)) = (snapshot(&one, &settings), snapshot(&other, &settings)) else { return Ok(()) };
+        let itself = diff(&a, &a, NOW);
+        prop_assert!(itself.rules.is_empty() && itself.groups.is_empty(), "{:?}\n{}", itself, one.join("---\n"));
+        let (there, back) = (diff(&a, &b, NOW), diff(&b, &a, NOW));
+        if there.left_out == 0 && back.left_out == 0 {
+            prop_assert_eq!(shifts(&there, |shift| shift), shifts(&back, mirrored), "{}\n=====\n{}", one.join("---\n"), other.join("---\n"));
+        }
+        let answers_differ = asks.iter().any(|ask| decide(&a, ask) != decide(&b, ask));
+        prop_assert!(!answers_differ || !there.rules.is_empty());
     }
 }
 

@@ -3,18 +3,20 @@
 //! They load as `serve` does, with the same settings and the same reader ([`sources`]), so what they say holds for a
 //! server. They decide nothing themselves and change no file. What they find is a result and goes to stdout; what keeps
 //! them from looking goes to stderr. The exit code is 0 for clean, 1 for something found, 2 for a bad flag; `check` answers
-//! with it: 0 for allow, 1 for deny, 2 for no answer.
+//! with it: 0 for allow, 1 for deny, 2 for no answer; `diff` exits with 1 if some verdict differs.
 
 use std::process::ExitCode;
 
 use super::cli::{Command, ReadArgs};
-use super::settings::Resolved;
+use super::settings::{Resolved, Settings};
 use super::{BAD_SETTING, FAILED, complain, tell};
 
 mod cases;
 mod check;
 mod completions;
 mod coverage;
+mod diff;
+mod diff_report;
 mod finding;
 mod junit;
 mod lint;
@@ -35,6 +37,7 @@ pub fn run(command: Command) -> ExitCode {
         }
         Command::Test(args) => with_settings(args.read, |settings| test::run(settings, args.format, args.together)),
         Command::Check(args) => check::run(*args),
+        Command::Diff(args) => diff::run(*args),
         Command::Revision(args) => with_settings(*args, revision::run),
         Command::Schema { kind } => schema::run(kind),
         Command::Completions { shell } => completions::completions(shell),
@@ -45,7 +48,11 @@ pub fn run(command: Command) -> ExitCode {
 
 /// Runs a tool with the settings that a server would have.
 fn with_settings(args: ReadArgs, tool: impl FnOnce(&Resolved) -> ExitCode) -> ExitCode {
-    match args.settings().map_err(|why| vec![why]).and_then(|settings| settings.resolve()) {
+    with_resolved(args.settings(), tool)
+}
+
+fn with_resolved(settings: Result<Settings, String>, tool: impl FnOnce(&Resolved) -> ExitCode) -> ExitCode {
+    match settings.map_err(|why| vec![why]).and_then(|settings| settings.resolve()) {
         Ok(settings) => tool(&settings),
         Err(wrong) => {
             wrong.iter().for_each(|why| complain(why));

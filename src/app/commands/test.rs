@@ -51,8 +51,17 @@ fn suite(directories: &[PathBuf], settings: &Resolved, now: UnixNanos, texts: &m
 }
 
 fn read_cases(directories: &[PathBuf], name: &str, texts: &mut Texts, problems: &mut Vec<Problem>) -> Vec<Case> {
-    let mut cases = Vec::new();
-    let mut files = 0;
+    let (files, cases) = cases_beside(directories, texts, problems);
+    if files == 0 && problems.is_empty() {
+        let problem = Problem::error(Code::MissingField, Place::whole(name), "there is no file of cases");
+        problems.push(problem.hint("write one whose name ends in `.cases.yaml`, with kind `PolicyTest`"));
+    }
+    cases
+}
+
+/// The cases beside the policies, and in how many files they stand.
+pub fn cases_beside(directories: &[PathBuf], texts: &mut Texts, problems: &mut Vec<Problem>) -> (usize, Vec<Case>) {
+    let (mut files, mut cases) = (0, Vec::new());
     for directory in directories {
         for file in sources::cases_files(directory, problems) {
             files += 1;
@@ -60,11 +69,12 @@ fn read_cases(directories: &[PathBuf], name: &str, texts: &mut Texts, problems: 
             texts.add(file.path, &file.bytes);
         }
     }
-    if files == 0 && problems.is_empty() {
-        let problem = Problem::error(Code::MissingField, Place::whole(name), "there is no file of cases");
-        problems.push(problem.hint("write one whose name ends in `.cases.yaml`, with kind `PolicyTest`"));
-    }
-    cases
+    (files, cases)
+}
+
+/// Whether a decision is what a case expects.
+pub fn passes(case: &Case, decision: &Decision) -> bool {
+    differences(&case.name, &case.wanted, decision, &Coverage::default()).is_empty()
 }
 
 fn ask(case: &Case, snapshot: &Snapshot, now: UnixNanos, coverage: &mut Coverage) -> CaseResult {

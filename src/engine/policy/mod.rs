@@ -7,16 +7,23 @@
 //! 5. [`validate`]: what only the whole set can show (the same policy twice, a missing DestinationSet);
 //! 6. [`compile`]: the set -> snapshot.
 //!
+//! [`diff`] compares two sets that were compiled: which rules differ, and who is answered otherwise.
+//!
 //! Every stage reports every problem it finds, with its place. A source with an error is refused whole. Nothing here reads a file.
 
 pub mod authorization_policy;
 pub mod compile;
+pub mod diff;
 pub mod document;
 pub mod egress_policy;
 mod egress_subjects;
 pub mod istio_rules;
 pub mod metadata;
 pub mod problem;
+mod questions;
 pub mod reader;
+mod rule_changes;
+pub mod sample_callers;
+pub mod sample_destinations;
 pub mod source;
 pub mod validate;

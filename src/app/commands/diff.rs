@@ -1,0 +1,151 @@
+//! `customs diff`: what a change of policies lets through or stops, before it is merged.
+//!
+//! Two sets are loaded as `serve` would, with the same settings, and compared by the engine: by the rules' own values, and
+//! here by the cases beside them. The exit code is 0 where no verdict differs, 1 where some does, 2 where a set does not
+//! load. What differs without another verdict (a trial, a reason, a rule's name) is told and does not fail.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::cases::{Case, Expected, Wanted, WantedAnswer};
+use super::diff_report;
+use super::finding::Finding;
+use super::lint::ProblemLine;
+use super::render::Painter;
+use super::sources;
+use super::texts::Texts;
+use super::{BAD_SETTING, complain, tell, tell_json, test, verdict, with_resolved};
+use crate::app::asking::answer;
+use crate::app::cli::{DiffArgs, DiffFormat};
+use crate::engine::policy::diff::{self, Diff, Shifted};
+use crate::engine::policy::problem::Problem;
+use crate::engine::record::UnixNanos;
+use crate::engine::settings::Settings;
+use crate::engine::snapshot::Snapshot;
+
+/// Everything that differs.
+pub struct Report {
+    /// What the rules' own values show.
+    pub diff: Diff,
+    /// What the cases show.
+    pub cases: Cases,
+    /// The own trust domain, which callers are told without.
+    pub own: String,
+}
+
+/// The cases beside both sets.
+pub struct Cases {
+    /// How many there are.
+    pub asked: usize,
+    /// Those that differ.
+    pub changes: Vec<CaseChange>,
+}
+
+/// A case that is answered otherwise, or holds for one of the sets only.
+pub struct CaseChange {
+    /// The case.
+    pub case: Case,
+    /// How its answers differ; `None` if they are the same in all that decisions are compared by.
+    pub answers: Option<Shifted>,
+    /// Whether it holds for the old set, and for the new one.
+    pub holds: (bool, bool),
+}
+
+impl Report {
+    /// Whether some verdict is another one.
+    fn changes_verdicts(&self) -> bool {
+        let case = |case: &CaseChange| case.answers.as_ref().is_some_and(|answers| answers.shift.is_verdict());
+        self.diff.changes_verdicts() || self.cases.changes.iter().any(case)
+    }
+}
+
+/// Compares two sets and tells how they differ.
+pub fn run(args: DiffArgs) -> ExitCode {
+    let (old, new, format) = (args.old.clone(), args.new.clone(), args.format);
+    let now = args.now.map_or_else(crate::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
+    with_resolved(args.settings(), |settings| {
+        let mut read = Read::default();
+        let old = read.set(&old, &settings.engine);
+        let new = read.set(&new, &settings.engine);
+        let (Some(old), Some(new), []) = (old, new, read.problems.as_slice()) else {
+            read.tell_problems(format);
+            complain("the policies or their cases do not load, so there is nothing to compare");
+            return ExitCode::from(BAD_SETTING);
+        };
+        let report = Report {
+            diff: diff::diff(&old, &new, now),
+            cases: ask(read.cases, &old, &new, now),
+            own: settings.engine.trust_domains.own.clone(),
+        };
+        match format {
+            DiffFormat::Human => tell(&diff_report::paper(&report)),
+            DiffFormat::Json => tell_json(&diff_report::document(&report)),
+        }
+        verdict(!report.changes_verdicts())
+    })
+}
+
+/// What was read of both sets.
+#[derive(Default)]
+struct Read {
+    texts: Texts,
+    problems: Vec<Problem>,
+    cases: Vec<Case>,
+}
+
+impl Read {
+    fn set(&mut self, directories: &[PathBuf], settings: &Settings) -> Option<Snapshot> {
+        let found = sources::load(directories, settings);
+        self.problems.extend(found.problems.into_iter().filter(Problem::is_error));
+        if found.snapshot.is_some() {
+            let (_, cases) = test::cases_beside(directories, &mut self.texts, &mut self.problems);
+            self.cases.extend(cases);
+        }
+        self.texts.take_in(found.texts);
+        found.snapshot
+    }
+
+    fn tell_problems(&self, format: DiffFormat) {
+        match format {
+            DiffFormat::Human => {
+                let painter = Painter::for_stdout(&self.texts);
+                self.problems.iter().for_each(|problem| tell(&painter.paint(&Finding::from(problem))));
+            }
+            DiffFormat::Json => {
+                let problems: Vec<_> = self.problems.iter().map(|p| ProblemLine::of(p, &self.texts)).collect();
+                tell_json(&serde_json::json!({ "problems": problems }));
+            }
+        }
+    }
+}
+
+/// Asks both sets the cases of both; one that stands in both unchanged is asked once.
+fn ask(cases: Vec<Case>, old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Cases {
+    let mut known = BTreeSet::new();
+    let once: Vec<Case> = cases.into_iter().filter(|case| known.insert(words(case))).collect();
+    let asked = once.len();
+    let change = |case: Case| {
+        let decisions = [old, new].map(|set| answer::decide(&case.question, set, now));
+        let [before, after] = decisions;
+        let holds = (test::passes(&case, &before), test::passes(&case, &after));
+        let answers = Shifted::between(before, after);
+        (answers.is_some() || holds.0 != holds.1).then_some(CaseChange { case, answers, holds })
+    };
+    Cases { asked, changes: once.into_iter().filter_map(change).collect() }
+}
+
+/// A case without its place.
+fn words(case: &Case) -> String {
+    let Wanted { verdict, would, effect, gate, expired } = &case.wanted;
+    let answer = |wanted: &WantedAnswer| {
+        let WantedAnswer { effect, reason, rule } = wanted;
+        format!("{:?}", (value(effect), value(reason), value(rule)))
+    };
+    let answers = (answer(verdict), answer(would), value(effect), value(gate), value(expired));
+    format!("{:?}", (&case.name, &case.question, answers))
+}
+
+fn value<T>(expected: &Option<Expected<T>>) -> Option<&T> {
+    expected.as_ref().map(|expected| &expected.value)
+}

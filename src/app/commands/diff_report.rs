@@ -1,0 +1,220 @@
+//! How the differences of `customs diff` are told: for people, equal changes folded, and as JSON, whole.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::counted;
+use super::diff::{CaseChange, Report};
+use crate::engine::decision::Answer;
+use crate::engine::policy::diff::{Change, Group, RuleChange, Shift, Shifted, VerdictChange};
+
+/// How many questions of a group people are told.
+const TOLD: usize = 8;
+
+/// How many groups of one kind.
+const GROUPS_TOLD: usize = 12;
+
+/// How many groups, with one question each, where the verdict is the same.
+const ASIDES_TOLD: usize = 3;
+
+/// How many rules.
+const RULES_TOLD: usize = 40;
+
+/// Everything that differs, for people.
+pub fn paper(report: &Report) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut section = |title: String, body: Vec<String>| {
+        if !body.is_empty() {
+            lines.extend([title].into_iter().chain(body).chain([String::new()]));
+        }
+    };
+    section(format!("rules ({})", report.diff.rules.len()), rules(&report.diff.rules));
+    for shift in Shift::ALL {
+        let mut groups = of(shift, report);
+        groups.sort_by_key(|group| Reverse(group.changes.len()));
+        section(format!("{} ({})", title(shift), questions(&groups)), shifted(shift, &groups, &report.own));
+    }
+    let cases = &report.cases.changes;
+    section(format!("cases ({})", cases.len()), cases.iter().flat_map(case).collect());
+    lines.push(summary(report));
+    lines.into_iter().map(|line| safe(&line) + "\n").collect()
+}
+
+fn of(shift: Shift, report: &Report) -> Vec<&Group> {
+    report.diff.groups.iter().filter(|group| group.answers.shift == shift).collect()
+}
+
+fn questions(groups: &[&Group]) -> usize {
+    groups.iter().map(|group| group.changes.len()).sum()
+}
+
+/// The largest groups of one kind.
+fn shifted(shift: Shift, groups: &[&Group], own: &str) -> Vec<String> {
+    let most = if shift.is_verdict() { GROUPS_TOLD } else { ASIDES_TOLD };
+    let told = groups.iter().take(most).flat_map(|group| tell_group(group, own));
+    let rest = groups.get(most..).unwrap_or_default();
+    let more = || {
+        let count = counted(questions(rest), "question");
+        format!("  and {count} in {} more like these; `--format json` tells all", counted(rest.len(), "group"))
+    };
+    told.chain((!rest.is_empty()).then(more)).collect()
+}
+
+fn rules(changes: &[RuleChange]) -> Vec<String> {
+    let more = || format!("  and {} more; `--format json` tells all", changes.len() - RULES_TOLD);
+    changes.iter().take(RULES_TOLD).map(rule).chain((changes.len() > RULES_TOLD).then(more)).collect()
+}
+
+fn title(shift: Shift) -> &'static str {
+    match shift {
+        Shift::Allowed => "newly allowed",
+        Shift::Denied => "newly denied",
+        Shift::Would => "same verdict, and another one once what is on trial is enforced",
+        Shift::Reason => "same verdict, for another reason or by another rule",
+    }
+}
+
+fn rule(change: &RuleChange) -> String {
+    let (what, parts) = match &change.change {
+        Change::Added => ("added", String::new()),
+        Change::Removed => ("removed", String::new()),
+        Change::Changed(parts) => ("changed", format!(": {}", parts.join(", "))),
+    };
+    format!("  {what:<8} {} ({}){parts}", change.id, change.origin)
+}
+
+/// A group: what was and what is, and the first few questions.
+fn tell_group(group: &Group, own: &str) -> Vec<String> {
+    let changes = &group.changes;
+    let shown = if group.answers.shift.is_verdict() { TOLD } else { 1 };
+    let callers: Vec<String> = changes.iter().take(shown).map(|change| change.caller.spelt(own)).collect();
+    let width = callers.iter().map(String::len).max().unwrap_or(0);
+    let from =
+        |change: &VerdictChange| change.caller.address.map(|address| format!(" from {address}")).unwrap_or_default();
+    let line = |(caller, change): (&String, &VerdictChange)| {
+        format!("    {caller:<width$}{} -> {}", from(change), change.destination)
+    };
+    let mut lines = was_and_is(&group.answers, "  ");
+    lines.extend(callers.iter().zip(changes).map(line));
+    let rest = changes.get(shown..).unwrap_or_default();
+    if !rest.is_empty() {
+        let callers: BTreeSet<_> = changes.iter().map(|change| &change.caller).collect();
+        let destinations: BTreeSet<_> = changes.iter().map(|change| &change.destination).collect();
+        let (callers, destinations) = (counted(callers.len(), "caller"), counted(destinations.len(), "destination"));
+        lines.push(format!("    and {} more like this: {callers}, {destinations} in all", rest.len()));
+    }
+    lines
+}
+
+fn was_and_is(answers: &Shifted, indent: &str) -> Vec<String> {
+    vec![format!("{indent}was {}", answer(&answers.old)), format!("{indent}is  {}", answer(&answers.new))]
+}
+
+fn answer(answer: &Answer) -> String {
+    let origin = answer.rule.info().map(|info| format!(" ({})", info.origin())).unwrap_or_default();
+    format!("{}: {} by {}{origin}", answer.effect().as_str(), answer.reason.as_str(), answer.rule)
+}
+
+fn case(change: &CaseChange) -> Vec<String> {
+    let held = match change.holds {
+        (true, false) => "; it held for OLD and fails for NEW",
+        (false, true) => "; it failed for OLD and holds for NEW",
+        (true, true) => "",
+        (false, false) => "; it fails for both",
+    };
+    let mut lines = vec![format!("  `{}` ({}){held}", change.case.name, change.case.place.file_and_line())];
+    if let Some(answers) = &change.answers {
+        lines.extend(was_and_is(answers, "    "));
+    }
+    lines
+}
+
+fn summary(report: &Report) -> String {
+    let (allowed, denied) = (questions(&of(Shift::Allowed, report)), questions(&of(Shift::Denied, report)));
+    let asked = format!("asked {}", counted(report.diff.asked, "question"));
+    let left_out = match report.diff.left_out {
+        0 => String::new(),
+        more => format!("; up to {more} more were left out"),
+    };
+    let cases = counted(report.cases.asked, "case");
+    format!("{allowed} newly allowed, {denied} newly denied; {asked} and {cases}{left_out}")
+}
+
+/// What policies say is told without what a terminal obeys.
+fn safe(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { '\u{b7}' } else { c }).collect()
+}
+
+/// The same as one JSON object, nothing folded away.
+pub fn document(report: &Report) -> Value {
+    let rules: Vec<Value> = report.diff.rules.iter().map(rule_document).collect();
+    let groups: Vec<Value> = report.diff.groups.iter().map(|group| group_document(group, &report.own)).collect();
+    let cases: Vec<Value> = report.cases.changes.iter().map(case_document).collect();
+    json!({
+        "rules": rules,
+        "changes": groups,
+        "cases": cases,
+        "asked": { "questions": report.diff.asked, "cases": report.cases.asked },
+        "leftOut": report.diff.left_out,
+    })
+}
+
+fn rule_document(change: &RuleChange) -> Value {
+    let (what, parts) = match &change.change {
+        Change::Added => ("added", &[][..]),
+        Change::Removed => ("removed", &[][..]),
+        Change::Changed(parts) => ("changed", parts.as_slice()),
+    };
+    json!({ "id": change.id.to_string(), "change": what, "parts": parts, "origin": change.origin })
+}
+
+fn group_document(group: &Group, own: &str) -> Value {
+    let question = |change: &VerdictChange| {
+        json!({
+            "from": change.caller.spelt(own),
+            "sourceIp": change.caller.address,
+            "to": change.destination.to_string(),
+        })
+    };
+    let questions: Vec<Value> = group.changes.iter().map(question).collect();
+    json!({
+        "shift": name(group.answers.shift),
+        "old": answer_document(&group.answers.old),
+        "new": answer_document(&group.answers.new),
+        "questions": questions,
+    })
+}
+
+fn name(shift: Shift) -> &'static str {
+    match shift {
+        Shift::Allowed => "allowed",
+        Shift::Denied => "denied",
+        Shift::Would => "would",
+        Shift::Reason => "reason",
+    }
+}
+
+fn answer_document(answer: &Answer) -> Value {
+    json!({
+        "effect": answer.effect().as_str(),
+        "reason": answer.reason.as_str(),
+        "rule": answer.rule.to_string(),
+        "origin": answer.rule.info().map(|info| info.origin()),
+    })
+}
+
+fn case_document(change: &CaseChange) -> Value {
+    let answers = change.answers.as_ref();
+    json!({
+        "name": change.case.name,
+        "file": change.case.place.file,
+        "line": change.case.place.line,
+        "shift": answers.map(|answers| name(answers.shift)),
+        "old": answers.map(|answers| answer_document(&answers.old)),
+        "new": answers.map(|answers| answer_document(&answers.new)),
+        "held": change.holds.0,
+        "holds": change.holds.1,
+    })
+}
