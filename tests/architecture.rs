@@ -81,7 +81,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap_complete", &["app/cli.rs", "app/commands/completions.rs"]),
     ("clap_mangen", &["app/commands/completions.rs"]),
     ("annotate_snippets", &["app/commands/render.rs"]),
-    ("schemars", &["app/settings.rs", "app/commands/schema.rs"]),
+    ("schemars", &["app/settings.rs", "app/policy_paths.rs", "app/commands/schema.rs"]),
     ("axum", &["ops/admin.rs", "ops/questions.rs"]),
     ("hyper", &["app/client.rs"]),
     ("hyper_util", &["app/client.rs"]),

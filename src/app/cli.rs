@@ -3,12 +3,13 @@
 //! Flags are laid over the environment by clap, both over the settings file, and that over the defaults.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
+use super::policy_paths::PolicyPath;
 use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings};
 
 /// The service that Envoy and Istio ask before a request leaves the mesh.
@@ -57,7 +58,7 @@ pub enum Command {
 }
 
 /// The flags of `serve`; what is not given is left to the settings file and the defaults.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
     /// A directory of policy files; repeatable [default: ./policies]
     #[arg(long, value_name = "DIR", env = "CUSTOMS_POLICIES", value_delimiter = ',', action = ArgAction::Append)]
@@ -94,7 +95,7 @@ pub struct ServeArgs {
 }
 
 /// The settings file, and the flags of what can change a verdict.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct VerdictArgs {
     /// A settings file (YAML); `customs settings` prints one
     #[arg(long, value_name = "FILE", env = "CUSTOMS_CONFIG")]
@@ -330,7 +331,7 @@ impl ReadArgs {
     /// What is wrong with the settings file.
     pub fn settings(self) -> Result<Settings, String> {
         let file = self.verdicts.file()?;
-        let policies = if self.directories.is_empty() { file.policies.clone() } else { self.directories };
+        let policies = if self.directories.is_empty() { file.policies.clone() } else { plain(self.directories) };
         Ok(self.verdicts.over(Settings { policies, ..file }))
     }
 }
@@ -356,10 +357,16 @@ impl ServeArgs {
         Ok(self.over(file))
     }
 
-    fn over(self, file: Settings) -> Settings {
+    /// The settings file, if one was named.
+    pub fn config(&self) -> Option<&Path> {
+        self.verdicts.config.as_deref()
+    }
+
+    /// The settings that hold over this file.
+    pub fn over(self, file: Settings) -> Settings {
         let file = self.verdicts.over(file);
         Settings {
-            policies: self.policies.unwrap_or(file.policies),
+            policies: self.policies.map_or(file.policies, plain),
             listen: self.listen.unwrap_or(file.listen),
             admin: self.admin.unwrap_or(file.admin),
             audit: self.audit.unwrap_or(file.audit),
@@ -372,6 +379,11 @@ impl ServeArgs {
             ..file
         }
     }
+}
+
+/// Directories as the command line names them, each one source.
+fn plain(directories: Vec<PathBuf>) -> Vec<PolicyPath> {
+    directories.into_iter().map(PolicyPath::Plain).collect()
 }
 
 #[cfg(test)]

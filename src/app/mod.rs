@@ -13,11 +13,14 @@ pub mod cli;
 mod client;
 mod commands;
 mod ledger;
+mod policy_paths;
+mod reread;
 mod serve;
 pub mod settings;
 mod shutdown;
 mod status;
 
+use crate::files::SettingsFile;
 use cli::{Cli, Command, ServeArgs};
 use settings::{Resolved, Settings};
 
@@ -41,8 +44,8 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> ExitCode {
-    let settings = match resolve(args) {
-        Ok(settings) => settings,
+    let (settings, file) = match resolve(args) {
+        Ok(resolved) => resolved,
         Err(wrong) => {
             wrong.iter().for_each(|why| complain(why));
             return BAD_SETTING.into();
@@ -59,7 +62,7 @@ fn serve(args: ServeArgs) -> ExitCode {
             return FAILED.into();
         }
     };
-    let ended = runtime.block_on(serve::serve(settings));
+    let ended = runtime.block_on(serve::serve(settings, file));
     // What still blocks (a file system that hangs) must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     match ended {
@@ -76,8 +79,10 @@ fn serve(args: ServeArgs) -> ExitCode {
     }
 }
 
-fn resolve(args: ServeArgs) -> Result<Resolved, Vec<String>> {
-    args.settings().map_err(|why| vec![why])?.resolve()
+fn resolve(args: ServeArgs) -> Result<(Resolved, Option<SettingsFile>), Vec<String>> {
+    let settings = args.clone().settings().map_err(|why| vec![why])?;
+    let resolved = settings.resolve()?;
+    Ok((resolved, reread::settings_file(args, settings)))
 }
 
 /// Prints a result to stdout; a reader that has gone away is not an error.

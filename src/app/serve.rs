@@ -29,6 +29,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::envoy::listen::Listener;
 use crate::envoy::server::Services;
 use crate::envoy::service::Checks;
+use crate::files::SettingsFile;
 use crate::files::reload::{self, ReloadOptions, Reloader};
 use crate::ops::admin::{self, AdminState};
 use crate::ops::health::{self, HealthHandle};
@@ -60,11 +61,11 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 ///
 /// # Errors
 /// Why it could not start, what ended by itself, or which bound was hit while ending.
-pub async fn serve(settings: Resolved) -> Result<(), Failure> {
+pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(), Failure> {
     let mut termination = Termination::listen().context("cannot listen to signals")?;
     let hangups = shutdown::hangups().context("cannot listen to signals")?;
     let (recorder, mut record) = writer::start(sinks::open(&settings.audit)?).context("cannot start the audit")?;
-    let served = match Running::start(&settings, recorder, hangups).await {
+    let served = match Running::start(&settings, file, recorder, hangups).await {
         Ok(running) => running.watch_and_end(&settings, &mut termination, &mut record).await,
         Err(why) => Err(why),
     };
@@ -88,7 +89,12 @@ struct Running {
 
 impl Running {
     /// Binds, loads, and spawns; nothing answers before everything is there.
-    async fn start(settings: &Resolved, recorder: Recorder, hangups: Signal) -> Result<Running, Failure> {
+    async fn start(
+        settings: &Resolved,
+        file: Option<SettingsFile>,
+        recorder: Recorder,
+        hangups: Signal,
+    ) -> Result<Running, Failure> {
         let listeners = bind(settings).await?;
         let admin = bind_admin(settings.admin.as_deref()).await?;
         let books = Books { recorder, metrics: metrics(settings) };
@@ -98,8 +104,8 @@ impl Running {
         let (changes, told) = mpsc::unbounded_channel();
         others.spawn("the record of policy changes", done(record_changes(told, books.clone())));
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
-        let reloader = load(settings, publisher, &books, changes).await;
-        let overview = overview(settings, &reloader);
+        let reloader = load(settings, file, publisher, &books, changes).await;
+        let overview = overview(&reloader);
         if settings.require_policy && !overview.files.borrow().ready {
             let problems = overview.files.borrow().problems().map(ToString::to_string).collect();
             // With the reload its side of the channel goes, so that the refusal is on record before the end.
@@ -203,6 +209,7 @@ fn watch_audit(books: &Books) {
 
 async fn load(
     settings: &Resolved,
+    settings_file: Option<SettingsFile>,
     publisher: store::Publisher,
     books: &Books,
     changes: mpsc::UnboundedSender<PolicyChangeEntry>,
@@ -213,6 +220,7 @@ async fn load(
         rescan: settings.reload_rescan,
         watch: true,
         settings: settings.engine.clone(),
+        settings_file,
     };
     let metrics = books.metrics.clone();
     reload::first_load(options, publisher, move |change| {
@@ -223,12 +231,8 @@ async fn load(
     .await
 }
 
-fn overview(settings: &Resolved, reloader: &Reloader) -> Overview {
-    Overview {
-        files: reloader.status(),
-        settings: Arc::new(settings.engine.clone()),
-        draining: Arc::new(AtomicBool::new(false)),
-    }
+fn overview(reloader: &Reloader) -> Overview {
+    Overview { files: reloader.status(), draining: Arc::new(AtomicBool::new(false)) }
 }
 
 /// Reloads on change and at SIGHUP until told to stop.
@@ -247,12 +251,13 @@ async fn record_changes(mut told: mpsc::UnboundedReceiver<PolicyChangeEntry>, bo
     }
 }
 
-/// Tells health and metrics whether checks are wanted, whenever the policies change.
+/// Tells health and metrics whether checks are wanted and verdicts enforced, whenever policies or settings change.
 async fn tell_readiness(mut overview: Overview, health: HealthHandle, books: Books, stop: CancellationToken) {
     loop {
         let ready = overview.is_ready();
         health.set_ready(ready).await;
         books.metrics.set_ready(ready);
+        books.metrics.set_enforcement(overview.enforcement());
         tokio::select! {
             () = stop.cancelled() => return,
             changed = overview.files.changed() => if changed.is_err() { return stop.cancelled().await },

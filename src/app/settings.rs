@@ -4,26 +4,31 @@
 //! [`Settings`] mirrors the text; [`Resolved`] is what the server runs with; [`Settings::resolve`] is the one way from
 //! the first to the second, and reports everything that is wrong at once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::policy_paths::{self, PolicyPath};
 use crate::audit::sinks::SinkConfig;
 use crate::engine::host::Authority;
 use crate::engine::identity::{Accepted, TrustDomains, is_dns_label, is_trust_domain};
 use crate::engine::policy::document;
+use crate::engine::policy::problem::Problem;
 use crate::engine::settings as engine;
 use crate::envoy::listen::Address;
+use crate::files::PolicyDirectory;
 
 /// Every knob, as the settings file spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Directories of policy files; each is a source that loads whole or not at all. Not recursive.
-    pub policies: Vec<PathBuf>,
+    /// Directories of policy files; each is a source that loads whole or not at all. Not recursive. An entry
+    /// `{dir: ./teams, namespace_from: directory}` makes each directory in `./teams` a source that may speak for the
+    /// namespace of its name only.
+    pub policies: Vec<PolicyPath>,
     /// Where Envoy asks: `HOST:PORT` or `unix:PATH`.
     pub listen: Vec<String>,
     /// Where operators look in (health, status, metrics): `HOST:PORT`, or `off`. It is not protected: keep it private.
@@ -124,7 +129,7 @@ pub enum IdentitySource {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            policies: vec!["./policies".into()],
+            policies: vec![PolicyPath::Plain("./policies".into())],
             listen: vec!["127.0.0.1:9191".into()],
             admin: "127.0.0.1:9192".into(),
             audit: vec!["stdout".into()],
@@ -154,7 +159,7 @@ pub struct Resolved {
     /// The settings that can change a verdict.
     pub engine: engine::Settings,
     /// Policy directories, none twice.
-    pub policies: Vec<PathBuf>,
+    pub policies: Vec<PolicyDirectory>,
     /// Where Envoy asks.
     pub listen: Vec<Address>,
     /// Where operators look in; `None` is off.
@@ -183,11 +188,19 @@ impl Settings {
     pub fn read(path: &Path) -> Result<Settings, String> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|why| format!("cannot read settings file {file}: {why}"))?;
+        Settings::parse(&file, &text)
+            .map_err(|problem| format!("{problem}; `customs settings` prints every setting with its default"))
+    }
+
+    /// Reads the text of a settings file.
+    ///
+    /// # Errors
+    /// What is wrong, with the place.
+    pub fn parse(file: &str, text: &str) -> Result<Settings, Problem> {
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Settings::default());
         }
-        document::parse_typed(&file, &text)
-            .map_err(|problem| format!("{problem}; `customs settings` prints every setting with its default"))
+        document::parse_typed(file, text)
     }
 
     /// Every setting with its default and its doc comment, as YAML that a settings file may hold.
@@ -218,7 +231,7 @@ impl Settings {
         let engine = self.engine(&mut wrong);
         let resolved = Resolved {
             engine,
-            policies: self.directories(&mut wrong),
+            policies: policy_paths::resolve(&self.policies, &mut wrong),
             listen: parse_all("listen", &self.listen, &mut wrong),
             admin: self.admin(&mut wrong),
             audit: self.sinks(&mut wrong),
@@ -297,21 +310,6 @@ impl Settings {
         }
         let accepted = if any { Accepted::Any } else { Accepted::Only(accepted.into_iter().collect()) };
         TrustDomains { own, aliases, accepted }
-    }
-
-    fn directories(&self, wrong: &mut Vec<String>) -> Vec<PathBuf> {
-        let mut directories: Vec<PathBuf> = Vec::new();
-        for directory in self.policies.iter().filter(|d| !d.as_os_str().is_empty()) {
-            if directories.contains(directory) {
-                wrong.push(format!("policies: `{}` is named twice", directory.display()));
-            } else {
-                directories.push(directory.clone());
-            }
-        }
-        if directories.is_empty() {
-            wrong.push("policies: name at least one directory".into());
-        }
-        directories
     }
 
     fn admin(&self, wrong: &mut Vec<String>) -> Option<String> {
@@ -416,7 +414,7 @@ mod tests {
             root_namespace: "Root".into(),
             reload_settle: "5".into(),
             reload_rescan: "0".into(),
-            policies: vec!["a".into(), "a".into()],
+            policies: vec![PolicyPath::Plain("a".into()), PolicyPath::Plain("a".into())],
             gateway: Gateway {
                 listeners: vec![GatewayListener { port: 1, host: "a b".into(), target_port: None }],
                 ..Gateway::default()

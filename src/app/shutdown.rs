@@ -1,4 +1,4 @@
-//! The signals that the process listens to: SIGTERM and SIGINT end it, SIGHUP reads the policies now.
+//! The signals that the process listens to: SIGTERM and SIGINT end it, SIGHUP reads policies and settings now.
 
 use std::io;
 
@@ -42,7 +42,7 @@ pub fn hangups() -> io::Result<Signal> {
 /// Reloads at every SIGHUP, for ever.
 pub async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger) {
     while hangups.recv().await.is_some() {
-        tracing::info!("SIGHUP: reading the policies now");
+        tracing::info!("SIGHUP: reading the policies and the settings file now");
         trigger.reload_now();
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
+use crate::engine::settings::{DefaultEffect, Enforcement};
 use crate::files::status::{self, SourceStatus, Status};
 use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SourceReport, StatusReport, timestamp};
 
@@ -14,8 +14,6 @@ use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SourceReport,
 pub struct Overview {
     /// The state of the policy files.
     pub files: watch::Receiver<Status>,
-    /// The settings in force.
-    pub settings: Arc<Settings>,
     /// Whether the server is about to end.
     pub draining: Arc<AtomicBool>,
 }
@@ -23,13 +21,22 @@ pub struct Overview {
 impl Overview {
     /// A good set is in force; where the server only reports, it is ready without one, because it allows.
     pub fn is_ready(&self) -> bool {
-        let good = self.files.borrow().ready || self.settings.enforcement == Enforcement::Report;
+        let good = {
+            let files = self.files.borrow();
+            files.ready || files.settings.enforcement == Enforcement::Report
+        };
         good && !self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether verdicts are enforced.
+    pub fn enforcement(&self) -> Enforcement {
+        self.files.borrow().settings.enforcement
     }
 
     /// The report of this moment.
     pub fn report(&self) -> StatusReport {
         let files = self.files.borrow().clone();
+        let settings = &files.settings;
         let problem = files.last_problem.as_ref();
         StatusReport {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -37,9 +44,9 @@ impl Overview {
             draining: self.draining.load(Ordering::Relaxed),
             revision: files.revision.clone(),
             loaded_at: files.loaded_at.and_then(timestamp),
-            enforcement: self.settings.enforcement.as_str().into(),
-            hygiene: self.settings.hygiene.as_str().into(),
-            default: match self.settings.default_effect {
+            enforcement: settings.enforcement.as_str().into(),
+            hygiene: settings.hygiene.as_str().into(),
+            default: match settings.default_effect {
                 DefaultEffect::Allow => "allow".into(),
                 DefaultEffect::Deny => "deny".into(),
             },

@@ -29,6 +29,8 @@ pub struct RuleId {
 /// Which part of a policy an id means.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Part {
+    /// Not a policy, but the isolation that stands in for those of a namespace that were never loaded.
+    Unloaded,
     Whole,
     Index(u32),
     Entry(Box<str>),
@@ -39,6 +41,12 @@ impl RuleId {
     /// A policy as a whole. `policy` is `ns/name`.
     pub fn policy(family: Family, policy: Arc<str>) -> RuleId {
         RuleId { family, policy, part: Part::Whole }
+    }
+
+    /// The isolation of a namespace whose policies were never loaded. No policy has an empty name, so it is named before
+    /// every policy of its namespace.
+    pub fn unloaded(namespace: &str) -> RuleId {
+        RuleId { family: Family::Egress, policy: format!("{namespace}/").into(), part: Part::Unloaded }
     }
 
     /// A rule of an AuthorizationPolicy, by its index.
@@ -89,6 +97,7 @@ impl fmt::Display for RuleId {
             Family::Egress => "ep",
         };
         match &self.part {
+            Part::Unloaded => f.write_str("builtin#namespace_unloaded"),
             Part::Whole => write!(f, "{family}:{}", self.policy),
             part => write!(f, "{family}:{}#{part}", self.policy),
         }
@@ -98,7 +107,7 @@ impl fmt::Display for RuleId {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Part::Whole => Ok(()),
+            Part::Unloaded | Part::Whole => Ok(()),
             Part::Index(index) => index.fmt(f),
             Part::Entry(name) => f.write_str(name),
             Part::Exception(entry, index) => write!(f, "{entry}.except[{index}]"),

@@ -4,11 +4,14 @@
 //! The rule: a source loads whole or not at all. One that fails keeps its own last good content, and the others go on.
 //! Changed sources are tried all together, then all but one, then one at a time; one whose change would break the set
 //! is refused and names what it would break. An emptied source keeps what it had. Nothing at all is published until
-//! every source has been good once, because what was never read could hold denials.
+//! every source has been good once, because what was never read could hold denials. A source that is bound to one
+//! namespace holds up nobody else: until it was good once, its namespace is isolated.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::directories::{Listing, PolicyDirectory};
 use super::read::{MAX_FILES, MAX_SET, Outcome};
 use super::status::{SourceState, SourceStatus};
 use crate::engine::policy::compile::{self, Compiled};
@@ -18,6 +21,14 @@ use crate::engine::record::{ChangeOutcome, PolicyChangeEntry, UnixNanos};
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::{Revision, RuleCounts, Snapshot};
 use crate::files::load::load;
+
+mod member;
+mod settings;
+
+pub use member::Role;
+use member::{Found, Member, Refusal};
+use settings::SettingsFile;
+pub use settings::{Meant, SettingsRead, SettingsReading};
 
 /// What the reader found in one directory.
 #[derive(Debug)]
@@ -35,60 +46,70 @@ pub struct Judgement {
     pub snapshot: Option<Snapshot>,
     /// The record of the change, where there is something to tell.
     pub entry: Option<PolicyChangeEntry>,
+    /// What somebody should look at, though nothing changed in what is in force.
+    pub notices: Vec<Problem>,
 }
 
 /// Every source with its last good content. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Sources {
     settings: Arc<Settings>,
+    /// The file that they come from, if it may change.
+    file: Option<SettingsFile>,
     sources: Vec<Member>,
     revision: Revision,
     counts: RuleCounts,
     warnings: Vec<Problem>,
     published: bool,
+    /// The sources in force whose namespace is isolated for want of good content.
+    isolating: Vec<String>,
+    /// Whether a directory of namespaces was listed otherwise than before.
+    listed: bool,
     /// What was refused when it was last told.
     told: Vec<Problem>,
 }
 
-/// One source.
-#[derive(Clone, Debug)]
-struct Member {
-    name: String,
-    /// What the directory holds.
-    found: Found,
-    /// The last good content: in force once a set is.
-    good: Option<LoadedSource>,
-    good_since: Option<UnixNanos>,
-    /// Why what the directory holds is not good.
-    refusal: Option<Refusal>,
-}
-
-#[derive(Clone, Debug)]
-enum Found {
-    Nothing,
-    Unreadable(Vec<Problem>),
-    Loaded(LoadedSource),
-}
-
-#[derive(Clone, Debug)]
-struct Refusal {
-    state: SourceState,
-    problems: Vec<Problem>,
-}
-
 impl Sources {
-    /// Sources by name, in order; nothing has been read yet.
-    pub fn new(names: impl IntoIterator<Item = String>, settings: Settings) -> Sources {
-        let member = |name| Member { name, found: Found::Nothing, good: None, good_since: None, refusal: None };
+    /// The directories, in order; nothing has been read yet.
+    pub fn new(directories: impl IntoIterator<Item = PolicyDirectory>, settings: Settings) -> Sources {
+        let member = |(order, directory)| Member::new(order, directory);
         Sources {
             settings: Arc::new(settings),
-            sources: names.into_iter().map(member).collect(),
+            file: None,
+            sources: directories.into_iter().enumerate().map(member).collect(),
             revision: Revision::none(),
             counts: RuleCounts::default(),
             warnings: Vec::new(),
             published: false,
+            isolating: Vec::new(),
+            listed: false,
             told: Vec::new(),
         }
+    }
+
+    /// What is to be read, in order: directories and what they are.
+    pub fn directories(&self) -> impl Iterator<Item = (&Path, &Role)> {
+        self.sources.iter().map(|source| (source.path(), source.role()))
+    }
+
+    /// Takes in what lies in a directory of namespaces. New ones become sources. One that is gone stays, and is read as
+    /// what cannot be read any more, unless nothing of it is in force.
+    pub fn enroll(&mut self, directory: &Path, listing: Result<Listing, Vec<Problem>>) {
+        let is_it = |source: &Member| *source.role() == Role::Namespaces && source.path() == directory;
+        let Some(roster) = self.sources.iter_mut().find(|source| is_it(source)) else { return };
+        let (found, namespaces) = match listing {
+            Ok(Listing { namespaces, problems }) => (Found::Listed(problems), Some(namespaces)),
+            Err(problems) => (Found::Unreadable(problems), None),
+        };
+        self.listed |= !roster.found.is_listed_as(&found);
+        roster.found = found;
+        let (roster, Some(namespaces)) = (roster.clone(), namespaces) else { return };
+        let is_there = |source: &Member| source.namespace().is_some_and(|own| namespaces.contains(own));
+        self.sources.retain(|source| !source.lies_in(&roster) || is_there(source) || !source.is_idle());
+        let known = self.sources.iter().filter(|source| source.lies_in(&roster)).filter_map(Member::namespace);
+        let known: BTreeSet<String> = known.cloned().collect();
+        self.sources.extend(namespaces.difference(&known).map(|namespace| roster.bound(namespace.clone())));
+        self.sources.sort_by_key(Member::rank);
     }
 
     /// Whether the source of that place in the order was found like this before.
@@ -103,6 +124,20 @@ impl Sources {
     /// Whether the source of that place in the order was ever read.
     pub fn was_read(&self, index: usize) -> bool {
         self.sources.get(index).is_some_and(|source| !matches!(source.found, Found::Nothing))
+    }
+
+    /// What was read, with what is wrong in it; sources that could not be read are left out.
+    pub fn found(&self) -> impl Iterator<Item = &LoadedSource> {
+        self.sources.iter().filter_map(|source| match &source.found {
+            Found::Loaded(found) => Some(found),
+            Found::Nothing | Found::Unreadable(_) | Found::Listed(_) => None,
+        })
+    }
+
+    /// Whether everything could be read.
+    pub fn all_read(&self) -> bool {
+        let is_read = |source: &Member| matches!(source.found, Found::Loaded(_) | Found::Listed(_));
+        self.sources.iter().all(is_read)
     }
 
     /// Whether a good set is in force.
@@ -120,23 +155,37 @@ impl Sources {
         self.counts
     }
 
-    /// Warnings and notes of the set in force.
-    pub fn warnings(&self) -> &[Problem] {
-        &self.warnings
+    /// Warnings and notes of the set in force, and of the settings file.
+    pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
+        self.file.iter().flat_map(SettingsFile::warnings).chain(&self.warnings)
     }
 
-    /// Judges what was read, one reading for each source in order.
-    pub fn judge(&mut self, readings: Vec<Reading>, now: UnixNanos) -> Judgement {
+    /// Judges what was read, one reading for each source in order, and what the settings file says.
+    pub fn judge(&mut self, readings: Vec<Reading>, settings: Option<SettingsReading>, now: UnixNanos) -> Judgement {
         let changed = self.take_in(readings);
-        if changed.is_empty() {
+        let is_asked = self.take_in_settings(settings, &changed);
+        let is_listed = std::mem::take(&mut self.listed);
+        if changed.is_empty() && !is_asked && !is_listed {
             return Judgement::default();
         }
+        let (previous, old_settings) = (self.revision.clone(), self.settings.clone());
+        let compiled = self.renew_settings(now).or_else(|| self.judge_policies(now));
+        // What has the same revision gives the same answers: an empty source more is no news.
+        let snapshot = compiled.map(|compiled| self.adopt(compiled)).filter(|new| *new.revision() != previous);
+        let outcome = self.outcome(snapshot.is_some(), &changed, is_asked);
+        let entry = outcome.map(|outcome| self.entry(outcome, &previous, now));
+        let notices = self.file.iter().filter(|_| is_asked && entry.is_none()).flat_map(SettingsFile::warnings);
+        let notices = notices.cloned().collect();
+        // Without a set the settings still say whether everything is denied or only recorded.
+        let unloaded = || Snapshot::unloaded(Settings::clone(&self.settings));
+        let snapshot = snapshot.or_else(|| (!self.published && self.settings != old_settings).then(unloaded));
+        Judgement { snapshot, entry, notices }
+    }
+
+    /// Judges the policies with the settings in force.
+    fn judge_policies(&mut self, now: UnixNanos) -> Option<Compiled> {
         let candidates = self.candidates();
-        let compiled = if self.published { self.renew(candidates, now) } else { self.begin(candidates, now) };
-        let previous = self.revision.clone();
-        let snapshot = compiled.map(|compiled| self.adopt(compiled));
-        let entry = self.outcome(snapshot.is_some(), &changed).map(|outcome| self.entry(outcome, &previous, now));
-        Judgement { snapshot, entry }
+        if self.published { self.renew(candidates, now) } else { self.begin(candidates, now) }
     }
 
     /// Loads what was read; the result tells which sources changed.
@@ -155,24 +204,59 @@ impl Sources {
 
     /// The sources whose content is good in itself and not yet taken; the others are refused or as they were.
     fn candidates(&mut self) -> Vec<(usize, LoadedSource)> {
-        let published = self.published;
-        let alone = |(index, source): (usize, &mut Member)| source.alone(published).map(|loaded| (index, loaded));
+        let (published, settings) = (self.published, self.settings.clone());
+        let alone =
+            |(index, source): (usize, &mut Member)| source.alone(published, &settings).map(|loaded| (index, loaded));
         self.sources.iter_mut().enumerate().filter_map(alone).collect()
     }
 
-    /// Before the first good set: takes what is good in itself, and compiles once every source has been.
+    /// Before the first good set: takes what is good in itself, and compiles once every source has been that is not bound.
     fn begin(&mut self, candidates: Vec<(usize, LoadedSource)>, now: UnixNanos) -> Option<Compiled> {
         self.take(candidates, now);
-        if self.sources.iter().any(|source| source.good.is_none()) {
+        if self.sources.iter().any(|source| source.good.is_none() && !source.is_bound()) {
             return None;
         }
-        match self.compile(&[]) {
-            Ok(compiled) => Some(compiled),
-            Err(problems) => {
-                self.refuse_whole(&problems);
-                None
+        loop {
+            match self.compile(&[]) {
+                Ok(compiled) => return Some(compiled),
+                Err(problems) if self.leave_out(&problems) => {}
+                Err(problems) => {
+                    self.refuse_whole(&problems);
+                    return None;
+                }
             }
         }
+    }
+
+    /// Leaves out the bound sources that have a part in what is wrong with the first set, as if they were not good in
+    /// themselves; says whether there was one.
+    fn leave_out(&mut self, problems: &[Problem]) -> bool {
+        let may_go = |index: &usize| self.sources.get(*index).is_some_and(|s| s.is_bound() && s.good.is_some());
+        let mut parts: BTreeMap<usize, Vec<Problem>> = BTreeMap::new();
+        for problem in problems {
+            let owner = owner(&self.sources, &problem.place).filter(may_go);
+            // Too large a set is nobody's fault in itself; then the largest goes.
+            if let Some(index) = owner.or_else(|| self.largest_bound().filter(|_| problem.code == Code::TooLarge)) {
+                parts.entry(index).or_default().push(problem.clone());
+            }
+        }
+        let left_out = !parts.is_empty();
+        for (index, part) in parts {
+            let Some(source) = self.sources.get_mut(index) else { continue };
+            (source.good, source.good_since) = (None, None);
+            source.refuse(SourceState::NeverLoaded, part);
+        }
+        left_out
+    }
+
+    /// The bound source with most bytes, of those that are good in themselves.
+    fn largest_bound(&self) -> Option<usize> {
+        let bytes = |source: &Member| {
+            let good = source.good.as_ref().filter(|_| source.is_bound())?;
+            Some(good.source().files.iter().map(|file| file.bytes.len()).sum::<usize>())
+        };
+        let sizes = self.sources.iter().enumerate().filter_map(|(index, source)| Some((bytes(source)?, index)));
+        sizes.max().map(|(_, index)| index)
     }
 
     /// With a set in force: takes as many changes as compile together with the rest, and refuses the others.
@@ -186,6 +270,9 @@ impl Sources {
         for candidate in &candidates {
             let problems = self.compile(std::slice::from_ref(candidate)).err().unwrap_or_default();
             self.refuse(candidate.0, problems);
+        }
+        if last.is_none() && self.isolating() != self.isolating {
+            last = self.compile(&[]).ok();
         }
         last
     }
@@ -205,7 +292,7 @@ impl Sources {
     fn compile(&self, replaced: &[(usize, LoadedSource)]) -> Result<Compiled, Vec<Problem>> {
         let content = |(index, source): (usize, &Member)| {
             let replacement = replaced.iter().find(|(other, _)| *other == index).map(|(_, loaded)| loaded);
-            replacement.or(source.good.as_ref()).cloned()
+            replacement.or(source.good.as_ref()).cloned().or_else(|| source.stand_in())
         };
         let set: Vec<LoadedSource> = self.sources.iter().enumerate().filter_map(content).collect();
         within_limits(&set)?;
@@ -231,7 +318,7 @@ impl Sources {
         if let (Some(first), false) = (problems.first(), names.is_empty()) {
             problems.insert(0, breaks(first.code, &source.name, &names.join(", ")));
         }
-        source.refusal = Some(Refusal { state: SourceState::Refused, problems });
+        source.refuse(SourceState::Refused, problems);
     }
 
     /// Tells each source its part of what is wrong with the first set; what is nobody's part is everybody's.
@@ -247,8 +334,15 @@ impl Sources {
         }
     }
 
+    /// The sources whose namespace would be isolated for want of good content.
+    fn isolating(&self) -> Vec<String> {
+        let without = self.sources.iter().filter(|source| source.stand_in().is_some());
+        without.map(|source| source.name.clone()).collect()
+    }
+
     fn adopt(&mut self, compiled: Compiled) -> Snapshot {
         self.published = true;
+        self.isolating = self.isolating();
         self.revision = compiled.snapshot.revision().clone();
         self.counts = compiled.snapshot.counts();
         self.warnings = compiled.problems;
@@ -256,9 +350,12 @@ impl Sources {
     }
 
     /// What became of the change; `None` where there is nothing that was not told before.
-    fn outcome(&mut self, published: bool, changed: &BTreeSet<usize>) -> Option<ChangeOutcome> {
-        let refused: Vec<Problem> = self.refusals().flat_map(|(_, refusal)| refusal.problems.clone()).collect();
-        let is_new = refused != self.told || self.refusals().any(|(index, _)| changed.contains(&index));
+    fn outcome(&mut self, published: bool, changed: &BTreeSet<usize>, is_asked: bool) -> Option<ChangeOutcome> {
+        let settings = self.file.as_ref().map_or(&[][..], SettingsFile::refusal);
+        let policies = self.refusals().flat_map(|(_, refusal)| &refusal.problems);
+        let refused: Vec<Problem> = settings.iter().chain(policies).cloned().collect();
+        let is_again = is_asked && !settings.is_empty() || self.refusals().any(|(index, _)| changed.contains(&index));
+        let is_new = is_again || refused != self.told || self.file.iter().any(|file| !file.news().is_empty());
         let outcome = match (published, refused.is_empty()) {
             (true, true) => Some(ChangeOutcome::Published),
             (true, false) => Some(ChangeOutcome::PublishedInPart),
@@ -274,69 +371,24 @@ impl Sources {
     }
 
     fn entry(&self, outcome: ChangeOutcome, previous: &Revision, now: UnixNanos) -> PolicyChangeEntry {
-        let refused = self.sources.iter().filter(|source| source.refusal.is_some());
+        let refused = self.sources.iter().filter(|source| source.refusal.is_some()).map(|source| source.name.as_str());
+        let settings = self.file.iter().filter(|file| !file.refusal().is_empty()).map(SettingsFile::name);
+        let news = self.file.iter().flat_map(SettingsFile::news);
         PolicyChangeEntry {
             time: now,
             outcome,
             revision: self.revision.to_string(),
             previous_revision: previous.to_string(),
-            refused_sources: refused.map(|source| source.name.clone()).collect(),
-            problems: self.told.iter().chain(&self.warnings).cloned().collect(),
+            refused_sources: refused.chain(settings).map(str::to_owned).collect(),
+            problems: news.chain(&self.told).chain(self.warnings()).cloned().collect(),
             counts: self.counts,
         }
     }
 
-    /// The sources as operators are told of them.
+    /// The sources as operators are told of them; the settings file, if it may change, is the last.
     pub fn status(&self) -> Vec<SourceStatus> {
-        self.sources.iter().map(|source| source.status(self.published)).collect()
-    }
-}
-
-impl Member {
-    /// Judges what was found by itself: content to be taken, or a refusal, or what is good already.
-    fn alone(&mut self, published: bool) -> Option<LoadedSource> {
-        let (state, problems) = match &self.found {
-            Found::Nothing => return None,
-            Found::Unreadable(problems) => (SourceState::Refused, problems.clone()),
-            Found::Loaded(found) if found.has_errors() => (SourceState::Refused, found.problems().to_vec()),
-            Found::Loaded(found) if published && self.lost_everything(found) => {
-                (SourceState::Emptied, vec![emptied(&self.name)])
-            }
-            Found::Loaded(found) => {
-                self.refusal = None;
-                let is_taken = self.good.as_ref().is_some_and(|good| good.is_same(found));
-                return (!is_taken).then(|| found.clone());
-            }
-        };
-        // A directory that was empty at first and then cannot be read was never good: its policies are not known.
-        self.good.take_if(|good| !published && good.is_empty());
-        let state = if self.good.is_some() { state } else { SourceState::NeverLoaded };
-        self.refusal = Some(Refusal { state, problems });
-        None
-    }
-
-    /// What was read of it last, of which unchanged files need not be read again.
-    fn last_loaded(&self) -> Option<&LoadedSource> {
-        match &self.found {
-            Found::Loaded(found) => Some(found),
-            Found::Nothing | Found::Unreadable(_) => self.good.as_ref(),
-        }
-    }
-
-    fn lost_everything(&self, found: &LoadedSource) -> bool {
-        found.is_empty() && self.good.as_ref().is_some_and(|good| !good.is_empty())
-    }
-
-    fn status(&self, published: bool) -> SourceStatus {
-        let in_force = self.good.as_ref().filter(|_| published);
-        let files = |source: &LoadedSource| source.files().iter().map(|file| file.name().to_owned()).collect();
-        SourceStatus {
-            name: self.name.clone(),
-            state: self.refusal.as_ref().map_or(SourceState::Good, |refusal| refusal.state),
-            files: in_force.map(files).unwrap_or_default(),
-            problems: self.refusal.iter().flat_map(|refusal| refusal.problems.clone()).collect(),
-            last_good_at: self.good_since,
-        }
+        let sources = self.sources.iter().map(|source| source.status(self.published));
+        sources.chain(self.file.iter().map(SettingsFile::status)).collect()
     }
 }
 
@@ -372,11 +424,6 @@ fn within_limits(set: &[LoadedSource]) -> Result<(), Vec<Problem>> {
     Ok(())
 }
 
-fn emptied(name: &str) -> Problem {
-    Problem::error(Code::NoPolicy, Place::whole(name), "emptied directory; its last good content stays in force")
-        .hint("to withdraw all its policies on purpose, take the directory out of the settings and restart")
-}
-
 fn breaks(code: Code, name: &str, broken: &str) -> Problem {
     let text = format!("this change would break {broken}; the last good content of `{name}` stays in force");
     Problem::error(code, Place::whole(name), text).hint("change both at once, or undo this change")
@@ -385,3 +432,11 @@ fn breaks(code: Code, name: &str, broken: &str) -> Problem {
 #[cfg(test)]
 #[path = "judge_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "judge_bound_tests.rs"]
+mod bound_tests;
+
+#[cfg(test)]
+#[path = "judge_settings_tests.rs"]
+mod settings_tests;

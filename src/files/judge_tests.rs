@@ -28,7 +28,7 @@ fn set(name: &str) -> String {
 
 fn content(name: &str, files: &[&str]) -> Outcome {
     let file = |(at, text): (usize, &&str)| PolicyFile { name: format!("{at}.yaml"), bytes: text.as_bytes().to_vec() };
-    Ok(Source { name: name.to_owned(), files: files.iter().enumerate().map(file).collect() })
+    Ok(Source { name: name.to_owned(), files: files.iter().enumerate().map(file).collect(), namespace: None })
 }
 
 fn missing(name: &str) -> Outcome {
@@ -40,7 +40,8 @@ struct Rounds(Sources);
 
 impl Rounds {
     fn new(names: &[&str]) -> Rounds {
-        Rounds(Sources::new(names.iter().map(ToString::to_string), Settings::default()))
+        let directory = |name: &&str| PolicyDirectory::Source((*name).into());
+        Rounds(Sources::new(names.iter().map(directory), Settings::default()))
     }
 
     /// One round; `None` is a directory that was not changed.
@@ -50,7 +51,7 @@ impl Rounds {
             _ => Reading::Unchanged,
         };
         let readings = outcomes.into_iter().enumerate().map(reading).collect();
-        self.0.judge(readings, NOW)
+        self.0.judge(readings, None, NOW)
     }
 
     /// One round in which each text is the one file of its source.

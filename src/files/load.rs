@@ -22,15 +22,15 @@ pub fn load(source: &Source, before: Option<&LoadedSource>, settings: &Settings)
             Err(file) => new.push((index, file)),
         }
     }
-    let job = Job { source: &source.name, files: &new, settings, next: AtomicUsize::new(0) };
+    let job = Job { source, files: &new, settings, next: AtomicUsize::new(0) };
     files.extend(job.run());
     files.sort_by_key(|(index, _)| *index);
-    LoadedSource::of(source.name.clone(), files.into_iter().map(|(_, file)| file).collect())
+    LoadedSource::of(source, files.into_iter().map(|(_, file)| file).collect(), settings)
 }
 
 /// The files to be read, each with its number.
 struct Job<'j> {
-    source: &'j str,
+    source: &'j Source,
     files: &'j [(usize, &'j PolicyFile)],
     settings: &'j Settings,
     next: AtomicUsize,
@@ -82,7 +82,7 @@ mod tests {
             let text = (0..300).map(policy).collect::<Vec<_>>().join("---\n");
             PolicyFile { name: format!("{index:02}.yaml"), bytes: text.into_bytes() }
         };
-        let source = Source { name: "s".into(), files: (0..12).map(file).collect() };
+        let source = Source { name: "s".into(), files: (0..12).map(file).collect(), namespace: None };
         assert!(source.files.iter().map(|f| f.bytes.len()).sum::<usize>() > SMALL);
         let settings = Settings::default();
         let (one, other) = (source::load(&source, &settings), load(&source, None, &settings));

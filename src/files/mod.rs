@@ -1,7 +1,7 @@
 //! The edge at which people change policy: a file event becomes a new set in force, or a refusal that says why.
 //!
 //! 1. [`watch`]: something may have changed;
-//! 2. [`read`]: the directories, read twice until both reads agree;
+//! 2. [`directories`]: which directories are sources; [`read`]: they are read twice, until both reads agree;
 //! 3. [`judge`]: which sources are good, which keep their last good content, and whether the whole set compiles;
 //! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
 //! 5. [`status`]: what operators are told of it.
@@ -9,13 +9,20 @@
 //! The only home of `notify`, and with the audit sinks and the settings file of `std::fs`. What a policy means is not
 //! known here: the engine is given bytes and answers with problems.
 
+pub mod directories;
 pub mod judge;
 pub mod load;
 pub mod read;
 pub mod reload;
+mod round;
+mod settings;
 pub mod status;
 pub mod watch;
 
+pub use directories::PolicyDirectory;
+pub use judge::{Meant, Sources};
 pub use read::read_source;
 pub use reload::{ReloadOptions, Reloader, Trigger, first_load};
+pub use round::read_once;
+pub use settings::SettingsFile;
 pub use status::{Reloads, SourceState, SourceStatus, Status};

@@ -40,25 +40,40 @@ pub fn read_source(directory: &Path) -> Outcome {
             Err(problem) => problems.push(*problem),
         }
     }
-    if problems.is_empty() { Ok(Source { name: directory.display().to_string(), files }) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Source { name: directory.display().to_string(), files, namespace: None })
+    } else {
+        Err(problems)
+    }
 }
 
-/// Reads a directory until two reads with a pause between them agree; `None` while it keeps changing. A first read that
-/// is what is `known` already needs no second.
-pub fn read_stable(directory: &Path, pause: Duration, known: impl Fn(&Outcome) -> bool) -> Option<Outcome> {
-    let mut last = read_source(directory);
-    if known(&last) {
-        return Some(last);
-    }
+/// Reads each of so many things until two reads of it with a pause between them agree; `None` for one that keeps
+/// changing. A first read that is what is `known` already needs no second. All of them share the pauses, so that many
+/// take no longer than one.
+pub fn read_stable<T: PartialEq>(
+    count: usize,
+    pause: Duration,
+    read: impl Fn(usize) -> T,
+    known: impl Fn(usize, &T) -> bool,
+) -> Vec<Option<T>> {
+    let first = |index| {
+        let first = read(index);
+        let settled = known(index, &first);
+        (first, settled)
+    };
+    let mut reads: Vec<(T, bool)> = (0..count).map(first).collect();
     for _ in 0..STABLE_ATTEMPTS {
-        std::thread::sleep(pause);
-        let next = read_source(directory);
-        if next == last {
-            return Some(next);
+        if reads.iter().all(|(_, settled)| *settled) {
+            break;
         }
-        last = next;
+        std::thread::sleep(pause);
+        for (index, (last, settled)) in reads.iter_mut().enumerate().filter(|(_, (_, settled))| !settled) {
+            let next = read(index);
+            *settled = next == *last;
+            *last = next;
+        }
     }
-    None
+    reads.into_iter().map(|(last, settled)| settled.then_some(last)).collect()
 }
 
 /// The problem of a directory that [`read_stable`] found changing.
@@ -97,7 +112,7 @@ fn list(directory: &Path) -> Result<Vec<String>, Vec<Problem>> {
 }
 
 /// Reads a regular file that fits into what is left of the set's `room`.
-fn read_file(path: &Path, room: &mut usize) -> Result<Vec<u8>, Box<Problem>> {
+pub(super) fn read_file(path: &Path, room: &mut usize) -> Result<Vec<u8>, Box<Problem>> {
     let metadata = fs::metadata(path).map_err(|error| file_problem(path, &error))?;
     if !metadata.is_file() {
         return Err(not_regular(path, &metadata));
@@ -116,13 +131,13 @@ fn read_file(path: &Path, room: &mut usize) -> Result<Vec<u8>, Box<Problem>> {
     Ok(bytes)
 }
 
-fn whole(path: &Path) -> Place {
+pub(super) fn whole(path: &Path) -> Place {
     Place::whole(path.display().to_string())
 }
 
-fn directory_problem(directory: &Path, error: &std::io::Error) -> Problem {
+pub(super) fn directory_problem(directory: &Path, error: &std::io::Error) -> Problem {
     let (text, hint) = match error.kind() {
-        ErrorKind::NotFound => ("the directory does not exist".into(), "create it, or name another with `--policies`"),
+        ErrorKind::NotFound => ("the directory does not exist".into(), "create it, or name another in `policies`"),
         ErrorKind::NotADirectory => ("this is no directory".into(), "name the directory that holds the policy files"),
         ErrorKind::PermissionDenied => {
             ("the directory may not be read".into(), "give this process the right to read it")
@@ -145,7 +160,7 @@ fn file_problem(path: &Path, error: &std::io::Error) -> Box<Problem> {
 
 fn not_regular(path: &Path, metadata: &fs::Metadata) -> Box<Problem> {
     let what = if metadata.is_dir() { "a directory" } else { "a FIFO, socket or device" };
-    let text = format!("this is {what}, and a policy is a regular file");
+    let text = format!("this is {what}, and no regular file");
     Box::new(
         Problem::error(Code::Unreadable, whole(path), text).hint("remove it, or give it a name that is no policy's"),
     )
@@ -270,12 +285,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.yaml");
         let reads = Cell::new(0);
-        let stable = read_stable(directory.path(), Duration::ZERO, |_| {
+        let known = |_, _: &Outcome| {
             reads.set(reads.get() + 1);
             fs::write(&path, "written after the first read").unwrap();
             false
-        });
-        assert_eq!(stable.unwrap().unwrap().files[0].bytes, b"written after the first read");
+        };
+        let mut stable = read_stable(1, Duration::ZERO, |_| read_source(directory.path()), known);
+        assert_eq!(stable.remove(0).unwrap().unwrap().files[0].bytes, b"written after the first read");
         assert_eq!(reads.get(), 1);
     }
 
@@ -283,7 +299,24 @@ mod tests {
     fn a_directory_that_never_rests_gives_no_read() {
         let directory = tempfile::tempdir().unwrap();
         symlink("/proc/uptime", directory.path().join("a.yaml")).unwrap();
-        assert_eq!(read_stable(directory.path(), Duration::from_millis(40), |_| false), None);
-        assert!(read_stable(directory.path(), Duration::from_millis(40), |_| true).is_some());
+        let stable = |known: bool| {
+            read_stable(1, Duration::from_millis(40), |_| read_source(directory.path()), |_, _| known).remove(0)
+        };
+        assert_eq!(stable(false), None);
+        assert!(stable(true).is_some());
+    }
+
+    #[test]
+    fn one_that_changes_does_not_hold_up_the_others() {
+        let reads = [const { Cell::new(0) }; 3];
+        let read = |index: usize| {
+            let count = reads[index].get() + 1;
+            reads[index].set(count);
+            // The first is known, the second rests after two reads, the third never does.
+            if index == 2 { count } else { count.min(2) }
+        };
+        let stable = read_stable(3, Duration::ZERO, read, |index, _| index == 0);
+        assert_eq!(stable, [Some(1), Some(2), None]);
+        assert_eq!(reads.each_ref().map(Cell::get), [1, 3, 1 + STABLE_ATTEMPTS]);
     }
 }

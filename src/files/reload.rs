@@ -1,13 +1,12 @@
 //! The one loop that turns changes of the policy files into a set in force.
 //!
 //! The rule: after a file event wait until nothing has happened for the settle time (constant writing cannot put it off
-//! for ever), then read every source until two reads agree; what was judged before is skipped, anything else is judged
+//! for ever), then read every source and the settings file until two reads agree; what was judged before is skipped, anything else is judged
 //! and, if good, published whole. A request to reload now does not wait. Every rescan reads everything too, so that a
 //! lost event only costs time. One task does this in turn: an older read can never win over a younger one.
 //!
 //! What a set means is judged in [`judge`](super::judge); nothing here knows who reads the record.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +15,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::judge::{Judgement, Reading, Sources};
-use super::read::{read_stable, unsettled};
+use super::directories::PolicyDirectory;
+use super::judge::{Judgement, Sources};
+use super::round::read_and_judge;
+use super::settings::SettingsFile;
 use super::status::{LastProblem, Status};
 use super::watch::Watcher;
 use crate::clock::now;
@@ -40,8 +41,8 @@ const LOGGED: usize = 100;
 /// What the loop is told to do.
 #[derive(Clone, Debug)]
 pub struct ReloadOptions {
-    /// The policies directories, each a source.
-    pub directories: Vec<PathBuf>,
+    /// The policies directories.
+    pub directories: Vec<PolicyDirectory>,
     /// How long nothing must have happened before a change is read.
     pub settle: Duration,
     /// How often everything is read, whatever the events say.
@@ -50,6 +51,8 @@ pub struct ReloadOptions {
     pub watch: bool,
     /// The settings that the set is compiled with.
     pub settings: Settings,
+    /// The file that they come from, if its changes are wanted.
+    pub settings_file: Option<SettingsFile>,
 }
 
 /// Asks for a reload now.
@@ -68,12 +71,12 @@ type OnChange = Box<dyn Fn(PolicyChangeEntry) + Send + Sync>;
 
 /// The loop, after its first load.
 pub struct Reloader {
-    directories: Arc<[PathBuf]>,
     rescan: Duration,
     pause: Duration,
     settling: Settling,
     rescan_at: Instant,
     sources: Sources,
+    settings_file: Option<SettingsFile>,
     watcher: Arc<Mutex<Watcher>>,
     changed: Arc<Notify>,
     asked: Arc<Notify>,
@@ -105,24 +108,30 @@ pub async fn first_load(
 
 impl Reloader {
     fn new(options: ReloadOptions, publisher: Publisher, on_change: OnChange) -> Reloader {
-        let ReloadOptions { mut directories, settle, rescan, watch, settings } = options;
+        let ReloadOptions { mut directories, settle, rescan, watch, settings, settings_file } = options;
         let mut seen = std::collections::BTreeSet::new();
-        directories.retain(|directory| seen.insert(directory.display().to_string()));
+        directories.retain(|directory| seen.insert(directory.path().display().to_string()));
         let changed = Arc::new(Notify::new());
-        let watcher = if watch { Watcher::new(&directories, changed.clone()) } else { Watcher::disabled() };
-        let names = directories.iter().map(|directory| directory.display().to_string());
+        let file = settings_file.as_ref().map(|file| file.path());
+        let watcher = if watch { Watcher::new(&directories, file, changed.clone()) } else { Watcher::disabled() };
+        let status = Status { settings: Arc::new(settings.clone()), ..Status::default() };
+        let sources = Sources::new(directories, settings);
+        let sources = match file {
+            Some(path) => sources.with_settings_file(path.display().to_string()),
+            None => sources,
+        };
         Reloader {
             rescan: rescan.clamp(RESCAN.0, RESCAN.1),
             pause: settle.clamp(PAUSE.0, PAUSE.1),
             settling: Settling::new(settle.min(LONGEST_SETTLE)),
             rescan_at: Instant::now(),
-            sources: Sources::new(names, settings),
-            directories: directories.into(),
+            sources,
+            settings_file,
             watcher: Arc::new(Mutex::new(watcher)),
             changed,
             asked: Arc::new(Notify::new()),
             publisher,
-            status: channel::Sender::new(Status::default()),
+            status: channel::Sender::new(status),
             on_change,
         }
     }
@@ -166,8 +175,8 @@ impl Reloader {
     async fn reload(&mut self) {
         self.settling.clear();
         self.rearm().await;
-        let (directories, sources, pause) = (self.directories.clone(), self.sources.clone(), self.pause);
-        match spawn_blocking(move || read_and_judge(&directories, sources, pause)).await {
+        let (sources, settings, pause) = (self.sources.clone(), self.settings_file.clone(), self.pause);
+        match spawn_blocking(move || read_and_judge(sources, settings.as_ref(), pause)).await {
             Ok((sources, judgement)) => {
                 self.sources = sources;
                 self.put_in_force(judgement);
@@ -191,8 +200,7 @@ impl Reloader {
 
     /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
     fn put_in_force(&self, judgement: Judgement) {
-        let Judgement { snapshot, entry } = judgement;
-        let published = snapshot.is_some();
+        let Judgement { snapshot, entry, notices } = judgement;
         if let Some(snapshot) = snapshot {
             self.publisher.publish(snapshot);
         }
@@ -200,17 +208,20 @@ impl Reloader {
             log(entry);
             (self.on_change)(entry.clone());
         }
-        self.status.send_modify(|status| self.tell(status, published, entry.as_ref()));
+        notices.iter().for_each(log_problem);
+        self.status.send_modify(|status| self.tell(status, entry.as_ref()));
     }
 
-    fn tell(&self, status: &mut Status, published: bool, entry: Option<&PolicyChangeEntry>) {
+    fn tell(&self, status: &mut Status, entry: Option<&PolicyChangeEntry>) {
         status.attempts += 1;
         status.ready = self.sources.is_ready();
         status.revision = self.sources.revision().to_string();
         status.counts = self.sources.counts();
         status.sources = self.sources.status();
-        status.warnings = self.sources.warnings().to_vec();
+        status.warnings = self.sources.warnings().cloned().collect();
+        status.settings = self.sources.settings().clone();
         if let Some(entry) = entry {
+            let published = matches!(entry.outcome, ChangeOutcome::Published | ChangeOutcome::PublishedInPart);
             status.loaded_at = if published { Some(entry.time) } else { status.loaded_at };
             status.reloads.count(entry.outcome);
             status.last_problem = last_problem(entry).or(status.last_problem.take());
@@ -226,22 +237,6 @@ impl Reloader {
             status.last_problem = Some(LastProblem { time: now(), text });
         });
     }
-}
-
-/// Reads every source and judges what changed; runs where blocking is allowed.
-fn read_and_judge(directories: &[PathBuf], mut sources: Sources, pause: Duration) -> (Sources, Judgement) {
-    let read = |(index, directory): (usize, &PathBuf)| {
-        match read_stable(directory, pause, |read| sources.knows(index, read)) {
-            Some(read) if sources.knows(index, &read) => Reading::Unchanged,
-            Some(read) => Reading::Changed(read),
-            // It is read again at the next event; only at the first time there is nothing to keep.
-            None if sources.was_read(index) => Reading::Unchanged,
-            None => Reading::Changed(Err(vec![unsettled(directory)])),
-        }
-    };
-    let readings = directories.iter().enumerate().map(read).collect();
-    let judgement = sources.judge(readings, now());
-    (sources, judgement)
 }
 
 fn last_problem(entry: &PolicyChangeEntry) -> Option<LastProblem> {

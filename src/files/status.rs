@@ -2,8 +2,11 @@
 //!
 //! Nothing here decides anything; what a source's state means is decided in [`judge`](super::judge).
 
+use std::sync::Arc;
+
 use crate::engine::policy::problem::Problem;
 use crate::engine::record::{ChangeOutcome, UnixNanos};
+use crate::engine::settings::Settings;
 use crate::engine::snapshot::{Revision, RuleCounts};
 
 /// The state of the policies.
@@ -27,6 +30,8 @@ pub struct Status {
     pub reloads: Reloads,
     /// How often the directories were looked at.
     pub attempts: u64,
+    /// The settings in force.
+    pub settings: Arc<Settings>,
 }
 
 impl Default for Status {
@@ -41,6 +46,7 @@ impl Default for Status {
             last_problem: None,
             reloads: Reloads::default(),
             attempts: 0,
+            settings: Arc::default(),
         }
     }
 }

@@ -7,10 +7,14 @@
 //! places only events of the directory or symlink itself count. Reading is no change: access events are dropped except
 //! that of closing a written file.
 //!
+//! In a directory of namespaces every directory is watched like this too, as of the last arming: one that appears is an
+//! event of the directory that holds it.
+//!
 //! A place that cannot be watched is a warning and no failure: the loop also reads at every rescan. So it is with a file
 //! elsewhere that is written in place and only linked to from here.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -18,9 +22,15 @@ use notify::event::{AccessKind, AccessMode, Event, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode};
 use tokio::sync::Notify;
 
-/// Watches the policies directories.
+use super::directories::PolicyDirectory;
+
+/// How many symlinks are followed to one file, as Linux does.
+const MOST_SYMLINKS: usize = 40;
+
+/// Watches the policies directories and the settings file.
 pub struct Watcher {
-    directories: Vec<PathBuf>,
+    directories: Vec<PolicyDirectory>,
+    file: Option<PathBuf>,
     inner: Option<RecommendedWatcher>,
     places: Arc<RwLock<Places>>,
     warned: BTreeSet<String>,
@@ -28,10 +38,11 @@ pub struct Watcher {
 
 impl Watcher {
     /// A watcher that wakes `changed`; nothing is watched before the first [`Watcher::rearm`].
-    pub fn new(directories: &[PathBuf], changed: Arc<Notify>) -> Watcher {
+    pub fn new(directories: &[PolicyDirectory], file: Option<&Path>, changed: Arc<Notify>) -> Watcher {
         let places = Arc::new(RwLock::new(Places::default()));
         let mut watcher = Watcher::disabled();
         watcher.directories = directories.to_vec();
+        watcher.file = file.map(Path::to_owned);
         watcher.places = places.clone();
         match notify::recommended_watcher(move |event| {
             if matters(&places, &event) {
@@ -46,13 +57,14 @@ impl Watcher {
 
     /// A watcher that tells nothing, where only the rescan is wanted.
     pub fn disabled() -> Watcher {
-        Watcher { directories: Vec::new(), inner: None, places: Arc::default(), warned: BTreeSet::new() }
+        Watcher { directories: Vec::new(), file: None, inner: None, places: Arc::default(), warned: BTreeSet::new() }
     }
 
     /// Watches what the directories are now: they may have been replaced since, even by one with the same inode number.
     pub fn rearm(&mut self) {
         let Some(mut inner) = self.inner.take() else { return };
-        let next = Places::of(&self.directories);
+        let mut next = Places::of(&self.directories);
+        self.file.iter().for_each(|file| next.file(file));
         let armed = std::mem::replace(&mut *self.places.write().unwrap_or_else(PoisonError::into_inner), next.clone());
         for place in &armed.watched {
             // A place that is gone took its watch with it; that is no error here.
@@ -86,14 +98,25 @@ struct Places {
 }
 
 impl Places {
-    fn of(directories: &[PathBuf]) -> Places {
+    fn of(directories: &[PolicyDirectory]) -> Places {
         let mut places = Places::default();
         for directory in directories {
+            let path = directory.path();
             // Without a working directory there is nothing to resolve; the path then stays as given.
-            let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
-            places.directory(&directory);
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            places.directory(&path);
+            if matches!(directory, PolicyDirectory::Namespaces(_)) {
+                places.directories_in(&path);
+            }
         }
         places
+    }
+
+    /// The directories of namespaces; more than are sources do no harm.
+    fn directories_in(&mut self, directory: &Path) {
+        // What cannot be listed is told by the reader.
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        entries.filter(|path| path.is_dir()).for_each(|path| self.directory(&path));
     }
 
     fn directory(&mut self, directory: &Path) {
@@ -104,6 +127,18 @@ impl Places {
         self.entry(directory);
         for symlink in directory.ancestors().skip(1).filter(|path| path.is_symlink()) {
             self.entry(symlink);
+        }
+    }
+
+    /// A file by itself, in a directory where other things may happen: the names under which it is found, one after the
+    /// other, as each symlink leads to the next.
+    fn file(&mut self, file: &Path) {
+        let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        for _ in 0..MOST_SYMLINKS {
+            self.entry(&path);
+            path.ancestors().skip(1).filter(|path| path.is_symlink()).for_each(|symlink| self.entry(symlink));
+            let Ok(target) = fs::read_link(&path) else { return };
+            path = path.parent().map_or_else(|| target.clone(), |parent| parent.join(&target));
         }
     }
 
@@ -142,6 +177,41 @@ mod tests {
 
     use super::*;
 
+    fn source(path: PathBuf) -> PolicyDirectory {
+        PolicyDirectory::Source(path)
+    }
+
+    #[test]
+    fn directories_of_namespaces_are_watched_with_what_they_hold() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        for name in ["teams/shop", "elsewhere/batch"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        std::fs::write(root.join("teams/README.md"), "").unwrap();
+        symlink("../elsewhere/batch", root.join("teams/batch")).unwrap();
+        let places = Places::of(&[PolicyDirectory::Namespaces(root.join("teams"))]);
+        let paths = |names: &[&str]| names.iter().map(|name| root.join(name)).collect::<BTreeSet<_>>();
+        assert_eq!(places.policies, paths(&["teams", "teams/shop", "elsewhere/batch"]));
+    }
+
+    #[test]
+    fn of_a_file_only_its_own_names_count() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("map/..1")).unwrap();
+        std::fs::write(root.join("map/..1/settings.yaml"), "").unwrap();
+        symlink("..1", root.join("map/..data")).unwrap();
+        symlink("..data/settings.yaml", root.join("map/settings.yaml")).unwrap();
+        let mut places = Places::default();
+        places.file(&root.join("map/settings.yaml"));
+        for (path, expected) in
+            [("map/settings.yaml", true), ("map/..data", true), ("map/..1/settings.yaml", true), ("map/other", false)]
+        {
+            assert_eq!(places.concern(&root.join(path)), expected, "{path}: {places:?}");
+        }
+    }
+
     #[test]
     fn reading_is_no_change() {
         for (kind, expected) in [
@@ -166,7 +236,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         std::fs::create_dir(root.join("policies")).unwrap();
-        let places = RwLock::new(Places::of(&[root.join("./policies/")]));
+        let places = RwLock::new(Places::of(&[source(root.join("./policies/"))]));
         for (path, expected) in [
             ("policies", true),
             ("policies/..data", true),
@@ -188,7 +258,7 @@ mod tests {
         let root = root.path().canonicalize().unwrap();
         std::fs::create_dir_all(root.join("trees/1/policies")).unwrap();
         symlink("trees/1", root.join("current")).unwrap();
-        let places = Places::of(&[root.join("current/policies")]);
+        let places = Places::of(&[source(root.join("current/policies"))]);
         let paths = |names: &[&str]| names.iter().map(|name| root.join(name)).collect::<BTreeSet<_>>();
         assert_eq!(places.policies, paths(&["trees/1/policies"]));
         assert_eq!(places.entries, paths(&["trees/1/policies", "current"]));
@@ -197,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_missing_directory_is_watched_for_in_its_parent() {
-        let places = Places::of(&[PathBuf::from("a-directory-that-is-not-there")]);
+        let places = Places::of(&[source("a-directory-that-is-not-there".into())]);
         let here = std::env::current_dir().unwrap().canonicalize().unwrap();
         assert_eq!(places.watched, BTreeSet::from([here]));
         assert!(places.policies.is_empty());
@@ -210,7 +280,7 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         std::fs::write(directory.join("a.yaml"), "a: 1").unwrap();
         let changed = Arc::new(Notify::new());
-        let mut watcher = Watcher::new(std::slice::from_ref(&directory), changed.clone());
+        let mut watcher = Watcher::new(&[source(directory.clone())], None, changed.clone());
         for _ in 0..3 {
             watcher.rearm();
             super::super::read::read_source(&directory).unwrap();

@@ -11,12 +11,14 @@ mod flip;
 #[path = "../support/http.rs"]
 #[allow(dead_code)]
 mod http;
+mod namespaces;
 #[path = "../support/ports.rs"]
 mod ports;
 mod questions;
 #[path = "../support/raw_bytes.rs"]
 mod raw_bytes;
 mod record;
+mod reread;
 mod server;
 mod settings;
 mod signals;

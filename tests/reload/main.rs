@@ -5,6 +5,8 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod namespaces;
+mod settings;
 mod site;
 
 use std::fs;

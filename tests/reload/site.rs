@@ -8,7 +8,7 @@ use std::time::Duration;
 use customs::engine::record::PolicyChangeEntry;
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
-use customs::files::{ReloadOptions, SourceState, Status, Trigger, first_load};
+use customs::files::{PolicyDirectory, ReloadOptions, SettingsFile, SourceState, Status, Trigger, first_load};
 use customs::store::{self, Reader};
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
@@ -68,6 +68,20 @@ impl Site {
     }
 
     pub(crate) async fn start_in(root: tempfile::TempDir, pace: Pace, directories: Vec<PathBuf>) -> Site {
+        let directories = directories.into_iter().map(PolicyDirectory::Source).collect();
+        Site::start_with(root, pace, directories).await
+    }
+
+    pub(crate) async fn start_with(root: tempfile::TempDir, pace: Pace, directories: Vec<PolicyDirectory>) -> Site {
+        Site::start_all(root, pace, directories, None).await
+    }
+
+    pub(crate) async fn start_all(
+        root: tempfile::TempDir,
+        pace: Pace,
+        directories: Vec<PolicyDirectory>,
+        settings_file: Option<SettingsFile>,
+    ) -> Site {
         let Pace { settle, rescan, watch } = pace;
         let settings = Settings::default();
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
@@ -76,7 +90,7 @@ impl Site {
             let record = record.clone();
             move |entry| record.lock().unwrap().push(entry)
         };
-        let options = ReloadOptions { directories, settle, rescan, watch, settings };
+        let options = ReloadOptions { directories, settle, rescan, watch, settings, settings_file };
         let reloader = first_load(options, publisher, on_change).await;
         let (status, trigger) = (reloader.status(), reloader.trigger());
         let shutdown = CancellationToken::new();

@@ -195,7 +195,7 @@ mod tests {
         });
         let compiled = |settings: Settings| {
             let files = vec![PolicyFile { name: "a.yaml".into(), bytes: POLICIES.into() }];
-            let source = source::load(&Source { name: "p".into(), files }, &settings);
+            let source = source::load(&Source { name: "p".into(), files, namespace: None }, &settings);
             compile::compile(&[source], &settings).unwrap().snapshot
         };
         settings.map(compiled)

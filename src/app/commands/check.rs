@@ -58,6 +58,8 @@ fn by_policies(settings: &Resolved, posed: &Posed, format: CheckFormat) -> ExitC
         complain("the policies do not load, so there is no answer");
         return ExitCode::from(BAD_SETTING);
     };
+    // With a set in force, an error is one of a source that is bound to a namespace, or of where a file lies.
+    found.problems.iter().filter(|p| p.is_error()).for_each(|problem| complain(&problem.to_string()));
     let explanation = answer::ask(&posed.question, snapshot, clock::now(), |_, _, _, explanation| explanation);
     tell_answer(explanation.noting(&posed.notes), format)
 }

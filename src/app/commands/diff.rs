@@ -23,6 +23,7 @@ use crate::engine::policy::problem::Problem;
 use crate::engine::record::UnixNanos;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
+use crate::files::PolicyDirectory;
 
 /// Everything that differs.
 pub struct Report {
@@ -96,10 +97,11 @@ struct Read {
 
 impl Read {
     fn set(&mut self, directories: &[PathBuf], settings: &Settings) -> Option<Snapshot> {
-        let found = sources::load(directories, settings);
+        let directories: Vec<_> = directories.iter().cloned().map(PolicyDirectory::Source).collect();
+        let found = sources::load(&directories, settings);
         self.problems.extend(found.problems.into_iter().filter(Problem::is_error));
         if found.snapshot.is_some() {
-            let (_, cases) = test::cases_beside(directories, &mut self.texts, &mut self.problems);
+            let (_, cases) = test::cases_beside(&found.sources, &mut self.texts, &mut self.problems);
             self.cases.extend(cases);
         }
         self.texts.take_in(found.texts);

@@ -9,11 +9,11 @@ use crate::app::settings::Resolved;
 /// Prints the revision, or what keeps the set from being in force.
 pub fn run(settings: &Resolved) -> ExitCode {
     let found = sources::load(&settings.policies, &settings.engine);
+    found.problems.iter().filter(|p| p.is_error()).for_each(|problem| complain(&problem.to_string()));
     if let Some(snapshot) = &found.snapshot {
         tell(&format!("{}\n", snapshot.revision()));
         return ExitCode::SUCCESS;
     }
-    found.problems.iter().filter(|p| p.is_error()).for_each(|problem| complain(&problem.to_string()));
     complain("the policies do not load, so they have no revision");
     ExitCode::from(FAILED)
 }

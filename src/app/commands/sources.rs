@@ -4,19 +4,16 @@
 //! the warnings of the good sources and what only the whole set shows are looked for as well.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::texts::Texts;
-use crate::clock::now;
 use crate::engine::policy::compile;
 use crate::engine::policy::document::MAX_FILE;
 use crate::engine::policy::problem::{Code, Place, Problem};
-use crate::engine::policy::source::{LoadedSource, Source};
+use crate::engine::policy::source::LoadedSource;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
-use crate::files::judge::{Reading, Sources};
-use crate::files::load::load as load_source;
-use crate::files::read::{Outcome, read_source};
+use crate::files::{PolicyDirectory, Sources, read_once};
 
 /// What was found in the directories.
 #[derive(Debug)]
@@ -25,40 +22,39 @@ pub struct Found {
     pub problems: Vec<Problem>,
     /// The policy files.
     pub texts: Texts,
-    /// What would be in force; `None` if there are errors.
+    /// What would be in force. Beside it there may be errors of sources that are bound to a namespace.
     pub snapshot: Option<Snapshot>,
+    /// The directories that are sources.
+    pub sources: Vec<String>,
 }
 
-/// Reads directories, each a source of one set.
-pub fn load(directories: &[PathBuf], settings: &Settings) -> Found {
-    let outcomes: Vec<Outcome> = directories.iter().map(|directory| read_source(directory)).collect();
-    let sources: Vec<Source> = outcomes.iter().flatten().cloned().collect();
+/// Reads the directories of one set.
+pub fn load(directories: &[PolicyDirectory], settings: &Settings) -> Found {
+    let (judge, judgement) = read_once(Sources::new(directories.iter().cloned(), settings.clone()));
     let mut texts = Texts::default();
-    for source in &sources {
+    for source in judge.found().map(LoadedSource::source) {
         for file in &source.files {
             texts.add(format!("{}/{}", source.name.trim_end_matches('/'), file.name), &file.bytes);
         }
     }
-    let all_read = sources.len() == directories.len();
-    let names = directories.iter().map(|directory| directory.display().to_string());
-    let mut judge = Sources::new(names, settings.clone());
-    let snapshot = judge.judge(outcomes.into_iter().map(Reading::Changed).collect(), now()).snapshot;
-    let mut problems = judge.warnings().to_vec();
-    if snapshot.is_none() {
-        problems.extend(judge.status().into_iter().flat_map(|source| source.problems));
-        problems.extend(beyond_the_judge(sources, all_read, settings));
+    let status = judge.status();
+    let mut problems: Vec<Problem> = judge.warnings().cloned().collect();
+    problems.extend(status.iter().flat_map(|source| source.problems.clone()));
+    if judgement.snapshot.is_none() {
+        problems.extend(beyond_the_judge(&judge, settings));
     }
     problems.sort_by(|a, b| (&a.place, a.code, &a.text).cmp(&(&b.place, b.code, &b.text)));
     problems.dedup();
-    Found { problems, texts, snapshot }
+    let sources = status.into_iter().map(|source| source.name).collect();
+    Found { problems, texts, snapshot: judgement.snapshot, sources }
 }
 
 /// What an author wants to know and a server does not tell as long as something is refused: the warnings of sources that
 /// are good, and the errors that only the whole set shows.
-fn beyond_the_judge(sources: Vec<Source>, all_read: bool, settings: &Settings) -> Vec<Problem> {
-    let loaded: Vec<_> = sources.iter().map(|source| load_source(source, None, settings)).collect();
+fn beyond_the_judge(judge: &Sources, settings: &Settings) -> Vec<Problem> {
+    let loaded: Vec<_> = judge.found().cloned().collect();
     // What could not be read may hold what the rest is looking for.
-    let whole = if all_read { compile::compile(&loaded, settings).err() } else { None };
+    let whole = if judge.all_read() { compile::compile(&loaded, settings).err() } else { None };
     let alone = loaded.iter().flat_map(LoadedSource::problems).cloned();
     alone.chain(whole.into_iter().flatten()).collect()
 }
@@ -144,7 +140,7 @@ mod tests {
         fs::write(at("a/x.yaml"), policy("x", "{deny: [{name: a, hosts: [A.example]}]}")).unwrap();
         fs::write(at("b/x.yaml"), policy("y", "{deny: [{name: a, destinations: [none]}]}")).unwrap();
         let codes = |dirs: &[&str]| {
-            let dirs: Vec<PathBuf> = dirs.iter().map(|d| at(d)).collect();
+            let dirs: Vec<_> = dirs.iter().map(|d| PolicyDirectory::Source(at(d))).collect();
             let found = load(&dirs, &Settings::default());
             assert!(found.snapshot.is_none());
             found.problems.iter().map(|p| p.code).collect::<Vec<_>>()

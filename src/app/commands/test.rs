@@ -3,7 +3,7 @@
 //! `expect`, `rule` and `reason` are about the verdict, and those that begin with `would` about what it would be with
 //! everything on trial enforced. A server that only reports makes a difference to `effect` alone.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::cases::{self, Case, Wanted, WantedAnswer};
@@ -21,10 +21,11 @@ use crate::engine::policy::problem::{Code, Place, Problem, Severity};
 use crate::engine::policy::reader;
 use crate::engine::record::UnixNanos;
 use crate::engine::snapshot::Snapshot;
+use crate::files::PolicyDirectory;
 
 /// Runs the cases and tells how they went.
 pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode {
-    let sets: Vec<&[PathBuf]> =
+    let sets: Vec<&[PolicyDirectory]> =
         if together { vec![settings.policies.as_slice()] } else { settings.policies.chunks(1).collect() };
     let now = crate::clock::now();
     let mut texts = Texts::default();
@@ -35,11 +36,11 @@ pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode 
 }
 
 /// Runs the cases of one set.
-fn suite(directories: &[PathBuf], settings: &Resolved, now: UnixNanos, texts: &mut Texts) -> Suite {
-    let name = directories.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", ");
+fn suite(directories: &[PolicyDirectory], settings: &Resolved, now: UnixNanos, texts: &mut Texts) -> Suite {
+    let name = directories.iter().map(|d| d.path().display().to_string()).collect::<Vec<_>>().join(", ");
     let found = sources::load(directories, &settings.engine);
     let mut problems: Vec<Problem> = found.problems.iter().filter(|problem| problem.is_error()).cloned().collect();
-    let cases = read_cases(directories, &name, texts, &mut problems);
+    let cases = read_cases(&found.sources, &name, texts, &mut problems);
     let mut coverage = found.snapshot.as_ref().map(Coverage::of).unwrap_or_default();
     let (problems, notes) = problems.into_iter().partition(Problem::is_error);
     let results = match &found.snapshot {
@@ -50,7 +51,7 @@ fn suite(directories: &[PathBuf], settings: &Resolved, now: UnixNanos, texts: &m
     Suite { name, problems, notes, results, coverage }
 }
 
-fn read_cases(directories: &[PathBuf], name: &str, texts: &mut Texts, problems: &mut Vec<Problem>) -> Vec<Case> {
+fn read_cases(directories: &[String], name: &str, texts: &mut Texts, problems: &mut Vec<Problem>) -> Vec<Case> {
     let (files, cases) = cases_beside(directories, texts, problems);
     if files == 0 && problems.is_empty() {
         let problem = Problem::error(Code::MissingField, Place::whole(name), "there is no file of cases");
@@ -60,10 +61,10 @@ fn read_cases(directories: &[PathBuf], name: &str, texts: &mut Texts, problems: 
 }
 
 /// The cases beside the policies, and in how many files they stand.
-pub fn cases_beside(directories: &[PathBuf], texts: &mut Texts, problems: &mut Vec<Problem>) -> (usize, Vec<Case>) {
+pub fn cases_beside(directories: &[String], texts: &mut Texts, problems: &mut Vec<Problem>) -> (usize, Vec<Case>) {
     let (mut files, mut cases) = (0, Vec::new());
     for directory in directories {
-        for file in sources::cases_files(directory, problems) {
+        for file in sources::cases_files(Path::new(directory), problems) {
             files += 1;
             cases.extend(cases::read(&file.path, &file.bytes, problems));
             texts.add(file.path, &file.bytes);

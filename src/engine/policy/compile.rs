@@ -6,7 +6,7 @@
 
 use super::authorization_policy::{Action, AuthorizationPolicy, Target};
 use super::problem::{Code, Problem};
-use super::source::LoadedSource;
+use super::source::{Digest, LoadedSource};
 use super::validate::{self, Sets};
 use crate::engine::rule::Mode;
 use crate::engine::settings::Settings;
@@ -45,6 +45,7 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
         problems.retain(Problem::is_error);
         return Err(problems);
     }
+    rules.egress_policies.extend(sources.iter().filter_map(|s| s.stands_in().cloned()));
     Ok(Compiled { snapshot: Snapshot::new(revision(sources, settings), settings.clone(), rules), problems })
 }
 
@@ -52,8 +53,13 @@ fn revision(sources: &[LoadedSource], settings: &Settings) -> Revision {
     let mut sorted: Vec<&LoadedSource> = sources.iter().collect();
     sorted.sort_by(|a, b| a.name().cmp(b.name()));
     let files = sorted.iter().flat_map(|s| s.files().iter().map(|f| (s.name(), f.name(), f.digest())));
-    Revision::of(settings, files)
+    // A source without content that isolates is told from one that does not; no file has an empty name.
+    let standing_in = sources.iter().filter(|s| s.stands_in().is_some()).map(|s| (s.name(), "", &NOTHING));
+    Revision::of(settings, files.chain(standing_in))
 }
+
+/// The digest of what stands in for a source.
+const NOTHING: Digest = [0; 32];
 
 fn istio_rules(policy: &AuthorizationPolicy, settings: &Settings, rules: &mut Rules, problems: &mut Vec<Problem>) {
     if !in_scope(policy, settings, problems) {

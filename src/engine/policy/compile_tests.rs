@@ -7,7 +7,8 @@ use crate::engine::policy::source::{PolicyFile, Source, load};
 use crate::engine::settings::GatewayIdentity;
 
 fn source(name: &str, text: &str) -> Source {
-    Source { name: name.into(), files: vec![PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().into() }] }
+    let file = PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().into() };
+    Source { name: name.into(), files: vec![file], namespace: None }
 }
 
 fn problems(text: &str) -> Vec<Problem> {

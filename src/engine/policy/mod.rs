@@ -3,7 +3,8 @@
 //! 1. [`document`]: YAML text -> nodes, each with its place;
 //! 2. [`reader`]: a node -> typed fields, reporting what is wrong and reading on;
 //! 3. [`metadata`], [`authorization_policy`] (with [`istio_rules`]), [`egress_policy`]: a document -> its rules;
-//! 4. [`source`]: the files of one source, and what is known of them when they have not changed;
+//! 4. [`source`]: the files of one source, and what is known of them when they have not changed; `bound`: whether a document
+//!    may stand in a source that speaks for one namespace only;
 //! 5. [`validate`]: what only the whole set can show (the same policy twice, a missing DestinationSet);
 //! 6. [`compile`]: the set -> snapshot.
 //!
@@ -12,6 +13,7 @@
 //! Every stage reports every problem it finds, with its place. A source with an error is refused whole. Nothing here reads a file.
 
 pub mod authorization_policy;
+mod bound;
 pub mod compile;
 pub mod diff;
 pub mod document;

@@ -80,6 +80,12 @@ codes! {
     HiddenSet => "hidden-set",
     /// A policy that speaks for callers of another namespace.
     NotYours => "not-yours",
+    /// A policy that lies beside the directories of namespaces and in none of them.
+    Misplaced => "misplaced",
+    /// A setting that cannot be read, is wrong, or would break what is in force.
+    BadSetting => "bad-setting",
+    /// A setting that changed while running.
+    SettingChanged => "setting-changed",
     /// A key that a check cannot answer, and that would therefore never match.
     Unanswerable => "unanswerable",
     /// An object that is meant for somebody else.
@@ -131,9 +137,12 @@ impl Place {
         Place { file: file.into(), line: 0, column: 0 }
     }
 
-    /// `file:line`, as rules are told.
+    /// `file:line`, as rules are told; the file alone where it is meant as a whole.
     pub fn file_and_line(&self) -> String {
-        format!("{}:{}", self.file, self.line)
+        match self.line {
+            0 => self.file.to_string(),
+            line => format!("{}:{line}", self.file),
+        }
     }
 }
 

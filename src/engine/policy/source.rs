@@ -1,7 +1,6 @@
 //! One source read alone: files in, documents and every problem out. With an error it is refused whole.
 //!
-//! What is kept of a file is what it means and a digest of its bytes, not the bytes: so a file that has not changed is
-//! recognised and need not be read again. What only several sources together show is [`compile`](super::compile)'s
+//! A file that has not changed is recognised and need not be read again. What only several sources together show is [`compile`](super::compile)'s
 //! business, and what was in force before is nobody's here.
 
 use std::sync::Arc;
@@ -11,8 +10,9 @@ use sha2::{Digest as _, Sha256};
 use super::metadata::{self, Kind, Object};
 use super::problem::{Code, Place, Problem};
 use super::validate::{self, Documents};
-use super::{authorization_policy, document, egress_policy};
+use super::{authorization_policy, bound, document, egress_policy};
 use crate::engine::settings::Settings;
+use crate::engine::snapshot::EgressScope;
 
 /// A policy file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +24,14 @@ pub struct PolicyFile {
 }
 
 /// A source as it was read: one `--policies` directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// The directory as it was given; unique.
     pub name: String,
     /// Its policy files, sorted by name.
     pub files: Vec<PolicyFile>,
+    /// The one namespace that it may speak for; any, where there is none.
+    pub namespace: Option<String>,
 }
 
 /// One file read alone. Cloning is cheap.
@@ -38,8 +40,8 @@ pub struct LoadedFile(Arc<Content>);
 
 #[derive(Debug)]
 struct Content {
-    name: String,
-    bytes: usize,
+    /// Kept because other settings may give it another meaning.
+    file: PolicyFile,
     digest: Digest,
     documents: Documents,
     problems: Vec<Problem>,
@@ -49,24 +51,25 @@ struct Content {
 pub type Digest = [u8; 32];
 
 impl LoadedFile {
-    /// Reads one file of the source that is named; files can be read side by side.
-    pub fn read(source: &str, file: &PolicyFile, settings: &Settings) -> LoadedFile {
-        let path = format!("{}/{}", source.trim_end_matches('/'), file.name);
-        let (mut documents, mut problems) = (Documents::default(), Vec::new());
-        read(&path, &file.bytes, settings, &mut documents, &mut problems);
+    /// Reads one file of a source; files can be read side by side.
+    pub fn read(source: &Source, file: &PolicyFile, settings: &Settings) -> LoadedFile {
+        let path = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
+        let mut reader = FileReader { source, settings, documents: Documents::default(), problems: Vec::new() };
+        reader.read(&path, &file.bytes);
+        let FileReader { mut documents, problems, .. } = reader;
         documents.shrink();
-        let name = file.name.clone();
-        LoadedFile(Arc::new(Content { name, bytes: file.bytes.len(), digest: digest(file), documents, problems }))
+        let digest = Sha256::digest(&file.bytes).into();
+        LoadedFile(Arc::new(Content { file: file.clone(), digest, documents, problems }))
     }
 
     /// Its name inside the source.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.0.file.name
     }
 
-    /// How many bytes it had.
+    /// How many bytes it has.
     pub fn bytes(&self) -> usize {
-        self.0.bytes
+        self.0.file.bytes.len()
     }
 
     /// The digest of its bytes.
@@ -76,37 +79,47 @@ impl LoadedFile {
 
     /// Whether this is what was read from the file.
     pub fn is(&self, file: &PolicyFile) -> bool {
-        self.0.name == file.name && self.0.bytes == file.bytes.len() && self.0.digest == digest(file)
+        self.0.file == *file
     }
 }
 
-fn digest(file: &PolicyFile) -> Digest {
-    Sha256::digest(&file.bytes).into()
+/// Reads the documents of one file.
+struct FileReader<'r> {
+    source: &'r Source,
+    settings: &'r Settings,
+    documents: Documents,
+    problems: Vec<Problem>,
 }
 
-fn read(path: &str, bytes: &[u8], settings: &Settings, documents: &mut Documents, problems: &mut Vec<Problem>) {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        let what = "the file is not UTF-8 text";
-        problems.push(Problem::error(Code::YamlSyntax, Place::whole(path), what).hint("save it as UTF-8"));
-        return;
-    };
-    for document in document::parse(path, text) {
-        match document {
-            Ok(node) => {
-                for object in metadata::objects(&node, problems) {
-                    read_object(&object, settings, documents, problems);
+impl FileReader<'_> {
+    fn read(&mut self, path: &str, bytes: &[u8]) {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let what = "the file is not UTF-8 text";
+            return self
+                .problems
+                .push(Problem::error(Code::YamlSyntax, Place::whole(path), what).hint("save it as UTF-8"));
+        };
+        for document in document::parse(path, text) {
+            match document {
+                Ok(node) => {
+                    let objects = metadata::objects(&node, &mut self.problems);
+                    objects.iter().for_each(|object| self.object(object));
                 }
+                Err(problem) => self.problems.push(problem),
             }
-            Err(problem) => problems.push(problem),
         }
     }
-}
 
-fn read_object(object: &Object<'_>, settings: &Settings, documents: &mut Documents, problems: &mut Vec<Problem>) {
-    match object.kind {
-        Kind::AuthorizationPolicy => documents.istio.extend(authorization_policy::read(object, settings, problems)),
-        Kind::EgressPolicy => documents.egress.extend(egress_policy::read_policy(object, settings, problems)),
-        Kind::DestinationSet => documents.sets.extend(egress_policy::read_set(object, problems)),
+    fn object(&mut self, object: &Object<'_>) {
+        let FileReader { source, settings, documents, problems } = self;
+        problems.extend(bound::not_its_own(object, source));
+        match object.kind {
+            Kind::AuthorizationPolicy => {
+                documents.istio.extend(authorization_policy::read(object, settings, problems));
+            }
+            Kind::EgressPolicy => documents.egress.extend(egress_policy::read_policy(object, settings, problems)),
+            Kind::DestinationSet => documents.sets.extend(egress_policy::read_set(object, problems)),
+        }
     }
 }
 
@@ -117,23 +130,48 @@ pub struct LoadedSource(Arc<Loaded>);
 #[derive(Debug)]
 struct Loaded {
     name: String,
+    namespace: Option<String>,
     files: Vec<LoadedFile>,
     problems: Vec<Problem>,
+    /// What it isolates although it has no good content.
+    stands_in: Option<Arc<EgressScope>>,
 }
 
 /// Reads one source alone, file after file.
 pub fn load(source: &Source, settings: &Settings) -> LoadedSource {
-    let files = source.files.iter().map(|file| LoadedFile::read(&source.name, file, settings)).collect();
-    LoadedSource::of(source.name.clone(), files)
+    let files = source.files.iter().map(|file| LoadedFile::read(source, file, settings)).collect();
+    LoadedSource::of(source, files, settings)
 }
 
 impl LoadedSource {
     /// Puts the files of a source together, in their order, and looks for what only all of them show.
-    pub fn of(name: String, files: Vec<LoadedFile>) -> LoadedSource {
-        let mut problems: Vec<Problem> = files.iter().flat_map(|file| &file.0.problems).cloned().collect();
+    pub fn of(source: &Source, files: Vec<LoadedFile>, settings: &Settings) -> LoadedSource {
+        let mut problems = bound::not_root(source, settings);
+        problems.extend(files.iter().flat_map(|file| &file.0.problems).cloned());
         validate::duplicates(files.iter().map(|file| &file.0.documents), &mut problems);
         problems.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
-        LoadedSource(Arc::new(Loaded { name, files, problems }))
+        let (name, namespace) = (source.name.clone(), source.namespace.clone());
+        LoadedSource(Arc::new(Loaded { name, namespace, files, problems, stands_in: None }))
+    }
+
+    /// What stands in for a bound source that was never good: its namespace is isolated, and nothing is granted. `None`
+    /// for a source that is not bound.
+    pub fn stand_in(source: &Source) -> Option<LoadedSource> {
+        let stands_in = Some(Arc::new(bound::isolation(source)?));
+        let (name, namespace) = (source.name.clone(), source.namespace.clone());
+        let (files, problems) = (Vec::new(), Vec::new());
+        Some(LoadedSource(Arc::new(Loaded { name, namespace, files, problems, stands_in })))
+    }
+
+    /// What it isolates although it has no good content.
+    pub fn stands_in(&self) -> Option<&Arc<EgressScope>> {
+        self.0.stands_in.as_ref()
+    }
+
+    /// The source as it was read: a copy, to be read again with other settings.
+    pub fn source(&self) -> Source {
+        let files = self.0.files.iter().map(|file| file.0.file.clone()).collect();
+        Source { name: self.0.name.clone(), files, namespace: self.0.namespace.clone() }
     }
 
     /// The source's name.
@@ -169,13 +207,14 @@ impl LoadedSource {
     /// Whether this is what was read from the source.
     pub fn is(&self, source: &Source) -> bool {
         self.0.name == source.name
+            && self.0.namespace == source.namespace
             && self.0.files.len() == source.files.len()
             && self.0.files.iter().zip(&source.files).all(|(loaded, file)| loaded.is(file))
     }
 
     /// Whether both were read from the same names and bytes.
     pub fn is_same(&self, other: &LoadedSource) -> bool {
-        let same = |(a, b): (&LoadedFile, &LoadedFile)| a.0.name == b.0.name && a.0.digest == b.0.digest;
+        let same = |(a, b): (&LoadedFile, &LoadedFile)| Arc::ptr_eq(&a.0, &b.0) || a.0.file == b.0.file;
         Arc::ptr_eq(&self.0, &other.0)
             || (self.0.name == other.0.name
                 && self.0.files.len() == other.0.files.len()
@@ -184,7 +223,7 @@ impl LoadedSource {
 
     /// What was read from this file of the source before, if it is unchanged.
     pub fn unchanged(&self, file: &PolicyFile) -> Option<&LoadedFile> {
-        let at = self.0.files.binary_search_by(|loaded| loaded.0.name.as_str().cmp(&file.name)).ok()?;
+        let at = self.0.files.binary_search_by(|loaded| loaded.name().cmp(&file.name)).ok()?;
         self.0.files.get(at).filter(|loaded| loaded.is(file))
     }
 }

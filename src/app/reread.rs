@@ -1,0 +1,160 @@
+//! The settings file of a server that runs: what it means now, under the same flags and environment as at the start.
+//!
+//! What can change a verdict takes effect. Everything else was used up at the start; where it differs, it is kept as it
+//! was, and a warning says that a restart is needed.
+
+use serde_json::{Map, Value};
+
+use super::cli::ServeArgs;
+use super::settings::Settings;
+use crate::engine::policy::problem::{Code, Place, Problem};
+use crate::files::{Meant, SettingsFile};
+
+/// The settings that are part of a snapshot.
+const LIVE: [&str; 10] = [
+    "trust_domains",
+    "accept_trust_domains",
+    "trusted_hops",
+    "default",
+    "enforcement",
+    "hygiene",
+    "root_namespace",
+    "identity_source",
+    "require_sni_host_match",
+    "gateway",
+];
+
+/// The settings file of a server that was started with these settings, if it was told of one that can be read again.
+pub fn settings_file(args: ServeArgs, started: Settings) -> Option<SettingsFile> {
+    let path = args.config()?.to_owned();
+    if !path.is_file() {
+        // A pipe has nothing more to say.
+        return None;
+    }
+    let name = path.display().to_string();
+    Some(SettingsFile::new(path, move |text| meaning(&args, &started, &name, text)))
+}
+
+/// What the text of a settings file means.
+fn meaning(args: &ServeArgs, started: &Settings, file: &str, text: &str) -> Result<Meant, Vec<Problem>> {
+    let read = Settings::parse(file, text).map_err(|problem| vec![problem])?;
+    let settings = args.clone().over(read);
+    let wrong = |wrong: Vec<String>| wrong.into_iter().map(|why| bad_setting(file, text, why)).collect::<Vec<_>>();
+    let resolved = settings.resolve().map_err(wrong)?;
+    Ok(Meant { settings: resolved.engine, warnings: kept(started, &settings, file, text) })
+}
+
+/// The warnings of what differs from the start and cannot take effect.
+fn kept(started: &Settings, now: &Settings, file: &str, text: &str) -> Vec<Problem> {
+    let (started, now) = (knobs(started), knobs(now));
+    let differing =
+        started.iter().filter(|(knob, value)| !LIVE.contains(&knob.as_str()) && now.get(*knob) != Some(value));
+    let warning = |(knob, _): (&String, &Value)| {
+        let what = format!("`{knob}` is not what the server was started with, and stays as it was");
+        Problem::warning(Code::SettingChanged, place(file, text, knob), what).hint("restart to have it take effect")
+    };
+    differing.map(warning).collect()
+}
+
+fn knobs(settings: &Settings) -> Map<String, Value> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(knobs)) => knobs,
+        // Settings are always a mapping with text for keys.
+        _ => Map::new(),
+    }
+}
+
+/// What is wrong with a setting, at its line.
+fn bad_setting(file: &str, text: &str, why: String) -> Problem {
+    let knob = why.split([':', '.']).next().unwrap_or_default().replace('-', "_");
+    Problem::error(Code::BadSetting, place(file, text, &knob), why)
+        .hint("the settings in force stay; `customs settings` prints every setting with its default")
+}
+
+/// The line of a setting, or the whole file, where it comes from elsewhere.
+fn place(file: &str, text: &str, knob: &str) -> Place {
+    let is_it = |line: &str| line.strip_prefix(knob).is_some_and(|rest| rest.trim_start().starts_with(':'));
+    match (1..).zip(text.lines()).find(|(_, line)| is_it(line)) {
+        Some((line, _)) => Place { line, column: 1, ..Place::whole(file) },
+        None => Place::whole(file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::app::cli::{Cli, Command};
+    use crate::engine::settings::{DefaultEffect, Enforcement};
+
+    fn args(flags: &[&str]) -> ServeArgs {
+        let cli = Cli::try_parse_from(["customs", "serve"].iter().chain(flags)).unwrap();
+        let Command::Serve(args) = cli.command else { panic!("not serve") };
+        *args
+    }
+
+    /// What a text means to a server that was started with these flags and an empty file.
+    fn read(flags: &[&str], text: &str) -> Result<Meant, Vec<Problem>> {
+        let args = args(flags);
+        let started = args.clone().over(Settings::default());
+        meaning(&args, &started, "s.yaml", text)
+    }
+
+    #[test]
+    fn what_changes_verdicts_takes_effect_under_the_same_flags() {
+        let text = "enforcement: report\ndefault: deny\n";
+        let meant = read(&[], text).unwrap();
+        assert_eq!(
+            (meant.settings.enforcement, meant.settings.default_effect, meant.warnings.len()),
+            (Enforcement::Report, DefaultEffect::Deny, 0)
+        );
+        let meant = read(&["--enforcement", "enforce"], text).unwrap();
+        assert_eq!(meant.settings.enforcement, Enforcement::Enforce, "a flag beats the file now as then");
+        assert_eq!(read(&["--default", "deny"], "").unwrap().settings.default_effect, DefaultEffect::Deny);
+    }
+
+    #[test]
+    fn what_was_used_up_at_the_start_is_kept_with_a_warning() {
+        let meant = read(&["--admin", "off"], "admin: 127.0.0.1:1\nlisten: [\"127.0.0.1:2\"]\n").unwrap();
+        let told: Vec<_> = meant.warnings.iter().map(|w| (w.place.to_string(), w.text.clone())).collect();
+        assert_eq!(told.len(), 1, "a flag holds now as then: {told:?}");
+        assert!(told[0].0 == "s.yaml:2:1" && told[0].1.starts_with("`listen` is not what"), "{told:?}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        for (text, expected) in [
+            ("admin: off\nroot_namespace: Root\n", vec!["s.yaml:2:1: error[bad-setting]: root-namespace: `Root`"]),
+            ("gateway: {name: x}\nreload_settle: soon\n", vec!["s.yaml:1:1", "s.yaml:2:1"]),
+            ("a: 1\n", vec!["s.yaml:1:1: error[unknown-field]"]),
+            ("default: never\n", vec!["s.yaml:1:"]),
+        ] {
+            let mut problems: Vec<String> = read(&[], text).unwrap_err().iter().map(ToString::to_string).collect();
+            problems.sort();
+            assert_eq!(problems.len(), expected.len(), "{problems:?}");
+            problems.iter().zip(expected).for_each(|(problem, start)| assert!(problem.starts_with(start), "{problem}"));
+        }
+    }
+
+    #[test]
+    fn every_setting_is_live_or_not() {
+        let knobs = knobs(&Settings::default());
+        assert!(LIVE.iter().all(|knob| knobs.contains_key(*knob)));
+        let engine = |text: &str| read(&[], text).unwrap().settings.fingerprint();
+        for (knob, value) in [
+            ("trust_domains", "[a.example]"),
+            ("accept_trust_domains", "[a.example]"),
+            ("trusted_hops", "1"),
+            ("default", "deny"),
+            ("enforcement", "report"),
+            ("hygiene", "report"),
+            ("root_namespace", "root"),
+            ("identity_source", "xfcc"),
+            ("require_sni_host_match", "true"),
+            ("gateway", "{namespace: istio-system}"),
+        ] {
+            assert!(LIVE.contains(&knob) && engine(&format!("{knob}: {value}\n")) != engine(""), "{knob}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A source that is bound to one namespace: what its documents may be, and what holds while it has no good content.
+//!
+//! The rule: every document is an EgressPolicy or a DestinationSet of that namespace. AuthorizationPolicies speak for
+//! everybody and have no place there, and the root namespace is never bound, since its policies may speak for everybody
+//! too. So whoever writes such a source can harm no namespace but its own.
+//!
+//! While it has never been good, its namespace is isolated and the source grants nothing. What others grant these
+//! callers stays granted, and what others deny them stays denied.
+
+use std::sync::Arc;
+
+use super::metadata::{Kind, Object};
+use super::problem::{Code, Place, Problem};
+use super::source::Source;
+use crate::engine::rule::Mode;
+use crate::engine::rule_info::{About, RuleId, RuleInfo};
+use crate::engine::settings::Settings;
+use crate::engine::snapshot::EgressScope;
+use crate::engine::who::{NamespacePattern, Subject, Subjects};
+
+/// The problem of a document that may not stand in this source.
+pub(super) fn not_its_own(object: &Object<'_>, source: &Source) -> Option<Problem> {
+    let namespace = source.namespace.as_deref()?;
+    let (kind, path) = (object.kind.as_str(), &object.meta.path);
+    let error = |what: String| Some(Problem::error(Code::NotYours, object.meta.place.clone(), what));
+    if object.kind == Kind::AuthorizationPolicy {
+        let what = format!("{kind} `{path}` speaks for everybody, and this directory for namespace `{namespace}` only");
+        let hint = "write an EgressPolicy, or put it where the policies of the whole mesh lie";
+        return error(what).map(|problem| problem.hint(hint));
+    }
+    if object.meta.namespace() != namespace {
+        let what = format!("{kind} `{path}` is of another namespace than this directory, which is `{namespace}`");
+        let hint = format!("write `namespace: {namespace}`, or move it to the directory of its namespace");
+        return error(what).map(|problem| problem.hint(hint));
+    }
+    None
+}
+
+/// The problem of a source that is bound to the root namespace.
+pub(super) fn not_root(source: &Source, settings: &Settings) -> Vec<Problem> {
+    let what = match &source.namespace {
+        Some(namespace) if *namespace == settings.root_namespace => {
+            format!("`{namespace}` is the root namespace, whose policies may speak for everybody")
+        }
+        _ => return Vec::new(),
+    };
+    let hint = "name a directory for its policies in `policies` by itself, without `namespace_from`";
+    vec![Problem::error(Code::NotYours, Place::whole(source.name.as_str()), what).hint(hint)]
+}
+
+/// The isolation of a bound source's namespace.
+pub(super) fn isolation(source: &Source) -> Option<EgressScope> {
+    let namespace = source.namespace.clone()?;
+    let everybody = Subject::Workloads {
+        namespaces: [NamespacePattern::Exact(namespace.clone())].into(),
+        accounts: Box::default(),
+        trust_domains: Box::default(),
+    };
+    let about = About {
+        reason: Some("the policies of this namespace have not loaded since the start".into()),
+        ..About::default()
+    };
+    Some(EgressScope {
+        info: Arc::new(RuleInfo::new(RuleId::unloaded(&namespace), Place::whole(source.name.as_str()), about)),
+        mode: Mode::Enforce,
+        subjects: Arc::new(Subjects([everybody].into())),
+        isolate: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::policy::compile;
+    use crate::engine::policy::source::{LoadedSource, PolicyFile, load};
+
+    fn bound(namespace: &str, text: &str) -> Source {
+        let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
+        Source { name: format!("teams/{namespace}"), files: vec![file], namespace: Some(namespace.into()) }
+    }
+
+    #[test]
+    fn a_document_is_of_the_family_and_the_namespace() {
+        let egress = |namespace: &str| {
+            format!(
+                "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: e, namespace: {namespace}}}\n\
+                 spec: {{isolate: true}}\n"
+            )
+        };
+        let set = |namespace: &str| {
+            egress(namespace)
+                .replace("EgressPolicy", "DestinationSet")
+                .replace("{isolate: true}", "{hosts: [a.example]}")
+        };
+        let istio = |action: &str| {
+            format!(
+                "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: a, namespace: shop}}\n\
+                 spec: {{action: {action}, {} rules: [{{}}]}}\n",
+                if action == "CUSTOM" { "provider: {name: x}," } else { "" }
+            )
+        };
+        for (namespace, text, expected) in [
+            ("shop", egress("shop"), None),
+            ("shop", set("shop"), None),
+            ("shop", String::new(), None),
+            ("shop", egress("batch"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
+            ("shop", set("istio-system"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
+            ("shop", istio("DENY"), Some(("teams/shop/a.yaml:1:1", "speaks for everybody"))),
+            ("shop", istio("CUSTOM"), Some(("teams/shop/a.yaml:1:1", "speaks for everybody"))),
+            ("istio-system", egress("istio-system"), Some(("teams/istio-system", "is the root namespace"))),
+            ("istio-system", String::new(), Some(("teams/istio-system", "is the root namespace"))),
+        ] {
+            let loaded = load(&bound(namespace, &text), &Settings::default());
+            let told: Vec<_> = loaded.problems().iter().filter(|p| p.is_error()).collect();
+            match expected {
+                None => assert!(told.is_empty(), "{text}: {told:?}"),
+                Some((place, part)) => {
+                    assert_eq!(told.len(), 1, "{text}: {told:?}");
+                    assert_eq!((told[0].code, told[0].place.to_string().as_str()), (Code::NotYours, place), "{text}");
+                    assert!(told[0].text.contains(part) && told[0].hint.is_some(), "{}", told[0]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_in_isolates_and_is_part_of_the_revision() {
+        let settings = Settings::default();
+        let other = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {name: e, namespace: a}\n\
+                     spec: {isolate: true}\n";
+        let good = load(&Source { namespace: None, ..bound("a", other) }, &settings);
+        let never = LoadedSource::stand_in(&bound("shop", "kind: [")).unwrap();
+        let empty = load(&bound("shop", ""), &settings);
+        assert!(LoadedSource::stand_in(&Source { namespace: None, ..bound("shop", "") }).is_none());
+        let with = compile::compile(&[good.clone(), never], &settings).unwrap().snapshot;
+        let without = compile::compile(&[good, empty], &settings).unwrap().snapshot;
+        assert_ne!(with.revision(), without.revision());
+        let scopes = &with.rules().egress_policies;
+        assert_eq!(
+            scopes.iter().map(|s| s.info.id.to_string()).collect::<Vec<_>>(),
+            ["ep:a/e", "builtin#namespace_unloaded"]
+        );
+        assert_eq!((with.counts(), without.rules().egress_policies.len()), (without.counts(), 1));
+    }
+}

@@ -1,0 +1,158 @@
+//! The directories that the settings name -> the directories that are sources now.
+//!
+//! A directory is one source, or holds one source for each namespace. Of the second kind this lists the entries. The
+//! rule: a directory, or a symlink to one, whose name is a DNS label is the source of the namespace of that name. Names
+//! that start with a dot and plain files are nobody's. A policy file beside the directories, and a directory with policy
+//! files whose name no namespace can have, are mistakes: somebody thinks that they are in force. They are told as errors
+//! and hold nothing up, because one misplaced file must not keep every namespace from loading.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::read::{self, Outcome, is_policy_name, read_source};
+use crate::engine::identity::is_dns_label;
+use crate::engine::policy::problem::{Code, Problem};
+use crate::engine::policy::source::Source;
+
+/// A directory of policies, as the settings name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyDirectory {
+    /// The directory is one source.
+    Source(PathBuf),
+    /// Each directory in it is a source, bound to the namespace of that name.
+    Namespaces(PathBuf),
+}
+
+impl PolicyDirectory {
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        match self {
+            PolicyDirectory::Source(path) | PolicyDirectory::Namespaces(path) => path,
+        }
+    }
+}
+
+/// What lies in a directory of namespaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The namespaces that have a directory.
+    pub namespaces: BTreeSet<String>,
+    /// The mistakes.
+    pub problems: Vec<Problem>,
+}
+
+/// Lists a directory of namespaces.
+///
+/// # Errors
+/// Why it cannot be listed.
+pub fn list(directory: &Path) -> Result<Listing, Vec<Problem>> {
+    let mut names = Vec::new();
+    let unreadable = |error| vec![read::directory_problem(directory, &error)];
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        names.push(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    let mut listing = Listing::default();
+    for name in names.into_iter().filter(|name| !name.starts_with('.')) {
+        listing.sort_in(&directory.join(&name), name);
+    }
+    Ok(listing)
+}
+
+impl Listing {
+    fn sort_in(&mut self, path: &Path, name: String) {
+        // What cannot be looked at (a symlink that leads nowhere) may have been a directory of policies.
+        let is_directory = fs::metadata(path).map_or(is_dns_label(&name), |metadata| metadata.is_dir());
+        match (is_directory, is_dns_label(&name)) {
+            (true, true) => drop(self.namespaces.insert(name)),
+            (true, false) if holds_policies(path) => self.problems.push(no_namespace(path, &name)),
+            (false, _) if is_policy_name(&name) => self.problems.push(misplaced(path)),
+            _ => {}
+        }
+    }
+}
+
+/// Reads the directory of one namespace.
+///
+/// # Errors
+/// As [`read_source`].
+pub fn read_bound(directory: &Path, namespace: &str) -> Outcome {
+    match read_source(directory) {
+        Ok(source) => Ok(Source { namespace: Some(namespace.to_owned()), ..source }),
+        Err(_) if fs::symlink_metadata(directory).is_err() => Err(vec![gone(directory, namespace)]),
+        Err(problems) => Err(problems),
+    }
+}
+
+fn holds_policies(directory: &Path) -> bool {
+    let is_policy = |entry: fs::DirEntry| is_policy_name(&entry.file_name().to_string_lossy());
+    fs::read_dir(directory).is_ok_and(|entries| entries.flatten().any(is_policy))
+}
+
+fn no_namespace(path: &Path, name: &str) -> Problem {
+    let text = format!("no namespace can be called `{}`, so the policies in here are not read", name.escape_debug());
+    Problem::error(Code::BadName, read::whole(path), text)
+        .hint("give the directory the name of its namespace: lower-case letters, digits and inner `-`")
+}
+
+fn misplaced(path: &Path) -> Problem {
+    let text = "this lies beside the directories of namespaces and in none of them, so it is not read";
+    Problem::error(Code::Misplaced, read::whole(path), text).hint("move it to the directory of its namespace")
+}
+
+fn gone(path: &Path, namespace: &str) -> Problem {
+    let text = format!("the directory is gone; what was in force for namespace `{namespace}` stays in force");
+    Problem::error(Code::Unreadable, read::whole(path), text).hint("put it back, or restart to withdraw its policies")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn entries_are_namespaces_or_mistakes_or_nobodys() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        for name in ["shop", "batch-2", "Shop", "a.b", "lost+found", ".git", "..2026_1"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        for name in ["stray.yaml", "README.md", "team.cases.yaml", ".hidden.yaml", "Shop/a.yaml", "a.b/README.md"] {
+            fs::write(at(name), "").unwrap();
+        }
+        fs::create_dir(at("Shop/below.yaml")).unwrap();
+        symlink("shop", at("linked")).unwrap();
+        symlink("nowhere", at("dangling")).unwrap();
+        symlink("README.md", at("file")).unwrap();
+        let Listing { namespaces, problems } = list(root.path()).unwrap();
+        assert_eq!(
+            namespaces.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["batch-2", "dangling", "linked", "shop"]
+        );
+        let told: Vec<_> = problems.iter().map(|p| (p.code, p.place.file.rsplit('/').next().unwrap())).collect();
+        assert_eq!(told, [(Code::BadName, "Shop"), (Code::Misplaced, "stray.yaml")]);
+        assert!(problems.iter().all(|p| p.is_error() && p.hint.is_some()));
+    }
+
+    #[test]
+    fn what_is_no_directory_cannot_be_listed() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("file"), "").unwrap();
+        for name in ["gone", "file"] {
+            let problems = list(&root.path().join(name)).unwrap_err();
+            assert_eq!((problems.len(), problems[0].code), (1, Code::Unreadable), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_says_what_stays() {
+        let root = tempfile::tempdir().unwrap();
+        symlink("nowhere", root.path().join("dangling")).unwrap();
+        let problem = |name: &str| read_bound(&root.path().join(name), "shop").unwrap_err().remove(0);
+        assert!(problem("gone").text.contains("what was in force for namespace `shop` stays"));
+        assert!(problem("dangling").text.contains("does not exist"));
+        assert_eq!(read_bound(root.path(), "shop").unwrap().namespace.as_deref(), Some("shop"));
+    }
+}
