@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::policy_paths::PolicyPath;
 use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings};
+use crate::engine::policy::findings::EXPIRY_DAYS;
 
 /// The service that Envoy and Istio ask before a request leaves the mesh.
 #[derive(Debug, Parser)]
@@ -144,12 +145,25 @@ pub struct ReadArgs {
 pub struct LintArgs {
     #[command(flatten)]
     pub(super) read: ReadArgs,
+    #[command(flatten)]
+    pub(super) looked: LookedArgs,
+}
+
+/// What `lint` looks for, and how it tells it.
+#[derive(Debug, Args)]
+pub struct LookedArgs {
     /// How problems are told
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: LintFormat,
     /// Warnings fail too
     #[arg(long)]
     pub(super) deny_warnings: bool,
+    /// The moment at which it is looked, as 2026-12-31T00:00:00Z [default: the clock's]
+    #[arg(long, value_name = "TIME")]
+    pub(super) now: Option<Timestamp>,
+    /// How many days before their end grants are told; 0 is only what has ended
+    #[arg(long, value_name = "N", default_value_t = EXPIRY_DAYS)]
+    pub(super) expiry_days: u32,
 }
 
 /// How `lint` tells problems.

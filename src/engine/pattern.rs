@@ -10,6 +10,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::host::{self, Authority, Host, IPV4_CARRIERS, Malformed};
 
+mod contain;
+
 /// How generously a pattern is read (rule R0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
@@ -83,7 +85,7 @@ enum HostShape {
 
 /// What a host must have in common with a pattern to match it. Istio's comparison with the raw authority, part of the
 /// wide reading, asks for no less: what it matches has the same canonical name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostKey<'p> {
     /// This name.
     Name(&'p str),

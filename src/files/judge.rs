@@ -15,6 +15,7 @@ use super::directories::{Listing, PolicyDirectory};
 use super::read::{MAX_FILES, MAX_SET, Outcome};
 use super::status::{SourceState, SourceStatus};
 use crate::engine::policy::compile::{self, Compiled};
+use crate::engine::policy::findings::{self, Horizon};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{LoadedFile, LoadedSource};
 use crate::engine::record::{ChangeOutcome, PolicyChangeEntry, UnixNanos};
@@ -60,6 +61,8 @@ pub struct Sources {
     revision: Revision,
     counts: RuleCounts,
     warnings: Vec<Problem>,
+    /// How many days ahead ends of grants are told.
+    expiry_days: u32,
     published: bool,
     /// The sources in force whose namespace is isolated for want of good content.
     isolating: Vec<String>,
@@ -80,11 +83,17 @@ impl Sources {
             revision: Revision::none(),
             counts: RuleCounts::default(),
             warnings: Vec::new(),
+            expiry_days: findings::EXPIRY_DAYS,
             published: false,
             isolating: Vec::new(),
             listed: false,
             told: Vec::new(),
         }
+    }
+
+    /// The same, telling ends of grants so many days ahead.
+    pub fn looking_ahead(self, expiry_days: u32) -> Sources {
+        Sources { expiry_days, ..self }
     }
 
     /// What is to be read, in order: directories and what they are.
@@ -171,7 +180,7 @@ impl Sources {
         let (previous, old_settings) = (self.revision.clone(), self.settings.clone());
         let compiled = self.renew_settings(now).or_else(|| self.judge_policies(now));
         // What has the same revision gives the same answers: an empty source more is no news.
-        let snapshot = compiled.map(|compiled| self.adopt(compiled)).filter(|new| *new.revision() != previous);
+        let snapshot = compiled.map(|compiled| self.adopt(compiled, now)).filter(|new| *new.revision() != previous);
         let outcome = self.outcome(snapshot.is_some(), &changed, is_asked);
         let entry = outcome.map(|outcome| self.entry(outcome, &previous, now));
         let notices = self.file.iter().filter(|_| is_asked && entry.is_none()).flat_map(SettingsFile::warnings);
@@ -340,12 +349,14 @@ impl Sources {
         without.map(|source| source.name.clone()).collect()
     }
 
-    fn adopt(&mut self, compiled: Compiled) -> Snapshot {
+    fn adopt(&mut self, compiled: Compiled, now: UnixNanos) -> Snapshot {
         self.published = true;
         self.isolating = self.isolating();
         self.revision = compiled.snapshot.revision().clone();
         self.counts = compiled.snapshot.counts();
         self.warnings = compiled.problems;
+        let horizon = Horizon { now: Some(now), days: self.expiry_days };
+        self.warnings.extend(findings::ends(&compiled.snapshot, horizon));
         compiled.snapshot
     }
 

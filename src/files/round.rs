@@ -9,6 +9,7 @@ use super::judge::{Judgement, Reading, Role, SettingsRead, SettingsReading, Sour
 use super::read::{Outcome, read_source, read_stable, unsettled};
 use super::settings::SettingsFile;
 use crate::clock::now;
+use crate::engine::record::UnixNanos;
 
 /// What is read in one round, and compared with the next read.
 #[derive(PartialEq)]
@@ -62,11 +63,11 @@ fn settings_reading(
 }
 
 /// Reads every source once, for whoever looks at files that rest.
-pub fn read_once(mut sources: Sources) -> (Sources, Judgement) {
+pub fn read_once(mut sources: Sources, now: UnixNanos) -> (Sources, Judgement) {
     enroll(&mut sources);
     let read = |(path, role): (&Path, &Role)| read_directory(path, role).map_or(Reading::Unchanged, Reading::Changed);
     let readings = sources.directories().map(read).collect();
-    let judgement = sources.judge(readings, None, now());
+    let judgement = sources.judge(readings, None, now);
     (sources, judgement)
 }
 

@@ -53,6 +53,23 @@ fn warnings_fail_only_where_they_are_denied() {
 }
 
 #[test]
+fn ends_of_grants_are_told_at_any_moment() {
+    let grant = "{isolate: false, allow: [{name: a, hosts: [a.example], expires: '2026-12-31T00:00:00Z'}]}";
+    let folder = Folder::with(&[("policies/a.yaml", &policy("shop", grant))]);
+    for (flags, code) in [
+        ("--now 2026-12-01T00:00:00Z", None),
+        ("--now 2026-12-20T00:00:00Z", Some("expires-soon")),
+        ("--now 2026-12-20T00:00:00Z --expiry-days 7", None),
+        ("--now 2026-12-01T00:00:00Z --expiry-days 31", Some("expires-soon")),
+        ("--now 2026-12-31T00:00:00Z --expiry-days 0", Some("expired")),
+    ] {
+        let ended = folder.run(&format!("lint --deny-warnings {flags}"));
+        assert_eq!(ended.code, Some(i32::from(code.is_some())), "{flags}");
+        assert!(code.is_none_or(|code| ended.stdout.starts_with(&format!("warning[{code}]"))), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn a_bad_flag_is_told_apart_from_a_bad_policy() {
     let folder = Folder::with(&[("policies/a.yaml", &clean())]);
     for flags in ["--format yaml", "--nope", "--root-namespace Root", "--config gone.yaml", "policies policies"] {
@@ -76,7 +93,7 @@ fn what_cannot_be_read_is_a_problem() {
 fn several_directories_are_the_sources_of_one_set() {
     let set = "apiVersion: egress.customs/v1alpha1\nkind: DestinationSet\n\
                metadata: {name: s, namespace: istio-system}\nspec: {hosts: [a.example]}\n";
-    let uses = policy("shop", "{allow: [{name: a, destinations: [s]}]}");
+    let uses = policy("shop", "{isolate: false, allow: [{name: a, destinations: [s]}]}");
     let folder = Folder::with(&[("a/set.yaml", set), ("b/policy.yaml", &uses)]);
     assert_eq!(folder.run("lint a b").code, Some(0));
     let alone = folder.run("lint b");

@@ -254,6 +254,20 @@ pub fn set(choices: &mut Choices<'_>) -> Vec<String> {
     choices.several(5, |choices, index| policy(choices, &format!("p{index}")))
 }
 
+/// A larger set of more allows and denies, so that more rules meet.
+pub fn some_more(choices: &mut Choices<'_>) -> Vec<String> {
+    choices.several(9, |choices, index| {
+        let name = format!("p{index}");
+        match choices.below(10) {
+            0 | 1 => authorization_policy(choices, "DENY", &name),
+            2 => authorization_policy(choices, "ALLOW", &name),
+            3..=5 => egress_policy(choices, &name),
+            6 | 7 => deny_only(choices, &name),
+            _ => allow_only(choices, &name),
+        }
+    })
+}
+
 /// Settings that change verdicts.
 pub fn settings(choices: &mut Choices<'_>) -> Settings {
     let only = Settings::default().trust_domains;

@@ -9,13 +9,17 @@ use super::render::{self, Painter};
 use super::sources::{self, Found};
 use super::texts::Texts;
 use super::{counted, sarif, tell, tell_json, verdict};
-use crate::app::cli::LintFormat;
+use crate::app::cli::{LintFormat, LookedArgs};
 use crate::app::settings::Resolved;
+use crate::engine::policy::findings::Horizon;
 use crate::engine::policy::problem::{Problem, Severity};
+use crate::engine::record::UnixNanos;
 
 /// Looks for problems and tells them.
-pub fn run(settings: &Resolved, format: LintFormat, deny_warnings: bool) -> ExitCode {
-    let found = sources::load(&settings.policies, &settings.engine);
+pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {
+    let LookedArgs { format, deny_warnings, now, expiry_days } = *looked;
+    let now = now.map_or_else(crate::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
+    let found = sources::load_at(&settings.policies, &settings.engine, Horizon { now: Some(now), days: expiry_days });
     let totals = Totals::of(&found);
     let findings: Vec<Finding> = found.problems.iter().map(Finding::from).collect();
     match format {

@@ -32,9 +32,7 @@ mod texts;
 /// Runs one of the author's tools; `serve` and `settings` are not among them.
 pub fn run(command: Command) -> ExitCode {
     match command {
-        Command::Lint(args) => {
-            with_settings(args.read, |settings| lint::run(settings, args.format, args.deny_warnings))
-        }
+        Command::Lint(args) => with_settings(args.read, |settings| lint::run(settings, &args.looked)),
         Command::Test(args) => with_settings(args.read, |settings| test::run(settings, args.format, args.together)),
         Command::Check(args) => check::run(*args),
         Command::Diff(args) => diff::run(*args),

@@ -7,8 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use super::texts::Texts;
+use crate::clock::now;
 use crate::engine::policy::compile;
 use crate::engine::policy::document::MAX_FILE;
+use crate::engine::policy::findings::{self, Horizon};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::LoadedSource;
 use crate::engine::settings::Settings;
@@ -28,9 +30,15 @@ pub struct Found {
     pub sources: Vec<String>,
 }
 
-/// Reads the directories of one set.
+/// Reads the directories of one set, as a server would now.
 pub fn load(directories: &[PolicyDirectory], settings: &Settings) -> Found {
-    let (judge, judgement) = read_once(Sources::new(directories.iter().cloned(), settings.clone()));
+    load_at(directories, settings, Horizon::at(now()))
+}
+
+/// The same at another moment, or looking further ahead.
+pub fn load_at(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) -> Found {
+    let sources = Sources::new(directories.iter().cloned(), settings.clone()).looking_ahead(horizon.days);
+    let (judge, judgement) = read_once(sources, horizon.now.unwrap_or_else(now));
     let mut texts = Texts::default();
     for source in judge.found().map(LoadedSource::source) {
         for file in &source.files {
@@ -40,9 +48,10 @@ pub fn load(directories: &[PolicyDirectory], settings: &Settings) -> Found {
     let status = judge.status();
     let mut problems: Vec<Problem> = judge.warnings().cloned().collect();
     problems.extend(status.iter().flat_map(|source| source.problems.clone()));
-    if judgement.snapshot.is_none() {
-        problems.extend(beyond_the_judge(&judge, settings));
-    }
+    problems.extend(match &judgement.snapshot {
+        Some(snapshot) => findings::findings(snapshot, horizon),
+        None => beyond_the_judge(&judge, settings),
+    });
     problems.sort_by(|a, b| (&a.place, a.code, &a.text).cmp(&(&b.place, b.code, &b.text)));
     problems.dedup();
     let sources = status.into_iter().map(|source| source.name).collect();

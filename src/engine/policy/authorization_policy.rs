@@ -238,6 +238,11 @@ fn labels(node: &Node, problems: &mut Vec<Problem>) -> BTreeMap<String, String> 
         }
         labels.insert(key.name.clone(), value.to_owned());
     }
+    if pairs.is_empty() {
+        let what = "`selector` has no labels, and so selects every workload";
+        let problem = Problem::warning(Code::EmptyValue, node.place.clone(), what);
+        fields.problems().push(problem.hint("leave it out to mean every workload"));
+    }
     fields.close();
     labels
 }

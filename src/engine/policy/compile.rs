@@ -30,7 +30,7 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
     let mut problems: Vec<Problem> = sources.iter().flat_map(|s| s.problems().iter().cloned()).collect();
     validate::duplicates(documents(), &mut problems);
     let sets = Sets::of(documents(), &settings.root_namespace);
-    sets.check(&mut problems);
+    sets.check(documents().flat_map(|d| &d.egress), &mut problems);
     let mut rules = Rules::default();
     for policy in documents().flat_map(|d| &d.istio) {
         istio_rules(policy, settings, &mut rules, &mut problems);

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::authorization_policy::Action;
 use super::document::{Node, Value};
+use super::istio_gaps as gaps;
 use super::metadata::Meta;
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
@@ -108,14 +109,16 @@ impl RuleReader<'_> {
         if asked(&remote) {
             self.require_hops(&source.place, "remoteIpBlocks");
         }
-        Some(Source {
+        let read = Source {
             principals: self.field("principals", principals, Self::principal),
             namespaces: self.field("namespaces", namespaces, Self::namespace),
             service_accounts: self.field("serviceAccounts", accounts, Self::account),
             trust_domains: self.field("trustDomains", domains, Self::trust_domain),
             ip_blocks: self.field("ipBlocks", blocks, Self::ip_block),
             remote_ip_blocks: self.field("remoteIpBlocks", remote, Self::ip_block),
-        })
+        };
+        self.problems.extend(gaps::only_exclusions(&read, &source.place, self.action));
+        Some(read)
     }
 
     /// Reads one entry of `when`.
@@ -210,6 +213,7 @@ impl RuleReader<'_> {
         [yes, no]: [&[Node]; 2],
         read: impl Fn(&mut Self, Text<'_>, bool) -> Vec<P>,
     ) -> Field<P> {
+        gaps::repeated(name, [yes, no], self.problems);
         let mut patterns = |list: &[Node], positive| {
             let mut all = Vec::new();
             for item in list {
@@ -279,10 +283,12 @@ impl RuleReader<'_> {
     }
 
     fn header(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
+        self.problems.extend(gaps::plain_star(value, Code::BadValue, "the value"));
         vec![TextPattern::parse(value.text)]
     }
 
     fn namespace(&mut self, value: Text<'_>, _positive: bool) -> Vec<String> {
+        self.problems.extend(gaps::inner_star(value));
         if !value.text.contains('*') && !is_dns_label(value.text) {
             let what = format!("`{}` is no namespace that could exist, so it never matches", value.text);
             self.problems.push(value.warning(Code::BadIdentity, what));
@@ -326,6 +332,7 @@ impl RuleReader<'_> {
             }
             Ok((pattern, spellings)) => {
                 self.problems.extend(spellings.iter().map(|spelling| odd_spelling(value, spelling)));
+                self.problems.extend(gaps::host_port(value, &pattern));
                 return vec![pattern];
             }
         }
@@ -346,6 +353,7 @@ impl RuleReader<'_> {
             let what = format!("method `{}` is not upper case: an ALLOW compares case for case", value.text);
             self.problems.push(value.warning(Code::BadMethod, what));
         }
+        self.problems.extend(gaps::plain_star(value, Code::BadMethod, "method"));
         vec![TextPattern::parse(value.text)]
     }
 
@@ -363,6 +371,8 @@ impl RuleReader<'_> {
             let what = format!("`{}` does not begin with `/`, and no path of HTTP matches it", value.text);
             self.problems.push(value.warning(Code::BadPath, what));
         }
+        self.problems.extend(gaps::plain_star(value, Code::BadPath, "path"));
+        self.problems.extend(gaps::query(value));
         vec![PathPattern::Text(TextPattern::parse(value.text))]
     }
 }

@@ -7,6 +7,7 @@
 //!    may stand in a source that speaks for one namespace only;
 //! 5. [`validate`]: what only the whole set can show (the same policy twice, a missing DestinationSet);
 //! 6. [`compile`]: the set -> snapshot.
+//! 7. [`findings`]: what a set that may be in force would do and its authors may not have meant.
 //!
 //! [`diff`] compares two sets that were compiled: which rules differ, and who is answered otherwise.
 //!
@@ -19,6 +20,8 @@ pub mod diff;
 pub mod document;
 pub mod egress_policy;
 mod egress_subjects;
+pub mod findings;
+mod istio_gaps;
 pub mod istio_rules;
 pub mod metadata;
 pub mod problem;

@@ -96,6 +96,36 @@ codes! {
     OutOfScope => "out-of-scope",
     /// A foreign trust domain is accepted because a rule names it.
     TrustDomainAccepted => "trust-domain-accepted",
+    /// A rule that no request can match.
+    NeverMatches => "never-matches",
+    /// A rule that another of its kind covers.
+    Covered => "covered",
+    /// A grant that a deny always beats.
+    AlwaysDenied => "always-denied",
+    /// A team's deny over a grant of the root namespace.
+    GrantOverruled => "grant-overruled",
+    /// A grant that has ended.
+    Expired => "expired",
+    /// A grant that ends soon.
+    ExpiresSoon => "expires-soon",
+    /// A DestinationSet that no policy names.
+    UnusedSet => "unused-set",
+    /// A grant that no ALLOW of Istio lets through.
+    IstioGateClosed => "istio-gate-closed",
+    /// A set that isolates somebody and says nothing of callers without a valid identity.
+    UnauthenticatedUnsaid => "unauthenticated-unsaid",
+    /// Callers without a valid identity may go where an isolated caller may not.
+    UnauthenticatedFreer => "unauthenticated-freer",
+    /// A grant with a port that covers less than it seems to.
+    NarrowPort => "narrow-port",
+    /// A range that matches addresses only, never a name that resolves into it.
+    AddressOnly => "address-only",
+    /// A deny for HTTP that denies every TCP connection too.
+    DeniesAllTcp => "denies-all-tcp",
+    /// An ALLOW that lets in everybody but a few.
+    OnlyExclusions => "only-exclusions",
+    /// Findings that were left off, because the set is too large or they are too many.
+    LeftOff => "left-off",
 }
 
 /// Whether a problem keeps a source from loading.
@@ -121,7 +151,7 @@ impl Severity {
 }
 
 /// A place in a policy file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file as it is named to the user; a directory where no file is meant.
     pub file: Arc<str>,

@@ -2,7 +2,7 @@
 //!
 //! Used twice: over one source when it is read, and over the whole set before it is published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::authorization_policy::AuthorizationPolicy;
@@ -125,8 +125,22 @@ impl<'d> Sets<'d> {
         Problem::error(Code::MissingSet, set.place.clone(), what).hint(hint)
     }
 
-    /// Reports every set that hides one of the root namespace.
-    pub fn check(&self, problems: &mut Vec<Problem>) {
+    /// Reports every set that hides one of the root namespace, and every set that no policy names.
+    pub fn check(&self, policies: impl Iterator<Item = &'d EgressPolicy>, problems: &mut Vec<Problem>) {
+        self.hidden(problems);
+        let used: BTreeSet<&str> = policies.flat_map(|policy| self.used_by(policy)).collect();
+        let unused = self.by_name.values().filter(|set| !used.contains(set.meta.path.as_ref()));
+        problems.extend(unused.map(|set| self.unused(set)));
+    }
+
+    /// The paths of the sets that a policy names.
+    fn used_by(&self, policy: &'d EgressPolicy) -> impl Iterator<Item = &'d str> {
+        let names = policy.deny.iter().chain(&policy.allow).flat_map(|entry| &entry.sets);
+        let found = names.filter_map(|set| self.find(policy.meta.namespace(), &set.name));
+        found.map(|set| set.meta.path.as_ref())
+    }
+
+    fn hidden(&self, problems: &mut Vec<Problem>) {
         for ((namespace, name), set) in &self.by_name {
             if let Some(root) =
                 self.by_name.get(&(self.root_namespace, name)).filter(|_| *namespace != self.root_namespace)
@@ -135,6 +149,16 @@ impl<'d> Sets<'d> {
                     format!("DestinationSet `{}` hides the root namespace's, at {}", set.meta.path, root.meta.place);
                 problems.push(Problem::warning(Code::HiddenSet, set.meta.place.clone(), what));
             }
+        }
+    }
+
+    /// A set of the root namespace may be there for policies that this server does not read.
+    fn unused(&self, set: &DestinationSet) -> Problem {
+        let what = format!("no policy names the DestinationSet `{}`", set.meta.path);
+        let place = set.meta.place.clone();
+        match set.meta.namespace() == self.root_namespace {
+            true => Problem::note(Code::UnusedSet, place, what),
+            false => Problem::warning(Code::UnusedSet, place, what).hint("name it in `destinations`, or remove it"),
         }
     }
 }

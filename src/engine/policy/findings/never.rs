@@ -1,0 +1,205 @@
+//! Rules that no request can match: lists that leave out all they let in, identities and paths that nobody has,
+//! exceptions beside their deny.
+//!
+//! A deny is satisfied by what is not known, so of a deny it is told that it matches nothing *known*. Removing a grant
+//! or an exception that is told here changes no answer.
+
+use super::covers;
+use super::{id, overlap, warning};
+use crate::engine::condition::Condition;
+use crate::engine::field::{Field, Polarity};
+use crate::engine::identity::{Accepted, Principal, TrustDomains};
+use crate::engine::operation::{Operation, PathPattern};
+use crate::engine::path::Readings;
+use crate::engine::pattern::{self, HostPattern, Reading, TextPattern};
+use crate::engine::policy::problem::{Code, Problem};
+use crate::engine::rule::{Exception, Rule};
+use crate::engine::snapshot::Snapshot;
+use crate::engine::who::{Source, Subject, Who};
+
+/// Looks for rules that never match.
+pub fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
+    let rules = snapshot.rules();
+    let mut trust = snapshot.settings().trust_domains.clone();
+    if let Accepted::Only(domains) = &mut trust.accepted {
+        domains.extend(rules.accepted_trust_domains.iter().map(|(domain, _)| domain.clone()));
+    }
+    for (list, polarity) in [
+        (&rules.denies, Polarity::Deny),
+        (&rules.audits, Polarity::Deny),
+        (&rules.istio_allows, Polarity::Allow),
+        (&rules.grants, Polarity::Allow),
+    ] {
+        for rule in list {
+            if let Some(why) = never_matches(rule, polarity, &trust) {
+                found.push(told(rule, polarity, &why));
+            }
+            found.extend(
+                rule.except.iter().filter(|except| never_opens(except, rule)).map(|except| beside(except, rule)),
+            );
+        }
+    }
+}
+
+fn told(rule: &Rule, polarity: Polarity, why: &str) -> Problem {
+    let what = match polarity {
+        Polarity::Allow => format!("`{}` never matches: {why}", id(&rule.info)),
+        Polarity::Deny => format!("`{}` matches only what is not known: {why}", id(&rule.info)),
+    };
+    warning(Code::NeverMatches, &rule.info, what).hint("correct it, or remove the rule")
+}
+
+fn beside(except: &Exception, rule: &Rule) -> Problem {
+    let what = format!(
+        "`{}` never opens anything: nothing that it is about is denied by `{}`",
+        id(&except.info),
+        id(&rule.info)
+    );
+    warning(Code::NeverMatches, &except.info, what).hint("correct its subjects, hosts or methods, or remove it")
+}
+
+/// Why a rule matches no request whose attributes are known.
+fn never_matches(rule: &Rule, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
+    let sources = match &rule.who {
+        Who::Sources(sources) => every(sources, |source| dead_source(source, polarity, trust)),
+        Who::Anyone | Who::Subjects(_) => None,
+    };
+    let when = || rule.when.iter().find_map(|condition| dead_condition(condition, polarity, trust));
+    sources.or_else(|| every(&rule.to, |operation| dead_operation(operation, polarity))).or_else(when)
+}
+
+/// The first reason, where every item of a list has one.
+fn every<T>(items: &[T], reason: impl Fn(&T) -> Option<String>) -> Option<String> {
+    let reasons: Option<Vec<String>> = items.iter().map(reason).collect();
+    reasons?.into_iter().next()
+}
+
+fn dead_source(source: &Source, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
+    let text = |o: &TextPattern, _: Reading, i: &TextPattern, _: Reading| o.contains(i);
+    let block = |o: &ipnet::IpNet, _: Reading, i: &ipnet::IpNet, _: Reading| o.contains(i);
+    let clash = |name: &str| Some(format!("its `not{name}` leave out all of its `{}`", lower_first(name)));
+    if excludes(&source.principals, polarity, text) {
+        return clash("Principals");
+    }
+    if excludes(&source.namespaces, polarity, |o, _, i, _| pattern::glob_matches(o, i)) {
+        return clash("Namespaces");
+    }
+    if excludes(&source.service_accounts, polarity, |o, _, i, _| o == i) {
+        return clash("ServiceAccounts");
+    }
+    if excludes(&source.trust_domains, polarity, text) {
+        return clash("TrustDomains");
+    }
+    // Of an address, as of a path, a deny reads its two lists differently.
+    if polarity == Polarity::Allow && excludes(&source.ip_blocks, polarity, block) {
+        return clash("IpBlocks");
+    }
+    if polarity == Polarity::Allow && excludes(&source.remote_ip_blocks, polarity, block) {
+        return clash("RemoteIpBlocks");
+    }
+    let none = |list: &[TextPattern], can: &dyn Fn(&TextPattern) -> bool| !list.is_empty() && !list.iter().any(can);
+    if none(&source.principals.any_of, &|p| may_be_principal(p, trust)) {
+        return Some("no accepted caller has such a principal".to_owned());
+    }
+    let domain = |p: &TextPattern| may_be_domain(p, trust);
+    none(&source.trust_domains.any_of, &domain).then(|| "no such trust domain is accepted".to_owned())
+}
+
+fn lower_first(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
+}
+
+/// Whether some identity that is accepted could match.
+fn may_be_principal(pattern: &TextPattern, trust: &TrustDomains) -> bool {
+    let (TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text)) = pattern else {
+        return true;
+    };
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b'/');
+    let shaped = text.bytes().all(letter) && !text.contains("//") && text.matches('/').count() <= 4;
+    let domain = text.split_once('/').map(|(domain, _)| domain);
+    match (pattern, domain) {
+        (TextPattern::Exact(text), _) => match Principal::parse(&format!("spiffe://{text}")) {
+            Principal::Workload(id) => is_accepted(id.trust_domain, trust),
+            Principal::Absent | Principal::Invalid(_) => false,
+        },
+        (TextPattern::Prefix(_), Some(domain)) => shaped && is_accepted(domain, trust),
+        _ => shaped,
+    }
+}
+
+fn is_accepted(domain: &str, trust: &TrustDomains) -> bool {
+    trust.is_own(domain) || trust.accepted.contains(domain)
+}
+
+fn may_be_domain(pattern: &TextPattern, trust: &TrustDomains) -> bool {
+    let foreign = match &trust.accepted {
+        Accepted::Any => return true,
+        Accepted::Only(domains) => domains,
+    };
+    trust.own_and_aliases().chain(foreign.iter().map(String::as_str)).any(|domain| pattern.matches(domain))
+}
+
+fn dead_operation(operation: &Operation, polarity: Polarity) -> Option<String> {
+    let Operation { hosts, ports, methods, paths } = operation;
+    let clash = |name: &str, list: &str| Some(format!("its `{name}` leave out all of its `{list}`"));
+    // `**` also matches a connection that names no host.
+    if !hosts.any_of.iter().any(HostPattern::is_anywhere) && excludes(hosts, polarity, HostPattern::contains) {
+        return clash("notHosts", "hosts");
+    }
+    if excludes(ports, polarity, |o, _, i, _| o == i) {
+        return clash("notPorts", "ports");
+    }
+    if excludes(methods, polarity, covers::method) {
+        return clash("notMethods", "methods");
+    }
+    if polarity == Polarity::Deny {
+        return None;
+    }
+    if excludes(paths, polarity, |o, _, i, _| covers::path(o, i)) {
+        return clash("notPaths", "paths");
+    }
+    let granted = paths.any_of.is_empty() || paths.any_of.iter().any(may_be_granted);
+    (!granted).then(|| "no path can be read as one of its `paths` alone".to_owned())
+}
+
+/// Whether a request could be granted by a path: an exact one must be its own and only reading.
+fn may_be_granted(path: &PathPattern) -> bool {
+    match path {
+        PathPattern::Text(TextPattern::Exact(text)) => {
+            matches!(Readings::of(text), Readings::One(reading) if reading == text)
+        }
+        PathPattern::Text(_) | PathPattern::Template(_) => true,
+    }
+}
+
+fn dead_condition(condition: &Condition, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
+    let same = |o: &TextPattern, _: Reading, i: &TextPattern, _: Reading| o.contains(i);
+    let grants = polarity == Polarity::Allow;
+    let dead = match condition {
+        Condition::Source(source) => return dead_source(source, polarity, trust),
+        Condition::DestinationIp(field) => grants && excludes(field, polarity, |o, _, i, _| o.contains(i)),
+        Condition::DestinationPort(field) => excludes(field, polarity, |o, _, i, _| o == i),
+        Condition::Sni(field) => grants && excludes(field, polarity, same),
+        Condition::Header { values, .. } => grants && excludes(values, polarity, same),
+    };
+    dead.then(|| "its `notValues` leave out all of its `values`".to_owned())
+}
+
+/// Whether a field's negative list leaves out everything that its positive list lets in.
+fn excludes<P>(field: &Field<P>, polarity: Polarity, contains: impl Fn(&P, Reading, &P, Reading) -> bool) -> bool {
+    let left_out = |p: &P| field.none_of.iter().any(|n| contains(n, polarity.negative(), p, polarity.positive()));
+    !field.any_of.is_empty() && field.any_of.iter().all(left_out)
+}
+
+/// Whether an exception is about nobody or nothing that its deny is about.
+fn never_opens(except: &Exception, rule: &Rule) -> bool {
+    let strangers = match (&rule.who, &except.who) {
+        (Who::Subjects(deny), Who::Subjects(opens)) => {
+            // Callers without a valid identity may satisfy any deny.
+            !opens.0.contains(&Subject::Unauthenticated) && !overlap::subject_lists(deny, opens)
+        }
+        _ => false,
+    };
+    strangers || !rule.to.iter().any(|deny| overlap::operations(deny, Reading::Wide, &except.to))
+}
