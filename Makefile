@@ -3,23 +3,28 @@
 
 # In CI a lock file that does not fit is an error; at home it is brought up to date.
 LOCKED := $(if $(CI),--locked)
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test tools format lint engine-alone manifests
+.PHONY: help demo test fuzz tools format lint engine-alone manifests
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running to play with)"
 	@echo "make test          everything: formatting, lints, all tests (real Envoy, real grpcurl), the manifests"
+	@echo "make fuzz          search for inputs that break what must hold (TARGET=host RUNS=10000000; needs a C++ compiler)"
 	@echo "make tools         install what is missing into .tools/ and say where Envoy and grpcurl are"
 	@echo
 	@echo "ENVOY=/path and GRPCURL=/path use a binary that you have."
 
 demo: tools
 	cargo build $(LOCKED) --release --bin customs --example demo
-	@$(TARGET)/release/examples/demo $(if $(KEEP),--keep) $(TARGET)/release/customs
+	@$(BUILT)/release/examples/demo $(if $(KEEP),--keep) $(BUILT)/release/customs
 
 test: format lint engine-alone manifests tools
 	cargo test $(LOCKED)
+
+# A search, which takes as long as it is let; what searches have found is replayed by `make test`.
+fuzz:
+	@fuzz/run "$(TARGET)" $(RUNS)
 
 # Prints one line for each tool, so that the output of a test run names what it ran against.
 tools:

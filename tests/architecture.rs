@@ -120,6 +120,19 @@ fn every_file_says_what_it_is() {
 }
 
 #[test]
+fn tests_and_fuzzers_say_what_they_are() {
+    let mut files = Vec::new();
+    for dir in ["tests", "fuzz/src", "fuzz/fuzz_targets"] {
+        rust_files(&root().join(dir), &mut files);
+    }
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//!"), "{} does not open with //!", path.display());
+        assert!(text.lines().count() <= 500, "{} has more than 500 lines", path.display());
+    }
+}
+
+#[test]
 fn files_stay_short() {
     for unit in units() {
         let lines = unit.whole.lines().count();
@@ -280,7 +293,7 @@ fn metrics_are_documented() {
 #[test]
 fn the_project_speaks_of_itself_alone() {
     let mut files = Vec::new();
-    for dir in ["src", "tests", "proto", "deploy"] {
+    for dir in ["src", "tests", "proto", "deploy", "fuzz/src", "fuzz/fuzz_targets"] {
         rust_files(&root().join(dir), &mut files);
     }
     for document in [

@@ -56,8 +56,9 @@ impl LoadedFile {
         let path = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
         let mut reader = FileReader { source, settings, documents: Documents::default(), problems: Vec::new() };
         reader.read(&path, &file.bytes);
-        let FileReader { mut documents, problems, .. } = reader;
+        let FileReader { mut documents, mut problems, .. } = reader;
         documents.shrink();
+        limit(&mut problems, &path);
         let digest = Sha256::digest(&file.bytes).into();
         LoadedFile(Arc::new(Content { file: file.clone(), digest, documents, problems }))
     }
@@ -80,6 +81,19 @@ impl LoadedFile {
     /// Whether this is what was read from the file.
     pub fn is(&self, file: &PolicyFile) -> bool {
         self.0.file == *file
+    }
+}
+
+/// How many problems of one file are told.
+const MOST: usize = 1_000;
+
+/// Keeps the first errors, then the first of the others: nobody reads more, and a record has to hold them.
+fn limit(problems: &mut Vec<Problem>, path: &str) {
+    if let Some(more @ 1..) = problems.len().checked_sub(MOST) {
+        problems.sort_by_key(|problem| problem.severity);
+        problems.truncate(MOST);
+        let what = format!("{more} more problems of this file are not told");
+        problems.push(Problem::note(Code::LeftOff, Place::whole(path), what));
     }
 }
 
@@ -225,5 +239,29 @@ impl LoadedSource {
     pub fn unchanged(&self, file: &PolicyFile) -> Option<&LoadedFile> {
         let at = self.0.files.binary_search_by(|loaded| loaded.name().cmp(&file.name)).ok()?;
         self.0.files.get(at).filter(|loaded| loaded.is(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_countless_problems_the_errors_are_told_first() {
+        let set = |hosts: &str| {
+            format!(
+                "apiVersion: egress.customs/v1alpha1\nkind: DestinationSet\nmetadata: {{name: s, namespace: n}}\n\
+                 spec: {{hosts: [{hosts}]}}\n"
+            )
+        };
+        let custom = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: n}\n\
+                      spec: {action: CUSTOM, provider: {name: x}, rules: [{}]}\n---\n";
+        let text = format!("{}{}", custom.repeat(5), set(&"A.example, ".repeat(MOST)));
+        let file = PolicyFile { name: "a.yaml".into(), bytes: text.into_bytes() };
+        let source = Source { name: "s".into(), files: vec![file], namespace: None };
+        let loaded = load(&source, &Settings::default());
+        let (told, all) = (loaded.problems(), loaded.problems().iter().filter(|p| p.is_error()).count());
+        assert_eq!((told.len(), all), (MOST + 1, MOST));
+        assert_eq!(told[0].to_string(), "s/a.yaml: note[left-off]: 5 more problems of this file are not told");
     }
 }

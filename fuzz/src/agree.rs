@@ -1,0 +1,27 @@
+//! The engine and the naive evaluator asked the same, which must give the same.
+
+use customs::engine::decision::{Answer, Decision, Effect, Outcome, Reason};
+use customs::engine::reference::{self, Said};
+use customs::engine::request::Request;
+use customs::engine::settings::Enforcement;
+use customs::engine::snapshot::Snapshot;
+
+use super::draw::NOW;
+
+/// An answer, as far as two evaluators can be compared.
+pub fn said(answer: &Answer) -> Said {
+    Said { reason: answer.reason, rule: answer.rule.to_string(), gates: answer.gates }
+}
+
+/// Decides, and checks the answer against the naive evaluator and its own reason.
+pub fn decide(snapshot: &Snapshot, request: &Request<'_>) -> Decision {
+    let decision = snapshot.decide(request, NOW);
+    let (rules, settings) = (snapshot.rules(), snapshot.settings());
+    assert_eq!(said(&decision.verdict), reference::verdict(rules, settings, request, NOW), "verdict");
+    assert_eq!(said(&decision.would), reference::would(rules, settings, request, NOW), "would");
+    let allows = matches!(decision.verdict.reason, Reason::AllowedByRule | Reason::DefaultAllow);
+    assert_eq!(decision.verdict.effect() == Effect::Allow, allows, "{:?}", decision.verdict);
+    let crosses = matches!(decision.outcome, Outcome::Allow(_));
+    assert_eq!(crosses, allows || settings.enforcement == Enforcement::Report, "{decision:?}");
+    decision
+}

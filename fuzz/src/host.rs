@@ -1,0 +1,59 @@
+//! Target `host`: two lines of text, a host as a policy writes it and a host as a client sends it.
+//!
+//! A canonical form is its own canonical form; what a pattern matches narrowly it matches widely; and what it matches has
+//! the key under which a table holds the pattern.
+
+use customs::engine::host::{self, Authority, Host};
+use customs::engine::pattern::{HostKey, HostPattern, Port, Reading, parse_host_pattern};
+
+/// Runs one input.
+pub fn run(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (pattern, sent) = text.split_once('\n').unwrap_or((text, text));
+    let authority = Authority::parse(sent).ok();
+    let named = host::parse_server_name(sent).ok();
+    for read in [&authority, &named].into_iter().flatten() {
+        let again = Authority::parse(&read.host.to_string()).map(|again| (again.host.into_owned(), again.port));
+        assert_eq!(again, Ok((read.host.clone().into_owned(), None)), "{sent:?}");
+    }
+    let Ok((pattern, _)) = parse_host_pattern(pattern) else { return };
+    let canonical = reread(&pattern);
+    assert_eq!(reread(&canonical), canonical, "{pattern:?}");
+    assert_eq!(
+        (pattern.key(), pattern.specificity(), pattern.is_anywhere(), pattern.is_lone_star()),
+        (canonical.key(), canonical.specificity(), canonical.is_anywhere(), canonical.is_lone_star()),
+        "{pattern:?}"
+    );
+    if let Some(Authority { host, port }) = authority {
+        let written = port.map_or(Port::Absent, Port::Known);
+        for (port, raw) in [(written, Some(sent)), (port.map_or(Port::Unknown, Port::Known), None)] {
+            compare(&pattern, &canonical, &host, port, raw);
+        }
+    }
+}
+
+/// What a pattern's canonical spelling is read as.
+fn reread(pattern: &HostPattern) -> HostPattern {
+    let text = pattern.to_string();
+    parse_host_pattern(&text).unwrap_or_else(|why| panic!("{pattern:?} is spelt {text:?}: {why}")).0
+}
+
+fn compare(pattern: &HostPattern, canonical: &HostPattern, host: &Host<'_>, port: Port, raw: Option<&str>) {
+    let narrow = pattern.matches(host, port, raw, Reading::Narrow);
+    let wide = pattern.matches(host, port, raw, Reading::Wide);
+    assert!(wide || !narrow, "{pattern:?} grants and does not deny {host:?} {port:?}");
+    assert_eq!(narrow, canonical.matches(host, port, raw, Reading::Narrow), "{pattern:?} {host:?} {port:?}");
+    assert!(!wide || has_key(host, pattern.key()), "{pattern:?} matches {raw:?}, which its key leaves out");
+}
+
+fn has_key(host: &Host<'_>, key: HostKey<'_>) -> bool {
+    match (key, host) {
+        (HostKey::None, _) => true,
+        (HostKey::Name(key), Host::Name(name)) => key == name,
+        (HostKey::Suffix(key), Host::Name(name)) => name.ends_with(key),
+        (HostKey::Address(key), Host::Ip(ip)) => key == *ip,
+        (HostKey::Network(key), Host::Ip(ip)) => key.contains(ip),
+        (HostKey::Name(_) | HostKey::Suffix(_), Host::Ip(_)) => false,
+        (HostKey::Address(_) | HostKey::Network(_), Host::Name(_)) => false,
+    }
+}

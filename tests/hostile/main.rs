@@ -1,0 +1,155 @@
+//! Policy directories that hold customs up if anything can: the real `customs lint` refuses each, says where, and stays
+//! small doing it.
+//!
+//! Peak memory is what the kernel counted for the process. Time is printed and never judged (`--nocapture`).
+//! `CUSTOMS_BINARY=/path` names another binary to be measured, such as a release build.
+
+#![cfg(all(feature = "server", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
+
+mod files;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use files::{EXPENSIVE, FILES, Hostile, Told};
+
+/// The most memory that a hostile directory may cost, in MiB.
+const MOST_MEMORY: u64 = 64;
+
+/// What is told of a directory, and what it cost.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    /// The peak of resident memory, in MiB.
+    memory: u64,
+}
+
+/// Runs a command and tells its peak of resident memory in KiB, and its time on a core, as the last line of stderr. The kernel counts what the
+/// parent had when it started a child, so the parent is this and not the test, which made the files.
+const MEASURE: &str = "import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime, file=sys.stderr)
+sys.exit(code & 255)";
+
+/// Runs `customs lint policies` in a folder.
+fn lint(name: &str, folder: &Path) -> Ended {
+    let binary = std::env::var_os("CUSTOMS_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_customs").into());
+    let mut command = Command::new("python3");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+        command.env_remove(name);
+    }
+    let output =
+        command.args(["-c", MEASURE]).arg(binary).args(["lint", "policies"]).current_dir(folder).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    let measured = stderr.lines().last().and_then(|line| line.split_once(' '));
+    let (kib, seconds) = measured.unwrap_or_else(|| panic!("{name}: {stderr}"));
+    let memory = kib.parse::<u64>().unwrap() / 1024;
+    let seconds: f64 = seconds.parse().unwrap();
+    println!("{name:24} {memory:5} MiB {seconds:8.2} s {:9} bytes told", stdout.len());
+    Ended { code: output.status.code(), stdout, memory }
+}
+
+/// A folder whose `policies` are made so.
+fn folder(make: impl FnOnce(&Path)) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let policies = folder.path().join("policies");
+    fs::create_dir(&policies).unwrap();
+    make(&policies);
+    folder
+}
+
+/// The places that are told for a code, as `PATH`, or `PATH:LINE:COLUMN`.
+fn places<'o>(stdout: &'o str, code: &str) -> Vec<&'o str> {
+    let title = format!("error[{code}]");
+    let findings = stdout.split("\n\n").filter(|finding| finding.starts_with(&title));
+    findings.filter_map(|finding| finding.split("--> ").nth(1)?.lines().next()).collect()
+}
+
+/// Why what is told of a file is not what was expected.
+fn amiss(ended: &Ended, code: &str, told: Told) -> Option<String> {
+    let places = places(&ended.stdout, code);
+    let Some(place) = places.first() else { return Some(format!("tells no {code}")) };
+    let numbers = place.strip_prefix("policies/x.yaml:").and_then(|rest| rest.split_once(':'));
+    let line = numbers.and_then(|(line, column)| column.parse::<usize>().ok().and(line.parse::<usize>().ok()));
+    let right = match told {
+        Told::At => line.is_some(),
+        Told::Line(expected) => line == Some(expected),
+        Told::File => *place == "policies/x.yaml",
+        Told::Directory => *place == "policies",
+    };
+    (!right).then(|| format!("tells {place} and not {told:?}"))
+}
+
+/// Everything that is wrong with what is told of a file, and with what it cost.
+fn faults(file: &Hostile, most: u64) -> Vec<String> {
+    let folder = folder(|policies| fs::write(policies.join("x.yaml"), (file.bytes)()).unwrap());
+    let ended = lint(file.name, folder.path());
+    let refused = (ended.code != Some(1)).then(|| format!("ends with {:?}", ended.code));
+    let told = amiss(&ended, file.code, file.told);
+    let cost = (ended.memory > most).then(|| format!("takes {} MiB", ended.memory));
+    let head: String = ended.stdout.chars().take(300).collect();
+    [refused, told, cost].into_iter().flatten().map(|why| format!("{} {why}: {head}", file.name)).collect()
+}
+
+#[test]
+fn a_hostile_file_is_refused_with_its_place() {
+    let wrong: Vec<_> = FILES.iter().flat_map(|file| faults(file, MOST_MEMORY)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+#[ignore = "half a minute in a release build, minutes in another"]
+fn an_expensive_file_is_refused_with_its_place() {
+    let wrong: Vec<_> = EXPENSIVE.iter().flat_map(|(most, file)| faults(file, *most)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is no regular file, or too many of them.
+#[test]
+fn a_hostile_directory_is_refused() {
+    let many = |count: usize, text: &'static str| {
+        move |policies: &Path| (0..count).for_each(|n| fs::write(policies.join(format!("{n}.yaml")), text).unwrap())
+    };
+    type Make = Box<dyn FnOnce(&Path)>;
+    let made: [(&str, Make, &str, &str); 7] = [
+        ("fifo", Box::new(|p| run("mkfifo", &p.join("x.yaml"))), "unreadable", "policies/x.yaml"),
+        ("device", Box::new(|p| symlink("/dev/zero", p.join("x.yaml")).unwrap()), "unreadable", "policies/x.yaml"),
+        ("loop", Box::new(|p| symlink("x.yaml", p.join("x.yaml")).unwrap()), "unreadable", "policies/x.yaml"),
+        ("directory", Box::new(|p| fs::create_dir(p.join("x.yaml")).unwrap()), "unreadable", "policies/x.yaml"),
+        ("sparse", Box::new(|p| sparse(&p.join("x.yaml"))), "too-large", "policies/x.yaml"),
+        ("ten-thousand-files", Box::new(many(10_000, "")), "no-policy", "policies"),
+        ("too-many-files", Box::new(many(10_001, "")), "too-large", "policies"),
+    ];
+    for (name, make, code, place) in made {
+        let folder = folder(make);
+        let ended = lint(name, folder.path());
+        assert_eq!((ended.code, places(&ended.stdout, code)), (Some(1), vec![place]), "{name}: {}", ended.stdout);
+        assert!(ended.memory <= MOST_MEMORY, "{name} takes {} MiB", ended.memory);
+    }
+}
+
+fn run(program: &str, path: &Path) {
+    assert!(Command::new(program).arg(path).status().unwrap().success(), "{program}");
+}
+
+/// A file of 100 MiB that takes no room on the disk.
+fn sparse(path: &Path) {
+    fs::File::create(path).unwrap().set_len(100 * 1024 * 1024).unwrap();
+}
+
+/// What is hostile in one setting may be plain in another: marks and line ends of other systems are read.
+#[test]
+fn odd_is_not_hostile() {
+    let policy = format!("{}spec: {{deny: [{{name: a, hosts: [a.example]}}]}}\n", files::HEAD);
+    for (name, text) in [("mark", format!("\u{feff}{policy}")), ("line-ends", policy.replace('\n', "\r\n"))] {
+        let folder = folder(|policies| fs::write(policies.join("x.yaml"), text).unwrap());
+        let ended = lint(name, folder.path());
+        assert_eq!(ended.code, Some(0), "{name}: {}", ended.stdout);
+    }
+}
