@@ -65,7 +65,8 @@ fn load(name: &str, shape: Shape) {
     println!("{name}: peak {} MiB; {} MiB with the set in force", memory("VmHWM"), memory("VmRSS"));
 
     let mut changed = set::source(shape, RULES);
-    changed.files.last_mut().unwrap().bytes.extend(b"# one more line\n");
+    let last = changed.files.last_mut().unwrap();
+    last.bytes = [&last.bytes[..], b"# one more line\n"].concat().into();
     let start = Instant::now();
     let again = files::load::load(&changed, Some(&loaded), &settings);
     let compiled_again = compile::compile(&[again], &settings).expect("the set is good");

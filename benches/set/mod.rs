@@ -19,7 +19,7 @@ pub fn source(shape: Shape, rules: usize) -> Source {
     let tens: Vec<usize> = (0..rules / 10).collect();
     let file = |(index, tens): (usize, &[usize])| {
         let text = tens.iter().map(|ten| policies(shape, *ten)).collect::<Vec<_>>().join("---\n");
-        PolicyFile { name: format!("{index:03}.yaml"), bytes: text.into_bytes() }
+        PolicyFile { name: format!("{index:03}.yaml"), bytes: text.into_bytes().into() }
     };
     let per_file = tens.len().div_ceil(100);
     Source { name: "bench".into(), files: tens.chunks(per_file).enumerate().map(file).collect(), namespace: None }

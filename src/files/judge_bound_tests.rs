@@ -95,7 +95,7 @@ impl Site {
 }
 
 fn source(name: &str, text: &str, namespace: Option<String>) -> Source {
-    let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().to_vec() };
+    let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
     Source { name: name.into(), files: if text.is_empty() { Vec::new() } else { vec![file] }, namespace }
 }
 

@@ -86,7 +86,7 @@ impl Rounds {
         };
         let reading = meaning.map(|meaning| SettingsReading { read, meaning });
         let source = |name: &str, text: &str| {
-            let file = PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().to_vec() };
+            let file = PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().into() };
             Ok(Source { name: name.into(), files: vec![file], namespace: None })
         };
         let reads = [source("a", a), source("b", b)].into_iter().enumerate();

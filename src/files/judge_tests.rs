@@ -27,7 +27,7 @@ fn set(name: &str) -> String {
 }
 
 fn content(name: &str, files: &[&str]) -> Outcome {
-    let file = |(at, text): (usize, &&str)| PolicyFile { name: format!("{at}.yaml"), bytes: text.as_bytes().to_vec() };
+    let file = |(at, text): (usize, &&str)| PolicyFile { name: format!("{at}.yaml"), bytes: text.as_bytes().into() };
     Ok(Source { name: name.to_owned(), files: files.iter().enumerate().map(file).collect(), namespace: None })
 }
 

@@ -36,7 +36,7 @@ pub fn read_source(directory: &Path) -> Outcome {
     let mut room = MAX_SET;
     for name in list(directory)? {
         match read_file(&directory.join(&name), &mut room) {
-            Ok(bytes) => files.push(PolicyFile { name, bytes }),
+            Ok(bytes) => files.push(PolicyFile { name, bytes: bytes.into() }),
             Err(problem) => problems.push(*problem),
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn read_file(path: &Path, room: &mut usize) -> Result<Vec<u8>, Box<Pr
     if metadata.len() > limit as u64 {
         return Err(too_large(path));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default().saturating_add(1));
     let file = File::open(path).map_err(|error| file_problem(path, &error))?;
     file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|error| file_problem(path, &error))?;
     if bytes.len() > limit {
@@ -277,7 +277,7 @@ mod tests {
         let source = read_source(directory.path()).unwrap();
         assert_eq!(source.name, directory.path().display().to_string());
         assert_eq!(source.files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["a.yml", "b.yaml", "link.yaml"]);
-        assert_eq!(source.files[1].bytes, b"b.yaml");
+        assert_eq!(source.files[1].bytes.as_ref(), b"b.yaml");
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
             false
         };
         let mut stable = read_stable(1, Duration::ZERO, |_| read_source(directory.path()), known);
-        assert_eq!(stable.remove(0).unwrap().unwrap().files[0].bytes, b"written after the first read");
+        assert_eq!(stable.remove(0).unwrap().unwrap().files[0].bytes.as_ref(), b"written after the first read");
         assert_eq!(reads.get(), 1);
     }
 

@@ -112,7 +112,7 @@ impl Row {
     pub fn ask(&self) -> Said {
         let settings = self.settings();
         let policy = self.json["policy"].as_str().unwrap_or_default();
-        let file = PolicyFile { name: "policy.yaml".into(), bytes: policy.as_bytes().to_vec() };
+        let file = PolicyFile { name: "policy.yaml".into(), bytes: policy.as_bytes().into() };
         let loaded = source::load(&Source { name: "case".into(), files: vec![file], namespace: None }, &settings);
         let compiled = match compile::compile(&[loaded], &settings) {
             Ok(compiled) => compiled,

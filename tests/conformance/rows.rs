@@ -114,7 +114,7 @@ impl Set {
     }
 
     pub fn load(&self) -> Loading {
-        let file = PolicyFile { name: self.name.clone(), bytes: self.yaml.as_bytes().to_vec() };
+        let file = PolicyFile { name: self.name.clone(), bytes: self.yaml.as_bytes().into() };
         let source = Source { name: "conformance".into(), files: vec![file], namespace: None };
         match compile::compile(&[source::load(&source, &self.settings)], &self.settings) {
             Ok(compiled) => Loading::Loaded(Box::new(compiled)),

@@ -37,7 +37,7 @@ fn drawn<T: std::fmt::Debug>(draw: fn(&mut Choices<'_>) -> T) -> impl Strategy<V
 
 fn snapshot(documents: &[String], settings: &Settings) -> Option<Snapshot> {
     let file =
-        |(index, text): (usize, &String)| PolicyFile { name: format!("{index}.yaml"), bytes: text.clone().into() };
+        |(index, text): (usize, &String)| PolicyFile { name: format!("{index}.yaml"), bytes: text.as_bytes().into() };
     let files = documents.iter().enumerate().map(file).collect();
     let loaded = source::load(&Source { name: "p".into(), files, namespace: None }, settings);
     compile::compile(&[loaded], settings).ok().map(|compiled| compiled.snapshot)
@@ -158,7 +158,7 @@ proptest! {
     #[test]
     fn any_policy_text_is_loaded_or_told(text in "\\PC{0,200}|([a-z]{1,5}: ?[\\[{]?[a-z\\*\"']{0,6}[\\]}]?\n ?){0,20}") {
         let settings = Settings::default();
-        let file = PolicyFile { name: "p.yaml".into(), bytes: text.into_bytes() };
+        let file = PolicyFile { name: "p.yaml".into(), bytes: text.into_bytes().into() };
         let loaded = source::load(&Source { name: "p".into(), files: vec![file], namespace: None }, &settings);
         match compile::compile(std::slice::from_ref(&loaded), &settings) {
             Ok(compiled) => prop_assert!(!loaded.has_errors() && compiled.problems.iter().all(|p| !p.is_error())),

@@ -194,7 +194,7 @@ mod tests {
             })
         });
         let compiled = |settings: Settings| {
-            let files = vec![PolicyFile { name: "a.yaml".into(), bytes: POLICIES.into() }];
+            let files = vec![PolicyFile { name: "a.yaml".into(), bytes: POLICIES.as_bytes().into() }];
             let source = source::load(&Source { name: "p".into(), files, namespace: None }, &settings);
             compile::compile(&[source], &settings).unwrap().snapshot
         };

@@ -128,7 +128,7 @@ mod tests {
 
     fn finding(column: u32, text: &str) -> (Texts, Finding) {
         let mut texts = Texts::default();
-        texts.add("p/a.yaml".into(), b"kind: X\n  hosts: [\"https://a.example\", b]  # c\n");
+        texts.add("p/a.yaml".into(), b"kind: X\n  hosts: [\"https://a.example\", b]  # c\n".as_slice());
         let place = Place { file: "p/a.yaml".into(), line: 2, column };
         let problem = Problem::error(Code::BadHost, place, text).hint("write `a.example`");
         (texts, Finding::from(&problem))

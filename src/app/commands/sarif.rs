@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_result_names_its_rule_and_its_region() {
         let mut texts = Texts::default();
-        texts.add("a.yaml".into(), b"a: bc\n");
+        texts.add("a.yaml".into(), b"a: bc\n".as_slice());
         let place = Place { file: "a.yaml".into(), line: 1, column: 4 };
         let problems = [
             Problem::error(Code::BadHost, place, "text").hint("hint"),

@@ -59,7 +59,7 @@ const REFUSED: [(&str, &[&str]); 2] =
     [("Source", &["requestPrincipals", "notRequestPrincipals"]), ("TargetRef", &["namespace"])];
 
 fn policy_problems(text: &str) -> Vec<Problem> {
-    let files = vec![PolicyFile { name: "a.yaml".into(), bytes: text.into() }];
+    let files = vec![PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() }];
     source::load(&Source { name: "p".into(), files, namespace: None }, &Settings::default()).problems().to_vec()
 }
 

@@ -42,7 +42,7 @@ pub fn load_at(directories: &[PolicyDirectory], settings: &Settings, horizon: Ho
     let mut texts = Texts::default();
     for source in judge.found().map(LoadedSource::source) {
         for file in &source.files {
-            texts.add(format!("{}/{}", source.name.trim_end_matches('/'), file.name), &file.bytes);
+            texts.add(format!("{}/{}", source.name.trim_end_matches('/'), file.name), file.bytes.clone());
         }
     }
     let status = judge.status();

@@ -67,7 +67,7 @@ pub fn cases_beside(directories: &[String], texts: &mut Texts, problems: &mut Ve
         for file in sources::cases_files(Path::new(directory), problems) {
             files += 1;
             cases.extend(cases::read(&file.path, &file.bytes, problems));
-            texts.add(file.path, &file.bytes);
+            texts.add(file.path, file.bytes);
         }
     }
     (files, cases)

@@ -1,8 +1,10 @@
 //! The texts that were read, by the name that places give their files: the line of a place, and the token that begins
 //! there. A problem only knows where it begins; how far to underline is read off the text here.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::engine::policy::problem::Place;
 
@@ -16,10 +18,13 @@ pub struct Texts(BTreeMap<String, Text>);
 
 #[derive(Debug)]
 struct Text {
-    text: String,
-    /// Where each line begins, in bytes.
-    lines: Vec<usize>,
+    bytes: Arc<[u8]>,
+    /// Where every so many lines begin, in bytes; looked for when somebody asks.
+    marks: OnceCell<Vec<usize>>,
 }
+
+/// How many lines there are from one mark of a text to the next.
+const MARKED: usize = 128;
 
 /// One line, with the part of it that is meant, in bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,11 +43,9 @@ impl Marked<'_> {
 }
 
 impl Texts {
-    /// Keeps a text; bytes that are no UTF-8 are replaced.
-    pub fn add(&mut self, file: String, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        self.0.insert(file, Text { text, lines });
+    /// Keeps a text.
+    pub fn add(&mut self, file: String, bytes: impl Into<Arc<[u8]>>) {
+        self.0.insert(file, Text { bytes: bytes.into(), marks: OnceCell::new() });
     }
 
     /// Keeps the texts of another collection too.
@@ -69,12 +72,17 @@ impl Texts {
 impl Text {
     fn line(&self, number: u32) -> Option<&str> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        let start = *self.lines.get(index)?;
-        let end = self.lines.get(index + 1).copied().unwrap_or(self.text.len());
-        let line = self.text.get(start..end).filter(|line| line.len() <= LONGEST_LINE)?;
+        let start = *self.marks.get_or_init(|| self.marks()).get(index / MARKED)?;
+        let line = self.bytes.get(start..)?.split(|byte| *byte == b'\n').nth(index % MARKED)?;
+        let line = std::str::from_utf8(line).ok().filter(|line| line.len() < LONGEST_LINE)?;
         // The parser counts from behind a byte order mark.
-        let line = if start == 0 { line.trim_start_matches('\u{feff}') } else { line };
-        Some(line.trim_end_matches('\n').trim_end_matches('\r'))
+        let line = if index == 0 { line.trim_start_matches('\u{feff}') } else { line };
+        Some(line.trim_end_matches('\r'))
+    }
+
+    fn marks(&self) -> Vec<usize> {
+        let ends = self.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        std::iter::once(0).chain(ends).step_by(MARKED).collect()
     }
 }
 
@@ -206,7 +214,7 @@ mod tests {
     #[test]
     fn a_place_outside_the_text_marks_nothing() {
         let mut texts = Texts::default();
-        texts.add("f".into(), b"a: b\n");
+        texts.add("f".into(), b"a: b\n".as_slice());
         let place = |file: &str, line, column| Place { file: file.into(), line, column };
         for nowhere in [place("g", 1, 1), place("f", 0, 0), place("f", 9, 1), place("f", 1, 0)] {
             assert_eq!(texts.mark(&nowhere), None, "{nowhere}");

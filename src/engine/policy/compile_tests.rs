@@ -416,7 +416,7 @@ fn the_revision_is_the_text_and_the_settings_and_not_the_order() {
 fn text_that_is_not_utf8_is_told() {
     let settings = Settings::default();
     let mut binary = source("dir", "");
-    binary.files[0].bytes = vec![0xff, 0xfe, 0x61];
+    binary.files[0].bytes = [0xff, 0xfe, 0x61].into();
     let loaded = load(&binary, &settings);
     assert!(loaded.has_errors() && loaded.problems()[0].place.to_string() == "dir/p.yaml");
 }

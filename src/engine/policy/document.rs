@@ -21,12 +21,12 @@ pub const MAX_FILE: usize = 16 * 1024 * 1024;
 const MAX_DOCUMENTS: usize = 100_000;
 /// The longest line, in bytes: an annotation of Kubernetes has at most a quarter of it.
 const MAX_LINE: usize = 1024 * 1024;
-/// The nodes that one document may have, aliases followed: a list of some thousand policies.
-const MAX_NODES: usize = 250_000;
+/// The largest document, in bytes: thrice what the API server takes as one object, and a list of some thousand policies.
+const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
+/// The nodes that one document may have, aliases followed.
+const MAX_NODES: usize = 100_000;
 /// What the parser may see of one document, comments included.
-const MAX_EVENTS: usize = 600_000;
-/// The text that one document may hold, in bytes.
-const MAX_TEXT: usize = 4 * 1024 * 1024;
+const MAX_EVENTS: usize = 250_000;
 /// How deep values may nest. A policy needs a dozen levels; the parser recurses, and unoptimised it takes some 30 KiB of
 /// the 2 MiB that a thread has for each.
 const MAX_DEPTH: usize = 32;
@@ -151,6 +151,10 @@ impl File {
             let what = format!("the file has more than {MAX_DOCUMENTS} documents");
             return Err(Problem::error(Code::TooLarge, at(1), what).hint("divide it"));
         }
+        if document.len() > MAX_DOCUMENT {
+            let what = format!("the document has {} bytes; the limit is {MAX_DOCUMENT}", document.len());
+            return Err(Problem::error(Code::TooLarge, at(1), what).hint("divide it, with `---` between the parts"));
+        }
         match (1..).zip(document.lines()).find(|(_, line)| line.len() > MAX_LINE) {
             Some((line, text)) => {
                 let what = format!("the line has {} bytes; the limit is {MAX_LINE}", text.len());
@@ -164,6 +168,7 @@ impl File {
         let place = error.location().map_or_else(|| Place::whole(self.name.clone()), |at| self.place(&at));
         let text = match innermost(error) {
             serde_saphyr::Error::Budget { breach, .. } => breached(breach),
+            serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands twice"),
             _ => {
                 let text = error.render();
                 // The place is told once, by the problem.
@@ -233,7 +238,7 @@ fn options(length: usize) -> Options {
     let mut budget = Budget::default();
     budget.max_nodes = MAX_NODES.min(length.saturating_mul(2).max(1_000));
     budget.max_events = MAX_EVENTS;
-    budget.max_total_scalar_bytes = MAX_TEXT;
+    budget.max_total_scalar_bytes = MAX_DOCUMENT;
     budget.max_depth = MAX_DEPTH;
     let mut options = Options::default();
     options.budget = Some(budget);
@@ -250,7 +255,9 @@ fn breached(breach: &BudgetBreach) -> String {
     match breach {
         BudgetBreach::Depth { .. } => format!("the document is nested deeper than {MAX_DEPTH}"),
         BudgetBreach::Nodes { .. } => format!("the document has more than {MAX_NODES} values, aliases followed"),
-        BudgetBreach::ScalarBytes { .. } => format!("the document holds more than {MAX_TEXT} bytes of text"),
+        BudgetBreach::ScalarBytes { .. } => {
+            format!("the document holds more than {MAX_DOCUMENT} bytes of text, aliases followed")
+        }
         BudgetBreach::Events { .. } => "the document has more values and comments than a policy can need".to_owned(),
         _ => "the document has more anchors and aliases than a policy can need".to_owned(),
     }
@@ -452,10 +459,11 @@ mod tests {
         for (text, line) in [
             ("x".repeat(MAX_FILE + 1), 0),
             (format!("a: b\n---\nc:\n  {}\n", "x".repeat(MAX_LINE + 1)), 4),
-            (format!("a: >\n{}", " xxxxxxx\n".repeat(MAX_TEXT / 8 + 1)), 2),
-            (keys(MAX_NODES / 2 + 1), 125_000),
+            (format!("---\na: b\n---\na: >\n{}", " xxxxxxx\n".repeat(MAX_DOCUMENT / 9 + 1)), 3),
+            (format!("a: &a {}\nb: [*a, *a, *a, *a, *a]\n", "x".repeat(MAX_DOCUMENT / 5)), 2),
+            (keys(MAX_NODES / 2 + 1), 50_000),
             ("---\n".repeat(MAX_DOCUMENTS + 1), 100_001),
-            ("# x\n".repeat(MAX_EVENTS + 1), 600_000),
+            ("# x\n".repeat(MAX_EVENTS + 1), 250_000),
         ] {
             let problem = parse("f.yaml", &text).find_map(Result::err).unwrap();
             assert_eq!((problem.code, problem.place.line), (Code::TooLarge, line), "{problem}");

@@ -26,7 +26,7 @@ fn set(lines: &str) -> Vec<u8> {
 }
 
 fn problems(lines: &str, settings: &Settings, horizon: Horizon) -> Vec<Problem> {
-    let file = PolicyFile { name: "p.yaml".into(), bytes: set(lines) };
+    let file = PolicyFile { name: "p.yaml".into(), bytes: set(lines).into() };
     let loaded = source::load(&Source { name: "d".into(), files: vec![file], namespace: None }, settings);
     let compiled = compile::compile(&[loaded], settings).unwrap_or_else(|problems| panic!("{lines}\n{problems:#?}"));
     findings(&compiled.snapshot, horizon)
@@ -397,7 +397,7 @@ fn an_istio_allow_on_trial_counts_as_one_that_opens() {
         "ep web a {allow: [{name: x, hosts: [a.example]}]}\nap istio-system i {}\nap istio-system j {rules: [{}]}";
     let mut bytes = String::from_utf8(set(lines)).unwrap();
     bytes = bytes.replace("{name: j, namespace: istio-system}", DRY_RUN);
-    let file = PolicyFile { name: "p.yaml".into(), bytes: bytes.into_bytes() };
+    let file = PolicyFile { name: "p.yaml".into(), bytes: bytes.into_bytes().into() };
     let loaded = source::load(&Source { name: "d".into(), files: vec![file], namespace: None }, &Settings::default());
     let compiled = compile::compile(&[loaded], &Settings::default()).unwrap();
     let found = findings(&compiled.snapshot, Horizon::at(NOW));

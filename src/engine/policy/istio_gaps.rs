@@ -85,7 +85,7 @@ mod tests {
     /// The warnings of a policy, each with the value at its place.
     fn told(spec: &str) -> Vec<String> {
         let head = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: web}\n";
-        let file = PolicyFile { name: "p.yaml".into(), bytes: format!("{head}spec: {spec}\n").into_bytes() };
+        let file = PolicyFile { name: "p.yaml".into(), bytes: format!("{head}spec: {spec}\n").into_bytes().into() };
         let loaded =
             source::load(&Source { name: "d".into(), files: vec![file], namespace: None }, &Settings::default());
         assert!(!loaded.has_errors(), "{spec} {:?}", loaded.problems());

@@ -19,8 +19,8 @@ use crate::engine::snapshot::EgressScope;
 pub struct PolicyFile {
     /// Its name inside the source, without a directory.
     pub name: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// Its bytes; a copy of the file shares them.
+    pub bytes: Arc<[u8]>,
 }
 
 /// A source as it was read: one `--policies` directory.
@@ -90,7 +90,7 @@ const MOST: usize = 1_000;
 /// Keeps the first errors, then the first of the others: nobody reads more, and a record has to hold them.
 fn limit(problems: &mut Vec<Problem>, path: &str) {
     if let Some(more @ 1..) = problems.len().checked_sub(MOST) {
-        problems.sort_by_key(|problem| problem.severity);
+        problems.sort_by_key(|problem| (problem.severity, problem.code != Code::TooLarge));
         problems.truncate(MOST);
         let what = format!("{more} more problems of this file are not told");
         problems.push(Problem::note(Code::LeftOff, Place::whole(path), what));
@@ -114,6 +114,10 @@ impl FileReader<'_> {
                 .push(Problem::error(Code::YamlSyntax, Place::whole(path), what).hint("save it as UTF-8"));
         };
         for document in document::parse(path, text) {
+            if self.problems.len() > 10 * MOST {
+                let what = format!("the file has more than {} problems, and was not read to its end", 10 * MOST);
+                return self.problems.push(Problem::error(Code::TooLarge, Place::whole(path), what));
+            }
             match document {
                 Ok(node) => {
                     let objects = metadata::objects(&node, &mut self.problems);
@@ -257,7 +261,7 @@ mod tests {
         let custom = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: n}\n\
                       spec: {action: CUSTOM, provider: {name: x}, rules: [{}]}\n---\n";
         let text = format!("{}{}", custom.repeat(5), set(&"A.example, ".repeat(MOST)));
-        let file = PolicyFile { name: "a.yaml".into(), bytes: text.into_bytes() };
+        let file = PolicyFile { name: "a.yaml".into(), bytes: text.into_bytes().into() };
         let source = Source { name: "s".into(), files: vec![file], namespace: None };
         let loaded = load(&source, &Settings::default());
         let (told, all) = (loaded.problems(), loaded.problems().iter().filter(|p| p.is_error()).count());
