@@ -278,8 +278,8 @@ fn problem_codes_and_reasons_are_documented() {
 
 #[test]
 fn audit_fields_are_documented() {
-    use customs::audit::line::{DECISION_FIELDS, POLICY_CHANGE_FIELDS, QUESTION_FIELDS};
-    let fields = set([DECISION_FIELDS, POLICY_CHANGE_FIELDS, QUESTION_FIELDS].concat());
+    use customs::audit::line::{DECISION_FIELDS, GRANT_END_FIELDS, POLICY_CHANGE_FIELDS, QUESTION_FIELDS};
+    let fields = set([DECISION_FIELDS, POLICY_CHANGE_FIELDS, QUESTION_FIELDS, GRANT_END_FIELDS].concat());
     assert_eq!(documented(&read("docs/AUDIT.md"), "| `"), fields);
 }
 

@@ -24,7 +24,7 @@ use super::shutdown::{self, Termination};
 use super::status::Overview;
 use crate::audit::sinks;
 use crate::audit::writer::{self, Recorder, WriterHandle};
-use crate::engine::record::{Entry, PolicyChangeEntry};
+use crate::engine::record::Entry;
 use crate::engine::snapshot::Snapshot;
 use crate::envoy::listen::Listener;
 use crate::envoy::server::Services;
@@ -212,7 +212,7 @@ async fn load(
     settings_file: Option<SettingsFile>,
     publisher: store::Publisher,
     books: &Books,
-    changes: mpsc::UnboundedSender<PolicyChangeEntry>,
+    entries: mpsc::UnboundedSender<Entry>,
 ) -> Reloader {
     let options = ReloadOptions {
         directories: settings.policies.clone(),
@@ -223,10 +223,12 @@ async fn load(
         settings_file,
     };
     let metrics = books.metrics.clone();
-    reload::first_load(options, publisher, move |change| {
-        metrics.observe_change(&change);
+    reload::first_load(options, publisher, move |entry| {
+        if let Entry::PolicyChange(change) = &entry {
+            metrics.observe_change(change);
+        }
         // The receiver lives as long as this closure; at the very end nothing is left to record.
-        let _ = changes.send(change);
+        let _ = entries.send(entry);
     })
     .await
 }
@@ -244,10 +246,10 @@ async fn reload_until(reloader: Reloader, hangups: Signal, stop: CancellationTok
     }
 }
 
-/// Puts every policy change on record, until the reload has ended.
-async fn record_changes(mut told: mpsc::UnboundedReceiver<PolicyChangeEntry>, books: Books) {
-    while let Some(change) = told.recv().await {
-        books.recorder.record(Entry::PolicyChange(Box::new(change))).await;
+/// Puts on record what the reload tells, until it has ended.
+async fn record_changes(mut told: mpsc::UnboundedReceiver<Entry>, books: Books) {
+    while let Some(entry) = told.recv().await {
+        books.recorder.record(entry).await;
     }
 }
 
@@ -258,6 +260,7 @@ async fn tell_readiness(mut overview: Overview, health: HealthHandle, books: Boo
         health.set_ready(ready).await;
         books.metrics.set_ready(ready);
         books.metrics.set_enforcement(overview.enforcement());
+        books.metrics.set_ends(overview.files.borrow().ends.clone());
         tokio::select! {
             () = stop.cancelled() => return,
             changed = overview.files.changed() => if changed.is_err() { return stop.cancelled().await },

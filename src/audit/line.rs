@@ -9,7 +9,9 @@
 //! fixed.
 
 use crate::engine::policy::problem::{Place, Problem};
-use crate::engine::record::{AnswerEntry, DecisionEntry, Entry, PolicyChangeEntry, QuestionEntry, UnixNanos};
+use crate::engine::record::{
+    AnswerEntry, DecisionEntry, Entry, GrantEndEntry, PolicyChangeEntry, QuestionEntry, UnixNanos,
+};
 use crate::engine::snapshot::RuleCounts;
 
 /// The fields of a decision's line, in their order.
@@ -32,6 +34,10 @@ pub const POLICY_CHANGE_FIELDS: &[&str] = &[
 /// The fields of a question's line, in their order. `answer` has those of a decision, without what only a check has.
 pub const QUESTION_FIELDS: &[&str] = &["time", "kind", "sequence", "askedBy", "now", "answer"];
 
+/// The fields of the line of a grant's end, in their order.
+pub const GRANT_END_FIELDS: &[&str] =
+    &["time", "kind", "sequence", "rule", "origin", "owner", "ticket", "ruleReason", "expires", "revision"];
+
 /// The fields of each of the `problems`, in their order.
 pub const PROBLEM_FIELDS: &[&str] = &["code", "severity", "file", "line", "column", "text", "hint"];
 
@@ -49,6 +55,7 @@ pub fn render(entry: &Entry, sequence: u64, out: &mut Vec<u8>) {
         Entry::Decision(entry) => decision(&mut object, entry, sequence),
         Entry::PolicyChange(entry) => policy_change(&mut object, entry, sequence),
         Entry::Question(entry) => question(&mut object, entry, sequence),
+        Entry::GrantEnd(entry) => grant_end(&mut object, entry, sequence),
     }
     out.extend_from_slice(b"}\n");
 }
@@ -77,6 +84,19 @@ fn question(object: &mut Object<'_>, entry: &QuestionEntry, sequence: u64) {
         decided(object, answer);
         object.texts("truncated", answer.truncated.iter().copied());
     });
+}
+
+fn grant_end(object: &mut Object<'_>, entry: &GrantEndEntry, sequence: u64) {
+    // Destructured completely: a new field must be thought of here.
+    let GrantEndEntry { time, rule, origin, owner, ticket, rule_reason, expires, revision } = entry;
+    head(object, *time, "grantEnd", sequence);
+    object.text("rule", rule);
+    object.text("origin", origin);
+    object.text("owner", owner);
+    object.text("ticket", ticket);
+    object.text("ruleReason", rule_reason);
+    object.name("expires", &rfc3339(*expires));
+    object.name("revision", revision);
 }
 
 /// The three answers, the inputs, and the rules.

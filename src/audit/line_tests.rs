@@ -29,6 +29,30 @@ fn names(line: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_end_of_a_grant_has_its_fields_in_their_order() {
+    let text = |text: &str| text.to_owned();
+    let entry = GrantEndEntry {
+        time: UnixNanos(1_000_000_000),
+        rule: text("ep:n/p#a"),
+        origin: text("p/a.yaml:4"),
+        owner: text("team"),
+        ticket: text("T-1"),
+        rule_reason: text("a \"trial\""),
+        expires: UnixNanos(0),
+        revision: text("r"),
+    };
+    let line = rendered(&Entry::GrantEnd(Box::new(entry)));
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(value.as_object().unwrap().len(), GRANT_END_FIELDS.len());
+    let places: Vec<_> = GRANT_END_FIELDS.iter().map(|field| line.find(&format!("\"{field}\":")).unwrap()).collect();
+    assert!(places.is_sorted(), "{line}");
+    assert_eq!(
+        (value["kind"].as_str(), value["expires"].as_str()),
+        (Some("grantEnd"), Some("1970-01-01T00:00:00.000000000Z"))
+    );
+}
+
+#[test]
 fn a_full_decision_has_every_field_in_order() {
     assert_eq!(names(&line_of(full_decision())), DECISION_FIELDS);
 }

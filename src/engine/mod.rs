@@ -9,6 +9,7 @@
 
 pub mod condition;
 pub mod decision;
+pub mod ends;
 pub mod field;
 pub mod host;
 pub mod identity;

@@ -12,7 +12,7 @@ use super::policy::problem::Problem;
 use super::request::{Attributes, Request, last_value};
 use super::rule_info::RuleInfo;
 use super::settings::Enforcement;
-use super::snapshot::{RuleCounts, Snapshot};
+use super::snapshot::{Revision, RuleCounts, Snapshot};
 
 /// A moment of the wall clock, in nanoseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,8 @@ pub enum Entry {
     PolicyChange(Box<PolicyChangeEntry>),
     /// An operator asked what a check would get; nothing crossed.
     Question(Box<QuestionEntry>),
+    /// A grant in force came to its end.
+    GrantEnd(Box<GrantEndEntry>),
 }
 
 /// One decided check: the normalised inputs, the three answers, and who to ask.
@@ -230,6 +232,44 @@ pub struct QuestionEntry {
     pub now: UnixNanos,
     /// What a decision would have on record; it has neither an id nor a duration.
     pub answer: DecisionEntry,
+}
+
+/// The end of a grant: from then on it opens nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GrantEndEntry {
+    /// When it was seen.
+    pub time: UnixNanos,
+    /// The allow entry or exception.
+    pub rule: String,
+    /// Where it stands: `file:line`.
+    pub origin: String,
+    /// Who to ask.
+    pub owner: String,
+    /// Its ticket.
+    pub ticket: String,
+    /// Why it existed.
+    pub rule_reason: String,
+    /// The moment of its end.
+    pub expires: UnixNanos,
+    /// The revision in force.
+    pub revision: String,
+}
+
+impl GrantEndEntry {
+    /// Tells the end of a grant.
+    pub fn of(info: &RuleInfo, expires: UnixNanos, time: UnixNanos, revision: &Revision) -> GrantEndEntry {
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        GrantEndEntry {
+            time,
+            rule: info.id.to_string(),
+            origin: info.origin(),
+            owner: text(info.owner()),
+            ticket: text(info.ticket()),
+            rule_reason: text(info.reason()),
+            expires,
+            revision: revision.to_string(),
+        }
+    }
 }
 
 /// What became of a change of the policy files.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::directories::{Listing, PolicyDirectory};
 use super::read::{MAX_FILES, MAX_SET, Outcome};
 use super::status::{SourceState, SourceStatus};
+use crate::engine::ends::Ends;
 use crate::engine::policy::compile::{self, Compiled};
 use crate::engine::policy::findings::{self, Horizon};
 use crate::engine::policy::problem::{Code, Place, Problem};
@@ -60,6 +61,7 @@ pub struct Sources {
     sources: Vec<Member>,
     revision: Revision,
     counts: RuleCounts,
+    ends: Ends,
     warnings: Vec<Problem>,
     /// How many days ahead ends of grants are told.
     expiry_days: u32,
@@ -82,6 +84,7 @@ impl Sources {
             sources: directories.into_iter().enumerate().map(member).collect(),
             revision: Revision::none(),
             counts: RuleCounts::default(),
+            ends: Ends::default(),
             warnings: Vec::new(),
             expiry_days: findings::EXPIRY_DAYS,
             published: false,
@@ -157,6 +160,11 @@ impl Sources {
     /// The revision in force.
     pub fn revision(&self) -> &Revision {
         &self.revision
+    }
+
+    /// The grants in force that end.
+    pub fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     /// The rules in force.
@@ -354,6 +362,7 @@ impl Sources {
         self.isolating = self.isolating();
         self.revision = compiled.snapshot.revision().clone();
         self.counts = compiled.snapshot.counts();
+        self.ends = Ends::of(compiled.snapshot.rules());
         self.warnings = compiled.problems;
         let horizon = Horizon { now: Some(now), days: self.expiry_days };
         self.warnings.extend(findings::ends(&compiled.snapshot, horizon));

@@ -23,7 +23,7 @@ use super::status::{LastProblem, Status};
 use super::watch::Watcher;
 use crate::clock::now;
 use crate::engine::policy::problem::{Problem, Severity};
-use crate::engine::record::{ChangeOutcome, PolicyChangeEntry};
+use crate::engine::record::{ChangeOutcome, Entry, PolicyChangeEntry, UnixNanos};
 use crate::engine::settings::Settings;
 use crate::store::Publisher;
 
@@ -66,8 +66,8 @@ impl Trigger {
     }
 }
 
-/// Who is told of a change.
-type OnChange = Box<dyn Fn(PolicyChangeEntry) + Send + Sync>;
+/// Who is told of a change, and of a grant's end.
+type OnEntry = Box<dyn Fn(Entry) + Send + Sync>;
 
 /// The loop, after its first load.
 pub struct Reloader {
@@ -82,7 +82,9 @@ pub struct Reloader {
     asked: Arc<Notify>,
     publisher: Publisher,
     status: channel::Sender<Status>,
-    on_change: OnChange,
+    on_entry: OnEntry,
+    /// Up to when ends of grants were looked for.
+    ends_seen: UnixNanos,
 }
 
 /// Everything that the loop reacts to.
@@ -99,15 +101,15 @@ enum Event {
 pub async fn first_load(
     options: ReloadOptions,
     publisher: Publisher,
-    on_change: impl Fn(PolicyChangeEntry) + Send + Sync + 'static,
+    on_entry: impl Fn(Entry) + Send + Sync + 'static,
 ) -> Reloader {
-    let mut reloader = Reloader::new(options, publisher, Box::new(on_change));
+    let mut reloader = Reloader::new(options, publisher, Box::new(on_entry));
     reloader.reload().await;
     reloader
 }
 
 impl Reloader {
-    fn new(options: ReloadOptions, publisher: Publisher, on_change: OnChange) -> Reloader {
+    fn new(options: ReloadOptions, publisher: Publisher, on_entry: OnEntry) -> Reloader {
         let ReloadOptions { mut directories, settle, rescan, watch, settings, settings_file } = options;
         let mut seen = std::collections::BTreeSet::new();
         directories.retain(|directory| seen.insert(directory.path().display().to_string()));
@@ -132,7 +134,8 @@ impl Reloader {
             asked: Arc::new(Notify::new()),
             publisher,
             status: channel::Sender::new(status),
-            on_change,
+            on_entry,
+            ends_seen: now(),
         }
     }
 
@@ -183,7 +186,17 @@ impl Reloader {
             }
             Err(error) => self.note_failure(&error.to_string()),
         }
+        self.tell_ends(now());
         self.plan_rescan();
+    }
+
+    /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
+    fn tell_ends(&mut self, now: UnixNanos) {
+        for end in self.sources.ends().passed(self.ends_seen, now, self.sources.revision()) {
+            tracing::warn!(rule = end.rule, origin = end.origin, owner = end.owner, "a grant has ended");
+            (self.on_entry)(Entry::GrantEnd(Box::new(end)));
+        }
+        self.ends_seen = self.ends_seen.max(now);
     }
 
     async fn rearm(&self) {
@@ -206,7 +219,7 @@ impl Reloader {
         }
         if let Some(entry) = &entry {
             log(entry);
-            (self.on_change)(entry.clone());
+            (self.on_entry)(Entry::PolicyChange(Box::new(entry.clone())));
         }
         notices.iter().for_each(log_problem);
         self.status.send_modify(|status| self.tell(status, entry.as_ref()));
@@ -217,6 +230,7 @@ impl Reloader {
         status.ready = self.sources.is_ready();
         status.revision = self.sources.revision().to_string();
         status.counts = self.sources.counts();
+        status.ends = self.sources.ends().clone();
         status.sources = self.sources.status();
         status.warnings = self.sources.warnings().cloned().collect();
         status.settings = self.sources.settings().clone();

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::ends::Ends;
 use crate::engine::policy::problem::Problem;
 use crate::engine::record::{ChangeOutcome, UnixNanos};
 use crate::engine::settings::Settings;
@@ -20,6 +21,8 @@ pub struct Status {
     pub loaded_at: Option<UnixNanos>,
     /// The rules in force.
     pub counts: RuleCounts,
+    /// The grants in force that end.
+    pub ends: Ends,
     /// The sources, in the order in which they were given.
     pub sources: Vec<SourceStatus>,
     /// Warnings and notes of the set in force.
@@ -41,6 +44,7 @@ impl Default for Status {
             revision: Revision::none().to_string(),
             loaded_at: None,
             counts: RuleCounts::default(),
+            ends: Ends::default(),
             sources: Vec::new(),
             warnings: Vec::new(),
             last_problem: None,

@@ -2,7 +2,8 @@
 //!
 //! It counts what entries tell and holds what the composition sets; it measures nothing itself. The rules: every label
 //! has a closed list of values, so that no client can make a new series; and a check costs a few additions, because the
-//! counter of each combination is looked up once and then kept.
+//! counter of each combination is looked up once and then kept. Grants that end are named by their rules, the soonest
+//! hundred.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -18,6 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::engine::decision::{Effect, Reason};
+use crate::engine::ends::Ends;
 use crate::engine::identity::IdentityState;
 use crate::engine::record::{ChangeOutcome, DecisionEntry, PolicyChangeEntry, UnixNanos};
 use crate::engine::settings::Enforcement;
@@ -37,6 +39,7 @@ pub const NAMES: &[&str] = &[
     "customs_policy_loaded_timestamp_seconds",
     "customs_policy_age_seconds",
     "customs_policies",
+    "customs_policy_expiring_seconds",
     "customs_rules",
     "customs_sources_refused",
     "customs_ready",
@@ -89,6 +92,7 @@ pub struct Metrics {
     loaded: Seconds,
     age: Seconds,
     policies: Gauge,
+    expiring: Family<Vec<(&'static str, String)>, Seconds>,
     rules: Family<Labels, Gauge>,
     sources_refused: Gauge,
     ready: Gauge,
@@ -117,6 +121,7 @@ impl Metrics {
             loaded: Seconds::default(),
             age: Seconds::default(),
             policies: Gauge::default(),
+            expiring: Family::default(),
             rules: Family::default(),
             sources_refused: Gauge::default(),
             ready: Gauge::default(),
@@ -143,6 +148,8 @@ impl Metrics {
         registry.register("customs_policy_loaded_timestamp_seconds", loaded, self.loaded.clone());
         registry.register("customs_policy_age_seconds", "Time since then, 0 before", self.age.clone());
         registry.register("customs_policies", "Policies in force", self.policies.clone());
+        let expiring = "Time until a grant in force ends, of the soonest";
+        registry.register("customs_policy_expiring_seconds", expiring, self.expiring.clone());
         registry.register("customs_rules", "Rules in force by family and action", self.rules.clone());
         registry.register("customs_sources_refused", "Sources whose files are refused", self.sources_refused.clone());
         registry.register("customs_ready", "1 if checks are wanted", self.ready.clone());
@@ -185,6 +192,15 @@ impl Metrics {
         *self.scraped.revision() = Some(revision.clone());
     }
 
+    /// The soonest ends, each with the seconds that are left.
+    fn tell_ends(&self, now: UnixNanos) {
+        self.expiring.clear();
+        for (info, end) in self.scraped.ends().after(now).take(ENDS) {
+            let left = self.expiring.get_or_create_owned(&vec![("rule", info.id.to_string())]);
+            left.set(seconds(end) - seconds(now));
+        }
+    }
+
     fn reload(&self, outcome: ChangeOutcome) -> Counter {
         self.reloads.get_or_create_owned(&vec![("outcome", outcome.as_str())])
     }
@@ -224,6 +240,11 @@ impl Metrics {
         self.report.set(i64::from(enforcement == Enforcement::Report));
     }
 
+    /// Says which grants in force end.
+    pub fn set_ends(&self, ends: Ends) {
+        *self.scraped.ends() = ends;
+    }
+
     /// Says where the numbers of the audit come from. Only the first call has an effect.
     pub fn watch_audit(&self, read: impl Fn() -> AuditReading + Send + Sync + 'static) {
         self.scraped.audit.get_or_init(|| Box::new(read));
@@ -233,12 +254,16 @@ impl Metrics {
     pub fn encode(&self, now: UnixNanos) -> String {
         let loaded = self.loaded.get();
         self.age.set(if loaded > 0.0 { (seconds(now) - loaded).max(0.0) } else { 0.0 });
+        self.tell_ends(now);
         let mut out = String::new();
         // A text takes everything, so this cannot fail; what is there is whole up to a line.
         let _ = text::encode(&mut out, &self.registry);
         out
     }
 }
+
+/// How many grants that end are told: the soonest.
+const ENDS: usize = 100;
 
 /// The place of a kind of decision among all kinds.
 fn kind(effect: Effect, would: Effect, reason: Reason, identity: IdentityState) -> usize {
@@ -279,12 +304,17 @@ impl Drop for InFlight {
 #[derive(Default)]
 struct Scraped {
     revision: Mutex<Option<String>>,
+    ends: Mutex<Ends>,
     audit: OnceLock<Box<dyn Fn() -> AuditReading + Send + Sync>>,
 }
 
 impl Scraped {
     fn revision(&self) -> MutexGuard<'_, Option<String>> {
         self.revision.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -87,7 +87,8 @@ fn assert_has(metrics: &Metrics, lines: &[&str]) {
 fn the_list_of_names_is_what_is_shown() {
     let metrics = Metrics::new();
     metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
-    let text = scrape(&metrics);
+    metrics.set_ends(ends());
+    let text = metrics.encode(UnixNanos(0));
     let shown: BTreeSet<String> = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
@@ -196,4 +197,34 @@ fn what_is_set_is_shown() {
     let audit = ["customs_audit_records_total 7", "customs_audit_write_failures_total 2", "customs_audit_healthy 0"];
     assert_has(&metrics, &audit);
     assert_has(&metrics, &["customs_ready 1", "customs_enforcement_report 1", "customs_audit_queue_records 3"]);
+}
+
+/// A hundred and three grants, each of which ends a second after the one before.
+fn ends() -> Ends {
+    use crate::engine::policy::{compile, source};
+    let end = |n: usize| format!("'1970-01-01T00:{:02}:{:02}Z'", n / 60, n % 60);
+    let entries: String =
+        (0..103).map(|n| format!("{{name: e{n}, hosts: [a.example], expires: {}}}, ", end(n))).collect();
+    let text = format!(
+        "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: p, namespace: n}}\nspec: {{allow: [{entries}]}}\n"
+    );
+    let file = source::PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
+    let source = source::Source { name: "s".into(), files: vec![file], namespace: None };
+    let settings = crate::engine::settings::Settings::default();
+    let loaded = source::load(&source, &settings);
+    Ends::of(compile::compile(&[loaded], &settings).unwrap().snapshot.rules())
+}
+
+#[test]
+fn grants_that_end_are_told_with_what_is_left() {
+    let metrics = Metrics::new();
+    metrics.set_ends(ends());
+    let told = |seconds: i128| {
+        let text = metrics.encode(UnixNanos(seconds * 1_000_000_000));
+        let lines = text.lines().filter(|line| line.starts_with("customs_policy_expiring_seconds{"));
+        lines.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    assert_eq!((told(0).len(), told(50).len(), told(102).len()), (100, 52, 0));
+    let last: Vec<_> = told(101).into_iter().collect();
+    assert_eq!(last, ["customs_policy_expiring_seconds{rule=\"ep:n/p#e102\"} 1.0"]);
 }

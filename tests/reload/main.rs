@@ -441,3 +441,32 @@ async fn the_same_content_is_told_once() {
         site.stop().await;
     }
 }
+
+/// Ends lie in the past at the start, soon, and far away.
+#[tokio::test]
+async fn the_end_of_a_grant_is_told_once() {
+    let in_seconds = |seconds: i64| {
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+        format!("{{name: in-{}, hosts: [a.example], expires: '{end}'}}", seconds.unsigned_abs())
+    };
+    let entries = [-60, 2, 3_600].map(in_seconds).join(", ");
+    let text = format!(
+        "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: p, namespace: web}}\n\
+         spec: {{allow: [{entries}]}}\n"
+    );
+    let site = Site::start(BY_RESCAN, &["p"], |root| {
+        fill(&root.join("p"), 1);
+        fs::write(root.join("p/b.yaml"), &text).unwrap();
+    })
+    .await;
+    let told = || site.ended.lock().unwrap().clone();
+    assert!(told().is_empty(), "{:?}", told());
+    let limit = Instant::now() + LIMIT;
+    while told().is_empty() && Instant::now() < limit {
+        tokio::time::sleep(10 * MS).await;
+    }
+    tokio::time::sleep(300 * MS).await;
+    assert_eq!(told(), ["ep:web/p#in-2"]);
+    assert_eq!(site.record.lock().unwrap().len(), 1, "an end is no change of the policies");
+    site.stop().await;
+}

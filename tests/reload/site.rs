@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use customs::engine::record::PolicyChangeEntry;
+use customs::engine::record::{Entry, PolicyChangeEntry};
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
 use customs::files::{PolicyDirectory, ReloadOptions, SettingsFile, SourceState, Status, Trigger, first_load};
@@ -43,6 +43,8 @@ pub(crate) struct Site {
     pub(crate) status: Receiver<Status>,
     pub(crate) reader: Reader,
     pub(crate) record: Arc<Mutex<Vec<PolicyChangeEntry>>>,
+    /// The rules whose grants ended, as they were told.
+    pub(crate) ended: Arc<Mutex<Vec<String>>>,
     pub(crate) trigger: Trigger,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
@@ -86,16 +88,21 @@ impl Site {
         let settings = Settings::default();
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
         let record: Arc<Mutex<Vec<_>>> = Arc::default();
+        let ended: Arc<Mutex<Vec<String>>> = Arc::default();
         let on_change = {
-            let record = record.clone();
-            move |entry| record.lock().unwrap().push(entry)
+            let (record, told) = (record.clone(), ended.clone());
+            move |entry| match entry {
+                Entry::PolicyChange(change) => record.lock().unwrap().push(*change),
+                Entry::GrantEnd(end) => told.lock().unwrap().push(end.rule),
+                other => panic!("{other:?}"),
+            }
         };
         let options = ReloadOptions { directories, settle, rescan, watch, settings, settings_file };
         let reloader = first_load(options, publisher, on_change).await;
         let (status, trigger) = (reloader.status(), reloader.trigger());
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(reloader.run(shutdown.clone()));
-        Site { root, status, reader, record, trigger, shutdown, task }
+        Site { root, status, reader, record, ended, trigger, shutdown, task }
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {
