@@ -11,8 +11,12 @@ use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::policy::reader::Text;
 use crate::engine::record::UnixNanos;
 use crate::engine::request::{Attributes, HttpAttributes, Request};
+use crate::engine::settings::{IdentitySource, Settings};
 use crate::engine::snapshot::Snapshot;
 use crate::envoy::json::Check;
+
+/// The header in which a proxy says whose certificate it saw.
+const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
 /// What is asked, and when.
 #[derive(Clone, Debug)]
@@ -168,7 +172,8 @@ impl Question {
         match &self.asked {
             Asked::Words(words) => {
                 let principal = words.caller.principal(&settings.trust_domains);
-                let attributes = words.attributes(&principal);
+                let headers = words.sent_headers(&principal, settings);
+                let attributes = words.attributes(&principal, &headers);
                 to(&attributes, &attributes.normalise(settings))
             }
             Asked::Request(check) => {
@@ -206,7 +211,15 @@ fn told(attributes: &Attributes<'_>) -> Told {
 }
 
 impl Words {
-    fn attributes<'a>(&'a self, principal: &'a str) -> Attributes<'a> {
+    /// The headers, with what the gateway says of the caller where the settings have it read from there.
+    fn sent_headers(&self, principal: &str, settings: &Settings) -> Vec<(String, String)> {
+        let is_said = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(CLIENT_CERTIFICATE));
+        let says = settings.identity_source == IdentitySource::Xfcc && !principal.is_empty() && !is_said;
+        let said = says.then(|| (CLIENT_CERTIFICATE.to_owned(), format!("URI={principal}")));
+        self.headers.iter().cloned().chain(said).collect()
+    }
+
+    fn attributes<'a>(&'a self, principal: &'a str, headers: &'a Vec<(String, String)>) -> Attributes<'a> {
         let attributes = Attributes {
             source_principal: principal,
             source_address: self.source_ip,
@@ -218,7 +231,8 @@ impl Words {
         };
         match &self.target {
             Target::Http { authority, path } => {
-                Attributes { http: Some(self.http(authority, path.as_deref())), ..attributes }
+                let http = self.http(authority, path.as_deref(), headers);
+                Attributes { http: Some(http), ..attributes }
             }
             Target::Tcp { sni, listener_port } => {
                 Attributes { service: sni, listener_port: self.listener_port.or(*listener_port), ..attributes }
@@ -226,11 +240,16 @@ impl Words {
         }
     }
 
-    fn http<'a>(&'a self, authority: &'a str, path: Option<&'a str>) -> HttpAttributes<'a> {
+    fn http<'a>(
+        &'a self,
+        authority: &'a str,
+        path: Option<&'a str>,
+        headers: &'a Vec<(String, String)>,
+    ) -> HttpAttributes<'a> {
         let method = self.method.as_deref().unwrap_or("GET");
         // A CONNECT has no path.
         let path = path.unwrap_or(if method == "CONNECT" { "" } else { "/" });
-        HttpAttributes { method, path, host: authority, headers: &self.headers, ..HttpAttributes::default() }
+        HttpAttributes { method, path, host: authority, headers, ..HttpAttributes::default() }
     }
 }
 
@@ -308,5 +327,32 @@ mod tests {
         ] {
             assert_eq!(principal(text).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_gateway_says_who_calls_where_the_settings_have_it_read() {
+        let words = |headers: &[(&str, &str)]| Words {
+            from: "shop/web".into(),
+            to: "http://a.example/".into(),
+            caller: Caller::Account { namespace: "shop".into(), name: "web".into() },
+            target: Target::Http { authority: "a.example".into(), path: None },
+            method: None,
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            listener_port: None,
+            source_ip: None,
+            sni: None,
+        };
+        let namespace = |identity_source, headers: &[(&str, &str)]| {
+            let settings = Settings { identity_source, ..Settings::default() };
+            let question = Question { asked: Asked::Words(Box::new(words(headers))), now: None };
+            question.put(&Snapshot::unloaded(settings), |_, request| match request.principal {
+                crate::engine::identity::Principal::Workload(id) => id.namespace.to_owned(),
+                _ => String::new(),
+            })
+        };
+        let other = [("X-Forwarded-Client-Cert", "URI=spiffe://cluster.local/ns/other/sa/x")];
+        assert_eq!(namespace(IdentitySource::Principal, &[]), "shop");
+        assert_eq!(namespace(IdentitySource::Xfcc, &[]), "shop");
+        assert_eq!(namespace(IdentitySource::Xfcc, &other), "other");
     }
 }
