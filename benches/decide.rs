@@ -12,11 +12,11 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use customs::engine::policy::compile;
 use customs::engine::policy::source;
-use customs::engine::record::UnixNanos;
 use customs::engine::reference;
 use customs::engine::request::{Attributes, HttpAttributes};
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
+use customs::engine::time::UnixNanos;
 use set::Shape;
 
 #[allow(dead_code, reason = "each benchmark uses its part")]

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::engine::record::UnixNanos;
+use crate::engine::time::UnixNanos;
 
 /// This moment; a clock before 1970 tells 1970.
 pub fn now() -> UnixNanos {

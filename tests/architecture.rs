@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use customs::engine::decision::Reason;
 use customs::engine::policy::problem::Code;
+use customs::engine::reason::Reason;
 
 /// A source file: its path below `src/`, and its text without tests, comments and doc comments.
 struct Unit {

@@ -1,6 +1,7 @@
 //! The engine and the naive evaluator asked the same, which must give the same.
 
-use customs::engine::decision::{Answer, Decision, Effect, Outcome, Reason};
+use customs::engine::decision::{Answer, Decision, Outcome};
+use customs::engine::reason::{Effect, Reason};
 use customs::engine::reference::{self, Said};
 use customs::engine::request::Request;
 use customs::engine::settings::Enforcement;

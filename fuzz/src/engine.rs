@@ -6,9 +6,9 @@
 
 use std::sync::OnceLock;
 
-use customs::engine::decision::Effect;
 use customs::engine::policy::compile;
 use customs::engine::policy::source::{self, LoadedSource, PolicyFile, Source};
+use customs::engine::reason::Effect;
 use customs::engine::settings::Settings;
 
 use super::agree;

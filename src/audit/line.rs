@@ -9,10 +9,9 @@
 //! fixed.
 
 use crate::engine::policy::problem::{Place, Problem};
-use crate::engine::record::{
-    AnswerEntry, DecisionEntry, Entry, GrantEndEntry, PolicyChangeEntry, QuestionEntry, UnixNanos,
-};
-use crate::engine::snapshot::RuleCounts;
+use crate::engine::record::{AnswerEntry, DecisionEntry, Entry, GrantEndEntry, PolicyChangeEntry, QuestionEntry};
+use crate::engine::rules::RuleCounts;
+use crate::engine::time::UnixNanos;
 
 /// The fields of a decision's line, in their order.
 #[rustfmt::skip]

@@ -21,12 +21,13 @@ pub(crate) mod examples {
     //! Entries for tests.
 
     use super::line::MAX_PROBLEMS;
-    use crate::engine::decision::Effect;
     use crate::engine::identity::IdentityState;
     use crate::engine::policy::problem::{Code, Place, Problem};
-    use crate::engine::record::{AnswerEntry, ChangeOutcome, DecisionEntry, PolicyChangeEntry, UnixNanos};
+    use crate::engine::reason::Effect;
+    use crate::engine::record::{AnswerEntry, ChangeOutcome, DecisionEntry, PolicyChangeEntry};
+    use crate::engine::rules::RuleCounts;
     use crate::engine::settings::Enforcement;
-    use crate::engine::snapshot::RuleCounts;
+    use crate::engine::time::UnixNanos;
 
     fn answer(effect: Effect, reason: &'static str, rule: &str) -> AnswerEntry {
         AnswerEntry {

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use super::record::{GrantEndEntry, UnixNanos};
+use super::record::GrantEndEntry;
 use super::rule_info::RuleInfo;
-use super::snapshot::{Revision, Rules};
+use super::rules::Rules;
+use super::snapshot::Revision;
+use super::time::UnixNanos;
 
 /// The allow entries and exceptions of a set that end, the soonest first. Cloning is cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

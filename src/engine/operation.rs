@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use super::field::{Field, Polarity};
 use super::path::{Readings, Template};
 use super::pattern::{HostPattern, NO_HOST, Reading, Specificity, TextPattern};
+use super::question::Question;
 use super::request::{DestinationHost, Request};
-use super::rule::Question;
 
 /// A pattern for paths.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,19 +4,18 @@
 //! Nothing secret enters an entry: no headers beyond the request id and the trace context, no cookies, no body and no
 //! query string. Text that a client controls is capped, and what was capped is named in `truncated`.
 
-use super::decision::{Decision, Effect};
+use super::decision::Decision;
 use super::identity::{IdentityState, Principal};
 use super::path::without_query;
 use super::pattern::Port;
 use super::policy::problem::Problem;
+use super::reason::Effect;
 use super::request::{Attributes, Request, last_value};
 use super::rule_info::RuleInfo;
+use super::rules::RuleCounts;
 use super::settings::Enforcement;
-use super::snapshot::{Revision, RuleCounts, Snapshot};
-
-/// A moment of the wall clock, in nanoseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UnixNanos(pub i128);
+use super::snapshot::{Revision, Snapshot};
+use super::time::UnixNanos;
 
 /// Something that happened and is on record.
 #[derive(Clone, Debug, PartialEq)]

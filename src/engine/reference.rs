@@ -6,13 +6,15 @@
 
 use std::sync::Arc;
 
-use super::decision::{Effect, Gate, Gates, Reason};
+use super::decision::{Gate, Gates};
 use super::identity::{Accepted, Caller, TrustDomains};
-use super::record::UnixNanos;
+use super::question::Question;
+use super::reason::{Effect, Reason};
 use super::request::Request;
-use super::rule::{Denial, Mode, Question, Rule};
+use super::rule::{Denial, Mode, Rule};
+use super::rules::Rules;
 use super::settings::{DefaultEffect, Enforcement, Settings};
-use super::snapshot::Rules;
+use super::time::UnixNanos;
 use super::who::{Purpose, UnknownCallers};
 
 /// An answer, as far as two evaluators can be compared.

@@ -8,10 +8,10 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::decision::Reason;
 use super::host::{self, Authority, Host};
 use super::identity::{Invalid, Principal};
 use super::pattern::Port;
+use super::reason::Reason;
 use super::settings::{IdentitySource, Listener, Settings};
 
 /// The attributes of a check as Envoy sent them. Empty text is absent, as in protobuf.
@@ -287,6 +287,16 @@ fn http_destination<'a>(
     let finding = (require_sni_host_match && !sni_matches()).then_some(Reason::SniHostMismatch);
     let port = port.map_or(Port::Absent, Port::Known);
     (Destination { host: DestinationHost::Known(host), port, raw_authority: Some(http.host) }, finding)
+}
+
+impl Request<'_> {
+    /// The canonical host as text, where it is known.
+    pub fn host_text(&self) -> Option<String> {
+        match &self.destination.host {
+            DestinationHost::Known(host) => Some(host.to_string()),
+            DestinationHost::Unnamed | DestinationHost::Unreadable => None,
+        }
+    }
 }
 
 #[cfg(test)]

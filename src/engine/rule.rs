@@ -4,42 +4,17 @@
 //! Istio's `when`, [more](super::condition). Which rules are asked, and what follows from a match, is
 //! [`snapshot`](super::snapshot)'s business.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::condition::Condition;
 use super::field::Polarity;
 use super::identity::Caller;
 use super::operation::Operation;
-use super::path::Readings;
 use super::pattern::{NO_HOST, Specificity};
-use super::record::UnixNanos;
-use super::request::Request;
+use super::question::Question;
 use super::rule_info::RuleInfo;
+use super::time::UnixNanos;
 use super::who::{UnknownCallers, Who};
-
-/// A request under judgement, with what is worked out only when a rule asks for it.
-#[derive(Debug)]
-pub struct Question<'q> {
-    /// The request.
-    pub request: &'q Request<'q>,
-    readings: OnceCell<Readings<'q>>,
-}
-
-impl<'q> Question<'q> {
-    /// Nothing is worked out yet.
-    pub fn new(request: &'q Request<'q>) -> Self {
-        Question { request, readings: OnceCell::new() }
-    }
-
-    /// The readings of the path, made when they are first asked for.
-    pub fn readings(&self) -> &Readings<'q> {
-        self.readings.get_or_init(|| match self.request.http {
-            Some(http) => Readings::of(http.path),
-            None => Readings::Unknown,
-        })
-    }
-}
 
 /// Whether a rule takes effect or is on trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::policy::problem::Place;
-use super::record::UnixNanos;
+use super::time::UnixNanos;
 
 /// The two families of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -17,17 +17,19 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::decision::{Answer, Decision, Effect, Gate, Gates, NamedRule, Outcome, Reason};
+use super::decision::{Answer, Decision, Gate, Gates, NamedRule, Outcome};
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
 use super::index::{Index, Reach};
 use super::pattern::Specificity;
-use super::policy::source::Digest as FileDigest;
-use super::record::UnixNanos;
-use super::request::{DestinationHost, Request};
-use super::rule::{Denial, Mode, Question, Rule};
+use super::question::Question;
+use super::reason::{Effect, Reason};
+use super::request::Request;
+use super::rule::{Denial, Mode, Rule};
 use super::rule_info::{Family, RuleInfo};
+use super::rules::{EgressScope, RuleCounts, Rules};
 use super::settings::{DefaultEffect, Enforcement, Settings};
-use super::who::{Purpose, Subjects, UnknownCallers};
+use super::time::UnixNanos;
+use super::who::{Purpose, UnknownCallers};
 
 /// The proof that the engine allowed a request. Only this module can make one.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub struct Revision(String);
 
 impl Revision {
     /// Hashes the settings and, for each source in order, its name and each file's name and digest.
-    pub fn of<'a>(settings: &Settings, files: impl Iterator<Item = (&'a str, &'a str, &'a FileDigest)>) -> Revision {
+    pub fn of<'a>(settings: &Settings, files: impl Iterator<Item = (&'a str, &'a str, &'a [u8; 32])>) -> Revision {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_be_bytes());
@@ -78,55 +80,6 @@ impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// An EgressPolicy, as far as more than its entries matters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EgressScope {
-    /// The policy as a whole: `ep:ns/name`.
-    pub info: Arc<RuleInfo>,
-    /// Whether it takes effect.
-    pub mode: Mode,
-    /// Whom it selects.
-    pub subjects: Arc<Subjects>,
-    /// Whether it isolates them.
-    pub isolate: bool,
-}
-
-/// The compiled rules, sorted by the order in which they are named.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// DENY rules of both families.
-    pub denies: Vec<Arc<Rule>>,
-    /// Rules of AuthorizationPolicies with action ALLOW.
-    pub istio_allows: Vec<Arc<Rule>>,
-    /// The modes of those policies; a policy without rules also closes the gate.
-    pub istio_allow_policies: Vec<Mode>,
-    /// Rules of AuthorizationPolicies with action AUDIT; they only mark the record.
-    pub audits: Vec<Arc<Rule>>,
-    /// Allow entries of EgressPolicies.
-    pub grants: Vec<Arc<Rule>>,
-    /// The EgressPolicies themselves.
-    pub egress_policies: Vec<Arc<EgressScope>>,
-    /// Foreign trust domains that an ALLOW rule names literally, with that rule's mode.
-    pub accepted_trust_domains: Vec<(String, Mode)>,
-    /// How many policies of both families there are.
-    pub policies: usize,
-}
-
-/// How many rules a snapshot holds, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleCounts {
-    /// DENY rules of AuthorizationPolicies.
-    pub istio_deny: usize,
-    /// ALLOW rules of AuthorizationPolicies.
-    pub istio_allow: usize,
-    /// `deny` entries.
-    pub egress_deny: usize,
-    /// `allow` entries.
-    pub egress_allow: usize,
-    /// Policies of both families.
-    pub policies: usize,
 }
 
 /// What is looked at: only what is enforced, or also what is on trial.
@@ -465,14 +418,4 @@ fn best<'s>(
         ControlFlow::Continue(())
     });
     Best { alive: alive.map(|(_, rule)| rule), expired: expired.map(|(_, rule)| rule) }
-}
-
-impl Request<'_> {
-    /// The canonical host as text, where it is known.
-    pub fn host_text(&self) -> Option<String> {
-        match &self.destination.host {
-            DestinationHost::Known(host) => Some(host.to_string()),
-            DestinationHost::Unnamed | DestinationHost::Unreadable => None,
-        }
-    }
 }

@@ -16,8 +16,9 @@ use envoy_types::pb::google::protobuf::{Struct, Value};
 use envoy_types::pb::google::rpc::Status;
 use serde_json::json;
 
-use crate::engine::decision::{Decision, Outcome, Reason};
+use crate::engine::decision::{Decision, Outcome};
 use crate::engine::identity::IdentityState;
+use crate::engine::reason::Reason;
 use crate::engine::record::{AnswerEntry, DecisionEntry};
 
 const OK: i32 = 0;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::engine::decision::Reason;
 use crate::engine::policy::source::{PolicyFile, Source};
+use crate::engine::reason::Reason;
 use crate::engine::request::{Attributes, HttpAttributes};
 
 const NOW: UnixNanos = UnixNanos(0);

@@ -23,8 +23,9 @@ use super::status::{LastProblem, Status};
 use super::watch::Watcher;
 use crate::clock::now;
 use crate::engine::policy::problem::{Problem, Severity};
-use crate::engine::record::{ChangeOutcome, Entry, PolicyChangeEntry, UnixNanos};
+use crate::engine::record::{ChangeOutcome, Entry, PolicyChangeEntry};
 use crate::engine::settings::Settings;
+use crate::engine::time::UnixNanos;
 use crate::store::Publisher;
 
 /// Constant writing puts a reload off for this long at most, or for the settle time where that is longer.

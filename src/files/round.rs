@@ -9,7 +9,7 @@ use super::judge::{Judgement, Reading, Role, SettingsRead, SettingsReading, Sour
 use super::read::{Outcome, read_source, read_stable, unsettled};
 use super::settings::SettingsFile;
 use crate::clock::now;
-use crate::engine::record::UnixNanos;
+use crate::engine::time::UnixNanos;
 
 /// What is read in one round, and compared with the next read.
 #[derive(PartialEq)]

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use crate::engine::ends::Ends;
 use crate::engine::policy::problem::Problem;
-use crate::engine::record::{ChangeOutcome, UnixNanos};
+use crate::engine::record::ChangeOutcome;
+use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Settings;
-use crate::engine::snapshot::{Revision, RuleCounts};
+use crate::engine::snapshot::Revision;
+use crate::engine::time::UnixNanos;
 
 /// The state of the policies.
 #[derive(Clone, Debug, PartialEq, Eq)]

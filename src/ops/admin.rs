@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use super::metrics::{self, Metrics};
 use super::questions::{self, Questions};
 use crate::engine::policy::problem::{Place, Problem};
-use crate::engine::record::UnixNanos;
-use crate::engine::snapshot::RuleCounts;
+use crate::engine::rules::RuleCounts;
+use crate::engine::time::UnixNanos;
 
 /// How long open connections may still be read and written once the server shuts down.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(1);

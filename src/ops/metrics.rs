@@ -18,12 +18,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::engine::decision::{Effect, Reason};
 use crate::engine::ends::Ends;
 use crate::engine::identity::IdentityState;
-use crate::engine::record::{ChangeOutcome, DecisionEntry, PolicyChangeEntry, UnixNanos};
+use crate::engine::reason::{Effect, Reason};
+use crate::engine::record::{ChangeOutcome, DecisionEntry, PolicyChangeEntry};
+use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
-use crate::engine::snapshot::RuleCounts;
+use crate::engine::time::UnixNanos;
 
 /// The type of what [`Metrics::encode`] makes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -6,9 +6,9 @@
 
 use customs::engine::policy::compile;
 use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::record::UnixNanos;
 use customs::engine::request::{Attributes, HttpAttributes};
 use customs::engine::settings::Settings;
+use customs::engine::time::UnixNanos;
 
 const POLICIES: &str = "apiVersion: egress.customs/v1alpha1
 kind: EgressPolicy

@@ -2,13 +2,14 @@
 
 use std::sync::LazyLock;
 
-use customs::engine::decision::{Decision, Effect};
+use customs::engine::decision::Decision;
 use customs::engine::identity::{Accepted, TrustDomains};
 use customs::engine::policy::compile;
 use customs::engine::policy::problem::Problem;
 use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::record::UnixNanos;
+use customs::engine::reason::Effect;
 use customs::engine::settings::{DefaultEffect, Enforcement, Settings};
+use customs::engine::time::UnixNanos;
 use customs::envoy::attributes;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use check::{Row, Said, rows};
-use customs::engine::decision::Effect;
+use customs::engine::reason::Effect;
 
 /// Attacks that get through, whatever the confidence of their row, and why. There are no others. In the file's order.
 const OPEN_ON_PURPOSE: [(&str, &str); 3] = [

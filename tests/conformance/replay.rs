@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use customs::engine::decision::Effect;
 use customs::engine::policy::compile::Compiled;
+use customs::engine::reason::Effect;
 
 use crate::kinds::{is_method_case, kind, undocumented, wider_kind};
 use crate::rows::{Check, Loading, Set};

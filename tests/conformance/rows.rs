@@ -6,15 +6,16 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use customs::engine::decision::{Decision, Effect};
+use customs::engine::decision::Decision;
 use customs::engine::host::{self, Authority};
 use customs::engine::identity::{Accepted, Principal, TrustDomains};
 use customs::engine::path::Readings;
 use customs::engine::policy::compile::{self, Compiled};
 use customs::engine::policy::problem::Problem;
 use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::record::UnixNanos;
+use customs::engine::reason::Effect;
 use customs::engine::settings::Settings;
+use customs::engine::time::UnixNanos;
 use customs::envoy::attributes;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use serde_json::Value;

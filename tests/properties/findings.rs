@@ -7,8 +7,9 @@ use std::sync::Arc;
 use customs::engine::policy::findings::{Horizon, findings};
 use customs::engine::policy::problem::{Code, Problem};
 use customs::engine::rule::Rule;
+use customs::engine::rules::Rules;
 use customs::engine::settings::Settings;
-use customs::engine::snapshot::{Rules, Snapshot};
+use customs::engine::snapshot::Snapshot;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
@@ -48,7 +49,7 @@ fn size(rules: &Rules) -> usize {
 fn effects(
     snapshot: &Snapshot,
     asks: &[Ask],
-) -> Vec<(customs::engine::decision::Effect, customs::engine::decision::Effect)> {
+) -> Vec<(customs::engine::reason::Effect, customs::engine::reason::Effect)> {
     let one = |ask| {
         let (verdict, would) = decide(snapshot, ask);
         (verdict.effect(), would.effect())

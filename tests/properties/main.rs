@@ -14,7 +14,7 @@ mod findings;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use customs::engine::decision::{Answer, Effect};
+use customs::engine::decision::Answer;
 use customs::engine::host::Authority;
 use customs::engine::path::Readings;
 use customs::engine::policy::compile;
@@ -22,6 +22,7 @@ use customs::engine::policy::diff::{Diff, Group, Shift, diff};
 use customs::engine::policy::sample_callers::SampleCaller;
 use customs::engine::policy::sample_destinations::SampleDestination;
 use customs::engine::policy::source::{self, PolicyFile, Source};
+use customs::engine::reason::Effect;
 use customs::engine::reference;
 use customs::engine::request::{Attributes, HttpAttributes};
 use customs::engine::settings::{DefaultEffect, Settings};

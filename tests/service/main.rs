@@ -14,7 +14,7 @@ mod shutdown;
 
 use std::collections::BTreeSet;
 
-use customs::engine::decision::{Effect, Reason};
+use customs::engine::reason::{Effect, Reason};
 use customs::engine::settings::{Enforcement, Settings};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};

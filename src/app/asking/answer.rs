@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::explain::{self, RuleFacts, Stage};
 use super::question::{Question, Told};
-use crate::engine::decision::{self, Decision, Effect};
+use crate::engine::decision::{self, Decision};
 use crate::engine::policy::problem::Problem;
-use crate::engine::record::UnixNanos;
+use crate::engine::reason::Effect;
 use crate::engine::request::{Attributes, Request};
 use crate::engine::snapshot::{Lens, Snapshot};
+use crate::engine::time::UnixNanos;
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

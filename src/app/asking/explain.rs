@@ -12,17 +12,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::decision::{Answer, Gate, Reason};
+use crate::engine::decision::{Answer, Gate};
 use crate::engine::field::Polarity;
 use crate::engine::host::Host;
 use crate::engine::identity::{Accepted, Caller};
 use crate::engine::pattern::{HostKey, HostPattern, Reading};
-use crate::engine::record::UnixNanos;
+use crate::engine::question::Question;
+use crate::engine::reason::Reason;
 use crate::engine::request::{DestinationHost, Request};
-use crate::engine::rule::{Denial, Exception, Question, Rule};
+use crate::engine::rule::{Denial, Exception, Rule};
 use crate::engine::rule_info::RuleInfo;
+use crate::engine::rules::Rules;
 use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
-use crate::engine::snapshot::{Lens, Rules, Snapshot};
+use crate::engine::snapshot::{Lens, Snapshot};
+use crate::engine::time::UnixNanos;
 use crate::engine::who::{Purpose, UnknownCallers};
 
 /// How many hosts of an entry people are told.

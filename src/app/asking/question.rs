@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use crate::engine::identity::{TrustDomains, is_dns_label, is_dns_subdomain};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::policy::reader::Text;
-use crate::engine::record::UnixNanos;
 use crate::engine::request::{Attributes, HttpAttributes, Request};
 use crate::engine::settings::{IdentitySource, Settings};
 use crate::engine::snapshot::Snapshot;
+use crate::engine::time::UnixNanos;
 use crate::envoy::json::Check;
 
 /// The header in which a proxy says whose certificate it saw.

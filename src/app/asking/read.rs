@@ -10,7 +10,7 @@ use super::question::{self, Asked, Question, Target, Words};
 use crate::engine::policy::document::{self, Node, Value};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::reader::{self, Fields, Text};
-use crate::engine::record::UnixNanos;
+use crate::engine::time::UnixNanos;
 use crate::envoy::json::{self, Check};
 
 /// The fields that ask in words; a whole check takes the place of all of them.

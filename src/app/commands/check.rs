@@ -25,7 +25,7 @@ use crate::clock;
 use crate::engine::policy::document::{self, Node};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::reader::Text;
-use crate::engine::record::UnixNanos;
+use crate::engine::time::UnixNanos;
 
 /// Asks the question and tells the answer.
 pub fn run(args: CheckArgs) -> ExitCode {

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::decision::{Decision, NamedRule};
-use crate::engine::snapshot::{Rules, Snapshot};
+use crate::engine::rules::Rules;
+use crate::engine::snapshot::Snapshot;
 
 /// The rules of a set, and those that were named.
 #[derive(Debug, Default)]

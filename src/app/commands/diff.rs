@@ -20,9 +20,9 @@ use crate::app::asking::answer;
 use crate::app::cli::{DiffArgs, DiffFormat};
 use crate::engine::policy::diff::{self, Diff, Shifted};
 use crate::engine::policy::problem::Problem;
-use crate::engine::record::UnixNanos;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::time::UnixNanos;
 use crate::files::PolicyDirectory;
 
 /// Everything that differs.

@@ -13,7 +13,7 @@ use crate::app::cli::{LintFormat, LookedArgs};
 use crate::app::settings::Resolved;
 use crate::engine::policy::findings::Horizon;
 use crate::engine::policy::problem::{Problem, Severity};
-use crate::engine::record::UnixNanos;
+use crate::engine::time::UnixNanos;
 
 /// Looks for problems and tells them.
 pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {

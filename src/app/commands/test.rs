@@ -16,11 +16,12 @@ use super::verdict;
 use crate::app::asking::answer;
 use crate::app::cli::TestFormat;
 use crate::app::settings::Resolved;
-use crate::engine::decision::{Answer, Decision, Effect};
+use crate::engine::decision::{Answer, Decision};
 use crate::engine::policy::problem::{Code, Place, Problem, Severity};
 use crate::engine::policy::reader;
-use crate::engine::record::UnixNanos;
+use crate::engine::reason::Effect;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::time::UnixNanos;
 use crate::files::PolicyDirectory;
 
 /// Runs the cases and tells how they went.

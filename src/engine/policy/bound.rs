@@ -11,16 +11,14 @@ use std::sync::Arc;
 
 use super::metadata::{Kind, Object};
 use super::problem::{Code, Place, Problem};
-use super::source::Source;
 use crate::engine::rule::Mode;
 use crate::engine::rule_info::{About, RuleId, RuleInfo};
+use crate::engine::rules::EgressScope;
 use crate::engine::settings::Settings;
-use crate::engine::snapshot::EgressScope;
 use crate::engine::who::{NamespacePattern, Subject, Subjects};
 
-/// The problem of a document that may not stand in this source.
-pub(super) fn not_its_own(object: &Object<'_>, source: &Source) -> Option<Problem> {
-    let namespace = source.namespace.as_deref()?;
+/// The problem of a document that may not stand in a source of this namespace.
+pub(super) fn not_its_own(object: &Object<'_>, namespace: &str) -> Option<Problem> {
     let (kind, path) = (object.kind.as_str(), &object.meta.path);
     let error = |what: String| Some(Problem::error(Code::NotYours, object.meta.place.clone(), what));
     if object.kind == Kind::AuthorizationPolicy {
@@ -36,23 +34,20 @@ pub(super) fn not_its_own(object: &Object<'_>, source: &Source) -> Option<Proble
     None
 }
 
-/// The problem of a source that is bound to the root namespace.
-pub(super) fn not_root(source: &Source, settings: &Settings) -> Vec<Problem> {
-    let what = match &source.namespace {
-        Some(namespace) if *namespace == settings.root_namespace => {
-            format!("`{namespace}` is the root namespace, whose policies may speak for everybody")
-        }
-        _ => return Vec::new(),
-    };
+/// The problem of a source that is bound to the root namespace. `name` is the source's.
+pub(super) fn not_root(name: &str, namespace: &str, settings: &Settings) -> Option<Problem> {
+    if namespace != settings.root_namespace {
+        return None;
+    }
+    let what = format!("`{namespace}` is the root namespace, whose policies may speak for everybody");
     let hint = "name a directory for its policies in `policies` by itself, without `namespace_from`";
-    vec![Problem::error(Code::NotYours, Place::whole(source.name.as_str()), what).hint(hint)]
+    Some(Problem::error(Code::NotYours, Place::whole(name), what).hint(hint))
 }
 
-/// The isolation of a bound source's namespace.
-pub(super) fn isolation(source: &Source) -> Option<EgressScope> {
-    let namespace = source.namespace.clone()?;
+/// The isolation of a bound source's namespace. `name` is the source's.
+pub(super) fn isolation(name: &str, namespace: &str) -> EgressScope {
     let everybody = Subject::Workloads {
-        namespaces: [NamespacePattern::Exact(namespace.clone())].into(),
+        namespaces: [NamespacePattern::Exact(namespace.to_owned())].into(),
         accounts: Box::default(),
         trust_domains: Box::default(),
     };
@@ -60,19 +55,19 @@ pub(super) fn isolation(source: &Source) -> Option<EgressScope> {
         reason: Some("the policies of this namespace have not loaded since the start".into()),
         ..About::default()
     };
-    Some(EgressScope {
-        info: Arc::new(RuleInfo::new(RuleId::unloaded(&namespace), Place::whole(source.name.as_str()), about)),
+    EgressScope {
+        info: Arc::new(RuleInfo::new(RuleId::unloaded(namespace), Place::whole(name), about)),
         mode: Mode::Enforce,
         subjects: Arc::new(Subjects([everybody].into())),
         isolate: true,
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::policy::compile;
-    use crate::engine::policy::source::{LoadedSource, PolicyFile, load};
+    use crate::engine::policy::source::{LoadedSource, PolicyFile, Source, load};
 
     fn bound(namespace: &str, text: &str) -> Source {
         let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };

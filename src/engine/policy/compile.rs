@@ -9,8 +9,9 @@ use super::problem::{Code, Problem};
 use super::source::{Digest, LoadedSource};
 use super::validate::{self, Sets};
 use crate::engine::rule::Mode;
+use crate::engine::rules::Rules;
 use crate::engine::settings::Settings;
-use crate::engine::snapshot::{Revision, Rules, Snapshot};
+use crate::engine::snapshot::{Revision, Snapshot};
 
 /// A set that may be in force.
 #[derive(Debug)]

@@ -10,10 +10,11 @@ use super::questions::{Questions, put};
 pub use super::rule_changes::{Change, RuleChange};
 use super::sample_callers::SampleCaller;
 use super::sample_destinations::SampleDestination;
-use crate::engine::decision::{Answer, Decision, Effect};
-use crate::engine::record::UnixNanos;
+use crate::engine::decision::{Answer, Decision};
+use crate::engine::reason::Effect;
 use crate::engine::rule_info::RuleId;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::time::UnixNanos;
 
 /// In what two decisions of one question differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,11 +15,11 @@ use crate::engine::field::Field;
 use crate::engine::operation::{Operation, PathPattern};
 use crate::engine::path::Template;
 use crate::engine::pattern::{self, HostPattern, Spelling, TextPattern};
-use crate::engine::record::UnixNanos;
 use crate::engine::rule::{Exception, Mode, Rule};
 use crate::engine::rule_info::{About, Family, RuleId, RuleInfo};
+use crate::engine::rules::EgressScope;
 use crate::engine::settings::Settings;
-use crate::engine::snapshot::EgressScope;
+use crate::engine::time::UnixNanos;
 use crate::engine::who::{Subjects, Who};
 
 /// An EgressPolicy in its strict form.

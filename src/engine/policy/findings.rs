@@ -16,10 +16,10 @@ mod overlap;
 use std::collections::BTreeMap;
 
 use super::problem::{Code, Place, Problem, Severity};
-use crate::engine::record::UnixNanos;
 use crate::engine::rule::{Mode, Rule};
 use crate::engine::rule_info::{RuleId, RuleInfo};
 use crate::engine::snapshot::Snapshot;
+use crate::engine::time::UnixNanos;
 use candidates::Budget;
 
 /// For how many days grants that end are told ahead, where nobody says otherwise.

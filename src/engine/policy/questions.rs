@@ -14,11 +14,13 @@ use super::sample_destinations::{self, Care, NOWHERE, SampleDestination};
 use crate::engine::condition::Condition;
 use crate::engine::field::Polarity;
 use crate::engine::host::Authority;
+use crate::engine::question::Question;
 use crate::engine::request::{Attributes, HttpAttributes, Request};
-use crate::engine::rule::{Question, Rule};
+use crate::engine::rule::Rule;
 use crate::engine::rule_info::RuleId;
+use crate::engine::rules::Rules;
 use crate::engine::settings::{IdentitySource, Settings};
-use crate::engine::snapshot::{Rules, Snapshot};
+use crate::engine::snapshot::Snapshot;
 use crate::engine::who::{Purpose, UnknownCallers, Who};
 
 /// How many questions are asked at most.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::rule::{Exception, Mode, Rule};
 use crate::engine::rule_info::{RuleId, RuleInfo};
-use crate::engine::snapshot::{EgressScope, Rules};
+use crate::engine::rules::{EgressScope, Rules};
 
 /// What a rule does when it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,8 +11,8 @@ use super::metadata::{self, Kind, Object};
 use super::problem::{Code, Place, Problem};
 use super::validate::{self, Documents};
 use super::{authorization_policy, bound, document, egress_policy};
+use crate::engine::rules::EgressScope;
 use crate::engine::settings::Settings;
-use crate::engine::snapshot::EgressScope;
 
 /// A policy file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +130,8 @@ impl FileReader<'_> {
 
     fn object(&mut self, object: &Object<'_>) {
         let FileReader { source, settings, documents, problems } = self;
-        problems.extend(bound::not_its_own(object, source));
+        let namespace = source.namespace.as_deref();
+        problems.extend(namespace.and_then(|namespace| bound::not_its_own(object, namespace)));
         match object.kind {
             Kind::AuthorizationPolicy => {
                 documents.istio.extend(authorization_policy::read(object, settings, problems));
@@ -164,7 +165,9 @@ pub fn load(source: &Source, settings: &Settings) -> LoadedSource {
 impl LoadedSource {
     /// Puts the files of a source together, in their order, and looks for what only all of them show.
     pub fn of(source: &Source, files: Vec<LoadedFile>, settings: &Settings) -> LoadedSource {
-        let mut problems = bound::not_root(source, settings);
+        let namespace = source.namespace.as_deref();
+        let not_root = namespace.and_then(|namespace| bound::not_root(&source.name, namespace, settings));
+        let mut problems: Vec<Problem> = not_root.into_iter().collect();
         problems.extend(files.iter().flat_map(|file| &file.0.problems).cloned());
         validate::duplicates(files.iter().map(|file| &file.0.documents), &mut problems);
         problems.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
@@ -175,7 +178,7 @@ impl LoadedSource {
     /// What stands in for a bound source that was never good: its namespace is isolated, and nothing is granted. `None`
     /// for a source that is not bound.
     pub fn stand_in(source: &Source) -> Option<LoadedSource> {
-        let stands_in = Some(Arc::new(bound::isolation(source)?));
+        let stands_in = Some(Arc::new(bound::isolation(&source.name, source.namespace.as_deref()?)));
         let (name, namespace) = (source.name.clone(), source.namespace.clone());
         let (files, problems) = (Vec::new(), Vec::new());
         Some(LoadedSource(Arc::new(Loaded { name, namespace, files, problems, stands_in })))

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{self, LoadedSource, Source};
-use crate::engine::record::UnixNanos;
 use crate::engine::settings::Settings;
+use crate::engine::time::UnixNanos;
 use crate::files::directories::PolicyDirectory;
 use crate::files::load::load;
 use crate::files::status::{SourceState, SourceStatus};

@@ -15,7 +15,8 @@ use crate::engine::pattern::TextPattern;
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::rule::Rule;
 use crate::engine::rule_info::{Family, RuleId};
-use crate::engine::snapshot::{Rules, Snapshot};
+use crate::engine::rules::Rules;
+use crate::engine::snapshot::Snapshot;
 use crate::engine::who::Who;
 
 /// Looks for clashes.

@@ -2,9 +2,9 @@
 
 use super::{Horizon, id, warning};
 use crate::engine::policy::problem::{Code, Problem};
-use crate::engine::record::UnixNanos;
 use crate::engine::rule_info::RuleInfo;
-use crate::engine::snapshot::Rules;
+use crate::engine::rules::Rules;
+use crate::engine::time::UnixNanos;
 
 const DAY: i128 = 86_400 * 1_000_000_000;
 

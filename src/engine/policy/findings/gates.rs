@@ -11,8 +11,9 @@ use crate::engine::operation::Operation;
 use crate::engine::pattern::{HostKey, HostPattern, Reading};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::rule::{Mode, Rule};
+use crate::engine::rules::{EgressScope, Rules};
 use crate::engine::settings::DefaultEffect;
-use crate::engine::snapshot::{EgressScope, Rules, Snapshot};
+use crate::engine::snapshot::Snapshot;
 use crate::engine::who::{Subject, Subjects, Who};
 
 /// Looks at the gates.

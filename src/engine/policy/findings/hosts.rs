@@ -8,7 +8,7 @@ use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::rule::{Exception, Rule};
 use crate::engine::rule_info::Family;
 use crate::engine::rule_info::RuleInfo;
-use crate::engine::snapshot::Rules;
+use crate::engine::rules::Rules;
 use crate::engine::who::Who;
 
 /// In a longer list of hosts, no narrow port is looked for.

@@ -1,0 +1,117 @@
+//! Why a request was decided as it was: a closed list, each reason with the effect that it is one for.
+
+/// Why a request was decided as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// No policy set has ever been loaded.
+    NoPolicy,
+    /// The check says neither an HTTP request nor an address.
+    EmptyRequest,
+    /// The HTTP host cannot be read (rule R2).
+    MalformedHost,
+    /// The SNI cannot be read (rule R2).
+    MalformedSni,
+    /// Two attributes that must agree do not (rules R10, R11).
+    ContradictoryAttributes,
+    /// The SNI is not the host, where that is required (rule R11).
+    SniHostMismatch,
+    /// A deny rule matches.
+    DeniedByRule,
+    /// Istio ALLOW policies are in force and none matches.
+    NoIstioAllow,
+    /// Only an expired grant would have allowed it.
+    ExpiredException,
+    /// The caller is isolated and no allow entry matches.
+    NotInAllowList,
+    /// Nothing speaks, and the default is to deny.
+    DefaultDeny,
+    /// The answer could not be recorded, so it was withheld.
+    AuditUnavailable,
+    /// An allow entry or rule opened every gate.
+    AllowedByRule,
+    /// Nothing speaks, and the default is to allow.
+    DefaultAllow,
+}
+
+impl Reason {
+    /// Every reason, in the order in which they are looked for.
+    pub const ALL: [Reason; 14] = [
+        Reason::NoPolicy,
+        Reason::EmptyRequest,
+        Reason::MalformedHost,
+        Reason::MalformedSni,
+        Reason::ContradictoryAttributes,
+        Reason::SniHostMismatch,
+        Reason::DeniedByRule,
+        Reason::NoIstioAllow,
+        Reason::ExpiredException,
+        Reason::NotInAllowList,
+        Reason::DefaultDeny,
+        Reason::AuditUnavailable,
+        Reason::AllowedByRule,
+        Reason::DefaultAllow,
+    ];
+
+    /// The name in responses, records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::NoPolicy => "no_policy",
+            Reason::EmptyRequest => "empty_request",
+            Reason::MalformedHost => "malformed_host",
+            Reason::MalformedSni => "malformed_sni",
+            Reason::ContradictoryAttributes => "contradictory_attributes",
+            Reason::SniHostMismatch => "sni_host_mismatch",
+            Reason::DeniedByRule => "denied_by_rule",
+            Reason::NoIstioAllow => "no_istio_allow",
+            Reason::ExpiredException => "expired_exception",
+            Reason::NotInAllowList => "not_in_allow_list",
+            Reason::DefaultDeny => "default_deny",
+            Reason::AuditUnavailable => "audit_unavailable",
+            Reason::AllowedByRule => "allowed_by_rule",
+            Reason::DefaultAllow => "default_allow",
+        }
+    }
+
+    /// Whether the reason is one for an allow.
+    pub fn effect(self) -> Effect {
+        match self {
+            Reason::AllowedByRule | Reason::DefaultAllow => Effect::Allow,
+            _ => Effect::Deny,
+        }
+    }
+}
+
+/// Allow or deny.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// The request may cross.
+    Allow,
+    /// It may not.
+    Deny,
+}
+
+impl Effect {
+    /// Both, in the order in which documents list them.
+    pub const ALL: [Effect; 2] = [Effect::Allow, Effect::Deny];
+
+    /// The name in responses, records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Effect::Allow => "allow",
+            Effect::Deny => "deny",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_name() {
+        let names: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.as_str()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
+        let allows: Vec<_> = Reason::ALL.iter().filter(|r| r.effect() == Effect::Allow).map(|r| r.as_str()).collect();
+        assert_eq!(allows, ["allowed_by_rule", "default_allow"]);
+    }
+}

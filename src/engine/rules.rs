@@ -1,0 +1,56 @@
+//! The compiled rules of a set, list by list. What follows from them is [`snapshot`](super::snapshot)'s business.
+
+use std::sync::Arc;
+
+use super::rule::{Mode, Rule};
+use super::rule_info::RuleInfo;
+use super::who::Subjects;
+
+/// An EgressPolicy, as far as more than its entries matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EgressScope {
+    /// The policy as a whole: `ep:ns/name`.
+    pub info: Arc<RuleInfo>,
+    /// Whether it takes effect.
+    pub mode: Mode,
+    /// Whom it selects.
+    pub subjects: Arc<Subjects>,
+    /// Whether it isolates them.
+    pub isolate: bool,
+}
+
+/// The compiled rules, sorted by the order in which they are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// DENY rules of both families.
+    pub denies: Vec<Arc<Rule>>,
+    /// Rules of AuthorizationPolicies with action ALLOW.
+    pub istio_allows: Vec<Arc<Rule>>,
+    /// The modes of those policies; a policy without rules also closes the gate.
+    pub istio_allow_policies: Vec<Mode>,
+    /// Rules of AuthorizationPolicies with action AUDIT; they only mark the record.
+    pub audits: Vec<Arc<Rule>>,
+    /// Allow entries of EgressPolicies.
+    pub grants: Vec<Arc<Rule>>,
+    /// The EgressPolicies themselves.
+    pub egress_policies: Vec<Arc<EgressScope>>,
+    /// Foreign trust domains that an ALLOW rule names literally, with that rule's mode.
+    pub accepted_trust_domains: Vec<(String, Mode)>,
+    /// How many policies of both families there are.
+    pub policies: usize,
+}
+
+/// How many rules a snapshot holds, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCounts {
+    /// DENY rules of AuthorizationPolicies.
+    pub istio_deny: usize,
+    /// ALLOW rules of AuthorizationPolicies.
+    pub istio_allow: usize,
+    /// `deny` entries.
+    pub egress_deny: usize,
+    /// `allow` entries.
+    pub egress_allow: usize,
+    /// Policies of both families.
+    pub policies: usize,
+}
