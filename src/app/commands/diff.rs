@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::cases::{Case, Expected, Wanted, WantedAnswer};
-use super::diff_report;
+use super::diff_report::{self, CaseChange, Cases, Report};
 use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::render::Painter;
@@ -18,48 +18,12 @@ use super::texts::Texts;
 use super::{BAD_SETTING, complain, tell, tell_json, test, verdict, with_resolved};
 use crate::app::asking::answer;
 use crate::app::cli::{DiffArgs, DiffFormat};
-use crate::engine::policy::diff::{self, Diff, Shifted};
+use crate::engine::policy::diff::{self, Shifted};
 use crate::engine::policy::problem::Problem;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::time::UnixNanos;
 use crate::files::PolicyDirectory;
-
-/// Everything that differs.
-pub struct Report {
-    /// What the rules' own values show.
-    pub diff: Diff,
-    /// What the cases show.
-    pub cases: Cases,
-    /// The own trust domain, which callers are told without.
-    pub own: String,
-}
-
-/// The cases beside both sets.
-pub struct Cases {
-    /// How many there are.
-    pub asked: usize,
-    /// Those that differ.
-    pub changes: Vec<CaseChange>,
-}
-
-/// A case that is answered otherwise, or holds for one of the sets only.
-pub struct CaseChange {
-    /// The case.
-    pub case: Case,
-    /// How its answers differ; `None` if they are the same in all that decisions are compared by.
-    pub answers: Option<Shifted>,
-    /// Whether it holds for the old set, and for the new one.
-    pub holds: (bool, bool),
-}
-
-impl Report {
-    /// Whether some verdict is another one.
-    fn changes_verdicts(&self) -> bool {
-        let case = |case: &CaseChange| case.answers.as_ref().is_some_and(|answers| answers.shift.is_verdict());
-        self.diff.changes_verdicts() || self.cases.changes.iter().any(case)
-    }
-}
 
 /// Compares two sets and tells how they differ.
 pub fn run(args: DiffArgs) -> ExitCode {

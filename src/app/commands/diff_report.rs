@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::cases::Case;
 use super::counted;
-use super::diff::{CaseChange, Report};
 use crate::engine::decision::Answer;
-use crate::engine::policy::diff::{Change, Group, RuleChange, Shift, Shifted, VerdictChange};
+use crate::engine::policy::diff::{Change, Diff, Group, RuleChange, Shift, Shifted, VerdictChange};
 
 /// How many questions of a group people are told.
 const TOLD: usize = 8;
@@ -21,6 +21,42 @@ const ASIDES_TOLD: usize = 3;
 
 /// How many rules.
 const RULES_TOLD: usize = 40;
+
+/// Everything that differs.
+pub struct Report {
+    /// What the rules' own values show.
+    pub diff: Diff,
+    /// What the cases show.
+    pub cases: Cases,
+    /// The own trust domain, which callers are told without.
+    pub own: String,
+}
+
+/// The cases beside both sets.
+pub struct Cases {
+    /// How many there are.
+    pub asked: usize,
+    /// Those that differ.
+    pub changes: Vec<CaseChange>,
+}
+
+/// A case that is answered otherwise, or holds for one of the sets only.
+pub struct CaseChange {
+    /// The case.
+    pub case: Case,
+    /// How its answers differ; `None` if they are the same in all that decisions are compared by.
+    pub answers: Option<Shifted>,
+    /// Whether it holds for the old set, and for the new one.
+    pub holds: (bool, bool),
+}
+
+impl Report {
+    /// Whether some verdict is another one.
+    pub fn changes_verdicts(&self) -> bool {
+        let case = |case: &CaseChange| case.answers.as_ref().is_some_and(|answers| answers.shift.is_verdict());
+        self.diff.changes_verdicts() || self.cases.changes.iter().any(case)
+    }
+}
 
 /// Everything that differs, for people.
 pub fn paper(report: &Report) -> String {

@@ -12,7 +12,7 @@ use super::finding::Finding;
 use super::sources;
 use super::test_report::{self, CaseResult, Report, Suite};
 use super::texts::Texts;
-use super::verdict;
+use super::{junit, tell, tell_json, verdict};
 use crate::app::asking::answer;
 use crate::app::cli::TestFormat;
 use crate::app::settings::Resolved;
@@ -32,7 +32,11 @@ pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode 
     let mut texts = Texts::default();
     let suites = sets.into_iter().map(|set| suite(set, settings, now, &mut texts)).collect();
     let report = Report { suites, texts };
-    test_report::tell_report(&report, format);
+    match format {
+        TestFormat::Human => test_report::human(&report),
+        TestFormat::Json => tell_json(&test_report::document(&report)),
+        TestFormat::Junit => tell(&junit::document(&report)),
+    }
     verdict(report.is_good())
 }
 

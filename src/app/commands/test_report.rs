@@ -9,8 +9,7 @@ use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::render::Painter;
 use super::texts::Texts;
-use super::{counted, junit, tell, tell_json};
-use crate::app::cli::TestFormat;
+use super::{counted, tell};
 use crate::engine::policy::problem::Problem;
 
 /// Everything that was run.
@@ -91,16 +90,8 @@ impl Totals {
     }
 }
 
-/// Tells a report.
-pub fn tell_report(report: &Report, format: TestFormat) {
-    match format {
-        TestFormat::Human => human(report),
-        TestFormat::Json => tell_json(&document(report)),
-        TestFormat::Junit => tell(&junit::document(report)),
-    }
-}
-
-fn human(report: &Report) {
+/// Tells a report to people.
+pub fn human(report: &Report) {
     let painter = Painter::for_stdout(&report.texts);
     for suite in &report.suites {
         suite.problems.iter().chain(&suite.notes).for_each(|problem| tell(&painter.paint(&Finding::from(problem))));
@@ -116,7 +107,8 @@ fn human(report: &Report) {
     tell(&Totals::of(&report.suites).line());
 }
 
-fn document(report: &Report) -> Value {
+/// The same as one JSON document.
+pub fn document(report: &Report) -> Value {
     let suites: Vec<Value> = report.suites.iter().map(|suite| suite_document(suite, &report.texts)).collect();
     json!({"totals": Totals::of(&report.suites), "suites": suites})
 }

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::action::Action;
 use super::document::{Node, Value};
 use super::istio_rules::RuleReader;
 use super::metadata::{Meta, Object};
 use super::problem::{Code, Place, Problem, Severity};
-use super::reader::{self, Fields, Text};
+use super::reader::{self, Fields};
 use crate::engine::rule::{Mode, Rule};
 use crate::engine::settings::{GatewayIdentity, Settings};
 
@@ -29,17 +30,6 @@ pub struct AuthorizationPolicy {
     pub rules: Box<[Arc<Rule>]>,
     /// Trust domains that an ALLOW names literally in `principals` or `trustDomains`, with their places.
     pub named_trust_domains: Vec<(String, Place)>,
-}
-
-/// The actions that are evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Grants.
-    Allow,
-    /// Denies.
-    Deny,
-    /// Marks the record.
-    Audit,
 }
 
 /// Which workloads of its namespace (or of all, in the root namespace) a policy is for.
@@ -115,7 +105,7 @@ fn spec(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -
     };
     let Some(node) = object.spec else { return Some(allow_nothing(mode(object, Action::Allow, problems))) };
     let mut fields = Fields::open(node, "`spec`", problems)?;
-    let action = action(fields.text("action"), &object.meta, fields.problems())?;
+    let action = Action::read(fields.text("action"), &object.meta, fields.problems())?;
     let mode = mode(object, action, fields.problems());
     if let Some(provider) = fields.take("provider") {
         let what = "`provider` goes with action CUSTOM only";
@@ -129,28 +119,6 @@ fn spec(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -
     let rules = reader.rules(rules);
     let named_trust_domains = reader.named;
     Some(AuthorizationPolicy { action, target, rules, named_trust_domains, ..allow_nothing(mode) })
-}
-
-fn action(action: Option<Text<'_>>, meta: &Meta, problems: &mut Vec<Problem>) -> Option<Action> {
-    let Some(action) = action else { return Some(Action::Allow) };
-    match action.text {
-        "ALLOW" => return Some(Action::Allow),
-        "DENY" => return Some(Action::Deny),
-        "AUDIT" => return Some(Action::Audit),
-        "CUSTOM" => {
-            let what =
-                format!("`{}` has action CUSTOM: it tells Istio when to ask, and is not evaluated here", meta.path);
-            problems.push(action.warning(Code::NotOurs, what).hint("keep it out of the policy directory"));
-        }
-        other => {
-            let problem = action.error(Code::BadValue, format!("`{other}` is no action"));
-            problems.push(match reader::nearest(other, &["ALLOW", "DENY", "AUDIT", "CUSTOM"]) {
-                Some(meant) => problem.hint(format!("did you mean `{meant}`? Actions are upper case")),
-                None => problem.hint("the actions are `ALLOW`, `DENY` and `AUDIT`"),
-            });
-        }
-    }
-    None
 }
 
 /// Reads which workloads the policy is for; of `selector`, `targetRef` and `targetRefs` there is at most one.

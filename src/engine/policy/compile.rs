@@ -4,7 +4,8 @@
 //! is shared between the documents and every snapshot that holds it, so that a change of one file costs that file. What
 //! was in force before is not known here: that is the reload's business.
 
-use super::authorization_policy::{Action, AuthorizationPolicy, Target};
+use super::action::Action;
+use super::authorization_policy::{AuthorizationPolicy, Target};
 use super::problem::{Code, Problem};
 use super::source::{Digest, LoadedSource};
 use super::validate::{self, Sets};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::authorization_policy::Action;
+use super::action::Action;
 use super::document::{Node, Value};
 use super::problem::{Code, Place, Problem};
 use super::reader::Text;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::authorization_policy::Action;
+use super::action::Action;
 use super::document::{Node, Value};
 use super::istio_gaps as gaps;
 use super::metadata::Meta;

@@ -13,6 +13,7 @@
 //!
 //! Every stage reports every problem it finds, with its place. A source with an error is refused whole. Nothing here reads a file.
 
+pub mod action;
 pub mod authorization_policy;
 mod bound;
 pub mod compile;
