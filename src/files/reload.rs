@@ -208,8 +208,11 @@ impl Reloader {
         }
     }
 
+    /// The next round comes after the usual time, or with the next end of a grant.
     fn plan_rescan(&mut self) {
-        self.rescan_at = Instant::now() + self.rescan;
+        let next = self.sources.ends().after(self.ends_seen).next().map(|(_, end)| end.0 - now().0);
+        let until = next.map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()));
+        self.rescan_at = Instant::now() + until.map_or(self.rescan, |until| self.rescan.min(until + PAUSE.0));
     }
 
     /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
