@@ -236,6 +236,19 @@ pub enum HostProblem {
     Unicode,
 }
 
+impl HostProblem {
+    /// The host that was meant by a text, where that can be said.
+    pub fn meant(&self, text: &str) -> Option<String> {
+        let host = match self {
+            HostProblem::Url => text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next()?,
+            HostProblem::Userinfo => text.rsplit_once('@')?.1,
+            _ => return None,
+        };
+        let (pattern, _) = parse_host_pattern(host).ok()?;
+        Some(pattern.to_string())
+    }
+}
+
 /// Parses a host of a policy into its pattern and the odd spellings it used.
 ///
 /// Both families share this grammar; what only one of them accepts (`*`, `**`, ranges, odd spellings) is judged by its

@@ -220,3 +220,20 @@ fn a_pattern_is_told_as_it_is_read() {
         assert_eq!((again.shape, again.port), (read.shape, read.port), "{text} told as {told}");
     }
 }
+
+#[test]
+fn of_a_url_the_host_is_meant() {
+    for (text, meant) in [
+        ("https://files.example/", Some("files.example")),
+        ("http://Files.example:8443/x?y=1#z", Some("files.example:8443")),
+        ("files.example/x", Some("files.example")),
+        ("user@files.example", Some("files.example")),
+        ("https://*.files.example/", Some("*.files.example")),
+        ("https:///x", None),
+        ("https://user:secret@files.example/", None),
+        ("a.*.example", None),
+    ] {
+        let problem = parse_host_pattern(text).unwrap_err();
+        assert_eq!(problem.meant(text).as_deref(), meant, "{text}: {problem}");
+    }
+}

@@ -21,6 +21,9 @@ fn nothing_wrong_is_told_in_one_line() {
 
 #[test]
 fn ten_mistakes_are_ten_findings_with_place_and_remedy() {
+    let remedies = TOLD.matches("= help: ").count();
+    assert_eq!((TOLD.matches("error[").count(), remedies), (10, 10));
+    assert!(include_str!("../../docs/POLICY.md").contains(TOLD.trim()), "docs/POLICY.md shows what is told");
     let folder = Folder::with(&[("policies/ten.yaml", TEN)]);
     let human = folder.run("lint policies");
     assert_eq!((human.code, human.stdout.as_str()), (Some(1), TOLD));

@@ -343,7 +343,7 @@ fn hosts(texts: Vec<Text<'_>>, problems: &mut Vec<Problem>) -> Vec<HostPattern> 
 /// Reads a host, insisting on its canonical spelling (rule R3).
 fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
     let problem = match pattern::parse_host_pattern(text.text) {
-        Err(why) => text.error(Code::BadHost, format!("`{}`: {why}", text.text)),
+        Err(why) => text.error(Code::BadHost, format!("`{}`: {why}", text.text)).meant(why.meant(text.text)),
         Ok((pattern, _)) if pattern.is_lone_star() => {
             text.error(Code::BadHost, "a lone `*` is no host").hint("write `**` for anywhere")
         }

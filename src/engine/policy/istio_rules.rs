@@ -319,7 +319,10 @@ impl RuleReader<'_> {
 
     fn host(&mut self, value: Text<'_>, _positive: bool) -> Vec<HostPattern> {
         match pattern::parse_host_pattern(value.text) {
-            Err(why) => self.problems.push(value.error(Code::BadHost, format!("`{}`: {why}", value.text))),
+            Err(why) => {
+                let problem = value.error(Code::BadHost, format!("`{}`: {why}", value.text));
+                self.problems.push(problem.meant(why.meant(value.text)));
+            }
             Ok((pattern, _)) if pattern.is_anywhere() => {
                 self.problems
                     .push(value.error(Code::BadHost, "`**` is no host of an AuthorizationPolicy").hint("write `*`"));

@@ -221,6 +221,14 @@ impl Problem {
         Problem { hint: Some(shortened(hint.into())), ..self }
     }
 
+    /// The same problem with the text that was meant, if that can be said.
+    pub fn meant(self, text: Option<String>) -> Problem {
+        match text {
+            Some(text) => self.hint(format!("write `{text}`")),
+            None => self,
+        }
+    }
+
     /// Whether it keeps the source from loading.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

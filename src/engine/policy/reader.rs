@@ -79,7 +79,8 @@ impl<'n, 'p> Fields<'n, 'p> {
         let node = self.take(name);
         if node.is_none() {
             let what = format!("`{name}` is missing in {}", self.name);
-            self.problems.push(Problem::error(Code::MissingField, self.place.clone(), what));
+            let problem = Problem::error(Code::MissingField, self.place.clone(), what);
+            self.problems.push(problem.hint(format!("add `{name}`")));
         }
         node
     }
