@@ -14,6 +14,15 @@ use super::pattern::Port;
 use super::reason::Reason;
 use super::settings::{IdentitySource, Listener, Settings};
 
+/// The header in which a proxy says whose certificate it saw.
+pub const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
+
+/// What a gateway sends to say who calls, where the settings have it read from a header.
+pub fn identity_header(principal: &str, settings: &Settings) -> Option<(String, String)> {
+    let is_read = settings.identity_source == IdentitySource::Xfcc && !principal.is_empty();
+    is_read.then(|| (CLIENT_CERTIFICATE.to_owned(), format!("URI={principal}")))
+}
+
 /// The attributes of a check as Envoy sent them. Empty text is absent, as in protobuf.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes<'a> {
@@ -221,7 +230,7 @@ impl<'a> Attributes<'a> {
     }
 
     fn principal(&self, source: IdentitySource) -> Principal<'a> {
-        let xfcc = self.http.and_then(|http| last_value(http.headers, "x-forwarded-client-cert"));
+        let xfcc = self.http.and_then(|http| last_value(http.headers, CLIENT_CERTIFICATE));
         match (source, xfcc) {
             (IdentitySource::Principal, xfcc) => {
                 Principal::parse(self.source_principal).tightened(self.source_principal, xfcc.as_deref())

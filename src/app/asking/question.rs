@@ -9,14 +9,11 @@ use std::net::IpAddr;
 use crate::engine::identity::{TrustDomains, is_dns_label, is_dns_subdomain};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::policy::reader::Text;
-use crate::engine::request::{Attributes, HttpAttributes, Request};
-use crate::engine::settings::{IdentitySource, Settings};
+use crate::engine::request::{self, Attributes, HttpAttributes, Request};
+use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::time::UnixNanos;
 use crate::envoy::json::Check;
-
-/// The header in which a proxy says whose certificate it saw.
-const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
 /// What is asked, and when.
 #[derive(Clone, Debug)]
@@ -213,9 +210,8 @@ fn told(attributes: &Attributes<'_>) -> Told {
 impl Words {
     /// The headers, with what the gateway says of the caller where the settings have it read from there.
     fn sent_headers(&self, principal: &str, settings: &Settings) -> Vec<(String, String)> {
-        let is_said = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(CLIENT_CERTIFICATE));
-        let says = settings.identity_source == IdentitySource::Xfcc && !principal.is_empty() && !is_said;
-        let said = says.then(|| (CLIENT_CERTIFICATE.to_owned(), format!("URI={principal}")));
+        let is_said = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(request::CLIENT_CERTIFICATE));
+        let said = request::identity_header(principal, settings).filter(|_| !is_said);
         self.headers.iter().cloned().chain(said).collect()
     }
 
@@ -268,6 +264,7 @@ impl Caller {
 mod tests {
     use super::*;
     use crate::engine::policy::problem::Place;
+    use crate::engine::settings::IdentitySource;
 
     #[test]
     fn a_target_is_taken_apart_and_not_changed() {

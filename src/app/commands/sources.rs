@@ -32,11 +32,20 @@ pub struct Found {
 
 /// Reads the directories of one set, as a server would now.
 pub fn load(directories: &[PolicyDirectory], settings: &Settings) -> Found {
-    load_at(directories, settings, Horizon::at(now()))
+    read(directories, settings, Horizon::at(now()))
 }
 
-/// The same at another moment, or looking further ahead.
-pub fn load_at(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) -> Found {
+/// The same at some moment, with what only reading the whole set shows.
+pub fn look(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) -> Found {
+    let mut found = read(directories, settings, horizon);
+    if let Some(snapshot) = &found.snapshot {
+        found.problems.extend(findings::findings(snapshot, horizon));
+        in_order(&mut found.problems);
+    }
+    found
+}
+
+fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) -> Found {
     let sources = Sources::new(directories.iter().cloned(), settings.clone()).looking_ahead(horizon.days);
     let (judge, judgement) = read_once(sources, horizon.now.unwrap_or_else(now));
     let mut texts = Texts::default();
@@ -48,14 +57,18 @@ pub fn load_at(directories: &[PolicyDirectory], settings: &Settings, horizon: Ho
     let status = judge.status();
     let mut problems: Vec<Problem> = judge.warnings().cloned().collect();
     problems.extend(status.iter().flat_map(|source| source.problems.clone()));
-    problems.extend(match &judgement.snapshot {
-        Some(snapshot) => findings::findings(snapshot, horizon),
-        None => beyond_the_judge(&judge, settings),
-    });
-    problems.sort_by(|a, b| (&a.place, a.code, &a.text).cmp(&(&b.place, b.code, &b.text)));
-    problems.dedup();
+    if judgement.snapshot.is_none() {
+        problems.extend(beyond_the_judge(&judge, settings));
+    }
+    in_order(&mut problems);
     let sources = status.into_iter().map(|source| source.name).collect();
     Found { problems, texts, snapshot: judgement.snapshot, sources }
+}
+
+/// In the order of places, each once.
+fn in_order(problems: &mut Vec<Problem>) {
+    problems.sort_by(|a, b| (&a.place, a.code, &a.text).cmp(&(&b.place, b.code, &b.text)));
+    problems.dedup();
 }
 
 /// What an author wants to know and a server does not tell as long as something is refused: the warnings of sources that

@@ -1,7 +1,7 @@
 //! YAML text into nodes, each with its line and column. The only home of the YAML crate.
 //!
 //! This stage knows nothing of policies: it says what is a text, a number, a list or a mapping, and where. A file is read
-//! document by document, so that one which is no YAML does not hide the others, and no more than one is ever held.
+//! document by document, so that one which is no YAML does not hide the others, and no more than a few are ever held.
 //! Anchors and aliases are followed within a budget, so that a small file cannot become a large one; merge keys, unknown
 //! tags and duplicate keys are errors.
 

@@ -15,11 +15,11 @@ use crate::engine::condition::Condition;
 use crate::engine::field::Polarity;
 use crate::engine::host::Authority;
 use crate::engine::question::Question;
-use crate::engine::request::{Attributes, HttpAttributes, Request};
+use crate::engine::request::{Attributes, HttpAttributes, Request, identity_header};
 use crate::engine::rule::Rule;
 use crate::engine::rule_info::RuleId;
 use crate::engine::rules::Rules;
-use crate::engine::settings::{IdentitySource, Settings};
+use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::who::{Purpose, UnknownCallers, Who};
 
@@ -92,9 +92,7 @@ pub fn put<T>(
     to: impl FnOnce(&Request<'_>) -> T,
 ) -> T {
     let mut headers = destination.http.as_ref().map(|http| http.headers.clone()).unwrap_or_default();
-    if settings.identity_source == IdentitySource::Xfcc && !caller.principal.is_empty() {
-        headers.push(("x-forwarded-client-cert".into(), format!("URI={}", caller.principal)));
-    }
+    headers.extend(identity_header(&caller.principal, settings));
     // The SNI of an HTTP session is the host, unless a rule names another.
     let host = Authority::parse(&destination.host).map(|read| read.host.to_string()).unwrap_or_default();
     let attributes = Attributes {

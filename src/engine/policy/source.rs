@@ -1,7 +1,7 @@
 //! One source read alone: files in, documents and every problem out. With an error it is refused whole.
 //!
-//! A file that has not changed is recognised and need not be read again. What only several sources together show is [`compile`](super::compile)'s
-//! business, and what was in force before is nobody's here.
+//! A file that has not changed is recognised and need not be read again. What only several sources together show is
+//! [`compile`](super::compile)'s business, and what was in force before is nobody's here.
 
 use std::sync::Arc;
 
