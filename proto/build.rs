@@ -1,6 +1,7 @@
-//! Cuts the descriptors of `envoy.service.auth.v3` out of the set that the envoy-types package ships, for reflection.
+//! Makes code of this project's own protos, and cuts the descriptors of `envoy.service.auth.v3` out of the set that the
+//! envoy-types package ships, for reflection.
 //!
-//! Nothing of Envoy's protos is copied into this repository: the descriptors always match the types that are compiled.
+//! No `protoc` is needed. Nothing of Envoy's protos is copied into this repository: the descriptors always match the types that are compiled.
 //! Where the package cannot be found, the build stops and names the variable that helps; it never goes on without.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,8 @@ use std::{env, fs};
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
+/// This project's own proto.
+const OWN: &str = "proto/customs/audit/v1/audit.proto";
 /// The file whose closure is needed.
 const ROOT: &str = "envoy/service/auth/v3/external_auth.proto";
 /// Where the package can be said to be, if cargo cannot tell.
@@ -20,12 +23,28 @@ fn main() {
     println!("cargo::rerun-if-changed=proto/build.rs");
     println!("cargo::rerun-if-changed=Cargo.lock");
     println!("cargo::rerun-if-env-changed={OVERRIDE}");
+    println!("cargo::rerun-if-changed={OWN}");
     if env::var_os("CARGO_FEATURE_SERVER").is_none() {
         return;
+    }
+    if let Err(why) = write_own_code() {
+        println!("cargo::error={OWN}: {why}");
     }
     if let Err(why) = write_descriptors() {
         println!("cargo::error={why}; set {OVERRIDE} to the directory of the envoy-types package");
     }
+}
+
+/// Types, client and service of the record's own proto, and its descriptors.
+fn write_own_code() -> Result<(), String> {
+    let descriptors = protox::compile([OWN], ["proto"]).map_err(|why| why.to_string())?;
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("audit_descriptors.bin");
+    fs::write(&out, descriptors.encode_to_vec()).map_err(|why| format!("cannot write {}: {why}", out.display()))?;
+    tonic_prost_build::configure()
+        .build_transport(true)
+        .boxed("customs.audit.v1.Record.answer")
+        .compile_fds(descriptors)
+        .map_err(|why| why.to_string())
 }
 
 fn write_descriptors() -> Result<(), String> {

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use customs::audit::line;
+use customs::audit::json;
 use customs::engine::decision::{Decision, Outcome};
 use customs::engine::host::Host;
 use customs::engine::path::Readings;
@@ -74,12 +74,14 @@ fn decide(snapshot: &Snapshot, check: &CheckRequest) -> Decision {
     if let Some(http) = &attributes.http {
         check_readings(http.path);
     }
-    let occasion = Occasion { time: NOW, duration_micros: 1, decision_id: "id".into() };
+    let occasion =
+        Occasion { time: NOW, duration_micros: 1, decision_id: "id".into(), decision_number: 1, told_headers: &[] };
     let entry = DecisionEntry::of(&attributes, &request, &decision, snapshot, occasion);
     let status = response::build(&decision, &entry, None).status.expect("a response has a status");
     assert_eq!(status.code == 0, matches!(decision.outcome, Outcome::Allow(_)), "{decision:?}");
     let mut record = Vec::new();
-    line::render(&Entry::Decision(Box::new(entry)), 1, &mut record);
+    json::open(&Entry::Decision(entry.into()), "stream", 1, &mut record);
+    json::close("00", &mut record);
     let (last, before) = record.split_last().expect("a line");
     assert!(*last == b'\n' && before.iter().all(|byte| (0x20..0x7f).contains(byte)), "{record:?}");
     decision

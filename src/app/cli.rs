@@ -1,6 +1,8 @@
-//! The command line. The only home of clap.
+//! The command line. With its part [`audit`](AuditCommand), the only home of clap.
 //!
 //! Flags are laid over the environment by clap, both over the settings file, and that over the defaults.
+
+mod audit;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -9,8 +11,13 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
+pub use audit::{
+    AuditCommand, Color, StatsArgs, StatsFormat, TailArgs, TailFormat, ToldEffect, VerifyArgs, VerifyFormat, WantedArgs,
+};
+
 use super::policy_paths::PolicyPath;
 use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings};
+use super::trail_settings::AuditDurability;
 use crate::engine::policy::findings::EXPIRY_DAYS;
 
 /// The service that Envoy and Istio ask before a request leaves the mesh.
@@ -40,6 +47,12 @@ pub enum Command {
     Diff(Box<DiffArgs>),
     /// Print the revision that `serve` would have in force
     Revision(Box<ReadArgs>),
+    /// Verify, count and follow the record that a server writes
+    Audit {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Print the JSON Schema of policy files, for editors
     Schema {
         /// One kind of document [default: all of them]
@@ -70,9 +83,12 @@ pub struct ServeArgs {
     /// Where operators look in: HOST:PORT or off [default: 127.0.0.1:9192]
     #[arg(long, value_name = "ADDR", env = "CUSTOMS_ADMIN")]
     admin: Option<String>,
-    /// Where audit lines go: stdout, file:PATH or off; repeatable [default: stdout]
+    /// Where audit records go: stdout, file:PATH, otlp:URL, tail:ADDRESS or off; repeatable [default: stdout]
     #[arg(long, value_name = "SINK", env = "CUSTOMS_AUDIT", value_delimiter = ',', action = ArgAction::Append)]
     audit: Option<Vec<String>>,
+    /// When audit records reach the disk [default: interval]
+    #[arg(long, value_name = "WHEN", env = "CUSTOMS_AUDIT_DURABILITY")]
+    audit_durability: Option<AuditDurability>,
     #[command(flatten)]
     verdicts: VerdictArgs,
     /// A URL told to people who are denied
@@ -384,6 +400,7 @@ impl ServeArgs {
             listen: self.listen.unwrap_or(file.listen),
             admin: self.admin.unwrap_or(file.admin),
             audit: self.audit.unwrap_or(file.audit),
+            audit_durability: self.audit_durability.unwrap_or(file.audit_durability),
             help_url: self.help_url.or(file.help_url),
             reload_settle: self.reload_settle.unwrap_or(file.reload_settle),
             reload_rescan: self.reload_rescan.unwrap_or(file.reload_rescan),
@@ -442,13 +459,13 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_has_a_flag_save_the_gateway() {
+    fn every_setting_has_a_flag_save_what_is_nested() {
         let command = Cli::command();
         let serve = command.find_subcommand("serve").unwrap();
         let flags: Vec<String> =
             serve.get_arguments().filter_map(|a| a.get_long()).map(|l| l.replace('-', "_")).collect();
         for knob in serde_json::to_value(Settings::default()).unwrap().as_object().unwrap().keys() {
-            assert!(knob == "gateway" || flags.contains(knob), "{knob} has no flag");
+            assert!(["gateway", "audit_trail"].contains(&knob.as_str()) || flags.contains(knob), "{knob} has no flag");
         }
     }
 

@@ -2,36 +2,48 @@
 
 use std::sync::Arc;
 
-use crate::audit::writer::{Recorder, Slot};
-use crate::engine::record::{DecisionEntry, Entry};
+use crate::audit::recorder::{Recorder, Room};
+use crate::engine::reason::Reason;
+use crate::engine::record::DecisionEntry;
 use crate::envoy::service::Ledger;
 use crate::ops::metrics::{InFlight, Metrics};
 
 /// The record and the metrics of this server.
 #[derive(Clone, Debug)]
 pub struct Books {
-    /// The audit's end of the checks.
+    /// The record's end of the checks.
     pub recorder: Recorder,
     /// The numbers.
     pub metrics: Arc<Metrics>,
 }
 
 impl Ledger for Books {
-    type Slot = Slot;
+    type Room = Room;
     type InFlight = InFlight;
 
     fn begin(&self) -> InFlight {
         self.metrics.in_flight()
     }
 
-    async fn reserve(&self) -> Option<Slot> {
-        self.recorder.reserve().await
+    fn number(&self) -> u64 {
+        self.recorder.number()
     }
 
-    fn record(&self, slot: Option<Slot>, entry: DecisionEntry) {
+    async fn admit(&self, entry: &DecisionEntry) -> Option<Room> {
+        self.recorder.admit(entry).await
+    }
+
+    async fn record(&self, room: Room, entry: Arc<DecisionEntry>) -> bool {
         self.metrics.observe_decision(&entry);
-        if let Some(slot) = slot {
-            slot.record(Entry::Decision(Box::new(entry)));
+        let kept = room.record(entry.clone()).in_time(&entry, Reason::AuditUnavailable.as_str()).await;
+        if !kept {
+            self.metrics.observe_withheld();
         }
+        kept
+    }
+
+    fn withhold(&self, entry: Arc<DecisionEntry>) {
+        self.metrics.observe_decision(&entry);
+        self.recorder.withhold(entry);
     }
 }

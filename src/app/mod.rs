@@ -19,6 +19,8 @@ mod serve;
 pub mod settings;
 mod shutdown;
 mod status;
+mod tails;
+mod trail_settings;
 
 use crate::files::SettingsFile;
 use cli::{Cli, Command, ServeArgs};

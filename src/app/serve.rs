@@ -22,10 +22,13 @@ use super::ledger::Books;
 use super::settings::Resolved;
 use super::shutdown::{self, Termination};
 use super::status::Overview;
-use crate::audit::sinks;
-use crate::audit::writer::{self, Recorder, WriterHandle};
-use crate::engine::record::Entry;
-use crate::engine::snapshot::Snapshot;
+use super::tails::{self, Tails};
+use crate::audit::recorder::{Reading, Recorder};
+use crate::audit::sinks::Reopen;
+use crate::audit::start::{self as audit, Trail, Writers};
+use crate::clock::now;
+use crate::engine::record::{Entry, StartEntry, StopEntry};
+use crate::engine::snapshot::{Revision, Snapshot};
 use crate::envoy::listen::Listener;
 use crate::envoy::server::Services;
 use crate::envoy::service::Checks;
@@ -64,12 +67,22 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(), Failure> {
     let mut termination = Termination::listen().context("cannot listen to signals")?;
     let hangups = shutdown::hangups().context("cannot listen to signals")?;
-    let (recorder, mut record) = writer::start(sinks::open(&settings.audit)?).context("cannot start the audit")?;
-    let served = match Running::start(&settings, file, recorder, hangups).await {
+    // Addresses come first: a start that is refused for one of them writes nothing.
+    let addresses = Addresses::bind(&settings).await?;
+    let bound = tails::bind(&settings.audit.sinks).await?;
+    let Trail { recorder, writers, reopen, tails } = audit::start(&settings.audit)?;
+    let mut record = (writers, bound.serve(&tails)?);
+    let served = match Running::start(&settings, file, recorder.clone(), (hangups, reopen), addresses).await {
         Ok(running) => running.watch_and_end(&settings, &mut termination, &mut record).await,
-        Err(why) => Err(why),
+        Err(why) => {
+            tell_stop(&recorder, "the start failed", Revision::none().to_string()).await;
+            Err(why)
+        }
     };
-    let flushed = record.finish(FLUSH_BOUND).await;
+    let (writers, tails) = record;
+    let flushed = writers.finish(FLUSH_BOUND).await;
+    // The last writer's end has closed what subscribers read.
+    tails.finish().await;
     served?;
     flushed?;
     tracing::info!("ended");
@@ -93,12 +106,12 @@ impl Running {
         settings: &Resolved,
         file: Option<SettingsFile>,
         recorder: Recorder,
-        hangups: Signal,
+        hangups: (Signal, Reopen),
+        Addresses { listeners, admin }: Addresses,
     ) -> Result<Running, Failure> {
-        let listeners = bind(settings).await?;
-        let admin = bind_admin(settings.admin.as_deref()).await?;
         let books = Books { recorder, metrics: metrics(settings) };
         watch_audit(&books);
+        books.recorder.record(started(&listeners, settings)).await;
 
         let (mut others, stop) = (Tasks::default(), CancellationToken::new());
         let (changes, told) = mpsc::unbounded_channel();
@@ -118,7 +131,8 @@ impl Running {
         health.set_ready(overview.is_ready()).await;
         let stop_checks = CancellationToken::new();
         let live = Live { reader: reader.clone(), books: books.clone() };
-        let service = Checks::new(reader, Arc::new(books.clone()), settings.help_url.clone());
+        let service =
+            Checks::new(reader, Arc::new(books.clone()), settings.help_url.clone(), settings.told_headers.clone());
         let services = Services::new(service, health_service, stop_checks.clone())?;
         let mut checks = Tasks::default();
         for listener in listeners {
@@ -143,16 +157,17 @@ impl Running {
         mut self,
         settings: &Resolved,
         termination: &mut Termination,
-        record: &mut WriterHandle,
+        (writers, tails): &mut (Writers, Tails),
     ) -> Result<(), Failure> {
-        let broken = tokio::select! {
+        let (cause, broken) = tokio::select! {
             signal = termination.next() => {
                 tracing::info!(signal, "ending: no new checks are wanted");
-                None
+                (signal, None)
             }
-            name = self.checks.0.first_end() => Some(name),
-            name = self.others.0.first_end() => Some(name),
-            () = record.ended() => Some("the audit".to_owned()),
+            name = self.checks.0.first_end() => ("a listener ended", Some(name)),
+            name = self.others.0.first_end() => ("a task ended", Some(name)),
+            () = writers.ended() => ("the audit ended", Some("the audit".to_owned())),
+            name = tails.ended() => ("a tail ended", Some(name)),
         };
         self.overview.draining.store(true, Ordering::Relaxed);
         self.health.drain().await;
@@ -165,11 +180,41 @@ impl Running {
         let (others, stop) = self.others;
         stop.cancel();
         let others_in_time = others.join(END_BOUND).await;
+        let revision = self.overview.files.borrow().revision.to_string();
+        tell_stop(&self.books.recorder, cause, revision).await;
         match broken {
             Some(name) => Err(anyhow!("{name} ended by itself").into()),
             None if !others_in_time => Err(anyhow!("not everything ended in time").into()),
             None => Ok(checks?),
         }
+    }
+}
+
+/// The first event of the process.
+fn started(listeners: &[Listener], settings: &Resolved) -> Entry {
+    let listen = listeners.iter().map(|listener| listener.local().to_string()).collect();
+    let (version, enforcement) = (env!("CARGO_PKG_VERSION"), settings.engine.enforcement);
+    Entry::Start(StartEntry { time: now(), version, listen, enforcement }.into())
+}
+
+/// Records the last event of the process, unless a sink takes nothing for too long.
+async fn tell_stop(recorder: &Recorder, cause: &str, revision: String) {
+    let (cause, decisions) = (cause.to_owned(), recorder.numbered());
+    let stop = Entry::Stop(StopEntry { time: now(), cause, decisions, revision }.into());
+    if timeout(END_BOUND, recorder.record(stop)).await.is_err() {
+        tracing::error!("a sink that takes nothing has no record of the stop");
+    }
+}
+
+/// Where checks and operators are answered.
+struct Addresses {
+    listeners: Vec<Listener>,
+    admin: Option<TcpListener>,
+}
+
+impl Addresses {
+    async fn bind(settings: &Resolved) -> anyhow::Result<Addresses> {
+        Ok(Addresses { listeners: bind(settings).await?, admin: bind_admin(settings.admin.as_deref()).await? })
     }
 }
 
@@ -201,10 +246,11 @@ fn metrics(settings: &Resolved) -> Arc<Metrics> {
 fn watch_audit(books: &Books) {
     // The metrics must not keep the queue open, but they may read its numbers.
     let recorder = books.recorder.clone();
-    books.metrics.watch_audit(move || {
-        let writer::Reading { written, failures, queued, healthy } = recorder.reading();
-        AuditReading { written, failures, queued, healthy }
-    });
+    let reading = |reading| {
+        let Reading { sink, written, failures, queued, queued_bytes, lost, healthy } = reading;
+        AuditReading { sink, written, failures, queued, queued_bytes, lost, healthy }
+    };
+    books.metrics.watch_audit(move || recorder.readings().into_iter().map(reading).collect());
 }
 
 async fn load(
@@ -237,12 +283,12 @@ fn overview(reloader: &Reloader) -> Overview {
     Overview { files: reloader.status(), draining: Arc::new(AtomicBool::new(false)) }
 }
 
-/// Reloads on change and at SIGHUP until told to stop.
-async fn reload_until(reloader: Reloader, hangups: Signal, stop: CancellationToken) {
+/// Reloads on change and at SIGHUP, which also opens files of the record again, until told to stop.
+async fn reload_until(reloader: Reloader, (hangups, reopen): (Signal, Reopen), stop: CancellationToken) {
     let trigger = reloader.trigger();
     tokio::select! {
         () = reloader.run(stop) => {}
-        () = shutdown::reload_at_hangup(hangups, trigger) => {}
+        () = shutdown::reload_at_hangup(hangups, trigger, reopen) => {}
     }
 }
 

@@ -12,7 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::policy_paths::{self, PolicyPath};
-use crate::audit::sinks::SinkConfig;
+use super::trail_settings::{self, AuditDurability, AuditTrail};
+use crate::audit::start::TrailConfig;
 use crate::engine::host::Authority;
 use crate::engine::identity::{Accepted, TrustDomains, is_dns_label, is_trust_domain};
 use crate::engine::policy::document;
@@ -33,8 +34,20 @@ pub struct Settings {
     pub listen: Vec<String>,
     /// Where operators look in (health, status, metrics): `HOST:PORT`, or `off`. It is not protected: keep it private.
     pub admin: String,
-    /// Where audit lines go: `stdout`, `file:PATH`, or `off`.
+    /// Where audit records go: `stdout`, `file:PATH`, `otlp:URL`, `tail:ADDRESS`, or `off`. Options follow a question
+    /// mark: `file:/var/log/customs/audit.jsonl?filter=denies&on_full=deny&rotate_size=100MiB&keep=10&gzip=true`.
     pub audit: Vec<String>,
+    /// When records of files reach the disk: `none`, `interval`, or `always`, which is before the answer is given.
+    pub audit_durability: AuditDurability,
+    /// What bounds the record, what seals it, and what is left out of it. Each sink holds at most `queue_records` and
+    /// `queue_size`, whose last quarter is for denials, differing answers and events; where it blocks, at most
+    /// `waiting_checks` wait for it, up to `block_deadline`, which must stay below the proxy's timeout. `sync_interval`
+    /// is how often files are synced under `interval`. A checkpoint comes after `checkpoint_records` and after
+    /// `checkpoint_interval`; those of files are appended to `checkpoint_file` as well, and `signing_key` (an Ed25519
+    /// private key, PEM) signs all of them; null is none. `header_values` names headers whose values are recorded where
+    /// a policy asks for them. `redact` is `keep`, `hash` or `drop` for each field; `key` is a file with the secret of
+    /// the hashes.
+    pub audit_trail: AuditTrail,
     /// The mesh's own trust domain, then its aliases.
     pub trust_domains: Vec<String>,
     /// Foreign trust domains whose workloads are accepted beside these; `any` accepts every one.
@@ -133,6 +146,8 @@ impl Default for Settings {
             listen: vec!["127.0.0.1:9191".into()],
             admin: "127.0.0.1:9192".into(),
             audit: vec!["stdout".into()],
+            audit_durability: AuditDurability::Interval,
+            audit_trail: AuditTrail::default(),
             trust_domains: vec!["cluster.local".into()],
             accept_trust_domains: Vec::new(),
             trusted_hops: None,
@@ -164,8 +179,10 @@ pub struct Resolved {
     pub listen: Vec<Address>,
     /// Where operators look in; `None` is off.
     pub admin: Option<String>,
-    /// Where audit lines go; empty is off.
-    pub audit: Vec<SinkConfig>,
+    /// Where the record goes, and how.
+    pub audit: TrailConfig,
+    /// Headers whose values are recorded, in lower case.
+    pub told_headers: Vec<String>,
     /// Told to people who are denied.
     pub help_url: Option<String>,
     /// Quiet time before files are read.
@@ -234,7 +251,8 @@ impl Settings {
             policies: policy_paths::resolve(&self.policies, &mut wrong),
             listen: parse_all("listen", &self.listen, &mut wrong),
             admin: self.admin(&mut wrong),
-            audit: self.sinks(&mut wrong),
+            audit: trail_settings::resolve(&self.audit, self.audit_durability, &self.audit_trail, &mut wrong),
+            told_headers: self.audit_trail.header_values.iter().map(|name| name.to_ascii_lowercase()).collect(),
             help_url: self.help_url.clone(),
             reload_settle: duration("reload-settle", &self.reload_settle, &mut wrong),
             reload_rescan: duration("reload-rescan", &self.reload_rescan, &mut wrong),
@@ -323,22 +341,6 @@ impl Settings {
         }
         None
     }
-
-    fn sinks(&self, wrong: &mut Vec<String>) -> Vec<SinkConfig> {
-        if self.audit == ["off"] {
-            return Vec::new();
-        }
-        if self.audit.iter().any(|sink| sink == "off") {
-            wrong.push("audit: `off` stands alone".into());
-        }
-        let sinks = parse_all("audit", &self.audit, wrong);
-        for (index, sink) in sinks.iter().enumerate() {
-            if sinks.iter().take(index).any(|earlier| earlier == sink) {
-                wrong.push(format!("audit: `{sink}` is named twice, which would write each record twice"));
-            }
-        }
-        sinks
-    }
 }
 
 fn parse_all<T: std::str::FromStr<Err = E>, E: std::fmt::Display>(
@@ -371,7 +373,7 @@ fn listener(listener: &GatewayListener, wrong: &mut Vec<String>) -> Option<engin
 }
 
 /// Reads `250ms`, `5s`, `1m30s`; a bare `0` is no time at all.
-fn duration(knob: &str, text: &str, wrong: &mut Vec<String>) -> Duration {
+pub(super) fn duration(knob: &str, text: &str, wrong: &mut Vec<String>) -> Duration {
     if text.trim() == "0" {
         return Duration::ZERO;
     }

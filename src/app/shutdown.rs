@@ -1,9 +1,11 @@
-//! The signals that the process listens to: SIGTERM and SIGINT end it, SIGHUP reads policies and settings now.
+//! The signals that the process listens to: SIGTERM and SIGINT end it, SIGHUP reads policies and
+//! settings now and opens the files of the record again.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::audit::sinks::Reopen;
 use crate::files::reload::Trigger;
 
 /// The signals that end the process; listened to from the moment this is made.
@@ -40,9 +42,10 @@ pub fn hangups() -> io::Result<Signal> {
 }
 
 /// Reloads at every SIGHUP, for ever.
-pub async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger) {
+pub async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger, reopen: Reopen) {
     while hangups.recv().await.is_some() {
-        tracing::info!("SIGHUP: reading the policies and the settings file now");
+        tracing::info!("SIGHUP: reading the policies and the settings file now, opening the files of the record again");
+        reopen.ask();
         trigger.reload_now();
     }
 }

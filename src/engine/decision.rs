@@ -94,12 +94,15 @@ pub struct Answer {
     pub by_identity: bool,
     /// The exception that would have opened the deny, had it not expired.
     pub expired: Option<Arc<RuleInfo>>,
+    /// The exception that opened a deny which otherwise held.
+    pub exception: Option<Arc<RuleInfo>>,
 }
 
 impl Answer {
     /// An answer of one of the product's own rules.
     pub fn built_in(reason: Reason) -> Answer {
-        Answer { reason, rule: NamedRule::BuiltIn(reason), gates: Gates::NONE, by_identity: false, expired: None }
+        let rule = NamedRule::BuiltIn(reason);
+        Answer { reason, rule, gates: Gates::NONE, by_identity: false, expired: None, exception: None }
     }
 
     /// Allow or deny.

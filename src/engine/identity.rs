@@ -123,7 +123,7 @@ pub fn is_dns_subdomain(text: &str) -> bool {
 }
 
 /// The URI values of the last element of an `x-forwarded-client-cert` header, in order; an empty value counts.
-fn last_element_uris(header: &str) -> Vec<&str> {
+pub(super) fn last_element_uris(header: &str) -> Vec<&str> {
     let last = split_outside_quotes(header, ',').last().unwrap_or_default();
     split_outside_quotes(last, ';')
         .filter_map(|pair| pair.split_once('='))

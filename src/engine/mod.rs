@@ -11,6 +11,7 @@ pub mod condition;
 pub mod decision;
 pub mod ends;
 pub mod field;
+pub mod header_uses;
 pub mod host;
 pub mod identity;
 pub mod index;

@@ -472,6 +472,17 @@ impl TextPattern {
     }
 }
 
+impl fmt::Display for TextPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TextPattern::Exact(text) => f.write_str(text),
+            TextPattern::Prefix(text) => write!(f, "{text}*"),
+            TextPattern::Suffix(text) => write!(f, "*{text}"),
+            TextPattern::Any => f.write_str("*"),
+        }
+    }
+}
+
 /// Whether `text` matches a pattern in which every `*` stands for any run of characters, as Istio reads namespaces.
 pub fn glob_matches(pattern: &str, text: &str) -> bool {
     let Some((first, mut patterns)) = pattern.split_once('*') else { return pattern == text };

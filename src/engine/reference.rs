@@ -65,7 +65,8 @@ fn decide(
         return built_in(finding, Gates::NONE);
     }
     // 2. Deny.
-    let denies = |rule: &&Arc<Rule>| sees(rule.mode) && rule.deny(&question, &caller, unknown, now) != Denial::Silent;
+    let denies =
+        |rule: &&Arc<Rule>| sees(rule.mode) && matches!(rule.deny(&question, &caller, unknown, now), Denial::Denies(_));
     let mut denying: Vec<&Arc<Rule>> = rules.denies.iter().filter(denies).collect();
     denying.sort_by_key(|rule| &rule.info.id);
     if let Some(rule) = denying.first() {

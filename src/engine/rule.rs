@@ -58,6 +58,8 @@ pub struct Exception {
 pub enum Denial<'r> {
     /// It does not apply.
     Silent,
+    /// It applies, and an exception opens it.
+    Opened(&'r Arc<RuleInfo>),
     /// It applies; perhaps an exception would have opened it, had it not expired.
     Denies(Option<&'r Arc<RuleInfo>>),
 }
@@ -78,14 +80,16 @@ impl Rule {
         if !applies {
             return Denial::Silent;
         }
-        let mut expired = None;
+        let (mut opened, mut expired): (Option<&Arc<RuleInfo>>, _) = (None, None);
         for exception in self.except.iter().filter(|e| e.opens(question, caller)) {
-            if !exception.info.is_expired(now) {
-                return Denial::Silent;
+            let info = &exception.info;
+            if info.is_expired(now) {
+                expired = expired.or(Some(info));
+            } else if opened.is_none_or(|first| first.expires().is_some() && info.expires().is_none()) {
+                opened = Some(info);
             }
-            expired = expired.or(Some(&exception.info));
         }
-        Denial::Denies(expired)
+        opened.map_or(Denial::Denies(expired), Denial::Opened)
     }
 
     /// How narrowly the rule, read as an ALLOW, covers a request, or `None` if it does not. On TCP one HTTP-only field

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::decision::{Answer, Decision, Gate, Gates, NamedRule, Outcome};
+use super::header_uses::{self, HeaderUse};
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
 use super::index::{Index, Reach};
 use super::pattern::Specificity;
@@ -45,7 +46,7 @@ fn permit(verdict: &Answer, enforcement: Enforcement) -> Outcome {
 
 /// A hash over the policy files in force and every setting that can change a verdict: equal revision, equal answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Revision(String);
+pub struct Revision(Arc<str>);
 
 impl Revision {
     /// Hashes the settings and, for each source in order, its name and each file's name and digest.
@@ -62,12 +63,17 @@ impl Revision {
             part(digest);
         }
         let digest = hash.finalize();
-        Revision(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Revision(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into())
     }
 
     /// The revision before anything was loaded.
     pub fn none() -> Revision {
         Revision("none".into())
+    }
+
+    /// The text, which others may keep.
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
     }
 
     /// The text: 32 hexadecimal digits, or `none`.
@@ -140,6 +146,7 @@ pub struct Snapshot {
     /// `None` where nothing is on trial, so that `would` is the verdict.
     would: Option<View>,
     tables: Tables,
+    header_uses: Box<[HeaderUse]>,
     loaded: bool,
 }
 
@@ -182,7 +189,8 @@ impl Snapshot {
             || rules.istio_allow_policies.contains(&Mode::Report);
         let would = on_trial.then(|| View::new(Lens::Would, &settings, &rules));
         let verdict = View::new(Lens::Verdict, &settings, &rules);
-        Snapshot { revision, verdict, would, tables: Tables::of(&rules), settings, rules, loaded: true }
+        let (tables, header_uses) = (Tables::of(&rules), header_uses::of_rules(&rules));
+        Snapshot { revision, verdict, would, tables, header_uses, settings, rules, loaded: true }
     }
 
     /// What is in force before the first good set: every check is denied with `no_policy`.
@@ -203,6 +211,11 @@ impl Snapshot {
     /// The compiled rules, sorted by the order in which they are named.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The headers that conditions ask for.
+    pub fn header_uses(&self) -> &[HeaderUse] {
+        &self.header_uses
     }
 
     /// Whether a good set has been loaded.
@@ -227,8 +240,8 @@ impl Snapshot {
         let question = Question::new(request);
         let (caller, verdict) = self.answer(&self.verdict, &question, now);
         let would = self.would.as_ref().map_or_else(|| verdict.clone(), |view| self.answer(view, &question, now).1);
-        let audit =
-            self.first_denial((&self.rules.audits, &self.tables.audits), &self.verdict, &question, &caller, now);
+        let audits = (&self.rules.audits[..], &self.tables.audits);
+        let audit = self.denials(audits, &self.verdict, &question, &caller, now).first;
         let audit = audit.map(|(rule, _)| rule.info.clone());
         Decision {
             outcome: permit(&verdict, self.settings.enforcement),
@@ -248,9 +261,7 @@ impl Snapshot {
         let answer = if !self.loaded {
             Answer::built_in(Reason::NoPolicy)
         } else {
-            self.hygiene(view, question.request)
-                .or_else(|| self.deny(view, question, &caller, now))
-                .unwrap_or_else(|| self.gates(view, question, &caller, now))
+            self.hygiene(view, question.request).unwrap_or_else(|| self.rules_say(view, question, &caller, now))
         };
         (caller, answer)
     }
@@ -260,42 +271,57 @@ impl Snapshot {
         request.finding.filter(|_| view.hygiene == Enforcement::Enforce).map(Answer::built_in)
     }
 
-    /// Stage 2: the first matching DENY in the order of names.
-    fn deny(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Option<Answer> {
+    /// Stage 2: the first matching DENY in the order of names; then the others.
+    fn rules_say(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Answer {
         let denies = (&self.rules.denies[..], &self.tables.denies);
-        let (rule, expired) = self.first_denial(denies, view, question, caller, now)?;
-        Some(Answer {
+        let Denials { first, opened } = self.denials(denies, view, question, caller, now);
+        let Some((rule, expired)) = first else {
+            return Answer { exception: opened.cloned(), ..self.gates(view, question, caller, now) };
+        };
+        Answer {
             reason: Reason::DeniedByRule,
             rule: NamedRule::Policy(rule.info.clone()),
             gates: Gates::NONE,
             by_identity: caller.workload().is_none() && rule.asks_identity(),
             expired: expired.cloned(),
-        })
+            exception: None,
+        }
     }
 
-    /// The first rule that denies, and the exception that expired. Each list is in the order of names, so that none is
-    /// read beyond the first rule that was found before.
-    fn first_denial<'s>(
+    /// The first rule that denies, and the exception that expired; else the exception that opened, of several the one
+    /// that ends first. Each list is in the order of names, so that none is read beyond the first rule that was found
+    /// before.
+    fn denials<'s>(
         &self,
         (rules, index): (&'s [Arc<Rule>], &Index),
         view: &View,
         question: &Question<'_>,
         caller: &Caller<'_>,
         now: UnixNanos,
-    ) -> Option<(&'s Rule, Option<&'s Arc<RuleInfo>>)> {
+    ) -> Denials<'s> {
         let mut first: Option<(u32, &Rule, Option<&Arc<RuleInfo>>)> = None;
+        let mut opened: Option<(OpeningRank, &Arc<RuleInfo>)> = None;
         index.lists(caller, question.request, Reach::Deny, |list| {
             let before = first.map_or(u32::MAX, |(position, ..)| position);
             for position in list.iter().copied().take_while(|position| *position < before) {
                 let Some(rule) = rules.get(position as usize).filter(|r| view.lens.sees(r.mode)) else { continue };
-                if let Denial::Denies(expired) = rule.deny(question, caller, view.unknown_callers, now) {
-                    first = Some((position, rule, expired));
-                    break;
+                match rule.deny(question, caller, view.unknown_callers, now) {
+                    Denial::Silent => {}
+                    Denial::Opened(by) => {
+                        let rank = (by.expires().is_none(), by.expires(), position);
+                        if opened.is_none_or(|(first, _)| rank < first) {
+                            opened = Some((rank, by));
+                        }
+                    }
+                    Denial::Denies(expired) => {
+                        first = Some((position, rule, expired));
+                        break;
+                    }
                 }
             }
             ControlFlow::Continue(())
         });
-        first.map(|(_, rule, expired)| (rule, expired))
+        Denials { first: first.map(|(_, rule, expired)| (rule, expired)), opened: opened.map(|(_, by)| by) }
     }
 
     /// Stages 3 to 5.
@@ -315,7 +341,8 @@ impl Snapshot {
             istio: gate(view.istio_gate, istio.alive.is_some()),
             isolation: gate(isolation.is_some(), grant.alive.is_some()),
         };
-        let answer = |reason, rule, by_identity| Answer { reason, rule, gates, by_identity, expired: None };
+        let answer =
+            |reason, rule, by_identity| Answer { reason, rule, gates, by_identity, expired: None, exception: None };
         let named = |rule: &Rule| NamedRule::Policy(rule.info.clone());
 
         if gates.istio == Gate::Closed {
@@ -382,6 +409,17 @@ fn gate(applies: bool, opens: bool) -> Gate {
         (true, true) => Gate::Open,
         (true, false) => Gate::Closed,
     }
+}
+
+/// The order of exceptions that open: those that end first, the soonest first, then the order of names.
+type OpeningRank = (bool, Option<UnixNanos>, u32);
+
+/// What the denies say.
+struct Denials<'s> {
+    /// The rule that denies, and the exception that expired.
+    first: Option<(&'s Rule, Option<&'s Arc<RuleInfo>>)>,
+    /// The exception that opened a deny.
+    opened: Option<&'s Arc<RuleInfo>>,
 }
 
 /// The matching ALLOWs that matter: the one to be named, and one that would have matched, had it not expired.

@@ -81,7 +81,7 @@ fn problem(status: i32, entry: &DecisionEntry, help: Option<&str>) -> String {
         "title": title,
         "status": status,
         "reason": entry.verdict.reason,
-        "decisionId": entry.decision_id,
+        "decisionId": entry.decision_id.as_str(),
     });
     let mut put = |name: &str, text: &str| {
         if let (Some(object), false) = (body.as_object_mut(), text.is_empty()) {

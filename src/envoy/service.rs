@@ -1,8 +1,8 @@
 //! The journey of one check: attributes -> request -> snapshot -> decision -> record -> response.
 //!
 //! Every check gives exactly one decision, one entry and one response. There is no `?` on the way: a verdict is always
-//! gRPC OK, and trouble is a reason inside it. Room for the record is reserved before deciding, so an answer that could
-//! not be recorded is withheld.
+//! gRPC OK, and trouble is a reason inside it. An answer is given only once its record has its place, and an answer that
+//! could not be recorded is withheld.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,22 +15,28 @@ use uuid::Uuid;
 
 use super::{attributes, response};
 use crate::clock::now;
-use crate::engine::record::{DecisionEntry, Occasion};
+use crate::engine::decision::Decision;
+use crate::engine::record::{DecisionEntry, Occasion, Text};
 use crate::store::Reader;
 
 /// Where decisions are recorded and counted; the edges that do so are joined to this one by the app.
 pub trait Ledger: Send + Sync + 'static {
     /// Room for one record.
-    type Slot: Send;
+    type Room: Send;
     /// Alive as long as the check is in flight.
     type InFlight: Send;
 
     /// A check has begun.
     fn begin(&self) -> Self::InFlight;
-    /// Reserves room for the record of a check, waiting a bounded time. `None`: it could not be recorded.
-    fn reserve(&self) -> impl Future<Output = Option<Self::Slot>> + Send;
-    /// Records a decision in the room reserved for it, or counts one that was withheld for want of room.
-    fn record(&self, slot: Option<Self::Slot>, entry: DecisionEntry);
+    /// The number of the next decision.
+    fn number(&self) -> u64;
+    /// Makes room for the record of a decision, waiting a bounded time. `None`: it could not be recorded.
+    fn admit(&self, entry: &DecisionEntry) -> impl Future<Output = Option<Self::Room>> + Send;
+    /// Records a decision in the room made for it, and waits until the record is as safe as the settings ask. False: it
+    /// is not, and the answer must be withheld.
+    fn record(&self, room: Self::Room, entry: Arc<DecisionEntry>) -> impl Future<Output = bool> + Send;
+    /// Counts a decision that was withheld for want of room, and records it wherever there is some.
+    fn withhold(&self, entry: Arc<DecisionEntry>);
 }
 
 /// The Authorization service.
@@ -39,31 +45,51 @@ pub struct Checks<L> {
     reader: Reader,
     ledger: Arc<L>,
     help: Option<String>,
+    told_headers: Vec<String>,
 }
 
 impl<L: Ledger> Checks<L> {
-    /// A service that decides by the snapshot in force. `help` is told to people who are denied.
-    pub fn new(reader: Reader, ledger: Arc<L>, help: Option<String>) -> Self {
-        Checks { reader, ledger, help }
+    /// A service that decides by the snapshot in force. `help` is told to people who are denied; of the headers in
+    /// `told_headers` (names in lower case) the record tells the values.
+    pub fn new(reader: Reader, ledger: Arc<L>, help: Option<String>, told_headers: Vec<String>) -> Self {
+        Checks { reader, ledger, help, told_headers }
     }
 
-    fn answer(&self, check: &CheckRequest, slot: Option<L::Slot>) -> CheckResponse {
+    fn decide(&self, check: &CheckRequest) -> (Decision, Arc<DecisionEntry>) {
         let time = now();
         let started = Instant::now();
         let snapshot = self.reader.snapshot();
         let attributes = attributes::read(check);
         let request = attributes.normalise(snapshot.settings());
         let decision = snapshot.decide(&request, time);
-        let decision = if slot.is_some() { decision } else { decision.withheld() };
         let occasion = Occasion {
             time,
             duration_micros: u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX),
-            decision_id: Uuid::now_v7().to_string(),
+            decision_id: Text::new(Uuid::now_v7().hyphenated().encode_lower(&mut Uuid::encode_buffer())),
+            decision_number: self.ledger.number(),
+            told_headers: &self.told_headers,
         };
         let entry = DecisionEntry::of(&attributes, &request, &decision, &snapshot, occasion);
+        (decision, Arc::new(entry))
+    }
+
+    /// The answer to a decision, once it has its place on record; a denial where it has none.
+    async fn answer(&self, decision: Decision, mut entry: Arc<DecisionEntry>) -> CheckResponse {
+        let Some(room) = self.ledger.admit(&entry).await else {
+            let decision = decision.withheld();
+            Arc::make_mut(&mut entry).withhold(&decision);
+            let response = response::build(&decision, &entry, self.help.as_deref());
+            self.ledger.withhold(entry);
+            return response;
+        };
         let response = response::build(&decision, &entry, self.help.as_deref());
-        self.ledger.record(slot, entry);
-        response
+        if self.ledger.record(room, entry.clone()).await {
+            return response;
+        }
+        let decision = decision.withheld();
+        // The record keeps what was decided; that it was withheld is a record of its own.
+        Arc::make_mut(&mut entry).withhold(&decision);
+        response::build(&decision, &entry, self.help.as_deref())
     }
 }
 
@@ -71,8 +97,7 @@ impl<L: Ledger> Checks<L> {
 impl<L: Ledger> Authorization for Checks<L> {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let _in_flight = self.ledger.begin();
-        // The only wait. A check that Envoy gives up here was not decided and is not recorded.
-        let slot = self.ledger.reserve().await;
-        Ok(Response::new(self.answer(request.get_ref(), slot)))
+        let (decision, entry) = self.decide(request.get_ref());
+        Ok(Response::new(self.answer(decision, entry).await))
     }
 }

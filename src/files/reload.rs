@@ -195,7 +195,7 @@ impl Reloader {
     fn tell_ends(&mut self, now: UnixNanos) {
         for end in self.sources.ends().passed(self.ends_seen, now, self.sources.revision()) {
             tracing::warn!(rule = end.rule, origin = end.origin, owner = end.owner, "a grant has ended");
-            (self.on_entry)(Entry::GrantEnd(Box::new(end)));
+            (self.on_entry)(Entry::GrantEnd(end.into()));
         }
         self.ends_seen = self.ends_seen.max(now);
     }
@@ -223,7 +223,7 @@ impl Reloader {
         }
         if let Some(entry) = &entry {
             log(entry);
-            (self.on_entry)(Entry::PolicyChange(Box::new(entry.clone())));
+            (self.on_entry)(Entry::PolicyChange(entry.clone().into()));
         }
         notices.iter().for_each(log_problem);
         self.status.send_modify(|status| self.tell(status, entry.as_ref()));

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -21,7 +21,7 @@ use prometheus_client::registry::Registry;
 use crate::engine::ends::Ends;
 use crate::engine::identity::IdentityState;
 use crate::engine::reason::{Effect, Reason};
-use crate::engine::record::{ChangeOutcome, DecisionEntry, PolicyChangeEntry};
+use crate::engine::record::{ChangeOutcome, DecisionEntry, Loss, PolicyChangeEntry};
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
 use crate::engine::time::UnixNanos;
@@ -47,7 +47,9 @@ pub const NAMES: &[&str] = &[
     "customs_enforcement_report",
     "customs_audit_records_total",
     "customs_audit_write_failures_total",
+    "customs_audit_dropped_total",
     "customs_audit_queue_records",
+    "customs_audit_queue_bytes",
     "customs_audit_healthy",
     "customs_questions_total",
     "customs_build_info",
@@ -66,16 +68,22 @@ type Labels = Vec<(&'static str, &'static str)>;
 /// A gauge of seconds.
 type Seconds = Gauge<f64, AtomicU64>;
 
-/// Numbers about the audit, read when somebody asks for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Numbers about one sink of the audit, read when somebody asks for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditReading {
-    /// Records that every sink has taken, since the start.
+    /// The sink, as the settings name it.
+    pub sink: String,
+    /// Records that it has taken, since the start.
     pub written: u64,
-    /// Writes that a sink refused, since the start.
+    /// Writes that it refused, since the start.
     pub failures: u64,
     /// Records that wait.
     pub queued: u64,
-    /// Whether every sink takes what it should.
+    /// About how many bytes they hold in memory.
+    pub queued_bytes: u64,
+    /// Records that it did not get, since the start, by class.
+    pub lost: Loss,
+    /// Whether it takes what it should.
     pub healthy: bool,
 }
 
@@ -169,9 +177,14 @@ impl Metrics {
             counter.get_or_init(|| self.decisions.get_or_create_owned(&labels(effect, would, reason, identity))).inc();
         }
         if reason == Reason::AuditUnavailable {
-            self.withheld.inc();
+            self.observe_withheld();
         }
         self.durations.observe(f64::from(entry.duration_micros) / 1e6);
+    }
+
+    /// Counts an answer that was withheld.
+    pub fn observe_withheld(&self) {
+        self.withheld.inc();
     }
 
     /// Counts a question that was answered; it is no decision.
@@ -247,7 +260,7 @@ impl Metrics {
     }
 
     /// Says where the numbers of the audit come from. Only the first call has an effect.
-    pub fn watch_audit(&self, read: impl Fn() -> AuditReading + Send + Sync + 'static) {
+    pub fn watch_audit(&self, read: impl Fn() -> Vec<AuditReading> + Send + Sync + 'static) {
         self.scraped.audit.get_or_init(|| Box::new(read));
     }
 
@@ -306,7 +319,7 @@ impl Drop for InFlight {
 struct Scraped {
     revision: Mutex<Option<String>>,
     ends: Mutex<Ends>,
-    audit: OnceLock<Box<dyn Fn() -> AuditReading + Send + Sync>>,
+    audit: OnceLock<Box<dyn Fn() -> Vec<AuditReading> + Send + Sync>>,
 }
 
 impl Scraped {
@@ -332,13 +345,60 @@ impl Collector for Scraped {
         };
         let revision = self.revision().clone().unwrap_or_else(|| "none".into());
         put("customs_policy_revision", "The revision in force", &Info::new(vec![("revision", revision)]))?;
-        let nothing = AuditReading { written: 0, failures: 0, queued: 0, healthy: true };
-        let AuditReading { written, failures, queued, healthy } = self.audit.get().map_or(nothing, |read| read());
-        put("customs_audit_records", "Records that every sink has", &ConstCounter::new(written))?;
-        put("customs_audit_write_failures", "Writes that a sink refused", &ConstCounter::new(failures))?;
-        put("customs_audit_queue_records", "Records that wait for the sinks", &ConstGauge::new(queued))?;
-        put("customs_audit_healthy", "1 if every sink takes what it should", &ConstGauge::new(u32::from(healthy)))
+        let readings = self.audit.get().map(|read| read()).unwrap_or_default();
+        audit(&mut encoder, &readings)
     }
+}
+
+/// One number of a sink.
+type Number = fn(&AuditReading) -> u64;
+
+/// The numbers of every sink. Sinks are named by the settings, so their names are a closed list.
+fn audit(encoder: &mut DescriptorEncoder<'_>, readings: &[AuditReading]) -> fmt::Result {
+    let counters: [(&str, &str, Number); 2] = [
+        ("customs_audit_records", "Records that the sink has", |reading| reading.written),
+        ("customs_audit_write_failures", "Writes that the sink refused", |reading| reading.failures),
+    ];
+    for (name, help, number) in counters {
+        let family: Family<SinkLabels, Counter> = Family::default();
+        for reading in readings {
+            family.get_or_create_owned(&labelled(reading)).inc_by(number(reading));
+        }
+        family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)?;
+    }
+    let dropped: Family<Vec<(&'static str, String)>, Counter> = Family::default();
+    for reading in readings {
+        // Destructured completely: a new class must be thought of here.
+        let Loss { allows, denials, differing, withheld, events } = reading.lost;
+        for (class, count) in
+            [("allow", allows), ("deny", denials), ("differing", differing), ("withheld", withheld), ("event", events)]
+        {
+            let labels = vec![("sink", reading.sink.clone()), ("class", class.to_owned())];
+            dropped.get_or_create_owned(&labels).inc_by(count);
+        }
+    }
+    let help = "Records that the sink did not get";
+    dropped.encode(encoder.encode_descriptor("customs_audit_dropped", help, None, dropped.metric_type())?)?;
+    let gauges: [(&str, &str, Number); 3] = [
+        ("customs_audit_queue_records", "Records that wait for the sink", |reading| reading.queued),
+        ("customs_audit_queue_bytes", "About how many bytes they hold in memory", |reading| reading.queued_bytes),
+        ("customs_audit_healthy", "1 if the sink takes what it should", |reading| u64::from(reading.healthy)),
+    ];
+    for (name, help, number) in gauges {
+        let family: Family<SinkLabels, Gauge> = Family::default();
+        for reading in readings {
+            family.get_or_create_owned(&labelled(reading)).set(i64::try_from(number(reading)).unwrap_or(i64::MAX));
+        }
+        family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)?;
+    }
+    Ok(())
+}
+
+/// The label of a sink's series.
+type SinkLabels = Vec<(&'static str, String)>;
+
+fn labelled(reading: &AuditReading) -> SinkLabels {
+    vec![("sink", reading.sink.clone())]
 }
 
 #[cfg(test)]

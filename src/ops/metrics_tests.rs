@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::engine::record::AnswerEntry;
+use crate::engine::record::{AnswerEntry, RareInputs};
 
 fn none() -> String {
     String::new()
@@ -13,16 +13,18 @@ fn answer(reason: Reason) -> AnswerEntry {
     AnswerEntry {
         effect: reason.effect(),
         reason: reason.as_str(),
-        rule: format!("builtin#{}", reason.as_str()),
+        rule: format!("builtin#{}", reason.as_str()).into(),
         gate: "",
         open_gate: "",
         by_identity: false,
         expires: None,
-        origin: none(),
-        owner: none(),
-        ticket: none(),
-        rule_reason: none(),
-        expired: none(),
+        origin: none().into(),
+        owner: none().into(),
+        ticket: none().into(),
+        rule_reason: none().into(),
+        expired: none().into(),
+        exception: none().into(),
+        exception_expires: None,
     }
 }
 
@@ -30,33 +32,39 @@ fn decision(reason: Reason, would: Reason, duration_micros: u32) -> DecisionEntr
     DecisionEntry {
         time: UnixNanos(0),
         duration_micros,
-        decision_id: none(),
-        revision: none(),
+        decision_id: none().into(),
+        decision_number: 1,
+        revision: none().into(),
         enforcement: Enforcement::Enforce,
         effect: reason.effect(),
         verdict: answer(reason),
         would: answer(would),
         identity: IdentityState::Valid,
         identity_detail: None,
-        principal: none(),
-        trust_domain: none(),
-        namespace: none(),
-        service_account: none(),
-        source_address: none(),
+        principal: none().into(),
+        trust_domain: none().into(),
+        namespace: none().into(),
+        service_account: none().into(),
+        source_address: none().into(),
+        remote_address: none().into(),
+        destination_address: none().into(),
         protocol: "http",
-        host: none(),
-        raw_host: none(),
+        host: none().into(),
+        raw_host: none().into(),
         port: None,
         listener_port: None,
-        sni: none(),
-        method: none(),
-        path: none(),
-        gateway: none(),
-        request_id: none(),
-        traceparent: none(),
-        stream_id: none(),
+        sni: none().into(),
+        method: none().into(),
+        path: none().into(),
+        headers: Vec::new(),
+        gateway: none().into(),
+        request_id: none().into(),
+        traceparent: none().into(),
+        stream_id: none().into(),
         truncated: Vec::new(),
-        audit_rule: none(),
+        redacted: Vec::new(),
+        rare: RareInputs::default(),
+        audit_rule: none().into(),
     }
 }
 
@@ -193,10 +201,20 @@ fn what_is_set_is_shown() {
     let metrics = Metrics::new();
     metrics.set_ready(true);
     metrics.set_enforcement(Enforcement::Report);
-    metrics.watch_audit(|| AuditReading { written: 7, failures: 2, queued: 3, healthy: false });
-    let audit = ["customs_audit_records_total 7", "customs_audit_write_failures_total 2", "customs_audit_healthy 0"];
-    assert_has(&metrics, &audit);
-    assert_has(&metrics, &["customs_ready 1", "customs_enforcement_report 1", "customs_audit_queue_records 3"]);
+    metrics.watch_audit(|| {
+        let lost = Loss { allows: 5, denials: 4, differing: 3, withheld: 2, events: 1 };
+        let sink = "stdout".to_owned();
+        vec![AuditReading { sink, written: 7, failures: 2, queued: 3, queued_bytes: 9, lost, healthy: false }]
+    });
+    for (name, value) in
+        [("records_total", 7), ("write_failures_total", 2), ("queue_records", 3), ("queue_bytes", 9), ("healthy", 0)]
+    {
+        assert_has(&metrics, &[&format!("customs_audit_{name}{{sink=\"stdout\"}} {value}")]);
+    }
+    for (class, count) in [("allow", 5), ("deny", 4), ("differing", 3), ("withheld", 2), ("event", 1)] {
+        assert_has(&metrics, &[&format!("customs_audit_dropped_total{{sink=\"stdout\",class=\"{class}\"}} {count}")]);
+    }
+    assert_has(&metrics, &["customs_ready 1", "customs_enforcement_report 1"]);
 }
 
 /// A hundred and three grants, each of which ends a second after the one before.

@@ -9,6 +9,7 @@ use customs::engine::policy::problem::Problem;
 use customs::engine::policy::source::{self, PolicyFile, Source};
 use customs::engine::reason::Effect;
 use customs::engine::settings::{DefaultEffect, Enforcement, Settings};
+use customs::engine::snapshot::Snapshot;
 use customs::engine::time::UnixNanos;
 use customs::envoy::attributes;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -62,12 +63,12 @@ pub fn check_from_json(json: &Value) -> CheckRequest {
 }
 
 /// The day on which the rows were written.
-fn now() -> UnixNanos {
+pub fn now() -> UnixNanos {
     UnixNanos(1_795_392_000 * 1_000_000_000)
 }
 
 impl Row {
-    fn read(json: Value) -> Row {
+    pub fn read(json: Value) -> Row {
         let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
         Row {
             id: text("id"),
@@ -79,7 +80,8 @@ impl Row {
         }
     }
 
-    fn settings(&self) -> Settings {
+    /// What the row says of the server.
+    pub fn settings(&self) -> Settings {
         let config = &self.json["config"];
         let list = |name: &str| -> Vec<String> {
             config[name].as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
@@ -110,19 +112,24 @@ impl Row {
         check_from_json(&self.json["check_request"])
     }
 
-    pub fn ask(&self) -> Said {
-        let settings = self.settings();
+    /// The policies of the row, in force; or what is wrong with them.
+    pub fn snapshot(&self, settings: &Settings) -> Result<Snapshot, Vec<Problem>> {
         let policy = self.json["policy"].as_str().unwrap_or_default();
         let file = PolicyFile { name: "policy.yaml".into(), bytes: policy.as_bytes().into() };
-        let loaded = source::load(&Source { name: "case".into(), files: vec![file], namespace: None }, &settings);
-        let compiled = match compile::compile(&[loaded], &settings) {
-            Ok(compiled) => compiled,
+        let loaded = source::load(&Source { name: "case".into(), files: vec![file], namespace: None }, settings);
+        compile::compile(&[loaded], settings).map(|compiled| compiled.snapshot)
+    }
+
+    pub fn ask(&self) -> Said {
+        let settings = self.settings();
+        let snapshot = match self.snapshot(&settings) {
+            Ok(snapshot) => snapshot,
             Err(problems) => return Said::Refused(problems),
         };
         let check = self.check();
         let attributes = attributes::read(&check);
         let request = attributes.normalise(&settings);
-        let Decision { outcome, verdict, would, .. } = compiled.snapshot.decide(&request, now());
+        let Decision { outcome, verdict, would, .. } = snapshot.decide(&request, now());
         Said::Decided(Box::new(Answered {
             effect: outcome.effect(),
             verdict: verdict.effect(),

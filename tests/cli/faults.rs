@@ -148,8 +148,10 @@ fn is_fatal(what: &str, plan: Plan, says: &[&str]) {
     assert_eq!(ended.code, Some(3), "{what}: {}", ended.stderr);
     let told = |line: &str| line.starts_with("customs: ") && says.iter().all(|part| line.contains(part));
     assert!(ended.stderr.lines().any(told), "{what}: no {says:?} in {}", ended.stderr);
-    let record: Value = serde_json::from_str(ended.stdout.lines().last().expect("the refusal is on record")).unwrap();
-    assert_eq!((&record["kind"], &record["outcome"]), (&"policyChange".into(), &"refused".into()), "{what}");
+    let records: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = records.iter().map(|record| record["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["stream", "start", "policyChange", "stop", "checkpoint"], "{what}");
+    assert_eq!(records[2]["outcome"], "refused", "{what}");
 }
 
 /// Serves, denies everything, says why, and is ready as soon as it is repaired.

@@ -141,7 +141,8 @@ fn what_is_no_question_is_refused_with_what_to_do() {
 fn a_question_that_cannot_be_recorded_is_not_answered() {
     let server = Plan::with("--audit file:/dev/full").file("policies/a.yaml", &denying("a", "x.example")).start();
     server.until("a failing audit", || {
-        Some(()).filter(|()| server.get("/metrics").unwrap().1.contains("audit_healthy 0"))
+        Some(())
+            .filter(|()| server.get("/metrics").unwrap().1.contains("customs_audit_healthy{sink=\"file:/dev/full\"} 0"))
     });
     let (status, text) = post(&server, &[JSON], QUESTION);
     assert_eq!(status, 503);

@@ -31,8 +31,21 @@ impl Record {
     }
 }
 
+/// What records tell, without what each stream has of its own, and without what the trail tells of itself.
+fn facts(text: &str) -> Vec<Value> {
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let told = records.filter(|record| record["kind"] != "stream" && record["kind"] != "checkpoint");
+    let without = |mut record: Value| {
+        for name in ["stream", "sequence", "chain"] {
+            record.as_object_mut().unwrap().remove(name).unwrap();
+        }
+        record
+    };
+    told.map(without).collect()
+}
+
 #[test]
-fn every_sink_gets_the_same_lines() {
+fn every_sink_gets_the_same_records() {
     let plan = Plan::with("--audit stdout --audit file:out/one.jsonl --audit file:out/two.jsonl");
     let mut server = plan.file("policies/a.yaml", &denying("a", "x.example")).start();
     let before = server.revision();
@@ -42,7 +55,7 @@ fn every_sink_gets_the_same_lines() {
     server.check("x.example");
     let stdout = server.stop().stdout;
     for file in ["out/one.jsonl", "out/two.jsonl"] {
-        assert_eq!(server.folder.text(file), stdout, "{file}");
+        assert_eq!(facts(&server.folder.text(file)), facts(&stdout), "{file}");
     }
     let record = Record::of(&stdout);
     let effects: Vec<_> = record.decisions().iter().map(|line| line["effect"].clone()).collect();

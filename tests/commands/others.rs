@@ -60,7 +60,8 @@ fn every_command_has_a_man_page() {
     let folder = Folder::with(&[]);
     let whole = folder.run("man").stdout;
     assert!(whole.contains(".TH customs 1"), "{whole}");
-    let commands = ["serve", "settings", "lint", "test", "check", "diff", "revision", "schema", "completions", "man"];
+    let commands =
+        ["serve", "settings", "lint", "test", "check", "diff", "revision", "audit", "schema", "completions", "man"];
     for command in commands {
         assert!(whole.contains(&format!("customs\\-{command}(1)")), "{command} is not in {whole}");
         let page = folder.run(&format!("man {command}")).stdout;

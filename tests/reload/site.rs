@@ -92,8 +92,8 @@ impl Site {
         let on_change = {
             let (record, told) = (record.clone(), ended.clone());
             move |entry| match entry {
-                Entry::PolicyChange(change) => record.lock().unwrap().push(*change),
-                Entry::GrantEnd(end) => told.lock().unwrap().push(end.rule),
+                Entry::PolicyChange(change) => record.lock().unwrap().push(PolicyChangeEntry::clone(&change)),
+                Entry::GrantEnd(end) => told.lock().unwrap().push(end.rule.clone()),
                 other => panic!("{other:?}"),
             }
         };

@@ -181,6 +181,16 @@ async fn an_answer_that_cannot_be_recorded_is_withheld() {
 }
 
 #[tokio::test]
+async fn an_answer_whose_record_is_not_safe_in_time_is_withheld() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    rig.ledger.set_lossy(true);
+    let response = rig.check(http(OTHER, "ok.example", "GET", "/")).await;
+    assert_eq!((code(&response), denied(&response).0), (7, 503));
+    assert_eq!(metadata(&response, "reason"), "audit_unavailable");
+    assert_eq!(rig.ledger.entries()[0].effect, Effect::Allow, "its record says what was decided");
+}
+
+#[tokio::test]
 async fn every_check_is_one_entry_that_agrees_with_its_answer() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let mut answers = Vec::new();

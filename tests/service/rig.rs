@@ -41,6 +41,7 @@ pub struct Book {
     entries: Mutex<Vec<DecisionEntry>>,
     withheld: Mutex<usize>,
     full: Mutex<bool>,
+    lossy: Mutex<bool>,
     pub gate: Semaphore,
     pub waiting: Semaphore,
 }
@@ -48,6 +49,11 @@ pub struct Book {
 impl Book {
     pub fn set_full(&self, full: bool) {
         *self.full.lock().unwrap() = full;
+    }
+
+    /// From now on records are not kept in time.
+    pub fn set_lossy(&self, lossy: bool) {
+        *self.lossy.lock().unwrap() = lossy;
     }
 
     pub fn withheld(&self) -> usize {
@@ -60,22 +66,29 @@ impl Book {
 }
 
 impl Ledger for Book {
-    type Slot = ();
+    type Room = ();
     type InFlight = ();
 
     fn begin(&self) {}
 
-    async fn reserve(&self) -> Option<()> {
+    fn number(&self) -> u64 {
+        1
+    }
+
+    async fn admit(&self, _entry: &DecisionEntry) -> Option<()> {
         self.waiting.add_permits(1);
         let _passed = self.gate.acquire().await.unwrap();
         (!*self.full.lock().unwrap()).then_some(())
     }
 
-    fn record(&self, slot: Option<()>, entry: DecisionEntry) {
-        match slot {
-            Some(()) => self.entries.lock().unwrap().push(entry),
-            None => *self.withheld.lock().unwrap() += 1,
-        }
+    async fn record(&self, (): (), entry: Arc<DecisionEntry>) -> bool {
+        let kept = !*self.lossy.lock().unwrap();
+        self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
+        kept
+    }
+
+    fn withhold(&self, _entry: Arc<DecisionEntry>) {
+        *self.withheld.lock().unwrap() += 1;
     }
 }
 
@@ -92,12 +105,13 @@ impl Rig {
             entries: Mutex::default(),
             withheld: Mutex::default(),
             full: Mutex::default(),
+            lossy: Mutex::default(),
             gate: Semaphore::new(1000),
             waiting: Semaphore::new(0),
         });
         let (health, health_service) = health::service().await;
         let shutdown = CancellationToken::new();
-        let checks = Checks::new(reader, ledger.clone(), Some("https://help.example".into()));
+        let checks = Checks::new(reader, ledger.clone(), Some("https://help.example".into()), Vec::new());
         let services = Services::new(checks, health_service, shutdown.clone()).unwrap();
         let listener = "127.0.0.1:0".parse::<Address>().unwrap().bind().await.unwrap();
         let address: SocketAddr = listener.local().parse().unwrap();

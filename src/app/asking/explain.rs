@@ -20,7 +20,7 @@ use crate::engine::pattern::{HostKey, HostPattern, Reading};
 use crate::engine::question::Question;
 use crate::engine::reason::Reason;
 use crate::engine::request::{DestinationHost, Request};
-use crate::engine::rule::{Denial, Exception, Rule};
+use crate::engine::rule::{Denial, Rule};
 use crate::engine::rule_info::RuleInfo;
 use crate::engine::rules::Rules;
 use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
@@ -215,23 +215,19 @@ impl Seen<'_> {
         };
         let mut rules = Vec::new();
         for (rule, exception) in denies.iter().filter_map(|rule| Some((rule, self.opened_by(rule)?))) {
-            let (rule, exception) = (RuleFacts::of(&rule.info), RuleFacts::of(&exception.info));
+            let (rule, exception) = (RuleFacts::of(&rule.info), RuleFacts::of(exception));
             text.push_str(&format!("; {} ({}) would deny, opened by exception {exception}", rule.id, rule.origin));
             rules.extend([rule, exception]);
         }
         Stage { rules, ..stage("deny", "passed", text) }
     }
 
-    /// The first exception that keeps a rule from denying.
-    fn opened_by<'r>(&self, rule: &'r Rule) -> Option<&'r Exception> {
-        let silent = |except: Box<[Exception]>| {
-            let rule = Rule { except, ..rule.clone() };
-            rule.deny(&self.question, &self.caller, self.unknown, self.now) == Denial::Silent
-        };
-        if rule.except.is_empty() || silent(Box::default()) {
-            return None;
+    /// The exception that keeps a rule from denying.
+    fn opened_by<'r>(&self, rule: &'r Rule) -> Option<&'r RuleInfo> {
+        match rule.deny(&self.question, &self.caller, self.unknown, self.now) {
+            Denial::Opened(exception) => Some(exception),
+            Denial::Silent | Denial::Denies(_) => None,
         }
-        rule.except.iter().find(|exception| silent([(*exception).clone()].into()))
     }
 
     fn istio(&self) -> Stage {

@@ -32,8 +32,9 @@ impl Live {
         // Explaining looks at every rule, so it must not hold up the tasks that answer checks.
         let answered = tokio::task::spawn_blocking(move || answer(&asked, &snapshot));
         let (document, entry) = answered.await.map_err(|_| Refusal::Failed)??;
-        let slot = self.books.recorder.reserve().await.ok_or(Refusal::NotRecorded)?;
-        slot.record(Entry::Question(Box::new(entry)));
+        if !self.books.recorder.record_first(Entry::Question(entry.into())).await {
+            return Err(Refusal::NotRecorded);
+        }
         self.books.metrics.observe_question();
         Ok(document)
     }
@@ -43,7 +44,8 @@ fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry),
     let (question, notes) = read::posted(&asked.body).map_err(|problems| Refusal::BadQuestion(lines(&problems)))?;
     let time = clock::now();
     let (explanation, answer) = answer::ask(&question, snapshot, time, |attributes, request, decision, explanation| {
-        let occasion = Occasion { time, duration_micros: 0, decision_id: String::new() };
+        let occasion =
+            Occasion { time, duration_micros: 0, decision_id: "".into(), decision_number: 0, told_headers: &[] };
         let entry = DecisionEntry::of(attributes, request, decision, snapshot, occasion);
         (explanation.noting(&notes), entry)
     });

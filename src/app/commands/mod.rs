@@ -11,6 +11,7 @@ use super::cli::{Command, ReadArgs};
 use super::settings::{Resolved, Settings};
 use super::{BAD_SETTING, FAILED, complain, tell};
 
+mod audit;
 mod cases;
 mod check;
 mod completions;
@@ -36,6 +37,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Test(args) => with_settings(args.read, |settings| test::run(settings, args.format, args.together)),
         Command::Check(args) => check::run(*args),
         Command::Diff(args) => diff::run(*args),
+        Command::Audit { command } => audit::run(command),
         Command::Revision(args) => with_settings(*args, revision::run),
         Command::Schema { kind } => schema::run(kind),
         Command::Completions { shell } => completions::completions(shell),

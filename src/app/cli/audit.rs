@@ -1,0 +1,175 @@
+//! The command line of `customs audit`: the tools of those who read the record.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+/// What to do with a record.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Say whether a record is what was written; exits with 0 for intact, 1 for bad, 3 for unsealed, 2 for no answer
+    Verify(VerifyArgs),
+    /// Show records for people, one line each, as they come from a server or stand in a file
+    Tail(Box<TailArgs>),
+    /// Count what a record says: who was denied what, why, and what would be denied
+    Stats(Box<StatsArgs>),
+}
+
+/// The flags of `audit verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The files of one sink, rotated ones too, packed or not, in any order; - is the standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(in crate::app) files: Vec<PathBuf>,
+    /// The checkpoint file that the server wrote: what was cut off the end shows too
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::app) checkpoints: Option<PathBuf>,
+    /// The Ed25519 public key (PEM) that signed the checkpoints; repeatable, where keys have changed
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::app) key: Vec<PathBuf>,
+    /// How the answer is told
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(in crate::app) format: VerifyFormat,
+}
+
+/// How `audit verify` tells its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VerifyFormat {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+}
+
+/// The flags of `audit tail`.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("from").required(true).args(["file", "server"]))]
+pub struct TailArgs {
+    /// A file of the record, also one with .gz; - is the standard input
+    #[arg(value_name = "FILE")]
+    pub(in crate::app) file: Option<PathBuf>,
+    /// Where a server has a sink `tail:ADDR`: HOST:PORT or unix:PATH
+    #[arg(long, value_name = "ADDR")]
+    pub(in crate::app) server: Option<String>,
+    /// Wait for more at the end of the file, also where it is rotated
+    #[arg(long, short, requires = "file")]
+    pub(in crate::app) follow: bool,
+    /// Begin with the oldest record that the server still has [default: only what is new]
+    #[arg(long, requires = "server", conflicts_with = "resume")]
+    pub(in crate::app) from_start: bool,
+    /// Go on behind a record that is known
+    #[arg(long, value_name = "STREAM:SEQUENCE", requires = "server", value_parser = place)]
+    pub(in crate::app) resume: Option<(String, u64)>,
+    #[command(flatten)]
+    pub(in crate::app) wanted: WantedArgs,
+    /// End after so many records
+    #[arg(long, value_name = "N")]
+    pub(in crate::app) count: Option<u64>,
+    /// How records are shown
+    #[arg(long, value_name = "FORMAT", default_value = "pretty")]
+    pub(in crate::app) format: TailFormat,
+    /// Whether lines are coloured; auto is on a terminal without NO_COLOR
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(in crate::app) color: Color,
+}
+
+/// Which records are shown: one value of each flag must hold.
+#[derive(Clone, Debug, Default, Args)]
+pub struct WantedArgs {
+    /// A namespace of callers; repeatable
+    #[arg(long = "namespace", value_name = "NS")]
+    pub(in crate::app) namespaces: Vec<String>,
+    /// A host, or *.example.com for all names below one; repeatable
+    #[arg(long = "host", value_name = "HOST")]
+    pub(in crate::app) hosts: Vec<String>,
+    /// A reason of verdicts; repeatable
+    #[arg(long = "reason", value_name = "REASON")]
+    pub(in crate::app) reasons: Vec<String>,
+    /// What Envoy was told
+    #[arg(long, value_name = "EFFECT")]
+    pub(in crate::app) effect: Option<ToldEffect>,
+    /// A kind of record, such as decision or policyChange; repeatable
+    #[arg(long = "kind", value_name = "KIND")]
+    pub(in crate::app) kinds: Vec<String>,
+}
+
+/// What Envoy was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ToldEffect {
+    /// The request goes on
+    Allow,
+    /// The request is refused
+    Deny,
+}
+
+/// How `audit tail` shows records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TailFormat {
+    /// For people
+    Pretty,
+    /// The lines of JSON as a file has them
+    Json,
+}
+
+/// Whether lines are coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The flags of `audit stats`.
+#[derive(Clone, Debug, Args)]
+pub struct StatsArgs {
+    /// Files of the record, as lines of JSON or as protobuf, also with .gz; - is the standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(in crate::app) files: Vec<PathBuf>,
+    /// How many rows each table has
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(in crate::app) top: usize,
+    /// How numbers are told
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(in crate::app) format: StatsFormat,
+    /// Only records from this moment on, as 2026-12-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::app) since: Option<Timestamp>,
+    /// Only records before this moment
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::app) until: Option<Timestamp>,
+}
+
+/// How `audit stats` tells numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatsFormat {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+}
+
+/// Reads `STREAM:SEQUENCE`.
+fn place(text: &str) -> Result<(String, u64), String> {
+    let parts = text.rsplit_once(':').and_then(|(stream, number)| Some((stream, number.parse::<u64>().ok()?)));
+    match parts {
+        Some((stream, sequence)) if !stream.is_empty() => Ok((stream.to_owned(), sequence)),
+        _ => Err("write the `stream` and the `sequence` of a record with a colon between".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_stream_and_a_number() {
+        assert_eq!(place("a-b:7"), Ok(("a-b".into(), 7)));
+        for bad in ["", "7", ":7", "a:", "a:-1", "a:x"] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
+    }
+}

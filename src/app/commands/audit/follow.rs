@@ -1,0 +1,180 @@
+//! The records of a file, and those that are appended to it.
+//!
+//! The rules: a file that was renamed is read to its end before its successor is opened; an unfinished record at the end
+//! is waited for, or told; and a number that is missing between two records of a stream is told, because it is a record
+//! that was not seen.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use super::read::{self, Piece, Splitter};
+use super::tail::Shown;
+use super::wanted;
+use crate::app::cli::TailArgs;
+use crate::app::complain;
+use crate::audit::proto::{Filter, Record};
+
+/// How often it looks for more.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How many bytes are read at once.
+const CHUNK: usize = 64 << 10;
+
+/// Shows what a file holds, and with `--follow` what comes.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn run(file: &Path, args: &TailArgs, shown: &mut Shown) -> Result<(), String> {
+    let mut view = View { filter: wanted::filter(&args.wanted), place: Place::default(), shown };
+    let told = |why: io::Error| format!("cannot read {}: {why}", file.display());
+    if !args.follow {
+        return read::each(&mut read::open(file)?, |piece| view.take(piece)).map_err(told);
+    }
+    if file.to_str() == Some("-") {
+        return Err("--follow: the standard input cannot be followed; leave the flag out, it is read to its end".into());
+    }
+    let mut open = File::open(file).map_err(told)?;
+    while view.shown.is_open() {
+        open = follow(file, open, &mut view).map_err(told)?;
+    }
+    Ok(())
+}
+
+/// Shows a file until another one has its name; that one is returned.
+fn follow(path: &Path, mut file: File, view: &mut View<'_>) -> io::Result<File> {
+    let mut splitter = Splitter::default();
+    let mut successor = None;
+    loop {
+        drain(&mut file, &mut splitter, view)?;
+        if !view.shown.is_open() {
+            return Ok(file);
+        }
+        // A successor was there before this last look, so nothing is appended to this one any more.
+        if let Some(successor) = successor {
+            if let Some(piece) = splitter.last() {
+                view.take(piece);
+            }
+            return Ok(successor);
+        }
+        let position = file.stream_position()?;
+        successor = match File::open(path) {
+            Ok(other) if !is_same(&other, &file)? => Some(other),
+            Ok(_) if file.metadata()?.len() < position => {
+                complain(&format!("{} became shorter and is read again; records may be missing", path.display()));
+                Some(File::open(path)?)
+            }
+            Ok(_) => None,
+            // Between the names there is a moment with neither.
+            Err(why) if why.kind() == io::ErrorKind::NotFound => None,
+            Err(why) => return Err(why),
+        };
+        if successor.is_none() {
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Reads what there is.
+fn drain(file: &mut File, splitter: &mut Splitter, view: &mut View<'_>) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let count = match file.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(count) => count,
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
+            Err(why) => return Err(why),
+        };
+        splitter.push(chunk.get(..count).unwrap_or_default());
+        while let Some(piece) = splitter.next_piece() {
+            if !view.take(piece) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    let (one, other): (fs::Metadata, fs::Metadata) = (one.metadata()?, other.metadata()?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+}
+
+/// What is shown of what is read.
+struct View<'s> {
+    filter: Filter,
+    place: Place,
+    shown: &'s mut Shown,
+}
+
+impl View<'_> {
+    /// Whether to go on.
+    fn take(&mut self, piece: Piece<'_>) -> bool {
+        match piece {
+            Piece::Record(record, line) => {
+                if let Some((from, to)) = self.place.missing(&record) {
+                    complain(&format!(
+                        "the records {from} to {to} of stream {} are not here",
+                        super::view::visible(&record.stream)
+                    ));
+                }
+                !wanted::wants(&self.filter, &record) || self.shown.show(&record, line)
+            }
+            Piece::NoRecord(why) => {
+                complain(&format!("a line is no record: {}", super::view::visible(&why)));
+                true
+            }
+            Piece::Torn(bytes) => {
+                complain(&format!("the last record is unfinished ({bytes} bytes)"));
+                true
+            }
+        }
+    }
+}
+
+/// Where in a stream it is.
+#[derive(Debug, Default)]
+struct Place {
+    stream: String,
+    sequence: u64,
+}
+
+impl Place {
+    /// The first and the last number that were passed over.
+    fn missing(&mut self, record: &Record) -> Option<(u64, u64)> {
+        if record.sequence == 0 {
+            return None;
+        }
+        let next = self.sequence.saturating_add(1);
+        let is_missing = self.stream == record.stream && self.sequence > 0 && record.sequence > next;
+        if self.stream != record.stream {
+            self.stream.clone_from(&record.stream);
+        }
+        self.sequence = record.sequence;
+        is_missing.then(|| (next, record.sequence.saturating_sub(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_passed_over_is_missing() {
+        let mut place = Place::default();
+        for (stream, sequence, expected) in [
+            ("a", 5, None),
+            ("a", 6, None),
+            ("a", 9, Some((7, 8))),
+            ("b", 3, None),
+            ("b", 0, None),
+            ("b", 4, None),
+            ("b", 2, None),
+        ] {
+            let record = Record { stream: stream.into(), sequence, ..Record::default() };
+            assert_eq!(place.missing(&record), expected, "{stream} {sequence}");
+        }
+    }
+}

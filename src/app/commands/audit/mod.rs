@@ -1,0 +1,30 @@
+//! The tools of those who read the record: `customs audit`.
+//!
+//! They read what a server wrote, from its files or as it tells it, and change nothing. What they find goes to stdout, what
+//! keeps them from looking to stderr. Text that a client controls is never printed raw.
+
+use std::process::ExitCode;
+
+use super::{complain, tell, tell_json};
+use crate::app::cli::AuditCommand;
+
+mod follow;
+mod pretty;
+mod read;
+mod stats;
+mod stats_report;
+mod subscribe;
+mod tail;
+mod tally;
+mod verify;
+mod view;
+mod wanted;
+
+/// Runs one of the tools.
+pub fn run(command: AuditCommand) -> ExitCode {
+    match command {
+        AuditCommand::Verify(args) => verify::run(args),
+        AuditCommand::Tail(args) => tail::run(&args),
+        AuditCommand::Stats(args) => stats::run(&args),
+    }
+}

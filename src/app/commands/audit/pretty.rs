@@ -1,0 +1,209 @@
+//! One record as one line for people.
+//!
+//! It chooses what matters at a glance; the whole record is the JSON line. The rule: a line has no line feed and no control
+//! character but the colours that are put there here.
+
+use super::read;
+use super::view::{caller, host, or_dash, time, visible};
+use crate::app::commands::counted;
+use crate::audit::proto::{Loss, Record};
+
+/// How a line is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tone {
+    Good,
+    Bad,
+    Mark,
+    Plain,
+}
+
+impl Tone {
+    fn code(self) -> &'static str {
+        match self {
+            Tone::Good => "32",
+            Tone::Bad => "1;31",
+            Tone::Mark => "1;33",
+            Tone::Plain => "36",
+        }
+    }
+}
+
+/// The line of a record, without its end.
+pub fn line(record: &Record, is_coloured: bool) -> String {
+    let (tone, word, rest) = match record.kind.as_str() {
+        "decision" => decision(record),
+        kind => (tone(kind), visible(kind).into_owned(), event(record)),
+    };
+    let paint = |code: &str, text: &str| match is_coloured {
+        true => format!("\x1b[{code}m{text}\x1b[0m"),
+        false => text.to_owned(),
+    };
+    // The width is counted before the colour, whose letters take no place.
+    let word = paint(tone.code(), &format!("{word:<12}"));
+    format!("{} {word} {rest}", paint("2", &time(record.time)))
+}
+
+fn tone(kind: &str) -> Tone {
+    match kind {
+        "gap" | "lag" | "withheld" => Tone::Bad,
+        "grantEnd" | "policyChange" => Tone::Mark,
+        _ => Tone::Plain,
+    }
+}
+
+/// What was told, with the answer that somebody should look at: a denial where there is one.
+fn decision(record: &Record) -> (Tone, String, String) {
+    let denied = |answer: &str| answer == "deny";
+    let (tone, word) = match (denied(&record.effect), denied(&record.verdict) || denied(&record.would)) {
+        (true, _) => (Tone::Bad, "deny"),
+        (false, true) => (Tone::Mark, "would-deny"),
+        (false, false) => (Tone::Good, "allow"),
+    };
+    let mut rest = asked(record);
+    rest.push_str(&answered(record));
+    if denied(&record.effect) && record.would == "allow" {
+        rest.push_str(" [would allow]");
+    }
+    if denied(&record.verdict) && !denied(&record.effect) {
+        rest.push_str(" [not enforced]");
+    }
+    (tone, word.to_owned(), rest)
+}
+
+/// Who asked for what.
+fn asked(record: &Record) -> String {
+    let port = record.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let what = match record.method.is_empty() {
+        true => or_dash(&record.protocol),
+        false => format!("{} {}", visible(&record.method), or_dash(&record.path)),
+    };
+    format!("{} -> {}{port} {what}", caller(record), host(record))
+}
+
+/// Reason, rule and owner of the verdict, or of `would` where that alone denies.
+fn answered(record: &Record) -> String {
+    let is_would = record.verdict != "deny" && record.would == "deny";
+    let (reason, rule) = match is_would {
+        true => (&record.would_reason, &record.would_rule),
+        false => (&record.reason, &record.rule),
+    };
+    // The owner of the other rule is told only where it is another.
+    let owner = if is_would && *rule != record.rule { &record.would_owner } else { &record.owner };
+    let owner = if owner.is_empty() { String::new() } else { format!(" ({})", visible(owner)) };
+    let rule = if rule.is_empty() { String::new() } else { format!(" {}", visible(rule)) };
+    format!(" {}{rule}{owner}", or_dash(reason))
+}
+
+fn event(record: &Record) -> String {
+    match record.kind.as_str() {
+        "policyChange" => policy_change(record),
+        "question" => question(record),
+        "grantEnd" => format!(
+            "{} ended at {}{}{}",
+            or_dash(&record.rule),
+            time(record.expires),
+            named(", owner ", &record.owner),
+            named(", ticket ", &record.ticket)
+        ),
+        "start" => format!(
+            "customs {} listens on {}{}",
+            or_dash(&record.version),
+            or_dash(&record.listen.join(", ")),
+            named(", enforcement ", &record.enforcement)
+        ),
+        "stop" => format!(
+            "{}, after {} decisions{}",
+            or_dash(&record.cause),
+            record.decisions.unwrap_or_default(),
+            named(", revision ", &record.revision)
+        ),
+        "withheld" => format!(
+            "decision {} ({}) got no answer: {}",
+            record.decision_number,
+            or_dash(&record.decision_id),
+            or_dash(&record.reason)
+        ),
+        "stream" => stream(record),
+        "gap" => gap(record),
+        "lag" => format!("missed the records {} to {}", record.missed_from, record.missed_to),
+        "checkpoint" => checkpoint(record),
+        _ => read::to_line(record).unwrap_or_default(),
+    }
+}
+
+fn named(before: &str, text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{before}{}", visible(text)) }
+}
+
+fn policy_change(record: &Record) -> String {
+    let rules =
+        [record.istio_deny_rules, record.istio_allow_rules, record.egress_deny_rules, record.egress_allow_rules];
+    let rules: u64 = rules.into_iter().flatten().map(u64::from).sum();
+    let mut line = format!(
+        "{}, revision {}{}, {} policies, {rules} rules",
+        or_dash(&record.outcome),
+        or_dash(&record.revision),
+        named(" after ", &record.previous_revision),
+        record.policies.unwrap_or_default(),
+    );
+    line.push_str(&named(", refused: ", &record.refused_sources.join(", ")));
+    if let Some(first) = record.problems.first() {
+        let left_out = usize::try_from(record.problems_left_out).unwrap_or(usize::MAX);
+        let count = counted(record.problems.len().saturating_add(left_out), "problem");
+        let (file, text) = (visible(&first.file), visible(&first.text));
+        line.push_str(&format!("; {count}, the first: {file}:{} {text}", first.line));
+    }
+    line
+}
+
+fn question(record: &Record) -> String {
+    let by = or_dash(&record.asked_by);
+    match &record.answer {
+        Some(answer) => {
+            format!("by {by}: {} would get {}{}", asked(answer), or_dash(&answer.effect), answered(answer))
+        }
+        None => format!("by {by}"),
+    }
+}
+
+fn stream(record: &Record) -> String {
+    let from = match record.previous_stream.as_str() {
+        "" => ", the first".to_owned(),
+        previous => format!(", behind {} of {}", record.previous_sequence, visible(previous)),
+    };
+    let torn = match record.torn_bytes {
+        0 => String::new(),
+        bytes => format!(", {bytes} bytes of an unfinished record cut off"),
+    };
+    let (sink, filter, format) = (or_dash(&record.sink), or_dash(&record.filter), or_dash(&record.format));
+    format!("{} of {sink}, {filter}, as {format}{from}{torn}", or_dash(&record.stream))
+}
+
+fn gap(record: &Record) -> String {
+    let Loss { allows, denials, differing, withheld, events } = record.lost.unwrap_or_default();
+    let classes = [
+        (allows, "allowed"),
+        (denials, "denied"),
+        (differing, "with differing answers"),
+        (withheld, "withheld"),
+        (events, "events"),
+    ];
+    let told: Vec<String> = classes.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let all = classes.iter().fold(0_u64, |all, (n, _)| all.saturating_add(*n));
+    format!("{all} records lost ({}) from {} to {}", told.join(", "), time(record.first), time(record.last))
+}
+
+fn checkpoint(record: &Record) -> String {
+    let head: String = record.head.chars().take(16).collect();
+    let last = if record.r#final { ", the last" } else { "" };
+    let signed = match record.key.as_str() {
+        "" => "unsigned".to_owned(),
+        key => format!("signed by {}", visible(key)),
+    };
+    let sealed = or_dash(&record.sealed_stream);
+    format!("{sealed} had {} records, head {}..{last}, {signed}", record.records, or_dash(&head))
+}
+
+#[cfg(test)]
+#[path = "pretty_tests.rs"]
+mod tests;

@@ -1,0 +1,73 @@
+//! The counts of a record for people: a few sentences, then a table each.
+//!
+//! Its texts are made printable where they are counted.
+
+use std::fmt::Write;
+
+use super::stats::Stats;
+use super::tally::{Tally, Top};
+use crate::app::commands::counted;
+use crate::audit::proto::Loss;
+
+/// Everything, with so many rows of each table.
+pub fn human(stats: &Stats, top: usize) -> String {
+    let mut out = sentences(stats);
+    for table in stats.tables().into_iter().filter(|table| !table.is_empty()) {
+        tell(table, top, &mut out);
+    }
+    out
+}
+
+fn sentences(stats: &Stats) -> String {
+    let mut out = format!("{}, {}", many(stats.records, "record"), many(stats.decisions, "decision"));
+    if let Some((first, last)) = stats.span {
+        let _ = write!(out, ", from {first:.3} to {last:.3}");
+    }
+    out.push('\n');
+    let Loss { allows, denials, differing, withheld, events } = stats.lost;
+    if stats.gaps > 0 {
+        let gaps = many(stats.gaps, "gap");
+        let _ = writeln!(
+            out,
+            "lost in {gaps}: {allows} allowed, {denials} denied, {differing} with differing answers, {withheld} withheld, {events} events"
+        );
+    }
+    for (count, what, told) in [
+        (stats.missed, "record", "missed by a subscriber"),
+        (stats.withheld, "answer", "withheld after it was on record"),
+        (stats.no_records, "line", "read over: no record"),
+        (stats.torn, "record", "read over: it has no end"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(out, "{} {told}", many(count, what));
+        }
+    }
+    out
+}
+
+fn tell(table: &Tally, count: usize, out: &mut String) {
+    let Top { rows, more, others } = table.top(count);
+    let mut widths: Vec<usize> = table.columns.iter().map(|name| name.len()).collect();
+    for (texts, _) in &rows {
+        widths.iter_mut().zip(*texts).for_each(|(width, text)| *width = (*width).max(text.len()));
+    }
+    let _ = writeln!(out, "\n{}", table.title);
+    let mut line = |number: &str, texts: &mut dyn Iterator<Item = &str>| {
+        let cells: String = texts.zip(&widths).map(|(text, width)| format!("  {text:<width$}")).collect();
+        let _ = writeln!(out, "{}", format!("{number:>10}{cells}").trim_end());
+    };
+    line("count", &mut table.columns.iter().copied());
+    for (texts, number) in rows {
+        line(&number.to_string(), &mut texts.iter().map(String::as_str));
+    }
+    if more.0 > 0 {
+        let _ = writeln!(out, "{:>10}  in {} more rows", more.1, more.0);
+    }
+    if others > 0 {
+        let _ = writeln!(out, "{others:>10}  others, which came after there were too many different rows");
+    }
+}
+
+fn many(count: u64, what: &str) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), what)
+}

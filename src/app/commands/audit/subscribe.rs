@@ -1,0 +1,175 @@
+//! The records of a running server, as its service tells them.
+//!
+//! The rules: a server that cannot be reached at first is an error; one that goes away later is asked again, for what comes
+//! behind the last record that was shown; and where it cannot go on from there, that is told and everything that it still
+//! has is shown.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use super::tail::Shown;
+use super::view::visible;
+use super::wanted;
+use crate::app::cli::TailArgs;
+use crate::app::complain;
+use crate::audit::proto::audit_service_client::AuditServiceClient;
+use crate::audit::proto::{TailRequest, TailResponse};
+
+/// How long the server may take to take the connection.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+
+/// How often a silent server is asked whether it is still there.
+const ALIVE: Duration = Duration::from_secs(10);
+
+/// How long it waits before it asks again: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// Shows what a server tells, for ever.
+///
+/// # Errors
+/// Why there is nothing to show, and what to do.
+pub fn run(server: &str, args: &TailArgs, shown: &mut Shown) -> Result<(), String> {
+    let endpoint = endpoint(server)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|why| format!("cannot start the runtime: {why}"))?;
+    let (stream, after_sequence) = args.resume.clone().unwrap_or_default();
+    let filter = Some(wanted::filter(&args.wanted));
+    let request = TailRequest { filter, stream, after_sequence, from_start: args.from_start };
+    runtime.block_on(Subscription { server, endpoint, request, pause: PAUSES.0, shown }.run())
+}
+
+fn endpoint(server: &str) -> Result<Endpoint, String> {
+    let address = server.strip_prefix("http://").unwrap_or(server).trim_end_matches('/');
+    let has_port = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let url = match address.strip_prefix("unix:") {
+        Some(path) if !path.is_empty() => address.to_owned(),
+        None if has_port && !address.contains('/') => format!("http://{address}"),
+        _ => {
+            return Err(format!("--server: `{server}` is no address; write HOST:PORT or unix:PATH, as `tail:` has it"));
+        }
+    };
+    let endpoint = Endpoint::from_shared(url).map_err(|why| format!("--server: `{server}`: {why}"))?;
+    Ok(endpoint.connect_timeout(CONNECT_WAIT).http2_keep_alive_interval(ALIVE).keep_alive_while_idle(true))
+}
+
+/// Why it does not go on.
+enum Broken {
+    /// The server is gone, for now.
+    Gone(String),
+    /// The server does not know the place behind which it should go on.
+    Unknown(String),
+    /// Asking again would not help.
+    Never(String),
+}
+
+struct Subscription<'s> {
+    server: &'s str,
+    endpoint: Endpoint,
+    request: TailRequest,
+    pause: Duration,
+    shown: &'s mut Shown,
+}
+
+impl Subscription<'_> {
+    async fn run(mut self) -> Result<(), String> {
+        let server = self.server;
+        let first = self.endpoint.connect().await.map_err(|why| {
+            let why = causes(&why);
+            format!("cannot reach {server}: {why}; is `customs serve` running with --audit tail:{server}?")
+        })?;
+        let mut channel = Some(first);
+        while self.shown.is_open() {
+            let Err(broken) = self.listen(channel.take()).await else { return Ok(()) };
+            match broken {
+                Broken::Never(why) => return Err(why),
+                Broken::Unknown(why) => {
+                    let TailRequest { stream, after_sequence, .. } = &self.request;
+                    let place = format!("{after_sequence} of stream {}", visible(stream));
+                    complain(&format!("{server} cannot go on behind {place} ({why}); showing all that it has"));
+                    self.request =
+                        TailRequest { filter: self.request.filter.take(), from_start: true, ..TailRequest::default() };
+                }
+                Broken::Gone(why) => {
+                    complain(&format!("{server} is gone ({why}); asking again in {:?}", self.pause));
+                    tokio::time::sleep(self.pause).await;
+                    self.pause = (self.pause * 2).min(PAUSES.1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what comes, until the server is gone or enough is shown.
+    async fn listen(&mut self, channel: Option<Channel>) -> Result<(), Broken> {
+        let channel = match channel {
+            Some(channel) => channel,
+            None => self.endpoint.connect().await.map_err(|why| Broken::Gone(causes(&why)))?,
+        };
+        let mut client = AuditServiceClient::new(channel);
+        let answered = client.tail(self.request.clone()).await;
+        let mut records = answered.map_err(|status| self.broken(&status))?.into_inner();
+        while let Some(TailResponse { record }) = records.message().await.map_err(|status| self.broken(&status))? {
+            let Some(record) = record else { continue };
+            self.pause = PAUSES.0;
+            if record.sequence > 0 && !record.stream.is_empty() {
+                self.request.stream.clone_from(&record.stream);
+                (self.request.after_sequence, self.request.from_start) = (record.sequence, false);
+            }
+            if !self.shown.show(&record, None) {
+                return Ok(());
+            }
+        }
+        Err(Broken::Gone("it ended".into()))
+    }
+
+    fn broken(&self, status: &Status) -> Broken {
+        let why = visible(status.message()).into_owned();
+        let server = self.server;
+        match status.code() {
+            Code::Unimplemented => {
+                Broken::Never(format!("{server} does not tell its record; is it the address of a sink `tail:`?"))
+            }
+            Code::PermissionDenied | Code::Unauthenticated => Broken::Never(format!("{server} refuses: {why}")),
+            Code::NotFound | Code::OutOfRange | Code::FailedPrecondition | Code::InvalidArgument | Code::DataLoss => {
+                match self.request.stream.is_empty() {
+                    true => Broken::Never(format!("{server} refuses: {why}")),
+                    false => Broken::Unknown(why),
+                }
+            }
+            code => Broken::Gone(if why.is_empty() { code.to_string() } else { why }),
+        }
+    }
+}
+
+/// The last of the causes says what happened; the first only that something did.
+fn causes(why: &dyn std::error::Error) -> String {
+    let mut last = why;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_port_or_a_socket() {
+        for (server, is_good) in [
+            ("127.0.0.1:9193", true),
+            ("http://localhost:9193/", true),
+            ("[::1]:9193", true),
+            ("unix:/run/customs/tail.sock", true),
+            ("unix:", false),
+            ("localhost", false),
+            (":9193", false),
+            ("localhost:70000", false),
+            ("localhost:1/x", false),
+        ] {
+            assert_eq!(endpoint(server).is_ok(), is_good, "{server}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Parts of a record as text for people: who, where to, when.
+//!
+//! The rule: nothing but printable ASCII leaves this module, whatever a client or a file put there.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use crate::audit::proto::Record;
+
+/// A text that cannot move a cursor, colour a terminal or turn the direction of writing.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.into();
+    }
+    let told = |c: char| if matches!(c, ' '..='~') { c.to_string() } else { c.escape_default().to_string() };
+    text.chars().map(told).collect::<String>().into()
+}
+
+/// The same, with a dash where there is nothing.
+pub fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { visible(text).into_owned() }
+}
+
+/// `namespace/service-account`, or why there is none.
+pub fn caller(record: &Record) -> String {
+    match record.namespace.is_empty() {
+        true => or_dash(&record.identity),
+        false => format!("{}/{}", visible(&record.namespace), or_dash(&record.service_account)),
+    }
+}
+
+/// The canonical host, or else what was sent.
+pub fn host(record: &Record) -> String {
+    let sent = || [&record.raw_host, &record.sni].into_iter().find(|text| !text.is_empty());
+    match record.host.is_empty() {
+        false => visible(&record.host).into_owned(),
+        true => sent().map_or_else(|| "-".to_owned(), |text| format!("?{}", visible(text))),
+    }
+}
+
+/// A moment of a record.
+pub fn moment(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+    time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
+}
+
+/// A moment with thousandths of a second.
+pub fn time(time: Option<prost_types::Timestamp>) -> String {
+    moment(time).map_or_else(|| "-".to_owned(), |time| format!("{time:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_printable_is_escaped() {
+        for (text, expected) in [
+            ("www.example.com", "www.example.com"),
+            ("a\x1b[31mb\n", "a\\u{1b}[31mb\\n"),
+            ("\u{202e}x\u{9b}\u{7f}", "\\u{202e}x\\u{9b}\\u{7f}"),
+            ("\u{e9}", "\\u{e9}"),
+        ] {
+            assert_eq!(visible(text), expected);
+        }
+    }
+
+    #[test]
+    fn who_and_where_to_have_a_text_in_any_case() {
+        let text = str::to_owned;
+        let known = Record {
+            namespace: text("shop"),
+            service_account: text("cart"),
+            host: text("a.example"),
+            ..Record::default()
+        };
+        assert_eq!((caller(&known), host(&known)), (text("shop/cart"), text("a.example")));
+        let dropped = Record { service_account: String::new(), ..known };
+        assert_eq!(caller(&dropped), "shop/-");
+        let odd = Record { identity: text("unauthenticated"), raw_host: text("A\n"), ..Record::default() };
+        assert_eq!((caller(&odd), host(&odd)), (text("unauthenticated"), text("?A\\n")));
+        assert_eq!((caller(&Record::default()), host(&Record::default())), (text("-"), text("-")));
+    }
+
+    #[test]
+    fn a_time_has_thousandths() {
+        let at = |seconds, nanos| time(Some(prost_types::Timestamp { seconds, nanos }));
+        assert_eq!(at(1_795_435_200, 123_456_789), "2026-11-23T12:00:00.123Z");
+        assert_eq!((at(i64::MAX, 0), time(None)), ("-".into(), "-".into()));
+    }
+}

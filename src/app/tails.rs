@@ -1,0 +1,114 @@
+//! The audit's tails: their addresses are bound before anything starts, and they are served until the record has ended, so
+//! that subscribers get its last words.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::config::{SinkConfig, Target};
+use crate::audit::tail::{Tail, TailServer};
+use crate::envoy::connection::Connection;
+use crate::envoy::listen::{Address, BindProblem, Listener};
+
+/// How long subscribers may take to read what is left.
+const END_BOUND: Duration = Duration::from_secs(2);
+
+/// Listeners for tails, in the order of the settings.
+#[derive(Debug)]
+pub struct Bound(Vec<Listener>);
+
+/// Tails that are served.
+#[derive(Debug)]
+pub struct Tails {
+    tasks: JoinSet<Result<()>>,
+    stop: CancellationToken,
+}
+
+/// Binds the addresses of all tails among the sinks.
+///
+/// # Errors
+/// Which address cannot be used, and what to do.
+pub async fn bind(sinks: &[SinkConfig]) -> Result<Bound> {
+    let mut bound = Vec::new();
+    for sink in sinks {
+        let Target::Tail(address) = &sink.target else { continue };
+        let address: Address = address.parse().map_err(|why| anyhow!("--audit {sink}: {why}"))?;
+        bound.push(address.bind().await.map_err(|problem| cannot_bind(&problem))?);
+    }
+    Ok(Bound(bound))
+}
+
+fn cannot_bind(problem: &BindProblem) -> anyhow::Error {
+    let (address, why) = match problem {
+        BindProblem::InUse { address } => (address, "it is in use".to_owned()),
+        BindProblem::NotASocket { address } => (address, "the path exists and is no socket".to_owned()),
+        BindProblem::Io { address, problem } => (address, problem.to_string()),
+    };
+    anyhow!(
+        "cannot listen on {address} (--audit tail:{address}): {why}; choose another address of this machine, or `tail:unix:PATH`"
+    )
+}
+
+impl Bound {
+    /// Serves the tails, which are in the same order.
+    ///
+    /// # Errors
+    /// If reflection cannot be built, which would be a broken build.
+    pub fn serve(self, tails: &[Tail]) -> Result<Tails> {
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        for (listener, tail) in self.0.into_iter().zip(tails) {
+            tracing::info!(address = listener.local(), "answering subscribers of the audit");
+            tasks.spawn(serve(TailServer::new(tail)?, listener, stop.clone()));
+        }
+        Ok(Tails { tasks, stop })
+    }
+}
+
+async fn serve(server: TailServer, listener: Listener, stop: CancellationToken) -> Result<()> {
+    let end = stop.clone();
+    match listener {
+        Listener::Tcp(listener) => {
+            let connections = TcpListenerStream::new(listener).map(|connection| {
+                let connection = connection?;
+                connection.set_nodelay(true)?;
+                Ok::<_, std::io::Error>(Connection::new(connection, &stop))
+            });
+            server.serve(connections, end).await
+        }
+        Listener::Unix(listener, file) => {
+            let connections = UnixListenerStream::new(listener).map(|io| io.map(|io| Connection::new(io, &stop)));
+            let served = server.serve(connections, end).await;
+            drop(file);
+            served
+        }
+    }
+    .context("the transport failed")
+}
+
+impl Tails {
+    /// Waits until one ends by itself, which none should, and tells why; without a tail, for ever.
+    pub async fn ended(&mut self) -> String {
+        match self.tasks.join_next().await {
+            None => std::future::pending().await,
+            Some(Ok(Ok(()))) => "the audit's tail".to_owned(),
+            Some(Ok(Err(why))) => format!("the audit's tail failed ({why:#}) and"),
+            Some(Err(why)) => format!("a task of the audit's tail failed ({why}) and"),
+        }
+    }
+
+    /// Lets subscribers read what is left, and ends them. Late ones are cut off: they lose nothing that is kept elsewhere,
+    /// and the end of the process waits for none of them.
+    pub async fn finish(mut self) {
+        self.stop.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(END_BOUND, all).await.is_err() {
+            tracing::warn!("subscribers of the audit did not read its end in time; they are cut off");
+        }
+        self.tasks.shutdown().await;
+    }
+}

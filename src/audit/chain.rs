@@ -1,0 +1,102 @@
+//! The chain: each record carries a hash of its own bytes and of the chain before, so that none can be changed, taken out or
+//! put elsewhere without changing all that follow.
+//!
+//! It says how one link follows from another, and nothing of files. The rule: the chain of a record is SHA-256 of the 32
+//! bytes of the chain before and of the record's bytes as they are written, up to the chain itself. The first record of
+//! all follows 32 zero bytes.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// The name of the hash in records.
+pub const HASH: &str = "sha256";
+
+/// Where a chain stands: behind some record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Head([u8; 32]);
+
+impl Head {
+    /// Before the first record of all.
+    pub const START: Head = Head([0; 32]);
+
+    /// Behind the next record, whose bytes these are.
+    #[must_use]
+    pub fn then(&self, bytes: &[u8]) -> Head {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update(bytes);
+        Head(hash.finalize().into())
+    }
+
+    /// The 64 hexadecimal digits of a record.
+    pub fn hex(&self) -> Hex {
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            for (digit, value) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+                *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+            }
+        }
+        Hex(digits)
+    }
+
+    /// Reads 64 hexadecimal digits in lower case.
+    pub fn parse(text: &str) -> Option<Head> {
+        // The number parser takes upper case and a sign as well.
+        if text.len() != 64 || text.bytes().any(|byte| byte == b'+' || byte.is_ascii_uppercase()) {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (bytes, digits) in bytes.chunks_exact_mut(8).zip(text.as_bytes().chunks_exact(16)) {
+            let number = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+            bytes.copy_from_slice(&number.to_be_bytes());
+        }
+        Some(Head(bytes))
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.hex().as_str())
+    }
+}
+
+/// A head as text, on the stack.
+#[derive(Clone, Copy, Debug)]
+pub struct Hex([u8; 64]);
+
+impl Hex {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        // Only digits are in it.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_the_hash_of_the_one_before_and_the_bytes() {
+        // printf '' | (head -c 32 /dev/zero; printf '{"a":1') | sha256sum
+        let mut plain = vec![0; 32];
+        plain.extend_from_slice(b"{\"a\":1");
+        let expected = Sha256::digest(&plain);
+        let link = Head::START.then(b"{\"a\":1");
+        assert_eq!(link.0, <[u8; 32]>::from(expected));
+        assert_ne!(link.then(b"x"), Head::START.then(b"x"));
+    }
+
+    #[test]
+    fn digits_are_read_back() {
+        let head = Head::START.then(b"x");
+        assert_eq!(Head::parse(head.hex().as_str()), Some(head));
+        let long = "0".repeat(65);
+        let upper = head.hex().as_str().to_uppercase();
+        let signed = format!("+{}", "0".repeat(63));
+        for bad in ["", "0", &long, &upper, &signed, &"g".repeat(64)] {
+            assert_eq!(Head::parse(bad), None, "{bad}");
+        }
+    }
+}

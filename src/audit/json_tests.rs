@@ -1,0 +1,139 @@
+//! Lines as they are read: the types of values, what is left out, and texts that are cut. `tests/audit` holds the lines to
+//! the schema.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::audit::examples::{full_change, full_decision, of_every_kind};
+use crate::audit::fields;
+use crate::engine::time::UnixNanos;
+
+fn value_of(entry: &Entry) -> Value {
+    let mut out = Vec::new();
+    open(entry, "5f0c", 9_007_199_254_740_993, &mut out);
+    close("00", &mut out);
+    serde_json::from_slice(&out).unwrap()
+}
+
+fn decided(entry: DecisionEntry) -> Value {
+    value_of(&Entry::Decision(entry.into()))
+}
+
+/// The names of an object, in the order in which they stand.
+fn names(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_full_entry_of_every_kind_has_the_listed_fields_in_order() {
+    let kinds: Vec<_> = of_every_kind().iter().map(Entry::kind).collect();
+    assert_eq!(kinds, fields::KINDS.iter().map(|(kind, _)| *kind).collect::<Vec<_>>());
+    for entry in of_every_kind() {
+        let value = value_of(&entry);
+        assert_eq!(names(&value), fields::of(entry.kind()), "{}", entry.kind());
+        for (field, listed) in [
+            ("/answer", fields::of_answer()),
+            ("/problems/0", fields::PROBLEM.into()),
+            ("/headers/0", fields::HEADER.into()),
+        ] {
+            let Some(inner) = value.pointer(field) else { continue };
+            assert_eq!(names(inner), listed, "{field}");
+        }
+        if let Some(lost) = value.get("lost") {
+            assert_eq!(names(lost), fields::LOSS);
+        }
+    }
+}
+
+#[test]
+fn a_question_has_no_answer_of_its_own() {
+    let entry = QuestionEntry {
+        time: UnixNanos(1_000),
+        asked_by: "127.0.0.1:40000".into(),
+        now: UnixNanos(0),
+        answer: full_decision(),
+    };
+    let value = value_of(&Entry::Question(entry.into()));
+    for (field, expected) in [
+        ("time", json!("1970-01-01T00:00:00.000001000Z")),
+        ("kind", json!("question")),
+        ("askedBy", json!("127.0.0.1:40000")),
+        ("now", json!("1970-01-01T00:00:00.000000000Z")),
+        ("verdict", Value::Null),
+        ("effect", Value::Null),
+    ] {
+        assert_eq!(value[field], expected, "{field}");
+    }
+    assert_eq!(value["answer"]["verdict"], "deny");
+    for absent in fields::OF_A_CHECK {
+        assert_eq!(value["answer"].get(absent), None, "{absent}");
+    }
+}
+
+#[test]
+fn values_have_the_types_of_a_protobuf_message() {
+    let value = decided(full_decision());
+    for (field, expected) in [
+        ("time", json!("2026-11-23T12:00:00.123456789Z")),
+        ("sequence", json!("9007199254740993")),
+        ("decisionNumber", json!("9007199254740993")),
+        ("port", json!(80)),
+        ("durationMicros", json!(18)),
+        ("identityDecided", json!(true)),
+        ("truncated", json!(["path"])),
+        ("verdict", json!("deny")),
+        ("would", json!("allow")),
+        (
+            "headers",
+            json!([{"name": "x-team", "present": true, "matched": ["payments*", "ops"], "value": "payments-eu"}]),
+        ),
+    ] {
+        assert_eq!(value[field], expected, "{field}");
+    }
+}
+
+#[test]
+fn what_is_absent_is_left_out() {
+    let mut entry = full_decision();
+    entry.would = entry.verdict.clone();
+    entry.verdict.by_identity = false;
+    entry.verdict.expires = None;
+    entry.identity_detail = None;
+    entry.port = None;
+    entry.truncated.clear();
+    entry.path.clear();
+    entry.headers.clear();
+    entry.duration_micros = 0;
+    entry.rare = RareInputs::default();
+    let value = decided(entry);
+    #[rustfmt::skip]
+    let absent = [
+        "identityDecided", "identityDetail", "port", "truncated", "path", "wouldOrigin", "wouldOwner", "expires",
+        "headers", "sniAbsent", "addressUnreadable", "authorityHeader", "certificateUris",
+    ];
+    for absent in absent {
+        assert_eq!(value.get(absent), None, "{absent}");
+    }
+    for present in ["identity", "wouldReason", "wouldRule", "protocol", "enforcement", "durationMicros"] {
+        assert!(value.get(present).is_some(), "{present}");
+    }
+}
+
+#[test]
+fn problems_are_listed_up_to_a_limit() {
+    let value = value_of(&Entry::PolicyChange(full_change().into()));
+    assert_eq!(value["problems"].as_array().unwrap().len(), MAX_PROBLEMS);
+    assert_eq!(value["problemsLeftOut"], json!(1));
+    let first = json!({"code": "bad-host", "severity": "error", "file": "a.yaml", "line": 3, "column": 9,
+        "text": "`http://x` is a URL", "hint": "write `x`"});
+    assert_eq!(value["problems"][0], first);
+    let other = json!({"code": "empty-policy", "severity": "warning", "file": "b.yaml", "text": "it does nothing"});
+    assert_eq!(value["problems"][1], other);
+}
+
+#[test]
+fn a_long_problem_is_cut_between_characters() {
+    let long = "ä".repeat(MAX_PROBLEM_TEXT);
+    assert_eq!(shortened(&long), "ä".repeat(MAX_PROBLEM_TEXT / 2) + "...");
+    assert_eq!(shortened("short"), "short");
+}

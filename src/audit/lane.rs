@@ -1,0 +1,410 @@
+//! The way to one sink: a bounded queue, the room in it, and the count of what did not get in.
+//!
+//! It renders nothing and writes nothing; the [`writer`](super::writer) at the other end does. The rules:
+//!
+//! - The queue is bounded by records and by bytes. Its last quarter takes denials, answers that differ and events alone, so
+//!   that a flood of allows hides none of them.
+//! - Room is promised before anything is sent, so sending neither waits nor fails.
+//! - What the sink wants and does not get is counted by class, and the count becomes a record as soon as there is room.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::config::OnFull;
+use super::filter::Filter;
+use crate::engine::reason::Effect;
+use crate::engine::record::{DecisionEntry, Entry, GapEntry, Loss};
+use crate::engine::time::UnixNanos;
+
+/// How much may wait for one sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Records.
+    pub records: u64,
+    /// Bytes that they hold in memory, as [`weight`] counts them.
+    pub bytes: u64,
+    /// Checks that wait for room at the same time.
+    pub waiting: u64,
+    /// How long one of them waits.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { records: 16_384, bytes: 64 << 20, waiting: 1024, deadline: Duration::from_millis(100) }
+    }
+}
+
+/// What a record is to a queue that is nearly full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A decision whose three answers are allow.
+    Allow,
+    /// A decision whose three answers are deny.
+    Denial,
+    /// A decision whose three answers differ.
+    Differing,
+    /// A decision whose answer was withheld. It leaves the last quarter to the others.
+    Withheld,
+    /// What is no decision.
+    Event,
+}
+
+impl Class {
+    /// The class of a decision whose answer is given.
+    pub fn of(decision: &DecisionEntry) -> Class {
+        match decision.effect {
+            _ if decision.differs() => Class::Differing,
+            Effect::Deny => Class::Denial,
+            Effect::Allow => Class::Allow,
+        }
+    }
+
+    fn is_reserved_for(self) -> bool {
+        matches!(self, Class::Denial | Class::Differing | Class::Event)
+    }
+}
+
+/// What a record asks of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Its class.
+    pub class: Class,
+    /// Its weight.
+    pub bytes: u64,
+    /// When it happened.
+    pub time: UnixNanos,
+}
+
+/// About how many bytes a decision holds in memory: the entry itself, its box, and its texts.
+pub fn weight(decision: &DecisionEntry) -> u64 {
+    let texts = [
+        &decision.principal,
+        &decision.host,
+        &decision.raw_host,
+        &decision.sni,
+        &decision.method,
+        &decision.path,
+        &decision.gateway,
+        &decision.request_id,
+        &decision.traceparent,
+        &decision.verdict.rule_reason,
+        &decision.would.rule_reason,
+    ];
+    // The other texts are short or bounded.
+    let long: usize = texts.into_iter().map(|text| text.len()).sum();
+    let headers: usize = decision.headers.iter().map(|header| 128 + header.value.len()).sum();
+    (std::mem::size_of::<DecisionEntry>() + 512 + long + headers) as u64
+}
+
+/// The weight of what is no decision: a policy change with many problems at most.
+pub(super) const EVENT_WEIGHT: u64 = 4096;
+
+/// What travels to the writer.
+#[derive(Debug)]
+pub enum Message {
+    /// A record, its weight, and who waits until it is on the disk.
+    Record(Entry, u64, Option<oneshot::Sender<()>>),
+    /// Nothing comes after this but what was promised room before.
+    Finish,
+}
+
+/// Losses that are not on record yet.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    loss: Loss,
+    first: UnixNanos,
+    last: UnixNanos,
+}
+
+/// The checks' side of one sink.
+pub struct Lane {
+    name: String,
+    filter: Filter,
+    on_full: OnFull,
+    limits: Limits,
+    /// Whether who sends waits until the record is on the disk.
+    acknowledges: bool,
+    queue: mpsc::Sender<Message>,
+    /// Records that wait, with the room that is promised, and their bytes: one number, so that a check changes one.
+    held: AtomicU64,
+    waiting: AtomicU64,
+    freed: Notify,
+    is_lossy: AtomicBool,
+    lost: Mutex<Option<Lost>>,
+    pub(super) state: State,
+}
+
+/// What the writer tells of itself.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) written: AtomicU64,
+    pub(super) failures: AtomicU64,
+    /// Whether the sink does not take what it should.
+    pub(super) failing: AtomicBool,
+    /// Whether the last sync failed.
+    pub(super) unsynced: AtomicBool,
+    /// Whether nothing new is accepted any more.
+    pub(super) closing: AtomicBool,
+    /// Whether the writer shall stop trying.
+    pub(super) give_up: AtomicBool,
+    /// Whether the writer has ended.
+    pub(super) ended: AtomicBool,
+    /// Every record that was ever lost here, by class.
+    pub(super) losses: [AtomicU64; 5],
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What the settings say of a lane.
+#[derive(Clone, Debug)]
+pub struct LaneConfig {
+    /// The sink's name.
+    pub name: String,
+    /// Which records it takes.
+    pub filter: Filter,
+    /// What happens when it takes no more.
+    pub on_full: OnFull,
+    /// How much may wait.
+    pub limits: Limits,
+    /// Whether who sends waits until the record is on the disk.
+    pub acknowledges: bool,
+}
+
+impl Lane {
+    /// A lane, and the writer's end of it.
+    pub fn new(config: LaneConfig) -> (Lane, mpsc::Receiver<Message>) {
+        let LaneConfig { name, filter, on_full, limits, acknowledges } = config;
+        let (queue, receiver) = mpsc::channel();
+        let lane = Lane {
+            name,
+            filter,
+            on_full,
+            limits,
+            acknowledges,
+            queue,
+            held: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            freed: Notify::new(),
+            is_lossy: AtomicBool::new(false),
+            lost: Mutex::new(None),
+            state: State::default(),
+        };
+        (lane, receiver)
+    }
+
+    /// The sink's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What happens when the sink takes no more.
+    pub fn on_full(&self) -> OnFull {
+        self.on_full
+    }
+
+    /// Whether the sink leaves this machine.
+    pub fn is_elsewhere(&self) -> bool {
+        self.name.starts_with("otlp:") || self.name.starts_with("tail:")
+    }
+
+    /// Which records it takes.
+    pub fn filter(&self) -> Filter {
+        self.filter
+    }
+
+    /// Records that wait, with the room that is promised, and their bytes.
+    pub fn queued(&self) -> (u64, u64) {
+        parts(self.held.load(Relaxed))
+    }
+
+    /// Takes room, if there is some for this class.
+    pub fn try_take(&self, load: Load) -> bool {
+        if self.state.closing.load(Relaxed) || self.state.ended.load(Relaxed) {
+            return false;
+        }
+        let of = |limit: u64| if load.class.is_reserved_for() { limit } else { limit - limit / 4 };
+        let one = held(1, load.bytes);
+        let (records, bytes) = parts(self.held.fetch_add(one, Relaxed) + one);
+        // One record alone always has room, whatever its weight.
+        let fits = records <= of(self.limits.records) && (bytes <= of(self.limits.bytes) || records == 1);
+        if !fits {
+            // Nobody is woken: this room was never there.
+            self.held.fetch_sub(one, Relaxed);
+        }
+        fits
+    }
+
+    /// Gives room back that was not used.
+    pub fn give_back(&self, load: Load) {
+        self.release(1, load.bytes);
+    }
+
+    /// Takes room for a check whose answer must not be given without it: at once, or within the deadline where the sink
+    /// blocks. A sink that fails gives none, since nobody knows for how long.
+    /// `waiting` is since when the check has waited for this and other sinks, so that their deadlines do not add up.
+    pub async fn take(&self, load: Load, waiting: &mut Option<Instant>) -> bool {
+        let failing = || self.state.failing.load(Relaxed);
+        match self.on_full {
+            OnFull::Drop => return self.try_take(load),
+            OnFull::Deny => return !failing() && self.try_take(load),
+            OnFull::Block if !failing() && self.try_take(load) => return true,
+            OnFull::Block => {}
+        }
+        let _waiting = Waiting::of(&self.waiting);
+        if self.waiting.load(Relaxed) > self.limits.waiting {
+            return false;
+        }
+        let deadline = *waiting.get_or_insert_with(Instant::now) + self.limits.deadline;
+        loop {
+            let freed = self.freed.notified();
+            if !failing() && self.try_take(load) {
+                return true;
+            }
+            if timeout_at(deadline, freed).await.is_err() {
+                return !failing() && self.try_take(load);
+            }
+        }
+    }
+
+    /// Takes room for what already happened and must be told: waits as long as it takes, unless the sink drops. False if
+    /// it was lost, which is then counted.
+    pub async fn take_for_event(&self, time: UnixNanos) -> bool {
+        let load = Load { class: Class::Event, bytes: EVENT_WEIGHT, time };
+        loop {
+            let freed = self.freed.notified();
+            if self.try_take(load) {
+                return true;
+            }
+            let is_over = self.state.closing.load(Relaxed) || self.state.ended.load(Relaxed);
+            if is_over || self.on_full == OnFull::Drop {
+                self.lose(load);
+                return false;
+            }
+            freed.await;
+        }
+    }
+
+    /// Sends a record for which room was taken. What is returned comes when the record is on the disk, where this lane
+    /// tells that.
+    pub fn send(&self, entry: Entry, bytes: u64) -> Option<oneshot::Receiver<()>> {
+        let (told, kept) = match self.acknowledges {
+            true => Some(oneshot::channel()).unzip(),
+            false => (None, None),
+        };
+        // Refused only where the writer is gone, and then nothing is acknowledged and the server ends.
+        let _ = self.queue.send(Message::Record(entry, bytes, told));
+        kept
+    }
+
+    /// Sends an event for which room was taken.
+    pub fn send_event(&self, entry: Entry) {
+        self.send(entry, EVENT_WEIGHT);
+    }
+
+    /// Sends an event if there is room, and counts it if there is none.
+    pub fn try_send_event(&self, entry: &Entry) {
+        let load = Load { class: Class::Event, bytes: EVENT_WEIGHT, time: entry.time() };
+        if self.try_take(load) {
+            self.send_event(entry.clone());
+        } else {
+            self.lose(load);
+        }
+    }
+
+    /// Counts a record that does not get in.
+    pub fn lose(&self, load: Load) {
+        let mut lost = self.lost();
+        let told = lost.get_or_insert(Lost { loss: Loss::default(), first: load.time, last: load.time });
+        (told.first, told.last) = (told.first.min(load.time), told.last.max(load.time));
+        let (counted, place) = match load.class {
+            Class::Allow => (&mut told.loss.allows, 0),
+            Class::Denial => (&mut told.loss.denials, 1),
+            Class::Differing => (&mut told.loss.differing, 2),
+            Class::Withheld => (&mut told.loss.withheld, 3),
+            Class::Event => (&mut told.loss.events, 4),
+        };
+        *counted += 1;
+        if let Some(total) = self.state.losses.get(place) {
+            total.fetch_add(1, Relaxed);
+        }
+        self.is_lossy.store(true, Relaxed);
+    }
+
+    /// Everything that was ever lost here.
+    pub fn losses(&self) -> Loss {
+        let [allows, denials, differing, withheld, events] = self.state.losses.each_ref().map(|n| n.load(Relaxed));
+        Loss { allows, denials, differing, withheld, events }
+    }
+
+    /// The losses since the last call, as a record; for the writer.
+    pub(super) fn gap(&self, time: UnixNanos) -> Option<GapEntry> {
+        if !self.is_lossy.load(Relaxed) {
+            return None;
+        }
+        let mut lost = self.lost();
+        self.is_lossy.store(false, Relaxed);
+        lost.take().map(|Lost { loss, first, last }| GapEntry { time, lost: loss, first, last })
+    }
+
+    /// Frees room, for the writer: records that the sink has.
+    pub(super) fn release(&self, records: u64, bytes: u64) {
+        self.held.fetch_sub(held(records, bytes), Relaxed);
+        self.freed.notify_waiters();
+    }
+
+    /// Wakes who waits, so that they see that the lane is closing or failing.
+    pub(super) fn wake(&self) {
+        self.freed.notify_waiters();
+    }
+
+    /// Accepts nothing new.
+    pub(super) fn close(&self) {
+        self.state.closing.store(true, Relaxed);
+        let _ = self.queue.send(Message::Finish);
+        self.wake();
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Option<Lost>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bits of a lane's number that count bytes: a terabyte. The others count 16 million records.
+const BYTES_BITS: u32 = 40;
+
+/// The most records and bytes that a lane can be asked to hold: half of what it counts, for those that only try.
+pub const MOST: (u64, u64) = (1 << (63 - BYTES_BITS), 1 << (BYTES_BITS - 1));
+
+fn held(records: u64, bytes: u64) -> u64 {
+    records << BYTES_BITS | bytes
+}
+
+fn parts(held: u64) -> (u64, u64) {
+    (held >> BYTES_BITS, held & ((1 << BYTES_BITS) - 1))
+}
+
+/// Counts somebody as waiting until it is dropped.
+struct Waiting<'l>(&'l AtomicU64);
+
+impl Waiting<'_> {
+    fn of(count: &AtomicU64) -> Waiting<'_> {
+        count.fetch_add(1, Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

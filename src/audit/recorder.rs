@@ -1,0 +1,242 @@
+//! The checks' end of the record: all lanes together.
+//!
+//! The rule: **nothing is answered that is not going to be on record**. A decision asks every sink that wants it for room
+//! before its answer is given. Where a sink that blocks or denies has none, the answer is withheld, and that denial is
+//! what goes on record, or is counted, everywhere. So for every sink the decisions that it wants are its records and what
+//! its gaps count, exactly.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::config::OnFull;
+use super::lane::{Class, Lane, Load, weight};
+use crate::engine::record::{DecisionEntry, Entry, Loss, WithheldEntry};
+
+/// The most sinks that there can be.
+pub const MAX_SINKS: usize = 64;
+
+/// Every sink, for those who have something to tell. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Recorder(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    lanes: Vec<Arc<Lane>>,
+    decisions: AtomicU64,
+    /// How long an answer waits for its record to be on the disk.
+    durable_within: Duration,
+}
+
+/// Numbers about one sink, as they are just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The sink's name.
+    pub sink: String,
+    /// Records that it has taken, since the start.
+    pub written: u64,
+    /// Writes that it refused, since the start.
+    pub failures: u64,
+    /// Records that wait, with the room that is promised.
+    pub queued: u64,
+    /// About how many bytes they hold in memory.
+    pub queued_bytes: u64,
+    /// Records that it did not get, since the start.
+    pub lost: Loss,
+    /// Whether it takes what it should.
+    pub healthy: bool,
+}
+
+impl Recorder {
+    /// Joins lanes, at most [`MAX_SINKS`].
+    pub fn new(lanes: Vec<Arc<Lane>>, durable_within: Duration) -> Recorder {
+        Recorder(Arc::new(Shared { lanes, decisions: AtomicU64::new(0), durable_within }))
+    }
+
+    /// The number of the next decision of this process, from 1.
+    pub fn number(&self) -> u64 {
+        self.0.decisions.fetch_add(1, Relaxed) + 1
+    }
+
+    /// How many decisions were numbered.
+    pub fn numbered(&self) -> u64 {
+        self.0.decisions.load(Relaxed)
+    }
+
+    /// Asks every sink that wants a decision for room, and waits for those that block. `None`: its answer must be
+    /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
+    /// it counts the decision as withheld.
+    pub async fn admit(&self, decision: &DecisionEntry) -> Option<Room> {
+        let load = Load { class: Class::of(decision), bytes: weight(decision), time: decision.time };
+        let mut room = Room { recorder: self.clone(), load, taken: 0, is_wanted: 0, state: RoomState::Asking };
+        let mut waiting = None;
+        for (place, lane) in self.0.lanes.iter().enumerate() {
+            if !lane.filter().wants_decision(decision) {
+                continue;
+            }
+            room.is_wanted |= 1 << place;
+            let has = lane.take(load, &mut waiting).await;
+            room.taken |= u64::from(has) << place;
+            if !has && lane.on_full() != OnFull::Drop {
+                room.state = RoomState::Refused;
+                return None;
+            }
+        }
+        room.state = RoomState::Promised;
+        Some(room)
+    }
+
+    /// Puts a withheld answer on record where there is room, and counts it where there is none.
+    pub fn withhold(&self, decision: Arc<DecisionEntry>) {
+        let load = Load { class: Class::Withheld, bytes: weight(&decision), time: decision.time };
+        for lane in self.0.lanes.iter().filter(|lane| lane.filter().wants_decision(&decision)) {
+            if lane.try_take(load) {
+                lane.send(Entry::Decision(decision.clone()), load.bytes);
+            } else {
+                lane.lose(load);
+            }
+        }
+    }
+
+    /// Records what already happened, such as a policy change: waits for room as long as it takes.
+    pub async fn record(&self, entry: Entry) {
+        for lane in self.0.lanes.iter() {
+            if lane.take_for_event(entry.time()).await {
+                lane.send_event(entry.clone());
+            } else {
+                tracing::error!(sink = lane.name(), kind = entry.kind(), "an event is not on record");
+            }
+        }
+    }
+
+    /// Records something that must not be answered unless it is on record, such as a question; false if it is not.
+    pub async fn record_first(&self, entry: Entry) -> bool {
+        let load = Load { class: Class::Event, bytes: super::lane::EVENT_WEIGHT, time: entry.time() };
+        let (mut taken, mut waiting) = (Vec::new(), None);
+        for lane in self.0.lanes.iter() {
+            if lane.take(load, &mut waiting).await {
+                taken.push(lane);
+            } else if lane.on_full() == OnFull::Drop {
+                lane.lose(load);
+            } else {
+                taken.into_iter().for_each(|lane| lane.give_back(load));
+                return false;
+            }
+        }
+        taken.into_iter().for_each(|lane| lane.send_event(entry.clone()));
+        true
+    }
+
+    /// The numbers of every sink as they are just now.
+    pub fn readings(&self) -> Vec<Reading> {
+        let reading = |lane: &Arc<Lane>| {
+            let (queued, queued_bytes) = lane.queued();
+            Reading {
+                sink: lane.name().to_owned(),
+                written: lane.state.written.load(Relaxed),
+                failures: lane.state.failures.load(Relaxed),
+                queued,
+                queued_bytes,
+                lost: lane.losses(),
+                healthy: ![&lane.state.failing, &lane.state.unsynced, &lane.state.ended]
+                    .iter()
+                    .any(|bad| bad.load(Relaxed)),
+            }
+        };
+        self.0.lanes.iter().map(reading).collect()
+    }
+
+    /// Tells that the answer of a recorded decision was withheld after all.
+    fn tell_withheld(&self, entry: WithheldEntry) {
+        let entry = Entry::Withheld(entry.into());
+        self.0.lanes.iter().for_each(|lane| lane.try_send_event(&entry));
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RoomState {
+    /// Sinks are still being asked.
+    Asking,
+    /// One refused.
+    Refused,
+    /// Every sink has room, or drops.
+    Promised,
+}
+
+/// Room for one decision in every sink that wants it and has some. Dropped unused, it is given back, and the decision
+/// counts as withheld: nobody got its answer.
+#[derive(Debug)]
+#[must_use]
+pub struct Room {
+    recorder: Recorder,
+    load: Load,
+    /// The sinks that promised room, a bit each.
+    taken: u64,
+    /// The sinks that want the decision, a bit each.
+    is_wanted: u64,
+    state: RoomState,
+}
+
+impl Room {
+    /// Hands the record over. What is returned must be waited for before the answer is given.
+    pub fn record(mut self, decision: Arc<DecisionEntry>) -> Kept {
+        let (wanted, taken) = (std::mem::take(&mut self.is_wanted), std::mem::take(&mut self.taken));
+        let mut kept = Vec::new();
+        for (place, lane) in self.recorder.0.lanes.iter().enumerate() {
+            match (wanted >> place & 1, taken >> place & 1) {
+                (_, 1) => kept.extend(lane.send(Entry::Decision(decision.clone()), self.load.bytes)),
+                (1, _) => lane.lose(self.load),
+                _ => {}
+            }
+        }
+        Kept((!kept.is_empty()).then(|| (kept, self.recorder.clone())))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        for (place, lane) in self.recorder.0.lanes.iter().enumerate() {
+            if self.taken >> place & 1 == 1 {
+                lane.give_back(self.load);
+            }
+            if self.is_wanted >> place & 1 == 1 && self.state != RoomState::Refused {
+                lane.lose(Load { class: Class::Withheld, ..self.load });
+            }
+        }
+    }
+}
+
+/// A record on its way to the disk.
+#[derive(Debug)]
+#[must_use]
+pub struct Kept(
+    /// What each sink tells that says when a record is on the disk; `None` where there is no such sink.
+    Option<(Vec<oneshot::Receiver<()>>, Recorder)>,
+);
+
+impl Kept {
+    /// Waits until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
+    /// withheld, which is then on record as well.
+    pub async fn in_time(self, decision: &DecisionEntry, reason: &'static str) -> bool {
+        let Some((told, recorder)) = self.0 else { return true };
+        let all_told = async {
+            for told in told {
+                told.await?;
+            }
+            Ok::<(), oneshot::error::RecvError>(())
+        };
+        if matches!(timeout(recorder.0.durable_within, all_told).await, Ok(Ok(()))) {
+            return true;
+        }
+        recorder.tell_withheld(WithheldEntry {
+            time: crate::clock::now(),
+            decision_id: decision.decision_id.to_string(),
+            decision_number: decision.decision_number,
+            reason,
+        });
+        false
+    }
+}

@@ -1,0 +1,258 @@
+//! Hashes or leaves out what the settings keep out of the record: who called, which path, from which address.
+//!
+//! It decides nothing about what is recorded; it only takes away. The rules: an entry of which nothing is taken is the
+//! very same entry, at no cost; what was taken is named in `redacted`; equal text has an equal hash under one key, so that
+//! records can still be counted and joined.
+
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::engine::record::{DecisionEntry, Entry, QuestionEntry};
+
+/// The fewest bytes of a key.
+pub const MIN_KEY: usize = 16;
+
+/// Headers whose values are addresses of clients.
+const ADDRESSES: &[&str] = &["x-forwarded-for", "x-real-ip", "x-envoy-external-address", "forwarded"];
+
+/// What happens to a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redaction {
+    /// It is recorded.
+    #[default]
+    Keep,
+    /// Its keyed hash is recorded.
+    Hash,
+    /// It is left out.
+    Drop,
+}
+
+/// What is taken out of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedactConfig {
+    /// `principal` and `serviceAccount`.
+    pub principal: Redaction,
+    /// `path`.
+    pub path: Redaction,
+    /// `sourceAddress`, `remoteAddress` and `askedBy`.
+    pub address: Redaction,
+    /// A file with the key of the hashes; without one each process draws its own.
+    pub key: Option<PathBuf>,
+}
+
+impl RedactConfig {
+    fn ways(&self) -> [Redaction; 3] {
+        [self.principal, self.path, self.address]
+    }
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadKey {
+    /// The file cannot be read.
+    #[error(
+        "audit_trail.redact.key: cannot read {path}: {why}; make one with `head -c 32 /dev/urandom | base64 > {path}`"
+    )]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// The key could be guessed.
+    #[error(
+        "audit_trail.redact.key: {path} holds {bytes} bytes, and a key needs at least {MIN_KEY}; make one with \
+         `head -c 32 /dev/urandom | base64 > {path}`"
+    )]
+    Short {
+        /// The file.
+        path: String,
+        /// How many there are.
+        bytes: usize,
+    },
+}
+
+/// Takes out of entries what the settings say.
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    config: RedactConfig,
+    /// Where nothing is hashed, nobody asks it.
+    hash: Option<KeyedHash>,
+}
+
+impl Redactor {
+    /// Reads the key, or draws one, where something is hashed.
+    ///
+    /// # Errors
+    /// If the key's file cannot be read or holds too little.
+    pub fn new(config: RedactConfig) -> Result<Redactor, BadKey> {
+        let hashes = config.ways().contains(&Redaction::Hash);
+        let hash = match &config.key {
+            Some(path) if hashes => {
+                let name = path.display().to_string();
+                let text = fs::read(path).map_err(|why| BadKey::Unreadable { path: name.clone(), why })?;
+                // Editors and `echo` end a file with a line feed, which nobody means to be part of the key.
+                let key = text.trim_ascii_end();
+                if key.len() < MIN_KEY {
+                    return Err(BadKey::Short { path: name, bytes: key.len() });
+                }
+                Some(KeyedHash::new(key))
+            }
+            None if hashes => {
+                Some(KeyedHash::new(&[Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat()))
+            }
+            _ => None,
+        };
+        Ok(Redactor { config, hash })
+    }
+
+    /// The entry without what is to be taken out of it; the same one where that is nothing.
+    pub fn redact(&self, entry: Entry) -> Entry {
+        if self.config.ways() == [Redaction::Keep; 3] {
+            return entry;
+        }
+        match entry {
+            Entry::Decision(decision) => Entry::Decision(self.decision(&decision).map_or(decision, Arc::new)),
+            Entry::Question(question) => Entry::Question(self.question(&question).map_or(question, Arc::new)),
+            // These tell of the server and of policies, and of no caller.
+            entry @ (Entry::PolicyChange(_)
+            | Entry::GrantEnd(_)
+            | Entry::Start(_)
+            | Entry::Stop(_)
+            | Entry::Withheld(_)
+            | Entry::Stream(_)
+            | Entry::Gap(_)
+            | Entry::Lag(_)
+            | Entry::Checkpoint(_)) => entry,
+        }
+    }
+
+    /// `None` where nothing is taken.
+    fn decision(&self, decision: &DecisionEntry) -> Option<DecisionEntry> {
+        let RedactConfig { principal, path, address, key: _ } = self.config;
+        let mut taken = Vec::new();
+        let mut field = |name, way, text: &str| self.field(name, way, text, &mut taken);
+        let fields = (
+            field("principal", principal, &decision.principal),
+            field("serviceAccount", principal, &decision.service_account),
+            field("sourceAddress", address, &decision.source_address),
+            field("remoteAddress", address, &decision.remote_address),
+            field("path", path, &decision.path),
+        );
+        let mut rare = decision.rare.clone();
+        if !rare.certificate_uris.is_empty() {
+            // One name for all of them.
+            let mut each = Vec::new();
+            let taken_out = |uri: &String| self.field("certificateUris", principal, uri, &mut each);
+            rare.certificate_uris = rare.certificate_uris.iter().map(taken_out).filter(|uri| !uri.is_empty()).collect();
+            taken.extend(each.first());
+        }
+        let mut headers = decision.headers.clone();
+        for header in headers.iter_mut().filter(|header| ADDRESSES.contains(&header.name.as_str())) {
+            header.value = self.field("headers", address, &header.value, &mut taken);
+        }
+        if taken.is_empty() {
+            return None;
+        }
+        let (principal, service_account, source_address, remote_address, path) = fields;
+        let mut redacted = decision.redacted.clone();
+        redacted.extend(taken);
+        let rest = decision.clone();
+        let addresses = DecisionEntry {
+            source_address: source_address.into(),
+            remote_address: remote_address.into(),
+            headers,
+            rare,
+            ..rest
+        };
+        Some(DecisionEntry {
+            principal: principal.into(),
+            service_account: service_account.into(),
+            path: path.into(),
+            redacted,
+            ..addresses
+        })
+    }
+
+    /// `None` where nothing is taken. What is taken of the question itself is named with what is taken of its answer.
+    fn question(&self, question: &QuestionEntry) -> Option<QuestionEntry> {
+        // A port is another one each time; without it, equal askers have equal hashes.
+        let asker = question.asked_by.parse::<SocketAddr>().map(|address| address.ip().to_string());
+        let asker = match self.config.address {
+            Redaction::Hash => asker.unwrap_or_else(|_| question.asked_by.clone()),
+            Redaction::Keep | Redaction::Drop => question.asked_by.clone(),
+        };
+        let mut taken = Vec::new();
+        let asked_by = self.field("askedBy", self.config.address, &asker, &mut taken);
+        let answer = self.decision(&question.answer);
+        if taken.is_empty() && answer.is_none() {
+            return None;
+        }
+        let mut answer = answer.unwrap_or_else(|| question.answer.clone());
+        answer.redacted.extend(taken);
+        Some(QuestionEntry { time: question.time, asked_by, now: question.now, answer })
+    }
+
+    fn field(&self, name: &'static str, way: Redaction, text: &str, taken: &mut Vec<&'static str>) -> String {
+        if text.is_empty() || way == Redaction::Keep {
+            return text.to_owned();
+        }
+        taken.push(name);
+        match (&self.hash, way) {
+            (Some(hash), Redaction::Hash) => hash.of(text),
+            // Nothing is ever kept for want of a key.
+            _ => String::new(),
+        }
+    }
+}
+
+/// HMAC-SHA256 (RFC 2104), with what depends on the key alone worked out once.
+#[derive(Clone)]
+struct KeyedHash {
+    inner: Sha256,
+    outer: Sha256,
+}
+
+impl KeyedHash {
+    fn new(key: &[u8]) -> KeyedHash {
+        let mut block = [0u8; 64];
+        let short: [u8; 32];
+        let key = if key.len() > block.len() {
+            short = Sha256::digest(key).into();
+            &short
+        } else {
+            key
+        };
+        block.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
+        KeyedHash {
+            inner: Sha256::new_with_prefix(block.map(|byte| byte ^ 0x36)),
+            outer: Sha256::new_with_prefix(block.map(|byte| byte ^ 0x5c)),
+        }
+    }
+
+    /// `hash:` and the first 32 hexadecimal digits: 128 bits, which no two texts share by chance.
+    fn of(&self, text: &str) -> String {
+        let inner = self.inner.clone().chain_update(text).finalize();
+        let hash = self.outer.clone().chain_update(inner).finalize();
+        let digits = hash.iter().take(16).map(|byte| format!("{byte:02x}"));
+        std::iter::once("hash:".to_owned()).chain(digits).collect()
+    }
+}
+
+impl fmt::Debug for KeyedHash {
+    /// A key is not for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyedHash")
+    }
+}
+
+#[cfg(test)]
+#[path = "redact_tests.rs"]
+mod tests;

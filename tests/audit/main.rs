@@ -1,0 +1,60 @@
+//! The record as a contract: what a consumer of any language may rely on, held against the published proto.
+//!
+//! `schema` holds names and order to the descriptors and both renderings to one another, `golden` pins one record of each
+//! kind, `docs` reads the examples of the handbook, `injection` sends hostile texts through, and `replay` makes decisions again
+//! from their records alone.
+
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod docs;
+mod draw;
+#[path = "../../src/audit/examples.rs"]
+mod examples;
+mod golden;
+mod injection;
+mod replay;
+#[allow(dead_code, reason = "shared with the binary of the cases, which uses the rest")]
+#[path = "../cases/check.rs"]
+mod rows;
+mod schema;
+
+use customs::engine::record::Entry;
+// The second is for the examples, which name it as their own crate does.
+use customs::{audit, engine};
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+
+/// A stream's id, and a chain, as they look.
+pub const STREAM: &str = "5f0c8a52-9a55-4f3c-8a52-9a554f3c8a52";
+pub const CHAIN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A number that a JSON number of most readers would not hold.
+pub const SEQUENCE: u64 = 9_007_199_254_740_993;
+
+/// The line of an entry, its line feed included.
+pub fn line(entry: &Entry) -> String {
+    let mut out = Vec::new();
+    audit::json::open(entry, STREAM, SEQUENCE, &mut out);
+    audit::json::close(CHAIN, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+/// The message of an entry.
+pub fn message(entry: &Entry) -> Vec<u8> {
+    let mut out = Vec::new();
+    audit::binary::open(entry, STREAM, SEQUENCE, &mut out);
+    audit::binary::close(CHAIN, &mut out);
+    out
+}
+
+/// The schema of a record, as the binary publishes it.
+pub fn schema() -> MessageDescriptor {
+    let pool = DescriptorPool::decode(audit::proto::DESCRIPTORS).unwrap();
+    pool.get_message_by_name("customs.audit.v1.Record").unwrap()
+}
+
+/// One line: ASCII, a single line feed at its end, and nothing that a terminal would act upon.
+pub fn assert_is_one_line(line: &str) {
+    assert!(line.bytes().all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte)), "{line:?}");
+    assert_eq!(line.find('\n'), Some(line.len() - 1), "{line:?}");
+}

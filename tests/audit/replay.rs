@@ -1,0 +1,265 @@
+//! Replay: a decision is made again from its line alone, on the same policies, and is the same.
+//!
+//! This proves that a record holds what its decision rests on. What it does not hold on purpose is named here: queries, the
+//! values of headers, and whatever was cut.
+
+use std::net::IpAddr;
+
+use customs::engine::decision::Decision;
+use customs::engine::record::{DecisionEntry, Entry, Occasion};
+use customs::engine::request::{Attributes, CLIENT_CERTIFICATE, HttpAttributes};
+use customs::engine::settings::{IdentitySource, Settings};
+use customs::engine::snapshot::Snapshot;
+use customs::envoy::attributes;
+use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use serde_json::{Value, json};
+
+use crate::{line, rows};
+
+/// A check and the policies that decide it.
+pub struct Case {
+    pub check: CheckRequest,
+    pub snapshot: Snapshot,
+}
+
+impl Case {
+    /// What is on record of the decision. `told_headers` are those whose values are told.
+    pub fn entry(&self, told_headers: &[String]) -> DecisionEntry {
+        let attributes = attributes::read(&self.check);
+        let request = attributes.normalise(self.snapshot.settings());
+        let decision = self.snapshot.decide(&request, rows::now());
+        let occasion = Occasion {
+            time: rows::now(),
+            duration_micros: 1,
+            decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34".into(),
+            decision_number: 1,
+            told_headers,
+        };
+        DecisionEntry::of(&attributes, &request, &decision, &self.snapshot, occasion)
+    }
+}
+
+/// The answers of a decision: what Envoy was told, and verdict and would, each with reason and rule.
+type Answers = [String; 7];
+
+fn of_decision(decision: &Decision) -> Answers {
+    let Decision { outcome, verdict, would, .. } = decision;
+    [
+        outcome.effect().as_str().to_owned(),
+        verdict.effect().as_str().to_owned(),
+        verdict.reason.as_str().to_owned(),
+        verdict.rule.to_string(),
+        would.effect().as_str().to_owned(),
+        would.reason.as_str().to_owned(),
+        would.rule.to_string(),
+    ]
+}
+
+fn of_record(record: &Value) -> Answers {
+    ["effect", "verdict", "reason", "rule", "would", "wouldReason", "wouldRule"]
+        .map(|field| record[field].as_str().unwrap_or_default().to_owned())
+}
+
+/// The inputs of a decision, read back from its record.
+struct Inputs {
+    record: Value,
+    headers: Vec<(String, String)>,
+}
+
+impl Inputs {
+    fn of(record: Value, settings: &Settings) -> Inputs {
+        let mut headers = Vec::new();
+        let mut header = |name: &str, value: String| headers.push((name.to_owned(), value));
+        if let Some(authority) = record["authorityHeader"].as_str() {
+            header(":authority", authority.to_owned());
+        }
+        let uris = texts(&record["certificateUris"]);
+        if !uris.is_empty() {
+            let pairs: Vec<_> = uris.iter().map(|uri| format!("URI=\"{uri}\"")).collect();
+            header(CLIENT_CERTIFICATE, pairs.join(";"));
+        }
+        // The client's address as it was read: behind it, as many proxies as are trusted.
+        if let (Some(address), Some(hops)) = (record["remoteAddress"].as_str(), settings.trusted_hops) {
+            header("x-forwarded-for", address.to_owned() + &",192.0.2.255".repeat(hops.try_into().unwrap()));
+        }
+        for told in record["headers"].as_array().into_iter().flatten().filter(|told| told["present"] == true) {
+            let value = told["value"].as_str().map(str::to_owned).unwrap_or_else(|| likely_value(told));
+            header(told["name"].as_str().unwrap(), value);
+        }
+        Inputs { record, headers }
+    }
+
+    fn text(&self, field: &str) -> &str {
+        self.record[field].as_str().unwrap_or_default()
+    }
+
+    fn address(&self, field: &str) -> Option<IpAddr> {
+        self.record[field].as_str().map(|address| address.parse().unwrap())
+    }
+
+    fn attributes(&self) -> Attributes<'_> {
+        let is_http = self.text("protocol") == "http";
+        let listener_port = self.record["listenerPort"].as_u64().map(|port| port.try_into().unwrap());
+        let (source_address, destination_address) = (self.address("sourceAddress"), self.address("destinationAddress"));
+        let is_told = source_address.is_some() || destination_address.is_some() || listener_port.is_some();
+        let sni = self.record["sni"].as_str();
+        Attributes {
+            source_principal: self.text("principal"),
+            source_address,
+            destination_principal: self.text("gateway"),
+            destination_address,
+            listener_port,
+            has_address: is_told || self.record["addressUnreadable"] == true,
+            service: if is_http { "" } else { self.text("rawHost") },
+            tls_sni: sni.or((self.record["sniAbsent"] == true).then_some("")),
+            http: is_http.then(|| HttpAttributes {
+                method: self.text("method"),
+                path: self.text("path"),
+                host: self.text("rawHost"),
+                headers: &self.headers,
+                ..HttpAttributes::default()
+            }),
+        }
+    }
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// A value of a header that matches what its record says; where the patterns want several, one is tried.
+fn likely_value(told: &Value) -> String {
+    let patterns = texts(&told["matched"]);
+    let exact = patterns.iter().find(|pattern| !pattern.contains('*'));
+    exact.or(patterns.first()).map_or_else(|| "\u{1}".to_owned(), |pattern| pattern.replace('*', ""))
+}
+
+/// What of a record cannot be replayed, or what is another.
+fn difference(case: &Case, told_headers: &[String], strip: &[&str]) -> Option<String> {
+    let entry = case.entry(told_headers);
+    if !entry.truncated.is_empty() {
+        return Some(format!("{} cut", entry.truncated.join(", ")));
+    }
+    let mut record: Value = serde_json::from_str(&line(&Entry::Decision(entry.clone().into()))).unwrap();
+    let recorded = of_record(&record);
+    strip.iter().for_each(|field| drop(record.as_object_mut().unwrap().remove(*field)));
+    let inputs = Inputs::of(record, case.snapshot.settings());
+    let attributes = inputs.attributes();
+    let request = attributes.normalise(case.snapshot.settings());
+    let again = case.snapshot.decide(&request, entry.time);
+    let told = (entry.identity.as_str(), entry.identity_detail);
+    let told_again = (again.identity.as_str(), again.identity_detail.map(|detail| detail.as_str()));
+    let answers = of_decision(&again);
+    let is_same = answers == recorded && told == told_again;
+    (!is_same).then(|| format!("was {recorded:?} {told:?}, is {answers:?} {told_again:?}"))
+}
+
+/// How a server is set up, beside what a row says of it.
+type Setup = (&'static str, fn(&mut Settings));
+
+const SETUPS: [Setup; 5] = [
+    ("as the row says", |_| ()),
+    ("identity from the forwarded certificate", |settings| settings.identity_source = IdentitySource::Xfcc),
+    ("SNI and host must match", |settings| settings.require_sni_host_match = true),
+    ("no proxy is trusted", |settings| settings.trusted_hops = None),
+    ("a proxy is trusted", |settings| settings.trusted_hops = Some(1)),
+];
+
+/// The cases of the rows, by name. A set that is refused decides nothing.
+fn cases(rows: &[rows::Row], (_, change): Setup) -> Vec<(String, Case)> {
+    let case = |row: &rows::Row| {
+        let mut settings = row.settings();
+        change(&mut settings);
+        let snapshot = row.snapshot(&settings).ok()?;
+        Some((row.id.clone(), Case { check: row.check(), snapshot }))
+    };
+    rows.iter().filter_map(case).collect()
+}
+
+/// The cases whose decisions are not the same from their lines without some fields.
+fn others(cases: &[(String, Case)], tells_values: bool, strip: &[&str]) -> Vec<String> {
+    let other = |(name, case): &(String, Case)| {
+        let asked = case.snapshot.header_uses().iter().map(|asked| asked.name.clone());
+        let told: Vec<_> = asked.filter(|_| tells_values).collect();
+        Some(format!("{name}: {}", difference(case, &told, strip)?))
+    };
+    cases.iter().filter_map(other).collect()
+}
+
+/// Rows for inputs on which no recorded case rests. In the JSON of Envoy's own messages.
+fn own_rows() -> Vec<rows::Row> {
+    let policy = |when: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: p, namespace: istio-system}}\n\
+            spec: {{action: DENY, rules: [{{when: [{when}]}}]}}\n"
+        )
+    };
+    let socket = |address: &str, port: u16| json!({"socketAddress": {"address": address, "portValue": port}});
+    let http = json!({"method": "GET", "path": "/", "host": "a.example", "headers": {"x-forwarded-for": "192.0.2.7"}});
+    let check = json!({"attributes": {
+        "source": {"address": socket("10.0.0.1", 40000), "principal": "spiffe://cluster.local/ns/a/sa/b"},
+        "destination": {"address": socket("10.0.0.2", 8443)},
+        "request": {"http": http},
+        "tlsSession": {},
+    }});
+    let pipe = json!({"attributes": {"source": {"address": {"pipe": {"path": "/run/x"}}}}});
+    [
+        ("remote", policy("{key: remote.ip, values: [192.0.2.0/24]}"), &check),
+        ("destination", policy("{key: destination.ip, values: [10.9.9.9]}"), &check),
+        ("port", policy("{key: destination.port, values: ['1']}"), &check),
+        ("session", policy("{key: connection.sni, values: [b.example]}"), &check),
+        ("pipe", policy("{key: destination.port, values: ['1']}"), &pipe),
+    ]
+    .map(|(id, policy, check)| rows::Row::read(json!({"id": id, "policy": policy, "check_request": check})))
+    .into()
+}
+
+#[test]
+fn a_decision_can_be_made_again_from_its_line() {
+    let files = [
+        (rows::rows("attacks.jsonl"), 140, Some("id-046")),
+        (rows::rows("egress.jsonl"), 153, None),
+        // Where no proxy is trusted, a policy that asks for the client behind them is refused.
+        (own_rows(), 4, None),
+    ];
+    for setup in SETUPS {
+        for (rows, decided, cut) in &files {
+            let cases = cases(rows, setup);
+            assert!(cases.len() >= *decided, "{}: {}", setup.0, cases.len());
+            for tells_values in [false, true] {
+                let others = others(&cases, tells_values, &[]);
+                let is_cut = |why: &String| cut.is_some_and(|id| why.starts_with(id) && why.ends_with(" cut"));
+                assert!(others.iter().all(is_cut), "{}: {}", setup.0, others.join("\n"));
+                assert_eq!(others.len(), cut.iter().len(), "{}", setup.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_input_on_record_is_one_that_some_decision_rests_on() {
+    let rows: Vec<_> =
+        [rows::rows("attacks.jsonl"), rows::rows("egress.jsonl"), own_rows()].into_iter().flatten().collect();
+    let cases = cases(&rows, SETUPS[0]);
+    let without = |strip: &[&str]| others(&cases, false, strip).len();
+    let cut = without(&[]);
+    for field in [
+        "principal",
+        "sourceAddress",
+        "remoteAddress",
+        "destinationAddress",
+        "protocol",
+        "rawHost",
+        "listenerPort",
+        "sni",
+        "method",
+        "path",
+        "headers",
+        "sniAbsent",
+        "addressUnreadable",
+        "authorityHeader",
+        "certificateUris",
+    ] {
+        assert!(without(&[field]) > cut, "{field}");
+    }
+}
