@@ -1,0 +1,85 @@
+//! `customs audit verify` against everything that somebody could do to a log: each of it is found, and named.
+
+#![cfg(feature = "server")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+mod cases;
+mod clocks;
+#[path = "../../src/audit/examples.rs"]
+mod examples;
+mod links;
+mod log;
+mod real;
+mod tamper;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use customs::audit::signing::Verifier;
+use customs::audit::verify::report::{Report, What};
+use customs::audit::verify::{Asked, verify};
+// For the examples, which name them as their own crate does.
+use customs::{audit, engine};
+
+use log::{Log, key, public_pem};
+
+/// A folder with files, and what is asked of them.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        folder.write("key.pem", public_pem(&key(7)).as_bytes());
+        folder
+    }
+
+    pub(crate) fn of(log: &Log) -> Folder {
+        let folder = Folder::new();
+        folder.write("a.log", &log.bytes);
+        folder.write("checkpoints.jsonl", log.checkpoints.as_bytes());
+        folder
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    /// Asks the library.
+    pub(crate) fn ask(&self, files: &[&str], with_checkpoints: bool, with_key: bool) -> Report {
+        let asked = Asked {
+            files: files.iter().map(|name| self.path(name)).collect(),
+            checkpoints: with_checkpoints.then(|| self.path("checkpoints.jsonl")),
+            keys: if with_key { vec![Verifier::read(&self.path("key.pem")).unwrap()] } else { Vec::new() },
+        };
+        verify(&asked).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// What is wrong with `a.log`, by its checkpoints and the key.
+    pub(crate) fn found(&self) -> Option<What> {
+        self.ask(&["a.log"], true, true).bad.map(|bad| bad.what)
+    }
+
+    /// Runs the binary there.
+    pub(crate) fn run(&self, arguments: &str) -> (Option<i32>, String, String) {
+        run(self.0.path(), arguments)
+    }
+}
+
+fn run(folder: &Path, arguments: &str) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+    let output =
+        command.args(["audit", "verify"]).args(arguments.split_whitespace()).current_dir(folder).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
