@@ -1,4 +1,4 @@
-//! Where Envoy and grpcurl are. `deploy/local/install-tools` finds or installs them; this only asks it.
+//! Where Envoy, grpcurl and the other tools are. `deploy/local/install-tools` finds or installs them; this only asks it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,6 +22,16 @@ pub(crate) fn envoy() -> Result<Tool> {
 /// grpcurl 1.8, or what `GRPCURL` names.
 pub(crate) fn grpcurl() -> Result<Tool> {
     find("grpcurl")
+}
+
+/// rotel 0.0.1, a collector of OpenTelemetry, or what `ROTEL` names.
+pub(crate) fn rotel() -> Result<Tool> {
+    find("rotel")
+}
+
+/// Python's modules for gRPC: the path of one of them, `grpc_tools/protoc.py`.
+pub(crate) fn grpcio_tools() -> Result<Tool> {
+    find("grpcio-tools")
 }
 
 fn find(name: &str) -> Result<Tool> {
