@@ -5,17 +5,19 @@
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fuzz tools format lint engine-alone manifests
+.PHONY: help demo test fuzz trail tools format lint engine-alone manifests
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running to play with)"
 	@echo "make test          everything: formatting, lints, all tests (real Envoy, real grpcurl), the manifests"
 	@echo "make fuzz          search for inputs that break what must hold (TARGET=host RUNS=10000000; needs a C++ compiler)"
-	@echo "make tools         install what is missing into .tools/ and say where Envoy and grpcurl are"
+	@echo "make trail         the record at full size: a million checks, two hundred kills (CHECKS=10000 KILLS=5)"
+	@echo "make tools         install what is missing into .tools/ and say where Envoy and the other tools are"
 	@echo
-	@echo "ENVOY=/path and GRPCURL=/path use a binary that you have."
+	@echo "ENVOY=/path, GRPCURL=/path and ROTEL=/path use a binary that you have."
 
-demo: tools
+demo:
+	@deploy/local/install-tools envoy grpcurl
 	cargo build $(LOCKED) --release --bin customs --example demo
 	@$(BUILT)/release/examples/demo $(if $(KEEP),--keep) $(BUILT)/release/customs
 
@@ -25,6 +27,11 @@ test: format lint engine-alone manifests tools
 # A search, which takes as long as it is let; what searches have found is replayed by `make test`.
 fuzz:
 	@fuzz/run "$(TARGET)" $(RUNS)
+
+# The record under load at full size: a million checks, twice, and two hundred kills.
+trail:
+	CUSTOMS_TRAIL_CHECKS=$(or $(CHECKS),1000000) CUSTOMS_TRAIL_KILLS=$(or $(KILLS),200) \
+		cargo test $(LOCKED) --release --test trail -- --nocapture --test-threads=1
 
 # Prints one line for each tool, so that the output of a test run names what it ran against.
 tools:

@@ -1,0 +1,128 @@
+//! Checks in numbers: several connections, many checks in flight, and what each was told.
+//!
+//! It measures what a client sees and judges nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use envoy_types::pb::google::protobuf::value::Kind;
+use tonic::transport::{Channel, Endpoint};
+
+/// What is asked, and how.
+#[derive(Clone)]
+pub(crate) struct Load {
+    pub(crate) port: u16,
+    pub(crate) connections: usize,
+    /// Checks that one connection has in flight.
+    pub(crate) in_flight: usize,
+    /// How many in all.
+    pub(crate) checks: u64,
+    /// A pause after each answer, for a steady load below what the server can do.
+    pub(crate) pause: Duration,
+    /// The checks, taken in turn.
+    pub(crate) asked: Arc<Vec<CheckRequest>>,
+    /// Ends the load early.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) allowed: u64,
+    pub(crate) denied: u64,
+    /// Of these, answers that were withheld for want of a record.
+    pub(crate) withheld: u64,
+    /// Calls without an answer.
+    pub(crate) failed: u64,
+    /// The ids of decisions that were answered and not withheld.
+    pub(crate) ids: Vec<String>,
+    pub(crate) latencies: Vec<Duration>,
+}
+
+impl Told {
+    pub(crate) fn answered(&self) -> u64 {
+        self.allowed + self.denied
+    }
+
+    /// The latency that so many of a thousand answers stay below.
+    pub(crate) fn quantile(&mut self, of_thousand: usize) -> Duration {
+        self.latencies.sort_unstable();
+        let last = self.latencies.len().saturating_sub(1);
+        self.latencies
+            .get(self.latencies.len() * of_thousand / 1000)
+            .or(self.latencies.get(last))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn add(&mut self, other: Told) {
+        self.allowed += other.allowed;
+        self.denied += other.denied;
+        self.withheld += other.withheld;
+        self.failed += other.failed;
+        self.ids.extend(other.ids);
+        self.latencies.extend(other.latencies);
+    }
+}
+
+impl Load {
+    /// A load of so many of these checks over four connections.
+    pub(crate) fn new(port: u16, checks: u64, asked: Vec<CheckRequest>) -> Load {
+        let (asked, stop) = (Arc::new(asked), Arc::default());
+        Load { port, connections: 4, in_flight: 16, checks, pause: Duration::ZERO, asked, stop }
+    }
+
+    /// Puts it to the server and waits for the last answer.
+    pub(crate) async fn run(&self) -> Told {
+        let left = Arc::new(AtomicU64::new(self.checks));
+        let mut workers = Vec::new();
+        for _ in 0..self.connections {
+            let channel = Endpoint::from_shared(format!("http://127.0.0.1:{}", self.port)).unwrap().connect_lazy();
+            for _ in 0..self.in_flight {
+                workers.push(tokio::spawn(worker(self.clone(), channel.clone(), left.clone())));
+            }
+        }
+        let mut told = Told::default();
+        for worker in workers {
+            told.add(worker.await.unwrap());
+        }
+        told
+    }
+}
+
+async fn worker(load: Load, channel: Channel, left: Arc<AtomicU64>) -> Told {
+    let mut client = AuthorizationClient::new(channel);
+    let mut told = Told::default();
+    while !load.stop.load(Ordering::Relaxed) {
+        let next = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        let Ok(number) = next else { break };
+        let asked = load.asked[usize::try_from(number).unwrap() % load.asked.len()].clone();
+        let start = Instant::now();
+        let Ok(answer) = client.check(asked).await else {
+            told.failed += 1;
+            continue;
+        };
+        told.latencies.push(start.elapsed());
+        let answer = answer.into_inner();
+        let text = |name: &str| match answer.dynamic_metadata.as_ref()?.fields.get(name)?.kind.as_ref()? {
+            Kind::StringValue(text) => Some(text.clone()),
+            _ => None,
+        };
+        match answer.status.as_ref().map(|status| status.code) {
+            Some(0) => told.allowed += 1,
+            _ => told.denied += 1,
+        }
+        if text("reason").as_deref() == Some("audit_unavailable") {
+            told.withheld += 1;
+        } else {
+            told.ids.extend(text("decision_id"));
+        }
+        if !load.pause.is_zero() {
+            tokio::time::sleep(load.pause).await;
+        }
+    }
+    told
+}

@@ -1,0 +1,278 @@
+//! A server whose record is looked at: how it is started, asked, ended, and what its files say.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
+use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{Address, SocketAddress};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use serde_json::Value;
+
+use crate::load::{Load, Told};
+use crate::ports;
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const POLICY: &str = "apiVersion: egress.customs/v1alpha1
+kind: EgressPolicy
+metadata: {name: no-aliyun, namespace: demo-frontend}
+spec:
+  owner: team-network
+  deny: [{name: www, hosts: [www.aliyun.com], ticket: NET-42}]
+";
+
+/// A size that the environment may set.
+pub(crate) fn size(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// A running server in a directory of its own or of somebody else.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) port: u16,
+    admin: u16,
+    directory: PathBuf,
+}
+
+impl Server {
+    /// Starts it in a directory with these flags, and waits until it is ready.
+    pub(crate) fn start(directory: &Path, flags: &[&str]) -> Server {
+        let (port, admin) = (ports::free().unwrap(), ports::free().unwrap());
+        fs::create_dir_all(directory.join("policies")).unwrap();
+        fs::write(directory.join("policies/a.yaml"), POLICY).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+            command.env_remove(name);
+        }
+        command.arg("serve").args(["--listen", &format!("127.0.0.1:{port}"), "--admin", &format!("127.0.0.1:{admin}")]);
+        command.args(flags).current_dir(directory).stdin(Stdio::null());
+        let log = File::options().append(true).create(true).open(directory.join("log")).unwrap();
+        let out = File::options().append(true).create(true).open(directory.join("out")).unwrap();
+        let child = command.stdout(out).stderr(log).spawn().unwrap();
+        let server = Server { child, port, admin, directory: directory.to_owned() };
+        server.until("ready", || server.get("/readyz").is_some_and(|body| body.starts_with("HTTP/1.1 200")));
+        server
+    }
+
+    /// Waits until something holds; says how long that took.
+    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+        let start = Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < PATIENCE, "{what}: never\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        start.elapsed()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// What the admin address answers, head and body.
+    pub(crate) fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.admin)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    /// The sum of the series of a metric whose labels contain a text.
+    pub(crate) fn metric(&self, name: &str, labels: &str) -> u64 {
+        let text = self.get("/metrics").unwrap_or_default();
+        let series = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(labels));
+        series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+    }
+
+    /// The resident memory, in MiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+    }
+
+    /// The CPU time that its threads have used so far, in seconds.
+    pub(crate) fn cpu(&self) -> f64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanos = |thread: PathBuf| fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+        let used = threads.map(|thread| nanos(thread.unwrap().path()));
+        used.filter_map(|line| line.split(' ').next()?.parse::<f64>().ok()).sum::<f64>() / 1e9
+    }
+
+    /// Waits until nothing is on its way to a sink.
+    pub(crate) fn settle(&self) {
+        self.until("everything is written", || self.metric("customs_audit_queue_records", "") == 0);
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// SIGTERM; says how it exited.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        self.signal("TERM");
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(!self.log().contains("panicked"), "{}", self.log());
+                return status.code();
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if the child is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A check for `GET /` of a host by a pod of `demo-frontend`.
+pub(crate) fn check(host: &str) -> CheckRequest {
+    let http = HttpRequest {
+        host: host.into(),
+        method: "GET".into(),
+        path: "/index.html?q=1".into(),
+        headers: [("x-request-id".to_owned(), "4f3c8a52-9a55-4f3c-8a52-9a554f3c8a52".to_owned())].into(),
+        ..HttpRequest::default()
+    };
+    let peer = |principal: &str, port: u32| {
+        let port_specifier = Some(PortSpecifier::PortValue(port));
+        let socket = SocketAddress { address: "10.1.2.3".into(), port_specifier, ..SocketAddress::default() };
+        let address = Some(Address { address: Some(AddressKind::SocketAddress(socket)) });
+        Some(Peer { address, principal: principal.into(), ..Peer::default() })
+    };
+    CheckRequest {
+        attributes: Some(AttributeContext {
+            source: peer("spiffe://cluster.local/ns/demo-frontend/sa/sleep", 40_000),
+            destination: peer("spiffe://cluster.local/ns/istio-system/sa/egress", 8080),
+            request: Some(Request { time: None, http: Some(http) }),
+            ..AttributeContext::default()
+        }),
+    }
+}
+
+/// Nine allows and a denial, in turn.
+pub(crate) fn mixed() -> Vec<CheckRequest> {
+    (0..10).map(|n| check(if n == 0 { "www.aliyun.com" } else { "api.example" })).collect()
+}
+
+/// Runs a load in a runtime of its own.
+pub(crate) fn run(load: &Load) -> Told {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(load.run())
+}
+
+/// The files of a record in the order in which they were written: closed ones, then the open one.
+pub(crate) fn files(directory: &Path, name: &str) -> Vec<PathBuf> {
+    let is_closed = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{name}."));
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).filter(is_closed).collect();
+    found.sort();
+    found.push(directory.join(name));
+    found
+}
+
+/// What `customs audit verify` says: its exit code, and its words.
+pub(crate) fn verify(files: &[PathBuf]) -> (i32, String) {
+    verify_with(&[], files)
+}
+
+/// The same with flags.
+pub(crate) fn verify_with(flags: &[&OsStr], files: &[PathBuf]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+    let output = command.args(["audit", "verify"]).args(flags).args(files).output().unwrap();
+    let words = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(words).unwrap())
+}
+
+/// What is in a file, unpacked.
+pub(crate) fn bytes_of(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).unwrap();
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return bytes;
+    }
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).unwrap();
+    unpacked
+}
+
+/// What a file says, packed or not.
+pub(crate) fn text_of(path: &Path) -> String {
+    String::from_utf8(bytes_of(path)).unwrap()
+}
+
+/// What files of records say, counted.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    pub(crate) kinds: BTreeMap<String, u64>,
+    /// The numbers of decisions, in order.
+    pub(crate) numbers: Vec<u64>,
+    /// Their ids.
+    pub(crate) ids: std::collections::BTreeSet<String>,
+    /// Decisions that gaps count, and events.
+    pub(crate) lost: (u64, u64),
+    /// Ids of decisions whose answers were withheld after all.
+    pub(crate) taken_back: u64,
+}
+
+impl Count {
+    /// Every whole line must be a record; an unfinished one at the end is passed over.
+    pub(crate) fn of(files: &[PathBuf]) -> Count {
+        let mut count = Count::default();
+        for file in files {
+            let text = text_of(file);
+            assert!(text.is_ascii());
+            for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+                let record = serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
+                count.add(&record);
+            }
+        }
+        count.numbers.sort_unstable();
+        count
+    }
+
+    fn add(&mut self, record: &Value) {
+        let number = |value: &Value| value.as_str().map_or(0, |text| text.parse::<u64>().unwrap());
+        let kind = record["kind"].as_str().unwrap();
+        *self.kinds.entry(kind.to_owned()).or_default() += 1;
+        match kind {
+            "decision" => {
+                self.numbers.push(number(&record["decisionNumber"]));
+                assert!(self.ids.insert(record["decisionId"].as_str().unwrap().to_owned()), "twice: {record}");
+            }
+            "gap" => {
+                let lost = &record["lost"];
+                let classes = ["allows", "denials", "differing", "withheld"];
+                self.lost.0 += classes.iter().map(|class| number(&lost[*class])).sum::<u64>();
+                self.lost.1 += number(&lost["events"]);
+            }
+            "withheld" => self.taken_back += 1,
+            _ => {}
+        }
+    }
+
+    pub(crate) fn decisions(&self) -> u64 {
+        self.numbers.len() as u64
+    }
+}
