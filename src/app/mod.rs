@@ -12,6 +12,7 @@ mod asking;
 pub mod cli;
 mod client;
 mod commands;
+mod durations;
 mod ledger;
 mod policy_paths;
 mod reread;

@@ -7,10 +7,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::durations::duration;
 use super::policy_paths::{self, PolicyPath};
 use super::trail_settings::{self, AuditDurability, AuditTrail};
 use crate::audit::start::TrailConfig;
@@ -370,18 +370,6 @@ fn listener(listener: &GatewayListener, wrong: &mut Vec<String>) -> Option<engin
             None
         }
     }
-}
-
-/// Reads `250ms`, `5s`, `1m30s`; a bare `0` is no time at all.
-pub(super) fn duration(knob: &str, text: &str, wrong: &mut Vec<String>) -> Duration {
-    if text.trim() == "0" {
-        return Duration::ZERO;
-    }
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-    parsed.unwrap_or_else(|| {
-        wrong.push(format!("{knob}: `{text}` is no duration; write `250ms`, `5s` or `1m`"));
-        Duration::ZERO
-    })
 }
 
 #[cfg(test)]

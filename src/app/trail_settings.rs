@@ -7,14 +7,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::settings::duration;
+use super::durations::duration;
 use crate::audit::checkpoint::Every;
 use crate::audit::config::{self, SinkConfig, Target};
 use crate::audit::lane::{Limits, MOST};
 use crate::audit::redact::{self, RedactConfig};
 use crate::audit::start::{self, TrailConfig};
 use crate::audit::writer::Durability;
-use crate::engine::header_uses::SECRET;
+use crate::engine::record::headers::SECRET;
 use crate::envoy::listen::Address;
 
 /// When audit records reach the disk.

@@ -88,7 +88,7 @@ fn value_matches(patterns: &[TextPattern], value: &str) -> bool {
 
 /// Any value, whole or one of its parts between commas, or all of them joined: Envoy joins repeated headers with commas
 /// unless it is told not to (rule R8).
-pub(super) fn some_value(name: &str, headers: &dyn Headers, patterns: &[TextPattern]) -> bool {
+pub(in crate::engine) fn some_value(name: &str, headers: &dyn Headers, patterns: &[TextPattern]) -> bool {
     let (mut any, mut count, mut joined) = (false, 0, String::new());
     headers.visit(name, &mut |value| {
         any = any || value_matches(patterns, &value) || value.split(',').any(|p| value_matches(patterns, p.trim()));

@@ -7,6 +7,7 @@
 //! id, the trace context, what a policy asks for, and what of the rare inputs a decision may rest on. Text that a client controls is capped, and what was capped is named in `truncated`.
 
 pub mod event;
+pub mod headers;
 pub mod rare;
 pub mod trail;
 
@@ -14,13 +15,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use event::{ChangeOutcome, GrantEndEntry, PolicyChangeEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry};
+pub use headers::HeaderEntry;
 pub use rare::RareInputs;
 pub use trail::{CheckpointEntry, GapEntry, LagEntry, Loss, StreamEntry};
 
 use compact_str::{CompactString, ToCompactString};
 
 use super::decision::{Answer, Decision, Gate};
-use super::header_uses;
 use super::identity::{IdentityState, Principal};
 use super::path::without_query;
 use super::pattern::Port;
@@ -172,19 +173,6 @@ pub struct DecisionEntry {
     pub rare: RareInputs,
 }
 
-/// A header that a condition asks for, and how it stands to the patterns of the policies.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HeaderEntry {
-    /// Its name, in lower case.
-    pub name: String,
-    /// Whether the request has it.
-    pub present: bool,
-    /// The patterns that one of its values matches.
-    pub matched: Vec<String>,
-    /// Its value, only where it was asked for.
-    pub value: String,
-}
-
 /// One of the answers of a decision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnswerEntry {
@@ -309,7 +297,7 @@ impl DecisionEntry {
             method: cap("method", http.map_or("", |http| http.method), 64),
             path: cap("path", http.map_or("", |http| without_query(http.path)), 1024),
             headers: http
-                .map(|http| header_uses::told(snapshot, http.headers, occasion.told_headers))
+                .map(|http| headers::told(snapshot.header_uses(), http.headers, occasion.told_headers))
                 .unwrap_or_default(),
             gateway: cap("gateway", attributes.destination_principal, 2048),
             request_id: cap("requestId", &header("x-request-id"), 128),

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::read::{self, Piece, Splitter};
-use super::tail::Shown;
+use super::shown::Shown;
 use super::wanted;
 use crate::app::cli::TailArgs;
 use crate::app::complain;

@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use super::{complain, tell, tell_json};
 use crate::app::cli::AuditCommand;
 
+mod counts;
 mod follow;
 mod pretty;
 mod read;
+mod shown;
 mod stats;
 mod stats_report;
 mod subscribe;

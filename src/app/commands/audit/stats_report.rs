@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::stats::Stats;
+use super::counts::Stats;
 use super::tally::{Tally, Top};
 use crate::app::commands::counted;
 use crate::audit::proto::Loss;

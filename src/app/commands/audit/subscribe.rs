@@ -9,7 +9,7 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use super::tail::Shown;
+use super::shown::Shown;
 use super::view::visible;
 use super::wanted;
 use crate::app::cli::TailArgs;

@@ -1,6 +1,7 @@
 //! What is counted, record by record.
 
 use super::super::read::Splitter;
+use super::super::stats_report::human;
 use super::*;
 
 fn of_range(lines: &[&str], since: Option<&str>, until: Option<&str>) -> Stats {
