@@ -15,6 +15,8 @@
     dead_code
 )]
 
+#[path = "../tests/support/http.rs"]
+mod http;
 #[path = "../tests/support/load.rs"]
 mod load;
 #[path = "../tests/support/ports.rs"]

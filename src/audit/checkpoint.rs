@@ -90,7 +90,7 @@ impl Sealer {
     pub fn tell(&mut self, checkpoint: CheckpointEntry, is_synced: bool) {
         let entry = Entry::Checkpoint(checkpoint.into());
         for lane in &self.told {
-            lane.try_send_event(&entry);
+            lane.offer_event(&entry);
         }
         // What is not on the disk yet is covered by the next one.
         if let (Some((file, sink)), Entry::Checkpoint(checkpoint), true) = (&self.file, &entry, is_synced) {

@@ -42,6 +42,16 @@ pub enum Target {
     Tail(String),
 }
 
+impl Target {
+    /// Whether records leave this machine there.
+    pub fn is_elsewhere(&self) -> bool {
+        match self {
+            Target::Stdout | Target::File(_) => false,
+            Target::Otlp(_) | Target::Tail(_) => true,
+        }
+    }
+}
+
 /// What happens to a check whose record a full sink cannot take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFull {

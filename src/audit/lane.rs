@@ -68,6 +68,17 @@ impl Class {
     fn is_reserved_for(self) -> bool {
         matches!(self, Class::Denial | Class::Differing | Class::Event)
     }
+
+    /// Where it is counted.
+    fn of_loss(self, loss: &mut Loss) -> &mut u64 {
+        match self {
+            Class::Allow => &mut loss.allows,
+            Class::Denial => &mut loss.denials,
+            Class::Differing => &mut loss.differing,
+            Class::Withheld => &mut loss.withheld,
+            Class::Event => &mut loss.events,
+        }
+    }
 }
 
 /// What a record asks of a queue.
@@ -81,8 +92,20 @@ pub struct Load {
     pub time: UnixNanos,
 }
 
+impl Load {
+    /// What a decision asks for as one of this class.
+    pub fn of_decision(decision: &DecisionEntry, class: Class) -> Load {
+        Load { class, bytes: weight(decision), time: decision.time }
+    }
+
+    /// What an event asks for.
+    pub fn of_event(time: UnixNanos) -> Load {
+        Load { class: Class::Event, bytes: EVENT_WEIGHT, time }
+    }
+}
+
 /// About how many bytes a decision holds in memory: the entry itself, its box, and its texts.
-pub fn weight(decision: &DecisionEntry) -> u64 {
+fn weight(decision: &DecisionEntry) -> u64 {
     let texts = [
         &decision.principal,
         &decision.host,
@@ -103,7 +126,7 @@ pub fn weight(decision: &DecisionEntry) -> u64 {
 }
 
 /// The weight of what is no decision: a policy change with many problems at most.
-pub(super) const EVENT_WEIGHT: u64 = 4096;
+const EVENT_WEIGHT: u64 = 4096;
 
 /// What travels to the writer.
 #[derive(Debug)]
@@ -114,12 +137,13 @@ pub enum Message {
     Finish,
 }
 
-/// Losses that are not on record yet.
-#[derive(Clone, Copy, Debug)]
+/// What did not get in.
+#[derive(Clone, Copy, Debug, Default)]
 struct Lost {
-    loss: Loss,
-    first: UnixNanos,
-    last: UnixNanos,
+    /// Since the start.
+    total: Loss,
+    /// What is not on record yet, and when its first and its last happened.
+    untold: Option<(Loss, UnixNanos, UnixNanos)>,
 }
 
 /// The checks' side of one sink.
@@ -135,8 +159,7 @@ pub struct Lane {
     held: AtomicU64,
     waiting: AtomicU64,
     freed: Notify,
-    is_lossy: AtomicBool,
-    lost: Mutex<Option<Lost>>,
+    lost: Mutex<Lost>,
     pub(super) state: State,
 }
 
@@ -155,8 +178,6 @@ pub(super) struct State {
     pub(super) give_up: AtomicBool,
     /// Whether the writer has ended.
     pub(super) ended: AtomicBool,
-    /// Every record that was ever lost here, by class.
-    pub(super) losses: [AtomicU64; 5],
 }
 
 impl fmt::Debug for Lane {
@@ -195,8 +216,7 @@ impl Lane {
             held: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             freed: Notify::new(),
-            is_lossy: AtomicBool::new(false),
-            lost: Mutex::new(None),
+            lost: Mutex::default(),
             state: State::default(),
         };
         (lane, receiver)
@@ -210,11 +230,6 @@ impl Lane {
     /// What happens when the sink takes no more.
     pub fn on_full(&self) -> OnFull {
         self.on_full
-    }
-
-    /// Whether the sink leaves this machine.
-    pub fn is_elsewhere(&self) -> bool {
-        self.name.starts_with("otlp:") || self.name.starts_with("tail:")
     }
 
     /// Which records it takes.
@@ -279,7 +294,7 @@ impl Lane {
     /// Takes room for what already happened and must be told: waits as long as it takes, unless the sink drops. False if
     /// it was lost, which is then counted.
     pub async fn take_for_event(&self, time: UnixNanos) -> bool {
-        let load = Load { class: Class::Event, bytes: EVENT_WEIGHT, time };
+        let load = Load::of_event(time);
         loop {
             let freed = self.freed.notified();
             if self.try_take(load) {
@@ -311,49 +326,37 @@ impl Lane {
         self.send(entry, EVENT_WEIGHT);
     }
 
-    /// Sends an event if there is room, and counts it if there is none.
-    pub fn try_send_event(&self, entry: &Entry) {
-        let load = Load { class: Class::Event, bytes: EVENT_WEIGHT, time: entry.time() };
+    /// Sends a record if there is room, and counts it if there is none.
+    pub fn offer(&self, entry: Entry, load: Load) {
         if self.try_take(load) {
-            self.send_event(entry.clone());
+            self.send(entry, load.bytes);
         } else {
             self.lose(load);
         }
     }
 
+    /// The same with an event.
+    pub fn offer_event(&self, entry: &Entry) {
+        self.offer(entry.clone(), Load::of_event(entry.time()));
+    }
+
     /// Counts a record that does not get in.
     pub fn lose(&self, load: Load) {
         let mut lost = self.lost();
-        let told = lost.get_or_insert(Lost { loss: Loss::default(), first: load.time, last: load.time });
-        (told.first, told.last) = (told.first.min(load.time), told.last.max(load.time));
-        let (counted, place) = match load.class {
-            Class::Allow => (&mut told.loss.allows, 0),
-            Class::Denial => (&mut told.loss.denials, 1),
-            Class::Differing => (&mut told.loss.differing, 2),
-            Class::Withheld => (&mut told.loss.withheld, 3),
-            Class::Event => (&mut told.loss.events, 4),
-        };
-        *counted += 1;
-        if let Some(total) = self.state.losses.get(place) {
-            total.fetch_add(1, Relaxed);
-        }
-        self.is_lossy.store(true, Relaxed);
+        let (untold, first, last) = lost.untold.get_or_insert((Loss::default(), load.time, load.time));
+        (*first, *last) = ((*first).min(load.time), (*last).max(load.time));
+        *load.class.of_loss(untold) += 1;
+        *load.class.of_loss(&mut lost.total) += 1;
     }
 
     /// Everything that was ever lost here.
     pub fn losses(&self) -> Loss {
-        let [allows, denials, differing, withheld, events] = self.state.losses.each_ref().map(|n| n.load(Relaxed));
-        Loss { allows, denials, differing, withheld, events }
+        self.lost().total
     }
 
     /// The losses since the last call, as a record; for the writer.
     pub(super) fn gap(&self, time: UnixNanos) -> Option<GapEntry> {
-        if !self.is_lossy.load(Relaxed) {
-            return None;
-        }
-        let mut lost = self.lost();
-        self.is_lossy.store(false, Relaxed);
-        lost.take().map(|Lost { loss, first, last }| GapEntry { time, lost: loss, first, last })
+        self.lost().untold.take().map(|(lost, first, last)| GapEntry { time, lost, first, last })
     }
 
     /// Frees room, for the writer: records that the sink has.
@@ -374,7 +377,7 @@ impl Lane {
         self.wake();
     }
 
-    fn lost(&self) -> MutexGuard<'_, Option<Lost>> {
+    fn lost(&self) -> MutexGuard<'_, Lost> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::config::OnFull;
-use super::lane::{Class, Lane, Load, weight};
+use super::lane::{Class, Lane, Load};
 use crate::engine::record::{DecisionEntry, Entry, Loss, WithheldEntry};
 
 /// The most sinks that there can be.
@@ -70,8 +70,8 @@ impl Recorder {
     /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
     /// it counts the decision as withheld.
     pub async fn admit(&self, decision: &DecisionEntry) -> Option<Room> {
-        let load = Load { class: Class::of(decision), bytes: weight(decision), time: decision.time };
-        let mut room = Room { recorder: self.clone(), load, taken: 0, is_wanted: 0, state: RoomState::Asking };
+        let load = Load::of_decision(decision, Class::of(decision));
+        let mut room = Room { recorder: self.clone(), load, taken: 0, is_wanted: 0 };
         let mut waiting = None;
         for (place, lane) in self.0.lanes.iter().enumerate() {
             if !lane.filter().wants_decision(decision) {
@@ -81,23 +81,19 @@ impl Recorder {
             let has = lane.take(load, &mut waiting).await;
             room.taken |= u64::from(has) << place;
             if !has && lane.on_full() != OnFull::Drop {
-                room.state = RoomState::Refused;
+                // Whoever withholds the answer accounts for it.
+                room.is_wanted = 0;
                 return None;
             }
         }
-        room.state = RoomState::Promised;
         Some(room)
     }
 
     /// Puts a withheld answer on record where there is room, and counts it where there is none.
     pub fn withhold(&self, decision: Arc<DecisionEntry>) {
-        let load = Load { class: Class::Withheld, bytes: weight(&decision), time: decision.time };
+        let load = Load::of_decision(&decision, Class::Withheld);
         for lane in self.0.lanes.iter().filter(|lane| lane.filter().wants_decision(&decision)) {
-            if lane.try_take(load) {
-                lane.send(Entry::Decision(decision.clone()), load.bytes);
-            } else {
-                lane.lose(load);
-            }
+            lane.offer(Entry::Decision(decision.clone()), load);
         }
     }
 
@@ -114,7 +110,7 @@ impl Recorder {
 
     /// Records something that must not be answered unless it is on record, such as a question; false if it is not.
     pub async fn record_first(&self, entry: Entry) -> bool {
-        let load = Load { class: Class::Event, bytes: super::lane::EVENT_WEIGHT, time: entry.time() };
+        let load = Load::of_event(entry.time());
         let (mut taken, mut waiting) = (Vec::new(), None);
         for lane in self.0.lanes.iter() {
             if lane.take(load, &mut waiting).await {
@@ -152,18 +148,8 @@ impl Recorder {
     /// Tells that the answer of a recorded decision was withheld after all.
     fn tell_withheld(&self, entry: WithheldEntry) {
         let entry = Entry::Withheld(entry.into());
-        self.0.lanes.iter().for_each(|lane| lane.try_send_event(&entry));
+        self.0.lanes.iter().for_each(|lane| lane.offer_event(&entry));
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RoomState {
-    /// Sinks are still being asked.
-    Asking,
-    /// One refused.
-    Refused,
-    /// Every sink has room, or drops.
-    Promised,
 }
 
 /// Room for one decision in every sink that wants it and has some. Dropped unused, it is given back, and the decision
@@ -177,7 +163,6 @@ pub struct Room {
     taken: u64,
     /// The sinks that want the decision, a bit each.
     is_wanted: u64,
-    state: RoomState,
 }
 
 impl Room {
@@ -202,7 +187,7 @@ impl Drop for Room {
             if self.taken >> place & 1 == 1 {
                 lane.give_back(self.load);
             }
-            if self.is_wanted >> place & 1 == 1 && self.state != RoomState::Refused {
+            if self.is_wanted >> place & 1 == 1 {
                 lane.lose(Load { class: Class::Withheld, ..self.load });
             }
         }

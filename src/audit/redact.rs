@@ -137,48 +137,34 @@ impl Redactor {
     /// `None` where nothing is taken.
     fn decision(&self, decision: &DecisionEntry) -> Option<DecisionEntry> {
         let RedactConfig { principal, path, address, key: _ } = self.config;
-        let mut taken = Vec::new();
-        let mut field = |name, way, text: &str| self.field(name, way, text, &mut taken);
-        let fields = (
-            field("principal", principal, &decision.principal),
-            field("serviceAccount", principal, &decision.service_account),
-            field("sourceAddress", address, &decision.source_address),
-            field("remoteAddress", address, &decision.remote_address),
-            field("path", path, &decision.path),
-        );
-        let mut rare = decision.rare.clone();
-        if !rare.certificate_uris.is_empty() {
-            // One name for all of them.
-            let mut each = Vec::new();
-            let taken_out = |uri: &String| self.field("certificateUris", principal, uri, &mut each);
-            rare.certificate_uris = rare.certificate_uris.iter().map(taken_out).filter(|uri| !uri.is_empty()).collect();
-            taken.extend(each.first());
+        let (mut told, mut taken) = (decision.clone(), Vec::new());
+        for (name, way, text) in [
+            ("principal", principal, &mut told.principal),
+            ("serviceAccount", principal, &mut told.service_account),
+            ("sourceAddress", address, &mut told.source_address),
+            ("remoteAddress", address, &mut told.remote_address),
+            ("path", path, &mut told.path),
+        ] {
+            if let Some(hidden) = self.hidden(way, text) {
+                *text = hidden.into();
+                taken.push(name);
+            }
         }
-        let mut headers = decision.headers.clone();
-        for header in headers.iter_mut().filter(|header| ADDRESSES.contains(&header.name.as_str())) {
-            header.value = self.field("headers", address, &header.value, &mut taken);
+        let uris = &mut told.rare.certificate_uris;
+        let hidden: Vec<String> = uris.iter().filter_map(|uri| self.hidden(principal, uri)).collect();
+        if !hidden.is_empty() {
+            *uris = hidden.into_iter().filter(|uri| !uri.is_empty()).collect();
+            taken.push("certificateUris");
         }
-        if taken.is_empty() {
-            return None;
+        for header in told.headers.iter_mut().filter(|header| ADDRESSES.contains(&header.name.as_str())) {
+            if let Some(hidden) = self.hidden(address, &header.value) {
+                header.value = hidden;
+                taken.push("headers");
+            }
         }
-        let (principal, service_account, source_address, remote_address, path) = fields;
-        let mut redacted = decision.redacted.clone();
-        redacted.extend(taken);
-        let rest = decision.clone();
-        let addresses = DecisionEntry {
-            source_address: source_address.into(),
-            remote_address: remote_address.into(),
-            headers,
-            rare,
-            ..rest
-        };
-        Some(DecisionEntry {
-            principal: principal.into(),
-            service_account: service_account.into(),
-            path: path.into(),
-            redacted,
-            ..addresses
-        })
+        let is_taken = !taken.is_empty();
+        told.redacted.extend(taken);
+        is_taken.then_some(told)
     }
 
     /// `None` where nothing is taken. What is taken of the question itself is named with what is taken of its answer.
@@ -189,27 +175,27 @@ impl Redactor {
             Redaction::Hash => asker.unwrap_or_else(|_| question.asked_by.clone()),
             Redaction::Keep | Redaction::Drop => question.asked_by.clone(),
         };
-        let mut taken = Vec::new();
-        let asked_by = self.field("askedBy", self.config.address, &asker, &mut taken);
+        let asked_by = self.hidden(self.config.address, &asker);
         let answer = self.decision(&question.answer);
-        if taken.is_empty() && answer.is_none() {
+        if asked_by.is_none() && answer.is_none() {
             return None;
         }
         let mut answer = answer.unwrap_or_else(|| question.answer.clone());
-        answer.redacted.extend(taken);
+        answer.redacted.extend(asked_by.is_some().then_some("askedBy"));
+        let asked_by = asked_by.unwrap_or(asker);
         Some(QuestionEntry { time: question.time, asked_by, now: question.now, answer })
     }
 
-    fn field(&self, name: &'static str, way: Redaction, text: &str, taken: &mut Vec<&'static str>) -> String {
+    /// What is recorded in the place of a text; `None` where the text itself is.
+    fn hidden(&self, way: Redaction, text: &str) -> Option<String> {
         if text.is_empty() || way == Redaction::Keep {
-            return text.to_owned();
+            return None;
         }
-        taken.push(name);
-        match (&self.hash, way) {
+        Some(match (&self.hash, way) {
             (Some(hash), Redaction::Hash) => hash.of(text),
             // Nothing is ever kept for want of a key.
             _ => String::new(),
-        }
+        })
     }
 }
 

@@ -134,16 +134,16 @@ pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reope
     let checkpoints = checkpoint_file(config)?.map(Arc::new);
     let (lanes, queues): (Vec<_>, Vec<_>) = config.sinks.iter().map(|sink| lane(config, sink)).unzip();
     let redactor = Arc::new(Redactor::new(config.redact.clone())?);
+    let elsewhere = config.sinks.iter().zip(&lanes).filter(|(sink, _)| sink.target.is_elsewhere());
+    let elsewhere: Vec<Arc<Lane>> = elsewhere.map(|(_, lane)| lane.clone()).collect();
     let mut writers = Vec::new();
     for (((sink, open), lane), queue) in config.sinks.iter().zip(sinks).zip(&lanes).zip(queues) {
         if config.durability == Durability::Always && keeps_all(sink) && !open.is_on_disk() {
             return Err(CannotStart::NoDisk(sink.name()));
         }
         let is_file = matches!(sink.target, Target::File(_));
-        let elsewhere = |(config, _): &(&SinkConfig, _)| matches!(config.target, Target::Otlp(_) | Target::Tail(_));
-        let told = config.sinks.iter().zip(&lanes).filter(elsewhere).filter(|_| is_file);
-        let told: Vec<Arc<Lane>> = told.map(|(_, lane)| lane.clone()).collect();
-        writers.push(Running::start(Writer {
+        let told = if is_file { elsewhere.clone() } else { Vec::new() };
+        let writer = Writer {
             lane: lane.clone(),
             queue,
             sink: open,
@@ -153,7 +153,8 @@ pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reope
             sealer: Sealer::new(config.checkpoints, told)
                 .signed(signer.clone())
                 .filed(checkpoints.clone().filter(|_| is_file), &sink.name()),
-        })?);
+        };
+        writers.push(Running::start(writer, sink.target.is_elsewhere())?);
     }
     Ok(Trail { recorder: Recorder::new(lanes, DURABLE_WITHIN), writers: Writers(writers), reopen, tails: Vec::new() })
 }
@@ -211,24 +212,26 @@ pub struct Writers(Vec<Running>);
 #[derive(Debug)]
 struct Running {
     lane: Arc<Lane>,
+    /// Whether its records leave this machine.
+    is_elsewhere: bool,
     /// `None` once it was told that the thread has ended.
     ended: Option<oneshot::Receiver<End>>,
     thread: JoinHandle<()>,
 }
 
 impl Running {
-    fn start(writer: Writer) -> io::Result<Running> {
+    fn start(writer: Writer, is_elsewhere: bool) -> io::Result<Running> {
         let lane = writer.lane.clone();
         let (told, ended) = oneshot::channel();
         let thread = thread::Builder::new().name("audit".into()).spawn(move || {
             // Nobody listens only where nobody waits any more.
             let _ = told.send(writer.run());
         })?;
-        Ok(Running { lane, ended: Some(ended), thread })
+        Ok(Running { lane, is_elsewhere, ended: Some(ended), thread })
     }
 
     async fn finish(self, deadline: Instant) -> Result<(), Unfinished> {
-        let Running { lane, ended, thread } = self;
+        let Running { lane, is_elsewhere: _, ended, thread } = self;
         let sink = lane.name().to_owned();
         let Some(mut ended) = ended else { return Err(Unfinished::Gone(sink)) };
         let end = match timeout_at(deadline, &mut ended).await {
@@ -270,13 +273,14 @@ impl Writers {
     }
 
     /// Ends the record: nothing new is accepted, what was accepted and what has room is written, files are synced, and
-    /// the threads are joined. After `bound` (of its own for the sinks that leave this machine) they stop trying, and what is lost is told.
+    /// the threads are joined. After `bound` they stop trying, and what is lost is told. The sinks that leave this machine
+    /// have a bound of their own, after that of the others.
     ///
     /// # Errors
     /// The first sink that did not end well.
     pub async fn finish(self, bound: Duration) -> Result<(), Unfinished> {
         // Sinks that leave this machine end last: the others' last checkpoints go there.
-        let (elsewhere, here): (Vec<_>, Vec<_>) = self.0.into_iter().partition(|running| running.lane.is_elsewhere());
+        let (elsewhere, here): (Vec<_>, Vec<_>) = self.0.into_iter().partition(|running| running.is_elsewhere);
         let mut ended = Ok(());
         for part in [here, elsewhere] {
             let deadline = Instant::now() + bound;

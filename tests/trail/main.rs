@@ -16,6 +16,9 @@
 
 mod complete;
 mod full;
+#[path = "../support/http.rs"]
+#[allow(dead_code)]
+mod http;
 mod injected;
 mod killed;
 #[path = "../support/load.rs"]

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use serde_json::Value;
 
 use crate::load::{Load, Told};
-use crate::ports;
+use crate::{http, ports};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,7 +58,7 @@ impl Server {
         let out = File::options().append(true).create(true).open(directory.join("out")).unwrap();
         let child = command.stdout(out).stderr(log).spawn().unwrap();
         let server = Server { child, port, admin, directory: directory.to_owned() };
-        server.until("ready", || server.get("/readyz").is_some_and(|body| body.starts_with("HTTP/1.1 200")));
+        server.until("ready", || server.get("/readyz").is_some_and(|(status, _)| status == 200));
         server
     }
 
@@ -77,19 +76,14 @@ impl Server {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
-    /// What the admin address answers, head and body.
-    pub(crate) fn get(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.admin)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        Some(answer)
+    /// The status code and the body of an answer of the admin address.
+    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
+        http::get(self.admin, "localhost", path).ok().map(|answer| (answer.status, answer.body))
     }
 
     /// The sum of the series of a metric whose labels contain a text.
     pub(crate) fn metric(&self, name: &str, labels: &str) -> u64 {
-        let text = self.get("/metrics").unwrap_or_default();
+        let text = self.get("/metrics").unwrap_or_default().1;
         let series = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(labels));
         series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
     }

@@ -16,6 +16,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use file::FileSink;
 pub use otlp::OtlpSink;
@@ -122,17 +123,17 @@ pub fn open(config: &SinkConfig, reopen: Reopen, tails: &mut Vec<Tail>) -> Resul
 
 /// Asks files to be opened again by their names, as after a rename by somebody else. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Reopen(std::sync::Arc<std::sync::atomic::AtomicU64>);
+pub struct Reopen(Arc<AtomicU64>);
 
 impl Reopen {
     /// Asks for it.
     pub fn ask(&self) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.0.fetch_add(1, Relaxed);
     }
 
     /// How often it was asked for.
     pub fn asked(&self) -> u64 {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
+        self.0.load(Relaxed)
     }
 }
 

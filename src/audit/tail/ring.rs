@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prost::Message;
 use tokio::sync::watch;
 
+use crate::audit::proto::Record;
+
 /// The most records that a ring keeps.
 pub const RING_RECORDS: usize = 65_536;
 
@@ -51,6 +53,21 @@ pub struct Head {
     /// The canonical host.
     #[prost(string, tag = "27")]
     pub host: String,
+}
+
+impl Head {
+    /// The same of a record that is there as a whole.
+    pub fn of(record: &Record) -> Head {
+        Head {
+            kind: record.kind.clone(),
+            stream: record.stream.clone(),
+            sequence: record.sequence,
+            effect: record.effect.clone(),
+            reason: record.reason.clone(),
+            namespace: record.namespace.clone(),
+            host: record.host.clone(),
+        }
+    }
 }
 
 impl Kept {

@@ -30,14 +30,19 @@ impl Selection {
 
     /// Whether a record is wanted.
     pub fn wants(&self, head: &Head) -> bool {
-        let Filter { kinds, namespaces, hosts, reasons, effect } = &self.0;
-        let holds = |list: &[String], value: &String| list.is_empty() || list.contains(value);
-        holds(kinds, &head.kind)
-            && holds(namespaces, &head.namespace)
-            && holds(reasons, &head.reason)
-            && (effect.is_empty() || *effect == head.effect)
-            && (hosts.is_empty() || hosts.iter().any(|pattern| is_host(pattern, &head.host)))
+        holds(&self.0, head)
     }
+}
+
+/// Whether a record is what a filter asks for.
+pub fn holds(filter: &Filter, head: &Head) -> bool {
+    let Filter { kinds, namespaces, hosts, reasons, effect } = filter;
+    let one_of = |list: &[String], value: &String| list.is_empty() || list.contains(value);
+    one_of(kinds, &head.kind)
+        && one_of(namespaces, &head.namespace)
+        && one_of(reasons, &head.reason)
+        && (effect.is_empty() || *effect == head.effect)
+        && (hosts.is_empty() || hosts.iter().any(|pattern| is_host(pattern, &head.host)))
 }
 
 /// Whether a host is the one that is named, or a name below it where the pattern says `*.`.

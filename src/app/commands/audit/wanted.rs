@@ -1,11 +1,12 @@
 //! Which records somebody wants to see.
 //!
-//! A server chooses by the same message before it sends; here it is done for files. The rules: what is empty asks for
-//! nothing, of what is filled one value each must hold; and what tells of lost records is seen unless kinds are named,
-//! because nobody filters for what he does not know of.
+//! A server chooses before it sends ([`select`]), and by the same rule it is done here for files. But what tells of lost
+//! records is seen there unless kinds are named, because nobody filters for what he does not know of.
 
 use crate::app::cli::{ToldEffect, WantedArgs};
 use crate::audit::proto::{Filter, Record};
+use crate::audit::tail::ring::Head;
+use crate::audit::tail::select;
 
 /// The filter of a subscription.
 pub fn filter(args: &WantedArgs) -> Filter {
@@ -26,23 +27,7 @@ pub fn filter(args: &WantedArgs) -> Filter {
 
 /// Whether a record is wanted.
 pub fn wants(filter: &Filter, record: &Record) -> bool {
-    let Filter { kinds, namespaces, hosts, reasons, effect } = filter;
-    if kinds.is_empty() && matches!(record.kind.as_str(), "gap" | "lag") {
-        return true;
-    }
-    let one_of = |wanted: &[String], value: &String| wanted.is_empty() || wanted.contains(value);
-    one_of(kinds, &record.kind)
-        && one_of(namespaces, &record.namespace)
-        && one_of(reasons, &record.reason)
-        && (hosts.is_empty() || hosts.iter().any(|host| covers(host, &record.host)))
-        && (effect.is_empty() || *effect == record.effect)
-}
-
-fn covers(wanted: &str, host: &str) -> bool {
-    match wanted.strip_prefix('*') {
-        Some(suffix) if suffix.starts_with('.') => host.len() > suffix.len() && host.ends_with(suffix),
-        _ => wanted == host,
-    }
+    filter.kinds.is_empty() && matches!(record.kind.as_str(), "gap" | "lag") || select::holds(filter, &Head::of(record))
 }
 
 #[cfg(test)]
