@@ -4,7 +4,8 @@
 //!
 //! **One request**
 //!
-//! 1. gRPC bytes arrive in [`envoy::server`], a check in [`envoy::service`].
+//! 1. A connection is given to a thread ([`envoy::workers`]), a call to [`envoy::front`], a check's bytes to
+//!    [`envoy::service`].
 //! 2. [`envoy::attributes`] reads what Envoy sent into [`engine::request::Attributes`].
 //! 3. [`engine::request`] normalises it: [`engine::identity`] says who asks, [`engine::host`] where to.
 //! 4. [`store`] gives the [`engine::snapshot`] in force, which decides.

@@ -4,11 +4,18 @@
 //! There is always a snapshot; before the first good set it is one that denies everything. The publisher cannot be
 //! cloned, so one task publishes, and the last good snapshot stays until that task has a better one.
 
+use std::ops::Deref;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use crate::engine::snapshot::Snapshot;
+
+/// How often, and how long each time, whoever publishes waits for checks that still hold the set before.
+const MOST_PAUSES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Makes the cell, with what is in force before anything was loaded.
 pub fn cell(initial: Snapshot) -> (Publisher, Reader) {
@@ -23,12 +30,33 @@ pub struct Publisher(Arc<ArcSwap<Snapshot>>);
 impl Publisher {
     /// Puts a whole snapshot in force, at once for every reader.
     pub fn publish(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+        let old = self.0.swap(Arc::new(snapshot));
+        // Whoever lets go last takes a large set apart, which takes milliseconds. Checks hold it for microseconds, so after
+        // a short while that is this task and no check. Whoever explains may hold it longer, and has the time.
+        for _ in 0..MOST_PAUSES {
+            if Arc::strong_count(&old) == 1 {
+                break;
+            }
+            thread::sleep(PAUSE);
+        }
     }
 
     /// What is in force.
     pub fn current(&self) -> Arc<Snapshot> {
         self.0.load_full()
+    }
+}
+
+/// The snapshot in force when it was asked for. Checks on several threads take and leave it without writing to memory that
+/// they share.
+#[derive(Debug)]
+pub struct InForce(Guard<Arc<Snapshot>>);
+
+impl Deref for InForce {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
     }
 }
 
@@ -38,7 +66,12 @@ pub struct Reader(Arc<ArcSwap<Snapshot>>);
 
 impl Reader {
     /// The snapshot in force; hold it for one check only.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub fn snapshot(&self) -> InForce {
+        InForce(self.0.load())
+    }
+
+    /// The same, to be kept for longer.
+    pub fn shared(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
 }

@@ -11,7 +11,7 @@ use customs::engine::host::Host;
 use customs::engine::path::Readings;
 use customs::engine::policy::compile;
 use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::record::{DecisionEntry, Entry, Occasion};
+use customs::engine::record::{Entry, Occasion, PackedDecision};
 use customs::engine::settings::{DefaultEffect, Enforcement, IdentitySource, Listener, Settings};
 use customs::engine::snapshot::Snapshot;
 use customs::envoy::{attributes, response};
@@ -74,10 +74,10 @@ fn decide(snapshot: &Snapshot, check: &CheckRequest) -> Decision {
     if let Some(http) = &attributes.http {
         check_readings(http.path);
     }
-    let occasion =
-        Occasion { time: NOW, duration_micros: 1, decision_id: "id".into(), decision_number: 1, told_headers: &[] };
-    let entry = DecisionEntry::of(&attributes, &request, &decision, snapshot, occasion);
-    let status = response::build(&decision, &entry, None).status.expect("a response has a status");
+    let occasion = Occasion { time: NOW, duration_micros: 1, decision_id: "id", decision_number: 1, told_headers: &[] };
+    let entry = PackedDecision::of(&attributes, &request, &decision, snapshot, occasion);
+    let status =
+        response::read(&response::build(&decision, &entry, None)).expect("a response").status.expect("a status");
     assert_eq!(status.code == 0, matches!(decision.outcome, Outcome::Allow(_)), "{decision:?}");
     let mut record = Vec::new();
     json::open(&Entry::Decision(entry.into()), "stream", 1, &mut record);

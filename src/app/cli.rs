@@ -5,6 +5,7 @@
 mod audit;
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -80,6 +81,9 @@ pub struct ServeArgs {
     /// Where Envoy asks: HOST:PORT or unix:PATH; repeatable [default: 127.0.0.1:9191]
     #[arg(long, value_name = "ADDR", env = "CUSTOMS_LISTEN", value_delimiter = ',', action = ArgAction::Append)]
     listen: Option<Vec<String>>,
+    /// How many threads answer checks [default: one for each processor]
+    #[arg(long, value_name = "N", env = "CUSTOMS_THREADS")]
+    threads: Option<NonZeroU16>,
     /// Where operators look in: HOST:PORT or off [default: 127.0.0.1:9192]
     #[arg(long, value_name = "ADDR", env = "CUSTOMS_ADMIN")]
     admin: Option<String>,
@@ -398,6 +402,7 @@ impl ServeArgs {
         Settings {
             policies: self.policies.map_or(file.policies, plain),
             listen: self.listen.unwrap_or(file.listen),
+            threads: self.threads.or(file.threads),
             admin: self.admin.unwrap_or(file.admin),
             audit: self.audit.unwrap_or(file.audit),
             audit_durability: self.audit_durability.unwrap_or(file.audit_durability),

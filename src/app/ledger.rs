@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::audit::recorder::{Recorder, Room};
 use crate::engine::reason::Reason;
-use crate::engine::record::DecisionEntry;
+use crate::engine::record::PackedDecision;
 use crate::envoy::service::Ledger;
 use crate::ops::metrics::{InFlight, Metrics};
 
@@ -19,9 +19,9 @@ pub struct Books {
 
 impl Ledger for Books {
     type Room = Room;
-    type InFlight = InFlight;
+    type InFlight<'l> = InFlight<'l>;
 
-    fn begin(&self) -> InFlight {
+    fn begin(&self) -> InFlight<'_> {
         self.metrics.in_flight()
     }
 
@@ -29,12 +29,12 @@ impl Ledger for Books {
         self.recorder.number()
     }
 
-    async fn admit(&self, entry: &DecisionEntry) -> Option<Room> {
+    async fn admit(&self, entry: &PackedDecision) -> Option<Room> {
         self.recorder.admit(entry).await
     }
 
-    async fn record(&self, room: Room, entry: Arc<DecisionEntry>) -> bool {
-        self.metrics.observe_decision(&entry);
+    async fn record(&self, room: Room, entry: Arc<PackedDecision>) -> bool {
+        self.metrics.observe_decision(entry.facts());
         let kept = room.record(entry.clone()).in_time(&entry, Reason::AuditUnavailable.as_str()).await;
         if !kept {
             self.metrics.observe_withheld();
@@ -42,8 +42,8 @@ impl Ledger for Books {
         kept
     }
 
-    fn withhold(&self, entry: Arc<DecisionEntry>) {
-        self.metrics.observe_decision(&entry);
+    fn withhold(&self, entry: Arc<PackedDecision>) {
+        self.metrics.observe_decision(entry.facts());
         self.recorder.withhold(entry);
     }
 }

@@ -32,6 +32,7 @@ use crate::engine::snapshot::{Revision, Snapshot};
 use crate::envoy::listen::Listener;
 use crate::envoy::server::Services;
 use crate::envoy::service::Checks;
+use crate::envoy::workers::Workers;
 use crate::files::SettingsFile;
 use crate::files::reload::{self, ReloadOptions, Reloader};
 use crate::ops::admin::{self, AdminState};
@@ -135,9 +136,13 @@ impl Running {
             Checks::new(reader, Arc::new(books.clone()), settings.help_url.clone(), settings.told_headers.clone());
         let services = Services::new(service, health_service, stop_checks.clone())?;
         let mut checks = Tasks::default();
+        let (workers, threads) = Workers::new(settings.threads);
+        for thread in threads {
+            checks.spawn("a thread that answers checks", thread.run());
+        }
         for listener in listeners {
             tracing::info!(address = listener.local(), "answering checks");
-            checks.spawn("a listener for checks", services.clone().serve(listener));
+            checks.spawn("a listener for checks", services.clone().serve(listener, workers.clone()));
         }
         let readiness = tell_readiness(overview.clone(), health.clone(), books.clone(), stop.clone());
         others.spawn("readiness", done(readiness));

@@ -4,6 +4,7 @@
 //! [`Settings`] mirrors the text; [`Resolved`] is what the server runs with; [`Settings::resolve`] is the one way from
 //! the first to the second, and reports everything that is wrong at once.
 
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub struct Settings {
     pub policies: Vec<PolicyPath>,
     /// Where Envoy asks: `HOST:PORT` or `unix:PATH`.
     pub listen: Vec<String>,
+    /// How many threads answer checks; null is one for each processor that the process may use. A connection stays on its
+    /// thread, so more threads than the proxies have connections are idle.
+    pub threads: Option<NonZeroU16>,
     /// Where operators look in (health, status, metrics): `HOST:PORT`, or `off`. It is not protected: keep it private.
     pub admin: String,
     /// Where audit records go: `stdout`, `file:PATH`, `otlp:URL`, `tail:ADDRESS`, or `off`. Options follow a question
@@ -144,6 +148,7 @@ impl Default for Settings {
         Settings {
             policies: vec![PolicyPath::Plain("./policies".into())],
             listen: vec!["127.0.0.1:9191".into()],
+            threads: None,
             admin: "127.0.0.1:9192".into(),
             audit: vec!["stdout".into()],
             audit_durability: AuditDurability::Interval,
@@ -177,6 +182,8 @@ pub struct Resolved {
     pub policies: Vec<PolicyDirectory>,
     /// Where Envoy asks.
     pub listen: Vec<Address>,
+    /// How many threads answer checks.
+    pub threads: NonZeroUsize,
     /// Where operators look in; `None` is off.
     pub admin: Option<String>,
     /// Where the record goes, and how.
@@ -250,6 +257,7 @@ impl Settings {
             engine,
             policies: policy_paths::resolve(&self.policies, &mut wrong),
             listen: parse_all("listen", &self.listen, &mut wrong),
+            threads: self.threads.map_or_else(processors, NonZeroUsize::from),
             admin: self.admin(&mut wrong),
             audit: trail_settings::resolve(&self.audit, self.audit_durability, &self.audit_trail, &mut wrong),
             told_headers: self.audit_trail.header_values.iter().map(|name| name.to_ascii_lowercase()).collect(),
@@ -341,6 +349,11 @@ impl Settings {
         }
         None
     }
+}
+
+/// How many processors the process may use, as its limits say; one where nothing says it.
+fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 fn parse_all<T: std::str::FromStr<Err = E>, E: std::fmt::Display>(

@@ -32,7 +32,7 @@ pub fn close(chain: &str, out: &mut Vec<u8>) {
 /// An entry as a message without its chain.
 pub fn record(entry: &Entry, stream: &str, sequence: u64) -> proto::Record {
     let body = match entry {
-        Entry::Decision(entry) => decision(entry),
+        Entry::Decision(entry) => decision(&entry.told()),
         Entry::PolicyChange(entry) => policy_change(entry),
         Entry::Question(entry) => question(entry),
         Entry::GrantEnd(entry) => grant_end(entry),
@@ -53,7 +53,7 @@ pub fn record(entry: &Entry, stream: &str, sequence: u64) -> proto::Record {
     }
 }
 
-fn decision(entry: &DecisionEntry) -> proto::Record {
+fn decision(entry: &DecisionEntry<&str>) -> proto::Record {
     proto::Record {
         decision_id: entry.decision_id.to_string(),
         decision_number: entry.decision_number,
@@ -67,13 +67,13 @@ fn question(entry: &QuestionEntry) -> proto::Record {
     proto::Record {
         asked_by: asked_by.clone(),
         now: Some(timestamp(*now)),
-        answer: Some(Box::new(decided(answer))),
+        answer: Some(Box::new(decided(&answer.told()))),
         ..proto::Record::default()
     }
 }
 
 /// The three answers, the inputs, and the rules.
-fn decided(entry: &DecisionEntry) -> proto::Record {
+fn decided(entry: &DecisionEntry<&str>) -> proto::Record {
     let DecisionEntry {
         // Only a record of a decision has these; a question has none of them.
         time: _,
@@ -102,16 +102,15 @@ fn decided(entry: &DecisionEntry) -> proto::Record {
         sni,
         method,
         path,
-        headers,
         gateway,
         request_id,
         traceparent,
         stream_id,
-        truncated,
-        redacted,
         audit_rule,
-        rare: RareInputs { sni_absent, address_unreadable, authority_header, certificate_uris },
+        rare: _,
     } = entry;
+    let RareInputs { sni_absent, address_unreadable, authority_header, certificate_uris, headers, truncated, redacted } =
+        entry.rare();
     proto::Record {
         effect: effect.as_str().to_owned(),
         identity: identity.as_str().to_owned(),
@@ -150,7 +149,7 @@ fn decided(entry: &DecisionEntry) -> proto::Record {
 }
 
 /// The answers with their reasons, and what is told of the verdict's rule; of the other one, only where it is another.
-fn answers(verdict: &AnswerEntry, would: &AnswerEntry) -> proto::Record {
+fn answers(verdict: &AnswerEntry<&str>, would: &AnswerEntry<&str>) -> proto::Record {
     let AnswerEntry {
         effect,
         reason,
@@ -171,9 +170,9 @@ fn answers(verdict: &AnswerEntry, would: &AnswerEntry) -> proto::Record {
     proto::Record {
         verdict: effect.as_str().to_owned(),
         would: would.effect.as_str().to_owned(),
-        reason: (*reason).to_owned(),
+        reason: reason.as_str().to_owned(),
         rule: rule.to_string(),
-        would_reason: would.reason.to_owned(),
+        would_reason: would.reason.as_str().to_owned(),
         would_rule: would.rule.to_string(),
         gate: (*gate).to_owned(),
         open_gate: (*open_gate).to_owned(),
@@ -186,8 +185,8 @@ fn answers(verdict: &AnswerEntry, would: &AnswerEntry) -> proto::Record {
         expired: expired.to_string(),
         exception: exception.to_string(),
         exception_expires: exception_expires.map(timestamp),
-        would_origin: of_would(&would.origin),
-        would_owner: of_would(&would.owner),
+        would_origin: of_would(would.origin),
+        would_owner: of_would(would.owner),
         ..proto::Record::default()
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! They are this crate's and those of `tests/audit`, which includes this file; nothing here is part of the product.
 
+use std::sync::Arc;
+
 use crate::audit::json::MAX_PROBLEMS;
 use crate::engine::identity::IdentityState;
 use crate::engine::policy::problem::{Code, Place, Problem};
-use crate::engine::reason::Effect;
+use crate::engine::reason::{Effect, Reason};
 use crate::engine::record::trail::Position;
 use crate::engine::record::{
     AnswerEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry, LagEntry,
@@ -17,7 +19,7 @@ use crate::engine::time::UnixNanos;
 
 const TIME: UnixNanos = UnixNanos(1_795_435_200_123_456_789);
 
-fn answer(effect: Effect, reason: &'static str, rule: &str) -> AnswerEntry {
+fn answer(effect: Effect, reason: Reason, rule: &str) -> AnswerEntry {
     AnswerEntry {
         effect,
         reason,
@@ -25,7 +27,7 @@ fn answer(effect: Effect, reason: &'static str, rule: &str) -> AnswerEntry {
         gate: "isolation",
         open_gate: "istio",
         by_identity: true,
-        origin: format!("{rule}.yaml:7").into(),
+        origin: format!("{rule}.yaml:7"),
         owner: "team-payments".into(),
         ticket: "NET-42".into(),
         rule_reason: "partners only".into(),
@@ -47,8 +49,8 @@ pub(crate) fn full_decision() -> DecisionEntry {
         revision: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".into(),
         enforcement: Enforcement::Enforce,
         effect: Effect::Deny,
-        verdict: answer(Effect::Deny, "not_in_allow_list", "ep:shop/own"),
-        would: answer(Effect::Allow, "allowed_by_rule", "ep:shop/trial#a"),
+        verdict: answer(Effect::Deny, Reason::NotInAllowList, "ep:shop/own"),
+        would: answer(Effect::Allow, Reason::AllowedByRule, "ep:shop/trial#a"),
         identity: IdentityState::InvalidIdentity,
         identity_detail: Some("xfcc_mismatch"),
         principal: "spiffe://cluster.local/ns/shop/sa/cart".into(),
@@ -66,25 +68,25 @@ pub(crate) fn full_decision() -> DecisionEntry {
         sni: "outbound_.443_._.egress.istio-system.svc.cluster.local".into(),
         method: "GET".into(),
         path: "/".into(),
-        headers: vec![HeaderEntry {
-            name: text("x-team"),
-            present: true,
-            matched: vec![text("payments*"), text("ops")],
-            value: text("payments-eu"),
-        }],
         gateway: "spiffe://cluster.local/ns/istio-system/sa/egress".into(),
         request_id: "4f3c".into(),
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into(),
         stream_id: "17".into(),
-        truncated: vec!["path"],
-        redacted: vec!["sourceAddress"],
         audit_rule: "ap:istio-system/watch#0".into(),
-        rare: RareInputs {
+        rare: Some(Arc::new(RareInputs {
             sni_absent: true,
             address_unreadable: true,
             authority_header: Some(text("other.example")),
             certificate_uris: vec![text("spiffe://cluster.local/ns/shop/sa/other")],
-        },
+            headers: vec![HeaderEntry {
+                name: text("x-team"),
+                present: true,
+                matched: vec![text("payments*"), text("ops")],
+                value: text("payments-eu"),
+            }],
+            truncated: vec!["path"],
+            redacted: vec!["sourceAddress"],
+        })),
     }
 }
 
@@ -121,7 +123,8 @@ pub(crate) fn of_every_kind() -> Vec<Entry> {
         revision: "r1".into(),
     };
     let now = UnixNanos(1_796_000_000_000_000_000);
-    let question = QuestionEntry { time: TIME, asked_by: "127.0.0.1:40312".into(), now, answer: full_decision() };
+    let question =
+        QuestionEntry { time: TIME, asked_by: "127.0.0.1:40312".into(), now, answer: full_decision().into() };
     let start = StartEntry {
         time: TIME,
         version: "0.1.0",

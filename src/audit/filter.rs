@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::engine::reason::Effect;
-use crate::engine::record::{DecisionEntry, Entry};
+use crate::engine::record::{Entry, PackedDecision};
 
 /// Which decisions a sink takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,8 @@ impl Filter {
     }
 
     /// Whether a sink takes this decision.
-    pub fn wants_decision(self, decision: &DecisionEntry) -> bool {
+    pub fn wants_decision(self, decision: &PackedDecision) -> bool {
+        let decision = decision.facts();
         match self {
             Filter::All => true,
             Filter::Denies => decision.effect == Effect::Deny || decision.differs(),
@@ -81,6 +82,7 @@ impl FromStr for Filter {
 mod tests {
     use super::*;
     use crate::audit::examples::full_decision;
+    use crate::engine::record::DecisionEntry;
     use crate::engine::time::UnixNanos;
 
     fn decision(effect: Effect, verdict: Effect, would: Effect, number: u64) -> DecisionEntry {
@@ -124,9 +126,9 @@ mod tests {
         ];
         for set in ways {
             let mut entry = decision(Effect::Allow, Effect::Allow, Effect::Allow, 7);
-            assert!(!Filter::Sample(10).wants_decision(&entry));
+            assert!(!Filter::Sample(10).wants_decision(&(&entry).into()));
             set(&mut entry);
-            assert!(Filter::Sample(10).wants_decision(&entry));
+            assert!(Filter::Sample(10).wants_decision(&(&entry).into()));
         }
     }
 

@@ -36,7 +36,7 @@ pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
     object.text("stream", stream);
     object.long("sequence", sequence);
     match entry {
-        Entry::Decision(entry) => decision(object, entry),
+        Entry::Decision(entry) => decision(object, &entry.told()),
         Entry::PolicyChange(entry) => policy_change(object, entry),
         Entry::Question(entry) => question(object, entry),
         Entry::GrantEnd(entry) => grant_end(object, entry),
@@ -71,8 +71,8 @@ pub(crate) fn rfc3339(time: UnixNanos) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn decision(object: &mut Object<'_>, entry: &DecisionEntry) {
-    object.text("decisionId", &entry.decision_id);
+fn decision(object: &mut Object<'_>, entry: &DecisionEntry<&str>) {
+    object.text("decisionId", entry.decision_id);
     object.long("decisionNumber", entry.decision_number);
     decided(object, entry, Some(entry.duration_micros));
 }
@@ -82,11 +82,11 @@ fn question(object: &mut Object<'_>, entry: &QuestionEntry) {
     let QuestionEntry { time: _, asked_by, now, answer } = entry;
     object.text("askedBy", asked_by);
     object.time("now", *now);
-    object.object("answer", |object| decided(object, answer, None));
+    object.object("answer", |object| decided(object, &answer.told(), None));
 }
 
 /// The three answers, the inputs, and the rules.
-fn decided(object: &mut Object<'_>, entry: &DecisionEntry, duration_micros: Option<u32>) {
+fn decided(object: &mut Object<'_>, entry: &DecisionEntry<&str>, duration_micros: Option<u32>) {
     // Everything here is destructured completely: a new field must be thought of, or the build stops.
     let DecisionEntry {
         // Told where a record of a decision begins, or as an argument: a question has none of them.
@@ -116,16 +116,15 @@ fn decided(object: &mut Object<'_>, entry: &DecisionEntry, duration_micros: Opti
         sni,
         method,
         path,
-        headers,
         gateway,
         request_id,
         traceparent,
         stream_id,
-        truncated,
-        redacted,
         audit_rule,
-        rare: RareInputs { sni_absent, address_unreadable, authority_header, certificate_uris },
+        rare: _,
     } = entry;
+    let RareInputs { sni_absent, address_unreadable, authority_header, certificate_uris, headers, truncated, redacted } =
+        entry.rare();
     object.text("effect", effect.as_str());
     answers(object, verdict, would);
     object.text("identity", identity.as_str());
@@ -164,20 +163,20 @@ fn decided(object: &mut Object<'_>, entry: &DecisionEntry, duration_micros: Opti
 }
 
 /// The three answers with their reasons and rules, and the gates of the verdict.
-fn answers(object: &mut Object<'_>, verdict: &AnswerEntry, would: &AnswerEntry) {
+fn answers(object: &mut Object<'_>, verdict: &AnswerEntry<&str>, would: &AnswerEntry<&str>) {
     object.text("verdict", verdict.effect.as_str());
     object.text("would", would.effect.as_str());
-    object.text("reason", verdict.reason);
-    object.text("rule", &verdict.rule);
-    object.text("wouldReason", would.reason);
-    object.text("wouldRule", &would.rule);
+    object.text("reason", verdict.reason.as_str());
+    object.text("rule", verdict.rule);
+    object.text("wouldReason", would.reason.as_str());
+    object.text("wouldRule", would.rule);
     object.text("gate", verdict.gate);
     object.text("openGate", verdict.open_gate);
     object.flag("identityDecided", verdict.by_identity);
 }
 
 /// What is told of the verdict's rule; of the other one, only where it is another.
-fn rules(object: &mut Object<'_>, verdict: &AnswerEntry, would: &AnswerEntry) {
+fn rules(object: &mut Object<'_>, verdict: &AnswerEntry<&str>, would: &AnswerEntry<&str>) {
     let AnswerEntry {
         effect: _,
         reason: _,
@@ -203,8 +202,8 @@ fn rules(object: &mut Object<'_>, verdict: &AnswerEntry, would: &AnswerEntry) {
     object.text("exception", exception);
     object.optional_time("exceptionExpires", *exception_expires);
     if would.rule != *rule {
-        object.text("wouldOrigin", &would.origin);
-        object.text("wouldOwner", &would.owner);
+        object.text("wouldOrigin", would.origin);
+        object.text("wouldOwner", would.owner);
     }
 }
 

@@ -51,7 +51,7 @@ fn a_question_has_no_answer_of_its_own() {
         time: UnixNanos(1_000),
         asked_by: "127.0.0.1:40000".into(),
         now: UnixNanos(0),
-        answer: full_decision(),
+        answer: full_decision().into(),
     };
     let value = value_of(&Entry::Question(entry.into()));
     for (field, expected) in [
@@ -100,11 +100,9 @@ fn what_is_absent_is_left_out() {
     entry.verdict.expires = None;
     entry.identity_detail = None;
     entry.port = None;
-    entry.truncated.clear();
     entry.path.clear();
-    entry.headers.clear();
     entry.duration_micros = 0;
-    entry.rare = RareInputs::default();
+    entry.rare = None;
     let value = decided(entry);
     #[rustfmt::skip]
     let absent = [

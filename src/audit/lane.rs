@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::config::OnFull;
 use super::filter::Filter;
 use crate::engine::reason::Effect;
-use crate::engine::record::{DecisionEntry, Entry, GapEntry, Loss};
+use crate::engine::record::{Entry, GapEntry, Loss, PackedDecision};
 use crate::engine::time::UnixNanos;
 
 /// How much may wait for one sink.
@@ -26,7 +26,7 @@ use crate::engine::time::UnixNanos;
 pub struct Limits {
     /// Records.
     pub records: u64,
-    /// Bytes that they hold in memory, as [`weight`] counts them.
+    /// Bytes that they hold in memory, as [`Load::bytes`] counts them.
     pub bytes: u64,
     /// Checks that wait for room at the same time.
     pub waiting: u64,
@@ -57,7 +57,8 @@ pub enum Class {
 
 impl Class {
     /// The class of a decision whose answer is given.
-    pub fn of(decision: &DecisionEntry) -> Class {
+    pub fn of(decision: &PackedDecision) -> Class {
+        let decision = decision.facts();
         match decision.effect {
             _ if decision.differs() => Class::Differing,
             Effect::Deny => Class::Denial,
@@ -94,35 +95,14 @@ pub struct Load {
 
 impl Load {
     /// What a decision asks for as one of this class.
-    pub fn of_decision(decision: &DecisionEntry, class: Class) -> Load {
-        Load { class, bytes: weight(decision), time: decision.time }
+    pub fn of_decision(decision: &PackedDecision, class: Class) -> Load {
+        Load { class, bytes: decision.weight() as u64, time: decision.time() }
     }
 
     /// What an event asks for.
     pub fn of_event(time: UnixNanos) -> Load {
         Load { class: Class::Event, bytes: EVENT_WEIGHT, time }
     }
-}
-
-/// About how many bytes a decision holds in memory: the entry itself, its box, and its texts.
-fn weight(decision: &DecisionEntry) -> u64 {
-    let texts = [
-        &decision.principal,
-        &decision.host,
-        &decision.raw_host,
-        &decision.sni,
-        &decision.method,
-        &decision.path,
-        &decision.gateway,
-        &decision.request_id,
-        &decision.traceparent,
-        &decision.verdict.rule_reason,
-        &decision.would.rule_reason,
-    ];
-    // The other texts are short or bounded.
-    let long: usize = texts.into_iter().map(|text| text.len()).sum();
-    let headers: usize = decision.headers.iter().map(|header| 128 + header.value.len()).sum();
-    (std::mem::size_of::<DecisionEntry>() + 512 + long + headers) as u64
 }
 
 /// The weight of what is no decision: a policy change with many problems at most.

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::config::OnFull;
 use super::lane::{Class, Lane, Load};
-use crate::engine::record::{DecisionEntry, Entry, Loss, WithheldEntry};
+use crate::engine::record::{Entry, Loss, PackedDecision, WithheldEntry};
 
 /// The most sinks that there can be.
 pub const MAX_SINKS: usize = 64;
@@ -69,7 +69,7 @@ impl Recorder {
     /// Asks every sink that wants a decision for room, and waits for those that block. `None`: its answer must be
     /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
     /// it counts the decision as withheld.
-    pub async fn admit(&self, decision: &DecisionEntry) -> Option<Room> {
+    pub async fn admit(&self, decision: &PackedDecision) -> Option<Room> {
         let load = Load::of_decision(decision, Class::of(decision));
         let mut room = Room { recorder: self.clone(), load, taken: 0, is_wanted: 0 };
         let mut waiting = None;
@@ -90,7 +90,7 @@ impl Recorder {
     }
 
     /// Puts a withheld answer on record where there is room, and counts it where there is none.
-    pub fn withhold(&self, decision: Arc<DecisionEntry>) {
+    pub fn withhold(&self, decision: Arc<PackedDecision>) {
         let load = Load::of_decision(&decision, Class::Withheld);
         for lane in self.0.lanes.iter().filter(|lane| lane.filter().wants_decision(&decision)) {
             lane.offer(Entry::Decision(decision.clone()), load);
@@ -167,7 +167,7 @@ pub struct Room {
 
 impl Room {
     /// Hands the record over. What is returned must be waited for before the answer is given.
-    pub fn record(mut self, decision: Arc<DecisionEntry>) -> Kept {
+    pub fn record(mut self, decision: Arc<PackedDecision>) -> Kept {
         let (wanted, taken) = (std::mem::take(&mut self.is_wanted), std::mem::take(&mut self.taken));
         let mut kept = Vec::new();
         for (place, lane) in self.recorder.0.lanes.iter().enumerate() {
@@ -205,7 +205,7 @@ pub struct Kept(
 impl Kept {
     /// Waits until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
     /// withheld, which is then on record as well.
-    pub async fn in_time(self, decision: &DecisionEntry, reason: &'static str) -> bool {
+    pub async fn in_time(self, decision: &PackedDecision, reason: &'static str) -> bool {
         let Some((told, recorder)) = self.0 else { return true };
         let all_told = async {
             for told in told {
@@ -218,8 +218,8 @@ impl Kept {
         }
         recorder.tell_withheld(WithheldEntry {
             time: crate::clock::now(),
-            decision_id: decision.decision_id.to_string(),
-            decision_number: decision.decision_number,
+            decision_id: decision.told().decision_id.to_owned(),
+            decision_number: decision.facts().decision_number,
             reason,
         });
         false

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::engine::record::{DecisionEntry, Entry, QuestionEntry};
+use crate::engine::record::{DecisionEntry, Entry, HeaderEntry, PackedDecision, QuestionEntry};
 
 /// The fewest bytes of a key.
 pub const MIN_KEY: usize = 16;
@@ -119,7 +119,7 @@ impl Redactor {
             return entry;
         }
         match entry {
-            Entry::Decision(decision) => Entry::Decision(self.decision(&decision).map_or(decision, Arc::new)),
+            Entry::Decision(decision) => Entry::Decision(self.decision(&decision).map_or(decision, Arc::from)),
             Entry::Question(question) => Entry::Question(self.question(&question).map_or(question, Arc::new)),
             // These tell of the server and of policies, and of no caller.
             entry @ (Entry::PolicyChange(_)
@@ -135,9 +135,9 @@ impl Redactor {
     }
 
     /// `None` where nothing is taken.
-    fn decision(&self, decision: &DecisionEntry) -> Option<DecisionEntry> {
+    fn decision(&self, decision: &PackedDecision) -> Option<DecisionEntry> {
         let RedactConfig { principal, path, address, key: _ } = self.config;
-        let (mut told, mut taken) = (decision.clone(), Vec::new());
+        let (mut told, mut taken) = (decision.unpacked(), Vec::new());
         for (name, way, text) in [
             ("principal", principal, &mut told.principal),
             ("serviceAccount", principal, &mut told.service_account),
@@ -146,25 +146,30 @@ impl Redactor {
             ("path", path, &mut told.path),
         ] {
             if let Some(hidden) = self.hidden(way, text) {
-                *text = hidden.into();
+                *text = hidden;
                 taken.push(name);
             }
         }
-        let uris = &mut told.rare.certificate_uris;
-        let hidden: Vec<String> = uris.iter().filter_map(|uri| self.hidden(principal, uri)).collect();
+        let hidden = |uri: &String| self.hidden(principal, uri);
+        let hidden: Vec<String> = told.rare().certificate_uris.iter().filter_map(hidden).collect();
         if !hidden.is_empty() {
-            *uris = hidden.into_iter().filter(|uri| !uri.is_empty()).collect();
+            told.rare_mut().certificate_uris = hidden.into_iter().filter(|uri| !uri.is_empty()).collect();
             taken.push("certificateUris");
         }
-        for header in told.headers.iter_mut().filter(|header| ADDRESSES.contains(&header.name.as_str())) {
-            if let Some(hidden) = self.hidden(address, &header.value) {
-                header.value = hidden;
-                taken.push("headers");
+        let is_address = |header: &HeaderEntry| ADDRESSES.contains(&header.name.as_str());
+        if told.rare().headers.iter().any(is_address) {
+            for header in told.rare_mut().headers.iter_mut().filter(|header| is_address(header)) {
+                if let Some(hidden) = self.hidden(address, &header.value) {
+                    header.value = hidden;
+                    taken.push("headers");
+                }
             }
         }
-        let is_taken = !taken.is_empty();
-        told.redacted.extend(taken);
-        is_taken.then_some(told)
+        if taken.is_empty() {
+            return None;
+        }
+        told.rare_mut().redacted.extend(taken);
+        Some(told)
     }
 
     /// `None` where nothing is taken. What is taken of the question itself is named with what is taken of its answer.
@@ -180,9 +185,11 @@ impl Redactor {
         if asked_by.is_none() && answer.is_none() {
             return None;
         }
-        let mut answer = answer.unwrap_or_else(|| question.answer.clone());
-        answer.redacted.extend(asked_by.is_some().then_some("askedBy"));
-        let asked_by = asked_by.unwrap_or(asker);
+        let mut answer = answer.unwrap_or_else(|| question.answer.unpacked());
+        if asked_by.is_some() {
+            answer.rare_mut().redacted.push("askedBy");
+        }
+        let (asked_by, answer) = (asked_by.unwrap_or(asker), (&answer).into());
         Some(QuestionEntry { time: question.time, asked_by, now: question.now, answer })
     }
 

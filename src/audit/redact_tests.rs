@@ -30,17 +30,19 @@ fn redactor(principal: Redaction, path: Redaction, address: Redaction) -> Redact
 
 /// A decision of which nothing was taken yet.
 fn whole() -> DecisionEntry {
-    DecisionEntry { redacted: Vec::new(), path: "/secret/report".into(), ..examples::full_decision() }
+    let mut whole = DecisionEntry { path: "/secret/report".into(), ..examples::full_decision() };
+    whole.rare_mut().redacted.clear();
+    whole
 }
 
 fn decided(redactor: &Redactor, decision: DecisionEntry) -> DecisionEntry {
     let Entry::Decision(decision) = redactor.redact(Entry::Decision(decision.into())) else { panic!("no decision") };
-    DecisionEntry::clone(&decision)
+    decision.unpacked()
 }
 
 fn question() -> QuestionEntry {
     let (time, now) = (UnixNanos(1), UnixNanos(2));
-    QuestionEntry { time, asked_by: "192.0.2.99:40312".into(), now, answer: whole() }
+    QuestionEntry { time, asked_by: "192.0.2.99:40312".into(), now, answer: whole().into() }
 }
 
 fn asked(redactor: &Redactor, question: QuestionEntry) -> QuestionEntry {
@@ -63,11 +65,11 @@ fn the_hash_is_hmac_sha256() {
 
 #[test]
 fn nothing_asked_is_the_same_entry() {
-    let decision = Arc::new(whole());
+    let decision: Arc<PackedDecision> = whole().into();
     let Entry::Decision(same) = Redactor::default().redact(Entry::Decision(decision.clone())) else { panic!() };
     assert!(Arc::ptr_eq(&decision, &same));
     let quiet = DecisionEntry { path: "".into(), ..whole() };
-    let quiet = Arc::new(quiet);
+    let quiet: Arc<PackedDecision> = quiet.into();
     let redactor = redactor(Keep, Hash, Keep);
     let Entry::Decision(same) = redactor.redact(Entry::Decision(quiet.clone())) else { panic!() };
     assert!(Arc::ptr_eq(&quiet, &same), "an empty field has nothing to take");
@@ -79,19 +81,20 @@ fn each_setting_takes_its_fields_and_no_other() {
     for way in [Hash, Drop] {
         let hash = KeyedHash::new(KEY);
         let gone = |text: &str| if way == Hash { hash.of(text) } else { String::new() };
-        let uris = before.rare.certificate_uris.iter().map(|uri| gone(uri)).filter(|uri| !uri.is_empty()).collect();
-        let principal = DecisionEntry {
-            principal: gone(&before.principal).into(),
-            service_account: gone(&before.service_account).into(),
-            rare: RareInputs { certificate_uris: uris, ..before.rare.clone() },
-            redacted: vec!["principal", "serviceAccount", "certificateUris"],
+        let uris = before.rare().certificate_uris.iter().map(|uri| gone(uri)).filter(|uri| !uri.is_empty()).collect();
+        let with = |redacted: Vec<&'static str>| Some(Arc::new(RareInputs { redacted, ..before.rare().clone() }));
+        let mut principal = DecisionEntry {
+            principal: gone(&before.principal),
+            service_account: gone(&before.service_account),
+            rare: with(vec!["principal", "serviceAccount", "certificateUris"]),
             ..before.clone()
         };
-        let path = DecisionEntry { path: gone(&before.path).into(), redacted: vec!["path"], ..before.clone() };
+        principal.rare_mut().certificate_uris = uris;
+        let path = DecisionEntry { path: gone(&before.path), rare: with(vec!["path"]), ..before.clone() };
         let address = DecisionEntry {
-            source_address: gone(&before.source_address).into(),
-            remote_address: gone(&before.remote_address).into(),
-            redacted: vec!["sourceAddress", "remoteAddress"],
+            source_address: gone(&before.source_address),
+            remote_address: gone(&before.remote_address),
+            rare: with(vec!["sourceAddress", "remoteAddress"]),
             ..before.clone()
         };
         // Whole entries are compared, so that nothing else can change.
@@ -104,11 +107,12 @@ fn each_setting_takes_its_fields_and_no_other() {
 #[test]
 fn the_value_of_a_header_that_is_an_address_is_taken_as_addresses_are() {
     let mut before = whole();
-    before.headers[0].name = "x-forwarded-for".into();
+    before.rare_mut().headers[0].name = "x-forwarded-for".into();
     let dropped = decided(&redactor(Keep, Keep, Drop), before.clone());
-    assert_eq!((dropped.headers[0].value.as_str(), dropped.headers[0].present), ("", true));
-    assert_eq!(dropped.redacted, ["sourceAddress", "remoteAddress", "headers"]);
-    assert_eq!(decided(&redactor(Drop, Drop, Keep), before.clone()).headers, before.headers);
+    let header = &dropped.rare().headers[0];
+    assert_eq!((header.value.as_str(), header.present), ("", true));
+    assert_eq!(dropped.rare().redacted, ["sourceAddress", "remoteAddress", "headers"]);
+    assert_eq!(decided(&redactor(Drop, Drop, Keep), before.clone()).rare().headers, before.rare().headers);
 }
 
 #[test]
@@ -116,9 +120,9 @@ fn a_question_is_redacted_as_a_decision_is() {
     let (before, hash) = (question(), KeyedHash::new(KEY));
     let hashed = asked(&redactor(Hash, Keep, Hash), before.clone());
     assert_eq!(hashed.asked_by, hash.of("192.0.2.99"), "without the port");
-    assert_eq!(hashed.answer.principal, hash.of(&before.answer.principal));
+    assert_eq!(hashed.answer.told().principal, hash.of(before.answer.told().principal));
     let names = ["principal", "serviceAccount", "sourceAddress", "remoteAddress", "certificateUris", "askedBy"];
-    assert_eq!(hashed.answer.redacted, names);
+    assert_eq!(hashed.answer.facts().rare().redacted, names);
     let dropped = asked(&redactor(Keep, Keep, Drop), before.clone());
     assert_eq!((dropped.asked_by.as_str(), dropped.time, dropped.now), ("", before.time, before.now));
     let odd = QuestionEntry { asked_by: "somebody".into(), ..before };
@@ -180,9 +184,9 @@ async fn what_a_sink_gets_is_redacted_and_chained_so() {
         ..trail(RedactConfig { path: Drop, ..RedactConfig::default() })
     };
     let trail = start::start_with(&config, vec![sink.boxed()], Reopen::default()).unwrap();
-    let decision = whole();
+    let decision: Arc<PackedDecision> = whole().into();
     let room = trail.recorder.admit(&decision).await.unwrap();
-    let _ = room.record(Arc::new(decision));
+    let _ = room.record(decision);
     trail.writers.finish(Duration::from_secs(5)).await.unwrap();
     let text = sink.text();
     let line = text.lines().find(|line| line.contains(r#""kind":"decision""#)).unwrap();
@@ -207,9 +211,9 @@ proptest! {
         let redactor = redactor(way(by_hash[0]), way(by_hash[1]), way(by_hash[2]));
         let [principal, service_account, source_address, remote_address, path] = texts.clone();
         let decision =
-            DecisionEntry { principal: principal.into(), service_account: service_account.into(), source_address: source_address.into(), remote_address: remote_address.into(), path: path.into(), ..whole() };
+            DecisionEntry { principal, service_account, source_address, remote_address, path, ..whole() };
         let entry = if is_question {
-            Entry::Question(QuestionEntry { asked_by: texts.concat(), answer: decision, ..question() }.into())
+            Entry::Question(QuestionEntry { asked_by: texts.concat(), answer: decision.into(), ..question() }.into())
         } else {
             Entry::Decision(decision.into())
         };

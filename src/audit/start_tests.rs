@@ -11,7 +11,7 @@ use crate::audit::config::OnFull;
 use crate::audit::examples::{full_change, full_decision};
 use crate::audit::sinks::doubles::{Memory, Step};
 use crate::engine::reason::{Effect, Reason};
-use crate::engine::record::{DecisionEntry, Entry};
+use crate::engine::record::{DecisionEntry, Entry, PackedDecision};
 
 const BOUND: Duration = Duration::from_secs(20);
 const FULL: io::ErrorKind = io::ErrorKind::StorageFull;
@@ -46,7 +46,7 @@ fn decision(effect: Effect, number: u64) -> DecisionEntry {
     let mut entry = full_decision();
     (entry.effect, entry.verdict.effect, entry.would.effect) = (effect, effect, effect);
     entry.decision_number = number;
-    entry.decision_id = format!("id-{number}").into();
+    entry.decision_id = format!("id-{number}");
     entry
 }
 
@@ -56,13 +56,13 @@ fn allow(number: u64) -> DecisionEntry {
 
 /// What a check does: true if it got the answer of its decision.
 async fn check(recorder: &Recorder, mut entry: DecisionEntry) -> bool {
-    let Some(room) = recorder.admit(&entry).await else {
+    let packed = Arc::new(PackedDecision::from(&entry));
+    let Some(room) = recorder.admit(&packed).await else {
         (entry.effect, entry.verdict.effect) = (Effect::Deny, Effect::Deny);
         recorder.withhold(entry.into());
         return false;
     };
-    let entry = Arc::new(entry);
-    room.record(entry.clone()).in_time(&entry, Reason::AuditUnavailable.as_str()).await
+    room.record(packed.clone()).in_time(&packed, Reason::AuditUnavailable.as_str()).await
 }
 
 /// The records in a text, whose sequence must have no gap and whose chain must hold.
@@ -286,7 +286,7 @@ async fn a_check_that_is_given_up_counts_as_withheld() {
     for number in 1..=75 {
         assert!(check(&recorder, allow(number)).await);
     }
-    let entry = allow(76);
+    let entry: PackedDecision = allow(76).into();
     assert!(futures_now(recorder.admit(&entry)).is_none(), "it waits, and is dropped");
     drop(recorder.admit(&entry));
     memory.answers(None);
@@ -391,7 +391,7 @@ async fn what_cannot_be_written_in_time_is_told() {
 async fn room_that_is_never_used_does_not_hold_the_end() {
     let memory = Memory::default();
     let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
-    let entry = allow(1);
+    let entry: PackedDecision = allow(1).into();
     let room = recorder.admit(&entry).await.unwrap();
     let start = StdInstant::now();
     writers.finish(Duration::from_millis(50)).await.unwrap();
@@ -403,7 +403,7 @@ async fn room_that_is_never_used_does_not_hold_the_end() {
 async fn the_end_waits_for_answers_that_are_being_given() {
     let memory = Memory::default();
     let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
-    let entry = allow(1);
+    let entry: PackedDecision = allow(1).into();
     let room = recorder.admit(&entry).await.unwrap();
     let end = tokio::spawn(writers.finish(BOUND));
     until("nothing new is accepted", || futures_now(recorder.admit(&entry)).flatten().is_none()).await;

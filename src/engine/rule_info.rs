@@ -151,7 +151,7 @@ impl RuleInfo {
 
     /// `file:line` of the text.
     pub fn origin(&self) -> String {
-        self.place.file_and_line()
+        self.place.file_and_line().to_string()
     }
 
     /// Who to ask, if the policy says so.

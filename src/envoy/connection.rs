@@ -1,85 +1,60 @@
-//! A connection that ends at the shutdown if its client does not speak HTTP/2 yet.
+//! One connection: HTTP/2 over a stream that was accepted, until its client goes or the shutdown ends it.
 //!
-//! The transport sends GOAWAY and lets streams finish, but only on a connection whose client has sent the preface. One
-//! that is merely open would keep the server for ever, so until the preface is whole the shutdown looks like the end of
-//! its input. What comes after it is the transport's business.
+//! It knows no call; the [`front`](super::front) answers them. The rule: at the shutdown the client is told to open nothing
+//! more (GOAWAY), what is in flight is answered, and then it is over.
 
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::Connected;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::select;
+use tokio_util::sync::CancellationToken;
 
-/// The length of HTTP/2's connection preface, in bytes (RFC 9113, 3.4).
-const PREFACE: usize = 24;
+use super::front::Front;
+use super::listen::Accepted;
+use super::preface::Prefaced;
+use super::service::Ledger;
 
-/// A connection, and the shutdown as long as its client has not sent the preface.
-pub struct Connection<IO> {
-    io: IO,
-    silent: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    read: usize,
-}
-
-impl<IO> Connection<IO> {
-    /// A connection whose client has said nothing yet.
-    pub fn new(io: IO, shutdown: &CancellationToken) -> Self {
-        Connection { io, silent: Some(Box::pin(shutdown.clone().cancelled_owned())), read: 0 }
+/// Serves one connection. It begins on the thread that runs this.
+pub async fn serve<L: Ledger>(accepted: Accepted, front: Front<L>, shutdown: CancellationToken) {
+    let over = match accepted {
+        Accepted::Tcp(stream) => match TcpStream::from_std(stream) {
+            Ok(stream) => speak(stream, front, shutdown).await,
+            Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
+        },
+        Accepted::Unix(stream) => match UnixStream::from_std(stream) {
+            Ok(stream) => speak(stream, front, shutdown).await,
+            Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
+        },
+    };
+    if let Err(problem) = over {
+        tracing::debug!(%problem, "a connection ended");
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        self.read = self.read.saturating_add(buffer.filled().len() - before);
-        if self.read >= PREFACE {
-            self.silent = None;
-        }
-        match (&read, &mut self.silent) {
-            // Nothing was put into the buffer, which is how the end of the input is told.
-            (Poll::Pending, Some(shutdown)) => shutdown.as_mut().poll(context).map(|()| Ok(())),
-            _ => read,
-        }
+async fn speak<L: Ledger>(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    front: Front<L>,
+    shutdown: CancellationToken,
+) -> hyper::Result<()> {
+    let stream = TokioIo::new(Prefaced::new(stream, &shutdown));
+    // A front of its own: checks on two threads then count nothing together.
+    let front = Arc::new(front);
+    let service = service_fn(move |request| {
+        let front = front.clone();
+        async move { front.answer(request).await }
+    });
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new()).max_concurrent_streams(None);
+    let mut connection = pin!(http.serve_connection(stream, service));
+    select! {
+        biased;
+        over = connection.as_mut() => return over,
+        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-}
-
-impl<IO: Connected> Connected for Connection<IO> {
-    type ConnectInfo = IO::ConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.io.connect_info()
-    }
+    connection.await
 }

@@ -9,8 +9,13 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::time::sleep;
+
+/// The pause before a connection is accepted again where something was short.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +128,40 @@ impl Address {
     }
 }
 
+/// A connection that was accepted, and belongs to no runtime yet.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Over TCP.
+    Tcp(std::net::TcpStream),
+    /// Over a unix socket.
+    Unix(std::os::unix::net::UnixStream),
+}
+
 impl Listener {
+    /// Waits for a connection. One that is over before it was accepted is passed over, and where the process or the
+    /// system has too many files open, this waits until some are closed.
+    ///
+    /// # Errors
+    /// What says that this listener will accept nothing more.
+    pub async fn accept(&self) -> io::Result<Accepted> {
+        loop {
+            let accepted = match self {
+                Listener::Tcp(listener) => listener.accept().await.and_then(|(stream, _)| tcp(stream)),
+                Listener::Unix(listener, _) => {
+                    listener.accept().await.and_then(|(stream, _)| stream.into_std()).map(Accepted::Unix)
+                }
+            };
+            match accepted {
+                Err(problem) if is_passing(&problem) => {}
+                Err(problem) if is_shortage(&problem) => {
+                    tracing::warn!(%problem, "a connection cannot be accepted; it is tried again");
+                    sleep(SHORTAGE_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// The address that was bound, with the port that the system chose.
     pub fn local(&self) -> String {
         match self {
@@ -131,6 +169,26 @@ impl Listener {
             Listener::Unix(_, file) => format!("unix:{}", file.path.display()),
         }
     }
+}
+
+/// An answer is one small write, which must not wait for another.
+fn tcp(stream: TcpStream) -> io::Result<Accepted> {
+    stream.set_nodelay(true)?;
+    stream.into_std().map(Accepted::Tcp)
+}
+
+/// What is wrong with one connection and not with the listener.
+fn is_passing(problem: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, WouldBlock};
+    // Setting an option of a connection that is over is an invalid argument on some systems.
+    matches!(problem.kind(), ConnectionAborted | ConnectionReset | Interrupted | InvalidInput | WouldBlock)
+}
+
+/// What passes when others give something back: file descriptors, buffers, memory.
+fn is_shortage(problem: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    shortages.iter().any(|errno| problem.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// The file of a unix socket; removed with it, unless another process has replaced it meanwhile.

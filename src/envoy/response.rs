@@ -1,25 +1,24 @@
-//! What Envoy is told. Every CheckResponse is built here, through one function, with its status set.
+//! What Envoy is told. Every CheckResponse is written here, through one function, with its status set.
 //!
-//! Envoy takes an empty response for an allow, so none is ever built by default. An allow takes the engine's
-//! [`Permit`](crate::engine::snapshot::Permit); everything else is a denial with status 7 and, on HTTP, a
-//! `application/problem+json` body of bounded size (RFC 9457). A caller without a valid identity learns the reason, the
-//! host and the decision id, and nothing of the policy.
+//! It is written in the bytes that are sent, since a message in between would be made of some forty allocations only to
+//! be read once. Envoy takes an empty response for an allow, so the status and what follows from it always stand in it. An
+//! allow takes the engine's [`Permit`](crate::engine::snapshot::Permit); everything else is a denial with status 7 and, on
+//! HTTP, a `application/problem+json` body of bounded size (RFC 9457). A caller without a valid identity learns the reason,
+//! the host and the decision id, and nothing of the policy.
 
-use std::collections::HashMap;
-
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
-use envoy_types::pb::envoy::r#type::v3::HttpStatus;
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Value};
-use envoy_types::pb::google::rpc::Status;
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use prost::Message;
 use serde_json::json;
+use tonic::Status;
 
+use super::unary;
 use crate::engine::decision::{Decision, Outcome};
 use crate::engine::identity::IdentityState;
 use crate::engine::reason::Reason;
-use crate::engine::record::{AnswerEntry, DecisionEntry};
+use crate::engine::record::{AnswerEntry, DecisionEntry, PackedDecision};
+
+mod write;
 
 const OK: i32 = 0;
 const PERMISSION_DENIED: i32 = 7;
@@ -29,66 +28,117 @@ const SERVICE_UNAVAILABLE: i32 = 503;
 /// The longest text from a policy in a body, in characters.
 const MAX_TEXT: usize = 512;
 
-/// Builds the response to a decision. `help` is a URL for people who were denied, if there is one.
-pub fn build(decision: &Decision, entry: &DecisionEntry, help: Option<&str>) -> CheckResponse {
-    let (code, message, http_response) = match &decision.outcome {
-        Outcome::Allow(_permit) => (OK, String::new(), HttpResponse::OkResponse(unchanged())),
-        Outcome::Deny => {
-            let denied = denied_response(&decision.verdict.reason, entry, help);
-            (PERMISSION_DENIED, entry.verdict.reason.to_owned(), HttpResponse::DeniedResponse(denied))
+/// Fields of `envoy.service.auth.v3.CheckResponse`.
+mod check_response {
+    pub(super) const STATUS: u32 = 1;
+    pub(super) const DENIED: u32 = 2;
+    pub(super) const OK: u32 = 3;
+    pub(super) const METADATA: u32 = 4;
+}
+
+/// Fields of `google.rpc.Status`.
+mod status {
+    pub(super) const CODE: u32 = 1;
+    pub(super) const MESSAGE: u32 = 2;
+}
+
+/// Fields of `envoy.service.auth.v3.DeniedHttpResponse`.
+mod denied {
+    pub(super) const STATUS: u32 = 1;
+    pub(super) const HEADERS: u32 = 2;
+    pub(super) const BODY: u32 = 3;
+    /// `envoy.type.v3.HttpStatus.code`
+    pub(super) const STATUS_CODE: u32 = 1;
+    /// `envoy.config.core.v3.HeaderValueOption.header`
+    pub(super) const HEADER: u32 = 1;
+    /// Of `envoy.config.core.v3.HeaderValue`.
+    pub(super) const KEY: u32 = 1;
+    pub(super) const VALUE: u32 = 2;
+}
+
+/// Fields of `google.protobuf.Struct`, of an entry of its map, and of `google.protobuf.Value`.
+mod metadata {
+    pub(super) const ENTRY: u32 = 1;
+    pub(super) const KEY: u32 = 1;
+    pub(super) const VALUE: u32 = 2;
+    pub(super) const STRING: u32 = 3;
+}
+
+/// About how many bytes a response takes beside its texts.
+const ABOUT: usize = 768;
+
+/// Writes the response to a decision, framed. `help` is a URL for people who were denied, if there is one.
+pub fn build(decision: &Decision, entry: &PackedDecision, help: Option<&str>) -> Bytes {
+    let entry = &entry.told();
+    unary::framed(ABOUT, |out| {
+        match &decision.outcome {
+            Outcome::Allow(_permit) => {
+                status(OK, "", out);
+                // An OK response that changes nothing of the request.
+                write::message(check_response::OK, out, |_| {});
+            }
+            Outcome::Deny => {
+                status(PERMISSION_DENIED, entry.verdict.reason.as_str(), out);
+                let write = |out: &mut Vec<u8>| denied_response(&decision.verdict.reason, entry, help, out);
+                write::message(check_response::DENIED, out, write);
+            }
         }
-    };
-    CheckResponse {
-        status: Some(Status { code, message, details: Vec::new() }),
-        dynamic_metadata: Some(metadata(entry)),
-        http_response: Some(http_response),
-    }
+        write::message(check_response::METADATA, out, |out| metadata(entry, out));
+    })
 }
 
-/// An OK response that changes nothing of the request.
-fn unchanged() -> OkHttpResponse {
-    OkHttpResponse::default()
+/// Reads a response that was written here.
+///
+/// # Errors
+/// If it cannot be read, which would be a mistake of this module. It is no answer then, and no allow.
+pub fn read(framed: &[u8]) -> Result<CheckResponse, Status> {
+    CheckResponse::decode(unary::message(framed)).map_err(|why| Status::internal(why.to_string()))
 }
 
-fn denied_response(reason: &Reason, entry: &DecisionEntry, help: Option<&str>) -> DeniedHttpResponse {
+fn status(code: i32, message: &str, out: &mut Vec<u8>) {
+    write::message(check_response::STATUS, out, |out| {
+        write::number(status::CODE, code, out);
+        write::text(status::MESSAGE, message, out);
+    });
+}
+
+fn denied_response(reason: &Reason, entry: &DecisionEntry<&str>, help: Option<&str>, out: &mut Vec<u8>) {
     let code = match reason {
         Reason::NoPolicy | Reason::AuditUnavailable => SERVICE_UNAVAILABLE,
         _ => FORBIDDEN,
     };
-    DeniedHttpResponse {
-        status: Some(HttpStatus { code }),
-        headers: vec![
-            header("content-type", "application/problem+json"),
-            header("x-customs-reason", entry.verdict.reason),
-            header("x-customs-decision-id", &entry.decision_id),
-        ],
-        body: problem(code, entry, help),
-    }
+    write::message(denied::STATUS, out, |out| write::number(denied::STATUS_CODE, code, out));
+    header("content-type", "application/problem+json", out);
+    header("x-customs-reason", entry.verdict.reason.as_str(), out);
+    header("x-customs-decision-id", entry.decision_id, out);
+    write::text(denied::BODY, &problem(code, entry, help), out);
 }
 
-fn header(key: &str, value: &str) -> HeaderValueOption {
-    HeaderValueOption {
-        header: Some(HeaderValue { key: key.into(), value: value.into(), raw_value: Vec::new() }),
-        ..Default::default()
-    }
+fn header(key: &str, value: &str, out: &mut Vec<u8>) {
+    write::message(denied::HEADERS, out, |out| {
+        write::message(denied::HEADER, out, |out| {
+            write::text(denied::KEY, key, out);
+            write::text(denied::VALUE, value, out);
+        });
+    });
 }
 
 /// The body: what was denied, by what, and whom to ask.
-fn problem(status: i32, entry: &DecisionEntry, help: Option<&str>) -> String {
+fn problem(status: i32, entry: &DecisionEntry<&str>, help: Option<&str>) -> String {
     let title = if status == FORBIDDEN { "Denied by egress policy" } else { "No decision could be given" };
     let mut body = json!({
         "type": "about:blank",
         "title": title,
         "status": status,
-        "reason": entry.verdict.reason,
-        "decisionId": entry.decision_id.as_str(),
+        "reason": entry.verdict.reason.as_str(),
+        "decisionId": entry.decision_id,
     });
     let mut put = |name: &str, text: &str| {
         if let (Some(object), false) = (body.as_object_mut(), text.is_empty()) {
             object.insert(name.to_owned(), text.chars().take(MAX_TEXT).collect::<String>().into());
         }
     };
-    put("host", &entry.host);
+    put("host", entry.host);
     if entry.identity == IdentityState::Valid {
         let AnswerEntry { rule, gate, owner, ticket, rule_reason, .. } = &entry.verdict;
         put("detail", rule_reason);
@@ -97,7 +147,7 @@ fn problem(status: i32, entry: &DecisionEntry, help: Option<&str>) -> String {
         put("owner", owner);
         put("ticket", ticket);
         put("caller", &format!("{}/{}", entry.namespace, entry.service_account));
-        put("revision", &entry.revision);
+        put("revision", entry.revision);
         put("port", &entry.port.map(|port| port.to_string()).unwrap_or_default());
         put("help", help.unwrap_or_default());
     }
@@ -105,29 +155,37 @@ fn problem(status: i32, entry: &DecisionEntry, help: Option<&str>) -> String {
 }
 
 /// What access logs and later filters can read, all of it text.
-fn metadata(entry: &DecisionEntry) -> Struct {
+fn metadata(entry: &DecisionEntry<&str>, out: &mut Vec<u8>) {
     // Whoever reads a namespace here may not look at the identity's state, so an unproven one is not told.
     let (namespace, service_account): (&str, &str) = match entry.identity {
-        IdentityState::Valid => (&entry.namespace, &entry.service_account),
+        IdentityState::Valid => (entry.namespace, entry.service_account),
         _ => ("", ""),
     };
     let fields: [(&str, &str); 15] = [
-        ("decision_id", &entry.decision_id),
+        ("decision_id", entry.decision_id),
         ("effect", entry.effect.as_str()),
         ("verdict", entry.verdict.effect.as_str()),
         ("would", entry.would.effect.as_str()),
-        ("reason", entry.verdict.reason),
-        ("rule", &entry.verdict.rule),
-        ("would_reason", entry.would.reason),
-        ("would_rule", &entry.would.rule),
+        ("reason", entry.verdict.reason.as_str()),
+        ("rule", entry.verdict.rule),
+        ("would_reason", entry.would.reason.as_str()),
+        ("would_rule", entry.would.rule),
         ("gate", entry.verdict.gate),
         ("identity", entry.identity.as_str()),
         ("namespace", namespace),
         ("service_account", service_account),
-        ("host", &entry.host),
-        ("owner", &entry.verdict.owner),
-        ("revision", &entry.revision),
+        ("host", entry.host),
+        ("owner", entry.verdict.owner),
+        ("revision", entry.revision),
     ];
-    let text = |value: &str| Value { kind: Some(Kind::StringValue(value.to_owned())) };
-    Struct { fields: fields.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect::<HashMap<_, _>>() }
+    for (name, value) in fields {
+        write::message(metadata::ENTRY, out, |out| {
+            write::text(metadata::KEY, name, out);
+            write::message(metadata::VALUE, out, |out| write::text(metadata::STRING, value, out));
+        });
+    }
 }
+
+#[cfg(test)]
+#[path = "response_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,22 +15,19 @@ use bytes::Bytes;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use http::HeaderValue;
 use http_body::Frame;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
-use super::connection::Connection;
+use super::connection;
+use super::front::Front;
 use super::listen::Listener;
 use super::service::{Checks, Ledger};
-
-/// The largest CheckRequest that is read, in bytes; Envoy sends all headers, and a body only where it is told to.
-const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+use super::unary::MAX_MESSAGE;
+use super::workers::Workers;
 
 /// What reflection tells that there is, itself in both versions included.
 const SERVICES: [&str; 4] = [
@@ -41,19 +39,18 @@ const SERVICES: [&str; 4] = [
 
 /// The services of one server; every listener serves them all.
 #[derive(Clone, Debug)]
-pub struct Services {
-    routes: Routes,
+pub struct Services<L> {
+    front: Front<L>,
     shutdown: CancellationToken,
 }
 
-impl Services {
+impl<L: Ledger> Services<L> {
     /// Joins the Authorization service, a health service and reflection. `shutdown` ends them.
     ///
     /// # Errors
     /// If the descriptors cannot be read, which would be a broken build.
-    pub fn new<L, H>(checks: Checks<L>, health: H, shutdown: CancellationToken) -> Result<Services, ReflectionProblem>
+    pub fn new<H>(checks: Checks<L>, health: H, shutdown: CancellationToken) -> Result<Services<L>, ReflectionProblem>
     where
-        L: Ledger,
         H: GrpcService,
         H::Future: Send,
     {
@@ -67,36 +64,30 @@ impl Services {
             SERVICES.iter().fold(builder, |builder, service| builder.with_service_name(*service))
         };
         let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
-        let checks = AuthorizationServer::from_arc(Arc::new(checks)).max_decoding_message_size(MAX_MESSAGE);
-        let routes = Routes::new(checks)
+        let checks = Arc::new(checks);
+        let unusual = AuthorizationServer::from_arc(checks.clone()).max_decoding_message_size(MAX_MESSAGE);
+        let routes = Routes::new(unusual)
             .add_service(ended(health))
             .add_service(EndAtShutdown { service: v1, shutdown: shutdown.clone() })
             .add_service(EndAtShutdown { service: v1alpha, shutdown: shutdown.clone() });
-        Ok(Services { routes: routes.prepare(), shutdown })
+        Ok(Services { front: Front::new(checks, routes.prepare()), shutdown })
     }
 
     /// Serves one listener until the shutdown, then until its last connection has ended.
     ///
     /// # Errors
-    /// What the transport reports.
-    pub async fn serve(self, listener: Listener) -> Result<(), tonic::transport::Error> {
-        let mut server = Server::builder().tcp_nodelay(true);
-        let router = server.add_routes(self.routes);
-        let shutdown = self.shutdown;
-        match listener {
-            Listener::Tcp(listener) => {
-                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                let incoming = incoming.map(|io| io.map(|io| Connection::new(io, &shutdown)));
-                router.serve_with_incoming_shutdown(incoming, shutdown.cancelled()).await
-            }
-            Listener::Unix(listener, file) => {
-                let incoming = UnixListenerStream::new(listener);
-                let incoming = incoming.map(|io| io.map(|io| Connection::new(io, &shutdown)));
-                let served = router.serve_with_incoming_shutdown(incoming, shutdown.cancelled()).await;
-                drop(file);
-                served
-            }
+    /// If the listener breaks for good.
+    pub async fn serve(self, listener: Listener, workers: Workers) -> io::Result<()> {
+        let open = TaskTracker::new();
+        while let Some(stream) = self.shutdown.run_until_cancelled(listener.accept()).await {
+            let connection = connection::serve(stream?, self.front.clone(), self.shutdown.child_token());
+            workers.take(open.track_future(connection));
         }
+        // Its socket is closed, so that nobody waits in its queue; its file is gone.
+        drop(listener);
+        open.close();
+        open.wait().await;
+        Ok(())
     }
 }
 

@@ -8,15 +8,19 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use prost::{DecodeError, Message};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::ids::DecisionIds;
 use super::{attributes, response};
 use crate::clock::now;
 use crate::engine::decision::Decision;
-use crate::engine::record::{DecisionEntry, Occasion, Text};
+use crate::engine::record::{Occasion, PackedDecision};
+use crate::engine::request::Attributes;
 use crate::store::Reader;
 
 /// Where decisions are recorded and counted; the edges that do so are joined to this one by the app.
@@ -24,19 +28,21 @@ pub trait Ledger: Send + Sync + 'static {
     /// Room for one record.
     type Room: Send;
     /// Alive as long as the check is in flight.
-    type InFlight: Send;
+    type InFlight<'l>: Send
+    where
+        Self: 'l;
 
     /// A check has begun.
-    fn begin(&self) -> Self::InFlight;
+    fn begin(&self) -> Self::InFlight<'_>;
     /// The number of the next decision.
     fn number(&self) -> u64;
     /// Makes room for the record of a decision, waiting a bounded time. `None`: it could not be recorded.
-    fn admit(&self, entry: &DecisionEntry) -> impl Future<Output = Option<Self::Room>> + Send;
+    fn admit(&self, entry: &PackedDecision) -> impl Future<Output = Option<Self::Room>> + Send;
     /// Records a decision in the room made for it, and waits until the record is as safe as the settings ask. False: it
     /// is not, and the answer must be withheld.
-    fn record(&self, room: Self::Room, entry: Arc<DecisionEntry>) -> impl Future<Output = bool> + Send;
+    fn record(&self, room: Self::Room, entry: Arc<PackedDecision>) -> impl Future<Output = bool> + Send;
     /// Counts a decision that was withheld for want of room, and records it wherever there is some.
-    fn withhold(&self, entry: Arc<DecisionEntry>);
+    fn withhold(&self, entry: Arc<PackedDecision>);
 }
 
 /// The Authorization service.
@@ -44,6 +50,7 @@ pub trait Ledger: Send + Sync + 'static {
 pub struct Checks<L> {
     reader: Reader,
     ledger: Arc<L>,
+    ids: DecisionIds,
     help: Option<String>,
     told_headers: Vec<String>,
 }
@@ -52,29 +59,41 @@ impl<L: Ledger> Checks<L> {
     /// A service that decides by the snapshot in force. `help` is told to people who are denied; of the headers in
     /// `told_headers` (names in lower case) the record tells the values.
     pub fn new(reader: Reader, ledger: Arc<L>, help: Option<String>, told_headers: Vec<String>) -> Self {
-        Checks { reader, ledger, help, told_headers }
+        Checks { reader, ledger, ids: DecisionIds::new(), help, told_headers }
     }
 
-    fn decide(&self, check: &CheckRequest) -> (Decision, Arc<DecisionEntry>) {
+    /// Answers a check in its own bytes with a framed CheckResponse.
+    ///
+    /// # Errors
+    /// If the bytes are no check.
+    pub async fn answer(&self, message: &[u8]) -> Result<Bytes, DecodeError> {
+        let _in_flight = self.ledger.begin();
+        let check = CheckRequest::decode(message)?;
+        let (decision, entry) = self.decide(&attributes::read(&check));
+        Ok(self.tell(decision, entry).await)
+    }
+
+    fn decide(&self, attributes: &Attributes<'_>) -> (Decision, Arc<PackedDecision>) {
         let time = now();
         let started = Instant::now();
         let snapshot = self.reader.snapshot();
-        let attributes = attributes::read(check);
         let request = attributes.normalise(snapshot.settings());
         let decision = snapshot.decide(&request, time);
+        let number = self.ledger.number();
+        let mut id = Uuid::encode_buffer();
         let occasion = Occasion {
             time,
             duration_micros: u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX),
-            decision_id: Text::new(Uuid::now_v7().hyphenated().encode_lower(&mut Uuid::encode_buffer())),
-            decision_number: self.ledger.number(),
+            decision_id: self.ids.of(number, time).encode_lower(&mut id),
+            decision_number: number,
             told_headers: &self.told_headers,
         };
-        let entry = DecisionEntry::of(&attributes, &request, &decision, &snapshot, occasion);
+        let entry = PackedDecision::of(attributes, &request, &decision, &snapshot, occasion);
         (decision, Arc::new(entry))
     }
 
     /// The answer to a decision, once it has its place on record; a denial where it has none.
-    async fn answer(&self, decision: Decision, mut entry: Arc<DecisionEntry>) -> CheckResponse {
+    async fn tell(&self, decision: Decision, mut entry: Arc<PackedDecision>) -> Bytes {
         let Some(room) = self.ledger.admit(&entry).await else {
             let decision = decision.withheld();
             Arc::make_mut(&mut entry).withhold(&decision);
@@ -97,7 +116,8 @@ impl<L: Ledger> Checks<L> {
 impl<L: Ledger> Authorization for Checks<L> {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let _in_flight = self.ledger.begin();
-        let (decision, entry) = self.decide(request.get_ref());
-        Ok(Response::new(self.answer(decision, entry).await))
+        let (decision, entry) = self.decide(&attributes::read(request.get_ref()));
+        let framed = self.tell(decision, entry).await;
+        response::read(&framed).map(Response::new)
     }
 }

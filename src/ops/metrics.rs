@@ -169,9 +169,8 @@ impl Metrics {
     }
 
     /// Counts a decided check.
-    pub fn observe_decision(&self, entry: &DecisionEntry) {
-        let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == entry.verdict.reason);
-        let Some(reason) = reason else { return };
+    pub fn observe_decision<T>(&self, entry: &DecisionEntry<T>) {
+        let reason = entry.verdict.reason;
         let (effect, would, identity) = (entry.effect, entry.would.effect, entry.identity);
         if let Some(counter) = self.kinds.get(kind(effect, would, reason, identity)) {
             counter.get_or_init(|| self.decisions.get_or_create_owned(&labels(effect, would, reason, identity))).inc();
@@ -234,9 +233,9 @@ impl Metrics {
     }
 
     /// Counts a check as in flight until the guard is dropped.
-    pub fn in_flight(&self) -> InFlight {
+    pub fn in_flight(&self) -> InFlight<'_> {
         self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+        InFlight(&self.in_flight)
     }
 
     /// How many checks have no answer yet.
@@ -306,9 +305,9 @@ fn seconds(time: UnixNanos) -> f64 {
 
 /// A check that has no answer yet.
 #[derive(Debug)]
-pub struct InFlight(Gauge);
+pub struct InFlight<'m>(&'m Gauge);
 
-impl Drop for InFlight {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }

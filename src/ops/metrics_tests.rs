@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::engine::record::{AnswerEntry, RareInputs};
+use crate::engine::record::AnswerEntry;
 
 fn none() -> String {
     String::new()
@@ -12,18 +12,18 @@ fn none() -> String {
 fn answer(reason: Reason) -> AnswerEntry {
     AnswerEntry {
         effect: reason.effect(),
-        reason: reason.as_str(),
-        rule: format!("builtin#{}", reason.as_str()).into(),
+        reason,
+        rule: format!("builtin#{}", reason.as_str()),
         gate: "",
         open_gate: "",
         by_identity: false,
         expires: None,
-        origin: none().into(),
-        owner: none().into(),
-        ticket: none().into(),
-        rule_reason: none().into(),
-        expired: none().into(),
-        exception: none().into(),
+        origin: none(),
+        owner: none(),
+        ticket: none(),
+        rule_reason: none(),
+        expired: none(),
+        exception: none(),
         exception_expires: None,
     }
 }
@@ -32,39 +32,36 @@ fn decision(reason: Reason, would: Reason, duration_micros: u32) -> DecisionEntr
     DecisionEntry {
         time: UnixNanos(0),
         duration_micros,
-        decision_id: none().into(),
+        decision_id: none(),
         decision_number: 1,
-        revision: none().into(),
+        revision: none(),
         enforcement: Enforcement::Enforce,
         effect: reason.effect(),
         verdict: answer(reason),
         would: answer(would),
         identity: IdentityState::Valid,
         identity_detail: None,
-        principal: none().into(),
-        trust_domain: none().into(),
-        namespace: none().into(),
-        service_account: none().into(),
-        source_address: none().into(),
-        remote_address: none().into(),
-        destination_address: none().into(),
+        principal: none(),
+        trust_domain: none(),
+        namespace: none(),
+        service_account: none(),
+        source_address: none(),
+        remote_address: none(),
+        destination_address: none(),
         protocol: "http",
-        host: none().into(),
-        raw_host: none().into(),
+        host: none(),
+        raw_host: none(),
         port: None,
         listener_port: None,
-        sni: none().into(),
-        method: none().into(),
-        path: none().into(),
-        headers: Vec::new(),
-        gateway: none().into(),
-        request_id: none().into(),
-        traceparent: none().into(),
-        stream_id: none().into(),
-        truncated: Vec::new(),
-        redacted: Vec::new(),
-        rare: RareInputs::default(),
-        audit_rule: none().into(),
+        sni: none(),
+        method: none(),
+        path: none(),
+        gateway: none(),
+        request_id: none(),
+        traceparent: none(),
+        stream_id: none(),
+        rare: None,
+        audit_rule: none(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Entries of every kind, drawn at random, with texts as hostile as a client can make them.
 
+use std::sync::Arc;
+
 use customs::engine::identity::IdentityState;
 use customs::engine::policy::problem::{Code, Place, Problem};
-use customs::engine::reason::Effect;
+use customs::engine::reason::{Effect, Reason};
 use customs::engine::record::trail::Position;
 use customs::engine::record::{
     AnswerEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry, LagEntry,
@@ -95,18 +97,18 @@ impl Drawn {
     fn answer(&mut self) -> AnswerEntry {
         AnswerEntry {
             effect: self.effect(),
-            reason: self.word(),
-            rule: self.text().into(),
+            reason: Reason::ALL[usize::try_from(self.number()).unwrap_or_default() % Reason::ALL.len()],
+            rule: self.text(),
             gate: self.word(),
             open_gate: self.word(),
             by_identity: self.flag(),
-            origin: self.text().into(),
-            owner: self.text().into(),
-            ticket: self.text().into(),
-            rule_reason: self.text().into(),
+            origin: self.text(),
+            owner: self.text(),
+            ticket: self.text(),
+            rule_reason: self.text(),
             expires: self.maybe(Drawn::time),
-            expired: self.text().into(),
-            exception: self.text().into(),
+            expired: self.text(),
+            exception: self.text(),
             exception_expires: self.maybe(Drawn::time),
         }
     }
@@ -115,50 +117,54 @@ impl Drawn {
         HeaderEntry { name: self.text(), present: self.flag(), matched: self.list(Drawn::text), value: self.text() }
     }
 
+    fn rare(&mut self) -> RareInputs {
+        RareInputs {
+            sni_absent: self.flag(),
+            address_unreadable: self.flag(),
+            authority_header: self.maybe(Drawn::text),
+            certificate_uris: self.list(Drawn::text),
+            headers: self.list(Drawn::header),
+            truncated: self.list(Drawn::word),
+            redacted: self.list(Drawn::word),
+        }
+    }
+
     fn decision(&mut self) -> DecisionEntry {
         let verdict = self.answer();
         let would = self.maybe(Drawn::answer).unwrap_or_else(|| verdict.clone());
         DecisionEntry {
             time: self.time(),
             duration_micros: self.small(),
-            decision_id: self.text().into(),
+            decision_id: self.text(),
             decision_number: self.number(),
-            revision: self.text().into(),
+            revision: self.text(),
             enforcement: self.enforcement(),
             effect: self.effect(),
             verdict,
             would,
-            audit_rule: self.text().into(),
+            audit_rule: self.text(),
             identity: IdentityState::ALL[usize::try_from(self.number() % 4).unwrap()],
             identity_detail: self.maybe(Drawn::word),
-            principal: self.text().into(),
-            trust_domain: self.text().into(),
-            namespace: self.text().into(),
-            service_account: self.text().into(),
-            source_address: self.text().into(),
-            remote_address: self.text().into(),
-            destination_address: self.text().into(),
+            principal: self.text(),
+            trust_domain: self.text(),
+            namespace: self.text(),
+            service_account: self.text(),
+            source_address: self.text(),
+            remote_address: self.text(),
+            destination_address: self.text(),
             protocol: self.word(),
-            host: self.text().into(),
-            raw_host: self.text().into(),
+            host: self.text(),
+            raw_host: self.text(),
             port: self.port(),
             listener_port: self.port(),
-            sni: self.text().into(),
-            method: self.text().into(),
-            path: self.text().into(),
-            headers: self.list(Drawn::header),
-            gateway: self.text().into(),
-            request_id: self.text().into(),
-            traceparent: self.text().into(),
-            stream_id: self.text().into(),
-            truncated: self.list(Drawn::word),
-            redacted: self.list(Drawn::word),
-            rare: RareInputs {
-                sni_absent: self.flag(),
-                address_unreadable: self.flag(),
-                authority_header: self.maybe(Drawn::text),
-                certificate_uris: self.list(Drawn::text),
-            },
+            sni: self.text(),
+            method: self.text(),
+            path: self.text(),
+            gateway: self.text(),
+            request_id: self.text(),
+            traceparent: self.text(),
+            stream_id: self.text(),
+            rare: self.maybe(Drawn::rare).map(Arc::new),
         }
     }
 
@@ -246,7 +252,7 @@ impl Drawn {
             1 => Entry::PolicyChange(self.change().into()),
             2 => {
                 let (asked_by, now) = (self.text(), self.time());
-                Entry::Question(QuestionEntry { time, asked_by, now, answer: self.decision() }.into())
+                Entry::Question(QuestionEntry { time, asked_by, now, answer: self.decision().into() }.into())
             }
             3 => Entry::GrantEnd(self.grant_end().into()),
             4 => {

@@ -29,9 +29,9 @@ fn assert_reads_back(entry: &DecisionEntry) {
     ] {
         assert_eq!(value[field].as_str().unwrap_or_default(), text, "{field}");
     }
-    assert_eq!(value["authorityHeader"].as_str(), entry.rare.authority_header.as_deref());
+    assert_eq!(value["authorityHeader"].as_str(), entry.rare().authority_header.as_deref());
     let uris = value["certificateUris"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    assert_eq!(uris.collect::<Vec<_>>(), entry.rare.certificate_uris);
+    assert_eq!(uris.collect::<Vec<_>>(), entry.rare().certificate_uris);
 }
 
 /// Whether some text of the request is not printable ASCII.
@@ -54,12 +54,12 @@ fn every_attack_is_one_line() {
         let settings = row.settings();
         let Ok(snapshot) = row.snapshot(&settings) else { continue };
         let case = Case { check: row.check(), snapshot };
-        let entry = case.entry(&[]);
+        let entry = case.entry(&[]).unpacked();
         assert_reads_back(&entry);
         // What was sent is what is told, but for the query and what is too long.
         let attributes = customs::envoy::attributes::read(&case.check);
         let raw_host = attributes.http.map_or(attributes.service, |http| http.host);
-        if entry.truncated.is_empty() {
+        if entry.rare().truncated.is_empty() {
             assert_eq!((entry.principal.as_str(), entry.raw_host.as_str()), (attributes.source_principal, raw_host));
         }
         lines += 1;
@@ -98,8 +98,8 @@ fn texts_that_would_begin_a_line_or_colour_a_terminal_do_neither() {
         ] {
             *field = text.into();
         }
-        entry.rare.certificate_uris[0] = text.to_owned();
-        entry.rare.authority_header = Some(text.to_owned());
+        entry.rare_mut().certificate_uris[0] = text.to_owned();
+        entry.rare_mut().authority_header = Some(text.to_owned());
         assert_reads_back(&entry);
         assert_eq!(read(&entry)["verdict"], "deny", "{text:?}");
     }

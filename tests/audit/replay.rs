@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use customs::engine::decision::Decision;
-use customs::engine::record::{DecisionEntry, Entry, Occasion};
+use customs::engine::record::{Entry, Occasion, PackedDecision};
 use customs::engine::request::{Attributes, CLIENT_CERTIFICATE, HttpAttributes};
 use customs::engine::settings::{IdentitySource, Settings};
 use customs::engine::snapshot::Snapshot;
@@ -24,18 +24,18 @@ pub struct Case {
 
 impl Case {
     /// What is on record of the decision. `told_headers` are those whose values are told.
-    pub fn entry(&self, told_headers: &[String]) -> DecisionEntry {
+    pub fn entry(&self, told_headers: &[String]) -> PackedDecision {
         let attributes = attributes::read(&self.check);
         let request = attributes.normalise(self.snapshot.settings());
         let decision = self.snapshot.decide(&request, rows::now());
         let occasion = Occasion {
             time: rows::now(),
             duration_micros: 1,
-            decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34".into(),
+            decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34",
             decision_number: 1,
             told_headers,
         };
-        DecisionEntry::of(&attributes, &request, &decision, &self.snapshot, occasion)
+        PackedDecision::of(&attributes, &request, &decision, &self.snapshot, occasion)
     }
 }
 
@@ -137,8 +137,9 @@ fn likely_value(told: &Value) -> String {
 /// What of a record cannot be replayed, or what is another.
 fn difference(case: &Case, told_headers: &[String], strip: &[&str]) -> Option<String> {
     let entry = case.entry(told_headers);
-    if !entry.truncated.is_empty() {
-        return Some(format!("{} cut", entry.truncated.join(", ")));
+    let facts = entry.facts();
+    if !facts.rare().truncated.is_empty() {
+        return Some(format!("{} cut", facts.rare().truncated.join(", ")));
     }
     let mut record: Value = serde_json::from_str(&line(&Entry::Decision(entry.clone().into()))).unwrap();
     let recorded = of_record(&record);
@@ -146,8 +147,8 @@ fn difference(case: &Case, told_headers: &[String], strip: &[&str]) -> Option<St
     let inputs = Inputs::of(record, case.snapshot.settings());
     let attributes = inputs.attributes();
     let request = attributes.normalise(case.snapshot.settings());
-    let again = case.snapshot.decide(&request, entry.time);
-    let told = (entry.identity.as_str(), entry.identity_detail);
+    let again = case.snapshot.decide(&request, entry.time());
+    let told = (facts.identity.as_str(), facts.identity_detail);
     let told_again = (again.identity.as_str(), again.identity_detail.map(|detail| detail.as_str()));
     let answers = of_decision(&again);
     let is_same = answers == recorded && told == told_again;

@@ -17,6 +17,7 @@ fn the_printed_defaults_are_those_of_a_server_without_arguments() {
     for line in [
         "policies: [\"./policies\"]",
         "listen: [\"127.0.0.1:9191\"]",
+        "threads: null",
         "admin: \"127.0.0.1:9192\"",
         "audit: [\"stdout\"]",
         "trust_domains: [\"cluster.local\"]",

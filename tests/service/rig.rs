@@ -2,17 +2,19 @@
 
 use crate::raw_bytes::Bytes;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use customs::engine::policy::compile;
 use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::record::DecisionEntry;
+use customs::engine::record::PackedDecision;
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
 use customs::envoy::listen::Address;
 use customs::envoy::server::Services;
 use customs::envoy::service::{Checks, Ledger};
+use customs::envoy::workers::Workers;
 use customs::ops::health::{self, HealthHandle};
 use customs::store;
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
@@ -31,14 +33,14 @@ pub struct Rig {
     pub ledger: Arc<Book>,
     pub health: HealthHandle,
     pub shutdown: CancellationToken,
-    pub serving: Mutex<Option<JoinHandle<Result<(), tonic::transport::Error>>>>,
+    pub serving: Mutex<Option<JoinHandle<std::io::Result<()>>>>,
     pub address: SocketAddr,
     channel: Channel,
 }
 
 /// A ledger that keeps entries, can be full, and can hold checks back.
 pub struct Book {
-    entries: Mutex<Vec<DecisionEntry>>,
+    entries: Mutex<Vec<PackedDecision>>,
     withheld: Mutex<usize>,
     full: Mutex<bool>,
     lossy: Mutex<bool>,
@@ -60,14 +62,14 @@ impl Book {
         *self.withheld.lock().unwrap()
     }
 
-    pub fn entries(&self) -> Vec<DecisionEntry> {
+    pub fn entries(&self) -> Vec<PackedDecision> {
         self.entries.lock().unwrap().clone()
     }
 }
 
 impl Ledger for Book {
     type Room = ();
-    type InFlight = ();
+    type InFlight<'l> = ();
 
     fn begin(&self) {}
 
@@ -75,19 +77,19 @@ impl Ledger for Book {
         1
     }
 
-    async fn admit(&self, _entry: &DecisionEntry) -> Option<()> {
+    async fn admit(&self, _entry: &PackedDecision) -> Option<()> {
         self.waiting.add_permits(1);
         let _passed = self.gate.acquire().await.unwrap();
         (!*self.full.lock().unwrap()).then_some(())
     }
 
-    async fn record(&self, (): (), entry: Arc<DecisionEntry>) -> bool {
+    async fn record(&self, (): (), entry: Arc<PackedDecision>) -> bool {
         let kept = !*self.lossy.lock().unwrap();
         self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
         kept
     }
 
-    fn withhold(&self, _entry: Arc<DecisionEntry>) {
+    fn withhold(&self, _entry: Arc<PackedDecision>) {
         *self.withheld.lock().unwrap() += 1;
     }
 }
@@ -115,7 +117,15 @@ impl Rig {
         let services = Services::new(checks, health_service, shutdown.clone()).unwrap();
         let listener = "127.0.0.1:0".parse::<Address>().unwrap().bind().await.unwrap();
         let address: SocketAddr = listener.local().parse().unwrap();
-        let serving = tokio::spawn(services.serve(listener));
+        let (workers, threads) = Workers::new(NonZeroUsize::MIN);
+        let serving = tokio::spawn(async move {
+            let threads = threads.into_iter().map(|thread| tokio::spawn(thread.run())).collect::<Vec<_>>();
+            services.serve(listener, workers).await?;
+            for thread in threads {
+                thread.await.unwrap()?;
+            }
+            Ok(())
+        });
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect_timeout(Duration::from_secs(5)).connect().await.unwrap();
         Rig { ledger, health, shutdown, serving: Mutex::new(Some(serving)), address, channel }

@@ -8,7 +8,7 @@ use super::read;
 use crate::app::ledger::Books;
 use crate::clock;
 use crate::engine::policy::problem::Problem;
-use crate::engine::record::{DecisionEntry, Entry, Occasion, QuestionEntry};
+use crate::engine::record::{Entry, Occasion, PackedDecision, QuestionEntry};
 use crate::engine::snapshot::Snapshot;
 use crate::ops::questions::{Asked, Refusal};
 use crate::store::Reader;
@@ -28,7 +28,7 @@ impl Live {
     /// # Errors
     /// Why it is not answered.
     pub async fn answer(self, asked: Asked) -> Result<String, Refusal> {
-        let snapshot = self.reader.snapshot();
+        let snapshot = self.reader.shared();
         // Explaining looks at every rule, so it must not hold up the tasks that answer checks.
         let answered = tokio::task::spawn_blocking(move || answer(&asked, &snapshot));
         let (document, entry) = answered.await.map_err(|_| Refusal::Failed)??;
@@ -44,9 +44,8 @@ fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry),
     let (question, notes) = read::posted(&asked.body).map_err(|problems| Refusal::BadQuestion(lines(&problems)))?;
     let time = clock::now();
     let (explanation, answer) = answer::ask(&question, snapshot, time, |attributes, request, decision, explanation| {
-        let occasion =
-            Occasion { time, duration_micros: 0, decision_id: "".into(), decision_number: 0, told_headers: &[] };
-        let entry = DecisionEntry::of(attributes, request, decision, snapshot, occasion);
+        let occasion = Occasion { time, duration_micros: 0, decision_id: "", decision_number: 0, told_headers: &[] };
+        let entry = PackedDecision::of(attributes, request, decision, snapshot, occasion);
         (explanation.noting(&notes), entry)
     });
     let document = serde_json::to_string_pretty(&explanation).map_err(|_| Refusal::Failed)?;

@@ -168,10 +168,21 @@ impl Place {
     }
 
     /// `file:line`, as rules are told; the file alone where it is meant as a whole.
-    pub fn file_and_line(&self) -> String {
-        match self.line {
-            0 => self.file.to_string(),
-            line => format!("{}:{line}", self.file),
+    pub fn file_and_line(&self) -> FileAndLine<'_> {
+        FileAndLine(self)
+    }
+}
+
+/// A place without its column.
+#[derive(Clone, Copy, Debug)]
+pub struct FileAndLine<'p>(&'p Place);
+
+impl fmt::Display for FileAndLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.file)?;
+        match self.0.line {
+            0 => Ok(()),
+            line => write!(f, ":{line}"),
         }
     }
 }

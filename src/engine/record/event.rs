@@ -1,6 +1,6 @@
 //! What a server tells beside its decisions: policy changes, questions, the ends of grants, its own start and stop.
 
-use super::DecisionEntry;
+use super::PackedDecision;
 use crate::engine::policy::problem::Problem;
 use crate::engine::rule_info::RuleInfo;
 use crate::engine::rules::RuleCounts;
@@ -18,7 +18,7 @@ pub struct QuestionEntry {
     /// The moment that was asked about.
     pub now: UnixNanos,
     /// What a decision would have on record; it has neither an id nor a duration.
-    pub answer: DecisionEntry,
+    pub answer: PackedDecision,
 }
 
 /// The end of a grant: from then on it opens nothing.

@@ -4,9 +4,11 @@
 //! record alone; what nearly every request has in common costs a record nothing.
 
 use super::capped;
+use super::headers::{HeaderEntry, told};
 use crate::engine::identity::{Invalid, last_element_uris};
 use crate::engine::request::{Attributes, CLIENT_CERTIFICATE, last_value};
-use crate::engine::settings::{IdentitySource, Settings};
+use crate::engine::settings::IdentitySource;
+use crate::engine::snapshot::Snapshot;
 
 /// The most bytes of an authority that are told.
 const MAX_AUTHORITY: usize = 255;
@@ -16,7 +18,7 @@ const MAX_URIS: usize = 8;
 const MAX_URI: usize = 2048;
 
 /// What is told of a request only where it is out of the ordinary.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RareInputs {
     /// Whether there was a TLS session in which the client sent no SNI.
     pub sni_absent: bool,
@@ -26,24 +28,58 @@ pub struct RareInputs {
     pub authority_header: Option<String>,
     /// The URIs in the last element of `x-forwarded-client-cert`, where the identity rests on them.
     pub certificate_uris: Vec<String>,
+    /// The headers that conditions of the policies in force ask for.
+    pub headers: Vec<HeaderEntry>,
+    /// The names of the fields that were cut.
+    pub truncated: Vec<&'static str>,
+    /// The names of the fields that were hashed or left out.
+    pub redacted: Vec<&'static str>,
 }
 
+/// A request that is ordinary in every way.
+static NONE: RareInputs = RareInputs {
+    sni_absent: false,
+    address_unreadable: false,
+    authority_header: None,
+    certificate_uris: Vec::new(),
+    headers: Vec::new(),
+    truncated: Vec::new(),
+    redacted: Vec::new(),
+};
+
 impl RareInputs {
-    /// Tells what is out of the ordinary.
+    /// About how many bytes of memory it holds beside itself.
+    pub(super) fn weight(&self) -> usize {
+        let headers =
+            self.headers.iter().map(|header| size_of::<HeaderEntry>() + header.name.len() + header.value.len());
+        let uris = self.certificate_uris.iter().map(|uri| size_of::<String>() + uri.len());
+        headers.chain(uris).sum()
+    }
+
+    /// Nothing.
+    pub const NONE: &'static RareInputs = &NONE;
+
+    /// Tells what is out of the ordinary. `truncated` names the fields that were cut already, `told_headers` the headers
+    /// whose values are told.
     pub fn of(
         attributes: &Attributes<'_>,
         detail: Option<Invalid>,
-        settings: &Settings,
-        truncated: &mut Vec<&'static str>,
+        snapshot: &Snapshot,
+        told_headers: &[String],
+        mut truncated: Vec<&'static str>,
     ) -> RareInputs {
         let is_readable = attributes.source_address.is_some()
             || attributes.destination_address.is_some()
             || attributes.listener_port.is_some();
+        let (http, source) = (attributes.http, snapshot.settings().identity_source);
         RareInputs {
             sni_absent: attributes.tls_sni == Some(""),
             address_unreadable: attributes.has_address && !is_readable,
-            authority_header: authority_header(attributes, truncated),
-            certificate_uris: certificate_uris(attributes, detail, settings.identity_source, truncated),
+            authority_header: authority_header(attributes, &mut truncated),
+            certificate_uris: certificate_uris(attributes, detail, source, &mut truncated),
+            headers: http.map(|http| told(snapshot.header_uses(), http.headers, told_headers)).unwrap_or_default(),
+            truncated,
+            redacted: Vec::new(),
         }
     }
 }
@@ -56,7 +92,7 @@ fn authority_header(attributes: &Attributes<'_>, truncated: &mut Vec<&'static st
             other = Some(value);
         }
     });
-    other.map(|value| capped("authorityHeader", &value, MAX_AUTHORITY, truncated).into())
+    other.map(|value| capped("authorityHeader", &value, MAX_AUTHORITY, truncated).to_owned())
 }
 
 fn certificate_uris(
@@ -83,12 +119,13 @@ fn certificate_uris(
 mod tests {
     use super::*;
     use crate::engine::request::HttpAttributes;
+    use crate::engine::settings::Settings;
 
-    fn told(headers: &Vec<(String, String)>, detail: Option<Invalid>, source: IdentitySource) -> RareInputs {
+    fn rare(headers: &Vec<(String, String)>, detail: Option<Invalid>, source: IdentitySource) -> RareInputs {
         let http = HttpAttributes { host: "a.example", headers, ..HttpAttributes::default() };
         let attributes = Attributes { http: Some(http), ..Attributes::default() };
         let settings = Settings { identity_source: source, ..Settings::default() };
-        RareInputs::of(&attributes, detail, &settings, &mut Vec::new())
+        RareInputs::of(&attributes, detail, &Snapshot::unloaded(settings), &[], Vec::new())
     }
 
     fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -98,14 +135,14 @@ mod tests {
     #[test]
     fn an_ordinary_request_has_nothing_rare() {
         let headers = pairs(&[(":authority", "a.example"), (CLIENT_CERTIFICATE, "URI=spiffe://a/ns/b/sa/c")]);
-        assert_eq!(told(&headers, None, IdentitySource::Principal), RareInputs::default());
+        assert_eq!(rare(&headers, None, IdentitySource::Principal), RareInputs::default());
     }
 
     #[test]
     fn another_authority_is_told_and_an_empty_one_too() {
         for other in ["A.example", ""] {
             let headers = pairs(&[(":authority", "a.example"), (":authority", other)]);
-            let rare = told(&headers, None, IdentitySource::Principal);
+            let rare = rare(&headers, None, IdentitySource::Principal);
             assert_eq!(rare.authority_header.as_deref(), Some(other));
         }
     }
@@ -119,7 +156,7 @@ mod tests {
             (Some(Invalid::XfccMismatch), IdentitySource::Principal, &["spiffe://a", "b"]),
             (Some(Invalid::XfccMismatch), IdentitySource::Xfcc, &["spiffe://a", "b"]),
         ] {
-            assert_eq!(told(&headers, detail, source).certificate_uris, expected, "{detail:?} {source:?}");
+            assert_eq!(rare(&headers, detail, source).certificate_uris, expected, "{detail:?} {source:?}");
         }
     }
 
@@ -129,10 +166,12 @@ mod tests {
         let headers = pairs(&[(CLIENT_CERTIFICATE, &uris.join(";")), (":authority", &"y".repeat(300))]);
         let http = HttpAttributes { headers: &headers, ..HttpAttributes::default() };
         let attributes = Attributes { http: Some(http), ..Attributes::default() };
-        let mut truncated = vec!["path"];
         let settings = Settings { identity_source: IdentitySource::Xfcc, ..Settings::default() };
-        let rare = RareInputs::of(&attributes, None, &settings, &mut truncated);
-        assert_eq!((rare.certificate_uris.len(), truncated), (8, vec!["path", "authorityHeader", "certificateUris"]));
+        let rare = RareInputs::of(&attributes, None, &Snapshot::unloaded(settings), &[], vec!["path"]);
+        assert_eq!(
+            (rare.certificate_uris.len(), rare.truncated),
+            (8, vec!["path", "authorityHeader", "certificateUris"])
+        );
         assert!(rare.certificate_uris.iter().all(|uri| uri.len() == MAX_URI));
     }
 }

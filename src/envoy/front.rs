@@ -1,0 +1,87 @@
+//! What stands before every call: checks, as Envoy sends them, go straight to the [`service`](super::service); whatever
+//! else there is goes to the general implementation of gRPC.
+//!
+//! It decides nothing and reads no attribute. The rule: a check is the same check on either way, so a caller that does
+//! something unusual (compresses, sends what is no message) gets the answer that gRPC has for it, and never a shorter one.
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::Service;
+
+use super::service::{Checks, Ledger};
+use super::unary::{self, Answer, Asked};
+
+/// The path of the one call that matters.
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// What answers a call: a check's own short body, or whatever gRPC has.
+type Told = Response<Either<Answer, Body>>;
+
+/// The ways that a call can take.
+#[derive(Debug)]
+pub struct Front<L> {
+    checks: Arc<Checks<L>>,
+    routes: Routes,
+}
+
+impl<L> Clone for Front<L> {
+    fn clone(&self) -> Self {
+        Front { checks: self.checks.clone(), routes: self.routes.clone() }
+    }
+}
+
+impl<L: Ledger> Front<L> {
+    /// `routes` has the Authorization service as well, with the same checks.
+    pub fn new(checks: Arc<Checks<L>>, routes: Routes) -> Self {
+        Front { checks, routes }
+    }
+
+    /// Answers one call, within the time that its caller waits.
+    ///
+    /// # Errors
+    /// If the caller is gone before it has asked.
+    pub async fn answer(&self, request: Request<Incoming>) -> hyper::Result<Told> {
+        let patience = unary::patience(request.headers());
+        // Nothing is timed unless the answer has to wait for something.
+        let Some(patience) = patience else { return self.take(request).await };
+        timeout(patience, self.take(request)).await.unwrap_or_else(|_late| {
+            let late = Status::deadline_exceeded("the time that the caller set has passed");
+            Ok(late.into_http().map(Either::Right))
+        })
+    }
+
+    async fn take(&self, request: Request<Incoming>) -> hyper::Result<Told> {
+        if request.method() == Method::POST && request.uri().path() == CHECK {
+            self.check(request).await
+        } else {
+            Ok(self.route(request.map(Body::new)).await)
+        }
+    }
+
+    async fn check(&self, request: Request<Incoming>) -> hyper::Result<Told> {
+        let (head, body) = request.into_parts();
+        let unusual = match unary::read(body).await? {
+            Asked::Message(message) => match self.checks.answer(&message).await {
+                Ok(framed) => return Ok(unary::response(framed).map(Either::Left)),
+                // Which bytes are no check is for the general implementation to say.
+                Err(_malformed) => {
+                    Body::new(Full::new(unary::framed(message.len(), |out| out.extend_from_slice(&message))))
+                }
+            },
+            Asked::Other(body) => Body::new(body),
+        };
+        Ok(self.route(Request::from_parts(head, unusual)).await)
+    }
+
+    async fn route(&self, request: Request<Body>) -> Told {
+        let Ok(response) = self.routes.clone().call(request).await;
+        response.map(Either::Right)
+    }
+}

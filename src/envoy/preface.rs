@@ -1,0 +1,85 @@
+//! A stream that ends at the shutdown if its client does not speak HTTP/2 yet.
+//!
+//! The transport sends GOAWAY and lets streams finish, but only on a connection whose client has sent the preface. One
+//! that is merely open would keep the server for ever, so until the preface is whole the shutdown looks like the end of
+//! its input. What comes after it is the transport's business.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::Connected;
+
+/// The length of HTTP/2's connection preface, in bytes (RFC 9113, 3.4).
+const PREFACE: usize = 24;
+
+/// A stream, and the shutdown as long as its client has not sent the preface.
+pub struct Prefaced<IO> {
+    io: IO,
+    silent: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    read: usize,
+}
+
+impl<IO> Prefaced<IO> {
+    /// One whose client has said nothing yet.
+    pub fn new(io: IO, shutdown: &CancellationToken) -> Self {
+        Prefaced { io, silent: Some(Box::pin(shutdown.clone().cancelled_owned())), read: 0 }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Prefaced<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        self.read = self.read.saturating_add(buffer.filled().len() - before);
+        if self.read >= PREFACE {
+            self.silent = None;
+        }
+        match (&read, &mut self.silent) {
+            // Nothing was put into the buffer, which is how the end of the input is told.
+            (Poll::Pending, Some(shutdown)) => shutdown.as_mut().poll(context).map(|()| Ok(())),
+            _ => read,
+        }
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Prefaced<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+impl<IO: Connected> Connected for Prefaced<IO> {
+    type ConnectInfo = IO::ConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.io.connect_info()
+    }
+}

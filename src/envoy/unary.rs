@@ -1,0 +1,181 @@
+//! One unary gRPC call on an HTTP/2 stream, without what a check does not need: compression, streams of messages.
+//!
+//! It reads and writes the five bytes before a message and the trailers behind it, and looks into no message. The rule:
+//! what is out of the ordinary in any way is not handled here but handed back whole, so that the general
+//! implementation, which knows every case, answers it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+
+/// The largest message that is read, in bytes; Envoy sends all headers, and a body only where it is told to.
+pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// What stands before a message: whether it is compressed, and its length.
+const PREFIX: usize = 5;
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const OK: HeaderValue = HeaderValue::from_static("0");
+
+/// What a request's body holds.
+pub enum Asked<B> {
+    /// One message, and the end.
+    Message(Bytes),
+    /// Something else, with what was read of it put back.
+    Other(PutBack<B>),
+}
+
+/// Reads the one message of a call.
+///
+/// # Errors
+/// What the transport reports: the caller is gone, and nobody waits for an answer.
+pub async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Result<Asked<B>, B::Error> {
+    let mut read = Bytes::new();
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        // Trailers of a request mean nothing, and nothing comes after them.
+        let Ok(data) = frame?.into_data() else { break };
+        read = joined(read, data);
+        if message_length(&read).is_some_and(|length| length > MAX_MESSAGE) {
+            return Ok(Asked::Other(PutBack { read, rest: body }));
+        }
+    }
+    match message_length(&read) {
+        Some(length) if read.len() == PREFIX + length => {
+            read.advance(PREFIX);
+            Ok(Asked::Message(read))
+        }
+        _ => Ok(Asked::Other(PutBack { read, rest: body })),
+    }
+}
+
+/// The length that an uncompressed message says it has; beyond every limit where it is not plain.
+fn message_length(mut read: &[u8]) -> Option<usize> {
+    if read.len() < PREFIX {
+        return None;
+    }
+    match read.get_u8() {
+        0 => Some(usize::try_from(read.get_u32()).unwrap_or(usize::MAX)),
+        _ => Some(usize::MAX),
+    }
+}
+
+/// Most messages come in one piece, which is kept as it is.
+fn joined(read: Bytes, more: Bytes) -> Bytes {
+    if read.is_empty() {
+        return more;
+    }
+    let mut all = BytesMut::from(read);
+    all.put(more);
+    all.freeze()
+}
+
+/// A body of which something was read already.
+pub struct PutBack<B> {
+    read: Bytes,
+    rest: B,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for PutBack<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.read.is_empty() {
+            return Pin::new(&mut self.rest).poll_frame(context);
+        }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty() && self.rest.is_end_stream()
+    }
+}
+
+/// Writes a message of about so many bytes behind its length.
+pub fn framed(about: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(PREFIX + about);
+    out.extend_from_slice(&[0; PREFIX]);
+    write(&mut out);
+    let length = u32::try_from(out.len() - PREFIX).unwrap_or(u32::MAX);
+    if let Some(mut place) = out.get_mut(1..PREFIX) {
+        place.put_u32(length);
+    }
+    out.into()
+}
+
+/// The message of a frame that was written here.
+pub fn message(framed: &[u8]) -> &[u8] {
+    framed.get(PREFIX..).unwrap_or_default()
+}
+
+/// The response of a call that succeeded, with the message that [`framed`] wrote.
+pub fn response(framed: Bytes) -> Response<Answer> {
+    let mut response = Response::new(Answer(Next::Message(framed)));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}
+
+/// The body of a response: one message, then the status OK.
+#[derive(Debug)]
+pub struct Answer(Next);
+
+#[derive(Debug)]
+enum Next {
+    Message(Bytes),
+    Status,
+    End,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let (frame, next) = match std::mem::replace(&mut self.0, Next::End) {
+            Next::Message(framed) => (Frame::data(framed), Next::Status),
+            Next::Status => (Frame::trailers(ok()), Next::End),
+            Next::End => return Poll::Ready(None),
+        };
+        self.0 = next;
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.0, Next::End)
+    }
+}
+
+fn ok() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert("grpc-status", OK);
+    trailers
+}
+
+/// How long the caller waits, as `grpc-timeout` says it: at most eight digits and a unit. `None` where nothing says it.
+pub fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let is_plain = (1..=8).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = number.parse().ok().filter(|_| is_plain)?;
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "unary_tests.rs"]
+mod tests;

@@ -1,0 +1,92 @@
+//! Calls as they come: in one piece, in many, too long, compressed, unfinished.
+
+use std::collections::VecDeque;
+
+use super::*;
+
+/// A body of these frames.
+struct Frames(VecDeque<Frame<Bytes>>);
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(Ok))
+    }
+}
+
+fn body(pieces: &[&[u8]]) -> Frames {
+    Frames(pieces.iter().map(|piece| Frame::data(Bytes::copy_from_slice(piece))).collect())
+}
+
+async fn told(body: Frames) -> Result<Vec<u8>, Vec<u8>> {
+    match read(body).await.unwrap() {
+        Asked::Message(message) => Ok(message.to_vec()),
+        Asked::Other(whole) => Err(whole.collect().await.unwrap().to_bytes().to_vec()),
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_read_however_it_is_cut() {
+    let frame = b"\0\0\0\0\x03abc";
+    for cut in 0..=frame.len() {
+        let (head, tail) = frame.split_at(cut);
+        assert_eq!(told(body(&[head, tail])).await, Ok(b"abc".to_vec()), "cut at {cut}");
+        assert_eq!(told(body(&[head, b"", tail])).await, Ok(b"abc".to_vec()), "cut at {cut}");
+    }
+    assert_eq!(told(body(&[b"\0\0\0\0\0"])).await, Ok(Vec::new()), "an empty message is a message");
+    let mut trailed = body(&[frame]);
+    trailed.0.push_back(Frame::trailers(HeaderMap::new()));
+    assert_eq!(told(trailed).await, Ok(b"abc".to_vec()));
+}
+
+#[tokio::test]
+async fn what_is_out_of_the_ordinary_is_handed_back_whole() {
+    let too_long = [b"\0\0\x40\0\x01".as_slice(), b"ab"];
+    for pieces in [
+        &[][..],
+        &[b"\0\0".as_slice()],
+        &[b"\0\0\0\0\x03ab".as_slice()],
+        &[b"\0\0\0\0\x03abcd".as_slice()],
+        &[b"\0\0\0\0\x01a\0\0\0\0\x01b".as_slice()],
+        &[b"\x01\0\0\0\x03abc".as_slice()],
+        &[b"\x02\0\0\0\x03abc".as_slice()],
+        &too_long,
+    ] {
+        assert_eq!(told(body(pieces)).await, Err(pieces.concat()), "{pieces:?}");
+    }
+    let longest = [b"\0\0\x40\0\0".to_vec(), vec![7; MAX_MESSAGE]].concat();
+    assert_eq!(told(body(&[&longest])).await, Ok(vec![7; MAX_MESSAGE]));
+}
+
+#[tokio::test]
+async fn an_answer_is_a_message_and_the_status() {
+    let framed = framed(1, |out| out.extend_from_slice(b"abc"));
+    assert_eq!((&framed[..], message(&framed)), (b"\0\0\0\0\x03abc".as_slice(), b"abc".as_slice()));
+    let response = response(framed.clone());
+    assert_eq!(response.headers()["content-type"], "application/grpc");
+    let body = response.into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(body.to_bytes(), framed);
+}
+
+#[test]
+fn patience_is_a_number_and_a_unit() {
+    let read = |text: &str| patience(&HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), text.parse().unwrap())]));
+    for (text, time) in [
+        ("1H", Duration::from_secs(3600)),
+        ("2M", Duration::from_secs(120)),
+        ("3S", Duration::from_secs(3)),
+        ("50m", Duration::from_millis(50)),
+        ("7u", Duration::from_micros(7)),
+        ("0n", Duration::ZERO),
+        ("99999999H", Duration::from_secs(99_999_999 * 3600)),
+    ] {
+        assert_eq!(read(text), Some(time), "{text}");
+    }
+    for text in ["", "S", "1", "1s", "+1S", "-1S", "1 S", "100000000S", "1SS", "1.5S"] {
+        assert_eq!(read(text), None, "{text}");
+    }
+    assert_eq!(patience(&HeaderMap::new()), None);
+}
