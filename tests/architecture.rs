@@ -71,6 +71,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "prost",
         &[
             "envoy/service.rs",
+            "envoy/attributes/borrowed/",
             "envoy/response.rs",
             "envoy/response/",
             "audit/binary.rs",

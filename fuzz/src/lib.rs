@@ -8,6 +8,7 @@
 
 mod agree;
 pub mod attributes;
+pub mod borrowed;
 #[path = "../../tests/properties/draw.rs"]
 mod draw;
 pub mod engine;

@@ -1,5 +1,8 @@
 //! Reads a CheckRequest into the engine's [`Attributes`]: a mapping of fields, nothing interpreted.
 //!
+//! Here it is read from the decoded message, which is the reference; [`borrowed`] reads the same out of the bytes of a
+//! check that has nothing out of the ordinary, and leaves the others to this.
+//!
 //! Every message is destructured completely, so that a new field of Envoy's stops the build here, where a human decides
 //! whether a decision may depend on it. Fields that must never be trusted (rule R9) are named and left.
 
@@ -13,6 +16,8 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 
 use crate::engine::request::{Attributes, Headers, HttpAttributes};
+
+pub mod borrowed;
 
 /// Reads a check. Total: what is not there stays empty.
 pub fn read(check: &CheckRequest) -> Attributes<'_> {
@@ -32,6 +37,17 @@ pub fn read(check: &CheckRequest) -> Attributes<'_> {
     let source = PeerFields::read(source.as_ref());
     let destination = PeerFields::read(destination.as_ref());
     let http = request.as_ref().and_then(|Request { time: _, http }| http.as_ref());
+    let sni = tls_session.as_ref().map(|TlsSession { sni }| sni.as_str());
+    joined(&source, &destination, sni, http.map(read_http))
+}
+
+/// Puts together what was read of a check, in whichever way.
+fn joined<'a>(
+    source: &PeerFields<'a>,
+    destination: &PeerFields<'a>,
+    tls_sni: Option<&'a str>,
+    http: Option<HttpAttributes<'a>>,
+) -> Attributes<'a> {
     Attributes {
         source_principal: source.principal,
         source_address: source.address.ip,
@@ -41,12 +57,13 @@ pub fn read(check: &CheckRequest) -> Attributes<'_> {
         has_address: source.address.present || destination.address.present,
         // Of the peers' `service` only the destination's means anything, and only on TCP: the SNI.
         service: destination.service,
-        tls_sni: tls_session.as_ref().map(|TlsSession { sni }| sni.as_str()),
-        http: http.map(read_http),
+        tls_sni,
+        http,
     }
 }
 
-#[derive(Default)]
+/// What is read of a peer.
+#[derive(Debug, Default)]
 struct PeerFields<'a> {
     address: AddressFields,
     service: &'a str,
@@ -62,7 +79,8 @@ impl<'a> PeerFields<'a> {
     }
 }
 
-#[derive(Default)]
+/// What is read of an address.
+#[derive(Debug, Default)]
 struct AddressFields {
     present: bool,
     ip: Option<IpAddr>,
@@ -148,6 +166,11 @@ fn visit_odd_keys<'s>(http: &'s HttpRequest, name: &str, each: &mut dyn FnMut(Co
 
 fn raw_value(header: &HeaderValue) -> Cow<'_, str> {
     let HeaderValue { key: _, value, raw_value } = header;
+    raw_text(value, raw_value)
+}
+
+/// The value of a header that was sent as text or, where that is empty, as bytes.
+fn raw_text<'a>(value: &'a str, raw_value: &'a [u8]) -> Cow<'a, str> {
     if value.is_empty() { String::from_utf8_lossy(raw_value) } else { Cow::Borrowed(value) }
 }
 

@@ -15,6 +15,7 @@ use prost::{DecodeError, Message};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::attributes::borrowed;
 use super::ids::DecisionIds;
 use super::{attributes, response};
 use crate::clock::now;
@@ -68,8 +69,10 @@ impl<L: Ledger> Checks<L> {
     /// If the bytes are no check.
     pub async fn answer(&self, message: &[u8]) -> Result<Bytes, DecodeError> {
         let _in_flight = self.ledger.begin();
-        let check = CheckRequest::decode(message)?;
-        let (decision, entry) = self.decide(&attributes::read(&check));
+        let (decision, entry) = match borrowed::read(message) {
+            Some(check) => self.decide(&check.attributes()),
+            None => self.decide(&attributes::read(&CheckRequest::decode(message)?)),
+        };
         Ok(self.tell(decision, entry).await)
     }
 

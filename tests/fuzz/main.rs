@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::print_stdout, reason = "the seed, for whoever asks with --nocapture")]
 
+mod borrowed;
 mod mutate;
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
@@ -59,6 +60,11 @@ fn hosts_hold() {
 #[test]
 fn attributes_hold() {
     replay("attributes", targets::attributes::run, 20_000, 2048);
+}
+
+#[test]
+fn borrowed_checks_hold() {
+    replay("borrowed", targets::borrowed::run, 40_000, 4096);
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! Target `borrowed`: any bytes, read as a check without decoding them, against the decoder.
+//!
+//! Whatever is read is what the decoder reads: every attribute, every header, in every case. And whatever the decoder takes is
+//! read once it is written anew by the decoder's own library, which leaves nothing in it that is out of the ordinary, save
+//! metadata: so a reader that read nothing would be found.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use customs::engine::request::Attributes;
+use customs::envoy::attributes::{self, borrowed};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use prost::Message;
+
+/// Who reads some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadBy {
+    /// Both, and they agree.
+    Both,
+    /// The decoder alone: something is out of the ordinary.
+    Decoder,
+    /// Nobody: they are no check.
+    Nobody,
+}
+
+/// Runs one input.
+pub fn run(bytes: &[u8]) {
+    read(bytes);
+}
+
+/// Reads bytes in both ways, which must agree, and says who could.
+pub fn read(bytes: &[u8]) -> ReadBy {
+    let (borrowed, decoded) = (borrowed::read(bytes), CheckRequest::decode(bytes));
+    let Ok(decoded) = decoded else {
+        assert!(borrowed.is_none(), "bytes are read that the decoder refuses");
+        return ReadBy::Nobody;
+    };
+    let anew = decoded.encode_to_vec();
+    let is_plain = decoded.attributes.as_ref().is_none_or(|attributes| !has_metadata(attributes));
+    match borrowed::read(&anew) {
+        Some(check) => assert_same(&check.attributes(), &decoded),
+        None => assert!(!is_plain, "a check that has nothing out of the ordinary is left"),
+    }
+    let Some(check) = borrowed else { return ReadBy::Decoder };
+    assert_same(&check.attributes(), &decoded);
+    ReadBy::Both
+}
+
+fn has_metadata(attributes: &AttributeContext) -> bool {
+    let all = [&attributes.metadata_context, &attributes.route_metadata_context];
+    all.into_iter().flatten().any(|metadata| metadata.encoded_len() > 0)
+}
+
+fn assert_same(borrowed: &Attributes<'_>, decoded: &CheckRequest) {
+    let reference = attributes::read(decoded);
+    let names = header_names(decoded);
+    assert_eq!(format!("{:?}", told(borrowed, &names)), format!("{:?}", told(&reference, &names)));
+}
+
+/// Every name that a header has, in lower case, and two that proxies send.
+fn header_names(check: &CheckRequest) -> BTreeSet<String> {
+    let http = check.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
+    let map = http.into_iter().flat_map(|http| http.headers.keys());
+    let list = http.and_then(|http| http.header_map.as_ref()).into_iter().flat_map(|list| &list.headers);
+    let all = map.chain(list.map(|header| &header.key)).map(|name| name.to_ascii_lowercase());
+    all.chain(["x-forwarded-client-cert".into(), ":authority".into()]).collect()
+}
+
+/// All that the engine can see.
+fn told(attributes: &Attributes<'_>, names: &BTreeSet<String>) -> impl Debug {
+    let Attributes {
+        source_principal,
+        source_address,
+        destination_principal,
+        destination_address,
+        listener_port,
+        has_address,
+        service,
+        tls_sni,
+        http,
+    } = attributes;
+    let peers =
+        (source_principal.to_string(), *source_address, destination_principal.to_string(), *destination_address);
+    let rest = (*listener_port, *has_address, service.to_string(), tls_sni.map(str::to_owned));
+    let http = http.map(|http| {
+        let texts = [http.method, http.path, http.host, http.stream_id, http.protocol].map(str::to_owned);
+        let values = |name: &String| {
+            let mut values = Vec::new();
+            http.headers.visit(name, &mut |value| values.push(value.into_owned()));
+            values
+        };
+        (texts, names.iter().map(values).collect::<Vec<_>>(), http.headers.are_joined())
+    });
+    (peers, rest, http)
+}
