@@ -13,7 +13,7 @@ pub mod cli;
 mod client;
 mod commands;
 mod durations;
-mod ledger;
+pub mod ledger;
 mod policy_paths;
 mod reread;
 mod serve;

@@ -142,13 +142,24 @@ pub(super) fn check_name(name: &str) -> Result<(), Malformed> {
     if name.is_empty() {
         return Err(Malformed::EmptyLabel);
     }
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
-        return Err(Malformed::Character);
+    let (mut label, mut longest, mut has_empty) = (0, 0, false);
+    for byte in name.bytes() {
+        match byte {
+            b'.' => {
+                has_empty |= label == 0;
+                label = 0;
+            }
+            b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                label += 1;
+                longest = longest.max(label);
+            }
+            _ => return Err(Malformed::Character),
+        }
     }
-    if name.split('.').any(str::is_empty) {
+    if has_empty || label == 0 {
         return Err(Malformed::EmptyLabel);
     }
-    if name.len() > 253 || name.split('.').any(|label| label.len() > 63) {
+    if name.len() > 253 || longest > 63 {
         return Err(Malformed::TooLong);
     }
     Ok(())
@@ -186,12 +197,20 @@ pub fn unwrap_ipv4(ip: Ipv6Addr) -> IpAddr {
     IpAddr::V6(ip)
 }
 
+/// What a server name in Istio's mesh wrapper begins with.
+const WRAPPER: &str = "outbound_.";
+
+/// Whether a server name is wrapped; one that is not says its host as an authority does.
+pub fn is_wrapped(sni: &str) -> bool {
+    strip_prefix_ignore_case(sni, WRAPPER).is_some()
+}
+
 /// What a server name says: the host, and the port if Istio's mesh wrapper carried one (rule R10).
 ///
 /// # Errors
 /// [`Malformed`] as for an authority, also inside the wrapper.
 pub fn parse_server_name(sni: &str) -> Result<Authority<'_>, Malformed> {
-    let Some(wrapped) = strip_prefix_ignore_case(sni, "outbound_.") else {
+    let Some(wrapped) = strip_prefix_ignore_case(sni, WRAPPER) else {
         return Ok(Authority { host: Authority::parse(sni)?.host, port: None });
     };
     let (port, rest) = wrapped.split_once("_.").ok_or(Malformed::Wrapper)?;

@@ -222,11 +222,12 @@ impl<'a> Attributes<'a> {
                 sni => sni,
             },
         };
-        Sni::Known {
-            raw,
-            canonical: Authority::parse(raw).ok().map(|read| read.host),
-            unwrapped: host::parse_server_name(raw).ok().map(|read| read.host),
-        }
+        let canonical = Authority::parse(raw).ok().map(|read| read.host);
+        let unwrapped = match host::is_wrapped(raw) {
+            true => host::parse_server_name(raw).ok().map(|read| read.host),
+            false => canonical.clone(),
+        };
+        Sni::Known { raw, canonical, unwrapped }
     }
 
     fn principal(&self, source: IdentitySource) -> Principal<'a> {

@@ -92,15 +92,20 @@ fn number(index: usize) -> u32 {
 
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = match self.family {
-            Family::Istio => "ap",
-            Family::Egress => "ep",
-        };
-        match &self.part {
-            Part::Unloaded => f.write_str("builtin#namespace_unloaded"),
-            Part::Whole => write!(f, "{family}:{}", self.policy),
-            part => write!(f, "{family}:{}#{part}", self.policy),
+        if self.part == Part::Unloaded {
+            return f.write_str("builtin#namespace_unloaded");
         }
+        // Each part by itself: a record spells one or two ids, and a format string costs more than its parts.
+        f.write_str(match self.family {
+            Family::Istio => "ap:",
+            Family::Egress => "ep:",
+        })?;
+        f.write_str(&self.policy)?;
+        if self.part == Part::Whole {
+            return Ok(());
+        }
+        f.write_str("#")?;
+        self.part.fmt(f)
     }
 }
 

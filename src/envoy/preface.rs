@@ -55,17 +55,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Prefaced<IO> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
+    // Not vectored, so that the transport gathers frames up to a kilobyte into one write; to a vectored stream it writes
+    // every frame from 256 bytes on by itself, and a write costs as much as deciding.
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_flush(context)

@@ -18,6 +18,9 @@ use http_body_util::BodyExt;
 /// The largest message that is read, in bytes; Envoy sends all headers, and a body only where it is told to.
 pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
+/// The most bytes of one DATA frame; the transport gathers frames below a kilobyte and writes longer ones one by one.
+const MAX_FRAME: usize = 1000;
+
 /// What stands before a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
@@ -123,7 +126,7 @@ pub fn response(framed: Bytes) -> Response<Answer> {
     response
 }
 
-/// The body of a response: one message, then the status OK.
+/// The body of a response: one message, in short frames, then the status OK.
 #[derive(Debug)]
 pub struct Answer(Next);
 
@@ -140,6 +143,10 @@ impl Body for Answer {
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let (frame, next) = match std::mem::replace(&mut self.0, Next::End) {
+            Next::Message(mut framed) if framed.len() > MAX_FRAME => {
+                let rest = framed.split_off(MAX_FRAME);
+                (Frame::data(framed), Next::Message(rest))
+            }
             Next::Message(framed) => (Frame::data(framed), Next::Status),
             Next::Status => (Frame::trailers(ok()), Next::End),
             Next::End => return Poll::Ready(None),

@@ -71,6 +71,21 @@ async fn an_answer_is_a_message_and_the_status() {
     assert_eq!(body.to_bytes(), framed);
 }
 
+#[tokio::test]
+async fn a_long_answer_is_sent_in_short_frames() {
+    for length in [0, MAX_FRAME - PREFIX, MAX_FRAME, 5 * MAX_FRAME] {
+        let framed = framed(length, |out| out.resize(PREFIX + length, 7));
+        let mut body = response(framed.clone()).into_body();
+        let mut sent = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.unwrap().into_data() else { break };
+            assert!(data.len() <= MAX_FRAME, "{length}");
+            sent.extend_from_slice(&data);
+        }
+        assert_eq!(sent, framed, "{length}");
+    }
+}
+
 #[test]
 fn patience_is_a_number_and_a_unit() {
     let read = |text: &str| patience(&HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), text.parse().unwrap())]));

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use fields::{Field, Fields, once};
+use fields::{Field, Fields, Text, once};
 
 use super::{AddressFields, PeerFields, raw_text};
 use crate::engine::request::{Attributes, Headers, HttpAttributes};
@@ -30,11 +30,11 @@ pub struct Check<'m> {
 /// An HTTP request.
 #[derive(Debug, Default)]
 struct Http<'m> {
-    id: &'m str,
-    method: &'m str,
-    path: &'m str,
-    host: &'m str,
-    protocol: &'m str,
+    id: Text<'m>,
+    method: Text<'m>,
+    path: Text<'m>,
+    host: Text<'m>,
+    protocol: Text<'m>,
     headers: HeaderFields<'m>,
 }
 
@@ -42,7 +42,7 @@ struct Http<'m> {
 #[derive(Debug, Default)]
 struct HeaderFields<'m> {
     /// Of two values under one key the later one counts.
-    map: Vec<(&'m str, &'m str)>,
+    map: Vec<(Text<'m>, Text<'m>)>,
     /// `None` if there is no list at all.
     list: Option<Vec<RawHeader<'m>>>,
 }
@@ -50,8 +50,8 @@ struct HeaderFields<'m> {
 /// A header of the list: its value is text or, if that is empty, bytes.
 #[derive(Debug, Default)]
 struct RawHeader<'m> {
-    key: &'m str,
-    value: &'m str,
+    key: Text<'m>,
+    value: Text<'m>,
     raw_value: &'m [u8],
 }
 
@@ -96,12 +96,12 @@ impl<'m> Check<'m> {
     /// What the engine reads.
     pub fn attributes(&self) -> Attributes<'_> {
         let http = self.http.as_ref().map(|http| HttpAttributes {
-            method: http.method,
-            path: http.path,
-            host: http.host,
+            method: http.method.as_str(),
+            path: http.path.as_str(),
+            host: http.host.as_str(),
             headers: &http.headers,
-            stream_id: http.id,
-            protocol: http.protocol,
+            stream_id: http.id.as_str(),
+            protocol: http.protocol.as_str(),
         });
         super::joined(&self.source, &self.destination, self.tls_sni, http)
     }
@@ -115,9 +115,9 @@ impl<'m> PeerFields<'m> {
             let Field { number, value } = field?;
             match number {
                 number::ADDRESS => once(&mut address, AddressFields::from_bytes(value.bytes()?)?)?,
-                number::SERVICE => peer.service = value.text()?,
+                number::SERVICE => peer.service = value.text()?.as_str(),
                 number::LABELS => drop(read_map_entry(value.bytes()?)?),
-                number::PRINCIPAL => peer.principal = value.text()?,
+                number::PRINCIPAL => peer.principal = value.text()?.as_str(),
                 number::CERTIFICATE => drop(value.text()?),
                 _unknown => {}
             }
@@ -145,7 +145,7 @@ impl AddressFields {
 
 fn read_socket(message: &[u8]) -> Option<AddressFields> {
     use numbers::socket_address as number;
-    let (mut address, mut port) = ("", None);
+    let (mut address, mut port) = (Text::default(), None);
     for field in Fields::of(message) {
         let Field { number, value } = field?;
         match number {
@@ -161,7 +161,7 @@ fn read_socket(message: &[u8]) -> Option<AddressFields> {
             _unknown => {}
         }
     }
-    Some(AddressFields { present: true, ip: address.parse().ok(), port })
+    Some(AddressFields { present: true, ip: address.as_str().parse().ok(), port })
 }
 
 /// An address that is neither an IP address nor a port.
@@ -196,7 +196,7 @@ fn read_session(message: &[u8]) -> Option<&str> {
     let mut sni = "";
     for field in Fields::of(message) {
         match field? {
-            Field { number: numbers::tls_session::SNI, value } => sni = value.text()?,
+            Field { number: numbers::tls_session::SNI, value } => sni = value.text()?.as_str(),
             _unknown => {}
         }
     }
@@ -255,9 +255,9 @@ impl<'m> Http<'m> {
     }
 }
 
-fn read_map_entry(message: &[u8]) -> Option<(&str, &str)> {
+fn read_map_entry(message: &[u8]) -> Option<(Text<'_>, Text<'_>)> {
     use numbers::map_entry as number;
-    let (mut key, mut text) = ("", "");
+    let (mut key, mut text) = (Text::default(), Text::default());
     for field in Fields::of(message) {
         let Field { number, value } = field?;
         match number {
@@ -298,7 +298,7 @@ impl<'m> RawHeader<'m> {
 }
 
 impl<'m> HeaderFields<'m> {
-    fn put(&mut self, entry: (&'m str, &'m str)) {
+    fn put(&mut self, entry: (Text<'m>, Text<'m>)) {
         if self.map.is_empty() {
             self.map.reserve(USUAL_HEADERS);
         }
@@ -306,9 +306,9 @@ impl<'m> HeaderFields<'m> {
     }
 
     /// The values under keys that are `name` in another case, which no proxy sends: one for each key, in the keys' order.
-    fn odd(&self, name: &str) -> Vec<(&'m str, &'m str)> {
-        let is_odd = |key: &str| key != name && key.eq_ignore_ascii_case(name);
-        let mut odd: Vec<_> = self.map.iter().rev().copied().filter(|(key, _)| is_odd(key)).collect();
+    fn odd(&self, name: &str) -> Vec<(Text<'m>, Text<'m>)> {
+        let is_odd = |key: Text<'_>| key.as_str() != name && is_like(key, name);
+        let mut odd: Vec<_> = self.map.iter().rev().copied().filter(|(key, _)| is_odd(*key)).collect();
         // Stable, so that of one key the last that was sent stays in front.
         odd.sort_by_key(|(key, _)| *key);
         odd.dedup_by_key(|(key, _)| *key);
@@ -316,21 +316,24 @@ impl<'m> HeaderFields<'m> {
     }
 }
 
+/// Whether a key is this name, in whatever case.
+fn is_like(key: Text<'_>, name: &str) -> bool {
+    key.as_bytes().len() == name.len() && key.as_bytes().eq_ignore_ascii_case(name.as_bytes())
+}
+
 impl Headers for HeaderFields<'_> {
     fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
-        let is_like = |key: &str| key.len() == name.len() && key.eq_ignore_ascii_case(name);
-        let mut has_odd = false;
-        let mut same = None;
-        for (key, value) in self.map.iter().filter(|(key, _)| is_like(key)) {
-            if *key == name { same = Some(*value) } else { has_odd = true }
+        let (mut same, mut has_odd) = (None, false);
+        for (key, value) in self.map.iter().filter(|(key, _)| is_like(*key, name)) {
+            if key.as_bytes() == name.as_bytes() { same = Some(*value) } else { has_odd = true }
         }
-        same.into_iter().for_each(|value| each(Cow::Borrowed(value)));
+        same.into_iter().for_each(|value: Text<'_>| each(Cow::Borrowed(value.as_str())));
         if has_odd {
-            self.odd(name).into_iter().for_each(|(_, value)| each(Cow::Borrowed(value)));
+            self.odd(name).into_iter().for_each(|(_, value)| each(Cow::Borrowed(value.as_str())));
         }
         let list = self.list.as_deref().unwrap_or_default();
-        let raw = list.iter().filter(|header| is_like(header.key));
-        raw.for_each(|header| each(raw_text(header.value, header.raw_value)));
+        let raw = list.iter().filter(|header| is_like(header.key, name));
+        raw.for_each(|header| each(raw_text(header.value.as_str(), header.raw_value)));
     }
 
     fn are_joined(&self) -> bool {

@@ -13,25 +13,47 @@ pub(super) fn number(field: u32, value: i32, out: &mut Vec<u8>) {
 }
 
 /// Writes a text.
+// Numbers and most texts are literals: inlined, their bytes are a few stores.
+#[inline(always)]
 pub(super) fn text(field: u32, value: &str, out: &mut Vec<u8>) {
-    encode_key(field, WireType::LengthDelimited, out);
-    encode_varint(value.len() as u64, out);
+    begin(field, out);
+    match u8::try_from(value.len()) {
+        Ok(length @ ..0x80) => out.push(length),
+        _ => encode_varint(value.len() as u64, out),
+    }
     out.extend_from_slice(value.as_bytes());
 }
 
-/// Writes a message whose fields `write` writes. Its length is put before it afterwards, which moves the bytes of a long
-/// one.
+/// Writes a message whose fields `write` writes. Its length is put before it afterwards, which moves the bytes of one that is
+/// longer than 127.
+#[inline(always)]
 pub(super) fn message(field: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    encode_key(field, WireType::LengthDelimited, out);
+    begin(field, out);
     let place = out.len();
     out.push(0);
     write(out);
-    let length = (out.len() - place - 1) as u64;
-    if encoded_len_varint(length) == 1 {
-        out.get_mut(place..).into_iter().flatten().take(1).for_each(|byte| *byte = length as u8);
-    } else {
-        let mut before = Vec::with_capacity(encoded_len_varint(length));
-        encode_varint(length, &mut before);
-        out.splice(place..=place, before);
+    let length = out.len() - place - 1;
+    match (u8::try_from(length), out.get_mut(place)) {
+        (Ok(length @ ..0x80), Some(before)) => *before = length,
+        _ => put_length(place, length, out),
+    }
+}
+
+/// Puts a length of several bytes where one was left free for it.
+fn put_length(place: usize, length: usize, out: &mut Vec<u8>) {
+    let behind = place + 1..out.len();
+    let width = encoded_len_varint(length as u64);
+    out.resize(out.len() + width - 1, 0);
+    out.copy_within(behind, place + width);
+    if let Some(mut before) = out.get_mut(place..place + width) {
+        encode_varint(length as u64, &mut before);
+    }
+}
+
+#[inline(always)]
+fn begin(field: u32, out: &mut Vec<u8>) {
+    match u8::try_from(field) {
+        Ok(field @ ..16) => out.push(field << 3 | WireType::LengthDelimited as u8),
+        _ => encode_key(field, WireType::LengthDelimited, out),
     }
 }

@@ -1,0 +1,126 @@
+//! What each step of a check costs in process, without a transport: reading its bytes (beside decoding them), deciding
+//! against 100,000 rules, telling the entry, the response, the record's line and its link, and all of it together.
+//!
+//! `cargo bench --bench check`; docs/BENCHMARKS.md has the figures of one machine. Compare figures of one run only. The
+//! check was captured from a real Envoy, and a rule of the set allows it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use customs::app::ledger::Books;
+use customs::audit::chain::Head;
+use customs::audit::json;
+use customs::audit::recorder::Recorder;
+use customs::engine::policy::compile;
+use customs::engine::policy::source::{self, PolicyFile};
+use customs::engine::record::{Entry, Occasion, PackedDecision};
+use customs::engine::settings::Settings;
+use customs::engine::snapshot::Snapshot;
+use customs::engine::time::UnixNanos;
+use customs::envoy::attributes::{self, borrowed};
+use customs::envoy::response;
+use customs::envoy::service::Checks;
+use customs::ops::metrics::Metrics;
+use customs::store;
+use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use prost::Message;
+use set::Shape;
+
+#[allow(dead_code, reason = "each benchmark uses its part")]
+mod set;
+
+/// The server's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const NOW: UnixNanos = UnixNanos(1_795_392_000 * 1_000_000_000);
+const RULES: usize = 100_000;
+
+/// Captured from Envoy: 25 headers, both principals, a session.
+const CHECK: &[u8] = include_bytes!("../tests/captures/check_request.bin");
+
+/// What allows it.
+const GRANT: &str = "apiVersion: egress.customs/v1alpha1
+kind: EgressPolicy
+metadata: {name: partner, namespace: payments}
+spec:
+  subjects: [{serviceAccounts: [checkout-service]}]
+  owner: team-payments
+  allow:
+  - {name: charges, hosts: [api.partner-example.com], paths: ['/v2/charges/*'], ticket: SEC-4711, reason: charges cards}
+";
+
+fn snapshot() -> Snapshot {
+    let settings = Settings::default();
+    let mut source = set::source(Shape::Teams, RULES);
+    source.files.push(PolicyFile { name: "partner.yaml".into(), bytes: GRANT.as_bytes().into() });
+    compile::compile(&[source::load(&source, &settings)], &settings).expect("the set is good").snapshot
+}
+
+fn occasion() -> Occasion<'static> {
+    let decision_id = "01a9f2c4-7b00-7c11-8a22-0123456789ab";
+    Occasion { time: NOW, duration_micros: 1, decision_id, decision_number: 1, told_headers: &[] }
+}
+
+fn steps(criterion: &mut Criterion) {
+    let snapshot = snapshot();
+    let mut group = criterion.benchmark_group("step");
+    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    group.bench_function("decode", |b| {
+        b.iter(|| {
+            let check = CheckRequest::decode(black_box(CHECK)).unwrap();
+            attributes::read(&check).listener_port
+        });
+    });
+    group.bench_function("read", |b| {
+        b.iter(|| borrowed::read(black_box(CHECK)).unwrap().attributes().listener_port);
+    });
+    let check = borrowed::read(CHECK).unwrap();
+    let attributes = check.attributes();
+    group.bench_function("decide", |b| {
+        b.iter(|| {
+            let request = black_box(&attributes).normalise(snapshot.settings());
+            snapshot.decide(&request, NOW).verdict.by_identity
+        });
+    });
+    let request = attributes.normalise(snapshot.settings());
+    let decision = snapshot.decide(&request, NOW);
+    assert_eq!(decision.verdict.reason.as_str(), "allowed_by_rule");
+    group.bench_function("entry", |b| {
+        b.iter(|| PackedDecision::of(black_box(&attributes), &request, &decision, &snapshot, occasion()));
+    });
+    let entry = PackedDecision::of(&attributes, &request, &decision, &snapshot, occasion());
+    group.bench_function("response", |b| b.iter(|| response::build(black_box(&decision), &entry, None)));
+    let entry = Entry::Decision(Arc::new(entry));
+    let mut line = Vec::new();
+    let mut render = || {
+        line.clear();
+        json::open(black_box(&entry), "0d5c3b9e-6b1f-4c51-9a3c-0123456789ab", 4711, &mut line);
+        line.len()
+    };
+    println!("a line of {} bytes", render());
+    group.bench_function("line", |b| b.iter(&mut render));
+    let (mut head, bytes) = (Head::START, vec![b'x'; render()]);
+    group.bench_function("link", |b| b.iter(|| head = head.then(black_box(&bytes))));
+    group.finish();
+}
+
+fn answers(criterion: &mut Criterion) {
+    let books = Books { recorder: Recorder::new(Vec::new(), Duration::ZERO), metrics: Arc::new(Metrics::new()) };
+    let (_publisher, reader) = store::cell(snapshot());
+    let checks = Checks::new(reader, Arc::new(books), None, Vec::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut group = criterion.benchmark_group("check");
+    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    group.bench_function("answer", |b| {
+        b.iter(|| runtime.block_on(checks.answer(black_box(CHECK))).unwrap());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, steps, answers);
+criterion_main!(benches);
