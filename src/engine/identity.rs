@@ -125,11 +125,17 @@ pub fn is_dns_subdomain(text: &str) -> bool {
 /// The URI values of the last element of an `x-forwarded-client-cert` header, in order; an empty value counts.
 pub(super) fn last_element_uris(header: &str) -> Vec<&str> {
     let last = split_outside_quotes(header, ',').last().unwrap_or_default();
-    split_outside_quotes(last, ';')
-        .filter_map(|pair| pair.split_once('='))
-        .filter(|(key, _)| key.trim().eq_ignore_ascii_case("uri"))
-        .map(|(_, value)| unquoted(value.trim()))
-        .collect()
+    split_outside_quotes(last, ';').filter_map(uri).collect()
+}
+
+/// The value of a pair whose key is `URI`.
+fn uri(pair: &str) -> Option<&str> {
+    // A pair that begins plainly with another key needs no look at the rest.
+    if pair.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() && !first.eq_ignore_ascii_case(&b'u')) {
+        return None;
+    }
+    let (key, value) = pair.split_once('=')?;
+    key.trim().eq_ignore_ascii_case("uri").then(|| unquoted(value.trim()))
 }
 
 fn unquoted(value: &str) -> &str {

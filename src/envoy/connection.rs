@@ -53,7 +53,8 @@ async fn speak<L: Ledger>(
         Box::pin(async move { front.answer(request).await })
     });
     let mut http = http2::Builder::new(TokioExecutor::new());
-    http.timer(TokioTimer::new()).max_concurrent_streams(None);
+    // No gRPC client reads the date of an answer.
+    http.timer(TokioTimer::new()).max_concurrent_streams(None).auto_date_header(false);
     let mut connection = pin!(http.serve_connection(stream, service));
     select! {
         biased;

@@ -324,8 +324,12 @@ fn is_like(key: Text<'_>, name: &str) -> bool {
 impl Headers for HeaderFields<'_> {
     fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
         let (mut same, mut has_odd) = (None, false);
-        for (key, value) in self.map.iter().filter(|(key, _)| is_like(*key, name)) {
-            if key.as_bytes() == name.as_bytes() { same = Some(*value) } else { has_odd = true }
+        for (key, value) in &self.map {
+            if key.as_bytes() == name.as_bytes() {
+                same = Some(*value);
+            } else if is_like(*key, name) {
+                has_odd = true;
+            }
         }
         same.into_iter().for_each(|value: Text<'_>| each(Cow::Borrowed(value.as_str())));
         if has_odd {

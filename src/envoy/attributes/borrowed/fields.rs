@@ -40,14 +40,19 @@ impl<'m> Fields<'m> {
         Some(taken)
     }
 
-    /// Nearly every field is a text or a message with a number below 16 and a length below 128: one byte each.
+    /// Nearly every field is a text or a message with a number below 16 and a length below 16,384: one byte, and one or two.
     #[inline(always)]
     fn short_field(&mut self) -> Option<Field<'m>> {
-        let [key @ 0x08..0x80, length @ ..0x80, rest @ ..] = self.0 else { return None };
+        let [key @ 0x08..0x80, length, rest @ ..] = self.0 else { return None };
         if key & 7 != WireType::LengthDelimited as u8 {
             return None;
         }
-        let (bytes, rest) = rest.split_at_checked(usize::from(*length))?;
+        let (length, rest) = match (length, rest) {
+            (..0x80, rest) => (usize::from(*length), rest),
+            (_, [more @ 1..0x80, rest @ ..]) => (usize::from(length & 0x7f) | usize::from(*more) << 7, rest),
+            _ => return None,
+        };
+        let (bytes, rest) = rest.split_at_checked(length)?;
         self.0 = rest;
         Some(Field { number: u32::from(key >> 3), value: Value::Bytes(bytes) })
     }
@@ -91,7 +96,7 @@ impl<'m> Value<'m> {
     pub(super) fn text(self) -> Option<Text<'m>> {
         let bytes = self.bytes()?;
         // Nearly every text is ASCII, which is seen many times faster than that other bytes are text.
-        (bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()).then_some(Text(bytes))
+        (is_ascii(bytes) || std::str::from_utf8(bytes).is_ok()).then_some(Text(bytes))
     }
 
     /// The number of a field that has one.
@@ -101,6 +106,16 @@ impl<'m> Value<'m> {
             Value::Bytes(_) | Value::Fixed => None,
         }
     }
+}
+
+/// Whether every byte is ASCII: eight at a time, of which the last overlap, so that short texts need no loop.
+#[inline(always)]
+fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+    let Some(last) = bytes.last_chunk() else { return bytes.iter().fold(0, |all, byte| all | byte) < 0x80 };
+    let (eights, _) = bytes.as_chunks();
+    let all = eights.iter().fold(u64::from_ne_bytes(*last), |all, eight| all | u64::from_ne_bytes(*eight));
+    all & HIGH_BITS == 0
 }
 
 /// Bytes that were seen to be text. Most are never read, so they are taken for text only where they are.
