@@ -34,6 +34,11 @@ pub(crate) fn grpcio_tools() -> Result<Tool> {
     find("grpcio-tools")
 }
 
+/// h2load 1.52, which puts load on an HTTP/2 server, or what `H2LOAD` names.
+pub(crate) fn h2load() -> Result<Tool> {
+    find("h2load")
+}
+
 fn find(name: &str) -> Result<Tool> {
     let script = super::repository().join("deploy/local/install-tools");
     let done = Command::new(&script)
