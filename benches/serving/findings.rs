@@ -1,0 +1,133 @@
+//! What a part of the benchmark found: values of each round, lines that were drawn beforehand, facts, pictures.
+//!
+//! It measures and writes nothing. The rule: every value of every round is kept, and a line is met when the lower end of its
+//! interval is at or below the bound.
+
+use serde::Serialize;
+
+use super::statistics::{Estimate, ratios};
+
+/// One part's findings.
+#[derive(Debug, Serialize)]
+pub struct Findings {
+    pub part: &'static str,
+    /// One sentence: what was done.
+    pub how: String,
+    /// What all values are in.
+    pub unit: &'static str,
+    pub measures: Vec<Measure>,
+    pub lines: Vec<Line>,
+    pub facts: Vec<Fact>,
+    #[serde(skip)]
+    pub pictures: Vec<Picture>,
+}
+
+/// A value a round, of one server or configuration under one condition.
+#[derive(Debug, Serialize)]
+pub struct Measure {
+    pub subject: String,
+    pub condition: String,
+    pub rounds: Vec<f64>,
+}
+
+/// A bound that was set before anything was measured.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    pub says: String,
+    pub unit: &'static str,
+    pub bound: f64,
+    pub rounds: Vec<f64>,
+    pub estimate: Option<Estimate>,
+    pub met: bool,
+}
+
+/// Something that was worked out of the values.
+#[derive(Debug, Serialize)]
+pub struct Fact {
+    pub about: String,
+    pub says: String,
+}
+
+/// A picture, as SVG.
+#[derive(Debug)]
+pub struct Picture {
+    pub file: &'static str,
+    /// What it shows, for those who cannot see it.
+    pub shows: String,
+    pub svg: String,
+}
+
+impl Line {
+    pub fn new(says: impl Into<String>, unit: &'static str, bound: f64, rounds: Vec<f64>) -> Line {
+        let estimate = Estimate::of(&rounds);
+        let met = estimate.is_some_and(|estimate| estimate.low <= bound);
+        Line { says: says.into(), unit, bound, rounds, estimate, met }
+    }
+}
+
+impl Findings {
+    pub fn new(part: &'static str, unit: &'static str, how: impl Into<String>) -> Findings {
+        Findings {
+            part,
+            how: how.into(),
+            unit,
+            measures: Vec::new(),
+            lines: Vec::new(),
+            facts: Vec::new(),
+            pictures: Vec::new(),
+        }
+    }
+
+    /// One more round's value.
+    pub fn record(&mut self, subject: &str, condition: &str, value: f64) {
+        let known = self.measures.iter_mut().find(|it| it.subject == subject && it.condition == condition);
+        match known {
+            Some(measure) => measure.rounds.push(value),
+            None => self.measures.push(Measure {
+                subject: subject.to_owned(),
+                condition: condition.to_owned(),
+                rounds: vec![value],
+            }),
+        }
+    }
+
+    /// The values, a round each; none of what was not measured.
+    pub fn rounds(&self, subject: &str, condition: &str) -> &[f64] {
+        let known = self.measures.iter().find(|it| it.subject == subject && it.condition == condition);
+        known.map_or(&[], |measure| &measure.rounds)
+    }
+
+    pub fn estimate(&self, subject: &str, condition: &str) -> Option<Estimate> {
+        Estimate::of(self.rounds(subject, condition))
+    }
+
+    /// A line about what one subject is of another under a condition, round by round.
+    pub fn draw_line(&mut self, says: impl Into<String>, bound: f64, condition: &str, subjects: [&str; 2]) {
+        let [one, other] = subjects.map(|subject| self.rounds(subject, condition));
+        let line = Line::new(says, "times", bound, ratios(one, other));
+        self.lines.push(line);
+    }
+
+    pub fn tell(&mut self, about: impl Into<String>, says: impl Into<String>) {
+        self.facts.push(Fact { about: about.into(), says: says.into() });
+    }
+
+    /// Subjects and conditions in the order in which they were first measured.
+    pub fn subjects(&self) -> Vec<&str> {
+        in_order(self.measures.iter().map(|measure| measure.subject.as_str()))
+    }
+
+    pub fn conditions(&self) -> Vec<&str> {
+        in_order(self.measures.iter().map(|measure| measure.condition.as_str()))
+    }
+}
+
+fn in_order<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut known = Vec::new();
+    for name in names {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    known
+}
