@@ -1,0 +1,69 @@
+//! The command line: which parts, how many rounds, and the floors that the benchmark starts itself as.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use crate::floor::{Kind, Layout};
+
+/// What serving costs.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The parts to run, in this order [default: all of them]
+    parts: Vec<Part>,
+    #[command(flatten)]
+    sizes: Sizes,
+    /// Few rounds and small ones, whatever else is said, to see that everything runs; its figures mean little
+    #[arg(long)]
+    pub quick: bool,
+    /// Copy tables and pictures into docs/
+    #[arg(long)]
+    pub publish: bool,
+    /// What cargo tells every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Be a server that allows every check, on a port that is printed
+    #[command(hide = true)]
+    Floor { kind: Kind, layout: Layout },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    Cpu,
+    Latency,
+    Reload,
+    Memory,
+}
+
+/// How much is measured. Each part has one more round, the first, which warms up and is not counted.
+#[derive(Clone, Copy, Debug, Args, Serialize)]
+pub struct Sizes {
+    /// Rounds that count
+    #[arg(long, default_value_t = 9)]
+    pub rounds: usize,
+    /// Checks that each server answers in a round of `cpu`
+    #[arg(long, default_value_t = 200_000)]
+    pub checks: u64,
+    /// Seconds that each server or Envoy is asked in a round of the other parts
+    #[arg(long, default_value_t = 3)]
+    pub seconds: u64,
+    /// Connections that ask Envoy, each with one request at a time
+    #[arg(long, default_value_t = 8)]
+    pub connections: usize,
+}
+
+impl Arguments {
+    pub fn parts(&self) -> Vec<Part> {
+        if self.parts.is_empty() { Part::value_variants().to_vec() } else { self.parts.clone() }
+    }
+
+    pub fn sizes(&self) -> Sizes {
+        if self.quick { Sizes { rounds: 2, checks: 20_000, seconds: 1, ..self.sizes } } else { self.sizes }
+    }
+}

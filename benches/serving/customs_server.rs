@@ -1,0 +1,102 @@
+//! A customs that is measured, with its policies and its record.
+//!
+//! It knows the binary from outside only. The rule: all settings are the defaults, but for the addresses, the policies and the
+//! record.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::policies;
+use crate::server::Server;
+use crate::session::Session;
+use crate::support::process::Process;
+use crate::support::{http, ports};
+
+/// The set that figures are about.
+pub const MANY: usize = 100_000;
+/// A set as small as the benchmarks' generator makes.
+pub const FEW: usize = 10;
+
+/// How long a reload may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where decisions are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    Off,
+    /// A file, which is rotated so that no disk fills up.
+    File,
+}
+
+/// A running customs.
+pub struct CustomsServer {
+    pub server: Server,
+    admin: u16,
+    policies: PathBuf,
+    rules: usize,
+    edition: usize,
+}
+
+/// What the tables call it.
+pub fn name(rules: usize, record: Record) -> String {
+    let rules = crate::document::count(rules as f64);
+    match record {
+        Record::Off => format!("customs, {rules} rules, audit off"),
+        Record::File => format!("customs, {rules} rules, audit to file"),
+    }
+}
+
+impl CustomsServer {
+    /// Starts one, and has it allow the captured check by the rule that is made for it.
+    pub fn start(session: &Session, rules: usize, record: Record) -> Result<CustomsServer> {
+        let folder = tempfile::tempdir_in(session.scratch.path())?.keep();
+        let (policies, log) = (folder.join("policies"), folder.join("log"));
+        policies::write(&policies, rules, 0)?;
+        let (port, admin) = (ports::free()?, ports::free()?);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+            command.env_remove(name);
+        }
+        command.args(["serve", "--policies", "policies", "--listen", &format!("127.0.0.1:{port}")]);
+        command.args(["--admin", &format!("127.0.0.1:{admin}")]).args(record.flags()).current_dir(&folder);
+        let mut process = Process::start("customs", &mut command, &log, &session.guard)?;
+        process.wait_until_ready(|| http::get(admin, "localhost", "/readyz").is_ok_and(|it| it.status == 200))?;
+        let server = Server::new(name(rules, record), port, process);
+        server.must_allow(policies::REASON)?;
+        server.settle()?;
+        Ok(CustomsServer { server, admin, policies, rules, edition: 0 })
+    }
+
+    /// Changes every policy file of the set and waits until that is in force.
+    pub fn change_all_policies(&mut self) -> Result<()> {
+        let old = self.revision()?;
+        self.edition += 1;
+        policies::write(&self.policies, self.rules, self.edition)?;
+        let start = Instant::now();
+        while self.revision()? == old {
+            ensure!(start.elapsed() < PATIENCE, "the changed policies are not in force after {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn revision(&self) -> Result<String> {
+        let text = http::get(self.admin, "localhost", "/status")?.body;
+        let status: Value = serde_json::from_str(&text).context("/status is no JSON")?;
+        let revision = status.get("revision").and_then(Value::as_str);
+        Ok(revision.with_context(|| format!("/status has no revision: {text}"))?.to_owned())
+    }
+}
+
+impl Record {
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Record::Off => &["--audit", "off"],
+            Record::File => &["--audit", "file:audit.jsonl?rotate_size=64MiB&keep=2", "--audit-durability", "none"],
+        }
+    }
+}

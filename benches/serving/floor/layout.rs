@@ -1,0 +1,69 @@
+//! The two layouts: who runs a connection that was accepted.
+//!
+//! It knows no HTTP. The rule: one thread accepts, as in customs, and gives connections to runtimes in turn.
+
+use std::net::{TcpListener, TcpStream as Accepted};
+use std::num::NonZeroUsize;
+use std::thread;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+
+use super::{Kind, hyper_framed, tonic_bytes, tonic_prost};
+
+/// How many threads the runtime has that moves work between them.
+const STEALING_THREADS: usize = 2;
+
+/// A runtime of one thread for each processor.
+pub fn per_core(listener: &TcpListener, kind: Kind) -> Result<()> {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let runtimes = (0..processors).map(|_| Builder::new_current_thread().enable_all().build());
+    accept(listener, kind, runtimes.collect::<Result<_, _>>()?)
+}
+
+/// One runtime that moves work between its threads.
+pub fn stealing(listener: &TcpListener, kind: Kind) -> Result<()> {
+    let runtime = Builder::new_multi_thread().worker_threads(STEALING_THREADS).enable_all().build()?;
+    accept(listener, kind, vec![runtime])
+}
+
+/// Gives what comes to the runtimes, in turn. Ends when a runtime does, which none should.
+fn accept(listener: &TcpListener, kind: Kind, runtimes: Vec<Runtime>) -> Result<()> {
+    thread::scope(|scope| {
+        let mut entrances = Vec::new();
+        for runtime in runtimes {
+            let (entrance, connections) = unbounded_channel();
+            entrances.push(entrance);
+            scope.spawn(move || runtime.block_on(serve(kind, connections)));
+        }
+        give_in_turn(listener, &entrances)
+    })
+}
+
+fn give_in_turn(listener: &TcpListener, entrances: &[UnboundedSender<Accepted>]) -> Result<()> {
+    for entrance in entrances.iter().cycle() {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        entrance.send(stream).context("a runtime has ended")?;
+    }
+    Ok(())
+}
+
+async fn serve(kind: Kind, connections: UnboundedReceiver<Accepted>) -> Result<()> {
+    let incoming = incoming(connections);
+    match kind {
+        Kind::Tonic => tonic_prost::serve(incoming).await,
+        Kind::TonicBytes => tonic_bytes::serve(incoming).await,
+        Kind::Hyper => hyper_framed::serve(incoming).await,
+    }
+}
+
+/// The connections, taken over by the runtime that runs this.
+fn incoming(connections: UnboundedReceiver<Accepted>) -> impl Stream<Item = std::io::Result<TcpStream>> + Unpin {
+    UnboundedReceiverStream::new(connections).map(TcpStream::from_std)
+}

@@ -1,0 +1,107 @@
+//! How long a client waits at rates below what a server can do.
+//!
+//! h2load sends at a steady rate and notes each answer. The rule: the first and last moments of a run, in which not all
+//! connections are there, do not count.
+
+use anyhow::{Context, Result};
+
+use crate::customs_server::{self, CustomsServer, MANY, Record};
+use crate::document::count;
+use crate::findings::{Findings, Picture};
+use crate::floor::Kind;
+use crate::h2load_output::{Request, first_sent, last_sent, latencies};
+use crate::load;
+use crate::picture::Scale;
+use crate::picture::curves::{self, Axes, Curve};
+use crate::server::Server;
+use crate::session::{Session, order};
+use crate::statistics::percentile;
+
+/// Checks a second.
+const RATES: [u64; 3] = [1_000, 5_000, 10_000];
+/// The rate that lines are about.
+pub const USUAL_RATE: u64 = 5_000;
+
+/// Percentiles, each of a thousand, by name.
+pub const PERCENTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p99.9", 999)];
+
+/// What does not count at the beginning and at the end, in microseconds.
+const EDGE: u64 = 200_000;
+
+pub fn measure(session: &mut Session) -> Result<Findings> {
+    let how = format!(
+        "{} rounds of {} s to each server at so many checks a second, sent when due over 10 connections.",
+        session.sizes.rounds, session.sizes.seconds
+    );
+    let mut findings = Findings::new("latency", "us until the answer", how);
+    let layout = session.floor_layout()?;
+    let customs = CustomsServer::start(session, MANY, Record::File)?;
+    let floor = Server::floor(session, Kind::Tonic, layout)?;
+    let servers = [&floor, &customs.server];
+    for rate in RATES {
+        ask_in_turn(session, &mut findings, servers, rate)?;
+    }
+    let (name, p99) = (customs_server::name(MANY, Record::File), condition(USUAL_RATE, "p99"));
+    let says = format!("{p99}: {name} / {}", floor.name);
+    findings.draw_line(says, 1.2, &p99, [&name, &floor.name]);
+    findings.pictures.push(picture(&findings));
+    Ok(findings)
+}
+
+fn ask_in_turn(session: &Session, findings: &mut Findings, servers: [&Server; 2], rate: u64) -> Result<()> {
+    for round in 0..=session.sizes.rounds {
+        for server in order(servers.len(), round).filter_map(|index| servers.get(index)) {
+            let requests = load::steady(session, server.port, rate, session.sizes.seconds)?;
+            server.settle()?;
+            if round > 0 {
+                let (from, to) = counted(&requests)?;
+                record(findings, &server.name, |name| condition(rate, name), &latencies(&requests, from, to))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// From when to when requests count: from shortly after the first one to shortly before the last.
+pub fn counted(requests: &[Request]) -> Result<(u64, u64)> {
+    let (first, last) = first_sent(requests).zip(last_sent(requests)).context("no request was sent")?;
+    Ok((first + EDGE, last.saturating_sub(EDGE)))
+}
+
+/// One round's percentiles.
+pub fn record(
+    findings: &mut Findings,
+    subject: &str,
+    condition: impl Fn(&str) -> String,
+    sorted: &[u64],
+) -> Result<()> {
+    for (name, of_thousand) in PERCENTILES {
+        let value = percentile(sorted, of_thousand).context("no request was answered in the time that counts")?;
+        findings.record(subject, &condition(name), value as f64);
+    }
+    Ok(())
+}
+
+fn condition(rate: u64, percentile: &str) -> String {
+    format!("{percentile} at {}/s", count(rate as f64))
+}
+
+fn picture(findings: &Findings) -> Picture {
+    let median = |subject: &str, rate: u64, percentile: &str| findings.estimate(subject, &condition(rate, percentile));
+    let curve = |subject: &str, percentile: &str| Curve {
+        name: format!("{percentile} {}", if subject.starts_with("customs") { "customs" } else { "floor" }),
+        points: RATES
+            .iter()
+            .filter_map(|rate| Some((*rate as f64, median(subject, *rate, percentile)?.median)))
+            .collect(),
+        dashed: percentile == "p50",
+    };
+    let curves = ["p99", "p50"].iter().flat_map(|percentile| {
+        findings.subjects().into_iter().rev().map(move |subject| curve(subject, percentile)).collect::<Vec<_>>()
+    });
+    let axes = Axes { across: "checks a second", up: "us", scale: Scale::Logarithmic };
+    let shows =
+        "How long a check waits at a steady rate, customs with 100,000 rules and a record, and the floor".to_owned();
+    let svg = curves::draw("Latency at a steady rate", axes, &curves.collect::<Vec<_>>());
+    Picture { file: "latency.svg", shows, svg }
+}

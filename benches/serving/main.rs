@@ -1,0 +1,78 @@
+//! What serving costs: customs beside servers that allow everything, and a real Envoy that asks them, or nobody.
+//!
+//! `make bench` runs it and docs/BENCHMARKS.md explains it. It measures and gives no opinion: lines that were drawn beforehand are
+//! met or not, and the exit code is 0 either way; it is another one only where something could not be measured. The rule: what
+//! is compared runs at the same time, is asked in turn, and every ratio is of one round.
+
+#![allow(clippy::print_stdout, missing_docs)]
+
+mod arguments;
+mod cpu;
+mod customs_server;
+mod document;
+mod findings;
+mod floor;
+mod h2load_output;
+mod latency;
+mod load;
+mod machine;
+mod memory;
+mod output;
+mod picture;
+mod policies;
+mod proc;
+mod reload;
+mod server;
+mod session;
+#[path = "../set/mod.rs"]
+#[allow(dead_code, reason = "each benchmark uses its part")]
+mod set;
+mod statistics;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use anyhow::Result;
+use arguments::{Arguments, Command, Part};
+use clap::Parser;
+use findings::Findings;
+use session::Session;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Floor { kind, layout }) => floor::run(kind, layout),
+        None => measure(&arguments),
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<()> {
+    let mut session = Session::begin(arguments)?;
+    let machine = machine::Machine::look(&session)?;
+    println!("{}\n", machine.sentence());
+    let mut found = Vec::new();
+    for part in arguments.parts() {
+        let started = std::time::Instant::now();
+        let findings = run(part, &mut session)?;
+        println!("{}: {:.0} s\n{}", findings.part, started.elapsed().as_secs_f64(), document::summary(&findings));
+        found.push(findings);
+        // After each part, so that a long run that is ended early leaves what it found.
+        output::write(&machine, arguments, &found)?;
+    }
+    println!("{}", document::lines(&found));
+    if arguments.publish {
+        output::publish(&machine, &found)?;
+    }
+    Ok(())
+}
+
+fn run(part: Part, session: &mut Session) -> Result<Findings> {
+    match part {
+        Part::Cpu => cpu::measure(session),
+        Part::Latency => latency::measure(session),
+        Part::Reload => reload::measure(session),
+        Part::Memory => memory::measure(session),
+    }
+}

@@ -1,0 +1,40 @@
+//! The policy files of a customs that is measured: the benchmarks' set, and one policy that decides the captured check.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::set::{self, Shape};
+
+/// Whose check was captured, and to where.
+pub const NAMESPACE: &str = "payments";
+pub const ACCOUNT: &str = "checkout-service";
+pub const HOST: &str = "api.partner-example.com";
+
+/// Why the captured check is allowed under these policies.
+pub const REASON: &str = "allowed_by_rule";
+
+/// Writes so many rules, and the one that allows the captured check, each file by renaming it into place. Another edition
+/// changes rules in every file of the set.
+pub fn write(folder: &Path, rules: usize, edition: usize) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    for file in set::source(Shape::Teams, rules).files {
+        let text = std::str::from_utf8(&file.bytes)?.replace(".bad.example", &format!(".bad{edition}.example"));
+        put(folder, &file.name, &text)?;
+    }
+    put(folder, "partner.yaml", &partner())
+}
+
+fn partner() -> String {
+    format!(
+        "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: partner, namespace: {NAMESPACE}}}\n\
+         spec: {{subjects: [{{serviceAccounts: [{ACCOUNT}]}}], allow: [{{name: api, hosts: [{HOST}]}}]}}\n"
+    )
+}
+
+fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let half = folder.join(format!(".{name}.half"));
+    fs::write(&half, text)?;
+    fs::rename(&half, folder.join(name)).with_context(|| format!("cannot put {name} in place"))
+}

@@ -1,0 +1,62 @@
+//! What all parts share: the tools, a scratch folder, the processes' guard, and which floor is the floor.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use crate::arguments::{Arguments, Sizes};
+use crate::cpu;
+use crate::floor::Layout;
+use crate::support::process::Guard;
+use crate::support::repository;
+use crate::support::tools::{self, Tool};
+
+/// One run of the benchmark.
+pub struct Session {
+    pub envoy: Tool,
+    pub h2load: Tool,
+    pub sizes: Sizes,
+    /// The layout in which tonic costs less, once that is known.
+    pub cheaper: Option<Layout>,
+    pub scratch: TempDir,
+    pub guard: Arc<Guard>,
+}
+
+impl Session {
+    pub fn begin(arguments: &Arguments) -> Result<Session> {
+        let scratch = tempfile::Builder::new().prefix("customs-bench-").tempdir()?;
+        let guard = Guard::over(scratch.path())?;
+        let (envoy, h2load) = (tools::envoy()?, tools::h2load()?);
+        Ok(Session { envoy, h2load, sizes: arguments.sizes(), cheaper: None, scratch, guard })
+    }
+
+    /// The layout of the floor: what `cpu` found, or what a short look says.
+    pub fn floor_layout(&mut self) -> Result<Layout> {
+        let layout = match self.cheaper {
+            Some(layout) => layout,
+            None => cpu::cheaper_layout(self)?,
+        };
+        self.cheaper = Some(layout);
+        Ok(layout)
+    }
+
+    /// A folder of its own for a server.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.scratch.path().join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}
+
+/// A check as Envoy sent it, with the five bytes that gRPC puts before a message.
+pub fn framed_check() -> PathBuf {
+    repository().join("tests/captures/check_request.grpc")
+}
+
+/// In which order so many are asked in a round: from another one on each time, and from the first in round one, which is the
+/// first that counts.
+pub fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |place| (place + count - 1 + round) % count)
+}
