@@ -38,6 +38,7 @@ pub enum Part {
     Cpu,
     Latency,
     Reload,
+    Envoy,
     Memory,
 }
 

@@ -12,6 +12,7 @@ mod customs_server;
 mod document;
 mod findings;
 mod floor;
+mod gateway;
 mod h2load_output;
 mod latency;
 mod load;
@@ -73,6 +74,7 @@ fn run(part: Part, session: &mut Session) -> Result<Findings> {
         Part::Cpu => cpu::measure(session),
         Part::Latency => latency::measure(session),
         Part::Reload => reload::measure(session),
+        Part::Envoy => gateway::measure(session),
         Part::Memory => memory::measure(session),
     }
 }

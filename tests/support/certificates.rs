@@ -64,7 +64,8 @@ impl Certificates {
     }
 }
 
-fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
+/// A new authority.
+pub(crate) fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -80,7 +81,8 @@ fn spiffe(authority: &CertifiedIssuer<'static, KeyPair>, id: &str, folder: &Path
     issue(authority, params, folder, name)
 }
 
-fn issue(
+/// Writes a certificate and its key.
+pub(crate) fn issue(
     authority: &CertifiedIssuer<'static, KeyPair>,
     params: CertificateParams,
     folder: &Path,

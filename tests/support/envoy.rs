@@ -56,7 +56,8 @@ impl Envoys {
         Ok(Envoy { process, admin_port })
     }
 
-    fn run(&self, name: &str, config: &Path, admin_port: u16) -> Result<Process> {
+    /// Starts one from a configuration as it is.
+    pub(crate) fn run(&self, name: &str, config: &Path, admin_port: u16) -> Result<Process> {
         let mut command = Command::new(&self.binary);
         command.arg("--config-path").arg(config);
         // One worker each, since four of them share a laptop; no hot restart, whose shared memory they would fight over.

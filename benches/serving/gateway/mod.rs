@@ -1,0 +1,134 @@
+//! What asking costs a real Envoy, beside what its own RBAC costs: the same requests through Envoys that differ in their
+//! authorization filters only.
+//!
+//! Clients come with mutual TLS over HTTP/1.1 and keep their connections; Envoy answers by itself. The rule: every Envoy runs
+//! for the whole part, and *added* is the difference to the Envoy without a filter in the same round.
+
+mod certificates;
+mod client;
+mod compare;
+mod config;
+mod filters;
+mod rbac;
+mod setup;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::customs_server::{CustomsServer, MANY, Record};
+use crate::findings::Findings;
+use crate::floor::Kind;
+use crate::proc::CpuTime;
+use crate::server::Server;
+use crate::session::{Session, order};
+use crate::statistics::percentile;
+use certificates::Certificates;
+use client::Clients;
+use setup::Setup;
+
+/// What is measured of each Envoy, and added by its filters.
+pub const P50: &str = "p50, us";
+pub const P99: &str = "p99, us";
+pub const ENVOY_CPU: &str = "CPU of Envoy, us";
+pub const SERVER_CPU: &str = "CPU of the server, us";
+pub const ALL_CPU: &str = "CPU of both, us";
+
+pub fn measure(session: &mut Session) -> Result<Findings> {
+    let how = format!(
+        "{} rounds of {} s through each Envoy (one worker), over {} connections with one request at a time on each; figures \
+         are of one request. Envoy's RBAC denies other callers than the one that asks, so every policy is looked at.",
+        session.sizes.rounds, session.sizes.seconds, session.sizes.connections
+    );
+    let mut findings = Findings::new("envoy", "a request", how);
+    let layout = session.floor_layout()?;
+    let floor = Server::floor(session, Kind::Tonic, layout)?;
+    let customs = CustomsServer::start(session, MANY, Record::File)?;
+    let certificates = Certificates::make(&session.folder("certificates")?)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let plans = plans(&floor, &customs.server).into_iter();
+    let mut setups: Vec<Setup<'_>> =
+        plans.map(|plan| start(session, &certificates, plan, &runtime)).collect::<Result<_>>()?;
+    for round in 0..=session.sizes.rounds {
+        for index in order(setups.len(), round) {
+            let Some(setup) = setups.get_mut(index) else { continue };
+            let seen = ask(session, setup, &runtime)?;
+            if round > 0 {
+                seen.record(&mut findings, &setup.name);
+            }
+        }
+    }
+    for setup in &setups {
+        setup.must_have_filtered()?;
+    }
+    compare::compare(&mut findings);
+    Ok(findings)
+}
+
+/// An Envoy to be started: its name, its filters, and whom they ask.
+type Plan<'s> = (String, Vec<Value>, Option<&'s Server>);
+
+fn plans<'s>(floor: &'s Server, customs: &'s Server) -> Vec<Plan<'s>> {
+    let mut plans = vec![
+        (compare::NONE.to_owned(), vec![], None),
+        (compare::FLOOR.to_owned(), filters::asking(), Some(floor)),
+        (compare::CUSTOMS.to_owned(), filters::asking(), Some(customs)),
+    ];
+    for kind in rbac::Kind::ALL {
+        plans.extend(rbac::SIZES.map(|size| (kind.name(size), vec![rbac::filter(kind, size)], None)));
+    }
+    plans
+}
+
+/// An Envoy that was asked once over each connection.
+fn start<'s>(
+    session: &Session,
+    certificates: &Certificates,
+    (name, filters, server): Plan<'s>,
+    runtime: &Runtime,
+) -> Result<Setup<'s>> {
+    let envoy = config::start(session, certificates, &name, filters, server.map(|server| server.port))?;
+    let clients = Clients::connect(envoy.port, certificates, session.sizes.connections);
+    let clients = runtime.block_on(clients).with_context(|| name.clone())?;
+    Ok(Setup { name, envoy, server, clients, requests: 0 })
+}
+
+/// What one round saw of one Envoy.
+struct Seen {
+    p50: f64,
+    p99: f64,
+    envoy: f64,
+    server: Option<f64>,
+}
+
+fn ask(session: &Session, setup: &mut Setup<'_>, runtime: &Runtime) -> Result<Seen> {
+    let (envoy, server) = (setup.envoy.cpu()?, setup.server_cpu()?);
+    let duration = Duration::from_secs(session.sizes.seconds);
+    let took = runtime.block_on(setup.clients.ask_for(duration)).with_context(|| setup.name.clone())?;
+    if let Some(server) = setup.server {
+        server.settle()?;
+    }
+    setup.requests += took.len() as u64;
+    let each = |now: CpuTime, before: &CpuTime| now.since(before) as f64 / 1e3 / took.len() as f64;
+    let latency = |of_thousand| percentile(&took, of_thousand).unwrap_or_default() as f64 / 1e3;
+    Ok(Seen {
+        p50: latency(500),
+        p99: latency(990),
+        envoy: each(setup.envoy.cpu()?, &envoy),
+        server: setup.server_cpu()?.zip(server.as_ref()).map(|(now, before)| each(now, before)),
+    })
+}
+
+impl Seen {
+    fn record(&self, findings: &mut Findings, name: &str) {
+        findings.record(name, P50, self.p50);
+        findings.record(name, P99, self.p99);
+        findings.record(name, ALL_CPU, self.envoy + self.server.unwrap_or_default());
+        findings.record(name, ENVOY_CPU, self.envoy);
+        if let Some(server) = self.server {
+            findings.record(name, SERVER_CPU, server);
+        }
+    }
+}
