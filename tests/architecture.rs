@@ -160,7 +160,7 @@ fn every_file_says_what_it_is() {
 #[test]
 fn tests_and_fuzzers_say_what_they_are() {
     let mut files = Vec::new();
-    for dir in ["tests", "fuzz/src", "fuzz/fuzz_targets"] {
+    for dir in ["tests", "benches", "fuzz/src", "fuzz/fuzz_targets"] {
         rust_files(&root().join(dir), &mut files);
     }
     for path in files {
@@ -350,7 +350,7 @@ fn metrics_are_documented() {
 #[test]
 fn the_project_speaks_of_itself_alone() {
     let mut files = Vec::new();
-    for dir in ["src", "tests", "proto", "deploy", "fuzz/src", "fuzz/fuzz_targets"] {
+    for dir in ["src", "tests", "benches", "proto", "deploy", "fuzz/src", "fuzz/fuzz_targets"] {
         rust_files(&root().join(dir), &mut files);
     }
     for document in [
@@ -360,6 +360,7 @@ fn the_project_speaks_of_itself_alone() {
         "docs/AUDIT.md",
         "docs/OPERATIONS.md",
         "docs/ARCHITECTURE.md",
+        "docs/BENCHMARKS.md",
         "docs/THREATS.md",
     ] {
         files.push(root().join(document));
