@@ -25,10 +25,11 @@ use super::stream::Stream;
 use crate::clock::now;
 use crate::engine::record::Entry;
 
-/// The most records that are written at once.
-const BATCH_RECORDS: usize = 512;
+/// The most records that are written at once. So few that their bytes are still in the cache of the processor when they are
+/// hashed and written; larger batches save no time and push out what checks need.
+const BATCH_RECORDS: usize = 64;
 
-/// How long the thread lets records gather after a batch: one write then serves many, and nobody has to wake it.
+/// How long the thread lets records gather once it has written all there were: nobody has to wake it for each.
 const GATHER_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long the thread waits before it tries a failed sink again.
@@ -95,6 +96,8 @@ struct Work {
     writer: Writer,
     waiting: Waiting,
     is_finishing: bool,
+    /// Whether everything that had come was received.
+    is_drained: bool,
     /// Rendered, and not taken by the sink yet.
     batch: Vec<u8>,
     /// Who waits for the records of the batch.
@@ -109,6 +112,7 @@ impl Work {
             writer,
             waiting: Waiting::new(),
             is_finishing: false,
+            is_drained: false,
             batch: Vec::new(),
             told: Vec::new(),
             synced: Instant::now(),
@@ -155,7 +159,7 @@ impl Work {
         // Records that were left for another file come first.
         if self.waiting.is_empty() && !self.is_finishing {
             // Where nobody waits for the disk, records may gather: one write then serves many.
-            if self.is_dirty && self.writer.durability != Durability::Always {
+            if self.is_drained && self.is_dirty && self.writer.durability != Durability::Always {
                 thread::sleep(GATHER_PAUSE);
             }
             match self.writer.queue.recv_timeout(self.patience()) {
@@ -169,8 +173,12 @@ impl Work {
                 self.take(message);
             }
         }
+        self.is_drained = false;
         while self.waiting.len() < BATCH_RECORDS {
-            let Ok(message) = self.writer.queue.try_recv() else { return };
+            let Ok(message) = self.writer.queue.try_recv() else {
+                self.is_drained = true;
+                return;
+            };
             self.take(message);
         }
     }
