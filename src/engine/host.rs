@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::short_text;
+
 /// A canonical host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Host<'a> {
@@ -94,7 +96,7 @@ impl<'a> Authority<'a> {
             };
             return Ok(Authority { host: Host::Ip(unwrap_ipv4(ip)), port });
         }
-        match text.split_once(':') {
+        match short_text::split_once(text, b':') {
             None => Ok(Authority { host: parse_host(text)?, port: None }),
             Some((_, rest)) if rest.contains(':') => {
                 let ip: Ipv6Addr = text.parse().map_err(|_| Malformed::Port)?;
@@ -123,7 +125,7 @@ pub fn parse_port(digits: &str) -> Result<Option<u16>, Malformed> {
 fn parse_host(text: &str) -> Result<Host<'_>, Malformed> {
     let name = text.strip_suffix('.').unwrap_or(text);
     check_name(name)?;
-    let last = name.rsplit('.').next().unwrap_or(name);
+    let last = name.bytes().rposition(|byte| byte == b'.').and_then(|dot| name.get(dot + 1..)).unwrap_or(name);
     if is_numeric_label(last) {
         let ip: Ipv4Addr = name.parse().map_err(|_| Malformed::NumericLabel)?;
         return Ok(Host::Ip(IpAddr::V4(ip)));

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use super::short_text;
+
 /// The longest principal that is read, in bytes (rule R6).
 pub const MAX_PRINCIPAL: usize = 2048;
 
@@ -89,11 +91,11 @@ impl<'a> Principal<'a> {
 
 fn workload(text: &str) -> Option<SpiffeId<'_>> {
     let principal = text.strip_prefix("spiffe://")?;
-    let mut parts = principal.split('/');
-    let (trust_domain, ns, namespace, sa, service_account) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let shaped = parts.next().is_none() && ns == "ns" && sa == "sa";
-    (shaped && is_trust_domain(trust_domain) && is_dns_label(namespace) && is_dns_subdomain(service_account))
+    let (trust_domain, rest) = short_text::split_once(principal, b'/')?;
+    let (namespace, rest) = short_text::split_once(rest.strip_prefix("ns/")?, b'/')?;
+    // A service account has no slash, so a sixth part is none.
+    let service_account = rest.strip_prefix("sa/")?;
+    (is_trust_domain(trust_domain) && is_dns_label(namespace) && is_dns_subdomain(service_account))
         .then_some(SpiffeId { principal, trust_domain, namespace, service_account })
 }
 

@@ -28,6 +28,7 @@ pub mod rule;
 pub mod rule_info;
 pub mod rules;
 pub mod settings;
+mod short_text;
 pub mod snapshot;
 pub mod time;
 pub mod who;

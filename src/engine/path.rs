@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::short_text;
+
 /// The longest path that is read, in bytes, without its query (rule R7).
 pub const MAX_PATH: usize = 8 * 1024;
 
@@ -22,7 +24,7 @@ pub enum Readings<'a> {
 
 /// The path without its query.
 pub fn without_query(path: &str) -> &str {
-    path.split_once('?').map_or(path, |(path, _)| path)
+    short_text::split_once(path, b'?').map_or(path, |(path, _)| path)
 }
 
 impl<'a> Readings<'a> {
@@ -65,11 +67,16 @@ impl<'a> Readings<'a> {
 /// Whether no step changes a path: nothing encoded, no parameters, no backslash or control character, and no empty or
 /// dot segment but an empty last one.
 fn is_plain(path: &str) -> bool {
-    let odd = |b: u8| matches!(b, b'%' | b';' | b'\\' | 0x7f) || b < 0x20;
-    let mut segments = path.split('/');
-    path.starts_with('/') && !path.bytes().any(odd) && !path.contains("//") && {
-        segments.all(|segment| segment != "." && segment != "..")
+    let (mut before, mut has_dot) = (0, false);
+    for byte in path.bytes() {
+        match (before, byte) {
+            (_, b'%' | b';' | b'\\' | ..0x20 | 0x7f) | (b'/', b'/') => return false,
+            (b'/', b'.') => has_dot = true,
+            _ => {}
+        }
+        before = byte;
     }
+    path.starts_with('/') && !(has_dot && path.split('/').any(|segment| segment == "." || segment == ".."))
 }
 
 fn is_unreserved(byte: u8) -> bool {

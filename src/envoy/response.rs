@@ -69,7 +69,6 @@ const ABOUT: usize = 768;
 
 /// Writes the response to a decision, framed. `help` is a URL for people who were denied, if there is one.
 pub fn build(decision: &Decision, entry: &PackedDecision, help: Option<&str>) -> Bytes {
-    let entry = &entry.told();
     unary::framed(ABOUT, |out| {
         match &decision.outcome {
             Outcome::Allow(_permit) => {
@@ -78,9 +77,10 @@ pub fn build(decision: &Decision, entry: &PackedDecision, help: Option<&str>) ->
                 write::message(check_response::OK, out, |_| {});
             }
             Outcome::Deny => {
-                status(PERMISSION_DENIED, entry.verdict.reason.as_str(), out);
-                let write = |out: &mut Vec<u8>| denied_response(&decision.verdict.reason, entry, help, out);
-                write::message(check_response::DENIED, out, write);
+                status(PERMISSION_DENIED, decision.verdict.reason.as_str(), out);
+                write::message(check_response::DENIED, out, |out| {
+                    denied_response(decision.verdict.reason, entry, help, out)
+                });
             }
         }
         write::message(check_response::METADATA, out, |out| metadata(entry, out));
@@ -102,14 +102,15 @@ fn status(code: i32, message: &str, out: &mut Vec<u8>) {
     });
 }
 
-fn denied_response(reason: &Reason, entry: &DecisionEntry<&str>, help: Option<&str>, out: &mut Vec<u8>) {
+fn denied_response(reason: Reason, entry: &PackedDecision, help: Option<&str>, out: &mut Vec<u8>) {
+    let entry = &entry.told();
     let code = match reason {
         Reason::NoPolicy | Reason::AuditUnavailable => SERVICE_UNAVAILABLE,
         _ => FORBIDDEN,
     };
     write::message(denied::STATUS, out, |out| write::number(denied::STATUS_CODE, code, out));
     header("content-type", "application/problem+json", out);
-    header("x-customs-reason", entry.verdict.reason.as_str(), out);
+    header("x-customs-reason", reason.as_str(), out);
     header("x-customs-decision-id", entry.decision_id, out);
     write::text(denied::BODY, &problem(code, entry, help), out);
 }
@@ -155,35 +156,36 @@ fn problem(status: i32, entry: &DecisionEntry<&str>, help: Option<&str>) -> Stri
 }
 
 /// What access logs and later filters can read, all of it text.
-fn metadata(entry: &DecisionEntry<&str>, out: &mut Vec<u8>) {
+fn metadata(entry: &PackedDecision, out: &mut Vec<u8>) {
+    let text = |place| entry.text(place);
+    let DecisionEntry { verdict, would, effect, identity, .. } = entry.facts();
     // Whoever reads a namespace here may not look at the identity's state, so an unproven one is not told.
-    let (namespace, service_account): (&str, &str) = match entry.identity {
-        IdentityState::Valid => (entry.namespace, entry.service_account),
-        _ => ("", ""),
-    };
-    let fields: [(&str, &str); 15] = [
-        ("decision_id", entry.decision_id),
-        ("effect", entry.effect.as_str()),
-        ("verdict", entry.verdict.effect.as_str()),
-        ("would", entry.would.effect.as_str()),
-        ("reason", entry.verdict.reason.as_str()),
-        ("rule", entry.verdict.rule),
-        ("would_reason", entry.would.reason.as_str()),
-        ("would_rule", entry.would.rule),
-        ("gate", entry.verdict.gate),
-        ("identity", entry.identity.as_str()),
-        ("namespace", namespace),
-        ("service_account", service_account),
-        ("host", entry.host),
-        ("owner", entry.verdict.owner),
-        ("revision", entry.revision),
-    ];
-    for (name, value) in fields {
-        write::message(metadata::ENTRY, out, |out| {
-            write::text(metadata::KEY, name, out);
-            write::message(metadata::VALUE, out, |out| write::text(metadata::STRING, value, out));
-        });
-    }
+    let of_valid = |place| if *identity == IdentityState::Valid { text(place) } else { "" };
+    let mut put = |name: &str, value: &str| metadata_field(name, value, out);
+    put("decision_id", text(entry.facts().decision_id));
+    put("effect", effect.as_str());
+    put("verdict", verdict.effect.as_str());
+    put("would", would.effect.as_str());
+    put("reason", verdict.reason.as_str());
+    put("rule", text(verdict.rule));
+    put("would_reason", would.reason.as_str());
+    put("would_rule", text(would.rule));
+    put("gate", verdict.gate);
+    put("identity", identity.as_str());
+    put("namespace", of_valid(entry.facts().namespace));
+    put("service_account", of_valid(entry.facts().service_account));
+    put("host", text(entry.facts().host));
+    put("owner", text(verdict.owner));
+    put("revision", text(entry.facts().revision));
+}
+
+// Inlined, so that names, which are literals, are a few stores.
+#[inline(always)]
+fn metadata_field(name: &str, value: &str, out: &mut Vec<u8>) {
+    write::message(metadata::ENTRY, out, |out| {
+        write::text(metadata::KEY, name, out);
+        write::message(metadata::VALUE, out, |out| write::text(metadata::STRING, value, out));
+    });
 }
 
 #[cfg(test)]

@@ -178,9 +178,14 @@ impl PackedDecision {
         self.entry.verdict = AnswerEntry::of(&decision.verdict, &mut self.texts);
     }
 
-    /// Everything of the entry that is no text.
+    /// Everything of the entry, with the places of its texts.
     pub fn facts(&self) -> &DecisionEntry<Span> {
         &self.entry
+    }
+
+    /// One of its texts.
+    pub fn text(&self, place: Span) -> &str {
+        self.texts.get(place)
     }
 }
 
