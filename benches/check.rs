@@ -94,7 +94,8 @@ fn steps(criterion: &mut Criterion) {
         b.iter(|| PackedDecision::of(black_box(&attributes), &request, &decision, &snapshot, occasion()));
     });
     let entry = PackedDecision::of(&attributes, &request, &decision, &snapshot, occasion());
-    group.bench_function("response", |b| b.iter(|| response::build(black_box(&decision), &entry, None)));
+    let options = response::Options::default();
+    group.bench_function("response", |b| b.iter(|| response::build(black_box(&decision), &entry, &options)));
     let entry = Entry::Decision(Arc::new(entry));
     let mut line = Vec::new();
     let mut render = || {
@@ -112,7 +113,7 @@ fn steps(criterion: &mut Criterion) {
 fn answers(criterion: &mut Criterion) {
     let books = Books { recorder: Recorder::new(Vec::new(), Duration::ZERO), metrics: Arc::new(Metrics::new()) };
     let (_publisher, reader) = store::cell(snapshot());
-    let checks = Checks::new(reader, Arc::new(books), None, Vec::new());
+    let checks = Checks::new(reader, Arc::new(books), response::Options::default(), Vec::new());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut group = criterion.benchmark_group("check");
     group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));

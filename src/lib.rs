@@ -42,4 +42,6 @@ pub mod files;
 #[cfg(feature = "server")]
 pub mod ops;
 #[cfg(feature = "server")]
+mod protobuf;
+#[cfg(feature = "server")]
 pub mod store;

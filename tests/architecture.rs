@@ -73,7 +73,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "envoy/service.rs",
             "envoy/attributes/borrowed/",
             "envoy/response.rs",
-            "envoy/response/",
+            "protobuf.rs",
             "audit/binary.rs",
             "audit/stream.rs",
             "audit/sinks/file/recover.rs",

@@ -24,6 +24,9 @@ use super::draw::NOW;
 /// Both families, each field and each gate; the same under settings as most have them and under those that ask for most.
 static SNAPSHOTS: LazyLock<[Snapshot; 2]> = LazyLock::new(|| [snapshot(usual()), snapshot(demanding())]);
 
+/// No help, all metadata.
+const OPTIONS: response::Options = response::Options { help: None, metadata: response::metadata::Fields::ALL };
+
 fn usual() -> Settings {
     Settings { trusted_hops: Some(0), ..Settings::default() }
 }
@@ -77,7 +80,7 @@ fn decide(snapshot: &Snapshot, check: &CheckRequest) -> Decision {
     let occasion = Occasion { time: NOW, duration_micros: 1, decision_id: "id", decision_number: 1, told_headers: &[] };
     let entry = PackedDecision::of(&attributes, &request, &decision, snapshot, occasion);
     let status =
-        response::read(&response::build(&decision, &entry, None)).expect("a response").status.expect("a status");
+        response::read(&response::build(&decision, &entry, &OPTIONS)).expect("a response").status.expect("a status");
     assert_eq!(status.code == 0, matches!(decision.outcome, Outcome::Allow(_)), "{decision:?}");
     let mut record = Vec::new();
     json::open(&Entry::Decision(entry.into()), "stream", 1, &mut record);

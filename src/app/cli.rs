@@ -98,6 +98,9 @@ pub struct ServeArgs {
     /// A URL told to people who are denied
     #[arg(long, value_name = "URL", env = "CUSTOMS_HELP_URL")]
     help_url: Option<String>,
+    /// Which fields of dynamic metadata Envoy is told; none is none [default: all]
+    #[arg(long, value_name = "NAMES", env = "CUSTOMS_METADATA", value_delimiter = ',')]
+    metadata: Option<Vec<String>>,
     /// How long policy files must be quiet before they are read [default: 250ms]
     #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_SETTLE")]
     reload_settle: Option<String>,
@@ -407,6 +410,7 @@ impl ServeArgs {
             audit: self.audit.unwrap_or(file.audit),
             audit_durability: self.audit_durability.unwrap_or(file.audit_durability),
             help_url: self.help_url.or(file.help_url),
+            metadata: self.metadata.unwrap_or(file.metadata),
             reload_settle: self.reload_settle.unwrap_or(file.reload_settle),
             reload_rescan: self.reload_rescan.unwrap_or(file.reload_rescan),
             drain_delay: self.drain_delay.unwrap_or(file.drain_delay),

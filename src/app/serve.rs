@@ -133,7 +133,7 @@ impl Running {
         let stop_checks = CancellationToken::new();
         let live = Live { reader: reader.clone(), books: books.clone() };
         let service =
-            Checks::new(reader, Arc::new(books.clone()), settings.help_url.clone(), settings.told_headers.clone());
+            Checks::new(reader, Arc::new(books.clone()), settings.responses.clone(), settings.told_headers.clone());
         let services = Services::new(service, health_service, stop_checks.clone())?;
         let mut checks = Tasks::default();
         let (workers, threads) = Workers::new(settings.threads);

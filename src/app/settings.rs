@@ -21,6 +21,7 @@ use crate::engine::policy::document;
 use crate::engine::policy::problem::Problem;
 use crate::engine::settings as engine;
 use crate::envoy::listen::Address;
+use crate::envoy::response::{self, metadata};
 use crate::files::PolicyDirectory;
 
 /// Every knob, as the settings file spells it.
@@ -74,6 +75,9 @@ pub struct Settings {
     pub gateway: Gateway,
     /// A URL told to people who are denied; null tells none.
     pub help_url: Option<String>,
+    /// The fields of the dynamic metadata that Envoy is told with each answer; `[none]` are none. Envoy takes each field
+    /// apart for every request, so name those that its access log or its filters read.
+    pub metadata: Vec<String>,
     /// How long policy files must be quiet before they are read; `0` reads at once.
     pub reload_settle: String,
     /// How often policy files are read even if nothing seems to have changed.
@@ -164,6 +168,7 @@ impl Default for Settings {
             require_sni_host_match: false,
             gateway: Gateway::default(),
             help_url: None,
+            metadata: metadata::NAMES.map(str::to_owned).into(),
             reload_settle: "250ms".into(),
             reload_rescan: "10s".into(),
             drain_delay: "0s".into(),
@@ -190,8 +195,8 @@ pub struct Resolved {
     pub audit: TrailConfig,
     /// Headers whose values are recorded, in lower case.
     pub told_headers: Vec<String>,
-    /// Told to people who are denied.
-    pub help_url: Option<String>,
+    /// How checks are answered.
+    pub responses: response::Options,
     /// Quiet time before files are read.
     pub reload_settle: Duration,
     /// Time between two reads.
@@ -261,7 +266,7 @@ impl Settings {
             admin: self.admin(&mut wrong),
             audit: trail_settings::resolve(&self.audit, self.audit_durability, &self.audit_trail, &mut wrong),
             told_headers: self.audit_trail.header_values.iter().map(|name| name.to_ascii_lowercase()).collect(),
-            help_url: self.help_url.clone(),
+            responses: self.responses(&mut wrong),
             reload_settle: duration("reload-settle", &self.reload_settle, &mut wrong),
             reload_rescan: duration("reload-rescan", &self.reload_rescan, &mut wrong),
             drain_delay: duration("drain-delay", &self.drain_delay, &mut wrong),
@@ -336,6 +341,14 @@ impl Settings {
         }
         let accepted = if any { Accepted::Any } else { Accepted::Only(accepted.into_iter().collect()) };
         TrustDomains { own, aliases, accepted }
+    }
+
+    fn responses(&self, wrong: &mut Vec<String>) -> response::Options {
+        let metadata = metadata::Fields::of(&self.metadata).unwrap_or_else(|why| {
+            wrong.push(why);
+            metadata::Fields::ALL
+        });
+        response::Options { help: self.help_url.clone(), metadata }
     }
 
     fn admin(&self, wrong: &mut Vec<String>) -> Option<String> {

@@ -1,8 +1,11 @@
 //! One entry as a protobuf message.
 //!
-//! It chooses and judges nothing. The rule: the bytes are those of [`proto::Record`] with its fields in the order of their
+//! It chooses and judges nothing. A decision, of which there is one for every check, is written by [`decision`] straight from
+//! its entry; all others, and decisions for those who want a message, are made as [`proto::Record`]. The rule: the bytes are those of [`proto::Record`] with its fields in the order of their
 //! numbers, and say exactly what the line of [`json`](super::json) says. Every entry is destructured completely, so that a
 //! new field stops the build until it is thought of.
+
+mod decision;
 
 use prost::Message;
 use prost_types::Timestamp;
@@ -20,6 +23,9 @@ use crate::engine::time::UnixNanos;
 
 /// Appends the message of an entry up to its chain. These are the bytes that the chain covers.
 pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
+    if let Entry::Decision(entry) = entry {
+        return decision::write(entry, stream, sequence, out);
+    }
     // A vector takes everything.
     let _ = record(entry, stream, sequence).encode(out);
 }
@@ -32,7 +38,7 @@ pub fn close(chain: &str, out: &mut Vec<u8>) {
 /// An entry as a message without its chain.
 pub fn record(entry: &Entry, stream: &str, sequence: u64) -> proto::Record {
     let body = match entry {
-        Entry::Decision(entry) => decision(&entry.told()),
+        Entry::Decision(entry) => of_decision(&entry.told()),
         Entry::PolicyChange(entry) => policy_change(entry),
         Entry::Question(entry) => question(entry),
         Entry::GrantEnd(entry) => grant_end(entry),
@@ -53,7 +59,7 @@ pub fn record(entry: &Entry, stream: &str, sequence: u64) -> proto::Record {
     }
 }
 
-fn decision(entry: &DecisionEntry<&str>) -> proto::Record {
+fn of_decision(entry: &DecisionEntry<&str>) -> proto::Record {
     proto::Record {
         decision_id: entry.decision_id.to_string(),
         decision_number: entry.decision_number,

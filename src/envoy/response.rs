@@ -17,13 +17,14 @@ use crate::engine::decision::{Decision, Outcome};
 use crate::engine::identity::IdentityState;
 use crate::engine::reason::Reason;
 use crate::engine::record::{AnswerEntry, DecisionEntry, PackedDecision};
+use crate::protobuf as write;
 
-mod write;
+pub mod metadata;
 
-const OK: i32 = 0;
-const PERMISSION_DENIED: i32 = 7;
-const FORBIDDEN: i32 = 403;
-const SERVICE_UNAVAILABLE: i32 = 503;
+const OK: u64 = 0;
+const PERMISSION_DENIED: u64 = 7;
+const FORBIDDEN: u64 = 403;
+const SERVICE_UNAVAILABLE: u64 = 503;
 
 /// The longest text from a policy in a body, in characters.
 const MAX_TEXT: usize = 512;
@@ -56,19 +57,21 @@ mod denied {
     pub(super) const VALUE: u32 = 2;
 }
 
-/// Fields of `google.protobuf.Struct`, of an entry of its map, and of `google.protobuf.Value`.
-mod metadata {
-    pub(super) const ENTRY: u32 = 1;
-    pub(super) const KEY: u32 = 1;
-    pub(super) const VALUE: u32 = 2;
-    pub(super) const STRING: u32 = 3;
-}
-
 /// About how many bytes a response takes beside its texts.
 const ABOUT: usize = 768;
 
-/// Writes the response to a decision, framed. `help` is a URL for people who were denied, if there is one.
-pub fn build(decision: &Decision, entry: &PackedDecision, help: Option<&str>) -> Bytes {
+/// What the operator says of responses.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A URL for people who were denied.
+    pub help: Option<String>,
+    /// The fields of the dynamic metadata.
+    pub metadata: metadata::Fields,
+}
+
+/// Writes the response to a decision, framed.
+pub fn build(decision: &Decision, entry: &PackedDecision, options: &Options) -> Bytes {
+    let help = options.help.as_deref();
     unary::framed(ABOUT, |out| {
         match &decision.outcome {
             Outcome::Allow(_permit) => {
@@ -83,7 +86,9 @@ pub fn build(decision: &Decision, entry: &PackedDecision, help: Option<&str>) ->
                 });
             }
         }
-        write::message(check_response::METADATA, out, |out| metadata(entry, out));
+        if !options.metadata.is_empty() {
+            write::message(check_response::METADATA, out, |out| options.metadata.write(entry, out));
+        }
     })
 }
 
@@ -95,7 +100,7 @@ pub fn read(framed: &[u8]) -> Result<CheckResponse, Status> {
     CheckResponse::decode(unary::message(framed)).map_err(|why| Status::internal(why.to_string()))
 }
 
-fn status(code: i32, message: &str, out: &mut Vec<u8>) {
+fn status(code: u64, message: &str, out: &mut Vec<u8>) {
     write::message(check_response::STATUS, out, |out| {
         write::number(status::CODE, code, out);
         write::text(status::MESSAGE, message, out);
@@ -125,7 +130,7 @@ fn header(key: &str, value: &str, out: &mut Vec<u8>) {
 }
 
 /// The body: what was denied, by what, and whom to ask.
-fn problem(status: i32, entry: &DecisionEntry<&str>, help: Option<&str>) -> String {
+fn problem(status: u64, entry: &DecisionEntry<&str>, help: Option<&str>) -> String {
     let title = if status == FORBIDDEN { "Denied by egress policy" } else { "No decision could be given" };
     let mut body = json!({
         "type": "about:blank",
@@ -153,39 +158,6 @@ fn problem(status: i32, entry: &DecisionEntry<&str>, help: Option<&str>) -> Stri
         put("help", help.unwrap_or_default());
     }
     body.to_string()
-}
-
-/// What access logs and later filters can read, all of it text.
-fn metadata(entry: &PackedDecision, out: &mut Vec<u8>) {
-    let text = |place| entry.text(place);
-    let DecisionEntry { verdict, would, effect, identity, .. } = entry.facts();
-    // Whoever reads a namespace here may not look at the identity's state, so an unproven one is not told.
-    let of_valid = |place| if *identity == IdentityState::Valid { text(place) } else { "" };
-    let mut put = |name: &str, value: &str| metadata_field(name, value, out);
-    put("decision_id", text(entry.facts().decision_id));
-    put("effect", effect.as_str());
-    put("verdict", verdict.effect.as_str());
-    put("would", would.effect.as_str());
-    put("reason", verdict.reason.as_str());
-    put("rule", text(verdict.rule));
-    put("would_reason", would.reason.as_str());
-    put("would_rule", text(would.rule));
-    put("gate", verdict.gate);
-    put("identity", identity.as_str());
-    put("namespace", of_valid(entry.facts().namespace));
-    put("service_account", of_valid(entry.facts().service_account));
-    put("host", text(entry.facts().host));
-    put("owner", text(verdict.owner));
-    put("revision", text(entry.facts().revision));
-}
-
-// Inlined, so that names, which are literals, are a few stores.
-#[inline(always)]
-fn metadata_field(name: &str, value: &str, out: &mut Vec<u8>) {
-    write::message(metadata::ENTRY, out, |out| {
-        write::text(metadata::KEY, name, out);
-        write::message(metadata::VALUE, out, |out| write::text(metadata::STRING, value, out));
-    });
 }
 
 #[cfg(test)]

@@ -40,7 +40,9 @@ fn metadata_of(response: &CheckResponse, name: &str) -> String {
 #[test]
 fn an_allow_says_so_and_changes_nothing() {
     let (decision, entry) = decided(DefaultEffect::Allow, "a.example");
-    let response = read(&build(&decision, &entry, Some("https://help.example"))).unwrap();
+    let response =
+        read(&build(&decision, &entry, &Options { help: Some("https://help.example".into()), ..Options::default() }))
+            .unwrap();
     let status = response.status.as_ref().unwrap();
     assert_eq!((status.code, status.message.as_str(), status.details.len()), (0, "", 0));
     assert_eq!(response.http_response, Some(HttpResponse::OkResponse(Default::default())));
@@ -59,7 +61,7 @@ fn an_allow_says_so_and_changes_nothing() {
 #[test]
 fn a_denial_says_why_in_every_place() {
     let (decision, entry) = decided(DefaultEffect::Deny, "a.example");
-    let response = read(&build(&decision, &entry, None)).unwrap();
+    let response = read(&build(&decision, &entry, &Options::default())).unwrap();
     let status = response.status.as_ref().unwrap();
     assert_eq!((status.code, status.message.as_str()), (7, "default_deny"));
     let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!("{response:?}") };
@@ -81,10 +83,24 @@ fn a_withheld_answer_is_a_denial_that_may_be_tried_again() {
     let (decision, mut entry) = decided(DefaultEffect::Allow, "a.example");
     let decision = decision.withheld();
     entry.withhold(&decision);
-    let response = read(&build(&decision, &entry, None)).unwrap();
+    let response = read(&build(&decision, &entry, &Options::default())).unwrap();
     let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!("{response:?}") };
     assert_eq!(denied.status.as_ref().unwrap().code, 503);
     assert_eq!(response.status.unwrap().message, "audit_unavailable");
+}
+
+#[test]
+fn metadata_is_what_the_operator_chose() {
+    let (decision, entry) = decided(DefaultEffect::Deny, "a.example");
+    let with = |names: &[&str]| {
+        let metadata = metadata::Fields::of(&names.iter().map(|name| (*name).into()).collect::<Vec<_>>()).unwrap();
+        read(&build(&decision, &entry, &Options { help: None, metadata })).unwrap()
+    };
+    let mut told: Vec<_> = with(&["rule", "decision_id"]).dynamic_metadata.unwrap().fields.into_keys().collect();
+    told.sort();
+    assert_eq!(told, ["decision_id", "rule"]);
+    let none = with(&["none"]);
+    assert_eq!((none.dynamic_metadata, none.status.unwrap().code), (None, 7));
 }
 
 #[test]
@@ -94,7 +110,7 @@ fn texts_of_every_length_are_written() {
         let mut entry = entry.unpacked();
         entry.verdict.owner = "o".repeat(length);
         entry.revision = "r".repeat(length);
-        let response = read(&build(&decision, &(&entry).into(), None)).unwrap();
+        let response = read(&build(&decision, &(&entry).into(), &Options::default())).unwrap();
         assert_eq!(metadata_of(&response, "owner").len(), length);
         assert_eq!(metadata_of(&response, "revision").len(), length);
     }

@@ -52,15 +52,14 @@ pub struct Checks<L> {
     reader: Reader,
     ledger: Arc<L>,
     ids: DecisionIds,
-    help: Option<String>,
+    options: response::Options,
     told_headers: Vec<String>,
 }
 
 impl<L: Ledger> Checks<L> {
-    /// A service that decides by the snapshot in force. `help` is told to people who are denied; of the headers in
-    /// `told_headers` (names in lower case) the record tells the values.
-    pub fn new(reader: Reader, ledger: Arc<L>, help: Option<String>, told_headers: Vec<String>) -> Self {
-        Checks { reader, ledger, ids: DecisionIds::new(), help, told_headers }
+    /// A service that decides by the snapshot in force. `options` say how it answers; of the headers in `told_headers` (names in lower case) the record tells the values.
+    pub fn new(reader: Reader, ledger: Arc<L>, options: response::Options, told_headers: Vec<String>) -> Self {
+        Checks { reader, ledger, ids: DecisionIds::new(), options, told_headers }
     }
 
     /// Answers a check in its own bytes with a framed CheckResponse.
@@ -100,18 +99,18 @@ impl<L: Ledger> Checks<L> {
         let Some(room) = self.ledger.admit(&entry).await else {
             let decision = decision.withheld();
             Arc::make_mut(&mut entry).withhold(&decision);
-            let response = response::build(&decision, &entry, self.help.as_deref());
+            let response = response::build(&decision, &entry, &self.options);
             self.ledger.withhold(entry);
             return response;
         };
-        let response = response::build(&decision, &entry, self.help.as_deref());
+        let response = response::build(&decision, &entry, &self.options);
         if self.ledger.record(room, entry.clone()).await {
             return response;
         }
         let decision = decision.withheld();
         // The record keeps what was decided; that it was withheld is a record of its own.
         Arc::make_mut(&mut entry).withhold(&decision);
-        response::build(&decision, &entry, self.help.as_deref())
+        response::build(&decision, &entry, &self.options)
     }
 }
 

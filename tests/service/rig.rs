@@ -12,6 +12,7 @@ use customs::engine::record::PackedDecision;
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
 use customs::envoy::listen::Address;
+use customs::envoy::response::Options;
 use customs::envoy::server::Services;
 use customs::envoy::service::{Checks, Ledger};
 use customs::envoy::workers::Workers;
@@ -113,7 +114,8 @@ impl Rig {
         });
         let (health, health_service) = health::service().await;
         let shutdown = CancellationToken::new();
-        let checks = Checks::new(reader, ledger.clone(), Some("https://help.example".into()), Vec::new());
+        let options = Options { help: Some("https://help.example".into()), ..Options::default() };
+        let checks = Checks::new(reader, ledger.clone(), options, Vec::new());
         let services = Services::new(checks, health_service, shutdown.clone()).unwrap();
         let listener = "127.0.0.1:0".parse::<Address>().unwrap().bind().await.unwrap();
         let address: SocketAddr = listener.local().parse().unwrap();

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use fields::{Field, Message, Reader, Text, once};
+use fields::{Field, Fields, Text, once};
 
 use super::{AddressFields, PeerFields, raw_text};
 use crate::engine::request::{Attributes, Headers, HttpAttributes};
@@ -57,16 +57,10 @@ struct RawHeader<'m> {
 
 /// Reads a check. `None`: it is out of the ordinary, or no check at all.
 pub fn read(message: &[u8]) -> Option<Check<'_>> {
-    let reader = Reader::trusting();
-    let check = read_by(&reader, message)?;
-    if reader.is_ascii(message) { Some(check) } else { read_by(&Reader::strict(), message) }
-}
-
-fn read_by<'m>(reader: &Reader, message: &'m [u8]) -> Option<Check<'m>> {
     let mut attributes = None;
-    for field in reader.message(message) {
+    for field in Fields::of(message) {
         match field? {
-            Field { number: numbers::check_request::ATTRIBUTES, value } => once(&mut attributes, value.message()?)?,
+            Field { number: numbers::check_request::ATTRIBUTES, value } => once(&mut attributes, value.bytes()?)?,
             _unknown => {}
         }
     }
@@ -74,19 +68,19 @@ fn read_by<'m>(reader: &Reader, message: &'m [u8]) -> Option<Check<'m>> {
 }
 
 impl<'m> Check<'m> {
-    fn read(message: Message<'m, '_>) -> Option<Self> {
+    fn read(message: &'m [u8]) -> Option<Self> {
         use numbers::attribute_context as number;
         let (mut source, mut destination, mut session, mut request) = (None, None, None, None);
-        for field in message {
+        for field in Fields::of(message) {
             let Field { number, value } = field?;
             match number {
-                number::SOURCE => once(&mut source, PeerFields::from_message(value.message()?)?)?,
-                number::DESTINATION => once(&mut destination, PeerFields::from_message(value.message()?)?)?,
-                number::REQUEST => once(&mut request, read_request(value.message()?)?)?,
-                number::TLS_SESSION => once(&mut session, read_session(value.message()?)?)?,
-                number::CONTEXT_EXTENSIONS => drop(read_map_entry(value.message()?)?),
+                number::SOURCE => once(&mut source, PeerFields::from_bytes(value.bytes()?)?)?,
+                number::DESTINATION => once(&mut destination, PeerFields::from_bytes(value.bytes()?)?)?,
+                number::REQUEST => once(&mut request, read_request(value.bytes()?)?)?,
+                number::TLS_SESSION => once(&mut session, read_session(value.bytes()?)?)?,
+                number::CONTEXT_EXTENSIONS => drop(read_map_entry(value.bytes()?)?),
                 // Proxies send it empty, unless they were told of metadata to be sent.
-                number::METADATA_CONTEXT | number::ROUTE_METADATA_CONTEXT if value.message()?.is_empty() => {}
+                number::METADATA_CONTEXT | number::ROUTE_METADATA_CONTEXT if value.bytes()?.is_empty() => {}
                 number::METADATA_CONTEXT | number::ROUTE_METADATA_CONTEXT => return None,
                 _unknown => {}
             }
@@ -114,15 +108,15 @@ impl<'m> Check<'m> {
 }
 
 impl<'m> PeerFields<'m> {
-    fn from_message(message: Message<'m, '_>) -> Option<Self> {
+    fn from_bytes(message: &'m [u8]) -> Option<Self> {
         use numbers::peer as number;
         let (mut address, mut peer) = (None, PeerFields::default());
-        for field in message {
+        for field in Fields::of(message) {
             let Field { number, value } = field?;
             match number {
-                number::ADDRESS => once(&mut address, AddressFields::from_message(value.message()?)?)?,
+                number::ADDRESS => once(&mut address, AddressFields::from_bytes(value.bytes()?)?)?,
                 number::SERVICE => peer.service = value.text()?.as_str(),
-                number::LABELS => drop(read_map_entry(value.message()?)?),
+                number::LABELS => drop(read_map_entry(value.bytes()?)?),
                 number::PRINCIPAL => peer.principal = value.text()?.as_str(),
                 number::CERTIFICATE => drop(value.text()?),
                 _unknown => {}
@@ -133,15 +127,15 @@ impl<'m> PeerFields<'m> {
 }
 
 impl AddressFields {
-    fn from_message(message: Message<'_, '_>) -> Option<Self> {
+    fn from_bytes(message: &[u8]) -> Option<Self> {
         use numbers::address as number;
         let mut address = None;
-        for field in message {
+        for field in Fields::of(message) {
             let Field { number, value } = field?;
             match number {
-                number::SOCKET_ADDRESS => once(&mut address, read_socket(value.message()?)?)?,
-                number::PIPE => once(&mut address, read_pipe(value.message()?)?)?,
-                number::ENVOY_INTERNAL_ADDRESS => once(&mut address, read_internal(value.message()?)?)?,
+                number::SOCKET_ADDRESS => once(&mut address, read_socket(value.bytes()?)?)?,
+                number::PIPE => once(&mut address, read_pipe(value.bytes()?)?)?,
+                number::ENVOY_INTERNAL_ADDRESS => once(&mut address, read_internal(value.bytes()?)?)?,
                 _unknown => {}
             }
         }
@@ -149,10 +143,10 @@ impl AddressFields {
     }
 }
 
-fn read_socket(message: Message<'_, '_>) -> Option<AddressFields> {
+fn read_socket(message: &[u8]) -> Option<AddressFields> {
     use numbers::socket_address as number;
     let (mut address, mut port) = (Text::default(), None);
-    for field in message {
+    for field in Fields::of(message) {
         let Field { number, value } = field?;
         match number {
             number::ADDRESS => address = value.text()?,
@@ -173,9 +167,9 @@ fn read_socket(message: Message<'_, '_>) -> Option<AddressFields> {
 /// An address that is neither an IP address nor a port.
 const ELSEWHERE: AddressFields = AddressFields { present: true, ip: None, port: None };
 
-fn read_pipe(message: Message<'_, '_>) -> Option<AddressFields> {
+fn read_pipe(message: &[u8]) -> Option<AddressFields> {
     use numbers::pipe as number;
-    for field in message {
+    for field in Fields::of(message) {
         let Field { number, value } = field?;
         match number {
             number::PATH => drop(value.text()?),
@@ -186,9 +180,9 @@ fn read_pipe(message: Message<'_, '_>) -> Option<AddressFields> {
     Some(ELSEWHERE)
 }
 
-fn read_internal(message: Message<'_, '_>) -> Option<AddressFields> {
+fn read_internal(message: &[u8]) -> Option<AddressFields> {
     use numbers::envoy_internal_address as number;
-    for field in message {
+    for field in Fields::of(message) {
         let Field { number, value } = field?;
         match number {
             number::SERVER_LISTENER_NAME | number::ENDPOINT_ID => drop(value.text()?),
@@ -198,9 +192,9 @@ fn read_internal(message: Message<'_, '_>) -> Option<AddressFields> {
     Some(ELSEWHERE)
 }
 
-fn read_session<'m>(message: Message<'m, '_>) -> Option<&'m str> {
+fn read_session(message: &[u8]) -> Option<&str> {
     let mut sni = "";
-    for field in message {
+    for field in Fields::of(message) {
         match field? {
             Field { number: numbers::tls_session::SNI, value } => sni = value.text()?.as_str(),
             _unknown => {}
@@ -209,14 +203,14 @@ fn read_session<'m>(message: Message<'m, '_>) -> Option<&'m str> {
     Some(sni)
 }
 
-fn read_request<'m>(message: Message<'m, '_>) -> Option<Option<Http<'m>>> {
+fn read_request(message: &[u8]) -> Option<Option<Http<'_>>> {
     use numbers::request as number;
     let (mut time, mut http) = (None, None);
-    for field in message {
+    for field in Fields::of(message) {
         let Field { number, value } = field?;
         match number {
-            number::TIME => once(&mut time, read_time(value.message()?)?)?,
-            number::HTTP => once(&mut http, Http::read(value.message()?)?)?,
+            number::TIME => once(&mut time, read_time(value.bytes()?)?)?,
+            number::HTTP => once(&mut http, Http::read(value.bytes()?)?)?,
             _unknown => {}
         }
     }
@@ -224,9 +218,9 @@ fn read_request<'m>(message: Message<'m, '_>) -> Option<Option<Http<'m>>> {
 }
 
 /// The time is the proxy's own; it is read only to be sure that the decoder could.
-fn read_time(message: Message<'_, '_>) -> Option<()> {
+fn read_time(message: &[u8]) -> Option<()> {
     use numbers::timestamp as number;
-    for field in message {
+    for field in Fields::of(message) {
         let Field { number, value } = field?;
         match number {
             number::SECONDS | number::NANOS => drop(value.number()?),
@@ -237,16 +231,16 @@ fn read_time(message: Message<'_, '_>) -> Option<()> {
 }
 
 impl<'m> Http<'m> {
-    fn read(message: Message<'m, '_>) -> Option<Self> {
+    fn read(message: &'m [u8]) -> Option<Self> {
         use numbers::http_request as number;
         let mut http = Http::default();
-        for field in message {
+        for field in Fields::of(message) {
             let Field { number, value } = field?;
             match number {
                 number::ID => http.id = value.text()?,
                 number::METHOD => http.method = value.text()?,
-                number::HEADERS => http.headers.put(read_map_entry(value.message()?)?),
-                number::HEADER_MAP => once(&mut http.headers.list, read_header_map(value.message()?)?)?,
+                number::HEADERS => http.headers.put(read_map_entry(value.bytes()?)?),
+                number::HEADER_MAP => once(&mut http.headers.list, read_header_map(value.bytes()?)?)?,
                 number::PATH => http.path = value.text()?,
                 number::HOST => http.host = value.text()?,
                 number::PROTOCOL => http.protocol = value.text()?,
@@ -261,10 +255,10 @@ impl<'m> Http<'m> {
     }
 }
 
-fn read_map_entry<'m>(message: Message<'m, '_>) -> Option<(Text<'m>, Text<'m>)> {
+fn read_map_entry(message: &[u8]) -> Option<(Text<'_>, Text<'_>)> {
     use numbers::map_entry as number;
     let (mut key, mut text) = (Text::default(), Text::default());
-    for field in message {
+    for field in Fields::of(message) {
         let Field { number, value } = field?;
         match number {
             number::KEY => key = value.text()?,
@@ -275,11 +269,11 @@ fn read_map_entry<'m>(message: Message<'m, '_>) -> Option<(Text<'m>, Text<'m>)> 
     Some((key, text))
 }
 
-fn read_header_map<'m>(message: Message<'m, '_>) -> Option<Vec<RawHeader<'m>>> {
+fn read_header_map(message: &[u8]) -> Option<Vec<RawHeader<'_>>> {
     let mut list = Vec::with_capacity(USUAL_HEADERS);
-    for field in message {
+    for field in Fields::of(message) {
         match field? {
-            Field { number: numbers::header_map::HEADERS, value } => list.push(RawHeader::read(value.message()?)?),
+            Field { number: numbers::header_map::HEADERS, value } => list.push(RawHeader::read(value.bytes()?)?),
             _unknown => {}
         }
     }
@@ -287,10 +281,10 @@ fn read_header_map<'m>(message: Message<'m, '_>) -> Option<Vec<RawHeader<'m>>> {
 }
 
 impl<'m> RawHeader<'m> {
-    fn read(message: Message<'m, '_>) -> Option<Self> {
+    fn read(message: &'m [u8]) -> Option<Self> {
         use numbers::header_value as number;
         let mut header = RawHeader::default();
-        for field in message {
+        for field in Fields::of(message) {
             let Field { number, value } = field?;
             match number {
                 number::KEY => header.key = value.text()?,

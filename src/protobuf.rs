@@ -1,21 +1,29 @@
 //! Writes protobuf fields one after the other, without a message type in between.
 //!
-//! It knows no message; the numbers come from its caller. The rule: an empty text and a zero are written only where the
-//! caller says so, since in protobuf they are the same as nothing.
+//! It is for the two messages of which there is one for every check, the response and the record; everything else is
+//! written by its type. It knows no message; the numbers come from its caller. The rule: an empty text and a zero are
+//! written where the caller says so, since in protobuf they are the same as nothing.
 
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-/// Writes a number.
-pub(super) fn number(field: u32, value: i32, out: &mut Vec<u8>) {
+/// Writes a number of a type without a sign, or a truth as one.
+pub fn number(field: u32, value: u64, out: &mut Vec<u8>) {
     encode_key(field, WireType::Varint, out);
-    // Negative numbers would take ten bytes, as protobuf has it; no code is negative.
-    encode_varint(i64::from(value).cast_unsigned(), out);
+    encode_varint(value, out);
+}
+
+/// Writes a text if there is one.
+#[inline(always)]
+pub fn text_unless_empty(field: u32, value: &str, out: &mut Vec<u8>) {
+    if !value.is_empty() {
+        text(field, value, out);
+    }
 }
 
 /// Writes a text.
 // Numbers and most texts are literals: inlined, their bytes are a few stores.
 #[inline(always)]
-pub(super) fn text(field: u32, value: &str, out: &mut Vec<u8>) {
+pub fn text(field: u32, value: &str, out: &mut Vec<u8>) {
     begin(field, out);
     match u8::try_from(value.len()) {
         Ok(length @ ..0x80) => out.push(length),
@@ -27,7 +35,7 @@ pub(super) fn text(field: u32, value: &str, out: &mut Vec<u8>) {
 /// Writes a message whose fields `write` writes. Its length is put before it afterwards, which moves the bytes of one that is
 /// longer than 127.
 #[inline(always)]
-pub(super) fn message(field: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub fn message(field: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     begin(field, out);
     let place = out.len();
     out.push(0);
