@@ -88,19 +88,26 @@ fn package_dir() -> Result<PathBuf, String> {
     if let Some(dir) = env::var_os(OVERRIDE) {
         return Ok(dir.into());
     }
-    let cargo = env::var_os("CARGO").ok_or("CARGO is not set")?;
-    let target = env::var("TARGET").map_err(|why| why.to_string())?;
-    let output = Command::new(cargo)
-        .args(["metadata", "--offline", "--locked", "--format-version", "1", "--filter-platform", &target])
-        .output()
-        .map_err(|why| format!("cannot run `cargo metadata`: {why}"))?;
-    if !output.status.success() {
-        return Err(format!("`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr).trim()));
-    }
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|why| why.to_string())?;
+    // On a new machine a build without tests has not fetched the packages of the tests, and cargo wants all of them.
+    let told = cargo_metadata(&["--offline"]).or_else(|_incomplete| cargo_metadata(&[]))?;
+    let metadata: serde_json::Value = serde_json::from_slice(&told).map_err(|why| why.to_string())?;
     let packages = metadata.get("packages").and_then(|p| p.as_array()).ok_or("`cargo metadata` lists no packages")?;
     let text = |package: &'_ serde_json::Value, field: &str| Some(package.get(field)?.as_str()?.to_owned());
     let package = packages.iter().find(|p| text(p, "name").as_deref() == Some("envoy-types"));
     let manifest = package.and_then(|p| text(p, "manifest_path")).ok_or("envoy-types is not among the packages")?;
     Ok(Path::new(&manifest).parent().ok_or("the manifest has no directory")?.to_owned())
+}
+
+fn cargo_metadata(more: &[&str]) -> Result<Vec<u8>, String> {
+    let cargo = env::var_os("CARGO").ok_or("CARGO is not set")?;
+    let target = env::var("TARGET").map_err(|why| why.to_string())?;
+    let output = Command::new(cargo)
+        .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", &target])
+        .args(more)
+        .output()
+        .map_err(|why| format!("cannot run `cargo metadata`: {why}"))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(format!("`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }

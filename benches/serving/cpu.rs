@@ -60,7 +60,7 @@ fn start_floors(session: &Session) -> Result<Vec<Server>> {
 }
 
 fn start_customs(session: &Session) -> Result<Vec<CustomsServer>> {
-    let kinds = [(FEW, Record::Off), (MANY, Record::Off), (MANY, Record::File)];
+    let kinds = [(FEW, Record::Off), (MANY, Record::Off), (MANY, Record::File), (MANY, Record::Protobuf)];
     kinds.into_iter().map(|(rules, record)| CustomsServer::start(session, rules, record)).collect()
 }
 
@@ -102,8 +102,10 @@ fn cheaper(findings: &Findings) -> Result<Layout> {
 
 fn draw_lines(findings: &mut Findings, floor: &str) {
     let name = |rules, record| customs_server::name(rules, record);
-    let (few, many, recorded) = (name(FEW, Record::Off), name(MANY, Record::Off), name(MANY, Record::File));
-    for (one, other, bound) in [(&many, floor, 0.7), (&recorded, floor, 0.85), (&many, &few, 1.1)] {
+    let (few, many) = (name(FEW, Record::Off), name(MANY, Record::Off));
+    let (json, protobuf) = (name(MANY, Record::File), name(MANY, Record::Protobuf));
+    for (one, other, bound) in [(&many, floor, 0.7), (&json, floor, 0.85), (&protobuf, floor, 0.85), (&many, &few, 1.1)]
+    {
         let says = format!("CPU a check at {}: {one} / {other}", USUAL.name());
         findings.draw_line(says, bound, &USUAL.name(), [one, other]);
     }

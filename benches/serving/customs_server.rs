@@ -1,7 +1,7 @@
 //! A customs that is measured, with its policies and its record.
 //!
-//! It knows the binary from outside only. The rule: all settings are the defaults, but for the addresses, the policies and the
-//! record.
+//! It knows the binary from outside only. The rule: all settings are the defaults, but for the addresses, the policies, the
+//! record and, in one kind, the metadata.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -30,6 +30,10 @@ pub enum Record {
     Off,
     /// A file, which is rotated so that no disk fills up.
     File,
+    /// The same in protobuf.
+    Protobuf,
+    /// A file as above, and no dynamic metadata in the answers.
+    FileWithoutMetadata,
 }
 
 /// A running customs.
@@ -47,6 +51,8 @@ pub fn name(rules: usize, record: Record) -> String {
     match record {
         Record::Off => format!("customs, {rules} rules, audit off"),
         Record::File => format!("customs, {rules} rules, audit to file"),
+        Record::Protobuf => format!("customs, {rules} rules, audit to protobuf file"),
+        Record::FileWithoutMetadata => format!("customs, {rules} rules, audit to file, no metadata"),
     }
 }
 
@@ -92,11 +98,18 @@ impl CustomsServer {
     }
 }
 
+const JSON: [&str; 4] = ["--audit", "file:audit.jsonl?rotate_size=64MiB&keep=2", "--audit-durability", "none"];
+const PROTOBUF: [&str; 4] =
+    ["--audit", "file:audit.bin?format=protobuf&rotate_size=64MiB&keep=2", "--audit-durability", "none"];
+const WITHOUT_METADATA: [&str; 6] = [JSON[0], JSON[1], JSON[2], JSON[3], "--metadata", "none"];
+
 impl Record {
     fn flags(self) -> &'static [&'static str] {
         match self {
             Record::Off => &["--audit", "off"],
-            Record::File => &["--audit", "file:audit.jsonl?rotate_size=64MiB&keep=2", "--audit-durability", "none"],
+            Record::File => &JSON,
+            Record::Protobuf => &PROTOBUF,
+            Record::FileWithoutMetadata => &WITHOUT_METADATA,
         }
     }
 }

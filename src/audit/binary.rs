@@ -20,6 +20,10 @@ use crate::engine::record::{
 };
 use crate::engine::rules::RuleCounts;
 use crate::engine::time::UnixNanos;
+use crate::protobuf;
+
+/// The number of the field `chain`, the last.
+const CHAIN: u32 = 2000;
 
 /// Appends the message of an entry up to its chain. These are the bytes that the chain covers.
 pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
@@ -32,7 +36,7 @@ pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
 
 /// Appends the chain, the message's last field.
 pub fn close(chain: &str, out: &mut Vec<u8>) {
-    let _ = proto::Record { chain: chain.to_owned(), ..proto::Record::default() }.encode(out);
+    protobuf::text(CHAIN, chain, out);
 }
 
 /// An entry as a message without its chain.

@@ -11,6 +11,8 @@ use crate::statistics::{Crossing, Estimate, crossing, differences, ratios};
 pub const NONE: &str = "no filter";
 pub const FLOOR: &str = "asking the floor";
 pub const CUSTOMS: &str = "asking customs, 100,000 rules, audit to file";
+/// The same without dynamic metadata, of which the floor sends none either.
+pub const BARE: &str = "asking customs, 100,000 rules, audit to file, no metadata";
 
 /// The costs that are compared, and in which words.
 const COSTS: [(&str, &str); 3] =
@@ -21,10 +23,13 @@ const TOLD: [usize; 2] = [1_000, 10_000];
 
 /// Adds lines, facts and pictures.
 pub fn compare(findings: &mut Findings) {
-    let rounds = ratios(&added(findings, CUSTOMS, P50), &added(findings, FLOOR, P50));
-    findings.lines.push(Line::new("added p50 of a request through Envoy: customs / the floor", "times", 1.05, rounds));
+    for (customs, words) in [(CUSTOMS, "customs"), (BARE, "customs without metadata")] {
+        let rounds = ratios(&added(findings, customs, P50), &added(findings, FLOOR, P50));
+        let says = format!("added p50 of a request through Envoy: {words} / the floor");
+        findings.lines.push(Line::new(&says, "times", 1.05, rounds));
+    }
     for (cost, words) in COSTS {
-        for setup in [FLOOR, CUSTOMS] {
+        for setup in [FLOOR, CUSTOMS, BARE] {
             let told = Estimate::of(&added(findings, setup, cost)).map(in_words).unwrap_or_default();
             findings.tell(format!("{words}, {setup}"), told);
         }

@@ -48,7 +48,8 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
     let customs = CustomsServer::start(session, MANY, Record::File)?;
     let certificates = Certificates::make(&session.folder("certificates")?)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let plans = plans(&floor, &customs.server).into_iter();
+    let bare = CustomsServer::start(session, MANY, Record::FileWithoutMetadata)?;
+    let plans = plans(&floor, &customs.server, &bare.server).into_iter();
     let mut setups: Vec<Setup<'_>> =
         plans.map(|plan| start(session, &certificates, plan, &runtime)).collect::<Result<_>>()?;
     for round in 0..=session.sizes.rounds {
@@ -70,11 +71,12 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
 /// An Envoy to be started: its name, its filters, and whom they ask.
 type Plan<'s> = (String, Vec<Value>, Option<&'s Server>);
 
-fn plans<'s>(floor: &'s Server, customs: &'s Server) -> Vec<Plan<'s>> {
+fn plans<'s>(floor: &'s Server, customs: &'s Server, bare: &'s Server) -> Vec<Plan<'s>> {
     let mut plans = vec![
         (compare::NONE.to_owned(), vec![], None),
         (compare::FLOOR.to_owned(), filters::asking(), Some(floor)),
         (compare::CUSTOMS.to_owned(), filters::asking(), Some(customs)),
+        (compare::BARE.to_owned(), filters::asking(), Some(bare)),
     ];
     for kind in rbac::Kind::ALL {
         plans.extend(rbac::SIZES.map(|size| (kind.name(size), vec![rbac::filter(kind, size)], None)));
