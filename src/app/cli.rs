@@ -104,7 +104,7 @@ pub struct ServeArgs {
     /// How long policy files must be quiet before they are read [default: 250ms]
     #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_SETTLE")]
     reload_settle: Option<String>,
-    /// How often policy files are read anyway [default: 10s]
+    /// How often policy files are looked at anyway [default: 10s]
     #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_RESCAN")]
     reload_rescan: Option<String>,
     /// How long checks are still answered after a termination signal [default: 0s]

@@ -80,7 +80,7 @@ pub struct Settings {
     pub metadata: Vec<String>,
     /// How long policy files must be quiet before they are read; `0` reads at once.
     pub reload_settle: String,
-    /// How often policy files are read even if nothing seems to have changed.
+    /// How often policy files are looked at even if nothing seems to have changed.
     pub reload_rescan: String,
     /// How long checks are still answered after a termination signal, while health says NOT_SERVING.
     pub drain_delay: String,

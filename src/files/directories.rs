@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::read::{self, Outcome, is_policy_name, read_source};
+use super::read::{self, Outcome, is_policy_name, read_changes};
+use super::seen::Seen;
 use crate::engine::identity::is_dns_label;
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::policy::source::Source;
@@ -76,9 +77,9 @@ impl Listing {
 /// Reads the directory of one namespace.
 ///
 /// # Errors
-/// As [`read_source`].
-pub fn read_bound(directory: &Path, namespace: &str) -> Outcome {
-    match read_source(directory) {
+/// As [`read_source`](super::read_source).
+pub fn read_bound(directory: &Path, namespace: &str, seen: &Seen) -> Outcome {
+    match read_changes(directory, seen) {
         Ok(source) => Ok(Source { namespace: Some(namespace.to_owned()), ..source }),
         Err(_) if fs::symlink_metadata(directory).is_err() => Err(vec![gone(directory, namespace)]),
         Err(problems) => Err(problems),
@@ -150,9 +151,10 @@ mod tests {
     fn a_directory_that_is_gone_says_what_stays() {
         let root = tempfile::tempdir().unwrap();
         symlink("nowhere", root.path().join("dangling")).unwrap();
-        let problem = |name: &str| read_bound(&root.path().join(name), "shop").unwrap_err().remove(0);
+        let problem = |name: &str| read_bound(&root.path().join(name), "shop", &Seen::default()).unwrap_err().remove(0);
         assert!(problem("gone").text.contains("what was in force for namespace `shop` stays"));
         assert!(problem("dangling").text.contains("does not exist"));
-        assert_eq!(read_bound(root.path(), "shop").unwrap().namespace.as_deref(), Some("shop"));
+        let source = read_bound(root.path(), "shop", &Seen::default()).unwrap();
+        assert_eq!(source.namespace.as_deref(), Some("shop"));
     }
 }

@@ -1,5 +1,7 @@
-//! Reads the files of a source side by side, one thread a core: parsing is most of the work of a large set.
+//! Reads the files of a source side by side: parsing is most of the work of a large set.
 //!
+//! The rule: on all cores but one, which is left to whoever answers checks meanwhile. Being scheduled behind them is not
+//! enough: a check that wakes where something else runs waits for the change, and finds the core's caches full of policies.
 //! What a file means is the engine's business; nothing here depends on which thread was first.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,12 +41,13 @@ struct Job<'j> {
 impl Job<'_> {
     fn run(&self) -> Vec<(usize, LoadedFile)> {
         let bytes: usize = self.files.iter().map(|(_, file)| file.bytes.len()).sum();
-        let cores = thread::available_parallelism().map_or(1, usize::from).min(self.files.len());
-        if cores < 2 || bytes < SMALL {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.saturating_sub(1).min(self.files.len());
+        if threads < 2 || bytes < SMALL {
             return self.read_some();
         }
         thread::scope(|scope| {
-            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| self.read_some())).collect();
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.read_some())).collect();
             // A panic is a defect of the parser; it goes on in the thread that asked, which keeps what is in force.
             let join = |worker: thread::ScopedJoinHandle<'_, _>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

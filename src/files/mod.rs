@@ -2,19 +2,24 @@
 //!
 //! 1. [`watch`]: something may have changed;
 //! 2. [`directories`]: which directories are sources; [`read`]: they are read twice, until both reads agree;
+//!    [`seen`]: which files a rescan need not open;
 //! 3. [`judge`]: which sources are good, which keep their last good content, and whether the whole set compiles;
 //! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
 //! 5. [`status`]: what operators are told of it.
 //!
+//! All of this runs on threads that the system schedules behind checks, see `background`.
+//!
 //! The only home of `notify`, and with the audit sinks and the settings file of `std::fs`. What a policy means is not
 //! known here: the engine is given bytes and answers with problems.
 
+mod background;
 pub mod directories;
 pub mod judge;
 pub mod load;
 pub mod read;
 pub mod reload;
 mod round;
+pub mod seen;
 mod settings;
 pub mod status;
 pub mod watch;

@@ -3,13 +3,17 @@
 //! The rule: the files of one directory, not of those below it, whose names end in `.yaml` or `.yml`, do not start with
 //! a dot and do not end in `.cases.yaml` or `.cases.yml`. Symlinks are followed, since a mounted ConfigMap is made of
 //! them. A name that is taken and cannot be read as a regular file is an error rather than left out: it could hold
-//! denials. Nothing but a regular file is ever opened, so a FIFO cannot hold the reader up.
+//! denials. Nothing but a regular file is ever opened, so a FIFO cannot hold the reader up. One that is as it was need not
+//! be opened either; what that means is said by [`seen`](super::seen).
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::seen::Seen;
+use crate::clock::now;
 use crate::engine::policy::document::MAX_FILE;
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{PolicyFile, Source};
@@ -26,17 +30,25 @@ const STABLE_ATTEMPTS: u32 = 5;
 /// A read of one directory: its source, or everything that kept it from being read.
 pub type Outcome = Result<Source, Vec<Problem>>;
 
-/// Reads one policies directory once.
+/// Reads one policies directory once, every file of it.
 ///
 /// # Errors
 /// Every file that cannot be read, or the directory.
 pub fn read_source(directory: &Path) -> Outcome {
+    read_changes(directory, &Seen::default())
+}
+
+/// Reads one policies directory once; files that were seen before and are as they were are not opened.
+///
+/// # Errors
+/// As [`read_source`].
+pub(super) fn read_changes(directory: &Path, seen: &Seen) -> Outcome {
     let mut files = Vec::new();
     let mut problems = Vec::new();
     let mut room = MAX_SET;
     for name in list(directory)? {
-        match read_file(&directory.join(&name), &mut room) {
-            Ok(bytes) => files.push(PolicyFile { name, bytes: bytes.into() }),
+        match read_policy(&directory.join(&name), &mut room, seen) {
+            Ok(bytes) => files.push(PolicyFile { name, bytes }),
             Err(problem) => problems.push(*problem),
         }
     }
@@ -111,24 +123,52 @@ fn list(directory: &Path) -> Result<Vec<String>, Vec<Problem>> {
     if problems.is_empty() { Ok(names) } else { Err(problems) }
 }
 
-/// Reads a regular file that fits into what is left of the set's `room`.
-pub(super) fn read_file(path: &Path, room: &mut usize) -> Result<Vec<u8>, Box<Problem>> {
+/// The bytes of a policy file that fits into what is left of the set's `room`.
+fn read_policy(path: &Path, room: &mut usize, seen: &Seen) -> Result<Arc<[u8]>, Box<Problem>> {
+    let before = look_at(path, *room)?;
+    let bytes = match seen.unchanged(path, &before) {
+        Some(bytes) => bytes,
+        None => {
+            // The time before the read: what is at rest then was so for as long.
+            let now = now();
+            let (bytes, after) = read_bytes(path, &before, *room)?;
+            seen.note(path, (&before, &after), bytes, now)
+        }
+    };
+    *room -= bytes.len();
+    Ok(bytes)
+}
+
+/// Reads a regular file that is not too large for any.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
+    let before = look_at(path, MAX_SET)?;
+    read_bytes(path, &before, MAX_SET).map(|(bytes, _)| bytes)
+}
+
+/// What the system says of a file, which must be regular and fit into so much room.
+fn look_at(path: &Path, room: usize) -> Result<Metadata, Box<Problem>> {
     let metadata = fs::metadata(path).map_err(|error| file_problem(path, &error))?;
     if !metadata.is_file() {
         return Err(not_regular(path, &metadata));
     }
-    let limit = MAX_FILE.min(*room);
-    if metadata.len() > limit as u64 {
+    if metadata.len() > MAX_FILE.min(room) as u64 {
         return Err(too_large(path));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default().saturating_add(1));
-    let file = File::open(path).map_err(|error| file_problem(path, &error))?;
-    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|error| file_problem(path, &error))?;
+    Ok(metadata)
+}
+
+/// The bytes, and what the system says of the file that they are from when they are read.
+fn read_bytes(path: &Path, before: &Metadata, room: usize) -> Result<(Vec<u8>, Metadata), Box<Problem>> {
+    let unreadable = |error| file_problem(path, &error);
+    let limit = MAX_FILE.min(room);
+    let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or_default().saturating_add(1));
+    let mut file = File::open(path).map_err(unreadable)?;
+    file.by_ref().take(limit as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > limit {
         return Err(too_large(path));
     }
-    *room -= bytes.len();
-    Ok(bytes)
+    let after = file.metadata().map_err(unreadable)?;
+    Ok((bytes, after))
 }
 
 pub(super) fn whole(path: &Path) -> Place {

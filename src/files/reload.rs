@@ -2,8 +2,9 @@
 //!
 //! The rule: after a file event wait until nothing has happened for the settle time (constant writing cannot put it off
 //! for ever), then read every source and the settings file until two reads agree; what was judged before is skipped, anything else is judged
-//! and, if good, published whole. A request to reload now does not wait. Every rescan reads everything too, so that a
-//! lost event only costs time. One task does this in turn: an older read can never win over a younger one.
+//! and, if good, published whole. A request to reload now does not wait. Every rescan looks at everything too, so that a
+//! lost event only costs time: it reads what may have changed, and everything now and then, in case the file system's
+//! times lie. One task does this in turn: an older read can never win over a younger one.
 //!
 //! What a set means is judged in [`judge`](super::judge); nothing here knows who reads the record.
 
@@ -11,13 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch as channel};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::background;
 use super::directories::PolicyDirectory;
 use super::judge::{Judgement, Sources};
 use super::round::read_and_judge;
+use super::seen::{Notes, Seen};
 use super::settings::SettingsFile;
 use super::status::{LastProblem, Status};
 use super::watch::Watcher;
@@ -26,7 +28,7 @@ use crate::engine::policy::problem::{Problem, Severity};
 use crate::engine::record::{ChangeOutcome, Entry, PolicyChangeEntry};
 use crate::engine::settings::Settings;
 use crate::engine::time::UnixNanos;
-use crate::store::Publisher;
+use crate::store::{Publisher, Replaced};
 
 /// Constant writing puts a reload off for this long at most, or for the settle time where that is longer.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
@@ -34,6 +36,8 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 /// The bounds of the rescan interval.
 const RESCAN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
+/// A rescan that comes later than this after everything was read reads everything.
+const READ_ALL: Duration = Duration::from_secs(5 * 60);
 /// The longest settle time.
 const LONGEST_SETTLE: Duration = Duration::from_secs(60 * 60);
 /// How many problems of one change are logged.
@@ -46,7 +50,7 @@ pub struct ReloadOptions {
     pub directories: Vec<PolicyDirectory>,
     /// How long nothing must have happened before a change is read.
     pub settle: Duration,
-    /// How often everything is read, whatever the events say.
+    /// How often everything is looked at, whatever the events say.
     pub rescan: Duration,
     /// Whether file events are wanted beside the rescan.
     pub watch: bool,
@@ -76,6 +80,9 @@ pub struct Reloader {
     pause: Duration,
     settling: Settling,
     rescan_at: Instant,
+    /// As of when a rescan reads everything.
+    read_all_at: Instant,
+    seen: Notes,
     sources: Sources,
     settings_file: Option<SettingsFile>,
     watcher: Arc<Mutex<Watcher>>,
@@ -105,7 +112,7 @@ pub async fn first_load(
     on_entry: impl Fn(Entry) + Send + Sync + 'static,
 ) -> Reloader {
     let mut reloader = Reloader::new(options, publisher, Box::new(on_entry));
-    reloader.reload().await;
+    reloader.read_all().await;
     reloader
 }
 
@@ -128,6 +135,8 @@ impl Reloader {
             pause: settle.clamp(PAUSE.0, PAUSE.1),
             settling: Settling::new(settle.min(LONGEST_SETTLE)),
             rescan_at: Instant::now(),
+            read_all_at: Instant::now(),
+            seen: Notes::default(),
             sources,
             settings_file,
             watcher: Arc::new(Mutex::new(watcher)),
@@ -155,10 +164,11 @@ impl Reloader {
         loop {
             match self.next(&shutdown).await {
                 Event::FilesChanged => self.settling.touch(Instant::now()),
-                Event::Settled | Event::ReloadNow => self.reload().await,
+                Event::Settled | Event::ReloadNow => self.read_all().await,
                 // What is being written is read when it has settled, which is soon.
                 Event::Rescan if self.settling.is_waiting() => self.plan_rescan(),
-                Event::Rescan => self.reload().await,
+                Event::Rescan if Instant::now() >= self.read_all_at => self.read_all().await,
+                Event::Rescan => self.read_changes().await,
                 Event::Shutdown => break,
             }
         }
@@ -175,20 +185,49 @@ impl Reloader {
         }
     }
 
+    /// Something happened, or was asked for, or it is time to read everything again.
+    async fn read_all(&mut self) {
+        self.read_all_at = Instant::now() + READ_ALL;
+        let seen = Seen::to_read_all(std::mem::take(&mut self.seen));
+        self.reload(seen).await;
+    }
+
+    async fn read_changes(&mut self) {
+        let seen = Seen::to_read_changes(std::mem::take(&mut self.seen));
+        self.reload(seen).await;
+    }
+
     /// One round. Watches are armed before the files are read, so that a change after the read is an event.
-    async fn reload(&mut self) {
+    async fn reload(&mut self, seen: Seen) {
         self.settling.clear();
         self.rearm().await;
         let (sources, settings, pause) = (self.sources.clone(), self.settings_file.clone(), self.pause);
-        match spawn_blocking(move || read_and_judge(sources, settings.as_ref(), pause)).await {
-            Ok((sources, judgement)) => {
-                self.sources = sources;
-                self.put_in_force(judgement);
+        let work = move || {
+            let (sources, judgement) = read_and_judge(sources, settings.as_ref(), &seen, pause);
+            (sources, judgement, seen.into_notes())
+        };
+        match background::run(work).await {
+            Ok((sources, judgement, seen)) => {
+                self.seen = seen;
+                let old_sources = std::mem::replace(&mut self.sources, sources);
+                let old_set = self.put_in_force(judgement);
+                self.let_go(old_sources, old_set).await;
             }
             Err(error) => self.note_failure(&error.to_string()),
         }
         self.tell_ends(now());
         self.plan_rescan();
+    }
+
+    /// Frees what is not kept any more, which for a large set takes as long as a thousand checks.
+    async fn let_go(&self, sources: Sources, set: Option<Replaced>) {
+        let work = move || {
+            drop(sources);
+            set.into_iter().for_each(Replaced::let_go);
+        };
+        if let Err(error) = background::run(work).await {
+            tracing::warn!("what was in force before could not be freed in the background: {error}");
+        }
     }
 
     /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
@@ -203,7 +242,7 @@ impl Reloader {
     async fn rearm(&self) {
         let watcher = self.watcher.clone();
         let rearm = move || watcher.lock().unwrap_or_else(PoisonError::into_inner).rearm();
-        if let Err(error) = spawn_blocking(rearm).await {
+        if let Err(error) = background::run(rearm).await {
             tracing::warn!("the file watcher failed ({error}); changes are still seen at each rescan");
         }
     }
@@ -216,17 +255,17 @@ impl Reloader {
     }
 
     /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
-    fn put_in_force(&self, judgement: Judgement) {
+    /// What is given back is what was in force before.
+    fn put_in_force(&self, judgement: Judgement) -> Option<Replaced> {
         let Judgement { snapshot, entry, notices } = judgement;
-        if let Some(snapshot) = snapshot {
-            self.publisher.publish(snapshot);
-        }
+        let replaced = snapshot.map(|snapshot| self.publisher.publish(snapshot));
         if let Some(entry) = &entry {
             log(entry);
             (self.on_entry)(Entry::PolicyChange(entry.clone().into()));
         }
         notices.iter().for_each(log_problem);
         self.status.send_modify(|status| self.tell(status, entry.as_ref()));
+        replaced
     }
 
     fn tell(&self, status: &mut Status, entry: Option<&PolicyChangeEntry>) {

@@ -1,12 +1,13 @@
 //! One round of reading: every directory and the settings file are read until two reads agree, and what changed is
-//! judged together.
+//! judged together. What was [seen](super::seen) before says which files need not be opened.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::directories::{list, read_bound};
 use super::judge::{Judgement, Reading, Role, SettingsRead, SettingsReading, Sources};
-use super::read::{Outcome, read_source, read_stable, unsettled};
+use super::read::{Outcome, read_changes, read_stable, unsettled};
+use super::seen::Seen;
 use super::settings::SettingsFile;
 use crate::clock::now;
 use crate::engine::time::UnixNanos;
@@ -21,11 +22,16 @@ enum Content {
 }
 
 /// Reads every source and the settings file, and judges what changed; blocks.
-pub fn read_and_judge(mut sources: Sources, settings: Option<&SettingsFile>, pause: Duration) -> (Sources, Judgement) {
+pub fn read_and_judge(
+    mut sources: Sources,
+    settings: Option<&SettingsFile>,
+    seen: &Seen,
+    pause: Duration,
+) -> (Sources, Judgement) {
     enroll(&mut sources);
     let directories: Vec<_> = sources.directories().collect();
     let read = |index: usize| match directories.get(index) {
-        Some((path, role)) => read_directory(path, role).map_or(Content::Nothing, Content::Directory),
+        Some((path, role)) => read_directory(path, role, seen).map_or(Content::Nothing, Content::Directory),
         None => settings.map_or(Content::Nothing, |file| Content::Settings(file.read())),
     };
     let known = |index: usize, content: &Content| match content {
@@ -65,7 +71,9 @@ fn settings_reading(
 /// Reads every source once, for whoever looks at files that rest.
 pub fn read_once(mut sources: Sources, now: UnixNanos) -> (Sources, Judgement) {
     enroll(&mut sources);
-    let read = |(path, role): (&Path, &Role)| read_directory(path, role).map_or(Reading::Unchanged, Reading::Changed);
+    let seen = Seen::default();
+    let read =
+        |(path, role): (&Path, &Role)| read_directory(path, role, &seen).map_or(Reading::Unchanged, Reading::Changed);
     let readings = sources.directories().map(read).collect();
     let judgement = sources.judge(readings, None, now);
     (sources, judgement)
@@ -81,10 +89,10 @@ fn enroll(sources: &mut Sources) {
 }
 
 /// Reads a directory; `None` for one that holds no policies itself.
-fn read_directory(path: &Path, role: &Role) -> Option<Outcome> {
+fn read_directory(path: &Path, role: &Role, seen: &Seen) -> Option<Outcome> {
     match role {
-        Role::Whole => Some(read_source(path)),
-        Role::Bound(namespace) => Some(read_bound(path, namespace)),
+        Role::Whole => Some(read_changes(path, seen)),
+        Role::Bound(namespace) => Some(read_bound(path, namespace, seen)),
         Role::Namespaces => None,
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::judge::{Meant, SettingsRead};
-use super::read::{MAX_SET, read_file, whole};
+use super::read::{read_file, whole};
 use crate::engine::policy::problem::{Code, Problem};
 
 /// Says what the text of a settings file means.
@@ -36,7 +36,7 @@ impl SettingsFile {
 
     /// Reads it once.
     pub(super) fn read(&self) -> SettingsRead {
-        read_file(&self.path, &mut MAX_SET.clone()).map_err(|problem| vec![*problem])
+        read_file(&self.path).map_err(|problem| vec![*problem])
     }
 
     /// What was read means.
