@@ -1,7 +1,8 @@
 //! Reads the files of a source side by side: parsing is most of the work of a large set.
 //!
-//! The rule: on all cores but one, which is left to whoever answers checks meanwhile. Being scheduled behind them is not
-//! enough: a check that wakes where something else runs waits for the change, and finds the core's caches full of policies.
+//! The rule: on all cores where nothing was read before, since then nobody waits for an answer; else on all but one, which is
+//! left to whoever answers checks meanwhile. Being scheduled behind them is not enough: a check that wakes where something
+//! else runs waits for the change, and finds the core's caches full of policies.
 //! What a file means is the engine's business; nothing here depends on which thread was first.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +26,7 @@ pub fn load(source: &Source, before: Option<&LoadedSource>, settings: &Settings)
         }
     }
     let job = Job { source, files: &new, settings, next: AtomicUsize::new(0) };
-    files.extend(job.run());
+    files.extend(job.run(usize::from(before.is_some())));
     files.sort_by_key(|(index, _)| *index);
     LoadedSource::of(source, files.into_iter().map(|(_, file)| file).collect(), settings)
 }
@@ -39,10 +40,11 @@ struct Job<'j> {
 }
 
 impl Job<'_> {
-    fn run(&self) -> Vec<(usize, LoadedFile)> {
+    /// Reads them on all cores but so many.
+    fn run(&self, left_alone: usize) -> Vec<(usize, LoadedFile)> {
         let bytes: usize = self.files.iter().map(|(_, file)| file.bytes.len()).sum();
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let threads = cores.saturating_sub(1).min(self.files.len());
+        let threads = cores.saturating_sub(left_alone).min(self.files.len());
         if threads < 2 || bytes < SMALL {
             return self.read_some();
         }
