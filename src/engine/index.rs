@@ -197,15 +197,15 @@ impl Sources {
 
     /// A source under the narrowest of its lists that a table can hold; any of them is necessary.
     fn source(&mut self, source: &Source, ids: &mut Vec<Id>) {
-        let accounts = &source.service_accounts.any_of;
+        let accounts = source.service_accounts.any_of();
         if !accounts.is_empty() {
             return ids.extend(accounts.iter().map(|a| self.account(&a.namespace, &a.name)));
         }
-        let principals: Option<Vec<_>> = source.principals.any_of.iter().map(workload).collect();
+        let principals: Option<Vec<_>> = source.principals.any_of().iter().map(workload).collect();
         if let Some(principals) = principals.filter(|all| !all.is_empty()) {
             return ids.extend(principals.into_iter().map(|(ns, account)| self.account(ns, account)));
         }
-        let namespaces = &source.namespaces.any_of;
+        let namespaces = source.namespaces.any_of();
         if !namespaces.is_empty() && namespaces.iter().all(|pattern| !pattern.contains('*')) {
             return ids.extend(namespaces.iter().map(|ns| self.namespace(ns)));
         }
@@ -286,7 +286,7 @@ impl Hosts {
     fn ids(&mut self, rule: &Rule) -> Vec<Id> {
         let mut ids = Vec::new();
         for operation in &rule.to {
-            for pattern in &operation.hosts.any_of {
+            for pattern in operation.hosts.any_of() {
                 ids.push(match pattern.key() {
                     HostKey::Name(name) => self.new_or(|h| &mut h.names, name.into()),
                     HostKey::Suffix(suffix) => self.new_or(|h| &mut h.suffixes, suffix.into()),
@@ -295,7 +295,7 @@ impl Hosts {
                     HostKey::None => ANYWHERE,
                 });
             }
-            if operation.hosts.any_of.is_empty() {
+            if operation.hosts.any_of().is_empty() {
                 ids.push(ANYWHERE);
             }
         }
