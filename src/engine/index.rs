@@ -122,6 +122,9 @@ impl Index {
         reach: Reach,
         mut each: impl FnMut(&[u32]) -> ControlFlow<()>,
     ) {
+        if self.lists.is_empty() {
+            return;
+        }
         let _ = self.sources.visit(caller, reach, &mut |source| {
             self.hosts.visit(&request.destination.host, reach, &mut |host| match self.list(source, host) {
                 [] => ControlFlow::Continue(()),
