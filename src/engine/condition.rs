@@ -77,8 +77,8 @@ fn header_holds(name: &str, values: &Field<TextPattern>, headers: &dyn Headers, 
         Reading::Wide => some_value(name, headers, patterns),
         Reading::Narrow => every_value(name, headers, patterns),
     };
-    (values.any_of.is_empty() || matched(&values.any_of, polarity.positive()))
-        && (values.none_of.is_empty() || !matched(&values.none_of, polarity.negative()))
+    (values.any_of().is_empty() || matched(values.any_of(), polarity.positive()))
+        && (values.none_of().is_empty() || !matched(values.none_of(), polarity.negative()))
 }
 
 /// Whether a header's value matches; `*` asks only that the header is there.
@@ -122,7 +122,7 @@ mod tests {
 
     fn field(any_of: &[&str], none_of: &[&str]) -> Field<TextPattern> {
         let parse = |list: &[&str]| list.iter().map(|text| TextPattern::parse(text)).collect();
-        Field { any_of: parse(any_of), none_of: parse(none_of) }
+        Field::new(parse(any_of), parse(none_of))
     }
 
     #[test]

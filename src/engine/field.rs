@@ -34,34 +34,64 @@ impl Polarity {
 
 /// A field of a rule: some value of `any_of` must match and none of `none_of` may. An empty list asks nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field<P> {
-    /// The positive list.
-    pub any_of: Box<[P]>,
-    /// The `not*` list.
-    pub none_of: Box<[P]>,
+pub struct Field<P>(Lists<P>);
+
+/// A large set holds a million fields, most of them empty and hardly one with a negative list; so that one stands apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lists<P> {
+    AnyOf(Box<[P]>),
+    Both(Box<Both<P>>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Both<P> {
+    any_of: Box<[P]>,
+    /// Not empty.
+    none_of: Box<[P]>,
 }
 
 impl<P> Default for Field<P> {
     fn default() -> Self {
-        Field { any_of: Box::default(), none_of: Box::default() }
+        Field(Lists::AnyOf(Box::default()))
     }
 }
 
 impl<P> Field<P> {
+    /// A field with both lists.
+    pub fn new(any_of: Box<[P]>, none_of: Box<[P]>) -> Field<P> {
+        Field(if none_of.is_empty() { Lists::AnyOf(any_of) } else { Lists::Both(Box::new(Both { any_of, none_of })) })
+    }
+
     /// A field with a positive list only.
-    pub fn any_of(values: impl IntoIterator<Item = P>) -> Field<P> {
-        Field { any_of: values.into_iter().collect(), ..Field::default() }
+    pub fn of(values: impl IntoIterator<Item = P>) -> Field<P> {
+        Field(Lists::AnyOf(values.into_iter().collect()))
+    }
+
+    /// The positive list.
+    pub fn any_of(&self) -> &[P] {
+        match &self.0 {
+            Lists::AnyOf(any_of) => any_of,
+            Lists::Both(both) => &both.any_of,
+        }
+    }
+
+    /// The `not*` list.
+    pub fn none_of(&self) -> &[P] {
+        match &self.0 {
+            Lists::AnyOf(_) => &[],
+            Lists::Both(both) => &both.none_of,
+        }
     }
 
     /// Whether the rule's text has this field at all.
     pub fn is_set(&self) -> bool {
-        !self.any_of.is_empty() || !self.none_of.is_empty()
+        !self.any_of().is_empty() || !self.none_of().is_empty()
     }
 
     /// Whether the field holds for a known attribute, one value of the lists at a time.
     pub fn holds(&self, polarity: Polarity, matches: impl Fn(&P, Reading) -> bool) -> bool {
-        let some = self.any_of.is_empty() || self.any_of.iter().any(|p| matches(p, polarity.positive()));
-        some && !self.none_of.iter().any(|p| matches(p, polarity.negative()))
+        let some = self.any_of().is_empty() || self.any_of().iter().any(|p| matches(p, polarity.positive()));
+        some && !self.none_of().iter().any(|p| matches(p, polarity.negative()))
     }
 
     /// Whether the field holds for an attribute that may not be known.
@@ -80,5 +110,25 @@ impl<P> Field<P> {
     /// The field over an attribute that is not known: a DENY is satisfied, an ALLOW is not.
     pub fn holds_unknown(&self, polarity: Polarity) -> bool {
         !self.is_set() || polarity == Polarity::Deny
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_takes_two_words() {
+        assert_eq!(size_of::<Field<String>>(), 2 * size_of::<usize>());
+    }
+
+    #[test]
+    fn a_field_has_the_lists_that_it_was_given() {
+        for (any_of, none_of) in [(&[][..], &[][..]), (&[1, 2], &[]), (&[], &[3]), (&[1], &[2, 3])] {
+            let field = Field::new(any_of.into(), none_of.into());
+            assert_eq!((field.any_of(), field.none_of()), (any_of, none_of));
+            assert_eq!(field.is_set(), !any_of.is_empty() || !none_of.is_empty());
+        }
+        assert_eq!(Field::new([1].into(), [].into()), Field::of([1]));
     }
 }

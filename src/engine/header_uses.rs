@@ -29,7 +29,7 @@ pub fn of_rules(rules: &Rules) -> Box<[HeaderUse]> {
     for condition in lists.into_iter().flatten().flat_map(|rule| &rule.when) {
         let Condition::Header { name, values } = condition else { continue };
         let patterns = uses.entry(name).or_default();
-        for pattern in values.any_of.iter().chain(&values.none_of) {
+        for pattern in values.any_of().iter().chain(values.none_of()) {
             if patterns.len() <= MAX_PATTERNS && !patterns.contains(&pattern) {
                 patterns.push(pattern);
             }

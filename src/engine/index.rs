@@ -5,18 +5,19 @@
 //! suffix, an address, a network, or any). A request has a few keys of each kind, and looks up their pairs. Lists hold
 //! positions in the order of names, so the first match of a list is the one to be named.
 //!
+//! Of a host key only a hash is kept: two that share one share their lists, where the rules themselves tell them apart.
+//!
 //! Two requests have no such keys: a caller without a valid identity satisfies the source of every DENY, and a host that
 //! is not known satisfies the host of every DENY. For those each rule is also filed under the keys `Everyone` and
 //! `Everywhere`.
 
 use std::collections::BTreeSet;
-use std::hash::Hash;
-use std::net::IpAddr;
+use std::hash::BuildHasher;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::host::Host;
 use super::identity::{Caller, SpiffeId};
@@ -25,8 +26,12 @@ use super::request::{DestinationHost, Request};
 use super::rule::Rule;
 use super::who::{NamespacePattern, Source, Subject, Subjects, Who};
 
-/// A key or its place in a table; the first ids are fixed.
+/// A source key's place in its table; the first ids are fixed.
 type Id = u32;
+/// The hash of a host key, or what is fixed.
+type HostId = u64;
+/// A source key and a host key in one.
+type PairId = u64;
 
 /// A rule that does not say who.
 const ANYONE: Id = 0;
@@ -35,10 +40,10 @@ const EVERYONE: Id = 1;
 /// Rules about callers without a valid identity.
 const UNAUTHENTICATED: Id = 2;
 /// A rule that does not say where, or says it in a way that no table holds.
-const ANYWHERE: Id = 0;
+const ANYWHERE: HostId = 0;
 /// Every rule, wherever it applies.
-const EVERYWHERE: Id = 1;
-/// The first id of a key that is not fixed.
+const EVERYWHERE: HostId = 1;
+/// The first id of a source key that is not fixed.
 const FIRST: Id = 3;
 
 /// Which rules may be about a request.
@@ -47,7 +52,7 @@ pub struct Index {
     sources: Sources,
     hosts: Hosts,
     /// For each pair of keys, its part of `lists`.
-    pairs: FxHashMap<(Id, Id), (u32, u32)>,
+    pairs: FxHashMap<PairId, (u32, u32)>,
     lists: Box<[u32]>,
 }
 
@@ -68,17 +73,12 @@ struct Namespace {
     accounts: FxHashMap<Box<str>, Id>,
 }
 
-/// The ids of host keys.
+/// Which host keys are worth looking up.
 #[derive(Debug, Default)]
 struct Hosts {
-    next: Id,
-    names: FxHashMap<Box<str>, Id>,
-    /// By suffix with its leading dot.
-    suffixes: FxHashMap<Box<str>, Id>,
-    addresses: FxHashMap<IpAddr, Id>,
-    networks: FxHashMap<IpNet, Id>,
-    /// The prefix lengths of networks of each family, ascending.
-    lengths: (Box<[u8]>, Box<[u8]>),
+    has_suffixes: bool,
+    /// The prefix lengths of networks of each family.
+    lengths: (BTreeSet<u8>, BTreeSet<u8>),
 }
 
 /// How rules are looked up.
@@ -122,10 +122,13 @@ impl Index {
         reach: Reach,
         mut each: impl FnMut(&[u32]) -> ControlFlow<()>,
     ) {
+        if self.lists.is_empty() {
+            return;
+        }
         let _ = self.sources.visit(caller, reach, &mut |source| {
-            self.hosts.visit(&request.destination.host, reach, &mut |host| match self.pairs.get(&(source, host)) {
-                Some((from, to)) => each(self.lists.get(*from as usize..*to as usize).unwrap_or_default()),
-                None => ControlFlow::Continue(()),
+            self.hosts.visit(&request.destination.host, reach, &mut |host| match self.list(source, host) {
+                [] => ControlFlow::Continue(()),
+                list => each(list),
             })
         });
     }
@@ -133,12 +136,24 @@ impl Index {
     /// Visits the positions of selections that may be about a caller.
     pub fn selections(&self, caller: &Caller<'_>, mut each: impl FnMut(u32)) {
         let _ = self.sources.visit(caller, Reach::Grant, &mut |source| {
-            if let Some((from, to)) = self.pairs.get(&(source, ANYWHERE)) {
-                self.lists.get(*from as usize..*to as usize).unwrap_or_default().iter().for_each(|p| each(*p));
-            }
+            self.list(source, ANYWHERE).iter().for_each(|position| each(*position));
             ControlFlow::Continue(())
         });
     }
+
+    fn list(&self, source: Id, host: HostId) -> &[u32] {
+        let part = self.pairs.get(&pair_id(source, host));
+        part.and_then(|(from, to)| self.lists.get(*from as usize..*to as usize)).unwrap_or_default()
+    }
+}
+
+fn host_id(key: HostKey<'_>) -> HostId {
+    FxBuildHasher.hash_one(key)
+}
+
+/// The bits of a hash are as good as random, so that it stays one whatever is added to its upper half.
+fn pair_id(source: Id, host: HostId) -> PairId {
+    host ^ (u64::from(source) << 32)
 }
 
 type Step = ControlFlow<()>;
@@ -197,15 +212,15 @@ impl Sources {
 
     /// A source under the narrowest of its lists that a table can hold; any of them is necessary.
     fn source(&mut self, source: &Source, ids: &mut Vec<Id>) {
-        let accounts = &source.service_accounts.any_of;
+        let accounts = source.service_accounts.any_of();
         if !accounts.is_empty() {
             return ids.extend(accounts.iter().map(|a| self.account(&a.namespace, &a.name)));
         }
-        let principals: Option<Vec<_>> = source.principals.any_of.iter().map(workload).collect();
+        let principals: Option<Vec<_>> = source.principals.any_of().iter().map(workload).collect();
         if let Some(principals) = principals.filter(|all| !all.is_empty()) {
             return ids.extend(principals.into_iter().map(|(ns, account)| self.account(ns, account)));
         }
-        let namespaces = &source.namespaces.any_of;
+        let namespaces = source.namespaces.any_of();
         if !namespaces.is_empty() && namespaces.iter().all(|pattern| !pattern.contains('*')) {
             return ids.extend(namespaces.iter().map(|ns| self.namespace(ns)));
         }
@@ -256,24 +271,22 @@ fn workload(pattern: &TextPattern) -> Option<(&str, &str)> {
 }
 
 impl Hosts {
-    fn visit(&self, host: &DestinationHost<'_>, reach: Reach, each: &mut dyn FnMut(Id) -> Step) -> Step {
-        let known = |id: Option<&Id>, each: &mut dyn FnMut(Id) -> Step| id.map_or(Step::Continue(()), |id| each(*id));
+    fn visit(&self, host: &DestinationHost<'_>, reach: Reach, each: &mut dyn FnMut(HostId) -> Step) -> Step {
         match (host, reach) {
             (DestinationHost::Known(Host::Name(name)), _) => {
-                known(self.names.get(name.as_ref()), each)?;
-                if !self.suffixes.is_empty() {
-                    for (dot, _) in name.match_indices('.') {
-                        known(name.get(dot..).and_then(|suffix| self.suffixes.get(suffix)), each)?;
+                each(host_id(HostKey::Name(name)))?;
+                if self.has_suffixes {
+                    for suffix in name.match_indices('.').filter_map(|(dot, _)| name.get(dot..)) {
+                        each(host_id(HostKey::Suffix(suffix)))?;
                     }
                 }
                 each(ANYWHERE)
             }
             (DestinationHost::Known(Host::Ip(ip)), _) => {
-                known(self.addresses.get(ip), each)?;
+                each(host_id(HostKey::Address(*ip)))?;
                 let lengths = if ip.is_ipv4() { &self.lengths.0 } else { &self.lengths.1 };
-                for length in lengths {
-                    let network = IpNet::new(*ip, *length).map(|net| net.trunc());
-                    known(network.ok().and_then(|net| self.networks.get(&net)), each)?;
+                for network in lengths.iter().filter_map(|length| IpNet::new(*ip, *length).ok()) {
+                    each(host_id(HostKey::Network(network.trunc())))?;
                 }
                 each(ANYWHERE)
             }
@@ -283,19 +296,11 @@ impl Hosts {
     }
 
     /// The ids under which a rule is filed; `ANYWHERE` where any operation has no host that a table can hold.
-    fn ids(&mut self, rule: &Rule) -> Vec<Id> {
+    fn ids(&mut self, rule: &Rule) -> Vec<HostId> {
         let mut ids = Vec::new();
         for operation in &rule.to {
-            for pattern in &operation.hosts.any_of {
-                ids.push(match pattern.key() {
-                    HostKey::Name(name) => self.new_or(|h| &mut h.names, name.into()),
-                    HostKey::Suffix(suffix) => self.new_or(|h| &mut h.suffixes, suffix.into()),
-                    HostKey::Address(ip) => self.new_or(|h| &mut h.addresses, ip),
-                    HostKey::Network(net) => self.new_or(|h| &mut h.networks, net),
-                    HostKey::None => ANYWHERE,
-                });
-            }
-            if operation.hosts.any_of.is_empty() {
+            ids.extend(operation.hosts.any_of().iter().map(|pattern| self.id(pattern.key())));
+            if operation.hosts.any_of().is_empty() {
                 ids.push(ANYWHERE);
             }
         }
@@ -305,13 +310,15 @@ impl Hosts {
         ids
     }
 
-    fn new_or<K: Hash + Eq>(&mut self, table: impl Fn(&mut Self) -> &mut FxHashMap<K, Id>, key: K) -> Id {
-        let fresh = FIRST + self.next;
-        let id = *table(self).entry(key).or_insert(fresh);
-        if id == fresh {
-            self.next += 1;
+    fn id(&mut self, key: HostKey<'_>) -> HostId {
+        match key {
+            HostKey::Name(_) | HostKey::Address(_) => {}
+            HostKey::Suffix(_) => self.has_suffixes = true,
+            HostKey::Network(IpNet::V4(net)) => drop(self.lengths.0.insert(net.prefix_len())),
+            HostKey::Network(IpNet::V6(net)) => drop(self.lengths.1.insert(net.prefix_len())),
+            HostKey::None => return ANYWHERE,
         }
-        id
+        host_id(key)
     }
 }
 
@@ -319,25 +326,25 @@ struct Builder {
     sources: Sources,
     hosts: Hosts,
     /// What every rule is filed under besides its own keys.
-    always: (&'static [Id], &'static [Id]),
-    /// Every filing: source, host, position.
-    filed: Vec<(Id, Id, u32)>,
+    always: (&'static [Id], &'static [HostId]),
+    /// Every filing: under what, and the position.
+    filed: Vec<(PairId, u32)>,
 }
 
 impl Builder {
     fn new(reach: Reach) -> Builder {
-        let always: (&[Id], &[Id]) = match reach {
+        let always: (&[Id], &[HostId]) = match reach {
             Reach::Deny => (&[EVERYONE], &[EVERYWHERE]),
             Reach::Grant => (&[], &[]),
         };
         Builder { sources: Sources::default(), hosts: Hosts::default(), always, filed: Vec::new() }
     }
 
-    fn file(&mut self, position: usize, sources: &[Id], hosts: &[Id]) {
+    fn file(&mut self, position: usize, sources: &[Id], hosts: &[HostId]) {
         let position = u32::try_from(position).unwrap_or(u32::MAX);
         for source in sources.iter().chain(self.always.0) {
             for host in hosts.iter().chain(self.always.1) {
-                self.filed.push((*source, *host, position));
+                self.filed.push((pair_id(*source, *host), position));
             }
         }
     }
@@ -345,24 +352,19 @@ impl Builder {
     fn finish(mut self) -> Index {
         self.filed.sort_unstable();
         self.filed.dedup();
-        let lists: Box<[u32]> = self.filed.iter().map(|(.., position)| *position).collect();
-        let parts = || self.filed.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1));
+        let lists: Box<[u32]> = self.filed.iter().map(|(_, position)| *position).collect();
+        let parts = || self.filed.chunk_by(|a, b| a.0 == b.0);
         let mut pairs = FxHashMap::with_capacity_and_hasher(parts().count(), Default::default());
         let mut from = 0;
         for part in parts() {
             let to = from + u32::try_from(part.len()).unwrap_or(u32::MAX);
-            if let Some((source, host, _)) = part.first() {
-                pairs.insert((*source, *host), (from, to));
+            if let Some((pair, _)) = part.first() {
+                pairs.insert(*pair, (from, to));
             }
             from = to;
         }
         let lengths: BTreeSet<usize> = self.sources.prefixes.keys().map(|prefix| prefix.len()).collect();
         self.sources.prefix_lengths = lengths.into_iter().collect();
-        let of_family = |v4: bool| -> Box<[u8]> {
-            let nets = self.hosts.networks.keys().filter(|net| matches!(net, IpNet::V4(_)) == v4);
-            nets.map(|net| net.prefix_len()).collect::<BTreeSet<_>>().into_iter().collect()
-        };
-        self.hosts.lengths = (of_family(true), of_family(false));
         Index { sources: self.sources, hosts: self.hosts, pairs, lists }
     }
 }

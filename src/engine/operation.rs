@@ -75,16 +75,16 @@ impl Operation {
             |p: &HostPattern, host, reading| p.matches(host, destination.port, destination.raw_authority, reading);
         match &destination.host {
             DestinationHost::Known(host) => {
-                if self.hosts.none_of.iter().any(|p| hit(p, host, polarity.negative())) {
+                if self.hosts.none_of().iter().any(|p| hit(p, host, polarity.negative())) {
                     return None;
                 }
-                if self.hosts.any_of.is_empty() {
+                if self.hosts.any_of().is_empty() {
                     return Some(NO_HOST);
                 }
-                let hits = self.hosts.any_of.iter().filter(|p| hit(p, host, polarity.positive()));
+                let hits = self.hosts.any_of().iter().filter(|p| hit(p, host, polarity.positive()));
                 hits.map(HostPattern::specificity).min()
             }
-            DestinationHost::Unnamed if self.hosts.any_of.iter().any(HostPattern::is_anywhere) => Some(NO_HOST),
+            DestinationHost::Unnamed if self.hosts.any_of().iter().any(HostPattern::is_anywhere) => Some(NO_HOST),
             DestinationHost::Unnamed | DestinationHost::Unreadable => {
                 self.hosts.holds_unknown(polarity).then_some(NO_HOST)
             }

@@ -11,6 +11,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::host::{self, Authority, Host, IPV4_CARRIERS, Malformed};
 
 mod contain;
+mod text;
+
+pub use text::{TextPattern, glob_matches};
 
 /// How generously a pattern is read (rule R0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +66,9 @@ impl PortPattern {
 pub struct HostPattern {
     shape: HostShape,
     port: PortPattern,
-    /// What Istio would compare with the raw authority; part of the wide reading only (rule R3).
-    raw: Option<TextPattern>,
+    /// What Istio would compare with the raw authority; part of the wide reading only (rule R3). Left out where it
+    /// matches nothing that the shape does not, as most patterns have it.
+    raw: Option<Box<TextPattern>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,12 +79,12 @@ enum HostShape {
     Present,
     Exact(Host<'static>),
     /// Keeps its leading dot: `.example.com`.
-    Suffix(String),
+    Suffix(Box<str>),
     Network(IpNet),
     /// Istio's `api.example.*`, without the star.
-    LoosePrefix(String),
+    LoosePrefix(Box<str>),
     /// Istio's `*example.com`, without the star.
-    LooseSuffix(String),
+    LooseSuffix(Box<str>),
 }
 
 /// What a host must have in common with a pattern to match it. Istio's comparison with the raw authority, part of the
@@ -186,11 +190,21 @@ impl HostShape {
             (HostShape::Exact(Host::Name(want)), Host::Name(name)) => want == name,
             (HostShape::Exact(Host::Ip(want)), Host::Ip(ip)) => want == ip,
             (HostShape::Suffix(suffix), Host::Name(name)) => {
-                name.len() > suffix.len() && name.ends_with(suffix.as_str())
+                name.len() > suffix.len() && name.ends_with(suffix.as_ref())
             }
             (HostShape::Network(net), Host::Ip(ip)) => net.contains(ip),
-            (HostShape::LoosePrefix(prefix), host) => host.to_string().starts_with(prefix.as_str()),
-            (HostShape::LooseSuffix(suffix), host) => host.to_string().ends_with(suffix.as_str()),
+            (HostShape::LoosePrefix(prefix), host) => host.to_string().starts_with(prefix.as_ref()),
+            (HostShape::LooseSuffix(suffix), host) => host.to_string().ends_with(suffix.as_ref()),
+            _ => false,
+        }
+    }
+
+    /// Whether every raw authority that the pattern matches is one of a host that this matches: what has the text of a
+    /// canonical name, in any case, is that name.
+    fn covers_raw(&self, raw: &TextPattern) -> bool {
+        match (self, raw) {
+            (HostShape::Exact(Host::Name(name)), TextPattern::Exact(text)) => *name == text.as_str(),
+            (HostShape::Suffix(suffix), TextPattern::Suffix(text)) => **suffix == **text,
             _ => false,
         }
     }
@@ -287,7 +301,9 @@ pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), Ho
         meant.push(':');
         meant.push_str(port);
     }
-    Ok((HostPattern { shape, port, raw: Some(TextPattern::parse(&text.to_ascii_lowercase())) }, spellings))
+    // A text with a port is no canonical name, so that what is left out is about every port.
+    let raw = Some(TextPattern::parse(&text.to_ascii_lowercase())).filter(|raw| !shape.covers_raw(raw));
+    Ok((HostPattern { shape, port, raw: raw.map(Box::new) }, spellings))
 }
 
 /// Splits `host[:port]`; a bare IPv6 address (two colons, no bracket) has no port.
@@ -315,16 +331,16 @@ fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, H
         let (name, dotted) = rest.strip_prefix('.').map_or((rest, false), |name| (name, true));
         let name = parse_name(name, "*", dotted, spellings)?;
         if dotted {
-            return Ok(HostShape::Suffix(format!(".{name}")));
+            return Ok(HostShape::Suffix(format!(".{name}").into()));
         }
         spellings.push(Spelling::Loose);
-        return Ok(HostShape::LooseSuffix(name));
+        return Ok(HostShape::LooseSuffix(name.into()));
     }
     if let Some(prefix) = host.strip_suffix('*') {
         let inner = prefix.strip_suffix('.').unwrap_or(prefix);
         host::check_name(inner).map_err(|why| if inner.contains('*') { HostProblem::Wildcard } else { why.into() })?;
         spellings.push(Spelling::Loose);
-        return Ok(HostShape::LoosePrefix(prefix.to_ascii_lowercase()));
+        return Ok(HostShape::LoosePrefix(prefix.to_ascii_lowercase().into()));
     }
     if let Ok(Authority { host: ip @ Host::Ip(_), .. }) = Authority::parse(host) {
         if host.ends_with('.') {
@@ -420,78 +436,6 @@ pub fn parse_ip_block(text: &str) -> Option<IpNet> {
 /// Whether an address is in a block. Wide also tries the IPv4 address that an IPv4-mapped one carries.
 pub fn block_contains(block: &IpNet, address: IpAddr, reading: Reading) -> bool {
     block.contains(&address) || (reading == Reading::Wide && block.contains(&address.to_canonical()))
-}
-
-/// Istio's text patterns: exact, `prefix*`, `*suffix`, and `*` for anything that is not empty. A leading star is looked
-/// at first; a star elsewhere is a plain character.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TextPattern {
-    /// The text itself.
-    Exact(String),
-    /// `text*`
-    Prefix(String),
-    /// `*text`
-    Suffix(String),
-    /// `*`
-    Any,
-}
-
-impl TextPattern {
-    /// Reads a pattern; every text is one.
-    pub fn parse(text: &str) -> TextPattern {
-        if text == "*" {
-            return TextPattern::Any;
-        }
-        match (text.strip_prefix('*'), text.strip_suffix('*')) {
-            (Some(suffix), _) => TextPattern::Suffix(suffix.to_owned()),
-            (None, Some(prefix)) => TextPattern::Prefix(prefix.to_owned()),
-            (None, None) => TextPattern::Exact(text.to_owned()),
-        }
-    }
-
-    /// Whether `text` matches, case for case.
-    pub fn matches(&self, text: &str) -> bool {
-        match self {
-            TextPattern::Exact(want) => want == text,
-            TextPattern::Prefix(prefix) => text.starts_with(prefix.as_str()),
-            TextPattern::Suffix(suffix) => text.ends_with(suffix.as_str()),
-            TextPattern::Any => !text.is_empty(),
-        }
-    }
-
-    /// Whether `text` matches in any ASCII case.
-    pub fn matches_ignore_case(&self, text: &str) -> bool {
-        let head = |n: usize| text.as_bytes().get(..n);
-        let tail = |n: usize| text.len().checked_sub(n).and_then(|from| text.as_bytes().get(from..));
-        match self {
-            TextPattern::Exact(want) => want.eq_ignore_ascii_case(text),
-            TextPattern::Prefix(p) => head(p.len()).is_some_and(|h| h.eq_ignore_ascii_case(p.as_bytes())),
-            TextPattern::Suffix(s) => tail(s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s.as_bytes())),
-            TextPattern::Any => !text.is_empty(),
-        }
-    }
-}
-
-impl fmt::Display for TextPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TextPattern::Exact(text) => f.write_str(text),
-            TextPattern::Prefix(text) => write!(f, "{text}*"),
-            TextPattern::Suffix(text) => write!(f, "*{text}"),
-            TextPattern::Any => f.write_str("*"),
-        }
-    }
-}
-
-/// Whether `text` matches a pattern in which every `*` stands for any run of characters, as Istio reads namespaces.
-pub fn glob_matches(pattern: &str, text: &str) -> bool {
-    let Some((first, mut patterns)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    while let Some((part, more)) = patterns.split_once('*') {
-        let Some((_, tail)) = rest.split_once(part) else { return false };
-        (rest, patterns) = (tail, more);
-    }
-    rest.ends_with(patterns)
 }
 
 #[cfg(test)]

@@ -237,3 +237,20 @@ fn of_a_url_the_host_is_meant() {
         assert_eq!(problem.meant(text).as_deref(), meant, "{text}: {problem}");
     }
 }
+
+#[test]
+fn what_istio_compares_is_kept_only_where_it_matches_more_than_the_name() {
+    for (text, kept) in [
+        ("api.example", false),
+        ("API.example", false),
+        ("*.example", false),
+        ("api.example.", true),
+        ("api.example:443", true),
+        ("api.example:*", true),
+        ("*example", true),
+        ("api.*", true),
+        ("10.0.0.0/8", true),
+    ] {
+        assert_eq!(pattern(text).raw.is_some(), kept, "{text}");
+    }
+}

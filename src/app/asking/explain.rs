@@ -371,7 +371,7 @@ impl Seen<'_> {
 }
 
 fn hosts(rule: &Rule) -> impl Iterator<Item = &HostPattern> {
-    rule.to.iter().flat_map(|operation| &operation.hosts.any_of)
+    rule.to.iter().flat_map(|operation| operation.hosts.any_of())
 }
 
 /// How many labels a pattern shares with a host, counted from the end; an address shares all or nothing.

@@ -55,9 +55,9 @@ impl HostShape {
         match (self, other) {
             (Anywhere | Present, _) => true,
             (_, Exact(host)) => self.matches(host),
-            (Suffix(outer) | LooseSuffix(outer), Suffix(inner)) => inner.ends_with(outer.as_str()),
-            (LooseSuffix(outer), LooseSuffix(inner)) => inner.ends_with(outer.as_str()),
-            (LoosePrefix(outer), LoosePrefix(inner)) => inner.starts_with(outer.as_str()),
+            (Suffix(outer) | LooseSuffix(outer), Suffix(inner)) => inner.ends_with(outer.as_ref()),
+            (LooseSuffix(outer), LooseSuffix(inner)) => inner.ends_with(outer.as_ref()),
+            (LoosePrefix(outer), LoosePrefix(inner)) => inner.starts_with(outer.as_ref()),
             (Network(outer), Network(inner)) => outer.contains(inner),
             _ => false,
         }
@@ -70,7 +70,7 @@ impl HostShape {
             (Exact(host), shape) | (shape, Exact(host)) => shape.matches(host),
             (Suffix(_), Network(_)) | (Network(_), Suffix(_)) => false,
             (Suffix(one) | LooseSuffix(one), Suffix(two) | LooseSuffix(two)) => {
-                one.ends_with(two) || two.ends_with(one)
+                one.ends_with(two.as_ref()) || two.ends_with(one.as_ref())
             }
             (Network(one), Network(two)) => one.contains(two) || two.contains(one),
             _ => true,

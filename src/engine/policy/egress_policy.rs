@@ -280,16 +280,16 @@ impl<'n> Destination<'n> {
         let methods = fields.texts("methods");
         let paths = fields.texts("paths");
         let operation = Operation {
-            hosts: Field::any_of(hosts),
+            hosts: Field::of(hosts),
             ports: Field::default(),
-            methods: Field::any_of(methods.iter().filter_map(|t| method(*t, fields.problems()))),
-            paths: Field::any_of(paths.iter().filter_map(|t| path(*t, fields.problems()))),
+            methods: Field::of(methods.iter().filter_map(|t| method(*t, fields.problems()))),
+            paths: Field::of(paths.iter().filter_map(|t| path(*t, fields.problems()))),
         };
         Destination { operation, sets }
     }
 
     fn names_no_host(&self) -> bool {
-        self.operation.hosts.any_of.is_empty() && self.sets.is_empty()
+        self.operation.hosts.any_of().is_empty() && self.sets.is_empty()
     }
 
     fn sets(&self, exception: Option<usize>) -> impl Iterator<Item = SetName> {

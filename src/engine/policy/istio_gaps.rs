@@ -45,7 +45,7 @@ pub(super) fn host_port(value: Text<'_>, pattern: &HostPattern) -> Option<Proble
 pub(super) fn only_exclusions(source: &Source, place: &Place, action: Action) -> Option<Problem> {
     let Source { principals, namespaces, service_accounts, trust_domains, ip_blocks, remote_ip_blocks } = source;
     fn names<P>(field: &Field<P>) -> bool {
-        !field.any_of.is_empty()
+        !field.any_of().is_empty()
     }
     let named = names(principals) || names(namespaces) || names(service_accounts) || names(trust_domains);
     if action != Action::Allow || named || names(ip_blocks) || names(remote_ip_blocks) {

@@ -223,7 +223,7 @@ impl RuleReader<'_> {
             }
             all
         };
-        Field { any_of: patterns(yes, true).into(), none_of: patterns(no, false).into() }
+        Field::new(patterns(yes, true).into(), patterns(no, false).into())
     }
 
     fn principal(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {

@@ -99,7 +99,7 @@ pub fn blocks(source: &Source) -> impl Iterator<Item = &IpNet> {
 
 /// Both lists of a field.
 pub fn values<P>(field: &Field<P>) -> impl Iterator<Item = &P> {
-    field.any_of.iter().chain(&field.none_of)
+    field.any_of().iter().chain(field.none_of())
 }
 
 /// What a rule names of callers.
@@ -271,7 +271,7 @@ mod tests {
             ("*", "made-up/made-up"),
             ("x.td/*", "spiffe://x.td/ns/made-up/sa/made-up"),
         ] {
-            let principals = Field::any_of([TextPattern::parse(pattern)]);
+            let principals = Field::of([TextPattern::parse(pattern)]);
             let source = Source { principals, ..Source::default() };
             assert_eq!(spelt(&Who::Sources([source].into())), [expected], "{pattern}");
         }
@@ -283,7 +283,7 @@ mod tests {
         let beside = address_beside(&blocks);
         assert_eq!(beside.to_string(), "198.51.100.1");
         let around = Surroundings { address: Some(beside), ..AROUND };
-        let source = Source { ip_blocks: Field::any_of(blocks), ..Source::default() };
+        let source = Source { ip_blocks: Field::of(blocks), ..Source::default() };
         let callers = of_rule(&Who::Anyone, &[Condition::Source(Box::new(source))], &around);
         let addresses: Vec<String> = callers.iter().map(|caller| caller.address.unwrap().to_string()).collect();
         assert_eq!(addresses, ["10.0.0.0", "192.0.2.0", "198.51.100.1"]);

@@ -94,7 +94,7 @@ pub struct Drawn {
 pub fn of_operation(operation: &Operation, when: &[Condition], around: &Surroundings<'_>, care: Care) -> Drawn {
     let patterns: Vec<&HostPattern> = values(&operation.hosts).collect();
     let mut hosts: Vec<String> = patterns.iter().map(|pattern| authority(pattern)).collect();
-    if operation.hosts.any_of.is_empty() {
+    if operation.hosts.any_of().is_empty() {
         hosts.push(NOWHERE.into());
     }
     if care == Care::Thorough {
@@ -242,11 +242,11 @@ mod tests {
 
     fn hosts(list: &[&str]) -> Operation {
         let any_of = list.iter().map(|text| parse_host_pattern(text).unwrap().0);
-        Operation { hosts: Field::any_of(any_of), ..Operation::default() }
+        Operation { hosts: Field::of(any_of), ..Operation::default() }
     }
 
     fn texts(list: &[&str]) -> Field<TextPattern> {
-        Field::any_of(list.iter().map(|text| TextPattern::parse(text)))
+        Field::of(list.iter().map(|text| TextPattern::parse(text)))
     }
 
     fn told(operation: &Operation, when: &[Condition], care: Care) -> Vec<String> {
@@ -284,7 +284,7 @@ mod tests {
     fn methods_and_paths_are_those_named_and_one_other() {
         let operation = Operation {
             methods: texts(&["GET"]),
-            paths: Field::any_of([PathPattern::Text(TextPattern::parse("/v1/*"))]),
+            paths: Field::of([PathPattern::Text(TextPattern::parse("/v1/*"))]),
             ..hosts(&["a.example"])
         };
         let expected = [
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn conditions_are_met_value_by_value_and_once_not() {
-        let operation = Operation { ports: Field::any_of([443, 8443]), ..hosts(&["a"]) };
+        let operation = Operation { ports: Field::of([443, 8443]), ..hosts(&["a"]) };
         let role = Condition::Header { name: "x-role".into(), values: texts(&["admin"]) };
         let sni = Condition::Sni(texts(&["b.example"]));
         let expected = [

@@ -105,7 +105,7 @@ impl<'d> Sets<'d> {
         }
         // The reader sees to it that neither an entry nor a set is without hosts; no host at all would mean any host, so
         // it is refused here once more.
-        if rule.to.iter().any(|operation| operation.hosts.any_of.is_empty()) {
+        if rule.to.iter().any(|operation| operation.hosts.any_of().is_empty()) {
             let what = format!("the entry `{}` has no host", rule.info.id.part());
             problems.push(Problem::error(Code::MissingField, rule.info.place.clone(), what));
             return None;
@@ -116,7 +116,7 @@ impl<'d> Sets<'d> {
     fn add_hosts(&self, own: &str, entry: &Entry, exception: Option<usize>, operation: &mut Operation) {
         let named = entry.sets.iter().filter(|set| set.exception == exception);
         let added = named.filter_map(|set| self.find(own, &set.name)).flat_map(|set| &set.hosts);
-        operation.hosts = Field::any_of(operation.hosts.any_of.iter().chain(added).cloned());
+        operation.hosts = Field::of(operation.hosts.any_of().iter().chain(added).cloned());
     }
 
     fn missing(&self, own: &str, set: &SetName) -> Problem {

@@ -137,8 +137,8 @@ fn suffixes(name: &str, from: usize) -> impl Iterator<Item = HostKey<'_>> {
 pub fn hosts(rule: &Rule) -> Vec<HostKey<'_>> {
     let mut keys = Vec::new();
     for operation in &rule.to {
-        keys.extend(operation.hosts.any_of.iter().map(|pattern| pattern.key()));
-        if operation.hosts.any_of.is_empty() {
+        keys.extend(operation.hosts.any_of().iter().map(|pattern| pattern.key()));
+        if operation.hosts.any_of().is_empty() {
             keys.push(HostKey::None);
         }
     }
@@ -177,7 +177,7 @@ fn of_source(source: &Source) -> Vec<Namespace<'_>> {
     if let Some(accounts) = covers::named_accounts(source) {
         return accounts.into_iter().map(|(namespace, _)| Some(namespace)).collect();
     }
-    let namespaces = &source.namespaces.any_of;
+    let namespaces = source.namespaces.any_of();
     let named = !namespaces.is_empty() && namespaces.iter().all(|name| !name.contains('*'));
     if named { namespaces.iter().map(|name| Some(name.as_str())).collect() } else { vec![None] }
 }

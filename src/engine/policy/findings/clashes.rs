@@ -65,7 +65,7 @@ fn accepts_a_domain(rule: &Rule, rules: &Rules) -> bool {
         TextPattern::Suffix(_) | TextPattern::Any => false,
     };
     !rule.when.is_empty()
-        || sources.iter().any(|s| s.principals.any_of.iter().chain(&s.trust_domains.any_of).any(domain))
+        || sources.iter().any(|s| s.principals.any_of().iter().chain(s.trust_domains.any_of()).any(domain))
 }
 
 /// Rules of one kind that another of that kind covers.

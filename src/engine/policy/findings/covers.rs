@@ -65,20 +65,20 @@ fn field<P>(
     contains: impl Fn(&P, Reading, &P, Reading) -> bool,
 ) -> bool {
     let size = |a: &[P], b: &[P]| a.len().saturating_mul(b.len());
-    if size(&outer.any_of, &inner.any_of).max(size(&outer.none_of, &inner.none_of)) > MOST {
+    if size(outer.any_of(), inner.any_of()).max(size(outer.none_of(), inner.none_of())) > MOST {
         return false;
     }
     let (positive, positives) = (reads.outer.positive(), reads.inner.positive());
     let (negative, negatives) = (reads.outer.negative(), reads.inner.negative());
-    let within = |i: &P| outer.any_of.iter().any(|o| contains(o, positive, i, positives));
-    let left_out = |o: &P| inner.none_of.iter().any(|i| contains(i, negatives, o, negative));
-    (outer.any_of.is_empty() || (!inner.any_of.is_empty() && inner.any_of.iter().all(within)))
-        && outer.none_of.iter().all(left_out)
+    let within = |i: &P| outer.any_of().iter().any(|o| contains(o, positive, i, positives));
+    let left_out = |o: &P| inner.none_of().iter().any(|i| contains(i, negatives, o, negative));
+    (outer.any_of().is_empty() || (!inner.any_of().is_empty() && inner.any_of().iter().all(within)))
+        && outer.none_of().iter().all(left_out)
 }
 
 fn operation(outer: &Operation, inner: &Operation, reads: Reads) -> bool {
     // `**` also grants a connection that names no host, which nothing else that asks for hosts does.
-    let grants_unnamed = |op: &Operation| !op.hosts.is_set() || op.hosts.any_of.iter().any(HostPattern::is_anywhere);
+    let grants_unnamed = |op: &Operation| !op.hosts.is_set() || op.hosts.any_of().iter().any(HostPattern::is_anywhere);
     (reads.outer == Polarity::Deny || grants_unnamed(outer) || !grants_unnamed(inner))
         && field(&outer.hosts, &inner.hosts, reads, HostPattern::contains)
         && field(&outer.ports, &inner.ports, reads, |o, _, i, _| o == i)
@@ -248,14 +248,14 @@ fn is_every_workload(subject: &Subject) -> bool {
 fn source_over_subject(outer: &Source, inner: &Subject) -> bool {
     let Source { principals, namespaces, service_accounts, trust_domains, .. } = outer;
     let asks_more = principals.is_set() || trust_domains.is_set() || asks_address(outer);
-    if asks_more || !namespaces.none_of.is_empty() || !service_accounts.none_of.is_empty() {
+    if asks_more || !namespaces.none_of().is_empty() || !service_accounts.none_of().is_empty() {
         return false;
     }
     let asked = |text: &str| {
-        namespaces.any_of.is_empty() || namespaces.any_of.iter().any(|glob| pattern::glob_matches(glob, text))
+        namespaces.any_of().is_empty() || namespaces.any_of().iter().any(|glob| pattern::glob_matches(glob, text))
     };
     let is_account = |(namespace, name): (&str, &str)| {
-        let accounts = &service_accounts.any_of;
+        let accounts = service_accounts.any_of();
         accounts.is_empty() || accounts.iter().any(|a| a.namespace == namespace && a.name == name)
     };
     match inner {
@@ -267,7 +267,7 @@ fn source_over_subject(outer: &Source, inner: &Subject) -> bool {
             let named = || {
                 pairs(namespaces, accounts).is_some_and(|all| !accounts.is_empty() && all.into_iter().all(is_account))
             };
-            namespaces.iter().all(|n| asked(&glob(n))) && (service_accounts.any_of.is_empty() || named())
+            namespaces.iter().all(|n| asked(&glob(n))) && (service_accounts.any_of().is_empty() || named())
         }
     }
 }
@@ -290,7 +290,7 @@ fn subjects_over_source(outer: &Subjects, inner: &Source) -> bool {
     match named_accounts(inner) {
         Some(accounts) => accounts.into_iter().all(selected),
         None => {
-            let namespaces = &inner.namespaces.any_of;
+            let namespaces = inner.namespaces.any_of();
             let whole =
                 |name: &String| !name.contains('*') && outer.0.iter().any(|subject| selects_namespace(subject, name));
             !namespaces.is_empty() && namespaces.iter().all(whole)
@@ -300,11 +300,11 @@ fn subjects_over_source(outer: &Subjects, inner: &Source) -> bool {
 
 /// The accounts outside of which a source is about nobody with a valid identity, where it names them: namespace and name.
 pub fn named_accounts(source: &Source) -> Option<Vec<(&str, &str)>> {
-    let accounts = &source.service_accounts.any_of;
+    let accounts = source.service_accounts.any_of();
     if !accounts.is_empty() {
         return Some(accounts.iter().map(|account| (account.namespace.as_str(), account.name.as_str())).collect());
     }
-    let principals = &source.principals.any_of;
+    let principals = source.principals.any_of();
     if principals.is_empty() { None } else { principals.iter().map(account).collect() }
 }
 

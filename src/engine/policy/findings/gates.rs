@@ -57,7 +57,7 @@ fn istio_rule(subjects: &Subjects, grant: &Rule) -> String {
         true => format!("from: [{}], ", sources.join(", ")),
         false => String::new(),
     };
-    let hosts = grant.to.iter().flat_map(|operation| &operation.hosts.any_of).filter(|host| !host.is_network());
+    let hosts = grant.to.iter().flat_map(|operation| operation.hosts.any_of()).filter(|host| !host.is_network());
     let hosts: Vec<String> = hosts.map(istio_host).collect();
     match hosts.is_empty() {
         true => format!("- {{{from}to: [{{operation: {{hosts: [\"*\"]}}}}]}}"),

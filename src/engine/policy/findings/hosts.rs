@@ -32,7 +32,7 @@ pub fn look(rules: &Rules, found: &mut Vec<Problem>) {
 
 /// The first host with a port to which no other host of its list adds the absent and the unknown one (rule R4).
 fn narrow_port(to: &[Operation]) -> Option<&HostPattern> {
-    let hosts = to.iter().map(|operation| operation.hosts.any_of.as_ref());
+    let hosts = to.iter().map(|operation| operation.hosts.any_of());
     hosts.filter(|hosts| hosts.len() <= MOST).find_map(|hosts| hosts.iter().find(|host| is_narrow(host, hosts)))
 }
 
@@ -49,7 +49,7 @@ fn narrow(host: &HostPattern, info: &RuleInfo) -> Problem {
 }
 
 fn range(to: &[Operation]) -> Option<&HostPattern> {
-    to.iter().flat_map(|operation| &operation.hosts.any_of).find(|host| host.is_network())
+    to.iter().flat_map(|operation| operation.hosts.any_of()).find(|host| host.is_network())
 }
 
 fn address_only(host: &HostPattern, info: &RuleInfo) -> Problem {
@@ -63,7 +63,7 @@ fn denies_all_tcp(rule: &Rule) -> Option<Problem> {
     let http_conditions = rule.when.iter().all(|condition| condition.is_http_only());
     let any = |host: &HostPattern| host.is_anywhere() || (host.is_lone_star() && host.port() == PortPattern::Every);
     let no_host = |hosts: &[HostPattern]| hosts.is_empty() || hosts.iter().any(any);
-    let everywhere = |op: &Operation| no_host(&op.hosts.any_of) && op.hosts.none_of.is_empty() && !op.ports.is_set();
+    let everywhere = |op: &Operation| no_host(op.hosts.any_of()) && op.hosts.none_of().is_empty() && !op.ports.is_set();
     let to = match rule.to.as_ref() {
         [] => !rule.when.is_empty(),
         operations => operations.iter().any(|op| everywhere(op) && (op.is_http_only() || !rule.when.is_empty())),

@@ -98,11 +98,11 @@ fn dead_source(source: &Source, polarity: Polarity, trust: &TrustDomains) -> Opt
         return clash("RemoteIpBlocks");
     }
     let none = |list: &[TextPattern], can: &dyn Fn(&TextPattern) -> bool| !list.is_empty() && !list.iter().any(can);
-    if none(&source.principals.any_of, &|p| may_be_principal(p, trust)) {
+    if none(source.principals.any_of(), &|p| may_be_principal(p, trust)) {
         return Some("no accepted caller has such a principal".to_owned());
     }
     let domain = |p: &TextPattern| may_be_domain(p, trust);
-    none(&source.trust_domains.any_of, &domain).then(|| "no such trust domain is accepted".to_owned())
+    none(source.trust_domains.any_of(), &domain).then(|| "no such trust domain is accepted".to_owned())
 }
 
 fn lower_first(name: &str) -> String {
@@ -144,7 +144,7 @@ fn dead_operation(operation: &Operation, polarity: Polarity) -> Option<String> {
     let Operation { hosts, ports, methods, paths } = operation;
     let clash = |name: &str, list: &str| Some(format!("its `{name}` leave out all of its `{list}`"));
     // `**` also matches a connection that names no host.
-    if !hosts.any_of.iter().any(HostPattern::is_anywhere) && excludes(hosts, polarity, HostPattern::contains) {
+    if !hosts.any_of().iter().any(HostPattern::is_anywhere) && excludes(hosts, polarity, HostPattern::contains) {
         return clash("notHosts", "hosts");
     }
     if excludes(ports, polarity, |o, _, i, _| o == i) {
@@ -159,7 +159,7 @@ fn dead_operation(operation: &Operation, polarity: Polarity) -> Option<String> {
     if excludes(paths, polarity, |o, _, i, _| covers::path(o, i)) {
         return clash("notPaths", "paths");
     }
-    let granted = paths.any_of.is_empty() || paths.any_of.iter().any(may_be_granted);
+    let granted = paths.any_of().is_empty() || paths.any_of().iter().any(may_be_granted);
     (!granted).then(|| "no path can be read as one of its `paths` alone".to_owned())
 }
 
@@ -188,8 +188,8 @@ fn dead_condition(condition: &Condition, polarity: Polarity, trust: &TrustDomain
 
 /// Whether a field's negative list leaves out everything that its positive list lets in.
 fn excludes<P>(field: &Field<P>, polarity: Polarity, contains: impl Fn(&P, Reading, &P, Reading) -> bool) -> bool {
-    let left_out = |p: &P| field.none_of.iter().any(|n| contains(n, polarity.negative(), p, polarity.positive()));
-    !field.any_of.is_empty() && field.any_of.iter().all(left_out)
+    let left_out = |p: &P| field.none_of().iter().any(|n| contains(n, polarity.negative(), p, polarity.positive()));
+    !field.any_of().is_empty() && field.any_of().iter().all(left_out)
 }
 
 /// Whether an exception is about nobody or nothing that its deny is about.

@@ -79,15 +79,15 @@ fn in_namespaces(source: &Source, namespace: &str) -> bool {
     let field = &source.namespaces;
     let contains = |pattern: &String| pattern::glob_matches(pattern, namespace);
     let may_contain = |pattern: &String| namespace.contains('*') || contains(pattern);
-    (field.any_of.is_empty() || field.any_of.iter().any(may_contain)) && !field.none_of.iter().any(contains)
+    (field.any_of().is_empty() || field.any_of().iter().any(may_contain)) && !field.none_of().iter().any(contains)
 }
 
 /// Whether two operations may match one request, hosts and methods being looked at. `one` is read as told; `two` is read
 /// narrowly, so what is not known never matches it.
 pub fn operations(one: &Operation, read: Reading, two: &Operation) -> bool {
-    let (a, b) = (&one.hosts.any_of, &two.hosts.any_of);
+    let (a, b) = (one.hosts.any_of(), two.hosts.any_of());
     let hosts = a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| a.meets(read, b, Reading::Narrow)));
-    let (a, b) = (&one.methods.any_of, &two.methods.any_of);
+    let (a, b) = (one.methods.any_of(), two.methods.any_of());
     let methods = a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| same_method(a, b)));
     hosts && methods
 }
