@@ -257,6 +257,13 @@ impl<'m> Http<'m> {
 
 fn read_map_entry(message: &[u8]) -> Option<(Text<'_>, Text<'_>)> {
     use numbers::map_entry as number;
+    // Proxies write the key, the value, and nothing else.
+    let mut fields = Fields::of(message);
+    if let (Some(Some(key)), Some(Some(value)), None) = (fields.next(), fields.next(), fields.next())
+        && (key.number, value.number) == (number::KEY, number::VALUE)
+    {
+        return Some((key.value.text()?, value.value.text()?));
+    }
     let (mut key, mut text) = (Text::default(), Text::default());
     for field in Fields::of(message) {
         let Field { number, value } = field?;
