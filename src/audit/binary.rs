@@ -1,9 +1,10 @@
 //! One entry as a protobuf message.
 //!
-//! It chooses and judges nothing. A decision, of which there is one for every check, is written by [`decision`] straight from
-//! its entry; all others, and decisions for those who want a message, are made as [`proto::Record`]. The rule: the bytes are those of [`proto::Record`] with its fields in the order of their
-//! numbers, and say exactly what the line of [`json`](super::json) says. Every entry is destructured completely, so that a
-//! new field stops the build until it is thought of.
+//! It chooses and judges nothing. A decision, of which there is one for every check, is written by [`decision`] straight
+//! from its entry; all others, and decisions for those who want a message, are made as [`proto::Record`]. The rule: the
+//! bytes are those of [`proto::Record`] with its fields in the order of their numbers, and say exactly what the line of
+//! [`json`](super::json) says. Every entry is destructured completely, so that a new field stops the build until it is
+//! thought of.
 
 mod decision;
 

@@ -299,16 +299,6 @@ fn http_destination<'a>(
     (Destination { host: DestinationHost::Known(host), port, raw_authority: Some(http.host) }, finding)
 }
 
-impl Request<'_> {
-    /// The canonical host as text, where it is known.
-    pub fn host_text(&self) -> Option<String> {
-        match &self.destination.host {
-            DestinationHost::Known(host) => Some(host.to_string()),
-            DestinationHost::Unnamed | DestinationHost::Unreadable => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

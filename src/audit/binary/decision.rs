@@ -3,7 +3,7 @@
 //! It knows how the fields are numbered and nothing of what they mean. The rule: the bytes are those that
 //! [`record`](super::record) encodes to; tests hold it to that on drawn entries.
 
-use super::super::json::seconds_and_nanos;
+use crate::audit::json::seconds_and_nanos;
 use crate::engine::record::{AnswerEntry, DecisionEntry, HeaderEntry, PackedDecision, RareInputs};
 use crate::engine::time::UnixNanos;
 use crate::protobuf::{message, number, text, text_unless_empty};

@@ -108,7 +108,8 @@ impl<'m> Value<'m> {
     }
 }
 
-/// Whether every byte is ASCII: eight at a time, of which the last overlap, so that short texts need no loop.
+/// Whether every byte is ASCII: eight at a time, of which the last overlap, so that short texts need no loop. The standard
+/// library's answer costs a check, which has sixty texts, one instruction in a hundred more.
 #[inline(always)]
 fn is_ascii(bytes: &[u8]) -> bool {
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
