@@ -12,14 +12,6 @@ pub fn number(field: u32, value: u64, out: &mut Vec<u8>) {
     encode_varint(value, out);
 }
 
-/// Writes a text if there is one.
-#[inline(always)]
-pub fn text_unless_empty(field: u32, value: &str, out: &mut Vec<u8>) {
-    if !value.is_empty() {
-        text(field, value, out);
-    }
-}
-
 /// Writes a text.
 // Numbers and most texts are literals: inlined, their bytes are a few stores.
 #[inline(always)]
@@ -32,18 +24,30 @@ pub fn text(field: u32, value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(value.as_bytes());
 }
 
-/// Writes a message whose fields `write` writes. Its length is put before it afterwards, which moves the bytes of one that is
-/// longer than 127.
+/// Writes a message whose fields `write` writes.
 #[inline(always)]
 pub fn message(field: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    begin(field, out);
-    let place = out.len();
-    out.push(0);
+    let place = begin_message(field, out);
     write(out);
-    let length = out.len() - place - 1;
-    match (u8::try_from(length), out.get_mut(place)) {
+    end_message(place, out);
+}
+
+/// Begins a message: its fields follow. Gives what [`end_message`] wants.
+#[inline(always)]
+pub fn begin_message(field: u32, out: &mut Vec<u8>) -> usize {
+    begin(field, out);
+    out.push(0);
+    out.len()
+}
+
+/// Ends a message that begins at this place. Its length is put before it only now, which moves the bytes of one that is
+/// longer than 127.
+#[inline(always)]
+pub fn end_message(place: usize, out: &mut Vec<u8>) {
+    let length = out.len() - place;
+    match (u8::try_from(length), out.get_mut(place - 1)) {
         (Ok(length @ ..0x80), Some(before)) => *before = length,
-        _ => put_length(place, length, out),
+        _ => put_length(place - 1, length, out),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::audit::json::MAX_PROBLEMS;
+use crate::audit::layout::MAX_PROBLEMS;
 use crate::engine::identity::IdentityState;
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::reason::{Effect, Reason};

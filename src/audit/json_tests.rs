@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::audit::examples::{full_change, full_decision, of_every_kind};
 use crate::audit::fields;
+use crate::audit::layout::MAX_PROBLEMS;
+use crate::engine::record::{DecisionEntry, QuestionEntry};
 use crate::engine::time::UnixNanos;
 
 fn value_of(entry: &Entry) -> Value {
@@ -130,8 +132,17 @@ fn problems_are_listed_up_to_a_limit() {
 }
 
 #[test]
-fn a_long_problem_is_cut_between_characters() {
-    let long = "ä".repeat(MAX_PROBLEM_TEXT);
-    assert_eq!(shortened(&long), "ä".repeat(MAX_PROBLEM_TEXT / 2) + "...");
-    assert_eq!(shortened("short"), "short");
+fn whatever_is_not_plain_is_escaped() {
+    for (text, expected) in [
+        ("plain ~", r#""plain ~""#),
+        ("a\"b\\c", r#""a\"b\\c""#),
+        ("a\r\nb\tc", r#""a\r\nb\tc""#),
+        ("\u{0}\u{1b}[31m\u{7f}", r#""\u0000\u001b[31m\u007f""#),
+        ("\u{85}\u{2028}\u{202e}\u{feff}", r#""\u0085\u2028\u202e\ufeff""#),
+        ("ä😀", r#""\u00e4\ud83d\ude00""#),
+    ] {
+        let mut out = Vec::new();
+        quote(&mut out, text);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
 }

@@ -6,8 +6,8 @@
 //! The way of a record:
 //!
 //! 1. [`recorder`] asks every sink's [`lane`] for room before an answer is given;
-//! 2. the [`writer`] of each sink takes it from the lane, [`redact`] takes out what the settings say, and its [`stream`] numbers it, renders it ([`json`],
-//!    [`binary`]) and joins it to the [`chain`];
+//! 2. the [`writer`] of each sink takes it from the lane, [`redact`] takes out what the settings say, and its [`stream`] numbers it, renders it (the
+//!    [`layout`] says what, [`json`] or [`binary`] spell it) and joins it to the [`chain`];
 //! 3. one of the [`sinks`] takes the bytes, some of which [`tail`] serves to subscribers; a [`checkpoint`] now and then says
 //!    how long the stream is.
 //!
@@ -24,6 +24,8 @@ pub mod fields;
 pub mod filter;
 pub mod json;
 pub mod lane;
+pub mod layout;
+pub mod moment;
 pub mod proto;
 pub mod recorder;
 pub mod redact;

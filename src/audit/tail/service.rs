@@ -140,7 +140,10 @@ fn told(kept: &Kept) -> Result<TailResponse, Status> {
 /// What a subscriber is told of records that it did not get.
 fn lag(stream: &str, missed_from: u64, missed_to: u64) -> Record {
     let entry = Entry::Lag(LagEntry { time: now(), missed_from, missed_to }.into());
-    Record { missed_from, missed_to, ..binary::record(&entry, stream, 0) }
+    let mut message = Vec::new();
+    binary::open(&entry, stream, 0, &mut message);
+    // What was written a moment ago can be read.
+    Record::decode(&*message).unwrap_or_default()
 }
 
 #[cfg(test)]

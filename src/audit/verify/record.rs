@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::audit::chain::Head;
 use crate::audit::stream::Format;
-use crate::audit::{json, proto};
+use crate::audit::{json, moment, proto};
 use crate::engine::record::Loss;
 use crate::engine::time::UnixNanos;
 
@@ -329,7 +329,7 @@ fn read_message(bytes: &[u8]) -> Option<Seen> {
     let record = proto::Record::decode(body).ok().filter(|record| record.sequence > 0)?;
     let time = record.time.as_ref()?;
     let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-    let time = json::rfc3339(UnixNanos(nanos));
+    let time = moment::text(UnixNanos(nanos));
     let about = match record.kind.as_str() {
         "decision" => About::Decision,
         "stream" => About::Stream(Link {

@@ -183,7 +183,13 @@ impl PackedDecision {
         &self.entry
     }
 
+    /// All of its texts, one behind the other, in no order that means anything.
+    pub fn texts(&self) -> &str {
+        &self.texts.0
+    }
+
     /// One of its texts.
+    #[inline]
     pub fn text(&self, place: Span) -> &str {
         self.texts.get(place)
     }
