@@ -31,10 +31,10 @@ use rig::{Server, check};
 const KINDS: [(&str, &[&str]); 6] = [
     ("off", &["--audit", "off"]),
     ("stdout", &["--audit", "stdout"]),
-    ("file", &["--audit", "file:audit.jsonl", "--audit-durability", "none"]),
-    ("file, protobuf", &["--audit", "file:audit.bin?format=protobuf", "--audit-durability", "none"]),
-    ("file, synced twice a second", &["--audit", "file:audit.jsonl", "--audit-durability", "interval"]),
-    ("file, synced before each answer", &["--audit", "file:audit.jsonl", "--audit-durability", "always"]),
+    ("file", &["--audit", "file:audit/a.jsonl", "--audit-durability", "none"]),
+    ("file, protobuf", &["--audit", "file:audit/a.bin?format=protobuf", "--audit-durability", "none"]),
+    ("file, synced twice a second", &["--audit", "file:audit/a.jsonl", "--audit-durability", "interval"]),
+    ("file, synced before each answer", &["--audit", "file:audit/a.jsonl", "--audit-durability", "always"]),
 ];
 
 fn main() {
@@ -42,6 +42,8 @@ fn main() {
     let rounds = numbers.first().copied().unwrap_or(9);
     let checks = numbers.get(1).copied().unwrap_or(50_000);
     let directories: Vec<_> = KINDS.iter().map(|_| tempfile::tempdir().unwrap()).collect();
+    // Beside the policies each write would wake the watcher of their directory.
+    directories.iter().for_each(|directory| std::fs::create_dir(directory.path().join("audit")).unwrap());
     let servers: Vec<Server> =
         KINDS.iter().zip(&directories).map(|((_, flags), directory)| Server::start(directory.path(), flags)).collect();
     let mut spent: Vec<Vec<f64>> = vec![Vec::new(); KINDS.len()];
