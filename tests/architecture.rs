@@ -200,6 +200,18 @@ fn every_home_is_lived_in() {
 }
 
 #[test]
+fn homes_are_documented() {
+    let page = read("docs/ARCHITECTURE.md");
+    let rows = section(&page, "## Homes of foreign crates").lines().filter(|line| line.starts_with("| `"));
+    let documented: Vec<String> = rows.map(str::to_owned).collect();
+    let row = |(name, homes): &(&str, &[&str])| {
+        let homes: Vec<_> = homes.iter().map(|home| format!("`{}`", home.trim_end_matches(".rs"))).collect();
+        format!("| `{name}` | {} |", homes.join(", "))
+    };
+    assert_eq!(documented, HOMES.iter().map(row).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_engine_is_pure() {
     for unit in units().iter().filter(|u| u.path.starts_with("engine/")) {
         for name in NOT_IN_ENGINE {
