@@ -3,6 +3,7 @@
 //! It knows the binary from outside only. The rule: all settings are the defaults, but for the addresses, the policies, the
 //! record and, in one kind, the metadata.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -62,6 +63,8 @@ impl CustomsServer {
         let folder = tempfile::tempdir_in(session.scratch.path())?.keep();
         let (policies, log) = (folder.join("policies"), folder.join("log"));
         policies::write(&policies, rules, 0)?;
+        // Beside the policies each write would wake the watcher of their directory.
+        fs::create_dir(folder.join("audit"))?;
         let (port, admin) = (ports::free()?, ports::free()?);
         let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
@@ -99,9 +102,9 @@ impl CustomsServer {
     }
 }
 
-const JSON: [&str; 4] = ["--audit", "file:audit.jsonl?rotate_size=64MiB&keep=2", "--audit-durability", "none"];
+const JSON: [&str; 4] = ["--audit", "file:audit/a.jsonl?rotate_size=64MiB&keep=2", "--audit-durability", "none"];
 const PROTOBUF: [&str; 4] =
-    ["--audit", "file:audit.bin?format=protobuf&rotate_size=64MiB&keep=2", "--audit-durability", "none"];
+    ["--audit", "file:audit/a.bin?format=protobuf&rotate_size=64MiB&keep=2", "--audit-durability", "none"];
 const WITHOUT_METADATA: [&str; 6] = [JSON[0], JSON[1], JSON[2], JSON[3], "--metadata", "none"];
 
 impl Record {

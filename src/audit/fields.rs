@@ -96,161 +96,153 @@ impl Field {
     }
 }
 
+/// The fields of one message.
 macro_rules! fields {
-    ($($field:ident = $number:literal, $name:literal;)*) => {
-        $(pub(in crate::audit) const $field: Field = Field { number: $number, before_text: concat!("\"", $name, "\":\"") };)*
+    ($(#[$what:meta])* $message:ident: $($field:ident = $number:literal, $name:literal;)*) => {
+        $(#[$what])*
+        pub(super) mod $message {
+            use super::Field;
+
+            $(pub(in crate::audit) const $field: Field =
+                Field { number: $number, before_text: concat!("\"", $name, "\":\"") };)*
+        }
     };
 }
 
-/// Those of `Record`.
-pub(super) mod record {
-    use super::Field;
-
-    fields! {
-        TIME = 1, "time";
-        KIND = 2, "kind";
-        STREAM = 3, "stream";
-        SEQUENCE = 4, "sequence";
-        DECISION_ID = 5, "decisionId";
-        DECISION_NUMBER = 6, "decisionNumber";
-        EFFECT = 7, "effect";
-        VERDICT = 8, "verdict";
-        WOULD = 9, "would";
-        REASON = 10, "reason";
-        RULE = 11, "rule";
-        WOULD_REASON = 12, "wouldReason";
-        WOULD_RULE = 13, "wouldRule";
-        GATE = 14, "gate";
-        OPEN_GATE = 15, "openGate";
-        IDENTITY_DECIDED = 16, "identityDecided";
-        IDENTITY = 17, "identity";
-        IDENTITY_DETAIL = 18, "identityDetail";
-        PRINCIPAL = 19, "principal";
-        TRUST_DOMAIN = 20, "trustDomain";
-        NAMESPACE = 21, "namespace";
-        SERVICE_ACCOUNT = 22, "serviceAccount";
-        SOURCE_ADDRESS = 23, "sourceAddress";
-        REMOTE_ADDRESS = 24, "remoteAddress";
-        DESTINATION_ADDRESS = 25, "destinationAddress";
-        PROTOCOL = 26, "protocol";
-        HOST = 27, "host";
-        RAW_HOST = 28, "rawHost";
-        PORT = 29, "port";
-        LISTENER_PORT = 30, "listenerPort";
-        SNI = 31, "sni";
-        METHOD = 32, "method";
-        PATH = 33, "path";
-        HEADERS = 34, "headers";
-        GATEWAY = 35, "gateway";
-        REQUEST_ID = 36, "requestId";
-        TRACEPARENT = 37, "traceparent";
-        STREAM_ID = 38, "streamId";
-        ORIGIN = 39, "origin";
-        OWNER = 40, "owner";
-        TICKET = 41, "ticket";
-        RULE_REASON = 42, "ruleReason";
-        EXPIRES = 43, "expires";
-        EXPIRED = 44, "expired";
-        EXCEPTION = 45, "exception";
-        EXCEPTION_EXPIRES = 46, "exceptionExpires";
-        WOULD_ORIGIN = 47, "wouldOrigin";
-        WOULD_OWNER = 48, "wouldOwner";
-        AUDIT_RULE = 49, "auditRule";
-        ENFORCEMENT = 50, "enforcement";
-        REVISION = 51, "revision";
-        DURATION_MICROS = 52, "durationMicros";
-        TRUNCATED = 53, "truncated";
-        REDACTED = 54, "redacted";
-        SNI_ABSENT = 55, "sniAbsent";
-        ADDRESS_UNREADABLE = 56, "addressUnreadable";
-        AUTHORITY_HEADER = 57, "authorityHeader";
-        CERTIFICATE_URIS = 58, "certificateUris";
-        OUTCOME = 60, "outcome";
-        PREVIOUS_REVISION = 61, "previousRevision";
-        REFUSED_SOURCES = 62, "refusedSources";
-        PROBLEMS = 63, "problems";
-        PROBLEMS_LEFT_OUT = 64, "problemsLeftOut";
-        POLICIES = 65, "policies";
-        ISTIO_DENY_RULES = 66, "istioDenyRules";
-        ISTIO_ALLOW_RULES = 67, "istioAllowRules";
-        EGRESS_DENY_RULES = 68, "egressDenyRules";
-        EGRESS_ALLOW_RULES = 69, "egressAllowRules";
-        ASKED_BY = 80, "askedBy";
-        NOW = 81, "now";
-        ANSWER = 82, "answer";
-        VERSION = 90, "version";
-        LISTEN = 91, "listen";
-        CAUSE = 92, "cause";
-        DECISIONS = 93, "decisions";
-        SINK = 100, "sink";
-        FILTER = 101, "filter";
-        FORMAT = 102, "format";
-        HASH = 103, "hash";
-        PREVIOUS_STREAM = 104, "previousStream";
-        PREVIOUS_SEQUENCE = 105, "previousSequence";
-        PREVIOUS_CHAIN = 106, "previousChain";
-        TORN_BYTES = 107, "tornBytes";
-        LOST = 110, "lost";
-        FIRST = 111, "first";
-        LAST = 112, "last";
-        MISSED_FROM = 120, "missedFrom";
-        MISSED_TO = 121, "missedTo";
-        SEALED_STREAM = 130, "sealedStream";
-        RECORDS = 131, "records";
-        HEAD = 132, "head";
-        FINAL = 133, "final";
-        KEY = 134, "key";
-        SIGNATURE = 135, "signature";
-        CHAIN = 2000, "chain";
-    }
+fields! {
+    /// Those of `Record`.
+    record:
+    TIME = 1, "time";
+    KIND = 2, "kind";
+    STREAM = 3, "stream";
+    SEQUENCE = 4, "sequence";
+    DECISION_ID = 5, "decisionId";
+    DECISION_NUMBER = 6, "decisionNumber";
+    EFFECT = 7, "effect";
+    VERDICT = 8, "verdict";
+    WOULD = 9, "would";
+    REASON = 10, "reason";
+    RULE = 11, "rule";
+    WOULD_REASON = 12, "wouldReason";
+    WOULD_RULE = 13, "wouldRule";
+    GATE = 14, "gate";
+    OPEN_GATE = 15, "openGate";
+    IDENTITY_DECIDED = 16, "identityDecided";
+    IDENTITY = 17, "identity";
+    IDENTITY_DETAIL = 18, "identityDetail";
+    PRINCIPAL = 19, "principal";
+    TRUST_DOMAIN = 20, "trustDomain";
+    NAMESPACE = 21, "namespace";
+    SERVICE_ACCOUNT = 22, "serviceAccount";
+    SOURCE_ADDRESS = 23, "sourceAddress";
+    REMOTE_ADDRESS = 24, "remoteAddress";
+    DESTINATION_ADDRESS = 25, "destinationAddress";
+    PROTOCOL = 26, "protocol";
+    HOST = 27, "host";
+    RAW_HOST = 28, "rawHost";
+    PORT = 29, "port";
+    LISTENER_PORT = 30, "listenerPort";
+    SNI = 31, "sni";
+    METHOD = 32, "method";
+    PATH = 33, "path";
+    HEADERS = 34, "headers";
+    GATEWAY = 35, "gateway";
+    REQUEST_ID = 36, "requestId";
+    TRACEPARENT = 37, "traceparent";
+    STREAM_ID = 38, "streamId";
+    ORIGIN = 39, "origin";
+    OWNER = 40, "owner";
+    TICKET = 41, "ticket";
+    RULE_REASON = 42, "ruleReason";
+    EXPIRES = 43, "expires";
+    EXPIRED = 44, "expired";
+    EXCEPTION = 45, "exception";
+    EXCEPTION_EXPIRES = 46, "exceptionExpires";
+    WOULD_ORIGIN = 47, "wouldOrigin";
+    WOULD_OWNER = 48, "wouldOwner";
+    AUDIT_RULE = 49, "auditRule";
+    ENFORCEMENT = 50, "enforcement";
+    REVISION = 51, "revision";
+    DURATION_MICROS = 52, "durationMicros";
+    TRUNCATED = 53, "truncated";
+    REDACTED = 54, "redacted";
+    SNI_ABSENT = 55, "sniAbsent";
+    ADDRESS_UNREADABLE = 56, "addressUnreadable";
+    AUTHORITY_HEADER = 57, "authorityHeader";
+    CERTIFICATE_URIS = 58, "certificateUris";
+    OUTCOME = 60, "outcome";
+    PREVIOUS_REVISION = 61, "previousRevision";
+    REFUSED_SOURCES = 62, "refusedSources";
+    PROBLEMS = 63, "problems";
+    PROBLEMS_LEFT_OUT = 64, "problemsLeftOut";
+    POLICIES = 65, "policies";
+    ISTIO_DENY_RULES = 66, "istioDenyRules";
+    ISTIO_ALLOW_RULES = 67, "istioAllowRules";
+    EGRESS_DENY_RULES = 68, "egressDenyRules";
+    EGRESS_ALLOW_RULES = 69, "egressAllowRules";
+    ASKED_BY = 80, "askedBy";
+    NOW = 81, "now";
+    ANSWER = 82, "answer";
+    VERSION = 90, "version";
+    LISTEN = 91, "listen";
+    CAUSE = 92, "cause";
+    DECISIONS = 93, "decisions";
+    SINK = 100, "sink";
+    FILTER = 101, "filter";
+    FORMAT = 102, "format";
+    HASH = 103, "hash";
+    PREVIOUS_STREAM = 104, "previousStream";
+    PREVIOUS_SEQUENCE = 105, "previousSequence";
+    PREVIOUS_CHAIN = 106, "previousChain";
+    TORN_BYTES = 107, "tornBytes";
+    LOST = 110, "lost";
+    FIRST = 111, "first";
+    LAST = 112, "last";
+    MISSED_FROM = 120, "missedFrom";
+    MISSED_TO = 121, "missedTo";
+    SEALED_STREAM = 130, "sealedStream";
+    RECORDS = 131, "records";
+    HEAD = 132, "head";
+    FINAL = 133, "final";
+    KEY = 134, "key";
+    SIGNATURE = 135, "signature";
+    CHAIN = 2000, "chain";
 }
 
-/// Those of `Header`.
-pub(super) mod header {
-    use super::Field;
-
-    fields! {
-        NAME = 1, "name";
-        PRESENT = 2, "present";
-        MATCHED = 3, "matched";
-        VALUE = 4, "value";
-    }
+fields! {
+    /// Those of `Header`.
+    header:
+    NAME = 1, "name";
+    PRESENT = 2, "present";
+    MATCHED = 3, "matched";
+    VALUE = 4, "value";
 }
 
-/// Those of `Problem`.
-pub(super) mod problem {
-    use super::Field;
-
-    fields! {
-        CODE = 1, "code";
-        SEVERITY = 2, "severity";
-        FILE = 3, "file";
-        LINE = 4, "line";
-        COLUMN = 5, "column";
-        TEXT = 6, "text";
-        HINT = 7, "hint";
-    }
+fields! {
+    /// Those of `Problem`.
+    problem:
+    CODE = 1, "code";
+    SEVERITY = 2, "severity";
+    FILE = 3, "file";
+    LINE = 4, "line";
+    COLUMN = 5, "column";
+    TEXT = 6, "text";
+    HINT = 7, "hint";
 }
 
-/// Those of `Loss`.
-pub(super) mod loss {
-    use super::Field;
-
-    fields! {
-        ALLOWS = 1, "allows";
-        DENIALS = 2, "denials";
-        DIFFERING = 3, "differing";
-        WITHHELD = 4, "withheld";
-        EVENTS = 5, "events";
-    }
+fields! {
+    /// Those of `Loss`.
+    loss:
+    ALLOWS = 1, "allows";
+    DENIALS = 2, "denials";
+    DIFFERING = 3, "differing";
+    WITHHELD = 4, "withheld";
+    EVENTS = 5, "events";
 }
 
-/// Those of protobuf's own `Timestamp`, which JSON spells as one text.
-pub(super) mod timestamp {
-    use super::Field;
-
-    fields! {
-        SECONDS = 1, "seconds";
-        NANOS = 2, "nanos";
-    }
+fields! {
+    /// Those of protobuf's own `Timestamp`, which JSON spells as one text.
+    timestamp:
+    SECONDS = 1, "seconds";
+    NANOS = 2, "nanos";
 }

@@ -41,10 +41,18 @@ struct Object<'o>(&'o mut Vec<u8>);
 
 impl Object<'_> {
     #[inline(always)]
-    fn value(&mut self, field: Field, write: impl FnOnce(&mut Vec<u8>)) {
+    fn value(&mut self, field: Field, write: impl FnOnce(&mut Self)) {
         self.0.extend_from_slice(field.before_value().as_bytes());
-        write(self.0);
+        write(self);
         self.0.push(b',');
+    }
+
+    /// A value that stands in quotes, and in which nothing needs to be escaped.
+    #[inline(always)]
+    fn quoted(&mut self, field: Field, write: impl FnOnce(&mut Vec<u8>)) {
+        self.0.extend_from_slice(field.before_text().as_bytes());
+        write(self.0);
+        self.0.extend_from_slice(b"\",");
     }
 
     fn drop_comma(&mut self) {
@@ -59,14 +67,15 @@ impl Object<'_> {
     }
 
     fn list<T>(&mut self, field: Field, values: &[T], mut write: impl FnMut(&mut Self, &T)) {
-        self.0.extend_from_slice(field.before_value().as_bytes());
-        self.0.push(b'[');
-        for value in values {
-            write(self, value);
-            self.0.push(b',');
-        }
-        self.drop_comma();
-        self.0.extend_from_slice(b"],");
+        self.value(field, |object| {
+            object.0.push(b'[');
+            for value in values {
+                write(object, value);
+                object.0.push(b',');
+            }
+            object.drop_comma();
+            object.0.push(b']');
+        });
     }
 }
 
@@ -79,36 +88,30 @@ impl Form for Object<'_> {
     #[inline(always)]
     fn put_text(&mut self, field: Field, value: &str, is_plain: bool) {
         if is_plain {
-            self.0.extend_from_slice(field.before_text().as_bytes());
-            self.0.extend_from_slice(value.as_bytes());
-            self.0.extend_from_slice(b"\",");
+            self.quoted(field, |out| out.extend_from_slice(value.as_bytes()));
         } else {
-            self.value(field, |out| quote(out, value));
+            self.value(field, |object| quote(object.0, value));
         }
     }
 
     #[inline(always)]
     fn put_number(&mut self, field: Field, value: u32) {
-        self.value(field, |out| digits(out, value.into(), 1));
+        self.value(field, |object| digits(object.0, value.into(), 1));
     }
 
     /// Text in JSON, whose numbers are exact up to 53 bits only.
     #[inline(always)]
     fn put_long(&mut self, field: Field, value: u64) {
-        self.0.extend_from_slice(field.before_text().as_bytes());
-        digits(self.0, value, 1);
-        self.0.extend_from_slice(b"\",");
+        self.quoted(field, |out| digits(out, value, 1));
     }
 
     fn put_true(&mut self, field: Field) {
-        self.value(field, |out| out.extend_from_slice(b"true"));
+        self.value(field, |object| object.0.extend_from_slice(b"true"));
     }
 
     #[inline(always)]
     fn put_time(&mut self, field: Field, value: UnixNanos) {
-        self.0.extend_from_slice(field.before_text().as_bytes());
-        rfc3339(self.0, value);
-        self.0.extend_from_slice(b"\",");
+        self.quoted(field, |out| rfc3339(out, value));
     }
 
     fn put_texts<T: AsRef<str>>(&mut self, field: Field, values: &[T]) {
@@ -116,9 +119,7 @@ impl Form for Object<'_> {
     }
 
     fn put_message(&mut self, field: Field, fill: impl FnOnce(&mut Self)) {
-        self.0.extend_from_slice(field.before_value().as_bytes());
-        self.braced(fill);
-        self.0.push(b',');
+        self.value(field, |object| object.braced(fill));
     }
 
     fn put_messages<T>(&mut self, field: Field, values: &[T], mut fill: impl FnMut(&mut Self, &T)) {

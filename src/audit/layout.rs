@@ -76,6 +76,14 @@ pub(super) trait Form {
         }
     }
 
+    /// A number that may be absent, and may be nought.
+    #[inline(always)]
+    fn optional_number(&mut self, field: Field, value: Option<impl Into<u32>>) {
+        if let Some(value) = value {
+            self.put_number(field, value.into());
+        }
+    }
+
     /// A number, unless it is nought.
     #[inline(always)]
     fn long(&mut self, field: Field, value: u64) {
@@ -229,8 +237,8 @@ fn decided<F: Form>(mut texts: Decided<'_, F>, entry: &DecisionEntry<Span>, dura
     texts.form.word(of::PROTOCOL, protocol);
     texts.text(of::HOST, *host);
     texts.text(of::RAW_HOST, *raw_host);
-    port.iter().for_each(|port| texts.form.put_number(of::PORT, (*port).into()));
-    listener_port.iter().for_each(|port| texts.form.put_number(of::LISTENER_PORT, (*port).into()));
+    texts.form.optional_number(of::PORT, *port);
+    texts.form.optional_number(of::LISTENER_PORT, *listener_port);
     texts.text(of::SNI, *sni);
     texts.text(of::METHOD, *method);
     texts.text(of::PATH, *path);
@@ -243,7 +251,7 @@ fn decided<F: Form>(mut texts: Decided<'_, F>, entry: &DecisionEntry<Span>, dura
     texts.text(of::AUDIT_RULE, *audit_rule);
     texts.form.word(of::ENFORCEMENT, enforcement.as_str());
     texts.text(of::REVISION, *revision);
-    duration_micros.iter().for_each(|micros| texts.form.put_number(of::DURATION_MICROS, *micros));
+    texts.form.optional_number(of::DURATION_MICROS, duration_micros);
     texts.form.texts(of::TRUNCATED, truncated);
     texts.form.texts(of::REDACTED, redacted);
     texts.form.flag(of::SNI_ABSENT, *sni_absent);

@@ -218,7 +218,7 @@ impl Kept {
         }
         recorder.tell_withheld(WithheldEntry {
             time: crate::clock::now(),
-            decision_id: decision.told().decision_id.to_owned(),
+            decision_id: decision.text(decision.facts().decision_id).to_owned(),
             decision_number: decision.facts().decision_number,
             reason,
         });

@@ -16,7 +16,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
-use super::ring::{Kept, Next, Ring};
+use super::ring::{Next, Ring};
 use super::select::Selection;
 use crate::audit::binary;
 use crate::audit::proto::audit_service_server::AuditService;
@@ -109,13 +109,13 @@ impl Stream for Subscriber {
                 Next::Record(kept) => {
                     self.wanted += 1;
                     if self.selection.wants(&kept.head) {
-                        return Poll::Ready(Some(told(&kept)));
+                        return Poll::Ready(Some(told(kept.head.sequence, &kept.message)));
                     }
                 }
                 Next::Missed(to) => {
                     let lag = lag(&self.ring.extent().stream, self.wanted, to);
                     self.wanted = to + 1;
-                    return Poll::Ready(Some(Ok(TailResponse { record: Some(lag) })));
+                    return Poll::Ready(Some(lag));
                 }
                 Next::Wait => {
                     if ready!(Pin::new(&mut self.changes).poll_next(context)).is_none() {
@@ -130,20 +130,18 @@ impl Stream for Subscriber {
     }
 }
 
-fn told(kept: &Kept) -> Result<TailResponse, Status> {
-    let record = Record::decode(&*kept.message);
-    let record =
-        record.map_err(|why| Status::internal(format!("record {} cannot be read: {why}", kept.head.sequence)))?;
+fn told(sequence: u64, message: &[u8]) -> Result<TailResponse, Status> {
+    let record = Record::decode(message);
+    let record = record.map_err(|why| Status::internal(format!("record {sequence} cannot be read: {why}")))?;
     Ok(TailResponse { record: Some(record) })
 }
 
-/// What a subscriber is told of records that it did not get.
-fn lag(stream: &str, missed_from: u64, missed_to: u64) -> Record {
+/// What a subscriber is told of records that it did not get. It has no number: it is none of the stream's records.
+fn lag(stream: &str, missed_from: u64, missed_to: u64) -> Result<TailResponse, Status> {
     let entry = Entry::Lag(LagEntry { time: now(), missed_from, missed_to }.into());
     let mut message = Vec::new();
     binary::open(&entry, stream, 0, &mut message);
-    // What was written a moment ago can be read.
-    Record::decode(&*message).unwrap_or_default()
+    told(0, &message)
 }
 
 #[cfg(test)]
