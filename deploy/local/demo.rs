@@ -23,7 +23,7 @@ use stage::{Stage, curl_words, shown};
 use support::audit::Line;
 use support::http::Response;
 use support::policies::SEED;
-use support::rig::Rig;
+use support::rig::{Rig, Routes};
 use support::tools;
 
 const TRAFFIC: &str = "\
@@ -72,6 +72,7 @@ fn play(stage: &mut Stage, customs: &std::path::Path, keep: bool) -> Result<()> 
     let other = passes(stage, &rig, "A pod of namespace other sends it too", rig.other.http_port)?;
     let lines = rig.customs.audit.decisions_since(mark, 3)?;
     show_the_record(stage, &rig, &lines, &[first, refused, other])?;
+    meet_no_route(stage, &rig)?;
     pass_tls_through(stage, &rig)?;
     if keep {
         stay(stage, &rig)?;
@@ -89,7 +90,7 @@ fn open(stage: &mut Stage, customs: &std::path::Path) -> Result<Rig> {
     stage.step("An egress gateway, two pods' sidecars, the outside, and customs");
     let envoy = tools::envoy()?;
     let start = Instant::now();
-    let rig = Rig::start(customs, &envoy)?;
+    let rig = Rig::start(customs, &envoy, Routes::OneHost)?;
     stage.say(TRAFFIC);
     stage.say("");
     stage.say(&format!("Envoy {} at {}", envoy.version, envoy.path.display()));
@@ -105,10 +106,14 @@ fn open(stage: &mut Stage, customs: &std::path::Path) -> Result<Rig> {
 /// The request gets the origin's own answer.
 fn passes(stage: &mut Stage, rig: &Rig, title: &str, port: u16) -> Result<Response> {
     stage.step(title);
+    let before = rig.requests_outside()?;
     let answer = stage.get(port)?;
     ensure!(answer.status == 301, "301 was expected; customs' last lines:\n{}", rig.customs.last_words());
-    ensure!(answer.header("server") != Some("envoy"), "the origin's answer was expected, this is the gateway's");
-    stage.good("301, the site's own answer: the request left the mesh");
+    ensure!(answer.header("x-customs-reason").is_none(), "the site's answer was expected, this is a denial");
+    ensure!(rig.requests_outside()? == before + 1, "the site outside did not see the request");
+    stage.good(
+        "301, the site's own answer, without x-customs-reason: the request left the mesh, and the site counted it",
+    );
     Ok(answer)
 }
 
@@ -131,11 +136,13 @@ fn drop_the_policy(stage: &mut Stage, rig: &Rig) -> Result<()> {
 /// The same request as before is refused, by the gateway, with a reason.
 fn is_refused(stage: &mut Stage, rig: &Rig) -> Result<Response> {
     stage.step("The same pod sends the same request");
+    let before = rig.requests_outside()?;
     let answer = stage.get(rig.demo_frontend.http_port)?;
     ensure!(answer.status == 403, "403 was expected; customs' last lines:\n{}", rig.customs.last_words());
-    ensure!(answer.header("server") == Some("envoy"), "the gateway's own answer was expected");
     ensure!(answer.header("x-customs-reason") == Some("denied_by_rule"), "the reason denied_by_rule was expected");
-    stage.good("403 from the gateway itself: the request did not leave the mesh");
+    ensure!(rig.requests_outside()? == before, "the site outside has seen the request");
+    stage.good("403 with x-customs-reason, and the site counted nothing: the request did not leave the mesh");
+    stage.say("(`server: envoy` proves nothing: the sidecar writes it on every answer, on the site's 301 above too.)");
     Ok(answer)
 }
 
@@ -151,6 +158,24 @@ fn show_the_record(stage: &mut Stage, rig: &Rig, lines: &[Line], answers: &[Resp
         ensure!(line.text.contains(id), "the line should name decision {id}");
     }
     stage.good("allow, deny, allow; the denied client was told the id of its line");
+    Ok(())
+}
+
+/// Where the gateway has no route it answers by itself.
+fn meet_no_route(stage: &mut Stage, rig: &Rig) -> Result<()> {
+    stage.step("The same name with a dot at its end");
+    stage.say("istiod writes a route for the host of the VirtualService, not for each of its spellings. The sidecar takes this one,");
+    stage.say("the gateway has no route for it: it answers 404 itself and asks nobody.");
+    let (mark, before) = (rig.customs.audit.mark(), rig.requests_outside()?);
+    let answer = stage.get_as(rig.demo_frontend.http_port, "www.aliyun.com.")?;
+    ensure!(answer.status == 404, "404 was expected");
+    ensure!(answer.header("x-customs-reason").is_none(), "nobody was to be asked");
+    rig.customs.audit.decisions_since(mark, 0)?;
+    ensure!(rig.requests_outside()? == before, "the site outside has seen the request");
+    stage.good("404 without x-customs-reason: not asked, not on record, and not out");
+    stage.say(
+        "(A gateway for every host, `*`, has a route for it. Then customs is asked, and takes it for the same name.)",
+    );
     Ok(())
 }
 

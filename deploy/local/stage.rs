@@ -77,14 +77,24 @@ impl Stage {
 
     /// `GET http://www.aliyun.com/` by way of this port, shown as typed and as answered.
     pub(crate) fn get(&self, port: u16) -> Result<Response> {
-        let words = curl_words(port, None, "http://www.aliyun.com/");
+        self.request(port, "www.aliyun.com", curl_words(port, None, "http://www.aliyun.com/"))
+    }
+
+    /// The same with another `Host` header, which curl is told as it is, since it may tidy up what it finds in a URL.
+    pub(crate) fn get_as(&self, port: u16, host: &str) -> Result<Response> {
+        let mut words = curl_words(port, None, "http://www.aliyun.com/");
+        words.extend(["-H".to_owned(), format!("Host: {host}")]);
+        self.request(port, host, words)
+    }
+
+    fn request(&self, port: u16, host: &str, words: Vec<String>) -> Result<Response> {
         self.command(&shown(&words));
         let answer = if self.curl {
             let done = run_curl(&words)?;
             Response::parse(&done.stdout).with_context(|| String::from_utf8_lossy(&done.stderr).into_owned())?
         } else {
             self.say("(curl is not installed, so the demo sends the same request itself)");
-            http::get(port, "www.aliyun.com", "/")?
+            http::get(port, host, "/")?
         };
         self.answer(&answer);
         Ok(answer)

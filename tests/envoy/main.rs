@@ -1,7 +1,7 @@
 //! customs behind the real Envoy: the demo's scenario, its variants, and what happens when something breaks.
 //!
-//! All tests share one rig (four Envoys and customs take a second to start) and take turns with it. Each begins by
-//! saying which policies are in force. What a decision should be is tested in full elsewhere; here it is shown that
+//! The tests share one rig (four Envoys and customs take a second to start), whose gateway has a route for every spelling
+//! of every host, and take turns with it; `routes` has one of its own. Each begins by saying which policies are in force. What a decision should be is tested in full elsewhere; here it is shown that
 //! Envoy asks what we think it asks and does what we think it does with the answer.
 
 #[path = "../support/mod.rs"]
@@ -9,6 +9,7 @@ mod support;
 
 mod changes;
 mod failures;
+mod routes;
 mod scenario;
 mod spellings;
 mod unproven;
@@ -16,13 +17,13 @@ mod unproven;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
-use support::rig::Rig;
+use support::rig::{Rig, Routes};
 use support::tools;
 
 static RIG: LazyLock<Result<Mutex<Rig>>> = LazyLock::new(|| {
     let envoy = tools::envoy()?;
     tools::announce(&envoy);
-    Ok(Mutex::new(Rig::start(env!("CARGO_BIN_EXE_customs").as_ref(), &envoy)?))
+    Ok(Mutex::new(Rig::start(env!("CARGO_BIN_EXE_customs").as_ref(), &envoy, Routes::EveryHost)?))
 });
 
 /// The rig, alone, with the other team's baseline and these files in force.

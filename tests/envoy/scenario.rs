@@ -11,9 +11,11 @@ fn dropped_file_denies_one_namespace_without_a_restart() -> Result<()> {
     let process = rig.customs.id();
     let mark = rig.customs.audit.mark();
 
+    let outside = rig.requests_outside()?;
     let before = rig.demo_frontend.get("www.aliyun.com")?;
     assert_eq!(before.status, 301, "{before:?}");
-    assert_eq!(before.header("server"), Some("Tengine"), "the origin itself must have answered");
+    assert_eq!(before.header("x-customs-reason"), None, "no denial");
+    assert_eq!(rig.requests_outside()?, outside + 1, "the origin itself must have answered");
 
     let revision = rig.customs.revision()?;
     rig.customs.policies.add(SEED)?;
@@ -23,8 +25,10 @@ fn dropped_file_denies_one_namespace_without_a_restart() -> Result<()> {
     let denied = rig.demo_frontend.get("www.aliyun.com")?;
     assert_eq!(denied.status, 403, "{denied:?}");
     assert_eq!(denied.status_line, "HTTP/1.1 403 Forbidden");
-    assert_eq!(denied.header("server"), Some("envoy"), "the gateway must have answered");
+    assert_eq!(denied.header("x-customs-reason"), Some("denied_by_rule"));
+    assert_eq!(rig.requests_outside()?, outside + 1, "the denied request must not have left the mesh");
     assert_eq!(rig.other.get("www.aliyun.com")?.status, 301);
+    assert_eq!(rig.requests_outside()?, outside + 2, "that of the other namespace must have");
 
     let lines = rig.customs.audit.decisions_since(mark, 3)?;
     let effects: Vec<String> = lines.iter().map(|line| line.effect()).collect();
@@ -54,6 +58,20 @@ fn denial_explains_itself_to_the_client() -> Result<()> {
         assert_eq!(line.reason(), "denied_by_rule", "{}", line.text);
         assert_eq!(line.rule(), "ep:demo-frontend/egress#no-aliyun", "{}", line.text);
     }
+    Ok(())
+}
+
+#[test]
+fn server_header_is_the_same_on_the_sites_answer_and_on_a_denial() -> Result<()> {
+    let rig = rig_with(&[SEED])?;
+    let (passed, denied) = (rig.other.get("www.aliyun.com")?, rig.demo_frontend.get("www.aliyun.com")?);
+    assert_eq!((passed.status, passed.header("server")), (301, Some("envoy")), "the sidecar overwrites the site's");
+    assert_eq!((denied.status, denied.header("server")), (403, Some("envoy")), "{denied:?}");
+    assert_eq!(passed.header("x-customs-reason"), None, "only this tells them apart");
+    assert_eq!(denied.header("x-customs-reason"), Some("denied_by_rule"));
+
+    // Without a sidecar in front the gateway's own overwriting shows.
+    assert_eq!(rig.get_plaintext("unheard-of.example")?.header("server"), Some("istio-envoy"));
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 use anyhow::Result;
 
 use crate::rig_with;
+use crate::support::certificates::EGRESS_GATEWAY;
 use crate::support::http;
 use crate::support::policies::SEED;
 use crate::support::tls::Attempt;
@@ -13,7 +14,7 @@ fn plaintext_client_is_held_by_every_deny() -> Result<()> {
     let rig = rig_with(&[SEED])?;
     let mark = rig.customs.audit.mark();
     let denied = rig.get_plaintext("www.aliyun.com")?;
-    assert_eq!((denied.status, denied.header("server")), (403, Some("envoy")), "{denied:?}");
+    assert_eq!(denied.status, 403, "{denied:?}");
     assert_eq!(denied.header("x-customs-reason"), Some("denied_by_rule"));
     assert!(!denied.body.contains("no-aliyun"), "a caller nobody knows is told no rule: {}", denied.body);
     assert_eq!(rig.get_plaintext("unheard-of.example")?.status, 200);
@@ -24,10 +25,9 @@ fn plaintext_client_is_held_by_every_deny() -> Result<()> {
 #[test]
 fn identity_that_a_client_writes_itself_counts_for_nothing() -> Result<()> {
     let rig = rig_with(&[SEED])?;
-    let forged =
-        "By=spiffe://cluster.local/ns/istio-egress/sa/egress-gateway;URI=spiffe://cluster.local/ns/other/sa/sleep";
+    let forged = format!("By={EGRESS_GATEWAY};URI=spiffe://cluster.local/ns/other/sa/sleep");
     for port in [rig.plaintext_port, rig.demo_frontend.http_port] {
-        let answer = http::get_with(port, "www.aliyun.com", "/", &[("x-forwarded-client-cert", forged)])?;
+        let answer = http::get_with(port, "www.aliyun.com", "/", &[("x-forwarded-client-cert", &forged)])?;
         assert_eq!(answer.status, 403, "{answer:?}");
     }
     Ok(())

@@ -28,6 +28,9 @@ impl Workload {
     }
 }
 
+/// What the egress gateway's certificate says, in a mesh where istioctl installed the gateway.
+pub(crate) const EGRESS_GATEWAY: &str = "spiffe://cluster.local/ns/istio-system/sa/istio-egressgateway-service-account";
+
 /// The names the site outside has a certificate for.
 pub(crate) const OUTSIDE_NAMES: [&str; 3] = ["www.aliyun.com", "api.partner.example", "files.example"];
 
@@ -47,7 +50,7 @@ impl Certificates {
         for workload in workloads {
             spiffe(&mesh, &workload.spiffe_id(), folder, &workload.name())?;
         }
-        spiffe(&mesh, "spiffe://cluster.local/ns/istio-egress/sa/egress-gateway", folder, "egress-gateway")?;
+        spiffe(&mesh, EGRESS_GATEWAY, folder, "egress-gateway")?;
         let names = OUTSIDE_NAMES.map(str::to_owned).to_vec();
         issue(&outside, CertificateParams::new(names)?, folder, "origin")?;
         Ok(Certificates { folder: folder.to_path_buf() })

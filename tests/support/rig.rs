@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::certificates::{Certificates, Workload};
@@ -27,6 +27,37 @@ use super::{policies, ports};
 pub(crate) const DEMO_FRONTEND: Workload = Workload { namespace: "demo-frontend", account: "sleep" };
 /// A caller that it is not about.
 pub(crate) const OTHER: Workload = Workload { namespace: "other", account: "sleep" };
+
+/// What the sidecars and the gateway have a route for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Routes {
+    /// `www.aliyun.com`, as istiod routes it: the sidecar answers for an unknown host (502), the gateway for a spelling that
+    /// it has no route for (404), and customs is not asked.
+    OneHost,
+    /// Every host in every spelling, so that customs is asked about all of them. A VirtualService for `*` makes such routes.
+    /// The sidecars speak HTTP/1.1 to the gateway, since Envoy's HTTP/2 refuses some spellings by itself.
+    EveryHost,
+}
+
+impl Routes {
+    /// What stands for the words of `deploy/local/` that are about routes.
+    fn words(self) -> [(&'static str, String); 4] {
+        let (domains, others, protocol, alpn) = match self {
+            Routes::OneHost => {
+                ("[www.aliyun.com]", "direct_response: {status: 502}", "http2_protocol_options", "[istio, h2]")
+            }
+            Routes::EveryHost => {
+                ("[\"*\"]", "route: *through_the_gateway", "http_protocol_options", "[istio, http/1.1]")
+            }
+        };
+        [
+            ("GATEWAY_DOMAINS", domains.to_owned()),
+            ("OTHER_HOSTS", others.to_owned()),
+            ("HOP_PROTOCOL", protocol.to_owned()),
+            ("HOP_ALPN", alpn.to_owned()),
+        ]
+    }
+}
 
 /// A sidecar's two doors.
 pub(crate) struct Sidecar {
@@ -60,7 +91,7 @@ pub(crate) struct Rig {
 
 impl Rig {
     /// Starts all of it with another team's baseline as the only policy, and returns when all of it is ready.
-    pub(crate) fn start(customs: &Path, envoy: &Tool) -> Result<Rig> {
+    pub(crate) fn start(customs: &Path, envoy: &Tool, routes: Routes) -> Result<Rig> {
         let scratch = tempfile::Builder::new().prefix("customs-rig-").tempdir()?;
         let guard = Guard::over(scratch.path())?;
         let certificates = Certificates::make(&scratch.path().join("certificates"), &[DEMO_FRONTEND, OTHER])?;
@@ -74,7 +105,7 @@ impl Rig {
             binary: envoy.path.clone(),
             scratch: scratch.path().to_path_buf(),
             guard: Arc::clone(&guard),
-            words: words(&customs, &certificates, &access_log, plaintext_port)?,
+            words: words(&customs, &certificates, &access_log, plaintext_port, routes)?,
         };
         let origin = envoys.start("origin", "origin", &[])?;
         let gateway = envoys.start("egress-gateway", "egress-gateway", &[])?;
@@ -144,14 +175,30 @@ impl Rig {
         http::get(self.plaintext_port, host, "/")
     }
 
+    /// How many HTTP requests have reached the world outside.
+    pub(crate) fn requests_outside(&self) -> Result<u64> {
+        let name = "http.origin.downstream_rq_total";
+        let answer = http::get(self.origin.admin_port, "localhost", &format!("/stats?filter=^{name}$"))?;
+        let value = answer.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let value = value.with_context(|| format!("no {name} in {:?}", answer.body))?;
+        Ok(value.trim().parse()?)
+    }
+
     /// What the gateway has logged so far.
     pub(crate) fn gateway_log(&self) -> String {
         fs::read_to_string(&self.access_log).unwrap_or_default()
     }
 }
 
-fn words(customs: &Customs, certificates: &Certificates, access_log: &Path, plaintext: u16) -> Result<Words> {
-    Ok(Words::from([
+fn words(
+    customs: &Customs,
+    certificates: &Certificates,
+    access_log: &Path,
+    plaintext: u16,
+    routes: Routes,
+) -> Result<Words> {
+    let mut words = Words::from(routes.words());
+    words.extend([
         ("CUSTOMS_PORT", customs.port.to_string()),
         ("CERTS", certificates.folder().display().to_string()),
         ("ACCESS_LOG", access_log.display().to_string()),
@@ -160,7 +207,8 @@ fn words(customs: &Customs, certificates: &Certificates, access_log: &Path, plai
         ("GATEWAY_TLS_PORT", ports::free()?.to_string()),
         ("ORIGIN_PORT", ports::free()?.to_string()),
         ("ORIGIN_TLS_PORT", ports::free()?.to_string()),
-    ]))
+    ]);
+    Ok(words)
 }
 
 fn sidecar(envoys: &Envoys, workload: Workload) -> Result<Sidecar> {
