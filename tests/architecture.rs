@@ -340,6 +340,8 @@ fn audit_fields_are_documented() {
     for (list, own) in [
         ("Each of the `headers`", fields::HEADER),
         ("Each of the `problems`", fields::PROBLEM),
+        ("Each of the `sources`", fields::SOURCE),
+        ("Each of the `files` of a source", fields::FILE),
         ("What `lost` counts", fields::LOSS),
     ] {
         known.push((format!("### {list}"), own.to_vec()));

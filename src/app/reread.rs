@@ -2,12 +2,18 @@
 //!
 //! What can change a verdict takes effect. Everything else was used up at the start; where it differs, it is kept as it
 //! was, and a warning says that a restart is needed.
+//!
+//! The rule: **what is left out never opens anything.** A file with nothing in it is refused (it was truncated, or a mount
+//! failed, more likely than meant), and so is one in which a setting has fallen away that would widen verdicts: to go
+//! back to its default it must be written. A setting whose default is the stricter value may just be left out.
 
 use serde_json::{Map, Value};
 
 use super::cli::ServeArgs;
 use super::settings::Settings;
+use crate::engine::policy::document;
 use crate::engine::policy::problem::{Code, Place, Problem};
+use crate::engine::settings as engine;
 use crate::files::{Meant, SettingsFile};
 
 /// The settings that are part of a snapshot.
@@ -32,16 +38,80 @@ pub fn settings_file(args: ServeArgs, started: Settings) -> Option<SettingsFile>
         return None;
     }
     let name = path.display().to_string();
-    Some(SettingsFile::new(path, move |text| meaning(&args, &started, &name, text)))
+    Some(SettingsFile::new(path, move |text, in_force| meaning(&args, &started, (&name, text), in_force)))
 }
 
 /// What the text of a settings file means.
-fn meaning(args: &ServeArgs, started: &Settings, file: &str, text: &str) -> Result<Meant, Vec<Problem>> {
-    let read = Settings::parse(file, text).map_err(|problem| vec![problem])?;
+fn meaning(
+    args: &ServeArgs,
+    started: &Settings,
+    (file, text): (&str, &str),
+    in_force: &engine::Settings,
+) -> Result<Meant, Vec<Problem>> {
+    let written = document::keys(file, text).map_err(|problem| vec![problem])?;
+    let is_needed = *started != args.clone().over(Settings::default());
+    if written.is_empty() && (is_needed || fallen_away(args, &written, in_force).next().is_some()) {
+        return Err(vec![nothing(file)]);
+    }
+    let fallen: Vec<_> = fallen_away(args, &written, in_force).map(|knob| left_out(file, knob)).collect();
+    let read =
+        if written.is_empty() { Settings::default() } else { Settings::parse(file, text).map_err(|p| vec![p])? };
+    if !fallen.is_empty() {
+        return Err(fallen);
+    }
     let settings = args.clone().over(read);
     let wrong = |wrong: Vec<String>| wrong.into_iter().map(|why| bad_setting(file, text, why)).collect::<Vec<_>>();
     let resolved = settings.resolve().map_err(wrong)?;
     Ok(Meant { settings: resolved.engine, warnings: kept(started, &settings, file, text) })
+}
+
+/// The settings that would widen verdicts, or give other ones, because the file does not write them any more.
+fn fallen_away<'a>(
+    args: &'a ServeArgs,
+    written: &'a [String],
+    in_force: &'a engine::Settings,
+) -> impl Iterator<Item = &'static str> + 'a {
+    let engine::Settings {
+        default_effect,
+        // Left out, these are enforced, and no foreign domain is accepted.
+        enforcement: _,
+        hygiene: _,
+        trust_domains,
+        trusted_hops,
+        root_namespace,
+        identity_source,
+        require_sni_host_match,
+        gateway,
+        listeners,
+    } = in_force;
+    // Flags and the environment hold whatever the file says.
+    let without = args.clone().over(Settings::default()).resolve().map(|resolved| resolved.engine).unwrap_or_default();
+    let other_domains =
+        (&trust_domains.own, &trust_domains.aliases) != (&without.trust_domains.own, &without.trust_domains.aliases);
+    [
+        ("default", *default_effect != without.default_effect),
+        ("trust_domains", other_domains),
+        ("trusted_hops", *trusted_hops != without.trusted_hops),
+        ("root_namespace", *root_namespace != without.root_namespace),
+        ("identity_source", *identity_source != without.identity_source),
+        ("require_sni_host_match", *require_sni_host_match != without.require_sni_host_match),
+        ("gateway", *gateway != without.gateway || *listeners != without.listeners),
+    ]
+    .into_iter()
+    .filter(|(knob, differs)| *differs && !written.iter().any(|key| key == knob))
+    .map(|(knob, _)| knob)
+}
+
+fn nothing(file: &str) -> Problem {
+    let what = "the settings file has nothing in it; the settings in force stay";
+    Problem::error(Code::BadSetting, Place::whole(file), what)
+        .hint("put it back; to have every default on purpose, write `default: allow`, or restart without the file")
+}
+
+fn left_out(file: &str, knob: &str) -> Problem {
+    let what = format!("`{knob}` is not in the file any more, and without it requests would pass that do not pass now");
+    Problem::error(Code::BadSetting, Place::whole(file), what)
+        .hint("the settings in force stay; write it, if only with its default (`customs settings` prints it)")
 }
 
 /// The warnings of what differs from the start and cannot take effect.
@@ -96,9 +166,67 @@ mod tests {
 
     /// What a text means to a server that was started with these flags and an empty file.
     fn read(flags: &[&str], text: &str) -> Result<Meant, Vec<Problem>> {
+        reread(flags, "", text)
+    }
+
+    /// The same to one that was started with a file.
+    fn reread(flags: &[&str], before: &str, text: &str) -> Result<Meant, Vec<Problem>> {
         let args = args(flags);
-        let started = args.clone().over(Settings::default());
-        meaning(&args, &started, "s.yaml", text)
+        let file = if before.is_empty() { Settings::default() } else { Settings::parse("s.yaml", before).unwrap() };
+        let started = args.clone().over(file);
+        let in_force = started.resolve().unwrap().engine;
+        meaning(&args, &started, ("s.yaml", text), &in_force)
+    }
+
+    /// The ways in which a file can hold nothing.
+    const NOTHING: [&str; 10] =
+        ["", " \n\t\n", "# default: deny\n", "{}", "{ }\n", "null\n", "~", "---\n", "---\n...\n", "\u{feff}# a\n{}\n"];
+
+    #[test]
+    fn a_settings_file_with_nothing_in_it_is_refused_at_a_reload() {
+        for text in NOTHING {
+            for before in
+                ["default: deny\n", "trust_domains: [corp.example]\n", "admin: off\n", "default: allow\nhelp_url: x\n"]
+            {
+                let problems = reread(&[], before, text).unwrap_err();
+                assert!(
+                    problems[0].code == Code::BadSetting && problems[0].text.contains("nothing in it"),
+                    "{problems:?}"
+                );
+            }
+            assert!(read(&[], text).is_ok(), "there was nothing in it at the start: {text:?}");
+            assert!(read(&["--default", "deny"], text).is_ok(), "a flag holds whatever the file says: {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_falls_away_opens_nothing() {
+        for (before, after, told) in [
+            ("default: deny\nadmin: off\n", "admin: off\n", &["default"][..]),
+            ("default: deny\nadmin: off\n", "default: allow\nadmin: off\n", &[]),
+            ("require_sni_host_match: true\nadmin: off\n", "admin: off\n", &["require_sni_host_match"]),
+            ("gateway: {namespace: a}\nadmin: off\n", "admin: off\n", &["gateway"]),
+            ("gateway: {listeners: [{port: 1, host: a.example}]}\nadmin: off\n", "admin: off\n", &["gateway"]),
+            (
+                "root_namespace: root\ntrusted_hops: 1\nadmin: off\n",
+                "admin: off\n",
+                &["trusted_hops", "root_namespace"],
+            ),
+            (
+                "trust_domains: [a.example]\nidentity_source: xfcc\n",
+                "admin: off\n",
+                &["trust_domains", "identity_source"],
+            ),
+            (
+                "enforcement: report\nhygiene: report\naccept_trust_domains: [a.example]\nadmin: off\n",
+                "admin: off\n",
+                &[],
+            ),
+        ] {
+            let problems = reread(&[], before, after).err().unwrap_or_default();
+            let knobs: Vec<_> = problems.iter().map(|p| p.text.split('`').nth(1).unwrap()).collect();
+            assert_eq!(knobs, told, "{before} -> {after}");
+        }
     }
 
     #[test]

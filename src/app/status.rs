@@ -60,17 +60,19 @@ impl Overview {
 }
 
 fn source(source: &SourceStatus) -> SourceReport {
-    let SourceStatus { name, state, files, problems, last_good_at } = source;
+    let SourceStatus { name, state, files, problems, last_good_at, last_read_at } = source;
     SourceReport {
         name: name.clone(),
         state: state.as_str().into(),
-        files: files.clone(),
+        files: files.iter().map(|file| file.name.clone()).collect(),
+        digests: files.iter().map(|file| (file.name.clone(), file.sha256())).collect(),
         problems: problems.iter().map(ProblemReport::from).collect(),
         last_good_at: last_good_at.and_then(timestamp),
+        last_read_at: last_read_at.and_then(timestamp),
     }
 }
 
 fn reloads(reloads: status::Reloads) -> ReloadsReport {
-    let status::Reloads { published, published_in_part, refused, recovered } = reloads;
-    ReloadsReport { published, published_in_part, refused, recovered }
+    let status::Reloads { published, published_in_part, refused, recovered, warned } = reloads;
+    ReloadsReport { published, published_in_part, refused, recovered, warned }
 }

@@ -10,8 +10,9 @@ use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::reason::{Effect, Reason};
 use crate::engine::record::trail::Position;
 use crate::engine::record::{
-    AnswerEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry, LagEntry,
-    Loss, PolicyChangeEntry, QuestionEntry, RareInputs, StartEntry, StopEntry, StreamEntry, WithheldEntry,
+    AnswerEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry, HeaderEntry,
+    LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry, StopEntry, StreamEntry,
+    WithheldEntry,
 };
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
@@ -95,6 +96,7 @@ pub(crate) fn full_change() -> PolicyChangeEntry {
     let place = Place { file: "a.yaml".into(), line: 3, column: 9 };
     let first = Problem::error(Code::BadHost, place, "`http://x` is a URL").hint("write `x`");
     let other = Problem::warning(Code::EmptyPolicy, Place::whole("b.yaml"), "it does nothing");
+    let file = |name: &str| FileEntry { name: name.into(), digest: [0x0f; 32] };
     PolicyChangeEntry {
         time: UnixNanos(0),
         outcome: ChangeOutcome::Refused,
@@ -103,6 +105,14 @@ pub(crate) fn full_change() -> PolicyChangeEntry {
         refused_sources: vec!["policies".into()],
         problems: std::iter::once(first).chain(std::iter::repeat_n(other, MAX_PROBLEMS)).collect(),
         counts: RuleCounts { istio_deny: 1, istio_allow: 2, egress_deny: 3, egress_allow: 4, policies: 5 },
+        sources: vec![
+            SourceEntry {
+                name: "policies".into(),
+                namespace: String::new(),
+                files: vec![file("a.yaml"), file("b.yaml")],
+            },
+            SourceEntry { name: "teams/shop".into(), namespace: "shop".into(), files: Vec::new() },
+        ],
     }
 }
 

@@ -44,7 +44,7 @@ pub const OF_A_CHECK: &[&str] = &["decisionId", "decisionNumber", "durationMicro
 #[rustfmt::skip]
 const POLICY_CHANGE: &[&str] = &[
     "revision", "outcome", "previousRevision", "refusedSources", "problems", "problemsLeftOut", "policies",
-    "istioDenyRules", "istioAllowRules", "egressDenyRules", "egressAllowRules",
+    "istioDenyRules", "istioAllowRules", "egressDenyRules", "egressAllowRules", "sources",
 ];
 
 /// What the first record of a stream has.
@@ -58,6 +58,12 @@ pub const HEADER: &[&str] = &["name", "present", "matched", "value"];
 
 /// The fields of each of the `problems`.
 pub const PROBLEM: &[&str] = &["code", "severity", "file", "line", "column", "text", "hint"];
+
+/// The fields of each of the `sources`.
+pub const SOURCE: &[&str] = &["name", "namespace", "files", "filesLeftOut"];
+
+/// The fields of each of the `files` of a source.
+pub const FILE: &[&str] = &["name", "sha256"];
 
 /// The fields of `lost`.
 pub const LOSS: &[&str] = &["allows", "denials", "differing", "withheld", "events"];
@@ -180,6 +186,7 @@ fields! {
     ISTIO_ALLOW_RULES = 67, "istioAllowRules";
     EGRESS_DENY_RULES = 68, "egressDenyRules";
     EGRESS_ALLOW_RULES = 69, "egressAllowRules";
+    SOURCES = 70, "sources";
     ASKED_BY = 80, "askedBy";
     NOW = 81, "now";
     ANSWER = 82, "answer";
@@ -228,6 +235,22 @@ fields! {
     COLUMN = 5, "column";
     TEXT = 6, "text";
     HINT = 7, "hint";
+}
+
+fields! {
+    /// Those of `PolicySource`.
+    source:
+    NAME = 1, "name";
+    NAMESPACE = 2, "namespace";
+    FILES = 3, "files";
+    FILES_LEFT_OUT = 4, "filesLeftOut";
+}
+
+fields! {
+    /// Those of `PolicyFile`.
+    file:
+    NAME = 1, "name";
+    SHA256 = 2, "sha256";
 }
 
 fields! {

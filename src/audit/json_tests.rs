@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::audit::examples::{full_change, full_decision, of_every_kind};
 use crate::audit::fields;
-use crate::audit::layout::MAX_PROBLEMS;
+use crate::audit::layout::{MAX_FILES, MAX_PROBLEMS};
 use crate::engine::record::{DecisionEntry, QuestionEntry};
 use crate::engine::time::UnixNanos;
 
@@ -27,6 +27,18 @@ fn names(value: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn a_record_lists_so_many_files_and_says_how_many_more_there_are() {
+    let mut change = full_change();
+    let file = change.sources[0].files[0].clone();
+    change.sources[0].files = vec![file.clone(); MAX_FILES - 1];
+    change.sources[1].files = vec![file; 3];
+    let value = value_of(&Entry::PolicyChange(change.into()));
+    let count = |source: usize| value["sources"][source]["files"].as_array().unwrap().len();
+    assert_eq!((count(0), count(1)), (MAX_FILES - 1, 1));
+    assert_eq!((&value["sources"][0]["filesLeftOut"], &value["sources"][1]["filesLeftOut"]), (&Value::Null, &2.into()));
+}
+
+#[test]
 fn a_full_entry_of_every_kind_has_the_listed_fields_in_order() {
     let kinds: Vec<_> = of_every_kind().iter().map(Entry::kind).collect();
     assert_eq!(kinds, fields::KINDS.iter().map(|(kind, _)| *kind).collect::<Vec<_>>());
@@ -37,6 +49,7 @@ fn a_full_entry_of_every_kind_has_the_listed_fields_in_order() {
             ("/answer", fields::of_answer()),
             ("/problems/0", fields::PROBLEM.into()),
             ("/headers/0", fields::HEADER.into()),
+            ("/sources/0/files/0", fields::FILE.into()),
         ] {
             let Some(inner) = value.pointer(field) else { continue };
             assert_eq!(names(inner), listed, "{field}");

@@ -5,19 +5,25 @@
 //! as protobuf leaves it out; every entry is destructured completely, so that a new field stops the build until it is
 //! thought of.
 
-use super::fields::{Field, header as of_header, loss, problem as of_problem, record as of};
+use super::fields::{
+    Field, file as of_file, header as of_header, loss, problem as of_problem, record as of, source as of_source,
+};
 use crate::engine::policy::problem::{Place, Problem};
 use crate::engine::record::packed::Span;
 use crate::engine::record::trail::Position;
 use crate::engine::record::{
-    AnswerEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry, LagEntry, Loss,
-    PackedDecision, PolicyChangeEntry, QuestionEntry, RareInputs, StartEntry, StopEntry, StreamEntry, WithheldEntry,
+    AnswerEntry, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry, HeaderEntry, LagEntry,
+    Loss, PackedDecision, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry, StopEntry,
+    StreamEntry, WithheldEntry,
 };
 use crate::engine::rules::RuleCounts;
 use crate::engine::time::UnixNanos;
 
 /// The most problems that one record lists; the number of the others is told.
 pub const MAX_PROBLEMS: usize = 50;
+
+/// The most files that one record lists; the number of the others is told. The revision covers all of them.
+pub const MAX_FILES: usize = 500;
 
 /// The most bytes of a problem's text, or of its hint, that are told.
 const MAX_PROBLEM_TEXT: usize = 1024;
@@ -316,7 +322,8 @@ fn header<F: Form>(form: &mut F, header: &HeaderEntry) {
 }
 
 fn policy_change<F: Form>(form: &mut F, entry: &PolicyChangeEntry) {
-    let PolicyChangeEntry { time: _, outcome, revision, previous_revision, refused_sources, problems, counts } = entry;
+    let PolicyChangeEntry { time: _, outcome, revision, previous_revision, refused_sources, problems, counts, sources } =
+        entry;
     let listed = problems.get(..MAX_PROBLEMS).unwrap_or(problems);
     form.text(of::REVISION, revision);
     form.word(of::OUTCOME, outcome.as_str());
@@ -330,6 +337,20 @@ fn policy_change<F: Form>(form: &mut F, entry: &PolicyChangeEntry) {
     form.put_number(of::ISTIO_ALLOW_RULES, number(istio_allow));
     form.put_number(of::EGRESS_DENY_RULES, number(egress_deny));
     form.put_number(of::EGRESS_ALLOW_RULES, number(egress_allow));
+    let mut room = MAX_FILES;
+    form.messages(of::SOURCES, sources, |form, SourceEntry { name, namespace, files }| {
+        let listed = files.get(..room).unwrap_or(files);
+        room -= listed.len();
+        form.text(of_source::NAME, name);
+        form.text(of_source::NAMESPACE, namespace);
+        form.messages(of_source::FILES, listed, file);
+        form.number(of_source::FILES_LEFT_OUT, number(files.len() - listed.len()));
+    });
+}
+
+fn file<F: Form>(form: &mut F, file: &FileEntry) {
+    form.text(of_file::NAME, &file.name);
+    form.text(of_file::SHA256, &file.sha256());
 }
 
 fn problem<F: Form>(form: &mut F, problem: &Problem) {

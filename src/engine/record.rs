@@ -14,7 +14,10 @@ pub mod trail;
 
 use std::sync::Arc;
 
-pub use event::{ChangeOutcome, GrantEndEntry, PolicyChangeEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry};
+pub use event::{
+    ChangeOutcome, FileEntry, GrantEndEntry, PolicyChangeEntry, QuestionEntry, SourceEntry, StartEntry, StopEntry,
+    WithheldEntry,
+};
 pub use headers::HeaderEntry;
 pub use packed::PackedDecision;
 pub use rare::RareInputs;

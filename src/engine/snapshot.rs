@@ -49,18 +49,26 @@ fn permit(verdict: &Answer, enforcement: Enforcement) -> Outcome {
 pub struct Revision(Arc<str>);
 
 impl Revision {
-    /// Hashes the settings and, for each source in order, its name and each file's name and digest.
-    pub fn of<'a>(settings: &Settings, files: impl Iterator<Item = (&'a str, &'a str, &'a [u8; 32])>) -> Revision {
+    /// Hashes the settings and, for each source in order, what it is bound to and each file's name and digest. Where a
+    /// source lies and how its path is spelled is no part of it.
+    pub fn of<'a, F: Iterator<Item = (&'a str, &'a [u8; 32])>>(
+        settings: &Settings,
+        sources: impl Iterator<Item = (String, F)>,
+    ) -> Revision {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
         part(settings.fingerprint().as_bytes());
-        for (source, name, digest) in files {
-            part(source.as_bytes());
-            part(name.as_bytes());
-            part(digest);
+        for (binding, files) in sources {
+            // No file has an empty name, so this begins a source.
+            part(&[]);
+            part(binding.as_bytes());
+            for (name, digest) in files {
+                part(name.as_bytes());
+                part(digest);
+            }
         }
         let digest = hash.finalize();
         Revision(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into())

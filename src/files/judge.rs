@@ -404,6 +404,7 @@ impl Sources {
             refused_sources: refused.chain(settings).map(str::to_owned).collect(),
             problems: news.chain(&self.told).chain(self.warnings()).cloned().collect(),
             counts: self.counts,
+            sources: self.sources.iter().filter_map(|source| source.entry(self.published)).collect(),
         }
     }
 

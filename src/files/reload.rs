@@ -314,6 +314,7 @@ fn log(entry: &PolicyChangeEntry) {
     match entry.outcome {
         ChangeOutcome::Published => tracing::info!(%revision, policies = entry.counts.policies, "policies published"),
         ChangeOutcome::Recovered => tracing::info!(%revision, "every source is good again; nothing new to publish"),
+        ChangeOutcome::Warned => tracing::warn!(%revision, "nothing changed in what is in force, but the warnings did"),
         ChangeOutcome::PublishedInPart => {
             tracing::error!(%revision, %refused, "policies published without the sources that were refused");
         }

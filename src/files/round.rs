@@ -61,7 +61,7 @@ fn settings_reading(
 ) -> Option<SettingsReading> {
     match (content, file) {
         (Some(Content::Settings(read)), Some(file)) if !sources.knows_settings(&read) => {
-            let meaning = file.meaning(&read);
+            let meaning = file.meaning(&read, sources.settings());
             Some(SettingsReading { read, meaning })
         }
         _ => None,

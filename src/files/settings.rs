@@ -9,9 +9,10 @@ use std::sync::Arc;
 use super::judge::{Meant, SettingsRead};
 use super::read::{read_file, whole};
 use crate::engine::policy::problem::{Code, Problem};
+use crate::engine::settings::Settings;
 
-/// Says what the text of a settings file means.
-type Interpret = dyn Fn(&str) -> Result<Meant, Vec<Problem>> + Send + Sync;
+/// Says what the text of a settings file means, beside the settings in force.
+type Interpret = dyn Fn(&str, &Settings) -> Result<Meant, Vec<Problem>> + Send + Sync;
 
 /// A settings file that may change while the loop runs.
 #[derive(Clone)]
@@ -24,7 +25,7 @@ impl SettingsFile {
     /// The file, and who knows what it means.
     pub fn new(
         path: PathBuf,
-        interpret: impl Fn(&str) -> Result<Meant, Vec<Problem>> + Send + Sync + 'static,
+        interpret: impl Fn(&str, &Settings) -> Result<Meant, Vec<Problem>> + Send + Sync + 'static,
     ) -> SettingsFile {
         SettingsFile { path, interpret: Arc::new(interpret) }
     }
@@ -39,14 +40,14 @@ impl SettingsFile {
         read_file(&self.path).map_err(|problem| vec![*problem])
     }
 
-    /// What was read means.
-    pub(super) fn meaning(&self, read: &SettingsRead) -> Result<Meant, Vec<Problem>> {
+    /// What was read means, beside the settings in force.
+    pub(super) fn meaning(&self, read: &SettingsRead, in_force: &Settings) -> Result<Meant, Vec<Problem>> {
         let bytes = read.as_ref().map_err(Clone::clone)?;
         let text = std::str::from_utf8(bytes).map_err(|_| {
             let problem = Problem::error(Code::YamlSyntax, whole(&self.path), "the file is not UTF-8 text");
             vec![problem.hint("save it as UTF-8")]
         })?;
-        (self.interpret)(text)
+        (self.interpret)(text, in_force)
     }
 }
 

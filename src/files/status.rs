@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::engine::ends::Ends;
 use crate::engine::policy::problem::Problem;
-use crate::engine::record::ChangeOutcome;
+use crate::engine::record::{ChangeOutcome, FileEntry};
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Revision;
@@ -71,8 +71,10 @@ pub struct SourceStatus {
     pub name: String,
     /// What became of its content as last read.
     pub state: SourceState,
-    /// The names of its files in force.
-    pub files: Vec<String>,
+    /// Its files in force.
+    pub files: Vec<FileEntry>,
+    /// When its directory was last read to the end, whatever was found.
+    pub last_read_at: Option<UnixNanos>,
     /// Why its content as last read is not in force; empty for a good one.
     pub problems: Vec<Problem>,
     /// When its last good content was first taken.
@@ -124,6 +126,8 @@ pub struct Reloads {
     pub refused: u64,
     /// [`ChangeOutcome::Recovered`]
     pub recovered: u64,
+    /// [`ChangeOutcome::Warned`]
+    pub warned: u64,
 }
 
 impl Reloads {
@@ -134,6 +138,7 @@ impl Reloads {
             ChangeOutcome::PublishedInPart => self.published_in_part,
             ChangeOutcome::Refused => self.refused,
             ChangeOutcome::Recovered => self.recovered,
+            ChangeOutcome::Warned => self.warned,
         }
     }
 
@@ -144,6 +149,7 @@ impl Reloads {
             ChangeOutcome::PublishedInPart => &mut self.published_in_part,
             ChangeOutcome::Refused => &mut self.refused,
             ChangeOutcome::Recovered => &mut self.recovered,
+            ChangeOutcome::Warned => &mut self.warned,
         };
         *counter += 1;
     }

@@ -4,6 +4,7 @@
 //! a network policy. Who may ask questions is said in [`questions`]. The rule: being alive never depends on anything but this process, and being ready is what the composition
 //! says it is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -97,10 +98,14 @@ pub struct SourceReport {
     pub state: String,
     /// The names of the files in force.
     pub files: Vec<String>,
+    /// The SHA-256 of each of them, by name.
+    pub digests: BTreeMap<String, String>,
     /// Why its content as last read is not in force; empty for a good one.
     pub problems: Vec<ProblemReport>,
     /// When its content was last good.
     pub last_good_at: Option<Timestamp>,
+    /// When it was last read to the end, whatever was found; one that hangs or never rests is not.
+    pub last_read_at: Option<Timestamp>,
 }
 
 /// One problem of a policy file.
@@ -179,6 +184,8 @@ pub struct ReloadsReport {
     pub refused: u64,
     /// Nothing changed in force, and every source is good again.
     pub recovered: u64,
+    /// Nothing changed in force but the warnings.
+    pub warned: u64,
 }
 
 /// A moment as this report tells it; moments outside of the calendar are left out.
@@ -277,6 +284,8 @@ mod tests {
                 files: vec!["a.yaml".into()],
                 problems: vec![ProblemReport::from(&problem)],
                 last_good_at: None,
+                last_read_at: None,
+                digests: BTreeMap::new(),
             }],
             warnings: Vec::new(),
             rules: RuleCounts { policies: 2, egress_deny: 1, ..RuleCounts::default() }.into(),

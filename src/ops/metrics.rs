@@ -194,8 +194,16 @@ impl Metrics {
     /// Counts a change of the policy files and keeps what is in force after it.
     pub fn observe_change(&self, entry: &PolicyChangeEntry) {
         // Destructured completely: a new field must be thought of here.
-        let PolicyChangeEntry { time, outcome, revision, previous_revision: _, refused_sources, problems: _, counts } =
-            entry;
+        let PolicyChangeEntry {
+            time,
+            outcome,
+            revision,
+            previous_revision: _,
+            refused_sources,
+            problems: _,
+            counts,
+            sources: _,
+        } = entry;
         self.reload(*outcome).inc();
         self.sources_refused.set(signed(refused_sources.len()));
         self.count(*counts);

@@ -74,6 +74,7 @@ fn change(outcome: ChangeOutcome, revision: &str, refused: &[&str]) -> PolicyCha
         refused_sources: refused.iter().map(ToString::to_string).collect(),
         problems: Vec::new(),
         counts: RuleCounts { istio_deny: 1, istio_allow: 2, egress_deny: 3, egress_allow: 4, policies: 5 },
+        sources: Vec::new(),
     }
 }
 

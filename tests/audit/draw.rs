@@ -7,8 +7,9 @@ use customs::engine::policy::problem::{Code, Place, Problem};
 use customs::engine::reason::{Effect, Reason};
 use customs::engine::record::trail::Position;
 use customs::engine::record::{
-    AnswerEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry, LagEntry,
-    Loss, PolicyChangeEntry, QuestionEntry, RareInputs, StartEntry, StopEntry, StreamEntry, WithheldEntry,
+    AnswerEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry, HeaderEntry,
+    LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry, StopEntry, StreamEntry,
+    WithheldEntry,
 };
 use customs::engine::rules::RuleCounts;
 use customs::engine::settings::Enforcement;
@@ -195,13 +196,23 @@ impl Drawn {
         }
         PolicyChangeEntry {
             time: self.time(),
-            outcome: ChangeOutcome::ALL[usize::try_from(self.number() % 4).unwrap()],
+            outcome: ChangeOutcome::ALL[usize::try_from(self.number() % 5).unwrap()],
             revision: self.text(),
             previous_revision: self.text(),
             refused_sources: self.list(Drawn::text),
             problems,
             counts,
+            sources: self.list(Drawn::source),
         }
+    }
+
+    fn source(&mut self) -> SourceEntry {
+        let file = |drawn: &mut Drawn| FileEntry { name: drawn.text(), digest: [7; 32] };
+        let mut files = self.list(file);
+        if self.flag() {
+            files = std::iter::repeat_n(files, 300).flatten().collect();
+        }
+        SourceEntry { name: self.text(), namespace: self.text(), files }
     }
 
     fn grant_end(&mut self) -> GrantEndEntry {

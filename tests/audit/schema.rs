@@ -83,9 +83,16 @@ fn the_list_of_fields_is_that_of_the_proto() {
     let listed: Vec<_> = fields::KINDS.iter().flat_map(|(kind, _)| fields::of(kind)).collect();
     let of_no_kind: Vec<_> = all.iter().filter(|name| !listed.contains(&name.as_str())).collect();
     assert_eq!(of_no_kind, Vec::<&String>::new());
-    for (field, listed) in [("headers", fields::HEADER), ("problems", fields::PROBLEM), ("lost", fields::LOSS)] {
+    for (field, listed) in [
+        ("headers", fields::HEADER),
+        ("problems", fields::PROBLEM),
+        ("sources", fields::SOURCE),
+        ("lost", fields::LOSS),
+    ] {
         assert_eq!(by_number(&message_of(field)), listed, "{field}");
     }
+    let Kind::Message(file) = message_of("sources").get_field_by_json_name("files").unwrap().kind() else { panic!() };
+    assert_eq!(by_number(&file), fields::FILE);
 }
 
 #[test]

@@ -83,6 +83,34 @@ fn a_bad_settings_file_is_refused_with_its_place_and_the_server_goes_on() {
 }
 
 #[test]
+fn an_emptied_settings_file_keeps_the_last_good_settings_and_says_so_everywhere() {
+    let mut server = start("default: deny\n");
+    let first = server.revision();
+    for text in ["", "# default: deny\n", "{}\n", "null\n", "admin: 127.0.0.1:1\n"] {
+        server.folder.put("settings.yaml", text);
+        let problem = file(&server, "refused")["problems"][0].clone();
+        assert_eq!(problem["code"], "bad-setting", "{text:?}: {problem}");
+        assert_eq!(
+            (server.revision(), server.check("y.example").reason()),
+            (first.clone(), "default_deny"),
+            "{text:?}"
+        );
+        assert_eq!(server.status()["default"], "deny");
+        metric(&server, "customs_sources_refused 1");
+        server.folder.put("settings.yaml", "default: deny\n");
+        file(&server, "good");
+    }
+    server.folder.put("settings.yaml", "default: allow\n");
+    server.revision_after(&first);
+    assert!(server.check("y.example").allowed, "what is written is meant");
+    let ended = server.stop();
+    assert!(ended.stderr.contains("the settings file has nothing in it"), "{}", ended.stderr);
+    let record = server.folder.text("out/audit.jsonl");
+    let refused = record.lines().filter(|line| line.contains("\"refusedSources\":[\"settings.yaml\"]")).count();
+    assert_eq!(refused, 5, "{record}");
+}
+
+#[test]
 fn what_cannot_change_while_running_is_kept_with_a_warning() {
     let mut server = start("");
     let first = server.revision();
@@ -113,7 +141,7 @@ fn settings_and_policies_of_one_change_are_judged_together() {
     server.folder.put("policies/a.yaml", &partner);
     server.folder.put("settings.yaml", "accept_trust_domains: [partner.td]\n");
     let second = server.revision_after(&first);
-    server.folder.put("settings.yaml", "");
+    server.folder.put("settings.yaml", "accept_trust_domains: []\n");
     server.folder.put("policies/a.yaml", &denying("a", "x.example"));
     assert_eq!(server.revision_after(&second), first);
     assert_eq!(server.status()["reloads"]["refused"], 0);

@@ -305,7 +305,7 @@ async fn a_bad_change_keeps_the_last_good_set_until_repaired() {
         let refused = site.state(0, *state, harm).await;
         assert!(refused.ready, "{harm}");
         assert_eq!((&refused.revision, refused.counts), (&before.revision, before.counts), "{harm}");
-        assert_eq!(refused.sources[0].files, ["a.yaml"], "{harm}: the files in force");
+        assert_eq!(refused.sources[0].files[0].name, "a.yaml", "{harm}: the file in force");
         let problem = &refused.sources[0].problems[0];
         assert_eq!(problem.code, *code, "{harm}: {problem}");
         assert!(refused.last_problem.unwrap().text.contains(code.as_str()), "{harm}");

@@ -11,7 +11,7 @@ use customs::files::{Meant, PolicyDirectory, SettingsFile, SourceState};
 
 use super::site::{BY_EVENTS, BY_RESCAN, Pace, Site, policy};
 
-fn meaning(text: &str) -> Result<Meant, Vec<Problem>> {
+fn meaning(text: &str, _in_force: &Settings) -> Result<Meant, Vec<Problem>> {
     match text.trim() {
         "" => Err(vec![Problem::error(Code::BadSetting, Place::whole("settings"), "empty")]),
         root => {

@@ -7,7 +7,7 @@
 use super::action::Action;
 use super::authorization_policy::{AuthorizationPolicy, Target};
 use super::problem::{Code, Problem};
-use super::source::{Digest, LoadedSource};
+use super::source::LoadedSource;
 use super::validate::{self, Sets};
 use crate::engine::rule::Mode;
 use crate::engine::rules::Rules;
@@ -51,17 +51,17 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
     Ok(Compiled { snapshot: Snapshot::new(revision(sources, settings), settings.clone(), rules), problems })
 }
 
+/// The revision of a set. A source without files says nothing, unless it isolates its namespace for want of good content.
 fn revision(sources: &[LoadedSource], settings: &Settings) -> Revision {
-    let mut sorted: Vec<&LoadedSource> = sources.iter().collect();
-    sorted.sort_by(|a, b| a.name().cmp(b.name()));
-    let files = sorted.iter().flat_map(|s| s.files().iter().map(|f| (s.name(), f.name(), f.digest())));
-    // A source without content that isolates is told from one that does not; no file has an empty name.
-    let standing_in = sources.iter().filter(|s| s.stands_in().is_some()).map(|s| (s.name(), "", &NOTHING));
-    Revision::of(settings, files.chain(standing_in))
+    let speaking = sources.iter().filter(|source| !source.files().is_empty() || source.stands_in().is_some());
+    Revision::of(
+        settings,
+        speaking.map(|source| {
+            let files = source.files().iter().map(|file| (file.name(), file.digest()));
+            (source.binding(), files)
+        }),
+    )
 }
-
-/// The digest of what stands in for a source.
-const NOTHING: Digest = [0; 32];
 
 fn istio_rules(policy: &AuthorizationPolicy, settings: &Settings, rules: &mut Rules, problems: &mut Vec<Problem>) {
     if !in_scope(policy, settings, problems) {

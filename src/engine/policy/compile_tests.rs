@@ -395,7 +395,7 @@ fn a_second_source_may_not_repeat_a_policy() {
 }
 
 #[test]
-fn the_revision_is_the_text_and_the_settings_and_not_the_order() {
+fn the_revision_is_the_sources_in_order_and_the_settings_and_never_the_spelling_of_a_path() {
     let revision = |sources: &[Source], settings: &Settings| {
         let loaded: Vec<_> = sources.iter().map(|s| load(s, settings)).collect();
         compile(&loaded, settings).unwrap().snapshot.revision().clone()
@@ -403,7 +403,18 @@ fn the_revision_is_the_text_and_the_settings_and_not_the_order() {
     let (a, b) = (source("a", &egress("{isolate: true}")), source("b", &istio("{}")));
     let settings = Settings::default();
     let one = revision(&[a.clone(), b.clone()], &settings);
-    assert_eq!(one, revision(&[b.clone(), a.clone()], &settings));
+    assert_ne!(one, revision(&[b.clone(), a.clone()], &settings));
+    for (first, second) in [("./a", "b/"), ("/srv/a", "elsewhere"), ("a", "b")] {
+        let respelled = [(&a, first), (&b, second)].map(|(s, name)| Source { name: name.into(), ..s.clone() });
+        assert_eq!(one, revision(&respelled, &settings), "{first} {second}");
+    }
+    let renamed = |name: &str| {
+        let files = a.files.iter().map(|f| PolicyFile { name: name.into(), ..f.clone() }).collect();
+        revision(&[Source { files, ..a.clone() }, b.clone()], &settings)
+    };
+    assert_eq!((renamed("p.yaml") == one, renamed("q.yaml") == one), (true, false), "a file's own name counts");
+    let empty = Source { name: "c".into(), ..Source::default() };
+    assert_eq!(one, revision(&[a.clone(), empty, b.clone()], &settings), "nothing is in force of it");
     assert_ne!(one, revision(std::slice::from_ref(&a), &settings));
     assert_ne!(one, revision(&[a.clone(), source("b", &format!("{}# \n", istio("{}")))], &settings));
     let mut accepting = settings.clone();

@@ -250,6 +250,22 @@ pub fn parse_typed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Pro
     serde_saphyr::from_str_with_options(text, options(text.len())).map_err(|error| file.problem(&error))
 }
 
+/// The keys of the one mapping that a file holds; none where there is nothing in it.
+///
+/// # Errors
+/// The first problem, with its place.
+pub fn keys(file: &str, text: &str) -> Result<Vec<String>, Problem> {
+    let mut keys = Vec::new();
+    for node in parse(file, text) {
+        match node?.value {
+            Value::Map(pairs) => keys.extend(pairs.into_iter().map(|(key, _)| key.name)),
+            // What it is instead is told by whoever reads it into a type.
+            _ => keys.push(String::new()),
+        }
+    }
+    Ok(keys)
+}
+
 /// The kind of an error, and what to do about it.
 fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
     use serde_saphyr::Error;

@@ -200,6 +200,11 @@ impl LoadedSource {
         &self.0.name
     }
 
+    /// What it is bound to and what it takes for granted, for the revision: beside the files, what gives them their meaning.
+    pub fn binding(&self) -> String {
+        format!("namespace={:?} stands_in={}", self.0.namespace, self.0.stands_in.is_some())
+    }
+
     /// Its files.
     pub fn files(&self) -> &[LoadedFile] {
         &self.0.files

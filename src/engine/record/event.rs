@@ -70,12 +70,19 @@ pub enum ChangeOutcome {
     Refused,
     /// Nothing changed in what is in force, and every source is good again.
     Recovered,
+    /// Nothing changed in what is in force, but the warnings did: a file that looks like a policy is not read.
+    Warned,
 }
 
 impl ChangeOutcome {
     /// Every outcome, in the order in which documents list them.
-    pub const ALL: [ChangeOutcome; 4] =
-        [ChangeOutcome::Published, ChangeOutcome::PublishedInPart, ChangeOutcome::Refused, ChangeOutcome::Recovered];
+    pub const ALL: [ChangeOutcome; 5] = [
+        ChangeOutcome::Published,
+        ChangeOutcome::PublishedInPart,
+        ChangeOutcome::Refused,
+        ChangeOutcome::Recovered,
+        ChangeOutcome::Warned,
+    ];
 
     /// The name in records and metrics.
     pub fn as_str(self) -> &'static str {
@@ -84,6 +91,7 @@ impl ChangeOutcome {
             ChangeOutcome::PublishedInPart => "published_in_part",
             ChangeOutcome::Refused => "refused",
             ChangeOutcome::Recovered => "recovered",
+            ChangeOutcome::Warned => "warned",
         }
     }
 }
@@ -105,6 +113,35 @@ pub struct PolicyChangeEntry {
     pub problems: Vec<Problem>,
     /// The rules in force afterwards.
     pub counts: RuleCounts,
+    /// The files in force afterwards, source by source.
+    pub sources: Vec<SourceEntry>,
+}
+
+/// What is in force of one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceEntry {
+    /// The directory as it was given.
+    pub name: String,
+    /// The namespace that it is bound to; empty where it is bound to none.
+    pub namespace: String,
+    /// Its files in force.
+    pub files: Vec<FileEntry>,
+}
+
+/// A file in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Its name inside the source.
+    pub name: String,
+    /// The SHA-256 of its bytes.
+    pub digest: [u8; 32],
+}
+
+impl FileEntry {
+    /// The digest as `sha256sum` prints it.
+    pub fn sha256(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// The process starts: the first thing that it tells.

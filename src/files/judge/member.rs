@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::engine::policy::problem::{Code, Place, Problem};
-use crate::engine::policy::source::{self, LoadedSource, Source};
+use crate::engine::policy::source::{self, LoadedFile, LoadedSource, Source};
+use crate::engine::record::{FileEntry, SourceEntry};
 use crate::engine::settings::Settings;
 use crate::engine::time::UnixNanos;
 use crate::files::directories::PolicyDirectory;
@@ -204,15 +205,27 @@ impl Member {
     }
 
     pub(super) fn status(&self, published: bool) -> SourceStatus {
-        let in_force = self.good.as_ref().filter(|_| published);
-        let files = |source: &LoadedSource| source.files().iter().map(|file| file.name().to_owned()).collect();
         SourceStatus {
             name: self.name.clone(),
             state: self.refusal.as_ref().map_or(SourceState::Good, |refusal| refusal.state),
-            files: in_force.map(files).unwrap_or_default(),
+            files: self.in_force(published),
             problems: self.refusal.iter().flat_map(|refusal| refusal.problems.clone()).collect(),
             last_good_at: self.good_since,
+            last_read_at: None,
         }
+    }
+
+    /// What the record tells of it: nothing where it has no policies itself.
+    pub(super) fn entry(&self, published: bool) -> Option<SourceEntry> {
+        let namespace = self.namespace().cloned().unwrap_or_default();
+        let files = self.in_force(published);
+        (self.role != Role::Namespaces).then(|| SourceEntry { name: self.name.clone(), namespace, files })
+    }
+
+    fn in_force(&self, published: bool) -> Vec<FileEntry> {
+        let file = |file: &LoadedFile| FileEntry { name: file.name().to_owned(), digest: *file.digest() };
+        let good = self.good.as_ref().filter(|_| published);
+        good.map(|source| source.files().iter().map(file).collect()).unwrap_or_default()
     }
 
     fn emptied(&self) -> Problem {

@@ -94,6 +94,7 @@ impl SettingsFile {
             files: Vec::new(),
             problems: self.refusal().to_vec(),
             last_good_at: self.good_since,
+            last_read_at: None,
         }
     }
 }
