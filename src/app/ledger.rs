@@ -33,9 +33,24 @@ impl Ledger for Books {
         self.recorder.admit(entry).await
     }
 
-    async fn record(&self, room: Room, entry: Arc<PackedDecision>) -> bool {
+    fn waits_for_disk(&self) -> bool {
+        self.recorder.waits_for_disk()
+    }
+
+    fn record(&self, room: Room, entry: Arc<PackedDecision>) {
         self.metrics.observe_decision(entry.facts());
+        if entry.facts().caller_gone {
+            self.metrics.observe_caller_gone();
+        }
+        // Whoever waits for the disk asks for that.
+        drop(room.record(entry));
+    }
+
+    async fn record_on_disk(&self, room: Room, entry: Arc<PackedDecision>) -> bool {
+        self.metrics.observe_decision(entry.facts());
+        let mut waiting = Waiting { books: self, entry: &entry, is_over: false };
         let kept = room.record(entry.clone()).in_time(&entry, Reason::AuditUnavailable.as_str()).await;
+        waiting.is_over = true;
         if !kept {
             self.metrics.observe_withheld();
         }
@@ -44,6 +59,29 @@ impl Ledger for Books {
 
     fn withhold(&self, entry: Arc<PackedDecision>) {
         self.metrics.observe_decision(entry.facts());
+        if entry.facts().caller_gone {
+            self.metrics.observe_caller_gone();
+        }
         self.recorder.withhold(entry);
+    }
+
+    fn tell_caller_gone(&self, entry: &PackedDecision) {
+        self.metrics.observe_caller_gone();
+        self.recorder.tell_caller_gone(entry);
+    }
+}
+
+/// A decision whose record is on its way to the disk. Dropped meanwhile, as when its caller gives up, that goes on record.
+struct Waiting<'b> {
+    books: &'b Books,
+    entry: &'b PackedDecision,
+    is_over: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.books.tell_caller_gone(self.entry);
+        }
     }
 }

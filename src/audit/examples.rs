@@ -10,9 +10,9 @@ use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::reason::{Effect, Reason};
 use crate::engine::record::trail::Position;
 use crate::engine::record::{
-    AnswerEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry, HeaderEntry,
-    LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry, StopEntry, StreamEntry,
-    WithheldEntry,
+    AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
+    GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry,
+    StopEntry, StreamEntry, WithheldEntry,
 };
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
@@ -74,6 +74,7 @@ pub(crate) fn full_decision() -> DecisionEntry {
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into(),
         stream_id: "17".into(),
         audit_rule: "ap:istio-system/watch#0".into(),
+        caller_gone: true,
         rare: Some(Arc::new(RareInputs {
             sni_absent: true,
             address_unreadable: true,
@@ -148,6 +149,8 @@ pub(crate) fn of_every_kind() -> Vec<Entry> {
         decision_number: 41,
         reason: "audit_unavailable",
     };
+    let caller_gone =
+        CallerGoneEntry { time: TIME, decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34".into(), decision_number: 41 };
     let stream = StreamEntry {
         time: TIME,
         sink: "file:/var/log/customs/audit.jsonl".into(),
@@ -156,6 +159,7 @@ pub(crate) fn of_every_kind() -> Vec<Entry> {
         hash: "sha256",
         previous: Some(position("5f0c8a52-9a55-4f3c-8a52-9a554f3c8a52", 17)),
         torn_bytes: 120,
+        previous_file: "moved",
     };
     let lost = Loss { allows: 5, denials: 4, differing: 3, withheld: 2, events: 1 };
     let checkpoint = CheckpointEntry {
@@ -173,6 +177,7 @@ pub(crate) fn of_every_kind() -> Vec<Entry> {
         Entry::Start(start.into()),
         Entry::Stop(stop.into()),
         Entry::Withheld(withheld.into()),
+        Entry::CallerGone(caller_gone.into()),
         Entry::Stream(stream.into()),
         Entry::Gap(GapEntry { time: TIME, lost, first: UnixNanos(1), last: UnixNanos(2_000_000_000) }.into()),
         Entry::Lag(LagEntry { time: TIME, missed_from: 7, missed_to: 9 }.into()),

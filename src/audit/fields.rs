@@ -19,6 +19,7 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("start", &["enforcement", "version", "listen"]),
     ("stop", &["revision", "cause", "decisions"]),
     ("withheld", &["decisionId", "decisionNumber", "reason"]),
+    ("callerGone", &["decisionId", "decisionNumber"]),
     ("stream", STREAM),
     ("gap", &["lost", "first", "last"]),
     ("lag", &["missedFrom", "missedTo"]),
@@ -34,11 +35,11 @@ const DECISION: &[&str] = &[
     "listenerPort", "sni", "method", "path", "headers", "gateway", "requestId", "traceparent", "streamId", "origin",
     "owner", "ticket", "ruleReason", "expires", "expired", "exception", "exceptionExpires", "wouldOrigin", "wouldOwner",
     "auditRule", "enforcement", "revision", "durationMicros", "truncated", "redacted", "sniAbsent", "addressUnreadable",
-    "authorityHeader", "certificateUris",
+    "authorityHeader", "certificateUris", "callerGone",
 ];
 
 /// What a decision has and the answer of a question has not, because there was no check.
-pub const OF_A_CHECK: &[&str] = &["decisionId", "decisionNumber", "durationMicros"];
+pub const OF_A_CHECK: &[&str] = &["decisionId", "decisionNumber", "durationMicros", "callerGone"];
 
 /// What a policy change has.
 #[rustfmt::skip]
@@ -51,6 +52,7 @@ const POLICY_CHANGE: &[&str] = &[
 #[rustfmt::skip]
 const STREAM: &[&str] = &[
     "sink", "filter", "format", "hash", "previousStream", "previousSequence", "previousChain", "tornBytes",
+    "previousFile",
 ];
 
 /// The fields of each of the `headers`.
@@ -176,6 +178,7 @@ fields! {
     ADDRESS_UNREADABLE = 56, "addressUnreadable";
     AUTHORITY_HEADER = 57, "authorityHeader";
     CERTIFICATE_URIS = 58, "certificateUris";
+    CALLER_GONE = 59, "callerGone";
     OUTCOME = 60, "outcome";
     PREVIOUS_REVISION = 61, "previousRevision";
     REFUSED_SOURCES = 62, "refusedSources";
@@ -202,6 +205,7 @@ fields! {
     PREVIOUS_SEQUENCE = 105, "previousSequence";
     PREVIOUS_CHAIN = 106, "previousChain";
     TORN_BYTES = 107, "tornBytes";
+    PREVIOUS_FILE = 108, "previousFile";
     LOST = 110, "lost";
     FIRST = 111, "first";
     LAST = 112, "last";

@@ -212,6 +212,11 @@ impl Lane {
         self.on_full
     }
 
+    /// Whether who sends waits until the record is on the disk.
+    pub fn acknowledges(&self) -> bool {
+        self.acknowledges
+    }
+
     /// Which records it takes.
     pub fn filter(&self) -> Filter {
         self.filter

@@ -12,9 +12,9 @@ use crate::engine::policy::problem::{Place, Problem};
 use crate::engine::record::packed::Span;
 use crate::engine::record::trail::Position;
 use crate::engine::record::{
-    AnswerEntry, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry, HeaderEntry, LagEntry,
-    Loss, PackedDecision, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry, StopEntry,
-    StreamEntry, WithheldEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry,
+    HeaderEntry, LagEntry, Loss, PackedDecision, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry,
+    StopEntry, StreamEntry, WithheldEntry,
 };
 use crate::engine::rules::RuleCounts;
 use crate::engine::time::UnixNanos;
@@ -145,6 +145,7 @@ pub(super) fn fill<F: Form>(form: &mut F, entry: &Entry, stream: &str, sequence:
         Entry::Start(entry) => start(form, entry),
         Entry::Stop(entry) => stop(form, entry),
         Entry::Withheld(entry) => withheld(form, entry),
+        Entry::CallerGone(entry) => caller_gone(form, entry),
         Entry::Stream(entry) => begin(form, entry),
         Entry::Gap(entry) => gap(form, entry),
         Entry::Lag(entry) => lag(form, entry),
@@ -225,6 +226,8 @@ fn decided<F: Form>(mut texts: Decided<'_, F>, entry: &DecisionEntry<Span>, dura
         traceparent,
         stream_id,
         audit_rule,
+        // A question has none, as it has no duration.
+        caller_gone,
         rare: _,
     } = entry;
     let RareInputs { sni_absent, address_unreadable, authority_header, certificate_uris, headers, truncated, redacted } =
@@ -264,6 +267,7 @@ fn decided<F: Form>(mut texts: Decided<'_, F>, entry: &DecisionEntry<Span>, dura
     texts.form.flag(of::ADDRESS_UNREADABLE, *address_unreadable);
     authority_header.iter().for_each(|value| texts.form.put_text(of::AUTHORITY_HEADER, value, false));
     texts.form.texts(of::CERTIFICATE_URIS, certificate_uris);
+    texts.form.flag(of::CALLER_GONE, *caller_gone && duration_micros.is_some());
 }
 
 /// The answers with their reasons and rules, and the gates of the verdict.
@@ -396,8 +400,14 @@ fn withheld<F: Form>(form: &mut F, entry: &WithheldEntry) {
     form.word(of::REASON, reason);
 }
 
+fn caller_gone<F: Form>(form: &mut F, entry: &CallerGoneEntry) {
+    let CallerGoneEntry { time: _, decision_id, decision_number } = entry;
+    form.text(of::DECISION_ID, decision_id);
+    form.long(of::DECISION_NUMBER, *decision_number);
+}
+
 fn begin<F: Form>(form: &mut F, entry: &StreamEntry) {
-    let StreamEntry { time: _, sink, filter, format, hash, previous, torn_bytes } = entry;
+    let StreamEntry { time: _, sink, filter, format, hash, previous, torn_bytes, previous_file } = entry;
     form.text(of::SINK, sink);
     form.text(of::FILTER, filter);
     form.word(of::FORMAT, format);
@@ -408,6 +418,7 @@ fn begin<F: Form>(form: &mut F, entry: &StreamEntry) {
         form.text(of::PREVIOUS_CHAIN, chain);
     }
     form.long(of::TORN_BYTES, *torn_bytes);
+    form.word(of::PREVIOUS_FILE, previous_file);
 }
 
 fn gap<F: Form>(form: &mut F, entry: &GapEntry) {

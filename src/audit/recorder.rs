@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::config::OnFull;
 use super::lane::{Class, Lane, Load};
-use crate::engine::record::{Entry, Loss, PackedDecision, WithheldEntry};
+use crate::engine::record::{CallerGoneEntry, Entry, Loss, PackedDecision, WithheldEntry};
 
 /// The most sinks that there can be.
 pub const MAX_SINKS: usize = 64;
@@ -68,28 +68,34 @@ impl Recorder {
 
     /// Asks every sink that wants a decision for room, and waits for those that block. `None`: its answer must be
     /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
-    /// it counts the decision as withheld.
+    /// it gives back what it has, and whoever dropped it accounts for the decision in the same way.
     pub async fn admit(&self, decision: &PackedDecision) -> Option<Room> {
         let load = Load::of_decision(decision, Class::of(decision));
         let mut room = Room { recorder: self.clone(), load, taken: 0, is_wanted: 0 };
-        let mut waiting = None;
+        let (mut waiting, mut is_wanted) = (None, 0);
         for (place, lane) in self.0.lanes.iter().enumerate() {
             if !lane.filter().wants_decision(decision) {
                 continue;
             }
-            room.is_wanted |= 1 << place;
+            is_wanted |= 1 << place;
             let has = lane.take(load, &mut waiting).await;
             room.taken |= u64::from(has) << place;
             if !has && lane.on_full() != OnFull::Drop {
-                // Whoever withholds the answer accounts for it.
-                room.is_wanted = 0;
+                // Whoever withholds the answer accounts for it, in every sink.
                 return None;
             }
         }
+        room.is_wanted = is_wanted;
         Some(room)
     }
 
-    /// Puts a withheld answer on record where there is room, and counts it where there is none.
+    /// Whether answers wait until their records are on the disk.
+    pub fn waits_for_disk(&self) -> bool {
+        self.0.lanes.iter().any(|lane| lane.acknowledges())
+    }
+
+    /// Puts an answer that nobody got on record where there is room, and counts it as withheld where there is none: it was
+    /// withheld, or its caller gave up while it waited for room.
     pub fn withhold(&self, decision: Arc<PackedDecision>) {
         let load = Load::of_decision(&decision, Class::Withheld);
         for lane in self.0.lanes.iter().filter(|lane| lane.filter().wants_decision(&decision)) {
@@ -143,6 +149,17 @@ impl Recorder {
             }
         };
         self.0.lanes.iter().map(reading).collect()
+    }
+
+    /// Tells that nobody got the answer of a recorded decision: its caller had given up.
+    pub fn tell_caller_gone(&self, decision: &PackedDecision) {
+        let entry = CallerGoneEntry {
+            time: crate::clock::now(),
+            decision_id: decision.text(decision.facts().decision_id).to_owned(),
+            decision_number: decision.facts().decision_number,
+        };
+        let entry = Entry::CallerGone(entry.into());
+        self.0.lanes.iter().for_each(|lane| lane.offer_event(&entry));
     }
 
     /// Tells that the answer of a recorded decision was withheld after all.

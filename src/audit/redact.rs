@@ -127,6 +127,7 @@ impl Redactor {
             | Entry::Start(_)
             | Entry::Stop(_)
             | Entry::Withheld(_)
+            | Entry::CallerGone(_)
             | Entry::Stream(_)
             | Entry::Gap(_)
             | Entry::Lag(_)

@@ -279,20 +279,25 @@ async fn only_so_many_checks_wait() {
 }
 
 #[tokio::test]
-async fn a_check_that_is_given_up_counts_as_withheld() {
-    let memory = Memory::default();
-    memory.answers(BUSY);
-    let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
+async fn a_check_that_is_given_up_while_it_waits_for_one_sink_is_on_record_or_counted_in_every_sink() {
+    let (first, second) = (Memory::default(), Memory::default());
+    first.answers(BUSY);
+    let sinks = [(&first, file("a", OnFull::Block)), (&second, file("b", OnFull::Block))];
+    let Trail { recorder, writers, .. } = trail(&sinks, SMALL, Durability::None);
     for number in 1..=75 {
         assert!(check(&recorder, allow(number)).await);
     }
-    let entry: PackedDecision = allow(76).into();
+    let mut entry: PackedDecision = allow(76).into();
     assert!(futures_now(recorder.admit(&entry)).is_none(), "it waits, and is dropped");
     drop(recorder.admit(&entry));
-    memory.answers(None);
+    entry.mark_caller_gone();
+    recorder.withhold(entry.into());
+    first.answers(None);
     writers.finish(BOUND).await.unwrap();
-    let text = memory.text();
-    assert_eq!((of_kind(&text, "decision").len(), lost(&text)), (75, 1));
+    for memory in [first, second] {
+        let (decisions, lost) = (of_kind(&memory.text(), "decision"), lost(&memory.text()));
+        assert_eq!(decisions.len() as u64 + lost, 76);
+    }
 }
 
 #[tokio::test]

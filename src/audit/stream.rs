@@ -83,17 +83,25 @@ impl Stream {
     pub fn begin(&mut self, left: Left, time: UnixNanos, out: &mut Vec<u8>) {
         let Left { previous, torn_bytes } = left;
         self.head = previous.as_ref().and_then(|p| Head::parse(&p.chain)).unwrap_or(Head::START);
-        self.say(previous, torn_bytes, time, out);
+        self.say(previous, torn_bytes, "", time, out);
     }
 
-    /// Appends the record with which another file of the same stream begins.
-    pub fn go_on(&mut self, time: UnixNanos, out: &mut Vec<u8>) {
-        self.say(Some(self.position()), 0, time, out);
+    /// Appends the record with which another file of the same stream begins. `previous_file` says what somebody else did
+    /// with the file before; it is empty where nobody did.
+    pub fn go_on(&mut self, previous_file: &'static str, time: UnixNanos, out: &mut Vec<u8>) {
+        self.say(Some(self.position()), 0, previous_file, time, out);
     }
 
-    fn say(&mut self, previous: Option<Position>, torn_bytes: u64, time: UnixNanos, out: &mut Vec<u8>) {
+    fn say(
+        &mut self,
+        previous: Option<Position>,
+        torn_bytes: u64,
+        previous_file: &'static str,
+        time: UnixNanos,
+        out: &mut Vec<u8>,
+    ) {
         let (sink, filter, format) = (self.sink.clone(), self.filter.clone(), self.format.as_str());
-        let entry = StreamEntry { time, sink, filter, format, hash: HASH, previous, torn_bytes };
+        let entry = StreamEntry { time, sink, filter, format, hash: HASH, previous, torn_bytes, previous_file };
         self.append(&Entry::Stream(entry.into()), out);
     }
 

@@ -202,7 +202,7 @@ impl Work {
     fn turn(&mut self) {
         let time = now();
         match self.writer.sink.turn(time) {
-            Ok(true) => self.writer.stream.go_on(time, &mut self.batch),
+            Ok(true) => self.writer.stream.go_on("", time, &mut self.batch),
             Ok(false) => {}
             Err(problem) => {
                 self.writer.lane.state.failures.fetch_add(1, Relaxed);

@@ -15,8 +15,8 @@ pub mod trail;
 use std::sync::Arc;
 
 pub use event::{
-    ChangeOutcome, FileEntry, GrantEndEntry, PolicyChangeEntry, QuestionEntry, SourceEntry, StartEntry, StopEntry,
-    WithheldEntry,
+    CallerGoneEntry, ChangeOutcome, FileEntry, GrantEndEntry, PolicyChangeEntry, QuestionEntry, SourceEntry,
+    StartEntry, StopEntry, WithheldEntry,
 };
 pub use headers::HeaderEntry;
 pub use packed::PackedDecision;
@@ -45,6 +45,8 @@ pub enum Entry {
     Stop(Arc<StopEntry>),
     /// The answer of a decision that is on record was withheld after all.
     Withheld(Arc<WithheldEntry>),
+    /// The caller of a decision that is on record had given up before it was answered.
+    CallerGone(Arc<CallerGoneEntry>),
     /// A stream of records begins, or goes on in another file.
     Stream(Arc<StreamEntry>),
     /// Records were lost.
@@ -66,6 +68,7 @@ impl Entry {
             Entry::Start(_) => "start",
             Entry::Stop(_) => "stop",
             Entry::Withheld(_) => "withheld",
+            Entry::CallerGone(_) => "callerGone",
             Entry::Stream(_) => "stream",
             Entry::Gap(_) => "gap",
             Entry::Lag(_) => "lag",
@@ -83,6 +86,7 @@ impl Entry {
             Entry::Start(entry) => entry.time,
             Entry::Stop(entry) => entry.time,
             Entry::Withheld(entry) => entry.time,
+            Entry::CallerGone(entry) => entry.time,
             Entry::Stream(entry) => entry.time,
             Entry::Gap(entry) => entry.time,
             Entry::Lag(entry) => entry.time,
@@ -107,7 +111,7 @@ pub struct DecisionEntry<T = String> {
     pub revision: T,
     /// Whether verdicts are enforced.
     pub enforcement: Enforcement,
-    /// What Envoy was told.
+    /// What Envoy was told, or would have been told if the caller had waited.
     pub effect: Effect,
     /// What the enforced rules said.
     pub verdict: AnswerEntry<T>,
@@ -157,6 +161,8 @@ pub struct DecisionEntry<T = String> {
     pub traceparent: T,
     /// Envoy's stream id.
     pub stream_id: T,
+    /// Whether the caller had given up before the decision was recorded, so that nobody got its answer.
+    pub caller_gone: bool,
     /// What is told only where it is out of the ordinary.
     pub rare: Option<Arc<RareInputs>>,
 }

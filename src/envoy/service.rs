@@ -2,7 +2,7 @@
 //!
 //! Every check gives exactly one decision, one entry and one response. There is no `?` on the way: a verdict is always
 //! gRPC OK, and trouble is a reason inside it. An answer is given only once its record has its place, and an answer that
-//! could not be recorded is withheld.
+//! could not be recorded is withheld. Where the caller has given up before it is answered, the record says so.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::store::Reader;
 /// Where decisions are recorded and counted; the edges that do so are joined to this one by the app.
 pub trait Ledger: Send + Sync + 'static {
     /// Room for one record.
-    type Room: Send;
+    type Room: Send + Unpin + 'static;
     /// Alive as long as the check is in flight.
     type InFlight<'l>: Send
     where
@@ -39,11 +39,37 @@ pub trait Ledger: Send + Sync + 'static {
     fn number(&self) -> u64;
     /// Makes room for the record of a decision, waiting a bounded time. `None`: it could not be recorded.
     fn admit(&self, entry: &PackedDecision) -> impl Future<Output = Option<Self::Room>> + Send;
-    /// Records a decision in the room made for it, and waits until the record is as safe as the settings ask. False: it
-    /// is not, and the answer must be withheld.
-    fn record(&self, room: Self::Room, entry: Arc<PackedDecision>) -> impl Future<Output = bool> + Send;
-    /// Counts a decision that was withheld for want of room, and records it wherever there is some.
+    /// Whether an answer waits until its record is on the disk.
+    fn waits_for_disk(&self) -> bool;
+    /// Records a decision in the room made for it.
+    fn record(&self, room: Self::Room, entry: Arc<PackedDecision>);
+    /// The same, and waits until the record is on the disk. False: it is not in time, and the answer must be withheld.
+    fn record_on_disk(&self, room: Self::Room, entry: Arc<PackedDecision>) -> impl Future<Output = bool> + Send;
+    /// Counts a decision that has no room, because it was withheld or its caller gave up, and records it wherever there is
+    /// some.
     fn withhold(&self, entry: Arc<PackedDecision>);
+    /// Tells of a decision that is on record that its caller had given up before it was answered.
+    fn tell_caller_gone(&self, entry: &PackedDecision);
+}
+
+/// Until when a caller waits for its answer; `None` where it does not say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deadline(pub Option<Instant>);
+
+impl Deadline {
+    fn has_passed(self) -> bool {
+        self.0.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+/// What is still to be recorded of a decision whose answer has not been sent yet.
+#[derive(Debug)]
+#[must_use]
+pub enum Pending<R> {
+    /// The decision itself, in the room made for it.
+    Reserved(R, Arc<PackedDecision>),
+    /// Nothing, unless it turns out that the caller is gone.
+    Recorded(Arc<PackedDecision>),
 }
 
 /// The Authorization service.
@@ -62,17 +88,22 @@ impl<L: Ledger> Checks<L> {
         Checks { reader, ledger, ids: DecisionIds::new(), options, told_headers }
     }
 
-    /// Answers a check in its own bytes with a framed CheckResponse.
+    /// Answers a check in its own bytes with a framed CheckResponse, and says what is to be recorded once that is
+    /// [`sent`](Self::sent) or turns out to be [`unsent`](Self::unsent). `None`: the deadline has passed.
     ///
     /// # Errors
     /// If the bytes are no check.
-    pub async fn answer(&self, message: &[u8]) -> Result<Bytes, DecodeError> {
+    pub async fn answer(
+        &self,
+        message: &[u8],
+        deadline: Deadline,
+    ) -> Result<Option<(Bytes, Pending<L::Room>)>, DecodeError> {
         let _in_flight = self.ledger.begin();
         let (decision, entry) = match borrowed::read(message) {
             Some(check) => self.decide(&check.attributes()),
             None => self.decide(&attributes::read(&CheckRequest::decode(message)?)),
         };
-        Ok(self.tell(decision, entry).await)
+        Ok(self.tell(decision, entry, deadline).await)
     }
 
     fn decide(&self, attributes: &Attributes<'_>) -> (Decision, Arc<PackedDecision>) {
@@ -94,23 +125,80 @@ impl<L: Ledger> Checks<L> {
         (decision, Arc::new(entry))
     }
 
-    /// The answer to a decision, once it has its place on record; a denial where it has none.
-    async fn tell(&self, decision: Decision, mut entry: Arc<PackedDecision>) -> Bytes {
-        let Some(room) = self.ledger.admit(&entry).await else {
+    /// The answer to a decision, once it has its place on record; a denial where it has none. `None`: the time that the
+    /// caller set has passed, and the record says so.
+    async fn tell(
+        &self,
+        decision: Decision,
+        entry: Arc<PackedDecision>,
+        deadline: Deadline,
+    ) -> Option<(Bytes, Pending<L::Room>)> {
+        let mut decided = Decided { ledger: &*self.ledger, entry, is_over: false };
+        if deadline.has_passed() {
+            return None;
+        }
+        let room = self.ledger.admit(&decided.entry).await;
+        decided.is_over = true;
+        let Some(room) = room else {
             let decision = decision.withheld();
-            Arc::make_mut(&mut entry).withhold(&decision);
-            let response = response::build(&decision, &entry, &self.options);
-            self.ledger.withhold(entry);
-            return response;
+            Arc::make_mut(&mut decided.entry).withhold(&decision);
+            let response = response::build(&decision, &decided.entry, &self.options);
+            self.ledger.withhold(decided.entry.clone());
+            return Some((response, Pending::Recorded(decided.entry.clone())));
         };
+        let entry = decided.entry.clone();
         let response = response::build(&decision, &entry, &self.options);
-        if self.ledger.record(room, entry.clone()).await {
-            return response;
+        if !self.ledger.waits_for_disk() {
+            return Some((response, Pending::Reserved(room, entry)));
+        }
+        let is_kept = self.ledger.record_on_disk(room, entry).await;
+        if deadline.has_passed() {
+            self.ledger.tell_caller_gone(&decided.entry);
+            return None;
+        }
+        if is_kept {
+            return Some((response, Pending::Recorded(decided.entry.clone())));
         }
         let decision = decision.withheld();
         // The record keeps what was decided; that it was withheld is a record of its own.
-        Arc::make_mut(&mut entry).withhold(&decision);
-        response::build(&decision, &entry, &self.options)
+        Arc::make_mut(&mut decided.entry).withhold(&decision);
+        let response = response::build(&decision, &decided.entry, &self.options);
+        Some((response, Pending::Recorded(decided.entry.clone())))
+    }
+
+    /// The answer goes on its way: what is left to be recorded is recorded now.
+    pub fn sent(&self, pending: Pending<L::Room>) {
+        if let Pending::Reserved(room, entry) = pending {
+            self.ledger.record(room, entry);
+        }
+    }
+
+    /// The answer cannot be sent, because its caller is gone; the record says so.
+    pub fn unsent(&self, pending: Pending<L::Room>) {
+        match pending {
+            Pending::Reserved(room, mut entry) => {
+                Arc::make_mut(&mut entry).mark_caller_gone();
+                self.ledger.record(room, entry);
+            }
+            Pending::Recorded(entry) => self.ledger.tell_caller_gone(&entry),
+        }
+    }
+}
+
+/// A decision that waits for room. Dropped while it does, as when its caller gives up, it goes on record as one whose
+/// answer nobody got.
+struct Decided<'l, L: Ledger> {
+    ledger: &'l L,
+    entry: Arc<PackedDecision>,
+    is_over: bool,
+}
+
+impl<L: Ledger> Drop for Decided<'_, L> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            Arc::make_mut(&mut self.entry).mark_caller_gone();
+            self.ledger.withhold(self.entry.clone());
+        }
     }
 }
 
@@ -118,8 +206,15 @@ impl<L: Ledger> Checks<L> {
 impl<L: Ledger> Authorization for Checks<L> {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let _in_flight = self.ledger.begin();
+        let deadline = request.extensions().get().copied().unwrap_or_default();
         let (decision, entry) = self.decide(&attributes::read(request.get_ref()));
-        let framed = self.tell(decision, entry).await;
+        let Some((framed, pending)) = self.tell(decision, entry, deadline).await else { return Err(late()) };
+        self.sent(pending);
         response::read(&framed).map(Response::new)
     }
+}
+
+/// What a caller is told whose time has passed.
+pub fn late() -> Status {
+    Status::deadline_exceeded("the time that the caller set has passed")
 }

@@ -119,16 +119,26 @@ pub fn message(framed: &[u8]) -> &[u8] {
     framed.get(PREFIX..).unwrap_or_default()
 }
 
-/// The response of a call that succeeded, with the message that [`framed`] wrote.
-pub fn response(framed: Bytes) -> Response<Answer> {
-    let mut response = Response::new(Answer(Next::Message(framed)));
+/// Wants to know that an answer is sent; it is dropped where the answer cannot be sent any more.
+pub trait Sending: Unpin {
+    /// The transport takes the message.
+    fn sent(self);
+}
+
+/// The response of a call that succeeded, with the message that [`framed`] wrote. The transport asks for the message once
+/// it has taken the head of the response, which it refuses where the caller has given up.
+pub fn response<S: Sending>(framed: Bytes, sending: S) -> Response<Answer<S>> {
+    let mut response = Response::new(Answer { next: Next::Message(framed), sending: Some(sending) });
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
 }
 
 /// The body of a response: one message, in short frames, then the status OK.
 #[derive(Debug)]
-pub struct Answer(Next);
+pub struct Answer<S> {
+    next: Next,
+    sending: Option<S>,
+}
 
 #[derive(Debug)]
 enum Next {
@@ -137,12 +147,15 @@ enum Next {
     End,
 }
 
-impl Body for Answer {
+impl<S: Sending> Body for Answer<S> {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let (frame, next) = match std::mem::replace(&mut self.0, Next::End) {
+        if let Some(sending) = self.sending.take() {
+            sending.sent();
+        }
+        let (frame, next) = match std::mem::replace(&mut self.next, Next::End) {
             Next::Message(mut framed) if framed.len() > MAX_FRAME => {
                 let rest = framed.split_off(MAX_FRAME);
                 (Frame::data(framed), Next::Message(rest))
@@ -151,12 +164,12 @@ impl Body for Answer {
             Next::Status => (Frame::trailers(ok()), Next::End),
             Next::End => return Poll::Ready(None),
         };
-        self.0 = next;
+        self.next = next;
         Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.0, Next::End)
+        matches!(self.next, Next::End)
     }
 }
 

@@ -16,6 +16,33 @@ impl Body for Frames {
     }
 }
 
+/// Counts what it is told, also that it was dropped unsent.
+#[derive(Clone, Default)]
+struct Counted(std::sync::Arc<std::sync::Mutex<(usize, usize)>>);
+
+impl Counted {
+    fn told(&self) -> (usize, usize) {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Passes on what it is told, once.
+struct Once(Option<Counted>);
+
+impl Sending for Once {
+    fn sent(mut self) {
+        self.0.take().unwrap().0.lock().unwrap().0 += 1;
+    }
+}
+
+impl Drop for Once {
+    fn drop(&mut self) {
+        if let Some(counted) = self.0.take() {
+            counted.0.lock().unwrap().1 += 1;
+        }
+    }
+}
+
 fn body(pieces: &[&[u8]]) -> Frames {
     Frames(pieces.iter().map(|piece| Frame::data(Bytes::copy_from_slice(piece))).collect())
 }
@@ -64,7 +91,7 @@ async fn what_is_out_of_the_ordinary_is_handed_back_whole() {
 async fn an_answer_is_a_message_and_the_status() {
     let framed = framed(1, |out| out.extend_from_slice(b"abc"));
     assert_eq!((&framed[..], message(&framed)), (b"\0\0\0\0\x03abc".as_slice(), b"abc".as_slice()));
-    let response = response(framed.clone());
+    let response = response(framed.clone(), Once(Some(Counted::default())));
     assert_eq!(response.headers()["content-type"], "application/grpc");
     let body = response.into_body().collect().await.unwrap();
     assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
@@ -75,7 +102,7 @@ async fn an_answer_is_a_message_and_the_status() {
 async fn a_long_answer_is_sent_in_short_frames() {
     for length in [0, MAX_FRAME - PREFIX, MAX_FRAME, 5 * MAX_FRAME] {
         let framed = framed(length, |out| out.resize(PREFIX + length, 7));
-        let mut body = response(framed.clone()).into_body();
+        let mut body = response(framed.clone(), Once(Some(Counted::default()))).into_body();
         let mut sent = Vec::new();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.unwrap().into_data() else { break };
@@ -83,6 +110,19 @@ async fn a_long_answer_is_sent_in_short_frames() {
             sent.extend_from_slice(&data);
         }
         assert_eq!(sent, framed, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_sent_once_its_message_is_taken_and_unsent_if_it_never_is() {
+    for (frames, expected) in [(0, (0, 1)), (1, (1, 0)), (2, (1, 0)), (9, (1, 0))] {
+        let counted = Counted::default();
+        let mut body = response(framed(1, |out| out.push(7)), Once(Some(counted.clone()))).into_body();
+        for _ in 0..frames {
+            body.frame().await;
+        }
+        drop(body);
+        assert_eq!(counted.told(), expected, "after {frames} frames");
     }
 }
 

@@ -35,6 +35,7 @@ pub const NAMES: &[&str] = &[
     "customs_check_duration_seconds",
     "customs_checks_in_flight",
     "customs_answers_withheld_total",
+    "customs_callers_gone_total",
     "customs_reloads_total",
     "customs_policy_revision_info",
     "customs_policy_loaded_timestamp_seconds",
@@ -97,6 +98,7 @@ pub struct Metrics {
     durations: Histogram,
     in_flight: Gauge,
     withheld: Counter,
+    callers_gone: Counter,
     reloads: Family<Labels, Counter>,
     loaded: Seconds,
     age: Seconds,
@@ -126,6 +128,7 @@ impl Metrics {
             durations: Histogram::new(BUCKETS),
             in_flight: Gauge::default(),
             withheld: Counter::default(),
+            callers_gone: Counter::default(),
             reloads: Family::default(),
             loaded: Seconds::default(),
             age: Seconds::default(),
@@ -152,6 +155,8 @@ impl Metrics {
         registry.register("customs_check_duration_seconds", "Time to decide a check", self.durations.clone());
         registry.register("customs_checks_in_flight", "Checks without an answer yet", self.in_flight.clone());
         registry.register("customs_answers_withheld", "Answers withheld for want of a record", self.withheld.clone());
+        let gone = "Decisions whose caller had given up before the answer";
+        registry.register("customs_callers_gone", gone, self.callers_gone.clone());
         registry.register("customs_reloads", "Policy changes by what became of them", self.reloads.clone());
         let loaded = "When the policies in force were published, 0 before";
         registry.register("customs_policy_loaded_timestamp_seconds", loaded, self.loaded.clone());
@@ -184,6 +189,11 @@ impl Metrics {
     /// Counts an answer that was withheld.
     pub fn observe_withheld(&self) {
         self.withheld.inc();
+    }
+
+    /// Counts a decision whose caller had given up before it was answered.
+    pub fn observe_caller_gone(&self) {
+        self.callers_gone.inc();
     }
 
     /// Counts a question that was answered; it is no decision.

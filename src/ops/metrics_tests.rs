@@ -60,6 +60,7 @@ fn decision(reason: Reason, would: Reason, duration_micros: u32) -> DecisionEntr
         request_id: none(),
         traceparent: none(),
         stream_id: none(),
+        caller_gone: false,
         rare: None,
         audit_rule: none(),
     }
@@ -133,6 +134,7 @@ fn decisions_are_counted_by_their_answers() {
             r#"customs_decisions_total{effect="allow",would="deny",reason="default_allow",identity="valid"} 2"#,
             r#"customs_decisions_total{effect="deny",would="allow",reason="audit_unavailable",identity="valid"} 1"#,
             "customs_answers_withheld_total 1",
+            "customs_callers_gone_total 0",
             r#"customs_check_duration_seconds_bucket{le="0.00001"} 1"#,
             r#"customs_check_duration_seconds_bucket{le="1.0"} 2"#,
             "customs_check_duration_seconds_count 3",

@@ -7,9 +7,9 @@ use customs::engine::policy::problem::{Code, Place, Problem};
 use customs::engine::reason::{Effect, Reason};
 use customs::engine::record::trail::Position;
 use customs::engine::record::{
-    AnswerEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry, HeaderEntry,
-    LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry, StopEntry, StreamEntry,
-    WithheldEntry,
+    AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
+    GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry,
+    StopEntry, StreamEntry, WithheldEntry,
 };
 use customs::engine::rules::RuleCounts;
 use customs::engine::settings::Enforcement;
@@ -165,6 +165,7 @@ impl Drawn {
             request_id: self.text(),
             traceparent: self.text(),
             stream_id: self.text(),
+            caller_gone: self.flag(),
             rare: self.maybe(Drawn::rare).map(Arc::new),
         }
     }
@@ -237,6 +238,7 @@ impl Drawn {
             hash: self.word(),
             previous: self.maybe(Drawn::position),
             torn_bytes: self.number() % 3,
+            previous_file: self.word(),
         }
     }
 
@@ -278,6 +280,10 @@ impl Drawn {
                 let (decision_id, decision_number) = (self.text(), self.number());
                 Entry::Withheld(WithheldEntry { time, decision_id, decision_number, reason: self.word() }.into())
             }
+            10 => {
+                let (decision_id, decision_number) = (self.text(), self.number());
+                Entry::CallerGone(CallerGoneEntry { time, decision_id, decision_number }.into())
+            }
             7 => Entry::Stream(self.stream().into()),
             8 => Entry::Gap(self.gap().into()),
             9 => Entry::Lag(LagEntry { time, missed_from: self.number(), missed_to: self.number() }.into()),
@@ -288,6 +294,6 @@ impl Drawn {
 
 /// An entry of any kind; every kind as often as any other.
 pub fn entry() -> impl Strategy<Value = Entry> {
-    (0..11_usize, prop::collection::vec(text(), 8), any::<u64>())
+    (0..12_usize, prop::collection::vec(text(), 8), any::<u64>())
         .prop_map(|(kind, texts, state)| Drawn { texts, state }.entry(kind))
 }

@@ -13,13 +13,17 @@ mod rig;
 mod shutdown;
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use customs::engine::reason::{Effect, Reason};
 use customs::engine::settings::{Enforcement, Settings};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use envoy_types::pb::google::protobuf::value::Kind;
+use prost::Message;
 use rig::{Rig, http, tcp};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 const SEED: &str = "apiVersion: egress.customs/v1alpha1
 kind: EgressPolicy
@@ -188,6 +192,79 @@ async fn an_answer_whose_record_is_not_safe_in_time_is_withheld() {
     assert_eq!((code(&response), denied(&response).0), (7, 503));
     assert_eq!(metadata(&response, "reason"), "audit_unavailable");
     assert_eq!(rig.ledger.entries()[0].facts().effect, Effect::Allow, "its record says what was decided");
+}
+
+/// Asks a check in frames of HTTP/2 that are written as they are: `reset` cancels it in the same write.
+async fn ask_raw(rig: &Rig, timeout: Option<&str>, reset: bool) {
+    let mut stream = TcpStream::connect(rig.address).await.unwrap();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let mut frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap().to_be_bytes()[1..]);
+        bytes.extend_from_slice(&[kind, flags, 0, 0, 0, stream]);
+        bytes.extend_from_slice(payload);
+    };
+    // POST and http of the static table, then literals that enter no table.
+    let mut head = vec![0x83, 0x86];
+    let path = "/envoy.service.auth.v3.Authorization/Check";
+    let names = [(":path", path), (":authority", "customs"), ("content-type", "application/grpc"), ("te", "trailers")];
+    for (name, value) in names.into_iter().chain(timeout.map(|timeout| ("grpc-timeout", timeout))) {
+        head.push(0);
+        for text in [name, value] {
+            head.push(u8::try_from(text.len()).unwrap());
+            head.extend_from_slice(text.as_bytes());
+        }
+    }
+    let message = http(OTHER, "ok.example", "GET", "/").encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    frame(4, 0, 0, &[]);
+    frame(1, 4, 1, &head);
+    frame(0, 1, 1, &[&[0], &length[..], &message].concat());
+    if reset {
+        frame(3, 0, 1, &[0, 0, 0, 8]);
+    }
+    stream.write_all(&bytes).await.unwrap();
+    let start = Instant::now();
+    while rig.ledger.entries().is_empty() && start.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_check_whose_caller_had_given_up_is_on_record_as_such() {
+    for (timeout, reset, expected) in [
+        (None, false, false),
+        (Some("9S"), false, false),
+        (None, true, true),
+        (Some("9S"), true, true),
+        (Some("1n"), false, true),
+        (Some("0m"), true, true),
+    ] {
+        let rig = Rig::start(SEED, Settings::default()).await;
+        ask_raw(&rig, timeout, reset).await;
+        let entries = rig.ledger.entries();
+        assert_eq!(entries.len(), 1, "{timeout:?} {reset}");
+        let facts = entries[0].facts();
+        // What was decided stays; that nobody got it is told beside it.
+        assert_eq!((facts.effect, facts.caller_gone), (Effect::Allow, expected), "{timeout:?} {reset}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_is_given_up_while_it_waits_for_room_is_on_record_as_such() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    rig.ledger.gate.forget_permits(1000);
+    ask_raw(&rig, Some("30m"), false).await;
+    assert_eq!(rig.ledger.withheld(), 1);
+    assert!(rig.ledger.entries()[0].facts().caller_gone);
+}
+
+#[tokio::test]
+async fn an_answer_that_waited_for_the_disk_and_cannot_be_sent_is_told_after_its_record() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    rig.ledger.set_lossy(true);
+    ask_raw(&rig, None, true).await;
+    assert!(!rig.ledger.entries()[0].facts().caller_gone, "the record was written before");
+    assert_eq!(*rig.ledger.gone.lock().unwrap(), [1]);
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ pub struct Book {
     withheld: Mutex<usize>,
     full: Mutex<bool>,
     lossy: Mutex<bool>,
+    pub gone: Mutex<Vec<u64>>,
     pub gate: Semaphore,
     pub waiting: Semaphore,
 }
@@ -54,7 +55,7 @@ impl Book {
         *self.full.lock().unwrap() = full;
     }
 
-    /// From now on records are not kept in time.
+    /// From now on answers wait for the disk, and records are not kept in time.
     pub fn set_lossy(&self, lossy: bool) {
         *self.lossy.lock().unwrap() = lossy;
     }
@@ -84,14 +85,29 @@ impl Ledger for Book {
         (!*self.full.lock().unwrap()).then_some(())
     }
 
-    async fn record(&self, (): (), entry: Arc<PackedDecision>) -> bool {
+    fn waits_for_disk(&self) -> bool {
+        *self.lossy.lock().unwrap()
+    }
+
+    fn record(&self, (): (), entry: Arc<PackedDecision>) {
+        self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
+    }
+
+    async fn record_on_disk(&self, (): (), entry: Arc<PackedDecision>) -> bool {
         let kept = !*self.lossy.lock().unwrap();
         self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
         kept
     }
 
-    fn withhold(&self, _entry: Arc<PackedDecision>) {
+    fn withhold(&self, entry: Arc<PackedDecision>) {
         *self.withheld.lock().unwrap() += 1;
+        if entry.facts().caller_gone {
+            self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
+        }
+    }
+
+    fn tell_caller_gone(&self, entry: &PackedDecision) {
+        self.gone.lock().unwrap().push(entry.facts().decision_number);
     }
 }
 
@@ -109,6 +125,7 @@ impl Rig {
             withheld: Mutex::default(),
             full: Mutex::default(),
             lossy: Mutex::default(),
+            gone: Mutex::default(),
             gate: Semaphore::new(1000),
             waiting: Semaphore::new(0),
         });

@@ -182,3 +182,15 @@ pub struct WithheldEntry {
     /// Why, as a reason is spelt.
     pub reason: &'static str,
 }
+
+/// The caller of a decision that is on record gave up before it was answered: the record was written first, as an answer
+/// that waits for the disk needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallerGoneEntry {
+    /// When that was noticed.
+    pub time: UnixNanos,
+    /// The decision.
+    pub decision_id: String,
+    /// Its number.
+    pub decision_number: u64,
+}

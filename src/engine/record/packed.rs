@@ -145,6 +145,7 @@ impl PackedDecision {
             request_id: cap(texts_of, "requestId", &header("x-request-id"), 128),
             traceparent: cap(texts_of, "traceparent", &header("traceparent"), 128),
             stream_id: cap(texts_of, "streamId", http.map_or("", |http| http.stream_id), 64),
+            caller_gone: false,
             rare: None,
         };
         let rare = RareInputs::of(attributes, decision.identity_detail, snapshot, occasion.told_headers, cut);
@@ -176,6 +177,11 @@ impl PackedDecision {
     pub fn withhold(&mut self, decision: &Decision) {
         self.entry.effect = decision.outcome.effect();
         self.entry.verdict = AnswerEntry::of(&decision.verdict, &mut self.texts);
+    }
+
+    /// Notes that the caller had given up, so that nobody got the answer. The answer stays what was decided.
+    pub fn mark_caller_gone(&mut self) {
+        self.entry.caller_gone = true;
     }
 
     /// Everything of the entry, with the places of its texts.
@@ -326,6 +332,7 @@ impl<T> DecisionEntry<T> {
             request_id,
             traceparent,
             stream_id,
+            caller_gone,
             rare,
         } = self;
         DecisionEntry {
@@ -360,6 +367,7 @@ impl<T> DecisionEntry<T> {
             request_id: text(request_id),
             traceparent: text(traceparent),
             stream_id: text(stream_id),
+            caller_gone: *caller_gone,
             rare: rare.clone(),
         }
     }

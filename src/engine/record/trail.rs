@@ -19,6 +19,8 @@ pub struct StreamEntry {
     pub previous: Option<Position>,
     /// Bytes of an unfinished record that were cut off.
     pub torn_bytes: u64,
+    /// What somebody else did with the file before: `moved` or `deleted`; empty where customs itself left it.
+    pub previous_file: &'static str,
 }
 
 /// A place in a stream: behind one of its records.

@@ -32,6 +32,8 @@ pub struct Stats {
     pub missed: u64,
     /// Decisions on record whose answer was withheld after all.
     pub withheld: u64,
+    /// Decisions whose caller had given up, so that nobody got the answer.
+    pub callers_gone: u64,
     /// Lines or messages that are no records.
     pub no_records: u64,
     /// Records without an end.
@@ -58,6 +60,7 @@ impl Stats {
             gaps: 0,
             missed: 0,
             withheld: 0,
+            callers_gone: 0,
             no_records: 0,
             torn: 0,
             kinds: Tally::new("kinds", "Records", &["kind"]),
@@ -120,6 +123,7 @@ impl Stats {
                 self.missed = self.missed.saturating_add(missed);
             }
             "withheld" => self.withheld += 1,
+            "callerGone" => self.callers_gone += 1,
             _ => {}
         }
     }
@@ -140,6 +144,7 @@ impl Stats {
 
     fn decide(&mut self, record: &Record) {
         self.decisions += 1;
+        self.callers_gone += u64::from(record.caller_gone);
         self.answers.add([&record.effect, &record.verdict, &record.would].map(|answer| or_dash(answer)));
         self.reasons.add([or_dash(&record.verdict), or_dash(&record.reason)]);
         self.revisions.add([or_dash(&record.revision)]);
@@ -178,6 +183,7 @@ impl Stats {
             },
             "missed": self.missed,
             "withheld": self.withheld,
+            "callersGone": self.callers_gone,
             "noRecords": self.no_records,
             "torn": self.torn,
         });

@@ -46,7 +46,7 @@ pub fn line(record: &Record, is_coloured: bool) -> String {
 fn tone(kind: &str) -> Tone {
     match kind {
         "gap" | "lag" | "withheld" => Tone::Bad,
-        "grantEnd" | "policyChange" => Tone::Mark,
+        "grantEnd" | "policyChange" | "callerGone" => Tone::Mark,
         _ => Tone::Plain,
     }
 }
@@ -66,6 +66,9 @@ fn decision(record: &Record) -> (Tone, String, String) {
     }
     if denied(&record.verdict) && !denied(&record.effect) {
         rest.push_str(" [not enforced]");
+    }
+    if record.caller_gone {
+        rest.push_str(" [caller gone]");
     }
     (tone, word.to_owned(), rest)
 }
@@ -123,6 +126,11 @@ fn event(record: &Record) -> String {
             or_dash(&record.decision_id),
             or_dash(&record.reason)
         ),
+        "callerGone" => format!(
+            "decision {} ({}) reached nobody: its caller had given up",
+            record.decision_number,
+            or_dash(&record.decision_id)
+        ),
         "stream" => stream(record),
         "gap" => gap(record),
         "lag" => format!("missed the records {} to {}", record.missed_from, record.missed_to),
@@ -175,8 +183,12 @@ fn stream(record: &Record) -> String {
         0 => String::new(),
         bytes => format!(", {bytes} bytes of an unfinished record cut off"),
     };
+    let before = match record.previous_file.as_str() {
+        "" => String::new(),
+        what => format!(", the file before was {} by another process", visible(what)),
+    };
     let (sink, filter, format) = (or_dash(&record.sink), or_dash(&record.filter), or_dash(&record.format));
-    format!("{} of {sink}, {filter}, as {format}{from}{torn}", or_dash(&record.stream))
+    format!("{} of {sink}, {filter}, as {format}{from}{torn}{before}", or_dash(&record.stream))
 }
 
 fn gap(record: &Record) -> String {

@@ -81,6 +81,10 @@ fn every_other_kind_has_a_line_of_its_own() {
             "withheld     decision 7 (d) got no answer: audit_unavailable",
         ),
         (
+            r#""kind":"callerGone","decisionId":"d","decisionNumber":"7""#,
+            "callerGone   decision 7 (d) reached nobody: its caller had given up",
+        ),
+        (
             r#""kind":"stream","stream":"s2","sink":"file:x","filter":"all","format":"json","previousStream":"s1","previousSequence":"8","tornBytes":"5""#,
             "stream       s2 of file:x, all, as json, behind 8 of s1, 5 bytes of an unfinished record cut off",
         ),
@@ -117,9 +121,9 @@ fn colours_are_put_around_and_never_within() {
 
 proptest! {
     #[test]
-    fn no_text_of_anybody_controls_a_terminal(text in any::<String>(), kind in 0..12_usize) {
+    fn no_text_of_anybody_controls_a_terminal(text in any::<String>(), kind in 0..13_usize) {
         let kinds = ["decision", "policyChange", "question", "grantEnd", "start", "stop", "withheld", "stream", "gap",
-            "lag", "checkpoint", &text];
+            "lag", "checkpoint", "callerGone", &text];
         let one = || text.clone();
         let decision = Record {
             kind: kinds[kind].to_owned(), effect: one(), verdict: one(), would: one(), reason: one(), rule: one(),

@@ -35,6 +35,7 @@ fn sentences(stats: &Stats) -> String {
     for (count, what, told) in [
         (stats.missed, "record", "missed by a subscriber"),
         (stats.withheld, "answer", "withheld after it was on record"),
+        (stats.callers_gone, "decision", "that reached nobody: the caller had given up"),
         (stats.no_records, "line", "read over: no record"),
         (stats.torn, "record", "read over: it has no end"),
     ] {

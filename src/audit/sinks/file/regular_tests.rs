@@ -106,7 +106,7 @@ impl Run {
         let mut bytes = Vec::new();
         let turned = self.file.turn(now).unwrap();
         if turned {
-            self.stream.go_on(now, &mut bytes);
+            self.stream.go_on("", now, &mut bytes);
         }
         for number in 0..records {
             if number > 0 && bytes.len() >= self.file.room() {
