@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use customs::app::{self, cli::Cli};
+use customs::app::{self, cli};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    app::run(Cli::parse())
+    cli::parse().map_or_else(|code| code, app::run)
 }

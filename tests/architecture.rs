@@ -100,11 +100,20 @@ const HOMES: &[(&str, &[&str])] = &[
     ("idna", &["engine/pattern.rs"]),
     ("rustc_hash", &["engine/index.rs"]),
     ("arc_swap", &["store.rs"]),
-    ("clap", &["app/cli.rs", "app/cli/", "app/settings.rs", "app/trail_settings.rs", "main.rs"]),
+    ("clap", &["app/cli.rs", "app/cli/", "app/settings.rs", "app/trail_settings.rs"]),
     ("clap_complete", &["app/cli.rs", "app/commands/completions.rs"]),
     ("clap_mangen", &["app/commands/completions.rs"]),
     ("annotate_snippets", &["app/commands/render.rs"]),
-    ("schemars", &["app/settings.rs", "app/trail_settings.rs", "app/policy_paths.rs", "app/commands/schema.rs"]),
+    (
+        "schemars",
+        &[
+            "app/settings.rs",
+            "app/settings_text.rs",
+            "app/trail_settings.rs",
+            "app/policy_paths.rs",
+            "app/commands/schema.rs",
+        ],
+    ),
     ("axum", &["ops/admin.rs", "ops/questions.rs"]),
     ("hyper", &["app/client.rs", "envoy/connection.rs", "envoy/front.rs"]),
     ("hyper_util", &["app/client.rs", "envoy/connection.rs"]),
@@ -236,6 +245,29 @@ fn edges_never_import_one_another() {
             let named =
                 unit.code.contains(&format!("crate::{other}::")) || unit.code.contains(&format!("crate::{{{other}"));
             assert!(!named, "{} imports crate::{other}", unit.path);
+        }
+    }
+}
+
+/// Whoever escapes or prints by himself would have to know what a terminal obeys.
+#[test]
+fn text_is_escaped_and_printed_in_one_place() {
+    let printers = ["app/mod.rs", "app/cli/environment.rs", "app/commands/audit/shown.rs", "ops/telemetry.rs"];
+    for unit in units().iter().filter(|unit| unit.path != "printable.rs") {
+        for name in ["escape_debug", "escape_default", "escape_unicode", "normalize_untrusted_str"] {
+            assert!(!unit.code.contains(name), "{} escapes by itself: see src/printable.rs", unit.path);
+        }
+        for name in [
+            "print!(",
+            "println!(",
+            "eprint!(",
+            "eprintln!(",
+            "io::stdout().write",
+            "io::stderr().write",
+            "writeln!(std::io::",
+        ] {
+            let prints = unit.code.contains(name) && !printers.contains(&unit.path.as_str());
+            assert!(!prints, "{} prints by itself: see `tell` and `complain` in src/app/mod.rs", unit.path);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Flags are laid over the environment by clap, both over the settings file, and that over the defaults.
 
 mod audit;
+mod environment;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -15,6 +16,8 @@ use jiff::Timestamp;
 pub use audit::{
     AuditCommand, Color, StatsArgs, StatsFormat, TailArgs, TailFormat, ToldEffect, VerifyArgs, VerifyFormat, WantedArgs,
 };
+
+pub use environment::parse;
 
 use super::policy_paths::PolicyPath;
 use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings};

@@ -18,14 +18,16 @@ mod policy_paths;
 mod reread;
 mod serve;
 pub mod settings;
+mod settings_text;
 mod shutdown;
 mod status;
 mod tails;
 mod trail_settings;
 
 use crate::files::SettingsFile;
+use crate::printable;
 use cli::{Cli, Command, ServeArgs};
-use settings::{Resolved, Settings};
+use settings::Resolved;
 
 /// The process failed, or a bound was hit while it ended.
 const FAILED: u8 = 1;
@@ -39,7 +41,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve(*args),
         Command::Settings => {
-            tell(&Settings::commented_defaults());
+            tell_document(&settings_text::commented_defaults());
             ExitCode::SUCCESS
         }
         tool => commands::run(tool),
@@ -88,14 +90,21 @@ fn resolve(args: ServeArgs) -> Result<(Resolved, Option<SettingsFile>), Vec<Stri
     Ok((resolved, reread::settings_file(args, settings)))
 }
 
-/// Prints a result to stdout; a reader that has gone away is not an error.
-fn tell(text: &str) {
+/// Prints lines for people to stdout, with everything escaped that is not printable. Texts of others that stand within a
+/// line have passed [`printable::line`] before, so that none of them ends it.
+fn tell(lines: &str) {
+    tell_document(&printable::page(lines));
+}
+
+/// Prints to stdout what is of a format of its own (JSON, XML, a shell's script, a drawing in colours) and was made printable
+/// where it was made. A reader that has gone away is not an error.
+fn tell_document(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Prints what is wrong to stderr, for people, beside any log.
+/// Prints what is wrong to stderr, for people, beside any log: one line, whatever the text holds.
 fn complain(why: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "customs: {why}");
+    let _ = writeln!(std::io::stderr(), "customs: {}", printable::line(why));
 }

@@ -232,25 +232,6 @@ impl Settings {
         document::parse_typed(file, text)
     }
 
-    /// Every setting with its default and its doc comment, as YAML that a settings file may hold.
-    pub fn commented_defaults() -> String {
-        let schema = schemars::schema_for!(Settings);
-        let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
-        let mut out = String::from("# Every setting of customs with its default.\n");
-        let properties = schema.get("properties").and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
-        for (name, property) in &properties {
-            let about = property.get("description").and_then(serde_json::Value::as_str).unwrap_or_default();
-            out.push('\n');
-            for line in about.lines() {
-                out.push_str(&format!("# {line}\n"));
-            }
-            // JSON is YAML, so every default can be printed on one line.
-            let value = defaults.get(name).cloned().unwrap_or_default();
-            out.push_str(&format!("{name}: {value}\n"));
-        }
-        out
-    }
-
     /// Checks every setting.
     ///
     /// # Errors
@@ -303,8 +284,22 @@ impl Settings {
             },
             require_sni_host_match: self.require_sni_host_match,
             gateway: self.gateway_identity(wrong),
-            listeners: self.gateway.listeners.iter().filter_map(|l| listener(l, wrong)).collect(),
+            listeners: self.listeners(wrong),
         }
+    }
+
+    /// A listener that stands twice would hide one of its destinations.
+    fn listeners(&self, wrong: &mut Vec<String>) -> Vec<engine::Listener> {
+        let listeners = &self.gateway.listeners;
+        for (at, one) in listeners.iter().enumerate() {
+            if one.port == 0 || one.target_port == Some(0) {
+                wrong.push(format!("gateway.listeners: `{}` has the port 0, which no connection has", one.host));
+            }
+            if listeners.iter().take(at).any(|other| other.port == one.port) {
+                wrong.push(format!("gateway.listeners: the port {} stands twice; keep one of the two", one.port));
+            }
+        }
+        listeners.iter().filter_map(|one| listener(one, wrong)).collect()
     }
 
     fn gateway_identity(&self, wrong: &mut Vec<String>) -> Option<engine::GatewayIdentity> {
@@ -401,16 +396,6 @@ fn listener(listener: &GatewayListener, wrong: &mut Vec<String>) -> Option<engin
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_printed_defaults_are_a_settings_file() {
-        let text = Settings::commented_defaults();
-        let read: Settings = document::parse_typed("printed", &text).unwrap_or_else(|why| panic!("{why}\n{text}"));
-        assert_eq!(read, Settings::default());
-        let knobs = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).count();
-        assert_eq!(knobs, serde_json::to_value(Settings::default()).unwrap().as_object().unwrap().len());
-        assert!(text.contains("# How long policy files must be quiet"), "{text}");
-    }
 
     #[test]
     fn the_defaults_resolve() {

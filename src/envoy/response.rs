@@ -17,6 +17,7 @@ use crate::engine::decision::{Decision, Outcome};
 use crate::engine::identity::IdentityState;
 use crate::engine::reason::Reason;
 use crate::engine::record::{AnswerEntry, DecisionEntry, PackedDecision};
+use crate::printable;
 use crate::protobuf as write;
 
 pub mod metadata;
@@ -157,7 +158,7 @@ fn problem(status: u64, entry: &DecisionEntry<&str>, help: Option<&str>) -> Stri
         put("port", &entry.port.map(|port| port.to_string()).unwrap_or_default());
         put("help", help.unwrap_or_default());
     }
-    body.to_string()
+    printable::json(&body.to_string()).into_owned()
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ fn holds_policies(directory: &Path) -> bool {
 }
 
 fn no_namespace(path: &Path, name: &str) -> Problem {
-    let text = format!("no namespace can be called `{}`, so the policies in here are not read", name.escape_debug());
+    let text = format!("no namespace can be called `{name}`, so the policies in here are not read");
     Problem::error(Code::BadName, read::whole(path), text)
         .hint("give the directory the name of its namespace: lower-case letters, digits and inner `-`")
 }

@@ -217,7 +217,7 @@ fn too_many(directory: &Path) -> Problem {
 }
 
 fn odd_name(directory: &Path, name: &str) -> Problem {
-    let text = format!("the file name `{}` is not UTF-8 or has a control character", name.escape_debug());
+    let text = format!("the file name `{name}` is not UTF-8 or has a control character");
     Problem::error(Code::Unreadable, whole(directory), text).hint("rename the file")
 }
 

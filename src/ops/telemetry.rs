@@ -7,9 +7,13 @@ use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::Registry};
+
+use crate::engine::policy::reader::nearest;
+use crate::printable;
 
 /// The environment variable that says what is logged, such as `debug` or `info,customs::files=trace`.
 pub const VARIABLE: &str = "CUSTOMS_LOG";
@@ -27,6 +31,14 @@ pub enum BadLog {
         text: String,
         /// What is wrong with it.
         problem: tracing_subscriber::filter::ParseError,
+    },
+    /// A part of the filter would select nothing, or nothing that was meant.
+    #[error("{VARIABLE}=`{text}`: {problem}")]
+    Part {
+        /// What it said.
+        text: String,
+        /// What is wrong with which part, and what was meant.
+        problem: String,
     },
     /// The log was set up before.
     #[error("the log is set up already")]
@@ -53,21 +65,108 @@ pub fn init() -> Result<(), BadLog> {
     subscriber(&text, format, io::stderr)?.try_init().map_err(|_| BadLog::Twice)
 }
 
+/// The levels, as a filter spells them.
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// The modules of customs that log.
+const MODULES: [&str; 4] = ["app", "audit", "envoy", "files"];
+
+/// The level that is near to a word, or that it begins with: `warning`.
+fn level_meant(word: &str) -> Option<&'static str> {
+    let begins = |level: &&&str| word.to_ascii_lowercase().starts_with(**level);
+    nearest(word, &LEVELS).or_else(|| LEVELS.iter().find(begins).copied())
+}
+
+/// What is wrong with a part of a filter that can be read. A word that is no level would be the name of a crate, so that
+/// `verbose` turns every log off; and so would a misspelt name of customs or of its modules, for what it names.
+fn wrong_part(part: &str) -> Option<String> {
+    let (target, level) = part.split_once('=').map_or((part, None), |(target, level)| (target, Some(level)));
+    let is_level = |text: &str| text.parse::<LevelFilter>().is_ok();
+    // A span or fields in brackets are the filter's own language.
+    if target.is_empty() || part.contains('[') || (level.is_none() && is_level(part)) {
+        return None;
+    }
+    let levels = || format!("the levels are {}", LEVELS.join(", "));
+    if let Some(level) = level.filter(|level| !is_level(level)) {
+        return Some(match level_meant(level) {
+            Some(meant) => format!("`{level}` is no level; did you mean `{meant}`?"),
+            None => format!("`{level}` is no level; {}", levels()),
+        });
+    }
+    let mut path = target.split("::");
+    match (path.next().unwrap_or_default(), path.next()) {
+        ("customs", None) => None,
+        ("customs", Some(module)) if MODULES.contains(&module) => None,
+        ("customs", Some(module)) => {
+            Some(format!("customs has no module `{module}` that logs; those that do are {}", MODULES.join(", ")))
+        }
+        (word, None) if level.is_none() => Some(match (level_meant(word), word) {
+            (Some(meant), _) => format!("`{word}` is no level; did you mean `{meant}`?"),
+            (None, "verbose" | "all" | "on" | "true") => format!("`{word}` is no level; write `debug` or `trace`"),
+            (None, "quiet" | "none" | "false" | "silent") => format!("`{word}` is no level; write `warn` or `off`"),
+            (None, _) => format!("`{word}` is no level; {}; one crate's is written `{word}=debug`", levels()),
+        }),
+        (krate, _) => {
+            nearest(krate, &["customs"]).map(|meant| format!("`{krate}` logs nothing; did you mean `{meant}`?"))
+        }
+    }
+}
+
 /// A subscriber that writes lines of a format. An empty filter means `info`.
-fn subscriber<W>(filter: &str, format: Format, writer: W) -> Result<impl Subscriber + Send + Sync + use<W>, BadLog>
+///
+/// What a line tells may come from a policy, a file name or a request, so it is made [`printable`] in both formats: for
+/// people each field, beside the colours that are put there here, and in JSON the whole line.
+fn subscriber<W, O>(
+    filter: &str,
+    format: Format,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync + use<W, O>, BadLog>
 where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    W: Fn() -> O + Send + Sync + 'static,
+    O: io::Write + 'static,
 {
+    if let Some(problem) = filter.split(',').map(str::trim).find_map(wrong_part) {
+        return Err(BadLog::Part { text: filter.to_owned(), problem });
+    }
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(filter)
         .map_err(|problem| BadLog::Filter { text: filter.to_owned(), problem })?;
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let layer = tracing_subscriber::fmt::layer();
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        Format::Human { colour } => Box::new(layer.with_ansi(colour).with_target(false)),
-        Format::Json => Box::new(layer.json().flatten_event(true).with_current_span(false).with_span_list(false)),
+        Format::Human { colour } => {
+            let fields = format::debug_fn(|out, field, value| {
+                let text = format!("{value:?}");
+                let text = printable::line(&text);
+                match field.name() {
+                    "message" => write!(out, "{text}"),
+                    name => write!(out, "{name}={text}"),
+                }
+            });
+            let layer = layer.with_writer(writer).with_ansi(colour).with_target(false);
+            Box::new(layer.fmt_fields(fields.delimited(" ")))
+        }
+        Format::Json => {
+            let layer = layer.with_writer(move || PrintableJson(writer()));
+            Box::new(layer.json().flatten_event(true).with_current_span(false).with_span_list(false))
+        }
     };
     Ok(Registry::default().with(layer.with_filter(filter)))
+}
+
+/// Writes lines of JSON, each in one piece, with everything escaped that is not printable.
+struct PrintableJson<O>(O);
+
+impl<O: io::Write> io::Write for PrintableJson<O> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes);
+        self.0.write_all(printable::json(&line).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 #[cfg(test)]
@@ -129,9 +228,70 @@ mod tests {
 
     #[test]
     fn text_of_a_client_cannot_colour_a_terminal() {
-        let line = logged("", Format::Human { colour: false }, || tracing::warn!(host = "\u{1b}[2J\n", "x"));
-        assert!(!line.contains('\u{1b}'), "{line:?}");
-        assert_eq!(line.lines().count(), 1);
+        let text = "\u{1b}[2J\n\u{9b}1m\u{202e}\u{2028}\u{e0041}\u{7f}";
+        for format in [Format::Human { colour: false }, Format::Json] {
+            let line = logged("", format, || tracing::warn!(host = text, path = %text, field = ?text, "said {text}"));
+            assert!(printable::is_printable(line.trim_end_matches('\n')), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn colours_are_those_that_are_put_there_here() {
+        let line =
+            |text: &'static str| logged("", Format::Human { colour: true }, || tracing::warn!(host = %text, "{text}"));
+        let escapes = |line: &str| line.matches('\u{1b}').count();
+        assert!(escapes(&line("x")) > 0);
+        assert_eq!(escapes(&line("\u{1b}[8m\u{1b}]0;x\u{7}")), escapes(&line("x")));
+    }
+
+    #[test]
+    fn a_filter_that_would_turn_the_log_off_by_mistake_is_told_with_what_was_meant() {
+        for (filter, expected) in [
+            ("verbose", "`verbose` is no level; write `debug` or `trace`"),
+            ("Verbose,info", "`Verbose` is no level"),
+            ("infos", "did you mean `info`?"),
+            ("warning", "did you mean `warn`?"),
+            ("info,custom=debug", "did you mean `customs`?"),
+            ("info,customs::file=debug", "no module `file`"),
+            ("info,customs=verbose", "`verbose`"),
+            ("nonsense", "the levels are error, warn, info"),
+        ] {
+            let problem =
+                subscriber(filter, Format::Json, io::sink).err().map(|why| why.to_string()).unwrap_or_default();
+            assert!(problem.contains(expected), "{filter}: {problem}");
+        }
+        for filter in ["", "INFO", "3", "info,customs::files=debug", "off,customs=warn", "h2=debug", "customs[x]=info"]
+        {
+            assert!(subscriber(filter, Format::Json, io::sink).is_ok(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn every_module_that_logs_can_be_named_in_a_filter() {
+        let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let logs = |path: &std::path::Path| {
+            let mut folders = vec![path.to_owned()];
+            let mut texts = String::new();
+            while let Some(folder) = folders.pop() {
+                for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                    match entry.is_dir() {
+                        true => folders.push(entry),
+                        false => texts
+                            .push_str(std::fs::read_to_string(entry).unwrap().split("#[cfg(test)]").next().unwrap()),
+                    }
+                }
+            }
+            ["trace", "debug", "info", "warn", "error"]
+                .iter()
+                .any(|level| texts.contains(&format!("tracing::{level}!(")))
+        };
+        let modules = std::fs::read_dir(src).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        let mut found: Vec<_> = modules
+            .filter(|path| logs(path))
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        found.sort();
+        assert_eq!(found, MODULES);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod http;
 mod namespaces;
 #[path = "../support/ports.rs"]
 mod ports;
+mod printed;
 mod questions;
 #[path = "../support/raw_bytes.rs"]
 mod raw_bytes;

@@ -59,6 +59,35 @@ fn a_bad_variable_is_a_bad_setting() {
 }
 
 #[test]
+fn a_misspelt_variable_ends_the_start_with_the_setting_that_was_meant() {
+    for (name, value, parts) in [
+        ("CUSTOMS_DEFUALT", "deny", &["`CUSTOMS_DEFUALT`", "did you mean `CUSTOMS_DEFAULT`?"][..]),
+        ("customs_default", "deny", &["`customs_default`", "did you mean `CUSTOMS_DEFAULT`?"]),
+        ("CUSTOMS_PORT", "9191", &["`CUSTOMS_PORT`", "is no setting"]),
+        ("CUSTOMS_LOG", "verbose", &["CUSTOMS_LOG=`verbose`", "`verbose` is no level; write `debug` or `trace`"]),
+        ("CUSTOMS_LOG", "info,custom=debug", &["did you mean `customs`?"]),
+    ] {
+        refused(&Plan::new().environment(name, value).fails(), 2, parts);
+    }
+}
+
+#[test]
+fn the_links_of_a_kubernetes_service_do_not_stop_the_start() {
+    let mut plan = Plan::new().file("policies/a.yaml", &denying("a", "x.example"));
+    for (name, value) in [
+        ("CUSTOMS_SERVICE_HOST", "10.96.0.7"),
+        ("CUSTOMS_SERVICE_PORT", "9191"),
+        ("CUSTOMS_SERVICE_PORT_GRPC", "9191"),
+        ("CUSTOMS_PORT", "tcp://10.96.0.7:9191"),
+        ("CUSTOMS_PORT_9191_TCP", "tcp://10.96.0.7:9191"),
+        ("CUSTOMS_PORT_9191_TCP_ADDR", "10.96.0.7"),
+    ] {
+        plan = plan.environment(name, value);
+    }
+    assert_eq!(plan.start().check("x.example").reason(), "denied_by_rule");
+}
+
+#[test]
 fn a_bad_settings_file_is_told_with_file_line_and_column() {
     for (text, parts) in [
         ("default: deny\nlissten: [x]\n", &["settings.yaml:2:1", "lissten", "customs settings"][..]),

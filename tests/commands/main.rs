@@ -11,6 +11,7 @@ mod documents;
 mod examples;
 mod lint;
 mod others;
+mod printed;
 mod requests;
 mod validator;
 

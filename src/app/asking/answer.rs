@@ -16,6 +16,7 @@ use crate::engine::reason::Effect;
 use crate::engine::request::{Attributes, Request};
 use crate::engine::snapshot::{Lens, Snapshot};
 use crate::engine::time::UnixNanos;
+use crate::printable;
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,38 +129,38 @@ impl fmt::Display for Answer {
     }
 }
 
-/// The answer for people, line by line.
+/// The answer for people, line by line. It may come from a server, so each line is made printable whatever it says.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
+        self.lines().iter().try_for_each(|line| writeln!(f, "{}", printable::line(line)))
+    }
+}
+
+impl Explanation {
+    fn lines(&self) -> Vec<String> {
+        let mut lines = self.notes.clone();
         let method = self.method.as_ref().map(|method| format!("{method} ")).unwrap_or_default();
         let detail = self.identity_detail.as_ref().map(|detail| format!(", {detail}")).unwrap_or_default();
-        let (from, to) = (visible(&self.from), visible(&format!("{method}{}", self.to)));
-        writeln!(f, "from         {from} (identity: {}{detail})", self.identity)?;
-        writeln!(f, "to           {to}\n")?;
-        tell_stages(f, &self.stages)?;
+        lines.push(format!("from         {} (identity: {}{detail})", self.from, self.identity));
+        lines.push(format!("to           {method}{}", self.to));
+        lines.push(String::new());
+        lines.extend(in_lines(&self.stages));
         if let Some(stages) = &self.would_stages {
-            writeln!(f, "with everything on trial enforced:\n")?;
-            tell_stages(f, stages)?;
+            lines.extend(["with everything on trial enforced:".to_owned(), String::new()]);
+            lines.extend(in_lines(stages));
         }
-        writeln!(f, "effect       {}", self.effect)?;
-        writeln!(f, "verdict      {}", self.verdict)?;
-        writeln!(f, "would        {}", self.would)?;
-        self.audit.as_ref().map_or(Ok(()), |rule| writeln!(f, "marked by    {rule}"))
+        lines.push(format!("effect       {}", self.effect));
+        lines.push(format!("verdict      {}", self.verdict));
+        lines.push(format!("would        {}", self.would));
+        lines.extend(self.audit.as_ref().map(|rule| format!("marked by    {rule}")));
+        lines
     }
 }
 
-/// A text of a client without what would steer a terminal.
-fn visible(text: &str) -> String {
-    let told = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(told).collect()
-}
-
-fn tell_stages(f: &mut fmt::Formatter<'_>, stages: &[Stage]) -> fmt::Result {
-    for (number, stage) in (1..).zip(stages) {
-        writeln!(f, "{number} {:<10} {}", stage.stage, stage.text)?;
-    }
-    writeln!(f)
+/// A line for each stage, and an empty one.
+fn in_lines(stages: &[Stage]) -> impl Iterator<Item = String> {
+    let line = |(number, stage): (usize, &Stage)| format!("{number} {:<10} {}", stage.stage, stage.text);
+    (1..).zip(stages).map(line).chain([String::new()])
 }
 
 #[cfg(test)]

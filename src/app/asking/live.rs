@@ -11,6 +11,7 @@ use crate::engine::policy::problem::Problem;
 use crate::engine::record::{Entry, Occasion, PackedDecision, QuestionEntry};
 use crate::engine::snapshot::Snapshot;
 use crate::ops::questions::{Asked, Refusal};
+use crate::printable;
 use crate::store::Reader;
 
 /// What answers questions.
@@ -50,9 +51,9 @@ fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry),
     });
     let document = serde_json::to_string_pretty(&explanation).map_err(|_| Refusal::Failed)?;
     let entry = QuestionEntry { time, asked_by: asked.by.to_string(), now: question.now.unwrap_or(time), answer };
-    Ok((document + "\n", entry))
+    Ok((printable::json(&(document + "\n")).into_owned(), entry))
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("{problem}\n")).collect()
+    problems.iter().map(|problem| printable::line(&problem.to_string()).into_owned() + "\n").collect()
 }

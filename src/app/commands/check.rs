@@ -14,7 +14,7 @@ use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::render::Painter;
 use super::sources::{self, Found};
-use super::{BAD_SETTING, complain, tell, tell_json, verdict, with_settings};
+use super::{BAD_SETTING, complain, tell, tell_document, tell_json, verdict, with_settings};
 use crate::app::asking::answer::{self, Explanation};
 use crate::app::asking::question::{self, Asked, Question, Target, Words};
 use crate::app::asking::read::{self, CheckFile};
@@ -69,7 +69,8 @@ fn by_server(admin: &str, posed: &Posed, format: CheckFormat) -> ExitCode {
         // The server notes places of the body; those of the file are of more use.
         Ok(explanation) => tell_answer(explanation.noting(&posed.notes), format),
         Err(why) => {
-            complain(&why);
+            // A server tells each thing that is wrong in a line of its own.
+            why.lines().for_each(complain);
             ExitCode::from(BAD_SETTING)
         }
     }
@@ -178,7 +179,7 @@ fn tell_problems(found: &Found, format: CheckFormat) {
     match format {
         CheckFormat::Human => {
             let painter = Painter::for_stdout(&found.texts);
-            errors.for_each(|problem| tell(&painter.paint(&Finding::from(problem))));
+            errors.for_each(|problem| tell_document(&painter.paint(&Finding::from(problem))));
         }
         CheckFormat::Json => {
             let problems: Vec<_> = errors.map(|problem| ProblemLine::of(problem, &found.texts)).collect();

@@ -6,13 +6,13 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::{BAD_SETTING, FAILED, complain};
-use crate::app::{cli, tell};
+use crate::app::{cli, tell_document};
 
 /// Prints the completions for a shell.
 pub fn completions(shell: Shell) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "customs", &mut text);
-    tell(&String::from_utf8_lossy(&text));
+    tell_document(&String::from_utf8_lossy(&text));
     ExitCode::SUCCESS
 }
 
@@ -38,6 +38,6 @@ pub fn man(command: Option<&str>) -> ExitCode {
         complain(&format!("cannot write the man page: {why}"));
         return ExitCode::from(FAILED);
     }
-    tell(&String::from_utf8_lossy(&text));
+    tell_document(&String::from_utf8_lossy(&text));
     ExitCode::SUCCESS
 }

@@ -15,7 +15,7 @@ use super::lint::ProblemLine;
 use super::render::Painter;
 use super::sources;
 use super::texts::Texts;
-use super::{BAD_SETTING, complain, tell, tell_json, test, verdict, with_resolved};
+use super::{BAD_SETTING, complain, tell, tell_document, tell_json, test, verdict, with_resolved};
 use crate::app::asking::answer;
 use crate::app::cli::{DiffArgs, DiffFormat};
 use crate::engine::policy::diff::{self, Shifted};
@@ -76,7 +76,7 @@ impl Read {
         match format {
             DiffFormat::Human => {
                 let painter = Painter::for_stdout(&self.texts);
-                self.problems.iter().for_each(|problem| tell(&painter.paint(&Finding::from(problem))));
+                self.problems.iter().for_each(|problem| tell_document(&painter.paint(&Finding::from(problem))));
             }
             DiffFormat::Json => {
                 let problems: Vec<_> = self.problems.iter().map(|p| ProblemLine::of(p, &self.texts)).collect();

@@ -9,6 +9,7 @@ use super::cases::Case;
 use super::counted;
 use crate::engine::decision::Answer;
 use crate::engine::policy::diff::{Change, Diff, Group, RuleChange, Shift, Shifted, VerdictChange};
+use crate::printable;
 
 /// How many questions of a group people are told.
 const TOLD: usize = 8;
@@ -75,7 +76,7 @@ pub fn paper(report: &Report) -> String {
     let cases = &report.cases.changes;
     section(format!("cases ({})", cases.len()), cases.iter().flat_map(case).collect());
     lines.push(summary(report));
-    lines.into_iter().map(|line| safe(&line) + "\n").collect()
+    lines.into_iter().map(|line| printable::line(&line).into_owned() + "\n").collect()
 }
 
 fn of(shift: Shift, report: &Report) -> Vec<&Group> {
@@ -176,11 +177,6 @@ fn summary(report: &Report) -> String {
     };
     let cases = counted(report.cases.asked, "case");
     format!("{allowed} newly allowed, {denied} newly denied; {asked} and {cases}{left_out}")
-}
-
-/// What policies say is told without what a terminal obeys.
-fn safe(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() { '\u{b7}' } else { c }).collect()
 }
 
 /// The same as one JSON object, nothing folded away.

@@ -1,6 +1,7 @@
 //! Results as JUnit's XML, which CI systems show case by case.
 
 use super::test_report::{CaseResult, Report, Suite};
+use crate::printable;
 
 /// The document: a suite for each set, a case for each case; what kept a set from being run is a case in error.
 pub fn document(report: &Report) -> String {
@@ -50,26 +51,27 @@ fn case(result: &CaseResult) -> String {
         escaped(&result.case.name)
     );
     let Some(first) = result.failures.first() else { return format!("{head}/>\n") };
-    let told = result.failures.iter().map(|failure| format!("{}: {}", failure.place, failure.paragraph()));
+    let told = result
+        .failures
+        .iter()
+        .map(|failure| printable::line(&format!("{}: {}", failure.place, failure.paragraph())).into_owned());
     let body = escaped(&told.collect::<Vec<_>>().join("\n"));
     // JUnit knows one failure a case; the body tells all.
     let message = escaped(&first.text);
     format!("{head}>\n      <failure type=\"case\" message=\"{message}\">{body}</failure>\n    </testcase>\n")
 }
 
-/// Text as XML may hold it: markup escaped, and what XML does not allow replaced.
+/// Text as XML may hold it: what is not printable escaped as everywhere, which leaves nothing that XML does not allow, and
+/// markup escaped.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in printable::page(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\n' => out.push_str("&#10;"),
-            '\t' => out.push('\t'),
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -82,6 +84,6 @@ mod tests {
 
     #[test]
     fn text_is_made_fit_for_xml() {
-        assert_eq!(escaped("a<b>&\"c\"\u{1b}[0m\n\u{ffff}"), "a&lt;b&gt;&amp;&quot;c&quot;\u{fffd}[0m&#10;\u{fffd}");
+        assert_eq!(escaped("a<b>&\"c\"\u{1b}[0m\n\u{ffff}"), "a&lt;b&gt;&amp;&quot;c&quot;\\u{1b}[0m&#10;\\u{ffff}");
     }
 }

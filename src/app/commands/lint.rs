@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::render::{self, Painter};
 use super::sources::{self, Found};
 use super::texts::Texts;
-use super::{counted, sarif, tell, tell_json, verdict};
+use super::{counted, sarif, tell, tell_document, tell_json, verdict};
 use crate::app::cli::{LintFormat, LookedArgs};
 use crate::app::settings::Resolved;
 use crate::engine::policy::findings::Horizon;
@@ -25,7 +25,7 @@ pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {
     match format {
         LintFormat::Human => {
             let painter = Painter::for_stdout(&found.texts);
-            findings.iter().for_each(|finding| tell(&painter.paint(finding)));
+            findings.iter().for_each(|finding| tell_document(&painter.paint(finding)));
             tell(&totals.line());
         }
         LintFormat::Github => {

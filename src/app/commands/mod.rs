@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use super::cli::{Command, ReadArgs};
 use super::settings::{Resolved, Settings};
-use super::{BAD_SETTING, FAILED, complain, tell};
+use super::{BAD_SETTING, FAILED, complain, tell, tell_document};
+use crate::printable;
 
 mod audit;
 mod cases;
@@ -70,7 +71,7 @@ fn verdict(clean: bool) -> ExitCode {
 fn tell_json(value: &impl serde::Serialize) {
     // Only maps with keys that are no text could fail, and there is none.
     if let Ok(text) = serde_json::to_string_pretty(value) {
-        tell(&format!("{text}\n"));
+        tell_document(&printable::json(&format!("{text}\n")));
     }
 }
 

@@ -1,18 +1,18 @@
 //! A finding for people, as a compiler tells it, and for GitHub, as its annotation. The only home of the crate that draws
 //! source lines.
 //!
-//! Whatever a file says may hold control characters; none of them reaches a terminal or ends a line of a format.
+//! Whatever a file says is made [`printable`] here, so none of it steers a terminal or ends a line of a format.
 
 use std::io::IsTerminal;
+use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{
-    AnnotationKind, Element, Group, Level, Message, Origin, Renderer, Snippet, Title, normalize_untrusted_str,
-};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Message, Origin, Renderer, Snippet, Title};
 
 use super::finding::Finding;
-use super::texts::Texts;
+use super::texts::{Marked, Texts};
 use crate::engine::policy::problem::Severity;
+use crate::printable;
 
 /// Draws findings for people.
 pub struct Painter<'t> {
@@ -37,15 +37,14 @@ impl<'t> Painter<'t> {
     /// One finding, with an empty line behind it.
     pub fn paint(&self, finding: &Finding) -> String {
         let level = level(finding.severity);
-        let title = level.primary_title(without_c1(&finding.text)).id(finding.code);
+        let title = level.primary_title(printable::line(&finding.text)).id(finding.code);
         let group = self.place(title, finding).elements(messages(finding));
         format!("{}\n\n", self.renderer.render(&[group]))
     }
 
     fn place<'f>(&'f self, title: Title<'f>, finding: &'f Finding) -> Group<'f> {
         let place = &finding.place;
-        // The crate takes care of titles and source lines alone.
-        let file = safe(&place.file);
+        let file = printable::line(&place.file);
         let Some(marked) = self.texts.mark(place) else {
             let origin = Origin::path(file);
             let number = |n: u32| usize::try_from(n).unwrap_or_default();
@@ -56,8 +55,9 @@ impl<'t> Painter<'t> {
             };
             return title.element(origin);
         };
-        let annotation = AnnotationKind::Primary.span(marked.span);
-        let snippet = Snippet::source(without_c1(marked.line))
+        let (line, span) = drawn(&marked);
+        let annotation = AnnotationKind::Primary.span(span);
+        let snippet = Snippet::source(line)
             .path(file)
             .line_start(usize::try_from(place.line).unwrap_or(1))
             .annotation(annotation);
@@ -65,15 +65,14 @@ impl<'t> Painter<'t> {
     }
 }
 
-/// Text in which nothing is left that a terminal obeys.
-fn safe(text: &str) -> String {
-    normalize_untrusted_str(&without_c1(text))
-}
-
-/// The crate shows what is below U+0020 and leaves U+0080 to U+009F, which some terminals obey. The dot has as many bytes,
-/// so that spans stay where they are.
-fn without_c1(text: &str) -> String {
-    text.replace(|c: char| matches!(c, '\u{80}'..='\u{9f}'), "\u{b7}")
+/// A line of a file as it is drawn, with the part of it that is meant. Columns are counted in characters, so each character
+/// that is not printable is one that stands for it; the message beside it spells it out.
+fn drawn(marked: &Marked<'_>) -> (String, Range<usize>) {
+    let part = |range: Range<usize>| printable::masked(marked.line.get(range).unwrap_or_default());
+    let Range { start, end } = marked.span.clone();
+    let [before, meant, behind] = [0..start, start..end, end..marked.line.len()].map(part);
+    let span = before.len()..before.len() + meant.len();
+    (format!("{before}{meant}{behind}"), span)
 }
 
 fn level(severity: Severity) -> Level<'static> {
@@ -85,9 +84,8 @@ fn level(severity: Severity) -> Level<'static> {
 }
 
 fn messages(finding: &Finding) -> Vec<Element<'static>> {
-    // Messages may be styled by the caller, so they are not made safe by the crate.
     let message = |level: Level<'static>, text: &Option<String>| -> Option<Message<'static>> {
-        Some(level.message(safe(text.as_deref()?)))
+        Some(level.message(printable::line(text.as_deref()?).into_owned()))
     };
     let messages = [message(Level::NOTE, &finding.note), message(Level::HELP, &finding.help)];
     messages.into_iter().flatten().map(Element::from).collect()
@@ -113,8 +111,7 @@ pub fn github(finding: &Finding, texts: &Texts) -> String {
 }
 
 fn github_text(text: &str) -> String {
-    let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    printable::page(text).replace('%', "%25").replace('\n', "%0A")
 }
 
 fn github_property(text: &str) -> String {
@@ -157,10 +154,10 @@ error[bad-host]: `https://a.example`: a URL
         finding.help = Some("\u{1b}]0;title\u{7}".into());
         finding.note = Some("\u{1b}[1m\r".into());
         let drawn = Painter::new(&texts, false).paint(&finding);
-        assert!(!drawn.contains(|c: char| c.is_control() && c != '\n'), "{drawn:?}");
+        assert!(printable::is_printable(&drawn.replace('\n', "")), "{drawn:?}");
         finding.place = Place::whole("\u{1b}[2J");
         let drawn = Painter::new(&texts, false).paint(&finding);
-        assert!(!drawn.contains(|c: char| c.is_control() && c != '\n'), "{drawn:?}");
+        assert!(printable::is_printable(&drawn.replace('\n', "")), "{drawn:?}");
     }
 
     #[test]
@@ -194,7 +191,7 @@ error[bad-host]: `https://a.example`: a URL
             let finding = Finding::from(&Problem::error(Code::BadHost, place, text.clone()).hint(text));
             let painter = Painter::new(&texts, false);
             let drawn = painter.paint(&finding);
-            proptest::prop_assert!(!drawn.contains(|c: char| c.is_control() && c != '\n'), "{:?}", drawn);
+            proptest::prop_assert!(printable::is_printable(&drawn.replace('\n', "")), "{:?}", drawn);
             proptest::prop_assert_eq!(github(&finding, &texts).lines().count(), 1);
         }
     }

@@ -12,7 +12,7 @@ use super::finding::Finding;
 use super::sources;
 use super::test_report::{self, CaseResult, Report, Suite};
 use super::texts::Texts;
-use super::{junit, tell, tell_json, verdict};
+use super::{junit, tell_document, tell_json, verdict};
 use crate::app::asking::answer;
 use crate::app::cli::TestFormat;
 use crate::app::settings::Resolved;
@@ -35,7 +35,7 @@ pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode 
     match format {
         TestFormat::Human => test_report::human(&report),
         TestFormat::Json => tell_json(&test_report::document(&report)),
-        TestFormat::Junit => tell(&junit::document(&report)),
+        TestFormat::Junit => tell_document(&junit::document(&report)),
     }
     verdict(report.is_good())
 }

@@ -9,8 +9,9 @@ use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::render::Painter;
 use super::texts::Texts;
-use super::{counted, tell};
+use super::{counted, tell, tell_document};
 use crate::engine::policy::problem::Problem;
+use crate::printable;
 
 /// Everything that was run.
 pub struct Report {
@@ -94,14 +95,18 @@ impl Totals {
 pub fn human(report: &Report) {
     let painter = Painter::for_stdout(&report.texts);
     for suite in &report.suites {
-        suite.problems.iter().chain(&suite.notes).for_each(|problem| tell(&painter.paint(&Finding::from(problem))));
+        suite
+            .problems
+            .iter()
+            .chain(&suite.notes)
+            .for_each(|problem| tell_document(&painter.paint(&Finding::from(problem))));
         let failures = suite.results.iter().flat_map(|result| &result.failures);
-        failures.for_each(|failure| tell(&painter.paint(failure)));
+        failures.for_each(|failure| tell_document(&painter.paint(failure)));
         for Uncovered { id, origin } in suite.coverage.missing() {
-            tell(&format!("not exercised: {id} ({origin})\n"));
+            tell(&format!("{}\n", printable::line(&format!("not exercised: {id} ({origin})"))));
         }
         if report.suites.len() > 1 {
-            tell(&format!("{}: {}", suite.name, Totals::of([suite]).line()));
+            tell(&format!("{}: {}", printable::line(&suite.name), Totals::of([suite]).line()));
         }
     }
     tell(&Totals::of(&report.suites).line());

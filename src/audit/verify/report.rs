@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::files::Place;
 use super::record::Seen;
+use crate::printable;
 
 /// What is wrong, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -79,7 +80,7 @@ impl Named {
     /// A record in its place.
     pub fn record(seen: &Seen, place: &Place) -> Named {
         // What a record says is shown to people, whatever somebody made of it.
-        let shown = |text: &str| text.escape_default().to_string();
+        let shown = |text: &str| printable::line(text).into_owned();
         let (stream, time) = (shown(&seen.stream), shown(&seen.time));
         Named { stream, sequence: seen.sequence, time, ..Named::place(place) }
     }

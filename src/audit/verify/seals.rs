@@ -12,6 +12,7 @@ use super::files::Unreadable;
 use super::record::Checkpoint;
 use super::report::{Bad, Named, What};
 use crate::audit::signing::{Sealed, Verifier};
+use crate::printable;
 
 /// The longest line of a checkpoint file.
 const MAX_LINE: u64 = 1 << 20;
@@ -113,7 +114,7 @@ impl Seals {
             file: self.file.clone(),
             number: line,
             unit: "line",
-            stream: checkpoint.stream.escape_default().to_string(),
+            stream: printable::line(&checkpoint.stream).into_owned(),
             sequence: checkpoint.records,
             time: checkpoint.time.clone(),
         };

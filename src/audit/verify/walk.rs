@@ -12,6 +12,7 @@ use super::record::{About, At, Checkpoint, Seen, is_whole};
 use super::report::{Bad, Declared, Last, Named, Tail, What};
 use super::seals::{Kept, Seals, Worth, worth};
 use crate::audit::signing::Verifier;
+use crate::printable;
 
 /// Where the walk stands, and what it has met.
 pub struct Walk<'w> {
@@ -173,7 +174,7 @@ impl<'w> Walk<'w> {
 
     /// An intact record of some of the decisions must not be taken for one of all.
     fn note_filter(&mut self, filter: &str) {
-        let note = format!("the record holds what the filter `{}` lets through, and no more", filter.escape_default());
+        let note = format!("the record holds what the filter `{}` lets through, and no more", printable::line(filter));
         if filter != "all" && !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -270,7 +271,7 @@ impl<'w> Walk<'w> {
                 continue;
             }
             let named = last.clone().unwrap_or_default();
-            let stream = stream.escape_default();
+            let stream = printable::line(stream);
             let why = format!(
                 "nothing is left behind it of a later stream, {stream}: line {line} of {} says that it had {records} records; \
                  is a file missing?",
@@ -310,7 +311,7 @@ impl<'w> Walk<'w> {
 
 fn last(checkpoint: &Checkpoint, file: &str) -> Last {
     let Checkpoint { time, stream, records, is_final, key, .. } = checkpoint;
-    let key = key.escape_default().to_string();
+    let key = printable::line(key).into_owned();
     let (time, stream, file) = (time.clone(), stream.clone(), file.to_owned());
     Last { time, stream, records: *records, is_final: *is_final, key, file }
 }

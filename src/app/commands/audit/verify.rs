@@ -8,6 +8,7 @@ use crate::app::{BAD_SETTING, FAILED};
 use crate::audit::signing::Verifier;
 use crate::audit::verify::report::{Bad, Last, Outcome, Report};
 use crate::audit::verify::{Asked, verify};
+use crate::printable;
 
 /// The record is right as far as it is sealed, and there is more.
 const UNSEALED: u8 = 3;
@@ -48,8 +49,7 @@ fn human(report: &Report) -> String {
     lines.push(report.last_checkpoint.as_ref().map_or_else(|| "no checkpoint that counts".into(), checkpoint));
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
     // A name of a file, or what a damaged record says, must not reach a terminal as it is.
-    let safe = |line: &String| line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>();
-    lines.iter().map(safe).fold(String::new(), |text, line| text + &line + "\n")
+    lines.iter().fold(String::new(), |text, line| text + &printable::line(line) + "\n")
 }
 
 fn headline(report: &Report) -> String {

@@ -1,21 +1,13 @@
 //! Parts of a record as text for people: who, where to, when.
 //!
-//! The rule: nothing but printable ASCII leaves this module, whatever a client or a file put there.
-
-use std::borrow::Cow;
+//! The rule: nothing leaves this module that is not [`printable`](crate::printable), whatever a client or a file put there.
 
 use jiff::Timestamp;
 
 use crate::audit::proto::Record;
 
 /// A text that cannot move a cursor, colour a terminal or turn the direction of writing.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return text.into();
-    }
-    let told = |c: char| if matches!(c, ' '..='~') { c.to_string() } else { c.escape_default().to_string() };
-    text.chars().map(told).collect::<String>().into()
-}
+pub use crate::printable::line as visible;
 
 /// The same, with a dash where there is nothing.
 pub fn or_dash(text: &str) -> String {
@@ -52,18 +44,6 @@ pub fn time(time: Option<prost_types::Timestamp>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_not_printable_is_escaped() {
-        for (text, expected) in [
-            ("www.example.com", "www.example.com"),
-            ("a\x1b[31mb\n", "a\\u{1b}[31mb\\n"),
-            ("\u{202e}x\u{9b}\u{7f}", "\\u{202e}x\\u{9b}\\u{7f}"),
-            ("\u{e9}", "\\u{e9}"),
-        ] {
-            assert_eq!(visible(text), expected);
-        }
-    }
 
     #[test]
     fn who_and_where_to_have_a_text_in_any_case() {

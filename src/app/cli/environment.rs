@@ -1,0 +1,206 @@
+//! The variables of the environment that are settings, and the command line as it is read beside them.
+//!
+//! The rule: a variable whose name begins with `CUSTOMS_` is a setting, or the start ends with the one that was meant. A
+//! misspelt setting that was passed over would leave its default in force, which may be the wider one. What is known is the
+//! command line's own list, so it needs no second one. One family is passed over, since nobody writes it: Kubernetes puts
+//! a Service's address into each container of its namespace as `NAME_SERVICE_HOST`, `NAME_PORT` and so on, and a Service
+//! may be called `customs`, or `customs-` and more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::{Cli, Command, command};
+use crate::app::settings::Settings;
+use crate::app::{BAD_SETTING, complain};
+use crate::engine::policy::reader;
+use crate::ops::telemetry;
+use crate::printable;
+
+/// What the name of every variable begins with.
+const PREFIX: &str = "CUSTOMS_";
+
+/// Reads the command line with the environment beside it.
+///
+/// # Errors
+/// The exit code, once it is told what is wrong, or what was asked of the command line itself.
+pub fn parse() -> Result<Cli, ExitCode> {
+    // Looked at first: a misspelt variable explains most of what else may be wrong.
+    let all = std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect();
+    let cli = Cli::try_parse().map_err(|wrong| told(&wrong))?;
+    let unknown = if reads_settings(&cli.command) { unknown(&all) } else { Vec::new() };
+    unknown.iter().for_each(|why| complain(why));
+    if unknown.is_empty() { Ok(cli) } else { Err(BAD_SETTING.into()) }
+}
+
+fn lossy(text: &std::ffi::OsStr) -> String {
+    text.to_string_lossy().into_owned()
+}
+
+/// Whether a command has its settings from the environment too.
+fn reads_settings(command: &Command) -> bool {
+    match command {
+        Command::Serve(_)
+        | Command::Lint(_)
+        | Command::Test(_)
+        | Command::Check(_)
+        | Command::Diff(_)
+        | Command::Revision(_) => true,
+        Command::Settings
+        | Command::Audit { .. }
+        | Command::Schema { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. } => false,
+    }
+}
+
+/// Tells what is wrong with the command line, or its help. The colours are clap's, which passes on what it was given, so
+/// they are left out where that is not printable.
+fn told(wrong: &clap::Error) -> ExitCode {
+    let given = std::env::args_os().chain(std::env::vars_os().map(|(_, value)| value));
+    if given.map(|text| lossy(&text)).all(|text| printable::is_printable(&text)) {
+        // There is no way to tell that it cannot be told.
+        let _ = wrong.print();
+    } else {
+        use std::io::Write;
+        let text = wrong.render().to_string();
+        let _ = std::io::stderr().write_all(printable::page(&text).as_bytes());
+    }
+    ExitCode::from(u8::try_from(wrong.exit_code()).unwrap_or(BAD_SETTING))
+}
+
+/// Every variable that is read.
+fn known() -> BTreeSet<String> {
+    fn of(command: &clap::Command) -> BTreeSet<String> {
+        let own = command.get_arguments().filter_map(|argument| argument.get_env()).map(lossy);
+        own.chain(command.get_subcommands().flat_map(of)).collect()
+    }
+    let mut known = of(&command());
+    known.insert(telemetry::VARIABLE.to_owned());
+    known
+}
+
+/// A sentence for each variable that is nearly a setting.
+fn unknown(all: &BTreeMap<String, String>) -> Vec<String> {
+    let known = known();
+    // Names have cases. Those of a shell's own variables are in lower case often, so only a setting's name is minded there.
+    let is_ours = |name: &str| name.starts_with(PREFIX) || known.contains(&name.to_uppercase());
+    let candidates = all.iter().filter(|(name, value)| is_ours(name) && !is_service_link(name, value, all));
+    candidates.filter(|(name, _)| !known.contains(*name)).map(|(name, _)| sentence(name, &known)).collect()
+}
+
+fn sentence(name: &str, known: &BTreeSet<String>) -> String {
+    let upper = name.to_uppercase();
+    let own = upper.strip_prefix(PREFIX).unwrap_or_default();
+    let names: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
+    let keys = serde_json::to_value(Settings::default()).unwrap_or_default();
+    // What goes on behind a setting's name: `LISTEN_PORT`.
+    let begun =
+        || names.iter().find(|name| own.strip_prefix(**name).is_some_and(|rest| rest.starts_with('_'))).copied();
+    let hint = match reader::nearest(own, &names) {
+        Some(meant) => format!("did you mean `{PREFIX}{meant}`?"),
+        None if keys.get(own.to_lowercase()).is_some() => {
+            format!("`{}` can be set in the settings file only", own.to_lowercase())
+        }
+        None if begun().is_some() => format!("did you mean `{PREFIX}{}`?", begun().unwrap_or_default()),
+        None => format!("the settings are {}, each behind `{PREFIX}`; rename or unset it", names.join(", ")),
+    };
+    format!("`{name}` in the environment is no setting; {hint}")
+}
+
+/// Whether Kubernetes has put a variable there for a Service whose name begins with `customs`. For other names than that
+/// one itself the Service must be there whole, since `CUSTOMS_LISTEN_PORT` may be somebody's mistake.
+fn is_service_link(name: &str, value: &str, all: &BTreeMap<String, String>) -> bool {
+    let address = |value: &str| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    let ends = name.match_indices('_').map(|(at, _)| name.split_at(at));
+    ends.filter(|(service, _)| *service == "CUSTOMS" || all.contains_key(&format!("{service}_SERVICE_HOST"))).any(
+        |(_, rest)| match rest {
+            "_SERVICE_HOST" | "_SERVICE_PORT" => true,
+            "_PORT" => address(value),
+            rest => {
+                let is_named = |rest: &str| !rest.is_empty();
+                rest.strip_prefix("_SERVICE_PORT_").is_some_and(is_named)
+                    || rest.strip_prefix("_PORT_").is_some_and(is_port_of_link)
+            }
+        },
+    )
+}
+
+/// `9191_TCP`, `9191_TCP_ADDR` and their like.
+fn is_port_of_link(rest: &str) -> bool {
+    let mut parts = rest.split('_');
+    let number = parts.next().is_some_and(|part| part.parse::<u16>().is_ok());
+    let protocol = parts.next().is_some_and(|part| ["TCP", "UDP", "SCTP"].contains(&part));
+    let what = parts.next().is_none_or(|part| ["PROTO", "PORT", "ADDR"].contains(&part));
+    number && protocol && what && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(variables: &[(&str, &str)]) -> Vec<String> {
+        unknown(&variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_is_told_with_the_one_that_was_meant() {
+        for (name, expected) in [
+            ("CUSTOMS_DEFUALT", "did you mean `CUSTOMS_DEFAULT`?"),
+            ("customs_default", "did you mean `CUSTOMS_DEFAULT`?"),
+            ("CUSTOMS_TRUST_DOMAIN", "did you mean `CUSTOMS_TRUST_DOMAINS`?"),
+            ("CUSTOMS_LOGS", "did you mean `CUSTOMS_LOG`?"),
+            ("CUSTOMS_GATEWAY", "`gateway` can be set in the settings file only"),
+            ("CUSTOMS_AUDIT_TRAIL", "`audit_trail` can be set in the settings file only"),
+            ("CUSTOMS_SOMETHING_ELSE", "the settings are ACCEPT_TRUST_DOMAINS, ADMIN,"),
+            ("CUSTOMS_", "the settings are ACCEPT_TRUST_DOMAINS, ADMIN,"),
+            ("CUSTOMS_LISTEN_PORT", "CUSTOMS_LISTEN`?"),
+        ] {
+            let told = told(&[(name, "deny")]);
+            assert!(told.len() == 1 && told[0].contains(expected), "{name}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn settings_and_what_is_not_ours_are_left_alone() {
+        let all: Vec<(String, String)> = known().into_iter().map(|name| (name, "x".to_owned())).collect();
+        assert!(all.len() > 20, "{all:?}");
+        assert_eq!(unknown(&all.into_iter().collect()), [""; 0]);
+        let others = [("CUSTOMER_NAME", "x"), ("customs_dir", "x"), ("PATH", "x"), ("RUST_LOG", "x")];
+        assert_eq!(told(&others), [""; 0]);
+    }
+
+    #[test]
+    fn the_links_of_a_service_of_this_name_are_no_settings() {
+        let links = [
+            ("CUSTOMS_SERVICE_HOST", "10.96.0.7"),
+            ("CUSTOMS_SERVICE_PORT", "9191"),
+            ("CUSTOMS_SERVICE_PORT_GRPC", "9191"),
+            ("CUSTOMS_SERVICE_PORT_GRPC_EXT_AUTHZ", "9191"),
+            ("CUSTOMS_PORT", "tcp://10.96.0.7:9191"),
+            ("CUSTOMS_PORT_9191_TCP", "tcp://10.96.0.7:9191"),
+            ("CUSTOMS_PORT_9191_TCP_PROTO", "tcp"),
+            ("CUSTOMS_PORT_9191_TCP_PORT", "9191"),
+            ("CUSTOMS_PORT_9191_TCP_ADDR", "10.96.0.7"),
+            ("CUSTOMS_TAIL_SERVICE_HOST", "10.96.0.8"),
+            ("CUSTOMS_TAIL_SERVICE_PORT", "9193"),
+            ("CUSTOMS_TAIL_PORT", "tcp://10.96.0.8:9193"),
+            ("CUSTOMS_TAIL_PORT_9193_TCP_ADDR", "10.96.0.8"),
+        ];
+        assert_eq!(told(&links), [""; 0]);
+        for (name, value) in [
+            ("CUSTOMS_PORT", "9191"),
+            ("CUSTOMS_PORTS", "tcp://10.96.0.7:9191"),
+            ("CUSTOMS_PORT_9191", "tcp://10.96.0.7:9191"),
+            ("CUSTOMS_PORT_X_TCP", "tcp://10.96.0.7:9191"),
+            ("CUSTOMS_PORT_9191_TCP_HOST", "10.96.0.7"),
+            ("CUSTOMS_PORT_9191_TCP_ADDR_X", "10.96.0.7"),
+            ("CUSTOMS_SERVICE_PORT_", "9191"),
+            ("CUSTOMS_SERVICE", "x"),
+            ("CUSTOMS_OTHER_PORT", "tcp://10.96.0.7:9191"),
+        ] {
+            assert_eq!(told(&[(name, value)]).len(), 1, "{name}");
+        }
+    }
+}
