@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
@@ -21,11 +21,13 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{self, Metrics};
+use super::exposition::Exposition;
+use super::metrics::Metrics;
 use super::questions::{self, Questions};
 use crate::engine::policy::problem::{Place, Problem};
 use crate::engine::rules::RuleCounts;
 use crate::engine::time::UnixNanos;
+use crate::printable;
 
 /// How long open connections may still be read and written once the server shuts down.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(1);
@@ -222,21 +224,27 @@ fn why_not_ready(report: &StatusReport) -> Option<String> {
         (false, false, None) => Some("no policy set was loaded yet".into()),
         (false, false, Some(problem)) => {
             let line = problem.text.lines().next().unwrap_or_default();
-            Some(format!("no policy set was loaded yet: {line}"))
+            Some(format!("no policy set was loaded yet: {}", printable::line(line)))
         }
     }
 }
 
 async fn status(State(state): State<AdminState>) -> Response {
     match serde_json::to_string_pretty(&(state.status)()) {
-        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
+        Ok(text) => {
+            ([(header::CONTENT_TYPE, "application/json")], printable::json(&(text + "\n")).into_owned()).into_response()
+        }
         Err(problem) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{problem}\n")).into_response(),
     }
 }
 
-async fn numbers(State(state): State<AdminState>) -> impl IntoResponse {
+async fn numbers(State(state): State<AdminState>, headers: HeaderMap) -> impl IntoResponse {
     let now = UnixNanos(Timestamp::now().as_nanosecond());
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], state.metrics.encode(now))
+    // Several headers of one name are one list.
+    let accepted: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Exposition::preferred(&accepted.join(","));
+    let kind = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
+    (kind, state.metrics.encode(now, format))
 }
 
 /// Serves until `shutdown`, and then at most [`CLOSE_WAIT`] longer, whatever a slow client does.
@@ -315,8 +323,12 @@ mod tests {
 
     /// The status code, the head and the body of an answer.
     async fn get(server: &Server, path: &str) -> (u16, String, String) {
+        get_with(server, path, "").await
+    }
+
+    async fn get_with(server: &Server, path: &str, headers: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{headers}connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -363,12 +375,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_numbers_have_the_type_that_prometheus_asks_for() {
+    async fn the_numbers_have_the_format_that_the_scraper_asks_for() {
         let server = serving(report()).await;
-        let (code, head, body) = get(&server, "/metrics").await;
-        assert_eq!(code, 200);
-        assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
-        assert!(body.contains("\ncustoms_ready 0\n"));
+        for (accept, kind, ready) in [
+            ("", "text/plain; version=0.0.4", "# TYPE customs_reloads_total counter\n"),
+            ("accept: text/plain;version=0.0.4\r\n", "text/plain; version=0.0.4", "# TYPE customs_build_info gauge\n"),
+            (
+                "accept: text/plain;q=0.5\r\naccept: application/openmetrics-text\r\n",
+                "application/openmetrics-text; version=1.0.0",
+                "# TYPE customs_reloads counter\n",
+            ),
+        ] {
+            let (code, head, body) = get_with(&server, "/metrics", accept).await;
+            assert_eq!(code, 200);
+            assert!(head.contains(&format!("content-type: {kind}")) && head.contains("vary: accept"), "{head}");
+            assert!(body.contains("\ncustoms_ready 0\n") && body.contains(ready), "{accept}: {body}");
+            assert_eq!(body.ends_with("# EOF\n"), kind.starts_with("application/"), "{accept}");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The numbers for Prometheus, in the OpenMetrics text format.
+//! The numbers for Prometheus, in both of its text formats.
 //!
 //! It counts what entries tell and holds what the composition sets; it measures nothing itself. The rules: every label
 //! has a closed list of values, so that no client can make a new series; and a check costs a few additions, because the
@@ -18,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::exposition::Exposition;
 use crate::engine::ends::Ends;
 use crate::engine::identity::IdentityState;
 use crate::engine::reason::{Effect, Reason};
@@ -25,9 +26,7 @@ use crate::engine::record::{ChangeOutcome, DecisionEntry, Loss, PolicyChangeEntr
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
 use crate::engine::time::UnixNanos;
-
-/// The type of what [`Metrics::encode`] makes.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use crate::printable;
 
 /// Every metric, by the name under which Prometheus stores it; a histogram by the name of its family.
 pub const NAMES: &[&str] = &[
@@ -281,15 +280,15 @@ impl Metrics {
         self.scraped.audit.get_or_init(|| Box::new(read));
     }
 
-    /// Every number as text of type [`CONTENT_TYPE`]. `now` is the wall clock, for the age of what is in force.
-    pub fn encode(&self, now: UnixNanos) -> String {
+    /// Every number as text of this format. `now` is the wall clock, for the age of what is in force.
+    pub fn encode(&self, now: UnixNanos, format: Exposition) -> String {
         let loaded = self.loaded.get();
         self.age.set(if loaded > 0.0 { (seconds(now) - loaded).max(0.0) } else { 0.0 });
         self.tell_ends(now);
         let mut out = String::new();
         // A text takes everything, so this cannot fail; what is there is whole up to a line.
         let _ = text::encode(&mut out, &self.registry);
-        out
+        format.of(out)
     }
 }
 
@@ -390,7 +389,7 @@ fn audit(encoder: &mut DescriptorEncoder<'_>, readings: &[AuditReading]) -> fmt:
         for (class, count) in
             [("allow", allows), ("deny", denials), ("differing", differing), ("withheld", withheld), ("event", events)]
         {
-            let labels = vec![("sink", reading.sink.clone()), ("class", class.to_owned())];
+            let labels = vec![("sink", printable::line(&reading.sink).into_owned()), ("class", class.to_owned())];
             dropped.get_or_create_owned(&labels).inc_by(count);
         }
     }
@@ -415,7 +414,7 @@ fn audit(encoder: &mut DescriptorEncoder<'_>, readings: &[AuditReading]) -> fmt:
 type SinkLabels = Vec<(&'static str, String)>;
 
 fn labelled(reading: &AuditReading) -> SinkLabels {
-    vec![("sink", reading.sink.clone())]
+    vec![("sink", printable::line(&reading.sink).into_owned())]
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! those who work there, [`metrics`] tells Prometheus, and [`telemetry`] sets up the log.
 
 pub mod admin;
+pub mod exposition;
 pub mod health;
 pub mod metrics;
 pub mod questions;
