@@ -1,7 +1,7 @@
 //! customs behind the real Envoy: the demo's scenario, its variants, and what happens when something breaks.
 //!
 //! The tests share one rig (four Envoys and customs take a second to start), whose gateway has a route for every spelling
-//! of every host, and take turns with it; `routes` has one of its own. Each begins by saying which policies are in force. What a decision should be is tested in full elsewhere; here it is shown that
+//! of every host, and take turns with it; `routes` and `istiod` have their own. Each begins by saying which policies are in force. What a decision should be is tested in full elsewhere; here it is shown that
 //! Envoy asks what we think it asks and does what we think it does with the answer.
 
 #[path = "../support/mod.rs"]
@@ -9,6 +9,7 @@ mod support;
 
 mod changes;
 mod failures;
+mod istiod;
 mod routes;
 mod scenario;
 mod spellings;

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::process::{Guard, Process};
 use super::{http, ports};
@@ -32,6 +33,12 @@ impl Envoy {
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// What it is configured with, as it says itself.
+    pub(crate) fn config(&self) -> Result<Value> {
+        let answer = http::get(self.admin_port, "localhost", "/config_dump")?;
+        serde_json::from_str(&answer.body).with_context(|| format!("no JSON but {}", answer.body))
     }
 
     /// Where its log goes.

@@ -1,5 +1,5 @@
 //! The smallest HTTP/1.1 client that can be rude: it sends the Host header byte for byte as told, which no well-behaved
-//! client would. One request a connection, no redirects, no chunked bodies.
+//! client would. One request a connection, no redirects.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -28,13 +28,31 @@ impl Response {
         let status = status.with_context(|| format!("no status in {status_line:?}"))?;
         let headers = lines.filter_map(|line| line.split_once(':'));
         let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-        Ok(Response { status, status_line, headers, body: body.to_owned() })
+        let mut response = Response { status, status_line, headers, body: body.to_owned() };
+        if response.header("transfer-encoding") == Some("chunked") {
+            response.body = whole(body).with_context(|| format!("no chunks but {body:?}"))?;
+        }
+        Ok(response)
     }
 
     /// The first header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// A body that came in chunks, put together.
+fn whole(mut chunks: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, rest) = chunks.split_once("\r\n")?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.push_str(rest.get(..size)?);
+        chunks = rest.get(size..)?.strip_prefix("\r\n")?;
     }
 }
 

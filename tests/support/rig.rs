@@ -43,12 +43,18 @@ impl Routes {
     /// What stands for the words of `deploy/local/` that are about routes.
     fn words(self) -> [(&'static str, String); 4] {
         let (domains, others, protocol, alpn) = match self {
-            Routes::OneHost => {
-                ("[www.aliyun.com]", "direct_response: {status: 502}", "http2_protocol_options", "[istio, h2]")
-            }
-            Routes::EveryHost => {
-                ("[\"*\"]", "route: *through_the_gateway", "http_protocol_options", "[istio, http/1.1]")
-            }
+            Routes::OneHost => (
+                "[www.aliyun.com]",
+                "direct_response: {status: 502}",
+                "http2_protocol_options",
+                "[istio-peer-exchange, istio, h2]",
+            ),
+            Routes::EveryHost => (
+                "[\"*\"]",
+                "route: *through_the_gateway",
+                "http_protocol_options",
+                "[istio-peer-exchange, istio, http/1.1]",
+            ),
         };
         [
             ("GATEWAY_DOMAINS", domains.to_owned()),
@@ -64,7 +70,7 @@ pub(crate) struct Sidecar {
     pub(crate) workload: Workload,
     pub(crate) http_port: u16,
     pub(crate) tls_port: u16,
-    envoy: Envoy,
+    pub(crate) envoy: Envoy,
 }
 
 impl Sidecar {
@@ -79,7 +85,7 @@ pub(crate) struct Rig {
     pub(crate) customs: Customs,
     pub(crate) demo_frontend: Sidecar,
     pub(crate) other: Sidecar,
-    gateway: Envoy,
+    pub(crate) gateway: Envoy,
     origin: Envoy,
     pub(crate) plaintext_port: u16,
     pub(crate) access_log: PathBuf,
