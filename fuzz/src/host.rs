@@ -1,7 +1,7 @@
 //! Target `host`: two lines of text, a host as a policy writes it and a host as a client sends it.
 //!
 //! A canonical form is its own canonical form; what a pattern matches narrowly it matches widely; and what it matches has
-//! the key under which a table holds the pattern.
+//! a key under which a table holds the pattern.
 
 use customs::engine::host::{self, Authority, Host};
 use customs::engine::pattern::{HostKey, HostPattern, Port, Reading, parse_host_pattern};
@@ -13,8 +13,10 @@ pub fn run(bytes: &[u8]) {
     let authority = Authority::parse(sent).ok();
     let named = host::parse_server_name(sent).ok();
     for read in [&authority, &named].into_iter().flatten() {
-        let again = Authority::parse(&read.host.to_string()).map(|again| (again.host.into_owned(), again.port));
-        assert_eq!(again, Ok((read.host.clone().into_owned(), None)), "{sent:?}");
+        let text = read.host.to_string();
+        let again = Authority::parse(&text).expect("a canonical host is one");
+        assert!(again.host.is_same(&read.host) && again.port.is_none(), "{sent:?}");
+        assert_eq!(again.host.to_string(), text, "{sent:?}");
     }
     let Ok((pattern, _)) = parse_host_pattern(pattern) else { return };
     let canonical = reread(&pattern);
@@ -25,7 +27,7 @@ pub fn run(bytes: &[u8]) {
         "{pattern:?}"
     );
     if let Some(Authority { host, port }) = authority {
-        let written = port.map_or(Port::Absent, Port::Known);
+        let written = port.map_or(Port::Absent(Some(8443)), Port::Known);
         for (port, raw) in [(written, Some(sent)), (port.map_or(Port::Unknown, Port::Known), None)] {
             compare(&pattern, &canonical, &host, port, raw);
         }
@@ -43,7 +45,13 @@ fn compare(pattern: &HostPattern, canonical: &HostPattern, host: &Host<'_>, port
     let wide = pattern.matches(host, port, raw, Reading::Wide);
     assert!(wide || !narrow, "{pattern:?} grants and does not deny {host:?} {port:?}");
     assert_eq!(narrow, canonical.matches(host, port, raw, Reading::Narrow), "{pattern:?} {host:?} {port:?}");
-    assert!(!wide || has_key(host, pattern.key()), "{pattern:?} matches {raw:?}, which its key leaves out");
+    assert!(!narrow || has_key(host, pattern.key()), "{pattern:?} matches {raw:?}, which its key leaves out");
+    let carried = match host {
+        Host::Ip(ip) => host::embedded::carried(*ip).map(|ip| Host::Ip(ip.into())).collect(),
+        Host::Name(_) => Vec::new(),
+    };
+    let has_one = || pattern.keys().any(|key| has_key(host, key) || carried.iter().any(|form| has_key(form, key)));
+    assert!(!wide || has_one(), "{pattern:?} matches {raw:?}, which its keys leave out");
 }
 
 fn has_key(host: &Host<'_>, key: HostKey<'_>) -> bool {
@@ -53,7 +61,8 @@ fn has_key(host: &Host<'_>, key: HostKey<'_>) -> bool {
         (HostKey::Suffix(key), Host::Name(name)) => name.ends_with(key),
         (HostKey::Address(key), Host::Ip(ip)) => key == *ip,
         (HostKey::Network(key), Host::Ip(ip)) => key.contains(ip),
+        (HostKey::LocalHost, Host::Ip(ip)) => host::embedded::reaches_local_host(*ip),
         (HostKey::Name(_) | HostKey::Suffix(_), Host::Ip(_)) => false,
-        (HostKey::Address(_) | HostKey::Network(_), Host::Name(_)) => false,
+        (HostKey::Address(_) | HostKey::Network(_) | HostKey::LocalHost, Host::Name(_)) => false,
     }
 }

@@ -133,6 +133,9 @@ pub struct VerdictArgs {
     /// Foreign trust domains accepted beside these, or any [default: none]
     #[arg(long, value_name = "D[,D..]|any", env = "CUSTOMS_ACCEPT_TRUST_DOMAINS", value_delimiter = ',')]
     accept_trust_domains: Option<Vec<String>>,
+    /// The domains of the mesh's clusters [default: cluster.local]
+    #[arg(long, value_name = "DOMAIN[,DOMAIN..]", env = "CUSTOMS_CLUSTER_DOMAINS", value_delimiter = ',')]
+    cluster_domains: Option<Vec<String>>,
     /// How many trusted proxies stand before the gateway [default: undeclared]
     #[arg(long, value_name = "N", env = "CUSTOMS_TRUSTED_HOPS")]
     trusted_hops: Option<u32>,
@@ -352,6 +355,7 @@ impl VerdictArgs {
         Settings {
             trust_domains: self.trust_domains.unwrap_or(file.trust_domains),
             accept_trust_domains: self.accept_trust_domains.unwrap_or(file.accept_trust_domains),
+            cluster_domains: self.cluster_domains.unwrap_or(file.cluster_domains),
             trusted_hops: self.trusted_hops.or(file.trusted_hops),
             default: self.default.unwrap_or(file.default),
             enforcement: self.enforcement.unwrap_or(file.enforcement),

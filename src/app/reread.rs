@@ -17,9 +17,10 @@ use crate::engine::settings as engine;
 use crate::files::{Meant, SettingsFile};
 
 /// The settings that are part of a snapshot.
-const LIVE: [&str; 10] = [
+const LIVE: [&str; 11] = [
     "trust_domains",
     "accept_trust_domains",
+    "cluster_domains",
     "trusted_hops",
     "default",
     "enforcement",
@@ -77,6 +78,8 @@ fn fallen_away<'a>(
         enforcement: _,
         hygiene: _,
         trust_domains,
+        cluster_domains,
+        gateway_hosts,
         trusted_hops,
         root_namespace,
         identity_source,
@@ -88,14 +91,17 @@ fn fallen_away<'a>(
     let without = args.clone().over(Settings::default()).resolve().map(|resolved| resolved.engine).unwrap_or_default();
     let other_domains =
         (&trust_domains.own, &trust_domains.aliases) != (&without.trust_domains.own, &without.trust_domains.aliases);
+    let other_gateway =
+        (gateway, listeners, gateway_hosts) != (&without.gateway, &without.listeners, &without.gateway_hosts);
     [
         ("default", *default_effect != without.default_effect),
         ("trust_domains", other_domains),
+        ("cluster_domains", *cluster_domains != without.cluster_domains),
         ("trusted_hops", *trusted_hops != without.trusted_hops),
         ("root_namespace", *root_namespace != without.root_namespace),
         ("identity_source", *identity_source != without.identity_source),
         ("require_sni_host_match", *require_sni_host_match != without.require_sni_host_match),
-        ("gateway", *gateway != without.gateway || *listeners != without.listeners),
+        ("gateway", other_gateway),
     ]
     .into_iter()
     .filter(|(knob, differs)| *differs && !written.iter().any(|key| key == knob))
@@ -208,6 +214,11 @@ mod tests {
             ("gateway: {namespace: a}\nadmin: off\n", "admin: off\n", &["gateway"]),
             ("gateway: {listeners: [{port: 1, host: a.example}]}\nadmin: off\n", "admin: off\n", &["gateway"]),
             (
+                "cluster_domains: [corp.internal]\ngateway: {hosts: [gw.example]}\n",
+                "admin: off\n",
+                &["cluster_domains", "gateway"],
+            ),
+            (
                 "root_namespace: root\ntrusted_hops: 1\nadmin: off\n",
                 "admin: off\n",
                 &["trusted_hops", "root_namespace"],
@@ -273,6 +284,7 @@ mod tests {
         for (knob, value) in [
             ("trust_domains", "[a.example]"),
             ("accept_trust_domains", "[a.example]"),
+            ("cluster_domains", "[corp.internal]"),
             ("trusted_hops", "1"),
             ("default", "deny"),
             ("enforcement", "report"),
@@ -281,6 +293,7 @@ mod tests {
             ("identity_source", "xfcc"),
             ("require_sni_host_match", "true"),
             ("gateway", "{namespace: istio-system}"),
+            ("gateway", "{hosts: [egress.example]}"),
         ] {
             assert!(LIVE.contains(&knob) && engine(&format!("{knob}: {value}\n")) != engine(""), "{knob}");
         }

@@ -15,8 +15,8 @@ use super::durations::duration;
 use super::policy_paths::{self, PolicyPath};
 use super::trail_settings::{self, AuditDurability, AuditTrail};
 use crate::audit::start::TrailConfig;
-use crate::engine::host::Authority;
-use crate::engine::identity::{Accepted, TrustDomains, is_dns_label, is_trust_domain};
+use crate::engine::host::{Authority, Host};
+use crate::engine::identity::{Accepted, TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain};
 use crate::engine::policy::document;
 use crate::engine::policy::problem::Problem;
 use crate::engine::settings as engine;
@@ -57,6 +57,9 @@ pub struct Settings {
     pub trust_domains: Vec<String>,
     /// Foreign trust domains whose workloads are accepted beside these; `any` accepts every one.
     pub accept_trust_domains: Vec<String>,
+    /// The domains of the mesh's clusters. A TLS connection through the mesh whose SNI is Istio's wrapper of a name under
+    /// `.svc.` of one says how it came and not where it goes: its host is unknown.
+    pub cluster_domains: Vec<String>,
     /// How many trusted proxies stand before the gateway; null is undeclared.
     pub trusted_hops: Option<u32>,
     /// What happens to a request that no rule and no gate concerns: `allow`, as in Istio, or `deny`.
@@ -100,6 +103,9 @@ pub struct Gateway {
     pub labels: std::collections::BTreeMap<String, String>,
     /// The name of its Gateway, if it is one of the Gateway API, for targetRefs.
     pub name: Option<String>,
+    /// Other names by which the mesh reaches the gateway, outside `cluster_domains`. In Istio's wrapper of an SNI they say
+    /// how a connection came and not where it goes.
+    pub hosts: Vec<String>,
     /// TCP listeners with one fixed destination, which holds whatever SNI a client sends:
     /// `[{port: 5432, host: db.example, target_port: 5432}]`.
     pub listeners: Vec<GatewayListener>,
@@ -159,6 +165,7 @@ impl Default for Settings {
             audit_trail: AuditTrail::default(),
             trust_domains: vec!["cluster.local".into()],
             accept_trust_domains: Vec::new(),
+            cluster_domains: vec!["cluster.local".into()],
             trusted_hops: None,
             default: DefaultEffect::Allow,
             enforcement: Enforcement::Enforce,
@@ -276,6 +283,8 @@ impl Settings {
             enforcement: enforcement(self.enforcement),
             hygiene: enforcement(self.hygiene),
             trust_domains: self.trust_domains(wrong),
+            cluster_domains: self.cluster_domains(wrong),
+            gateway_hosts: self.gateway.hosts.iter().filter_map(|host| own_host(host, wrong)).collect(),
             trusted_hops: self.trusted_hops,
             root_namespace: self.root_namespace.clone(),
             identity_source: match self.identity_source {
@@ -303,7 +312,7 @@ impl Settings {
     }
 
     fn gateway_identity(&self, wrong: &mut Vec<String>) -> Option<engine::GatewayIdentity> {
-        let Gateway { namespace, labels, name, listeners: _ } = &self.gateway;
+        let Gateway { namespace, labels, name, hosts: _, listeners: _ } = &self.gateway;
         let Some(namespace) = namespace else {
             if name.is_some() || !labels.is_empty() {
                 wrong.push("gateway: `labels` and `name` need `namespace`".into());
@@ -314,6 +323,18 @@ impl Settings {
             wrong.push(format!("gateway.namespace: `{namespace}` is no namespace"));
         }
         Some(engine::GatewayIdentity { namespace: namespace.clone(), labels: labels.clone(), name: name.clone() })
+    }
+
+    /// As of trust domains, an empty value means the default.
+    fn cluster_domains(&self, wrong: &mut Vec<String>) -> Vec<String> {
+        let filled: Vec<&str> = self.cluster_domains.iter().map(|d| d.trim()).filter(|d| !d.is_empty()).collect();
+        for domain in filled.iter().filter(|domain| !is_dns_subdomain(domain)) {
+            wrong.push(format!("cluster-domains: `{domain}` is no domain: write it in lower case, as `cluster.local`"));
+        }
+        match filled.as_slice() {
+            [] => engine::Settings::default().cluster_domains,
+            domains => domains.iter().map(|domain| (*domain).to_owned()).collect(),
+        }
     }
 
     /// An empty value means the default, so that a chart may pass a value that is not set.
@@ -376,6 +397,14 @@ fn parse_all<T: std::str::FromStr<Err = E>, E: std::fmt::Display>(
     texts.iter().filter_map(parse).collect()
 }
 
+fn own_host(text: &str, wrong: &mut Vec<String>) -> Option<Host<'static>> {
+    let read = Authority::parse(text).map_err(|why| why.to_string()).and_then(|read| match read.port {
+        None => Ok(read.host.into_owned()),
+        Some(_) => Err("leave out the port".into()),
+    });
+    read.map_err(|why| wrong.push(format!("gateway.hosts: `{text}`: {why}"))).ok()
+}
+
 fn listener(listener: &GatewayListener, wrong: &mut Vec<String>) -> Option<engine::Listener> {
     let GatewayListener { port, host, target_port } = listener;
     match Authority::parse(host) {
@@ -416,7 +445,9 @@ mod tests {
             reload_settle: "5".into(),
             reload_rescan: "0".into(),
             policies: vec![PolicyPath::Plain("a".into()), PolicyPath::Plain("a".into())],
+            cluster_domains: vec!["Cluster.local".into()],
             gateway: Gateway {
+                hosts: vec!["gw.example:443".into()],
                 listeners: vec![GatewayListener { port: 1, host: "a b".into(), target_port: None }],
                 ..Gateway::default()
             },
@@ -433,6 +464,8 @@ mod tests {
             "reload-rescan",
             "policies",
             "gateway.listeners",
+            "gateway.hosts",
+            "cluster-domains",
         ] {
             assert!(wrong.iter().any(|w| w.starts_with(knob)), "{knob} is not among {wrong:#?}");
         }

@@ -63,6 +63,10 @@ fn sni_holds(values: &Field<TextPattern>, sni: &Sni<'_>, polarity: Polarity) -> 
     match sni {
         Sni::Unknown => values.holds_unknown(polarity),
         Sni::None => values.holds(polarity, |_, _| false),
+        // It names how the connection came, and could wrap any name.
+        Sni::MeshWrapper { raw } => {
+            values.holds(polarity, |pattern, reading| reading == Reading::Wide || pattern.matches_ignore_case(raw))
+        }
         Sni::Known { raw, canonical, unwrapped } => values.holds(polarity, |pattern, reading| {
             let as_sent = pattern.matches_ignore_case(raw);
             let as_host =

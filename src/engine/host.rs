@@ -1,9 +1,9 @@
 //! Where to: one canonical form for hosts, used for requests and for the text of policies alike (rules R1 and R2).
 //!
-//! A [`Host`] is a lower-case DNS name or an IP address; addresses that merely carry an IPv4 address (mapped, 6to4,
-//! NAT64, IPv4-compatible) *are* that IPv4 address. What cannot be read is [`Malformed`], with the reason. How a policy
-//! compares hosts is [`pattern`](super::pattern)'s business, and which attribute is the host is
-//! [`request`](super::request)'s.
+//! A [`Host`] is a lower-case DNS name or an IP address. An address keeps the form in which it was written, since a grant
+//! covers that form alone; it is told, and compared with other attributes, as the IPv4 address that it carries. What
+//! cannot be read is [`Malformed`], with the reason. How a policy compares hosts is [`pattern`](super::pattern)'s
+//! business, and which attribute is the host is [`request`](super::request)'s.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,25 +11,37 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::short_text;
 
+pub mod embedded;
+
 /// A canonical host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Host<'a> {
     /// A DNS name: lower case, no trailing dot. Borrowed where the text was canonical already.
     Name(Cow<'a, str>),
-    /// An IP address, with embedded IPv4 unwrapped.
+    /// An IP address, as it was written.
     Ip(IpAddr),
 }
 
+/// The canonical form: of an address that carries an IPv4 address for certain, that one.
 impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Host::Name(name) => f.write_str(name),
-            Host::Ip(ip) => ip.fmt(f),
+            Host::Ip(ip) => embedded::canonical(*ip).fmt(f),
         }
     }
 }
 
 impl Host<'_> {
+    /// Whether both are one host: the same name, or addresses with one canonical form.
+    pub fn is_same(&self, other: &Host<'_>) -> bool {
+        match (self, other) {
+            (Host::Name(one), Host::Name(two)) => one == two,
+            (Host::Ip(one), Host::Ip(two)) => embedded::canonical(*one) == embedded::canonical(*two),
+            _ => false,
+        }
+    }
+
     /// The same host, owning its text.
     pub fn into_owned(self) -> Host<'static> {
         match self {
@@ -94,13 +106,13 @@ impl<'a> Authority<'a> {
                 None if tail.is_empty() => None,
                 None => return Err(Malformed::Brackets),
             };
-            return Ok(Authority { host: Host::Ip(unwrap_ipv4(ip)), port });
+            return Ok(Authority { host: Host::Ip(ip.into()), port });
         }
         match short_text::split_once(text, b':') {
             None => Ok(Authority { host: parse_host(text)?, port: None }),
             Some((_, rest)) if rest.contains(':') => {
                 let ip: Ipv6Addr = text.parse().map_err(|_| Malformed::Port)?;
-                Ok(Authority { host: Host::Ip(unwrap_ipv4(ip)), port: None })
+                Ok(Authority { host: Host::Ip(ip.into()), port: None })
             }
             Some((host, digits)) => Ok(Authority { host: parse_host(host)?, port: parse_port(digits)? }),
         }
@@ -176,29 +188,6 @@ pub(super) fn lower_case(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The IPv6 ranges whose addresses carry an IPv4 address: network, prefix length, and the bit at which it stands.
-pub(super) const IPV4_CARRIERS: [(Ipv6Addr, u8, u8); 4] = [
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 96), // IPv4-mapped
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, 16), // 6to4
-    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96, 96), // NAT64
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 96, 96),      // IPv4-compatible
-];
-
-/// The IPv4 address that an IPv6 address carries, or the address itself. `::` and `::1` carry none.
-pub fn unwrap_ipv4(ip: Ipv6Addr) -> IpAddr {
-    let bits = ip.to_bits();
-    if bits <= 1 {
-        return IpAddr::V6(ip);
-    }
-    for (network, length, at) in IPV4_CARRIERS {
-        if bits >> (128 - u32::from(length)) == network.to_bits() >> (128 - u32::from(length)) {
-            let carried = (bits >> (96 - u32::from(at))) as u32;
-            return IpAddr::V4(Ipv4Addr::from_bits(carried));
-        }
-    }
-    IpAddr::V6(ip)
-}
-
 /// What a server name in Istio's mesh wrapper begins with.
 const WRAPPER: &str = "outbound_.";
 
@@ -257,6 +246,10 @@ mod tests {
             ("[::169.254.169.254]", "169.254.169.254", None),
             ("[2002:a01:203::]", "10.1.2.3", None),
             ("[64:ff9b::a9fe:a9fe]", "169.254.169.254", None),
+            ("[::ffff:0:169.254.169.254]", "169.254.169.254", None),
+            ("[64:ff9b:1::a9fe:a9fe]", "64:ff9b:1::a9fe:a9fe", None),
+            ("[2001:0:c000:201::5601:5601]", "2001:0:c000:201::5601:5601", None),
+            ("[fe80::5efe:169.254.169.254]", "fe80::5efe:a9fe:a9fe", None),
             ("[::1]", "::1", None),
             ("[::]", "::", None),
             ("[::2]", "0.0.0.2", None),

@@ -1,12 +1,14 @@
 //! Who asks: the caller's SPIFFE identity, parsed and never matched by a regular expression (rule R6).
 //!
 //! A principal is `valid`, absent, invalid, or of a trust domain that nobody accepts. "Unknown" is a variant here and
-//! not an error, because a caller that cannot be named must still get a decision. This module reads one string (and,
-//! to tighten it, the forwarded client certificate header of rule R9); it does not know what a policy says.
+//! not an error, because a caller that cannot be named must still get a decision. This module reads one string; the header
+//! of rule R9 is read in `forwarded`. What a policy says is not known here.
 
 use std::collections::BTreeSet;
 
 use super::short_text;
+
+pub(in crate::engine) mod forwarded;
 
 /// The longest principal that is read, in bytes (rule R6).
 pub const MAX_PRINCIPAL: usize = 2048;
@@ -33,6 +35,8 @@ pub enum Invalid {
     TooLong,
     /// The forwarded client certificate names other URIs than this principal.
     XfccMismatch,
+    /// The forwarded client certificate cannot be read, or is not one with one URI where it is to be the identity.
+    XfccUnreadable,
 }
 
 impl Invalid {
@@ -42,6 +46,7 @@ impl Invalid {
             Invalid::NotAWorkload => "not_a_workload",
             Invalid::TooLong => "too_long",
             Invalid::XfccMismatch => "xfcc_mismatch",
+            Invalid::XfccUnreadable => "xfcc_unreadable",
         }
     }
 }
@@ -67,25 +72,6 @@ impl<'a> Principal<'a> {
             return Principal::Invalid(Invalid::TooLong);
         }
         workload(text).map_or(Principal::Invalid(Invalid::NotAWorkload), Principal::Workload)
-    }
-
-    /// Tightens the principal by the forwarded client certificate (rule R9): where the header's last element has a
-    /// `URI` key, its URIs must be exactly the principal. The header never supplies an identity here.
-    pub fn tightened(self, raw: &str, xfcc: Option<&str>) -> Principal<'a> {
-        match xfcc.map(last_element_uris) {
-            Some(uris) if !uris.is_empty() && uris != [raw] => Principal::Invalid(Invalid::XfccMismatch),
-            _ => self,
-        }
-    }
-
-    /// Reads the identity from the forwarded client certificate alone, for gateways that are told to (rule R9): exactly
-    /// one URI in the last element, else there is no identity.
-    pub fn from_xfcc(xfcc: Option<&'a str>) -> Principal<'a> {
-        match xfcc.map(last_element_uris).as_deref() {
-            None | Some([]) => Principal::Absent,
-            Some([one]) => Principal::parse(one),
-            Some(_) => Principal::Invalid(Invalid::XfccMismatch),
-        }
     }
 }
 
@@ -124,42 +110,22 @@ pub fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-/// The URI values of the last element of an `x-forwarded-client-cert` header, in order; an empty value counts.
-pub(super) fn last_element_uris(header: &str) -> Vec<&str> {
-    // Most headers have no quotes, and looking for one byte is many times faster than reading every character.
-    if !header.contains('"') {
-        let last = header.rsplit(',').next().unwrap_or_default();
-        return last.split(';').filter_map(uri).collect();
+/// Whether some workload identity could match a principal as policies of Istio spell it, or one that begins or ends so.
+pub fn may_be_workload(text: &str, stars: (bool, bool)) -> bool {
+    /// What could stand before a text, or behind it, wherever in an identity it begins or ends.
+    const BEFORE: [&str; 11] =
+        ["", "t", "t/", "t/n", "t/ns", "t/ns/", "t/ns/a", "t/ns/a/", "t/ns/a/s", "t/ns/a/sa", "t/ns/a/sa/"];
+    const BEHIND: [&str; 11] =
+        ["", "a", "/a", "a/a", "sa/a", "/sa/a", "a/sa/a", "/a/sa/a", "s/a/sa/a", "ns/a/sa/a", "/ns/a/sa/a"];
+    let is_workload = |before: &str, behind: &str| {
+        matches!(Principal::parse(&format!("spiffe://{before}{text}{behind}")), Principal::Workload(_))
+    };
+    match stars {
+        (false, false) => is_workload("", ""),
+        (true, false) => BEFORE.into_iter().any(|before| is_workload(before, "")) || is_workload("t/ns/a/sa/a", ""),
+        (false, true) => BEHIND.into_iter().any(|behind| is_workload("", behind)) || is_workload("", "t/ns/a/sa/a"),
+        (true, true) => BEFORE.into_iter().any(|before| BEHIND.into_iter().any(|behind| is_workload(before, behind))),
     }
-    let last = split_outside_quotes(header, ',').last().unwrap_or_default();
-    split_outside_quotes(last, ';').filter_map(uri).collect()
-}
-
-/// The value of a pair whose key is `URI`.
-fn uri(pair: &str) -> Option<&str> {
-    // A pair that begins plainly with another key needs no look at the rest.
-    if pair.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() && !first.eq_ignore_ascii_case(&b'u')) {
-        return None;
-    }
-    let (key, value) = pair.split_once('=')?;
-    key.trim().eq_ignore_ascii_case("uri").then(|| unquoted(value.trim()))
-}
-
-fn unquoted(value: &str) -> &str {
-    value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
-}
-
-/// Splits at `separator` where it stands outside double quotes; a backslash inside quotes escapes the next character.
-fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |c: char| {
-        let was_escaped = escaped;
-        escaped = quoted && !was_escaped && c == '\\';
-        if c == '"' && !was_escaped {
-            quoted = !quoted;
-        }
-        c == separator && !quoted
-    })
 }
 
 /// The state of a caller's identity once its trust domain has been judged (rule R6).
@@ -331,37 +297,37 @@ mod tests {
     }
 
     #[test]
-    fn the_forwarded_certificate_only_tightens() {
-        let principal = Principal::parse(SLEEP);
-        let mismatch = Principal::Invalid(Invalid::XfccMismatch);
-        for (header, expected) in [
-            (None, principal),
-            (Some("By=spiffe://x;Hash=1;URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep"), principal),
-            (Some("Hash=1;Subject=\"O=x,URI=spiffe://evil\""), principal),
-            (Some("URI=spiffe://evil/ns/a/sa/b,Hash=1"), principal),
-            (
-                Some("URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep,URI=spiffe://cluster.local/ns/o/sa/p"),
-                mismatch,
-            ),
-            (Some("Hash=1;URI="), mismatch),
-            (
-                Some("URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep;URI=spiffe://cluster.local/ns/o/sa/p"),
-                mismatch,
-            ),
-            (Some("uri=spiffe://cluster.local/ns/other/sa/p"), mismatch),
-            (Some("URI=\"spiffe://cluster.local/ns/demo-frontend/sa/sleep\""), principal),
+    fn a_pattern_may_be_a_workload_if_some_identity_matches_it() {
+        for (text, stars, expected) in [
+            ("x.td/ns/a/sa/b", (false, false), true),
+            ("x.td/a", (false, false), false),
+            ("x.td", (false, false), false),
+            ("x.td/ns/a/sa/b/", (false, false), false),
+            ("X.td/ns/a/sa/b", (false, false), false),
+            ("x.td/ns/a.b/sa/b", (false, false), false),
+            ("x.td/", (false, true), true),
+            ("x.td/ns/", (false, true), true),
+            ("x.td/ns/a/sa/", (false, true), true),
+            ("x.td/ns/a-", (false, true), true),
+            ("x.td/ns/a/sa/b.", (false, true), true),
+            ("x.td/a", (false, true), false),
+            ("x.td/nsa", (false, true), false),
+            ("x.td/ns/A", (false, true), false),
+            ("x.td/ns/a/sa/b/c", (false, true), false),
+            ("x.td/ns/a/sa/b..", (false, true), false),
+            ("", (false, true), true),
+            ("x", (false, true), true),
+            ("/sa/job", (true, false), true),
+            (".td/ns/a/sa/b", (true, false), true),
+            ("-x", (true, false), true),
+            ("a/job", (true, false), true),
+            ("s/a/sa/job", (true, false), true),
+            ("/ns/a/job", (true, false), false),
+            ("/job/", (true, false), false),
+            ("+sleep", (true, false), false),
         ] {
-            assert_eq!(principal.tightened(SLEEP, header), expected, "{header:?}");
+            assert_eq!(may_be_workload(text, stars), expected, "{text} {stars:?}");
         }
-        assert_eq!(Principal::Absent.tightened("", Some("URI=spiffe://cluster.local/ns/a/sa/b")), mismatch);
-    }
-
-    #[test]
-    fn a_chosen_header_is_the_only_identity() {
-        let header = "URI=spiffe://cluster.local/ns/a/sa/b,URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep";
-        assert_eq!(Principal::from_xfcc(Some(header)), Principal::parse(SLEEP));
-        assert_eq!(Principal::from_xfcc(None), Principal::Absent);
-        assert_eq!(Principal::from_xfcc(Some("URI=a;URI=b")), Principal::Invalid(Invalid::XfccMismatch));
     }
 
     #[test]
@@ -380,16 +346,5 @@ mod tests {
         trust.accepted = Accepted::Any;
         assert_eq!(state(&trust, "cluster.local"), "foreign");
         assert_eq!(state(&trust, "Cluster.local"), "invalid_identity");
-    }
-
-    #[test]
-    fn without_quotes_both_ways_of_splitting_are_one() {
-        for header in
-            ["", ",", ";", "URI=a", "By=b;URI=a;uri = c", "URI=a,By=b", "x=1;URI=a,URI=b;URI=", "U=1;Ur=2; URI=3;=4"]
-        {
-            let last = split_outside_quotes(header, ',').last().unwrap_or_default();
-            let expected: Vec<_> = split_outside_quotes(last, ';').filter_map(uri).collect();
-            assert_eq!(last_element_uris(header), expected, "{header}");
-        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! An index only leaves out rules that cannot match; whether a candidate does is the rule's own business. Each rule is
 //! filed under pairs of a *source key* (an account, a namespace, a namespace prefix, or any) and a *host key* (a name, a
-//! suffix, an address, a network, or any). A request has a few keys of each kind, and looks up their pairs. Lists hold
+//! suffix, an address, a network, or any). A pattern has a key for each form in which an address may be written. A request
+//! has a few keys of each kind, and looks up their pairs. Lists hold
 //! positions in the order of names, so the first match of a list is the one to be named.
 //!
 //! Of a host key only a hash is kept: two that share one share their lists, where the rules themselves tell them apart.
@@ -13,15 +14,16 @@
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::host::Host;
+use super::host::{Host, embedded};
 use super::identity::{Caller, SpiffeId};
-use super::pattern::{HostKey, TextPattern};
+use super::pattern::{HostKey, HostPattern, TextPattern};
 use super::request::{DestinationHost, Request};
 use super::rule::Rule;
 use super::who::{NamespacePattern, Source, Subject, Subjects, Who};
@@ -283,10 +285,15 @@ impl Hosts {
                 each(ANYWHERE)
             }
             (DestinationHost::Known(Host::Ip(ip)), _) => {
-                each(host_id(HostKey::Address(*ip)))?;
-                let lengths = if ip.is_ipv4() { &self.lengths.0 } else { &self.lengths.1 };
-                for network in lengths.iter().filter_map(|length| IpNet::new(*ip, *length).ok()) {
-                    each(host_id(HostKey::Network(network.trunc())))?;
+                self.visit_address(*ip, each)?;
+                if reach == Reach::Deny {
+                    // A grant covers an address as it is written; a denial also what it may be read as.
+                    if ip.is_ipv6() {
+                        embedded::carried(*ip).try_for_each(|ip| self.visit_address(ip.into(), each))?;
+                    }
+                    if embedded::reaches_local_host(*ip) {
+                        each(host_id(HostKey::LocalHost))?;
+                    }
                 }
                 each(ANYWHERE)
             }
@@ -295,11 +302,18 @@ impl Hosts {
         }
     }
 
+    fn visit_address(&self, ip: IpAddr, each: &mut dyn FnMut(HostId) -> Step) -> Step {
+        each(host_id(HostKey::Address(ip)))?;
+        let lengths = if ip.is_ipv4() { &self.lengths.0 } else { &self.lengths.1 };
+        let mut networks = lengths.iter().filter_map(|length| IpNet::new(ip, *length).ok());
+        networks.try_for_each(|network| each(host_id(HostKey::Network(network.trunc()))))
+    }
+
     /// The ids under which a rule is filed; `ANYWHERE` where any operation has no host that a table can hold.
     fn ids(&mut self, rule: &Rule) -> Vec<HostId> {
         let mut ids = Vec::new();
         for operation in &rule.to {
-            ids.extend(operation.hosts.any_of().iter().map(|pattern| self.id(pattern.key())));
+            ids.extend(operation.hosts.any_of().iter().flat_map(HostPattern::keys).map(|key| self.id(key)));
             if operation.hosts.any_of().is_empty() {
                 ids.push(ANYWHERE);
             }
@@ -312,7 +326,7 @@ impl Hosts {
 
     fn id(&mut self, key: HostKey<'_>) -> HostId {
         match key {
-            HostKey::Name(_) | HostKey::Address(_) => {}
+            HostKey::Name(_) | HostKey::Address(_) | HostKey::LocalHost => {}
             HostKey::Suffix(_) => self.has_suffixes = true,
             HostKey::Network(IpNet::V4(net)) => drop(self.lengths.0.insert(net.prefix_len())),
             HostKey::Network(IpNet::V6(net)) => drop(self.lengths.1.insert(net.prefix_len())),

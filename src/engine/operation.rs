@@ -84,8 +84,12 @@ impl Operation {
                 let hits = self.hosts.any_of().iter().filter(|p| hit(p, host, polarity.positive()));
                 hits.map(HostPattern::specificity).min()
             }
-            DestinationHost::Unnamed if self.hosts.any_of().iter().any(HostPattern::is_anywhere) => Some(NO_HOST),
-            DestinationHost::Unnamed | DestinationHost::Unreadable => {
+            DestinationHost::Unnamed | DestinationHost::MeshWrapper
+                if self.hosts.any_of().iter().any(HostPattern::is_anywhere) =>
+            {
+                Some(NO_HOST)
+            }
+            DestinationHost::Unnamed | DestinationHost::MeshWrapper | DestinationHost::Unreadable => {
                 self.hosts.holds_unknown(polarity).then_some(NO_HOST)
             }
         }

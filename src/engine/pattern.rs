@@ -4,12 +4,13 @@
 //! caller chooses the reading; what happens when an attribute is unknown is decided in [`rule`](super::rule).
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
-use super::host::{self, Authority, Host, IPV4_CARRIERS, Malformed};
+use super::host::{self, Authority, Host, Malformed, embedded};
 
+mod address;
 mod contain;
 mod text;
 
@@ -27,8 +28,8 @@ pub enum Reading {
 /// The port of a request, as far as it is known (rule R4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
-    /// HTTP without a port in the authority.
-    Absent,
+    /// HTTP without a port in the authority; holds the port of the gateway's listener, where that is known.
+    Absent(Option<u16>),
     /// A port that was written.
     Known(u16),
     /// TCP, where nothing says the port.
@@ -54,7 +55,9 @@ impl PortPattern {
             (PortPattern::Unsaid, Port::Known(port), Reading::Narrow) => matches!(port, 80 | 443),
             (PortPattern::Unsaid, _, Reading::Narrow) => true,
             (PortPattern::Exactly(want), Port::Known(port), _) => want == port,
-            (PortPattern::Exactly(want), Port::Absent, Reading::Wide) => matches!(want, 80 | 443),
+            (PortPattern::Exactly(want), Port::Absent(listener), Reading::Wide) => {
+                matches!(want, 80 | 443) || listener == Some(want)
+            }
             (PortPattern::Exactly(_), Port::Unknown, Reading::Wide) => true,
             (PortPattern::Exactly(_), _, Reading::Narrow) => false,
         }
@@ -69,6 +72,9 @@ pub struct HostPattern {
     /// What Istio would compare with the raw authority; part of the wide reading only (rule R3). Left out where it
     /// matches nothing that the shape does not, as most patterns have it.
     raw: Option<Box<TextPattern>>,
+    /// Whether a grant also asks that Istio's comparison holds: Istio takes a part of the text for plain characters that
+    /// customs reads as a port or a star.
+    is_text: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,9 +83,11 @@ enum HostShape {
     Anywhere,
     /// `*` of Istio: any host that is there.
     Present,
+    /// An address is as written.
     Exact(Host<'static>),
     /// Keeps its leading dot: `.example.com`.
     Suffix(Box<str>),
+    /// As written.
     Network(IpNet),
     /// Istio's `api.example.*`, without the star.
     LoosePrefix(Box<str>),
@@ -99,8 +107,26 @@ pub enum HostKey<'p> {
     Suffix(&'p str),
     /// An address of this network.
     Network(IpNet),
+    /// An address that reaches the local host.
+    LocalHost,
     /// Nothing that a table can hold.
     None,
+}
+
+impl HostKey<'_> {
+    /// The key of the IPv4 addresses that those of this key carry.
+    pub fn carried(self) -> Option<HostKey<'static>> {
+        let ipv6 = match self {
+            HostKey::Address(IpAddr::V6(ip)) => IpNet::from(IpAddr::V6(ip)),
+            HostKey::Network(net @ IpNet::V6(_)) => net,
+            _ => return None,
+        };
+        let net = embedded::ipv4_range(&ipv6)?;
+        Some(match net.prefix_len() {
+            32 => HostKey::Address(net.addr().into()),
+            _ => HostKey::Network(net.into()),
+        })
+    }
 }
 
 /// How narrow a pattern is; smaller is narrower. Grants are named in this order.
@@ -125,17 +151,41 @@ impl HostPattern {
         self.shape == HostShape::Present
     }
 
-    /// Whether the pattern matches a known host under `reading`. `raw` is the authority as sent, on HTTP.
-    pub fn matches(&self, host: &Host<'_>, port: Port, raw: Option<&str>, reading: Reading) -> bool {
-        let canonical = self.shape.matches(host) && self.port.covers(port, reading);
-        let as_istio = || match (&self.raw, raw, reading) {
-            (Some(pattern), Some(raw), Reading::Wide) => pattern.matches_ignore_case(raw),
-            _ => false,
-        };
-        canonical || as_istio()
+    /// Whether this is an IPv6 address, which Istio compares as it is spelt.
+    pub fn is_ipv6(&self) -> bool {
+        matches!(self.shape, HostShape::Exact(Host::Ip(IpAddr::V6(_))))
     }
 
-    /// The key under which a table can hold the pattern: it matches no host that has another.
+    /// Whether a grant covers only what Istio's comparison of texts covers too.
+    pub fn is_text(&self) -> bool {
+        self.is_text
+    }
+
+    /// The pattern of an AuthorizationPolicy. Where Istio takes a star or a port of the text for plain characters, a
+    /// grant covers no more than Istio does; a denial is read as it looks.
+    pub fn in_istio(self, text: &str) -> HostPattern {
+        let plain_star = match TextPattern::parse(text) {
+            TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => text.contains('*'),
+            TextPattern::Any => false,
+        };
+        let odd_port = split_port(text).1.is_some_and(|port| port.is_empty() || port.starts_with('0'));
+        HostPattern { is_text: plain_star || odd_port, ..self }
+    }
+
+    /// Whether the pattern matches a known host under `reading`. `raw` is the authority as sent, on HTTP.
+    pub fn matches(&self, host: &Host<'_>, port: Port, raw: Option<&str>, reading: Reading) -> bool {
+        let canonical = || self.shape.matches(host, reading) && self.port.covers(port, reading);
+        let as_istio = || match (&self.raw, raw) {
+            (Some(pattern), Some(raw)) => pattern.matches_ignore_case(raw),
+            _ => false,
+        };
+        match reading {
+            Reading::Wide => canonical() || as_istio(),
+            Reading::Narrow => canonical() && (!self.is_text || as_istio()),
+        }
+    }
+
+    /// The key under which a table can hold the pattern: read narrowly it matches no host that has another.
     pub fn key(&self) -> HostKey<'_> {
         match &self.shape {
             HostShape::Exact(Host::Name(name)) => HostKey::Name(name),
@@ -146,6 +196,13 @@ impl HostPattern {
                 HostKey::None
             }
         }
+    }
+
+    /// All its keys: read widely it matches no host that has none of them.
+    pub fn keys(&self) -> impl Iterator<Item = HostKey<'_>> {
+        let local =
+            self.shape.range().is_some_and(|range| embedded::holds_local_host(&range)).then_some(HostKey::LocalHost);
+        [Some(self.key()), self.key().carried(), local].into_iter().flatten()
     }
 
     /// How narrow the pattern is.
@@ -162,14 +219,19 @@ impl HostPattern {
     }
 }
 
-/// The canonical spelling, which [`parse_host_pattern`] reads as the same shape and port.
+/// The canonical spelling, which [`parse_host_pattern`] reads as the same shape and port; what a grant takes as text
+/// stays that text.
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (true, Some(text)) = (self.is_text, &self.raw) {
+            return text.fmt(f);
+        }
         match &self.shape {
             HostShape::Anywhere => return f.write_str("**"),
             HostShape::Present => f.write_str("*")?,
             HostShape::Exact(Host::Ip(IpAddr::V6(ip))) => write!(f, "[{ip}]")?,
-            HostShape::Exact(host) => write!(f, "{host}")?,
+            HostShape::Exact(Host::Ip(ip)) => write!(f, "{ip}")?,
+            HostShape::Exact(Host::Name(name)) => f.write_str(name)?,
             HostShape::Suffix(text) | HostShape::LooseSuffix(text) => write!(f, "*{text}")?,
             HostShape::Network(IpNet::V6(net)) => write!(f, "[{net}]")?,
             HostShape::Network(net) => write!(f, "{net}")?,
@@ -184,17 +246,32 @@ impl fmt::Display for HostPattern {
 }
 
 impl HostShape {
-    fn matches(&self, host: &Host<'_>) -> bool {
+    /// The addresses that it names.
+    fn range(&self) -> Option<IpNet> {
+        match self {
+            HostShape::Exact(Host::Ip(ip)) => Some((*ip).into()),
+            HostShape::Network(net) => Some(*net),
+            _ => None,
+        }
+    }
+
+    fn matches(&self, host: &Host<'_>, reading: Reading) -> bool {
         match (self, host) {
             (HostShape::Anywhere | HostShape::Present, _) => true,
             (HostShape::Exact(Host::Name(want)), Host::Name(name)) => want == name,
-            (HostShape::Exact(Host::Ip(want)), Host::Ip(ip)) => want == ip,
             (HostShape::Suffix(suffix), Host::Name(name)) => {
                 name.len() > suffix.len() && name.ends_with(suffix.as_ref())
             }
-            (HostShape::Network(net), Host::Ip(ip)) => net.contains(ip),
-            (HostShape::LoosePrefix(prefix), host) => host.to_string().starts_with(prefix.as_ref()),
-            (HostShape::LooseSuffix(suffix), host) => host.to_string().ends_with(suffix.as_ref()),
+            (HostShape::Exact(Host::Ip(want)), Host::Ip(ip)) => {
+                want == ip || (reading == Reading::Wide && address::covers(&(*want).into(), *ip, reading))
+            }
+            (HostShape::Network(net), Host::Ip(ip)) => address::covers(net, *ip, reading),
+            (HostShape::LoosePrefix(prefix), host) => {
+                address::some_text(host, reading, |text| text.starts_with(prefix.as_ref()))
+            }
+            (HostShape::LooseSuffix(suffix), host) => {
+                address::some_text(host, reading, |text| text.ends_with(suffix.as_ref()))
+            }
             _ => false,
         }
     }
@@ -213,7 +290,7 @@ impl HostShape {
 /// A spelling that is understood but is not the canonical one; each family of documents judges it (rule R3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spelling {
-    /// Upper case, a trailing dot or an empty port; holds the spelling meant.
+    /// Upper case, a trailing dot, an empty port or one with leading zeros; holds the spelling meant.
     Folded(String),
     /// A Unicode name; holds the A-label spelling.
     Unicode(String),
@@ -240,7 +317,9 @@ pub enum HostProblem {
     #[error("`**` stands alone")]
     NotAlone,
     /// An address range of IPv6 that covers a range carrying IPv4 addresses in part, or more than it.
-    #[error("this IPv6 range mixes addresses that carry an IPv4 address with others; write the two apart")]
+    #[error(
+        "this IPv6 range covers only a part of the addresses that carry IPv4 addresses, or others beside them; write the IPv4 range, and the others apart"
+    )]
     MixedRange,
     /// A prefix length that is none, or brackets around something else.
     #[error("this is no IP range: write `192.0.2.0/24` or `[2001:db8::/32]`")]
@@ -278,7 +357,8 @@ pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), Ho
         return Err(HostProblem::Userinfo);
     }
     if text == "**" {
-        return Ok((HostPattern { shape: HostShape::Anywhere, port: PortPattern::Every, raw: None }, Vec::new()));
+        let (shape, port) = (HostShape::Anywhere, PortPattern::Every);
+        return Ok((HostPattern { shape, port, raw: None, is_text: false }, Vec::new()));
     }
     if text.contains("**") {
         return Err(HostProblem::NotAlone);
@@ -292,18 +372,19 @@ pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), Ho
     let mut spellings = Vec::new();
     let shape = parse_shape(host, &mut spellings)?;
     let port = if shape == HostShape::Present && port == PortPattern::Unsaid { PortPattern::Every } else { port };
-    if port_text == Some("") && spellings.is_empty() {
+    if port_text.is_some_and(|text| text.is_empty() || text.starts_with('0')) && spellings.is_empty() {
         spellings.push(Spelling::Folded(host.to_owned()));
     }
-    if let (Some(port), Some(Spelling::Folded(meant) | Spelling::Unicode(meant))) =
-        (port_text.filter(|p| !p.is_empty()), spellings.first_mut())
-    {
-        meant.push(':');
-        meant.push_str(port);
+    if let Some(Spelling::Folded(meant) | Spelling::Unicode(meant)) = spellings.first_mut() {
+        match (port, port_text) {
+            (PortPattern::Exactly(port), _) => meant.push_str(&format!(":{port}")),
+            (PortPattern::Every, Some(_)) => meant.push_str(":*"),
+            (PortPattern::Every | PortPattern::Unsaid, _) => {}
+        }
     }
     // A text with a port is no canonical name, so that what is left out is about every port.
     let raw = Some(TextPattern::parse(&text.to_ascii_lowercase())).filter(|raw| !shape.covers_raw(raw));
-    Ok((HostPattern { shape, port, raw: raw.map(Box::new) }, spellings))
+    Ok((HostPattern { shape, port, raw: raw.map(Box::new), is_text: false }, spellings))
 }
 
 /// Splits `host[:port]`; a bare IPv6 address (two colons, no bracket) has no port.
@@ -325,7 +406,7 @@ fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, H
         if host.bytes().any(|b| b.is_ascii_uppercase()) {
             spellings.push(Spelling::Folded(host.to_ascii_lowercase()));
         }
-        return parse_address(host);
+        return address::parse(host);
     }
     if let Some(rest) = host.strip_prefix('*') {
         let (name, dotted) = rest.strip_prefix('.').map_or((rest, false), |name| (name, true));
@@ -372,56 +453,6 @@ fn parse_name(name: &str, star: &str, dotted: bool, spellings: &mut Vec<Spelling
         spellings.push(Spelling::Folded(format!("{star}{dot}{canonical}")));
     }
     Ok(canonical.into_owned())
-}
-
-/// Parses an IPv6 address or a range of either family, with or without brackets.
-fn parse_address(text: &str) -> Result<HostShape, HostProblem> {
-    let inside = text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']')).ok_or(HostProblem::Range)?;
-    let (address, length) = inside.split_once('/').map_or((inside, None), |(a, l)| (a, Some(l)));
-    let address: IpAddr = address.parse().map_err(|_| match length {
-        None => HostProblem::Malformed(Malformed::Brackets),
-        Some(_) if address.bytes().any(|b| b.is_ascii_alphabetic()) && !address.contains(':') => HostProblem::Url,
-        Some(_) => HostProblem::Range,
-    })?;
-    let bracketed = inside.len() != text.len();
-    if bracketed && address.is_ipv4() {
-        return Err(HostProblem::Range);
-    }
-    let Some(length) = length else {
-        return Ok(HostShape::Exact(Host::Ip(match address {
-            IpAddr::V6(ip) => host::unwrap_ipv4(ip),
-            ip => ip,
-        })));
-    };
-    let digits = length.bytes().all(|b| b.is_ascii_digit());
-    let length: u8 = length.parse().ok().filter(|_| digits).ok_or(HostProblem::Range)?;
-    match address {
-        IpAddr::V4(ip) => {
-            Ok(HostShape::Network(Ipv4Net::new(ip, length).map_err(|_| HostProblem::Range)?.trunc().into()))
-        }
-        IpAddr::V6(ip) => unwrap_network(Ipv6Net::new(ip, length).map_err(|_| HostProblem::Range)?.trunc()),
-    }
-}
-
-/// Turns a range inside one of the IPv4-carrying ranges into the IPv4 range it carries (rule R1).
-fn unwrap_network(net: Ipv6Net) -> Result<HostShape, HostProblem> {
-    // `::` and `::1` carry nothing, so a range holding one of them and anything else is mixed, and alone they are plain.
-    let holds_plain = net.contains(&Ipv6Addr::UNSPECIFIED) || net.contains(&Ipv6Addr::LOCALHOST);
-    if holds_plain {
-        return if net.prefix_len() >= 127 { Ok(HostShape::Network(net.into())) } else { Err(HostProblem::MixedRange) };
-    }
-    for (network, length, at) in IPV4_CARRIERS {
-        let carrier = Ipv6Net::new(network, length).map_err(|_| HostProblem::Range)?;
-        if net.contains(&carrier) && net.prefix_len() < length {
-            return Err(HostProblem::MixedRange);
-        }
-        if carrier.contains(&net) {
-            let IpAddr::V4(ip) = host::unwrap_ipv4(net.network()) else { return Err(HostProblem::MixedRange) };
-            let bits = net.prefix_len().checked_sub(at).filter(|bits| *bits <= 32).ok_or(HostProblem::MixedRange)?;
-            return Ok(HostShape::Network(Ipv4Net::new(ip, bits).map_err(|_| HostProblem::Range)?.into()));
-        }
-    }
-    Ok(HostShape::Network(net.into()))
 }
 
 /// An address or range of a policy's `ipBlocks`, compared with the caller's address as Istio does. Unlike hosts, its

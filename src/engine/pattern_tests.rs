@@ -8,7 +8,7 @@ fn pattern(text: &str) -> HostPattern {
 
 fn both(text: &str, authority: &str) -> (bool, bool) {
     let read = Authority::parse(authority).unwrap();
-    let port = read.port.map_or(Port::Absent, Port::Known);
+    let port = read.port.map_or(Port::Absent(None), Port::Known);
     let at = |reading| pattern(text).matches(&read.host, port, Some(authority), reading);
     (at(Reading::Wide), at(Reading::Narrow))
 }
@@ -37,18 +37,125 @@ fn hosts_match_by_their_canonical_form() {
         ("*", "anything.example:8443", (true, true)),
         ("**", "anything.example:8443", (true, true)),
         ("192.0.2.0/24", "192.0.2.77", (true, true)),
-        ("192.0.2.0/24", "[::ffff:192.0.2.77]", (true, true)),
+        ("192.0.2.0/24", "[::ffff:192.0.2.77]", (true, false)),
         ("192.0.2.0/24", "192.0.3.1", (false, false)),
         ("[2001:db8::/32]:443", "[2001:db8::1]:443", (true, true)),
         ("[2001:db8::/32]:443", "[2001:db8::1]", (true, false)),
-        ("[::ffff:169.254.0.0/112]", "169.254.1.1", (true, true)),
-        ("[2002:a00::/24]", "10.9.9.9", (true, true)),
+        ("[::ffff:169.254.0.0/112]", "169.254.1.1", (true, false)),
+        ("[::ffff:169.254.0.0/112]", "[::ffff:a9fe:101]", (true, true)),
+        ("[2002:a00::/24]", "10.9.9.9", (true, false)),
         ("[fd00:ec2::254]", "[fd00:ec2:0:0::254]", (true, true)),
         ("fd00:ec2::254", "[fd00:ec2::254]:80", (true, true)),
         ("b\u{fc}cher.example", "xn--bcher-kva.example", (true, true)),
     ] {
         assert_eq!(both(text, authority), expected, "{text} against {authority}");
     }
+}
+
+/// Every form in which 169.254.169.254 may be reached.
+const FORMS: [&str; 13] = [
+    "169.254.169.254",
+    "[::ffff:169.254.169.254]",
+    "[::ffff:0:169.254.169.254]",
+    "[::169.254.169.254]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[64:ff9b:1::a9fe:a9fe]",
+    "[64:ff9b:1:a9fe:a9:fe00::1]",
+    "[64:ff9b:1:a9:fe:a9fe::1]",
+    "[64:ff9b:1:0:a9:fea9:fe00:0]",
+    "[2002:a9fe:a9fe::1]",
+    "[2001:0:c000:201::5601:5601]",
+    "[fe80::5efe:169.254.169.254]",
+    "[2001:db8::200:5efe:a9fe:a9fe]",
+];
+
+#[test]
+fn a_denied_ipv4_address_is_denied_in_every_form_that_may_carry_it() {
+    for form in FORMS {
+        for text in
+            ["169.254.0.0/16", "169.254.169.254", "[::ffff:169.254.169.254]", "[::ffff:0:169.254.0.0/112]", "169.254.*"]
+        {
+            assert!(both(text, form).0, "{text} does not cover {form}");
+        }
+        assert!(!both("192.168.0.0/16", form).0 && !both("10.0.0.1", form).0, "{form}");
+    }
+    // The relay of Teredo is reached as well.
+    assert!(both("192.0.2.1", "[2001:0:c000:201::5601:5601]").0);
+}
+
+#[test]
+fn a_granted_address_is_granted_in_the_form_in_which_it_is_written() {
+    for written in FORMS.iter().filter(|form| !form.contains("/")) {
+        for form in FORMS {
+            assert_eq!(both(written, form).1, *written == form, "{written} and {form}");
+        }
+    }
+    assert!(!both("169.254.*", "[::ffff:169.254.169.254]").1);
+    // A grant of a form is no grant of what it carries.
+    for range in ["[64:ff9b::/96]", "[2002::/16]", "[2001::/32]", "[64:ff9b:1::/48]"] {
+        assert!(!both(range, "10.0.0.1").1 && both(range, "10.0.0.1").0, "{range}");
+    }
+}
+
+#[test]
+fn what_reaches_the_local_host_is_denied_with_it() {
+    for host in ["0.0.0.0", "[::]", "[::ffff:0.0.0.0]", "[64:ff9b::]"] {
+        for text in ["127.0.0.0/8", "127.0.0.1", "127.0.0.53", "[::1]", "127.*", "0.0.0.0", "0.0.0.0/8"] {
+            assert!(both(text, host).0, "{text} does not cover {host}");
+        }
+        for text in ["10.0.0.0/8", "169.254.169.254", "[fd00::/8]", "*.example"] {
+            assert_eq!(both(text, host), (false, false), "{text} covers {host}");
+        }
+    }
+    assert!(!both("127.0.0.0/8", "0.0.0.0").1 && !both("[::1]", "[::]").1);
+    assert!(!both("127.0.0.0/8", "[::1]").0 && both("127.0.0.0/8", "[::ffff:127.0.0.1]").0);
+    assert!(!both("127.0.0.0/8", "[64:ff9b:1::a9fe:a9fe]").0);
+}
+
+#[test]
+fn a_denied_port_covers_no_port_where_the_listener_has_it() {
+    let host = Host::Name("a.example".into());
+    for (text, listener, wide) in [
+        ("a.example:8443", Some(8443), true),
+        ("a.example:8443", Some(443), false),
+        ("a.example:8443", None, false),
+        ("a.example:443", Some(8443), true),
+        ("a.example:80", None, true),
+    ] {
+        let at = |reading| pattern(text).matches(&host, Port::Absent(listener), Some("a.example"), reading);
+        assert_eq!((at(Reading::Wide), at(Reading::Narrow)), (wide, false), "{text} {listener:?}");
+    }
+}
+
+#[test]
+fn in_istio_a_grant_covers_no_more_than_the_text_does() {
+    for (text, authority, expected) in [
+        ("*:*", "a.example", (true, false)),
+        ("*:*", "a.example:443", (true, false)),
+        ("a.example:", "a.example", (true, false)),
+        ("a.example:", "a.example:", (true, true)),
+        ("a.example:", "a.example:80", (true, false)),
+        ("*.example:*", "a.example:8443", (true, false)),
+        ("a.*:*", "a.example:8443", (true, false)),
+        ("a.*:443", "a.example:443", (true, false)),
+        ("a.example*:443", "a.example:443", (true, false)),
+        ("a.example:0443", "a.example:443", (true, false)),
+        ("a.example:0443", "a.example:0443", (true, true)),
+        ("*.example:443", "a.example:443", (true, true)),
+        ("*:443", "a.example:443", (true, true)),
+        ("a.example:*", "a.example:8443", (true, true)),
+        ("a.example:*", "a.example", (true, true)),
+        ("*", "a.example:8443", (true, true)),
+        ("2001*", "[2001:db8::1]", (true, false)),
+        ("*b8", "[2001:db8::db8]", (true, false)),
+    ] {
+        let read = Authority::parse(authority).unwrap();
+        let port = read.port.map_or(Port::Absent(None), Port::Known);
+        let pattern = pattern(text).in_istio(text);
+        let at = |reading| pattern.matches(&read.host, port, Some(authority), reading);
+        assert_eq!((at(Reading::Wide), at(Reading::Narrow)), expected, "{text} against {authority}");
+    }
+    assert_eq!(pattern("*:*").in_istio("*:*").to_string(), "*:*");
 }
 
 #[test]
@@ -68,6 +175,8 @@ fn odd_spellings_are_understood_and_noted() {
         ("API.example", Spelling::Folded("api.example".into())),
         ("api.example.", Spelling::Folded("api.example".into())),
         ("API.example:443", Spelling::Folded("api.example:443".into())),
+        ("api.example:00443", Spelling::Folded("api.example:443".into())),
+        ("*.Example.com:*", Spelling::Folded("*.example.com:*".into())),
         ("api.example:", Spelling::Folded("api.example".into())),
         ("*.Example.com", Spelling::Folded("*.example.com".into())),
         ("10.0.0.1.", Spelling::Folded("10.0.0.1".into())),
@@ -119,6 +228,11 @@ fn what_is_no_host_is_refused() {
         "[2002::/15]",
         "[2002:a00:1:1::/64]",
         "[64:ff9b::/64]",
+        "[64:ff9b:1::/64]",
+        "[64:ff9b:1::a9fe:0/112]",
+        "[64:ff9b::/32]",
+        "[2001::/16]",
+        "[2001:0:c000:201::/64]",
         "[fe80::1%eth0]",
         "a,b",
         "a%2eb",
@@ -212,7 +326,9 @@ fn a_pattern_is_told_as_it_is_read() {
         ("192.0.2.0/24:*", "192.0.2.0/24:*"),
         ("fd00:ec2::254", "[fd00:ec2::254]"),
         ("[2001:db8::/32]:443", "[2001:db8::/32]:443"),
-        ("[::ffff:169.254.0.0/112]", "169.254.0.0/16"),
+        ("[::ffff:169.254.0.0/112]", "[::ffff:169.254.0.0/112]"),
+        ("[2002:a00::/24]", "[2002:a00::/24]"),
+        ("api.example:0443", "api.example:443"),
         ("b\u{fc}cher.example", "xn--bcher-kva.example"),
     ] {
         let (read, again) = (pattern(text), pattern(told));

@@ -12,7 +12,7 @@ use super::host::{self, Authority, Host};
 use super::identity::{Invalid, Principal};
 use super::pattern::Port;
 use super::reason::Reason;
-use super::settings::{IdentitySource, Listener, Settings};
+use super::settings::{IdentitySource, Settings};
 
 /// The header in which a proxy says whose certificate it saw.
 pub const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
@@ -151,6 +151,9 @@ pub enum DestinationHost<'a> {
     Known(Host<'a>),
     /// A TCP connection that names none.
     Unnamed,
+    /// A TCP connection whose SNI is the mesh's wrapper of the gateway's own name, or of another of the mesh: it says how
+    /// the connection came, and not where it goes (rule R10).
+    MeshWrapper,
     /// Something is there that cannot be trusted to be a host; a hygiene finding says what.
     Unreadable,
 }
@@ -162,6 +165,11 @@ pub enum Sni<'a> {
     Unknown,
     /// The client sent none.
     None,
+    /// On TCP, a wrapper that says how the connection came and not where it goes.
+    MeshWrapper {
+        /// As sent.
+        raw: &'a str,
+    },
     /// The client sent one.
     Known {
         /// As sent.
@@ -188,8 +196,8 @@ impl<'a> Attributes<'a> {
     /// Normalises what was sent, by the settings that say how this gateway is to be read.
     pub fn normalise(&'a self, settings: &Settings) -> Request<'a> {
         let (destination, finding) = match &self.http {
-            Some(http) => http_destination(http, self.tls_sni, settings.require_sni_host_match),
-            None => self.tcp_destination(&settings.listeners),
+            Some(http) => self.http_destination(http, settings),
+            None => self.tcp_destination(settings),
         };
         Request {
             principal: self.principal(settings.identity_source),
@@ -197,7 +205,7 @@ impl<'a> Attributes<'a> {
             remote_address: settings.trusted_hops.and_then(|hops| self.remote_address(hops)),
             destination_address: self.destination_address,
             listener_port: self.listener_port,
-            sni: self.sni(&destination.host),
+            sni: self.sni(&destination.host, settings),
             destination,
             http: self.http.map(|http| Http { method: http.method, path: http.path, headers: http.headers }),
             finding,
@@ -210,7 +218,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// On TCP an absent SNI is unknown; on HTTP it is unknown where no session is told, and else known to be none.
-    fn sni(&'a self, destination: &DestinationHost<'_>) -> Sni<'a> {
+    fn sni(&'a self, destination: &DestinationHost<'_>, settings: &Settings) -> Sni<'a> {
         let raw = match (self.http, self.tls_sni) {
             (Some(_), None) => return Sni::Unknown,
             (Some(_), Some("")) => return Sni::None,
@@ -227,46 +235,92 @@ impl<'a> Attributes<'a> {
             true => host::parse_server_name(raw).ok().map(|read| read.host),
             false => canonical.clone(),
         };
-        Sni::Known { raw, canonical, unwrapped }
-    }
-
-    fn principal(&self, source: IdentitySource) -> Principal<'a> {
-        let xfcc = self.http.and_then(|http| last_value(http.headers, CLIENT_CERTIFICATE));
-        match (source, xfcc) {
-            (IdentitySource::Principal, xfcc) => {
-                Principal::parse(self.source_principal).tightened(self.source_principal, xfcc.as_deref())
-            }
-            (IdentitySource::Xfcc, Some(Cow::Borrowed(header))) => Principal::from_xfcc(Some(header)),
-            // Only bytes that are no text had to be replaced, and no identity has such.
-            (IdentitySource::Xfcc, Some(Cow::Owned(_))) => Principal::Invalid(Invalid::NotAWorkload),
-            (IdentitySource::Xfcc, None) => Principal::from_xfcc(None),
+        let of_mesh = |host: &Host<'_>| self.http.is_none() && host::is_wrapped(raw) && settings.names_the_mesh(host);
+        match unwrapped {
+            Some(host) if of_mesh(&host) => Sni::MeshWrapper { raw },
+            unwrapped => Sni::Known { raw, canonical, unwrapped },
         }
     }
 
-    fn tcp_destination(&'a self, listeners: &[Listener]) -> (Destination<'a>, Option<Reason>) {
+    fn principal(&self, source: IdentitySource) -> Principal<'a> {
+        let Some(http) = self.http else {
+            return match source {
+                IdentitySource::Principal => Principal::parse(self.source_principal),
+                IdentitySource::Xfcc => Principal::Absent,
+            };
+        };
+        match source {
+            IdentitySource::Principal => {
+                let header = last_value(http.headers, CLIENT_CERTIFICATE);
+                Principal::parse(self.source_principal).tightened(self.source_principal, header.as_deref())
+            }
+            IdentitySource::Xfcc => {
+                let (mut count, mut only) = (0, None);
+                http.headers.visit(CLIENT_CERTIFICATE, &mut |value| {
+                    count += 1;
+                    only = Some(value);
+                });
+                match (count, only) {
+                    (0, _) => Principal::Absent,
+                    (1, Some(Cow::Borrowed(header))) => Principal::from_xfcc(header, self.source_principal),
+                    // Several headers are several elements; bytes that are no text had to be replaced.
+                    _ => Principal::Invalid(Invalid::XfccUnreadable),
+                }
+            }
+        }
+    }
+
+    fn tcp_destination(&'a self, settings: &Settings) -> (Destination<'a>, Option<Reason>) {
         let unreadable = |reason| (Destination::tcp(DestinationHost::Unreadable, Port::Unknown), Some(reason));
         if !self.has_address {
             return unreadable(Reason::EmptyRequest);
         }
         let mut named: Option<Authority<'a>> = None;
+        let mut is_wrapped = false;
         for sni in [self.service, self.tls_sni.unwrap_or_default()].into_iter().filter(|sni| !sni.is_empty()) {
             let Ok(read) = host::parse_server_name(sni) else { return unreadable(Reason::MalformedSni) };
+            is_wrapped |= host::is_wrapped(sni);
             match &mut named {
                 None => named = Some(read),
-                Some(first) if first.host != read.host => {
+                Some(first) if !first.host.is_same(&read.host) => {
                     // Both must be readable before they can contradict each other.
                     return unreadable(Reason::ContradictoryAttributes);
                 }
                 Some(first) => first.port = first.port.or(read.port),
             }
         }
-        let declared = listeners.iter().find(|l| Some(l.port) == self.listener_port);
+        let declared = settings.listeners.iter().find(|l| Some(l.port) == self.listener_port);
         let (host, port) = match (declared, named) {
             (Some(listener), _) => (DestinationHost::Known(listener.host.clone()), listener.target_port),
+            // The wrapper's port is the gateway's own, too.
+            (None, Some(read)) if is_wrapped && settings.names_the_mesh(&read.host) => {
+                (DestinationHost::MeshWrapper, None)
+            }
             (None, Some(Authority { host, port })) => (DestinationHost::Known(host), port),
             (None, None) => (DestinationHost::Unnamed, None),
         };
         (Destination::tcp(host, port.map_or(Port::Unknown, Port::Known)), None)
+    }
+
+    fn http_destination(&self, http: &'a HttpAttributes<'a>, settings: &Settings) -> (Destination<'a>, Option<Reason>) {
+        let unreadable = |reason| {
+            let destination =
+                Destination { host: DestinationHost::Unreadable, port: Port::Unknown, raw_authority: Some(http.host) };
+            (destination, Some(reason))
+        };
+        let Ok(Authority { host, port }) = Authority::parse(http.host) else {
+            return unreadable(Reason::MalformedHost);
+        };
+        let mut contradicted = false;
+        http.headers.visit(":authority", &mut |authority| contradicted |= authority != http.host);
+        if contradicted {
+            return unreadable(Reason::ContradictoryAttributes);
+        }
+        // Asked for, the SNI must be there and be the host: a session that shows none shows no match.
+        let sni_matches = || sni_is(self.tls_sni.unwrap_or_default(), &host, settings);
+        let finding = (settings.require_sni_host_match && !sni_matches()).then_some(Reason::SniHostMismatch);
+        let port = port.map_or(Port::Absent(self.listener_port), Port::Known);
+        (Destination { host: DestinationHost::Known(host), port, raw_authority: Some(http.host) }, finding)
     }
 }
 
@@ -276,122 +330,12 @@ impl<'a> Destination<'a> {
     }
 }
 
-fn http_destination<'a>(
-    http: &'a HttpAttributes<'a>,
-    tls_sni: Option<&str>,
-    require_sni_host_match: bool,
-) -> (Destination<'a>, Option<Reason>) {
-    let unreadable = |reason| {
-        let destination =
-            Destination { host: DestinationHost::Unreadable, port: Port::Unknown, raw_authority: Some(http.host) };
-        (destination, Some(reason))
-    };
-    let Ok(Authority { host, port }) = Authority::parse(http.host) else { return unreadable(Reason::MalformedHost) };
-    let mut contradicted = false;
-    http.headers.visit(":authority", &mut |authority| contradicted |= authority != http.host);
-    if contradicted {
-        return unreadable(Reason::ContradictoryAttributes);
-    }
-    // Asked for, the SNI must be there and be the host: a session that shows none shows no match.
-    let sni_matches = || host::parse_server_name(tls_sni.unwrap_or_default()).is_ok_and(|sni| sni.host == host);
-    let finding = (require_sni_host_match && !sni_matches()).then_some(Reason::SniHostMismatch);
-    let port = port.map_or(Port::Absent, Port::Known);
-    (Destination { host: DestinationHost::Known(host), port, raw_authority: Some(http.host) }, finding)
+/// Whether an SNI is a host. A wrapper of a name of the mesh is none: it says how the connection came.
+fn sni_is(sni: &str, host: &Host<'_>, settings: &Settings) -> bool {
+    host::parse_server_name(sni)
+        .is_ok_and(|read| read.host.is_same(host) && !(host::is_wrapped(sni) && settings.names_the_mesh(&read.host)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tcp<'a>(service: &'a str, sni: Option<&'a str>) -> Attributes<'a> {
-        Attributes { service, tls_sni: sni, has_address: true, listener_port: Some(8443), ..Default::default() }
-    }
-
-    fn http(host: &str) -> Attributes<'_> {
-        Attributes {
-            http: Some(HttpAttributes { host, method: "GET", path: "/", ..Default::default() }),
-            ..Default::default()
-        }
-    }
-
-    fn read(attributes: &Attributes<'_>, settings: &Settings) -> (String, Port, Option<Reason>) {
-        let request = attributes.normalise(settings);
-        let host = match request.destination.host {
-            DestinationHost::Known(host) => host.to_string(),
-            other => format!("{other:?}"),
-        };
-        (host, request.destination.port, request.finding)
-    }
-
-    #[test]
-    fn tcp_takes_its_host_from_the_sni() {
-        let settings = Settings::default();
-        for (service, sni, expected) in [
-            ("a.example", None, ("a.example", Port::Unknown, None)),
-            ("", None, ("Unnamed", Port::Unknown, None)),
-            ("", Some("A.example."), ("a.example", Port::Unknown, None)),
-            ("a.example", Some("A.Example."), ("a.example", Port::Unknown, None)),
-            ("outbound_.443_._.a.example", Some("a.example"), ("a.example", Port::Known(443), None)),
-            ("a.example", Some("b.example"), ("Unreadable", Port::Unknown, Some(Reason::ContradictoryAttributes))),
-            ("a..example", None, ("Unreadable", Port::Unknown, Some(Reason::MalformedSni))),
-            ("a.example", Some("b..example"), ("Unreadable", Port::Unknown, Some(Reason::MalformedSni))),
-            ("10.0.0.1", None, ("10.0.0.1", Port::Unknown, None)),
-        ] {
-            let (host, port, finding) = expected;
-            assert_eq!(read(&tcp(service, sni), &settings), (host.to_owned(), port, finding), "{service} {sni:?}");
-        }
-    }
-
-    #[test]
-    fn a_declared_listener_fixes_the_destination() {
-        let host = Host::Name("db.example".into());
-        let listeners = vec![Listener { port: 8443, host, target_port: Some(5432) }];
-        let settings = Settings { listeners, ..Default::default() };
-        for sni in ["", "anything.example"] {
-            assert_eq!(read(&tcp(sni, None), &settings), ("db.example".into(), Port::Known(5432), None));
-        }
-    }
-
-    #[test]
-    fn http_takes_its_host_from_the_authority() {
-        let settings = Settings::default();
-        assert_eq!(read(&http("A.example:8443"), &settings), ("a.example".into(), Port::Known(8443), None));
-        assert_eq!(read(&http(""), &settings).2, Some(Reason::MalformedHost));
-        let headers = vec![(":authority".to_owned(), "A.example".to_owned())];
-        let mut odd = http("a.example");
-        odd.http = odd.http.map(|http| HttpAttributes { headers: &headers, ..http });
-        assert_eq!(read(&odd, &settings).2, Some(Reason::ContradictoryAttributes));
-    }
-
-    #[test]
-    fn sni_and_host_must_match_where_that_is_asked() {
-        let settings = Settings { require_sni_host_match: true, ..Default::default() };
-        for (sni, finding) in [
-            (Some("A.example"), None),
-            (Some("b.example"), Some(Reason::SniHostMismatch)),
-            (Some(""), Some(Reason::SniHostMismatch)),
-            (None, Some(Reason::SniHostMismatch)),
-        ] {
-            let attributes = Attributes { tls_sni: sni, ..http("a.example") };
-            assert_eq!(read(&attributes, &settings), ("a.example".into(), Port::Absent, finding), "{sni:?}");
-        }
-    }
-
-    #[test]
-    fn the_forwarded_address_is_counted_from_the_right() {
-        let headers = vec![
-            ("x-forwarded-for".to_owned(), "10.0.0.1, 10.0.0.2".to_owned()),
-            ("X-Forwarded-For".to_owned(), "10.0.0.3".to_owned()),
-        ];
-        for (hops, expected) in [(0, Some("10.0.0.3")), (1, Some("10.0.0.2")), (2, Some("10.0.0.1")), (3, None)] {
-            assert_eq!(forwarded_for(&headers, hops), expected.map(|ip| ip.parse().unwrap()), "{hops}");
-        }
-        assert_eq!(forwarded_for(&vec![("x-forwarded-for".to_owned(), "x".to_owned())], 0), None);
-    }
-
-    #[test]
-    fn nothing_at_all_is_an_empty_request() {
-        let empty = Attributes { service: "a.example", ..Default::default() };
-        assert_eq!(read(&empty, &Settings::default()).2, Some(Reason::EmptyRequest));
-    }
-}
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! The settings that can change a verdict. They are part of every snapshot and of its revision, so that equal revisions
 //! give equal answers. Where they come from (flags, environment, a file) is not known here.
 
+use super::host::Host;
 use super::identity::{Accepted, TrustDomains};
 
 /// Everything beside the policy files that a decision may depend on.
@@ -14,6 +15,10 @@ pub struct Settings {
     pub hygiene: Enforcement,
     /// The mesh's trust domain, its aliases, and accepted foreign domains.
     pub trust_domains: TrustDomains,
+    /// The domains of the mesh's clusters: a name under `.svc.` of one is a name of the mesh (rule R10).
+    pub cluster_domains: Vec<String>,
+    /// Other names of the gateway: those by which the mesh reaches it.
+    pub gateway_hosts: Vec<Host<'static>>,
     /// How many trusted proxies stand before the gateway, if that was declared.
     pub trusted_hops: Option<u32>,
     /// The namespace whose policies may speak for everybody.
@@ -35,6 +40,8 @@ impl Default for Settings {
             enforcement: Enforcement::Enforce,
             hygiene: Enforcement::Enforce,
             trust_domains: TrustDomains::default(),
+            cluster_domains: vec!["cluster.local".into()],
+            gateway_hosts: Vec::new(),
             trusted_hops: None,
             root_namespace: "istio-system".into(),
             identity_source: IdentitySource::Principal,
@@ -54,6 +61,8 @@ impl Settings {
             enforcement,
             hygiene,
             trust_domains: TrustDomains { own, aliases, accepted },
+            cluster_domains,
+            gateway_hosts,
             trusted_hops,
             root_namespace,
             identity_source,
@@ -69,11 +78,26 @@ impl Settings {
         };
         let mut listeners: Vec<_> = listeners.iter().map(|l| format!("{l:?}")).collect();
         listeners.sort_unstable();
+        let mut cluster_domains = cluster_domains.clone();
+        cluster_domains.sort_unstable();
+        let mut gateway_hosts = gateway_hosts.clone();
+        gateway_hosts.sort_unstable();
         format!(
             "default={default_effect:?}\nenforcement={enforcement:?}\nhygiene={hygiene:?}\nown={own:?}\naliases={aliases:?}\n\
              accepted={accepted}\nhops={trusted_hops:?}\nroot={root_namespace:?}\nidentity={identity_source:?}\n\
-             sni-host={require_sni_host_match}\ngateway={gateway:?}\nlisteners={listeners:?}\n"
+             sni-host={require_sni_host_match}\ngateway={gateway:?}\nlisteners={listeners:?}\nclusters={cluster_domains:?}\n\
+             gateway-hosts={gateway_hosts:?}\n"
         )
+    }
+
+    /// Whether a host is a name of the mesh itself: under `.svc.` of a cluster's domain, in short under `.svc`, or one by
+    /// which the gateway is reached.
+    pub fn names_the_mesh(&self, host: &Host<'_>) -> bool {
+        let of_cluster = |name: &str| {
+            let in_cluster = self.cluster_domains.iter().filter_map(|domain| name.strip_suffix(domain.as_str()));
+            in_cluster.filter_map(|rest| rest.strip_suffix('.')).chain([name]).any(|service| service.ends_with(".svc"))
+        };
+        matches!(host, Host::Name(name) if of_cluster(name)) || self.gateway_hosts.iter().any(|own| own.is_same(host))
     }
 }
 
@@ -131,7 +155,7 @@ pub struct Listener {
     /// The port on which the gateway listens.
     pub port: u16,
     /// The destination's canonical host.
-    pub host: super::host::Host<'static>,
+    pub host: Host<'static>,
     /// The destination's port; unknown where it is left out.
     pub target_port: Option<u16>,
 }
@@ -149,5 +173,14 @@ mod tests {
         };
         assert_eq!(with(&["a", "b"]), with(&["b", "a"]));
         assert_ne!(with(&["a", "b"]), with(&["a"]));
+    }
+
+    #[test]
+    fn the_names_of_the_mesh_are_part_of_the_revision() {
+        let plain = Settings::default().fingerprint();
+        let hosts = vec![Host::Name("egress.example".into())];
+        let cluster_domains = vec!["cluster.local".into(), "corp.internal".into()];
+        assert_ne!(Settings { gateway_hosts: hosts, ..Settings::default() }.fingerprint(), plain);
+        assert_ne!(Settings { cluster_domains, ..Settings::default() }.fingerprint(), plain);
     }
 }

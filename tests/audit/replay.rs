@@ -74,8 +74,10 @@ impl Inputs {
             header(":authority", authority.to_owned());
         }
         let uris = texts(&record["certificateUris"]);
-        if !uris.is_empty() {
-            let pairs: Vec<_> = uris.iter().map(|uri| format!("URI=\"{uri}\"")).collect();
+        let pairs: Vec<_> = uris.iter().map(|uri| format!("URI=\"{uri}\"")).collect();
+        if record["identityDetail"] == "xfcc_unreadable" {
+            header(CLIENT_CERTIFICATE, "\"".to_owned());
+        } else if !uris.is_empty() {
             header(CLIENT_CERTIFICATE, pairs.join(";"));
         }
         // The client's address as it was read: behind it, as many proxies as are trusted.

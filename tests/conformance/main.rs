@@ -74,7 +74,7 @@ fn the_own_file_agrees() {
         let wider = counts(&[
             ("header-twice", 2),
             ("host-any-port", 1),
-            ("host-port or host-trailing-dot", 7),
+            ("host-port or host-trailing-dot", 6),
             ("sni-case", 6),
             ("tcp-host", 8),
         ]);

@@ -23,11 +23,36 @@ const HOSTS: &[&str] = &[
     "10.0.0.0/8",
     "[2001:db8::1]",
     "[2001:db8::/32]:443",
+    "[::ffff:10.0.0.1]",
+    "[64:ff9b::a00:0/104]",
+    "[2002:a00::/24]",
+    "[2001:0:c000:201::f5ff:fffe]",
+    "[64:ff9b:1::/48]",
+    "[fe80::5efe:10.0.0.0/104]",
+    "127.0.0.0/8",
+    "[::1]",
+    "0.0.0.0",
     "**",
     "c.test",
 ];
-const ISTIO_HOSTS: &[&str] =
-    &["a.example", "*.example", "*", "A.example.", "b.a.*", "*example", "a.example:443", "10.0.0.1", "a.example:*"];
+const ISTIO_HOSTS: &[&str] = &[
+    "a.example",
+    "*.example",
+    "*",
+    "A.example.",
+    "b.a.*",
+    "*example",
+    "a.example:443",
+    "10.0.0.1",
+    "a.example:*",
+    "*:*",
+    "a.example:",
+    "*.example:*",
+    "10.*",
+    "[::ffff:10.0.0.1]",
+    "127.0.0.1",
+    "a.example:8443",
+];
 const PATHS: &[&str] = &["/admin", "/v1/*", "/v1/{*}/x", "/{**}", "/"];
 const PRINCIPALS: &[&str] =
     &["cluster.local/ns/web/sa/app", "*/sa/job", "cluster.local/ns/web/*", "*", "x.td/ns/web/sa/app"];
@@ -280,6 +305,9 @@ pub fn settings(choices: &mut Choices<'_>) -> Settings {
     }
 }
 
+/// The mesh's wrapper of the gateway's own name.
+const OWN_WRAPPER: &str = "outbound_.443_._.gateway.istio-system.svc.cluster.local";
+
 /// A request, owning its text.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -308,7 +336,7 @@ impl Ask {
             source_address: self.known.then(|| "10.1.2.3".parse().unwrap()),
             listener_port: self.known.then_some(8443),
             has_address: true,
-            service: if self.http { "" } else { self.host },
+            service: if self.http { "" } else { self.sni.filter(|sni| sni.contains(".svc")).unwrap_or(self.host) },
             tls_sni: self.sni,
             http: self.http.then_some(http),
             ..Attributes::default()
@@ -340,6 +368,19 @@ pub fn ask(choices: &mut Choices<'_>) -> Ask {
         "c.test",
         "10.0.0.1",
         "[::ffff:10.0.0.1]",
+        "[::ffff:0:10.0.0.1]",
+        "[::10.0.0.1]",
+        "[64:ff9b::a00:1]",
+        "[64:ff9b:1::a00:1]",
+        "[64:ff9b:1:a00:0:100::]:443",
+        "[2002:a00:1::]",
+        "[2001:0:c000:201::f5ff:fffe]",
+        "[2001:0:a00:1::3fff:fdfe]:8443",
+        "[fe80::5efe:10.0.0.1]",
+        "127.0.0.1",
+        "0.0.0.0",
+        "[::]:443",
+        "a.example:",
         "10.9.9.9:5432",
         "[2001:db8::1]",
         "x.y.z.example",
@@ -357,7 +398,7 @@ pub fn ask(choices: &mut Choices<'_>) -> Ask {
         host: choices.pick(ASKED),
         path: choices.pick(SENT),
         method: choices.pick(&["GET", "get", "DELETE", ""]),
-        sni: choices.pick(&[None, Some(""), Some("a.example"), Some("outbound_.443_._.a.example")]),
+        sni: choices.pick(&[None, Some(""), Some("a.example"), Some("outbound_.443_._.a.example"), Some(OWN_WRAPPER)]),
         http: !choices.chance(20),
         known: !choices.chance(10),
     }

@@ -174,6 +174,12 @@ impl Seen<'_> {
     fn hygiene(&self) -> Stage {
         let found = |finding: Reason| format!("{}: {}", finding.as_str(), in_words(finding));
         match self.question.request.finding {
+            None if self.question.request.destination.host == DestinationHost::MeshWrapper => stage(
+                "hygiene",
+                "passed",
+                "nothing found; the SNI is the mesh's wrapper of one of its own names, so where the connection goes is not \
+                 known: set `sni` in the DestinationRule's `tls`",
+            ),
             None => stage("hygiene", "passed", "nothing found"),
             Some(finding) if self.denied_by_hygiene() => stage("hygiene", "denied", found(finding)),
             Some(finding) => stage("hygiene", "passed", format!("only recorded: {}", found(finding))),

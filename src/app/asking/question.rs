@@ -350,6 +350,9 @@ mod tests {
         let other = [("X-Forwarded-Client-Cert", "URI=spiffe://cluster.local/ns/other/sa/x")];
         assert_eq!(namespace(IdentitySource::Principal, &[]), "shop");
         assert_eq!(namespace(IdentitySource::Xfcc, &[]), "shop");
-        assert_eq!(namespace(IdentitySource::Xfcc, &other), "other");
+        // The connection's own principal is another.
+        assert_eq!(namespace(IdentitySource::Xfcc, &other), "");
+        let same = [("X-Forwarded-Client-Cert", "Hash=1;URI=spiffe://cluster.local/ns/shop/sa/web")];
+        assert_eq!(namespace(IdentitySource::Xfcc, &same), "shop");
     }
 }

@@ -4,7 +4,8 @@
 //! cannot be. What Istio would compare with the raw authority is left aside, since it never matches more than the
 //! canonical host under the wide reading.
 
-use super::{HostPattern, HostShape, Port, PortPattern, Reading, TextPattern};
+use super::{HostPattern, HostShape, Port, PortPattern, Reading, TextPattern, address};
+use crate::engine::host::Host;
 
 impl PortPattern {
     /// Whether the pattern read as `reading` covers every port that `other` covers as it is read.
@@ -26,9 +27,10 @@ fn probes(one: PortPattern, two: PortPattern) -> impl Iterator<Item = Port> {
     };
     let named = [named(one), named(two)];
     let other = (1..=3).find(|port| !named.contains(&Some(*port)));
-    [Port::Absent, Port::Unknown, Port::Known(80), Port::Known(443)]
+    let named = named.into_iter().chain([other]).flatten();
+    [Port::Absent(None), Port::Unknown, Port::Known(80), Port::Known(443)]
         .into_iter()
-        .chain(named.into_iter().chain([other]).flatten().map(Port::Known))
+        .chain(named.flat_map(|port| [Port::Known(port), Port::Absent(Some(port))]))
 }
 
 impl HostPattern {
@@ -37,42 +39,58 @@ impl HostPattern {
         self.port
     }
 
+    /// The same hosts with another port.
+    pub fn with_port(&self, port: PortPattern) -> HostPattern {
+        HostPattern { port, ..self.clone() }
+    }
+
     /// Whether the pattern read as `reading` matches every *known* host and port that `other` matches as it is read. Of
     /// `**` and connections that name no host this says nothing.
     pub fn contains(&self, reading: Reading, other: &HostPattern, others: Reading) -> bool {
-        self.port.contains(reading, other.port, others) && self.shape.contains(&other.shape)
+        // What only texts tell is known of the same text alone.
+        let as_text = !self.is_text || reading == Reading::Wide || self == other;
+        as_text && self.port.contains(reading, other.port, others) && self.shape.contains(reading, &other.shape, others)
     }
 
     /// Whether both may match one known host and port.
     pub fn meets(&self, reading: Reading, other: &HostPattern, others: Reading) -> bool {
-        self.port.meets(reading, other.port, others) && self.shape.meets(&other.shape)
+        self.port.meets(reading, other.port, others) && self.shape.meets(reading, &other.shape, others)
     }
 }
 
 impl HostShape {
-    fn contains(&self, other: &HostShape) -> bool {
-        use HostShape::{Anywhere, Exact, LoosePrefix, LooseSuffix, Network, Present, Suffix};
+    fn contains(&self, read: Reading, other: &HostShape, reads: Reading) -> bool {
+        use HostShape::{Anywhere, Exact, LoosePrefix, LooseSuffix, Present, Suffix};
+        if let (Some(outer), Some(inner)) = (self.range(), other.range()) {
+            return address::contains(&outer, read, &inner, reads);
+        }
         match (self, other) {
             (Anywhere | Present, _) => true,
-            (_, Exact(host)) => self.matches(host),
+            // Of an address, texts are looked at one by one.
+            (_, Exact(host @ Host::Ip(_))) => reads == Reading::Narrow && self.matches(host, read),
+            (_, Exact(host)) => self.matches(host, read),
             (Suffix(outer) | LooseSuffix(outer), Suffix(inner)) => inner.ends_with(outer.as_ref()),
             (LooseSuffix(outer), LooseSuffix(inner)) => inner.ends_with(outer.as_ref()),
             (LoosePrefix(outer), LoosePrefix(inner)) => inner.starts_with(outer.as_ref()),
-            (Network(outer), Network(inner)) => outer.contains(inner),
             _ => false,
         }
     }
 
-    fn meets(&self, other: &HostShape) -> bool {
+    fn meets(&self, read: Reading, other: &HostShape, reads: Reading) -> bool {
         use HostShape::{Anywhere, Exact, LooseSuffix, Network, Present, Suffix};
+        if let (Some(one), Some(two)) = (self.range(), other.range()) {
+            return address::meets(&one, read, &two, reads);
+        }
         match (self, other) {
             (Anywhere | Present, _) | (_, Anywhere | Present) => true,
-            (Exact(host), shape) | (shape, Exact(host)) => shape.matches(host),
+            // An address has texts in more than one form.
+            (Exact(Host::Ip(_)), shape) | (shape, Exact(Host::Ip(_))) => !matches!(shape, Exact(_) | Suffix(_)),
+            (Exact(host), shape) => shape.matches(host, reads),
+            (shape, Exact(host)) => shape.matches(host, read),
             (Suffix(_), Network(_)) | (Network(_), Suffix(_)) => false,
             (Suffix(one) | LooseSuffix(one), Suffix(two) | LooseSuffix(two)) => {
                 one.ends_with(two.as_ref()) || two.ends_with(one.as_ref())
             }
-            (Network(one), Network(two)) => one.contains(two) || two.contains(one),
             _ => true,
         }
     }
@@ -134,6 +152,8 @@ mod tests {
             ("10.0.0.0/8", "11.1.2.3", false, false),
             ("10.0.0.0/8", "*.example", false, false),
             ("10.0.0.0/8", "[2001:db8::/32]", false, false),
+            ("10.0.0.0/8", "[::ffff:10.0.0.1]", false, false),
+            ("[64:ff9b::/96]", "[64:ff9b::a00:1]", true, true),
             ("**", "10.0.0.0/8", true, true),
             ("**", "a.example:8443", true, true),
             ("*.example", "**", false, true),
@@ -146,6 +166,33 @@ mod tests {
             let got = (outer.contains(Narrow, &inner, Narrow), outer.meets(Narrow, &inner, Narrow));
             assert_eq!(got, (contains, meets), "{outer} {inner}");
             assert_eq!(inner.meets(Narrow, &outer, Narrow), meets, "{inner} {outer}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_compared_as_they_are_read() {
+        for (outer, read_outer, inner, read_inner, contains, meets) in [
+            ("10.0.0.0/8", Wide, "[::ffff:10.0.0.1]", Narrow, true, true),
+            ("10.0.0.0/8", Wide, "[::ffff:10.0.0.1]", Wide, true, true),
+            ("10.0.0.0/8", Wide, "10.0.0.0/9", Wide, true, true),
+            ("10.0.0.0/8", Wide, "[2001:db8::1]", Narrow, false, true),
+            ("10.0.0.0/8", Wide, "[::ffff:11.0.0.1]", Narrow, false, true),
+            ("10.0.0.0/8", Wide, "11.0.0.1", Narrow, false, false),
+            ("10.0.0.1:*", Narrow, "10.0.0.1:*", Wide, false, true),
+            ("[2001:db8::1]:*", Narrow, "[2001:db8::1]:*", Wide, true, true),
+            ("[::1]:*", Narrow, "[::1]:*", Wide, false, true),
+            ("[2001:db8::/32]", Wide, "[2001:db8::1]", Wide, true, true),
+            ("127.0.0.0/8", Wide, "0.0.0.0", Narrow, false, true),
+            ("[::1]", Wide, "0.0.0.0", Narrow, false, true),
+            ("[2001:db8::/32]", Wide, "0.0.0.0", Narrow, false, false),
+            ("127.*", Wide, "127.0.0.1", Narrow, true, true),
+            ("127.*", Wide, "127.0.0.1", Wide, false, true),
+            ("*.example", Wide, "127.0.0.1", Wide, false, false),
+        ] {
+            let (outer, inner) = (host(outer), host(inner));
+            let got = (outer.contains(read_outer, &inner, read_inner), outer.meets(read_outer, &inner, read_inner));
+            assert_eq!(got, (contains, meets), "{outer} {read_outer:?} {inner} {read_inner:?}");
+            assert_eq!(inner.meets(read_inner, &outer, read_outer), meets, "{inner} {outer}");
         }
     }
 

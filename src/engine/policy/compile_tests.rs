@@ -352,6 +352,29 @@ fn a_foreign_domain_that_an_allow_names_is_noted() {
 }
 
 #[test]
+fn a_principal_that_no_caller_could_have_makes_no_domain_accepted() {
+    for (value, accepted) in [
+        ("partner.td/ns/a/sa/b", true),
+        ("partner.td/ns/a/*", true),
+        ("partner.td/*", true),
+        ("partner.td/web", false),
+        ("partner.td/ns/a/sa/b/c", false),
+        ("partner.td/ns/A/sa/b", false),
+        ("partner.td/namespace/*", false),
+        ("partner.td/ns/*/sa/b", false),
+        ("partner.td*", false),
+    ] {
+        for field in ["from: [{source: {principals: [VALUE]}}]", "when: [{key: source.principal, values: [VALUE]}]"] {
+            let text = istio(&format!("{{rules: [{{{}}}]}}", field.replace("VALUE", &format!("'{value}'"))));
+            let notes = codes(&text, Severity::Note);
+            assert_eq!(notes == [Code::TrustDomainAccepted.as_str()], accepted, "{value} {field}");
+            let warned = codes(&text, Severity::Warning).contains(&Code::BadIdentity.as_str());
+            assert_eq!(warned, !accepted && value != "partner.td*", "{value} {field}");
+        }
+    }
+}
+
+#[test]
 fn sets_are_found_in_the_own_namespace_before_root() {
     let set = |namespace: &str, host: &str| {
         format!(

@@ -435,7 +435,7 @@ fn what_is_said_of_callers_without_an_identity() {
 
 #[test]
 fn patterns_that_cover_less_or_more_than_they_seem_to() {
-    let codes = [Code::NarrowPort, Code::AddressOnly, Code::DeniesAllTcp];
+    let codes = [Code::NarrowPort, Code::AddressOnly, Code::DeniesAllTcp, Code::DenyPassedWithoutPort];
     tells(
         &codes,
         &[
@@ -444,6 +444,21 @@ fn patterns_that_cover_less_or_more_than_they_seem_to() {
             ("ep web a {allow: [{name: x, hosts: ['a.example:8443', '*.example']}]}", &[]),
             ("ep web a {allow: [{name: x, hosts: ['a.example:*']}]}", &[]),
             ("ep web a {deny: [{name: x, hosts: ['a.example:443']}]}", &[]),
+            ("ep web a {deny: [{name: x, hosts: ['a.example:8443', 'b.example:1']}]}", &["deny-passed-without-port 1"]),
+            ("ep web a {deny: [{name: x, hosts: ['a.example:8443', 'a.example:80']}]}", &[]),
+            ("ep web a {deny: [{name: x, hosts: ['a.example:8443', a.example]}]}", &[]),
+            (
+                "ep web a {deny: [{name: x, hosts: ['a.example:8443', 'b.example:443']}]}",
+                &["deny-passed-without-port 1"],
+            ),
+            (
+                "ap web a {action: DENY, rules: [{to: [{operation: {hosts: ['a.example:8443']}}]}]}",
+                &["deny-passed-without-port 1"],
+            ),
+            (
+                "ap web a {action: DENY, rules: [{to: [{operation: {hosts: ['a.example:8443'], ports: ['8443']}}]}]}",
+                &[],
+            ),
             (
                 "ep web a {deny: [{name: x, hosts: [a.example], except: [{hosts: ['a.example:443']}]}]}",
                 &["narrow-port 1"],

@@ -7,6 +7,7 @@ use super::document::{Node, Value};
 use super::problem::{Code, Place, Problem};
 use super::reader::Text;
 use crate::engine::field::Field;
+use crate::engine::identity;
 use crate::engine::pattern::{HostPattern, PortPattern, TextPattern};
 use crate::engine::who::Source;
 
@@ -33,12 +34,56 @@ pub(super) fn query(value: Text<'_>) -> Option<Problem> {
     value.text.contains(['?', '#']).then(|| value.warning(Code::BadPath, what()).hint("write the path alone"))
 }
 
-/// A host with one port, which Istio compares as text.
+/// Whether some workload could have the principal that a text asks for. A `*` at both ends is a plain character at one.
+pub(super) fn may_be_workload(text: &str) -> bool {
+    match TextPattern::parse(text) {
+        TextPattern::Exact(text) => identity::may_be_workload(&text, (false, false)),
+        TextPattern::Prefix(text) => identity::may_be_workload(&text, (false, true)),
+        TextPattern::Suffix(text) => identity::may_be_workload(&text, (true, false)),
+        TextPattern::Any => true,
+    }
+}
+
+/// A host with a port, which Istio compares as text.
 pub(super) fn host_port(value: Text<'_>, pattern: &HostPattern) -> Option<Problem> {
-    let what =
-        || format!("Istio itself compares `{}` as text, so with no authority that does not say the port", value.text);
-    let problem = || value.warning(Code::HostSpelling, what()).hint("write the host alone, or with `:*` beside it");
-    matches!(pattern.port(), PortPattern::Exactly(_)).then(problem)
+    let text = value.text;
+    let (what, hint) = match pattern.port() {
+        PortPattern::Exactly(_) => (
+            format!("Istio itself compares `{text}` as text, so with no authority that does not say the port"),
+            "write the host alone, or with `:*` beside it",
+        ),
+        PortPattern::Every if !pattern.is_lone_star() => (
+            format!(
+                "Istio itself compares `{text}` as text, so with no authority that says no port; here it covers these too"
+            ),
+            "write the host alone beside it, so that both say the same",
+        ),
+        PortPattern::Every | PortPattern::Unsaid => return None,
+    };
+    Some(value.warning(Code::HostSpelling, what).hint(hint))
+}
+
+/// A host of which Istio takes a star or a port for plain characters, so that it matches next to nothing there.
+pub(super) fn host_text(value: Text<'_>, as_read: &str) -> Problem {
+    let what = format!(
+        "Istio compares `{}` as text, which hardly any authority is: a grant covers no more than that, a denial is read as \
+         `{as_read}`",
+        value.text
+    );
+    let hint = match as_read == value.text {
+        true => "write the hosts, each with its port if it needs one".to_owned(),
+        false => format!("write `{as_read}`"),
+    };
+    value.warning(Code::HostSpelling, what).hint(hint)
+}
+
+/// An IPv6 address, which Istio compares as it is spelt.
+pub(super) fn host_ipv6(value: Text<'_>, pattern: &HostPattern) -> Option<Problem> {
+    let what = || {
+        format!("Istio itself compares `{}` as text; here it is that address however a client spells it", value.text)
+    };
+    let problem = || value.warning(Code::HostSpelling, what()).hint("write the addresses in an EgressPolicy");
+    pattern.is_ipv6().then(problem)
 }
 
 /// An ALLOW source that only says who is not meant.
@@ -107,8 +152,24 @@ mod tests {
             ("DENY", "{to: [{operation: {paths: ['/a?x=1', '/a#b', '/a']}}]}", &["bad-path /a?x=1", "bad-path /a#b"]),
             (
                 "DENY",
-                "{to: [{operation: {hosts: ['a.example:443', 'a.example:*', a.example]}}]}",
-                &["host-spelling a.example"],
+                "{to: [{operation: {hosts: ['a.example:443', 'a.example:*', a.example, '*']}}]}",
+                &["host-spelling a.example", "host-spelling a.example"],
+            ),
+            (
+                "ALLOW",
+                "{to: [{operation: {hosts: ['*', 'a.example:', '*.b:*', 'c.*:443'], notHosts: ['[fd00::1]', 'd:0443']}}]}",
+                &[
+                    "host-spelling a.example",
+                    "host-spelling *.b",
+                    "host-spelling c.*",
+                    "host-spelling [fd00",
+                    "host-spelling d",
+                ],
+            ),
+            (
+                "ALLOW",
+                "{from: [{source: {principals: ['x.td/web', 'x.td/ns/a/sa/b', '*/sa/b', 'x.td/ns/*', 'x.td/n/*', '*']}}]}",
+                &["bad-identity x.td/web", "bad-identity x.td/n/*"],
             ),
             ("DENY", "{when: [{key: 'request.headers[x]', values: ['a*b', 'a*']}]}", &["bad-value a*b"]),
             ("DENY", "{from: [{source: {namespaces: ['a*b', 'a*', '*b', '*']}}]}", &["bad-identity a*b"]),

@@ -15,14 +15,13 @@ use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
 use crate::engine::condition::Condition;
 use crate::engine::field::Field;
-use crate::engine::identity::{TrustDomains, is_dns_label, is_trust_domain};
 use crate::engine::operation::{Operation, PathPattern};
 use crate::engine::path::Template;
 use crate::engine::pattern::{self, HostPattern, Spelling, TextPattern};
 use crate::engine::rule::{Mode, Rule};
 use crate::engine::rule_info::{About, RuleId, RuleInfo};
 use crate::engine::settings::Settings;
-use crate::engine::who::{Account, Source, Who};
+use crate::engine::who::{Source, Who};
 
 /// The longest list of rules, and of sources in a rule, that Istio's API takes.
 const MAX_ENTRIES: usize = 512;
@@ -226,57 +225,6 @@ impl RuleReader<'_> {
         Field::new(patterns(yes, true).into(), patterns(no, false).into())
     }
 
-    fn principal(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {
-        if let Some(meant) = value.text.strip_prefix("spiffe://") {
-            let problem = value.error(Code::BadIdentity, "a principal has no `spiffe://` here, and would never match");
-            self.problems.push(problem.hint(format!("write `{meant}`")));
-            return Vec::new();
-        }
-        let inner = value.text.trim_start_matches('*');
-        if inner.strip_suffix('*').unwrap_or(inner).contains('*')
-            || (inner.len() < value.text.len() && inner.ends_with('*'))
-        {
-            let what = format!("`{}` has a `*` that is a plain character, and no identity has one", value.text);
-            self.problems.push(value.warning(Code::BadIdentity, what).hint("a `*` stands at one end only"));
-        }
-        if positive && self.action == Action::Allow {
-            self.note_trust_domain(value);
-        }
-        expand_principal(value.text, &self.settings.trust_domains).iter().map(|text| TextPattern::parse(text)).collect()
-    }
-
-    /// Notes a foreign trust domain that an ALLOW names literally: it is accepted from then on (rule R6).
-    fn note_trust_domain(&mut self, value: Text<'_>) {
-        if let Some((domain, _)) = value.text.split_once('/') {
-            self.note_domain(domain, value.place);
-        }
-    }
-
-    fn note_domain(&mut self, domain: &str, place: &Place) {
-        if is_trust_domain(domain) && domain != "cluster.local" && !self.settings.trust_domains.is_own(domain) {
-            self.named.push((domain.to_owned(), place.clone()));
-        }
-    }
-
-    /// A trust domain; one that is the own or an alias means all of them.
-    fn trust_domain(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {
-        let stars = value.text.matches('*').count();
-        let at_end = value.text.starts_with('*') || value.text.ends_with('*');
-        if stars > 1 || (stars == 1 && !at_end) || value.text.contains('/') {
-            let what = format!("`{}` is no trust domain", value.text);
-            self.problems.push(value.error(Code::BadIdentity, what).hint("one `*` at one end, and no `/`"));
-            return Vec::new();
-        }
-        let trust = &self.settings.trust_domains;
-        if trust.is_own(value.text) {
-            return trust.own_and_aliases().map(|domain| TextPattern::Exact(domain.to_owned())).collect();
-        }
-        if positive && self.action == Action::Allow {
-            self.note_domain(value.text, value.place);
-        }
-        vec![TextPattern::parse(value.text)]
-    }
-
     /// An SNI; compared in lower case.
     fn sni(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
         vec![TextPattern::parse(&value.text.to_ascii_lowercase())]
@@ -285,27 +233,6 @@ impl RuleReader<'_> {
     fn header(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
         self.problems.extend(gaps::plain_star(value, Code::BadValue, "the value"));
         vec![TextPattern::parse(value.text)]
-    }
-
-    fn namespace(&mut self, value: Text<'_>, _positive: bool) -> Vec<String> {
-        self.problems.extend(gaps::inner_star(value));
-        if !value.text.contains('*') && !is_dns_label(value.text) {
-            let what = format!("`{}` is no namespace that could exist, so it never matches", value.text);
-            self.problems.push(value.warning(Code::BadIdentity, what));
-        }
-        vec![value.text.to_owned()]
-    }
-
-    fn account(&mut self, value: Text<'_>, _positive: bool) -> Vec<Account> {
-        let (namespace, name) = value.text.split_once('/').unwrap_or((self.meta.namespace(), value.text));
-        let bad = value.text.contains('*') || name.contains('/') || namespace.is_empty() || name.is_empty();
-        if bad || value.text.len() > 320 {
-            let what = format!("`{}` is no service account", value.text);
-            self.problems
-                .push(value.error(Code::BadIdentity, what).hint("write `account` or `namespace/account`, without `*`"));
-            return Vec::new();
-        }
-        vec![Account { namespace: namespace.to_owned(), name: name.to_owned() }]
     }
 
     fn ip_block(&mut self, value: Text<'_>, _positive: bool) -> Vec<IpNet> {
@@ -334,8 +261,15 @@ impl RuleReader<'_> {
                     .push(value.error(Code::BadHost, what).hint("ranges of destinations belong into an EgressPolicy"));
             }
             Ok((pattern, spellings)) => {
-                self.problems.extend(spellings.iter().map(|spelling| odd_spelling(value, spelling)));
-                self.problems.extend(gaps::host_port(value, &pattern));
+                let as_read = pattern.to_string();
+                let pattern = pattern.in_istio(value.text);
+                if pattern.is_text() {
+                    self.problems.push(gaps::host_text(value, &as_read));
+                } else {
+                    self.problems.extend(spellings.iter().map(|spelling| odd_spelling(value, spelling)));
+                    self.problems.extend(gaps::host_port(value, &pattern));
+                    self.problems.extend(gaps::host_ipv6(value, &pattern));
+                }
                 return vec![pattern];
             }
         }
@@ -445,50 +379,5 @@ fn odd_spelling(value: Text<'_>, spelling: &Spelling) -> Problem {
         Spelling::Unicode(meant) => warn(format!("`{}` is read as its A-label `{meant}`", value.text)),
         Spelling::Loose => warn(format!("`{}` matches more than whole labels", value.text))
             .hint("other people can register names that match; write `*.example.com`"),
-    }
-}
-
-/// Expands a principal to the own trust domain and its aliases, as istiod does.
-fn expand_principal(value: &str, trust: &TrustDomains) -> Vec<String> {
-    let unchanged = vec![value.to_owned()];
-    let Some((domain, rest)) = value.split_once('/') else { return unchanged };
-    if rest.split('/').count() != 4 || domain == "*" {
-        return unchanged;
-    }
-    let own = |candidate: &str| match domain.strip_prefix('*') {
-        Some(suffix) => candidate.ends_with(suffix),
-        None => candidate == domain,
-    };
-    if domain != "cluster.local" && !trust.own_and_aliases().any(own) {
-        return unchanged;
-    }
-    let mut all: Vec<String> = trust.own_and_aliases().map(|td| format!("{td}/{rest}")).collect();
-    if domain.starts_with('*') {
-        all.extend(unchanged);
-    }
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn principals_expand_to_own_and_aliases() {
-        let trust =
-            TrustDomains { own: "corp.example".into(), aliases: vec!["old.example".into()], ..Default::default() };
-        let both = |rest: &str| vec![format!("corp.example/{rest}"), format!("old.example/{rest}")];
-        for (value, expected) in [
-            ("corp.example/ns/a/sa/b", both("ns/a/sa/b")),
-            ("old.example/ns/a/sa/b", both("ns/a/sa/b")),
-            ("cluster.local/ns/a/sa/*", both("ns/a/sa/*")),
-            ("x.example/ns/a/sa/b", vec!["x.example/ns/a/sa/b".into()]),
-            ("*/ns/a/sa/b", vec!["*/ns/a/sa/b".into()]),
-            ("corp.example/ns/a/*", vec!["corp.example/ns/a/*".into()]),
-            ("*", vec!["*".into()]),
-        ] {
-            assert_eq!(expand_principal(value, &trust), expected, "{value}");
-        }
-        assert_eq!(expand_principal("*.example/ns/a/sa/b", &trust).len(), 3);
     }
 }

@@ -23,6 +23,7 @@ pub mod egress_policy;
 mod egress_subjects;
 pub mod findings;
 mod istio_gaps;
+mod istio_identities;
 pub mod istio_rules;
 pub mod metadata;
 pub mod problem;

@@ -118,6 +118,8 @@ codes! {
     UnauthenticatedFreer => "unauthenticated-freer",
     /// A grant with a port that covers less than it seems to.
     NarrowPort => "narrow-port",
+    /// A deny with a port that a request without one passes.
+    DenyPassedWithoutPort => "deny-passed-without-port",
     /// A range that matches addresses only, never a name that resolves into it.
     AddressOnly => "address-only",
     /// A deny for HTTP that denies every TCP connection too.

@@ -134,6 +134,7 @@ fn member(pattern: &HostPattern) -> String {
         HostKey::Address(address) => bracketed(address),
         HostKey::Suffix(suffix) => format!("{MADE_UP}{suffix}"),
         HostKey::Network(network) => bracketed(network.network()),
+        HostKey::LocalHost => bracketed(std::net::Ipv6Addr::LOCALHOST.into()),
         HostKey::None if pattern.is_anywhere() || pattern.is_lone_star() => NOWHERE.into(),
         HostKey::None => {
             let text = pattern.to_string();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{AnswerEntry, DecisionEntry, Occasion, RareInputs, capped};
 use crate::engine::decision::{Answer, Decision, Gate};
-use crate::engine::host::Host;
+use crate::engine::host::{Host, embedded};
 use crate::engine::identity::{Invalid, Principal};
 use crate::engine::path::without_query;
 use crate::engine::pattern::Port;
@@ -129,13 +129,15 @@ impl PackedDecision {
             protocol: if http.is_some() { "http" } else { "tcp" },
             host: match &request.destination.host {
                 DestinationHost::Known(Host::Name(name)) => texts_of.push(name),
-                DestinationHost::Known(Host::Ip(ip)) => texts_of.address(*ip),
-                DestinationHost::Unnamed | DestinationHost::Unreadable => Span::default(),
+                DestinationHost::Known(Host::Ip(ip)) => texts_of.address(embedded::canonical(*ip)),
+                DestinationHost::Unnamed | DestinationHost::MeshWrapper | DestinationHost::Unreadable => {
+                    Span::default()
+                }
             },
             raw_host: cap(texts_of, "rawHost", http.map_or(attributes.service, |http| http.host), 255),
             port: match request.destination.port {
                 Port::Known(port) => Some(port),
-                Port::Absent | Port::Unknown => None,
+                Port::Absent(_) | Port::Unknown => None,
             },
             listener_port: attributes.listener_port,
             sni: cap(texts_of, "sni", attributes.tls_sni.unwrap_or_default(), 255),

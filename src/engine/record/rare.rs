@@ -5,7 +5,8 @@
 
 use super::capped;
 use super::headers::{HeaderEntry, told};
-use crate::engine::identity::{Invalid, last_element_uris};
+use crate::engine::identity::Invalid;
+use crate::engine::identity::forwarded::last_element_uris;
 use crate::engine::request::{Attributes, CLIENT_CERTIFICATE, last_value};
 use crate::engine::settings::IdentitySource;
 use crate::engine::snapshot::Snapshot;
@@ -101,7 +102,8 @@ fn certificate_uris(
     source: IdentitySource,
     truncated: &mut Vec<&'static str>,
 ) -> Vec<String> {
-    if source == IdentitySource::Principal && detail != Some(Invalid::XfccMismatch) {
+    let rests_on_them = matches!(detail, Some(Invalid::XfccMismatch | Invalid::XfccUnreadable));
+    if source == IdentitySource::Principal && !rests_on_them {
         return Vec::new();
     }
     let header = attributes.http.and_then(|http| last_value(http.headers, CLIENT_CERTIFICATE)).unwrap_or_default();

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::covers;
+use crate::engine::host::embedded;
 use crate::engine::pattern::HostKey;
 use crate::engine::rule::Rule;
 use crate::engine::who::{NamespacePattern, Source, Subject, Who};
@@ -111,9 +112,18 @@ impl<'r> Candidates<'r> {
         match key {
             HostKey::Name(name) => keys.extend(suffixes(name, 0)),
             HostKey::Suffix(suffix) => keys.extend(suffixes(suffix, 1)),
-            HostKey::Address(ip) => keys.extend(self.networks(ip, u8::MAX)),
+            HostKey::Address(ip) => {
+                keys.extend(self.networks(ip, u8::MAX));
+                keys.extend(embedded::reaches_local_host(ip).then_some(HostKey::LocalHost));
+            }
             HostKey::Network(net) => keys.extend(self.networks(net.network(), net.prefix_len().saturating_sub(1))),
+            HostKey::LocalHost => {}
             HostKey::None => return keys,
+        }
+        if let Some(carried) = key.carried() {
+            // It ends with the key of what no table holds, as this list does.
+            keys.extend(self.containing(carried));
+            return keys;
         }
         keys.push(HostKey::None);
         keys
@@ -137,7 +147,7 @@ fn suffixes(name: &str, from: usize) -> impl Iterator<Item = HostKey<'_>> {
 pub fn hosts(rule: &Rule) -> Vec<HostKey<'_>> {
     let mut keys = Vec::new();
     for operation in &rule.to {
-        keys.extend(operation.hosts.any_of().iter().map(|pattern| pattern.key()));
+        keys.extend(operation.hosts.any_of().iter().flat_map(|pattern| pattern.keys()));
         if operation.hosts.any_of().is_empty() {
             keys.push(HostKey::None);
         }

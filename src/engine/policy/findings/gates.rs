@@ -103,7 +103,9 @@ impl<'r> Places<'r> {
                     HostKey::Name(name) | HostKey::Suffix(name) => {
                         places.names.entry(backwards(name)).or_default().push(rule);
                     }
-                    HostKey::Address(_) | HostKey::Network(_) | HostKey::None => places.others.push(rule),
+                    HostKey::Address(_) | HostKey::Network(_) | HostKey::LocalHost | HostKey::None => {
+                        places.others.push(rule);
+                    }
                 }
             }
         }
@@ -135,7 +137,7 @@ impl<'r> Places<'r> {
                     let below = self.names.range(whole.clone()..).take_while(|(name, _)| name.starts_with(&whole));
                     look(&mut above.chain(below.flat_map(|(_, rules)| rules)))?
                 }
-                HostKey::Address(_) | HostKey::Network(_) => false,
+                HostKey::Address(_) | HostKey::Network(_) | HostKey::LocalHost => false,
                 HostKey::None => look(&mut self.names.values().flatten())?,
             };
             if found {

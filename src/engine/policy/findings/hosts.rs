@@ -1,9 +1,9 @@
-//! Patterns that cover less, or denies that cover more, than they seem to: `host:P` in a grant, ranges of addresses, and
-//! denies for HTTP that close TCP.
+//! Patterns that cover less, or denies that cover more, than they seem to: `host:P` in a grant or a deny, ranges of
+//! addresses, and denies for HTTP that close TCP.
 
 use super::{id, note, warning};
 use crate::engine::operation::Operation;
-use crate::engine::pattern::{HostPattern, PortPattern, Reading};
+use crate::engine::pattern::{HostPattern, Port, PortPattern, Reading};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::rule::{Exception, Rule};
 use crate::engine::rule_info::Family;
@@ -22,6 +22,7 @@ pub fn look(rules: &Rules, found: &mut Vec<Problem>) {
     }
     for rule in &rules.denies {
         found.extend(range(&rule.to).map(|host| address_only(host, &rule.info)));
+        found.extend(passed_without_port(&rule.to).map(|(host, port)| passed(host, port, &rule.info)));
         found.extend(denies_all_tcp(rule));
         for Exception { info, to, .. } in &rule.except {
             found.extend(narrow_port(std::slice::from_ref(to)).map(|host| narrow(host, info)));
@@ -46,6 +47,38 @@ fn is_narrow(host: &HostPattern, hosts: &[HostPattern]) -> bool {
 fn narrow(host: &HostPattern, info: &RuleInfo) -> Problem {
     let what = format!("`{host}` grants no request without a port, and no TCP connection whose port is not known");
     note(Code::NarrowPort, info, what).hint("to grant these too, add the host without a port")
+}
+
+/// The first host of a deny whose port a request without a port does not have: neither 80 nor 443, and no other host of the
+/// rule covers that request (rule R4).
+fn passed_without_port(to: &[Operation]) -> Option<(&HostPattern, u16)> {
+    let hosts = || to.iter().flat_map(|operation| operation.hosts.any_of());
+    let only_port = |operation: &Operation, port| operation.ports.any_of() == [port];
+    if hosts().count() > MOST {
+        return None;
+    }
+    let adds = |host: &HostPattern, other: &HostPattern| {
+        let covers_absent = other.port().covers(Port::Absent(None), Reading::Wide);
+        // Read widely, a host without a port contains the same host with any.
+        covers_absent && other.with_port(PortPattern::Unsaid).contains(Reading::Wide, host, Reading::Wide)
+    };
+    let named = to.iter().flat_map(|operation| operation.hosts.any_of().iter().map(move |host| (operation, host)));
+    let mut passed = named.filter_map(|(operation, host)| match host.port() {
+        PortPattern::Exactly(80 | 443) => None,
+        // On a listener of that port alone it passes nothing.
+        PortPattern::Exactly(port) if !only_port(operation, port) => Some((host, port)),
+        PortPattern::Exactly(_) | PortPattern::Unsaid | PortPattern::Every => None,
+    });
+    passed.find(|(host, _)| !hosts().any(|other| adds(host, other)))
+}
+
+fn passed(host: &HostPattern, port: u16, info: &RuleInfo) -> Problem {
+    let what = format!(
+        "a request whose `Host` says no port passes the deny `{host}`, unless it comes to a listener of port {port}: without a \
+         port nothing tells which one is meant"
+    );
+    warning(Code::DenyPassedWithoutPort, info, what)
+        .hint("leave the port out to deny every port and none, or add the host without it")
 }
 
 fn range(to: &[Operation]) -> Option<&HostPattern> {

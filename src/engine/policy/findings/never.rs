@@ -8,7 +8,7 @@ use super::covers;
 use super::{id, overlap, warning};
 use crate::engine::condition::Condition;
 use crate::engine::field::{Field, Polarity};
-use crate::engine::identity::{Accepted, Principal, TrustDomains};
+use crate::engine::identity::{Accepted, TrustDomains, may_be_workload};
 use crate::engine::operation::{Operation, PathPattern};
 use crate::engine::path::Readings;
 use crate::engine::pattern::{self, HostPattern, Reading, TextPattern};
@@ -112,20 +112,15 @@ fn lower_first(name: &str) -> String {
 
 /// Whether some identity that is accepted could match.
 fn may_be_principal(pattern: &TextPattern, trust: &TrustDomains) -> bool {
-    let (TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text)) = pattern else {
-        return true;
+    let (text, stars) = match pattern {
+        TextPattern::Exact(text) => (text, (false, false)),
+        TextPattern::Prefix(text) => (text, (false, true)),
+        TextPattern::Suffix(text) => (text, (true, false)),
+        TextPattern::Any => return true,
     };
-    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b'/');
-    let shaped = text.bytes().all(letter) && !text.contains("//") && text.matches('/').count() <= 4;
-    let domain = text.split_once('/').map(|(domain, _)| domain);
-    match (pattern, domain) {
-        (TextPattern::Exact(text), _) => match Principal::parse(&format!("spiffe://{text}")) {
-            Principal::Workload(id) => is_accepted(id.trust_domain, trust),
-            Principal::Absent | Principal::Invalid(_) => false,
-        },
-        (TextPattern::Prefix(_), Some(domain)) => shaped && is_accepted(domain, trust),
-        _ => shaped,
-    }
+    // Where the text begins with a whole trust domain, it must be one that is accepted.
+    let domain = text.split_once('/').map(|(domain, _)| domain).filter(|_| !stars.0);
+    may_be_workload(text, stars) && domain.is_none_or(|domain| is_accepted(domain, trust))
 }
 
 fn is_accepted(domain: &str, trust: &TrustDomains) -> bool {

@@ -1,0 +1,232 @@
+//! The header `x-forwarded-client-cert`: whose certificate a proxy saw (rule R9).
+//!
+//! It is a list of elements, one for each proxy, joined by commas; an element is a list of pairs `key=value`, joined by
+//! semicolons. A value may be quoted, with `\"` for a quote inside. Proxies do not quote every value that a certificate's
+//! author chose, so a DNS name in a certificate can hold separators of its own.
+
+use super::{Invalid, Principal};
+
+/// The only URI of a header that is the caller's identity: one element, read to its end, with one URI.
+///
+/// # Errors
+/// [`Invalid::XfccMismatch`] for several URIs, [`Invalid::XfccUnreadable`] for everything else.
+pub(super) fn only_uri(header: &str) -> Result<&str, Invalid> {
+    let (mut uri, mut rest, mut after_dns, mut injected) = (None, header, false, false);
+    let mut several = false;
+    loop {
+        let (pair, tail) = pair(rest).ok_or(Invalid::XfccUnreadable)?;
+        match pair {
+            (key, value) if key.eq_ignore_ascii_case("uri") => {
+                several |= uri.is_some();
+                // Envoy writes URIs in front of DNS names: one behind is the text of a DNS name.
+                injected |= after_dns;
+                uri = Some(value);
+            }
+            (key, _) => after_dns |= key.eq_ignore_ascii_case("dns"),
+        }
+        match tail {
+            Some(more) => rest = more,
+            None => break,
+        }
+    }
+    match uri {
+        _ if several => Err(Invalid::XfccMismatch),
+        Some(uri) if !uri.is_empty() && !injected => Ok(uri),
+        _ => Err(Invalid::XfccUnreadable),
+    }
+}
+
+/// The first pair of an element, and what is behind its semicolon. `None` where it is no pair, or another element follows.
+fn pair(text: &str) -> Option<((&str, &str), Option<&str>)> {
+    let (key, rest) = text.split_once('=')?;
+    let key = key.trim();
+    if key.is_empty() || key.contains(['"', ';', ',']) {
+        return None;
+    }
+    let (value, tail) = match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split_at_checked(closing_quote(quoted)?).map(|(value, tail)| (value, tail.get(1..)))?,
+        None => {
+            let end = rest.find([';', ',', '"']).unwrap_or(rest.len());
+            let (value, tail) = rest.split_at_checked(end)?;
+            (value.trim(), Some(tail))
+        }
+    };
+    match tail? {
+        "" => Some(((key, value), None)),
+        tail => Some(((key, value), Some(tail.strip_prefix(';')?))),
+    }
+}
+
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
+}
+
+/// The URI values of the last element, in order; an empty value counts. `None` where a quote is not closed.
+pub(super) fn last_uris(header: &str) -> Option<impl Iterator<Item = &str>> {
+    let (mut quoted, mut escaped, mut from) = (false, false, 0);
+    for (at, byte) in header.bytes().enumerate() {
+        match byte {
+            b'"' if !escaped => quoted = !quoted,
+            b',' if !quoted => from = at + 1,
+            _ => {}
+        }
+        escaped = quoted && byte == b'\\' && !escaped;
+    }
+    let last = header.get(from..).filter(|_| !quoted)?;
+    Some(split_outside_quotes(last).filter_map(uri))
+}
+
+/// The URI values of the last element, as they are told of a header that took an identity away.
+pub(in crate::engine) fn last_element_uris(header: &str) -> Vec<&str> {
+    last_uris(header).into_iter().flatten().collect()
+}
+
+/// Whether the last element names no URI, or exactly this one; what cannot be read names others.
+pub(super) fn agrees(header: &str, principal: &str) -> Result<(), Invalid> {
+    let mut uris = last_uris(header).ok_or(Invalid::XfccUnreadable)?;
+    match (uris.next(), uris.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if only == principal => Ok(()),
+        _ => Err(Invalid::XfccMismatch),
+    }
+}
+
+/// The value of a pair whose key is `URI`.
+fn uri(pair: &str) -> Option<&str> {
+    // A pair that begins plainly with another key needs no look at the rest.
+    if pair.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() && !first.eq_ignore_ascii_case(&b'u')) {
+        return None;
+    }
+    let (key, value) = pair.split_once('=')?;
+    key.trim().eq_ignore_ascii_case("uri").then(|| unquoted(value.trim()))
+}
+
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
+}
+
+/// Splits at semicolons outside double quotes; a backslash inside quotes escapes the next character.
+fn split_outside_quotes(text: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |c: char| {
+        let was_escaped = escaped;
+        escaped = quoted && !was_escaped && c == '\\';
+        if c == '"' && !was_escaped {
+            quoted = !quoted;
+        }
+        c == ';' && !quoted
+    })
+}
+
+impl<'a> Principal<'a> {
+    /// Tightens the principal by the forwarded client certificate (rule R9): where the header's last element has a
+    /// `URI` key, its URIs must be exactly the principal. The header never supplies an identity here.
+    pub fn tightened(self, raw: &str, xfcc: Option<&str>) -> Principal<'a> {
+        match xfcc.map(|header| agrees(header, raw)) {
+            Some(Err(why)) => Principal::Invalid(why),
+            None | Some(Ok(())) => self,
+        }
+    }
+
+    /// Reads the identity from the forwarded client certificate, for gateways that are told to (rule R9): one element
+    /// with one URI, which is the connection's principal too where there is one.
+    pub fn from_xfcc(header: &'a str, principal: &str) -> Principal<'a> {
+        match only_uri(header) {
+            Ok(uri) if principal.is_empty() || principal == uri => Principal::parse(uri),
+            Ok(_) => Principal::Invalid(Invalid::XfccMismatch),
+            Err(why) => Principal::Invalid(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLEEP: &str = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";
+
+    #[test]
+    fn the_forwarded_certificate_only_tightens() {
+        let principal = Principal::parse(SLEEP);
+        let mismatch = Principal::Invalid(Invalid::XfccMismatch);
+        let unreadable = Principal::Invalid(Invalid::XfccUnreadable);
+        for (header, expected) in [
+            (None, principal),
+            (Some("By=spiffe://x;Hash=1;URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep"), principal),
+            (Some("Hash=1;Subject=\"O=x,URI=spiffe://evil\""), principal),
+            (Some("Hash=1;Subject=\"O=\\\"x,URI=spiffe://evil\""), principal),
+            (Some("URI=spiffe://evil/ns/a/sa/b,Hash=1"), principal),
+            (
+                Some("URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep,URI=spiffe://cluster.local/ns/o/sa/p"),
+                mismatch,
+            ),
+            (Some("Hash=1;URI="), mismatch),
+            (
+                Some("URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep;URI=spiffe://cluster.local/ns/o/sa/p"),
+                mismatch,
+            ),
+            (Some("uri=spiffe://cluster.local/ns/other/sa/p"), mismatch),
+            (Some("URI=\"spiffe://cluster.local/ns/demo-frontend/sa/sleep\""), principal),
+            (Some("Hash=1;DNS=a\";URI=spiffe://cluster.local/ns/other/sa/p"), unreadable),
+            (Some("Hash=1;Subject=\"x\\\";URI=spiffe://cluster.local/ns/other/sa/p"), unreadable),
+        ] {
+            assert_eq!(principal.tightened(SLEEP, header), expected, "{header:?}");
+        }
+        assert_eq!(Principal::Absent.tightened("", Some("URI=spiffe://cluster.local/ns/a/sa/b")), mismatch);
+    }
+
+    #[test]
+    fn separators_inside_a_certificate_make_no_identity() {
+        let root = "spiffe://cluster.local/ns/admin/sa/root";
+        let sleep = format!("Hash=1;Cert=\"a%2Cb\";Subject=\"\";URI={SLEEP}");
+        for (header, expected) in [
+            (sleep.clone(), Ok(SLEEP)),
+            (format!("{sleep};DNS=a.example;DNS=b.example"), Ok(SLEEP)),
+            (format!("By=spiffe://x;Hash=1;uri=\"{SLEEP}\""), Ok(SLEEP)),
+            (format!("Hash=1;Subject=\"O=\\\",URI={root}\";URI={SLEEP}"), Ok(SLEEP)),
+            (format!("Hash=1;DNS=a.example,URI={root}"), Err(Invalid::XfccUnreadable)),
+            (format!("Hash=1;DNS=a.example;URI={root}"), Err(Invalid::XfccUnreadable)),
+            (format!("{sleep};DNS=a.example,URI={root}"), Err(Invalid::XfccUnreadable)),
+            (format!("{sleep};DNS=a.example;URI={root}"), Err(Invalid::XfccMismatch)),
+            (format!("URI={root},{sleep}"), Err(Invalid::XfccUnreadable)),
+            (format!("{sleep},"), Err(Invalid::XfccUnreadable)),
+            (format!("{sleep};"), Err(Invalid::XfccUnreadable)),
+            (format!("{sleep};plain"), Err(Invalid::XfccUnreadable)),
+            (format!("Hash=1;URI={SLEEP}\";x=\""), Err(Invalid::XfccUnreadable)),
+            (format!("Hash=\"1;URI={SLEEP}"), Err(Invalid::XfccUnreadable)),
+            (format!("Hash=\"1\"x;URI={SLEEP}"), Err(Invalid::XfccUnreadable)),
+            ("Hash=1;Subject=\"CN=a\";DNS=a.example".into(), Err(Invalid::XfccUnreadable)),
+            ("Hash=1;URI=".into(), Err(Invalid::XfccUnreadable)),
+            ("Hash=1;URI=\"\"".into(), Err(Invalid::XfccUnreadable)),
+            (format!("URI=;URI={SLEEP}"), Err(Invalid::XfccMismatch)),
+            (String::new(), Err(Invalid::XfccUnreadable)),
+            (",".into(), Err(Invalid::XfccUnreadable)),
+        ] {
+            assert_eq!(only_uri(&header), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn the_last_uris_are_those_behind_the_last_comma_outside_quotes() {
+        for (header, expected) in [
+            ("", Some(&[][..])),
+            (",", Some(&[])),
+            ("URI=a", Some(&["a"])),
+            ("By=b;URI=a;uri = c", Some(&["a", "c"])),
+            ("URI=a,By=b", Some(&[])),
+            ("x=1;URI=a,URI=b;URI=", Some(&["b", ""])),
+            ("U=1;Ur=2; URI=3;=4", Some(&["3"])),
+            ("x=\"a,URI=b\";URI=c", Some(&["c"])),
+            ("x=\"a\\\",URI=b\";URI=c", Some(&["c"])),
+            ("x=\"a\\\\\",URI=b", Some(&["b"])),
+            ("x=\"a", None),
+        ] {
+            assert_eq!(last_uris(header).map(|uris| uris.collect::<Vec<_>>()).as_deref(), expected, "{header}");
+        }
+    }
+}
