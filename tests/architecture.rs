@@ -374,6 +374,7 @@ fn audit_fields_are_documented() {
         ("Each of the `problems`", fields::PROBLEM),
         ("Each of the `sources`", fields::SOURCE),
         ("Each of the `files` of a source", fields::FILE),
+        ("Each of the `refusals`", fields::REFUSAL),
         ("What `lost` counts", fields::LOSS),
     ] {
         known.push((format!("### {list}"), own.to_vec()));

@@ -11,8 +11,8 @@ use crate::engine::reason::{Effect, Reason};
 use crate::engine::record::trail::Position;
 use crate::engine::record::{
     AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
-    GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry,
-    StopEntry, StreamEntry, WithheldEntry,
+    GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, RefusalCause,
+    RefusalCount, RefusalsEntry, SourceEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
@@ -151,6 +151,26 @@ pub(crate) fn of_every_kind() -> Vec<Entry> {
     };
     let caller_gone =
         CallerGoneEntry { time: TIME, decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34".into(), decision_number: 41 };
+    let refusals = RefusalsEntry {
+        time: TIME,
+        first: UnixNanos(1_795_435_140_000_000_000),
+        last: UnixNanos(1_795_435_200_000_000_000),
+        refusals: vec![
+            RefusalCount {
+                peer: "10.1.2.3".into(),
+                cause: RefusalCause::MessageTooLarge,
+                count: 3,
+                example: "8388637 bytes".into(),
+            },
+            RefusalCount {
+                peer: "other".into(),
+                cause: RefusalCause::Http1,
+                count: 1,
+                example: "GET / HTTP/1.1".into(),
+            },
+        ],
+        redacted: vec!["refusals"],
+    };
     let stream = StreamEntry {
         time: TIME,
         sink: "file:/var/log/customs/audit.jsonl".into(),
@@ -178,6 +198,7 @@ pub(crate) fn of_every_kind() -> Vec<Entry> {
         Entry::Stop(stop.into()),
         Entry::Withheld(withheld.into()),
         Entry::CallerGone(caller_gone.into()),
+        Entry::Refusals(refusals.into()),
         Entry::Stream(stream.into()),
         Entry::Gap(GapEntry { time: TIME, lost, first: UnixNanos(1), last: UnixNanos(2_000_000_000) }.into()),
         Entry::Lag(LagEntry { time: TIME, missed_from: 7, missed_to: 9 }.into()),

@@ -20,6 +20,7 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("stop", &["revision", "cause", "decisions"]),
     ("withheld", &["decisionId", "decisionNumber", "reason"]),
     ("callerGone", &["decisionId", "decisionNumber"]),
+    ("refusals", &["redacted", "first", "last", "refusals"]),
     ("stream", STREAM),
     ("gap", &["lost", "first", "last"]),
     ("lag", &["missedFrom", "missedTo"]),
@@ -66,6 +67,9 @@ pub const SOURCE: &[&str] = &["name", "namespace", "files", "filesLeftOut"];
 
 /// The fields of each of the `files` of a source.
 pub const FILE: &[&str] = &["name", "sha256"];
+
+/// The fields of each of the `refusals`.
+pub const REFUSAL: &[&str] = &["peer", "cause", "count", "example"];
 
 /// The fields of `lost`.
 pub const LOSS: &[&str] = &["allows", "denials", "differing", "withheld", "events"];
@@ -217,6 +221,7 @@ fields! {
     FINAL = 133, "final";
     KEY = 134, "key";
     SIGNATURE = 135, "signature";
+    REFUSALS = 140, "refusals";
     CHAIN = 2000, "chain";
 }
 
@@ -255,6 +260,15 @@ fields! {
     file:
     NAME = 1, "name";
     SHA256 = 2, "sha256";
+}
+
+fields! {
+    /// Those of `Refusal`.
+    refusal:
+    PEER = 1, "peer";
+    CAUSE = 2, "cause";
+    COUNT = 3, "count";
+    EXAMPLE = 4, "example";
 }
 
 fields! {

@@ -6,15 +6,16 @@
 //! thought of.
 
 use super::fields::{
-    Field, file as of_file, header as of_header, loss, problem as of_problem, record as of, source as of_source,
+    Field, file as of_file, header as of_header, loss, problem as of_problem, record as of, refusal as of_refusal,
+    source as of_source,
 };
 use crate::engine::policy::problem::{Place, Problem};
 use crate::engine::record::packed::Span;
 use crate::engine::record::trail::Position;
 use crate::engine::record::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry,
-    HeaderEntry, LagEntry, Loss, PackedDecision, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry,
-    StopEntry, StreamEntry, WithheldEntry,
+    HeaderEntry, LagEntry, Loss, PackedDecision, PolicyChangeEntry, QuestionEntry, RareInputs, RefusalCount,
+    RefusalsEntry, SourceEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };
 use crate::engine::rules::RuleCounts;
 use crate::engine::time::UnixNanos;
@@ -146,6 +147,7 @@ pub(super) fn fill<F: Form>(form: &mut F, entry: &Entry, stream: &str, sequence:
         Entry::Stop(entry) => stop(form, entry),
         Entry::Withheld(entry) => withheld(form, entry),
         Entry::CallerGone(entry) => caller_gone(form, entry),
+        Entry::Refusals(entry) => refusals(form, entry),
         Entry::Stream(entry) => begin(form, entry),
         Entry::Gap(entry) => gap(form, entry),
         Entry::Lag(entry) => lag(form, entry),
@@ -404,6 +406,22 @@ fn caller_gone<F: Form>(form: &mut F, entry: &CallerGoneEntry) {
     let CallerGoneEntry { time: _, decision_id, decision_number } = entry;
     form.text(of::DECISION_ID, decision_id);
     form.long(of::DECISION_NUMBER, *decision_number);
+}
+
+fn refusals<F: Form>(form: &mut F, entry: &RefusalsEntry) {
+    let RefusalsEntry { time: _, first, last, refusals, redacted } = entry;
+    form.texts(of::REDACTED, redacted);
+    form.put_time(of::FIRST, *first);
+    form.put_time(of::LAST, *last);
+    form.messages(of::REFUSALS, refusals, refusal);
+}
+
+fn refusal<F: Form>(form: &mut F, refusal: &RefusalCount) {
+    let RefusalCount { peer, cause, count, example } = refusal;
+    form.text(of_refusal::PEER, peer);
+    form.word(of_refusal::CAUSE, cause.as_str());
+    form.long(of_refusal::COUNT, *count);
+    form.text(of_refusal::EXAMPLE, example);
 }
 
 fn begin<F: Form>(form: &mut F, entry: &StreamEntry) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::engine::record::{DecisionEntry, Entry, HeaderEntry, PackedDecision, QuestionEntry};
+use crate::engine::record::{DecisionEntry, Entry, HeaderEntry, PackedDecision, QuestionEntry, RefusalsEntry};
 
 /// The fewest bytes of a key.
 pub const MIN_KEY: usize = 16;
@@ -121,6 +121,7 @@ impl Redactor {
         match entry {
             Entry::Decision(decision) => Entry::Decision(self.decision(&decision).map_or(decision, Arc::from)),
             Entry::Question(question) => Entry::Question(self.question(&question).map_or(question, Arc::new)),
+            Entry::Refusals(refusals) => Entry::Refusals(self.refusals(&refusals).map_or(refusals, Arc::new)),
             // These tell of the server and of policies, and of no caller.
             entry @ (Entry::PolicyChange(_)
             | Entry::GrantEnd(_)
@@ -192,6 +193,16 @@ impl Redactor {
         }
         let (asked_by, answer) = (asked_by.unwrap_or(asker), (&answer).into());
         Some(QuestionEntry { time: question.time, asked_by, now: question.now, answer })
+    }
+
+    /// `None` where nothing is taken.
+    fn refusals(&self, entry: &RefusalsEntry) -> Option<RefusalsEntry> {
+        let mut told = entry.clone();
+        for refusal in &mut told.refusals {
+            refusal.peer = self.hidden(self.config.address, &refusal.peer)?;
+        }
+        told.redacted.push("refusals");
+        Some(told)
     }
 
     /// What is recorded in the place of a text; `None` where the text itself is.

@@ -14,7 +14,7 @@ use crate::audit::sinks::doubles::Memory;
 use crate::audit::start::{self, TrailConfig};
 use crate::audit::writer::Durability;
 use crate::audit::{examples, json};
-use crate::engine::record::RareInputs;
+use crate::engine::record::{RareInputs, RefusalCause, RefusalCount};
 use crate::engine::time::UnixNanos;
 
 const KEY: &[u8] = b"a key of 32 bytes, more or less.";
@@ -127,6 +127,26 @@ fn a_question_is_redacted_as_a_decision_is() {
     assert_eq!((dropped.asked_by.as_str(), dropped.time, dropped.now), ("", before.time, before.now));
     let odd = QuestionEntry { asked_by: "somebody".into(), ..before };
     assert_eq!(asked(&redactor(Keep, Keep, Hash), odd).asked_by, hash.of("somebody"));
+}
+
+#[test]
+fn the_peers_of_refusals_are_addresses() {
+    let refusal =
+        |peer: &str| RefusalCount { peer: peer.into(), cause: RefusalCause::Tls, count: 2, example: "x".into() };
+    let refusals = vec![refusal("192.0.2.99"), refusal("unix")];
+    let before =
+        RefusalsEntry { time: UnixNanos(3), first: UnixNanos(1), last: UnixNanos(2), refusals, redacted: vec![] };
+    let told = |redactor: Redactor| {
+        let Entry::Refusals(refusals) = redactor.redact(Entry::Refusals(before.clone().into())) else { panic!() };
+        RefusalsEntry::clone(&refusals)
+    };
+    let hash = KeyedHash::new(KEY);
+    let hashed = vec![refusal(&hash.of("192.0.2.99")), refusal(&hash.of("unix"))];
+    for (way, refusals) in [(Hash, hashed), (Drop, vec![refusal(""), refusal("")])] {
+        let expected = RefusalsEntry { refusals, redacted: vec!["refusals"], ..before.clone() };
+        assert_eq!(told(redactor(Keep, Keep, way)), expected, "{way:?}");
+    }
+    assert_eq!(told(redactor(Drop, Drop, Keep)), before);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The record: one [`Entry`] for each event, from which the audit line, the log line, the counters and every later
 //! rendering are made. One fact is typed once, here; a rendering only chooses and escapes.
 //!
-//! What is decided is told here, other events of a server in [`event`], and what the trail tells of itself in [`trail`].
+//! What is decided is told here, other events of a server in [`event`], what was refused before
+//! it was a check in [`refusals`], and what the trail tells of itself in [`trail`].
 //!
 //! Nothing secret enters an entry: no cookies, no authorization, no body and no query string. Of headers it holds the request
 //! id, the trace context, what a policy asks for, and what of the rare inputs a decision may rest on. Text that a client controls is capped, and what was capped is named in `truncated`.
@@ -10,6 +11,7 @@ pub mod event;
 pub mod headers;
 pub mod packed;
 pub mod rare;
+pub mod refusals;
 pub mod trail;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ pub use event::{
 pub use headers::HeaderEntry;
 pub use packed::PackedDecision;
 pub use rare::RareInputs;
+pub use refusals::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
 pub use trail::{CheckpointEntry, GapEntry, LagEntry, Loss, StreamEntry};
 
 use super::identity::IdentityState;
@@ -47,6 +50,8 @@ pub enum Entry {
     Withheld(Arc<WithheldEntry>),
     /// The caller of a decision that is on record had given up before it was answered.
     CallerGone(Arc<CallerGoneEntry>),
+    /// Something came to the address of checks and was refused before it was a check.
+    Refusals(Arc<RefusalsEntry>),
     /// A stream of records begins, or goes on in another file.
     Stream(Arc<StreamEntry>),
     /// Records were lost.
@@ -69,6 +74,7 @@ impl Entry {
             Entry::Stop(_) => "stop",
             Entry::Withheld(_) => "withheld",
             Entry::CallerGone(_) => "callerGone",
+            Entry::Refusals(_) => "refusals",
             Entry::Stream(_) => "stream",
             Entry::Gap(_) => "gap",
             Entry::Lag(_) => "lag",
@@ -87,6 +93,7 @@ impl Entry {
             Entry::Stop(entry) => entry.time,
             Entry::Withheld(entry) => entry.time,
             Entry::CallerGone(entry) => entry.time,
+            Entry::Refusals(entry) => entry.time,
             Entry::Stream(entry) => entry.time,
             Entry::Gap(entry) => entry.time,
             Entry::Lag(entry) => entry.time,

@@ -8,8 +8,8 @@ use customs::engine::reason::{Effect, Reason};
 use customs::engine::record::trail::Position;
 use customs::engine::record::{
     AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
-    GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, SourceEntry, StartEntry,
-    StopEntry, StreamEntry, WithheldEntry,
+    GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, RefusalCause,
+    RefusalCount, RefusalsEntry, SourceEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };
 use customs::engine::rules::RuleCounts;
 use customs::engine::settings::Enforcement;
@@ -248,6 +248,17 @@ impl Drawn {
         GapEntry { time: self.time(), lost, first: self.time(), last: self.time() }
     }
 
+    fn refusals(&mut self) -> RefusalsEntry {
+        let (time, first, last) = (self.time(), self.time(), self.time());
+        let refusals = self.list(|drawn| RefusalCount {
+            peer: drawn.text(),
+            cause: RefusalCause::ALL[usize::try_from(drawn.number() % 14).unwrap()],
+            count: drawn.number(),
+            example: drawn.text(),
+        });
+        RefusalsEntry { time, first, last, refusals, redacted: self.list(Drawn::word) }
+    }
+
     fn checkpoint(&mut self) -> CheckpointEntry {
         CheckpointEntry {
             time: self.time(),
@@ -285,6 +296,7 @@ impl Drawn {
                 Entry::CallerGone(CallerGoneEntry { time, decision_id, decision_number }.into())
             }
             7 => Entry::Stream(self.stream().into()),
+            11 => Entry::Refusals(self.refusals().into()),
             8 => Entry::Gap(self.gap().into()),
             9 => Entry::Lag(LagEntry { time, missed_from: self.number(), missed_to: self.number() }.into()),
             _ => Entry::Checkpoint(self.checkpoint().into()),
@@ -294,6 +306,6 @@ impl Drawn {
 
 /// An entry of any kind; every kind as often as any other.
 pub fn entry() -> impl Strategy<Value = Entry> {
-    (0..12_usize, prop::collection::vec(text(), 8), any::<u64>())
+    (0..13_usize, prop::collection::vec(text(), 8), any::<u64>())
         .prop_map(|(kind, texts, state)| Drawn { texts, state }.entry(kind))
 }

@@ -87,6 +87,7 @@ fn the_list_of_fields_is_that_of_the_proto() {
         ("headers", fields::HEADER),
         ("problems", fields::PROBLEM),
         ("sources", fields::SOURCE),
+        ("refusals", fields::REFUSAL),
         ("lost", fields::LOSS),
     ] {
         assert_eq!(by_number(&message_of(field)), listed, "{field}");

@@ -273,7 +273,7 @@ struct Line {
 fn log_record(bytes: &[u8], observed: u64) -> LogRecord {
     // A line is ASCII and JSON, as the stream renders it; were it not, its body would still be told.
     let line: Line = serde_json::from_slice(bytes).unwrap_or_default();
-    let is_warning = line.effect == "deny" || line.kind == "gap" || line.kind == "withheld";
+    let is_warning = line.effect == "deny" || ["gap", "withheld", "refusals"].contains(&line.kind.as_str());
     let severity = if is_warning { SeverityNumber::Warn } else { SeverityNumber::Info };
     let (trace_id, span_id, flags) = trace(&line.traceparent).unwrap_or_default();
     LogRecord {

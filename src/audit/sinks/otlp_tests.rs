@@ -176,6 +176,7 @@ fn severity_follows_effect_and_kind() {
         (r#"{"kind":"decision","effect":"deny"}"#, SeverityNumber::Warn),
         (r#"{"kind":"gap"}"#, SeverityNumber::Warn),
         (r#"{"kind":"withheld"}"#, SeverityNumber::Warn),
+        (r#"{"kind":"refusals"}"#, SeverityNumber::Warn),
         (r#"{"kind":"start"}"#, SeverityNumber::Info),
         ("no JSON", SeverityNumber::Info),
     ] {

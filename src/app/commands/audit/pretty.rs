@@ -6,7 +6,7 @@
 use super::read;
 use super::view::{caller, host, or_dash, time, visible};
 use crate::app::commands::counted;
-use crate::audit::proto::{Loss, Record};
+use crate::audit::proto::{Loss, Record, Refusal};
 
 /// How a line is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub fn line(record: &Record, is_coloured: bool) -> String {
 
 fn tone(kind: &str) -> Tone {
     match kind {
-        "gap" | "lag" | "withheld" => Tone::Bad,
+        "gap" | "lag" | "withheld" | "refusals" => Tone::Bad,
         "grantEnd" | "policyChange" | "callerGone" => Tone::Mark,
         _ => Tone::Plain,
     }
@@ -131,6 +131,7 @@ fn event(record: &Record) -> String {
             record.decision_number,
             or_dash(&record.decision_id)
         ),
+        "refusals" => refusals(record),
         "stream" => stream(record),
         "gap" => gap(record),
         "lag" => format!("missed the records {} to {}", record.missed_from, record.missed_to),
@@ -189,6 +190,15 @@ fn stream(record: &Record) -> String {
     };
     let (sink, filter, format) = (or_dash(&record.sink), or_dash(&record.filter), or_dash(&record.format));
     format!("{} of {sink}, {filter}, as {format}{from}{torn}{before}", or_dash(&record.stream))
+}
+
+fn refusals(record: &Record) -> String {
+    let told = |refusal: &Refusal| {
+        let Refusal { peer, cause, count, example } = refusal;
+        format!("{count} {} from {}{}", or_dash(cause), or_dash(peer), named(", such as ", example))
+    };
+    let told: Vec<_> = record.refusals.iter().map(told).collect();
+    format!("refused before they were checks: {}", told.join("; "))
 }
 
 fn gap(record: &Record) -> String {

@@ -85,6 +85,10 @@ fn every_other_kind_has_a_line_of_its_own() {
             "callerGone   decision 7 (d) reached nobody: its caller had given up",
         ),
         (
+            r#""kind":"refusals","refusals":[{"peer":"10.0.0.7","cause":"tls","count":"2","example":"a ClientHello"},{"peer":"other","cause":"http1","count":"1"}]"#,
+            "refusals     refused before they were checks: 2 tls from 10.0.0.7, such as a ClientHello; 1 http1 from other",
+        ),
+        (
             r#""kind":"stream","stream":"s2","sink":"file:x","filter":"all","format":"json","previousStream":"s1","previousSequence":"8","tornBytes":"5""#,
             "stream       s2 of file:x, all, as json, behind 8 of s1, 5 bytes of an unfinished record cut off",
         ),
@@ -121,9 +125,9 @@ fn colours_are_put_around_and_never_within() {
 
 proptest! {
     #[test]
-    fn no_text_of_anybody_controls_a_terminal(text in any::<String>(), kind in 0..13_usize) {
+    fn no_text_of_anybody_controls_a_terminal(text in any::<String>(), kind in 0..14_usize) {
         let kinds = ["decision", "policyChange", "question", "grantEnd", "start", "stop", "withheld", "stream", "gap",
-            "lag", "checkpoint", "callerGone", &text];
+            "lag", "checkpoint", "callerGone", "refusals", &text];
         let one = || text.clone();
         let decision = Record {
             kind: kinds[kind].to_owned(), effect: one(), verdict: one(), would: one(), reason: one(), rule: one(),
@@ -132,8 +136,9 @@ proptest! {
             would_rule: one(), would_reason: one(), decision_id: one(), revision: one(), ..Record::default()
         };
         let problem = crate::audit::proto::Problem { file: one(), text: one(), ..Default::default() };
+        let refusal = crate::audit::proto::Refusal { peer: one(), cause: one(), count: 1, example: one() };
         let record = Record {
-            answer: Some(Box::new(decision.clone())), outcome: one(), previous_revision: one(),
+            refusals: vec![refusal], answer: Some(Box::new(decision.clone())), outcome: one(), previous_revision: one(),
             refused_sources: vec![one()], problems: vec![problem], asked_by: one(), version: one(), listen: vec![one()],
             cause: one(), sink: one(), filter: one(), format: one(), previous_stream: one(), stream: one(),
             sealed_stream: one(), head: one(), key: one(), enforcement: one(), ..decision
