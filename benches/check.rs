@@ -111,7 +111,11 @@ fn steps(criterion: &mut Criterion) {
 }
 
 fn answers(criterion: &mut Criterion) {
-    let books = Books { recorder: Recorder::new(Vec::new(), Duration::ZERO), metrics: Arc::new(Metrics::new()) };
+    let books = Books {
+        recorder: Recorder::new(Vec::new(), Duration::ZERO),
+        metrics: Arc::new(Metrics::new()),
+        refusals: Arc::default(),
+    };
     let (_publisher, reader) = store::cell(snapshot());
     let checks = Checks::new(reader, Arc::new(books), response::Options::default(), Vec::new());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -3,6 +3,7 @@
 //! Flags are laid over the environment by clap, both over the settings file, and that over the defaults.
 
 mod audit;
+mod connections;
 mod environment;
 
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ pub use audit::{
     AuditCommand, Color, StatsArgs, StatsFormat, TailArgs, TailFormat, ToldEffect, VerifyArgs, VerifyFormat, WantedArgs,
 };
 
+pub use connections::ConnectionArgs;
 pub use environment::parse;
 
 use super::policy_paths::PolicyPath;
@@ -97,6 +99,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "WHEN", env = "CUSTOMS_AUDIT_DURABILITY")]
     audit_durability: Option<AuditDurability>,
     #[command(flatten)]
+    connections: ConnectionArgs,
+    #[command(flatten)]
     verdicts: VerdictArgs,
     /// A URL told to people who are denied
     #[arg(long, value_name = "URL", env = "CUSTOMS_HELP_URL")]
@@ -110,7 +114,7 @@ pub struct ServeArgs {
     /// How often policy files are looked at anyway [default: 10s]
     #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_RESCAN")]
     reload_rescan: Option<String>,
-    /// How long checks are still answered after a termination signal [default: 0s]
+    /// How long checks are still answered after SIGTERM; after SIGINT they are not [default: 2s]
     #[arg(long, value_name = "TIME", env = "CUSTOMS_DRAIN_DELAY")]
     drain_delay: Option<String>,
     /// How long checks in flight may take after that [default: 5s]
@@ -408,7 +412,7 @@ impl ServeArgs {
 
     /// The settings that hold over this file.
     pub fn over(self, file: Settings) -> Settings {
-        let file = self.verdicts.over(file);
+        let file = self.connections.over(self.verdicts.over(file));
         Settings {
             policies: self.policies.map_or(file.policies, plain),
             listen: self.listen.unwrap_or(file.listen),

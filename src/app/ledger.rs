@@ -1,12 +1,15 @@
 //! Joins the checks to the record and to the metrics: one entry, told to both.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::audit::recorder::{Recorder, Room};
+use crate::clock::now;
 use crate::engine::reason::Reason;
-use crate::engine::record::PackedDecision;
+use crate::engine::record::{Entry, PackedDecision, PeerAddress, RefusalCause};
 use crate::envoy::service::Ledger;
 use crate::ops::metrics::{InFlight, Metrics};
+use crate::ops::refusals::Refusals;
 
 /// The record and the metrics of this server.
 #[derive(Clone, Debug)]
@@ -15,6 +18,17 @@ pub struct Books {
     pub recorder: Recorder,
     /// The numbers.
     pub metrics: Arc<Metrics>,
+    /// What was refused before it was a check.
+    pub refusals: Arc<Refusals>,
+}
+
+impl Books {
+    /// Puts on record what was refused since the last time, if something was.
+    pub async fn record_refusals(&self) {
+        if let Some(refusals) = self.refusals.take(now()) {
+            self.recorder.record(Entry::Refusals(refusals.into())).await;
+        }
+    }
 }
 
 impl Ledger for Books {
@@ -68,6 +82,11 @@ impl Ledger for Books {
     fn tell_caller_gone(&self, entry: &PackedDecision) {
         self.metrics.observe_caller_gone();
         self.recorder.tell_caller_gone(entry);
+    }
+
+    fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
+        self.metrics.observe_refusal(cause);
+        self.refusals.add(peer, cause, example, now());
     }
 }
 

@@ -12,6 +12,7 @@ mod asking;
 pub mod cli;
 mod client;
 mod commands;
+mod connection_settings;
 mod durations;
 pub mod ledger;
 mod policy_paths;

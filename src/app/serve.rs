@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::asking::live::Live;
 use super::ledger::Books;
 use super::settings::Resolved;
-use super::shutdown::{self, Termination};
+use super::shutdown::{self, EndSignal, Termination};
 use super::status::Overview;
 use super::tails::{self, Tails};
 use crate::audit::recorder::{Reading, Recorder};
@@ -39,6 +39,7 @@ use crate::ops::admin::{self, AdminState};
 use crate::ops::health::{self, HealthHandle};
 use crate::ops::metrics::{AuditReading, Metrics};
 use crate::ops::questions::Questions;
+use crate::ops::refusals;
 use crate::store;
 
 /// How long what is no check may take to end.
@@ -110,7 +111,7 @@ impl Running {
         hangups: (Signal, Reopen),
         Addresses { listeners, admin }: Addresses,
     ) -> Result<Running, Failure> {
-        let books = Books { recorder, metrics: metrics(settings) };
+        let books = Books { recorder, metrics: metrics(settings), refusals: Arc::default() };
         watch_audit(&books);
         books.recorder.record(started(&listeners, settings)).await;
 
@@ -134,7 +135,7 @@ impl Running {
         let live = Live { reader: reader.clone(), books: books.clone() };
         let service =
             Checks::new(reader, Arc::new(books.clone()), settings.responses.clone(), settings.told_headers.clone());
-        let services = Services::new(service, health_service, stop_checks.clone())?;
+        let services = Services::new(service, health_service, settings.connections, stop_checks.clone())?;
         let mut checks = Tasks::default();
         let (workers, threads) = Workers::new(settings.threads);
         for thread in threads {
@@ -146,6 +147,7 @@ impl Running {
         }
         let readiness = tell_readiness(overview.clone(), health.clone(), books.clone(), stop.clone());
         others.spawn("readiness", done(readiness));
+        others.spawn("the record of refusals", done(record_refusals(books.clone(), stop.clone())));
         others.spawn("the policy reload", done(reload_until(reloader, hangups, stop.clone())));
         if let Some(listener) = admin {
             let report = overview.clone();
@@ -164,27 +166,29 @@ impl Running {
         termination: &mut Termination,
         (writers, tails): &mut (Writers, Tails),
     ) -> Result<(), Failure> {
-        let (cause, broken) = tokio::select! {
+        let (cause, broken, delay) = tokio::select! {
             signal = termination.next() => {
-                tracing::info!(signal, "ending: no new checks are wanted");
-                (signal, None)
+                tracing::info!(signal = signal.as_str(), "ending: no new checks are wanted");
+                // Whoever interrupts it waits for its end; nobody behind a proxy does.
+                let delay = if signal == EndSignal::Terminate { settings.drain_delay } else { Duration::ZERO };
+                (signal.as_str(), None, delay)
             }
-            name = self.checks.0.first_end() => ("a listener ended", Some(name)),
-            name = self.others.0.first_end() => ("a task ended", Some(name)),
-            () = writers.ended() => ("the audit ended", Some("the audit".to_owned())),
-            name = tails.ended() => ("a tail ended", Some(name)),
+            name = self.checks.0.first_end() => ("a listener ended", Some(name), Duration::ZERO),
+            name = self.others.0.first_end() => ("a task ended", Some(name), Duration::ZERO),
+            () = writers.ended() => ("the audit ended", Some("the audit".to_owned()), Duration::ZERO),
+            name = tails.ended() => ("a tail ended", Some(name), Duration::ZERO),
         };
         self.overview.draining.store(true, Ordering::Relaxed);
         self.health.drain().await;
         self.books.metrics.set_ready(false);
-        if broken.is_none() {
-            drain_delay(settings.drain_delay, termination).await;
-        }
+        drain_delay(delay, termination).await;
         self.checks.1.cancel();
         let checks = end_checks(self.checks.0, &self.books, settings.drain_timeout).await;
         let (others, stop) = self.others;
         stop.cancel();
         let others_in_time = others.join(END_BOUND).await;
+        // Those of the last connections too; what cannot be recorded any more is in the log and the metrics.
+        let _ = timeout(END_BOUND, self.books.record_refusals()).await;
         let revision = self.overview.files.borrow().revision.to_string();
         tell_stop(&self.books.recorder, cause, revision).await;
         match broken {
@@ -304,6 +308,13 @@ async fn record_changes(mut told: mpsc::UnboundedReceiver<Entry>, books: Books) 
     }
 }
 
+/// Puts on record what was refused, now and then, until told to stop.
+async fn record_refusals(books: Books, stop: CancellationToken) {
+    while stop.run_until_cancelled(sleep(refusals::INTERVAL)).await.is_some() {
+        books.record_refusals().await;
+    }
+}
+
 /// Tells health and metrics whether checks are wanted and verdicts enforced, whenever policies or settings change.
 async fn tell_readiness(mut overview: Overview, health: HealthHandle, books: Books, stop: CancellationToken) {
     loop {
@@ -338,7 +349,7 @@ async fn drain_delay(delay: Duration, termination: &mut Termination) {
     }
     tokio::select! {
         () = sleep(delay) => {}
-        signal = termination.next() => tracing::info!(signal, "ending without the rest of the drain delay"),
+        signal = termination.next() => tracing::info!(signal = signal.as_str(), "ending without the rest of the drain delay"),
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::connection_settings;
 use super::durations::duration;
 use super::policy_paths::{self, PolicyPath};
 use super::trail_settings::{self, AuditDurability, AuditTrail};
@@ -20,6 +21,7 @@ use crate::engine::identity::{Accepted, TrustDomains, is_dns_label, is_dns_subdo
 use crate::engine::policy::document;
 use crate::engine::policy::problem::Problem;
 use crate::engine::settings as engine;
+use crate::envoy::connection::ConnectionLimits;
 use crate::envoy::listen::Address;
 use crate::envoy::response::{self, metadata};
 use crate::files::PolicyDirectory;
@@ -37,6 +39,15 @@ pub struct Settings {
     /// How many threads answer checks; null is one for each processor that the process may use. A connection stays on its
     /// thread, so more threads than the proxies have connections are idle.
     pub threads: Option<NonZeroU16>,
+    /// How many calls a connection may have open at once, 1 to 10,000. A proxy that has more opens another connection.
+    pub max_concurrent_streams: u32,
+    /// The most calls that a client may reset and that were not answered, up to 100,000; null is four times
+    /// `max_concurrent_streams`. While the server is held up, a proxy gives up one call after another and opens as many;
+    /// beyond this limit its connection is ended, with all that is on it. A new connection may reset as many calls as it may
+    /// have open; each answer allows one more, up to this limit, and each second a quarter of what may be open.
+    pub max_pending_resets: Option<u32>,
+    /// The largest message that is read, `64KiB` to `64MiB`. A proxy that sends bodies along needs room for them here.
+    pub max_message_size: String,
     /// Where operators look in (health, status, metrics): `HOST:PORT`, or `off`. It is not protected: keep it private.
     pub admin: String,
     /// Where audit records go: `stdout`, `file:PATH`, `otlp:URL`, `tail:ADDRESS`, or `off`. Options follow a question
@@ -85,7 +96,8 @@ pub struct Settings {
     pub reload_settle: String,
     /// How often policy files are looked at even if nothing seems to have changed.
     pub reload_rescan: String,
-    /// How long checks are still answered after a termination signal, while health says NOT_SERVING.
+    /// How long checks are still answered after SIGTERM, while health says NOT_SERVING, so that proxies have the time to
+    /// learn of it; after SIGINT they are not.
     pub drain_delay: String,
     /// How long checks in flight may take to finish after that.
     pub drain_timeout: String,
@@ -159,6 +171,9 @@ impl Default for Settings {
             policies: vec![PolicyPath::Plain("./policies".into())],
             listen: vec!["127.0.0.1:9191".into()],
             threads: None,
+            max_concurrent_streams: 1024,
+            max_pending_resets: None,
+            max_message_size: "4MiB".into(),
             admin: "127.0.0.1:9192".into(),
             audit: vec!["stdout".into()],
             audit_durability: AuditDurability::Interval,
@@ -178,7 +193,7 @@ impl Default for Settings {
             metadata: metadata::NAMES.map(str::to_owned).into(),
             reload_settle: "250ms".into(),
             reload_rescan: "10s".into(),
-            drain_delay: "0s".into(),
+            drain_delay: "2s".into(),
             drain_timeout: "5s".into(),
             require_policy: false,
         }
@@ -196,6 +211,8 @@ pub struct Resolved {
     pub listen: Vec<Address>,
     /// How many threads answer checks.
     pub threads: NonZeroUsize,
+    /// What bounds each connection there.
+    pub connections: ConnectionLimits,
     /// Where operators look in; `None` is off.
     pub admin: Option<String>,
     /// Where the record goes, and how.
@@ -208,7 +225,7 @@ pub struct Resolved {
     pub reload_settle: Duration,
     /// Time between two reads.
     pub reload_rescan: Duration,
-    /// Time in which checks are still answered after a termination signal.
+    /// Time in which checks are still answered after SIGTERM.
     pub drain_delay: Duration,
     /// Time for checks in flight after that.
     pub drain_timeout: Duration,
@@ -251,6 +268,12 @@ impl Settings {
             policies: policy_paths::resolve(&self.policies, &mut wrong),
             listen: parse_all("listen", &self.listen, &mut wrong),
             threads: self.threads.map_or_else(processors, NonZeroUsize::from),
+            connections: connection_settings::resolve(
+                self.max_concurrent_streams,
+                self.max_pending_resets,
+                &self.max_message_size,
+                &mut wrong,
+            ),
             admin: self.admin(&mut wrong),
             audit: trail_settings::resolve(&self.audit, self.audit_durability, &self.audit_trail, &mut wrong),
             told_headers: self.audit_trail.header_values.iter().map(|name| name.to_ascii_lowercase()).collect(),
@@ -431,7 +454,8 @@ mod tests {
         let resolved = Settings::default().resolve().unwrap();
         assert_eq!(resolved.engine, engine::Settings::default());
         assert_eq!(resolved.reload_settle, Duration::from_millis(250));
-        assert_eq!(resolved.drain_delay, Duration::ZERO);
+        assert_eq!(resolved.drain_delay, Duration::from_secs(2));
+        assert_eq!(resolved.connections, ConnectionLimits::default());
     }
 
     #[test]

@@ -8,6 +8,25 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::audit::sinks::Reopen;
 use crate::files::reload::Trigger;
 
+/// A signal that ends the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndSignal {
+    /// SIGTERM: a system that ends a server, behind which others have to learn of it.
+    Terminate,
+    /// SIGINT: somebody at a terminal, who waits.
+    Interrupt,
+}
+
+impl EndSignal {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndSignal::Terminate => "SIGTERM",
+            EndSignal::Interrupt => "SIGINT",
+        }
+    }
+}
+
 /// The signals that end the process; listened to from the moment this is made.
 #[derive(Debug)]
 pub struct Termination {
@@ -24,11 +43,11 @@ impl Termination {
         Ok(Termination { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next one, and names it.
-    pub async fn next(&mut self) -> &'static str {
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> EndSignal {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => EndSignal::Terminate,
+            _ = self.interrupt.recv() => EndSignal::Interrupt,
         }
     }
 }

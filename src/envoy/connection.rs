@@ -1,60 +1,106 @@
 //! One connection: HTTP/2 over a stream that was accepted, until its client goes or the shutdown ends it.
 //!
-//! It knows no call; the [`front`](super::front) answers them. The rule: at the shutdown the client is told to open nothing
+//! It knows no call; the [`front`](super::front) answers them, and the [`guard`](super::guard) looks at the bytes before.
+//! The rule: at the shutdown the client is told to open nothing
 //! more (GOAWAY), what is in flight is answered, and then it is over.
 
+use std::error::Error;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
 use super::front::Front;
+use super::guard::TransportGuard;
 use super::listen::Accepted;
 use super::preface::Prefaced;
 use super::service::Ledger;
+use crate::engine::record::{PeerAddress, RefusalCause};
 
-/// How many bytes are read at once: some fifteen checks, where the transport by itself would read four.
-const READ_BUFFER: usize = 32 << 10;
+/// What bounds one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// How many calls it may have open at once. A proxy that has more opens another connection.
+    pub concurrent_streams: u32,
+    /// How many calls that were not answered its client may reset, at most. While the server is held up, a proxy gives up
+    /// one call after another, and opens as many: so this is a multiple of the other.
+    pub pending_resets: u32,
+    /// The largest message, in bytes.
+    pub message_size: usize,
+}
+
+impl ConnectionLimits {
+    /// How many times as many calls may be reset as be open at once, unless the settings say it: what a proxy that waits for
+    /// a quarter of a second resets in a stall of a second.
+    pub const RESETS_A_STREAM: u32 = 4;
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        // As many calls as Envoy's circuit breaker lets out to one cluster; messages as long as gRPC takes by default.
+        ConnectionLimits { concurrent_streams: 1024, pending_resets: 4096, message_size: 4 << 20 }
+    }
+}
 
 /// Serves one connection. It begins on the thread that runs this.
 pub async fn serve<L: Ledger>(accepted: Accepted, front: Front<L>, shutdown: CancellationToken) {
+    let peer = match &accepted {
+        Accepted::Tcp(_, peer) => PeerAddress::Ip(peer.ip().to_canonical()),
+        Accepted::Unix(_) => PeerAddress::Unix,
+    };
+    // A front of its own: checks on two threads then count nothing together.
+    let front = Arc::new(front.of(peer));
     let over = match accepted {
-        Accepted::Tcp(stream) => match TcpStream::from_std(stream) {
-            Ok(stream) => speak(stream, front, shutdown).await,
+        Accepted::Tcp(stream, _) => match TcpStream::from_std(stream) {
+            Ok(stream) => speak(stream, front.clone(), shutdown).await,
             Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
         },
         Accepted::Unix(stream) => match UnixStream::from_std(stream) {
-            Ok(stream) => speak(stream, front, shutdown).await,
+            Ok(stream) => speak(stream, front.clone(), shutdown).await,
             Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
         },
     };
     if let Err(problem) = over {
-        tracing::debug!(%problem, "a connection ended");
+        match cut(&problem) {
+            Some(why) => front.refuse(RefusalCause::ConnectionCut, &why),
+            None => tracing::debug!(%problem, "a connection ended"),
+        }
     }
+}
+
+/// Why HTTP/2 ended a connection, if it was ended here and not by the client or the network.
+fn cut(problem: &hyper::Error) -> Option<String> {
+    let why = problem.source().filter(|why| !why.is::<io::Error>())?.to_string();
+    (!why.starts_with("connection error received")).then_some(why)
 }
 
 async fn speak<L: Ledger>(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    front: Front<L>,
+    front: Arc<Front<L>>,
     shutdown: CancellationToken,
 ) -> hyper::Result<()> {
-    let stream = TokioIo::new(BufReader::with_capacity(READ_BUFFER, Prefaced::new(stream, &shutdown)));
-    // A front of its own: checks on two threads then count nothing together.
-    let front = Arc::new(front);
+    let limits = front.limits();
+    let stream = Prefaced::new(stream, &shutdown);
+    let stream = TokioIo::new(TransportGuard::new(stream, front.clone()));
     let service = service_fn(move |request| {
         let front = front.clone();
         // In a box, since the transport moves a call several times, and a call is some kilobytes.
         Box::pin(async move { front.answer(request).await })
     });
     let mut http = http2::Builder::new(TokioExecutor::new());
-    // No gRPC client reads the date of an answer.
-    http.timer(TokioTimer::new()).max_concurrent_streams(None).auto_date_header(false);
+    let pending_resets = usize::try_from(limits.pending_resets).unwrap_or(usize::MAX);
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(limits.concurrent_streams)
+        .max_pending_accept_reset_streams(pending_resets)
+        // No gRPC client reads the date of an answer.
+        .auto_date_header(false);
     let mut connection = pin!(http.serve_connection(stream, service));
     select! {
         biased;

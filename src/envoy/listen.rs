@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -131,8 +132,8 @@ impl Address {
 /// A connection that was accepted, and belongs to no runtime yet.
 #[derive(Debug)]
 pub enum Accepted {
-    /// Over TCP.
-    Tcp(std::net::TcpStream),
+    /// Over TCP, and from where.
+    Tcp(std::net::TcpStream, SocketAddr),
     /// Over a unix socket.
     Unix(std::os::unix::net::UnixStream),
 }
@@ -146,7 +147,7 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Accepted> {
         loop {
             let accepted = match self {
-                Listener::Tcp(listener) => listener.accept().await.and_then(|(stream, _)| tcp(stream)),
+                Listener::Tcp(listener) => listener.accept().await.and_then(|(stream, peer)| tcp(stream, peer)),
                 Listener::Unix(listener, _) => {
                     listener.accept().await.and_then(|(stream, _)| stream.into_std()).map(Accepted::Unix)
                 }
@@ -172,9 +173,9 @@ impl Listener {
 }
 
 /// An answer is one small write, which must not wait for another.
-fn tcp(stream: TcpStream) -> io::Result<Accepted> {
+fn tcp(stream: TcpStream, peer: SocketAddr) -> io::Result<Accepted> {
     stream.set_nodelay(true)?;
-    stream.into_std().map(Accepted::Tcp)
+    Ok(Accepted::Tcp(stream.into_std()?, peer))
 }
 
 /// What is wrong with one connection and not with the listener.

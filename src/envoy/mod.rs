@@ -1,12 +1,14 @@
 //! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a check.
 //!
-//! [`listen`] binds, [`workers`] are the threads that answer, [`connection`] speaks HTTP/2. [`front`] hands a check to
+//! [`listen`] binds, [`workers`] are the threads that answer, [`guard`] looks at what comes before HTTP/2 does, which
+//! [`connection`] speaks. [`front`] hands a check to
 //! [`service`], which is its journey, and everything else to the services that [`server`] joins. [`attributes`] reads what
 //! Envoy sent, [`response`] writes what Envoy is told. [`json`] reads a check that somebody wrote down. Nothing here decides.
 
 pub mod attributes;
 pub mod connection;
 pub mod front;
+pub mod guard;
 pub mod ids;
 pub mod json;
 pub mod listen;

@@ -22,11 +22,10 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tower::Service;
 
-use super::connection;
+use super::connection::{self, ConnectionLimits};
 use super::front::Front;
 use super::listen::Listener;
 use super::service::{Checks, Ledger};
-use super::unary::MAX_MESSAGE;
 use super::workers::Workers;
 
 /// What reflection tells that there is, itself in both versions included.
@@ -45,11 +44,17 @@ pub struct Services<L> {
 }
 
 impl<L: Ledger> Services<L> {
-    /// Joins the Authorization service, a health service and reflection. `shutdown` ends them.
+    /// Joins the Authorization service, a health service and reflection. `limits` bound each connection, `shutdown` ends
+    /// them.
     ///
     /// # Errors
     /// If the descriptors cannot be read, which would be a broken build.
-    pub fn new<H>(checks: Checks<L>, health: H, shutdown: CancellationToken) -> Result<Services<L>, ReflectionProblem>
+    pub fn new<H>(
+        checks: Checks<L>,
+        health: H,
+        limits: ConnectionLimits,
+        shutdown: CancellationToken,
+    ) -> Result<Services<L>, ReflectionProblem>
     where
         H: GrpcService,
         H::Future: Send,
@@ -65,12 +70,12 @@ impl<L: Ledger> Services<L> {
         };
         let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
         let checks = Arc::new(checks);
-        let unusual = AuthorizationServer::from_arc(checks.clone()).max_decoding_message_size(MAX_MESSAGE);
+        let unusual = AuthorizationServer::from_arc(checks.clone()).max_decoding_message_size(limits.message_size);
         let routes = Routes::new(unusual)
             .add_service(ended(health))
             .add_service(EndAtShutdown { service: v1, shutdown: shutdown.clone() })
             .add_service(EndAtShutdown { service: v1alpha, shutdown: shutdown.clone() });
-        Ok(Services { front: Front::new(checks, routes.prepare()), shutdown })
+        Ok(Services { front: Front::new(checks, routes.prepare(), limits), shutdown })
     }
 
     /// Serves one listener until the shutdown, then until its last connection has ended.

@@ -4,6 +4,7 @@
 //! gRPC OK, and trouble is a reason inside it. An answer is given only once its record has its place, and an answer that
 //! could not be recorded is withheld. Where the caller has given up before it is answered, the record says so.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +21,7 @@ use super::ids::DecisionIds;
 use super::{attributes, response};
 use crate::clock::now;
 use crate::engine::decision::Decision;
-use crate::engine::record::{Occasion, PackedDecision};
+use crate::engine::record::{Occasion, PackedDecision, PeerAddress, RefusalCause};
 use crate::engine::request::Attributes;
 use crate::store::Reader;
 
@@ -50,6 +51,8 @@ pub trait Ledger: Send + Sync + 'static {
     fn withhold(&self, entry: Arc<PackedDecision>);
     /// Tells of a decision that is on record that its caller had given up before it was answered.
     fn tell_caller_gone(&self, entry: &PackedDecision);
+    /// Counts what was refused before it was a check. `example` says what it was, in a few words.
+    fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display);
 }
 
 /// Until when a caller waits for its answer; `None` where it does not say.
@@ -104,6 +107,11 @@ impl<L: Ledger> Checks<L> {
             None => self.decide(&attributes::read(&CheckRequest::decode(message)?)),
         };
         Ok(self.tell(decision, entry, deadline).await)
+    }
+
+    /// Tells what was refused before it was a check.
+    pub fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
+        self.ledger.refuse(peer, cause, example);
     }
 
     fn decide(&self, attributes: &Attributes<'_>) -> (Decision, Arc<PackedDecision>) {

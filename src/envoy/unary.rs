@@ -5,6 +5,7 @@
 //! implementation, which knows every case, answers it.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,8 +16,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
-/// The largest message that is read, in bytes; Envoy sends all headers, and a body only where it is told to.
-pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+use crate::engine::record::RefusalCause;
 
 /// The most bytes of one DATA frame; the transport gathers frames below a kilobyte and writes longer ones one by one.
 const MAX_FRAME: usize = 1000;
@@ -32,42 +32,92 @@ pub enum Asked<B> {
     /// One message, and the end.
     Message(Bytes),
     /// Something else, with what was read of it put back.
-    Other(PutBack<B>),
+    Unusual(Unusual, PutBack<B>),
 }
 
-/// Reads the one message of a call.
+/// What is out of the ordinary about a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusual {
+    /// The message is larger than is read; so many bytes.
+    TooLarge(usize),
+    /// The message is compressed, or says something else that is not known.
+    Compressed,
+    /// There is no message.
+    Nothing,
+    /// There is something behind the message.
+    Several,
+    /// The body ends within the message.
+    Unfinished,
+}
+
+impl Unusual {
+    /// The cause of a refusal for it.
+    pub fn cause(self) -> RefusalCause {
+        match self {
+            Unusual::TooLarge(_) => RefusalCause::MessageTooLarge,
+            Unusual::Compressed => RefusalCause::MessageCompressed,
+            Unusual::Nothing | Unusual::Several => RefusalCause::MessageCount,
+            Unusual::Unfinished => RefusalCause::MessageUnfinished,
+        }
+    }
+}
+
+impl fmt::Display for Unusual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusual::TooLarge(length) => write!(f, "a message of {length} bytes"),
+            Unusual::Compressed => f.write_str("a compressed message"),
+            Unusual::Nothing => f.write_str("a call without a message"),
+            Unusual::Several => f.write_str("a call with more than one message"),
+            Unusual::Unfinished => f.write_str("a message that ends too soon"),
+        }
+    }
+}
+
+/// Reads the one message of a call, if it has at most `most` bytes.
 ///
 /// # Errors
 /// What the transport reports: the caller is gone, and nobody waits for an answer.
-pub async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Result<Asked<B>, B::Error> {
+pub async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B, most: usize) -> Result<Asked<B>, B::Error> {
     let mut read = Bytes::new();
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
         // Trailers of a request mean nothing, and nothing comes after them.
         let Ok(data) = frame?.into_data() else { break };
         read = joined(read, data);
-        if message_length(&read).is_some_and(|length| length > MAX_MESSAGE) {
-            return Ok(Asked::Other(PutBack { read, rest: body }));
+        match message_length(&read) {
+            None => {}
+            Some(Err(unusual)) => return Ok(Asked::Unusual(unusual, PutBack { read, rest: body })),
+            Some(Ok(length)) if length > most => {
+                return Ok(Asked::Unusual(Unusual::TooLarge(length), PutBack { read, rest: body }));
+            }
+            // Nothing more is read of what has more than it says.
+            Some(Ok(length)) if read.len() > PREFIX + length => break,
+            Some(Ok(_)) => {}
         }
     }
-    match message_length(&read) {
-        Some(length) if read.len() == PREFIX + length => {
+    let unusual = match message_length(&read) {
+        Some(Ok(length)) if read.len() == PREFIX + length => {
             read.advance(PREFIX);
-            Ok(Asked::Message(read))
+            return Ok(Asked::Message(read));
         }
-        _ => Ok(Asked::Other(PutBack { read, rest: body })),
-    }
+        Some(Ok(length)) if read.len() > PREFIX + length => Unusual::Several,
+        Some(Err(unusual)) => unusual,
+        None if read.is_empty() => Unusual::Nothing,
+        Some(Ok(_)) | None => Unusual::Unfinished,
+    };
+    Ok(Asked::Unusual(unusual, PutBack { read, rest: body }))
 }
 
-/// The length that an uncompressed message says it has; beyond every limit where it is not plain.
-fn message_length(mut read: &[u8]) -> Option<usize> {
+/// The length that an uncompressed message says it has, once it has said it.
+fn message_length(mut read: &[u8]) -> Option<Result<usize, Unusual>> {
     if read.len() < PREFIX {
         return None;
     }
-    match read.get_u8() {
-        0 => Some(usize::try_from(read.get_u32()).unwrap_or(usize::MAX)),
-        _ => Some(usize::MAX),
-    }
+    Some(match read.get_u8() {
+        0 => Ok(usize::try_from(read.get_u32()).unwrap_or(usize::MAX)),
+        _ => Err(Unusual::Compressed),
+    })
 }
 
 /// Most messages come in one piece, which is kept as it is.
@@ -177,6 +227,17 @@ fn ok() -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert("grpc-status", OK);
     trailers
+}
+
+/// Whether the content type is that of gRPC with protobuf: `application/grpc` or `application/grpc+proto`, with parameters
+/// or without.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(told) = headers.get(CONTENT_TYPE) else { return false };
+    if told == GRPC {
+        return true;
+    }
+    let name = told.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    [&b"application/grpc"[..], b"application/grpc+proto"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// How long the caller waits, as `grpc-timeout` says it: at most eight digits and a unit. `None` where nothing says it.

@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use super::*;
 
+/// The limit of these tests.
+const MOST: usize = 4 << 20;
+
 /// A body of these frames.
 struct Frames(VecDeque<Frame<Bytes>>);
 
@@ -48,9 +51,16 @@ fn body(pieces: &[&[u8]]) -> Frames {
 }
 
 async fn told(body: Frames) -> Result<Vec<u8>, Vec<u8>> {
-    match read(body).await.unwrap() {
+    match read(body, MOST).await.unwrap() {
         Asked::Message(message) => Ok(message.to_vec()),
-        Asked::Other(whole) => Err(whole.collect().await.unwrap().to_bytes().to_vec()),
+        Asked::Unusual(_, whole) => Err(whole.collect().await.unwrap().to_bytes().to_vec()),
+    }
+}
+
+async fn unusual(pieces: &[&[u8]]) -> Option<Unusual> {
+    match read(body(pieces), MOST).await.unwrap() {
+        Asked::Message(_) => None,
+        Asked::Unusual(unusual, _) => Some(unusual),
     }
 }
 
@@ -83,8 +93,49 @@ async fn what_is_out_of_the_ordinary_is_handed_back_whole() {
     ] {
         assert_eq!(told(body(pieces)).await, Err(pieces.concat()), "{pieces:?}");
     }
-    let longest = [b"\0\0\x40\0\0".to_vec(), vec![7; MAX_MESSAGE]].concat();
-    assert_eq!(told(body(&[&longest])).await, Ok(vec![7; MAX_MESSAGE]));
+    let longest = [b"\0\0\x40\0\0".to_vec(), vec![7; MOST]].concat();
+    assert_eq!(told(body(&[&longest])).await, Ok(vec![7; MOST]));
+}
+
+#[tokio::test]
+async fn what_is_out_of_the_ordinary_is_told_apart() {
+    for (pieces, expected) in [
+        (&[][..], Some(Unusual::Nothing)),
+        (&[b"\0\0".as_slice()], Some(Unusual::Unfinished)),
+        (&[b"\0\0\0\0\x03ab".as_slice()], Some(Unusual::Unfinished)),
+        (&[b"\0\0\0\0\x03abcd".as_slice()], Some(Unusual::Several)),
+        (&[b"\0\0\0\0\x01a".as_slice(), b"\0\0\0\0\x01b".as_slice()], Some(Unusual::Several)),
+        (&[b"\x01\0\0\0\x03abc".as_slice()], Some(Unusual::Compressed)),
+        (&[b"\x02\0\0\0\x03abc".as_slice()], Some(Unusual::Compressed)),
+        (&[b"\0\0\x40\0\x01".as_slice(), b"ab".as_slice()], Some(Unusual::TooLarge(MOST + 1))),
+        (&[b"\0\xff\xff\xff\xff".as_slice()], Some(Unusual::TooLarge(u32::MAX as usize))),
+        (&[b"\0\0\0\0\x03abc".as_slice()], None),
+    ] {
+        assert_eq!(unusual(pieces).await, expected, "{pieces:?}");
+    }
+}
+
+#[test]
+fn grpc_is_told_by_its_content_type() {
+    let of = |text: &str| HeaderMap::from_iter([(CONTENT_TYPE, text.parse().unwrap())]);
+    for text in ["application/grpc", "application/grpc+proto", "Application/gRPC", "application/grpc; charset=utf-8"] {
+        assert!(is_grpc(&of(text)), "{text}");
+    }
+    for text in [
+        "",
+        "text/plain",
+        "application/json",
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "application/grpc+json",
+        "application/grpc+",
+        "application/grpcx",
+        "application/grp",
+    ] {
+        assert!(!is_grpc(&of(text)), "{text}");
+    }
+    assert!(!is_grpc(&HeaderMap::new()), "none at all");
 }
 
 #[tokio::test]

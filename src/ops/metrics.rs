@@ -22,7 +22,7 @@ use super::exposition::Exposition;
 use crate::engine::ends::Ends;
 use crate::engine::identity::IdentityState;
 use crate::engine::reason::{Effect, Reason};
-use crate::engine::record::{ChangeOutcome, DecisionEntry, Loss, PolicyChangeEntry};
+use crate::engine::record::{ChangeOutcome, DecisionEntry, Loss, PolicyChangeEntry, RefusalCause};
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
 use crate::engine::time::UnixNanos;
@@ -35,6 +35,7 @@ pub const NAMES: &[&str] = &[
     "customs_checks_in_flight",
     "customs_answers_withheld_total",
     "customs_callers_gone_total",
+    "customs_refusals_total",
     "customs_reloads_total",
     "customs_policy_revision_info",
     "customs_policy_loaded_timestamp_seconds",
@@ -98,6 +99,7 @@ pub struct Metrics {
     in_flight: Gauge,
     withheld: Counter,
     callers_gone: Counter,
+    refusals: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
     loaded: Seconds,
     age: Seconds,
@@ -128,6 +130,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             withheld: Counter::default(),
             callers_gone: Counter::default(),
+            refusals: Family::default(),
             reloads: Family::default(),
             loaded: Seconds::default(),
             age: Seconds::default(),
@@ -145,6 +148,9 @@ impl Metrics {
         for outcome in ChangeOutcome::ALL {
             metrics.reload(outcome);
         }
+        for cause in RefusalCause::ALL {
+            metrics.refusal(cause);
+        }
         metrics
     }
 
@@ -156,6 +162,7 @@ impl Metrics {
         registry.register("customs_answers_withheld", "Answers withheld for want of a record", self.withheld.clone());
         let gone = "Decisions whose caller had given up before the answer";
         registry.register("customs_callers_gone", gone, self.callers_gone.clone());
+        registry.register("customs_refusals", "What was refused before it was a check", self.refusals.clone());
         registry.register("customs_reloads", "Policy changes by what became of them", self.reloads.clone());
         let loaded = "When the policies in force were published, 0 before";
         registry.register("customs_policy_loaded_timestamp_seconds", loaded, self.loaded.clone());
@@ -193,6 +200,11 @@ impl Metrics {
     /// Counts a decision whose caller had given up before it was answered.
     pub fn observe_caller_gone(&self) {
         self.callers_gone.inc();
+    }
+
+    /// Counts what was refused before it was a check.
+    pub fn observe_refusal(&self, cause: RefusalCause) {
+        self.refusal(cause).inc();
     }
 
     /// Counts a question that was answered; it is no decision.
@@ -233,6 +245,10 @@ impl Metrics {
 
     fn reload(&self, outcome: ChangeOutcome) -> Counter {
         self.reloads.get_or_create_owned(&vec![("outcome", outcome.as_str())])
+    }
+
+    fn refusal(&self, cause: RefusalCause) -> Counter {
+        self.refusals.get_or_create_owned(&vec![("cause", cause.as_str())])
     }
 
     fn count(&self, counts: RuleCounts) {

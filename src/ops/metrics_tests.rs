@@ -217,6 +217,16 @@ fn what_is_set_is_shown() {
     assert_has(&metrics, &["customs_ready 1", "customs_enforcement_report 1"]);
 }
 
+#[test]
+fn refusals_are_counted_by_cause_from_the_start() {
+    let metrics = Metrics::new();
+    for cause in RefusalCause::ALL {
+        assert_has(&metrics, &[&format!("customs_refusals_total{{cause=\"{}\"}} 0", cause.as_str())]);
+        metrics.observe_refusal(cause);
+        assert_has(&metrics, &[&format!("customs_refusals_total{{cause=\"{}\"}} 1", cause.as_str())]);
+    }
+}
+
 /// A hundred and three grants, each of which ends a second after the one before.
 fn ends() -> Ends {
     use crate::engine::policy::{compile, source};

@@ -4,10 +4,12 @@
 //! cannot be read is an error, so that a typing error does not silence anything.
 
 use std::io::{self, IsTerminal};
+use std::str::FromStr;
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::filter::Directive;
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::Registry};
@@ -17,6 +19,11 @@ use crate::printable;
 
 /// The environment variable that says what is logged, such as `debug` or `info,customs::files=trace`.
 pub const VARIABLE: &str = "CUSTOMS_LOG";
+
+/// The transport has a line of its own for each connection that it ends, and so for each of a flood. customs tells them
+/// itself, once a peer and minute, so the transport's are told only where the filter names it.
+const TRANSPORT: &str = "h2";
+const TRANSPORT_OFF: &str = "h2=off";
 
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +76,7 @@ pub fn init() -> Result<(), BadLog> {
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// The modules of customs that log.
-const MODULES: [&str; 4] = ["app", "audit", "envoy", "files"];
+const MODULES: [&str; 5] = ["app", "audit", "envoy", "files", "ops"];
 
 /// The level that is near to a word, or that it begins with: `warning`.
 fn level_meant(word: &str) -> Option<&'static str> {
@@ -128,10 +135,14 @@ where
     if let Some(problem) = filter.split(',').map(str::trim).find_map(wrong_part) {
         return Err(BadLog::Part { text: filter.to_owned(), problem });
     }
-    let filter = EnvFilter::builder()
+    let read = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(filter)
         .map_err(|problem| BadLog::Filter { text: filter.to_owned(), problem })?;
+    let filter = match Directive::from_str(TRANSPORT_OFF) {
+        Ok(off) if !filter.contains(TRANSPORT) => read.add_directive(off),
+        _ => read,
+    };
     let layer = tracing_subscriber::fmt::layer();
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
         Format::Human { colour } => {
@@ -205,6 +216,17 @@ mod tests {
         };
         for (filter, lines) in [("", 1), ("info", 1), ("debug", 2), ("warn", 0), ("off", 0), ("warn,customs=debug", 2)]
         {
+            assert_eq!(logged(filter, Format::Json, event).lines().count(), lines, "{filter}");
+        }
+    }
+
+    #[test]
+    fn the_transport_is_told_only_where_the_filter_names_it() {
+        let event = || {
+            tracing::warn!(target: "h2::proto::streams::recv", "a connection of a flood is ended");
+            tracing::warn!(target: "customs::ops", "the flood");
+        };
+        for (filter, lines) in [("", 1), ("info", 1), ("debug", 1), ("debug,h2=warn", 2), ("h2=warn", 1), ("off", 0)] {
             assert_eq!(logged(filter, Format::Json, event).lines().count(), lines, "{filter}");
         }
     }

@@ -19,6 +19,7 @@ mod questions;
 #[path = "../support/raw_bytes.rs"]
 mod raw_bytes;
 mod record;
+mod refusals;
 mod reread;
 mod server;
 mod settings;

@@ -57,7 +57,10 @@ impl Plan {
         command.arg("serve").current_dir(folder.at(""));
         let plan = Plan { folder, port, admin, command };
         let (listen, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
-        plan.environment("CUSTOMS_LISTEN", &listen).environment("CUSTOMS_ADMIN", &admin)
+        plan.environment("CUSTOMS_LISTEN", &listen)
+            .environment("CUSTOMS_ADMIN", &admin)
+            // Nobody behind a server of these tests has to learn of its end.
+            .environment("CUSTOMS_DRAIN_DELAY", "0s")
     }
 
     /// The same, with flags in one text; a policy file is read soon after it changed.
@@ -72,6 +75,11 @@ impl Plan {
 
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Plan {
         self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Plan {
+        self.command.env_remove(name);
         self
     }
 

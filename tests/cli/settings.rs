@@ -28,7 +28,10 @@ fn the_printed_defaults_are_those_of_a_server_without_arguments() {
         "root_namespace: \"istio-system\"",
         "reload_settle: \"250ms\"",
         "reload_rescan: \"10s\"",
-        "drain_delay: \"0s\"",
+        "max_concurrent_streams: 1024",
+        "max_pending_resets: null",
+        "max_message_size: \"4MiB\"",
+        "drain_delay: \"2s\"",
         "drain_timeout: \"5s\"",
         "require_policy: false",
     ] {

@@ -82,10 +82,28 @@ fn policies_still_follow_their_files_through_the_drain_delay() {
 }
 
 #[test]
-fn an_interrupt_ends_it_as_well() {
-    let mut server = server("");
+fn an_interrupt_ends_it_at_once() {
+    let mut server = server("--drain-delay 1h");
     server.signal("INT");
-    assert_eq!(server.end().code, Some(0));
+    let ended = server.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn proxies_have_two_seconds_to_learn_of_an_end() {
+    let plan = Plan::with("").without("CUSTOMS_DRAIN_DELAY").file("policies/a.yaml", &denying("a", "x.example"));
+    let mut server = plan.start();
+    let start = Instant::now();
+    server.signal("TERM");
+    server.until("announced", || server.get("/readyz").filter(|ready| ready.0 == 503));
+    let newcomer = asking::channel(&format!("http://127.0.0.1:{}", server.port));
+    while start.elapsed() < Duration::from_millis(1500) {
+        let answer = asking::wait(asking::check(&newcomer, asking::http(OTHER, "y.example"))).unwrap();
+        assert!(answer.allowed);
+    }
+    let ended = server.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(start.elapsed() >= Duration::from_secs(2), "ended after {:?}", start.elapsed());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod support;
 
 mod changes;
 mod failures;
+mod held_up;
 mod istiod;
 mod routes;
 mod scenario;

@@ -9,6 +9,7 @@
 mod check;
 #[path = "../support/raw_bytes.rs"]
 mod raw_bytes;
+mod refused;
 mod rig;
 mod shutdown;
 

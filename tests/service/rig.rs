@@ -1,6 +1,7 @@
 //! A server on a free port, with a ledger that can be looked into.
 
 use crate::raw_bytes::Bytes;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
@@ -8,9 +9,10 @@ use std::time::Duration;
 
 use customs::engine::policy::compile;
 use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::record::PackedDecision;
+use customs::engine::record::{PackedDecision, PeerAddress, RefusalCause};
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
+use customs::envoy::connection::ConnectionLimits;
 use customs::envoy::listen::Address;
 use customs::envoy::response::Options;
 use customs::envoy::server::Services;
@@ -30,6 +32,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
 
+/// Few enough that a test reaches them.
+pub const LIMITS: ConnectionLimits =
+    ConnectionLimits { concurrent_streams: 50, pending_resets: 200, message_size: 4 << 20 };
+
 pub struct Rig {
     pub ledger: Arc<Book>,
     pub health: HealthHandle,
@@ -46,6 +52,7 @@ pub struct Book {
     full: Mutex<bool>,
     lossy: Mutex<bool>,
     pub gone: Mutex<Vec<u64>>,
+    refusals: Mutex<Vec<(PeerAddress, RefusalCause, String)>>,
     pub gate: Semaphore,
     pub waiting: Semaphore,
 }
@@ -62,6 +69,11 @@ impl Book {
 
     pub fn withheld(&self) -> usize {
         *self.withheld.lock().unwrap()
+    }
+
+    /// What was refused so far, and forgets it.
+    pub fn refusals(&self) -> Vec<(PeerAddress, RefusalCause, String)> {
+        std::mem::take(&mut self.refusals.lock().unwrap())
     }
 
     pub fn entries(&self) -> Vec<PackedDecision> {
@@ -109,6 +121,10 @@ impl Ledger for Book {
     fn tell_caller_gone(&self, entry: &PackedDecision) {
         self.gone.lock().unwrap().push(entry.facts().decision_number);
     }
+
+    fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
+        self.refusals.lock().unwrap().push((peer, cause, example.to_string()));
+    }
 }
 
 impl Rig {
@@ -126,6 +142,7 @@ impl Rig {
             full: Mutex::default(),
             lossy: Mutex::default(),
             gone: Mutex::default(),
+            refusals: Mutex::default(),
             gate: Semaphore::new(1000),
             waiting: Semaphore::new(0),
         });
@@ -133,7 +150,7 @@ impl Rig {
         let shutdown = CancellationToken::new();
         let options = Options { help: Some("https://help.example".into()), ..Options::default() };
         let checks = Checks::new(reader, ledger.clone(), options, Vec::new());
-        let services = Services::new(checks, health_service, shutdown.clone()).unwrap();
+        let services = Services::new(checks, health_service, LIMITS, shutdown.clone()).unwrap();
         let listener = "127.0.0.1:0".parse::<Address>().unwrap().bind().await.unwrap();
         let address: SocketAddr = listener.local().parse().unwrap();
         let (workers, threads) = Workers::new(NonZeroUsize::MIN);

@@ -54,6 +54,8 @@ impl Server {
         }
         command.arg("serve").args(["--listen", &format!("127.0.0.1:{port}"), "--admin", &format!("127.0.0.1:{admin}")]);
         command.args(flags).current_dir(directory).stdin(Stdio::null());
+        // Nobody behind it has to learn of its end.
+        command.env("CUSTOMS_DRAIN_DELAY", "0s");
         let log = File::options().append(true).create(true).open(directory.join("log")).unwrap();
         let out = File::options().append(true).create(true).open(directory.join("out")).unwrap();
         let child = command.stdout(out).stderr(log).spawn().unwrap();

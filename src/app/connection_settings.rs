@@ -1,0 +1,69 @@
+//! The settings that bound a connection of the address where Envoy asks.
+
+use crate::audit::config;
+use crate::envoy::connection::ConnectionLimits;
+
+/// The most calls that a connection may have open at once.
+const MOST_STREAMS: u32 = 10_000;
+/// The most calls that it may have reset.
+const MOST_RESETS: u32 = 100_000;
+/// The least and the most that a message may be limited to, in bytes.
+const MESSAGES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
+
+/// Checks the settings; what is wrong is added, a sentence each.
+pub(super) fn resolve(streams: u32, resets: Option<u32>, message: &str, wrong: &mut Vec<String>) -> ConnectionLimits {
+    if !(1..=MOST_STREAMS).contains(&streams) {
+        wrong.push(format!(
+            "max-concurrent-streams: {streams} is out of range; write 1 to {MOST_STREAMS}, such as 1024"
+        ));
+    }
+    let fitting = streams.saturating_mul(ConnectionLimits::RESETS_A_STREAM);
+    let resets = resets.unwrap_or(fitting);
+    if resets < streams || resets > MOST_RESETS {
+        wrong.push(format!(
+            "max-pending-resets: {resets} is out of range; write max_concurrent_streams ({streams}) to {MOST_RESETS}, such as {fitting}: with fewer, a stall of this server would end the proxy's connection"
+        ));
+    }
+    let size =
+        config::bytes(message).map_err(|why| wrong.push(format!("max-message-size: {why}"))).unwrap_or(*MESSAGES.end());
+    if !MESSAGES.contains(&size) {
+        wrong.push(format!("max-message-size: `{message}` is out of range; write `64KiB` to `64MiB`, such as `4MiB`"));
+    }
+    let message_size = usize::try_from(size).unwrap_or(usize::MAX);
+    ConnectionLimits { concurrent_streams: streams, pending_resets: resets, message_size }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_resets_follows_that_of_streams() {
+        for (streams, resets, expected) in
+            [(1024, None, 4096), (100, None, 400), (10_000, None, 40_000), (7, Some(7), 7)]
+        {
+            let mut wrong = Vec::new();
+            let limits = resolve(streams, resets, "4MiB", &mut wrong);
+            assert_eq!((limits.concurrent_streams, limits.pending_resets, wrong), (streams, expected, Vec::new()));
+        }
+        assert_eq!(resolve(1024, None, "4MiB", &mut Vec::new()), ConnectionLimits::default());
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_told_with_what_to_write() {
+        for (streams, resets, message, expected) in [
+            (0, None, "4MiB", "max-concurrent-streams: 0"),
+            (10_001, None, "4MiB", "max-concurrent-streams: 10001"),
+            (100, Some(99), "4MiB", "max-pending-resets: 99"),
+            (100, Some(100_001), "4MiB", "max-pending-resets: 100001"),
+            (100, None, "much", "max-message-size: `much`"),
+            (100, None, "1KiB", "max-message-size: `1KiB`"),
+            (100, None, "1GiB", "max-message-size: `1GiB`"),
+        ] {
+            let mut wrong = Vec::new();
+            resolve(streams, resets, message, &mut wrong);
+            assert_eq!(wrong.len(), 1, "{wrong:?}");
+            assert!(wrong[0].starts_with(expected) && wrong[0].contains("; write"), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! Stands between a socket and the transport, and looks at the frames of HTTP/2 that pass.
+//!
+//! It reads ahead for the transport, and on the way
+//! - tells what speaks no HTTP/2 at all, and ends it,
+//! - makes an authority that the transport would refuse one that it takes ([`authority`]),
+//! - ends a connection whose client resets more calls than a proxy does after a stall,
+//! - tells the calls that the transport refuses by itself, which nobody else hears of.
+//!
+//! It decides nothing about a call and keeps none. The rule: bytes pass as they are, in their order, but for those of an
+//! authority; whatever is not understood passes too, for the transport to judge.
+
+mod authority;
+mod huffman;
+
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::connection::ConnectionLimits;
+use super::front::Front;
+use super::service::Ledger;
+use crate::engine::record::RefusalCause;
+
+/// How many bytes are read at once: some fifteen checks, where the transport by itself would read four. The longest frame
+/// of headers fits in as well.
+const READ_BUFFER: usize = 32 << 10;
+
+/// What a client of HTTP/2 says first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The length of a frame's head, and of the longest frame that the transport takes.
+const HEAD: usize = 9;
+const LONGEST: usize = 16 << 10;
+
+/// The types of frames, and the flags, that matter here (RFC 9113, 6); the type before HEADERS is DATA.
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const END_STREAM: u8 = 0x1;
+const PADDED: u8 = 0x8;
+const PRIORITY: u8 = 0x20;
+
+/// A connection's bytes on their way to the transport and back.
+pub struct TransportGuard<IO, L> {
+    io: IO,
+    front: Arc<Front<L>>,
+    input: Input,
+    phase: Phase,
+    resets: ResetBudget,
+    answers: Answers,
+}
+
+/// What of the input comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The preface, of which so many bytes have come.
+    Preface(usize),
+    /// The head of a frame.
+    Head,
+    /// The rest of a frame that is of no interest.
+    Rest(usize),
+    /// Nothing that is understood.
+    Blind,
+    /// Nothing at all.
+    Ended,
+}
+
+impl<IO, L: Ledger> TransportGuard<IO, L> {
+    /// One whose client has said nothing yet.
+    pub fn new(io: IO, front: Arc<Front<L>>) -> Self {
+        let (input, answers, resets) = (Input::new(), Answers::default(), ResetBudget::new(front.limits()));
+        TransportGuard { io, front, input, phase: Phase::Preface(0), resets, answers }
+    }
+
+    /// Looks at what was read, and lets pass what is understood.
+    fn look(&mut self) -> io::Result<()> {
+        while !self.input.unseen().is_empty() {
+            match self.phase {
+                Phase::Preface(seen) => self.look_at_preface(seen)?,
+                Phase::Rest(left) => {
+                    let passed = left.min(self.input.unseen().len());
+                    self.input.pass(passed);
+                    self.phase = if passed < left { Phase::Rest(left - passed) } else { Phase::Head };
+                }
+                Phase::Head => {
+                    let Some(frame) = Frame::of(self.input.unseen()) else { return Ok(()) };
+                    if !self.look_at_frame(frame)? {
+                        return Ok(());
+                    }
+                }
+                Phase::Blind | Phase::Ended => self.input.pass(self.input.unseen().len()),
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_preface(&mut self, seen: usize) -> io::Result<()> {
+        let (bytes, expected) = (self.input.unseen(), PREFACE.get(seen..).unwrap_or_default());
+        let equal = bytes.iter().zip(expected).take_while(|(byte, expected)| byte == expected).count();
+        if equal < bytes.len().min(expected.len()) {
+            let begun = [PREFACE.get(..seen).unwrap_or_default(), bytes].concat();
+            let (cause, example) = stranger(&begun);
+            self.front.refuse(cause, &example);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak HTTP/2"));
+        }
+        self.input.pass(equal);
+        self.phase = if equal < expected.len() { Phase::Preface(seen + equal) } else { Phase::Head };
+        Ok(())
+    }
+
+    /// False if more of the frame must come first.
+    fn look_at_frame(&mut self, frame: Frame) -> io::Result<bool> {
+        if frame.length > LONGEST {
+            // The transport ends such a connection.
+            self.phase = Phase::Blind;
+            return Ok(true);
+        }
+        if frame.kind == RST_STREAM && !self.resets.take(Instant::now()) {
+            self.front.refuse(RefusalCause::ConnectionCut, &"the client reset too many calls that were not answered");
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client resets too many calls"));
+        }
+        if frame.kind != HEADERS {
+            self.input.pass(HEAD);
+            self.phase = if frame.length == 0 { Phase::Head } else { Phase::Rest(frame.length) };
+            return Ok(true);
+        }
+        let Some(whole) = self.input.unseen().get(..HEAD + frame.length) else { return Ok(false) };
+        let mending = frame.block(whole).and_then(|block| {
+            let mending = authority::mend(whole.get(block.clone())?)?;
+            Some((block.start + mending.place.start..block.start + mending.place.end, mending.text))
+        });
+        match mending {
+            Some((place, text)) => {
+                let length = frame.length - (place.len() - text.len());
+                self.input.replace(place, &text);
+                self.input.set_length(length);
+                self.input.pass(HEAD + length);
+            }
+            None => self.input.pass(HEAD + frame.length),
+        }
+        Ok(true)
+    }
+}
+
+/// Who speaks, if it is not HTTP/2: the cause, and an example that holds no text of theirs but a method's name.
+fn stranger(begun: &[u8]) -> (RefusalCause, String) {
+    let word = begun.iter().take_while(|byte| byte.is_ascii_uppercase()).take(20).map(|byte| char::from(*byte));
+    let word: String = word.collect();
+    match (begun.first(), begun.get(word.len())) {
+        // A record of a handshake, of version 3.something.
+        (Some(0x16), Some(_)) if begun.get(1) == Some(&3) => (RefusalCause::Tls, "a TLS handshake".to_owned()),
+        (_, Some(b' ') | None) if !word.is_empty() => (RefusalCause::Http1, format!("a request {word} of HTTP/1")),
+        _ => {
+            let first: Vec<String> = begun.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            (RefusalCause::OtherProtocol, format!("a connection that begins with the bytes {}", first.join(" ")))
+        }
+    }
+}
+
+/// The head of a frame.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    length: usize,
+    kind: u8,
+    flags: u8,
+}
+
+impl Frame {
+    /// `None` where the head is not whole.
+    fn of(bytes: &[u8]) -> Option<Frame> {
+        let &[high, middle, low, kind, flags] = bytes.get(..HEAD)?.first_chunk()?;
+        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        Some(Frame { length, kind, flags })
+    }
+
+    /// Where the block of headers stands in a whole frame: behind what may stand before it, before what fills it up.
+    fn block(self, whole: &[u8]) -> Option<Range<usize>> {
+        let (mut start, mut end) = (HEAD, whole.len());
+        if self.flags & PADDED != 0 {
+            end = end.checked_sub(usize::from(*whole.get(HEAD)?))?;
+            start += 1;
+        }
+        if self.flags & PRIORITY != 0 {
+            start += 5;
+        }
+        (start <= end).then_some(start..end)
+    }
+}
+
+/// What was read: first what may pass, then what was not looked at yet.
+struct Input {
+    buffer: Box<[u8]>,
+    passing: Range<usize>,
+    end: usize,
+}
+
+impl Input {
+    fn new() -> Input {
+        Input { buffer: vec![0; READ_BUFFER].into_boxed_slice(), passing: 0..0, end: 0 }
+    }
+
+    fn passing(&self) -> &[u8] {
+        self.buffer.get(self.passing.clone()).unwrap_or_default()
+    }
+
+    fn unseen(&self) -> &[u8] {
+        self.buffer.get(self.passing.end..self.end).unwrap_or_default()
+    }
+
+    /// Lets so many bytes pass.
+    fn pass(&mut self, count: usize) {
+        self.passing.end = (self.passing.end + count).min(self.end);
+    }
+
+    /// Takes so many bytes away that have passed.
+    fn taken(&mut self, count: usize) {
+        self.passing.start = (self.passing.start + count).min(self.passing.end);
+    }
+
+    /// The room behind what was read; nothing must be passing.
+    fn room(&mut self) -> &mut [u8] {
+        let begin = self.passing.end;
+        if begin > 0 {
+            if begin < self.end {
+                self.buffer.copy_within(begin..self.end, 0);
+            }
+            self.end -= begin;
+            self.passing = 0..0;
+        }
+        self.buffer.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Writes a text into the place of a longer one, counted from where the unseen begins.
+    fn replace(&mut self, place: Range<usize>, text: &[u8]) {
+        let (start, behind) = (self.passing.end + place.start, self.passing.end + place.end);
+        let end = start + text.len();
+        if let Some(room) = self.buffer.get_mut(start..end) {
+            room.copy_from_slice(text);
+        }
+        if end < behind && behind <= self.end {
+            self.buffer.copy_within(behind..self.end, end);
+            self.end -= behind - end;
+        }
+    }
+
+    /// Writes the length of the frame that comes.
+    fn set_length(&mut self, length: usize) {
+        let bytes = u32::try_from(length).unwrap_or_default().to_be_bytes();
+        let place = self.buffer.get_mut(self.passing.end..).and_then(|rest| rest.first_chunk_mut::<3>());
+        if let (Some(place), Some(bytes)) = (place, bytes.last_chunk::<3>()) {
+            *place = *bytes;
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin, L: Ledger> AsyncRead for TransportGuard<IO, L> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let guard = &mut *self;
+        loop {
+            let passing = guard.input.passing();
+            if !passing.is_empty() {
+                let taken = passing.len().min(out.remaining());
+                out.put_slice(passing.get(..taken).unwrap_or_default());
+                guard.input.taken(taken);
+                return Poll::Ready(Ok(()));
+            }
+            if guard.phase == Phase::Ended {
+                return Poll::Ready(Ok(()));
+            }
+            let mut room = ReadBuf::new(guard.input.room());
+            ready!(Pin::new(&mut guard.io).poll_read(context, &mut room))?;
+            let count = room.filled().len();
+            guard.input.end += count;
+            if count == 0 {
+                if matches!(guard.phase, Phase::Preface(1..)) {
+                    guard
+                        .front
+                        .refuse(RefusalCause::OtherProtocol, &"a connection that ended within the preface of HTTP/2");
+                }
+                // What is left is the begin of a frame that will never be whole.
+                guard.phase = Phase::Ended;
+            }
+            guard.look()?;
+        }
+    }
+}
+
+impl<IO: AsyncWrite + Unpin, L: Ledger> AsyncWrite for TransportGuard<IO, L> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let guard = &mut *self;
+        let written = ready!(Pin::new(&mut guard.io).poll_write(context, bytes))?;
+        let (front, resets) = (&guard.front, &mut guard.resets);
+        guard.answers.look(bytes.get(..written).unwrap_or_default(), |end| match end {
+            End::Answered => resets.earn(),
+            End::Reset(code) => {
+                if let Some(name) = refusing(code) {
+                    front.refuse(RefusalCause::StreamRefused, &format_args!("a call that HTTP/2 refused with {name}"));
+                }
+            }
+        });
+        Poll::Ready(Ok(written))
+    }
+
+    // Not vectored, as the stream below.
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+/// The name of an error with which the transport refuses a call; none for those with which an answered one ends early.
+fn refusing(code: u32) -> Option<&'static str> {
+    match code {
+        1 => Some("PROTOCOL_ERROR"),
+        3 => Some("FLOW_CONTROL_ERROR"),
+        6 => Some("FRAME_SIZE_ERROR"),
+        7 => Some("REFUSED_STREAM"),
+        11 => Some("ENHANCE_YOUR_CALM"),
+        _ => None,
+    }
+}
+
+/// How the transport ends a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Answered,
+    /// With this code.
+    Reset(u32),
+}
+
+/// The frames that the transport writes, of which only those are of interest that end a call.
+#[derive(Debug, Default)]
+struct Answers {
+    head: [u8; HEAD],
+    /// How many bytes of the head have come.
+    seen: usize,
+    /// How many bytes of the frame are still to come.
+    left: usize,
+    /// The code of a reset, as far as it has come.
+    code: Option<u32>,
+}
+
+impl Answers {
+    fn look(&mut self, mut bytes: &[u8], mut ended: impl FnMut(End)) {
+        while let Some((byte, rest)) = bytes.split_first() {
+            if self.left > 0 {
+                let (passed, rest) = bytes.split_at_checked(self.left).unwrap_or((bytes, &[]));
+                self.left -= passed.len();
+                if let Some(code) = &mut self.code {
+                    *code = passed.iter().fold(*code, |code, byte| code << 8 | u32::from(*byte));
+                    if self.left == 0 {
+                        ended(End::Reset(*code));
+                    }
+                }
+                bytes = rest;
+                continue;
+            }
+            if let Some(place) = self.head.get_mut(self.seen) {
+                *place = *byte;
+            }
+            self.seen += 1;
+            bytes = rest;
+            if self.seen == HEAD
+                && let Some(frame) = Frame::of(&self.head)
+            {
+                self.seen = 0;
+                self.left = frame.length;
+                self.code = (frame.kind == RST_STREAM).then_some(0);
+                if frame.kind <= HEADERS && frame.flags & END_STREAM != 0 {
+                    ended(End::Answered);
+                }
+            }
+        }
+    }
+}
+
+/// How many more calls the client may reset.
+///
+/// A proxy resets what this server did not answer in time: after a stall, several times as many calls as it may have open.
+/// A flood resets everything. So a new connection may reset as many calls as may be open at once; each answer allows one
+/// more, up to the limit of the settings, and so does time, slowly.
+#[derive(Debug)]
+struct ResetBudget {
+    most: f64,
+    left: f64,
+    a_second: f64,
+    since: Option<Instant>,
+}
+
+impl ResetBudget {
+    fn new(limits: ConnectionLimits) -> ResetBudget {
+        let open = f64::from(limits.concurrent_streams);
+        ResetBudget { most: f64::from(limits.pending_resets), left: open, a_second: open / 4.0, since: None }
+    }
+
+    /// A call was answered.
+    fn earn(&mut self) {
+        self.left = (self.left + 1.0).min(self.most);
+    }
+
+    /// False if none is left.
+    fn take(&mut self, now: Instant) -> bool {
+        let passed = self.since.map(|since| now.saturating_duration_since(since).as_secs_f64()).unwrap_or_default();
+        self.since = Some(now);
+        self.left = (self.left + passed * self.a_second).min(self.most) - 1.0;
+        self.left >= 0.0
+    }
+}
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;

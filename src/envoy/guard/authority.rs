@@ -1,0 +1,171 @@
+//! Makes the `:authority` of a call one that HTTP/2 takes.
+//!
+//! A proxy that is told no `authority` sends the name of its cluster, which may hold anything: `outbound|9191||customs.egress`.
+//! The transport refuses a call whose authority is no authority of a URI, before anything here could answer it. customs looks at
+//! no authority at all, so in the headers of a call each byte that is not allowed there becomes `_`.
+//!
+//! It decodes nothing else, keeps no table, and knows no other call. The rules that make this sound: the text keeps its
+//! length and its place, so that both ends of the connection keep equal tables; it never takes more bytes than before; and
+//! whatever is not understood stays as it is, for the transport to judge.
+
+use std::ops::Range;
+
+use http::uri::Authority;
+
+use super::huffman;
+
+/// The name, and its place in the static table of HPACK (RFC 7541, appendix A).
+const NAME: &[u8] = b":authority";
+const PLACE: usize = 1;
+
+/// The last pseudo-header of the static table, and the last header; behind that, places are those of the dynamic table.
+const LAST_PSEUDO: usize = 14;
+const LAST_STATIC: usize = 61;
+
+/// What stands where in a block: a part of it, and what to write there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mending {
+    /// Where the text stands, its length included.
+    pub place: Range<usize>,
+    /// The text to write there, its length included; never longer than the place.
+    pub text: Vec<u8>,
+}
+
+/// What is to be written into a block of headers so that its authority is taken. `None`: nothing is wrong with it, or it
+/// is not to be found in this block.
+pub fn mend(block: &[u8]) -> Option<Mending> {
+    let Text { place, content, is_huffman } = find(block)?;
+    let content = block.get(content)?;
+    let decoded = if is_huffman { huffman::decode(content)? } else { content.to_vec() };
+    if Authority::try_from(decoded.as_slice()).is_ok() {
+        return None;
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let mended: Vec<u8> = decoded.into_iter().map(|byte| if allowed(byte) { byte } else { b'_' }).collect();
+    Authority::try_from(mended.as_slice()).ok()?;
+    let mut text = Vec::with_capacity(place.len());
+    if is_huffman {
+        // No shorter code than that of `_` is one of a byte that is not allowed, so this is no longer than before.
+        let encoded = huffman::encode(&mended);
+        write_length(encoded.len(), 0x80, &mut text);
+        text.extend_from_slice(&encoded);
+    } else {
+        write_length(mended.len(), 0, &mut text);
+        text.extend_from_slice(&mended);
+    }
+    (text.len() <= place.len()).then_some(Mending { place, text })
+}
+
+/// A text in a block.
+struct Text {
+    /// Where it stands, its length included.
+    place: Range<usize>,
+    /// Where its bytes stand.
+    content: Range<usize>,
+    is_huffman: bool,
+}
+
+/// The authority, where the block spells it out. Pseudo-headers come before all others, so few fields are walked.
+fn find(block: &[u8]) -> Option<Text> {
+    let mut walk = Walk { block, at: 0 };
+    loop {
+        let first = walk.peek()?;
+        let name = if first & 0x80 != 0 {
+            let field = walk.number(7)?;
+            if (LAST_PSEUDO + 1..=LAST_STATIC).contains(&field) {
+                return None;
+            }
+            continue;
+        } else if first & 0x40 != 0 {
+            walk.number(6)?
+        } else if first & 0x20 != 0 {
+            // The size of the table, which is no field.
+            walk.number(5)?;
+            continue;
+        } else {
+            walk.number(4)?
+        };
+        let is_authority = match name {
+            0 => walk.text()?.says(block, NAME),
+            name => name == PLACE,
+        };
+        let value = walk.text()?;
+        if is_authority {
+            return Some(value);
+        }
+        if (LAST_PSEUDO + 1..=LAST_STATIC).contains(&name) {
+            return None;
+        }
+    }
+}
+
+impl Text {
+    fn says(&self, block: &[u8], expected: &[u8]) -> bool {
+        let content = block.get(self.content.clone()).unwrap_or_default();
+        if self.is_huffman { *content == *huffman::encode(expected) } else { content == expected }
+    }
+}
+
+/// Reads a block from its begin on.
+struct Walk<'b> {
+    block: &'b [u8],
+    at: usize,
+}
+
+impl Walk<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.block.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// A number whose first `bits` bits stand in the byte that comes (RFC 7541, 5.1); `None` beyond 28 more.
+    fn number(&mut self, bits: u32) -> Option<usize> {
+        let most = (1_usize << bits) - 1;
+        let mut number = usize::from(self.next()?) & most;
+        if number < most {
+            return Some(number);
+        }
+        for shift in [0, 7, 14, 21] {
+            let byte = self.next()?;
+            number += usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn text(&mut self) -> Option<Text> {
+        let (start, is_huffman) = (self.at, self.peek()? & 0x80 != 0);
+        let length = self.number(7)?;
+        let end = self.at.checked_add(length).filter(|end| *end <= self.block.len())?;
+        let text = Text { place: start..end, content: self.at..end, is_huffman };
+        self.at = end;
+        Some(text)
+    }
+}
+
+/// Writes the length of a text behind the mark of its kind.
+fn write_length(length: usize, kind: u8, out: &mut Vec<u8>) {
+    const MOST: usize = 0x7f;
+    let mut put = |number: usize, mark: u8| out.extend(u8::try_from(number).map(|byte| byte | mark));
+    if length < MOST {
+        return put(length, kind);
+    }
+    put(MOST, kind);
+    let mut rest = length - MOST;
+    while rest > MOST {
+        put(rest & MOST, 0x80);
+        rest >>= 7;
+    }
+    put(rest, 0);
+}
+
+#[cfg(test)]
+#[path = "authority_tests.rs"]
+mod tests;
