@@ -1,5 +1,6 @@
 //! The settings that bound a connection of the address where Envoy asks.
 
+use super::settings::Settings;
 use crate::audit::config;
 use crate::envoy::connection::ConnectionLimits;
 
@@ -11,14 +12,15 @@ const MOST_RESETS: u32 = 100_000;
 const MESSAGES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
 
 /// Checks the settings; what is wrong is added, a sentence each.
-pub(super) fn resolve(streams: u32, resets: Option<u32>, message: &str, wrong: &mut Vec<String>) -> ConnectionLimits {
+pub(super) fn resolve(settings: &Settings, wrong: &mut Vec<String>) -> ConnectionLimits {
+    let (streams, message) = (settings.max_concurrent_streams, &settings.max_message_size);
     if !(1..=MOST_STREAMS).contains(&streams) {
         wrong.push(format!(
             "max-concurrent-streams: {streams} is out of range; write 1 to {MOST_STREAMS}, such as 1024"
         ));
     }
     let fitting = streams.saturating_mul(ConnectionLimits::RESETS_A_STREAM);
-    let resets = resets.unwrap_or(fitting);
+    let resets = settings.max_pending_resets.unwrap_or(fitting);
     if resets < streams || resets > MOST_RESETS {
         wrong.push(format!(
             "max-pending-resets: {resets} is out of range; write max_concurrent_streams ({streams}) to {MOST_RESETS}, such as {fitting}: with fewer, a stall of this server would end the proxy's connection"
@@ -37,16 +39,26 @@ pub(super) fn resolve(streams: u32, resets: Option<u32>, message: &str, wrong: &
 mod tests {
     use super::*;
 
+    fn resolved(streams: u32, resets: Option<u32>, message: &str) -> (ConnectionLimits, Vec<String>) {
+        let settings = Settings {
+            max_concurrent_streams: streams,
+            max_pending_resets: resets,
+            max_message_size: message.into(),
+            ..Settings::default()
+        };
+        let mut wrong = Vec::new();
+        (resolve(&settings, &mut wrong), wrong)
+    }
+
     #[test]
     fn the_limit_of_resets_follows_that_of_streams() {
         for (streams, resets, expected) in
             [(1024, None, 4096), (100, None, 400), (10_000, None, 40_000), (7, Some(7), 7)]
         {
-            let mut wrong = Vec::new();
-            let limits = resolve(streams, resets, "4MiB", &mut wrong);
+            let (limits, wrong) = resolved(streams, resets, "4MiB");
             assert_eq!((limits.concurrent_streams, limits.pending_resets, wrong), (streams, expected, Vec::new()));
         }
-        assert_eq!(resolve(1024, None, "4MiB", &mut Vec::new()), ConnectionLimits::default());
+        assert_eq!(resolved(1024, None, "4MiB").0, ConnectionLimits::default());
     }
 
     #[test]
@@ -60,8 +72,7 @@ mod tests {
             (100, None, "1KiB", "max-message-size: `1KiB`"),
             (100, None, "1GiB", "max-message-size: `1GiB`"),
         ] {
-            let mut wrong = Vec::new();
-            resolve(streams, resets, message, &mut wrong);
+            let (_, wrong) = resolved(streams, resets, message);
             assert_eq!(wrong.len(), 1, "{wrong:?}");
             assert!(wrong[0].starts_with(expected) && wrong[0].contains("; write"), "{wrong:?}");
         }

@@ -268,12 +268,7 @@ impl Settings {
             policies: policy_paths::resolve(&self.policies, &mut wrong),
             listen: parse_all("listen", &self.listen, &mut wrong),
             threads: self.threads.map_or_else(processors, NonZeroUsize::from),
-            connections: connection_settings::resolve(
-                self.max_concurrent_streams,
-                self.max_pending_resets,
-                &self.max_message_size,
-                &mut wrong,
-            ),
+            connections: connection_settings::resolve(self, &mut wrong),
             admin: self.admin(&mut wrong),
             audit: trail_settings::resolve(&self.audit, self.audit_durability, &self.audit_trail, &mut wrong),
             told_headers: self.audit_trail.header_values.iter().map(|name| name.to_ascii_lowercase()).collect(),
