@@ -98,7 +98,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("notify", &["files/watch.rs"]),
     ("serde_saphyr", &["engine/policy/document.rs"]),
     ("idna", &["engine/pattern.rs"]),
-    ("rustc_hash", &["engine/index.rs"]),
+    ("rustc_hash", &["engine/header_table.rs", "engine/header_table/", "engine/index.rs"]),
     ("arc_swap", &["store.rs"]),
     ("clap", &["app/cli.rs", "app/cli/", "app/settings.rs", "app/trail_settings.rs"]),
     ("clap_complete", &["app/cli.rs", "app/commands/completions.rs"]),

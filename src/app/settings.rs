@@ -16,6 +16,7 @@ use super::durations::duration;
 use super::policy_paths::{self, PolicyPath};
 use super::trail_settings::{self, AuditDurability, AuditTrail};
 use crate::audit::start::TrailConfig;
+use crate::engine::header_values::header_name;
 use crate::engine::host::{Authority, Host};
 use crate::engine::identity::{Accepted, TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain};
 use crate::engine::policy::document;
@@ -271,7 +272,7 @@ impl Settings {
             connections: connection_settings::resolve(self, &mut wrong),
             admin: self.admin(&mut wrong),
             audit: trail_settings::resolve(&self.audit, self.audit_durability, &self.audit_trail, &mut wrong),
-            told_headers: self.audit_trail.header_values.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            told_headers: self.audit_trail.header_values.iter().map(|name| header_name(name)).collect(),
             responses: self.responses(&mut wrong),
             reload_settle: duration("reload-settle", &self.reload_settle, &mut wrong),
             reload_rescan: duration("reload-rescan", &self.reload_rescan, &mut wrong),

@@ -83,6 +83,7 @@ pub(crate) fn full_decision() -> DecisionEntry {
             headers: vec![HeaderEntry {
                 name: text("x-team"),
                 present: true,
+                value_unknown: true,
                 matched: vec![text("payments*"), text("ops")],
                 value: text("payments-eu"),
             }],

@@ -57,7 +57,7 @@ const STREAM: &[&str] = &[
 ];
 
 /// The fields of each of the `headers`.
-pub const HEADER: &[&str] = &["name", "present", "matched", "value"];
+pub const HEADER: &[&str] = &["name", "present", "matched", "value", "valueUnknown"];
 
 /// The fields of each of the `problems`.
 pub const PROBLEM: &[&str] = &["code", "severity", "file", "line", "column", "text", "hint"];
@@ -232,6 +232,7 @@ fields! {
     PRESENT = 2, "present";
     MATCHED = 3, "matched";
     VALUE = 4, "value";
+    VALUE_UNKNOWN = 5, "valueUnknown";
 }
 
 fields! {

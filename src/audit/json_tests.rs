@@ -100,7 +100,8 @@ fn values_have_the_types_of_a_protobuf_message() {
         ("would", json!("allow")),
         (
             "headers",
-            json!([{"name": "x-team", "present": true, "matched": ["payments*", "ops"], "value": "payments-eu"}]),
+            json!([{"name": "x-team", "present": true, "matched": ["payments*", "ops"], "value": "payments-eu",
+                "valueUnknown": true}]),
         ),
     ] {
         assert_eq!(value[field], expected, "{field}");

@@ -320,11 +320,12 @@ fn rules<F: Form>(texts: &mut Decided<'_, F>, verdict: &AnswerEntry<Span>, would
 }
 
 fn header<F: Form>(form: &mut F, header: &HeaderEntry) {
-    let HeaderEntry { name, present, matched, value } = header;
+    let HeaderEntry { name, present, value_unknown, matched, value } = header;
     form.text(of_header::NAME, name);
     form.flag(of_header::PRESENT, *present);
     form.texts(of_header::MATCHED, matched);
     form.text(of_header::VALUE, value);
+    form.flag(of_header::VALUE_UNKNOWN, *value_unknown);
 }
 
 fn policy_change<F: Form>(form: &mut F, entry: &PolicyChangeEntry) {

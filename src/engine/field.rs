@@ -94,6 +94,12 @@ impl<P> Field<P> {
         some && !self.none_of().iter().any(|p| matches(p, polarity.negative()))
     }
 
+    /// Whether the field holds for a known attribute of several values, one list at a time; neither list is empty then.
+    pub fn holds_by_lists(&self, polarity: Polarity, matches: impl Fn(&[P], Reading) -> bool) -> bool {
+        (self.any_of().is_empty() || matches(self.any_of(), polarity.positive()))
+            && (self.none_of().is_empty() || !matches(self.none_of(), polarity.negative()))
+    }
+
     /// Whether the field holds for an attribute that may not be known.
     pub fn holds_if_known<T: Copy>(
         &self,

@@ -21,20 +21,29 @@ pub enum PathPattern {
 }
 
 impl PathPattern {
-    fn matches(&self, readings: &[Cow<'_, str>], reading: Reading) -> bool {
-        let mut readings = readings.iter().enumerate();
-        match reading {
-            Reading::Wide => readings.any(|(index, text)| self.matches_one((index, text), reading)),
-            Reading::Narrow => readings.all(|(index, text)| self.matches_one((index, text), reading)),
-        }
-    }
-
-    /// One reading of a path. The path as sent, the first, must also pass Envoy's own matcher where a match grants.
-    fn matches_one(&self, (index, text): (usize, &str), reading: Reading) -> bool {
+    /// Whether one reading of the path matches, by its number. The path as sent, the first, must also pass Envoy's own
+    /// matcher where a match grants.
+    fn matches(&self, question: &Question<'_>, (number, text): (usize, &str), reading: Reading) -> bool {
         match self {
             PathPattern::Text(pattern) => pattern.matches(text),
-            PathPattern::Template(template) => template.matches(text, index == 0 && reading == Reading::Narrow),
+            PathPattern::Template(template) => {
+                question.segment_ends(number).is_some_and(|ends| template.matches(text, ends))
+                    && (number > 0 || reading == Reading::Wide || question.operators_match())
+            }
         }
+    }
+}
+
+/// Whether a list matches the readings of a path (rule R7). Wide: some reading matches some pattern. Narrow: every reading
+/// matches some pattern of the list, not all of them the same.
+fn list_matches(list: &[PathPattern], question: &Question<'_>, readings: &[Cow<'_, str>], reading: Reading) -> bool {
+    let mut numbered = readings.iter().enumerate();
+    let some = |(number, text): (usize, &Cow<'_, str>)| {
+        list.iter().any(|pattern| pattern.matches(question, (number, text), reading))
+    };
+    match reading {
+        Reading::Wide => numbered.any(some),
+        Reading::Narrow => numbered.all(some),
     }
 }
 
@@ -100,9 +109,17 @@ impl Operation {
             return true;
         }
         match question.readings() {
-            Readings::One(path) => self.paths.holds(polarity, |want, reading| want.matches_one((0, path), reading)),
-            Readings::Many(readings) => self.paths.holds(polarity, |want, reading| want.matches(readings, reading)),
+            Readings::One(path) => {
+                self.paths.holds(polarity, |want, reading| want.matches(question, (0, path), reading))
+            }
+            Readings::Many(readings) => {
+                self.paths.holds_by_lists(polarity, |list, reading| list_matches(list, question, readings, reading))
+            }
             Readings::Unknown => self.paths.holds_unknown(polarity),
         }
     }
 }
+
+#[cfg(test)]
+#[path = "operation_tests.rs"]
+mod tests;

@@ -1,12 +1,19 @@
-//! What a path may mean: its readings (rule R7), and the patterns a policy writes.
+//! What a path may mean: its readings (rule R7), and the templates a policy writes.
 //!
-//! Servers differ in what they decode and resolve, so one path has several readings. A denial matches if any reading
-//! does, a grant only if every reading does. A path that cannot be read safely is *unknown*: it satisfies a path field
-//! of a DENY and of no ALLOW. This module never decides which of the two is asked.
+//! Servers differ in which parts of a path they decode, cut off and resolve, and in which order, so one path has several
+//! readings. A denial matches if any reading does, a grant only if every reading does. A path that cannot be read safely
+//! is *unknown*: it satisfies a path field of a DENY and of no ALLOW. This module never decides which of the two is asked.
+//!
+//! Each step reads a path once from front to back, and there are at most as many steps as there are orders of them, so
+//! that the readings of a path of 8 KiB cost a bounded time whatever stands in it.
 
 use std::borrow::Cow;
 
-use super::short_text;
+use super::{short_text, work_count};
+
+mod template;
+
+pub use template::{SegmentEnds, Template, operators_match};
 
 /// The longest path that is read, in bytes, without its query (rule R7).
 pub const MAX_PATH: usize = 8 * 1024;
@@ -22,14 +29,24 @@ pub enum Readings<'a> {
     Unknown,
 }
 
+/// The most readings that a path can have: itself, fifteen orders of one to three steps and two readings of its unreserved
+/// characters, of which twelve are normalised and may also lose their last slash.
+pub const MAX_READINGS: usize = 30;
+
 /// The path without its query.
 pub fn without_query(path: &str) -> &str {
-    short_text::split_once(path, b'?').map_or(path, |(path, _)| path)
+    // Most paths are short, and those that are not were made to be long.
+    let cut = if path.len() <= SHORT { short_text::split_once(path, b'?') } else { path.split_once('?') };
+    cut.map_or(path, |(path, _)| path)
 }
+
+/// Up to here reading byte by byte is faster than the start of a search.
+const SHORT: usize = 128;
 
 impl<'a> Readings<'a> {
     /// Makes every reading of `path`, which may still carry a query.
     pub fn of(path: &'a str) -> Readings<'a> {
+        work_count::bytes(path.len());
         let raw = without_query(path);
         if raw.is_empty() || raw.len() > MAX_PATH || raw.contains('#') {
             return Readings::Unknown;
@@ -37,31 +54,98 @@ impl<'a> Readings<'a> {
         if is_plain(raw) {
             return Readings::One(raw);
         }
+        // What cannot be decoded now cannot after another step either: none of them joins or cuts an escape or a letter.
         let Some(decoded) = percent_decode(raw, |_| true) else { return Readings::Unknown };
         if decoded.bytes().any(|b| b < 0x20 || b == 0x7f) {
             return Readings::Unknown;
         }
-        let mut all: Vec<Cow<'a, str>> = vec![Cow::Borrowed(raw)];
-        let mut add = |reading: String| {
-            if !all.iter().any(|known| *known == reading) {
-                all.push(Cow::Owned(reading));
-            }
-        };
-        for base in [raw.to_owned(), decoded.into_owned()] {
-            for base in [base.clone(), without_parameters(&base)] {
-                add(normalise(&base));
-                add(base);
-            }
+        let mut found = Found { all: vec![Cow::Borrowed(raw)], followed: Vec::new() };
+        found.follow(raw, &Step::ALL, false);
+        if let Some(Cow::Owned(unreserved)) = percent_decode(raw, is_unreserved) {
+            found.add(&unreserved, false);
+            found.follow(&unreserved, &[Step::Normalise], false);
         }
-        if let Some(unreserved) = percent_decode(raw, is_unreserved) {
-            add(normalise(&unreserved));
-            add(unreserved.into_owned());
-        }
-        match all.len() {
+        match found.all.len() {
             1 => Readings::One(raw),
-            _ => Readings::Many(all),
+            _ => Readings::Many(found.all),
         }
     }
+}
+
+/// What a server may do to a path, once and in whatever order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Decodes `%XX`.
+    Decode,
+    /// Cuts each segment at its first `;`.
+    CutParameters,
+    /// Turns `\` into `/`, merges slashes, and resolves `.` and `..`.
+    Normalise,
+}
+
+impl Step {
+    const ALL: [Step; 3] = [Step::Decode, Step::CutParameters, Step::Normalise];
+
+    /// `None` where it changes nothing.
+    fn apply(self, path: &str) -> Option<String> {
+        work_count::bytes(path.len());
+        let next = match self {
+            Step::Decode => percent_decode(path, |_| true)?.into_owned(),
+            Step::CutParameters if path.contains(';') => without_parameters(path),
+            Step::CutParameters => return None,
+            Step::Normalise => normalise(path),
+        };
+        (next != path).then_some(next)
+    }
+}
+
+/// The readings found so far.
+struct Found<'a> {
+    all: Vec<Cow<'a, str>>,
+    /// What was taken further already: a reading by its number, the steps that were left, and whether a slash may go.
+    followed: Vec<(usize, Vec<Step>, bool)>,
+}
+
+impl Found<'_> {
+    /// Adds a reading, without its last slash as well where a dot segment ended the path; its number.
+    fn add(&mut self, reading: &str, has_lost_dots: bool) -> usize {
+        if let Some(bare) = reading.strip_suffix('/').filter(|bare| has_lost_dots && !bare.is_empty()) {
+            self.number(bare);
+        }
+        self.number(reading)
+    }
+
+    fn number(&mut self, reading: &str) -> usize {
+        work_count::bytes(reading.len());
+        let known = self.all.iter().position(|known| known == reading);
+        known.unwrap_or_else(|| {
+            self.all.push(Cow::Owned(reading.to_owned()));
+            self.all.len() - 1
+        })
+    }
+
+    /// Takes a reading further by each of the steps that are left, and each outcome by those that are left then. A step
+    /// that changes nothing may be left out, since it is still left afterwards. What a later step makes of a path without
+    /// its last slash is what it makes of the path, without its last slash.
+    fn follow(&mut self, path: &str, left: &[Step], has_lost_dots: bool) {
+        for step in left {
+            let Some(next) = step.apply(path) else { continue };
+            let has_lost_dots = has_lost_dots || (*step == Step::Normalise && ends_with_dots(path));
+            let number = self.add(&next, has_lost_dots);
+            let left: Vec<Step> = left.iter().copied().filter(|other| other != step).collect();
+            let way = (number, left, has_lost_dots);
+            if !self.followed.contains(&way) {
+                let left = way.1.clone();
+                self.followed.push(way);
+                self.follow(&next, &left, has_lost_dots);
+            }
+        }
+    }
+}
+
+/// Whether the last segment is `.` or `..`.
+fn ends_with_dots(path: &str) -> bool {
+    matches!(path.rsplit(['/', '\\']).next(), Some("." | ".."))
 }
 
 /// Whether no step changes a path: nothing encoded, no parameters, no backslash or control character, and no empty or
@@ -112,229 +196,36 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// Cuts each segment at its first `;`.
 fn without_parameters(path: &str) -> String {
-    path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect::<Vec<_>>().join("/")
+    let mut out = String::with_capacity(path.len());
+    for (number, segment) in path.split('/').enumerate() {
+        if number > 0 {
+            out.push('/');
+        }
+        out.push_str(short_text::split_once(segment, b';').map_or(segment, |(kept, _)| kept));
+    }
+    out
 }
 
 /// Turns `\` into `/`, merges slashes, and resolves `.` and `..` (RFC 3986, 5.2.4).
 fn normalise(path: &str) -> String {
-    let path = path.replace('\\', "/");
-    let ends_open = path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..") || path == "." || path == "..";
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
+    let mut out = String::with_capacity(path.len() + 1);
+    for segment in path.split(['/', '\\']) {
         match segment {
             "" | "." => {}
-            ".." => {
-                kept.pop();
+            // Back over one segment, which was written once: so all the ways back together are no longer than the path.
+            ".." => out.truncate(out.rfind('/').unwrap_or(0)),
+            other => {
+                out.push('/');
+                out.push_str(other);
             }
-            other => kept.push(other),
         }
     }
-    let mut out = String::with_capacity(path.len() + 1);
-    for segment in &kept {
-        out.push('/');
-        out.push_str(segment);
-    }
-    if ends_open || out.is_empty() {
+    if out.is_empty() || path.ends_with(['/', '\\']) || ends_with_dots(path) {
         out.push('/');
     }
     out
 }
 
-/// A path template of Istio: `{*}` is one segment; `{**}`, the last operator, is any run of characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    /// The segments before `{**}`, or all of them.
-    segments: Vec<Segment>,
-    /// What stands behind `{**}`, if there is one: nothing, or text that begins with `/`.
-    tail: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(String),
-    One,
-}
-
-impl Template {
-    /// Whether `text` asks to be read as a template at all.
-    pub fn is_template(text: &str) -> bool {
-        text.contains('{') || text.contains('}')
-    }
-
-    /// Parses a template; `Err` says what is wrong with it, in words.
-    ///
-    /// # Errors
-    /// As istiod refuses them: braces other than the two operators, an operator behind `{**}`, or a segment with a
-    /// character that a path segment cannot have.
-    pub fn parse(text: &str) -> Result<Template, &'static str> {
-        let body = text.strip_prefix('/').ok_or("a template begins with `/`")?;
-        let mut template = Template { segments: Vec::new(), tail: None };
-        for part in body.split('/') {
-            let literal = !part.is_empty() && part.bytes().all(|b| is_pchar(b) && b != b'*');
-            match (part, &mut template.tail) {
-                ("{*}" | "{**}", Some(_)) => return Err("no operator may follow `{**}`"),
-                ("{*}", None) => template.segments.push(Segment::One),
-                ("{**}", None) => template.tail = Some(String::new()),
-                (other, Some(tail)) if literal => {
-                    tail.push('/');
-                    tail.push_str(other);
-                }
-                (other, None) if literal => template.segments.push(Segment::Literal(other.to_owned())),
-                (other, _) if Template::is_template(other) => {
-                    return Err("braces hold only `{*}` and `{**}`, as whole segments");
-                }
-                _ => return Err("a segment of a template is not empty and holds no `*` or other special character"),
-            }
-        }
-        Ok(template)
-    }
-
-    /// A path of this shape, with `text` for every operator.
-    pub fn member(&self, text: &str) -> String {
-        let segment = |segment: &Segment| match segment {
-            Segment::Literal(literal) => format!("/{literal}"),
-            Segment::One => format!("/{text}"),
-        };
-        let head: String = self.segments.iter().map(segment).collect();
-        self.tail.as_ref().map_or(head.clone(), |tail| format!("{head}/{text}{tail}"))
-    }
-
-    /// Whether one reading of a path has this shape. With `strict`, operators match only the characters that Envoy's
-    /// template matcher lets them match.
-    pub fn matches(&self, reading: &str, strict: bool) -> bool {
-        let allowed = |text: &str| !strict || text.bytes().all(|b| is_pchar(b) || b == b'/');
-        let Some(mut rest) = reading.strip_prefix('/').map(Some) else { return false };
-        for segment in &self.segments {
-            let Some(text) = rest else { return false };
-            let (part, tail) = text.split_once('/').map_or((text, None), |(part, tail)| (part, Some(tail)));
-            let fits = match segment {
-                Segment::Literal(literal) => part == literal,
-                Segment::One => !part.is_empty() && allowed(part),
-            };
-            if !fits {
-                return false;
-            }
-            rest = tail;
-        }
-        match (&self.tail, rest) {
-            (None, rest) => rest.is_none(),
-            (Some(tail), Some(rest)) => rest.strip_suffix(tail.as_str()).is_some_and(allowed),
-            (Some(_), None) => false,
-        }
-    }
-}
-
-/// The characters of a path segment in RFC 3986, `%` included.
-fn is_pchar(byte: u8) -> bool {
-    is_unreserved(byte) || b"%!$&'()*+,;=:@".contains(&byte)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn readings(path: &str) -> Vec<String> {
-        match Readings::of(path) {
-            Readings::One(one) => vec![one.to_owned()],
-            Readings::Many(all) => all.into_iter().map(Cow::into_owned).collect(),
-            Readings::Unknown => Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_plain_path_has_one_reading() {
-        assert_eq!(readings("/v1/x"), ["/v1/x"]);
-        assert_eq!(readings("/v1/x?y=/../z#f"), ["/v1/x"]);
-        assert_eq!(readings("/"), ["/"]);
-    }
-
-    #[test]
-    fn the_short_cut_is_right() {
-        for path in
-            ["/", "/a", "/a/", "/a/b.c", "/a//b", "/a/./b", "/a/..", "/a;b", "/a%2e", "/.a", "/...", "/a\\b", "a", "//"]
-        {
-            let raw = path.to_owned();
-            let several = readings(path).len() > 1;
-            assert_eq!(is_plain(&raw), !several, "{path}: {:?}", readings(path));
-        }
-    }
-
-    #[test]
-    fn tricks_are_among_the_readings() {
-        for (path, reading) in [
-            ("/x/../admin", "/admin"),
-            ("//admin", "/admin"),
-            ("/%61dmin", "/admin"),
-            ("/%5cadmin", "/admin"),
-            ("/x/..%2fadmin", "/admin"),
-            ("/v1/%2e%2e/admin", "/admin"),
-            ("/admin;x=1", "/admin"),
-            ("/v1/..;/admin", "/admin"),
-            ("/a%3b/admin", "/a/admin"),
-            ("/admin/.", "/admin/"),
-            ("/a\\..\\admin", "/admin"),
-            ("/v1/%2e%2e/%2e%2e/x%2fy", "/x%2fy"),
-        ] {
-            assert!(readings(path).iter().any(|r| r == reading), "{path}: {:?}", readings(path));
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_unknown() {
-        let long = format!("/{}", "a".repeat(MAX_PATH));
-        for path in ["", "?x", "/%zz", "/%4", "/%", "/..%c0%afadmin", "/a%00", "/a%0a", "/a\u{7f}", "/a#b", &long] {
-            assert_eq!(Readings::of(path), Readings::Unknown, "{path:?}");
-        }
-    }
-
-    #[test]
-    fn normalising_twice_changes_nothing() {
-        for path in ["/a//b/../c/.", "a/b", "..", "/..", "/a/b/", "\\a\\b", "/a/./b/../../c//"] {
-            assert_eq!(normalise(&normalise(path)), normalise(path), "{path}");
-        }
-    }
-
-    #[test]
-    fn templates_match_whole_segments() {
-        for (template, path, expected) in [
-            ("/one/{*}", "/one/a", true),
-            ("/one/{*}", "/one/a%2fb", true),
-            ("/one/{*}", "/one/a/b", false),
-            ("/one/{*}", "/one/", false),
-            ("/one/{*}", "/one", false),
-            ("/one/{*}", "/one/a/", false),
-            ("/any/{**}", "/any/a/b", true),
-            ("/any/{**}", "/any/", true),
-            ("/any/{**}", "/any//", true),
-            ("/any/{**}", "/any", false),
-            ("/m/{*}/bar/{**}", "/m/x/bar/", true),
-            ("/m/{*}/bar/{**}", "/m/x/bar/y/z", true),
-            ("/m/{*}/bar/{**}", "/m/x/bar", false),
-            ("/m/{*}/bar/{**}", "/m//bar/y", false),
-            ("/v1/{*}/admin", "/v1/a*b/admin", true),
-            ("/{**}/end", "/a/b/end", true),
-            ("/{**}/end", "//end", true),
-            ("/{**}/end", "/end", false),
-            ("/{**}/end", "/a/end/x", false),
-            ("/{*}/{**}/x/y", "/a/b/x/y", true),
-            ("/{*}/{**}/x/y", "/a/x/y", false),
-            ("/{**}", "/", true),
-        ] {
-            let template = Template::parse(template).unwrap();
-            assert_eq!(template.matches(path, false), expected, "{template:?} {path}");
-            assert_eq!(template.matches(path, true), expected, "strict {template:?} {path}");
-            let member = template.member("x");
-            assert!(template.matches(&member, true), "{template:?} {member}");
-        }
-        assert!(!Template::parse("/one/{*}").unwrap().matches("/one/a\"b", true));
-    }
-
-    #[test]
-    fn broken_templates_are_refused() {
-        for text in
-            ["/{a}", "/a{*}", "/{**}/{*}", "/{**}/", "/{**}/{**}", "/{*}/a*", "/{*}//a", "{*}", "/{", "/{*}/\u{fc}"]
-        {
-            assert!(Template::parse(text).is_err(), "{text}");
-        }
-    }
-}
+#[path = "path_tests.rs"]
+mod tests;

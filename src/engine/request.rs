@@ -6,8 +6,11 @@
 //! the first stage of the decision denies it (rules R2, R10, R11).
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
+use super::header_table::HeaderMatches;
+use super::header_values;
 use super::host::{self, Authority, Host};
 use super::identity::{Invalid, Principal};
 use super::pattern::Port;
@@ -51,6 +54,10 @@ pub trait Headers: std::fmt::Debug {
     /// Visits every value of a header, in order. `name` is in lower case; names are compared in any case.
     fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>));
 
+    /// Visits every header with its name as it was sent. The values of one name come in the order in which
+    /// [`visit`](Self::visit) gives them.
+    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>));
+
     /// Whether repeated headers were joined with commas, so that a value may be several.
     fn are_joined(&self) -> bool {
         true
@@ -61,6 +68,10 @@ pub trait Headers: std::fmt::Debug {
 impl Headers for Vec<(String, String)> {
     fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
         self.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).for_each(|(_, value)| each(value.into()));
+    }
+
+    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
+        self.iter().for_each(|(key, value)| each(key, value.into()));
     }
 }
 
@@ -96,6 +107,8 @@ pub struct HttpAttributes<'a> {
     pub path: &'a str,
     /// `:authority`, as sent.
     pub host: &'a str,
+    /// `:scheme`, as sent: what the client claims.
+    pub scheme: &'a str,
     /// The headers, pseudo-headers included.
     pub headers: &'a dyn Headers,
     /// Envoy's own stream id, for the record only.
@@ -106,7 +119,7 @@ pub struct HttpAttributes<'a> {
 
 impl Default for HttpAttributes<'_> {
     fn default() -> Self {
-        HttpAttributes { method: "", path: "", host: "", headers: NO_HEADERS, stream_id: "", protocol: "" }
+        HttpAttributes { method: "", path: "", host: "", scheme: "", headers: NO_HEADERS, stream_id: "", protocol: "" }
     }
 }
 
@@ -131,6 +144,8 @@ pub struct Request<'a> {
     pub http: Option<Http<'a>>,
     /// What the hygiene rules found, if anything.
     pub finding: Option<Reason>,
+    /// What the headers have that the policies in force ask for, found once; nothing of a decision rests on when.
+    pub(super) header_matches: OnceCell<HeaderMatches>,
 }
 
 /// The destination of a request.
@@ -188,8 +203,19 @@ pub struct Http<'a> {
     pub method: &'a str,
     /// The path with its query, as sent; empty is unknown.
     pub path: &'a str,
+    /// The authority, as sent.
+    pub authority: &'a str,
+    /// The scheme that the client claims; only conditions on that header look at it.
+    pub scheme: &'a str,
     /// The headers.
     pub headers: &'a dyn Headers,
+}
+
+impl<'a> Http<'a> {
+    fn of(http: &HttpAttributes<'a>) -> Http<'a> {
+        let HttpAttributes { method, path, host: authority, scheme, headers, stream_id: _, protocol: _ } = *http;
+        Http { method, path, authority, scheme, headers }
+    }
 }
 
 impl<'a> Attributes<'a> {
@@ -207,8 +233,9 @@ impl<'a> Attributes<'a> {
             listener_port: self.listener_port,
             sni: self.sni(&destination.host, settings),
             destination,
-            http: self.http.map(|http| Http { method: http.method, path: http.path, headers: http.headers }),
+            http: self.http.map(|http| Http::of(&http)),
             finding,
+            header_matches: OnceCell::new(),
         }
     }
 
@@ -312,7 +339,10 @@ impl<'a> Attributes<'a> {
             return unreadable(Reason::MalformedHost);
         };
         let mut contradicted = false;
-        http.headers.visit(":authority", &mut |authority| contradicted |= authority != http.host);
+        // To a proxy `host` is another name of the authority, so a check holds at most the same under it.
+        for name in [header_values::AUTHORITY, "host"] {
+            http.headers.visit(name, &mut |authority| contradicted |= authority != http.host);
+        }
         if contradicted {
             return unreadable(Reason::ContradictoryAttributes);
         }

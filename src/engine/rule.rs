@@ -15,6 +15,7 @@ use super::question::Question;
 use super::rule_info::RuleInfo;
 use super::time::UnixNanos;
 use super::who::{UnknownCallers, Who};
+use super::work_count;
 
 /// Whether a rule takes effect or is on trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,10 +74,11 @@ impl Rule {
         unknown: UnknownCallers,
         now: UnixNanos,
     ) -> Denial<'_> {
+        work_count::steps(1);
         let request = question.request;
         let applies = self.who.denies(caller, request, unknown)
             && (self.to.is_empty() || self.to.iter().any(|op| op.matches(question, Polarity::Deny).is_some()))
-            && self.when.iter().all(|condition| condition.holds(caller, request, Polarity::Deny));
+            && self.when.iter().all(|condition| condition.holds(question, caller, Polarity::Deny));
         if !applies {
             return Denial::Silent;
         }
@@ -95,12 +97,13 @@ impl Rule {
     /// How narrowly the rule, read as an ALLOW, covers a request, or `None` if it does not. On TCP one HTTP-only field
     /// voids the whole rule, as istiod drops it.
     pub fn grant(&self, question: &Question<'_>, caller: &Caller<'_>) -> Option<Specificity> {
+        work_count::steps(1);
         let request = question.request;
         if !self.who.grants(caller, request) {
             return None;
         }
         let specificity = self.grants_destination(question)?;
-        self.when.iter().all(|c| c.holds(caller, request, Polarity::Allow)).then_some(specificity)
+        self.when.iter().all(|c| c.holds(question, caller, Polarity::Allow)).then_some(specificity)
     }
 
     /// The same for where the request goes alone.

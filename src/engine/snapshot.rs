@@ -18,7 +18,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::decision::{Answer, Decision, Gate, Gates, NamedRule, Outcome};
-use super::header_uses::{self, HeaderUse};
+use super::header_table::HeaderTables;
+use super::header_uses::HeaderUse;
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
 use super::index::{Index, Reach};
 use super::pattern::Specificity;
@@ -154,7 +155,7 @@ pub struct Snapshot {
     /// `None` where nothing is on trial, so that `would` is the verdict.
     would: Option<View>,
     tables: Tables,
-    header_uses: Box<[HeaderUse]>,
+    header_tables: Arc<HeaderTables>,
     loaded: bool,
 }
 
@@ -197,8 +198,8 @@ impl Snapshot {
             || rules.istio_allow_policies.contains(&Mode::Report);
         let would = on_trial.then(|| View::new(Lens::Would, &settings, &rules));
         let verdict = View::new(Lens::Verdict, &settings, &rules);
-        let (tables, header_uses) = (Tables::of(&rules), header_uses::of_rules(&rules));
-        Snapshot { revision, verdict, would, tables, header_uses, settings, rules, loaded: true }
+        let (tables, header_tables) = (Tables::of(&rules), Arc::new(HeaderTables::of_rules(&rules)));
+        Snapshot { revision, verdict, would, tables, header_tables, settings, rules, loaded: true }
     }
 
     /// What is in force before the first good set: every check is denied with `no_policy`.
@@ -223,7 +224,12 @@ impl Snapshot {
 
     /// The headers that conditions ask for.
     pub fn header_uses(&self) -> &[HeaderUse] {
-        &self.header_uses
+        self.header_tables.uses()
+    }
+
+    /// What compares the headers of a request with all conditions at once.
+    pub fn header_tables(&self) -> &Arc<HeaderTables> {
+        &self.header_tables
     }
 
     /// Whether a good set has been loaded.
@@ -245,7 +251,7 @@ impl Snapshot {
 
     /// Decides one request. Total: trouble is a reason inside the decision.
     pub fn decide(&self, request: &Request<'_>, now: UnixNanos) -> Decision {
-        let question = Question::new(request);
+        let question = Question::of_set(request, &self.header_tables);
         let (caller, verdict) = self.answer(&self.verdict, &question, now);
         let would = self.would.as_ref().map_or_else(|| verdict.clone(), |view| self.answer(view, &question, now).1);
         let audits = (&self.rules.audits[..], &self.tables.audits);
@@ -312,7 +318,10 @@ impl Snapshot {
         index.lists(caller, question.request, Reach::Deny, |list| {
             let before = first.map_or(u32::MAX, |(position, ..)| position);
             for position in list.iter().copied().take_while(|position| *position < before) {
-                let Some(rule) = rules.get(position as usize).filter(|r| view.lens.sees(r.mode)) else { continue };
+                if view.lens == Lens::Verdict && index.is_on_trial(position) {
+                    continue;
+                }
+                let Some(rule) = rules.get(position as usize) else { continue };
                 match rule.deny(question, caller, view.unknown_callers, now) {
                     Denial::Silent => {}
                     Denial::Opened(by) => {
@@ -450,7 +459,10 @@ fn best<'s>(
     let mut expired: Option<((Specificity, u32), &Rule)> = None;
     index.lists(caller, question.request, Reach::Grant, |list| {
         for position in list.iter().copied() {
-            let Some(rule) = rules.get(position as usize).filter(|r| lens.sees(r.mode)) else { continue };
+            if lens == Lens::Verdict && index.is_on_trial(position) {
+                continue;
+            }
+            let Some(rule) = rules.get(position as usize) else { continue };
             let Some(specificity) = rule.grant(question, caller) else { continue };
             let rank = (rule.info.expires().is_some(), specificity, position);
             if rule.info.is_expired(now) {

@@ -125,8 +125,9 @@ fn read_http(http: &HttpRequest) -> HttpAttributes<'_> {
         header_map: _,
         path,
         host,
-        // A client may claim any scheme, and Envoy leaves query, fragment and size unfilled.
-        scheme: _,
+        // What a client claims; only a condition that asks for the pseudo-header looks at it.
+        scheme,
+        // Envoy leaves these unfilled.
         query: _,
         fragment: _,
         size: _,
@@ -134,7 +135,7 @@ fn read_http(http: &HttpRequest) -> HttpAttributes<'_> {
         body: _,
         raw_body: _,
     } = http;
-    HttpAttributes { method, path, host, headers: http, stream_id: id, protocol }
+    HttpAttributes { method, path, host, scheme, headers: http, stream_id: id, protocol }
 }
 
 /// The headers in both forms that Envoy sends: the map first, then the raw list in its order.
@@ -150,10 +151,24 @@ impl Headers for HttpRequest {
         raw.iter().filter(|header| header.key.eq_ignore_ascii_case(name)).for_each(|header| each(raw_value(header)));
     }
 
+    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
+        // As for one name: keys in lower case before others, and those in their order, then the list.
+        let mut map: Vec<_> = self.headers.iter().collect();
+        map.sort_unstable_by_key(|(key, _)| in_order(key));
+        map.into_iter().for_each(|(key, value)| each(key, Cow::Borrowed(value)));
+        let raw = self.header_map.as_ref().map(|HeaderMap { headers }| headers.as_slice()).unwrap_or_default();
+        raw.iter().for_each(|header| each(&header.key, raw_value(header)));
+    }
+
     /// The map joins; the raw list keeps values apart. Both at once come from a forged caller.
     fn are_joined(&self) -> bool {
         !self.headers.is_empty() || self.header_map.is_none()
     }
+}
+
+/// The order of a map's keys, in which one in lower case comes before its other spellings.
+fn in_order(key: &str) -> (bool, &str) {
+    (key.bytes().any(|byte| byte.is_ascii_uppercase()), key)
 }
 
 /// Envoy sends keys in lower case; others come from a forged caller, and their order must not depend on the map's.

@@ -115,7 +115,13 @@ impl Drawn {
     }
 
     fn header(&mut self) -> HeaderEntry {
-        HeaderEntry { name: self.text(), present: self.flag(), matched: self.list(Drawn::text), value: self.text() }
+        HeaderEntry {
+            name: self.text(),
+            present: self.flag(),
+            value_unknown: self.flag(),
+            matched: self.list(Drawn::text),
+            value: self.text(),
+        }
     }
 
     fn rare(&mut self) -> RareInputs {

@@ -53,7 +53,7 @@ const ISTIO_HOSTS: &[&str] = &[
     "127.0.0.1",
     "a.example:8443",
 ];
-const PATHS: &[&str] = &["/admin", "/v1/*", "/v1/{*}/x", "/{**}", "/"];
+const PATHS: &[&str] = &["/admin", "/v1/*", "/v1/{*}/x", "/{**}", "/", "/v1%2f*", "/v1/{*}/{*}/x"];
 const PRINCIPALS: &[&str] =
     &["cluster.local/ns/web/sa/app", "*/sa/job", "cluster.local/ns/web/*", "*", "x.td/ns/web/sa/app"];
 
@@ -83,7 +83,12 @@ const CONDITION: Fields = &[
     ("source.namespace", &["web"]),
     ("source.serviceAccount", &["web/app"]),
     ("connection.sni", &["a.example", "*.example"]),
-    ("request.headers[x-role]", &["admin"]),
+    ("request.headers[x-role]", &["admin", "ad*", "*min", "*"]),
+    ("request.headers[x-role]", &["admin", "user"]),
+    ("request.headers[Host]", &["a.example", "*.example", "b.a.example:8443"]),
+    ("request.headers[:method]", &["GET", "D*"]),
+    ("request.headers[:path]", &["/admin", "/v1/*"]),
+    ("request.headers[:scheme]", &["https"]),
     ("destination.port", &["8443"]),
     ("source.ip", &["10.1.2.3"]),
 ];
@@ -388,12 +393,33 @@ pub fn ask(choices: &mut Choices<'_>) -> Ask {
         "",
         "b.a.org",
     ];
-    const SENT: &[&str] =
-        &["/", "/admin", "/v1/x", "/v1/a/x", "/v1/../admin", "/%61dmin", "/v1/%2e%2e/admin", "", "/a;b//c"];
-    const ROLES: &[&[&str]] = &[&[], &["admin"], &["user,admin"], &["user", "admin"]];
+    const SENT: &[&str] = &[
+        "/",
+        "/admin",
+        "/v1/x",
+        "/v1/a/x",
+        "/v1/../admin",
+        "/%61dmin",
+        "/v1/%2e%2e/admin",
+        "",
+        "/a;b//c",
+        "/v1%2fx",
+        "/v1/a%2fb/x",
+        "/x;%2fy/..;/%61dmin",
+        "/admin/.",
+        "/v1/x;%2f../admin",
+    ];
+    const ROLES: &[&[&str]] = &[&[], &["admin"], &["user,admin"], &["user", "admin"], &["admin, admin"], &[""]];
     let roles = choices.pick(ROLES).iter().map(|role| ("x-role".to_owned(), (*role).to_owned()));
+    let mut headers: Vec<(String, String)> = roles.collect();
+    if choices.chance(5) {
+        headers.push(("X-Role".to_owned(), "admin,".repeat(choices.pick(&[1_022, 1_023, 1_024]))));
+    }
+    if choices.chance(30) {
+        headers.push((":scheme".to_owned(), choices.pick(&["http", "https"]).to_owned()));
+    }
     Ask {
-        headers: roles.collect(),
+        headers,
         principal: if choices.chance(27) { choices.pick(ODD) } else { choices.pick(KNOWN) },
         host: choices.pick(ASKED),
         path: choices.pick(SENT),

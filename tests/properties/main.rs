@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use customs::engine::decision::Answer;
 use customs::engine::host::Authority;
-use customs::engine::path::Readings;
+use customs::engine::path::{MAX_READINGS, Readings};
 use customs::engine::policy::compile;
 use customs::engine::policy::diff::{Diff, Group, Shift, diff};
 use customs::engine::policy::sample_callers::SampleCaller;
@@ -139,7 +139,7 @@ proptest! {
         match Readings::of(&path) {
             Readings::One(one) => prop_assert_eq!(one, path.split('?').next().unwrap()),
             Readings::Many(all) => {
-                prop_assert!(all.len() > 1 && all.len() <= 10);
+                prop_assert!(all.len() > 1 && all.len() <= MAX_READINGS);
                 prop_assert_eq!(all[0].as_ref(), path.split('?').next().unwrap());
             }
             Readings::Unknown => {}

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::decision::{Answer, Gate};
 use crate::engine::field::Polarity;
+use crate::engine::header_table::HeaderTables;
 use crate::engine::host::Host;
 use crate::engine::identity::{Accepted, Caller};
 use crate::engine::pattern::{HostKey, HostPattern, Reading};
@@ -130,7 +131,9 @@ pub fn stages(snapshot: &Snapshot, request: &Request<'_>, answer: &Answer, lens:
     let caller = judged(rules, settings, lens, request);
     let named = rules.egress_policies.iter().any(|p| lens.sees(p.mode) && p.subjects.name_unauthenticated());
     let unknown = if named { UnknownCallers::Named } else { UnknownCallers::Unnamed };
-    let seen = Seen { rules, settings, lens, question: Question::new(request), caller, unknown, now, answer };
+    let tables = snapshot.header_tables();
+    let question = Question::of_set(request, tables);
+    let seen = Seen { rules, settings, tables, lens, question, caller, unknown, now, answer };
     vec![seen.hygiene(), seen.deny(), seen.istio(), seen.isolation(), seen.default()]
 }
 
@@ -152,6 +155,7 @@ fn stage(stage: &'static str, state: &'static str, text: impl Into<String>) -> S
 struct Seen<'s> {
     rules: &'s Rules,
     settings: &'s Settings,
+    tables: &'s Arc<HeaderTables>,
     lens: Lens,
     question: Question<'s>,
     caller: Caller<'s>,
@@ -180,10 +184,22 @@ impl Seen<'_> {
                 "nothing found; the SNI is the mesh's wrapper of one of its own names, so where the connection goes is not \
                  known: set `sni` in the DestinationRule's `tls`",
             ),
-            None => stage("hygiene", "passed", "nothing found"),
+            None => stage("hygiene", "passed", format!("nothing found{}", self.unknown_headers())),
             Some(finding) if self.denied_by_hygiene() => stage("hygiene", "denied", found(finding)),
             Some(finding) => stage("hygiene", "passed", format!("only recorded: {}", found(finding))),
         }
+    }
+
+    /// The headers whose values count as unknown, which satisfies every deny that asks for them and no allow.
+    fn unknown_headers(&self) -> String {
+        let unknown = self.tables.unknown(self.question.request);
+        let told = unknown.into_iter().map(|(name, why)| {
+            format!(
+                "; header `{name}` {}: its value counts as unknown, which satisfies a DENY and no ALLOW",
+                why.in_words()
+            )
+        });
+        told.collect()
     }
 
     fn deny(&self) -> Stage {

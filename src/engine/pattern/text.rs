@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::engine::work_count;
+
 /// Istio's text patterns: exact, `prefix*`, `*suffix`, and `*` for anything that is not empty. A leading star is looked
 /// at first; a star elsewhere is a plain character.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,7 @@ impl TextPattern {
 
     /// Whether `text` matches, case for case.
     pub fn matches(&self, text: &str) -> bool {
+        work_count::steps(1);
         match self {
             TextPattern::Exact(want) => want == text,
             TextPattern::Prefix(prefix) => text.starts_with(prefix.as_str()),
@@ -43,6 +46,7 @@ impl TextPattern {
 
     /// Whether `text` matches in any ASCII case.
     pub fn matches_ignore_case(&self, text: &str) -> bool {
+        work_count::steps(1);
         let head = |n: usize| text.as_bytes().get(..n);
         let tail = |n: usize| text.len().checked_sub(n).and_then(|from| text.as_bytes().get(from..));
         match self {

@@ -235,6 +235,15 @@ fn what_istio_alone_can_ask_is_asked_too() {
             "when: [{key: 'request.headers[x-role]', values: [admin]}]",
             "denied made-up/made-up -> http://made-up.invalid/ (x-role: admin)",
         ),
+        ("when: [{key: 'request.headers[Host]', values: [b.example]}]", "denied made-up/made-up -> http://b.example/"),
+        (
+            "when: [{key: 'request.headers[:method]', values: [TRACE]}]",
+            "denied made-up/made-up -> TRACE http://made-up.invalid/",
+        ),
+        (
+            "when: [{key: 'request.headers[:path]', values: ['/x?y']}]",
+            "denied made-up/made-up -> http://made-up.invalid/x?y",
+        ),
         (
             "when: [{key: connection.sni, values: [b.example]}]",
             "denied made-up/made-up -> http://made-up.invalid/ (SNI b.example)",

@@ -15,6 +15,7 @@ use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
 use crate::engine::condition::Condition;
 use crate::engine::field::Field;
+use crate::engine::header_values::{AUTHORITY, header_name};
 use crate::engine::operation::{Operation, PathPattern};
 use crate::engine::path::Template;
 use crate::engine::pattern::{self, HostPattern, Spelling, TextPattern};
@@ -164,11 +165,11 @@ impl RuleReader<'_> {
         let name = text.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']'));
         match name {
             Some(name) if !name.is_empty() && !name.contains(['[', ']']) => {
-                if name.eq_ignore_ascii_case(":authority") || name.eq_ignore_ascii_case("host") {
+                let name = header_name(name);
+                if name == AUTHORITY {
                     let what = format!("`{text}` compares the host as it was written, so other spellings pass");
                     self.problems.push(key.warning(Code::HostSpelling, what).hint("use `hosts` of an operation"));
                 }
-                let name = name.to_ascii_lowercase();
                 Some(Condition::Header { name, values: self.field("values", lists, Self::header) })
             }
             _ => {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::sample_callers::{MADE_UP, Surroundings, text_member, values};
 use crate::engine::condition::Condition;
+use crate::engine::header_values::AUTHORITY;
 use crate::engine::operation::{Operation, PathPattern};
 use crate::engine::pattern::{HostKey, HostPattern, PortPattern, TextPattern};
 
@@ -100,8 +101,11 @@ pub fn of_operation(operation: &Operation, when: &[Condition], around: &Surround
     if care == Care::Thorough {
         hosts.extend(patterns.iter().filter_map(|pattern| other_port(pattern)));
     }
-    let methods = methods(operation);
-    let paths = paths(operation);
+    let (mut methods, mut paths) = (methods(operation), paths(operation));
+    // What conditions ask of a pseudo-header is a part of the request.
+    hosts.extend(pseudo_header(when, AUTHORITY));
+    methods.extend(pseudo_header(when, ":method"));
+    paths.extend(pseudo_header(when, ":path"));
     let settings = settings(operation, when, around);
     let all = settings.iter().flat_map(|(http, port)| {
         let (methods, hosts) = (&methods, &hosts);
@@ -202,6 +206,15 @@ fn paths(operation: &Operation) -> Vec<String> {
     named.chain([format!("/{MADE_UP}")]).collect()
 }
 
+/// The values that conditions ask of a pseudo-header.
+fn pseudo_header<'s>(when: &'s [Condition], asked: &'s str) -> impl Iterator<Item = String> + 's {
+    let named = when.iter().filter_map(move |condition| match condition {
+        Condition::Header { name, values } if name == asked => Some(values),
+        _ => None,
+    });
+    named.flat_map(values).map(|pattern| text_member(pattern, MADE_UP))
+}
+
 /// What conditions and listener ports ask for, one value of each at a time; what meets none of it comes last.
 fn settings(operation: &Operation, when: &[Condition], around: &Surroundings<'_>) -> Vec<(SampleHttp, Option<u16>)> {
     let bare = SampleHttp { method: String::new(), path: String::new(), headers: Vec::new(), sni: None };
@@ -214,6 +227,7 @@ fn settings(operation: &Operation, when: &[Condition], around: &Surroundings<'_>
         match condition {
             Condition::DestinationPort(named) => ports.extend(values(named)),
             Condition::Sni(named) => names.extend(members(&mut values(named))),
+            Condition::Header { name, .. } if [AUTHORITY, ":method", ":path"].contains(&name.as_str()) => {}
             Condition::Header { name, values: named } => headers.push((name, members(&mut values(named)))),
             Condition::Source(_) | Condition::DestinationIp(_) => {}
         }

@@ -3,9 +3,14 @@
 //! A header is told only if some condition asks for it, and then only whether it was there and which patterns of the
 //! policies it matched. Its value is told where the settings ask for that; never that of a header that carries secrets.
 
-use crate::engine::condition::some_value;
+use std::sync::Arc;
+
+use crate::engine::header_table::{HeaderState, HeaderTables};
 use crate::engine::header_uses::HeaderUse;
-use crate::engine::request::{Headers, last_value};
+use crate::engine::header_values::UnknownHeader;
+use crate::engine::path::without_query;
+use crate::engine::pattern::TextPattern;
+use crate::engine::request::{Http, Request};
 
 /// The most bytes of a value that are told.
 const MAX_VALUE: usize = 256;
@@ -20,6 +25,8 @@ pub struct HeaderEntry {
     pub name: String,
     /// Whether the request has it.
     pub present: bool,
+    /// Whether its value counts as unknown: it is over the limits, or the check does not tell it.
+    pub value_unknown: bool,
     /// The patterns that one of its values matches.
     pub matched: Vec<String>,
     /// Its value, only where it was asked for.
@@ -27,21 +34,37 @@ pub struct HeaderEntry {
 }
 
 /// What a record tells of the headers of a request.
-pub fn told(uses: &[HeaderUse], headers: &dyn Headers, valued: &[String]) -> Vec<HeaderEntry> {
-    uses.iter().map(|asked| entry(asked, headers, valued)).collect()
+pub fn told(tables: &Arc<HeaderTables>, request: &Request<'_>, valued: &[String]) -> Vec<HeaderEntry> {
+    let mut entries = Vec::new();
+    if let Some(http) = &request.http {
+        tables.told(request, http, |asked, state, has| entries.push(entry(asked, state, has, http, valued)));
+    }
+    entries
 }
 
-fn entry(asked: &HeaderUse, headers: &dyn Headers, valued: &[String]) -> HeaderEntry {
+fn entry(
+    asked: &HeaderUse,
+    state: &HeaderState,
+    has: &dyn Fn(&TextPattern) -> bool,
+    http: &Http<'_>,
+    valued: &[String],
+) -> HeaderEntry {
     let HeaderUse { name, patterns } = asked;
-    let mut present = false;
-    headers.visit(name, &mut |_| present = true);
-    let matched = patterns.iter().filter(|pattern| some_value(name, headers, std::slice::from_ref(pattern)));
+    let (present, value_unknown) = match state {
+        HeaderState::Absent => (false, false),
+        HeaderState::Unknown(UnknownHeader::NotSent) => (false, true),
+        HeaderState::Unknown(UnknownHeader::TooLong | UnknownHeader::TooManyParts) => (true, true),
+        HeaderState::Known(_) => (true, false),
+    };
     let is_valued = valued.contains(name) && !SECRET.contains(&name.as_str());
-    let value = if is_valued { last_value(headers, name).unwrap_or_default() } else { "".into() };
+    let value = if is_valued { http.last_header_value(name).unwrap_or_default() } else { "".into() };
+    // A query is never told.
+    let value = if name == ":path" { without_query(&value) } else { &value };
     HeaderEntry {
         name: name.clone(),
         present,
-        matched: matched.map(ToString::to_string).collect(),
+        value_unknown,
+        matched: patterns.iter().filter(|pattern| has(pattern)).map(ToString::to_string).collect(),
         value: value.get(..value.floor_char_boundary(MAX_VALUE)).unwrap_or_default().to_owned(),
     }
 }
@@ -49,15 +72,28 @@ fn entry(asked: &HeaderUse, headers: &dyn Headers, valued: &[String]) -> HeaderE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::pattern::TextPattern;
+    use crate::engine::condition::Condition;
+    use crate::engine::field::Field;
+    use crate::engine::header_table::rules_of;
+    use crate::engine::request::{Attributes, HttpAttributes};
+    use crate::engine::settings::Settings;
 
     fn told_of(name: &str, patterns: &[&str], headers: &[(&str, &str)], valued: &[&str]) -> HeaderEntry {
-        let patterns = patterns.iter().map(|text| TextPattern::parse(text)).collect();
-        let asked = HeaderUse { name: name.to_owned(), patterns };
+        let values = patterns.iter().map(|text| TextPattern::parse(text));
+        let condition = Condition::Header { name: name.to_owned(), values: Field::of(values) };
+        let tables = Arc::new(HeaderTables::of_rules(&rules_of([condition])));
         let headers: Vec<(String, String)> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let valued: Vec<String> = valued.iter().map(ToString::to_string).collect();
-        told(&[asked], &headers, &valued).remove(0)
+        let http = HttpAttributes {
+            host: "a.example",
+            path: "/x?secret",
+            method: "GET",
+            headers: &headers,
+            ..HttpAttributes::default()
+        };
+        let attributes = Attributes { http: Some(http), ..Attributes::default() };
+        told(&tables, &attributes.normalise(&Settings::default()), &valued).remove(0)
     }
 
     #[test]
@@ -88,5 +124,21 @@ mod tests {
             let entry = told_of(secret, &["*"], &[(secret, "Bearer x")], &[secret]);
             assert_eq!((entry.present, entry.value.as_str()), (true, ""), "{secret}");
         }
+    }
+
+    #[test]
+    fn a_header_past_the_limits_is_told_to_be_unknown() {
+        let many = "admin,".repeat(2_000);
+        let entry = told_of("x-role", &["admin"], &[("x-role", &many)], &[]);
+        assert_eq!((entry.present, entry.value_unknown, entry.matched.len()), (true, true, 0));
+        let entry = told_of(":scheme", &["https"], &[], &[]);
+        assert_eq!((entry.present, entry.value_unknown), (false, true));
+    }
+
+    #[test]
+    fn a_pseudo_header_is_told_without_its_query() {
+        let entry = told_of(":path", &["/x*"], &[], &[":path"]);
+        assert_eq!((entry.present, entry.value.as_str(), entry.matched), (true, "/x", owned(&["/x*"])));
+        assert_eq!(told_of(":authority", &["a.example"], &[], &[":authority"]).value, "a.example");
     }
 }

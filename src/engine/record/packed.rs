@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{AnswerEntry, DecisionEntry, Occasion, RareInputs, capped};
+use super::{AnswerEntry, DecisionEntry, Occasion, RareInputs, capped, headers};
 use crate::engine::decision::{Answer, Decision, Gate};
 use crate::engine::host::{Host, embedded};
 use crate::engine::identity::{Invalid, Principal};
@@ -150,7 +150,8 @@ impl PackedDecision {
             caller_gone: false,
             rare: None,
         };
-        let rare = RareInputs::of(attributes, decision.identity_detail, snapshot, occasion.told_headers, cut);
+        let headers = headers::told(snapshot.header_tables(), request, occasion.told_headers);
+        let rare = RareInputs::of(attributes, decision.identity_detail, snapshot, headers, cut);
         entry.rare = (rare != *RareInputs::NONE).then(|| Arc::new(rare));
         PackedDecision { texts, entry }
     }

@@ -4,7 +4,8 @@
 //! record alone; what nearly every request has in common costs a record nothing.
 
 use super::capped;
-use super::headers::{HeaderEntry, told};
+use super::headers::HeaderEntry;
+use crate::engine::header_values::AUTHORITY;
 use crate::engine::identity::Invalid;
 use crate::engine::identity::forwarded::last_element_uris;
 use crate::engine::request::{Attributes, CLIENT_CERTIFICATE, last_value};
@@ -25,7 +26,7 @@ pub struct RareInputs {
     pub sni_absent: bool,
     /// Whether an address was sent, and none that has an IP address or a port.
     pub address_unreadable: bool,
-    /// The header `:authority`, where it is not the authority.
+    /// The header `:authority`, or `host` as it is called as well, where it is not the authority.
     pub authority_header: Option<String>,
     /// The URIs in the last element of `x-forwarded-client-cert`, where the identity rests on them.
     pub certificate_uris: Vec<String>,
@@ -60,25 +61,25 @@ impl RareInputs {
     /// Nothing.
     pub const NONE: &'static RareInputs = &NONE;
 
-    /// Tells what is out of the ordinary. `truncated` names the fields that were cut already, `told_headers` the headers
-    /// whose values are told.
+    /// Tells what is out of the ordinary. `headers` are those that policies ask for, `truncated` names the fields that were
+    /// cut already.
     pub fn of(
         attributes: &Attributes<'_>,
         detail: Option<Invalid>,
         snapshot: &Snapshot,
-        told_headers: &[String],
+        headers: Vec<HeaderEntry>,
         mut truncated: Vec<&'static str>,
     ) -> RareInputs {
         let is_readable = attributes.source_address.is_some()
             || attributes.destination_address.is_some()
             || attributes.listener_port.is_some();
-        let (http, source) = (attributes.http, snapshot.settings().identity_source);
+        let source = snapshot.settings().identity_source;
         RareInputs {
             sni_absent: attributes.tls_sni == Some(""),
             address_unreadable: attributes.has_address && !is_readable,
             authority_header: authority_header(attributes, &mut truncated),
             certificate_uris: certificate_uris(attributes, detail, source, &mut truncated),
-            headers: http.map(|http| told(snapshot.header_uses(), http.headers, told_headers)).unwrap_or_default(),
+            headers,
             truncated,
             redacted: Vec::new(),
         }
@@ -88,11 +89,13 @@ impl RareInputs {
 fn authority_header(attributes: &Attributes<'_>, truncated: &mut Vec<&'static str>) -> Option<String> {
     let http = attributes.http?;
     let mut other = None;
-    http.headers.visit(":authority", &mut |value| {
-        if value != http.host && other.is_none() {
-            other = Some(value);
-        }
-    });
+    for name in [AUTHORITY, "host"] {
+        http.headers.visit(name, &mut |value| {
+            if value != http.host && other.is_none() {
+                other = Some(value);
+            }
+        });
+    }
     other.map(|value| capped("authorityHeader", &value, MAX_AUTHORITY, truncated).to_owned())
 }
 
@@ -127,7 +130,7 @@ mod tests {
         let http = HttpAttributes { host: "a.example", headers, ..HttpAttributes::default() };
         let attributes = Attributes { http: Some(http), ..Attributes::default() };
         let settings = Settings { identity_source: source, ..Settings::default() };
-        RareInputs::of(&attributes, detail, &Snapshot::unloaded(settings), &[], Vec::new())
+        RareInputs::of(&attributes, detail, &Snapshot::unloaded(settings), Vec::new(), Vec::new())
     }
 
     fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -169,7 +172,7 @@ mod tests {
         let http = HttpAttributes { headers: &headers, ..HttpAttributes::default() };
         let attributes = Attributes { http: Some(http), ..Attributes::default() };
         let settings = Settings { identity_source: IdentitySource::Xfcc, ..Settings::default() };
-        let rare = RareInputs::of(&attributes, None, &Snapshot::unloaded(settings), &[], vec!["path"]);
+        let rare = RareInputs::of(&attributes, None, &Snapshot::unloaded(settings), Vec::new(), vec!["path"]);
         assert_eq!(
             (rare.certificate_uris.len(), rare.truncated),
             (8, vec!["path", "authorityHeader", "certificateUris"])

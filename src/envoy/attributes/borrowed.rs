@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use fields::{Field, Fields, Text, once};
 
-use super::{AddressFields, PeerFields, raw_text};
+use super::{AddressFields, PeerFields, in_order, raw_text};
 use crate::engine::request::{Attributes, Headers, HttpAttributes};
 
 mod fields;
@@ -34,6 +34,7 @@ struct Http<'m> {
     method: Text<'m>,
     path: Text<'m>,
     host: Text<'m>,
+    scheme: Text<'m>,
     protocol: Text<'m>,
     headers: HeaderFields<'m>,
 }
@@ -99,6 +100,7 @@ impl<'m> Check<'m> {
             method: http.method.as_str(),
             path: http.path.as_str(),
             host: http.host.as_str(),
+            scheme: http.scheme.as_str(),
             headers: &http.headers,
             stream_id: http.id.as_str(),
             protocol: http.protocol.as_str(),
@@ -245,7 +247,8 @@ impl<'m> Http<'m> {
                 number::HOST => http.host = value.text()?,
                 number::PROTOCOL => http.protocol = value.text()?,
                 // Not for a decision, as with a check that was decoded.
-                number::SCHEME | number::QUERY | number::FRAGMENT | number::BODY => drop(value.text()?),
+                number::SCHEME => http.scheme = value.text()?,
+                number::QUERY | number::FRAGMENT | number::BODY => drop(value.text()?),
                 number::RAW_BODY => drop(value.bytes()?),
                 number::SIZE => drop(value.number()?),
                 _unknown => {}
@@ -345,6 +348,20 @@ impl Headers for HeaderFields<'_> {
         let list = self.list.as_deref().unwrap_or_default();
         let raw = list.iter().filter(|header| is_like(header.key, name));
         raw.for_each(|header| each(raw_text(header.value.as_str(), header.raw_value)));
+    }
+
+    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
+        let mut map: Vec<_> = self.map.iter().map(|(key, value)| (in_order(key.as_str()), *value)).collect();
+        // Stable, so that of one key the last that was sent stays the last, which is the one that counts.
+        map.sort_by_key(|(key, _)| *key);
+        let mut map = map.into_iter().peekable();
+        while let Some(((is_odd, key), value)) = map.next() {
+            if map.peek().is_none_or(|(next, _)| *next != (is_odd, key)) {
+                each(key, Cow::Borrowed(value.as_str()));
+            }
+        }
+        let list = self.list.as_deref().unwrap_or_default();
+        list.iter().for_each(|header| each(header.key.as_str(), raw_text(header.value.as_str(), header.raw_value)));
     }
 
     fn are_joined(&self) -> bool {

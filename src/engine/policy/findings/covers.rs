@@ -95,7 +95,8 @@ pub fn method(outer: &TextPattern, read: Reading, inner: &TextPattern, reads: Re
     }
 }
 
-/// Whether every text that one pattern matches another does; what holds of each reading holds of some and of all.
+/// Whether every text that one pattern matches another does. What holds of each reading holds where some reading must match
+/// some pattern, and where each must.
 pub fn path(outer: &PathPattern, inner: &PathPattern) -> bool {
     match (outer, inner) {
         (PathPattern::Text(outer), PathPattern::Text(inner)) => outer.contains(inner),

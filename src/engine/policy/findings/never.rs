@@ -10,7 +10,7 @@ use crate::engine::condition::Condition;
 use crate::engine::field::{Field, Polarity};
 use crate::engine::identity::{Accepted, TrustDomains, may_be_workload};
 use crate::engine::operation::{Operation, PathPattern};
-use crate::engine::path::Readings;
+use crate::engine::path::{Readings, SegmentEnds};
 use crate::engine::pattern::{self, HostPattern, Reading, TextPattern};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::rule::{Exception, Rule};
@@ -154,17 +154,28 @@ fn dead_operation(operation: &Operation, polarity: Polarity) -> Option<String> {
     if excludes(paths, polarity, |o, _, i, _| covers::path(o, i)) {
         return clash("notPaths", "paths");
     }
-    let granted = paths.any_of().is_empty() || paths.any_of().iter().any(may_be_granted);
-    (!granted).then(|| "no path can be read as one of its `paths` alone".to_owned())
+    let granted = |path| may_be_granted(path, paths.any_of());
+    let is_alive = paths.any_of().is_empty() || paths.any_of().iter().any(granted);
+    (!is_alive).then(|| "no path has all of its readings among its `paths`".to_owned())
 }
 
-/// Whether a request could be granted by a path: an exact one must be its own and only reading.
-fn may_be_granted(path: &PathPattern) -> bool {
-    match path {
-        PathPattern::Text(TextPattern::Exact(text)) => {
-            matches!(Readings::of(text), Readings::One(reading) if reading == text)
+/// Whether a request could be granted by a path of a list: of an exact one every reading must be matched by the list. The
+/// path as sent is one of them, so no other request is granted by exact paths.
+fn may_be_granted(path: &PathPattern, list: &[PathPattern]) -> bool {
+    let PathPattern::Text(TextPattern::Exact(text)) = path else { return true };
+    let matched = |reading: &str| {
+        list.iter().any(|pattern| match pattern {
+            PathPattern::Text(pattern) => pattern.matches(reading),
+            PathPattern::Template(template) => template.matches(reading, &SegmentEnds::of(reading)),
+        })
+    };
+    match Readings::of(text) {
+        Readings::One(reading) => reading == text,
+        // A query is cut off before paths are compared.
+        Readings::Many(all) => {
+            all.first().is_some_and(|sent| sent == text) && all.iter().all(|reading| matched(reading))
         }
-        PathPattern::Text(_) | PathPattern::Template(_) => true,
+        Readings::Unknown => false,
     }
 }
 

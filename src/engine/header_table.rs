@@ -1,0 +1,257 @@
+//! What compares a header of a request with the patterns of all rules at once, so that the cost of a check is not the
+//! product of what a client sends and of what policies ask.
+//!
+//! For each header that conditions ask for there is a table of all patterns, each once and with a number. A check looks
+//! each text of the header up in it: an exact value by its hash, prefixes and suffixes by a search in their order. What is
+//! found is a set of numbers. A condition then only looks whether its own numbers are in that set (wide), or whether the
+//! texts of its numbers are all of them (narrow). So a text is looked at once a check, however many rules ask.
+//!
+//! It says what [`HeaderValues::hold`] says, which compares one condition at a time and is what the naive evaluator uses.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::condition::Condition;
+use super::field::{Field, Polarity};
+use super::header_uses::{self, HeaderUse};
+use super::header_values::{HeaderTexts, HeaderValues, UnknownHeader, is_attribute};
+use super::pattern::{Reading, TextPattern};
+use super::request::{Http, Request};
+use super::rules::Rules;
+use super::work_count;
+
+mod patterns;
+
+pub use patterns::{MatchedPatterns, PatternNumbers, PatternTable};
+
+/// Up to so many names each header is asked for by its name; beyond, all headers of a request are read once.
+const FEW_NAMES: usize = 8;
+
+/// The tables of a set of rules.
+#[derive(Debug, Default)]
+pub struct HeaderTables {
+    /// In the order of names.
+    headers: Box<[HeaderTable]>,
+    /// The number of a header by its name, in lower case.
+    numbers: FxHashMap<Box<str>, usize>,
+    /// The lists of each condition, by where the condition stands in memory: rules are neither changed nor moved while a
+    /// set holds them, and a set holds its tables as long.
+    conditions: FxHashMap<usize, ConditionLists>,
+    uses: Box<[HeaderUse]>,
+}
+
+#[derive(Debug)]
+struct HeaderTable {
+    name: Box<str>,
+    patterns: PatternTable,
+}
+
+#[derive(Debug)]
+struct ConditionLists {
+    header: usize,
+    any_of: PatternNumbers,
+    none_of: PatternNumbers,
+}
+
+/// What one request has of the headers that a set asks for, found when it is asked for.
+#[derive(Clone, Debug)]
+pub struct HeaderMatches {
+    tables: Arc<HeaderTables>,
+    states: Box<[OnceCell<HeaderState>]>,
+    /// Whether every header was read; what has no state then is absent, pseudo-headers aside.
+    are_read: bool,
+}
+
+/// What is known of a header.
+#[derive(Clone, Debug)]
+pub enum HeaderState {
+    /// It is not there.
+    Absent,
+    /// Its value is not compared.
+    Unknown(UnknownHeader),
+    /// It is there.
+    Known(Box<MatchedPatterns>),
+}
+
+fn address(values: &Field<TextPattern>) -> usize {
+    std::ptr::from_ref(values).addr()
+}
+
+impl HeaderTables {
+    /// The tables of a set.
+    pub fn of_rules(rules: &Rules) -> HeaderTables {
+        let mut asked: BTreeMap<&str, Vec<&Field<TextPattern>>> = BTreeMap::new();
+        let lists = [&rules.denies, &rules.istio_allows, &rules.audits, &rules.grants];
+        for condition in lists.into_iter().flatten().flat_map(|rule| &rule.when) {
+            if let Condition::Header { name, values } = condition {
+                asked.entry(name).or_default().push(values);
+            }
+        }
+        let mut tables = HeaderTables { uses: header_uses::of_rules(rules), ..HeaderTables::default() };
+        let mut headers = Vec::new();
+        for (header, (name, fields)) in asked.into_iter().enumerate() {
+            let mut patterns = PatternTable::builder();
+            for values in fields {
+                let (any_of, none_of) = (patterns.numbers(values.any_of()), patterns.numbers(values.none_of()));
+                tables.conditions.insert(address(values), ConditionLists { header, any_of, none_of });
+            }
+            tables.numbers.insert(name.into(), header);
+            headers.push(HeaderTable { name: name.into(), patterns: patterns.finish() });
+        }
+        tables.headers = headers.into();
+        tables
+    }
+
+    /// The headers that a record tells.
+    pub fn uses(&self) -> &[HeaderUse] {
+        &self.uses
+    }
+
+    /// Whether a condition of the set holds; `None` for one that is not of the set.
+    pub fn holds(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        http: &Http<'_>,
+        values: &Field<TextPattern>,
+        polarity: Polarity,
+    ) -> Option<bool> {
+        let lists = self.conditions.get(&address(values))?;
+        let state = self.of_request(request, http)?.state(lists.header, http)?;
+        Some(match state {
+            HeaderState::Absent => lists.any_of.is_empty(),
+            HeaderState::Unknown(_) => values.holds_unknown(polarity),
+            HeaderState::Known(matched) => {
+                let matches = |list, reading| match reading {
+                    Reading::Wide => matched.some_of(list),
+                    Reading::Narrow => matched.all_by(list),
+                };
+                (lists.any_of.is_empty() || matches(&lists.any_of, polarity.positive()))
+                    && (lists.none_of.is_empty() || !matches(&lists.none_of, polarity.negative()))
+            }
+        })
+    }
+
+    /// What a request has of the headers that the set asks for. `None` if the request was compared with another set.
+    fn of_request<'r>(self: &Arc<Self>, request: &'r Request<'_>, http: &Http<'_>) -> Option<&'r HeaderMatches> {
+        let matches = request.header_matches.get_or_init(|| HeaderMatches::new(self, http));
+        Arc::ptr_eq(&matches.tables, self).then_some(matches)
+    }
+
+    /// The headers that the set asks for and whose values a request leaves unknown.
+    pub fn unknown(self: &Arc<Self>, request: &Request<'_>) -> Vec<(&str, UnknownHeader)> {
+        let Some(http) = &request.http else { return Vec::new() };
+        let unknown = self.headers.iter().filter_map(|table| match http.header_values(&table.name) {
+            HeaderValues::Unknown(why) => Some((&*table.name, why)),
+            HeaderValues::Absent | HeaderValues::Known(_) => None,
+        });
+        unknown.collect()
+    }
+
+    /// Calls `each` with every header that a record tells, and what is known of it.
+    pub fn told<'t>(
+        self: &'t Arc<Self>,
+        request: &Request<'_>,
+        http: &Http<'_>,
+        mut each: impl FnMut(&'t HeaderUse, &HeaderState, &dyn Fn(&TextPattern) -> bool),
+    ) {
+        if self.uses.is_empty() {
+            return;
+        }
+        // A request that another set compared before is compared anew.
+        let own;
+        let matches = match self.of_request(request, http) {
+            Some(matches) => matches,
+            None => {
+                own = HeaderMatches::new(self, http);
+                &own
+            }
+        };
+        for asked in &self.uses {
+            let Some(header) = self.numbers.get(asked.name.as_str()) else { continue };
+            let (Some(table), Some(state)) = (self.headers.get(*header), matches.state(*header, http)) else {
+                continue;
+            };
+            let has = |pattern: &TextPattern| match state {
+                HeaderState::Known(matched) => table.patterns.number(pattern).is_some_and(|id| matched.has(id)),
+                HeaderState::Absent | HeaderState::Unknown(_) => false,
+            };
+            each(asked, state, &has);
+        }
+    }
+}
+
+impl HeaderMatches {
+    fn new(tables: &Arc<HeaderTables>, http: &Http<'_>) -> HeaderMatches {
+        let states = std::iter::repeat_with(OnceCell::new).take(tables.headers.len()).collect();
+        let mut matches = HeaderMatches { tables: tables.clone(), states, are_read: false };
+        if tables.headers.len() > FEW_NAMES {
+            matches.read_all(http);
+        }
+        matches
+    }
+
+    /// Reads every header once, instead of once for each name.
+    fn read_all(&mut self, http: &Http<'_>) {
+        let tables = &self.tables;
+        let mut sent: Vec<(usize, Cow<'_, str>)> = Vec::new();
+        let mut folded = String::new();
+        http.headers.visit_all(&mut |name, value| {
+            work_count::steps(1);
+            let number = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                false => tables.numbers.get(name),
+                true => {
+                    folded.clear();
+                    folded.push_str(name);
+                    folded.make_ascii_lowercase();
+                    tables.numbers.get(folded.as_str())
+                }
+            };
+            sent.extend(number.map(|number| (*number, value)));
+        });
+        // Stable, so that the values of one header stay in their order.
+        sent.sort_by_key(|(number, _)| *number);
+        let are_joined = http.headers.are_joined();
+        for values in sent.chunk_by(|one, other| one.0 == other.0) {
+            let Some((number, _)) = values.first() else { continue };
+            let (Some(table), Some(state)) = (tables.headers.get(*number), self.states.get(*number)) else { continue };
+            if !is_attribute(&table.name) {
+                let values = values.iter().map(|(_, value)| value.clone()).collect();
+                state.get_or_init(|| table.state(&HeaderValues::of_sent(values, are_joined)));
+            }
+        }
+        self.are_read = true;
+    }
+
+    fn state(&self, header: usize, http: &Http<'_>) -> Option<&HeaderState> {
+        let (state, table) = (self.states.get(header)?, self.tables.headers.get(header)?);
+        Some(state.get_or_init(|| match self.are_read && !is_attribute(&table.name) {
+            true => HeaderState::Absent,
+            false => table.state(&http.header_values(&table.name)),
+        }))
+    }
+}
+
+impl HeaderTable {
+    fn state(&self, values: &HeaderValues<'_>) -> HeaderState {
+        match values {
+            HeaderValues::Absent => HeaderState::Absent,
+            HeaderValues::Unknown(why) => HeaderState::Unknown(*why),
+            HeaderValues::Known(texts) => HeaderState::Known(Box::new(self.compare(texts))),
+        }
+    }
+
+    fn compare(&self, texts: &HeaderTexts<'_>) -> MatchedPatterns {
+        self.patterns.compare(texts.texts().map(|text| (text.text, text.is_narrow)))
+    }
+}
+
+#[cfg(test)]
+#[path = "header_table_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+pub(in crate::engine) use tests::rules_of;

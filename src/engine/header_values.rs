@@ -1,0 +1,222 @@
+//! The values of one header of a request, as conditions compare them (rule R8): each whole, each in its parts between
+//! commas, and all of them joined, since Envoy joins repeated headers with commas unless it is told not to.
+//!
+//! A header is bounded: past [`MAX_PARTS`] parts or [`MAX_BYTES`] bytes its value is *unknown*, which satisfies a DENY and
+//! no ALLOW. So a client cannot make a check cost more by sending more.
+//!
+//! Pseudo-headers are what Envoy holds under their names, also where a check carries them as attributes alone. `host` is
+//! Envoy's other name of `:authority`.
+
+use std::borrow::Cow;
+
+use super::field::{Field, Polarity};
+use super::pattern::{Reading, TextPattern};
+use super::request::Http;
+use super::work_count;
+
+/// The most parts of a header, over all of its values, that are compared.
+pub const MAX_PARTS: usize = 1_024;
+
+/// The most bytes of a header, all of its values joined, that are compared.
+pub const MAX_BYTES: usize = 64 * 1_024;
+
+/// The authority, as Envoy calls it among the headers.
+pub const AUTHORITY: &str = ":authority";
+
+/// The name under which Envoy holds a header: in lower case, and `:authority` for `host`.
+pub fn header_name(text: &str) -> String {
+    if is_host(text) { AUTHORITY.to_owned() } else { text.to_ascii_lowercase() }
+}
+
+/// Whether a name is Envoy's other one of `:authority`.
+fn is_host(name: &str) -> bool {
+    name.eq_ignore_ascii_case("host")
+}
+
+/// What is known of a header's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeaderValues<'a> {
+    /// The header is not there.
+    Absent,
+    /// The header's value is not compared.
+    Unknown(UnknownHeader),
+    /// The header is there.
+    Known(HeaderTexts<'a>),
+}
+
+/// Why a header's value is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownHeader {
+    /// It has more than [`MAX_PARTS`] parts.
+    TooManyParts,
+    /// It has more than [`MAX_BYTES`] bytes.
+    TooLong,
+    /// Every request has it, and the check does not tell it.
+    NotSent,
+}
+
+impl UnknownHeader {
+    /// What a person is told, behind the header's name.
+    pub fn in_words(self) -> String {
+        match self {
+            UnknownHeader::TooManyParts => format!("has more than {MAX_PARTS} parts between commas"),
+            UnknownHeader::TooLong => format!("has more than {} KiB", MAX_BYTES / 1_024),
+            UnknownHeader::NotSent => "is not part of the check".to_owned(),
+        }
+    }
+}
+
+/// The values of a header that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderTexts<'a> {
+    /// At least one.
+    values: Vec<Cow<'a, str>>,
+    /// All of them, where they are several.
+    joined: Option<String>,
+    split: Split,
+}
+
+/// Where a value may be several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    /// Nowhere: a pseudo-header is never joined.
+    Never,
+    /// Only in the wide reading: the values were sent apart.
+    Wide,
+    /// Everywhere: the values were joined.
+    Always,
+}
+
+/// A text that patterns are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderText<'t> {
+    /// The text.
+    pub text: &'t str,
+    /// Whether the narrow reading asks for it; the wide one asks for every text.
+    pub is_narrow: bool,
+}
+
+impl<'a> Http<'a> {
+    /// What is known of a header, whose name may be in any case.
+    pub fn header_values(&self, name: &str) -> HeaderValues<'a> {
+        let own = self.pseudo_header(name);
+        let mut values: Vec<Cow<'a, str>> = Vec::new();
+        values.extend(own.filter(|value| !value.is_empty()).map(Cow::Borrowed));
+        let mut add = |value: Cow<'a, str>| {
+            if own.is_none() || !values.contains(&value) {
+                values.push(value);
+            }
+        };
+        match own {
+            None => self.headers.visit(name, &mut add),
+            // What the proxy said by both names; where it is not the authority, the request is denied before.
+            Some(_) if is_host(name) || name == AUTHORITY => {
+                self.headers.visit(AUTHORITY, &mut add);
+                self.headers.visit("host", &mut add);
+            }
+            Some(_) => self.headers.visit(name, &mut add),
+        }
+        match own {
+            Some(_) if values.is_empty() && !(name == ":path" && self.method == "CONNECT") => {
+                HeaderValues::Unknown(UnknownHeader::NotSent)
+            }
+            Some(_) => HeaderValues::of(values, Split::Never),
+            None => HeaderValues::of_sent(values, self.headers.are_joined()),
+        }
+    }
+
+    /// The attribute that is the value of a pseudo-header; empty where the check does not carry it.
+    fn pseudo_header(&self, name: &str) -> Option<&'a str> {
+        Some(match name {
+            AUTHORITY => self.authority,
+            ":method" => self.method,
+            ":path" => self.path,
+            ":scheme" => self.scheme,
+            name if is_host(name) => self.authority,
+            _ => return None,
+        })
+    }
+
+    /// The last value of a header, whether or not it is compared.
+    pub fn last_header_value(&self, name: &str) -> Option<Cow<'a, str>> {
+        let own = self.pseudo_header(name).filter(|value| !value.is_empty()).map(Cow::Borrowed);
+        own.or_else(|| super::request::last_value(self.headers, name))
+    }
+}
+
+/// Whether a name is one of the pseudo-headers that a check carries as attributes.
+pub fn is_attribute(name: &str) -> bool {
+    matches!(name, AUTHORITY | ":method" | ":path" | ":scheme") || is_host(name)
+}
+
+impl<'a> HeaderValues<'a> {
+    /// What is known of a header that was sent with these values.
+    pub fn of_sent(values: Vec<Cow<'a, str>>, are_joined: bool) -> HeaderValues<'a> {
+        HeaderValues::of(values, if are_joined { Split::Always } else { Split::Wide })
+    }
+
+    fn of(values: Vec<Cow<'a, str>>, split: Split) -> HeaderValues<'a> {
+        if values.is_empty() {
+            return HeaderValues::Absent;
+        }
+        // With a comma between two.
+        let bytes = values.len() - 1 + values.iter().map(|value| value.len()).sum::<usize>();
+        if bytes > MAX_BYTES {
+            return HeaderValues::Unknown(UnknownHeader::TooLong);
+        }
+        work_count::bytes(bytes);
+        let commas = |value: &Cow<'_, str>| value.bytes().filter(|byte| *byte == b',').count();
+        let more = if split == Split::Never { 0 } else { values.iter().map(commas).sum() };
+        if values.len() + more > MAX_PARTS {
+            return HeaderValues::Unknown(UnknownHeader::TooManyParts);
+        }
+        let joined = (values.len() > 1).then(|| values.join(","));
+        HeaderValues::Known(HeaderTexts { values, joined, split })
+    }
+
+    /// Whether a condition on the header holds.
+    pub fn hold(&self, patterns: &Field<TextPattern>, polarity: Polarity) -> bool {
+        match self {
+            HeaderValues::Absent => patterns.holds(polarity, |_, _| false),
+            HeaderValues::Unknown(_) => patterns.holds_unknown(polarity),
+            HeaderValues::Known(texts) => {
+                patterns.holds_by_lists(polarity, |list, reading| texts.match_a(list, reading))
+            }
+        }
+    }
+}
+
+impl HeaderTexts<'_> {
+    /// Every text that is compared.
+    pub fn texts(&self) -> impl Iterator<Item = HeaderText<'_>> {
+        let all = self.values.iter().flat_map(|value| self.texts_of(value));
+        all.chain(self.joined.iter().map(|text| HeaderText { text, is_narrow: false }))
+    }
+
+    /// A value, and its parts unless the value is its only one.
+    fn texts_of<'t>(&self, value: &'t str) -> impl Iterator<Item = HeaderText<'t>> + use<'t> {
+        let is_its_part = !value.contains(',') && value.trim() == value;
+        let (are_parts_narrow, has_parts) = (self.split == Split::Always, self.split != Split::Never && !is_its_part);
+        let whole = HeaderText { text: value, is_narrow: !are_parts_narrow || is_its_part };
+        let parts = has_parts.then(|| value.split(',')).into_iter().flatten();
+        let part = move |text: &'t str| HeaderText { text: text.trim(), is_narrow: are_parts_narrow };
+        std::iter::once(whole).chain(parts.map(part))
+    }
+
+    /// Whether a list of patterns matches: wide, some text does; narrow, every text that the narrow reading asks for.
+    fn match_a(&self, list: &[TextPattern], reading: Reading) -> bool {
+        match reading {
+            Reading::Wide => self.texts().any(|text| value_matches(list, text.text)),
+            Reading::Narrow => self.texts().filter(|text| text.is_narrow).all(|text| value_matches(list, text.text)),
+        }
+    }
+}
+
+/// Whether a text of a header matches; `*` asks only that the header is there.
+fn value_matches(patterns: &[TextPattern], text: &str) -> bool {
+    patterns.iter().any(|pattern| *pattern == TextPattern::Any || pattern.matches(text))
+}
+
+#[cfg(test)]
+#[path = "header_values_tests.rs"]
+mod tests;

@@ -1,0 +1,148 @@
+//! Headers: how their values are split and read, their bounds, and pseudo-headers.
+
+use std::borrow::Cow;
+
+use super::*;
+use crate::engine::request::{Attributes, Headers, HttpAttributes};
+use crate::engine::settings::Settings;
+
+fn field(any_of: &[&str], none_of: &[&str]) -> Field<TextPattern> {
+    let parse = |list: &[&str]| list.iter().map(|text| TextPattern::parse(text)).collect();
+    Field::new(parse(any_of), parse(none_of))
+}
+
+fn both(http: HttpAttributes<'_>, name: &str, field: &Field<TextPattern>) -> (bool, bool) {
+    let attributes = Attributes { http: Some(http), ..Attributes::default() };
+    let values = attributes.normalise(&Settings::default()).http.unwrap().header_values(name);
+    (values.hold(field, Polarity::Deny), values.hold(field, Polarity::Allow))
+}
+
+fn sent(headers: &dyn Headers) -> HttpAttributes<'_> {
+    HttpAttributes { host: "a.example", headers, ..HttpAttributes::default() }
+}
+
+#[test]
+fn headers_are_read_widely_for_a_deny_and_narrowly_for_an_allow() {
+    for (values, any, none, deny, allow) in [
+        (&["admin"][..], &["admin"][..], &[][..], true, true),
+        (&["user,admin"], &["admin"], &[], true, false),
+        (&["user", "admin"], &["admin"], &[], true, false),
+        (&["admin,admin"], &["admin"], &[], true, true),
+        (&["a,b"], &["a,b"], &[], true, false),
+        (&["a", "b"], &["a,b"], &[], true, false),
+        (&[], &["admin"], &[], false, false),
+        (&[], &[], &["admin"], true, true),
+        (&["admin"], &[], &["admin"], false, false),
+        (&["user,admin"], &[], &["admin"], true, false),
+        (&[""], &["*"], &[], true, true),
+        (&[], &["*"], &[], false, false),
+    ] {
+        let headers: Vec<(String, String)> = values.iter().map(|v| ("X-Role".to_owned(), (*v).to_owned())).collect();
+        let field = field(any, none);
+        assert_eq!(both(sent(&headers), "x-role", &field), (deny, allow), "{values:?} {any:?} {none:?}");
+    }
+}
+
+#[derive(Debug)]
+struct Apart(Vec<(String, String)>);
+
+impl Headers for Apart {
+    fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
+        self.0.visit(name, each);
+    }
+
+    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
+        self.0.visit_all(each);
+    }
+
+    fn are_joined(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn values_that_were_never_joined_are_granted_whole() {
+    for (values, any, allow) in [
+        (&["red,red"][..], "red", false),
+        (&["red", "red"], "red", true),
+        (&["red,blue"], "red,blue", true),
+        (&["red", "blue"], "red", false),
+    ] {
+        let headers = Apart(values.iter().map(|v| ("x".to_owned(), (*v).to_owned())).collect());
+        assert_eq!(both(sent(&headers), "x", &field(&[any], &[])).1, allow, "{values:?} {any}");
+    }
+}
+
+#[test]
+fn a_header_past_the_limits_is_unknown_and_satisfies_a_deny_alone() {
+    let parts = |count: usize| vec![("x".to_owned(), vec!["a"; count].join(","))];
+    let long = |bytes: usize| vec![("x".to_owned(), "a".repeat(bytes))];
+    let twice = |bytes: usize| vec![("x".to_owned(), "a".repeat(bytes)), ("X".to_owned(), String::new())];
+    for (headers, any, expected) in [
+        (parts(MAX_PARTS), "a", (true, true)),
+        (parts(MAX_PARTS), "b", (false, false)),
+        (parts(MAX_PARTS + 1), "a", (true, false)),
+        (parts(MAX_PARTS + 1), "b", (true, false)),
+        (parts(MAX_PARTS + 1), "*", (true, false)),
+        (long(MAX_BYTES), "a*", (true, true)),
+        (long(MAX_BYTES), "b", (false, false)),
+        (long(MAX_BYTES + 1), "b", (true, false)),
+        (twice(MAX_BYTES - 1), "b", (false, false)),
+        (twice(MAX_BYTES), "b", (true, false)),
+        (vec![("x".to_owned(), "b".to_owned()); MAX_PARTS], "a", (false, false)),
+        (vec![("x".to_owned(), "b".to_owned()); MAX_PARTS + 1], "a", (true, false)),
+    ] {
+        let name = format!("{} x {:?} {any}", headers.len(), headers[0].1.len());
+        assert_eq!(both(sent(&headers), "x", &field(&[any], &[])), expected, "{name}");
+        // What is left out of a rule is unknown alike.
+        let unknown = expected == (true, false) && any != "a*";
+        if unknown {
+            assert_eq!(both(sent(&headers), "x", &field(&[], &[any])), (true, false), "{name}");
+        }
+    }
+}
+
+#[test]
+fn host_is_the_authority_in_whatever_case() {
+    for name in ["host", "Host", "HOST", ":authority"] {
+        assert_eq!(header_name(name), AUTHORITY, "{name}");
+        let http = sent(crate::engine::request::NO_HEADERS);
+        for (pattern, expected) in
+            [("a.example", true), ("*.example", true), ("A.example", false), ("b.example", false)]
+        {
+            assert_eq!(both(http, name, &field(&[pattern], &[])), (expected, expected), "{name} {pattern}");
+            assert_eq!(both(http, name, &field(&[], &[pattern])), (!expected, !expected), "{name} not {pattern}");
+        }
+    }
+    assert_eq!(header_name("X-Host"), "x-host");
+}
+
+#[test]
+fn pseudo_headers_are_what_the_check_carries_under_either_name() {
+    let headers = vec![(":protocol".to_owned(), "websocket".to_owned()), (":scheme".to_owned(), "http".to_owned())];
+    let whole = HttpAttributes { method: "GET", path: "/a,b?x=1", scheme: "http", ..sent(&headers) };
+    for (name, pattern, expected) in [
+        (":method", "GET", (true, true)),
+        (":method", "get", (false, false)),
+        (":path", "/a,b?x=1", (true, true)),
+        (":path", "/a*", (true, true)),
+        (":path", "b?x=1", (false, false)),
+        (":scheme", "http", (true, true)),
+        (":protocol", "websocket", (true, true)),
+        (":status", "*", (false, false)),
+    ] {
+        assert_eq!(both(whole, name, &field(&[pattern], &[])), expected, "{name} {pattern}");
+    }
+    // One that a check must carry and does not is unknown; a CONNECT has no path.
+    let none = sent(crate::engine::request::NO_HEADERS);
+    for name in [":method", ":path", ":scheme"] {
+        assert_eq!(both(none, name, &field(&["x"], &[])), (true, false), "{name}");
+    }
+    let connect = HttpAttributes { method: "CONNECT", ..none };
+    assert_eq!(both(connect, ":path", &field(&["x"], &[])), (false, false));
+    // Only a forged check says two things; either counts for a denial, and both for a grant.
+    let forged = HttpAttributes { scheme: "https", ..sent(&headers) };
+    for (pattern, expected) in [("http", (true, false)), ("https", (true, false)), ("http*", (true, true))] {
+        assert_eq!(both(forged, ":scheme", &field(&[pattern], &[])), expected, "{pattern}");
+    }
+}
