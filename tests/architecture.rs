@@ -84,7 +84,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prost_types", &["audit/sinks/file/recover.rs", "app/commands/audit/view.rs"]),
     ("ed25519_dalek", &["audit/signing.rs"]),
     ("flate2", &["audit/sinks/file/", "audit/verify/files.rs", "app/commands/audit/read.rs"]),
-    ("rustix", &["envoy/listen.rs", "files/background.rs", "audit/sinks/file.rs", "audit/sinks/file/special.rs"]),
+    (
+        "rustix",
+        &[
+            "envoy/listen.rs",
+            "files/background.rs",
+            "audit/sinks/file.rs",
+            "audit/sinks/file/special.rs",
+            "audit/sinks/stdout.rs",
+        ],
+    ),
     (
         "sha2",
         &["engine/policy/source.rs", "engine/snapshot.rs", "audit/chain.rs", "audit/redact.rs", "audit/signing.rs"],

@@ -23,7 +23,7 @@ use super::settings::Resolved;
 use super::shutdown::{self, EndSignal, Termination};
 use super::status::Overview;
 use super::tails::{self, Tails};
-use crate::audit::recorder::{Reading, Recorder};
+use crate::audit::recorder::{Reading, Recorder, Withholding};
 use crate::audit::sinks::Reopen;
 use crate::audit::start::{self as audit, Trail, Writers};
 use crate::clock::now;
@@ -120,7 +120,7 @@ impl Running {
         others.spawn("the record of policy changes", done(record_changes(told, books.clone())));
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
         let reloader = load(settings, file, publisher, &books, changes).await;
-        let overview = overview(&reloader);
+        let overview = overview(&reloader, &books);
         if settings.require_policy && !overview.files.borrow().ready {
             let problems = overview.files.borrow().problems().map(ToString::to_string).collect();
             // With the reload its side of the channel goes, so that the refusal is on record before the end.
@@ -256,8 +256,8 @@ fn watch_audit(books: &Books) {
     // The metrics must not keep the queue open, but they may read its numbers.
     let recorder = books.recorder.clone();
     let reading = |reading| {
-        let Reading { sink, written, failures, queued, queued_bytes, lost, healthy } = reading;
-        AuditReading { sink, written, failures, queued, queued_bytes, lost, healthy }
+        let Reading { sink, written, failures, queued, queued_bytes, lost, healthy, withholding, problem: _ } = reading;
+        AuditReading { sink, written, failures, queued, queued_bytes, lost, healthy, withholding }
     };
     books.metrics.watch_audit(move || recorder.readings().into_iter().map(reading).collect());
 }
@@ -288,8 +288,9 @@ async fn load(
     .await
 }
 
-fn overview(reloader: &Reloader) -> Overview {
-    Overview { files: reloader.status(), draining: Arc::new(AtomicBool::new(false)) }
+fn overview(reloader: &Reloader, books: &Books) -> Overview {
+    let recorder = books.recorder.clone();
+    Overview { files: reloader.status(), draining: Arc::new(AtomicBool::new(false)), recorder }
 }
 
 /// Reloads on change and at SIGHUP, which also opens files of the record again, until told to stop.
@@ -315,19 +316,38 @@ async fn record_refusals(books: Books, stop: CancellationToken) {
     }
 }
 
-/// Tells health and metrics whether checks are wanted and verdicts enforced, whenever policies or settings change.
+/// How often it is looked whether answers can be recorded. A sink can hang without telling anybody.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Tells health and metrics whether checks are wanted and verdicts enforced, whenever policies, settings or the sinks of
+/// the record change.
 async fn tell_readiness(mut overview: Overview, health: HealthHandle, books: Books, stop: CancellationToken) {
+    let mut withholding = None;
     loop {
         let ready = overview.is_ready();
         health.set_ready(ready).await;
         books.metrics.set_ready(ready);
+        tell_withholding(&mut withholding, books.recorder.withholding());
         books.metrics.set_enforcement(overview.enforcement());
         books.metrics.set_ends(overview.files.borrow().ends.clone());
         tokio::select! {
             () = stop.cancelled() => return,
+            () = sleep(LOOK_PAUSE) => {}
             changed = overview.files.changed() => if changed.is_err() { return stop.cancelled().await },
         }
     }
+}
+
+/// Says in the log that no answer can be recorded, and that answers can be again.
+fn tell_withholding(before: &mut Option<Withholding>, now: Option<Withholding>) {
+    match (&before, &now) {
+        (None, Some(Withholding { sink, problem })) => {
+            tracing::error!(sink, problem, "not ready: no answer can be recorded, so every check is denied");
+        }
+        (Some(_), None) => tracing::info!("ready again: answers can be recorded"),
+        _ => {}
+    }
+    *before = now;
 }
 
 /// Waits for the listeners' last connections.

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
+use crate::audit::recorder::{Reading, Recorder};
 use crate::engine::settings::{DefaultEffect, Enforcement};
 use crate::files::status::{self, SourceStatus, Status};
-use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SourceReport, StatusReport, timestamp};
+use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SinkReport, SourceReport, StatusReport, timestamp};
 
 /// Whether checks are wanted, and what is in force.
 #[derive(Clone, Debug)]
@@ -16,16 +17,20 @@ pub struct Overview {
     pub files: watch::Receiver<Status>,
     /// Whether the server is about to end.
     pub draining: Arc<AtomicBool>,
+    /// The sinks of the record.
+    pub recorder: Recorder,
 }
 
 impl Overview {
-    /// A good set is in force; where the server only reports, it is ready without one, because it allows.
+    /// Whether a check asked now would be answered by policy: a good set is in force, and its answer can be recorded. Where
+    /// the server only reports, it is ready without a set, because it allows.
     pub fn is_ready(&self) -> bool {
-        let good = {
-            let files = self.files.borrow();
-            files.ready || files.settings.enforcement == Enforcement::Report
-        };
-        good && !self.draining.load(Ordering::Relaxed)
+        self.has_policy() && !self.draining.load(Ordering::Relaxed) && self.recorder.withholding().is_none()
+    }
+
+    fn has_policy(&self) -> bool {
+        let files = self.files.borrow();
+        files.ready || files.settings.enforcement == Enforcement::Report
     }
 
     /// Whether verdicts are enforced.
@@ -38,10 +43,13 @@ impl Overview {
         let files = self.files.borrow().clone();
         let settings = &files.settings;
         let problem = files.last_problem.as_ref();
+        let audit: Vec<SinkReport> = self.recorder.readings().into_iter().map(sink).collect();
+        let draining = self.draining.load(Ordering::Relaxed);
         StatusReport {
             version: env!("CARGO_PKG_VERSION").into(),
-            ready: self.is_ready(),
-            draining: self.draining.load(Ordering::Relaxed),
+            // Of the same moment as what is said of the sinks, so that there is a reason where it is not ready.
+            ready: self.has_policy() && !draining && !audit.iter().any(|sink| sink.withholding),
+            draining,
             revision: files.revision.clone(),
             loaded_at: files.loaded_at.and_then(timestamp),
             enforcement: settings.enforcement.as_str().into(),
@@ -51,6 +59,7 @@ impl Overview {
                 DefaultEffect::Deny => "deny".into(),
             },
             sources: files.sources.iter().map(source).collect(),
+            audit,
             rules: files.counts.into(),
             warnings: files.warnings.iter().map(ProblemReport::from).collect(),
             last_problem: problem.and_then(|p| Some(LastProblem { time: timestamp(p.time)?, text: p.text.clone() })),
@@ -70,6 +79,11 @@ fn source(source: &SourceStatus) -> SourceReport {
         last_good_at: last_good_at.and_then(timestamp),
         last_read_at: last_read_at.and_then(timestamp),
     }
+}
+
+fn sink(reading: Reading) -> SinkReport {
+    let Reading { sink, healthy, withholding, problem, .. } = reading;
+    SinkReport { sink, healthy, withholding, problem: (!problem.is_empty()).then_some(problem) }
 }
 
 fn reloads(reloads: status::Reloads) -> ReloadsReport {

@@ -5,9 +5,8 @@
 //! told elsewhere only once the records that it covers are with the sink, and it goes to the checkpoint file only once
 //! they are on the disk, so that a power cut cannot make an honest log look cut.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::json;
 use super::lane::Lane;
 use super::signing::Signer;
+use super::sinks;
 use crate::engine::record::trail::Position;
 use crate::engine::record::{CheckpointEntry, Entry};
 use crate::engine::time::UnixNanos;
@@ -76,14 +76,17 @@ impl Sealer {
     pub fn due(&mut self, position: Position, is_last: bool, time: UnixNanos) -> Option<CheckpointEntry> {
         let records = position.sequence.saturating_sub(self.sealed);
         let is_due = is_last || records >= self.every.records || (records > 0 && self.at.elapsed() >= self.every.time);
-        is_due.then(|| {
-            let (key, signature) = (String::new(), String::new());
-            let mut checkpoint = CheckpointEntry { time, sealed: position, last: is_last, key, signature };
-            if let Some(signer) = &self.signer {
-                signer.sign(&mut checkpoint);
-            }
-            checkpoint
-        })
+        is_due.then(|| self.seal(position, is_last, time))
+    }
+
+    /// A checkpoint behind the record at `position`, whether one is due or not.
+    pub fn seal(&self, position: Position, is_last: bool, time: UnixNanos) -> CheckpointEntry {
+        let (key, signature) = (String::new(), String::new());
+        let mut checkpoint = CheckpointEntry { time, sealed: position, last: is_last, key, signature };
+        if let Some(signer) = &self.signer {
+            signer.sign(&mut checkpoint);
+        }
+        checkpoint
     }
 
     /// Tells a checkpoint elsewhere, once the stream has it. `is_synced`: whether what it covers is on the disk.
@@ -103,9 +106,6 @@ impl Sealer {
         }
     }
 }
-
-/// The permissions of a checkpoint file that is made: its owner writes, its group reads.
-const FILE_MODE: u32 = 0o640;
 
 /// A file to which the checkpoints of files are appended as well: plain lines of JSON without a chain. It is opened for
 /// each of them, so that somebody else may move it away at any time.
@@ -165,14 +165,19 @@ impl CheckpointFile {
     }
 }
 
+/// Opens it behind its end. It never waits: somebody may have put a pipe there, and the record must not hang on it.
 fn appendable(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path)
+    sinks::append(path, true)
 }
 
 /// Whether a file ends in the middle of a line, as a process leaves it that is killed.
 fn ends_torn(path: &Path) -> io::Result<bool> {
+    // A pipe is not even opened for reading, which would wait for its writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(false);
+    }
     let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() || file.seek(SeekFrom::End(0))? == 0 {
+    if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(false);
     }
     let mut last = [0];

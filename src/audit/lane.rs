@@ -8,7 +8,7 @@
 //! - What the sink wants and does not get is counted by class, and the count becomes a record as soon as there is room.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::config::OnFull;
 use super::filter::Filter;
+use super::sink_state::State;
 use crate::engine::reason::Effect;
 use crate::engine::record::{Entry, GapEntry, Loss, PackedDecision};
 use crate::engine::time::UnixNanos;
@@ -105,6 +106,9 @@ impl Load {
     }
 }
 
+/// How long an answer waits for its record to be on the disk: below the proxy's timeout with room for both ways.
+pub const DURABLE_WITHIN: Duration = Duration::from_millis(150);
+
 /// The weight of what is no decision: a policy change with many problems at most.
 const EVENT_WEIGHT: u64 = 4096;
 
@@ -141,23 +145,6 @@ pub struct Lane {
     freed: Notify,
     lost: Mutex<Lost>,
     pub(super) state: State,
-}
-
-/// What the writer tells of itself.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) written: AtomicU64,
-    pub(super) failures: AtomicU64,
-    /// Whether the sink does not take what it should.
-    pub(super) failing: AtomicBool,
-    /// Whether the last sync failed.
-    pub(super) unsynced: AtomicBool,
-    /// Whether nothing new is accepted any more.
-    pub(super) closing: AtomicBool,
-    /// Whether the writer shall stop trying.
-    pub(super) give_up: AtomicBool,
-    /// Whether the writer has ended.
-    pub(super) ended: AtomicBool,
 }
 
 impl fmt::Debug for Lane {
@@ -342,6 +329,41 @@ impl Lane {
     /// The losses since the last call, as a record; for the writer.
     pub(super) fn gap(&self, time: UnixNanos) -> Option<GapEntry> {
         self.lost().untold.take().map(|(lost, first, last)| GapEntry { time, lost, first, last })
+    }
+
+    /// Why an answer to any check would be withheld now for want of a record here; `None` while it would not. A sink that
+    /// drops withholds nothing, and one with a filter lets the other answers pass.
+    pub fn withholds(&self) -> Option<String> {
+        if self.on_full == OnFull::Drop || self.filter != Filter::All {
+            return None;
+        }
+        let state = &self.state;
+        if state.failing.load(Relaxed) {
+            let patience = if self.on_full == OnFull::Block { self.limits.deadline } else { Duration::ZERO };
+            return state.trouble().filter(|(since, _)| since.elapsed() >= patience).map(|(_, why)| why);
+        }
+        let busy = state.busy().map(|since| since.elapsed()).unwrap_or_default();
+        if self.acknowledges && state.unsynced.load(Relaxed) {
+            return Some(state.trouble().map(|(_, why)| why).unwrap_or_default());
+        }
+        if self.acknowledges && (state.late.load(Relaxed) || busy > DURABLE_WITHIN) {
+            return Some(format!("records do not reach the disk within {} ms", DURABLE_WITHIN.as_millis()));
+        }
+        (busy > self.limits.deadline && self.is_full()).then(|| "it takes no records, and its queue is full".into())
+    }
+
+    /// What is wrong with the sink, whether answers are withheld for it or not.
+    pub fn trouble(&self) -> Option<String> {
+        let state = &self.state;
+        let is_bad = state.failing.load(Relaxed) || state.unsynced.load(Relaxed);
+        is_bad.then(|| state.trouble().map(|(_, why)| why).unwrap_or_default()).or_else(|| self.withholds())
+    }
+
+    /// Whether a plain allow finds no room.
+    fn is_full(&self) -> bool {
+        let of = |limit: u64| limit - limit / 4;
+        let (records, bytes) = self.queued();
+        records >= of(self.limits.records) || bytes >= of(self.limits.bytes)
     }
 
     /// Frees room, for the writer: records that the sink has.

@@ -30,6 +30,7 @@ pub mod proto;
 pub mod recorder;
 pub mod redact;
 pub mod signing;
+mod sink_state;
 pub mod sinks;
 pub mod start;
 pub mod stream;

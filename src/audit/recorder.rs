@@ -48,6 +48,19 @@ pub struct Reading {
     pub lost: Loss,
     /// Whether it takes what it should.
     pub healthy: bool,
+    /// Whether every answer that it wants is withheld because of it.
+    pub withholding: bool,
+    /// What is wrong with it; empty while it is healthy.
+    pub problem: String,
+}
+
+/// Why no check can be answered by policy now: its answer could not be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withholding {
+    /// The sink.
+    pub sink: String,
+    /// What is wrong with it.
+    pub problem: String,
 }
 
 impl Recorder {
@@ -132,10 +145,17 @@ impl Recorder {
         true
     }
 
+    /// The first sink for which every answer is withheld now; `None` while an answer can be recorded.
+    pub fn withholding(&self) -> Option<Withholding> {
+        let of = |lane: &Arc<Lane>| Some(Withholding { sink: lane.name().to_owned(), problem: lane.withholds()? });
+        self.0.lanes.iter().find_map(of)
+    }
+
     /// The numbers of every sink as they are just now.
     pub fn readings(&self) -> Vec<Reading> {
         let reading = |lane: &Arc<Lane>| {
             let (queued, queued_bytes) = lane.queued();
+            let (withholds, trouble) = (lane.withholds(), lane.trouble());
             Reading {
                 sink: lane.name().to_owned(),
                 written: lane.state.written.load(Relaxed),
@@ -143,9 +163,9 @@ impl Recorder {
                 queued,
                 queued_bytes,
                 lost: lane.losses(),
-                healthy: ![&lane.state.failing, &lane.state.unsynced, &lane.state.ended]
-                    .iter()
-                    .any(|bad| bad.load(Relaxed)),
+                healthy: trouble.is_none() && !lane.state.ended.load(Relaxed),
+                withholding: withholds.is_some(),
+                problem: trouble.unwrap_or_default(),
             }
         };
         self.0.lanes.iter().map(reading).collect()

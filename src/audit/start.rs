@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::checkpoint::{CheckpointFile, Every, Sealer};
 use super::config::{OnFull, SinkConfig, Target};
 use super::filter::Filter;
-use super::lane::{Lane, LaneConfig, Limits};
+use super::lane::{DURABLE_WITHIN, Lane, LaneConfig, Limits};
 use super::recorder::{MAX_SINKS, Recorder};
 use super::redact::{self, RedactConfig, Redactor};
 use super::signing::{self, Signer};
@@ -166,9 +166,6 @@ fn checkpoint_file(config: &TrailConfig) -> Result<Option<CheckpointFile>, Canno
     config.checkpoint_file.as_ref().map(open).transpose()
 }
 
-/// How long an answer waits for its record to be on the disk: below the proxy's timeout with room for both ways.
-const DURABLE_WITHIN: Duration = Duration::from_millis(150);
-
 fn lane(config: &TrailConfig, sink: &SinkConfig) -> (Arc<Lane>, std::sync::mpsc::Receiver<super::lane::Message>) {
     let (lane, queue) = Lane::new(LaneConfig {
         name: sink.name(),
@@ -296,3 +293,6 @@ impl Writers {
 #[cfg(test)]
 #[path = "start_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "withholding_tests.rs"]
+mod withholding_tests;

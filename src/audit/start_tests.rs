@@ -13,19 +13,20 @@ use crate::audit::sinks::doubles::{Memory, Step};
 use crate::engine::reason::{Effect, Reason};
 use crate::engine::record::{DecisionEntry, Entry, PackedDecision};
 
-const BOUND: Duration = Duration::from_secs(20);
-const FULL: io::ErrorKind = io::ErrorKind::StorageFull;
-const BUSY: io::ErrorKind = io::ErrorKind::WouldBlock;
+pub(super) const BOUND: Duration = Duration::from_secs(20);
+pub(super) const FULL: io::ErrorKind = io::ErrorKind::StorageFull;
+pub(super) const BUSY: io::ErrorKind = io::ErrorKind::WouldBlock;
 
 /// A small queue: a hundred records, of which allows may take seventy-five.
-const SMALL: Limits = Limits { records: 100, bytes: 1 << 30, waiting: 8, deadline: Duration::from_millis(60) };
+pub(super) const SMALL: Limits =
+    Limits { records: 100, bytes: 1 << 30, waiting: 8, deadline: Duration::from_millis(60) };
 
-fn file(name: &str, on_full: OnFull) -> SinkConfig {
+pub(super) fn file(name: &str, on_full: OnFull) -> SinkConfig {
     SinkConfig { on_full, ..SinkConfig::to(Target::File(name.into())) }
 }
 
 /// A trail with these sinks; the files of the settings are never opened.
-fn trail(sinks: &[(&Memory, SinkConfig)], limits: Limits, durability: Durability) -> Trail {
+pub(super) fn trail(sinks: &[(&Memory, SinkConfig)], limits: Limits, durability: Durability) -> Trail {
     let config = TrailConfig {
         sinks: sinks.iter().map(|(_, config)| config.clone()).collect(),
         durability,
@@ -38,11 +39,11 @@ fn trail(sinks: &[(&Memory, SinkConfig)], limits: Limits, durability: Durability
     start_with(&config, sinks.iter().map(|(memory, _)| memory.boxed()).collect(), Reopen::default()).unwrap()
 }
 
-fn one(memory: &Memory, on_full: OnFull) -> Trail {
+pub(super) fn one(memory: &Memory, on_full: OnFull) -> Trail {
     trail(&[(memory, file("a", on_full))], SMALL, Durability::None)
 }
 
-fn decision(effect: Effect, number: u64) -> DecisionEntry {
+pub(super) fn decision(effect: Effect, number: u64) -> DecisionEntry {
     let mut entry = full_decision();
     (entry.effect, entry.verdict.effect, entry.would.effect) = (effect, effect, effect);
     entry.decision_number = number;
@@ -50,12 +51,12 @@ fn decision(effect: Effect, number: u64) -> DecisionEntry {
     entry
 }
 
-fn allow(number: u64) -> DecisionEntry {
+pub(super) fn allow(number: u64) -> DecisionEntry {
     decision(Effect::Allow, number)
 }
 
 /// What a check does: true if it got the answer of its decision.
-async fn check(recorder: &Recorder, mut entry: DecisionEntry) -> bool {
+pub(super) async fn check(recorder: &Recorder, mut entry: DecisionEntry) -> bool {
     let packed = Arc::new(PackedDecision::from(&entry));
     let Some(room) = recorder.admit(&packed).await else {
         (entry.effect, entry.verdict.effect) = (Effect::Deny, Effect::Deny);
@@ -91,7 +92,7 @@ fn lost(text: &str) -> u64 {
     of_kind(text, "gap").iter().flat_map(|gap| classes.map(|class| count(gap, class))).sum()
 }
 
-async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
     let start = StdInstant::now();
     while !condition() {
         assert!(start.elapsed() < BOUND, "still waiting until {what}");

@@ -59,6 +59,13 @@ pub struct Left {
     pub torn_bytes: u64,
 }
 
+/// Where a stream stood, so that it can go back there: what came behind did not reach the sink.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    sequence: u64,
+    head: Head,
+}
+
 /// One sink's records in one process.
 #[derive(Debug)]
 pub struct Stream {
@@ -125,6 +132,16 @@ impl Stream {
                 out.extend_from_slice(&self.scratch);
             }
         }
+    }
+
+    /// Where it stands.
+    pub fn mark(&self) -> Mark {
+        Mark { sequence: self.sequence, head: self.head }
+    }
+
+    /// Goes back to where it stood: the records behind that were never kept, and their numbers are given again.
+    pub fn reset(&mut self, Mark { sequence, head }: Mark) {
+        (self.sequence, self.head) = (sequence, head);
     }
 
     /// The place behind its last record.

@@ -80,6 +80,8 @@ pub struct StatusReport {
     pub default: String,
     /// The policy directories, in their order.
     pub sources: Vec<SourceReport>,
+    /// The sinks of the record, in their order.
+    pub audit: Vec<SinkReport>,
     /// What somebody should look at in what is in force.
     pub warnings: Vec<ProblemReport>,
     /// How many rules are in force.
@@ -108,6 +110,21 @@ pub struct SourceReport {
     pub last_good_at: Option<Timestamp>,
     /// When it was last read to the end, whatever was found; one that hangs or never rests is not.
     pub last_read_at: Option<Timestamp>,
+}
+
+/// One sink of the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SinkReport {
+    /// The sink, as the settings name it.
+    pub sink: String,
+    /// Whether it takes what it should.
+    pub healthy: bool,
+    /// Whether every answer that it wants is withheld because of it; the server is not ready then.
+    pub withholding: bool,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// One problem of a policy file.
@@ -218,11 +235,16 @@ async fn readyz(State(state): State<AdminState>) -> (StatusCode, String) {
 
 /// Why checks are not wanted, in one line.
 fn why_not_ready(report: &StatusReport) -> Option<String> {
-    match (report.draining, report.ready, &report.last_problem) {
-        (true, _, _) => Some("the server is about to end".into()),
-        (false, true, _) => None,
-        (false, false, None) => Some("no policy set was loaded yet".into()),
-        (false, false, Some(problem)) => {
+    let withholding = report.audit.iter().find(|sink| sink.withholding);
+    match (report.draining, report.ready, withholding, &report.last_problem) {
+        (true, _, _, _) => Some("the server is about to end".into()),
+        (false, true, _, _) => None,
+        (false, false, Some(SinkReport { sink, problem, .. }), _) => {
+            let problem = problem.as_deref().unwrap_or("it takes no records");
+            Some(format!("no answer can be recorded: {sink}: {problem}"))
+        }
+        (false, false, None, None) => Some("no policy set was loaded yet".into()),
+        (false, false, None, Some(problem)) => {
             let line = problem.text.lines().next().unwrap_or_default();
             Some(format!("no policy set was loaded yet: {}", printable::line(line)))
         }
@@ -295,6 +317,7 @@ mod tests {
                 last_read_at: None,
                 digests: BTreeMap::new(),
             }],
+            audit: vec![SinkReport { sink: "stdout".into(), healthy: true, withholding: false, problem: None }],
             warnings: Vec::new(),
             rules: RuleCounts { policies: 2, egress_deny: 1, ..RuleCounts::default() }.into(),
             last_problem: None,
@@ -351,6 +374,33 @@ mod tests {
             let (told, _, text) = get(&server, "/readyz").await;
             assert_eq!((told, text.as_str()), (code, body));
             assert_eq!(get(&server, "/healthz").await.0, 200, "alive whatever happens");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_whose_answers_cannot_be_recorded_is_not_ready_and_names_the_sink() {
+        let sink = |withholding| SinkReport {
+            sink: "file:/var/log/a.jsonl".into(),
+            healthy: false,
+            withholding,
+            problem: Some("No space left on device".into()),
+        };
+        for (ready, withholding, code, body) in [
+            (
+                false,
+                true,
+                503,
+                "not ready: no answer can be recorded: file:/var/log/a.jsonl: No space left on device\n",
+            ),
+            // One that drops is in trouble, and no answer is withheld for it.
+            (true, false, 200, "ready\n"),
+        ] {
+            let server = serving(StatusReport { ready, audit: vec![sink(withholding)], ..report() }).await;
+            let (told, _, text) = get(&server, "/readyz").await;
+            assert_eq!((told, text.as_str()), (code, body));
+            let status: serde_json::Value = serde_json::from_str(&get(&server, "/status").await.2).unwrap();
+            assert_eq!(status["audit"][0]["withholding"], withholding);
+            assert_eq!(status["audit"][0]["problem"], "No space left on device");
         }
     }
 

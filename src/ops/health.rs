@@ -19,7 +19,7 @@ pub async fn service() -> (HealthHandle, HealthServer<HealthService>) {
     // The reporter starts as serving, so it is told otherwise before anybody can ask.
     tell(&reporter, ServingStatus::NotServing).await;
     let server = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
-    (HealthHandle { reporter, draining: Arc::new(Mutex::new(false)) }, server)
+    (HealthHandle { reporter, told: Arc::new(Mutex::new(Told::default())) }, server)
 }
 
 async fn tell(reporter: &HealthReporter, status: ServingStatus) {
@@ -33,22 +33,30 @@ async fn tell(reporter: &HealthReporter, status: ServingStatus) {
 pub struct HealthHandle {
     reporter: HealthReporter,
     /// Held while a status is told, so that no late "ready" follows the drain.
-    draining: Arc<Mutex<bool>>,
+    told: Arc<Mutex<Told>>,
+}
+
+/// What was said last.
+#[derive(Debug, Default)]
+struct Told {
+    is_serving: bool,
+    is_draining: bool,
 }
 
 impl HealthHandle {
-    /// Serving or not; without effect once draining.
+    /// Serving or not; without effect once draining. Watchers are told of changes alone, however often this is said.
     pub async fn set_ready(&self, ready: bool) {
-        let draining = self.draining.lock().await;
-        if !*draining {
+        let mut told = self.told.lock().await;
+        if !told.is_draining && told.is_serving != ready {
+            told.is_serving = ready;
             tell(&self.reporter, if ready { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
         }
     }
 
     /// Not serving from now on, for good.
     pub async fn drain(&self) {
-        let mut draining = self.draining.lock().await;
-        *draining = true;
+        let mut told = self.told.lock().await;
+        *told = Told { is_serving: false, is_draining: true };
         tell(&self.reporter, ServingStatus::NotServing).await;
     }
 }
@@ -58,7 +66,7 @@ mod tests {
     use tokio_stream::StreamExt;
     use tonic::Request;
     use tonic_health::pb::HealthCheckRequest;
-    use tonic_health::pb::health_check_response::ServingStatus as Told;
+    use tonic_health::pb::health_check_response::ServingStatus as Answered;
     use tonic_health::pb::health_server::Health;
 
     use super::*;
@@ -74,7 +82,7 @@ mod tests {
         Request::new(HealthCheckRequest { service: service.into() })
     }
 
-    async fn told(service: &HealthService) -> Vec<Told> {
+    async fn told(service: &HealthService) -> Vec<Answered> {
         let mut told = Vec::new();
         for name in SERVICES {
             told.push(service.check(ask(name)).await.unwrap().into_inner().status());
@@ -85,8 +93,8 @@ mod tests {
     #[tokio::test]
     async fn both_names_follow_what_was_said() {
         let (handle, service) = health().await;
-        assert_eq!(told(&service).await, [Told::NotServing; 2], "at the start");
-        for (ready, expected) in [(true, Told::Serving), (false, Told::NotServing), (true, Told::Serving)] {
+        assert_eq!(told(&service).await, [Answered::NotServing; 2], "at the start");
+        for (ready, expected) in [(true, Answered::Serving), (false, Answered::NotServing), (true, Answered::Serving)] {
             handle.set_ready(ready).await;
             assert_eq!(told(&service).await, [expected; 2], "after {ready}");
         }
@@ -98,7 +106,7 @@ mod tests {
         handle.set_ready(true).await;
         handle.drain().await;
         handle.clone().set_ready(true).await;
-        assert_eq!(told(&service).await, [Told::NotServing; 2]);
+        assert_eq!(told(&service).await, [Answered::NotServing; 2]);
     }
 
     #[tokio::test]
@@ -106,11 +114,13 @@ mod tests {
         let (handle, service) = health().await;
         let mut watch = service.watch(ask(SERVICES[1])).await.unwrap().into_inner();
         let mut next = async || watch.next().await.unwrap().unwrap().status();
-        assert_eq!(next().await, Told::NotServing);
-        handle.set_ready(true).await;
-        assert_eq!(next().await, Told::Serving);
+        assert_eq!(next().await, Answered::NotServing);
+        for _ in 0..3 {
+            handle.set_ready(true).await;
+        }
+        assert_eq!(next().await, Answered::Serving);
         handle.drain().await;
-        assert_eq!(next().await, Told::NotServing);
+        assert_eq!(next().await, Answered::NotServing);
     }
 
     #[tokio::test]

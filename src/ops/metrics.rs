@@ -52,6 +52,7 @@ pub const NAMES: &[&str] = &[
     "customs_audit_queue_records",
     "customs_audit_queue_bytes",
     "customs_audit_healthy",
+    "customs_audit_withholding",
     "customs_questions_total",
     "customs_build_info",
 ];
@@ -86,6 +87,8 @@ pub struct AuditReading {
     pub lost: Loss,
     /// Whether it takes what it should.
     pub healthy: bool,
+    /// Whether every answer that it wants is withheld because of it.
+    pub withholding: bool,
 }
 
 /// All numbers of one server.
@@ -411,10 +414,13 @@ fn audit(encoder: &mut DescriptorEncoder<'_>, readings: &[AuditReading]) -> fmt:
     }
     let help = "Records that the sink did not get";
     dropped.encode(encoder.encode_descriptor("customs_audit_dropped", help, None, dropped.metric_type())?)?;
-    let gauges: [(&str, &str, Number); 3] = [
+    let gauges: [(&str, &str, Number); 4] = [
         ("customs_audit_queue_records", "Records that wait for the sink", |reading| reading.queued),
         ("customs_audit_queue_bytes", "About how many bytes they hold in memory", |reading| reading.queued_bytes),
         ("customs_audit_healthy", "1 if the sink takes what it should", |reading| u64::from(reading.healthy)),
+        ("customs_audit_withholding", "1 if answers are withheld for want of a record in the sink", |reading| {
+            u64::from(reading.withholding)
+        }),
     ];
     for (name, help, number) in gauges {
         let family: Family<SinkLabels, Gauge> = Family::default();

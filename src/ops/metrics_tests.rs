@@ -204,7 +204,16 @@ fn what_is_set_is_shown() {
     metrics.watch_audit(|| {
         let lost = Loss { allows: 5, denials: 4, differing: 3, withheld: 2, events: 1 };
         let sink = "stdout".to_owned();
-        vec![AuditReading { sink, written: 7, failures: 2, queued: 3, queued_bytes: 9, lost, healthy: false }]
+        vec![AuditReading {
+            sink,
+            written: 7,
+            failures: 2,
+            queued: 3,
+            queued_bytes: 9,
+            lost,
+            healthy: false,
+            withholding: true,
+        }]
     });
     for (name, value) in
         [("records_total", 7), ("write_failures_total", 2), ("queue_records", 3), ("queue_bytes", 9), ("healthy", 0)]
@@ -319,6 +328,7 @@ fn both_formats_name_each_family_as_they_must_and_tell_the_same() {
             queued_bytes: 9,
             lost: Loss::default(),
             healthy: true,
+            withholding: false,
         }]
     });
     let [classic, open] =

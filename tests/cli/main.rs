@@ -8,6 +8,7 @@ mod asking;
 mod checks;
 mod faults;
 mod flip;
+mod health;
 #[path = "../support/http.rs"]
 #[allow(dead_code)]
 mod http;

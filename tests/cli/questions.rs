@@ -139,10 +139,9 @@ fn what_is_no_question_is_refused_with_what_to_do() {
 
 #[test]
 fn a_question_that_cannot_be_recorded_is_not_answered() {
-    let server = Plan::with("--audit file:/dev/full").file("policies/a.yaml", &denying("a", "x.example")).start();
+    let server = Plan::with("--audit file:/dev/full").file("policies/a.yaml", &denying("a", "x.example")).spawn();
     server.until("a failing audit", || {
-        Some(())
-            .filter(|()| server.get("/metrics").unwrap().1.contains("customs_audit_healthy{sink=\"file:/dev/full\"} 0"))
+        server.get("/readyz").filter(|(_, why)| why.contains("no answer can be recorded: file:/dev/full"))
     });
     let (status, text) = post(&server, &[JSON], QUESTION);
     assert_eq!(status, 503);

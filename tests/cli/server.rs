@@ -93,6 +93,11 @@ impl Plan {
         let out = |name: &str| File::create(self.folder.at(name)).unwrap();
         self.command.stdin(Stdio::null()).stdout(out("out/stdout")).stderr(out("out/stderr"));
         let child = self.command.spawn().unwrap();
+        self.adopt(child)
+    }
+
+    /// Takes a child for the server that was started by other means on the plan's addresses.
+    pub(crate) fn adopt(self, child: Child) -> Server {
         let channel = asking::channel(&format!("http://127.0.0.1:{}", self.port));
         Server { child, folder: self.folder, port: self.port, admin: self.admin, channel }
     }

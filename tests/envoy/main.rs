@@ -8,6 +8,7 @@
 mod support;
 
 mod changes;
+mod failover;
 mod failures;
 mod held_up;
 mod istiod;

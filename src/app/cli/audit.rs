@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use crate::audit::fields::KINDS;
+use crate::engine::policy::reader::nearest;
+use crate::engine::reason::Reason;
+
 /// What to do with a record.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
@@ -84,13 +88,13 @@ pub struct WantedArgs {
     #[arg(long = "host", value_name = "HOST")]
     pub(in crate::app) hosts: Vec<String>,
     /// A reason of verdicts; repeatable
-    #[arg(long = "reason", value_name = "REASON")]
+    #[arg(long = "reason", value_name = "REASON", value_parser = reason)]
     pub(in crate::app) reasons: Vec<String>,
     /// What Envoy was told
     #[arg(long, value_name = "EFFECT")]
     pub(in crate::app) effect: Option<ToldEffect>,
     /// A kind of record, such as decision or policyChange; repeatable
-    #[arg(long = "kind", value_name = "KIND")]
+    #[arg(long = "kind", value_name = "KIND", value_parser = kind)]
     pub(in crate::app) kinds: Vec<String>,
 }
 
@@ -152,6 +156,26 @@ pub enum StatsFormat {
     Json,
 }
 
+/// Reads a reason of verdicts.
+fn reason(text: &str) -> Result<String, String> {
+    one_of(text, &Reason::ALL.map(Reason::as_str))
+}
+
+/// Reads a kind of records.
+fn kind(text: &str) -> Result<String, String> {
+    let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
+    one_of(text, &kinds)
+}
+
+/// Reads one of a closed list of words.
+fn one_of(text: &str, known: &[&str]) -> Result<String, String> {
+    if known.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let meant = nearest(text, known).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+    Err(format!("{meant}It is one of: {}", known.join(", ")))
+}
+
 /// Reads `STREAM:SEQUENCE`.
 fn place(text: &str) -> Result<(String, u64), String> {
     let parts = text.rsplit_once(':').and_then(|(stream, number)| Some((stream, number.parse::<u64>().ok()?)));
@@ -164,6 +188,25 @@ fn place(text: &str) -> Result<(String, u64), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_that_no_record_can_have_is_refused_with_the_one_that_was_meant() {
+        for word in ["decision", "policyChange", "callerGone", "checkpoint"] {
+            assert_eq!(kind(word), Ok(word.into()));
+        }
+        for (read, word, meant) in [
+            (kind("Decision"), "decision", true),
+            (kind("policychange"), "policyChange", true),
+            (kind("everything"), "decision, policyChange", false),
+            (reason("denied_by_rul"), "denied_by_rule", true),
+            (reason("bogus"), "audit_unavailable", false),
+            (reason(""), "no_policy", false),
+        ] {
+            let wrong = read.unwrap_err();
+            assert!(wrong.contains(word), "{wrong}");
+            assert_eq!(wrong.contains(&format!("did you mean `{word}`? ")), meant, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_place_is_a_stream_and_a_number() {

@@ -22,7 +22,7 @@ use regular::Regular;
 use rustix::fs::OFlags;
 use special::Special;
 
-use super::{Reopen, Sink, Unusable};
+use super::{Place, Reopen, Sink, Unusable};
 use crate::audit::config::SinkConfig;
 use crate::audit::stream::Left;
 use crate::clock;
@@ -34,10 +34,10 @@ const FILE_MODE: u32 = 0o640;
 /// A file or a pipe.
 pub struct FileSink {
     name: String,
-    place: Place,
+    end: End,
 }
 
-enum Place {
+enum End {
     Regular(Box<Regular>),
     Special(Special),
 }
@@ -50,18 +50,21 @@ impl FileSink {
     pub fn open(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<FileSink, Unusable> {
         let unusable =
             |unfit: Unfit| Unusable::File { path: path.into(), problem: unfit.problem, advice: unfit.advice };
-        let place = place(config, path, reopen).map_err(unusable)?;
-        Ok(FileSink { name: config.name(), place })
+        let end = end(config, path, reopen).map_err(unusable)?;
+        Ok(FileSink { name: config.name(), end })
     }
 }
 
-fn place(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<Place, Unfit> {
+fn end(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<End, Unfit> {
+    if let Some(number) = descriptor(path) {
+        descriptor_is_open(number)?;
+    }
     match fs::metadata(path) {
-        Ok(about) if !about.is_file() => Ok(Place::Special(Special::open(path)?)),
+        Ok(about) if !about.is_file() => Ok(End::Special(Special::open(path)?)),
         // What is not there is made.
         _ => {
             let regular = Regular::open(path, config.format, config.rotation.clone(), reopen, clock::now())?;
-            Ok(Place::Regular(Box::new(regular)))
+            Ok(End::Regular(Box::new(regular)))
         }
     }
 }
@@ -72,44 +75,86 @@ impl Sink for FileSink {
     }
 
     fn left(&mut self) -> Left {
-        match &mut self.place {
-            Place::Regular(file) => file.left(),
-            Place::Special(_) => Left::default(),
+        match &mut self.end {
+            End::Regular(file) => file.left(),
+            End::Special(_) => Left::default(),
         }
     }
 
     fn turn(&mut self, now: UnixNanos) -> io::Result<bool> {
-        match &mut self.place {
-            Place::Regular(file) => file.turn(now),
-            Place::Special(_) => Ok(false),
+        match &mut self.end {
+            End::Regular(file) => file.turn(now),
+            End::Special(_) => Ok(false),
+        }
+    }
+
+    fn place(&mut self) -> Place {
+        match &mut self.end {
+            End::Regular(file) => file.place(),
+            End::Special(_) => Place::Kept,
+        }
+    }
+
+    fn previous_file(&self) -> &'static str {
+        match &self.end {
+            End::Regular(file) => file.previous_file(),
+            End::Special(_) => "",
         }
     }
 
     fn room(&self) -> usize {
-        match &self.place {
-            Place::Regular(file) => file.room(),
-            Place::Special(_) => usize::MAX,
+        match &self.end {
+            End::Regular(file) => file.room(),
+            End::Special(_) => usize::MAX,
         }
     }
 
     fn is_on_disk(&self) -> bool {
-        matches!(self.place, Place::Regular(_))
+        matches!(self.end, End::Regular(_))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.place {
-            Place::Regular(file) => file.write(bytes),
-            Place::Special(file) => file.write(bytes),
+        match &mut self.end {
+            End::Regular(file) => file.write(bytes),
+            End::Special(file) => file.write(bytes),
         }
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        match &mut self.place {
-            Place::Regular(file) => file.sync(),
+        match &mut self.end {
+            End::Regular(file) => file.sync(),
             // There is no disk behind it.
-            Place::Special(_) => Ok(()),
+            End::Special(_) => Ok(()),
         }
     }
+}
+
+/// The descriptor of this process that a path names, if it names one.
+fn descriptor(path: &Path) -> Option<u32> {
+    match path.to_str()? {
+        "/dev/stdin" => Some(0),
+        "/dev/stdout" => Some(1),
+        "/dev/stderr" => Some(2),
+        text => ["/dev/fd/", "/proc/self/fd/"].iter().find_map(|folder| text.strip_prefix(folder)?.parse().ok()),
+    }
+}
+
+/// Whether a descriptor was open when the process was started, as far as that can be told: the Rust runtime opens
+/// `/dev/null`, for reading and writing, in place of a standard one that was closed.
+fn descriptor_is_open(number: u32) -> Result<(), Unfit> {
+    const ADVICE: &str = "start customs with that descriptor open, or name a file";
+    let link = format!("/proc/self/fd/{number}");
+    let (Ok(held), Ok(about)) = (fs::symlink_metadata(&link), fs::metadata(&link)) else {
+        return Err(Unfit::new(format!("descriptor {number} is closed"), ADVICE));
+    };
+    // The permissions of the link are those of the descriptor: the second bit of the owner's is reading.
+    let is_readable = held.mode() & 0o400 != 0;
+    let is_null = fs::metadata("/dev/null").is_ok_and(|null| about.rdev() == null.rdev() && !about.is_file());
+    if is_null && is_readable {
+        let what = format!("descriptor {number} is closed, or is /dev/null, so every record would be lost");
+        return Err(Unfit::new(what, ADVICE));
+    }
+    Ok(())
 }
 
 /// Why a file cannot be used, and what to do.
@@ -148,9 +193,15 @@ impl From<io::Error> for Unfit {
 
 /// Opens a file behind its end, and makes it where `create` says so. Nothing that is opened here ever waits: a pipe
 /// without a reader or one that is full is an error at once.
-fn append(path: &Path, create: bool) -> io::Result<File> {
+pub(in crate::audit) fn append(path: &Path, create: bool) -> io::Result<File> {
     let never_wait = OFlags::NONBLOCK.bits().cast_signed();
     OpenOptions::new().append(true).create(create).mode(FILE_MODE).custom_flags(never_wait).open(path)
+}
+
+/// Opens a file for reading, and never waits: somebody may have put a pipe there meanwhile.
+fn readable(path: &Path) -> io::Result<File> {
+    let never_wait = OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(never_wait).open(path)
 }
 
 /// What tells one file from all others, whatever its name is.
@@ -168,6 +219,8 @@ impl From<fs::Metadata> for Id {
 
 #[cfg(test)]
 mod keeper_tests;
+#[cfg(test)]
+mod place_tests;
 #[cfg(test)]
 mod recover_tests;
 #[cfg(test)]
@@ -196,6 +249,26 @@ mod tests {
         assert_eq!(sink.room(), 16 << 10);
         sink.sync().unwrap();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_descriptor_that_is_closed_is_told_before_anything_is_written() {
+        for (path, expected) in [
+            ("/dev/stdout", Some(1)),
+            ("/dev/stderr", Some(2)),
+            ("/dev/fd/7", Some(7)),
+            ("/proc/self/fd/12", Some(12)),
+            ("/dev/fd/x", None),
+            ("/var/log/stdout", None),
+        ] {
+            assert_eq!(descriptor(Path::new(path)), expected, "{path}");
+        }
+        let wrong = opened("file:/dev/fd/999999").map(|_| ()).unwrap_err();
+        assert!(wrong.contains("descriptor 999999 is closed; start customs with that descriptor open"), "{wrong}");
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        let path = format!("file:/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&null));
+        let wrong = opened(&path).map(|_| ()).unwrap_err();
+        assert!(wrong.contains("or is /dev/null"), "{wrong}");
     }
 
     #[test]

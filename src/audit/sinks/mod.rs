@@ -9,17 +9,18 @@
 
 mod file;
 mod otlp;
+mod stdout;
 mod tail;
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use file::FileSink;
+pub(super) use file::append;
 pub use otlp::OtlpSink;
+use stdout::Stdout;
 pub use tail::TailSink;
 
 use super::config::{SinkConfig, Target};
@@ -47,6 +48,16 @@ pub trait Sink: Send {
         Ok(false)
     }
 
+    /// What became of the place of what was written since the last turn. Asked after each batch, so it must cost little.
+    fn place(&mut self) -> Place {
+        Place::Kept
+    }
+
+    /// What somebody else did with the file that the last turn left, as the record says it; empty where nobody did.
+    fn previous_file(&self) -> &'static str {
+        ""
+    }
+
     /// How many bytes it would like to have before `turn` is called again.
     fn room(&self) -> usize {
         usize::MAX
@@ -70,6 +81,19 @@ pub trait Sink: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// What became of the place where a sink writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is what the settings name.
+    Kept,
+    /// The file has another name now, or none that can be looked at. What was written is in it.
+    Moved,
+    /// The file has no name any more: what was written goes with it.
+    Deleted,
+    /// Somebody cut the file: what was written may be gone.
+    Cut,
+}
+
 /// Why a sink cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -84,8 +108,10 @@ pub enum Unusable {
         /// What to do.
         advice: &'static str,
     },
-    /// There is no standard output.
-    #[error("cannot write the audit to stdout: {0}; start customs with an open stdout, or use `file:PATH`")]
+    /// There is no standard output, or it takes nothing.
+    #[error(
+        "cannot write the audit to stdout: {0}; start customs with an open stdout, or use `--audit file:PATH`, or `--audit off` to keep no record"
+    )]
     Stdout(io::Error),
     /// The URL of a collector cannot be used.
     #[error(
@@ -113,11 +139,7 @@ pub fn open(config: &SinkConfig, reopen: Reopen, tails: &mut Vec<Tail>) -> Resul
             tails.push(Tail { address: address.clone(), ring: ring.clone() });
             Ok(Box::new(TailSink::new(config.name(), ring)))
         }
-        Target::Stdout => {
-            // The descriptor itself: the library's stdout would keep back what does not end a line.
-            let descriptor = io::stdout().as_fd().try_clone_to_owned().map_err(Unusable::Stdout)?;
-            Ok(Box::new(Stdout { name: config.name(), file: File::from(descriptor) }))
-        }
+        Target::Stdout => Ok(Box::new(Stdout::open(config.name()).map_err(Unusable::Stdout)?)),
     }
 }
 
@@ -134,26 +156,6 @@ impl Reopen {
     /// How often it was asked for.
     pub fn asked(&self) -> u64 {
         self.0.load(Relaxed)
-    }
-}
-
-/// The process's standard output.
-struct Stdout {
-    name: String,
-    file: File,
-}
-
-impl Sink for Stdout {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::Write::write(&mut self.file, bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -190,6 +192,10 @@ pub(crate) mod doubles {
         pub(crate) unsynced: Arc<Mutex<bool>>,
         /// How long a sync takes.
         pub(crate) sync_time: Arc<Mutex<Duration>>,
+        /// What became of its place.
+        pub(crate) place: Arc<Mutex<Option<Place>>>,
+        /// What every turn answers while it is set.
+        pub(crate) turns: Arc<Mutex<Option<io::ErrorKind>>>,
     }
 
     impl Memory {
@@ -223,6 +229,27 @@ pub(crate) mod doubles {
 
         fn is_on_disk(&self) -> bool {
             true
+        }
+
+        fn place(&mut self) -> Place {
+            self.place.lock().unwrap().unwrap_or(Place::Kept)
+        }
+
+        fn previous_file(&self) -> &'static str {
+            "deleted"
+        }
+
+        fn turn(&mut self, _now: UnixNanos) -> io::Result<bool> {
+            if let Some(kind) = *self.turns.lock().unwrap() {
+                return Err(kind.into());
+            }
+            // Another file: what was in the first one is gone with it.
+            let is_lost = self.place.lock().unwrap().take() == Some(Place::Deleted);
+            if is_lost {
+                self.bytes.lock().unwrap().clear();
+                *self.synced.lock().unwrap() = 0;
+            }
+            Ok(is_lost)
         }
 
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

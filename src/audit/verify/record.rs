@@ -12,6 +12,10 @@ use crate::audit::{json, moment, proto};
 use crate::engine::record::Loss;
 use crate::engine::time::UnixNanos;
 
+/// How a record spells that somebody deleted the file before, or moved it.
+const DELETED: &str = "deleted";
+const MOVED: &str = "moved";
+
 /// What stands before the 64 digits of the chain of a line.
 const JSON_CHAIN: &str = ",\"chain\":\"";
 
@@ -52,6 +56,10 @@ pub struct Link {
     pub filter: String,
     pub previous: Option<At>,
     pub torn_bytes: u64,
+    /// Somebody deleted the file before while it was written.
+    pub is_before_deleted: bool,
+    /// Somebody moved it.
+    pub is_before_moved: bool,
 }
 
 /// A place behind a record.
@@ -88,6 +96,7 @@ struct Line {
     previous_sequence: Number,
     previous_chain: String,
     torn_bytes: Number,
+    previous_file: String,
     lost: LostLine,
     sealed_stream: String,
     records: Number,
@@ -255,6 +264,8 @@ impl Line {
                 sink: self.sink,
                 filter: self.filter,
                 torn_bytes: self.torn_bytes.0,
+                is_before_deleted: self.previous_file == DELETED,
+                is_before_moved: self.previous_file == MOVED,
             }),
             "gap" => About::Gap(Loss {
                 allows: self.lost.allows.0,
@@ -337,6 +348,8 @@ fn read_message(bytes: &[u8]) -> Option<Seen> {
             sink: record.sink,
             filter: record.filter,
             torn_bytes: record.torn_bytes,
+            is_before_deleted: record.previous_file == DELETED,
+            is_before_moved: record.previous_file == MOVED,
         }),
         "gap" => {
             let proto::Loss { allows, denials, differing, withheld, events } = record.lost.unwrap_or_default();

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::diagnose::Case;
 use super::files::{Item, Place, Source, Unreadable};
-use super::record::{About, At, Checkpoint, Seen, is_whole};
+use super::record::{About, At, Checkpoint, Link, Seen, is_whole};
 use super::report::{Bad, Declared, Last, Named, Tail, What};
 use super::seals::{Kept, Seals, Worth, worth};
 use crate::audit::signing::Verifier;
@@ -29,6 +29,8 @@ pub struct Walk<'w> {
     met: BTreeSet<String>,
     sink: String,
     others: u64,
+    /// A file that the record itself says was deleted.
+    deleted: Option<Bad>,
     pub records: u64,
     pub decisions: u64,
     pub lost: Declared,
@@ -52,6 +54,7 @@ impl<'w> Walk<'w> {
             met: BTreeSet::new(),
             sink: String::new(),
             others: 0,
+            deleted: None,
             records: 0,
             decisions: 0,
             lost: Declared::default(),
@@ -96,7 +99,7 @@ impl<'w> Walk<'w> {
                 return Ok(bad);
             }
         }
-        Ok(self.stream_ends().or_else(|| self.later_streams()))
+        Ok(self.stream_ends().or_else(|| self.later_streams()).or_else(|| self.deleted.take()))
     }
 
     fn last_named(&self) -> Option<Named> {
@@ -126,7 +129,7 @@ impl<'w> Walk<'w> {
         if !is_same && let Some(bad) = self.stream_ends() {
             return Ok(Some(bad));
         }
-        self.take(&seen, is_same);
+        self.take(&seen, is_same, place);
         let bad = self.checkpoint_here(&seen, place).or_else(|| self.sealed_elsewhere(&seen, place));
         let Some(bad) = bad else {
             self.last = Some((seen, place.clone()));
@@ -139,12 +142,13 @@ impl<'w> Walk<'w> {
         Ok(Some(if is_put_in { Bad::at(What::Inserted, Named::record(&seen, place), why) } else { bad }))
     }
 
-    fn take(&mut self, seen: &Seen, is_same: bool) {
+    fn take(&mut self, seen: &Seen, is_same: bool, place: &Place) {
         if !is_same {
             self.met.insert(seen.stream.clone());
             self.passed = 0;
         }
         if let Some(link) = seen.link() {
+            self.note_cut(seen, link, place);
             self.sink.clone_from(&link.sink);
             self.note_filter(&link.filter);
             if let (None, Some(previous)) = (&self.at, &link.previous) {
@@ -169,6 +173,25 @@ impl<'w> Walk<'w> {
                 self.lost.decisions = self.lost.decisions.saturating_add(lost.decisions());
             }
             _ => {}
+        }
+    }
+
+    /// If the first file of all says that somebody took the one before away while customs wrote to it: a file that was
+    /// deleted is missed for good, and the record itself says so. The walk goes on, since what follows may be right.
+    fn note_cut(&mut self, seen: &Seen, link: &Link, place: &Place) {
+        let (None, Some(previous)) = (&self.at, &link.previous) else { return };
+        let At { stream, sequence, .. } = previous;
+        if link.is_before_deleted {
+            let why = format!(
+                "somebody deleted the file before while customs wrote to it: the records up to number {sequence} of stream \
+                 {stream} that it held are gone"
+            );
+            self.deleted = Some(Bad::at(What::Deleted, Named::record(seen, place), why));
+        } else if link.is_before_moved {
+            self.notes.push(
+                "the file before was moved by somebody else while customs wrote to it; give it as well, it is a part of the record"
+                    .into(),
+            );
         }
     }
 
@@ -289,7 +312,7 @@ impl<'w> Walk<'w> {
     /// Of a file that ends in the middle of a record: the last one may, if its writer was killed.
     fn unfinished(&mut self, bytes: u64, place: &Place, rest: &mut Source) -> Result<Option<Bad>, Unreadable> {
         let at = self.at.clone();
-        let (file, torn) = (place.file.to_string(), |link: &super::record::Link| link.torn_bytes);
+        let (file, torn) = (place.file.to_string(), |link: &Link| link.torn_bytes);
         match rest.peek()? {
             None => self.torn = Some(Tail { file, bytes }),
             Some(next) if next.follows(at.as_ref()) && next.link().map(torn).is_some_and(|bytes| bytes > 0) => {

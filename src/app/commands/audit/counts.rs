@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::read::{self, Piece};
+use super::read::{self, Held, Piece};
 use super::tally::Tally;
 use super::view::{caller, host, moment, or_dash};
 use crate::audit::proto::{Loss, Record};
@@ -85,12 +85,15 @@ impl Stats {
     }
 
     pub fn read(&mut self, file: &Path) -> Result<(), String> {
+        let mut held = Held::default();
         let take = |piece: Piece<'_>| {
+            held.take(&piece);
             self.take(piece);
             true
         };
         let told = |why| format!("cannot read {} to its end: {why}; what comes before is counted", file.display());
-        read::each(&mut read::open(file)?, take).map_err(told)
+        read::each(&mut read::open(file)?, take).map_err(told)?;
+        held.is_log(file)
     }
 
     fn take(&mut self, piece: Piece<'_>) {

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use super::read::{self, Piece, Splitter};
+use super::read::{self, Held, Piece, Splitter};
 use super::shown::Shown;
 use super::wanted;
 use crate::app::cli::TailArgs;
@@ -29,10 +29,11 @@ const CHUNK: usize = 64 << 10;
 /// # Errors
 /// Why it cannot be read.
 pub fn run(file: &Path, args: &TailArgs, shown: &mut Shown) -> Result<(), String> {
-    let mut view = View { filter: wanted::filter(&args.wanted), place: Place::default(), shown };
+    let mut view = View { filter: wanted::filter(&args.wanted), place: Place::default(), held: Held::default(), shown };
     let told = |why: io::Error| format!("cannot read {}: {why}", file.display());
     if !args.follow {
-        return read::each(&mut read::open(file)?, |piece| view.take(piece)).map_err(told);
+        read::each(&mut read::open(file)?, |piece| view.take(piece)).map_err(told)?;
+        return view.held.is_log(file);
     }
     if file.to_str() == Some("-") {
         return Err("--follow: the standard input cannot be followed; leave the flag out, it is read to its end".into());
@@ -40,6 +41,7 @@ pub fn run(file: &Path, args: &TailArgs, shown: &mut Shown) -> Result<(), String
     let mut open = File::open(file).map_err(told)?;
     while view.shown.is_open() {
         open = follow(file, open, &mut view).map_err(told)?;
+        view.held.is_log(file)?;
     }
     Ok(())
 }
@@ -50,7 +52,8 @@ fn follow(path: &Path, mut file: File, view: &mut View<'_>) -> io::Result<File> 
     let mut successor = None;
     loop {
         drain(&mut file, &mut splitter, view)?;
-        if !view.shown.is_open() {
+        // What holds something else will never show a record, however long somebody waits.
+        if !view.shown.is_open() || view.held.is_log(path).is_err() {
             return Ok(file);
         }
         // A successor was there before this last look, so nothing is appended to this one any more.
@@ -106,12 +109,14 @@ fn is_same(one: &File, other: &File) -> io::Result<bool> {
 struct View<'s> {
     filter: Filter,
     place: Place,
+    held: Held,
     shown: &'s mut Shown,
 }
 
 impl View<'_> {
     /// Whether to go on.
     fn take(&mut self, piece: Piece<'_>) -> bool {
+        self.held.take(&piece);
         match piece {
             Piece::Record(record, line) => {
                 if let Some((from, to)) = self.place.missing(&record) {

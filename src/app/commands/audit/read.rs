@@ -190,6 +190,38 @@ pub fn to_line(record: &Record) -> Option<String> {
     Some(out)
 }
 
+/// What a file was found to hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    records: u64,
+    others: u64,
+}
+
+impl Held {
+    /// Counts a piece.
+    pub fn take(&mut self, piece: &Piece<'_>) {
+        match piece {
+            Piece::Record(..) => self.records += 1,
+            Piece::NoRecord(_) | Piece::Torn(_) => self.others += 1,
+        }
+    }
+
+    /// Whether it is an audit log, as far as it was read: an empty file may become one, but not a file that holds something
+    /// and no record.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn is_log(self, path: &Path) -> Result<(), String> {
+        if self.records == 0 && self.others > 0 {
+            let path = path.display();
+            return Err(format!(
+                "{path} is no audit log: it holds no record; name a file that customs wrote with `--audit`"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Opens a file, or the standard input for `-`, and undoes its compression.
 ///
 /// # Errors

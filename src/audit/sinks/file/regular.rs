@@ -5,7 +5,8 @@
 //! - The file is locked, so that no other process writes to it.
 //! - It is left between two records alone, after it was synced: once it has the size or the age, once it is asked to be
 //!   opened again, and once its name is another file's or nobody's.
-//! - Where the next file cannot be opened, this one goes on, and it is tried again once a second.
+//! - Where the next file cannot be opened, this one goes on, and it is tried again once a second. But a file that lost its
+//!   name takes nothing more: who looks for the record would not find it there.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -16,9 +17,9 @@ use std::time::Duration;
 use super::keeper::Keeper;
 use super::names::{Family, Forms, Moment};
 use super::recover::{self, Found};
-use super::{Id, Unfit, append};
+use super::{Id, Unfit, append, readable};
 use crate::audit::config::Rotation;
-use crate::audit::sinks::Reopen;
+use crate::audit::sinks::{Place, Reopen};
 use crate::audit::stream::{Format, Left};
 use crate::engine::record::trail::Position;
 use crate::engine::time::UnixNanos;
@@ -51,6 +52,10 @@ pub(super) struct Regular {
     looked: UnixNanos,
     /// Whether it does not.
     is_elsewhere: bool,
+    /// Whether somebody cut it.
+    is_cut: bool,
+    /// What somebody else did with the file that was left last; empty where nobody did.
+    previous_file: &'static str,
     /// When going over to another file failed, if the last try did.
     failed: Option<UnixNanos>,
     is_truncation_told: bool,
@@ -83,6 +88,8 @@ impl Regular {
             keeper,
             looked: now,
             is_elsewhere: false,
+            is_cut: false,
+            previous_file: "",
             failed: None,
             is_truncation_told: false,
         })
@@ -97,7 +104,7 @@ impl Regular {
     pub(super) fn turn(&mut self, now: UnixNanos) -> io::Result<bool> {
         self.keeper.poll();
         let asked = self.reopen.asked();
-        if asked != self.asked || is_past(self.looked, LOOK, now) {
+        if self.is_elsewhere || self.is_cut || asked != self.asked || is_past(self.looked, LOOK, now) {
             (self.asked, self.looked) = (asked, now);
             self.is_elsewhere = !self.held.is_named(&self.path);
             if self.was_truncated()? {
@@ -108,12 +115,26 @@ impl Regular {
             self.failed = None;
             return Ok(false);
         }
-        if self.failed.is_some_and(|failed| !is_past(failed, RETRY, now)) {
+        // A file that lost its name takes nothing meanwhile, so it is tried as often as somebody asks.
+        if !self.is_elsewhere && self.failed.is_some_and(|failed| !is_past(failed, RETRY, now)) {
             return Ok(false);
         }
         let gone_over = self.go_over(now);
         self.failed = gone_over.is_err().then_some(now);
         gone_over.map(|()| true).map_err(|unfit| unfit.at(&self.path))
+    }
+
+    /// What became of the file that is written to.
+    pub(super) fn place(&mut self) -> Place {
+        let place = self.held.place(&self.path);
+        self.is_elsewhere = matches!(place, Place::Moved | Place::Deleted);
+        self.is_cut = place == Place::Cut;
+        place
+    }
+
+    /// What somebody else did with the file that was left last.
+    pub(super) fn previous_file(&self) -> &'static str {
+        self.previous_file
     }
 
     /// How many bytes it should still get.
@@ -174,11 +195,28 @@ impl Regular {
 
     /// Leaves the file for the next one.
     fn go_over(&mut self, now: UnixNanos) -> Result<(), Unfit> {
-        self.held.file.sync_data()?;
+        let synced = self.held.file.sync_data();
         // Somebody may have renamed it since the last look, and what has its name now is not to be renamed.
-        self.is_elsewhere = !self.held.is_named(&self.path);
-        let next = if self.is_elsewhere { self.open_next(now)? } else { self.rotate(now)? };
-        self.held = next;
+        let place = self.place();
+        if self.is_elsewhere {
+            let next = self.open_next(now)?;
+            if let Err(problem) = synced {
+                tracing::error!(path = %self.path.display(), %problem, "an audit file that lost its name could not be synced");
+            }
+            (self.held, self.previous_file) = (next, if place == Place::Deleted { "deleted" } else { "moved" });
+            match place {
+                Place::Deleted => tracing::error!(
+                    path = %self.path.display(),
+                    "somebody deleted the audit file, and its records with it; the audit goes on in a new one"
+                ),
+                _ => {
+                    tracing::info!(path = %self.path.display(), "somebody moved the audit file; the audit goes on in a new one")
+                }
+            }
+        } else {
+            synced?;
+            (self.held, self.previous_file) = (self.rotate(now)?, "");
+        }
         self.is_elsewhere = false;
         if self.rotation.gzip || self.rotation.keep.is_some() {
             self.keeper.tidy(Family::of(&self.held.place));
@@ -223,7 +261,7 @@ impl Regular {
             );
             self.is_truncation_told = true;
         }
-        self.held.length = length;
+        (self.held.length, self.previous_file, self.is_cut) = (length, "", false);
         Ok(true)
     }
 }
@@ -257,6 +295,19 @@ impl Held {
 
     fn is_named(&self, path: &Path) -> bool {
         is_named(&self.file, path)
+    }
+
+    /// Two questions to the system, since this is asked after each batch.
+    fn place(&self, path: &Path) -> Place {
+        let Ok(held) = self.file.metadata() else { return Place::Moved };
+        let (length, links) = (held.len(), held.nlink());
+        let id = Id::from(held);
+        match fs::metadata(path).map(Id::from) {
+            Ok(named) if named == id && length < self.length => Place::Cut,
+            Ok(named) if named == id => Place::Kept,
+            _ if links == 0 => Place::Deleted,
+            _ => Place::Moved,
+        }
     }
 }
 
@@ -299,7 +350,7 @@ fn found(file: &File, path: &Path, length: u64, format: Format) -> Result<Found,
     if length == 0 {
         return Ok(Found::default());
     }
-    let reader = File::open(path)?;
+    let reader = readable(path)?;
     if Id::from(reader.metadata()?) != Id::from(file.metadata()?) {
         return Err(Unfit::new("it was renamed while it was opened", "start again"));
     }

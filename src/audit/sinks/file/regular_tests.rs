@@ -23,7 +23,7 @@ const NOON: i128 = 1_795_521_600_000_000_000;
 const SIZE: u64 = 16 << 10;
 
 /// So many milliseconds after noon.
-fn at(millis: i128) -> UnixNanos {
+pub(super) fn at(millis: i128) -> UnixNanos {
     UnixNanos(NOON + millis * 1_000_000)
 }
 
@@ -31,29 +31,29 @@ fn gap(time: UnixNanos) -> Entry {
     Entry::Gap(GapEntry { time, lost: Loss::default(), first: time, last: time }.into())
 }
 
-fn by_size() -> Rotation {
+pub(super) fn by_size() -> Rotation {
     Rotation { size: Some(SIZE), ..Rotation::default() }
 }
 
 /// A file in a directory of its own, and the stream that goes there, as the writer drives both.
-struct Bench {
-    directory: TempDir,
+pub(super) struct Bench {
+    pub(super) directory: TempDir,
     format: Format,
     rotation: Rotation,
     reopen: Reopen,
 }
 
-struct Run {
-    file: Regular,
+pub(super) struct Run {
+    pub(super) file: Regular,
     stream: Stream,
 }
 
 impl Bench {
-    fn new(format: Format, rotation: Rotation) -> Bench {
+    pub(super) fn new(format: Format, rotation: Rotation) -> Bench {
         Bench { directory: tempfile::tempdir().unwrap(), format, rotation, reopen: Reopen::default() }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.directory.path().join("audit.log")
     }
 
@@ -63,7 +63,7 @@ impl Bench {
     }
 
     /// Starts as the writer does: what is left, then the first record.
-    fn start(&self, id: &str) -> (Run, Left) {
+    pub(super) fn start(&self, id: &str) -> (Run, Left) {
         let mut run = Run { file: self.open().unwrap(), stream: Stream::new(id.into(), "file:x", "all", self.format) };
         let left = run.file.left();
         let mut bytes = Vec::new();
@@ -102,7 +102,7 @@ impl Run {
     }
 
     /// One round of the writer: a turn, then so many records as far as there is room. True if the file is another one.
-    fn round(&mut self, now: UnixNanos, records: usize) -> bool {
+    pub(super) fn round(&mut self, now: UnixNanos, records: usize) -> bool {
         let mut bytes = Vec::new();
         let turned = self.file.turn(now).unwrap();
         if turned {
@@ -120,7 +120,7 @@ impl Run {
 }
 
 /// The stream, sequence and chain of every line, where each chain follows from the one before.
-fn verified(bytes: &[u8]) -> Vec<Position> {
+pub(super) fn verified(bytes: &[u8]) -> Vec<Position> {
     let mut head = Head::START;
     let mut positions = Vec::new();
     for line in std::str::from_utf8(bytes).unwrap().lines() {
@@ -135,7 +135,7 @@ fn verified(bytes: &[u8]) -> Vec<Position> {
     positions
 }
 
-fn sequences(positions: &[Position]) -> Vec<u64> {
+pub(super) fn sequences(positions: &[Position]) -> Vec<u64> {
     positions.iter().map(|position| position.sequence).collect()
 }
 
@@ -380,28 +380,6 @@ fn a_file_that_was_renamed_meanwhile_is_not_taken_for_ours() {
     assert!(run.round(at(1), 1));
     // The new file was opened, and nothing was closed under a name of ours.
     assert_eq!(bench.files(), [bench.path()]);
-}
-
-#[test]
-fn where_no_other_file_can_be_opened_this_one_goes_on() {
-    let bench = Bench::new(Format::Json, Rotation::default());
-    let (mut run, _) = bench.start("one");
-    let moved = bench.directory.path().join("moved");
-    fs::rename(bench.path(), &moved).unwrap();
-    // Something that cannot be opened is in its place.
-    fs::create_dir(bench.path()).unwrap();
-    let problem = run.file.turn(at(250)).unwrap_err();
-    assert!(problem.to_string().contains("name a file in that directory"), "{problem}");
-    assert_eq!(run.file.room(), usize::MAX);
-    for now in [251, 500, 1000, 1249] {
-        assert!(!run.round(at(now), 1));
-    }
-    assert!(run.file.turn(at(1250)).is_err());
-    assert_eq!(fs::read_to_string(&moved).unwrap().lines().count(), 5);
-    fs::remove_dir(bench.path()).unwrap();
-    assert!(run.round(at(2250), 1));
-    let whole = [fs::read(moved).unwrap(), fs::read(bench.path()).unwrap()].concat();
-    assert_eq!(sequences(&verified(&whole)), (1..=7).collect::<Vec<_>>());
 }
 
 #[test]

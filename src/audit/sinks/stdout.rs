@@ -1,0 +1,104 @@
+//! The process's standard output.
+//!
+//! It buffers nothing. The rule: an output that keeps nothing, or takes nothing, is an error before serving starts. When a
+//! process is started without an output, the Rust runtime opens `/dev/null` in its place, for reading and writing; a shell
+//! that is asked for `> /dev/null` opens it for writing alone. So the first is refused, and the second is taken as meant and
+//! said in the log.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use rustix::fs::{OFlags, fcntl_getfl};
+
+use super::Sink;
+
+/// The process's standard output.
+pub(super) struct Stdout {
+    name: String,
+    file: File,
+}
+
+impl Stdout {
+    /// Takes it over.
+    ///
+    /// # Errors
+    /// Why nothing that is written there would be kept.
+    pub(super) fn open(name: String) -> io::Result<Stdout> {
+        let output = io::stdout();
+        is_open(output.as_fd())?;
+        // The descriptor itself: the library's stdout would keep back what does not end a line.
+        let file = File::from(output.as_fd().try_clone_to_owned()?);
+        if is_null(&file)? {
+            tracing::warn!("stdout is /dev/null, so the audit is kept nowhere; `--audit off` says the same on purpose");
+        }
+        Ok(Stdout { name, file })
+    }
+}
+
+/// Whether what is written to a descriptor goes anywhere.
+///
+/// # Errors
+/// Why it does not.
+pub(super) fn is_open(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let mode = fcntl_getfl(descriptor)? & OFlags::RWMODE;
+    if mode == OFlags::RDONLY {
+        return Err(io::Error::other("it is open for reading only"));
+    }
+    if mode == OFlags::RDWR && is_null(&File::from(descriptor.try_clone_to_owned()?))? {
+        return Err(io::Error::other("it is closed, or is /dev/null, so every record would be lost"));
+    }
+    Ok(())
+}
+
+fn is_null(file: &File) -> io::Result<bool> {
+    let (held, null) = (file.metadata()?, std::fs::metadata(Path::new("/dev/null"))?);
+    Ok(held.file_type().is_char_device() && held.rdev() == null.rdev())
+}
+
+impl Sink for Stdout {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    fn judged(options: &mut OpenOptions, path: &Path) -> Result<(), String> {
+        is_open(options.open(path).unwrap().as_fd()).map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn an_output_that_keeps_or_takes_nothing_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, null) = (folder.path().join("a"), Path::new("/dev/null"));
+        std::fs::write(&file, "").unwrap();
+        let options = OpenOptions::new;
+        for (path, read, write, expected) in [
+            (file.as_path(), false, true, ""),
+            (file.as_path(), true, true, ""),
+            (file.as_path(), true, false, "for reading only"),
+            // What a shell's `> /dev/null` is, and what a closed output becomes.
+            (null, false, true, ""),
+            (null, true, true, "it is closed, or is /dev/null"),
+        ] {
+            let judged = judged(options().read(read).write(write), path);
+            assert!(judged.clone().err().unwrap_or_default().contains(expected), "{judged:?}");
+            assert_eq!(judged.is_ok(), expected.is_empty(), "{}", path.display());
+        }
+    }
+}
