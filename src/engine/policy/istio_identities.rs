@@ -21,8 +21,18 @@ impl RuleReader<'_> {
             return Vec::new();
         }
         let may_match = gaps::may_be_workload(value.text);
+        let expanded = expand_principal(value.text, &self.settings.trust_domains);
         let inner = value.text.trim_start_matches('*');
-        if inner.strip_suffix('*').unwrap_or(inner).contains('*')
+        if value.text.split_once("*/").is_some_and(|(domain, _)| !domain.contains('*') && !domain.is_empty())
+            && !expanded.iter().any(|text| text == value.text)
+        {
+            let what = format!(
+                "the `*` in the trust domain stands for the own one and its aliases: `{}` is read as {}",
+                value.text,
+                quoted(&expanded)
+            );
+            self.problems.push(value.warning(Code::BadIdentity, what).hint("write the trust domain in full"));
+        } else if inner.strip_suffix('*').unwrap_or(inner).contains('*')
             || (inner.len() < value.text.len() && inner.ends_with('*'))
         {
             let what = format!("`{}` has a `*` that is a plain character, and no identity has one", value.text);
@@ -35,7 +45,7 @@ impl RuleReader<'_> {
         if positive && self.action == Action::Allow && may_match {
             self.note_trust_domain(value);
         }
-        expand_principal(value.text, &self.settings.trust_domains).iter().map(|text| TextPattern::parse(text)).collect()
+        expanded.iter().map(|text| TextPattern::parse(text)).collect()
     }
 
     /// Notes a foreign trust domain that an ALLOW names literally in a principal that some caller could have: it is
@@ -102,16 +112,22 @@ impl RuleReader<'_> {
     }
 }
 
-/// Expands a principal to the own trust domain and its aliases, as istiod does.
+fn quoted(texts: &[String]) -> String {
+    texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(" and ")
+}
+
+/// Expands a principal to the own trust domain and its aliases, as istiod does: also one whose trust domain has a `*` at one
+/// end, where that covers the own domain or an alias.
 fn expand_principal(value: &str, trust: &TrustDomains) -> Vec<String> {
     let unchanged = vec![value.to_owned()];
     let Some((domain, rest)) = value.split_once('/') else { return unchanged };
     if rest.split('/').count() != 4 || domain == "*" {
         return unchanged;
     }
-    let own = |candidate: &str| match domain.strip_prefix('*') {
-        Some(suffix) => candidate.ends_with(suffix),
-        None => candidate == domain,
+    let own = |candidate: &str| match (domain.strip_prefix('*'), domain.strip_suffix('*')) {
+        (Some(suffix), _) => candidate.ends_with(suffix),
+        (None, Some(prefix)) => candidate.starts_with(prefix),
+        (None, None) => candidate == domain,
     };
     if domain != "cluster.local" && !trust.own_and_aliases().any(own) {
         return unchanged;
@@ -144,5 +160,19 @@ mod tests {
             assert_eq!(expand_principal(value, &trust), expected, "{value}");
         }
         assert_eq!(expand_principal("*.example/ns/a/sa/b", &trust).len(), 3);
+    }
+
+    /// Kept as text it would match nobody: a star inside a principal is no wildcard.
+    #[test]
+    fn principal_whose_trust_domain_ends_in_a_star_means_the_own_domain_and_its_aliases() {
+        let trust =
+            TrustDomains { own: "corp.example".into(), aliases: vec!["old.example".into()], ..Default::default() };
+        let both = vec!["corp.example/ns/a/sa/b".to_owned(), "old.example/ns/a/sa/b".to_owned()];
+        for value in ["cor*/ns/a/sa/b", "old*/ns/a/sa/b", "corp.example*/ns/a/sa/b"] {
+            assert_eq!(expand_principal(value, &trust), both, "{value}");
+        }
+        for value in ["x*/ns/a/sa/b", "*or*/ns/a/sa/b", "c*e/ns/a/sa/b"] {
+            assert_eq!(expand_principal(value, &trust), [value], "{value}");
+        }
     }
 }
