@@ -4,7 +4,8 @@
 //! misspelt setting that was passed over would leave its default in force, which may be the wider one. What is known is the
 //! command line's own list, so it needs no second one. One family is passed over, since nobody writes it: Kubernetes puts
 //! a Service's address into each container of its namespace as `NAME_SERVICE_HOST`, `NAME_PORT` and so on, and a Service
-//! may be called `customs`, or `customs-` and more.
+//! may be called `customs`, or `customs-` and more. And so is `CUSTOMS_BIN`, by which scripts find the program that they
+//! start, with their own environment around it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -20,6 +21,9 @@ use crate::printable;
 
 /// What the name of every variable begins with.
 const PREFIX: &str = "CUSTOMS_";
+
+/// The path of the program, for those who start it. Nothing here reads it, and no setting is nearly called so.
+const PROGRAM: &str = "CUSTOMS_BIN";
 
 /// Reads the command line with the environment beside it.
 ///
@@ -85,7 +89,7 @@ fn known() -> BTreeSet<String> {
 fn unknown(all: &BTreeMap<String, String>) -> Vec<String> {
     let known = known();
     // Names have cases. Those of a shell's own variables are in lower case often, so only a setting's name is minded there.
-    let is_ours = |name: &str| name.starts_with(PREFIX) || known.contains(&name.to_uppercase());
+    let is_ours = |name: &str| name != PROGRAM && (name.starts_with(PREFIX) || known.contains(&name.to_uppercase()));
     let candidates = all.iter().filter(|(name, value)| is_ours(name) && !is_service_link(name, value, all));
     candidates.filter(|(name, _)| !known.contains(*name)).map(|(name, _)| sentence(name, &known)).collect()
 }
@@ -167,7 +171,13 @@ mod tests {
         let all: Vec<(String, String)> = known().into_iter().map(|name| (name, "x".to_owned())).collect();
         assert!(all.len() > 20, "{all:?}");
         assert_eq!(unknown(&all.into_iter().collect()), [""; 0]);
-        let others = [("CUSTOMER_NAME", "x"), ("customs_dir", "x"), ("PATH", "x"), ("RUST_LOG", "x")];
+        let others = [
+            ("CUSTOMS_BIN", "/usr/bin/customs"),
+            ("CUSTOMER_NAME", "x"),
+            ("customs_dir", "x"),
+            ("PATH", "x"),
+            ("RUST_LOG", "x"),
+        ];
         assert_eq!(told(&others), [""; 0]);
     }
 
