@@ -42,10 +42,9 @@ pub struct Settings {
     pub threads: Option<NonZeroU16>,
     /// How many calls a connection may have open at once, 1 to 10,000. A proxy that has more opens another connection.
     pub max_concurrent_streams: u32,
-    /// The most calls that a client may reset and that were not answered, up to 100,000; null is four times
+    /// How many calls a client may reset, at once and in a second, up to 100,000; null is four times
     /// `max_concurrent_streams`. While the server is held up, a proxy gives up one call after another and opens as many;
-    /// beyond this limit its connection is ended, with all that is on it. A new connection may reset as many calls as it may
-    /// have open; each answer allows one more, up to this limit, and each second a quarter of what may be open.
+    /// beyond this limit its connection is ended, with all that is on it.
     pub max_pending_resets: Option<u32>,
     /// The largest message that is read, `64KiB` to `64MiB`. A proxy that sends bodies along needs room for them here.
     pub max_message_size: String,

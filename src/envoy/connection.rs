@@ -29,8 +29,8 @@ use crate::engine::record::{PeerAddress, RefusalCause};
 pub struct ConnectionLimits {
     /// How many calls it may have open at once. A proxy that has more opens another connection.
     pub concurrent_streams: u32,
-    /// How many calls that were not answered its client may reset, at most. While the server is held up, a proxy gives up
-    /// one call after another, and opens as many: so this is a multiple of the other.
+    /// How many calls its client may reset, at once and in a second. While the server is held up, a proxy gives up one call
+    /// after another, and opens as many: so this is a multiple of the other.
     pub pending_resets: u32,
     /// The largest message, in bytes.
     pub message_size: usize,

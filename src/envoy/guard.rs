@@ -37,10 +37,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD: usize = 9;
 const LONGEST: usize = 16 << 10;
 
-/// The types of frames, and the flags, that matter here (RFC 9113, 6); the type before HEADERS is DATA.
+/// The types of frames, and the flags, that matter here (RFC 9113, 6).
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
-const END_STREAM: u8 = 0x1;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
@@ -120,7 +119,10 @@ impl<IO, L: Ledger> TransportGuard<IO, L> {
             return Ok(true);
         }
         if frame.kind == RST_STREAM && !self.resets.take(Instant::now()) {
-            self.front.refuse(RefusalCause::ConnectionCut, &"the client reset too many calls that were not answered");
+            self.front.refuse(
+                RefusalCause::ConnectionCut,
+                &format_args!("the client reset more than {} calls in a second", self.resets.most),
+            );
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client resets too many calls"));
         }
         if frame.kind != HEADERS {
@@ -293,13 +295,10 @@ impl<IO: AsyncWrite + Unpin, L: Ledger> AsyncWrite for TransportGuard<IO, L> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let guard = &mut *self;
         let written = ready!(Pin::new(&mut guard.io).poll_write(context, bytes))?;
-        let (front, resets) = (&guard.front, &mut guard.resets);
-        guard.answers.look(bytes.get(..written).unwrap_or_default(), |end| match end {
-            End::Answered => resets.earn(),
-            End::Reset(code) => {
-                if let Some(name) = refusing(code) {
-                    front.refuse(RefusalCause::StreamRefused, &format_args!("a call that HTTP/2 refused with {name}"));
-                }
+        let front = &guard.front;
+        guard.answers.look(bytes.get(..written).unwrap_or_default(), |code| {
+            if let Some(name) = refusing(code) {
+                front.refuse(RefusalCause::StreamRefused, &format_args!("a call that HTTP/2 refused with {name}"));
             }
         });
         Poll::Ready(Ok(written))
@@ -328,15 +327,7 @@ fn refusing(code: u32) -> Option<&'static str> {
     }
 }
 
-/// How the transport ends a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Answered,
-    /// With this code.
-    Reset(u32),
-}
-
-/// The frames that the transport writes, of which only those are of interest that end a call.
+/// The frames that the transport writes, of which only those are of interest that reset a call.
 #[derive(Debug, Default)]
 struct Answers {
     head: [u8; HEAD],
@@ -349,7 +340,7 @@ struct Answers {
 }
 
 impl Answers {
-    fn look(&mut self, mut bytes: &[u8], mut ended: impl FnMut(End)) {
+    fn look(&mut self, mut bytes: &[u8], mut reset: impl FnMut(u32)) {
         while let Some((byte, rest)) = bytes.split_first() {
             if self.left > 0 {
                 let (passed, rest) = bytes.split_at_checked(self.left).unwrap_or((bytes, &[]));
@@ -357,7 +348,7 @@ impl Answers {
                 if let Some(code) = &mut self.code {
                     *code = passed.iter().fold(*code, |code, byte| code << 8 | u32::from(*byte));
                     if self.left == 0 {
-                        ended(End::Reset(*code));
+                        reset(*code);
                     }
                 }
                 bytes = rest;
@@ -374,43 +365,33 @@ impl Answers {
                 self.seen = 0;
                 self.left = frame.length;
                 self.code = (frame.kind == RST_STREAM).then_some(0);
-                if frame.kind <= HEADERS && frame.flags & END_STREAM != 0 {
-                    ended(End::Answered);
-                }
             }
         }
     }
 }
 
-/// How many more calls the client may reset.
+/// How many more calls the client may reset: at once as many as the transport may hold, and as many again in a second.
 ///
-/// A proxy resets what this server did not answer in time: after a stall, several times as many calls as it may have open.
-/// A flood resets everything. So a new connection may reset as many calls as may be open at once; each answer allows one
-/// more, up to the limit of the settings, and so does time, slowly.
+/// A proxy resets what this server did not answer in time: in a stall of a second, several times as many calls as it may
+/// have open. A flood resets all that it sends, which is more in any second.
 #[derive(Debug)]
 struct ResetBudget {
     most: f64,
     left: f64,
-    a_second: f64,
     since: Option<Instant>,
 }
 
 impl ResetBudget {
     fn new(limits: ConnectionLimits) -> ResetBudget {
-        let open = f64::from(limits.concurrent_streams);
-        ResetBudget { most: f64::from(limits.pending_resets), left: open, a_second: open / 4.0, since: None }
-    }
-
-    /// A call was answered.
-    fn earn(&mut self) {
-        self.left = (self.left + 1.0).min(self.most);
+        let most = f64::from(limits.pending_resets);
+        ResetBudget { most, left: most, since: None }
     }
 
     /// False if none is left.
     fn take(&mut self, now: Instant) -> bool {
         let passed = self.since.map(|since| now.saturating_duration_since(since).as_secs_f64()).unwrap_or_default();
         self.since = Some(now);
-        self.left = (self.left + passed * self.a_second).min(self.most) - 1.0;
+        self.left = (self.left + passed * self.most).min(self.most) - 1.0;
         self.left >= 0.0
     }
 }

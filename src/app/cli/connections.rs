@@ -10,7 +10,7 @@ pub struct ConnectionArgs {
     /// How many calls a connection may have open at once [default: 1024]
     #[arg(long, value_name = "N", env = "CUSTOMS_MAX_CONCURRENT_STREAMS")]
     max_concurrent_streams: Option<u32>,
-    /// The most calls that a client may reset and that were not answered [default: four times as many]
+    /// How many calls a client may reset, at once and in a second [default: four times as many]
     #[arg(long, value_name = "N", env = "CUSTOMS_MAX_PENDING_RESETS")]
     max_pending_resets: Option<u32>,
     /// The largest message that is read [default: 4MiB]
