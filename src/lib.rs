@@ -42,6 +42,8 @@ pub mod files;
 #[cfg(feature = "server")]
 pub mod ops;
 #[cfg(feature = "server")]
+pub mod plain_file;
+#[cfg(feature = "server")]
 pub mod printable;
 #[cfg(feature = "server")]
 mod protobuf;

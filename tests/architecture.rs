@@ -92,6 +92,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "audit/sinks/file.rs",
             "audit/sinks/file/special.rs",
             "audit/sinks/stdout.rs",
+            "plain_file.rs",
         ],
     ),
     (
@@ -136,13 +137,13 @@ const HOMES: &[(&str, &[&str])] = &[
             "files/",
             "audit/sinks/",
             "audit/checkpoint.rs",
-            "audit/redact.rs",
             "audit/signing.rs",
             "audit/verify/",
             "app/settings.rs",
             "app/commands/sources.rs",
             "app/commands/audit/",
             "envoy/listen.rs",
+            "plain_file.rs",
         ],
     ),
 ];

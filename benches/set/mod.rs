@@ -22,7 +22,7 @@ pub fn source(shape: Shape, rules: usize) -> Source {
         PolicyFile { name: format!("{index:03}.yaml"), bytes: text.into_bytes().into() }
     };
     let per_file = tens.len().div_ceil(100);
-    Source { name: "bench".into(), files: tens.chunks(per_file).enumerate().map(file).collect(), namespace: None }
+    Source { name: "bench".into(), files: tens.chunks(per_file).enumerate().map(file).collect(), ..Source::default() }
 }
 
 /// The policies of ten rules.

@@ -47,7 +47,7 @@ fn demanding() -> Settings {
 
 fn snapshot(settings: Settings) -> Snapshot {
     let file = PolicyFile { name: "mixed.yaml".into(), bytes: include_bytes!("mixed.yaml").as_slice().into() };
-    let source = source::load(&Source { name: "fuzz".into(), files: vec![file], namespace: None }, &settings);
+    let source = source::load(&Source { name: "fuzz".into(), files: vec![file], ..Source::default() }, &settings);
     compile::compile(&[source], &settings).expect("the set compiles").snapshot
 }
 

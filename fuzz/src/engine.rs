@@ -79,6 +79,7 @@ fn numbers(index: usize) -> Vec<u8> {
 
 fn read(name: &str, text: &str) -> Option<LoadedSource> {
     let file = PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().into() };
-    let read = source::load(&Source { name: name.into(), files: vec![file], namespace: None }, &Settings::default());
+    let read =
+        source::load(&Source { name: name.into(), files: vec![file], ..Source::default() }, &Settings::default());
     (!read.has_errors()).then_some(read)
 }

@@ -47,7 +47,7 @@ pub fn run(bytes: &[u8]) {
 fn source((index, bytes): (usize, &[u8])) -> Source {
     let file = |(index, bytes): (usize, &[u8])| PolicyFile { name: format!("{index:03}.yaml"), bytes: bytes.into() };
     let files = split(bytes, b"\n%file\n").into_iter().enumerate().map(file).collect();
-    Source { name: format!("s{index}"), files, namespace: None }
+    Source { name: format!("s{index}"), files, ..Source::default() }
 }
 
 fn split<'b>(bytes: &'b [u8], line: &[u8]) -> Vec<&'b [u8]> {

@@ -80,9 +80,9 @@ pub enum Command {
 /// The flags of `serve`; what is not given is left to the settings file and the defaults.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
-    /// A directory of policy files; repeatable [default: ./policies]
+    /// A directory of policy files, with options as in DIR?recursive=true&default_namespace=NAME; repeatable [default: ./policies]
     #[arg(long, value_name = "DIR", env = "CUSTOMS_POLICIES", value_delimiter = ',', action = ArgAction::Append)]
-    policies: Option<Vec<PathBuf>>,
+    policies: Option<Vec<PolicyPath>>,
     /// Where Envoy asks: HOST:PORT or unix:PATH; repeatable [default: 127.0.0.1:9191]
     #[arg(long, value_name = "ADDR", env = "CUSTOMS_LISTEN", value_delimiter = ',', action = ArgAction::Append)]
     listen: Option<Vec<String>>,
@@ -166,9 +166,9 @@ pub struct VerdictArgs {
 /// What every tool needs that reads policies as `serve` does.
 #[derive(Debug, Args)]
 pub struct ReadArgs {
-    /// Directories of policy files, each a source [default: what the settings file says, or ./policies]
+    /// Directories of policy files, each a source; with options as DIR?recursive=true [default: what the settings file says, or ./policies]
     #[arg(value_name = "DIR", env = "CUSTOMS_POLICIES", value_delimiter = ',')]
-    directories: Vec<PathBuf>,
+    directories: Vec<PolicyPath>,
     #[command(flatten)]
     verdicts: VerdictArgs,
 }
@@ -297,10 +297,10 @@ pub enum CheckFormat {
 pub struct DiffArgs {
     /// The directory of the policies as they were; several, with commas, are the sources of one set
     #[arg(value_name = "OLD", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set)]
-    pub(super) old: Vec<PathBuf>,
+    pub(super) old: Vec<PolicyPath>,
     /// The directory of the policies as they would be
     #[arg(value_name = "NEW", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set)]
-    pub(super) new: Vec<PathBuf>,
+    pub(super) new: Vec<PolicyPath>,
     #[command(flatten)]
     verdicts: VerdictArgs,
     /// How differences are told
@@ -379,7 +379,7 @@ impl ReadArgs {
     /// What is wrong with the settings file.
     pub fn settings(self) -> Result<Settings, String> {
         let file = self.verdicts.file()?;
-        let policies = if self.directories.is_empty() { file.policies.clone() } else { plain(self.directories) };
+        let policies = if self.directories.is_empty() { file.policies.clone() } else { self.directories };
         Ok(self.verdicts.over(Settings { policies, ..file }))
     }
 }
@@ -414,7 +414,7 @@ impl ServeArgs {
     pub fn over(self, file: Settings) -> Settings {
         let file = self.connections.over(self.verdicts.over(file));
         Settings {
-            policies: self.policies.map_or(file.policies, plain),
+            policies: self.policies.unwrap_or(file.policies),
             listen: self.listen.unwrap_or(file.listen),
             threads: self.threads.or(file.threads),
             admin: self.admin.unwrap_or(file.admin),
@@ -430,11 +430,6 @@ impl ServeArgs {
             ..file
         }
     }
-}
-
-/// Directories as the command line names them, each one source.
-fn plain(directories: Vec<PathBuf>) -> Vec<PolicyPath> {
-    directories.into_iter().map(PolicyPath::Plain).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod commands;
 mod connection_settings;
 mod durations;
 pub mod ledger;
+mod opening;
 mod policy_paths;
 mod reread;
 mod serve;

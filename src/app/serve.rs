@@ -1,7 +1,9 @@
 //! `customs serve`: joins the edges, starts them in order, and ends them in order.
 //!
-//! Bind first, then load, then spawn, then watch every task: the first that ends by itself ends the process. Ending on a
-//! signal: health says NOT_SERVING, checks are answered through the drain delay, listeners close, checks in flight
+//! Take the addresses first, then spawn, then load, then open: operators are answered and signals heard while the policies are
+//! read, which may take long or hang. Checks are answered once the first round of reading is over, or soon
+//! with `no_policy` ([`opening`]); with `--require-policy` the addresses are closed until a set is in force. Every task is watched: the
+//! first that ends by itself ends the process. Ending on a signal: health says NOT_SERVING, checks are answered through the drain delay, listeners close, checks in flight
 //! finish within the drain timeout, the record is flushed.
 
 use std::future::Future;
@@ -12,13 +14,14 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::asking::live::Live;
 use super::ledger::Books;
+use super::opening;
 use super::settings::Resolved;
 use super::shutdown::{self, EndSignal, Termination};
 use super::status::Overview;
@@ -29,12 +32,13 @@ use crate::audit::start::{self as audit, Trail, Writers};
 use crate::clock::now;
 use crate::engine::record::{Entry, StartEntry, StopEntry};
 use crate::engine::snapshot::{Revision, Snapshot};
-use crate::envoy::listen::Listener;
+use crate::envoy::listen::Reserved;
 use crate::envoy::server::Services;
 use crate::envoy::service::Checks;
 use crate::envoy::workers::Workers;
 use crate::files::SettingsFile;
-use crate::files::reload::{self, ReloadOptions, Reloader};
+use crate::files::reload::{ReloadOptions, Reloader};
+use crate::files::status::Status;
 use crate::ops::admin::{self, AdminState};
 use crate::ops::health::{self, HealthHandle};
 use crate::ops::metrics::{AuditReading, Metrics};
@@ -95,6 +99,8 @@ pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(),
 struct Running {
     /// The listeners for checks, and what ends them.
     checks: (Tasks, CancellationToken),
+    /// What is opened once a set is in force, where that is required.
+    closed: Option<Closed>,
     /// Everything else, and what ends it.
     others: (Tasks, CancellationToken),
     overview: Overview,
@@ -103,7 +109,7 @@ struct Running {
 }
 
 impl Running {
-    /// Binds, loads, and spawns; nothing answers before everything is there.
+    /// Spawns everything; checks are not answered yet, and nothing was read.
     async fn start(
         settings: &Resolved,
         file: Option<SettingsFile>,
@@ -119,16 +125,8 @@ impl Running {
         let (changes, told) = mpsc::unbounded_channel();
         others.spawn("the record of policy changes", done(record_changes(told, books.clone())));
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
-        let reloader = load(settings, file, publisher, &books, changes).await;
+        let reloader = reloader(settings, file, publisher, &books, changes);
         let overview = overview(&reloader, &books);
-        if settings.require_policy && !overview.files.borrow().ready {
-            let problems = overview.files.borrow().problems().map(ToString::to_string).collect();
-            // With the reload its side of the channel goes, so that the refusal is on record before the end.
-            drop(reloader);
-            others.join(END_BOUND).await;
-            return Err(Failure::Policy(problems));
-        }
-
         let (health, health_service) = health::service().await;
         health.set_ready(overview.is_ready()).await;
         let stop_checks = CancellationToken::new();
@@ -141,10 +139,15 @@ impl Running {
         for thread in threads {
             checks.spawn("a thread that answers checks", thread.run());
         }
-        for listener in listeners {
-            tracing::info!(address = listener.local(), "answering checks");
-            checks.spawn("a listener for checks", services.clone().serve(listener, workers.clone()));
-        }
+        let closed = Closed { addresses: listeners, services, workers };
+        // Who connects waits for the first policies, but not for long. With `--require-policy` nobody can connect before.
+        let closed = match settings.require_policy {
+            true => Some(closed),
+            false => {
+                closed.open(&mut checks, Some(&overview.files))?;
+                None
+            }
+        };
         let readiness = tell_readiness(overview.clone(), health.clone(), books.clone(), stop.clone());
         others.spawn("readiness", done(readiness));
         others.spawn("the record of refusals", done(record_refusals(books.clone(), stop.clone())));
@@ -154,9 +157,13 @@ impl Running {
             let questions = Questions::new(move |asked| Box::pin(live.clone().answer(asked)));
             let status = Arc::new(move || report.report());
             let state = AdminState { metrics: books.metrics.clone(), status, questions };
-            others.spawn("the admin address", admin::serve(listener, admin::router(state), stop.clone()));
+            let (files, stop) = (overview.files.clone(), stop.clone());
+            others.spawn("the admin address", async move {
+                opening::first_round(files).await;
+                admin::serve(listener, admin::router(state), stop).await
+            });
         }
-        Ok(Running { checks: (checks, stop_checks), others: (others, stop), overview, health, books })
+        Ok(Running { checks: (checks, stop_checks), closed, others: (others, stop), overview, health, books })
     }
 
     /// Waits for a signal, or for something that ends by itself, and ends everything in order.
@@ -166,17 +173,31 @@ impl Running {
         termination: &mut Termination,
         (writers, tails): &mut (Writers, Tails),
     ) -> Result<(), Failure> {
-        let (cause, broken, delay) = tokio::select! {
-            signal = termination.next() => {
-                tracing::info!(signal = signal.as_str(), "ending: no new checks are wanted");
-                // Whoever interrupts it waits for its end; nobody behind a proxy does.
-                let delay = if signal == EndSignal::Terminate { settings.drain_delay } else { Duration::ZERO };
-                (signal.as_str(), None, delay)
+        let required = self.closed.is_some().then(|| self.overview.files.clone());
+        let mut policy = std::pin::pin!(opening::required_policy(required));
+        let now = Duration::ZERO;
+        let (cause, broken, delay) = loop {
+            tokio::select! {
+                signal = termination.next() => {
+                    tracing::info!(signal = signal.as_str(), "ending: no new checks are wanted");
+                    // Whoever interrupts it waits for its end; nobody behind a proxy does.
+                    let delay = if signal == EndSignal::Terminate { settings.drain_delay } else { now };
+                    break (signal.as_str(), None, delay);
+                }
+                name = self.checks.0.first_end() => break ("a listener ended", Some(name), now),
+                name = self.others.0.first_end() => break ("a task ended", Some(name), now),
+                () = writers.ended() => break ("the audit ended", Some("the audit".to_owned()), now),
+                name = tails.ended() => break ("a tail ended", Some(name), now),
+                loaded = &mut policy, if self.closed.is_some() => match (loaded, self.closed.take()) {
+                    (Ok(()), Some(closed)) => {
+                        if let Err(why) = closed.open(&mut self.checks.0, None) {
+                            return self.give_up(why.into()).await;
+                        }
+                    }
+                    (Ok(()), None) => {}
+                    (Err(problems), _) => return self.give_up(Failure::Policy(problems)).await,
+                },
             }
-            name = self.checks.0.first_end() => ("a listener ended", Some(name), Duration::ZERO),
-            name = self.others.0.first_end() => ("a task ended", Some(name), Duration::ZERO),
-            () = writers.ended() => ("the audit ended", Some("the audit".to_owned()), Duration::ZERO),
-            name = tails.ended() => ("a tail ended", Some(name), Duration::ZERO),
         };
         self.overview.draining.store(true, Ordering::Relaxed);
         self.health.drain().await;
@@ -199,9 +220,46 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Ends what was started, before it answered anybody; what was refused is on record by then.
+    async fn give_up(self, why: Failure) -> Result<(), Failure> {
+        self.checks.1.cancel();
+        self.others.1.cancel();
+        self.checks.0.join(END_BOUND).await;
+        self.others.0.join(END_BOUND).await;
+        tell_stop(&self.books.recorder, "the start failed", Revision::none().to_string()).await;
+        Err(why)
+    }
+}
+
+/// Addresses that are taken and not open, and what will answer there.
+struct Closed {
+    addresses: Vec<Reserved>,
+    services: Services<Books>,
+    workers: Workers,
+}
+
+impl Closed {
+    /// Opens the addresses; connections are accepted once the sources were read for the first time.
+    fn open(self, checks: &mut Tasks, files: Option<&watch::Receiver<Status>>) -> anyhow::Result<()> {
+        for address in self.addresses {
+            let listener = address.open()?;
+            let (services, workers, files) = (self.services.clone(), self.workers.clone(), files.cloned());
+            checks.spawn("a listener for checks", async move {
+                if let Some(files) = files {
+                    opening::first_round(files).await;
+                }
+                tracing::info!(address = listener.local(), "answering checks");
+                services.serve(listener, workers).await
+            });
+        }
+        Ok(())
+    }
+}
+
 /// The first event of the process.
-fn started(listeners: &[Listener], settings: &Resolved) -> Entry {
-    let listen = listeners.iter().map(|listener| listener.local().to_string()).collect();
+fn started(listeners: &[Reserved], settings: &Resolved) -> Entry {
+    let listen = listeners.iter().map(Reserved::local).collect();
     let (version, enforcement) = (env!("CARGO_PKG_VERSION"), settings.engine.enforcement);
     Entry::Start(StartEntry { time: now(), version, listen, enforcement }.into())
 }
@@ -217,7 +275,7 @@ async fn tell_stop(recorder: &Recorder, cause: &str, revision: String) {
 
 /// Where checks and operators are answered.
 struct Addresses {
-    listeners: Vec<Listener>,
+    listeners: Vec<Reserved>,
     admin: Option<TcpListener>,
 }
 
@@ -227,10 +285,10 @@ impl Addresses {
     }
 }
 
-async fn bind(settings: &Resolved) -> anyhow::Result<Vec<Listener>> {
+async fn bind(settings: &Resolved) -> anyhow::Result<Vec<Reserved>> {
     let mut listeners = Vec::new();
     for address in &settings.listen {
-        listeners.push(address.bind().await?);
+        listeners.push(address.reserve().await?);
     }
     Ok(listeners)
 }
@@ -262,7 +320,7 @@ fn watch_audit(books: &Books) {
     books.metrics.watch_audit(move || recorder.readings().into_iter().map(reading).collect());
 }
 
-async fn load(
+fn reloader(
     settings: &Resolved,
     settings_file: Option<SettingsFile>,
     publisher: store::Publisher,
@@ -278,14 +336,13 @@ async fn load(
         settings_file,
     };
     let metrics = books.metrics.clone();
-    reload::first_load(options, publisher, move |entry| {
+    Reloader::new(options, publisher, move |entry| {
         if let Entry::PolicyChange(change) = &entry {
             metrics.observe_change(change);
         }
         // The receiver lives as long as this closure; at the very end nothing is left to record.
         let _ = entries.send(entry);
     })
-    .await
 }
 
 fn overview(reloader: &Reloader, books: &Books) -> Overview {
@@ -323,7 +380,9 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// the record change.
 async fn tell_readiness(mut overview: Overview, health: HealthHandle, books: Books, stop: CancellationToken) {
     let mut withholding = None;
+    let started = now();
     loop {
+        books.metrics.set_reads(opening::reads(&overview.files.borrow(), started));
         let ready = overview.is_ready();
         health.set_ready(ready).await;
         books.metrics.set_ready(ready);

@@ -21,6 +21,7 @@ use crate::engine::host::{Authority, Host};
 use crate::engine::identity::{Accepted, TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain};
 use crate::engine::policy::document;
 use crate::engine::policy::problem::Problem;
+use crate::engine::policy::targets;
 use crate::engine::settings as engine;
 use crate::envoy::connection::ConnectionLimits;
 use crate::envoy::listen::Address;
@@ -31,9 +32,9 @@ use crate::files::PolicyDirectory;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Directories of policy files; each is a source that loads whole or not at all. Not recursive. An entry
-    /// `{dir: ./teams, namespace_from: directory}` makes each directory in `./teams` a source that may speak for the
-    /// namespace of its name only.
+    /// Directories of policy files; each is a source that loads whole or not at all. An entry may have options:
+    /// `{dir: ./git, recursive: true, default_namespace: shop}`. `{dir: ./teams, namespace_from: directory}` makes each directory
+    /// in `./teams` a source that may speak for the namespace of its name only.
     pub policies: Vec<PolicyPath>,
     /// Where Envoy asks: `HOST:PORT` or `unix:PATH`.
     pub listen: Vec<String>,
@@ -115,6 +116,8 @@ pub struct Gateway {
     pub labels: std::collections::BTreeMap<String, String>,
     /// The name of its Gateway, if it is one of the Gateway API, for targetRefs.
     pub name: Option<String>,
+    /// Hosts of ServiceEntries that no policy directory holds, for policies that target them: `{psp: ["api.psp.example"]}`.
+    pub service_entries: std::collections::BTreeMap<String, Vec<String>>,
     /// Other names by which the mesh reaches the gateway, outside `cluster_domains`. In Istio's wrapper of an SNI they say
     /// how a connection came and not where it goes.
     pub hosts: Vec<String>,
@@ -330,17 +333,19 @@ impl Settings {
     }
 
     fn gateway_identity(&self, wrong: &mut Vec<String>) -> Option<engine::GatewayIdentity> {
-        let Gateway { namespace, labels, name, hosts: _, listeners: _ } = &self.gateway;
+        let Gateway { namespace, labels, name, service_entries, hosts: _, listeners: _ } = &self.gateway;
         let Some(namespace) = namespace else {
-            if name.is_some() || !labels.is_empty() {
-                wrong.push("gateway: `labels` and `name` need `namespace`".into());
+            if name.is_some() || !labels.is_empty() || !service_entries.is_empty() {
+                wrong.push("gateway: `labels`, `name` and `service_entries` need `namespace`".into());
             }
             return None;
         };
         if !is_dns_label(namespace) {
             wrong.push(format!("gateway.namespace: `{namespace}` is no namespace"));
         }
-        Some(engine::GatewayIdentity { namespace: namespace.clone(), labels: labels.clone(), name: name.clone() })
+        let service_entries = targets::declared(namespace, service_entries, wrong);
+        let (labels, name) = (labels.clone(), name.clone());
+        Some(engine::GatewayIdentity { namespace: namespace.clone(), labels, name, service_entries })
     }
 
     /// As of trust domains, an empty value means the default.
@@ -441,58 +446,5 @@ fn listener(listener: &GatewayListener, wrong: &mut Vec<String>) -> Option<engin
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_resolve() {
-        let resolved = Settings::default().resolve().unwrap();
-        assert_eq!(resolved.engine, engine::Settings::default());
-        assert_eq!(resolved.reload_settle, Duration::from_millis(250));
-        assert_eq!(resolved.drain_delay, Duration::from_secs(2));
-        assert_eq!(resolved.connections, ConnectionLimits::default());
-    }
-
-    #[test]
-    fn everything_wrong_is_told_at_once() {
-        let settings = Settings {
-            listen: vec!["9191".into()],
-            admin: "unix:/x".into(),
-            audit: vec!["off".into(), "stdout".into()],
-            trust_domains: vec!["spiffe://X".into()],
-            root_namespace: "Root".into(),
-            reload_settle: "5".into(),
-            reload_rescan: "0".into(),
-            policies: vec![PolicyPath::Plain("a".into()), PolicyPath::Plain("a".into())],
-            cluster_domains: vec!["Cluster.local".into()],
-            gateway: Gateway {
-                hosts: vec!["gw.example:443".into()],
-                listeners: vec![GatewayListener { port: 1, host: "a b".into(), target_port: None }],
-                ..Gateway::default()
-            },
-            ..Settings::default()
-        };
-        let wrong = settings.resolve().unwrap_err();
-        for knob in [
-            "listen",
-            "admin",
-            "audit",
-            "trust-domains",
-            "root-namespace",
-            "reload-settle",
-            "reload-rescan",
-            "policies",
-            "gateway.listeners",
-            "gateway.hosts",
-            "cluster-domains",
-        ] {
-            assert!(wrong.iter().any(|w| w.starts_with(knob)), "{knob} is not among {wrong:#?}");
-        }
-    }
-
-    #[test]
-    fn an_empty_trust_domain_means_the_default() {
-        let settings = Settings { trust_domains: vec![String::new()], ..Settings::default() };
-        assert_eq!(settings.resolve().unwrap().engine.trust_domains, TrustDomains::default());
-    }
-}
+#[path = "settings_tests.rs"]
+mod tests;

@@ -5,7 +5,6 @@
 //! records can still be counted and joined.
 
 use std::fmt;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +13,12 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::engine::record::{DecisionEntry, Entry, HeaderEntry, PackedDecision, QuestionEntry, RefusalsEntry};
+use crate::plain_file;
 
 /// The fewest bytes of a key.
 pub const MIN_KEY: usize = 16;
+/// And the most: what is longer is another file.
+const MAX_KEY: usize = 64 * 1024;
 
 /// Headers whose values are addresses of clients.
 const ADDRESSES: &[&str] = &["x-forwarded-for", "x-real-ip", "x-envoy-external-address", "forwarded"];
@@ -97,7 +99,8 @@ impl Redactor {
         let hash = match &config.key {
             Some(path) if hashes => {
                 let name = path.display().to_string();
-                let text = fs::read(path).map_err(|why| BadKey::Unreadable { path: name.clone(), why })?;
+                let text =
+                    plain_file::read(path, MAX_KEY).map_err(|why| BadKey::Unreadable { path: name.clone(), why })?;
                 // Editors and `echo` end a file with a line feed, which nobody means to be part of the key.
                 let key = text.trim_ascii_end();
                 if key.len() < MIN_KEY {

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::moment;
 use crate::engine::record::CheckpointEntry;
+use crate::plain_file;
 
 /// What stands in a checkpoint and is signed.
 #[derive(Clone, Copy, Debug)]
@@ -158,8 +159,12 @@ impl Verifier {
     }
 }
 
+/// The largest file of a key.
+const MAX_KEY: usize = 64 * 1024;
+
 fn read(path: &Path, advice: &'static str) -> Result<String, BadKey> {
-    let bytes = fs::read(path);
+    // A key in a FIFO would hold the start up.
+    let bytes = plain_file::read(path, MAX_KEY);
     let bytes = bytes.map_err(|problem| BadKey::Unreadable { path: path.to_owned(), problem, advice })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

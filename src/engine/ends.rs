@@ -56,7 +56,7 @@ mod tests {
                     - {name: t, mode: Report, hosts: [e.example], except: [{hosts: [e.example], expires: '1970-01-01T00:00:02Z'}]}\n";
         let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
         let settings = Settings::default();
-        let source = load(&Source { name: "s".into(), files: vec![file], namespace: None }, &settings);
+        let source = load(&Source { name: "s".into(), files: vec![file], ..Source::default() }, &settings);
         let snapshot = compile::compile(&[source], &settings).unwrap().snapshot;
         (Ends::of(snapshot.rules()), snapshot.revision().clone())
     }

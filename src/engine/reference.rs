@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use super::decision::{Gate, Gates};
+use super::field::Polarity;
 use super::identity::{Accepted, Caller, TrustDomains};
+use super::operation::Operation;
 use super::question::Question;
 use super::reason::{Effect, Reason};
 use super::request::Request;
@@ -73,7 +75,9 @@ fn decide(
         return said(Reason::DeniedByRule, rule.info.id.to_string(), Gates::NONE);
     }
     // 3. The Istio gate.
-    let istio_applies = rules.istio_allow_policies.iter().any(|mode| sees(*mode));
+    let bound = |(mode, to): &(Mode, Operation)| sees(*mode) && to.matches(&question, Polarity::Deny).is_some();
+    let istio_applies =
+        rules.istio_allow_policies.iter().any(|mode| sees(*mode)) || rules.istio_bound_allow_policies.iter().any(bound);
     let istio = if istio_applies { grants(&rules.istio_allows, &question, &caller, now, sees) } else { (None, None) };
     // 4. The isolation gate.
     let isolated_by = isolation(rules, &caller, unknown, sees);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::operation::Operation;
 use super::rule::{Mode, Rule};
 use super::rule_info::RuleInfo;
 use super::who::Subjects;
@@ -28,6 +29,8 @@ pub struct Rules {
     pub istio_allows: Vec<Arc<Rule>>,
     /// The modes of those policies; a policy without rules also closes the gate.
     pub istio_allow_policies: Vec<Mode>,
+    /// The same of those that are bound to hosts: they close the gate for what may go there, and for nothing else.
+    pub istio_bound_allow_policies: Vec<(Mode, Operation)>,
     /// Rules of AuthorizationPolicies with action AUDIT; they only mark the record.
     pub audits: Vec<Arc<Rule>>,
     /// Allow entries of EgressPolicies.

@@ -154,6 +154,8 @@ pub struct GatewayIdentity {
     pub labels: std::collections::BTreeMap<String, String>,
     /// The name of its Gateway, if it is one of the Gateway API.
     pub name: Option<String>,
+    /// Hosts of ServiceEntries that no source holds, by `ns/name`, for the policies that target them.
+    pub service_entries: std::collections::BTreeMap<String, Vec<String>>,
 }
 
 /// A listener of the gateway with one fixed destination.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::decision::{Answer, Decision, Gate, Gates, NamedRule, Outcome};
+use super::field::Polarity;
 use super::header_table::HeaderTables;
 use super::header_uses::HeaderUse;
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
@@ -195,7 +196,8 @@ impl Snapshot {
                 .flatten()
                 .any(|r| r.mode == Mode::Report)
             || rules.egress_policies.iter().any(|p| p.mode == Mode::Report)
-            || rules.istio_allow_policies.contains(&Mode::Report);
+            || rules.istio_allow_policies.contains(&Mode::Report)
+            || rules.istio_bound_allow_policies.iter().any(|(mode, _)| *mode == Mode::Report);
         let would = on_trial.then(|| View::new(Lens::Would, &settings, &rules));
         let verdict = View::new(Lens::Verdict, &settings, &rules);
         let (tables, header_tables) = (Tables::of(&rules), Arc::new(HeaderTables::of_rules(&rules)));
@@ -344,7 +346,8 @@ impl Snapshot {
     /// Stages 3 to 5.
     fn gates(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Answer {
         let lens = view.lens;
-        let istio = match view.istio_gate {
+        let istio_applies = view.istio_gate || self.is_bound(lens, question);
+        let istio = match istio_applies {
             true => best(lens, (&self.rules.istio_allows, &self.tables.istio_allows), question, caller, now),
             false => Best::default(),
         };
@@ -355,7 +358,7 @@ impl Snapshot {
             false => Best::default(),
         };
         let gates = Gates {
-            istio: gate(view.istio_gate, istio.alive.is_some()),
+            istio: gate(istio_applies, istio.alive.is_some()),
             isolation: gate(isolation.is_some(), grant.alive.is_some()),
         };
         let answer =
@@ -384,6 +387,12 @@ impl Snapshot {
                 (DefaultEffect::Deny, None) => Answer { gates, ..Answer::built_in(Reason::DefaultDeny) },
             },
         }
+    }
+
+    /// Whether an ALLOW policy that is bound to hosts may be about this destination.
+    fn is_bound(&self, lens: Lens, question: &Question<'_>) -> bool {
+        let mut bound = self.rules.istio_bound_allow_policies.iter();
+        bound.any(|(mode, to)| lens.sees(*mode) && to.matches(question, Polarity::Deny).is_some())
     }
 
     /// The policy that isolates the caller: of its own namespace before others', root last, then in the order of names.

@@ -23,7 +23,7 @@ fn snapshot(documents: &[String]) -> Snapshot {
     let file =
         |(number, text): (usize, &String)| PolicyFile { name: format!("{number}.yaml"), bytes: text.as_bytes().into() };
     let files = documents.iter().enumerate().map(file).collect();
-    let loaded = source::load(&Source { name: "p".into(), files, namespace: None }, &settings);
+    let loaded = source::load(&Source { name: "p".into(), files, ..Source::default() }, &settings);
     match compile::compile(&[loaded], &settings) {
         Ok(compiled) => compiled.snapshot,
         Err(problems) => panic!("{problems:?}"),

@@ -1,4 +1,5 @@
-//! Where the service listens: TCP addresses and unix sockets, bound before anything is served.
+//! Where the service listens: TCP addresses and unix sockets. An address is taken first, so that one that cannot be had is told
+//! before anything else happens; it is opened when somebody there will be answered.
 //!
 //! A unix socket is a file, so this module may touch the file system: it replaces a stale socket only if nobody answers
 //! on it, and removes its own when it is done.
@@ -12,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, lookup_host};
 use tokio::time::sleep;
 
+/// How many connections wait to be accepted, as the standard library has it and more.
+const BACKLOG: u32 = 1024;
 /// The pause before a connection is accepted again where something was short.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -56,6 +59,15 @@ impl fmt::Display for Address {
     }
 }
 
+/// An address that is this process's own, and not open yet: who connects is refused.
+#[derive(Debug)]
+pub enum Reserved {
+    /// A TCP address.
+    Tcp(Address, TcpSocket),
+    /// A unix socket, and the file it made.
+    Unix(Address, UnixSocket, SocketFile),
+}
+
 /// A bound listener.
 #[derive(Debug)]
 pub enum Listener {
@@ -93,22 +105,38 @@ pub enum BindProblem {
 }
 
 impl Address {
-    /// Binds the address.
+    /// Takes the address and opens it.
     ///
     /// # Errors
     /// [`BindProblem`], with what to do.
     pub async fn bind(&self) -> Result<Listener, BindProblem> {
-        let failed = |problem: io::Error| match problem.kind() {
-            io::ErrorKind::AddrInUse => BindProblem::InUse { address: self.clone() },
-            _ => BindProblem::Io { address: self.clone(), problem },
-        };
+        self.reserve().await?.open()
+    }
+
+    /// Takes the address, without opening it.
+    ///
+    /// # Errors
+    /// [`BindProblem`], with what to do.
+    pub async fn reserve(&self) -> Result<Reserved, BindProblem> {
+        let failed = |problem| self.failed(problem);
         match self {
-            Address::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp).map_err(failed),
+            Address::Tcp(address) => {
+                let socket = reserve_tcp(address).await.map_err(failed)?;
+                Ok(Reserved::Tcp(self.clone(), socket))
+            }
             Address::Unix(path) => {
                 self.clear_stale(path).await?;
-                let listener = UnixListener::bind(path).map_err(failed)?;
-                Ok(Listener::Unix(listener, SocketFile::of(path).map_err(failed)?))
+                let socket = UnixSocket::new_stream().map_err(failed)?;
+                socket.bind(path).map_err(failed)?;
+                Ok(Reserved::Unix(self.clone(), socket, SocketFile::of(path).map_err(failed)?))
             }
+        }
+    }
+
+    fn failed(&self, problem: io::Error) -> BindProblem {
+        match problem.kind() {
+            io::ErrorKind::AddrInUse => BindProblem::InUse { address: self.clone() },
+            _ => BindProblem::Io { address: self.clone(), problem },
         }
     }
 
@@ -125,6 +153,47 @@ impl Address {
             Ok(_) => Err(BindProblem::InUse { address: self.clone() }),
             Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),
             Err(why) => Err(failed(why)),
+        }
+    }
+}
+
+/// The first of the addresses that a name stands for that can be had.
+async fn reserve_tcp(address: &str) -> io::Result<TcpSocket> {
+    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address");
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As the standard library does: what lingers of a process that ended does not hold up the next.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address) {
+            Ok(()) => return Ok(socket),
+            Err(why) => last = why,
+        }
+    }
+    Err(last)
+}
+
+impl Reserved {
+    /// Opens the address: who connects from now on waits to be accepted.
+    ///
+    /// # Errors
+    /// [`BindProblem`], with what to do.
+    pub fn open(self) -> Result<Listener, BindProblem> {
+        match self {
+            Reserved::Tcp(address, socket) => {
+                socket.listen(BACKLOG).map(Listener::Tcp).map_err(|problem| address.failed(problem))
+            }
+            Reserved::Unix(address, socket, file) => match socket.listen(BACKLOG) {
+                Ok(listener) => Ok(Listener::Unix(listener, file)),
+                Err(problem) => Err(address.failed(problem)),
+            },
+        }
+    }
+
+    /// The address that was taken, with the port that the system chose.
+    pub fn local(&self) -> String {
+        match self {
+            Reserved::Tcp(_, socket) => socket.local_addr().map(|a| a.to_string()).unwrap_or_default(),
+            Reserved::Unix(_, _, file) => format!("unix:{}", file.path.display()),
         }
     }
 }
@@ -234,6 +303,25 @@ mod tests {
         }
         for text in ["", "9191", ":9191", "localhost", "localhost:http", "localhost:70000", "unix:"] {
             assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_not_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let unix = Address::Unix(dir.path().join("c.sock"));
+        for address in [Address::Tcp("127.0.0.1:0".into()), Address::Tcp("localhost:0".into()), unix] {
+            let reserved = address.reserve().await.unwrap();
+            let local: Address = reserved.local().parse().unwrap();
+            let connects = async || match &local {
+                Address::Tcp(local) => TcpStream::connect(local).await.map(drop),
+                Address::Unix(path) => tokio::net::UnixStream::connect(path).await.map(drop),
+            };
+            assert_eq!(connects().await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused, "{local}");
+            let listener = reserved.open().unwrap();
+            assert_eq!(listener.local(), local.to_string());
+            connects().await.unwrap();
+            assert!(matches!(local.bind().await, Err(BindProblem::InUse { .. })), "{local}");
         }
     }
 

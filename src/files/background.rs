@@ -1,32 +1,50 @@
-//! Work that no check may wait for: a thread of its own, which the system schedules behind those that answer checks.
+//! Work that no check may wait for, on threads of its own; and that once a set is in force, the system schedules behind those
+//! that answer checks.
 //!
-//! The rule: whatever reads, parses, compiles or takes a set apart runs here. A thread's priority is its own on Linux, and
+//! The rule: whatever reads, parses, compiles or takes a set apart runs here. Before the first set is in force nobody can
+//! be answered by policy, so that work is done at full speed; later it steps back. A thread's priority is its own on Linux, and
 //! those that it starts inherit it; so this is never a thread of the runtime's pool, which would do other work later.
-//! Elsewhere the priority is one of the whole process, and stays.
+//! Elsewhere the priority is one of the whole process, and stays. Nothing waits for these threads at the end of the process,
+//! because a file system may hold one for ever.
 
 use std::any::Any;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 
 /// By how much the thread is nicer than the others: at 10, one that checks want too gets a tenth of a core.
 #[cfg(target_os = "linux")]
 const NICER: i32 = 10;
 
-/// Does this behind everything else, and waits for it.
+/// How much of the machine some work may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// As much as anything else: nothing is answered before it is done.
+    Full,
+    /// What checks leave.
+    BehindChecks,
+}
+
+/// Does this and waits for it. Who stops waiting leaves the work to itself.
 ///
 /// # Errors
 /// If the system gives no thread, or the work panics.
-pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+pub(super) async fn run<T: Send + 'static>(pace: Pace, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (tells, told) = oneshot::channel();
     let behind = move || {
-        step_back();
-        work()
+        if pace == Pace::BehindChecks {
+            step_back();
+        }
+        // The work is not looked at after a panic, so nothing half done of it is seen.
+        let done = catch_unwind(AssertUnwindSafe(work));
+        // Whoever waited may be gone.
+        let _ = tells.send(done);
     };
-    let thread = thread::Builder::new().name("customs-files".to_owned()).spawn(behind)?;
-    // To wait takes a thread of the pool, but none of its time.
-    let joined = spawn_blocking(move || thread.join()).await.map_err(io::Error::other)?;
-    joined.map_err(|panic| io::Error::other(format!("panicked: {}", message(panic.as_ref()))))
+    let _not_joined = thread::Builder::new().name("customs-files".to_owned()).spawn(behind)?;
+    let done = told.await.map_err(io::Error::other)?;
+    done.map_err(|panic| io::Error::other(format!("panicked: {}", message(panic.as_ref()))))
 }
 
 #[cfg(target_os = "linux")]
@@ -50,13 +68,14 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn it_is_nicer_with_all_that_it_starts_and_nothing_else_is() {
+    async fn only_work_behind_checks_is_nicer_with_all_that_it_starts() {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let before = nice();
-        let (own, started) = run(move || (nice(), thread::spawn(nice).join().unwrap())).await.unwrap();
-        let expected = (before + NICER).min(19);
-        assert_eq!((own, started), (expected, expected));
-        assert_eq!((nice(), spawn_blocking(nice).await.unwrap()), (before, before));
+        for (pace, expected) in [(Pace::Full, before), (Pace::BehindChecks, (before + NICER).min(19))] {
+            let (own, started) = run(pace, move || (nice(), thread::spawn(nice).join().unwrap())).await.unwrap();
+            assert_eq!((own, started), (expected, expected), "{pace:?}");
+        }
+        assert_eq!((nice(), tokio::task::spawn_blocking(nice).await.unwrap()), (before, before));
     }
 
     #[tokio::test]
@@ -67,7 +86,15 @@ mod tests {
             (|| std::panic::panic_any(7), "panicked: without a message"),
         ];
         for (work, expected) in panics {
-            assert_eq!(run(work).await.unwrap_err().to_string(), expected);
+            assert_eq!(run(Pace::Full, work).await.unwrap_err().to_string(), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn work_that_hangs_keeps_nobody() {
+        let (release, hangs) = std::sync::mpsc::channel::<()>();
+        let work = run(Pace::Full, move || hangs.recv());
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(50), work).await.is_err());
+        drop(release);
     }
 }

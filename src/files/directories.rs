@@ -1,6 +1,6 @@
 //! The directories that the settings name -> the directories that are sources now.
 //!
-//! A directory is one source, or holds one source for each namespace. Of the second kind this lists the entries. The
+//! A directory is one source, or holds one source for each namespace; either way with options. Of the second kind this lists the entries. The
 //! rule: a directory, or a symlink to one, whose name is a DNS label is the source of the namespace of that name. Names
 //! that start with a dot and plain files are nobody's. A policy file beside the directories, and a directory with policy
 //! files whose name no namespace can have, are mistakes: somebody thinks that they are in force. They are told as errors
@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::read::{self, Outcome, is_policy_name, read_changes};
+use super::names::{is_left_out, is_policy_name, looks_like_policy_name};
+use super::read::{self, Outcome, Progress, read_changes};
 use super::seen::Seen;
 use crate::engine::identity::is_dns_label;
 use crate::engine::policy::problem::{Code, Problem};
@@ -18,19 +19,50 @@ use crate::engine::policy::source::Source;
 
 /// A directory of policies, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PolicyDirectory {
-    /// The directory is one source.
-    Source(PathBuf),
-    /// Each directory in it is a source, bound to the namespace of that name.
-    Namespaces(PathBuf),
+pub struct PolicyDirectory {
+    path: PathBuf,
+    holds_namespaces: bool,
+    options: SourceOptions,
+}
+
+/// How a source is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceOptions {
+    /// Whether its sub-directories belong to it.
+    pub recursive: bool,
+    /// The namespace of documents that name none.
+    pub default_namespace: Option<String>,
 }
 
 impl PolicyDirectory {
+    /// A directory that is one source.
+    pub fn source(path: PathBuf) -> PolicyDirectory {
+        PolicyDirectory { path, holds_namespaces: false, options: SourceOptions::default() }
+    }
+
+    /// A directory in which each directory is a source, bound to the namespace of that name.
+    pub fn namespaces(path: PathBuf) -> PolicyDirectory {
+        PolicyDirectory { holds_namespaces: true, ..PolicyDirectory::source(path) }
+    }
+
+    /// The same directory, with its sources read like this.
+    pub fn read_with(self, options: SourceOptions) -> PolicyDirectory {
+        PolicyDirectory { options, ..self }
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
-        match self {
-            PolicyDirectory::Source(path) | PolicyDirectory::Namespaces(path) => path,
-        }
+        &self.path
+    }
+
+    /// Whether each directory in it is a source.
+    pub fn holds_namespaces(&self) -> bool {
+        self.holds_namespaces
+    }
+
+    /// How its sources are read.
+    pub fn options(&self) -> &SourceOptions {
+        &self.options
     }
 }
 
@@ -68,7 +100,7 @@ impl Listing {
         match (is_directory, is_dns_label(&name)) {
             (true, true) => drop(self.namespaces.insert(name)),
             (true, false) if holds_policies(path) => self.problems.push(no_namespace(path, &name)),
-            (false, _) if is_policy_name(&name) => self.problems.push(misplaced(path)),
+            (false, _) if is_misplaced(&name) => self.problems.push(misplaced(path)),
             _ => {}
         }
     }
@@ -78,12 +110,23 @@ impl Listing {
 ///
 /// # Errors
 /// As [`read_source`](super::read_source).
-pub fn read_bound(directory: &Path, namespace: &str, seen: &Seen) -> Outcome {
-    match read_changes(directory, seen) {
+pub(super) fn read_bound(
+    directory: &Path,
+    namespace: &str,
+    options: &SourceOptions,
+    seen: &Seen,
+    progress: &Progress,
+) -> Outcome {
+    match read_changes(directory, options, seen, progress) {
         Ok(source) => Ok(Source { namespace: Some(namespace.to_owned()), ..source }),
         Err(_) if fs::symlink_metadata(directory).is_err() => Err(vec![gone(directory, namespace)]),
         Err(problems) => Err(problems),
     }
+}
+
+/// Whether a file beside the directories was meant to be read.
+fn is_misplaced(name: &str) -> bool {
+    is_policy_name(name) || !is_left_out(name) && looks_like_policy_name(name)
 }
 
 fn holds_policies(directory: &Path) -> bool {
@@ -151,10 +194,12 @@ mod tests {
     fn a_directory_that_is_gone_says_what_stays() {
         let root = tempfile::tempdir().unwrap();
         symlink("nowhere", root.path().join("dangling")).unwrap();
-        let problem = |name: &str| read_bound(&root.path().join(name), "shop", &Seen::default()).unwrap_err().remove(0);
+        let read =
+            |path: &Path| read_bound(path, "shop", &SourceOptions::default(), &Seen::default(), &Progress::default());
+        let problem = |name: &str| read(&root.path().join(name)).unwrap_err().remove(0);
         assert!(problem("gone").text.contains("what was in force for namespace `shop` stays"));
         assert!(problem("dangling").text.contains("does not exist"));
-        let source = read_bound(root.path(), "shop", &Seen::default()).unwrap();
+        let source = read(root.path()).unwrap();
         assert_eq!(source.namespace.as_deref(), Some("shop"));
     }
 }

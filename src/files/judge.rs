@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::directories::{Listing, PolicyDirectory};
+use super::directories::{Listing, PolicyDirectory, SourceOptions};
 use super::read::{MAX_FILES, MAX_SET, Outcome};
 use super::status::{SourceState, SourceStatus};
 use crate::engine::ends::Ends;
@@ -74,6 +74,8 @@ pub struct Sources {
     listed: bool,
     /// What was refused when it was last told.
     told: Vec<Problem>,
+    /// What looks like a policy and is not read.
+    warned: Vec<Problem>,
 }
 
 impl Sources {
@@ -93,6 +95,7 @@ impl Sources {
             isolating: Vec::new(),
             listed: false,
             told: Vec::new(),
+            warned: Vec::new(),
         }
     }
 
@@ -102,8 +105,8 @@ impl Sources {
     }
 
     /// What is to be read, in order: directories and what they are.
-    pub fn directories(&self) -> impl Iterator<Item = (&Path, &Role)> {
-        self.sources.iter().map(|source| (source.path(), source.role()))
+    pub fn directories(&self) -> impl Iterator<Item = (&Path, &Role, &SourceOptions)> {
+        self.sources.iter().map(|source| (source.path(), source.role(), source.options()))
     }
 
     /// Takes in what lies in a directory of namespaces. New ones become sources. One that is gone stays, and is read as
@@ -126,18 +129,31 @@ impl Sources {
         self.sources.sort_by_key(Member::rank);
     }
 
-    /// Whether the source of that place in the order was found like this before.
-    pub fn knows(&self, index: usize, read: &Outcome) -> bool {
-        match (self.sources.get(index).map(|source| &source.found), read) {
+    fn at(&self, path: &Path) -> Option<&Member> {
+        self.sources.iter().find(|source| source.path() == path)
+    }
+
+    /// Whether this source was found like this before.
+    pub fn knows(&self, path: &Path, read: &Outcome) -> bool {
+        match (self.at(path).map(|source| &source.found), read) {
             (Some(Found::Loaded(found)), Ok(read)) => found.is(read),
             (Some(Found::Unreadable(found)), Err(read)) => found == read,
             _ => false,
         }
     }
 
-    /// Whether the source of that place in the order was ever read.
-    pub fn was_read(&self, index: usize) -> bool {
-        self.sources.get(index).is_some_and(|source| !matches!(source.found, Found::Nothing))
+    /// Whether this source was ever read.
+    pub fn was_read(&self, path: &Path) -> bool {
+        self.at(path).is_some_and(|source| !matches!(source.found, Found::Nothing))
+    }
+
+    /// Notes when a source, or the settings file, was read to the end.
+    pub fn note_read(&mut self, path: &Path, now: UnixNanos) {
+        if let Some(source) = self.sources.iter_mut().find(|source| source.path() == path) {
+            source.read_at = Some(now);
+        } else if let Some(file) = self.file.as_mut().filter(|file| file.name() == path.display().to_string()) {
+            file.read_at = Some(now);
+        }
     }
 
     /// What was read, with what is wrong in it; sources that could not be read are left out.
@@ -188,10 +204,12 @@ impl Sources {
             return Judgement::default();
         }
         let (previous, old_settings) = (self.revision.clone(), self.settings.clone());
+        let old_warnings = self.warned.clone();
         let compiled = self.renew_settings(now).or_else(|| self.judge_policies(now));
         // What has the same revision gives the same answers: an empty source more is no news.
         let snapshot = compiled.map(|compiled| self.adopt(compiled, now)).filter(|new| *new.revision() != previous);
         let outcome = self.outcome(snapshot.is_some(), &changed, is_asked);
+        let outcome = outcome.or_else(|| (self.warned != old_warnings).then_some(ChangeOutcome::Warned));
         let entry = outcome.map(|outcome| self.entry(outcome, &previous, now));
         let notices = self.file.iter().filter(|_| is_asked && entry.is_none()).flat_map(SettingsFile::warnings);
         let notices = notices.cloned().collect();
@@ -366,6 +384,7 @@ impl Sources {
         self.counts = compiled.snapshot.counts();
         self.ends = Ends::of(compiled.snapshot.rules());
         self.warnings = compiled.problems;
+        self.warned = self.warnings.iter().filter(|problem| problem.code == Code::NotRead).cloned().collect();
         let horizon = Horizon { now: Some(now), days: self.expiry_days };
         self.warnings.extend(findings::ends(&compiled.snapshot, horizon));
         compiled.snapshot
@@ -402,7 +421,7 @@ impl Sources {
             revision: self.revision.to_string(),
             previous_revision: previous.to_string(),
             refused_sources: refused.chain(settings).map(str::to_owned).collect(),
-            problems: news.chain(&self.told).chain(self.warnings()).cloned().collect(),
+            problems: news.chain(&self.told).chain(worst_first(self.warnings())).cloned().collect(),
             counts: self.counts,
             sources: self.sources.iter().filter_map(|source| source.entry(self.published)).collect(),
         }
@@ -417,6 +436,13 @@ impl Sources {
 
 fn without(candidates: &[(usize, LoadedSource)], out: usize) -> Vec<(usize, LoadedSource)> {
     candidates.iter().enumerate().filter(|(at, _)| *at != out).map(|(_, candidate)| candidate.clone()).collect()
+}
+
+/// Notes after warnings: a record lists so many only.
+fn worst_first<'p>(problems: impl Iterator<Item = &'p Problem>) -> impl Iterator<Item = &'p Problem> {
+    let mut problems: Vec<&Problem> = problems.collect();
+    problems.sort_by_key(|problem| problem.severity);
+    problems.into_iter()
 }
 
 /// The source in which a place lies: of nested directories the inner one.

@@ -39,7 +39,7 @@ struct Site {
 
 impl Site {
     fn new() -> Site {
-        let directories = [PolicyDirectory::Source("root".into()), PolicyDirectory::Namespaces("teams".into())];
+        let directories = [PolicyDirectory::source("root".into()), PolicyDirectory::namespaces("teams".into())];
         Site { sources: Sources::new(directories, Settings::default()), snapshot: None }
     }
 
@@ -56,7 +56,7 @@ impl Site {
         teams: &[(&str, &str)],
     ) -> Option<&'static str> {
         self.sources.enroll(Path::new("teams"), listing);
-        let read = |(path, role): (&Path, &Role)| match role {
+        let read = |(path, role, _): (&Path, &Role, &SourceOptions)| match role {
             Role::Namespaces => None,
             Role::Whole => Some(Ok(source("root", root, None))),
             Role::Bound(namespace) => match teams.iter().find(|(name, _)| name == namespace) {
@@ -66,7 +66,7 @@ impl Site {
         };
         let reads: Vec<Option<Outcome>> = self.sources.directories().map(read).collect();
         let reading = |(index, read): (usize, Option<Outcome>)| match read {
-            Some(read) if !self.sources.knows(index, &read) => Reading::Changed(read),
+            Some(read) if !self.sources.knows(self.sources.sources[index].path(), &read) => Reading::Changed(read),
             _ => Reading::Unchanged,
         };
         let readings = reads.into_iter().enumerate().map(reading).collect();
@@ -96,7 +96,8 @@ impl Site {
 
 fn source(name: &str, text: &str, namespace: Option<String>) -> Source {
     let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
-    Source { name: name.into(), files: if text.is_empty() { Vec::new() } else { vec![file] }, namespace }
+    let files = if text.is_empty() { Vec::new() } else { vec![file] };
+    Source { name: name.into(), files, namespace, ..Source::default() }
 }
 
 fn http<'a>(source_principal: &'a str, host: &'a str) -> Attributes<'a> {

@@ -57,7 +57,7 @@ struct Rounds {
 
 impl Rounds {
     fn new() -> Rounds {
-        let directories = ["a", "b"].map(|name| PolicyDirectory::Source(name.into()));
+        let directories = ["a", "b"].map(|name| PolicyDirectory::source(name.into()));
         let sources = Sources::new(directories, *allow()).with_settings_file(FILE.into());
         Rounds { sources, in_force: None, count: 0 }
     }
@@ -87,13 +87,14 @@ impl Rounds {
         let reading = meaning.map(|meaning| SettingsReading { read, meaning });
         let source = |name: &str, text: &str| {
             let file = PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().into() };
-            Ok(Source { name: name.into(), files: vec![file], namespace: None })
+            Ok(Source { name: name.into(), files: vec![file], ..Source::default() })
         };
         let reads = [source("a", a), source("b", b)].into_iter().enumerate();
-        let changed = |(index, read)| match self.sources.knows(index, &read) {
-            true => Reading::Unchanged,
-            false => Reading::Changed(read),
-        };
+        let changed =
+            |(index, read): (usize, Outcome)| match self.sources.knows(self.sources.sources[index].path(), &read) {
+                true => Reading::Unchanged,
+                false => Reading::Changed(read),
+            };
         let readings = reads.map(changed).collect();
         let Judgement { snapshot, entry, .. } = self.sources.judge(readings, reading, NOW);
         self.in_force = snapshot.or(self.in_force.take());

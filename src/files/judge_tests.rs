@@ -28,7 +28,7 @@ fn set(name: &str) -> String {
 
 fn content(name: &str, files: &[&str]) -> Outcome {
     let file = |(at, text): (usize, &&str)| PolicyFile { name: format!("{at}.yaml"), bytes: text.as_bytes().into() };
-    Ok(Source { name: name.to_owned(), files: files.iter().enumerate().map(file).collect(), namespace: None })
+    Ok(Source { name: name.to_owned(), files: files.iter().enumerate().map(file).collect(), ..Source::default() })
 }
 
 fn missing(name: &str) -> Outcome {
@@ -40,14 +40,14 @@ struct Rounds(Sources);
 
 impl Rounds {
     fn new(names: &[&str]) -> Rounds {
-        let directory = |name: &&str| PolicyDirectory::Source((*name).into());
+        let directory = |name: &&str| PolicyDirectory::source((*name).into());
         Rounds(Sources::new(names.iter().map(directory), Settings::default()))
     }
 
     /// One round; `None` is a directory that was not changed.
     fn round(&mut self, outcomes: Vec<Option<Outcome>>) -> Judgement {
-        let reading = |(index, outcome)| match outcome {
-            Some(outcome) if !self.0.knows(index, &outcome) => Reading::Changed(outcome),
+        let reading = |(index, outcome): (usize, Option<Outcome>)| match outcome {
+            Some(outcome) if !self.0.knows(self.0.sources[index].path(), &outcome) => Reading::Changed(outcome),
             _ => Reading::Unchanged,
         };
         let readings = outcomes.into_iter().enumerate().map(reading).collect();

@@ -87,7 +87,7 @@ mod tests {
             let text = (0..300).map(policy).collect::<Vec<_>>().join("---\n");
             PolicyFile { name: format!("{index:02}.yaml"), bytes: text.into_bytes().into() }
         };
-        let source = Source { name: "s".into(), files: (0..12).map(file).collect(), namespace: None };
+        let source = Source { name: "s".into(), files: (0..12).map(file).collect(), ..Source::default() };
         assert!(source.files.iter().map(|f| f.bytes.len()).sum::<usize>() > SMALL);
         let settings = Settings::default();
         let (one, other) = (source::load(&source, &settings), load(&source, None, &settings));

@@ -1,13 +1,14 @@
 //! The edge at which people change policy: a file event becomes a new set in force, or a refusal that says why.
 //!
 //! 1. [`watch`]: something may have changed;
-//! 2. [`directories`]: which directories are sources; [`read`]: they are read twice, until both reads agree;
-//!    [`seen`]: which files a rescan need not open;
+//! 2. [`directories`]: which directories are sources; [`walk`] and [`names`]: which of their files are policies, and which
+//!    only look like some; [`read`]: their bytes; [`seen`]: which files a rescan need not open; `round`: all of them are read
+//!    twice, until both reads agree, by `readers` that can be left behind;
 //! 3. [`judge`]: which sources are good, which keep their last good content, and whether the whole set compiles;
 //! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
 //! 5. [`status`]: what operators are told of it.
 //!
-//! All of this runs on threads that the system schedules behind checks, see `background`.
+//! Once a set is in force all of this runs on threads that the system schedules behind checks, see `background`.
 //!
 //! The only home of `notify`, and with the audit sinks and the settings file of `std::fs`. What a policy means is not
 //! known here: the engine is given bytes and answers with problems.
@@ -16,15 +17,18 @@ mod background;
 pub mod directories;
 pub mod judge;
 pub mod load;
+pub mod names;
 pub mod read;
+mod readers;
 pub mod reload;
 mod round;
 pub mod seen;
 mod settings;
 pub mod status;
+pub mod walk;
 pub mod watch;
 
-pub use directories::PolicyDirectory;
+pub use directories::{PolicyDirectory, SourceOptions};
 pub use judge::{Meant, Sources};
 pub use read::read_source;
 pub use reload::{ReloadOptions, Reloader, Trigger, first_load};

@@ -8,17 +8,17 @@
 //!
 //! What a set means is judged in [`judge`](super::judge); nothing here knows who reads the record.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch as channel};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::background;
+use super::background::{self, Pace};
 use super::directories::PolicyDirectory;
 use super::judge::{Judgement, Sources};
-use super::round::read_and_judge;
+use super::round::{Manner, Rounds};
 use super::seen::{Notes, Seen};
 use super::settings::SettingsFile;
 use super::status::{LastProblem, Status};
@@ -40,6 +40,8 @@ const RESCAN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 const READ_ALL: Duration = Duration::from_secs(5 * 60);
 /// The longest settle time.
 const LONGEST_SETTLE: Duration = Duration::from_secs(60 * 60);
+/// Arming the watches may take this long; a directory that hangs must not hold up the reading of the others.
+const ARMING: Duration = Duration::from_millis(500);
 /// How many problems of one change are logged.
 const LOGGED: usize = 100;
 
@@ -83,6 +85,7 @@ pub struct Reloader {
     /// As of when a rescan reads everything.
     read_all_at: Instant,
     seen: Notes,
+    rounds: Rounds,
     sources: Sources,
     settings_file: Option<SettingsFile>,
     watcher: Arc<Mutex<Watcher>>,
@@ -93,6 +96,8 @@ pub struct Reloader {
     on_entry: OnEntry,
     /// Up to when ends of grants were looked for.
     ends_seen: UnixNanos,
+    /// Whether the first round is over.
+    begun: bool,
 }
 
 /// Everything that the loop reacts to.
@@ -111,13 +116,18 @@ pub async fn first_load(
     publisher: Publisher,
     on_entry: impl Fn(Entry) + Send + Sync + 'static,
 ) -> Reloader {
-    let mut reloader = Reloader::new(options, publisher, Box::new(on_entry));
-    reloader.read_all().await;
+    let mut reloader = Reloader::new(options, publisher, on_entry);
+    reloader.begin().await;
     reloader
 }
 
 impl Reloader {
-    fn new(options: ReloadOptions, publisher: Publisher, on_entry: OnEntry) -> Reloader {
+    /// The loop before anything was read; [`Reloader::run`] begins with that.
+    pub fn new(
+        options: ReloadOptions,
+        publisher: Publisher,
+        on_entry: impl Fn(Entry) + Send + Sync + 'static,
+    ) -> Reloader {
         let ReloadOptions { mut directories, settle, rescan, watch, settings, settings_file } = options;
         let mut seen = std::collections::BTreeSet::new();
         directories.retain(|directory| seen.insert(directory.path().display().to_string()));
@@ -137,6 +147,7 @@ impl Reloader {
             rescan_at: Instant::now(),
             read_all_at: Instant::now(),
             seen: Notes::default(),
+            rounds: Rounds::new(changed.clone()),
             sources,
             settings_file,
             watcher: Arc::new(Mutex::new(watcher)),
@@ -144,8 +155,9 @@ impl Reloader {
             asked: Arc::new(Notify::new()),
             publisher,
             status: channel::Sender::new(status),
-            on_entry,
+            on_entry: Box::new(on_entry),
             ends_seen: now(),
+            begun: false,
         }
     }
 
@@ -159,10 +171,26 @@ impl Reloader {
         Trigger(self.asked.clone())
     }
 
-    /// Reloads whenever something may have changed, until shutdown.
+    /// Reads for the first time, and again whenever something may have changed, until shutdown. What is being read then
+    /// is given up: it may hang.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.go_on(&shutdown) => {}
+        }
+    }
+
+    async fn begin(&mut self) {
+        self.begun = true;
+        self.read_all().await;
+    }
+
+    async fn go_on(&mut self, shutdown: &CancellationToken) {
+        if !self.begun {
+            self.begin().await;
+        }
         loop {
-            match self.next(&shutdown).await {
+            match self.next(shutdown).await {
                 Event::FilesChanged => self.settling.touch(Instant::now()),
                 Event::Settled | Event::ReloadNow => self.read_all().await,
                 // What is being written is read when it has settled, which is soon.
@@ -201,14 +229,15 @@ impl Reloader {
     async fn reload(&mut self, seen: Seen) {
         self.settling.clear();
         self.rearm().await;
-        let (sources, settings, pause) = (self.sources.clone(), self.settings_file.clone(), self.pause);
+        let (sources, settings, mut rounds) = (self.sources.clone(), self.settings_file.clone(), self.rounds.clone());
+        let manner = Manner { seen: Arc::new(seen), pause: self.pause };
         let work = move || {
-            let (sources, judgement) = read_and_judge(sources, settings.as_ref(), &seen, pause);
-            (sources, judgement, seen.into_notes())
+            let (sources, judgement) = rounds.read_and_judge(sources, settings.as_ref(), &manner);
+            (sources, judgement, manner.seen.take_notes(), rounds)
         };
-        match background::run(work).await {
-            Ok((sources, judgement, seen)) => {
-                self.seen = seen;
+        match background::run(self.pace(), work).await {
+            Ok((sources, judgement, seen, rounds)) => {
+                (self.seen, self.rounds) = (seen, rounds);
                 let old_sources = std::mem::replace(&mut self.sources, sources);
                 let old_set = self.put_in_force(judgement);
                 self.let_go(old_sources, old_set).await;
@@ -225,7 +254,7 @@ impl Reloader {
             drop(sources);
             set.into_iter().for_each(Replaced::let_go);
         };
-        if let Err(error) = background::run(work).await {
+        if let Err(error) = background::run(Pace::BehindChecks, work).await {
             tracing::warn!("what was in force before could not be freed in the background: {error}");
         }
     }
@@ -241,17 +270,32 @@ impl Reloader {
 
     async fn rearm(&self) {
         let watcher = self.watcher.clone();
-        let rearm = move || watcher.lock().unwrap_or_else(PoisonError::into_inner).rearm();
-        if let Err(error) = background::run(rearm).await {
-            tracing::warn!("the file watcher failed ({error}); changes are still seen at each rescan");
+        let rearm = move || match watcher.try_lock() {
+            Ok(mut watcher) => watcher.rearm(),
+            Err(TryLockError::Poisoned(watcher)) => watcher.into_inner().rearm(),
+            // The last arming has not come to an end.
+            Err(TryLockError::WouldBlock) => {}
+        };
+        match timeout(ARMING, background::run(self.pace(), rearm)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!("the file watcher failed ({error}); changes are still seen at each rescan");
+            }
+            Err(_) => tracing::warn!("a directory hangs, so it is not watched; changes are still seen at each rescan"),
         }
+    }
+
+    /// Before a set is in force nobody can be answered by policy, so nobody has to be stepped back for.
+    fn pace(&self) -> Pace {
+        if self.sources.is_ready() { Pace::BehindChecks } else { Pace::Full }
     }
 
     /// The next round comes after the usual time, or with the next end of a grant.
     fn plan_rescan(&mut self) {
         let next = self.sources.ends().after(self.ends_seen).next().map(|(_, end)| end.0 - now().0);
         let until = next.map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()));
-        self.rescan_at = Instant::now() + until.map_or(self.rescan, |until| self.rescan.min(until + PAUSE.0));
+        let usual = Instant::now() + until.map_or(self.rescan, |until| self.rescan.min(until + PAUSE.0));
+        self.rescan_at = self.rounds.wanted().map_or(usual, |wanted| usual.min(wanted.into()));
     }
 
     /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
@@ -271,6 +315,7 @@ impl Reloader {
     fn tell(&self, status: &mut Status, entry: Option<&PolicyChangeEntry>) {
         status.attempts += 1;
         status.ready = self.sources.is_ready();
+        status.waiting = self.rounds.is_waiting();
         status.revision = self.sources.revision().to_string();
         status.counts = self.sources.counts();
         status.ends = self.sources.ends().clone();

@@ -6,12 +6,11 @@
 //! two reads of one round are two. Where a file system's times lie, nothing is seen here: now and then everything must
 //! be read.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::time::UnixNanos;
 
@@ -22,13 +21,17 @@ const COARSE: i128 = 2 * SECOND;
 
 /// The files of a round that is over.
 #[derive(Debug, Default)]
-pub struct Notes(HashMap<PathBuf, Noted>);
+pub struct Notes {
+    files: HashMap<PathBuf, Noted>,
+    /// Of files whose names say nothing: whether they begin as a policy does.
+    beginnings: HashMap<PathBuf, (Stamp, bool)>,
+}
 
-/// The files of this round, beside those of the round before.
+/// The files of this round, beside those of the round before. Several threads may read at once.
 #[derive(Debug, Default)]
 pub struct Seen {
     before: Notes,
-    now: RefCell<Notes>,
+    now: Mutex<Notes>,
     trusts: bool,
 }
 
@@ -60,15 +63,36 @@ impl Seen {
         Seen { before, trusts: true, ..Seen::default() }
     }
 
-    /// What the next round begins with.
-    pub fn into_notes(self) -> Notes {
-        self.now.into_inner()
+    /// What the next round begins with. What a reader that was left behind notes later is lost: it is read again.
+    pub fn take_notes(&self) -> Notes {
+        std::mem::take(&mut *self.now())
+    }
+
+    fn now(&self) -> MutexGuard<'_, Notes> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a file begins as a policy does, where that was seen before and the file is as it was. It changes no verdict,
+    /// so every round goes by it.
+    pub(super) fn begins_as_policy(&self, path: &Path, metadata: &Metadata) -> Option<bool> {
+        let known = self.before.beginnings.get(path).filter(|(stamp, _)| *stamp == Stamp::of(metadata))?;
+        self.now().beginnings.insert(path.to_owned(), *known);
+        Some(known.1)
+    }
+
+    /// Notes whether a file begins as a policy does, if it was at rest.
+    pub(super) fn note_beginning(&self, path: &Path, metadata: &Metadata, begins: bool, now: UnixNanos) {
+        let stamp = Stamp::of(metadata);
+        if stamp.is_at_rest(now) {
+            self.now().beginnings.insert(path.to_owned(), (stamp, begins));
+        }
     }
 
     /// The bytes of a file that is as it was in the round before.
     pub(super) fn unchanged(&self, path: &Path, metadata: &Metadata) -> Option<Arc<[u8]>> {
-        let noted = self.before.0.get(path).filter(|noted| self.trusts && noted.stamp == Some(Stamp::of(metadata)))?;
-        self.now.borrow_mut().0.insert(path.to_owned(), noted.clone());
+        let noted =
+            self.before.files.get(path).filter(|noted| self.trusts && noted.stamp == Some(Stamp::of(metadata)))?;
+        self.now().files.insert(path.to_owned(), noted.clone());
         Some(noted.bytes.clone())
     }
 
@@ -80,13 +104,13 @@ impl Seen {
         bytes: Vec<u8>,
         now: UnixNanos,
     ) -> Arc<[u8]> {
-        let known = self.before.0.get(path).map(|noted| &noted.bytes).filter(|known| ***known == *bytes);
+        let known = self.before.files.get(path).map(|noted| &noted.bytes).filter(|known| ***known == *bytes);
         let bytes = known.cloned().unwrap_or_else(|| bytes.into());
         let stamp = Stamp::of(before);
         // The size of what is no real file, as below /proc, is not that of its bytes.
         let is_whole = stamp == Stamp::of(after) && stamp.size == bytes.len() as u64;
         let stamp = Some(stamp).filter(|stamp| is_whole && stamp.is_at_rest(now));
-        self.now.borrow_mut().0.insert(path.to_owned(), Noted { stamp, bytes: bytes.clone() });
+        self.now().files.insert(path.to_owned(), Noted { stamp, bytes: bytes.clone() });
         bytes
     }
 }
@@ -117,7 +141,12 @@ mod tests {
 
     use super::*;
     use crate::clock::now;
-    use crate::files::read::read_changes;
+    use crate::files::directories::SourceOptions;
+    use crate::files::read::{Outcome, Progress, read_changes};
+
+    fn read_with(directory: &Path, seen: &Seen) -> Outcome {
+        read_changes(directory, &SourceOptions::default(), seen, &Progress::default())
+    }
 
     const LATER: i128 = 60 * SECOND;
 
@@ -126,7 +155,7 @@ mod tests {
         let path = directory.join("a");
         let (seen, metadata) = (Seen::default(), fs::metadata(&path).unwrap());
         seen.note(&path, (&metadata, &metadata), fs::read(&path).unwrap(), UnixNanos(now().0 + after));
-        seen.into_notes()
+        seen.take_notes()
     }
 
     fn is_unchanged(notes: Notes, directory: &Path) -> bool {
@@ -212,7 +241,7 @@ mod tests {
             let after = if bytes == "torn" { before.clone() } else { fs::metadata(&path).unwrap() };
             let seen = Seen::default();
             seen.note(&path, (&before, &after), bytes.into(), at_rest);
-            let seen = Seen::to_read_changes(seen.into_notes());
+            let seen = Seen::to_read_changes(seen.take_notes());
             assert!(seen.unchanged(&path, &before).is_none() && seen.unchanged(&path, &after).is_none(), "{bytes}");
         }
     }
@@ -222,10 +251,10 @@ mod tests {
         let directory = file("one");
         let path = directory.path().join("a");
         let metadata = fs::metadata(&path).unwrap();
-        let known = noted(directory.path(), LATER).0.remove(&path).unwrap().bytes;
+        let known = noted(directory.path(), LATER).files.remove(&path).unwrap().bytes;
         let seen = Seen::to_read_all(noted(directory.path(), LATER));
         assert!(seen.unchanged(&path, &metadata).is_none());
-        let first = seen.before.0.get(&path).unwrap().bytes.clone();
+        let first = seen.before.files.get(&path).unwrap().bytes.clone();
         let again = seen.note(&path, (&metadata, &metadata), b"one".into(), now());
         assert!(Arc::ptr_eq(&first, &again) && known == again);
         assert!(seen.unchanged(&path, &metadata).is_none(), "both reads of a round read");
@@ -245,15 +274,15 @@ mod tests {
             seen.note(&at(name), (&metadata, &metadata), bytes.into(), UnixNanos(now().0 + LATER));
         }
         fs::remove_file(at("c.yaml")).unwrap();
-        let seen = Seen::to_read_changes(seen.into_notes());
+        let seen = Seen::to_read_changes(seen.take_notes());
         let texts = |seen: &Seen| {
-            let source = read_changes(root.path(), seen).unwrap();
+            let source = read_with(root.path(), seen).unwrap();
             source.files.iter().map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).collect::<Vec<_>>()
         };
         assert_eq!(texts(&seen), ["A.yaml", "b.yaml"]);
-        let next = Seen::to_read_changes(seen.into_notes());
-        assert_eq!(next.before.0.len(), 2, "what is gone is forgotten");
+        let next = Seen::to_read_changes(seen.take_notes());
+        assert_eq!(next.before.files.len(), 2, "what is gone is forgotten");
         assert_eq!(texts(&next), ["A.yaml", "b.yaml"]);
-        assert_eq!(texts(&Seen::to_read_all(next.into_notes())), ["a.yaml", "b.yaml"]);
+        assert_eq!(texts(&Seen::to_read_all(next.take_notes())), ["a.yaml", "b.yaml"]);
     }
 }

@@ -17,6 +17,8 @@ use crate::engine::time::UnixNanos;
 pub struct Status {
     /// Whether a good set is in force; until then every check is denied with `no_policy`.
     pub ready: bool,
+    /// Whether some source is still being read: it may hang.
+    pub waiting: bool,
     /// The revision in force, or `none`.
     pub revision: String,
     /// When it was put in force.
@@ -43,6 +45,7 @@ impl Default for Status {
     fn default() -> Self {
         Status {
             ready: false,
+            waiting: false,
             revision: Revision::none().to_string(),
             loaded_at: None,
             counts: RuleCounts::default(),

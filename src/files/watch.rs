@@ -7,7 +7,7 @@
 //! places only events of the directory or symlink itself count. Reading is no change: access events are dropped except
 //! that of closing a written file.
 //!
-//! In a directory of namespaces every directory is watched like this too, as of the last arming: one that appears is an
+//! In a directory of namespaces, and in a source that is recursive, every directory is watched like this too, as of the last arming: one that appears is an
 //! event of the directory that holds it.
 //!
 //! A place that cannot be watched is a warning and no failure: the loop also reads at every rescan. So it is with a file
@@ -23,6 +23,8 @@ use notify::{RecommendedWatcher, RecursiveMode};
 use tokio::sync::Notify;
 
 use super::directories::PolicyDirectory;
+use super::seen::Seen;
+use super::walk::walk;
 
 /// How many symlinks are followed to one file, as Linux does.
 const MOST_SYMLINKS: usize = 40;
@@ -105,8 +107,11 @@ impl Places {
             // Without a working directory there is nothing to resolve; the path then stays as given.
             let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             places.directory(&path);
-            if matches!(directory, PolicyDirectory::Namespaces(_)) {
+            if directory.holds_namespaces() {
                 places.directories_in(&path);
+            }
+            if directory.options().recursive {
+                places.directories_below(&path);
             }
         }
         places
@@ -117,6 +122,18 @@ impl Places {
         // What cannot be listed is told by the reader.
         let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
         entries.filter(|path| path.is_dir()).for_each(|path| self.directory(&path));
+    }
+
+    /// The sub-directories that belong to a source, and those of each namespace's.
+    fn directories_below(&mut self, directory: &Path) {
+        // What cannot be walked through is told by the reader.
+        let below = walk(directory, true, &Seen::default()).map(|walk| walk.directories).unwrap_or_default();
+        for path in below {
+            if let Ok(resolved) = path.canonicalize() {
+                self.watched.insert(resolved.clone());
+                self.policies.insert(resolved);
+            }
+        }
     }
 
     fn directory(&mut self, directory: &Path) {
@@ -178,7 +195,7 @@ mod tests {
     use super::*;
 
     fn source(path: PathBuf) -> PolicyDirectory {
-        PolicyDirectory::Source(path)
+        PolicyDirectory::source(path)
     }
 
     #[test]
@@ -190,7 +207,7 @@ mod tests {
         }
         std::fs::write(root.join("teams/README.md"), "").unwrap();
         symlink("../elsewhere/batch", root.join("teams/batch")).unwrap();
-        let places = Places::of(&[PolicyDirectory::Namespaces(root.join("teams"))]);
+        let places = Places::of(&[PolicyDirectory::namespaces(root.join("teams"))]);
         let paths = |names: &[&str]| names.iter().map(|name| root.join(name)).collect::<BTreeSet<_>>();
         assert_eq!(places.policies, paths(&["teams", "teams/shop", "elsewhere/batch"]));
     }

@@ -44,6 +44,7 @@ pub const NAMES: &[&str] = &[
     "customs_policy_expiring_seconds",
     "customs_rules",
     "customs_sources_refused",
+    "customs_source_read_age_seconds",
     "customs_ready",
     "customs_enforcement_report",
     "customs_audit_records_total",
@@ -110,6 +111,7 @@ pub struct Metrics {
     expiring: Family<Vec<(&'static str, String)>, Seconds>,
     rules: Family<Labels, Gauge>,
     sources_refused: Gauge,
+    reads: Family<Vec<(&'static str, String)>, Seconds>,
     ready: Gauge,
     report: Gauge,
     questions: Counter,
@@ -141,6 +143,7 @@ impl Metrics {
             expiring: Family::default(),
             rules: Family::default(),
             sources_refused: Gauge::default(),
+            reads: Family::default(),
             ready: Gauge::default(),
             report: Gauge::default(),
             questions: Counter::default(),
@@ -175,6 +178,8 @@ impl Metrics {
         registry.register("customs_policy_expiring_seconds", expiring, self.expiring.clone());
         registry.register("customs_rules", "Rules in force by family and action", self.rules.clone());
         registry.register("customs_sources_refused", "Sources whose files are refused", self.sources_refused.clone());
+        let reads = "Time since a source was last read to the end";
+        registry.register("customs_source_read_age_seconds", reads, self.reads.clone());
         registry.register("customs_ready", "1 if checks are wanted", self.ready.clone());
         registry.register("customs_enforcement_report", "1 if verdicts are only recorded", self.report.clone());
         registry.register("customs_questions", "Questions that were answered", self.questions.clone());
@@ -294,6 +299,20 @@ impl Metrics {
         *self.scraped.ends() = ends;
     }
 
+    /// Says when each source was last read to the end; one that was never is as old as the server.
+    pub fn set_reads(&self, reads: Vec<(String, UnixNanos)>) {
+        *self.scraped.reads() = reads;
+    }
+
+    /// Each source with the seconds since it was last read to the end.
+    fn tell_reads(&self, now: UnixNanos) {
+        self.reads.clear();
+        for (source, at) in self.scraped.reads().iter() {
+            let age = self.reads.get_or_create_owned(&vec![("source", source.clone())]);
+            age.set((seconds(now) - seconds(*at)).max(0.0));
+        }
+    }
+
     /// Says where the numbers of the audit come from. Only the first call has an effect.
     pub fn watch_audit(&self, read: impl Fn() -> Vec<AuditReading> + Send + Sync + 'static) {
         self.scraped.audit.get_or_init(|| Box::new(read));
@@ -304,6 +323,7 @@ impl Metrics {
         let loaded = self.loaded.get();
         self.age.set(if loaded > 0.0 { (seconds(now) - loaded).max(0.0) } else { 0.0 });
         self.tell_ends(now);
+        self.tell_reads(now);
         let mut out = String::new();
         // A text takes everything, so this cannot fail; what is there is whole up to a line.
         let _ = text::encode(&mut out, &self.registry);
@@ -354,6 +374,7 @@ impl Drop for InFlight<'_> {
 struct Scraped {
     revision: Mutex<Option<String>>,
     ends: Mutex<Ends>,
+    reads: Mutex<Vec<(String, UnixNanos)>>,
     audit: OnceLock<Box<dyn Fn() -> Vec<AuditReading> + Send + Sync>>,
 }
 
@@ -364,6 +385,10 @@ impl Scraped {
 
     fn ends(&self) -> MutexGuard<'_, Ends> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reads(&self) -> MutexGuard<'_, Vec<(String, UnixNanos)>> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -95,6 +95,7 @@ fn the_list_of_names_is_what_is_shown() {
     let metrics = Metrics::new();
     metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
     metrics.set_ends(ends());
+    metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     let text = metrics.encode(UnixNanos(0), Exposition::OpenMetrics);
     let shown: BTreeSet<String> = text
         .lines()
@@ -224,6 +225,17 @@ fn what_is_set_is_shown() {
         assert_has(&metrics, &[&format!("customs_audit_dropped_total{{sink=\"stdout\",class=\"{class}\"}} {count}")]);
     }
     assert_has(&metrics, &["customs_ready 1", "customs_enforcement_report 1"]);
+    metrics.set_reads(vec![
+        ("policies".into(), UnixNanos(1_000_000_000_000_000_000)),
+        ("late".into(), UnixNanos(i128::MAX / 4)),
+    ]);
+    assert_has(
+        &metrics,
+        &[
+            "customs_source_read_age_seconds{source=\"policies\"} 10.5",
+            "customs_source_read_age_seconds{source=\"late\"} 0.0",
+        ],
+    );
 }
 
 #[test]
@@ -246,7 +258,7 @@ fn ends() -> Ends {
         "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: p, namespace: n}}\nspec: {{allow: [{entries}]}}\n"
     );
     let file = source::PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
-    let source = source::Source { name: "s".into(), files: vec![file], namespace: None };
+    let source = source::Source { name: "s".into(), files: vec![file], ..source::Source::default() };
     let settings = crate::engine::settings::Settings::default();
     let loaded = source::load(&source, &settings);
     Ends::of(compile::compile(&[loaded], &settings).unwrap().snapshot.rules())
@@ -256,6 +268,7 @@ fn ends() -> Ends {
 fn grants_that_end_are_told_with_what_is_left() {
     let metrics = Metrics::new();
     metrics.set_ends(ends());
+    metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     let told = |seconds: i128| {
         let text = metrics.encode(UnixNanos(seconds * 1_000_000_000), Exposition::Classic);
         let lines = text.lines().filter(|line| line.starts_with("customs_policy_expiring_seconds{"));
@@ -318,6 +331,7 @@ fn both_formats_name_each_family_as_they_must_and_tell_the_same() {
     let metrics = Metrics::new();
     metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
     metrics.set_ends(ends());
+    metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     metrics.watch_audit(|| {
         let sink = "file:/odd \"name\" \\ {a=\"b\"}\n".to_owned();
         vec![AuditReading {

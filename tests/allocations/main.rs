@@ -32,7 +32,7 @@ spec:
 fn allocations(principal: &str, host: &str, path: &str) -> (u64, &'static str) {
     let settings = Settings::default();
     let file = PolicyFile { name: "p.yaml".into(), bytes: POLICIES.as_bytes().into() };
-    let loaded = source::load(&Source { name: "p".into(), files: vec![file], namespace: None }, &settings);
+    let loaded = source::load(&Source { name: "p".into(), files: vec![file], ..Source::default() }, &settings);
     let snapshot = compile::compile(&[loaded], &settings).unwrap().snapshot;
     let http = HttpAttributes { method: "GET", path, host, ..HttpAttributes::default() };
     let attributes = Attributes { source_principal: principal, http: Some(http), ..Attributes::default() };

@@ -116,7 +116,7 @@ impl Row {
     pub fn snapshot(&self, settings: &Settings) -> Result<Snapshot, Vec<Problem>> {
         let policy = self.json["policy"].as_str().unwrap_or_default();
         let file = PolicyFile { name: "policy.yaml".into(), bytes: policy.as_bytes().into() };
-        let loaded = source::load(&Source { name: "case".into(), files: vec![file], namespace: None }, settings);
+        let loaded = source::load(&Source { name: "case".into(), files: vec![file], ..Source::default() }, settings);
         compile::compile(&[loaded], settings).map(|compiled| compiled.snapshot)
     }
 

@@ -6,6 +6,7 @@
 
 mod asking;
 mod checks;
+mod directories;
 mod faults;
 mod flip;
 mod health;

@@ -116,7 +116,7 @@ impl Set {
 
     pub fn load(&self) -> Loading {
         let file = PolicyFile { name: self.name.clone(), bytes: self.yaml.as_bytes().into() };
-        let source = Source { name: "conformance".into(), files: vec![file], namespace: None };
+        let source = Source { name: "conformance".into(), files: vec![file], ..Source::default() };
         match compile::compile(&[source::load(&source, &self.settings)], &self.settings) {
             Ok(compiled) => Loading::Loaded(Box::new(compiled)),
             Err(problems) if problems.iter().all(|p| p.code.as_str() == "not-supported-yet") => {

@@ -40,7 +40,7 @@ fn snapshot(documents: &[String], settings: &Settings) -> Option<Snapshot> {
     let file =
         |(index, text): (usize, &String)| PolicyFile { name: format!("{index}.yaml"), bytes: text.as_bytes().into() };
     let files = documents.iter().enumerate().map(file).collect();
-    let loaded = source::load(&Source { name: "p".into(), files, namespace: None }, settings);
+    let loaded = source::load(&Source { name: "p".into(), files, ..Source::default() }, settings);
     compile::compile(&[loaded], settings).ok().map(|compiled| compiled.snapshot)
 }
 
@@ -160,7 +160,7 @@ proptest! {
     fn any_policy_text_is_loaded_or_told(text in "\\PC{0,200}|([a-z]{1,5}: ?[\\[{]?[a-z\\*\"']{0,6}[\\]}]?\n ?){0,20}") {
         let settings = Settings::default();
         let file = PolicyFile { name: "p.yaml".into(), bytes: text.into_bytes().into() };
-        let loaded = source::load(&Source { name: "p".into(), files: vec![file], namespace: None }, &settings);
+        let loaded = source::load(&Source { name: "p".into(), files: vec![file], ..Source::default() }, &settings);
         match compile::compile(std::slice::from_ref(&loaded), &settings) {
             Ok(compiled) => prop_assert!(!loaded.has_errors() && compiled.problems.iter().all(|p| !p.is_error())),
             Err(problems) => prop_assert!(!problems.is_empty() && problems.iter().all(|p| p.is_error())),

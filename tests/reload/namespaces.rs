@@ -27,7 +27,7 @@ async fn start(pace: Pace) -> Site {
     fill(&root.path().join("root"), 1);
     put(&root.path().join("teams/shop"), 1);
     let directories =
-        vec![PolicyDirectory::Source(root.path().join("root")), PolicyDirectory::Namespaces(root.path().join("teams"))];
+        vec![PolicyDirectory::source(root.path().join("root")), PolicyDirectory::namespaces(root.path().join("teams"))];
     Site::start_with(root, pace, directories).await
 }
 

@@ -32,7 +32,7 @@ async fn start(pace: Pace, prepare: impl FnOnce(&Path)) -> Site {
     fs::create_dir(root.path().join("etc")).unwrap();
     prepare(root.path());
     let file = SettingsFile::new(root.path().join("etc/settings"), meaning);
-    let directories = vec![PolicyDirectory::Source(root.path().join("p"))];
+    let directories = vec![PolicyDirectory::source(root.path().join("p"))];
     Site::start_all(root, pace, directories, Some(file)).await
 }
 

@@ -70,7 +70,7 @@ impl Site {
     }
 
     pub(crate) async fn start_in(root: tempfile::TempDir, pace: Pace, directories: Vec<PathBuf>) -> Site {
-        let directories = directories.into_iter().map(PolicyDirectory::Source).collect();
+        let directories = directories.into_iter().map(PolicyDirectory::source).collect();
         Site::start_with(root, pace, directories).await
     }
 

@@ -133,7 +133,8 @@ impl Rig {
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
         if !policy.is_empty() {
             let file = PolicyFile { name: "p.yaml".into(), bytes: policy.as_bytes().into() };
-            let loaded = source::load(&Source { name: "rig".into(), files: vec![file], namespace: None }, &settings);
+            let loaded =
+                source::load(&Source { name: "rig".into(), files: vec![file], ..Source::default() }, &settings);
             publisher.publish(compile::compile(&[loaded], &settings).unwrap().snapshot);
         }
         let ledger = Arc::new(Book {

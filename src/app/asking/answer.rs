@@ -197,7 +197,7 @@ mod tests {
         });
         let compiled = |settings: Settings| {
             let files = vec![PolicyFile { name: "a.yaml".into(), bytes: POLICIES.as_bytes().into() }];
-            let source = source::load(&Source { name: "p".into(), files, namespace: None }, &settings);
+            let source = source::load(&Source { name: "p".into(), files, ..Source::default() }, &settings);
             compile::compile(&[source], &settings).unwrap().snapshot
         };
         settings.map(compiled)

@@ -5,7 +5,6 @@
 //! load. What differs without another verdict (a trial, a reason, a rule's name) is told and does not fail.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::cases::{Case, Expected, Wanted, WantedAnswer};
@@ -18,6 +17,7 @@ use super::texts::Texts;
 use super::{BAD_SETTING, complain, tell, tell_document, tell_json, test, verdict, with_resolved};
 use crate::app::asking::answer;
 use crate::app::cli::{DiffArgs, DiffFormat};
+use crate::app::policy_paths::directories;
 use crate::engine::policy::diff::{self, Shifted};
 use crate::engine::policy::problem::Problem;
 use crate::engine::settings::Settings;
@@ -31,6 +31,13 @@ pub fn run(args: DiffArgs) -> ExitCode {
     let now = args.now.map_or_else(crate::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
     with_resolved(args.settings(), |settings| {
         let mut read = Read::default();
+        let (old, new) = match (directories(&old), directories(&new)) {
+            (Ok(old), Ok(new)) => (old, new),
+            (old, new) => {
+                [old, new].into_iter().filter_map(Result::err).flatten().for_each(|why| complain(&why));
+                return ExitCode::from(BAD_SETTING);
+            }
+        };
         let old = read.set(&old, &settings.engine);
         let new = read.set(&new, &settings.engine);
         let (Some(old), Some(new), []) = (old, new, read.problems.as_slice()) else {
@@ -60,9 +67,8 @@ struct Read {
 }
 
 impl Read {
-    fn set(&mut self, directories: &[PathBuf], settings: &Settings) -> Option<Snapshot> {
-        let directories: Vec<_> = directories.iter().cloned().map(PolicyDirectory::Source).collect();
-        let found = sources::load(&directories, settings);
+    fn set(&mut self, directories: &[PolicyDirectory], settings: &Settings) -> Option<Snapshot> {
+        let found = sources::load(directories, settings);
         self.problems.extend(found.problems.into_iter().filter(Problem::is_error));
         if found.snapshot.is_some() {
             let (_, cases) = test::cases_beside(&found.sources, &mut self.texts, &mut self.problems);

@@ -60,7 +60,7 @@ const REFUSED: [(&str, &[&str]); 2] =
 
 fn policy_problems(text: &str) -> Vec<Problem> {
     let files = vec![PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() }];
-    source::load(&Source { name: "p".into(), files, namespace: None }, &Settings::default()).problems().to_vec()
+    source::load(&Source { name: "p".into(), files, ..Source::default() }, &Settings::default()).problems().to_vec()
 }
 
 /// What the readers say are the fields of each mapping: (definition, fields).

@@ -4,6 +4,7 @@
 //! the warnings of the good sources and what only the whole set shows are looked for as well.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::texts::Texts;
@@ -15,7 +16,10 @@ use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::LoadedSource;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
+use crate::files::seen::Seen;
+use crate::files::walk::{Walk, walk};
 use crate::files::{PolicyDirectory, Sources, read_once};
+use crate::plain_file;
 
 /// What was found in the directories.
 #[derive(Debug)]
@@ -26,8 +30,8 @@ pub struct Found {
     pub texts: Texts,
     /// What would be in force. Beside it there may be errors of sources that are bound to a namespace.
     pub snapshot: Option<Snapshot>,
-    /// The directories that are sources.
-    pub sources: Vec<String>,
+    /// The directories in which cases lie, and whether those below belong to them.
+    pub sources: Vec<(String, bool)>,
 }
 
 /// Reads the directories of one set, as a server would now.
@@ -61,7 +65,8 @@ fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) 
         problems.extend(beyond_the_judge(&judge, settings));
     }
     in_order(&mut problems);
-    let sources = status.into_iter().map(|source| source.name).collect();
+    let sources =
+        judge.directories().map(|(path, _, options)| (path.display().to_string(), options.recursive)).collect();
     Found { problems, texts, snapshot: judgement.snapshot, sources }
 }
 
@@ -95,17 +100,15 @@ pub fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// Reads the `*.cases.yaml` files of a directory, sorted by name.
-pub fn cases_files(directory: &Path, problems: &mut Vec<Problem>) -> Vec<CasesFile> {
-    let unreadable = |why: std::io::Error| {
-        Problem::error(Code::Unreadable, Place::whole(directory.display().to_string()), why.to_string())
-    };
-    let names = fs::read_dir(directory).and_then(|entries| {
-        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<Result<Vec<_>, _>>()
+pub fn cases_files(directory: &Path, recursive: bool, problems: &mut Vec<Problem>) -> Vec<CasesFile> {
+    let found = walk(directory, recursive, &Seen::default()).unwrap_or_else(|told| {
+        // What keeps the policies from being read is told with them.
+        let new: Vec<_> = told.into_iter().filter(|problem| !problems.contains(problem)).collect();
+        problems.extend(new);
+        Walk::default()
     });
-    let mut names = names.map_err(|why| problems.push(unreadable(why))).unwrap_or_default();
-    names.retain(|name| is_cases_name(name));
-    names.sort_unstable();
-    names
+    found
+        .cases
         .iter()
         .filter_map(|name| read_cases(directory, name).map_err(|problem| problems.push(*problem)).ok())
         .collect()
@@ -116,36 +119,16 @@ fn read_cases(directory: &Path, name: &str) -> Result<CasesFile, Box<Problem>> {
     let problem = |code, text: String| Box::new(Problem::error(code, Place::whole(file.clone()), text));
     let path = directory.join(name);
     let cannot = |why: std::io::Error| problem(Code::Unreadable, format!("the file cannot be read: {why}"));
-    let metadata = fs::metadata(&path).map_err(cannot)?;
-    if !metadata.is_file() {
-        return Err(problem(Code::Unreadable, "this is no regular file".into()));
-    }
-    if metadata.len() > MAX_FILE as u64 {
-        return Err(problem(Code::TooLarge, format!("the file is larger than {MAX_FILE} bytes")));
-    }
-    let bytes = fs::read(&path).map_err(cannot)?;
+    let bytes = plain_file::read(&path, MAX_FILE).map_err(|why| match why.kind() {
+        ErrorKind::FileTooLarge => problem(Code::TooLarge, why.to_string()),
+        _ => cannot(why),
+    })?;
     Ok(CasesFile { path: file, bytes })
-}
-
-/// Whether a file name is one of a file of cases.
-fn is_cases_name(name: &str) -> bool {
-    !name.starts_with('.') && (name.ends_with(".cases.yaml") || name.ends_with(".cases.yml"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::read::is_policy_name;
-
-    #[test]
-    fn no_file_is_both_policy_and_cases() {
-        for (name, cases) in
-            [("a.cases.yaml", true), ("a.cases.yml", true), (".a.cases.yaml", false), ("a.yaml", false)]
-        {
-            assert_eq!(is_cases_name(name), cases, "{name}");
-            assert!(!(cases && is_policy_name(name)), "{name}");
-        }
-    }
 
     #[test]
     fn every_problem_of_every_source_is_found() {
@@ -162,7 +145,7 @@ mod tests {
         fs::write(at("a/x.yaml"), policy("x", "{deny: [{name: a, hosts: [A.example]}]}")).unwrap();
         fs::write(at("b/x.yaml"), policy("y", "{deny: [{name: a, destinations: [none]}]}")).unwrap();
         let codes = |dirs: &[&str]| {
-            let dirs: Vec<_> = dirs.iter().map(|d| PolicyDirectory::Source(at(d))).collect();
+            let dirs: Vec<_> = dirs.iter().map(|d| PolicyDirectory::source(at(d))).collect();
             let found = load(&dirs, &Settings::default());
             assert!(found.snapshot.is_none());
             found.problems.iter().map(|p| p.code).collect::<Vec<_>>()

@@ -56,7 +56,7 @@ fn suite(directories: &[PolicyDirectory], settings: &Resolved, now: UnixNanos, t
     Suite { name, problems, notes, results, coverage }
 }
 
-fn read_cases(directories: &[String], name: &str, texts: &mut Texts, problems: &mut Vec<Problem>) -> Vec<Case> {
+fn read_cases(directories: &[(String, bool)], name: &str, texts: &mut Texts, problems: &mut Vec<Problem>) -> Vec<Case> {
     let (files, cases) = cases_beside(directories, texts, problems);
     if files == 0 && problems.is_empty() {
         let problem = Problem::error(Code::MissingField, Place::whole(name), "there is no file of cases");
@@ -66,10 +66,14 @@ fn read_cases(directories: &[String], name: &str, texts: &mut Texts, problems: &
 }
 
 /// The cases beside the policies, and in how many files they stand.
-pub fn cases_beside(directories: &[String], texts: &mut Texts, problems: &mut Vec<Problem>) -> (usize, Vec<Case>) {
+pub fn cases_beside(
+    directories: &[(String, bool)],
+    texts: &mut Texts,
+    problems: &mut Vec<Problem>,
+) -> (usize, Vec<Case>) {
     let (mut files, mut cases) = (0, Vec::new());
-    for directory in directories {
-        for file in sources::cases_files(Path::new(directory), problems) {
+    for (directory, recursive) in directories {
+        for file in sources::cases_files(Path::new(directory), *recursive, problems) {
             files += 1;
             cases.extend(cases::read(&file.path, &file.bytes, problems));
             texts.add(file.path, file.bytes);

@@ -39,8 +39,15 @@ pub enum Target {
     All,
     /// Those with these labels.
     Selector(BTreeMap<String, String>, Place),
-    /// The Gateways of the Gateway API that are named; other references are for waypoints and services.
-    Gateways(Vec<String>, Place),
+    /// What is named: Gateways of the Gateway API, by name, and ServiceEntries, by `ns/name`. Other references are for waypoints.
+    References {
+        /// Names of Gateways.
+        gateways: Vec<String>,
+        /// `ns/name` of ServiceEntries.
+        service_entries: Vec<String>,
+        /// Where they are named.
+        place: Place,
+    },
 }
 
 impl Target {
@@ -53,7 +60,9 @@ impl Target {
                 (own || namespace == root_namespace)
                     && labels.iter().all(|(key, value)| gateway.labels.get(key) == Some(value))
             }
-            Target::Gateways(names, _) => own && gateway.name.as_ref().is_some_and(|name| names.contains(name)),
+            Target::References { gateways, .. } => {
+                own && gateway.name.as_ref().is_some_and(|name| gateways.contains(name))
+            }
         }
     }
 }
@@ -63,7 +72,7 @@ pub fn read(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem
     let before = problems.len();
     let policy = spec(object, settings, problems)?;
     let own = problems.get_mut(before..).unwrap_or_default();
-    if !policy.is_for(settings) {
+    if !policy.is_for(settings) && !policy.may_be_bound() {
         // What a check cannot answer does not matter where nothing is asked.
         own.iter_mut().filter(|p| p.code == Code::Unanswerable).for_each(|p| p.severity = Severity::Note);
     }
@@ -75,6 +84,13 @@ impl AuthorizationPolicy {
     pub fn is_for(&self, settings: &Settings) -> bool {
         let root = &settings.root_namespace;
         settings.gateway.as_ref().is_none_or(|gateway| self.target.applies_to(gateway, self.meta.namespace(), root))
+    }
+}
+
+impl AuthorizationPolicy {
+    /// Whether it targets ServiceEntries, so that it may be about their hosts.
+    pub fn may_be_bound(&self) -> bool {
+        matches!(&self.target, Target::References { service_entries, .. } if !service_entries.is_empty())
     }
 }
 
@@ -111,7 +127,7 @@ fn spec(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -
         let what = "`provider` goes with action CUSTOM only";
         fields.problems().push(Problem::error(Code::Conflict, provider.place.clone(), what));
     }
-    let target = target(&mut fields);
+    let target = target(&mut fields, object.meta.namespace());
     let rules = fields.take("rules");
     fields.close();
 
@@ -122,7 +138,7 @@ fn spec(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -
 }
 
 /// Reads which workloads the policy is for; of `selector`, `targetRef` and `targetRefs` there is at most one.
-fn target(fields: &mut Fields<'_, '_>) -> Target {
+fn target(fields: &mut Fields<'_, '_>, namespace: &str) -> Target {
     let selector = fields.take("selector");
     let reference = fields.take("targetRef");
     let references = fields.take("targetRefs");
@@ -133,16 +149,14 @@ fn target(fields: &mut Fields<'_, '_>) -> Target {
     }
     match (selector, reference, references) {
         (Some(node), _, _) => Target::Selector(labels(node, fields.problems()), node.place.clone()),
-        (None, Some(node), _) => {
-            Target::Gateways(gateways(std::slice::from_ref(node), fields.problems()), node.place.clone())
-        }
+        (None, Some(node), _) => named(std::slice::from_ref(node), namespace, node.place.clone(), fields.problems()),
         (None, None, Some(node)) => {
             let nodes = reader::list(node, "targetRefs", fields.problems()).unwrap_or_default();
             if nodes.len() > MAX_REFERENCES {
                 let what = format!("`targetRefs` takes at most {MAX_REFERENCES} entries");
                 fields.problems().push(Problem::error(Code::TooLarge, node.place.clone(), what));
             }
-            Target::Gateways(gateways(nodes, fields.problems()), node.place.clone())
+            named(nodes, namespace, node.place.clone(), fields.problems())
         }
         (None, None, None) => Target::All,
     }
@@ -159,9 +173,10 @@ const REFERENCES: [(&str, &str); 4] = [
     ("", "Service"),
 ];
 
-/// The names of the Gateways among references.
-fn gateways(nodes: &[Node], problems: &mut Vec<Problem>) -> Vec<String> {
-    let gateway = |node: &Node, problems: &mut Vec<Problem>| {
+/// The Gateways and ServiceEntries among references; `own` is the policy's namespace.
+fn named(nodes: &[Node], own: &str, place: Place, problems: &mut Vec<Problem>) -> Target {
+    let (mut gateways, mut service_entries) = (Vec::new(), Vec::new());
+    let mut reference = |node: &Node, problems: &mut Vec<Problem>| {
         let mut fields = Fields::open_filled(node, "a target reference", problems)?;
         let group = fields.take("group").and_then(|n| match &n.value {
             Value::Text(text) => Some(text.as_str()),
@@ -169,7 +184,9 @@ fn gateways(nodes: &[Node], problems: &mut Vec<Problem>) -> Vec<String> {
         });
         let kind = fields.require("kind").and_then(|n| reader::text(n, "kind", fields.problems()));
         let name = fields.require("name").and_then(|n| reader::text(n, "name", fields.problems()));
-        if let Some(namespace) = fields.text("namespace") {
+        let namespace = fields.text("namespace");
+        let is_entry = kind.is_some_and(|kind| kind.text == "ServiceEntry");
+        if let Some(namespace) = namespace.filter(|_| !is_entry) {
             let what = "a target reference has no `namespace`: it is the policy's own";
             fields.problems().push(namespace.error(Code::Conflict, what));
         }
@@ -181,9 +198,20 @@ fn gateways(nodes: &[Node], problems: &mut Vec<Problem>) -> Vec<String> {
             let hint = "a policy targets a Gateway, GatewayClass, ServiceEntry or Service";
             problems.push(kind.error(Code::BadValue, what).hint(hint));
         }
-        (kind.text == "Gateway").then(|| name.text.to_owned())
+        match kind.text {
+            "Gateway" => gateways.push(name.text.to_owned()),
+            "ServiceEntry" => {
+                service_entries.push(format!("{}/{}", namespace.map_or(own, |namespace| namespace.text), name.text));
+            }
+            _ => {}
+        }
+        Some(())
     };
-    nodes.iter().filter_map(|node| gateway(node, problems)).collect()
+    for node in nodes {
+        // What is wrong with one is among the problems.
+        let _read = reference(node, problems);
+    }
+    Target::References { gateways, service_entries, place }
 }
 
 fn labels(node: &Node, problems: &mut Vec<Problem>) -> BTreeMap<String, String> {

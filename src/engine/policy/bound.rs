@@ -71,7 +71,8 @@ mod tests {
 
     fn bound(namespace: &str, text: &str) -> Source {
         let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
-        Source { name: format!("teams/{namespace}"), files: vec![file], namespace: Some(namespace.into()) }
+        let (name, namespace) = (format!("teams/{namespace}"), Some(namespace.into()));
+        Source { name, files: vec![file], namespace, ..Source::default() }
     }
 
     #[test]

@@ -4,12 +4,18 @@
 //! is shared between the documents and every snapshot that holds it, so that a change of one file costs that file. What
 //! was in force before is not known here: that is the reload's business.
 
+use std::sync::Arc;
+
 use super::action::Action;
 use super::authorization_policy::{AuthorizationPolicy, Target};
-use super::problem::{Code, Problem};
+use super::problem::{Code, Place, Problem};
 use super::source::LoadedSource;
+use super::targets::{self, ServiceEntries};
 use super::validate::{self, Sets};
-use crate::engine::rule::Mode;
+use crate::engine::field::Field;
+use crate::engine::operation::Operation;
+use crate::engine::pattern::HostPattern;
+use crate::engine::rule::{Mode, Rule};
 use crate::engine::rules::Rules;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::{Revision, Snapshot};
@@ -33,9 +39,10 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
     validate::duplicates(documents(), &mut problems);
     let sets = Sets::of(documents(), &settings.root_namespace);
     sets.check(documents().flat_map(|d| &d.egress), &mut problems);
+    let entries = ServiceEntries::of(documents(), settings);
     let mut rules = Rules::default();
     for policy in documents().flat_map(|d| &d.istio) {
-        istio_rules(policy, settings, &mut rules, &mut problems);
+        istio_rules(policy, settings, &entries, &mut rules, &mut problems);
     }
     for policy in documents().flat_map(|d| &d.egress) {
         rules.policies += 1;
@@ -63,18 +70,36 @@ fn revision(sources: &[LoadedSource], settings: &Settings) -> Revision {
     )
 }
 
-fn istio_rules(policy: &AuthorizationPolicy, settings: &Settings, rules: &mut Rules, problems: &mut Vec<Problem>) {
-    if !in_scope(policy, settings, problems) {
-        return;
-    }
+fn istio_rules(
+    policy: &AuthorizationPolicy,
+    settings: &Settings,
+    entries: &ServiceEntries,
+    rules: &mut Rules,
+    problems: &mut Vec<Problem>,
+) {
+    let hosts: Option<Vec<HostPattern>> = match scope(policy, settings, entries, problems) {
+        Scope::Nothing => return,
+        Scope::Everything => None,
+        Scope::Hosts(hosts) => Some(hosts.into_iter().cloned().collect()),
+    };
     rules.policies += 1;
-    let own = policy.rules.iter().cloned();
+    let bound = |rule: &Arc<Rule>| match &hosts {
+        None => Some(rule.clone()),
+        Some(hosts) => targets::bind(rule, policy.action, hosts),
+    };
+    let own = policy.rules.iter().filter_map(bound);
     match policy.action {
         Action::Deny => return rules.denies.extend(own),
         Action::Audit => return rules.audits.extend(own),
         Action::Allow => rules.istio_allows.extend(own),
     }
-    rules.istio_allow_policies.push(policy.mode);
+    match hosts {
+        None => rules.istio_allow_policies.push(policy.mode),
+        Some(hosts) => {
+            let to = Operation { hosts: Field::of(hosts), ..Operation::default() };
+            rules.istio_bound_allow_policies.push((policy.mode, to));
+        }
+    }
     for (domain, place) in &policy.named_trust_domains {
         if !settings.trust_domains.accepted.contains(domain) {
             let what = match policy.mode {
@@ -91,23 +116,98 @@ fn istio_rules(policy: &AuthorizationPolicy, settings: &Settings, rules: &mut Ru
     }
 }
 
-/// Whether the policy is for this gateway; with none declared every policy is, and says so where it selects.
-fn in_scope(policy: &AuthorizationPolicy, settings: &Settings, problems: &mut Vec<Problem>) -> bool {
+/// To what a policy applies.
+enum Scope<'h> {
+    /// It is left out.
+    Nothing,
+    Everything,
+    /// The hosts of the ServiceEntries that it targets.
+    Hosts(Vec<&'h HostPattern>),
+}
+
+/// To what the policy applies; with no gateway declared every policy applies, and says so where it selects.
+fn scope<'h>(
+    policy: &AuthorizationPolicy,
+    settings: &Settings,
+    entries: &'h ServiceEntries,
+    problems: &mut Vec<Problem>,
+) -> Scope<'h> {
+    if settings.gateway.is_some() && policy.is_for(settings) {
+        return Scope::Everything;
+    }
+    if let Target::References { service_entries, place, .. } = &policy.target {
+        let found: Vec<_> = service_entries.iter().map(|path| (path, entries.hosts(path))).collect();
+        let missing = found.iter().filter(|(_, hosts)| hosts.is_none());
+        problems.extend(missing.map(|(path, _)| no_service_entry(policy, path, place)));
+        let hosts: Vec<&HostPattern> = found.iter().filter_map(|(_, hosts)| *hosts).flatten().collect();
+        if !hosts.is_empty() {
+            return Scope::Hosts(hosts);
+        }
+    }
     if !policy.is_for(settings) {
-        let what =
-            format!("AuthorizationPolicy `{}` is not for the declared gateway, and is left out", policy.meta.path);
-        problems.push(Problem::note(Code::OutOfScope, policy.meta.place.clone(), what));
-        return false;
+        problems.push(out_of_scope(policy, settings));
+        return Scope::Nothing;
     }
-    if settings.gateway.is_some() {
-        return true;
-    }
-    if let Target::Selector(_, place) | Target::Gateways(_, place) = &policy.target {
+    if let Target::Selector(_, place) | Target::References { place, .. } = &policy.target {
         let what = "the selector or target is not used: no gateway is declared, so the policy applies to every check";
         let problem = Problem::warning(Code::SelectorUnused, place.clone(), what);
         problems.push(problem.hint("declare `gateway` in the settings file"));
     }
-    true
+    Scope::Everything
+}
+
+/// A policy that is left out: of a DENY that is a warning, because somebody may think that it denies.
+fn out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> Problem {
+    let (path, place) = (&policy.meta.path, policy.meta.place.clone());
+    if policy.action != Action::Deny {
+        let what = format!("AuthorizationPolicy `{path}` is not for the declared gateway, and is left out");
+        return Problem::note(Code::OutOfScope, place, what);
+    }
+    let what = format!("the DENY of `{path}` is not in force: the policy is not for the declared gateway");
+    Problem::warning(Code::OutOfScope, place, what).hint(why_out_of_scope(policy, settings))
+}
+
+/// What differs between the policy and the gateway.
+fn why_out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> String {
+    let Some(gateway) = &settings.gateway else { return "correct its target".into() };
+    let namespace = policy.meta.namespace();
+    let is_near = namespace == gateway.namespace || namespace == settings.root_namespace;
+    match &policy.target {
+        Target::Selector(labels, _) if is_near => {
+            let differs = |(key, value): &(&String, &String)| gateway.labels.get(*key) != Some(value);
+            match labels.iter().find(differs) {
+                Some((key, value)) => match gateway.labels.get(key) {
+                    Some(own) => format!("it selects `{key}: {value}`, and the gateway has `{key}: {own}`"),
+                    None => {
+                        format!("it selects `{key}: {value}`, and the gateway has no label `{key}` (`gateway.labels`)")
+                    }
+                },
+                None => "correct its selector".into(),
+            }
+        }
+        Target::References { .. } if namespace == gateway.namespace => match &gateway.name {
+            Some(name) => format!("its targets are others than the Gateway `{name}`"),
+            None => "its targets are compared with `gateway.name`, which the settings do not declare".into(),
+        },
+        Target::References { .. } => {
+            format!("a policy with targets must be in the gateway's namespace, `{}`", gateway.namespace)
+        }
+        _ => {
+            format!("move it to the gateway's namespace, `{}`, or to `{}`", gateway.namespace, settings.root_namespace)
+        }
+    }
+}
+
+fn no_service_entry(policy: &AuthorizationPolicy, path: &str, place: &Place) -> Problem {
+    let what = match policy.action {
+        Action::Deny => {
+            format!("the ServiceEntry `{path}` is not known, so the DENY of `{}` says nothing of it", policy.meta.path)
+        }
+        _ => format!("the ServiceEntry `{path}` is not known, so `{}` says nothing of it", policy.meta.path),
+    };
+    Problem::warning(Code::OutOfScope, place.clone(), what).hint(
+        "put the ServiceEntry into a policy directory, or its hosts into `gateway.service_entries` of the settings",
+    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::engine::settings::GatewayIdentity;
 
 fn source(name: &str, text: &str) -> Source {
     let file = PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().into() };
-    Source { name: name.into(), files: vec![file], namespace: None }
+    Source { name: name.into(), files: vec![file], ..Source::default() }
 }
 
 fn problems(text: &str) -> Vec<Problem> {
@@ -289,7 +289,8 @@ fn what_is_odd_in_istio_only_warns() {
 fn a_declared_gateway_takes_what_istiod_would_attach() {
     let gateway = |name: Option<&str>| {
         let labels = [("istio".to_owned(), "egressgateway".to_owned())].into();
-        let gateway = GatewayIdentity { namespace: "egress".into(), labels, name: name.map(str::to_owned) };
+        let name = name.map(str::to_owned);
+        let gateway = GatewayIdentity { namespace: "egress".into(), labels, name, ..GatewayIdentity::default() };
         Settings { gateway: Some(gateway), ..Settings::default() }
     };
     let reference = "targetRef: {kind: Gateway, group: gateway.networking.k8s.io, name: gw}, ";

@@ -11,7 +11,7 @@ const NOW: UnixNanos = UnixNanos(1_793_491_200_000_000_000); // 2026-11-01T00:00
 fn snapshot(documents: &str) -> Snapshot {
     let settings = Settings::default();
     let file = PolicyFile { name: "p.yaml".into(), bytes: documents.as_bytes().into() };
-    let loaded = source::load(&Source { name: "p".into(), files: vec![file], namespace: None }, &settings);
+    let loaded = source::load(&Source { name: "p".into(), files: vec![file], ..Source::default() }, &settings);
     compile::compile(&[loaded], &settings).unwrap_or_else(|why| panic!("{why:?}\n{documents}")).snapshot
 }
 

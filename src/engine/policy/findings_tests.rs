@@ -27,7 +27,7 @@ fn set(lines: &str) -> Vec<u8> {
 
 fn problems(lines: &str, settings: &Settings, horizon: Horizon) -> Vec<Problem> {
     let file = PolicyFile { name: "p.yaml".into(), bytes: set(lines).into() };
-    let loaded = source::load(&Source { name: "d".into(), files: vec![file], namespace: None }, settings);
+    let loaded = source::load(&Source { name: "d".into(), files: vec![file], ..Source::default() }, settings);
     let compiled = compile::compile(&[loaded], settings).unwrap_or_else(|problems| panic!("{lines}\n{problems:#?}"));
     findings(&compiled.snapshot, horizon)
 }
@@ -401,7 +401,8 @@ fn an_istio_allow_on_trial_counts_as_one_that_opens() {
     let mut bytes = String::from_utf8(set(lines)).unwrap();
     bytes = bytes.replace("{name: j, namespace: istio-system}", DRY_RUN);
     let file = PolicyFile { name: "p.yaml".into(), bytes: bytes.into_bytes().into() };
-    let loaded = source::load(&Source { name: "d".into(), files: vec![file], namespace: None }, &Settings::default());
+    let loaded =
+        source::load(&Source { name: "d".into(), files: vec![file], ..Source::default() }, &Settings::default());
     let compiled = compile::compile(&[loaded], &Settings::default()).unwrap();
     let found = findings(&compiled.snapshot, Horizon::at(NOW));
     assert!(found.iter().all(|p| p.code != Code::IstioGateClosed), "{found:#?}");

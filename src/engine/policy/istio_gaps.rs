@@ -132,7 +132,7 @@ mod tests {
         let head = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: web}\n";
         let file = PolicyFile { name: "p.yaml".into(), bytes: format!("{head}spec: {spec}\n").into_bytes().into() };
         let loaded =
-            source::load(&Source { name: "d".into(), files: vec![file], namespace: None }, &Settings::default());
+            source::load(&Source { name: "d".into(), files: vec![file], ..Source::default() }, &Settings::default());
         assert!(!loaded.has_errors(), "{spec} {:?}", loaded.problems());
         let text = format!("spec: {spec}");
         let at = |column: u32| text.chars().skip(column as usize - 1).skip_while(|c| *c == '\'');

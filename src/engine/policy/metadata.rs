@@ -1,11 +1,13 @@
 //! What every object has: `apiVersion`, `kind` and Kubernetes' whole ObjectMeta; lists are unwrapped.
 //!
 //! What the API server writes into an object (labels, uid, managedFields, `status`) is read over, so that the output of
-//! `kubectl get -o yaml` loads. A kind that is not known is an error: a typo there must not switch a policy off.
+//! `kubectl get -o yaml` loads. Documents of others are passed over ([`foreign`](super::foreign)); a kind or version of ours that is
+//! not known is an error: a typo there must not switch a policy off.
 
 use std::sync::Arc;
 
 use super::document::{Node, Value};
+use super::foreign::{self, Belongs, Passed};
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
 use crate::engine::identity::{is_dns_label, is_dns_subdomain};
@@ -73,12 +75,70 @@ pub struct Object<'n> {
     pub spec: Option<&'n Node>,
 }
 
-/// Reads the objects of a document: one, or the items of a `List`.
-pub fn objects<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Vec<Object<'n>> {
+/// What a document, or an item of a list, is.
+#[derive(Debug)]
+pub(super) enum Item<'n> {
+    /// A policy.
+    Policy(Object<'n>),
+    /// A ServiceEntry that could be read.
+    ServiceEntry(ServiceEntry),
+    /// Something of others, with its place.
+    Others(Passed, &'n Place),
+}
+
+/// The hosts of an Istio ServiceEntry, which targets of policies may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceEntry {
+    /// `ns/name`
+    pub path: String,
+    /// Its hosts as they are written.
+    pub hosts: Vec<String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Reads what a document holds: one object, or the items of a `List`. Objects that name no namespace are of the default one.
+pub(super) fn items<'n>(
+    document: &'n Node,
+    default_namespace: Option<&'n str>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Item<'n>> {
     match list_items(document, problems) {
-        Some(items) => items.iter().filter_map(|item| object(item, problems)).collect(),
-        None => object(document, problems).into_iter().collect(),
+        Some(items) => items.iter().filter_map(|node| item(node, default_namespace, problems)).collect(),
+        None => item(document, default_namespace, problems).into_iter().collect(),
     }
+}
+
+fn item<'n>(node: &'n Node, default_namespace: Option<&'n str>, problems: &mut Vec<Problem>) -> Option<Item<'n>> {
+    match foreign::belongs(node) {
+        Belongs::Ours => object(node, default_namespace, problems).map(Item::Policy),
+        Belongs::ServiceEntry => Some(match service_entry(node, default_namespace) {
+            Some(entry) => Item::ServiceEntry(entry),
+            None => Item::Others(Passed::unreadable("ServiceEntry"), &node.place),
+        }),
+        Belongs::Others(passed) => Some(Item::Others(passed, &node.place)),
+    }
+}
+
+/// A ServiceEntry is Istio's, so what is wrong with one is not told here: what cannot be read is not bound to.
+fn service_entry(node: &Node, default_namespace: Option<&str>) -> Option<ServiceEntry> {
+    let field = |node: &'_ Node, name: &str| -> Option<Node> {
+        let Value::Map(pairs) = &node.value else { return None };
+        pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.clone())
+    };
+    let text = |node: Node| match node.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    };
+    let metadata = field(node, "metadata")?;
+    let name = field(&metadata, "name").and_then(text)?;
+    let namespace = match field(&metadata, "namespace") {
+        Some(namespace) => text(namespace)?,
+        None => default_namespace?.to_owned(),
+    };
+    let Value::List(hosts) = field(&field(node, "spec")?, "hosts")?.value else { return None };
+    let hosts: Vec<String> = hosts.into_iter().map(text).collect::<Option<_>>()?;
+    Some(ServiceEntry { path: format!("{namespace}/{name}"), hosts, place: node.place.clone() })
 }
 
 /// The items of Kubernetes' own `List`, which may be empty: nothing is written in it, so nothing is widened.
@@ -95,12 +155,17 @@ fn list_items<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Option<&'n
     Some(items)
 }
 
-fn object<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Option<Object<'n>> {
+fn object<'n>(
+    document: &'n Node,
+    default_namespace: Option<&'n str>,
+    problems: &mut Vec<Problem>,
+) -> Option<Object<'n>> {
     let mut fields = Fields::open(document, "the document", problems)?;
     let api_version = fields.require("apiVersion").and_then(|n| reader::text(n, "apiVersion", fields.problems()));
     let kind = fields.require("kind").and_then(|n| reader::text(n, "kind", fields.problems()));
     let kind = kind_of(api_version?, kind?, fields.problems())?;
-    let meta = fields.require("metadata").and_then(|node| metadata(node, &document.place, fields.problems()));
+    let place = &document.place;
+    let meta = fields.require("metadata").and_then(|n| metadata(n, place, default_namespace, fields.problems()));
     let spec = fields.take("spec");
     fields.read_over(&["status"]);
     fields.close();
@@ -142,10 +207,25 @@ const READ_OVER: [&str; 13] = [
     "clusterName",
 ];
 
-fn metadata<'n>(node: &'n Node, place: &Place, problems: &mut Vec<Problem>) -> Option<(Meta, Option<Text<'n>>)> {
+fn metadata<'n>(
+    node: &'n Node,
+    place: &Place,
+    default_namespace: Option<&'n str>,
+    problems: &mut Vec<Problem>,
+) -> Option<(Meta, Option<Text<'n>>)> {
     let mut fields = Fields::open(node, "`metadata`", problems)?;
     let name = fields.require("name").and_then(|n| reader::text(n, "name", fields.problems()));
-    let namespace = fields.require("namespace").and_then(|n| reader::text(n, "namespace", fields.problems()));
+    let namespace = match (fields.take("namespace"), default_namespace) {
+        (Some(node), _) => reader::text(node, "namespace", fields.problems()),
+        (None, Some(default)) => Some(Text { text: default, place: &node.place }),
+        (None, None) => {
+            let problem =
+                Problem::error(Code::MissingField, fields.place().clone(), "`namespace` is missing in `metadata`");
+            let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
+            fields.problems().push(problem.hint(hint));
+            None
+        }
+    };
     let dry_run = fields.take("annotations").and_then(|annotations| dry_run(annotations, fields.problems()));
     fields.read_over(&READ_OVER);
     fields.close();

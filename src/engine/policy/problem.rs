@@ -82,6 +82,8 @@ codes! {
     NotYours => "not-yours",
     /// A policy that lies beside the directories of namespaces and in none of them.
     Misplaced => "misplaced",
+    /// Something that looks like a policy and is not read.
+    NotRead => "not-read",
     /// A setting that cannot be read, is wrong, or would break what is in force.
     BadSetting => "bad-setting",
     /// A setting that changed while running.

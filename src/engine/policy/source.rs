@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::metadata::{self, Kind, Object};
+use super::foreign::PassedOver;
+use super::metadata::{self, Item, Kind, Object};
 use super::problem::{Code, Place, Problem};
 use super::validate::{self, Documents};
 use super::{authorization_policy, bound, document, egress_policy};
@@ -32,6 +33,10 @@ pub struct Source {
     pub files: Vec<PolicyFile>,
     /// The one namespace that it may speak for; any, where there is none.
     pub namespace: Option<String>,
+    /// The namespace of documents that name none.
+    pub default_namespace: Option<String>,
+    /// What looks like a policy file of it and is not read.
+    pub unread: Vec<Problem>,
 }
 
 /// One file read alone. Cloning is cheap.
@@ -54,9 +59,11 @@ impl LoadedFile {
     /// Reads one file of a source; files can be read side by side.
     pub fn read(source: &Source, file: &PolicyFile, settings: &Settings) -> LoadedFile {
         let path = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
-        let mut reader = FileReader { source, settings, documents: Documents::default(), problems: Vec::new() };
+        let (documents, problems, passed) = (Documents::default(), Vec::new(), PassedOver::default());
+        let mut reader = FileReader { source, settings, documents, problems, passed };
         reader.read(&path, &file.bytes);
-        let FileReader { mut documents, mut problems, .. } = reader;
+        let FileReader { mut documents, mut problems, passed, .. } = reader;
+        problems.extend(passed.tell());
         documents.shrink();
         limit(&mut problems, &path);
         let digest = Sha256::digest(&file.bytes).into();
@@ -103,6 +110,7 @@ struct FileReader<'r> {
     settings: &'r Settings,
     documents: Documents,
     problems: Vec<Problem>,
+    passed: PassedOver,
 }
 
 impl FileReader<'_> {
@@ -120,8 +128,14 @@ impl FileReader<'_> {
             }
             match document {
                 Ok(node) => {
-                    let objects = metadata::objects(&node, &mut self.problems);
-                    objects.iter().for_each(|object| self.object(object));
+                    let default = self.source.default_namespace.as_deref();
+                    for item in metadata::items(&node, default, &mut self.problems) {
+                        match item {
+                            Item::Policy(object) => self.object(&object),
+                            Item::ServiceEntry(entry) => self.documents.service_entries.push(entry),
+                            Item::Others(passed, place) => self.passed.count(passed, place),
+                        }
+                    }
                 }
                 Err(problem) => self.problems.push(problem),
             }
@@ -129,7 +143,7 @@ impl FileReader<'_> {
     }
 
     fn object(&mut self, object: &Object<'_>) {
-        let FileReader { source, settings, documents, problems } = self;
+        let FileReader { source, settings, documents, problems, passed: _ } = self;
         let namespace = source.namespace.as_deref();
         problems.extend(namespace.and_then(|namespace| bound::not_its_own(object, namespace)));
         match object.kind {
@@ -148,8 +162,8 @@ pub struct LoadedSource(Arc<Loaded>);
 
 #[derive(Debug)]
 struct Loaded {
-    name: String,
-    namespace: Option<String>,
+    /// The source without its files.
+    head: Source,
     files: Vec<LoadedFile>,
     problems: Vec<Problem>,
     /// What it isolates although it has no good content.
@@ -162,26 +176,30 @@ pub fn load(source: &Source, settings: &Settings) -> LoadedSource {
     LoadedSource::of(source, files, settings)
 }
 
+/// A source without its files.
+fn head(source: &Source) -> Source {
+    let Source { name, files: _, namespace, default_namespace, unread } = source.clone();
+    Source { name, files: Vec::new(), namespace, default_namespace, unread }
+}
+
 impl LoadedSource {
     /// Puts the files of a source together, in their order, and looks for what only all of them show.
     pub fn of(source: &Source, files: Vec<LoadedFile>, settings: &Settings) -> LoadedSource {
         let namespace = source.namespace.as_deref();
         let not_root = namespace.and_then(|namespace| bound::not_root(&source.name, namespace, settings));
-        let mut problems: Vec<Problem> = not_root.into_iter().collect();
+        let mut problems: Vec<Problem> = not_root.into_iter().chain(source.unread.iter().cloned()).collect();
         problems.extend(files.iter().flat_map(|file| &file.0.problems).cloned());
         validate::duplicates(files.iter().map(|file| &file.0.documents), &mut problems);
         problems.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
-        let (name, namespace) = (source.name.clone(), source.namespace.clone());
-        LoadedSource(Arc::new(Loaded { name, namespace, files, problems, stands_in: None }))
+        LoadedSource(Arc::new(Loaded { head: head(source), files, problems, stands_in: None }))
     }
 
     /// What stands in for a bound source that was never good: its namespace is isolated, and nothing is granted. `None`
     /// for a source that is not bound.
     pub fn stand_in(source: &Source) -> Option<LoadedSource> {
         let stands_in = Some(Arc::new(bound::isolation(&source.name, source.namespace.as_deref()?)));
-        let (name, namespace) = (source.name.clone(), source.namespace.clone());
         let (files, problems) = (Vec::new(), Vec::new());
-        Some(LoadedSource(Arc::new(Loaded { name, namespace, files, problems, stands_in })))
+        Some(LoadedSource(Arc::new(Loaded { head: head(source), files, problems, stands_in })))
     }
 
     /// What it isolates although it has no good content.
@@ -192,17 +210,19 @@ impl LoadedSource {
     /// The source as it was read: a copy, to be read again with other settings.
     pub fn source(&self) -> Source {
         let files = self.0.files.iter().map(|file| file.0.file.clone()).collect();
-        Source { name: self.0.name.clone(), files, namespace: self.0.namespace.clone() }
+        Source { files, ..self.0.head.clone() }
     }
 
     /// The source's name.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.0.head.name
     }
 
     /// What it is bound to and what it takes for granted, for the revision: beside the files, what gives them their meaning.
     pub fn binding(&self) -> String {
-        format!("namespace={:?} stands_in={}", self.0.namespace, self.0.stands_in.is_some())
+        // Destructured completely: a new field must be thought of here.
+        let Source { name: _, files: _, namespace, default_namespace, unread: _ } = &self.0.head;
+        format!("namespace={namespace:?} default={default_namespace:?} stands_in={}", self.0.stands_in.is_some())
     }
 
     /// Its files.
@@ -232,17 +252,18 @@ impl LoadedSource {
 
     /// Whether this is what was read from the source.
     pub fn is(&self, source: &Source) -> bool {
-        self.0.name == source.name
-            && self.0.namespace == source.namespace
+        let Source { name, files: _, namespace, default_namespace, unread } = &self.0.head;
+        (name, namespace) == (&source.name, &source.namespace)
+            && (default_namespace, unread) == (&source.default_namespace, &source.unread)
             && self.0.files.len() == source.files.len()
             && self.0.files.iter().zip(&source.files).all(|(loaded, file)| loaded.is(file))
     }
 
-    /// Whether both were read from the same names and bytes.
+    /// Whether both were read from the same names and bytes, with the same beside them that is not read.
     pub fn is_same(&self, other: &LoadedSource) -> bool {
         let same = |(a, b): (&LoadedFile, &LoadedFile)| Arc::ptr_eq(&a.0, &b.0) || a.0.file == b.0.file;
         Arc::ptr_eq(&self.0, &other.0)
-            || (self.0.name == other.0.name
+            || (self.0.head == other.0.head
                 && self.0.files.len() == other.0.files.len()
                 && self.0.files.iter().zip(&other.0.files).all(same))
     }
@@ -270,7 +291,7 @@ mod tests {
                       spec: {action: CUSTOM, provider: {name: x}, rules: [{}]}\n---\n";
         let text = format!("{}{}", custom.repeat(5), set(&"A.example, ".repeat(MOST)));
         let file = PolicyFile { name: "a.yaml".into(), bytes: text.into_bytes().into() };
-        let source = Source { name: "s".into(), files: vec![file], namespace: None };
+        let source = Source { name: "s".into(), files: vec![file], ..Source::default() };
         let loaded = load(&source, &Settings::default());
         let (told, all) = (loaded.problems(), loaded.problems().iter().filter(|p| p.is_error()).count());
         assert_eq!((told.len(), all), (MOST + 1, MOST));

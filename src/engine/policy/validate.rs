@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::authorization_policy::AuthorizationPolicy;
 use super::egress_policy::{DestinationSet, EgressPolicy, Entry, SetName};
-use super::metadata::{Kind, Meta};
+use super::metadata::{Kind, Meta, ServiceEntry};
 use super::problem::{Code, Place, Problem};
 use crate::engine::field::Field;
 use crate::engine::operation::Operation;
@@ -22,6 +22,8 @@ pub struct Documents {
     pub egress: Vec<EgressPolicy>,
     /// DestinationSets.
     pub sets: Vec<DestinationSet>,
+    /// Istio's ServiceEntries, for the targets that name them; they are no policies.
+    pub service_entries: Vec<ServiceEntry>,
 }
 
 impl Documents {
@@ -36,9 +38,10 @@ impl Documents {
         self.istio.shrink_to_fit();
         self.egress.shrink_to_fit();
         self.sets.shrink_to_fit();
+        self.service_entries.shrink_to_fit();
     }
 
-    /// How many there are.
+    /// How many policies there are.
     pub fn len(&self) -> usize {
         self.istio.len() + self.egress.len() + self.sets.len()
     }

@@ -9,7 +9,7 @@ use crate::engine::policy::source::{self, LoadedFile, LoadedSource, Source};
 use crate::engine::record::{FileEntry, SourceEntry};
 use crate::engine::settings::Settings;
 use crate::engine::time::UnixNanos;
-use crate::files::directories::PolicyDirectory;
+use crate::files::directories::{PolicyDirectory, SourceOptions};
 use crate::files::load::load;
 use crate::files::status::{SourceState, SourceStatus};
 
@@ -30,10 +30,13 @@ pub(super) struct Member {
     pub(super) name: String,
     path: PathBuf,
     role: Role,
+    options: SourceOptions,
     /// The place in the settings of the directory that it is, or lies in.
     order: usize,
     /// What the directory holds.
     pub(super) found: Found,
+    /// When it was last read to the end, whatever was found.
+    pub(super) read_at: Option<UnixNanos>,
     /// The last good content: in force once a set is.
     pub(super) good: Option<LoadedSource>,
     pub(super) good_since: Option<UnixNanos>,
@@ -68,20 +71,29 @@ impl Found {
 
 impl Member {
     pub(super) fn new(order: usize, directory: PolicyDirectory) -> Member {
-        match directory {
-            PolicyDirectory::Source(path) => Member::at(path, Role::Whole, order),
-            PolicyDirectory::Namespaces(path) => Member::at(path, Role::Namespaces, order),
-        }
+        let role = if directory.holds_namespaces() { Role::Namespaces } else { Role::Whole };
+        Member::at(directory.path().to_owned(), role, directory.options().clone(), order)
     }
 
     /// The source of a namespace whose directory lies in this one.
     pub(super) fn bound(&self, namespace: String) -> Member {
-        Member::at(self.path.join(&namespace), Role::Bound(namespace), self.order)
+        Member::at(self.path.join(&namespace), Role::Bound(namespace), self.options.clone(), self.order)
     }
 
-    fn at(path: PathBuf, role: Role, order: usize) -> Member {
+    fn at(path: PathBuf, role: Role, options: SourceOptions, order: usize) -> Member {
         let name = path.display().to_string();
-        Member { name, path, role, order, found: Found::Nothing, good: None, good_since: None, refusal: None }
+        Member {
+            name,
+            path,
+            role,
+            options,
+            order,
+            found: Found::Nothing,
+            read_at: None,
+            good: None,
+            good_since: None,
+            refusal: None,
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -90,6 +102,10 @@ impl Member {
 
     pub(super) fn role(&self) -> &Role {
         &self.role
+    }
+
+    pub(super) fn options(&self) -> &SourceOptions {
+        &self.options
     }
 
     pub(super) fn is_bound(&self) -> bool {
@@ -201,7 +217,12 @@ impl Member {
 
     /// The source without any file.
     fn source(&self) -> Source {
-        Source { name: self.name.clone(), files: Vec::new(), namespace: self.namespace().cloned() }
+        Source {
+            name: self.name.clone(),
+            namespace: self.namespace().cloned(),
+            default_namespace: self.options.default_namespace.clone(),
+            ..Source::default()
+        }
     }
 
     pub(super) fn status(&self, published: bool) -> SourceStatus {
@@ -211,7 +232,7 @@ impl Member {
             files: self.in_force(published),
             problems: self.refusal.iter().flat_map(|refusal| refusal.problems.clone()).collect(),
             last_good_at: self.good_since,
-            last_read_at: None,
+            last_read_at: self.read_at,
         }
     }
 

@@ -42,6 +42,8 @@ pub(super) struct SettingsFile {
     /// What just changed.
     news: Vec<Problem>,
     good_since: Option<UnixNanos>,
+    /// When it was last read to the end.
+    pub(super) read_at: Option<UnixNanos>,
 }
 
 impl SettingsFile {
@@ -55,6 +57,7 @@ impl SettingsFile {
             warnings: Vec::new(),
             news: Vec::new(),
             good_since: None,
+            read_at: None,
         }
     }
 
@@ -94,7 +97,7 @@ impl SettingsFile {
             files: Vec::new(),
             problems: self.refusal().to_vec(),
             last_good_at: self.good_since,
-            last_read_at: None,
+            last_read_at: self.read_at,
         }
     }
 }

@@ -33,6 +33,7 @@ pub fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) 
 
 /// Whether the gate is closed by default wherever a grant of this mode counts.
 fn has_gate(rules: &Rules, grant: Mode) -> bool {
+    // One that is bound to hosts closes the gate for few, and is left aside.
     rules.istio_allow_policies.iter().any(|mode| grant == Mode::Report || *mode == Mode::Enforce)
 }
 

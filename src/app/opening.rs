@@ -1,0 +1,74 @@
+//! When checks may be answered after the start, as the state of the policy files tells it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::engine::time::UnixNanos;
+use crate::files::status::Status;
+
+/// How long checks wait for the first policies before they are answered without.
+const OPENING: Duration = Duration::from_secs(1);
+/// How long `--require-policy` waits for a source that is still being read.
+const REQUIRED: Duration = Duration::from_secs(10);
+
+/// Waits until the sources were read for the first time, but not for long.
+pub(super) async fn first_round(mut files: watch::Receiver<Status>) {
+    // Whoever would tell may be gone at the end.
+    let _ = timeout(OPENING, files.wait_for(|status| status.attempts > 0)).await;
+}
+
+/// Waits until a set is in force, or it is clear that none will be: why not. Pends where no policy is required.
+pub(super) async fn required_policy(files: Option<watch::Receiver<Status>>) -> Result<(), Vec<String>> {
+    let Some(mut files) = files else { return std::future::pending().await };
+    let is_over = |status: &Status| status.ready || status.attempts > 0 && !status.waiting;
+    let _ = timeout(REQUIRED, files.wait_for(is_over)).await;
+    let status = files.borrow();
+    if status.ready { Ok(()) } else { Err(status.problems().map(ToString::to_string).collect()) }
+}
+
+/// When each source was last read to the end; one that was never is as old as the server.
+pub(super) fn reads(files: &Status, started: UnixNanos) -> Vec<(String, UnixNanos)> {
+    files.sources.iter().map(|source| (source.name.clone(), source.last_read_at.unwrap_or(started))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn status(ready: bool, attempts: u64, waiting: bool) -> Status {
+        Status { ready, attempts, waiting, ..Status::default() }
+    }
+
+    #[tokio::test]
+    async fn checks_wait_for_the_first_round_but_not_for_long() {
+        let (tells, told) = watch::channel(Status::default());
+        let begun = Instant::now();
+        first_round(told.clone()).await;
+        assert!(begun.elapsed() >= OPENING);
+        tells.send_replace(status(false, 1, true));
+        first_round(told).await;
+        assert!(begun.elapsed() < 2 * OPENING, "a round that is over is not waited for");
+    }
+
+    #[tokio::test]
+    async fn a_required_policy_is_waited_for_as_long_as_something_is_read() {
+        for (first, then, expected) in [
+            (status(true, 1, false), None, true),
+            (status(false, 1, false), None, false),
+            (status(false, 1, true), Some(status(true, 2, false)), true),
+            (status(false, 1, true), Some(status(false, 2, false)), false),
+        ] {
+            let (tells, told) = watch::channel(first.clone());
+            let later = async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                then.into_iter().for_each(|then| drop(tells.send_replace(then)));
+            };
+            let (required, ()) = tokio::join!(required_policy(Some(told)), later);
+            assert_eq!(required.is_ok(), expected, "{first:?}");
+        }
+    }
+}
