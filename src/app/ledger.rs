@@ -51,6 +51,10 @@ impl Ledger for Books {
         self.recorder.waits_for_disk()
     }
 
+    fn is_pressed(&self) -> bool {
+        self.recorder.is_pressed()
+    }
+
     fn record(&self, room: Room, entry: Arc<PackedDecision>) {
         self.metrics.observe_decision(entry.facts());
         if entry.facts().caller_gone {

@@ -359,6 +359,12 @@ impl Lane {
         is_bad.then(|| state.trouble().map(|(_, why)| why).unwrap_or_default()).or_else(|| self.withholds())
     }
 
+    /// Whether an eighth of the queue is taken.
+    pub fn is_pressed(&self) -> bool {
+        let (records, bytes) = self.queued();
+        records > self.limits.records / 8 || bytes > self.limits.bytes / 8
+    }
+
     /// Whether a plain allow finds no room.
     fn is_full(&self) -> bool {
         let of = |limit: u64| limit - limit / 4;

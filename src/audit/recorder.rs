@@ -107,6 +107,11 @@ impl Recorder {
         self.0.lanes.iter().any(|lane| lane.acknowledges())
     }
 
+    /// Whether an eighth of some queue is taken, by records or by answers that are on their way to their callers.
+    pub fn is_pressed(&self) -> bool {
+        self.0.lanes.iter().any(|lane| lane.is_pressed())
+    }
+
     /// Puts an answer that nobody got on record where there is room, and counts it as withheld where there is none: it was
     /// withheld, or its caller gave up while it waited for room.
     pub fn withhold(&self, decision: Arc<PackedDecision>) {

@@ -99,6 +99,26 @@ async fn a_server_knows_whether_an_answer_could_be_recorded_without_being_asked(
 }
 
 #[tokio::test]
+async fn answers_that_nobody_takes_keep_an_eighth_of_the_queue_and_no_more() {
+    let memory = Memory::default();
+    let Trail { recorder, writers, .. } = one(&memory, OnFull::Deny);
+    let mut kept = Vec::new();
+    // As a service does: each answer keeps its room until its caller takes it, unless too many do.
+    for number in 1..=60 {
+        let entry: Arc<PackedDecision> = allow(number).into();
+        let room = recorder.admit(&entry).await.unwrap();
+        match recorder.is_pressed() {
+            true => drop(room.record(entry)),
+            false => kept.push((room, entry)),
+        }
+    }
+    assert!(kept.len() <= 12, "{} of 100", kept.len());
+    kept.into_iter().for_each(|(room, entry)| drop(room.record(entry)));
+    writers.finish(BOUND).await.unwrap();
+    assert_eq!(memory.text().matches("\"kind\":\"decision\"").count(), 60);
+}
+
+#[tokio::test]
 async fn a_full_queue_withholds_once_the_sink_takes_nothing_for_longer_than_the_deadline() {
     let memory = Memory::default();
     memory.answers(BUSY);

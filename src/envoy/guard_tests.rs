@@ -40,6 +40,10 @@ impl Ledger for Told {
         false
     }
 
+    fn is_pressed(&self) -> bool {
+        false
+    }
+
     fn record(&self, (): (), _: Arc<PackedDecision>) {}
 
     async fn record_on_disk(&self, (): (), _: Arc<PackedDecision>) -> bool {

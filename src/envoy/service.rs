@@ -42,6 +42,8 @@ pub trait Ledger: Send + Sync + 'static {
     fn admit(&self, entry: &PackedDecision) -> impl Future<Output = Option<Self::Room>> + Send;
     /// Whether an answer waits until its record is on the disk.
     fn waits_for_disk(&self) -> bool;
+    /// Whether so much waits for a sink that no answer may keep room while it waits for its transport.
+    fn is_pressed(&self) -> bool;
     /// Records a decision in the room made for it.
     fn record(&self, room: Self::Room, entry: Arc<PackedDecision>);
     /// The same, and waits until the record is on the disk. False: it is not in time, and the answer must be withheld.
@@ -157,7 +159,12 @@ impl<L: Ledger> Checks<L> {
         let entry = decided.entry.clone();
         let response = response::build(&decision, &entry, &self.options);
         if !self.ledger.waits_for_disk() {
-            return Some((response, Pending::Reserved(room, entry)));
+            // A caller that takes no answer keeps its room. Of such rooms there may be a few, and no more.
+            if !self.ledger.is_pressed() {
+                return Some((response, Pending::Reserved(room, entry)));
+            }
+            self.ledger.record(room, entry);
+            return Some((response, Pending::Recorded(decided.entry.clone())));
         }
         let is_kept = self.ledger.record_on_disk(room, entry).await;
         if deadline.has_passed() {

@@ -101,6 +101,10 @@ impl Ledger for Book {
         *self.lossy.lock().unwrap()
     }
 
+    fn is_pressed(&self) -> bool {
+        false
+    }
+
     fn record(&self, (): (), entry: Arc<PackedDecision>) {
         self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
     }

@@ -10,9 +10,12 @@ use crate::audit::config::Rotation;
 use crate::audit::sinks::{Place, Reopen};
 use crate::audit::stream::Format;
 
+/// What somebody does to a file, what becomes of its place, what is advised, and what the next file says.
+type Way = (&'static str, fn(&Path), Place, &'static str, &'static str);
+
 #[test]
 fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
-    let ways: [(&str, fn(&Path), Place, &str, &str); 6] = [
+    let ways: [Way; 6] = [
         (
             "its directory was removed",
             |path| fs::remove_dir_all(path.parent().unwrap()).unwrap(),
