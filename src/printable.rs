@@ -73,12 +73,7 @@ pub fn is_printable(text: &str) -> bool {
 }
 
 fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
-    replaced(text, is_kept, |c, out| match c {
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
-        c => push(out, format_args!("{}", c.escape_unicode())),
-    })
+    replaced(text, is_kept, |c, out| push(out, format_args!("{}", c.escape_unicode())))
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -147,8 +142,8 @@ mod tests {
         for (text, expected) in [
             ("", ""),
             ("www.example.com ~", "www.example.com ~"),
-            ("a\x1b[31mb\n", "a\\u{1b}[31mb\\n"),
-            ("\u{202e}x\u{9b}\u{7f}\r\t\0", "\\u{202e}x\\u{9b}\\u{7f}\\r\\t\\u{0}"),
+            ("a\x1b[31mb\n", "a\\u{1b}[31mb\\u{a}"),
+            ("\u{202e}x\u{9b}\u{7f}\r\t\0", "\\u{202e}x\\u{9b}\\u{7f}\\u{d}\\u{9}\\u{0}"),
             ("Z\u{fc}rich \u{2013} \u{65e5}\u{672c} \u{1f600}", "Z\u{fc}rich \u{2013} \u{65e5}\u{672c} \u{1f600}"),
             ("e\u{301}", "e\u{301}"),
             ("\u{301}e", "\\u{301}e"),

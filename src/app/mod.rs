@@ -14,6 +14,7 @@ mod client;
 mod commands;
 mod connection_settings;
 mod durations;
+mod gateway_listeners;
 pub mod ledger;
 mod opening;
 mod policy_paths;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection_settings;
 use super::durations::duration;
+use super::gateway_listeners;
 use super::policy_paths::{self, PolicyPath};
 use super::trail_settings::{self, AuditDurability, AuditTrail};
 use crate::audit::start::TrailConfig;
@@ -314,22 +315,8 @@ impl Settings {
             },
             require_sni_host_match: self.require_sni_host_match,
             gateway: self.gateway_identity(wrong),
-            listeners: self.listeners(wrong),
+            listeners: gateway_listeners::resolve(&self.gateway.listeners, wrong),
         }
-    }
-
-    /// A listener that stands twice would hide one of its destinations.
-    fn listeners(&self, wrong: &mut Vec<String>) -> Vec<engine::Listener> {
-        let listeners = &self.gateway.listeners;
-        for (at, one) in listeners.iter().enumerate() {
-            if one.port == 0 || one.target_port == Some(0) {
-                wrong.push(format!("gateway.listeners: `{}` has the port 0, which no connection has", one.host));
-            }
-            if listeners.iter().take(at).any(|other| other.port == one.port) {
-                wrong.push(format!("gateway.listeners: the port {} stands twice; keep one of the two", one.port));
-            }
-        }
-        listeners.iter().filter_map(|one| listener(one, wrong)).collect()
     }
 
     fn gateway_identity(&self, wrong: &mut Vec<String>) -> Option<engine::GatewayIdentity> {
@@ -426,23 +413,6 @@ fn own_host(text: &str, wrong: &mut Vec<String>) -> Option<Host<'static>> {
         Some(_) => Err("leave out the port".into()),
     });
     read.map_err(|why| wrong.push(format!("gateway.hosts: `{text}`: {why}"))).ok()
-}
-
-fn listener(listener: &GatewayListener, wrong: &mut Vec<String>) -> Option<engine::Listener> {
-    let GatewayListener { port, host, target_port } = listener;
-    match Authority::parse(host) {
-        Ok(Authority { host, port: None }) => {
-            Some(engine::Listener { port: *port, host: host.into_owned(), target_port: *target_port })
-        }
-        Ok(_) => {
-            wrong.push(format!("gateway.listeners: `{host}` has a port; write it as `target_port`"));
-            None
-        }
-        Err(why) => {
-            wrong.push(format!("gateway.listeners: `{host}`: {why}"));
-            None
-        }
-    }
 }
 
 #[cfg(test)]

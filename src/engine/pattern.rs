@@ -335,10 +335,27 @@ impl HostProblem {
         let host = match self {
             HostProblem::Url => text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next()?,
             HostProblem::Userinfo => text.rsplit_once('@')?.1,
+            // What cookies and proxies write for every name below one.
+            HostProblem::Malformed(Malformed::EmptyLabel) if text.starts_with('.') => {
+                let (pattern, _) = parse_host_pattern(&format!("*{text}")).ok()?;
+                return Some(pattern.to_string());
+            }
             _ => return None,
         };
         let (pattern, _) = parse_host_pattern(host).ok()?;
         Some(pattern.to_string())
+    }
+
+    /// What to write instead, where that can be said. It never covers more than the text seems to: a URL's path is not left out.
+    pub fn advice(&self, text: &str) -> Option<String> {
+        let meant = self.meant(text)?;
+        let behind = text.split_once("://").map_or(text, |(_, rest)| rest).split_once('/').map(|(_, path)| path);
+        match (self, behind) {
+            (HostProblem::Url, Some(path)) if !path.is_empty() => {
+                Some(format!("write `{meant}` here, and its path in `paths`: `/{path}`"))
+            }
+            _ => Some(format!("write `{meant}`")),
+        }
     }
 }
 

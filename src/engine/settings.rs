@@ -90,21 +90,14 @@ impl Settings {
         )
     }
 
-    /// Whether a host is a name of the mesh itself: under `.svc.` of a cluster's domain, in short under `.svc`, a Service in
-    /// the declared gateway's namespace, or another name by which the gateway is reached.
+    /// Whether a host is a name of the mesh itself: under `.svc.` of a cluster's domain, in short under `.svc`, or one by
+    /// which the gateway is reached.
     pub fn names_the_mesh(&self, host: &Host<'_>) -> bool {
         let of_cluster = |name: &str| {
             let in_cluster = self.cluster_domains.iter().filter_map(|domain| name.strip_suffix(domain.as_str()));
             in_cluster.filter_map(|rest| rest.strip_suffix('.')).chain([name]).any(|service| service.ends_with(".svc"))
         };
-        // Of the declared gateway's own namespace, whatever the cluster's domain is.
-        let of_gateway = |name: &str| {
-            let mut labels = name.split('.').skip(1);
-            let namespace = self.gateway.as_ref().map(|gateway| gateway.namespace.as_str());
-            namespace.is_some() && labels.next() == namespace && labels.next() == Some("svc")
-        };
-        matches!(host, Host::Name(name) if of_cluster(name) || of_gateway(name))
-            || self.gateway_hosts.iter().any(|own| own.is_same(host))
+        matches!(host, Host::Name(name) if of_cluster(name)) || self.gateway_hosts.iter().any(|own| own.is_same(host))
     }
 }
 
@@ -182,24 +175,6 @@ mod tests {
         };
         assert_eq!(with(&["a", "b"]), with(&["b", "a"]));
         assert_ne!(with(&["a", "b"]), with(&["a"]));
-    }
-
-    #[test]
-    fn a_service_of_the_gateways_namespace_is_of_the_mesh_in_any_domain() {
-        let gateway = GatewayIdentity { namespace: "egress".into(), ..GatewayIdentity::default() };
-        let settings = Settings { gateway: Some(gateway), ..Settings::default() };
-        for (name, expected) in [
-            ("gw.egress.svc.corp.internal", true),
-            ("gw.egress.svc", true),
-            ("gw.other.svc.cluster.local", true),
-            ("gw.other.svc.corp.internal", false),
-            ("gw.egress.example", false),
-            ("egress.svc.example", false),
-        ] {
-            assert_eq!(settings.names_the_mesh(&Host::Name(name.into())), expected, "{name}");
-            let undeclared = Settings::default().names_the_mesh(&Host::Name(name.into()));
-            assert_eq!(undeclared, name.ends_with(".svc") || name.ends_with(".svc.cluster.local"), "{name}");
-        }
     }
 
     #[test]

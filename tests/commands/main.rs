@@ -9,6 +9,7 @@ mod check;
 mod diff;
 mod documents;
 mod examples;
+mod hints;
 mod lint;
 mod others;
 mod printed;

@@ -31,7 +31,7 @@ fn the_revision_is_the_one_of_a_server() {
     let revision = |arguments: &str| run(folder.path(), &format!("revision {arguments}")).stdout.trim().to_owned();
     let plain = revision("a b");
     assert_eq!(plain, served(&folder, "--policies a --policies b"));
-    let strict = revision("b a --default deny --trust-domains x.example");
+    let strict = revision("a b --default deny --trust-domains x.example");
     assert_eq!(strict, served(&folder, "--policies a --policies b --default deny --trust-domains x.example"));
     assert_ne!(plain, strict, "a setting that changes verdicts changes the revision");
 }

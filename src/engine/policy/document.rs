@@ -13,6 +13,7 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options, Spanned};
 
 use super::problem::{Code, Place, Problem};
+use super::reader::nearest;
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: usize = 16 * 1024 * 1024;
@@ -212,9 +213,10 @@ impl File {
         };
         let (code, hint) = kind(error);
         let problem = Problem::error(code, place, text);
-        match hint {
-            Some(hint) => problem.hint(hint),
-            None => problem,
+        match (meant(error), hint) {
+            (Some(meant), _) => problem.hint(format!("did you mean `{meant}`?")),
+            (None, Some(hint)) => problem.hint(hint),
+            (None, None) => problem,
         }
     }
 
@@ -282,6 +284,16 @@ fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
         }
         Error::MultipleDocuments { .. } => (Code::YamlSyntax, Some("the file holds one document: remove `---`")),
         _ => (Code::YamlSyntax, Some("check quotes, brackets and indentation at this place")),
+    }
+}
+
+/// The field or value that was meant by one that does not exist.
+fn meant(error: &serde_saphyr::Error) -> Option<&'static str> {
+    use serde_saphyr::Error;
+    match innermost(error) {
+        Error::SerdeUnknownField { field, expected, .. } => nearest(field, expected),
+        Error::SerdeUnknownVariant { variant, expected, .. } => nearest(variant, expected),
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::document::Node;
 use super::metadata::{Meta, Object};
+use super::methods;
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
 use crate::engine::field::Field;
@@ -113,7 +114,7 @@ impl Reader<'_> {
         let mut fields = Fields::open(spec, "`spec`", problems)?;
         let subjects = fields.list("subjects");
         let isolate = fields.boolean("isolate");
-        let mode = mode(&mut fields);
+        let (mode, _) = mode(&mut fields);
         let owner = fields.text("owner").map(|t| t.text.into());
         let deny = fields.list("deny");
         let allow = fields.list("allow");
@@ -153,17 +154,21 @@ impl Reader<'_> {
         let name = fields.require("name").and_then(|n| reader::text(n, "name", fields.problems()));
         let before = errors(fields.problems());
         let to = Destination::read(&mut fields);
-        if to.names_no_host() && errors(fields.problems()) == before {
+        if to.names_no_host() && errors(fields.problems()) == before && !fields.may_hold(&["hosts", "destinations"]) {
             let place = fields.place().clone();
             let problem =
                 Problem::error(Code::MissingField, place, format!("`hosts` or `destinations` is missing in {what}"));
-            fields.problems().push(problem.hint("write `hosts: [\"**\"]` for anywhere"));
+            fields.problems().push(problem.hint("name them: `hosts: [\"api.example.com\"]`"));
         }
         let (mut own_mode, mut except) = (Mode::Enforce, &[][..]);
         let about = match kind {
             Kind::Deny => {
                 except = fields.list("except");
-                own_mode = mode(&mut fields);
+                let (mode, written) = mode(&mut fields);
+                own_mode = mode;
+                if let (Mode::Report, Mode::Enforce, Some(written)) = (common.mode, mode, written) {
+                    fields.problems().push(overruled(written));
+                }
                 about(&mut fields, common, None)
             }
             Kind::Allow => {
@@ -204,7 +209,8 @@ impl Reader<'_> {
         let before = errors(fields.problems());
         let to = Destination::read(&mut fields);
         let unscoped = to.names_no_host() && !to.operation.is_http_only();
-        if unscoped && subjects.is_empty() && errors(fields.problems()) == before {
+        let meant = ["subjects", "hosts", "destinations", "methods", "paths"];
+        if unscoped && subjects.is_empty() && errors(fields.problems()) == before && !fields.may_hold(&meant) {
             let place = fields.place().clone();
             let what = "an exception needs `subjects`, `hosts`, `destinations`, `methods` or `paths`";
             let problem = Problem::error(Code::MissingField, place, what);
@@ -323,8 +329,18 @@ fn entry_name<'n>(name: Text<'n>, problems: &mut Vec<Problem>) -> Option<&'n str
     None
 }
 
-fn mode(fields: &mut Fields<'_, '_>) -> Mode {
-    match fields.text("mode").map(|t| (t.text, t)) {
+/// A deny that says it is in force, in a policy that is not.
+fn overruled(written: Text<'_>) -> Problem {
+    let what = "this `Enforce` has no effect: the whole policy says `mode: Report`, so this deny is not in force";
+    written
+        .warning(Code::ModeOverruled, what)
+        .hint("move the deny to a policy without `mode: Report`, or leave this out")
+}
+
+/// The mode, and its text where one is written.
+fn mode<'n>(fields: &mut Fields<'n, '_>) -> (Mode, Option<Text<'n>>) {
+    let text = fields.text("mode");
+    let mode = match text.map(|t| (t.text, t)) {
         None | Some(("Enforce", _)) => Mode::Enforce,
         Some(("Report", _)) => Mode::Report,
         Some((other, text)) => {
@@ -333,7 +349,8 @@ fn mode(fields: &mut Fields<'_, '_>) -> Mode {
             fields.problems().push(problem);
             Mode::Enforce
         }
-    }
+    };
+    (mode, text)
 }
 
 fn hosts(texts: Vec<Text<'_>>, problems: &mut Vec<Problem>) -> Vec<HostPattern> {
@@ -343,26 +360,36 @@ fn hosts(texts: Vec<Text<'_>>, problems: &mut Vec<Problem>) -> Vec<HostPattern> 
 /// Reads a host, insisting on its canonical spelling (rule R3).
 fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
     let problem = match pattern::parse_host_pattern(text.text) {
-        Err(why) => text.error(Code::BadHost, format!("`{}`: {why}", text.text)).meant(why.meant(text.text)),
+        Err(why) => text.error(Code::BadHost, format!("`{}`: {why}", text.text)).advised(why.advice(text.text)),
         Ok((pattern, _)) if pattern.is_lone_star() => {
             text.error(Code::BadHost, "a lone `*` is no host").hint("write `**` for anywhere")
         }
         Ok((pattern, spellings)) => match spellings.first() {
-            None => return Some(pattern),
+            None => {
+                problems.extend(reader::yaml_word(text));
+                return Some(pattern);
+            }
             Some(Spelling::Folded(meant) | Spelling::Unicode(meant)) => text
                 .error(Code::HostSpelling, format!("`{}` is not the canonical spelling", text.text))
                 .hint(format!("write `{meant}`")),
             Some(Spelling::Loose) => text
                 .error(Code::HostSpelling, format!("`{}` would match more than whole labels", text.text))
-                .hint("a `*` stands for the first labels of a name: `*.example.com`"),
+                .hint(whole_labels(text.text, "a `*` stands for the first labels of a name: ")),
         },
     };
     problems.push(problem);
     None
 }
 
+/// What was meant by a star that is not followed by a dot, behind a few words.
+pub(super) fn whole_labels(text: &str, words: &str) -> String {
+    let suffix = text.strip_prefix('*').filter(|suffix| !suffix.contains('*')).unwrap_or("example.com");
+    format!("{words}`*.{suffix}`")
+}
+
 fn method(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<TextPattern> {
     if text.text.bytes().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')) {
+        problems.extend(methods::unregistered(text));
         return Some(TextPattern::Exact(text.text.to_owned()));
     }
     let what = format!("`{}` is no method", text.text);

@@ -4,7 +4,7 @@
 
 use super::document::{Node, Value};
 use super::egress_policy::Reader;
-use super::problem::{Code, Problem};
+use super::problem::{Code, Place, Problem};
 use super::reader::{Fields, Text};
 use crate::engine::identity::{is_dns_label, is_dns_subdomain, is_trust_domain};
 use crate::engine::who::{Account, NamespacePattern, Subject, Subjects};
@@ -17,6 +17,7 @@ impl Reader<'_> {
     /// Reads subjects; none is every caller of the policy's namespace.
     pub(super) fn subjects(&self, nodes: &[Node], problems: &mut Vec<Problem>) -> Subjects {
         if nodes.is_empty() {
+            self.note_own_callers(&self.meta.place, "it has no `subjects`", problems);
             let own = NamespacePattern::Exact(self.meta.namespace().to_owned());
             let (accounts, trust_domains) = (Box::default(), Box::default());
             return Subjects([Subject::Workloads { namespaces: [own].into(), accounts, trust_domains }].into());
@@ -44,10 +45,24 @@ impl Reader<'_> {
         }
         let mut patterns: Vec<_> = namespaces.iter().filter_map(|t| self.namespace(*t, problems)).collect();
         if namespaces.is_empty() {
+            self.note_own_callers(&node.place, "this subject names no namespace", problems);
             patterns.push(NamespacePattern::Exact(self.meta.namespace().to_owned()));
         }
         let accounts = accounts.iter().filter_map(|t| account_name(*t, t.text, problems)).collect();
         Some(Subject::Workloads { namespaces: patterns.into(), accounts, trust_domains })
+    }
+
+    /// A policy of the root namespace may be about everybody, and is about its own callers where no namespace is written.
+    fn note_own_callers(&self, place: &Place, why: &str, problems: &mut Vec<Problem>) {
+        if self.is_root() {
+            let root = &self.settings.root_namespace;
+            let what = format!(
+                "{why}, so `{}` is about the callers of `{root}` itself, and of no other namespace",
+                self.meta.path
+            );
+            let hint = format!("write `namespaces`: `{root}` for these, the names of others, or `**` for every one");
+            problems.push(Problem::warning(Code::OwnCallersOnly, place.clone(), what).hint(hint));
+        }
     }
 
     fn unauthenticated(&self, value: &Node, alone: bool, problems: &mut Vec<Problem>) -> Option<Subject> {
@@ -87,7 +102,10 @@ impl Reader<'_> {
             );
         }
         let read = |text: &Text<'_>, problems: &mut Vec<Problem>| {
-            let (namespace, name) = text.text.split_once('/').unwrap_or((self.meta.namespace(), text.text));
+            let (namespace, name) = text.text.split_once('/').unwrap_or_else(|| {
+                self.note_own_callers(text.place, "this account names no namespace", problems);
+                (self.meta.namespace(), text.text)
+            });
             if !is_dns_label(namespace) {
                 let what = format!("`{}` names no namespace", text.text);
                 problems.push(text.error(Code::BadIdentity, what).hint("write `namespace/account`, without `*`"));

@@ -72,7 +72,7 @@ pub(super) fn host_text(value: Text<'_>, as_read: &str) -> Problem {
     );
     let hint = match as_read == value.text {
         true => "write the hosts, each with its port if it needs one".to_owned(),
-        false => format!("if `{as_read}` is meant, write that; a grant then covers all of it"),
+        false => format!("write `{as_read}`"),
     };
     value.warning(Code::HostSpelling, what).hint(hint)
 }

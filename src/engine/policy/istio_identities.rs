@@ -108,6 +108,15 @@ impl RuleReader<'_> {
             let what = format!("`{}` is no service account that could exist, so it never matches", value.text);
             self.problems.push(value.warning(Code::BadIdentity, what).hint("write it in lower case"));
         }
+        let own = self.meta.namespace();
+        let settings = self.settings;
+        let is_gateways = settings.gateway.as_ref().is_some_and(|gateway| gateway.namespace == own);
+        if !value.text.contains('/') && (own == settings.root_namespace || is_gateways) {
+            let what =
+                format!("`{}` is an account of `{own}`, the policy's own namespace, and of no other", value.text);
+            let hint = format!("write the namespace: `{own}/{}` for this one, or that of the caller", value.text);
+            self.problems.push(value.warning(Code::OwnCallersOnly, what).hint(hint));
+        }
         vec![Account { namespace: namespace.to_owned(), name: name.to_owned() }]
     }
 }

@@ -9,8 +9,10 @@ use ipnet::IpNet;
 
 use super::action::Action;
 use super::document::{Node, Value};
+use super::egress_policy::whole_labels;
 use super::istio_gaps as gaps;
 use super::metadata::Meta;
+use super::methods;
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
 use crate::engine::condition::Condition;
@@ -249,7 +251,7 @@ impl RuleReader<'_> {
         match pattern::parse_host_pattern(value.text) {
             Err(why) => {
                 let problem = value.error(Code::BadHost, format!("`{}`: {why}", value.text));
-                self.problems.push(problem.meant(why.meant(value.text)));
+                self.problems.push(problem.advised(why.advice(value.text)));
             }
             Ok((pattern, _)) if pattern.is_anywhere() => {
                 self.problems
@@ -271,6 +273,7 @@ impl RuleReader<'_> {
                     self.problems.extend(gaps::host_port(value, &pattern));
                     self.problems.extend(gaps::host_ipv6(value, &pattern));
                 }
+                self.problems.extend(reader::yaml_word(value));
                 return vec![pattern];
             }
         }
@@ -292,6 +295,7 @@ impl RuleReader<'_> {
             self.problems.push(value.warning(Code::BadMethod, what));
         }
         self.problems.extend(gaps::plain_star(value, Code::BadMethod, "method"));
+        self.problems.extend(methods::unregistered(value));
         vec![TextPattern::parse(value.text)]
     }
 
@@ -379,6 +383,6 @@ fn odd_spelling(value: Text<'_>, spelling: &Spelling) -> Problem {
         Spelling::Folded(meant) => warn(format!("`{}` is read as `{meant}`", value.text)),
         Spelling::Unicode(meant) => warn(format!("`{}` is read as its A-label `{meant}`", value.text)),
         Spelling::Loose => warn(format!("`{}` matches more than whole labels", value.text))
-            .hint("other people can register names that match; write `*.example.com`"),
+            .hint(whole_labels(value.text, "other people can register names that match; write ")),
     }
 }

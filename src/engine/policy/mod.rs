@@ -27,6 +27,8 @@ mod istio_gaps;
 mod istio_identities;
 pub mod istio_rules;
 pub mod metadata;
+mod methods;
+mod nesting;
 pub mod problem;
 mod questions;
 pub mod reader;

@@ -128,6 +128,14 @@ codes! {
     DeniesAllTcp => "denies-all-tcp",
     /// An ALLOW that lets in everybody but a few.
     OnlyExclusions => "only-exclusions",
+    /// An `Enforce` of a deny whose policy only reports.
+    ModeOverruled => "mode-overruled",
+    /// A policy that is about the callers of its own namespace alone, where a namespace was left out.
+    OwnCallersOnly => "own-callers-only",
+    /// A policy that marks requests and denies none.
+    AuditOnly => "audit-only",
+    /// A host that other readers of YAML take for something else.
+    YamlWord => "yaml-word",
     /// Findings that were left off, because the set is too large or they are too many.
     LeftOff => "left-off",
 }
@@ -236,10 +244,10 @@ impl Problem {
         Problem { hint: Some(shortened(hint.into())), ..self }
     }
 
-    /// The same problem with the text that was meant, if that can be said.
-    pub fn meant(self, text: Option<String>) -> Problem {
-        match text {
-            Some(text) => self.hint(format!("write `{text}`")),
+    /// The same problem with advice, if there is any.
+    pub fn advised(self, hint: Option<String>) -> Problem {
+        match hint {
+            Some(hint) => self.hint(hint),
             None => self,
         }
     }

@@ -4,6 +4,7 @@
 //! its place. An empty list, mapping or text is always an error, because it would silently mean everything or nothing.
 
 use super::document::{Key, Node, Value};
+use super::nesting::belongs;
 use super::problem::{Code, Place, Problem};
 
 /// A text with its place.
@@ -78,11 +79,24 @@ impl<'n, 'p> Fields<'n, 'p> {
     pub fn require(&mut self, name: &'static str) -> Option<&'n Node> {
         let node = self.take(name);
         if node.is_none() {
-            let what = format!("`{name}` is missing in {}", self.name);
-            let problem = Problem::error(Code::MissingField, self.place.clone(), what);
-            self.problems.push(problem.hint(format!("add `{name}`")));
+            // A misspelt field is one mistake, and is told where it stands.
+            let near = self.left.iter().position(|(key, _)| nearest(&key.name, &[name]).is_some());
+            let problem = match near.map(|at| self.left.swap_remove(at)) {
+                Some((key, _)) => self.unknown(key).hint(did_you_mean(name)),
+                None => {
+                    let what = format!("`{name}` is missing in {}", self.name);
+                    Problem::error(Code::MissingField, self.place.clone(), what).hint(format!("add `{name}`"))
+                }
+            };
+            self.problems.push(problem);
         }
         node
+    }
+
+    /// Whether a field that was not taken may be one of these, misspelt or in another form. Then nothing is said of what seems
+    /// to be missing: the unknown field is the mistake, and advice for a missing one could widen what was meant.
+    pub fn may_hold(&self, names: &[&str]) -> bool {
+        self.left.iter().any(|(key, _)| nearest(&key.name, names).is_some() || OTHER_WORDS.contains(&key.name.as_str()))
     }
 
     /// Takes fields that are known and mean nothing here.
@@ -119,15 +133,53 @@ impl<'n, 'p> Fields<'n, 'p> {
 
     /// Closes the mapping: every field that was not taken does not exist.
     pub fn close(self) {
-        for (key, _) in self.left {
-            let what = format!("unknown field `{}` in {}", key.name, self.name);
-            let problem = Problem::error(Code::UnknownField, key.place.clone(), what);
-            self.problems.push(problem.hint(match nearest(&key.name, &self.asked) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("the fields are {}", quoted(&self.asked)),
-            }));
+        for (key, _) in &self.left {
+            let problem = self.unknown(key).hint(self.meant(&key.name));
+            self.problems.push(problem);
         }
     }
+
+    fn unknown(&self, key: &Key) -> Problem {
+        let what = format!("unknown field `{}` in {}", key.name, self.name);
+        Problem::error(Code::UnknownField, key.place.clone(), what)
+    }
+
+    /// What was meant by a field that does not exist here: the same word in another form, a field of another mapping, a name
+    /// that is near, and else any.
+    fn meant(&self, name: &str) -> String {
+        let same = self.asked.iter().find(|known| squeezed(known) == squeezed(name)).map(|known| did_you_mean(known));
+        same.or_else(|| belongs(self.name, name, &self.asked))
+            .or_else(|| nearest(name, &self.asked).map(did_you_mean))
+            .or_else(|| {
+                HOSTS_IN_OTHER_WORDS
+                    .contains(&name)
+                    .then(|| self.asked.contains(&"hosts").then(|| did_you_mean("hosts")))?
+            })
+            .unwrap_or_else(|| format!("the fields are {}", quoted(&self.asked)))
+    }
+}
+
+/// Other words for the hosts of an entry.
+const HOSTS_IN_OTHER_WORDS: [&str; 8] = ["domain", "domains", "hostname", "hostnames", "fqdn", "fqdns", "url", "urls"];
+
+/// Other words for where to, which are no near misses of any field.
+const OTHER_WORDS: [&str; 12] = [
+    "domain",
+    "domains",
+    "hostname",
+    "hostnames",
+    "fqdn",
+    "fqdns",
+    "url",
+    "urls",
+    "ports",
+    "to",
+    "operation",
+    "targets",
+];
+
+fn did_you_mean(name: &str) -> String {
+    format!("did you mean `{name}`?")
 }
 
 /// Reads a text; numbers and booleans want quotes.
@@ -185,8 +237,11 @@ fn wrong_type(node: &Node, name: &str, wanted: &str) -> Problem {
 fn empty(node: &Node, name: &str) -> Problem {
     let hint = match name {
         "allow" => "leave `allow` out and write `isolate: true`",
-        "subjects" => "leave `subjects` out to mean every caller of the policy's namespace",
-        _ => "leave the field out, or say what it holds",
+        // Without one of these a rule would be about more.
+        "reason" | "ticket" | "owner" | "mode" | "deny" | "rules" | "except" | "expires" => {
+            "leave the field out, or say what it holds"
+        }
+        _ => "say what it holds; without the field every value is meant",
     };
     Problem::error(Code::EmptyValue, node.place.clone(), format!("`{name}` is empty")).hint(hint)
 }
@@ -195,10 +250,38 @@ fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The known name that differs least from what was written, if it is near.
+/// A host that is one of YAML's words for a boolean or for nothing: here it is text, and other readers of YAML take it for
+/// something else.
+pub fn yaml_word(text: Text<'_>) -> Option<Problem> {
+    const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~"];
+    let what = format!(
+        "`{}` is read as a host of this name, and other readers of YAML take it for a word of theirs",
+        text.text
+    );
+    let hint = "write the whole name of the host, such as `www.example.no`";
+    WORDS.contains(&text.text).then(|| text.warning(Code::YamlWord, what).hint(hint))
+}
+
+/// The known name that was meant by what was written: the same word in another form (case, `_` and `-`, plural), else the one
+/// that differs least, if it is near.
 pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+    let word = squeezed(written);
+    if let Some(same) = known.iter().find(|name| squeezed(name) == word) {
+        return Some(same);
+    }
     let near = |name: &&&str| distance(written, name) <= 1 + name.len() / 4;
     known.iter().filter(near).min_by_key(|name| distance(written, name)).copied()
+}
+
+/// A name without case, dividers and the ending of a plural.
+fn squeezed(name: &str) -> String {
+    let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | ' '));
+    let word: String = letters.flat_map(char::to_lowercase).collect();
+    match (word.strip_suffix("ies"), word.strip_suffix('s')) {
+        (Some(stem), _) => format!("{stem}y"),
+        (None, Some(stem)) => stem.to_owned(),
+        (None, None) => word,
+    }
 }
 
 /// The number of single-character edits between two words, in any case.
@@ -230,6 +313,9 @@ mod tests {
             ("host", Some("hosts")),
             ("Hosts", Some("hosts")),
             ("serviceaccount", Some("serviceAccounts")),
+            ("service_account", Some("serviceAccounts")),
+            ("service-accounts ", Some("serviceAccounts")),
+            ("hsots", Some("hosts")),
             ("zzz", None),
         ] {
             assert_eq!(nearest(written, &known), meant, "{written}");

@@ -58,7 +58,7 @@ mod tests {
         let dropped = Record { service_account: String::new(), ..known };
         assert_eq!(caller(&dropped), "shop/-");
         let odd = Record { identity: text("unauthenticated"), raw_host: text("A\n"), ..Record::default() };
-        assert_eq!((caller(&odd), host(&odd)), (text("unauthenticated"), text("?A\\n")));
+        assert_eq!((caller(&odd), host(&odd)), (text("unauthenticated"), text("?A\\u{a}")));
         assert_eq!((caller(&Record::default()), host(&Record::default())), (text("-"), text("-")));
     }
 

@@ -11,6 +11,7 @@ use crate::engine::operation::Operation;
 use crate::engine::pattern::{HostKey, HostPattern, Reading};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::rule::{Mode, Rule};
+use crate::engine::rule_info::Family;
 use crate::engine::rules::{EgressScope, Rules};
 use crate::engine::settings::DefaultEffect;
 use crate::engine::snapshot::Snapshot;
@@ -29,6 +30,19 @@ pub fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) 
         }
     }
     unauthenticated(snapshot, budget, found);
+    audit_only(rules, found);
+}
+
+/// Tells of AUDIT rules where no AuthorizationPolicy allows or denies: their author may take them for more than a mark.
+fn audit_only(rules: &Rules, found: &mut Vec<Problem>) {
+    let is_istio = |rule: &Arc<Rule>| rule.info.id.family() == Family::Istio;
+    if !rules.istio_allow_policies.is_empty() || rules.denies.iter().any(is_istio) {
+        return;
+    }
+    found.extend(rules.audits.iter().map(|audit| {
+        let what = format!("`{}` marks requests in the record: action AUDIT denies nothing", id(&audit.info));
+        warning(Code::AuditOnly, &audit.info, what).hint("write `action: DENY` to deny them")
+    }));
 }
 
 /// Whether the gate is closed by default wherever a grant of this mode counts.

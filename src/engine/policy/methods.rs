@@ -1,0 +1,63 @@
+//! Methods that no client sends: a policy may name any token, and a misspelt one matches nothing.
+
+use super::problem::{Code, Problem};
+use super::reader::{Text, nearest};
+
+/// The registered methods of HTTP, and those that proxies and caches use beside them.
+const METHODS: [&str; 42] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "CONNECT",
+    "TRACE",
+    "QUERY",
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "ORDERPATCH",
+    "PRI",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+    "NOTIFY",
+];
+
+/// A warning for a method that nobody has registered; patterns with a `*` are left alone.
+pub(super) fn unregistered(text: Text<'_>) -> Option<Problem> {
+    let upper = text.text.to_ascii_uppercase();
+    if text.text.contains('*') || METHODS.contains(&upper.as_str()) {
+        return None;
+    }
+    let problem = text.warning(Code::BadMethod, format!("`{}` is no registered method of HTTP", text.text));
+    Some(match nearest(&upper, &METHODS) {
+        Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+        None => problem.hint("leave it if a client sends it; methods are GET, POST and their like"),
+    })
+}

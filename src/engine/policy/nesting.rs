@@ -1,0 +1,158 @@
+//! Fields that stand in the wrong mapping: where they belong.
+//!
+//! A field that exists elsewhere is no misspelling of one that exists here, so its place is told before names that look like
+//! it. Nothing here reads a policy; the rows only word the hint of an unknown field.
+
+/// The fields of an operation of an AuthorizationPolicy.
+const OPERATION: [&str; 8] = ["hosts", "notHosts", "ports", "notPorts", "methods", "notMethods", "paths", "notPaths"];
+/// The fields of a source of an AuthorizationPolicy.
+const SOURCE: [&str; 14] = [
+    "principals",
+    "notPrincipals",
+    "requestPrincipals",
+    "notRequestPrincipals",
+    "namespaces",
+    "notNamespaces",
+    "serviceAccounts",
+    "notServiceAccounts",
+    "ipBlocks",
+    "notIpBlocks",
+    "remoteIpBlocks",
+    "notRemoteIpBlocks",
+    "trustDomains",
+    "notTrustDomains",
+];
+/// The fields of an entry of `when`.
+const WHEN: [&str; 3] = ["key", "values", "notValues"];
+/// The fields of `spec`, of every kind of object.
+const SPEC: [&str; 12] = [
+    "selector",
+    "targetRef",
+    "targetRefs",
+    "action",
+    "rules",
+    "provider",
+    "subjects",
+    "isolate",
+    "mode",
+    "owner",
+    "deny",
+    "allow",
+];
+/// The fields of `metadata` that somebody writes.
+const METADATA: [&str; 4] = ["name", "namespace", "labels", "annotations"];
+/// What a subject of an EgressPolicy may have.
+const SUBJECT: [&str; 4] = ["namespaces", "serviceAccounts", "trustDomains", "unauthenticated"];
+/// The fields of an entry of an EgressPolicy that say where to.
+const ENTRY: [&str; 8] = ["hosts", "destinations", "methods", "paths", "reason", "ticket", "expires", "except"];
+
+/// Where a field belongs that a mapping does not have: `mapping` is what it is called in messages, `known` are its own fields.
+/// `None` for a field that exists nowhere near.
+pub(super) fn belongs(mapping: &str, field: &str, known: &[&str]) -> Option<String> {
+    let is = |list: &[&str]| list.contains(&field);
+    let inside = |what: &str| Some(format!("`{field}` belongs into {what}"));
+    match mapping {
+        "the document" if is(&METADATA) => inside("`metadata`"),
+        "the document" if is(&SPEC) || is(&["hosts"]) => inside("`spec`"),
+        "`metadata`" if is(&SPEC) => inside("`spec`, beside `metadata`"),
+        "`metadata`" if is(&["istio.io/dry-run"]) => inside("`annotations`"),
+        "`spec`" if known.contains(&"rules") => in_istio_spec(field),
+        "`spec`" if known.contains(&"deny") => in_egress_spec(field),
+        "`selector`" => Some(format!("labels stand in `matchLabels`: `matchLabels: {{{field}: ...}}`")),
+        "a rule" if is(&["operation"]) || is(&OPERATION) => inside(&in_operation(field)),
+        "a rule" if is(&["source"]) || is(&SOURCE) => inside(&in_source(field)),
+        "a rule" if is(&WHEN) => inside(&format!("an entry of `when`: `when: [{{{field}: ...}}]`")),
+        "an entry of `to`" if is(&OPERATION) => inside(&format!("`operation`: `- operation: {{{field}: [...]}}`")),
+        "an entry of `from`" if is(&SOURCE) => inside(&format!("`source`: `- source: {{{field}: [...]}}`")),
+        "source" if is(&OPERATION) => inside("`operation`, in an entry of `to`"),
+        "operation" if is(&SOURCE) => inside("`source`, in an entry of `from`"),
+        "a subject" if is(&ENTRY) => inside("an entry of `deny` or `allow`"),
+        "a subject" if is(&["principals"]) => {
+            Some("a subject is written with `namespaces`, `serviceAccounts` and `trustDomains`".to_owned())
+        }
+        "an entry of `deny`" | "an entry of `allow`" | "an entry of `except`" => in_entry(mapping, field),
+        _ => None,
+    }
+}
+
+fn in_operation(field: &str) -> String {
+    match field {
+        "operation" => "an entry of `to`: `to: [{operation: {...}}]`".to_owned(),
+        field => format!("`to`: `to: [{{operation: {{{field}: [...]}}}}]`"),
+    }
+}
+
+fn in_source(field: &str) -> String {
+    match field {
+        "source" => "an entry of `from`: `from: [{source: {...}}]`".to_owned(),
+        field => format!("`from`: `from: [{{source: {{{field}: [...]}}}}]`"),
+    }
+}
+
+fn in_istio_spec(field: &str) -> Option<String> {
+    let rule = |field: &str| format!("`{field}` belongs into a rule");
+    match field {
+        "from" | "to" | "when" => Some(format!("{}: `rules: [{{{field}: [...]}}]`", rule(field))),
+        "mode" => Some("a trial is written as the annotation `istio.io/dry-run: \"true\"`".to_owned()),
+        "deny" | "allow" | "isolate" | "subjects" | "owner" => {
+            Some(format!("`{field}` is a field of an EgressPolicy; an AuthorizationPolicy has `action` and `rules`"))
+        }
+        field if field == "operation" || OPERATION.contains(&field) => {
+            Some(format!("{}, in {}", rule(field), in_operation(field)))
+        }
+        field if field == "source" || SOURCE.contains(&field) => {
+            Some(format!("{}, in {}", rule(field), in_source(field)))
+        }
+        _ => None,
+    }
+}
+
+fn in_egress_spec(field: &str) -> Option<String> {
+    match field {
+        "rules" | "action" | "selector" | "targetRef" | "targetRefs" => {
+            Some(format!("`{field}` is a field of an AuthorizationPolicy; an EgressPolicy has `deny` and `allow`"))
+        }
+        "except" => Some("`except` belongs into an entry of `deny`".to_owned()),
+        field if SUBJECT.contains(&field) => {
+            Some(format!("`{field}` belongs into `subjects`: `subjects: [{{{field}: ...}}]`"))
+        }
+        field if ENTRY.contains(&field) => {
+            Some(format!("`{field}` belongs into an entry of `deny` or `allow`: `deny: [{{name: ..., {field}: ...}}]`"))
+        }
+        _ => None,
+    }
+}
+
+fn in_entry(entry: &str, field: &str) -> Option<String> {
+    Some(match (entry, field) {
+        (_, "ports" | "notPorts") => {
+            "an EgressPolicy writes a port with its host: `hosts: [\"api.example.com:443\"]`".to_owned()
+        }
+        ("an entry of `deny`", "notHosts" | "notMethods" | "notPaths") => {
+            "an EgressPolicy has no `not` fields: write what stays open as an exception, in `except`".to_owned()
+        }
+        (_, "notHosts" | "notMethods" | "notPaths") => {
+            "an EgressPolicy has no `not` fields: write what stays shut as an entry of `deny`".to_owned()
+        }
+        (_, "operation" | "source" | "to" | "from" | "when") => {
+            format!("`{field}` is a field of an AuthorizationPolicy; write `hosts`, `methods` and `paths` here")
+        }
+        ("an entry of `allow`", "except") => "`except` belongs into an entry of `deny`".to_owned(),
+        ("an entry of `allow`", "mode") => {
+            "an entry of `allow` has no `mode`: write it in `spec`, for the whole policy".to_owned()
+        }
+        ("an entry of `except`", "mode") => "an exception has no `mode`: its deny and its policy have one".to_owned(),
+        ("an entry of `deny`", "expires") => {
+            "a deny does not end by itself: `expires` belongs into an entry of `allow` or of `except`".to_owned()
+        }
+        ("an entry of `deny`" | "an entry of `allow`", "subjects") => {
+            "the subjects of all entries stand in `spec`: write another policy for other subjects".to_owned()
+        }
+        ("an entry of `except`", field) if SUBJECT.contains(&field) => {
+            format!("`{field}` belongs into `subjects`: `subjects: [{{{field}: ...}}]`")
+        }
+        (_, field) if SUBJECT.contains(&field) => format!("`{field}` belongs into `subjects` of `spec`"),
+        (_, "owner" | "isolate") => format!("`{field}` belongs into `spec`"),
+        _ => return None,
+    })
+}
