@@ -11,6 +11,7 @@ mod documents;
 mod examples;
 mod hints;
 mod lint;
+mod near;
 mod others;
 mod printed;
 mod requests;

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::explain::{self, RuleFacts, Stage};
 use super::question::{Question, Told};
 use crate::engine::decision::{self, Decision};
+use crate::engine::pattern::Port;
 use crate::engine::policy::problem::Problem;
 use crate::engine::reason::Effect;
-use crate::engine::request::{Attributes, Request};
+use crate::engine::request::{Attributes, DestinationHost, Request};
 use crate::engine::snapshot::{Lens, Snapshot};
 use crate::engine::time::UnixNanos;
 use crate::printable;
@@ -28,6 +29,15 @@ pub struct Explanation {
     to: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     method: Option<String>,
+    /// The canonical host that rules are compared with, where one can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    /// The port of the destination, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    /// Why the host, or what else, cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     identity: Cow<'static, str>,
     identity_detail: Option<Cow<'static, str>>,
     stages: Vec<Stage>,
@@ -64,7 +74,7 @@ pub fn ask<T>(
     let now = question.now.unwrap_or(now);
     question.put(snapshot, |attributes, request| {
         let decision = snapshot.decide(request, now);
-        let explanation = Explanation::of(question.told(), snapshot, request, &decision, now);
+        let explanation = Explanation::of(question.told(), snapshot, (attributes, request), &decision, now);
         each(attributes, request, &decision, explanation)
     })
 }
@@ -75,15 +85,32 @@ pub fn decide(question: &Question, snapshot: &Snapshot, now: UnixNanos) -> Decis
 }
 
 impl Explanation {
-    fn of(told: Told, snapshot: &Snapshot, request: &Request<'_>, decision: &Decision, now: UnixNanos) -> Explanation {
+    fn of(
+        told: Told,
+        snapshot: &Snapshot,
+        (attributes, request): (&Attributes<'_>, &Request<'_>),
+        decision: &Decision,
+        now: UnixNanos,
+    ) -> Explanation {
         let Told { from, to, method } = told;
         let Decision { outcome, verdict, would, identity, identity_detail, audit } = decision;
-        let stages = |answer, lens| explain::stages(snapshot, request, answer, lens, now);
+        let problem = explain::problem(attributes, request);
+        let stages = |answer, lens| explain::stages(snapshot, request, problem.as_deref(), answer, lens, now);
+        let destination = &request.destination;
         Explanation {
             revision: snapshot.revision().to_string(),
             from,
             to,
             method,
+            host: match &destination.host {
+                DestinationHost::Known(host) => Some(host.to_string()),
+                DestinationHost::Unnamed | DestinationHost::MeshWrapper | DestinationHost::Unreadable => None,
+            },
+            port: match destination.port {
+                Port::Known(port) => Some(port),
+                Port::Absent(_) | Port::Unknown => None,
+            },
+            problem: problem.clone(),
             identity: identity.as_str().into(),
             identity_detail: identity_detail.map(|detail| detail.as_str().into()),
             stages: stages(verdict, Lens::Verdict),
@@ -143,6 +170,8 @@ impl Explanation {
         let detail = self.identity_detail.as_ref().map(|detail| format!(", {detail}")).unwrap_or_default();
         lines.push(format!("from         {} (identity: {}{detail})", self.from, self.identity));
         lines.push(format!("to           {method}{}", self.to));
+        let port = self.port.map_or("no known port".to_owned(), |port| format!("port {port}"));
+        lines.extend(self.host.as_ref().map(|host| format!("host         {host}, {port}")));
         lines.push(String::new());
         lines.extend(in_lines(&self.stages));
         if let Some(stages) = &self.would_stages {

@@ -2,7 +2,7 @@
 //!
 //! Nothing here decides. What a stage did is read off the answer; the rules are asked again only for what the answer
 //! does not name: which entry opened a gate, who isolates the caller, and which entry comes nearest to a host that none
-//! allows. The stages explain one answer through its lens: for the verdict, rules on trial are left out, save where they
+//! allows ([`near`]). The stages explain one answer through its lens: for the verdict, rules on trial are left out, save where they
 //! come nearest; for `would` they are in force.
 
 use std::borrow::Cow;
@@ -12,15 +12,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::near::{self, Nearest};
 use crate::engine::decision::{Answer, Gate};
 use crate::engine::field::Polarity;
 use crate::engine::header_table::HeaderTables;
-use crate::engine::host::Host;
+use crate::engine::host::{Authority, Malformed, parse_server_name};
 use crate::engine::identity::{Accepted, Caller};
-use crate::engine::pattern::{HostKey, HostPattern, Reading};
 use crate::engine::question::Question;
 use crate::engine::reason::Reason;
-use crate::engine::request::{DestinationHost, Request};
+use crate::engine::request::{self, Attributes, DestinationHost, Request};
 use crate::engine::rule::{Denial, Rule};
 use crate::engine::rule_info::RuleInfo;
 use crate::engine::rules::Rules;
@@ -28,9 +28,6 @@ use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
 use crate::engine::snapshot::{Lens, Snapshot};
 use crate::engine::time::UnixNanos;
 use crate::engine::who::{Purpose, UnknownCallers};
-
-/// How many hosts of an entry people are told.
-const HOSTS_TOLD: usize = 6;
 
 /// What one stage did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +48,7 @@ pub struct Stage {
 /// Where a rule stands and whom to ask.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleFacts {
-    id: String,
+    pub(super) id: String,
     /// Where it stands: `file:line`.
     pub origin: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,17 +59,6 @@ pub struct RuleFacts {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
-}
-
-/// The allow entry that comes nearest to a host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Nearest {
-    rule: RuleFacts,
-    hosts: Vec<String>,
-    shared_labels: usize,
-    on_trial: bool,
-    hosts_match: bool,
 }
 
 impl RuleFacts {
@@ -105,23 +91,16 @@ impl fmt::Display for RuleFacts {
     }
 }
 
-impl fmt::Display for Nearest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told: Vec<&str> = self.hosts.iter().take(HOSTS_TOLD).map(String::as_str).collect();
-        write!(f, "nearest: {} ({}) allows {}", self.rule.id, self.rule.origin, told.join(", "))?;
-        if self.hosts.len() > HOSTS_TOLD {
-            write!(f, " and {} more", self.hosts.len() - HOSTS_TOLD)?;
-        }
-        match (self.on_trial, self.hosts_match) {
-            (true, _) => f.write_str("; it is only on trial"),
-            (false, true) => f.write_str("; the host matches, and something else in the entry does not"),
-            (false, false) => Ok(()),
-        }
-    }
-}
-
 /// Explains the answer that a lens gives.
-pub fn stages(snapshot: &Snapshot, request: &Request<'_>, answer: &Answer, lens: Lens, now: UnixNanos) -> Vec<Stage> {
+/// `problem` is what the hygiene rules found, in detail.
+pub fn stages(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    problem: Option<&str>,
+    answer: &Answer,
+    lens: Lens,
+    now: UnixNanos,
+) -> Vec<Stage> {
     if !snapshot.is_loaded() {
         let unloaded =
             |name| stage(name, "notAsked", "not asked: no policy set was loaded yet, so everything is denied");
@@ -133,7 +112,7 @@ pub fn stages(snapshot: &Snapshot, request: &Request<'_>, answer: &Answer, lens:
     let unknown = if named { UnknownCallers::Named } else { UnknownCallers::Unnamed };
     let tables = snapshot.header_tables();
     let question = Question::of_set(request, tables);
-    let seen = Seen { rules, settings, tables, lens, question, caller, unknown, now, answer };
+    let seen = Seen { rules, settings, tables, lens, question, problem, caller, unknown, now, answer };
     vec![seen.hygiene(), seen.deny(), seen.istio(), seen.isolation(), seen.default()]
 }
 
@@ -158,6 +137,7 @@ struct Seen<'s> {
     tables: &'s Arc<HeaderTables>,
     lens: Lens,
     question: Question<'s>,
+    problem: Option<&'s str>,
     caller: Caller<'s>,
     unknown: UnknownCallers,
     now: UnixNanos,
@@ -176,7 +156,8 @@ impl Seen<'_> {
     }
 
     fn hygiene(&self) -> Stage {
-        let found = |finding: Reason| format!("{}: {}", finding.as_str(), in_words(finding));
+        let detail = self.problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+        let found = |finding: Reason| format!("{}: {}{detail}", finding.as_str(), in_words(finding));
         match self.question.request.finding {
             None if self.question.request.destination.host == DestinationHost::MeshWrapper => stage(
                 "hygiene",
@@ -262,8 +243,10 @@ impl Seen<'_> {
             Gate::Closed => {
                 let count = self.rules.istio_allows.iter().filter(|rule| self.lens.sees(rule.mode)).count();
                 let identity = if self.answer.by_identity { "; a valid identity was missing" } else { "" };
-                let text = format!("closed: none of the rules of ALLOW policies ({count}) matches{identity}");
-                stage("istio", "closed", text)
+                let nearest = self.nearest(self.rules.istio_allows.iter().map(Arc::as_ref));
+                let near = nearest.as_ref().map(|nearest| format!("; {nearest}")).unwrap_or_default();
+                let text = format!("closed: none of the rules of ALLOW policies ({count}) matches{identity}{near}");
+                Stage { nearest, ..stage("istio", "closed", text) }
             }
         }
     }
@@ -336,13 +319,18 @@ impl Seen<'_> {
             .map(Arc::as_ref)
             .filter(|rule| rule.who.grants(&self.caller, self.question.request))
             .collect();
-        let nearest = self.nearest(&selecting);
+        let nearest = self.nearest(selecting.iter().copied());
         let more = match (&nearest, selecting.len()) {
             (Some(nearest), _) => format!("no entry matches; {nearest}"),
             (None, 0) => "no allow entry is about this caller".to_owned(),
             (None, count) => format!("none of the allow entries about this caller ({count}) comes near this host"),
         };
         Stage { nearest, ..stage(name, state, format!("{what}: {more}")) }
+    }
+
+    /// The rule of these that comes nearest to the request.
+    fn nearest<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Option<Nearest> {
+        near::nearest(rules, &self.question, &self.caller, |rule| self.lens.sees(rule.mode))
     }
 
     /// The matching rule that is named: of those alive, or of those that have expired.
@@ -368,50 +356,31 @@ impl Seen<'_> {
         let first = isolating.min_by_key(|policy| (Some(policy.info.id.namespace()) != own, &policy.info.id));
         first.map(|policy| policy.info.as_ref())
     }
-
-    /// The entry with the host that has most labels in common with the request's, counted from the end.
-    fn nearest(&self, entries: &[&Rule]) -> Option<Nearest> {
-        let DestinationHost::Known(host) = &self.question.request.destination.host else { return None };
-        let shared = |rule: &Rule| hosts(rule).map(|pattern| shared_labels(pattern, host)).max().unwrap_or(0);
-        let mut best: Option<(usize, &Rule)> = None;
-        for rule in entries {
-            let labels = shared(rule);
-            if labels > best.map_or(0, |(most, _)| most) {
-                best = Some((labels, rule));
-            }
-        }
-        let (shared_labels, rule) = best?;
-        let port = self.question.request.destination.port;
-        Some(Nearest {
-            rule: RuleFacts::of(&rule.info),
-            hosts: hosts(rule).map(HostPattern::to_string).collect(),
-            shared_labels,
-            on_trial: !self.lens.sees(rule.mode),
-            hosts_match: hosts(rule).any(|pattern| pattern.matches(host, port, None, Reading::Narrow)),
-        })
-    }
-}
-
-fn hosts(rule: &Rule) -> impl Iterator<Item = &HostPattern> {
-    rule.to.iter().flat_map(|operation| operation.hosts.any_of())
-}
-
-/// How many labels a pattern shares with a host, counted from the end; an address shares all or nothing.
-fn shared_labels(pattern: &HostPattern, host: &Host<'_>) -> usize {
-    let labels = |text: &str, name: &str| {
-        let (text, name) = (text.trim_start_matches('.').rsplit('.'), name.rsplit('.'));
-        text.zip(name).take_while(|(a, b)| a == b).count()
-    };
-    match (pattern.key(), host) {
-        (HostKey::Name(text) | HostKey::Suffix(text), Host::Name(name)) => labels(text, name),
-        (HostKey::Address(address), Host::Ip(ip)) => usize::from(address == *ip),
-        (HostKey::Network(network), Host::Ip(ip)) => usize::from(network.contains(ip)),
-        _ => 0,
-    }
 }
 
 fn not_asked(name: &'static str) -> Stage {
     stage(name, "notAsked", "not asked: an earlier stage denied")
+}
+
+/// Why the hygiene rules found something: what of the host or the SNI cannot be read, or which attributes differ.
+pub fn problem(attributes: &Attributes<'_>, request: &Request<'_>) -> Option<String> {
+    let sni = attributes.tls_sni.filter(|sni| !sni.is_empty()).unwrap_or(attributes.service);
+    let unreadable = |text: &str, why: Option<Malformed>| why.map(|why| format!("`{text}`: {why}"));
+    match (request.finding?, &attributes.http) {
+        (Reason::MalformedHost, Some(http)) => unreadable(http.host, Authority::parse(http.host).err()),
+        (Reason::MalformedHost | Reason::MalformedSni, _) => {
+            [sni, attributes.service].into_iter().find_map(|text| unreadable(text, parse_server_name(text).err()))
+        }
+        (Reason::ContradictoryAttributes, Some(http)) => {
+            let sent = request::last_value(http.headers, ":authority")?;
+            Some(format!("the host is `{}`, and `:authority` is `{sent}`", http.host))
+        }
+        (Reason::ContradictoryAttributes, None) => {
+            Some(format!("the SNI is `{sni}`, and `destination.service` is `{}`", attributes.service))
+        }
+        (Reason::SniHostMismatch, Some(http)) => Some(format!("the SNI is `{sni}`, and the host is `{}`", http.host)),
+        _ => None,
+    }
 }
 
 /// What a hygiene rule found.

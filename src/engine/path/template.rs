@@ -3,6 +3,8 @@
 //! A template looks at one reading of a path. Where the segments of a reading end is found once a check and not once a
 //! template, so that a long segment costs the same whatever the number of templates.
 
+use std::fmt;
+
 use crate::engine::work_count;
 
 /// How many segment ends of a reading are found ahead; a template that names more segments looks for the others itself.
@@ -59,6 +61,18 @@ pub struct Template {
 enum Segment {
     Literal(String),
     One,
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(literal) => write!(f, "/{literal}")?,
+                Segment::One => f.write_str("/{*}")?,
+            }
+        }
+        self.tail.as_ref().map_or(Ok(()), |tail| write!(f, "/{{**}}{tail}"))
+    }
 }
 
 impl Template {

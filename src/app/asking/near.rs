@@ -1,0 +1,267 @@
+//! The rule that comes nearest to a request that none allows, and what of it does not fit.
+//!
+//! Nothing here decides. Each part of a rule is asked by itself, as the engine asks all of them together, so that a person
+//! learns which one to change: the caller, the host, its port, the gateway's port, the method, the path, or a condition.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::explain::RuleFacts;
+use crate::engine::condition::Condition;
+use crate::engine::field::{Field, Polarity};
+use crate::engine::host::Host;
+use crate::engine::identity::Caller;
+use crate::engine::operation::{Operation, PathPattern};
+use crate::engine::path::Readings;
+use crate::engine::pattern::{HostKey, HostPattern, Port, PortPattern, Reading};
+use crate::engine::question::Question;
+use crate::engine::request::DestinationHost;
+use crate::engine::rule::Rule;
+
+/// How many values of a rule people are told.
+const TOLD: usize = 6;
+
+/// The rule that comes nearest to a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Nearest {
+    rule: RuleFacts,
+    hosts: Vec<String>,
+    shared_labels: usize,
+    on_trial: bool,
+    hosts_match: bool,
+    /// What of it does not fit, in order.
+    #[serde(default)]
+    misses: Vec<Miss>,
+}
+
+/// A part of a rule that does not fit a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Miss {
+    /// `caller`, `protocol`, `host`, `port`, `listenerPort`, `method`, `path` or `condition`.
+    part: String,
+    /// Why, in words.
+    text: String,
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts = if self.hosts.is_empty() { "any host".to_owned() } else { some(&self.hosts) };
+        write!(f, "nearest: {} ({}) allows {hosts}", self.rule.id, self.rule.origin)?;
+        if self.on_trial {
+            f.write_str("; it is only on trial")?;
+        }
+        let told: Vec<&str> = self.misses.iter().filter(|miss| miss.part != "host").map(|m| m.text.as_str()).collect();
+        match (told.is_empty(), self.hosts_match) {
+            (true, _) => Ok(()),
+            (false, true) => {
+                write!(f, "; the host matches, and something else in the entry does not: {}", told.join(", and "))
+            }
+            (false, false) => write!(f, "; besides the host, {}", told.join(", and ")),
+        }
+    }
+}
+
+/// The first few of some values.
+fn some(values: &[String]) -> String {
+    let told = values.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match values.len().saturating_sub(TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
+}
+
+/// The rule of these that comes nearest: about the caller and with a host that matches, or that shares most labels with the
+/// request's, counted from the end; of several such the one of which least does not fit. `None` where none comes near.
+pub fn nearest<'r>(
+    rules: impl Iterator<Item = &'r Rule>,
+    question: &Question<'_>,
+    caller: &Caller<'_>,
+    is_in_force: impl Fn(&Rule) -> bool,
+) -> Option<Nearest> {
+    let mut best: Option<((usize, bool, bool, usize, usize), Nearest)> = None;
+    for rule in rules {
+        let Some((operation, shared_labels)) = nearest_operation(rule, question) else { continue };
+        let misses = misses(rule, operation, question, caller);
+        let hosts_match = !misses.iter().any(|miss| miss.part == "host");
+        let is_callers = !misses.iter().any(|miss| miss.part == "caller");
+        let both = usize::from(hosts_match) + usize::from(is_callers);
+        // One label is the top-level domain alone.
+        let is_near = hosts_match || shared_labels > 1;
+        let rank = (both, is_near, is_callers, shared_labels, usize::MAX - misses.len());
+        // The first of equal ones, so that the order of files does not matter more than that of rules.
+        if best.as_ref().is_none_or(|(most, _)| rank > *most) {
+            let hosts = hosts(operation).map(HostPattern::to_string).collect();
+            let on_trial = !is_in_force(rule);
+            let rule = RuleFacts::of(&rule.info);
+            best = Some((rank, Nearest { rule, hosts, shared_labels, on_trial, hosts_match, misses }));
+        }
+    }
+    best.map(|(_, nearest)| nearest)
+}
+
+/// The operation of a rule that comes nearest, and how many labels its hosts share; a rule without any is about anywhere.
+fn nearest_operation<'r>(rule: &'r Rule, question: &Question<'_>) -> Option<(Option<&'r Operation>, usize)> {
+    if rule.to.is_empty() {
+        return Some((None, 0));
+    }
+    let DestinationHost::Known(host) = &question.request.destination.host else { return None };
+    let shared = |operation: &Operation| hosts(Some(operation)).map(|p| shared_labels(p, host)).max().unwrap_or(0);
+    let near = |operation: &&Operation| host_fits(operation, question) || shared(operation) > 0;
+    let fit = |operation: &Operation| {
+        let parts = misses_of(operation, question).len();
+        (host_fits(operation, question), shared(operation), usize::MAX - parts)
+    };
+    let best = rule.to.iter().filter(near).max_by_key(|operation| fit(operation))?;
+    Some((Some(best), shared(best)))
+}
+
+fn hosts(operation: Option<&Operation>) -> impl Iterator<Item = &HostPattern> {
+    operation.into_iter().flat_map(|operation| operation.hosts.any_of())
+}
+
+/// Whether the hosts of an operation fit, whatever the port.
+fn host_fits(operation: &Operation, question: &Question<'_>) -> bool {
+    let destination = &question.request.destination;
+    let DestinationHost::Known(host) = &destination.host else { return false };
+    let asked = operation.hosts.any_of();
+    (asked.is_empty() || asked.iter().any(|pattern| covers_host(pattern, host, destination.raw_authority)))
+        && !operation.hosts.none_of().iter().any(|pattern| {
+            pattern.matches(host, destination.port, destination.raw_authority, Polarity::Allow.negative())
+        })
+}
+
+/// Whether a pattern covers a host on some port.
+fn covers_host(pattern: &HostPattern, host: &Host<'_>, raw: Option<&str>) -> bool {
+    let (.., port) = pattern.specificity();
+    let port = match port {
+        PortPattern::Exactly(port) => Port::Known(port),
+        PortPattern::Unsaid | PortPattern::Every => Port::Absent(None),
+    };
+    pattern.matches(host, port, raw, Reading::Narrow)
+}
+
+fn miss(part: &str, text: impl Into<String>) -> Miss {
+    Miss { part: part.to_owned(), text: text.into() }
+}
+
+/// Everything of a rule that does not fit.
+fn misses(rule: &Rule, operation: Option<&Operation>, question: &Question<'_>, caller: &Caller<'_>) -> Vec<Miss> {
+    let request = question.request;
+    let mut found = Vec::new();
+    if !rule.who.grants(caller, request) {
+        found.push(miss("caller", "it is not about this caller"));
+    }
+    let http_only = rule.to.iter().any(Operation::is_http_only) || rule.when.iter().any(Condition::is_http_only);
+    if request.http.is_none() && http_only {
+        found.push(miss("protocol", "it asks for what only HTTP has, and this is a TCP connection"));
+    } else {
+        found.extend(operation.map(|operation| misses_of(operation, question)).unwrap_or_default());
+    }
+    let conditions = rule.when.iter().filter(|condition| !condition.holds(question, caller, Polarity::Allow));
+    found.extend(
+        conditions.map(|condition| miss("condition", format!("its condition on `{}` does not hold", key(condition)))),
+    );
+    found
+}
+
+/// Everything of an operation that does not fit.
+fn misses_of(operation: &Operation, question: &Question<'_>) -> Vec<Miss> {
+    let request = question.request;
+    // Each field is asked as the engine asks it, alone.
+    let holds = |alone: Operation| alone.matches(question, Polarity::Allow).is_some();
+    let mut found = Vec::new();
+    if !host_fits(operation, question) {
+        found.push(miss("host", "its hosts do not match"));
+    } else if !holds(Operation { hosts: operation.hosts.clone(), ..Operation::default() }) {
+        found.push(miss("port", port(operation, question)));
+    }
+    if !holds(Operation { ports: operation.ports.clone(), ..Operation::default() }) {
+        let port = request.listener_port.map_or("is not known".to_owned(), |port| format!("is {port}"));
+        let text = format!("the gateway's port {port}, and it is about {}", lists(&operation.ports, u16::to_string));
+        found.push(miss("listenerPort", text));
+    }
+    if !holds(Operation { methods: operation.methods.clone(), ..Operation::default() }) {
+        let method = request.http.map(|http| http.method).unwrap_or_default();
+        let text =
+            format!("the method is `{method}`, and it is about {}", lists(&operation.methods, |m| m.to_string()));
+        found.push(miss("method", text));
+    }
+    if !holds(Operation { paths: operation.paths.clone(), ..Operation::default() }) {
+        let about = lists(&operation.paths, |path| match path {
+            PathPattern::Text(text) => text.to_string(),
+            PathPattern::Template(template) => template.to_string(),
+        });
+        found.push(miss("path", format!("the path {}, and it is about {about}", path(question))));
+    }
+    found
+}
+
+/// Why a port does not fit, where the host does.
+fn port(operation: &Operation, question: &Question<'_>) -> String {
+    let destination = &question.request.destination;
+    let asked = match destination.port {
+        Port::Known(port) => format!("the port is {port}"),
+        Port::Absent(_) => "the request names no port".to_owned(),
+        Port::Unknown => "the port is not known".to_owned(),
+    };
+    let DestinationHost::Known(host) = &destination.host else { return asked };
+    let covered = |pattern: &HostPattern| match pattern.specificity().2 {
+        PortPattern::Exactly(port) => format!("`{pattern}` covers {port} alone"),
+        PortPattern::Unsaid => format!("`{pattern}` covers 80, 443 and none"),
+        PortPattern::Every => format!("`{pattern}` covers every port"),
+    };
+    let told: Vec<String> = hosts(Some(operation))
+        .filter(|pattern| covers_host(pattern, host, destination.raw_authority))
+        .map(covered)
+        .collect();
+    format!("the port does not: {asked}, and {}", some(&told))
+}
+
+/// What is known of the path, in words.
+fn path(question: &Question<'_>) -> String {
+    match question.readings() {
+        Readings::One(path) => format!("is `{path}`"),
+        Readings::Many(readings) => {
+            let all: Vec<String> = readings.iter().map(|reading| format!("`{reading}`")).collect();
+            format!("can be read as {}, all of which must match", some(&all))
+        }
+        Readings::Unknown => "cannot be read".to_owned(),
+    }
+}
+
+/// The values of a field in words.
+fn lists<P>(field: &Field<P>, word: impl Fn(&P) -> String) -> String {
+    let all = |values: &[P]| some(&values.iter().map(&word).collect::<Vec<_>>());
+    match (field.any_of(), field.none_of()) {
+        (yes, []) => all(yes),
+        ([], no) => format!("all but {}", all(no)),
+        (yes, no) => format!("{} but {}", all(yes), all(no)),
+    }
+}
+
+/// The key of a condition, as policies write it.
+fn key(condition: &Condition) -> String {
+    match condition {
+        Condition::Source(_) => "source.* or remote.ip".to_owned(),
+        Condition::DestinationIp(_) => "destination.ip".to_owned(),
+        Condition::DestinationPort(_) => "destination.port".to_owned(),
+        Condition::Sni(_) => "connection.sni".to_owned(),
+        Condition::Header { name, .. } => format!("request.headers[{name}]"),
+    }
+}
+
+/// How many labels a pattern shares with a host, counted from the end; an address shares all or nothing.
+fn shared_labels(pattern: &HostPattern, host: &Host<'_>) -> usize {
+    let labels = |text: &str, name: &str| {
+        let (text, name) = (text.trim_start_matches('.').rsplit('.'), name.rsplit('.'));
+        text.zip(name).take_while(|(a, b)| a == b).count()
+    };
+    match (pattern.key(), host) {
+        (HostKey::Name(text) | HostKey::Suffix(text), Host::Name(name)) => labels(text, name),
+        (HostKey::Address(address), Host::Ip(ip)) => usize::from(address == *ip),
+        (HostKey::Network(network), Host::Ip(ip)) => usize::from(network.contains(ip)),
+        _ => 0,
+    }
+}
