@@ -2,7 +2,7 @@
 //!
 //! The rule: `.yaml`, `.yml` and `.json` in any case are policies; names that start with a dot and `*.cases.*` are left
 //! out. **Whatever looks like a policy and is not read is told**: another ending after one of these (`deny.yaml.bak`), one
-//! that is nearly one of them, and a file of any name that begins as a policy document does.
+//! that is nearly one of them, and a file of any name that begins as a policy document does, one that is left out too.
 
 use crate::engine::policy::reader::distance;
 
@@ -27,7 +27,8 @@ pub fn is_left_out(name: &str) -> bool {
     name.starts_with('.') || has_cases_part(name)
 }
 
-fn has_ending(name: &str) -> bool {
+/// Whether a name ends as that of a policy file does.
+pub fn has_ending(name: &str) -> bool {
     let ending = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty());
     ending.is_some_and(|(_, ending)| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
 }
@@ -73,17 +74,19 @@ pub const BEGINNING: usize = 4 * 1024;
 const MARKS: [&str; 5] =
     ["egress.customs/", "security.istio.io/", "EgressPolicy", "AuthorizationPolicy", "DestinationSet"];
 
-/// Whether a text begins as a document of ours does, comments apart.
+/// Whether a text begins as a policy document does, comments apart. Cases are none.
 pub fn looks_like_policy(beginning: &[u8]) -> bool {
     let text = String::from_utf8_lossy(beginning);
     let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
-    let first = lines.find(|line| !(line.trim().is_empty() || line.starts_with(['#', '%']) || line.starts_with("---")));
+    let mut next =
+        || lines.find(|line| !(line.trim().is_empty() || line.starts_with(['#', '%']) || line.starts_with("---")));
     let begins = |line: &str| {
         let line = line.trim_start_matches(['-', '{', ' ', '"', '\'']);
         ["apiVersion", "kind", "metadata", "spec"].iter().any(|key| line.starts_with(key))
     };
-    let is_object = first.is_some_and(|line| begins(line) || line.trim_end() == "{");
-    is_object && MARKS.iter().any(|mark| text.contains(mark))
+    // JSON has its first key on the next line, as a rule.
+    let is_object = next().is_some_and(|line| begins(line) || (line.trim_end() == "{" && next().is_some_and(begins)));
+    is_object && MARKS.iter().any(|mark| text.contains(mark)) && !text.contains("PolicyTest")
 }
 
 #[cfg(test)]

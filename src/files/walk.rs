@@ -97,6 +97,10 @@ impl Walk {
             self.cases.extend(relative.to_str().map(str::to_owned));
         }
         if is_left_out(&shown) {
+            let holds = |about: Metadata| self.begins_as_policy(&path, &about, seen);
+            if names::has_ending(&shown) && fs::metadata(&path).is_ok_and(holds) {
+                self.tell(|| left_out(&path));
+            }
             return None;
         }
         // What cannot be looked at has a name that says something, or is nobody's.
@@ -222,8 +226,12 @@ fn beginning(path: &Path) -> io::Result<Vec<u8>> {
 
 fn other_name(path: &Path) -> Problem {
     let what = "this looks like a policy file and is not read: its name does not end in `.yaml`, `.yml` or `.json`";
-    Problem::warning(Code::NotRead, whole(path), what)
-        .hint("rename it to have it read; otherwise remove it, or give it a name that starts with a dot")
+    Problem::warning(Code::NotRead, whole(path), what).hint("rename it to have it read; otherwise keep it elsewhere")
+}
+
+fn left_out(path: &Path) -> Problem {
+    let what = "this file begins as a policy and is not read: names that start with a dot and `*.cases.*` are left out";
+    Problem::warning(Code::NotRead, whole(path), what).hint("rename it to have it read; otherwise keep it elsewhere")
 }
 
 fn sub_directory(path: &Path, first: &str) -> Problem {
@@ -285,7 +293,7 @@ mod tests {
             (found.policies, found.cases),
             (vec!["base.yaml".into(), "x.JSON".into()], vec!["base.cases.yaml".to_owned()])
         );
-        assert_eq!(names(root.path(), &found.unread), ["deny", "more", "old.yaml.bak", "team-shop"]);
+        assert_eq!(names(root.path(), &found.unread), [".hidden.yaml", "deny", "more", "old.yaml.bak", "team-shop"]);
         assert!(found.unread.iter().all(|p| p.code == Code::NotRead && !p.is_error() && p.hint.is_some()));
     }
 
@@ -303,7 +311,24 @@ mod tests {
         ];
         assert_eq!(found.policies, policies);
         assert_eq!(found.cases, ["base.cases.yaml", "team-shop/shop.cases.yaml"]);
-        assert_eq!(names(root.path(), &found.unread), ["deny", "old.yaml.bak"]);
+        assert_eq!(names(root.path(), &found.unread), [".hidden.yaml", "deny", "old.yaml.bak"]);
+    }
+
+    #[test]
+    fn a_policy_under_a_name_that_is_left_out_is_told_and_cases_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("a.cases.yaml", POLICY),
+            ("b.cases.yaml", "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\n"),
+            (".c.json", "{\n  \"apiVersion\": \"egress.customs/v1alpha1\",\n  \"kind\": \"EgressPolicy\"\n}\n"),
+            (".schema.json", "{\n  \"$schema\": \"x\",\n  \"title\": \"EgressPolicy\"\n}\n"),
+            (".notes", POLICY),
+        ] {
+            fs::write(root.path().join(name), text).unwrap();
+        }
+        let found = walk(root.path(), false, &Seen::default()).unwrap();
+        assert_eq!((found.policies.len(), found.cases.len()), (0, 2));
+        assert_eq!(names(root.path(), &found.unread), [".c.json", "a.cases.yaml"]);
     }
 
     #[test]

@@ -36,6 +36,60 @@ fn a_checkout_with_files_of_others_loads_and_its_sub_directories_too() {
 }
 
 #[test]
+fn an_authorization_policy_without_a_namespace_is_read_as_kubernetes_reads_it() {
+    let root = tempfile::tempdir().unwrap();
+    let ads = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: no-ads}\n\
+               spec: {action: DENY, rules: [{to: [{operation: {hosts: [\"*.ads.example\"]}}]}]}\n";
+    fs::create_dir(root.path().join("git")).unwrap();
+    fs::write(root.path().join("git/ads.yaml"), ads).unwrap();
+    let (code, told) = lint(root.path(), "git");
+    assert!(code == 0 && told.contains("warning[default-namespace]") && told.contains("ads.yaml:3:11"), "{told}");
+    let ask = |more: &[&str]| {
+        let question = ["check", "--from", "shop/web", "--to", "http://x.ads.example/"];
+        let out = command().args(question).args(more).arg("git").current_dir(root.path()).output().unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    };
+    assert!(ask(&[]).contains("ap:default/no-ads#0"), "{}", ask(&[]));
+    // Istio would not apply it to a gateway of another namespace, so it is out of scope, and that is told.
+    fs::write(root.path().join("s.yaml"), "gateway: {namespace: istio-egress, labels: {a: b}}\n").unwrap();
+    let out = command().args(["lint", "--config", "s.yaml", "git"]).current_dir(root.path()).output().unwrap();
+    let told = String::from_utf8(out.stdout).unwrap();
+    assert!(told.contains("warning[out-of-scope]") && told.contains("2 warnings"), "{told}");
+}
+
+#[test]
+fn a_policy_is_bound_to_the_hosts_of_the_service_entry_that_it_targets() {
+    let root = tempfile::tempdir().unwrap();
+    let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
+                  metadata: {name: only-pay, namespace: istio-egress}\nspec:\n  \
+                  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: psp}]\n  action: DENY\n  \
+                  rules: [{from: [{source: {notNamespaces: [\"pay\"]}}]}]\n";
+    let entry = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n\
+                 metadata: {name: psp, namespace: istio-egress}\nspec: {hosts: [\"api.psp.example\"]}\n";
+    fs::create_dir(root.path().join("git")).unwrap();
+    fs::write(root.path().join("git/pay.yaml"), policy).unwrap();
+    fs::write(root.path().join("s.yaml"), "gateway: {namespace: istio-egress, name: egress-waypoint}\n").unwrap();
+    let run = |arguments: &[&str]| {
+        let out =
+            command().args(arguments).args(["--config", "s.yaml", "git"]).current_dir(root.path()).output().unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let told = run(&["lint"]);
+    assert!(told.contains("warning[out-of-scope]") && told.contains("ServiceEntry"), "{told}");
+    fs::write(root.path().join("git/entry.yaml"), entry).unwrap();
+    let told = run(&["lint"]);
+    assert!(!told.contains("warning["), "{told}");
+    for (from, to, rule) in [
+        ("shop/web", "api.psp.example", "ap:istio-egress/only-pay#0"),
+        ("pay/web", "api.psp.example", "builtin#default_allow"),
+        ("shop/web", "other.example", "builtin#default_allow"),
+    ] {
+        let told = run(&["check", "--from", from, "--to", &format!("http://{to}/")]);
+        assert!(told.contains(rule), "{from} {to}: {told}");
+    }
+}
+
+#[test]
 fn what_looks_like_a_policy_and_is_not_read_is_told_by_log_status_and_record() {
     let plan = Plan::with("--audit file:out/audit.jsonl").file("policies/a.yaml", &denying("a", "x.example"));
     let mut server = plan.start();

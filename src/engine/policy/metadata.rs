@@ -134,7 +134,7 @@ fn service_entry(node: &Node, default_namespace: Option<&str>) -> Option<Service
     let name = field(&metadata, "name").and_then(text)?;
     let namespace = match field(&metadata, "namespace") {
         Some(namespace) => text(namespace)?,
-        None => default_namespace?.to_owned(),
+        None => default_namespace.unwrap_or(KUBERNETES_DEFAULT).to_owned(),
     };
     let Value::List(hosts) = field(&field(node, "spec")?, "hosts")?.value else { return None };
     let hosts: Vec<String> = hosts.into_iter().map(text).collect::<Option<_>>()?;
@@ -165,7 +165,8 @@ fn object<'n>(
     let kind = fields.require("kind").and_then(|n| reader::text(n, "kind", fields.problems()));
     let kind = kind_of(api_version?, kind?, fields.problems())?;
     let place = &document.place;
-    let meta = fields.require("metadata").and_then(|n| metadata(n, place, default_namespace, fields.problems()));
+    let meta =
+        fields.require("metadata").and_then(|n| metadata(n, place, (kind, default_namespace), fields.problems()));
     let spec = fields.take("spec");
     fields.read_over(&["status"]);
     fields.close();
@@ -190,6 +191,9 @@ fn kind_of(api_version: Text<'_>, kind: Text<'_>, problems: &mut Vec<Problem>) -
     None
 }
 
+/// The namespace that the Kubernetes API gives to an object that names none.
+const KUBERNETES_DEFAULT: &str = "default";
+
 /// The fields of ObjectMeta that mean nothing here.
 const READ_OVER: [&str; 13] = [
     "labels",
@@ -210,7 +214,7 @@ const READ_OVER: [&str; 13] = [
 fn metadata<'n>(
     node: &'n Node,
     place: &Place,
-    default_namespace: Option<&'n str>,
+    (kind, default_namespace): (Kind, Option<&'n str>),
     problems: &mut Vec<Problem>,
 ) -> Option<(Meta, Option<Text<'n>>)> {
     let mut fields = Fields::open(node, "`metadata`", problems)?;
@@ -218,6 +222,16 @@ fn metadata<'n>(
     let namespace = match (fields.take("namespace"), default_namespace) {
         (Some(node), _) => reader::text(node, "namespace", fields.problems()),
         (None, Some(default)) => Some(Text { text: default, place: &node.place }),
+        // Istio's own objects are kept in repositories without a namespace, which `kubectl` or kustomize fills in.
+        (None, None) if kind == Kind::AuthorizationPolicy => {
+            let what = format!(
+                "`metadata` names no namespace; it is read as `{KUBERNETES_DEFAULT}`, as `kubectl apply` reads it"
+            );
+            let problem = Problem::warning(Code::DefaultNamespace, fields.place().clone(), what);
+            let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
+            fields.problems().push(problem.hint(hint));
+            Some(Text { text: KUBERNETES_DEFAULT, place: &node.place })
+        }
         (None, None) => {
             let problem =
                 Problem::error(Code::MissingField, fields.place().clone(), "`namespace` is missing in `metadata`");

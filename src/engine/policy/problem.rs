@@ -46,6 +46,8 @@ codes! {
     UnknownField => "unknown-field",
     /// A field that must be there is not.
     MissingField => "missing-field",
+    /// An AuthorizationPolicy without a namespace, read as the Kubernetes API reads it.
+    DefaultNamespace => "default-namespace",
     /// A value of another type than the field has.
     WrongType => "wrong-type",
     /// An empty list, mapping or text, which would silently mean everything or nothing.
