@@ -2,8 +2,8 @@
 //!
 //! It buffers nothing. The rule: an output that keeps nothing, or takes nothing, is an error before serving starts. When a
 //! process is started without an output, the Rust runtime opens `/dev/null` in its place, for reading and writing; a shell
-//! that is asked for `> /dev/null` opens it for writing alone. So the first is refused, and the second is taken as meant and
-//! said in the log.
+//! that is asked for `> /dev/null` opens it for writing alone, and a program that starts another without outputs opens it
+//! once for both of them. So the first is refused, and the others are taken as meant and said in the log.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::Sink;
 
@@ -28,7 +28,7 @@ impl Stdout {
     /// Why nothing that is written there would be kept.
     pub(super) fn open(name: String) -> io::Result<Stdout> {
         let output = io::stdout();
-        is_open(output.as_fd())?;
+        is_open(output.as_fd(), io::stderr().as_fd())?;
         // The descriptor itself: the library's stdout would keep back what does not end a line.
         let file = File::from(output.as_fd().try_clone_to_owned()?);
         if is_null(&file)? {
@@ -38,19 +38,30 @@ impl Stdout {
     }
 }
 
-/// Whether what is written to a descriptor goes anywhere.
+/// Whether what is written to a descriptor goes anywhere, or was sent nowhere on purpose, as the errors beside it.
 ///
 /// # Errors
 /// Why it does not.
-pub(super) fn is_open(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+fn is_open(descriptor: BorrowedFd<'_>, errors: BorrowedFd<'_>) -> io::Result<()> {
     let mode = fcntl_getfl(descriptor)? & OFlags::RWMODE;
     if mode == OFlags::RDONLY {
         return Err(io::Error::other("it is open for reading only"));
     }
-    if mode == OFlags::RDWR && is_null(&File::from(descriptor.try_clone_to_owned()?))? {
+    let is_null = is_null(&File::from(descriptor.try_clone_to_owned()?))?;
+    if mode == OFlags::RDWR && is_null && !is_one_opening(descriptor, errors)? {
         return Err(io::Error::other("it is closed, or is /dev/null, so every record would be lost"));
     }
     Ok(())
+}
+
+/// Whether two descriptors come from one opening of a file. Such two share their flags, so one that is set for the one is
+/// seen at the other. The flag means nothing to `/dev/null`, and it is put back.
+fn is_one_opening(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> io::Result<bool> {
+    let (flags, before) = (fcntl_getfl(one)?, fcntl_getfl(other)?);
+    fcntl_setfl(one, flags ^ OFlags::APPEND)?;
+    let is_seen = fcntl_getfl(other)? != before;
+    fcntl_setfl(one, flags)?;
+    Ok(is_seen)
 }
 
 fn is_null(file: &File) -> io::Result<bool> {
@@ -79,7 +90,18 @@ mod tests {
     use super::*;
 
     fn judged(options: &mut OpenOptions, path: &Path) -> Result<(), String> {
-        is_open(options.open(path).unwrap().as_fd()).map_err(|problem| problem.to_string())
+        let errors = tempfile::tempfile().unwrap();
+        is_open(options.open(path).unwrap().as_fd(), errors.as_fd()).map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn outputs_that_were_sent_nowhere_together_are_taken_as_meant() {
+        let open = || OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        let (one, another) = (open(), open());
+        let shared = one.try_clone().unwrap();
+        assert!(is_open(one.as_fd(), shared.as_fd()).is_ok());
+        assert!(is_open(one.as_fd(), another.as_fd()).is_err(), "the runtime opens each that was closed by itself");
+        assert!(!fcntl_getfl(&one).unwrap().contains(OFlags::APPEND), "the flag is put back");
     }
 
     #[test]
