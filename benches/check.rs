@@ -23,7 +23,7 @@ use customs::engine::snapshot::Snapshot;
 use customs::engine::time::UnixNanos;
 use customs::envoy::attributes::{self, borrowed};
 use customs::envoy::response;
-use customs::envoy::service::Checks;
+use customs::envoy::service::{Checks, Deadline};
 use customs::ops::metrics::Metrics;
 use customs::store;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -122,7 +122,12 @@ fn answers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("check");
     group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
     group.bench_function("answer", |b| {
-        b.iter(|| runtime.block_on(checks.answer(black_box(CHECK))).unwrap());
+        b.iter(|| {
+            let answer = runtime.block_on(checks.answer(black_box(CHECK), Deadline::default())).unwrap();
+            let (response, pending) = answer.expect("there is no deadline");
+            checks.sent(pending);
+            response
+        });
     });
     group.finish();
 }
