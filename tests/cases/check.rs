@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use customs::engine::decision::Decision;
 use customs::engine::identity::{Accepted, TrustDomains};
 use customs::engine::policy::compile;
-use customs::engine::policy::problem::Problem;
+use customs::engine::policy::problem::{Code, Place, Problem};
 use customs::engine::policy::source::{self, PolicyFile, Source};
 use customs::engine::reason::Effect;
 use customs::engine::settings::{DefaultEffect, Enforcement, Settings};
@@ -117,6 +117,11 @@ impl Row {
         let policy = self.json["policy"].as_str().unwrap_or_default();
         let file = PolicyFile { name: "policy.yaml".into(), bytes: policy.as_bytes().into() };
         let loaded = source::load(&Source { name: "case".into(), files: vec![file], ..Source::default() }, settings);
+        // A row without a policy means that none is loaded; one that holds only what is no policy is no good set (rule R12).
+        if !policy.is_empty() && loaded.is_empty() && !loaded.has_errors() {
+            let what = "there is no policy document";
+            return Err(vec![Problem::error(Code::NoPolicy, Place::whole("case"), what)]);
+        }
         compile::compile(&[loaded], settings).map(|compiled| compiled.snapshot)
     }
 

@@ -22,21 +22,27 @@ const WAYS: [Way; 4] = [
     ("the directory is renamed", |d| fs::rename(d, d.with_extension("old")).unwrap(), |d| fs::create_dir(d).unwrap()),
     (
         "a directory is put in place of the file",
-        |d| {
-            fs::remove_file(d.join("a.jsonl")).unwrap();
-            fs::create_dir(d.join("a.jsonl")).unwrap();
-        },
+        |d| in_place(d, |file| fs::create_dir(file).is_ok()),
         |d| fs::remove_dir(d.join("a.jsonl")).unwrap(),
     ),
     (
         "a pipe is put in place of the file",
-        |d| {
-            fs::remove_file(d.join("a.jsonl")).unwrap();
-            assert!(Command::new("mkfifo").arg(d.join("a.jsonl")).status().unwrap().success());
-        },
+        |d| in_place(d, |file| Command::new("mkfifo").arg(file).stderr(Stdio::null()).status().unwrap().success()),
         |d| fs::remove_file(d.join("a.jsonl")).unwrap(),
     ),
 ];
+
+/// Puts something in place of the file. The server may be faster and make the file anew, so it is tried again.
+fn in_place(directory: &Path, make: impl Fn(&Path) -> bool) {
+    let file = directory.join("a.jsonl");
+    for _ in 0..1_000 {
+        let _ = fs::remove_file(&file);
+        if make(&file) {
+            return;
+        }
+    }
+    panic!("{} comes back each time", file.display());
+}
 
 fn readiness(server: &Server, code: u16) -> String {
     server.until("readiness", || server.get("/readyz").filter(|ready| ready.0 == code)).1

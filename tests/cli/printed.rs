@@ -37,7 +37,7 @@ fn a_server_prints_nothing_of_a_stranger_as_it_is() {
         .file("good/a.yaml", &policy)
         .file("bad/a.yaml", &denying("a", "y.example"))
         .start();
-    server.folder.put("bad/a.yaml", &format!("{{apiVersion: {text}, kind: {text}, {text}: 1}}\n"));
+    server.folder.put("bad/a.yaml", &format!("{{apiVersion: egress.customs/v1alpha1, kind: {text}, {text}: 1}}\n"));
     server.source(1, "refused");
     is_clean("status", &server.get("/status").unwrap().1);
     let admin = format!("127.0.0.1:{}", server.admin);

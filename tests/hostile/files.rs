@@ -11,6 +11,8 @@ pub(crate) enum Told {
     Line(usize),
     /// Of the file as a whole.
     File,
+    /// Of the directory: the file is somebody else's, which a note says with its place.
+    Nowhere,
 }
 
 /// A hostile file.
@@ -58,12 +60,12 @@ pub(crate) const FILES: &[Hostile] = &[
     hostile("many-tags", || numbered(100_000, |n| format!("%TAG !t{n}! tag:x,2000:\n")), "yaml-syntax", Told::At),
     // Length.
     hostile("long-key", || [b"x".repeat(MIB - 8), b": a\n".to_vec()].concat(), "yaml-syntax", Told::At),
-    hostile("long-anchor", || [b"a: &".to_vec(), b"x".repeat(MIB - 8), b" b\n".to_vec()].concat(), "missing-field", Told::At),
+    hostile("long-anchor", || [b"a: &".to_vec(), b"x".repeat(MIB - 8), b" b\n".to_vec()].concat(), "no-policy", Told::Nowhere),
     hostile("long-line", || [b"a: ".to_vec(), b"9".repeat(4 * MIB)].concat(), "too-large", Told::Line(1)),
     hostile("long-number", || [b"a: ".to_vec(), b"9".repeat(MIB - 8)].concat(), "yaml-syntax", Told::Line(1)),
-    hostile("long-quoted", || [b"a: \"".to_vec(), b"x\\n\\\n".repeat(MIB / 2), b"\"".to_vec()].concat(), "missing-field", Told::Line(1)),
-    hostile("long-folded", || [b"a: >\n".to_vec(), b" x\n".repeat(MIB)].concat(), "missing-field", Told::Line(1)),
-    hostile("long-plain-lines", || [b"a: x\n".to_vec(), b"  x\n".repeat(MIB - 8)].concat(), "missing-field", Told::Line(1)),
+    hostile("long-quoted", || [b"a: \"".to_vec(), b"x\\n\\\n".repeat(MIB / 2), b"\"".to_vec()].concat(), "no-policy", Told::Nowhere),
+    hostile("long-folded", || [b"a: >\n".to_vec(), b" x\n".repeat(MIB)].concat(), "no-policy", Told::Nowhere),
+    hostile("long-plain-lines", || [b"a: x\n".to_vec(), b"  x\n".repeat(MIB - 8)].concat(), "no-policy", Told::Nowhere),
     hostile("long-document", || [b"a: >\n".to_vec(), b" x\n".repeat(5 * MIB)].concat(), "too-large", Told::Line(1)),
     hostile("long-comment", || [b"#".to_vec(), b"x".repeat(15 * MIB)].concat(), "too-large", Told::Line(1)),
     hostile("long-unclosed", || [b"a: \"".to_vec(), b"x\n".repeat(MIB)].concat(), "yaml-syntax", Told::At),

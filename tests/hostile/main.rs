@@ -81,6 +81,11 @@ fn amiss(ended: &Ended, code: &str, told: Told) -> Option<String> {
         Told::At => line.is_some(),
         Told::Line(expected) => line == Some(expected),
         Told::File => *place == "policies/x.yaml",
+        Told::Nowhere => {
+            *place == "policies"
+                && ended.stdout.contains("note[not-ours]")
+                && ended.stdout.contains("--> policies/x.yaml:1:1")
+        }
     };
     (!right).then(|| format!("tells {place} and not {told:?}"))
 }

@@ -239,7 +239,7 @@ const HARMS: &[Harm] = &[
     ("not UTF-8", |d| bad_file(d, b"kind: \xff"), no_bad_file, Code::YamlSyntax, SourceState::Refused),
     (
         "unknown kind",
-        |d| bad_file(d, b"apiVersion: v1\nkind: Pod\n"),
+        |d| bad_file(d, b"apiVersion: egress.customs/v1alpha1\nkind: Pod\n"),
         no_bad_file,
         Code::UnknownKind,
         SourceState::Refused,

@@ -71,8 +71,10 @@ fn known_to_readers() -> Vec<(String, BTreeSet<String>)> {
     let fields = |problem: &Problem| {
         let name = problem.text.split(['_', '`']).nth(2).unwrap().to_owned();
         let hint = problem.hint.as_deref().unwrap();
-        assert!(hint.starts_with("the fields are"), "{problem}");
-        (name, hint.split('`').skip(1).step_by(2).map(str::to_owned).collect())
+        // A selector has one field, and what is written beside it is a label as a rule.
+        let fields = hint.strip_prefix("labels stand in ").and_then(|rest| rest.split(':').next()).unwrap_or(hint);
+        assert!(fields != hint || hint.starts_with("the fields are"), "{problem}");
+        (name, fields.split('`').skip(1).step_by(2).map(str::to_owned).collect())
     };
     unknown.map(fields).collect()
 }
