@@ -118,10 +118,8 @@ impl<L: Ledger> Front<L> {
             return Some(refused(StatusCode::METHOD_NOT_ALLOWED, Status::internal(text)));
         }
         if unary::is_grpc(request.headers()) {
-            if request.uri().query().is_none() {
-                return None;
-            }
-            // The path of a call is the name of a method, and no method has such a name.
+            // The path of a call is the name of a method, and no method has a query in its name.
+            request.uri().query()?;
             let path = shown(request.uri().path());
             self.refuse(RefusalCause::UnknownMethod, &format_args!("a call of `{path}` with a query"));
             return Some(Status::unimplemented("a gRPC call has no query").into_http());

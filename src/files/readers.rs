@@ -36,7 +36,9 @@ pub(super) fn read_all<T: Send + 'static>(readings: Vec<Reading<T>>, patience: D
         changed: Condvar::new(),
     });
     let mut state = shared.lock();
-    while !state.is_done() && !(state.waiting.is_empty() && begun.elapsed() > patience && state.all_run_for(patience)) {
+    let is_left_behind =
+        |state: &State<T>| state.waiting.is_empty() && begun.elapsed() > patience && state.all_run_for(patience);
+    while !state.is_done() && !is_left_behind(&state) {
         let stalled = state.running.len();
         if !state.waiting.is_empty() && state.all_run_for(STALL) {
             // As many again as hang, so that a file system with many sources on it is found out soon.

@@ -56,7 +56,7 @@ impl fmt::Display for Nearest {
         match (told.is_empty(), self.hosts_match) {
             (true, _) => Ok(()),
             (false, true) => {
-                write!(f, "; the host matches, and something else in the entry does not: {}", told.join(", and "))
+                write!(f, "; the host matches, but {}", told.join(", and "))
             }
             (false, false) => write!(f, "; besides the host, {}", told.join(", and ")),
         }
@@ -72,6 +72,10 @@ fn some(values: &[String]) -> String {
     }
 }
 
+/// How near a rule comes; larger is nearer. Whether host and caller match, whether the host is near, whether the caller
+/// matches, the labels that are shared, and how few parts do not fit.
+type Rank = (usize, bool, bool, usize, usize);
+
 /// The rule of these that comes nearest: about the caller and with a host that matches, or that shares most labels with the
 /// request's, counted from the end; of several such the one of which least does not fit. `None` where none comes near.
 pub fn nearest<'r>(
@@ -80,7 +84,7 @@ pub fn nearest<'r>(
     caller: &Caller<'_>,
     is_in_force: impl Fn(&Rule) -> bool,
 ) -> Option<Nearest> {
-    let mut best: Option<((usize, bool, bool, usize, usize), Nearest)> = None;
+    let mut best: Option<(Rank, Nearest)> = None;
     for rule in rules {
         let Some((operation, shared_labels)) = nearest_operation(rule, question) else { continue };
         let misses = misses(rule, operation, question, caller);
@@ -89,7 +93,7 @@ pub fn nearest<'r>(
         let both = usize::from(hosts_match) + usize::from(is_callers);
         // One label is the top-level domain alone.
         let is_near = hosts_match || shared_labels > 1;
-        let rank = (both, is_near, is_callers, shared_labels, usize::MAX - misses.len());
+        let rank: Rank = (both, is_near, is_callers, shared_labels, usize::MAX - misses.len());
         // The first of equal ones, so that the order of files does not matter more than that of rules.
         if best.as_ref().is_none_or(|(most, _)| rank > *most) {
             let hosts = hosts(operation).map(HostPattern::to_string).collect();
