@@ -54,7 +54,7 @@ fn meaning(
     if written.is_empty() && (is_needed || fallen_away(args, &written, in_force).next().is_some()) {
         return Err(vec![nothing(file)]);
     }
-    let fallen: Vec<_> = fallen_away(args, &written, in_force).map(|knob| left_out(file, knob)).collect();
+    let fallen: Vec<_> = fallen_away(args, &written, in_force).map(|knob| left_out(file, text, knob)).collect();
     let read =
         if written.is_empty() { Settings::default() } else { Settings::parse(file, text).map_err(|p| vec![p])? };
     if !fallen.is_empty() {
@@ -91,9 +91,21 @@ fn fallen_away<'a>(
     let without = args.clone().over(Settings::default()).resolve().map(|resolved| resolved.engine).unwrap_or_default();
     let other_domains =
         (&trust_domains.own, &trust_domains.aliases) != (&without.trust_domains.own, &without.trust_domains.aliases);
-    let other_gateway =
-        (gateway, listeners, gateway_hosts) != (&without.gateway, &without.listeners, &without.gateway_hosts);
-    [
+    // The gateway stands in the file only.
+    let has = |what: fn(&engine::GatewayIdentity) -> bool| gateway.as_ref().is_some_and(what);
+    let nested = [
+        ("gateway.namespace", gateway.is_some()),
+        ("gateway.labels", has(|gateway| !gateway.labels.is_empty())),
+        ("gateway.name", has(|gateway| gateway.name.is_some())),
+        ("gateway.service_entries", has(|gateway| !gateway.service_entries.is_empty())),
+        ("gateway.hosts", !gateway_hosts.is_empty()),
+        ("gateway.listeners", !listeners.is_empty()),
+    ];
+    let is_written = |knob: &str| written.iter().any(|key| key == knob);
+    let other_gateway = nested.iter().any(|(_, is_set)| *is_set);
+    // Where the whole mapping is gone, that is told and not each of its keys.
+    let nested = nested.into_iter().filter(move |_| is_written("gateway"));
+    let whole = [
         ("default", *default_effect != without.default_effect),
         ("trust_domains", other_domains),
         ("cluster_domains", *cluster_domains != without.cluster_domains),
@@ -102,10 +114,9 @@ fn fallen_away<'a>(
         ("identity_source", *identity_source != without.identity_source),
         ("require_sni_host_match", *require_sni_host_match != without.require_sni_host_match),
         ("gateway", other_gateway),
-    ]
-    .into_iter()
-    .filter(|(knob, differs)| *differs && !written.iter().any(|key| key == knob))
-    .map(|(knob, _)| knob)
+    ];
+    let fallen = move |(knob, differs): &(&'static str, bool)| *differs && !is_written(knob);
+    whole.into_iter().chain(nested).filter(fallen).map(|(knob, _)| knob)
 }
 
 fn nothing(file: &str) -> Problem {
@@ -114,9 +125,11 @@ fn nothing(file: &str) -> Problem {
         .hint("put it back; to have every default on purpose, write `default: allow`, or restart without the file")
 }
 
-fn left_out(file: &str, knob: &str) -> Problem {
-    let what = format!("`{knob}` is not in the file any more, and without it requests would pass that do not pass now");
-    Problem::error(Code::BadSetting, Place::whole(file), what)
+fn left_out(file: &str, text: &str, knob: &str) -> Problem {
+    let what = format!("`{knob}` is not in the file any more, and without it requests could pass that do not pass now");
+    // A key inside another is missed where that one stands.
+    let outer = knob.split('.').next().unwrap_or_default();
+    Problem::error(Code::BadSetting, place(file, text, outer), what)
         .hint("the settings in force stay; write it, if only with its default (`customs settings` prints it)")
 }
 
@@ -238,6 +251,28 @@ mod tests {
             let knobs: Vec<_> = problems.iter().map(|p| p.text.split('`').nth(1).unwrap()).collect();
             assert_eq!(knobs, told, "{before} -> {after}");
         }
+    }
+
+    #[test]
+    fn a_key_of_the_gateway_that_falls_away_is_refused_with_its_path() {
+        let all = "gateway:\n  namespace: a\n  labels: {x: y}\n  name: n\n  service_entries: {psp: [api.psp.example]}\n  \
+                   hosts: [gw.example]\n  listeners: [{port: 1, host: a.example}]\n";
+        assert!(reread(&[], all, all).is_ok());
+        for (key, default) in
+            [("labels", "{}"), ("name", ""), ("service_entries", "{}"), ("hosts", "[]"), ("listeners", "[]")]
+        {
+            let line = all.lines().find(|line| line.trim_start().starts_with(&format!("{key}:"))).unwrap();
+            let problems = reread(&[], all, &all.replace(&format!("{line}\n"), "")).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].text.starts_with(&format!("`gateway.{key}` is not in the file")), "{}", problems[0]);
+            assert_eq!(problems[0].place.to_string(), "s.yaml:1:1");
+            let written = reread(&[], all, &all.replace(line, &format!("  {key}: {default}")));
+            assert!(written.is_ok(), "{key} is written: {:?}", written.err());
+        }
+        let before = "gateway: {namespace: a, hosts: [gw.example]}\n";
+        let problems = reread(&[], before, "gateway: {hosts: [gw.example]}\n").unwrap_err();
+        assert!(problems[0].text.starts_with("`gateway.namespace`"), "{}", problems[0]);
+        assert!(reread(&[], before, "gateway: {namespace: b, hosts: [other.example]}\n").is_ok());
     }
 
     #[test]

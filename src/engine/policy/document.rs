@@ -252,7 +252,8 @@ pub fn parse_typed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Pro
     serde_saphyr::from_str_with_options(text, options(text.len())).map_err(|error| file.problem(&error))
 }
 
-/// The keys of the one mapping that a file holds; none where there is nothing in it.
+/// The keys of the one mapping that a file holds, and those of mappings in it as `key.inner`; none where there is nothing
+/// in it.
 ///
 /// # Errors
 /// The first problem, with its place.
@@ -260,7 +261,12 @@ pub fn keys(file: &str, text: &str) -> Result<Vec<String>, Problem> {
     let mut keys = Vec::new();
     for node in parse(file, text) {
         match node?.value {
-            Value::Map(pairs) => keys.extend(pairs.into_iter().map(|(key, _)| key.name)),
+            Value::Map(pairs) => pairs.into_iter().for_each(|(key, value)| {
+                if let Value::Map(inner) = value.value {
+                    keys.extend(inner.into_iter().map(|(inner, _)| format!("{}.{}", key.name, inner.name)));
+                }
+                keys.push(key.name);
+            }),
             // What it is instead is told by whoever reads it into a type.
             _ => keys.push(String::new()),
         }
