@@ -1,15 +1,18 @@
 //! The directories that the settings name -> the directories that are sources now.
 //!
-//! A directory is one source, or holds one source for each namespace; either way with options. Of the second kind this lists the entries. The
-//! rule: a directory, or a symlink to one, whose name is a DNS label is the source of the namespace of that name. Names
-//! that start with a dot and plain files are nobody's. A policy file beside the directories, and a directory with policy
+//! A directory is one source, or holds one source for each namespace; either way with options. Of the second kind this
+//! lists the entries. The rule: a directory, or a symlink, whose name is a DNS label is the source of the namespace of that
+//! name. It is not looked at here, since one that hangs must not hold up the others; its own reading finds out what it is.
+//! Names that start with a dot and plain files are nobody's. A policy beside the directories, and a directory with policy
 //! files whose name no namespace can have, are mistakes: somebody thinks that they are in force. They are told as errors
 //! and hold nothing up, because one misplaced file must not keep every namespace from loading.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::lookalikes::{Beginning, Search};
 use super::names::{is_left_out, is_policy_name, looks_like_policy_name};
 use super::read::{self, Outcome, Progress, read_changes};
 use super::seen::Seen;
@@ -75,33 +78,62 @@ pub struct Listing {
     pub problems: Vec<Problem>,
 }
 
-/// Lists a directory of namespaces.
+/// Lists a directory of namespaces, whose sources are `recursive` or not.
 ///
 /// # Errors
 /// Why it cannot be listed.
-pub fn list(directory: &Path) -> Result<Listing, Vec<Problem>> {
-    let mut names = Vec::new();
+pub(super) fn list(
+    directory: &Path,
+    recursive: bool,
+    seen: &Seen,
+    progress: &Progress,
+) -> Result<Listing, Vec<Problem>> {
+    progress.at(directory);
     let unreadable = |error| vec![read::directory_problem(directory, &error)];
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        names.push(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned());
-    }
-    names.sort_unstable();
+    let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut entries = entries.map_err(unreadable)?;
+    entries.sort_by_key(DirEntry::file_name);
     let mut listing = Listing::default();
-    for name in names.into_iter().filter(|name| !name.starts_with('.')) {
-        listing.sort_in(&directory.join(&name), name);
+    let mut search = Search::new(directory, seen, progress);
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') {
+            progress.at(&entry.path());
+            listing.sort_in(&entry, name, recursive, &mut search);
+        }
     }
     Ok(listing)
 }
 
 impl Listing {
-    fn sort_in(&mut self, path: &Path, name: String) {
+    fn sort_in(&mut self, entry: &DirEntry, name: String, recursive: bool, search: &mut Search<'_>) {
+        let (path, kind) = (entry.path(), entry.file_type().ok());
+        let is_plain = kind.is_some_and(|kind| kind.is_file());
         // What cannot be looked at (a symlink that leads nowhere) may have been a directory of policies.
-        let is_directory = fs::metadata(path).map_or(is_dns_label(&name), |metadata| metadata.is_dir());
-        match (is_directory, is_dns_label(&name)) {
-            (true, true) => drop(self.namespaces.insert(name)),
-            (true, false) if holds_policies(path) => self.problems.push(no_namespace(path, &name)),
-            (false, _) if is_misplaced(&name) => self.problems.push(misplaced(path)),
-            _ => {}
+        let may_be_directory = kind.is_none_or(|kind| kind.is_dir() || kind.is_symlink());
+        if may_be_directory && is_dns_label(&name) {
+            self.namespaces.insert(name);
+            return;
+        }
+        match fs::metadata(&path) {
+            Ok(about) if about.is_dir() => {
+                if search.policy_in(&path, recursive).is_some() {
+                    self.problems.push(no_namespace(&path, &name));
+                }
+            }
+            _ if is_left_out(&name) => {}
+            Ok(about) => {
+                let was_meant = match search.beginning(&path, &about, !is_plain) {
+                    Beginning::Policy => true,
+                    Beginning::Unknown(_) => was_meant(&name),
+                    Beginning::Other => false,
+                };
+                if was_meant {
+                    self.problems.push(misplaced(&path));
+                }
+            }
+            Err(_) if was_meant(&name) => self.problems.push(misplaced(&path)),
+            Err(_) => {}
         }
     }
 }
@@ -124,14 +156,9 @@ pub(super) fn read_bound(
     }
 }
 
-/// Whether a file beside the directories was meant to be read.
-fn is_misplaced(name: &str) -> bool {
-    is_policy_name(name) || !is_left_out(name) && looks_like_policy_name(name)
-}
-
-fn holds_policies(directory: &Path) -> bool {
-    let is_policy = |entry: fs::DirEntry| is_policy_name(&entry.file_name().to_string_lossy());
-    fs::read_dir(directory).is_ok_and(|entries| entries.flatten().any(is_policy))
+/// Whether the name of a file beside the directories, which cannot be read, says that it was meant to be.
+fn was_meant(name: &str) -> bool {
+    is_policy_name(name) || looks_like_policy_name(name)
 }
 
 fn no_namespace(path: &Path, name: &str) -> Problem {
@@ -156,28 +183,70 @@ mod tests {
 
     use super::*;
 
+    const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n";
+
+    fn listed(directory: &Path, recursive: bool) -> Result<Listing, Vec<Problem>> {
+        list(directory, recursive, &Seen::default(), &Progress::default())
+    }
+
+    fn told(listing: &Listing) -> Vec<(Code, &str)> {
+        listing.problems.iter().map(|p| (p.code, p.place.file.rsplit('/').next().unwrap())).collect()
+    }
+
     #[test]
     fn entries_are_namespaces_or_mistakes_or_nobodys() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        for name in ["shop", "batch-2", "Shop", "a.b", "lost+found", ".git", "..2026_1"] {
+        for name in ["shop", "batch-2", "Shop", "a.b", "lost+found", ".git", "..2026_1", "Shop/below.yaml"] {
             fs::create_dir(at(name)).unwrap();
         }
-        for name in ["stray.yaml", "README.md", "team.cases.yaml", ".hidden.yaml", "Shop/a.yaml", "a.b/README.md"] {
-            fs::write(at(name), "").unwrap();
+        for name in ["README.md", "Shop/a.yaml", "a.b/README.md", "plain"] {
+            fs::write(at(name), "x").unwrap();
         }
-        fs::create_dir(at("Shop/below.yaml")).unwrap();
+        for name in ["stray.yaml", "team.cases.yaml", ".hidden.yaml", "deny"] {
+            fs::write(at(name), POLICY).unwrap();
+        }
         symlink("shop", at("linked")).unwrap();
         symlink("nowhere", at("dangling")).unwrap();
-        symlink("README.md", at("file")).unwrap();
-        let Listing { namespaces, problems } = list(root.path()).unwrap();
+        symlink("Shop", at("Linked")).unwrap();
+        symlink("README.md", at("LICENSE")).unwrap();
+        let listing = listed(root.path(), false).unwrap();
+        let namespaces: Vec<_> = listing.namespaces.iter().map(String::as_str).collect();
+        assert_eq!(namespaces, ["batch-2", "dangling", "linked", "shop"]);
         assert_eq!(
-            namespaces.iter().map(String::as_str).collect::<Vec<_>>(),
-            ["batch-2", "dangling", "linked", "shop"]
+            told(&listing),
+            [
+                (Code::BadName, "Linked"),
+                (Code::BadName, "Shop"),
+                (Code::Misplaced, "deny"),
+                (Code::Misplaced, "stray.yaml")
+            ]
         );
-        let told: Vec<_> = problems.iter().map(|p| (p.code, p.place.file.rsplit('/').next().unwrap())).collect();
-        assert_eq!(told, [(Code::BadName, "Shop"), (Code::Misplaced, "stray.yaml")]);
-        assert!(problems.iter().all(|p| p.is_error() && p.hint.is_some()));
+        assert!(listing.problems.iter().all(|p| p.is_error() && p.hint.is_some()));
+    }
+
+    #[test]
+    fn what_is_no_policy_beside_the_directories_is_no_mistake() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("package.json", "{\n  \"name\": \"teams\"\n}\n"),
+            ("kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"),
+            ("empty.yaml", ""),
+        ] {
+            fs::write(root.path().join(name), text).unwrap();
+        }
+        assert_eq!(listed(root.path(), false).unwrap(), Listing::default());
+        symlink("nowhere", root.path().join("deny.yaml")).unwrap();
+        assert_eq!(told(&listed(root.path(), false).unwrap()), [(Code::Misplaced, "deny.yaml")]);
+    }
+
+    #[test]
+    fn a_directory_of_no_namespace_is_looked_through_as_deep_as_its_like_are_read() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("Shop/deep")).unwrap();
+        fs::write(root.path().join("Shop/deep/deny.yaml"), POLICY).unwrap();
+        assert!(told(&listed(root.path(), false).unwrap()).is_empty());
+        assert_eq!(told(&listed(root.path(), true).unwrap()), [(Code::BadName, "Shop")]);
     }
 
     #[test]
@@ -185,7 +254,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("file"), "").unwrap();
         for name in ["gone", "file"] {
-            let problems = list(&root.path().join(name)).unwrap_err();
+            let problems = listed(&root.path().join(name), false).unwrap_err();
             assert_eq!((problems.len(), problems[0].code), (1, Code::Unreadable), "{name}");
         }
     }

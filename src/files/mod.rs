@@ -1,8 +1,8 @@
 //! The edge at which people change policy: a file event becomes a new set in force, or a refusal that says why.
 //!
 //! 1. [`watch`]: something may have changed;
-//! 2. [`directories`]: which directories are sources; [`walk`] and [`names`]: which of their files are policies, and which
-//!    only look like some; [`read`]: their bytes; [`seen`]: which files a rescan need not open; `round`: all of them are read
+//! 2. [`directories`]: which directories are sources; [`walk`] and [`names`]: which of their files are policies;
+//!    `lookalikes`: which only look like some; [`read`]: their bytes; [`seen`]: which files a rescan need not open; `round`: all of them are read
 //!    twice, until both reads agree, by `readers` that can be left behind;
 //! 3. [`judge`]: which sources are good, which keep their last good content, and whether the whole set compiles;
 //! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
@@ -17,6 +17,7 @@ mod background;
 pub mod directories;
 pub mod judge;
 pub mod load;
+mod lookalikes;
 pub mod names;
 pub mod read;
 mod readers;

@@ -8,7 +8,8 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::directories::SourceOptions;
 use super::seen::Seen;
@@ -37,18 +38,40 @@ pub fn read_source(directory: &Path) -> Outcome {
 }
 
 /// Where a reader is, for whoever waits for it.
-#[derive(Debug, Default)]
-pub struct Progress(Mutex<PathBuf>);
+#[derive(Debug)]
+pub struct Progress(Mutex<(PathBuf, Instant)>);
+
+impl Default for Progress {
+    fn default() -> Progress {
+        Progress(Mutex::new((PathBuf::new(), Instant::now())))
+    }
+}
 
 impl Progress {
     /// Says what is looked at or read next.
     pub(super) fn at(&self, path: &Path) {
-        path.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut at = self.lock();
+        path.clone_into(&mut at.0);
+        at.1 = Instant::now();
     }
 
-    /// What was looked at or read last.
+    /// What is looked at or read.
     pub(super) fn path(&self) -> PathBuf {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().0.clone()
+    }
+
+    /// Since when.
+    pub(super) fn since(&self) -> Instant {
+        self.lock().1
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (PathBuf, Instant)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn pretend_since(&self, since: Instant) {
+        self.lock().1 = since;
     }
 }
 
@@ -61,7 +84,7 @@ pub(super) fn read_changes(directory: &Path, options: &SourceOptions, seen: &See
     let mut problems = Vec::new();
     let mut room = MAX_SET;
     progress.at(directory);
-    let found = walk(directory, options.recursive, seen)?;
+    let found = walk(directory, options.recursive, seen, progress)?;
     for name in found.policies {
         let path = directory.join(&name);
         progress.at(&path);
@@ -143,6 +166,15 @@ pub(super) fn directory_problem(directory: &Path, error: &std::io::Error) -> Pro
         _ => (format!("the directory cannot be read: {error}"), "it is tried again at every rescan"),
     };
     Problem::error(Code::Unreadable, whole(directory), text).hint(hint)
+}
+
+/// Why an entry of a source cannot be looked at that may be a directory of it.
+pub(super) fn entry_problem(path: &Path, error: &io::Error) -> Problem {
+    if error.kind() != ErrorKind::NotFound {
+        return directory_problem(path, error);
+    }
+    let text = "the symlink leads nowhere, and a directory of policies may have been there";
+    Problem::error(Code::Unreadable, whole(path), text).hint("restore its target or remove it")
 }
 
 fn file_problem(path: &Path, error: &io::Error) -> Box<Problem> {

@@ -26,7 +26,7 @@ use crate::engine::time::UnixNanos;
 const STABLE_ATTEMPTS: u32 = 5;
 /// How long a round waits for a source: before anything is in force, and later.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(500));
-/// How long a source may hang, or not rest, before that is told.
+/// How long a source may stay at one place without going on, or not rest, before that is told.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How soon a source that did not rest is read again, as long as it is not told.
 const RETRY: Duration = Duration::from_secs(1);
@@ -72,9 +72,9 @@ pub struct Rounds {
 /// A reading that was left to itself.
 #[derive(Clone, Debug)]
 struct Left {
-    since: Instant,
     /// What it read in the end.
     slot: Arc<Mutex<Option<Late>>>,
+    /// Where it is, and since when: one that is slow and goes on does not hang.
     progress: Arc<Progress>,
     told: Option<Problem>,
 }
@@ -105,7 +105,7 @@ impl Rounds {
 
     /// When a round is wanted before the usual time: something is to be told, or may have come to rest.
     pub fn wanted(&self) -> Option<Instant> {
-        let hangs = self.left.values().filter(|left| left.told.is_none()).map(|left| left.since + DEADLINE);
+        let hangs = self.left.values().filter(|left| left.told.is_none()).map(|left| left.progress.since() + DEADLINE);
         let restless = self.restless.values().filter(|(_, told)| told.is_none()).map(|_| Instant::now() + RETRY);
         hangs.chain(restless).min()
     }
@@ -121,6 +121,7 @@ impl Rounds {
         let mut targets: Vec<Target> = directories(&sources, |role| *role != Role::Namespaces);
         // The settings file is read in the same moment.
         targets.extend(settings.cloned().map(Target::Settings));
+        self.forget_all_but(&sources, settings);
         let knows = |target: &Target, content: &Content| match (target, content) {
             (Target::Directory { path, .. }, Content::Directory(read)) => sources.knows(path, read),
             (_, Content::Settings(read)) => sources.knows_settings(read),
@@ -154,6 +155,14 @@ impl Rounds {
         let readings = in_order(&sources, readings);
         let judgement = sources.judge(readings, reading, at);
         (sources, judgement)
+    }
+
+    /// Forgets what is no source any more: nobody would ever tell of it, nor cease to wait for it.
+    fn forget_all_but(&mut self, sources: &Sources, settings: Option<&SettingsFile>) {
+        let paths = sources.directories().map(|(path, ..)| path).chain(settings.map(SettingsFile::path));
+        let present: BTreeSet<&Path> = paths.collect();
+        self.left.retain(|path, _| present.contains(path.as_path()));
+        self.restless.retain(|path, _| present.contains(path.as_path()));
     }
 
     /// Lists the directories of namespaces, so that new ones are sources.
@@ -226,7 +235,7 @@ impl Rounds {
         let mut lefts: BTreeMap<usize, (PathBuf, Left)> = BTreeMap::new();
         let mut readings = Vec::new();
         for (index, target) in open.iter().filter_map(|index| Some((*index, targets.get(*index)?))) {
-            let left = Left { since: Instant::now(), slot: Arc::default(), progress: Arc::default(), told: None };
+            let left = Left { slot: Arc::default(), progress: Arc::default(), told: None };
             readings.push(reading(index, target.clone(), manner.clone(), &left, self.ended.clone()));
             lefts.insert(index, (target.path().to_owned(), left));
         }
@@ -262,8 +271,9 @@ impl Rounds {
                 return Some(content);
             }
             Found::Hangs(problem) => {
+                self.restless.remove(path);
                 let left = self.left.get_mut(path)?;
-                let is_due = !was_read || left.since.elapsed() >= DEADLINE;
+                let is_due = !was_read || left.progress.since().elapsed() >= DEADLINE;
                 is_due.then(|| left.told.get_or_insert(problem).clone())?
             }
             Found::Restless(problem) => {
@@ -314,7 +324,9 @@ impl Target {
     fn read(&self, seen: &Seen, progress: &Progress) -> Content {
         progress.at(self.path());
         match self {
-            Target::Directory { path, role: Role::Namespaces, .. } => Content::Listing(list(path)),
+            Target::Directory { path, role: Role::Namespaces, options } => {
+                Content::Listing(list(path, options.recursive, seen, progress))
+            }
             Target::Directory { path, role: Role::Whole, options } => {
                 Content::Directory(read_changes(path, options, seen, progress))
             }

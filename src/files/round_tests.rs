@@ -77,14 +77,14 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
     let path = root.path().join("a");
     let progress = Arc::new(Progress::default());
     progress.at(&path.join("k.yaml"));
-    let left = Left { since: Instant::now(), slot: Arc::default(), progress, told: None };
+    let left = Left { slot: Arc::default(), progress, told: None };
     rounds.left.insert(path.clone(), left);
     fs::write(path.join("n.yaml"), policy("n")).unwrap();
     fs::write(root.path().join("b/q.yaml"), policy("q")).unwrap();
     let (sources, _) = rounds.read_and_judge(sources, None, &manner(1));
     assert_eq!((denies(&sources), sources.status()[0].state), (3, SourceState::Good), "the other goes on at once");
     assert!(rounds.is_waiting() && rounds.wanted().is_some());
-    rounds.left.get_mut(&path).unwrap().since = Instant::now().checked_sub(DEADLINE).unwrap();
+    rounds.left[&path].progress.pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
     let (sources, _) = rounds.read_and_judge(sources, None, &manner(1));
     let told = &sources.status()[0];
     assert_eq!((told.state, denies(&sources)), (SourceState::Refused, 3));
@@ -100,7 +100,7 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
 fn a_source_that_hangs_at_the_start_keeps_everything_denied_and_is_told_at_once() {
     let (root, sources) = site();
     let mut rounds = Rounds::default();
-    let left = Left { since: Instant::now(), slot: Arc::default(), progress: Arc::default(), told: None };
+    let left = Left { slot: Arc::default(), progress: Arc::default(), told: None };
     rounds.left.insert(root.path().join("a"), left);
     let (sources, judgement) = rounds.read_and_judge(sources, None, &manner(1));
     assert!(judgement.snapshot.is_none() && !sources.is_ready(), "what was never read could hold denials");
@@ -123,4 +123,45 @@ fn a_read_counts_only_when_it_repeats() {
     writer.join().unwrap();
     let found: Vec<_> = sources.found().flat_map(|source| source.source().files).collect();
     assert_eq!(found[0].bytes.as_ref(), policy("later").as_bytes());
+}
+
+#[test]
+fn a_reading_that_is_slow_and_goes_on_is_not_told_as_one_that_hangs() {
+    let (root, sources) = site();
+    let mut rounds = Rounds::default();
+    let (sources, _) = rounds.read_and_judge(sources, None, &manner(1));
+    let (path, progress) = (root.path().join("a"), Arc::new(Progress::default()));
+    progress.pretend_since(Instant::now().checked_sub(DEADLINE * 3).unwrap());
+    progress.at(&path.join("next.yaml"));
+    rounds.left.insert(path, Left { slot: Arc::default(), progress: progress.clone(), told: None });
+    let (sources, judgement) = rounds.read_and_judge(sources, None, &manner(1));
+    assert!(judgement.entry.is_none() && sources.status()[0].state == SourceState::Good);
+    assert!(rounds.wanted().unwrap() > Instant::now());
+    progress.pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
+    let (sources, _) = rounds.read_and_judge(sources, None, &manner(1));
+    assert_eq!(sources.status()[0].state, SourceState::Refused);
+}
+
+#[test]
+fn what_is_no_source_any_more_is_waited_for_no_more() {
+    let (root, sources) = site();
+    let mut rounds = Rounds::default();
+    let gone = root.path().join("gone");
+    rounds.restless.insert(gone.clone(), (Instant::now(), None));
+    rounds.left.insert(gone, Left { slot: Arc::default(), progress: Arc::default(), told: None });
+    assert!(rounds.wanted().is_some() && rounds.is_waiting());
+    rounds.read_and_judge(sources, None, &manner(1));
+    assert!(rounds.wanted().is_none() && !rounds.is_waiting());
+}
+
+#[test]
+fn a_source_that_did_not_rest_and_then_hangs_is_read_again_no_sooner() {
+    let (root, sources) = site();
+    let mut rounds = Rounds::default();
+    let (sources, _) = rounds.read_and_judge(sources, None, &manner(1));
+    let path = root.path().join("a");
+    rounds.restless.insert(path.clone(), (Instant::now(), None));
+    rounds.left.insert(path, Left { slot: Arc::default(), progress: Arc::default(), told: None });
+    rounds.read_and_judge(sources, None, &manner(1));
+    assert!(rounds.restless.is_empty());
 }

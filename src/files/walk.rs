@@ -1,21 +1,22 @@
 //! Which files of a directory are policies, which are cases, and which look like policies and are not read.
 //!
-//! It opens nothing but files of which the name says nothing, to see whether they begin as a policy does. Sub-directories
-//! belong to the source only where it is `recursive`; then a file is known by its path inside the source. Symlinks are
-//! followed, and a directory that is reached twice is read once.
+//! Sub-directories belong to the source only where it is `recursive`; then a file is known by its path inside the source.
+//! Symlinks are followed. A directory that is reached twice is read once, under its own path rather than under that of a
+//! symlink, and entries are taken in the order of their names: what a source is must not depend on the order in which a
+//! file system lists. An entry of a `recursive` source that cannot be looked at is an error rather than nothing: it may be
+//! a directory with denials. What only looks like a policy is searched for by [`lookalikes`](super::lookalikes).
 
-use std::collections::BTreeSet;
-use std::fs::{self, DirEntry, Metadata};
-use std::io::{self, Read};
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::{self, DirEntry};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::lookalikes::{Beginning, Search};
 use super::names::{self, is_cases_name, is_left_out, is_policy_name, looks_like_policy_name};
-use super::read::{MAX_FILES, directory_problem, odd_name, too_many, whole};
+use super::read::{MAX_FILES, Progress, directory_problem, entry_problem, odd_name, too_many, whole};
 use super::seen::Seen;
-use crate::clock::now;
 use crate::engine::policy::problem::{Code, Problem};
-use crate::plain_file;
 
 /// How deep sub-directories are followed.
 const MAX_DEPTH: usize = 32;
@@ -23,10 +24,6 @@ const MAX_DEPTH: usize = 32;
 const MAX_DIRECTORIES: usize = 2_000;
 /// How many files that look like policies one source tells; the number of the others is told.
 const MAX_TOLD: usize = 100;
-/// How many files of other names are opened to see what they are.
-const MAX_OPENED: usize = 1_000;
-/// How many entries of a sub-directory that is not read are looked at.
-const MAX_LOOKED: usize = 2_000;
 
 /// What a directory holds.
 #[derive(Debug, Default)]
@@ -39,189 +36,193 @@ pub struct Walk {
     pub directories: Vec<PathBuf>,
     /// What looks like a policy and is not read.
     pub unread: Vec<Problem>,
-    odd: Vec<Problem>,
-    opened: usize,
-    not_told: usize,
-    visited: BTreeSet<(u64, u64)>,
 }
 
-/// Looks through a directory.
+/// Looks through a directory, and says meanwhile where it is.
 ///
 /// # Errors
-/// Why it, or one below it that belongs to it, cannot be read, and names that cannot be told.
-pub fn walk(directory: &Path, recursive: bool, seen: &Seen) -> Result<Walk, Vec<Problem>> {
-    let mut walk = Walk::default();
-    let mut waiting = vec![(PathBuf::new(), 0)];
-    if let Ok(root) = fs::metadata(directory) {
-        walk.visited.insert((root.dev(), root.ino()));
+/// Why it, or something below it that belongs to it, cannot be read, and names that cannot be told.
+pub fn walk(directory: &Path, recursive: bool, seen: &Seen, progress: &Progress) -> Result<Walk, Vec<Problem>> {
+    let mut walker = Walker::new(directory, recursive, seen, progress);
+    while let Some((below, depth)) = walker.next() {
+        walker.read(&below, depth)?;
     }
-    while let Some((below, depth)) = waiting.pop() {
-        // To join nothing would add a slash.
-        let is_root = below.as_os_str().is_empty();
-        let path = if is_root { directory.to_owned() } else { directory.join(&below) };
-        let unreadable = |error| vec![directory_problem(&path, &error)];
-        for entry in fs::read_dir(&path).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            if let Some(next) = walk.sort_in(directory, &below, &entry, recursive, seen) {
-                walk.follow(directory, next, depth, &mut waiting)?;
-            }
-            if walk.policies.len() + walk.odd.len() > MAX_FILES {
-                return Err(vec![too_many(directory)]);
-            }
-        }
-    }
-    walk.finish(directory)
+    walker.finish()
 }
 
-impl Walk {
-    /// Sorts an entry in; gives back a directory that belongs to the source.
-    fn sort_in(
-        &mut self,
-        root: &Path,
-        below: &Path,
-        entry: &DirEntry,
-        recursive: bool,
-        seen: &Seen,
-    ) -> Option<PathBuf> {
+/// The directories of a recursive source, itself apart, as far as they can be read.
+pub(super) fn directories_below(directory: &Path) -> Vec<PathBuf> {
+    let (seen, progress) = (Seen::default(), Progress::default());
+    let mut walker = Walker { only_directories: true, ..Walker::new(directory, true, &seen, &progress) };
+    while let Some((below, depth)) = walker.next() {
+        // What cannot be read is told by whoever reads policies.
+        let _told_elsewhere = walker.read(&below, depth);
+    }
+    walker.found.directories
+}
+
+struct Walker<'w> {
+    root: &'w Path,
+    recursive: bool,
+    /// Whether files are nobody's business.
+    only_directories: bool,
+    progress: &'w Progress,
+    search: Search<'w>,
+    found: Walk,
+    problems: Vec<Problem>,
+    not_told: usize,
+    visited: BTreeSet<(u64, u64)>,
+    /// Directories to be read, by their paths inside the source, and how deep they are.
+    waiting: Vec<(PathBuf, usize)>,
+    /// Symlinks to directories, which come after everything else.
+    links: VecDeque<(PathBuf, usize)>,
+}
+
+impl<'w> Walker<'w> {
+    fn new(root: &'w Path, recursive: bool, seen: &'w Seen, progress: &'w Progress) -> Walker<'w> {
+        Walker {
+            root,
+            recursive,
+            only_directories: false,
+            progress,
+            search: Search::new(root, seen, progress),
+            found: Walk::default(),
+            problems: Vec::new(),
+            not_told: 0,
+            visited: BTreeSet::new(),
+            waiting: vec![(PathBuf::new(), 0)],
+            links: VecDeque::new(),
+        }
+    }
+
+    /// The directory to be read next.
+    fn next(&mut self) -> Option<(PathBuf, usize)> {
+        self.waiting.pop().or_else(|| self.links.pop_front())
+    }
+
+    /// Reads a directory, unless it was read before.
+    fn read(&mut self, below: &Path, depth: usize) -> Result<(), Vec<Problem>> {
+        // To join nothing would add a slash.
+        let is_root = below.as_os_str().is_empty();
+        let path = if is_root { self.root.to_owned() } else { self.root.join(below) };
+        let unreadable = |error| vec![directory_problem(&path, &error)];
+        self.progress.at(&path);
+        let about = fs::metadata(&path).map_err(unreadable)?;
+        if !self.visited.insert((about.dev(), about.ino())) {
+            return Ok(());
+        }
+        if depth > MAX_DEPTH || self.found.directories.len() >= MAX_DIRECTORIES {
+            return Err(vec![too_deep(&path)]);
+        }
+        let entries = fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut entries = entries.map_err(unreadable)?;
+        entries.sort_by_key(DirEntry::file_name);
+        if !is_root {
+            self.found.directories.push(path);
+        }
+        for entry in entries {
+            self.sort_in(below, depth, &entry);
+            if self.found.policies.len() + self.problems.len() > MAX_FILES {
+                return Err(vec![too_many(self.root)]);
+            }
+        }
+        Ok(())
+    }
+
+    fn sort_in(&mut self, below: &Path, depth: usize, entry: &DirEntry) {
         let name = entry.file_name();
         let (relative, path) = (below.join(&name), entry.path());
         let shown = name.to_string_lossy();
         if is_policy_name(&shown) {
             match relative.to_str() {
-                Some(name) if !name.contains(char::is_control) => self.policies.push(name.to_owned()),
-                _ => self.odd.push(odd_name(root, &relative.to_string_lossy())),
+                Some(name) if !name.contains(char::is_control) => self.found.policies.push(name.to_owned()),
+                _ => self.problems.push(odd_name(self.root, &relative.to_string_lossy())),
             }
-            return None;
+            return;
         }
         if is_cases_name(&shown) {
-            self.cases.extend(relative.to_str().map(str::to_owned));
+            self.found.cases.extend(relative.to_str().map(str::to_owned));
         }
+        let kind = entry.file_type().ok();
+        let is_link = kind.is_some_and(|kind| kind.is_symlink());
+        if self.only_directories && (is_left_out(&shown) || kind.is_some_and(|kind| kind.is_file())) {
+            return;
+        }
+        self.progress.at(&path);
         if is_left_out(&shown) {
-            let holds = |about: Metadata| self.begins_as_policy(&path, &about, seen);
-            if names::has_ending(&shown) && fs::metadata(&path).is_ok_and(holds) {
-                self.tell(|| left_out(&path));
+            if let Some(about) = names::has_ending(&shown).then(|| fs::metadata(&path).ok()).flatten() {
+                let beginning = self.search.beginning(&path, &about, is_link);
+                self.judge(beginning, &path, left_out);
             }
-            return None;
+            return;
         }
-        // What cannot be looked at has a name that says something, or is nobody's.
-        let metadata = fs::metadata(&path).ok();
-        match metadata {
-            Some(metadata) if metadata.is_dir() && recursive => return Some(relative),
-            Some(metadata) if metadata.is_dir() => {
-                if let Some(first) = self.holds_policies(&path, seen) {
+        match fs::metadata(&path) {
+            Ok(about) if about.is_dir() && self.recursive && is_link => self.links.push_back((relative, depth + 1)),
+            Ok(about) if about.is_dir() && self.recursive => self.waiting.push((relative, depth + 1)),
+            Ok(about) if about.is_dir() => {
+                if let Some(first) = self.search.policy_in(&path, true) {
                     self.tell(|| sub_directory(&path, &first));
                 }
             }
+            _ if self.only_directories => {}
+            Err(error) if has_vanished(&path, &error) => {}
+            // A plain file of such a name would not be read either; anything else may have been a directory.
+            Err(error) if self.recursive && !kind.is_some_and(|kind| kind.is_file()) => {
+                self.problems.push(entry_problem(&path, &error));
+            }
             _ if looks_like_policy_name(&shown) => self.tell(|| other_name(&path)),
-            Some(metadata) if self.begins_as_policy(&path, &metadata, seen) => self.tell(|| other_name(&path)),
-            _ => {}
+            Ok(about) => {
+                let beginning = self.search.beginning(&path, &about, is_link);
+                self.judge(beginning, &path, other_name);
+            }
+            Err(error) => self.tell(|| unknown(&path, &error.to_string())),
         }
-        None
     }
 
-    /// Takes in a directory below, unless it was there before.
-    fn follow(
-        &mut self,
-        root: &Path,
-        next: PathBuf,
-        depth: usize,
-        waiting: &mut Vec<(PathBuf, usize)>,
-    ) -> Result<(), Vec<Problem>> {
-        let path = root.join(&next);
-        let metadata = fs::metadata(&path).map_err(|error| vec![directory_problem(&path, &error)])?;
-        if !self.visited.insert((metadata.dev(), metadata.ino())) {
-            return Ok(());
+    /// Tells a file that begins as a policy does, or may do so.
+    fn judge(&mut self, beginning: Beginning, path: &Path, what: impl FnOnce(&Path) -> Problem) {
+        match beginning {
+            Beginning::Policy => self.tell(|| what(path)),
+            Beginning::Unknown(why) => self.tell(|| unknown(path, &why)),
+            Beginning::Other => {}
         }
-        if depth >= MAX_DEPTH || self.directories.len() >= MAX_DIRECTORIES {
-            return Err(vec![too_deep(&path)]);
-        }
-        self.directories.push(path);
-        waiting.push((next, depth + 1));
-        Ok(())
     }
 
-    fn finish(mut self, root: &Path) -> Result<Walk, Vec<Problem>> {
-        if !self.odd.is_empty() {
-            return Err(self.odd);
+    fn finish(self) -> Result<Walk, Vec<Problem>> {
+        let Walker { root, search, mut found, problems, not_told, .. } = self;
+        if !problems.is_empty() {
+            return Err(problems);
         }
-        self.policies.sort_unstable();
-        self.cases.sort_unstable();
-        self.directories.sort_unstable();
-        self.unread.sort_by(|a, b| a.place.cmp(&b.place));
-        if self.not_told > 0 {
-            let what = format!("{} more files or directories look like policies and are not read", self.not_told);
-            self.unread.push(Problem::warning(Code::NotRead, whole(root), what));
+        found.policies.sort_unstable();
+        found.cases.sort_unstable();
+        found.directories.sort_unstable();
+        found.unread.sort_by(|a, b| a.place.cmp(&b.place));
+        if not_told > 0 {
+            let what = format!("{not_told} more files or directories look like policies and are not read");
+            found.unread.push(Problem::warning(Code::NotRead, whole(root), what));
         }
-        Ok(self)
+        found.unread.extend(search.not_looked_at(root));
+        Ok(found)
     }
 
     fn tell(&mut self, problem: impl FnOnce() -> Problem) {
-        if self.unread.len() < MAX_TOLD {
-            self.unread.push(problem());
+        if self.found.unread.len() < MAX_TOLD {
+            self.found.unread.push(problem());
         } else {
             self.not_told += 1;
         }
     }
-
-    /// Whether a file whose name says nothing begins as a policy does.
-    fn begins_as_policy(&mut self, path: &Path, metadata: &Metadata, seen: &Seen) -> bool {
-        if !metadata.is_file() || metadata.len() == 0 {
-            return false;
-        }
-        if let Some(known) = seen.begins_as_policy(path, metadata) {
-            return known;
-        }
-        if self.opened >= MAX_OPENED {
-            return false;
-        }
-        self.opened += 1;
-        let now = now();
-        let begins = beginning(path).is_ok_and(|bytes| names::looks_like_policy(&bytes));
-        seen.note_beginning(path, metadata, begins, now);
-        begins
-    }
-
-    /// The first policy file in a directory that is not read, or below it.
-    fn holds_policies(&mut self, directory: &Path, seen: &Seen) -> Option<String> {
-        let mut waiting = vec![PathBuf::new()];
-        let mut looked = 0;
-        while let Some(below) = waiting.pop() {
-            let mut entries: Vec<_> = fs::read_dir(directory.join(&below)).ok()?.flatten().take(MAX_LOOKED).collect();
-            entries.sort_by_key(DirEntry::file_name);
-            for entry in entries {
-                looked += 1;
-                if looked > MAX_LOOKED {
-                    return None;
-                }
-                let name = entry.file_name().to_string_lossy().into_owned();
-                if is_left_out(&name) {
-                    continue;
-                }
-                // Symlinks are not followed here: the walk must end, and nothing is read.
-                let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if is_directory {
-                    waiting.push(below.join(&name));
-                } else if self.is_one(&entry.path(), &name, seen) {
-                    return Some(below.join(&name).display().to_string());
-                }
-            }
-        }
-        None
-    }
-
-    /// Much is written in JSON: there the beginning must say so too.
-    fn is_one(&mut self, path: &Path, name: &str, seen: &Seen) -> bool {
-        let is_json = name.to_ascii_lowercase().ends_with(".json");
-        let begins = |walk: &mut Walk| fs::metadata(path).is_ok_and(|about| walk.begins_as_policy(path, &about, seen));
-        if is_json { begins(self) } else { is_policy_name(name) || begins(self) }
-    }
 }
 
-fn beginning(path: &Path) -> io::Result<Vec<u8>> {
-    let (file, _) = plain_file::open(path)?;
-    let mut bytes = Vec::new();
-    file.take(names::BEGINNING as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// Whether what was listed is there no more, as temporary files of editors.
+fn has_vanished(path: &Path, error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err()
+}
+
+fn unknown(path: &Path, why: &str) -> Problem {
+    let what = format!("this is not read, and whether it is, or holds, a policy cannot be seen: {why}");
+    Problem::warning(Code::NotRead, whole(path), what)
+        .hint("repair it, or give this process the right to read it; otherwise keep it elsewhere")
 }
 
 fn other_name(path: &Path) -> Problem {
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn what_looks_like_a_policy_and_is_not_read_is_told() {
         let root = tree();
-        let found = walk(root.path(), false, &Seen::default()).unwrap();
+        let found = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap();
         assert_eq!(
             (found.policies, found.cases),
             (vec!["base.yaml".into(), "x.JSON".into()], vec!["base.cases.yaml".to_owned()])
@@ -300,7 +301,7 @@ mod tests {
     #[test]
     fn a_recursive_source_has_the_files_below_by_their_paths() {
         let root = tree();
-        let found = walk(root.path(), true, &Seen::default()).unwrap();
+        let found = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap();
         let policies = [
             "base.yaml",
             "more/policies.json",
@@ -326,7 +327,7 @@ mod tests {
         ] {
             fs::write(root.path().join(name), text).unwrap();
         }
-        let found = walk(root.path(), false, &Seen::default()).unwrap();
+        let found = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap();
         assert_eq!((found.policies.len(), found.cases.len()), (0, 2));
         assert_eq!(names(root.path(), &found.unread), [".c.json", "a.cases.yaml"]);
     }
@@ -335,8 +336,63 @@ mod tests {
     fn countless_lookalikes_are_counted() {
         let root = tempfile::tempdir().unwrap();
         (0..MAX_TOLD + 7).for_each(|n| fs::write(root.path().join(format!("{n}.yaml~")), "").unwrap());
-        let unread = walk(root.path(), false, &Seen::default()).unwrap().unread;
+        let unread = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap().unread;
         assert_eq!(unread.len(), MAX_TOLD + 1);
         assert!(unread.last().unwrap().text.starts_with("7 more"));
+    }
+
+    #[test]
+    fn a_link_of_a_recursive_source_that_leads_nowhere_is_an_error_of_it() {
+        let root = tree();
+        let link = root.path().join("team-pay");
+        symlink("nowhere", &link).unwrap();
+        let problems = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap_err();
+        assert_eq!(names(root.path(), &problems), ["team-pay"]);
+        assert!(problems[0].is_error() && problems[0].text.contains("leads nowhere"), "{}", problems[0]);
+        fs::remove_file(&link).unwrap();
+        symlink("loop", root.path().join("loop")).unwrap();
+        let problems = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap_err();
+        assert_eq!(names(root.path(), &problems), ["loop"]);
+        assert_eq!(directories_below(root.path()).len(), 5, "what can be read is watched meanwhile");
+    }
+
+    #[test]
+    fn a_link_of_another_source_that_leads_nowhere_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["README", "team-pay", "old.yaml.bak", ".git"] {
+            symlink("nowhere", root.path().join(name)).unwrap();
+        }
+        let found = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap();
+        assert_eq!(names(root.path(), &found.unread), ["README", "old.yaml.bak", "team-pay"]);
+        assert!(found.unread.iter().all(|p| p.code == Code::NotRead && !p.is_error()));
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_own_path_however_a_directory_is_listed() {
+        for names in [["a", "z"], ["z", "a"]] {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir_all(root.path().join("m/deep")).unwrap();
+            fs::write(root.path().join("m/deep/deny.yaml"), POLICY).unwrap();
+            names.iter().for_each(|name| symlink("m/deep", root.path().join(name)).unwrap());
+            let found = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap();
+            assert_eq!((found.policies, found.directories.len()), (vec!["m/deep/deny.yaml".to_owned()], 2));
+            let other = tempfile::tempdir().unwrap();
+            names.iter().for_each(|name| symlink(root.path().join("m/deep"), other.path().join(name)).unwrap());
+            let found = walk(other.path(), true, &Seen::default(), &Progress::default()).unwrap();
+            assert_eq!(found.policies, ["a/deny.yaml"]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_a_link_leads_to_is_opened_on_the_same_file_system_only() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("..data")).unwrap();
+        fs::write(root.path().join("..data/deny"), POLICY).unwrap();
+        symlink("..data/deny", root.path().join("deny")).unwrap();
+        symlink("/proc/version", root.path().join("version")).unwrap();
+        let progress = Progress::default();
+        let found = walk(root.path(), false, &Seen::default(), &progress).unwrap();
+        assert_eq!(names(root.path(), &found.unread), ["deny"]);
+        assert!(progress.path().starts_with(root.path()) && progress.path() != root.path(), "{:?}", progress.path());
     }
 }

@@ -7,8 +7,8 @@
 //! places only events of the directory or symlink itself count. Reading is no change: access events are dropped except
 //! that of closing a written file.
 //!
-//! In a directory of namespaces, and in a source that is recursive, every directory is watched like this too, as of the last arming: one that appears is an
-//! event of the directory that holds it.
+//! In a directory of namespaces, and in a source that is recursive, every directory is watched like this too, as of the
+//! last arming: one that appears is an event of the directory that holds it.
 //!
 //! A place that cannot be watched is a warning and no failure: the loop also reads at every rescan. So it is with a file
 //! elsewhere that is written in place and only linked to from here.
@@ -23,8 +23,7 @@ use notify::{RecommendedWatcher, RecursiveMode};
 use tokio::sync::Notify;
 
 use super::directories::PolicyDirectory;
-use super::seen::Seen;
-use super::walk::walk;
+use super::walk;
 
 /// How many symlinks are followed to one file, as Linux does.
 const MOST_SYMLINKS: usize = 40;
@@ -127,7 +126,7 @@ impl Places {
     /// The sub-directories that belong to a source, and those of each namespace's.
     fn directories_below(&mut self, directory: &Path) {
         // What cannot be walked through is told by the reader.
-        let below = walk(directory, true, &Seen::default()).map(|walk| walk.directories).unwrap_or_default();
+        let below = walk::directories_below(directory);
         for path in below {
             if let Ok(resolved) = path.canonicalize() {
                 self.watched.insert(resolved.clone());

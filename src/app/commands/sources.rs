@@ -16,6 +16,7 @@ use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::LoadedSource;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
+use crate::files::read::Progress;
 use crate::files::seen::Seen;
 use crate::files::walk::{Walk, walk};
 use crate::files::{PolicyDirectory, Sources, read_once};
@@ -101,7 +102,7 @@ pub fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
 
 /// Reads the `*.cases.yaml` files of a directory, sorted by name.
 pub fn cases_files(directory: &Path, recursive: bool, problems: &mut Vec<Problem>) -> Vec<CasesFile> {
-    let found = walk(directory, recursive, &Seen::default()).unwrap_or_else(|told| {
+    let found = walk(directory, recursive, &Seen::default(), &Progress::default()).unwrap_or_else(|told| {
         // What keeps the policies from being read is told with them.
         let new: Vec<_> = told.into_iter().filter(|problem| !problems.contains(problem)).collect();
         problems.extend(new);
