@@ -1,10 +1,10 @@
 //! `customs serve`: joins the edges, starts them in order, and ends them in order.
 //!
-//! Take the addresses first, then spawn, then load, then open: operators are answered and signals heard while the policies are
-//! read, which may take long or hang. Checks are answered once the first round of reading is over, or soon
-//! with `no_policy` ([`opening`]); with `--require-policy` the addresses are closed until a set is in force. Every task is watched: the
-//! first that ends by itself ends the process. Ending on a signal: health says NOT_SERVING, checks are answered through the drain delay, listeners close, checks in flight
-//! finish within the drain timeout, the record is flushed.
+//! Take the addresses first, then spawn, then load, then open: operators are answered and signals heard while the policies
+//! are read, which may take long or hang. Checks are answered once the first round of reading is over, or soon with
+//! `no_policy` ([`opening`]); with `--require-policy` the addresses are closed until a set is in force. Every task is
+//! watched: the first that ends by itself ends the process. Ending on a signal: health says NOT_SERVING, checks are answered
+//! through the drain delay, listeners close, checks in flight finish within the drain timeout, the record is flushed.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! The one loop that turns changes of the policy files into a set in force.
 //!
 //! The rule: after a file event wait until nothing has happened for the settle time (constant writing cannot put it off
-//! for ever), then read every source and the settings file until two reads agree; what was judged before is skipped, anything else is judged
-//! and, if good, published whole. A request to reload now does not wait. Every rescan looks at everything too, so that a
-//! lost event only costs time: it reads what may have changed, and everything now and then, in case the file system's
-//! times lie. One task does this in turn: an older read can never win over a younger one.
+//! for ever), then read every source and the settings file until two reads agree; what was judged before is skipped,
+//! anything else is judged and, if good, published whole. A request to reload now does not wait. Every rescan looks at
+//! everything too, so that a lost event only costs time: it reads what may have changed, and everything now and then, in
+//! case the file system's times lie. One task does this in turn: an older read can never win over a younger one.
 //!
 //! What a set means is judged in [`judge`](super::judge); nothing here knows who reads the record.
 
