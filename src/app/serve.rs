@@ -76,7 +76,16 @@ pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(),
     // Addresses come first: a start that is refused for one of them writes nothing.
     let addresses = Addresses::bind(&settings).await?;
     let bound = tails::bind(&settings.audit.sinks).await?;
-    let Trail { recorder, writers, reopen, tails } = audit::start(&settings.audit)?;
+    let trail = settings.audit.clone();
+    // A file system may hold a file for ever that is opened there.
+    let Trail { recorder, writers, reopen, tails } =
+        match shutdown::unless_ended(&mut termination, move || audit::start(&trail)).await? {
+            Ok(started) => started?,
+            Err(signal) => {
+                tracing::info!(signal = signal.as_str(), "ended before the audit was open; nothing was answered");
+                return Ok(());
+            }
+        };
     let mut record = (writers, bound.serve(&tails)?);
     let served = match Running::start(&settings, file, recorder.clone(), (hangups, reopen), addresses).await {
         Ok(running) => running.watch_and_end(&settings, &mut termination, &mut record).await,

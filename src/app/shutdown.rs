@@ -1,9 +1,10 @@
 //! The signals that the process listens to: SIGTERM and SIGINT end it, SIGHUP reads policies and
 //! settings now and opens the files of the record again.
 
-use std::io;
+use std::{io, thread};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::audit::sinks::Reopen;
 use crate::files::reload::Trigger;
@@ -52,6 +53,27 @@ impl Termination {
     }
 }
 
+/// Does what may hang, such as opening files, on a thread of its own, and waits until it is done or a signal ends the process.
+/// What hangs is left to itself then.
+///
+/// # Errors
+/// If the system gives no thread, or the work panics.
+pub async fn unless_ended<T: Send + 'static>(
+    termination: &mut Termination,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Result<T, EndSignal>> {
+    let (tells, told) = oneshot::channel();
+    let work = move || {
+        // Whoever waited may be gone.
+        let _ = tells.send(work());
+    };
+    let _not_joined = thread::Builder::new().name("start".to_owned()).spawn(work)?;
+    tokio::select! {
+        done = told => done.map(Ok).map_err(io::Error::other),
+        signal = termination.next() => Ok(Err(signal)),
+    }
+}
+
 /// Begins to listen to SIGHUP; before that, it would end the process.
 ///
 /// # Errors
@@ -66,5 +88,29 @@ pub async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger, reopen: Reo
         tracing::info!("SIGHUP: reading the policies and the settings file now, opening the files of the record again");
         reopen.ask();
         trigger.reload_now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_ends_a_start_that_hangs() {
+        let mut termination = Termination::listen().unwrap();
+        for (signal, expected) in [(Signal::TERM, EndSignal::Terminate), (Signal::INT, EndSignal::Interrupt)] {
+            let (release, hangs) = std::sync::mpsc::channel::<()>();
+            let work = unless_ended(&mut termination, move || hangs.recv());
+            kill_process(getpid(), signal).unwrap();
+            let ended = tokio::time::timeout(Duration::from_secs(20), work).await.unwrap().unwrap();
+            assert_eq!(ended, Err(expected));
+            drop(release);
+        }
+        assert_eq!(unless_ended(&mut termination, || 7).await.unwrap(), Ok(7));
+        assert!(unless_ended(&mut termination, || panic!("here")).await.is_err());
     }
 }

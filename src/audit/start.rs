@@ -56,7 +56,7 @@ pub enum CannotStart {
     RedactKey(#[from] redact::BadKey),
     /// The key of checkpoints cannot be used.
     #[error("audit_trail.signing_key: {0}")]
-    Key(#[from] signing::BadKey),
+    Key(signing::BadKey),
     /// The checkpoint file cannot be appended to.
     #[error("audit_trail.checkpoint_file: cannot open `{}`: {problem}; name a file that can be appended to", path.display())]
     Checkpoints {
@@ -70,7 +70,7 @@ pub enum CannotStart {
     NoDisk(String),
     /// A thread cannot be started.
     #[error("cannot start the audit: {0}")]
-    Thread(#[from] io::Error),
+    Thread(io::Error),
 }
 
 /// The most sinks, a place named twice, a promise that no sink can keep.
@@ -130,7 +130,8 @@ pub fn start(config: &TrailConfig) -> Result<Trail, CannotStart> {
 /// # Errors
 /// If a key or the checkpoint file cannot be used, or a thread cannot be started.
 pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reopen) -> Result<Trail, CannotStart> {
-    let signer = config.signing_key.as_deref().map(Signer::read).transpose()?.map(Arc::new);
+    let signer = config.signing_key.as_deref().map(Signer::read).transpose();
+    let signer = signer.map_err(CannotStart::Key)?.map(Arc::new);
     let checkpoints = checkpoint_file(config)?.map(Arc::new);
     let (lanes, queues): (Vec<_>, Vec<_>) = config.sinks.iter().map(|sink| lane(config, sink)).unzip();
     let redactor = Arc::new(Redactor::new(config.redact.clone())?);
@@ -154,7 +155,7 @@ pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reope
                 .signed(signer.clone())
                 .filed(checkpoints.clone().filter(|_| is_file), &sink.name()),
         };
-        writers.push(Running::start(writer, sink.target.is_elsewhere())?);
+        writers.push(Running::start(writer, sink.target.is_elsewhere()).map_err(CannotStart::Thread)?);
     }
     Ok(Trail { recorder: Recorder::new(lanes, DURABLE_WITHIN), writers: Writers(writers), reopen, tails: Vec::new() })
 }
