@@ -63,12 +63,22 @@ fn a_misspelt_variable_ends_the_start_with_the_setting_that_was_meant() {
     for (name, value, parts) in [
         ("CUSTOMS_DEFUALT", "deny", &["`CUSTOMS_DEFUALT`", "did you mean `CUSTOMS_DEFAULT`?"][..]),
         ("customs_default", "deny", &["`customs_default`", "did you mean `CUSTOMS_DEFAULT`?"]),
-        ("CUSTOMS_PORT", "9191", &["`CUSTOMS_PORT`", "is no setting"]),
+        ("CUSTOMS_ENFORCE", "true", &["`CUSTOMS_ENFORCE`", "did you mean `CUSTOMS_ENFORCEMENT`?"]),
         ("CUSTOMS_LOG", "verbose", &["CUSTOMS_LOG=`verbose`", "`verbose` is no level; write `debug` or `trace`"]),
         ("CUSTOMS_LOG", "info,custom=debug", &["did you mean `customs`?"]),
     ] {
         refused(&Plan::new().environment(name, value).fails(), 2, parts);
     }
+}
+
+#[test]
+fn a_variable_of_somebody_else_is_warned_of_and_does_not_stop_the_start() {
+    let plan = Plan::new().file("policies/a.yaml", &denying("a", "x.example")).environment("CUSTOMS_VERSION", "1.2");
+    let mut server = plan.start();
+    assert_eq!(server.check("x.example").reason(), "denied_by_rule");
+    let ended = server.stop();
+    let expected = "customs: warning: `CUSTOMS_VERSION` in the environment is no setting, and is ignored";
+    assert_eq!(ended.stderr.lines().filter(|line| *line == expected).count(), 1, "{}", ended.stderr);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The variables of the environment that are settings, and the command line as it is read beside them.
 //!
 //! The rule: a variable whose name begins with `CUSTOMS_` is a setting, or the start ends with the one that was meant. A
-//! misspelt setting that was passed over would leave its default in force, which may be the wider one. What is known is the
+//! misspelt setting that was passed over would leave its default in force, which may be the wider one. Where none was meant,
+//! it is a variable of somebody else's, such as `CUSTOMS_VERSION`, and a warning says that it is ignored. What is known is the
 //! command line's own list, so it needs no second one. One family is passed over, since nobody writes it: Kubernetes puts
 //! a Service's address into each container of its namespace as `NAME_SERVICE_HOST`, `NAME_PORT` and so on, and a Service
-//! may be called `customs`, or `customs-` and more. And so is `CUSTOMS_BIN`, by which scripts find the program that they
-//! start, with their own environment around it.
+//! may be called `customs`, or `customs-` and more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -22,9 +22,6 @@ use crate::printable;
 /// What the name of every variable begins with.
 const PREFIX: &str = "CUSTOMS_";
 
-/// The path of the program, for those who start it. Nothing here reads it, and no setting is nearly called so.
-const PROGRAM: &str = "CUSTOMS_BIN";
-
 /// Reads the command line with the environment beside it.
 ///
 /// # Errors
@@ -34,8 +31,8 @@ pub fn parse() -> Result<Cli, ExitCode> {
     let all = std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect();
     let cli = Cli::try_parse().map_err(|wrong| told(&wrong))?;
     let unknown = if reads_settings(&cli.command) { unknown(&all) } else { Vec::new() };
-    unknown.iter().for_each(|why| complain(why));
-    if unknown.is_empty() { Ok(cli) } else { Err(BAD_SETTING.into()) }
+    unknown.iter().for_each(|unknown| complain(&unknown.sentence));
+    if unknown.iter().any(|unknown| unknown.is_meant) { Err(BAD_SETTING.into()) } else { Ok(cli) }
 }
 
 fn lossy(text: &std::ffi::OsStr) -> String {
@@ -85,33 +82,57 @@ fn known() -> BTreeSet<String> {
     known
 }
 
-/// A sentence for each variable that is nearly a setting.
-fn unknown(all: &BTreeMap<String, String>) -> Vec<String> {
-    let known = known();
-    // Names have cases. Those of a shell's own variables are in lower case often, so only a setting's name is minded there.
-    let is_ours = |name: &str| name != PROGRAM && (name.starts_with(PREFIX) || known.contains(&name.to_uppercase()));
-    let candidates = all.iter().filter(|(name, value)| is_ours(name) && !is_service_link(name, value, all));
-    candidates.filter(|(name, _)| !known.contains(*name)).map(|(name, _)| sentence(name, &known)).collect()
+/// A variable that looks like a setting and is none.
+struct Unknown {
+    /// Whether a setting was meant by it.
+    is_meant: bool,
+    /// What is said of it.
+    sentence: String,
 }
 
-fn sentence(name: &str, known: &BTreeSet<String>) -> String {
+/// What is said of each variable that is no setting.
+fn unknown(all: &BTreeMap<String, String>) -> Vec<Unknown> {
+    let known = known();
+    // Names have cases. Those of a shell's own variables are in lower case often, so only a setting's name is minded there.
+    let is_ours = |name: &str| name.starts_with(PREFIX) || known.contains(&name.to_uppercase());
+    let candidates = all.iter().filter(|(name, value)| is_ours(name) && !is_service_link(name, value, all));
+    candidates.filter(|(name, _)| !known.contains(*name)).map(|(name, _)| judged(name, &known)).collect()
+}
+
+fn judged(name: &str, known: &BTreeSet<String>) -> Unknown {
     let upper = name.to_uppercase();
-    let own = upper.strip_prefix(PREFIX).unwrap_or_default();
+    match meant(upper.strip_prefix(PREFIX).unwrap_or_default(), known) {
+        Some(hint) => {
+            Unknown { is_meant: true, sentence: format!("`{name}` in the environment is no setting; {hint}") }
+        }
+        None => {
+            let sentence = format!("warning: `{name}` in the environment is no setting, and is ignored");
+            Unknown { is_meant: false, sentence }
+        }
+    }
+}
+
+/// What was meant by a name without its prefix, as far as one can tell.
+fn meant(own: &str, known: &BTreeSet<String>) -> Option<String> {
     let names: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
     let keys = serde_json::to_value(Settings::default()).unwrap_or_default();
-    // What goes on behind a setting's name: `LISTEN_PORT`.
-    let begun =
-        || names.iter().find(|name| own.strip_prefix(**name).is_some_and(|rest| rest.starts_with('_'))).copied();
-    let hint = match reader::nearest(own, &names) {
-        Some(meant) => format!("did you mean `{PREFIX}{meant}`?"),
-        None if keys.get(own.to_lowercase()).is_some() => {
-            format!("`{}` can be set in the settings file only", own.to_lowercase())
-        }
-        None if begun().is_some() => format!("did you mean `{PREFIX}{}`?", begun().unwrap_or_default()),
-        None => format!("the settings are {}, each behind `{PREFIX}`; rename or unset it", names.join(", ")),
+    let keys: Vec<String> = keys.as_object().into_iter().flatten().map(|(key, _)| key.to_uppercase()).collect();
+    let of_file: Vec<&str> = keys.iter().map(String::as_str).filter(|key| !names.contains(key)).collect();
+    let in_place = |name: &str| format!("did you mean `{PREFIX}{name}`?");
+    let in_file = |key: &str| format!("`{}` can be set in the settings file only", key.to_lowercase());
+    let near = |word: &str| {
+        let in_place = reader::nearest(word, &names).map(in_place);
+        in_place.or_else(|| reader::nearest(word, &of_file).map(in_file))
     };
-    format!("`{name}` in the environment is no setting; {hint}")
+    // What goes on behind a setting's name (`LISTEN_PORT`), and what ends within a word of it (`ENFORCE`).
+    let mut beginnings = own.rmatch_indices('_').filter_map(|(at, _)| own.get(..at)).filter(|word| !word.is_empty());
+    let is_cut = |name: &&&str| name.strip_prefix(own).is_some_and(|rest| !rest.is_empty() && !rest.starts_with('_'));
+    let cut = || names.iter().find(is_cut).filter(|_| own.len() >= SHORTEST);
+    near(own).or_else(|| beginnings.find_map(near)).or_else(|| cut().map(|name| in_place(name)))
 }
+
+/// The fewest letters of a setting's name that say which one was meant.
+const SHORTEST: usize = 3;
 
 /// Whether Kubernetes has put a variable there for a Service whose name begins with `customs`. For other names than that
 /// one itself the Service must be there whole, since `CUSTOMS_LISTEN_PORT` may be somebody's mistake.
@@ -144,8 +165,12 @@ fn is_port_of_link(rest: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn told(variables: &[(&str, &str)]) -> Vec<String> {
+    fn judged(variables: &[(&str, &str)]) -> Vec<Unknown> {
         unknown(&variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    fn told(variables: &[(&str, &str)]) -> Vec<String> {
+        judged(variables).into_iter().map(|unknown| unknown.sentence).collect()
     }
 
     #[test]
@@ -153,16 +178,38 @@ mod tests {
         for (name, expected) in [
             ("CUSTOMS_DEFUALT", "did you mean `CUSTOMS_DEFAULT`?"),
             ("customs_default", "did you mean `CUSTOMS_DEFAULT`?"),
+            ("CUSTOMS_DEFAULTS", "did you mean `CUSTOMS_DEFAULT`?"),
+            ("CUSTOMS_DEFAULT_EFFECT", "did you mean `CUSTOMS_DEFAULT`?"),
+            ("CUSTOMS_DEFUALT_EFFECT", "did you mean `CUSTOMS_DEFAULT`?"),
+            ("CUSTOMS_POLICES", "did you mean `CUSTOMS_POLICIES`?"),
+            ("CUSTOMS_POLICY", "did you mean `CUSTOMS_POLICIES`?"),
+            ("CUSTOMS_POLICY_DIR", "did you mean `CUSTOMS_POLICIES`?"),
+            ("CUSTOMS_REQUIRE_POLICIES", "did you mean `CUSTOMS_REQUIRE_POLICY`?"),
+            ("CUSTOMS_ENFORCE", "did you mean `CUSTOMS_ENFORCEMENT`?"),
+            ("CUSTOMS_ENFORCEMENT_MODE", "did you mean `CUSTOMS_ENFORCEMENT`?"),
             ("CUSTOMS_TRUST_DOMAIN", "did you mean `CUSTOMS_TRUST_DOMAINS`?"),
             ("CUSTOMS_LOGS", "did you mean `CUSTOMS_LOG`?"),
+            ("CUSTOMS_LOG_LEVEL", "did you mean `CUSTOMS_LOG`?"),
             ("CUSTOMS_GATEWAY", "`gateway` can be set in the settings file only"),
+            ("CUSTOMS_GATEWAY_NAME", "`gateway` can be set in the settings file only"),
             ("CUSTOMS_AUDIT_TRAIL", "`audit_trail` can be set in the settings file only"),
-            ("CUSTOMS_SOMETHING_ELSE", "the settings are ACCEPT_TRUST_DOMAINS, ADMIN,"),
-            ("CUSTOMS_", "the settings are ACCEPT_TRUST_DOMAINS, ADMIN,"),
             ("CUSTOMS_LISTEN_PORT", "CUSTOMS_LISTEN`?"),
         ] {
-            let told = told(&[(name, "deny")]);
-            assert!(told.len() == 1 && told[0].contains(expected), "{name}: {told:?}");
+            let all = judged(&[(name, "deny")]);
+            assert!(all.len() == 1 && all[0].is_meant, "{name}");
+            assert!(all[0].sentence.contains(expected), "{name}: {}", all[0].sentence);
+        }
+    }
+
+    #[test]
+    fn a_variable_by_which_no_setting_was_meant_is_told_and_ignored() {
+        let names =
+            ["NAMESPACE", "VERSION", "POD_NAME", "BINARY", "BIN", "ISTIO_CASES", "PORT", "CLUSTER", "IMAGE", ""];
+        for name in names.map(|name| format!("{PREFIX}{name}")) {
+            let all = judged(&[(&name, "x")]);
+            assert!(all.len() == 1 && !all[0].is_meant, "{name}");
+            let expected = format!("warning: `{name}` in the environment is no setting, and is ignored");
+            assert_eq!(all[0].sentence, expected);
         }
     }
 
@@ -170,14 +217,8 @@ mod tests {
     fn settings_and_what_is_not_ours_are_left_alone() {
         let all: Vec<(String, String)> = known().into_iter().map(|name| (name, "x".to_owned())).collect();
         assert!(all.len() > 20, "{all:?}");
-        assert_eq!(unknown(&all.into_iter().collect()), [""; 0]);
-        let others = [
-            ("CUSTOMS_BIN", "/usr/bin/customs"),
-            ("CUSTOMER_NAME", "x"),
-            ("customs_dir", "x"),
-            ("PATH", "x"),
-            ("RUST_LOG", "x"),
-        ];
+        assert!(unknown(&all.into_iter().collect()).is_empty());
+        let others = [("CUSTOMER_NAME", "x"), ("customs_dir", "x"), ("PATH", "x"), ("RUST_LOG", "x")];
         assert_eq!(told(&others), [""; 0]);
     }
 
