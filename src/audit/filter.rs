@@ -72,7 +72,9 @@ impl FromStr for Filter {
             _ => {
                 let one_in = sample().and_then(|number| number.parse().ok()).filter(|one_in| *one_in > 0);
                 let wrong = || format!("`{text}` is none; write `all`, `denies`, `would-differ` or `sample 1/100`");
-                one_in.map(Filter::Sample).ok_or_else(wrong)
+                // One in one is each.
+                let filter = |one_in| if one_in == 1 { Filter::All } else { Filter::Sample(one_in) };
+                one_in.map(filter).ok_or_else(wrong)
             }
         }
     }
@@ -138,6 +140,9 @@ mod tests {
             assert_eq!(text.parse::<Filter>().unwrap().to_string(), text);
         }
         assert_eq!("sample:1/3".parse(), Ok(Filter::Sample(3)));
+        for text in ["sample:1/1", "sample 1/1"] {
+            assert_eq!(text.parse(), Ok(Filter::All), "a sample of everything is no filter");
+        }
         for text in ["", "sample", "sample 1/0", "sample 2/3", "denials"] {
             assert!(text.parse::<Filter>().is_err(), "{text}");
         }
