@@ -15,6 +15,9 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::Sink;
 
+/// What to do about an output that keeps nothing.
+const ADVICE: &str = "name a file (`--audit file:PATH`), or say `--audit off` to keep no record";
+
 /// The process's standard output.
 pub(super) struct Stdout {
     name: String,
@@ -45,11 +48,12 @@ impl Stdout {
 fn is_open(descriptor: BorrowedFd<'_>, errors: BorrowedFd<'_>) -> io::Result<()> {
     let mode = fcntl_getfl(descriptor)? & OFlags::RWMODE;
     if mode == OFlags::RDONLY {
-        return Err(io::Error::other("it is open for reading only"));
+        return Err(io::Error::other(format!("it is open for reading only; {ADVICE}")));
     }
     let is_null = is_null(&File::from(descriptor.try_clone_to_owned()?))?;
     if mode == OFlags::RDWR && is_null && !is_one_opening(descriptor, errors)? {
-        return Err(io::Error::other("it is closed, or is /dev/null, so every record would be lost"));
+        let problem = format!("it is closed, or is /dev/null, so every record would be lost; {ADVICE}");
+        return Err(io::Error::other(problem));
     }
     Ok(())
 }
@@ -120,6 +124,8 @@ mod tests {
         ] {
             let judged = judged(options().read(read).write(write), path);
             assert!(judged.clone().err().unwrap_or_default().contains(expected), "{judged:?}");
+            let is_told = judged.clone().err().is_none_or(|problem| problem.contains("`--audit off`"));
+            assert!(is_told, "what to do: {judged:?}");
             assert_eq!(judged.is_ok(), expected.is_empty(), "{}", path.display());
         }
     }
