@@ -75,12 +75,16 @@ impl Ledger for Books {
         kept
     }
 
-    fn withhold(&self, entry: Arc<PackedDecision>) {
+    fn withhold(&self, entry: Arc<PackedDecision>) -> bool {
         self.metrics.observe_decision(entry.facts());
         if entry.facts().caller_gone {
             self.metrics.observe_caller_gone();
         }
-        self.recorder.withhold(entry);
+        self.recorder.withhold(entry)
+    }
+
+    fn count_caller_gone(&self) {
+        self.metrics.observe_caller_gone();
     }
 
     fn tell_caller_gone(&self, entry: &PackedDecision) {

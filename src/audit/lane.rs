@@ -19,7 +19,7 @@ use super::config::OnFull;
 use super::filter::Filter;
 use super::sink_state::State;
 use crate::engine::reason::Effect;
-use crate::engine::record::{Entry, GapEntry, Loss, PackedDecision};
+use crate::engine::record::{CallerGoneEntry, Entry, GapEntry, Loss, PackedDecision, WithheldEntry};
 use crate::engine::time::UnixNanos;
 
 /// How much may wait for one sink.
@@ -54,6 +54,9 @@ pub enum Class {
     Withheld,
     /// What is no decision.
     Event,
+    /// What is told of a decision that is on record already. There may be one for each allow, so it leaves the last quarter
+    /// to the others. It counts as an event.
+    FollowUp,
 }
 
 impl Class {
@@ -78,7 +81,7 @@ impl Class {
             Class::Denial => &mut loss.denials,
             Class::Differing => &mut loss.differing,
             Class::Withheld => &mut loss.withheld,
-            Class::Event => &mut loss.events,
+            Class::Event | Class::FollowUp => &mut loss.events,
         }
     }
 }
@@ -104,10 +107,26 @@ impl Load {
     pub fn of_event(time: UnixNanos) -> Load {
         Load { class: Class::Event, bytes: EVENT_WEIGHT, time }
     }
+
+    /// What an event asks for that says something more of a decision, with the text that it holds.
+    pub fn of_follow_up(time: UnixNanos, text: &str) -> Load {
+        let held = size_of::<Message>() + size_of::<WithheldEntry>().max(size_of::<CallerGoneEntry>());
+        Load { class: Class::FollowUp, bytes: (held + text.len()) as u64, time }
+    }
 }
 
 /// How long an answer waits for its record to be on the disk: below the proxy's timeout with room for both ways.
 pub const DURABLE_WITHIN: Duration = Duration::from_millis(150);
+
+/// How long one write and its sync may last before it is said that answers are withheld for it: one that is late now and
+/// then costs its own answers and no more.
+const LASTING: Duration = Duration::from_millis(500);
+
+/// How many batches in a row are late before the same is said.
+const LATE_IN_A_ROW: u64 = 2;
+
+/// How long the writer may be at one batch before it is said that the sink hangs.
+const HANGS_AFTER: Duration = Duration::from_secs(1);
 
 /// The weight of what is no decision: a policy change with many problems at most.
 const EVENT_WEIGHT: u64 = 4096;
@@ -298,13 +317,15 @@ impl Lane {
         self.send(entry, EVENT_WEIGHT);
     }
 
-    /// Sends a record if there is room, and counts it if there is none.
-    pub fn offer(&self, entry: Entry, load: Load) {
-        if self.try_take(load) {
+    /// Sends a record if there is room, and counts it if there is none; says whether there was.
+    pub fn offer(&self, entry: Entry, load: Load) -> bool {
+        let has_room = self.try_take(load);
+        if has_room {
             self.send(entry, load.bytes);
         } else {
             self.lose(load);
         }
+        has_room
     }
 
     /// The same with an event.
@@ -346,7 +367,7 @@ impl Lane {
         if self.acknowledges && state.unsynced.load(Relaxed) {
             return Some(state.trouble().map(|(_, why)| why).unwrap_or_default());
         }
-        if self.acknowledges && (state.late.load(Relaxed) || busy > DURABLE_WITHIN) {
+        if self.acknowledges && (state.late.load(Relaxed) >= LATE_IN_A_ROW || busy > LASTING) {
             return Some(format!("records do not reach the disk within {} ms", DURABLE_WITHIN.as_millis()));
         }
         (busy > self.limits.deadline && self.is_full()).then(|| "it takes no records, and its queue is full".into())
@@ -356,7 +377,16 @@ impl Lane {
     pub fn trouble(&self) -> Option<String> {
         let state = &self.state;
         let is_bad = state.failing.load(Relaxed) || state.unsynced.load(Relaxed);
-        is_bad.then(|| state.trouble().map(|(_, why)| why).unwrap_or_default()).or_else(|| self.withholds())
+        let why = is_bad.then(|| state.trouble().map(|(_, why)| why).unwrap_or_default()).or_else(|| self.withholds());
+        why.or_else(|| self.hangs())
+    }
+
+    /// That the sink has been at one batch for long, without an error: a file system or a reader that hangs. Answers are
+    /// given while its queue has room.
+    fn hangs(&self) -> Option<String> {
+        let since = self.state.busy()?.elapsed();
+        let why = || format!("it has taken no records for {} s, without an error: it hangs", since.as_secs());
+        (since > HANGS_AFTER).then(why)
     }
 
     /// Whether an eighth of the queue is taken.

@@ -113,12 +113,12 @@ impl Recorder {
     }
 
     /// Puts an answer that nobody got on record where there is room, and counts it as withheld where there is none: it was
-    /// withheld, or its caller gave up while it waited for room.
-    pub fn withhold(&self, decision: Arc<PackedDecision>) {
+    /// withheld, or its caller gave up while it waited for room. True if every sink that wants it had room.
+    pub fn withhold(&self, decision: Arc<PackedDecision>) -> bool {
         let load = Load::of_decision(&decision, Class::Withheld);
-        for lane in self.0.lanes.iter().filter(|lane| lane.filter().wants_decision(&decision)) {
-            lane.offer(Entry::Decision(decision.clone()), load);
-        }
+        let wanting = self.0.lanes.iter().filter(|lane| lane.filter().wants_decision(&decision));
+        // Each is asked, whatever the others said.
+        wanting.filter(|lane| !lane.offer(Entry::Decision(decision.clone()), load)).count() == 0
     }
 
     /// Records what already happened, such as a policy change: waits for room as long as it takes.
@@ -183,14 +183,20 @@ impl Recorder {
             decision_id: decision.text(decision.facts().decision_id).to_owned(),
             decision_number: decision.facts().decision_number,
         };
-        let entry = Entry::CallerGone(entry.into());
-        self.0.lanes.iter().for_each(|lane| lane.offer_event(&entry));
+        let load = Load::of_follow_up(entry.time, &entry.decision_id);
+        self.offer(&Entry::CallerGone(entry.into()), load);
     }
 
     /// Tells that the answer of a recorded decision was withheld after all.
     fn tell_withheld(&self, entry: WithheldEntry) {
-        let entry = Entry::Withheld(entry.into());
-        self.0.lanes.iter().for_each(|lane| lane.offer_event(&entry));
+        let load = Load::of_follow_up(entry.time, &entry.decision_id);
+        self.offer(&Entry::Withheld(entry.into()), load);
+    }
+
+    fn offer(&self, entry: &Entry, load: Load) {
+        for lane in &self.0.lanes {
+            lane.offer(entry.clone(), load);
+        }
     }
 }
 

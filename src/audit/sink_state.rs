@@ -16,8 +16,8 @@ pub(super) struct State {
     pub(super) failing: AtomicBool,
     /// Whether the last sync failed.
     pub(super) unsynced: AtomicBool,
-    /// Whether the last records reached the disk too late for their answers.
-    pub(super) late: AtomicBool,
+    /// How many batches in a row reached the disk too late for their answers.
+    pub(super) late: AtomicU64,
     /// Why the sink fails or its last sync failed, and since when.
     trouble: Mutex<Option<(Instant, String)>>,
     /// Since when the writer has been at one batch; `None` while it has nothing to write.

@@ -149,3 +149,75 @@ async fn a_disk_that_is_too_slow_is_tried_without_a_check() {
     assert!(check(&recorder, allow(2)).await);
     writers.finish(BOUND).await.unwrap();
 }
+
+/// A lane without a writer, whose state a test sets.
+fn lane(acknowledges: bool) -> Lane {
+    let config =
+        LaneConfig { name: "a".into(), filter: Filter::All, on_full: OnFull::Block, limits: SMALL, acknowledges };
+    Lane::new(config).0
+}
+
+fn ago(time: Duration) -> Option<std::time::Instant> {
+    std::time::Instant::now().checked_sub(time)
+}
+
+#[test]
+fn one_late_sync_does_not_say_that_every_answer_is_withheld() {
+    for (late, busy, expected) in [
+        (0, 2 * DURABLE_WITHIN, false),
+        (1, Duration::ZERO, false),
+        (1, 2 * DURABLE_WITHIN, false),
+        (2, Duration::ZERO, true),
+        (0, 5 * DURABLE_WITHIN, true),
+    ] {
+        let lane = lane(true);
+        lane.state.late.store(late, Relaxed);
+        lane.state.set_busy(ago(busy));
+        assert_eq!(lane.withholds().is_some(), expected, "{late} late batches, busy for {busy:?}");
+    }
+}
+
+#[test]
+fn a_sink_that_hangs_without_an_error_is_not_healthy() {
+    for (seconds, problem) in [(0, None), (3, Some("it has taken no records for 3 s, without an error: it hangs"))] {
+        let lane = lane(false);
+        lane.state.set_busy(ago(Duration::from_secs(seconds)));
+        assert_eq!(lane.trouble().as_deref(), problem);
+        assert_eq!(lane.withholds(), None, "its queue has room, so answers are given");
+    }
+}
+
+#[tokio::test]
+async fn callers_that_go_away_push_no_denial_out_of_the_record() {
+    let memory = Memory::default();
+    memory.answers(BUSY);
+    let Trail { recorder, writers, .. } = one(&memory, OnFull::Drop);
+    for number in 1..=60 {
+        assert!(check(&recorder, allow(number)).await);
+        recorder.tell_caller_gone(&allow(number).into());
+    }
+    for number in 61..=85 {
+        assert!(check(&recorder, decision(Effect::Deny, number)).await);
+    }
+    let reading = recorder.readings().remove(0);
+    assert_eq!((reading.lost.denials, reading.lost.events > 0), (0, true), "{reading:?}");
+    assert!(recorder.readings()[0].lost.allows > 0, "they share what is left to allows");
+    memory.answers(None);
+    writers.finish(BOUND).await.unwrap();
+}
+
+#[tokio::test]
+async fn whether_a_withheld_decision_is_on_record_everywhere_is_told() {
+    let (full, good) = (Memory::default(), Memory::default());
+    full.answers(BUSY);
+    let sinks = [(&full, file("a", OnFull::Deny)), (&good, file("b", OnFull::Block))];
+    let Trail { recorder, writers, .. } = trail(&sinks, SMALL, Durability::None);
+    assert!(recorder.withhold(Arc::new(allow(1).into())));
+    for number in 2..=75 {
+        assert!(recorder.withhold(Arc::new(allow(number).into())));
+        until("the other one has it", || recorder.readings()[1].queued == 0).await;
+    }
+    assert!(!recorder.withhold(Arc::new(allow(76).into())));
+    full.answers(None);
+    writers.finish(BOUND).await.unwrap();
+}

@@ -225,7 +225,7 @@ impl Work {
     /// that was told so sends none.
     fn seal(&mut self, is_last: bool) -> Option<CheckpointEntry> {
         let (position, time) = (self.writer.stream.position(), now());
-        let is_late = self.writer.lane.state.late.load(Relaxed);
+        let is_late = self.writer.lane.state.late.load(Relaxed) > 0;
         let is_probe = is_late && self.probed.elapsed() >= PROBE_PAUSE;
         let checkpoint = match is_probe {
             true => Some(self.writer.sealer.seal(position, is_last, time)),
@@ -241,7 +241,8 @@ impl Work {
         let state = &self.writer.lane.state;
         state.written.fetch_add(records, Relaxed);
         if self.writer.lane.acknowledges() && !self.batch.is_empty() {
-            state.late.store(self.begun.elapsed() > DURABLE_WITHIN, Relaxed);
+            let is_late = self.begun.elapsed() > DURABLE_WITHIN;
+            state.late.store(if is_late { state.late.load(Relaxed).saturating_add(1) } else { 0 }, Relaxed);
         }
         if state.works() {
             tracing::info!(sink = self.writer.sink.name(), "the audit is written again");

@@ -50,7 +50,11 @@ impl Ledger for Told {
         false
     }
 
-    fn withhold(&self, _: Arc<PackedDecision>) {}
+    fn withhold(&self, _: Arc<PackedDecision>) -> bool {
+        false
+    }
+
+    fn count_caller_gone(&self) {}
 
     fn tell_caller_gone(&self, _: &PackedDecision) {}
 

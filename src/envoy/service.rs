@@ -49,8 +49,10 @@ pub trait Ledger: Send + Sync + 'static {
     /// The same, and waits until the record is on the disk. False: it is not in time, and the answer must be withheld.
     fn record_on_disk(&self, room: Self::Room, entry: Arc<PackedDecision>) -> impl Future<Output = bool> + Send;
     /// Counts a decision that has no room, because it was withheld or its caller gave up, and records it wherever there is
-    /// some.
-    fn withhold(&self, entry: Arc<PackedDecision>);
+    /// some. False if it is not on record everywhere.
+    fn withhold(&self, entry: Arc<PackedDecision>) -> bool;
+    /// Counts that a caller had given up before it was answered, without a record.
+    fn count_caller_gone(&self);
     /// Tells of a decision that is on record that its caller had given up before it was answered.
     fn tell_caller_gone(&self, entry: &PackedDecision);
     /// Counts what was refused before it was a check. `example` says what it was, in a few words.
@@ -75,6 +77,8 @@ pub enum Pending<R> {
     Reserved(R, Arc<PackedDecision>),
     /// Nothing, unless it turns out that the caller is gone.
     Recorded(Arc<PackedDecision>),
+    /// Nothing: the decision had no room in some sink and counts as withheld there, so no later record may name it.
+    Counted,
 }
 
 /// The Authorization service.
@@ -153,8 +157,11 @@ impl<L: Ledger> Checks<L> {
             let decision = decision.withheld();
             Arc::make_mut(&mut decided.entry).withhold(&decision);
             let response = response::build(&decision, &decided.entry, &self.options);
-            self.ledger.withhold(decided.entry.clone());
-            return Some((response, Pending::Recorded(decided.entry.clone())));
+            let pending = match self.ledger.withhold(decided.entry.clone()) {
+                true => Pending::Recorded(decided.entry.clone()),
+                false => Pending::Counted,
+            };
+            return Some((response, pending));
         };
         let entry = decided.entry.clone();
         let response = response::build(&decision, &entry, &self.options);
@@ -196,6 +203,7 @@ impl<L: Ledger> Checks<L> {
                 self.ledger.record(room, entry);
             }
             Pending::Recorded(entry) => self.ledger.tell_caller_gone(&entry),
+            Pending::Counted => self.ledger.count_caller_gone(),
         }
     }
 }

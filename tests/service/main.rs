@@ -269,6 +269,18 @@ async fn an_answer_that_waited_for_the_disk_and_cannot_be_sent_is_told_after_its
 }
 
 #[tokio::test]
+async fn that_a_caller_is_gone_is_told_of_no_decision_that_only_a_gap_counts() {
+    for (roomy, told) in [(false, (0, 1)), (true, (1, 0))] {
+        let rig = Rig::start(SEED, Settings::default()).await;
+        rig.ledger.set_full(true);
+        *rig.ledger.roomy.lock().unwrap() = roomy;
+        ask_raw(&rig, None, true).await;
+        let gone = (rig.ledger.gone.lock().unwrap().len(), *rig.ledger.gone_without_record.lock().unwrap());
+        assert_eq!((rig.ledger.withheld(), gone), (1, told), "{roomy}");
+    }
+}
+
+#[tokio::test]
 async fn every_check_is_one_entry_that_agrees_with_its_answer() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let mut answers = Vec::new();

@@ -52,6 +52,10 @@ pub struct Book {
     full: Mutex<bool>,
     lossy: Mutex<bool>,
     pub gone: Mutex<Vec<u64>>,
+    /// How many more callers were gone, of whom no record tells.
+    pub gone_without_record: Mutex<usize>,
+    /// Whether a decision whose answer is withheld has room everywhere.
+    pub roomy: Mutex<bool>,
     refusals: Mutex<Vec<(PeerAddress, RefusalCause, String)>>,
     pub gate: Semaphore,
     pub waiting: Semaphore,
@@ -115,11 +119,16 @@ impl Ledger for Book {
         kept
     }
 
-    fn withhold(&self, entry: Arc<PackedDecision>) {
+    fn withhold(&self, entry: Arc<PackedDecision>) -> bool {
         *self.withheld.lock().unwrap() += 1;
         if entry.facts().caller_gone {
             self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
         }
+        *self.roomy.lock().unwrap()
+    }
+
+    fn count_caller_gone(&self) {
+        *self.gone_without_record.lock().unwrap() += 1;
     }
 
     fn tell_caller_gone(&self, entry: &PackedDecision) {
@@ -147,6 +156,8 @@ impl Rig {
             full: Mutex::default(),
             lossy: Mutex::default(),
             gone: Mutex::default(),
+            gone_without_record: Mutex::default(),
+            roomy: Mutex::default(),
             refusals: Mutex::default(),
             gate: Semaphore::new(1000),
             waiting: Semaphore::new(0),
