@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 use super::condition::Condition;
 use super::field::{Field, Polarity};
 use super::header_uses::{self, HeaderUse};
-use super::header_values::{HeaderTexts, HeaderValues, UnknownHeader, is_attribute};
+use super::header_values::{HeaderTexts, HeaderValues, MAX_PARTS, UnknownHeader, is_attribute};
 use super::pattern::{Reading, TextPattern};
 use super::request::{Http, Request};
 use super::rules::Rules;
@@ -219,7 +219,7 @@ impl HeaderMatches {
             let Some((number, _)) = values.first() else { continue };
             let (Some(table), Some(state)) = (tables.headers.get(*number), self.states.get(*number)) else { continue };
             if !is_attribute(&table.name) {
-                let values = values.iter().map(|(_, value)| value.clone()).collect();
+                let values = values.iter().take(MAX_PARTS + 1).map(|(_, value)| value.clone()).collect();
                 state.get_or_init(|| table.state(&HeaderValues::of_sent(values, are_joined)));
             }
         }

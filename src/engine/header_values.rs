@@ -103,7 +103,9 @@ impl<'a> Http<'a> {
         let mut values: Vec<Cow<'a, str>> = Vec::new();
         values.extend(own.filter(|value| !value.is_empty()).map(Cow::Borrowed));
         let mut add = |value: Cow<'a, str>| {
-            if own.is_none() || !values.contains(&value) {
+            // Compared with one other alone, so that many values do not cost their square; with more than can be compared,
+            // the rest changes nothing.
+            if values.len() <= MAX_PARTS && (own.is_none() || !is_first(&values, &value)) {
                 values.push(value);
             }
         };
@@ -144,6 +146,12 @@ impl<'a> Http<'a> {
     }
 }
 
+/// Whether a value is the first of others.
+fn is_first(values: &[Cow<'_, str>], value: &str) -> bool {
+    work_count::steps(1);
+    values.first().is_some_and(|first| first == value)
+}
+
 /// Whether a name is one of the pseudo-headers that a check carries as attributes.
 pub fn is_attribute(name: &str) -> bool {
     matches!(name, AUTHORITY | ":method" | ":path" | ":scheme") || is_host(name)
@@ -158,6 +166,9 @@ impl<'a> HeaderValues<'a> {
     fn of(values: Vec<Cow<'a, str>>, split: Split) -> HeaderValues<'a> {
         if values.is_empty() {
             return HeaderValues::Absent;
+        }
+        if values.len() > MAX_PARTS {
+            return HeaderValues::Unknown(UnknownHeader::TooManyParts);
         }
         // With a comma between two.
         let bytes = values.len() - 1 + values.iter().map(|value| value.len()).sum::<usize>();
@@ -195,11 +206,11 @@ impl HeaderTexts<'_> {
 
     /// A value, and its parts unless the value is its only one.
     fn texts_of<'t>(&self, value: &'t str) -> impl Iterator<Item = HeaderText<'t>> + use<'t> {
-        let is_its_part = !value.contains(',') && value.trim() == value;
+        let is_its_part = !value.contains(',') && trim_blanks(value) == value;
         let (are_parts_narrow, has_parts) = (self.split == Split::Always, self.split != Split::Never && !is_its_part);
         let whole = HeaderText { text: value, is_narrow: !are_parts_narrow || is_its_part };
         let parts = has_parts.then(|| value.split(',')).into_iter().flatten();
-        let part = move |text: &'t str| HeaderText { text: text.trim(), is_narrow: are_parts_narrow };
+        let part = move |text: &'t str| HeaderText { text: trim_blanks(text), is_narrow: are_parts_narrow };
         std::iter::once(whole).chain(parts.map(part))
     }
 
@@ -210,6 +221,11 @@ impl HeaderTexts<'_> {
             Reading::Narrow => self.texts().filter(|text| text.is_narrow).all(|text| value_matches(list, text.text)),
         }
     }
+}
+
+/// A part of a header without the blanks around it: spaces and tabs, which are all that HTTP has there (RFC 9110, 5.6.3).
+pub fn trim_blanks(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// Whether a text of a header matches; `*` asks only that the header is there.

@@ -146,3 +146,49 @@ fn pseudo_headers_are_what_the_check_carries_under_either_name() {
         assert_eq!(both(forged, ":scheme", &field(&[pattern], &[])), expected, "{pattern}");
     }
 }
+
+#[test]
+fn blanks_around_a_part_are_spaces_and_tabs_alone() {
+    for (value, any, deny, allow) in [
+        ("a, admin\t", "admin", true, false),
+        (" admin ,\tadmin", "admin", true, true),
+        ("a,\u{a0}admin", "admin", false, false),
+        ("a,\u{2003}admin\u{3000}", "admin", false, false),
+        ("\u{a0}admin,admin", "admin", true, false),
+        ("a,\u{a0}admin", "\u{a0}admin", true, false),
+    ] {
+        let headers = vec![("x".to_owned(), value.to_owned())];
+        assert_eq!(both(sent(&headers), "x", &field(&[any], &[])), (deny, allow), "{value:?} {any:?}");
+    }
+}
+
+/// The one that the check carries is there once, however often the headers repeat it; others are bounded as those of any header.
+#[test]
+fn a_pseudo_header_that_is_repeated_past_the_limits_is_unknown() {
+    let repeated = |value: &dyn Fn(usize) -> String, count: usize| -> Vec<(String, String)> {
+        (0..count).map(|at| (":path".to_owned(), value(at))).collect()
+    };
+    let same = |_: usize| "/own".to_owned();
+    let other = |at: usize| format!("/{at}");
+    for (headers, pattern, expected) in [
+        (repeated(&same, 20_000), "/own", (true, true)),
+        (repeated(&same, 20_000), "/else", (false, false)),
+        (repeated(&other, MAX_PARTS - 1), "/own", (true, false)),
+        (repeated(&other, MAX_PARTS - 1), "/else", (false, false)),
+        (repeated(&other, MAX_PARTS), "/else", (true, false)),
+        (repeated(&other, 20_000), "/*", (true, false)),
+    ] {
+        let http = HttpAttributes { method: "GET", path: "/own", ..sent(&headers) };
+        assert_eq!(both(http, ":path", &field(&[pattern], &[])), expected, "{} {pattern}", headers.len());
+    }
+}
+
+/// Compared with one another they would take minutes.
+#[test]
+fn values_of_a_pseudo_header_are_not_compared_with_one_another() {
+    let headers: Vec<(String, String)> = (0..100_000).map(|at| (":path".to_owned(), format!("/{at:06}"))).collect();
+    let begun = std::time::Instant::now();
+    let http = HttpAttributes { method: "GET", path: "/000000", ..sent(&headers) };
+    assert_eq!(both(http, ":path", &field(&["/none"], &[])), (true, false));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+}

@@ -95,7 +95,7 @@ fn forwarded_for(headers: &dyn Headers, hops: u32) -> Option<IpAddr> {
         }
         joined.push_str(&value);
     });
-    joined.rsplit(',').nth(usize::try_from(hops).ok()?)?.trim().parse().ok()
+    joined.rsplit(',').nth(usize::try_from(hops).ok()?).map(header_values::trim_blanks)?.parse().ok()
 }
 
 /// The HTTP part of [`Attributes`].

@@ -86,6 +86,8 @@ fn sets() -> Vec<(&'static str, Vec<String>)> {
         ("1,000 denies by what it lacks", header_policies("DENY", 1_000, &["notValues"], &one_name)),
         ("1,000 allows by one header", header_policies("ALLOW", 1_000, &["values", "notValues"], &one_name)),
         ("1,000 audits by one header", header_policies("AUDIT", 1_000, &["values"], &one_name)),
+        ("1,000 denies by a pseudo-header", header_policies("DENY", 1_000, &["values"], &|_| ":path".to_owned())),
+        ("1,000 denies by the host", header_policies("DENY", 1_000, &["values"], &|_| "host".to_owned())),
         ("1,000 denies by 1,000 headers", header_policies("DENY", 1_000, &["values"], &|rule| format!("x-{rule}"))),
         (
             "100 denies of 10 templates",
@@ -154,6 +156,20 @@ fn requests() -> Vec<(&'static str, Sent)> {
         (
             "1,000 headers of one name",
             sent("/".into(), (0..1_000).map(|at| header("x-role", format!("r{at}x1"))).collect()),
+        ),
+        (
+            "20,000 headers of one name",
+            sent("/".into(), (0..20_000).map(|at| header("x-role", format!("{at}"))).collect()),
+        ),
+        ("20,000 paths", sent("/".into(), (0..20_000).map(|at| header(":path", format!("/{at}"))).collect())),
+        ("20,000 times the path", sent("/".into(), (0..20_000).map(|_| header(":path", "/".into())).collect())),
+        (
+            "20,000 times the host",
+            sent("/".into(), (0..20_000).map(|_| header("host", "www.example.com".into())).collect()),
+        ),
+        (
+            "20,000 times the authority",
+            sent("/".into(), (0..20_000).map(|_| header(":authority", "www.example.com".into())).collect()),
         ),
         ("a certificate of quotes", sent("/".into(), vec![header(CLIENT_CERTIFICATE, "a=\"b\",".repeat(9_000))])),
         ("30,000 addresses", sent("/".into(), vec![header("x-forwarded-for", "1,".repeat(30_000))])),
