@@ -85,9 +85,14 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether who connects to an address reaches the local host: `0.0.0.0` and `[::]`, in whatever form.
+/// Whether who connects to an address reaches the local host: `0.0.0.0` and `[::]`, in whatever form that may carry them.
+///
+/// Of a local NAT64 address only the form of most operators counts: the other forms read zeros that are only filled up.
 pub fn reaches_local_host(ip: IpAddr) -> bool {
-    canonical(ip).is_unspecified()
+    match ip {
+        IpAddr::V6(v6) if is_in(v6.to_bits(), LOCAL_NAT64) => ipv4_at(v6.to_bits(), 96).is_unspecified(),
+        _ => canonical(ip).is_unspecified() || carried(ip).any(|carried| carried.is_unspecified()),
+    }
 }
 
 /// Whether a range has addresses of the local host in common with what reaches it.
@@ -176,6 +181,32 @@ mod tests {
         ] {
             let found: Vec<_> = carried(text.parse().unwrap()).map(|ip| ip.to_string()).collect();
             assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_may_carry_the_unspecified_address_reaches_the_local_host() {
+        for (text, expected) in [
+            ("0.0.0.0", true),
+            ("::", true),
+            ("::ffff:0.0.0.0", true),
+            ("::ffff:0:0.0.0.0", true),
+            ("64:ff9b::", true),
+            ("2002::1", true),
+            ("64:ff9b:1::", true),
+            ("64:ff9b:1:a9fe:a9:fe00::", true),
+            ("64:ff9b:1::a9fe:a9fe", false),
+            ("2001:0:c000:201::ffff:ffff", true),
+            ("2001::5601:5601", true),
+            ("2001:0:c000:201::5601:5601", false),
+            ("fe80::5efe:0:0", true),
+            ("2002:a00:1::200:5efe:0:0", true),
+            ("fe80::5efe:a00:1", false),
+            ("2001:db8::", false),
+            ("127.0.0.1", false),
+            ("::1", false),
+        ] {
+            assert_eq!(reaches_local_host(text.parse().unwrap()), expected, "{text}");
         }
     }
 

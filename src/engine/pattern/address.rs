@@ -83,6 +83,15 @@ pub(super) fn contains(outer: &IpNet, read: Reading, inner: &IpNet, reads: Readi
     }
 }
 
+/// Whether some address of a range may be, or reach, the local host. A range of IPv6 may have forms that do.
+fn reaches_local_host(range: &IpNet) -> bool {
+    let reaches = match range {
+        IpNet::V6(net) => net.prefix_len() < 128 || embedded::reaches_local_host(net.addr().into()),
+        IpNet::V4(_) => false,
+    };
+    reaches || embedded::holds_local_host(range)
+}
+
 /// Whether some address may be covered by both.
 pub(super) fn meets(one: &IpNet, read: Reading, two: &IpNet, reads: Reading) -> bool {
     if one.contains(two) || two.contains(one) {
@@ -90,7 +99,7 @@ pub(super) fn meets(one: &IpNet, read: Reading, two: &IpNet, reads: Reading) -> 
     }
     // Each address of IPv6 may carry one of IPv4, and what is read widely covers both.
     let carries = |wide: &IpNet, other: &IpNet| {
-        let local = || embedded::holds_local_host(wide) && embedded::holds_local_host(other);
+        let local = || embedded::holds_local_host(wide) && reaches_local_host(other);
         let ipv4 = match (embedded::ipv4_range(wide), other) {
             (Some(net), IpNet::V4(other)) => net.contains(other) || other.contains(&net),
             (Some(_), IpNet::V6(_)) => true,

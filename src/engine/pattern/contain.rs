@@ -2,7 +2,7 @@
 //!
 //! Both answers are sound and not complete: "contains" is only said where it is so, and "meets" is only denied where it
 //! cannot be. What Istio would compare with the raw authority is left aside, since it never matches more than the
-//! canonical host under the wide reading.
+//! canonical host under the wide reading; but for a prefix that ends in a dot, which meets the name before that dot.
 
 use super::{HostPattern, HostShape, Port, PortPattern, Reading, TextPattern, address};
 use crate::engine::host::Host;
@@ -70,8 +70,25 @@ impl HostShape {
             (_, Exact(host @ Host::Ip(_))) => reads == Reading::Narrow && self.matches(host, read),
             (_, Exact(host)) => self.matches(host, read),
             (Suffix(outer) | LooseSuffix(outer), Suffix(inner)) => inner.ends_with(outer.as_ref()),
+            // Read widely they match texts of addresses that nothing read narrowly does.
+            (LooseSuffix(_), LooseSuffix(_)) | (LoosePrefix(_), LoosePrefix(_))
+                if (read, reads) == (Reading::Narrow, Reading::Wide) =>
+            {
+                false
+            }
             (LooseSuffix(outer), LooseSuffix(inner)) => inner.ends_with(outer.as_ref()),
             (LoosePrefix(outer), LoosePrefix(inner)) => inner.starts_with(outer.as_ref()),
+            _ => false,
+        }
+    }
+
+    /// Whether the wide reading matches a name that was sent with a dot behind it: Istio compares `a.example.*` with that text,
+    /// of which the dot is the prefix's.
+    fn matches_dotted(&self, host: &Host<'_>, reading: Reading) -> bool {
+        match (self, host) {
+            (HostShape::LoosePrefix(prefix), Host::Name(name)) => {
+                reading == Reading::Wide && prefix.strip_suffix('.') == Some(name.as_ref())
+            }
             _ => false,
         }
     }
@@ -85,8 +102,8 @@ impl HostShape {
             (Anywhere | Present, _) | (_, Anywhere | Present) => true,
             // An address has texts in more than one form.
             (Exact(Host::Ip(_)), shape) | (shape, Exact(Host::Ip(_))) => !matches!(shape, Exact(_) | Suffix(_)),
-            (Exact(host), shape) => shape.matches(host, reads),
-            (shape, Exact(host)) => shape.matches(host, read),
+            (Exact(host), shape) => shape.matches(host, reads) || shape.matches_dotted(host, reads),
+            (shape, Exact(host)) => shape.matches(host, read) || shape.matches_dotted(host, read),
             (Suffix(_), Network(_)) | (Network(_), Suffix(_)) => false,
             (Suffix(one) | LooseSuffix(one), Suffix(two) | LooseSuffix(two)) => {
                 one.ends_with(two.as_ref()) || two.ends_with(one.as_ref())
@@ -190,6 +207,26 @@ mod tests {
             ("*.example", Wide, "127.0.0.1", Wide, false, false),
         ] {
             let (outer, inner) = (host(outer), host(inner));
+            let got = (outer.contains(read_outer, &inner, read_inner), outer.meets(read_outer, &inner, read_inner));
+            assert_eq!(got, (contains, meets), "{outer} {read_outer:?} {inner} {read_inner:?}");
+            assert_eq!(inner.meets(read_inner, &outer, read_outer), meets, "{inner} {outer}");
+        }
+    }
+
+    #[test]
+    fn loose_patterns_are_compared_as_they_are_read() {
+        for (outer, read_outer, inner, read_inner, contains, meets) in [
+            ("10.*", Narrow, "10.0.*", Narrow, true, true),
+            ("10.*", Narrow, "10.0.*", Wide, false, true),
+            ("10.*", Wide, "10.0.*", Wide, true, true),
+            ("10.*", Wide, "10.0.*", Narrow, true, true),
+            ("*mple", Narrow, "*example", Wide, false, true),
+            ("*mple", Wide, "*example", Wide, true, true),
+            ("a.example.*", Wide, "a.example", Narrow, false, true),
+            ("a.example.*", Narrow, "a.example", Narrow, false, false),
+            ("a.example.*", Wide, "b.example", Wide, false, false),
+        ] {
+            let (outer, inner) = (host(&format!("{outer}:*")), host(&format!("{inner}:*")));
             let got = (outer.contains(read_outer, &inner, read_inner), outer.meets(read_outer, &inner, read_inner));
             assert_eq!(got, (contains, meets), "{outer} {read_outer:?} {inner} {read_inner:?}");
             assert_eq!(inner.meets(read_inner, &outer, read_outer), meets, "{inner} {outer}");
