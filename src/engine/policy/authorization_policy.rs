@@ -28,8 +28,19 @@ pub struct AuthorizationPolicy {
     pub mode: Mode,
     /// Its rules; an ALLOW without rules matches nothing and still closes the gate.
     pub rules: Box<[Arc<Rule>]>,
-    /// Trust domains that an ALLOW names literally in `principals` or `trustDomains`, with their places.
-    pub named_trust_domains: Vec<(String, Place)>,
+    /// Trust domains that an ALLOW names literally in `principals` or `trustDomains`.
+    pub named_trust_domains: Vec<NamedTrustDomain>,
+}
+
+/// A foreign trust domain that a rule of an ALLOW names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedTrustDomain {
+    /// The trust domain.
+    pub domain: String,
+    /// Where it is named.
+    pub place: Place,
+    /// The number of the rule in its policy.
+    pub rule: usize,
 }
 
 /// Which workloads of its namespace (or of all, in the root namespace) a policy is for.
@@ -45,6 +56,8 @@ pub enum Target {
         gateways: Vec<String>,
         /// `ns/name` of ServiceEntries.
         service_entries: Vec<String>,
+        /// Those that are for waypoints, as a person reads them.
+        others: Vec<String>,
         /// Where they are named.
         place: Place,
     },
@@ -127,18 +140,18 @@ fn spec(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -
         let what = "`provider` goes with action CUSTOM only";
         fields.problems().push(Problem::error(Code::Conflict, provider.place.clone(), what));
     }
-    let target = target(&mut fields, object.meta.namespace());
+    let target = target(&mut fields, (object.meta.namespace(), &settings.root_namespace));
     let rules = fields.take("rules");
     fields.close();
 
-    let mut reader = RuleReader { meta: &object.meta, action, mode, settings, problems, named: Vec::new() };
+    let mut reader = RuleReader { meta: &object.meta, action, mode, settings, problems, named: Vec::new(), number: 0 };
     let rules = reader.rules(rules);
     let named_trust_domains = reader.named;
     Some(AuthorizationPolicy { action, target, rules, named_trust_domains, ..allow_nothing(mode) })
 }
 
 /// Reads which workloads the policy is for; of `selector`, `targetRef` and `targetRefs` there is at most one.
-fn target(fields: &mut Fields<'_, '_>, namespace: &str) -> Target {
+fn target(fields: &mut Fields<'_, '_>, namespaces: (&str, &str)) -> Target {
     let selector = fields.take("selector");
     let reference = fields.take("targetRef");
     let references = fields.take("targetRefs");
@@ -149,14 +162,14 @@ fn target(fields: &mut Fields<'_, '_>, namespace: &str) -> Target {
     }
     match (selector, reference, references) {
         (Some(node), _, _) => Target::Selector(labels(node, fields.problems()), node.place.clone()),
-        (None, Some(node), _) => named(std::slice::from_ref(node), namespace, node.place.clone(), fields.problems()),
+        (None, Some(node), _) => named(std::slice::from_ref(node), namespaces, node.place.clone(), fields.problems()),
         (None, None, Some(node)) => {
             let nodes = reader::list(node, "targetRefs", fields.problems()).unwrap_or_default();
             if nodes.len() > MAX_REFERENCES {
                 let what = format!("`targetRefs` takes at most {MAX_REFERENCES} entries");
                 fields.problems().push(Problem::error(Code::TooLarge, node.place.clone(), what));
             }
-            named(nodes, namespace, node.place.clone(), fields.problems())
+            named(nodes, namespaces, node.place.clone(), fields.problems())
         }
         (None, None, None) => Target::All,
     }
@@ -173,9 +186,10 @@ const REFERENCES: [(&str, &str); 4] = [
     ("", "Service"),
 ];
 
-/// The Gateways and ServiceEntries among references; `own` is the policy's namespace.
-fn named(nodes: &[Node], own: &str, place: Place, problems: &mut Vec<Problem>) -> Target {
-    let (mut gateways, mut service_entries) = (Vec::new(), Vec::new());
+/// The Gateways and ServiceEntries among references; `own` is the policy's namespace. A ServiceEntry is of that namespace or of
+/// the root namespace: another's is written by others.
+fn named(nodes: &[Node], (own, root): (&str, &str), place: Place, problems: &mut Vec<Problem>) -> Target {
+    let (mut gateways, mut service_entries, mut others) = (Vec::new(), Vec::new(), Vec::new());
     let mut reference = |node: &Node, problems: &mut Vec<Problem>| {
         let mut fields = Fields::open_filled(node, "a target reference", problems)?;
         let group = fields.take("group").and_then(|n| match &n.value {
@@ -186,8 +200,11 @@ fn named(nodes: &[Node], own: &str, place: Place, problems: &mut Vec<Problem>) -
         let name = fields.require("name").and_then(|n| reader::text(n, "name", fields.problems()));
         let namespace = fields.text("namespace");
         let is_entry = kind.is_some_and(|kind| kind.text == "ServiceEntry");
-        if let Some(namespace) = namespace.filter(|_| !is_entry) {
-            let what = "a target reference has no `namespace`: it is the policy's own";
+        if let Some(namespace) = namespace.filter(|namespace| !is_entry || ![own, root].contains(&namespace.text)) {
+            let what = match is_entry {
+                true => "a policy targets ServiceEntries of its own namespace, and of no other",
+                false => "a target reference has no `namespace`: it is the policy's own",
+            };
             fields.problems().push(namespace.error(Code::Conflict, what));
         }
         fields.close();
@@ -203,7 +220,7 @@ fn named(nodes: &[Node], own: &str, place: Place, problems: &mut Vec<Problem>) -
             "ServiceEntry" => {
                 service_entries.push(format!("{}/{}", namespace.map_or(own, |namespace| namespace.text), name.text));
             }
-            _ => {}
+            other => others.push(format!("{other} `{}`", name.text)),
         }
         Some(())
     };
@@ -211,7 +228,7 @@ fn named(nodes: &[Node], own: &str, place: Place, problems: &mut Vec<Problem>) -
         // What is wrong with one is among the problems.
         let _read = reference(node, problems);
     }
-    Target::References { gateways, service_entries, place }
+    Target::References { gateways, service_entries, others, place }
 }
 
 fn labels(node: &Node, problems: &mut Vec<Problem>) -> BTreeMap<String, String> {

@@ -1,6 +1,6 @@
 //! A source that is bound to one namespace: what its documents may be, and what holds while it has no good content.
 //!
-//! The rule: every document is an EgressPolicy or a DestinationSet of that namespace. AuthorizationPolicies speak for
+//! The rule: every document is an EgressPolicy, a DestinationSet or a ServiceEntry of that namespace. AuthorizationPolicies speak for
 //! everybody and have no place there, and the root namespace is never bound, since its policies may speak for everybody
 //! too. So whoever writes such a source can harm no namespace but its own.
 //!
@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::metadata::{Kind, Object};
+use super::metadata::{Kind, Object, ServiceEntry};
 use super::problem::{Code, Place, Problem};
 use crate::engine::rule::Mode;
 use crate::engine::rule_info::{About, RuleId, RuleInfo};
@@ -32,6 +32,18 @@ pub(super) fn not_its_own(object: &Object<'_>, namespace: &str) -> Option<Proble
         return error(what).map(|problem| problem.hint(hint));
     }
     None
+}
+
+/// The problem of a ServiceEntry that may not stand in a source of this namespace: policies of the whole mesh may be about its
+/// hosts, so that whoever writes it changes them.
+pub(super) fn not_its_entry(entry: &ServiceEntry, namespace: &str) -> Option<Problem> {
+    if entry.namespace() == namespace {
+        return None;
+    }
+    let what =
+        format!("ServiceEntry `{}` is of another namespace than this directory, which is `{namespace}`", entry.path);
+    let hint = format!("write `namespace: {namespace}`, or move it to the directory of its namespace");
+    Some(Problem::error(Code::NotYours, entry.place.clone(), what).hint(hint))
 }
 
 /// The problem of a source that is bound to the root namespace. `name` is the source's.
@@ -88,6 +100,12 @@ mod tests {
                 .replace("EgressPolicy", "DestinationSet")
                 .replace("{isolate: true}", "{hosts: [a.example]}")
         };
+        let entry = |metadata: &str| {
+            format!(
+                "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: s{metadata}}}\n\
+                 spec: {{hosts: [a.example]}}\n"
+            )
+        };
         let istio = |action: &str| {
             format!(
                 "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: a, namespace: shop}}\n\
@@ -98,6 +116,10 @@ mod tests {
         for (namespace, text, expected) in [
             ("shop", egress("shop"), None),
             ("shop", set("shop"), None),
+            ("shop", entry(", namespace: shop"), None),
+            ("shop", entry(", namespace: egress"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
+            ("shop", entry(", namespace: istio-system"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
+            ("shop", entry(""), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
             ("shop", String::new(), None),
             ("shop", egress("batch"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
             ("shop", set("istio-system"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),

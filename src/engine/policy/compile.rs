@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::action::Action;
-use super::authorization_policy::{AuthorizationPolicy, Target};
+use super::authorization_policy::{AuthorizationPolicy, NamedTrustDomain, Target};
 use super::problem::{Code, Place, Problem};
 use super::source::LoadedSource;
 use super::targets::{self, ServiceEntries};
@@ -39,7 +39,7 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
     validate::duplicates(documents(), &mut problems);
     let sets = Sets::of(documents(), &settings.root_namespace);
     sets.check(documents().flat_map(|d| &d.egress), &mut problems);
-    let entries = ServiceEntries::of(documents(), settings);
+    let entries = ServiceEntries::of(documents(), settings, &mut problems);
     let mut rules = Rules::default();
     for policy in documents().flat_map(|d| &d.istio) {
         istio_rules(policy, settings, &entries, &mut rules, &mut problems);
@@ -87,7 +87,10 @@ fn istio_rules(
         None => Some(rule.clone()),
         Some(hosts) => targets::bind(rule, policy.action, hosts),
     };
-    let own = policy.rules.iter().filter_map(bound);
+    let own: Vec<(usize, Arc<Rule>)> =
+        policy.rules.iter().enumerate().filter_map(|(number, rule)| Some((number, bound(rule)?))).collect();
+    let kept: Vec<usize> = own.iter().map(|(number, _)| *number).collect();
+    let own = own.into_iter().map(|(_, rule)| rule);
     match policy.action {
         Action::Deny => return rules.denies.extend(own),
         Action::Audit => return rules.audits.extend(own),
@@ -100,8 +103,9 @@ fn istio_rules(
             rules.istio_bound_allow_policies.push((policy.mode, to));
         }
     }
-    for (domain, place) in &policy.named_trust_domains {
-        if !settings.trust_domains.accepted.contains(domain) {
+    for NamedTrustDomain { domain, place, rule } in &policy.named_trust_domains {
+        // A rule that is left out says nothing, so it makes nobody trusted either.
+        if kept.contains(rule) && !settings.trust_domains.accepted.contains(domain) {
             let what = match policy.mode {
                 Mode::Enforce => {
                     format!("trust domain `{domain}` is accepted for the whole set, because this ALLOW names it")
@@ -132,28 +136,78 @@ fn scope<'h>(
     entries: &'h ServiceEntries,
     problems: &mut Vec<Problem>,
 ) -> Scope<'h> {
-    if settings.gateway.is_some() && policy.is_for(settings) {
-        return Scope::Everything;
-    }
-    if let Target::References { service_entries, place, .. } = &policy.target {
-        let found: Vec<_> = service_entries.iter().map(|path| (path, entries.hosts(path))).collect();
-        let missing = found.iter().filter(|(_, hosts)| hosts.is_none());
-        problems.extend(missing.map(|(path, _)| no_service_entry(policy, path, place)));
-        let hosts: Vec<&HostPattern> = found.iter().filter_map(|(_, hosts)| *hosts).flatten().collect();
-        if !hosts.is_empty() {
-            return Scope::Hosts(hosts);
+    let is_declared = settings.gateway.is_some();
+    match &policy.target {
+        // One Gateway that fits makes the policy about every check, whatever stands beside it.
+        _ if is_declared && policy.is_for(settings) => Scope::Everything,
+        Target::References { gateways, service_entries, others, place } if !service_entries.is_empty() => {
+            let unfit: Vec<String> =
+                gateways.iter().map(|name| format!("Gateway `{name}`")).chain(others.iter().cloned()).collect();
+            let (known, unknown): (Vec<_>, Vec<_>) = service_entries.iter().partition(|path| entries.is_known(path));
+            if !is_declared && !(unfit.is_empty() && unknown.is_empty()) {
+                // Which hosts the rest is about is not known, so that a DENY of the known hosts would be narrower than Istio's.
+                problems.push(selector_unused(place, &unknown));
+                return Scope::Everything;
+            }
+            problems.extend(unknown.iter().map(|path| no_service_entry(policy, path, place)));
+            problems.extend(
+                known
+                    .iter()
+                    .flat_map(|path| entries.unread(path).iter().map(|host| unread_host(policy, (path, host), place))),
+            );
+            if known.is_empty() {
+                if !unfit.is_empty() {
+                    problems.push(out_of_scope(policy, settings));
+                }
+                return Scope::Nothing;
+            }
+            problems.extend(unfit.iter().map(|target| unfit_target(policy, target, (place, settings))));
+            Scope::Hosts(known.iter().flat_map(|path| entries.hosts(path)).collect())
         }
+        _ if is_declared => {
+            problems.push(out_of_scope(policy, settings));
+            Scope::Nothing
+        }
+        Target::Selector(_, place) | Target::References { place, .. } => {
+            problems.push(selector_unused(place, &[]));
+            Scope::Everything
+        }
+        Target::All => Scope::Everything,
     }
-    if !policy.is_for(settings) {
-        problems.push(out_of_scope(policy, settings));
-        return Scope::Nothing;
+}
+
+/// A policy that applies to every check, because nothing says to which it does not.
+fn selector_unused(place: &Place, unknown: &[&String]) -> Problem {
+    let what = "the selector or target is not used: no gateway is declared, so the policy applies to every check";
+    let problem = Problem::warning(Code::SelectorUnused, place.clone(), what);
+    problem.hint(match unknown.first() {
+        Some(path) => format!(
+            "declare `gateway` in the settings file, and put the ServiceEntry `{path}`, which is not known, into a policy directory"
+        ),
+        None => "declare `gateway` in the settings file".into(),
+    })
+}
+
+/// A target of a policy that is bound to ServiceEntries, for which the policy says nothing.
+fn unfit_target(policy: &AuthorizationPolicy, target: &str, (place, settings): (&Place, &Settings)) -> Problem {
+    let path = &policy.meta.path;
+    if policy.action != Action::Deny {
+        let what = format!("`{path}` says nothing of its target {target}, which is not the declared gateway");
+        return Problem::note(Code::OutOfScope, place.clone(), what);
     }
-    if let Target::Selector(_, place) | Target::References { place, .. } = &policy.target {
-        let what = "the selector or target is not used: no gateway is declared, so the policy applies to every check";
-        let problem = Problem::warning(Code::SelectorUnused, place.clone(), what);
-        problems.push(problem.hint("declare `gateway` in the settings file"));
-    }
-    Scope::Everything
+    let what =
+        format!("the DENY of `{path}` is not in force for its target {target}, which is not the declared gateway");
+    Problem::warning(Code::OutOfScope, place.clone(), what).hint(why_out_of_scope(policy, settings))
+}
+
+/// A host of a ServiceEntry to which no policy can be bound.
+fn unread_host(policy: &AuthorizationPolicy, (entry, host): (&str, &str), place: &Place) -> Problem {
+    let action = if policy.action == Action::Deny { "the DENY of " } else { "" };
+    let what = format!(
+        "`{host}` of the ServiceEntry `{entry}` is no host that can be compared, so {action}`{}` says nothing of it",
+        policy.meta.path
+    );
+    Problem::warning(Code::OutOfScope, place.clone(), what).hint("write a name, `*.suffix` or an address in `hosts`")
 }
 
 /// A policy that is left out: of a DENY that is a warning, because somebody may think that it denies.

@@ -15,6 +15,11 @@ use super::reader::distance;
 const CUSTOMS: &str = "egress.customs";
 const ISTIO: &str = "security.istio.io";
 
+/// The kinds of Istio's group that say who may be trusted and not what is allowed, and their lists. Every other kind of the
+/// group is a policy that somebody misspelt.
+pub(super) const PASSED_OF_ISTIO: [&str; 4] =
+    ["PeerAuthentication", "RequestAuthentication", "PeerAuthenticationList", "RequestAuthenticationList"];
+
 /// What a document is, as far as its head says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Belongs {
@@ -30,14 +35,24 @@ pub(super) enum Belongs {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Passed {
     what: String,
+    suspicion: Suspicion,
+}
+
+/// Why something that is passed over may have been meant to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Suspicion {
+    /// Nothing says so.
+    None,
     /// Its kind is one of ours.
-    is_suspect: bool,
+    Policy,
+    /// Its kind is nearly a ServiceEntry's, or its group nearly that of ServiceEntries.
+    ServiceEntry,
 }
 
 impl Passed {
     /// Something that would have been read, if it could be.
     pub(super) fn unreadable(kind: &str) -> Passed {
-        Passed { what: format!("a `{kind}` without a name, a namespace or hosts"), is_suspect: false }
+        Passed { what: format!("a `{kind}` without a name, a namespace or hosts"), suspicion: Suspicion::None }
     }
 }
 
@@ -46,29 +61,41 @@ pub(super) fn belongs(document: &Node) -> Belongs {
     let Value::Map(pairs) = &document.value else { return Belongs::Ours };
     let field = |name: &str| pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.value);
     let keys = || pairs.iter().map(|(key, _)| key.name.as_str());
-    let passed = |what: String, is_suspect| Belongs::Others(Passed { what, is_suspect });
+    let suspected = |what: String, suspicion| Belongs::Others(Passed { what, suspicion });
+    let passed = |what: String| suspected(what, Suspicion::None);
     match (field("apiVersion"), field("kind")) {
         (Some(Value::Text(version)), Some(Value::Text(kind))) => match (group(version), kind_of(kind)) {
-            (Group::Customs, _) | (Group::Istio | Group::None, Likeness::Ours(_) | Likeness::List) => Belongs::Ours,
+            (Group::Istio, _) if PASSED_OF_ISTIO.contains(&kind.as_str()) => passed(format!("`{kind}` of `{version}`")),
+            (Group::Customs | Group::Istio, _) | (Group::None, Likeness::Ours(_) | Likeness::List) => Belongs::Ours,
             (Group::Networking, _) if kind == "ServiceEntry" => Belongs::ServiceEntry,
             (Group::Other | Group::Networking, Likeness::Ours(Family::Customs)) => Belongs::Ours,
             (_, likeness) => {
-                let is_suspect = matches!(likeness, Likeness::Ours(_));
-                passed(format!("`{kind}` of `{version}`"), is_suspect)
+                let suspicion = match likeness {
+                    Likeness::Ours(_) => Suspicion::Policy,
+                    Likeness::ServiceEntry => Suspicion::ServiceEntry,
+                    Likeness::List | Likeness::Other => Suspicion::None,
+                };
+                suspected(format!("`{kind}` of `{version}`"), suspicion)
             }
         },
-        (None, Some(Value::Text(kind))) if !matches!(kind_of(kind), Likeness::Other) => Belongs::Ours,
-        (None, Some(Value::Text(kind))) => passed(format!("`{kind}` without an `apiVersion`"), false),
+        (None, Some(Value::Text(kind))) => {
+            let what = || format!("`{kind}` without an `apiVersion`");
+            match kind_of(kind) {
+                Likeness::Ours(_) | Likeness::List => Belongs::Ours,
+                Likeness::ServiceEntry => suspected(what(), Suspicion::ServiceEntry),
+                Likeness::Other => passed(what()),
+            }
+        }
         (Some(Value::Text(version)), None) => {
             let is_whole = keys().any(|key| ["metadata", "spec"].contains(&key));
             match group(version) {
                 Group::Customs | Group::Istio => Belongs::Ours,
                 Group::None if is_whole => Belongs::Ours,
-                _ => passed(format!("a document of `{version}` without a `kind`"), false),
+                _ => passed(format!("a document of `{version}` without a `kind`")),
             }
         }
         (None, None) if !pairs.is_empty() && !keys().any(is_of_a_policy) => {
-            passed("a document with neither `apiVersion` nor `kind`".to_owned(), false)
+            passed("a document with neither `apiVersion` nor `kind`".to_owned())
         }
         _ => Belongs::Ours,
     }
@@ -103,6 +130,8 @@ enum Likeness {
     Ours(Family),
     /// A list, which may hold some.
     List,
+    /// Nearly a ServiceEntry.
+    ServiceEntry,
     Other,
 }
 
@@ -120,6 +149,8 @@ fn kind_of(kind: &str) -> Likeness {
         Likeness::Ours(Family::Istio)
     } else if distance(&lower, "list") <= 1 {
         Likeness::List
+    } else if is("serviceentry", "serviceentr") {
+        Likeness::ServiceEntry
     } else {
         Likeness::Other
     }
@@ -147,11 +178,17 @@ impl PassedOver {
 
     /// What is told of them.
     pub(super) fn tell(self) -> impl Iterator<Item = Problem> {
-        self.0.into_iter().map(|(Passed { what, is_suspect }, (place, count))| {
+        self.0.into_iter().map(|(Passed { what, suspicion }, (place, count))| {
             let more = if count > 1 { format!(" ({count} times in this file)") } else { String::new() };
-            match is_suspect {
-                false => Problem::note(Code::NotOurs, place, format!("{what} is not read here{more}")),
-                true => {
+            match suspicion {
+                Suspicion::None => Problem::note(Code::NotOurs, place, format!("{what} is not read here{more}")),
+                Suspicion::ServiceEntry => {
+                    let text = format!("{what} looks like a ServiceEntry and is not read{more}");
+                    let hint = "write `kind: ServiceEntry` and `apiVersion: networking.istio.io/v1`, one object each: a policy \
+                                that targets it is about its hosts";
+                    Problem::warning(Code::NotRead, place, text).hint(hint)
+                }
+                Suspicion::Policy => {
                     let text = format!("{what} looks like a policy and is not read: its API group is another{more}");
                     let hint = format!("write `{ISTIO}/v1` if it is Istio's, or keep it out of the policy directory");
                     Problem::warning(Code::NotRead, place, text).hint(hint)
@@ -187,6 +224,9 @@ mod tests {
             "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {}\n",
             "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\nspec: {mtls: {mode: STRICT}}\n",
             "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: a}\nspec: {}\n",
+            "apiVersion: security.istio.io/v1\nkind: PeerAuthenticationList\nitems: []\n",
+            "apiVersion: security.istio.io/v1beta1\nkind: RequestAuthenticationList\nitems: []\n",
+            "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: a}\nspec: {}\n",
             "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a}\nspec: {}\n",
             "apiVersion: cilium.io/v2\nkind: CiliumEgressGatewayPolicy\nmetadata: {name: a}\n",
             "apiVersion: v2\nname: chart\nversion: 1.0.0\n",
@@ -210,6 +250,9 @@ mod tests {
             "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicies\n",
             "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicyList\nitems: []\n",
             "apiVersion: securty.istio.io/v1\nkind: AuthorizationPolicy\n",
+            "apiVersion: security.istio.io/v1\nkind: AuthPolicy\nmetadata: {name: a}\nspec: {action: DENY}\n",
+            "apiVersion: security.istio.io/v1\nkind: Authorization\nmetadata: {name: a}\nspec: {action: DENY}\n",
+            "apiVersion: security.istio.io/v1\nkind: PeerAuthentications\nmetadata: {name: a}\n",
             "apiVersion: v1\nkind: EgressPolicy\n",
             "apiVersion: v1\nkind: list\nitems: []\n",
             "apiVersion: policy.example/v1\nkind: EgressPolicy\n",
@@ -229,6 +272,38 @@ mod tests {
     fn a_kind_of_ours_in_the_group_of_a_stranger_is_a_warning() {
         let head = "apiVersion: policy.linkerd.io/v1alpha1\nkind: AuthorizationPolicy\nmetadata: {name: a}\nspec: {}\n";
         assert_eq!(told(head), [(Severity::Warning, Code::NotRead)]);
+    }
+
+    #[test]
+    fn an_unknown_kind_of_istios_group_is_told_with_the_nearest() {
+        for (kind, meant) in [
+            ("AuthorizationPolice", "`AuthorizationPolicy`"),
+            ("Authorizationpolicy", "`AuthorizationPolicy`"),
+            ("AuthPolicy", "AuthorizationPolicy"),
+            ("PeerAuthentications", "`PeerAuthentication`"),
+            ("RequestAuthenticaton", "`RequestAuthentication`"),
+        ] {
+            let head = format!("apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: a}}\n");
+            let file = PolicyFile { name: "a.yaml".into(), bytes: head.into_bytes().into() };
+            let source = Source { name: "s".into(), files: vec![file], ..Source::default() };
+            let problems = load(&source, &Settings::default()).problems().to_vec();
+            let [problem] = problems.as_slice() else { panic!("{kind}: {problems:?}") };
+            assert_eq!(problem.code, Code::UnknownKind, "{kind}");
+            assert!(problem.hint.as_ref().is_some_and(|hint| hint.contains(meant)), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_a_service_entry_is_a_warning() {
+        for head in [
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntrys\nmetadata: {name: a}\nspec: {hosts: [a.example]}\n",
+            "apiVersion: networking.istio.io/v1\nkind: serviceentry\nmetadata: {name: a}\nspec: {hosts: [a.example]}\n",
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntryList\nitems: []\n",
+            "apiVersion: networking.istio.oi/v1\nkind: ServiceEntry\nmetadata: {name: a}\nspec: {hosts: [a.example]}\n",
+            "kind: ServiceEntry\nmetadata: {name: a}\nspec: {hosts: [a.example]}\n",
+        ] {
+            assert_eq!(told(head), [(Severity::Warning, Code::NotRead)], "{head}");
+        }
     }
 
     #[test]

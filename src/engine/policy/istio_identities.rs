@@ -5,6 +5,7 @@
 //! accepted.
 
 use super::action::Action;
+use super::authorization_policy::NamedTrustDomain;
 use super::istio_gaps as gaps;
 use super::istio_rules::RuleReader;
 use super::problem::{Code, Place};
@@ -58,7 +59,8 @@ impl RuleReader<'_> {
 
     fn note_domain(&mut self, domain: &str, place: &Place) {
         if is_trust_domain(domain) && domain != "cluster.local" && !self.settings.trust_domains.is_own(domain) {
-            self.named.push((domain.to_owned(), place.clone()));
+            let (domain, place) = (domain.to_owned(), place.clone());
+            self.named.push(NamedTrustDomain { domain, place, rule: self.number });
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::action::Action;
+use super::authorization_policy::NamedTrustDomain;
 use super::document::{Node, Value};
 use super::egress_policy::whole_labels;
 use super::istio_gaps as gaps;
@@ -38,8 +39,10 @@ pub(super) struct RuleReader<'a> {
     pub(super) mode: Mode,
     pub(super) settings: &'a Settings,
     pub(super) problems: &'a mut Vec<Problem>,
-    /// Trust domains that an ALLOW names literally, with their places.
-    pub(super) named: Vec<(String, Place)>,
+    /// Trust domains that an ALLOW names literally.
+    pub(super) named: Vec<NamedTrustDomain>,
+    /// The number of the rule that is read.
+    pub(super) number: usize,
 }
 
 impl RuleReader<'_> {
@@ -68,6 +71,7 @@ impl RuleReader<'_> {
     }
 
     fn rule(&mut self, index: usize, node: &Node) -> Option<Rule> {
+        self.number = index;
         let mut fields = Fields::open(node, "a rule", self.problems)?;
         let from = fields.list("from");
         let to = fields.list("to");

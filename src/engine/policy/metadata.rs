@@ -97,6 +97,13 @@ pub struct ServiceEntry {
     pub place: Place,
 }
 
+impl ServiceEntry {
+    /// `metadata.namespace`
+    pub fn namespace(&self) -> &str {
+        self.path.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+}
+
 /// Reads what a document holds: one object, or the items of a `List`. Objects that name no namespace are of the default one.
 pub(super) fn items<'n>(
     document: &'n Node,
@@ -182,8 +189,11 @@ fn kind_of(api_version: Text<'_>, kind: Text<'_>, problems: &mut Vec<Problem>) -
         Kind::ALL.iter().filter(|(_, k, _)| *k == kind.text).map(|(.., v)| format!("`{v}`")).collect();
     problems.push(if versions.is_empty() {
         let what = format!("unknown kind `{}` of `{}`", kind.text, api_version.text);
-        kind.error(Code::UnknownKind, what)
-            .hint("a policy directory holds AuthorizationPolicy, EgressPolicy and DestinationSet objects only")
+        let known = Kind::ALL.iter().map(|(_, kind, _)| *kind).chain(foreign::PASSED_OF_ISTIO);
+        kind.error(Code::UnknownKind, what).hint(match reader::nearest(kind.text, &known.collect::<Vec<_>>()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "a policy directory holds AuthorizationPolicy, EgressPolicy and DestinationSet objects only".into(),
+        })
     } else {
         let what = format!("`{}` has no version `{}`", kind.text, api_version.text);
         api_version.error(Code::UnknownKind, what).hint(format!("write {}", versions.join(" or ")))

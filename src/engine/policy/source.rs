@@ -132,7 +132,11 @@ impl FileReader<'_> {
                     for item in metadata::items(&node, default, &mut self.problems) {
                         match item {
                             Item::Policy(object) => self.object(&object),
-                            Item::ServiceEntry(entry) => self.documents.service_entries.push(entry),
+                            Item::ServiceEntry(entry) => {
+                                let namespace = self.source.namespace.as_deref();
+                                self.problems.extend(namespace.and_then(|own| bound::not_its_entry(&entry, own)));
+                                self.documents.service_entries.push(entry);
+                            }
                             Item::Others(passed, place) => self.passed.count(passed, place),
                         }
                     }

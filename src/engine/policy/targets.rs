@@ -8,34 +8,79 @@ use std::sync::Arc;
 
 use super::action::Action;
 use super::metadata::ServiceEntry;
+use super::problem::{Code, Problem};
 use super::validate::Documents;
 use crate::engine::field::Field;
 use crate::engine::operation::Operation;
-use crate::engine::pattern::{self, HostPattern, Reading};
+use crate::engine::pattern::{self, HostPattern, PortPattern, Reading};
 use crate::engine::rule::Rule;
 use crate::engine::settings::Settings;
 
-/// The ServiceEntries of a set, by `ns/name`, with the hosts that can be compared.
+/// The ServiceEntries of a set, by `ns/name`.
 #[derive(Debug, Default)]
-pub(super) struct ServiceEntries(BTreeMap<String, Vec<HostPattern>>);
+pub(super) struct ServiceEntries(BTreeMap<String, EntryHosts>);
+
+/// The hosts of a ServiceEntry.
+#[derive(Debug, Default)]
+struct EntryHosts {
+    /// Those that can be compared; of a known entry at least one.
+    compared: Vec<HostPattern>,
+    /// The others, as they are written.
+    unread: Vec<String>,
+}
+
+impl EntryHosts {
+    fn of(hosts: &[String]) -> EntryHosts {
+        let (mut compared, mut unread) = (Vec::new(), Vec::new());
+        for host in hosts {
+            match host_pattern(host) {
+                Some(pattern) => compared.push(pattern),
+                None => unread.push(host.clone()),
+            }
+        }
+        EntryHosts { compared, unread }
+    }
+}
 
 impl ServiceEntries {
-    /// Those of the sources, and those that the settings declare.
-    pub(super) fn of<'d>(documents: impl Iterator<Item = &'d Documents>, settings: &Settings) -> ServiceEntries {
-        let mut entries: BTreeMap<String, Vec<HostPattern>> = BTreeMap::new();
-        for ServiceEntry { path, hosts, place: _ } in documents.flat_map(|document| &document.service_entries) {
-            entries.entry(path.clone()).or_default().extend(hosts.iter().filter_map(|host| host_pattern(host)));
+    /// Those of the sources, and those that the settings declare. One that stands in both is among the problems: which of the
+    /// two a policy means is not known. Of those that stand twice among the sources others tell.
+    pub(super) fn of<'d>(
+        documents: impl Iterator<Item = &'d Documents>,
+        settings: &Settings,
+        problems: &mut Vec<Problem>,
+    ) -> ServiceEntries {
+        let declared = settings.gateway.iter().flat_map(|gateway| &gateway.service_entries);
+        let mut entries: BTreeMap<String, EntryHosts> =
+            declared.map(|(path, hosts)| (path.clone(), EntryHosts::of(hosts))).collect();
+        let is_declared =
+            |path: &str| settings.gateway.as_ref().is_some_and(|gateway| gateway.service_entries.contains_key(path));
+        for ServiceEntry { path, hosts, place } in documents.flat_map(|document| &document.service_entries) {
+            if is_declared(path) {
+                let what = format!(
+                    "ServiceEntry `{path}` stands twice; the other is in `gateway.service_entries` of the settings"
+                );
+                problems.push(Problem::error(Code::Duplicate, place.clone(), what).hint("remove one of the two"));
+            }
+            entries.insert(path.clone(), EntryHosts::of(hosts));
         }
-        for (path, hosts) in settings.gateway.iter().flat_map(|gateway| &gateway.service_entries) {
-            entries.entry(path.clone()).or_default().extend(hosts.iter().filter_map(|host| host_pattern(host)));
-        }
-        entries.retain(|_, hosts| !hosts.is_empty());
+        entries.retain(|_, hosts| !hosts.compared.is_empty());
         ServiceEntries(entries)
     }
 
-    /// The hosts of an entry.
-    pub(super) fn hosts(&self, path: &str) -> Option<&[HostPattern]> {
-        self.0.get(path).map(Vec::as_slice)
+    /// Whether an entry is among them, with a host that can be compared.
+    pub(super) fn is_known(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// The hosts of an entry that can be compared.
+    pub(super) fn hosts(&self, path: &str) -> &[HostPattern] {
+        self.0.get(path).map_or(&[], |hosts| &hosts.compared)
+    }
+
+    /// The hosts of an entry that cannot be compared, as they are written.
+    pub(super) fn unread(&self, path: &str) -> &[String] {
+        self.0.get(path).map_or(&[], |hosts| &hosts.unread)
     }
 }
 
@@ -53,11 +98,12 @@ pub fn declared(
     entries.iter().map(|(path, hosts)| (whole(path), hosts.clone())).collect()
 }
 
-/// A host of a ServiceEntry: a name, `*.suffix` or an address, at any port.
+/// A host of a ServiceEntry: a name, `*.suffix` or an address, at any port. `*` is none: Istio refuses it, and a policy that is
+/// bound to it would be about everything.
 pub(super) fn host_pattern(text: &str) -> Option<HostPattern> {
     let (pattern, _) = pattern::parse_host_pattern(text).ok()?;
     let (every, _) = pattern::parse_host_pattern(&format!("{text}:*")).ok()?;
-    (!pattern.is_anywhere() && !pattern.is_network()).then_some(every)
+    (!pattern.is_anywhere() && !pattern.is_lone_star() && !pattern.is_network()).then_some(every)
 }
 
 /// The rule of a bound policy; `None` for one that says nothing of these hosts.
@@ -85,7 +131,17 @@ fn narrow(operation: &Operation, action: Action, hosts: &[HostPattern]) -> Optio
             hosts.iter().any(|host| host.contains(reading, pattern, reading) || overlaps(host, pattern))
         };
         let covered = |host: &&HostPattern| own.iter().any(|pattern| pattern.contains(reading, host, reading));
-        own.iter().filter(within).chain(hosts.iter().filter(covered)).cloned().collect()
+        // What a grant names at some ports alone is granted at these, of each host that it names otherwise.
+        let at_ports = own.iter().filter(|pattern| action == Action::Allow && !pattern.is_text()).flat_map(|pattern| {
+            let at_every = pattern.with_port(PortPattern::Every);
+            let is_new = move |host: &&HostPattern| {
+                at_every.contains(reading, host, reading)
+                    && !pattern.contains(reading, host, reading)
+                    && !host.contains(reading, pattern, reading)
+            };
+            hosts.iter().filter(is_new).map(|host| host.with_port(pattern.port()))
+        });
+        own.iter().filter(within).chain(hosts.iter().filter(covered)).cloned().chain(at_ports).collect()
     };
     (!kept.is_empty())
         .then(|| Operation { hosts: Field::new(kept.into(), operation.hosts.none_of().into()), ..operation.clone() })
@@ -94,7 +150,7 @@ fn narrow(operation: &Operation, action: Action, hosts: &[HostPattern]) -> Optio
 #[cfg(test)]
 mod tests {
     use crate::engine::policy::compile::{Compiled, compile};
-    use crate::engine::policy::problem::{Code, Severity};
+    use crate::engine::policy::problem::{Code, Problem, Severity};
     use crate::engine::policy::source::{PolicyFile, Source, load};
     use crate::engine::request::{Attributes, HttpAttributes};
     use crate::engine::settings::{DefaultEffect, GatewayIdentity, Settings};
@@ -179,6 +235,185 @@ mod tests {
             for host in ["eu.psp.example", "api.psp.example", "other.example"] {
                 assert_eq!(ask(&compiled, "shop", host) == "denied_by_rule", denied.contains(&host), "{hosts} {host}");
             }
+        }
+    }
+
+    fn with_targets(action: &str, targets: &str, rules: &str) -> String {
+        let one = "{group: networking.istio.io, kind: ServiceEntry, name: psp}";
+        policy(action, rules).replace(one, targets)
+    }
+
+    /// What it is bound to would be a part of what it is about.
+    #[test]
+    fn a_deny_with_targets_beside_its_service_entries_is_never_made_narrower_without_a_word() {
+        let entry = "{group: networking.istio.io, kind: ServiceEntry, name: psp}";
+        let unknown = "{group: networking.istio.io, kind: ServiceEntry, name: other}";
+        let gateway = "{group: gateway.networking.k8s.io, kind: Gateway, name: egress}";
+        let service = "{group: '', kind: Service, name: web}";
+        let declared = |name: &str| Settings {
+            gateway: Some(GatewayIdentity {
+                namespace: "egress".into(),
+                name: Some(name.into()),
+                ..GatewayIdentity::default()
+            }),
+            ..Settings::default()
+        };
+        let cases: [(&[&str], Settings, bool, &[(Code, &str)]); 10] = [
+            (&[entry], settings(false), false, &[]),
+            (&[entry, gateway], settings(false), true, &[(Code::SelectorUnused, "applies to every check")]),
+            (&[entry, unknown], settings(false), true, &[(Code::SelectorUnused, "applies to every check")]),
+            (&[unknown], settings(false), true, &[(Code::SelectorUnused, "applies to every check")]),
+            (&[entry, gateway], declared("egress"), true, &[]),
+            (&[entry, unknown, gateway], declared("egress"), true, &[]),
+            (&[entry, gateway], declared("ingress"), false, &[(Code::OutOfScope, "Gateway `egress`")]),
+            (&[entry, service], declared("egress"), false, &[(Code::OutOfScope, "Service `web`")]),
+            (&[entry, unknown], declared("egress"), false, &[(Code::OutOfScope, "`egress/other` is not known")]),
+            (&[entry], declared("egress"), false, &[]),
+        ];
+        for (targets, settings, everything, expected) in cases {
+            let text = format!("{ENTRY}{}", with_targets("DENY", &targets.join(", "), "{}"));
+            let compiled = compiled(&text, &settings);
+            assert_eq!(ask(&compiled, "shop", "api.psp.example"), "denied_by_rule", "{targets:?}");
+            assert_eq!(ask(&compiled, "shop", "a.example") == "denied_by_rule", everything, "{targets:?}");
+            let warnings: Vec<_> = compiled.problems.iter().filter(|p| p.severity == Severity::Warning).collect();
+            assert_eq!(warnings.len(), expected.len(), "{targets:?}: {warnings:?}");
+            for (warning, (code, part)) in warnings.iter().zip(expected) {
+                assert!(warning.code == *code && warning.text.contains(part), "{targets:?}: {warning:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_entry_of_everything_is_not_known_and_its_deny_is_a_warning() {
+        let star = |hosts: &str| {
+            let entry = ENTRY.replace("[api.psp.example, '*.psp.example']", hosts);
+            compiled(&format!("{entry}{}", policy("DENY", "{}")), &settings(true))
+        };
+        for (hosts, denied, part) in [
+            ("['*']", false, "is not known"),
+            ("['**']", false, "is not known"),
+            ("['10.0.0.0/8']", false, "is not known"),
+            ("['*', api.psp.example]", true, "`*` of the ServiceEntry `egress/psp` is no host"),
+        ] {
+            let compiled = star(hosts);
+            assert_eq!(ask(&compiled, "shop", "api.psp.example") == "denied_by_rule", denied, "{hosts}");
+            assert_eq!(ask(&compiled, "shop", "other.example"), "default_allow", "{hosts}");
+            let warnings: Vec<_> = compiled.problems.iter().filter(|p| p.severity == Severity::Warning).collect();
+            assert!(warnings.len() == 1 && warnings[0].text.contains(part), "{hosts}: {warnings:?}");
+        }
+        let mut wrong = Vec::new();
+        super::declared("egress", &[("psp".to_owned(), vec!["*".to_owned()])].into(), &mut wrong);
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+    }
+
+    fn in_sources(sources: &[(&str, &str, Option<&str>)], settings: &Settings) -> Result<Compiled, Vec<Problem>> {
+        let read = |(name, text, namespace): &(&str, &str, Option<&str>)| {
+            let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
+            let namespace = namespace.map(str::to_owned);
+            load(&Source { name: (*name).into(), files: vec![file], namespace, ..Source::default() }, settings)
+        };
+        compile(&sources.iter().map(read).collect::<Vec<_>>(), settings)
+    }
+
+    /// The hosts of policies of the whole mesh depend on them.
+    #[test]
+    fn a_team_cannot_change_the_hosts_of_a_service_entry_of_others() {
+        let deny = policy("DENY", "{}");
+        let mesh = format!("{ENTRY}{deny}");
+        let teams = ENTRY.replace("[api.psp.example, '*.psp.example']", "[elsewhere.example]");
+        for (namespace, text, code) in [
+            (Some("shop"), teams.clone(), Code::NotYours),
+            (Some("egress"), teams.clone(), Code::Duplicate),
+            (None, teams.clone(), Code::Duplicate),
+        ] {
+            let sources = [("mesh", mesh.as_str(), None), ("teams/shop", text.as_str(), namespace)];
+            let problems = in_sources(&sources, &settings(true)).unwrap_err();
+            let told = problems.iter().find(|problem| problem.code == code);
+            let told = told.unwrap_or_else(|| panic!("{namespace:?}: {problems:?}"));
+            assert_eq!(told.place.file.as_ref(), "teams/shop/a.yaml");
+            assert!(code == Code::NotYours || told.text.contains("mesh/a.yaml:1:1"), "{told:?}");
+        }
+        // Its own of the same name is another.
+        let own = teams.replace("namespace: egress", "namespace: shop");
+        let sources = [("mesh", mesh.as_str(), None), ("teams/shop", own.as_str(), Some("shop"))];
+        let both = in_sources(&sources, &settings(true)).unwrap();
+        assert_eq!(ask(&both, "shop", "api.psp.example"), "denied_by_rule");
+        assert_eq!(ask(&both, "shop", "elsewhere.example"), "default_allow");
+        // What the settings declare is not changed by a source either.
+        let mut declared = settings(true);
+        let hosts = [("egress/psp".to_owned(), vec!["api.psp.example".to_owned()])];
+        declared.gateway.iter_mut().for_each(|gateway| gateway.service_entries = hosts.clone().into());
+        let problems = in_sources(&[("mesh", mesh.as_str(), None)], &declared).unwrap_err();
+        assert!(problems[0].code == Code::Duplicate && problems[0].text.contains("settings"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_policy_targets_no_service_entry_of_another_namespace() {
+        for (namespace, good) in [("egress", true), ("istio-system", true), ("shop", false)] {
+            let target =
+                format!("{{group: networking.istio.io, kind: ServiceEntry, name: psp, namespace: {namespace}}}");
+            let text = with_targets("DENY", &target, "{}");
+            let read = in_sources(&[("mesh", text.as_str(), None)], &settings(true));
+            let codes: Vec<_> = read.err().into_iter().flatten().map(|problem| problem.code).collect();
+            assert_eq!(codes, if good { vec![] } else { vec![Code::Conflict] }, "{namespace}");
+        }
+    }
+
+    #[test]
+    fn an_allow_keeps_the_hosts_of_the_entry_at_the_ports_of_its_own_patterns() {
+        let allow = |hosts: &str| policy("ALLOW", &format!("{{to: [{{operation: {{hosts: [{hosts}]}}}}]}}"));
+        for (hosts, granted) in [
+            ("'*.psp.example'", &["api.psp.example", "api.psp.example:443", "eu.psp.example"][..]),
+            ("'*.psp.example:8443'", &["api.psp.example:8443"]),
+            ("'*.example'", &["api.psp.example", "api.psp.example:443", "eu.psp.example"]),
+            ("'api.*'", &["api.psp.example", "api.psp.example:443"]),
+            ("'*:8443'", &["api.psp.example:8443"]),
+            ("'*.other.example'", &[]),
+            ("'*.psp.example:08443'", &[]),
+        ] {
+            let entry = ENTRY.replace("'*.psp.example'", "eu.psp.example");
+            let compiled = compiled(&format!("{entry}{}", allow(hosts)), &settings(true));
+            for host in
+                ["api.psp.example", "api.psp.example:443", "api.psp.example:8443", "eu.psp.example", "b.psp.example"]
+            {
+                let reason = ask(&compiled, "shop", host);
+                assert_eq!(reason == "allowed_by_rule", granted.contains(&host), "{hosts} {host}: {reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bound_deny_matches_whatever_of_its_hosts_the_unbound_one_matches() {
+        let entry = ENTRY.replace("api.psp.example, '*.psp.example'", "psp.example");
+        let deny = |hosts: &str| policy("DENY", &format!("{{to: [{{operation: {{hosts: [{hosts}]}}}}]}}"));
+        for pattern in ["'psp.example.*'", "'psp.*'", "'*example'", "psp.example", "'PSP.example.'", "'psp.example:*'"]
+        {
+            let targets = "\n  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: psp}]";
+            let bound = compiled(&format!("{entry}{}", deny(pattern)), &settings(true));
+            let unbound = compiled(&deny(pattern).replace(targets, ""), &settings(true));
+            for host in ["psp.example", "psp.example.", "psp.example:", "PSP.Example.", "psp.example:443"] {
+                assert_eq!(ask(&bound, "shop", host), ask(&unbound, "shop", host), "{pattern} {host}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_says_nothing_of_the_hosts_makes_no_trust_domain_accepted() {
+        let rule = |host: &str| {
+            format!(
+                "{{from: [{{source: {{principals: ['partner.td/ns/a/sa/b']}}}}], to: [{{operation: {{hosts: [{host}]}}}}]}}"
+            )
+        };
+        for (rules, accepted) in [
+            (rule("elsewhere.example"), false),
+            (rule("api.psp.example"), true),
+            (format!("{{to: [{{operation: {{hosts: [api.psp.example]}}}}]}}, {}", rule("elsewhere.example")), false),
+            (format!("{}, {}", rule("elsewhere.example"), rule("api.psp.example")), true),
+        ] {
+            let compiled = compiled(&format!("{ENTRY}{}", policy("ALLOW", &rules)), &settings(true));
+            let noted = compiled.problems.iter().any(|problem| problem.code == Code::TrustDomainAccepted);
+            assert_eq!(noted, accepted, "{rules}");
+            assert_eq!(!compiled.snapshot.rules().accepted_trust_domains.is_empty(), accepted, "{rules}");
         }
     }
 

@@ -27,10 +27,16 @@ pub struct Documents {
 }
 
 impl Documents {
-    fn metas(&self) -> impl Iterator<Item = (Kind, &Meta)> {
-        let istio = self.istio.iter().map(|p| (Kind::AuthorizationPolicy, &p.meta));
-        let egress = self.egress.iter().map(|p| (Kind::EgressPolicy, &p.meta));
-        istio.chain(egress).chain(self.sets.iter().map(|s| (Kind::DestinationSet, &s.meta)))
+    /// What each document is: its kind, `ns/name` and place.
+    fn heads(&self) -> impl Iterator<Item = (&'static str, &str, &Place)> {
+        fn of(kind: Kind, meta: &Meta) -> (&'static str, &str, &Place) {
+            (kind.as_str(), &meta.path, &meta.place)
+        }
+        let istio = self.istio.iter().map(|p| of(Kind::AuthorizationPolicy, &p.meta));
+        let egress = self.egress.iter().map(|p| of(Kind::EgressPolicy, &p.meta));
+        let sets = self.sets.iter().map(|s| of(Kind::DestinationSet, &s.meta));
+        let entries = self.service_entries.iter().map(|e| ("ServiceEntry", e.path.as_str(), &e.place));
+        istio.chain(egress).chain(sets).chain(entries)
     }
 
     /// Gives back the room that reading left over.
@@ -54,13 +60,12 @@ impl Documents {
 
 /// Reports every document that stands twice: (kind, namespace, name) over all sources.
 pub fn duplicates<'d>(sources: impl Iterator<Item = &'d Documents>, problems: &mut Vec<Problem>) {
-    let mut seen: BTreeMap<(Kind, &str), &Place> = BTreeMap::new();
-    for (kind, meta) in sources.flat_map(Documents::metas) {
-        let first = *seen.entry((kind, meta.path.as_ref())).or_insert(&meta.place);
-        if first != &meta.place {
-            let what = format!("{} `{}` stands twice; the other is at {first}", kind.as_str(), meta.path);
-            problems
-                .push(Problem::error(Code::Duplicate, meta.place.clone(), what).hint("rename one, or join the two"));
+    let mut seen: BTreeMap<(&str, &str), &Place> = BTreeMap::new();
+    for (kind, path, place) in sources.flat_map(Documents::heads) {
+        let first = *seen.entry((kind, path)).or_insert(place);
+        if first != place {
+            let what = format!("{kind} `{path}` stands twice; the other is at {first}");
+            problems.push(Problem::error(Code::Duplicate, place.clone(), what).hint("rename one, or join the two"));
         }
     }
 }
