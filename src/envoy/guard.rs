@@ -30,6 +30,9 @@ use crate::engine::record::RefusalCause;
 /// of headers fits in as well.
 const READ_BUFFER: usize = 32 << 10;
 
+/// How many bytes are read at first, before a connection has a buffer: what a client begins with.
+const FIRST_READ: usize = 512;
+
 /// What a client of HTTP/2 says first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -193,7 +196,7 @@ impl Frame {
     }
 }
 
-/// What was read: first what may pass, then what was not looked at yet.
+/// What was read: first what may pass, then what was not looked at yet. A connection that says nothing has no buffer.
 struct Input {
     buffer: Box<[u8]>,
     passing: Range<usize>,
@@ -202,7 +205,30 @@ struct Input {
 
 impl Input {
     fn new() -> Input {
-        Input { buffer: vec![0; READ_BUFFER].into_boxed_slice(), passing: 0..0, end: 0 }
+        Input { buffer: Box::default(), passing: 0..0, end: 0 }
+    }
+
+    /// Reads on behind what was read; nothing must be passing.
+    fn read<IO: AsyncRead + Unpin>(&mut self, io: &mut IO, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if !self.buffer.is_empty() {
+            let mut room = ReadBuf::new(self.room());
+            ready!(Pin::new(io).poll_read(context, &mut room))?;
+            let count = room.filled().len();
+            self.end += count;
+            return Poll::Ready(Ok(count));
+        }
+        let mut first = [0; FIRST_READ];
+        let mut room = ReadBuf::new(&mut first);
+        ready!(Pin::new(io).poll_read(context, &mut room))?;
+        let read = room.filled();
+        if !read.is_empty() {
+            self.buffer = vec![0; READ_BUFFER].into_boxed_slice();
+            if let Some(place) = self.buffer.get_mut(..read.len()) {
+                place.copy_from_slice(read);
+                self.end = read.len();
+            }
+        }
+        Poll::Ready(Ok(read.len()))
     }
 
     fn passing(&self) -> &[u8] {
@@ -273,11 +299,7 @@ impl<IO: AsyncRead + Unpin, L: Ledger> AsyncRead for TransportGuard<IO, L> {
             if guard.phase == Phase::Ended {
                 return Poll::Ready(Ok(()));
             }
-            let mut room = ReadBuf::new(guard.input.room());
-            ready!(Pin::new(&mut guard.io).poll_read(context, &mut room))?;
-            let count = room.filled().len();
-            guard.input.end += count;
-            if count == 0 {
+            if ready!(guard.input.read(&mut guard.io, context))? == 0 {
                 if matches!(guard.phase, Phase::Preface(1..)) {
                     guard
                         .front
