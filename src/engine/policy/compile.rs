@@ -144,7 +144,7 @@ fn scope<'h>(
             let unfit: Vec<String> =
                 gateways.iter().map(|name| format!("Gateway `{name}`")).chain(others.iter().cloned()).collect();
             let (known, unknown): (Vec<_>, Vec<_>) = service_entries.iter().partition(|path| entries.is_known(path));
-            if !is_declared && !(unfit.is_empty() && unknown.is_empty()) {
+            if !is_declared && (!unfit.is_empty() || !unknown.is_empty()) {
                 // Which hosts the rest is about is not known, so that a DENY of the known hosts would be narrower than Istio's.
                 problems.push(selector_unused(place, &unknown));
                 return Scope::Everything;

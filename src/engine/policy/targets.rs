@@ -258,7 +258,8 @@ mod tests {
             }),
             ..Settings::default()
         };
-        let cases: [(&[&str], Settings, bool, &[(Code, &str)]); 10] = [
+        type Case<'c> = (&'c [&'c str], Settings, bool, &'c [(Code, &'c str)]);
+        let cases: [Case<'_>; 10] = [
             (&[entry], settings(false), false, &[]),
             (&[entry, gateway], settings(false), true, &[(Code::SelectorUnused, "applies to every check")]),
             (&[entry, unknown], settings(false), true, &[(Code::SelectorUnused, "applies to every check")]),
