@@ -50,7 +50,11 @@ fn every_answer_has_its_exit_code_and_its_words() {
             1,
             vec!["has expired: ep:shop/egress#old", "until 2026-01-01T00:00:00Z"],
         ),
-        ("--from shop/web --to http://read.example/ --method POST", 1, vec!["the host matches, and something else"]),
+        (
+            "--from shop/web --to http://read.example/ --method POST",
+            1,
+            vec!["the host matches, but the method is `POST`, and it is about GET"],
+        ),
         (
             "--from shop/web --to http://new.example/",
             1,
