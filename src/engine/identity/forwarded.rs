@@ -46,7 +46,7 @@ fn pair(text: &str) -> Option<((&str, &str), Option<&str>)> {
     let (value, tail) = match rest.strip_prefix('"') {
         Some(quoted) => quoted.split_at_checked(closing_quote(quoted)?).map(|(value, tail)| (value, tail.get(1..)))?,
         None => {
-            let end = rest.find([';', ',', '"']).unwrap_or(rest.len());
+            let end = memchr::memchr3(b';', b',', b'"', rest.as_bytes()).unwrap_or(rest.len());
             let (value, tail) = rest.split_at_checked(end)?;
             (value.trim(), Some(tail))
         }
@@ -58,26 +58,20 @@ fn pair(text: &str) -> Option<((&str, &str), Option<&str>)> {
 }
 
 fn closing_quote(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.bytes().position(|byte| {
-        let closes = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        closes
+    let mut escaped = None;
+    memchr::memchr2_iter(b'"', b'\\', text.as_bytes()).find(|place| {
+        let is_escaped = escaped == Some(*place);
+        let is_quote = text.as_bytes().get(*place) == Some(&b'"');
+        escaped = (!is_quote && !is_escaped).then_some(*place + 1);
+        is_quote && !is_escaped
     })
 }
 
 /// The URI values of the last element, in order; an empty value counts. `None` where a quote is not closed.
 pub(super) fn last_uris(header: &str) -> Option<impl Iterator<Item = &str>> {
-    let (mut quoted, mut escaped, mut from) = (false, false, 0);
-    for (at, byte) in header.bytes().enumerate() {
-        match byte {
-            b'"' if !escaped => quoted = !quoted,
-            b',' if !quoted => from = at + 1,
-            _ => {}
-        }
-        escaped = quoted && byte == b'\\' && !escaped;
-    }
-    let last = header.get(from..).filter(|_| !quoted)?;
+    let mut commas = Outside::quotes(header, b',');
+    let from = commas.by_ref().last().map_or(0, |comma| comma + 1);
+    let last = header.get(from..).filter(|_| !commas.in_quotes)?;
     Some(split_outside_quotes(last).filter_map(uri))
 }
 
@@ -110,17 +104,49 @@ fn unquoted(value: &str) -> &str {
     value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
 }
 
-/// Splits at semicolons outside double quotes; a backslash inside quotes escapes the next character.
+/// Splits at semicolons outside double quotes.
 fn split_outside_quotes(text: &str) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |c: char| {
-        let was_escaped = escaped;
-        escaped = quoted && !was_escaped && c == '\\';
-        if c == '"' && !was_escaped {
-            quoted = !quoted;
-        }
-        c == ';' && !quoted
+    let ends = Outside::quotes(text, b';').map(Some).chain([None]);
+    ends.scan(0, |from, end| {
+        let part = text.get(*from..end.unwrap_or(text.len()));
+        *from = end.map_or(text.len(), |end| end + 1);
+        part
     })
+}
+
+/// The places of a separator outside double quotes; a backslash inside quotes escapes the next character. It goes from one
+/// place that matters to the next, because most of a header are hashes and names.
+struct Outside<'t> {
+    text: &'t [u8],
+    places: memchr::Memchr3<'t>,
+    in_quotes: bool,
+    escaped: Option<usize>,
+}
+
+impl<'t> Outside<'t> {
+    /// `separator` is ASCII.
+    fn quotes(text: &'t str, separator: u8) -> Self {
+        let text = text.as_bytes();
+        Outside { text, places: memchr::memchr3_iter(b'"', b'\\', separator, text), in_quotes: false, escaped: None }
+    }
+}
+
+impl Iterator for Outside<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        loop {
+            let place = self.places.next()?;
+            let is_escaped = self.escaped == Some(place);
+            match self.text.get(place)? {
+                b'"' if is_escaped => {}
+                b'"' => self.in_quotes = !self.in_quotes,
+                b'\\' => self.escaped = (self.in_quotes && !is_escaped).then_some(place + 1),
+                _separator if self.in_quotes => {}
+                _separator => return Some(place),
+            }
+        }
+    }
 }
 
 impl<'a> Principal<'a> {
@@ -146,6 +172,8 @@ impl<'a> Principal<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SLEEP: &str = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";
@@ -227,6 +255,48 @@ mod tests {
             ("x=\"a", None),
         ] {
             assert_eq!(last_uris(header).map(|uris| uris.collect::<Vec<_>>()).as_deref(), expected, "{header}");
+        }
+    }
+
+    /// The last element's pairs and whether every quote is closed, read character by character.
+    fn slow_split(header: &str) -> Option<Vec<String>> {
+        let (mut pairs, mut quoted, mut escaped) = (vec![String::new()], false, false);
+        for character in header.chars() {
+            let was_escaped = std::mem::replace(&mut escaped, false);
+            match character {
+                '"' if !was_escaped => quoted = !quoted,
+                '\\' => escaped = quoted && !was_escaped,
+                ',' if !quoted => pairs.clear(),
+                _ => {}
+            }
+            match character {
+                ',' | ';' if !quoted => pairs.push(String::new()),
+                _ => pairs.last_mut().expect("there is always one").push(character),
+            }
+        }
+        (!quoted).then_some(pairs)
+    }
+
+    proptest! {
+        #[test]
+        fn going_from_place_to_place_splits_as_every_character_read_does(header in r#"([\\";,=]|URI=|u|\u{fc}|.){0,24}"#) {
+            let read: Option<Vec<_>> = last_uris(&header).map(|uris| uris.map(str::to_owned).collect());
+            let pairs = slow_split(&header);
+            let expected = pairs.map(|pairs| pairs.iter().filter_map(|pair| uri(pair)).map(str::to_owned).collect());
+            prop_assert_eq!(read, expected);
+        }
+
+        #[test]
+        fn a_value_ends_at_the_first_quote_that_is_not_escaped(text in r#"([\\"]|.){0,12}"#) {
+            let (mut escaped, mut end) = (false, None);
+            for (place, character) in text.char_indices() {
+                if character == '"' && !escaped {
+                    end = Some(place);
+                    break;
+                }
+                escaped = character == '\\' && !escaped;
+            }
+            prop_assert_eq!(closing_quote(&text), end);
         }
     }
 }
