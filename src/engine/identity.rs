@@ -93,21 +93,20 @@ pub fn is_trust_domain(text: &str) -> bool {
 
 /// Whether `text` is a DNS label as Kubernetes names namespaces: at most 63 lower-case letters, digits and inner hyphens.
 pub fn is_dns_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+    text.len() <= 63 && is_label(text.as_bytes())
 }
 
 /// Whether `text` is a DNS subdomain as Kubernetes names service accounts: labels joined by dots, at most 253 bytes.
 pub fn is_dns_subdomain(text: &str) -> bool {
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-    };
-    text.len() <= 253 && text.split('.').all(label)
+    text.len() <= 253 && text.as_bytes().split(|byte| *byte == b'.').all(is_label)
+}
+
+/// Whether something is a label, of whatever length.
+fn is_label(label: &[u8]) -> bool {
+    let is_edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    label.first().is_some_and(is_edge)
+        && label.last().is_some_and(is_edge)
+        && label.iter().all(|byte| is_edge(byte) || *byte == b'-')
 }
 
 /// Whether some workload identity could match a principal as policies of Istio spell it, or one that begins or ends so.
