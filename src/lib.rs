@@ -19,6 +19,8 @@
 //! 3. [`engine::policy`] parses, validates and compiles; [`files::judge`] says what may be in force.
 //! 4. [`store`] swaps the snapshot, and the change is on record.
 //!
+//! Comments cite the rules by which requests and policies are read as "rule R9": they are in `docs/RULES.md`.
+//!
 //! [`app`] joins the edges ([`envoy`], [`files`], [`audit`], [`ops`]), which never import one another. With
 //! `--no-default-features` only [`engine`] is built.
 

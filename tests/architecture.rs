@@ -403,6 +403,44 @@ fn metrics_are_documented() {
     assert_eq!(metrics, set(known));
 }
 
+/// The rules that a text cites: words of an `R` and one or two digits.
+fn cited_rules(text: &str) -> BTreeSet<String> {
+    let is_rule = |word: &&str| {
+        word.strip_prefix('R').is_some_and(|n| (1..=2).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.filter(is_rule).map(str::to_owned).collect()
+}
+
+#[test]
+fn rules_are_written_down_and_cited() {
+    let page = read("docs/RULES.md");
+    let headings = page.lines().filter_map(|line| line.strip_prefix("## ")?.split_once(": ")).map(|(rule, _)| rule);
+    let written = set(headings);
+    assert!(!written.is_empty(), "docs/RULES.md has no rule");
+    for rule in &written {
+        let anchor = format!("<a id=\"{}\"></a>\n\n## {rule}: ", rule.to_lowercase());
+        assert_eq!(page.matches(&anchor).count(), 1, "docs/RULES.md: {rule} has no anchor in front of its heading");
+    }
+    assert_eq!(cited_rules(&page), written, "docs/RULES.md cites a rule that it does not have");
+    let mut code = Vec::new();
+    for dir in ["src", "crates", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"].map(|dir| root().join(dir)) {
+        if dir.is_dir() {
+            rust_files(&dir, &mut code);
+        }
+    }
+    let in_code: BTreeSet<String> = code.iter().flat_map(|path| cited_rules(&read(path))).collect();
+    assert_eq!(in_code, written, "the rules that code cites, and those of docs/RULES.md");
+    for page in
+        fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).chain(["README.md".into()])
+    {
+        if page.extension().is_some_and(|extension| extension == "md") {
+            let unknown: Vec<String> = cited_rules(&read(&page)).difference(&written).cloned().collect();
+            assert!(unknown.is_empty(), "{} cites {unknown:?}, which docs/RULES.md does not have", page.display());
+        }
+    }
+}
+
 #[test]
 fn the_project_speaks_of_itself_alone() {
     let mut files = Vec::new();
@@ -412,6 +450,7 @@ fn the_project_speaks_of_itself_alone() {
     for document in [
         "README.md",
         "docs/POLICY.md",
+        "docs/RULES.md",
         "docs/MIGRATION.md",
         "docs/AUDIT.md",
         "docs/OPERATIONS.md",
