@@ -83,6 +83,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("prost_types", &["audit/sinks/file/recover.rs", "app/commands/audit/view.rs"]),
     ("ed25519_dalek", &["audit/signing.rs"]),
+    ("strsim", &["engine/policy/reader.rs"]),
     ("flate2", &["audit/sinks/file/", "audit/verify/files.rs", "app/commands/audit/read.rs"]),
     (
         "rustix",
