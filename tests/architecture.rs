@@ -82,6 +82,16 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("prost_types", &["audit/sinks/file/recover.rs", "app/commands/audit/view.rs"]),
+    (
+        "data_encoding",
+        &[
+            "engine/snapshot.rs",
+            "engine/record/event.rs",
+            "audit/chain.rs",
+            "audit/signing.rs",
+            "audit/sinks/otlp.rs",
+        ],
+    ),
     ("ed25519_dalek", &["audit/signing.rs"]),
     ("strsim", &["engine/policy/reader.rs"]),
     ("flate2", &["audit/sinks/file/", "audit/verify/files.rs", "app/commands/audit/read.rs"]),

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// The name of the hash in records.
@@ -32,25 +33,14 @@ impl Head {
     /// The 64 hexadecimal digits of a record.
     pub fn hex(&self) -> Hex {
         let mut digits = [0; 64];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
-            for (digit, value) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
-                *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
-            }
-        }
+        HEXLOWER.encode_mut(&self.0, &mut digits);
         Hex(digits)
     }
 
     /// Reads 64 hexadecimal digits in lower case.
     pub fn parse(text: &str) -> Option<Head> {
-        // The number parser takes upper case and a sign as well.
-        if text.len() != 64 || text.bytes().any(|byte| byte == b'+' || byte.is_ascii_uppercase()) {
-            return None;
-        }
-        let mut bytes = [0; 32];
-        for (bytes, digits) in bytes.chunks_exact_mut(8).zip(text.as_bytes().chunks_exact(16)) {
-            let number = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-            bytes.copy_from_slice(&number.to_be_bytes());
-        }
+        let (mut bytes, digits) = ([0; 32], text.as_bytes().as_array::<64>()?);
+        HEXLOWER.decode_mut(digits, &mut bytes).ok()?;
         Some(Head(bytes))
     }
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
@@ -122,7 +123,7 @@ impl Signer {
             time: &time,
             is_final: checkpoint.last,
         };
-        checkpoint.signature = hex(&self.key.sign(sealed.text().as_bytes()).to_bytes());
+        checkpoint.signature = HEXLOWER.encode(&self.key.sign(sealed.text().as_bytes()).to_bytes());
         checkpoint.key.clone_from(&self.id);
     }
 }
@@ -154,8 +155,8 @@ impl Verifier {
 
     /// Whether this key made that signature of this.
     pub fn is_right(&self, sealed: &Sealed<'_>, signature: &str) -> bool {
-        let Some(signature) = unhex(signature) else { return false };
-        self.key.verify_strict(sealed.text().as_bytes(), &Signature::from_bytes(&signature)).is_ok()
+        let signature = HEXLOWER.decode(signature.as_bytes()).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
+        signature.is_some_and(|signature| self.key.verify_strict(sealed.text().as_bytes(), &signature).is_ok())
     }
 }
 
@@ -185,22 +186,7 @@ fn what_it_is(text: &str) -> &'static str {
 /// The first 16 digits of the SHA-256 of a public key.
 fn id(key: &VerifyingKey) -> String {
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-    hex(digest.first_chunk::<8>().unwrap_or(&[0; 8]))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 64]> {
-    let mut bytes = [0; 64];
-    if text.len() != 128 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+    HEXLOWER.encode(digest.first_chunk::<8>().unwrap_or(&[0; 8]))
 }
 
 #[cfg(test)]

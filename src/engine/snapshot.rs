@@ -15,6 +15,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::decision::{Answer, Decision, Gate, Gates, NamedRule, Outcome};
@@ -72,8 +73,8 @@ impl Revision {
                 part(digest);
             }
         }
-        let digest = hash.finalize();
-        Revision(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into())
+        // Half of the digest.
+        Revision(format!("{:.32}", HEXLOWER.encode(&hash.finalize())).into())
     }
 
     /// The revision before anything was loaded.

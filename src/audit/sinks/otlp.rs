@@ -13,6 +13,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -333,12 +334,9 @@ fn trace(traceparent: &str) -> Option<(Vec<u8>, Vec<u8>, u32)> {
     (is_some(&trace) && is_some(&span)).then(|| (trace, span, flags.first().copied().unwrap_or_default().into()))
 }
 
-/// So many bytes in hexadecimal digits.
+/// Reads that many bytes of hexadecimal digits, in any case.
 fn bytes(digits: &str, count: usize) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks_exact(2);
-    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let is_whole = digits.len() == count * 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    if is_whole { pairs.map(byte).collect() } else { None }
+    HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok().filter(|bytes| bytes.len() == count)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a server tells beside its decisions: policy changes, questions, the ends of grants, its own start and stop.
 
+use data_encoding::HEXLOWER;
+
 use super::PackedDecision;
 use crate::engine::policy::problem::Problem;
 use crate::engine::rule_info::RuleInfo;
@@ -140,7 +142,7 @@ pub struct FileEntry {
 impl FileEntry {
     /// The digest as `sha256sum` prints it.
     pub fn sha256(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(&self.digest)
     }
 }
 
