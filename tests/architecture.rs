@@ -88,11 +88,13 @@ const HOMES: &[(&str, &[&str])] = &[
             "engine/snapshot.rs",
             "engine/record/event.rs",
             "audit/chain.rs",
+            "audit/redact.rs",
             "audit/signing.rs",
             "audit/sinks/otlp.rs",
         ],
     ),
     ("ed25519_dalek", &["audit/signing.rs"]),
+    ("hmac", &["audit/redact.rs"]),
     ("strsim", &["engine/policy/reader.rs"]),
     ("flate2", &["audit/sinks/file/", "audit/verify/files.rs", "app/commands/audit/read.rs"]),
     (

@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::engine::record::{DecisionEntry, Entry, HeaderEntry, PackedDecision, QuestionEntry, RefusalsEntry};
@@ -221,36 +223,20 @@ impl Redactor {
     }
 }
 
-/// HMAC-SHA256 (RFC 2104), with what depends on the key alone worked out once.
+/// HMAC-SHA256 under one key; what depends on the key alone is computed once.
 #[derive(Clone)]
-struct KeyedHash {
-    inner: Sha256,
-    outer: Sha256,
-}
+struct KeyedHash(Hmac<Sha256>);
 
 impl KeyedHash {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length: what is too long is hashed first")]
     fn new(key: &[u8]) -> KeyedHash {
-        let mut block = [0u8; 64];
-        let short: [u8; 32];
-        let key = if key.len() > block.len() {
-            short = Sha256::digest(key).into();
-            &short
-        } else {
-            key
-        };
-        block.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
-        KeyedHash {
-            inner: Sha256::new_with_prefix(block.map(|byte| byte ^ 0x36)),
-            outer: Sha256::new_with_prefix(block.map(|byte| byte ^ 0x5c)),
-        }
+        KeyedHash(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
     }
 
-    /// `hash:` and the first 32 hexadecimal digits: 128 bits, which no two texts share by chance.
-    fn of(&self, text: &str) -> String {
-        let inner = self.inner.clone().chain_update(text).finalize();
-        let hash = self.outer.clone().chain_update(inner).finalize();
-        let digits = hash.iter().take(16).map(|byte| format!("{byte:02x}"));
-        std::iter::once("hash:".to_owned()).chain(digits).collect()
+    /// Returns `hash:` and the first 32 hexadecimal digits: 128 bits, which no two texts share by chance.
+    fn of(&self, text: impl AsRef<[u8]>) -> String {
+        let hash = self.0.clone().chain_update(text).finalize().into_bytes();
+        format!("hash:{:.32}", HEXLOWER.encode(&hash))
     }
 }
 

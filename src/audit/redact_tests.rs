@@ -52,14 +52,20 @@ fn asked(redactor: &Redactor, question: QuestionEntry) -> QuestionEntry {
 
 #[test]
 fn the_hash_is_hmac_sha256() {
-    // RFC 4231, test cases 1, 2 and 6, the latter with a key longer than a block.
-    let long = [0xaa; 131];
+    // The seven test cases of RFC 4231, section 4; the last two have a key longer than a block.
+    let counting: Vec<u8> = (1..=25).collect();
+    let long = "This is a test using a larger than block-size key and a larger than block-size data. The key needs to be \
+                hashed before being used by the HMAC algorithm.";
     for (key, text, expected) in [
-        (&[0x0b; 20][..], "Hi There", "b0344c61d8db38535ca8afceaf0bf12b"),
-        (b"Jefe", "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c7"),
-        (&long, "Test Using Larger Than Block-Size Key - Hash Key First", "60e431591ee0b67f0d8a26aacbf5b77f"),
+        (&[0x0b; 20][..], &b"Hi There"[..], "b0344c61d8db38535ca8afceaf0bf12b"),
+        (b"Jefe", b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c7"),
+        (&[0xaa; 20], &[0xdd; 50], "773ea91e36800e46854db8ebd09181a7"),
+        (&counting, &[0xcd; 50], "82558a389a443c0ea4cc819899f2083a"),
+        (&[0x0c; 20], b"Test With Truncation", "a3b6167473100ee06e0c796c2955552b"),
+        (&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First", "60e431591ee0b67f0d8a26aacbf5b77f"),
+        (&[0xaa; 131], long.as_bytes(), "9b09ffa71b942fcb27635fbcd5b0e944"),
     ] {
-        assert_eq!(KeyedHash::new(key).of(text), format!("hash:{expected}"), "{text}");
+        assert_eq!(KeyedHash::new(key).of(text), format!("hash:{expected}"), "{}", text.escape_ascii());
     }
 }
 
