@@ -4,7 +4,7 @@
 //!
 //! **One request**
 //!
-//! 1. A connection is given to a thread ([`envoy::workers`]), a call to [`envoy::front`], a check's bytes to
+//! 1. A connection is given to a thread ([`net::workers`]), a call to [`envoy::front`], a check's bytes to
 //!    [`envoy::service`].
 //! 2. [`envoy::attributes`] reads what Envoy sent into [`engine::request::Attributes`].
 //! 3. [`engine::request`] normalises it: [`engine::identity`] says who asks, [`engine::host`] where to.
@@ -21,8 +21,8 @@
 //!
 //! Comments cite the rules by which requests and policies are read as "rule R9": they are in `docs/RULES.md`.
 //!
-//! [`app`] joins the edges ([`envoy`], [`files`], [`audit`], [`ops`]), which never import one another. With
-//! `--no-default-features` only [`engine`] is built.
+//! [`app`] joins the edges ([`net`], [`envoy`], [`files`], [`audit`], [`ops`]), which never import one another, but for
+//! [`envoy`], which serves what [`net`] accepts. With `--no-default-features` only [`engine`] is built.
 
 #![cfg_attr(
     test,
@@ -41,6 +41,8 @@ pub mod clock;
 pub mod envoy;
 #[cfg(feature = "server")]
 pub mod files;
+#[cfg(feature = "server")]
+pub mod net;
 #[cfg(feature = "server")]
 pub mod ops;
 #[cfg(feature = "server")]

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use crate::audit::config;
-use crate::envoy::connection::ConnectionLimits;
+use crate::net::limits::ConnectionLimits;
 
 /// The most calls that a connection may have open at once.
 const MOST_STREAMS: u32 = 10_000;

@@ -24,10 +24,10 @@ use crate::engine::policy::document;
 use crate::engine::policy::problem::Problem;
 use crate::engine::policy::targets;
 use crate::engine::settings as engine;
-use crate::envoy::connection::ConnectionLimits;
-use crate::envoy::listen::Address;
 use crate::envoy::response::{self, metadata};
 use crate::files::PolicyDirectory;
+use crate::net::limits::ConnectionLimits;
+use crate::net::listen::Address;
 
 /// Every knob, as the settings file spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::config::{SinkConfig, Target};
 use crate::audit::tail::{Tail, TailServer};
-use crate::envoy::listen::{Address, BindProblem, Listener};
-use crate::envoy::preface::Prefaced;
+use crate::net::listen::{Address, BindProblem, Listener};
+use crate::net::preface_guard::PrefaceGuard;
 
 /// How long subscribers may take to read what is left.
 const END_BOUND: Duration = Duration::from_secs(2);
@@ -76,12 +76,12 @@ async fn serve(server: TailServer, listener: Listener, stop: CancellationToken) 
             let connections = TcpListenerStream::new(listener).map(|connection| {
                 let connection = connection?;
                 connection.set_nodelay(true)?;
-                Ok::<_, std::io::Error>(Prefaced::new(connection, &stop))
+                Ok::<_, std::io::Error>(PrefaceGuard::new(connection, &stop))
             });
             server.serve(connections, end).await
         }
         Listener::Unix(listener, file) => {
-            let connections = UnixListenerStream::new(listener).map(|io| io.map(|io| Prefaced::new(io, &stop)));
+            let connections = UnixListenerStream::new(listener).map(|io| io.map(|io| PrefaceGuard::new(io, &stop)));
             let served = server.serve(connections, end).await;
             drop(file);
             served

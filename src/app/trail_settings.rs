@@ -15,7 +15,7 @@ use crate::audit::redact::{self, RedactConfig};
 use crate::audit::start::{self, TrailConfig};
 use crate::audit::writer::Durability;
 use crate::engine::record::headers::SECRET;
-use crate::envoy::listen::Address;
+use crate::net::listen::Address;
 
 /// When audit records reach the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]

@@ -1,6 +1,6 @@
 //! One connection: HTTP/2 over a stream that was accepted, until its client goes or the shutdown ends it.
 //!
-//! It knows no call; the [`front`](super::front) answers them, and the [`guard`](super::guard) looks at the bytes before.
+//! It knows no call; the [`front`](super::front) answers them, and the [`guard`](crate::net::guard) looks at the bytes before.
 //! The rule: at the shutdown the client is told to open nothing
 //! more (GOAWAY), what is in flight is answered, and then it is over.
 
@@ -18,36 +18,11 @@ use tokio::select;
 use tokio_util::sync::CancellationToken;
 
 use super::front::Front;
-use super::guard::TransportGuard;
-use super::listen::Accepted;
-use super::preface::Prefaced;
 use super::service::Ledger;
 use crate::engine::record::{PeerAddress, RefusalCause};
-
-/// What bounds one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    /// How many calls it may have open at once. A proxy that has more opens another connection.
-    pub concurrent_streams: u32,
-    /// How many calls its client may reset, at once and in a second. While the server is held up, a proxy gives up one call
-    /// after another, and opens as many: so this is a multiple of the other.
-    pub pending_resets: u32,
-    /// The largest message, in bytes.
-    pub message_size: usize,
-}
-
-impl ConnectionLimits {
-    /// How many times as many calls may be reset as be open at once, unless the settings say it: what a proxy that waits for
-    /// a quarter of a second resets in a stall of a second.
-    pub const RESETS_A_STREAM: u32 = 4;
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        // As many calls as Envoy's circuit breaker lets out to one cluster; messages as long as gRPC takes by default.
-        ConnectionLimits { concurrent_streams: 1024, pending_resets: 4096, message_size: 4 << 20 }
-    }
-}
+use crate::net::guard::TransportGuard;
+use crate::net::listen::Accepted;
+use crate::net::preface_guard::PrefaceGuard;
 
 /// Serves one connection. It begins on the thread that runs this.
 pub async fn serve<L: Ledger>(accepted: Accepted, front: Front<L>, shutdown: CancellationToken) {
@@ -87,8 +62,8 @@ async fn speak<L: Ledger>(
     shutdown: CancellationToken,
 ) -> hyper::Result<()> {
     let limits = front.limits();
-    let stream = Prefaced::new(stream, &shutdown);
-    let stream = TokioIo::new(TransportGuard::new(stream, front.clone()));
+    let stream = PrefaceGuard::new(stream, &shutdown);
+    let stream = TokioIo::new(TransportGuard::new(stream, limits, front.clone()));
     let service = service_fn(move |request| {
         let front = front.clone();
         // In a box, since the transport moves a call several times, and a call is some kilobytes.

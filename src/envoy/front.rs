@@ -21,10 +21,11 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::connection::ConnectionLimits;
 use super::service::{Checks, Deadline, Ledger, Pending, late};
 use super::unary::{self, Answer, Asked, Sending, Unusual};
 use crate::engine::record::{PeerAddress, RefusalCause};
+use crate::net::guard::{ConnectionObserver, ConnectionRefusal};
+use crate::net::limits::ConnectionLimits;
 
 /// The path of the one call that matters.
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -197,6 +198,19 @@ impl<L: Ledger> Front<L> {
             let Ok(response) = routes.call(request).await;
             response.map(Either::Right)
         })
+    }
+}
+
+impl<L: Ledger> ConnectionObserver for Front<L> {
+    fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
+        let cause = match refusal {
+            ConnectionRefusal::Tls => RefusalCause::Tls,
+            ConnectionRefusal::Http1 => RefusalCause::Http1,
+            ConnectionRefusal::OtherProtocol => RefusalCause::OtherProtocol,
+            ConnectionRefusal::TooManyResets => RefusalCause::ConnectionCut,
+            ConnectionRefusal::StreamRefused => RefusalCause::StreamRefused,
+        };
+        self.refuse(cause, example);
     }
 }
 

@@ -1,24 +1,19 @@
 //! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a check.
 //!
-//! [`listen`] binds, [`workers`] are the threads that answer, [`guard`] looks at what comes before HTTP/2 does, which
-//! [`connection`] speaks. [`front`] hands a check to
+//! [`connection`] speaks HTTP/2 over a connection that [`net`](crate::net) accepted. [`front`] hands a check to
 //! [`service`], which is its journey, and everything else to the services that [`server`] joins. [`attributes`] reads what
 //! Envoy sent, [`response`] writes what Envoy is told. [`json`] reads a check that somebody wrote down. Nothing here decides.
 
 pub mod attributes;
 pub mod connection;
 pub mod front;
-pub mod guard;
 pub mod ids;
 pub mod json;
-pub mod listen;
 mod nodes;
-pub mod preface;
 pub mod response;
 pub mod server;
 pub mod service;
 pub mod unary;
-pub mod workers;
 
 /// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from JSON.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ext_authz_descriptors.bin"));

@@ -22,11 +22,12 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tower::Service;
 
-use super::connection::{self, ConnectionLimits};
+use super::connection;
 use super::front::Front;
-use super::listen::Listener;
 use super::service::{Checks, Ledger};
-use super::workers::Workers;
+use crate::net::limits::ConnectionLimits;
+use crate::net::listen::Listener;
+use crate::net::workers::Workers;
 
 /// What reflection tells that there is, itself in both versions included.
 const SERVICES: [&str; 4] = [

@@ -21,10 +21,11 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The way to the threads. They end when every clone of it is gone and what they were given is done.
 #[derive(Clone, Debug)]
-pub struct Workers(Arc<[Entrance]>);
+pub struct Workers(Arc<[WorkerHandle]>);
 
+/// The way to one thread.
 #[derive(Debug)]
-struct Entrance {
+struct WorkerHandle {
     work: UnboundedSender<Work>,
     /// How many connections the thread has.
     held: Arc<AtomicUsize>,
@@ -37,27 +38,27 @@ pub struct Worker(UnboundedReceiver<Work>);
 impl Workers {
     /// The way to so many threads. Each must be [run](Worker::run).
     pub fn new(threads: NonZeroUsize) -> (Workers, Vec<Worker>) {
-        let (entrances, workers): (Vec<_>, Vec<_>) = (0..threads.get()).map(|_| Worker::new()).unzip();
-        (Workers(entrances.into()), workers)
+        let (handles, workers): (Vec<_>, Vec<_>) = (0..threads.get()).map(|_| Worker::new()).unzip();
+        (Workers(handles.into()), workers)
     }
 
     /// Gives a connection to the thread that has the fewest.
     pub fn take(&self, connection: impl Future<Output = ()> + Send + 'static) {
-        let Some(entrance) = self.0.iter().min_by_key(|entrance| entrance.held.load(Relaxed)) else { return };
-        let held = Held::of(&entrance.held);
+        let Some(handle) = self.0.iter().min_by_key(|handle| handle.held.load(Relaxed)) else { return };
+        let held = ConnectionCount::of(&handle.held);
         let work = async move {
             let _held = held;
             connection.await;
         };
         // Refused only where the thread was ended, and every connection with it.
-        let _ = entrance.work.send(Box::pin(work));
+        let _ = handle.work.send(Box::pin(work));
     }
 }
 
 impl Worker {
-    fn new() -> (Entrance, Worker) {
+    fn new() -> (WorkerHandle, Worker) {
         let (work, receiver) = unbounded_channel();
-        (Entrance { work, held: Arc::default() }, Worker(receiver))
+        (WorkerHandle { work, held: Arc::default() }, Worker(receiver))
     }
 
     /// Runs until nothing can come any more and everything is done. Dropped before that, it ends what is left.
@@ -87,16 +88,16 @@ async fn serve(mut work: UnboundedReceiver<Work>) {
 }
 
 /// Counts a connection until it is dropped.
-struct Held(Arc<AtomicUsize>);
+struct ConnectionCount(Arc<AtomicUsize>);
 
-impl Held {
-    fn of(count: &Arc<AtomicUsize>) -> Held {
+impl ConnectionCount {
+    fn of(count: &Arc<AtomicUsize>) -> ConnectionCount {
         count.fetch_add(1, Relaxed);
-        Held(count.clone())
+        ConnectionCount(count.clone())
     }
 }
 
-impl Drop for Held {
+impl Drop for ConnectionCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -141,7 +142,7 @@ mod tests {
         let ((first, here), (_second, there)) = (next(), next());
         assert_ne!(here, there);
         first.cancel();
-        while workers.0.iter().map(|entrance| entrance.held.load(Relaxed)).sum::<usize>() > 1 {
+        while workers.0.iter().map(|handle| handle.held.load(Relaxed)).sum::<usize>() > 1 {
             tokio::task::yield_now().await;
         }
         assert_eq!(next().1, here, "the thread that lost one has the fewest");

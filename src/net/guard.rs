@@ -6,12 +6,13 @@
 //! - ends a connection whose client resets more calls than a proxy does after a stall,
 //! - tells the calls that the transport refuses by itself, which nobody else hears of.
 //!
-//! It decides nothing about a call and keeps none. The rule: bytes pass as they are, in their order, but for those of an
+//! It decides nothing about a call and keeps none; whom to tell is a [`ConnectionObserver`]. The rule: bytes pass as they are, in their order, but for those of an
 //! authority; whatever is not understood passes too, for the transport to judge.
 
 mod authority;
 mod huffman;
 
+use std::fmt::Display;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
@@ -21,10 +22,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::ConnectionLimits;
-use super::front::Front;
-use super::service::Ledger;
-use crate::engine::record::RefusalCause;
+use super::limits::ConnectionLimits;
 
 /// How many bytes are read at once: some fifteen checks, where the transport by itself would read four. The longest frame
 /// of headers fits in as well.
@@ -46,10 +44,31 @@ const RST_STREAM: u8 = 3;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
+/// Why a connection, or a call on it, is refused below gRPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectionRefusal {
+    /// The client begins a TLS handshake.
+    Tls,
+    /// The client speaks HTTP/1.
+    Http1,
+    /// The client speaks something else than HTTP/2, or stops within the preface.
+    OtherProtocol,
+    /// The client resets more calls than [`ConnectionLimits::pending_resets`] allows; its connection ends.
+    TooManyResets,
+    /// The transport refuses a call by itself.
+    StreamRefused,
+}
+
+/// Hears of what the guard sees refused.
+pub trait ConnectionObserver {
+    /// Tells a refusal. `example` says what it was, in a few words.
+    fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display);
+}
+
 /// A connection's bytes on their way to the transport and back.
-pub struct TransportGuard<IO, L> {
+pub struct TransportGuard<IO, O> {
     io: IO,
-    front: Arc<Front<L>>,
+    observer: Arc<O>,
     input: Input,
     phase: Phase,
     resets: ResetBudget,
@@ -71,11 +90,11 @@ enum Phase {
     Ended,
 }
 
-impl<IO, L: Ledger> TransportGuard<IO, L> {
+impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
     /// One whose client has said nothing yet.
-    pub fn new(io: IO, front: Arc<Front<L>>) -> Self {
-        let (input, answers, resets) = (Input::new(), Answers::default(), ResetBudget::new(front.limits()));
-        TransportGuard { io, front, input, phase: Phase::Preface(0), resets, answers }
+    pub fn new(io: IO, limits: ConnectionLimits, observer: Arc<O>) -> Self {
+        let (input, answers, resets) = (Input::new(), Answers::default(), ResetBudget::new(limits));
+        TransportGuard { io, observer, input, phase: Phase::Preface(0), resets, answers }
     }
 
     /// Looks at what was read, and lets pass what is understood.
@@ -105,8 +124,8 @@ impl<IO, L: Ledger> TransportGuard<IO, L> {
         let equal = bytes.iter().zip(expected).take_while(|(byte, expected)| byte == expected).count();
         if equal < bytes.len().min(expected.len()) {
             let begun = [PREFACE.get(..seen).unwrap_or_default(), bytes].concat();
-            let (cause, example) = stranger(&begun);
-            self.front.refuse(cause, &example);
+            let (refusal, example) = stranger(&begun);
+            self.observer.refused(refusal, &example);
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak HTTP/2"));
         }
         self.input.pass(equal);
@@ -122,8 +141,8 @@ impl<IO, L: Ledger> TransportGuard<IO, L> {
             return Ok(true);
         }
         if frame.kind == RST_STREAM && !self.resets.take(Instant::now()) {
-            self.front.refuse(
-                RefusalCause::ConnectionCut,
+            self.observer.refused(
+                ConnectionRefusal::TooManyResets,
                 &format_args!("the client reset more than {} calls in a second", self.resets.most),
             );
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client resets too many calls"));
@@ -151,17 +170,17 @@ impl<IO, L: Ledger> TransportGuard<IO, L> {
     }
 }
 
-/// Who speaks, if it is not HTTP/2: the cause, and an example that holds no text of theirs but a method's name.
-fn stranger(begun: &[u8]) -> (RefusalCause, String) {
+/// Who speaks, if it is not HTTP/2: the refusal, and an example that holds no text of theirs but a method's name.
+fn stranger(begun: &[u8]) -> (ConnectionRefusal, String) {
     let word = begun.iter().take_while(|byte| byte.is_ascii_uppercase()).take(20).map(|byte| char::from(*byte));
     let word: String = word.collect();
     match (begun.first(), begun.get(word.len())) {
         // A record of a handshake, of version 3.something.
-        (Some(0x16), Some(_)) if begun.get(1) == Some(&3) => (RefusalCause::Tls, "a TLS handshake".to_owned()),
-        (_, Some(b' ') | None) if !word.is_empty() => (RefusalCause::Http1, format!("a request {word} of HTTP/1")),
+        (Some(0x16), Some(_)) if begun.get(1) == Some(&3) => (ConnectionRefusal::Tls, "a TLS handshake".to_owned()),
+        (_, Some(b' ') | None) if !word.is_empty() => (ConnectionRefusal::Http1, format!("a request {word} of HTTP/1")),
         _ => {
             let first: Vec<String> = begun.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            (RefusalCause::OtherProtocol, format!("a connection that begins with the bytes {}", first.join(" ")))
+            (ConnectionRefusal::OtherProtocol, format!("a connection that begins with the bytes {}", first.join(" ")))
         }
     }
 }
@@ -285,7 +304,7 @@ impl Input {
     }
 }
 
-impl<IO: AsyncRead + Unpin, L: Ledger> AsyncRead for TransportGuard<IO, L> {
+impl<IO: AsyncRead + Unpin, O: ConnectionObserver> AsyncRead for TransportGuard<IO, O> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let guard = &mut *self;
         loop {
@@ -301,9 +320,8 @@ impl<IO: AsyncRead + Unpin, L: Ledger> AsyncRead for TransportGuard<IO, L> {
             }
             if ready!(guard.input.read(&mut guard.io, context))? == 0 {
                 if matches!(guard.phase, Phase::Preface(1..)) {
-                    guard
-                        .front
-                        .refuse(RefusalCause::OtherProtocol, &"a connection that ended within the preface of HTTP/2");
+                    let example = "a connection that ended within the preface of HTTP/2";
+                    guard.observer.refused(ConnectionRefusal::OtherProtocol, &example);
                 }
                 // What is left is the begin of a frame that will never be whole.
                 guard.phase = Phase::Ended;
@@ -313,14 +331,15 @@ impl<IO: AsyncRead + Unpin, L: Ledger> AsyncRead for TransportGuard<IO, L> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin, L: Ledger> AsyncWrite for TransportGuard<IO, L> {
+impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> AsyncWrite for TransportGuard<IO, O> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let guard = &mut *self;
         let written = ready!(Pin::new(&mut guard.io).poll_write(context, bytes))?;
-        let front = &guard.front;
+        let observer = &guard.observer;
         guard.answers.look(bytes.get(..written).unwrap_or_default(), |code| {
             if let Some(name) = refusing(code) {
-                front.refuse(RefusalCause::StreamRefused, &format_args!("a call that HTTP/2 refused with {name}"));
+                let example = format_args!("a call that HTTP/2 refused with {name}");
+                observer.refused(ConnectionRefusal::StreamRefused, &example);
             }
         });
         Poll::Ready(Ok(written))

@@ -1,65 +1,21 @@
 //! Bytes on their way, cut anywhere: what passes as it is, what is mended, what is ended, and what is told of it.
 
 use std::collections::VecDeque;
-use std::fmt::Display;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::io::AsyncReadExt;
-use tonic::service::Routes;
 
 use super::*;
-use crate::engine::record::{PackedDecision, PeerAddress};
-use crate::engine::settings::Settings;
-use crate::engine::snapshot::Snapshot;
-use crate::envoy::connection::ConnectionLimits;
-use crate::envoy::response::Options;
-use crate::envoy::service::Checks;
-use crate::store;
 
-/// A ledger that keeps what was refused.
+/// An observer that keeps what was refused.
 #[derive(Default)]
-struct Told(Mutex<Vec<(RefusalCause, String)>>);
+struct Told(Mutex<Vec<(ConnectionRefusal, String)>>);
 
-impl Ledger for Told {
-    type Room = ();
-    type InFlight<'l> = ();
-
-    fn begin(&self) {}
-
-    fn number(&self) -> u64 {
-        1
-    }
-
-    async fn admit(&self, _: &PackedDecision) -> Option<()> {
-        None
-    }
-
-    fn waits_for_disk(&self) -> bool {
-        false
-    }
-
-    fn is_pressed(&self) -> bool {
-        false
-    }
-
-    fn record(&self, (): (), _: Arc<PackedDecision>) {}
-
-    async fn record_on_disk(&self, (): (), _: Arc<PackedDecision>) -> bool {
-        false
-    }
-
-    fn withhold(&self, _: Arc<PackedDecision>) -> bool {
-        false
-    }
-
-    fn count_caller_gone(&self) {}
-
-    fn tell_caller_gone(&self, _: &PackedDecision) {}
-
-    fn refuse(&self, _: PeerAddress, cause: RefusalCause, example: &dyn Display) {
-        self.0.lock().unwrap().push((cause, example.to_string()));
+impl ConnectionObserver for Told {
+    fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
+        self.0.lock().unwrap().push((refusal, example.to_string()));
     }
 }
 
@@ -81,14 +37,11 @@ impl AsyncRead for Pieces {
 }
 
 /// What the transport gets of these bytes, cut into such pieces, and what is told.
-fn passed(bytes: &[u8], size: usize, resets: u32) -> (io::Result<Vec<u8>>, Vec<(RefusalCause, String)>) {
+fn passed(bytes: &[u8], size: usize, resets: u32) -> (io::Result<Vec<u8>>, Vec<(ConnectionRefusal, String)>) {
     let told = Arc::new(Told::default());
-    let (_publisher, reader) = store::cell(Snapshot::unloaded(Settings::default()));
-    let checks = Arc::new(Checks::new(reader, told.clone(), Options::default(), Vec::new()));
     let limits = ConnectionLimits { concurrent_streams: resets, pending_resets: resets, ..ConnectionLimits::default() };
-    let front = Arc::new(Front::new(checks, Routes::default(), limits));
     let pieces = bytes.chunks(size).map(<[u8]>::to_vec).collect();
-    let mut guard = TransportGuard::new(Pieces(pieces), front);
+    let mut guard = TransportGuard::new(Pieces(pieces), limits, told.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let read = runtime.block_on(async {
         let mut out = Vec::new();
@@ -169,17 +122,21 @@ fn an_unfinished_frame_passes_at_the_end() {
 #[test]
 fn what_is_no_preface_is_told_and_ended() {
     for (bytes, cause, example) in [
-        (&b"GET /x?token=1 HTTP/1.1\r\n\r\n"[..], RefusalCause::Http1, "a request GET of HTTP/1"),
-        (b"PRI * HTTP/1.1\r\n", RefusalCause::Http1, "a request PRI of HTTP/1"),
-        (&[0x16, 3, 1, 2, 0], RefusalCause::Tls, "a TLS handshake"),
-        (b"SSH-2.0-x", RefusalCause::OtherProtocol, "a connection that begins with the bytes 53 53 48 2d 32 2e 30 2d"),
+        (&b"GET /x?token=1 HTTP/1.1\r\n\r\n"[..], ConnectionRefusal::Http1, "a request GET of HTTP/1"),
+        (b"PRI * HTTP/1.1\r\n", ConnectionRefusal::Http1, "a request PRI of HTTP/1"),
+        (&[0x16, 3, 1, 2, 0], ConnectionRefusal::Tls, "a TLS handshake"),
+        (
+            b"SSH-2.0-x",
+            ConnectionRefusal::OtherProtocol,
+            "a connection that begins with the bytes 53 53 48 2d 32 2e 30 2d",
+        ),
     ] {
         let (out, told) = passed(bytes, bytes.len(), 1);
         assert_eq!(out.unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(told, [(cause, example.to_owned())]);
     }
     for end in 1..PREFACE.len() {
-        assert_eq!(passed(&PREFACE[..end], 3, 1).1[0].0, RefusalCause::OtherProtocol, "{end}");
+        assert_eq!(passed(&PREFACE[..end], 3, 1).1[0].0, ConnectionRefusal::OtherProtocol, "{end}");
     }
     assert_eq!(passed(b"", 1, 1).1, [], "nothing was said");
 }
@@ -190,7 +147,10 @@ fn more_resets_than_there_may_be_end_it() {
     assert_eq!(passed(&resets(50), 33, 50).0.unwrap(), resets(50));
     let (out, told) = passed(&resets(1_000), 33, 50);
     assert_eq!(out.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
-    assert_eq!(told, [(RefusalCause::ConnectionCut, "the client reset more than 50 calls in a second".to_owned())]);
+    assert_eq!(
+        told,
+        [(ConnectionRefusal::TooManyResets, "the client reset more than 50 calls in a second".to_owned())]
+    );
 }
 
 #[test]

@@ -17,20 +17,20 @@ use tonic::transport::server::Connected;
 const PREFACE: usize = 24;
 
 /// A stream, and the shutdown as long as its client has not sent the preface.
-pub struct Prefaced<IO> {
+pub struct PrefaceGuard<IO> {
     io: IO,
     silent: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     read: usize,
 }
 
-impl<IO> Prefaced<IO> {
+impl<IO> PrefaceGuard<IO> {
     /// One whose client has said nothing yet.
     pub fn new(io: IO, shutdown: &CancellationToken) -> Self {
-        Prefaced { io, silent: Some(Box::pin(shutdown.clone().cancelled_owned())), read: 0 }
+        PrefaceGuard { io, silent: Some(Box::pin(shutdown.clone().cancelled_owned())), read: 0 }
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Prefaced<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for PrefaceGuard<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -50,7 +50,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Prefaced<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Prefaced<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for PrefaceGuard<IO> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
@@ -67,7 +67,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Prefaced<IO> {
     }
 }
 
-impl<IO: Connected> Connected for Prefaced<IO> {
+impl<IO: Connected> Connected for PrefaceGuard<IO> {
     type ConnectInfo = IO::ConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
