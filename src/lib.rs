@@ -9,7 +9,7 @@
 //! 2. [`envoy::attributes`] reads what Envoy sent into [`engine::request::Attributes`].
 //! 3. [`engine::request`] normalises it: [`engine::identity`] says who asks, [`engine::host`] where to.
 //! 4. [`store`] gives the [`engine::snapshot`] in force, which decides.
-//! 5. [`engine::record`] tells the decision once; [`audit`] writes it, [`ops::metrics`] counts it.
+//! 5. [`record`] tells the decision once; [`audit`] writes it, [`ops::metrics`] counts it.
 //! 6. [`envoy::response`] says it to Envoy.
 //!
 //! **One policy change**
@@ -50,6 +50,6 @@ pub mod plain_file;
 #[cfg(feature = "server")]
 pub mod printable;
 #[cfg(feature = "server")]
-mod protobuf;
+pub mod record;
 #[cfg(feature = "server")]
 pub mod store;

@@ -74,7 +74,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "net/preface_guard.rs",
             "envoy/",
-            "audit/proto.rs",
+            "record/proto.rs",
             "audit/tail/",
             "audit/sinks/otlp.rs",
             "app/commands/audit/subscribe.rs",
@@ -86,11 +86,11 @@ const HOMES: &[(&str, &[&str])] = &[
             "envoy/service.rs",
             "envoy/attributes/borrowed/",
             "envoy/response.rs",
-            "protobuf.rs",
-            "audit/stream.rs",
+            "record/protobuf.rs",
+            "record/stream.rs",
+            "record/verify/",
             "audit/sinks/file/recover.rs",
             "audit/tail/",
-            "audit/verify/",
             "app/commands/audit/read.rs",
         ],
     ),
@@ -99,17 +99,17 @@ const HOMES: &[(&str, &[&str])] = &[
         "data_encoding",
         &[
             "engine/snapshot.rs",
-            "engine/record/event.rs",
-            "audit/chain.rs",
+            "record/entry/event.rs",
+            "record/chain.rs",
             "audit/redact.rs",
-            "audit/signing.rs",
+            "record/signing.rs",
             "audit/sinks/otlp.rs",
         ],
     ),
-    ("ed25519_dalek", &["audit/signing.rs"]),
+    ("ed25519_dalek", &["record/signing.rs"]),
     ("hmac", &["audit/redact.rs"]),
     ("strsim", &["engine/policy/reader.rs"]),
-    ("flate2", &["audit/sinks/file/", "audit/verify/files.rs", "app/commands/audit/read.rs"]),
+    ("flate2", &["audit/sinks/file/", "record/verify/files.rs", "app/commands/audit/read.rs"]),
     (
         "rustix",
         &[
@@ -123,7 +123,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     (
         "sha2",
-        &["engine/policy/source.rs", "engine/snapshot.rs", "audit/chain.rs", "audit/redact.rs", "audit/signing.rs"],
+        &["engine/policy/source.rs", "engine/snapshot.rs", "record/chain.rs", "record/signing.rs", "audit/redact.rs"],
     ),
     ("tonic_health", &["envoy/server.rs", "ops/health.rs"]),
     ("tonic_reflection", &["envoy/server.rs", "audit/tail/server.rs"]),
@@ -163,8 +163,8 @@ const HOMES: &[(&str, &[&str])] = &[
             "files/",
             "audit/sinks/",
             "audit/checkpoint.rs",
-            "audit/signing.rs",
-            "audit/verify/",
+            "record/signing.rs",
+            "record/verify/",
             "app/settings.rs",
             "app/commands/sources.rs",
             "app/commands/audit/",
@@ -378,7 +378,7 @@ fn tabled(text: &str) -> Vec<&str> {
 
 #[test]
 fn audit_fields_are_documented() {
-    use customs::audit::fields;
+    use customs::record::fields;
     let audit = read("docs/AUDIT.md");
     let reference = section(&audit, "## Fields of each kind");
     let mut known = vec![("### Every record".to_owned(), [fields::HEAD, &[fields::CHAIN]].concat())];

@@ -5,16 +5,16 @@
 
 use std::sync::LazyLock;
 
-use customs::audit::json;
 use customs::engine::decision::{Decision, Outcome};
 use customs::engine::host::Host;
 use customs::engine::path::Readings;
 use customs::engine::policy::compile;
 use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::record::{Entry, Occasion, PackedDecision};
 use customs::engine::settings::{DefaultEffect, Enforcement, IdentitySource, Listener, Settings};
 use customs::engine::snapshot::Snapshot;
 use customs::envoy::{attributes, response};
+use customs::record::json;
+use customs::record::{Entry, Occasion, PackedDecision};
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::audit::recorder::{Recorder, Room};
 use crate::clock::now;
 use crate::engine::reason::Reason;
-use crate::engine::record::{Entry, PackedDecision, PeerAddress, RefusalCause};
 use crate::envoy::service::Ledger;
 use crate::ops::metrics::{InFlight, Metrics};
 use crate::ops::refusals::Refusals;
+use crate::record::{Entry, PackedDecision, PeerAddress, RefusalCause};
 
 /// The record and the metrics of this server.
 #[derive(Clone, Debug)]

@@ -30,7 +30,6 @@ use crate::audit::recorder::{Reading, Recorder, Withholding};
 use crate::audit::sinks::Reopen;
 use crate::audit::start::{self as audit, Trail, Writers};
 use crate::clock::now;
-use crate::engine::record::{Entry, StartEntry, StopEntry};
 use crate::engine::snapshot::{Revision, Snapshot};
 use crate::envoy::server::Services;
 use crate::envoy::service::Checks;
@@ -44,6 +43,7 @@ use crate::ops::health::{self, HealthHandle};
 use crate::ops::metrics::{AuditReading, Metrics};
 use crate::ops::questions::Questions;
 use crate::ops::refusals;
+use crate::record::{Entry, StartEntry, StopEntry};
 use crate::store;
 
 /// How long what is no check may take to end.

@@ -14,8 +14,8 @@ use crate::audit::lane::{Limits, MOST};
 use crate::audit::redact::{self, RedactConfig};
 use crate::audit::start::{self, TrailConfig};
 use crate::audit::writer::Durability;
-use crate::engine::record::headers::SECRET;
 use crate::net::listen::Address;
+use crate::record::entry::headers::SECRET;
 
 /// When audit records reach the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]

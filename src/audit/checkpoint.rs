@@ -1,7 +1,7 @@
-//! Checkpoints: how many records a stream had at a moment, and where its chain stood, so that records which are cut off the
-//! end are missed too.
+//! When a stream gets a checkpoint, and where else that is told: to other sinks and to the checkpoint file.
 //!
-//! It writes no record itself; the [`writer`](super::writer) puts a checkpoint into its stream. The rules: a checkpoint is
+//! What a checkpoint is, is in [`record::checkpoint`](crate::record::checkpoint), and the [`writer`](super::writer) puts it
+//! into its stream. The rules: a checkpoint is
 //! told elsewhere only once the records that it covers are with the sink, and it goes to the checkpoint file only once
 //! they are on the disk, so that a power cut cannot make an honest log look cut.
 
@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::json;
 use super::lane::Lane;
-use super::signing::Signer;
 use super::sinks;
-use crate::engine::record::trail::Position;
-use crate::engine::record::{CheckpointEntry, Entry};
 use crate::engine::time::UnixNanos;
+use crate::record::checkpoint::{checkpoint, file_line};
+use crate::record::entry::trail::Position;
+use crate::record::signing::Signer;
+use crate::record::{CheckpointEntry, Entry};
 
 /// When a stream gets a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,72 +37,63 @@ impl Default for Every {
 
 /// Makes the checkpoints of one stream.
 #[derive(Debug)]
-pub struct Sealer {
+pub struct Checkpointer {
     every: Every,
     /// The sinks that are told of checkpoints of this stream as well.
     told: Vec<Arc<Lane>>,
     signer: Option<Arc<Signer>>,
     /// The checkpoint file, and the name of the sink whose stream this is.
     file: Option<(Arc<CheckpointFile>, String)>,
-    sealed: u64,
+    covered: u64,
     at: Instant,
 }
 
-impl Sealer {
-    /// A sealer for a stream that has no record yet. `told` are the lanes of sinks that leave this machine.
-    pub fn new(every: Every, told: Vec<Arc<Lane>>) -> Sealer {
-        Sealer { every, told, signer: None, file: None, sealed: 0, at: Instant::now() }
+impl Checkpointer {
+    /// A checkpointer for a stream that has no record yet. `told` are the lanes of sinks that leave this machine.
+    pub fn new(every: Every, told: Vec<Arc<Lane>>) -> Checkpointer {
+        Checkpointer { every, told, signer: None, file: None, covered: 0, at: Instant::now() }
     }
 
     /// The same, with checkpoints that are signed where there is a signer.
     #[must_use]
-    pub fn signed(self, signer: Option<Arc<Signer>>) -> Sealer {
-        Sealer { signer, ..self }
+    pub fn signed(self, signer: Option<Arc<Signer>>) -> Checkpointer {
+        Checkpointer { signer, ..self }
     }
 
     /// The same, with checkpoints that are told to the checkpoint file where there is one. `sink` is the name of the sink
     /// whose stream it is.
     #[must_use]
-    pub fn filed(self, file: Option<Arc<CheckpointFile>>, sink: &str) -> Sealer {
-        Sealer { file: file.map(|file| (file, sink.to_owned())), ..self }
+    pub fn filed(self, file: Option<Arc<CheckpointFile>>, sink: &str) -> Checkpointer {
+        Checkpointer { file: file.map(|file| (file, sink.to_owned())), ..self }
     }
 
     /// From this place on records are not covered.
     pub fn begin(&mut self, position: Position) {
-        (self.sealed, self.at) = (position.sequence, Instant::now());
+        (self.covered, self.at) = (position.sequence, Instant::now());
     }
 
     /// The checkpoint that is due behind the record at `position`; the last one of all always is.
     pub fn due(&mut self, position: Position, is_last: bool, time: UnixNanos) -> Option<CheckpointEntry> {
-        let records = position.sequence.saturating_sub(self.sealed);
+        let records = position.sequence.saturating_sub(self.covered);
         let is_due = is_last || records >= self.every.records || (records > 0 && self.at.elapsed() >= self.every.time);
-        is_due.then(|| self.seal(position, is_last, time))
+        is_due.then(|| self.checkpoint(position, is_last, time))
     }
 
     /// A checkpoint behind the record at `position`, whether one is due or not.
-    pub fn seal(&self, position: Position, is_last: bool, time: UnixNanos) -> CheckpointEntry {
-        let (key, signature) = (String::new(), String::new());
-        let mut checkpoint = CheckpointEntry { time, sealed: position, last: is_last, key, signature };
-        if let Some(signer) = &self.signer {
-            signer.sign(&mut checkpoint);
-        }
-        checkpoint
+    pub fn checkpoint(&self, position: Position, is_last: bool, time: UnixNanos) -> CheckpointEntry {
+        checkpoint(position, is_last, time, self.signer.as_deref())
     }
 
     /// Tells a checkpoint elsewhere, once the stream has it. `is_synced`: whether what it covers is on the disk.
     pub fn tell(&mut self, checkpoint: CheckpointEntry, is_synced: bool) {
-        let entry = Entry::Checkpoint(checkpoint.into());
+        let checkpoint = Arc::new(checkpoint);
+        let entry = Entry::Checkpoint(checkpoint.clone());
         for lane in &self.told {
             lane.offer_event(&entry);
         }
         // What is not on the disk yet is covered by the next one.
-        if let (Some((file, sink)), Entry::Checkpoint(checkpoint), true) = (&self.file, &entry, is_synced) {
-            let Position { stream, sequence, .. } = &checkpoint.sealed;
-            let mut line = Vec::new();
-            // The number that the same checkpoint has in its stream: right behind what it covers.
-            json::open(&entry, stream, sequence + 1, &mut line);
-            json::close_plain(sink, &mut line);
-            file.append(&line);
+        if let (Some((file, sink)), true) = (&self.file, is_synced) {
+            file.append(&file_line(&checkpoint, sink));
         }
     }
 }
@@ -190,8 +181,8 @@ fn ends_torn(path: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    fn sealer() -> Sealer {
-        Sealer::new(Every { records: 3, time: Duration::from_secs(3600) }, Vec::new())
+    fn checkpointer() -> Checkpointer {
+        Checkpointer::new(Every { records: 3, time: Duration::from_secs(3600) }, Vec::new())
     }
 
     fn position(sequence: u64) -> Position {
@@ -200,11 +191,11 @@ mod tests {
 
     #[test]
     fn a_checkpoint_is_due_after_records_and_at_the_end() {
-        let mut sealer = sealer();
-        sealer.begin(position(1));
-        assert_eq!(sealer.due(position(3), false, UnixNanos(0)), None);
-        assert!(sealer.due(position(4), false, UnixNanos(0)).is_some_and(|c| !c.last && c.sealed == position(4)));
-        assert!(sealer.due(position(1), true, UnixNanos(0)).is_some_and(|c| c.last));
+        let mut checkpointer = checkpointer();
+        checkpointer.begin(position(1));
+        assert_eq!(checkpointer.due(position(3), false, UnixNanos(0)), None);
+        assert!(checkpointer.due(position(4), false, UnixNanos(0)).is_some_and(|c| !c.last && c.sealed == position(4)));
+        assert!(checkpointer.due(position(1), true, UnixNanos(0)).is_some_and(|c| c.last));
     }
 
     #[test]
@@ -213,12 +204,12 @@ mod tests {
         let path = folder.path().join("checkpoints.jsonl");
         std::fs::write(&path, "{\"torn").unwrap();
         let file = Arc::new(CheckpointFile::open(&path).unwrap());
-        let mut sealer = sealer().filed(Some(file.clone()), "file:a \"b\"");
-        let checkpoint = sealer.due(position(4), false, UnixNanos(0)).unwrap();
-        sealer.tell(checkpoint.clone(), false);
+        let mut checkpointer = checkpointer().filed(Some(file.clone()), "file:a \"b\"");
+        let checkpoint = checkpointer.due(position(4), false, UnixNanos(0)).unwrap();
+        checkpointer.tell(checkpoint.clone(), false);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"torn");
-        sealer.tell(checkpoint.clone(), true);
-        sealer.tell(checkpoint, true);
+        checkpointer.tell(checkpoint.clone(), true);
+        checkpointer.tell(checkpoint, true);
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0], lines[1]), (3, "{\"torn", lines[2]));
@@ -233,10 +224,10 @@ mod tests {
     #[test]
     fn a_checkpoint_file_that_fails_is_counted_and_no_more() {
         let file = Arc::new(CheckpointFile::open(Path::new("/dev/full")).unwrap());
-        let mut sealer = sealer().filed(Some(file.clone()), "stdout");
+        let mut checkpointer = checkpointer().filed(Some(file.clone()), "stdout");
         for _ in 0..2 {
-            let checkpoint = sealer.due(position(4), false, UnixNanos(0)).unwrap();
-            sealer.tell(checkpoint, true);
+            let checkpoint = checkpointer.due(position(4), false, UnixNanos(0)).unwrap();
+            checkpointer.tell(checkpoint, true);
         }
         assert_eq!(file.failures(), 2);
         assert!(CheckpointFile::open(Path::new("/nonexistent/x")).is_err());

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::filter::Filter;
-use super::stream::Format;
+use crate::record::filter::Filter;
+use crate::record::stream::Format;
 
 /// One sink.
 #[derive(Clone, Debug, PartialEq, Eq)]

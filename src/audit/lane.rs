@@ -16,11 +16,11 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::config::OnFull;
-use super::filter::Filter;
 use super::sink_state::State;
 use crate::engine::reason::Effect;
-use crate::engine::record::{CallerGoneEntry, Entry, GapEntry, Loss, PackedDecision, WithheldEntry};
 use crate::engine::time::UnixNanos;
+use crate::record::filter::Filter;
+use crate::record::{CallerGoneEntry, Entry, GapEntry, Loss, PackedDecision, WithheldEntry};
 
 /// How much may wait for one sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::config::OnFull;
 use super::lane::{Class, Lane, Load};
-use crate::engine::record::{CallerGoneEntry, Entry, Loss, PackedDecision, WithheldEntry};
+use crate::record::{CallerGoneEntry, Entry, Loss, PackedDecision, WithheldEntry};
 
 /// The most sinks that there can be.
 pub const MAX_SINKS: usize = 64;

@@ -13,9 +13,9 @@ use crate::audit::sinks::Reopen;
 use crate::audit::sinks::doubles::Memory;
 use crate::audit::start::{self, TrailConfig};
 use crate::audit::writer::Durability;
-use crate::audit::{examples, json};
-use crate::engine::record::{RareInputs, RefusalCause, RefusalCount};
 use crate::engine::time::UnixNanos;
+use crate::record::{RareInputs, RefusalCause, RefusalCount};
+use crate::record::{examples, json};
 
 const KEY: &[u8] = b"a key of 32 bytes, more or less.";
 

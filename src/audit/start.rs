@@ -13,17 +13,17 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::checkpoint::{CheckpointFile, Every, Sealer};
+use super::checkpoint::{CheckpointFile, Checkpointer, Every};
 use super::config::{OnFull, SinkConfig, Target};
-use super::filter::Filter;
 use super::lane::{DURABLE_WITHIN, Lane, LaneConfig, Limits};
 use super::recorder::{MAX_SINKS, Recorder};
 use super::redact::{self, RedactConfig, Redactor};
-use super::signing::{self, Signer};
 use super::sinks::{self, Reopen, Sink, Unusable};
-use super::stream::Stream;
 use super::tail::Tail;
 use super::writer::{Durability, End, Writer};
+use crate::record::filter::Filter;
+use crate::record::signing::{self, Signer};
+use crate::record::stream::Stream;
 
 /// The whole record, as the settings say it.
 #[derive(Clone, Debug)]
@@ -151,7 +151,7 @@ pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reope
             stream: Stream::new(Uuid::new_v4().to_string(), &sink.name(), &sink.filter.to_string(), sink.format),
             durability: if is_file { config.durability } else { Durability::None },
             redactor: redactor.clone(),
-            sealer: Sealer::new(config.checkpoints, told)
+            checkpointer: Checkpointer::new(config.checkpoints, told)
                 .signed(signer.clone())
                 .filed(checkpoints.clone().filter(|_| is_file), &sink.name()),
         };

@@ -6,12 +6,12 @@ use std::time::Instant as StdInstant;
 use serde_json::Value;
 
 use super::*;
-use crate::audit::chain::Head;
 use crate::audit::config::OnFull;
-use crate::audit::examples::{full_change, full_decision};
 use crate::audit::sinks::doubles::{Memory, Step};
 use crate::engine::reason::{Effect, Reason};
-use crate::engine::record::{DecisionEntry, Entry, PackedDecision};
+use crate::record::chain::Head;
+use crate::record::examples::{full_change, full_decision};
+use crate::record::{DecisionEntry, Entry, PackedDecision};
 
 pub(super) const BOUND: Duration = Duration::from_secs(20);
 pub(super) const FULL: io::ErrorKind = io::ErrorKind::StorageFull;

@@ -8,7 +8,7 @@ use super::*;
 use crate::audit::sinks::Place;
 use crate::audit::sinks::doubles::Memory;
 use crate::engine::reason::Effect;
-use crate::engine::record::PackedDecision;
+use crate::record::PackedDecision;
 
 #[tokio::test]
 async fn records_that_went_to_a_deleted_file_are_written_again_in_the_next_one() {

@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::checkpoint::Sealer;
+use super::checkpoint::Checkpointer;
 use super::lane::{DURABLE_WITHIN, Lane, Message};
 use super::redact::Redactor;
 use super::sinks::{Place, Sink};
-use super::stream::{Left, Mark, Stream};
 use crate::clock::now;
-use crate::engine::record::{CheckpointEntry, Entry, GapEntry};
+use crate::record::stream::{Left, Mark, Stream};
+use crate::record::{CheckpointEntry, Entry, GapEntry};
 
 /// The most records that are written at once. So few that their bytes are still in the cache of the processor when they are
 /// hashed and written; larger batches save no time and push out what checks need.
@@ -70,7 +70,7 @@ pub struct Writer {
     /// When it syncs.
     pub durability: Durability,
     /// Its checkpoints.
-    pub sealer: Sealer,
+    pub checkpointer: Checkpointer,
     /// What is taken out of records before they are written.
     pub redactor: Arc<Redactor>,
 }
@@ -180,25 +180,25 @@ impl Work {
             return None;
         }
         // The first batch is the beginning alone: what is lost while it cannot be written is then told at once.
-        let ((records, bytes), sealed) = match self.begin() {
+        let ((records, bytes), checkpoint) = match self.begin() {
             true => ((0, 0), None),
-            false => (self.render(), self.seal(is_last)),
+            false => (self.render(), self.checkpoint(is_last)),
         };
         match self.write() {
             Written::All => {}
             Written::Lost => return self.undo(),
             Written::GivenUp => return Some(self.give_up()),
         }
-        let is_synced = self.sync_if_due(is_last || sealed.is_some());
+        let is_synced = self.sync_if_due(is_last || checkpoint.is_some());
         // Only now is it known where the records are: a file that was deleted before took them with it.
         let place = self.writer.sink.place();
         if place == Place::Deleted {
             return self.undo();
         }
         self.settle(records);
-        if let Some(checkpoint) = sealed {
-            self.writer.sealer.begin(self.writer.stream.position());
-            self.writer.sealer.tell(checkpoint, is_synced);
+        if let Some(checkpoint) = checkpoint {
+            self.writer.checkpointer.begin(self.writer.stream.position());
+            self.writer.checkpointer.tell(checkpoint, is_synced);
         }
         self.acknowledge(is_synced, place);
         self.writer.lane.release(records, bytes);
@@ -217,19 +217,19 @@ impl Work {
     fn begin(&mut self) -> bool {
         let Some(left) = &self.left else { return false };
         self.writer.stream.begin(left.clone(), now(), &mut self.batch);
-        self.writer.sealer.begin(self.writer.stream.position());
+        self.writer.checkpointer.begin(self.writer.stream.position());
         true
     }
 
     /// Appends a checkpoint if one is due. One is also what tries a disk that was too slow while no check comes: a proxy
     /// that was told so sends none.
-    fn seal(&mut self, is_last: bool) -> Option<CheckpointEntry> {
+    fn checkpoint(&mut self, is_last: bool) -> Option<CheckpointEntry> {
         let (position, time) = (self.writer.stream.position(), now());
         let is_late = self.writer.lane.state.late.load(Relaxed) > 0;
         let is_probe = is_late && self.probed.elapsed() >= PROBE_PAUSE;
         let checkpoint = match is_probe {
-            true => Some(self.writer.sealer.seal(position, is_last, time)),
-            false => self.writer.sealer.due(position, is_last, time),
+            true => Some(self.writer.checkpointer.checkpoint(position, is_last, time)),
+            false => self.writer.checkpointer.due(position, is_last, time),
         }?;
         self.probed = Instant::now();
         self.writer.stream.append(&Entry::Checkpoint(checkpoint.clone().into()), &mut self.batch);

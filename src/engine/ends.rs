@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use super::record::GrantEndEntry;
 use super::rule_info::RuleInfo;
 use super::rules::Rules;
-use super::snapshot::Revision;
 use super::time::UnixNanos;
 
 /// The allow entries and exceptions of a set that end, the soonest first. Cloning is cheap.
@@ -32,10 +30,9 @@ impl Ends {
         ends.skip_while(move |(_, end)| *end <= moment)
     }
 
-    /// What there is to tell of those that ended after `from` and no later than `now`.
-    pub fn passed(&self, from: UnixNanos, now: UnixNanos, revision: &Revision) -> Vec<GrantEndEntry> {
-        let passed = self.after(from).take_while(|(_, end)| *end <= now);
-        passed.map(|(info, expires)| GrantEndEntry::of(info, expires, now, revision)).collect()
+    /// Those that ended after `from` and no later than `now`, the soonest first, each with its end.
+    pub fn passed(&self, from: UnixNanos, now: UnixNanos) -> impl Iterator<Item = (&RuleInfo, UnixNanos)> {
+        self.after(from).take_while(move |(_, end)| *end <= now)
     }
 }
 
@@ -46,7 +43,7 @@ mod tests {
     use crate::engine::policy::source::{PolicyFile, Source, load};
     use crate::engine::settings::Settings;
 
-    fn ends() -> (Ends, Revision) {
+    fn ends() -> Ends {
         let text = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {name: p, namespace: n}\nspec:\n  \
                     owner: team-n\n  allow:\n  \
                     - {name: late, hosts: [a.example], expires: '1970-01-01T00:00:03Z'}\n  \
@@ -58,7 +55,7 @@ mod tests {
         let settings = Settings::default();
         let source = load(&Source { name: "s".into(), files: vec![file], ..Source::default() }, &settings);
         let snapshot = compile::compile(&[source], &settings).unwrap().snapshot;
-        (Ends::of(snapshot.rules()), snapshot.revision().clone())
+        Ends::of(snapshot.rules())
     }
 
     fn at(millis: i128) -> UnixNanos {
@@ -67,7 +64,7 @@ mod tests {
 
     #[test]
     fn grants_and_exceptions_end_in_their_order() {
-        let ids = |from| ends().0.after(at(from)).map(|(info, _)| info.id.to_string()).collect::<Vec<_>>();
+        let ids = |from| ends().after(at(from)).map(|(info, _)| info.id.to_string()).collect::<Vec<_>>();
         assert_eq!(ids(0), ["ep:n/p#soon", "ep:n/p#d.except[0]", "ep:n/p#late"]);
         assert_eq!(ids(1_000), ["ep:n/p#d.except[0]", "ep:n/p#late"]);
         assert_eq!(ids(3_000), [""; 0]);
@@ -75,11 +72,12 @@ mod tests {
 
     #[test]
     fn each_end_is_told_once_by_whoever_looks_on_and_on() {
-        let (ends, revision) = ends();
+        let ends = ends();
         let mut told = Vec::new();
         for (from, to) in [(0, 999), (999, 1_000), (1_000, 1_500), (1_500, 2_999), (2_999, 9_000), (9_000, 9_001)] {
-            let passed = ends.passed(at(from), at(to), &revision);
-            told.extend(passed.into_iter().map(|entry| (to, entry.rule, entry.ticket, entry.owner)));
+            let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+            let passed = ends.passed(at(from), at(to));
+            told.extend(passed.map(|(info, _)| (to, info.id.to_string(), text(info.ticket()), text(info.owner()))));
         }
         let expected = [(1_000, "ep:n/p#soon", "T-1"), (2_999, "ep:n/p#d.except[0]", ""), (9_000, "ep:n/p#late", "")];
         let expected = expected.map(|(to, rule, ticket)| (to, rule.to_owned(), ticket.to_owned(), "team-n".to_owned()));

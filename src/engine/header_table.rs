@@ -252,6 +252,3 @@ impl HeaderTable {
 #[cfg(test)]
 #[path = "header_table_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-pub(in crate::engine) use tests::rules_of;

@@ -12,7 +12,7 @@ use crate::engine::settings::Settings;
 use crate::engine::who::Who;
 
 /// Rules that deny, one for each condition.
-pub(in crate::engine) fn rules_of(conditions: impl IntoIterator<Item = Condition>) -> Rules {
+fn rules_of(conditions: impl IntoIterator<Item = Condition>) -> Rules {
     let rule = |(index, condition)| {
         let info = RuleInfo::new(RuleId::rule("n/p".into(), index), Place::whole("f"), About::default());
         Arc::new(Rule {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::short_text;
 
-pub(in crate::engine) mod forwarded;
+pub mod forwarded;
 
 /// The longest principal that is read, in bytes (rule R6).
 pub const MAX_PRINCIPAL: usize = 2048;

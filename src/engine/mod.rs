@@ -5,7 +5,7 @@
 //! module alone with `--no-default-features`, so the same code can run inside another host.
 //!
 //! Text becomes a [`snapshot::Snapshot`] in [`policy`]; a request becomes a [`decision::Decision`] in
-//! [`snapshot::Snapshot::decide`]; what happened is told once, in [`record::Entry`]. "Rule R9" and the like are in `docs/RULES.md`, an anchor each.
+//! [`snapshot::Snapshot::decide`]. "Rule R9" and the like are in `docs/RULES.md`, an anchor each.
 
 pub mod condition;
 pub mod decision;
@@ -23,7 +23,6 @@ pub mod pattern;
 pub mod policy;
 pub mod question;
 pub mod reason;
-pub mod record;
 pub mod reference;
 pub mod request;
 pub mod rule;

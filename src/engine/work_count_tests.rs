@@ -7,11 +7,11 @@ use std::cell::Cell;
 use super::counted;
 use crate::engine::policy::compile;
 use crate::engine::policy::source::{self, PolicyFile, Source};
-use crate::engine::record::{Occasion, PackedDecision};
 use crate::engine::request::{Attributes, CLIENT_CERTIFICATE, Headers, HttpAttributes};
 use crate::engine::settings::{DefaultEffect, Settings};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::time::UnixNanos;
+use crate::record::{Occasion, PackedDecision};
 
 const HEADS: [&str; 2] = [
     "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: NAME, namespace: istio-system}\n",

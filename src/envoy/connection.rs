@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::front::Front;
 use super::service::Ledger;
-use crate::engine::record::{PeerAddress, RefusalCause};
 use crate::net::guard::TransportGuard;
 use crate::net::listen::Accepted;
 use crate::net::preface_guard::PrefaceGuard;
+use crate::record::{PeerAddress, RefusalCause};
 
 /// Serves one connection. It begins on the thread that runs this.
 pub async fn serve<L: Ledger>(accepted: Accepted, front: Front<L>, shutdown: CancellationToken) {

@@ -23,9 +23,9 @@ use tower::Service;
 
 use super::service::{Checks, Deadline, Ledger, Pending, late};
 use super::unary::{self, Answer, Asked, Sending, Unusual};
-use crate::engine::record::{PeerAddress, RefusalCause};
 use crate::net::guard::{ConnectionObserver, ConnectionRefusal};
 use crate::net::limits::ConnectionLimits;
+use crate::record::{PeerAddress, RefusalCause};
 
 /// The path of the one call that matters.
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";

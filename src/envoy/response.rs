@@ -16,9 +16,9 @@ use super::unary;
 use crate::engine::decision::{Decision, Outcome};
 use crate::engine::identity::IdentityState;
 use crate::engine::reason::Reason;
-use crate::engine::record::{AnswerEntry, DecisionEntry, PackedDecision};
 use crate::printable;
-use crate::protobuf as write;
+use crate::record::protobuf as write;
+use crate::record::{AnswerEntry, DecisionEntry, PackedDecision};
 
 pub mod metadata;
 

@@ -4,12 +4,12 @@ use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::google::protobuf::value::Kind;
 
 use super::*;
-use crate::engine::record::Occasion;
 use crate::engine::request::Attributes;
 use crate::engine::rules::Rules;
 use crate::engine::settings::{DefaultEffect, Settings};
 use crate::engine::snapshot::{Revision, Snapshot};
 use crate::engine::time::UnixNanos;
+use crate::record::Occasion;
 
 /// A decision about a caller without an identity, by a set without rules.
 fn decided(default_effect: DefaultEffect, host: &str) -> (Decision, PackedDecision) {

@@ -21,8 +21,8 @@ use super::ids::DecisionIds;
 use super::{attributes, response};
 use crate::clock::now;
 use crate::engine::decision::Decision;
-use crate::engine::record::{Occasion, PackedDecision, PeerAddress, RefusalCause};
 use crate::engine::request::Attributes;
+use crate::record::{Occasion, PackedDecision, PeerAddress, RefusalCause};
 use crate::store::Reader;
 
 /// Where decisions are recorded and counted; the edges that do so are joined to this one by the app.

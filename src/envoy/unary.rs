@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
-use crate::engine::record::RefusalCause;
+use crate::record::RefusalCause;
 
 /// The most bytes of one DATA frame; the transport gathers frames below a kilobyte and writes longer ones one by one.
 const MAX_FRAME: usize = 1000;

@@ -19,12 +19,12 @@ use crate::engine::policy::compile::{self, Compiled};
 use crate::engine::policy::findings::{self, Horizon};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{LoadedFile, LoadedSource};
-use crate::engine::record::{ChangeOutcome, PolicyChangeEntry};
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::{Revision, Snapshot};
 use crate::engine::time::UnixNanos;
 use crate::files::load::load;
+use crate::record::{ChangeOutcome, PolicyChangeEntry};
 
 mod member;
 mod settings;

@@ -25,9 +25,9 @@ use super::status::{LastProblem, Status};
 use super::watch::Watcher;
 use crate::clock::now;
 use crate::engine::policy::problem::{Problem, Severity};
-use crate::engine::record::{ChangeOutcome, Entry, PolicyChangeEntry};
 use crate::engine::settings::Settings;
 use crate::engine::time::UnixNanos;
+use crate::record::{ChangeOutcome, Entry, GrantEndEntry, PolicyChangeEntry};
 use crate::store::{Publisher, Replaced};
 
 /// Constant writing puts a reload off for this long at most, or for the settle time where that is longer.
@@ -261,7 +261,8 @@ impl Reloader {
 
     /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
     fn tell_ends(&mut self, now: UnixNanos) {
-        for end in self.sources.ends().passed(self.ends_seen, now, self.sources.revision()) {
+        for (info, expires) in self.sources.ends().passed(self.ends_seen, now) {
+            let end = GrantEndEntry::of(info, expires, now, self.sources.revision());
             tracing::warn!(rule = end.rule, origin = end.origin, owner = end.owner, "a grant has ended");
             (self.on_entry)(Entry::GrantEnd(end.into()));
         }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use crate::engine::ends::Ends;
 use crate::engine::policy::problem::Problem;
-use crate::engine::record::{ChangeOutcome, FileEntry};
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Revision;
 use crate::engine::time::UnixNanos;
+use crate::record::{ChangeOutcome, FileEntry};
 
 /// The state of the policies.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,11 +22,11 @@ use super::exposition::Exposition;
 use crate::engine::ends::Ends;
 use crate::engine::identity::IdentityState;
 use crate::engine::reason::{Effect, Reason};
-use crate::engine::record::{ChangeOutcome, DecisionEntry, Loss, PolicyChangeEntry, RefusalCause};
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
 use crate::engine::time::UnixNanos;
 use crate::printable;
+use crate::record::{ChangeOutcome, DecisionEntry, Loss, PolicyChangeEntry, RefusalCause};
 
 /// Every metric, by the name under which Prometheus stores it; a histogram by the name of its family.
 pub const NAMES: &[&str] = &[

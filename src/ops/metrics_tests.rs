@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::engine::record::AnswerEntry;
+use crate::record::AnswerEntry;
 
 fn none() -> String {
     String::new()

@@ -76,7 +76,7 @@ pub fn init() -> Result<(), BadLog> {
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// The modules of customs that log.
-const MODULES: [&str; 6] = ["app", "audit", "envoy", "files", "net", "ops"];
+const MODULES: [&str; 7] = ["app", "audit", "envoy", "files", "net", "ops", "record"];
 
 /// The level that is near to a word, or that it begins with: `warning`.
 fn level_meant(word: &str) -> Option<&'static str> {

@@ -9,14 +9,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &[]),
     ("clock", &["engine"]),
     ("printable", &[]),
-    ("protobuf", &[]),
     ("plain_file", &[]),
+    ("record", &["plain_file", "printable", "engine"]),
     ("store", &["engine"]),
     ("net", &[]),
-    ("envoy", &["net", "store", "clock", "printable", "protobuf", "engine"]),
-    ("files", &["store", "clock", "plain_file", "engine"]),
-    ("audit", &["clock", "printable", "protobuf", "plain_file", "engine"]),
-    ("ops", &["printable", "engine"]),
+    ("envoy", &["net", "record", "store", "clock", "printable", "engine"]),
+    ("files", &["record", "store", "clock", "plain_file", "engine"]),
+    ("audit", &["record", "clock", "plain_file", "engine"]),
+    ("ops", &["record", "printable", "engine"]),
 ];
 
 /// The modules of this crate that a file imports, by `crate::x` or by `crate::{x, y}`.

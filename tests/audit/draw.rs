@@ -5,15 +5,15 @@ use std::sync::Arc;
 use customs::engine::identity::IdentityState;
 use customs::engine::policy::problem::{Code, Place, Problem};
 use customs::engine::reason::{Effect, Reason};
-use customs::engine::record::trail::Position;
-use customs::engine::record::{
+use customs::engine::rules::RuleCounts;
+use customs::engine::settings::Enforcement;
+use customs::engine::time::UnixNanos;
+use customs::record::entry::trail::Position;
+use customs::record::{
     AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
     GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, RefusalCause,
     RefusalCount, RefusalsEntry, SourceEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };
-use customs::engine::rules::RuleCounts;
-use customs::engine::settings::Enforcement;
-use customs::engine::time::UnixNanos;
 use proptest::prelude::*;
 
 /// Texts: empty, plain, any, control characters, marks that turn the direction of writing, what JSON itself is made of,

@@ -1,6 +1,6 @@
 //! Log injection: whatever a client sends, one decision is one line of ASCII that reads back to what was sent.
 
-use customs::engine::record::{DecisionEntry, Entry};
+use customs::record::{DecisionEntry, Entry};
 use serde_json::Value;
 
 use crate::replay::Case;

@@ -9,7 +9,7 @@
 
 mod docs;
 mod draw;
-#[path = "../../src/audit/examples.rs"]
+#[path = "../../src/record/examples.rs"]
 mod examples;
 mod golden;
 mod injection;
@@ -19,9 +19,9 @@ mod replay;
 mod rows;
 mod schema;
 
-use customs::engine::record::Entry;
+use customs::record::Entry;
 // The second is for the examples, which name it as their own crate does.
-use customs::{audit, engine};
+use customs::{engine, record};
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
 /// A stream's id, and a chain, as they look.
@@ -34,22 +34,22 @@ pub const SEQUENCE: u64 = 9_007_199_254_740_993;
 /// The line of an entry, its line feed included.
 pub fn line(entry: &Entry) -> String {
     let mut out = Vec::new();
-    audit::json::open(entry, STREAM, SEQUENCE, &mut out);
-    audit::json::close(CHAIN, &mut out);
+    record::json::open(entry, STREAM, SEQUENCE, &mut out);
+    record::json::close(CHAIN, &mut out);
     String::from_utf8(out).unwrap()
 }
 
 /// The message of an entry.
 pub fn message(entry: &Entry) -> Vec<u8> {
     let mut out = Vec::new();
-    audit::binary::open(entry, STREAM, SEQUENCE, &mut out);
-    audit::binary::close(CHAIN, &mut out);
+    record::binary::open(entry, STREAM, SEQUENCE, &mut out);
+    record::binary::close(CHAIN, &mut out);
     out
 }
 
 /// The schema of a record, as the binary publishes it.
 pub fn schema() -> MessageDescriptor {
-    let pool = DescriptorPool::decode(audit::proto::DESCRIPTORS).unwrap();
+    let pool = DescriptorPool::decode(record::proto::DESCRIPTORS).unwrap();
     pool.get_message_by_name("customs.audit.v1.Record").unwrap()
 }
 

@@ -6,11 +6,11 @@
 use std::net::IpAddr;
 
 use customs::engine::decision::Decision;
-use customs::engine::record::{Entry, Occasion, PackedDecision};
 use customs::engine::request::{Attributes, CLIENT_CERTIFICATE, HttpAttributes};
 use customs::engine::settings::{IdentitySource, Settings};
 use customs::engine::snapshot::Snapshot;
 use customs::envoy::attributes;
+use customs::record::{Entry, Occasion, PackedDecision};
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use serde_json::{Value, json};
 

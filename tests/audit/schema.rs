@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use customs::audit::{fields, json, proto};
-use customs::engine::record::Entry;
+use customs::record::Entry;
+use customs::record::{fields, json, proto};
 use proptest::prelude::*;
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use customs::engine::record::{Entry, PolicyChangeEntry};
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
 use customs::files::{PolicyDirectory, ReloadOptions, SettingsFile, SourceState, Status, Trigger, first_load};
+use customs::record::{Entry, PolicyChangeEntry};
 use customs::store::{self, Reader};
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use customs::engine::policy::compile;
 use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::record::{PackedDecision, PeerAddress, RefusalCause};
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
 use customs::envoy::response::Options;
@@ -19,6 +18,7 @@ use customs::net::limits::ConnectionLimits;
 use customs::net::listen::Address;
 use customs::net::workers::Workers;
 use customs::ops::health::{self, HealthHandle};
+use customs::record::{PackedDecision, PeerAddress, RefusalCause};
 use customs::store;
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;

@@ -12,7 +12,7 @@
 
 mod cases;
 mod clocks;
-#[path = "../../src/audit/examples.rs"]
+#[path = "../../src/record/examples.rs"]
 mod examples;
 mod links;
 mod log;
@@ -22,11 +22,11 @@ mod tamper;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use customs::audit::signing::Verifier;
-use customs::audit::verify::report::{Report, What};
-use customs::audit::verify::{Asked, verify};
+use customs::record::signing::Verifier;
+use customs::record::verify::report::{Report, What};
+use customs::record::verify::{Asked, verify};
 // For the examples, which name them as their own crate does.
-use customs::{audit, engine};
+use customs::{engine, record};
 
 use log::{Log, key, public_pem};
 

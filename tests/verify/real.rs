@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use customs::audit::checkpoint::{CheckpointFile, Every, Sealer};
-use customs::audit::signing::Signer;
-use customs::audit::stream::{self, Left, Stream};
-use customs::engine::record::Entry;
+use customs::audit::checkpoint::{CheckpointFile, Checkpointer, Every};
 use customs::engine::time::UnixNanos;
+use customs::record::Entry;
+use customs::record::signing::Signer;
+use customs::record::stream::{self, Left, Stream};
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 
@@ -48,7 +48,7 @@ pub(crate) fn sealed(format: Format, records: usize) -> Log {
     let (private, checkpoints) = (folder.path().join("key.pem"), folder.path().join("checkpoints.jsonl"));
     std::fs::write(&private, key(7).to_pkcs8_pem(LineEnding::LF).unwrap().as_bytes()).unwrap();
     let every = Every { records: records as u64 / 2 + 1, time: Duration::from_secs(3600) };
-    let mut sealer = Sealer::new(every, Vec::new())
+    let mut checkpointer = Checkpointer::new(every, Vec::new())
         .signed(Some(Arc::new(Signer::read(&private).unwrap())))
         .filed(Some(Arc::new(CheckpointFile::open(&checkpoints).unwrap())), SINK);
 
@@ -58,15 +58,15 @@ pub(crate) fn sealed(format: Format, records: usize) -> Log {
     let mut time = UnixNanos(1_795_435_200_000_000_000);
     let mut out = Vec::new();
     stream.begin(Left::default(), time, &mut out);
-    sealer.begin(stream.position());
+    checkpointer.begin(stream.position());
     taken(&mut log, &stream, &mut out);
     for count in 1..=records {
         time.0 += 1_000_000;
         let is_last = count == records;
-        if let Some(checkpoint) = sealer.due(stream.position(), is_last, time) {
+        if let Some(checkpoint) = checkpointer.due(stream.position(), is_last, time) {
             stream.append(&Entry::Checkpoint(checkpoint.clone().into()), &mut out);
-            sealer.begin(stream.position());
-            sealer.tell(checkpoint, true);
+            checkpointer.begin(stream.position());
+            checkpointer.tell(checkpoint, true);
         } else {
             stream.append(&entries[count % entries.len()], &mut out);
         }

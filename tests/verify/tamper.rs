@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use customs::audit::verify::report::What;
+use customs::record::verify::report::What;
 
 use super::Folder;
 use super::log::{Format, Log};

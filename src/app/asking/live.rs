@@ -8,10 +8,10 @@ use super::read;
 use crate::app::ledger::Books;
 use crate::clock;
 use crate::engine::policy::problem::Problem;
-use crate::engine::record::{Entry, Occasion, PackedDecision, QuestionEntry};
 use crate::engine::snapshot::Snapshot;
 use crate::ops::questions::{Asked, Refusal};
 use crate::printable;
+use crate::record::{Entry, Occasion, PackedDecision, QuestionEntry};
 use crate::store::Reader;
 
 /// What answers questions.

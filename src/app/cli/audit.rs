@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use crate::audit::fields::KINDS;
 use crate::engine::policy::reader::nearest;
 use crate::engine::reason::Reason;
+use crate::record::fields::KINDS;
 
 /// What to do with a record.
 #[derive(Debug, Subcommand)]

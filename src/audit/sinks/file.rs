@@ -24,9 +24,9 @@ use special::Special;
 
 use super::{Place, Reopen, Sink, Unusable};
 use crate::audit::config::SinkConfig;
-use crate::audit::stream::Left;
 use crate::clock;
 use crate::engine::time::UnixNanos;
+use crate::record::stream::Left;
 
 /// The permissions of a file that is made: its owner writes, its group reads.
 const FILE_MODE: u32 = 0o640;

@@ -4,7 +4,7 @@
 //! [`writer`](super::writer) always knows where to go on after a failure. When to try again, numbering and counting are
 //! the writer's. Sinks are opened before serving starts: a place that cannot be used is an error then.
 //!
-//! A sink gets whole records only, each as [`stream`](super::stream) rendered it, but a call of `write` may end and the
+//! A sink gets whole records only, each as [`stream`](crate::record::stream) rendered it, but a call of `write` may end and the
 //! next begin in the middle of one, where the call before took only a part.
 
 mod file;
@@ -24,9 +24,9 @@ use stdout::Stdout;
 pub use tail::TailSink;
 
 use super::config::{SinkConfig, Target};
-use super::stream::Left;
 use super::tail::{Ring, Tail};
 use crate::engine::time::UnixNanos;
+use crate::record::stream::Left;
 
 /// A place that takes the record's bytes. It must not buffer: what `write` took is gone from here.
 pub trait Sink: Send {

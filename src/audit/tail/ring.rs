@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prost::Message;
 use tokio::sync::watch;
 
-use crate::audit::proto::Record;
+use crate::record::proto::Record;
 
 /// The most records that a ring keeps.
 pub const RING_RECORDS: usize = 65_536;
@@ -23,7 +23,7 @@ const RECORD_OVERHEAD: usize = 256;
 /// One record: its message as the stream rendered it, and what subscribers choose by.
 #[derive(Debug)]
 pub struct Kept {
-    /// The bytes of a [`Record`](crate::audit::proto::Record).
+    /// The bytes of a [`Record`](crate::record::proto::Record).
     pub message: Box<[u8]>,
     /// What is read of it.
     pub head: Head,
@@ -213,7 +213,7 @@ impl Records {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::audit::proto::Record;
+    use crate::record::proto::Record;
 
     /// Records of a stream, each behind its length.
     pub(crate) fn delimited(records: impl IntoIterator<Item = Record>) -> Vec<u8> {

@@ -4,7 +4,7 @@
 //! such as a policy change without a host, is not in a list of that field.
 
 use super::ring::Head;
-use crate::audit::proto::Filter;
+use crate::record::proto::Filter;
 
 /// A filter that can be used.
 #[derive(Clone, Debug, Default)]

@@ -15,8 +15,8 @@ use tonic::transport::server::Connected;
 
 use super::Tail;
 use super::service::Service;
-use crate::audit::proto::DESCRIPTORS;
-use crate::audit::proto::audit_service_server::AuditServiceServer;
+use crate::record::proto::DESCRIPTORS;
+use crate::record::proto::audit_service_server::AuditServiceServer;
 
 /// What reflection tells that there is.
 const SERVICES: [&str; 3] = [

@@ -18,11 +18,11 @@ use tonic::{Request, Response, Status};
 
 use super::ring::{Next, Ring};
 use super::select::Selection;
-use crate::audit::binary;
-use crate::audit::proto::audit_service_server::AuditService;
-use crate::audit::proto::{Record, TailRequest, TailResponse};
 use crate::clock::now;
-use crate::engine::record::{Entry, LagEntry};
+use crate::record::binary;
+use crate::record::proto::audit_service_server::AuditService;
+use crate::record::proto::{Record, TailRequest, TailResponse};
+use crate::record::{Entry, LagEntry};
 
 /// The most subscribers at the same time.
 pub const MAX_SUBSCRIBERS: usize = 64;
@@ -151,7 +151,7 @@ mod tests {
 
     use super::super::ring::tests::{delimited, numbered};
     use super::*;
-    use crate::audit::proto::Filter;
+    use crate::record::proto::Filter;
 
     const KEPT: usize = 5;
 

@@ -76,7 +76,7 @@ pub(super) fn last_uris(header: &str) -> Option<impl Iterator<Item = &str>> {
 }
 
 /// The URI values of the last element, as they are told of a header that took an identity away.
-pub(in crate::engine) fn last_element_uris(header: &str) -> Vec<&str> {
+pub fn last_element_uris(header: &str) -> Vec<&str> {
     last_uris(header).into_iter().flatten().collect()
 }
 

@@ -4,8 +4,8 @@
 //! unproven one is not told. Envoy takes each field apart for every request, so the operator chooses which are sent.
 
 use crate::engine::identity::IdentityState;
-use crate::engine::record::{DecisionEntry, PackedDecision};
-use crate::protobuf as write;
+use crate::record::protobuf as write;
+use crate::record::{DecisionEntry, PackedDecision};
 
 /// Every field, in the order in which they are sent.
 pub const NAMES: [&str; 15] = [

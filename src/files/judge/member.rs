@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{self, LoadedFile, LoadedSource, Source};
-use crate::engine::record::{FileEntry, SourceEntry};
 use crate::engine::settings::Settings;
 use crate::engine::time::UnixNanos;
 use crate::files::directories::{PolicyDirectory, SourceOptions};
 use crate::files::load::load;
 use crate::files::status::{SourceState, SourceStatus};
+use crate::record::{FileEntry, SourceEntry};
 
 /// What a directory is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::audit::proto::Record;
+use crate::record::proto::Record;
 
 /// A text that cannot move a cursor, colour a terminal or turn the direction of writing.
 pub use crate::printable::line as visible;

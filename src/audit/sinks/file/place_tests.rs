@@ -8,7 +8,7 @@ use super::regular::Regular;
 use super::regular_tests::{Bench, at, by_size, sequences, verified};
 use crate::audit::config::Rotation;
 use crate::audit::sinks::{Place, Reopen};
-use crate::audit::stream::Format;
+use crate::record::stream::Format;
 
 /// What somebody does to a file, what becomes of its place, what is advised, and what the next file says.
 type Way = (&'static str, fn(&Path), Place, &'static str, &'static str);

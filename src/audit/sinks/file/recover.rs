@@ -18,11 +18,11 @@ use prost::Message;
 use serde_json::Value;
 
 use super::Unfit;
-use crate::audit::chain::Head;
-use crate::audit::proto;
-use crate::audit::stream::Format;
-use crate::engine::record::trail::Position;
 use crate::engine::time::UnixNanos;
+use crate::record::chain::Head;
+use crate::record::entry::trail::Position;
+use crate::record::proto;
+use crate::record::stream::Format;
 
 /// More than any record of ours has.
 const MAX_RECORD: usize = 4 << 20;

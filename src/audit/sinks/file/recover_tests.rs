@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{Seek, Write};
 
 use super::recover::{Found, look, look_compressed};
-use crate::audit::stream::{Format, Left, Stream};
-use crate::engine::record::trail::Position;
-use crate::engine::record::{Entry, GapEntry, Loss};
 use crate::engine::time::UnixNanos;
+use crate::record::entry::trail::Position;
+use crate::record::stream::{Format, Left, Stream};
+use crate::record::{Entry, GapEntry, Loss};
 
 const NOON: UnixNanos = UnixNanos(1_795_521_600_000_000_000);
 

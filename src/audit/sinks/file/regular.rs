@@ -20,9 +20,9 @@ use super::recover::{self, Found};
 use super::{Id, Unfit, append, readable};
 use crate::audit::config::Rotation;
 use crate::audit::sinks::{Place, Reopen};
-use crate::audit::stream::{Format, Left};
-use crate::engine::record::trail::Position;
 use crate::engine::time::UnixNanos;
+use crate::record::entry::trail::Position;
+use crate::record::stream::{Format, Left};
 
 /// The least time between two looks at what the name stands for.
 const LOOK: Duration = Duration::from_millis(250);

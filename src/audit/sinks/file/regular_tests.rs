@@ -11,13 +11,13 @@ use tempfile::TempDir;
 
 use super::names::Family;
 use super::regular::Regular;
-use crate::audit::chain::Head;
 use crate::audit::config::Rotation;
 use crate::audit::sinks::Reopen;
-use crate::audit::stream::{Format, Left, Stream};
-use crate::engine::record::trail::Position;
-use crate::engine::record::{Entry, GapEntry, Loss};
 use crate::engine::time::UnixNanos;
+use crate::record::chain::Head;
+use crate::record::entry::trail::Position;
+use crate::record::stream::{Format, Left, Stream};
+use crate::record::{Entry, GapEntry, Loss};
 
 const NOON: i128 = 1_795_521_600_000_000_000;
 const SIZE: u64 = 16 << 10;

@@ -15,8 +15,8 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
 use super::moment;
-use crate::engine::record::CheckpointEntry;
 use crate::plain_file;
+use crate::record::CheckpointEntry;
 
 /// What stands in a checkpoint and is signed.
 #[derive(Clone, Copy, Debug)]
@@ -192,8 +192,8 @@ fn id(key: &VerifyingKey) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::engine::record::trail::Position;
     use crate::engine::time::UnixNanos;
+    use crate::record::entry::trail::Position;
 
     /// Made by `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`.
     pub(crate) const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAdS0Homne5lzp0W4mMxLVU9Z6/COxB7cjBXU06vAdDz\n-----END PRIVATE KEY-----\n";

@@ -1,6 +1,6 @@
 //! A stream: what one sink writes in one process. It numbers the records, renders them and joins them into a chain.
 //!
-//! It writes nothing anywhere; the [`writer`](super::writer) takes the bytes to the sink. The rule: sequence and chain are
+//! It writes nothing anywhere; whoever writes takes the bytes to a sink. The rule: sequence and chain are
 //! given here, after the sink's filter, so that what a sink has is gapless by itself.
 
 use std::fmt;
@@ -8,9 +8,9 @@ use std::str::FromStr;
 
 use super::chain::{HASH, Head};
 use super::{binary, json};
-use crate::engine::record::trail::Position;
-use crate::engine::record::{Entry, StreamEntry};
 use crate::engine::time::UnixNanos;
+use crate::record::entry::trail::Position;
+use crate::record::{Entry, StreamEntry};
 
 /// How a record is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

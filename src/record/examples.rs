@@ -4,19 +4,19 @@
 
 use std::sync::Arc;
 
-use crate::audit::layout::MAX_PROBLEMS;
 use crate::engine::identity::IdentityState;
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::reason::{Effect, Reason};
-use crate::engine::record::trail::Position;
-use crate::engine::record::{
+use crate::engine::rules::RuleCounts;
+use crate::engine::settings::Enforcement;
+use crate::engine::time::UnixNanos;
+use crate::record::entry::trail::Position;
+use crate::record::layout::MAX_PROBLEMS;
+use crate::record::{
     AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
     GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, RefusalCause,
     RefusalCount, RefusalsEntry, SourceEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };
-use crate::engine::rules::RuleCounts;
-use crate::engine::settings::Enforcement;
-use crate::engine::time::UnixNanos;
 
 const TIME: UnixNanos = UnixNanos(1_795_435_200_123_456_789);
 

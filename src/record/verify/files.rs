@@ -14,7 +14,7 @@ use std::sync::Arc;
 use flate2::bufread::MultiGzDecoder;
 
 use super::record::{At, Checkpoint, Seen, format_of};
-use crate::audit::stream::Format;
+use crate::record::stream::Format;
 
 /// No record is longer; what claims to be is no record.
 const MAX_RECORD: usize = 16 << 20;

@@ -6,11 +6,11 @@
 use prost::Message;
 use serde::Deserialize;
 
-use crate::audit::chain::Head;
-use crate::audit::stream::Format;
-use crate::audit::{json, moment, proto};
-use crate::engine::record::Loss;
 use crate::engine::time::UnixNanos;
+use crate::record::Loss;
+use crate::record::chain::Head;
+use crate::record::stream::Format;
+use crate::record::{json, moment, proto};
 
 /// How a record spells that somebody deleted the file before, or moved it.
 const DELETED: &str = "deleted";

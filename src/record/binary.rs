@@ -6,9 +6,9 @@
 use super::fields::{Field, record, timestamp};
 use super::layout::{self, Form};
 use super::moment::seconds_and_nanos;
-use crate::engine::record::Entry;
 use crate::engine::time::UnixNanos;
-use crate::protobuf;
+use crate::record::Entry;
+use crate::record::protobuf;
 
 /// Appends the message of an entry up to its chain. These are the bytes that the chain covers.
 pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {

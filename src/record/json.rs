@@ -11,8 +11,8 @@
 use super::fields::Field;
 use super::layout::{self, Form};
 use super::moment::{digits, rfc3339};
-use crate::engine::record::Entry;
 use crate::engine::time::UnixNanos;
+use crate::record::Entry;
 
 /// Appends the line of an entry up to its chain: everything but [`close`]. These are the bytes that the chain covers.
 pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::engine::reason::Effect;
-use crate::engine::record::{Entry, PackedDecision};
+use crate::record::{Entry, PackedDecision};
 
 /// Which decisions a sink takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,9 +83,9 @@ impl FromStr for Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::examples::full_decision;
-    use crate::engine::record::DecisionEntry;
     use crate::engine::time::UnixNanos;
+    use crate::record::DecisionEntry;
+    use crate::record::examples::full_decision;
 
     fn decision(effect: Effect, verdict: Effect, would: Effect, number: u64) -> DecisionEntry {
         let mut entry = full_decision();

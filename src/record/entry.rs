@@ -26,10 +26,10 @@ pub use rare::RareInputs;
 pub use refusals::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
 pub use trail::{CheckpointEntry, GapEntry, LagEntry, Loss, StreamEntry};
 
-use super::identity::IdentityState;
-use super::reason::{Effect, Reason};
-use super::settings::Enforcement;
-use super::time::UnixNanos;
+use crate::engine::identity::IdentityState;
+use crate::engine::reason::{Effect, Reason};
+use crate::engine::settings::Enforcement;
+use crate::engine::time::UnixNanos;
 
 /// Something that happened and is on record. Clones share it.
 #[derive(Clone, Debug, PartialEq)]

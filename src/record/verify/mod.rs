@@ -6,9 +6,11 @@
 //! is unsealed, and never intact.
 //!
 //! [`files`] reads, [`record`] says what a record is, [`walk`] goes from one to the next, [`diagnose`] finds the word for
-//! the first that does not fit, [`seals`] are the checkpoints that are kept elsewhere, and [`report`] is what was found.
+//! the first that does not fit, [`checkpoints`] are the checkpoints that are kept elsewhere, and [`report`] is what was found.
 
 // Its parts speak to one another alone.
+#[allow(missing_docs)]
+mod checkpoints;
 #[allow(missing_docs)]
 mod diagnose;
 #[allow(missing_docs)]
@@ -17,16 +19,14 @@ pub mod files;
 mod record;
 pub mod report;
 #[allow(missing_docs)]
-mod seals;
-#[allow(missing_docs)]
 mod walk;
 
 use std::path::PathBuf;
 
 use super::signing::Verifier;
+use checkpoints::Checkpoints;
 use files::{Source, Unreadable};
 use report::{Bad, Outcome, Report};
-use seals::Seals;
 use walk::Walk;
 
 /// What is verified, and by what.
@@ -46,10 +46,10 @@ pub struct Asked {
 /// Which file cannot be read, or is no record at all.
 pub fn verify(asked: &Asked) -> Result<Report, Unreadable> {
     // The checkpoints first: a running server must not be able to seal more than what is read after them.
-    let seals =
-        asked.checkpoints.as_deref().map(|path| Seals::read(path, &asked.keys)).transpose()?.unwrap_or_default();
-    let (walk, source, bad) = walked(asked, &seals)?;
-    let bad = bad.or_else(|| seals.bad.clone());
+    let checkpoints =
+        asked.checkpoints.as_deref().map(|path| Checkpoints::read(path, &asked.keys)).transpose()?.unwrap_or_default();
+    let (walk, source, bad) = walked(asked, &checkpoints)?;
+    let bad = bad.or_else(|| checkpoints.bad.clone());
     let is_sealed = walk.records > 0 && walk.unsealed == 0 && walk.last_checkpoint.is_some() && walk.torn.is_none();
     let outcome = match (&bad, is_sealed) {
         (Some(_), _) => Outcome::Bad,
@@ -58,7 +58,7 @@ pub fn verify(asked: &Asked) -> Result<Report, Unreadable> {
     };
     Ok(Report {
         outcome,
-        notes: notes(asked, &source, &seals, &walk, outcome),
+        notes: notes(asked, &source, &checkpoints, &walk, outcome),
         bad,
         streams: walk.streams(),
         records: walk.records,
@@ -74,16 +74,16 @@ pub fn verify(asked: &Asked) -> Result<Report, Unreadable> {
 
 /// Walks over the files in the order of their times; if that goes wrong, in the order in which they are joined, where that
 /// is another one: a clock may have been set back, and what is joined says more than any clock.
-fn walked<'w>(asked: &'w Asked, seals: &'w Seals) -> Result<(Walk<'w>, Source, Option<Bad>), Unreadable> {
+fn walked<'w>(asked: &'w Asked, checkpoints: &'w Checkpoints) -> Result<(Walk<'w>, Source, Option<Bad>), Unreadable> {
     let mut source = Source::open(&asked.files)?;
-    let mut walk = Walk::new(&asked.keys, seals);
+    let mut walk = Walk::new(&asked.keys, checkpoints);
     let bad = walk.run(&mut source)?;
     if bad.is_some()
         && source.names.len() > 1
         && let Some(mut joined) = Source::joined(&asked.files)?
         && joined.names != source.names
     {
-        let mut again = Walk::new(&asked.keys, seals);
+        let mut again = Walk::new(&asked.keys, checkpoints);
         let bad_again = again.run(&mut joined)?;
         if bad_again.is_none() || again.records > walk.records {
             return Ok((again, joined, bad_again));
@@ -93,8 +93,8 @@ fn walked<'w>(asked: &'w Asked, seals: &'w Seals) -> Result<(Walk<'w>, Source, O
 }
 
 /// What else a reader should know.
-fn notes(asked: &Asked, source: &Source, seals: &Seals, walk: &Walk<'_>, outcome: Outcome) -> Vec<String> {
-    let mut notes = [source.notes.clone(), walk.notes.clone(), seals.notes.clone()].concat();
+fn notes(asked: &Asked, source: &Source, checkpoints: &Checkpoints, walk: &Walk<'_>, outcome: Outcome) -> Vec<String> {
+    let mut notes = [source.notes.clone(), walk.notes.clone(), checkpoints.notes.clone()].concat();
     for file in &source.empty {
         notes.push(format!("{file} is empty: nothing was ever written there, or all of it was cut off"));
     }

@@ -6,18 +6,18 @@
 
 use std::collections::BTreeSet;
 
+use super::checkpoints::{Checkpoints, Kept, Worth, worth};
 use super::diagnose::Case;
 use super::files::{Item, Place, Source, Unreadable};
 use super::record::{About, At, Checkpoint, Link, Seen, is_whole};
 use super::report::{Bad, Declared, Last, Named, Tail, What};
-use super::seals::{Kept, Seals, Worth, worth};
-use crate::audit::signing::Verifier;
 use crate::printable;
+use crate::record::signing::Verifier;
 
 /// Where the walk stands, and what it has met.
 pub struct Walk<'w> {
     keys: &'w [Verifier],
-    seals: &'w Seals,
+    checkpoints: &'w Checkpoints,
     /// Behind the last record, and behind the one before.
     at: Option<At>,
     before: Option<Option<At>>,
@@ -42,10 +42,10 @@ pub struct Walk<'w> {
 
 impl<'w> Walk<'w> {
     /// A walk that has met nothing.
-    pub fn new(keys: &'w [Verifier], seals: &'w Seals) -> Walk<'w> {
+    pub fn new(keys: &'w [Verifier], checkpoints: &'w Checkpoints) -> Walk<'w> {
         Walk {
             keys,
-            seals,
+            checkpoints,
             at: None,
             before: None,
             last: None,
@@ -158,7 +158,7 @@ impl<'w> Walk<'w> {
                 ));
                 // What was sealed before cannot be looked at.
                 let is_before = |kept: &&Kept| kept.checkpoint.records < seen.sequence;
-                self.passed = self.seals.of(&seen.stream).iter().take_while(is_before).count();
+                self.passed = self.checkpoints.of(&seen.stream).iter().take_while(is_before).count();
             }
         }
         self.before = Some(self.at.replace(seen.at()));
@@ -233,18 +233,18 @@ impl<'w> Walk<'w> {
 
     /// Whether what the checkpoint file says of this place agrees.
     fn sealed_elsewhere(&mut self, seen: &Seen, place: &Place) -> Option<Bad> {
-        let kept = self.seals.of(&seen.stream);
+        let kept = self.checkpoints.of(&seen.stream);
         while let Some(Kept { checkpoint, line }) =
             kept.get(self.passed).filter(|k| k.checkpoint.records <= seen.sequence)
         {
             if checkpoint.head != seen.chain.hex().as_str() {
-                let (range, file) = (self.range(seen.sequence.saturating_add(1)), &self.seals.file);
+                let (range, file) = (self.range(seen.sequence.saturating_add(1)), &self.checkpoints.file);
                 let why = format!("line {line} of {file} says that the chain stood elsewhere here: {range}");
                 return Some(Bad::at(What::CheckpointMismatch, Named::record(seen, place), why));
             }
             self.passed += 1;
             self.unsealed = 0;
-            self.last_checkpoint = Some(last(checkpoint, &self.seals.file));
+            self.last_checkpoint = Some(last(checkpoint, &self.checkpoints.file));
         }
         None
     }
@@ -260,10 +260,10 @@ impl<'w> Walk<'w> {
     /// Of a stream that goes on no more: whether it is as long as the checkpoint file says.
     fn stream_ends(&self) -> Option<Bad> {
         let At { stream, sequence, .. } = self.at.as_ref()?;
-        let Kept { checkpoint, line } = self.seals.of(stream).last()?;
+        let Kept { checkpoint, line } = self.checkpoints.of(stream).last()?;
         // The checkpoint itself is a record of the stream, too.
         let records = checkpoint.records.saturating_add(1);
-        let (named, file) = (self.last_named()?, &self.seals.file);
+        let (named, file) = (self.last_named()?, &self.checkpoints.file);
         let says = format!("line {line} of {file} says that its stream had {records} records at {}", checkpoint.time);
         if records > *sequence {
             let cut = if self.torn.is_some() { ", and what follows is torn" } else { "" };
@@ -280,10 +280,11 @@ impl<'w> Walk<'w> {
         let time = last.as_ref().map_or("", |last| &last.time);
         // Lines are appended, so that what is later stands below, even where a clock was set back. Times serve where
         // the checkpoint file knows none of these streams.
-        let met = self.met.iter().filter_map(|stream| self.seals.of(stream).iter().map(|kept| kept.line).max()).max();
+        let met =
+            self.met.iter().filter_map(|stream| self.checkpoints.of(stream).iter().map(|kept| kept.line).max()).max();
         let is_before = |line: u64, moment: &str| met.map_or(moment < time, |met| line < met);
         let mut elsewhere = 0;
-        for Kept { checkpoint, line } in self.seals.last_ones() {
+        for Kept { checkpoint, line } in self.checkpoints.last_ones() {
             let Checkpoint { stream, records, sink, .. } = checkpoint;
             if self.met.contains(stream) || is_before(*line, &checkpoint.time) {
                 continue;
@@ -298,12 +299,12 @@ impl<'w> Walk<'w> {
             let why = format!(
                 "nothing is left behind it of a later stream, {stream}: line {line} of {} says that it had {records} records; \
                  is a file missing?",
-                self.seals.file
+                self.checkpoints.file
             );
             return Some(Bad::at(What::Truncated, named, why));
         }
         if elsewhere > 0 {
-            let file = &self.seals.file;
+            let file = &self.checkpoints.file;
             self.notes.push(format!("{file} tells of {elsewhere} later streams of other sinks, which are not given"));
         }
         None

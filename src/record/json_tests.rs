@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::examples::{full_change, full_decision, of_every_kind};
-use crate::audit::fields;
-use crate::audit::layout::{MAX_FILES, MAX_PROBLEMS};
-use crate::engine::record::{DecisionEntry, QuestionEntry};
 use crate::engine::time::UnixNanos;
+use crate::record::examples::{full_change, full_decision, of_every_kind};
+use crate::record::fields;
+use crate::record::layout::{MAX_FILES, MAX_PROBLEMS};
+use crate::record::{DecisionEntry, QuestionEntry};
 
 fn value_of(entry: &Entry) -> Value {
     let mut out = Vec::new();

@@ -11,8 +11,8 @@ use std::path::Path;
 use super::files::Unreadable;
 use super::record::Checkpoint;
 use super::report::{Bad, Named, What};
-use crate::audit::signing::{Sealed, Verifier};
 use crate::printable;
+use crate::record::signing::{Sealed, Verifier};
 
 /// The longest line of a checkpoint file.
 const MAX_LINE: u64 = 1 << 20;
@@ -40,7 +40,7 @@ pub fn worth(keys: &[Verifier], checkpoint: &Checkpoint) -> Worth {
 
 /// Checkpoints of a checkpoint file that count, by stream and in the order of their records.
 #[derive(Debug, Default)]
-pub struct Seals {
+pub struct Checkpoints {
     /// The file, as it was given.
     pub file: String,
     by_stream: BTreeMap<String, Vec<Kept>>,
@@ -57,18 +57,18 @@ pub struct Kept {
     pub line: u64,
 }
 
-impl Seals {
+impl Checkpoints {
     /// Reads a checkpoint file.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(path: &Path, keys: &[Verifier]) -> Result<Seals, Unreadable> {
+    pub fn read(path: &Path, keys: &[Verifier]) -> Result<Checkpoints, Unreadable> {
         let failed = |problem| Unreadable::File { path: path.to_owned(), problem };
         let file = File::open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.is_dir() {
             return Err(Unreadable::Directory(path.to_owned()));
         }
-        let mut seals = Seals { file: path.display().to_string(), ..Seals::default() };
+        let mut checkpoints = Checkpoints { file: path.display().to_string(), ..Checkpoints::default() };
         let (mut input, mut number, mut strange, mut others) = (BufReader::new(file), 0, 0, 0);
         let mut is_json = false;
         loop {
@@ -83,26 +83,28 @@ impl Seals {
                 continue;
             };
             match worth(keys, &checkpoint) {
-                Worth::Counts => seals.keep(Kept { checkpoint, line: number }),
+                Worth::Counts => checkpoints.keep(Kept { checkpoint, line: number }),
                 Worth::CountsNot => others += 1,
-                Worth::BadSignature => seals.refuse(&checkpoint, number),
+                Worth::BadSignature => checkpoints.refuse(&checkpoint, number),
             }
         }
         if strange > 0 && !is_json {
             return Err(Unreadable::NoCheckpoints(path.to_owned()));
         }
-        let file = &seals.file;
+        let file = &checkpoints.file;
         if strange > 0 {
-            seals.notes.push(format!("{strange} lines of {file} are no checkpoints; they do not count"));
+            checkpoints.notes.push(format!("{strange} lines of {file} are no checkpoints; they do not count"));
         }
         if others > 0 {
-            seals.notes.push(format!("{others} checkpoints of {file} are not signed by that key; they do not count"));
+            checkpoints
+                .notes
+                .push(format!("{others} checkpoints of {file} are not signed by that key; they do not count"));
         }
-        if seals.by_stream.is_empty() {
-            seals.notes.push(format!("{} has no checkpoint that counts", seals.file));
+        if checkpoints.by_stream.is_empty() {
+            checkpoints.notes.push(format!("{} has no checkpoint that counts", checkpoints.file));
         }
-        seals.by_stream.values_mut().for_each(|kept| kept.sort_by_key(|kept| kept.checkpoint.records));
-        Ok(seals)
+        checkpoints.by_stream.values_mut().for_each(|kept| kept.sort_by_key(|kept| kept.checkpoint.records));
+        Ok(checkpoints)
     }
 
     fn keep(&mut self, kept: Kept) {

@@ -74,14 +74,27 @@ mod tests {
     use super::*;
     use crate::engine::condition::Condition;
     use crate::engine::field::Field;
-    use crate::engine::header_table::rules_of;
+    use crate::engine::policy::problem::Place;
     use crate::engine::request::{Attributes, HttpAttributes};
+    use crate::engine::rule::{Mode, Rule};
+    use crate::engine::rule_info::{About, RuleId, RuleInfo};
+    use crate::engine::rules::Rules;
     use crate::engine::settings::Settings;
+    use crate::engine::who::Who;
 
     fn told_of(name: &str, patterns: &[&str], headers: &[(&str, &str)], valued: &[&str]) -> HeaderEntry {
         let values = patterns.iter().map(|text| TextPattern::parse(text));
         let condition = Condition::Header { name: name.to_owned(), values: Field::of(values) };
-        let tables = Arc::new(HeaderTables::of_rules(&rules_of([condition])));
+        let rule = Rule {
+            info: RuleInfo::new(RuleId::rule("n/p".into(), 0), Place::whole("f"), About::default()).into(),
+            mode: Mode::Enforce,
+            who: Who::Anyone,
+            to: Box::default(),
+            when: [condition].into(),
+            except: Box::default(),
+        };
+        let rules = Rules { denies: [Arc::new(rule)].into(), ..Rules::default() };
+        let tables = Arc::new(HeaderTables::of_rules(&rules));
         let headers: Vec<(String, String)> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let valued: Vec<String> = valued.iter().map(ToString::to_string).collect();

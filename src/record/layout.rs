@@ -10,15 +10,15 @@ use super::fields::{
     source as of_source,
 };
 use crate::engine::policy::problem::{Place, Problem};
-use crate::engine::record::packed::Span;
-use crate::engine::record::trail::Position;
-use crate::engine::record::{
+use crate::engine::rules::RuleCounts;
+use crate::engine::time::UnixNanos;
+use crate::record::entry::packed::Span;
+use crate::record::entry::trail::Position;
+use crate::record::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry,
     HeaderEntry, LagEntry, Loss, PackedDecision, PolicyChangeEntry, QuestionEntry, RareInputs, RefusalCount,
     RefusalsEntry, SourceEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };
-use crate::engine::rules::RuleCounts;
-use crate::engine::time::UnixNanos;
 
 /// The most problems that one record lists; the number of the others is told.
 pub const MAX_PROBLEMS: usize = 50;

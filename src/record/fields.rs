@@ -115,7 +115,7 @@ macro_rules! fields {
         pub(super) mod $message {
             use super::Field;
 
-            $(pub(in crate::audit) const $field: Field =
+            $(pub(in super::super) const $field: Field =
                 Field { number: $number, before_text: concat!("\"", $name, "\":\"") };)*
         }
     };

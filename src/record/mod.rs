@@ -1,0 +1,35 @@
+//! The record as a format: what an [`Entry`] is, the bytes it becomes, and how those bytes are read back.
+//!
+//! - [`entry`] tells once what happened;
+//! - [`stream`] numbers entries, renders them ([`layout`] says what, [`json`] or [`binary`] spell it, with the numbers and
+//!   names of [`fields`], the times of [`moment`] and the writer of [`protobuf`]) and joins them to the [`chain`];
+//! - [`checkpoint`] says how long a stream is, and [`signing`] has its keys;
+//! - [`verify`] reads it all back and says whether it is what was written.
+//!
+//! [`filter`] says which entries somebody wants, [`proto`] is the schema. Nothing here knows a queue, a sink or a setting:
+//! [`audit`](crate::audit) writes records, and this module says what they are.
+
+pub mod binary;
+pub mod chain;
+pub mod checkpoint;
+pub mod entry;
+pub mod fields;
+pub mod filter;
+pub mod json;
+pub mod layout;
+pub mod moment;
+pub mod proto;
+pub mod protobuf;
+pub mod signing;
+pub mod stream;
+pub mod verify;
+
+#[cfg(test)]
+pub(crate) mod examples;
+
+pub use entry::{
+    AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
+    GrantEndEntry, HeaderEntry, LagEntry, Loss, Occasion, PackedDecision, PeerAddress, PolicyChangeEntry,
+    QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, SourceEntry, StartEntry, StopEntry,
+    StreamEntry, WithheldEntry,
+};
