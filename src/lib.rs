@@ -36,8 +36,6 @@ pub mod app;
 #[cfg(feature = "server")]
 pub mod audit;
 #[cfg(feature = "server")]
-pub mod clock;
-#[cfg(feature = "server")]
 pub mod envoy;
 #[cfg(feature = "server")]
 pub mod files;
@@ -45,10 +43,6 @@ pub mod files;
 pub mod net;
 #[cfg(feature = "server")]
 pub mod ops;
-#[cfg(feature = "server")]
-pub mod plain_file;
-#[cfg(feature = "server")]
-pub mod printable;
 #[cfg(feature = "server")]
 pub mod record;
 #[cfg(feature = "server")]

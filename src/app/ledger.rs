@@ -4,11 +4,11 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::audit::recorder::{Recorder, Room};
-use crate::clock::now;
 use crate::engine::reason::Reason;
 use crate::envoy::service::Ledger;
 use crate::ops::metrics::{InFlight, Metrics};
 use crate::ops::refusals::Refusals;
+use crate::record::clock::now;
 use crate::record::{Entry, PackedDecision, PeerAddress, RefusalCause};
 
 /// The record and the metrics of this server.

@@ -27,8 +27,8 @@ mod status;
 mod tails;
 mod trail_settings;
 
+use crate::engine::policy::printable;
 use crate::files::SettingsFile;
-use crate::printable;
 use cli::{Cli, Command, ServeArgs};
 use settings::Resolved;
 

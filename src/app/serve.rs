@@ -29,7 +29,6 @@ use super::tails::{self, Tails};
 use crate::audit::recorder::{Reading, Recorder, Withholding};
 use crate::audit::sinks::Reopen;
 use crate::audit::start::{self as audit, Trail, Writers};
-use crate::clock::now;
 use crate::engine::snapshot::{Revision, Snapshot};
 use crate::envoy::server::Services;
 use crate::envoy::service::Checks;
@@ -43,6 +42,7 @@ use crate::ops::health::{self, HealthHandle};
 use crate::ops::metrics::{AuditReading, Metrics};
 use crate::ops::questions::Questions;
 use crate::ops::refusals;
+use crate::record::clock::now;
 use crate::record::{Entry, StartEntry, StopEntry};
 use crate::store;
 

@@ -179,7 +179,7 @@ impl Recorder {
     /// Tells that nobody got the answer of a recorded decision: its caller had given up.
     pub fn tell_caller_gone(&self, decision: &PackedDecision) {
         let entry = CallerGoneEntry {
-            time: crate::clock::now(),
+            time: crate::record::clock::now(),
             decision_id: decision.text(decision.facts().decision_id).to_owned(),
             decision_number: decision.facts().decision_number,
         };
@@ -265,7 +265,7 @@ impl Kept {
             return true;
         }
         recorder.tell_withheld(WithheldEntry {
-            time: crate::clock::now(),
+            time: crate::record::clock::now(),
             decision_id: decision.text(decision.facts().decision_id).to_owned(),
             decision_number: decision.facts().decision_number,
             reason,

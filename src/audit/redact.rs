@@ -14,7 +14,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::plain_file;
+use crate::record::plain_file;
 use crate::record::{DecisionEntry, Entry, HeaderEntry, PackedDecision, QuestionEntry, RefusalsEntry};
 
 /// The fewest bytes of a key.

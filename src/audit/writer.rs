@@ -23,7 +23,7 @@ use super::checkpoint::Checkpointer;
 use super::lane::{DURABLE_WITHIN, Lane, Message};
 use super::redact::Redactor;
 use super::sinks::{Place, Sink};
-use crate::clock::now;
+use crate::record::clock::now;
 use crate::record::stream::{Left, Mark, Stream};
 use crate::record::{CheckpointEntry, Entry, GapEntry};
 

@@ -15,8 +15,8 @@ use tonic::Status;
 use super::unary;
 use crate::engine::decision::{Decision, Outcome};
 use crate::engine::identity::IdentityState;
+use crate::engine::policy::printable;
 use crate::engine::reason::Reason;
-use crate::printable;
 use crate::record::protobuf as write;
 use crate::record::{AnswerEntry, DecisionEntry, PackedDecision};
 

@@ -19,9 +19,9 @@ use uuid::Uuid;
 use super::attributes::borrowed;
 use super::ids::DecisionIds;
 use super::{attributes, response};
-use crate::clock::now;
 use crate::engine::decision::Decision;
 use crate::engine::request::Attributes;
+use crate::record::clock::now;
 use crate::record::{Occasion, PackedDecision, PeerAddress, RefusalCause};
 use crate::store::Reader;
 

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use super::names::{self, is_left_out, is_policy_name};
 use super::read::{Progress, whole};
 use super::seen::Seen;
-use crate::clock::now;
 use crate::engine::policy::problem::{Code, Problem};
-use crate::plain_file;
+use crate::record::clock::now;
+use crate::record::plain_file;
 
 /// How many files of other names are opened to see what they are.
 const MAX_OPENED: usize = 1_000;

@@ -14,11 +14,11 @@ use std::time::Instant;
 use super::directories::SourceOptions;
 use super::seen::Seen;
 use super::walk::walk;
-use crate::clock::now;
 use crate::engine::policy::document::MAX_FILE;
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{PolicyFile, Source};
-use crate::plain_file;
+use crate::record::clock::now;
+use crate::record::plain_file;
 
 /// The most policy files that a set may have.
 pub const MAX_FILES: usize = 10_000;

@@ -23,10 +23,10 @@ use super::seen::{Notes, Seen};
 use super::settings::SettingsFile;
 use super::status::{LastProblem, Status};
 use super::watch::Watcher;
-use crate::clock::now;
 use crate::engine::policy::problem::{Problem, Severity};
 use crate::engine::settings::Settings;
 use crate::engine::time::UnixNanos;
+use crate::record::clock::now;
 use crate::record::{ChangeOutcome, Entry, GrantEndEntry, PolicyChangeEntry};
 use crate::store::{Publisher, Replaced};
 

@@ -17,10 +17,10 @@ use super::read::{Outcome, Progress, read_changes, whole};
 use super::readers::{self, read_all};
 use super::seen::Seen;
 use super::settings::SettingsFile;
-use crate::clock::now;
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::policy::source::{PolicyFile, Source};
 use crate::engine::time::UnixNanos;
+use crate::record::clock::now;
 
 /// How often two reads are compared before a directory counts as being written to.
 const STABLE_ATTEMPTS: u32 = 5;

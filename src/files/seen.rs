@@ -140,9 +140,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::now;
     use crate::files::directories::SourceOptions;
     use crate::files::read::{Outcome, Progress, read_changes};
+    use crate::record::clock::now;
 
     fn read_with(directory: &Path, seen: &Seen) -> Outcome {
         read_changes(directory, &SourceOptions::default(), seen, &Progress::default())

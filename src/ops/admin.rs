@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 use super::exposition::Exposition;
 use super::metrics::Metrics;
 use super::questions::{self, Questions};
+use crate::engine::policy::printable;
 use crate::engine::policy::problem::{Place, Problem};
 use crate::engine::rules::RuleCounts;
 use crate::engine::time::UnixNanos;
-use crate::printable;
 
 /// How long open connections may still be read and written once the server shuts down.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(1);

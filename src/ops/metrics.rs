@@ -21,11 +21,11 @@ use prometheus_client::registry::Registry;
 use super::exposition::Exposition;
 use crate::engine::ends::Ends;
 use crate::engine::identity::IdentityState;
+use crate::engine::policy::printable;
 use crate::engine::reason::{Effect, Reason};
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
 use crate::engine::time::UnixNanos;
-use crate::printable;
 use crate::record::{ChangeOutcome, DecisionEntry, Loss, PolicyChangeEntry, RefusalCause};
 
 /// Every metric, by the name under which Prometheus stores it; a histogram by the name of its family.

@@ -14,8 +14,8 @@ use tracing_subscriber::fmt::format;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::Registry};
 
+use crate::engine::policy::printable;
 use crate::engine::policy::reader::nearest;
-use crate::printable;
 
 /// The environment variable that says what is logged, such as `debug` or `info,customs::files=trace`.
 pub const VARIABLE: &str = "CUSTOMS_LOG";

@@ -6,18 +6,21 @@
 //! - [`checkpoint`] says how long a stream is, and [`signing`] has its keys;
 //! - [`verify`] reads it all back and says whether it is what was written.
 //!
-//! [`filter`] says which entries somebody wants, [`proto`] is the schema. Nothing here knows a queue, a sink or a setting:
+//! [`filter`] says which entries somebody wants, [`proto`] is the schema; [`clock`] is the time that entries are stamped with,
+//! and [`plain_file`] opens the files of keys and policies. Nothing here knows a queue, a sink or a setting:
 //! [`audit`](crate::audit) writes records, and this module says what they are.
 
 pub mod binary;
 pub mod chain;
 pub mod checkpoint;
+pub mod clock;
 pub mod entry;
 pub mod fields;
 pub mod filter;
 pub mod json;
 pub mod layout;
 pub mod moment;
+pub mod plain_file;
 pub mod proto;
 pub mod protobuf;
 pub mod signing;

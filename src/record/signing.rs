@@ -15,8 +15,8 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
 use super::moment;
-use crate::plain_file;
 use crate::record::CheckpointEntry;
+use crate::record::plain_file;
 
 /// What stands in a checkpoint and is signed.
 #[derive(Clone, Copy, Debug)]

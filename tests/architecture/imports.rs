@@ -7,16 +7,13 @@ use super::{Unit, read, section, set, units};
 /// The modules of the crate, and which of them each may import. `app` may import all.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &[]),
-    ("clock", &["engine"]),
-    ("printable", &[]),
-    ("plain_file", &[]),
-    ("record", &["plain_file", "printable", "engine"]),
+    ("record", &["engine"]),
     ("store", &["engine"]),
     ("net", &[]),
-    ("envoy", &["net", "record", "store", "clock", "printable", "engine"]),
-    ("files", &["record", "store", "clock", "plain_file", "engine"]),
-    ("audit", &["record", "clock", "plain_file", "engine"]),
-    ("ops", &["record", "printable", "engine"]),
+    ("envoy", &["net", "record", "store", "engine"]),
+    ("files", &["record", "store", "engine"]),
+    ("audit", &["record", "engine"]),
+    ("ops", &["record", "engine"]),
 ];
 
 /// The modules of this crate that a file imports, by `crate::x` or by `crate::{x, y}`.

@@ -12,12 +12,12 @@ use super::explain::{self, RuleFacts, Stage};
 use super::question::{Question, Told};
 use crate::engine::decision::{self, Decision};
 use crate::engine::pattern::Port;
+use crate::engine::policy::printable;
 use crate::engine::policy::problem::Problem;
 use crate::engine::reason::Effect;
 use crate::engine::request::{Attributes, DestinationHost, Request};
 use crate::engine::snapshot::{Lens, Snapshot};
 use crate::engine::time::UnixNanos;
-use crate::printable;
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,11 +6,11 @@
 use super::answer;
 use super::read;
 use crate::app::ledger::Books;
-use crate::clock;
+use crate::engine::policy::printable;
 use crate::engine::policy::problem::Problem;
 use crate::engine::snapshot::Snapshot;
 use crate::ops::questions::{Asked, Refusal};
-use crate::printable;
+use crate::record::clock;
 use crate::record::{Entry, Occasion, PackedDecision, QuestionEntry};
 use crate::store::Reader;
 

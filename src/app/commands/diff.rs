@@ -28,7 +28,7 @@ use crate::files::PolicyDirectory;
 /// Compares two sets and tells how they differ.
 pub fn run(args: DiffArgs) -> ExitCode {
     let (old, new, format) = (args.old.clone(), args.new.clone(), args.format);
-    let now = args.now.map_or_else(crate::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
+    let now = args.now.map_or_else(crate::record::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
     with_resolved(args.settings(), |settings| {
         let mut read = Read::default();
         let (old, new) = match (directories(&old), directories(&new)) {

@@ -9,7 +9,7 @@ use super::cases::Case;
 use super::counted;
 use crate::engine::decision::Answer;
 use crate::engine::policy::diff::{Change, Diff, Group, RuleChange, Shift, Shifted, VerdictChange};
-use crate::printable;
+use crate::engine::policy::printable;
 
 /// How many questions of a group people are told.
 const TOLD: usize = 8;

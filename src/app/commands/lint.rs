@@ -18,7 +18,7 @@ use crate::engine::time::UnixNanos;
 /// Looks for problems and tells them.
 pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {
     let LookedArgs { format, deny_warnings, now, expiry_days } = *looked;
-    let now = now.map_or_else(crate::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
+    let now = now.map_or_else(crate::record::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
     let found = sources::look(&settings.policies, &settings.engine, Horizon { now: Some(now), days: expiry_days });
     let totals = Totals::of(&found);
     let findings: Vec<Finding> = found.problems.iter().map(Finding::from).collect();

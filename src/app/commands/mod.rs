@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use super::cli::{Command, ReadArgs};
 use super::settings::{Resolved, Settings};
 use super::{BAD_SETTING, FAILED, complain, tell, tell_document};
-use crate::printable;
+use crate::engine::policy::printable;
 
 mod audit;
 mod cases;

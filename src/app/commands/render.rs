@@ -11,8 +11,8 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Message, Origin, 
 
 use super::finding::Finding;
 use super::texts::{Marked, Texts};
+use crate::engine::policy::printable;
 use crate::engine::policy::problem::Severity;
-use crate::printable;
 
 /// Draws findings for people.
 pub struct Painter<'t> {

@@ -8,7 +8,6 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::texts::Texts;
-use crate::clock::now;
 use crate::engine::policy::compile;
 use crate::engine::policy::document::MAX_FILE;
 use crate::engine::policy::findings::{self, Horizon};
@@ -20,7 +19,8 @@ use crate::files::read::Progress;
 use crate::files::seen::Seen;
 use crate::files::walk::{Walk, walk};
 use crate::files::{PolicyDirectory, Sources, read_once};
-use crate::plain_file;
+use crate::record::clock::now;
+use crate::record::plain_file;
 
 /// What was found in the directories.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ use crate::files::PolicyDirectory;
 pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode {
     let sets: Vec<&[PolicyDirectory]> =
         if together { vec![settings.policies.as_slice()] } else { settings.policies.chunks(1).collect() };
-    let now = crate::clock::now();
+    let now = crate::record::clock::now();
     let mut texts = Texts::default();
     let suites = sets.into_iter().map(|set| suite(set, settings, now, &mut texts)).collect();
     let report = Report { suites, texts };

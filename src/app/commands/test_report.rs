@@ -10,8 +10,8 @@ use super::lint::ProblemLine;
 use super::render::Painter;
 use super::texts::Texts;
 use super::{counted, tell, tell_document};
+use crate::engine::policy::printable;
 use crate::engine::policy::problem::Problem;
-use crate::printable;
 
 /// Everything that was run.
 pub struct Report {

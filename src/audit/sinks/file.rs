@@ -24,8 +24,8 @@ use special::Special;
 
 use super::{Place, Reopen, Sink, Unusable};
 use crate::audit::config::SinkConfig;
-use crate::clock;
 use crate::engine::time::UnixNanos;
+use crate::record::clock;
 use crate::record::stream::Left;
 
 /// The permissions of a file that is made: its owner writes, its group reads.

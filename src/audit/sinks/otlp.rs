@@ -27,7 +27,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use super::{Sink, Unusable};
-use crate::clock::now;
+use crate::record::clock::now;
 
 /// The most lines of one export.
 const MAX_LINES: usize = 512;

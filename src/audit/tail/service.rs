@@ -18,8 +18,8 @@ use tonic::{Request, Response, Status};
 
 use super::ring::{Next, Ring};
 use super::select::Selection;
-use crate::clock::now;
 use crate::record::binary;
+use crate::record::clock::now;
 use crate::record::proto::audit_service_server::AuditService;
 use crate::record::proto::{Record, TailRequest, TailResponse};
 use crate::record::{Entry, LagEntry};

@@ -11,6 +11,9 @@
 //!
 //! [`diff`] compares two sets that were compiled: which rules differ, and who is answered otherwise.
 //!
+//! [`printable`] escapes what strangers wrote, in a policy or elsewhere, where it is printed. It stands here since a
+//! [`problem`] quotes policies, and everything else that prints may import this module.
+//!
 //! Every stage reports every problem it finds, with its place. A source with an error is refused whole. Nothing here reads a file.
 
 pub mod action;
@@ -29,6 +32,7 @@ pub mod istio_rules;
 pub mod metadata;
 mod methods;
 mod nesting;
+pub mod printable;
 pub mod problem;
 mod questions;
 pub mod reader;

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::files::Unreadable;
 use super::record::Checkpoint;
 use super::report::{Bad, Named, What};
-use crate::printable;
+use crate::engine::policy::printable;
 use crate::record::signing::{Sealed, Verifier};
 
 /// The longest line of a checkpoint file.

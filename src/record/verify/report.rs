@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::files::Place;
 use super::record::Seen;
-use crate::printable;
+use crate::engine::policy::printable;
 
 /// What is wrong, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

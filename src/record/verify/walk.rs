@@ -11,7 +11,7 @@ use super::diagnose::Case;
 use super::files::{Item, Place, Source, Unreadable};
 use super::record::{About, At, Checkpoint, Link, Seen, is_whole};
 use super::report::{Bad, Declared, Last, Named, Tail, What};
-use crate::printable;
+use crate::engine::policy::printable;
 use crate::record::signing::Verifier;
 
 /// Where the walk stands, and what it has met.

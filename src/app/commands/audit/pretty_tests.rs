@@ -144,6 +144,6 @@ proptest! {
             sealed_stream: one(), head: one(), key: one(), enforcement: one(), ..decision
         };
         let line = line(&record, false);
-        prop_assert!(crate::printable::is_printable(&line), "{:?}", line);
+        prop_assert!(crate::engine::policy::printable::is_printable(&line), "{:?}", line);
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{complain, tell, tell_json};
 use crate::app::cli::{VerifyArgs, VerifyFormat};
 use crate::app::{BAD_SETTING, FAILED};
-use crate::printable;
+use crate::engine::policy::printable;
 use crate::record::signing::Verifier;
 use crate::record::verify::report::{Bad, Last, Outcome, Report};
 use crate::record::verify::{Asked, verify};
