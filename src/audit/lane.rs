@@ -255,16 +255,20 @@ impl Lane {
         self.release(1, load.bytes);
     }
 
-    /// Takes room for a check whose answer must not be given without it: at once, or within the deadline where the sink
-    /// blocks. A sink that fails gives none, since nobody knows for how long.
+    /// Takes room for a check whose answer must not be given without it, if there is some now. A sink that fails gives none,
+    /// since nobody knows for how long, unless it drops.
+    pub fn take_now(&self, load: Load) -> bool {
+        (self.on_full == OnFull::Drop || !self.state.failing.load(Relaxed)) && self.try_take(load)
+    }
+
+    /// The same, and waits for room within the deadline where the sink blocks.
     /// `waiting` is since when the check has waited for this and other sinks, so that their deadlines do not add up.
     pub async fn take(&self, load: Load, waiting: &mut Option<Instant>) -> bool {
-        let failing = || self.state.failing.load(Relaxed);
-        match self.on_full {
-            OnFull::Drop => return self.try_take(load),
-            OnFull::Deny => return !failing() && self.try_take(load),
-            OnFull::Block if !failing() && self.try_take(load) => return true,
-            OnFull::Block => {}
+        if self.take_now(load) {
+            return true;
+        }
+        if self.on_full != OnFull::Block {
+            return false;
         }
         let _waiting = Waiting::of(&self.waiting);
         if self.waiting.load(Relaxed) > self.limits.waiting {
@@ -273,11 +277,11 @@ impl Lane {
         let deadline = *waiting.get_or_insert_with(Instant::now) + self.limits.deadline;
         loop {
             let freed = self.freed.notified();
-            if !failing() && self.try_take(load) {
+            if self.take_now(load) {
                 return true;
             }
             if timeout_at(deadline, freed).await.is_err() {
-                return !failing() && self.try_take(load);
+                return self.take_now(load);
             }
         }
     }

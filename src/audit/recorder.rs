@@ -83,23 +83,30 @@ impl Recorder {
     /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
     /// it gives back what it has, and whoever dropped it accounts for the decision in the same way.
     pub async fn admit(&self, decision: &PackedDecision) -> Option<Room> {
-        let load = Load::of_decision(decision, Class::of(decision));
-        let mut room = Room { recorder: self.clone(), load, taken: 0, is_wanted: 0 };
-        let (mut waiting, mut is_wanted) = (None, 0);
-        for (place, lane) in self.0.lanes.iter().enumerate() {
-            if !lane.filter().wants_decision(decision) {
-                continue;
-            }
-            is_wanted |= 1 << place;
-            let has = lane.take(load, &mut waiting).await;
-            room.taken |= u64::from(has) << place;
-            if !has && lane.on_full() != OnFull::Drop {
-                // Whoever withholds the answer accounts for it, in every sink.
-                return None;
-            }
+        let (mut admission, mut waiting) = (Admission::of(self, decision), None);
+        for (place, lane) in self.wanting(decision) {
+            let has_room = lane.take(admission.room.load, &mut waiting).await;
+            admission.note(place, lane, has_room)?;
         }
-        room.is_wanted = is_wanted;
-        Some(room)
+        Some(admission.room())
+    }
+
+    /// The same without waiting: a sink that blocks and has no room now has none. It needs no runtime, nor do
+    /// [`Room::record`], [`withhold`](Self::withhold) and [`tell_caller_gone`](Self::tell_caller_gone), so a host that must
+    /// not wait can call it on any thread.
+    pub fn try_admit(&self, decision: &PackedDecision) -> Option<Room> {
+        let mut admission = Admission::of(self, decision);
+        for (place, lane) in self.wanting(decision) {
+            let has_room = lane.take_now(admission.room.load);
+            admission.note(place, lane, has_room)?;
+        }
+        Some(admission.room())
+    }
+
+    /// The sinks that want a decision, each with its place.
+    fn wanting(&self, decision: &PackedDecision) -> impl Iterator<Item = (usize, &Lane)> {
+        let lanes = self.0.lanes.iter().enumerate();
+        lanes.filter(|(_, lane)| lane.filter().wants_decision(decision)).map(|(place, lane)| (place, &**lane))
     }
 
     /// Whether answers wait until their records are on the disk.
@@ -197,6 +204,33 @@ impl Recorder {
         for lane in &self.0.lanes {
             lane.offer(entry.clone(), load);
         }
+    }
+}
+
+/// A decision that asks sink after sink for room. Dropped before it has asked all, it gives back what it has and counts
+/// nothing: whoever withholds the answer accounts for it, in every sink.
+struct Admission {
+    room: Room,
+    /// The sinks that were asked, a bit each.
+    asked: u64,
+}
+
+impl Admission {
+    fn of(recorder: &Recorder, decision: &PackedDecision) -> Admission {
+        let load = Load::of_decision(decision, Class::of(decision));
+        Admission { room: Room { recorder: recorder.clone(), load, taken: 0, is_wanted: 0 }, asked: 0 }
+    }
+
+    /// Notes what a sink said. `None`: the answer must be withheld.
+    fn note(&mut self, place: usize, lane: &Lane, has_room: bool) -> Option<()> {
+        self.asked |= 1 << place;
+        self.room.taken |= u64::from(has_room) << place;
+        (has_room || lane.on_full() == OnFull::Drop).then_some(())
+    }
+
+    fn room(mut self) -> Room {
+        self.room.is_wanted = self.asked;
+        self.room
     }
 }
 

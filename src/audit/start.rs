@@ -292,6 +292,9 @@ impl Writers {
 }
 
 #[cfg(test)]
+#[path = "admission_tests.rs"]
+mod admission_tests;
+#[cfg(test)]
 #[path = "start_tests.rs"]
 mod tests;
 #[cfg(test)]

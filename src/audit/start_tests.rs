@@ -81,12 +81,12 @@ fn records(text: &str) -> Vec<Value> {
         .collect()
 }
 
-fn of_kind(text: &str, kind: &str) -> Vec<Value> {
+pub(super) fn of_kind(text: &str, kind: &str) -> Vec<Value> {
     records(text).into_iter().filter(|record| record["kind"] == kind).collect()
 }
 
 /// The decisions that a text's gaps count.
-fn lost(text: &str) -> u64 {
+pub(super) fn lost(text: &str) -> u64 {
     let count = |gap: &Value, class: &str| gap["lost"][class].as_str().map_or(0, |text| text.parse().unwrap());
     let classes = ["allows", "denials", "differing", "withheld"];
     of_kind(text, "gap").iter().flat_map(|gap| classes.map(|class| count(gap, class))).sum()
