@@ -294,7 +294,7 @@ fn an_allow_is_made_in_one_place() {
         .filter(|(_, line)| line.contains("Permit(())") && !line.contains("struct Permit"))
         .map(|(path, _)| path)
         .collect();
-    assert_eq!(made, ["engine/snapshot.rs"]);
+    assert_eq!(made, ["engine/decision.rs"]);
 }
 
 #[test]

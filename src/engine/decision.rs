@@ -1,8 +1,8 @@
 //! What was decided: an effect, three answers, and for each the reason and the rule that spoke.
 //!
-//! A [`Decision`] always exists; trouble is a [`Reason`] inside it. The reasons are a closed list. An allow carries a
-//! [`Permit`], which only the snapshot can make, so no other code can turn a denial into an
-//! allow by mistake.
+//! A [`Decision`] always exists; trouble is a [`Reason`] inside it. The reasons are a closed list. **An allow is made in one
+//! place**, `Decision::new`: it carries a [`Permit`], which no other code can make, so none can turn a denial into an allow
+//! by mistake.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::identity::{IdentityState, Invalid};
 use super::reason::{Effect, Reason};
 use super::rule_info::RuleInfo;
-use super::snapshot::Permit;
+use super::settings::Enforcement;
 
 /// The rule that an answer names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +119,10 @@ impl Answer {
     }
 }
 
+/// The proof that the engine allowed a request. Only this module can make one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Permit(());
+
 /// What Envoy is told. An allow can only be built from a permit.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -156,6 +160,15 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The decision of two answers, which allows for an allowing verdict or because the server only reports.
+    pub(super) fn new(verdict: Answer, would: Answer, identity: IdentityState, enforcement: Enforcement) -> Decision {
+        let outcome = match (verdict.effect(), enforcement) {
+            (Effect::Allow, _) | (Effect::Deny, Enforcement::Report) => Outcome::Allow(Permit(())),
+            (Effect::Deny, Enforcement::Enforce) => Outcome::Deny,
+        };
+        Decision { outcome, verdict, would, identity, identity_detail: None, audit: None }
+    }
+
     /// Withholds an answer that could not be recorded: a denial, whatever the engine said.
     pub fn withheld(self) -> Decision {
         Decision { outcome: Outcome::Deny, verdict: Answer::built_in(Reason::AuditUnavailable), ..self }

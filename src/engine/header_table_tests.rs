@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::*;
-use crate::engine::policy::problem::Place;
+use crate::engine::place::Place;
 use crate::engine::question::Question;
 use crate::engine::request::{Attributes, Headers, HttpAttributes};
 use crate::engine::rule::{Mode, Rule};

@@ -20,6 +20,7 @@ pub mod index;
 pub mod operation;
 pub mod path;
 pub mod pattern;
+pub mod place;
 pub mod policy;
 pub mod question;
 pub mod reason;

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::policy::problem::Place;
+use super::place::Place;
 use super::time::UnixNanos;
 
 /// The two families of documents.

@@ -9,7 +9,8 @@
 //! 5. otherwise the default.
 //!
 //! They are walked through two lenses: what is enforced gives the *verdict*, everything on trial enforced as well gives
-//! *would*. `decide` is total: it returns no `Result` and cannot panic. **An allow is made in one place**, `permit`.
+//! *would*. `decide` is total: it returns no `Result` and cannot panic. The snapshot makes answers; the outcome of them
+//! is made with the [`Decision`].
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::decision::{Answer, Decision, Gate, Gates, NamedRule, Outcome};
+use super::decision::{Answer, Decision, Gate, Gates, NamedRule};
 use super::field::Polarity;
 use super::header_table::HeaderTables;
 use super::header_uses::HeaderUse;
@@ -26,7 +27,7 @@ use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
 use super::index::{Index, Reach};
 use super::pattern::Specificity;
 use super::question::Question;
-use super::reason::{Effect, Reason};
+use super::reason::Reason;
 use super::request::Request;
 use super::rule::{Denial, Mode, Rule};
 use super::rule_info::{Family, RuleInfo};
@@ -34,18 +35,6 @@ use super::rules::{EgressScope, RuleCounts, Rules};
 use super::settings::{DefaultEffect, Enforcement, Settings};
 use super::time::UnixNanos;
 use super::who::{Purpose, UnknownCallers};
-
-/// The proof that the engine allowed a request. Only this module can make one.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Permit(());
-
-/// Makes the permit of a decision: for an allowing verdict, or because the server only reports.
-fn permit(verdict: &Answer, enforcement: Enforcement) -> Outcome {
-    match (verdict.effect(), enforcement) {
-        (Effect::Allow, _) | (Effect::Deny, Enforcement::Report) => Outcome::Allow(Permit(())),
-        (Effect::Deny, Enforcement::Enforce) => Outcome::Deny,
-    }
-}
 
 /// A hash over the policy files in force and every setting that can change a verdict: equal revision, equal answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -260,17 +249,11 @@ impl Snapshot {
         let audits = (&self.rules.audits[..], &self.tables.audits);
         let audit = self.denials(audits, &self.verdict, &question, &caller, now).first;
         let audit = audit.map(|(rule, _)| rule.info.clone());
-        Decision {
-            outcome: permit(&verdict, self.settings.enforcement),
-            verdict,
-            would,
-            identity: caller.state(),
-            identity_detail: match request.principal {
-                Principal::Invalid(detail) => Some(detail),
-                Principal::Workload(_) | Principal::Absent => None,
-            },
-            audit,
-        }
+        let identity_detail = match request.principal {
+            Principal::Invalid(detail) => Some(detail),
+            Principal::Workload(_) | Principal::Absent => None,
+        };
+        Decision { identity_detail, audit, ..Decision::new(verdict, would, caller.state(), self.settings.enforcement) }
     }
 
     fn answer<'r>(&self, view: &View, question: &Question<'r>, now: UnixNanos) -> (Caller<'r>, Answer) {

@@ -2,7 +2,7 @@
 //!
 //! It is written in the bytes that are sent, since a message in between would be made of some forty allocations only to
 //! be read once. Envoy takes an empty response for an allow, so the status and what follows from it always stand in it. An
-//! allow takes the engine's [`Permit`](crate::engine::snapshot::Permit); everything else is a denial with status 7 and, on
+//! allow takes the engine's [`Permit`](crate::engine::decision::Permit); everything else is a denial with status 7 and, on
 //! HTTP, a `application/problem+json` body of bounded size (RFC 9457). A caller without a valid identity learns the reason,
 //! the host and the decision id, and nothing of the policy.
 

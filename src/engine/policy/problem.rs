@@ -4,7 +4,8 @@
 //! is decided by the presence of errors, in [`compile`](super::compile).
 
 use std::fmt;
-use std::sync::Arc;
+
+pub use crate::engine::place::Place;
 
 /// Declares the codes once, with their names.
 macro_rules! codes {
@@ -160,52 +161,6 @@ impl Severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
             Severity::Note => "note",
-        }
-    }
-}
-
-/// A place in a policy file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The file as it is named to the user; a directory where no file is meant.
-    pub file: Arc<str>,
-    /// The line, from 1; 0 where the file as a whole is meant.
-    pub line: u32,
-    /// The column, from 1; 0 where the file as a whole is meant.
-    pub column: u32,
-}
-
-impl Place {
-    /// A file or directory as a whole.
-    pub fn whole(file: impl Into<Arc<str>>) -> Place {
-        Place { file: file.into(), line: 0, column: 0 }
-    }
-
-    /// `file:line`, as rules are told; the file alone where it is meant as a whole.
-    pub fn file_and_line(&self) -> FileAndLine<'_> {
-        FileAndLine(self)
-    }
-}
-
-/// A place without its column.
-#[derive(Clone, Copy, Debug)]
-pub struct FileAndLine<'p>(&'p Place);
-
-impl fmt::Display for FileAndLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.file)?;
-        match self.0.line {
-            0 => Ok(()),
-            line => write!(f, ":{line}"),
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => f.write_str(&self.file),
-            line => write!(f, "{}:{line}:{}", self.file, self.column),
         }
     }
 }
