@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 use super::condition::Condition;
 use super::field::{Field, Polarity};
 use super::header_uses::{self, HeaderUse};
-use super::header_values::{HeaderTexts, HeaderValues, MAX_PARTS, UnknownHeader, is_attribute};
+use super::header_values::{HeaderValues, MAX_PARTS, UnknownHeader, is_attribute};
 use super::pattern::{Reading, TextPattern};
 use super::request::{Http, Request};
 use super::rules::Rules;
@@ -240,12 +240,8 @@ impl HeaderTable {
         match values {
             HeaderValues::Absent => HeaderState::Absent,
             HeaderValues::Unknown(why) => HeaderState::Unknown(*why),
-            HeaderValues::Known(texts) => HeaderState::Known(Box::new(self.compare(texts))),
+            HeaderValues::Known(texts) => HeaderState::Known(Box::new(self.patterns.compare_header(texts))),
         }
-    }
-
-    fn compare(&self, texts: &HeaderTexts<'_>) -> MatchedPatterns {
-        self.patterns.compare(texts.texts().map(|text| (text.text, text.is_narrow)))
     }
 }
 

@@ -75,7 +75,8 @@ fn tables_say_what_comparing_one_condition_at_a_time_says() {
         // Few names are asked for one by one, many all at once.
         let names = if round % 2 == 0 { &NAMES[..3] } else { &NAMES[..] };
         let conditions = draw.several(40, |draw| {
-            let mut patterns = || draw.several(3, |draw| draw.text(&["a", "b", "ab", "*", ",", " "], 4));
+            let mut patterns =
+                || draw.several(3, |draw| draw.text(&["a", "b", "ab", "*", ",", " ", "a,b", "b,ab,a"], 4));
             let values = Field::new(list(&patterns()), list(&patterns()));
             Condition::Header { name: names[draw.below(names.len())].to_owned(), values }
         });

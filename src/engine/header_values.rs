@@ -1,6 +1,9 @@
 //! The values of one header of a request, as conditions compare them (rule R8): each whole, each in its parts between
 //! commas, and all of them joined, since Envoy joins repeated headers with commas unless it is told not to.
 //!
+//! A value may hold commas of its own. Joined with others it can no longer be told from several, so the wide reading
+//! compares a pattern that has commas with every run of neighbouring parts that has as many.
+//!
 //! A header is bounded: past [`MAX_PARTS`] parts or [`MAX_BYTES`] bytes its value is *unknown*, which satisfies a DENY and
 //! no ALLOW. So a client cannot make a check cost more by sending more.
 //!
@@ -19,6 +22,12 @@ pub const MAX_PARTS: usize = 1_024;
 
 /// The most bytes of a header, all of its values joined, that are compared.
 pub const MAX_BYTES: usize = 64 * 1_024;
+
+/// The most commas of a pattern that is compared with runs of parts.
+pub const MAX_PATTERN_COMMAS: usize = 8;
+
+/// The most bytes of the runs that are compared with the patterns of one number of commas.
+const MAX_RUN_BYTES: usize = 2 * MAX_BYTES;
 
 /// The authority, as Envoy calls it among the headers.
 pub const AUTHORITY: &str = ":authority";
@@ -85,6 +94,15 @@ enum Split {
     Wide,
     /// Everywhere: the values were joined.
     Always,
+}
+
+/// The runs of neighbouring parts that a pattern with commas is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartRuns<'t> {
+    /// These, each with as many commas as the pattern.
+    Listed(Vec<&'t str>),
+    /// More than are compared: no pattern with as many commas can be ruled out.
+    TooMany,
 }
 
 /// A text that patterns are compared with.
@@ -214,10 +232,37 @@ impl HeaderTexts<'_> {
         std::iter::once(whole).chain(parts.map(part))
     }
 
+    /// The runs of parts that have so many commas, without the blanks around them.
+    pub fn runs(&self, commas: usize) -> PartRuns<'_> {
+        let text = self.joined.as_deref().or(self.values.first().map(Cow::as_ref)).unwrap_or_default();
+        let places: Vec<usize> = memchr::memchr_iter(b',', text.as_bytes()).collect();
+        if commas == 0 || places.len() < commas || self.split == Split::Never {
+            return PartRuns::Listed(Vec::new());
+        }
+        // Each part is in one run more than the pattern has commas.
+        if commas > MAX_PATTERN_COMMAS || (commas + 1) * text.len() > MAX_RUN_BYTES {
+            return PartRuns::TooMany;
+        }
+        let starts = std::iter::once(0).chain(places.iter().map(|comma| comma + 1));
+        let ends = places.iter().copied().skip(commas).chain([text.len()]);
+        PartRuns::Listed(starts.zip(ends).filter_map(|(start, end)| text.get(start..end)).map(trim_blanks).collect())
+    }
+
+    /// Whether a pattern matches some run of parts, or may.
+    fn may_match_a_run(&self, pattern: &TextPattern) -> bool {
+        match self.runs(pattern.commas()) {
+            PartRuns::Listed(runs) => runs.into_iter().any(|run| pattern.matches(run)),
+            PartRuns::TooMany => true,
+        }
+    }
+
     /// Whether a list of patterns matches: wide, some text does; narrow, every text that the narrow reading asks for.
     fn match_a(&self, list: &[TextPattern], reading: Reading) -> bool {
         match reading {
-            Reading::Wide => self.texts().any(|text| value_matches(list, text.text)),
+            Reading::Wide => {
+                self.texts().any(|text| value_matches(list, text.text))
+                    || list.iter().any(|pattern| self.may_match_a_run(pattern))
+            }
             Reading::Narrow => self.texts().filter(|text| text.is_narrow).all(|text| value_matches(list, text.text)),
         }
     }

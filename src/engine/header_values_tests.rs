@@ -43,6 +43,56 @@ fn headers_are_read_widely_for_a_deny_and_narrowly_for_an_allow() {
     }
 }
 
+/// A proxy joins repeated headers, so a value with commas of its own stands among others.
+#[test]
+fn a_denied_value_with_commas_is_found_among_joined_ones() {
+    let long = vec!["a"; MAX_PATTERN_COMMAS + 3].join(",");
+    for (values, pattern, deny) in [
+        (&[",,second"][..], ",", true),
+        (&["a,b,c"], "a,b", true),
+        (&["x,a,b"], "a,b", true),
+        (&["x, a,b ,c"], "a,b", true),
+        (&["x", "a,b", "c"], "a,b", true),
+        (&["a,b"], "a,b", true),
+        (&[" a,b"], "a,b", true),
+        (&["xa,b"], "a,b", false),
+        (&["a,bx"], "a,b", false),
+        (&["a,x,b"], "a,b", false),
+        (&["b,a"], "a,b", false),
+        (&["a"], "a,b", false),
+        (&["x,a,bc,d"], "a,b*", true),
+        (&["x,a,cb,d"], "a,b*", false),
+        (&["x,ca,b,d"], "*a,b", true),
+        (&["x,ac,b,d"], "*a,b", false),
+        (&[&long], "a,a,a,a,a,a,a,a,b", false),
+        // With more commas than are compared nothing can be ruled out where there are as many parts.
+        (&[&long], "a,a,a,a,a,a,a,a,a,b", true),
+        (&["a,b"], "a,a,a,a,a,a,a,a,a,b", false),
+    ] {
+        let headers: Vec<(String, String)> = values.iter().map(|v| ("x".to_owned(), (*v).to_owned())).collect();
+        let apart = Apart(headers.clone());
+        for headers in [&headers as &dyn Headers, &apart] {
+            let held = |any: &[&str], none: &[&str]| both(sent(headers), "x", &field(any, none));
+            assert_eq!(held(&[pattern], &[]).0, deny, "{values:?} {pattern}");
+            assert_eq!(held(&[], &[pattern]).1, !deny, "an ALLOW with notValues: {values:?} {pattern}");
+        }
+    }
+}
+
+#[test]
+fn no_pattern_with_commas_is_ruled_out_where_its_runs_are_too_long_to_compare() {
+    let header = |bytes: usize| vec![("x".to_owned(), format!("{},", "a".repeat(bytes - 1)))];
+    for (bytes, pattern, deny) in
+        [(MAX_BYTES, "a,b", false), (MAX_BYTES * 2 / 3, "a,", false), (MAX_BYTES, "a,b,c", false), (64, "b,*", false)]
+    {
+        assert_eq!(both(sent(&header(bytes)), "x", &field(&[pattern], &[])).0, deny, "{bytes} {pattern}");
+    }
+    let header = |bytes: usize| vec![("x".to_owned(), format!("{},,", "a".repeat(bytes - 2)))];
+    for (bytes, deny) in [(MAX_BYTES * 2 / 3, false), (MAX_BYTES * 2 / 3 + 1, true)] {
+        assert_eq!(both(sent(&header(bytes)), "x", &field(&["a,b,c"], &[])).0, deny, "{bytes}");
+    }
+}
+
 #[derive(Debug)]
 struct Apart(Vec<(String, String)>);
 

@@ -3,8 +3,11 @@
 //! The rule: what is found is what comparing each pattern with each text would find, and the work is at most a few steps
 //! for each text and each pattern that was found, never for each pair.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 
+use crate::engine::header_values::{HeaderTexts, PartRuns};
 use crate::engine::pattern::TextPattern;
 use crate::engine::work_count;
 
@@ -17,6 +20,17 @@ pub struct PatternTable {
     /// Written backwards.
     suffixes: Affixes,
     any: Option<u32>,
+    /// The patterns that have commas, once more, by how many.
+    with_commas: Box<[CommaPatterns]>,
+}
+
+/// The patterns of a table that have so many commas, which runs of parts are compared with.
+#[derive(Debug)]
+struct CommaPatterns {
+    commas: usize,
+    patterns: PatternTable,
+    /// The number in the whole table of each pattern of this one.
+    numbers: Box<[u32]>,
 }
 
 /// The numbers of a list's patterns, 64 to a word: which word, and its bits.
@@ -46,6 +60,7 @@ pub struct PatternTableBuilder {
     table: PatternTable,
     prefixes: FxHashMap<Box<str>, u32>,
     suffixes: FxHashMap<Box<str>, u32>,
+    with_commas: BTreeMap<usize, (PatternTableBuilder, Vec<u32>)>,
 }
 
 impl PatternTableBuilder {
@@ -55,6 +70,18 @@ impl PatternTableBuilder {
     }
 
     fn number(&mut self, pattern: &TextPattern) -> u32 {
+        let (number, is_new) = self.number_by_itself(pattern);
+        let commas = pattern.commas();
+        if is_new && commas > 0 {
+            let (builder, numbers) = self.with_commas.entry(commas).or_default();
+            builder.number_by_itself(pattern);
+            numbers.push(number);
+        }
+        number
+    }
+
+    /// The number of a pattern, and whether it is new.
+    fn number_by_itself(&mut self, pattern: &TextPattern) -> (u32, bool) {
         // No set within the limits has more patterns than this can count.
         let next = u32::try_from(self.table.count).unwrap_or(u32::MAX);
         let number = match pattern {
@@ -64,7 +91,7 @@ impl PatternTableBuilder {
             TextPattern::Any => *self.table.any.get_or_insert(next),
         };
         self.table.count += usize::from(number == next);
-        number
+        (number, number == next)
     }
 
     /// The table.
@@ -75,8 +102,27 @@ impl PatternTableBuilder {
                 self.prefixes.into_iter().map(|(text, number)| (String::from(text).into_bytes(), number)).collect(),
             ),
             suffixes: Affixes::of(self.suffixes.into_iter().map(reversed).collect()),
+            with_commas: self.with_commas.into_iter().map(CommaPatterns::of).collect(),
             ..self.table
         }
+    }
+}
+
+impl CommaPatterns {
+    fn of((commas, (builder, numbers)): (usize, (PatternTableBuilder, Vec<u32>))) -> CommaPatterns {
+        CommaPatterns { commas, patterns: builder.finish(), numbers: numbers.into() }
+    }
+
+    /// The patterns of the whole table that match a run of parts, or that cannot be ruled out.
+    fn matching<'c>(&'c self, header: &HeaderTexts<'_>) -> impl Iterator<Item = u32> + use<'c> {
+        let matched = match header.runs(self.commas) {
+            PartRuns::Listed(runs) if runs.is_empty() => Some(MatchedPatterns::none(0, 0, std::iter::empty())),
+            PartRuns::Listed(runs) => Some(self.patterns.compare(runs.into_iter().map(|run| (run, false)))),
+            PartRuns::TooMany => None,
+        };
+        let numbered = (0..).zip(&self.numbers);
+        let is_in = move |own: u32| matched.as_ref().is_none_or(|matched| matched.has(own));
+        numbered.filter(move |(own, _)| is_in(*own)).map(|(_, number)| *number)
     }
 }
 
@@ -96,13 +142,34 @@ impl PatternTable {
         }
     }
 
+    /// Compares a header with every pattern: each of its texts, and its runs of parts with the patterns that have commas.
+    pub fn compare_header(&self, header: &HeaderTexts<'_>) -> MatchedPatterns {
+        let texts = header.texts().map(|text| (text.text, text.is_narrow));
+        if self.with_commas.is_empty() {
+            return self.compare(texts);
+        }
+        // What a run matches is one text more, which the narrow reading does not ask for.
+        let texts: Vec<(&str, bool)> = texts.chain([("", false)]).collect();
+        let runs = texts.len() - 1;
+        let mut matched = self.compare_texts(&texts, runs);
+        for number in self.with_commas.iter().flat_map(|patterns| patterns.matching(header)) {
+            matched.cover(number, runs);
+        }
+        matched
+    }
+
     /// Compares every text with every pattern. With each text stands whether the narrow reading asks for it.
     pub fn compare<'t>(&self, texts: impl Iterator<Item = (&'t str, bool)>) -> MatchedPatterns {
         let texts: Vec<(&str, bool)> = texts.collect();
+        self.compare_texts(&texts, texts.len())
+    }
+
+    /// The same for the first of some texts.
+    fn compare_texts(&self, texts: &[(&str, bool)], count: usize) -> MatchedPatterns {
         let narrow = texts.iter().enumerate().filter(|(_, (_, is_narrow))| *is_narrow).map(|(number, _)| number);
         let mut matched = MatchedPatterns::none(self.count, texts.len(), narrow);
         let (mut prefixes, mut suffixes, mut backwards) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, (text, _)) in texts.iter().enumerate() {
+        for (number, (text, _)) in texts.iter().enumerate().take(count) {
             work_count::bytes(text.len());
             if let Some(pattern) = self.exact.get(*text) {
                 matched.cover(*pattern, number);
@@ -117,7 +184,7 @@ impl PatternTable {
         self.prefixes.spread(prefixes, &mut matched);
         self.suffixes.spread(suffixes, &mut matched);
         if let Some(any) = self.any {
-            (0..texts.len()).for_each(|number| matched.cover(any, number));
+            (0..count).for_each(|number| matched.cover(any, number));
         }
         matched
     }

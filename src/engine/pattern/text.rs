@@ -33,6 +33,16 @@ impl TextPattern {
         }
     }
 
+    /// How many commas the pattern has.
+    pub fn commas(&self) -> usize {
+        match self {
+            TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => {
+                text.bytes().filter(|byte| *byte == b',').count()
+            }
+            TextPattern::Any => 0,
+        }
+    }
+
     /// Whether `text` matches, case for case.
     pub fn matches(&self, text: &str) -> bool {
         work_count::steps(1);
