@@ -2,7 +2,7 @@
 //!
 //! A [`Host`] is a lower-case DNS name or an IP address. An address keeps the form in which it was written, since a grant
 //! covers that form alone; it is told, and compared with other attributes, as the IPv4 address that it carries. What
-//! cannot be read is [`Malformed`], with the reason. How a policy compares hosts is [`pattern`](super::pattern)'s
+//! cannot be read is [`HostParseError`], with the reason. How a policy compares hosts is [`pattern`](super::pattern)'s
 //! business, and which attribute is the host is [`request`](super::request)'s.
 
 use std::borrow::Cow;
@@ -62,7 +62,7 @@ pub struct Authority<'a> {
 
 /// Why a host cannot be read (rule R2). The text is what a person sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub enum HostParseError {
     /// Nothing is there.
     #[error("the host is empty")]
     Empty,
@@ -93,25 +93,25 @@ impl<'a> Authority<'a> {
     /// Reads `host`, `host:port`, `[ipv6]`, `[ipv6]:port` or a bare IPv6 address, which never has a port.
     ///
     /// # Errors
-    /// [`Malformed`] for everything that rule R2 names.
-    pub fn parse(text: &'a str) -> Result<Authority<'a>, Malformed> {
+    /// [`HostParseError`] for everything that rule R2 names.
+    pub fn parse(text: &'a str) -> Result<Authority<'a>, HostParseError> {
         if text.is_empty() {
-            return Err(Malformed::Empty);
+            return Err(HostParseError::Empty);
         }
         if let Some(rest) = text.strip_prefix('[') {
-            let (inside, tail) = rest.split_once(']').ok_or(Malformed::Brackets)?;
-            let ip: Ipv6Addr = inside.parse().map_err(|_| Malformed::Brackets)?;
+            let (inside, tail) = rest.split_once(']').ok_or(HostParseError::Brackets)?;
+            let ip: Ipv6Addr = inside.parse().map_err(|_| HostParseError::Brackets)?;
             let port = match tail.strip_prefix(':') {
                 Some(digits) => parse_port(digits)?,
                 None if tail.is_empty() => None,
-                None => return Err(Malformed::Brackets),
+                None => return Err(HostParseError::Brackets),
             };
             return Ok(Authority { host: Host::Ip(ip.into()), port });
         }
         match short_text::split_once(text, b':') {
             None => Ok(Authority { host: parse_host(text)?, port: None }),
             Some((_, rest)) if rest.contains(':') => {
-                let ip: Ipv6Addr = text.parse().map_err(|_| Malformed::Port)?;
+                let ip: Ipv6Addr = text.parse().map_err(|_| HostParseError::Port)?;
                 Ok(Authority { host: Host::Ip(ip.into()), port: None })
             }
             Some((host, digits)) => Ok(Authority { host: parse_host(host)?, port: parse_port(digits)? }),
@@ -120,26 +120,26 @@ impl<'a> Authority<'a> {
 }
 
 /// Reads the digits behind a colon: nothing is no port, everything else a number from 1 to 65535.
-pub fn parse_port(digits: &str) -> Result<Option<u16>, Malformed> {
+pub fn parse_port(digits: &str) -> Result<Option<u16>, HostParseError> {
     if digits.is_empty() {
         return Ok(None);
     }
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Malformed::Port);
+        return Err(HostParseError::Port);
     }
     match digits.parse::<u16>() {
         Ok(port) if port > 0 => Ok(Some(port)),
-        _ => Err(Malformed::Port),
+        _ => Err(HostParseError::Port),
     }
 }
 
 /// Reads a name or an IPv4 address that has no port and no brackets.
-fn parse_host(text: &str) -> Result<Host<'_>, Malformed> {
+fn parse_host(text: &str) -> Result<Host<'_>, HostParseError> {
     let name = text.strip_suffix('.').unwrap_or(text);
     check_name(name)?;
     let last = name.bytes().rposition(|byte| byte == b'.').and_then(|dot| name.get(dot + 1..)).unwrap_or(name);
     if is_numeric_label(last) {
-        let ip: Ipv4Addr = name.parse().map_err(|_| Malformed::NumericLabel)?;
+        let ip: Ipv4Addr = name.parse().map_err(|_| HostParseError::NumericLabel)?;
         return Ok(Host::Ip(IpAddr::V4(ip)));
     }
     Ok(Host::Name(lower_case(name)))
@@ -152,9 +152,9 @@ fn is_numeric_label(label: &str) -> bool {
 }
 
 /// Checks characters, labels and lengths of a name without its trailing dot.
-pub(super) fn check_name(name: &str) -> Result<(), Malformed> {
+pub(super) fn check_name(name: &str) -> Result<(), HostParseError> {
     if name.is_empty() {
-        return Err(Malformed::EmptyLabel);
+        return Err(HostParseError::EmptyLabel);
     }
     let (mut label, mut longest, mut has_empty) = (0, 0, false);
     for byte in name.bytes() {
@@ -167,14 +167,14 @@ pub(super) fn check_name(name: &str) -> Result<(), Malformed> {
                 label += 1;
                 longest = longest.max(label);
             }
-            _ => return Err(Malformed::Character),
+            _ => return Err(HostParseError::Character),
         }
     }
     if has_empty || label == 0 {
-        return Err(Malformed::EmptyLabel);
+        return Err(HostParseError::EmptyLabel);
     }
     if name.len() > 253 || longest > 63 {
-        return Err(Malformed::TooLong);
+        return Err(HostParseError::TooLong);
     }
     Ok(())
 }
@@ -199,14 +199,14 @@ pub fn is_wrapped(sni: &str) -> bool {
 /// What a server name says: the host, and the port if Istio's mesh wrapper carried one (rule R10).
 ///
 /// # Errors
-/// [`Malformed`] as for an authority, also inside the wrapper.
-pub fn parse_server_name(sni: &str) -> Result<Authority<'_>, Malformed> {
+/// [`HostParseError`] as for an authority, also inside the wrapper.
+pub fn parse_server_name(sni: &str) -> Result<Authority<'_>, HostParseError> {
     let Some(wrapped) = strip_prefix_ignore_case(sni, WRAPPER) else {
         return Ok(Authority { host: Authority::parse(sni)?.host, port: None });
     };
-    let (port, rest) = wrapped.split_once("_.").ok_or(Malformed::Wrapper)?;
-    let (_subset, host) = rest.split_once("_.").ok_or(Malformed::Wrapper)?;
-    let port = parse_port(port)?.ok_or(Malformed::Wrapper)?;
+    let (port, rest) = wrapped.split_once("_.").ok_or(HostParseError::Wrapper)?;
+    let (_subset, host) = rest.split_once("_.").ok_or(HostParseError::Wrapper)?;
+    let port = parse_port(port)?.ok_or(HostParseError::Wrapper)?;
     Ok(Authority { host: Authority::parse(host)?.host, port: Some(port) })
 }
 
@@ -219,7 +219,7 @@ fn strip_prefix_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> 
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<(String, Option<u16>), Malformed> {
+    fn read(text: &str) -> Result<(String, Option<u16>), HostParseError> {
         Authority::parse(text).map(|a| (a.host.to_string(), a.port))
     }
 
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn odd_hosts_are_malformed() {
-        use Malformed::*;
+        use HostParseError::*;
         let label = "a".repeat(64);
         let name = format!("{}.abcd", vec!["a".repeat(49); 5].join("."));
         for (text, why) in [
@@ -330,10 +330,10 @@ mod tests {
         assert_eq!(read("outbound_.443_._.api.example.com"), api(Some(443)));
         assert_eq!(read("OUTBOUND_.8443_.v1_.API.example.com."), api(Some(8443)));
         assert_eq!(read("api.example.com"), api(None));
-        assert_eq!(read("outbound_.0_._.api.example.com"), Err(Malformed::Port));
-        assert_eq!(read("outbound_._._.api.example.com"), Err(Malformed::Wrapper));
-        assert_eq!(read("outbound_.443_.api"), Err(Malformed::Wrapper));
-        assert_eq!(read("outbound_.443_._.a..b"), Err(Malformed::EmptyLabel));
-        assert_eq!(read("u@a.example"), Err(Malformed::Character));
+        assert_eq!(read("outbound_.0_._.api.example.com"), Err(HostParseError::Port));
+        assert_eq!(read("outbound_._._.api.example.com"), Err(HostParseError::Wrapper));
+        assert_eq!(read("outbound_.443_.api"), Err(HostParseError::Wrapper));
+        assert_eq!(read("outbound_.443_._.a..b"), Err(HostParseError::EmptyLabel));
+        assert_eq!(read("u@a.example"), Err(HostParseError::Character));
     }
 }

@@ -13,7 +13,7 @@ use super::{short_text, work_count};
 
 mod template;
 
-pub use template::{SegmentEnds, Template, operators_match};
+pub use template::{SegmentEnds, Template, TemplateError, operators_match};
 
 /// The longest path that is read, in bytes, without its query (rule R7).
 pub const MAX_PATH: usize = 8 * 1024;

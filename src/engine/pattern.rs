@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::host::{self, Authority, Host, Malformed, embedded};
+use super::host::{self, Authority, Host, HostParseError, embedded};
 
 mod address;
 mod contain;
@@ -300,10 +300,10 @@ pub enum Spelling {
 
 /// Why a policy's host is no pattern. The text is what a person sees.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HostProblem {
+pub enum HostPatternError {
     /// The canonicaliser refuses it.
     #[error("{0}")]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] HostParseError),
     /// A scheme or a path.
     #[error("this is a URL; only its host belongs here")]
     Url,
@@ -329,14 +329,16 @@ pub enum HostProblem {
     Unicode,
 }
 
-impl HostProblem {
+impl HostPatternError {
     /// The host that was meant by a text, where that can be said.
     pub fn meant(&self, text: &str) -> Option<String> {
         let host = match self {
-            HostProblem::Url => text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next()?,
-            HostProblem::Userinfo => text.rsplit_once('@')?.1,
+            HostPatternError::Url => {
+                text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next()?
+            }
+            HostPatternError::Userinfo => text.rsplit_once('@')?.1,
             // What cookies and proxies write for every name below one.
-            HostProblem::Malformed(Malformed::EmptyLabel) if text.starts_with('.') => {
+            HostPatternError::Malformed(HostParseError::EmptyLabel) if text.starts_with('.') => {
                 let (pattern, _) = parse_host_pattern(&format!("*{text}")).ok()?;
                 return Some(pattern.to_string());
             }
@@ -351,7 +353,7 @@ impl HostProblem {
         let meant = self.meant(text)?;
         let behind = text.split_once("://").map_or(text, |(_, rest)| rest).split_once('/').map(|(_, path)| path);
         match (self, behind) {
-            (HostProblem::Url, Some(path)) if !path.is_empty() => {
+            (HostPatternError::Url, Some(path)) if !path.is_empty() => {
                 Some(format!("write `{meant}` here, and its path in `paths`: `/{path}`"))
             }
             _ => Some(format!("write `{meant}`")),
@@ -365,20 +367,20 @@ impl HostProblem {
 /// own reader.
 ///
 /// # Errors
-/// [`HostProblem`] for what no family accepts.
-pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), HostProblem> {
+/// [`HostPatternError`] for what no family accepts.
+pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), HostPatternError> {
     if text.contains("://") {
-        return Err(HostProblem::Url);
+        return Err(HostPatternError::Url);
     }
     if text.contains('@') {
-        return Err(HostProblem::Userinfo);
+        return Err(HostPatternError::Userinfo);
     }
     if text == "**" {
         let (shape, port) = (HostShape::Anywhere, PortPattern::Every);
         return Ok((HostPattern { shape, port, raw: None, is_text: false }, Vec::new()));
     }
     if text.contains("**") {
-        return Err(HostProblem::NotAlone);
+        return Err(HostPatternError::NotAlone);
     }
     let (host, port_text) = split_port(text);
     let port = match port_text {
@@ -415,7 +417,7 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, HostProblem> {
+fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, HostPatternError> {
     if host == "*" {
         return Ok(HostShape::Present);
     }
@@ -436,7 +438,8 @@ fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, H
     }
     if let Some(prefix) = host.strip_suffix('*') {
         let inner = prefix.strip_suffix('.').unwrap_or(prefix);
-        host::check_name(inner).map_err(|why| if inner.contains('*') { HostProblem::Wildcard } else { why.into() })?;
+        host::check_name(inner)
+            .map_err(|why| if inner.contains('*') { HostPatternError::Wildcard } else { why.into() })?;
         spellings.push(Spelling::Loose);
         return Ok(HostShape::LoosePrefix(prefix.to_ascii_lowercase().into()));
     }
@@ -451,20 +454,20 @@ fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, H
 }
 
 /// Canonicalises the name behind an optional `*` or `*.`, noting odd spellings.
-fn parse_name(name: &str, star: &str, dotted: bool, spellings: &mut Vec<Spelling>) -> Result<String, HostProblem> {
+fn parse_name(name: &str, star: &str, dotted: bool, spellings: &mut Vec<Spelling>) -> Result<String, HostPatternError> {
     if name.contains('*') {
-        return Err(HostProblem::Wildcard);
+        return Err(HostPatternError::Wildcard);
     }
     let dot = if dotted { "." } else { "" };
     let ascii = if name.is_ascii() {
         name.to_owned()
     } else {
-        let ascii = idna::domain_to_ascii(name).map_err(|_| HostProblem::Unicode)?;
+        let ascii = idna::domain_to_ascii(name).map_err(|_| HostPatternError::Unicode)?;
         spellings.push(Spelling::Unicode(format!("{star}{dot}{ascii}")));
         ascii
     };
     let Host::Name(canonical) = Authority::parse(&ascii)?.host.into_owned() else {
-        return Err(Malformed::NumericLabel.into());
+        return Err(HostParseError::NumericLabel.into());
     };
     if name.is_ascii() && canonical != name {
         spellings.push(Spelling::Folded(format!("{star}{dot}{canonical}")));

@@ -16,7 +16,7 @@ use super::near::{self, Nearest};
 use crate::engine::decision::{Answer, Gate};
 use crate::engine::field::Polarity;
 use crate::engine::header_table::HeaderTables;
-use crate::engine::host::{Authority, Malformed, parse_server_name};
+use crate::engine::host::{Authority, HostParseError, parse_server_name};
 use crate::engine::identity::{Accepted, Caller};
 use crate::engine::question::Question;
 use crate::engine::reason::Reason;
@@ -365,7 +365,7 @@ fn not_asked(name: &'static str) -> Stage {
 /// Why the hygiene rules found something: what of the host or the SNI cannot be read, or which attributes differ.
 pub fn problem(attributes: &Attributes<'_>, request: &Request<'_>) -> Option<String> {
     let sni = attributes.tls_sni.filter(|sni| !sni.is_empty()).unwrap_or(attributes.service);
-    let unreadable = |text: &str, why: Option<Malformed>| why.map(|why| format!("`{text}`: {why}"));
+    let unreadable = |text: &str, why: Option<HostParseError>| why.map(|why| format!("`{text}`: {why}"));
     match (request.finding?, &attributes.http) {
         (Reason::MalformedHost, Some(http)) => unreadable(http.host, Authority::parse(http.host).err()),
         (Reason::MalformedHost | Reason::MalformedSni, _) => {

@@ -23,8 +23,9 @@ const TEREDO: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
 const LOCAL_NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
 
 /// A range of IPv6 that covers a part of the addresses which carry IPv4 ones, or more than these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MixedRange;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the range covers only a part of the addresses that carry IPv4 addresses, or others beside them")]
+pub struct MixedRangeError;
 
 fn is_in(bits: u128, (network, length): (Ipv6Addr, u8)) -> bool {
     bits >> (128 - u32::from(length)) == network.to_bits() >> (128 - u32::from(length))
@@ -115,23 +116,23 @@ pub(in crate::engine) fn ipv4_range(range: &IpNet) -> Option<Ipv4Net> {
 /// The IPv4 range that a range of IPv6 carries, if its addresses carry any.
 ///
 /// # Errors
-/// [`MixedRange`], where no IPv4 range is what it carries.
-pub(in crate::engine) fn carried_range(net: Ipv6Net) -> Result<Option<Ipv4Net>, MixedRange> {
+/// [`MixedRangeError`], where no IPv4 range is what it carries.
+pub(in crate::engine) fn carried_range(net: Ipv6Net) -> Result<Option<Ipv4Net>, MixedRangeError> {
     let (bits, length) = (net.network().to_bits(), net.prefix_len());
     let is_address = length == 128;
     // `::` and `::1` carry nothing, so a range that holds one of them and anything else is mixed.
     if net.contains(&Ipv6Addr::UNSPECIFIED) || net.contains(&Ipv6Addr::LOCALHOST) {
-        return if length >= 127 { Ok(None) } else { Err(MixedRange) };
+        return if length >= 127 { Ok(None) } else { Err(MixedRangeError) };
     }
-    let range = |ip, length| Ipv4Net::new(ip, length).map(|net| Some(net.trunc())).map_err(|_| MixedRange);
+    let range = |ip, length| Ipv4Net::new(ip, length).map(|net| Some(net.trunc())).map_err(|_| MixedRangeError);
     let meets = |network, prefix: u8| is_in(bits, (network, prefix.min(length)));
     for (network, prefix, at) in EXACT {
         if meets(network, prefix) {
             return match length.checked_sub(at) {
-                Some(_) if length < prefix => Err(MixedRange),
+                Some(_) if length < prefix => Err(MixedRangeError),
                 Some(own) if own <= 32 => range(ipv4_at(bits, at), own),
                 Some(_) if is_address => range(ipv4_at(bits, at), 32),
-                _ => Err(MixedRange),
+                _ => Err(MixedRangeError),
             };
         }
     }
@@ -143,7 +144,7 @@ pub(in crate::engine) fn carried_range(net: Ipv6Net) -> Result<Option<Ipv4Net>, 
                 // Most operators' prefixes have 96 bits.
                 128 => range(ipv4_at(bits, 96), 32).map(|net| net.filter(|net| !net.addr().is_unspecified())),
                 length if length == prefix => range(Ipv4Addr::UNSPECIFIED, 0),
-                _ => Err(MixedRange),
+                _ => Err(MixedRangeError),
             };
         }
     }
@@ -229,18 +230,18 @@ mod tests {
             ("fd00:ec2::254/128", Ok(None)),
             ("::1/128", Ok(None)),
             ("::/127", Ok(None)),
-            ("::/0", Err(MixedRange)),
-            ("::/96", Err(MixedRange)),
-            ("2000::/3", Err(MixedRange)),
-            ("2001::/16", Err(MixedRange)),
-            ("2001:0:c000:201::/64", Err(MixedRange)),
-            ("2002::/15", Err(MixedRange)),
-            ("2002:a00:1:1::/64", Err(MixedRange)),
-            ("64:ff9b::/64", Err(MixedRange)),
-            ("64:ff9b::/32", Err(MixedRange)),
-            ("64:ff9b:1::/64", Err(MixedRange)),
-            ("64:ff9b:1::a9fe:0/112", Err(MixedRange)),
-            ("::ffff:0:0:0/80", Err(MixedRange)),
+            ("::/0", Err(MixedRangeError)),
+            ("::/96", Err(MixedRangeError)),
+            ("2000::/3", Err(MixedRangeError)),
+            ("2001::/16", Err(MixedRangeError)),
+            ("2001:0:c000:201::/64", Err(MixedRangeError)),
+            ("2002::/15", Err(MixedRangeError)),
+            ("2002:a00:1:1::/64", Err(MixedRangeError)),
+            ("64:ff9b::/64", Err(MixedRangeError)),
+            ("64:ff9b::/32", Err(MixedRangeError)),
+            ("64:ff9b:1::/64", Err(MixedRangeError)),
+            ("64:ff9b:1::a9fe:0/112", Err(MixedRangeError)),
+            ("::ffff:0:0:0/80", Err(MixedRangeError)),
         ] {
             let found = carried_range(text.parse().unwrap());
             assert_eq!(

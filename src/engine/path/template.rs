@@ -10,6 +10,23 @@ use crate::engine::work_count;
 /// How many segment ends of a reading are found ahead; a template that names more segments looks for the others itself.
 const ENDS: usize = 16;
 
+/// What is wrong with the text of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// It does not begin with a slash.
+    #[error("a template begins with `/`")]
+    NoSlash,
+    /// An operator stands behind `{**}`.
+    #[error("no operator may follow `{{**}}`")]
+    OperatorBehindTail,
+    /// Braces that are no operator, or not a whole segment.
+    #[error("braces hold only `{{*}}` and `{{**}}`, as whole segments")]
+    Braces,
+    /// A segment that no path has.
+    #[error("a segment of a template is not empty and holds no `*` or other special character")]
+    Segment,
+}
+
 /// Where the first segments of one reading of a path end.
 #[derive(Clone, Copy, Debug)]
 pub struct SegmentEnds {
@@ -81,18 +98,18 @@ impl Template {
         text.contains('{') || text.contains('}')
     }
 
-    /// Parses a template; `Err` says what is wrong with it, in words.
+    /// Parses a template.
     ///
     /// # Errors
-    /// As istiod refuses them: braces other than the two operators, an operator behind `{**}`, or a segment with a
+    /// [`TemplateError`], as istiod refuses them: braces other than the two operators, an operator behind `{**}`, or a segment with a
     /// character that a path segment cannot have.
-    pub fn parse(text: &str) -> Result<Template, &'static str> {
-        let body = text.strip_prefix('/').ok_or("a template begins with `/`")?;
+    pub fn parse(text: &str) -> Result<Template, TemplateError> {
+        let body = text.strip_prefix('/').ok_or(TemplateError::NoSlash)?;
         let mut template = Template { segments: Vec::new(), tail: None };
         for part in body.split('/') {
             let literal = !part.is_empty() && part.bytes().all(|b| is_pchar(b) && b != b'*');
             match (part, &mut template.tail) {
-                ("{*}" | "{**}", Some(_)) => return Err("no operator may follow `{**}`"),
+                ("{*}" | "{**}", Some(_)) => return Err(TemplateError::OperatorBehindTail),
                 ("{*}", None) => template.segments.push(Segment::One),
                 ("{**}", None) => template.tail = Some(String::new()),
                 (other, Some(tail)) if literal => {
@@ -100,10 +117,8 @@ impl Template {
                     tail.push_str(other);
                 }
                 (other, None) if literal => template.segments.push(Segment::Literal(other.to_owned())),
-                (other, _) if Template::is_template(other) => {
-                    return Err("braces hold only `{*}` and `{**}`, as whole segments");
-                }
-                _ => return Err("a segment of a template is not empty and holds no `*` or other special character"),
+                (other, _) if Template::is_template(other) => return Err(TemplateError::Braces),
+                _ => return Err(TemplateError::Segment),
             }
         }
         Ok(template)

@@ -8,33 +8,34 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{HostProblem, HostShape, Reading};
+use super::{HostPatternError, HostShape, Reading};
 use crate::engine::host::embedded;
-use crate::engine::host::{Host, Malformed};
+use crate::engine::host::{Host, HostParseError};
 
 /// Parses an IPv6 address or a range of either family, with or without brackets.
-pub(super) fn parse(text: &str) -> Result<HostShape, HostProblem> {
-    let inside = text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']')).ok_or(HostProblem::Range)?;
+pub(super) fn parse(text: &str) -> Result<HostShape, HostPatternError> {
+    let inside =
+        text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']')).ok_or(HostPatternError::Range)?;
     let (address, length) = inside.split_once('/').map_or((inside, None), |(a, l)| (a, Some(l)));
     let address: IpAddr = address.parse().map_err(|_| match length {
-        None => HostProblem::Malformed(Malformed::Brackets),
-        Some(_) if address.bytes().any(|b| b.is_ascii_alphabetic()) && !address.contains(':') => HostProblem::Url,
-        Some(_) => HostProblem::Range,
+        None => HostPatternError::Malformed(HostParseError::Brackets),
+        Some(_) if address.bytes().any(|b| b.is_ascii_alphabetic()) && !address.contains(':') => HostPatternError::Url,
+        Some(_) => HostPatternError::Range,
     })?;
     let bracketed = inside.len() != text.len();
     if bracketed && address.is_ipv4() {
-        return Err(HostProblem::Range);
+        return Err(HostPatternError::Range);
     }
     let Some(length) = length else { return Ok(HostShape::Exact(Host::Ip(address))) };
     let digits = length.bytes().all(|b| b.is_ascii_digit());
-    let length: u8 = length.parse().ok().filter(|_| digits).ok_or(HostProblem::Range)?;
+    let length: u8 = length.parse().ok().filter(|_| digits).ok_or(HostPatternError::Range)?;
     match address {
         IpAddr::V4(ip) => {
-            Ok(HostShape::Network(Ipv4Net::new(ip, length).map_err(|_| HostProblem::Range)?.trunc().into()))
+            Ok(HostShape::Network(Ipv4Net::new(ip, length).map_err(|_| HostPatternError::Range)?.trunc().into()))
         }
         IpAddr::V6(ip) => {
-            let net = Ipv6Net::new(ip, length).map_err(|_| HostProblem::Range)?.trunc();
-            embedded::carried_range(net).map_err(|_| HostProblem::MixedRange)?;
+            let net = Ipv6Net::new(ip, length).map_err(|_| HostPatternError::Range)?.trunc();
+            embedded::carried_range(net).map_err(|_| HostPatternError::MixedRange)?;
             Ok(HostShape::Network(net.into()))
         }
     }
