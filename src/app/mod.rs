@@ -75,12 +75,12 @@ fn serve(args: ServeArgs) -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(serve::Failure::Policy(problems)) => {
+        Err(serve::ServeError::Policy(problems)) => {
             problems.iter().for_each(|why| complain(why));
             complain("the policies do not load, and --require-policy was given");
             NO_POLICY.into()
         }
-        Err(serve::Failure::Other(why)) => {
+        Err(serve::ServeError::Other(why)) => {
             complain(&format!("{why:#}"));
             FAILED.into()
         }

@@ -53,16 +53,16 @@ const FLUSH_BOUND: Duration = Duration::from_secs(5);
 
 /// Why serving ended badly.
 #[derive(Debug)]
-pub enum Failure {
+pub enum ServeError {
     /// The policies do not load, and they are required; every problem, a line each.
     Policy(Vec<String>),
     /// Anything else.
     Other(anyhow::Error),
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(why: E) -> Failure {
-        Failure::Other(why.into())
+impl<E: Into<anyhow::Error>> From<E> for ServeError {
+    fn from(why: E) -> ServeError {
+        ServeError::Other(why.into())
     }
 }
 
@@ -70,7 +70,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 ///
 /// # Errors
 /// Why it could not start, what ended by itself, or which bound was hit while ending.
-pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(), Failure> {
+pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(), ServeError> {
     let mut termination = Termination::listen().context("cannot listen to signals")?;
     let hangups = shutdown::hangups().context("cannot listen to signals")?;
     // Addresses come first: a start that is refused for one of them writes nothing.
@@ -125,7 +125,7 @@ impl Running {
         recorder: Recorder,
         hangups: (Signal, Reopen),
         Addresses { listeners, admin }: Addresses,
-    ) -> Result<Running, Failure> {
+    ) -> Result<Running, ServeError> {
         let books = Books { recorder, metrics: metrics(settings), refusals: Arc::default() };
         watch_audit(&books);
         books.recorder.record(started(&listeners, settings)).await;
@@ -181,7 +181,7 @@ impl Running {
         settings: &Resolved,
         termination: &mut Termination,
         (writers, tails): &mut (Writers, Tails),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ServeError> {
         let required = self.closed.is_some().then(|| self.overview.files.clone());
         let mut policy = std::pin::pin!(opening::required_policy(required));
         let now = Duration::ZERO;
@@ -204,7 +204,7 @@ impl Running {
                         }
                     }
                     (Ok(()), None) => {}
-                    (Err(problems), _) => return self.give_up(Failure::Policy(problems)).await,
+                    (Err(problems), _) => return self.give_up(ServeError::Policy(problems)).await,
                 },
             }
         };
@@ -231,7 +231,7 @@ impl Running {
 
 impl Running {
     /// Ends what was started, before it answered anybody; what was refused is on record by then.
-    async fn give_up(self, why: Failure) -> Result<(), Failure> {
+    async fn give_up(self, why: ServeError) -> Result<(), ServeError> {
         self.checks.1.cancel();
         self.others.1.cancel();
         self.checks.0.join(END_BOUND).await;

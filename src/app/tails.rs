@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::config::{SinkConfig, Target};
 use crate::audit::tail::{Tail, TailServer};
-use crate::net::listen::{Address, BindProblem, Listener};
+use crate::net::listen::{Address, BindError, Listener};
 use crate::net::preface_guard::PrefaceGuard;
 
 /// How long subscribers may take to read what is left.
@@ -43,11 +43,11 @@ pub async fn bind(sinks: &[SinkConfig]) -> Result<Bound> {
     Ok(Bound(bound))
 }
 
-fn cannot_bind(problem: &BindProblem) -> anyhow::Error {
+fn cannot_bind(problem: &BindError) -> anyhow::Error {
     let (address, why) = match problem {
-        BindProblem::InUse { address } => (address, "it is in use".to_owned()),
-        BindProblem::NotASocket { address } => (address, "the path exists and is no socket".to_owned()),
-        BindProblem::Io { address, problem } => (address, problem.to_string()),
+        BindError::InUse { address } => (address, "it is in use".to_owned()),
+        BindError::NotASocket { address } => (address, "the path exists and is no socket".to_owned()),
+        BindError::Io { address, problem } => (address, problem.to_string()),
     };
     anyhow!(
         "cannot listen on {address} (--audit tail:{address}): {why}; choose another address of this machine, or `tail:unix:PATH`"

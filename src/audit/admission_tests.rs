@@ -24,7 +24,7 @@ fn check(recorder: &Recorder, entry: DecisionEntry) -> bool {
 }
 
 /// Ends the writers, which is the one thing here that needs a runtime.
-fn finish(writers: Writers) -> Result<(), Unfinished> {
+fn finish(writers: Writers) -> Result<(), AuditFlushError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(writers.finish(BOUND))
 }

@@ -94,7 +94,7 @@ pub struct Rotation {
 /// What is wrong with the text of a sink.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BadSink {
+pub enum SinkConfigError {
     /// The text says no place.
     #[error("`{0}` is no place for the audit; write `stdout`, `file:PATH`, `otlp:URL`, `tail:HOST:PORT` or `off`")]
     Unknown(String),
@@ -126,9 +126,9 @@ pub enum BadSink {
 }
 
 impl FromStr for SinkConfig {
-    type Err = BadSink;
+    type Err = SinkConfigError;
 
-    fn from_str(text: &str) -> Result<SinkConfig, BadSink> {
+    fn from_str(text: &str) -> Result<SinkConfig, SinkConfigError> {
         let (place, options) = text.split_once('?').unwrap_or((text, ""));
         let mut config = SinkConfig::to(target(place)?);
         for option in options.split('&').filter(|option| !option.is_empty()) {
@@ -139,16 +139,16 @@ impl FromStr for SinkConfig {
     }
 }
 
-fn target(place: &str) -> Result<Target, BadSink> {
+fn target(place: &str) -> Result<Target, SinkConfigError> {
     match place.split_once(':') {
         None if place == "stdout" => Ok(Target::Stdout),
-        Some(("file", "")) => Err(BadSink::NoPath),
+        Some(("file", "")) => Err(SinkConfigError::NoPath),
         Some(("file", path)) => Ok(Target::File(path.into())),
         Some(("otlp", url)) if url.starts_with("http://") && url.len() > 7 => Ok(Target::Otlp(url.to_owned())),
-        Some(("otlp", _)) => Err(BadSink::NoUrl),
-        Some(("tail", "")) => Err(BadSink::NoAddress),
+        Some(("otlp", _)) => Err(SinkConfigError::NoUrl),
+        Some(("tail", "")) => Err(SinkConfigError::NoAddress),
         Some(("tail", address)) => Ok(Target::Tail(address.to_owned())),
-        _ => Err(BadSink::Unknown(place.to_owned())),
+        _ => Err(SinkConfigError::Unknown(place.to_owned())),
     }
 }
 
@@ -160,8 +160,8 @@ impl SinkConfig {
         SinkConfig { target, filter, format, on_full: OnFull::default(), rotation: Rotation::default() }
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Result<(), BadSink> {
-        let bad = |why: String| BadSink::BadValue { key: key.to_owned(), why };
+    fn set(&mut self, key: &str, value: &str) -> Result<(), SinkConfigError> {
+        let bad = |why: String| SinkConfigError::BadValue { key: key.to_owned(), why };
         match key {
             "filter" => self.filter = value.parse().map_err(bad)?,
             "format" => self.format = value.parse().map_err(bad)?,
@@ -173,15 +173,15 @@ impl SinkConfig {
                 self.rotation.keep = Some(count);
             }
             "gzip" => self.rotation.gzip = value.parse().map_err(|_| bad("write `true` or `false`".into()))?,
-            _ => return Err(BadSink::NoOption(key.to_owned())),
+            _ => return Err(SinkConfigError::NoOption(key.to_owned())),
         }
         match (&self.target, key) {
             (Target::File(_), _) => Ok(()),
-            (_, "rotate_size") => Err(BadSink::FilesAlone("rotate_size")),
-            (_, "rotate_age") => Err(BadSink::FilesAlone("rotate_age")),
-            (_, "keep") => Err(BadSink::FilesAlone("keep")),
-            (_, "gzip") => Err(BadSink::FilesAlone("gzip")),
-            (Target::Otlp(_) | Target::Tail(_), "format") => Err(BadSink::FilesAlone("format")),
+            (_, "rotate_size") => Err(SinkConfigError::FilesAlone("rotate_size")),
+            (_, "rotate_age") => Err(SinkConfigError::FilesAlone("rotate_age")),
+            (_, "keep") => Err(SinkConfigError::FilesAlone("keep")),
+            (_, "gzip") => Err(SinkConfigError::FilesAlone("gzip")),
+            (Target::Otlp(_) | Target::Tail(_), "format") => Err(SinkConfigError::FilesAlone("format")),
             _ => Ok(()),
         }
     }

@@ -59,7 +59,7 @@ impl RedactConfig {
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BadKey {
+pub enum RedactKeyError {
     /// The file cannot be read.
     #[error(
         "audit_trail.redact.key: cannot read {path}: {why}; make one with `head -c 32 /dev/urandom | base64 > {path}`"
@@ -96,17 +96,17 @@ impl Redactor {
     ///
     /// # Errors
     /// If the key's file cannot be read or holds too little.
-    pub fn new(config: RedactConfig) -> Result<Redactor, BadKey> {
+    pub fn new(config: RedactConfig) -> Result<Redactor, RedactKeyError> {
         let hashes = config.ways().contains(&Redaction::Hash);
         let hash = match &config.key {
             Some(path) if hashes => {
                 let name = path.display().to_string();
-                let text =
-                    plain_file::read(path, MAX_KEY).map_err(|why| BadKey::Unreadable { path: name.clone(), why })?;
+                let text = plain_file::read(path, MAX_KEY)
+                    .map_err(|why| RedactKeyError::Unreadable { path: name.clone(), why })?;
                 // Editors and `echo` end a file with a line feed, which nobody means to be part of the key.
                 let key = text.trim_ascii_end();
                 if key.len() < MIN_KEY {
-                    return Err(BadKey::Short { path: name, bytes: key.len() });
+                    return Err(RedactKeyError::Short { path: name, bytes: key.len() });
                 }
                 Some(KeyedHash::new(key))
             }

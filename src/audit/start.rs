@@ -18,7 +18,7 @@ use super::config::{OnFull, SinkConfig, Target};
 use super::lane::{DURABLE_WITHIN, Lane, LaneConfig, Limits};
 use super::recorder::{MAX_SINKS, Recorder};
 use super::redact::{self, RedactConfig, Redactor};
-use super::sinks::{self, Reopen, Sink, Unusable};
+use super::sinks::{self, Reopen, Sink, SinkOpenError};
 use super::tail::Tail;
 use super::writer::{Durability, End, Writer};
 use crate::record::filter::Filter;
@@ -47,16 +47,16 @@ pub struct TrailConfig {
 /// Why the record cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CannotStart {
+pub enum AuditStartError {
     /// A sink cannot be used.
     #[error(transparent)]
-    Sink(#[from] Unusable),
+    Sink(#[from] SinkOpenError),
     /// The key of the hashes cannot be used.
     #[error(transparent)]
-    RedactKey(#[from] redact::BadKey),
+    RedactKey(#[from] redact::RedactKeyError),
     /// The key of checkpoints cannot be used.
     #[error("audit_trail.signing_key: {0}")]
-    Key(signing::BadKey),
+    Key(signing::SigningKeyError),
     /// The checkpoint file cannot be appended to.
     #[error("audit_trail.checkpoint_file: cannot open `{}`: {problem}; name a file that can be appended to", path.display())]
     Checkpoints {
@@ -117,7 +117,7 @@ pub struct Trail {
 ///
 /// # Errors
 /// Which sink cannot be used, and what to do.
-pub fn start(config: &TrailConfig) -> Result<Trail, CannotStart> {
+pub fn start(config: &TrailConfig) -> Result<Trail, AuditStartError> {
     let reopen = Reopen::default();
     let mut tails = Vec::new();
     let open = |sink| sinks::open(sink, reopen.clone(), &mut tails);
@@ -129,9 +129,9 @@ pub fn start(config: &TrailConfig) -> Result<Trail, CannotStart> {
 ///
 /// # Errors
 /// If a key or the checkpoint file cannot be used, or a thread cannot be started.
-pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reopen) -> Result<Trail, CannotStart> {
+pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reopen) -> Result<Trail, AuditStartError> {
     let signer = config.signing_key.as_deref().map(Signer::read).transpose();
-    let signer = signer.map_err(CannotStart::Key)?.map(Arc::new);
+    let signer = signer.map_err(AuditStartError::Key)?.map(Arc::new);
     let checkpoints = checkpoint_file(config)?.map(Arc::new);
     let (lanes, queues): (Vec<_>, Vec<_>) = config.sinks.iter().map(|sink| lane(config, sink)).unzip();
     let redactor = Arc::new(Redactor::new(config.redact.clone())?);
@@ -140,7 +140,7 @@ pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reope
     let mut writers = Vec::new();
     for (((sink, open), lane), queue) in config.sinks.iter().zip(sinks).zip(&lanes).zip(queues) {
         if config.durability == Durability::Always && keeps_all(sink) && !open.is_on_disk() {
-            return Err(CannotStart::NoDisk(sink.name()));
+            return Err(AuditStartError::NoDisk(sink.name()));
         }
         let is_file = matches!(sink.target, Target::File(_));
         let told = if is_file { elsewhere.clone() } else { Vec::new() };
@@ -155,14 +155,14 @@ pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reope
                 .signed(signer.clone())
                 .filed(checkpoints.clone().filter(|_| is_file), &sink.name()),
         };
-        writers.push(Running::start(writer, sink.target.is_elsewhere()).map_err(CannotStart::Thread)?);
+        writers.push(Running::start(writer, sink.target.is_elsewhere()).map_err(AuditStartError::Thread)?);
     }
     Ok(Trail { recorder: Recorder::new(lanes, DURABLE_WITHIN), writers: Writers(writers), reopen, tails: Vec::new() })
 }
 
-fn checkpoint_file(config: &TrailConfig) -> Result<Option<CheckpointFile>, CannotStart> {
+fn checkpoint_file(config: &TrailConfig) -> Result<Option<CheckpointFile>, AuditStartError> {
     let open = |path: &PathBuf| {
-        CheckpointFile::open(path).map_err(|problem| CannotStart::Checkpoints { path: path.clone(), problem })
+        CheckpointFile::open(path).map_err(|problem| AuditStartError::Checkpoints { path: path.clone(), problem })
     };
     config.checkpoint_file.as_ref().map(open).transpose()
 }
@@ -181,7 +181,7 @@ fn lane(config: &TrailConfig, sink: &SinkConfig) -> (Arc<Lane>, std::sync::mpsc:
 /// Why the record did not end well.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unfinished {
+pub enum AuditFlushError {
     /// A sink did not take everything in time.
     #[error("{lost} audit records could not be written to {sink} within the bound")]
     Lost {
@@ -228,24 +228,24 @@ impl Running {
         Ok(Running { lane, is_elsewhere, ended: Some(ended), thread })
     }
 
-    async fn finish(self, deadline: Instant) -> Result<(), Unfinished> {
+    async fn finish(self, deadline: Instant) -> Result<(), AuditFlushError> {
         let Running { lane, is_elsewhere: _, ended, thread } = self;
         let sink = lane.name().to_owned();
-        let Some(mut ended) = ended else { return Err(Unfinished::Gone(sink)) };
+        let Some(mut ended) = ended else { return Err(AuditFlushError::Gone(sink)) };
         let end = match timeout_at(deadline, &mut ended).await {
             Ok(end) => end,
             Err(_) => {
                 lane.state.give_up.store(true, Relaxed);
                 match timeout_at(Instant::now() + GIVE_UP_BOUND, &mut ended).await {
                     Ok(end) => end,
-                    Err(_) => return Err(Unfinished::Hangs { sink, lost: lane.queued().0 }),
+                    Err(_) => return Err(AuditFlushError::Hangs { sink, lost: lane.queued().0 }),
                 }
             }
         };
         match (end, thread.join()) {
             (Ok(End { lost: 0 }), Ok(())) => Ok(()),
-            (Ok(End { lost }), Ok(())) => Err(Unfinished::Lost { sink, lost }),
-            (Err(_), _) | (_, Err(_)) => Err(Unfinished::Gone(sink)),
+            (Ok(End { lost }), Ok(())) => Err(AuditFlushError::Lost { sink, lost }),
+            (Err(_), _) | (_, Err(_)) => Err(AuditFlushError::Gone(sink)),
         }
     }
 }
@@ -276,7 +276,7 @@ impl Writers {
     ///
     /// # Errors
     /// The first sink that did not end well.
-    pub async fn finish(self, bound: Duration) -> Result<(), Unfinished> {
+    pub async fn finish(self, bound: Duration) -> Result<(), AuditFlushError> {
         // Sinks that leave this machine end last: the others' last checkpoints go there.
         let (elsewhere, here): (Vec<_>, Vec<_>) = self.0.into_iter().partition(|running| running.is_elsewhere);
         let mut ended = Ok(());

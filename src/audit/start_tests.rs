@@ -386,7 +386,7 @@ async fn what_cannot_be_written_in_time_is_told() {
         check(&recorder, allow(number)).await;
     }
     let end = writers.finish(Duration::from_millis(50)).await;
-    assert_eq!(end, Err(Unfinished::Lost { sink: "file:a".into(), lost: 3 }));
+    assert_eq!(end, Err(AuditFlushError::Lost { sink: "file:a".into(), lost: 3 }));
     assert!(
         !check(&recorder, allow(4)).await || recorder.readings()[0].lost.allows == 1,
         "nothing is accepted any more"

@@ -15,33 +15,33 @@ use crate::engine::policy::problem::Place;
 
 /// What is wrong, and the innermost place at which it is.
 #[derive(Debug)]
-pub struct Trouble {
+pub struct DeserializeError {
     text: String,
     place: Option<Place>,
 }
 
-impl Trouble {
+impl DeserializeError {
     /// The place and the words; the place of the whole where none is nearer.
     pub fn at(self, whole: &Place) -> (Place, String) {
         (self.place.unwrap_or_else(|| whole.clone()), self.text)
     }
 
-    fn placed(self, place: &Place) -> Trouble {
-        Trouble { place: self.place.or_else(|| Some(place.clone())), ..self }
+    fn placed(self, place: &Place) -> DeserializeError {
+        DeserializeError { place: self.place.or_else(|| Some(place.clone())), ..self }
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for DeserializeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for DeserializeError {}
 
-impl de::Error for Trouble {
-    fn custom<T: fmt::Display>(text: T) -> Trouble {
-        Trouble { text: text.to_string(), place: None }
+impl de::Error for DeserializeError {
+    fn custom<T: fmt::Display>(text: T) -> DeserializeError {
+        DeserializeError { text: text.to_string(), place: None }
     }
 }
 
@@ -59,7 +59,7 @@ impl<'n> Reading<'n> {
         Reading { node, key: None, ignored }
     }
 
-    fn visit<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Trouble> {
+    fn visit<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, DeserializeError> {
         match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -71,7 +71,7 @@ impl<'n> Reading<'n> {
     }
 }
 
-fn visit_number<'de, V: Visitor<'de>>(number: &str, visitor: V) -> Result<V::Value, Trouble> {
+fn visit_number<'de, V: Visitor<'de>>(number: &str, visitor: V) -> Result<V::Value, DeserializeError> {
     if let Ok(value) = number.parse() {
         return visitor.visit_u64(value);
     }
@@ -85,20 +85,20 @@ fn visit_number<'de, V: Visitor<'de>>(number: &str, visitor: V) -> Result<V::Val
 }
 
 impl<'de> Deserializer<'de> for Reading<'_> {
-    type Error = Trouble;
+    type Error = DeserializeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Trouble> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         self.visit(visitor).map_err(|why| why.placed(&self.node.place))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Trouble> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match self.node.value {
             Value::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Trouble> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         self.ignored.borrow_mut().extend(self.key);
         visitor.visit_unit()
     }
@@ -115,9 +115,9 @@ struct Items<'n> {
 }
 
 impl<'de> SeqAccess<'de> for Items<'_> {
-    type Error = Trouble;
+    type Error = DeserializeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Trouble> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DeserializeError> {
         let ignored = self.ignored;
         self.items.next().map(|node| seed.deserialize(Reading { node, key: None, ignored })).transpose()
     }
@@ -130,18 +130,19 @@ struct Pairs<'n> {
 }
 
 impl<'de> MapAccess<'de> for Pairs<'_> {
-    type Error = Trouble;
+    type Error = DeserializeError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Trouble> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DeserializeError> {
         self.value = self.left.find(|(_, node)| !is_any(node));
         let read = |(key, _): &(Key, Node)| {
-            let name: StrDeserializer<'_, Trouble> = de::IntoDeserializer::into_deserializer(key.name.as_str());
+            let name: StrDeserializer<'_, DeserializeError> =
+                de::IntoDeserializer::into_deserializer(key.name.as_str());
             seed.deserialize(name).map_err(|why| why.placed(&key.place))
         };
         self.value.map(read).transpose()
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Trouble> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
         let Some((key, node)) = self.value.take() else { return Err(de::Error::custom("a value without a key")) };
         let whole = Reading { node, key: Some(key), ignored: self.ignored };
         seed.deserialize(whole).map_err(|why| why.placed(&node.place))

@@ -55,7 +55,7 @@ impl<L: Ledger> Services<L> {
         health: H,
         limits: ConnectionLimits,
         shutdown: CancellationToken,
-    ) -> Result<Services<L>, ReflectionProblem>
+    ) -> Result<Services<L>, ReflectionError>
     where
         H: GrpcService,
         H::Future: Send,
@@ -119,7 +119,7 @@ impl<S> GrpcService for S where
 }
 
 /// Why reflection could not be built.
-pub type ReflectionProblem = tonic_reflection::server::Error;
+pub type ReflectionError = tonic_reflection::server::Error;
 
 /// Ends a service's streams at the shutdown.
 #[derive(Clone, Debug)]

@@ -79,7 +79,7 @@ pub enum Listener {
 
 /// Why an address could not be bound.
 #[derive(Debug, thiserror::Error)]
-pub enum BindProblem {
+pub enum BindError {
     /// Somebody else listens there.
     #[error("cannot listen on {address}: it is in use; stop the other process or choose another address with --listen")]
     InUse {
@@ -108,16 +108,16 @@ impl Address {
     /// Takes the address and opens it.
     ///
     /// # Errors
-    /// [`BindProblem`], with what to do.
-    pub async fn bind(&self) -> Result<Listener, BindProblem> {
+    /// [`BindError`], with what to do.
+    pub async fn bind(&self) -> Result<Listener, BindError> {
         self.reserve().await?.open()
     }
 
     /// Takes the address, without opening it.
     ///
     /// # Errors
-    /// [`BindProblem`], with what to do.
-    pub async fn reserve(&self) -> Result<Reserved, BindProblem> {
+    /// [`BindError`], with what to do.
+    pub async fn reserve(&self) -> Result<Reserved, BindError> {
         let failed = |problem| self.failed(problem);
         match self {
             Address::Tcp(address) => {
@@ -133,24 +133,24 @@ impl Address {
         }
     }
 
-    fn failed(&self, problem: io::Error) -> BindProblem {
+    fn failed(&self, problem: io::Error) -> BindError {
         match problem.kind() {
-            io::ErrorKind::AddrInUse => BindProblem::InUse { address: self.clone() },
-            _ => BindProblem::Io { address: self.clone(), problem },
+            io::ErrorKind::AddrInUse => BindError::InUse { address: self.clone() },
+            _ => BindError::Io { address: self.clone(), problem },
         }
     }
 
     /// Removes a socket file on which nobody answers.
-    async fn clear_stale(&self, path: &Path) -> Result<(), BindProblem> {
-        let failed = |problem| BindProblem::Io { address: self.clone(), problem };
+    async fn clear_stale(&self, path: &Path) -> Result<(), BindError> {
+        let failed = |problem| BindError::Io { address: self.clone(), problem };
         match fs::symlink_metadata(path) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(why) => return Err(failed(why)),
-            Ok(meta) if !meta.file_type().is_socket() => return Err(BindProblem::NotASocket { address: self.clone() }),
+            Ok(meta) if !meta.file_type().is_socket() => return Err(BindError::NotASocket { address: self.clone() }),
             Ok(_) => {}
         }
         match tokio::net::UnixStream::connect(path).await {
-            Ok(_) => Err(BindProblem::InUse { address: self.clone() }),
+            Ok(_) => Err(BindError::InUse { address: self.clone() }),
             Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),
             Err(why) => Err(failed(why)),
         }
@@ -176,8 +176,8 @@ impl Reserved {
     /// Opens the address: who connects from now on waits to be accepted.
     ///
     /// # Errors
-    /// [`BindProblem`], with what to do.
-    pub fn open(self) -> Result<Listener, BindProblem> {
+    /// [`BindError`], with what to do.
+    pub fn open(self) -> Result<Listener, BindError> {
         match self {
             Reserved::Tcp(address, socket) => {
                 socket.listen(BACKLOG).map(Listener::Tcp).map_err(|problem| address.failed(problem))
@@ -321,7 +321,7 @@ mod tests {
             let listener = reserved.open().unwrap();
             assert_eq!(listener.local(), local.to_string());
             connects().await.unwrap();
-            assert!(matches!(local.bind().await, Err(BindProblem::InUse { .. })), "{local}");
+            assert!(matches!(local.bind().await, Err(BindError::InUse { .. })), "{local}");
         }
     }
 
@@ -331,13 +331,13 @@ mod tests {
         let path = dir.path().join("c.sock");
         let address = Address::Unix(path.clone());
         let live = address.bind().await.unwrap();
-        assert!(matches!(address.bind().await, Err(BindProblem::InUse { .. })));
+        assert!(matches!(address.bind().await, Err(BindError::InUse { .. })));
         drop(live);
         assert!(!path.exists());
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         address.bind().await.unwrap();
         std::fs::write(&path, "x").unwrap();
-        assert!(matches!(address.bind().await, Err(BindProblem::NotASocket { .. })));
+        assert!(matches!(address.bind().await, Err(BindError::NotASocket { .. })));
     }
 }

@@ -45,7 +45,7 @@ pub struct Asked {
 
 /// Why a question is not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum ExplainError {
     /// Everything that is wrong with it, a line each.
     #[error("{0}")]
     BadQuestion(String),
@@ -76,22 +76,22 @@ pub enum Refusal {
     Busy,
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ExplainError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Refusal::BadQuestion(_) => StatusCode::BAD_REQUEST,
-            Refusal::NotHere(_) | Refusal::ForOthers(_) => StatusCode::FORBIDDEN,
-            Refusal::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::Body(status) => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST),
-            Refusal::NotRecorded | Refusal::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            ExplainError::BadQuestion(_) => StatusCode::BAD_REQUEST,
+            ExplainError::NotHere(_) | ExplainError::ForOthers(_) => StatusCode::FORBIDDEN,
+            ExplainError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ExplainError::Body(status) => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST),
+            ExplainError::NotRecorded | ExplainError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            ExplainError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, self.to_string()).into_response()
     }
 }
 
 /// An answer that is being made: a JSON document, or why there is none.
-pub type Answering = Pin<Box<dyn Future<Output = Result<String, Refusal>> + Send>>;
+pub type Answering = Pin<Box<dyn Future<Output = Result<String, ExplainError>> + Send>>;
 
 /// What answers questions, a few at once.
 #[derive(Clone)]
@@ -112,15 +112,15 @@ impl Questions {
         Questions { answer: Arc::new(answer), room: Arc::new(Semaphore::new(MAX_AT_ONCE)) }
     }
 
-    async fn ask(self, asked: Asked) -> Result<String, Refusal> {
-        let room = self.room.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+    async fn ask(self, asked: Asked) -> Result<String, ExplainError> {
+        let room = self.room.clone().try_acquire_owned().map_err(|_| ExplainError::Busy)?;
         // On its own, so that whoever hangs up neither frees the room early nor keeps the question off the record.
         let answered = tokio::spawn(async move {
             let answer = (self.answer)(asked).await;
             drop(room);
             answer
         });
-        answered.await.unwrap_or(Err(Refusal::Failed))
+        answered.await.unwrap_or(Err(ExplainError::Failed))
     }
 }
 
@@ -133,26 +133,26 @@ async fn explain(
     State(questions): State<Questions>,
     ConnectInfo(by): ConnectInfo<SocketAddr>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ExplainError> {
     may_ask(by, request.headers())?;
     let body = timeout(BODY_WAIT, Bytes::from_request(request, &())).await;
-    let body = body.map_err(|_| Refusal::Body(408))?.map_err(|why| Refusal::Body(why.status().as_u16()))?;
+    let body = body.map_err(|_| ExplainError::Body(408))?.map_err(|why| ExplainError::Body(why.status().as_u16()))?;
     let document = questions.ask(Asked { by, body }).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
 /// Whether a request with these headers may ask at all. A page of a browser can reach this address, but it cannot leave
 /// out where it comes from, nor say that it sends JSON without being asked whether it may.
-fn may_ask(by: SocketAddr, headers: &HeaderMap) -> Result<(), Refusal> {
+fn may_ask(by: SocketAddr, headers: &HeaderMap) -> Result<(), ExplainError> {
     if !LOCAL.contains(&by.ip().to_canonical()) {
-        return Err(Refusal::NotHere(by));
+        return Err(ExplainError::NotHere(by));
     }
     if let Some(name) = ["origin"].iter().chain(&OF_PROXIES).find(|name| headers.contains_key(**name)) {
-        return Err(Refusal::ForOthers(name));
+        return Err(ExplainError::ForOthers(name));
     }
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Refusal::NotJson) }
+    if kind.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(ExplainError::NotJson) }
 }
 
 #[cfg(test)]
@@ -208,7 +208,7 @@ mod tests {
         left.abort();
         assert!(left.await.unwrap_err().is_cancelled());
         assert_eq!(questions.room.available_permits(), 0, "whoever hangs up frees no room");
-        assert_eq!(ask().await, Err(Refusal::Busy));
+        assert_eq!(ask().await, Err(ExplainError::Busy));
         go.send(true).unwrap();
         assert_eq!(begun.remove(0).await.unwrap(), Ok("{}".into()));
     }
@@ -217,6 +217,6 @@ mod tests {
     async fn a_broken_answer_is_told() {
         let questions = Questions::new(|_| Box::pin(async { panic!("on purpose") }));
         let asked = Asked { by: "127.0.0.1:1".parse().unwrap(), body: Bytes::new() };
-        assert_eq!(questions.ask(asked).await, Err(Refusal::Failed));
+        assert_eq!(questions.ask(asked).await, Err(ExplainError::Failed));
     }
 }

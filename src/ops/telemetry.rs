@@ -28,7 +28,7 @@ const TRANSPORT_OFF: &str = "h2=off";
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BadLog {
+pub enum LogSetupError {
     /// The filter cannot be read.
     #[error(
         "{VARIABLE}=`{text}` cannot be read: {problem}; write a level (error, warn, info, debug, trace, off) or `info,customs::files=debug`"
@@ -65,11 +65,11 @@ pub enum Format {
 }
 
 /// Sets up the log of this process: to stderr, by `CUSTOMS_LOG`.
-pub fn init() -> Result<(), BadLog> {
+pub fn init() -> Result<(), LogSetupError> {
     let text = std::env::var(VARIABLE).unwrap_or_default();
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let format = if io::stderr().is_terminal() { Format::Human { colour } } else { Format::Json };
-    subscriber(&text, format, io::stderr)?.try_init().map_err(|_| BadLog::Twice)
+    subscriber(&text, format, io::stderr)?.try_init().map_err(|_| LogSetupError::Twice)
 }
 
 /// The levels, as a filter spells them.
@@ -127,18 +127,18 @@ fn subscriber<W, O>(
     filter: &str,
     format: Format,
     writer: W,
-) -> Result<impl Subscriber + Send + Sync + use<W, O>, BadLog>
+) -> Result<impl Subscriber + Send + Sync + use<W, O>, LogSetupError>
 where
     W: Fn() -> O + Send + Sync + 'static,
     O: io::Write + 'static,
 {
     if let Some(problem) = filter.split(',').map(str::trim).find_map(wrong_part) {
-        return Err(BadLog::Part { text: filter.to_owned(), problem });
+        return Err(LogSetupError::Part { text: filter.to_owned(), problem });
     }
     let read = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(filter)
-        .map_err(|problem| BadLog::Filter { text: filter.to_owned(), problem })?;
+        .map_err(|problem| LogSetupError::Filter { text: filter.to_owned(), problem })?;
     let filter = match Directive::from_str(TRANSPORT_OFF) {
         Ok(off) if !filter.contains(TRANSPORT) => read.add_directive(off),
         _ => read,

@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 /// Opens a regular file, with what the system says of what was opened.
 ///
 /// # Errors
-/// What the system says, or that this is something else than a regular file ([`NotRegular`], as the inner error).
+/// What the system says, or that this is something else than a regular file ([`NotRegularFileError`], as the inner error).
 pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     regular(&fs::metadata(path)?)?;
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
@@ -41,19 +41,19 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// Something is there, and it is no regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is {0}, and no regular file")]
-pub struct NotRegular(&'static str);
+pub struct NotRegularFileError(&'static str);
 
 fn regular(metadata: &Metadata) -> io::Result<()> {
     match (metadata.is_file(), metadata.is_dir()) {
         (true, _) => Ok(()),
-        (false, true) => Err(io::Error::other(NotRegular("a directory"))),
-        (false, false) => Err(io::Error::other(NotRegular("a FIFO, socket or device"))),
+        (false, true) => Err(io::Error::other(NotRegularFileError("a directory"))),
+        (false, false) => Err(io::Error::other(NotRegularFileError("a FIFO, socket or device"))),
     }
 }
 
 /// Whether an error says that something else than a regular file is there.
-pub fn is_not_regular(error: &io::Error) -> Option<NotRegular> {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<NotRegular>()).copied()
+pub fn is_not_regular(error: &io::Error) -> Option<NotRegularFileError> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<NotRegularFileError>()).copied()
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Sealed<'_> {
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BadKey {
+pub enum SigningKeyError {
     /// The file cannot be read.
     #[error("cannot read the key `{}`: {problem}; {advice}", path.display())]
     Unreadable {
@@ -98,9 +98,9 @@ impl Signer {
     ///
     /// # Errors
     /// Why it cannot be used, and how to make one.
-    pub fn read(path: &Path) -> Result<Signer, BadKey> {
+    pub fn read(path: &Path) -> Result<Signer, SigningKeyError> {
         let text = read(path, "name the file of the private key, and let the user that runs customs read it")?;
-        let not = |why| BadKey::NotPrivate { path: path.to_owned(), why };
+        let not = |why| SigningKeyError::NotPrivate { path: path.to_owned(), why };
         let key = SigningKey::from_pkcs8_pem(&text).map_err(|_| not(what_it_is(&text)))?;
         let is_open = fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o007 != 0);
         if is_open {
@@ -140,9 +140,9 @@ impl Verifier {
     ///
     /// # Errors
     /// Why it cannot be used, and how to make one.
-    pub fn read(path: &Path) -> Result<Verifier, BadKey> {
+    pub fn read(path: &Path) -> Result<Verifier, SigningKeyError> {
         let text = read(path, "name the file of the public key")?;
-        let not = |why| BadKey::NotPublic { path: path.to_owned(), why };
+        let not = |why| SigningKeyError::NotPublic { path: path.to_owned(), why };
         let key = VerifyingKey::from_public_key_pem(&text).map_err(|_| not(what_it_is(&text)))?;
         let id = id(&key);
         Ok(Verifier { key, id })
@@ -163,10 +163,10 @@ impl Verifier {
 /// The largest file of a key.
 const MAX_KEY: usize = 64 * 1024;
 
-fn read(path: &Path, advice: &'static str) -> Result<String, BadKey> {
+fn read(path: &Path, advice: &'static str) -> Result<String, SigningKeyError> {
     // A key in a FIFO would hold the start up.
     let bytes = plain_file::read(path, MAX_KEY);
-    let bytes = bytes.map_err(|problem| BadKey::Unreadable { path: path.to_owned(), problem, advice })?;
+    let bytes = bytes.map_err(|problem| SigningKeyError::Unreadable { path: path.to_owned(), problem, advice })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -9,7 +9,7 @@ use crate::app::ledger::Books;
 use crate::engine::policy::printable;
 use crate::engine::policy::problem::Problem;
 use crate::engine::snapshot::Snapshot;
-use crate::ops::questions::{Asked, Refusal};
+use crate::ops::questions::{Asked, ExplainError};
 use crate::record::clock;
 use crate::record::{Entry, Occasion, PackedDecision, QuestionEntry};
 use crate::store::Reader;
@@ -28,28 +28,29 @@ impl Live {
     ///
     /// # Errors
     /// Why it is not answered.
-    pub async fn answer(self, asked: Asked) -> Result<String, Refusal> {
+    pub async fn answer(self, asked: Asked) -> Result<String, ExplainError> {
         let snapshot = self.reader.shared();
         // Explaining looks at every rule, so it must not hold up the tasks that answer checks.
         let answered = tokio::task::spawn_blocking(move || answer(&asked, &snapshot));
-        let (document, entry) = answered.await.map_err(|_| Refusal::Failed)??;
+        let (document, entry) = answered.await.map_err(|_| ExplainError::Failed)??;
         if !self.books.recorder.record_first(Entry::Question(entry.into())).await {
-            return Err(Refusal::NotRecorded);
+            return Err(ExplainError::NotRecorded);
         }
         self.books.metrics.observe_question();
         Ok(document)
     }
 }
 
-fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry), Refusal> {
-    let (question, notes) = read::posted(&asked.body).map_err(|problems| Refusal::BadQuestion(lines(&problems)))?;
+fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry), ExplainError> {
+    let (question, notes) =
+        read::posted(&asked.body).map_err(|problems| ExplainError::BadQuestion(lines(&problems)))?;
     let time = clock::now();
     let (explanation, answer) = answer::ask(&question, snapshot, time, |attributes, request, decision, explanation| {
         let occasion = Occasion { time, duration_micros: 0, decision_id: "", decision_number: 0, told_headers: &[] };
         let entry = PackedDecision::of(attributes, request, decision, snapshot, occasion);
         (explanation.noting(&notes), entry)
     });
-    let document = serde_json::to_string_pretty(&explanation).map_err(|_| Refusal::Failed)?;
+    let document = serde_json::to_string_pretty(&explanation).map_err(|_| ExplainError::Failed)?;
     let entry = QuestionEntry { time, asked_by: asked.by.to_string(), now: question.now.unwrap_or(time), answer };
     Ok((printable::json(&(document + "\n")).into_owned(), entry))
 }

@@ -22,7 +22,7 @@ use regular::Regular;
 use rustix::fs::OFlags;
 use special::Special;
 
-use super::{Place, Reopen, Sink, Unusable};
+use super::{Place, Reopen, Sink, SinkOpenError};
 use crate::audit::config::SinkConfig;
 use crate::engine::time::UnixNanos;
 use crate::record::clock;
@@ -47,15 +47,18 @@ impl FileSink {
     ///
     /// # Errors
     /// Why it cannot be used.
-    pub fn open(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<FileSink, Unusable> {
-        let unusable =
-            |unfit: Unfit| Unusable::File { path: path.into(), problem: unfit.problem, advice: unfit.advice };
+    pub fn open(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<FileSink, SinkOpenError> {
+        let unusable = |unfit: FileSinkError| SinkOpenError::File {
+            path: path.into(),
+            problem: unfit.problem,
+            advice: unfit.advice,
+        };
         let end = end(config, path, reopen).map_err(unusable)?;
         Ok(FileSink { name: config.name(), end })
     }
 }
 
-fn end(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<End, Unfit> {
+fn end(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<End, FileSinkError> {
     if let Some(number) = descriptor(path) {
         descriptor_is_open(number)?;
     }
@@ -141,43 +144,43 @@ fn descriptor(path: &Path) -> Option<u32> {
 
 /// Whether a descriptor was open when the process was started, as far as that can be told: the Rust runtime opens
 /// `/dev/null`, for reading and writing, in place of a standard one that was closed.
-fn descriptor_is_open(number: u32) -> Result<(), Unfit> {
+fn descriptor_is_open(number: u32) -> Result<(), FileSinkError> {
     const ADVICE: &str = "start customs with that descriptor open, or name a file";
     let link = format!("/proc/self/fd/{number}");
     let (Ok(held), Ok(about)) = (fs::symlink_metadata(&link), fs::metadata(&link)) else {
-        return Err(Unfit::new(format!("descriptor {number} is closed"), ADVICE));
+        return Err(FileSinkError::new(format!("descriptor {number} is closed"), ADVICE));
     };
     // The permissions of the link are those of the descriptor: the second bit of the owner's is reading.
     let is_readable = held.mode() & 0o400 != 0;
     let is_null = fs::metadata("/dev/null").is_ok_and(|null| about.rdev() == null.rdev() && !about.is_file());
     if is_null && is_readable {
         let what = format!("descriptor {number} is closed, or is /dev/null, so every record would be lost");
-        return Err(Unfit::new(what, ADVICE));
+        return Err(FileSinkError::new(what, ADVICE));
     }
     Ok(())
 }
 
 /// Why a file cannot be used, and what to do.
 #[derive(Debug)]
-struct Unfit {
+struct FileSinkError {
     problem: io::Error,
     advice: &'static str,
 }
 
-impl Unfit {
-    fn new(problem: impl Into<String>, advice: &'static str) -> Unfit {
-        Unfit { problem: io::Error::other(problem.into()), advice }
+impl FileSinkError {
+    fn new(problem: impl Into<String>, advice: &'static str) -> FileSinkError {
+        FileSinkError { problem: io::Error::other(problem.into()), advice }
     }
 
     /// For a file that is already served from: the same in one error.
     fn at(self, path: &Path) -> io::Error {
-        let Unfit { problem, advice } = self;
+        let FileSinkError { problem, advice } = self;
         io::Error::new(problem.kind(), format!("`{}`: {problem}; {advice}", path.display()))
     }
 }
 
-impl From<io::Error> for Unfit {
-    fn from(problem: io::Error) -> Unfit {
+impl From<io::Error> for FileSinkError {
+    fn from(problem: io::Error) -> FileSinkError {
         let advice = match problem.kind() {
             io::ErrorKind::NotFound => "make its directory first, customs does not",
             io::ErrorKind::PermissionDenied => "let the user that runs customs write there, and read what is there",
@@ -187,7 +190,7 @@ impl From<io::Error> for Unfit {
             io::ErrorKind::StorageFull => "make room there, or name another place",
             _ => "name a file that can be appended to",
         };
-        Unfit { problem, advice }
+        FileSinkError { problem, advice }
     }
 }
 

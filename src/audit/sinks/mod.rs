@@ -97,7 +97,7 @@ pub enum Place {
 /// Why a sink cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unusable {
+pub enum SinkOpenError {
     /// The file cannot be opened.
     #[error("cannot open the audit file `{}`: {problem}; {advice}", path.display())]
     File {
@@ -130,7 +130,7 @@ pub enum Unusable {
 ///
 /// # Errors
 /// Why it cannot be used, and what to do.
-pub fn open(config: &SinkConfig, reopen: Reopen, tails: &mut Vec<Tail>) -> Result<Box<dyn Sink>, Unusable> {
+pub fn open(config: &SinkConfig, reopen: Reopen, tails: &mut Vec<Tail>) -> Result<Box<dyn Sink>, SinkOpenError> {
     match &config.target {
         Target::File(path) => Ok(Box::new(FileSink::open(config, path, reopen)?)),
         Target::Otlp(url) => Ok(Box::new(OtlpSink::open(config.name(), url)?)),
@@ -139,7 +139,7 @@ pub fn open(config: &SinkConfig, reopen: Reopen, tails: &mut Vec<Tail>) -> Resul
             tails.push(Tail { address: address.clone(), ring: ring.clone() });
             Ok(Box::new(TailSink::new(config.name(), ring)))
         }
-        Target::Stdout => Ok(Box::new(Stdout::open(config.name()).map_err(Unusable::Stdout)?)),
+        Target::Stdout => Ok(Box::new(Stdout::open(config.name()).map_err(SinkOpenError::Stdout)?)),
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use super::{Sink, Unusable};
+use super::{Sink, SinkOpenError};
 use crate::record::clock::now;
 
 /// The most lines of one export.
@@ -66,8 +66,8 @@ impl OtlpSink {
     ///
     /// # Errors
     /// If it is no URL.
-    pub fn open(name: String, url: &str) -> Result<OtlpSink, Unusable> {
-        let bad = |why: &dyn std::fmt::Display| Unusable::Otlp { url: url.to_owned(), problem: why.to_string() };
+    pub fn open(name: String, url: &str) -> Result<OtlpSink, SinkOpenError> {
+        let bad = |why: &dyn std::fmt::Display| SinkOpenError::Otlp { url: url.to_owned(), problem: why.to_string() };
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|why| bad(&why))?;
         if endpoint.uri().host().unwrap_or_default().is_empty() {
             return Err(bad(&"it names no host"));

@@ -32,7 +32,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_BOUND: Duration = Duration::from_secs(20);
 
 /// Why reflection could not be built.
-pub type ReflectionProblem = tonic_reflection::server::Error;
+pub type ReflectionError = tonic_reflection::server::Error;
 
 /// The services of one tail, ready to be served.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl TailServer {
     ///
     /// # Errors
     /// If the descriptors cannot be read, which would be a broken build.
-    pub fn new(tail: &Tail) -> Result<TailServer, ReflectionProblem> {
+    pub fn new(tail: &Tail) -> Result<TailServer, ReflectionError> {
         let reflection = || {
             let builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::files::Unreadable;
+use super::files::LogReadError;
 use super::record::Checkpoint;
 use super::report::{Bad, Named, What};
 use crate::engine::policy::printable;
@@ -62,11 +62,11 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(path: &Path, keys: &[Verifier]) -> Result<Checkpoints, Unreadable> {
-        let failed = |problem| Unreadable::File { path: path.to_owned(), problem };
+    pub fn read(path: &Path, keys: &[Verifier]) -> Result<Checkpoints, LogReadError> {
+        let failed = |problem| LogReadError::File { path: path.to_owned(), problem };
         let file = File::open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.is_dir() {
-            return Err(Unreadable::Directory(path.to_owned()));
+            return Err(LogReadError::Directory(path.to_owned()));
         }
         let mut checkpoints = Checkpoints { file: path.display().to_string(), ..Checkpoints::default() };
         let (mut input, mut number, mut strange, mut others) = (BufReader::new(file), 0, 0, 0);
@@ -89,7 +89,7 @@ impl Checkpoints {
             }
         }
         if strange > 0 && !is_json {
-            return Err(Unreadable::NoCheckpoints(path.to_owned()));
+            return Err(LogReadError::NoCheckpoints(path.to_owned()));
         }
         let file = &checkpoints.file;
         if strange > 0 {

@@ -8,7 +8,7 @@
 //! 4. what is missing and comes later was reordered, unless this record comes again (a copy) or was never anywhere else;
 //! 5. what is missing for good was deleted, or between two streams or files is an undeclared gap.
 
-use super::files::{Item, Place, Source, Unreadable};
+use super::files::{Item, LogReadError, Place, Source};
 use super::record::{At, Seen};
 use super::report::{Bad, Named, What};
 
@@ -45,7 +45,7 @@ impl Case<'_> {
     ///
     /// # Errors
     /// If what follows cannot be read.
-    pub fn of(&self, seen: &Seen, place: &Place, rest: &mut Source) -> Result<Bad, Unreadable> {
+    pub fn of(&self, seen: &Seen, place: &Place, rest: &mut Source) -> Result<Bad, LogReadError> {
         let bad = |what, why: String| Ok(Bad::at(what, Named::record(seen, place), why));
         if let (Some(before), Some((last, there))) = (self.before, self.last)
             && seen.follows(before.as_ref())
@@ -76,7 +76,7 @@ impl Case<'_> {
     ///
     /// # Errors
     /// If what follows cannot be read.
-    pub fn broken(&self, why: &str, place: &Place, rest: &mut Source) -> Result<Bad, Unreadable> {
+    pub fn broken(&self, why: &str, place: &Place, rest: &mut Source) -> Result<Bad, LogReadError> {
         let is_next_due = rest.peek()?.is_some_and(|next| next.follows(self.at));
         let what = if is_next_due { What::Inserted } else { What::Edited };
         Ok(Bad::at(what, Named::place(place), why))
@@ -99,7 +99,7 @@ impl Case<'_> {
     }
 
     /// Of the first record of all.
-    fn beginning(&self, seen: &Seen, place: &Place, rest: &mut Source) -> Result<Bad, Unreadable> {
+    fn beginning(&self, seen: &Seen, place: &Place, rest: &mut Source) -> Result<Bad, LogReadError> {
         let bad = |what, why: &str| Ok(Bad::at(what, Named::record(seen, place), why));
         let is_next_first = rest.peek()?.is_some_and(Seen::stands_alone);
         if seen.link().is_some() {

@@ -28,7 +28,7 @@ const BEGINNING: u64 = 64 << 10;
 /// Why files cannot be judged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unreadable {
+pub enum LogReadError {
     /// The system does not let it be read.
     #[error("cannot read `{}`: {problem}", path.display())]
     File {
@@ -103,14 +103,14 @@ enum Opened {
     Empty,
 }
 
-fn open(path: &Path) -> Result<Opened, Unreadable> {
-    let failed = |problem| Unreadable::File { path: path.to_owned(), problem };
+fn open(path: &Path) -> Result<Opened, LogReadError> {
+    let failed = |problem| LogReadError::File { path: path.to_owned(), problem };
     // What stands for the standard input elsewhere does so here.
     let place = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
     let file = File::open(place).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if about.is_dir() {
-        return Err(Unreadable::Directory(path.to_owned()));
+        return Err(LogReadError::Directory(path.to_owned()));
     }
     let id = (about.dev(), about.ino());
     let mut file = BufReader::with_capacity(1 << 16, file);
@@ -129,10 +129,10 @@ fn open(path: &Path) -> Result<Opened, Unreadable> {
         return Ok(Opened::Empty);
     }
     if begins_with_checkpoint(&beginning) {
-        return Err(Unreadable::Checkpoints(path.to_owned()));
+        return Err(LogReadError::Checkpoints(path.to_owned()));
     }
     let format = format_of(&beginning).or(is_damaged.then_some(Format::Json));
-    let format = format.ok_or_else(|| Unreadable::NoLog(path.to_owned()))?;
+    let format = format.ok_or_else(|| LogReadError::NoLog(path.to_owned()))?;
     let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, Cursor::new(beginning).chain(input)));
     let name = path.display().to_string().into();
     Ok(Opened::Reader(Reader { path: path.to_owned(), id, name, input, format, is_packed, number: 0, is_over: false }))
@@ -155,7 +155,7 @@ impl Read for Failed {
 
 impl Reader {
     /// The next record, and where it stands.
-    fn next(&mut self) -> Result<Option<(Item, Place)>, Unreadable> {
+    fn next(&mut self) -> Result<Option<(Item, Place)>, LogReadError> {
         if self.is_over {
             return Ok(None);
         }
@@ -167,7 +167,7 @@ impl Reader {
             Ok(item) => item,
             Err(problem) if self.is_packed && problem.kind() == io::ErrorKind::UnexpectedEof => Some(Item::CutShort),
             Err(_) if self.is_packed => Some(Item::Damaged),
-            Err(problem) => return Err(Unreadable::File { path: self.path.clone(), problem }),
+            Err(problem) => return Err(LogReadError::File { path: self.path.clone(), problem }),
         };
         self.number += 1;
         self.is_over = !matches!(item, Some(Item::Record(_)) | Some(Item::Broken(NO_RECORD)));
@@ -230,7 +230,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn of(path: &Path, mut reader: Reader) -> Result<Waiting, Unreadable> {
+    fn of(path: &Path, mut reader: Reader) -> Result<Waiting, LogReadError> {
         let mut begun = Vec::new();
         while begun.len() < LOOKED_AT
             && let Some(read) = reader.next()?
@@ -268,12 +268,12 @@ impl Waiting {
 }
 
 /// Opens a file again that was looked at, behind what it begins with.
-fn open_again(file: &Waiting) -> Result<Reader, Unreadable> {
-    let moved = || Unreadable::Moved(file.path.clone());
+fn open_again(file: &Waiting) -> Result<Reader, LogReadError> {
+    let moved = || LogReadError::Moved(file.path.clone());
     let mut reader = match open(&file.path) {
         Ok(Opened::Reader(reader)) if reader.id == file.id => reader,
         Ok(_) => return Err(moved()),
-        Err(Unreadable::File { problem, .. }) if problem.kind() == io::ErrorKind::NotFound => return Err(moved()),
+        Err(LogReadError::File { problem, .. }) if problem.kind() == io::ErrorKind::NotFound => return Err(moved()),
         Err(why) => return Err(why),
     };
     for _ in &file.begun {
@@ -283,7 +283,7 @@ fn open_again(file: &Waiting) -> Result<Reader, Unreadable> {
 }
 
 /// The place behind the last record of a file.
-fn last_of(file: &Waiting) -> Result<Option<At>, Unreadable> {
+fn last_of(file: &Waiting) -> Result<Option<At>, LogReadError> {
     let mut reader = open_again(file)?;
     let mut last = file.records().last().map(Seen::at);
     while let Some((item, _)) = reader.next()? {
@@ -321,7 +321,7 @@ fn is_half_packed(path: &Path, paths: &[PathBuf]) -> bool {
 }
 
 /// Each file once: where one is packed and the plain one is still there, that one.
-fn without_copies(files: Vec<Waiting>, spare: &mut Vec<PathBuf>) -> Result<Vec<Waiting>, Unreadable> {
+fn without_copies(files: Vec<Waiting>, spare: &mut Vec<PathBuf>) -> Result<Vec<Waiting>, LogReadError> {
     let mut kept: Vec<Waiting> = Vec::new();
     for file in files {
         match kept.iter_mut().find(|other| other.is_copy_of(&file)) {
@@ -330,7 +330,7 @@ fn without_copies(files: Vec<Waiting>, spare: &mut Vec<PathBuf>) -> Result<Vec<W
             Some(twin) if is_form_of(&twin.path, &file.path, ".gz") => {
                 spare.push(std::mem::replace(twin, file).path);
             }
-            Some(twin) => return Err(Unreadable::Twice(twin.path.clone(), file.path)),
+            Some(twin) => return Err(LogReadError::Twice(twin.path.clone(), file.path)),
         }
     }
     Ok(kept)
@@ -341,7 +341,7 @@ impl Source {
     ///
     /// # Errors
     /// Which of them cannot be judged.
-    pub fn open(paths: &[PathBuf]) -> Result<Source, Unreadable> {
+    pub fn open(paths: &[PathBuf]) -> Result<Source, LogReadError> {
         let (mut waiting, mut empty) = (Vec::new(), Vec::new());
         let mut spare = Vec::new();
         for path in paths {
@@ -368,7 +368,7 @@ impl Source {
     ///
     /// # Errors
     /// Which of them cannot be judged.
-    pub fn joined(paths: &[PathBuf]) -> Result<Option<Source>, Unreadable> {
+    pub fn joined(paths: &[PathBuf]) -> Result<Option<Source>, LogReadError> {
         if !paths.iter().all(|path| path.is_file()) {
             return Ok(None);
         }
@@ -399,7 +399,7 @@ impl Source {
     ///
     /// # Errors
     /// Which file cannot be read.
-    pub fn step(&mut self) -> Result<Option<(Item, Place, bool)>, Unreadable> {
+    pub fn step(&mut self) -> Result<Option<(Item, Place, bool)>, LogReadError> {
         loop {
             if let Some(ahead) = self.ahead.pop_front() {
                 return Ok(Some(ahead));
@@ -423,7 +423,7 @@ impl Source {
     ///
     /// # Errors
     /// Which file cannot be read.
-    pub fn peek(&mut self) -> Result<Option<&Seen>, Unreadable> {
+    pub fn peek(&mut self) -> Result<Option<&Seen>, LogReadError> {
         if let Some(next) = self.step()? {
             self.ahead.push_front(next);
         }

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use super::signing::Verifier;
 use checkpoints::Checkpoints;
-use files::{Source, Unreadable};
+use files::{LogReadError, Source};
 use report::{Bad, Outcome, Report};
 use walk::Walk;
 
@@ -44,7 +44,7 @@ pub struct Asked {
 ///
 /// # Errors
 /// Which file cannot be read, or is no record at all.
-pub fn verify(asked: &Asked) -> Result<Report, Unreadable> {
+pub fn verify(asked: &Asked) -> Result<Report, LogReadError> {
     // The checkpoints first: a running server must not be able to seal more than what is read after them.
     let checkpoints =
         asked.checkpoints.as_deref().map(|path| Checkpoints::read(path, &asked.keys)).transpose()?.unwrap_or_default();
@@ -74,7 +74,7 @@ pub fn verify(asked: &Asked) -> Result<Report, Unreadable> {
 
 /// Walks over the files in the order of their times; if that goes wrong, in the order in which they are joined, where that
 /// is another one: a clock may have been set back, and what is joined says more than any clock.
-fn walked<'w>(asked: &'w Asked, checkpoints: &'w Checkpoints) -> Result<(Walk<'w>, Source, Option<Bad>), Unreadable> {
+fn walked<'w>(asked: &'w Asked, checkpoints: &'w Checkpoints) -> Result<(Walk<'w>, Source, Option<Bad>), LogReadError> {
     let mut source = Source::open(&asked.files)?;
     let mut walk = Walk::new(&asked.keys, checkpoints);
     let bad = walk.run(&mut source)?;

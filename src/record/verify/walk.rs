@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::checkpoints::{Checkpoints, Kept, Worth, worth};
 use super::diagnose::Case;
-use super::files::{Item, Place, Source, Unreadable};
+use super::files::{Item, LogReadError, Place, Source};
 use super::record::{About, At, Checkpoint, Link, Seen, is_whole};
 use super::report::{Bad, Declared, Last, Named, Tail, What};
 use crate::engine::policy::printable;
@@ -74,7 +74,7 @@ impl<'w> Walk<'w> {
     ///
     /// # Errors
     /// Which file cannot be read.
-    pub fn run(&mut self, source: &mut Source) -> Result<Option<Bad>, Unreadable> {
+    pub fn run(&mut self, source: &mut Source) -> Result<Option<Bad>, LogReadError> {
         while let Some((item, place, is_first)) = source.step()? {
             let bad = match item {
                 Item::Record(seen) => self.record(seen, &place, is_first, source)?,
@@ -117,7 +117,7 @@ impl<'w> Walk<'w> {
         place: &Place,
         is_first: bool,
         rest: &mut Source,
-    ) -> Result<Option<Bad>, Unreadable> {
+    ) -> Result<Option<Bad>, LogReadError> {
         if !seen.follows(self.at.as_ref()) {
             return Ok(Some(self.case(Some(&seen), is_first).of(&seen, place, rest)?));
         }
@@ -311,7 +311,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Of a file that ends in the middle of a record: the last one may, if its writer was killed.
-    fn unfinished(&mut self, bytes: u64, place: &Place, rest: &mut Source) -> Result<Option<Bad>, Unreadable> {
+    fn unfinished(&mut self, bytes: u64, place: &Place, rest: &mut Source) -> Result<Option<Bad>, LogReadError> {
         let at = self.at.clone();
         let (file, torn) = (place.file.to_string(), |link: &Link| link.torn_bytes);
         match rest.peek()? {

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use prost::Message;
 use serde_json::Value;
 
-use super::Unfit;
+use super::FileSinkError;
 use crate::engine::time::UnixNanos;
 use crate::record::chain::Head;
 use crate::record::entry::trail::Position;
@@ -48,7 +48,7 @@ pub(super) struct Found {
 }
 
 /// Looks through a file of so many bytes.
-pub(super) fn look(file: &File, length: u64, format: Format) -> Result<Found, Unfit> {
+pub(super) fn look(file: &File, length: u64, format: Format) -> Result<Found, FileSinkError> {
     if length == 0 {
         return Ok(Found::default());
     }
@@ -72,7 +72,7 @@ pub(super) fn look_compressed(path: &Path, format: Format) -> io::Result<Option<
 
 // -- lines of JSON
 
-fn lines(file: &File, length: u64) -> Result<Found, Unfit> {
+fn lines(file: &File, length: u64) -> Result<Found, FileSinkError> {
     let whole = match line_feed_before(file, length)? {
         Feed::At(at) => at + 1,
         Feed::None => 0,
@@ -133,7 +133,7 @@ fn bytes_at(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The first line as JSON, without which the file cannot be one of ours.
-fn first_line(bytes: &[u8]) -> Result<Value, Unfit> {
+fn first_line(bytes: &[u8]) -> Result<Value, FileSinkError> {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     serde_json::from_slice(line).ok().filter(Value::is_object).ok_or_else(not_lines)
 }
@@ -165,7 +165,7 @@ fn position(stream: &str, sequence: u64, chain: &str) -> Option<Position> {
 
 // -- messages of protobuf, each behind its length
 
-fn messages(bytes: &mut impl BufRead) -> Result<Found, Unfit> {
+fn messages(bytes: &mut impl BufRead) -> Result<Found, FileSinkError> {
     let walk = Walk::through(bytes)?;
     let of = |body: &[u8]| proto::Record::decode(body).ok().and_then(position_of);
     // Its length reached the disk and its end did not.
@@ -190,7 +190,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn through(bytes: &mut impl BufRead) -> Result<Walk, Unfit> {
+    fn through(bytes: &mut impl BufRead) -> Result<Walk, FileSinkError> {
         let (mut walk, mut next) = (Walk::default(), Vec::new());
         loop {
             next.clear();
@@ -273,24 +273,27 @@ fn is_torn(tail: &[u8], begins_as_ours: impl Fn(&[u8]) -> bool) -> bool {
     tail.get(..written).is_some_and(begins_as_ours)
 }
 
-fn not_lines() -> Unfit {
-    Unfit::new(
+fn not_lines() -> FileSinkError {
+    FileSinkError::new(
         "it holds something else than lines of JSON",
         "name another file, or say `format=protobuf` if it is that",
     )
 }
 
-fn unfinished() -> Unfit {
+fn unfinished() -> FileSinkError {
     let advice = "its last line is none of ours and is not cut off; end it with a line feed, or name another file";
-    Unfit::new("it ends in the middle of a line", advice)
+    FileSinkError::new("it ends in the middle of a line", advice)
 }
 
-fn not_messages() -> Unfit {
+fn not_messages() -> FileSinkError {
     let advice = "name another file, or say `format=json` if it holds lines of JSON";
-    Unfit::new("it holds something else than records in protobuf", advice)
+    FileSinkError::new("it holds something else than records in protobuf", advice)
 }
 
-fn broken(at: u64) -> Unfit {
+fn broken(at: u64) -> FileSinkError {
     let advice = "put the file aside under another name; the record goes on in a new one";
-    Unfit::new(format!("no record begins at byte {at}, where one should, so nothing can be read behind it"), advice)
+    FileSinkError::new(
+        format!("no record begins at byte {at}, where one should, so nothing can be read behind it"),
+        advice,
+    )
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::keeper::Keeper;
 use super::names::{Family, Forms, Moment};
 use super::recover::{self, Found};
-use super::{Id, Unfit, append, readable};
+use super::{FileSinkError, Id, append, readable};
 use crate::audit::config::Rotation;
 use crate::audit::sinks::{Place, Reopen};
 use crate::engine::time::UnixNanos;
@@ -69,7 +69,7 @@ impl Regular {
         rotation: Rotation,
         reopen: Reopen,
         now: UnixNanos,
-    ) -> Result<Regular, Unfit> {
+    ) -> Result<Regular, FileSinkError> {
         let (held, mut left) = Held::open(path, format, now)?;
         let family = Family::of(&held.place);
         if held.length == 0 && left.previous.is_none() {
@@ -194,7 +194,7 @@ impl Regular {
     }
 
     /// Leaves the file for the next one.
-    fn go_over(&mut self, now: UnixNanos) -> Result<(), Unfit> {
+    fn go_over(&mut self, now: UnixNanos) -> Result<(), FileSinkError> {
         let synced = self.held.file.sync_data();
         // Somebody may have renamed it since the last look, and what has its name now is not to be renamed.
         let place = self.place();
@@ -224,7 +224,7 @@ impl Regular {
         Ok(())
     }
 
-    fn rotate(&self, now: UnixNanos) -> Result<Held, Unfit> {
+    fn rotate(&self, now: UnixNanos) -> Result<Held, FileSinkError> {
         let place = fs::canonicalize(&self.path)?;
         let family = Family::of(&place);
         let closed = family.plain(family.next(now)?);
@@ -237,7 +237,7 @@ impl Regular {
         })
     }
 
-    fn open_next(&self, now: UnixNanos) -> Result<Held, Unfit> {
+    fn open_next(&self, now: UnixNanos) -> Result<Held, FileSinkError> {
         let (held, left) = Held::open(&self.path, self.format, now)?;
         if left.torn_bytes > 0 {
             tracing::warn!(path = %self.path.display(), bytes = left.torn_bytes, "a torn record was cut off the audit file");
@@ -280,7 +280,7 @@ struct Held {
 }
 
 impl Held {
-    fn open(path: &Path, format: Format, now: UnixNanos) -> Result<(Held, Left), Unfit> {
+    fn open(path: &Path, format: Format, now: UnixNanos) -> Result<(Held, Left), FileSinkError> {
         let file = locked(path)?;
         let length = file.metadata()?.len();
         let Found { position, whole, begun } = found(&file, path, length, format)?;
@@ -319,11 +319,11 @@ fn is_named(file: &File, path: &Path) -> bool {
 }
 
 /// Opens a file and takes its lock.
-fn locked(path: &Path) -> Result<File, Unfit> {
+fn locked(path: &Path) -> Result<File, FileSinkError> {
     for _ in 0..TRIES {
         let file = append(path, true)?;
         if !file.metadata()?.is_file() {
-            return Err(Unfit::new(
+            return Err(FileSinkError::new(
                 "it is no regular file any more",
                 "put it aside, or restart customs to write to it",
             ));
@@ -331,7 +331,7 @@ fn locked(path: &Path) -> Result<File, Unfit> {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Unfit::new("another process writes to it", "give each its own file"));
+                return Err(FileSinkError::new("another process writes to it", "give each its own file"));
             }
             Err(TryLockError::Error(problem)) => {
                 tracing::warn!(path = %path.display(), %problem, "the audit file cannot be locked; let nobody else write to it");
@@ -342,17 +342,20 @@ fn locked(path: &Path) -> Result<File, Unfit> {
             return Ok(file);
         }
     }
-    Err(Unfit::new("its name stands for ever another file", "find out who renames it, and let customs alone do that"))
+    Err(FileSinkError::new(
+        "its name stands for ever another file",
+        "find out who renames it, and let customs alone do that",
+    ))
 }
 
 /// What a file holds that was opened for appending.
-fn found(file: &File, path: &Path, length: u64, format: Format) -> Result<Found, Unfit> {
+fn found(file: &File, path: &Path, length: u64, format: Format) -> Result<Found, FileSinkError> {
     if length == 0 {
         return Ok(Found::default());
     }
     let reader = readable(path)?;
     if Id::from(reader.metadata()?) != Id::from(file.metadata()?) {
-        return Err(Unfit::new("it was renamed while it was opened", "start again"));
+        return Err(FileSinkError::new("it was renamed while it was opened", "start again"));
     }
     recover::look(&reader, length, format)
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::{Id, Unfit, append};
+use super::{FileSinkError, Id, append};
 
 /// A file that is no regular one.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Special {
 
 impl Special {
     /// Opens it. A pipe without a reader is opened when it is written to.
-    pub(super) fn open(path: &Path) -> Result<Special, Unfit> {
+    pub(super) fn open(path: &Path) -> Result<Special, FileSinkError> {
         let is_pipe = fs::metadata(path)?.file_type().is_fifo();
         let file = match append(path, false) {
             Ok(file) => Some(file),
