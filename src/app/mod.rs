@@ -81,7 +81,7 @@ fn serve(args: ServeArgs) -> ExitCode {
             NO_POLICY.into()
         }
         Err(serve::ServeError::Other(why)) => {
-            complain(&format!("{why:#}"));
+            complain(&with_causes(&why));
             FAILED.into()
         }
     }
@@ -91,6 +91,18 @@ fn resolve(args: ServeArgs) -> Result<(Resolved, Option<SettingsFile>), Vec<Stri
     let settings = args.clone().settings().map_err(|why| vec![why])?;
     let resolved = settings.resolve()?;
     Ok((resolved, reread::settings_file(args, settings)))
+}
+
+/// Joins an error and its causes with colons; leaves out a cause that the text before it quotes, as most messages do.
+fn with_causes(why: &anyhow::Error) -> String {
+    let mut causes = why.chain().map(ToString::to_string);
+    let mut text = causes.next().unwrap_or_default();
+    for cause in causes {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Prints lines for people to stdout, with everything escaped that is not printable. Texts of others that stand within a
@@ -110,4 +122,24 @@ fn tell_document(text: &str) {
 fn complain(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "customs: {}", printable::line(why));
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open `x`: {0}; name another file")]
+    struct OpenError(#[source] std::io::Error);
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let gone = || std::io::Error::other("it is gone");
+        let quoted: Result<(), _> = Err(OpenError(gone())).context("cannot start");
+        assert_eq!(with_causes(&quoted.unwrap_err()), "cannot start: cannot open `x`: it is gone; name another file");
+        let unquoted: Result<(), _> = Err(gone()).context("cannot listen to signals");
+        assert_eq!(with_causes(&unquoted.unwrap_err()), "cannot listen to signals: it is gone");
+    }
 }

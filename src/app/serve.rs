@@ -464,7 +464,7 @@ impl Tasks {
         match self.0.join_next().await {
             None => std::future::pending().await,
             Some(Ok((name, Ok(())))) => name.to_owned(),
-            Some(Ok((name, Err(why)))) => format!("{name} failed ({why:#}) and"),
+            Some(Ok((name, Err(why)))) => format!("{name} failed ({}) and", super::with_causes(&why)),
             Some(Err(why)) => format!("a task failed ({why}) and"),
         }
     }
@@ -474,7 +474,7 @@ impl Tasks {
         let all = async {
             while let Some(ended) = self.0.join_next().await {
                 if let Ok((name, Err(why))) = ended {
-                    tracing::error!("{name} failed: {why:#}");
+                    tracing::error!("{name} failed: {}", super::with_causes(&why));
                 }
             }
         };

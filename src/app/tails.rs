@@ -96,7 +96,7 @@ impl Tails {
         match self.tasks.join_next().await {
             None => std::future::pending().await,
             Some(Ok(Ok(()))) => "the audit's tail".to_owned(),
-            Some(Ok(Err(why))) => format!("the audit's tail failed ({why:#}) and"),
+            Some(Ok(Err(why))) => format!("the audit's tail failed ({}) and", super::with_causes(&why)),
             Some(Err(why)) => format!("a task of the audit's tail failed ({why}) and"),
         }
     }

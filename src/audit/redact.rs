@@ -68,6 +68,7 @@ pub enum RedactKeyError {
         /// The file.
         path: String,
         /// What the system says.
+        #[source]
         why: std::io::Error,
     },
     /// The key could be guessed.

@@ -56,13 +56,14 @@ pub enum AuditStartError {
     RedactKey(#[from] redact::RedactKeyError),
     /// The key of checkpoints cannot be used.
     #[error("audit_trail.signing_key: {0}")]
-    Key(signing::SigningKeyError),
+    Key(#[source] signing::SigningKeyError),
     /// The checkpoint file cannot be appended to.
     #[error("audit_trail.checkpoint_file: cannot open `{}`: {problem}; name a file that can be appended to", path.display())]
     Checkpoints {
         /// The file.
         path: PathBuf,
         /// What the system says.
+        #[source]
         problem: io::Error,
     },
     /// A pipe or a device cannot hold what `always` promises.
@@ -70,7 +71,7 @@ pub enum AuditStartError {
     NoDisk(String),
     /// A thread cannot be started.
     #[error("cannot start the audit: {0}")]
-    Thread(io::Error),
+    Thread(#[source] io::Error),
 }
 
 /// The most sinks, a place named twice, a promise that no sink can keep.

@@ -100,6 +100,7 @@ pub enum BindError {
         /// The address.
         address: Address,
         /// What the system says.
+        #[source]
         problem: io::Error,
     },
 }

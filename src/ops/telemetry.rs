@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::Directive;
 use tracing_subscriber::fmt::format;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::Registry};
 
 use crate::engine::policy::printable;
@@ -37,6 +37,7 @@ pub enum LogSetupError {
         /// What it said.
         text: String,
         /// What is wrong with it.
+        #[source]
         problem: tracing_subscriber::filter::ParseError,
     },
     /// A part of the filter would select nothing, or nothing that was meant.
@@ -49,7 +50,7 @@ pub enum LogSetupError {
     },
     /// The log was set up before.
     #[error("the log is set up already")]
-    Twice,
+    Twice(#[source] TryInitError),
 }
 
 /// How lines look.
@@ -69,7 +70,7 @@ pub fn init() -> Result<(), LogSetupError> {
     let text = std::env::var(VARIABLE).unwrap_or_default();
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let format = if io::stderr().is_terminal() { Format::Human { colour } } else { Format::Json };
-    subscriber(&text, format, io::stderr)?.try_init().map_err(|_| LogSetupError::Twice)
+    subscriber(&text, format, io::stderr)?.try_init().map_err(LogSetupError::Twice)
 }
 
 /// The levels, as a filter spells them.

@@ -52,6 +52,7 @@ pub enum SigningKeyError {
         /// The file.
         path: PathBuf,
         /// What the system says.
+        #[source]
         problem: io::Error,
         /// What to do.
         advice: &'static str,

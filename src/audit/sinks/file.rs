@@ -161,8 +161,10 @@ fn descriptor_is_open(number: u32) -> Result<(), FileSinkError> {
 }
 
 /// Why a file cannot be used, and what to do.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}; {advice}")]
 struct FileSinkError {
+    #[source]
     problem: io::Error,
     advice: &'static str,
 }

@@ -104,6 +104,7 @@ pub enum SinkOpenError {
         /// The file.
         path: PathBuf,
         /// What the system says.
+        #[source]
         problem: io::Error,
         /// What to do.
         advice: &'static str,
@@ -112,7 +113,7 @@ pub enum SinkOpenError {
     #[error(
         "cannot write the audit to stdout: {0}; start customs with an open stdout, or use `--audit file:PATH`, or `--audit off` to keep no record"
     )]
-    Stdout(io::Error),
+    Stdout(#[source] io::Error),
     /// The URL of a collector cannot be used.
     #[error(
         "cannot send the audit to `{url}`: {problem}; write the URL of an OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`"

@@ -35,6 +35,7 @@ pub enum LogReadError {
         /// The file.
         path: PathBuf,
         /// What the system says.
+        #[source]
         problem: io::Error,
     },
     /// It is a directory.
