@@ -22,7 +22,7 @@ pub use connections::ConnectionArgs;
 pub use environment::parse;
 
 use super::policy_paths::PolicyPath;
-use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings};
+use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings, SettingsFileError};
 use super::trail_settings::AuditDurability;
 use crate::engine::policy::findings::EXPIRY_DAYS;
 
@@ -320,13 +320,18 @@ pub enum DiffFormat {
     Json,
 }
 
+/// A text that is no header.
+#[derive(Debug, thiserror::Error)]
+#[error("a header is written NAME:VALUE")]
+struct ParseHeaderError;
+
 /// Reads `NAME:VALUE`; names of headers are in lower case, as Envoy has them.
-fn header(text: &str) -> Result<(String, String), String> {
+fn header(text: &str) -> Result<(String, String), ParseHeaderError> {
     match text.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
         }
-        _ => Err("a header is written NAME:VALUE".into()),
+        _ => Err(ParseHeaderError),
     }
 }
 
@@ -351,7 +356,7 @@ pub fn command() -> clap::Command {
 
 impl VerdictArgs {
     /// The settings file, or the defaults.
-    fn file(&self) -> Result<Settings, String> {
+    fn file(&self) -> Result<Settings, SettingsFileError> {
         self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)
     }
 
@@ -377,7 +382,7 @@ impl ReadArgs {
     ///
     /// # Errors
     /// What is wrong with the settings file.
-    pub fn settings(self) -> Result<Settings, String> {
+    pub fn settings(self) -> Result<Settings, SettingsFileError> {
         let file = self.verdicts.file()?;
         let policies = if self.directories.is_empty() { file.policies.clone() } else { self.directories };
         Ok(self.verdicts.over(Settings { policies, ..file }))
@@ -389,7 +394,7 @@ impl DiffArgs {
     ///
     /// # Errors
     /// What is wrong with the settings file.
-    pub fn settings(self) -> Result<Settings, String> {
+    pub fn settings(self) -> Result<Settings, SettingsFileError> {
         let file = self.verdicts.file()?;
         Ok(self.verdicts.over(file))
     }
@@ -400,7 +405,7 @@ impl ServeArgs {
     ///
     /// # Errors
     /// What is wrong with the settings file.
-    pub fn settings(self) -> Result<Settings, String> {
+    pub fn settings(self) -> Result<Settings, SettingsFileError> {
         let file = self.verdicts.file()?;
         Ok(self.over(file))
     }
@@ -488,7 +493,7 @@ mod tests {
     fn a_broken_settings_file_is_told_with_its_place() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "admin: off\nlissten: x\n").unwrap();
-        let why = Settings::read(file.path()).unwrap_err();
+        let why = Settings::read(file.path()).unwrap_err().to_string();
         assert!(why.contains(":2:1") && why.contains("lissten"), "{why}");
     }
 }

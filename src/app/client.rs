@@ -2,6 +2,7 @@
 //!
 //! It decides nothing and tries nothing twice; it waits a bounded time and reads a bounded answer.
 
+use std::io;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -22,52 +23,116 @@ const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
+/// Why a server does not answer a question, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The text is no address.
+    #[error("--admin: `{0}` is no admin address; write HOST:PORT, as `serve --admin` has it")]
+    Address(String),
+    /// The runtime cannot be started.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] io::Error),
+    /// The connection is refused.
+    #[error("cannot reach {address}: {why}; is `customs serve` running with --admin {address}?")]
+    Connect {
+        /// The server.
+        address: String,
+        /// What the system says.
+        #[source]
+        why: io::Error,
+    },
+    /// Nobody takes the connection.
+    #[error("cannot reach {0}: no answer in time; is `customs serve` running with --admin {0}?")]
+    ConnectTimeout(String),
+    /// No request can be made of the address.
+    #[error("--admin: `{address}`: {why}")]
+    Request {
+        /// The server.
+        address: String,
+        /// What is wrong with it.
+        #[source]
+        why: hyper::http::Error,
+    },
+    /// The connection ends before the answer does.
+    #[error("{address} did not answer: {why}; is it the --admin address of a customs?")]
+    Exchange {
+        /// The server.
+        address: String,
+        /// What happened.
+        #[source]
+        why: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// There is a connection and no answer.
+    #[error("{0} did not answer within {seconds} s", seconds = ANSWER_WAIT.as_secs())]
+    AnswerTimeout(String),
+    /// The answer is no explanation.
+    #[error("{address} answers with something else ({why}); is it a customs of this version?")]
+    Answer {
+        /// The server.
+        address: String,
+        /// What is wrong with the answer.
+        #[source]
+        why: serde_json::Error,
+    },
+    /// The server has no such path.
+    #[error("{0} answers no questions; is it the --admin address of a customs of this version?")]
+    NoQuestions(String),
+    /// The server refuses the question.
+    #[error("{address} refuses ({status}): {body}")]
+    Refused {
+        /// The server.
+        address: String,
+        /// The status of HTTP.
+        status: u16,
+        /// What it says.
+        body: String,
+    },
+}
+
 /// Puts a question.
 ///
 /// # Errors
 /// Why there is no answer, and what to do.
-pub fn ask(admin: &str, question: &Value) -> Result<Explanation, String> {
+pub fn ask(admin: &str, question: &Value) -> Result<Explanation, AskError> {
     let address = address(admin)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|why| format!("cannot start the runtime: {why}"))?;
+    let runtime = runtime.map_err(AskError::Runtime)?;
     let (status, body) = runtime.block_on(post(address, question.to_string()))?;
     match status {
-        StatusCode::OK => serde_json::from_slice(&body)
-            .map_err(|why| format!("{address} answers with something else ({why}); is it a customs of this version?")),
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            Err(format!("{address} answers no questions; is it the --admin address of a customs of this version?"))
+        StatusCode::OK => {
+            serde_json::from_slice(&body).map_err(|why| AskError::Answer { address: address.to_owned(), why })
         }
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Err(AskError::NoQuestions(address.to_owned())),
         status => {
-            Err(format!("{address} refuses ({}): {}", status.as_u16(), String::from_utf8_lossy(&body).trim_end()))
+            let body = String::from_utf8_lossy(&body).trim_end().to_owned();
+            Err(AskError::Refused { address: address.to_owned(), status: status.as_u16(), body })
         }
     }
 }
 
 /// `HOST:PORT` of what may be written as a URL.
-fn address(admin: &str) -> Result<&str, String> {
+fn address(admin: &str) -> Result<&str, AskError> {
     let address = admin.strip_prefix("http://").unwrap_or(admin).trim_end_matches('/');
     let port = address.rsplit_once(':').map(|(_, port)| port);
     match port.is_some_and(|port| port.parse::<u16>().is_ok()) && !address.contains('/') {
         true => Ok(address),
-        false => Err(format!("--admin: `{admin}` is no admin address; write HOST:PORT, as `serve --admin` has it")),
+        false => Err(AskError::Address(admin.to_owned())),
     }
 }
 
-async fn post(address: &str, question: String) -> Result<(StatusCode, Bytes), String> {
-    let refused = |why: &dyn std::fmt::Display| {
-        format!("cannot reach {address}: {why}; is `customs serve` running with --admin {address}?")
-    };
+async fn post(address: &str, question: String) -> Result<(StatusCode, Bytes), AskError> {
+    let named = || address.to_owned();
     let connected = timeout(CONNECT_WAIT, TcpStream::connect(address)).await;
-    let stream = connected.map_err(|_| refused(&"no answer in time"))?.map_err(|why| refused(&why))?;
+    let connected = connected.map_err(|_| AskError::ConnectTimeout(named()))?;
+    let stream = connected.map_err(|why| AskError::Connect { address: named(), why })?;
     let request = Request::post("/explain")
         .header(header::HOST, address)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(question)))
-        .map_err(|why| format!("--admin: `{address}`: {why}"))?;
+        .map_err(|why| AskError::Request { address: named(), why })?;
     let answered = timeout(ANSWER_WAIT, exchange(stream, request)).await;
-    answered
-        .map_err(|_| format!("{address} did not answer within {} s", ANSWER_WAIT.as_secs()))?
-        .map_err(|why| format!("{address} did not answer: {why}; is it the --admin address of a customs?"))
+    answered.map_err(|_| AskError::AnswerTimeout(named()))?.map_err(|why| AskError::Exchange { address: named(), why })
 }
 
 async fn exchange(

@@ -88,7 +88,7 @@ fn serve(args: ServeArgs) -> ExitCode {
 }
 
 fn resolve(args: ServeArgs) -> Result<(Resolved, Option<SettingsFile>), Vec<String>> {
-    let settings = args.clone().settings().map_err(|why| vec![why])?;
+    let settings = args.clone().settings().map_err(|why| vec![why.to_string()])?;
     let resolved = settings.resolve()?;
     Ok((resolved, reread::settings_file(args, settings)))
 }

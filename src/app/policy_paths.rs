@@ -84,11 +84,18 @@ impl<'de> Visitor<'de> for EitherForm {
     }
 }
 
+/// An option that directories do not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no option of a directory: write `recursive=true`, `default_namespace=NAME` or `namespace_from=directory`"
+)]
+pub struct DirectoryOptionError(String);
+
 /// A directory as the command line and the environment write it, with its options behind a question mark.
 impl FromStr for PolicyPath {
-    type Err = String;
+    type Err = DirectoryOptionError;
 
-    fn from_str(text: &str) -> Result<PolicyPath, String> {
+    fn from_str(text: &str) -> Result<PolicyPath, DirectoryOptionError> {
         let Some((dir, options)) = text.split_once('?') else { return Ok(PolicyPath::Plain(text.into())) };
         let mut read = DirectoryOptions { dir: dir.into(), ..DirectoryOptions::default() };
         for option in options.split('&') {
@@ -97,12 +104,7 @@ impl FromStr for PolicyPath {
                 Some(("recursive", "false")) => read.recursive = false,
                 Some(("default_namespace", namespace)) => read.default_namespace = Some(namespace.to_owned()),
                 Some(("namespace_from", "directory")) => read.namespace_from = Some(NamespaceFrom::Directory),
-                _ => {
-                    return Err(format!(
-                        "`{option}` is no option of a directory: write `recursive=true`, `default_namespace=NAME` or \
-                         `namespace_from=directory`"
-                    ));
-                }
+                _ => return Err(DirectoryOptionError(option.to_owned())),
             }
         }
         Ok(PolicyPath::With(read))
@@ -219,7 +221,8 @@ mod tests {
             r#"["./policies",{"dir":"./teams","namespace_from":"directory"},{"dir":"./git","recursive":true,"default_namespace":"shop"},{"dir":"./plain"}]"#
         );
         for text in ["p?recursive", "p?recursive=yes", "p?", "p?recursiv=true", "p?recursive=true&x=y"] {
-            assert!(text.parse::<PolicyPath>().unwrap_err().contains("is no option of a directory"), "{text}");
+            let why = text.parse::<PolicyPath>().unwrap_err().to_string();
+            assert!(why.contains("is no option of a directory"), "{text}");
         }
     }
 

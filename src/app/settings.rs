@@ -237,16 +237,34 @@ pub struct Resolved {
     pub require_policy: bool,
 }
 
+/// Why a settings file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsFileError {
+    /// It cannot be read.
+    #[error("cannot read settings file {file}: {problem}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system says.
+        #[source]
+        problem: std::io::Error,
+    },
+    /// It holds something that is wrong.
+    #[error("{0}; `customs settings` prints every setting with its default")]
+    Invalid(Box<Problem>),
+}
+
 impl Settings {
     /// Reads a settings file.
     ///
     /// # Errors
     /// What is wrong, with the place.
-    pub fn read(path: &Path) -> Result<Settings, String> {
+    pub fn read(path: &Path) -> Result<Settings, SettingsFileError> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|why| format!("cannot read settings file {file}: {why}"))?;
-        Settings::parse(&file, &text)
-            .map_err(|problem| format!("{problem}; `customs settings` prints every setting with its default"))
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|problem| SettingsFileError::Read { file: file.clone(), problem })?;
+        Settings::parse(&file, &text).map_err(|problem| SettingsFileError::Invalid(Box::new(problem)))
     }
 
     /// Reads the text of a settings file.
@@ -371,7 +389,7 @@ impl Settings {
 
     fn responses(&self, wrong: &mut Vec<String>) -> response::Options {
         let metadata = metadata::Fields::of(&self.metadata).unwrap_or_else(|why| {
-            wrong.push(why);
+            wrong.push(why.to_string());
             metadata::Fields::ALL
         });
         response::Options { help: self.help_url.clone(), metadata }

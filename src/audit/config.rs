@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::record::filter::Filter;
-use crate::record::stream::Format;
+use crate::record::filter::{Filter, ParseFilterError};
+use crate::record::stream::{Format, ParseFormatError};
 
 /// One sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,8 +121,36 @@ pub enum SinkConfigError {
         /// The option.
         key: String,
         /// What is wrong with its value.
-        why: String,
+        #[source]
+        why: SinkOptionError,
     },
+}
+
+/// What is wrong with the value of a sink's option.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkOptionError {
+    /// `filter`
+    #[error(transparent)]
+    Filter(#[from] ParseFilterError),
+    /// `format`
+    #[error(transparent)]
+    Format(#[from] ParseFormatError),
+    /// `on_full`
+    #[error("`{0}` is none; write `block`, `drop` or `deny`")]
+    OnFull(String),
+    /// A number of bytes.
+    #[error("`{0}` is no size; write `100MiB`, `64KiB` or `1GiB`")]
+    Size(String),
+    /// A duration.
+    #[error("`{0}` is no age; write `24h` or `30m`")]
+    Age(String),
+    /// A number of files.
+    #[error("`{0}` is no number of files")]
+    Count(String),
+    /// A boolean.
+    #[error("write `true` or `false`")]
+    Switch,
 }
 
 impl FromStr for SinkConfig {
@@ -161,18 +189,18 @@ impl SinkConfig {
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), SinkConfigError> {
-        let bad = |why: String| SinkConfigError::BadValue { key: key.to_owned(), why };
+        let bad = |why: SinkOptionError| SinkConfigError::BadValue { key: key.to_owned(), why };
         match key {
-            "filter" => self.filter = value.parse().map_err(bad)?,
-            "format" => self.format = value.parse().map_err(bad)?,
+            "filter" => self.filter = value.parse().map_err(|why: ParseFilterError| bad(why.into()))?,
+            "format" => self.format = value.parse().map_err(|why: ParseFormatError| bad(why.into()))?,
             "on_full" => self.on_full = value.parse().map_err(bad)?,
             "rotate_size" => self.rotation.size = Some(bytes(value).map_err(bad)?),
             "rotate_age" => self.rotation.age = Some(age(value).map_err(bad)?),
             "keep" => {
-                let count = value.parse().map_err(|_| bad(format!("`{value}` is no number of files")))?;
+                let count = value.parse().map_err(|_| bad(SinkOptionError::Count(value.to_owned())))?;
                 self.rotation.keep = Some(count);
             }
-            "gzip" => self.rotation.gzip = value.parse().map_err(|_| bad("write `true` or `false`".into()))?,
+            "gzip" => self.rotation.gzip = value.parse().map_err(|_| bad(SinkOptionError::Switch))?,
             _ => return Err(SinkConfigError::NoOption(key.to_owned())),
         }
         match (&self.target, key) {
@@ -198,26 +226,26 @@ impl SinkConfig {
 }
 
 impl FromStr for OnFull {
-    type Err = String;
+    type Err = SinkOptionError;
 
-    fn from_str(text: &str) -> Result<OnFull, String> {
+    fn from_str(text: &str) -> Result<OnFull, SinkOptionError> {
         let found = OnFull::ALL.into_iter().find(|way| way.as_str() == text);
-        found.ok_or_else(|| format!("`{text}` is none; write `block`, `drop` or `deny`"))
+        found.ok_or_else(|| SinkOptionError::OnFull(text.to_owned()))
     }
 }
 
 /// `100MiB`, `64KiB`, `1GiB`, or a plain number of bytes; never 0.
-pub fn bytes(text: &str) -> Result<u64, String> {
+pub fn bytes(text: &str) -> Result<u64, SinkOptionError> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let (number, unit) =
         units.into_iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit))).unwrap_or((text, 1));
     let count = number.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    count.filter(|count| *count > 0).ok_or_else(|| format!("`{text}` is no size; write `100MiB`, `64KiB` or `1GiB`"))
+    count.filter(|count| *count > 0).ok_or_else(|| SinkOptionError::Size(text.to_owned()))
 }
 
-fn age(text: &str) -> Result<Duration, String> {
+fn age(text: &str) -> Result<Duration, SinkOptionError> {
     let age = text.parse::<SignedDuration>().ok().and_then(|age| Duration::try_from(age).ok());
-    age.filter(|age| !age.is_zero()).ok_or_else(|| format!("`{text}` is no age; write `24h` or `30m`"))
+    age.filter(|age| !age.is_zero()).ok_or_else(|| SinkOptionError::Age(text.to_owned()))
 }
 
 impl fmt::Display for SinkConfig {

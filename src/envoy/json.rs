@@ -27,10 +27,19 @@ impl Check {
     }
 }
 
-static CHECK_REQUEST: LazyLock<Result<MessageDescriptor, String>> = LazyLock::new(|| {
-    let pool = DescriptorPool::decode(DESCRIPTORS).map_err(|why| why.to_string())?;
+/// Why the descriptors that were built in have no CheckRequest, which would be a broken build.
+#[derive(Debug, thiserror::Error)]
+enum DescriptorError {
+    #[error(transparent)]
+    Decode(#[from] prost_reflect::DescriptorError),
+    #[error("there is no descriptor of {0}")]
+    Missing(&'static str),
+}
+
+static CHECK_REQUEST: LazyLock<Result<MessageDescriptor, DescriptorError>> = LazyLock::new(|| {
+    let pool = DescriptorPool::decode(DESCRIPTORS)?;
     let name = "envoy.service.auth.v3.CheckRequest";
-    pool.get_message_by_name(name).ok_or_else(|| format!("there is no descriptor of {name}"))
+    pool.get_message_by_name(name).ok_or(DescriptorError::Missing(name))
 });
 
 /// Reads a check; what cannot be read, and what is read over, is among the problems.
@@ -52,9 +61,9 @@ fn message(node: &Node, reading: Reading<'_>) -> Result<Check, Box<Problem>> {
             problem.hint("write it as Envoy does: an object that holds `attributes`, as proto3's JSON mapping has it"),
         )
     };
-    let descriptor = CHECK_REQUEST.clone().map_err(|why| wrong((node.place.clone(), why)))?;
+    let descriptor = CHECK_REQUEST.as_ref().map_err(|why| wrong((node.place.clone(), why.to_string())))?;
     let options = DeserializeOptions::new().deny_unknown_fields(false);
-    let dynamic = DynamicMessage::deserialize_with_options(descriptor, reading, &options)
+    let dynamic = DynamicMessage::deserialize_with_options(descriptor.clone(), reading, &options)
         .map_err(|why| wrong(why.at(&node.place)))?;
     let check = dynamic.transcode_to().map_err(|why| wrong((node.place.clone(), why.to_string())))?;
     Ok(Check(check))

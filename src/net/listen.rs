@@ -30,22 +30,30 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+/// Why a text is no address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseAddressError {
+    /// `unix:` and nothing behind it.
+    #[error("`unix:` needs a path: `unix:/run/customs.sock`")]
+    NoPath,
+    /// Neither a host with a port nor a unix socket.
+    #[error("`{0}` is no address: write `127.0.0.1:9191`, `[::1]:9191` or `unix:PATH`")]
+    Unknown(String),
+}
+
 impl FromStr for Address {
-    type Err = String;
+    type Err = ParseAddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err("`unix:` needs a path: `unix:/run/customs.sock`".into())
-            } else {
-                Ok(Address::Unix(path.into()))
-            };
+            return if path.is_empty() { Err(ParseAddressError::NoPath) } else { Ok(Address::Unix(path.into())) };
         }
         let port = text.rsplit_once(':').map(|(host, port)| (!host.is_empty(), port.parse::<u16>()));
         match port {
             Some((true, Ok(_))) => Ok(Address::Tcp(text.to_owned())),
-            _ => Err(format!("`{text}` is no address: write `127.0.0.1:9191`, `[::1]:9191` or `unix:PATH`")),
+            _ => Err(ParseAddressError::Unknown(text.to_owned())),
         }
     }
 }

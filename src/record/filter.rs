@@ -60,10 +60,15 @@ impl fmt::Display for Filter {
     }
 }
 
-impl FromStr for Filter {
-    type Err = String;
+/// A text that names no filter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is none; write `all`, `denies`, `would-differ` or `sample 1/100`")]
+pub struct ParseFilterError(String);
 
-    fn from_str(text: &str) -> Result<Filter, String> {
+impl FromStr for Filter {
+    type Err = ParseFilterError;
+
+    fn from_str(text: &str) -> Result<Filter, ParseFilterError> {
         let sample = || text.strip_prefix("sample 1/").or_else(|| text.strip_prefix("sample:1/"));
         match text {
             "all" => Ok(Filter::All),
@@ -71,10 +76,9 @@ impl FromStr for Filter {
             "would-differ" => Ok(Filter::WouldDiffer),
             _ => {
                 let one_in = sample().and_then(|number| number.parse().ok()).filter(|one_in| *one_in > 0);
-                let wrong = || format!("`{text}` is none; write `all`, `denies`, `would-differ` or `sample 1/100`");
                 // One in one is each.
                 let filter = |one_in| if one_in == 1 { Filter::All } else { Filter::Sample(one_in) };
-                one_in.map(filter).ok_or_else(wrong)
+                one_in.map(filter).ok_or_else(|| ParseFilterError(text.to_owned()))
             }
         }
     }

@@ -41,12 +41,17 @@ impl fmt::Display for Format {
     }
 }
 
-impl FromStr for Format {
-    type Err = String;
+/// A text that names no format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no format; write `json` or `protobuf`")]
+pub struct ParseFormatError(String);
 
-    fn from_str(text: &str) -> Result<Format, String> {
+impl FromStr for Format {
+    type Err = ParseFormatError;
+
+    fn from_str(text: &str) -> Result<Format, ParseFormatError> {
         let found = Format::ALL.into_iter().find(|format| format.as_str() == text);
-        found.ok_or_else(|| format!("`{text}` is no format; write `json` or `protobuf`"))
+        found.ok_or_else(|| ParseFormatError(text.to_owned()))
     }
 }
 

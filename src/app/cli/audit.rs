@@ -156,32 +156,41 @@ pub enum StatsFormat {
     Json,
 }
 
+/// What is wrong with a value of a flag.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum FlagError {
+    #[error("{meant}It is one of: {known}")]
+    NotOneOf { meant: String, known: String },
+    #[error("write the `stream` and the `sequence` of a record with a colon between")]
+    Place,
+}
+
 /// Reads a reason of verdicts.
-fn reason(text: &str) -> Result<String, String> {
+fn reason(text: &str) -> Result<String, FlagError> {
     one_of(text, &Reason::ALL.map(Reason::as_str))
 }
 
 /// Reads a kind of records.
-fn kind(text: &str) -> Result<String, String> {
+fn kind(text: &str) -> Result<String, FlagError> {
     let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
     one_of(text, &kinds)
 }
 
 /// Reads one of a closed list of words.
-fn one_of(text: &str, known: &[&str]) -> Result<String, String> {
+fn one_of(text: &str, known: &[&str]) -> Result<String, FlagError> {
     if known.contains(&text) {
         return Ok(text.to_owned());
     }
     let meant = nearest(text, known).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-    Err(format!("{meant}It is one of: {}", known.join(", ")))
+    Err(FlagError::NotOneOf { meant, known: known.join(", ") })
 }
 
 /// Reads `STREAM:SEQUENCE`.
-fn place(text: &str) -> Result<(String, u64), String> {
+fn place(text: &str) -> Result<(String, u64), FlagError> {
     let parts = text.rsplit_once(':').and_then(|(stream, number)| Some((stream, number.parse::<u64>().ok()?)));
     match parts {
         Some((stream, sequence)) if !stream.is_empty() => Ok((stream.to_owned(), sequence)),
-        _ => Err("write the `stream` and the `sequence` of a record with a colon between".into()),
+        _ => Err(FlagError::Place),
     }
 }
 
@@ -202,7 +211,7 @@ mod tests {
             (reason("bogus"), "audit_unavailable", false),
             (reason(""), "no_policy", false),
         ] {
-            let wrong = read.unwrap_err();
+            let wrong = read.unwrap_err().to_string();
             assert!(wrong.contains(word), "{wrong}");
             assert_eq!(wrong.contains(&format!("did you mean `{word}`? ")), meant, "{wrong}");
         }

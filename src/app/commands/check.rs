@@ -70,7 +70,7 @@ fn by_server(admin: &str, posed: &Posed, format: CheckFormat) -> ExitCode {
         Ok(explanation) => tell_answer(explanation.noting(&posed.notes), format),
         Err(why) => {
             // A server tells each thing that is wrong in a line of its own.
-            why.lines().for_each(complain);
+            why.to_string().lines().for_each(complain);
             ExitCode::from(BAD_SETTING)
         }
     }

@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 
 use super::cli::{Command, ReadArgs};
-use super::settings::{Resolved, Settings};
+use super::settings::{Resolved, Settings, SettingsFileError};
 use super::{BAD_SETTING, FAILED, complain, tell, tell_document};
 use crate::engine::policy::printable;
 
@@ -52,8 +52,8 @@ fn with_settings(args: ReadArgs, tool: impl FnOnce(&Resolved) -> ExitCode) -> Ex
     with_resolved(args.settings(), tool)
 }
 
-fn with_resolved(settings: Result<Settings, String>, tool: impl FnOnce(&Resolved) -> ExitCode) -> ExitCode {
-    match settings.map_err(|why| vec![why]).and_then(|settings| settings.resolve()) {
+fn with_resolved(settings: Result<Settings, SettingsFileError>, tool: impl FnOnce(&Resolved) -> ExitCode) -> ExitCode {
+    match settings.map_err(|why| vec![why.to_string()]).and_then(|settings| settings.resolve()) {
         Ok(settings) => tool(&settings),
         Err(wrong) => {
             wrong.iter().for_each(|why| complain(why));

@@ -6,6 +6,18 @@
 use super::ring::Head;
 use crate::record::proto::Filter;
 
+/// What is wrong with the filter of a request, and what to write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TailFilterError {
+    /// An effect that there is not.
+    #[error("filter.effect: `{0}` is no effect; write `allow` or `deny`")]
+    Effect(String),
+    /// A host that no record can have.
+    #[error("filter.hosts: `{0}` is no host; write `www.example.com` or `*.example.com`")]
+    Host(String),
+}
+
 /// A filter that can be used.
 #[derive(Clone, Debug, Default)]
 pub struct Selection(Filter);
@@ -15,14 +27,14 @@ impl Selection {
     ///
     /// # Errors
     /// What is wrong, and what to write.
-    pub fn new(filter: Option<Filter>) -> Result<Selection, String> {
+    pub fn new(filter: Option<Filter>) -> Result<Selection, TailFilterError> {
         let filter = filter.unwrap_or_default();
         if !["", "allow", "deny"].contains(&filter.effect.as_str()) {
-            return Err(format!("filter.effect: `{}` is no effect; write `allow` or `deny`", filter.effect));
+            return Err(TailFilterError::Effect(filter.effect));
         }
         for host in &filter.hosts {
             if host.is_empty() || host.strip_prefix("*.").unwrap_or(host).contains('*') {
-                return Err(format!("filter.hosts: `{host}` is no host; write `www.example.com` or `*.example.com`"));
+                return Err(TailFilterError::Host(host.clone()));
             }
         }
         Ok(Selection(filter))
@@ -126,7 +138,7 @@ mod tests {
             (filter(&[], &[], &["*"], &[], ""), "`*` is no host"),
             (filter(&[], &[], &[""], &[], ""), "`` is no host"),
         ] {
-            assert!(Selection::new(Some(filter)).unwrap_err().contains(expected), "{expected}");
+            assert!(Selection::new(Some(filter)).unwrap_err().to_string().contains(expected), "{expected}");
         }
     }
 }

@@ -49,7 +49,7 @@ impl Service {
     /// A request that cannot be served, or too many subscribers.
     pub fn subscribe(&self, request: TailRequest) -> Result<Subscriber, Status> {
         let TailRequest { filter, stream, after_sequence, from_start } = request;
-        let selection = Selection::new(filter).map_err(Status::invalid_argument)?;
+        let selection = Selection::new(filter).map_err(|why| Status::invalid_argument(why.to_string()))?;
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!(
                 "there are {MAX_SUBSCRIBERS} subscribers, which are the most; try again later"

@@ -34,6 +34,11 @@ mod field {
     pub(super) const STRING: u32 = 3;
 }
 
+/// A name that no field of the metadata has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("metadata: there is no field `{0}`; write `none`, or some of {names}", names = NAMES.join(", "))]
+pub struct UnknownFieldError(String);
+
 /// Which fields are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields([bool; NAMES.len()]);
@@ -45,17 +50,15 @@ impl Fields {
     /// The fields of these names; `none` alone is no field.
     ///
     /// # Errors
-    /// A name that no field has, in a sentence.
-    pub fn of(names: &[String]) -> Result<Fields, String> {
+    /// [`UnknownFieldError`] for a name that no field has.
+    pub fn of(names: &[String]) -> Result<Fields, UnknownFieldError> {
         let mut sent = [false; NAMES.len()];
         if names == ["none"] {
             return Ok(Fields(sent));
         }
         for name in names {
             let place = NAMES.iter().zip(&mut sent).find(|(known, _)| *known == name);
-            let (_, sent) = place.ok_or_else(|| {
-                format!("metadata: there is no field `{name}`; write `none`, or some of {}", NAMES.join(", "))
-            })?;
+            let (_, sent) = place.ok_or_else(|| UnknownFieldError(name.clone()))?;
             *sent = true;
         }
         Ok(Fields(sent))
@@ -119,7 +122,7 @@ mod tests {
         assert!(of(&["none"]).unwrap().is_empty() && of(&[]).unwrap().is_empty());
         assert_eq!(of(&["rule", "host", "rule"]).unwrap().0.iter().filter(|sent| **sent).count(), 2);
         for wrong in ["Rule", "", "none"] {
-            let said = of(&["rule", wrong]).unwrap_err();
+            let said = of(&["rule", wrong]).unwrap_err().to_string();
             assert!(said.contains(&format!("`{wrong}`")) && said.contains("decision_id"), "{said}");
         }
     }

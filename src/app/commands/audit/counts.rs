@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::read::{self, Held, Piece};
+use super::read::{self, Held, LogFileError, Piece};
 use super::tally::Tally;
 use super::view::{caller, host, moment, or_dash};
 use crate::record::proto::{Loss, Record};
@@ -84,14 +84,14 @@ impl Stats {
         [kinds, answers, denied, reasons, would_deny, rules, ending, revisions]
     }
 
-    pub fn read(&mut self, file: &Path) -> Result<(), String> {
+    pub fn read(&mut self, file: &Path) -> Result<(), LogFileError> {
         let mut held = Held::default();
         let take = |piece: Piece<'_>| {
             held.take(&piece);
             self.take(piece);
             true
         };
-        let told = |why| format!("cannot read {} to its end: {why}; what comes before is counted", file.display());
+        let told = |why| LogFileError::Partial { path: file.display().to_string(), why };
         read::each(&mut read::open(file)?, take).map_err(told)?;
         held.is_log(file)
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use super::read::{self, Held, Piece, Splitter};
+use super::read::{self, Held, LogFileError, Piece, Splitter};
 use super::shown::Shown;
 use super::wanted;
 use crate::app::cli::TailArgs;
@@ -28,15 +28,15 @@ const CHUNK: usize = 64 << 10;
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn run(file: &Path, args: &TailArgs, shown: &mut Shown) -> Result<(), String> {
+pub fn run(file: &Path, args: &TailArgs, shown: &mut Shown) -> Result<(), LogFileError> {
     let mut view = View { filter: wanted::filter(&args.wanted), place: Place::default(), held: Held::default(), shown };
-    let told = |why: io::Error| format!("cannot read {}: {why}", file.display());
+    let told = |why| LogFileError::read(file, why);
     if !args.follow {
         read::each(&mut read::open(file)?, |piece| view.take(piece)).map_err(told)?;
         return view.held.is_log(file);
     }
     if file.to_str() == Some("-") {
-        return Err("--follow: the standard input cannot be followed; leave the flag out, it is read to its end".into());
+        return Err(LogFileError::FollowStdin);
     }
     let mut open = File::open(file).map_err(told)?;
     while view.shown.is_open() {

@@ -113,7 +113,7 @@ impl Splitter {
             (self.from, self.looked) = (start + length + 1, 0);
             let text = self.held.get(start..start + length).unwrap_or_default();
             if !std::mem::take(&mut self.is_skipping) && !text.trim_ascii().is_empty() {
-                return Some(line(text).unwrap_or_else(Piece::NoRecord));
+                return Some(line(text).unwrap_or_else(|why| Piece::NoRecord(why.to_string())));
             }
         }
     }
@@ -151,25 +151,39 @@ fn form(sample: &[u8]) -> Form {
     if begins == Some(true) { Form::Messages } else { Form::Lines }
 }
 
+/// Why a line is no record.
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    #[error(transparent)]
+    Encoding(#[from] std::str::Utf8Error),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Message(#[from] prost::DecodeError),
+    #[error("it has no `kind`")]
+    NoKind,
+    #[error("there is no descriptor of the record")]
+    NoDescriptor,
+}
+
 /// A record from its line.
-fn line(text: &[u8]) -> Result<Piece<'_>, String> {
-    let text = std::str::from_utf8(text).map_err(|why| why.to_string())?;
+fn line(text: &[u8]) -> Result<Piece<'_>, RecordError> {
+    let text = std::str::from_utf8(text)?;
     let record = record(text)?;
     if record.kind.is_empty() {
-        return Err("it has no `kind`".into());
+        return Err(RecordError::NoKind);
     }
     Ok(Piece::Record(Box::new(record), Some(text)))
 }
 
-fn record(line: &str) -> Result<Record, String> {
-    let descriptor = RECORD.clone().ok_or("there is no descriptor of the record")?;
+fn record(line: &str) -> Result<Record, RecordError> {
+    let descriptor = RECORD.clone().ok_or(RecordError::NoDescriptor)?;
     let mut json = serde_json::Deserializer::from_str(line);
     // A newer server may write fields that are not known here.
     let options = DeserializeOptions::new().deny_unknown_fields(false);
-    let message = DynamicMessage::deserialize_with_options(descriptor, &mut json, &options);
-    let message = message.map_err(|why| why.to_string())?;
-    json.end().map_err(|why| why.to_string())?;
-    message.transcode_to().map_err(|why| why.to_string())
+    let message = DynamicMessage::deserialize_with_options(descriptor, &mut json, &options)?;
+    json.end()?;
+    Ok(message.transcode_to()?)
 }
 
 /// A record as a line of JSON without its end: ASCII, with the fields in the order of their numbers.
@@ -188,6 +202,43 @@ pub fn to_line(record: &Record) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// Why a log cannot be shown or counted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogFileError {
+    /// The system does not let it be read.
+    #[error("cannot read {path}: {why}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system says.
+        #[source]
+        why: io::Error,
+    },
+    /// Reading broke off.
+    #[error("cannot read {path} to its end: {why}; what comes before is counted")]
+    Partial {
+        /// The file.
+        path: String,
+        /// What the system says.
+        #[source]
+        why: io::Error,
+    },
+    /// It holds something else.
+    #[error("{0} is no audit log: it holds no record; name a file that customs wrote with `--audit`")]
+    NoLog(String),
+    /// What cannot be asked for more.
+    #[error("--follow: the standard input cannot be followed; leave the flag out, it is read to its end")]
+    FollowStdin,
+}
+
+impl LogFileError {
+    /// For a file that the system does not let be read.
+    pub fn read(path: &Path, why: io::Error) -> LogFileError {
+        LogFileError::Read { path: path.display().to_string(), why }
+    }
 }
 
 /// What a file was found to hold.
@@ -211,12 +262,9 @@ impl Held {
     ///
     /// # Errors
     /// If it is none.
-    pub fn is_log(self, path: &Path) -> Result<(), String> {
+    pub fn is_log(self, path: &Path) -> Result<(), LogFileError> {
         if self.records == 0 && self.others > 0 {
-            let path = path.display();
-            return Err(format!(
-                "{path} is no audit log: it holds no record; name a file that customs wrote with `--audit`"
-            ));
+            return Err(LogFileError::NoLog(path.display().to_string()));
         }
         Ok(())
     }
@@ -226,8 +274,8 @@ impl Held {
 ///
 /// # Errors
 /// What the system says, with the file's name.
-pub fn open(path: &Path) -> Result<Box<dyn Read>, String> {
-    let told = |why: io::Error| format!("cannot read {}: {why}", path.display());
+pub fn open(path: &Path) -> Result<Box<dyn Read>, LogFileError> {
+    let told = |why| LogFileError::read(path, why);
     let file: Box<dyn Read> = match path.to_str() {
         Some("-") => Box::new(io::stdin()),
         _ => Box::new(File::open(path).map_err(told)?),

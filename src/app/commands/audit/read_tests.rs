@@ -122,7 +122,7 @@ fn gzip_is_undone_also_where_parts_are_joined() {
     })
     .unwrap();
     assert_eq!(kinds, ["decision", "policyChange"]);
-    assert!(open("/nowhere".as_ref()).err().unwrap().contains("cannot read /nowhere"));
+    assert!(open("/nowhere".as_ref()).err().unwrap().to_string().contains("cannot read /nowhere"));
 }
 
 proptest::proptest! {

@@ -16,7 +16,7 @@ pub fn run(args: &StatsArgs) -> ExitCode {
     let mut is_whole = true;
     for file in &args.files {
         if let Err(why) = stats.read(file) {
-            complain(&why);
+            complain(&why.to_string());
             is_whole = false;
         }
     }

@@ -26,31 +26,71 @@ const ALIVE: Duration = Duration::from_secs(10);
 /// How long it waits before it asks again: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
+/// Why there is nothing to show, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The text is no address.
+    #[error("--server: `{0}` is no address; write HOST:PORT or unix:PATH, as `tail:` has it")]
+    Address(String),
+    /// The transport takes no such address.
+    #[error("--server: `{server}`: {why}")]
+    Endpoint {
+        /// The server.
+        server: String,
+        /// What is wrong with it.
+        #[source]
+        why: tonic::transport::Error,
+    },
+    /// The runtime cannot be started.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] std::io::Error),
+    /// Nobody takes the connection.
+    #[error("cannot reach {server}: {}; is `customs serve` running with --audit tail:{server}?", causes(why))]
+    Connect {
+        /// The server.
+        server: String,
+        /// What happened.
+        #[source]
+        why: tonic::transport::Error,
+    },
+    /// It is another server.
+    #[error("{0} does not tell its record; is it the address of a sink `tail:`?")]
+    NoTail(String),
+    /// The server refuses what it is asked.
+    #[error("{server} refuses: {why}")]
+    Refused {
+        /// The server.
+        server: String,
+        /// What it says.
+        why: String,
+    },
+}
+
 /// Shows what a server tells, for ever.
 ///
 /// # Errors
 /// Why there is nothing to show, and what to do.
-pub fn run(server: &str, args: &TailArgs, shown: &mut Shown) -> Result<(), String> {
+pub fn run(server: &str, args: &TailArgs, shown: &mut Shown) -> Result<(), SubscribeError> {
     let endpoint = endpoint(server)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|why| format!("cannot start the runtime: {why}"))?;
+    let runtime = runtime.map_err(SubscribeError::Runtime)?;
     let (stream, after_sequence) = args.resume.clone().unwrap_or_default();
     let filter = Some(wanted::filter(&args.wanted));
     let request = TailRequest { filter, stream, after_sequence, from_start: args.from_start };
     runtime.block_on(Subscription { server, endpoint, request, pause: PAUSES.0, shown }.run())
 }
 
-fn endpoint(server: &str) -> Result<Endpoint, String> {
+fn endpoint(server: &str) -> Result<Endpoint, SubscribeError> {
     let address = server.strip_prefix("http://").unwrap_or(server).trim_end_matches('/');
     let has_port = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     let url = match address.strip_prefix("unix:") {
         Some(path) if !path.is_empty() => address.to_owned(),
         None if has_port && !address.contains('/') => format!("http://{address}"),
-        _ => {
-            return Err(format!("--server: `{server}` is no address; write HOST:PORT or unix:PATH, as `tail:` has it"));
-        }
+        _ => return Err(SubscribeError::Address(server.to_owned())),
     };
-    let endpoint = Endpoint::from_shared(url).map_err(|why| format!("--server: `{server}`: {why}"))?;
+    let endpoint =
+        Endpoint::from_shared(url).map_err(|why| SubscribeError::Endpoint { server: server.to_owned(), why })?;
     Ok(endpoint.connect_timeout(CONNECT_WAIT).http2_keep_alive_interval(ALIVE).keep_alive_while_idle(true))
 }
 
@@ -61,7 +101,7 @@ enum Broken {
     /// The server does not know the place behind which it should go on.
     Unknown(String),
     /// Asking again would not help.
-    Never(String),
+    Never(SubscribeError),
 }
 
 struct Subscription<'s> {
@@ -73,12 +113,10 @@ struct Subscription<'s> {
 }
 
 impl Subscription<'_> {
-    async fn run(mut self) -> Result<(), String> {
+    async fn run(mut self) -> Result<(), SubscribeError> {
         let server = self.server;
-        let first = self.endpoint.connect().await.map_err(|why| {
-            let why = causes(&why);
-            format!("cannot reach {server}: {why}; is `customs serve` running with --audit tail:{server}?")
-        })?;
+        let first = self.endpoint.connect().await;
+        let first = first.map_err(|why| SubscribeError::Connect { server: server.to_owned(), why })?;
         let mut channel = Some(first);
         while self.shown.is_open() {
             let Err(broken) = self.listen(channel.take()).await else { return Ok(()) };
@@ -128,13 +166,13 @@ impl Subscription<'_> {
         let why = visible(status.message()).into_owned();
         let server = self.server;
         match status.code() {
-            Code::Unimplemented => {
-                Broken::Never(format!("{server} does not tell its record; is it the address of a sink `tail:`?"))
+            Code::Unimplemented => Broken::Never(SubscribeError::NoTail(server.to_owned())),
+            Code::PermissionDenied | Code::Unauthenticated => {
+                Broken::Never(SubscribeError::Refused { server: server.to_owned(), why })
             }
-            Code::PermissionDenied | Code::Unauthenticated => Broken::Never(format!("{server} refuses: {why}")),
             Code::NotFound | Code::OutOfRange | Code::FailedPrecondition | Code::InvalidArgument | Code::DataLoss => {
                 match self.request.stream.is_empty() {
-                    true => Broken::Never(format!("{server} refuses: {why}")),
+                    true => Broken::Never(SubscribeError::Refused { server: server.to_owned(), why }),
                     false => Broken::Unknown(why),
                 }
             }

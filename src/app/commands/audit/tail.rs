@@ -13,8 +13,8 @@ use crate::app::{FAILED, complain};
 pub fn run(args: &TailArgs) -> ExitCode {
     let mut shown = Shown::of(args);
     let ended = match (&args.server, &args.file) {
-        (Some(server), _) => subscribe::run(server, args, &mut shown),
-        (None, Some(file)) => follow::run(file, args, &mut shown),
+        (Some(server), _) => subscribe::run(server, args, &mut shown).map_err(|why| why.to_string()),
+        (None, Some(file)) => follow::run(file, args, &mut shown).map_err(|why| why.to_string()),
         // The command line asks for one of them.
         (None, None) => Ok(()),
     };
