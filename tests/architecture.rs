@@ -98,8 +98,8 @@ const HOMES: &[(&str, &[&str])] = &[
     (
         "data_encoding",
         &[
+            "engine/policy/policy_change.rs",
             "engine/snapshot.rs",
-            "record/entry/event.rs",
             "record/chain.rs",
             "audit/redact.rs",
             "record/signing.rs",

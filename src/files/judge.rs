@@ -17,6 +17,7 @@ use super::status::{SourceState, SourceStatus};
 use crate::engine::ends::Ends;
 use crate::engine::policy::compile::{self, Compiled};
 use crate::engine::policy::findings::{self, Horizon};
+use crate::engine::policy::policy_change::{ChangeOutcome, PolicyChange};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{LoadedFile, LoadedSource};
 use crate::engine::rules::RuleCounts;
@@ -24,7 +25,6 @@ use crate::engine::settings::Settings;
 use crate::engine::snapshot::{Revision, Snapshot};
 use crate::engine::time::UnixNanos;
 use crate::files::load::load;
-use crate::record::{ChangeOutcome, PolicyChangeEntry};
 
 mod member;
 mod settings;
@@ -49,7 +49,7 @@ pub struct Judgement {
     /// A new set to be put in force.
     pub snapshot: Option<Snapshot>,
     /// The record of the change, where there is something to tell.
-    pub entry: Option<PolicyChangeEntry>,
+    pub entry: Option<PolicyChange>,
     /// What somebody should look at, though nothing changed in what is in force.
     pub notices: Vec<Problem>,
 }
@@ -411,11 +411,11 @@ impl Sources {
         self.sources.iter().enumerate().filter_map(|(index, source)| Some((index, source.refusal.as_ref()?)))
     }
 
-    fn entry(&self, outcome: ChangeOutcome, previous: &Revision, now: UnixNanos) -> PolicyChangeEntry {
+    fn entry(&self, outcome: ChangeOutcome, previous: &Revision, now: UnixNanos) -> PolicyChange {
         let refused = self.sources.iter().filter(|source| source.refusal.is_some()).map(|source| source.name.as_str());
         let settings = self.file.iter().filter(|file| !file.refusal().is_empty()).map(SettingsFile::name);
         let news = self.file.iter().flat_map(SettingsFile::news);
-        PolicyChangeEntry {
+        PolicyChange {
             time: now,
             outcome,
             revision: self.revision.to_string(),

@@ -69,11 +69,11 @@ impl Rounds {
         rounds
     }
 
-    fn round(&mut self, holds: Holds, a: &str, b: &str) -> PolicyChangeEntry {
+    fn round(&mut self, holds: Holds, a: &str, b: &str) -> PolicyChange {
         self.try_round(holds, a, b).expect("a record")
     }
 
-    fn try_round(&mut self, holds: Holds, a: &str, b: &str) -> Option<PolicyChangeEntry> {
+    fn try_round(&mut self, holds: Holds, a: &str, b: &str) -> Option<PolicyChange> {
         self.count += 1;
         let read = Ok(vec![self.count]);
         let meaning = match holds {

@@ -23,11 +23,12 @@ use super::seen::{Notes, Seen};
 use super::settings::SettingsFile;
 use super::status::{LastProblem, Status};
 use super::watch::Watcher;
+use crate::engine::policy::policy_change::{ChangeOutcome, PolicyChange};
 use crate::engine::policy::problem::{Problem, Severity};
 use crate::engine::settings::Settings;
 use crate::engine::time::UnixNanos;
 use crate::record::clock::now;
-use crate::record::{ChangeOutcome, Entry, GrantEndEntry, PolicyChangeEntry};
+use crate::record::{Entry, GrantEndEntry};
 use crate::store::{Publisher, Replaced};
 
 /// Constant writing puts a reload off for this long at most, or for the settle time where that is longer.
@@ -313,7 +314,7 @@ impl Reloader {
         replaced
     }
 
-    fn tell(&self, status: &mut Status, entry: Option<&PolicyChangeEntry>) {
+    fn tell(&self, status: &mut Status, entry: Option<&PolicyChange>) {
         status.attempts += 1;
         status.ready = self.sources.is_ready();
         status.waiting = self.rounds.is_waiting();
@@ -342,7 +343,7 @@ impl Reloader {
     }
 }
 
-fn last_problem(entry: &PolicyChangeEntry) -> Option<LastProblem> {
+fn last_problem(entry: &PolicyChange) -> Option<LastProblem> {
     if entry.refused_sources.is_empty() {
         return None;
     }
@@ -355,7 +356,7 @@ fn last_problem(entry: &PolicyChangeEntry) -> Option<LastProblem> {
     Some(LastProblem { time: entry.time, text })
 }
 
-fn log(entry: &PolicyChangeEntry) {
+fn log(entry: &PolicyChange) {
     let (revision, refused) = (&entry.revision, entry.refused_sources.join(", "));
     match entry.outcome {
         ChangeOutcome::Published => tracing::info!(%revision, policies = entry.counts.policies, "policies published"),

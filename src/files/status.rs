@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use crate::engine::ends::Ends;
+use crate::engine::policy::policy_change::{ChangeOutcome, PublishedFile};
 use crate::engine::policy::problem::Problem;
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Revision;
 use crate::engine::time::UnixNanos;
-use crate::record::{ChangeOutcome, FileEntry};
 
 /// The state of the policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub struct SourceStatus {
     /// What became of its content as last read.
     pub state: SourceState,
     /// Its files in force.
-    pub files: Vec<FileEntry>,
+    pub files: Vec<PublishedFile>,
     /// When its directory was last read to the end, whatever was found.
     pub last_read_at: Option<UnixNanos>,
     /// Why its content as last read is not in force; empty for a good one.

@@ -21,12 +21,13 @@ use prometheus_client::registry::Registry;
 use super::exposition::Exposition;
 use crate::engine::ends::Ends;
 use crate::engine::identity::IdentityState;
+use crate::engine::policy::policy_change::{ChangeOutcome, PolicyChange};
 use crate::engine::policy::printable;
 use crate::engine::reason::{Effect, Reason};
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
 use crate::engine::time::UnixNanos;
-use crate::record::{ChangeOutcome, DecisionEntry, Loss, PolicyChangeEntry, RefusalCause};
+use crate::record::{DecisionEntry, Loss, RefusalCause};
 
 /// Every metric, by the name under which Prometheus stores it; a histogram by the name of its family.
 pub const NAMES: &[&str] = &[
@@ -221,9 +222,9 @@ impl Metrics {
     }
 
     /// Counts a change of the policy files and keeps what is in force after it.
-    pub fn observe_change(&self, entry: &PolicyChangeEntry) {
+    pub fn observe_change(&self, entry: &PolicyChange) {
         // Destructured completely: a new field must be thought of here.
-        let PolicyChangeEntry {
+        let PolicyChange {
             time,
             outcome,
             revision,

@@ -66,8 +66,8 @@ fn decision(reason: Reason, would: Reason, duration_micros: u32) -> DecisionEntr
     }
 }
 
-fn change(outcome: ChangeOutcome, revision: &str, refused: &[&str]) -> PolicyChangeEntry {
-    PolicyChangeEntry {
+fn change(outcome: ChangeOutcome, revision: &str, refused: &[&str]) -> PolicyChange {
+    PolicyChange {
         time: UnixNanos(1_000_000_000_500_000_000),
         outcome,
         revision: revision.into(),

@@ -16,10 +16,7 @@ pub mod trail;
 
 use std::sync::Arc;
 
-pub use event::{
-    CallerGoneEntry, ChangeOutcome, FileEntry, GrantEndEntry, PolicyChangeEntry, QuestionEntry, SourceEntry,
-    StartEntry, StopEntry, WithheldEntry,
-};
+pub use event::{CallerGoneEntry, GrantEndEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry};
 pub use headers::HeaderEntry;
 pub use packed::PackedDecision;
 pub use rare::RareInputs;
@@ -27,6 +24,7 @@ pub use refusals::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
 pub use trail::{CheckpointEntry, GapEntry, LagEntry, Loss, StreamEntry};
 
 use crate::engine::identity::IdentityState;
+use crate::engine::policy::policy_change::PolicyChange;
 use crate::engine::reason::{Effect, Reason};
 use crate::engine::settings::Enforcement;
 use crate::engine::time::UnixNanos;
@@ -37,7 +35,7 @@ pub enum Entry {
     /// A check was decided.
     Decision(Arc<PackedDecision>),
     /// A policy set was published, or refused.
-    PolicyChange(Arc<PolicyChangeEntry>),
+    PolicyChange(Arc<PolicyChange>),
     /// An operator asked what a check would get; nothing crossed.
     Question(Arc<QuestionEntry>),
     /// A grant in force came to its end.

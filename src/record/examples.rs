@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::engine::identity::IdentityState;
+use crate::engine::policy::policy_change::{ChangeOutcome, PolicyChange, PublishedFile, PublishedSource};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::reason::{Effect, Reason};
 use crate::engine::rules::RuleCounts;
@@ -13,9 +14,9 @@ use crate::engine::time::UnixNanos;
 use crate::record::entry::trail::Position;
 use crate::record::layout::MAX_PROBLEMS;
 use crate::record::{
-    AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
-    GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, RefusalCause,
-    RefusalCount, RefusalsEntry, SourceEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry,
+    LagEntry, Loss, QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
+    StreamEntry, WithheldEntry,
 };
 
 const TIME: UnixNanos = UnixNanos(1_795_435_200_123_456_789);
@@ -94,12 +95,12 @@ pub(crate) fn full_decision() -> DecisionEntry {
 }
 
 /// A refused change with more problems than a line lists.
-pub(crate) fn full_change() -> PolicyChangeEntry {
+pub(crate) fn full_change() -> PolicyChange {
     let place = Place { file: "a.yaml".into(), line: 3, column: 9 };
     let first = Problem::error(Code::BadHost, place, "`http://x` is a URL").hint("write `x`");
     let other = Problem::warning(Code::EmptyPolicy, Place::whole("b.yaml"), "it does nothing");
-    let file = |name: &str| FileEntry { name: name.into(), digest: [0x0f; 32] };
-    PolicyChangeEntry {
+    let file = |name: &str| PublishedFile { name: name.into(), digest: [0x0f; 32] };
+    PolicyChange {
         time: UnixNanos(0),
         outcome: ChangeOutcome::Refused,
         revision: "r1".into(),
@@ -108,12 +109,12 @@ pub(crate) fn full_change() -> PolicyChangeEntry {
         problems: std::iter::once(first).chain(std::iter::repeat_n(other, MAX_PROBLEMS)).collect(),
         counts: RuleCounts { istio_deny: 1, istio_allow: 2, egress_deny: 3, egress_allow: 4, policies: 5 },
         sources: vec![
-            SourceEntry {
+            PublishedSource {
                 name: "policies".into(),
                 namespace: String::new(),
                 files: vec![file("a.yaml"), file("b.yaml")],
             },
-            SourceEntry { name: "teams/shop".into(), namespace: "shop".into(), files: Vec::new() },
+            PublishedSource { name: "teams/shop".into(), namespace: "shop".into(), files: Vec::new() },
         ],
     }
 }

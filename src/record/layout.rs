@@ -9,15 +9,16 @@ use super::fields::{
     Field, file as of_file, header as of_header, loss, problem as of_problem, record as of, refusal as of_refusal,
     source as of_source,
 };
+use crate::engine::policy::policy_change::{PolicyChange, PublishedFile, PublishedSource};
 use crate::engine::policy::problem::{Place, Problem};
 use crate::engine::rules::RuleCounts;
 use crate::engine::time::UnixNanos;
 use crate::record::entry::packed::Span;
 use crate::record::entry::trail::Position;
 use crate::record::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry, GrantEndEntry,
-    HeaderEntry, LagEntry, Loss, PackedDecision, PolicyChangeEntry, QuestionEntry, RareInputs, RefusalCount,
-    RefusalsEntry, SourceEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry,
+    LagEntry, Loss, PackedDecision, QuestionEntry, RareInputs, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
+    StreamEntry, WithheldEntry,
 };
 
 /// The most problems that one record lists; the number of the others is told.
@@ -328,8 +329,8 @@ fn header<F: Form>(form: &mut F, header: &HeaderEntry) {
     form.flag(of_header::VALUE_UNKNOWN, *value_unknown);
 }
 
-fn policy_change<F: Form>(form: &mut F, entry: &PolicyChangeEntry) {
-    let PolicyChangeEntry { time: _, outcome, revision, previous_revision, refused_sources, problems, counts, sources } =
+fn policy_change<F: Form>(form: &mut F, entry: &PolicyChange) {
+    let PolicyChange { time: _, outcome, revision, previous_revision, refused_sources, problems, counts, sources } =
         entry;
     let listed = problems.get(..MAX_PROBLEMS).unwrap_or(problems);
     form.text(of::REVISION, revision);
@@ -345,7 +346,7 @@ fn policy_change<F: Form>(form: &mut F, entry: &PolicyChangeEntry) {
     form.put_number(of::EGRESS_DENY_RULES, number(egress_deny));
     form.put_number(of::EGRESS_ALLOW_RULES, number(egress_allow));
     let mut room = MAX_FILES;
-    form.messages(of::SOURCES, sources, |form, SourceEntry { name, namespace, files }| {
+    form.messages(of::SOURCES, sources, |form, PublishedSource { name, namespace, files }| {
         let listed = files.get(..room).unwrap_or(files);
         room -= listed.len();
         form.text(of_source::NAME, name);
@@ -355,7 +356,7 @@ fn policy_change<F: Form>(form: &mut F, entry: &PolicyChangeEntry) {
     });
 }
 
-fn file<F: Form>(form: &mut F, file: &FileEntry) {
+fn file<F: Form>(form: &mut F, file: &PublishedFile) {
     form.text(of_file::NAME, &file.name);
     form.text(of_file::SHA256, &file.sha256());
 }

@@ -31,8 +31,7 @@ pub mod verify;
 pub(crate) mod examples;
 
 pub use entry::{
-    AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
-    GrantEndEntry, HeaderEntry, LagEntry, Loss, Occasion, PackedDecision, PeerAddress, PolicyChangeEntry,
-    QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, SourceEntry, StartEntry, StopEntry,
-    StreamEntry, WithheldEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry,
+    LagEntry, Loss, Occasion, PackedDecision, PeerAddress, QuestionEntry, RareInputs, RefusalCause, RefusalCount,
+    RefusalsEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };

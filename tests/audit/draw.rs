@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use customs::engine::identity::IdentityState;
+use customs::engine::policy::policy_change::{ChangeOutcome, PolicyChange, PublishedFile, PublishedSource};
 use customs::engine::policy::problem::{Code, Place, Problem};
 use customs::engine::reason::{Effect, Reason};
 use customs::engine::rules::RuleCounts;
@@ -10,9 +11,9 @@ use customs::engine::settings::Enforcement;
 use customs::engine::time::UnixNanos;
 use customs::record::entry::trail::Position;
 use customs::record::{
-    AnswerEntry, CallerGoneEntry, ChangeOutcome, CheckpointEntry, DecisionEntry, Entry, FileEntry, GapEntry,
-    GrantEndEntry, HeaderEntry, LagEntry, Loss, PolicyChangeEntry, QuestionEntry, RareInputs, RefusalCause,
-    RefusalCount, RefusalsEntry, SourceEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry,
+    LagEntry, Loss, QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
+    StreamEntry, WithheldEntry,
 };
 use proptest::prelude::*;
 
@@ -188,7 +189,7 @@ impl Drawn {
         }
     }
 
-    fn change(&mut self) -> PolicyChangeEntry {
+    fn change(&mut self) -> PolicyChange {
         let mut count = || usize::try_from(self.number() % 5_000_000_000).unwrap();
         let counts = RuleCounts {
             istio_deny: count(),
@@ -201,7 +202,7 @@ impl Drawn {
         if self.flag() {
             problems = std::iter::repeat_n(problems, 30).flatten().collect();
         }
-        PolicyChangeEntry {
+        PolicyChange {
             time: self.time(),
             outcome: ChangeOutcome::ALL[usize::try_from(self.number() % 5).unwrap()],
             revision: self.text(),
@@ -213,13 +214,13 @@ impl Drawn {
         }
     }
 
-    fn source(&mut self) -> SourceEntry {
-        let file = |drawn: &mut Drawn| FileEntry { name: drawn.text(), digest: [7; 32] };
+    fn source(&mut self) -> PublishedSource {
+        let file = |drawn: &mut Drawn| PublishedFile { name: drawn.text(), digest: [7; 32] };
         let mut files = self.list(file);
         if self.flag() {
             files = std::iter::repeat_n(files, 300).flatten().collect();
         }
-        SourceEntry { name: self.text(), namespace: self.text(), files }
+        PublishedSource { name: self.text(), namespace: self.text(), files }
     }
 
     fn grant_end(&mut self) -> GrantEndEntry {

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use customs::engine::policy::policy_change::PolicyChange;
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
 use customs::files::{PolicyDirectory, ReloadOptions, SettingsFile, SourceState, Status, Trigger, first_load};
-use customs::record::{Entry, PolicyChangeEntry};
+use customs::record::Entry;
 use customs::store::{self, Reader};
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
@@ -42,7 +43,7 @@ pub(crate) struct Site {
     pub(crate) root: tempfile::TempDir,
     pub(crate) status: Receiver<Status>,
     pub(crate) reader: Reader,
-    pub(crate) record: Arc<Mutex<Vec<PolicyChangeEntry>>>,
+    pub(crate) record: Arc<Mutex<Vec<PolicyChange>>>,
     /// The rules whose grants ended, as they were told.
     pub(crate) ended: Arc<Mutex<Vec<String>>>,
     pub(crate) trigger: Trigger,
@@ -92,7 +93,7 @@ impl Site {
         let on_change = {
             let (record, told) = (record.clone(), ended.clone());
             move |entry| match entry {
-                Entry::PolicyChange(change) => record.lock().unwrap().push(PolicyChangeEntry::clone(&change)),
+                Entry::PolicyChange(change) => record.lock().unwrap().push(PolicyChange::clone(&change)),
                 Entry::GrantEnd(end) => told.lock().unwrap().push(end.rule.clone()),
                 other => panic!("{other:?}"),
             }

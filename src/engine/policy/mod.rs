@@ -9,6 +9,8 @@
 //! 6. [`compile`]: the set -> snapshot.
 //! 7. [`findings`]: what a set that may be in force would do and its authors may not have meant.
 //!
+//! [`policy_change`]: what became of a change of the set, as records and the status report it.
+//!
 //! [`diff`] compares two sets that were compiled: which rules differ, and who is answered otherwise.
 //!
 //! [`printable`] escapes what strangers wrote, in a policy or elsewhere, where it is printed. It stands here since a
@@ -32,6 +34,7 @@ pub mod istio_rules;
 pub mod metadata;
 mod methods;
 mod nesting;
+pub mod policy_change;
 pub mod printable;
 pub mod problem;
 mod questions;

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::engine::policy::policy_change::{PublishedFile, PublishedSource};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{self, LoadedFile, LoadedSource, Source};
 use crate::engine::settings::Settings;
@@ -11,7 +12,6 @@ use crate::engine::time::UnixNanos;
 use crate::files::directories::{PolicyDirectory, SourceOptions};
 use crate::files::load::load;
 use crate::files::status::{SourceState, SourceStatus};
-use crate::record::{FileEntry, SourceEntry};
 
 /// What a directory is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,14 +237,14 @@ impl Member {
     }
 
     /// What the record tells of it: nothing where it has no policies itself.
-    pub(super) fn entry(&self, published: bool) -> Option<SourceEntry> {
+    pub(super) fn entry(&self, published: bool) -> Option<PublishedSource> {
         let namespace = self.namespace().cloned().unwrap_or_default();
         let files = self.in_force(published);
-        (self.role != Role::Namespaces).then(|| SourceEntry { name: self.name.clone(), namespace, files })
+        (self.role != Role::Namespaces).then(|| PublishedSource { name: self.name.clone(), namespace, files })
     }
 
-    fn in_force(&self, published: bool) -> Vec<FileEntry> {
-        let file = |file: &LoadedFile| FileEntry { name: file.name().to_owned(), digest: *file.digest() };
+    fn in_force(&self, published: bool) -> Vec<PublishedFile> {
+        let file = |file: &LoadedFile| PublishedFile { name: file.name().to_owned(), digest: *file.digest() };
         let good = self.good.as_ref().filter(|_| published);
         good.map(|source| source.files().iter().map(file).collect()).unwrap_or_default()
     }

@@ -1,11 +1,7 @@
-//! What a server tells beside its decisions: policy changes, questions, the ends of grants, its own start and stop.
-
-use data_encoding::HEXLOWER;
+//! What a server tells beside its decisions: questions, the ends of grants, its own start and stop.
 
 use super::PackedDecision;
-use crate::engine::policy::problem::Problem;
 use crate::engine::rule_info::RuleInfo;
-use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Enforcement;
 use crate::engine::snapshot::Revision;
 use crate::engine::time::UnixNanos;
@@ -58,91 +54,6 @@ impl GrantEndEntry {
             expires,
             revision: revision.to_string(),
         }
-    }
-}
-
-/// What became of a change of the policy files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ChangeOutcome {
-    /// A new set is in force and nothing was refused.
-    Published,
-    /// A new set is in force, and some source was refused and keeps its last good content.
-    PublishedInPart,
-    /// Nothing changed in what is in force: every changed source was refused.
-    Refused,
-    /// Nothing changed in what is in force, and every source is good again.
-    Recovered,
-    /// Nothing changed in what is in force, but the warnings did: a file that looks like a policy is not read.
-    Warned,
-}
-
-impl ChangeOutcome {
-    /// Every outcome, in the order in which documents list them.
-    pub const ALL: [ChangeOutcome; 5] = [
-        ChangeOutcome::Published,
-        ChangeOutcome::PublishedInPart,
-        ChangeOutcome::Refused,
-        ChangeOutcome::Recovered,
-        ChangeOutcome::Warned,
-    ];
-
-    /// The name in records and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ChangeOutcome::Published => "published",
-            ChangeOutcome::PublishedInPart => "published_in_part",
-            ChangeOutcome::Refused => "refused",
-            ChangeOutcome::Recovered => "recovered",
-            ChangeOutcome::Warned => "warned",
-        }
-    }
-}
-
-/// A change of the policy files, applied or refused.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PolicyChangeEntry {
-    /// When it was decided.
-    pub time: UnixNanos,
-    /// What became of it.
-    pub outcome: ChangeOutcome,
-    /// The revision in force afterwards.
-    pub revision: String,
-    /// The revision in force before.
-    pub previous_revision: String,
-    /// The sources that were refused, by name.
-    pub refused_sources: Vec<String>,
-    /// What is wrong with them, and the warnings of what is in force.
-    pub problems: Vec<Problem>,
-    /// The rules in force afterwards.
-    pub counts: RuleCounts,
-    /// The files in force afterwards, source by source.
-    pub sources: Vec<SourceEntry>,
-}
-
-/// What is in force of one source.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceEntry {
-    /// The directory as it was given.
-    pub name: String,
-    /// The namespace that it is bound to; empty where it is bound to none.
-    pub namespace: String,
-    /// Its files in force.
-    pub files: Vec<FileEntry>,
-}
-
-/// A file in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileEntry {
-    /// Its name inside the source.
-    pub name: String,
-    /// The SHA-256 of its bytes.
-    pub digest: [u8; 32],
-}
-
-impl FileEntry {
-    /// The digest as `sha256sum` prints it.
-    pub fn sha256(&self) -> String {
-        HEXLOWER.encode(&self.digest)
     }
 }
 
