@@ -50,7 +50,8 @@ fn units() -> Vec<Unit> {
     let unit = |path: PathBuf| {
         let whole = fs::read_to_string(&path).unwrap();
         let path = path.strip_prefix(&src).unwrap().display().to_string();
-        let production = if path.ends_with("_tests.rs") { "" } else { whole.split("#[cfg(test)]\n").next().unwrap() };
+        let is_test = path.ends_with("_tests.rs") || path.ends_with("/tests.rs");
+        let production = if is_test { "" } else { whole.split("#[cfg(test)]\n").next().unwrap() };
         let code = production.lines().map(|l| l.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
         Unit { path, whole, code }
     };

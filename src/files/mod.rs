@@ -15,6 +15,7 @@
 
 mod background;
 pub mod directories;
+#[path = "../engine/policy/policy_set.rs"]
 pub mod judge;
 pub mod load;
 mod lookalikes;

@@ -4,14 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::directories::{PolicyDirectory, SourceOptions};
+use super::super::load::load;
+use super::super::status::{SourceState, SourceStatus};
 use crate::engine::policy::policy_change::{PublishedFile, PublishedSource};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{self, LoadedFile, LoadedSource, Source};
 use crate::engine::settings::Settings;
 use crate::engine::time::UnixNanos;
-use crate::files::directories::{PolicyDirectory, SourceOptions};
-use crate::files::load::load;
-use crate::files::status::{SourceState, SourceStatus};
 
 /// What a directory is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::directories::{Listing, PolicyDirectory, SourceOptions};
+use super::load::load;
 use super::read::{MAX_FILES, MAX_SET, Outcome};
 use super::status::{SourceState, SourceStatus};
 use crate::engine::ends::Ends;
@@ -24,9 +25,10 @@ use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::{Revision, Snapshot};
 use crate::engine::time::UnixNanos;
-use crate::files::load::load;
 
+#[path = "policy_set/source_state.rs"]
 mod member;
+#[path = "policy_set/settings_source.rs"]
 mod settings;
 
 pub use member::Role;
@@ -479,13 +481,13 @@ fn breaks(code: Code, name: &str, broken: &str) -> Problem {
 }
 
 #[cfg(test)]
-#[path = "judge_tests.rs"]
+#[path = "policy_set/tests.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "judge_bound_tests.rs"]
+#[path = "policy_set/bound_tests.rs"]
 mod bound_tests;
 
 #[cfg(test)]
-#[path = "judge_settings_tests.rs"]
+#[path = "policy_set/settings_tests.rs"]
 mod settings_tests;
