@@ -16,7 +16,7 @@
 //!
 //! 1. [`files::watch`] notices that something may have changed, [`files::reload`] waits until it has settled.
 //! 2. [`files::read`] reads every source.
-//! 3. [`engine::policy`] parses, validates and compiles; [`files::judge`] says what may be in force.
+//! 3. [`engine::policy`] parses, validates and compiles; [`engine::policy::policy_set`] says what may be in force.
 //! 4. [`store`] swaps the snapshot, and the change is on record.
 //!
 //! Comments cite the rules by which requests and policies are read as "rule R9": they are in `docs/RULES.md`.

@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 use super::cli::ServeArgs;
 use super::settings::Settings;
 use crate::engine::policy::document;
+use crate::engine::policy::policy_set::ParsedSettings;
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::settings as engine;
-use crate::files::{Meant, SettingsFile};
+use crate::files::SettingsFile;
 
 /// The settings that are part of a snapshot.
 const LIVE: [&str; 11] = [
@@ -48,7 +49,7 @@ fn meaning(
     started: &Settings,
     (file, text): (&str, &str),
     in_force: &engine::Settings,
-) -> Result<Meant, Vec<Problem>> {
+) -> Result<ParsedSettings, Vec<Problem>> {
     let written = document::keys(file, text).map_err(|problem| vec![problem])?;
     let is_needed = *started != args.clone().over(Settings::default());
     if written.is_empty() && (is_needed || fallen_away(args, &written, in_force).next().is_some()) {
@@ -63,7 +64,7 @@ fn meaning(
     let settings = args.clone().over(read);
     let wrong = |wrong: Vec<String>| wrong.into_iter().map(|why| bad_setting(file, text, why)).collect::<Vec<_>>();
     let resolved = settings.resolve().map_err(wrong)?;
-    Ok(Meant { settings: resolved.engine, warnings: kept(started, &settings, file, text) })
+    Ok(ParsedSettings { settings: resolved.engine, warnings: kept(started, &settings, file, text) })
 }
 
 /// The settings that would widen verdicts, or give other ones, because the file does not write them any more.
@@ -184,12 +185,12 @@ mod tests {
     }
 
     /// What a text means to a server that was started with these flags and an empty file.
-    fn read(flags: &[&str], text: &str) -> Result<Meant, Vec<Problem>> {
+    fn read(flags: &[&str], text: &str) -> Result<ParsedSettings, Vec<Problem>> {
         reread(flags, "", text)
     }
 
     /// The same to one that was started with a file.
-    fn reread(flags: &[&str], before: &str, text: &str) -> Result<Meant, Vec<Problem>> {
+    fn reread(flags: &[&str], before: &str, text: &str) -> Result<ParsedSettings, Vec<Problem>> {
         let args = args(flags);
         let file = if before.is_empty() { Settings::default() } else { Settings::parse("s.yaml", before).unwrap() };
         let started = args.clone().over(file);

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 use crate::audit::recorder::{Reading, Recorder};
+use crate::engine::policy::policy_set::SourceStatus;
 use crate::engine::settings::{DefaultEffect, Enforcement};
-use crate::files::status::{self, SourceStatus, Status};
+use crate::files::status::{self, Status};
 use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SinkReport, SourceReport, StatusReport, timestamp};
 
 /// Whether checks are wanted, and what is in force.

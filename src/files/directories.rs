@@ -7,16 +7,16 @@
 //! files whose name no namespace can have, are mistakes: somebody thinks that they are in force. They are told as errors
 //! and hold nothing up, because one misplaced file must not keep every namespace from loading.
 
-use std::collections::BTreeSet;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lookalikes::{Beginning, Search};
 use super::names::{is_left_out, is_policy_name, looks_like_policy_name};
-use super::read::{self, Outcome, Progress, read_changes};
+use super::read::{self, Progress, read_changes};
 use super::seen::Seen;
 use crate::engine::identity::is_dns_label;
+use crate::engine::policy::policy_set::{NamespaceListing, SourceReading};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::policy::source::Source;
 
@@ -69,15 +69,6 @@ impl PolicyDirectory {
     }
 }
 
-/// What lies in a directory of namespaces.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// The namespaces that have a directory.
-    pub namespaces: BTreeSet<String>,
-    /// The mistakes.
-    pub problems: Vec<Problem>,
-}
-
 /// Lists a directory of namespaces, whose sources are `recursive` or not.
 ///
 /// # Errors
@@ -87,54 +78,53 @@ pub(super) fn list(
     recursive: bool,
     seen: &Seen,
     progress: &Progress,
-) -> Result<Listing, Vec<Problem>> {
+) -> Result<NamespaceListing, Vec<Problem>> {
     progress.at(directory);
     let unreadable = |error| vec![read::directory_problem(directory, &error)];
     let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let mut entries = entries.map_err(unreadable)?;
     entries.sort_by_key(DirEntry::file_name);
-    let mut listing = Listing::default();
+    let mut listing = NamespaceListing::default();
     let mut search = Search::new(directory, seen, progress);
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with('.') {
             progress.at(&entry.path());
-            listing.sort_in(&entry, name, recursive, &mut search);
+            sort_in(&mut listing, &entry, name, recursive, &mut search);
         }
     }
     Ok(listing)
 }
 
-impl Listing {
-    fn sort_in(&mut self, entry: &DirEntry, name: String, recursive: bool, search: &mut Search<'_>) {
-        let (path, kind) = (entry.path(), entry.file_type().ok());
-        let is_plain = kind.is_some_and(|kind| kind.is_file());
-        // What cannot be looked at (a symlink that leads nowhere) may have been a directory of policies.
-        let may_be_directory = kind.is_none_or(|kind| kind.is_dir() || kind.is_symlink());
-        if may_be_directory && is_dns_label(&name) {
-            self.namespaces.insert(name);
-            return;
-        }
-        match fs::metadata(&path) {
-            Ok(about) if about.is_dir() => {
-                if search.policy_in(&path, recursive).is_some() {
-                    self.problems.push(no_namespace(&path, &name));
-                }
+/// Adds an entry of a directory of namespaces to what it holds.
+fn sort_in(listing: &mut NamespaceListing, entry: &DirEntry, name: String, recursive: bool, search: &mut Search<'_>) {
+    let (path, kind) = (entry.path(), entry.file_type().ok());
+    let is_plain = kind.is_some_and(|kind| kind.is_file());
+    // What cannot be looked at (a symlink that leads nowhere) may have been a directory of policies.
+    let may_be_directory = kind.is_none_or(|kind| kind.is_dir() || kind.is_symlink());
+    if may_be_directory && is_dns_label(&name) {
+        listing.namespaces.insert(name);
+        return;
+    }
+    match fs::metadata(&path) {
+        Ok(about) if about.is_dir() => {
+            if search.policy_in(&path, recursive).is_some() {
+                listing.problems.push(no_namespace(&path, &name));
             }
-            _ if is_left_out(&name) => {}
-            Ok(about) => {
-                let was_meant = match search.beginning(&path, &about, !is_plain) {
-                    Beginning::Policy => true,
-                    Beginning::Unknown(_) => was_meant(&name),
-                    Beginning::Other => false,
-                };
-                if was_meant {
-                    self.problems.push(misplaced(&path));
-                }
-            }
-            Err(_) if was_meant(&name) => self.problems.push(misplaced(&path)),
-            Err(_) => {}
         }
+        _ if is_left_out(&name) => {}
+        Ok(about) => {
+            let was_meant = match search.beginning(&path, &about, !is_plain) {
+                Beginning::Policy => true,
+                Beginning::Unknown(_) => was_meant(&name),
+                Beginning::Other => false,
+            };
+            if was_meant {
+                listing.problems.push(misplaced(&path));
+            }
+        }
+        Err(_) if was_meant(&name) => listing.problems.push(misplaced(&path)),
+        Err(_) => {}
     }
 }
 
@@ -148,7 +138,7 @@ pub(super) fn read_bound(
     options: &SourceOptions,
     seen: &Seen,
     progress: &Progress,
-) -> Outcome {
+) -> SourceReading {
     match read_changes(directory, options, seen, progress) {
         Ok(source) => Ok(Source { namespace: Some(namespace.to_owned()), ..source }),
         Err(_) if fs::symlink_metadata(directory).is_err() => Err(vec![gone(directory, namespace)]),
@@ -185,11 +175,11 @@ mod tests {
 
     const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n";
 
-    fn listed(directory: &Path, recursive: bool) -> Result<Listing, Vec<Problem>> {
+    fn listed(directory: &Path, recursive: bool) -> Result<NamespaceListing, Vec<Problem>> {
         list(directory, recursive, &Seen::default(), &Progress::default())
     }
 
-    fn told(listing: &Listing) -> Vec<(Code, &str)> {
+    fn told(listing: &NamespaceListing) -> Vec<(Code, &str)> {
         listing.problems.iter().map(|p| (p.code, p.place.file.rsplit('/').next().unwrap())).collect()
     }
 
@@ -235,7 +225,7 @@ mod tests {
         ] {
             fs::write(root.path().join(name), text).unwrap();
         }
-        assert_eq!(listed(root.path(), false).unwrap(), Listing::default());
+        assert_eq!(listed(root.path(), false).unwrap(), NamespaceListing::default());
         symlink("nowhere", root.path().join("deny.yaml")).unwrap();
         assert_eq!(told(&listed(root.path(), false).unwrap()), [(Code::Misplaced, "deny.yaml")]);
     }

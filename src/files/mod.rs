@@ -4,7 +4,8 @@
 //! 2. [`directories`]: which directories are sources; [`walk`] and [`names`]: which of their files are policies;
 //!    `lookalikes`: which only look like some; [`read`]: their bytes; [`seen`]: which files a rescan need not open; `round`: all of them are read
 //!    twice, until both reads agree, by `readers` that can be left behind;
-//! 3. [`judge`]: which sources are good, which keep their last good content, and whether the whole set compiles;
+//! 3. [`policy_directories`]: the policy set of the directories, which decides what of them may be in force; [`load`]: parses
+//!    its files side by side;
 //! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
 //! 5. [`status`]: what operators are told of it.
 //!
@@ -15,11 +16,10 @@
 
 mod background;
 pub mod directories;
-#[path = "../engine/policy/policy_set.rs"]
-pub mod judge;
 pub mod load;
 mod lookalikes;
 pub mod names;
+pub mod policy_directories;
 pub mod read;
 mod readers;
 pub mod reload;
@@ -31,9 +31,9 @@ pub mod walk;
 pub mod watch;
 
 pub use directories::{PolicyDirectory, SourceOptions};
-pub use judge::{Meant, Sources};
+pub use policy_directories::PolicyDirectories;
 pub use read::read_source;
 pub use reload::{ReloadOptions, Reloader, Trigger, first_load};
 pub use round::read_once;
 pub use settings::SettingsFile;
-pub use status::{Reloads, SourceState, SourceStatus, Status};
+pub use status::{Reloads, Status};

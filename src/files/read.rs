@@ -15,25 +15,17 @@ use super::directories::SourceOptions;
 use super::seen::Seen;
 use super::walk::walk;
 use crate::engine::policy::document::MAX_FILE;
+use crate::engine::policy::policy_set::{MAX_FILES, MAX_SET, SourceReading};
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::{PolicyFile, Source};
 use crate::record::clock::now;
 use crate::record::plain_file;
 
-/// The most policy files that a set may have.
-pub const MAX_FILES: usize = 10_000;
-
-/// The most bytes that a set may have.
-pub const MAX_SET: usize = 64 * 1024 * 1024;
-
-/// A read of one directory: its source, or everything that kept it from being read.
-pub type Outcome = Result<Source, Vec<Problem>>;
-
 /// Reads one policies directory once, every file of it.
 ///
 /// # Errors
 /// Every file that cannot be read, or the directory.
-pub fn read_source(directory: &Path) -> Outcome {
+pub fn read_source(directory: &Path) -> SourceReading {
     read_changes(directory, &SourceOptions::default(), &Seen::default(), &Progress::default())
 }
 
@@ -79,7 +71,12 @@ impl Progress {
 ///
 /// # Errors
 /// As [`read_source`].
-pub(super) fn read_changes(directory: &Path, options: &SourceOptions, seen: &Seen, progress: &Progress) -> Outcome {
+pub(super) fn read_changes(
+    directory: &Path,
+    options: &SourceOptions,
+    seen: &Seen,
+    progress: &Progress,
+) -> SourceReading {
     let mut files = Vec::new();
     let mut problems = Vec::new();
     let mut room = MAX_SET;

@@ -13,18 +13,23 @@ use std::time::{Duration, Instant};
 /// A reading may take this long before another thread goes on with the rest.
 const STALL: Duration = Duration::from_millis(100);
 
-/// Something to be read, under the number of what it is of.
-pub(super) struct Reading<T> {
-    /// The number.
-    pub(super) index: usize,
+/// Something to be read, under the key of what it is of.
+pub(super) struct Reading<K, T> {
+    /// The key.
+    pub(super) key: K,
     /// Reads it.
     pub(super) read: Box<dyn FnOnce() -> T + Send>,
     /// What becomes of it where the round has gone on meanwhile; it goes on on the same thread.
     pub(super) late: Box<dyn FnOnce(T) + Send>,
 }
 
+/// What names something that is read.
+pub(super) trait Key: Ord + Clone + Send + 'static {}
+
+impl<K: Ord + Clone + Send + 'static> Key for K {}
+
 /// Reads all of it, and gives back what came to an end within the patience.
-pub(super) fn read_all<T: Send + 'static>(readings: Vec<Reading<T>>, patience: Duration) -> BTreeMap<usize, T> {
+pub(super) fn read_all<K: Key, T: Send + 'static>(readings: Vec<Reading<K, T>>, patience: Duration) -> BTreeMap<K, T> {
     let begun = Instant::now();
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
@@ -37,7 +42,7 @@ pub(super) fn read_all<T: Send + 'static>(readings: Vec<Reading<T>>, patience: D
     });
     let mut state = shared.lock();
     let is_left_behind =
-        |state: &State<T>| state.waiting.is_empty() && begun.elapsed() > patience && state.all_run_for(patience);
+        |state: &State<K, T>| state.waiting.is_empty() && begun.elapsed() > patience && state.all_run_for(patience);
     while !state.is_done() && !is_left_behind(&state) {
         let stalled = state.running.len();
         if !state.waiting.is_empty() && state.all_run_for(STALL) {
@@ -60,26 +65,26 @@ pub(super) fn read_all<T: Send + 'static>(readings: Vec<Reading<T>>, patience: D
     std::mem::take(&mut state.done)
 }
 
-fn spawn<T: Send + 'static>(shared: Arc<Shared<T>>) -> std::io::Result<()> {
+fn spawn<K: Key, T: Send + 'static>(shared: Arc<Shared<K, T>>) -> std::io::Result<()> {
     let reader = thread::Builder::new().name("customs-reader".to_owned());
     // Not joined: what hangs in the system can neither be ended nor waited for. It holds nothing that others need.
     reader.spawn(move || shared.work()).map(drop)
 }
 
-struct Shared<T> {
-    state: Mutex<State<T>>,
+struct Shared<K, T> {
+    state: Mutex<State<K, T>>,
     changed: Condvar,
 }
 
-struct State<T> {
-    waiting: VecDeque<Reading<T>>,
-    running: BTreeMap<usize, Instant>,
-    done: BTreeMap<usize, T>,
+struct State<K, T> {
+    waiting: VecDeque<Reading<K, T>>,
+    running: BTreeMap<K, Instant>,
+    done: BTreeMap<K, T>,
     /// The round has gone on.
     over: bool,
 }
 
-impl<T> State<T> {
+impl<K: Key, T> State<K, T> {
     fn is_done(&self) -> bool {
         self.waiting.is_empty() && self.running.is_empty()
     }
@@ -89,12 +94,12 @@ impl<T> State<T> {
     }
 }
 
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+impl<K: Key, T> Shared<K, T> {
+    fn lock(&self) -> MutexGuard<'_, State<K, T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'s>(&self, state: MutexGuard<'s, State<T>>, time: Duration) -> MutexGuard<'s, State<T>> {
+    fn wait<'s>(&self, state: MutexGuard<'s, State<K, T>>, time: Duration) -> MutexGuard<'s, State<K, T>> {
         self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -102,19 +107,19 @@ impl<T> Shared<T> {
     fn work(&self) {
         loop {
             let mut state = self.lock();
-            let Some(Reading { index, read, late }) = state.waiting.pop_front() else { return };
-            state.running.insert(index, Instant::now());
+            let Some(Reading { key, read, late }) = state.waiting.pop_front() else { return };
+            state.running.insert(key.clone(), Instant::now());
             drop(state);
             // A reading that panics is one that never comes to an end.
             let found = read();
             let mut state = self.lock();
-            state.running.remove(&index);
+            state.running.remove(&key);
             if state.over {
                 drop(state);
                 late(found);
                 return;
             }
-            state.done.insert(index, found);
+            state.done.insert(key, found);
             drop(state);
             self.changed.notify_one();
         }
@@ -127,8 +132,8 @@ mod tests {
 
     use super::*;
 
-    fn reading(index: usize, read: impl FnOnce() -> usize + Send + 'static) -> Reading<usize> {
-        Reading { index, read: Box::new(read), late: Box::new(|_| ()) }
+    fn reading(index: usize, read: impl FnOnce() -> usize + Send + 'static) -> Reading<usize, usize> {
+        Reading { key: index, read: Box::new(read), late: Box::new(|_| ()) }
     }
 
     #[test]
@@ -143,7 +148,7 @@ mod tests {
         let (release, hangs) = mpsc::channel::<()>();
         let (tells, told) = mpsc::channel();
         let hung = Reading {
-            index: 0,
+            key: 0,
             read: Box::new(move || {
                 let _released = hangs.recv();
                 7

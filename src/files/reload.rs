@@ -1,12 +1,12 @@
 //! The one loop that turns changes of the policy files into a set in force.
 //!
 //! The rule: after a file event wait until nothing has happened for the settle time (constant writing cannot put it off
-//! for ever), then read every source and the settings file until two reads agree; what was judged before is skipped,
-//! anything else is judged and, if good, published whole. A request to reload now does not wait. Every rescan looks at
+//! for ever), then read every source and the settings file until two reads agree; what was read before is skipped,
+//! anything else goes to the policy set and, if good, is published whole. A request to reload now does not wait. Every rescan looks at
 //! everything too, so that a lost event only costs time: it reads what may have changed, and everything now and then, in
 //! case the file system's times lie. One task does this in turn: an older read can never win over a younger one.
 //!
-//! What a set means is judged in [`judge`](super::judge); nothing here knows who reads the record.
+//! What may be in force is decided by the [`PolicySet`]; nothing here knows who reads the record.
 
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
@@ -17,13 +17,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::background::{self, Pace};
 use super::directories::PolicyDirectory;
-use super::judge::{Judgement, Sources};
+use super::policy_directories::PolicyDirectories;
 use super::round::{Manner, Rounds};
 use super::seen::{Notes, Seen};
 use super::settings::SettingsFile;
 use super::status::{LastProblem, Status};
 use super::watch::Watcher;
+use crate::engine::policy::findings::EXPIRY_DAYS;
 use crate::engine::policy::policy_change::{ChangeOutcome, PolicyChange};
+use crate::engine::policy::policy_set::{PolicySet, ReloadOutcome};
 use crate::engine::policy::problem::{Problem, Severity};
 use crate::engine::settings::Settings;
 use crate::engine::time::UnixNanos;
@@ -87,7 +89,7 @@ pub struct Reloader {
     read_all_at: Instant,
     seen: Notes,
     rounds: Rounds,
-    sources: Sources,
+    policy_set: PolicySet,
     settings_file: Option<SettingsFile>,
     watcher: Arc<Mutex<Watcher>>,
     changed: Arc<Notify>,
@@ -136,10 +138,11 @@ impl Reloader {
         let file = settings_file.as_ref().map(|file| file.path());
         let watcher = if watch { Watcher::new(&directories, file, changed.clone()) } else { Watcher::disabled() };
         let status = Status { settings: Arc::new(settings.clone()), ..Status::default() };
-        let sources = Sources::new(directories, settings);
-        let sources = match file {
-            Some(path) => sources.with_settings_file(path.display().to_string()),
-            None => sources,
+        let directories = PolicyDirectories::new(directories);
+        let policy_set = directories.policy_set(settings, EXPIRY_DAYS);
+        let policy_set = match file {
+            Some(path) => policy_set.with_settings_source(path.display().to_string()),
+            None => policy_set,
         };
         Reloader {
             rescan: rescan.clamp(RESCAN.0, RESCAN.1),
@@ -148,8 +151,8 @@ impl Reloader {
             rescan_at: Instant::now(),
             read_all_at: Instant::now(),
             seen: Notes::default(),
-            rounds: Rounds::new(changed.clone()),
-            sources,
+            rounds: Rounds::new(directories, changed.clone()),
+            policy_set,
             settings_file,
             watcher: Arc::new(Mutex::new(watcher)),
             changed,
@@ -230,18 +233,19 @@ impl Reloader {
     async fn reload(&mut self, seen: Seen) {
         self.settling.clear();
         self.rearm().await;
-        let (sources, settings, mut rounds) = (self.sources.clone(), self.settings_file.clone(), self.rounds.clone());
+        let (policy_set, settings) = (self.policy_set.clone(), self.settings_file.clone());
+        let mut rounds = self.rounds.clone();
         let manner = Manner { seen: Arc::new(seen), pause: self.pause };
         let work = move || {
-            let (sources, judgement) = rounds.read_and_judge(sources, settings.as_ref(), &manner);
-            (sources, judgement, manner.seen.take_notes(), rounds)
+            let (policy_set, outcome) = rounds.read_and_reload(policy_set, settings.as_ref(), &manner);
+            (policy_set, outcome, manner.seen.take_notes(), rounds)
         };
         match background::run(self.pace(), work).await {
-            Ok((sources, judgement, seen, rounds)) => {
+            Ok((policy_set, outcome, seen, rounds)) => {
                 (self.seen, self.rounds) = (seen, rounds);
-                let old_sources = std::mem::replace(&mut self.sources, sources);
-                let old_set = self.put_in_force(judgement);
-                self.let_go(old_sources, old_set).await;
+                let old_policy_set = std::mem::replace(&mut self.policy_set, policy_set);
+                let replaced = self.publish(outcome);
+                self.drop_in_background(old_policy_set, replaced).await;
             }
             Err(error) => self.note_failure(&error.to_string()),
         }
@@ -250,10 +254,10 @@ impl Reloader {
     }
 
     /// Frees what is not kept any more, which for a large set takes as long as a thousand checks.
-    async fn let_go(&self, sources: Sources, set: Option<Replaced>) {
+    async fn drop_in_background(&self, policy_set: PolicySet, replaced: Option<Replaced>) {
         let work = move || {
-            drop(sources);
-            set.into_iter().for_each(Replaced::let_go);
+            drop(policy_set);
+            replaced.into_iter().for_each(Replaced::let_go);
         };
         if let Err(error) = background::run(Pace::BehindChecks, work).await {
             tracing::warn!("what was in force before could not be freed in the background: {error}");
@@ -262,8 +266,8 @@ impl Reloader {
 
     /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
     fn tell_ends(&mut self, now: UnixNanos) {
-        for (info, expires) in self.sources.ends().passed(self.ends_seen, now) {
-            let end = GrantEndEntry::of(info, expires, now, self.sources.revision());
+        for (info, expires) in self.policy_set.ends().passed(self.ends_seen, now) {
+            let end = GrantEndEntry::of(info, expires, now, self.policy_set.revision());
             tracing::warn!(rule = end.rule, origin = end.origin, owner = end.owner, "a grant has ended");
             (self.on_entry)(Entry::GrantEnd(end.into()));
         }
@@ -289,12 +293,12 @@ impl Reloader {
 
     /// Before a set is in force nobody can be answered by policy, so nobody has to be stepped back for.
     fn pace(&self) -> Pace {
-        if self.sources.is_ready() { Pace::BehindChecks } else { Pace::Full }
+        if self.policy_set.is_ready() { Pace::BehindChecks } else { Pace::Full }
     }
 
     /// The next round comes after the usual time, or with the next end of a grant.
     fn plan_rescan(&mut self) {
-        let next = self.sources.ends().after(self.ends_seen).next().map(|(_, end)| end.0 - now().0);
+        let next = self.policy_set.ends().after(self.ends_seen).next().map(|(_, end)| end.0 - now().0);
         let until = next.map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()));
         let usual = Instant::now() + until.map_or(self.rescan, |until| self.rescan.min(until + PAUSE.0));
         self.rescan_at = self.rounds.wanted().map_or(usual, |wanted| usual.min(wanted.into()));
@@ -302,33 +306,33 @@ impl Reloader {
 
     /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
     /// What is given back is what was in force before.
-    fn put_in_force(&self, judgement: Judgement) -> Option<Replaced> {
-        let Judgement { snapshot, entry, notices } = judgement;
+    fn publish(&self, outcome: ReloadOutcome) -> Option<Replaced> {
+        let ReloadOutcome { snapshot, change, notices } = outcome;
         let replaced = snapshot.map(|snapshot| self.publisher.publish(snapshot));
-        if let Some(entry) = &entry {
-            log(entry);
-            (self.on_entry)(Entry::PolicyChange(entry.clone().into()));
+        if let Some(change) = &change {
+            log(change);
+            (self.on_entry)(Entry::PolicyChange(change.clone().into()));
         }
         notices.iter().for_each(log_problem);
-        self.status.send_modify(|status| self.tell(status, entry.as_ref()));
+        self.status.send_modify(|status| self.tell(status, change.as_ref()));
         replaced
     }
 
-    fn tell(&self, status: &mut Status, entry: Option<&PolicyChange>) {
+    fn tell(&self, status: &mut Status, change: Option<&PolicyChange>) {
         status.attempts += 1;
-        status.ready = self.sources.is_ready();
+        status.ready = self.policy_set.is_ready();
         status.waiting = self.rounds.is_waiting();
-        status.revision = self.sources.revision().to_string();
-        status.counts = self.sources.counts();
-        status.ends = self.sources.ends().clone();
-        status.sources = self.sources.status();
-        status.warnings = self.sources.warnings().cloned().collect();
-        status.settings = self.sources.settings().clone();
-        if let Some(entry) = entry {
-            let published = matches!(entry.outcome, ChangeOutcome::Published | ChangeOutcome::PublishedInPart);
-            status.loaded_at = if published { Some(entry.time) } else { status.loaded_at };
-            status.reloads.count(entry.outcome);
-            status.last_problem = last_problem(entry).or(status.last_problem.take());
+        status.revision = self.policy_set.revision().to_string();
+        status.counts = self.policy_set.counts();
+        status.ends = self.policy_set.ends().clone();
+        status.sources = self.policy_set.statuses();
+        status.warnings = self.policy_set.warnings().cloned().collect();
+        status.settings = self.policy_set.settings().clone();
+        if let Some(change) = change {
+            let published = matches!(change.outcome, ChangeOutcome::Published | ChangeOutcome::PublishedInPart);
+            status.loaded_at = if published { Some(change.time) } else { status.loaded_at };
+            status.reloads.count(change.outcome);
+            status.last_problem = last_problem(change).or(status.last_problem.take());
         }
     }
 
@@ -343,23 +347,23 @@ impl Reloader {
     }
 }
 
-fn last_problem(entry: &PolicyChange) -> Option<LastProblem> {
-    if entry.refused_sources.is_empty() {
+fn last_problem(change: &PolicyChange) -> Option<LastProblem> {
+    if change.refused_sources.is_empty() {
         return None;
     }
-    let mut errors = entry.problems.iter().filter(|problem| problem.is_error());
+    let mut errors = change.problems.iter().filter(|problem| problem.is_error());
     let text = errors.next()?.to_string();
     let text = match errors.count() {
         0 => text,
         more => format!("{text} (and {more} more)"),
     };
-    Some(LastProblem { time: entry.time, text })
+    Some(LastProblem { time: change.time, text })
 }
 
-fn log(entry: &PolicyChange) {
-    let (revision, refused) = (&entry.revision, entry.refused_sources.join(", "));
-    match entry.outcome {
-        ChangeOutcome::Published => tracing::info!(%revision, policies = entry.counts.policies, "policies published"),
+fn log(change: &PolicyChange) {
+    let (revision, refused) = (&change.revision, change.refused_sources.join(", "));
+    match change.outcome {
+        ChangeOutcome::Published => tracing::info!(%revision, policies = change.counts.policies, "policies published"),
         ChangeOutcome::Recovered => tracing::info!(%revision, "every source is good again; nothing new to publish"),
         ChangeOutcome::Warned => tracing::warn!(%revision, "nothing changed in what is in force, but the warnings did"),
         ChangeOutcome::PublishedInPart => {
@@ -367,8 +371,8 @@ fn log(entry: &PolicyChange) {
         }
         ChangeOutcome::Refused => tracing::error!(%revision, %refused, "policies refused; what is in force stays"),
     }
-    entry.problems.iter().take(LOGGED).for_each(log_problem);
-    if let Some(more @ 1..) = entry.problems.len().checked_sub(LOGGED) {
+    change.problems.iter().take(LOGGED).for_each(log_problem);
+    if let Some(more @ 1..) = change.problems.len().checked_sub(LOGGED) {
         tracing::warn!("{more} more problems are not logged");
     }
 }

@@ -1,5 +1,5 @@
-//! One round of reading: every directory and the settings file are read until two reads agree, and what changed is
-//! judged together. What was [seen](super::seen) before says which files need not be opened.
+//! One round of reading: every directory and the settings file are read until two reads agree, and what changed is given
+//! to the policy set together. What was [seen](super::seen) before says which files need not be opened.
 //!
 //! A source that hangs or never rests holds up none of the others: the round goes on without it, it keeps what it had, and
 //! once that has lasted for a while it is a problem that is told. [`Rounds`] is what one round knows of those before.
@@ -11,12 +11,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::directories::{Listing, SourceOptions, list, read_bound};
-use super::judge::{Judgement, Reading, Role, SettingsRead, SettingsReading, Sources};
-use super::read::{Outcome, Progress, read_changes, whole};
+use super::directories::{SourceOptions, list, read_bound};
+use super::policy_directories::PolicyDirectories;
+use super::read::{Progress, read_changes, whole};
 use super::readers::{self, read_all};
 use super::seen::Seen;
 use super::settings::SettingsFile;
+use crate::engine::policy::policy_set::{
+    NamespaceListing, PolicySet, ReloadOutcome, SettingsBytes, SettingsReading, SourceId, SourceReading,
+    SourceReadings, SourceScope,
+};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::policy::source::{PolicyFile, Source};
 use crate::engine::time::UnixNanos;
@@ -33,19 +37,28 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How many files that keep changing are named.
 const NAMED: usize = 3;
 
+/// What names what is read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TargetId {
+    Source(SourceId),
+    Settings,
+}
+
 /// What is read.
 #[derive(Clone)]
 enum Target {
-    Directory { path: PathBuf, role: Role, options: SourceOptions },
+    Directory { path: PathBuf, scope: SourceScope, options: SourceOptions },
     Settings(SettingsFile),
 }
+
+type Targets = BTreeMap<TargetId, Target>;
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq)]
 enum Content {
-    Listing(Result<Listing, Vec<Problem>>),
-    Directory(Outcome),
-    Settings(SettingsRead),
+    Listing(Result<NamespaceListing, Vec<Problem>>),
+    Directory(SourceReading),
+    Settings(SettingsBytes),
 }
 
 /// What came of reading.
@@ -61,10 +74,12 @@ enum Found {
 /// What rounds know of those before.
 #[derive(Clone, Debug, Default)]
 pub struct Rounds {
+    /// Where the sources lie.
+    directories: PolicyDirectories,
     /// Readings that did not come to an end.
-    left: BTreeMap<PathBuf, Left>,
+    left: BTreeMap<TargetId, Left>,
     /// Since when a source has not rested, and what was told of it.
-    restless: BTreeMap<PathBuf, (Instant, Option<Problem>)>,
+    restless: BTreeMap<TargetId, (Instant, Option<Problem>)>,
     /// Wakes whoever waits for a reading that was left.
     ended: Arc<Notify>,
 }
@@ -93,9 +108,9 @@ pub struct Manner {
 }
 
 impl Rounds {
-    /// Rounds that wake `ended` when a reading that was left comes to an end.
-    pub fn new(ended: Arc<Notify>) -> Rounds {
-        Rounds { ended, ..Rounds::default() }
+    /// Rounds over these directories that wake `ended` when a reading that was left comes to an end.
+    pub fn new(directories: PolicyDirectories, ended: Arc<Notify>) -> Rounds {
+        Rounds { directories, ended, ..Rounds::default() }
     }
 
     /// Whether some reading has not come to an end.
@@ -110,71 +125,80 @@ impl Rounds {
         hangs.chain(restless).min()
     }
 
-    /// Reads every source and the settings file, and judges what changed; blocks, but for no source for long.
-    pub fn read_and_judge(
+    /// Reads every source and the settings file, and gives what changed to the set; blocks, but for no source for long.
+    pub fn read_and_reload(
         &mut self,
-        mut sources: Sources,
+        mut set: PolicySet,
         settings: Option<&SettingsFile>,
         manner: &Manner,
-    ) -> (Sources, Judgement) {
-        self.list(&mut sources, manner);
-        let mut targets: Vec<Target> = directories(&sources, |role| *role != Role::Namespaces);
+    ) -> (PolicySet, ReloadOutcome) {
+        self.list(&mut set, manner);
+        let mut targets = targets(&self.directories, &set, |scope| *scope != SourceScope::NamespaceRoot);
         // The settings file is read in the same moment.
-        targets.extend(settings.cloned().map(Target::Settings));
-        self.forget_all_but(&sources, settings);
-        let knows = |target: &Target, content: &Content| match (target, content) {
-            (Target::Directory { path, .. }, Content::Directory(read)) => sources.knows(path, read),
-            (_, Content::Settings(read)) => sources.knows_settings(read),
+        targets.extend(settings.cloned().map(|file| (TargetId::Settings, Target::Settings(file))));
+        self.forget_all_but(&set, settings);
+        let is_unchanged = |id: &TargetId, content: &Content| match (id, content) {
+            (TargetId::Source(id), Content::Directory(reading)) => set.is_unchanged(id, reading),
+            (_, Content::Settings(bytes)) => set.are_settings_unchanged(bytes),
             _ => false,
         };
-        let found = self.read(&targets, manner, sources.is_ready(), &knows);
-        let (mut readings, mut settings_read, at) = (BTreeMap::new(), None, now());
-        for (target, found) in targets.iter().zip(found) {
-            let was_read = match target {
-                Target::Directory { path, .. } => sources.was_read(path),
+        let found = self.read(&targets, manner, set.is_ready(), &is_unchanged);
+        let (mut readings, at) = (SourceReadings::default(), now());
+        for (id, found) in found {
+            let Some(target) = targets.get(&id) else { continue };
+            let was_read = match &id {
+                TargetId::Source(id) => set.was_read(id),
                 // What it said at the start holds.
-                Target::Settings(_) => true,
+                TargetId::Settings => true,
             };
             let is_read = matches!(found, Found::Read(_));
-            let Some(content) = self.due(target, found, was_read) else { continue };
-            if is_read {
-                sources.note_read(target.path(), at);
-            }
-            match content {
-                Content::Directory(read) if !sources.knows(target.path(), &read) => {
-                    readings.insert(target.path().to_owned(), Reading::Changed(read));
+            let Some(content) = self.due(&id, target, found, was_read) else { continue };
+            match (id, target, content) {
+                (TargetId::Source(id), _, Content::Directory(reading)) => {
+                    if is_read {
+                        set.record_read(&id, at);
+                    }
+                    if !set.is_unchanged(&id, &reading) {
+                        readings.policies.insert(id, reading);
+                    }
                 }
-                Content::Settings(read) if !sources.knows_settings(&read) => settings_read = Some(read),
+                (_, Target::Settings(file), Content::Settings(bytes)) => {
+                    if is_read {
+                        set.record_settings_read(at);
+                    }
+                    if !set.are_settings_unchanged(&bytes) {
+                        let parsed = file.parse(&bytes, set.settings());
+                        readings.settings = Some(SettingsReading { bytes, parsed });
+                    }
+                }
                 _ => {}
             }
         }
-        let reading = settings_read.zip(settings).map(|(read, file)| {
-            let meaning = file.meaning(&read, sources.settings());
-            SettingsReading { read, meaning }
-        });
-        let readings = in_order(&sources, readings);
-        let judgement = sources.judge(readings, reading, at);
-        (sources, judgement)
+        let outcome = set.reload(readings, at);
+        (set, outcome)
     }
 
     /// Forgets what is no source any more: nobody would ever tell of it, nor cease to wait for it.
-    fn forget_all_but(&mut self, sources: &Sources, settings: Option<&SettingsFile>) {
-        let paths = sources.directories().map(|(path, ..)| path).chain(settings.map(SettingsFile::path));
-        let present: BTreeSet<&Path> = paths.collect();
-        self.left.retain(|path, _| present.contains(path.as_path()));
-        self.restless.retain(|path, _| present.contains(path.as_path()));
+    fn forget_all_but(&mut self, set: &PolicySet, settings: Option<&SettingsFile>) {
+        let sources: BTreeSet<&SourceId> = set.sources().map(|(id, _)| id).collect();
+        let is_present = |id: &TargetId| match id {
+            TargetId::Source(id) => sources.contains(id),
+            TargetId::Settings => settings.is_some(),
+        };
+        self.left.retain(|id, _| is_present(id));
+        self.restless.retain(|id, _| is_present(id));
     }
 
     /// Lists the directories of namespaces, so that new ones are sources.
-    fn list(&mut self, sources: &mut Sources, manner: &Manner) {
-        let rosters = directories(sources, |role| *role == Role::Namespaces);
+    fn list(&mut self, set: &mut PolicySet, manner: &Manner) {
+        let roots = targets(&self.directories, set, |scope| *scope == SourceScope::NamespaceRoot);
         // Listings change nothing by themselves, so one read is enough.
-        let found = self.read(&rosters, manner, sources.is_ready(), &|_, _| true);
-        for (target, found) in rosters.iter().zip(found) {
-            let was_read = sources.was_read(target.path());
-            if let Some(Content::Listing(listing)) = self.due(target, found, was_read) {
-                sources.note_read(target.path(), now());
-                sources.enroll(target.path(), listing);
+        let found = self.read(&roots, manner, set.is_ready(), &|_, _| true);
+        for (target_id, found) in found {
+            let (TargetId::Source(id), Some(target)) = (&target_id, roots.get(&target_id)) else { continue };
+            if let Some(Content::Listing(listing)) = self.due(&target_id, target, found, set.was_read(id)) {
+                set.record_read(id, now());
+                set.discover_namespaces(id, listing);
             }
         }
     }
@@ -183,115 +207,118 @@ impl Rounds {
     /// All of them share the pauses, so that many take no longer than one.
     fn read(
         &mut self,
-        targets: &[Target],
+        targets: &Targets,
         manner: &Manner,
         is_ready: bool,
-        knows: &dyn Fn(&Target, &Content) -> bool,
-    ) -> Vec<Found> {
+        is_unchanged: &dyn Fn(&TargetId, &Content) -> bool,
+    ) -> BTreeMap<TargetId, Found> {
         let patience = if is_ready { PATIENCE.1 } else { PATIENCE.0 };
-        let mut found: BTreeMap<usize, Found> = BTreeMap::new();
-        for (index, target) in targets.iter().enumerate() {
-            found.extend(self.of_left(target).map(|found| (index, found)));
+        let mut found: BTreeMap<TargetId, Found> = BTreeMap::new();
+        for (id, target) in targets {
+            found.extend(self.of_left(id, target).map(|found| (id.clone(), found)));
         }
-        let mut last: BTreeMap<usize, (Content, Option<Content>)> = BTreeMap::new();
+        let mut last: BTreeMap<&TargetId, (Content, Option<Content>)> = BTreeMap::new();
         for attempt in 0..=STABLE_ATTEMPTS {
-            let open: Vec<usize> = (0..targets.len()).filter(|index| !found.contains_key(index)).collect();
+            let open: Vec<(&TargetId, &Target)> = targets.iter().filter(|(id, _)| !found.contains_key(id)).collect();
             if open.is_empty() {
                 break;
             }
             if attempt > 0 {
                 std::thread::sleep(manner.pause);
             }
-            let mut read = self.read_once(targets, &open, manner, patience);
-            for index in open {
-                let Some(target) = targets.get(index) else { continue };
-                let Some(content) = read.remove(&index) else {
-                    found.extend(self.of_left(target).map(|found| (index, found)));
+            let mut read = self.read_once(&open, manner, patience);
+            for (id, target) in open {
+                let Some(content) = read.remove(id) else {
+                    found.extend(self.of_left(id, target).map(|found| (id.clone(), found)));
                     continue;
                 };
-                let before = last.remove(&index).map(|(before, _)| before);
-                let settled = if attempt == 0 { knows(target, &content) } else { before.as_ref() == Some(&content) };
+                let before = last.remove(id).map(|(before, _)| before);
+                let settled = if attempt == 0 { is_unchanged(id, &content) } else { before.as_ref() == Some(&content) };
                 match settled {
-                    true => drop(found.insert(index, Found::Read(content))),
-                    false => drop(last.insert(index, (content, before))),
+                    true => drop(found.insert(id.clone(), Found::Read(content))),
+                    false => drop(last.insert(id, (content, before))),
                 }
             }
         }
-        for (index, (content, before)) in last {
-            let problem = targets.get(index).map(|target| restless(target.path(), &content, before.as_ref()));
-            found.extend(problem.map(|problem| (index, Found::Restless(problem))));
+        for (id, (content, before)) in last {
+            let problem = targets.get(id).map(|target| restless(target.path(), &content, before.as_ref()));
+            found.extend(problem.map(|problem| (id.clone(), Found::Restless(problem))));
         }
-        found.into_values().collect()
+        found
     }
 
     /// One read of each; those that do not come to an end are left.
     fn read_once(
         &mut self,
-        targets: &[Target],
-        open: &[usize],
+        open: &[(&TargetId, &Target)],
         manner: &Manner,
         patience: Duration,
-    ) -> BTreeMap<usize, Content> {
-        let mut lefts: BTreeMap<usize, (PathBuf, Left)> = BTreeMap::new();
+    ) -> BTreeMap<TargetId, Content> {
+        let mut lefts: BTreeMap<TargetId, Left> = BTreeMap::new();
         let mut readings = Vec::new();
-        for (index, target) in open.iter().filter_map(|index| Some((*index, targets.get(*index)?))) {
+        for (id, target) in open.iter().copied() {
             let left = Left { slot: Arc::default(), progress: Arc::default(), told: None };
-            readings.push(reading(index, target.clone(), manner.clone(), &left, self.ended.clone()));
-            lefts.insert(index, (target.path().to_owned(), left));
+            readings.push(reading(id.clone(), target.clone(), manner.clone(), &left, self.ended.clone()));
+            lefts.insert(id.clone(), left);
         }
         let read = read_all(readings, patience);
-        lefts.retain(|index, _| !read.contains_key(index));
-        self.left.extend(lefts.into_values());
+        lefts.retain(|id, _| !read.contains_key(id));
+        self.left.extend(lefts);
         read
     }
 
     /// What became of a reading that was left, if there is one.
-    fn of_left(&mut self, target: &Target) -> Option<Found> {
+    fn of_left(&mut self, id: &TargetId, target: &Target) -> Option<Found> {
         let path = target.path();
-        let left = self.left.get(path)?;
+        let left = self.left.get(id)?;
         let late = left.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Late(content, before)) = late else {
             let problem = left.told.clone().unwrap_or_else(|| hangs(path, &left.progress.path()));
             return Some(Found::Hangs(problem));
         };
-        self.left.remove(path);
+        self.left.remove(id);
         Some(match before {
             None => Found::Read(content),
             Some(before) => Found::Restless(restless(path, &content, Some(&before))),
         })
     }
 
-    /// What is to be judged of what was found. What hangs or does not rest is so once it has lasted, and at once where
+    /// What the set is told of what was found. What hangs or does not rest is so once it has lasted, and at once where
     /// nothing is known of it.
-    fn due(&mut self, target: &Target, found: Found, was_read: bool) -> Option<Content> {
-        let path = target.path();
+    fn due(&mut self, id: &TargetId, target: &Target, found: Found, was_read: bool) -> Option<Content> {
         let problem = match found {
             Found::Read(content) => {
-                self.restless.remove(path);
+                self.restless.remove(id);
                 return Some(content);
             }
             Found::Hangs(problem) => {
-                self.restless.remove(path);
-                let left = self.left.get_mut(path)?;
+                self.restless.remove(id);
+                let left = self.left.get_mut(id)?;
                 let is_due = !was_read || left.progress.since().elapsed() >= DEADLINE;
                 is_due.then(|| left.told.get_or_insert(problem).clone())?
             }
             Found::Restless(problem) => {
-                let (since, told) = self.restless.entry(path.to_owned()).or_insert_with(|| (Instant::now(), None));
+                let (since, told) = self.restless.entry(id.clone()).or_insert_with(|| (Instant::now(), None));
                 let is_due = !was_read || since.elapsed() >= DEADLINE;
                 is_due.then(|| told.get_or_insert(problem).clone())?
             }
         };
         Some(match target {
             Target::Settings(_) => Content::Settings(Err(vec![problem])),
-            Target::Directory { role: Role::Namespaces, .. } => Content::Listing(Err(vec![problem])),
+            Target::Directory { scope: SourceScope::NamespaceRoot, .. } => Content::Listing(Err(vec![problem])),
             Target::Directory { .. } => Content::Directory(Err(vec![problem])),
         })
     }
 }
 
 /// A reading of a target; where it is left, it goes on until two reads agree, and wakes whoever waits.
-fn reading(index: usize, target: Target, manner: Manner, left: &Left, ended: Arc<Notify>) -> readers::Reading<Content> {
+fn reading(
+    key: TargetId,
+    target: Target,
+    manner: Manner,
+    left: &Left,
+    ended: Arc<Notify>,
+) -> readers::Reading<TargetId, Content> {
     let (slot, progress) = (left.slot.clone(), left.progress.clone());
     let again = (target.clone(), manner.clone(), progress.clone());
     let late = move |first: Content| {
@@ -310,7 +337,7 @@ fn reading(index: usize, target: Target, manner: Manner, left: &Left, ended: Arc
         ended.notify_one();
     };
     let read = move || target.read(&manner.seen, &progress);
-    readers::Reading { index, read: Box::new(read), late: Box::new(late) }
+    readers::Reading { key, read: Box::new(read), late: Box::new(late) }
 }
 
 impl Target {
@@ -324,13 +351,13 @@ impl Target {
     fn read(&self, seen: &Seen, progress: &Progress) -> Content {
         progress.at(self.path());
         match self {
-            Target::Directory { path, role: Role::Namespaces, options } => {
+            Target::Directory { path, scope: SourceScope::NamespaceRoot, options } => {
                 Content::Listing(list(path, options.recursive, seen, progress))
             }
-            Target::Directory { path, role: Role::Whole, options } => {
+            Target::Directory { path, scope: SourceScope::AnyNamespace, options } => {
                 Content::Directory(read_changes(path, options, seen, progress))
             }
-            Target::Directory { path, role: Role::Bound(namespace), options } => {
+            Target::Directory { path, scope: SourceScope::Namespace { namespace, .. }, options } => {
                 Content::Directory(read_bound(path, namespace, options, seen, progress))
             }
             Target::Settings(file) => Content::Settings(file.read()),
@@ -338,37 +365,33 @@ impl Target {
     }
 }
 
-fn directories(sources: &Sources, wanted: impl Fn(&Role) -> bool) -> Vec<Target> {
-    let target = |(path, role, options): (&Path, &Role, &SourceOptions)| Target::Directory {
-        path: path.to_owned(),
-        role: role.clone(),
-        options: options.clone(),
+/// The sources of the set that are directories, as far as they are wanted.
+fn targets(directories: &PolicyDirectories, set: &PolicySet, wanted: impl Fn(&SourceScope) -> bool) -> Targets {
+    let target = |(id, scope): (&SourceId, &SourceScope)| {
+        let (path, options) = directories.locate(id, scope)?;
+        let target = Target::Directory { path, scope: scope.clone(), options: options.clone() };
+        Some((TargetId::Source(id.clone()), target))
     };
-    sources.directories().filter(|(_, role, _)| wanted(role)).map(target).collect()
+    set.sources().filter(|(_, scope)| wanted(scope)).filter_map(target).collect()
 }
 
 /// Reads every source once, for whoever looks at files that rest.
-pub fn read_once(mut sources: Sources, now: UnixNanos) -> (Sources, Judgement) {
+pub fn read_once(directories: &PolicyDirectories, mut set: PolicySet, now: UnixNanos) -> (PolicySet, ReloadOutcome) {
     let (seen, progress) = (Seen::default(), Progress::default());
-    let read = |target: Target| (target.path().to_owned(), target.read(&seen, &progress));
-    for (path, content) in directories(&sources, |role| *role == Role::Namespaces).into_iter().map(read) {
-        if let Content::Listing(listing) = content {
-            sources.enroll(&path, listing);
+    let read = |(id, target): (TargetId, Target)| (id, target.read(&seen, &progress));
+    for read in targets(directories, &set, |scope| *scope == SourceScope::NamespaceRoot).into_iter().map(read) {
+        if let (TargetId::Source(id), Content::Listing(listing)) = read {
+            set.discover_namespaces(&id, listing);
         }
     }
-    let read = directories(&sources, |role| *role != Role::Namespaces).into_iter().map(read);
-    let readings = read.filter_map(|(path, content)| match content {
-        Content::Directory(outcome) => Some((path, Reading::Changed(outcome))),
+    let read = targets(directories, &set, |scope| *scope != SourceScope::NamespaceRoot).into_iter().map(read);
+    let policies = read.filter_map(|read| match read {
+        (TargetId::Source(id), Content::Directory(reading)) => Some((id, reading)),
         _ => None,
     });
-    let readings = in_order(&sources, readings.collect());
-    let judgement = sources.judge(readings, None, now);
-    (sources, judgement)
-}
-
-/// The readings in the order of the sources; what was not read is as it was.
-fn in_order(sources: &Sources, mut readings: BTreeMap<PathBuf, Reading>) -> Vec<Reading> {
-    sources.directories().map(|(path, ..)| readings.remove(path).unwrap_or(Reading::Unchanged)).collect()
+    let readings = SourceReadings { policies: policies.collect(), settings: None };
+    let outcome = set.reload(readings, now);
+    (set, outcome)
 }
 
 fn hangs(source: &Path, at: &Path) -> Problem {

@@ -140,11 +140,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::policy::policy_set::SourceReading;
     use crate::files::directories::SourceOptions;
-    use crate::files::read::{Outcome, Progress, read_changes};
+    use crate::files::read::{Progress, read_changes};
     use crate::record::clock::now;
 
-    fn read_with(directory: &Path, seen: &Seen) -> Outcome {
+    fn read_with(directory: &Path, seen: &Seen) -> SourceReading {
         read_changes(directory, &SourceOptions::default(), seen, &Progress::default())
     }
 

@@ -6,13 +6,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::judge::{Meant, SettingsRead};
 use super::read::{read_file, whole};
+use crate::engine::policy::policy_set::{ParsedSettings, SettingsBytes};
 use crate::engine::policy::problem::{Code, Problem};
 use crate::engine::settings::Settings;
 
 /// Says what the text of a settings file means, beside the settings in force.
-type Interpret = dyn Fn(&str, &Settings) -> Result<Meant, Vec<Problem>> + Send + Sync;
+type Interpret = dyn Fn(&str, &Settings) -> Result<ParsedSettings, Vec<Problem>> + Send + Sync;
 
 /// A settings file that may change while the loop runs.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ impl SettingsFile {
     /// The file, and who knows what it means.
     pub fn new(
         path: PathBuf,
-        interpret: impl Fn(&str, &Settings) -> Result<Meant, Vec<Problem>> + Send + Sync + 'static,
+        interpret: impl Fn(&str, &Settings) -> Result<ParsedSettings, Vec<Problem>> + Send + Sync + 'static,
     ) -> SettingsFile {
         SettingsFile { path, interpret: Arc::new(interpret) }
     }
@@ -36,13 +36,13 @@ impl SettingsFile {
     }
 
     /// Reads it once.
-    pub(super) fn read(&self) -> SettingsRead {
+    pub(super) fn read(&self) -> SettingsBytes {
         read_file(&self.path).map_err(|problem| vec![*problem])
     }
 
-    /// What was read means, beside the settings in force.
-    pub(super) fn meaning(&self, read: &SettingsRead, in_force: &Settings) -> Result<Meant, Vec<Problem>> {
-        let bytes = read.as_ref().map_err(Clone::clone)?;
+    /// Parses what was read, beside the settings in force.
+    pub(super) fn parse(&self, bytes: &SettingsBytes, in_force: &Settings) -> Result<ParsedSettings, Vec<Problem>> {
+        let bytes = bytes.as_ref().map_err(Clone::clone)?;
         let text = std::str::from_utf8(bytes).map_err(|_| {
             let problem = Problem::error(Code::YamlSyntax, whole(&self.path), "the file is not UTF-8 text");
             vec![problem.hint("save it as UTF-8")]

@@ -1,11 +1,12 @@
 //! What operators are told of the policies in force: plain values, which the admin address renders.
 //!
-//! Nothing here decides anything; what a source's state means is decided in [`judge`](super::judge).
+//! Nothing here decides anything; what the state of a source means is decided in [`policy_set`](crate::engine::policy::policy_set).
 
 use std::sync::Arc;
 
 use crate::engine::ends::Ends;
-use crate::engine::policy::policy_change::{ChangeOutcome, PublishedFile};
+use crate::engine::policy::policy_change::ChangeOutcome;
+use crate::engine::policy::policy_set::SourceStatus;
 use crate::engine::policy::problem::Problem;
 use crate::engine::rules::RuleCounts;
 use crate::engine::settings::Settings;
@@ -64,48 +65,6 @@ impl Status {
     /// Every problem of the sources that were refused.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.sources.iter().flat_map(|source| &source.problems)
-    }
-}
-
-/// The state of one source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceStatus {
-    /// The directory as it was given.
-    pub name: String,
-    /// What became of its content as last read.
-    pub state: SourceState,
-    /// Its files in force.
-    pub files: Vec<PublishedFile>,
-    /// When its directory was last read to the end, whatever was found.
-    pub last_read_at: Option<UnixNanos>,
-    /// Why its content as last read is not in force; empty for a good one.
-    pub problems: Vec<Problem>,
-    /// When its last good content was first taken.
-    pub last_good_at: Option<UnixNanos>,
-}
-
-/// What became of a source's content as last read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SourceState {
-    /// It is good: in force, or waiting until every source is.
-    Good,
-    /// It was refused; the last good content stays.
-    Refused,
-    /// It was refused, and there is no good content yet.
-    NeverLoaded,
-    /// The directory was emptied; the last good content stays.
-    Emptied,
-}
-
-impl SourceState {
-    /// The name in the status.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SourceState::Good => "good",
-            SourceState::Refused => "refused",
-            SourceState::NeverLoaded => "never_loaded",
-            SourceState::Emptied => "emptied",
-        }
     }
 }
 

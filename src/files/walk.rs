@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 use super::lookalikes::{Beginning, Search};
 use super::names::{self, is_cases_name, is_left_out, is_policy_name, looks_like_policy_name};
-use super::read::{MAX_FILES, Progress, directory_problem, entry_problem, odd_name, too_many, whole};
+use super::read::{Progress, directory_problem, entry_problem, odd_name, too_many, whole};
 use super::seen::Seen;
+use crate::engine::policy::policy_set::MAX_FILES;
 use crate::engine::policy::problem::{Code, Problem};
 
 /// How deep sub-directories are followed.

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use customs::engine::policy::policy_set::SourceHealth;
 use customs::engine::policy::problem::Code;
-use customs::files::SourceState;
 
 use site::{BY_EVENTS, BY_RESCAN, HOUR, LIMIT, MS, Pace, Site, fill, policy, put};
 
@@ -211,7 +211,7 @@ async fn half_a_file_that_is_valid_is_never_published() {
 }
 
 /// Something bad done to a good directory: the name, the deed, how it is undone, the code, and the state.
-type Harm = (&'static str, fn(&Path), fn(&Path), Code, SourceState);
+type Harm = (&'static str, fn(&Path), fn(&Path), Code, SourceHealth);
 
 fn bad_file(directory: &Path, bytes: &[u8]) {
     fs::write(directory.join("bad.yaml"), bytes).unwrap();
@@ -235,52 +235,52 @@ fn back(directory: &Path) {
 }
 
 const HARMS: &[Harm] = &[
-    ("syntax", |d| bad_file(d, b"kind: ["), no_bad_file, Code::YamlSyntax, SourceState::Refused),
-    ("not UTF-8", |d| bad_file(d, b"kind: \xff"), no_bad_file, Code::YamlSyntax, SourceState::Refused),
+    ("syntax", |d| bad_file(d, b"kind: ["), no_bad_file, Code::YamlSyntax, SourceHealth::Refused),
+    ("not UTF-8", |d| bad_file(d, b"kind: \xff"), no_bad_file, Code::YamlSyntax, SourceHealth::Refused),
     (
         "unknown kind",
         |d| bad_file(d, b"apiVersion: egress.customs/v1alpha1\nkind: Pod\n"),
         no_bad_file,
         Code::UnknownKind,
-        SourceState::Refused,
+        SourceHealth::Refused,
     ),
     (
         "the same policy twice",
         |d| bad_file(d, policy("p", 1).as_bytes()),
         no_bad_file,
         Code::Duplicate,
-        SourceState::Refused,
+        SourceHealth::Refused,
     ),
-    ("a FIFO", fifo, no_bad_file, Code::Unreadable, SourceState::Refused),
+    ("a FIFO", fifo, no_bad_file, Code::Unreadable, SourceHealth::Refused),
     (
         "a symlink to itself",
         |d| symlink("bad.yaml", d.join("bad.yaml")).unwrap(),
         no_bad_file,
         Code::Unreadable,
-        SourceState::Refused,
+        SourceHealth::Refused,
     ),
     (
         "a dangling symlink",
         |d| symlink("gone", d.join("bad.yaml")).unwrap(),
         no_bad_file,
         Code::Unreadable,
-        SourceState::Refused,
+        SourceHealth::Refused,
     ),
     (
         "too large",
         |d| fs::File::create(d.join("bad.yaml")).unwrap().set_len(33 * 1024 * 1024).unwrap(),
         no_bad_file,
         Code::TooLarge,
-        SourceState::Refused,
+        SourceHealth::Refused,
     ),
     (
         "emptied",
         |d| fs::rename(d.join("a.yaml"), d.join("a.off")).unwrap(),
         |d| fs::rename(d.join("a.off"), d.join("a.yaml")).unwrap(),
         Code::NoPolicy,
-        SourceState::Emptied,
+        SourceHealth::Emptied,
     ),
-    ("moved away", |d| fs::rename(d, aside(d)).unwrap(), back, Code::Unreadable, SourceState::Refused),
+    ("moved away", |d| fs::rename(d, aside(d)).unwrap(), back, Code::Unreadable, SourceHealth::Refused),
     (
         "replaced by a file",
         |d| {
@@ -292,7 +292,7 @@ const HARMS: &[Harm] = &[
             back(d)
         },
         Code::Unreadable,
-        SourceState::Refused,
+        SourceHealth::Refused,
     ),
 ];
 
@@ -310,7 +310,7 @@ async fn a_bad_change_keeps_the_last_good_set_until_repaired() {
         assert_eq!(problem.code, *code, "{harm}: {problem}");
         assert!(refused.last_problem.unwrap().text.contains(code.as_str()), "{harm}");
         repair(&site.at("p"));
-        let good = site.state(0, SourceState::Good, harm).await;
+        let good = site.state(0, SourceHealth::Good, harm).await;
         assert!(good.last_problem.is_some() && good.sources[0].problems.is_empty(), "{harm}");
         let mut outcomes = site.outcomes();
         outcomes.dedup();
@@ -331,13 +331,13 @@ fn two_sources(root: &Path) {
 async fn one_broken_source_does_not_hold_up_the_other() {
     let site = Site::start(BY_EVENTS, &["p", "q"], two_sources).await;
     bad_file(&site.at("q"), b"kind: [");
-    site.state(1, SourceState::Refused, "q broken").await;
+    site.state(1, SourceHealth::Refused, "q broken").await;
     put(&site.at("p/a.yaml"), 4);
     let status = site.until("p goes on", |status| status.counts.egress_deny == 5).await;
-    assert_eq!(status.sources[0].state, SourceState::Good);
+    assert_eq!(status.sources[0].state, SourceHealth::Good);
     assert_eq!(status.sources[1].problems[0].place.file.as_ref(), site.at("q/bad.yaml").display().to_string());
     no_bad_file(&site.at("q"));
-    site.state(1, SourceState::Good, "q repaired").await;
+    site.state(1, SourceHealth::Good, "q repaired").await;
     assert_eq!(site.outcomes(), ["published", "refused", "published_in_part", "recovered"]);
     let record = site.record.lock().unwrap().clone();
     assert_eq!(record[2].refused_sources, [site.at("q").display().to_string()]);
@@ -359,8 +359,8 @@ async fn a_change_that_breaks_another_source_is_refused_and_names_it() {
     })
     .await;
     fs::write(site.at("p/set.yaml"), set("stall")).unwrap();
-    let status = site.state(0, SourceState::Refused, "the set renamed").await;
-    assert_eq!(status.sources[1].state, SourceState::Good);
+    let status = site.state(0, SourceHealth::Refused, "the set renamed").await;
+    assert_eq!(status.sources[1].state, SourceHealth::Good);
     assert!(status.sources[0].problems[0].text.contains(&format!("would break `{}`", site.at("q").display())));
     fs::write(site.at("q/b.yaml"), policy("q", 2)).unwrap();
     site.denies(3, "nothing needs the set any more").await;
@@ -372,7 +372,7 @@ async fn a_directory_that_appears_later_is_loaded() {
     let site = Site::start(BY_EVENTS, &["p", "q"], |root| fill(&root.join("p"), 1)).await;
     let status = site.now();
     assert!(!status.ready && !site.reader.snapshot().is_loaded());
-    assert_eq!((status.revision.as_str(), status.sources[1].state), ("none", SourceState::NeverLoaded));
+    assert_eq!((status.revision.as_str(), status.sources[1].state), ("none", SourceHealth::NeverLoaded));
     assert!(status.sources.iter().all(|source| source.files.is_empty()));
     two_sources(site.root.path());
     site.denies(2, "both are there").await;

@@ -5,18 +5,20 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use customs::engine::policy::policy_set::{ParsedSettings, SourceHealth};
 use customs::engine::policy::problem::{Code, Place, Problem};
 use customs::engine::settings::Settings;
-use customs::files::{Meant, PolicyDirectory, SettingsFile, SourceState};
+use customs::files::{PolicyDirectory, SettingsFile};
 
 use super::site::{BY_EVENTS, BY_RESCAN, Pace, Site, policy};
 
-fn meaning(text: &str, _in_force: &Settings) -> Result<Meant, Vec<Problem>> {
+fn meaning(text: &str, _in_force: &Settings) -> Result<ParsedSettings, Vec<Problem>> {
     match text.trim() {
         "" => Err(vec![Problem::error(Code::BadSetting, Place::whole("settings"), "empty")]),
-        root => {
-            Ok(Meant { settings: Settings { root_namespace: root.into(), ..Settings::default() }, warnings: vec![] })
-        }
+        root => Ok(ParsedSettings {
+            settings: Settings { root_namespace: root.into(), ..Settings::default() },
+            warnings: vec![],
+        }),
     }
 }
 
@@ -42,7 +44,7 @@ fn write(path: &Path, text: &str) {
 }
 
 /// Waits until the settings file is in this state and that root namespace in force, with so many hosts denied.
-async fn until(site: &Site, state: SourceState, root: &str, hosts: usize, what: &str) {
+async fn until(site: &Site, state: SourceHealth, root: &str, hosts: usize, what: &str) {
     let status = site
         .until(what, |status| {
             let file = status.sources.last().unwrap();
@@ -55,19 +57,19 @@ async fn until(site: &Site, state: SourceState, root: &str, hosts: usize, what: 
 
 async fn sees_every_change(pace: Pace) {
     let site = start(pace, |root| write(&root.join("etc/settings"), "istio-system")).await;
-    until(&site, SourceState::Good, "istio-system", 1, "the start").await;
+    until(&site, SourceHealth::Good, "istio-system", 1, "the start").await;
     write(&site.at("etc/settings"), "root");
-    until(&site, SourceState::Refused, "istio-system", 1, "the policy speaks for everybody").await;
+    until(&site, SourceHealth::Refused, "istio-system", 1, "the policy speaks for everybody").await;
     write(&site.at("p/a.yaml"), &of_root("root", 2));
-    until(&site, SourceState::Good, "root", 2, "both").await;
+    until(&site, SourceHealth::Good, "root", 2, "both").await;
     write(&site.at("etc/settings"), "");
-    until(&site, SourceState::Refused, "root", 2, "a mistake").await;
+    until(&site, SourceHealth::Refused, "root", 2, "a mistake").await;
     write(&site.at("p/a.yaml"), &of_root("root", 3));
-    until(&site, SourceState::Refused, "root", 3, "policies go on").await;
+    until(&site, SourceHealth::Refused, "root", 3, "policies go on").await;
     write(&site.at("etc/settings"), "root");
-    until(&site, SourceState::Good, "root", 3, "repaired").await;
+    until(&site, SourceHealth::Good, "root", 3, "repaired").await;
     fs::remove_file(site.at("etc/settings")).unwrap();
-    until(&site, SourceState::Refused, "root", 3, "removed").await;
+    until(&site, SourceHealth::Refused, "root", 3, "removed").await;
     site.stop().await;
 }
 
@@ -96,10 +98,10 @@ async fn a_mounted_map_that_is_swapped_is_seen() {
         symlink("..data/settings", root.join("etc/settings")).unwrap();
     })
     .await;
-    until(&site, SourceState::Good, "istio-system", 1, "the start").await;
+    until(&site, SourceHealth::Good, "istio-system", 1, "the start").await;
     for version in 2..=3 {
         mount(site.root.path(), version, if version == 2 { "" } else { "istio-system" });
-        let state = if version == 2 { SourceState::Refused } else { SourceState::Good };
+        let state = if version == 2 { SourceHealth::Refused } else { SourceHealth::Good };
         until(&site, state, "istio-system", 1, "swapped").await;
     }
     site.stop().await;

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use customs::engine::policy::policy_change::PolicyChange;
+use customs::engine::policy::policy_set::SourceHealth;
 use customs::engine::settings::Settings;
 use customs::engine::snapshot::Snapshot;
-use customs::files::{PolicyDirectory, ReloadOptions, SettingsFile, SourceState, Status, Trigger, first_load};
+use customs::files::{PolicyDirectory, ReloadOptions, SettingsFile, Status, Trigger, first_load};
 use customs::record::Entry;
 use customs::store::{self, Reader};
 use tokio::sync::watch::Receiver;
@@ -128,7 +129,7 @@ impl Site {
         self.until(what, |s| s.ready && s.counts.egress_deny == hosts && s.problems().count() == 0).await;
     }
 
-    pub(crate) async fn state(&self, source: usize, state: SourceState, what: &str) -> Status {
+    pub(crate) async fn state(&self, source: usize, state: SourceHealth, what: &str) -> Status {
         self.until(what, |status| status.sources[source].state == state).await
     }
 

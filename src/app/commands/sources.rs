@@ -1,4 +1,4 @@
-//! Policy directories as `serve` has them at its start: the same reader, the same judgement, and every problem.
+//! Policy directories as `serve` has them at its start: the same reader, the same policy set, and every problem.
 //!
 //! A server tells what keeps a source from loading. An author wants everything at once, so where nothing may be in force
 //! the warnings of the good sources and what only the whole set shows are looked for as well.
@@ -11,6 +11,7 @@ use super::texts::Texts;
 use crate::engine::policy::compile;
 use crate::engine::policy::document::MAX_FILE;
 use crate::engine::policy::findings::{self, Horizon};
+use crate::engine::policy::policy_set::PolicySet;
 use crate::engine::policy::problem::{Code, Place, Problem};
 use crate::engine::policy::source::LoadedSource;
 use crate::engine::settings::Settings;
@@ -18,7 +19,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::files::read::Progress;
 use crate::files::seen::Seen;
 use crate::files::walk::{Walk, walk};
-use crate::files::{PolicyDirectory, Sources, read_once};
+use crate::files::{PolicyDirectories, PolicyDirectory, read_once};
 use crate::record::clock::now;
 use crate::record::plain_file;
 
@@ -51,24 +52,25 @@ pub fn look(directories: &[PolicyDirectory], settings: &Settings, horizon: Horiz
 }
 
 fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) -> Found {
-    let sources = Sources::new(directories.iter().cloned(), settings.clone()).looking_ahead(horizon.days);
-    let (judge, judgement) = read_once(sources, horizon.now.unwrap_or_else(now));
+    let directories = PolicyDirectories::new(directories.iter().cloned());
+    let set = directories.policy_set(settings.clone(), horizon.days);
+    let (set, outcome) = read_once(&directories, set, horizon.now.unwrap_or_else(now));
     let mut texts = Texts::default();
-    for source in judge.found().map(LoadedSource::source) {
+    for source in set.loaded_sources().map(LoadedSource::source) {
         for file in &source.files {
             texts.add(format!("{}/{}", source.name.trim_end_matches('/'), file.name), file.bytes.clone());
         }
     }
-    let status = judge.status();
-    let mut problems: Vec<Problem> = judge.warnings().cloned().collect();
-    problems.extend(status.iter().flat_map(|source| source.problems.clone()));
-    if judgement.snapshot.is_none() {
-        problems.extend(beyond_the_judge(&judge, settings));
+    let statuses = set.statuses();
+    let mut problems: Vec<Problem> = set.warnings().cloned().collect();
+    problems.extend(statuses.iter().flat_map(|source| source.problems.clone()));
+    if outcome.snapshot.is_none() {
+        problems.extend(beyond_the_set(&set, settings));
     }
     in_order(&mut problems);
-    let sources =
-        judge.directories().map(|(path, _, options)| (path.display().to_string(), options.recursive)).collect();
-    Found { problems, texts, snapshot: judgement.snapshot, sources }
+    let located = set.sources().filter_map(|(id, scope)| Some((id.to_string(), directories.locate(id, scope)?.1)));
+    let sources = located.map(|(name, options)| (name, options.recursive)).collect();
+    Found { problems, texts, snapshot: outcome.snapshot, sources }
 }
 
 /// In the order of places, each once.
@@ -79,10 +81,10 @@ fn in_order(problems: &mut Vec<Problem>) {
 
 /// What an author wants to know and a server does not tell as long as something is refused: the warnings of sources that
 /// are good, and the errors that only the whole set shows.
-fn beyond_the_judge(judge: &Sources, settings: &Settings) -> Vec<Problem> {
-    let loaded: Vec<_> = judge.found().cloned().collect();
+fn beyond_the_set(set: &PolicySet, settings: &Settings) -> Vec<Problem> {
+    let loaded: Vec<_> = set.loaded_sources().cloned().collect();
     // What could not be read may hold what the rest is looking for.
-    let whole = if judge.all_read() { compile::compile(&loaded, settings).err() } else { None };
+    let whole = if set.is_completely_read() { compile::compile(&loaded, settings).err() } else { None };
     let alone = loaded.iter().flat_map(LoadedSource::problems).cloned();
     alone.chain(whole.into_iter().flatten()).collect()
 }

@@ -9,7 +9,8 @@
 //! 6. [`compile`]: the set -> snapshot.
 //! 7. [`findings`]: what a set that may be in force would do and its authors may not have meant.
 //!
-//! [`policy_change`]: what became of a change of the set, as records and the status report it.
+//! [`policy_set`] decides what of all sources may be in force, with which change; [`policy_change`] is what became of it, as
+//! records and the status report it.
 //!
 //! [`diff`] compares two sets that were compiled: which rules differ, and who is answered otherwise.
 //!
@@ -35,6 +36,7 @@ pub mod metadata;
 mod methods;
 mod nesting;
 pub mod policy_change;
+pub mod policy_set;
 pub mod printable;
 pub mod problem;
 mod questions;

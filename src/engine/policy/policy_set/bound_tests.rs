@@ -1,9 +1,8 @@
 //! Rounds in which some sources are bound to a namespace: who is isolated, who goes on, and what is told.
 
-use std::path::Path;
-
 use super::*;
-use crate::engine::policy::source::{PolicyFile, Source};
+use crate::engine::policy::problem::{Code, Place};
+use crate::engine::policy::source::PolicyFile;
 use crate::engine::reason::Reason;
 use crate::engine::request::{Attributes, HttpAttributes};
 
@@ -31,55 +30,53 @@ fn root() -> String {
 
 const BROKEN: &str = "kind: [";
 
-/// The source `root`, and the directory `teams` with some namespaces.
+/// The source `root`, and the namespace root `teams` with some namespaces.
 struct Site {
-    sources: Sources,
+    set: PolicySet,
     snapshot: Option<Snapshot>,
 }
 
 impl Site {
     fn new() -> Site {
-        let directories = [PolicyDirectory::source("root".into()), PolicyDirectory::namespaces("teams".into())];
-        Site { sources: Sources::new(directories, Settings::default()), snapshot: None }
+        let declarations = [SourceDeclaration::any_namespace("root"), SourceDeclaration::namespace_root("teams")];
+        Site { set: PolicySet::new(declarations, Settings::default()), snapshot: None }
     }
 
     /// One round: each namespace with the text of its one file. A text that is empty is a directory without a file.
     fn round(&mut self, root: &str, teams: &[(&str, &str)]) -> Option<&'static str> {
         let namespaces = teams.iter().map(|(name, _)| (*name).to_owned()).collect();
-        self.listed(root, Ok(Listing { namespaces, problems: Vec::new() }), teams)
+        self.listed(root, Ok(NamespaceListing { namespaces, problems: Vec::new() }), teams)
     }
 
     fn listed(
         &mut self,
         root: &str,
-        listing: Result<Listing, Vec<Problem>>,
+        listing: Result<NamespaceListing, Vec<Problem>>,
         teams: &[(&str, &str)],
     ) -> Option<&'static str> {
-        self.sources.enroll(Path::new("teams"), listing);
-        let read = |(path, role, _): (&Path, &Role, &SourceOptions)| match role {
-            Role::Namespaces => None,
-            Role::Whole => Some(Ok(source("root", root, None))),
-            Role::Bound(namespace) => match teams.iter().find(|(name, _)| name == namespace) {
-                Some((_, text)) => Some(Ok(source(&path.display().to_string(), text, Some(namespace.clone())))),
-                None => Some(Err(vec![unreadable(&path.display().to_string())])),
-            },
+        self.set.discover_namespaces(&"teams".into(), listing);
+        let read = |(id, scope): (&SourceId, &SourceScope)| {
+            let reading = match scope {
+                SourceScope::NamespaceRoot => return None,
+                SourceScope::AnyNamespace => Ok(source("root", root, None)),
+                SourceScope::Namespace { namespace, .. } => match teams.iter().find(|(name, _)| name == namespace) {
+                    Some((_, text)) => Ok(source(id.as_str(), text, Some(namespace.clone()))),
+                    None => Err(vec![unreadable(id.as_str())]),
+                },
+            };
+            (!self.set.is_unchanged(id, &reading)).then(|| (id.clone(), reading))
         };
-        let reads: Vec<Option<Outcome>> = self.sources.directories().map(read).collect();
-        let reading = |(index, read): (usize, Option<Outcome>)| match read {
-            Some(read) if !self.sources.knows(self.sources.sources[index].path(), &read) => Reading::Changed(read),
-            _ => Reading::Unchanged,
-        };
-        let readings = reads.into_iter().enumerate().map(reading).collect();
-        let Judgement { snapshot, entry, .. } = self.sources.judge(readings, None, NOW);
-        let published = entry.as_ref().is_some_and(|e| e.revision != e.previous_revision);
+        let policies = self.set.sources().filter_map(read).collect();
+        let ReloadOutcome { snapshot, change, .. } = self.set.reload(SourceReadings { policies, settings: None }, NOW);
+        let published = change.as_ref().is_some_and(|change| change.revision != change.previous_revision);
         assert_eq!(snapshot.is_some(), published, "a new revision and a new set go together");
         self.snapshot = snapshot.or(self.snapshot.take());
-        entry.map(|entry| entry.outcome.as_str())
+        change.map(|change| change.outcome.as_str())
     }
 
     /// The sources that are not good, with their state.
     fn states(&self) -> Vec<String> {
-        let bad = self.sources.status().into_iter().filter(|source| source.state != SourceState::Good);
+        let bad = self.set.statuses().into_iter().filter(|source| source.state != SourceHealth::Good);
         bad.map(|source| format!("{} {}", source.name, source.state.as_str())).collect()
     }
 
@@ -127,7 +124,7 @@ fn one_that_was_never_good_isolates_its_own_namespace_and_nobody_else() {
     ] {
         assert_eq!(site.ask(namespace, host), expected, "{namespace} to {host}");
     }
-    let problems = site.sources.status().pop().unwrap().problems;
+    let problems = site.set.statuses().pop().unwrap().problems;
     assert!(problems[0].text.contains("namespace `shop` is isolated") && !problems[0].is_error(), "{problems:?}");
     assert!(problems[1].is_error() && problems[1].place.to_string().starts_with("teams/shop/a.yaml:1:"));
     assert_eq!(site.round(&root(), &[("batch", &denies("batch")), ("shop", &denies("shop"))]), Some("published"));
@@ -168,8 +165,8 @@ fn an_empty_directory_is_good_and_may_go_as_it_came() {
     let mut site = Site::new();
     site.round(&root(), &[]);
     assert_eq!(site.round(&root(), &[("shop", "")]), None, "nothing is in force that was not before");
-    assert_eq!((site.ask("shop", "a.example").as_str(), site.sources.status().len()), (FREE, 3));
-    assert_eq!((site.round(&root(), &[]), site.sources.status().len()), (None, 2));
+    assert_eq!((site.ask("shop", "a.example").as_str(), site.set.statuses().len()), (FREE, 3));
+    assert_eq!((site.round(&root(), &[]), site.set.statuses().len()), (None, 2));
 }
 
 #[test]
@@ -188,7 +185,7 @@ fn what_only_the_set_shows_is_the_namespaces_own_fault_too() {
             "{step}"
         );
         assert_eq!((site.ask("shop", "x.example").as_str(), site.ask("batch", "x.example").as_str()), (ISOLATED, FREE));
-        assert_eq!(site.sources.status().pop().unwrap().problems[1].code, code, "{step}");
+        assert_eq!(site.set.statuses().pop().unwrap().problems[1].code, code, "{step}");
     }
 }
 
@@ -222,7 +219,7 @@ fn a_mistake_beside_the_directories_is_told_and_holds_nothing_up() {
     let teams: Vec<_> = teams.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let listing = |stray: bool| {
         let stray = stray.then(|| Problem::error(Code::Misplaced, Place::whole("teams/stray.yaml"), "stray"));
-        Ok(Listing { namespaces: ["shop".into()].into(), problems: stray.into_iter().collect() })
+        Ok(NamespaceListing { namespaces: ["shop".into()].into(), problems: stray.into_iter().collect() })
     };
     assert_eq!(site.listed(&root(), listing(true), &teams), Some("published_in_part"));
     assert_eq!(site.states(), ["teams refused"]);
@@ -236,7 +233,7 @@ fn a_directory_of_namespaces_that_was_never_listed_holds_everything_up() {
     let gone = || Err(vec![unreadable("teams")]);
     let mut site = Site::new();
     assert_eq!(site.listed(&root(), gone(), &[]), Some("refused"));
-    assert_eq!((site.states(), site.sources.is_ready()), (vec!["teams never_loaded".to_owned()], false));
+    assert_eq!((site.states(), site.set.is_ready()), (vec!["teams never_loaded".to_owned()], false));
     assert_eq!(site.round(&root(), &[("shop", &denies("shop"))]), Some("published"));
     assert_eq!(site.listed(&root(), gone(), &[]), Some("refused"));
     assert_eq!(site.states(), ["teams refused", "teams/shop refused"]);

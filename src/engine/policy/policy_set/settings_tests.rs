@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::engine::identity::Accepted;
-use crate::engine::policy::source::{PolicyFile, Source};
+use crate::engine::policy::problem::{Code, Place};
+use crate::engine::policy::source::PolicyFile;
 use crate::engine::settings::{DefaultEffect, Enforcement};
 
 const NOW: UnixNanos = UnixNanos(0);
@@ -50,16 +51,16 @@ enum Holds {
 
 /// Sources `a` and `b`, and a settings file.
 struct Rounds {
-    sources: Sources,
+    set: PolicySet,
     in_force: Option<Snapshot>,
     count: u8,
 }
 
 impl Rounds {
     fn new() -> Rounds {
-        let directories = ["a", "b"].map(|name| PolicyDirectory::source(name.into()));
-        let sources = Sources::new(directories, *allow()).with_settings_file(FILE.into());
-        Rounds { sources, in_force: None, count: 0 }
+        let declarations = ["a", "b"].map(SourceDeclaration::any_namespace);
+        let set = PolicySet::new(declarations, *allow()).with_settings_source(FILE);
+        Rounds { set, in_force: None, count: 0 }
     }
 
     /// A good first set.
@@ -75,44 +76,40 @@ impl Rounds {
 
     fn try_round(&mut self, holds: Holds, a: &str, b: &str) -> Option<PolicyChange> {
         self.count += 1;
-        let read = Ok(vec![self.count]);
-        let meaning = match holds {
+        let bytes = Ok(vec![self.count]);
+        let parsed = match holds {
             Holds::Same => None,
-            Holds::Settings(settings) => Some(Ok(Meant { settings: *settings, warnings: Vec::new() })),
+            Holds::Settings(settings) => Some(Ok(ParsedSettings { settings: *settings, warnings: Vec::new() })),
             Holds::Mistake => {
                 let problem = Problem::error(Code::BadSetting, Place::whole(FILE), "no setting");
                 Some(Err(vec![problem]))
             }
         };
-        let reading = meaning.map(|meaning| SettingsReading { read, meaning });
+        let settings = parsed.map(|parsed| SettingsReading { bytes, parsed });
         let source = |name: &str, text: &str| {
             let file = PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().into() };
-            Ok(Source { name: name.into(), files: vec![file], ..Source::default() })
+            let source = Source { name: name.into(), files: vec![file], ..Source::default() };
+            (SourceId::from(name), Ok(source))
         };
-        let reads = [source("a", a), source("b", b)].into_iter().enumerate();
-        let changed =
-            |(index, read): (usize, Outcome)| match self.sources.knows(self.sources.sources[index].path(), &read) {
-                true => Reading::Unchanged,
-                false => Reading::Changed(read),
-            };
-        let readings = reads.map(changed).collect();
-        let Judgement { snapshot, entry, .. } = self.sources.judge(readings, reading, NOW);
+        let read = [source("a", a), source("b", b)].into_iter();
+        let policies = read.filter(|(id, reading)| !self.set.is_unchanged(id, reading)).collect();
+        let ReloadOutcome { snapshot, change, .. } = self.set.reload(SourceReadings { policies, settings }, NOW);
         self.in_force = snapshot.or(self.in_force.take());
-        entry
+        change
     }
 
     /// The default effect, whether partners are accepted, and how many hosts are denied.
     fn in_force(&self) -> (DefaultEffect, bool, usize) {
         let snapshot = self.in_force.as_ref().unwrap();
-        assert_eq!(snapshot.settings(), self.sources.settings().as_ref());
-        assert_eq!(snapshot.revision(), self.sources.revision());
+        assert_eq!(snapshot.settings(), self.set.settings().as_ref());
+        assert_eq!(snapshot.revision(), self.set.revision());
         let settings = snapshot.settings();
         let partner = settings.trust_domains.accepted != Accepted::Only(Default::default());
         (settings.default_effect, partner, snapshot.counts().egress_deny)
     }
 
     fn file(&self) -> SourceStatus {
-        let status = self.sources.status().pop().unwrap();
+        let status = self.set.statuses().pop().unwrap();
         assert_eq!(status.name, FILE);
         status
     }
@@ -142,11 +139,11 @@ fn a_bad_settings_file_is_refused_and_the_last_settings_stay() {
     let (mut rounds, a, b) = (Rounds::begun(), denies("a", 1), denies("b", 1));
     let entry = rounds.round(Holds::Mistake, &a, &b);
     assert_eq!((entry.outcome, entry.refused_sources), (ChangeOutcome::Refused, vec![FILE.to_owned()]));
-    assert_eq!((rounds.file().state, rounds.in_force()), (SourceState::Refused, (ALLOW, false, 2)));
+    assert_eq!((rounds.file().state, rounds.in_force()), (SourceHealth::Refused, (ALLOW, false, 2)));
     let entry = rounds.round(Holds::Same, &a, &denies("b", 2));
     assert_eq!((entry.outcome, rounds.in_force()), (ChangeOutcome::PublishedInPart, (ALLOW, false, 3)));
     let entry = rounds.round(Holds::Settings(allow()), &a, &denies("b", 2));
-    assert_eq!((entry.outcome, rounds.file().state), (ChangeOutcome::Recovered, SourceState::Good));
+    assert_eq!((entry.outcome, rounds.file().state), (ChangeOutcome::Recovered, SourceHealth::Good));
 }
 
 #[test]
@@ -161,7 +158,7 @@ fn settings_that_would_break_a_source_wait_for_it() {
     assert_eq!((problems[1].code, problems[1].place.file.as_ref()), (Code::BadIdentity, "a/p.yaml"));
     let entry = rounds.round(Holds::Same, &denies("a", 3), &b);
     assert_eq!((entry.outcome, rounds.in_force()), (ChangeOutcome::Published, (DENY, false, 4)), "tried again");
-    assert_eq!(rounds.file().state, SourceState::Good);
+    assert_eq!(rounds.file().state, SourceHealth::Good);
 }
 
 #[test]

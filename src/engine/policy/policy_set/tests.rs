@@ -1,7 +1,9 @@
 //! Rounds of reading as tables: what each directory holds, what becomes of it, and what is in force afterwards.
 
+use super::admission::owner;
 use super::*;
-use crate::engine::policy::source::{PolicyFile, Source};
+use crate::engine::policy::problem::{Code, Place};
+use crate::engine::policy::source::PolicyFile;
 
 const NOW: UnixNanos = UnixNanos(0);
 
@@ -26,42 +28,40 @@ fn set(name: &str) -> String {
     format!("{head}: {{name: {name}, namespace: istio-system}}\nspec: {{hosts: [a.example]}}\n")
 }
 
-fn content(name: &str, files: &[&str]) -> Outcome {
+fn content(name: &str, files: &[&str]) -> SourceReading {
     let file = |(at, text): (usize, &&str)| PolicyFile { name: format!("{at}.yaml"), bytes: text.as_bytes().into() };
     Ok(Source { name: name.to_owned(), files: files.iter().enumerate().map(file).collect(), ..Source::default() })
 }
 
-fn missing(name: &str) -> Outcome {
+fn missing(name: &str) -> SourceReading {
     Err(vec![Problem::error(Code::Unreadable, Place::whole(name), "the directory does not exist")])
 }
 
 /// Sources `a`, `b`, `c` and what they hold; a text that is not YAML is broken.
-struct Rounds(Sources);
+struct Rounds(PolicySet);
 
 impl Rounds {
     fn new(names: &[&str]) -> Rounds {
-        let directory = |name: &&str| PolicyDirectory::source((*name).into());
-        Rounds(Sources::new(names.iter().map(directory), Settings::default()))
+        let declarations = names.iter().map(|name| SourceDeclaration::any_namespace(*name));
+        Rounds(PolicySet::new(declarations, Settings::default()))
     }
 
-    /// One round; `None` is a directory that was not changed.
-    fn round(&mut self, outcomes: Vec<Option<Outcome>>) -> Judgement {
-        let reading = |(index, outcome): (usize, Option<Outcome>)| match outcome {
-            Some(outcome) if !self.0.knows(self.0.sources[index].path(), &outcome) => Reading::Changed(outcome),
-            _ => Reading::Unchanged,
-        };
-        let readings = outcomes.into_iter().enumerate().map(reading).collect();
-        self.0.judge(readings, None, NOW)
+    /// One round; `None` is a source that was not changed.
+    fn round(&mut self, readings: Vec<Option<SourceReading>>) -> ReloadOutcome {
+        let ids = self.0.sources().map(|(id, _)| id.clone());
+        let read = ids.zip(readings).filter_map(|(id, reading)| Some((id, reading?)));
+        let policies = read.filter(|(id, reading)| !self.0.is_unchanged(id, reading)).collect();
+        self.0.reload(SourceReadings { policies, settings: None }, NOW)
     }
 
     /// One round in which each text is the one file of its source.
-    fn files(&mut self, texts: &[&str]) -> Judgement {
-        let names: Vec<String> = self.0.sources.iter().map(|s| s.name.clone()).collect();
+    fn files(&mut self, texts: &[&str]) -> ReloadOutcome {
+        let names: Vec<String> = self.0.sources().map(|(id, _)| id.to_string()).collect();
         self.round(names.iter().zip(texts).map(|(name, text)| Some(content(name, &[text]))).collect())
     }
 
     fn states(&self) -> Vec<&'static str> {
-        self.0.status().iter().map(|source| source.state.as_str()).collect()
+        self.0.statuses().iter().map(|source| source.state.as_str()).collect()
     }
 
     fn denies(&self) -> usize {
@@ -69,10 +69,10 @@ impl Rounds {
     }
 }
 
-fn outcome(judgement: &Judgement) -> Option<&'static str> {
-    let published = judgement.entry.as_ref().is_some_and(|e| e.revision != e.previous_revision);
-    assert_eq!(judgement.snapshot.is_some(), published, "a new revision and a new set go together");
-    judgement.entry.as_ref().map(|entry| entry.outcome.as_str())
+fn outcome(reload: &ReloadOutcome) -> Option<&'static str> {
+    let published = reload.change.as_ref().is_some_and(|change| change.revision != change.previous_revision);
+    assert_eq!(reload.snapshot.is_some(), published, "a new revision and a new set go together");
+    reload.change.as_ref().map(|change| change.outcome.as_str())
 }
 
 #[test]
@@ -100,10 +100,10 @@ fn one_source_goes_through_its_life() {
         ("all of it good", content("a", &[&one, &denies("q", &["b.example"])]), Some("published"), "good", 2),
         ("one file less", content("a", &[&one]), Some("published"), "good", 1),
     ] {
-        let judgement = rounds.round(vec![Some(read)]);
-        assert_eq!(outcome(&judgement), expected, "{step}");
+        let reload = rounds.round(vec![Some(read)]);
+        assert_eq!(outcome(&reload), expected, "{step}");
         assert_eq!((rounds.states(), rounds.denies()), (vec![state], in_force), "{step}");
-        let problems: Vec<_> = rounds.0.status().remove(0).problems;
+        let problems: Vec<_> = rounds.0.statuses().remove(0).problems;
         assert_eq!(problems.is_empty(), state == "good", "{step}: {problems:?}");
     }
 }
@@ -123,8 +123,8 @@ fn a_broken_source_keeps_its_last_good_content() {
         (["kind: {", "kind: ["], Some("refused"), ["refused", "refused"], 2),
         ([&a, &more], Some("published"), ["good", "good"], 3),
     ] {
-        let judgement = rounds.files(&texts);
-        assert_eq!(outcome(&judgement), expected, "{texts:?}");
+        let reload = rounds.files(&texts);
+        assert_eq!(outcome(&reload), expected, "{texts:?}");
         assert_eq!((rounds.states(), rounds.denies()), (states.to_vec(), in_force), "{texts:?}");
     }
 }
@@ -143,8 +143,8 @@ fn nothing_is_published_until_every_source_was_good_once() {
         ([content("a", &[&a]), missing("b")], Some("refused"), ["good", "refused"], true),
     ] {
         let text = format!("{reads:?}");
-        let judgement = rounds.round(reads.into_iter().map(Some).collect());
-        assert_eq!(outcome(&judgement), expected, "{text}");
+        let reload = rounds.round(reads.into_iter().map(Some).collect());
+        assert_eq!(outcome(&reload), expected, "{text}");
         assert_eq!((rounds.states(), rounds.0.is_ready()), (states.to_vec(), ready), "{text}");
     }
     assert_eq!(rounds.denies(), 2);
@@ -162,10 +162,10 @@ fn a_source_that_never_had_a_document_is_good_and_empty() {
 #[test]
 fn a_set_without_any_document_is_not_good() {
     let mut rounds = Rounds::new(&["a", "b"]);
-    let judgement = rounds.round(vec![Some(content("a", &[])), Some(content("b", &["# nothing\n"]))]);
-    assert_eq!(outcome(&judgement), Some("refused"));
+    let reload = rounds.round(vec![Some(content("a", &[])), Some(content("b", &["# nothing\n"]))]);
+    assert_eq!(outcome(&reload), Some("refused"));
     assert_eq!(rounds.states(), ["never_loaded", "never_loaded"]);
-    assert_eq!(rounds.0.status()[0].problems[0].code, Code::NoPolicy);
+    assert_eq!(rounds.0.statuses()[0].problems[0].code, Code::NoPolicy);
     assert!(!rounds.0.is_ready());
 }
 
@@ -174,13 +174,13 @@ fn a_change_that_breaks_another_source_is_refused_and_names_it() {
     let (root, team) = (set("shop"), needs("shop"));
     let mut rounds = Rounds::new(&["root", "team"]);
     assert_eq!(outcome(&rounds.files(&[&root, &team])), Some("published"));
-    let judgement = rounds.files(&[&set("other"), &team]);
-    assert_eq!(outcome(&judgement), Some("refused"));
+    let reload = rounds.files(&[&set("other"), &team]);
+    assert_eq!(outcome(&reload), Some("refused"));
     assert_eq!(rounds.states(), ["refused", "good"]);
-    let entry = judgement.entry.unwrap();
-    assert_eq!(entry.refused_sources, ["root"]);
-    assert!(entry.problems[0].text.contains("would break `team`"), "{}", entry.problems[0]);
-    assert!(entry.problems.iter().any(|p| p.code == Code::MissingSet && p.place.file.as_ref() == "team/0.yaml"));
+    let change = reload.change.unwrap();
+    assert_eq!(change.refused_sources, ["root"]);
+    assert!(change.problems[0].text.contains("would break `team`"), "{}", change.problems[0]);
+    assert!(change.problems.iter().any(|p| p.code == Code::MissingSet && p.place.file.as_ref() == "team/0.yaml"));
     assert_eq!(outcome(&rounds.files(&[&root, &team])), Some("recovered"));
 }
 
@@ -197,8 +197,8 @@ fn changes_that_need_each_other_are_taken_together() {
     ] {
         let mut rounds = Rounds::new(&["a", "b", "c"]);
         assert_eq!(outcome(&rounds.files(&[&plain, &denies("b", &["b.example"]), &c])), Some("published"), "{step}");
-        let judgement = rounds.files(&texts.map(String::as_str));
-        assert_eq!((outcome(&judgement), rounds.states()), (Some(expected), states.to_vec()), "{step}");
+        let reload = rounds.files(&texts.map(String::as_str));
+        assert_eq!((outcome(&reload), rounds.states()), (Some(expected), states.to_vec()), "{step}");
     }
 }
 
@@ -218,7 +218,7 @@ fn the_same_policy_in_two_first_sources_is_told_to_both() {
     let same = denies("p", &["a.example"]);
     assert_eq!(outcome(&rounds.files(&[&same, &same])), Some("refused"));
     assert!(rounds.states().contains(&"never_loaded"));
-    assert!(rounds.0.status().iter().flat_map(|s| &s.problems).any(|p| p.code == Code::Duplicate));
+    assert!(rounds.0.statuses().iter().flat_map(|s| &s.problems).any(|p| p.code == Code::Duplicate));
     assert_eq!(outcome(&rounds.files(&[&same, &denies("q", &["a.example"])])), Some("published"));
 }
 
@@ -250,5 +250,29 @@ fn too_large_a_set_is_nobodys_fault_but_the_growing_source() {
     assert_eq!(outcome(&rounds.round(vec![files("a", 6_000), files("b", 4_000)])), Some("published"));
     assert_eq!(outcome(&rounds.round(vec![None, files("b", 4_001)])), Some("refused"));
     assert_eq!(rounds.states(), ["good", "refused"]);
-    assert_eq!(rounds.0.status()[1].problems[0].code, Code::TooLarge);
+    assert_eq!(rounds.0.statuses()[1].problems[0].code, Code::TooLarge);
+}
+
+/// Names the revision of every set that it sees.
+#[derive(Debug)]
+struct NamesRevision;
+
+impl SnapshotReview for NamesRevision {
+    fn review(&self, snapshot: &Snapshot, now: UnixNanos) -> Vec<Problem> {
+        let text = format!("{} at {}", snapshot.revision(), now.0);
+        vec![Problem::warning(Code::Expired, Place::whole("a"), text)]
+    }
+}
+
+#[test]
+fn what_the_review_finds_in_a_published_set_is_a_warning_of_it() {
+    let declaration = SourceDeclaration::any_namespace("a");
+    let set = PolicySet::new([declaration], Settings::default()).with_review(Arc::new(NamesRevision));
+    let mut rounds = Rounds(set);
+    let change = rounds.files(&[&denies("a", &["a.example"])]).change.unwrap();
+    let expected = format!("{} at 0", change.revision);
+    assert_eq!(change.problems.iter().map(|p| p.text.as_str()).collect::<Vec<_>>(), [expected.as_str()]);
+    assert_eq!(rounds.0.warnings().map(|p| p.text.as_str()).collect::<Vec<_>>(), [expected.as_str()]);
+    rounds.files(&["kind: ["]);
+    assert_eq!(rounds.0.warnings().count(), 1, "the set in force is the same");
 }
