@@ -46,7 +46,7 @@ fn headers_are_read_widely_for_a_deny_and_narrowly_for_an_allow() {
 /// A proxy joins repeated headers, so a value with commas of its own stands among others.
 #[test]
 fn a_denied_value_with_commas_is_found_among_joined_ones() {
-    let long = vec!["a"; MAX_PATTERN_COMMAS + 3].join(",");
+    let long = ["a"; MAX_PATTERN_COMMAS + 3].join(",");
     for (values, pattern, deny) in [
         (&[",,second"][..], ",", true),
         (&["a,b,c"], "a,b", true),
