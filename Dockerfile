@@ -13,7 +13,7 @@ COPY . .
 # - A cache mount is no part of the image, hence the copy.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    find src proto -type f -exec touch {} + \
+    find src crates proto -type f -exec touch {} + \
     && cargo fetch --locked \
     && cargo build --release --locked --bin customs \
     && cp target/release/customs /customs \

@@ -5,7 +5,7 @@
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fuzz trail bench tools format lint engine-alone manifests
+.PHONY: help demo test fuzz trail bench tools format lint crates-alone manifests
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running to play with)"
@@ -22,8 +22,8 @@ demo:
 	cargo build $(LOCKED) --release --bin customs --example demo
 	@$(BUILT)/release/examples/demo $(if $(KEEP),--keep) $(BUILT)/release/customs
 
-test: format lint engine-alone manifests tools
-	cargo test $(LOCKED)
+test: format lint crates-alone manifests tools
+	cargo test $(LOCKED) --workspace
 
 # A search, which takes as long as it is let; what searches have found is replayed by `make test`.
 fuzz:
@@ -45,14 +45,16 @@ tools:
 	@deploy/local/install-tools
 
 format:
-	cargo fmt --check
+	cargo fmt --all --check
 
 lint:
-	cargo clippy $(LOCKED) --all-targets -- -D warnings
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 
-# The engine must build without the server's dependencies.
-engine-alone:
-	cargo check $(LOCKED) --lib --no-default-features
+# Each crate must build alone, with no more than its own manifest asks for.
+crates-alone:
+	@for crate in crates/*/; do \
+		cargo check $(LOCKED) --quiet --package customs-$$(basename $$crate) || exit 1; \
+	done
 
 manifests:
 	@if [ -x deploy/istio/validate ]; then deploy/istio/validate; else echo "no deploy/istio/validate here"; fi

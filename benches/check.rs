@@ -12,20 +12,21 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use customs::app::ledger::Books;
-use customs::audit::recorder::Recorder;
-use customs::engine::policy::compile;
-use customs::engine::policy::source::{self, PolicyFile};
-use customs::engine::settings::Settings;
-use customs::engine::snapshot::Snapshot;
-use customs::engine::time::UnixNanos;
-use customs::envoy::attributes::{self, borrowed};
-use customs::envoy::response;
-use customs::envoy::service::{Checks, Deadline};
 use customs::ops::metrics::Metrics;
-use customs::record::chain::Head;
-use customs::record::json;
-use customs::record::{Entry, Occasion, PackedDecision};
-use customs::store;
+use customs_audit::recorder::Recorder;
+use customs_engine::settings::Settings;
+use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
+use customs_extauthz::attributes::borrowed;
+use customs_extauthz::response;
+use customs_extauthz::service::{Checks, Deadline};
+use customs_policy::compile;
+use customs_policy::source::{self, PolicyFile};
+use customs_policy::store;
+use customs_record::chain::Head;
+use customs_record::json;
+use customs_record::{Entry, Occasion, PackedDecision};
+use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
 use set::Shape;
@@ -73,7 +74,7 @@ fn steps(criterion: &mut Criterion) {
     group.bench_function("decode", |b| {
         b.iter(|| {
             let check = CheckRequest::decode(black_box(CHECK)).unwrap();
-            attributes::read(&check).listener_port
+            DecodedCheck::of(&check).attributes().listener_port
         });
     });
     group.bench_function("read", |b| {

@@ -10,13 +10,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use customs::engine::policy::compile;
-use customs::engine::policy::source;
-use customs::engine::reference;
-use customs::engine::request::{Attributes, HttpAttributes};
-use customs::engine::settings::Settings;
-use customs::engine::snapshot::Snapshot;
-use customs::engine::time::UnixNanos;
+use customs_engine::reference;
+use customs_engine::request::{Attributes, HttpAttributes};
+use customs_engine::settings::Settings;
+use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
+use customs_policy::compile;
+use customs_policy::source;
 use set::Shape;
 
 #[allow(dead_code, reason = "each benchmark uses its part")]

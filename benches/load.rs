@@ -8,9 +8,9 @@
 use std::process::Command;
 use std::time::Instant;
 
-use customs::engine::policy::compile;
-use customs::engine::settings::Settings;
-use customs::files;
+use customs_engine::settings::Settings;
+use customs_policy::compile;
+use customs_sources as files;
 use set::Shape;
 
 mod set;

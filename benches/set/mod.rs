@@ -3,7 +3,7 @@
 //! Of every ten rules two are Istio denies by namespace and host, six are grants of a team to one of its accounts (exact
 //! hosts, suffixes, a network), and two are its denials of a popular domain.
 
-use customs::engine::policy::source::{PolicyFile, Source};
+use customs_policy::source::{PolicyFile, Source};
 
 /// How rules are spread over policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

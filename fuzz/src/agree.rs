@@ -1,11 +1,11 @@
 //! The engine and the naive evaluator asked the same, which must give the same.
 
-use customs::engine::decision::{Answer, Decision, Outcome};
-use customs::engine::reason::{Effect, Reason};
-use customs::engine::reference::{self, Said};
-use customs::engine::request::Request;
-use customs::engine::settings::Enforcement;
-use customs::engine::snapshot::Snapshot;
+use customs_engine::decision::{Answer, Decision, Outcome};
+use customs_engine::reason::{Effect, Reason};
+use customs_engine::reference::{self, Said};
+use customs_engine::request::Request;
+use customs_engine::settings::Enforcement;
+use customs_engine::snapshot::Snapshot;
 
 use super::draw::NOW;
 

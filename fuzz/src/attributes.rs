@@ -5,16 +5,18 @@
 
 use std::sync::LazyLock;
 
-use customs::engine::decision::{Decision, Outcome};
-use customs::engine::host::Host;
-use customs::engine::path::Readings;
-use customs::engine::policy::compile;
-use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::settings::{DefaultEffect, Enforcement, IdentitySource, Listener, Settings};
-use customs::engine::snapshot::Snapshot;
-use customs::envoy::{attributes, response};
-use customs::record::json;
-use customs::record::{Entry, Occasion, PackedDecision};
+use customs_engine::decision::{Decision, Outcome};
+use customs_engine::host::Host;
+use customs_engine::path::Readings;
+use customs_engine::settings::{DefaultEffect, Enforcement, IdentitySource, Listener, Settings};
+use customs_engine::snapshot::Snapshot;
+use customs_extauthz::response;
+use customs_policy::compile;
+use customs_policy::source::{self, PolicyFile, Source};
+use customs_record::json;
+
+use customs_record::{Entry, Occasion, PackedDecision};
+use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
 
@@ -71,7 +73,8 @@ fn sort_headers(check: &mut CheckRequest) {
 }
 
 fn decide(snapshot: &Snapshot, check: &CheckRequest) -> Decision {
-    let attributes = attributes::read(check);
+    let decoded = DecodedCheck::of(check);
+    let attributes = decoded.attributes();
     let request = attributes.normalise(snapshot.settings());
     let decision = agree::decide(snapshot, &request);
     if let Some(http) = &attributes.http {

@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use customs::engine::request::Attributes;
-use customs::envoy::attributes::{self, borrowed};
+use customs_engine::request::Attributes;
+use customs_extauthz::attributes::borrowed;
+use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use prost::Message;
 
@@ -52,7 +53,8 @@ fn has_metadata(attributes: &AttributeContext) -> bool {
 }
 
 fn assert_same(borrowed: &Attributes<'_>, decoded: &CheckRequest) {
-    let reference = attributes::read(decoded);
+    let decoded_check = DecodedCheck::of(decoded);
+    let reference = decoded_check.attributes();
     let names = header_names(decoded);
     assert_eq!(format!("{:?}", told(borrowed, &names)), format!("{:?}", told(&reference, &names)));
 }

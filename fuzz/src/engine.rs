@@ -6,10 +6,10 @@
 
 use std::sync::OnceLock;
 
-use customs::engine::policy::compile;
-use customs::engine::policy::source::{self, LoadedSource, PolicyFile, Source};
-use customs::engine::reason::Effect;
-use customs::engine::settings::Settings;
+use customs_engine::reason::Effect;
+use customs_engine::settings::Settings;
+use customs_policy::compile;
+use customs_policy::source::{self, LoadedSource, PolicyFile, Source};
 
 use super::agree;
 use super::draw::{self, Choices};

@@ -3,8 +3,8 @@
 //! A canonical form is its own canonical form; what a pattern matches narrowly it matches widely; and what it matches has
 //! a key under which a table holds the pattern.
 
-use customs::engine::host::{self, Authority, Host};
-use customs::engine::pattern::{HostKey, HostPattern, Port, Reading, parse_host_pattern};
+use customs_engine::host::{self, Authority, Host};
+use customs_engine::pattern::{HostKey, HostPattern, Port, Reading, parse_host_pattern};
 
 /// Runs one input.
 pub fn run(bytes: &[u8]) {

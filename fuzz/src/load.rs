@@ -5,11 +5,11 @@
 
 use std::sync::LazyLock;
 
-use customs::engine::policy::compile::{self, Compiled};
-use customs::engine::policy::findings::{self, Horizon};
-use customs::engine::policy::problem::{Place, Problem};
-use customs::engine::policy::source::{self, LoadedSource, PolicyFile, Source};
-use customs::engine::settings::Settings;
+use customs_analysis::findings::{self, Horizon};
+use customs_engine::settings::Settings;
+use customs_policy::compile::{self, Compiled};
+use customs_policy::problem::{Place, Problem};
+use customs_policy::source::{self, LoadedSource, PolicyFile, Source};
 
 use super::agree;
 use super::draw::{self, Ask, Choices};
@@ -88,7 +88,7 @@ fn compare(one: &Compiled, other: &Compiled, ask: &Ask) {
     ask.with(|attributes| {
         let request = attributes.normalise(&SETTINGS);
         let (one, other) = (agree::decide(&one.snapshot, &request), agree::decide(&other.snapshot, &request));
-        let said = |decision: &customs::engine::decision::Decision| {
+        let said = |decision: &customs_engine::decision::Decision| {
             (agree::said(&decision.verdict), agree::said(&decision.would))
         };
         assert_eq!(said(&one), said(&other), "{ask:?}");

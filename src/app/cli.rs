@@ -24,7 +24,7 @@ pub use environment::parse;
 use super::policy_paths::PolicyPath;
 use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings, SettingsFileError};
 use super::trail_settings::AuditDurability;
-use crate::engine::policy::findings::EXPIRY_DAYS;
+use customs_analysis::findings::EXPIRY_DAYS;
 
 /// The service that Envoy and Istio ask before a request leaves the mesh.
 #[derive(Debug, Parser)]

@@ -1,8 +1,8 @@
 //! The settings that bound a connection of the address where Envoy asks.
 
 use super::settings::Settings;
-use crate::audit::config;
-use crate::net::limits::ConnectionLimits;
+use customs_audit::config;
+use customs_net::limits::ConnectionLimits;
 
 /// The most calls that a connection may have open at once.
 const MOST_STREAMS: u32 = 10_000;

@@ -1,8 +1,8 @@
 //! The setting `gateway.listeners`: TCP listeners with one fixed destination each.
 
 use super::settings::GatewayListener;
-use crate::engine::host::Authority;
-use crate::engine::settings::Listener;
+use customs_engine::host::Authority;
+use customs_engine::settings::Listener;
 
 /// The listeners as the engine takes them; what is wrong is told as a sentence each.
 pub fn resolve(listeners: &[GatewayListener], wrong: &mut Vec<String>) -> Vec<Listener> {

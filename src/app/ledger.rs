@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use crate::audit::recorder::{Recorder, Room};
-use crate::engine::reason::Reason;
-use crate::envoy::service::Ledger;
 use crate::ops::metrics::{InFlight, Metrics};
 use crate::ops::refusals::Refusals;
-use crate::record::clock::now;
-use crate::record::{Entry, PackedDecision, PeerAddress, RefusalCause};
+use customs_audit::recorder::{Recorder, Room};
+use customs_engine::reason::Reason;
+use customs_extauthz::service::Ledger;
+use customs_record::clock::now;
+use customs_record::{Entry, PackedDecision, PeerAddress, RefusalCause};
 
 /// The record and the metrics of this server.
 #[derive(Clone, Debug)]

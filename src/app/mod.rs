@@ -27,9 +27,9 @@ mod status;
 mod tails;
 mod trail_settings;
 
-use crate::engine::policy::printable;
-use crate::files::SettingsFile;
 use cli::{Cli, Command, ServeArgs};
+use customs_policy::printable;
+use customs_sources::SettingsFile;
 use settings::Resolved;
 
 /// The process failed, or a bound was hit while it ended.

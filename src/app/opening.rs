@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::engine::time::UnixNanos;
-use crate::files::status::Status;
+use customs_engine::time::UnixNanos;
+use customs_sources::status::Status;
 
 /// How long checks wait for the first policies before they are answered without.
 const OPENING: Duration = Duration::from_secs(1);

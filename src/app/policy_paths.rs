@@ -12,8 +12,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::identity::is_dns_label;
-use crate::files::{PolicyDirectory, SourceOptions};
+use customs_engine::identity::is_dns_label;
+use customs_sources::{PolicyDirectory, SourceOptions};
 
 /// An entry of `policies`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -188,7 +188,7 @@ fn normal(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::policy::document;
+    use customs_policy::document;
 
     fn read(text: &str) -> Result<Vec<PolicyPath>, String> {
         document::parse_typed("s.yaml", text).map_err(|why| why.to_string())

@@ -11,11 +11,11 @@ use serde_json::{Map, Value};
 
 use super::cli::ServeArgs;
 use super::settings::Settings;
-use crate::engine::policy::document;
-use crate::engine::policy::policy_set::ParsedSettings;
-use crate::engine::policy::problem::{Code, Place, Problem};
-use crate::engine::settings as engine;
-use crate::files::SettingsFile;
+use customs_engine::settings as engine;
+use customs_policy::document;
+use customs_policy::policy_set::ParsedSettings;
+use customs_policy::problem::{Code, Place, Problem};
+use customs_sources::SettingsFile;
 
 /// The settings that are part of a snapshot.
 const LIVE: [&str; 11] = [
@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
     use crate::app::cli::{Cli, Command};
-    use crate::engine::settings::{DefaultEffect, Enforcement};
+    use customs_engine::settings::{DefaultEffect, Enforcement};
 
     fn args(flags: &[&str]) -> ServeArgs {
         let cli = Cli::try_parse_from(["customs", "serve"].iter().chain(flags)).unwrap();

@@ -16,18 +16,18 @@ use super::durations::duration;
 use super::gateway_listeners;
 use super::policy_paths::{self, PolicyPath};
 use super::trail_settings::{self, AuditDurability, AuditTrail};
-use crate::audit::start::TrailConfig;
-use crate::engine::header_values::header_name;
-use crate::engine::host::{Authority, Host};
-use crate::engine::identity::{Accepted, TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain};
-use crate::engine::policy::document;
-use crate::engine::policy::problem::Problem;
-use crate::engine::policy::targets;
-use crate::engine::settings as engine;
-use crate::envoy::response::{self, metadata};
-use crate::files::PolicyDirectory;
-use crate::net::limits::ConnectionLimits;
-use crate::net::listen::Address;
+use customs_audit::start::TrailConfig;
+use customs_engine::header_values::header_name;
+use customs_engine::host::{Authority, Host};
+use customs_engine::identity::{Accepted, TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain};
+use customs_engine::settings as engine;
+use customs_extauthz::response::{self, metadata};
+use customs_net::limits::ConnectionLimits;
+use customs_net::listen::Address;
+use customs_policy::document;
+use customs_policy::problem::Problem;
+use customs_policy::targets;
+use customs_sources::PolicyDirectory;
 
 /// Every knob, as the settings file spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

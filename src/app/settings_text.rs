@@ -81,7 +81,7 @@ fn about(property: &Value) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::policy::document;
+    use customs_policy::document;
 
     #[test]
     fn the_printed_defaults_are_a_settings_file() {

@@ -6,8 +6,8 @@ use std::{io, thread};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::audit::sinks::Reopen;
-use crate::files::reload::Trigger;
+use customs_audit::sinks::Reopen;
+use customs_sources::reload::Trigger;
 
 /// A signal that ends the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

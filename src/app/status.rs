@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use crate::audit::recorder::{Reading, Recorder};
-use crate::engine::policy::policy_set::SourceStatus;
-use crate::engine::settings::{DefaultEffect, Enforcement};
-use crate::files::status::{self, Status};
 use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SinkReport, SourceReport, StatusReport, timestamp};
+use customs_audit::recorder::{Reading, Recorder};
+use customs_engine::settings::{DefaultEffect, Enforcement};
+use customs_policy::policy_set::SourceStatus;
+use customs_sources::status::{self, Status};
 
 /// Whether checks are wanted, and what is in force.
 #[derive(Clone, Debug)]

@@ -10,10 +10,10 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::config::{SinkConfig, Target};
-use crate::audit::tail::{Tail, TailServer};
-use crate::net::listen::{Address, BindError, Listener};
-use crate::net::preface_guard::PrefaceGuard;
+use customs_audit::config::{SinkConfig, Target};
+use customs_audit::tail::{Tail, TailServer};
+use customs_net::listen::{Address, BindError, Listener};
+use customs_net::preface_guard::PrefaceGuard;
 
 /// How long subscribers may take to read what is left.
 const END_BOUND: Duration = Duration::from_secs(2);

@@ -8,14 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::durations::duration;
-use crate::audit::checkpoint::Every;
-use crate::audit::config::{self, SinkConfig, Target};
-use crate::audit::lane::{Limits, MOST};
-use crate::audit::redact::{self, RedactConfig};
-use crate::audit::start::{self, TrailConfig};
-use crate::audit::writer::Durability;
-use crate::net::listen::Address;
-use crate::record::entry::headers::SECRET;
+use customs_audit::checkpoint::Every;
+use customs_audit::config::{self, SinkConfig, Target};
+use customs_audit::lane::{Limits, MOST};
+use customs_audit::redact::{self, RedactConfig};
+use customs_audit::start::{self, TrailConfig};
+use customs_audit::writer::Durability;
+use customs_net::listen::Address;
+use customs_record::entry::headers::SECRET;
 
 /// When audit records reach the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]

@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 use super::exposition::Exposition;
 use super::metrics::Metrics;
 use super::questions::{self, Questions};
-use crate::engine::policy::printable;
-use crate::engine::policy::problem::{Place, Problem};
-use crate::engine::rules::RuleCounts;
-use crate::engine::time::UnixNanos;
+use customs_engine::rules::RuleCounts;
+use customs_engine::time::UnixNanos;
+use customs_policy::printable;
+use customs_policy::problem::{Place, Problem};
 
 /// How long open connections may still be read and written once the server shuts down.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(1);
@@ -294,7 +294,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::engine::policy::problem::Code;
+    use customs_policy::problem::Code;
 
     fn report() -> StatusReport {
         let problem =

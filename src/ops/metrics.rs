@@ -19,15 +19,15 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::exposition::Exposition;
-use crate::engine::ends::Ends;
-use crate::engine::identity::IdentityState;
-use crate::engine::policy::policy_change::{ChangeOutcome, PolicyChange};
-use crate::engine::policy::printable;
-use crate::engine::reason::{Effect, Reason};
-use crate::engine::rules::RuleCounts;
-use crate::engine::settings::Enforcement;
-use crate::engine::time::UnixNanos;
-use crate::record::{DecisionEntry, Loss, RefusalCause};
+use customs_engine::ends::Ends;
+use customs_engine::identity::IdentityState;
+use customs_engine::reason::{Effect, Reason};
+use customs_engine::rules::RuleCounts;
+use customs_engine::settings::Enforcement;
+use customs_engine::time::UnixNanos;
+use customs_policy::policy_change::{ChangeOutcome, PolicyChange};
+use customs_policy::printable;
+use customs_record::{DecisionEntry, Loss, RefusalCause};
 
 /// Every metric, by the name under which Prometheus stores it; a histogram by the name of its family.
 pub const NAMES: &[&str] = &[

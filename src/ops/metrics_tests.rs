@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::record::AnswerEntry;
+use customs_record::AnswerEntry;
 
 fn none() -> String {
     String::new()
@@ -250,7 +250,7 @@ fn refusals_are_counted_by_cause_from_the_start() {
 
 /// A hundred and three grants, each of which ends a second after the one before.
 fn ends() -> Ends {
-    use crate::engine::policy::{compile, source};
+    use customs_policy::{compile, source};
     let end = |n: usize| format!("'1970-01-01T00:{:02}:{:02}Z'", n / 60, n % 60);
     let entries: String =
         (0..103).map(|n| format!("{{name: e{n}, hosts: [a.example], expires: {}}}, ", end(n))).collect();
@@ -259,7 +259,7 @@ fn ends() -> Ends {
     );
     let file = source::PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
     let source = source::Source { name: "s".into(), files: vec![file], ..source::Source::default() };
-    let settings = crate::engine::settings::Settings::default();
+    let settings = customs_engine::settings::Settings::default();
     let loaded = source::load(&source, &settings);
     Ends::of(compile::compile(&[loaded], &settings).unwrap().snapshot.rules())
 }

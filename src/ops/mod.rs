@@ -1,7 +1,7 @@
 //! The edge where operators look in: health, metrics, status and logs.
 //!
 //! It decides nothing and changes nothing. The rule: what is shown here is read from the one
-//! [`Entry`](crate::record::Entry) of each event, or given in by the composition; this edge asks no other edge.
+//! [`Entry`](customs_record::Entry) of each event, or given in by the composition; this edge asks no other edge.
 //!
 //! [`health`] tells Envoy and Kubernetes over gRPC, [`admin`] tells people and Kubernetes over HTTP, [`questions`] answers
 //! those who work there, [`metrics`] tells Prometheus, [`refusals`] counts what came and was

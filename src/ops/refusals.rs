@@ -8,8 +8,8 @@ use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::time::UnixNanos;
-use crate::record::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
+use customs_engine::time::UnixNanos;
+use customs_record::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
 
 /// How often a peer and a cause are told in the log at most, and how often a record is made.
 pub const INTERVAL: Duration = Duration::from_secs(60);

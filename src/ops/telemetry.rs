@@ -14,10 +14,10 @@ use tracing_subscriber::fmt::format;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::Registry};
 
-use crate::engine::policy::printable;
-use crate::engine::policy::reader::nearest;
+use customs_policy::printable;
+use customs_policy::reader::nearest;
 
-/// The environment variable that says what is logged, such as `debug` or `info,customs::files=trace`.
+/// The environment variable that says what is logged, such as `debug` or `info,customs_sources=trace`.
 pub const VARIABLE: &str = "CUSTOMS_LOG";
 
 /// The transport has a line of its own for each connection that it ends, and so for each of a flood. customs tells them
@@ -31,7 +31,7 @@ const TRANSPORT_OFF: &str = "h2=off";
 pub enum LogSetupError {
     /// The filter cannot be read.
     #[error(
-        "{VARIABLE}=`{text}` cannot be read: {problem}; write a level (error, warn, info, debug, trace, off) or `info,customs::files=debug`"
+        "{VARIABLE}=`{text}` cannot be read: {problem}; write a level (error, warn, info, debug, trace, off) or `info,customs_sources=debug`"
     )]
     Filter {
         /// What it said.
@@ -76,8 +76,12 @@ pub fn init() -> Result<(), LogSetupError> {
 /// The levels, as a filter spells them.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
-/// The modules of customs that log.
-const MODULES: [&str; 7] = ["app", "audit", "envoy", "files", "net", "ops", "record"];
+/// The crates of customs that log.
+const CRATES: [&str; 6] =
+    ["customs", "customs_audit", "customs_extauthz", "customs_net", "customs_record", "customs_sources"];
+
+/// The modules of the crate `customs` that log.
+const MODULES: [&str; 2] = ["app", "ops"];
 
 /// The level that is near to a word, or that it begins with: `warning`.
 fn level_meant(word: &str) -> Option<&'static str> {
@@ -103,20 +107,23 @@ fn wrong_part(part: &str) -> Option<String> {
     }
     let mut path = target.split("::");
     match (path.next().unwrap_or_default(), path.next()) {
-        ("customs", None) => None,
+        (own, None) if CRATES.contains(&own) => None,
         ("customs", Some(module)) if MODULES.contains(&module) => None,
         ("customs", Some(module)) => {
-            Some(format!("customs has no module `{module}` that logs; those that do are {}", MODULES.join(", ")))
+            let meant = format!("customs_{module}");
+            Some(match nearest(&meant, &CRATES) {
+                Some(meant) => format!("customs has no module `{module}` that logs; did you mean `{meant}`?"),
+                None => format!("customs has no module `{module}` that logs; what logs is {}", CRATES.join(", ")),
+            })
         }
+        (own, Some(_)) if CRATES.contains(&own) => None,
         (word, None) if level.is_none() => Some(match (level_meant(word), word) {
             (Some(meant), _) => format!("`{word}` is no level; did you mean `{meant}`?"),
             (None, "verbose" | "all" | "on" | "true") => format!("`{word}` is no level; write `debug` or `trace`"),
             (None, "quiet" | "none" | "false" | "silent") => format!("`{word}` is no level; write `warn` or `off`"),
             (None, _) => format!("`{word}` is no level; {}; one crate's is written `{word}=debug`", levels()),
         }),
-        (krate, _) => {
-            nearest(krate, &["customs"]).map(|meant| format!("`{krate}` logs nothing; did you mean `{meant}`?"))
-        }
+        (krate, _) => nearest(krate, &CRATES).map(|meant| format!("`{krate}` logs nothing; did you mean `{meant}`?")),
     }
 }
 
@@ -225,7 +232,7 @@ mod tests {
     fn the_transport_is_told_only_where_the_filter_names_it() {
         let event = || {
             tracing::warn!(target: "h2::proto::streams::recv", "a connection of a flood is ended");
-            tracing::warn!(target: "customs::ops", "the flood");
+            tracing::warn!(target: "crate::ops", "the flood");
         };
         for (filter, lines) in [("", 1), ("info", 1), ("debug", 1), ("debug,h2=warn", 2), ("h2=warn", 1), ("off", 0)] {
             assert_eq!(logged(filter, Format::Json, event).lines().count(), lines, "{filter}");
@@ -276,6 +283,8 @@ mod tests {
             ("warning", "did you mean `warn`?"),
             ("info,custom=debug", "did you mean `customs`?"),
             ("info,customs::file=debug", "no module `file`"),
+            ("info,customs::audit=debug", "did you mean `customs_audit`?"),
+            ("info,customs_source=debug", "did you mean `customs_sources`?"),
             ("info,customs=verbose", "`verbose`"),
             ("nonsense", "the levels are error, warn, info"),
         ] {
@@ -283,17 +292,17 @@ mod tests {
                 subscriber(filter, Format::Json, io::sink).err().map(|why| why.to_string()).unwrap_or_default();
             assert!(problem.contains(expected), "{filter}: {problem}");
         }
-        for filter in ["", "INFO", "3", "info,customs::files=debug", "off,customs=warn", "h2=debug", "customs[x]=info"]
+        for filter in ["", "INFO", "3", "info,customs_sources=debug", "off,customs=warn", "h2=debug", "customs[x]=info"]
         {
             assert!(subscriber(filter, Format::Json, io::sink).is_ok(), "{filter}");
         }
     }
 
     #[test]
-    fn every_module_that_logs_can_be_named_in_a_filter() {
-        let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let logs = |path: &std::path::Path| {
-            let mut folders = vec![path.to_owned()];
+    fn whatever_logs_can_be_named_in_a_filter() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let logs = |folder: &std::path::Path| {
+            let mut folders = vec![folder.to_owned()];
             let mut texts = String::new();
             while let Some(folder) = folders.pop() {
                 for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -304,17 +313,20 @@ mod tests {
                     }
                 }
             }
-            ["trace", "debug", "info", "warn", "error"]
-                .iter()
-                .any(|level| texts.contains(&format!("tracing::{level}!(")))
+            let levels = ["trace", "debug", "info", "warn", "error"];
+            levels.iter().any(|level| texts.contains(&format!("tracing::{level}!(")))
         };
-        let modules = std::fs::read_dir(src).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-        let mut found: Vec<_> = modules
-            .filter(|path| logs(path))
-            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
-            .collect();
-        found.sort();
-        assert_eq!(found, MODULES);
+        let those_that_log = |of: &str| {
+            let folders = std::fs::read_dir(root.join(of)).unwrap().map(|entry| entry.unwrap().path());
+            let folders = folders.filter(|path| path.is_dir() && logs(path));
+            let mut names: Vec<_> =
+                folders.map(|path| path.file_name().unwrap().to_str().unwrap().replace('-', "_")).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(those_that_log("src"), MODULES);
+        let crates = those_that_log("crates").into_iter().map(|name| format!("customs_{name}"));
+        assert_eq!(std::iter::once("customs".to_owned()).chain(crates).collect::<Vec<_>>(), CRATES);
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! `decide` allocates nothing for a request whose path has one reading, whatever the rules are: what it answers is
 //! shared with the snapshot. Counted, not timed; alone in its binary, because it counts with an allocator of its own.
 
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use customs::engine::policy::compile;
-use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::request::{Attributes, HttpAttributes};
-use customs::engine::settings::Settings;
-use customs::engine::time::UnixNanos;
+use customs_engine::request::{Attributes, HttpAttributes};
+use customs_engine::settings::Settings;
+use customs_engine::time::UnixNanos;
+use customs_policy::compile;
+use customs_policy::source::{self, PolicyFile, Source};
 
 const POLICIES: &str = "apiVersion: egress.customs/v1alpha1
 kind: EgressPolicy

@@ -1,6 +1,6 @@
 //! The examples of docs/AUDIT.md, as a reader of another language would take them.
 
-use customs::record::fields;
+use customs_record::fields;
 use serde_json::Value;
 
 use crate::schema::{assert_in_order, parsed};

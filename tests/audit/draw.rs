@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use customs::engine::identity::IdentityState;
-use customs::engine::policy::policy_change::{ChangeOutcome, PolicyChange, PublishedFile, PublishedSource};
-use customs::engine::policy::problem::{Code, Place, Problem};
-use customs::engine::reason::{Effect, Reason};
-use customs::engine::rules::RuleCounts;
-use customs::engine::settings::Enforcement;
-use customs::engine::time::UnixNanos;
-use customs::record::entry::trail::Position;
-use customs::record::{
+use customs_engine::identity::IdentityState;
+use customs_engine::reason::{Effect, Reason};
+use customs_engine::rules::RuleCounts;
+use customs_engine::settings::Enforcement;
+use customs_engine::time::UnixNanos;
+use customs_policy::policy_change::{ChangeOutcome, PolicyChange, PublishedFile, PublishedSource};
+use customs_policy::problem::{Code, Place, Problem};
+use customs_record::entry::trail::Position;
+use customs_record::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry,
     LagEntry, Loss, QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
     StreamEntry, WithheldEntry,

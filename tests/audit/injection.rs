@@ -1,6 +1,6 @@
 //! Log injection: whatever a client sends, one decision is one line of ASCII that reads back to what was sent.
 
-use customs::record::{DecisionEntry, Entry};
+use customs_record::{DecisionEntry, Entry};
 use serde_json::Value;
 
 use crate::replay::Case;
@@ -57,7 +57,8 @@ fn every_attack_is_one_line() {
         let entry = case.entry(&[]).unpacked();
         assert_reads_back(&entry);
         // What was sent is what is told, but for the query and what is too long.
-        let attributes = customs::envoy::attributes::read(&case.check);
+        let decoded = customs_test_support::decoded_check::DecodedCheck::of(&case.check);
+        let attributes = decoded.attributes();
         let raw_host = attributes.http.map_or(attributes.service, |http| http.host);
         if entry.rare().truncated.is_empty() {
             assert_eq!((entry.principal.as_str(), entry.raw_host.as_str()), (attributes.source_principal, raw_host));

@@ -4,13 +4,10 @@
 //! kind, `docs` reads the examples of the handbook, `injection` sends hostile texts through, and `replay` makes decisions again
 //! from their records alone.
 
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod docs;
 mod draw;
-#[path = "../../src/record/examples.rs"]
-mod examples;
 mod golden;
 mod injection;
 mod replay;
@@ -19,9 +16,9 @@ mod replay;
 mod rows;
 mod schema;
 
-use customs::record::Entry;
-// The second is for the examples, which name it as their own crate does.
-use customs::{engine, record};
+use customs_record as record;
+use customs_record::Entry;
+use customs_record::examples;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
 /// A stream's id, and a chain, as they look.

@@ -5,12 +5,12 @@
 
 use std::net::IpAddr;
 
-use customs::engine::decision::Decision;
-use customs::engine::request::{Attributes, CLIENT_CERTIFICATE, HttpAttributes};
-use customs::engine::settings::{IdentitySource, Settings};
-use customs::engine::snapshot::Snapshot;
-use customs::envoy::attributes;
-use customs::record::{Entry, Occasion, PackedDecision};
+use customs_engine::decision::Decision;
+use customs_engine::request::{Attributes, CLIENT_CERTIFICATE, HttpAttributes};
+use customs_engine::settings::{IdentitySource, Settings};
+use customs_engine::snapshot::Snapshot;
+use customs_record::{Entry, Occasion, PackedDecision};
+use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use serde_json::{Value, json};
 
@@ -25,7 +25,8 @@ pub struct Case {
 impl Case {
     /// What is on record of the decision. `told_headers` are those whose values are told.
     pub fn entry(&self, told_headers: &[String]) -> PackedDecision {
-        let attributes = attributes::read(&self.check);
+        let decoded = DecodedCheck::of(&self.check);
+        let attributes = decoded.attributes();
         let request = attributes.normalise(self.snapshot.settings());
         let decision = self.snapshot.decide(&request, rows::now());
         let occasion = Occasion {

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use customs::record::Entry;
-use customs::record::{fields, json, proto};
+use customs_record::Entry;
+use customs_record::{fields, json, proto};
 use proptest::prelude::*;
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};

@@ -2,16 +2,16 @@
 
 use std::sync::LazyLock;
 
-use customs::engine::decision::Decision;
-use customs::engine::identity::{Accepted, TrustDomains};
-use customs::engine::policy::compile;
-use customs::engine::policy::problem::{Code, Place, Problem};
-use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::reason::Effect;
-use customs::engine::settings::{DefaultEffect, Enforcement, Settings};
-use customs::engine::snapshot::Snapshot;
-use customs::engine::time::UnixNanos;
-use customs::envoy::attributes;
+use customs_engine::decision::Decision;
+use customs_engine::identity::{Accepted, TrustDomains};
+use customs_engine::reason::Effect;
+use customs_engine::settings::{DefaultEffect, Enforcement, Settings};
+use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
+use customs_policy::compile;
+use customs_policy::problem::{Code, Place, Problem};
+use customs_policy::source::{self, PolicyFile, Source};
+use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
@@ -51,7 +51,7 @@ pub fn rows(file: &str) -> Vec<Row> {
 }
 
 static CHECK_REQUEST: LazyLock<MessageDescriptor> = LazyLock::new(|| {
-    let pool = DescriptorPool::decode(customs::envoy::DESCRIPTORS).unwrap();
+    let pool = DescriptorPool::decode(customs_extauthz::DESCRIPTORS).unwrap();
     pool.get_message_by_name("envoy.service.auth.v3.CheckRequest").unwrap()
 });
 
@@ -132,7 +132,8 @@ impl Row {
             Err(problems) => return Said::Refused(problems),
         };
         let check = self.check();
-        let attributes = attributes::read(&check);
+        let decoded = DecodedCheck::of(&check);
+        let attributes = decoded.attributes();
         let request = attributes.normalise(&settings);
         let Decision { outcome, verdict, would, .. } = snapshot.decide(&request, now());
         Said::Decided(Box::new(Answered {

@@ -5,7 +5,6 @@
 //! decides it. Expected allows and expected denials are counted apart: a product that denies everything would pass the
 //! second, and one that allows everything the first.
 
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod check;
@@ -14,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use check::{Row, Said, rows};
-use customs::engine::reason::Effect;
+use customs_engine::reason::Effect;
 
 /// Attacks that get through, whatever the confidence of their row, and why. There are no others. In the file's order.
 const OPEN_ON_PURPOSE: [(&str, &str); 3] = [

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use customs::engine::policy::document;
+use customs_policy::document;
 use serde_json::Value;
 
 use super::validator::{self, json};

@@ -1,6 +1,5 @@
 //! The author's tools as their users run them: the real binary, its output and its exit code.
 
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod audit;

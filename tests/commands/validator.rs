@@ -1,6 +1,6 @@
 //! As much of JSON Schema as the schemas of `customs schema` use; a keyword that is not known fails the test.
 
-use customs::engine::policy::document::{Node, Value as Yaml};
+use customs_policy::document::{Node, Value as Yaml};
 use serde_json::{Map, Value};
 
 /// A document as JSON.

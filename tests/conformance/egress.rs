@@ -105,7 +105,7 @@ fn every_reason_that_a_question_can_have_is_the_answer_to_one() {
     }
     // A question always reaches a set that is loaded, has an address, and is not recorded.
     let never = ["no_policy", "empty_request", "audit_unavailable"];
-    let reasons = customs::engine::reason::Reason::ALL.map(|reason| reason.as_str());
+    let reasons = customs_engine::reason::Reason::ALL.map(|reason| reason.as_str());
     let wanted: BTreeSet<_> = reasons.into_iter().filter(|reason| !never.contains(reason)).map(str::to_owned).collect();
     assert_eq!(seen, wanted);
 }

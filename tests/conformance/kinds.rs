@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use customs::engine::pattern::TextPattern;
-use customs::engine::policy::compile::Compiled;
+use customs_engine::pattern::TextPattern;
+use customs_policy::compile::Compiled;
 
 use crate::replay::Tally;
 use crate::rows::{Answer, Check, Set};

@@ -7,7 +7,6 @@
 //!
 //! Beside it, what has no Istio to be compared with: the EgressPolicy family, in `egress.rs`.
 
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../cases/check.rs"]

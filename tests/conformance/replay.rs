@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use customs::engine::policy::compile::Compiled;
-use customs::engine::reason::Effect;
+use customs_engine::reason::Effect;
+use customs_policy::compile::Compiled;
 
 use crate::kinds::{is_method_case, kind, undocumented, wider_kind};
 use crate::rows::{Check, Loading, Set};

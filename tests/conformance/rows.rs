@@ -6,17 +6,17 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use customs::engine::decision::Decision;
-use customs::engine::host::{self, Authority};
-use customs::engine::identity::{Accepted, Principal, TrustDomains};
-use customs::engine::path::Readings;
-use customs::engine::policy::compile::{self, Compiled};
-use customs::engine::policy::problem::Problem;
-use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::reason::Effect;
-use customs::engine::settings::Settings;
-use customs::engine::time::UnixNanos;
-use customs::envoy::attributes;
+use customs_engine::decision::Decision;
+use customs_engine::host::{self, Authority};
+use customs_engine::identity::{Accepted, Principal, TrustDomains};
+use customs_engine::path::Readings;
+use customs_engine::reason::Effect;
+use customs_engine::settings::Settings;
+use customs_engine::time::UnixNanos;
+use customs_policy::compile::{self, Compiled};
+use customs_policy::problem::Problem;
+use customs_policy::source::{self, PolicyFile, Source};
+use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use serde_json::Value;
 
@@ -127,7 +127,8 @@ impl Set {
     }
 
     pub fn ask(&self, compiled: &Compiled, check: &CheckRequest) -> Answer {
-        let attributes = attributes::read(check);
+        let decoded = DecodedCheck::of(check);
+        let attributes = decoded.attributes();
         let request = attributes.normalise(&self.settings);
         let Decision { outcome, verdict, .. } = compiled.snapshot.decide(&request, UnixNanos(0));
         Answer { effect: outcome.effect(), reason: verdict.reason.as_str(), rule: verdict.rule.to_string() }
@@ -157,7 +158,8 @@ impl Check {
 
     /// What keeps the row from being ordinary, beside its tags.
     pub fn oddities(&self) -> Vec<&'static str> {
-        let attributes = attributes::read(&self.request);
+        let decoded = DecodedCheck::of(&self.request);
+        let attributes = decoded.attributes();
         let mut odd = Vec::new();
         if !matches!(Principal::parse(attributes.source_principal), Principal::Workload(_)) {
             odd.push("identity");
@@ -186,7 +188,8 @@ impl Check {
     }
 
     pub fn method(&self) -> &str {
-        attributes::read(&self.request).http.map_or("", |http| http.method)
+        let request = self.request.attributes.as_ref().and_then(|attributes| attributes.request.as_ref());
+        request.and_then(|request| request.http.as_ref()).map_or("", |http| &http.method)
     }
 
     /// The check with another method, for telling whether the method's case made a difference.

@@ -1,7 +1,6 @@
 //! The record as others read it: a collector of OpenTelemetry that is not ours, and a client of the tail that Python's own
 //! tools made from the published proto. customs is the real binary; what they get is compared with what the file has.
 
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../cli/asking.rs"]

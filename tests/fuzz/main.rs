@@ -3,7 +3,6 @@
 //!
 //! `CUSTOMS_FUZZ_SEED` and `CUSTOMS_FUZZ_RUNS` change the mutations; an input that fails is printed.
 
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::print_stdout, reason = "the seed, for whoever asks with --nocapture")]
 

@@ -4,7 +4,7 @@
 //! Peak memory is what the kernel counted for the process. Time is printed and never judged (`--nocapture`).
 //! `CUSTOMS_BINARY=/path` names another binary to be measured, such as a release build.
 
-#![cfg(all(feature = "server", target_os = "linux"))]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 

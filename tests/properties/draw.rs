@@ -3,10 +3,10 @@
 
 #![allow(dead_code, reason = "shared by several crates, each of which uses its part")]
 
-use customs::engine::identity::{Accepted, TrustDomains};
-use customs::engine::request::{Attributes, HttpAttributes};
-use customs::engine::settings::{DefaultEffect, Enforcement, Settings};
-use customs::engine::time::UnixNanos;
+use customs_engine::identity::{Accepted, TrustDomains};
+use customs_engine::request::{Attributes, HttpAttributes};
+use customs_engine::settings::{DefaultEffect, Enforcement, Settings};
+use customs_engine::time::UnixNanos;
 
 /// The moment of every decision; some grants end before it.
 pub const NOW: UnixNanos = UnixNanos(1_795_392_000 * 1_000_000_000);

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use customs::engine::policy::findings::{Horizon, findings};
-use customs::engine::policy::problem::{Code, Problem};
-use customs::engine::rule::Rule;
-use customs::engine::rules::Rules;
-use customs::engine::settings::Settings;
-use customs::engine::snapshot::Snapshot;
+use customs_analysis::findings::{Horizon, findings};
+use customs_engine::rule::Rule;
+use customs_engine::rules::Rules;
+use customs_engine::settings::Settings;
+use customs_engine::snapshot::Snapshot;
+use customs_policy::problem::{Code, Problem};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
@@ -46,10 +46,7 @@ fn size(rules: &Rules) -> usize {
     lists.iter().flat_map(|list| list.iter()).map(|rule| 1 + rule.except.len()).sum()
 }
 
-fn effects(
-    snapshot: &Snapshot,
-    asks: &[Ask],
-) -> Vec<(customs::engine::reason::Effect, customs::engine::reason::Effect)> {
+fn effects(snapshot: &Snapshot, asks: &[Ask]) -> Vec<(customs_engine::reason::Effect, customs_engine::reason::Effect)> {
     let one = |ask| {
         let (verdict, would) = decide(snapshot, ask);
         (verdict.effect(), would.effect())

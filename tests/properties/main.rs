@@ -5,7 +5,6 @@
 //! Sets and requests are drawn from small alphabets, so that rules and requests meet. How many cases run is
 //! `PROPTEST_CASES` (the default is small enough for every test run).
 
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod draw;
@@ -14,19 +13,19 @@ mod findings;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use customs::engine::decision::Answer;
-use customs::engine::host::Authority;
-use customs::engine::path::{MAX_READINGS, Readings};
-use customs::engine::policy::compile;
-use customs::engine::policy::diff::{Diff, Group, Shift, diff};
-use customs::engine::policy::sample_callers::SampleCaller;
-use customs::engine::policy::sample_destinations::SampleDestination;
-use customs::engine::policy::source::{self, PolicyFile, Source};
-use customs::engine::reason::Effect;
-use customs::engine::reference;
-use customs::engine::request::{Attributes, HttpAttributes};
-use customs::engine::settings::{DefaultEffect, Settings};
-use customs::engine::snapshot::Snapshot;
+use customs_analysis::diff::{Diff, Group, Shift, diff};
+use customs_analysis::sample_callers::SampleCaller;
+use customs_analysis::sample_destinations::SampleDestination;
+use customs_engine::decision::Answer;
+use customs_engine::host::Authority;
+use customs_engine::path::{MAX_READINGS, Readings};
+use customs_engine::reason::Effect;
+use customs_engine::reference;
+use customs_engine::request::{Attributes, HttpAttributes};
+use customs_engine::settings::{DefaultEffect, Settings};
+use customs_engine::snapshot::Snapshot;
+use customs_policy::compile;
+use customs_policy::source::{self, PolicyFile, Source};
 use draw::{Ask, Choices, NOW, ask, set, settings};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

@@ -2,7 +2,6 @@
 //!
 //! The rescan is an hour away unless a test is about it, so that what is seen is seen by file events; every wait is
 //! bounded. How many hosts are denied tells which content is in force.
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod namespaces;
@@ -15,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use customs::engine::policy::policy_set::SourceHealth;
-use customs::engine::policy::problem::Code;
+use customs_policy::policy_set::SourceHealth;
+use customs_policy::problem::Code;
 
 use site::{BY_EVENTS, BY_RESCAN, HOUR, LIMIT, MS, Pace, Site, fill, policy, put};
 

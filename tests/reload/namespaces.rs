@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use customs::engine::policy::policy_set::SourceHealth;
-use customs::files::{PolicyDirectory, Status};
+use customs_policy::policy_set::SourceHealth;
+use customs_sources::{PolicyDirectory, Status};
 
 use super::site::{BY_EVENTS, BY_RESCAN, Pace, Site, fill};
 

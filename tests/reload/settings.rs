@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use customs::engine::policy::policy_set::{ParsedSettings, SourceHealth};
-use customs::engine::policy::problem::{Code, Place, Problem};
-use customs::engine::settings::Settings;
-use customs::files::{PolicyDirectory, SettingsFile};
+use customs_engine::settings::Settings;
+use customs_policy::policy_set::{ParsedSettings, SourceHealth};
+use customs_policy::problem::{Code, Place, Problem};
+use customs_sources::{PolicyDirectory, SettingsFile};
 
 use super::site::{BY_EVENTS, BY_RESCAN, Pace, Site, policy};
 

@@ -1,7 +1,6 @@
 //! The service in this process, over a real connection: what Envoy is told, what health and reflection say, and how a
 //! shutdown goes. The real Envoy and the real binary have tests of their own.
 
-#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../cases/check.rs"]
@@ -16,8 +15,8 @@ mod shutdown;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use customs::engine::reason::{Effect, Reason};
-use customs::engine::settings::{Enforcement, Settings};
+use customs_engine::reason::{Effect, Reason};
+use customs_engine::settings::{Enforcement, Settings};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use envoy_types::pb::google::protobuf::value::Kind;

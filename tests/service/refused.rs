@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use customs::engine::settings::Settings;
-use customs::record::{PeerAddress, RefusalCause};
+use customs_engine::settings::Settings;
+use customs_record::{PeerAddress, RefusalCause};
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

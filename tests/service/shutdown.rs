@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use customs::engine::settings::Settings;
+use customs_engine::settings::Settings;
 use tokio::time::timeout;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;

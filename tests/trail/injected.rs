@@ -1,7 +1,7 @@
 //! Texts that would begin a line, end a record or colour a terminal, put through gRPC to a real server: one decision is one
 //! line of ASCII that reads back to what was sent, in a file and on the standard output, and the chain holds.
 
-use customs::envoy::attributes;
+use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::TlsSession;
 use serde_json::Value;
@@ -64,7 +64,8 @@ fn assert_told(record: &Value, field: &str, sent: &str) {
 
 /// One record says what was sent, and nothing that was to be kept secret.
 fn assert_is_of(record: &Value, asked: &CheckRequest) {
-    let sent = attributes::read(asked);
+    let decoded = DecodedCheck::of(asked);
+    let sent = decoded.attributes();
     let (host, path) = sent.http.as_ref().map_or((sent.service, ""), |http| (http.host, http.path));
     for (field, sent) in [
         ("principal", sent.source_principal),

@@ -4,7 +4,6 @@
 //! The sizes are small here. `make trail` runs the same tests with a release build, a million checks and two hundred
 //! kills; CUSTOMS_TRAIL_CHECKS, CUSTOMS_TRAIL_KILLS, CUSTOMS_TRAIL_ROTATIONS and CUSTOMS_TRAIL_CHANGES set them.
 
-#![cfg(feature = "server")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

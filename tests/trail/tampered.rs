@@ -5,9 +5,9 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use customs::record::signing::Verifier;
-use customs::record::verify::report::{Outcome, Report, What};
-use customs::record::verify::{Asked, verify};
+use customs_record::signing::Verifier;
+use customs_record::verify::report::{Outcome, Report, What};
+use customs_record::verify::{Asked, verify};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};

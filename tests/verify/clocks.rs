@@ -1,7 +1,7 @@
 //! Clocks that are set back: what counts is the order of the chain, and times going back are no fault. Neither do they
 //! hide anything.
 
-use customs::record::verify::report::{Outcome, What};
+use customs_record::verify::report::{Outcome, What};
 
 use super::Folder;
 use super::log::{Format, Log};

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use customs::record::verify::report::{Outcome, Report, What};
+use customs_record::verify::report::{Outcome, Report, What};
 
 use super::Folder;
 use super::log::{Format, Log, Place};

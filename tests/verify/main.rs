@@ -1,6 +1,5 @@
 //! `customs audit verify` against everything that somebody could do to a log: each of it is found, and named.
 
-#![cfg(feature = "server")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,8 +11,6 @@
 
 mod cases;
 mod clocks;
-#[path = "../../src/record/examples.rs"]
-mod examples;
 mod links;
 mod log;
 mod real;
@@ -22,11 +19,10 @@ mod tamper;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use customs::record::signing::Verifier;
-use customs::record::verify::report::{Report, What};
-use customs::record::verify::{Asked, verify};
-// For the examples, which name them as their own crate does.
-use customs::{engine, record};
+use customs_record::examples;
+use customs_record::signing::Verifier;
+use customs_record::verify::report::{Report, What};
+use customs_record::verify::{Asked, verify};
 
 use log::{Log, key, public_pem};
 

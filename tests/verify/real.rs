@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use customs::audit::checkpoint::{CheckpointFile, Checkpointer, Every};
-use customs::engine::time::UnixNanos;
-use customs::record::Entry;
-use customs::record::signing::Signer;
-use customs::record::stream::{self, Left, Stream};
+use customs_audit::checkpoint::{CheckpointFile, Checkpointer, Every};
+use customs_engine::time::UnixNanos;
+use customs_record::Entry;
+use customs_record::signing::Signer;
+use customs_record::stream::{self, Left, Stream};
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 

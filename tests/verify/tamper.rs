@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use customs::record::verify::report::What;
+use customs_record::verify::report::What;
 
 use super::Folder;
 use super::log::{Format, Log};

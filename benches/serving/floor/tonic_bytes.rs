@@ -29,7 +29,7 @@ struct AlwaysAllow {
 }
 
 impl NamedService for AlwaysAllow {
-    const NAME: &'static str = customs::envoy::AUTHORIZATION;
+    const NAME: &'static str = customs_extauthz::AUTHORIZATION;
 }
 
 impl Service<http::Request<Body>> for AlwaysAllow {

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::explain::{self, RuleFacts, Stage};
 use super::question::{Question, Told};
-use crate::engine::decision::{self, Decision};
-use crate::engine::pattern::Port;
-use crate::engine::policy::printable;
-use crate::engine::policy::problem::Problem;
-use crate::engine::reason::Effect;
-use crate::engine::request::{Attributes, DestinationHost, Request};
-use crate::engine::snapshot::{Lens, Snapshot};
-use crate::engine::time::UnixNanos;
+use customs_engine::decision::{self, Decision};
+use customs_engine::pattern::Port;
+use customs_engine::reason::Effect;
+use customs_engine::request::{Attributes, DestinationHost, Request};
+use customs_engine::snapshot::{Lens, Snapshot};
+use customs_engine::time::UnixNanos;
+use customs_policy::printable;
+use customs_policy::problem::Problem;
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -196,9 +196,9 @@ fn in_lines(stages: &[Stage]) -> impl Iterator<Item = String> {
 mod tests {
     use super::*;
     use crate::app::asking::read;
-    use crate::engine::policy::compile;
-    use crate::engine::policy::source::{self, PolicyFile, Source};
-    use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
+    use customs_engine::settings::{DefaultEffect, Enforcement, Settings};
+    use customs_policy::compile;
+    use customs_policy::source::{self, PolicyFile, Source};
 
     const POLICIES: &str = "
 {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: gate, namespace: istio-system},

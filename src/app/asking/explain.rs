@@ -13,21 +13,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::near::{self, Nearest};
-use crate::engine::decision::{Answer, Gate};
-use crate::engine::field::Polarity;
-use crate::engine::header_table::HeaderTables;
-use crate::engine::host::{Authority, HostParseError, parse_server_name};
-use crate::engine::identity::{Accepted, Caller};
-use crate::engine::question::Question;
-use crate::engine::reason::Reason;
-use crate::engine::request::{self, Attributes, DestinationHost, Request};
-use crate::engine::rule::{Denial, Rule};
-use crate::engine::rule_info::RuleInfo;
-use crate::engine::rules::Rules;
-use crate::engine::settings::{DefaultEffect, Enforcement, Settings};
-use crate::engine::snapshot::{Lens, Snapshot};
-use crate::engine::time::UnixNanos;
-use crate::engine::who::{Purpose, UnknownCallers};
+use customs_engine::decision::{Answer, Gate};
+use customs_engine::field::Polarity;
+use customs_engine::header_table::HeaderTables;
+use customs_engine::host::{Authority, HostParseError, parse_server_name};
+use customs_engine::identity::{Accepted, Caller};
+use customs_engine::question::Question;
+use customs_engine::reason::Reason;
+use customs_engine::request::{self, Attributes, DestinationHost, Request};
+use customs_engine::rule::{Denial, Rule};
+use customs_engine::rule_info::RuleInfo;
+use customs_engine::rules::Rules;
+use customs_engine::settings::{DefaultEffect, Enforcement, Settings};
+use customs_engine::snapshot::{Lens, Snapshot};
+use customs_engine::time::UnixNanos;
+use customs_engine::who::{Purpose, UnknownCallers};
 
 /// What one stage did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

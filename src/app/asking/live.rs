@@ -6,13 +6,13 @@
 use super::answer;
 use super::read;
 use crate::app::ledger::Books;
-use crate::engine::policy::printable;
-use crate::engine::policy::problem::Problem;
-use crate::engine::snapshot::Snapshot;
 use crate::ops::questions::{Asked, ExplainError};
-use crate::record::clock;
-use crate::record::{Entry, Occasion, PackedDecision, QuestionEntry};
-use crate::store::Reader;
+use customs_engine::snapshot::Snapshot;
+use customs_policy::printable;
+use customs_policy::problem::Problem;
+use customs_policy::store::Reader;
+use customs_record::clock;
+use customs_record::{Entry, Occasion, PackedDecision, QuestionEntry};
 
 /// What answers questions.
 #[derive(Clone, Debug)]

@@ -8,16 +8,16 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::explain::RuleFacts;
-use crate::engine::condition::Condition;
-use crate::engine::field::{Field, Polarity};
-use crate::engine::host::Host;
-use crate::engine::identity::Caller;
-use crate::engine::operation::{Operation, PathPattern};
-use crate::engine::path::Readings;
-use crate::engine::pattern::{HostKey, HostPattern, Port, PortPattern, Reading};
-use crate::engine::question::Question;
-use crate::engine::request::DestinationHost;
-use crate::engine::rule::Rule;
+use customs_engine::condition::Condition;
+use customs_engine::field::{Field, Polarity};
+use customs_engine::host::Host;
+use customs_engine::identity::Caller;
+use customs_engine::operation::{Operation, PathPattern};
+use customs_engine::path::Readings;
+use customs_engine::pattern::{HostKey, HostPattern, Port, PortPattern, Reading};
+use customs_engine::question::Question;
+use customs_engine::request::DestinationHost;
+use customs_engine::rule::Rule;
 
 /// How many values of a rule people are told.
 const TOLD: usize = 6;

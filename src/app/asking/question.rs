@@ -6,14 +6,14 @@
 
 use std::net::IpAddr;
 
-use crate::engine::identity::{TrustDomains, is_dns_label, is_dns_subdomain};
-use crate::engine::policy::problem::{Code, Problem};
-use crate::engine::policy::reader::Text;
-use crate::engine::request::{self, Attributes, HttpAttributes, Request};
-use crate::engine::settings::Settings;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::time::UnixNanos;
-use crate::envoy::json::Check;
+use customs_engine::identity::{TrustDomains, is_dns_label, is_dns_subdomain};
+use customs_engine::request::{self, Attributes, HttpAttributes, Request};
+use customs_engine::settings::Settings;
+use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
+use customs_extauthz::json::Check;
+use customs_policy::problem::{Code, Problem};
+use customs_policy::reader::Text;
 
 /// What is asked, and when.
 #[derive(Clone, Debug)]
@@ -174,6 +174,7 @@ impl Question {
                 to(&attributes, &attributes.normalise(settings))
             }
             Asked::Request(check) => {
+                let check = check.read();
                 let attributes = check.attributes();
                 to(&attributes, &attributes.normalise(settings))
             }
@@ -186,7 +187,7 @@ impl Question {
             Asked::Words(words) => {
                 Told { from: words.from.clone(), to: words.to.clone(), method: words.method.clone() }
             }
-            Asked::Request(check) => told(&check.attributes()),
+            Asked::Request(check) => told(&check.read().attributes()),
         }
     }
 }
@@ -263,8 +264,8 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::policy::problem::Place;
-    use crate::engine::settings::IdentitySource;
+    use customs_engine::settings::IdentitySource;
+    use customs_policy::problem::Place;
 
     #[test]
     fn a_target_is_taken_apart_and_not_changed() {
@@ -343,7 +344,7 @@ mod tests {
             let settings = Settings { identity_source, ..Settings::default() };
             let question = Question { asked: Asked::Words(Box::new(words(headers))), now: None };
             question.put(&Snapshot::unloaded(settings), |_, request| match request.principal {
-                crate::engine::identity::Principal::Workload(id) => id.namespace.to_owned(),
+                customs_engine::identity::Principal::Workload(id) => id.namespace.to_owned(),
                 _ => String::new(),
             })
         };

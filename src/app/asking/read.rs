@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::question::{self, Asked, Question, Target, Words};
-use crate::engine::policy::document::{self, Node, Value};
-use crate::engine::policy::problem::{Code, Place, Problem};
-use crate::engine::policy::reader::{self, Fields, Text};
-use crate::engine::time::UnixNanos;
-use crate::envoy::json::{self, Check};
+use customs_engine::time::UnixNanos;
+use customs_extauthz::json::{self, Check};
+use customs_policy::document::{self, Node, Value};
+use customs_policy::problem::{Code, Place, Problem};
+use customs_policy::reader::{self, Fields, Text};
 
 /// The fields that ask in words; a whole check takes the place of all of them.
 pub const WORDS: [&str; 7] = ["from", "to", "method", "headers", "listenerPort", "sourceIp", "sni"];

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use crate::engine::policy::reader::nearest;
-use crate::engine::reason::Reason;
-use crate::record::fields::KINDS;
+use customs_engine::reason::Reason;
+use customs_policy::reader::nearest;
+use customs_record::fields::KINDS;
 
 /// What to do with a record.
 #[derive(Debug, Subcommand)]
@@ -25,16 +25,16 @@ pub enum AuditCommand {
 pub struct VerifyArgs {
     /// The files of one sink, rotated ones too, packed or not, in any order; - is the standard input
     #[arg(value_name = "FILE", required = true)]
-    pub(in crate::app) files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// The checkpoint file that the server wrote: what was cut off the end shows too
     #[arg(long, value_name = "FILE")]
-    pub(in crate::app) checkpoints: Option<PathBuf>,
+    pub(crate) checkpoints: Option<PathBuf>,
     /// The Ed25519 public key (PEM) that signed the checkpoints; repeatable, where keys have changed
     #[arg(long, value_name = "FILE")]
-    pub(in crate::app) key: Vec<PathBuf>,
+    pub(crate) key: Vec<PathBuf>,
     /// How the answer is told
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(in crate::app) format: VerifyFormat,
+    pub(crate) format: VerifyFormat,
 }
 
 /// How `audit verify` tells its answer.
@@ -52,30 +52,30 @@ pub enum VerifyFormat {
 pub struct TailArgs {
     /// A file of the record, also one with .gz; - is the standard input
     #[arg(value_name = "FILE")]
-    pub(in crate::app) file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// Where a server has a sink `tail:ADDR`: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR")]
-    pub(in crate::app) server: Option<String>,
+    pub(crate) server: Option<String>,
     /// Wait for more at the end of the file, also where it is rotated
     #[arg(long, short, requires = "file")]
-    pub(in crate::app) follow: bool,
+    pub(crate) follow: bool,
     /// Begin with the oldest record that the server still has [default: only what is new]
     #[arg(long, requires = "server", conflicts_with = "resume")]
-    pub(in crate::app) from_start: bool,
+    pub(crate) from_start: bool,
     /// Go on behind a record that is known
     #[arg(long, value_name = "STREAM:SEQUENCE", requires = "server", value_parser = place)]
-    pub(in crate::app) resume: Option<(String, u64)>,
+    pub(crate) resume: Option<(String, u64)>,
     #[command(flatten)]
-    pub(in crate::app) wanted: WantedArgs,
+    pub(crate) wanted: WantedArgs,
     /// End after so many records
     #[arg(long, value_name = "N")]
-    pub(in crate::app) count: Option<u64>,
+    pub(crate) count: Option<u64>,
     /// How records are shown
     #[arg(long, value_name = "FORMAT", default_value = "pretty")]
-    pub(in crate::app) format: TailFormat,
+    pub(crate) format: TailFormat,
     /// Whether lines are coloured; auto is on a terminal without NO_COLOR
     #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub(in crate::app) color: Color,
+    pub(crate) color: Color,
 }
 
 /// Which records are shown: one value of each flag must hold.
@@ -83,19 +83,19 @@ pub struct TailArgs {
 pub struct WantedArgs {
     /// A namespace of callers; repeatable
     #[arg(long = "namespace", value_name = "NS")]
-    pub(in crate::app) namespaces: Vec<String>,
+    pub(crate) namespaces: Vec<String>,
     /// A host, or *.example.com for all names below one; repeatable
     #[arg(long = "host", value_name = "HOST")]
-    pub(in crate::app) hosts: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// A reason of verdicts; repeatable
     #[arg(long = "reason", value_name = "REASON", value_parser = reason)]
-    pub(in crate::app) reasons: Vec<String>,
+    pub(crate) reasons: Vec<String>,
     /// What Envoy was told
     #[arg(long, value_name = "EFFECT")]
-    pub(in crate::app) effect: Option<ToldEffect>,
+    pub(crate) effect: Option<ToldEffect>,
     /// A kind of record, such as decision or policyChange; repeatable
     #[arg(long = "kind", value_name = "KIND", value_parser = kind)]
-    pub(in crate::app) kinds: Vec<String>,
+    pub(crate) kinds: Vec<String>,
 }
 
 /// What Envoy was told.
@@ -132,19 +132,19 @@ pub enum Color {
 pub struct StatsArgs {
     /// Files of the record, as lines of JSON or as protobuf, also with .gz; - is the standard input
     #[arg(value_name = "FILE", required = true)]
-    pub(in crate::app) files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// How many rows each table has
     #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(in crate::app) top: usize,
+    pub(crate) top: usize,
     /// How numbers are told
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(in crate::app) format: StatsFormat,
+    pub(crate) format: StatsFormat,
     /// Only records from this moment on, as 2026-12-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
-    pub(in crate::app) since: Option<Timestamp>,
+    pub(crate) since: Option<Timestamp>,
     /// Only records before this moment
     #[arg(long, value_name = "TIME")]
-    pub(in crate::app) until: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// How `audit stats` tells numbers.

@@ -15,9 +15,9 @@ use clap::Parser;
 use super::{Cli, Command, command};
 use crate::app::settings::Settings;
 use crate::app::{BAD_SETTING, complain};
-use crate::engine::policy::printable;
-use crate::engine::policy::reader;
 use crate::ops::telemetry;
+use customs_policy::printable;
+use customs_policy::reader;
 
 /// What the name of every variable begins with.
 const PREFIX: &str = "CUSTOMS_";

@@ -5,10 +5,10 @@
 
 use crate::app::asking::question::Question;
 use crate::app::asking::read::{put, question, required_text};
-use crate::engine::policy::document::{self, Node};
-use crate::engine::policy::problem::{Code, Place, Problem};
-use crate::engine::policy::reader::{self, Fields, Text};
-use crate::engine::reason::{Effect, Reason};
+use customs_engine::reason::{Effect, Reason};
+use customs_policy::document::{self, Node};
+use customs_policy::problem::{Code, Place, Problem};
+use customs_policy::reader::{self, Fields, Text};
 
 /// One case.
 #[derive(Clone, Debug)]
@@ -174,7 +174,7 @@ fn reason(text: Text<'_>) -> Result<Expected<Reason>, Problem> {
 mod tests {
     use super::*;
     use crate::app::asking::question::Asked;
-    use crate::engine::time::UnixNanos;
+    use customs_engine::time::UnixNanos;
 
     const HEAD: &str = "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\nmetadata: {name: x}\ncases:\n";
 

@@ -21,11 +21,11 @@ use crate::app::asking::read::{self, CheckFile};
 use crate::app::cli::{AskedArgs, CheckArgs, CheckFormat};
 use crate::app::client;
 use crate::app::settings::Resolved;
-use crate::engine::policy::document::{self, Node};
-use crate::engine::policy::problem::{Code, Place, Problem};
-use crate::engine::policy::reader::Text;
-use crate::engine::time::UnixNanos;
-use crate::record::clock;
+use customs_engine::time::UnixNanos;
+use customs_policy::document::{self, Node};
+use customs_policy::problem::{Code, Place, Problem};
+use customs_policy::reader::Text;
+use customs_record::clock;
 
 /// Asks the question and tells the answer.
 pub fn run(args: CheckArgs) -> ExitCode {

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::decision::{Decision, NamedRule};
-use crate::engine::rules::Rules;
-use crate::engine::snapshot::Snapshot;
+use customs_engine::decision::{Decision, NamedRule};
+use customs_engine::rules::Rules;
+use customs_engine::snapshot::Snapshot;
 
 /// The rules of a set, and those that were named.
 #[derive(Debug, Default)]

@@ -18,17 +18,17 @@ use super::{BAD_SETTING, complain, tell, tell_document, tell_json, test, verdict
 use crate::app::asking::answer;
 use crate::app::cli::{DiffArgs, DiffFormat};
 use crate::app::policy_paths::directories;
-use crate::engine::policy::diff::{self, Shifted};
-use crate::engine::policy::problem::Problem;
-use crate::engine::settings::Settings;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::time::UnixNanos;
-use crate::files::PolicyDirectory;
+use customs_analysis::diff::{self, Shifted};
+use customs_engine::settings::Settings;
+use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
+use customs_policy::problem::Problem;
+use customs_sources::PolicyDirectory;
 
 /// Compares two sets and tells how they differ.
 pub fn run(args: DiffArgs) -> ExitCode {
     let (old, new, format) = (args.old.clone(), args.new.clone(), args.format);
-    let now = args.now.map_or_else(crate::record::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
+    let now = args.now.map_or_else(customs_record::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
     with_resolved(args.settings(), |settings| {
         let mut read = Read::default();
         let (old, new) = match (directories(&old), directories(&new)) {

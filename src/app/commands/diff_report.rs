@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::cases::Case;
 use super::counted;
-use crate::engine::decision::Answer;
-use crate::engine::policy::diff::{Change, Diff, Group, RuleChange, Shift, Shifted, VerdictChange};
-use crate::engine::policy::printable;
+use customs_analysis::diff::{Change, Diff, Group, RuleChange, Shift, Shifted, VerdictChange};
+use customs_engine::decision::Answer;
+use customs_policy::printable;
 
 /// How many questions of a group people are told.
 const TOLD: usize = 8;

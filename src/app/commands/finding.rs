@@ -1,7 +1,7 @@
 //! What a tool has to tell about a place in a file: a problem of a policy, or a case that failed. One shape for both, so
 //! that each format is rendered once.
 
-use crate::engine::policy::problem::{Place, Problem, Severity};
+use customs_policy::problem::{Place, Problem, Severity};
 
 /// Something to be told about a place.
 #[derive(Clone, Debug, PartialEq, Eq)]

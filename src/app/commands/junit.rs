@@ -1,7 +1,7 @@
 //! Results as JUnit's XML, which CI systems show case by case.
 
 use super::test_report::{CaseResult, Report, Suite};
-use crate::engine::policy::printable;
+use customs_policy::printable;
 
 /// The document: a suite for each set, a case for each case; what kept a set from being run is a case in error.
 pub fn document(report: &Report) -> String {

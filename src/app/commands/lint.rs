@@ -11,14 +11,14 @@ use super::texts::Texts;
 use super::{counted, sarif, tell, tell_document, tell_json, verdict};
 use crate::app::cli::{LintFormat, LookedArgs};
 use crate::app::settings::Resolved;
-use crate::engine::policy::findings::Horizon;
-use crate::engine::policy::problem::{Problem, Severity};
-use crate::engine::time::UnixNanos;
+use customs_analysis::findings::Horizon;
+use customs_engine::time::UnixNanos;
+use customs_policy::problem::{Problem, Severity};
 
 /// Looks for problems and tells them.
 pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {
     let LookedArgs { format, deny_warnings, now, expiry_days } = *looked;
-    let now = now.map_or_else(crate::record::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
+    let now = now.map_or_else(customs_record::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
     let found = sources::look(&settings.policies, &settings.engine, Horizon { now: Some(now), days: expiry_days });
     let totals = Totals::of(&found);
     let findings: Vec<Finding> = found.problems.iter().map(Finding::from).collect();

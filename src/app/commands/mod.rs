@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use super::cli::{Command, ReadArgs};
 use super::settings::{Resolved, Settings, SettingsFileError};
 use super::{BAD_SETTING, FAILED, complain, tell, tell_document};
-use crate::engine::policy::printable;
+use customs_policy::printable;
 
 mod audit;
 mod cases;

@@ -11,8 +11,8 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Message, Origin, 
 
 use super::finding::Finding;
 use super::texts::{Marked, Texts};
-use crate::engine::policy::printable;
-use crate::engine::policy::problem::Severity;
+use customs_policy::printable;
+use customs_policy::problem::Severity;
 
 /// Draws findings for people.
 pub struct Painter<'t> {
@@ -121,7 +121,7 @@ fn github_property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::policy::problem::{Code, Place, Problem};
+    use customs_policy::problem::{Code, Place, Problem};
 
     fn finding(column: u32, text: &str) -> (Texts, Finding) {
         let mut texts = Texts::default();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::finding::Finding;
 use super::texts::Texts;
-use crate::engine::policy::problem::{Code, Place};
+use customs_policy::problem::{Code, Place};
 
 /// The schema that a log names.
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -94,7 +94,7 @@ fn uri(file: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::policy::problem::Problem;
+    use customs_policy::problem::Problem;
 
     #[test]
     fn a_file_is_named_as_a_uri() {

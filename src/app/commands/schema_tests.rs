@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::{SchemaKind, schema};
 use crate::app::commands::cases;
-use crate::engine::policy::problem::{Code, Problem};
-use crate::engine::policy::source::{self, PolicyFile, Source};
-use crate::engine::settings::Settings;
+use customs_engine::settings::Settings;
+use customs_policy::problem::{Code, Problem};
+use customs_policy::source::{self, PolicyFile, Source};
 
 /// Documents with an unknown field in every mapping: its name is followed by the definition that describes the mapping.
 const EGRESS: &str = "

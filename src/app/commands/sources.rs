@@ -8,20 +8,20 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::texts::Texts;
-use crate::engine::policy::compile;
-use crate::engine::policy::document::MAX_FILE;
-use crate::engine::policy::findings::{self, Horizon};
-use crate::engine::policy::policy_set::PolicySet;
-use crate::engine::policy::problem::{Code, Place, Problem};
-use crate::engine::policy::source::LoadedSource;
-use crate::engine::settings::Settings;
-use crate::engine::snapshot::Snapshot;
-use crate::files::read::Progress;
-use crate::files::seen::Seen;
-use crate::files::walk::{Walk, walk};
-use crate::files::{PolicyDirectories, PolicyDirectory, read_once};
-use crate::record::clock::now;
-use crate::record::plain_file;
+use customs_analysis::findings::{self, Horizon};
+use customs_engine::settings::Settings;
+use customs_engine::snapshot::Snapshot;
+use customs_policy::compile;
+use customs_policy::document::MAX_FILE;
+use customs_policy::policy_set::PolicySet;
+use customs_policy::problem::{Code, Place, Problem};
+use customs_policy::source::LoadedSource;
+use customs_record::clock::now;
+use customs_record::plain_file;
+use customs_sources::read::Progress;
+use customs_sources::seen::Seen;
+use customs_sources::walk::{Walk, walk};
+use customs_sources::{PolicyDirectories, PolicyDirectory, read_once};
 
 /// What was found in the directories.
 #[derive(Debug)]

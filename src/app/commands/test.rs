@@ -16,19 +16,19 @@ use super::{junit, tell_document, tell_json, verdict};
 use crate::app::asking::answer;
 use crate::app::cli::TestFormat;
 use crate::app::settings::Resolved;
-use crate::engine::decision::{Answer, Decision};
-use crate::engine::policy::problem::{Code, Place, Problem, Severity};
-use crate::engine::policy::reader;
-use crate::engine::reason::Effect;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::time::UnixNanos;
-use crate::files::PolicyDirectory;
+use customs_engine::decision::{Answer, Decision};
+use customs_engine::reason::Effect;
+use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
+use customs_policy::problem::{Code, Place, Problem, Severity};
+use customs_policy::reader;
+use customs_sources::PolicyDirectory;
 
 /// Runs the cases and tells how they went.
 pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode {
     let sets: Vec<&[PolicyDirectory]> =
         if together { vec![settings.policies.as_slice()] } else { settings.policies.chunks(1).collect() };
-    let now = crate::record::clock::now();
+    let now = customs_record::clock::now();
     let mut texts = Texts::default();
     let suites = sets.into_iter().map(|set| suite(set, settings, now, &mut texts)).collect();
     let report = Report { suites, texts };

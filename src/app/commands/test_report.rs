@@ -10,8 +10,8 @@ use super::lint::ProblemLine;
 use super::render::Painter;
 use super::texts::Texts;
 use super::{counted, tell, tell_document};
-use crate::engine::policy::printable;
-use crate::engine::policy::problem::Problem;
+use customs_policy::printable;
+use customs_policy::problem::Problem;
 
 /// Everything that was run.
 pub struct Report {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::policy::problem::Place;
+use customs_policy::problem::Place;
 
 /// The longest line that is shown, in bytes. Nobody reads a longer one, and finding a column in it for each of its
 /// problems would take a time that grows with the square of its length.

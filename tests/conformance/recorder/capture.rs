@@ -49,7 +49,7 @@ impl Capture {
         let (sender, seen) = channel();
         let service = AuthorizationServer::new(Keeper(Mutex::new(sender)));
         runtime.spawn(Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
-        Ok(Capture { port, seen, pool: DescriptorPool::decode(customs::envoy::DESCRIPTORS)?, _runtime: runtime })
+        Ok(Capture { port, seen, pool: DescriptorPool::decode(customs_extauthz::DESCRIPTORS)?, _runtime: runtime })
     }
 
     /// The one check since the last call, as proto3 JSON without what differs from run to run.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::read::{self, Held, LogFileError, Piece};
 use super::tally::Tally;
 use super::view::{caller, host, moment, or_dash};
-use crate::record::proto::{Loss, Record};
+use customs_record::proto::{Loss, Record};
 
 /// Everything that is counted.
 #[derive(Debug)]

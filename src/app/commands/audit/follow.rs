@@ -16,7 +16,7 @@ use super::shown::Shown;
 use super::wanted;
 use crate::app::cli::TailArgs;
 use crate::app::complain;
-use crate::record::proto::{Filter, Record};
+use customs_record::proto::{Filter, Record};
 
 /// How often it looks for more.
 const PAUSE: Duration = Duration::from_millis(100);

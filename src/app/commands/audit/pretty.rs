@@ -6,7 +6,7 @@
 use super::read;
 use super::view::{caller, host, or_dash, time, visible};
 use crate::app::commands::counted;
-use crate::record::proto::{Loss, Record, Refusal};
+use customs_record::proto::{Loss, Record, Refusal};
 
 /// How a line is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -135,8 +135,8 @@ proptest! {
             method: one(), path: one(), protocol: one(), owner: one(), ticket: one(), would_owner: one(),
             would_rule: one(), would_reason: one(), decision_id: one(), revision: one(), ..Record::default()
         };
-        let problem = crate::record::proto::Problem { file: one(), text: one(), ..Default::default() };
-        let refusal = crate::record::proto::Refusal { peer: one(), cause: one(), count: 1, example: one() };
+        let problem = customs_record::proto::Problem { file: one(), text: one(), ..Default::default() };
+        let refusal = customs_record::proto::Refusal { peer: one(), cause: one(), count: 1, example: one() };
         let record = Record {
             refusals: vec![refusal], answer: Some(Box::new(decision.clone())), outcome: one(), previous_revision: one(),
             refused_sources: vec![one()], problems: vec![problem], asked_by: one(), version: one(), listen: vec![one()],
@@ -144,6 +144,6 @@ proptest! {
             sealed_stream: one(), head: one(), key: one(), enforcement: one(), ..decision
         };
         let line = line(&record, false);
-        prop_assert!(crate::engine::policy::printable::is_printable(&line), "{:?}", line);
+        prop_assert!(customs_policy::printable::is_printable(&line), "{:?}", line);
     }
 }

@@ -13,7 +13,7 @@ use flate2::bufread::MultiGzDecoder;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor};
 
-use crate::record::proto::{DESCRIPTORS, Record};
+use customs_record::proto::{DESCRIPTORS, Record};
 
 /// The most bytes of one record. The largest that is written, a change with many problems, is a small part of it.
 const MAX_RECORD: usize = 4 << 20;

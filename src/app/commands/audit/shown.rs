@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::{pretty, read};
 use crate::app::cli::{Color, TailArgs, TailFormat};
-use crate::record::proto::Record;
+use customs_record::proto::Record;
 
 /// Where records are shown.
 pub struct Shown {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::counts::Stats;
 use super::tally::{Tally, Top};
 use crate::app::commands::counted;
-use crate::record::proto::Loss;
+use customs_record::proto::Loss;
 
 /// Everything, with so many rows of each table.
 pub fn human(stats: &Stats, top: usize) -> String {

@@ -14,8 +14,8 @@ use super::view::visible;
 use super::wanted;
 use crate::app::cli::TailArgs;
 use crate::app::complain;
-use crate::record::proto::audit_service_client::AuditServiceClient;
-use crate::record::proto::{TailRequest, TailResponse};
+use customs_record::proto::audit_service_client::AuditServiceClient;
+use customs_record::proto::{TailRequest, TailResponse};
 
 /// How long the server may take to take the connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);

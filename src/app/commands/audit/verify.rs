@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use super::{complain, tell, tell_json};
 use crate::app::cli::{VerifyArgs, VerifyFormat};
 use crate::app::{BAD_SETTING, FAILED};
-use crate::engine::policy::printable;
-use crate::record::signing::Verifier;
-use crate::record::verify::report::{Bad, Last, Outcome, Report};
-use crate::record::verify::{Asked, verify};
+use customs_policy::printable;
+use customs_record::signing::Verifier;
+use customs_record::verify::report::{Bad, Last, Outcome, Report};
+use customs_record::verify::{Asked, verify};
 
 /// The record is right as far as it is sealed, and there is more.
 const UNSEALED: u8 = 3;

@@ -1,13 +1,13 @@
 //! Parts of a record as text for people: who, where to, when.
 //!
-//! The rule: nothing leaves this module that is not [`printable`](crate::engine::policy::printable), whatever a client or a file put there.
+//! The rule: nothing leaves this module that is not [`printable`](customs_policy::printable), whatever a client or a file put there.
 
 use jiff::Timestamp;
 
-use crate::record::proto::Record;
+use customs_record::proto::Record;
 
 /// A text that cannot move a cursor, colour a terminal or turn the direction of writing.
-pub use crate::engine::policy::printable::line as visible;
+pub use customs_policy::printable::line as visible;
 
 /// The same, with a dash where there is nothing.
 pub fn or_dash(text: &str) -> String {

@@ -4,9 +4,9 @@
 //! records is seen there unless kinds are named, because nobody filters for what he does not know of.
 
 use crate::app::cli::{ToldEffect, WantedArgs};
-use crate::audit::tail::ring::Head;
-use crate::audit::tail::select;
-use crate::record::proto::{Filter, Record};
+use customs_audit::tail::ring::Head;
+use customs_audit::tail::select;
+use customs_record::proto::{Filter, Record};
 
 /// The filter of a subscription.
 pub fn filter(args: &WantedArgs) -> Filter {

@@ -1,0 +1,320 @@
+//! Whether one rule matches every request that another matches.
+//!
+//! Each rule is read by its own polarity (rule R0), so a deny can be compared with a grant. The answer is sound and not
+//! complete: "covers" is only said where it is so, for known and for unknown attributes and for every kind of caller.
+//! Lists are compared value by value; two values that only together contain a third are not put together.
+
+use std::sync::Arc;
+
+use customs_engine::condition::Condition;
+use customs_engine::field::{Field, Polarity};
+use customs_engine::operation::{Operation, PathPattern};
+use customs_engine::pattern::{self, HostPattern, Reading, TextPattern};
+use customs_engine::rule::Rule;
+use customs_engine::who::{NamespacePattern, Source, Subject, Subjects, Who};
+
+/// Beyond this many comparisons of two lists nothing is said.
+const MOST: usize = 16_384;
+
+/// How the two rules are read: the one that may cover, and the one that may be covered. A grant is never compared as
+/// the coverer of a deny.
+#[derive(Clone, Copy, Debug)]
+pub struct Reads {
+    /// The polarity of the rule that may cover.
+    pub outer: Polarity,
+    /// The polarity of the rule that may be covered.
+    pub inner: Polarity,
+}
+
+impl Reads {
+    /// Two denies.
+    pub const DENIES: Reads = Reads { outer: Polarity::Deny, inner: Polarity::Deny };
+    /// Two grants.
+    pub const GRANTS: Reads = Reads { outer: Polarity::Allow, inner: Polarity::Allow };
+    /// A deny over a grant.
+    pub const DENY_OVER_GRANT: Reads = Reads { outer: Polarity::Deny, inner: Polarity::Allow };
+}
+
+/// Whether `outer` matches whatever `inner` matches, modes, exceptions and expiry aside.
+pub fn rule(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
+    destination(outer, inner, reads) && who(&outer.who, &inner.who, reads)
+}
+
+/// The same for where requests go alone, `when` included.
+pub fn destination(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
+    let to = outer.to.is_empty()
+        || (!inner.to.is_empty() && inner.to.iter().all(|i| outer.to.iter().any(|o| operation(o, i, reads))));
+    // An equal condition under the narrower polarity holds no more often.
+    let when = outer.when.iter().all(|condition| inner.when.contains(condition));
+    // On TCP a grant with one HTTP-only field is void as a whole.
+    let tcp = reads.outer == Polarity::Deny || !is_http_only(outer) || is_http_only(inner);
+    tcp && when && to
+}
+
+/// Whether a rule has a field that only HTTP can answer.
+pub fn is_http_only(rule: &Rule) -> bool {
+    rule.to.iter().any(Operation::is_http_only) || rule.when.iter().any(Condition::is_http_only)
+}
+
+/// An attribute that is not known satisfies every deny, and no grant that asks for it: a grant that does not ask is only
+/// covered where nothing is asked.
+fn field<P>(
+    outer: &Field<P>,
+    inner: &Field<P>,
+    reads: Reads,
+    contains: impl Fn(&P, Reading, &P, Reading) -> bool,
+) -> bool {
+    let size = |a: &[P], b: &[P]| a.len().saturating_mul(b.len());
+    if size(outer.any_of(), inner.any_of()).max(size(outer.none_of(), inner.none_of())) > MOST {
+        return false;
+    }
+    let (positive, positives) = (reads.outer.positive(), reads.inner.positive());
+    let (negative, negatives) = (reads.outer.negative(), reads.inner.negative());
+    let within = |i: &P| outer.any_of().iter().any(|o| contains(o, positive, i, positives));
+    let left_out = |o: &P| inner.none_of().iter().any(|i| contains(i, negatives, o, negative));
+    (outer.any_of().is_empty() || (!inner.any_of().is_empty() && inner.any_of().iter().all(within)))
+        && outer.none_of().iter().all(left_out)
+}
+
+fn operation(outer: &Operation, inner: &Operation, reads: Reads) -> bool {
+    // `**` also grants a connection that names no host, which nothing else that asks for hosts does.
+    let grants_unnamed = |op: &Operation| !op.hosts.is_set() || op.hosts.any_of().iter().any(HostPattern::is_anywhere);
+    (reads.outer == Polarity::Deny || grants_unnamed(outer) || !grants_unnamed(inner))
+        && field(&outer.hosts, &inner.hosts, reads, HostPattern::contains)
+        && field(&outer.ports, &inner.ports, reads, |o, _, i, _| o == i)
+        && field(&outer.methods, &inner.methods, reads, method)
+        && field(&outer.paths, &inner.paths, reads, |o, _, i, _| path(o, i))
+}
+
+/// Whether every method that one pattern matches as it is read another does.
+pub fn method(outer: &TextPattern, read: Reading, inner: &TextPattern, reads: Reading) -> bool {
+    match (read, reads) {
+        (Reading::Wide, _) => outer.contains_ignore_case(inner),
+        (Reading::Narrow, Reading::Narrow) => outer.contains(inner),
+        (Reading::Narrow, Reading::Wide) => false,
+    }
+}
+
+/// Whether every text that one pattern matches another does. What holds of each reading holds where some reading must match
+/// some pattern, and where each must.
+pub fn path(outer: &PathPattern, inner: &PathPattern) -> bool {
+    match (outer, inner) {
+        (PathPattern::Text(outer), PathPattern::Text(inner)) => outer.contains(inner),
+        // Every template begins with `/`.
+        (PathPattern::Text(text), PathPattern::Template(_)) => text.contains(&TextPattern::Prefix("/".to_owned())),
+        (PathPattern::Template(_), PathPattern::Text(_)) => false,
+        (PathPattern::Template(outer), PathPattern::Template(inner)) => outer == inner,
+    }
+}
+
+/// Whether a rule is about every caller whom another is about.
+pub fn who(outer: &Who, inner: &Who, reads: Reads) -> bool {
+    unknown_callers(outer, inner, reads)
+        && match (outer, inner) {
+            (Who::Anyone, _) => true,
+            (Who::Sources(outer), Who::Sources(inner)) => {
+                inner.iter().all(|i| outer.iter().any(|o| source(o, i, reads)))
+            }
+            (Who::Subjects(outer), Who::Subjects(inner)) => subjects(outer, inner, reads),
+            (Who::Sources(outer), Who::Subjects(inner)) => {
+                inner.0.iter().all(|i| outer.iter().any(|o| source_over_subject(o, i)))
+            }
+            (Who::Subjects(outer), Who::Sources(inner)) => inner.iter().all(|i| subjects_over_source(outer, i)),
+            (Who::Subjects(outer), Who::Anyone) => outer.0.iter().any(is_every_workload),
+            (Who::Sources(_), Who::Anyone) => false,
+        }
+}
+
+/// Whether callers without a valid identity whom `inner` may be about are among those of `outer`. Sources are compared
+/// with sources field by field, which holds for such callers too.
+fn unknown_callers(outer: &Who, inner: &Who, reads: Reads) -> bool {
+    let named = |subjects: &Subjects| subjects.name_unauthenticated() || subjects.hold_everyone();
+    let may_be_about = match (inner, reads.inner) {
+        (Who::Sources(sources), Polarity::Allow) => sources.iter().any(|source| !source.asks_identity()),
+        (Who::Subjects(subjects), Polarity::Allow) => subjects.name_unauthenticated(),
+        (Who::Anyone, _) | (_, Polarity::Deny) => true,
+    };
+    !may_be_about
+        || match (outer, inner, reads.outer) {
+            (Who::Anyone, _, _) | (Who::Sources(_), Who::Sources(_), _) => true,
+            (Who::Sources(sources), _, _) => sources.iter().any(|source| !asks_address(source)),
+            (Who::Subjects(outer), _, Polarity::Allow) => outer.name_unauthenticated(),
+            (Who::Subjects(outer), Who::Subjects(inner), Polarity::Deny) if reads.inner == Polarity::Deny => {
+                named(outer) || !named(inner)
+            }
+            (Who::Subjects(outer), _, Polarity::Deny) => named(outer),
+        }
+}
+
+fn asks_address(source: &Source) -> bool {
+    source.ip_blocks.is_set() || source.remote_ip_blocks.is_set()
+}
+
+fn source(outer: &Source, inner: &Source, reads: Reads) -> bool {
+    let text = |o: &TextPattern, _: Reading, i: &TextPattern, _: Reading| o.contains(i);
+    field(&outer.principals, &inner.principals, reads, text)
+        && field(&outer.trust_domains, &inner.trust_domains, reads, text)
+        // A star of the contained pattern can only be taken up by a star of the other.
+        && field(&outer.namespaces, &inner.namespaces, reads, |o, _, i, _| pattern::glob_matches(o, i))
+        && field(&outer.service_accounts, &inner.service_accounts, reads, |o, _, i, _| o == i)
+        && field(&outer.ip_blocks, &inner.ip_blocks, reads, |o, _, i, _| o.contains(i))
+        && field(&outer.remote_ip_blocks, &inner.remote_ip_blocks, reads, |o, _, i, _| o.contains(i))
+}
+
+fn subjects(outer: &Arc<Subjects>, inner: &Arc<Subjects>, reads: Reads) -> bool {
+    Arc::ptr_eq(outer, inner)
+        || inner.0.iter().all(|i| outer.0.iter().any(|o| subject(o, i, reads.outer == Polarity::Allow)))
+}
+
+/// Of valid identities only. A grant must admit the foreign trust domains of the other too.
+fn subject(outer: &Subject, inner: &Subject, grants: bool) -> bool {
+    let admits = !grants || trust_domains(inner).iter().all(|domain| trust_domains(outer).contains(domain));
+    let selects = match (outer, inner) {
+        (_, Subject::Unauthenticated) => true,
+        (Subject::Workloads { namespaces, accounts, .. }, Subject::Workloads { namespaces: n, accounts: a, .. }) => {
+            let all = !a.is_empty() && a.iter().all(|account| accounts.contains(account));
+            (accounts.is_empty() || all) && n.iter().all(|inner| namespaces.iter().any(|o| namespace(o, inner)))
+        }
+        (outer, Subject::Accounts { accounts, .. }) => {
+            accounts.iter().all(|a| selects_account(outer, (&a.namespace, &a.name)))
+        }
+        (Subject::Accounts { .. }, Subject::Workloads { namespaces, accounts, .. }) => {
+            !accounts.is_empty()
+                && pairs(namespaces, accounts).is_some_and(|pairs| pairs.iter().all(|a| selects_account(outer, *a)))
+        }
+        (Subject::Unauthenticated, Subject::Workloads { .. }) => false,
+    };
+    admits && selects
+}
+
+fn trust_domains(subject: &Subject) -> &[String] {
+    match subject {
+        Subject::Workloads { trust_domains, .. } | Subject::Accounts { trust_domains, .. } => trust_domains,
+        Subject::Unauthenticated => &[],
+    }
+}
+
+/// Each account in each namespace, where every namespace is named.
+pub fn pairs<'s>(namespaces: &'s [NamespacePattern], accounts: &'s [String]) -> Option<Vec<(&'s str, &'s str)>> {
+    let mut pairs = Vec::new();
+    for namespace in namespaces {
+        let NamespacePattern::Exact(namespace) = namespace else { return None };
+        pairs.extend(accounts.iter().map(|name| (namespace.as_str(), name.as_str())));
+    }
+    Some(pairs)
+}
+
+/// Whether every namespace of one pattern is one of another.
+pub fn namespace(outer: &NamespacePattern, inner: &NamespacePattern) -> bool {
+    use NamespacePattern::{Every, Exact, Prefix};
+    match (outer, inner) {
+        (Every, _) => true,
+        (outer, Exact(name)) => in_namespace(outer, name),
+        (Prefix(outer), Prefix(inner)) => inner.starts_with(outer.as_str()),
+        (_, Every) | (Exact(_), Prefix(_)) => false,
+    }
+}
+
+/// Whether a subject is about an account of a namespace, whatever its trust domain.
+pub fn selects_account(subject: &Subject, (namespace, name): (&str, &str)) -> bool {
+    match subject {
+        Subject::Workloads { namespaces, accounts, .. } => {
+            (accounts.is_empty() || accounts.iter().any(|account| account == name))
+                && namespaces.iter().any(|pattern| in_namespace(pattern, namespace))
+        }
+        Subject::Accounts { accounts, .. } => accounts.iter().any(|a| a.namespace == namespace && a.name == name),
+        Subject::Unauthenticated => false,
+    }
+}
+
+fn in_namespace(pattern: &NamespacePattern, name: &str) -> bool {
+    match pattern {
+        NamespacePattern::Every => true,
+        NamespacePattern::Exact(exact) => exact == name,
+        NamespacePattern::Prefix(prefix) => name.len() > prefix.len() && name.starts_with(prefix.as_str()),
+    }
+}
+
+fn selects_namespace(subject: &Subject, name: &str) -> bool {
+    matches!(subject, Subject::Workloads { namespaces, accounts, .. }
+        if accounts.is_empty() && namespaces.iter().any(|pattern| in_namespace(pattern, name)))
+}
+
+fn is_every_workload(subject: &Subject) -> bool {
+    matches!(subject, Subject::Workloads { namespaces, accounts, .. }
+        if accounts.is_empty() && namespaces.contains(&NamespacePattern::Every))
+}
+
+/// A source that only asks for namespaces or accounts, over a subject.
+fn source_over_subject(outer: &Source, inner: &Subject) -> bool {
+    let Source { principals, namespaces, service_accounts, trust_domains, .. } = outer;
+    let asks_more = principals.is_set() || trust_domains.is_set() || asks_address(outer);
+    if asks_more || !namespaces.none_of().is_empty() || !service_accounts.none_of().is_empty() {
+        return false;
+    }
+    let asked = |text: &str| {
+        namespaces.any_of().is_empty() || namespaces.any_of().iter().any(|glob| pattern::glob_matches(glob, text))
+    };
+    let is_account = |(namespace, name): (&str, &str)| {
+        let accounts = service_accounts.any_of();
+        accounts.is_empty() || accounts.iter().any(|a| a.namespace == namespace && a.name == name)
+    };
+    match inner {
+        Subject::Unauthenticated => true,
+        Subject::Accounts { accounts, .. } => {
+            accounts.iter().all(|a| asked(&a.namespace) && is_account((&a.namespace, &a.name)))
+        }
+        Subject::Workloads { namespaces, accounts, .. } => {
+            let named = || {
+                pairs(namespaces, accounts).is_some_and(|all| !accounts.is_empty() && all.into_iter().all(is_account))
+            };
+            namespaces.iter().all(|n| asked(&glob(n))) && (service_accounts.any_of().is_empty() || named())
+        }
+    }
+}
+
+/// A namespace as a glob.
+pub fn glob(namespace: &NamespacePattern) -> String {
+    match namespace {
+        NamespacePattern::Exact(name) => name.clone(),
+        NamespacePattern::Prefix(prefix) => format!("{prefix}*"),
+        NamespacePattern::Every => "*".to_owned(),
+    }
+}
+
+/// Subjects over a source, by the narrowest of its lists that names workloads.
+fn subjects_over_source(outer: &Subjects, inner: &Source) -> bool {
+    if outer.0.iter().any(is_every_workload) {
+        return true;
+    }
+    let selected = |account: (&str, &str)| outer.0.iter().any(|subject| selects_account(subject, account));
+    match named_accounts(inner) {
+        Some(accounts) => accounts.into_iter().all(selected),
+        None => {
+            let namespaces = inner.namespaces.any_of();
+            let whole =
+                |name: &String| !name.contains('*') && outer.0.iter().any(|subject| selects_namespace(subject, name));
+            !namespaces.is_empty() && namespaces.iter().all(whole)
+        }
+    }
+}
+
+/// The accounts outside of which a source is about nobody with a valid identity, where it names them: namespace and name.
+pub fn named_accounts(source: &Source) -> Option<Vec<(&str, &str)>> {
+    let accounts = source.service_accounts.any_of();
+    if !accounts.is_empty() {
+        return Some(accounts.iter().map(|account| (account.namespace.as_str(), account.name.as_str())).collect());
+    }
+    let principals = source.principals.any_of();
+    if principals.is_empty() { None } else { principals.iter().map(account).collect() }
+}
+
+/// The account of an exact principal.
+fn account(principal: &TextPattern) -> Option<(&str, &str)> {
+    let TextPattern::Exact(text) = principal else { return None };
+    let mut parts = text.split('/').skip(1);
+    match (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()) {
+        ("ns", namespace, "sa", name, None) => Some((namespace, name)),
+        _ => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! Patterns that cover less, or denies that cover more, than they seem to: `host:P` in a grant or a deny, ranges of
+//! addresses, and denies for HTTP that close TCP.
+
+use super::{id, note, warning};
+use customs_engine::operation::Operation;
+use customs_engine::pattern::{HostPattern, Port, PortPattern, Reading};
+use customs_engine::rule::{Exception, Rule};
+use customs_engine::rule_info::Family;
+use customs_engine::rule_info::RuleInfo;
+use customs_engine::rules::Rules;
+use customs_engine::who::Who;
+use customs_policy::problem::{Code, Problem};
+
+/// In a longer list of hosts, no narrow port is looked for.
+const MOST: usize = 1_000;
+
+/// Looks for such patterns; each entry is told once.
+pub fn look(rules: &Rules, found: &mut Vec<Problem>) {
+    for rule in rules.istio_allows.iter().chain(&rules.grants) {
+        found.extend(narrow_port(&rule.to).map(|host| narrow(host, &rule.info)));
+        found.extend(range(&rule.to).map(|host| address_only(host, &rule.info)));
+    }
+    for rule in &rules.denies {
+        found.extend(range(&rule.to).map(|host| address_only(host, &rule.info)));
+        found.extend(passed_without_port(&rule.to).map(|(host, port)| passed(host, port, &rule.info)));
+        found.extend(denies_all_tcp(rule));
+        for Exception { info, to, .. } in &rule.except {
+            found.extend(narrow_port(std::slice::from_ref(to)).map(|host| narrow(host, info)));
+            found.extend(range(std::slice::from_ref(to)).map(|host| address_only(host, info)));
+        }
+    }
+}
+
+/// The first host with a port to which no other host of its list adds the absent and the unknown one (rule R4).
+fn narrow_port(to: &[Operation]) -> Option<&HostPattern> {
+    let hosts = to.iter().map(|operation| operation.hosts.any_of());
+    hosts.filter(|hosts| hosts.len() <= MOST).find_map(|hosts| hosts.iter().find(|host| is_narrow(host, hosts)))
+}
+
+fn is_narrow(host: &HostPattern, hosts: &[HostPattern]) -> bool {
+    let has_port = |host: &HostPattern| matches!(host.port(), PortPattern::Exactly(_));
+    // Read widely, a host without a port or with every port contains the same host with any.
+    let adds = |other: &HostPattern| !has_port(other) && other.contains(Reading::Wide, host, Reading::Narrow);
+    has_port(host) && !hosts.iter().any(adds)
+}
+
+fn narrow(host: &HostPattern, info: &RuleInfo) -> Problem {
+    let what = format!("`{host}` grants no request without a port, and no TCP connection whose port is not known");
+    note(Code::NarrowPort, info, what).hint("to grant these too, add the host without a port")
+}
+
+/// The first host of a deny whose port a request without a port does not have: neither 80 nor 443, and no other host of the
+/// rule covers that request (rule R4).
+fn passed_without_port(to: &[Operation]) -> Option<(&HostPattern, u16)> {
+    let hosts = || to.iter().flat_map(|operation| operation.hosts.any_of());
+    let only_port = |operation: &Operation, port| operation.ports.any_of() == [port];
+    if hosts().count() > MOST {
+        return None;
+    }
+    let adds = |host: &HostPattern, other: &HostPattern| {
+        let covers_absent = other.port().covers(Port::Absent(None), Reading::Wide);
+        // Read widely, a host without a port contains the same host with any.
+        covers_absent && other.with_port(PortPattern::Unsaid).contains(Reading::Wide, host, Reading::Wide)
+    };
+    let named = to.iter().flat_map(|operation| operation.hosts.any_of().iter().map(move |host| (operation, host)));
+    let mut passed = named.filter_map(|(operation, host)| match host.port() {
+        PortPattern::Exactly(80 | 443) => None,
+        // On a listener of that port alone it passes nothing.
+        PortPattern::Exactly(port) if !only_port(operation, port) => Some((host, port)),
+        PortPattern::Exactly(_) | PortPattern::Unsaid | PortPattern::Every => None,
+    });
+    passed.find(|(host, _)| !hosts().any(|other| adds(host, other)))
+}
+
+fn passed(host: &HostPattern, port: u16, info: &RuleInfo) -> Problem {
+    let what = format!(
+        "a request whose `Host` says no port passes the deny `{host}`, unless it comes to a listener of port {port}: without a \
+         port nothing tells which one is meant"
+    );
+    warning(Code::DenyPassedWithoutPort, info, what)
+        .hint("leave the port out to deny every port and none, or add the host without it")
+}
+
+fn range(to: &[Operation]) -> Option<&HostPattern> {
+    to.iter().flat_map(|operation| operation.hosts.any_of()).find(|host| host.is_network())
+}
+
+fn address_only(host: &HostPattern, info: &RuleInfo) -> Problem {
+    let what = format!("`{host}` matches addresses that a client wrote, never a name that resolves to one");
+    note(Code::AddressOnly, info, what)
+        .hint("write the names too; addresses that names resolve to are the network's to guard")
+}
+
+/// A deny of which an operation asks for HTTP alone: on TCP what is not known satisfies it (rule R10).
+fn denies_all_tcp(rule: &Rule) -> Option<Problem> {
+    let http_conditions = rule.when.iter().all(|condition| condition.is_http_only());
+    let any = |host: &HostPattern| host.is_anywhere() || (host.is_lone_star() && host.port() == PortPattern::Every);
+    let no_host = |hosts: &[HostPattern]| hosts.is_empty() || hosts.iter().any(any);
+    let everywhere = |op: &Operation| no_host(op.hosts.any_of()) && op.hosts.none_of().is_empty() && !op.ports.is_set();
+    let to = match rule.to.as_ref() {
+        [] => !rule.when.is_empty(),
+        operations => operations.iter().any(|op| everywhere(op) && (op.is_http_only() || !rule.when.is_empty())),
+    };
+    if !http_conditions || !to || !rule.except.is_empty() {
+        return None;
+    }
+    let what =
+        format!("`{}` asks for HTTP only, and so denies every TCP connection of its callers too", id(&rule.info));
+    let problem = match (rule.info.id.family(), &rule.who) {
+        (Family::Istio, Who::Anyone) => warning(Code::DeniesAllTcp, &rule.info, what),
+        _ => note(Code::DeniesAllTcp, &rule.info, what),
+    };
+    Some(problem.hint("say `hosts`, or in an AuthorizationPolicy the `ports` of HTTP listeners"))
+}

@@ -1,0 +1,211 @@
+//! Rules that no request can match: lists that leave out all they let in, identities and paths that nobody has,
+//! exceptions beside their deny.
+//!
+//! A deny is satisfied by what is not known, so of a deny it is told that it matches nothing *known*. Removing a grant
+//! or an exception that is told here changes no answer.
+
+use super::covers;
+use super::{id, overlap, warning};
+use customs_engine::condition::Condition;
+use customs_engine::field::{Field, Polarity};
+use customs_engine::identity::{Accepted, TrustDomains, may_be_workload};
+use customs_engine::operation::{Operation, PathPattern};
+use customs_engine::path::{Readings, SegmentEnds};
+use customs_engine::pattern::{self, HostPattern, Reading, TextPattern};
+use customs_engine::rule::{Exception, Rule};
+use customs_engine::snapshot::Snapshot;
+use customs_engine::who::{Source, Subject, Who};
+use customs_policy::problem::{Code, Problem};
+
+/// Looks for rules that never match.
+pub fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
+    let rules = snapshot.rules();
+    let mut trust = snapshot.settings().trust_domains.clone();
+    if let Accepted::Only(domains) = &mut trust.accepted {
+        domains.extend(rules.accepted_trust_domains.iter().map(|(domain, _)| domain.clone()));
+    }
+    for (list, polarity) in [
+        (&rules.denies, Polarity::Deny),
+        (&rules.audits, Polarity::Deny),
+        (&rules.istio_allows, Polarity::Allow),
+        (&rules.grants, Polarity::Allow),
+    ] {
+        for rule in list {
+            if let Some(why) = never_matches(rule, polarity, &trust) {
+                found.push(told(rule, polarity, &why));
+            }
+            found.extend(
+                rule.except.iter().filter(|except| never_opens(except, rule)).map(|except| beside(except, rule)),
+            );
+        }
+    }
+}
+
+fn told(rule: &Rule, polarity: Polarity, why: &str) -> Problem {
+    let what = match polarity {
+        Polarity::Allow => format!("`{}` never matches: {why}", id(&rule.info)),
+        Polarity::Deny => format!("`{}` matches only what is not known: {why}", id(&rule.info)),
+    };
+    warning(Code::NeverMatches, &rule.info, what).hint("correct it, or remove the rule")
+}
+
+fn beside(except: &Exception, rule: &Rule) -> Problem {
+    let what = format!(
+        "`{}` never opens anything: nothing that it is about is denied by `{}`",
+        id(&except.info),
+        id(&rule.info)
+    );
+    warning(Code::NeverMatches, &except.info, what).hint("correct its subjects, hosts or methods, or remove it")
+}
+
+/// Why a rule matches no request whose attributes are known.
+fn never_matches(rule: &Rule, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
+    let sources = match &rule.who {
+        Who::Sources(sources) => every(sources, |source| dead_source(source, polarity, trust)),
+        Who::Anyone | Who::Subjects(_) => None,
+    };
+    let when = || rule.when.iter().find_map(|condition| dead_condition(condition, polarity, trust));
+    sources.or_else(|| every(&rule.to, |operation| dead_operation(operation, polarity))).or_else(when)
+}
+
+/// The first reason, where every item of a list has one.
+fn every<T>(items: &[T], reason: impl Fn(&T) -> Option<String>) -> Option<String> {
+    let reasons: Option<Vec<String>> = items.iter().map(reason).collect();
+    reasons?.into_iter().next()
+}
+
+fn dead_source(source: &Source, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
+    let text = |o: &TextPattern, _: Reading, i: &TextPattern, _: Reading| o.contains(i);
+    let block = |o: &ipnet::IpNet, _: Reading, i: &ipnet::IpNet, _: Reading| o.contains(i);
+    let clash = |name: &str| Some(format!("its `not{name}` leave out all of its `{}`", lower_first(name)));
+    if excludes(&source.principals, polarity, text) {
+        return clash("Principals");
+    }
+    if excludes(&source.namespaces, polarity, |o, _, i, _| pattern::glob_matches(o, i)) {
+        return clash("Namespaces");
+    }
+    if excludes(&source.service_accounts, polarity, |o, _, i, _| o == i) {
+        return clash("ServiceAccounts");
+    }
+    if excludes(&source.trust_domains, polarity, text) {
+        return clash("TrustDomains");
+    }
+    // Of an address, as of a path, a deny reads its two lists differently.
+    if polarity == Polarity::Allow && excludes(&source.ip_blocks, polarity, block) {
+        return clash("IpBlocks");
+    }
+    if polarity == Polarity::Allow && excludes(&source.remote_ip_blocks, polarity, block) {
+        return clash("RemoteIpBlocks");
+    }
+    let none = |list: &[TextPattern], can: &dyn Fn(&TextPattern) -> bool| !list.is_empty() && !list.iter().any(can);
+    if none(source.principals.any_of(), &|p| may_be_principal(p, trust)) {
+        return Some("no accepted caller has such a principal".to_owned());
+    }
+    let domain = |p: &TextPattern| may_be_domain(p, trust);
+    none(source.trust_domains.any_of(), &domain).then(|| "no such trust domain is accepted".to_owned())
+}
+
+fn lower_first(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
+}
+
+/// Whether some identity that is accepted could match.
+fn may_be_principal(pattern: &TextPattern, trust: &TrustDomains) -> bool {
+    let (text, stars) = match pattern {
+        TextPattern::Exact(text) => (text, (false, false)),
+        TextPattern::Prefix(text) => (text, (false, true)),
+        TextPattern::Suffix(text) => (text, (true, false)),
+        TextPattern::Any => return true,
+    };
+    // Where the text begins with a whole trust domain, it must be one that is accepted.
+    let domain = text.split_once('/').map(|(domain, _)| domain).filter(|_| !stars.0);
+    may_be_workload(text, stars) && domain.is_none_or(|domain| is_accepted(domain, trust))
+}
+
+fn is_accepted(domain: &str, trust: &TrustDomains) -> bool {
+    trust.is_own(domain) || trust.accepted.contains(domain)
+}
+
+fn may_be_domain(pattern: &TextPattern, trust: &TrustDomains) -> bool {
+    let foreign = match &trust.accepted {
+        Accepted::Any => return true,
+        Accepted::Only(domains) => domains,
+    };
+    trust.own_and_aliases().chain(foreign.iter().map(String::as_str)).any(|domain| pattern.matches(domain))
+}
+
+fn dead_operation(operation: &Operation, polarity: Polarity) -> Option<String> {
+    let Operation { hosts, ports, methods, paths } = operation;
+    let clash = |name: &str, list: &str| Some(format!("its `{name}` leave out all of its `{list}`"));
+    // `**` also matches a connection that names no host.
+    if !hosts.any_of().iter().any(HostPattern::is_anywhere) && excludes(hosts, polarity, HostPattern::contains) {
+        return clash("notHosts", "hosts");
+    }
+    if excludes(ports, polarity, |o, _, i, _| o == i) {
+        return clash("notPorts", "ports");
+    }
+    if excludes(methods, polarity, covers::method) {
+        return clash("notMethods", "methods");
+    }
+    if polarity == Polarity::Deny {
+        return None;
+    }
+    if excludes(paths, polarity, |o, _, i, _| covers::path(o, i)) {
+        return clash("notPaths", "paths");
+    }
+    let granted = |path| may_be_granted(path, paths.any_of());
+    let is_alive = paths.any_of().is_empty() || paths.any_of().iter().any(granted);
+    (!is_alive).then(|| "no path has all of its readings among its `paths`".to_owned())
+}
+
+/// Whether a request could be granted by a path of a list: of an exact one every reading must be matched by the list. The
+/// path as sent is one of them, so no other request is granted by exact paths.
+fn may_be_granted(path: &PathPattern, list: &[PathPattern]) -> bool {
+    let PathPattern::Text(TextPattern::Exact(text)) = path else { return true };
+    let matched = |reading: &str| {
+        list.iter().any(|pattern| match pattern {
+            PathPattern::Text(pattern) => pattern.matches(reading),
+            PathPattern::Template(template) => template.matches(reading, &SegmentEnds::of(reading)),
+        })
+    };
+    match Readings::of(text) {
+        Readings::One(reading) => reading == text,
+        // A query is cut off before paths are compared.
+        Readings::Many(all) => {
+            all.first().is_some_and(|sent| sent == text) && all.iter().all(|reading| matched(reading))
+        }
+        Readings::Unknown => false,
+    }
+}
+
+fn dead_condition(condition: &Condition, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
+    let same = |o: &TextPattern, _: Reading, i: &TextPattern, _: Reading| o.contains(i);
+    let grants = polarity == Polarity::Allow;
+    let dead = match condition {
+        Condition::Source(source) => return dead_source(source, polarity, trust),
+        Condition::DestinationIp(field) => grants && excludes(field, polarity, |o, _, i, _| o.contains(i)),
+        Condition::DestinationPort(field) => excludes(field, polarity, |o, _, i, _| o == i),
+        Condition::Sni(field) => grants && excludes(field, polarity, same),
+        Condition::Header { values, .. } => grants && excludes(values, polarity, same),
+    };
+    dead.then(|| "its `notValues` leave out all of its `values`".to_owned())
+}
+
+/// Whether a field's negative list leaves out everything that its positive list lets in.
+fn excludes<P>(field: &Field<P>, polarity: Polarity, contains: impl Fn(&P, Reading, &P, Reading) -> bool) -> bool {
+    let left_out = |p: &P| field.none_of().iter().any(|n| contains(n, polarity.negative(), p, polarity.positive()));
+    !field.any_of().is_empty() && field.any_of().iter().all(left_out)
+}
+
+/// Whether an exception is about nobody or nothing that its deny is about.
+fn never_opens(except: &Exception, rule: &Rule) -> bool {
+    let strangers = match (&rule.who, &except.who) {
+        (Who::Subjects(deny), Who::Subjects(opens)) => {
+            // Callers without a valid identity may satisfy any deny.
+            !opens.0.contains(&Subject::Unauthenticated) && !overlap::subject_lists(deny, opens)
+        }
+        _ => false,
+    };
+    strangers || !rule.to.iter().any(|deny| overlap::operations(deny, Reading::Wide, &except.to))
+}

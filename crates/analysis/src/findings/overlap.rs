@@ -1,0 +1,100 @@
+//! Whether two rules can match one request at all.
+//!
+//! "No" is only said where it is sure; in doubt two rules meet.
+
+use super::covers;
+use customs_engine::operation::Operation;
+use customs_engine::pattern::{self, Reading, TextPattern};
+use customs_engine::rule::{Exception, Rule};
+use customs_engine::who::{NamespacePattern, Source, Subject, Subjects, Who};
+
+/// Whether two grants may be about one caller.
+pub fn callers(subjects: &Subjects, who: &Who) -> bool {
+    match who {
+        Who::Anyone => true,
+        Who::Sources(sources) => {
+            subjects.0.iter().any(|subject| sources.iter().any(|s| subject_and_source(subject, s)))
+        }
+        Who::Subjects(others) => subject_lists(subjects, others),
+    }
+}
+
+/// Whether an exception may open a deny to some request of a grant.
+pub fn exception(except: &Exception, grant: &Rule) -> bool {
+    let callers = match &except.who {
+        Who::Subjects(subjects) => callers(subjects, &grant.who),
+        Who::Anyone | Who::Sources(_) => true,
+    };
+    callers && (grant.to.is_empty() || grant.to.iter().any(|to| operations(to, Reading::Narrow, &except.to)))
+}
+
+/// Whether two lists of subjects may be about one caller. Callers without a valid identity may be anybody's.
+pub fn subject_lists(one: &Subjects, two: &Subjects) -> bool {
+    one.0.iter().any(|a| two.0.iter().any(|b| both_select(a, b)))
+}
+
+/// Whether a workload of the own trust domain is selected by both; here "yes" is sure too.
+pub fn own_workloads(one: &Subjects, two: &Subjects) -> bool {
+    subject_lists(&one.own_workloads(), &two.own_workloads())
+}
+
+fn both_select(one: &Subject, two: &Subject) -> bool {
+    match (one, two) {
+        (Subject::Unauthenticated, _) | (_, Subject::Unauthenticated) => true,
+        (Subject::Accounts { accounts, .. }, other) | (other, Subject::Accounts { accounts, .. }) => {
+            accounts.iter().any(|a| covers::selects_account(other, (&a.namespace, &a.name)))
+        }
+        (Subject::Workloads { namespaces, accounts, .. }, Subject::Workloads { namespaces: n, accounts: a, .. }) => {
+            let same = accounts.is_empty() || a.is_empty() || accounts.iter().any(|account| a.contains(account));
+            same && namespaces.iter().any(|one| n.iter().any(|two| share(one, two)))
+        }
+    }
+}
+
+/// Two patterns of namespaces share one exactly where one contains the other.
+fn share(one: &NamespacePattern, two: &NamespacePattern) -> bool {
+    covers::namespace(one, two) || covers::namespace(two, one)
+}
+
+fn subject_and_source(subject: &Subject, source: &Source) -> bool {
+    if *subject == Subject::Unauthenticated {
+        return !source.asks_identity();
+    }
+    let named =
+        covers::named_accounts(source).is_none_or(|all| all.iter().any(|a| covers::selects_account(subject, *a)));
+    named && namespaces_of(subject).iter().any(|namespace| in_namespaces(source, namespace))
+}
+
+/// The namespaces of a subject, as globs.
+fn namespaces_of(subject: &Subject) -> Vec<String> {
+    match subject {
+        Subject::Workloads { namespaces, .. } => namespaces.iter().map(covers::glob).collect(),
+        Subject::Accounts { accounts, .. } => accounts.iter().map(|account| account.namespace.clone()).collect(),
+        Subject::Unauthenticated => Vec::new(),
+    }
+}
+
+/// Whether a source lets in somebody of a namespace; of a glob it may, unless the whole of it is left out.
+fn in_namespaces(source: &Source, namespace: &str) -> bool {
+    let field = &source.namespaces;
+    let contains = |pattern: &String| pattern::glob_matches(pattern, namespace);
+    let may_contain = |pattern: &String| namespace.contains('*') || contains(pattern);
+    (field.any_of().is_empty() || field.any_of().iter().any(may_contain)) && !field.none_of().iter().any(contains)
+}
+
+/// Whether two operations may match one request, hosts and methods being looked at. `one` is read as told; `two` is read
+/// narrowly, so what is not known never matches it.
+pub fn operations(one: &Operation, read: Reading, two: &Operation) -> bool {
+    let (a, b) = (one.hosts.any_of(), two.hosts.any_of());
+    let hosts = a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| a.meets(read, b, Reading::Narrow)));
+    let (a, b) = (one.methods.any_of(), two.methods.any_of());
+    let methods = a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| same_method(a, b)));
+    hosts && methods
+}
+
+fn same_method(one: &TextPattern, two: &TextPattern) -> bool {
+    match (one, two) {
+        (TextPattern::Exact(one), TextPattern::Exact(two)) => one.eq_ignore_ascii_case(two),
+        _ => true,
+    }
+}

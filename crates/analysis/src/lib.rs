@@ -1,0 +1,16 @@
+//! What a whole policy set means, beyond the answer to one request.
+//!
+//! [`findings`] says what a set would do that its authors may not have meant. [`diff`] compares two compiled sets: which
+//! rules differ, and which callers are answered otherwise. Nothing here changes a verdict, and nothing here reads a file.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
+)]
+
+pub mod diff;
+pub mod findings;
+mod questions;
+mod rule_changes;
+pub mod sample_callers;
+pub mod sample_destinations;

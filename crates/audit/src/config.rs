@@ -1,0 +1,302 @@
+//! The sinks as the settings say them: where the record goes, which records, in what form, and what happens when a sink
+//! takes no more.
+//!
+//! It opens nothing. The rule: a sink is one text, `KIND:TARGET?KEY=VALUE&KEY=VALUE`, the same in a flag, in the
+//! environment and in the settings file.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use customs_record::filter::{Filter, ParseFilterError};
+use customs_record::stream::{Format, ParseFormatError};
+
+/// One sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkConfig {
+    /// Where the record goes.
+    pub target: Target,
+    /// Which records.
+    pub filter: Filter,
+    /// In what form.
+    pub format: Format,
+    /// What happens when it takes no more.
+    pub on_full: OnFull,
+    /// When a file is closed and another begun; for files alone.
+    pub rotation: Rotation,
+}
+
+/// Where a sink writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The process's standard output.
+    Stdout,
+    /// A file that is appended to, or a pipe.
+    File(PathBuf),
+    /// An OpenTelemetry collector: the URL of its OTLP/gRPC endpoint.
+    Otlp(String),
+    /// A gRPC service of our own that consumers subscribe to: the address on which it listens.
+    Tail(String),
+}
+
+impl Target {
+    /// Whether records leave this machine there.
+    pub fn is_elsewhere(&self) -> bool {
+        match self {
+            Target::Stdout | Target::File(_) => false,
+            Target::Otlp(_) | Target::Tail(_) => true,
+        }
+    }
+}
+
+/// What happens to a check whose record a full sink cannot take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFull {
+    /// The check waits for room up to a deadline; then it is denied.
+    #[default]
+    Block,
+    /// The record is dropped and counted; the count is a record of its own as soon as there is room.
+    Drop,
+    /// The check is denied at once.
+    Deny,
+}
+
+impl OnFull {
+    /// Every way.
+    pub const ALL: [OnFull; 3] = [OnFull::Block, OnFull::Drop, OnFull::Deny];
+
+    /// The name in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OnFull::Block => "block",
+            OnFull::Drop => "drop",
+            OnFull::Deny => "deny",
+        }
+    }
+}
+
+/// When a file is closed and another begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// Once it has so many bytes.
+    pub size: Option<u64>,
+    /// Once it is so old.
+    pub age: Option<Duration>,
+    /// How many closed files stay; `None` is all of them.
+    pub keep: Option<usize>,
+    /// Whether closed files are compressed.
+    pub gzip: bool,
+}
+
+/// What is wrong with the text of a sink.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkConfigError {
+    /// The text says no place.
+    #[error("`{0}` is no place for the audit; write `stdout`, `file:PATH`, `otlp:URL`, `tail:HOST:PORT` or `off`")]
+    Unknown(String),
+    /// `file:` without a path.
+    #[error("`file:` needs a path, such as `file:/var/log/customs/audit.jsonl`")]
+    NoPath,
+    /// `otlp:` without a URL that can be used.
+    #[error("`otlp:` needs the URL of a collector's OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`")]
+    NoUrl,
+    /// `tail:` without an address.
+    #[error(
+        "`tail:` needs an address to listen on, such as `tail:127.0.0.1:9193` or `tail:unix:/run/customs/tail.sock`"
+    )]
+    NoAddress,
+    /// An option that there is not.
+    #[error("`{0}` is no option of a sink; there are filter, format, on_full, rotate_size, rotate_age, keep and gzip")]
+    NoOption(String),
+    /// An option of files at another sink.
+    #[error("`{0}` is for files alone")]
+    FilesAlone(&'static str),
+    /// A value that an option cannot have.
+    #[error("{key}: {why}")]
+    BadValue {
+        /// The option.
+        key: String,
+        /// What is wrong with its value.
+        #[source]
+        why: SinkOptionError,
+    },
+}
+
+/// What is wrong with the value of a sink's option.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkOptionError {
+    /// `filter`
+    #[error(transparent)]
+    Filter(#[from] ParseFilterError),
+    /// `format`
+    #[error(transparent)]
+    Format(#[from] ParseFormatError),
+    /// `on_full`
+    #[error("`{0}` is none; write `block`, `drop` or `deny`")]
+    OnFull(String),
+    /// A number of bytes.
+    #[error("`{0}` is no size; write `100MiB`, `64KiB` or `1GiB`")]
+    Size(String),
+    /// A duration.
+    #[error("`{0}` is no age; write `24h` or `30m`")]
+    Age(String),
+    /// A number of files.
+    #[error("`{0}` is no number of files")]
+    Count(String),
+    /// A boolean.
+    #[error("write `true` or `false`")]
+    Switch,
+}
+
+impl FromStr for SinkConfig {
+    type Err = SinkConfigError;
+
+    fn from_str(text: &str) -> Result<SinkConfig, SinkConfigError> {
+        let (place, options) = text.split_once('?').unwrap_or((text, ""));
+        let mut config = SinkConfig::to(target(place)?);
+        for option in options.split('&').filter(|option| !option.is_empty()) {
+            let (key, value) = option.split_once('=').unwrap_or((option, ""));
+            config.set(key, value)?;
+        }
+        Ok(config)
+    }
+}
+
+fn target(place: &str) -> Result<Target, SinkConfigError> {
+    match place.split_once(':') {
+        None if place == "stdout" => Ok(Target::Stdout),
+        Some(("file", "")) => Err(SinkConfigError::NoPath),
+        Some(("file", path)) => Ok(Target::File(path.into())),
+        Some(("otlp", url)) if url.starts_with("http://") && url.len() > 7 => Ok(Target::Otlp(url.to_owned())),
+        Some(("otlp", _)) => Err(SinkConfigError::NoUrl),
+        Some(("tail", "")) => Err(SinkConfigError::NoAddress),
+        Some(("tail", address)) => Ok(Target::Tail(address.to_owned())),
+        _ => Err(SinkConfigError::Unknown(place.to_owned())),
+    }
+}
+
+impl SinkConfig {
+    /// A sink with every option at its default.
+    pub fn to(target: Target) -> SinkConfig {
+        let format = if matches!(target, Target::Tail(_)) { Format::Protobuf } else { Format::Json };
+        let filter = Filter::default();
+        SinkConfig { target, filter, format, on_full: OnFull::default(), rotation: Rotation::default() }
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), SinkConfigError> {
+        let bad = |why: SinkOptionError| SinkConfigError::BadValue { key: key.to_owned(), why };
+        match key {
+            "filter" => self.filter = value.parse().map_err(|why: ParseFilterError| bad(why.into()))?,
+            "format" => self.format = value.parse().map_err(|why: ParseFormatError| bad(why.into()))?,
+            "on_full" => self.on_full = value.parse().map_err(bad)?,
+            "rotate_size" => self.rotation.size = Some(bytes(value).map_err(bad)?),
+            "rotate_age" => self.rotation.age = Some(age(value).map_err(bad)?),
+            "keep" => {
+                let count = value.parse().map_err(|_| bad(SinkOptionError::Count(value.to_owned())))?;
+                self.rotation.keep = Some(count);
+            }
+            "gzip" => self.rotation.gzip = value.parse().map_err(|_| bad(SinkOptionError::Switch))?,
+            _ => return Err(SinkConfigError::NoOption(key.to_owned())),
+        }
+        match (&self.target, key) {
+            (Target::File(_), _) => Ok(()),
+            (_, "rotate_size") => Err(SinkConfigError::FilesAlone("rotate_size")),
+            (_, "rotate_age") => Err(SinkConfigError::FilesAlone("rotate_age")),
+            (_, "keep") => Err(SinkConfigError::FilesAlone("keep")),
+            (_, "gzip") => Err(SinkConfigError::FilesAlone("gzip")),
+            (Target::Otlp(_) | Target::Tail(_), "format") => Err(SinkConfigError::FilesAlone("format")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The name in records, metrics and messages: the place without its options.
+    pub fn name(&self) -> String {
+        match &self.target {
+            Target::Stdout => "stdout".to_owned(),
+            Target::File(path) => format!("file:{}", path.display()),
+            Target::Otlp(url) => format!("otlp:{url}"),
+            Target::Tail(address) => format!("tail:{address}"),
+        }
+    }
+}
+
+impl FromStr for OnFull {
+    type Err = SinkOptionError;
+
+    fn from_str(text: &str) -> Result<OnFull, SinkOptionError> {
+        let found = OnFull::ALL.into_iter().find(|way| way.as_str() == text);
+        found.ok_or_else(|| SinkOptionError::OnFull(text.to_owned()))
+    }
+}
+
+/// `100MiB`, `64KiB`, `1GiB`, or a plain number of bytes; never 0.
+pub fn bytes(text: &str) -> Result<u64, SinkOptionError> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let (number, unit) =
+        units.into_iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit))).unwrap_or((text, 1));
+    let count = number.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    count.filter(|count| *count > 0).ok_or_else(|| SinkOptionError::Size(text.to_owned()))
+}
+
+fn age(text: &str) -> Result<Duration, SinkOptionError> {
+    let age = text.parse::<SignedDuration>().ok().and_then(|age| Duration::try_from(age).ok());
+    age.filter(|age| !age.is_zero()).ok_or_else(|| SinkOptionError::Age(text.to_owned()))
+}
+
+impl fmt::Display for SinkConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        text.parse::<SinkConfig>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_sink_is_read_with_its_options() {
+        assert_eq!("stdout".parse(), Ok(SinkConfig::to(Target::Stdout)));
+        let read: SinkConfig =
+            "file:/a/b:c?filter=denies&format=protobuf&on_full=drop&rotate_size=10MiB&rotate_age=24h&keep=3&gzip=true"
+                .parse()
+                .unwrap();
+        let rotation =
+            Rotation { size: Some(10 << 20), age: Some(Duration::from_secs(86_400)), keep: Some(3), gzip: true };
+        let target = Target::File("/a/b:c".into());
+        let (filter, format, on_full) = (Filter::Denies, Format::Protobuf, OnFull::Drop);
+        assert_eq!(read, SinkConfig { target, filter, format, on_full, rotation });
+        assert_eq!(read.name(), "file:/a/b:c");
+        assert_eq!(SinkConfig::to(Target::Tail("127.0.0.1:9193".into())).format, Format::Protobuf);
+        assert_eq!("tail:unix:/run/x".parse::<SinkConfig>().unwrap().target, Target::Tail("unix:/run/x".into()));
+    }
+
+    #[test]
+    fn a_bad_sink_is_told_with_what_to_write() {
+        for (text, expected) in [
+            ("", "`` is no place"),
+            ("/tmp/x", "write `stdout`, `file:PATH`"),
+            ("file:", "`file:` needs a path"),
+            ("otlp:collector:4317", "needs the URL"),
+            ("tail:", "needs an address"),
+            ("stdout?colour=red", "`colour` is no option"),
+            ("stdout?keep=1", "`keep` is for files alone"),
+            ("otlp:http://x:1?format=json", "`format` is for files alone"),
+            ("file:x?rotate_size=0", "rotate_size: `0` is no size"),
+            ("file:x?rotate_size=10MB", "rotate_size: `10MB` is no size"),
+            ("file:x?rotate_age=1", "rotate_age: `1` is no age"),
+            ("file:x?on_full=wait", "on_full: `wait` is none"),
+            ("file:x?filter=sample 1/0", "filter: "),
+        ] {
+            assert!(wrong(text).contains(expected), "{text}: {}", wrong(text));
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! The way to one sink: a bounded queue, the room in it, and the count of what did not get in.
+//!
+//! It renders nothing and writes nothing; the [`writer`](super::writer) at the other end does. The rules:
+//!
+//! - The queue is bounded by records and by bytes. Its last quarter takes denials, answers that differ and events alone, so
+//!   that a flood of allows hides none of them.
+//! - Room is promised before anything is sent, so sending neither waits nor fails.
+//! - What the sink wants and does not get is counted by class, and the count becomes a record as soon as there is room.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::config::OnFull;
+use super::sink_state::State;
+use customs_engine::reason::Effect;
+use customs_engine::time::UnixNanos;
+use customs_record::filter::Filter;
+use customs_record::{CallerGoneEntry, Entry, GapEntry, Loss, PackedDecision, WithheldEntry};
+
+/// How much may wait for one sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Records.
+    pub records: u64,
+    /// Bytes that they hold in memory, as [`Load::bytes`] counts them.
+    pub bytes: u64,
+    /// Checks that wait for room at the same time.
+    pub waiting: u64,
+    /// How long one of them waits.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { records: 16_384, bytes: 64 << 20, waiting: 1024, deadline: Duration::from_millis(100) }
+    }
+}
+
+/// What a record is to a queue that is nearly full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A decision whose three answers are allow.
+    Allow,
+    /// A decision whose three answers are deny.
+    Denial,
+    /// A decision whose three answers differ.
+    Differing,
+    /// A decision whose answer was withheld. It leaves the last quarter to the others.
+    Withheld,
+    /// What is no decision.
+    Event,
+    /// What is told of a decision that is on record already. There may be one for each allow, so it leaves the last quarter
+    /// to the others. It counts as an event.
+    FollowUp,
+}
+
+impl Class {
+    /// The class of a decision whose answer is given.
+    pub fn of(decision: &PackedDecision) -> Class {
+        let decision = decision.facts();
+        match decision.effect {
+            _ if decision.differs() => Class::Differing,
+            Effect::Deny => Class::Denial,
+            Effect::Allow => Class::Allow,
+        }
+    }
+
+    fn is_reserved_for(self) -> bool {
+        matches!(self, Class::Denial | Class::Differing | Class::Event)
+    }
+
+    /// Where it is counted.
+    fn of_loss(self, loss: &mut Loss) -> &mut u64 {
+        match self {
+            Class::Allow => &mut loss.allows,
+            Class::Denial => &mut loss.denials,
+            Class::Differing => &mut loss.differing,
+            Class::Withheld => &mut loss.withheld,
+            Class::Event | Class::FollowUp => &mut loss.events,
+        }
+    }
+}
+
+/// What a record asks of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Its class.
+    pub class: Class,
+    /// Its weight.
+    pub bytes: u64,
+    /// When it happened.
+    pub time: UnixNanos,
+}
+
+impl Load {
+    /// What a decision asks for as one of this class.
+    pub fn of_decision(decision: &PackedDecision, class: Class) -> Load {
+        Load { class, bytes: decision.weight() as u64, time: decision.time() }
+    }
+
+    /// What an event asks for.
+    pub fn of_event(time: UnixNanos) -> Load {
+        Load { class: Class::Event, bytes: EVENT_WEIGHT, time }
+    }
+
+    /// What an event asks for that says something more of a decision, with the text that it holds.
+    pub fn of_follow_up(time: UnixNanos, text: &str) -> Load {
+        let held = size_of::<Message>() + size_of::<WithheldEntry>().max(size_of::<CallerGoneEntry>());
+        Load { class: Class::FollowUp, bytes: (held + text.len()) as u64, time }
+    }
+}
+
+/// How long an answer waits for its record to be on the disk: below the proxy's timeout with room for both ways.
+pub const DURABLE_WITHIN: Duration = Duration::from_millis(150);
+
+/// How long one write and its sync may last before it is said that answers are withheld for it: one that is late now and
+/// then costs its own answers and no more.
+const LASTING: Duration = Duration::from_millis(500);
+
+/// How many batches in a row are late before the same is said.
+const LATE_IN_A_ROW: u64 = 2;
+
+/// How long the writer may be at one batch before it is said that the sink hangs.
+const HANGS_AFTER: Duration = Duration::from_secs(1);
+
+/// The weight of what is no decision: a policy change with many problems at most.
+const EVENT_WEIGHT: u64 = 4096;
+
+/// What travels to the writer.
+#[derive(Debug)]
+pub enum Message {
+    /// A record, its weight, and who waits until it is on the disk.
+    Record(Entry, u64, Option<oneshot::Sender<()>>),
+    /// Nothing comes after this but what was promised room before.
+    Finish,
+}
+
+/// What did not get in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lost {
+    /// Since the start.
+    total: Loss,
+    /// What is not on record yet, and when its first and its last happened.
+    untold: Option<(Loss, UnixNanos, UnixNanos)>,
+}
+
+/// The checks' side of one sink.
+pub struct Lane {
+    name: String,
+    filter: Filter,
+    on_full: OnFull,
+    limits: Limits,
+    /// Whether who sends waits until the record is on the disk.
+    acknowledges: bool,
+    queue: mpsc::Sender<Message>,
+    /// Records that wait, with the room that is promised, and their bytes: one number, so that a check changes one.
+    held: AtomicU64,
+    waiting: AtomicU64,
+    freed: Notify,
+    lost: Mutex<Lost>,
+    pub(super) state: State,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What the settings say of a lane.
+#[derive(Clone, Debug)]
+pub struct LaneConfig {
+    /// The sink's name.
+    pub name: String,
+    /// Which records it takes.
+    pub filter: Filter,
+    /// What happens when it takes no more.
+    pub on_full: OnFull,
+    /// How much may wait.
+    pub limits: Limits,
+    /// Whether who sends waits until the record is on the disk.
+    pub acknowledges: bool,
+}
+
+impl Lane {
+    /// A lane, and the writer's end of it.
+    pub fn new(config: LaneConfig) -> (Lane, mpsc::Receiver<Message>) {
+        let LaneConfig { name, filter, on_full, limits, acknowledges } = config;
+        let (queue, receiver) = mpsc::channel();
+        let lane = Lane {
+            name,
+            filter,
+            on_full,
+            limits,
+            acknowledges,
+            queue,
+            held: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            freed: Notify::new(),
+            lost: Mutex::default(),
+            state: State::default(),
+        };
+        (lane, receiver)
+    }
+
+    /// The sink's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What happens when the sink takes no more.
+    pub fn on_full(&self) -> OnFull {
+        self.on_full
+    }
+
+    /// Whether who sends waits until the record is on the disk.
+    pub fn acknowledges(&self) -> bool {
+        self.acknowledges
+    }
+
+    /// Which records it takes.
+    pub fn filter(&self) -> Filter {
+        self.filter
+    }
+
+    /// Records that wait, with the room that is promised, and their bytes.
+    pub fn queued(&self) -> (u64, u64) {
+        parts(self.held.load(Relaxed))
+    }
+
+    /// Takes room, if there is some for this class.
+    pub fn try_take(&self, load: Load) -> bool {
+        if self.state.closing.load(Relaxed) || self.state.ended.load(Relaxed) {
+            return false;
+        }
+        let of = |limit: u64| if load.class.is_reserved_for() { limit } else { limit - limit / 4 };
+        let one = held(1, load.bytes);
+        let (records, bytes) = parts(self.held.fetch_add(one, Relaxed) + one);
+        // One record alone always has room, whatever its weight.
+        let fits = records <= of(self.limits.records) && (bytes <= of(self.limits.bytes) || records == 1);
+        if !fits {
+            // Nobody is woken: this room was never there.
+            self.held.fetch_sub(one, Relaxed);
+        }
+        fits
+    }
+
+    /// Gives room back that was not used.
+    pub fn give_back(&self, load: Load) {
+        self.release(1, load.bytes);
+    }
+
+    /// Takes room for a check whose answer must not be given without it, if there is some now. A sink that fails gives none,
+    /// since nobody knows for how long, unless it drops.
+    pub fn take_now(&self, load: Load) -> bool {
+        (self.on_full == OnFull::Drop || !self.state.failing.load(Relaxed)) && self.try_take(load)
+    }
+
+    /// The same, and waits for room within the deadline where the sink blocks.
+    /// `waiting` is since when the check has waited for this and other sinks, so that their deadlines do not add up.
+    pub async fn take(&self, load: Load, waiting: &mut Option<Instant>) -> bool {
+        if self.take_now(load) {
+            return true;
+        }
+        if self.on_full != OnFull::Block {
+            return false;
+        }
+        let _waiting = Waiting::of(&self.waiting);
+        if self.waiting.load(Relaxed) > self.limits.waiting {
+            return false;
+        }
+        let deadline = *waiting.get_or_insert_with(Instant::now) + self.limits.deadline;
+        loop {
+            let freed = self.freed.notified();
+            if self.take_now(load) {
+                return true;
+            }
+            if timeout_at(deadline, freed).await.is_err() {
+                return self.take_now(load);
+            }
+        }
+    }
+
+    /// Takes room for what already happened and must be told: waits as long as it takes, unless the sink drops. False if
+    /// it was lost, which is then counted.
+    pub async fn take_for_event(&self, time: UnixNanos) -> bool {
+        let load = Load::of_event(time);
+        loop {
+            let freed = self.freed.notified();
+            if self.try_take(load) {
+                return true;
+            }
+            let is_over = self.state.closing.load(Relaxed) || self.state.ended.load(Relaxed);
+            if is_over || self.on_full == OnFull::Drop {
+                self.lose(load);
+                return false;
+            }
+            freed.await;
+        }
+    }
+
+    /// Sends a record for which room was taken. What is returned comes when the record is on the disk, where this lane
+    /// tells that.
+    pub fn send(&self, entry: Entry, bytes: u64) -> Option<oneshot::Receiver<()>> {
+        let (told, kept) = match self.acknowledges {
+            true => Some(oneshot::channel()).unzip(),
+            false => (None, None),
+        };
+        // Refused only where the writer is gone, and then nothing is acknowledged and the server ends.
+        let _ = self.queue.send(Message::Record(entry, bytes, told));
+        kept
+    }
+
+    /// Sends an event for which room was taken.
+    pub fn send_event(&self, entry: Entry) {
+        self.send(entry, EVENT_WEIGHT);
+    }
+
+    /// Sends a record if there is room, and counts it if there is none; says whether there was.
+    pub fn offer(&self, entry: Entry, load: Load) -> bool {
+        let has_room = self.try_take(load);
+        if has_room {
+            self.send(entry, load.bytes);
+        } else {
+            self.lose(load);
+        }
+        has_room
+    }
+
+    /// The same with an event.
+    pub fn offer_event(&self, entry: &Entry) {
+        self.offer(entry.clone(), Load::of_event(entry.time()));
+    }
+
+    /// Counts a record that does not get in.
+    pub fn lose(&self, load: Load) {
+        let mut lost = self.lost();
+        let (untold, first, last) = lost.untold.get_or_insert((Loss::default(), load.time, load.time));
+        (*first, *last) = ((*first).min(load.time), (*last).max(load.time));
+        *load.class.of_loss(untold) += 1;
+        *load.class.of_loss(&mut lost.total) += 1;
+    }
+
+    /// Everything that was ever lost here.
+    pub fn losses(&self) -> Loss {
+        self.lost().total
+    }
+
+    /// The losses since the last call, as a record; for the writer.
+    pub(super) fn gap(&self, time: UnixNanos) -> Option<GapEntry> {
+        self.lost().untold.take().map(|(lost, first, last)| GapEntry { time, lost, first, last })
+    }
+
+    /// Why an answer to any check would be withheld now for want of a record here; `None` while it would not. A sink that
+    /// drops withholds nothing, and one with a filter lets the other answers pass.
+    pub fn withholds(&self) -> Option<String> {
+        if self.on_full == OnFull::Drop || self.filter != Filter::All {
+            return None;
+        }
+        let state = &self.state;
+        if state.failing.load(Relaxed) {
+            let patience = if self.on_full == OnFull::Block { self.limits.deadline } else { Duration::ZERO };
+            return state.trouble().filter(|(since, _)| since.elapsed() >= patience).map(|(_, why)| why);
+        }
+        let busy = state.busy().map(|since| since.elapsed()).unwrap_or_default();
+        if self.acknowledges && state.unsynced.load(Relaxed) {
+            return Some(state.trouble().map(|(_, why)| why).unwrap_or_default());
+        }
+        if self.acknowledges && (state.late.load(Relaxed) >= LATE_IN_A_ROW || busy > LASTING) {
+            return Some(format!("records do not reach the disk within {} ms", DURABLE_WITHIN.as_millis()));
+        }
+        (busy > self.limits.deadline && self.is_full()).then(|| "it takes no records, and its queue is full".into())
+    }
+
+    /// What is wrong with the sink, whether answers are withheld for it or not.
+    pub fn trouble(&self) -> Option<String> {
+        let state = &self.state;
+        let is_bad = state.failing.load(Relaxed) || state.unsynced.load(Relaxed);
+        let why = is_bad.then(|| state.trouble().map(|(_, why)| why).unwrap_or_default()).or_else(|| self.withholds());
+        why.or_else(|| self.hangs())
+    }
+
+    /// That the sink has been at one batch for long, without an error: a file system or a reader that hangs. Answers are
+    /// given while its queue has room.
+    fn hangs(&self) -> Option<String> {
+        let since = self.state.busy()?.elapsed();
+        let why = || format!("it has taken no records for {} s, without an error: it hangs", since.as_secs());
+        (since > HANGS_AFTER).then(why)
+    }
+
+    /// Whether an eighth of the queue is taken.
+    pub fn is_pressed(&self) -> bool {
+        let (records, bytes) = self.queued();
+        records > self.limits.records / 8 || bytes > self.limits.bytes / 8
+    }
+
+    /// Whether a plain allow finds no room.
+    fn is_full(&self) -> bool {
+        let of = |limit: u64| limit - limit / 4;
+        let (records, bytes) = self.queued();
+        records >= of(self.limits.records) || bytes >= of(self.limits.bytes)
+    }
+
+    /// Frees room, for the writer: records that the sink has.
+    pub(super) fn release(&self, records: u64, bytes: u64) {
+        self.held.fetch_sub(held(records, bytes), Relaxed);
+        self.freed.notify_waiters();
+    }
+
+    /// Wakes who waits, so that they see that the lane is closing or failing.
+    pub(super) fn wake(&self) {
+        self.freed.notify_waiters();
+    }
+
+    /// Accepts nothing new.
+    pub(super) fn close(&self) {
+        self.state.closing.store(true, Relaxed);
+        let _ = self.queue.send(Message::Finish);
+        self.wake();
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Lost> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bits of a lane's number that count bytes: a terabyte. The others count 16 million records.
+const BYTES_BITS: u32 = 40;
+
+/// The most records and bytes that a lane can be asked to hold: half of what it counts, for those that only try.
+pub const MOST: (u64, u64) = (1 << (63 - BYTES_BITS), 1 << (BYTES_BITS - 1));
+
+fn held(records: u64, bytes: u64) -> u64 {
+    records << BYTES_BITS | bytes
+}
+
+fn parts(held: u64) -> (u64, u64) {
+    (held >> BYTES_BITS, held & ((1 << BYTES_BITS) - 1))
+}
+
+/// Counts somebody as waiting until it is dropped.
+struct Waiting<'l>(&'l AtomicU64);
+
+impl Waiting<'_> {
+    fn of(count: &AtomicU64) -> Waiting<'_> {
+        count.fetch_add(1, Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

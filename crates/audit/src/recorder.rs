@@ -1,0 +1,309 @@
+//! The checks' end of the record: all lanes together.
+//!
+//! The rule: **nothing is answered that is not going to be on record**. A decision asks every sink that wants it for room
+//! before its answer is given. Where a sink that blocks or denies has none, the answer is withheld, and that denial is
+//! what goes on record, or is counted, everywhere. So for every sink the decisions that it wants are its records and what
+//! its gaps count, exactly.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::config::OnFull;
+use super::lane::{Class, Lane, Load};
+use customs_record::{CallerGoneEntry, Entry, Loss, PackedDecision, WithheldEntry};
+
+/// The most sinks that there can be.
+pub const MAX_SINKS: usize = 64;
+
+/// Every sink, for those who have something to tell. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Recorder(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    lanes: Vec<Arc<Lane>>,
+    decisions: AtomicU64,
+    /// How long an answer waits for its record to be on the disk.
+    durable_within: Duration,
+}
+
+/// Numbers about one sink, as they are just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The sink's name.
+    pub sink: String,
+    /// Records that it has taken, since the start.
+    pub written: u64,
+    /// Writes that it refused, since the start.
+    pub failures: u64,
+    /// Records that wait, with the room that is promised.
+    pub queued: u64,
+    /// About how many bytes they hold in memory.
+    pub queued_bytes: u64,
+    /// Records that it did not get, since the start.
+    pub lost: Loss,
+    /// Whether it takes what it should.
+    pub healthy: bool,
+    /// Whether every answer that it wants is withheld because of it.
+    pub withholding: bool,
+    /// What is wrong with it; empty while it is healthy.
+    pub problem: String,
+}
+
+/// Why no check can be answered by policy now: its answer could not be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withholding {
+    /// The sink.
+    pub sink: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Recorder {
+    /// Joins lanes, at most [`MAX_SINKS`].
+    pub fn new(lanes: Vec<Arc<Lane>>, durable_within: Duration) -> Recorder {
+        Recorder(Arc::new(Shared { lanes, decisions: AtomicU64::new(0), durable_within }))
+    }
+
+    /// The number of the next decision of this process, from 1.
+    pub fn number(&self) -> u64 {
+        self.0.decisions.fetch_add(1, Relaxed) + 1
+    }
+
+    /// How many decisions were numbered.
+    pub fn numbered(&self) -> u64 {
+        self.0.decisions.load(Relaxed)
+    }
+
+    /// Asks every sink that wants a decision for room, and waits for those that block. `None`: its answer must be
+    /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
+    /// it gives back what it has, and whoever dropped it accounts for the decision in the same way.
+    pub async fn admit(&self, decision: &PackedDecision) -> Option<Room> {
+        let (mut admission, mut waiting) = (Admission::of(self, decision), None);
+        for (place, lane) in self.wanting(decision) {
+            let has_room = lane.take(admission.room.load, &mut waiting).await;
+            admission.note(place, lane, has_room)?;
+        }
+        Some(admission.room())
+    }
+
+    /// The same without waiting: a sink that blocks and has no room now has none. It needs no runtime, nor do
+    /// [`Room::record`], [`withhold`](Self::withhold) and [`tell_caller_gone`](Self::tell_caller_gone), so a host that must
+    /// not wait can call it on any thread.
+    pub fn try_admit(&self, decision: &PackedDecision) -> Option<Room> {
+        let mut admission = Admission::of(self, decision);
+        for (place, lane) in self.wanting(decision) {
+            let has_room = lane.take_now(admission.room.load);
+            admission.note(place, lane, has_room)?;
+        }
+        Some(admission.room())
+    }
+
+    /// The sinks that want a decision, each with its place.
+    fn wanting(&self, decision: &PackedDecision) -> impl Iterator<Item = (usize, &Lane)> {
+        let lanes = self.0.lanes.iter().enumerate();
+        lanes.filter(|(_, lane)| lane.filter().wants_decision(decision)).map(|(place, lane)| (place, &**lane))
+    }
+
+    /// Whether answers wait until their records are on the disk.
+    pub fn waits_for_disk(&self) -> bool {
+        self.0.lanes.iter().any(|lane| lane.acknowledges())
+    }
+
+    /// Whether an eighth of some queue is taken, by records or by answers that are on their way to their callers.
+    pub fn is_pressed(&self) -> bool {
+        self.0.lanes.iter().any(|lane| lane.is_pressed())
+    }
+
+    /// Puts an answer that nobody got on record where there is room, and counts it as withheld where there is none: it was
+    /// withheld, or its caller gave up while it waited for room. True if every sink that wants it had room.
+    pub fn withhold(&self, decision: Arc<PackedDecision>) -> bool {
+        let load = Load::of_decision(&decision, Class::Withheld);
+        let wanting = self.0.lanes.iter().filter(|lane| lane.filter().wants_decision(&decision));
+        // Each is asked, whatever the others said.
+        wanting.filter(|lane| !lane.offer(Entry::Decision(decision.clone()), load)).count() == 0
+    }
+
+    /// Records what already happened, such as a policy change: waits for room as long as it takes.
+    pub async fn record(&self, entry: Entry) {
+        for lane in self.0.lanes.iter() {
+            if lane.take_for_event(entry.time()).await {
+                lane.send_event(entry.clone());
+            } else {
+                tracing::error!(sink = lane.name(), kind = entry.kind(), "an event is not on record");
+            }
+        }
+    }
+
+    /// Records something that must not be answered unless it is on record, such as a question; false if it is not.
+    pub async fn record_first(&self, entry: Entry) -> bool {
+        let load = Load::of_event(entry.time());
+        let (mut taken, mut waiting) = (Vec::new(), None);
+        for lane in self.0.lanes.iter() {
+            if lane.take(load, &mut waiting).await {
+                taken.push(lane);
+            } else if lane.on_full() == OnFull::Drop {
+                lane.lose(load);
+            } else {
+                taken.into_iter().for_each(|lane| lane.give_back(load));
+                return false;
+            }
+        }
+        taken.into_iter().for_each(|lane| lane.send_event(entry.clone()));
+        true
+    }
+
+    /// The first sink for which every answer is withheld now; `None` while an answer can be recorded.
+    pub fn withholding(&self) -> Option<Withholding> {
+        let of = |lane: &Arc<Lane>| Some(Withholding { sink: lane.name().to_owned(), problem: lane.withholds()? });
+        self.0.lanes.iter().find_map(of)
+    }
+
+    /// The numbers of every sink as they are just now.
+    pub fn readings(&self) -> Vec<Reading> {
+        let reading = |lane: &Arc<Lane>| {
+            let (queued, queued_bytes) = lane.queued();
+            let (withholds, trouble) = (lane.withholds(), lane.trouble());
+            Reading {
+                sink: lane.name().to_owned(),
+                written: lane.state.written.load(Relaxed),
+                failures: lane.state.failures.load(Relaxed),
+                queued,
+                queued_bytes,
+                lost: lane.losses(),
+                healthy: trouble.is_none() && !lane.state.ended.load(Relaxed),
+                withholding: withholds.is_some(),
+                problem: trouble.unwrap_or_default(),
+            }
+        };
+        self.0.lanes.iter().map(reading).collect()
+    }
+
+    /// Tells that nobody got the answer of a recorded decision: its caller had given up.
+    pub fn tell_caller_gone(&self, decision: &PackedDecision) {
+        let entry = CallerGoneEntry {
+            time: customs_record::clock::now(),
+            decision_id: decision.text(decision.facts().decision_id).to_owned(),
+            decision_number: decision.facts().decision_number,
+        };
+        let load = Load::of_follow_up(entry.time, &entry.decision_id);
+        self.offer(&Entry::CallerGone(entry.into()), load);
+    }
+
+    /// Tells that the answer of a recorded decision was withheld after all.
+    fn tell_withheld(&self, entry: WithheldEntry) {
+        let load = Load::of_follow_up(entry.time, &entry.decision_id);
+        self.offer(&Entry::Withheld(entry.into()), load);
+    }
+
+    fn offer(&self, entry: &Entry, load: Load) {
+        for lane in &self.0.lanes {
+            lane.offer(entry.clone(), load);
+        }
+    }
+}
+
+/// A decision that asks sink after sink for room. Dropped before it has asked all, it gives back what it has and counts
+/// nothing: whoever withholds the answer accounts for it, in every sink.
+struct Admission {
+    room: Room,
+    /// The sinks that were asked, a bit each.
+    asked: u64,
+}
+
+impl Admission {
+    fn of(recorder: &Recorder, decision: &PackedDecision) -> Admission {
+        let load = Load::of_decision(decision, Class::of(decision));
+        Admission { room: Room { recorder: recorder.clone(), load, taken: 0, is_wanted: 0 }, asked: 0 }
+    }
+
+    /// Notes what a sink said. `None`: the answer must be withheld.
+    fn note(&mut self, place: usize, lane: &Lane, has_room: bool) -> Option<()> {
+        self.asked |= 1 << place;
+        self.room.taken |= u64::from(has_room) << place;
+        (has_room || lane.on_full() == OnFull::Drop).then_some(())
+    }
+
+    fn room(mut self) -> Room {
+        self.room.is_wanted = self.asked;
+        self.room
+    }
+}
+
+/// Room for one decision in every sink that wants it and has some. Dropped unused, it is given back, and the decision
+/// counts as withheld: nobody got its answer.
+#[derive(Debug)]
+#[must_use]
+pub struct Room {
+    recorder: Recorder,
+    load: Load,
+    /// The sinks that promised room, a bit each.
+    taken: u64,
+    /// The sinks that want the decision, a bit each.
+    is_wanted: u64,
+}
+
+impl Room {
+    /// Hands the record over. What is returned must be waited for before the answer is given.
+    pub fn record(mut self, decision: Arc<PackedDecision>) -> Kept {
+        let (wanted, taken) = (std::mem::take(&mut self.is_wanted), std::mem::take(&mut self.taken));
+        let mut kept = Vec::new();
+        for (place, lane) in self.recorder.0.lanes.iter().enumerate() {
+            match (wanted >> place & 1, taken >> place & 1) {
+                (_, 1) => kept.extend(lane.send(Entry::Decision(decision.clone()), self.load.bytes)),
+                (1, _) => lane.lose(self.load),
+                _ => {}
+            }
+        }
+        Kept((!kept.is_empty()).then(|| (kept, self.recorder.clone())))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        for (place, lane) in self.recorder.0.lanes.iter().enumerate() {
+            if self.taken >> place & 1 == 1 {
+                lane.give_back(self.load);
+            }
+            if self.is_wanted >> place & 1 == 1 {
+                lane.lose(Load { class: Class::Withheld, ..self.load });
+            }
+        }
+    }
+}
+
+/// A record on its way to the disk.
+#[derive(Debug)]
+#[must_use]
+pub struct Kept(
+    /// What each sink tells that says when a record is on the disk; `None` where there is no such sink.
+    Option<(Vec<oneshot::Receiver<()>>, Recorder)>,
+);
+
+impl Kept {
+    /// Waits until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
+    /// withheld, which is then on record as well.
+    pub async fn in_time(self, decision: &PackedDecision, reason: &'static str) -> bool {
+        let Some((told, recorder)) = self.0 else { return true };
+        let all_told = async {
+            for told in told {
+                told.await?;
+            }
+            Ok::<(), oneshot::error::RecvError>(())
+        };
+        if matches!(timeout(recorder.0.durable_within, all_told).await, Ok(Ok(()))) {
+            return true;
+        }
+        recorder.tell_withheld(WithheldEntry {
+            time: customs_record::clock::now(),
+            decision_id: decision.text(decision.facts().decision_id).to_owned(),
+            decision_number: decision.facts().decision_number,
+            reason,
+        });
+        false
+    }
+}

@@ -1,0 +1,253 @@
+//! Hashes or leaves out what the settings keep out of the record: who called, which path, from which address.
+//!
+//! It decides nothing about what is recorded; it only takes away. The rules: an entry of which nothing is taken is the
+//! very same entry, at no cost; what was taken is named in `redacted`; equal text has an equal hash under one key, so that
+//! records can still be counted and joined.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use customs_record::plain_file;
+use customs_record::{DecisionEntry, Entry, HeaderEntry, PackedDecision, QuestionEntry, RefusalsEntry};
+
+/// The fewest bytes of a key.
+pub const MIN_KEY: usize = 16;
+/// And the most: what is longer is another file.
+const MAX_KEY: usize = 64 * 1024;
+
+/// Headers whose values are addresses of clients.
+const ADDRESSES: &[&str] = &["x-forwarded-for", "x-real-ip", "x-envoy-external-address", "forwarded"];
+
+/// What happens to a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redaction {
+    /// It is recorded.
+    #[default]
+    Keep,
+    /// Its keyed hash is recorded.
+    Hash,
+    /// It is left out.
+    Drop,
+}
+
+/// What is taken out of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedactConfig {
+    /// `principal` and `serviceAccount`.
+    pub principal: Redaction,
+    /// `path`.
+    pub path: Redaction,
+    /// `sourceAddress`, `remoteAddress` and `askedBy`.
+    pub address: Redaction,
+    /// A file with the key of the hashes; without one each process draws its own.
+    pub key: Option<PathBuf>,
+}
+
+impl RedactConfig {
+    fn ways(&self) -> [Redaction; 3] {
+        [self.principal, self.path, self.address]
+    }
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedactKeyError {
+    /// The file cannot be read.
+    #[error(
+        "audit_trail.redact.key: cannot read {path}: {why}; make one with `head -c 32 /dev/urandom | base64 > {path}`"
+    )]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system says.
+        #[source]
+        why: std::io::Error,
+    },
+    /// The key could be guessed.
+    #[error(
+        "audit_trail.redact.key: {path} holds {bytes} bytes, and a key needs at least {MIN_KEY}; make one with \
+         `head -c 32 /dev/urandom | base64 > {path}`"
+    )]
+    Short {
+        /// The file.
+        path: String,
+        /// How many there are.
+        bytes: usize,
+    },
+}
+
+/// Takes out of entries what the settings say.
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    config: RedactConfig,
+    /// Where nothing is hashed, nobody asks it.
+    hash: Option<KeyedHash>,
+}
+
+impl Redactor {
+    /// Reads the key, or draws one, where something is hashed.
+    ///
+    /// # Errors
+    /// If the key's file cannot be read or holds too little.
+    pub fn new(config: RedactConfig) -> Result<Redactor, RedactKeyError> {
+        let hashes = config.ways().contains(&Redaction::Hash);
+        let hash = match &config.key {
+            Some(path) if hashes => {
+                let name = path.display().to_string();
+                let text = plain_file::read(path, MAX_KEY)
+                    .map_err(|why| RedactKeyError::Unreadable { path: name.clone(), why })?;
+                // Editors and `echo` end a file with a line feed, which nobody means to be part of the key.
+                let key = text.trim_ascii_end();
+                if key.len() < MIN_KEY {
+                    return Err(RedactKeyError::Short { path: name, bytes: key.len() });
+                }
+                Some(KeyedHash::new(key))
+            }
+            None if hashes => {
+                Some(KeyedHash::new(&[Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat()))
+            }
+            _ => None,
+        };
+        Ok(Redactor { config, hash })
+    }
+
+    /// The entry without what is to be taken out of it; the same one where that is nothing.
+    pub fn redact(&self, entry: Entry) -> Entry {
+        if self.config.ways() == [Redaction::Keep; 3] {
+            return entry;
+        }
+        match entry {
+            Entry::Decision(decision) => Entry::Decision(self.decision(&decision).map_or(decision, Arc::from)),
+            Entry::Question(question) => Entry::Question(self.question(&question).map_or(question, Arc::new)),
+            Entry::Refusals(refusals) => Entry::Refusals(self.refusals(&refusals).map_or(refusals, Arc::new)),
+            // These tell of the server and of policies, and of no caller.
+            entry @ (Entry::PolicyChange(_)
+            | Entry::GrantEnd(_)
+            | Entry::Start(_)
+            | Entry::Stop(_)
+            | Entry::Withheld(_)
+            | Entry::CallerGone(_)
+            | Entry::Stream(_)
+            | Entry::Gap(_)
+            | Entry::Lag(_)
+            | Entry::Checkpoint(_)) => entry,
+        }
+    }
+
+    /// `None` where nothing is taken.
+    fn decision(&self, decision: &PackedDecision) -> Option<DecisionEntry> {
+        let RedactConfig { principal, path, address, key: _ } = self.config;
+        let (mut told, mut taken) = (decision.unpacked(), Vec::new());
+        for (name, way, text) in [
+            ("principal", principal, &mut told.principal),
+            ("serviceAccount", principal, &mut told.service_account),
+            ("sourceAddress", address, &mut told.source_address),
+            ("remoteAddress", address, &mut told.remote_address),
+            ("path", path, &mut told.path),
+        ] {
+            if let Some(hidden) = self.hidden(way, text) {
+                *text = hidden;
+                taken.push(name);
+            }
+        }
+        let hidden = |uri: &String| self.hidden(principal, uri);
+        let hidden: Vec<String> = told.rare().certificate_uris.iter().filter_map(hidden).collect();
+        if !hidden.is_empty() {
+            told.rare_mut().certificate_uris = hidden.into_iter().filter(|uri| !uri.is_empty()).collect();
+            taken.push("certificateUris");
+        }
+        let is_address = |header: &HeaderEntry| ADDRESSES.contains(&header.name.as_str());
+        if told.rare().headers.iter().any(is_address) {
+            for header in told.rare_mut().headers.iter_mut().filter(|header| is_address(header)) {
+                if let Some(hidden) = self.hidden(address, &header.value) {
+                    header.value = hidden;
+                    taken.push("headers");
+                }
+            }
+        }
+        if taken.is_empty() {
+            return None;
+        }
+        told.rare_mut().redacted.extend(taken);
+        Some(told)
+    }
+
+    /// `None` where nothing is taken. What is taken of the question itself is named with what is taken of its answer.
+    fn question(&self, question: &QuestionEntry) -> Option<QuestionEntry> {
+        // A port is another one each time; without it, equal askers have equal hashes.
+        let asker = question.asked_by.parse::<SocketAddr>().map(|address| address.ip().to_string());
+        let asker = match self.config.address {
+            Redaction::Hash => asker.unwrap_or_else(|_| question.asked_by.clone()),
+            Redaction::Keep | Redaction::Drop => question.asked_by.clone(),
+        };
+        let asked_by = self.hidden(self.config.address, &asker);
+        let answer = self.decision(&question.answer);
+        if asked_by.is_none() && answer.is_none() {
+            return None;
+        }
+        let mut answer = answer.unwrap_or_else(|| question.answer.unpacked());
+        if asked_by.is_some() {
+            answer.rare_mut().redacted.push("askedBy");
+        }
+        let (asked_by, answer) = (asked_by.unwrap_or(asker), (&answer).into());
+        Some(QuestionEntry { time: question.time, asked_by, now: question.now, answer })
+    }
+
+    /// `None` where nothing is taken.
+    fn refusals(&self, entry: &RefusalsEntry) -> Option<RefusalsEntry> {
+        let mut told = entry.clone();
+        for refusal in &mut told.refusals {
+            refusal.peer = self.hidden(self.config.address, &refusal.peer)?;
+        }
+        told.redacted.push("refusals");
+        Some(told)
+    }
+
+    /// What is recorded in the place of a text; `None` where the text itself is.
+    fn hidden(&self, way: Redaction, text: &str) -> Option<String> {
+        if text.is_empty() || way == Redaction::Keep {
+            return None;
+        }
+        Some(match (&self.hash, way) {
+            (Some(hash), Redaction::Hash) => hash.of(text),
+            // Nothing is ever kept for want of a key.
+            _ => String::new(),
+        })
+    }
+}
+
+/// HMAC-SHA256 under one key; what depends on the key alone is computed once.
+#[derive(Clone)]
+struct KeyedHash(Hmac<Sha256>);
+
+impl KeyedHash {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length: what is too long is hashed first")]
+    fn new(key: &[u8]) -> KeyedHash {
+        KeyedHash(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
+    }
+
+    /// Returns `hash:` and the first 32 hexadecimal digits: 128 bits, which no two texts share by chance.
+    fn of(&self, text: impl AsRef<[u8]>) -> String {
+        let hash = self.0.clone().chain_update(text).finalize().into_bytes();
+        format!("hash:{:.32}", HEXLOWER.encode(&hash))
+    }
+}
+
+impl fmt::Debug for KeyedHash {
+    /// A key is not for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyedHash")
+    }
+}
+
+#[cfg(test)]
+#[path = "redact_tests.rs"]
+mod tests;

@@ -1,0 +1,297 @@
+//! A file that is appended to, or a pipe.
+//!
+//! It knows bytes, and of records only where the last whole one ends. The rules:
+//!
+//! - a [`regular`] file belongs to one process, goes on behind its last whole record ([`recover`]), and is left for
+//!   another one between two records alone;
+//! - closed files ([`names`]) are never renamed again, and what is done with them ([`keeper`]) is done behind the scenes;
+//! - a [`special`] file, such as a pipe, is written to and nothing else. It holds up neither the start nor the writer.
+
+mod keeper;
+mod names;
+mod recover;
+mod regular;
+mod special;
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use regular::Regular;
+use rustix::fs::OFlags;
+use special::Special;
+
+use super::{Place, Reopen, Sink, SinkOpenError};
+use crate::config::SinkConfig;
+use customs_engine::time::UnixNanos;
+use customs_record::clock;
+use customs_record::stream::Left;
+
+/// The permissions of a file that is made: its owner writes, its group reads.
+const FILE_MODE: u32 = 0o640;
+
+/// A file or a pipe.
+pub struct FileSink {
+    name: String,
+    end: End,
+}
+
+enum End {
+    Regular(Box<Regular>),
+    Special(Special),
+}
+
+impl FileSink {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn open(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<FileSink, SinkOpenError> {
+        let unusable = |unfit: FileSinkError| SinkOpenError::File {
+            path: path.into(),
+            problem: unfit.problem,
+            advice: unfit.advice,
+        };
+        let end = end(config, path, reopen).map_err(unusable)?;
+        Ok(FileSink { name: config.name(), end })
+    }
+}
+
+fn end(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<End, FileSinkError> {
+    if let Some(number) = descriptor(path) {
+        descriptor_is_open(number)?;
+    }
+    match fs::metadata(path) {
+        Ok(about) if !about.is_file() => Ok(End::Special(Special::open(path)?)),
+        // What is not there is made.
+        _ => {
+            let regular = Regular::open(path, config.format, config.rotation.clone(), reopen, clock::now())?;
+            Ok(End::Regular(Box::new(regular)))
+        }
+    }
+}
+
+impl Sink for FileSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn left(&mut self) -> Left {
+        match &mut self.end {
+            End::Regular(file) => file.left(),
+            End::Special(_) => Left::default(),
+        }
+    }
+
+    fn turn(&mut self, now: UnixNanos) -> io::Result<bool> {
+        match &mut self.end {
+            End::Regular(file) => file.turn(now),
+            End::Special(_) => Ok(false),
+        }
+    }
+
+    fn place(&mut self) -> Place {
+        match &mut self.end {
+            End::Regular(file) => file.place(),
+            End::Special(_) => Place::Kept,
+        }
+    }
+
+    fn previous_file(&self) -> &'static str {
+        match &self.end {
+            End::Regular(file) => file.previous_file(),
+            End::Special(_) => "",
+        }
+    }
+
+    fn room(&self) -> usize {
+        match &self.end {
+            End::Regular(file) => file.room(),
+            End::Special(_) => usize::MAX,
+        }
+    }
+
+    fn is_on_disk(&self) -> bool {
+        matches!(self.end, End::Regular(_))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.end {
+            End::Regular(file) => file.write(bytes),
+            End::Special(file) => file.write(bytes),
+        }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        match &mut self.end {
+            End::Regular(file) => file.sync(),
+            // There is no disk behind it.
+            End::Special(_) => Ok(()),
+        }
+    }
+}
+
+/// The descriptor of this process that a path names, if it names one.
+fn descriptor(path: &Path) -> Option<u32> {
+    match path.to_str()? {
+        "/dev/stdin" => Some(0),
+        "/dev/stdout" => Some(1),
+        "/dev/stderr" => Some(2),
+        text => ["/dev/fd/", "/proc/self/fd/"].iter().find_map(|folder| text.strip_prefix(folder)?.parse().ok()),
+    }
+}
+
+/// Whether a descriptor was open when the process was started, as far as that can be told: the Rust runtime opens
+/// `/dev/null`, for reading and writing, in place of a standard one that was closed.
+fn descriptor_is_open(number: u32) -> Result<(), FileSinkError> {
+    const ADVICE: &str = "start customs with that descriptor open, or name a file";
+    let link = format!("/proc/self/fd/{number}");
+    let (Ok(held), Ok(about)) = (fs::symlink_metadata(&link), fs::metadata(&link)) else {
+        return Err(FileSinkError::new(format!("descriptor {number} is closed"), ADVICE));
+    };
+    // The permissions of the link are those of the descriptor: the second bit of the owner's is reading.
+    let is_readable = held.mode() & 0o400 != 0;
+    let is_null = fs::metadata("/dev/null").is_ok_and(|null| about.rdev() == null.rdev() && !about.is_file());
+    if is_null && is_readable {
+        let what = format!("descriptor {number} is closed, or is /dev/null, so every record would be lost");
+        return Err(FileSinkError::new(what, ADVICE));
+    }
+    Ok(())
+}
+
+/// Why a file cannot be used, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}; {advice}")]
+struct FileSinkError {
+    #[source]
+    problem: io::Error,
+    advice: &'static str,
+}
+
+impl FileSinkError {
+    fn new(problem: impl Into<String>, advice: &'static str) -> FileSinkError {
+        FileSinkError { problem: io::Error::other(problem.into()), advice }
+    }
+
+    /// For a file that is already served from: the same in one error.
+    fn at(self, path: &Path) -> io::Error {
+        let FileSinkError { problem, advice } = self;
+        io::Error::new(problem.kind(), format!("`{}`: {problem}; {advice}", path.display()))
+    }
+}
+
+impl From<io::Error> for FileSinkError {
+    fn from(problem: io::Error) -> FileSinkError {
+        let advice = match problem.kind() {
+            io::ErrorKind::NotFound => "make its directory first, customs does not",
+            io::ErrorKind::PermissionDenied => "let the user that runs customs write there, and read what is there",
+            io::ErrorKind::IsADirectory => "name a file in that directory",
+            io::ErrorKind::NotADirectory => "a part of the path is a file; name another place",
+            io::ErrorKind::ReadOnlyFilesystem => "mount a volume that can be written, or use `stdout`",
+            io::ErrorKind::StorageFull => "make room there, or name another place",
+            _ => "name a file that can be appended to",
+        };
+        FileSinkError { problem, advice }
+    }
+}
+
+/// Opens a file behind its end, and makes it where `create` says so. Nothing that is opened here ever waits: a pipe
+/// without a reader or one that is full is an error at once.
+pub(crate) fn append(path: &Path, create: bool) -> io::Result<File> {
+    let never_wait = OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().append(true).create(create).mode(FILE_MODE).custom_flags(never_wait).open(path)
+}
+
+/// Opens a file for reading, and never waits: somebody may have put a pipe there meanwhile.
+fn readable(path: &Path) -> io::Result<File> {
+    let never_wait = OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(never_wait).open(path)
+}
+
+/// What tells one file from all others, whatever its name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Id {
+    device: u64,
+    inode: u64,
+}
+
+impl From<fs::Metadata> for Id {
+    fn from(about: fs::Metadata) -> Id {
+        Id { device: about.dev(), inode: about.ino() }
+    }
+}
+
+#[cfg(test)]
+mod keeper_tests;
+#[cfg(test)]
+mod place_tests;
+#[cfg(test)]
+mod recover_tests;
+#[cfg(test)]
+mod regular_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks;
+
+    fn opened(text: &str) -> Result<Box<dyn Sink>, String> {
+        sinks::open(&text.parse().unwrap(), Reopen::default(), &mut Vec::new()).map_err(|unusable| unusable.to_string())
+    }
+
+    #[test]
+    fn a_sink_takes_bytes_and_goes_over_to_another_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        let mut sink = opened(&format!("file:{}?rotate_size=16KiB&keep=3", path.display())).unwrap();
+        assert_eq!(sink.name(), format!("file:{}", path.display()));
+        assert_eq!((sink.left(), sink.room()), (Left::default(), 16 << 10));
+        assert_eq!(sink.write(&[b'x'; 16 << 10]).unwrap(), 16 << 10);
+        sink.sync().unwrap();
+        assert_eq!(sink.room(), 0);
+        assert!(sink.turn(clock::now()).unwrap());
+        assert_eq!(sink.room(), 16 << 10);
+        sink.sync().unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_descriptor_that_is_closed_is_told_before_anything_is_written() {
+        for (path, expected) in [
+            ("/dev/stdout", Some(1)),
+            ("/dev/stderr", Some(2)),
+            ("/dev/fd/7", Some(7)),
+            ("/proc/self/fd/12", Some(12)),
+            ("/dev/fd/x", None),
+            ("/var/log/stdout", None),
+        ] {
+            assert_eq!(descriptor(Path::new(path)), expected, "{path}");
+        }
+        let wrong = opened("file:/dev/fd/999999").map(|_| ()).unwrap_err();
+        assert!(wrong.contains("descriptor 999999 is closed; start customs with that descriptor open"), "{wrong}");
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        let path = format!("file:/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&null));
+        let wrong = opened(&path).map(|_| ()).unwrap_err();
+        assert!(wrong.contains("or is /dev/null"), "{wrong}");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_used_is_told_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| format!("file:{}", directory.path().join(name).display());
+        fs::write(directory.path().join("other"), "hello\n").unwrap();
+        let _held = opened(&place("held")).unwrap();
+        for (text, expected) in [
+            (place("no/audit"), "make its directory first, customs does not"),
+            (place("other/audit"), "a part of the path is a file"),
+            (place("other"), "it holds something else than lines of JSON; name another file"),
+            (place("other?format=protobuf"), "it holds something else than records in protobuf; name another file"),
+            (place("held"), "another process writes to it; give each its own file"),
+            (place(""), "name a file in that directory"),
+        ] {
+            let wrong = opened(&text).map(|_| ()).unwrap_err();
+            assert!(wrong.starts_with("cannot open the audit file `/") && wrong.contains(expected), "{text}: {wrong}");
+        }
+    }
+}

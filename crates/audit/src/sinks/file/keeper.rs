@@ -1,0 +1,196 @@
+//! What becomes of closed files: they are compressed, and the oldest are deleted.
+//!
+//! It never touches the file that is written to, nor any that somebody holds a lock on. The rules:
+//!
+//! - One thread at a time does it, beside the writer, and it is joined. It ends early when the sink ends.
+//! - A compressed file gets its name once the whole of it is on the disk, and only then does the plain one go. So at
+//!   every moment the whole record is in a file, and what was begun is done again at the next start.
+//! - What fails is told, loses nothing, and is tried again after the next file is closed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::FILE_MODE;
+use super::names::{Family, Forms, Moment};
+use crate::config::Rotation;
+
+/// How much is compressed between two looks at whether to stop.
+const BLOCK: usize = 64 << 10;
+
+/// What is done with closed files, and the thread that does it.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    keep: Option<usize>,
+    gzip: bool,
+    stop: Arc<AtomicBool>,
+    running: Option<JoinHandle<()>>,
+    /// What is to be looked through after that.
+    next: Option<Family>,
+}
+
+impl Keeper {
+    /// One that does what the settings say.
+    pub(super) fn new(rotation: &Rotation) -> Keeper {
+        let &Rotation { size: _, age: _, keep, gzip } = rotation;
+        Keeper { keep, gzip, stop: Arc::default(), running: None, next: None }
+    }
+
+    /// Has closed files looked through, now or after what is being done.
+    pub(super) fn tidy(&mut self, family: Family) {
+        self.next = Some(family);
+        self.poll();
+    }
+
+    /// Begins what waits, once nothing is being done.
+    pub(super) fn poll(&mut self) {
+        if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
+            return;
+        }
+        self.join();
+        let Some(family) = self.next.take() else { return };
+        let work = Work { family, keep: self.keep, gzip: self.gzip, stop: self.stop.clone() };
+        match thread::Builder::new().name("audit-files".into()).spawn(move || work.run()) {
+            Ok(running) => self.running = Some(running),
+            Err(problem) => {
+                tracing::error!(%problem, "closed audit files stay as they are: there is no thread for them")
+            }
+        }
+    }
+
+    fn join(&mut self) {
+        if self.running.take().is_some_and(|running| running.join().is_err()) {
+            tracing::error!("the thread for closed audit files broke off; it is tried again after the next one");
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        self.join();
+    }
+}
+
+/// One look through closed files.
+struct Work {
+    family: Family,
+    keep: Option<usize>,
+    gzip: bool,
+    stop: Arc<AtomicBool>,
+}
+
+impl Work {
+    fn run(&self) {
+        let closed = match self.family.closed() {
+            Ok(closed) => closed,
+            Err(problem) => return told("cannot list the closed audit files", self.family.directory(), &problem),
+        };
+        // The beginning of a compressed file, alone, is no file that stays.
+        let (closed, leftovers): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            closed.into_iter().partition(|(_, forms)| forms.plain || forms.gzip);
+        leftovers.into_keys().for_each(|moment| remove(&self.family.part(moment)));
+        let spare = self.keep.map_or(0, |keep| closed.len().saturating_sub(keep));
+        let (old, kept): (Vec<_>, Vec<_>) = closed.into_iter().enumerate().partition(|(index, _)| *index < spare);
+        for (_, (moment, forms)) in old {
+            self.delete(moment, forms);
+        }
+        self.keep(kept.into_iter().map(|(_, closed)| closed).collect());
+    }
+
+    fn delete(&self, moment: Moment, forms: Forms) {
+        let paths = [
+            (forms.part, self.family.part(moment)),
+            (forms.plain, self.family.plain(moment)),
+            (forms.gzip, self.family.gzip(moment)),
+        ];
+        for (_, path) in paths.iter().filter(|(is_there, _)| *is_there) {
+            match locked(path) {
+                Ok(Some(_lock)) => remove(path),
+                Ok(None) => {}
+                Err(problem) => told("cannot delete a closed audit file", path, &problem),
+            }
+        }
+    }
+
+    fn keep(&self, kept: BTreeMap<Moment, Forms>) {
+        for (moment, forms) in kept {
+            let (plain, part) = (self.family.plain(moment), self.family.part(moment));
+            if forms.part {
+                remove(&part);
+            }
+            if self.stop.load(Relaxed) || !forms.plain {
+                continue;
+            }
+            if forms.gzip {
+                // The compressed file is whole, or it would not have its name.
+                remove(&plain);
+            } else if self.gzip
+                && let Err(problem) = self.compress(moment)
+            {
+                let _ = fs::remove_file(&part);
+                told("cannot compress a closed audit file", &plain, &problem);
+            }
+        }
+    }
+
+    fn compress(&self, moment: Moment) -> io::Result<()> {
+        let (plain, part) = (self.family.plain(moment), self.family.part(moment));
+        let Some(mut from) = locked(&plain)? else { return Ok(()) };
+        let to = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&part)?;
+        // The processor belongs to the checks: the quickest level costs less than half of the default one.
+        let mut to = GzEncoder::new(to, Compression::fast());
+        let mut block = vec![0; BLOCK];
+        loop {
+            let count = from.read(&mut block)?;
+            if self.stop.load(Relaxed) {
+                return fs::remove_file(&part);
+            }
+            let Some(bytes @ [_, ..]) = block.get(..count) else { break };
+            to.write_all(bytes)?;
+        }
+        to.finish()?.sync_all()?;
+        fs::rename(&part, self.family.gzip(moment))?;
+        File::open(self.family.directory())?.sync_all()?;
+        fs::remove_file(&plain)
+    }
+}
+
+/// A file for reading that nobody holds; `None` if somebody does.
+fn locked(path: &Path) -> io::Result<Option<File>> {
+    let file = File::open(path)?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // Where there are no locks, the name alone tells.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(file)),
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(problem) = fs::remove_file(path) {
+        told("cannot delete a closed audit file", path, &problem);
+    }
+}
+
+fn told(what: &str, path: &Path, problem: &io::Error) {
+    tracing::error!(path = %path.display(), %problem, "{what}; it is tried again after the next one is closed");
+}
+
+#[cfg(test)]
+impl Keeper {
+    /// Waits until everything is done.
+    pub(super) fn finish(&mut self) {
+        while self.running.is_some() || self.next.is_some() {
+            self.join();
+            self.poll();
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The names of closed files: the file's own name, and the moment at which it was closed.
+//!
+//! It opens and deletes nothing. The rules:
+//!
+//! - A closed file is `NAME.20261124T010203.123456789Z`, in UTC; compressed, `.gz` stands behind it. Its moment never
+//!   changes, and no file is closed under a name that sorts before one that was closed earlier.
+//! - What does not read back to exactly that is not ours and is left alone.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use customs_engine::time::UnixNanos;
+
+/// What a compressed file's name ends in.
+const GZIP: &str = ".gz";
+
+/// What the name of a file ends in that is being compressed.
+const PART: &str = ".gz.part";
+
+/// A file and those that were closed before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Family {
+    directory: PathBuf,
+    name: OsString,
+}
+
+/// What there is of one closed file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forms {
+    /// The file as it was written.
+    pub(super) plain: bool,
+    /// The whole of it, compressed.
+    pub(super) gzip: bool,
+    /// The beginning of it, compressed, which is of no use.
+    pub(super) part: bool,
+}
+
+impl Family {
+    /// The family of the file at `path`.
+    pub(super) fn of(path: &Path) -> Family {
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Family { directory, name: path.file_name().unwrap_or_default().to_owned() }
+    }
+
+    /// The directory that holds all of them.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The closed files that there are, the oldest first.
+    pub(super) fn closed(&self) -> io::Result<BTreeMap<Moment, Forms>> {
+        let mut found: BTreeMap<Moment, Forms> = BTreeMap::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let name = entry?.file_name();
+            let Some((moment, ending)) = self.parse(&name) else { continue };
+            let forms = found.entry(moment).or_default();
+            match ending {
+                GZIP => forms.gzip = true,
+                PART => forms.part = true,
+                _ => forms.plain = true,
+            }
+        }
+        Ok(found)
+    }
+
+    /// The moment under which a file is closed now: later than that of every closed one, even if the clock went back.
+    pub(super) fn next(&self, now: UnixNanos) -> io::Result<Moment> {
+        let newest = self.closed()?.pop_last().map(|(Moment(newest), _)| newest);
+        Ok(Moment(newest.map_or(now.0, |newest| now.0.max(newest + 1))))
+    }
+
+    /// The path of a closed file.
+    pub(super) fn plain(&self, moment: Moment) -> PathBuf {
+        self.path(moment, "")
+    }
+
+    /// The path of a closed file that is compressed.
+    pub(super) fn gzip(&self, moment: Moment) -> PathBuf {
+        self.path(moment, GZIP)
+    }
+
+    /// The path of a closed file while it is being compressed.
+    pub(super) fn part(&self, moment: Moment) -> PathBuf {
+        self.path(moment, PART)
+    }
+
+    fn path(&self, moment: Moment, ending: &str) -> PathBuf {
+        let mut name = self.name.clone();
+        name.push(format!(".{}{ending}", moment.text()));
+        self.directory.join(name)
+    }
+
+    fn parse(&self, name: &OsStr) -> Option<(Moment, &'static str)> {
+        let rest = name.as_encoded_bytes().strip_prefix(self.name.as_encoded_bytes())?.strip_prefix(b".")?;
+        let rest = std::str::from_utf8(rest).ok()?;
+        let ending = [PART, GZIP, ""].into_iter().find(|ending| rest.ends_with(ending))?;
+        Some((Moment::parse(rest.strip_suffix(ending)?)?, ending))
+    }
+}
+
+/// When a file was closed, in nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(i128);
+
+impl Moment {
+    fn text(self) -> String {
+        // No clock is out of the range of years.
+        let time = Timestamp::from_nanosecond(self.0).unwrap_or_default();
+        time.strftime("%Y%m%dT%H%M%S.%9fZ").to_string()
+    }
+
+    fn parse(text: &str) -> Option<Moment> {
+        let time = DateTime::strptime("%Y%m%dT%H%M%S.%fZ", text).ok()?;
+        let moment = Moment(TimeZone::UTC.to_timestamp(time).ok()?.as_nanosecond());
+        (moment.text() == text).then_some(moment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: UnixNanos = UnixNanos(1_795_521_600_000_000_042);
+
+    #[test]
+    fn names_say_when_a_file_was_closed() {
+        let family = Family::of(Path::new("/var/log/audit.jsonl"));
+        let moment = Moment(NOON.0);
+        assert_eq!(family.plain(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z"));
+        assert_eq!(family.gzip(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz"));
+        assert_eq!(family.part(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz.part"));
+        assert_eq!(Family::of(Path::new("a")).plain(moment), Path::new("./a.20261124T120000.000000042Z"));
+    }
+
+    #[test]
+    fn only_names_of_exactly_that_pattern_are_ours() {
+        let family = Family::of(Path::new("/x/a.log"));
+        let moment = Some(Moment(NOON.0));
+        for (name, expected) in [
+            ("a.log.20261124T120000.000000042Z", moment.map(|moment| (moment, ""))),
+            ("a.log.20261124T120000.000000042Z.gz", moment.map(|moment| (moment, ".gz"))),
+            ("a.log.20261124T120000.000000042Z.gz.part", moment.map(|moment| (moment, ".gz.part"))),
+            ("a.log", None),
+            ("a.log.1", None),
+            ("a.log.1.gz", None),
+            ("a.log.20261124", None),
+            ("a.log.20261124T120000Z", None),
+            ("a.log.20261124T120000.42Z", None),
+            ("a.log.20261124T120000.000000042", None),
+            ("a.log.20261124T120000.000000042Z.bak", None),
+            ("a.log.20261124T120000.000000042Z.gz.gz", None),
+            ("a.log.20261324T120000.000000042Z", None),
+            ("a.log.20261124T250000.000000042Z", None),
+            ("a.log.+2026124T120000.000000042Z", None),
+            ("a.log.20261124t120000.000000042z", None),
+            ("a.log. 20261124T120000.000000042Z", None),
+            ("b.log.20261124T120000.000000042Z", None),
+            ("aXlog.20261124T120000.000000042Z", None),
+            ("a.log20261124T120000.000000042Z", None),
+        ] {
+            assert_eq!(family.parse(OsStr::new(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_later_file_sorts_behind_even_if_the_clock_went_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let family = Family::of(&directory.path().join("a"));
+        assert_eq!(family.next(NOON).unwrap(), Moment(NOON.0));
+        fs::write(family.gzip(Moment(NOON.0)), "").unwrap();
+        for now in [UnixNanos(0), UnixNanos(NOON.0 - 1), NOON] {
+            assert_eq!(family.next(now).unwrap(), Moment(NOON.0 + 1));
+        }
+        assert_eq!(family.next(UnixNanos(NOON.0 + 7)).unwrap(), Moment(NOON.0 + 7));
+        assert!(family.plain(Moment(NOON.0 + 1)).as_os_str() > family.plain(Moment(NOON.0)).as_os_str());
+    }
+}

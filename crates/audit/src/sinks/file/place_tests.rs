@@ -1,0 +1,129 @@
+//! Tests of a file that somebody takes away: that it takes nothing more, why, and how it goes on.
+
+use std::fs;
+use std::path::Path;
+
+use super::names::Family;
+use super::regular::Regular;
+use super::regular_tests::{Bench, at, by_size, sequences, verified};
+use crate::config::Rotation;
+use crate::sinks::{Place, Reopen};
+use customs_record::stream::Format;
+
+/// What somebody does to a file, what becomes of its place, what is advised, and what the next file says.
+type Way = (&'static str, fn(&Path), Place, &'static str, &'static str);
+
+#[test]
+fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
+    let ways: [Way; 6] = [
+        (
+            "its directory was removed",
+            |path| fs::remove_dir_all(path.parent().unwrap()).unwrap(),
+            Place::Deleted,
+            "make its directory first",
+            "deleted",
+        ),
+        (
+            "its directory was renamed",
+            |path| fs::rename(path.parent().unwrap(), path.parent().unwrap().with_extension("old")).unwrap(),
+            Place::Moved,
+            "make its directory first",
+            "moved",
+        ),
+        (
+            "a directory is in its place",
+            |path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+            },
+            Place::Deleted,
+            "name a file in that directory",
+            "deleted",
+        ),
+        (
+            "a pipe is in its place",
+            |path| {
+                fs::remove_file(path).unwrap();
+                rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+            },
+            Place::Deleted,
+            "name a file that can be appended to",
+            "deleted",
+        ),
+        (
+            "a link to a device is in its place",
+            |path| {
+                fs::rename(path, path.with_extension("moved")).unwrap();
+                std::os::unix::fs::symlink("/dev/null", path).unwrap();
+            },
+            Place::Moved,
+            "it is no regular file any more",
+            "moved",
+        ),
+        (
+            "a file that holds something else is in its place",
+            |path| {
+                fs::remove_file(path).unwrap();
+                fs::write(path, "hello\n").unwrap();
+            },
+            Place::Deleted,
+            "name another file",
+            "deleted",
+        ),
+    ];
+    for (what, take_away, place, advice, word) in ways {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("d/audit.log");
+        let make = || fs::create_dir_all(path.parent().unwrap()).unwrap();
+        make();
+        let mut file = Regular::open(&path, Format::Json, Rotation::default(), Reopen::default(), at(0)).unwrap();
+        assert_eq!(file.place(), Place::Kept, "{what}");
+        take_away(&path);
+        assert_eq!(file.place(), place, "{what}");
+        // Each try is a try: nothing may be written meanwhile.
+        for now in [1, 2, 3] {
+            let problem = file.turn(at(now)).unwrap_err().to_string();
+            assert!(problem.contains(advice), "{what}: {problem}");
+            assert_eq!(file.place(), place, "{what}");
+        }
+        let _ = fs::remove_file(&path);
+        let _ = fs::remove_dir(&path);
+        make();
+        assert!(file.turn(at(4)).unwrap(), "{what}");
+        assert_eq!((file.place(), file.previous_file()), (Place::Kept, word), "{what}");
+        assert!(!file.turn(at(300)).unwrap(), "{what}");
+    }
+}
+
+#[test]
+fn a_file_that_has_its_name_again_goes_on_as_if_nothing_was() {
+    let bench = Bench::new(Format::Json, Rotation::default());
+    let (mut run, _) = bench.start("one");
+    let moved = bench.directory.path().join("moved");
+    fs::rename(bench.path(), &moved).unwrap();
+    fs::create_dir(bench.path()).unwrap();
+    assert!(run.file.turn(at(250)).is_err());
+    fs::remove_dir(bench.path()).unwrap();
+    fs::rename(&moved, bench.path()).unwrap();
+    assert!(!run.round(at(260), 2));
+    assert_eq!(run.file.place(), Place::Kept);
+    assert_eq!(sequences(&verified(&fs::read(bench.path()).unwrap())), [1, 2, 3]);
+}
+
+#[test]
+fn where_a_full_file_cannot_be_closed_it_goes_on() {
+    let bench = Bench::new(Format::Json, by_size());
+    let (mut run, _) = bench.start("one");
+    while run.file.room() > 0 {
+        run.round(at(0), 50);
+    }
+    // The name under which it would be closed is taken by what cannot be replaced.
+    let family = Family::of(&bench.path());
+    let closed = family.plain(family.next(at(1)).unwrap());
+    fs::create_dir(&closed).unwrap();
+    fs::write(closed.join("x"), "").unwrap();
+    if run.file.turn(at(1)).is_err() {
+        assert_eq!(run.file.place(), Place::Kept, "it has its name, so it goes on");
+        assert!(!run.round(at(500), 1));
+    }
+}

@@ -1,0 +1,344 @@
+//! An OpenTelemetry collector: each line of the record becomes one log record of OTLP/gRPC.
+//!
+//! It judges nothing and changes nothing of a line. The rules:
+//!
+//! - The body of a log record is the line as it is, without its line feed, so that whoever stores bodies can verify the
+//!   chain. What else it carries is read from that line, for those who search and route.
+//! - What the collector has acknowledged is taken, and nothing else. A collector that has stored an export but whose
+//!   acknowledgement was lost gets the same records again; stream and sequence tell which those are.
+//! - No call waits long: an export that takes longer goes on in the next call, up to its deadline.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use serde::Deserialize;
+use tokio::runtime::{self, Runtime};
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use super::{Sink, SinkOpenError};
+use customs_record::clock::now;
+
+/// The most lines of one export.
+const MAX_LINES: usize = 512;
+
+/// The most bytes of lines in one export, but for a line that is longer by itself. With everything else an export then
+/// stays well below the 4 MiB that collectors take.
+const MAX_BYTES: usize = 1 << 20;
+
+/// How long the collector may take to acknowledge an export.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long one call of `write` waits for that.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A collector.
+pub struct OtlpSink {
+    name: String,
+    endpoint: Endpoint,
+    /// Made at the first write, on the writer's own thread. `None` after an export that did not end in time.
+    connection: Option<Connection>,
+    /// An export whose acknowledgement is waited for, and the bytes of its lines.
+    under_way: Option<(Exporting, usize)>,
+}
+
+type Exporting = Pin<Box<dyn Future<Output = io::Result<ExportLogsServiceResponse>> + Send>>;
+
+/// A client, and the runtime that drives it while it is waited for.
+struct Connection {
+    client: LogsServiceClient<Channel>,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl OtlpSink {
+    /// Reads the URL. Nothing is connected yet: a collector that is down is no error of the start.
+    ///
+    /// # Errors
+    /// If it is no URL.
+    pub fn open(name: String, url: &str) -> Result<OtlpSink, SinkOpenError> {
+        let bad = |why: &dyn std::fmt::Display| SinkOpenError::Otlp { url: url.to_owned(), problem: why.to_string() };
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|why| bad(&why))?;
+        if endpoint.uri().host().unwrap_or_default().is_empty() {
+            return Err(bad(&"it names no host"));
+        }
+        let endpoint = endpoint.connect_timeout(DEADLINE).user_agent(concat!("customs/", env!("CARGO_PKG_VERSION")));
+        let endpoint = endpoint.map_err(|why| bad(&why))?;
+        Ok(OtlpSink { name, endpoint, connection: None, under_way: None })
+    }
+
+    /// Waits a while for the export that is under way.
+    fn wait(&mut self) -> io::Result<usize> {
+        let Some(Connection { runtime: Some(runtime), .. }) = &self.connection else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let Some((exporting, bytes)) = &mut self.under_way else { return Ok(0) };
+        let bytes = *bytes;
+        let Ok(ended) = runtime.block_on(async { timeout(PATIENCE, exporting).await }) else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        self.under_way = None;
+        match ended {
+            Ok(response) => {
+                self.tell_rejected(response);
+                Ok(bytes)
+            }
+            Err(problem) => {
+                if problem.kind() == io::ErrorKind::TimedOut {
+                    // Whoever is silent for so long may be gone without a word; the next try begins with a new connection.
+                    self.connection = None;
+                }
+                Err(problem)
+            }
+        }
+    }
+
+    /// A collector may take an export and throw records of it away, which it will do again if they are sent again.
+    fn tell_rejected(&self, response: ExportLogsServiceResponse) {
+        let Some(partial) = response.partial_success else { return };
+        let (rejected, why) = (partial.rejected_log_records, partial.error_message);
+        if rejected > 0 {
+            tracing::error!(
+                sink = self.name,
+                rejected,
+                why,
+                "the collector rejects audit records; look at its own log"
+            );
+        } else if !why.is_empty() {
+            tracing::warn!(sink = self.name, why, "the collector took the audit records and warns");
+        }
+    }
+}
+
+impl Sink for OtlpSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.under_way.is_none() {
+            let lines = lines(bytes);
+            let taken = lines.iter().map(|line| line.len() + 1).sum();
+            if taken == 0 {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "there is no whole line"));
+            }
+            if self.connection.is_none() {
+                self.connection = Some(Connection::new(&self.endpoint)?);
+            }
+            let Some(connection) = &self.connection else { return Err(io::ErrorKind::NotConnected.into()) };
+            self.under_way = Some((Box::pin(export(connection.client.clone(), request(&lines))), taken));
+        }
+        self.wait()
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for OtlpSink {
+    fn drop(&mut self) {
+        // An export ends before what drives it.
+        self.under_way = None;
+    }
+}
+
+impl Connection {
+    fn new(endpoint: &Endpoint) -> io::Result<Connection> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let client = {
+            let _inside = runtime.enter();
+            LogsServiceClient::new(endpoint.connect_lazy())
+        };
+        Ok(Connection { client, runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A name that is being resolved must not hold up the end.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Exports within the deadline. The connection rests between two exports, so that the collector may have closed it
+/// meanwhile; that shows at the first use, which is therefore tried once more.
+async fn export(
+    mut client: LogsServiceClient<Channel>,
+    request: ExportLogsServiceRequest,
+) -> io::Result<ExportLogsServiceResponse> {
+    let both = async {
+        match client.export(request.clone()).await {
+            // A status with a source is the transport's and not the collector's.
+            Err(status) if std::error::Error::source(&status).is_some() => client.export(request).await,
+            answer => answer,
+        }
+    };
+    match timeout(DEADLINE, both).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(io::Error::new(kind(status.code()), told(&status))),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the collector did not answer in 5 s")),
+    }
+}
+
+fn kind(code: Code) -> io::ErrorKind {
+    match code {
+        Code::DeadlineExceeded => io::ErrorKind::TimedOut,
+        Code::Unauthenticated | Code::PermissionDenied => io::ErrorKind::PermissionDenied,
+        Code::Unimplemented => io::ErrorKind::Unsupported,
+        _ => io::ErrorKind::Other,
+    }
+}
+
+/// What went wrong, down to what the system says.
+fn told(status: &Status) -> String {
+    let mut text = format!("the collector cannot be told: {:?}: {}", status.code(), status.message());
+    let mut why = std::error::Error::source(status);
+    while let Some(cause) = why {
+        text = format!("{text}: {cause}");
+        why = cause.source();
+    }
+    text
+}
+
+/// The whole lines that one export takes, without their line feeds.
+fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut lines = Vec::new();
+    let (mut rest, mut taken) = (bytes, 0);
+    while let Some((line, after)) = split_line(rest).filter(|_| lines.len() < MAX_LINES) {
+        taken += line.len() + 1;
+        if taken > MAX_BYTES && !lines.is_empty() {
+            break;
+        }
+        lines.push(line);
+        rest = after;
+    }
+    lines
+}
+
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    Some((bytes.get(..end)?, bytes.get(end + 1..)?))
+}
+
+fn request(lines: &[&[u8]]) -> ExportLogsServiceRequest {
+    let resource = Resource {
+        attributes: vec![
+            attribute("service.name", text("customs")),
+            attribute("service.version", text(env!("CARGO_PKG_VERSION"))),
+        ],
+        ..Resource::default()
+    };
+    let scope = InstrumentationScope { name: "customs.audit".to_owned(), ..InstrumentationScope::default() };
+    let observed = nanos(now().0);
+    let log_records = lines.iter().map(|line| log_record(line, observed)).collect();
+    let scope_logs = vec![ScopeLogs { scope: Some(scope), log_records, ..ScopeLogs::default() }];
+    ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs { resource: Some(resource), scope_logs, ..ResourceLogs::default() }],
+    }
+}
+
+/// What of a line is told beside it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Line {
+    time: String,
+    kind: String,
+    stream: String,
+    sequence: String,
+    decision_id: String,
+    effect: String,
+    verdict: String,
+    would: String,
+    reason: String,
+    rule: String,
+    namespace: String,
+    service_account: String,
+    host: String,
+    traceparent: String,
+    revision: String,
+}
+
+fn log_record(bytes: &[u8], observed: u64) -> LogRecord {
+    // A line is ASCII and JSON, as the stream renders it; were it not, its body would still be told.
+    let line: Line = serde_json::from_slice(bytes).unwrap_or_default();
+    let is_warning = line.effect == "deny" || ["gap", "withheld", "refusals"].contains(&line.kind.as_str());
+    let severity = if is_warning { SeverityNumber::Warn } else { SeverityNumber::Info };
+    let (trace_id, span_id, flags) = trace(&line.traceparent).unwrap_or_default();
+    LogRecord {
+        time_unix_nano: line.time.parse().map_or(0, |time: jiff::Timestamp| nanos(time.as_nanosecond())),
+        observed_time_unix_nano: observed,
+        severity_number: severity.into(),
+        severity_text: if is_warning { "WARN" } else { "INFO" }.to_owned(),
+        body: Some(text(String::from_utf8_lossy(bytes))),
+        event_name: format!("customs.audit.{}", line.kind),
+        attributes: attributes(line),
+        trace_id,
+        span_id,
+        flags,
+        ..LogRecord::default()
+    }
+}
+
+fn attributes(line: Line) -> Vec<KeyValue> {
+    let texts = [
+        ("customs.stream", line.stream),
+        ("customs.kind", line.kind),
+        ("customs.decision_id", line.decision_id),
+        ("customs.effect", line.effect),
+        ("customs.verdict", line.verdict),
+        ("customs.would", line.would),
+        ("customs.reason", line.reason),
+        ("customs.rule", line.rule),
+        ("customs.namespace", line.namespace),
+        ("customs.service_account", line.service_account),
+        ("customs.host", line.host),
+        ("customs.revision", line.revision),
+    ];
+    let sequence = AnyValue { value: Some(Value::IntValue(line.sequence.parse().unwrap_or_default())) };
+    let texts = texts.into_iter().filter(|(_, value)| !value.is_empty());
+    let texts = texts.map(|(name, value)| attribute(name, text(value)));
+    std::iter::once(attribute("customs.sequence", sequence)).chain(texts).collect()
+}
+
+fn attribute(name: &str, value: AnyValue) -> KeyValue {
+    KeyValue { key: name.to_owned(), value: Some(value), ..KeyValue::default() }
+}
+
+fn text(value: impl Into<String>) -> AnyValue {
+    AnyValue { value: Some(Value::StringValue(value.into())) }
+}
+
+/// Nanoseconds since 1970 as OTLP counts them; 0, which is none, where they are out of its range.
+fn nanos(nanos: i128) -> u64 {
+    u64::try_from(nanos).unwrap_or(0)
+}
+
+/// The ids and the flags of a W3C trace context; none where it is not well-formed or says that there is none.
+fn trace(traceparent: &str) -> Option<(Vec<u8>, Vec<u8>, u32)> {
+    let mut parts = traceparent.split('-').skip(1);
+    let (trace, span, flags) = (bytes(parts.next()?, 16)?, bytes(parts.next()?, 8)?, bytes(parts.next()?, 1)?);
+    let is_some = |id: &[u8]| id.iter().any(|byte| *byte != 0);
+    (is_some(&trace) && is_some(&span)).then(|| (trace, span, flags.first().copied().unwrap_or_default().into()))
+}
+
+/// Reads that many bytes of hexadecimal digits, in any case.
+fn bytes(digits: &str, count: usize) -> Option<Vec<u8>> {
+    HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok().filter(|bytes| bytes.len() == count)
+}
+
+#[cfg(test)]
+#[path = "otlp_tests.rs"]
+mod tests;

@@ -1,0 +1,303 @@
+//! The last records of one stream, for subscribers.
+//!
+//! It filters nothing and sends nothing. The rules: the writer's side never waits for a reader; a record leaves the ring
+//! only when newer ones need its room; records stand in it without a gap, so a number says where a record is.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prost::Message;
+use tokio::sync::watch;
+
+use customs_record::proto::Record;
+
+/// The most records that a ring keeps.
+pub const RING_RECORDS: usize = 65_536;
+
+/// The most bytes that they hold in memory, about.
+pub const RING_BYTES: usize = 64 << 20;
+
+/// What a record costs beside its bytes.
+const RECORD_OVERHEAD: usize = 256;
+
+/// One record: its message as the stream rendered it, and what subscribers choose by.
+#[derive(Debug)]
+pub struct Kept {
+    /// The bytes of a [`Record`](customs_record::proto::Record).
+    pub message: Box<[u8]>,
+    /// What is read of it.
+    pub head: Head,
+}
+
+/// The few fields by which records are chosen. The numbers are those of the proto; everything else is passed over.
+#[derive(Clone, PartialEq, Message)]
+pub struct Head {
+    /// The kind.
+    #[prost(string, tag = "2")]
+    pub kind: String,
+    /// The stream.
+    #[prost(string, tag = "3")]
+    pub stream: String,
+    /// The number in the stream.
+    #[prost(uint64, tag = "4")]
+    pub sequence: u64,
+    /// What Envoy was told.
+    #[prost(string, tag = "7")]
+    pub effect: String,
+    /// The verdict's reason.
+    #[prost(string, tag = "10")]
+    pub reason: String,
+    /// The caller's namespace.
+    #[prost(string, tag = "21")]
+    pub namespace: String,
+    /// The canonical host.
+    #[prost(string, tag = "27")]
+    pub host: String,
+}
+
+impl Head {
+    /// The same of a record that is there as a whole.
+    pub fn of(record: &Record) -> Head {
+        Head {
+            kind: record.kind.clone(),
+            stream: record.stream.clone(),
+            sequence: record.sequence,
+            effect: record.effect.clone(),
+            reason: record.reason.clone(),
+            namespace: record.namespace.clone(),
+            host: record.host.clone(),
+        }
+    }
+}
+
+impl Kept {
+    fn weight(&self) -> usize {
+        let Head { kind, stream, sequence: _, effect, reason, namespace, host } = &self.head;
+        let texts = [kind, stream, effect, reason, namespace, host];
+        RECORD_OVERHEAD + self.message.len() + texts.into_iter().map(String::len).sum::<usize>()
+    }
+}
+
+/// What follows for a reader that wants the record of a number.
+#[derive(Debug)]
+pub enum Next {
+    /// That record.
+    Record(Arc<Kept>),
+    /// It is gone, and so are those up to this number.
+    Missed(u64),
+    /// It is not there yet.
+    Wait,
+    /// It will never be there.
+    End,
+}
+
+/// The ring of one tail.
+#[derive(Debug)]
+pub struct Ring {
+    kept: Mutex<Records>,
+    /// Tells readers that something has changed.
+    changed: watch::Sender<()>,
+    limits: (usize, usize),
+}
+
+#[derive(Debug)]
+struct Records {
+    records: VecDeque<Arc<Kept>>,
+    bytes: usize,
+    /// The number of the oldest; of the next one, where there is none.
+    first: u64,
+    stream: String,
+    is_closed: bool,
+}
+
+/// Where a ring stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The stream; empty before its first record.
+    pub stream: String,
+    /// The number of the oldest record that is there.
+    pub first: u64,
+    /// The number of the next record to come.
+    pub next: u64,
+}
+
+impl Default for Ring {
+    fn default() -> Ring {
+        Ring::with_limits(RING_RECORDS, RING_BYTES)
+    }
+}
+
+impl Ring {
+    /// A ring that keeps at most so many records, and so many bytes but for one record that is larger by itself.
+    pub fn with_limits(records: usize, bytes: usize) -> Ring {
+        let kept = Records { records: VecDeque::new(), bytes: 0, first: 1, stream: String::new(), is_closed: false };
+        Ring { kept: Mutex::new(kept), changed: watch::Sender::new(()), limits: (records, bytes) }
+    }
+
+    /// Puts in records as a stream of format `protobuf` renders them, each behind its length.
+    pub fn push_delimited(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let length = prost::decode_length_delimiter(&mut bytes).ok();
+            let Some((message, rest)) = length.and_then(|length| bytes.split_at_checked(length)) else {
+                tracing::error!("the audit's tail was given bytes that are no record; it lacks what was in them");
+                break;
+            };
+            self.push(message);
+            bytes = rest;
+        }
+        self.changed.send_replace(());
+    }
+
+    fn push(&self, message: &[u8]) {
+        let Ok(head) = Head::decode(message) else {
+            tracing::error!("the audit's tail was given a record that cannot be read; it lacks it");
+            return;
+        };
+        let kept = Arc::new(Kept { message: message.into(), head });
+        let (most_records, most_bytes) = self.limits;
+        let mut state = self.state();
+        if kept.head.sequence != state.next() || kept.head.stream != state.stream {
+            // The first one; or one before it could not be read.
+            (state.bytes, state.first, state.stream) = (0, kept.head.sequence, kept.head.stream.clone());
+            state.records.clear();
+        }
+        state.bytes += kept.weight();
+        state.records.push_back(kept);
+        while state.records.len() > most_records || (state.bytes > most_bytes && state.records.len() > 1) {
+            let Some(oldest) = state.records.pop_front() else { break };
+            state.bytes -= oldest.weight();
+            state.first += 1;
+        }
+    }
+
+    /// Nothing comes any more.
+    pub fn close(&self) {
+        self.state().is_closed = true;
+        self.changed.send_replace(());
+    }
+
+    /// Where it stands.
+    pub fn extent(&self) -> Extent {
+        let state = self.state();
+        Extent { stream: state.stream.clone(), first: state.first, next: state.next() }
+    }
+
+    /// What follows for a reader that wants the record of this number.
+    pub fn next(&self, wanted: u64) -> Next {
+        let state = self.state();
+        let Some(place) = wanted.checked_sub(state.first) else { return Next::Missed(state.first - 1) };
+        let record = usize::try_from(place).ok().and_then(|place| state.records.get(place));
+        match record {
+            Some(record) => Next::Record(record.clone()),
+            None if state.is_closed => Next::End,
+            None => Next::Wait,
+        }
+    }
+
+    /// Tells, once for any number of changes, that there may be something new.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn state(&self) -> MutexGuard<'_, Records> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Records {
+    fn next(&self) -> u64 {
+        self.first + self.records.len() as u64
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use customs_record::proto::Record;
+
+    /// Records of a stream, each behind its length.
+    pub(crate) fn delimited(records: impl IntoIterator<Item = Record>) -> Vec<u8> {
+        records.into_iter().flat_map(|record| record.encode_length_delimited_to_vec()).collect()
+    }
+
+    /// A record of stream `s` with this number.
+    pub(crate) fn numbered(sequence: u64) -> Record {
+        Record { kind: "decision".into(), stream: "s".into(), sequence, ..Record::default() }
+    }
+
+    fn ring(most: usize, count: u64) -> Ring {
+        let ring = Ring::with_limits(most, RING_BYTES);
+        ring.push_delimited(&delimited((1..=count).map(numbered)));
+        ring
+    }
+
+    fn shown(next: Next) -> String {
+        match next {
+            Next::Record(record) => record.head.sequence.to_string(),
+            Next::Missed(to) => format!("missed to {to}"),
+            Next::Wait => "wait".into(),
+            Next::End => "end".into(),
+        }
+    }
+
+    #[test]
+    fn a_ring_keeps_the_last_records() {
+        let ring = ring(3, 5);
+        assert_eq!(ring.extent(), Extent { stream: "s".into(), first: 3, next: 6 });
+        for (wanted, expected) in [(1, "missed to 2"), (2, "missed to 2"), (3, "3"), (5, "5"), (6, "wait"), (9, "wait")]
+        {
+            assert_eq!(shown(ring.next(wanted)), expected, "{wanted}");
+        }
+        ring.close();
+        assert_eq!(shown(ring.next(5)), "5");
+        assert_eq!(shown(ring.next(6)), "end");
+    }
+
+    #[test]
+    fn an_empty_ring_waits_for_its_first_record() {
+        let ring = Ring::default();
+        assert_eq!(ring.extent(), Extent { stream: String::new(), first: 1, next: 1 });
+        assert_eq!(shown(ring.next(1)), "wait");
+        ring.close();
+        assert_eq!(shown(ring.next(1)), "end");
+    }
+
+    #[test]
+    fn bytes_bound_it_too_and_one_record_always_fits() {
+        let ring = Ring::with_limits(100, 3 * (RECORD_OVERHEAD + 64));
+        ring.push_delimited(&delimited((1..=50).map(numbered)));
+        let extent = ring.extent();
+        assert_eq!(extent.next, 51);
+        assert!((2..=5).contains(&(51 - extent.first)), "{extent:?}");
+        let large = Record { raw_host: "x".repeat(5000), ..numbered(51) };
+        ring.push_delimited(&delimited([large]));
+        assert_eq!(ring.extent(), Extent { stream: "s".into(), first: 51, next: 52 });
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_left_out_and_what_follows_is_kept() {
+        let ring = ring(10, 2);
+        ring.push_delimited(&[5, 1, 2]);
+        ring.push_delimited(&[2, 0xff, 0xff]);
+        assert_eq!(ring.extent().next, 3);
+        ring.push_delimited(&delimited([numbered(4)]));
+        assert_eq!(ring.extent(), Extent { stream: "s".into(), first: 4, next: 5 });
+        assert_eq!(shown(ring.next(3)), "missed to 3");
+    }
+
+    #[test]
+    fn what_is_chosen_by_has_the_numbers_of_the_proto() {
+        let record = Record {
+            effect: "deny".into(),
+            reason: "no_rule".into(),
+            namespace: "shop".into(),
+            host: "x.example".into(),
+            ..numbered(7)
+        };
+        let Head { kind, stream, sequence, effect, reason, namespace, host } =
+            Head::decode(record.encode_to_vec().as_slice()).unwrap();
+        let texts = [kind, stream, effect, reason, namespace, host];
+        assert_eq!(texts, ["decision", "s", "deny", "no_rule", "shop", "x.example"]);
+        assert_eq!(sequence, 7);
+    }
+}

@@ -1,0 +1,144 @@
+//! Which records a subscriber wants: the filter of its request.
+//!
+//! The rule: an empty list asks for nothing; of each list that is filled one value must hold. A record that lacks a field,
+//! such as a policy change without a host, is not in a list of that field.
+
+use super::ring::Head;
+use customs_record::proto::Filter;
+
+/// What is wrong with the filter of a request, and what to write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TailFilterError {
+    /// An effect that there is not.
+    #[error("filter.effect: `{0}` is no effect; write `allow` or `deny`")]
+    Effect(String),
+    /// A host that no record can have.
+    #[error("filter.hosts: `{0}` is no host; write `www.example.com` or `*.example.com`")]
+    Host(String),
+}
+
+/// A filter that can be used.
+#[derive(Clone, Debug, Default)]
+pub struct Selection(Filter);
+
+impl Selection {
+    /// Reads the filter of a request; none is everything.
+    ///
+    /// # Errors
+    /// What is wrong, and what to write.
+    pub fn new(filter: Option<Filter>) -> Result<Selection, TailFilterError> {
+        let filter = filter.unwrap_or_default();
+        if !["", "allow", "deny"].contains(&filter.effect.as_str()) {
+            return Err(TailFilterError::Effect(filter.effect));
+        }
+        for host in &filter.hosts {
+            if host.is_empty() || host.strip_prefix("*.").unwrap_or(host).contains('*') {
+                return Err(TailFilterError::Host(host.clone()));
+            }
+        }
+        Ok(Selection(filter))
+    }
+
+    /// Whether a record is wanted.
+    pub fn wants(&self, head: &Head) -> bool {
+        holds(&self.0, head)
+    }
+}
+
+/// Whether a record is what a filter asks for.
+pub fn holds(filter: &Filter, head: &Head) -> bool {
+    let Filter { kinds, namespaces, hosts, reasons, effect } = filter;
+    let one_of = |list: &[String], value: &String| list.is_empty() || list.contains(value);
+    one_of(kinds, &head.kind)
+        && one_of(namespaces, &head.namespace)
+        && one_of(reasons, &head.reason)
+        && (effect.is_empty() || *effect == head.effect)
+        && (hosts.is_empty() || hosts.iter().any(|pattern| is_host(pattern, &head.host)))
+}
+
+/// Whether a host is the one that is named, or a name below it where the pattern says `*.`.
+fn is_host(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        None => pattern.eq_ignore_ascii_case(host),
+        Some(parent) => {
+            let below = host.len().checked_sub(parent.len()).and_then(|at| host.split_at_checked(at));
+            below.is_some_and(|(name, end)| name.len() > 1 && name.ends_with('.') && end.eq_ignore_ascii_case(parent))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(kind: &str, namespace: &str, host: &str, reason: &str, effect: &str) -> Head {
+        let [kind, namespace, host, reason, effect] = [kind, namespace, host, reason, effect].map(str::to_owned);
+        Head { kind, namespace, host, reason, effect, ..Head::default() }
+    }
+
+    fn filter(kinds: &[&str], namespaces: &[&str], hosts: &[&str], reasons: &[&str], effect: &str) -> Filter {
+        let list = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        Filter {
+            kinds: list(kinds),
+            namespaces: list(namespaces),
+            hosts: list(hosts),
+            reasons: list(reasons),
+            effect: effect.into(),
+        }
+    }
+
+    #[test]
+    fn every_list_that_is_filled_must_hold() {
+        let denial = head("decision", "shop", "www.aliyun.com", "denied_by_rule", "deny");
+        let change = head("policyChange", "", "", "", "");
+        for (filter, denial_wanted, change_wanted) in [
+            (filter(&[], &[], &[], &[], ""), true, true),
+            (filter(&["policyChange"], &[], &[], &[], ""), false, true),
+            (filter(&["decision", "policyChange"], &[], &[], &[], ""), true, true),
+            (filter(&[], &["shop", "bank"], &[], &[], ""), true, false),
+            (filter(&[], &["bank"], &[], &[], ""), false, false),
+            (filter(&[], &[], &["www.aliyun.com"], &[], ""), true, false),
+            (filter(&[], &[], &["*.aliyun.com"], &[], ""), true, false),
+            (filter(&[], &[], &["*.ALIYUN.com"], &[], ""), true, false),
+            (filter(&[], &[], &["aliyun.com"], &[], ""), false, false),
+            (filter(&[], &[], &[], &["denied_by_rule"], ""), true, false),
+            (filter(&[], &[], &[], &["no_rule"], ""), false, false),
+            (filter(&[], &[], &[], &[], "deny"), true, false),
+            (filter(&[], &[], &[], &[], "allow"), false, false),
+            (filter(&["decision"], &["shop"], &["*.com"], &["denied_by_rule"], "deny"), true, false),
+            (filter(&["decision"], &["shop"], &["*.com"], &["denied_by_rule"], "allow"), false, false),
+        ] {
+            let selection = Selection::new(Some(filter.clone())).unwrap();
+            assert_eq!(selection.wants(&denial), denial_wanted, "{filter:?}");
+            assert_eq!(selection.wants(&change), change_wanted, "{filter:?}");
+        }
+        assert!(Selection::new(None).unwrap().wants(&change));
+    }
+
+    #[test]
+    fn a_star_stands_for_one_name_or_more_and_not_for_none() {
+        for (host, is_below) in [
+            ("a.example.com", true),
+            ("a.b.example.com", true),
+            ("example.com", false),
+            (".example.com", false),
+            ("badexample.com", false),
+            ("", false),
+        ] {
+            assert_eq!(is_host("*.example.com", host), is_below, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_can_never_hold_is_an_error() {
+        for (filter, expected) in [
+            (filter(&[], &[], &[], &[], "drop"), "`drop` is no effect"),
+            (filter(&[], &[], &["a.*.com"], &[], ""), "`a.*.com` is no host"),
+            (filter(&[], &[], &["*"], &[], ""), "`*` is no host"),
+            (filter(&[], &[], &[""], &[], ""), "`` is no host"),
+        ] {
+            assert!(Selection::new(Some(filter)).unwrap_err().to_string().contains(expected), "{expected}");
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! The writer of one sink: a thread that takes records from its lane, joins them into the sink's stream and writes them.
+//!
+//! It judges nothing and drops nothing. The rules:
+//!
+//! - One thread alone numbers, renders and chains, in the order in which records are written.
+//! - A sink that fails is tried again from the very byte at which it stopped, so that a record is never torn or repeated.
+//! - A batch is kept until it is known that the file that took it has its name; one that was deleted took nothing, and its
+//!   records are numbered and written again in the next file.
+//! - Where answers wait for the disk, they are told after the sync that covers their records, and never before.
+//! - At the end what was accepted is written, behind it a last checkpoint, or the loss is told with its number.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::checkpoint::Checkpointer;
+use super::lane::{DURABLE_WITHIN, Lane, Message};
+use super::redact::Redactor;
+use super::sinks::{Place, Sink};
+use customs_record::clock::now;
+use customs_record::stream::{Left, Mark, Stream};
+use customs_record::{CheckpointEntry, Entry, GapEntry};
+
+/// The most records that are written at once. So few that their bytes are still in the cache of the processor when they are
+/// hashed and written; larger batches save no time and push out what checks need.
+const BATCH_RECORDS: usize = 64;
+
+/// How long the thread lets records gather once it has written all there were: nobody has to wake it for each.
+const GATHER_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long the thread waits before it tries a failed sink again.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long it waits for a sink that can take no more just now.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
+
+/// The longest time between two looks at what is due without a record: syncs, checkpoints, other files.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How often a disk that was too slow is tried while nothing else is written.
+const PROBE_PAUSE: Duration = Duration::from_millis(500);
+
+/// When what was written is made to reach the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// At checkpoints, at the end, and where a file is left.
+    None,
+    /// At least this often while there is something to sync.
+    Interval(Duration),
+    /// Before an answer is given.
+    Always,
+}
+
+/// What a writer is made of.
+pub struct Writer {
+    /// The checks' side.
+    pub lane: Arc<Lane>,
+    /// This side.
+    pub queue: Receiver<Message>,
+    /// Where it writes.
+    pub sink: Box<dyn Sink>,
+    /// What it writes.
+    pub stream: Stream,
+    /// When it syncs.
+    pub durability: Durability,
+    /// Its checkpoints.
+    pub checkpointer: Checkpointer,
+    /// What is taken out of records before they are written.
+    pub redactor: Arc<Redactor>,
+}
+
+/// How a writer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Records that the sink did not get.
+    pub lost: u64,
+}
+
+impl Writer {
+    /// Writes until it is told to finish.
+    pub fn run(self) -> End {
+        let lane = self.lane.clone();
+        let end = Work::new(self).run();
+        lane.state.ended.store(true, Relaxed);
+        lane.wake();
+        end
+    }
+}
+
+/// A record on its way through the writer.
+struct Waiting {
+    entry: Entry,
+    weight: u64,
+    /// Who waits until it is on the disk.
+    told: Option<oneshot::Sender<()>>,
+    /// Whether what is to be taken out of it is out already.
+    is_redacted: bool,
+}
+
+/// How a batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    All,
+    /// The file was deleted meanwhile: what it took is gone.
+    Lost,
+    /// It was told to give up.
+    GivenUp,
+}
+
+/// The thread's own state.
+struct Work {
+    writer: Writer,
+    /// What an earlier process left, until the stream has begun.
+    left: Option<Left>,
+    /// Where the stream stood behind the last record that is kept.
+    kept: Mark,
+    waiting: VecDeque<Waiting>,
+    /// What the batch holds.
+    rendered: VecDeque<Waiting>,
+    /// The loss that the batch tells.
+    gap: Option<GapEntry>,
+    is_finishing: bool,
+    /// Whether everything that had come was received.
+    is_drained: bool,
+    /// Rendered, and not taken by the sink yet.
+    batch: Vec<u8>,
+    synced: Instant,
+    is_dirty: bool,
+    /// When this batch was begun, or was last tried again.
+    begun: Instant,
+    /// When it was last tried whether a disk that was too slow is quick again.
+    probed: Instant,
+}
+
+impl Work {
+    fn new(mut writer: Writer) -> Work {
+        let now = Instant::now();
+        Work {
+            left: Some(writer.sink.left()),
+            kept: writer.stream.mark(),
+            writer,
+            waiting: VecDeque::new(),
+            rendered: VecDeque::new(),
+            gap: None,
+            is_finishing: false,
+            is_drained: false,
+            batch: Vec::new(),
+            synced: now,
+            is_dirty: false,
+            begun: now,
+            probed: now,
+        }
+    }
+
+    fn run(mut self) -> End {
+        loop {
+            if let Some(end) = self.round() {
+                return end;
+            }
+            self.receive();
+        }
+    }
+
+    /// Takes what was received to the sink; `Some` once it has ended.
+    fn round(&mut self) -> Option<End> {
+        self.begun = Instant::now();
+        let is_last = self.is_last();
+        self.writer.lane.state.set_busy(Some(self.begun));
+        if !self.turn() {
+            if self.writer.lane.state.give_up.load(Relaxed) {
+                return Some(self.give_up());
+            }
+            thread::sleep(RETRY_PAUSE);
+            return None;
+        }
+        // The first batch is the beginning alone: what is lost while it cannot be written is then told at once.
+        let ((records, bytes), checkpoint) = match self.begin() {
+            true => ((0, 0), None),
+            false => (self.render(), self.checkpoint(is_last)),
+        };
+        match self.write() {
+            Written::All => {}
+            Written::Lost => return self.undo(),
+            Written::GivenUp => return Some(self.give_up()),
+        }
+        let is_synced = self.sync_if_due(is_last || checkpoint.is_some());
+        // Only now is it known where the records are: a file that was deleted before took them with it.
+        let place = self.writer.sink.place();
+        if place == Place::Deleted {
+            return self.undo();
+        }
+        self.settle(records);
+        if let Some(checkpoint) = checkpoint {
+            self.writer.checkpointer.begin(self.writer.stream.position());
+            self.writer.checkpointer.tell(checkpoint, is_synced);
+        }
+        self.acknowledge(is_synced, place);
+        self.writer.lane.release(records, bytes);
+        self.writer.lane.state.set_busy(None);
+        is_last.then_some(End { lost: 0 })
+    }
+
+    /// Whether nothing comes any more.
+    fn is_last(&self) -> bool {
+        let lane = &self.writer.lane;
+        let none_comes = lane.queued().0 == 0 || lane.state.give_up.load(Relaxed);
+        self.left.is_none() && self.is_finishing && self.waiting.is_empty() && none_comes
+    }
+
+    /// Begins the stream; false if it has begun.
+    fn begin(&mut self) -> bool {
+        let Some(left) = &self.left else { return false };
+        self.writer.stream.begin(left.clone(), now(), &mut self.batch);
+        self.writer.checkpointer.begin(self.writer.stream.position());
+        true
+    }
+
+    /// Appends a checkpoint if one is due. One is also what tries a disk that was too slow while no check comes: a proxy
+    /// that was told so sends none.
+    fn checkpoint(&mut self, is_last: bool) -> Option<CheckpointEntry> {
+        let (position, time) = (self.writer.stream.position(), now());
+        let is_late = self.writer.lane.state.late.load(Relaxed) > 0;
+        let is_probe = is_late && self.probed.elapsed() >= PROBE_PAUSE;
+        let checkpoint = match is_probe {
+            true => Some(self.writer.checkpointer.checkpoint(position, is_last, time)),
+            false => self.writer.checkpointer.due(position, is_last, time),
+        }?;
+        self.probed = Instant::now();
+        self.writer.stream.append(&Entry::Checkpoint(checkpoint.clone().into()), &mut self.batch);
+        Some(checkpoint)
+    }
+
+    /// The batch is with the sink.
+    fn settle(&mut self, records: u64) {
+        let state = &self.writer.lane.state;
+        state.written.fetch_add(records, Relaxed);
+        if self.writer.lane.acknowledges() && !self.batch.is_empty() {
+            let is_late = self.begun.elapsed() > DURABLE_WITHIN;
+            state.late.store(if is_late { state.late.load(Relaxed).saturating_add(1) } else { 0 }, Relaxed);
+        }
+        if state.works() {
+            tracing::info!(sink = self.writer.sink.name(), "the audit is written again");
+            self.writer.lane.wake();
+        }
+        self.batch.clear();
+        (self.left, self.gap) = (None, None);
+        self.kept = self.writer.stream.mark();
+    }
+
+    /// Tells who waits for the disk. Where the file was moved, its records are safe if the audit can go on in another one
+    /// of its name; otherwise, and where somebody cut it, nobody is told and the answers are withheld.
+    fn acknowledge(&mut self, is_synced: bool, place: Place) {
+        let is_kept = match place {
+            Place::Kept => true,
+            Place::Moved => self.turn(),
+            Place::Deleted | Place::Cut => false,
+        };
+        for Waiting { told, .. } in self.rendered.drain(..) {
+            if let Some(told) = told.filter(|_| is_synced && is_kept) {
+                // Gone where the proxy gave up.
+                let _ = told.send(());
+            }
+        }
+    }
+
+    /// Takes the batch back, as if it had never been rendered: it goes to the next file.
+    fn undo(&mut self) -> Option<End> {
+        self.writer.stream.reset(self.kept);
+        self.batch.clear();
+        while let Some(waiting) = self.rendered.pop_back() {
+            self.waiting.push_front(waiting);
+        }
+        self.is_dirty = false;
+        None
+    }
+
+    /// Receives what there is; waits a while where there is nothing.
+    fn receive(&mut self) {
+        // Records that were left for another file come first.
+        if self.waiting.is_empty() && !self.is_finishing {
+            // Where nobody waits for the disk, records may gather: one write then serves many.
+            if self.is_drained && self.is_dirty && self.writer.durability != Durability::Always {
+                thread::sleep(GATHER_PAUSE);
+            }
+            match self.writer.queue.recv_timeout(self.patience()) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => self.is_finishing = true,
+            }
+        } else if self.is_finishing && self.waiting.is_empty() {
+            // What was promised room is still to come.
+            if let Ok(message) = self.writer.queue.recv_timeout(BUSY_PAUSE) {
+                self.take(message);
+            }
+        }
+        self.is_drained = false;
+        while self.waiting.len() < BATCH_RECORDS {
+            let Ok(message) = self.writer.queue.try_recv() else {
+                self.is_drained = true;
+                return;
+            };
+            self.take(message);
+        }
+    }
+
+    /// How long it may wait for a record: until something else is due.
+    fn patience(&self) -> Duration {
+        match self.writer.durability {
+            Durability::Interval(interval) if self.is_dirty => interval.saturating_sub(self.synced.elapsed()).min(TICK),
+            _ => TICK,
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Record(entry, weight, told) => {
+                self.waiting.push_back(Waiting { entry, weight, told, is_redacted: false });
+            }
+            Message::Finish => self.is_finishing = true,
+        }
+    }
+
+    /// Lets the sink go over to another file, which then says what it goes on from. False: it has no place to write to,
+    /// which is a failure like any other.
+    fn turn(&mut self) -> bool {
+        let time = now();
+        match self.writer.sink.turn(time) {
+            Ok(true) if self.left.is_none() => {
+                let previous_file = self.writer.sink.previous_file();
+                self.writer.stream.go_on(previous_file, time, &mut self.batch);
+            }
+            Ok(_) => {}
+            Err(problem) if matches!(self.writer.sink.place(), Place::Moved | Place::Deleted) => {
+                self.fails(&problem);
+                return false;
+            }
+            Err(problem) => {
+                self.writer.lane.state.failures.fetch_add(1, Relaxed);
+                tracing::error!(sink = self.writer.sink.name(), %problem, "the audit cannot go over to another file");
+            }
+        }
+        true
+    }
+
+    /// Renders what waits, as far as this file should take it; says how many records, and the room that they held.
+    fn render(&mut self) -> (u64, u64) {
+        let (mut records, mut bytes) = (0, 0);
+        // One that was told in a file that is gone is told again, before what was lost since.
+        self.gap = self.gap.take().or_else(|| self.writer.lane.gap(now()));
+        if let Some(gap) = &self.gap {
+            self.writer.stream.append(&Entry::Gap(gap.clone().into()), &mut self.batch);
+        }
+        let room = self.writer.sink.room();
+        while self.batch.len() < room || records == 0 {
+            let Some(Waiting { entry, weight, told, is_redacted }) = self.waiting.pop_front() else { break };
+            let entry = if is_redacted { entry } else { self.writer.redactor.redact(entry) };
+            self.writer.stream.append(&entry, &mut self.batch);
+            self.rendered.push_back(Waiting { entry, weight, told, is_redacted: true });
+            (records, bytes) = (records + 1, bytes + weight);
+        }
+        (records, bytes)
+    }
+
+    /// Hands the batch to the sink, however long it takes.
+    fn write(&mut self) -> Written {
+        let mut taken = 0;
+        self.is_dirty = self.is_dirty || !self.batch.is_empty();
+        while let Some(rest) = self.batch.get(taken..).filter(|rest| !rest.is_empty()) {
+            let (problem, pause) = match self.writer.sink.write(rest) {
+                Ok(bytes @ 1..) => {
+                    taken += bytes;
+                    continue;
+                }
+                Ok(_) => (Some(io::ErrorKind::WriteZero.into()), RETRY_PAUSE),
+                Err(problem) if problem.kind() == io::ErrorKind::Interrupted => continue,
+                Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => (None, BUSY_PAUSE),
+                Err(problem) => (Some(problem), RETRY_PAUSE),
+            };
+            let is_failure = problem.is_some();
+            if let Some(problem) = problem {
+                self.fails(&problem);
+                if self.writer.sink.place() == Place::Deleted {
+                    return Written::Lost;
+                }
+            }
+            if self.writer.lane.state.give_up.load(Relaxed) {
+                return Written::GivenUp;
+            }
+            thread::sleep(pause);
+            if is_failure {
+                self.begun = Instant::now();
+            }
+        }
+        Written::All
+    }
+
+    /// Notes that the sink fails, and says so the first time.
+    fn fails(&self, problem: &io::Error) {
+        if self.writer.lane.state.fails(problem) {
+            let way = self.writer.lane.on_full().as_str();
+            tracing::error!(
+                sink = self.writer.sink.name(),
+                %problem,
+                on_full = way,
+                "the audit cannot be written; it is tried again five times a second"
+            );
+        }
+    }
+
+    /// Syncs if that is due; says whether everything written is on the disk.
+    fn sync_if_due(&mut self, is_asked: bool) -> bool {
+        let is_due = match self.writer.durability {
+            Durability::None => false,
+            Durability::Interval(interval) => self.synced.elapsed() >= interval,
+            Durability::Always => true,
+        };
+        if !self.is_dirty || !(is_due || is_asked) {
+            return !self.is_dirty;
+        }
+        self.synced = Instant::now();
+        let state = &self.writer.lane.state;
+        match self.writer.sink.sync() {
+            Ok(()) => {
+                self.is_dirty = false;
+                state.syncs();
+            }
+            Err(problem) => {
+                state.fails_to_sync(&problem);
+                tracing::error!(sink = self.writer.sink.name(), %problem, "the audit could not be synced to the disk");
+                // After a failed sync a later one proves nothing of these records, so nobody is told of them.
+                self.rendered.iter_mut().for_each(|waiting| waiting.told = None);
+            }
+        }
+        !self.is_dirty
+    }
+
+    /// Counts what is lost: what the sink does not have, and what came after it.
+    fn give_up(&mut self) -> End {
+        let mut lost = (self.rendered.len() + self.waiting.len()) as u64;
+        while let Ok(message) = self.writer.queue.try_recv() {
+            lost += u64::from(matches!(message, Message::Record(..)));
+        }
+        tracing::error!(
+            sink = self.writer.sink.name(),
+            lost,
+            "the audit ends without records that the sink did not take"
+        );
+        self.sync_if_due(true);
+        End { lost }
+    }
+}

@@ -1,0 +1,37 @@
+//! The grants of a set that end, and which of them end when. An end changes no set: from its moment on the grant is gone
+//! (rule R14), and that is worth a record and an alert before it.
+
+use std::sync::Arc;
+
+use super::rule_info::RuleInfo;
+use super::rules::Rules;
+use super::time::UnixNanos;
+
+/// The allow entries and exceptions of a set that end, the soonest first. Cloning is cheap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends(Arc<[Arc<RuleInfo>]>);
+
+impl Ends {
+    /// Those of a set; rules on trial are left out, since nothing goes with them.
+    pub fn of(rules: &Rules) -> Ends {
+        let enforced = |mode| mode == super::rule::Mode::Enforce;
+        let grants = rules.grants.iter().filter(|rule| enforced(rule.mode)).map(|rule| &rule.info);
+        let denies = rules.denies.iter().filter(|rule| enforced(rule.mode));
+        let exceptions = denies.flat_map(|rule| &rule.except).map(|except| &except.info);
+        let mut ending: Vec<Arc<RuleInfo>> =
+            grants.chain(exceptions).filter(|info| info.expires().is_some()).cloned().collect();
+        ending.sort_by(|a, b| (a.expires(), &a.id).cmp(&(b.expires(), &b.id)));
+        Ends(ending.into())
+    }
+
+    /// Those that end after a moment, the soonest first, each with its end.
+    pub fn after(&self, moment: UnixNanos) -> impl Iterator<Item = (&RuleInfo, UnixNanos)> {
+        let ends = self.0.iter().filter_map(|info| Some((info.as_ref(), info.expires()?)));
+        ends.skip_while(move |(_, end)| *end <= moment)
+    }
+
+    /// Those that ended after `from` and no later than `now`, the soonest first, each with its end.
+    pub fn passed(&self, from: UnixNanos, now: UnixNanos) -> impl Iterator<Item = (&RuleInfo, UnixNanos)> {
+        self.after(from).take_while(move |(_, end)| *end <= now)
+    }
+}

@@ -1,0 +1,44 @@
+//! The engine: values in, values out.
+//!
+//! Everything that decides lives here, and nothing that can wait or fail: no runtime, no network, no file, no clock,
+//! no environment and no logging. `now`, identifiers and file contents come in as arguments, so the same code can run
+//! inside another host.
+//!
+//! Text becomes a [`snapshot::Snapshot`] in the crate `customs-policy`; a request becomes a [`decision::Decision`] in
+//! [`snapshot::Snapshot::decide`]. "Rule R9" and the like are in `docs/RULES.md`, an anchor each.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
+)]
+
+pub mod condition;
+pub mod decision;
+pub mod ends;
+pub mod field;
+pub mod header_table;
+pub mod header_uses;
+pub mod header_values;
+pub mod host;
+pub mod identity;
+pub mod index;
+pub mod operation;
+pub mod path;
+pub mod pattern;
+pub mod place;
+pub mod question;
+pub mod reason;
+pub mod reference;
+pub mod request;
+pub mod rule;
+pub mod rule_info;
+pub mod rules;
+pub mod settings;
+mod short_text;
+pub mod snapshot;
+pub mod time;
+pub mod who;
+#[cfg(not(feature = "count-steps"))]
+mod work_count;
+#[cfg(feature = "count-steps")]
+pub mod work_count;

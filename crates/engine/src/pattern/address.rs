@@ -1,0 +1,117 @@
+//! Addresses and ranges of addresses as policies write them.
+//!
+//! A pattern stays as it was written. A grant covers addresses of that form alone; a denial also covers each address that
+//! is or may be read as one of the pattern's IPv4 addresses, and `0.0.0.0` and `[::]` where it is about the local host
+//! (rule R1).
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::{HostPatternError, HostShape, Reading};
+use crate::host::embedded;
+use crate::host::{Host, HostParseError};
+
+/// Parses an IPv6 address or a range of either family, with or without brackets.
+pub(super) fn parse(text: &str) -> Result<HostShape, HostPatternError> {
+    let inside =
+        text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']')).ok_or(HostPatternError::Range)?;
+    let (address, length) = inside.split_once('/').map_or((inside, None), |(a, l)| (a, Some(l)));
+    let address: IpAddr = address.parse().map_err(|_| match length {
+        None => HostPatternError::Malformed(HostParseError::Brackets),
+        Some(_) if address.bytes().any(|b| b.is_ascii_alphabetic()) && !address.contains(':') => HostPatternError::Url,
+        Some(_) => HostPatternError::Range,
+    })?;
+    let bracketed = inside.len() != text.len();
+    if bracketed && address.is_ipv4() {
+        return Err(HostPatternError::Range);
+    }
+    let Some(length) = length else { return Ok(HostShape::Exact(Host::Ip(address))) };
+    let digits = length.bytes().all(|b| b.is_ascii_digit());
+    let length: u8 = length.parse().ok().filter(|_| digits).ok_or(HostPatternError::Range)?;
+    match address {
+        IpAddr::V4(ip) => {
+            Ok(HostShape::Network(Ipv4Net::new(ip, length).map_err(|_| HostPatternError::Range)?.trunc().into()))
+        }
+        IpAddr::V6(ip) => {
+            let net = Ipv6Net::new(ip, length).map_err(|_| HostPatternError::Range)?.trunc();
+            embedded::carried_range(net).map_err(|_| HostPatternError::MixedRange)?;
+            Ok(HostShape::Network(net.into()))
+        }
+    }
+}
+
+/// Whether a range covers an address as it is read.
+pub(super) fn covers(range: &IpNet, ip: IpAddr, reading: Reading) -> bool {
+    range.contains(&ip) || (reading == Reading::Wide && covers_widely(range, ip))
+}
+
+fn covers_widely(range: &IpNet, ip: IpAddr) -> bool {
+    (embedded::reaches_local_host(ip) && embedded::holds_local_host(range))
+        || embedded::ipv4_range(range).is_some_and(|net| embedded::carried(ip).any(|carried| net.contains(&carried)))
+}
+
+/// Whether some text of a host is as asked. Of an IPv6 address no text is granted: Istio compares it with its brackets.
+pub(super) fn some_text(host: &Host<'_>, reading: Reading, is: impl Fn(&str) -> bool) -> bool {
+    match (host, reading) {
+        (Host::Name(name), _) => is(name),
+        (Host::Ip(IpAddr::V6(_)), Reading::Narrow) => false,
+        (Host::Ip(ip), Reading::Narrow) => is(&ip.to_string()),
+        (Host::Ip(ip), Reading::Wide) => {
+            is(&ip.to_string())
+                || embedded::carried(*ip).any(|carried| is(&carried.to_string()))
+                || (embedded::reaches_local_host(*ip) && (is("127.0.0.1") || is("::1")))
+        }
+    }
+}
+
+/// Whether the outer range as it is read covers whatever the inner one covers as it is read.
+pub(super) fn contains(outer: &IpNet, read: Reading, inner: &IpNet, reads: Reading) -> bool {
+    let (outer_ipv4, inner_ipv4) = (embedded::ipv4_range(outer), embedded::ipv4_range(inner));
+    let carries_all = || matches!((outer_ipv4, inner_ipv4), (Some(outer), Some(inner)) if outer.contains(&inner));
+    match (read, reads) {
+        (Reading::Narrow, Reading::Narrow) => outer.contains(inner),
+        // What is read widely has forms that nothing read narrowly covers.
+        (Reading::Narrow, Reading::Wide) => {
+            outer.contains(inner) && inner_ipv4.is_none() && !embedded::holds_local_host(inner)
+        }
+        (Reading::Wide, Reading::Narrow) => outer.contains(inner) || carries_all(),
+        (Reading::Wide, Reading::Wide) => match inner_ipv4 {
+            // The local host's addresses of both families are in one only if the other is.
+            Some(_) => carries_all(),
+            None => outer.contains(inner),
+        },
+    }
+}
+
+/// Whether some address of a range may be, or reach, the local host. A range of IPv6 may have forms that do.
+fn reaches_local_host(range: &IpNet) -> bool {
+    let reaches = match range {
+        IpNet::V6(net) => net.prefix_len() < 128 || embedded::reaches_local_host(net.addr().into()),
+        IpNet::V4(_) => false,
+    };
+    reaches || embedded::holds_local_host(range)
+}
+
+/// Whether some address may be covered by both.
+pub(super) fn meets(one: &IpNet, read: Reading, two: &IpNet, reads: Reading) -> bool {
+    if one.contains(two) || two.contains(one) {
+        return true;
+    }
+    // Each address of IPv6 may carry one of IPv4, and what is read widely covers both.
+    let carries = |wide: &IpNet, other: &IpNet| {
+        let local = || embedded::holds_local_host(wide) && reaches_local_host(other);
+        let ipv4 = match (embedded::ipv4_range(wide), other) {
+            (Some(net), IpNet::V4(other)) => net.contains(other) || other.contains(&net),
+            (Some(_), IpNet::V6(_)) => true,
+            (None, _) => false,
+        };
+        ipv4 || local()
+    };
+    match (read, reads) {
+        (Reading::Narrow, Reading::Narrow) => false,
+        (Reading::Wide, Reading::Narrow) => carries(one, two),
+        (Reading::Narrow, Reading::Wide) => carries(two, one),
+        (Reading::Wide, Reading::Wide) => true,
+    }
+}

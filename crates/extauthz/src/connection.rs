@@ -1,0 +1,86 @@
+//! One connection: HTTP/2 over a stream that was accepted, until its client goes or the shutdown ends it.
+//!
+//! It knows no call; the [`front`](super::front) answers them, and the [`guard`](customs_net::guard) looks at the bytes before.
+//! The rule: at the shutdown the client is told to open nothing
+//! more (GOAWAY), what is in flight is answered, and then it is over.
+
+use std::error::Error;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::select;
+use tokio_util::sync::CancellationToken;
+
+use super::front::Front;
+use super::service::Ledger;
+use customs_net::guard::TransportGuard;
+use customs_net::listen::Accepted;
+use customs_net::preface_guard::PrefaceGuard;
+use customs_record::{PeerAddress, RefusalCause};
+
+/// Serves one connection. It begins on the thread that runs this.
+pub async fn serve<L: Ledger>(accepted: Accepted, front: Front<L>, shutdown: CancellationToken) {
+    let peer = match &accepted {
+        Accepted::Tcp(_, peer) => PeerAddress::Ip(peer.ip().to_canonical()),
+        Accepted::Unix(_) => PeerAddress::Unix,
+    };
+    // A front of its own: checks on two threads then count nothing together.
+    let front = Arc::new(front.of(peer));
+    let over = match accepted {
+        Accepted::Tcp(stream, _) => match TcpStream::from_std(stream) {
+            Ok(stream) => speak(stream, front.clone(), shutdown).await,
+            Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
+        },
+        Accepted::Unix(stream) => match UnixStream::from_std(stream) {
+            Ok(stream) => speak(stream, front.clone(), shutdown).await,
+            Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
+        },
+    };
+    if let Err(problem) = over {
+        match cut(&problem) {
+            Some(why) => front.refuse(RefusalCause::ConnectionCut, &why),
+            None => tracing::debug!(%problem, "a connection ended"),
+        }
+    }
+}
+
+/// Why HTTP/2 ended a connection, if it was ended here and not by the client or the network.
+fn cut(problem: &hyper::Error) -> Option<String> {
+    let why = problem.source().filter(|why| !why.is::<io::Error>())?.to_string();
+    (!why.starts_with("connection error received")).then_some(why)
+}
+
+async fn speak<L: Ledger>(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    front: Arc<Front<L>>,
+    shutdown: CancellationToken,
+) -> hyper::Result<()> {
+    let limits = front.limits();
+    let stream = PrefaceGuard::new(stream, &shutdown);
+    let stream = TokioIo::new(TransportGuard::new(stream, limits, front.clone()));
+    let service = service_fn(move |request| {
+        let front = front.clone();
+        // In a box, since the transport moves a call several times, and a call is some kilobytes.
+        Box::pin(async move { front.answer(request).await })
+    });
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    let pending_resets = usize::try_from(limits.pending_resets).unwrap_or(usize::MAX);
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(limits.concurrent_streams)
+        .max_pending_accept_reset_streams(pending_resets)
+        // No gRPC client reads the date of an answer.
+        .auto_date_header(false);
+    let mut connection = pin!(http.serve_connection(stream, service));
+    select! {
+        biased;
+        over = connection.as_mut() => return over,
+        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}

@@ -1,0 +1,248 @@
+//! What stands before every call: checks, as Envoy sends them, go straight to the [`service`](super::service); whatever
+//! else there is goes to the general implementation of gRPC.
+//!
+//! It decides nothing and reads no attribute. The rules: a check is the same check on either way, so a caller that does
+//! something unusual (compresses, sends what is no message) gets the answer that gRPC has for it, and never a shorter one;
+//! and what is refused before it was a check is told to the ledger, with its cause.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+use tower::Service;
+
+use super::service::{Checks, Deadline, Ledger, Pending, late};
+use super::unary::{self, Answer, Asked, Sending, Unusual};
+use customs_net::guard::{ConnectionObserver, ConnectionRefusal};
+use customs_net::limits::ConnectionLimits;
+use customs_record::{PeerAddress, RefusalCause};
+
+/// The path of the one call that matters.
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// The most bytes of a client's text that an example shows.
+const SHOWN: usize = 100;
+
+/// What answers a call: a check's own short body, or whatever gRPC has.
+type Told<L> = Response<Either<Answer<Settling<L>>, Body>>;
+
+/// Records what is left of a check once its answer is sent; dropped before, it records that the caller was gone.
+#[derive(Debug)]
+pub struct Settling<L: Ledger> {
+    /// That of the connection, so that two threads share nothing for it.
+    front: Arc<Front<L>>,
+    pending: Option<Pending<L::Room>>,
+}
+
+impl<L: Ledger> Sending for Settling<L> {
+    fn sent(mut self) {
+        self.pending.take().into_iter().for_each(|pending| self.front.checks.sent(pending));
+    }
+}
+
+impl<L: Ledger> Drop for Settling<L> {
+    fn drop(&mut self) {
+        self.pending.take().into_iter().for_each(|pending| self.front.checks.unsent(pending));
+    }
+}
+
+/// The ways that a call can take.
+#[derive(Debug)]
+pub struct Front<L> {
+    checks: Arc<Checks<L>>,
+    routes: Routes,
+    limits: ConnectionLimits,
+    peer: PeerAddress,
+}
+
+impl<L> Clone for Front<L> {
+    fn clone(&self) -> Self {
+        let Front { checks, routes, limits, peer } = self;
+        Front { checks: checks.clone(), routes: routes.clone(), limits: *limits, peer: *peer }
+    }
+}
+
+impl<L: Ledger> Front<L> {
+    /// `routes` has the Authorization service as well, with the same checks.
+    pub fn new(checks: Arc<Checks<L>>, routes: Routes, limits: ConnectionLimits) -> Self {
+        Front { checks, routes, limits, peer: PeerAddress::Other }
+    }
+
+    /// The same for a connection of this peer.
+    pub fn of(self, peer: PeerAddress) -> Self {
+        Front { peer, ..self }
+    }
+
+    /// What bounds a connection.
+    pub fn limits(&self) -> ConnectionLimits {
+        self.limits
+    }
+
+    /// Tells what was refused before it was a check.
+    pub fn refuse(&self, cause: RefusalCause, example: &dyn Display) {
+        self.checks.refuse(self.peer, cause, example);
+    }
+
+    /// Answers one call, within the time that its caller waits.
+    ///
+    /// # Errors
+    /// If the caller is gone before it has asked.
+    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> hyper::Result<Told<L>> {
+        if let Some(refused) = self.misfit(&request) {
+            return Ok(refused.map(Either::Right));
+        }
+        let patience = unary::patience(request.headers());
+        // Nothing is timed unless the answer has to wait for something.
+        let Some(patience) = patience else { return self.take(request, Deadline::default()).await };
+        let deadline = Deadline(Instant::now().checked_add(patience));
+        timeout(patience, self.take(request, deadline))
+            .await
+            .unwrap_or_else(|_late| Ok(late().into_http().map(Either::Right)))
+    }
+
+    /// The answer to what is HTTP/2 and no gRPC. Its HTTP status keeps a client that knows no gRPC from taking it for success.
+    fn misfit<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
+        if request.method() != Method::POST {
+            let method = shown(request.method().as_str());
+            self.refuse(RefusalCause::HttpMethod, &format_args!("the method {method}"));
+            let text = "a gRPC call has the method POST";
+            return Some(refused(StatusCode::METHOD_NOT_ALLOWED, Status::internal(text)));
+        }
+        if unary::is_grpc(request.headers()) {
+            // The path of a call is the name of a method, and no method has a query in its name.
+            request.uri().query()?;
+            let path = shown(request.uri().path());
+            self.refuse(RefusalCause::UnknownMethod, &format_args!("a call of `{path}` with a query"));
+            return Some(Status::unimplemented("a gRPC call has no query").into_http());
+        }
+        let told = first(request.headers(), &CONTENT_TYPE);
+        match told {
+            None => self.refuse(RefusalCause::ContentType, &"a call without a content type"),
+            Some(told) => self.refuse(RefusalCause::ContentType, &format_args!("the content type `{}`", shown(&told))),
+        }
+        let text = "the content type of a gRPC call is `application/grpc` or `application/grpc+proto`";
+        Some(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, Status::invalid_argument(text)))
+    }
+
+    async fn take(self: &Arc<Self>, mut request: Request<Incoming>, deadline: Deadline) -> hyper::Result<Told<L>> {
+        if request.uri().path() == CHECK {
+            return self.check(request, deadline).await;
+        }
+        request.extensions_mut().insert(deadline);
+        let path = shown(request.uri().path());
+        let told = self.route(request.map(Body::new)).await;
+        // A call that is refused at once says so in its headers.
+        if told.headers().get("grpc-status").is_some_and(|status| status == UNIMPLEMENTED) {
+            self.refuse(RefusalCause::UnknownMethod, &format_args!("a call of `{path}`"));
+        }
+        Ok(told)
+    }
+
+    async fn check(self: &Arc<Self>, request: Request<Incoming>, deadline: Deadline) -> hyper::Result<Told<L>> {
+        let (mut head, body) = request.into_parts();
+        let mut unread = Unread(Some(self));
+        let asked = unary::read(body, self.limits.message_size).await?;
+        unread.0 = None;
+        let unusual = match asked {
+            Asked::Message(message) => match self.checks.answer(&message, deadline).await {
+                Ok(Some((framed, pending))) => {
+                    let settling = Settling { front: self.clone(), pending: Some(pending) };
+                    return Ok(unary::response(framed, settling).map(Either::Left));
+                }
+                Ok(None) => return Ok(late().into_http().map(Either::Right)),
+                // Which bytes are no check is for the general implementation to say.
+                Err(malformed) => {
+                    self.refuse(RefusalCause::MessageMalformed, &format_args!("{} bytes: {malformed}", message.len()));
+                    Body::new(Full::new(unary::framed(message.len(), |out| out.extend_from_slice(&message))))
+                }
+            },
+            Asked::Unusual(unusual, body) => {
+                self.refuse(unusual.cause(), &unusual);
+                match self.refusal(unusual) {
+                    Some(status) => return Ok(status.into_http().map(Either::Right)),
+                    None => Body::new(body),
+                }
+            }
+        };
+        head.extensions.insert(deadline);
+        Ok(self.route(Request::from_parts(head, unusual)).await)
+    }
+
+    /// The answer to a message that is out of the ordinary, where it is not for the general implementation to say.
+    fn refusal(&self, unusual: Unusual) -> Option<Status> {
+        match unusual {
+            Unusual::TooLarge(_) => {
+                let most = self.limits.message_size;
+                Some(Status::resource_exhausted(format!("{unusual}; the limit is {most} (max_message_size)")))
+            }
+            // It has messages, of which the general implementation would answer the first alone.
+            Unusual::Several => Some(Status::unimplemented("a check is a call with one message")),
+            Unusual::Nothing | Unusual::Compressed | Unusual::Unfinished => None,
+        }
+    }
+
+    /// In a box, so that a check, which needs none of it, is not the larger for it.
+    fn route(&self, request: Request<Body>) -> Pin<Box<dyn Future<Output = Told<L>> + Send>> {
+        let mut routes = self.routes.clone();
+        Box::pin(async move {
+            let Ok(response) = routes.call(request).await;
+            response.map(Either::Right)
+        })
+    }
+}
+
+impl<L: Ledger> ConnectionObserver for Front<L> {
+    fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
+        let cause = match refusal {
+            ConnectionRefusal::Tls => RefusalCause::Tls,
+            ConnectionRefusal::Http1 => RefusalCause::Http1,
+            ConnectionRefusal::OtherProtocol => RefusalCause::OtherProtocol,
+            ConnectionRefusal::TooManyResets => RefusalCause::ConnectionCut,
+            ConnectionRefusal::StreamRefused => RefusalCause::StreamRefused,
+        };
+        self.refuse(cause, example);
+    }
+}
+
+/// A call that was not read. Dropped before it is, its caller has given it up, or waits no longer.
+struct Unread<'f, L: Ledger>(Option<&'f Front<L>>);
+
+impl<L: Ledger> Drop for Unread<'_, L> {
+    fn drop(&mut self) {
+        if let Some(front) = self.0 {
+            front.refuse(RefusalCause::Abandoned, &"a check that its caller gave up before it was read");
+        }
+    }
+}
+
+/// What gRPC spells [`Code::Unimplemented`].
+const UNIMPLEMENTED: &str = "12";
+
+const _: () = assert!(Code::Unimplemented as u8 == 12);
+
+/// A refusal that has an HTTP status of its own.
+fn refused(http: StatusCode, status: Status) -> Response<Body> {
+    let mut response = status.into_http();
+    *response.status_mut() = http;
+    response
+}
+
+/// The first value of a header, as text.
+fn first(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// The beginning of a client's text.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}

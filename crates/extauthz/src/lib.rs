@@ -1,0 +1,27 @@
+//! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a check.
+//!
+//! [`connection`] speaks HTTP/2 over a connection that [`net`](customs_net) accepted. [`front`] hands a check to
+//! [`service`], which is its journey, and everything else to the services that [`server`] joins. [`attributes`] reads what
+//! Envoy sent, [`response`] writes what Envoy is told. [`json`] reads a check that somebody wrote down. Nothing here decides.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
+)]
+
+pub mod attributes;
+pub mod connection;
+pub mod front;
+pub mod ids;
+pub mod json;
+mod nodes;
+pub mod response;
+pub mod server;
+pub mod service;
+pub mod unary;
+
+/// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from JSON.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ext_authz_descriptors.bin"));
+
+/// The full name of the service that Envoy calls.
+pub const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";

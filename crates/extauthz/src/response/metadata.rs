@@ -1,0 +1,129 @@
+//! The dynamic metadata of a response: what access logs and later filters can read, all of it text.
+//!
+//! It tells and judges nothing. The rule: whoever reads a namespace here may not look at the identity's state, so an
+//! unproven one is not told. Envoy takes each field apart for every request, so the operator chooses which are sent.
+
+use customs_engine::identity::IdentityState;
+use customs_record::protobuf as write;
+use customs_record::{DecisionEntry, PackedDecision};
+
+/// Every field, in the order in which they are sent.
+pub const NAMES: [&str; 15] = [
+    "decision_id",
+    "effect",
+    "verdict",
+    "would",
+    "reason",
+    "rule",
+    "would_reason",
+    "would_rule",
+    "gate",
+    "identity",
+    "namespace",
+    "service_account",
+    "host",
+    "owner",
+    "revision",
+];
+
+/// Fields of `google.protobuf.Struct`, of an entry of its map, and of `google.protobuf.Value`.
+mod field {
+    pub(super) const ENTRY: u32 = 1;
+    pub(super) const KEY: u32 = 1;
+    pub(super) const VALUE: u32 = 2;
+    pub(super) const STRING: u32 = 3;
+}
+
+/// A name that no field of the metadata has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("metadata: there is no field `{0}`; write `none`, or some of {names}", names = NAMES.join(", "))]
+pub struct UnknownFieldError(String);
+
+/// Which fields are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields([bool; NAMES.len()]);
+
+impl Fields {
+    /// Every field.
+    pub const ALL: Fields = Fields([true; NAMES.len()]);
+
+    /// The fields of these names; `none` alone is no field.
+    ///
+    /// # Errors
+    /// [`UnknownFieldError`] for a name that no field has.
+    pub fn of(names: &[String]) -> Result<Fields, UnknownFieldError> {
+        let mut sent = [false; NAMES.len()];
+        if names == ["none"] {
+            return Ok(Fields(sent));
+        }
+        for name in names {
+            let place = NAMES.iter().zip(&mut sent).find(|(known, _)| *known == name);
+            let (_, sent) = place.ok_or_else(|| UnknownFieldError(name.clone()))?;
+            *sent = true;
+        }
+        Ok(Fields(sent))
+    }
+
+    /// Whether no field is sent.
+    pub fn is_empty(&self) -> bool {
+        !self.0.contains(&true)
+    }
+
+    /// Writes the fields as a `google.protobuf.Struct`.
+    pub(super) fn write(&self, entry: &PackedDecision, out: &mut Vec<u8>) {
+        for ((name, value), _) in NAMES.into_iter().zip(values(entry)).zip(self.0).filter(|(_, is_sent)| *is_sent) {
+            write::message(field::ENTRY, out, |out| {
+                write::text(field::KEY, name, out);
+                write::message(field::VALUE, out, |out| write::text(field::STRING, value, out));
+            });
+        }
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Fields::ALL
+    }
+}
+
+/// The values, in the order of their names.
+fn values(entry: &PackedDecision) -> [&str; NAMES.len()] {
+    let DecisionEntry { verdict, would, effect, identity, decision_id, namespace, service_account, .. } = entry.facts();
+    let DecisionEntry { host, revision, .. } = entry.facts();
+    let of_valid = |place| if *identity == IdentityState::Valid { entry.text(place) } else { "" };
+    [
+        entry.text(*decision_id),
+        effect.as_str(),
+        verdict.effect.as_str(),
+        would.effect.as_str(),
+        verdict.reason.as_str(),
+        entry.text(verdict.rule),
+        would.reason.as_str(),
+        entry.text(would.rule),
+        verdict.gate,
+        identity.as_str(),
+        of_valid(*namespace),
+        of_valid(*service_account),
+        entry.text(*host),
+        entry.text(verdict.owner),
+        entry.text(*revision),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_chosen_by_name() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let of = |chosen: &[&str]| Fields::of(&names(chosen));
+        assert_eq!(of(&NAMES), Ok(Fields::ALL));
+        assert!(of(&["none"]).unwrap().is_empty() && of(&[]).unwrap().is_empty());
+        assert_eq!(of(&["rule", "host", "rule"]).unwrap().0.iter().filter(|sent| **sent).count(), 2);
+        for wrong in ["Rule", "", "none"] {
+            let said = of(&["rule", wrong]).unwrap_err().to_string();
+            assert!(said.contains(&format!("`{wrong}`")) && said.contains("decision_id"), "{said}");
+        }
+    }
+}

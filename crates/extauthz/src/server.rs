@@ -1,0 +1,193 @@
+//! Speaks gRPC on the bound listeners: Authorization, health, and reflection in both versions.
+//!
+//! Shutting down is gentle by default: listeners close, connections get GOAWAY, checks in flight finish, and streams
+//! that would never end by themselves (health Watch, reflection) are ended. How long that may take is the caller's
+//! business.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use http::HeaderValue;
+use http_body::Frame;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tower::Service;
+
+use super::connection;
+use super::front::Front;
+use super::service::{Checks, Ledger};
+use customs_net::limits::ConnectionLimits;
+use customs_net::listen::Listener;
+use customs_net::workers::Workers;
+
+/// What reflection tells that there is, itself in both versions included.
+const SERVICES: [&str; 4] = [
+    super::AUTHORIZATION,
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+
+/// The services of one server; every listener serves them all.
+#[derive(Clone, Debug)]
+pub struct Services<L> {
+    front: Front<L>,
+    shutdown: CancellationToken,
+}
+
+impl<L: Ledger> Services<L> {
+    /// Joins the Authorization service, a health service and reflection. `limits` bound each connection, `shutdown` ends
+    /// them.
+    ///
+    /// # Errors
+    /// If the descriptors cannot be read, which would be a broken build.
+    pub fn new<H>(
+        checks: Checks<L>,
+        health: H,
+        limits: ConnectionLimits,
+        shutdown: CancellationToken,
+    ) -> Result<Services<L>, ReflectionError>
+    where
+        H: GrpcService,
+        H::Future: Send,
+    {
+        let ended = |service| EndAtShutdown { service, shutdown: shutdown.clone() };
+        let reflection = || {
+            let builder = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(super::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
+            SERVICES.iter().fold(builder, |builder, service| builder.with_service_name(*service))
+        };
+        let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+        let checks = Arc::new(checks);
+        let unusual = AuthorizationServer::from_arc(checks.clone()).max_decoding_message_size(limits.message_size);
+        let routes = Routes::new(unusual)
+            .add_service(ended(health))
+            .add_service(EndAtShutdown { service: v1, shutdown: shutdown.clone() })
+            .add_service(EndAtShutdown { service: v1alpha, shutdown: shutdown.clone() });
+        Ok(Services { front: Front::new(checks, routes.prepare(), limits), shutdown })
+    }
+
+    /// Serves one listener until the shutdown, then until its last connection has ended.
+    ///
+    /// # Errors
+    /// If the listener breaks for good.
+    pub async fn serve(self, listener: Listener, workers: Workers) -> io::Result<()> {
+        let open = TaskTracker::new();
+        while let Some(stream) = self.shutdown.run_until_cancelled(listener.accept()).await {
+            let connection = connection::serve(stream?, self.front.clone(), self.shutdown.child_token());
+            workers.take(open.track_future(connection));
+        }
+        // Its socket is closed, so that nobody waits in its queue; its file is gone.
+        drop(listener);
+        open.close();
+        open.wait().await;
+        Ok(())
+    }
+}
+
+/// A gRPC service as tonic's router takes it.
+pub trait GrpcService:
+    Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+    + NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> GrpcService for S where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Why reflection could not be built.
+pub type ReflectionError = tonic_reflection::server::Error;
+
+/// Ends a service's streams at the shutdown.
+#[derive(Clone, Debug)]
+struct EndAtShutdown<S> {
+    service: S,
+    shutdown: CancellationToken,
+}
+
+impl<S: NamedService> NamedService for EndAtShutdown<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<http::Request<Body>> for EndAtShutdown<S>
+where
+    S: GrpcService,
+    S::Future: Send,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let response = self.service.call(request);
+        let shutdown = Box::pin(self.shutdown.clone().cancelled_owned());
+        Box::pin(async move { Ok(response.await?.map(|inner| Body::new(Ended { inner, shutdown, over: false }))) })
+    }
+}
+
+/// A body that ends with `UNAVAILABLE` at the shutdown, if it has not ended before.
+struct Ended {
+    inner: Body,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    over: bool,
+}
+
+impl http_body::Body for Ended {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        if self.shutdown.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.over = true;
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("14"));
+        trailers.insert("grpc-message", HeaderValue::from_static("shutting down"));
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.inner.size_hint()
+    }
+}

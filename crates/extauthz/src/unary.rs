@@ -1,0 +1,262 @@
+//! One unary gRPC call on an HTTP/2 stream, without what a check does not need: compression, streams of messages.
+//!
+//! It reads and writes the five bytes before a message and the trailers behind it, and looks into no message. The rule:
+//! what is out of the ordinary in any way is not handled here but handed back whole, so that the general
+//! implementation, which knows every case, answers it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+
+use customs_record::RefusalCause;
+
+/// The most bytes of one DATA frame; the transport gathers frames below a kilobyte and writes longer ones one by one.
+const MAX_FRAME: usize = 1000;
+
+/// What stands before a message: whether it is compressed, and its length.
+const PREFIX: usize = 5;
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const OK: HeaderValue = HeaderValue::from_static("0");
+
+/// What a request's body holds.
+pub enum Asked<B> {
+    /// One message, and the end.
+    Message(Bytes),
+    /// Something else, with what was read of it put back.
+    Unusual(Unusual, PutBack<B>),
+}
+
+/// What is out of the ordinary about a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusual {
+    /// The message is larger than is read; so many bytes.
+    TooLarge(usize),
+    /// The message is compressed, or says something else that is not known.
+    Compressed,
+    /// There is no message.
+    Nothing,
+    /// There is something behind the message.
+    Several,
+    /// The body ends within the message.
+    Unfinished,
+}
+
+impl Unusual {
+    /// The cause of a refusal for it.
+    pub fn cause(self) -> RefusalCause {
+        match self {
+            Unusual::TooLarge(_) => RefusalCause::MessageTooLarge,
+            Unusual::Compressed => RefusalCause::MessageCompressed,
+            Unusual::Nothing | Unusual::Several => RefusalCause::MessageCount,
+            Unusual::Unfinished => RefusalCause::MessageUnfinished,
+        }
+    }
+}
+
+impl fmt::Display for Unusual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusual::TooLarge(length) => write!(f, "a message of {length} bytes"),
+            Unusual::Compressed => f.write_str("a compressed message"),
+            Unusual::Nothing => f.write_str("a call without a message"),
+            Unusual::Several => f.write_str("a call with more than one message"),
+            Unusual::Unfinished => f.write_str("a message that ends too soon"),
+        }
+    }
+}
+
+/// Reads the one message of a call, if it has at most `most` bytes.
+///
+/// # Errors
+/// What the transport reports: the caller is gone, and nobody waits for an answer.
+pub async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B, most: usize) -> Result<Asked<B>, B::Error> {
+    let mut read = Bytes::new();
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        // Trailers of a request mean nothing, and nothing comes after them.
+        let Ok(data) = frame?.into_data() else { break };
+        read = joined(read, data);
+        match message_length(&read) {
+            None => {}
+            Some(Err(unusual)) => return Ok(Asked::Unusual(unusual, PutBack { read, rest: body })),
+            Some(Ok(length)) if length > most => {
+                return Ok(Asked::Unusual(Unusual::TooLarge(length), PutBack { read, rest: body }));
+            }
+            // Nothing more is read of what has more than it says.
+            Some(Ok(length)) if read.len() > PREFIX + length => break,
+            Some(Ok(_)) => {}
+        }
+    }
+    let unusual = match message_length(&read) {
+        Some(Ok(length)) if read.len() == PREFIX + length => {
+            read.advance(PREFIX);
+            return Ok(Asked::Message(read));
+        }
+        Some(Ok(length)) if read.len() > PREFIX + length => Unusual::Several,
+        Some(Err(unusual)) => unusual,
+        None if read.is_empty() => Unusual::Nothing,
+        Some(Ok(_)) | None => Unusual::Unfinished,
+    };
+    Ok(Asked::Unusual(unusual, PutBack { read, rest: body }))
+}
+
+/// The length that an uncompressed message says it has, once it has said it.
+fn message_length(mut read: &[u8]) -> Option<Result<usize, Unusual>> {
+    if read.len() < PREFIX {
+        return None;
+    }
+    Some(match read.get_u8() {
+        0 => Ok(usize::try_from(read.get_u32()).unwrap_or(usize::MAX)),
+        _ => Err(Unusual::Compressed),
+    })
+}
+
+/// Most messages come in one piece, which is kept as it is.
+fn joined(read: Bytes, more: Bytes) -> Bytes {
+    if read.is_empty() {
+        return more;
+    }
+    let mut all = BytesMut::from(read);
+    all.put(more);
+    all.freeze()
+}
+
+/// A body of which something was read already.
+pub struct PutBack<B> {
+    read: Bytes,
+    rest: B,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for PutBack<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.read.is_empty() {
+            return Pin::new(&mut self.rest).poll_frame(context);
+        }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty() && self.rest.is_end_stream()
+    }
+}
+
+/// Writes a message of about so many bytes behind its length.
+pub fn framed(about: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(PREFIX + about);
+    out.extend_from_slice(&[0; PREFIX]);
+    write(&mut out);
+    let length = u32::try_from(out.len() - PREFIX).unwrap_or(u32::MAX);
+    if let Some(mut place) = out.get_mut(1..PREFIX) {
+        place.put_u32(length);
+    }
+    out.into()
+}
+
+/// The message of a frame that was written here.
+pub fn message(framed: &[u8]) -> &[u8] {
+    framed.get(PREFIX..).unwrap_or_default()
+}
+
+/// Wants to know that an answer is sent; it is dropped where the answer cannot be sent any more.
+pub trait Sending: Unpin {
+    /// The transport takes the message.
+    fn sent(self);
+}
+
+/// The response of a call that succeeded, with the message that [`framed`] wrote. The transport asks for the message once
+/// it has taken the head of the response, which it refuses where the caller has given up.
+pub fn response<S: Sending>(framed: Bytes, sending: S) -> Response<Answer<S>> {
+    let mut response = Response::new(Answer { next: Next::Message(framed), sending: Some(sending) });
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}
+
+/// The body of a response: one message, in short frames, then the status OK.
+#[derive(Debug)]
+pub struct Answer<S> {
+    next: Next,
+    sending: Option<S>,
+}
+
+#[derive(Debug)]
+enum Next {
+    Message(Bytes),
+    Status,
+    End,
+}
+
+impl<S: Sending> Body for Answer<S> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(sending) = self.sending.take() {
+            sending.sent();
+        }
+        let (frame, next) = match std::mem::replace(&mut self.next, Next::End) {
+            Next::Message(mut framed) if framed.len() > MAX_FRAME => {
+                let rest = framed.split_off(MAX_FRAME);
+                (Frame::data(framed), Next::Message(rest))
+            }
+            Next::Message(framed) => (Frame::data(framed), Next::Status),
+            Next::Status => (Frame::trailers(ok()), Next::End),
+            Next::End => return Poll::Ready(None),
+        };
+        self.next = next;
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.next, Next::End)
+    }
+}
+
+fn ok() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert("grpc-status", OK);
+    trailers
+}
+
+/// Whether the content type is that of gRPC with protobuf: `application/grpc` or `application/grpc+proto`, with parameters
+/// or without.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(told) = headers.get(CONTENT_TYPE) else { return false };
+    if told == GRPC {
+        return true;
+    }
+    let name = told.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    [&b"application/grpc"[..], b"application/grpc+proto"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// How long the caller waits, as `grpc-timeout` says it: at most eight digits and a unit. `None` where nothing says it.
+pub fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let is_plain = (1..=8).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = number.parse().ok().filter(|_| is_plain)?;
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "unary_tests.rs"]
+mod tests;

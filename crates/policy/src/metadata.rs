@@ -1,0 +1,283 @@
+//! What every object has: `apiVersion`, `kind` and Kubernetes' whole ObjectMeta; lists are unwrapped.
+//!
+//! What the API server writes into an object (labels, uid, managedFields, `status`) is read over, so that the output of
+//! `kubectl get -o yaml` loads. Documents of others are passed over ([`foreign`](super::foreign)); a kind or version of ours that is
+//! not known is an error: a typo there must not switch a policy off.
+
+use std::sync::Arc;
+
+use super::document::{Node, Value};
+use super::foreign::{self, Belongs, Passed};
+use super::problem::{Code, Place, Problem};
+use super::reader::{self, Fields, Text};
+use customs_engine::identity::{is_dns_label, is_dns_subdomain};
+
+/// The kinds that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `security.istio.io/v1` or `v1beta1`
+    AuthorizationPolicy,
+    /// `egress.customs/v1alpha1`
+    EgressPolicy,
+    /// `egress.customs/v1alpha1`
+    DestinationSet,
+}
+
+impl Kind {
+    /// The kind's name in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::AuthorizationPolicy => "AuthorizationPolicy",
+            Kind::EgressPolicy => "EgressPolicy",
+            Kind::DestinationSet => "DestinationSet",
+        }
+    }
+
+    const ALL: [(Kind, &'static str, &'static str); 4] = [
+        (Kind::AuthorizationPolicy, "AuthorizationPolicy", "security.istio.io/v1"),
+        (Kind::AuthorizationPolicy, "AuthorizationPolicy", "security.istio.io/v1beta1"),
+        (Kind::EgressPolicy, "EgressPolicy", "egress.customs/v1alpha1"),
+        (Kind::DestinationSet, "DestinationSet", "egress.customs/v1alpha1"),
+    ];
+}
+
+/// An object's identity and place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// `ns/name`, as ids spell it.
+    pub path: Arc<str>,
+    /// Where the object begins.
+    pub place: Place,
+}
+
+impl Meta {
+    /// `metadata.namespace`
+    pub fn namespace(&self) -> &str {
+        self.path.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// `metadata.name`
+    pub fn name(&self) -> &str {
+        self.path.split_once('/').map_or("", |(_, name)| name)
+    }
+}
+
+/// An object whose head has been read.
+#[derive(Debug)]
+pub struct Object<'n> {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its identity and place.
+    pub meta: Meta,
+    /// `istio.io/dry-run`, if it is annotated.
+    pub dry_run: Option<Text<'n>>,
+    /// `spec`, if there is one.
+    pub spec: Option<&'n Node>,
+}
+
+/// What a document, or an item of a list, is.
+#[derive(Debug)]
+pub(super) enum Item<'n> {
+    /// A policy.
+    Policy(Object<'n>),
+    /// A ServiceEntry that could be read.
+    ServiceEntry(ServiceEntry),
+    /// Something of others, with its place.
+    Others(Passed, &'n Place),
+}
+
+/// The hosts of an Istio ServiceEntry, which targets of policies may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceEntry {
+    /// `ns/name`
+    pub path: String,
+    /// Its hosts as they are written.
+    pub hosts: Vec<String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl ServiceEntry {
+    /// `metadata.namespace`
+    pub fn namespace(&self) -> &str {
+        self.path.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+}
+
+/// Reads what a document holds: one object, or the items of a `List`. Objects that name no namespace are of the default one.
+pub(super) fn items<'n>(
+    document: &'n Node,
+    default_namespace: Option<&'n str>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Item<'n>> {
+    match list_items(document, problems) {
+        Some(items) => items.iter().filter_map(|node| item(node, default_namespace, problems)).collect(),
+        None => item(document, default_namespace, problems).into_iter().collect(),
+    }
+}
+
+fn item<'n>(node: &'n Node, default_namespace: Option<&'n str>, problems: &mut Vec<Problem>) -> Option<Item<'n>> {
+    match foreign::belongs(node) {
+        Belongs::Ours => object(node, default_namespace, problems).map(Item::Policy),
+        Belongs::ServiceEntry => Some(match service_entry(node, default_namespace) {
+            Some(entry) => Item::ServiceEntry(entry),
+            None => Item::Others(Passed::unreadable("ServiceEntry"), &node.place),
+        }),
+        Belongs::Others(passed) => Some(Item::Others(passed, &node.place)),
+    }
+}
+
+/// A ServiceEntry is Istio's, so what is wrong with one is not told here: what cannot be read is not bound to.
+fn service_entry(node: &Node, default_namespace: Option<&str>) -> Option<ServiceEntry> {
+    let field = |node: &'_ Node, name: &str| -> Option<Node> {
+        let Value::Map(pairs) = &node.value else { return None };
+        pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.clone())
+    };
+    let text = |node: Node| match node.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    };
+    let metadata = field(node, "metadata")?;
+    let name = field(&metadata, "name").and_then(text)?;
+    let namespace = match field(&metadata, "namespace") {
+        Some(namespace) => text(namespace)?,
+        None => default_namespace.unwrap_or(KUBERNETES_DEFAULT).to_owned(),
+    };
+    let Value::List(hosts) = field(&field(node, "spec")?, "hosts")?.value else { return None };
+    let hosts: Vec<String> = hosts.into_iter().map(text).collect::<Option<_>>()?;
+    Some(ServiceEntry { path: format!("{namespace}/{name}"), hosts, place: node.place.clone() })
+}
+
+/// The items of Kubernetes' own `List`, which may be empty: nothing is written in it, so nothing is widened.
+fn list_items<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Option<&'n [Node]> {
+    let Value::Map(pairs) = &document.value else { return None };
+    let field = |name: &str| pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.value);
+    let is = |name: &str, text: &str| matches!(field(name), Some(Value::Text(t)) if t == text);
+    let Some(Value::List(items)) = field("items").filter(|_| is("kind", "List") && is("apiVersion", "v1")) else {
+        return None;
+    };
+    let mut fields = Fields::open(document, "the list", problems)?;
+    fields.read_over(&["apiVersion", "kind", "metadata", "items"]);
+    fields.close();
+    Some(items)
+}
+
+fn object<'n>(
+    document: &'n Node,
+    default_namespace: Option<&'n str>,
+    problems: &mut Vec<Problem>,
+) -> Option<Object<'n>> {
+    let mut fields = Fields::open(document, "the document", problems)?;
+    let api_version = fields.require("apiVersion").and_then(|n| reader::text(n, "apiVersion", fields.problems()));
+    let kind = fields.require("kind").and_then(|n| reader::text(n, "kind", fields.problems()));
+    let kind = kind_of(api_version?, kind?, fields.problems())?;
+    let place = &document.place;
+    let meta =
+        fields.require("metadata").and_then(|n| metadata(n, place, (kind, default_namespace), fields.problems()));
+    let spec = fields.take("spec");
+    fields.read_over(&["status"]);
+    fields.close();
+    let (meta, dry_run) = meta?;
+    Some(Object { kind, meta, dry_run, spec })
+}
+
+fn kind_of(api_version: Text<'_>, kind: Text<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
+    if let Some((known, ..)) = Kind::ALL.iter().find(|(_, k, v)| *k == kind.text && *v == api_version.text) {
+        return Some(*known);
+    }
+    let versions: Vec<_> =
+        Kind::ALL.iter().filter(|(_, k, _)| *k == kind.text).map(|(.., v)| format!("`{v}`")).collect();
+    problems.push(if versions.is_empty() {
+        let what = format!("unknown kind `{}` of `{}`", kind.text, api_version.text);
+        let known = Kind::ALL.iter().map(|(_, kind, _)| *kind).chain(foreign::PASSED_OF_ISTIO);
+        kind.error(Code::UnknownKind, what).hint(match reader::nearest(kind.text, &known.collect::<Vec<_>>()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "a policy directory holds AuthorizationPolicy, EgressPolicy and DestinationSet objects only".into(),
+        })
+    } else {
+        let what = format!("`{}` has no version `{}`", kind.text, api_version.text);
+        api_version.error(Code::UnknownKind, what).hint(format!("write {}", versions.join(" or ")))
+    });
+    None
+}
+
+/// The namespace that the Kubernetes API gives to an object that names none.
+const KUBERNETES_DEFAULT: &str = "default";
+
+/// The fields of ObjectMeta that mean nothing here.
+const READ_OVER: [&str; 13] = [
+    "labels",
+    "uid",
+    "managedFields",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "ownerReferences",
+    "finalizers",
+    "generateName",
+    "selfLink",
+    "clusterName",
+];
+
+fn metadata<'n>(
+    node: &'n Node,
+    place: &Place,
+    (kind, default_namespace): (Kind, Option<&'n str>),
+    problems: &mut Vec<Problem>,
+) -> Option<(Meta, Option<Text<'n>>)> {
+    let mut fields = Fields::open(node, "`metadata`", problems)?;
+    let name = fields.require("name").and_then(|n| reader::text(n, "name", fields.problems()));
+    let namespace = match (fields.take("namespace"), default_namespace) {
+        (Some(node), _) => reader::text(node, "namespace", fields.problems()),
+        (None, Some(default)) => Some(Text { text: default, place: &node.place }),
+        // Istio's own objects are kept in repositories without a namespace, which `kubectl` or kustomize fills in.
+        (None, None) if kind == Kind::AuthorizationPolicy => {
+            let what = format!(
+                "`metadata` names no namespace; it is read as `{KUBERNETES_DEFAULT}`, as `kubectl apply` reads it"
+            );
+            let problem = Problem::warning(Code::DefaultNamespace, fields.place().clone(), what);
+            let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
+            fields.problems().push(problem.hint(hint));
+            Some(Text { text: KUBERNETES_DEFAULT, place: &node.place })
+        }
+        (None, None) => {
+            let problem =
+                Problem::error(Code::MissingField, fields.place().clone(), "`namespace` is missing in `metadata`");
+            let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
+            fields.problems().push(problem.hint(hint));
+            None
+        }
+    };
+    let dry_run = fields.take("annotations").and_then(|annotations| dry_run(annotations, fields.problems()));
+    fields.read_over(&READ_OVER);
+    fields.close();
+    let (name, namespace) = (name?, namespace?);
+    let mut check = |text: Text<'_>, good: bool, what: &str| {
+        if !good {
+            let what = format!("`{}` is no {what} that Kubernetes would accept", text.text);
+            problems.push(text.error(Code::BadName, what).hint("lower-case letters, digits and inner `-`"));
+        }
+        good
+    };
+    let good =
+        check(name, is_dns_subdomain(name.text), "name") & check(namespace, is_dns_label(namespace.text), "namespace");
+    let meta = Meta { path: format!("{}/{}", namespace.text, name.text).into(), place: place.clone() };
+    good.then_some((meta, dry_run))
+}
+
+fn dry_run<'n>(annotations: &'n Node, problems: &mut Vec<Problem>) -> Option<Text<'n>> {
+    match &annotations.value {
+        Value::Null => None,
+        Value::Map(pairs) => {
+            let (_, node) = pairs.iter().find(|(key, _)| key.name == "istio.io/dry-run")?;
+            reader::text(node, "istio.io/dry-run", problems)
+        }
+        _ => {
+            let what = format!("`annotations` is {}, and must be a mapping", annotations.value.kind());
+            problems.push(Problem::error(Code::WrongType, annotations.place.clone(), what));
+            None
+        }
+    }
+}

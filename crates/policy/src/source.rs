@@ -1,0 +1,304 @@
+//! One source read alone: files in, documents and every problem out. With an error it is refused whole.
+//!
+//! A file that has not changed is recognised and need not be read again. What only several sources together show is
+//! [`compile`](super::compile)'s business, and what was in force before is nobody's here.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use super::foreign::PassedOver;
+use super::metadata::{self, Item, Kind, Object};
+use super::problem::{Code, Place, Problem};
+use super::validate::{self, Documents};
+use super::{authorization_policy, bound, document, egress_policy};
+use customs_engine::rules::EgressScope;
+use customs_engine::settings::Settings;
+
+/// A policy file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Its name inside the source, without a directory.
+    pub name: String,
+    /// Its bytes; a copy of the file shares them.
+    pub bytes: Arc<[u8]>,
+}
+
+/// A source as it was read: one `--policies` directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The directory as it was given; unique.
+    pub name: String,
+    /// Its policy files, sorted by name.
+    pub files: Vec<PolicyFile>,
+    /// The one namespace that it may speak for; any, where there is none.
+    pub namespace: Option<String>,
+    /// The namespace of documents that name none.
+    pub default_namespace: Option<String>,
+    /// What looks like a policy file of it and is not read.
+    pub unread: Vec<Problem>,
+}
+
+/// One file read alone. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct LoadedFile(Arc<Content>);
+
+#[derive(Debug)]
+struct Content {
+    /// Kept because other settings may give it another meaning.
+    file: PolicyFile,
+    digest: Digest,
+    documents: Documents,
+    problems: Vec<Problem>,
+}
+
+/// SHA-256 of a file's bytes.
+pub type Digest = [u8; 32];
+
+impl LoadedFile {
+    /// Reads one file of a source; files can be read side by side.
+    pub fn read(source: &Source, file: &PolicyFile, settings: &Settings) -> LoadedFile {
+        let path = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
+        let (documents, problems, passed) = (Documents::default(), Vec::new(), PassedOver::default());
+        let mut reader = FileReader { source, settings, documents, problems, passed };
+        reader.read(&path, &file.bytes);
+        let FileReader { mut documents, mut problems, passed, .. } = reader;
+        problems.extend(passed.tell());
+        documents.shrink();
+        limit(&mut problems, &path);
+        let digest = Sha256::digest(&file.bytes).into();
+        LoadedFile(Arc::new(Content { file: file.clone(), digest, documents, problems }))
+    }
+
+    /// Its name inside the source.
+    pub fn name(&self) -> &str {
+        &self.0.file.name
+    }
+
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
+        self.0.file.bytes.len()
+    }
+
+    /// The digest of its bytes.
+    pub fn digest(&self) -> &Digest {
+        &self.0.digest
+    }
+
+    /// Whether this is what was read from the file.
+    pub fn is(&self, file: &PolicyFile) -> bool {
+        self.0.file == *file
+    }
+}
+
+/// How many problems of one file are told.
+const MOST: usize = 1_000;
+
+/// Keeps the first errors, then the first of the others: nobody reads more, and a record has to hold them.
+fn limit(problems: &mut Vec<Problem>, path: &str) {
+    if let Some(more @ 1..) = problems.len().checked_sub(MOST) {
+        problems.sort_by_key(|problem| (problem.severity, problem.code != Code::TooLarge));
+        problems.truncate(MOST);
+        let what = format!("{more} more problems of this file are not told");
+        problems.push(Problem::note(Code::LeftOff, Place::whole(path), what));
+    }
+}
+
+/// Reads the documents of one file.
+struct FileReader<'r> {
+    source: &'r Source,
+    settings: &'r Settings,
+    documents: Documents,
+    problems: Vec<Problem>,
+    passed: PassedOver,
+}
+
+impl FileReader<'_> {
+    fn read(&mut self, path: &str, bytes: &[u8]) {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let what = "the file is not UTF-8 text";
+            return self
+                .problems
+                .push(Problem::error(Code::YamlSyntax, Place::whole(path), what).hint("save it as UTF-8"));
+        };
+        for document in document::parse(path, text) {
+            if self.problems.len() > 10 * MOST {
+                let what = format!("the file has more than {} problems, and was not read to its end", 10 * MOST);
+                return self.problems.push(Problem::error(Code::TooLarge, Place::whole(path), what));
+            }
+            match document {
+                Ok(node) => {
+                    let default = self.source.default_namespace.as_deref();
+                    for item in metadata::items(&node, default, &mut self.problems) {
+                        match item {
+                            Item::Policy(object) => self.object(&object),
+                            Item::ServiceEntry(entry) => {
+                                let namespace = self.source.namespace.as_deref();
+                                self.problems.extend(namespace.and_then(|own| bound::not_its_entry(&entry, own)));
+                                self.documents.service_entries.push(entry);
+                            }
+                            Item::Others(passed, place) => self.passed.count(passed, place),
+                        }
+                    }
+                }
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+    }
+
+    fn object(&mut self, object: &Object<'_>) {
+        let FileReader { source, settings, documents, problems, passed: _ } = self;
+        let namespace = source.namespace.as_deref();
+        problems.extend(namespace.and_then(|namespace| bound::not_its_own(object, namespace)));
+        match object.kind {
+            Kind::AuthorizationPolicy => {
+                documents.istio.extend(authorization_policy::read(object, settings, problems));
+            }
+            Kind::EgressPolicy => documents.egress.extend(egress_policy::read_policy(object, settings, problems)),
+            Kind::DestinationSet => documents.sets.extend(egress_policy::read_set(object, problems)),
+        }
+    }
+}
+
+/// One source read alone: its documents, and every problem found in it. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct LoadedSource(Arc<Loaded>);
+
+#[derive(Debug)]
+struct Loaded {
+    /// The source without its files.
+    head: Source,
+    files: Vec<LoadedFile>,
+    problems: Vec<Problem>,
+    /// What it isolates although it has no good content.
+    stands_in: Option<Arc<EgressScope>>,
+}
+
+/// Reads one source alone, file after file.
+pub fn load(source: &Source, settings: &Settings) -> LoadedSource {
+    let files = source.files.iter().map(|file| LoadedFile::read(source, file, settings)).collect();
+    LoadedSource::of(source, files, settings)
+}
+
+/// A source without its files.
+fn head(source: &Source) -> Source {
+    let Source { name, files: _, namespace, default_namespace, unread } = source.clone();
+    Source { name, files: Vec::new(), namespace, default_namespace, unread }
+}
+
+impl LoadedSource {
+    /// Puts the files of a source together, in their order, and looks for what only all of them show.
+    pub fn of(source: &Source, files: Vec<LoadedFile>, settings: &Settings) -> LoadedSource {
+        let namespace = source.namespace.as_deref();
+        let not_root = namespace.and_then(|namespace| bound::not_root(&source.name, namespace, settings));
+        let mut problems: Vec<Problem> = not_root.into_iter().chain(source.unread.iter().cloned()).collect();
+        problems.extend(files.iter().flat_map(|file| &file.0.problems).cloned());
+        validate::duplicates(files.iter().map(|file| &file.0.documents), &mut problems);
+        problems.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
+        LoadedSource(Arc::new(Loaded { head: head(source), files, problems, stands_in: None }))
+    }
+
+    /// What stands in for a bound source that was never good: its namespace is isolated, and nothing is granted. `None`
+    /// for a source that is not bound.
+    pub fn stand_in(source: &Source) -> Option<LoadedSource> {
+        let stands_in = Some(Arc::new(bound::isolation(&source.name, source.namespace.as_deref()?)));
+        let (files, problems) = (Vec::new(), Vec::new());
+        Some(LoadedSource(Arc::new(Loaded { head: head(source), files, problems, stands_in })))
+    }
+
+    /// What it isolates although it has no good content.
+    pub fn stands_in(&self) -> Option<&Arc<EgressScope>> {
+        self.0.stands_in.as_ref()
+    }
+
+    /// The source as it was read: a copy, to be read again with other settings.
+    pub fn source(&self) -> Source {
+        let files = self.0.files.iter().map(|file| file.0.file.clone()).collect();
+        Source { files, ..self.0.head.clone() }
+    }
+
+    /// The source's name.
+    pub fn name(&self) -> &str {
+        &self.0.head.name
+    }
+
+    /// What it is bound to and what it takes for granted, for the revision: beside the files, what gives them their meaning.
+    pub fn binding(&self) -> String {
+        // Destructured completely: a new field must be thought of here.
+        let Source { name: _, files: _, namespace, default_namespace, unread: _ } = &self.0.head;
+        format!("namespace={namespace:?} default={default_namespace:?} stands_in={}", self.0.stands_in.is_some())
+    }
+
+    /// Its files.
+    pub fn files(&self) -> &[LoadedFile] {
+        &self.0.files
+    }
+
+    /// Every problem of the source, errors and warnings.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+
+    /// Whether the source must be refused.
+    pub fn has_errors(&self) -> bool {
+        self.0.problems.iter().any(Problem::is_error)
+    }
+
+    /// Its documents, file by file.
+    pub fn documents(&self) -> impl Iterator<Item = &Documents> {
+        self.0.files.iter().map(|file| &file.0.documents)
+    }
+
+    /// Whether it has no document.
+    pub fn is_empty(&self) -> bool {
+        self.documents().all(Documents::is_empty)
+    }
+
+    /// Whether this is what was read from the source.
+    pub fn is(&self, source: &Source) -> bool {
+        let Source { name, files: _, namespace, default_namespace, unread } = &self.0.head;
+        (name, namespace) == (&source.name, &source.namespace)
+            && (default_namespace, unread) == (&source.default_namespace, &source.unread)
+            && self.0.files.len() == source.files.len()
+            && self.0.files.iter().zip(&source.files).all(|(loaded, file)| loaded.is(file))
+    }
+
+    /// Whether both were read from the same names and bytes, with the same beside them that is not read.
+    pub fn is_same(&self, other: &LoadedSource) -> bool {
+        let same = |(a, b): (&LoadedFile, &LoadedFile)| Arc::ptr_eq(&a.0, &b.0) || a.0.file == b.0.file;
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.head == other.0.head
+                && self.0.files.len() == other.0.files.len()
+                && self.0.files.iter().zip(&other.0.files).all(same))
+    }
+
+    /// What was read from this file of the source before, if it is unchanged.
+    pub fn unchanged(&self, file: &PolicyFile) -> Option<&LoadedFile> {
+        let at = self.0.files.binary_search_by(|loaded| loaded.name().cmp(&file.name)).ok()?;
+        self.0.files.get(at).filter(|loaded| loaded.is(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_countless_problems_the_errors_are_told_first() {
+        let set = |hosts: &str| {
+            format!(
+                "apiVersion: egress.customs/v1alpha1\nkind: DestinationSet\nmetadata: {{name: s, namespace: n}}\n\
+                 spec: {{hosts: [{hosts}]}}\n"
+            )
+        };
+        let custom = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: n}\n\
+                      spec: {action: CUSTOM, provider: {name: x}, rules: [{}]}\n---\n";
+        let text = format!("{}{}", custom.repeat(5), set(&"A.example, ".repeat(MOST)));
+        let file = PolicyFile { name: "a.yaml".into(), bytes: text.into_bytes().into() };
+        let source = Source { name: "s".into(), files: vec![file], ..Source::default() };
+        let loaded = load(&source, &Settings::default());
+        let (told, all) = (loaded.problems(), loaded.problems().iter().filter(|p| p.is_error()).count());
+        assert_eq!((told.len(), all), (MOST + 1, MOST));
+        assert_eq!(told[0].to_string(), "s/a.yaml: note[left-off]: 5 more problems of this file are not told");
+    }
+}

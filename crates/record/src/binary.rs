@@ -1,0 +1,74 @@
+//! One entry as a protobuf message.
+//!
+//! It spells; which fields there are is the [`layout`](super::layout)'s. The rule: the bytes are those of
+//! [`proto::Record`](super::proto::Record) with its fields in the order of their numbers.
+
+use super::fields::{Field, record, timestamp};
+use super::layout::{self, Form};
+use super::moment::seconds_and_nanos;
+use crate::Entry;
+use crate::protobuf;
+use customs_engine::time::UnixNanos;
+
+/// Appends the message of an entry up to its chain. These are the bytes that the chain covers.
+pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
+    layout::fill(&mut Message(out), entry, stream, sequence);
+}
+
+/// Appends the chain, the message's last field.
+pub fn close(chain: &str, out: &mut Vec<u8>) {
+    protobuf::text(record::CHAIN.number, chain, out);
+}
+
+/// A message that is being written.
+struct Message<'o>(&'o mut Vec<u8>);
+
+impl Form for Message<'_> {
+    fn is_plain(_texts: &str) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn put_text(&mut self, field: Field, value: &str, _is_plain: bool) {
+        protobuf::text(field.number, value, self.0);
+    }
+
+    #[inline(always)]
+    fn put_number(&mut self, field: Field, value: u32) {
+        protobuf::number(field.number, value.into(), self.0);
+    }
+
+    #[inline(always)]
+    fn put_long(&mut self, field: Field, value: u64) {
+        protobuf::number(field.number, value, self.0);
+    }
+
+    #[inline(always)]
+    fn put_true(&mut self, field: Field) {
+        protobuf::number(field.number, 1, self.0);
+    }
+
+    fn put_time(&mut self, field: Field, value: UnixNanos) {
+        let (seconds, nanos) = seconds_and_nanos(value);
+        self.put_message(field, |message| {
+            // Moments before 1970 are negative, and written as protobuf writes such numbers.
+            message.long(timestamp::SECONDS, seconds.cast_unsigned());
+            message.number(timestamp::NANOS, nanos);
+        });
+    }
+
+    fn put_texts<T: AsRef<str>>(&mut self, field: Field, values: &[T]) {
+        values.iter().for_each(|value| protobuf::text(field.number, value.as_ref(), self.0));
+    }
+
+    #[inline(always)]
+    fn put_message(&mut self, field: Field, fill: impl FnOnce(&mut Self)) {
+        let place = protobuf::begin_message(field.number, self.0);
+        fill(self);
+        protobuf::end_message(place, self.0);
+    }
+
+    fn put_messages<T>(&mut self, field: Field, values: &[T], mut fill: impl FnMut(&mut Self, &T)) {
+        values.iter().for_each(|value| self.put_message(field, |message| fill(message, value)));
+    }
+}

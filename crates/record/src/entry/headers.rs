@@ -1,0 +1,157 @@
+//! What a record tells of the headers of a request.
+//!
+//! A header is told only if some condition asks for it, and then only whether it was there and which patterns of the
+//! policies it matched. Its value is told where the settings ask for that; never that of a header that carries secrets.
+
+use std::sync::Arc;
+
+use customs_engine::header_table::{HeaderState, HeaderTables};
+use customs_engine::header_uses::HeaderUse;
+use customs_engine::header_values::UnknownHeader;
+use customs_engine::path::without_query;
+use customs_engine::pattern::TextPattern;
+use customs_engine::request::{Http, Request};
+
+/// The most bytes of a value that are told.
+const MAX_VALUE: usize = 256;
+
+/// Headers whose values are never told.
+pub const SECRET: &[&str] = &["authorization", "proxy-authorization", "cookie", "set-cookie"];
+
+/// A header that a condition asks for, and how it stands to the patterns of the policies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderEntry {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Whether the request has it.
+    pub present: bool,
+    /// Whether its value counts as unknown: it is over the limits, or the check does not tell it.
+    pub value_unknown: bool,
+    /// The patterns that one of its values matches.
+    pub matched: Vec<String>,
+    /// Its value, only where it was asked for.
+    pub value: String,
+}
+
+/// What a record tells of the headers of a request.
+pub fn told(tables: &Arc<HeaderTables>, request: &Request<'_>, valued: &[String]) -> Vec<HeaderEntry> {
+    let mut entries = Vec::new();
+    if let Some(http) = &request.http {
+        tables.told(request, http, |asked, state, has| entries.push(entry(asked, state, has, http, valued)));
+    }
+    entries
+}
+
+fn entry(
+    asked: &HeaderUse,
+    state: &HeaderState,
+    has: &dyn Fn(&TextPattern) -> bool,
+    http: &Http<'_>,
+    valued: &[String],
+) -> HeaderEntry {
+    let HeaderUse { name, patterns } = asked;
+    let (present, value_unknown) = match state {
+        HeaderState::Absent => (false, false),
+        HeaderState::Unknown(UnknownHeader::NotSent) => (false, true),
+        HeaderState::Unknown(UnknownHeader::TooLong | UnknownHeader::TooManyParts) => (true, true),
+        HeaderState::Known(_) => (true, false),
+    };
+    let is_valued = valued.contains(name) && !SECRET.contains(&name.as_str());
+    let value = if is_valued { http.last_header_value(name).unwrap_or_default() } else { "".into() };
+    // A query is never told.
+    let value = if name == ":path" { without_query(&value) } else { &value };
+    HeaderEntry {
+        name: name.clone(),
+        present,
+        value_unknown,
+        matched: patterns.iter().filter(|pattern| has(pattern)).map(ToString::to_string).collect(),
+        value: value.get(..value.floor_char_boundary(MAX_VALUE)).unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use customs_engine::condition::Condition;
+    use customs_engine::field::Field;
+    use customs_engine::request::{Attributes, HttpAttributes};
+    use customs_engine::rule::{Mode, Rule};
+    use customs_engine::rule_info::{About, RuleId, RuleInfo};
+    use customs_engine::rules::Rules;
+    use customs_engine::settings::Settings;
+    use customs_engine::who::Who;
+    use customs_policy::problem::Place;
+
+    fn told_of(name: &str, patterns: &[&str], headers: &[(&str, &str)], valued: &[&str]) -> HeaderEntry {
+        let values = patterns.iter().map(|text| TextPattern::parse(text));
+        let condition = Condition::Header { name: name.to_owned(), values: Field::of(values) };
+        let rule = Rule {
+            info: RuleInfo::new(RuleId::rule("n/p".into(), 0), Place::whole("f"), About::default()).into(),
+            mode: Mode::Enforce,
+            who: Who::Anyone,
+            to: Box::default(),
+            when: [condition].into(),
+            except: Box::default(),
+        };
+        let rules = Rules { denies: [Arc::new(rule)].into(), ..Rules::default() };
+        let tables = Arc::new(HeaderTables::of_rules(&rules));
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let valued: Vec<String> = valued.iter().map(ToString::to_string).collect();
+        let http = HttpAttributes {
+            host: "a.example",
+            path: "/x?secret",
+            method: "GET",
+            headers: &headers,
+            ..HttpAttributes::default()
+        };
+        let attributes = Attributes { http: Some(http), ..Attributes::default() };
+        told(&tables, &attributes.normalise(&Settings::default()), &valued).remove(0)
+    }
+
+    #[test]
+    fn a_header_is_told_by_what_it_matches() {
+        for (headers, present, matched) in [
+            (&[][..], false, &[][..]),
+            (&[("X-Team", "payments-eu")], true, &["payments*"]),
+            (&[("x-team", "ops,payments-eu")], true, &["payments*", "ops"]),
+            (&[("x-team", "other")], true, &[]),
+            (&[("x-other", "ops")], false, &[]),
+        ] {
+            let entry = told_of("x-team", &["payments*", "ops"], headers, &[]);
+            assert_eq!((entry.present, entry.matched.as_slice()), (present, &*owned(matched)), "{headers:?}");
+            assert_eq!(entry.value, "", "a value is told only where that is asked for");
+        }
+    }
+
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn values_are_told_where_asked_for_and_secrets_never() {
+        assert_eq!(told_of("x-team", &["*"], &[("x-team", "ops")], &["x-team"]).value, "ops");
+        let long = "a".repeat(1000);
+        assert_eq!(told_of("x-team", &["*"], &[("x-team", &long)], &["x-team"]).value.len(), MAX_VALUE);
+        for secret in SECRET {
+            let entry = told_of(secret, &["*"], &[(secret, "Bearer x")], &[secret]);
+            assert_eq!((entry.present, entry.value.as_str()), (true, ""), "{secret}");
+        }
+    }
+
+    #[test]
+    fn a_header_past_the_limits_is_told_to_be_unknown() {
+        let many = "admin,".repeat(2_000);
+        let entry = told_of("x-role", &["admin"], &[("x-role", &many)], &[]);
+        assert_eq!((entry.present, entry.value_unknown, entry.matched.len()), (true, true, 0));
+        let entry = told_of(":scheme", &["https"], &[], &[]);
+        assert_eq!((entry.present, entry.value_unknown), (false, true));
+    }
+
+    #[test]
+    fn a_pseudo_header_is_told_without_its_query() {
+        let entry = told_of(":path", &["/x*"], &[], &[":path"]);
+        assert_eq!((entry.present, entry.value.as_str(), entry.matched), (true, "/x", owned(&["/x*"])));
+        assert_eq!(told_of(":authority", &["a.example"], &[], &[":authority"]).value, "a.example");
+    }
+}

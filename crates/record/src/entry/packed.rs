@@ -1,0 +1,377 @@
+//! A decision's entry as it travels: everything that is text in one piece of memory, and where each text stands in it.
+//!
+//! Whoever decides writes it once; whoever renders reads it front to back, mostly on another processor, and gives back one
+//! piece instead of thirty. No fact is added or lost: [`PackedDecision::told`] is the entry.
+
+use std::fmt::{Display, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{AnswerEntry, DecisionEntry, Occasion, RareInputs, capped, headers};
+use customs_engine::decision::{Answer, Decision, Gate};
+use customs_engine::host::{Host, embedded};
+use customs_engine::identity::{Invalid, Principal};
+use customs_engine::path::without_query;
+use customs_engine::pattern::Port;
+use customs_engine::reason::Effect;
+use customs_engine::request::{Attributes, DestinationHost, Request, last_value};
+use customs_engine::rule_info::RuleInfo;
+use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
+
+/// How many bytes the texts of a usual decision take together, so that their memory is asked for once.
+const USUAL: usize = 768;
+
+/// A decision's entry in two pieces: the texts, and everything else.
+#[derive(Clone, Debug)]
+pub struct PackedDecision {
+    texts: Texts,
+    entry: DecisionEntry<Span>,
+}
+
+/// Texts, one after the other.
+#[derive(Clone, Debug)]
+struct Texts(String);
+
+/// Where a text of a [`PackedDecision`] stands among the others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Span {
+    from: u32,
+    to: u32,
+}
+
+impl Texts {
+    fn push(&mut self, text: &str) -> Span {
+        let from = self.place();
+        self.0.push_str(text);
+        Span { from, to: self.place() }
+    }
+
+    /// An IPv4 address is spelt without a formatter, whose checks cost more than the rest of an entry's texts.
+    fn address(&mut self, ip: IpAddr) -> Span {
+        let IpAddr::V4(ip) = ip else { return self.show(ip) };
+        let from = self.place();
+        for (place, octet) in ip.octets().into_iter().enumerate() {
+            if place > 0 {
+                self.0.push('.');
+            }
+            for power in [100, 10, 1] {
+                if octet >= power || power == 1 {
+                    self.0.push(char::from(b'0' + octet / power % 10));
+                }
+            }
+        }
+        Span { from, to: self.place() }
+    }
+
+    fn show(&mut self, value: impl Display) -> Span {
+        let from = self.place();
+        // A text takes everything.
+        let _ = write!(self.0, "{value}");
+        Span { from, to: self.place() }
+    }
+
+    /// Each text is capped or comes from a file of bounded size, so all of them are far below four gigabytes.
+    fn place(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    fn get(&self, Span { from, to }: Span) -> &str {
+        self.0.get(from as usize..to as usize).unwrap_or_default()
+    }
+}
+
+impl PackedDecision {
+    /// Tells a decision: the inputs as normalised, the answers, and the occasion.
+    pub fn of(
+        attributes: &Attributes<'_>,
+        request: &Request<'_>,
+        decision: &Decision,
+        snapshot: &Snapshot,
+        occasion: Occasion<'_>,
+    ) -> PackedDecision {
+        let mut texts = Texts(String::with_capacity(USUAL));
+        let mut cut = Vec::new();
+        let mut cap = |texts: &mut Texts, name, text: &str, limit| texts.push(capped(name, text, limit, &mut cut));
+        let http = attributes.http.as_ref();
+        let workload = match request.principal {
+            Principal::Workload(id) => Some(id),
+            Principal::Absent | Principal::Invalid(_) => None,
+        };
+        let header = |name| http.and_then(|http| last_value(http.headers, name)).unwrap_or_default();
+        let verdict = AnswerEntry::of(&decision.verdict, &mut texts);
+        let would = if decision.would == decision.verdict {
+            verdict.clone()
+        } else {
+            AnswerEntry::of(&decision.would, &mut texts)
+        };
+        let texts_of = &mut texts;
+        let mut entry = DecisionEntry {
+            time: occasion.time,
+            duration_micros: occasion.duration_micros,
+            decision_id: texts_of.push(occasion.decision_id),
+            decision_number: occasion.decision_number,
+            revision: texts_of.push(snapshot.revision().as_str()),
+            enforcement: snapshot.settings().enforcement,
+            effect: decision.outcome.effect(),
+            verdict,
+            would,
+            audit_rule: decision.audit.as_ref().map(|info| texts_of.show(&info.id)).unwrap_or_default(),
+            identity: decision.identity,
+            identity_detail: decision.identity_detail.map(Invalid::as_str),
+            principal: cap(texts_of, "principal", attributes.source_principal, 2048),
+            trust_domain: workload.map(|id| texts_of.push(id.trust_domain)).unwrap_or_default(),
+            namespace: workload.map(|id| texts_of.push(id.namespace)).unwrap_or_default(),
+            service_account: workload.map(|id| texts_of.push(id.service_account)).unwrap_or_default(),
+            source_address: address(request.source_address, texts_of),
+            remote_address: address(request.remote_address, texts_of),
+            destination_address: address(request.destination_address, texts_of),
+            protocol: if http.is_some() { "http" } else { "tcp" },
+            host: match &request.destination.host {
+                DestinationHost::Known(Host::Name(name)) => texts_of.push(name),
+                DestinationHost::Known(Host::Ip(ip)) => texts_of.address(embedded::canonical(*ip)),
+                DestinationHost::Unnamed | DestinationHost::MeshWrapper | DestinationHost::Unreadable => {
+                    Span::default()
+                }
+            },
+            raw_host: cap(texts_of, "rawHost", http.map_or(attributes.service, |http| http.host), 255),
+            port: match request.destination.port {
+                Port::Known(port) => Some(port),
+                Port::Absent(_) | Port::Unknown => None,
+            },
+            listener_port: attributes.listener_port,
+            sni: cap(texts_of, "sni", attributes.tls_sni.unwrap_or_default(), 255),
+            method: cap(texts_of, "method", http.map_or("", |http| http.method), 64),
+            path: cap(texts_of, "path", http.map_or("", |http| without_query(http.path)), 1024),
+            gateway: cap(texts_of, "gateway", attributes.destination_principal, 2048),
+            request_id: cap(texts_of, "requestId", &header("x-request-id"), 128),
+            traceparent: cap(texts_of, "traceparent", &header("traceparent"), 128),
+            stream_id: cap(texts_of, "streamId", http.map_or("", |http| http.stream_id), 64),
+            caller_gone: false,
+            rare: None,
+        };
+        let headers = headers::told(snapshot.header_tables(), request, occasion.told_headers);
+        let rare = RareInputs::of(attributes, decision.identity_detail, snapshot, headers, cut);
+        entry.rare = (rare != *RareInputs::NONE).then(|| Arc::new(rare));
+        PackedDecision { texts, entry }
+    }
+
+    /// The entry.
+    pub fn told(&self) -> DecisionEntry<&str> {
+        self.entry.map(&mut |span| self.texts.get(*span))
+    }
+
+    /// The same with texts that stand by themselves.
+    pub fn unpacked(&self) -> DecisionEntry {
+        self.entry.map(&mut |span| self.texts.get(*span).to_owned())
+    }
+
+    /// When the check was decided.
+    pub fn time(&self) -> UnixNanos {
+        self.entry.time
+    }
+
+    /// About how many bytes of memory it holds.
+    pub fn weight(&self) -> usize {
+        size_of::<PackedDecision>() + self.texts.0.capacity() + self.entry.rare().weight()
+    }
+
+    /// Tells that the answer was withheld, as `decision` now says; the inputs stay.
+    pub fn withhold(&mut self, decision: &Decision) {
+        self.entry.effect = decision.outcome.effect();
+        self.entry.verdict = AnswerEntry::of(&decision.verdict, &mut self.texts);
+    }
+
+    /// Notes that the caller had given up, so that nobody got the answer. The answer stays what was decided.
+    pub fn mark_caller_gone(&mut self) {
+        self.entry.caller_gone = true;
+    }
+
+    /// Everything of the entry, with the places of its texts.
+    pub fn facts(&self) -> &DecisionEntry<Span> {
+        &self.entry
+    }
+
+    /// All of its texts, one behind the other, in no order that means anything.
+    pub fn texts(&self) -> &str {
+        &self.texts.0
+    }
+
+    /// One of its texts.
+    #[inline]
+    pub fn text(&self, place: Span) -> &str {
+        self.texts.get(place)
+    }
+}
+
+/// Packs an entry that stands by itself.
+impl<T: AsRef<str>> From<&DecisionEntry<T>> for PackedDecision {
+    fn from(entry: &DecisionEntry<T>) -> Self {
+        let mut texts = Texts(String::with_capacity(USUAL));
+        let entry = entry.map(&mut |text| texts.push(text.as_ref()));
+        PackedDecision { texts, entry }
+    }
+}
+
+impl<T: AsRef<str>> From<DecisionEntry<T>> for PackedDecision {
+    fn from(entry: DecisionEntry<T>) -> Self {
+        (&entry).into()
+    }
+}
+
+impl<T: AsRef<str>> From<DecisionEntry<T>> for Arc<PackedDecision> {
+    fn from(entry: DecisionEntry<T>) -> Self {
+        Arc::new((&entry).into())
+    }
+}
+
+/// Entries are equal if they tell the same, however their texts lie.
+impl PartialEq for PackedDecision {
+    fn eq(&self, other: &Self) -> bool {
+        self.told() == other.told()
+    }
+}
+
+fn address(ip: Option<IpAddr>, texts: &mut Texts) -> Span {
+    ip.map(|ip| texts.address(ip)).unwrap_or_default()
+}
+
+impl AnswerEntry<Span> {
+    fn of(answer: &Answer, texts: &mut Texts) -> Self {
+        let info = answer.rule.info();
+        let denied = answer.effect() == Effect::Deny;
+        let mut told = |text: Option<&str>| text.map(|text| texts.push(text)).unwrap_or_default();
+        let (owner, ticket) = (told(info.and_then(RuleInfo::owner)), told(info.and_then(RuleInfo::ticket)));
+        let rule_reason = told(info.and_then(RuleInfo::reason));
+        let mut id = |info: &Option<Arc<RuleInfo>>| info.as_ref().map(|info| texts.show(&info.id)).unwrap_or_default();
+        AnswerEntry {
+            effect: answer.effect(),
+            reason: answer.reason,
+            expired: id(&answer.expired),
+            exception: id(&answer.exception),
+            rule: texts.show(&answer.rule),
+            gate: answer.gate(),
+            open_gate: if denied { answer.gates.in_state(Gate::Open) } else { "" },
+            by_identity: answer.by_identity,
+            origin: info.map(|info| texts.show(info.place.file_and_line())).unwrap_or_default(),
+            owner,
+            ticket,
+            rule_reason,
+            expires: info.and_then(RuleInfo::expires),
+            exception_expires: answer.exception.as_ref().and_then(|info| info.expires()),
+        }
+    }
+}
+
+impl<T> AnswerEntry<T> {
+    fn map<U>(&self, text: &mut impl FnMut(&T) -> U) -> AnswerEntry<U> {
+        let AnswerEntry {
+            effect,
+            reason,
+            rule,
+            gate,
+            open_gate,
+            by_identity,
+            origin,
+            owner,
+            ticket,
+            rule_reason,
+            expires,
+            expired,
+            exception,
+            exception_expires,
+        } = self;
+        AnswerEntry {
+            effect: *effect,
+            reason: *reason,
+            rule: text(rule),
+            gate,
+            open_gate,
+            by_identity: *by_identity,
+            origin: text(origin),
+            owner: text(owner),
+            ticket: text(ticket),
+            rule_reason: text(rule_reason),
+            expires: *expires,
+            expired: text(expired),
+            exception: text(exception),
+            exception_expires: *exception_expires,
+        }
+    }
+}
+
+impl<T> DecisionEntry<T> {
+    /// The same entry with other texts. It is destructured completely: a new field must be thought of, or the build stops.
+    pub fn map<U>(&self, text: &mut impl FnMut(&T) -> U) -> DecisionEntry<U> {
+        let DecisionEntry {
+            time,
+            duration_micros,
+            decision_id,
+            decision_number,
+            revision,
+            enforcement,
+            effect,
+            verdict,
+            would,
+            audit_rule,
+            identity,
+            identity_detail,
+            principal,
+            trust_domain,
+            namespace,
+            service_account,
+            source_address,
+            remote_address,
+            destination_address,
+            protocol,
+            host,
+            raw_host,
+            port,
+            listener_port,
+            sni,
+            method,
+            path,
+            gateway,
+            request_id,
+            traceparent,
+            stream_id,
+            caller_gone,
+            rare,
+        } = self;
+        DecisionEntry {
+            time: *time,
+            duration_micros: *duration_micros,
+            decision_id: text(decision_id),
+            decision_number: *decision_number,
+            revision: text(revision),
+            enforcement: *enforcement,
+            effect: *effect,
+            verdict: verdict.map(text),
+            would: would.map(text),
+            audit_rule: text(audit_rule),
+            identity: *identity,
+            identity_detail: *identity_detail,
+            principal: text(principal),
+            trust_domain: text(trust_domain),
+            namespace: text(namespace),
+            service_account: text(service_account),
+            source_address: text(source_address),
+            remote_address: text(remote_address),
+            destination_address: text(destination_address),
+            protocol,
+            host: text(host),
+            raw_host: text(raw_host),
+            port: *port,
+            listener_port: *listener_port,
+            sni: text(sni),
+            method: text(method),
+            path: text(path),
+            gateway: text(gateway),
+            request_id: text(request_id),
+            traceparent: text(traceparent),
+            stream_id: text(stream_id),
+            caller_gone: *caller_gone,
+            rare: rare.clone(),
+        }
+    }
+}

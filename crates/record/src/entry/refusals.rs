@@ -1,0 +1,186 @@
+//! What came to the address of checks and was refused before it was a check: counts by peer and cause over a while.
+//!
+//! A refusal is no decision, and anybody who reaches the address can cause one. So refusals are counted here and never told
+//! one by one: a record of them is as long for a million as for ten.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use customs_engine::time::UnixNanos;
+
+/// Why something was refused before it was a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RefusalCause {
+    /// The client speaks HTTP/1.
+    Http1,
+    /// The client opens a TLS session.
+    Tls,
+    /// The client speaks something else than HTTP/2, or never finished its preface.
+    OtherProtocol,
+    /// HTTP/2 ended the whole connection: frames against the protocol, or a flood.
+    ConnectionCut,
+    /// HTTP/2 refused one stream: headers that are malformed or too large, or too many streams at once.
+    StreamRefused,
+    /// The HTTP method of the call is not POST.
+    HttpMethod,
+    /// The call's content type is not that of gRPC with protobuf.
+    ContentType,
+    /// There is no such service, or it has no such method.
+    UnknownMethod,
+    /// The message is larger than the settings allow.
+    MessageTooLarge,
+    /// The message is compressed.
+    MessageCompressed,
+    /// The call has no message, or more than one.
+    MessageCount,
+    /// The call ended in the middle of its message.
+    MessageUnfinished,
+    /// The message is no CheckRequest.
+    MessageMalformed,
+    /// The caller gave the call up, or its deadline passed, before the message was whole.
+    Abandoned,
+}
+
+impl RefusalCause {
+    /// Every cause, in the order in which documents list them.
+    pub const ALL: [RefusalCause; 14] = [
+        RefusalCause::Http1,
+        RefusalCause::Tls,
+        RefusalCause::OtherProtocol,
+        RefusalCause::ConnectionCut,
+        RefusalCause::StreamRefused,
+        RefusalCause::HttpMethod,
+        RefusalCause::ContentType,
+        RefusalCause::UnknownMethod,
+        RefusalCause::MessageTooLarge,
+        RefusalCause::MessageCompressed,
+        RefusalCause::MessageCount,
+        RefusalCause::MessageUnfinished,
+        RefusalCause::MessageMalformed,
+        RefusalCause::Abandoned,
+    ];
+
+    /// The word in records, metrics and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RefusalCause::Http1 => "http1",
+            RefusalCause::Tls => "tls",
+            RefusalCause::OtherProtocol => "other_protocol",
+            RefusalCause::ConnectionCut => "connection_cut",
+            RefusalCause::StreamRefused => "stream_refused",
+            RefusalCause::HttpMethod => "http_method",
+            RefusalCause::ContentType => "content_type",
+            RefusalCause::UnknownMethod => "unknown_method",
+            RefusalCause::MessageTooLarge => "message_too_large",
+            RefusalCause::MessageCompressed => "message_compressed",
+            RefusalCause::MessageCount => "message_count",
+            RefusalCause::MessageUnfinished => "message_unfinished",
+            RefusalCause::MessageMalformed => "message_malformed",
+            RefusalCause::Abandoned => "abandoned",
+        }
+    }
+
+    /// What an operator can do about it, in one sentence.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            RefusalCause::Http1 => {
+                "this address speaks gRPC over HTTP/2 without TLS; give the proxy's cluster `http2_protocol_options`, and probe the address of `--admin` over HTTP"
+            }
+            RefusalCause::Tls => {
+                "this address speaks gRPC without TLS; take the `transport_socket` away from the proxy's cluster, or let a sidecar end the TLS"
+            }
+            RefusalCause::OtherProtocol => "this address speaks gRPC over HTTP/2 without TLS; find out who connects",
+            RefusalCause::ConnectionCut => {
+                "the connection broke the rules of HTTP/2 or flooded the server; if it is a proxy after a stall, raise `max_pending_resets`"
+            }
+            RefusalCause::StreamRefused => {
+                "the headers of the call are malformed, empty where they must not be, or above 16 KiB, or the client opened more than `max_concurrent_streams` calls at once"
+            }
+            RefusalCause::HttpMethod => "gRPC calls are POST",
+            RefusalCause::ContentType => {
+                "gRPC calls have the content type `application/grpc` or `application/grpc+proto`"
+            }
+            RefusalCause::UnknownMethod => {
+                "checks are calls of `envoy.service.auth.v3.Authorization/Check`; set `transport_api_version: V3` in the proxy"
+            }
+            RefusalCause::MessageTooLarge => {
+                "raise `max_message_size`, or lower `max_request_bytes` of the proxy's `with_request_body`: customs needs no body"
+            }
+            RefusalCause::MessageCompressed => "checks are read uncompressed; turn compression off in the client",
+            RefusalCause::MessageCount => "a check is a call with one message",
+            RefusalCause::MessageUnfinished => "the client ended the call in the middle of its message",
+            RefusalCause::MessageMalformed => {
+                "the message is no envoy.service.auth.v3.CheckRequest; find out who sends it"
+            }
+            RefusalCause::Abandoned => {
+                "nobody waited for the answer: the proxy's timeout is too short, or this server was held up (processor limits)"
+            }
+        }
+    }
+}
+
+/// Who was refused: an address without its port, which is another one for each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PeerAddress {
+    /// Over TCP.
+    Ip(IpAddr),
+    /// Over a unix socket, or over TCP where the system does not say from where.
+    Unix,
+    /// Any of those beyond the number that is kept apart.
+    Other,
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerAddress::Ip(ip) => ip.fmt(f),
+            PeerAddress::Unix => f.write_str("unix"),
+            PeerAddress::Other => f.write_str("other"),
+        }
+    }
+}
+
+/// How often one peer was refused for one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusalCount {
+    /// The peer, as a [`PeerAddress`] is spelt, or what is recorded in its place.
+    pub peer: String,
+    /// Why.
+    pub cause: RefusalCause,
+    /// How often.
+    pub count: u64,
+    /// What the first of them was, in a few words.
+    pub example: String,
+}
+
+/// What was refused before it was a check, over a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusalsEntry {
+    /// When it was put together.
+    pub time: UnixNanos,
+    /// When the first of them happened.
+    pub first: UnixNanos,
+    /// When the last of them happened.
+    pub last: UnixNanos,
+    /// How many, by peer and cause.
+    pub refusals: Vec<RefusalCount>,
+    /// The fields that were hashed or left out, as the settings ask.
+    pub redacted: Vec<&'static str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_word_and_a_remedy_of_its_own() {
+        let words: BTreeSet<_> = RefusalCause::ALL.iter().map(|cause| cause.as_str()).collect();
+        let remedies: BTreeSet<_> = RefusalCause::ALL.iter().map(|cause| cause.remedy()).collect();
+        assert_eq!((words.len(), remedies.len()), (RefusalCause::ALL.len(), RefusalCause::ALL.len()));
+        for (place, cause) in RefusalCause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, place, "the list has the order of the enum");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Checkpoints that are kept outside of the record, and the question which checkpoints count.
+//!
+//! It reads no record. The rule: with keys, a checkpoint counts if one of them signed it, and one that claims such a key
+//! with a wrong signature is bad; without keys each counts, and the report says what that is worth.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use super::files::LogReadError;
+use super::record::Checkpoint;
+use super::report::{Bad, Named, What};
+use crate::signing::{Sealed, Verifier};
+use customs_policy::printable;
+
+/// The longest line of a checkpoint file.
+const MAX_LINE: u64 = 1 << 20;
+
+/// Whether a checkpoint counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    Counts,
+    /// It is not signed, or by another key.
+    CountsNot,
+    /// It names a key that is known, which did not sign this.
+    BadSignature,
+}
+
+/// What a checkpoint is worth by these keys.
+pub fn worth(keys: &[Verifier], checkpoint: &Checkpoint) -> Worth {
+    if keys.is_empty() {
+        return Worth::Counts;
+    }
+    let Some(key) = keys.iter().find(|key| key.id() == checkpoint.key) else { return Worth::CountsNot };
+    let Checkpoint { time, stream, records, head, is_final, signature, .. } = checkpoint;
+    let sealed = Sealed { stream, records: *records, head, time, is_final: *is_final };
+    if key.is_right(&sealed, signature) { Worth::Counts } else { Worth::BadSignature }
+}
+
+/// Checkpoints of a checkpoint file that count, by stream and in the order of their records.
+#[derive(Debug, Default)]
+pub struct Checkpoints {
+    /// The file, as it was given.
+    pub file: String,
+    by_stream: BTreeMap<String, Vec<Kept>>,
+    /// The first with a bad signature.
+    pub bad: Option<Bad>,
+    /// What else there is to know.
+    pub notes: Vec<String>,
+}
+
+/// A checkpoint of a checkpoint file, and its line.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    pub checkpoint: Checkpoint,
+    pub line: u64,
+}
+
+impl Checkpoints {
+    /// Reads a checkpoint file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(path: &Path, keys: &[Verifier]) -> Result<Checkpoints, LogReadError> {
+        let failed = |problem| LogReadError::File { path: path.to_owned(), problem };
+        let file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_dir() {
+            return Err(LogReadError::Directory(path.to_owned()));
+        }
+        let mut checkpoints = Checkpoints { file: path.display().to_string(), ..Checkpoints::default() };
+        let (mut input, mut number, mut strange, mut others) = (BufReader::new(file), 0, 0, 0);
+        let mut is_json = false;
+        loop {
+            let mut line = Vec::new();
+            if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(failed)? == 0 {
+                break;
+            }
+            number += 1;
+            is_json = is_json || line.starts_with(b"{");
+            let Some(checkpoint) = Checkpoint::read(&line) else {
+                strange += u64::from(!line.trim_ascii().is_empty());
+                continue;
+            };
+            match worth(keys, &checkpoint) {
+                Worth::Counts => checkpoints.keep(Kept { checkpoint, line: number }),
+                Worth::CountsNot => others += 1,
+                Worth::BadSignature => checkpoints.refuse(&checkpoint, number),
+            }
+        }
+        if strange > 0 && !is_json {
+            return Err(LogReadError::NoCheckpoints(path.to_owned()));
+        }
+        let file = &checkpoints.file;
+        if strange > 0 {
+            checkpoints.notes.push(format!("{strange} lines of {file} are no checkpoints; they do not count"));
+        }
+        if others > 0 {
+            checkpoints
+                .notes
+                .push(format!("{others} checkpoints of {file} are not signed by that key; they do not count"));
+        }
+        if checkpoints.by_stream.is_empty() {
+            checkpoints.notes.push(format!("{} has no checkpoint that counts", checkpoints.file));
+        }
+        checkpoints.by_stream.values_mut().for_each(|kept| kept.sort_by_key(|kept| kept.checkpoint.records));
+        Ok(checkpoints)
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        self.by_stream.entry(kept.checkpoint.stream.clone()).or_default().push(kept);
+    }
+
+    fn refuse(&mut self, checkpoint: &Checkpoint, line: u64) {
+        let named = Named {
+            file: self.file.clone(),
+            number: line,
+            unit: "line",
+            stream: printable::line(&checkpoint.stream).into_owned(),
+            sequence: checkpoint.records,
+            time: checkpoint.time.clone(),
+        };
+        let why = format!("key {} did not sign this checkpoint", checkpoint.key);
+        self.bad.get_or_insert(Bad::at(What::BadSignature, named, why));
+    }
+
+    /// Those of a stream.
+    pub fn of(&self, stream: &str) -> &[Kept] {
+        self.by_stream.get(stream).map_or(&[], Vec::as_slice)
+    }
+
+    /// The last one of each stream.
+    pub fn last_ones(&self) -> impl Iterator<Item = &Kept> {
+        self.by_stream.values().filter_map(|kept| kept.last())
+    }
+}

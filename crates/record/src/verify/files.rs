@@ -1,0 +1,457 @@
+//! The files of a record, read one record after the other, in the order in which they were written. The only place of the
+//! verifier that opens files and unpacks them.
+//!
+//! It judges no record. The rules: a file of any size is read in bounded memory, and what is not a file of records at all
+//! is an error, while a damaged file is a finding.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::record::{At, Checkpoint, Seen, format_of};
+use crate::stream::Format;
+
+/// No record is longer; what claims to be is no record.
+const MAX_RECORD: usize = 16 << 20;
+
+/// No length takes more bytes.
+const MAX_PREFIX: usize = 10;
+
+/// How much of a file is looked at to tell its format.
+const BEGINNING: u64 = 64 << 10;
+
+/// Why files cannot be judged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogReadError {
+    /// The system does not let it be read.
+    #[error("cannot read `{}`: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        problem: io::Error,
+    },
+    /// It is a directory.
+    #[error("`{}` is a directory; name the files in it, such as `{}/*`", .0.display(), .0.display())]
+    Directory(PathBuf),
+    /// It holds something else.
+    #[error("`{}` is no audit log: no record as customs writes them, in JSON or protobuf, is in sight", .0.display())]
+    NoLog(PathBuf),
+    /// It holds checkpoints.
+    #[error("`{}` is a checkpoint file; give it with --checkpoints", .0.display())]
+    Checkpoints(PathBuf),
+    /// It was given as a checkpoint file, and holds something else.
+    #[error("`{}` is no checkpoint file: none of its lines is JSON; name what audit_trail.checkpoint_file names", .0.display())]
+    NoCheckpoints(PathBuf),
+    /// Another file has its name now, or none.
+    #[error("`{}` was moved while it was read, as a running server does that goes over to another file; run it again", .0.display())]
+    Moved(PathBuf),
+    /// It was given more than once, perhaps packed and unpacked.
+    #[error("`{}` and `{}` begin with the same record; give one of them", .0.display(), .1.display())]
+    Twice(PathBuf, PathBuf),
+}
+
+/// Where a record stands.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The file, as it was given.
+    pub file: Arc<str>,
+    /// The number of the line, or of the record in a binary file, from 1.
+    pub number: u64,
+    /// `line` or `record`.
+    pub unit: &'static str,
+}
+
+/// What was found at a place.
+#[derive(Debug)]
+pub enum Item {
+    Record(Box<Seen>),
+    /// Something that is no record.
+    Broken(&'static str),
+    /// The file ends in the middle of a record, with these bytes of it and of its length.
+    Torn(Format, Vec<u8>),
+    /// The packed data ends too early.
+    CutShort,
+    /// The packed data is damaged.
+    Damaged,
+}
+
+/// What tells a file from another of the same name: device and inode.
+type Id = (u64, u64);
+
+/// One file.
+struct Reader {
+    path: PathBuf,
+    id: Id,
+    name: Arc<str>,
+    input: Box<dyn BufRead>,
+    format: Format,
+    is_packed: bool,
+    number: u64,
+    is_over: bool,
+}
+
+/// How a file begins.
+enum Opened {
+    Reader(Reader),
+    Empty,
+}
+
+fn open(path: &Path) -> Result<Opened, LogReadError> {
+    let failed = |problem| LogReadError::File { path: path.to_owned(), problem };
+    // What stands for the standard input elsewhere does so here.
+    let place = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
+    let file = File::open(place).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    if about.is_dir() {
+        return Err(LogReadError::Directory(path.to_owned()));
+    }
+    let id = (about.dev(), about.ino());
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let is_packed = file.fill_buf().map_err(failed)?.starts_with(&[0x1f, 0x8b]);
+    let mut input: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut beginning = Vec::new();
+    let read = input.by_ref().take(BEGINNING).read_to_end(&mut beginning);
+    let is_damaged = read.is_err();
+    if let Err(problem) = read {
+        if !is_packed {
+            return Err(failed(problem));
+        }
+        // Damage of packed data is a finding, in its place.
+        input = Box::new(Failed(Some(problem)));
+    } else if beginning.is_empty() {
+        return Ok(Opened::Empty);
+    }
+    if begins_with_checkpoint(&beginning) {
+        return Err(LogReadError::Checkpoints(path.to_owned()));
+    }
+    let format = format_of(&beginning).or(is_damaged.then_some(Format::Json));
+    let format = format.ok_or_else(|| LogReadError::NoLog(path.to_owned()))?;
+    let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, Cursor::new(beginning).chain(input)));
+    let name = path.display().to_string().into();
+    Ok(Opened::Reader(Reader { path: path.to_owned(), id, name, input, format, is_packed, number: 0, is_over: false }))
+}
+
+/// Whether the first line is a checkpoint of a checkpoint file, which has no chain.
+fn begins_with_checkpoint(beginning: &[u8]) -> bool {
+    let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Checkpoint::read(line).is_some() && Seen::read(Format::Json, line).is_none()
+}
+
+/// Fails once, and is at its end.
+struct Failed(Option<io::Error>);
+
+impl Read for Failed {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+impl Reader {
+    /// The next record, and where it stands.
+    fn next(&mut self) -> Result<Option<(Item, Place)>, LogReadError> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let read = match self.format {
+            Format::Json => self.line(),
+            Format::Protobuf => self.message(),
+        };
+        let item = match read {
+            Ok(item) => item,
+            Err(problem) if self.is_packed && problem.kind() == io::ErrorKind::UnexpectedEof => Some(Item::CutShort),
+            Err(_) if self.is_packed => Some(Item::Damaged),
+            Err(problem) => return Err(LogReadError::File { path: self.path.clone(), problem }),
+        };
+        self.number += 1;
+        self.is_over = !matches!(item, Some(Item::Record(_)) | Some(Item::Broken(NO_RECORD)));
+        let unit = if self.format == Format::Json { "line" } else { "record" };
+        Ok(item.map(|item| (item, Place { file: self.name.clone(), number: self.number, unit })))
+    }
+
+    fn line(&mut self) -> io::Result<Option<Item>> {
+        let mut line = Vec::new();
+        self.input.by_ref().take(MAX_RECORD as u64).read_until(b'\n', &mut line)?;
+        Ok(match line.strip_suffix(b"\n") {
+            Some(whole) => Some(item(Format::Json, whole)),
+            None if line.is_empty() => None,
+            None if line.len() >= MAX_RECORD => Some(Item::Broken("it is longer than any record")),
+            None => Some(Item::Torn(Format::Json, line)),
+        })
+    }
+
+    fn message(&mut self) -> io::Result<Option<Item>> {
+        let mut prefix = Vec::new();
+        loop {
+            let mut byte = [0];
+            if self.input.read(&mut byte)? == 0 {
+                return Ok((!prefix.is_empty()).then_some(Item::Torn(Format::Protobuf, prefix)));
+            }
+            prefix.extend_from_slice(&byte);
+            if byte < [0x80] || prefix.len() > MAX_PREFIX {
+                break;
+            }
+        }
+        let length = prost::decode_length_delimiter(prefix.as_slice()).ok().filter(|length| *length <= MAX_RECORD);
+        let Some(length) = length else { return Ok(Some(Item::Broken("its length is longer than any record"))) };
+        let mut message = Vec::new();
+        self.input.by_ref().take(length as u64).read_to_end(&mut message)?;
+        if message.len() == length {
+            return Ok(Some(item(Format::Protobuf, &message)));
+        }
+        prefix.extend(message);
+        Ok(Some(Item::Torn(Format::Protobuf, prefix)))
+    }
+}
+
+const NO_RECORD: &str = "it is no record";
+
+fn item(format: Format, bytes: &[u8]) -> Item {
+    Seen::read(format, bytes).map_or(Item::Broken(NO_RECORD), |seen| Item::Record(seen.into()))
+}
+
+/// How many records of a file are looked at to tell its place among the others.
+const LOOKED_AT: usize = 3;
+
+/// A file that waits for its turn.
+struct Waiting {
+    path: PathBuf,
+    id: Id,
+    /// Kept open where it cannot be opened again.
+    reader: Option<Reader>,
+    /// What it begins with.
+    begun: Vec<(Item, Place)>,
+}
+
+impl Waiting {
+    fn of(path: &Path, mut reader: Reader) -> Result<Waiting, LogReadError> {
+        let mut begun = Vec::new();
+        while begun.len() < LOOKED_AT
+            && let Some(read) = reader.next()?
+        {
+            begun.push(read);
+        }
+        let (again, id) = (path.is_file(), reader.id);
+        Ok(Waiting { path: path.to_owned(), id, reader: (!again).then_some(reader), begun })
+    }
+
+    fn records(&self) -> impl Iterator<Item = &Seen> {
+        self.begun.iter().filter_map(|(item, _)| match item {
+            Item::Record(seen) => Some(seen.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The record that tells its place: the first, unless others that belong together say that it was put there.
+    fn seen(&self) -> Option<&Seen> {
+        let pairs = self.records().zip(self.records().skip(1));
+        let joined = pairs.into_iter().find(|(one, next)| next.follows(Some(&one.at())));
+        joined.map(|(one, _)| one).or_else(|| self.records().next())
+    }
+
+    /// Whether both begin in the same way, as a file does and its copy.
+    fn is_copy_of(&self, other: &Waiting) -> bool {
+        let begins = |file: &Waiting| file.records().next().is_some_and(|first| first.link().is_some());
+        begins(self) && begins(other) && self.records().map(Seen::at).eq(other.records().map(Seen::at))
+    }
+
+    /// The record behind which it says that it begins.
+    fn previous(&self) -> Option<&At> {
+        self.seen()?.link()?.previous.as_ref()
+    }
+}
+
+/// Opens a file again that was looked at, behind what it begins with.
+fn open_again(file: &Waiting) -> Result<Reader, LogReadError> {
+    let moved = || LogReadError::Moved(file.path.clone());
+    let mut reader = match open(&file.path) {
+        Ok(Opened::Reader(reader)) if reader.id == file.id => reader,
+        Ok(_) => return Err(moved()),
+        Err(LogReadError::File { problem, .. }) if problem.kind() == io::ErrorKind::NotFound => return Err(moved()),
+        Err(why) => return Err(why),
+    };
+    for _ in &file.begun {
+        reader.next()?;
+    }
+    Ok(reader)
+}
+
+/// The place behind the last record of a file.
+fn last_of(file: &Waiting) -> Result<Option<At>, LogReadError> {
+    let mut reader = open_again(file)?;
+    let mut last = file.records().last().map(Seen::at);
+    while let Some((item, _)) = reader.next()? {
+        if let Item::Record(seen) = item {
+            last = Some(seen.at());
+        }
+    }
+    Ok(last)
+}
+
+/// All files, one after the other.
+pub struct Source {
+    waiting: std::vec::IntoIter<Waiting>,
+    current: Option<Reader>,
+    /// What was read ahead.
+    ahead: VecDeque<(Item, Place, bool)>,
+    /// The files that hold something, in their order.
+    pub names: Vec<String>,
+    /// The files that hold nothing.
+    pub empty: Vec<String>,
+    /// What else there is to know.
+    pub notes: Vec<String>,
+}
+
+/// Whether a path is that of a file's packed form, with what is added to the name.
+fn is_form_of(path: &Path, plain: &Path, ending: &str) -> bool {
+    let mut name = plain.as_os_str().to_owned();
+    name.push(ending);
+    path.as_os_str() == name
+}
+
+/// Whether a file is the unfinished packed form of another one of these.
+fn is_half_packed(path: &Path, paths: &[PathBuf]) -> bool {
+    paths.iter().any(|plain| is_form_of(path, plain, ".gz.part"))
+}
+
+/// Each file once: where one is packed and the plain one is still there, that one.
+fn without_copies(files: Vec<Waiting>, spare: &mut Vec<PathBuf>) -> Result<Vec<Waiting>, LogReadError> {
+    let mut kept: Vec<Waiting> = Vec::new();
+    for file in files {
+        match kept.iter_mut().find(|other| other.is_copy_of(&file)) {
+            None => kept.push(file),
+            Some(twin) if is_form_of(&file.path, &twin.path, ".gz") => spare.push(file.path),
+            Some(twin) if is_form_of(&twin.path, &file.path, ".gz") => {
+                spare.push(std::mem::replace(twin, file).path);
+            }
+            Some(twin) => return Err(LogReadError::Twice(twin.path.clone(), file.path)),
+        }
+    }
+    Ok(kept)
+}
+
+impl Source {
+    /// Opens files, in any order.
+    ///
+    /// # Errors
+    /// Which of them cannot be judged.
+    pub fn open(paths: &[PathBuf]) -> Result<Source, LogReadError> {
+        let (mut waiting, mut empty) = (Vec::new(), Vec::new());
+        let mut spare = Vec::new();
+        for path in paths {
+            if is_half_packed(path, paths) {
+                spare.push(path.clone());
+                continue;
+            }
+            match open(path)? {
+                Opened::Reader(reader) => waiting.push(Waiting::of(path, reader)?),
+                Opened::Empty => empty.push(path.display().to_string()),
+            }
+        }
+        let waiting = in_order(without_copies(waiting, &mut spare)?);
+        let left_out = |path: &PathBuf| {
+            format!("{} is left out: it was being packed, and the plain file is given", path.display())
+        };
+        let notes = spare.iter().map(left_out).collect();
+        let names = waiting.iter().map(|file| file.path.display().to_string()).collect();
+        Ok(Source { waiting: waiting.into_iter(), current: None, ahead: VecDeque::new(), names, empty, notes })
+    }
+
+    /// The same in the order in which each goes on from the last record of another, for files that a clock which was set
+    /// back has put out of order. None if they cannot be read twice.
+    ///
+    /// # Errors
+    /// Which of them cannot be judged.
+    pub fn joined(paths: &[PathBuf]) -> Result<Option<Source>, LogReadError> {
+        if !paths.iter().all(|path| path.is_file()) {
+            return Ok(None);
+        }
+        let mut source = Source::open(paths)?;
+        let mut left = Vec::new();
+        for file in source.waiting {
+            left.push((last_of(&file)?, file));
+        }
+        let mut ordered: Vec<Waiting> = Vec::new();
+        let mut end = None;
+        while !left.is_empty() {
+            let begins = |(_, file): &&(Option<At>, Waiting)| {
+                let previous = file.previous();
+                previous.is_none() || !left.iter().any(|(end, _)| end.as_ref() == previous)
+            };
+            let next = left.iter().position(|(_, file)| end.is_some() && file.previous() == end.as_ref());
+            let next = next.or_else(|| left.iter().position(|file| begins(&file))).unwrap_or(0);
+            let (its_end, file) = left.remove(next);
+            end = its_end;
+            ordered.push(file);
+        }
+        source.names = ordered.iter().map(|file| file.path.display().to_string()).collect();
+        source.waiting = ordered.into_iter();
+        Ok(Some(source))
+    }
+
+    /// The next record, where it stands, and whether its file begins with it.
+    ///
+    /// # Errors
+    /// Which file cannot be read.
+    pub fn step(&mut self) -> Result<Option<(Item, Place, bool)>, LogReadError> {
+        loop {
+            if let Some(ahead) = self.ahead.pop_front() {
+                return Ok(Some(ahead));
+            }
+            if let Some(reader) = &mut self.current
+                && let Some((item, place)) = reader.next()?
+            {
+                return Ok(Some((item, place, false)));
+            }
+            let Some(file) = self.waiting.next() else { return Ok(None) };
+            self.current = Some(match file.reader {
+                Some(reader) => reader,
+                None => open_again(&file)?,
+            });
+            let begun = file.begun.into_iter().enumerate();
+            self.ahead.extend(begun.map(|(number, (item, place))| (item, place, number == 0)));
+        }
+    }
+
+    /// What comes next, which is still to come.
+    ///
+    /// # Errors
+    /// Which file cannot be read.
+    pub fn peek(&mut self) -> Result<Option<&Seen>, LogReadError> {
+        if let Some(next) = self.step()? {
+            self.ahead.push_front(next);
+        }
+        Ok(match self.ahead.front() {
+            Some((Item::Record(seen), ..)) => Some(seen),
+            _ => None,
+        })
+    }
+}
+
+/// Files in the order in which they were written: by the times at which they begin, and where that disagrees with what
+/// they say of one another, by that.
+fn in_order(mut files: Vec<Waiting>) -> Vec<Waiting> {
+    let time = |file: &Waiting| file.seen().map(|seen| seen.time.clone());
+    files.sort_by_key(time);
+    let mut ordered: Vec<Waiting> = Vec::new();
+    for file in files {
+        let place = |other: &Waiting| match (file.seen(), other.seen()) {
+            (Some(seen), Some(other)) if seen.stream == other.stream => Some(seen.sequence.cmp(&other.sequence)),
+            (Some(seen), Some(other)) => {
+                let before = other.link().and_then(|link| link.previous.as_ref());
+                before.is_some_and(|before| before.stream == seen.stream).then_some(std::cmp::Ordering::Less)
+            }
+            _ => None,
+        };
+        let at = ordered.iter().position(|other| place(other) == Some(std::cmp::Ordering::Less));
+        ordered.insert(at.unwrap_or(ordered.len()), file);
+    }
+    ordered
+}

@@ -1,0 +1,44 @@
+//! The edge at which people change policy: a file event becomes a new set in force, or a refusal that says why.
+//!
+//! 1. [`watch`]: something may have changed;
+//! 2. [`directories`]: which directories are sources; [`walk`] and [`names`]: which of their files are policies;
+//!    `lookalikes`: which only look like some; [`read`]: their bytes; [`seen`]: which files a rescan need not open; `round`: all of them are read
+//!    twice, until both reads agree, by `readers` that can be left behind;
+//! 3. [`policy_directories`]: the policy set of the directories, which decides what of them may be in force; [`load`]: parses
+//!    its files side by side;
+//! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
+//! 5. [`status`]: what operators are told of it.
+//!
+//! Once a set is in force all of this runs on threads that the system schedules behind checks, see `background`.
+//!
+//! The only home of `notify`, and with the audit sinks and the settings file of `std::fs`. What a policy means is not
+//! known here: the engine is given bytes and answers with problems.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
+)]
+
+mod background;
+pub mod directories;
+pub mod load;
+mod lookalikes;
+pub mod names;
+pub mod policy_directories;
+pub mod read;
+mod readers;
+pub mod reload;
+mod round;
+pub mod seen;
+mod settings;
+pub mod status;
+pub mod walk;
+pub mod watch;
+
+pub use directories::{PolicyDirectory, SourceOptions};
+pub use policy_directories::PolicyDirectories;
+pub use read::read_source;
+pub use reload::{ReloadOptions, Reloader, Trigger, first_load};
+pub use round::read_once;
+pub use settings::SettingsFile;
+pub use status::{Reloads, Status};

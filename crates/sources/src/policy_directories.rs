@@ -1,0 +1,89 @@
+//! The directories that the settings name, as sources of a policy set: which directory is read for which source.
+//!
+//! The set knows its sources by name and no path. What they hold, and when, is not known here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::directories::{PolicyDirectory, SourceOptions};
+use super::load::load;
+use customs_analysis::findings::{self, Horizon};
+use customs_engine::settings::Settings;
+use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
+use customs_policy::policy_set::{PolicySet, SnapshotReview, SourceDeclaration, SourceId, SourceScope};
+use customs_policy::problem::Problem;
+
+/// The directories, in order, each under the name of its source. Cloning is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyDirectories(Arc<[(SourceId, PolicyDirectory)]>);
+
+impl PolicyDirectories {
+    /// Names the directories as they were given.
+    pub fn new(directories: impl IntoIterator<Item = PolicyDirectory>) -> PolicyDirectories {
+        let named = |directory: PolicyDirectory| (directory.path().display().to_string().into(), directory);
+        PolicyDirectories(directories.into_iter().map(named).collect())
+    }
+
+    /// Creates their policy set, which warns of grants that end within so many days; nothing has been read yet.
+    pub fn policy_set(&self, settings: Settings, expiry_days: u32) -> PolicySet {
+        let declarations = self.0.iter().map(|(id, directory)| SourceDeclaration {
+            id: id.clone(),
+            scope: match directory.holds_namespaces() {
+                true => SourceScope::NamespaceRoot,
+                false => SourceScope::AnyNamespace,
+            },
+            default_namespace: directory.options().default_namespace.clone(),
+        });
+        PolicySet::new(declarations, settings).with_loader(load).with_review(Arc::new(ExpiryReview { expiry_days }))
+    }
+
+    /// Returns the directory of a source and how it is read; `None` for a source that is no directory.
+    pub fn locate(&self, id: &SourceId, scope: &SourceScope) -> Option<(PathBuf, &SourceOptions)> {
+        let named = |name: &SourceId| self.0.iter().find(|(id, _)| id == name).map(|(_, directory)| directory);
+        match scope {
+            SourceScope::AnyNamespace | SourceScope::NamespaceRoot => {
+                named(id).map(|directory| (directory.path().to_owned(), directory.options()))
+            }
+            SourceScope::Namespace { root, namespace } => {
+                named(root).map(|directory| (directory.path().join(namespace), directory.options()))
+            }
+        }
+    }
+}
+
+/// Warns of grants that have ended or end soon.
+#[derive(Debug)]
+struct ExpiryReview {
+    expiry_days: u32,
+}
+
+impl SnapshotReview for ExpiryReview {
+    fn review(&self, snapshot: &Snapshot, now: UnixNanos) -> Vec<Problem> {
+        findings::ends(snapshot, Horizon { now: Some(now), days: self.expiry_days })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use customs_policy::policy_set::NamespaceListing;
+
+    #[test]
+    fn every_source_of_the_set_is_found_in_its_directory() {
+        let options = SourceOptions { recursive: true, default_namespace: None };
+        let teams = PolicyDirectory::namespaces("teams/".into()).read_with(options.clone());
+        let directories = PolicyDirectories::new([PolicyDirectory::source("root".into()), teams]);
+        let mut set = directories.policy_set(Settings::default(), 0);
+        let listing = NamespaceListing { namespaces: ["shop".to_owned()].into(), problems: Vec::new() };
+        set.discover_namespaces(&"teams/".into(), Ok(listing));
+        let found: Vec<_> = set.sources().map(|(id, scope)| directories.locate(id, scope).unwrap()).collect();
+        let plain = SourceOptions::default();
+        let expected = [("root", &plain), ("teams/", &options), ("teams/shop", &options)];
+        assert_eq!(found, expected.map(|(path, options)| (PathBuf::from(path), options)));
+        assert_eq!(directories.locate(&"elsewhere".into(), &SourceScope::AnyNamespace), None);
+        for (path, id) in found.iter().map(|(path, _)| path).zip(set.sources().map(|(id, _)| id)) {
+            assert_eq!(path.display().to_string(), id.to_string(), "a place in the file lies in the source");
+        }
+    }
+}

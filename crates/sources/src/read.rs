@@ -1,0 +1,284 @@
+//! A policies directory -> a [`Source`]: names, bytes, and nothing of what they mean.
+//!
+//! Which files are read is said by [`walk`](super::walk) and [`names`](super::names). Symlinks are followed, since a mounted
+//! ConfigMap is made of them. A name that is taken and cannot be read as a regular file is an error rather than left out:
+//! it could hold denials. Nothing is opened but regular files, and nothing in a way that waits, so a FIFO cannot hold the
+//! reader up. A file that is as it was need not be opened either; what that means is said by [`seen`](super::seen).
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::directories::SourceOptions;
+use super::seen::Seen;
+use super::walk::walk;
+use customs_policy::document::MAX_FILE;
+use customs_policy::policy_set::{MAX_FILES, MAX_SET, SourceReading};
+use customs_policy::problem::{Code, Place, Problem};
+use customs_policy::source::{PolicyFile, Source};
+use customs_record::clock::now;
+use customs_record::plain_file;
+
+/// Reads one policies directory once, every file of it.
+///
+/// # Errors
+/// Every file that cannot be read, or the directory.
+pub fn read_source(directory: &Path) -> SourceReading {
+    read_changes(directory, &SourceOptions::default(), &Seen::default(), &Progress::default())
+}
+
+/// Where a reader is, for whoever waits for it.
+#[derive(Debug)]
+pub struct Progress(Mutex<(PathBuf, Instant)>);
+
+impl Default for Progress {
+    fn default() -> Progress {
+        Progress(Mutex::new((PathBuf::new(), Instant::now())))
+    }
+}
+
+impl Progress {
+    /// Says what is looked at or read next.
+    pub(super) fn at(&self, path: &Path) {
+        let mut at = self.lock();
+        path.clone_into(&mut at.0);
+        at.1 = Instant::now();
+    }
+
+    /// What is looked at or read.
+    pub(super) fn path(&self) -> PathBuf {
+        self.lock().0.clone()
+    }
+
+    /// Since when.
+    pub(super) fn since(&self) -> Instant {
+        self.lock().1
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (PathBuf, Instant)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn pretend_since(&self, since: Instant) {
+        self.lock().1 = since;
+    }
+}
+
+/// Reads one policies directory once; files that were seen before and are as they were are not opened.
+///
+/// # Errors
+/// As [`read_source`].
+pub(super) fn read_changes(
+    directory: &Path,
+    options: &SourceOptions,
+    seen: &Seen,
+    progress: &Progress,
+) -> SourceReading {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    let mut room = MAX_SET;
+    progress.at(directory);
+    let found = walk(directory, options.recursive, seen, progress)?;
+    for name in found.policies {
+        let path = directory.join(&name);
+        progress.at(&path);
+        match read_policy(&path, &mut room, seen) {
+            Ok(bytes) => files.push(PolicyFile { name, bytes }),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    if problems.is_empty() {
+        let (name, default_namespace) = (directory.display().to_string(), options.default_namespace.clone());
+        Ok(Source { name, files, namespace: None, default_namespace, unread: found.unread })
+    } else {
+        Err(problems)
+    }
+}
+
+/// The bytes of a policy file that fits into what is left of the set's `room`.
+fn read_policy(path: &Path, room: &mut usize, seen: &Seen) -> Result<Arc<[u8]>, Box<Problem>> {
+    let failed = |error| file_problem(path, &error);
+    let known = fs::metadata(path).ok().and_then(|about| Some((seen.unchanged(path, &about)?, about)));
+    let bytes = match known {
+        Some((bytes, about)) => {
+            limit(path, &about, *room)?;
+            bytes
+        }
+        None => {
+            // The time before the read: what is at rest then was so for as long.
+            let now = now();
+            let (file, before) = plain_file::open(path).map_err(failed)?;
+            let (bytes, after) = read_bytes(path, file, &before, *room)?;
+            seen.note(path, (&before, &after), bytes, now)
+        }
+    };
+    *room -= bytes.len();
+    Ok(bytes)
+}
+
+/// Reads a regular file that is not too large for any.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
+    let (file, before) = plain_file::open(path).map_err(|error| file_problem(path, &error))?;
+    read_bytes(path, file, &before, MAX_SET).map(|(bytes, _)| bytes)
+}
+
+/// Whether a file fits into so much room, as far as the system says how large it is.
+fn limit(path: &Path, metadata: &Metadata, room: usize) -> Result<(), Box<Problem>> {
+    if metadata.len() > MAX_FILE.min(room) as u64 { Err(too_large(path)) } else { Ok(()) }
+}
+
+/// The bytes, and what the system says of the file that they are from when they are read.
+fn read_bytes(
+    path: &Path,
+    mut file: File,
+    before: &Metadata,
+    room: usize,
+) -> Result<(Vec<u8>, Metadata), Box<Problem>> {
+    let unreadable = |error| file_problem(path, &error);
+    limit(path, before, room)?;
+    let most = MAX_FILE.min(room);
+    let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or_default().saturating_add(1));
+    file.by_ref().take(most as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > most {
+        return Err(too_large(path));
+    }
+    let after = file.metadata().map_err(unreadable)?;
+    Ok((bytes, after))
+}
+
+pub(super) fn whole(path: &Path) -> Place {
+    Place::whole(path.display().to_string())
+}
+
+pub(super) fn directory_problem(directory: &Path, error: &std::io::Error) -> Problem {
+    let (text, hint) = match error.kind() {
+        ErrorKind::NotFound => ("the directory does not exist".into(), "create it, or name another in `policies`"),
+        ErrorKind::NotADirectory => ("this is no directory".into(), "name the directory that holds the policy files"),
+        ErrorKind::PermissionDenied => {
+            ("the directory may not be read".into(), "give this process the right to read it")
+        }
+        _ => (format!("the directory cannot be read: {error}"), "it is tried again at every rescan"),
+    };
+    Problem::error(Code::Unreadable, whole(directory), text).hint(hint)
+}
+
+/// Why an entry of a source cannot be looked at that may be a directory of it.
+pub(super) fn entry_problem(path: &Path, error: &io::Error) -> Problem {
+    if error.kind() != ErrorKind::NotFound {
+        return directory_problem(path, error);
+    }
+    let text = "the symlink leads nowhere, and a directory of policies may have been there";
+    Problem::error(Code::Unreadable, whole(path), text).hint("restore its target or remove it")
+}
+
+fn file_problem(path: &Path, error: &io::Error) -> Box<Problem> {
+    if let Some(what) = plain_file::is_not_regular(error) {
+        let problem = Problem::error(Code::Unreadable, whole(path), what.to_string());
+        return Box::new(problem.hint("remove it, or give it a name that is no policy's"));
+    }
+    let dangling = fs::symlink_metadata(path).is_ok_and(|link| link.is_symlink());
+    let (text, hint) = match error.kind() {
+        ErrorKind::NotFound if dangling => ("the symlink leads nowhere".into(), "restore its target or remove it"),
+        ErrorKind::NotFound => ("the file vanished while it was read".into(), "it is read again at the next change"),
+        ErrorKind::PermissionDenied => ("the file may not be read".into(), "give this process the right to read it"),
+        ErrorKind::WouldBlock => {
+            ("the file has nothing to read yet, and reading it would wait".into(), "put a plain file in its place")
+        }
+        _ => (format!("the file cannot be read: {error}"), "repair or remove it"),
+    };
+    Box::new(Problem::error(Code::Unreadable, whole(path), text).hint(hint))
+}
+
+fn too_large(path: &Path) -> Box<Problem> {
+    let text = format!("the file is larger than {} MiB, or its directory than {} MiB", mib(MAX_FILE), mib(MAX_SET));
+    Box::new(Problem::error(Code::TooLarge, whole(path), text).hint("split the file, or remove what is no policy"))
+}
+
+pub(super) fn too_many(directory: &Path) -> Problem {
+    Problem::error(Code::TooLarge, whole(directory), format!("the directory has more than {MAX_FILES} policy files"))
+        .hint("put several documents into one file, with `---` between them")
+}
+
+pub(super) fn odd_name(directory: &Path, name: &str) -> Problem {
+    let text = format!("the file name `{name}` is not UTF-8 or has a control character");
+    Problem::error(Code::Unreadable, whole(directory), text).hint("rename the file")
+}
+
+fn mib(bytes: usize) -> usize {
+    bytes / (1024 * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// What is made in a directory, and the one problem that reading it tells.
+    fn refuses(make: impl Fn(&Path), code: Code, part: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("good.yaml"), "a: 1\n").unwrap();
+        make(directory.path());
+        let problems = read_source(directory.path()).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].code, code);
+        assert!(problems[0].is_error() && problems[0].hint.is_some());
+        assert!(problems[0].to_string().contains(part), "{} has no {part:?}", problems[0]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_refuses_the_source() {
+        refuses(
+            |d| symlink("loop.yaml", d.join("loop.yaml")).unwrap(),
+            Code::Unreadable,
+            "loop.yaml: error[unreadable]",
+        );
+        refuses(|d| symlink("gone", d.join("a.yaml")).unwrap(), Code::Unreadable, "leads nowhere");
+        refuses(|d| fs::create_dir(d.join("a.yaml")).unwrap(), Code::Unreadable, "a directory");
+        refuses(|d| symlink("/dev/zero", d.join("a.yaml")).unwrap(), Code::Unreadable, "device");
+        refuses(|d| fs::write(d.join("a\nb.yaml"), "").unwrap(), Code::Unreadable, "a\nb.yaml");
+        refuses(|d| fs::remove_dir_all(d).unwrap(), Code::Unreadable, "does not exist");
+        refuses(|d| sparse(&d.join("a.yaml"), MAX_FILE + 1), Code::TooLarge, "a.yaml");
+    }
+
+    fn sparse(path: &Path, bytes: usize) {
+        File::create(path).unwrap().set_len(bytes as u64).unwrap();
+    }
+
+    #[test]
+    fn a_set_is_limited_as_a_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a.yaml", "b.yaml", "c.yaml", "d.yaml", "e.yaml"] {
+            sparse(&directory.path().join(name), MAX_FILE - 1);
+        }
+        let problems = read_source(directory.path()).map(|source| source.name).unwrap_err();
+        assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), [Code::TooLarge]);
+        assert!(problems[0].place.file.ends_with("e.yaml"));
+    }
+
+    #[test]
+    fn too_many_files_refuse_the_source() {
+        let directory = tempfile::tempdir().unwrap();
+        (0..=MAX_FILES).for_each(|n| fs::write(directory.path().join(format!("{n}.yaml")), "").unwrap());
+        assert_eq!(read_source(directory.path()).unwrap_err()[0].code, Code::TooLarge);
+    }
+
+    #[test]
+    fn a_source_is_its_sorted_policy_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["b.yaml", "a.yml", "x.cases.yaml", ".c.yaml", "README.md"] {
+            fs::write(at(name), name).unwrap();
+        }
+        fs::create_dir(at("below")).unwrap();
+        fs::write(at("below/d.yaml"), "").unwrap();
+        symlink("below/d.yaml", at("link.yaml")).unwrap();
+        let source = read_source(directory.path()).unwrap();
+        assert_eq!(source.name, directory.path().display().to_string());
+        assert_eq!(source.files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["a.yml", "b.yaml", "link.yaml"]);
+        assert_eq!(source.files[1].bytes.as_ref(), b"b.yaml");
+    }
+}

@@ -1,0 +1,455 @@
+//! The one loop that turns changes of the policy files into a set in force.
+//!
+//! The rule: after a file event wait until nothing has happened for the settle time (constant writing cannot put it off
+//! for ever), then read every source and the settings file until two reads agree; what was read before is skipped,
+//! anything else goes to the policy set and, if good, is published whole. A request to reload now does not wait. Every rescan looks at
+//! everything too, so that a lost event only costs time: it reads what may have changed, and everything now and then, in
+//! case the file system's times lie. One task does this in turn: an older read can never win over a younger one.
+//!
+//! What may be in force is decided by the [`PolicySet`]; nothing here knows who reads the record.
+
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch as channel};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::background::{self, Pace};
+use super::directories::PolicyDirectory;
+use super::policy_directories::PolicyDirectories;
+use super::round::{Manner, Rounds};
+use super::seen::{Notes, Seen};
+use super::settings::SettingsFile;
+use super::status::{LastProblem, Status};
+use super::watch::Watcher;
+use customs_analysis::findings::EXPIRY_DAYS;
+use customs_engine::settings::Settings;
+use customs_engine::time::UnixNanos;
+use customs_policy::policy_change::{ChangeOutcome, PolicyChange};
+use customs_policy::policy_set::{PolicySet, ReloadOutcome};
+use customs_policy::problem::{Problem, Severity};
+use customs_policy::store::{Publisher, Replaced};
+use customs_record::clock::now;
+use customs_record::{Entry, GrantEndEntry};
+
+/// Constant writing puts a reload off for this long at most, or for the settle time where that is longer.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
+/// The pause between two reads that must agree: the settle time, within these bounds.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+/// The bounds of the rescan interval.
+const RESCAN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
+/// A rescan that comes later than this after everything was read reads everything.
+const READ_ALL: Duration = Duration::from_secs(5 * 60);
+/// The longest settle time.
+const LONGEST_SETTLE: Duration = Duration::from_secs(60 * 60);
+/// Arming the watches may take this long; a directory that hangs must not hold up the reading of the others.
+const ARMING: Duration = Duration::from_millis(500);
+/// How many problems of one change are logged.
+const LOGGED: usize = 100;
+
+/// What the loop is told to do.
+#[derive(Clone, Debug)]
+pub struct ReloadOptions {
+    /// The policies directories.
+    pub directories: Vec<PolicyDirectory>,
+    /// How long nothing must have happened before a change is read.
+    pub settle: Duration,
+    /// How often everything is looked at, whatever the events say.
+    pub rescan: Duration,
+    /// Whether file events are wanted beside the rescan.
+    pub watch: bool,
+    /// The settings that the set is compiled with.
+    pub settings: Settings,
+    /// The file that they come from, if its changes are wanted.
+    pub settings_file: Option<SettingsFile>,
+}
+
+/// Asks for a reload now.
+#[derive(Clone, Debug)]
+pub struct Trigger(Arc<Notify>);
+
+impl Trigger {
+    /// Reloads without waiting for the files to settle.
+    pub fn reload_now(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Who is told of a change, and of a grant's end.
+type OnEntry = Box<dyn Fn(Entry) + Send + Sync>;
+
+/// The loop, after its first load.
+pub struct Reloader {
+    rescan: Duration,
+    pause: Duration,
+    settling: Settling,
+    rescan_at: Instant,
+    /// As of when a rescan reads everything.
+    read_all_at: Instant,
+    seen: Notes,
+    rounds: Rounds,
+    policy_set: PolicySet,
+    settings_file: Option<SettingsFile>,
+    watcher: Arc<Mutex<Watcher>>,
+    changed: Arc<Notify>,
+    asked: Arc<Notify>,
+    publisher: Publisher,
+    status: channel::Sender<Status>,
+    on_entry: OnEntry,
+    /// Up to when ends of grants were looked for.
+    ends_seen: UnixNanos,
+    /// Whether the first round is over.
+    begun: bool,
+}
+
+/// Everything that the loop reacts to.
+#[derive(Debug)]
+enum Event {
+    FilesChanged,
+    Settled,
+    Rescan,
+    ReloadNow,
+    Shutdown,
+}
+
+/// Arms the watches and loads for the first time, at once; the status then tells whether a good set is in force.
+pub async fn first_load(
+    options: ReloadOptions,
+    publisher: Publisher,
+    on_entry: impl Fn(Entry) + Send + Sync + 'static,
+) -> Reloader {
+    let mut reloader = Reloader::new(options, publisher, on_entry);
+    reloader.begin().await;
+    reloader
+}
+
+impl Reloader {
+    /// The loop before anything was read; [`Reloader::run`] begins with that.
+    pub fn new(
+        options: ReloadOptions,
+        publisher: Publisher,
+        on_entry: impl Fn(Entry) + Send + Sync + 'static,
+    ) -> Reloader {
+        let ReloadOptions { mut directories, settle, rescan, watch, settings, settings_file } = options;
+        let mut seen = std::collections::BTreeSet::new();
+        directories.retain(|directory| seen.insert(directory.path().display().to_string()));
+        let changed = Arc::new(Notify::new());
+        let file = settings_file.as_ref().map(|file| file.path());
+        let watcher = if watch { Watcher::new(&directories, file, changed.clone()) } else { Watcher::disabled() };
+        let status = Status { settings: Arc::new(settings.clone()), ..Status::default() };
+        let directories = PolicyDirectories::new(directories);
+        let policy_set = directories.policy_set(settings, EXPIRY_DAYS);
+        let policy_set = match file {
+            Some(path) => policy_set.with_settings_source(path.display().to_string()),
+            None => policy_set,
+        };
+        Reloader {
+            rescan: rescan.clamp(RESCAN.0, RESCAN.1),
+            pause: settle.clamp(PAUSE.0, PAUSE.1),
+            settling: Settling::new(settle.min(LONGEST_SETTLE)),
+            rescan_at: Instant::now(),
+            read_all_at: Instant::now(),
+            seen: Notes::default(),
+            rounds: Rounds::new(directories, changed.clone()),
+            policy_set,
+            settings_file,
+            watcher: Arc::new(Mutex::new(watcher)),
+            changed,
+            asked: Arc::new(Notify::new()),
+            publisher,
+            status: channel::Sender::new(status),
+            on_entry: Box::new(on_entry),
+            ends_seen: now(),
+            begun: false,
+        }
+    }
+
+    /// The state of the policies, now and whenever it changes.
+    pub fn status(&self) -> channel::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// A handle that asks for a reload now.
+    pub fn trigger(&self) -> Trigger {
+        Trigger(self.asked.clone())
+    }
+
+    /// Reads for the first time, and again whenever something may have changed, until shutdown. What is being read then
+    /// is given up: it may hang.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.go_on(&shutdown) => {}
+        }
+    }
+
+    async fn begin(&mut self) {
+        self.begun = true;
+        self.read_all().await;
+    }
+
+    async fn go_on(&mut self, shutdown: &CancellationToken) {
+        if !self.begun {
+            self.begin().await;
+        }
+        loop {
+            match self.next(shutdown).await {
+                Event::FilesChanged => self.settling.touch(Instant::now()),
+                Event::Settled | Event::ReloadNow => self.read_all().await,
+                // What is being written is read when it has settled, which is soon.
+                Event::Rescan if self.settling.is_waiting() => self.plan_rescan(),
+                Event::Rescan if Instant::now() >= self.read_all_at => self.read_all().await,
+                Event::Rescan => self.read_changes().await,
+                Event::Shutdown => break,
+            }
+        }
+    }
+
+    async fn next(&self, shutdown: &CancellationToken) -> Event {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => Event::Shutdown,
+            () = self.asked.notified() => Event::ReloadNow,
+            () = self.settling.over() => Event::Settled,
+            () = self.changed.notified() => Event::FilesChanged,
+            () = sleep_until(self.rescan_at) => Event::Rescan,
+        }
+    }
+
+    /// Something happened, or was asked for, or it is time to read everything again.
+    async fn read_all(&mut self) {
+        self.read_all_at = Instant::now() + READ_ALL;
+        let seen = Seen::to_read_all(std::mem::take(&mut self.seen));
+        self.reload(seen).await;
+    }
+
+    async fn read_changes(&mut self) {
+        let seen = Seen::to_read_changes(std::mem::take(&mut self.seen));
+        self.reload(seen).await;
+    }
+
+    /// One round. Watches are armed before the files are read, so that a change after the read is an event.
+    async fn reload(&mut self, seen: Seen) {
+        self.settling.clear();
+        self.rearm().await;
+        let (policy_set, settings) = (self.policy_set.clone(), self.settings_file.clone());
+        let mut rounds = self.rounds.clone();
+        let manner = Manner { seen: Arc::new(seen), pause: self.pause };
+        let work = move || {
+            let (policy_set, outcome) = rounds.read_and_reload(policy_set, settings.as_ref(), &manner);
+            (policy_set, outcome, manner.seen.take_notes(), rounds)
+        };
+        match background::run(self.pace(), work).await {
+            Ok((policy_set, outcome, seen, rounds)) => {
+                (self.seen, self.rounds) = (seen, rounds);
+                let old_policy_set = std::mem::replace(&mut self.policy_set, policy_set);
+                let replaced = self.publish(outcome);
+                self.drop_in_background(old_policy_set, replaced).await;
+            }
+            Err(error) => self.note_failure(&error.to_string()),
+        }
+        self.tell_ends(now());
+        self.plan_rescan();
+    }
+
+    /// Frees what is not kept any more, which for a large set takes as long as a thousand checks.
+    async fn drop_in_background(&self, policy_set: PolicySet, replaced: Option<Replaced>) {
+        let work = move || {
+            drop(policy_set);
+            replaced.into_iter().for_each(Replaced::let_go);
+        };
+        if let Err(error) = background::run(Pace::BehindChecks, work).await {
+            tracing::warn!("what was in force before could not be freed in the background: {error}");
+        }
+    }
+
+    /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
+    fn tell_ends(&mut self, now: UnixNanos) {
+        for (info, expires) in self.policy_set.ends().passed(self.ends_seen, now) {
+            let end = GrantEndEntry::of(info, expires, now, self.policy_set.revision());
+            tracing::warn!(rule = end.rule, origin = end.origin, owner = end.owner, "a grant has ended");
+            (self.on_entry)(Entry::GrantEnd(end.into()));
+        }
+        self.ends_seen = self.ends_seen.max(now);
+    }
+
+    async fn rearm(&self) {
+        let watcher = self.watcher.clone();
+        let rearm = move || match watcher.try_lock() {
+            Ok(mut watcher) => watcher.rearm(),
+            Err(TryLockError::Poisoned(watcher)) => watcher.into_inner().rearm(),
+            // The last arming has not come to an end.
+            Err(TryLockError::WouldBlock) => {}
+        };
+        match timeout(ARMING, background::run(self.pace(), rearm)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!("the file watcher failed ({error}); changes are still seen at each rescan");
+            }
+            Err(_) => tracing::warn!("a directory hangs, so it is not watched; changes are still seen at each rescan"),
+        }
+    }
+
+    /// Before a set is in force nobody can be answered by policy, so nobody has to be stepped back for.
+    fn pace(&self) -> Pace {
+        if self.policy_set.is_ready() { Pace::BehindChecks } else { Pace::Full }
+    }
+
+    /// The next round comes after the usual time, or with the next end of a grant.
+    fn plan_rescan(&mut self) {
+        let next = self.policy_set.ends().after(self.ends_seen).next().map(|(_, end)| end.0 - now().0);
+        let until = next.map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()));
+        let usual = Instant::now() + until.map_or(self.rescan, |until| self.rescan.min(until + PAUSE.0));
+        self.rescan_at = self.rounds.wanted().map_or(usual, |wanted| usual.min(wanted.into()));
+    }
+
+    /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
+    /// What is given back is what was in force before.
+    fn publish(&self, outcome: ReloadOutcome) -> Option<Replaced> {
+        let ReloadOutcome { snapshot, change, notices } = outcome;
+        let replaced = snapshot.map(|snapshot| self.publisher.publish(snapshot));
+        if let Some(change) = &change {
+            log(change);
+            (self.on_entry)(Entry::PolicyChange(change.clone().into()));
+        }
+        notices.iter().for_each(log_problem);
+        self.status.send_modify(|status| self.tell(status, change.as_ref()));
+        replaced
+    }
+
+    fn tell(&self, status: &mut Status, change: Option<&PolicyChange>) {
+        status.attempts += 1;
+        status.ready = self.policy_set.is_ready();
+        status.waiting = self.rounds.is_waiting();
+        status.revision = self.policy_set.revision().to_string();
+        status.counts = self.policy_set.counts();
+        status.ends = self.policy_set.ends().clone();
+        status.sources = self.policy_set.statuses();
+        status.warnings = self.policy_set.warnings().cloned().collect();
+        status.settings = self.policy_set.settings().clone();
+        if let Some(change) = change {
+            let published = matches!(change.outcome, ChangeOutcome::Published | ChangeOutcome::PublishedInPart);
+            status.loaded_at = if published { Some(change.time) } else { status.loaded_at };
+            status.reloads.count(change.outcome);
+            status.last_problem = last_problem(change).or(status.last_problem.take());
+        }
+    }
+
+    /// A defect of this program, not of the policies: what is in force stays, and the next rescan tries again.
+    fn note_failure(&self, error: &str) {
+        let text = format!("judging the policies failed, what is in force stays: {error}");
+        tracing::error!("{text}");
+        self.status.send_modify(|status| {
+            status.attempts += 1;
+            status.last_problem = Some(LastProblem { time: now(), text });
+        });
+    }
+}
+
+fn last_problem(change: &PolicyChange) -> Option<LastProblem> {
+    if change.refused_sources.is_empty() {
+        return None;
+    }
+    let mut errors = change.problems.iter().filter(|problem| problem.is_error());
+    let text = errors.next()?.to_string();
+    let text = match errors.count() {
+        0 => text,
+        more => format!("{text} (and {more} more)"),
+    };
+    Some(LastProblem { time: change.time, text })
+}
+
+fn log(change: &PolicyChange) {
+    let (revision, refused) = (&change.revision, change.refused_sources.join(", "));
+    match change.outcome {
+        ChangeOutcome::Published => tracing::info!(%revision, policies = change.counts.policies, "policies published"),
+        ChangeOutcome::Recovered => tracing::info!(%revision, "every source is good again; nothing new to publish"),
+        ChangeOutcome::Warned => tracing::warn!(%revision, "nothing changed in what is in force, but the warnings did"),
+        ChangeOutcome::PublishedInPart => {
+            tracing::error!(%revision, %refused, "policies published without the sources that were refused");
+        }
+        ChangeOutcome::Refused => tracing::error!(%revision, %refused, "policies refused; what is in force stays"),
+    }
+    change.problems.iter().take(LOGGED).for_each(log_problem);
+    if let Some(more @ 1..) = change.problems.len().checked_sub(LOGGED) {
+        tracing::warn!("{more} more problems are not logged");
+    }
+}
+
+fn log_problem(problem: &Problem) {
+    match problem.severity {
+        Severity::Error => tracing::error!("{problem}"),
+        Severity::Warning => tracing::warn!("{problem}"),
+        Severity::Note => tracing::info!("{problem}"),
+    }
+}
+
+/// When what was written has settled.
+#[derive(Clone, Copy, Debug)]
+struct Settling {
+    settle: Duration,
+    limit: Duration,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Settling {
+    fn new(settle: Duration) -> Settling {
+        let limit = settle.saturating_mul(10).min(SETTLE_LIMIT).max(settle);
+        Settling { settle, limit, first: None, last: None }
+    }
+
+    fn touch(&mut self, at: Instant) {
+        self.first.get_or_insert(at);
+        self.last = Some(at);
+    }
+
+    fn clear(&mut self) {
+        (self.first, self.last) = (None, None);
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.first.is_some()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Some((self.last? + self.settle).min(self.first? + self.limit))
+    }
+
+    /// Waits for the deadline; for ever where nothing was written.
+    async fn over(&self) {
+        match self.deadline() {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn writing_settles_or_reaches_the_limit() {
+        for (settle, touches, expected) in [
+            (250, &[] as &[u32], None),
+            (250, &[0], Some(250)),
+            (250, &[0, 100, 200], Some(450)),
+            (250, &[0, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 1800, 2000, 2200, 2400], Some(2500)),
+            (1_000, &[0, 900, 1_800, 2_700, 3_600, 4_500], Some(5_000)),
+            (8_000, &[0, 100], Some(8_000)),
+            (0, &[0, 0], Some(0)),
+        ] {
+            let start = Instant::now();
+            let mut settling = Settling::new(settle * MS);
+            touches.iter().for_each(|at| settling.touch(start + *at * MS));
+            assert_eq!(settling.deadline(), expected.map(|at: u32| start + at * MS), "{settle} {touches:?}");
+            assert_eq!(settling.is_waiting(), expected.is_some());
+            settling.clear();
+            assert!(!settling.is_waiting());
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! One round of reading: every directory and the settings file are read until two reads agree, and what changed is given
+//! to the policy set together. What was [seen](super::seen) before says which files need not be opened.
+//!
+//! A source that hangs or never rests holds up none of the others: the round goes on without it, it keeps what it had, and
+//! once that has lasted for a while it is a problem that is told. [`Rounds`] is what one round knows of those before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::directories::{SourceOptions, list, read_bound};
+use super::policy_directories::PolicyDirectories;
+use super::read::{Progress, read_changes, whole};
+use super::readers::{self, read_all};
+use super::seen::Seen;
+use super::settings::SettingsFile;
+use customs_engine::time::UnixNanos;
+use customs_policy::policy_set::{
+    NamespaceListing, PolicySet, ReloadOutcome, SettingsBytes, SettingsReading, SourceId, SourceReading,
+    SourceReadings, SourceScope,
+};
+use customs_policy::problem::{Code, Problem};
+use customs_policy::source::{PolicyFile, Source};
+use customs_record::clock::now;
+
+/// How often two reads are compared before a directory counts as being written to.
+const STABLE_ATTEMPTS: u32 = 5;
+/// How long a round waits for a source: before anything is in force, and later.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(500));
+/// How long a source may stay at one place without going on, or not rest, before that is told.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How soon a source that did not rest is read again, as long as it is not told.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many files that keep changing are named.
+const NAMED: usize = 3;
+
+/// What names what is read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TargetId {
+    Source(SourceId),
+    Settings,
+}
+
+/// What is read.
+#[derive(Clone)]
+enum Target {
+    Directory { path: PathBuf, scope: SourceScope, options: SourceOptions },
+    Settings(SettingsFile),
+}
+
+type Targets = BTreeMap<TargetId, Target>;
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq)]
+enum Content {
+    Listing(Result<NamespaceListing, Vec<Problem>>),
+    Directory(SourceReading),
+    Settings(SettingsBytes),
+}
+
+/// What came of reading.
+enum Found {
+    /// Two reads agreed, or one said what is known.
+    Read(Content),
+    /// No two reads agreed.
+    Restless(Problem),
+    /// It did not come to an end.
+    Hangs(Problem),
+}
+
+/// What rounds know of those before.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds {
+    /// Where the sources lie.
+    directories: PolicyDirectories,
+    /// Readings that did not come to an end.
+    left: BTreeMap<TargetId, Left>,
+    /// Since when a source has not rested, and what was told of it.
+    restless: BTreeMap<TargetId, (Instant, Option<Problem>)>,
+    /// Wakes whoever waits for a reading that was left.
+    ended: Arc<Notify>,
+}
+
+/// A reading that was left to itself.
+#[derive(Clone, Debug)]
+struct Left {
+    /// What it read in the end.
+    slot: Arc<Mutex<Option<Late>>>,
+    /// Where it is, and since when: one that is slow and goes on does not hang.
+    progress: Arc<Progress>,
+    told: Option<Problem>,
+}
+
+/// What a reading that was left came to: the same twice, or never.
+#[derive(Clone, Debug)]
+struct Late(Content, Option<Content>);
+
+/// How one round reads.
+#[derive(Clone)]
+pub struct Manner {
+    /// Which files need not be opened.
+    pub seen: Arc<Seen>,
+    /// The pause between two reads that must agree.
+    pub pause: Duration,
+}
+
+impl Rounds {
+    /// Rounds over these directories that wake `ended` when a reading that was left comes to an end.
+    pub fn new(directories: PolicyDirectories, ended: Arc<Notify>) -> Rounds {
+        Rounds { directories, ended, ..Rounds::default() }
+    }
+
+    /// Whether some reading has not come to an end.
+    pub fn is_waiting(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// When a round is wanted before the usual time: something is to be told, or may have come to rest.
+    pub fn wanted(&self) -> Option<Instant> {
+        let hangs = self.left.values().filter(|left| left.told.is_none()).map(|left| left.progress.since() + DEADLINE);
+        let restless = self.restless.values().filter(|(_, told)| told.is_none()).map(|_| Instant::now() + RETRY);
+        hangs.chain(restless).min()
+    }
+
+    /// Reads every source and the settings file, and gives what changed to the set; blocks, but for no source for long.
+    pub fn read_and_reload(
+        &mut self,
+        mut set: PolicySet,
+        settings: Option<&SettingsFile>,
+        manner: &Manner,
+    ) -> (PolicySet, ReloadOutcome) {
+        self.list(&mut set, manner);
+        let mut targets = targets(&self.directories, &set, |scope| *scope != SourceScope::NamespaceRoot);
+        // The settings file is read in the same moment.
+        targets.extend(settings.cloned().map(|file| (TargetId::Settings, Target::Settings(file))));
+        self.forget_all_but(&set, settings);
+        let is_unchanged = |id: &TargetId, content: &Content| match (id, content) {
+            (TargetId::Source(id), Content::Directory(reading)) => set.is_unchanged(id, reading),
+            (_, Content::Settings(bytes)) => set.are_settings_unchanged(bytes),
+            _ => false,
+        };
+        let found = self.read(&targets, manner, set.is_ready(), &is_unchanged);
+        let (mut readings, at) = (SourceReadings::default(), now());
+        for (id, found) in found {
+            let Some(target) = targets.get(&id) else { continue };
+            let was_read = match &id {
+                TargetId::Source(id) => set.was_read(id),
+                // What it said at the start holds.
+                TargetId::Settings => true,
+            };
+            let is_read = matches!(found, Found::Read(_));
+            let Some(content) = self.due(&id, target, found, was_read) else { continue };
+            match (id, target, content) {
+                (TargetId::Source(id), _, Content::Directory(reading)) => {
+                    if is_read {
+                        set.record_read(&id, at);
+                    }
+                    if !set.is_unchanged(&id, &reading) {
+                        readings.policies.insert(id, reading);
+                    }
+                }
+                (_, Target::Settings(file), Content::Settings(bytes)) => {
+                    if is_read {
+                        set.record_settings_read(at);
+                    }
+                    if !set.are_settings_unchanged(&bytes) {
+                        let parsed = file.parse(&bytes, set.settings());
+                        readings.settings = Some(SettingsReading { bytes, parsed });
+                    }
+                }
+                _ => {}
+            }
+        }
+        let outcome = set.reload(readings, at);
+        (set, outcome)
+    }
+
+    /// Forgets what is no source any more: nobody would ever tell of it, nor cease to wait for it.
+    fn forget_all_but(&mut self, set: &PolicySet, settings: Option<&SettingsFile>) {
+        let sources: BTreeSet<&SourceId> = set.sources().map(|(id, _)| id).collect();
+        let is_present = |id: &TargetId| match id {
+            TargetId::Source(id) => sources.contains(id),
+            TargetId::Settings => settings.is_some(),
+        };
+        self.left.retain(|id, _| is_present(id));
+        self.restless.retain(|id, _| is_present(id));
+    }
+
+    /// Lists the directories of namespaces, so that new ones are sources.
+    fn list(&mut self, set: &mut PolicySet, manner: &Manner) {
+        let roots = targets(&self.directories, set, |scope| *scope == SourceScope::NamespaceRoot);
+        // Listings change nothing by themselves, so one read is enough.
+        let found = self.read(&roots, manner, set.is_ready(), &|_, _| true);
+        for (target_id, found) in found {
+            let (TargetId::Source(id), Some(target)) = (&target_id, roots.get(&target_id)) else { continue };
+            if let Some(Content::Listing(listing)) = self.due(&target_id, target, found, set.was_read(id)) {
+                set.record_read(id, now());
+                set.discover_namespaces(id, listing);
+            }
+        }
+    }
+
+    /// Reads each until two reads with a pause between them agree. A first read that is what is known needs no second.
+    /// All of them share the pauses, so that many take no longer than one.
+    fn read(
+        &mut self,
+        targets: &Targets,
+        manner: &Manner,
+        is_ready: bool,
+        is_unchanged: &dyn Fn(&TargetId, &Content) -> bool,
+    ) -> BTreeMap<TargetId, Found> {
+        let patience = if is_ready { PATIENCE.1 } else { PATIENCE.0 };
+        let mut found: BTreeMap<TargetId, Found> = BTreeMap::new();
+        for (id, target) in targets {
+            found.extend(self.of_left(id, target).map(|found| (id.clone(), found)));
+        }
+        let mut last: BTreeMap<&TargetId, (Content, Option<Content>)> = BTreeMap::new();
+        for attempt in 0..=STABLE_ATTEMPTS {
+            let open: Vec<(&TargetId, &Target)> = targets.iter().filter(|(id, _)| !found.contains_key(id)).collect();
+            if open.is_empty() {
+                break;
+            }
+            if attempt > 0 {
+                std::thread::sleep(manner.pause);
+            }
+            let mut read = self.read_once(&open, manner, patience);
+            for (id, target) in open {
+                let Some(content) = read.remove(id) else {
+                    found.extend(self.of_left(id, target).map(|found| (id.clone(), found)));
+                    continue;
+                };
+                let before = last.remove(id).map(|(before, _)| before);
+                let settled = if attempt == 0 { is_unchanged(id, &content) } else { before.as_ref() == Some(&content) };
+                match settled {
+                    true => drop(found.insert(id.clone(), Found::Read(content))),
+                    false => drop(last.insert(id, (content, before))),
+                }
+            }
+        }
+        for (id, (content, before)) in last {
+            let problem = targets.get(id).map(|target| restless(target.path(), &content, before.as_ref()));
+            found.extend(problem.map(|problem| (id.clone(), Found::Restless(problem))));
+        }
+        found
+    }
+
+    /// One read of each; those that do not come to an end are left.
+    fn read_once(
+        &mut self,
+        open: &[(&TargetId, &Target)],
+        manner: &Manner,
+        patience: Duration,
+    ) -> BTreeMap<TargetId, Content> {
+        let mut lefts: BTreeMap<TargetId, Left> = BTreeMap::new();
+        let mut readings = Vec::new();
+        for &(id, target) in open {
+            let left = Left { slot: Arc::default(), progress: Arc::default(), told: None };
+            readings.push(reading(id.clone(), target.clone(), manner.clone(), &left, self.ended.clone()));
+            lefts.insert(id.clone(), left);
+        }
+        let read = read_all(readings, patience);
+        lefts.retain(|id, _| !read.contains_key(id));
+        self.left.extend(lefts);
+        read
+    }
+
+    /// What became of a reading that was left, if there is one.
+    fn of_left(&mut self, id: &TargetId, target: &Target) -> Option<Found> {
+        let path = target.path();
+        let left = self.left.get(id)?;
+        let late = left.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Late(content, before)) = late else {
+            let problem = left.told.clone().unwrap_or_else(|| hangs(path, &left.progress.path()));
+            return Some(Found::Hangs(problem));
+        };
+        self.left.remove(id);
+        Some(match before {
+            None => Found::Read(content),
+            Some(before) => Found::Restless(restless(path, &content, Some(&before))),
+        })
+    }
+
+    /// What the set is told of what was found. What hangs or does not rest is so once it has lasted, and at once where
+    /// nothing is known of it.
+    fn due(&mut self, id: &TargetId, target: &Target, found: Found, was_read: bool) -> Option<Content> {
+        let problem = match found {
+            Found::Read(content) => {
+                self.restless.remove(id);
+                return Some(content);
+            }
+            Found::Hangs(problem) => {
+                self.restless.remove(id);
+                let left = self.left.get_mut(id)?;
+                let is_due = !was_read || left.progress.since().elapsed() >= DEADLINE;
+                is_due.then(|| left.told.get_or_insert(problem).clone())?
+            }
+            Found::Restless(problem) => {
+                let (since, told) = self.restless.entry(id.clone()).or_insert_with(|| (Instant::now(), None));
+                let is_due = !was_read || since.elapsed() >= DEADLINE;
+                is_due.then(|| told.get_or_insert(problem).clone())?
+            }
+        };
+        Some(match target {
+            Target::Settings(_) => Content::Settings(Err(vec![problem])),
+            Target::Directory { scope: SourceScope::NamespaceRoot, .. } => Content::Listing(Err(vec![problem])),
+            Target::Directory { .. } => Content::Directory(Err(vec![problem])),
+        })
+    }
+}
+
+/// A reading of a target; where it is left, it goes on until two reads agree, and wakes whoever waits.
+fn reading(
+    key: TargetId,
+    target: Target,
+    manner: Manner,
+    left: &Left,
+    ended: Arc<Notify>,
+) -> readers::Reading<TargetId, Content> {
+    let (slot, progress) = (left.slot.clone(), left.progress.clone());
+    let again = (target.clone(), manner.clone(), progress.clone());
+    let late = move |first: Content| {
+        let (target, manner, progress) = again;
+        let mut last = (first, None);
+        for _ in 0..STABLE_ATTEMPTS {
+            std::thread::sleep(manner.pause);
+            let next = target.read(&manner.seen, &progress);
+            let (before, _) = std::mem::replace(&mut last, (next, None));
+            if before == last.0 {
+                break;
+            }
+            last.1 = Some(before);
+        }
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Late(last.0, last.1));
+        ended.notify_one();
+    };
+    let read = move || target.read(&manner.seen, &progress);
+    readers::Reading { key, read: Box::new(read), late: Box::new(late) }
+}
+
+impl Target {
+    fn path(&self) -> &Path {
+        match self {
+            Target::Directory { path, .. } => path,
+            Target::Settings(file) => file.path(),
+        }
+    }
+
+    fn read(&self, seen: &Seen, progress: &Progress) -> Content {
+        progress.at(self.path());
+        match self {
+            Target::Directory { path, scope: SourceScope::NamespaceRoot, options } => {
+                Content::Listing(list(path, options.recursive, seen, progress))
+            }
+            Target::Directory { path, scope: SourceScope::AnyNamespace, options } => {
+                Content::Directory(read_changes(path, options, seen, progress))
+            }
+            Target::Directory { path, scope: SourceScope::Namespace { namespace, .. }, options } => {
+                Content::Directory(read_bound(path, namespace, options, seen, progress))
+            }
+            Target::Settings(file) => Content::Settings(file.read()),
+        }
+    }
+}
+
+/// The sources of the set that are directories, as far as they are wanted.
+fn targets(directories: &PolicyDirectories, set: &PolicySet, wanted: impl Fn(&SourceScope) -> bool) -> Targets {
+    let target = |(id, scope): (&SourceId, &SourceScope)| {
+        let (path, options) = directories.locate(id, scope)?;
+        let target = Target::Directory { path, scope: scope.clone(), options: options.clone() };
+        Some((TargetId::Source(id.clone()), target))
+    };
+    set.sources().filter(|(_, scope)| wanted(scope)).filter_map(target).collect()
+}
+
+/// Reads every source once, for whoever looks at files that rest.
+pub fn read_once(directories: &PolicyDirectories, mut set: PolicySet, now: UnixNanos) -> (PolicySet, ReloadOutcome) {
+    let (seen, progress) = (Seen::default(), Progress::default());
+    let read = |(id, target): (TargetId, Target)| (id, target.read(&seen, &progress));
+    for read in targets(directories, &set, |scope| *scope == SourceScope::NamespaceRoot).into_iter().map(read) {
+        if let (TargetId::Source(id), Content::Listing(listing)) = read {
+            set.discover_namespaces(&id, listing);
+        }
+    }
+    let read = targets(directories, &set, |scope| *scope != SourceScope::NamespaceRoot).into_iter().map(read);
+    let policies = read.filter_map(|read| match read {
+        (TargetId::Source(id), Content::Directory(reading)) => Some((id, reading)),
+        _ => None,
+    });
+    let readings = SourceReadings { policies: policies.collect(), settings: None };
+    let outcome = set.reload(readings, now);
+    (set, outcome)
+}
+
+fn hangs(source: &Path, at: &Path) -> Problem {
+    let what = match at == source {
+        true => "reading this does not come to an end".to_owned(),
+        false => format!("reading `{}` does not come to an end", at.display()),
+    };
+    Problem::error(Code::Unreadable, whole(source), what)
+        .hint("remove the file, or repair the file system; it is read as soon as that comes to an end")
+}
+
+/// The problem of a source of which no two reads agree, with the files in which they differ.
+fn restless(path: &Path, content: &Content, before: Option<&Content>) -> Problem {
+    let differing = match (content, before) {
+        (Content::Directory(Ok(one)), Some(Content::Directory(Ok(other)))) => differing(one, other),
+        _ => BTreeSet::new(),
+    };
+    let named: Vec<String> = differing.iter().take(NAMED).map(|name| format!("`{}`", name)).collect();
+    let text = match (named.as_slice(), content) {
+        ([], Content::Settings(_)) => "the file keeps changing while it is read".to_owned(),
+        ([], _) => "the directory keeps changing while it is read".to_owned(),
+        _ => format!("{} keeps changing while it is read", named.join(", ")),
+    };
+    let place = match (differing.first(), differing.len()) {
+        (Some(name), 1) => whole(&path.join(name)),
+        _ => whole(path),
+    };
+    Problem::error(Code::Unreadable, place, text)
+        .hint("a file must rest to be read: write it aside and rename it into place, or take it out of the directory")
+}
+
+fn differing(one: &Source, other: &Source) -> BTreeSet<String> {
+    let lacks = |a: &Source, b: &Source| -> Vec<String> {
+        let same = |file: &PolicyFile| b.files.binary_search_by(|other| other.name.cmp(&file.name)).ok();
+        let is_there = |file: &PolicyFile| same(file).and_then(|at| b.files.get(at)) == Some(file);
+        a.files.iter().filter(|file| !is_there(file)).map(|file| file.name.clone()).collect()
+    };
+    lacks(one, other).into_iter().chain(lacks(other, one)).collect()
+}
+
+#[cfg(test)]
+#[path = "round_tests.rs"]
+mod tests;

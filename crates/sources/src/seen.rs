@@ -1,0 +1,289 @@
+//! What the system said of the files that were read, so that a rescan reads only what may have changed.
+//!
+//! The rule: a file is as it was if its device, inode, size and both its times are, to the nanosecond, and it was at rest
+//! when its bytes were read: its times were the same afterwards, and older than the clocks of file systems are coarse.
+//! Only a round that nothing called for goes by this; what was read in a round is trusted in later ones only, so that
+//! two reads of one round are two. Where a file system's times lie, nothing is seen here: now and then everything must
+//! be read.
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use customs_engine::time::UnixNanos;
+
+const SECOND: i128 = 1_000_000_000;
+
+/// Within this time of a change another one may leave the same times. FAT has the coarsest clock, of two seconds.
+const COARSE: i128 = 2 * SECOND;
+
+/// The files of a round that is over.
+#[derive(Debug, Default)]
+pub struct Notes {
+    files: HashMap<PathBuf, Noted>,
+    /// Of files whose names say nothing: whether they begin as a policy does.
+    beginnings: HashMap<PathBuf, (Stamp, bool)>,
+}
+
+/// The files of this round, beside those of the round before. Several threads may read at once.
+#[derive(Debug, Default)]
+pub struct Seen {
+    before: Notes,
+    now: Mutex<Notes>,
+    trusts: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Noted {
+    /// `None` for a file that was not at rest.
+    stamp: Option<Stamp>,
+    bytes: Arc<[u8]>,
+}
+
+/// What the system says of a file without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: i128,
+    changed: i128,
+}
+
+impl Seen {
+    /// For a round that reads everything.
+    pub fn to_read_all(before: Notes) -> Seen {
+        Seen { before, ..Seen::default() }
+    }
+
+    /// For a round that reads what may have changed.
+    pub fn to_read_changes(before: Notes) -> Seen {
+        Seen { before, trusts: true, ..Seen::default() }
+    }
+
+    /// What the next round begins with. What a reader that was left behind notes later is lost: it is read again.
+    pub fn take_notes(&self) -> Notes {
+        std::mem::take(&mut *self.now())
+    }
+
+    fn now(&self) -> MutexGuard<'_, Notes> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a file begins as a policy does, where that was seen before and the file is as it was. It changes no verdict,
+    /// so every round goes by it.
+    pub(super) fn begins_as_policy(&self, path: &Path, metadata: &Metadata) -> Option<bool> {
+        let known = self.before.beginnings.get(path).filter(|(stamp, _)| *stamp == Stamp::of(metadata))?;
+        self.now().beginnings.insert(path.to_owned(), *known);
+        Some(known.1)
+    }
+
+    /// Notes whether a file begins as a policy does, if it was at rest.
+    pub(super) fn note_beginning(&self, path: &Path, metadata: &Metadata, begins: bool, now: UnixNanos) {
+        let stamp = Stamp::of(metadata);
+        if stamp.is_at_rest(now) {
+            self.now().beginnings.insert(path.to_owned(), (stamp, begins));
+        }
+    }
+
+    /// The bytes of a file that is as it was in the round before.
+    pub(super) fn unchanged(&self, path: &Path, metadata: &Metadata) -> Option<Arc<[u8]>> {
+        let noted =
+            self.before.files.get(path).filter(|noted| self.trusts && noted.stamp == Some(Stamp::of(metadata)))?;
+        self.now().files.insert(path.to_owned(), noted.clone());
+        Some(noted.bytes.clone())
+    }
+
+    /// Notes what was read of a file, with what was said of it before and afterwards; equal bytes are kept once.
+    pub(super) fn note(
+        &self,
+        path: &Path,
+        (before, after): (&Metadata, &Metadata),
+        bytes: Vec<u8>,
+        now: UnixNanos,
+    ) -> Arc<[u8]> {
+        let known = self.before.files.get(path).map(|noted| &noted.bytes).filter(|known| ***known == *bytes);
+        let bytes = known.cloned().unwrap_or_else(|| bytes.into());
+        let stamp = Stamp::of(before);
+        // The size of what is no real file, as below /proc, is not that of its bytes.
+        let is_whole = stamp == Stamp::of(after) && stamp.size == bytes.len() as u64;
+        let stamp = Some(stamp).filter(|stamp| is_whole && stamp.is_at_rest(now));
+        self.now().files.insert(path.to_owned(), Noted { stamp, bytes: bytes.clone() });
+        bytes
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Stamp {
+        let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * SECOND + i128::from(nanos);
+        Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
+            changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether a later change would show in its times. One that comes from the future says nothing.
+    fn is_at_rest(&self, now: UnixNanos) -> bool {
+        now.0 - self.modified.max(self.changed) > COARSE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File, FileTimes};
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::directories::SourceOptions;
+    use crate::read::{Progress, read_changes};
+    use customs_policy::policy_set::SourceReading;
+    use customs_record::clock::now;
+
+    fn read_with(directory: &Path, seen: &Seen) -> SourceReading {
+        read_changes(directory, &SourceOptions::default(), seen, &Progress::default())
+    }
+
+    const LATER: i128 = 60 * SECOND;
+
+    /// Notes the file `a` as it would be noted in so many nanoseconds.
+    fn noted(directory: &Path, after: i128) -> Notes {
+        let path = directory.join("a");
+        let (seen, metadata) = (Seen::default(), fs::metadata(&path).unwrap());
+        seen.note(&path, (&metadata, &metadata), fs::read(&path).unwrap(), UnixNanos(now().0 + after));
+        seen.take_notes()
+    }
+
+    fn is_unchanged(notes: Notes, directory: &Path) -> bool {
+        let path = directory.join("a");
+        Seen::to_read_changes(notes).unchanged(&path, &fs::metadata(&path).unwrap()).is_some()
+    }
+
+    fn file(text: &str) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a"), text).unwrap();
+        directory
+    }
+
+    #[test]
+    fn a_file_is_as_it_was_until_anything_of_it_changes() {
+        type Change = (&'static str, fn(&Path), bool);
+        let set_modified = |path: &Path| {
+            let file = File::options().write(true).open(path).unwrap();
+            let then = file.metadata().unwrap().modified().unwrap();
+            fs::write(path, "two").unwrap();
+            file.set_times(FileTimes::new().set_modified(then)).unwrap();
+        };
+        let changes: [Change; 6] = [
+            ("nothing", |_| {}, true),
+            ("read", |path| drop(fs::read(path).unwrap()), true),
+            ("written in place, as long", |path| fs::write(path, "two").unwrap(), false),
+            ("the same, with the old time set", set_modified, false),
+            ("a longer one", |path| fs::write(path, "three").unwrap(), false),
+            (
+                "another renamed over it",
+                |path| {
+                    fs::write(path.with_extension("new"), "one").unwrap();
+                    fs::rename(path.with_extension("new"), path).unwrap();
+                },
+                false,
+            ),
+        ];
+        for (what, change, expected) in changes {
+            let directory = file("one");
+            let notes = noted(directory.path(), LATER);
+            // Longer than the clock of any file system that tests run on stands still.
+            std::thread::sleep(Duration::from_millis(20));
+            change(&directory.path().join("a"));
+            assert_eq!(is_unchanged(notes, directory.path()), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_symlink_that_leads_elsewhere_is_a_change() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["1", "2"] {
+            fs::create_dir(root.path().join(name)).unwrap();
+            fs::write(root.path().join(name).join("a"), "one").unwrap();
+        }
+        symlink("1", root.path().join("data")).unwrap();
+        let notes = noted(&root.path().join("data"), LATER);
+        fs::remove_file(root.path().join("data")).unwrap();
+        symlink("2", root.path().join("data")).unwrap();
+        assert!(!is_unchanged(notes, &root.path().join("data")));
+    }
+
+    #[test]
+    fn only_a_file_at_rest_is_known_by_its_times() {
+        for (after, expected) in [(-60 * SECOND, false), (0, false), (SECOND, false), (3 * SECOND, true)] {
+            let directory = file("one");
+            assert_eq!(is_unchanged(noted(directory.path(), after), directory.path()), expected, "{after}");
+        }
+        let directory = file("one");
+        let future = std::time::SystemTime::now() + Duration::from_secs(3_600);
+        let times = FileTimes::new().set_modified(future);
+        File::options().write(true).open(directory.path().join("a")).unwrap().set_times(times).unwrap();
+        assert!(!is_unchanged(noted(directory.path(), LATER), directory.path()), "a time that is yet to come");
+    }
+
+    #[test]
+    fn what_changed_while_it_was_read_is_not_known() {
+        let directory = file("one");
+        let path = directory.path().join("a");
+        let at_rest = UnixNanos(now().0 + LATER);
+        for (change, bytes) in [("three", "three"), ("one", "torn")] {
+            let before = fs::metadata(&path).unwrap();
+            fs::write(&path, change).unwrap();
+            let after = if bytes == "torn" { before.clone() } else { fs::metadata(&path).unwrap() };
+            let seen = Seen::default();
+            seen.note(&path, (&before, &after), bytes.into(), at_rest);
+            let seen = Seen::to_read_changes(seen.take_notes());
+            assert!(seen.unchanged(&path, &before).is_none() && seen.unchanged(&path, &after).is_none(), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_round_that_was_called_for_reads_everything_and_keeps_equal_bytes_once() {
+        let directory = file("one");
+        let path = directory.path().join("a");
+        let metadata = fs::metadata(&path).unwrap();
+        let known = noted(directory.path(), LATER).files.remove(&path).unwrap().bytes;
+        let seen = Seen::to_read_all(noted(directory.path(), LATER));
+        assert!(seen.unchanged(&path, &metadata).is_none());
+        let first = seen.before.files.get(&path).unwrap().bytes.clone();
+        let again = seen.note(&path, (&metadata, &metadata), b"one".into(), now());
+        assert!(Arc::ptr_eq(&first, &again) && known == again);
+        assert!(seen.unchanged(&path, &metadata).is_none(), "both reads of a round read");
+    }
+
+    #[test]
+    fn a_directory_is_told_whole_whatever_is_opened() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        for name in ["a.yaml", "b.yaml", "c.yaml"] {
+            fs::write(at(name), name).unwrap();
+        }
+        // Two files as if they had been read before and be at rest, one of them with other bytes, to be told apart.
+        let seen = Seen::default();
+        for (name, bytes) in [("a.yaml", "A.yaml"), ("c.yaml", "c.yaml")] {
+            let metadata = fs::metadata(at(name)).unwrap();
+            seen.note(&at(name), (&metadata, &metadata), bytes.into(), UnixNanos(now().0 + LATER));
+        }
+        fs::remove_file(at("c.yaml")).unwrap();
+        let seen = Seen::to_read_changes(seen.take_notes());
+        let texts = |seen: &Seen| {
+            let source = read_with(root.path(), seen).unwrap();
+            source.files.iter().map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&seen), ["A.yaml", "b.yaml"]);
+        let next = Seen::to_read_changes(seen.take_notes());
+        assert_eq!(next.before.files.len(), 2, "what is gone is forgotten");
+        assert_eq!(texts(&next), ["A.yaml", "b.yaml"]);
+        assert_eq!(texts(&Seen::to_read_all(next.take_notes())), ["a.yaml", "b.yaml"]);
+    }
+}

@@ -1,0 +1,399 @@
+//! Which files of a directory are policies, which are cases, and which look like policies and are not read.
+//!
+//! Sub-directories belong to the source only where it is `recursive`; then a file is known by its path inside the source.
+//! Symlinks are followed. A directory that is reached twice is read once, under its own path rather than under that of a
+//! symlink, and entries are taken in the order of their names: what a source is must not depend on the order in which a
+//! file system lists. An entry of a `recursive` source that cannot be looked at is an error rather than nothing: it may be
+//! a directory with denials. What only looks like a policy is searched for by [`lookalikes`](super::lookalikes).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::{self, DirEntry};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::lookalikes::{Beginning, Search};
+use super::names::{self, is_cases_name, is_left_out, is_policy_name, looks_like_policy_name};
+use super::read::{Progress, directory_problem, entry_problem, odd_name, too_many, whole};
+use super::seen::Seen;
+use customs_policy::policy_set::MAX_FILES;
+use customs_policy::problem::{Code, Problem};
+
+/// How deep sub-directories are followed.
+const MAX_DEPTH: usize = 32;
+/// How many directories one source may have.
+const MAX_DIRECTORIES: usize = 2_000;
+/// How many files that look like policies one source tells; the number of the others is told.
+const MAX_TOLD: usize = 100;
+
+/// What a directory holds.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// The policy files, by their paths inside the directory, sorted.
+    pub policies: Vec<String>,
+    /// The files of cases, likewise.
+    pub cases: Vec<String>,
+    /// The directories that were read, the directory itself apart.
+    pub directories: Vec<PathBuf>,
+    /// What looks like a policy and is not read.
+    pub unread: Vec<Problem>,
+}
+
+/// Looks through a directory, and says meanwhile where it is.
+///
+/// # Errors
+/// Why it, or something below it that belongs to it, cannot be read, and names that cannot be told.
+pub fn walk(directory: &Path, recursive: bool, seen: &Seen, progress: &Progress) -> Result<Walk, Vec<Problem>> {
+    let mut walker = Walker::new(directory, recursive, seen, progress);
+    while let Some((below, depth)) = walker.next() {
+        walker.read(&below, depth)?;
+    }
+    walker.finish()
+}
+
+/// The directories of a recursive source, itself apart, as far as they can be read.
+pub(super) fn directories_below(directory: &Path) -> Vec<PathBuf> {
+    let (seen, progress) = (Seen::default(), Progress::default());
+    let mut walker = Walker { only_directories: true, ..Walker::new(directory, true, &seen, &progress) };
+    while let Some((below, depth)) = walker.next() {
+        // What cannot be read is told by whoever reads policies.
+        let _told_elsewhere = walker.read(&below, depth);
+    }
+    walker.found.directories
+}
+
+struct Walker<'w> {
+    root: &'w Path,
+    recursive: bool,
+    /// Whether files are nobody's business.
+    only_directories: bool,
+    progress: &'w Progress,
+    search: Search<'w>,
+    found: Walk,
+    problems: Vec<Problem>,
+    not_told: usize,
+    visited: BTreeSet<(u64, u64)>,
+    /// Directories to be read, by their paths inside the source, and how deep they are.
+    waiting: Vec<(PathBuf, usize)>,
+    /// Symlinks to directories, which come after everything else.
+    links: VecDeque<(PathBuf, usize)>,
+}
+
+impl<'w> Walker<'w> {
+    fn new(root: &'w Path, recursive: bool, seen: &'w Seen, progress: &'w Progress) -> Walker<'w> {
+        Walker {
+            root,
+            recursive,
+            only_directories: false,
+            progress,
+            search: Search::new(root, seen, progress),
+            found: Walk::default(),
+            problems: Vec::new(),
+            not_told: 0,
+            visited: BTreeSet::new(),
+            waiting: vec![(PathBuf::new(), 0)],
+            links: VecDeque::new(),
+        }
+    }
+
+    /// The directory to be read next.
+    fn next(&mut self) -> Option<(PathBuf, usize)> {
+        self.waiting.pop().or_else(|| self.links.pop_front())
+    }
+
+    /// Reads a directory, unless it was read before.
+    fn read(&mut self, below: &Path, depth: usize) -> Result<(), Vec<Problem>> {
+        // To join nothing would add a slash.
+        let is_root = below.as_os_str().is_empty();
+        let path = if is_root { self.root.to_owned() } else { self.root.join(below) };
+        let unreadable = |error| vec![directory_problem(&path, &error)];
+        self.progress.at(&path);
+        let about = fs::metadata(&path).map_err(unreadable)?;
+        if !self.visited.insert((about.dev(), about.ino())) {
+            return Ok(());
+        }
+        if depth > MAX_DEPTH || self.found.directories.len() >= MAX_DIRECTORIES {
+            return Err(vec![too_deep(&path)]);
+        }
+        let entries = fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut entries = entries.map_err(unreadable)?;
+        entries.sort_by_key(DirEntry::file_name);
+        if !is_root {
+            self.found.directories.push(path);
+        }
+        for entry in entries {
+            self.sort_in(below, depth, &entry);
+            if self.found.policies.len() + self.problems.len() > MAX_FILES {
+                return Err(vec![too_many(self.root)]);
+            }
+        }
+        Ok(())
+    }
+
+    fn sort_in(&mut self, below: &Path, depth: usize, entry: &DirEntry) {
+        let name = entry.file_name();
+        let (relative, path) = (below.join(&name), entry.path());
+        let shown = name.to_string_lossy();
+        if is_policy_name(&shown) {
+            match relative.to_str() {
+                Some(name) if !name.contains(char::is_control) => self.found.policies.push(name.to_owned()),
+                _ => self.problems.push(odd_name(self.root, &relative.to_string_lossy())),
+            }
+            return;
+        }
+        if is_cases_name(&shown) {
+            self.found.cases.extend(relative.to_str().map(str::to_owned));
+        }
+        let kind = entry.file_type().ok();
+        let is_link = kind.is_some_and(|kind| kind.is_symlink());
+        if self.only_directories && (is_left_out(&shown) || kind.is_some_and(|kind| kind.is_file())) {
+            return;
+        }
+        self.progress.at(&path);
+        if is_left_out(&shown) {
+            if let Some(about) = names::has_ending(&shown).then(|| fs::metadata(&path).ok()).flatten() {
+                let beginning = self.search.beginning(&path, &about, is_link);
+                self.judge(beginning, &path, left_out);
+            }
+            return;
+        }
+        match fs::metadata(&path) {
+            Ok(about) if about.is_dir() && self.recursive && is_link => self.links.push_back((relative, depth + 1)),
+            Ok(about) if about.is_dir() && self.recursive => self.waiting.push((relative, depth + 1)),
+            Ok(about) if about.is_dir() => {
+                if let Some(first) = self.search.policy_in(&path, true) {
+                    self.tell(|| sub_directory(&path, &first));
+                }
+            }
+            _ if self.only_directories => {}
+            Err(error) if has_vanished(&path, &error) => {}
+            // A plain file of such a name would not be read either; anything else may have been a directory.
+            Err(error) if self.recursive && !kind.is_some_and(|kind| kind.is_file()) => {
+                self.problems.push(entry_problem(&path, &error));
+            }
+            _ if looks_like_policy_name(&shown) => self.tell(|| other_name(&path)),
+            Ok(about) => {
+                let beginning = self.search.beginning(&path, &about, is_link);
+                self.judge(beginning, &path, other_name);
+            }
+            Err(error) => self.tell(|| unknown(&path, &error.to_string())),
+        }
+    }
+
+    /// Tells a file that begins as a policy does, or may do so.
+    fn judge(&mut self, beginning: Beginning, path: &Path, what: impl FnOnce(&Path) -> Problem) {
+        match beginning {
+            Beginning::Policy => self.tell(|| what(path)),
+            Beginning::Unknown(why) => self.tell(|| unknown(path, &why)),
+            Beginning::Other => {}
+        }
+    }
+
+    fn finish(self) -> Result<Walk, Vec<Problem>> {
+        let Walker { root, search, mut found, problems, not_told, .. } = self;
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        found.policies.sort_unstable();
+        found.cases.sort_unstable();
+        found.directories.sort_unstable();
+        found.unread.sort_by(|a, b| a.place.cmp(&b.place));
+        if not_told > 0 {
+            let what = format!("{not_told} more files or directories look like policies and are not read");
+            found.unread.push(Problem::warning(Code::NotRead, whole(root), what));
+        }
+        found.unread.extend(search.not_looked_at(root));
+        Ok(found)
+    }
+
+    fn tell(&mut self, problem: impl FnOnce() -> Problem) {
+        if self.found.unread.len() < MAX_TOLD {
+            self.found.unread.push(problem());
+        } else {
+            self.not_told += 1;
+        }
+    }
+}
+
+/// Whether what was listed is there no more, as temporary files of editors.
+fn has_vanished(path: &Path, error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err()
+}
+
+fn unknown(path: &Path, why: &str) -> Problem {
+    let what = format!("this is not read, and whether it is, or holds, a policy cannot be seen: {why}");
+    Problem::warning(Code::NotRead, whole(path), what)
+        .hint("repair it, or give this process the right to read it; otherwise keep it elsewhere")
+}
+
+fn other_name(path: &Path) -> Problem {
+    let what = "this looks like a policy file and is not read: its name does not end in `.yaml`, `.yml` or `.json`";
+    Problem::warning(Code::NotRead, whole(path), what).hint("rename it to have it read; otherwise keep it elsewhere")
+}
+
+fn left_out(path: &Path) -> Problem {
+    let what = "this file begins as a policy and is not read: names that start with a dot and `*.cases.*` are left out";
+    Problem::warning(Code::NotRead, whole(path), what).hint("rename it to have it read; otherwise keep it elsewhere")
+}
+
+fn sub_directory(path: &Path, first: &str) -> Problem {
+    let what = format!("this sub-directory holds policy files and is not read, `{}` for one", first);
+    Problem::warning(Code::NotRead, whole(path), what)
+        .hint("set `recursive: true` for the source, name the directory in `policies`, or move its files up")
+}
+
+fn too_deep(path: &Path) -> Problem {
+    let what =
+        format!("the source has more than {MAX_DIRECTORIES} directories, or some nested deeper than {MAX_DEPTH}");
+    Problem::error(Code::TooLarge, whole(path), what).hint("divide it into several sources")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n";
+
+    fn tree() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("base.yaml", POLICY),
+            ("x.JSON", "{}"),
+            ("base.cases.yaml", ""),
+            (".hidden.yaml", POLICY),
+            ("README.md", "# An EgressPolicy\n"),
+            ("old.yaml.bak", POLICY),
+            ("deny", POLICY),
+            ("team-shop/deny.yaml", POLICY),
+            ("team-shop/deep/er/deny.yml", POLICY),
+            ("team-shop/shop.cases.yaml", ""),
+            ("tools/package.json", "{\"name\": \"x\"}"),
+            ("tools/run.sh", "echo"),
+            ("more/policies.json", "{\"kind\": \"EgressPolicy\"}"),
+            (".git/config.yaml", POLICY),
+        ] {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        symlink("..", root.path().join("team-shop/loop")).unwrap();
+        root
+    }
+
+    fn names(root: &Path, problems: &[Problem]) -> Vec<String> {
+        let name = |p: &Problem| Path::new(&*p.place.file).strip_prefix(root).unwrap().display().to_string();
+        problems.iter().map(name).collect()
+    }
+
+    #[test]
+    fn what_looks_like_a_policy_and_is_not_read_is_told() {
+        let root = tree();
+        let found = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap();
+        assert_eq!(
+            (found.policies, found.cases),
+            (vec!["base.yaml".into(), "x.JSON".into()], vec!["base.cases.yaml".to_owned()])
+        );
+        assert_eq!(names(root.path(), &found.unread), [".hidden.yaml", "deny", "more", "old.yaml.bak", "team-shop"]);
+        assert!(found.unread.iter().all(|p| p.code == Code::NotRead && !p.is_error() && p.hint.is_some()));
+    }
+
+    #[test]
+    fn a_recursive_source_has_the_files_below_by_their_paths() {
+        let root = tree();
+        let found = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap();
+        let policies = [
+            "base.yaml",
+            "more/policies.json",
+            "team-shop/deep/er/deny.yml",
+            "team-shop/deny.yaml",
+            "tools/package.json",
+            "x.JSON",
+        ];
+        assert_eq!(found.policies, policies);
+        assert_eq!(found.cases, ["base.cases.yaml", "team-shop/shop.cases.yaml"]);
+        assert_eq!(names(root.path(), &found.unread), [".hidden.yaml", "deny", "old.yaml.bak"]);
+    }
+
+    #[test]
+    fn a_policy_under_a_name_that_is_left_out_is_told_and_cases_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("a.cases.yaml", POLICY),
+            ("b.cases.yaml", "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\n"),
+            (".c.json", "{\n  \"apiVersion\": \"egress.customs/v1alpha1\",\n  \"kind\": \"EgressPolicy\"\n}\n"),
+            (".schema.json", "{\n  \"$schema\": \"x\",\n  \"title\": \"EgressPolicy\"\n}\n"),
+            (".notes", POLICY),
+        ] {
+            fs::write(root.path().join(name), text).unwrap();
+        }
+        let found = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap();
+        assert_eq!((found.policies.len(), found.cases.len()), (0, 2));
+        assert_eq!(names(root.path(), &found.unread), [".c.json", "a.cases.yaml"]);
+    }
+
+    #[test]
+    fn countless_lookalikes_are_counted() {
+        let root = tempfile::tempdir().unwrap();
+        (0..MAX_TOLD + 7).for_each(|n| fs::write(root.path().join(format!("{n}.yaml~")), "").unwrap());
+        let unread = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap().unread;
+        assert_eq!(unread.len(), MAX_TOLD + 1);
+        assert!(unread.last().unwrap().text.starts_with("7 more"));
+    }
+
+    #[test]
+    fn a_link_of_a_recursive_source_that_leads_nowhere_is_an_error_of_it() {
+        let root = tree();
+        let link = root.path().join("team-pay");
+        symlink("nowhere", &link).unwrap();
+        let problems = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap_err();
+        assert_eq!(names(root.path(), &problems), ["team-pay"]);
+        assert!(problems[0].is_error() && problems[0].text.contains("leads nowhere"), "{}", problems[0]);
+        fs::remove_file(&link).unwrap();
+        symlink("loop", root.path().join("loop")).unwrap();
+        let problems = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap_err();
+        assert_eq!(names(root.path(), &problems), ["loop"]);
+        assert_eq!(directories_below(root.path()).len(), 5, "what can be read is watched meanwhile");
+    }
+
+    #[test]
+    fn a_link_of_another_source_that_leads_nowhere_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["README", "team-pay", "old.yaml.bak", ".git"] {
+            symlink("nowhere", root.path().join(name)).unwrap();
+        }
+        let found = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap();
+        assert_eq!(names(root.path(), &found.unread), ["README", "old.yaml.bak", "team-pay"]);
+        assert!(found.unread.iter().all(|p| p.code == Code::NotRead && !p.is_error()));
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_own_path_however_a_directory_is_listed() {
+        for names in [["a", "z"], ["z", "a"]] {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir_all(root.path().join("m/deep")).unwrap();
+            fs::write(root.path().join("m/deep/deny.yaml"), POLICY).unwrap();
+            names.iter().for_each(|name| symlink("m/deep", root.path().join(name)).unwrap());
+            let found = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap();
+            assert_eq!((found.policies, found.directories.len()), (vec!["m/deep/deny.yaml".to_owned()], 2));
+            let other = tempfile::tempdir().unwrap();
+            names.iter().for_each(|name| symlink(root.path().join("m/deep"), other.path().join(name)).unwrap());
+            let found = walk(other.path(), true, &Seen::default(), &Progress::default()).unwrap();
+            assert_eq!(found.policies, ["a/deny.yaml"]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_a_link_leads_to_is_opened_on_the_same_file_system_only() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("..data")).unwrap();
+        fs::write(root.path().join("..data/deny"), POLICY).unwrap();
+        symlink("..data/deny", root.path().join("deny")).unwrap();
+        symlink("/proc/version", root.path().join("version")).unwrap();
+        let progress = Progress::default();
+        let found = walk(root.path(), false, &Seen::default(), &progress).unwrap();
+        assert_eq!(names(root.path(), &found.unread), ["deny"]);
+        assert!(progress.path().starts_with(root.path()) && progress.path() != root.path(), "{:?}", progress.path());
+    }
+}

@@ -1,0 +1,94 @@
+//! Which crate may depend on which: one table, which docs/ARCHITECTURE.md shows, held against every manifest. And what the
+//! crates that must run in any host must never bring along.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{read, root, section, set};
+
+/// The crates, and which of them each depends on. The package `customs` may depend on all.
+const DEPENDS_ON: &[(&str, &[&str])] = &[
+    ("engine", &[]),
+    ("policy", &["engine"]),
+    ("analysis", &["engine", "policy"]),
+    ("record", &["engine", "policy"]),
+    ("net", &[]),
+    ("audit", &["engine", "record"]),
+    ("extauthz", &["engine", "net", "policy", "record"]),
+    ("sources", &["analysis", "engine", "policy", "record"]),
+];
+
+/// What brings a runtime, a server or the system along.
+const NOT_PURE: [&str; 10] =
+    ["tokio", "tonic", "hyper", "axum", "mio", "notify", "rustix", "tracing", "tower", "prost"];
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What each package depends on, by name, without what only its tests and its build need.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    let name = |id: &Value| {
+        let package = packages.iter().find(|package| package["id"] == *id).unwrap();
+        package["name"].as_str().unwrap().to_owned()
+    };
+    let is_normal = |dep: &&Value| dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null());
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap().iter();
+    let node = |node: &Value| {
+        let all = node["deps"].as_array().unwrap().iter().filter(is_normal);
+        (name(&node["id"]), all.map(|dep| name(&dep["pkg"])).collect())
+    };
+    nodes.map(node).collect()
+}
+
+#[test]
+fn crates_depend_on_one_another_in_one_direction() {
+    let all = dependencies();
+    let internal = |name: &String| name.strip_prefix("customs-").map(str::to_owned);
+    let found: BTreeMap<String, BTreeSet<String>> = all
+        .iter()
+        .filter_map(|(name, deps)| Some((internal(name)?, deps.iter().filter_map(internal).collect())))
+        .filter(|(name, _)| name != "test-support")
+        .collect();
+    let expected = DEPENDS_ON.iter().map(|(name, deps)| ((*name).to_owned(), set(deps.iter().copied()))).collect();
+    assert_eq!(found, expected);
+    assert!(!all["customs"].contains("customs-test-support"), "the program depends on what is for tests");
+}
+
+#[test]
+fn pure_crates_bring_no_runtime_and_no_server() {
+    let all = dependencies();
+    for name in ["engine", "policy", "analysis"] {
+        let (mut reached, mut next) = (BTreeSet::new(), vec![format!("customs-{name}")]);
+        while let Some(package) = next.pop() {
+            if reached.insert(package.clone()) {
+                next.extend(all[&package].iter().cloned());
+            }
+        }
+        for foreign in NOT_PURE {
+            assert!(!reached.contains(foreign), "customs-{name} brings {foreign} along: {reached:?}");
+        }
+    }
+}
+
+#[test]
+fn dependencies_are_documented() {
+    let page = read("docs/ARCHITECTURE.md");
+    let rows = section(&page, "## Who may depend on whom").lines().filter(|line| line.starts_with("| `"));
+    let row = |(name, deps): &(&str, &[&str])| {
+        let deps: Vec<_> = deps.iter().map(|dep| format!("`{dep}`")).collect();
+        let deps = if deps.is_empty() { "nothing".to_owned() } else { deps.join(", ") };
+        format!("| `{name}` | {deps} |")
+    };
+    assert_eq!(rows.collect::<Vec<_>>(), DEPENDS_ON.iter().map(row).collect::<Vec<_>>());
+}
