@@ -56,7 +56,7 @@ fn units() -> Vec<Unit> {
     let unit = |path: PathBuf| {
         let whole = fs::read_to_string(&path).unwrap();
         let path = path.strip_prefix(root()).unwrap().display().to_string();
-        let is_test = path.ends_with("_tests.rs") || path.ends_with("/tests.rs");
+        let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
         let production = if is_test { "" } else { whole.split("#[cfg(test)]\n").next().unwrap() };
         let code = production.lines().map(|l| l.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
         Unit { path, whole, code }
@@ -116,6 +116,15 @@ fn files_stay_short() {
         let lines = unit.whole.lines().count();
         let limit = if unit.path == "src/main.rs" { 40 } else { 500 };
         assert!(lines <= limit, "{} has {lines} lines; the limit is {limit}", unit.path);
+    }
+}
+
+/// A module is where its name says, so that a reader finds the tests of `foo.rs` in `foo/tests.rs` or below `foo/tests/`.
+#[test]
+fn modules_are_where_their_names_say() {
+    for unit in units() {
+        assert!(!unit.whole.contains("#[path"), "{} says by a path where a module is", unit.path);
+        assert!(!unit.path.ends_with("_tests.rs"), "{}: tests go into tests.rs or into the folder tests", unit.path);
     }
 }
 

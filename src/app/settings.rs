@@ -434,5 +434,4 @@ fn own_host(text: &str, wrong: &mut Vec<String>) -> Option<Host<'static>> {
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

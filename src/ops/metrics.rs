@@ -466,5 +466,4 @@ fn labelled(reading: &AuditReading) -> SinkLabels {
 }
 
 #[cfg(test)]
-#[path = "metrics_tests.rs"]
 mod tests;

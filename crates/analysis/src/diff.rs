@@ -127,5 +127,4 @@ pub fn diff(old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Diff {
 }
 
 #[cfg(test)]
-#[path = "diff_tests.rs"]
 mod tests;

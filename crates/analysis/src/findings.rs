@@ -124,5 +124,4 @@ fn note(code: Code, info: &RuleInfo, what: impl Into<String>) -> Problem {
 }
 
 #[cfg(test)]
-#[path = "findings_tests.rs"]
 mod tests;

@@ -249,5 +249,4 @@ impl fmt::Debug for KeyedHash {
 }
 
 #[cfg(test)]
-#[path = "redact_tests.rs"]
 mod tests;

@@ -293,11 +293,4 @@ impl Writers {
 }
 
 #[cfg(test)]
-#[path = "admission_tests.rs"]
-mod admission_tests;
-#[cfg(test)]
-#[path = "start_tests.rs"]
 mod tests;
-#[cfg(test)]
-#[path = "withholding_tests.rs"]
-mod withholding_tests;

@@ -246,5 +246,4 @@ impl HeaderTable {
 }
 
 #[cfg(test)]
-#[path = "header_table_tests.rs"]
 mod tests;

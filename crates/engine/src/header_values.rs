@@ -279,5 +279,4 @@ fn value_matches(patterns: &[TextPattern], text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "header_values_tests.rs"]
 mod tests;

@@ -121,5 +121,4 @@ impl Operation {
 }
 
 #[cfg(test)]
-#[path = "operation_tests.rs"]
 mod tests;

@@ -227,5 +227,4 @@ fn normalise(path: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "path_tests.rs"]
 mod tests;

@@ -490,5 +490,4 @@ pub fn block_contains(block: &IpNet, address: IpAddr, reading: Reading) -> bool 
 }
 
 #[cfg(test)]
-#[path = "pattern_tests.rs"]
 mod tests;

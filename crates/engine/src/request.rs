@@ -367,5 +367,4 @@ fn sni_is(sni: &str, host: &Host<'_>, settings: &Settings) -> bool {
 }
 
 #[cfg(test)]
-#[path = "request_tests.rs"]
 mod tests;

@@ -162,5 +162,4 @@ fn problem(status: u64, entry: &DecisionEntry<&str>, help: Option<&str>) -> Stri
 }
 
 #[cfg(test)]
-#[path = "response_tests.rs"]
 mod tests;

@@ -258,5 +258,4 @@ pub fn patience(headers: &HeaderMap) -> Option<Duration> {
 }
 
 #[cfg(test)]
-#[path = "unary_tests.rs"]
 mod tests;

@@ -438,5 +438,4 @@ impl ResetBudget {
 }
 
 #[cfg(test)]
-#[path = "guard_tests.rs"]
 mod tests;

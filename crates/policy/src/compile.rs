@@ -265,5 +265,4 @@ fn no_service_entry(policy: &AuthorizationPolicy, path: &str, place: &Place) -> 
 }
 
 #[cfg(test)]
-#[path = "compile_tests.rs"]
 mod tests;

@@ -429,5 +429,4 @@ impl<'de> Visitor<'de> for RawVisitor {
 }
 
 #[cfg(test)]
-#[path = "document_tests.rs"]
 mod tests;

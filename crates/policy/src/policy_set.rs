@@ -279,8 +279,4 @@ impl PolicySet {
 }
 
 #[cfg(test)]
-mod bound_tests;
-#[cfg(test)]
-mod settings_tests;
-#[cfg(test)]
 mod tests;

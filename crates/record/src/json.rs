@@ -162,5 +162,4 @@ fn escape(out: &mut Vec<u8>, character: char) {
 }
 
 #[cfg(test)]
-#[path = "json_tests.rs"]
 mod tests;

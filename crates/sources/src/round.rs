@@ -433,5 +433,4 @@ fn differing(one: &Source, other: &Source) -> BTreeSet<String> {
 }
 
 #[cfg(test)]
-#[path = "round_tests.rs"]
 mod tests;

@@ -478,5 +478,4 @@ enum Expectation {
 }
 
 #[cfg(test)]
-#[path = "schema_tests.rs"]
 mod tests;

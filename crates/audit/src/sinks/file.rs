@@ -223,15 +223,6 @@ impl From<fs::Metadata> for Id {
 }
 
 #[cfg(test)]
-mod keeper_tests;
-#[cfg(test)]
-mod place_tests;
-#[cfg(test)]
-mod recover_tests;
-#[cfg(test)]
-mod regular_tests;
-
-#[cfg(test)]
 mod tests {
     use super::*;
     use crate::sinks;

@@ -340,5 +340,4 @@ fn bytes(digits: &str, count: usize) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-#[path = "otlp_tests.rs"]
 mod tests;

@@ -382,5 +382,4 @@ fn set(bits: &mut [u64], number: usize) {
 }
 
 #[cfg(test)]
-#[path = "patterns_tests.rs"]
 mod tests;

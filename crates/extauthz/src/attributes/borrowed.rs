@@ -370,5 +370,4 @@ impl Headers for HeaderFields<'_> {
 }
 
 #[cfg(test)]
-#[path = "borrowed_tests.rs"]
 mod tests;

@@ -167,5 +167,4 @@ fn write_length(length: usize, kind: u8, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-#[path = "authority_tests.rs"]
 mod tests;

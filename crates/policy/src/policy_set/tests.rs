@@ -5,6 +5,9 @@ use super::*;
 use crate::problem::{Code, Place};
 use crate::source::PolicyFile;
 
+mod bound;
+mod settings;
+
 const NOW: UnixNanos = UnixNanos(0);
 
 /// A root policy that denies some hosts, each an entry.

@@ -198,5 +198,4 @@ impl Stats {
 }
 
 #[cfg(test)]
-#[path = "counts_tests.rs"]
 mod tests;

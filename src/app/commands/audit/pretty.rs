@@ -227,5 +227,4 @@ fn checkpoint(record: &Record) -> String {
 }
 
 #[cfg(test)]
-#[path = "pretty_tests.rs"]
 mod tests;

@@ -312,5 +312,4 @@ pub fn each(from: &mut dyn Read, mut take: impl FnMut(Piece<'_>) -> bool) -> io:
 }
 
 #[cfg(test)]
-#[path = "read_tests.rs"]
 mod tests;

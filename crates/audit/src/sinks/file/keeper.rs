@@ -194,3 +194,6 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -297,3 +297,6 @@ fn broken(at: u64) -> FileSinkError {
         advice,
     )
 }
+
+#[cfg(test)]
+mod tests;

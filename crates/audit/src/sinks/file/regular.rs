@@ -417,3 +417,6 @@ impl Regular {
         self.keeper.finish();
     }
 }
+
+#[cfg(test)]
+mod tests;

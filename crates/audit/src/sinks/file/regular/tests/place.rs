@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::names::Family;
-use super::regular::Regular;
-use super::regular_tests::{Bench, at, by_size, sequences, verified};
+use super::{Bench, at, by_size, sequences, verified};
 use crate::config::Rotation;
+use crate::sinks::file::names::Family;
+use crate::sinks::file::regular::Regular;
 use crate::sinks::{Place, Reopen};
 use customs_record::stream::Format;
 

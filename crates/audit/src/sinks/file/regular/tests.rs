@@ -9,15 +9,17 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use tempfile::TempDir;
 
-use super::names::Family;
-use super::regular::Regular;
+use super::Regular;
 use crate::config::Rotation;
 use crate::sinks::Reopen;
+use crate::sinks::file::names::Family;
 use customs_engine::time::UnixNanos;
 use customs_record::chain::Head;
 use customs_record::entry::trail::Position;
 use customs_record::stream::{Format, Left, Stream};
 use customs_record::{Entry, GapEntry, Loss};
+
+mod place;
 
 const NOON: i128 = 1_795_521_600_000_000_000;
 const SIZE: u64 = 16 << 10;

@@ -1,6 +1,6 @@
 //! Rounds in which the settings file changes, alone or together with policies.
 
-use super::*;
+use super::super::*;
 use crate::problem::{Code, Place};
 use crate::source::PolicyFile;
 use customs_engine::identity::Accepted;

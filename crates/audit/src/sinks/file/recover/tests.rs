@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 
-use super::recover::{Found, look, look_compressed};
+use super::{Found, look, look_compressed};
 use customs_engine::time::UnixNanos;
 use customs_record::entry::trail::Position;
 use customs_record::stream::{Format, Left, Stream};

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::tests::{BOUND, BUSY, FULL, SMALL, allow, check, decision, file, one, trail, until};
-use super::*;
+use super::super::*;
+use super::{BOUND, BUSY, FULL, SMALL, allow, check, decision, file, one, trail, until};
 use crate::sinks::Place;
 use crate::sinks::doubles::Memory;
 use customs_engine::reason::Effect;

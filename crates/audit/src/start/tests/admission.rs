@@ -3,8 +3,8 @@
 
 use std::time::Instant as StdInstant;
 
-use super::tests::{BOUND, FULL, SMALL, allow, decision, file, lost, of_kind, one, trail};
-use super::*;
+use super::super::*;
+use super::{BOUND, FULL, SMALL, allow, decision, file, lost, of_kind, one, trail};
 use crate::config::OnFull;
 use crate::sinks::doubles::Memory;
 use customs_engine::reason::Effect;

@@ -13,6 +13,9 @@ use customs_record::chain::Head;
 use customs_record::examples::{full_change, full_decision};
 use customs_record::{DecisionEntry, Entry, PackedDecision};
 
+mod admission;
+mod withholding;
+
 pub(super) const BOUND: Duration = Duration::from_secs(20);
 pub(super) const FULL: io::ErrorKind = io::ErrorKind::StorageFull;
 pub(super) const BUSY: io::ErrorKind = io::ErrorKind::WouldBlock;

@@ -1,6 +1,6 @@
 //! Rounds in which some sources are bound to a namespace: who is isolated, who goes on, and what is told.
 
-use super::*;
+use super::super::*;
 use crate::problem::{Code, Place};
 use crate::source::PolicyFile;
 use customs_engine::reason::Reason;

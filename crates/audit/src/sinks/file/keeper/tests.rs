@@ -6,9 +6,9 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::keeper::Keeper;
-use super::names::Family;
+use super::Keeper;
 use crate::config::Rotation;
+use crate::sinks::file::names::Family;
 
 const FIRST: &str = "a.20261124T120000.000000001Z";
 const SECOND: &str = "a.20261124T120000.000000002Z";
