@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use customs::app::ledger::Books;
+use customs::app::decision_log::AuditedDecisionLog;
 use customs::ops::metrics::Metrics;
 use customs_audit::recorder::Recorder;
 use customs_engine::settings::Settings;
@@ -112,13 +112,13 @@ fn steps(criterion: &mut Criterion) {
 }
 
 fn answers(criterion: &mut Criterion) {
-    let books = Books {
+    let log = AuditedDecisionLog {
         recorder: Recorder::new(Vec::new(), Duration::ZERO),
         metrics: Arc::new(Metrics::new()),
         refusals: Arc::default(),
     };
     let (_publisher, reader) = store::cell(snapshot());
-    let checks = Checks::new(reader, Arc::new(books), response::Options::default(), Vec::new());
+    let checks = Checks::new(reader, Arc::new(log), response::Options::default(), Vec::new());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut group = criterion.benchmark_group("check");
     group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));

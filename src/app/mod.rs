@@ -1,6 +1,6 @@
 //! Composition: the only place that knows every edge.
 //!
-//! [`cli`] and [`settings`] say what is wanted, `serve` joins the edges and starts them in order, `ledger` joins the
+//! [`cli`] and [`settings`] say what is wanted, `serve` joins the edges and starts them in order, `decision_log` joins the
 //! checks to record and metrics, `status` tells operators what is in force, `shutdown` ends it all in order.
 //! `commands` are the tools of those who write policies, and
 //! `asking` is the question that they and operators ask; `client` puts it to a running server.
@@ -13,9 +13,9 @@ pub mod cli;
 mod client;
 mod commands;
 mod connection_settings;
+pub mod decision_log;
 mod durations;
 mod gateway_listeners;
-pub mod ledger;
 mod opening;
 mod policy_paths;
 mod reread;

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::asking::live::Live;
-use super::ledger::Books;
+use super::decision_log::AuditedDecisionLog;
 use super::opening;
 use super::settings::Resolved;
 use super::shutdown::{self, EndSignal, Termination};
@@ -114,7 +114,7 @@ struct Running {
     others: (Tasks, CancellationToken),
     overview: Overview,
     health: HealthHandle,
-    books: Books,
+    log: AuditedDecisionLog,
 }
 
 impl Running {
@@ -126,22 +126,22 @@ impl Running {
         hangups: (Signal, Reopen),
         Addresses { listeners, admin }: Addresses,
     ) -> Result<Running, ServeError> {
-        let books = Books { recorder, metrics: metrics(settings), refusals: Arc::default() };
-        watch_audit(&books);
-        books.recorder.record(started(&listeners, settings)).await;
+        let log = AuditedDecisionLog { recorder, metrics: metrics(settings), refusals: Arc::default() };
+        watch_audit(&log);
+        log.recorder.record(started(&listeners, settings)).await;
 
         let (mut others, stop) = (Tasks::default(), CancellationToken::new());
         let (changes, told) = mpsc::unbounded_channel();
-        others.spawn("the record of policy changes", done(record_changes(told, books.clone())));
+        others.spawn("the record of policy changes", done(record_changes(told, log.clone())));
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
-        let reloader = reloader(settings, file, publisher, &books, changes);
-        let overview = overview(&reloader, &books);
+        let reloader = reloader(settings, file, publisher, &log, changes);
+        let overview = overview(&reloader, &log);
         let (health, health_service) = health::service().await;
         health.set_ready(overview.is_ready()).await;
         let stop_checks = CancellationToken::new();
-        let live = Live { reader: reader.clone(), books: books.clone() };
+        let live = Live { reader: reader.clone(), log: log.clone() };
         let service =
-            Checks::new(reader, Arc::new(books.clone()), settings.responses.clone(), settings.told_headers.clone());
+            Checks::new(reader, Arc::new(log.clone()), settings.responses.clone(), settings.told_headers.clone());
         let services = Services::new(service, health_service, settings.connections, stop_checks.clone())?;
         let mut checks = Tasks::default();
         let (workers, threads) = Workers::new(settings.threads);
@@ -157,22 +157,22 @@ impl Running {
                 None
             }
         };
-        let readiness = tell_readiness(overview.clone(), health.clone(), books.clone(), stop.clone());
+        let readiness = tell_readiness(overview.clone(), health.clone(), log.clone(), stop.clone());
         others.spawn("readiness", done(readiness));
-        others.spawn("the record of refusals", done(record_refusals(books.clone(), stop.clone())));
+        others.spawn("the record of refusals", done(record_refusals(log.clone(), stop.clone())));
         others.spawn("the policy reload", done(reload_until(reloader, hangups, stop.clone())));
         if let Some(listener) = admin {
             let report = overview.clone();
             let questions = Questions::new(move |asked| Box::pin(live.clone().answer(asked)));
             let status = Arc::new(move || report.report());
-            let state = AdminState { metrics: books.metrics.clone(), status, questions };
+            let state = AdminState { metrics: log.metrics.clone(), status, questions };
             let (files, stop) = (overview.files.clone(), stop.clone());
             others.spawn("the admin address", async move {
                 opening::first_round(files).await;
                 admin::serve(listener, admin::router(state), stop).await
             });
         }
-        Ok(Running { checks: (checks, stop_checks), closed, others: (others, stop), overview, health, books })
+        Ok(Running { checks: (checks, stop_checks), closed, others: (others, stop), overview, health, log })
     }
 
     /// Waits for a signal, or for something that ends by itself, and ends everything in order.
@@ -210,17 +210,17 @@ impl Running {
         };
         self.overview.draining.store(true, Ordering::Relaxed);
         self.health.drain().await;
-        self.books.metrics.set_ready(false);
+        self.log.metrics.set_ready(false);
         drain_delay(delay, termination).await;
         self.checks.1.cancel();
-        let checks = end_checks(self.checks.0, &self.books, settings.drain_timeout).await;
+        let checks = end_checks(self.checks.0, &self.log, settings.drain_timeout).await;
         let (others, stop) = self.others;
         stop.cancel();
         let others_in_time = others.join(END_BOUND).await;
         // Those of the last connections too; what cannot be recorded any more is in the log and the metrics.
-        let _ = timeout(END_BOUND, self.books.record_refusals()).await;
+        let _ = timeout(END_BOUND, self.log.record_refusals()).await;
         let revision = self.overview.files.borrow().revision.to_string();
-        tell_stop(&self.books.recorder, cause, revision).await;
+        tell_stop(&self.log.recorder, cause, revision).await;
         match broken {
             Some(name) => Err(anyhow!("{name} ended by itself").into()),
             None if !others_in_time => Err(anyhow!("not everything ended in time").into()),
@@ -236,7 +236,7 @@ impl Running {
         self.others.1.cancel();
         self.checks.0.join(END_BOUND).await;
         self.others.0.join(END_BOUND).await;
-        tell_stop(&self.books.recorder, "the start failed", Revision::none().to_string()).await;
+        tell_stop(&self.log.recorder, "the start failed", Revision::none().to_string()).await;
         Err(why)
     }
 }
@@ -244,7 +244,7 @@ impl Running {
 /// Addresses that are taken and not open, and what will answer there.
 struct Closed {
     addresses: Vec<Reserved>,
-    services: Services<Books>,
+    services: Services<AuditedDecisionLog>,
     workers: Workers,
 }
 
@@ -319,21 +319,21 @@ fn metrics(settings: &Resolved) -> Arc<Metrics> {
     Arc::new(metrics)
 }
 
-fn watch_audit(books: &Books) {
+fn watch_audit(log: &AuditedDecisionLog) {
     // The metrics must not keep the queue open, but they may read its numbers.
-    let recorder = books.recorder.clone();
+    let recorder = log.recorder.clone();
     let reading = |reading| {
         let Reading { sink, written, failures, queued, queued_bytes, lost, healthy, withholding, problem: _ } = reading;
         AuditReading { sink, written, failures, queued, queued_bytes, lost, healthy, withholding }
     };
-    books.metrics.watch_audit(move || recorder.readings().into_iter().map(reading).collect());
+    log.metrics.watch_audit(move || recorder.readings().into_iter().map(reading).collect());
 }
 
 fn reloader(
     settings: &Resolved,
     settings_file: Option<SettingsFile>,
     publisher: store::Publisher,
-    books: &Books,
+    log: &AuditedDecisionLog,
     entries: mpsc::UnboundedSender<Entry>,
 ) -> Reloader {
     let options = ReloadOptions {
@@ -344,7 +344,7 @@ fn reloader(
         settings: settings.engine.clone(),
         settings_file,
     };
-    let metrics = books.metrics.clone();
+    let metrics = log.metrics.clone();
     Reloader::new(options, publisher, move |entry| {
         if let Entry::PolicyChange(change) = &entry {
             metrics.observe_change(change);
@@ -354,8 +354,8 @@ fn reloader(
     })
 }
 
-fn overview(reloader: &Reloader, books: &Books) -> Overview {
-    let recorder = books.recorder.clone();
+fn overview(reloader: &Reloader, log: &AuditedDecisionLog) -> Overview {
+    let recorder = log.recorder.clone();
     Overview { files: reloader.status(), draining: Arc::new(AtomicBool::new(false)), recorder }
 }
 
@@ -369,16 +369,16 @@ async fn reload_until(reloader: Reloader, (hangups, reopen): (Signal, Reopen), s
 }
 
 /// Puts on record what the reload tells, until it has ended.
-async fn record_changes(mut told: mpsc::UnboundedReceiver<Entry>, books: Books) {
+async fn record_changes(mut told: mpsc::UnboundedReceiver<Entry>, log: AuditedDecisionLog) {
     while let Some(entry) = told.recv().await {
-        books.recorder.record(entry).await;
+        log.recorder.record(entry).await;
     }
 }
 
 /// Puts on record what was refused, now and then, until told to stop.
-async fn record_refusals(books: Books, stop: CancellationToken) {
+async fn record_refusals(log: AuditedDecisionLog, stop: CancellationToken) {
     while stop.run_until_cancelled(sleep(refusals::INTERVAL)).await.is_some() {
-        books.record_refusals().await;
+        log.record_refusals().await;
     }
 }
 
@@ -387,17 +387,22 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Tells health and metrics whether checks are wanted and verdicts enforced, whenever policies, settings or the sinks of
 /// the record change.
-async fn tell_readiness(mut overview: Overview, health: HealthHandle, books: Books, stop: CancellationToken) {
+async fn tell_readiness(
+    mut overview: Overview,
+    health: HealthHandle,
+    log: AuditedDecisionLog,
+    stop: CancellationToken,
+) {
     let mut withholding = None;
     let started = now();
     loop {
-        books.metrics.set_reads(opening::reads(&overview.files.borrow(), started));
+        log.metrics.set_reads(opening::reads(&overview.files.borrow(), started));
         let ready = overview.is_ready();
         health.set_ready(ready).await;
-        books.metrics.set_ready(ready);
-        tell_withholding(&mut withholding, books.recorder.withholding());
-        books.metrics.set_enforcement(overview.enforcement());
-        books.metrics.set_ends(overview.files.borrow().ends.clone());
+        log.metrics.set_ready(ready);
+        tell_withholding(&mut withholding, log.recorder.withholding());
+        log.metrics.set_enforcement(overview.enforcement());
+        log.metrics.set_ends(overview.files.borrow().ends.clone());
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(LOOK_PAUSE) => {}
@@ -422,11 +427,11 @@ fn tell_withholding(before: &mut Option<Withholding>, now: Option<Withholding>) 
 ///
 /// # Errors
 /// If some did not end within the bound: checks in flight, or a client that does not answer the goodbye.
-async fn end_checks(mut checks: Tasks, books: &Books, bound: Duration) -> anyhow::Result<()> {
+async fn end_checks(mut checks: Tasks, log: &AuditedDecisionLog, bound: Duration) -> anyhow::Result<()> {
     if checks.wait(bound).await {
         return Ok(());
     }
-    let unfinished = books.metrics.checks_in_flight();
+    let unfinished = log.metrics.checks_in_flight();
     checks.abort().await;
     bail!("the drain timeout passed with {unfinished} checks in flight; the connections that were left were closed")
 }

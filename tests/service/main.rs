@@ -175,23 +175,23 @@ async fn a_server_that_reports_allows_and_says_what_it_would_do() {
 async fn an_answer_that_cannot_be_recorded_is_withheld() {
     for enforcement in [Enforcement::Enforce, Enforcement::Report] {
         let rig = Rig::start(SEED, Settings { enforcement, ..Settings::default() }).await;
-        rig.ledger.set_full(true);
+        rig.log.set_full(true);
         let response = rig.check(http(OTHER, "ok.example", "GET", "/")).await;
         assert_eq!((code(&response), denied(&response).0), (7, 503));
         assert_eq!(metadata(&response, "reason"), "audit_unavailable");
-        assert_eq!(rig.ledger.withheld(), 1);
-        assert!(rig.ledger.entries().is_empty());
+        assert_eq!(rig.log.withheld(), 1);
+        assert!(rig.log.entries().is_empty());
     }
 }
 
 #[tokio::test]
 async fn an_answer_whose_record_is_not_safe_in_time_is_withheld() {
     let rig = Rig::start(SEED, Settings::default()).await;
-    rig.ledger.set_lossy(true);
+    rig.log.set_lossy(true);
     let response = rig.check(http(OTHER, "ok.example", "GET", "/")).await;
     assert_eq!((code(&response), denied(&response).0), (7, 503));
     assert_eq!(metadata(&response, "reason"), "audit_unavailable");
-    assert_eq!(rig.ledger.entries()[0].facts().effect, Effect::Allow, "its record says what was decided");
+    assert_eq!(rig.log.entries()[0].facts().effect, Effect::Allow, "its record says what was decided");
 }
 
 /// Asks a check in frames of HTTP/2 that are written as they are: `reset` cancels it in the same write.
@@ -224,7 +224,7 @@ async fn ask_raw(rig: &Rig, timeout: Option<&str>, reset: bool) {
     }
     stream.write_all(&bytes).await.unwrap();
     let start = Instant::now();
-    while rig.ledger.entries().is_empty() && start.elapsed() < Duration::from_secs(10) {
+    while rig.log.entries().is_empty() && start.elapsed() < Duration::from_secs(10) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -241,7 +241,7 @@ async fn a_check_whose_caller_had_given_up_is_on_record_as_such() {
     ] {
         let rig = Rig::start(SEED, Settings::default()).await;
         ask_raw(&rig, timeout, reset).await;
-        let entries = rig.ledger.entries();
+        let entries = rig.log.entries();
         assert_eq!(entries.len(), 1, "{timeout:?} {reset}");
         let facts = entries[0].facts();
         // What was decided stays; that nobody got it is told beside it.
@@ -252,30 +252,30 @@ async fn a_check_whose_caller_had_given_up_is_on_record_as_such() {
 #[tokio::test]
 async fn a_check_that_is_given_up_while_it_waits_for_room_is_on_record_as_such() {
     let rig = Rig::start(SEED, Settings::default()).await;
-    rig.ledger.gate.forget_permits(1000);
+    rig.log.gate.forget_permits(1000);
     ask_raw(&rig, Some("30m"), false).await;
-    assert_eq!(rig.ledger.withheld(), 1);
-    assert!(rig.ledger.entries()[0].facts().caller_gone);
+    assert_eq!(rig.log.withheld(), 1);
+    assert!(rig.log.entries()[0].facts().caller_gone);
 }
 
 #[tokio::test]
 async fn an_answer_that_waited_for_the_disk_and_cannot_be_sent_is_told_after_its_record() {
     let rig = Rig::start(SEED, Settings::default()).await;
-    rig.ledger.set_lossy(true);
+    rig.log.set_lossy(true);
     ask_raw(&rig, None, true).await;
-    assert!(!rig.ledger.entries()[0].facts().caller_gone, "the record was written before");
-    assert_eq!(*rig.ledger.gone.lock().unwrap(), [1]);
+    assert!(!rig.log.entries()[0].facts().caller_gone, "the record was written before");
+    assert_eq!(*rig.log.gone.lock().unwrap(), [1]);
 }
 
 #[tokio::test]
 async fn that_a_caller_is_gone_is_told_of_no_decision_that_only_a_gap_counts() {
     for (roomy, told) in [(false, (0, 1)), (true, (1, 0))] {
         let rig = Rig::start(SEED, Settings::default()).await;
-        rig.ledger.set_full(true);
-        *rig.ledger.roomy.lock().unwrap() = roomy;
+        rig.log.set_full(true);
+        *rig.log.roomy.lock().unwrap() = roomy;
         ask_raw(&rig, None, true).await;
-        let gone = (rig.ledger.gone.lock().unwrap().len(), *rig.ledger.gone_without_record.lock().unwrap());
-        assert_eq!((rig.ledger.withheld(), gone), (1, told), "{roomy}");
+        let gone = (rig.log.gone.lock().unwrap().len(), *rig.log.gone_without_record.lock().unwrap());
+        assert_eq!((rig.log.withheld(), gone), (1, told), "{roomy}");
     }
 }
 
@@ -286,7 +286,7 @@ async fn every_check_is_one_entry_that_agrees_with_its_answer() {
     for row in check::rows("attacks.jsonl").iter().chain(&check::rows("egress.jsonl")) {
         answers.push(rig.check(row.check()).await);
     }
-    let entries = rig.ledger.entries();
+    let entries = rig.log.entries();
     assert_eq!(entries.len(), answers.len());
     for (entry, response) in entries.iter().zip(&answers) {
         let entry = entry.told();
@@ -329,5 +329,5 @@ async fn garbage_is_an_error_and_the_server_goes_on() {
         assert_ne!(status.code(), tonic::Code::Ok);
     }
     assert_eq!(code(&rig.check(http(OTHER, "ok.example", "GET", "/")).await), 0);
-    assert_eq!(rig.ledger.entries().len(), 1, "what is no check is no decision");
+    assert_eq!(rig.log.entries().len(), 1, "what is no check is no decision");
 }

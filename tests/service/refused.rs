@@ -158,7 +158,7 @@ impl Client {
 }
 
 fn causes(rig: &Rig) -> Vec<RefusalCause> {
-    let refusals = rig.ledger.refusals();
+    let refusals = rig.log.refusals();
     let here = PeerAddress::Ip(IpAddr::from([127, 0, 0, 1]));
     assert!(refusals.iter().all(|(peer, _, example)| *peer == here && !example.is_empty()), "{refusals:?}");
     refusals.into_iter().map(|(_, cause, _)| cause).collect()
@@ -201,7 +201,7 @@ async fn a_check_is_answered_whatever_the_proxy_calls_its_cluster() {
             assert!(!came.data.is_empty() && !came.gone, "{stream}: {came:?}");
         }
     }
-    assert_eq!((rig.ledger.entries().len(), causes(&rig)), (21, vec![]));
+    assert_eq!((rig.log.entries().len(), causes(&rig)), (21, vec![]));
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn a_call_that_is_no_check_is_refused_and_told_with_its_cause() {
         assert!(came.data.is_empty(), "{name}: {came:?}");
         assert_eq!(causes(&rig), [cause], "{name}");
     }
-    assert_eq!(rig.ledger.entries().len(), 0, "none of them was decided");
+    assert_eq!(rig.log.entries().len(), 0, "none of them was decided");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A server on a free port, with a ledger that can be looked into.
+//! A server on a free port, with a decision log that can be looked into.
 
 use crate::raw_bytes::Bytes;
 use std::fmt::Display;
@@ -12,7 +12,7 @@ use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_extauthz::response::Options;
 use customs_extauthz::server::Services;
-use customs_extauthz::service::{Checks, Ledger};
+use customs_extauthz::service::{Checks, Commit, DecisionLog};
 use customs_net::limits::ConnectionLimits;
 use customs_net::listen::Address;
 use customs_net::workers::Workers;
@@ -37,7 +37,7 @@ pub const LIMITS: ConnectionLimits =
     ConnectionLimits { concurrent_streams: 50, pending_resets: 200, message_size: 4 << 20 };
 
 pub struct Rig {
-    pub ledger: Arc<Book>,
+    pub log: Arc<TestDecisionLog>,
     pub health: HealthHandle,
     pub shutdown: CancellationToken,
     pub serving: Mutex<Option<JoinHandle<std::io::Result<()>>>>,
@@ -45,8 +45,8 @@ pub struct Rig {
     channel: Channel,
 }
 
-/// A ledger that keeps entries, can be full, and can hold checks back.
-pub struct Book {
+/// A decision log that keeps records, can be full, and can hold checks back.
+pub struct TestDecisionLog {
     entries: Mutex<Vec<PackedDecision>>,
     withheld: Mutex<usize>,
     full: Mutex<bool>,
@@ -61,7 +61,7 @@ pub struct Book {
     pub waiting: Semaphore,
 }
 
-impl Book {
+impl TestDecisionLog {
     pub fn set_full(&self, full: bool) {
         *self.full.lock().unwrap() = full;
     }
@@ -85,54 +85,47 @@ impl Book {
     }
 }
 
-impl Ledger for Book {
-    type Room = ();
+impl DecisionLog for TestDecisionLog {
+    type Reservation = ();
     type InFlight<'l> = ();
 
     fn begin(&self) {}
 
-    fn number(&self) -> u64 {
+    fn next_number(&self) -> u64 {
         1
     }
 
-    async fn admit(&self, _entry: &PackedDecision) -> Option<()> {
+    async fn reserve(&self, _record: &PackedDecision) -> Option<()> {
         self.waiting.add_permits(1);
         let _passed = self.gate.acquire().await.unwrap();
         (!*self.full.lock().unwrap()).then_some(())
     }
 
-    fn waits_for_disk(&self) -> bool {
-        *self.lossy.lock().unwrap()
+    async fn commit(&self, (): (), record: &Arc<PackedDecision>) -> Commit<()> {
+        if !*self.lossy.lock().unwrap() {
+            return Commit::Deferred(());
+        }
+        self.record((), record.clone());
+        Commit::NotDurable
     }
 
-    fn is_pressed(&self) -> bool {
-        false
+    fn record(&self, (): (), record: Arc<PackedDecision>) {
+        self.entries.lock().unwrap().push(Arc::unwrap_or_clone(record));
     }
 
-    fn record(&self, (): (), entry: Arc<PackedDecision>) {
-        self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
-    }
-
-    async fn record_on_disk(&self, (): (), entry: Arc<PackedDecision>) -> bool {
-        let kept = !*self.lossy.lock().unwrap();
-        self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
-        kept
-    }
-
-    fn withhold(&self, entry: Arc<PackedDecision>) -> bool {
+    fn withhold(&self, record: Arc<PackedDecision>) -> bool {
         *self.withheld.lock().unwrap() += 1;
-        if entry.facts().caller_gone {
-            self.entries.lock().unwrap().push(Arc::unwrap_or_clone(entry));
+        if record.facts().caller_gone {
+            self.entries.lock().unwrap().push(Arc::unwrap_or_clone(record));
         }
         *self.roomy.lock().unwrap()
     }
 
-    fn count_caller_gone(&self) {
-        *self.gone_without_record.lock().unwrap() += 1;
-    }
-
-    fn tell_caller_gone(&self, entry: &PackedDecision) {
-        self.gone.lock().unwrap().push(entry.facts().decision_number);
+    fn caller_gone(&self, record: Option<&PackedDecision>) {
+        match record {
+            Some(record) => self.gone.lock().unwrap().push(record.facts().decision_number),
+            None => *self.gone_without_record.lock().unwrap() += 1,
+        }
     }
 
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
@@ -150,7 +143,7 @@ impl Rig {
                 source::load(&Source { name: "rig".into(), files: vec![file], ..Source::default() }, &settings);
             publisher.publish(compile::compile(&[loaded], &settings).unwrap().snapshot);
         }
-        let ledger = Arc::new(Book {
+        let log = Arc::new(TestDecisionLog {
             entries: Mutex::default(),
             withheld: Mutex::default(),
             full: Mutex::default(),
@@ -165,7 +158,7 @@ impl Rig {
         let (health, health_service) = health::service().await;
         let shutdown = CancellationToken::new();
         let options = Options { help: Some("https://help.example".into()), ..Options::default() };
-        let checks = Checks::new(reader, ledger.clone(), options, Vec::new());
+        let checks = Checks::new(reader, log.clone(), options, Vec::new());
         let services = Services::new(checks, health_service, LIMITS, shutdown.clone()).unwrap();
         let listener = "127.0.0.1:0".parse::<Address>().unwrap().bind().await.unwrap();
         let address: SocketAddr = listener.local().parse().unwrap();
@@ -180,7 +173,7 @@ impl Rig {
         });
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect_timeout(Duration::from_secs(5)).connect().await.unwrap();
-        Rig { ledger, health, shutdown, serving: Mutex::new(Some(serving)), address, channel }
+        Rig { log, health, shutdown, serving: Mutex::new(Some(serving)), address, channel }
     }
 
     pub fn channel(&self) -> Channel {

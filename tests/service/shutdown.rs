@@ -21,18 +21,18 @@ async fn ended(rig: &Rig) {
 #[tokio::test]
 async fn a_check_in_flight_is_answered() {
     let rig = Rig::start(SEED, Settings::default()).await;
-    rig.ledger.gate.forget_permits(1000);
+    rig.log.gate.forget_permits(1000);
     let mut client =
         envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient::new(rig.channel());
     let pending = tokio::spawn(async move { client.check(http(OTHER, "ok.example", "GET", "/")).await });
-    rig.ledger.waiting.acquire().await.unwrap().forget();
+    rig.log.waiting.acquire().await.unwrap().forget();
     rig.shutdown.cancel();
     tokio::task::yield_now().await;
-    rig.ledger.gate.add_permits(10);
+    rig.log.gate.add_permits(10);
     let response = timeout(BOUND, pending).await.unwrap().unwrap().unwrap().into_inner();
     assert_eq!(code(&response), 0);
     ended(&rig).await;
-    assert_eq!(rig.ledger.entries().len(), 1);
+    assert_eq!(rig.log.entries().len(), 1);
 }
 
 #[tokio::test]

@@ -170,8 +170,9 @@ impl Decision {
     }
 
     /// Withholds an answer that could not be recorded: a denial, whatever the engine said.
-    pub fn withheld(self) -> Decision {
-        Decision { outcome: Outcome::Deny, verdict: Answer::built_in(Reason::AuditUnavailable), ..self }
+    pub fn withhold(&mut self) {
+        self.outcome = Outcome::Deny;
+        self.verdict = Answer::built_in(Reason::AuditUnavailable);
     }
 }
 

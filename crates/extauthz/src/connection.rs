@@ -18,14 +18,14 @@ use tokio::select;
 use tokio_util::sync::CancellationToken;
 
 use super::front::Front;
-use super::service::Ledger;
+use super::service::DecisionLog;
 use customs_net::guard::TransportGuard;
 use customs_net::listen::Accepted;
 use customs_net::preface_guard::PrefaceGuard;
 use customs_record::{PeerAddress, RefusalCause};
 
 /// Serves one connection. It begins on the thread that runs this.
-pub async fn serve<L: Ledger>(accepted: Accepted, front: Front<L>, shutdown: CancellationToken) {
+pub async fn serve<L: DecisionLog>(accepted: Accepted, front: Front<L>, shutdown: CancellationToken) {
     let peer = match &accepted {
         Accepted::Tcp(_, peer) => PeerAddress::Ip(peer.ip().to_canonical()),
         Accepted::Unix(_) => PeerAddress::Unix,
@@ -56,7 +56,7 @@ fn cut(problem: &hyper::Error) -> Option<String> {
     (!why.starts_with("connection error received")).then_some(why)
 }
 
-async fn speak<L: Ledger>(
+async fn speak<L: DecisionLog>(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     front: Arc<Front<L>>,
     shutdown: CancellationToken,

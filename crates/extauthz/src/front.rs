@@ -3,7 +3,7 @@
 //!
 //! It decides nothing and reads no attribute. The rules: a check is the same check on either way, so a caller that does
 //! something unusual (compresses, sends what is no message) gets the answer that gRPC has for it, and never a shorter one;
-//! and what is refused before it was a check is told to the ledger, with its cause.
+//! and what is refused before it was a check is told to the decision log, with its cause.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -21,7 +21,7 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::service::{Checks, Deadline, Ledger, Pending, late};
+use super::service::{Checks, Deadline, DecisionLog, Pending, late};
 use super::unary::{self, Answer, Asked, Sending, Unusual};
 use customs_net::guard::{ConnectionObserver, ConnectionRefusal};
 use customs_net::limits::ConnectionLimits;
@@ -38,19 +38,19 @@ type Told<L> = Response<Either<Answer<Settling<L>>, Body>>;
 
 /// Records what is left of a check once its answer is sent; dropped before, it records that the caller was gone.
 #[derive(Debug)]
-pub struct Settling<L: Ledger> {
+pub struct Settling<L: DecisionLog> {
     /// That of the connection, so that two threads share nothing for it.
     front: Arc<Front<L>>,
-    pending: Option<Pending<L::Room>>,
+    pending: Option<Pending<L::Reservation>>,
 }
 
-impl<L: Ledger> Sending for Settling<L> {
+impl<L: DecisionLog> Sending for Settling<L> {
     fn sent(mut self) {
         self.pending.take().into_iter().for_each(|pending| self.front.checks.sent(pending));
     }
 }
 
-impl<L: Ledger> Drop for Settling<L> {
+impl<L: DecisionLog> Drop for Settling<L> {
     fn drop(&mut self) {
         self.pending.take().into_iter().for_each(|pending| self.front.checks.unsent(pending));
     }
@@ -72,7 +72,7 @@ impl<L> Clone for Front<L> {
     }
 }
 
-impl<L: Ledger> Front<L> {
+impl<L: DecisionLog> Front<L> {
     /// `routes` has the Authorization service as well, with the same checks.
     pub fn new(checks: Arc<Checks<L>>, routes: Routes, limits: ConnectionLimits) -> Self {
         Front { checks, routes, limits, peer: PeerAddress::Other }
@@ -201,7 +201,7 @@ impl<L: Ledger> Front<L> {
     }
 }
 
-impl<L: Ledger> ConnectionObserver for Front<L> {
+impl<L: DecisionLog> ConnectionObserver for Front<L> {
     fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
         let cause = match refusal {
             ConnectionRefusal::Tls => RefusalCause::Tls,
@@ -215,9 +215,9 @@ impl<L: Ledger> ConnectionObserver for Front<L> {
 }
 
 /// A call that was not read. Dropped before it is, its caller has given it up, or waits no longer.
-struct Unread<'f, L: Ledger>(Option<&'f Front<L>>);
+struct Unread<'f, L: DecisionLog>(Option<&'f Front<L>>);
 
-impl<L: Ledger> Drop for Unread<'_, L> {
+impl<L: DecisionLog> Drop for Unread<'_, L> {
     fn drop(&mut self) {
         if let Some(front) = self.0 {
             front.refuse(RefusalCause::Abandoned, &"a check that its caller gave up before it was read");

@@ -24,7 +24,7 @@ use tower::Service;
 
 use super::connection;
 use super::front::Front;
-use super::service::{Checks, Ledger};
+use super::service::{Checks, DecisionLog};
 use customs_net::limits::ConnectionLimits;
 use customs_net::listen::Listener;
 use customs_net::workers::Workers;
@@ -44,7 +44,7 @@ pub struct Services<L> {
     shutdown: CancellationToken,
 }
 
-impl<L: Ledger> Services<L> {
+impl<L: DecisionLog> Services<L> {
     /// Joins the Authorization service, a health service and reflection. `limits` bound each connection, `shutdown` ends
     /// them.
     ///

@@ -26,9 +26,12 @@ use customs_record::clock::now;
 use customs_record::{Occasion, PackedDecision, PeerAddress, RefusalCause};
 
 /// Where decisions are recorded and counted; the edges that do so are joined to this one by the app.
-pub trait Ledger: Send + Sync + 'static {
+///
+/// A decision takes two steps: [`reserve`](Self::reserve) and [`commit`](Self::commit). A decision without a reservation
+/// goes to [`withhold`](Self::withhold) instead.
+pub trait DecisionLog: Send + Sync + 'static {
     /// Room for one record.
-    type Room: Send + Unpin + 'static;
+    type Reservation: Send + Unpin + 'static;
     /// Alive as long as the check is in flight.
     type InFlight<'l>: Send
     where
@@ -37,26 +40,39 @@ pub trait Ledger: Send + Sync + 'static {
     /// A check has begun.
     fn begin(&self) -> Self::InFlight<'_>;
     /// The number of the next decision.
-    fn number(&self) -> u64;
-    /// Makes room for the record of a decision, waiting a bounded time. `None`: it could not be recorded.
-    fn admit(&self, entry: &PackedDecision) -> impl Future<Output = Option<Self::Room>> + Send;
-    /// Whether an answer waits until its record is on the disk.
-    fn waits_for_disk(&self) -> bool;
-    /// Whether so much waits for a sink that no answer may keep room while it waits for its transport.
-    fn is_pressed(&self) -> bool;
-    /// Records a decision in the room made for it.
-    fn record(&self, room: Self::Room, entry: Arc<PackedDecision>);
-    /// The same, and waits until the record is on the disk. False: it is not in time, and the answer must be withheld.
-    fn record_on_disk(&self, room: Self::Room, entry: Arc<PackedDecision>) -> impl Future<Output = bool> + Send;
-    /// Counts a decision that has no room, because it was withheld or its caller gave up, and records it wherever there is
-    /// some. False if it is not on record everywhere.
-    fn withhold(&self, entry: Arc<PackedDecision>) -> bool;
-    /// Counts that a caller had given up before it was answered, without a record.
-    fn count_caller_gone(&self);
-    /// Tells of a decision that is on record that its caller had given up before it was answered.
-    fn tell_caller_gone(&self, entry: &PackedDecision);
+    fn next_number(&self) -> u64;
+    /// Reserves room for the record of a decision, waiting a bounded time. `None`: it could not be recorded.
+    fn reserve(&self, record: &PackedDecision) -> impl Future<Output = Option<Self::Reservation>> + Send;
+    /// Hands the record over before the answer, where that must be, and waits until it is durable, where that is asked for.
+    fn commit(
+        &self,
+        reservation: Self::Reservation,
+        record: &Arc<PackedDecision>,
+    ) -> impl Future<Output = Commit<Self::Reservation>> + Send;
+    /// Hands over a record that [`commit`](Self::commit) deferred.
+    fn record(&self, reservation: Self::Reservation, record: Arc<PackedDecision>);
+    /// Counts a decision without a reservation, because it was withheld or its caller gave up, and records it wherever there
+    /// is room. False if it is not on record everywhere.
+    fn withhold(&self, record: Arc<PackedDecision>) -> bool;
+    /// Counts that a caller had given up before it was answered, and records it beside the `record` of its decision.
+    /// `None`: not every sink has that record, so no later one may name it.
+    fn caller_gone(&self, record: Option<&PackedDecision>);
     /// Counts what was refused before it was a check. `example` says what it was, in a few words.
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display);
+}
+
+/// What became of a record before its answer.
+#[derive(Debug)]
+#[must_use]
+pub enum Commit<R> {
+    /// Nothing yet: the answer may go, and the record follows once the transport takes it.
+    Deferred(R),
+    /// It is handed over, and nobody waits for the disk.
+    Recorded,
+    /// It is on the disk.
+    Durable,
+    /// It is handed over and did not reach the disk in time: the answer must be withheld.
+    NotDurable,
 }
 
 /// Until when a caller waits for its answer; `None` where it does not say.
@@ -85,16 +101,16 @@ pub enum Pending<R> {
 #[derive(Debug)]
 pub struct Checks<L> {
     reader: Reader,
-    ledger: Arc<L>,
+    log: Arc<L>,
     ids: DecisionIds,
     options: response::Options,
     told_headers: Vec<String>,
 }
 
-impl<L: Ledger> Checks<L> {
+impl<L: DecisionLog> Checks<L> {
     /// A service that decides by the snapshot in force. `options` say how it answers; of the headers in `told_headers` (names in lower case) the record tells the values.
-    pub fn new(reader: Reader, ledger: Arc<L>, options: response::Options, told_headers: Vec<String>) -> Self {
-        Checks { reader, ledger, ids: DecisionIds::new(), options, told_headers }
+    pub fn new(reader: Reader, log: Arc<L>, options: response::Options, told_headers: Vec<String>) -> Self {
+        Checks { reader, log, ids: DecisionIds::new(), options, told_headers }
     }
 
     /// Answers a check in its own bytes with a framed CheckResponse, and says what is to be recorded once that is
@@ -106,33 +122,33 @@ impl<L: Ledger> Checks<L> {
         &self,
         message: &[u8],
         deadline: Deadline,
-    ) -> Result<Option<(Bytes, Pending<L::Room>)>, DecodeError> {
-        let _in_flight = self.ledger.begin();
-        let (decision, entry) = match borrowed::read(message) {
+    ) -> Result<Option<(Bytes, Pending<L::Reservation>)>, DecodeError> {
+        let _in_flight = self.log.begin();
+        let decided = match borrowed::read(message) {
             Some(check) => self.decide(&check.attributes()),
             None => self.decide_plain(&attributes::plain(message)?),
         };
-        Ok(self.tell(decision, entry, deadline).await)
+        Ok(self.conclude(decided, deadline).await)
     }
 
     /// Tells what was refused before it was a check.
     pub fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
-        self.ledger.refuse(peer, cause, example);
+        self.log.refuse(peer, cause, example);
     }
 
     /// Decides a check that the decoder wrote, of which the reader reads every one; one that it did not would be empty, and
     /// denied.
-    fn decide_plain(&self, plain: &[u8]) -> (Decision, Arc<PackedDecision>) {
+    fn decide_plain(&self, plain: &[u8]) -> Decided {
         self.decide(&borrowed::read(plain).unwrap_or_default().attributes())
     }
 
-    fn decide(&self, attributes: &Attributes<'_>) -> (Decision, Arc<PackedDecision>) {
+    fn decide(&self, attributes: &Attributes<'_>) -> Decided {
         let time = now();
         let started = Instant::now();
         let snapshot = self.reader.snapshot();
         let request = attributes.normalise(snapshot.settings());
         let decision = snapshot.decide(&request, time);
-        let number = self.ledger.number();
+        let number = self.log.next_number();
         let mut id = Uuid::encode_buffer();
         let occasion = Occasion {
             time,
@@ -141,103 +157,108 @@ impl<L: Ledger> Checks<L> {
             decision_number: number,
             told_headers: &self.told_headers,
         };
-        let entry = PackedDecision::of(attributes, &request, &decision, &snapshot, occasion);
-        (decision, Arc::new(entry))
+        let record = PackedDecision::of(attributes, &request, &decision, &snapshot, occasion);
+        Decided { decision, record: Arc::new(record) }
     }
 
-    /// The answer to a decision, once it has its place on record; a denial where it has none. `None`: the time that the
+    /// Answers a decision, once it has its place on record; with a denial where it has none. `None`: the time that the
     /// caller set has passed, and the record says so.
-    async fn tell(
-        &self,
-        decision: Decision,
-        entry: Arc<PackedDecision>,
-        deadline: Deadline,
-    ) -> Option<(Bytes, Pending<L::Room>)> {
-        let mut decided = Decided { ledger: &*self.ledger, entry, is_over: false };
+    async fn conclude(&self, mut decided: Decided, deadline: Deadline) -> Option<(Bytes, Pending<L::Reservation>)> {
+        let pending = self.commit(&mut decided, deadline).await?;
+        Some((response::build(&decided.decision, &decided.record, &self.options), pending))
+    }
+
+    /// Puts a decision on record, or withholds it, and says what is left to be recorded once its answer goes.
+    async fn commit(&self, decided: &mut Decided, deadline: Deadline) -> Option<Pending<L::Reservation>> {
+        let mut guard = CallerGoneGuard { log: &*self.log, record: &mut decided.record, is_over: false };
         if deadline.has_passed() {
             return None;
         }
-        let room = self.ledger.admit(&decided.entry).await;
-        decided.is_over = true;
-        let Some(room) = room else {
-            let decision = decision.withheld();
-            Arc::make_mut(&mut decided.entry).withhold(&decision);
-            let response = response::build(&decision, &decided.entry, &self.options);
-            let pending = match self.ledger.withhold(decided.entry.clone()) {
-                true => Pending::Recorded(decided.entry.clone()),
+        let reservation = self.log.reserve(guard.record).await;
+        guard.is_over = true;
+        drop(guard);
+        let Some(reservation) = reservation else {
+            decided.withhold();
+            return Some(match self.log.withhold(decided.record.clone()) {
+                true => Pending::Recorded(decided.record.clone()),
                 false => Pending::Counted,
-            };
-            return Some((response, pending));
+            });
         };
-        let entry = decided.entry.clone();
-        let response = response::build(&decision, &entry, &self.options);
-        if !self.ledger.waits_for_disk() {
-            // A caller that takes no answer keeps its room. Of such rooms there may be a few, and no more.
-            if !self.ledger.is_pressed() {
-                return Some((response, Pending::Reserved(room, entry)));
-            }
-            self.ledger.record(room, entry);
-            return Some((response, Pending::Recorded(decided.entry.clone())));
-        }
-        let is_kept = self.ledger.record_on_disk(room, entry).await;
+        let is_durable = match self.log.commit(reservation, &decided.record).await {
+            Commit::Deferred(reservation) => return Some(Pending::Reserved(reservation, decided.record.clone())),
+            Commit::Recorded => return Some(Pending::Recorded(decided.record.clone())),
+            Commit::Durable => true,
+            Commit::NotDurable => false,
+        };
         if deadline.has_passed() {
-            self.ledger.tell_caller_gone(&decided.entry);
+            self.log.caller_gone(Some(&decided.record));
             return None;
         }
-        if is_kept {
-            return Some((response, Pending::Recorded(decided.entry.clone())));
+        if !is_durable {
+            // The record keeps what was decided; that it was withheld is a record of its own.
+            decided.withhold();
         }
-        let decision = decision.withheld();
-        // The record keeps what was decided; that it was withheld is a record of its own.
-        Arc::make_mut(&mut decided.entry).withhold(&decision);
-        let response = response::build(&decision, &decided.entry, &self.options);
-        Some((response, Pending::Recorded(decided.entry.clone())))
+        Some(Pending::Recorded(decided.record.clone()))
     }
 
     /// The answer goes on its way: what is left to be recorded is recorded now.
-    pub fn sent(&self, pending: Pending<L::Room>) {
-        if let Pending::Reserved(room, entry) = pending {
-            self.ledger.record(room, entry);
+    pub fn sent(&self, pending: Pending<L::Reservation>) {
+        if let Pending::Reserved(reservation, record) = pending {
+            self.log.record(reservation, record);
         }
     }
 
     /// The answer cannot be sent, because its caller is gone; the record says so.
-    pub fn unsent(&self, pending: Pending<L::Room>) {
+    pub fn unsent(&self, pending: Pending<L::Reservation>) {
         match pending {
-            Pending::Reserved(room, mut entry) => {
-                Arc::make_mut(&mut entry).mark_caller_gone();
-                self.ledger.record(room, entry);
+            Pending::Reserved(reservation, mut record) => {
+                Arc::make_mut(&mut record).mark_caller_gone();
+                self.log.record(reservation, record);
             }
-            Pending::Recorded(entry) => self.ledger.tell_caller_gone(&entry),
-            Pending::Counted => self.ledger.count_caller_gone(),
+            Pending::Recorded(record) => self.log.caller_gone(Some(&record)),
+            Pending::Counted => self.log.caller_gone(None),
         }
     }
 }
 
-/// A decision that waits for room. Dropped while it does, as when its caller gives up, it goes on record as one whose
-/// answer nobody got.
-struct Decided<'l, L: Ledger> {
-    ledger: &'l L,
-    entry: Arc<PackedDecision>,
+/// A decision and its record, which say the same.
+struct Decided {
+    decision: Decision,
+    record: Arc<PackedDecision>,
+}
+
+impl Decided {
+    /// Withholds the answer, in the decision and in the record alike. Whoever has the record already keeps what was decided.
+    fn withhold(&mut self) {
+        self.decision.withhold();
+        Arc::make_mut(&mut self.record).withhold(&self.decision);
+    }
+}
+
+/// Guards a decision that waits for a reservation. Dropped while it does, as when its caller gives up, the decision goes on
+/// record as one whose answer nobody got.
+struct CallerGoneGuard<'l, L: DecisionLog> {
+    log: &'l L,
+    record: &'l mut Arc<PackedDecision>,
     is_over: bool,
 }
 
-impl<L: Ledger> Drop for Decided<'_, L> {
+impl<L: DecisionLog> Drop for CallerGoneGuard<'_, L> {
     fn drop(&mut self) {
         if !self.is_over {
-            Arc::make_mut(&mut self.entry).mark_caller_gone();
-            self.ledger.withhold(self.entry.clone());
+            Arc::make_mut(self.record).mark_caller_gone();
+            self.log.withhold(self.record.clone());
         }
     }
 }
 
 #[tonic::async_trait]
-impl<L: Ledger> Authorization for Checks<L> {
+impl<L: DecisionLog> Authorization for Checks<L> {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        let _in_flight = self.ledger.begin();
+        let _in_flight = self.log.begin();
         let deadline = request.extensions().get().copied().unwrap_or_default();
-        let (decision, entry) = self.decide_plain(&attributes::encode_plain(request.into_inner()));
-        let Some((framed, pending)) = self.tell(decision, entry, deadline).await else { return Err(late()) };
+        let decided = self.decide_plain(&attributes::encode_plain(request.into_inner()));
+        let Some((framed, pending)) = self.conclude(decided, deadline).await else { return Err(late()) };
         self.sent(pending);
         response::read(&framed).map(Response::new)
     }

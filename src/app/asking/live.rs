@@ -5,7 +5,7 @@
 
 use super::answer;
 use super::read;
-use crate::app::ledger::Books;
+use crate::app::decision_log::AuditedDecisionLog;
 use crate::ops::questions::{Asked, ExplainError};
 use customs_engine::snapshot::Snapshot;
 use customs_policy::printable;
@@ -20,7 +20,7 @@ pub struct Live {
     /// What is in force.
     pub reader: Reader,
     /// Where questions are recorded and counted.
-    pub books: Books,
+    pub log: AuditedDecisionLog,
 }
 
 impl Live {
@@ -33,10 +33,10 @@ impl Live {
         // Explaining looks at every rule, so it must not hold up the tasks that answer checks.
         let answered = tokio::task::spawn_blocking(move || answer(&asked, &snapshot));
         let (document, entry) = answered.await.map_err(|_| ExplainError::Failed)??;
-        if !self.books.recorder.record_first(Entry::Question(entry.into())).await {
+        if !self.log.recorder.record_first(Entry::Question(entry.into())).await {
             return Err(ExplainError::NotRecorded);
         }
-        self.books.metrics.observe_question();
+        self.log.metrics.observe_question();
         Ok(document)
     }
 }

@@ -80,8 +80,8 @@ fn a_denial_says_why_in_every_place() {
 
 #[test]
 fn a_withheld_answer_is_a_denial_that_may_be_tried_again() {
-    let (decision, mut entry) = decided(DefaultEffect::Allow, "a.example");
-    let decision = decision.withheld();
+    let (mut decision, mut entry) = decided(DefaultEffect::Allow, "a.example");
+    decision.withhold();
     entry.withhold(&decision);
     let response = read(&build(&decision, &entry, &Options::default())).unwrap();
     let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!("{response:?}") };

@@ -1,0 +1,122 @@
+//! Joins the checks to the record and to the metrics: one record, told to both.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use crate::ops::metrics::{InFlight, Metrics};
+use crate::ops::refusals::Refusals;
+use customs_audit::recorder::{Recorder, Room};
+use customs_engine::reason::Reason;
+use customs_extauthz::service::{Commit, DecisionLog};
+use customs_record::clock::now;
+use customs_record::{Entry, PackedDecision, PeerAddress, RefusalCause};
+
+/// The record and the metrics of this server.
+#[derive(Clone, Debug)]
+pub struct AuditedDecisionLog {
+    /// The record's end of the checks.
+    pub recorder: Recorder,
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
+    /// What was refused before it was a check.
+    pub refusals: Arc<Refusals>,
+}
+
+impl AuditedDecisionLog {
+    /// Puts on record what was refused since the last time, if something was.
+    pub async fn record_refusals(&self) {
+        if let Some(refusals) = self.refusals.take(now()) {
+            self.recorder.record(Entry::Refusals(refusals.into())).await;
+        }
+    }
+
+    fn observe(&self, record: &PackedDecision) {
+        self.metrics.observe_decision(record.facts());
+        if record.facts().caller_gone {
+            self.metrics.observe_caller_gone();
+        }
+    }
+
+    /// Hands a record over and waits until it is on the disk. False if it is not in time.
+    async fn record_durably(&self, reservation: Room, record: &Arc<PackedDecision>) -> bool {
+        self.observe(record);
+        let mut guard = CallerGoneGuard { log: self, record, is_over: false };
+        let is_durable = reservation.record(record.clone()).in_time(record, Reason::AuditUnavailable.as_str()).await;
+        guard.is_over = true;
+        if !is_durable {
+            self.metrics.observe_withheld();
+        }
+        is_durable
+    }
+}
+
+impl DecisionLog for AuditedDecisionLog {
+    type Reservation = Room;
+    type InFlight<'l> = InFlight<'l>;
+
+    fn begin(&self) -> InFlight<'_> {
+        self.metrics.in_flight()
+    }
+
+    fn next_number(&self) -> u64 {
+        self.recorder.number()
+    }
+
+    async fn reserve(&self, record: &PackedDecision) -> Option<Room> {
+        self.recorder.admit(record).await
+    }
+
+    async fn commit(&self, reservation: Room, record: &Arc<PackedDecision>) -> Commit<Room> {
+        if self.recorder.waits_for_disk() {
+            return match self.record_durably(reservation, record).await {
+                true => Commit::Durable,
+                false => Commit::NotDurable,
+            };
+        }
+        // A caller that takes no answer keeps its reservation. Of such there may be a few, and no more.
+        if !self.recorder.is_pressed() {
+            return Commit::Deferred(reservation);
+        }
+        self.record(reservation, record.clone());
+        Commit::Recorded
+    }
+
+    fn record(&self, reservation: Room, record: Arc<PackedDecision>) {
+        self.observe(&record);
+        // Whoever waits for the disk asks for that.
+        drop(reservation.record(record));
+    }
+
+    fn withhold(&self, record: Arc<PackedDecision>) -> bool {
+        self.observe(&record);
+        self.recorder.withhold(record)
+    }
+
+    fn caller_gone(&self, record: Option<&PackedDecision>) {
+        self.metrics.observe_caller_gone();
+        if let Some(record) = record {
+            self.recorder.tell_caller_gone(record);
+        }
+    }
+
+    fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
+        self.metrics.observe_refusal(cause);
+        self.refusals.add(peer, cause, example, now());
+    }
+}
+
+/// Guards a decision whose record is on its way to the disk. Dropped meanwhile, as when its caller gives up, that goes on
+/// record.
+struct CallerGoneGuard<'b> {
+    log: &'b AuditedDecisionLog,
+    record: &'b PackedDecision,
+    is_over: bool,
+}
+
+impl Drop for CallerGoneGuard<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.log.caller_gone(Some(self.record));
+        }
+    }
+}
