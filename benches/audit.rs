@@ -15,16 +15,10 @@
     dead_code
 )]
 
-#[path = "../tests/support/http.rs"]
-mod http;
-#[path = "../tests/support/load.rs"]
-mod load;
-#[path = "../tests/support/ports.rs"]
-mod ports;
 #[path = "../tests/trail/rig.rs"]
 mod rig;
 
-use load::Load;
+use customs_test_support::load::Load;
 use rig::{Server, check};
 
 /// The kinds of server, in the order of the table.

@@ -26,13 +26,10 @@ use customs_policy::store;
 use customs_record::chain::Head;
 use customs_record::json;
 use customs_record::{Entry, Occasion, PackedDecision};
+use customs_test_support::bench_policies::{self as set, Shape};
 use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
-use set::Shape;
-
-#[allow(dead_code, reason = "each benchmark uses its part")]
-mod set;
 
 /// The server's own.
 #[global_allocator]

@@ -17,10 +17,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::compile;
 use customs_policy::source;
-use set::Shape;
-
-#[allow(dead_code, reason = "each benchmark uses its part")]
-mod set;
+use customs_test_support::bench_policies::{self as set, Shape};
 
 const NOW: UnixNanos = UnixNanos(1_795_392_000 * 1_000_000_000);
 const SIZES: [usize; 3] = [10, 1_000, 100_000];

@@ -11,9 +11,7 @@ use std::time::Instant;
 use customs_engine::settings::Settings;
 use customs_policy::compile;
 use customs_sources as files;
-use set::Shape;
-
-mod set;
+use customs_test_support::bench_policies::{self as set, Shape};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::policies;
 use crate::server::Server;
 use crate::session::Session;
-use crate::support::process::Process;
-use crate::support::{http, ports};
+use customs_test_support::process::Process;
+use customs_test_support::{http, ports};
 
 /// The set that figures are about.
 pub const MANY: usize = 100_000;

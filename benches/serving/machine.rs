@@ -61,7 +61,7 @@ impl Machine {
 }
 
 fn said(program: &str, arguments: &[&str]) -> Result<String> {
-    let done = Command::new(program).args(arguments).current_dir(crate::support::repository()).output();
+    let done = Command::new(program).args(arguments).current_dir(customs_test_support::repository()).output();
     let done = done.with_context(|| format!("{program} does not run"))?;
     anyhow::ensure!(done.status.success(), "{program} failed: {}", String::from_utf8_lossy(&done.stderr));
     Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())

@@ -25,12 +25,7 @@ mod proc;
 mod reload;
 mod server;
 mod session;
-#[path = "../set/mod.rs"]
-#[allow(dead_code, reason = "each benchmark uses its part")]
-mod set;
 mod statistics;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 
 use anyhow::Result;
 use arguments::{Arguments, Command, Part};

@@ -12,7 +12,7 @@ use crate::arguments::Arguments;
 use crate::document;
 use crate::findings::Findings;
 use crate::machine::Machine;
-use crate::support::repository;
+use customs_test_support::repository;
 
 /// `bench` in cargo's target folder.
 fn folder() -> Result<PathBuf> {

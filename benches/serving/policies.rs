@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::set::{self, Shape};
+use customs_test_support::bench_policies::{self as set, Shape};
 
 /// Whose check was captured, and to where.
 pub const NAMESPACE: &str = "payments";

@@ -17,7 +17,7 @@ use prost::Message;
 use crate::floor::{Kind, Layout};
 use crate::proc::{CpuTime, Memory};
 use crate::session::Session;
-use crate::support::process::Process;
+use customs_test_support::process::Process;
 
 /// CPU time that rises by less than this in [`PAUSE`] is that of an idle server.
 const IDLE: Duration = Duration::from_micros(500);

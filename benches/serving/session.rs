@@ -9,9 +9,9 @@ use tempfile::TempDir;
 use crate::arguments::{Arguments, Sizes};
 use crate::cpu;
 use crate::floor::Layout;
-use crate::support::process::Guard;
-use crate::support::repository;
-use crate::support::tools::{self, Tool};
+use customs_test_support::process::Guard;
+use customs_test_support::repository;
+use customs_test_support::tools::{self, Tool};
 
 /// One run of the benchmark.
 pub struct Session {

@@ -10,8 +10,6 @@
 //! ```
 
 mod stage;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -19,12 +17,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use customs_test_support::audit::Line;
+use customs_test_support::http::Response;
+use customs_test_support::policies::SEED;
+use customs_test_support::rig::{Rig, Routes};
+use customs_test_support::tools;
 use stage::{Stage, curl_words, shown};
-use support::audit::Line;
-use support::http::Response;
-use support::policies::SEED;
-use support::rig::{Rig, Routes};
-use support::tools;
 
 const TRAFFIC: &str = "\
 demo-frontend/sleep -- sidecar --+

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::support::http::{self, Response};
-use crate::support::tls::{self, Attempt};
+use customs_test_support::http::{self, Response};
+use customs_test_support::tls::{self, Attempt};
 
 /// Variables that would send curl through a proxy, which knows nothing of our loopback ports.
 const PROXIES: [&str; 6] = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"];

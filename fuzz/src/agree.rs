@@ -7,7 +7,7 @@ use customs_engine::request::Request;
 use customs_engine::settings::Enforcement;
 use customs_engine::snapshot::Snapshot;
 
-use super::draw::NOW;
+use customs_test_support::draw::NOW;
 
 /// An answer, as far as two evaluators can be compared.
 pub fn said(answer: &Answer) -> Said {

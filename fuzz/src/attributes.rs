@@ -21,7 +21,7 @@ use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
 
 use super::agree;
-use super::draw::NOW;
+use customs_test_support::draw::NOW;
 
 /// Both families, each field and each gate; the same under settings as most have them and under those that ask for most.
 static SNAPSHOTS: LazyLock<[Snapshot; 2]> = LazyLock::new(|| [snapshot(usual()), snapshot(demanding())]);

@@ -9,8 +9,6 @@
 mod agree;
 pub mod attributes;
 pub mod borrowed;
-#[path = "../../tests/properties/draw.rs"]
-mod draw;
 pub mod engine;
 pub mod host;
 pub mod load;

@@ -4,7 +4,9 @@ use customs_record::{DecisionEntry, Entry};
 use serde_json::Value;
 
 use crate::replay::Case;
-use crate::{assert_is_one_line, examples, line, rows};
+use crate::{assert_is_one_line, examples, line};
+use customs_test_support::case_rows;
+use customs_test_support::decoded_check::DecodedCheck;
 
 fn read(entry: &DecisionEntry) -> Value {
     let line = line(&Entry::Decision(entry.clone().into()));
@@ -50,14 +52,14 @@ fn is_hostile(value: &Value) -> bool {
 fn every_attack_is_one_line() {
     let (mut lines, mut hostile) = (0, 0);
     let sent = include_str!("../cases/attacks.jsonl").lines().map(|row| serde_json::from_str::<Value>(row).unwrap());
-    for (row, sent) in rows::rows("attacks.jsonl").iter().zip(sent) {
+    for (row, sent) in case_rows::rows("attacks.jsonl").iter().zip(sent) {
         let settings = row.settings();
         let Ok(snapshot) = row.snapshot(&settings) else { continue };
         let case = Case { check: row.check(), snapshot };
         let entry = case.entry(&[]).unpacked();
         assert_reads_back(&entry);
         // What was sent is what is told, but for the query and what is too long.
-        let decoded = customs_test_support::decoded_check::DecodedCheck::of(&case.check);
+        let decoded = DecodedCheck::of(&case.check);
         let attributes = decoded.attributes();
         let raw_host = attributes.http.map_or(attributes.service, |http| http.host);
         if entry.rare().truncated.is_empty() {

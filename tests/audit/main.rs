@@ -11,9 +11,6 @@ mod draw;
 mod golden;
 mod injection;
 mod replay;
-#[allow(dead_code, reason = "shared with the binary of the cases, which uses the rest")]
-#[path = "../cases/check.rs"]
-mod rows;
 mod schema;
 
 use customs_record as record;

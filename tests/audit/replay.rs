@@ -14,7 +14,8 @@ use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use serde_json::{Value, json};
 
-use crate::{line, rows};
+use crate::line;
+use customs_test_support::case_rows as rows;
 
 /// A check and the policies that decide it.
 pub struct Case {

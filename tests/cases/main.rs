@@ -7,13 +7,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-mod check;
-
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use check::{Row, Said, rows};
 use customs_engine::reason::Effect;
+use customs_test_support::case_rows::{Row, Said, rows};
 
 /// Attacks that get through, whatever the confidence of their row, and why. There are no others. In the file's order.
 const OPEN_ON_PURPOSE: [(&str, &str); 3] = [

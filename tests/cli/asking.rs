@@ -1,6 +1,6 @@
 //! Asking over gRPC as Envoy does: checks, bytes that are no check, a check that never ends, and health.
 
-use crate::raw_bytes::Bytes;
+use customs_test_support::raw_bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::PATIENCE;
+use customs_test_support::PATIENCE;
 
 /// A pod of the namespace that the policies are about.
 pub(crate) const SLEEP: &str = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";

@@ -8,8 +8,9 @@ use serde_json::Value;
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::asking::Watch;
+use crate::denying;
 use crate::server::{Folder, Plan};
-use crate::{denying, wait_for};
+use customs_test_support::wait_for;
 
 /// A file beside a good one that keeps the source from loading.
 struct Fault {

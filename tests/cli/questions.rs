@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 
 use serde_json::{Value, json};
 
+use crate::denying;
 use crate::record::Record;
 use crate::server::{Ended, Plan, Server, run};
-use crate::{denying, http, ports};
+use customs_test_support::{http, ports};
 
 const QUESTION: &str = "{\"from\": \"demo-frontend/sleep\", \"to\": \"http://x.example/\"}";
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tonic::transport::Channel;
 
 use crate::asking::{self, Answer};
-use crate::{PATIENCE, http, ports, wait_for};
+use customs_test_support::{PATIENCE, http, ports, wait_for};
 
 /// The child's working directory: `policies/` is the default source, and `out/` holds what it writes.
 pub(crate) struct Folder(TempDir);

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::asking::{self, OTHER, Watch};
+use crate::denying;
 use crate::record::Record;
 use crate::server::{Plan, Server, listens};
-use crate::{denying, http};
+use customs_test_support::http;
 
 fn server(flags: &str) -> Server {
     Plan::with(flags).file("policies/a.yaml", &denying("a", "x.example")).start()

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::translate;
+use crate::recorder::translate;
 
 /// Trust domain and aliases of the pairs that have some.
 const DOMAINS: [(&str, &[&str]); 4] = [

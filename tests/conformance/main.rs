@@ -1,6 +1,6 @@
 //! customs beside Istio: what Envoy's RBAC filter answered, configured as istiod does, replayed against the engine.
 //!
-//! `recorded.jsonl` is the project's own set: `policies/`, recorded by `record.rs`. A second file, made of the Istio
+//! `recorded.jsonl` is the project's own set: `policies/`, recorded by `recorder/`. A second file, made of the Istio
 //! project's test data, is replayed where it is on the machine and never copied here. Ordinary rows must agree, the
 //! method's case aside; every other difference is stricter than Istio or one of the few that docs/POLICY.md calls wider,
 //! and is counted by kind.
@@ -9,18 +9,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-#[path = "../cases/check.rs"]
-#[allow(dead_code)]
-mod check;
 mod egress;
 mod golden;
 mod kinds;
-#[path = "recorder/matchers.rs"]
-mod matchers;
+mod recorder;
 mod replay;
 mod rows;
-#[path = "recorder/translate.rs"]
-mod translate;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

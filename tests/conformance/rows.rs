@@ -20,7 +20,7 @@ use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use serde_json::Value;
 
-use crate::check::check_from_json;
+use customs_test_support::case_rows::check_from_json;
 
 /// A policy set with the checks that were made against it.
 #[derive(Debug)]

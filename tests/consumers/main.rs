@@ -7,46 +7,13 @@
 #[allow(dead_code)]
 mod asking;
 mod collector;
-#[path = "../support/http.rs"]
-#[allow(dead_code)]
-mod http;
 mod lines;
 mod otlp;
-#[path = "../support/ports.rs"]
-mod ports;
-#[path = "../support/raw_bytes.rs"]
-mod raw_bytes;
 #[path = "../cli/server.rs"]
 #[allow(dead_code)]
 mod server;
 mod subscriber;
 mod tail;
-#[path = "../support/tools.rs"]
-#[allow(dead_code)]
-mod tools;
-
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// How long anything may take; waits end early.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The repository's folder.
-pub(crate) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
-}
-
-/// Asks again and again until there is a value; `None` when patience ends.
-pub(crate) fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(value) = ask() {
-            return Some(value);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    None
-}
 
 /// Namespace `demo-frontend` may not reach denied.example, and everything else.
 pub(crate) const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n\

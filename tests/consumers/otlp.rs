@@ -3,7 +3,8 @@
 use crate::collector::{Arrived, Rotel, Webhook, attribute};
 use crate::lines::{self, Line};
 use crate::server::{Plan, Server};
-use crate::{POLICY, check, ports};
+use crate::{POLICY, check};
+use customs_test_support::ports;
 
 const CHECKS: usize = 200;
 

@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{lines::Line, repository, tools};
+use crate::lines::Line;
+use customs_test_support::{repository, tools};
 
 /// Python's modules, and the code that was made.
 struct Client {

@@ -10,7 +10,8 @@ use tonic::transport::Endpoint;
 use crate::lines::{self, Line};
 use crate::server::{Plan, Server, listens};
 use crate::subscriber::{Subscriber, told};
-use crate::{POLICY, asking, check, ports, tools};
+use crate::{POLICY, asking, check};
+use customs_test_support::{ports, tools};
 
 /// A server with a tail and a file, and the tail's address.
 fn server() -> (Server, String) {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::rig_with;
-use crate::support::policies::SEED;
+use customs_test_support::policies::SEED;
 
 #[test]
 fn removed_file_opens_the_way_again() -> Result<()> {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::support::customs::Customs;
-use crate::support::envoy::Envoys;
-use crate::support::policies::SEED;
-use crate::support::process::Guard;
-use crate::support::{http, ports, tools, wait_for};
+use customs_test_support::customs::Customs;
+use customs_test_support::envoy::Envoys;
+use customs_test_support::policies::SEED;
+use customs_test_support::process::Guard;
+use customs_test_support::{http, ports, tools, wait_for};
 
 /// An Envoy that asks both replicas before it answers, and asks each for its health ten times a second.
 fn config(listener: u16, admin: u16, replicas: [u16; 2]) -> String {

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::rig_with;
-use crate::support::policies::SEED;
-use crate::support::tls::Attempt;
+use customs_test_support::policies::SEED;
+use customs_test_support::tls::Attempt;
 
 #[test]
 fn killed_customs_closes_the_gateway_until_it_is_back() -> Result<()> {
@@ -19,13 +19,14 @@ fn killed_customs_closes_the_gateway_until_it_is_back() -> Result<()> {
         assert_eq!(refused.header("x-customs-reason"), None, "this is no verdict of ours");
     }
     assert_eq!(rig.requests_outside()?, outside, "nothing may leave the mesh");
-    let told = crate::support::wait_for(|| rig.gateway_log().contains("ext_authz_error").then_some(()));
+    let told = customs_test_support::wait_for(|| rig.gateway_log().contains("ext_authz_error").then_some(()));
     assert!(told.is_some(), "the gateway's log says whose 503 it is: {}", rig.gateway_log());
     let attempt = rig.get_tls(&rig.other, "api.partner.example")?;
     assert!(matches!(attempt, Attempt::Closed(_)), "{attempt:?}");
 
     rig.customs.start()?;
-    let back = crate::support::wait_for(|| rig.other.get("www.aliyun.com").ok().filter(|answer| answer.status == 301));
+    let back =
+        customs_test_support::wait_for(|| rig.other.get("www.aliyun.com").ok().filter(|answer| answer.status == 301));
     assert!(back.is_some(), "the gateway found customs again");
     assert_eq!(rig.demo_frontend.get("www.aliyun.com")?.status, 403);
     Ok(())

@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::support::customs::Customs;
-use crate::support::envoy::Envoys;
-use crate::support::envoy::Words;
-use crate::support::policies::SEED;
-use crate::support::process::{Guard, Process};
-use crate::support::{http, ports, tools};
+use customs_test_support::customs::Customs;
+use customs_test_support::envoy::Envoys;
+use customs_test_support::envoy::Words;
+use customs_test_support::policies::SEED;
+use customs_test_support::process::{Guard, Process};
+use customs_test_support::{http, ports, tools};
 
 /// How long the gateway waits for an answer.
 const TIMEOUT: Duration = Duration::from_millis(200);

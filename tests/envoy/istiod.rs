@@ -8,8 +8,8 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::support::rig::{Rig, Routes};
-use crate::support::tools;
+use customs_test_support::rig::{Rig, Routes};
+use customs_test_support::tools;
 
 /// The value at a JSON pointer, without these fields.
 fn part(value: &Value, pointer: &str, without: &[&str]) -> Result<Value> {

@@ -4,9 +4,6 @@
 //! of every host, and take turns with it; `routes` and `istiod` have their own. Each begins by saying which policies are in force. What a decision should be is tested in full elsewhere; here it is shown that
 //! Envoy asks what we think it asks and does what we think it does with the answer.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod changes;
 mod failover;
 mod failures;
@@ -20,8 +17,8 @@ mod unproven;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
-use support::rig::{Rig, Routes};
-use support::tools;
+use customs_test_support::rig::{Rig, Routes};
+use customs_test_support::tools;
 
 static RIG: LazyLock<Result<Mutex<Rig>>> = LazyLock::new(|| {
     let envoy = tools::envoy()?;

@@ -3,10 +3,10 @@
 
 use anyhow::Result;
 
-use crate::support::policies::SEED;
-use crate::support::rig::{Rig, Routes};
-use crate::support::tls::Attempt;
-use crate::support::tools;
+use customs_test_support::policies::SEED;
+use customs_test_support::rig::{Rig, Routes};
+use customs_test_support::tls::Attempt;
+use customs_test_support::tools;
 
 /// A rig with the seed's policy in force.
 fn rig() -> Result<Rig> {
@@ -49,7 +49,7 @@ fn what_has_a_route_is_asked_about_over_http2_too() -> Result<()> {
     }
     rig.customs.audit.decisions_since(mark, 2 * spellings.len())?;
     let crossings = || rig.gateway_log().lines().filter(|line| line.contains(r#""protocol":"HTTP/2""#)).count();
-    let seen = crate::support::wait_for(|| (crossings() == 2 * spellings.len()).then_some(()));
+    let seen = customs_test_support::wait_for(|| (crossings() == 2 * spellings.len()).then_some(()));
     assert!(seen.is_some(), "the sidecars speak HTTP/2 to the gateway here: {}", rig.gateway_log());
     Ok(())
 }

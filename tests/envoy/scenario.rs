@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::rig_with;
-use crate::support::policies::SEED;
+use customs_test_support::policies::SEED;
 
 #[test]
 fn dropped_file_denies_one_namespace_without_a_restart() -> Result<()> {
@@ -80,7 +80,7 @@ fn gateway_log_names_the_same_decision() -> Result<()> {
     let rig = rig_with(&[SEED])?;
     let denied = rig.demo_frontend.get("www.aliyun.com")?;
     let id = denied.header("x-customs-decision-id").unwrap_or_default().to_owned();
-    let line = crate::support::wait_for(|| {
+    let line = customs_test_support::wait_for(|| {
         let log = rig.gateway_log();
         log.lines().find(|line| line.contains(&id)).map(str::to_owned)
     });

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use crate::rig_with;
-use crate::support::policies::SEED;
+use customs_test_support::policies::SEED;
 
 const SPELLINGS: [&str; 8] = [
     "WWW.ALIYUN.COM",

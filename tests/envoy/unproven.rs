@@ -4,10 +4,10 @@
 use anyhow::Result;
 
 use crate::rig_with;
-use crate::support::certificates::EGRESS_GATEWAY;
-use crate::support::http;
-use crate::support::policies::SEED;
-use crate::support::tls::Attempt;
+use customs_test_support::certificates::EGRESS_GATEWAY;
+use customs_test_support::http;
+use customs_test_support::policies::SEED;
+use customs_test_support::tls::Attempt;
 
 #[test]
 fn plaintext_client_is_held_by_every_deny() -> Result<()> {

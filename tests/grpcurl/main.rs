@@ -1,20 +1,17 @@
 //! customs asked by the real grpcurl, without any proto file: what an operator does first, and the proof that
 //! reflection describes what is really served.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use customs_test_support::customs::Customs;
+use customs_test_support::policies::{BASELINE, SEED};
+use customs_test_support::process::Guard;
+use customs_test_support::tools::{self, Tool};
 use serde_json::Value;
-use support::customs::Customs;
-use support::policies::{BASELINE, SEED};
-use support::process::Guard;
-use support::tools::{self, Tool};
 use tempfile::TempDir;
 
 const CHECK: &str = "envoy.service.auth.v3.Authorization/Check";

@@ -7,7 +7,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-mod draw;
 mod findings;
 
 use std::collections::BTreeSet;
@@ -26,7 +25,7 @@ use customs_engine::settings::{DefaultEffect, Settings};
 use customs_engine::snapshot::Snapshot;
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
-use draw::{Ask, Choices, NOW, ask, set, settings};
+use customs_test_support::draw::{self, Ask, Choices, NOW, ask, set, settings};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 

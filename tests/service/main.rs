@@ -3,11 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-#[path = "../cases/check.rs"]
-#[allow(dead_code)]
-mod check;
-#[path = "../support/raw_bytes.rs"]
-mod raw_bytes;
 mod refused;
 mod rig;
 mod shutdown;
@@ -17,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use customs_engine::reason::{Effect, Reason};
 use customs_engine::settings::{Enforcement, Settings};
+use customs_test_support::case_rows;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use envoy_types::pb::google::protobuf::value::Kind;
@@ -283,7 +279,7 @@ async fn that_a_caller_is_gone_is_told_of_no_decision_that_only_a_gap_counts() {
 async fn every_check_is_one_entry_that_agrees_with_its_answer() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let mut answers = Vec::new();
-    for row in check::rows("attacks.jsonl").iter().chain(&check::rows("egress.jsonl")) {
+    for row in case_rows::rows("attacks.jsonl").iter().chain(&case_rows::rows("egress.jsonl")) {
         answers.push(rig.check(row.check()).await);
     }
     let entries = rig.log.entries();
@@ -309,7 +305,7 @@ async fn what_envoy_recorded_is_understood() {
     for file in std::fs::read_dir(dir).unwrap().map(|f| f.unwrap().path()) {
         if file.extension().is_some_and(|e| e == "json") {
             let json = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-            let response = rig.check(check::check_from_json(&json)).await;
+            let response = rig.check(case_rows::check_from_json(&json)).await;
             let waypoint = file.display().to_string().contains("waypoint");
             let identity = metadata(&response, "identity");
             // A waypoint's header names a URI that no principal backs: that is no identity, and says so.

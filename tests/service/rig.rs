@@ -1,6 +1,6 @@
 //! A server on a free port, with a decision log that can be looked into.
 
-use crate::raw_bytes::Bytes;
+use customs_test_support::raw_bytes::Bytes;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

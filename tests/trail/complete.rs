@@ -1,7 +1,7 @@
 //! Records = checks, exactly: with one file, and with many.
 
-use crate::load::Load;
 use crate::rig::{Count, Server, files, mixed, run, size, verify};
+use customs_test_support::load::Load;
 
 /// Puts checks through over four connections and looks at what is on record after a stop in order.
 fn every_check_is_on_record(sink: &str) -> usize {

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::load::{Load, Told};
 use crate::rig::{Count, Server, mixed, run, verify};
+use customs_test_support::load::{Load, Told};
 
 /// The bound within which a server recovers once the cause is gone.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -252,7 +252,7 @@ fn collector(flags: &[&str], on_full: &str, what: &str) {
 
 #[test]
 fn a_collector_that_is_down() {
-    let port = crate::ports::free().unwrap();
+    let port = customs_test_support::ports::free().unwrap();
     for on_full in ["block", "drop", "deny"] {
         let sink = format!("otlp:http://127.0.0.1:{port}?on_full={on_full}");
         collector(&["--audit", &sink, "--audit", "file:audit.jsonl"], on_full, "a collector that is down");

@@ -6,9 +6,9 @@ use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::TlsSession;
 use serde_json::Value;
 
-use crate::load::Load;
 use crate::rig::{Server, check, run, text_of, verify};
-use crate::rows::rows;
+use customs_test_support::case_rows::rows;
+use customs_test_support::load::Load;
 
 /// What somebody could send who wants to write into the record.
 fn hostile_texts() -> Vec<String> {

@@ -4,8 +4,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::load::Load;
 use crate::rig::{Count, Server, files, mixed, run, size, verify};
+use customs_test_support::load::Load;
 
 #[test]
 fn no_answer_without_its_record() {

@@ -15,19 +15,9 @@
 
 mod complete;
 mod full;
-#[path = "../support/http.rs"]
-#[allow(dead_code)]
-mod http;
 mod injected;
 mod killed;
-#[path = "../support/load.rs"]
-mod load;
 mod moved;
-#[path = "../support/ports.rs"]
-mod ports;
 #[allow(dead_code)]
 mod rig;
-#[allow(dead_code, reason = "shared with the binary of the cases, which uses the rest")]
-#[path = "../cases/check.rs"]
-mod rows;
 mod tampered;

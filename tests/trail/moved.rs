@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use crate::load::Load;
 use crate::rig::{Count, Server, files, mixed, run, size, verify};
+use customs_test_support::load::Load;
 
 const NAME: &str = "audit.jsonl";
 

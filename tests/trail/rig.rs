@@ -15,8 +15,8 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use serde_json::Value;
 
-use crate::load::{Load, Told};
-use crate::{http, ports};
+use customs_test_support::load::{Load, Told};
+use customs_test_support::{http, ports};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);

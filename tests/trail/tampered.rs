@@ -12,8 +12,8 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};
 
-use crate::load::Load;
 use crate::rig::{Server, bytes_of, check, files, mixed, run, size, verify_with};
+use customs_test_support::load::Load;
 
 const NAME: &str = "audit.jsonl";
 const SETTINGS: &str =

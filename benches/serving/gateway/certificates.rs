@@ -6,7 +6,7 @@ use anyhow::Result;
 use rcgen::{CertificateParams, DistinguishedName, SanType};
 
 use crate::policies::{ACCOUNT, NAMESPACE};
-use crate::support::certificates::{authority, issue};
+use customs_test_support::certificates::{authority, issue};
 
 /// The name under which clients look for the gateway.
 pub const GATEWAY: &str = "gateway.bench";

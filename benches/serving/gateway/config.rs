@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::certificates::Certificates;
 use super::setup::Envoy;
 use crate::session::Session;
-use crate::support::envoy::{Envoys, Words};
-use crate::support::ports;
+use customs_test_support::envoy::{Envoys, Words};
+use customs_test_support::ports;
 
 /// The cluster that an authorization filter asks.
 pub const AUTHORIZER: &str = "authorizer";

@@ -5,8 +5,8 @@ use anyhow::{Context, Result, ensure};
 use super::client::Clients;
 use crate::proc::CpuTime;
 use crate::server::Server;
-use crate::support::http;
-use crate::support::process::Process;
+use customs_test_support::http;
+use customs_test_support::process::Process;
 
 /// A running Envoy.
 pub struct Envoy {

@@ -1,5 +1,68 @@
-//! What the tests of several crates share: oracles, builders and rigs. No program depends on it.
+//! What the tests of several crates share: oracles, builders, and the rig that shows customs at work with the real Envoy and
+//! the real grpcurl. No program depends on it.
+//!
+//! The rig starts processes on loopback, waits until they are ready, asks through them, and ends them. It sees what a user of
+//! the binary sees, and whoever uses it passes the path of the binary. Nothing here skips: what is missing is installed or is
+//! an error. Each part with dependencies of its own is a feature, so that a test builds only what it uses.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(missing_docs)]
 
+#[cfg(feature = "rig")]
+pub mod audit;
+#[cfg(feature = "cases")]
+pub mod bench_policies;
+#[cfg(feature = "cases")]
+pub mod case_rows;
+#[cfg(feature = "rig")]
+pub mod certificates;
+#[cfg(feature = "rig")]
+pub mod customs;
 pub mod decoded_check;
+pub mod draw;
+#[cfg(feature = "rig")]
+pub mod envoy;
+#[cfg(feature = "rig")]
+pub mod http;
+#[cfg(feature = "grpc")]
+pub mod load;
+#[cfg(feature = "rig")]
+pub mod policies;
+#[cfg(feature = "rig")]
+pub mod ports;
+#[cfg(feature = "rig")]
+pub mod process;
+#[cfg(feature = "grpc")]
+pub mod raw_bytes;
+#[cfg(feature = "rig")]
+pub mod rig;
+#[cfg(feature = "rig")]
+pub mod tls;
+#[cfg(feature = "rig")]
+pub mod tools;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long anything may take to start or to take effect. Generous, because CI machines are slow; waits end early.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Returns the repository's folder.
+pub fn repository() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).expect("the crate is in crates/ of the repository").to_path_buf()
+}
+
+/// Asks again and again until there is a value or patience ends.
+pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = ask() {
+            return Some(value);
+        }
+        if start.elapsed() > PATIENCE {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 
 use super::certificates::Identity;
 use super::requests::{Door, Request};
-use crate::support::http::Response;
+use customs_test_support::http::Response;
 
 /// Whether the RBAC filters let it through.
 pub fn gets_through(request: &Request, identity: Option<Identity>, runtime: &tokio::runtime::Runtime) -> Result<bool> {

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::requests::{self, Door};
 use super::translate::Filters;
-use crate::support::process::{Guard, Process};
-use crate::support::tools::Tool;
-use crate::support::{http, ports};
+use customs_test_support::process::{Guard, Process};
+use customs_test_support::tools::Tool;
+use customs_test_support::{http, ports};
 
 /// The addresses on which every door is open; the policies name them.
 const ADDRESSES: [&str; 2] = ["127.0.0.1", "127.0.0.2"];

@@ -9,53 +9,53 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::process::{Guard, Process};
-use super::{http, ports};
+use crate::process::{Guard, Process};
+use crate::{http, ports};
 
 /// What stands for each `${WORD}` of a configuration.
-pub(crate) type Words = BTreeMap<&'static str, String>;
+pub type Words = BTreeMap<&'static str, String>;
 
 /// What all Envoys of a rig have in common.
-pub(crate) struct Envoys {
-    pub(crate) binary: PathBuf,
-    pub(crate) scratch: PathBuf,
-    pub(crate) guard: Arc<Guard>,
-    pub(crate) words: Words,
+pub struct Envoys {
+    pub binary: PathBuf,
+    pub scratch: PathBuf,
+    pub guard: Arc<Guard>,
+    pub words: Words,
 }
 
 /// A running Envoy.
-pub(crate) struct Envoy {
+pub struct Envoy {
     process: Process,
-    pub(crate) admin_port: u16,
+    pub admin_port: u16,
 }
 
 impl Envoy {
     /// The process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.process.id()
     }
 
     /// What it is configured with, as it says itself.
-    pub(crate) fn config(&self) -> Result<Value> {
+    pub fn config(&self) -> Result<Value> {
         let answer = http::get(self.admin_port, "localhost", "/config_dump")?;
         serde_json::from_str(&answer.body).with_context(|| format!("no JSON but {}", answer.body))
     }
 
     /// Where its log goes.
-    pub(crate) fn log(&self) -> &Path {
+    pub fn log(&self) -> &Path {
         self.process.log()
     }
 }
 
 impl Envoys {
     /// Starts one from the configuration `deploy/local/FILE.yaml`, under this name and with these additional words.
-    pub(crate) fn start(&self, file: &str, name: &str, more: &[(&'static str, u16)]) -> Result<Envoy> {
+    pub fn start(&self, file: &str, name: &str, more: &[(&'static str, u16)]) -> Result<Envoy> {
         let admin_port = ports::free()?;
         let mut words = self.words.clone();
         words.insert("NAME", name.to_owned());
         words.insert("ADMIN_PORT", admin_port.to_string());
         words.extend(more.iter().map(|(word, port)| (*word, port.to_string())));
-        let source = super::repository().join("deploy/local").join(format!("{file}.yaml"));
+        let source = crate::repository().join("deploy/local").join(format!("{file}.yaml"));
         let text = fs::read_to_string(&source).with_context(|| source.display().to_string())?;
         let config = self.scratch.join(format!("{name}.yaml"));
         fs::write(&config, fill_in(&text, &words).with_context(|| source.display().to_string())?)?;
@@ -64,7 +64,7 @@ impl Envoys {
     }
 
     /// Starts one from a configuration as it is.
-    pub(crate) fn run(&self, name: &str, config: &Path, admin_port: u16) -> Result<Process> {
+    pub fn run(&self, name: &str, config: &Path, admin_port: u16) -> Result<Process> {
         let mut command = Command::new(&self.binary);
         command.arg("--config-path").arg(config);
         // One worker each, since four of them share a laptop; no hot restart, whose shared memory they would fight over.

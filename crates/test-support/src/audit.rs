@@ -7,39 +7,39 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// A file of JSON lines.
-pub(crate) struct Audit {
+pub struct Audit {
     path: PathBuf,
 }
 
 /// A place in the file; what comes later is new.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark(usize);
+pub struct Mark(usize);
 
 /// One recorded decision: the line as written, and what it says.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
-    pub(crate) text: String,
+pub struct Line {
+    pub text: String,
     value: Value,
 }
 
 impl Line {
     /// A field as text, by JSON pointer; empty if there is none.
-    pub(crate) fn text_at(&self, pointer: &str) -> &str {
+    pub fn text_at(&self, pointer: &str) -> &str {
         self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// What Envoy was told: `allow` or `deny`.
-    pub(crate) fn effect(&self) -> String {
+    pub fn effect(&self) -> String {
         self.text_at("/effect").to_ascii_lowercase()
     }
 
     /// The reason of the verdict.
-    pub(crate) fn reason(&self) -> &str {
+    pub fn reason(&self) -> &str {
         self.text_at("/reason")
     }
 
     /// The rule of the verdict.
-    pub(crate) fn rule(&self) -> &str {
+    pub fn rule(&self) -> &str {
         self.text_at("/rule")
     }
 
@@ -50,23 +50,23 @@ impl Line {
 
 impl Audit {
     /// The file at this path, which need not exist yet.
-    pub(crate) fn at(path: PathBuf) -> Audit {
+    pub fn at(path: PathBuf) -> Audit {
         Audit { path }
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Everything so far is old.
-    pub(crate) fn mark(&self) -> Mark {
+    pub fn mark(&self) -> Mark {
         Mark(self.whole_lines().len())
     }
 
     /// The decisions recorded since, which must be exactly `count`: waits for that many, then a moment for one too many.
-    pub(crate) fn decisions_since(&self, mark: Mark, count: usize) -> Result<Vec<Line>> {
-        super::wait_for(|| (self.decisions(mark).ok()?.len() >= count).then_some(()));
+    pub fn decisions_since(&self, mark: Mark, count: usize) -> Result<Vec<Line>> {
+        crate::wait_for(|| (self.decisions(mark).ok()?.len() >= count).then_some(()));
         std::thread::sleep(Duration::from_millis(100));
         let found = self.decisions(mark)?;
         let texts: Vec<&str> = found.iter().map(|line| line.text.as_str()).collect();

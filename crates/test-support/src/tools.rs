@@ -8,39 +8,39 @@ use anyhow::{Context, Result, bail};
 
 /// A program that the rig runs but did not build.
 #[derive(Clone, Debug)]
-pub(crate) struct Tool {
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
-    pub(crate) version: String,
+pub struct Tool {
+    pub name: String,
+    pub path: PathBuf,
+    pub version: String,
 }
 
 /// Envoy 1.40, or what `ENVOY` names.
-pub(crate) fn envoy() -> Result<Tool> {
+pub fn envoy() -> Result<Tool> {
     find("envoy")
 }
 
 /// grpcurl 1.8, or what `GRPCURL` names.
-pub(crate) fn grpcurl() -> Result<Tool> {
+pub fn grpcurl() -> Result<Tool> {
     find("grpcurl")
 }
 
 /// rotel 0.0.1, a collector of OpenTelemetry, or what `ROTEL` names.
-pub(crate) fn rotel() -> Result<Tool> {
+pub fn rotel() -> Result<Tool> {
     find("rotel")
 }
 
 /// Python's modules for gRPC: the path of one of them, `grpc_tools/protoc.py`.
-pub(crate) fn grpcio_tools() -> Result<Tool> {
+pub fn grpcio_tools() -> Result<Tool> {
     find("grpcio-tools")
 }
 
 /// h2load 1.52, which puts load on an HTTP/2 server, or what `H2LOAD` names.
-pub(crate) fn h2load() -> Result<Tool> {
+pub fn h2load() -> Result<Tool> {
     find("h2load")
 }
 
 fn find(name: &str) -> Result<Tool> {
-    let script = super::repository().join("deploy/local/install-tools");
+    let script = crate::repository().join("deploy/local/install-tools");
     let done = Command::new(&script)
         .arg(name)
         .output()
@@ -61,7 +61,7 @@ fn parse(line: &str) -> Option<Tool> {
 }
 
 /// Tells the reader of a test run which program it was. Written past libtest's capture on purpose.
-pub(crate) fn announce(tool: &Tool) {
+pub fn announce(tool: &Tool) {
     // Nothing depends on the line; a closed stderr must not fail a test.
     let _ = writeln!(std::io::stderr(), "using {} {} at {}", tool.name, tool.version, tool.path.display());
 }

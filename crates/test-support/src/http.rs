@@ -9,17 +9,17 @@ use anyhow::{Context, Result};
 
 /// An answer as it came.
 #[derive(Clone, Debug)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
+pub struct Response {
+    pub status: u16,
     /// The whole first line, such as `HTTP/1.1 403 Forbidden`.
-    pub(crate) status_line: String,
+    pub status_line: String,
     headers: Vec<(String, String)>,
-    pub(crate) body: String,
+    pub body: String,
 }
 
 impl Response {
     /// Reads an answer whose end was the end of the connection.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Response> {
+    pub fn parse(bytes: &[u8]) -> Result<Response> {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("no HTTP answer but {text:?}"))?;
         let mut lines = head.lines();
@@ -36,7 +36,7 @@ impl Response {
     }
 
     /// The first header of this name.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     }
@@ -57,18 +57,18 @@ fn whole(mut chunks: &str) -> Option<String> {
 }
 
 /// `GET path` on 127.0.0.1, with exactly this Host.
-pub(crate) fn get(port: u16, host: &str, path: &str) -> Result<Response> {
+pub fn get(port: u16, host: &str, path: &str) -> Result<Response> {
     get_with(port, host, path, &[])
 }
 
 /// The same with more headers.
-pub(crate) fn get_with(port: u16, host: &str, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
+pub fn get_with(port: u16, host: &str, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
     let mut stream = connect(port)?;
     exchange(&mut stream, host, path, headers).with_context(|| format!("GET {path} with Host {host:?} on port {port}"))
 }
 
 /// A connection that gives up rather than hang.
-pub(crate) fn connect(port: u16) -> Result<TcpStream> {
+pub fn connect(port: u16) -> Result<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("nobody answers on port {port}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
@@ -76,7 +76,7 @@ pub(crate) fn connect(port: u16) -> Result<TcpStream> {
 }
 
 /// Sends one request over an open connection, of whatever kind, and reads to its end.
-pub(crate) fn exchange(
+pub fn exchange(
     stream: &mut (impl Read + Write),
     host: &str,
     path: &str,

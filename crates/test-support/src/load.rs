@@ -13,42 +13,42 @@ use tonic::transport::{Channel, Endpoint};
 
 /// What is asked, and how.
 #[derive(Clone)]
-pub(crate) struct Load {
-    pub(crate) port: u16,
-    pub(crate) connections: usize,
+pub struct Load {
+    pub port: u16,
+    pub connections: usize,
     /// Checks that one connection has in flight.
-    pub(crate) in_flight: usize,
+    pub in_flight: usize,
     /// How many in all.
-    pub(crate) checks: u64,
+    pub checks: u64,
     /// A pause after each answer, for a steady load below what the server can do.
-    pub(crate) pause: Duration,
+    pub pause: Duration,
     /// The checks, taken in turn.
-    pub(crate) asked: Arc<Vec<CheckRequest>>,
+    pub asked: Arc<Vec<CheckRequest>>,
     /// Ends the load early.
-    pub(crate) stop: Arc<AtomicBool>,
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
-    pub(crate) allowed: u64,
-    pub(crate) denied: u64,
+pub struct Told {
+    pub allowed: u64,
+    pub denied: u64,
     /// Of these, answers that were withheld for want of a record.
-    pub(crate) withheld: u64,
+    pub withheld: u64,
     /// Calls without an answer.
-    pub(crate) failed: u64,
+    pub failed: u64,
     /// The ids of decisions that were answered and not withheld.
-    pub(crate) ids: Vec<String>,
-    pub(crate) latencies: Vec<Duration>,
+    pub ids: Vec<String>,
+    pub latencies: Vec<Duration>,
 }
 
 impl Told {
-    pub(crate) fn answered(&self) -> u64 {
+    pub fn answered(&self) -> u64 {
         self.allowed + self.denied
     }
 
     /// The latency that so many of a thousand answers stay below.
-    pub(crate) fn quantile(&mut self, of_thousand: usize) -> Duration {
+    pub fn quantile(&mut self, of_thousand: usize) -> Duration {
         self.latencies.sort_unstable();
         let last = self.latencies.len().saturating_sub(1);
         self.latencies
@@ -70,13 +70,13 @@ impl Told {
 
 impl Load {
     /// A load of so many of these checks over four connections.
-    pub(crate) fn new(port: u16, checks: u64, asked: Vec<CheckRequest>) -> Load {
+    pub fn new(port: u16, checks: u64, asked: Vec<CheckRequest>) -> Load {
         let (asked, stop) = (Arc::new(asked), Arc::default());
         Load { port, connections: 4, in_flight: 16, checks, pause: Duration::ZERO, asked, stop }
     }
 
     /// Puts it to the server and waits for the last answer.
-    pub(crate) async fn run(&self) -> Told {
+    pub async fn run(&self) -> Told {
         let left = Arc::new(AtomicU64::new(self.checks));
         let mut workers = Vec::new();
         for _ in 0..self.connections {

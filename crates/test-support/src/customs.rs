@@ -8,27 +8,27 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::audit::Audit;
-use super::policies::Policies;
-use super::process::{Guard, Process, last_words};
-use super::{http, ports};
+use crate::audit::Audit;
+use crate::policies::Policies;
+use crate::process::{Guard, Process, last_words};
+use crate::{http, ports};
 
 /// A customs that can be started, killed and started again on the same addresses.
-pub(crate) struct Customs {
+pub struct Customs {
     binary: PathBuf,
     arguments: Vec<String>,
     log: PathBuf,
     guard: Arc<Guard>,
     process: Option<Process>,
-    pub(crate) port: u16,
-    pub(crate) admin_port: u16,
-    pub(crate) policies: Policies,
-    pub(crate) audit: Audit,
+    pub port: u16,
+    pub admin_port: u16,
+    pub policies: Policies,
+    pub audit: Audit,
 }
 
 impl Customs {
     /// Prepares everything in a scratch folder; [`Customs::start`] starts it.
-    pub(crate) fn prepare(binary: &Path, scratch: &Path, guard: &Arc<Guard>) -> Result<Customs> {
+    pub fn prepare(binary: &Path, scratch: &Path, guard: &Arc<Guard>) -> Result<Customs> {
         let (port, admin_port) = (ports::free()?, ports::free()?);
         let policies = Policies::create(scratch.join("policies"))?;
         let audit = Audit::at(scratch.join("audit.jsonl"));
@@ -45,12 +45,12 @@ impl Customs {
     }
 
     /// One more argument for the next start.
-    pub(crate) fn argument(&mut self, text: String) {
+    pub fn argument(&mut self, text: String) {
         self.arguments.push(text);
     }
 
     /// Starts it, if it does not run, and waits until it is ready to decide.
-    pub(crate) fn start(&mut self) -> Result<()> {
+    pub fn start(&mut self) -> Result<()> {
         if self.process.is_some() {
             return Ok(());
         }
@@ -69,39 +69,39 @@ impl Customs {
     }
 
     /// Kills it as an out-of-memory killer would.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(process) = self.process.take() {
             process.kill();
         }
     }
 
     /// The process id, while it runs.
-    pub(crate) fn id(&self) -> Option<u32> {
+    pub fn id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
     }
 
     /// The command line it is started with.
-    pub(crate) fn command_line(&self) -> String {
+    pub fn command_line(&self) -> String {
         format!("{} {}", self.binary.display(), self.arguments.join(" "))
     }
 
     /// Where its own log goes.
-    pub(crate) fn log(&self) -> &Path {
+    pub fn log(&self) -> &Path {
         &self.log
     }
 
     /// The end of its own log.
-    pub(crate) fn last_words(&self) -> String {
+    pub fn last_words(&self) -> String {
         last_words(&self.log)
     }
 
     /// The body of `/status`.
-    pub(crate) fn status_text(&self) -> Result<String> {
+    pub fn status_text(&self) -> Result<String> {
         Ok(http::get(self.admin_port, "localhost", "/status")?.body)
     }
 
     /// The revision in force.
-    pub(crate) fn revision(&self) -> Result<String> {
+    pub fn revision(&self) -> Result<String> {
         let text = self.status_text()?;
         let status: Value = serde_json::from_str(&text).with_context(|| format!("/status is no JSON: {text}"))?;
         let revision = status.get("revision").and_then(Value::as_str);
@@ -109,14 +109,14 @@ impl Customs {
     }
 
     /// Waits until another revision than this one is in force, and names it.
-    pub(crate) fn revision_after(&self, old: &str) -> Result<String> {
-        let new = super::wait_for(|| self.revision().ok().filter(|now| !now.is_empty() && now != old));
+    pub fn revision_after(&self, old: &str) -> Result<String> {
+        let new = crate::wait_for(|| self.revision().ok().filter(|now| !now.is_empty() && now != old));
         new.with_context(|| format!("/status still says revision {old}: {}", self.status_text().unwrap_or_default()))
     }
 
     /// Waits until `/status` mentions this text: how a refused file shows.
-    pub(crate) fn status_mentions(&self, text: &str) -> Result<()> {
-        super::wait_for(|| self.status_text().ok()?.contains(text).then_some(()))
+    pub fn status_mentions(&self, text: &str) -> Result<()> {
+        crate::wait_for(|| self.status_text().ok()?.contains(text).then_some(()))
             .with_context(|| format!("/status never mentioned {text}: {}", self.status_text().unwrap_or_default()))
     }
 }

@@ -1,8 +1,6 @@
 //! Policy sets and requests drawn from small alphabets, as text that a person could have written. Each choice is read off
 //! one byte, so that whoever makes bytes makes sets: the property tests at random, a fuzzer by what it has seen.
 
-#![allow(dead_code, reason = "shared by several crates, each of which uses its part")]
-
 use customs_engine::identity::{Accepted, TrustDomains};
 use customs_engine::request::{Attributes, HttpAttributes};
 use customs_engine::settings::{DefaultEffect, Enforcement, Settings};

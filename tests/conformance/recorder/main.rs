@@ -9,10 +9,10 @@
 //!
 //! To record again on a newer Envoy, name it in `ENVOY` (or move `deploy/local/tools.txt` on), run the second line, read
 //! the difference in `recorded.jsonl`, and run `cargo test --test conformance`. A row that changed is either a change of
-//! Envoy's, to be judged and written into docs/POLICY.md, or a mistake in `recorder/`.
+//! Envoy's, to be judged and written into docs/POLICY.md, or a mistake in this folder.
 //!
 //! Every file of `policies/` has one of the same name in `requests/`, which says what is sent. The policies are
-//! translated by `recorder/translate.rs`, which shares nothing with the engine. Envoy asks an ext_authz server first,
+//! translated by `translate.rs`, which shares nothing with the engine. Envoy asks an ext_authz server first,
 //! which allows everything and keeps the CheckRequest; behind it stand the RBAC filters and an answer of Envoy's own. What
 //! differs from run to run (time, ids, the client's port, hashes of certificates) is taken out, so that two recordings on
 //! one Envoy are the same file. It binds ports 15080, 15443, 15444, 15500 and 15600 on 127.0.0.1 and 127.0.0.2.
@@ -20,21 +20,12 @@
 // Indexing JSON reads null where nothing is.
 #![allow(clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
 
-#[path = "recorder/capture.rs"]
 mod capture;
-#[path = "recorder/certificates.rs"]
 mod certificates;
-#[path = "recorder/client.rs"]
 mod client;
-#[path = "recorder/gateway.rs"]
 mod gateway;
-#[path = "recorder/matchers.rs"]
 mod matchers;
-#[path = "recorder/requests.rs"]
 mod requests;
-#[path = "../support/mod.rs"]
-mod support;
-#[path = "recorder/translate.rs"]
 mod translate;
 
 use std::fs;
@@ -43,10 +34,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use capture::Capture;
 use certificates::Authority;
+use customs_test_support::process::Guard;
+use customs_test_support::tools;
 use requests::Plan;
 use serde_json::{Value, json};
-use support::process::Guard;
-use support::tools;
 
 /// A policy set to record.
 struct Set {
@@ -57,7 +48,7 @@ struct Set {
 
 fn main() -> Result<()> {
     let only = std::env::args().nth(1);
-    let folder = support::repository().join("tests/conformance");
+    let folder = customs_test_support::repository().join("tests/conformance");
     let envoy = tools::envoy()?;
     tools::announce(&envoy);
     let scratch = tempfile::Builder::new().prefix("customs-recorder-").tempdir()?;

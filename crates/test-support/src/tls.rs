@@ -10,11 +10,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::http::{self, Response};
+use crate::http::{self, Response};
 
 /// What became of an attempt.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub enum Attempt {
     /// The site outside answered over TLS.
     Answered(Response),
     /// The connection ended before the handshake did; the text is the client's error.
@@ -22,7 +22,7 @@ pub(crate) enum Attempt {
 }
 
 /// `GET /` over TLS to 127.0.0.1, naming `sni`.
-pub(crate) fn get(port: u16, sni: &str, authority: &Path) -> Result<Attempt> {
+pub fn get(port: u16, sni: &str, authority: &Path) -> Result<Attempt> {
     let name = ServerName::try_from(sni.to_owned()).with_context(|| format!("{sni:?} is no name for SNI"))?;
     let mut session = ClientConnection::new(Arc::new(trusting(authority)?), name)?;
     let mut socket = http::connect(port)?;

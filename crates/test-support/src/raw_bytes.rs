@@ -4,7 +4,7 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Bytes;
+pub struct Bytes;
 
 impl Codec for Bytes {
     type Encode = Vec<u8>;

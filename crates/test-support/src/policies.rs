@@ -6,46 +6,46 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// The seed: namespace demo-frontend may not reach www.aliyun.com.
-pub(crate) const SEED: &str = "deny-aliyun.yaml";
+pub const SEED: &str = "deny-aliyun.yaml";
 /// Another team's policy, which has nothing to do with it.
-pub(crate) const BASELINE: &str = "baseline.yaml";
+pub const BASELINE: &str = "baseline.yaml";
 
 /// A directory of policy files.
-pub(crate) struct Policies {
+pub struct Policies {
     folder: PathBuf,
 }
 
 impl Policies {
     /// A new, empty directory.
-    pub(crate) fn create(folder: PathBuf) -> Result<Policies> {
+    pub fn create(folder: PathBuf) -> Result<Policies> {
         fs::create_dir_all(&folder)?;
         Ok(Policies { folder })
     }
 
     /// Where it is.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Copies a file of the repository's `policies/` into it.
-    pub(crate) fn add(&self, name: &str) -> Result<()> {
+    pub fn add(&self, name: &str) -> Result<()> {
         self.put(name, &shipped(name)?)
     }
 
     /// Writes a file. Renamed into place, as careful tools do, so that no reader sees half of it.
-    pub(crate) fn put(&self, name: &str, text: &str) -> Result<()> {
+    pub fn put(&self, name: &str, text: &str) -> Result<()> {
         let half = self.folder.join(format!(".{name}.half"));
         fs::write(&half, text)?;
         fs::rename(&half, self.folder.join(name)).with_context(|| format!("cannot put {name} in place"))
     }
 
     /// Removes a file.
-    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+    pub fn remove(&self, name: &str) -> Result<()> {
         fs::remove_file(self.folder.join(name)).with_context(|| format!("cannot remove {name}"))
     }
 
     /// The names of the files, sorted.
-    pub(crate) fn names(&self) -> Result<Vec<String>> {
+    pub fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for file in fs::read_dir(&self.folder)? {
             names.push(file?.file_name().to_string_lossy().into_owned());
@@ -56,7 +56,7 @@ impl Policies {
 }
 
 /// The text of a policy that the repository ships.
-pub(crate) fn shipped(name: &str) -> Result<String> {
-    let path = super::repository().join("policies").join(name);
+pub fn shipped(name: &str) -> Result<String> {
+    let path = crate::repository().join("policies").join(name);
     fs::read_to_string(&path).with_context(|| path.display().to_string())
 }

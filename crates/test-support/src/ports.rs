@@ -14,7 +14,7 @@ const COUNT: u32 = 16_000;
 static GIVEN: AtomicU32 = AtomicU32::new(0);
 
 /// A port that nobody on 127.0.0.1 listens on, and that this process has not given out before.
-pub(crate) fn free() -> Result<u16> {
+pub fn free() -> Result<u16> {
     // Spread by a large odd factor: processes started one after the other have neighbouring ids.
     let begin = std::process::id().wrapping_mul(7919);
     for _ in 0..COUNT {

@@ -14,23 +14,23 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::certificates::{Certificates, Workload};
-use super::customs::Customs;
-use super::envoy::{Envoy, Envoys, Words};
-use super::http::{self, Response};
-use super::process::Guard;
-use super::tls::{self, Attempt};
-use super::tools::Tool;
-use super::{policies, ports};
+use crate::certificates::{Certificates, Workload};
+use crate::customs::Customs;
+use crate::envoy::{Envoy, Envoys, Words};
+use crate::http::{self, Response};
+use crate::process::Guard;
+use crate::tls::{self, Attempt};
+use crate::tools::Tool;
+use crate::{policies, ports};
 
 /// The caller that the seed's policy is about.
-pub(crate) const DEMO_FRONTEND: Workload = Workload { namespace: "demo-frontend", account: "sleep" };
+pub const DEMO_FRONTEND: Workload = Workload { namespace: "demo-frontend", account: "sleep" };
 /// A caller that it is not about.
-pub(crate) const OTHER: Workload = Workload { namespace: "other", account: "sleep" };
+pub const OTHER: Workload = Workload { namespace: "other", account: "sleep" };
 
 /// What the sidecars and the gateway have a route for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Routes {
+pub enum Routes {
     /// `www.aliyun.com`, as istiod routes it: the sidecar answers for an unknown host (502), the gateway for a spelling that
     /// it has no route for (404), and customs is not asked.
     OneHost,
@@ -66,30 +66,30 @@ impl Routes {
 }
 
 /// A sidecar's two doors.
-pub(crate) struct Sidecar {
-    pub(crate) workload: Workload,
-    pub(crate) http_port: u16,
-    pub(crate) tls_port: u16,
-    pub(crate) envoy: Envoy,
+pub struct Sidecar {
+    pub workload: Workload,
+    pub http_port: u16,
+    pub tls_port: u16,
+    pub envoy: Envoy,
 }
 
 impl Sidecar {
     /// `GET /` as this workload, over HTTP, with exactly this Host.
-    pub(crate) fn get(&self, host: &str) -> Result<Response> {
+    pub fn get(&self, host: &str) -> Result<Response> {
         http::get(self.http_port, host, "/")
     }
 }
 
 /// Everything that runs. Fields are dropped in this order: processes, then their folder, then the guard.
-pub(crate) struct Rig {
-    pub(crate) customs: Customs,
-    pub(crate) demo_frontend: Sidecar,
-    pub(crate) other: Sidecar,
-    pub(crate) gateway: Envoy,
+pub struct Rig {
+    pub customs: Customs,
+    pub demo_frontend: Sidecar,
+    pub other: Sidecar,
+    pub gateway: Envoy,
     origin: Envoy,
-    pub(crate) plaintext_port: u16,
-    pub(crate) access_log: PathBuf,
-    pub(crate) certificates: Certificates,
+    pub plaintext_port: u16,
+    pub access_log: PathBuf,
+    pub certificates: Certificates,
     resets: u32,
     scratch: TempDir,
     _guard: Arc<Guard>,
@@ -97,7 +97,7 @@ pub(crate) struct Rig {
 
 impl Rig {
     /// Starts all of it with another team's baseline as the only policy, and returns when all of it is ready.
-    pub(crate) fn start(customs: &Path, envoy: &Tool, routes: Routes) -> Result<Rig> {
+    pub fn start(customs: &Path, envoy: &Tool, routes: Routes) -> Result<Rig> {
         let scratch = tempfile::Builder::new().prefix("customs-rig-").tempdir()?;
         let guard = Guard::over(scratch.path())?;
         let certificates = Certificates::make(&scratch.path().join("certificates"), &[DEMO_FRONTEND, OTHER])?;
@@ -133,12 +133,12 @@ impl Rig {
     }
 
     /// The folder with everything the rig wrote.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         self.scratch.path()
     }
 
     /// Runs customs, if it does not, with the baseline and these files of the repository in force and nothing else.
-    pub(crate) fn reset(&mut self, more: &[&str]) -> Result<()> {
+    pub fn reset(&mut self, more: &[&str]) -> Result<()> {
         self.customs.start()?;
         let before = self.customs.revision()?;
         let policies = &self.customs.policies;
@@ -172,17 +172,17 @@ impl Rig {
     }
 
     /// `GET /` over TLS through a workload's sidecar and the gateway's passthrough listener.
-    pub(crate) fn get_tls(&self, sidecar: &Sidecar, sni: &str) -> Result<Attempt> {
+    pub fn get_tls(&self, sidecar: &Sidecar, sni: &str) -> Result<Attempt> {
         tls::get(sidecar.tls_port, sni, &self.certificates.outside_authority())
     }
 
     /// `GET /` straight to the gateway, without mesh TLS and so without an identity.
-    pub(crate) fn get_plaintext(&self, host: &str) -> Result<Response> {
+    pub fn get_plaintext(&self, host: &str) -> Result<Response> {
         http::get(self.plaintext_port, host, "/")
     }
 
     /// How many HTTP requests have reached the world outside.
-    pub(crate) fn requests_outside(&self) -> Result<u64> {
+    pub fn requests_outside(&self) -> Result<u64> {
         let name = "http.origin.downstream_rq_total";
         let answer = http::get(self.origin.admin_port, "localhost", &format!("/stats?filter=^{name}$"))?;
         let value = answer.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
@@ -191,7 +191,7 @@ impl Rig {
     }
 
     /// What the gateway has logged so far.
-    pub(crate) fn gateway_log(&self) -> String {
+    pub fn gateway_log(&self) -> String {
         fs::read_to_string(&self.access_log).unwrap_or_default()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::decoded_check::DecodedCheck;
 use customs_engine::decision::Decision;
 use customs_engine::identity::{Accepted, TrustDomains};
 use customs_engine::reason::Effect;
@@ -11,7 +12,6 @@ use customs_engine::time::UnixNanos;
 use customs_policy::compile;
 use customs_policy::problem::{Code, Place, Problem};
 use customs_policy::source::{self, PolicyFile, Source};
-use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
@@ -32,7 +32,7 @@ pub struct Row {
 pub enum Said {
     Decided(Box<Answered>),
     /// With every problem, for messages of failing tests.
-    Refused(#[allow(dead_code)] Vec<Problem>),
+    Refused(Vec<Problem>),
 }
 
 #[derive(Debug)]
@@ -45,8 +45,8 @@ pub struct Answered {
 }
 
 pub fn rows(file: &str) -> Vec<Row> {
-    let path = format!("{}/tests/cases/{file}", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{path}: {why}"));
+    let path = crate::repository().join("tests/cases").join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
     text.lines().map(|line| Row::read(serde_json::from_str(line).unwrap())).collect()
 }
 

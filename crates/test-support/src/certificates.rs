@@ -11,37 +11,37 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 
 /// A workload of the mesh; its certificate files are called `NAMESPACE-ACCOUNT.pem` and `.key`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Workload {
-    pub(crate) namespace: &'static str,
-    pub(crate) account: &'static str,
+pub struct Workload {
+    pub namespace: &'static str,
+    pub account: &'static str,
 }
 
 impl Workload {
     /// What its certificate says.
-    pub(crate) fn spiffe_id(&self) -> String {
+    pub fn spiffe_id(&self) -> String {
         format!("spiffe://cluster.local/ns/{}/sa/{}", self.namespace, self.account)
     }
 
     /// How its process and its files are called.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{}-{}", self.namespace, self.account)
     }
 }
 
 /// What the egress gateway's certificate says, in a mesh where istioctl installed the gateway.
-pub(crate) const EGRESS_GATEWAY: &str = "spiffe://cluster.local/ns/istio-system/sa/istio-egressgateway-service-account";
+pub const EGRESS_GATEWAY: &str = "spiffe://cluster.local/ns/istio-system/sa/istio-egressgateway-service-account";
 
 /// The names the site outside has a certificate for.
-pub(crate) const OUTSIDE_NAMES: [&str; 3] = ["www.aliyun.com", "api.partner.example", "files.example"];
+pub const OUTSIDE_NAMES: [&str; 3] = ["www.aliyun.com", "api.partner.example", "files.example"];
 
 /// The folder with all files.
-pub(crate) struct Certificates {
+pub struct Certificates {
     folder: PathBuf,
 }
 
 impl Certificates {
     /// Writes authorities, the workloads' certificates, the gateway's and the outside site's.
-    pub(crate) fn make(folder: &Path, workloads: &[Workload]) -> Result<Certificates> {
+    pub fn make(folder: &Path, workloads: &[Workload]) -> Result<Certificates> {
         fs::create_dir_all(folder)?;
         let mesh = authority("throw-away mesh authority")?;
         let outside = authority("throw-away authority of the outside")?;
@@ -57,18 +57,18 @@ impl Certificates {
     }
 
     /// Where the files are.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The authority that vouches for the site outside.
-    pub(crate) fn outside_authority(&self) -> PathBuf {
+    pub fn outside_authority(&self) -> PathBuf {
         self.folder.join("outside-ca.pem")
     }
 }
 
 /// A new authority.
-pub(crate) fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
+pub fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -85,7 +85,7 @@ fn spiffe(authority: &CertifiedIssuer<'static, KeyPair>, id: &str, folder: &Path
 }
 
 /// Writes a certificate and its key.
-pub(crate) fn issue(
+pub fn issue(
     authority: &CertifiedIssuer<'static, KeyPair>,
     params: CertificateParams,
     folder: &Path,

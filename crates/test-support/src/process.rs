@@ -28,14 +28,14 @@ rm -rf -- "$1" 2>/dev/null || { sleep 1; rm -rf -- "$1"; }
 "#;
 
 /// Cleans up after us, however we end.
-pub(crate) struct Guard {
+pub struct Guard {
     shell: Child,
     orders: Mutex<Option<ChildStdin>>,
 }
 
 impl Guard {
     /// A guard over the children it will be told of and over this scratch folder.
-    pub(crate) fn over(folder: &Path) -> Result<Arc<Guard>> {
+    pub fn over(folder: &Path) -> Result<Arc<Guard>> {
         let mut shell = Command::new("sh")
             .args(["-c", GUARD, "guard"])
             .arg(folder)
@@ -66,7 +66,7 @@ impl Drop for Guard {
 }
 
 /// A running child with its log.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
@@ -75,7 +75,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the command with both outputs appended to the log.
-    pub(crate) fn start(name: &str, command: &mut Command, log: &Path, guard: &Arc<Guard>) -> Result<Process> {
+    pub fn start(name: &str, command: &mut Command, log: &Path, guard: &Arc<Guard>) -> Result<Process> {
         let file = File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
         let child = command
             .stdin(Stdio::null())
@@ -89,19 +89,19 @@ impl Process {
     }
 
     /// The process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Where its output goes.
-    pub(crate) fn log(&self) -> &Path {
+    pub fn log(&self) -> &Path {
         &self.log
     }
 
     /// Waits until the probe says yes. An early end, or no yes in time, is an error that quotes the log.
-    pub(crate) fn wait_until_ready(&mut self, mut probe: impl FnMut() -> bool) -> Result<()> {
+    pub fn wait_until_ready(&mut self, mut probe: impl FnMut() -> bool) -> Result<()> {
         let mut ended = None;
-        let ready = super::wait_for(|| {
+        let ready = crate::wait_for(|| {
             ended = self.child.try_wait().ok().flatten();
             if ended.is_some() { Some(false) } else { probe().then_some(true) }
         });
@@ -113,14 +113,14 @@ impl Process {
             _ => bail!(
                 "{} was not ready in {:?}; its last lines:\n{}",
                 self.name,
-                super::PATIENCE,
+                crate::PATIENCE,
                 last_words(&self.log)
             ),
         }
     }
 
     /// SIGKILL: the end that a process cannot prepare for.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.end();
     }
 
@@ -139,7 +139,7 @@ impl Drop for Process {
 }
 
 /// The last lines of a log, indented; what to show when its writer failed.
-pub(crate) fn last_words(log: &Path) -> String {
+pub fn last_words(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
