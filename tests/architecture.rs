@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use customs_engine::reason::Reason;
 use customs_policy::problem::Code;
 
+#[path = "architecture/code_map.rs"]
+mod code_map;
 #[path = "architecture/crates.rs"]
 mod crates;
 

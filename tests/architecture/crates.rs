@@ -1,7 +1,8 @@
-//! Which crate may depend on which: one table, which docs/ARCHITECTURE.md shows, held against every manifest. And what the
-//! crates that must run in any host must never bring along.
+//! Which crate may depend on which: one table, which docs/ARCHITECTURE.md shows, held against every manifest, and a picture
+//! drawn from the manifests. And what the crates that must run in any host must never bring along.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
@@ -91,4 +92,53 @@ fn dependencies_are_documented() {
         format!("| `{name}` | {deps} |")
     };
     assert_eq!(rows.collect::<Vec<_>>(), DEPENDS_ON.iter().map(row).collect::<Vec<_>>());
+}
+
+/// The crates that each package of the workspace depends on, the program included, by the names of their folders.
+fn internal() -> BTreeMap<String, BTreeSet<String>> {
+    let short = |name: &str| match name.strip_prefix("customs-") {
+        Some("test-support") => None,
+        Some(short) => Some(short.to_owned()),
+        None => (name == "customs").then(|| name.to_owned()),
+    };
+    let own = |deps: &BTreeSet<String>| deps.iter().filter_map(|dep| short(dep)).collect();
+    dependencies().iter().filter_map(|(name, deps)| Some((short(name)?, own(deps)))).collect()
+}
+
+/// Whether `from` reaches `to` over some other crate.
+fn is_implied(all: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str) -> bool {
+    let mut next: Vec<&String> = all[from].iter().filter(|dep| *dep != to).collect();
+    while let Some(dep) = next.pop() {
+        if dep == to {
+            return true;
+        }
+        next.extend(&all[dep]);
+    }
+    false
+}
+
+/// The picture of the crates, for Mermaid, without the arrows that another path says.
+fn picture() -> String {
+    let all = internal();
+    let mut lines = vec!["```mermaid".to_owned(), "graph TD".to_owned()];
+    for (from, deps) in &all {
+        let kept = deps.iter().filter(|to| !is_implied(&all, from, to));
+        lines.extend(kept.map(|to| format!("  {from} --> {to}")));
+    }
+    lines.push("```".to_owned());
+    lines.join("\n")
+}
+
+#[test]
+fn the_picture_of_the_crates_is_fresh() {
+    const MARKS: [&str; 2] = ["<!-- crates: begin -->\n", "\n<!-- crates: end -->"];
+    let page = read("docs/ARCHITECTURE.md");
+    let (before, rest) = page.split_once(MARKS[0]).unwrap();
+    let (shown, after) = rest.split_once(MARKS[1]).unwrap();
+    let drawn = picture();
+    if std::env::var_os("CUSTOMS_DRAW_CRATES").is_some() {
+        let page = [before, MARKS[0], &drawn, MARKS[1], after].concat();
+        return fs::write(root().join("docs/ARCHITECTURE.md"), page).unwrap();
+    }
+    assert_eq!(shown, drawn, "draw it anew: CUSTOMS_DRAW_CRATES=1 cargo test --test architecture");
 }
