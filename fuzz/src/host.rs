@@ -1,10 +1,10 @@
 //! Target `host`: two lines of text, a host as a policy writes it and a host as a client sends it.
 //!
-//! A canonical form is its own canonical form; what a pattern matches narrowly it matches widely; and what it matches has
+//! A canonical form is its own canonical form; what a pattern matches strictly it matches broadly; and what it matches has
 //! a key under which a table holds the pattern.
 
 use customs_engine::host::{self, Authority, Host};
-use customs_engine::pattern::{HostKey, HostPattern, Port, Reading, parse_host_pattern};
+use customs_engine::pattern::{HostKey, HostPattern, Match, Port, parse_host_pattern};
 
 /// Runs one input.
 pub fn run(bytes: &[u8]) {
@@ -41,17 +41,17 @@ fn reread(pattern: &HostPattern) -> HostPattern {
 }
 
 fn compare(pattern: &HostPattern, canonical: &HostPattern, host: &Host<'_>, port: Port, raw: Option<&str>) {
-    let narrow = pattern.matches(host, port, raw, Reading::Narrow);
-    let wide = pattern.matches(host, port, raw, Reading::Wide);
-    assert!(wide || !narrow, "{pattern:?} grants and does not deny {host:?} {port:?}");
-    assert_eq!(narrow, canonical.matches(host, port, raw, Reading::Narrow), "{pattern:?} {host:?} {port:?}");
-    assert!(!narrow || has_key(host, pattern.key()), "{pattern:?} matches {raw:?}, which its key leaves out");
+    let strict = pattern.matches(host, port, raw, Match::Strict);
+    let broad = pattern.matches(host, port, raw, Match::Broad);
+    assert!(broad || !strict, "{pattern:?} grants and does not deny {host:?} {port:?}");
+    assert_eq!(strict, canonical.matches(host, port, raw, Match::Strict), "{pattern:?} {host:?} {port:?}");
+    assert!(!strict || has_key(host, pattern.key()), "{pattern:?} matches {raw:?}, which its key leaves out");
     let carried = match host {
         Host::Ip(ip) => host::embedded::carried(*ip).map(|ip| Host::Ip(ip.into())).collect(),
         Host::Name(_) => Vec::new(),
     };
     let has_one = || pattern.keys().any(|key| has_key(host, key) || carried.iter().any(|form| has_key(form, key)));
-    assert!(!wide || has_one(), "{pattern:?} matches {raw:?}, which its keys leave out");
+    assert!(!broad || has_one(), "{pattern:?} matches {raw:?}, which its keys leave out");
 }
 
 fn has_key(host: &Host<'_>, key: HostKey<'_>) -> bool {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::field::{Field, Polarity};
 use super::identity::Caller;
-use super::pattern::{Reading, TextPattern};
+use super::pattern::{Match, TextPattern};
 use super::question::Question;
 use super::request::Sni;
 use super::who::{Source, address_holds};
@@ -64,13 +64,13 @@ fn sni_holds(values: &Field<TextPattern>, sni: &Sni<'_>, polarity: Polarity) -> 
         Sni::None => values.holds(polarity, |_, _| false),
         // It names how the connection came, and could wrap any name.
         Sni::MeshWrapper { raw } => {
-            values.holds(polarity, |pattern, reading| reading == Reading::Wide || pattern.matches_ignore_case(raw))
+            values.holds(polarity, |pattern, matching| matching == Match::Broad || pattern.matches_ignore_case(raw))
         }
-        Sni::Known { raw, canonical, unwrapped } => values.holds(polarity, |pattern, reading| {
+        Sni::Known { raw, canonical, unwrapped } => values.holds(polarity, |pattern, matching| {
             let as_sent = pattern.matches_ignore_case(raw);
             let as_host =
                 || [canonical, unwrapped].into_iter().flatten().any(|host| pattern.matches(&host.to_string()));
-            as_sent || (reading == Reading::Wide && as_host())
+            as_sent || (matching == Match::Broad && as_host())
         }),
     }
 }

@@ -3,7 +3,7 @@
 //! What an attribute is and how one value matches is the caller's business; what follows from an attribute that is not
 //! known is decided here.
 
-use super::pattern::Reading;
+use super::pattern::Match;
 
 /// Whether a rule denies or grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,18 +16,18 @@ pub enum Polarity {
 
 impl Polarity {
     /// How a positive list is read.
-    pub fn positive(self) -> Reading {
+    pub fn positive(self) -> Match {
         match self {
-            Polarity::Deny => Reading::Wide,
-            Polarity::Allow => Reading::Narrow,
+            Polarity::Deny => Match::Broad,
+            Polarity::Allow => Match::Strict,
         }
     }
 
     /// How a `not*` list is read.
-    pub fn negative(self) -> Reading {
+    pub fn negative(self) -> Match {
         match self {
-            Polarity::Deny => Reading::Narrow,
-            Polarity::Allow => Reading::Wide,
+            Polarity::Deny => Match::Strict,
+            Polarity::Allow => Match::Broad,
         }
     }
 }
@@ -89,13 +89,13 @@ impl<P> Field<P> {
     }
 
     /// Whether the field holds for a known attribute, one value of the lists at a time.
-    pub fn holds(&self, polarity: Polarity, matches: impl Fn(&P, Reading) -> bool) -> bool {
+    pub fn holds(&self, polarity: Polarity, matches: impl Fn(&P, Match) -> bool) -> bool {
         let some = self.any_of().is_empty() || self.any_of().iter().any(|p| matches(p, polarity.positive()));
         some && !self.none_of().iter().any(|p| matches(p, polarity.negative()))
     }
 
     /// Whether the field holds for a known attribute of several values, one list at a time; neither list is empty then.
-    pub fn holds_by_lists(&self, polarity: Polarity, matches: impl Fn(&[P], Reading) -> bool) -> bool {
+    pub fn holds_by_lists(&self, polarity: Polarity, matches: impl Fn(&[P], Match) -> bool) -> bool {
         (self.any_of().is_empty() || matches(self.any_of(), polarity.positive()))
             && (self.none_of().is_empty() || !matches(self.none_of(), polarity.negative()))
     }
@@ -105,10 +105,10 @@ impl<P> Field<P> {
         &self,
         attribute: Option<T>,
         polarity: Polarity,
-        matches: impl Fn(&P, T, Reading) -> bool,
+        matches: impl Fn(&P, T, Match) -> bool,
     ) -> bool {
         match attribute {
-            Some(value) => self.holds(polarity, |pattern, reading| matches(pattern, value, reading)),
+            Some(value) => self.holds(polarity, |pattern, matching| matches(pattern, value, matching)),
             None => self.holds_unknown(polarity),
         }
     }

@@ -3,8 +3,8 @@
 //!
 //! For each header that conditions ask for there is a table of all patterns, each once and with a number. A check looks
 //! each text of the header up in it: an exact value by its hash, prefixes and suffixes by a search in their order. What is
-//! found is a set of numbers. A condition then only looks whether its own numbers are in that set (wide), or whether the
-//! texts of its numbers are all of them (narrow). So a text is looked at once a check, however many rules ask.
+//! found is a set of numbers. A condition then only looks whether its own numbers are in that set (broad), or whether the
+//! texts of its numbers are all of them (strict). So a text is looked at once a check, however many rules ask.
 //!
 //! It says what [`HeaderValues::hold`] says, which compares one condition at a time and is what the naive evaluator uses.
 
@@ -19,7 +19,7 @@ use super::condition::Condition;
 use super::field::{Field, Polarity};
 use super::header_uses::{self, HeaderUse};
 use super::header_values::{HeaderValues, MAX_PARTS, UnknownHeader, is_attribute};
-use super::pattern::{Reading, TextPattern};
+use super::pattern::{Match, TextPattern};
 use super::request::{Http, Request};
 use super::rules::Rules;
 use super::work_count;
@@ -125,9 +125,9 @@ impl HeaderTables {
             HeaderState::Absent => lists.any_of.is_empty(),
             HeaderState::Unknown(_) => values.holds_unknown(polarity),
             HeaderState::Known(matched) => {
-                let matches = |list, reading| match reading {
-                    Reading::Wide => matched.some_of(list),
-                    Reading::Narrow => matched.all_by(list),
+                let matches = |list, matching| match matching {
+                    Match::Broad => matched.some_of(list),
+                    Match::Strict => matched.all_by(list),
                 };
                 (lists.any_of.is_empty() || matches(&lists.any_of, polarity.positive()))
                     && (lists.none_of.is_empty() || !matches(&lists.none_of, polarity.negative()))

@@ -1,7 +1,7 @@
 //! The values of one header of a request, as conditions compare them (rule R8): each whole, each in its parts between
 //! commas, and all of them joined, since Envoy joins repeated headers with commas unless it is told not to.
 //!
-//! A value may hold commas of its own. Joined with others it can no longer be told from several, so the wide reading
+//! A value may hold commas of its own. Joined with others it can no longer be told from several, so the broad match
 //! compares a pattern that has commas with every run of neighbouring parts that has as many.
 //!
 //! A header is bounded: past [`MAX_PARTS`] parts or [`MAX_BYTES`] bytes its value is *unknown*, which satisfies a DENY and
@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 
 use super::field::{Field, Polarity};
-use super::pattern::{Reading, TextPattern};
+use super::pattern::{Match, TextPattern};
 use super::request::Http;
 use super::work_count;
 
@@ -90,8 +90,8 @@ pub struct HeaderTexts<'a> {
 enum Split {
     /// Nowhere: a pseudo-header is never joined.
     Never,
-    /// Only in the wide reading: the values were sent apart.
-    Wide,
+    /// Only in the broad match: the values were sent apart.
+    Broad,
     /// Everywhere: the values were joined.
     Always,
 }
@@ -110,8 +110,8 @@ pub enum PartRuns<'t> {
 pub struct HeaderText<'t> {
     /// The text.
     pub text: &'t str,
-    /// Whether the narrow reading asks for it; the wide one asks for every text.
-    pub is_narrow: bool,
+    /// Whether the strict match asks for it; the broad one asks for every text.
+    pub is_strict: bool,
 }
 
 impl<'a> Http<'a> {
@@ -178,7 +178,7 @@ pub fn is_attribute(name: &str) -> bool {
 impl<'a> HeaderValues<'a> {
     /// What is known of a header that was sent with these values.
     pub fn of_sent(values: Vec<Cow<'a, str>>, are_joined: bool) -> HeaderValues<'a> {
-        HeaderValues::of(values, if are_joined { Split::Always } else { Split::Wide })
+        HeaderValues::of(values, if are_joined { Split::Always } else { Split::Broad })
     }
 
     fn of(values: Vec<Cow<'a, str>>, split: Split) -> HeaderValues<'a> {
@@ -209,7 +209,7 @@ impl<'a> HeaderValues<'a> {
             HeaderValues::Absent => patterns.holds(polarity, |_, _| false),
             HeaderValues::Unknown(_) => patterns.holds_unknown(polarity),
             HeaderValues::Known(texts) => {
-                patterns.holds_by_lists(polarity, |list, reading| texts.match_a(list, reading))
+                patterns.holds_by_lists(polarity, |list, matching| texts.match_a(list, matching))
             }
         }
     }
@@ -219,16 +219,16 @@ impl HeaderTexts<'_> {
     /// Every text that is compared.
     pub fn texts(&self) -> impl Iterator<Item = HeaderText<'_>> {
         let all = self.values.iter().flat_map(|value| self.texts_of(value));
-        all.chain(self.joined.iter().map(|text| HeaderText { text, is_narrow: false }))
+        all.chain(self.joined.iter().map(|text| HeaderText { text, is_strict: false }))
     }
 
     /// A value, and its parts unless the value is its only one.
     fn texts_of<'t>(&self, value: &'t str) -> impl Iterator<Item = HeaderText<'t>> + use<'t> {
         let is_its_part = !value.contains(',') && trim_blanks(value) == value;
-        let (are_parts_narrow, has_parts) = (self.split == Split::Always, self.split != Split::Never && !is_its_part);
-        let whole = HeaderText { text: value, is_narrow: !are_parts_narrow || is_its_part };
+        let (are_parts_strict, has_parts) = (self.split == Split::Always, self.split != Split::Never && !is_its_part);
+        let whole = HeaderText { text: value, is_strict: !are_parts_strict || is_its_part };
         let parts = has_parts.then(|| value.split(',')).into_iter().flatten();
-        let part = move |text: &'t str| HeaderText { text: trim_blanks(text), is_narrow: are_parts_narrow };
+        let part = move |text: &'t str| HeaderText { text: trim_blanks(text), is_strict: are_parts_strict };
         std::iter::once(whole).chain(parts.map(part))
     }
 
@@ -256,14 +256,14 @@ impl HeaderTexts<'_> {
         }
     }
 
-    /// Whether a list of patterns matches: wide, some text does; narrow, every text that the narrow reading asks for.
-    fn match_a(&self, list: &[TextPattern], reading: Reading) -> bool {
-        match reading {
-            Reading::Wide => {
+    /// Whether a list of patterns matches: broad, some text does; strict, every text that the strict match asks for.
+    fn match_a(&self, list: &[TextPattern], matching: Match) -> bool {
+        match matching {
+            Match::Broad => {
                 self.texts().any(|text| value_matches(list, text.text))
                     || list.iter().any(|pattern| self.may_match_a_run(pattern))
             }
-            Reading::Narrow => self.texts().filter(|text| text.is_narrow).all(|text| value_matches(list, text.text)),
+            Match::Strict => self.texts().filter(|text| text.is_strict).all(|text| value_matches(list, text.text)),
         }
     }
 }

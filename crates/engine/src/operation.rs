@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::field::{Field, Polarity};
 use super::path::{Readings, Template};
-use super::pattern::{HostPattern, NO_HOST, Reading, Specificity, TextPattern};
+use super::pattern::{HostPattern, Match, NO_HOST, Specificity, TextPattern};
 use super::question::Question;
 use super::request::{DestinationHost, Request};
 
@@ -23,27 +23,27 @@ pub enum PathPattern {
 impl PathPattern {
     /// Whether one reading of the path matches, by its number. The path as sent, the first, must also pass Envoy's own
     /// matcher where a match grants.
-    fn matches(&self, question: &Question<'_>, (number, text): (usize, &str), reading: Reading) -> bool {
+    fn matches(&self, question: &Question<'_>, (number, text): (usize, &str), matching: Match) -> bool {
         match self {
             PathPattern::Text(pattern) => pattern.matches(text),
             PathPattern::Template(template) => {
                 question.segment_ends(number).is_some_and(|ends| template.matches(text, ends))
-                    && (number > 0 || reading == Reading::Wide || question.operators_match())
+                    && (number > 0 || matching == Match::Broad || question.operators_match())
             }
         }
     }
 }
 
-/// Whether a list matches the readings of a path (rule R7). Wide: some reading matches some pattern. Narrow: every reading
+/// Whether a list matches the readings of a path (rule R7). Broad: some reading matches some pattern. Strict: every reading
 /// matches some pattern of the list, not all of them the same.
-fn list_matches(list: &[PathPattern], question: &Question<'_>, readings: &[Cow<'_, str>], reading: Reading) -> bool {
+fn list_matches(list: &[PathPattern], question: &Question<'_>, readings: &[Cow<'_, str>], matching: Match) -> bool {
     let mut numbered = readings.iter().enumerate();
     let some = |(number, text): (usize, &Cow<'_, str>)| {
-        list.iter().any(|pattern| pattern.matches(question, (number, text), reading))
+        list.iter().any(|pattern| pattern.matches(question, (number, text), matching))
     };
-    match reading {
-        Reading::Wide => numbered.any(some),
-        Reading::Narrow => numbered.all(some),
+    match matching {
+        Match::Broad => numbered.any(some),
+        Match::Strict => numbered.all(some),
     }
 }
 
@@ -71,9 +71,9 @@ impl Operation {
         let specificity = self.match_host(question.request, polarity)?;
         let ports = self.ports.holds_if_known(question.request.listener_port, polarity, |want, port, _| *want == port);
         let method = question.request.http.map(|http| http.method).filter(|method| !method.is_empty());
-        let methods = self.methods.holds_if_known(method, polarity, |want, method, reading| match reading {
-            Reading::Wide => want.matches_ignore_case(method),
-            Reading::Narrow => want.matches(method),
+        let methods = self.methods.holds_if_known(method, polarity, |want, method, matching| match matching {
+            Match::Broad => want.matches_ignore_case(method),
+            Match::Strict => want.matches(method),
         });
         (ports && methods && self.match_path(question, polarity)).then_some(specificity)
     }
@@ -81,7 +81,7 @@ impl Operation {
     fn match_host(&self, request: &Request<'_>, polarity: Polarity) -> Option<Specificity> {
         let destination = &request.destination;
         let hit =
-            |p: &HostPattern, host, reading| p.matches(host, destination.port, destination.raw_authority, reading);
+            |p: &HostPattern, host, matching| p.matches(host, destination.port, destination.raw_authority, matching);
         match &destination.host {
             DestinationHost::Known(host) => {
                 if self.hosts.none_of().iter().any(|p| hit(p, host, polarity.negative())) {
@@ -110,10 +110,10 @@ impl Operation {
         }
         match question.readings() {
             Readings::One(path) => {
-                self.paths.holds(polarity, |want, reading| want.matches(question, (0, path), reading))
+                self.paths.holds(polarity, |want, matching| want.matches(question, (0, path), matching))
             }
             Readings::Many(readings) => {
-                self.paths.holds_by_lists(polarity, |list, reading| list_matches(list, question, readings, reading))
+                self.paths.holds_by_lists(polarity, |list, matching| list_matches(list, question, readings, matching))
             }
             Readings::Unknown => self.paths.holds_unknown(polarity),
         }

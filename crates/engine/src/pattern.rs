@@ -1,7 +1,7 @@
 //! How a policy writes what it matches: hosts with ports (rules R1, R3 to R5), networks, and Istio's text patterns.
 //!
-//! Every pattern answers for one *reading*: wide, where a match denies, or narrow, where a match grants (rule R0). The
-//! caller chooses the reading; what happens when an attribute is unknown is decided in [`rule`](super::rule).
+//! Every pattern matches in one of two ways: broadly, where a match denies, or strictly, where a match grants (rule R0). The
+//! caller chooses which; what happens when an attribute is unknown is decided in [`rule`](super::rule).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,13 +16,13 @@ mod text;
 
 pub use text::{TextPattern, glob_matches};
 
-/// How generously a pattern is read (rule R0).
+/// How generously a pattern matches (rule R0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum Match {
     /// A positive field of a DENY, a `not*` field of an ALLOW: in doubt it matches.
-    Wide,
+    Broad,
     /// A positive field of an ALLOW, a `not*` field of a DENY: in doubt it does not match.
-    Narrow,
+    Strict,
 }
 
 /// The port of a request, as far as it is known (rule R4).
@@ -48,18 +48,18 @@ pub enum PortPattern {
 }
 
 impl PortPattern {
-    /// Whether the pattern covers `port` under `reading` (rule R4).
-    pub fn covers(self, port: Port, reading: Reading) -> bool {
-        match (self, port, reading) {
-            (PortPattern::Every, _, _) | (PortPattern::Unsaid, _, Reading::Wide) => true,
-            (PortPattern::Unsaid, Port::Known(port), Reading::Narrow) => matches!(port, 80 | 443),
-            (PortPattern::Unsaid, _, Reading::Narrow) => true,
+    /// Whether the pattern covers `port` (rule R4).
+    pub fn covers(self, port: Port, matching: Match) -> bool {
+        match (self, port, matching) {
+            (PortPattern::Every, _, _) | (PortPattern::Unsaid, _, Match::Broad) => true,
+            (PortPattern::Unsaid, Port::Known(port), Match::Strict) => matches!(port, 80 | 443),
+            (PortPattern::Unsaid, _, Match::Strict) => true,
             (PortPattern::Exactly(want), Port::Known(port), _) => want == port,
-            (PortPattern::Exactly(want), Port::Absent(listener), Reading::Wide) => {
+            (PortPattern::Exactly(want), Port::Absent(listener), Match::Broad) => {
                 matches!(want, 80 | 443) || listener == Some(want)
             }
-            (PortPattern::Exactly(_), Port::Unknown, Reading::Wide) => true,
-            (PortPattern::Exactly(_), _, Reading::Narrow) => false,
+            (PortPattern::Exactly(_), Port::Unknown, Match::Broad) => true,
+            (PortPattern::Exactly(_), _, Match::Strict) => false,
         }
     }
 }
@@ -69,7 +69,7 @@ impl PortPattern {
 pub struct HostPattern {
     shape: HostShape,
     port: PortPattern,
-    /// What Istio would compare with the raw authority; part of the wide reading only (rule R3). Left out where it
+    /// What Istio would compare with the raw authority; part of the broad match only (rule R3). Left out where it
     /// matches nothing that the shape does not, as most patterns have it.
     raw: Option<Box<TextPattern>>,
     /// Whether a grant also asks that Istio's comparison holds: Istio takes a part of the text for plain characters that
@@ -96,7 +96,7 @@ enum HostShape {
 }
 
 /// What a host must have in common with a pattern to match it. Istio's comparison with the raw authority, part of the
-/// wide reading, asks for no less: what it matches has the same canonical name.
+/// broad match, asks for no less: what it matches has the same canonical name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostKey<'p> {
     /// This name.
@@ -172,20 +172,20 @@ impl HostPattern {
         HostPattern { is_text: plain_star || odd_port, ..self }
     }
 
-    /// Whether the pattern matches a known host under `reading`. `raw` is the authority as sent, on HTTP.
-    pub fn matches(&self, host: &Host<'_>, port: Port, raw: Option<&str>, reading: Reading) -> bool {
-        let canonical = || self.shape.matches(host, reading) && self.port.covers(port, reading);
+    /// Whether the pattern matches a known host. `raw` is the authority as sent, on HTTP.
+    pub fn matches(&self, host: &Host<'_>, port: Port, raw: Option<&str>, matching: Match) -> bool {
+        let canonical = || self.shape.matches(host, matching) && self.port.covers(port, matching);
         let as_istio = || match (&self.raw, raw) {
             (Some(pattern), Some(raw)) => pattern.matches_ignore_case(raw),
             _ => false,
         };
-        match reading {
-            Reading::Wide => canonical() || as_istio(),
-            Reading::Narrow => canonical() && (!self.is_text || as_istio()),
+        match matching {
+            Match::Broad => canonical() || as_istio(),
+            Match::Strict => canonical() && (!self.is_text || as_istio()),
         }
     }
 
-    /// The key under which a table can hold the pattern: read narrowly it matches no host that has another.
+    /// The key under which a table can hold the pattern: matched strictly it matches no host that has another.
     pub fn key(&self) -> HostKey<'_> {
         match &self.shape {
             HostShape::Exact(Host::Name(name)) => HostKey::Name(name),
@@ -198,7 +198,7 @@ impl HostPattern {
         }
     }
 
-    /// All its keys: read widely it matches no host that has none of them.
+    /// All its keys: matched broadly it matches no host that has none of them.
     pub fn keys(&self) -> impl Iterator<Item = HostKey<'_>> {
         let local =
             self.shape.range().is_some_and(|range| embedded::holds_local_host(&range)).then_some(HostKey::LocalHost);
@@ -255,7 +255,7 @@ impl HostShape {
         }
     }
 
-    fn matches(&self, host: &Host<'_>, reading: Reading) -> bool {
+    fn matches(&self, host: &Host<'_>, matching: Match) -> bool {
         match (self, host) {
             (HostShape::Anywhere | HostShape::Present, _) => true,
             (HostShape::Exact(Host::Name(want)), Host::Name(name)) => want == name,
@@ -263,14 +263,14 @@ impl HostShape {
                 name.len() > suffix.len() && name.ends_with(suffix.as_ref())
             }
             (HostShape::Exact(Host::Ip(want)), Host::Ip(ip)) => {
-                want == ip || (reading == Reading::Wide && address::covers(&(*want).into(), *ip, reading))
+                want == ip || (matching == Match::Broad && address::covers(&(*want).into(), *ip, matching))
             }
-            (HostShape::Network(net), Host::Ip(ip)) => address::covers(net, *ip, reading),
+            (HostShape::Network(net), Host::Ip(ip)) => address::covers(net, *ip, matching),
             (HostShape::LoosePrefix(prefix), host) => {
-                address::some_text(host, reading, |text| text.starts_with(prefix.as_ref()))
+                address::some_text(host, matching, |text| text.starts_with(prefix.as_ref()))
             }
             (HostShape::LooseSuffix(suffix), host) => {
-                address::some_text(host, reading, |text| text.ends_with(suffix.as_ref()))
+                address::some_text(host, matching, |text| text.ends_with(suffix.as_ref()))
             }
             _ => false,
         }
@@ -484,9 +484,9 @@ pub fn parse_ip_block(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>().ok().map(|net| net.trunc())
 }
 
-/// Whether an address is in a block. Wide also tries the IPv4 address that an IPv4-mapped one carries.
-pub fn block_contains(block: &IpNet, address: IpAddr, reading: Reading) -> bool {
-    block.contains(&address) || (reading == Reading::Wide && block.contains(&address.to_canonical()))
+/// Whether an address is in a block. Broad also tries the IPv4 address that an IPv4-mapped one carries.
+pub fn block_contains(block: &IpNet, address: IpAddr, matching: Match) -> bool {
+    block.contains(&address) || (matching == Match::Broad && block.contains(&address.to_canonical()))
 }
 
 #[cfg(test)]

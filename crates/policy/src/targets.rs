@@ -12,7 +12,7 @@ use super::problem::{Code, Problem};
 use super::validate::Documents;
 use customs_engine::field::Field;
 use customs_engine::operation::Operation;
-use customs_engine::pattern::{self, HostPattern, PortPattern, Reading};
+use customs_engine::pattern::{self, HostPattern, Match, PortPattern};
 use customs_engine::rule::Rule;
 use customs_engine::settings::Settings;
 
@@ -117,27 +117,27 @@ pub(super) fn bind(rule: &Rule, action: Action, hosts: &[HostPattern]) -> Option
 
 fn narrow(operation: &Operation, action: Action, hosts: &[HostPattern]) -> Option<Operation> {
     let own = operation.hosts.any_of();
-    let reading = if action == Action::Allow { Reading::Narrow } else { Reading::Wide };
+    let matching = if action == Action::Allow { Match::Strict } else { Match::Broad };
     let kept: Vec<HostPattern> = if own.is_empty() {
         hosts.to_vec()
     } else {
         // Where neither lies within the other and both may match one host, a DENY keeps all of its own.
         let overlaps = |host: &HostPattern, pattern: &HostPattern| {
             action != Action::Allow
-                && host.meets(reading, pattern, reading)
-                && !pattern.contains(reading, host, reading)
+                && host.meets(matching, pattern, matching)
+                && !pattern.contains(matching, host, matching)
         };
         let within = |pattern: &&HostPattern| {
-            hosts.iter().any(|host| host.contains(reading, pattern, reading) || overlaps(host, pattern))
+            hosts.iter().any(|host| host.contains(matching, pattern, matching) || overlaps(host, pattern))
         };
-        let covered = |host: &&HostPattern| own.iter().any(|pattern| pattern.contains(reading, host, reading));
+        let covered = |host: &&HostPattern| own.iter().any(|pattern| pattern.contains(matching, host, matching));
         // What a grant names at some ports alone is granted at these, of each host that it names otherwise.
         let at_ports = own.iter().filter(|pattern| action == Action::Allow && !pattern.is_text()).flat_map(|pattern| {
             let at_every = pattern.with_port(PortPattern::Every);
             let is_new = move |host: &&HostPattern| {
-                at_every.contains(reading, host, reading)
-                    && !pattern.contains(reading, host, reading)
-                    && !host.contains(reading, pattern, reading)
+                at_every.contains(matching, host, matching)
+                    && !pattern.contains(matching, host, matching)
+                    && !host.contains(matching, pattern, matching)
             };
             hosts.iter().filter(is_new).map(|host| host.with_port(pattern.port()))
         });

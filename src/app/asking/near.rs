@@ -14,7 +14,7 @@ use customs_engine::host::Host;
 use customs_engine::identity::Caller;
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::path::Readings;
-use customs_engine::pattern::{HostKey, HostPattern, Port, PortPattern, Reading};
+use customs_engine::pattern::{HostKey, HostPattern, Match, Port, PortPattern};
 use customs_engine::question::Question;
 use customs_engine::request::DestinationHost;
 use customs_engine::rule::Rule;
@@ -143,7 +143,7 @@ fn covers_host(pattern: &HostPattern, host: &Host<'_>, raw: Option<&str>) -> boo
         PortPattern::Exactly(port) => Port::Known(port),
         PortPattern::Unsaid | PortPattern::Every => Port::Absent(None),
     };
-    pattern.matches(host, port, raw, Reading::Narrow)
+    pattern.matches(host, port, raw, Match::Strict)
 }
 
 fn miss(part: &str, text: impl Into<String>) -> Miss {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use customs_engine::condition::Condition;
 use customs_engine::field::{Field, Polarity};
 use customs_engine::operation::{Operation, PathPattern};
-use customs_engine::pattern::{self, HostPattern, Reading, TextPattern};
+use customs_engine::pattern::{self, HostPattern, Match, TextPattern};
 use customs_engine::rule::Rule;
 use customs_engine::who::{NamespacePattern, Source, Subject, Subjects, Who};
 
@@ -44,7 +44,7 @@ pub fn rule(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
 pub fn destination(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
     let to = outer.to.is_empty()
         || (!inner.to.is_empty() && inner.to.iter().all(|i| outer.to.iter().any(|o| operation(o, i, reads))));
-    // An equal condition under the narrower polarity holds no more often.
+    // An equal condition under the stricter polarity holds no more often.
     let when = outer.when.iter().all(|condition| inner.when.contains(condition));
     // On TCP a grant with one HTTP-only field is void as a whole.
     let tcp = reads.outer == Polarity::Deny || !is_http_only(outer) || is_http_only(inner);
@@ -58,12 +58,7 @@ pub fn is_http_only(rule: &Rule) -> bool {
 
 /// An attribute that is not known satisfies every deny, and no grant that asks for it: a grant that does not ask is only
 /// covered where nothing is asked.
-fn field<P>(
-    outer: &Field<P>,
-    inner: &Field<P>,
-    reads: Reads,
-    contains: impl Fn(&P, Reading, &P, Reading) -> bool,
-) -> bool {
+fn field<P>(outer: &Field<P>, inner: &Field<P>, reads: Reads, contains: impl Fn(&P, Match, &P, Match) -> bool) -> bool {
     let size = |a: &[P], b: &[P]| a.len().saturating_mul(b.len());
     if size(outer.any_of(), inner.any_of()).max(size(outer.none_of(), inner.none_of())) > MOST {
         return false;
@@ -87,11 +82,11 @@ fn operation(outer: &Operation, inner: &Operation, reads: Reads) -> bool {
 }
 
 /// Whether every method that one pattern matches as it is read another does.
-pub fn method(outer: &TextPattern, read: Reading, inner: &TextPattern, reads: Reading) -> bool {
-    match (read, reads) {
-        (Reading::Wide, _) => outer.contains_ignore_case(inner),
-        (Reading::Narrow, Reading::Narrow) => outer.contains(inner),
-        (Reading::Narrow, Reading::Wide) => false,
+pub fn method(outer: &TextPattern, matching: Match, inner: &TextPattern, others: Match) -> bool {
+    match (matching, others) {
+        (Match::Broad, _) => outer.contains_ignore_case(inner),
+        (Match::Strict, Match::Strict) => outer.contains(inner),
+        (Match::Strict, Match::Broad) => false,
     }
 }
 
@@ -151,7 +146,7 @@ fn asks_address(source: &Source) -> bool {
 }
 
 fn source(outer: &Source, inner: &Source, reads: Reads) -> bool {
-    let text = |o: &TextPattern, _: Reading, i: &TextPattern, _: Reading| o.contains(i);
+    let text = |o: &TextPattern, _: Match, i: &TextPattern, _: Match| o.contains(i);
     field(&outer.principals, &inner.principals, reads, text)
         && field(&outer.trust_domains, &inner.trust_domains, reads, text)
         // A star of the contained pattern can only be taken up by a star of the other.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::candidates::{self, Budget};
 use super::{covers, id, overlap, place, warning};
 use customs_engine::operation::Operation;
-use customs_engine::pattern::{HostKey, HostPattern, Reading};
+use customs_engine::pattern::{HostKey, HostPattern, Match};
 use customs_engine::rule::{Mode, Rule};
 use customs_engine::rule_info::Family;
 use customs_engine::rules::{EgressScope, Rules};
@@ -53,7 +53,7 @@ fn has_gate(rules: &Rules, grant: Mode) -> bool {
 
 fn may_open(subjects: &Subjects, grant: &Rule, allow: &Rule) -> bool {
     let to = |operation: &Operation| {
-        allow.to.is_empty() || allow.to.iter().any(|other| overlap::operations(operation, Reading::Narrow, other))
+        allow.to.is_empty() || allow.to.iter().any(|other| overlap::operations(operation, Match::Strict, other))
     };
     overlap::callers(subjects, &allow.who) && grant.to.iter().any(to)
 }
@@ -210,7 +210,7 @@ fn granted_more(rules: &Rules, budget: &mut Budget, found: &mut Vec<Problem>) {
     let places = Places::of(&rules.grants);
     for grant in theirs {
         let others = |other: &Rule| {
-            let near = |op: &Operation| other.to.iter().any(|to| overlap::operations(op, Reading::Narrow, to));
+            let near = |op: &Operation| other.to.iter().any(|to| overlap::operations(op, Match::Strict, to));
             !only_theirs(&other) && grant.to.iter().any(near)
         };
         if places.any_near(grant, budget, others) == Some(false) {

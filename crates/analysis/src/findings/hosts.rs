@@ -3,7 +3,7 @@
 
 use super::{id, note, warning};
 use customs_engine::operation::Operation;
-use customs_engine::pattern::{HostPattern, Port, PortPattern, Reading};
+use customs_engine::pattern::{HostPattern, Match, Port, PortPattern};
 use customs_engine::rule::{Exception, Rule};
 use customs_engine::rule_info::Family;
 use customs_engine::rule_info::RuleInfo;
@@ -39,8 +39,8 @@ fn narrow_port(to: &[Operation]) -> Option<&HostPattern> {
 
 fn is_narrow(host: &HostPattern, hosts: &[HostPattern]) -> bool {
     let has_port = |host: &HostPattern| matches!(host.port(), PortPattern::Exactly(_));
-    // Read widely, a host without a port or with every port contains the same host with any.
-    let adds = |other: &HostPattern| !has_port(other) && other.contains(Reading::Wide, host, Reading::Narrow);
+    // Matched broadly, a host without a port or with every port contains the same host with any.
+    let adds = |other: &HostPattern| !has_port(other) && other.contains(Match::Broad, host, Match::Strict);
     has_port(host) && !hosts.iter().any(adds)
 }
 
@@ -58,9 +58,9 @@ fn passed_without_port(to: &[Operation]) -> Option<(&HostPattern, u16)> {
         return None;
     }
     let adds = |host: &HostPattern, other: &HostPattern| {
-        let covers_absent = other.port().covers(Port::Absent(None), Reading::Wide);
-        // Read widely, a host without a port contains the same host with any.
-        covers_absent && other.with_port(PortPattern::Unsaid).contains(Reading::Wide, host, Reading::Wide)
+        let covers_absent = other.port().covers(Port::Absent(None), Match::Broad);
+        // Matched broadly, a host without a port contains the same host with any.
+        covers_absent && other.with_port(PortPattern::Unsaid).contains(Match::Broad, host, Match::Broad)
     };
     let named = to.iter().flat_map(|operation| operation.hosts.any_of().iter().map(move |host| (operation, host)));
     let mut passed = named.filter_map(|(operation, host)| match host.port() {

@@ -11,7 +11,7 @@ use customs_engine::field::{Field, Polarity};
 use customs_engine::identity::{Accepted, TrustDomains, may_be_workload};
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::path::{Readings, SegmentEnds};
-use customs_engine::pattern::{self, HostPattern, Reading, TextPattern};
+use customs_engine::pattern::{self, HostPattern, Match, TextPattern};
 use customs_engine::rule::{Exception, Rule};
 use customs_engine::snapshot::Snapshot;
 use customs_engine::who::{Source, Subject, Who};
@@ -75,8 +75,8 @@ fn every<T>(items: &[T], reason: impl Fn(&T) -> Option<String>) -> Option<String
 }
 
 fn dead_source(source: &Source, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
-    let text = |o: &TextPattern, _: Reading, i: &TextPattern, _: Reading| o.contains(i);
-    let block = |o: &ipnet::IpNet, _: Reading, i: &ipnet::IpNet, _: Reading| o.contains(i);
+    let text = |o: &TextPattern, _: Match, i: &TextPattern, _: Match| o.contains(i);
+    let block = |o: &ipnet::IpNet, _: Match, i: &ipnet::IpNet, _: Match| o.contains(i);
     let clash = |name: &str| Some(format!("its `not{name}` leave out all of its `{}`", lower_first(name)));
     if excludes(&source.principals, polarity, text) {
         return clash("Principals");
@@ -180,7 +180,7 @@ fn may_be_granted(path: &PathPattern, list: &[PathPattern]) -> bool {
 }
 
 fn dead_condition(condition: &Condition, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
-    let same = |o: &TextPattern, _: Reading, i: &TextPattern, _: Reading| o.contains(i);
+    let same = |o: &TextPattern, _: Match, i: &TextPattern, _: Match| o.contains(i);
     let grants = polarity == Polarity::Allow;
     let dead = match condition {
         Condition::Source(source) => return dead_source(source, polarity, trust),
@@ -193,7 +193,7 @@ fn dead_condition(condition: &Condition, polarity: Polarity, trust: &TrustDomain
 }
 
 /// Whether a field's negative list leaves out everything that its positive list lets in.
-fn excludes<P>(field: &Field<P>, polarity: Polarity, contains: impl Fn(&P, Reading, &P, Reading) -> bool) -> bool {
+fn excludes<P>(field: &Field<P>, polarity: Polarity, contains: impl Fn(&P, Match, &P, Match) -> bool) -> bool {
     let left_out = |p: &P| field.none_of().iter().any(|n| contains(n, polarity.negative(), p, polarity.positive()));
     !field.any_of().is_empty() && field.any_of().iter().all(left_out)
 }
@@ -207,5 +207,5 @@ fn never_opens(except: &Exception, rule: &Rule) -> bool {
         }
         _ => false,
     };
-    strangers || !rule.to.iter().any(|deny| overlap::operations(deny, Reading::Wide, &except.to))
+    strangers || !rule.to.iter().any(|deny| overlap::operations(deny, Match::Broad, &except.to))
 }

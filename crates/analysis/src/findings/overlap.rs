@@ -4,7 +4,7 @@
 
 use super::covers;
 use customs_engine::operation::Operation;
-use customs_engine::pattern::{self, Reading, TextPattern};
+use customs_engine::pattern::{self, Match, TextPattern};
 use customs_engine::rule::{Exception, Rule};
 use customs_engine::who::{NamespacePattern, Source, Subject, Subjects, Who};
 
@@ -25,7 +25,7 @@ pub fn exception(except: &Exception, grant: &Rule) -> bool {
         Who::Subjects(subjects) => callers(subjects, &grant.who),
         Who::Anyone | Who::Sources(_) => true,
     };
-    callers && (grant.to.is_empty() || grant.to.iter().any(|to| operations(to, Reading::Narrow, &except.to)))
+    callers && (grant.to.is_empty() || grant.to.iter().any(|to| operations(to, Match::Strict, &except.to)))
 }
 
 /// Whether two lists of subjects may be about one caller. Callers without a valid identity may be anybody's.
@@ -82,11 +82,11 @@ fn in_namespaces(source: &Source, namespace: &str) -> bool {
     (field.any_of().is_empty() || field.any_of().iter().any(may_contain)) && !field.none_of().iter().any(contains)
 }
 
-/// Whether two operations may match one request, hosts and methods being looked at. `one` is read as told; `two` is read
-/// narrowly, so what is not known never matches it.
-pub fn operations(one: &Operation, read: Reading, two: &Operation) -> bool {
+/// Whether two operations may match one request, hosts and methods being looked at. `one` is matched as told; `two` is matched
+/// strictly, so what is not known never matches it.
+pub fn operations(one: &Operation, matching: Match, two: &Operation) -> bool {
     let (a, b) = (one.hosts.any_of(), two.hosts.any_of());
-    let hosts = a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| a.meets(read, b, Reading::Narrow)));
+    let hosts = a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| a.meets(matching, b, Match::Strict)));
     let (a, b) = (one.methods.any_of(), two.methods.any_of());
     let methods = a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| same_method(a, b)));
     hosts && methods

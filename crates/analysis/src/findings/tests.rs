@@ -296,7 +296,7 @@ fn what_no_request_can_match_is_told() {
         let expected = if expected { &["never-matches 1"][..] } else { &[] };
         tells(&[Code::NeverMatches], &[(&allow(rule), expected)]);
     }
-    // What is not known satisfies a deny, which reads its hosts widely and those it leaves out narrowly.
+    // What is not known satisfies a deny, which matches its hosts broadly and those it leaves out strictly.
     tells(
         &[Code::NeverMatches],
         &[

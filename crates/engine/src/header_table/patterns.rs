@@ -144,11 +144,11 @@ impl PatternTable {
 
     /// Compares a header with every pattern: each of its texts, and its runs of parts with the patterns that have commas.
     pub fn compare_header(&self, header: &HeaderTexts<'_>) -> MatchedPatterns {
-        let texts = header.texts().map(|text| (text.text, text.is_narrow));
+        let texts = header.texts().map(|text| (text.text, text.is_strict));
         if self.with_commas.is_empty() {
             return self.compare(texts);
         }
-        // What a run matches is one text more, which the narrow reading does not ask for.
+        // What a run matches is one text more, which the strict match does not ask for.
         let texts: Vec<(&str, bool)> = texts.chain([("", false)]).collect();
         let runs = texts.len() - 1;
         let mut matched = self.compare_texts(&texts, runs);
@@ -158,7 +158,7 @@ impl PatternTable {
         matched
     }
 
-    /// Compares every text with every pattern. With each text stands whether the narrow reading asks for it.
+    /// Compares every text with every pattern. With each text stands whether the strict match asks for it.
     pub fn compare<'t>(&self, texts: impl Iterator<Item = (&'t str, bool)>) -> MatchedPatterns {
         let texts: Vec<(&str, bool)> = texts.collect();
         self.compare_texts(&texts, texts.len())
@@ -166,8 +166,8 @@ impl PatternTable {
 
     /// The same for the first of some texts.
     fn compare_texts(&self, texts: &[(&str, bool)], count: usize) -> MatchedPatterns {
-        let narrow = texts.iter().enumerate().filter(|(_, (_, is_narrow))| *is_narrow).map(|(number, _)| number);
-        let mut matched = MatchedPatterns::none(self.count, texts.len(), narrow);
+        let strict = texts.iter().enumerate().filter(|(_, (_, is_strict))| *is_strict).map(|(number, _)| number);
+        let mut matched = MatchedPatterns::none(self.count, texts.len(), strict);
         let (mut prefixes, mut suffixes, mut backwards) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (text, _)) in texts.iter().enumerate().take(count) {
             work_count::bytes(text.len());
@@ -295,21 +295,21 @@ pub struct MatchedPatterns {
     /// A bit for each text, in parts of `words`.
     texts: Vec<u64>,
     words: usize,
-    /// The texts that the narrow reading asks for.
-    narrow: Box<[u64]>,
+    /// The texts that the strict match asks for.
+    strict: Box<[u64]>,
 }
 
 impl MatchedPatterns {
-    fn none(patterns: usize, texts: usize, narrow: impl Iterator<Item = usize>) -> MatchedPatterns {
+    fn none(patterns: usize, texts: usize, strict: impl Iterator<Item = usize>) -> MatchedPatterns {
         let words = texts.div_ceil(64);
         let mut asked = vec![0; words];
-        narrow.for_each(|number| set(&mut asked, number));
+        strict.for_each(|number| set(&mut asked, number));
         MatchedPatterns {
             matching: vec![0; patterns.div_ceil(64)].into(),
             slots: vec![0; patterns].into(),
             texts: Vec::new(),
             words,
-            narrow: asked.into(),
+            strict: asked.into(),
         }
     }
 
@@ -324,9 +324,9 @@ impl MatchedPatterns {
         list.0.iter().any(|(word, bits)| self.matching.get(*word as usize).is_some_and(|found| found & bits != 0))
     }
 
-    /// Whether every text that the narrow reading asks for is matched by some pattern of a list.
+    /// Whether every text that the strict match asks for is matched by some pattern of a list.
     pub fn all_by(&self, list: &PatternNumbers) -> bool {
-        let mut missing = self.narrow.clone();
+        let mut missing = self.strict.clone();
         for (word, bits) in &list.0 {
             let mut found = self.matching.get(*word as usize).copied().unwrap_or_default() & bits;
             while found != 0 {

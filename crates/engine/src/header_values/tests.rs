@@ -22,7 +22,7 @@ fn sent(headers: &dyn Headers) -> HttpAttributes<'_> {
 }
 
 #[test]
-fn headers_are_read_widely_for_a_deny_and_narrowly_for_an_allow() {
+fn headers_match_broadly_for_a_deny_and_strictly_for_an_allow() {
     for (values, any, none, deny, allow) in [
         (&["admin"][..], &["admin"][..], &[][..], true, true),
         (&["user,admin"], &["admin"], &[], true, false),

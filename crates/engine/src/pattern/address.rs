@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{HostPatternError, HostShape, Reading};
+use super::{HostPatternError, HostShape, Match};
 use crate::host::embedded;
 use crate::host::{Host, HostParseError};
 
@@ -41,23 +41,23 @@ pub(super) fn parse(text: &str) -> Result<HostShape, HostPatternError> {
     }
 }
 
-/// Whether a range covers an address as it is read.
-pub(super) fn covers(range: &IpNet, ip: IpAddr, reading: Reading) -> bool {
-    range.contains(&ip) || (reading == Reading::Wide && covers_widely(range, ip))
+/// Whether a range covers an address.
+pub(super) fn covers(range: &IpNet, ip: IpAddr, matching: Match) -> bool {
+    range.contains(&ip) || (matching == Match::Broad && covers_broadly(range, ip))
 }
 
-fn covers_widely(range: &IpNet, ip: IpAddr) -> bool {
+fn covers_broadly(range: &IpNet, ip: IpAddr) -> bool {
     (embedded::reaches_local_host(ip) && embedded::holds_local_host(range))
         || embedded::ipv4_range(range).is_some_and(|net| embedded::carried(ip).any(|carried| net.contains(&carried)))
 }
 
 /// Whether some text of a host is as asked. Of an IPv6 address no text is granted: Istio compares it with its brackets.
-pub(super) fn some_text(host: &Host<'_>, reading: Reading, is: impl Fn(&str) -> bool) -> bool {
-    match (host, reading) {
+pub(super) fn some_text(host: &Host<'_>, matching: Match, is: impl Fn(&str) -> bool) -> bool {
+    match (host, matching) {
         (Host::Name(name), _) => is(name),
-        (Host::Ip(IpAddr::V6(_)), Reading::Narrow) => false,
-        (Host::Ip(ip), Reading::Narrow) => is(&ip.to_string()),
-        (Host::Ip(ip), Reading::Wide) => {
+        (Host::Ip(IpAddr::V6(_)), Match::Strict) => false,
+        (Host::Ip(ip), Match::Strict) => is(&ip.to_string()),
+        (Host::Ip(ip), Match::Broad) => {
             is(&ip.to_string())
                 || embedded::carried(*ip).any(|carried| is(&carried.to_string()))
                 || (embedded::reaches_local_host(*ip) && (is("127.0.0.1") || is("::1")))
@@ -65,18 +65,18 @@ pub(super) fn some_text(host: &Host<'_>, reading: Reading, is: impl Fn(&str) -> 
     }
 }
 
-/// Whether the outer range as it is read covers whatever the inner one covers as it is read.
-pub(super) fn contains(outer: &IpNet, read: Reading, inner: &IpNet, reads: Reading) -> bool {
+/// Whether the outer range, matched as `matching` says, covers whatever the inner one covers as `others` says.
+pub(super) fn contains(outer: &IpNet, matching: Match, inner: &IpNet, others: Match) -> bool {
     let (outer_ipv4, inner_ipv4) = (embedded::ipv4_range(outer), embedded::ipv4_range(inner));
     let carries_all = || matches!((outer_ipv4, inner_ipv4), (Some(outer), Some(inner)) if outer.contains(&inner));
-    match (read, reads) {
-        (Reading::Narrow, Reading::Narrow) => outer.contains(inner),
-        // What is read widely has forms that nothing read narrowly covers.
-        (Reading::Narrow, Reading::Wide) => {
+    match (matching, others) {
+        (Match::Strict, Match::Strict) => outer.contains(inner),
+        // What is matched broadly has forms that nothing matched strictly covers.
+        (Match::Strict, Match::Broad) => {
             outer.contains(inner) && inner_ipv4.is_none() && !embedded::holds_local_host(inner)
         }
-        (Reading::Wide, Reading::Narrow) => outer.contains(inner) || carries_all(),
-        (Reading::Wide, Reading::Wide) => match inner_ipv4 {
+        (Match::Broad, Match::Strict) => outer.contains(inner) || carries_all(),
+        (Match::Broad, Match::Broad) => match inner_ipv4 {
             // The local host's addresses of both families are in one only if the other is.
             Some(_) => carries_all(),
             None => outer.contains(inner),
@@ -94,24 +94,24 @@ fn reaches_local_host(range: &IpNet) -> bool {
 }
 
 /// Whether some address may be covered by both.
-pub(super) fn meets(one: &IpNet, read: Reading, two: &IpNet, reads: Reading) -> bool {
+pub(super) fn meets(one: &IpNet, matching: Match, two: &IpNet, others: Match) -> bool {
     if one.contains(two) || two.contains(one) {
         return true;
     }
-    // Each address of IPv6 may carry one of IPv4, and what is read widely covers both.
-    let carries = |wide: &IpNet, other: &IpNet| {
-        let local = || embedded::holds_local_host(wide) && reaches_local_host(other);
-        let ipv4 = match (embedded::ipv4_range(wide), other) {
+    // Each address of IPv6 may carry one of IPv4, and what is matched broadly covers both.
+    let carries = |broad: &IpNet, other: &IpNet| {
+        let local = || embedded::holds_local_host(broad) && reaches_local_host(other);
+        let ipv4 = match (embedded::ipv4_range(broad), other) {
             (Some(net), IpNet::V4(other)) => net.contains(other) || other.contains(&net),
             (Some(_), IpNet::V6(_)) => true,
             (None, _) => false,
         };
         ipv4 || local()
     };
-    match (read, reads) {
-        (Reading::Narrow, Reading::Narrow) => false,
-        (Reading::Wide, Reading::Narrow) => carries(one, two),
-        (Reading::Narrow, Reading::Wide) => carries(two, one),
-        (Reading::Wide, Reading::Wide) => true,
+    match (matching, others) {
+        (Match::Strict, Match::Strict) => false,
+        (Match::Broad, Match::Strict) => carries(one, two),
+        (Match::Strict, Match::Broad) => carries(two, one),
+        (Match::Broad, Match::Broad) => true,
     }
 }

@@ -2,20 +2,20 @@
 //!
 //! Both answers are sound and not complete: "contains" is only said where it is so, and "meets" is only denied where it
 //! cannot be. What Istio would compare with the raw authority is left aside, since it never matches more than the
-//! canonical host under the wide reading; but for a prefix that ends in a dot, which meets the name before that dot.
+//! canonical host under the broad match; but for a prefix that ends in a dot, which meets the name before that dot.
 
-use super::{HostPattern, HostShape, Port, PortPattern, Reading, TextPattern, address};
+use super::{HostPattern, HostShape, Match, Port, PortPattern, TextPattern, address};
 use crate::host::Host;
 
 impl PortPattern {
-    /// Whether the pattern read as `reading` covers every port that `other` covers as it is read.
-    pub fn contains(self, reading: Reading, other: PortPattern, others: Reading) -> bool {
-        probes(self, other).all(|port| !other.covers(port, others) || self.covers(port, reading))
+    /// Whether the pattern, matched as `matching` says, covers every port that `other` covers as `others` says.
+    pub fn contains(self, matching: Match, other: PortPattern, others: Match) -> bool {
+        probes(self, other).all(|port| !other.covers(port, others) || self.covers(port, matching))
     }
 
     /// Whether some port is covered by both.
-    pub fn meets(self, reading: Reading, other: PortPattern, others: Reading) -> bool {
-        probes(self, other).any(|port| other.covers(port, others) && self.covers(port, reading))
+    pub fn meets(self, matching: Match, other: PortPattern, others: Match) -> bool {
+        probes(self, other).any(|port| other.covers(port, others) && self.covers(port, matching))
     }
 }
 
@@ -44,35 +44,37 @@ impl HostPattern {
         HostPattern { port, ..self.clone() }
     }
 
-    /// Whether the pattern read as `reading` matches every *known* host and port that `other` matches as it is read. Of
+    /// Whether the pattern, matched as `matching` says, matches every *known* host and port that `other` matches. Of
     /// `**` and connections that name no host this says nothing.
-    pub fn contains(&self, reading: Reading, other: &HostPattern, others: Reading) -> bool {
+    pub fn contains(&self, matching: Match, other: &HostPattern, others: Match) -> bool {
         // What only texts tell is known of the same text alone.
-        let as_text = !self.is_text || reading == Reading::Wide || self == other;
-        as_text && self.port.contains(reading, other.port, others) && self.shape.contains(reading, &other.shape, others)
+        let as_text = !self.is_text || matching == Match::Broad || self == other;
+        as_text
+            && self.port.contains(matching, other.port, others)
+            && self.shape.contains(matching, &other.shape, others)
     }
 
     /// Whether both may match one known host and port.
-    pub fn meets(&self, reading: Reading, other: &HostPattern, others: Reading) -> bool {
-        self.port.meets(reading, other.port, others) && self.shape.meets(reading, &other.shape, others)
+    pub fn meets(&self, matching: Match, other: &HostPattern, others: Match) -> bool {
+        self.port.meets(matching, other.port, others) && self.shape.meets(matching, &other.shape, others)
     }
 }
 
 impl HostShape {
-    fn contains(&self, read: Reading, other: &HostShape, reads: Reading) -> bool {
+    fn contains(&self, matching: Match, other: &HostShape, others: Match) -> bool {
         use HostShape::{Anywhere, Exact, LoosePrefix, LooseSuffix, Present, Suffix};
         if let (Some(outer), Some(inner)) = (self.range(), other.range()) {
-            return address::contains(&outer, read, &inner, reads);
+            return address::contains(&outer, matching, &inner, others);
         }
         match (self, other) {
             (Anywhere | Present, _) => true,
             // Of an address, texts are looked at one by one.
-            (_, Exact(host @ Host::Ip(_))) => reads == Reading::Narrow && self.matches(host, read),
-            (_, Exact(host)) => self.matches(host, read),
+            (_, Exact(host @ Host::Ip(_))) => others == Match::Strict && self.matches(host, matching),
+            (_, Exact(host)) => self.matches(host, matching),
             (Suffix(outer) | LooseSuffix(outer), Suffix(inner)) => inner.ends_with(outer.as_ref()),
-            // Read widely they match texts of addresses that nothing read narrowly does.
+            // Matched broadly they match texts of addresses that nothing matched strictly does.
             (LooseSuffix(_), LooseSuffix(_)) | (LoosePrefix(_), LoosePrefix(_))
-                if (read, reads) == (Reading::Narrow, Reading::Wide) =>
+                if (matching, others) == (Match::Strict, Match::Broad) =>
             {
                 false
             }
@@ -82,28 +84,28 @@ impl HostShape {
         }
     }
 
-    /// Whether the wide reading matches a name that was sent with a dot behind it: Istio compares `a.example.*` with that text,
+    /// Whether the broad match matches a name that was sent with a dot behind it: Istio compares `a.example.*` with that text,
     /// of which the dot is the prefix's.
-    fn matches_dotted(&self, host: &Host<'_>, reading: Reading) -> bool {
+    fn matches_dotted(&self, host: &Host<'_>, matching: Match) -> bool {
         match (self, host) {
             (HostShape::LoosePrefix(prefix), Host::Name(name)) => {
-                reading == Reading::Wide && prefix.strip_suffix('.') == Some(name.as_ref())
+                matching == Match::Broad && prefix.strip_suffix('.') == Some(name.as_ref())
             }
             _ => false,
         }
     }
 
-    fn meets(&self, read: Reading, other: &HostShape, reads: Reading) -> bool {
+    fn meets(&self, matching: Match, other: &HostShape, others: Match) -> bool {
         use HostShape::{Anywhere, Exact, LooseSuffix, Network, Present, Suffix};
         if let (Some(one), Some(two)) = (self.range(), other.range()) {
-            return address::meets(&one, read, &two, reads);
+            return address::meets(&one, matching, &two, others);
         }
         match (self, other) {
             (Anywhere | Present, _) | (_, Anywhere | Present) => true,
             // An address has texts in more than one form.
             (Exact(Host::Ip(_)), shape) | (shape, Exact(Host::Ip(_))) => !matches!(shape, Exact(_) | Suffix(_)),
-            (Exact(host), shape) => shape.matches(host, reads) || shape.matches_dotted(host, reads),
-            (shape, Exact(host)) => shape.matches(host, read) || shape.matches_dotted(host, read),
+            (Exact(host), shape) => shape.matches(host, others) || shape.matches_dotted(host, others),
+            (shape, Exact(host)) => shape.matches(host, matching) || shape.matches_dotted(host, matching),
             (Suffix(_), Network(_)) | (Network(_), Suffix(_)) => false,
             (Suffix(one) | LooseSuffix(one), Suffix(two) | LooseSuffix(two)) => {
                 one.ends_with(two.as_ref()) || two.ends_with(one.as_ref())
@@ -146,7 +148,7 @@ impl TextPattern {
 mod tests {
     use super::super::parse_host_pattern;
     use super::*;
-    use Reading::{Narrow, Wide};
+    use Match::{Broad, Strict};
 
     fn host(text: &str) -> HostPattern {
         parse_host_pattern(text).unwrap().0
@@ -180,31 +182,31 @@ mod tests {
             ("api.*", "*.example", false, true),
         ] {
             let (outer, inner) = (host(outer), host(inner));
-            let got = (outer.contains(Narrow, &inner, Narrow), outer.meets(Narrow, &inner, Narrow));
+            let got = (outer.contains(Strict, &inner, Strict), outer.meets(Strict, &inner, Strict));
             assert_eq!(got, (contains, meets), "{outer} {inner}");
-            assert_eq!(inner.meets(Narrow, &outer, Narrow), meets, "{inner} {outer}");
+            assert_eq!(inner.meets(Strict, &outer, Strict), meets, "{inner} {outer}");
         }
     }
 
     #[test]
     fn addresses_are_compared_as_they_are_read() {
         for (outer, read_outer, inner, read_inner, contains, meets) in [
-            ("10.0.0.0/8", Wide, "[::ffff:10.0.0.1]", Narrow, true, true),
-            ("10.0.0.0/8", Wide, "[::ffff:10.0.0.1]", Wide, true, true),
-            ("10.0.0.0/8", Wide, "10.0.0.0/9", Wide, true, true),
-            ("10.0.0.0/8", Wide, "[2001:db8::1]", Narrow, false, true),
-            ("10.0.0.0/8", Wide, "[::ffff:11.0.0.1]", Narrow, false, true),
-            ("10.0.0.0/8", Wide, "11.0.0.1", Narrow, false, false),
-            ("10.0.0.1:*", Narrow, "10.0.0.1:*", Wide, false, true),
-            ("[2001:db8::1]:*", Narrow, "[2001:db8::1]:*", Wide, true, true),
-            ("[::1]:*", Narrow, "[::1]:*", Wide, false, true),
-            ("[2001:db8::/32]", Wide, "[2001:db8::1]", Wide, true, true),
-            ("127.0.0.0/8", Wide, "0.0.0.0", Narrow, false, true),
-            ("[::1]", Wide, "0.0.0.0", Narrow, false, true),
-            ("[2001:db8::/32]", Wide, "0.0.0.0", Narrow, false, false),
-            ("127.*", Wide, "127.0.0.1", Narrow, true, true),
-            ("127.*", Wide, "127.0.0.1", Wide, false, true),
-            ("*.example", Wide, "127.0.0.1", Wide, false, false),
+            ("10.0.0.0/8", Broad, "[::ffff:10.0.0.1]", Strict, true, true),
+            ("10.0.0.0/8", Broad, "[::ffff:10.0.0.1]", Broad, true, true),
+            ("10.0.0.0/8", Broad, "10.0.0.0/9", Broad, true, true),
+            ("10.0.0.0/8", Broad, "[2001:db8::1]", Strict, false, true),
+            ("10.0.0.0/8", Broad, "[::ffff:11.0.0.1]", Strict, false, true),
+            ("10.0.0.0/8", Broad, "11.0.0.1", Strict, false, false),
+            ("10.0.0.1:*", Strict, "10.0.0.1:*", Broad, false, true),
+            ("[2001:db8::1]:*", Strict, "[2001:db8::1]:*", Broad, true, true),
+            ("[::1]:*", Strict, "[::1]:*", Broad, false, true),
+            ("[2001:db8::/32]", Broad, "[2001:db8::1]", Broad, true, true),
+            ("127.0.0.0/8", Broad, "0.0.0.0", Strict, false, true),
+            ("[::1]", Broad, "0.0.0.0", Strict, false, true),
+            ("[2001:db8::/32]", Broad, "0.0.0.0", Strict, false, false),
+            ("127.*", Broad, "127.0.0.1", Strict, true, true),
+            ("127.*", Broad, "127.0.0.1", Broad, false, true),
+            ("*.example", Broad, "127.0.0.1", Broad, false, false),
         ] {
             let (outer, inner) = (host(outer), host(inner));
             let got = (outer.contains(read_outer, &inner, read_inner), outer.meets(read_outer, &inner, read_inner));
@@ -216,15 +218,15 @@ mod tests {
     #[test]
     fn loose_patterns_are_compared_as_they_are_read() {
         for (outer, read_outer, inner, read_inner, contains, meets) in [
-            ("10.*", Narrow, "10.0.*", Narrow, true, true),
-            ("10.*", Narrow, "10.0.*", Wide, false, true),
-            ("10.*", Wide, "10.0.*", Wide, true, true),
-            ("10.*", Wide, "10.0.*", Narrow, true, true),
-            ("*mple", Narrow, "*example", Wide, false, true),
-            ("*mple", Wide, "*example", Wide, true, true),
-            ("a.example.*", Wide, "a.example", Narrow, false, true),
-            ("a.example.*", Narrow, "a.example", Narrow, false, false),
-            ("a.example.*", Wide, "b.example", Wide, false, false),
+            ("10.*", Strict, "10.0.*", Strict, true, true),
+            ("10.*", Strict, "10.0.*", Broad, false, true),
+            ("10.*", Broad, "10.0.*", Broad, true, true),
+            ("10.*", Broad, "10.0.*", Strict, true, true),
+            ("*mple", Strict, "*example", Broad, false, true),
+            ("*mple", Broad, "*example", Broad, true, true),
+            ("a.example.*", Broad, "a.example", Strict, false, true),
+            ("a.example.*", Strict, "a.example", Strict, false, false),
+            ("a.example.*", Broad, "b.example", Broad, false, false),
         ] {
             let (outer, inner) = (host(&format!("{outer}:*")), host(&format!("{inner}:*")));
             let got = (outer.contains(read_outer, &inner, read_inner), outer.meets(read_outer, &inner, read_inner));
@@ -236,19 +238,19 @@ mod tests {
     #[test]
     fn ports_are_compared_as_they_are_read() {
         for (outer, read_outer, inner, read_inner, contains, meets) in [
-            ("h", Narrow, "h:443", Narrow, true, true),
-            ("h", Narrow, "h:8443", Narrow, false, false),
-            ("h", Narrow, "h:443", Wide, true, true),
-            ("h", Narrow, "h", Wide, false, true),
-            ("h", Wide, "h:*", Narrow, true, true),
-            ("h:*", Narrow, "h", Narrow, true, true),
-            ("h", Narrow, "h:*", Narrow, false, true),
-            ("h:443", Wide, "h:443", Narrow, true, true),
-            ("h:443", Narrow, "h:443", Wide, false, true),
-            ("h:443", Narrow, "h", Narrow, false, true),
-            ("h:80", Narrow, "h:443", Narrow, false, false),
-            ("h:80", Wide, "h:443", Wide, false, true),
-            ("h:1", Narrow, "h:2", Narrow, false, false),
+            ("h", Strict, "h:443", Strict, true, true),
+            ("h", Strict, "h:8443", Strict, false, false),
+            ("h", Strict, "h:443", Broad, true, true),
+            ("h", Strict, "h", Broad, false, true),
+            ("h", Broad, "h:*", Strict, true, true),
+            ("h:*", Strict, "h", Strict, true, true),
+            ("h", Strict, "h:*", Strict, false, true),
+            ("h:443", Broad, "h:443", Strict, true, true),
+            ("h:443", Strict, "h:443", Broad, false, true),
+            ("h:443", Strict, "h", Strict, false, true),
+            ("h:80", Strict, "h:443", Strict, false, false),
+            ("h:80", Broad, "h:443", Broad, false, true),
+            ("h:1", Strict, "h:2", Strict, false, false),
         ] {
             let (outer, inner) = (host(outer), host(inner));
             let got = (outer.contains(read_outer, &inner, read_inner), outer.meets(read_outer, &inner, read_inner));

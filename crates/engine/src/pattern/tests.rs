@@ -1,4 +1,4 @@
-//! Tables for the patterns of policies: what each spelling matches, widely and narrowly, and what is refused.
+//! Tables for the patterns of policies: what each spelling matches, broadly and strictly, and what is refused.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn both(text: &str, authority: &str) -> (bool, bool) {
     let read = Authority::parse(authority).unwrap();
     let port = read.port.map_or(Port::Absent(None), Port::Known);
     let at = |reading| pattern(text).matches(&read.host, port, Some(authority), reading);
-    (at(Reading::Wide), at(Reading::Narrow))
+    (at(Match::Broad), at(Match::Strict))
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn what_reaches_the_local_host_is_denied_with_it() {
 #[test]
 fn a_denied_port_covers_no_port_where_the_listener_has_it() {
     let host = Host::Name("a.example".into());
-    for (text, listener, wide) in [
+    for (text, listener, broad) in [
         ("a.example:8443", Some(8443), true),
         ("a.example:8443", Some(443), false),
         ("a.example:8443", None, false),
@@ -123,7 +123,7 @@ fn a_denied_port_covers_no_port_where_the_listener_has_it() {
         ("a.example:80", None, true),
     ] {
         let at = |reading| pattern(text).matches(&host, Port::Absent(listener), Some("a.example"), reading);
-        assert_eq!((at(Reading::Wide), at(Reading::Narrow)), (wide, false), "{text} {listener:?}");
+        assert_eq!((at(Match::Broad), at(Match::Strict)), (broad, false), "{text} {listener:?}");
     }
 }
 
@@ -153,19 +153,19 @@ fn in_istio_a_grant_covers_no_more_than_the_text_does() {
         let port = read.port.map_or(Port::Absent(None), Port::Known);
         let pattern = pattern(text).in_istio(text);
         let at = |reading| pattern.matches(&read.host, port, Some(authority), reading);
-        assert_eq!((at(Reading::Wide), at(Reading::Narrow)), expected, "{text} against {authority}");
+        assert_eq!((at(Match::Broad), at(Match::Strict)), expected, "{text} against {authority}");
     }
     assert_eq!(pattern("*:*").in_istio("*:*").to_string(), "*:*");
 }
 
 #[test]
-fn an_unknown_port_is_covered_widely_only_by_a_port() {
+fn an_unknown_port_is_covered_broadly_only_by_a_port() {
     let host = Host::Name("a.example".into());
     let at = |text, reading| pattern(text).matches(&host, Port::Unknown, None, reading);
     for (text, expected) in
         [("a.example", (true, true)), ("a.example:5432", (true, false)), ("a.example:*", (true, true))]
     {
-        assert_eq!((at(text, Reading::Wide), at(text, Reading::Narrow)), expected, "{text}");
+        assert_eq!((at(text, Match::Broad), at(text, Match::Strict)), expected, "{text}");
     }
 }
 
@@ -301,8 +301,8 @@ fn ip_blocks_take_addresses_and_ranges() {
     let block = parse_ip_block("10.1.2.3/8").unwrap();
     assert_eq!(block.to_string(), "10.0.0.0/8");
     let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
-    assert!(block_contains(&block, mapped, Reading::Wide));
-    assert!(!block_contains(&block, mapped, Reading::Narrow));
+    assert!(block_contains(&block, mapped, Match::Broad));
+    assert!(!block_contains(&block, mapped, Match::Strict));
     assert!(parse_ip_block("::/0").is_some());
     assert!(parse_ip_block("10.0.0.0/40").is_none() && parse_ip_block("a").is_none());
 }

@@ -25,12 +25,12 @@ fn what_is_found_is_what_comparing_pair_by_pair_finds() {
         let mut builder = PatternTable::builder();
         let numbers: Vec<PatternNumbers> = lists.iter().map(|list| builder.numbers(list)).collect();
         let table = builder.finish();
-        let matched = table.compare(texts.iter().map(|(text, is_narrow)| (text.as_str(), *is_narrow)));
+        let matched = table.compare(texts.iter().map(|(text, is_strict)| (text.as_str(), *is_strict)));
         for (list, numbers) in lists.iter().zip(&numbers) {
             let some = texts.iter().any(|(text, _)| list.iter().any(|pattern| matches(pattern, text)));
             let all = texts
                 .iter()
-                .filter(|(_, is_narrow)| *is_narrow)
+                .filter(|(_, is_strict)| *is_strict)
                 .all(|(text, _)| list.iter().any(|pattern| matches(pattern, text)));
             assert_eq!((matched.some_of(numbers), matched.all_by(numbers)), (some, all), "{list:?} {texts:?}");
             for pattern in list {
