@@ -23,7 +23,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::host::{Host, embedded};
 use super::identity::{Caller, SpiffeId};
-use super::pattern::{HostKey, HostPattern, TextPattern};
+use super::pattern::{HostKey, HostPattern, Match, TextPattern};
 use super::request::{DestinationHost, Request};
 use super::rule::{Mode, Rule};
 use super::who::{NamespacePattern, Source, Subject, Subjects, Who};
@@ -85,20 +85,11 @@ struct Hosts {
     lengths: (BTreeSet<u8>, BTreeSet<u8>),
 }
 
-/// How rules are looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// The rule denies: what is not known satisfies it.
-    Deny,
-    /// The rule grants, or selects a caller.
-    Grant,
-}
-
 impl Index {
-    /// Files rules; positions in the lists are positions in `rules`. Rules that nobody looks up as denials are not filed
-    /// under what is not known.
-    pub fn of_rules(rules: &[Arc<Rule>], reach: Reach) -> Index {
-        let mut builder = Builder::new(reach);
+    /// Files rules; positions in the lists are positions in `rules`. Rules that are only ever looked up strictly are not
+    /// filed under what is not known.
+    pub fn of_rules(rules: &[Arc<Rule>], matching: Match) -> Index {
+        let mut builder = Builder::new(matching);
         for (position, rule) in rules.iter().enumerate() {
             let hosts = builder.hosts.ids(rule);
             let sources = builder.sources.ids(&rule.who);
@@ -115,7 +106,7 @@ impl Index {
 
     /// Files selections of callers, wherever they go.
     pub fn of_subjects<'s>(subjects: impl Iterator<Item = &'s Subjects>) -> Index {
-        let mut builder = Builder::new(Reach::Grant);
+        let mut builder = Builder::new(Match::Strict);
         for (position, subjects) in subjects.enumerate() {
             let mut ids = Vec::new();
             builder.sources.subjects(subjects, &mut ids);
@@ -129,14 +120,14 @@ impl Index {
         &self,
         caller: &Caller<'_>,
         request: &Request<'_>,
-        reach: Reach,
+        matching: Match,
         mut each: impl FnMut(&[u32]) -> ControlFlow<()>,
     ) {
         if self.lists.is_empty() {
             return;
         }
-        let _ = self.sources.visit(caller, reach, &mut |source| {
-            self.hosts.visit(&request.destination.host, reach, &mut |host| match self.list(source, host) {
+        let _ = self.sources.visit(caller, matching, &mut |source| {
+            self.hosts.visit(&request.destination.host, matching, &mut |host| match self.list(source, host) {
                 [] => ControlFlow::Continue(()),
                 list => each(list),
             })
@@ -145,7 +136,7 @@ impl Index {
 
     /// Visits the positions of selections that may be about a caller.
     pub fn selections(&self, caller: &Caller<'_>, mut each: impl FnMut(u32)) {
-        let _ = self.sources.visit(caller, Reach::Grant, &mut |source| {
+        let _ = self.sources.visit(caller, Match::Strict, &mut |source| {
             self.list(source, ANYWHERE).iter().for_each(|position| each(*position));
             ControlFlow::Continue(())
         });
@@ -179,11 +170,11 @@ fn pair_id(source: Id, host: HostId) -> PairId {
 type Step = ControlFlow<()>;
 
 impl Sources {
-    fn visit(&self, caller: &Caller<'_>, reach: Reach, each: &mut dyn FnMut(Id) -> Step) -> Step {
+    fn visit(&self, caller: &Caller<'_>, matching: Match, each: &mut dyn FnMut(Id) -> Step) -> Step {
         let Some(SpiffeId { namespace, service_account, .. }) = caller.workload() else {
-            return match reach {
-                Reach::Deny => each(EVERYONE),
-                Reach::Grant => [ANYONE, UNAUTHENTICATED].into_iter().try_for_each(each),
+            return match matching {
+                Match::Broad => each(EVERYONE),
+                Match::Strict => [ANYONE, UNAUTHENTICATED].into_iter().try_for_each(each),
             };
         };
         if let Some(entry) = self.namespaces.get(namespace) {
@@ -291,8 +282,8 @@ fn workload(pattern: &TextPattern) -> Option<(&str, &str)> {
 }
 
 impl Hosts {
-    fn visit(&self, host: &DestinationHost<'_>, reach: Reach, each: &mut dyn FnMut(HostId) -> Step) -> Step {
-        match (host, reach) {
+    fn visit(&self, host: &DestinationHost<'_>, matching: Match, each: &mut dyn FnMut(HostId) -> Step) -> Step {
+        match (host, matching) {
             (DestinationHost::Known(Host::Name(name)), _) => {
                 each(host_id(HostKey::Name(name)))?;
                 if self.has_suffixes {
@@ -304,7 +295,7 @@ impl Hosts {
             }
             (DestinationHost::Known(Host::Ip(ip)), _) => {
                 self.visit_address(*ip, each)?;
-                if reach == Reach::Deny {
+                if matching == Match::Broad {
                     // A grant covers an address as it is written; a denial also what it may be read as.
                     if ip.is_ipv6() {
                         embedded::carried(*ip).try_for_each(|ip| self.visit_address(ip.into(), each))?;
@@ -315,8 +306,8 @@ impl Hosts {
                 }
                 each(ANYWHERE)
             }
-            (_, Reach::Deny) => each(EVERYWHERE),
-            (_, Reach::Grant) => each(ANYWHERE),
+            (_, Match::Broad) => each(EVERYWHERE),
+            (_, Match::Strict) => each(ANYWHERE),
         }
     }
 
@@ -364,10 +355,10 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(reach: Reach) -> Builder {
-        let always: (&[Id], &[HostId]) = match reach {
-            Reach::Deny => (&[EVERYONE], &[EVERYWHERE]),
-            Reach::Grant => (&[], &[]),
+    fn new(matching: Match) -> Builder {
+        let always: (&[Id], &[HostId]) = match matching {
+            Match::Broad => (&[EVERYONE], &[EVERYWHERE]),
+            Match::Strict => (&[], &[]),
         };
         Builder { sources: Sources::default(), hosts: Hosts::default(), always, filed: Vec::new() }
     }

@@ -24,8 +24,8 @@ use super::field::Polarity;
 use super::header_table::HeaderTables;
 use super::header_uses::HeaderUse;
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
-use super::index::{Index, Reach};
-use super::pattern::Specificity;
+use super::index::Index;
+use super::pattern::{Match, Specificity};
 use super::question::Question;
 use super::reason::Reason;
 use super::request::Request;
@@ -163,11 +163,11 @@ struct Tables {
 impl Tables {
     fn of(rules: &Rules) -> Tables {
         Tables {
-            denies: Index::of_rules(&rules.denies, Reach::Deny),
-            // Also looked up as denials are: whether only an identity was missing.
-            istio_allows: Index::of_rules(&rules.istio_allows, Reach::Deny),
-            grants: Index::of_rules(&rules.grants, Reach::Grant),
-            audits: Index::of_rules(&rules.audits, Reach::Deny),
+            denies: Index::of_rules(&rules.denies, Match::Broad),
+            // Also looked up broadly, to see whether only an identity was missing.
+            istio_allows: Index::of_rules(&rules.istio_allows, Match::Broad),
+            grants: Index::of_rules(&rules.grants, Match::Strict),
+            audits: Index::of_rules(&rules.audits, Match::Broad),
             egress_policies: Index::of_subjects(rules.egress_policies.iter().map(|p| p.subjects.as_ref())),
         }
     }
@@ -301,7 +301,7 @@ impl Snapshot {
     ) -> Denials<'s> {
         let mut first: Option<(u32, &Rule, Option<&Arc<RuleInfo>>)> = None;
         let mut opened: Option<(OpeningRank, &Arc<RuleInfo>)> = None;
-        index.lists(caller, question.request, Reach::Deny, |list| {
+        index.lists(caller, question.request, Match::Broad, |list| {
             let before = first.map_or(u32::MAX, |(position, ..)| position);
             for position in list.iter().copied().take_while(|position| *position < before) {
                 if view.lens == Lens::Verdict && index.is_on_trial(position) {
@@ -403,7 +403,7 @@ impl Snapshot {
         let mut found = false;
         // The index finds rules by who asks, and here that is unknown: every rule about the host is looked at.
         let everyone = Caller::Unknown(IdentityState::Unauthenticated);
-        self.tables.istio_allows.lists(&everyone, question.request, Reach::Deny, |list| {
+        self.tables.istio_allows.lists(&everyone, question.request, Match::Broad, |list| {
             let rules = list.iter().filter_map(|position| self.rules.istio_allows.get(*position as usize));
             let mut missing = rules.filter(|rule| lens.sees(rule.mode) && rule.asks_identity());
             found = missing.any(|rule| rule.grants_destination(question).is_some());
@@ -450,7 +450,7 @@ fn best<'s>(
 ) -> Best<'s> {
     let mut alive: Option<((bool, Specificity, u32), &Rule)> = None;
     let mut expired: Option<((Specificity, u32), &Rule)> = None;
-    index.lists(caller, question.request, Reach::Grant, |list| {
+    index.lists(caller, question.request, Match::Strict, |list| {
         for position in list.iter().copied() {
             if lens == Lens::Verdict && index.is_on_trial(position) {
                 continue;
