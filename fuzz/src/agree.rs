@@ -1,7 +1,8 @@
 //! The engine and the naive evaluator asked the same, which must give the same.
 
 use customs_engine::decision::{Answer, Decision, Outcome};
-use customs_engine::reason::{Effect, Reason};
+use customs_engine::effect::Effect;
+use customs_engine::reason::Reason;
 use customs_engine::reference::{self, Said};
 use customs_engine::request::Request;
 use customs_engine::settings::Enforcement;

@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use customs_engine::reason::Effect;
+use customs_engine::effect::Effect;
 use customs_engine::settings::Settings;
 use customs_policy::compile;
 use customs_policy::source::{self, LoadedSource, PolicyFile, Source};

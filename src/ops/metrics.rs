@@ -19,9 +19,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::exposition::Exposition;
+use customs_engine::effect::Effect;
 use customs_engine::ends::Ends;
 use customs_engine::identity::IdentityState;
-use customs_engine::reason::{Effect, Reason};
+use customs_engine::reason::Reason;
 use customs_engine::rules::RuleCounts;
 use customs_engine::settings::Enforcement;
 use customs_engine::time::UnixNanos;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use customs_engine::effect::Effect;
 use customs_engine::identity::IdentityState;
-use customs_engine::reason::{Effect, Reason};
+use customs_engine::reason::Reason;
 use customs_engine::rules::RuleCounts;
 use customs_engine::settings::Enforcement;
 use customs_engine::time::UnixNanos;

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use customs_engine::reason::Effect;
+use customs_engine::effect::Effect;
 use customs_test_support::case_rows::{Row, Said, rows};
 
 /// Attacks that get through, whatever the confidence of their row, and why. There are no others. In the file's order.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use customs_engine::reason::Effect;
+use customs_engine::effect::Effect;
 use customs_policy::compile::Compiled;
 
 use crate::kinds::{is_method_case, kind, undocumented, wider_kind};

@@ -7,10 +7,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use customs_engine::decision::Decision;
+use customs_engine::effect::Effect;
 use customs_engine::host::{self, Authority};
 use customs_engine::identity::{Accepted, Principal, TrustDomains};
 use customs_engine::path::Readings;
-use customs_engine::reason::Effect;
 use customs_engine::settings::Settings;
 use customs_engine::time::UnixNanos;
 use customs_policy::compile::{self, Compiled};

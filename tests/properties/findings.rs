@@ -46,7 +46,7 @@ fn size(rules: &Rules) -> usize {
     lists.iter().flat_map(|list| list.iter()).map(|rule| 1 + rule.except.len()).sum()
 }
 
-fn effects(snapshot: &Snapshot, asks: &[Ask]) -> Vec<(customs_engine::reason::Effect, customs_engine::reason::Effect)> {
+fn effects(snapshot: &Snapshot, asks: &[Ask]) -> Vec<(customs_engine::effect::Effect, customs_engine::effect::Effect)> {
     let one = |ask| {
         let (verdict, would) = decide(snapshot, ask);
         (verdict.effect(), would.effect())

@@ -10,7 +10,8 @@ mod shutdown;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use customs_engine::reason::{Effect, Reason};
+use customs_engine::effect::Effect;
+use customs_engine::reason::Reason;
 use customs_engine::settings::{Enforcement, Settings};
 use customs_test_support::case_rows;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;

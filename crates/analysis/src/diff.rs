@@ -11,7 +11,7 @@ pub use super::rule_changes::{Change, RuleChange};
 use super::sample_callers::SampleCaller;
 use super::sample_destinations::SampleDestination;
 use customs_engine::decision::{Answer, Decision};
-use customs_engine::reason::Effect;
+use customs_engine::effect::Effect;
 use customs_engine::rule_info::RuleId;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;

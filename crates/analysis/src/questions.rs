@@ -12,7 +12,7 @@ use super::rule_changes::{Action, Item};
 use super::sample_callers::{self, SampleCaller, Surroundings};
 use super::sample_destinations::{self, Care, NOWHERE, SampleDestination};
 use customs_engine::condition::Condition;
-use customs_engine::field::Polarity;
+use customs_engine::effect::Effect;
 use customs_engine::host::Authority;
 use customs_engine::question::Question;
 use customs_engine::request::{Attributes, HttpAttributes, Request, identity_header};
@@ -21,7 +21,7 @@ use customs_engine::rule_info::RuleId;
 use customs_engine::rules::Rules;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
-use customs_engine::who::{Purpose, UnknownCallers, Who};
+use customs_engine::who::{UnknownCallers, Who};
 
 /// How many questions are asked at most.
 pub const MAX_QUESTIONS: usize = 100_000;
@@ -260,7 +260,7 @@ impl Draft {
                     let meets = match drawn.item {
                         Item::Rule(Action::Deny, rule) => rule.who.denies(&caller, request, UnknownCallers::Unnamed),
                         Item::Rule(_, rule) => rule.who.grants(&caller, request),
-                        Item::Isolation(policy) => policy.subjects.select(&caller, Purpose::Restrict),
+                        Item::Isolation(policy) => policy.subjects.select(&caller, Effect::Deny),
                     };
                     if meets {
                         drawn.met_callers.note(number, most);
@@ -326,6 +326,6 @@ fn rule_callers(rule: &Rule, around: &Surroundings<'_>) -> Vec<SampleCaller> {
 
 fn meets_destination(item: Item<'_>, question: &Question<'_>) -> bool {
     let Item::Rule(action, rule) = item else { return true };
-    let polarity = if action == Action::Deny { Polarity::Deny } else { Polarity::Allow };
-    rule.to.is_empty() || rule.to.iter().any(|operation| operation.matches(question, polarity).is_some())
+    let effect = if action == Action::Deny { Effect::Deny } else { Effect::Allow };
+    rule.to.is_empty() || rule.to.iter().any(|operation| operation.matches(question, effect).is_some())
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::config::OnFull;
 use super::sink_state::State;
-use customs_engine::reason::Effect;
+use customs_engine::effect::Effect;
 use customs_engine::time::UnixNanos;
 use customs_record::filter::Filter;
 use customs_record::{CallerGoneEntry, Entry, GapEntry, Loss, PackedDecision, WithheldEntry};

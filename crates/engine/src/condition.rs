@@ -5,7 +5,8 @@
 
 use ipnet::IpNet;
 
-use super::field::{Field, Polarity};
+use super::effect::Effect;
+use super::field::Field;
 use super::identity::Caller;
 use super::pattern::{Match, TextPattern};
 use super::question::Question;
@@ -34,16 +35,16 @@ pub enum Condition {
 
 impl Condition {
     /// Whether the condition holds.
-    pub fn holds(&self, question: &Question<'_>, caller: &Caller<'_>, polarity: Polarity) -> bool {
+    pub fn holds(&self, question: &Question<'_>, caller: &Caller<'_>, effect: Effect) -> bool {
         let request = question.request;
         match self {
-            Condition::Source(source) => source.matches(caller, request, polarity),
-            Condition::DestinationIp(blocks) => address_holds(blocks, request.destination_address, polarity),
+            Condition::Source(source) => source.matches(caller, request, effect),
+            Condition::DestinationIp(blocks) => address_holds(blocks, request.destination_address, effect),
             Condition::DestinationPort(ports) => {
-                ports.holds_if_known(request.listener_port, polarity, |want, port, _| *want == port)
+                ports.holds_if_known(request.listener_port, effect, |want, port, _| *want == port)
             }
-            Condition::Sni(values) => sni_holds(values, &request.sni, polarity),
-            Condition::Header { name, values } => question.header_holds(name, values, polarity),
+            Condition::Sni(values) => sni_holds(values, &request.sni, effect),
+            Condition::Header { name, values } => question.header_holds(name, values, effect),
         }
     }
 
@@ -58,15 +59,15 @@ impl Condition {
     }
 }
 
-fn sni_holds(values: &Field<TextPattern>, sni: &Sni<'_>, polarity: Polarity) -> bool {
+fn sni_holds(values: &Field<TextPattern>, sni: &Sni<'_>, effect: Effect) -> bool {
     match sni {
-        Sni::Unknown => values.holds_unknown(polarity),
-        Sni::None => values.holds(polarity, |_, _| false),
+        Sni::Unknown => values.holds_unknown(effect),
+        Sni::None => values.holds(effect, |_, _| false),
         // It names how the connection came, and could wrap any name.
         Sni::MeshWrapper { raw } => {
-            values.holds(polarity, |pattern, matching| matching == Match::Broad || pattern.matches_ignore_case(raw))
+            values.holds(effect, |pattern, matching| matching == Match::Broad || pattern.matches_ignore_case(raw))
         }
-        Sni::Known { raw, canonical, unwrapped } => values.holds(polarity, |pattern, matching| {
+        Sni::Known { raw, canonical, unwrapped } => values.holds(effect, |pattern, matching| {
             let as_sent = pattern.matches_ignore_case(raw);
             let as_host =
                 || [canonical, unwrapped].into_iter().flatten().any(|host| pattern.matches(&host.to_string()));
@@ -97,11 +98,11 @@ mod tests {
             ("x", false, false),
         ] {
             let field = field(&[pattern], &[]);
-            let got = |polarity| sni_holds(&field, &sni, polarity);
-            assert_eq!((got(Polarity::Deny), got(Polarity::Allow)), (deny, allow), "{pattern}");
+            let got = |effect| sni_holds(&field, &sni, effect);
+            assert_eq!((got(Effect::Deny), got(Effect::Allow)), (deny, allow), "{pattern}");
         }
         let any = field(&["*"], &[]);
-        assert!(!sni_holds(&any, &Sni::None, Polarity::Deny));
-        assert!(sni_holds(&any, &Sni::Unknown, Polarity::Deny) && !sni_holds(&any, &Sni::Unknown, Polarity::Allow));
+        assert!(!sni_holds(&any, &Sni::None, Effect::Deny));
+        assert!(sni_holds(&any, &Sni::Unknown, Effect::Deny) && !sni_holds(&any, &Sni::Unknown, Effect::Allow));
     }
 }

@@ -7,8 +7,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::effect::Effect;
 use super::identity::{IdentityState, Invalid};
-use super::reason::{Effect, Reason};
+use super::reason::Reason;
 use super::rule_info::RuleInfo;
 use super::settings::Enforcement;
 

@@ -1,36 +1,10 @@
-//! A field of a rule: a positive and a negative list over one attribute, read by the rule's polarity (rule R0).
+//! A field of a rule: a positive and a negative list over one attribute, matched as the rule's effect asks (rule R0).
 //!
 //! What an attribute is and how one value matches is the caller's business; what follows from an attribute that is not
 //! known is decided here.
 
+use super::effect::Effect;
 use super::pattern::Match;
-
-/// Whether a rule denies or grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Polarity {
-    /// A DENY.
-    Deny,
-    /// An ALLOW.
-    Allow,
-}
-
-impl Polarity {
-    /// How a positive list is read.
-    pub fn positive(self) -> Match {
-        match self {
-            Polarity::Deny => Match::Broad,
-            Polarity::Allow => Match::Strict,
-        }
-    }
-
-    /// How a `not*` list is read.
-    pub fn negative(self) -> Match {
-        match self {
-            Polarity::Deny => Match::Strict,
-            Polarity::Allow => Match::Broad,
-        }
-    }
-}
 
 /// A field of a rule: some value of `any_of` must match and none of `none_of` may. An empty list asks nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,33 +63,33 @@ impl<P> Field<P> {
     }
 
     /// Whether the field holds for a known attribute, one value of the lists at a time.
-    pub fn holds(&self, polarity: Polarity, matches: impl Fn(&P, Match) -> bool) -> bool {
-        let some = self.any_of().is_empty() || self.any_of().iter().any(|p| matches(p, polarity.positive()));
-        some && !self.none_of().iter().any(|p| matches(p, polarity.negative()))
+    pub fn holds(&self, effect: Effect, matches: impl Fn(&P, Match) -> bool) -> bool {
+        let some = self.any_of().is_empty() || self.any_of().iter().any(|p| matches(p, effect.positive_match()));
+        some && !self.none_of().iter().any(|p| matches(p, effect.negative_match()))
     }
 
     /// Whether the field holds for a known attribute of several values, one list at a time; neither list is empty then.
-    pub fn holds_by_lists(&self, polarity: Polarity, matches: impl Fn(&[P], Match) -> bool) -> bool {
-        (self.any_of().is_empty() || matches(self.any_of(), polarity.positive()))
-            && (self.none_of().is_empty() || !matches(self.none_of(), polarity.negative()))
+    pub fn holds_by_lists(&self, effect: Effect, matches: impl Fn(&[P], Match) -> bool) -> bool {
+        (self.any_of().is_empty() || matches(self.any_of(), effect.positive_match()))
+            && (self.none_of().is_empty() || !matches(self.none_of(), effect.negative_match()))
     }
 
     /// Whether the field holds for an attribute that may not be known.
     pub fn holds_if_known<T: Copy>(
         &self,
         attribute: Option<T>,
-        polarity: Polarity,
+        effect: Effect,
         matches: impl Fn(&P, T, Match) -> bool,
     ) -> bool {
         match attribute {
-            Some(value) => self.holds(polarity, |pattern, matching| matches(pattern, value, matching)),
-            None => self.holds_unknown(polarity),
+            Some(value) => self.holds(effect, |pattern, matching| matches(pattern, value, matching)),
+            None => self.holds_unknown(effect),
         }
     }
 
     /// The field over an attribute that is not known: a DENY is satisfied, an ALLOW is not.
-    pub fn holds_unknown(&self, polarity: Polarity) -> bool {
-        !self.is_set() || polarity == Polarity::Deny
+    pub fn holds_unknown(&self, effect: Effect) -> bool {
+        !self.is_set() || effect == Effect::Deny
     }
 }
 

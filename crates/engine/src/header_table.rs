@@ -16,7 +16,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::condition::Condition;
-use super::field::{Field, Polarity};
+use super::effect::Effect;
+use super::field::Field;
 use super::header_uses::{self, HeaderUse};
 use super::header_values::{HeaderValues, MAX_PARTS, UnknownHeader, is_attribute};
 use super::pattern::{Match, TextPattern};
@@ -117,20 +118,20 @@ impl HeaderTables {
         request: &Request<'_>,
         http: &Http<'_>,
         values: &Field<TextPattern>,
-        polarity: Polarity,
+        effect: Effect,
     ) -> Option<bool> {
         let lists = self.conditions.get(&address(values))?;
         let state = self.of_request(request, http)?.state(lists.header, http)?;
         Some(match state {
             HeaderState::Absent => lists.any_of.is_empty(),
-            HeaderState::Unknown(_) => values.holds_unknown(polarity),
+            HeaderState::Unknown(_) => values.holds_unknown(effect),
             HeaderState::Known(matched) => {
                 let matches = |list, matching| match matching {
                     Match::Broad => matched.some_of(list),
                     Match::Strict => matched.all_by(list),
                 };
-                (lists.any_of.is_empty() || matches(&lists.any_of, polarity.positive()))
-                    && (lists.none_of.is_empty() || !matches(&lists.none_of, polarity.negative()))
+                (lists.any_of.is_empty() || matches(&lists.any_of, effect.positive_match()))
+                    && (lists.none_of.is_empty() || !matches(&lists.none_of, effect.negative_match()))
             }
         })
     }

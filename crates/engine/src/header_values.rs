@@ -12,7 +12,8 @@
 
 use std::borrow::Cow;
 
-use super::field::{Field, Polarity};
+use super::effect::Effect;
+use super::field::Field;
 use super::pattern::{Match, TextPattern};
 use super::request::Http;
 use super::work_count;
@@ -204,12 +205,12 @@ impl<'a> HeaderValues<'a> {
     }
 
     /// Whether a condition on the header holds.
-    pub fn hold(&self, patterns: &Field<TextPattern>, polarity: Polarity) -> bool {
+    pub fn hold(&self, patterns: &Field<TextPattern>, effect: Effect) -> bool {
         match self {
-            HeaderValues::Absent => patterns.holds(polarity, |_, _| false),
-            HeaderValues::Unknown(_) => patterns.holds_unknown(polarity),
+            HeaderValues::Absent => patterns.holds(effect, |_, _| false),
+            HeaderValues::Unknown(_) => patterns.holds_unknown(effect),
             HeaderValues::Known(texts) => {
-                patterns.holds_by_lists(polarity, |list, matching| texts.match_a(list, matching))
+                patterns.holds_by_lists(effect, |list, matching| texts.match_a(list, matching))
             }
         }
     }

@@ -14,6 +14,7 @@
 
 pub mod condition;
 pub mod decision;
+pub mod effect;
 pub mod ends;
 pub mod field;
 pub mod header_table;

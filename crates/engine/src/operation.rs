@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::field::{Field, Polarity};
+use super::effect::Effect;
+use super::field::Field;
 use super::path::{Readings, Template};
 use super::pattern::{HostPattern, Match, NO_HOST, Specificity, TextPattern};
 use super::question::Question;
@@ -67,30 +68,30 @@ impl Operation {
     }
 
     /// How narrowly it matches the request, or `None` if it does not.
-    pub fn matches(&self, question: &Question<'_>, polarity: Polarity) -> Option<Specificity> {
-        let specificity = self.match_host(question.request, polarity)?;
-        let ports = self.ports.holds_if_known(question.request.listener_port, polarity, |want, port, _| *want == port);
+    pub fn matches(&self, question: &Question<'_>, effect: Effect) -> Option<Specificity> {
+        let specificity = self.match_host(question.request, effect)?;
+        let ports = self.ports.holds_if_known(question.request.listener_port, effect, |want, port, _| *want == port);
         let method = question.request.http.map(|http| http.method).filter(|method| !method.is_empty());
-        let methods = self.methods.holds_if_known(method, polarity, |want, method, matching| match matching {
+        let methods = self.methods.holds_if_known(method, effect, |want, method, matching| match matching {
             Match::Broad => want.matches_ignore_case(method),
             Match::Strict => want.matches(method),
         });
-        (ports && methods && self.match_path(question, polarity)).then_some(specificity)
+        (ports && methods && self.match_path(question, effect)).then_some(specificity)
     }
 
-    fn match_host(&self, request: &Request<'_>, polarity: Polarity) -> Option<Specificity> {
+    fn match_host(&self, request: &Request<'_>, effect: Effect) -> Option<Specificity> {
         let destination = &request.destination;
         let hit =
             |p: &HostPattern, host, matching| p.matches(host, destination.port, destination.raw_authority, matching);
         match &destination.host {
             DestinationHost::Known(host) => {
-                if self.hosts.none_of().iter().any(|p| hit(p, host, polarity.negative())) {
+                if self.hosts.none_of().iter().any(|p| hit(p, host, effect.negative_match())) {
                     return None;
                 }
                 if self.hosts.any_of().is_empty() {
                     return Some(NO_HOST);
                 }
-                let hits = self.hosts.any_of().iter().filter(|p| hit(p, host, polarity.positive()));
+                let hits = self.hosts.any_of().iter().filter(|p| hit(p, host, effect.positive_match()));
                 hits.map(HostPattern::specificity).min()
             }
             DestinationHost::Unnamed | DestinationHost::MeshWrapper
@@ -99,23 +100,23 @@ impl Operation {
                 Some(NO_HOST)
             }
             DestinationHost::Unnamed | DestinationHost::MeshWrapper | DestinationHost::Unreadable => {
-                self.hosts.holds_unknown(polarity).then_some(NO_HOST)
+                self.hosts.holds_unknown(effect).then_some(NO_HOST)
             }
         }
     }
 
-    fn match_path(&self, question: &Question<'_>, polarity: Polarity) -> bool {
+    fn match_path(&self, question: &Question<'_>, effect: Effect) -> bool {
         if !self.paths.is_set() {
             return true;
         }
         match question.readings() {
             Readings::One(path) => {
-                self.paths.holds(polarity, |want, matching| want.matches(question, (0, path), matching))
+                self.paths.holds(effect, |want, matching| want.matches(question, (0, path), matching))
             }
             Readings::Many(readings) => {
-                self.paths.holds_by_lists(polarity, |list, matching| list_matches(list, question, readings, matching))
+                self.paths.holds_by_lists(effect, |list, matching| list_matches(list, question, readings, matching))
             }
-            Readings::Unknown => self.paths.holds_unknown(polarity),
+            Readings::Unknown => self.paths.holds_unknown(effect),
         }
     }
 }

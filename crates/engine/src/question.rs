@@ -4,7 +4,8 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use super::field::{Field, Polarity};
+use super::effect::Effect;
+use super::field::Field;
 use super::header_table::HeaderTables;
 use super::path::{Readings, SegmentEnds, operators_match};
 use super::pattern::TextPattern;
@@ -73,9 +74,9 @@ impl<'q> Question<'q> {
     }
 
     /// Whether a condition on a header of an HTTP request holds.
-    pub fn header_holds(&self, name: &str, values: &Field<TextPattern>, polarity: Polarity) -> bool {
-        let Some(http) = &self.request.http else { return values.holds_unknown(polarity) };
-        let compared = self.tables.and_then(|tables| tables.holds(self.request, http, values, polarity));
-        compared.unwrap_or_else(|| http.header_values(name).hold(values, polarity))
+    pub fn header_holds(&self, name: &str, values: &Field<TextPattern>, effect: Effect) -> bool {
+        let Some(http) = &self.request.http else { return values.holds_unknown(effect) };
+        let compared = self.tables.and_then(|tables| tables.holds(self.request, http, values, effect));
+        compared.unwrap_or_else(|| http.header_values(name).hold(values, effect))
     }
 }

@@ -1,5 +1,7 @@
 //! Why a request was decided as it was: a closed list, each reason with the effect that it is one for.
 
+use super::effect::Effect;
+
 /// Why a request was decided as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -77,28 +79,6 @@ impl Reason {
         match self {
             Reason::AllowedByRule | Reason::DefaultAllow => Effect::Allow,
             _ => Effect::Deny,
-        }
-    }
-}
-
-/// Allow or deny.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Effect {
-    /// The request may cross.
-    Allow,
-    /// It may not.
-    Deny,
-}
-
-impl Effect {
-    /// Both, in the order in which documents list them.
-    pub const ALL: [Effect; 2] = [Effect::Allow, Effect::Deny];
-
-    /// The name in responses, records and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Effect::Allow => "allow",
-            Effect::Deny => "deny",
         }
     }
 }

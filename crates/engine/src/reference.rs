@@ -7,17 +7,17 @@
 use std::sync::Arc;
 
 use super::decision::{Gate, Gates};
-use super::field::Polarity;
+use super::effect::Effect;
 use super::identity::{Accepted, Caller, TrustDomains};
 use super::operation::Operation;
 use super::question::Question;
-use super::reason::{Effect, Reason};
+use super::reason::Reason;
 use super::request::Request;
 use super::rule::{Denial, Mode, Rule};
 use super::rules::Rules;
 use super::settings::{DefaultEffect, Enforcement, Settings};
 use super::time::UnixNanos;
-use super::who::{Purpose, UnknownCallers};
+use super::who::UnknownCallers;
 
 /// An answer, as far as two evaluators can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ fn decide(
         return said(Reason::DeniedByRule, rule.info.id.to_string(), Gates::NONE);
     }
     // 3. The Istio gate.
-    let bound = |(mode, to): &(Mode, Operation)| sees(*mode) && to.matches(&question, Polarity::Deny).is_some();
+    let bound = |(mode, to): &(Mode, Operation)| sees(*mode) && to.matches(&question, Effect::Deny).is_some();
     let istio_applies =
         rules.istio_allow_policies.iter().any(|mode| sees(*mode)) || rules.istio_bound_allow_policies.iter().any(bound);
     let istio = if istio_applies { grants(&rules.istio_allows, &question, &caller, now, sees) } else { (None, None) };
@@ -166,7 +166,7 @@ fn isolation(
             }
         };
     };
-    let mut selecting: Vec<_> = isolating.filter(|p| p.subjects.select(caller, Purpose::Restrict)).collect();
+    let mut selecting: Vec<_> = isolating.filter(|p| p.subjects.select(caller, Effect::Deny)).collect();
     selecting.sort_by_key(|p| (p.info.id.namespace() != id.namespace, &p.info.id));
     selecting.first().map(|p| p.info.id.to_string())
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::condition::Condition;
-use super::field::Polarity;
+use super::effect::Effect;
 use super::identity::Caller;
 use super::operation::Operation;
 use super::pattern::{NO_HOST, Specificity};
@@ -77,8 +77,8 @@ impl Rule {
         work_count::steps(1);
         let request = question.request;
         let applies = self.who.denies(caller, request, unknown)
-            && (self.to.is_empty() || self.to.iter().any(|op| op.matches(question, Polarity::Deny).is_some()))
-            && self.when.iter().all(|condition| condition.holds(question, caller, Polarity::Deny));
+            && (self.to.is_empty() || self.to.iter().any(|op| op.matches(question, Effect::Deny).is_some()))
+            && self.when.iter().all(|condition| condition.holds(question, caller, Effect::Deny));
         if !applies {
             return Denial::Silent;
         }
@@ -103,7 +103,7 @@ impl Rule {
             return None;
         }
         let specificity = self.grants_destination(question)?;
-        self.when.iter().all(|c| c.holds(question, caller, Polarity::Allow)).then_some(specificity)
+        self.when.iter().all(|c| c.holds(question, caller, Effect::Allow)).then_some(specificity)
     }
 
     /// The same for where the request goes alone.
@@ -115,7 +115,7 @@ impl Rule {
         if self.to.is_empty() {
             return Some(NO_HOST);
         }
-        self.to.iter().filter_map(|op| op.matches(question, Polarity::Allow)).min()
+        self.to.iter().filter_map(|op| op.matches(question, Effect::Allow)).min()
     }
 
     /// Whether it matters who asks.
@@ -127,6 +127,6 @@ impl Rule {
 impl Exception {
     fn opens(&self, question: &Question<'_>, caller: &Caller<'_>) -> bool {
         let http_only = question.request.http.is_none() && self.to.is_http_only();
-        !http_only && self.who.grants(caller, question.request) && self.to.matches(question, Polarity::Allow).is_some()
+        !http_only && self.who.grants(caller, question.request) && self.to.matches(question, Effect::Allow).is_some()
     }
 }

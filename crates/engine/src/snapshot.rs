@@ -20,7 +20,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::decision::{Answer, Decision, Gate, Gates, NamedRule};
-use super::field::Polarity;
+use super::effect::Effect;
 use super::header_table::HeaderTables;
 use super::header_uses::HeaderUse;
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
@@ -34,7 +34,7 @@ use super::rule_info::{Family, RuleInfo};
 use super::rules::{EgressScope, RuleCounts, Rules};
 use super::settings::{DefaultEffect, Enforcement, Settings};
 use super::time::UnixNanos;
-use super::who::{Purpose, UnknownCallers};
+use super::who::UnknownCallers;
 
 /// A hash over the policy files in force and every setting that can change a verdict: equal revision, equal answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -376,7 +376,7 @@ impl Snapshot {
     /// Whether an ALLOW policy that is bound to hosts may be about this destination.
     fn is_bound(&self, lens: Lens, question: &Question<'_>) -> bool {
         let mut bound = self.rules.istio_bound_allow_policies.iter();
-        bound.any(|(mode, to)| lens.sees(*mode) && to.matches(question, Polarity::Deny).is_some())
+        bound.any(|(mode, to)| lens.sees(*mode) && to.matches(question, Effect::Deny).is_some())
     }
 
     /// The policy that isolates the caller: of its own namespace before others', root last, then in the order of names.
@@ -391,7 +391,7 @@ impl Snapshot {
             let foreign = Some(policy.info.id.namespace()) != own;
             let earlier = first.is_none_or(|(f, p, _)| (foreign, position) < (f, p));
             let isolates = policy.isolate && view.lens.sees(policy.mode);
-            if earlier && isolates && policy.subjects.select(caller, Purpose::Restrict) {
+            if earlier && isolates && policy.subjects.select(caller, Effect::Deny) {
                 first = Some((foreign, position, policy));
             }
         });

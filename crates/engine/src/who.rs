@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::field::{Field, Polarity};
+use super::effect::Effect;
+use super::field::Field;
 use super::identity::{Caller, SpiffeId};
 use super::pattern::{self, TextPattern};
 use super::request::Request;
@@ -54,25 +55,25 @@ impl Source {
     }
 
     /// Whether all fields hold. A condition of `when` on a source is a source with one field.
-    pub fn matches(&self, caller: &Caller<'_>, request: &Request<'_>, polarity: Polarity) -> bool {
+    pub fn matches(&self, caller: &Caller<'_>, request: &Request<'_>, effect: Effect) -> bool {
         let identity = match caller.workload() {
             Some(id) => {
-                self.principals.holds(polarity, |p, _| p.matches(id.principal))
-                    && self.namespaces.holds(polarity, |p, _| pattern::glob_matches(p, id.namespace))
-                    && self.service_accounts.holds(polarity, |account, _| account.is(id))
-                    && self.trust_domains.holds(polarity, |p, _| p.matches(id.trust_domain))
+                self.principals.holds(effect, |p, _| p.matches(id.principal))
+                    && self.namespaces.holds(effect, |p, _| pattern::glob_matches(p, id.namespace))
+                    && self.service_accounts.holds(effect, |account, _| account.is(id))
+                    && self.trust_domains.holds(effect, |p, _| p.matches(id.trust_domain))
             }
-            None => !self.asks_identity() || polarity == Polarity::Deny,
+            None => !self.asks_identity() || effect == Effect::Deny,
         };
         identity
-            && address_holds(&self.ip_blocks, request.source_address, polarity)
-            && address_holds(&self.remote_ip_blocks, request.remote_address, polarity)
+            && address_holds(&self.ip_blocks, request.source_address, effect)
+            && address_holds(&self.remote_ip_blocks, request.remote_address, effect)
     }
 }
 
 /// Whether a field of address blocks holds.
-pub fn address_holds(blocks: &Field<IpNet>, address: Option<IpAddr>, polarity: Polarity) -> bool {
-    blocks.holds_if_known(address, polarity, pattern::block_contains)
+pub fn address_holds(blocks: &Field<IpNet>, address: Option<IpAddr>, effect: Effect) -> bool {
+    blocks.holds_if_known(address, effect, pattern::block_contains)
 }
 
 /// A namespace as an EgressPolicy names it.
@@ -121,17 +122,8 @@ pub enum Subject {
     Unauthenticated,
 }
 
-/// Whether a subject is asked for a grant or for a restriction; accepted foreign domains differ (rule R6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A deny or an isolation.
-    Restrict,
-    /// An allow entry.
-    Grant,
-}
-
 impl Subject {
-    fn selects(&self, caller: &Caller<'_>, purpose: Purpose) -> bool {
+    fn selects(&self, caller: &Caller<'_>, effect: Effect) -> bool {
         let Some(id) = caller.workload() else { return *self == Subject::Unauthenticated };
         let (named, trust_domains) = match self {
             Subject::Workloads { namespaces, accounts, trust_domains } => {
@@ -141,8 +133,8 @@ impl Subject {
             Subject::Accounts { accounts, trust_domains } => (accounts.iter().any(|a| a.is(id)), trust_domains),
             Subject::Unauthenticated => return false,
         };
-        let admitted = match (caller, purpose) {
-            (Caller::Foreign(id), Purpose::Grant) => trust_domains.iter().any(|td| td == id.trust_domain),
+        let admitted = match (caller, effect) {
+            (Caller::Foreign(id), Effect::Allow) => trust_domains.iter().any(|td| td == id.trust_domain),
             _ => true,
         };
         named && admitted
@@ -158,9 +150,10 @@ impl Subject {
 pub struct Subjects(pub Box<[Subject]>);
 
 impl Subjects {
-    /// Whether a caller is selected.
-    pub fn select(&self, caller: &Caller<'_>, purpose: Purpose) -> bool {
-        self.0.iter().any(|s| s.selects(caller, purpose))
+    /// Whether a caller is selected. An allow selects a caller of an accepted foreign domain only if the subject lists its
+    /// domain (rule R6).
+    pub fn select(&self, caller: &Caller<'_>, effect: Effect) -> bool {
+        self.0.iter().any(|s| s.selects(caller, effect))
     }
 
     /// The same subjects without callers whose identity is not valid or of a foreign domain: what an exception without
@@ -212,12 +205,12 @@ impl Who {
     pub fn denies(&self, caller: &Caller<'_>, request: &Request<'_>, unknown: UnknownCallers) -> bool {
         match (self, caller) {
             (Who::Anyone, _) => true,
-            (Who::Sources(sources), _) => sources.iter().any(|s| s.matches(caller, request, Polarity::Deny)),
+            (Who::Sources(sources), _) => sources.iter().any(|s| s.matches(caller, request, Effect::Deny)),
             (Who::Subjects(_), Caller::Unknown(_)) if unknown == UnknownCallers::Unnamed => true,
             (Who::Subjects(subjects), Caller::Unknown(_)) => {
                 subjects.name_unauthenticated() || subjects.hold_everyone()
             }
-            (Who::Subjects(subjects), _) => subjects.select(caller, Purpose::Restrict),
+            (Who::Subjects(subjects), _) => subjects.select(caller, Effect::Deny),
         }
     }
 
@@ -225,8 +218,8 @@ impl Who {
     pub fn grants(&self, caller: &Caller<'_>, request: &Request<'_>) -> bool {
         match self {
             Who::Anyone => true,
-            Who::Sources(sources) => sources.iter().any(|s| s.matches(caller, request, Polarity::Allow)),
-            Who::Subjects(subjects) => subjects.select(caller, Purpose::Grant),
+            Who::Sources(sources) => sources.iter().any(|s| s.matches(caller, request, Effect::Allow)),
+            Who::Subjects(subjects) => subjects.select(caller, Effect::Allow),
         }
     }
 

@@ -11,8 +11,9 @@ use crate::{
     LagEntry, Loss, QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
     StreamEntry, WithheldEntry,
 };
+use customs_engine::effect::Effect;
 use customs_engine::identity::IdentityState;
-use customs_engine::reason::{Effect, Reason};
+use customs_engine::reason::Reason;
 use customs_engine::rules::RuleCounts;
 use customs_engine::settings::Enforcement;
 use customs_engine::time::UnixNanos;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::{Entry, PackedDecision};
-use customs_engine::reason::Effect;
+use customs_engine::effect::Effect;
 
 /// Which decisions a sink takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use crate::decoded_check::DecodedCheck;
 use customs_engine::decision::Decision;
+use customs_engine::effect::Effect;
 use customs_engine::identity::{Accepted, TrustDomains};
-use customs_engine::reason::Effect;
 use customs_engine::settings::{DefaultEffect, Enforcement, Settings};
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::near::{self, Nearest};
 use customs_engine::decision::{Answer, Gate};
-use customs_engine::field::Polarity;
+use customs_engine::effect::Effect;
 use customs_engine::header_table::HeaderTables;
 use customs_engine::host::{Authority, HostParseError, parse_server_name};
 use customs_engine::identity::{Accepted, Caller};
@@ -27,7 +27,7 @@ use customs_engine::rules::Rules;
 use customs_engine::settings::{DefaultEffect, Enforcement, Settings};
 use customs_engine::snapshot::{Lens, Snapshot};
 use customs_engine::time::UnixNanos;
-use customs_engine::who::{Purpose, UnknownCallers};
+use customs_engine::who::UnknownCallers;
 
 /// What one stage did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -206,7 +206,7 @@ impl Seen<'_> {
             self.rules.denies.iter().map(Arc::as_ref).filter(|rule| self.lens.sees(rule.mode)).collect();
         let caller = denies.iter().filter(|rule| rule.who.denies(&self.caller, request, self.unknown)).count();
         let reaches = |rule: &Rule| {
-            rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.question, Polarity::Deny).is_some())
+            rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.question, Effect::Deny).is_some())
         };
         let host = denies.iter().filter(|rule| reaches(rule)).count();
         let mut text = match denies.len() {
@@ -351,7 +351,7 @@ impl Seen<'_> {
         }
         let own = self.caller.workload().map(|id| id.namespace);
         let isolating = self.rules.egress_policies.iter().filter(|policy| {
-            policy.isolate && self.lens.sees(policy.mode) && policy.subjects.select(&self.caller, Purpose::Restrict)
+            policy.isolate && self.lens.sees(policy.mode) && policy.subjects.select(&self.caller, Effect::Deny)
         });
         let first = isolating.min_by_key(|policy| (Some(policy.info.id.namespace()) != own, &policy.info.id));
         first.map(|policy| policy.info.as_ref())

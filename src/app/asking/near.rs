@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::explain::RuleFacts;
 use customs_engine::condition::Condition;
-use customs_engine::field::{Field, Polarity};
+use customs_engine::effect::Effect;
+use customs_engine::field::Field;
 use customs_engine::host::Host;
 use customs_engine::identity::Caller;
 use customs_engine::operation::{Operation, PathPattern};
@@ -132,7 +133,7 @@ fn host_fits(operation: &Operation, question: &Question<'_>) -> bool {
     let asked = operation.hosts.any_of();
     (asked.is_empty() || asked.iter().any(|pattern| covers_host(pattern, host, destination.raw_authority)))
         && !operation.hosts.none_of().iter().any(|pattern| {
-            pattern.matches(host, destination.port, destination.raw_authority, Polarity::Allow.negative())
+            pattern.matches(host, destination.port, destination.raw_authority, Effect::Allow.negative_match())
         })
 }
 
@@ -163,7 +164,7 @@ fn misses(rule: &Rule, operation: Option<&Operation>, question: &Question<'_>, c
     } else {
         found.extend(operation.map(|operation| misses_of(operation, question)).unwrap_or_default());
     }
-    let conditions = rule.when.iter().filter(|condition| !condition.holds(question, caller, Polarity::Allow));
+    let conditions = rule.when.iter().filter(|condition| !condition.holds(question, caller, Effect::Allow));
     found.extend(
         conditions.map(|condition| miss("condition", format!("its condition on `{}` does not hold", key(condition)))),
     );
@@ -174,7 +175,7 @@ fn misses(rule: &Rule, operation: Option<&Operation>, question: &Question<'_>, c
 fn misses_of(operation: &Operation, question: &Question<'_>) -> Vec<Miss> {
     let request = question.request;
     // Each field is asked as the engine asks it, alone.
-    let holds = |alone: Operation| alone.matches(question, Polarity::Allow).is_some();
+    let holds = |alone: Operation| alone.matches(question, Effect::Allow).is_some();
     let mut found = Vec::new();
     if !host_fits(operation, question) {
         found.push(miss("host", "its hosts do not match"));

@@ -5,7 +5,8 @@
 
 use crate::app::asking::question::Question;
 use crate::app::asking::read::{put, question, required_text};
-use customs_engine::reason::{Effect, Reason};
+use customs_engine::effect::Effect;
+use customs_engine::reason::Reason;
 use customs_policy::document::{self, Node};
 use customs_policy::problem::{Code, Place, Problem};
 use customs_policy::reader::{self, Fields, Text};

@@ -17,7 +17,7 @@ use crate::app::asking::answer;
 use crate::app::cli::TestFormat;
 use crate::app::settings::Resolved;
 use customs_engine::decision::{Answer, Decision};
-use customs_engine::reason::Effect;
+use customs_engine::effect::Effect;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Code, Place, Problem, Severity};

@@ -1,13 +1,14 @@
 //! Whether one rule matches every request that another matches.
 //!
-//! Each rule is read by its own polarity (rule R0), so a deny can be compared with a grant. The answer is sound and not
+//! Each rule is read by its own effect (rule R0), so a deny can be compared with a grant. The answer is sound and not
 //! complete: "covers" is only said where it is so, for known and for unknown attributes and for every kind of caller.
 //! Lists are compared value by value; two values that only together contain a third are not put together.
 
 use std::sync::Arc;
 
 use customs_engine::condition::Condition;
-use customs_engine::field::{Field, Polarity};
+use customs_engine::effect::Effect;
+use customs_engine::field::Field;
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::pattern::{self, HostPattern, Match, TextPattern};
 use customs_engine::rule::Rule;
@@ -20,19 +21,19 @@ const MOST: usize = 16_384;
 /// the coverer of a deny.
 #[derive(Clone, Copy, Debug)]
 pub struct Reads {
-    /// The polarity of the rule that may cover.
-    pub outer: Polarity,
-    /// The polarity of the rule that may be covered.
-    pub inner: Polarity,
+    /// The effect of the rule that may cover.
+    pub outer: Effect,
+    /// The effect of the rule that may be covered.
+    pub inner: Effect,
 }
 
 impl Reads {
     /// Two denies.
-    pub const DENIES: Reads = Reads { outer: Polarity::Deny, inner: Polarity::Deny };
+    pub const DENIES: Reads = Reads { outer: Effect::Deny, inner: Effect::Deny };
     /// Two grants.
-    pub const GRANTS: Reads = Reads { outer: Polarity::Allow, inner: Polarity::Allow };
+    pub const GRANTS: Reads = Reads { outer: Effect::Allow, inner: Effect::Allow };
     /// A deny over a grant.
-    pub const DENY_OVER_GRANT: Reads = Reads { outer: Polarity::Deny, inner: Polarity::Allow };
+    pub const DENY_OVER_GRANT: Reads = Reads { outer: Effect::Deny, inner: Effect::Allow };
 }
 
 /// Whether `outer` matches whatever `inner` matches, modes, exceptions and expiry aside.
@@ -44,10 +45,10 @@ pub fn rule(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
 pub fn destination(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
     let to = outer.to.is_empty()
         || (!inner.to.is_empty() && inner.to.iter().all(|i| outer.to.iter().any(|o| operation(o, i, reads))));
-    // An equal condition under the stricter polarity holds no more often.
+    // An equal condition under the effect that matches more strictly holds no more often.
     let when = outer.when.iter().all(|condition| inner.when.contains(condition));
     // On TCP a grant with one HTTP-only field is void as a whole.
-    let tcp = reads.outer == Polarity::Deny || !is_http_only(outer) || is_http_only(inner);
+    let tcp = reads.outer == Effect::Deny || !is_http_only(outer) || is_http_only(inner);
     tcp && when && to
 }
 
@@ -63,8 +64,8 @@ fn field<P>(outer: &Field<P>, inner: &Field<P>, reads: Reads, contains: impl Fn(
     if size(outer.any_of(), inner.any_of()).max(size(outer.none_of(), inner.none_of())) > MOST {
         return false;
     }
-    let (positive, positives) = (reads.outer.positive(), reads.inner.positive());
-    let (negative, negatives) = (reads.outer.negative(), reads.inner.negative());
+    let (positive, positives) = (reads.outer.positive_match(), reads.inner.positive_match());
+    let (negative, negatives) = (reads.outer.negative_match(), reads.inner.negative_match());
     let within = |i: &P| outer.any_of().iter().any(|o| contains(o, positive, i, positives));
     let left_out = |o: &P| inner.none_of().iter().any(|i| contains(i, negatives, o, negative));
     (outer.any_of().is_empty() || (!inner.any_of().is_empty() && inner.any_of().iter().all(within)))
@@ -74,7 +75,7 @@ fn field<P>(outer: &Field<P>, inner: &Field<P>, reads: Reads, contains: impl Fn(
 fn operation(outer: &Operation, inner: &Operation, reads: Reads) -> bool {
     // `**` also grants a connection that names no host, which nothing else that asks for hosts does.
     let grants_unnamed = |op: &Operation| !op.hosts.is_set() || op.hosts.any_of().iter().any(HostPattern::is_anywhere);
-    (reads.outer == Polarity::Deny || grants_unnamed(outer) || !grants_unnamed(inner))
+    (reads.outer == Effect::Deny || grants_unnamed(outer) || !grants_unnamed(inner))
         && field(&outer.hosts, &inner.hosts, reads, HostPattern::contains)
         && field(&outer.ports, &inner.ports, reads, |o, _, i, _| o == i)
         && field(&outer.methods, &inner.methods, reads, method)
@@ -125,19 +126,19 @@ pub fn who(outer: &Who, inner: &Who, reads: Reads) -> bool {
 fn unknown_callers(outer: &Who, inner: &Who, reads: Reads) -> bool {
     let named = |subjects: &Subjects| subjects.name_unauthenticated() || subjects.hold_everyone();
     let may_be_about = match (inner, reads.inner) {
-        (Who::Sources(sources), Polarity::Allow) => sources.iter().any(|source| !source.asks_identity()),
-        (Who::Subjects(subjects), Polarity::Allow) => subjects.name_unauthenticated(),
-        (Who::Anyone, _) | (_, Polarity::Deny) => true,
+        (Who::Sources(sources), Effect::Allow) => sources.iter().any(|source| !source.asks_identity()),
+        (Who::Subjects(subjects), Effect::Allow) => subjects.name_unauthenticated(),
+        (Who::Anyone, _) | (_, Effect::Deny) => true,
     };
     !may_be_about
         || match (outer, inner, reads.outer) {
             (Who::Anyone, _, _) | (Who::Sources(_), Who::Sources(_), _) => true,
             (Who::Sources(sources), _, _) => sources.iter().any(|source| !asks_address(source)),
-            (Who::Subjects(outer), _, Polarity::Allow) => outer.name_unauthenticated(),
-            (Who::Subjects(outer), Who::Subjects(inner), Polarity::Deny) if reads.inner == Polarity::Deny => {
+            (Who::Subjects(outer), _, Effect::Allow) => outer.name_unauthenticated(),
+            (Who::Subjects(outer), Who::Subjects(inner), Effect::Deny) if reads.inner == Effect::Deny => {
                 named(outer) || !named(inner)
             }
-            (Who::Subjects(outer), _, Polarity::Deny) => named(outer),
+            (Who::Subjects(outer), _, Effect::Deny) => named(outer),
         }
 }
 
@@ -158,7 +159,7 @@ fn source(outer: &Source, inner: &Source, reads: Reads) -> bool {
 
 fn subjects(outer: &Arc<Subjects>, inner: &Arc<Subjects>, reads: Reads) -> bool {
     Arc::ptr_eq(outer, inner)
-        || inner.0.iter().all(|i| outer.0.iter().any(|o| subject(o, i, reads.outer == Polarity::Allow)))
+        || inner.0.iter().all(|i| outer.0.iter().any(|o| subject(o, i, reads.outer == Effect::Allow)))
 }
 
 /// Of valid identities only. A grant must admit the foreign trust domains of the other too.

@@ -7,7 +7,8 @@
 use super::covers;
 use super::{id, overlap, warning};
 use customs_engine::condition::Condition;
-use customs_engine::field::{Field, Polarity};
+use customs_engine::effect::Effect;
+use customs_engine::field::Field;
 use customs_engine::identity::{Accepted, TrustDomains, may_be_workload};
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::path::{Readings, SegmentEnds};
@@ -24,15 +25,15 @@ pub fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
     if let Accepted::Only(domains) = &mut trust.accepted {
         domains.extend(rules.accepted_trust_domains.iter().map(|(domain, _)| domain.clone()));
     }
-    for (list, polarity) in [
-        (&rules.denies, Polarity::Deny),
-        (&rules.audits, Polarity::Deny),
-        (&rules.istio_allows, Polarity::Allow),
-        (&rules.grants, Polarity::Allow),
+    for (list, effect) in [
+        (&rules.denies, Effect::Deny),
+        (&rules.audits, Effect::Deny),
+        (&rules.istio_allows, Effect::Allow),
+        (&rules.grants, Effect::Allow),
     ] {
         for rule in list {
-            if let Some(why) = never_matches(rule, polarity, &trust) {
-                found.push(told(rule, polarity, &why));
+            if let Some(why) = never_matches(rule, effect, &trust) {
+                found.push(told(rule, effect, &why));
             }
             found.extend(
                 rule.except.iter().filter(|except| never_opens(except, rule)).map(|except| beside(except, rule)),
@@ -41,10 +42,10 @@ pub fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
     }
 }
 
-fn told(rule: &Rule, polarity: Polarity, why: &str) -> Problem {
-    let what = match polarity {
-        Polarity::Allow => format!("`{}` never matches: {why}", id(&rule.info)),
-        Polarity::Deny => format!("`{}` matches only what is not known: {why}", id(&rule.info)),
+fn told(rule: &Rule, effect: Effect, why: &str) -> Problem {
+    let what = match effect {
+        Effect::Allow => format!("`{}` never matches: {why}", id(&rule.info)),
+        Effect::Deny => format!("`{}` matches only what is not known: {why}", id(&rule.info)),
     };
     warning(Code::NeverMatches, &rule.info, what).hint("correct it, or remove the rule")
 }
@@ -59,13 +60,13 @@ fn beside(except: &Exception, rule: &Rule) -> Problem {
 }
 
 /// Why a rule matches no request whose attributes are known.
-fn never_matches(rule: &Rule, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
+fn never_matches(rule: &Rule, effect: Effect, trust: &TrustDomains) -> Option<String> {
     let sources = match &rule.who {
-        Who::Sources(sources) => every(sources, |source| dead_source(source, polarity, trust)),
+        Who::Sources(sources) => every(sources, |source| dead_source(source, effect, trust)),
         Who::Anyone | Who::Subjects(_) => None,
     };
-    let when = || rule.when.iter().find_map(|condition| dead_condition(condition, polarity, trust));
-    sources.or_else(|| every(&rule.to, |operation| dead_operation(operation, polarity))).or_else(when)
+    let when = || rule.when.iter().find_map(|condition| dead_condition(condition, effect, trust));
+    sources.or_else(|| every(&rule.to, |operation| dead_operation(operation, effect))).or_else(when)
 }
 
 /// The first reason, where every item of a list has one.
@@ -74,27 +75,27 @@ fn every<T>(items: &[T], reason: impl Fn(&T) -> Option<String>) -> Option<String
     reasons?.into_iter().next()
 }
 
-fn dead_source(source: &Source, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
+fn dead_source(source: &Source, effect: Effect, trust: &TrustDomains) -> Option<String> {
     let text = |o: &TextPattern, _: Match, i: &TextPattern, _: Match| o.contains(i);
     let block = |o: &ipnet::IpNet, _: Match, i: &ipnet::IpNet, _: Match| o.contains(i);
     let clash = |name: &str| Some(format!("its `not{name}` leave out all of its `{}`", lower_first(name)));
-    if excludes(&source.principals, polarity, text) {
+    if excludes(&source.principals, effect, text) {
         return clash("Principals");
     }
-    if excludes(&source.namespaces, polarity, |o, _, i, _| pattern::glob_matches(o, i)) {
+    if excludes(&source.namespaces, effect, |o, _, i, _| pattern::glob_matches(o, i)) {
         return clash("Namespaces");
     }
-    if excludes(&source.service_accounts, polarity, |o, _, i, _| o == i) {
+    if excludes(&source.service_accounts, effect, |o, _, i, _| o == i) {
         return clash("ServiceAccounts");
     }
-    if excludes(&source.trust_domains, polarity, text) {
+    if excludes(&source.trust_domains, effect, text) {
         return clash("TrustDomains");
     }
     // Of an address, as of a path, a deny reads its two lists differently.
-    if polarity == Polarity::Allow && excludes(&source.ip_blocks, polarity, block) {
+    if effect == Effect::Allow && excludes(&source.ip_blocks, effect, block) {
         return clash("IpBlocks");
     }
-    if polarity == Polarity::Allow && excludes(&source.remote_ip_blocks, polarity, block) {
+    if effect == Effect::Allow && excludes(&source.remote_ip_blocks, effect, block) {
         return clash("RemoteIpBlocks");
     }
     let none = |list: &[TextPattern], can: &dyn Fn(&TextPattern) -> bool| !list.is_empty() && !list.iter().any(can);
@@ -135,23 +136,23 @@ fn may_be_domain(pattern: &TextPattern, trust: &TrustDomains) -> bool {
     trust.own_and_aliases().chain(foreign.iter().map(String::as_str)).any(|domain| pattern.matches(domain))
 }
 
-fn dead_operation(operation: &Operation, polarity: Polarity) -> Option<String> {
+fn dead_operation(operation: &Operation, effect: Effect) -> Option<String> {
     let Operation { hosts, ports, methods, paths } = operation;
     let clash = |name: &str, list: &str| Some(format!("its `{name}` leave out all of its `{list}`"));
     // `**` also matches a connection that names no host.
-    if !hosts.any_of().iter().any(HostPattern::is_anywhere) && excludes(hosts, polarity, HostPattern::contains) {
+    if !hosts.any_of().iter().any(HostPattern::is_anywhere) && excludes(hosts, effect, HostPattern::contains) {
         return clash("notHosts", "hosts");
     }
-    if excludes(ports, polarity, |o, _, i, _| o == i) {
+    if excludes(ports, effect, |o, _, i, _| o == i) {
         return clash("notPorts", "ports");
     }
-    if excludes(methods, polarity, covers::method) {
+    if excludes(methods, effect, covers::method) {
         return clash("notMethods", "methods");
     }
-    if polarity == Polarity::Deny {
+    if effect == Effect::Deny {
         return None;
     }
-    if excludes(paths, polarity, |o, _, i, _| covers::path(o, i)) {
+    if excludes(paths, effect, |o, _, i, _| covers::path(o, i)) {
         return clash("notPaths", "paths");
     }
     let granted = |path| may_be_granted(path, paths.any_of());
@@ -179,22 +180,23 @@ fn may_be_granted(path: &PathPattern, list: &[PathPattern]) -> bool {
     }
 }
 
-fn dead_condition(condition: &Condition, polarity: Polarity, trust: &TrustDomains) -> Option<String> {
+fn dead_condition(condition: &Condition, effect: Effect, trust: &TrustDomains) -> Option<String> {
     let same = |o: &TextPattern, _: Match, i: &TextPattern, _: Match| o.contains(i);
-    let grants = polarity == Polarity::Allow;
+    let grants = effect == Effect::Allow;
     let dead = match condition {
-        Condition::Source(source) => return dead_source(source, polarity, trust),
-        Condition::DestinationIp(field) => grants && excludes(field, polarity, |o, _, i, _| o.contains(i)),
-        Condition::DestinationPort(field) => excludes(field, polarity, |o, _, i, _| o == i),
-        Condition::Sni(field) => grants && excludes(field, polarity, same),
-        Condition::Header { values, .. } => grants && excludes(values, polarity, same),
+        Condition::Source(source) => return dead_source(source, effect, trust),
+        Condition::DestinationIp(field) => grants && excludes(field, effect, |o, _, i, _| o.contains(i)),
+        Condition::DestinationPort(field) => excludes(field, effect, |o, _, i, _| o == i),
+        Condition::Sni(field) => grants && excludes(field, effect, same),
+        Condition::Header { values, .. } => grants && excludes(values, effect, same),
     };
     dead.then(|| "its `notValues` leave out all of its `values`".to_owned())
 }
 
 /// Whether a field's negative list leaves out everything that its positive list lets in.
-fn excludes<P>(field: &Field<P>, polarity: Polarity, contains: impl Fn(&P, Match, &P, Match) -> bool) -> bool {
-    let left_out = |p: &P| field.none_of().iter().any(|n| contains(n, polarity.negative(), p, polarity.positive()));
+fn excludes<P>(field: &Field<P>, effect: Effect, contains: impl Fn(&P, Match, &P, Match) -> bool) -> bool {
+    let left_out =
+        |p: &P| field.none_of().iter().any(|n| contains(n, effect.negative_match(), p, effect.positive_match()));
     !field.any_of().is_empty() && field.any_of().iter().all(left_out)
 }
 

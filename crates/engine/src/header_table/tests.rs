@@ -95,11 +95,11 @@ fn tables_say_what_comparing_one_condition_at_a_time_says() {
         let (at_once, one_by_one) = (Question::of_set(&request, &tables), Question::new(&request));
         for rule in &rules.denies {
             let Condition::Header { name, values } = &rule.when[0] else { panic!("no header") };
-            for polarity in [Polarity::Deny, Polarity::Allow] {
-                assert!(tables.holds(&request, &request.http.unwrap(), values, polarity).is_some());
-                let expected = one_by_one.header_holds(name, values, polarity);
-                let got = at_once.header_holds(name, values, polarity);
-                assert_eq!(got, expected, "{name} {values:?} {polarity:?} {headers:?}");
+            for effect in [Effect::Deny, Effect::Allow] {
+                assert!(tables.holds(&request, &request.http.unwrap(), values, effect).is_some());
+                let expected = one_by_one.header_holds(name, values, effect);
+                let got = at_once.header_holds(name, values, effect);
+                assert_eq!(got, expected, "{name} {values:?} {effect:?} {headers:?}");
                 *(if got { &mut held } else { &mut not }) += 1;
             }
         }
@@ -118,8 +118,8 @@ fn a_header_past_the_limits_is_unknown_by_table_as_well() {
         let http = HttpAttributes { host: "ab", headers: &headers, ..HttpAttributes::default() };
         let attributes = Attributes { http: Some(http), ..Attributes::default() };
         let request = attributes.normalise(&Settings::default());
-        let holds = |polarity| tables.holds(&request, &request.http.unwrap(), values, polarity);
-        assert_eq!((holds(Polarity::Deny), holds(Polarity::Allow)), (Some(deny), Some(allow)), "{parts}");
+        let holds = |effect| tables.holds(&request, &request.http.unwrap(), values, effect);
+        assert_eq!((holds(Effect::Deny), holds(Effect::Allow)), (Some(deny), Some(allow)), "{parts}");
     }
 }
 
@@ -135,7 +135,7 @@ fn a_request_that_another_set_looked_at_is_not_read_by_its_tables() {
         let tables = Arc::new(HeaderTables::of_rules(&rules));
         let Condition::Header { name, values } = &rules.denies[0].when[0] else { panic!("no header") };
         let question = Question::of_set(&request, &tables);
-        assert_eq!(question.header_holds(name, values, Polarity::Deny), expected, "{pattern}");
+        assert_eq!(question.header_holds(name, values, Effect::Deny), expected, "{pattern}");
         let mut told = Vec::new();
         tables.told(&request, &request.http.unwrap(), |asked, _, has| told.push(has(&asked.patterns[0])));
         assert_eq!(told, [expected], "{pattern}");

@@ -14,7 +14,7 @@ fn field(any_of: &[&str], none_of: &[&str]) -> Field<TextPattern> {
 fn both(http: HttpAttributes<'_>, name: &str, field: &Field<TextPattern>) -> (bool, bool) {
     let attributes = Attributes { http: Some(http), ..Attributes::default() };
     let values = attributes.normalise(&Settings::default()).http.unwrap().header_values(name);
-    (values.hold(field, Polarity::Deny), values.hold(field, Polarity::Allow))
+    (values.hold(field, Effect::Deny), values.hold(field, Effect::Allow))
 }
 
 fn sent(headers: &dyn Headers) -> HttpAttributes<'_> {

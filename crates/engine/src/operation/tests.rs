@@ -19,8 +19,8 @@ fn holds(any_of: &[&str], none_of: &[&str], path: &str) -> (bool, bool) {
     let attributes = Attributes { http: Some(http), ..Attributes::default() };
     let request = attributes.normalise(&Settings::default());
     let question = Question::new(&request);
-    let holds = |polarity| operation.matches(&question, polarity).is_some();
-    (holds(Polarity::Deny), holds(Polarity::Allow))
+    let holds = |effect| operation.matches(&question, effect).is_some();
+    (holds(Effect::Deny), holds(Effect::Allow))
 }
 
 #[test]

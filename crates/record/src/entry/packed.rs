@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use super::{AnswerEntry, DecisionEntry, Occasion, RareInputs, capped, headers};
 use customs_engine::decision::{Answer, Decision, Gate};
+use customs_engine::effect::Effect;
 use customs_engine::host::{Host, embedded};
 use customs_engine::identity::{Invalid, Principal};
 use customs_engine::path::without_query;
 use customs_engine::pattern::Port;
-use customs_engine::reason::Effect;
 use customs_engine::request::{Attributes, DestinationHost, Request, last_value};
 use customs_engine::rule_info::RuleInfo;
 use customs_engine::snapshot::Snapshot;

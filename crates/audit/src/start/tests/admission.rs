@@ -7,7 +7,7 @@ use super::super::*;
 use super::{BOUND, FULL, SMALL, allow, decision, file, lost, of_kind, one, trail};
 use crate::config::OnFull;
 use crate::sinks::doubles::Memory;
-use customs_engine::reason::Effect;
+use customs_engine::effect::Effect;
 use customs_record::{DecisionEntry, PackedDecision};
 
 /// What a host does that must not wait: true if the answer is given.

@@ -7,7 +7,7 @@ use super::super::*;
 use super::{BOUND, BUSY, FULL, SMALL, allow, check, decision, file, one, trail, until};
 use crate::sinks::Place;
 use crate::sinks::doubles::Memory;
-use customs_engine::reason::Effect;
+use customs_engine::effect::Effect;
 use customs_record::PackedDecision;
 
 #[tokio::test]
