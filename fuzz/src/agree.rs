@@ -2,10 +2,10 @@
 
 use customs_engine::decision::{Answer, Decision, Outcome};
 use customs_engine::effect::Effect;
+use customs_engine::enforcement::Enforcement;
 use customs_engine::reason::Reason;
 use customs_engine::reference::{self, Said};
 use customs_engine::request::Request;
-use customs_engine::settings::Enforcement;
 use customs_engine::snapshot::Snapshot;
 
 use customs_test_support::draw::NOW;

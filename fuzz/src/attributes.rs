@@ -6,9 +6,10 @@
 use std::sync::LazyLock;
 
 use customs_engine::decision::{Decision, Outcome};
+use customs_engine::enforcement::Enforcement;
 use customs_engine::host::Host;
 use customs_engine::path::Readings;
-use customs_engine::settings::{DefaultEffect, Enforcement, IdentitySource, Listener, Settings};
+use customs_engine::settings::{DefaultEffect, IdentitySource, Listener, Settings};
 use customs_engine::snapshot::Snapshot;
 use customs_extauthz::response;
 use customs_policy::compile;

@@ -176,7 +176,8 @@ mod tests {
 
     use super::*;
     use crate::app::cli::{Cli, Command};
-    use customs_engine::settings::{DefaultEffect, Enforcement};
+    use customs_engine::enforcement::Enforcement;
+    use customs_engine::settings::DefaultEffect;
 
     fn args(flags: &[&str]) -> ServeArgs {
         let cli = Cli::try_parse_from(["customs", "serve"].iter().chain(flags)).unwrap();

@@ -312,8 +312,8 @@ impl Settings {
             wrong.push(format!("root-namespace: `{}` is no namespace", self.root_namespace));
         }
         let enforcement = |e| match e {
-            Enforcement::Enforce => engine::Enforcement::Enforce,
-            Enforcement::Report => engine::Enforcement::Report,
+            Enforcement::Enforce => customs_engine::enforcement::Enforcement::Enforce,
+            Enforcement::Report => customs_engine::enforcement::Enforcement::Report,
         };
         engine::Settings {
             default_effect: match self.default {

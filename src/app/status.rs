@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SinkReport, SourceReport, StatusReport, timestamp};
 use customs_audit::recorder::{Reading, Recorder};
-use customs_engine::settings::{DefaultEffect, Enforcement};
+use customs_engine::enforcement::Enforcement;
+use customs_engine::settings::DefaultEffect;
 use customs_policy::policy_set::SourceStatus;
 use customs_sources::status::{self, Status};
 

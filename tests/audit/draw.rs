@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use customs_engine::effect::Effect;
+use customs_engine::enforcement::Enforcement;
 use customs_engine::identity::IdentityState;
 use customs_engine::reason::Reason;
 use customs_engine::rules::RuleCounts;
-use customs_engine::settings::Enforcement;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::{ChangeOutcome, PolicyChange, PublishedFile, PublishedSource};
 use customs_policy::problem::{Code, Place, Problem};

@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use customs_engine::effect::Effect;
+use customs_engine::enforcement::Enforcement;
 use customs_engine::reason::Reason;
-use customs_engine::settings::{Enforcement, Settings};
+use customs_engine::settings::Settings;
 use customs_test_support::case_rows;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};

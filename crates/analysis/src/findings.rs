@@ -16,7 +16,8 @@ mod overlap;
 use std::collections::BTreeMap;
 
 use candidates::Budget;
-use customs_engine::rule::{Mode, Rule};
+use customs_engine::enforcement::Enforcement;
+use customs_engine::rule::Rule;
 use customs_engine::rule_info::{RuleId, RuleInfo};
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
@@ -112,7 +113,7 @@ fn named(info: &RuleInfo) -> String {
 
 /// Whether one rule is in force wherever another is.
 fn in_force_with(one: &Rule, other: &Rule) -> bool {
-    one.mode == Mode::Enforce || other.mode == Mode::Report
+    one.mode == Enforcement::Enforce || other.mode == Enforcement::Report
 }
 
 fn warning(code: Code, info: &RuleInfo, what: impl Into<String>) -> Problem {

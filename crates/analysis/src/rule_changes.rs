@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use customs_engine::rule::{Exception, Mode, Rule};
+use customs_engine::enforcement::Enforcement;
+use customs_engine::rule::{Exception, Rule};
 use customs_engine::rule_info::{RuleId, RuleInfo};
 use customs_engine::rules::{EgressScope, Rules};
 
@@ -60,7 +61,7 @@ impl<'s> Item<'s> {
         }
     }
 
-    fn mode(self) -> Mode {
+    fn mode(self) -> Enforcement {
         match self {
             Item::Rule(_, rule) => rule.mode,
             Item::Isolation(policy) => policy.mode,

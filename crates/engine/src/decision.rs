@@ -8,10 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::effect::Effect;
+use super::enforcement::Enforcement;
 use super::identity::{IdentityState, Invalid};
 use super::reason::Reason;
 use super::rule_info::RuleInfo;
-use super::settings::Enforcement;
 
 /// The rule that an answer names.
 #[derive(Clone, Debug, PartialEq, Eq)]

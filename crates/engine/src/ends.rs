@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::enforcement::Enforcement;
 use super::rule_info::RuleInfo;
 use super::rules::Rules;
 use super::time::UnixNanos;
@@ -14,7 +15,7 @@ pub struct Ends(Arc<[Arc<RuleInfo>]>);
 impl Ends {
     /// Those of a set; rules on trial are left out, since nothing goes with them.
     pub fn of(rules: &Rules) -> Ends {
-        let enforced = |mode| mode == super::rule::Mode::Enforce;
+        let enforced = |mode| mode == Enforcement::Enforce;
         let grants = rules.grants.iter().filter(|rule| enforced(rule.mode)).map(|rule| &rule.info);
         let denies = rules.denies.iter().filter(|rule| enforced(rule.mode));
         let exceptions = denies.flat_map(|rule| &rule.except).map(|except| &except.info);

@@ -21,11 +21,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
+use super::enforcement::Enforcement;
 use super::host::{Host, embedded};
 use super::identity::{Caller, SpiffeId};
 use super::pattern::{HostKey, HostPattern, Match, TextPattern};
 use super::request::{DestinationHost, Request};
-use super::rule::{Mode, Rule};
+use super::rule::Rule;
 use super::who::{NamespacePattern, Source, Subject, Subjects, Who};
 
 /// A source key's place in its table; the first ids are fixed.
@@ -149,11 +150,11 @@ impl Index {
 }
 
 fn on_trial(rules: &[Arc<Rule>]) -> Box<[u64]> {
-    if rules.iter().all(|rule| rule.mode == Mode::Enforce) {
+    if rules.iter().all(|rule| rule.mode == Enforcement::Enforce) {
         return Box::default();
     }
     let bits = |rules: &[Arc<Rule>]| {
-        rules.iter().enumerate().fold(0, |bits, (at, rule)| bits | u64::from(rule.mode == Mode::Report) << at)
+        rules.iter().enumerate().fold(0, |bits, (at, rule)| bits | u64::from(rule.mode == Enforcement::Report) << at)
     };
     rules.chunks(64).map(bits).collect()
 }

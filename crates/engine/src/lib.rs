@@ -16,6 +16,7 @@ pub mod condition;
 pub mod decision;
 pub mod effect;
 pub mod ends;
+pub mod enforcement;
 pub mod field;
 pub mod header_table;
 pub mod header_uses;

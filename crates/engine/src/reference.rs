@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use super::decision::{Gate, Gates};
 use super::effect::Effect;
+use super::enforcement::Enforcement;
 use super::identity::{Accepted, Caller, TrustDomains};
 use super::operation::Operation;
 use super::question::Question;
 use super::reason::Reason;
 use super::request::Request;
-use super::rule::{Denial, Mode, Rule};
+use super::rule::{Denial, Rule};
 use super::rules::Rules;
-use super::settings::{DefaultEffect, Enforcement, Settings};
+use super::settings::{DefaultEffect, Settings};
 use super::time::UnixNanos;
 use super::who::UnknownCallers;
 
@@ -39,7 +40,7 @@ impl Said {
 
 /// The verdict: only what is enforced.
 pub fn verdict(rules: &Rules, settings: &Settings, request: &Request<'_>, now: UnixNanos) -> Said {
-    decide(rules, settings, request, now, &|mode| mode == Mode::Enforce, settings.hygiene)
+    decide(rules, settings, request, now, &|mode| mode == Enforcement::Enforce, settings.hygiene)
 }
 
 /// What the verdict would be with everything on trial enforced.
@@ -52,7 +53,7 @@ fn decide(
     settings: &Settings,
     request: &Request<'_>,
     now: UnixNanos,
-    sees: &dyn Fn(Mode) -> bool,
+    sees: &dyn Fn(Enforcement) -> bool,
     hygiene: Enforcement,
 ) -> Said {
     let said = |reason: Reason, rule: String, gates| Said { reason, rule, gates };
@@ -75,7 +76,7 @@ fn decide(
         return said(Reason::DeniedByRule, rule.info.id.to_string(), Gates::NONE);
     }
     // 3. The Istio gate.
-    let bound = |(mode, to): &(Mode, Operation)| sees(*mode) && to.matches(&question, Effect::Deny).is_some();
+    let bound = |(mode, to): &(Enforcement, Operation)| sees(*mode) && to.matches(&question, Effect::Deny).is_some();
     let istio_applies =
         rules.istio_allow_policies.iter().any(|mode| sees(*mode)) || rules.istio_bound_allow_policies.iter().any(bound);
     let istio = if istio_applies { grants(&rules.istio_allows, &question, &caller, now, sees) } else { (None, None) };
@@ -118,7 +119,7 @@ fn decide(
     }
 }
 
-fn trust_domains(rules: &Rules, settings: &Settings, sees: &dyn Fn(Mode) -> bool) -> TrustDomains {
+fn trust_domains(rules: &Rules, settings: &Settings, sees: &dyn Fn(Enforcement) -> bool) -> TrustDomains {
     let mut trust = settings.trust_domains.clone();
     if let Accepted::Only(domains) = &mut trust.accepted {
         for (domain, mode) in &rules.accepted_trust_domains {
@@ -136,7 +137,7 @@ fn grants<'r>(
     question: &Question<'_>,
     caller: &Caller<'_>,
     now: UnixNanos,
-    sees: &dyn Fn(Mode) -> bool,
+    sees: &dyn Fn(Enforcement) -> bool,
 ) -> (Option<&'r Rule>, Option<&'r Rule>) {
     let mut matching: Vec<_> = rules
         .iter()
@@ -153,7 +154,7 @@ fn isolation(
     rules: &Rules,
     caller: &Caller<'_>,
     unknown: UnknownCallers,
-    sees: &dyn Fn(Mode) -> bool,
+    sees: &dyn Fn(Enforcement) -> bool,
 ) -> Option<String> {
     let isolating = rules.egress_policies.iter().filter(|p| p.isolate && sees(p.mode));
     let Some(id) = caller.workload() else {

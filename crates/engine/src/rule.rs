@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::condition::Condition;
 use super::effect::Effect;
+use super::enforcement::Enforcement;
 use super::identity::Caller;
 use super::operation::Operation;
 use super::pattern::{NO_HOST, Specificity};
@@ -17,22 +18,13 @@ use super::time::UnixNanos;
 use super::who::{UnknownCallers, Who};
 use super::work_count;
 
-/// Whether a rule takes effect or is on trial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
-    /// It takes effect.
-    Enforce,
-    /// It is judged and recorded only.
-    Report,
-}
-
 /// A rule that denies or grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// What is told of it.
     pub info: Arc<RuleInfo>,
     /// Whether it takes effect.
-    pub mode: Mode,
+    pub mode: Enforcement,
     /// Who it is about.
     pub who: Who,
     /// To where: any of these; empty is anywhere.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::enforcement::Enforcement;
 use super::operation::Operation;
-use super::rule::{Mode, Rule};
+use super::rule::Rule;
 use super::rule_info::RuleInfo;
 use super::who::Subjects;
 
@@ -13,7 +14,7 @@ pub struct EgressScope {
     /// The policy as a whole: `ep:ns/name`.
     pub info: Arc<RuleInfo>,
     /// Whether it takes effect.
-    pub mode: Mode,
+    pub mode: Enforcement,
     /// Whom it selects.
     pub subjects: Arc<Subjects>,
     /// Whether it isolates them.
@@ -28,9 +29,9 @@ pub struct Rules {
     /// Rules of AuthorizationPolicies with action ALLOW.
     pub istio_allows: Vec<Arc<Rule>>,
     /// The modes of those policies; a policy without rules also closes the gate.
-    pub istio_allow_policies: Vec<Mode>,
+    pub istio_allow_policies: Vec<Enforcement>,
     /// The same of those that are bound to hosts: they close the gate for what may go there, and for nothing else.
-    pub istio_bound_allow_policies: Vec<(Mode, Operation)>,
+    pub istio_bound_allow_policies: Vec<(Enforcement, Operation)>,
     /// Rules of AuthorizationPolicies with action AUDIT; they only mark the record.
     pub audits: Vec<Arc<Rule>>,
     /// Allow entries of EgressPolicies.
@@ -38,7 +39,7 @@ pub struct Rules {
     /// The EgressPolicies themselves.
     pub egress_policies: Vec<Arc<EgressScope>>,
     /// Foreign trust domains that an ALLOW rule names literally, with that rule's mode.
-    pub accepted_trust_domains: Vec<(String, Mode)>,
+    pub accepted_trust_domains: Vec<(String, Enforcement)>,
     /// How many policies of both families there are.
     pub policies: usize,
 }

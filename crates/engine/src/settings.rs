@@ -1,6 +1,7 @@
 //! The settings that can change a verdict. They are part of every snapshot and of its revision, so that equal revisions
 //! give equal answers. Where they come from (flags, environment, a file) is not known here.
 
+use super::enforcement::Enforcement;
 use super::host::Host;
 use super::identity::{Accepted, TrustDomains};
 
@@ -108,25 +109,6 @@ pub enum DefaultEffect {
     Allow,
     /// Deny with `default_deny`.
     Deny,
-}
-
-/// Whether something takes effect or is only recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Enforcement {
-    /// It takes effect.
-    Enforce,
-    /// It is judged and recorded, and changes nothing.
-    Report,
-}
-
-impl Enforcement {
-    /// The name in settings and records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Enforcement::Enforce => "enforce",
-            Enforcement::Report => "report",
-        }
-    }
 }
 
 /// Which attribute is the caller's identity.

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::decision::{Answer, Decision, Gate, Gates, NamedRule};
 use super::effect::Effect;
+use super::enforcement::Enforcement;
 use super::header_table::HeaderTables;
 use super::header_uses::HeaderUse;
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
@@ -29,10 +30,10 @@ use super::pattern::{Match, Specificity};
 use super::question::Question;
 use super::reason::Reason;
 use super::request::Request;
-use super::rule::{Denial, Mode, Rule};
+use super::rule::{Denial, Rule};
 use super::rule_info::{Family, RuleInfo};
 use super::rules::{EgressScope, RuleCounts, Rules};
-use super::settings::{DefaultEffect, Enforcement, Settings};
+use super::settings::{DefaultEffect, Settings};
 use super::time::UnixNanos;
 use super::who::UnknownCallers;
 
@@ -99,8 +100,8 @@ pub enum Lens {
 
 impl Lens {
     /// Whether a rule of this mode is looked at.
-    pub fn sees(self, mode: Mode) -> bool {
-        self == Lens::Would || mode == Mode::Enforce
+    pub fn sees(self, mode: Enforcement) -> bool {
+        self == Lens::Would || mode == Enforcement::Enforce
     }
 }
 
@@ -184,10 +185,10 @@ impl Snapshot {
             || [&rules.denies, &rules.istio_allows, &rules.grants]
                 .into_iter()
                 .flatten()
-                .any(|r| r.mode == Mode::Report)
-            || rules.egress_policies.iter().any(|p| p.mode == Mode::Report)
-            || rules.istio_allow_policies.contains(&Mode::Report)
-            || rules.istio_bound_allow_policies.iter().any(|(mode, _)| *mode == Mode::Report);
+                .any(|r| r.mode == Enforcement::Report)
+            || rules.egress_policies.iter().any(|p| p.mode == Enforcement::Report)
+            || rules.istio_allow_policies.contains(&Enforcement::Report)
+            || rules.istio_bound_allow_policies.iter().any(|(mode, _)| *mode == Enforcement::Report);
         let would = on_trial.then(|| View::new(Lens::Would, &settings, &rules));
         let verdict = View::new(Lens::Verdict, &settings, &rules);
         let (tables, header_tables) = (Tables::of(&rules), Arc::new(HeaderTables::of_rules(&rules)));

@@ -12,7 +12,8 @@ use super::istio_rules::RuleReader;
 use super::metadata::{Meta, Object};
 use super::problem::{Code, Place, Problem, Severity};
 use super::reader::{self, Fields};
-use customs_engine::rule::{Mode, Rule};
+use customs_engine::enforcement::Enforcement;
+use customs_engine::rule::Rule;
 use customs_engine::settings::{GatewayIdentity, Settings};
 
 /// A policy in its strict form.
@@ -25,7 +26,7 @@ pub struct AuthorizationPolicy {
     /// Which workloads it is for.
     pub target: Target,
     /// Whether it takes effect.
-    pub mode: Mode,
+    pub mode: Enforcement,
     /// Its rules; an ALLOW without rules matches nothing and still closes the gate.
     pub rules: Box<[Arc<Rule>]>,
     /// Trust domains that an ALLOW names literally in `principals` or `trustDomains`.
@@ -108,19 +109,19 @@ impl AuthorizationPolicy {
 }
 
 /// The annotation takes the spellings of Go's ParseBool, as istiod does, and goes with ALLOW and DENY.
-fn mode(object: &Object<'_>, action: Action, problems: &mut Vec<Problem>) -> Mode {
-    let Some(value) = object.dry_run else { return Mode::Enforce };
+fn mode(object: &Object<'_>, action: Action, problems: &mut Vec<Problem>) -> Enforcement {
+    let Some(value) = object.dry_run else { return Enforcement::Enforce };
     let problem = match (value.text, action) {
         (_, Action::Audit) => value.error(Code::Conflict, "`istio.io/dry-run` goes with ALLOW and DENY only"),
-        ("0" | "f" | "F" | "FALSE" | "false" | "False", _) => return Mode::Enforce,
-        ("1" | "t" | "T" | "TRUE" | "true" | "True", _) => return Mode::Report,
+        ("0" | "f" | "F" | "FALSE" | "false" | "False", _) => return Enforcement::Enforce,
+        ("1" | "t" | "T" | "TRUE" | "true" | "True", _) => return Enforcement::Report,
         (other, _) => {
             let problem = value.error(Code::BadValue, format!("`{other}` is no boolean"));
             problem.hint("write \"true\" or \"false\", in quotes")
         }
     };
     problems.push(problem);
-    Mode::Enforce
+    Enforcement::Enforce
 }
 
 fn spec(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -> Option<AuthorizationPolicy> {

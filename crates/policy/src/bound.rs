@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::metadata::{Kind, Object, ServiceEntry};
 use super::problem::{Code, Place, Problem};
-use customs_engine::rule::Mode;
+use customs_engine::enforcement::Enforcement;
 use customs_engine::rule_info::{About, RuleId, RuleInfo};
 use customs_engine::rules::EgressScope;
 use customs_engine::settings::Settings;
@@ -69,7 +69,7 @@ pub(super) fn isolation(name: &str, namespace: &str) -> EgressScope {
     };
     EgressScope {
         info: Arc::new(RuleInfo::new(RuleId::unloaded(namespace), Place::whole(name), about)),
-        mode: Mode::Enforce,
+        mode: Enforcement::Enforce,
         subjects: Arc::new(Subjects([everybody].into())),
         isolate: true,
     }

@@ -12,10 +12,11 @@ use super::problem::{Code, Place, Problem};
 use super::source::LoadedSource;
 use super::targets::{self, ServiceEntries};
 use super::validate::{self, Sets};
+use customs_engine::enforcement::Enforcement;
 use customs_engine::field::Field;
 use customs_engine::operation::Operation;
 use customs_engine::pattern::HostPattern;
-use customs_engine::rule::{Mode, Rule};
+use customs_engine::rule::Rule;
 use customs_engine::rules::Rules;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::{Revision, Snapshot};
@@ -107,10 +108,10 @@ fn istio_rules(
         // A rule that is left out says nothing, so it makes nobody trusted either.
         if kept.contains(rule) && !settings.trust_domains.accepted.contains(domain) {
             let what = match policy.mode {
-                Mode::Enforce => {
+                Enforcement::Enforce => {
                     format!("trust domain `{domain}` is accepted for the whole set, because this ALLOW names it")
                 }
-                Mode::Report => {
+                Enforcement::Report => {
                     format!("trust domain `{domain}` would be accepted for the whole set: this ALLOW on trial names it")
                 }
             };

@@ -12,11 +12,12 @@ use super::metadata::{Meta, Object};
 use super::methods;
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
+use customs_engine::enforcement::Enforcement;
 use customs_engine::field::Field;
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::path::Template;
 use customs_engine::pattern::{self, HostPattern, Spelling, TextPattern};
-use customs_engine::rule::{Exception, Mode, Rule};
+use customs_engine::rule::{Exception, Rule};
 use customs_engine::rule_info::{About, Family, RuleId, RuleInfo};
 use customs_engine::rules::EgressScope;
 use customs_engine::settings::Settings;
@@ -160,13 +161,13 @@ impl Reader<'_> {
                 Problem::error(Code::MissingField, place, format!("`hosts` or `destinations` is missing in {what}"));
             fields.problems().push(problem.hint("name them: `hosts: [\"api.example.com\"]`"));
         }
-        let (mut own_mode, mut except) = (Mode::Enforce, &[][..]);
+        let (mut own_mode, mut except) = (Enforcement::Enforce, &[][..]);
         let about = match kind {
             Kind::Deny => {
                 except = fields.list("except");
                 let (mode, written) = mode(&mut fields);
                 own_mode = mode;
-                if let (Mode::Report, Mode::Enforce, Some(written)) = (common.mode, mode, written) {
+                if let (Enforcement::Report, Enforcement::Enforce, Some(written)) = (common.mode, mode, written) {
                     fields.problems().push(overruled(written));
                 }
                 about(&mut fields, common, None)
@@ -183,10 +184,10 @@ impl Reader<'_> {
             |(index, node)| self.exception(node, (index, name.unwrap_or_default()), common, &mut sets, problems);
         let except = except.iter().enumerate().filter_map(&mut read).collect();
         let info = RuleInfo::new(RuleId::entry(self.meta.path.clone(), name?), node.place.clone(), about);
-        let on_trial = common.mode == Mode::Report || own_mode == Mode::Report;
+        let on_trial = common.mode == Enforcement::Report || own_mode == Enforcement::Report;
         let rule = Rule {
             info: Arc::new(info),
-            mode: if on_trial { Mode::Report } else { Mode::Enforce },
+            mode: if on_trial { Enforcement::Report } else { Enforcement::Enforce },
             who: Who::Subjects(common.subjects.clone()),
             to: [to.operation].into(),
             when: Box::default(),
@@ -235,7 +236,7 @@ impl Reader<'_> {
 
 /// What the entries of a policy have in common.
 struct Common {
-    mode: Mode,
+    mode: Enforcement,
     owner: Option<Arc<str>>,
     subjects: Arc<Subjects>,
 }
@@ -338,16 +339,16 @@ fn overruled(written: Text<'_>) -> Problem {
 }
 
 /// The mode, and its text where one is written.
-fn mode<'n>(fields: &mut Fields<'n, '_>) -> (Mode, Option<Text<'n>>) {
+fn mode<'n>(fields: &mut Fields<'n, '_>) -> (Enforcement, Option<Text<'n>>) {
     let text = fields.text("mode");
     let mode = match text.map(|t| (t.text, t)) {
-        None | Some(("Enforce", _)) => Mode::Enforce,
-        Some(("Report", _)) => Mode::Report,
+        None | Some(("Enforce", _)) => Enforcement::Enforce,
+        Some(("Report", _)) => Enforcement::Report,
         Some((other, text)) => {
             let problem =
                 text.error(Code::BadValue, format!("`{other}` is no mode")).hint("write `Enforce` or `Report`");
             fields.problems().push(problem);
-            Mode::Enforce
+            Enforcement::Enforce
         }
     };
     (mode, text)

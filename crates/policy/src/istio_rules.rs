@@ -17,12 +17,13 @@ use super::methods;
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, Fields, Text};
 use customs_engine::condition::Condition;
+use customs_engine::enforcement::Enforcement;
 use customs_engine::field::Field;
 use customs_engine::header_values::{AUTHORITY, header_name};
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::path::Template;
 use customs_engine::pattern::{self, HostPattern, Spelling, TextPattern};
-use customs_engine::rule::{Mode, Rule};
+use customs_engine::rule::Rule;
 use customs_engine::rule_info::{About, RuleId, RuleInfo};
 use customs_engine::settings::Settings;
 use customs_engine::who::{Source, Who};
@@ -36,7 +37,7 @@ const MAX_ACCOUNTS: usize = 16;
 pub(super) struct RuleReader<'a> {
     pub(super) meta: &'a Meta,
     pub(super) action: Action,
-    pub(super) mode: Mode,
+    pub(super) mode: Enforcement,
     pub(super) settings: &'a Settings,
     pub(super) problems: &'a mut Vec<Problem>,
     /// Trust domains that an ALLOW names literally.

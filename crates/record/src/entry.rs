@@ -24,9 +24,9 @@ pub use refusals::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
 pub use trail::{CheckpointEntry, GapEntry, LagEntry, Loss, StreamEntry};
 
 use customs_engine::effect::Effect;
+use customs_engine::enforcement::Enforcement;
 use customs_engine::identity::IdentityState;
 use customs_engine::reason::Reason;
-use customs_engine::settings::Enforcement;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::PolicyChange;
 

@@ -12,10 +12,10 @@ use crate::{
     StreamEntry, WithheldEntry,
 };
 use customs_engine::effect::Effect;
+use customs_engine::enforcement::Enforcement;
 use customs_engine::identity::IdentityState;
 use customs_engine::reason::Reason;
 use customs_engine::rules::RuleCounts;
-use customs_engine::settings::Enforcement;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::{ChangeOutcome, PolicyChange, PublishedFile, PublishedSource};
 use customs_policy::problem::{Code, Place, Problem};

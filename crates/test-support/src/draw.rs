@@ -1,9 +1,10 @@
 //! Policy sets and requests drawn from small alphabets, as text that a person could have written. Each choice is read off
 //! one byte, so that whoever makes bytes makes sets: the property tests at random, a fuzzer by what it has seen.
 
+use customs_engine::enforcement::Enforcement;
 use customs_engine::identity::{Accepted, TrustDomains};
 use customs_engine::request::{Attributes, HttpAttributes};
-use customs_engine::settings::{DefaultEffect, Enforcement, Settings};
+use customs_engine::settings::{DefaultEffect, Settings};
 use customs_engine::time::UnixNanos;
 
 /// The moment of every decision; some grants end before it.

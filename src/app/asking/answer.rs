@@ -196,7 +196,8 @@ fn in_lines(stages: &[Stage]) -> impl Iterator<Item = String> {
 mod tests {
     use super::*;
     use crate::app::asking::read;
-    use customs_engine::settings::{DefaultEffect, Enforcement, Settings};
+    use customs_engine::enforcement::Enforcement;
+    use customs_engine::settings::{DefaultEffect, Settings};
     use customs_policy::compile;
     use customs_policy::source::{self, PolicyFile, Source};
 

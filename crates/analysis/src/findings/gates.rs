@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use super::candidates::{self, Budget};
 use super::{covers, id, overlap, place, warning};
+use customs_engine::enforcement::Enforcement;
 use customs_engine::operation::Operation;
 use customs_engine::pattern::{HostKey, HostPattern, Match};
-use customs_engine::rule::{Mode, Rule};
+use customs_engine::rule::Rule;
 use customs_engine::rule_info::Family;
 use customs_engine::rules::{EgressScope, Rules};
 use customs_engine::settings::DefaultEffect;
@@ -46,9 +47,9 @@ fn audit_only(rules: &Rules, found: &mut Vec<Problem>) {
 }
 
 /// Whether the gate is closed by default wherever a grant of this mode counts.
-fn has_gate(rules: &Rules, grant: Mode) -> bool {
+fn has_gate(rules: &Rules, grant: Enforcement) -> bool {
     // One that is bound to hosts closes the gate for few, and is left aside.
-    rules.istio_allow_policies.iter().any(|mode| grant == Mode::Report || *mode == Mode::Enforce)
+    rules.istio_allow_policies.iter().any(|mode| grant == Enforcement::Report || *mode == Enforcement::Enforce)
 }
 
 fn may_open(subjects: &Subjects, grant: &Rule, allow: &Rule) -> bool {
@@ -170,7 +171,7 @@ fn backwards(name: &str) -> String {
 /// What a set that isolates somebody says of callers without a valid identity, who could be anyone.
 fn unauthenticated(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
-    let enforced = || rules.egress_policies.iter().filter(|policy| policy.mode == Mode::Enforce);
+    let enforced = || rules.egress_policies.iter().filter(|policy| policy.mode == Enforcement::Enforce);
     let named = || enforced().filter(|policy| policy.subjects.name_unauthenticated());
     let Some(isolating) = enforced().find(|policy| policy.isolate && selects_workloads(policy)) else { return };
     let root = &snapshot.settings().root_namespace;
@@ -202,8 +203,13 @@ fn selects_workloads(policy: &EgressScope) -> bool {
 fn granted_more(rules: &Rules, budget: &mut Budget, found: &mut Vec<Problem>) {
     let only_theirs =
         |rule: &&Rule| matches!(&rule.who, Who::Subjects(s) if s.0.iter().all(|s| *s == Subject::Unauthenticated));
-    let theirs: Vec<&Rule> =
-        rules.grants.iter().map(Arc::as_ref).filter(only_theirs).filter(|rule| rule.mode == Mode::Enforce).collect();
+    let theirs: Vec<&Rule> = rules
+        .grants
+        .iter()
+        .map(Arc::as_ref)
+        .filter(only_theirs)
+        .filter(|rule| rule.mode == Enforcement::Enforce)
+        .collect();
     if theirs.is_empty() {
         return;
     }

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::*;
+use crate::enforcement::Enforcement;
 use crate::place::Place;
 use crate::question::Question;
 use crate::request::{Attributes, Headers, HttpAttributes};
-use crate::rule::{Mode, Rule};
+use crate::rule::Rule;
 use crate::rule_info::{About, RuleId, RuleInfo};
 use crate::settings::Settings;
 use crate::who::Who;
@@ -17,7 +18,7 @@ fn rules_of(conditions: impl IntoIterator<Item = Condition>) -> Rules {
         let info = RuleInfo::new(RuleId::rule("n/p".into(), index), Place::whole("f"), About::default());
         Arc::new(Rule {
             info: Arc::new(info),
-            mode: Mode::Enforce,
+            mode: Enforcement::Enforce,
             who: Who::Anyone,
             to: Box::default(),
             when: [condition].into(),

@@ -1,8 +1,8 @@
 //! What a server tells beside its decisions: questions, the ends of grants, its own start and stop.
 
 use super::PackedDecision;
+use customs_engine::enforcement::Enforcement;
 use customs_engine::rule_info::RuleInfo;
-use customs_engine::settings::Enforcement;
 use customs_engine::snapshot::Revision;
 use customs_engine::time::UnixNanos;
 

@@ -73,9 +73,10 @@ fn entry(
 mod tests {
     use super::*;
     use customs_engine::condition::Condition;
+    use customs_engine::enforcement::Enforcement;
     use customs_engine::field::Field;
     use customs_engine::request::{Attributes, HttpAttributes};
-    use customs_engine::rule::{Mode, Rule};
+    use customs_engine::rule::Rule;
     use customs_engine::rule_info::{About, RuleId, RuleInfo};
     use customs_engine::rules::Rules;
     use customs_engine::settings::Settings;
@@ -87,7 +88,7 @@ mod tests {
         let condition = Condition::Header { name: name.to_owned(), values: Field::of(values) };
         let rule = Rule {
             info: RuleInfo::new(RuleId::rule("n/p".into(), 0), Place::whole("f"), About::default()).into(),
-            mode: Mode::Enforce,
+            mode: Enforcement::Enforce,
             who: Who::Anyone,
             to: Box::default(),
             when: [condition].into(),

@@ -3,8 +3,9 @@
 use super::super::*;
 use crate::problem::{Code, Place};
 use crate::source::PolicyFile;
+use customs_engine::enforcement::Enforcement;
 use customs_engine::identity::Accepted;
-use customs_engine::settings::{DefaultEffect, Enforcement};
+use customs_engine::settings::DefaultEffect;
 
 const NOW: UnixNanos = UnixNanos(0);
 const FILE: &str = "settings.yaml";
