@@ -14,7 +14,7 @@ use super::operation::Operation;
 use super::question::Question;
 use super::reason::Reason;
 use super::request::Request;
-use super::rule::{Denial, Rule};
+use super::rule::{DenyMatch, Rule};
 use super::rules::Rules;
 use super::settings::{DefaultEffect, Settings};
 use super::time::UnixNanos;
@@ -68,8 +68,9 @@ fn decide(
         return built_in(finding, Gates::NONE);
     }
     // 2. Deny.
-    let denies =
-        |rule: &&Arc<Rule>| sees(rule.mode) && matches!(rule.deny(&question, &caller, unknown, now), Denial::Denies(_));
+    let denies = |rule: &&Arc<Rule>| {
+        sees(rule.mode) && matches!(rule.deny(&question, &caller, unknown, now), DenyMatch::Denied(_))
+    };
     let mut denying: Vec<&Arc<Rule>> = rules.denies.iter().filter(denies).collect();
     denying.sort_by_key(|rule| &rule.info.id);
     if let Some(rule) = denying.first() {

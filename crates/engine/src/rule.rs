@@ -46,15 +46,15 @@ pub struct Exception {
     pub to: Operation,
 }
 
-/// What a deny says to a request.
+/// How a deny matches a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denial<'r> {
+pub enum DenyMatch<'r> {
     /// It does not apply.
-    Silent,
+    NoMatch,
     /// It applies, and an exception opens it.
-    Opened(&'r Arc<RuleInfo>),
+    Excepted(&'r Arc<RuleInfo>),
     /// It applies; perhaps an exception would have opened it, had it not expired.
-    Denies(Option<&'r Arc<RuleInfo>>),
+    Denied(Option<&'r Arc<RuleInfo>>),
 }
 
 impl Rule {
@@ -65,14 +65,14 @@ impl Rule {
         caller: &Caller<'_>,
         unknown: UnknownCallers,
         now: UnixNanos,
-    ) -> Denial<'_> {
+    ) -> DenyMatch<'_> {
         work_count::steps(1);
         let request = question.request;
         let applies = self.who.denies(caller, request, unknown)
             && (self.to.is_empty() || self.to.iter().any(|op| op.matches(question, Effect::Deny).is_some()))
             && self.when.iter().all(|condition| condition.holds(question, caller, Effect::Deny));
         if !applies {
-            return Denial::Silent;
+            return DenyMatch::NoMatch;
         }
         let (mut opened, mut expired): (Option<&Arc<RuleInfo>>, _) = (None, None);
         for exception in self.except.iter().filter(|e| e.opens(question, caller)) {
@@ -83,7 +83,7 @@ impl Rule {
                 opened = Some(info);
             }
         }
-        opened.map_or(Denial::Denies(expired), Denial::Opened)
+        opened.map_or(DenyMatch::Denied(expired), DenyMatch::Excepted)
     }
 
     /// How narrowly the rule, read as an ALLOW, covers a request, or `None` if it does not. On TCP one HTTP-only field

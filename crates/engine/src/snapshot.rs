@@ -30,7 +30,7 @@ use super::pattern::{Match, Specificity};
 use super::question::Question;
 use super::reason::Reason;
 use super::request::Request;
-use super::rule::{Denial, Rule};
+use super::rule::{DenyMatch, Rule};
 use super::rule_info::{Family, RuleInfo};
 use super::rules::{EgressScope, RuleCounts, Rules};
 use super::settings::{DefaultEffect, Settings};
@@ -248,7 +248,7 @@ impl Snapshot {
         let (caller, verdict) = self.answer(&self.verdict, &question, now);
         let would = self.would.as_ref().map_or_else(|| verdict.clone(), |view| self.answer(view, &question, now).1);
         let audits = (&self.rules.audits[..], &self.tables.audits);
-        let audit = self.denials(audits, &self.verdict, &question, &caller, now).first;
+        let audit = self.match_denies(audits, &self.verdict, &question, &caller, now).first;
         let audit = audit.map(|(rule, _)| rule.info.clone());
         let identity_detail = match request.principal {
             Principal::Invalid(detail) => Some(detail),
@@ -275,9 +275,9 @@ impl Snapshot {
     /// Stage 2: the first matching DENY in the order of names; then the others.
     fn rules_say(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Answer {
         let denies = (&self.rules.denies[..], &self.tables.denies);
-        let Denials { first, opened } = self.denials(denies, view, question, caller, now);
+        let DenyMatches { first, excepted } = self.match_denies(denies, view, question, caller, now);
         let Some((rule, expired)) = first else {
-            return Answer { exception: opened.cloned(), ..self.gates(view, question, caller, now) };
+            return Answer { exception: excepted.cloned(), ..self.gates(view, question, caller, now) };
         };
         Answer {
             reason: Reason::DeniedByRule,
@@ -292,16 +292,16 @@ impl Snapshot {
     /// The first rule that denies, and the exception that expired; else the exception that opened, of several the one
     /// that ends first. Each list is in the order of names, so that none is read beyond the first rule that was found
     /// before.
-    fn denials<'s>(
+    fn match_denies<'s>(
         &self,
         (rules, index): (&'s [Arc<Rule>], &Index),
         view: &View,
         question: &Question<'_>,
         caller: &Caller<'_>,
         now: UnixNanos,
-    ) -> Denials<'s> {
+    ) -> DenyMatches<'s> {
         let mut first: Option<(u32, &Rule, Option<&Arc<RuleInfo>>)> = None;
-        let mut opened: Option<(OpeningRank, &Arc<RuleInfo>)> = None;
+        let mut excepted: Option<(OpeningRank, &Arc<RuleInfo>)> = None;
         index.lists(caller, question.request, Match::Broad, |list| {
             let before = first.map_or(u32::MAX, |(position, ..)| position);
             for position in list.iter().copied().take_while(|position| *position < before) {
@@ -310,14 +310,14 @@ impl Snapshot {
                 }
                 let Some(rule) = rules.get(position as usize) else { continue };
                 match rule.deny(question, caller, view.unknown_callers, now) {
-                    Denial::Silent => {}
-                    Denial::Opened(by) => {
+                    DenyMatch::NoMatch => {}
+                    DenyMatch::Excepted(by) => {
                         let rank = (by.expires().is_none(), by.expires(), position);
-                        if opened.is_none_or(|(first, _)| rank < first) {
-                            opened = Some((rank, by));
+                        if excepted.is_none_or(|(first, _)| rank < first) {
+                            excepted = Some((rank, by));
                         }
                     }
-                    Denial::Denies(expired) => {
+                    DenyMatch::Denied(expired) => {
                         first = Some((position, rule, expired));
                         break;
                     }
@@ -325,7 +325,7 @@ impl Snapshot {
             }
             ControlFlow::Continue(())
         });
-        Denials { first: first.map(|(_, rule, expired)| (rule, expired)), opened: opened.map(|(_, by)| by) }
+        DenyMatches { first: first.map(|(_, rule, expired)| (rule, expired)), excepted: excepted.map(|(_, by)| by) }
     }
 
     /// Stages 3 to 5.
@@ -333,14 +333,14 @@ impl Snapshot {
         let lens = view.lens;
         let istio_applies = view.istio_gate || self.is_bound(lens, question);
         let istio = match istio_applies {
-            true => best(lens, (&self.rules.istio_allows, &self.tables.istio_allows), question, caller, now),
-            false => Best::default(),
+            true => match_grants(lens, (&self.rules.istio_allows, &self.tables.istio_allows), question, caller, now),
+            false => GrantMatches::default(),
         };
         let isolation = self.isolation(view, caller);
         let asks_grant = isolation.is_some() || self.settings.default_effect == DefaultEffect::Deny;
         let grant = match asks_grant {
-            true => best(lens, (&self.rules.grants, &self.tables.grants), question, caller, now),
-            false => Best::default(),
+            true => match_grants(lens, (&self.rules.grants, &self.tables.grants), question, caller, now),
+            false => GrantMatches::default(),
         };
         let gates = Gates {
             istio: gate(istio_applies, istio.alive.is_some()),
@@ -425,30 +425,30 @@ fn gate(applies: bool, opens: bool) -> Gate {
 /// The order of exceptions that open: those that end first, the soonest first, then the order of names.
 type OpeningRank = (bool, Option<UnixNanos>, u32);
 
-/// What the denies say.
-struct Denials<'s> {
+/// How the denies match a request.
+struct DenyMatches<'s> {
     /// The rule that denies, and the exception that expired.
     first: Option<(&'s Rule, Option<&'s Arc<RuleInfo>>)>,
     /// The exception that opened a deny.
-    opened: Option<&'s Arc<RuleInfo>>,
+    excepted: Option<&'s Arc<RuleInfo>>,
 }
 
 /// The matching ALLOWs that matter: the one to be named, and one that would have matched, had it not expired.
 #[derive(Default)]
-struct Best<'s> {
+struct GrantMatches<'s> {
     alive: Option<&'s Rule>,
     expired: Option<&'s Rule>,
 }
 
 /// Of the rules that are alive: those without an end before those with one, then the narrowest pattern, then the order
 /// of names, in which the list stands. Of those that expired likewise.
-fn best<'s>(
+fn match_grants<'s>(
     lens: Lens,
     (rules, index): (&'s [Arc<Rule>], &Index),
     question: &Question<'_>,
     caller: &Caller<'_>,
     now: UnixNanos,
-) -> Best<'s> {
+) -> GrantMatches<'s> {
     let mut alive: Option<((bool, Specificity, u32), &Rule)> = None;
     let mut expired: Option<((Specificity, u32), &Rule)> = None;
     index.lists(caller, question.request, Match::Strict, |list| {
@@ -469,5 +469,5 @@ fn best<'s>(
         }
         ControlFlow::Continue(())
     });
-    Best { alive: alive.map(|(_, rule)| rule), expired: expired.map(|(_, rule)| rule) }
+    GrantMatches { alive: alive.map(|(_, rule)| rule), expired: expired.map(|(_, rule)| rule) }
 }

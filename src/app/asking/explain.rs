@@ -22,7 +22,7 @@ use customs_engine::identity::{Accepted, Caller};
 use customs_engine::question::Question;
 use customs_engine::reason::Reason;
 use customs_engine::request::{self, Attributes, DestinationHost, Request};
-use customs_engine::rule::{Denial, Rule};
+use customs_engine::rule::{DenyMatch, Rule};
 use customs_engine::rule_info::RuleInfo;
 use customs_engine::rules::Rules;
 use customs_engine::settings::{DefaultEffect, Settings};
@@ -229,8 +229,8 @@ impl Seen<'_> {
     /// The exception that keeps a rule from denying.
     fn opened_by<'r>(&self, rule: &'r Rule) -> Option<&'r RuleInfo> {
         match rule.deny(&self.question, &self.caller, self.unknown, self.now) {
-            Denial::Opened(exception) => Some(exception),
-            Denial::Silent | Denial::Denies(_) => None,
+            DenyMatch::Excepted(exception) => Some(exception),
+            DenyMatch::NoMatch | DenyMatch::Denied(_) => None,
         }
     }
 
