@@ -99,8 +99,8 @@ impl Index {
         Index { on_trial: on_trial(rules), ..builder.finish() }
     }
 
-    /// Whether a rule is on trial, without a look at the rule, which mostly stands far away in memory: a lens that does not
-    /// see it passes over a whole set of such rules.
+    /// Whether a rule is on trial, without a look at the rule, which mostly stands far away in memory: a pass that leaves
+    /// them out skips a whole set of such rules.
     pub fn is_on_trial(&self, position: u32) -> bool {
         self.on_trial.get(position as usize / 64).is_some_and(|bits| bits >> (position % 64) & 1 == 1)
     }

@@ -8,7 +8,7 @@
 //! 4. the isolation gate: an isolated caller needs an allow entry;
 //! 5. otherwise the default.
 //!
-//! They are walked through two lenses: what is enforced gives the *verdict*, everything on trial enforced as well gives
+//! They are walked in two passes: what is enforced gives the *verdict*, everything on trial enforced as well gives
 //! *would*. `decide` is total: it returns no `Result` and cannot panic. The snapshot makes answers; the outcome of them
 //! is made with the [`Decision`].
 
@@ -89,26 +89,26 @@ impl fmt::Display for Revision {
     }
 }
 
-/// What is looked at: only what is enforced, or also what is on trial.
+/// One of the two passes over the stages: only what is enforced, or also what is on trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lens {
+pub enum Pass {
     /// What is enforced.
-    Verdict,
+    Enforced,
     /// The same and everything on trial.
-    Would,
+    DryRun,
 }
 
-impl Lens {
-    /// Whether a rule of this mode is looked at.
-    pub fn sees(self, mode: Enforcement) -> bool {
-        self == Lens::Would || mode == Enforcement::Enforce
+impl Pass {
+    /// Whether the pass looks at a rule of this mode.
+    pub fn includes(self, mode: Enforcement) -> bool {
+        self == Pass::DryRun || mode == Enforcement::Enforce
     }
 }
 
-/// What one lens sees beside the rules themselves, worked out when the snapshot is made.
+/// What one pass needs beside the rules themselves, worked out when the snapshot is made.
 #[derive(Clone, Debug)]
-struct View {
-    lens: Lens,
+struct PassContext {
+    pass: Pass,
     trust_domains: TrustDomains,
     unknown_callers: UnknownCallers,
     istio_gate: bool,
@@ -116,23 +116,23 @@ struct View {
     hygiene: Enforcement,
 }
 
-impl View {
-    fn new(lens: Lens, settings: &Settings, rules: &Rules) -> View {
+impl PassContext {
+    fn new(pass: Pass, settings: &Settings, rules: &Rules) -> PassContext {
         let mut trust_domains = settings.trust_domains.clone();
         if let Accepted::Only(domains) = &mut trust_domains.accepted {
-            let named = rules.accepted_trust_domains.iter().filter(|(_, mode)| lens.sees(*mode));
+            let named = rules.accepted_trust_domains.iter().filter(|(_, mode)| pass.includes(*mode));
             domains.extend(named.map(|(domain, _)| domain.clone()));
         }
-        let mut policies = rules.egress_policies.iter().filter(|p| lens.sees(p.mode));
+        let mut policies = rules.egress_policies.iter().filter(|p| pass.includes(p.mode));
         let isolates_somebody = policies.clone().any(|p| p.isolate);
         let named = policies.any(|p| p.subjects.name_unauthenticated());
-        View {
-            lens,
+        PassContext {
+            pass,
             trust_domains,
             unknown_callers: if named { UnknownCallers::Named } else { UnknownCallers::Unnamed },
-            istio_gate: rules.istio_allow_policies.iter().any(|mode| lens.sees(*mode)),
+            istio_gate: rules.istio_allow_policies.iter().any(|mode| pass.includes(*mode)),
             isolates_somebody,
-            hygiene: if lens == Lens::Would { Enforcement::Enforce } else { settings.hygiene },
+            hygiene: if pass == Pass::DryRun { Enforcement::Enforce } else { settings.hygiene },
         }
     }
 }
@@ -143,9 +143,9 @@ pub struct Snapshot {
     revision: Revision,
     settings: Settings,
     rules: Rules,
-    verdict: View,
+    verdict: PassContext,
     /// `None` where nothing is on trial, so that `would` is the verdict.
-    would: Option<View>,
+    would: Option<PassContext>,
     tables: Tables,
     header_tables: Arc<HeaderTables>,
     loaded: bool,
@@ -189,8 +189,8 @@ impl Snapshot {
             || rules.egress_policies.iter().any(|p| p.mode == Enforcement::Report)
             || rules.istio_allow_policies.contains(&Enforcement::Report)
             || rules.istio_bound_allow_policies.iter().any(|(mode, _)| *mode == Enforcement::Report);
-        let would = on_trial.then(|| View::new(Lens::Would, &settings, &rules));
-        let verdict = View::new(Lens::Verdict, &settings, &rules);
+        let would = on_trial.then(|| PassContext::new(Pass::DryRun, &settings, &rules));
+        let verdict = PassContext::new(Pass::Enforced, &settings, &rules);
         let (tables, header_tables) = (Tables::of(&rules), Arc::new(HeaderTables::of_rules(&rules)));
         Snapshot { revision, verdict, would, tables, header_tables, settings, rules, loaded: true }
     }
@@ -246,7 +246,10 @@ impl Snapshot {
     pub fn decide(&self, request: &Request<'_>, now: UnixNanos) -> Decision {
         let question = Question::of_set(request, &self.header_tables);
         let (caller, verdict) = self.answer(&self.verdict, &question, now);
-        let would = self.would.as_ref().map_or_else(|| verdict.clone(), |view| self.answer(view, &question, now).1);
+        let would = self
+            .would
+            .as_ref()
+            .map_or_else(|| verdict.clone(), |pass_context| self.answer(pass_context, &question, now).1);
         let audits = (&self.rules.audits[..], &self.tables.audits);
         let audit = self.match_denies(audits, &self.verdict, &question, &caller, now).first;
         let audit = audit.map(|(rule, _)| rule.info.clone());
@@ -257,27 +260,34 @@ impl Snapshot {
         Decision { identity_detail, audit, ..Decision::new(verdict, would, caller.state(), self.settings.enforcement) }
     }
 
-    fn answer<'r>(&self, view: &View, question: &Question<'r>, now: UnixNanos) -> (Caller<'r>, Answer) {
-        let caller = view.trust_domains.judge(question.request.principal);
+    fn answer<'r>(&self, pass_context: &PassContext, question: &Question<'r>, now: UnixNanos) -> (Caller<'r>, Answer) {
+        let caller = pass_context.trust_domains.judge(question.request.principal);
         let answer = if !self.loaded {
             Answer::built_in(Reason::NoPolicy)
         } else {
-            self.hygiene(view, question.request).unwrap_or_else(|| self.rules_say(view, question, &caller, now))
+            self.hygiene(pass_context, question.request)
+                .unwrap_or_else(|| self.rules_say(pass_context, question, &caller, now))
         };
         (caller, answer)
     }
 
     /// Stage 1.
-    fn hygiene(&self, view: &View, request: &Request<'_>) -> Option<Answer> {
-        request.finding.filter(|_| view.hygiene == Enforcement::Enforce).map(Answer::built_in)
+    fn hygiene(&self, pass_context: &PassContext, request: &Request<'_>) -> Option<Answer> {
+        request.finding.filter(|_| pass_context.hygiene == Enforcement::Enforce).map(Answer::built_in)
     }
 
     /// Stage 2: the first matching DENY in the order of names; then the others.
-    fn rules_say(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Answer {
+    fn rules_say(
+        &self,
+        pass_context: &PassContext,
+        question: &Question<'_>,
+        caller: &Caller<'_>,
+        now: UnixNanos,
+    ) -> Answer {
         let denies = (&self.rules.denies[..], &self.tables.denies);
-        let DenyMatches { first, excepted } = self.match_denies(denies, view, question, caller, now);
+        let DenyMatches { first, excepted } = self.match_denies(denies, pass_context, question, caller, now);
         let Some((rule, expired)) = first else {
-            return Answer { exception: excepted.cloned(), ..self.gates(view, question, caller, now) };
+            return Answer { exception: excepted.cloned(), ..self.gates(pass_context, question, caller, now) };
         };
         Answer {
             reason: Reason::DeniedByRule,
@@ -295,7 +305,7 @@ impl Snapshot {
     fn match_denies<'s>(
         &self,
         (rules, index): (&'s [Arc<Rule>], &Index),
-        view: &View,
+        pass_context: &PassContext,
         question: &Question<'_>,
         caller: &Caller<'_>,
         now: UnixNanos,
@@ -305,11 +315,11 @@ impl Snapshot {
         index.lists(caller, question.request, Match::Broad, |list| {
             let before = first.map_or(u32::MAX, |(position, ..)| position);
             for position in list.iter().copied().take_while(|position| *position < before) {
-                if view.lens == Lens::Verdict && index.is_on_trial(position) {
+                if pass_context.pass == Pass::Enforced && index.is_on_trial(position) {
                     continue;
                 }
                 let Some(rule) = rules.get(position as usize) else { continue };
-                match rule.deny(question, caller, view.unknown_callers, now) {
+                match rule.deny(question, caller, pass_context.unknown_callers, now) {
                     DenyMatch::NoMatch => {}
                     DenyMatch::Excepted(by) => {
                         let rank = (by.expires().is_none(), by.expires(), position);
@@ -329,17 +339,23 @@ impl Snapshot {
     }
 
     /// Stages 3 to 5.
-    fn gates(&self, view: &View, question: &Question<'_>, caller: &Caller<'_>, now: UnixNanos) -> Answer {
-        let lens = view.lens;
-        let istio_applies = view.istio_gate || self.is_bound(lens, question);
+    fn gates(
+        &self,
+        pass_context: &PassContext,
+        question: &Question<'_>,
+        caller: &Caller<'_>,
+        now: UnixNanos,
+    ) -> Answer {
+        let pass = pass_context.pass;
+        let istio_applies = pass_context.istio_gate || self.is_bound(pass, question);
         let istio = match istio_applies {
-            true => match_grants(lens, (&self.rules.istio_allows, &self.tables.istio_allows), question, caller, now),
+            true => match_grants(pass, (&self.rules.istio_allows, &self.tables.istio_allows), question, caller, now),
             false => GrantMatches::default(),
         };
-        let isolation = self.isolation(view, caller);
+        let isolation = self.isolation(pass_context, caller);
         let asks_grant = isolation.is_some() || self.settings.default_effect == DefaultEffect::Deny;
         let grant = match asks_grant {
-            true => match_grants(lens, (&self.rules.grants, &self.tables.grants), question, caller, now),
+            true => match_grants(pass, (&self.rules.grants, &self.tables.grants), question, caller, now),
             false => GrantMatches::default(),
         };
         let gates = Gates {
@@ -351,7 +367,7 @@ impl Snapshot {
         let named = |rule: &Rule| NamedRule::Policy(rule.info.clone());
 
         if gates.istio == Gate::Closed {
-            let by_identity = caller.workload().is_none() && self.identity_was_missing(lens, question);
+            let by_identity = caller.workload().is_none() && self.identity_was_missing(pass, question);
             return answer(Reason::NoIstioAllow, NamedRule::BuiltIn(Reason::NoIstioAllow), by_identity);
         }
         match (isolation, grant.alive, istio.alive) {
@@ -375,15 +391,15 @@ impl Snapshot {
     }
 
     /// Whether an ALLOW policy that is bound to hosts may be about this destination.
-    fn is_bound(&self, lens: Lens, question: &Question<'_>) -> bool {
+    fn is_bound(&self, pass: Pass, question: &Question<'_>) -> bool {
         let mut bound = self.rules.istio_bound_allow_policies.iter();
-        bound.any(|(mode, to)| lens.sees(*mode) && to.matches(question, Effect::Deny).is_some())
+        bound.any(|(mode, to)| pass.includes(*mode) && to.matches(question, Effect::Deny).is_some())
     }
 
     /// The policy that isolates the caller: of its own namespace before others', root last, then in the order of names.
-    fn isolation(&self, view: &View, caller: &Caller<'_>) -> Option<NamedRule> {
-        if matches!(caller, Caller::Unknown(_)) && view.unknown_callers == UnknownCallers::Unnamed {
-            return view.isolates_somebody.then_some(NamedRule::Unauthenticated);
+    fn isolation(&self, pass_context: &PassContext, caller: &Caller<'_>) -> Option<NamedRule> {
+        if matches!(caller, Caller::Unknown(_)) && pass_context.unknown_callers == UnknownCallers::Unnamed {
+            return pass_context.isolates_somebody.then_some(NamedRule::Unauthenticated);
         }
         let own = caller.workload().map(|id| id.namespace);
         let mut first: Option<(bool, u32, &EgressScope)> = None;
@@ -391,7 +407,7 @@ impl Snapshot {
             let Some(policy) = self.rules.egress_policies.get(position as usize) else { return };
             let foreign = Some(policy.info.id.namespace()) != own;
             let earlier = first.is_none_or(|(f, p, _)| (foreign, position) < (f, p));
-            let isolates = policy.isolate && view.lens.sees(policy.mode);
+            let isolates = policy.isolate && pass_context.pass.includes(policy.mode);
             if earlier && isolates && policy.subjects.select(caller, Effect::Deny) {
                 first = Some((foreign, position, policy));
             }
@@ -400,13 +416,13 @@ impl Snapshot {
     }
 
     /// Whether some ALLOW rule covers the destination and only asks for an identity.
-    fn identity_was_missing(&self, lens: Lens, question: &Question<'_>) -> bool {
+    fn identity_was_missing(&self, pass: Pass, question: &Question<'_>) -> bool {
         let mut found = false;
         // The index finds rules by who asks, and here that is unknown: every rule about the host is looked at.
         let everyone = Caller::Unknown(IdentityState::Unauthenticated);
         self.tables.istio_allows.lists(&everyone, question.request, Match::Broad, |list| {
             let rules = list.iter().filter_map(|position| self.rules.istio_allows.get(*position as usize));
-            let mut missing = rules.filter(|rule| lens.sees(rule.mode) && rule.asks_identity());
+            let mut missing = rules.filter(|rule| pass.includes(rule.mode) && rule.asks_identity());
             found = missing.any(|rule| rule.grants_destination(question).is_some());
             if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -443,7 +459,7 @@ struct GrantMatches<'s> {
 /// Of the rules that are alive: those without an end before those with one, then the narrowest pattern, then the order
 /// of names, in which the list stands. Of those that expired likewise.
 fn match_grants<'s>(
-    lens: Lens,
+    pass: Pass,
     (rules, index): (&'s [Arc<Rule>], &Index),
     question: &Question<'_>,
     caller: &Caller<'_>,
@@ -453,7 +469,7 @@ fn match_grants<'s>(
     let mut expired: Option<((Specificity, u32), &Rule)> = None;
     index.lists(caller, question.request, Match::Strict, |list| {
         for position in list.iter().copied() {
-            if lens == Lens::Verdict && index.is_on_trial(position) {
+            if pass == Pass::Enforced && index.is_on_trial(position) {
                 continue;
             }
             let Some(rule) = rules.get(position as usize) else { continue };

@@ -14,7 +14,7 @@ use customs_engine::decision::{self, Decision};
 use customs_engine::effect::Effect;
 use customs_engine::pattern::Port;
 use customs_engine::request::{Attributes, DestinationHost, Request};
-use customs_engine::snapshot::{Lens, Snapshot};
+use customs_engine::snapshot::{Pass, Snapshot};
 use customs_engine::time::UnixNanos;
 use customs_policy::printable;
 use customs_policy::problem::Problem;
@@ -95,7 +95,7 @@ impl Explanation {
         let Told { from, to, method } = told;
         let Decision { outcome, verdict, would, identity, identity_detail, audit } = decision;
         let problem = explain::problem(attributes, request);
-        let stages = |answer, lens| explain::stages(snapshot, request, problem.as_deref(), answer, lens, now);
+        let stages = |answer, pass| explain::stages(snapshot, request, problem.as_deref(), answer, pass, now);
         let destination = &request.destination;
         Explanation {
             revision: snapshot.revision().to_string(),
@@ -113,8 +113,8 @@ impl Explanation {
             problem: problem.clone(),
             identity: identity.as_str().into(),
             identity_detail: identity_detail.map(|detail| detail.as_str().into()),
-            stages: stages(verdict, Lens::Verdict),
-            would_stages: (verdict != would).then(|| stages(would, Lens::Would)),
+            stages: stages(verdict, Pass::Enforced),
+            would_stages: (verdict != would).then(|| stages(would, Pass::DryRun)),
             effect: outcome.effect().as_str().into(),
             verdict: Answer::of(verdict),
             would: Answer::of(would),

@@ -2,7 +2,7 @@
 //!
 //! Nothing here decides. What a stage did is read off the answer; the rules are asked again only for what the answer
 //! does not name: which entry opened a gate, who isolates the caller, and which entry comes nearest to a host that none
-//! allows ([`near`]). The stages explain one answer through its lens: for the verdict, rules on trial are left out, save where they
+//! allows ([`near`]). The stages explain one answer by its pass: for the verdict, rules on trial are left out, save where they
 //! come nearest; for `would` they are in force.
 
 use std::borrow::Cow;
@@ -26,7 +26,7 @@ use customs_engine::rule::{DenyMatch, Rule};
 use customs_engine::rule_info::RuleInfo;
 use customs_engine::rules::Rules;
 use customs_engine::settings::{DefaultEffect, Settings};
-use customs_engine::snapshot::{Lens, Snapshot};
+use customs_engine::snapshot::{Pass, Snapshot};
 use customs_engine::time::UnixNanos;
 use customs_engine::who::UnknownCallers;
 
@@ -92,14 +92,14 @@ impl fmt::Display for RuleFacts {
     }
 }
 
-/// Explains the answer that a lens gives.
+/// Explains the answer of a pass.
 /// `problem` is what the hygiene rules found, in detail.
 pub fn stages(
     snapshot: &Snapshot,
     request: &Request<'_>,
     problem: Option<&str>,
     answer: &Answer,
-    lens: Lens,
+    pass: Pass,
     now: UnixNanos,
 ) -> Vec<Stage> {
     if !snapshot.is_loaded() {
@@ -108,20 +108,20 @@ pub fn stages(
         return ["hygiene", "deny", "istio", "isolation", "default"].map(unloaded).into();
     }
     let (rules, settings) = (snapshot.rules(), snapshot.settings());
-    let caller = judged(rules, settings, lens, request);
-    let named = rules.egress_policies.iter().any(|p| lens.sees(p.mode) && p.subjects.name_unauthenticated());
+    let caller = judged(rules, settings, pass, request);
+    let named = rules.egress_policies.iter().any(|p| pass.includes(p.mode) && p.subjects.name_unauthenticated());
     let unknown = if named { UnknownCallers::Named } else { UnknownCallers::Unnamed };
     let tables = snapshot.header_tables();
     let question = Question::of_set(request, tables);
-    let seen = Seen { rules, settings, tables, lens, question, problem, caller, unknown, now, answer };
+    let seen = Seen { rules, settings, tables, pass, question, problem, caller, unknown, now, answer };
     vec![seen.hygiene(), seen.deny(), seen.istio(), seen.isolation(), seen.default()]
 }
 
 /// The caller, by the trust domains that the settings and the rules in force accept.
-fn judged<'r>(rules: &Rules, settings: &Settings, lens: Lens, request: &Request<'r>) -> Caller<'r> {
+fn judged<'r>(rules: &Rules, settings: &Settings, pass: Pass, request: &Request<'r>) -> Caller<'r> {
     let mut trust = settings.trust_domains.clone();
     if let Accepted::Only(domains) = &mut trust.accepted {
-        let named = rules.accepted_trust_domains.iter().filter(|(_, mode)| lens.sees(*mode));
+        let named = rules.accepted_trust_domains.iter().filter(|(_, mode)| pass.includes(*mode));
         domains.extend(named.map(|(domain, _)| domain.clone()));
     }
     trust.judge(request.principal)
@@ -136,7 +136,7 @@ struct Seen<'s> {
     rules: &'s Rules,
     settings: &'s Settings,
     tables: &'s Arc<HeaderTables>,
-    lens: Lens,
+    pass: Pass,
     question: Question<'s>,
     problem: Option<&'s str>,
     caller: Caller<'s>,
@@ -147,7 +147,7 @@ struct Seen<'s> {
 
 impl Seen<'_> {
     fn denied_by_hygiene(&self) -> bool {
-        let enforced = self.lens == Lens::Would || self.settings.hygiene == Enforcement::Enforce;
+        let enforced = self.pass == Pass::DryRun || self.settings.hygiene == Enforcement::Enforce;
         enforced && self.question.request.finding.is_some()
     }
 
@@ -204,7 +204,7 @@ impl Seen<'_> {
     fn no_deny(&self) -> Stage {
         let Question { request, .. } = self.question;
         let denies: Vec<&Rule> =
-            self.rules.denies.iter().map(Arc::as_ref).filter(|rule| self.lens.sees(rule.mode)).collect();
+            self.rules.denies.iter().map(Arc::as_ref).filter(|rule| self.pass.includes(rule.mode)).collect();
         let caller = denies.iter().filter(|rule| rule.who.denies(&self.caller, request, self.unknown)).count();
         let reaches = |rule: &Rule| {
             rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.question, Effect::Deny).is_some())
@@ -242,7 +242,7 @@ impl Seen<'_> {
             Gate::NotAsked => stage("istio", "notAsked", "not asked: no ALLOW policy is in force"),
             Gate::Open => self.open("istio", "open", &self.rules.istio_allows),
             Gate::Closed => {
-                let count = self.rules.istio_allows.iter().filter(|rule| self.lens.sees(rule.mode)).count();
+                let count = self.rules.istio_allows.iter().filter(|rule| self.pass.includes(rule.mode)).count();
                 let identity = if self.answer.by_identity { "; a valid identity was missing" } else { "" };
                 let nearest = self.nearest(self.rules.istio_allows.iter().map(Arc::as_ref));
                 let near = nearest.as_ref().map(|nearest| format!("; {nearest}")).unwrap_or_default();
@@ -331,12 +331,12 @@ impl Seen<'_> {
 
     /// The rule of these that comes nearest to the request.
     fn nearest<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Option<Nearest> {
-        near::nearest(rules, &self.question, &self.caller, |rule| self.lens.sees(rule.mode))
+        near::nearest(rules, &self.question, &self.caller, |rule| self.pass.includes(rule.mode))
     }
 
     /// The matching rule that is named: of those alive, or of those that have expired.
     fn grant<'r>(&self, rules: &'r [Arc<Rule>], expired: bool) -> Option<&'r Rule> {
-        let in_force = rules.iter().filter(|rule| self.lens.sees(rule.mode));
+        let in_force = rules.iter().filter(|rule| self.pass.includes(rule.mode));
         let matching = in_force.filter(|rule| rule.info.is_expired(self.now) == expired);
         let ranked = matching.filter_map(|rule| {
             let specificity = rule.grant(&self.question, &self.caller)?;
@@ -352,7 +352,7 @@ impl Seen<'_> {
         }
         let own = self.caller.workload().map(|id| id.namespace);
         let isolating = self.rules.egress_policies.iter().filter(|policy| {
-            policy.isolate && self.lens.sees(policy.mode) && policy.subjects.select(&self.caller, Effect::Deny)
+            policy.isolate && self.pass.includes(policy.mode) && policy.subjects.select(&self.caller, Effect::Deny)
         });
         let first = isolating.min_by_key(|policy| (Some(policy.info.id.namespace()) != own, &policy.info.id));
         first.map(|policy| policy.info.as_ref())
