@@ -21,7 +21,7 @@ use customs_engine::rule_info::RuleId;
 use customs_engine::rules::Rules;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
-use customs_engine::who::{UnknownCallers, Who};
+use customs_engine::subject::{CallerMatch, UnknownCallers};
 
 /// How many questions are asked at most.
 pub const MAX_QUESTIONS: usize = 100_000;
@@ -119,7 +119,7 @@ fn surroundings<'s>(settings: &'s Settings, sets: [&Rules; 2]) -> Surroundings<'
     let (mut blocks, mut ports) = (Vec::new(), BTreeSet::<u16>::new());
     for rule in sets.into_iter().flat_map(Item::all) {
         let Item::Rule(_, rule) = rule else { continue };
-        if let Who::Sources(sources) = &rule.who {
+        if let CallerMatch::Sources(sources) = &rule.callers {
             blocks.extend(sources.iter().flat_map(sample_callers::blocks).copied());
         }
         ports.extend(rule.to.iter().flat_map(|operation| sample_callers::values(&operation.ports)));
@@ -258,8 +258,10 @@ impl Draft {
                 let caller = settings.trust_domains.judge(request.principal);
                 for drawn in changed.iter_mut() {
                     let meets = match drawn.item {
-                        Item::Rule(Action::Deny, rule) => rule.who.denies(&caller, request, UnknownCallers::Unnamed),
-                        Item::Rule(_, rule) => rule.who.grants(&caller, request),
+                        Item::Rule(Action::Deny, rule) => {
+                            rule.callers.denies(&caller, request, UnknownCallers::Unnamed)
+                        }
+                        Item::Rule(_, rule) => rule.callers.grants(&caller, request),
                         Item::Isolation(policy) => policy.subjects.select(&caller, Effect::Deny),
                     };
                     if meets {
@@ -319,8 +321,8 @@ impl Draft {
 
 /// The callers of a rule and of its exceptions.
 fn rule_callers(rule: &Rule, around: &Surroundings<'_>) -> Vec<SampleCaller> {
-    let own = sample_callers::of_rule(&rule.who, &rule.when, around);
-    let excepted = rule.except.iter().flat_map(|exception| sample_callers::of_rule(&exception.who, &[], around));
+    let own = sample_callers::of_rule(&rule.callers, &rule.when, around);
+    let excepted = rule.except.iter().flat_map(|exception| sample_callers::of_rule(&exception.callers, &[], around));
     own.into_iter().chain(excepted).collect()
 }
 

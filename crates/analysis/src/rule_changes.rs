@@ -81,7 +81,7 @@ impl<'s> Item<'s> {
         ];
         match (self, other) {
             (Item::Rule(_, old), Item::Rule(_, new)) => parts.extend([
-                ("callers", old.who != new.who),
+                ("callers", old.callers != new.callers),
                 ("destinations", old.to != new.to),
                 ("when", old.when != new.when),
                 ("except", !same_exceptions(&old.except, &new.except)),
@@ -95,7 +95,7 @@ impl<'s> Item<'s> {
 
 fn same_exceptions(old: &[Exception], new: &[Exception]) -> bool {
     let same = |(old, new): (&Exception, &Exception)| {
-        (&old.who, &old.to) == (&new.who, &new.to) && old.info.says_the_same(&new.info)
+        (&old.callers, &old.to) == (&new.callers, &new.to) && old.info.says_the_same(&new.info)
     };
     old.len() == new.len() && old.iter().zip(new).all(same)
 }

@@ -11,7 +11,7 @@ use customs_engine::condition::Condition;
 use customs_engine::field::Field;
 use customs_engine::identity::Principal;
 use customs_engine::pattern::TextPattern;
-use customs_engine::who::{Account, NamespacePattern, Source, Subject, Subjects, Who};
+use customs_engine::subject::{Account, CallerMatch, NamespacePattern, Source, Subject, SubjectList};
 
 /// What stands for a name that no rule names.
 pub const MADE_UP: &str = "made-up";
@@ -70,12 +70,12 @@ pub fn address_beside(blocks: &[IpNet]) -> IpAddr {
 }
 
 /// The callers of a rule.
-pub fn of_rule(who: &Who, when: &[Condition], around: &Surroundings<'_>) -> Vec<SampleCaller> {
+pub fn of_rule(callers: &CallerMatch, when: &[Condition], around: &Surroundings<'_>) -> Vec<SampleCaller> {
     let mut named = Named::default();
-    match who {
-        Who::Anyone => {}
-        Who::Sources(sources) => sources.iter().for_each(|source| named.source(source, around.own)),
-        Who::Subjects(subjects) => named.subjects(subjects, around.own),
+    match callers {
+        CallerMatch::Anyone => {}
+        CallerMatch::Sources(sources) => sources.iter().for_each(|source| named.source(source, around.own)),
+        CallerMatch::Subjects(subjects) => named.subjects(subjects, around.own),
     }
     for condition in when {
         if let Condition::Source(source) = condition {
@@ -86,7 +86,7 @@ pub fn of_rule(who: &Who, when: &[Condition], around: &Surroundings<'_>) -> Vec<
 }
 
 /// The callers whom a policy selects.
-pub fn of_subjects(subjects: &Subjects, around: &Surroundings<'_>) -> Vec<SampleCaller> {
+pub fn of_subjects(subjects: &SubjectList, around: &Surroundings<'_>) -> Vec<SampleCaller> {
     let mut named = Named::default();
     named.subjects(subjects, around.own);
     named.callers(around)
@@ -112,7 +112,7 @@ struct Named {
 }
 
 impl Named {
-    fn subjects(&mut self, subjects: &Subjects, own: &str) {
+    fn subjects(&mut self, subjects: &SubjectList, own: &str) {
         for subject in &subjects.0 {
             match subject {
                 Subject::Workloads { namespaces, accounts, trust_domains } => {
@@ -228,8 +228,8 @@ mod tests {
 
     const AROUND: Surroundings<'_> = Surroundings { own: "cluster.local", address: None, listener_port: None };
 
-    fn spelt(who: &Who) -> Vec<String> {
-        of_rule(who, &[], &AROUND).iter().map(|caller| caller.spelt("cluster.local")).collect()
+    fn spelt(callers: &CallerMatch) -> Vec<String> {
+        of_rule(callers, &[], &AROUND).iter().map(|caller| caller.spelt("cluster.local")).collect()
     }
 
     #[test]
@@ -253,9 +253,13 @@ mod tests {
             ),
             (Subject::Unauthenticated, vec!["unauthenticated"]),
         ] {
-            assert_eq!(spelt(&Who::Subjects(Subjects([subject.clone()].into()).into())), expected, "{subject:?}");
+            assert_eq!(
+                spelt(&CallerMatch::Subjects(SubjectList([subject.clone()].into()).into())),
+                expected,
+                "{subject:?}"
+            );
         }
-        assert_eq!(spelt(&Who::Anyone), ["made-up/made-up"]);
+        assert_eq!(spelt(&CallerMatch::Anyone), ["made-up/made-up"]);
     }
 
     #[test]
@@ -273,7 +277,7 @@ mod tests {
         ] {
             let principals = Field::of([TextPattern::parse(pattern)]);
             let source = Source { principals, ..Source::default() };
-            assert_eq!(spelt(&Who::Sources([source].into())), [expected], "{pattern}");
+            assert_eq!(spelt(&CallerMatch::Sources([source].into())), [expected], "{pattern}");
         }
     }
 
@@ -284,7 +288,7 @@ mod tests {
         assert_eq!(beside.to_string(), "198.51.100.1");
         let around = Surroundings { address: Some(beside), ..AROUND };
         let source = Source { ip_blocks: Field::of(blocks), ..Source::default() };
-        let callers = of_rule(&Who::Anyone, &[Condition::Source(Box::new(source))], &around);
+        let callers = of_rule(&CallerMatch::Anyone, &[Condition::Source(Box::new(source))], &around);
         let addresses: Vec<String> = callers.iter().map(|caller| caller.address.unwrap().to_string()).collect();
         assert_eq!(addresses, ["10.0.0.0", "192.0.2.0", "198.51.100.1"]);
     }

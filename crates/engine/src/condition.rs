@@ -11,7 +11,7 @@ use super::identity::Caller;
 use super::pattern::{Match, TextPattern};
 use super::question::Question;
 use super::request::Sni;
-use super::who::{Source, address_holds};
+use super::subject::{Source, address_holds};
 
 /// One entry of `when`; all must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

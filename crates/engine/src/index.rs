@@ -27,7 +27,7 @@ use super::identity::{Caller, SpiffeId};
 use super::pattern::{HostKey, HostPattern, Match, TextPattern};
 use super::request::{DestinationHost, Request};
 use super::rule::Rule;
-use super::who::{NamespacePattern, Source, Subject, Subjects, Who};
+use super::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
 
 /// A source key's place in its table; the first ids are fixed.
 type Id = u32;
@@ -93,7 +93,7 @@ impl Index {
         let mut builder = Builder::new(matching);
         for (position, rule) in rules.iter().enumerate() {
             let hosts = builder.hosts.ids(rule);
-            let sources = builder.sources.ids(&rule.who);
+            let sources = builder.sources.ids(&rule.callers);
             builder.file(position, &sources, &hosts);
         }
         Index { on_trial: on_trial(rules), ..builder.finish() }
@@ -106,7 +106,7 @@ impl Index {
     }
 
     /// Files selections of callers, wherever they go.
-    pub fn of_subjects<'s>(subjects: impl Iterator<Item = &'s Subjects>) -> Index {
+    pub fn of_subjects<'s>(subjects: impl Iterator<Item = &'s SubjectList>) -> Index {
         let mut builder = Builder::new(Match::Strict);
         for (position, subjects) in subjects.enumerate() {
             let mut ids = Vec::new();
@@ -189,17 +189,17 @@ impl Sources {
         each(ANYONE)
     }
 
-    fn ids(&mut self, who: &Who) -> Vec<Id> {
+    fn ids(&mut self, callers: &CallerMatch) -> Vec<Id> {
         let mut ids = Vec::new();
-        match who {
-            Who::Anyone => ids.push(ANYONE),
-            Who::Sources(sources) => sources.iter().for_each(|source| self.source(source, &mut ids)),
-            Who::Subjects(subjects) => self.subjects(subjects, &mut ids),
+        match callers {
+            CallerMatch::Anyone => ids.push(ANYONE),
+            CallerMatch::Sources(sources) => sources.iter().for_each(|source| self.source(source, &mut ids)),
+            CallerMatch::Subjects(subjects) => self.subjects(subjects, &mut ids),
         }
         ids
     }
 
-    fn subjects(&mut self, subjects: &Subjects, ids: &mut Vec<Id>) {
+    fn subjects(&mut self, subjects: &SubjectList, ids: &mut Vec<Id>) {
         for subject in &subjects.0 {
             match subject {
                 Subject::Unauthenticated => ids.push(UNAUTHENTICATED),

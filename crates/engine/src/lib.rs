@@ -38,8 +38,9 @@ pub mod rules;
 pub mod settings;
 mod short_text;
 pub mod snapshot;
+pub mod subject;
 pub mod time;
-pub mod who;
+
 #[cfg(not(feature = "count-steps"))]
 mod work_count;
 #[cfg(feature = "count-steps")]

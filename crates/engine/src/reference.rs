@@ -17,8 +17,8 @@ use super::request::Request;
 use super::rule::{DenyMatch, Rule};
 use super::rules::Rules;
 use super::settings::{DefaultEffect, Settings};
+use super::subject::UnknownCallers;
 use super::time::UnixNanos;
-use super::who::UnknownCallers;
 
 /// An answer, as far as two evaluators can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Compiled rules, and whether one matches a request.
 //!
-//! Both families of documents compile to these. A rule asks [who](super::who), [to where](super::operation) and, for
+//! Both families of documents compile to these. A rule asks [who calls](super::subject), [to where](super::operation) and, for
 //! Istio's `when`, [more](super::condition). Which rules are asked, and what follows from a match, is
 //! [`snapshot`](super::snapshot)'s business.
 
@@ -14,8 +14,8 @@ use super::operation::Operation;
 use super::pattern::{NO_HOST, Specificity};
 use super::question::Question;
 use super::rule_info::RuleInfo;
+use super::subject::{CallerMatch, UnknownCallers};
 use super::time::UnixNanos;
-use super::who::{UnknownCallers, Who};
 use super::work_count;
 
 /// A rule that denies or grants.
@@ -26,7 +26,7 @@ pub struct Rule {
     /// Whether it takes effect.
     pub mode: Enforcement,
     /// Who it is about.
-    pub who: Who,
+    pub callers: CallerMatch,
     /// To where: any of these; empty is anywhere.
     pub to: Box<[Operation]>,
     /// Istio's `when`: all of these.
@@ -41,7 +41,7 @@ pub struct Exception {
     /// `ep:ns/name#entry.except[0]`
     pub info: Arc<RuleInfo>,
     /// Who it is for; without subjects, whom the deny selects.
-    pub who: Who,
+    pub callers: CallerMatch,
     /// To where; without hosts, wherever the deny applies.
     pub to: Operation,
 }
@@ -68,7 +68,7 @@ impl Rule {
     ) -> DenyMatch<'_> {
         work_count::steps(1);
         let request = question.request;
-        let applies = self.who.denies(caller, request, unknown)
+        let applies = self.callers.denies(caller, request, unknown)
             && (self.to.is_empty() || self.to.iter().any(|op| op.matches(question, Effect::Deny).is_some()))
             && self.when.iter().all(|condition| condition.holds(question, caller, Effect::Deny));
         if !applies {
@@ -91,7 +91,7 @@ impl Rule {
     pub fn grant(&self, question: &Question<'_>, caller: &Caller<'_>) -> Option<Specificity> {
         work_count::steps(1);
         let request = question.request;
-        if !self.who.grants(caller, request) {
+        if !self.callers.grants(caller, request) {
             return None;
         }
         let specificity = self.grants_destination(question)?;
@@ -112,13 +112,15 @@ impl Rule {
 
     /// Whether it matters who asks.
     pub fn asks_identity(&self) -> bool {
-        self.who.asks_identity() || self.when.iter().any(Condition::asks_identity)
+        self.callers.asks_identity() || self.when.iter().any(Condition::asks_identity)
     }
 }
 
 impl Exception {
     fn opens(&self, question: &Question<'_>, caller: &Caller<'_>) -> bool {
         let http_only = question.request.http.is_none() && self.to.is_http_only();
-        !http_only && self.who.grants(caller, question.request) && self.to.matches(question, Effect::Allow).is_some()
+        !http_only
+            && self.callers.grants(caller, question.request)
+            && self.to.matches(question, Effect::Allow).is_some()
     }
 }

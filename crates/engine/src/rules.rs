@@ -6,7 +6,7 @@ use super::enforcement::Enforcement;
 use super::operation::Operation;
 use super::rule::Rule;
 use super::rule_info::RuleInfo;
-use super::who::Subjects;
+use super::subject::SubjectList;
 
 /// An EgressPolicy, as far as more than its entries matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct EgressScope {
     /// Whether it takes effect.
     pub mode: Enforcement,
     /// Whom it selects.
-    pub subjects: Arc<Subjects>,
+    pub subjects: Arc<SubjectList>,
     /// Whether it isolates them.
     pub isolate: bool,
 }

@@ -34,8 +34,8 @@ use super::rule::{DenyMatch, Rule};
 use super::rule_info::{Family, RuleInfo};
 use super::rules::{EgressScope, RuleCounts, Rules};
 use super::settings::{DefaultEffect, Settings};
+use super::subject::UnknownCallers;
 use super::time::UnixNanos;
-use super::who::UnknownCallers;
 
 /// A hash over the policy files in force and every setting that can change a verdict: equal revision, equal answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -15,7 +15,7 @@ use customs_engine::enforcement::Enforcement;
 use customs_engine::rule_info::{About, RuleId, RuleInfo};
 use customs_engine::rules::EgressScope;
 use customs_engine::settings::Settings;
-use customs_engine::who::{NamespacePattern, Subject, Subjects};
+use customs_engine::subject::{NamespacePattern, Subject, SubjectList};
 
 /// The problem of a document that may not stand in a source of this namespace.
 pub(super) fn not_its_own(object: &Object<'_>, namespace: &str) -> Option<Problem> {
@@ -70,7 +70,7 @@ pub(super) fn isolation(name: &str, namespace: &str) -> EgressScope {
     EgressScope {
         info: Arc::new(RuleInfo::new(RuleId::unloaded(namespace), Place::whole(name), about)),
         mode: Enforcement::Enforce,
-        subjects: Arc::new(Subjects([everybody].into())),
+        subjects: Arc::new(SubjectList([everybody].into())),
         isolate: true,
     }
 }

@@ -21,8 +21,8 @@ use customs_engine::rule::{Exception, Rule};
 use customs_engine::rule_info::{About, Family, RuleId, RuleInfo};
 use customs_engine::rules::EgressScope;
 use customs_engine::settings::Settings;
+use customs_engine::subject::{CallerMatch, SubjectList};
 use customs_engine::time::UnixNanos;
-use customs_engine::who::{Subjects, Who};
 
 /// An EgressPolicy in its strict form.
 #[derive(Clone, Debug)]
@@ -188,7 +188,7 @@ impl Reader<'_> {
         let rule = Rule {
             info: Arc::new(info),
             mode: if on_trial { Enforcement::Report } else { Enforcement::Enforce },
-            who: Who::Subjects(common.subjects.clone()),
+            callers: CallerMatch::Subjects(common.subjects.clone()),
             to: [to.operation].into(),
             when: Box::default(),
             except,
@@ -228,7 +228,7 @@ impl Reader<'_> {
         let id = RuleId::exception(self.meta.path.clone(), entry, index);
         Some(Exception {
             info: Arc::new(RuleInfo::new(id, node.place.clone(), about)),
-            who: Who::Subjects(Arc::new(subjects)),
+            callers: CallerMatch::Subjects(Arc::new(subjects)),
             to: to.operation,
         })
     }
@@ -238,7 +238,7 @@ impl Reader<'_> {
 struct Common {
     mode: Enforcement,
     owner: Option<Arc<str>>,
-    subjects: Arc<Subjects>,
+    subjects: Arc<SubjectList>,
 }
 
 /// What an entry or an exception says of itself.

@@ -7,7 +7,7 @@ use super::egress_policy::Reader;
 use super::problem::{Code, Place, Problem};
 use super::reader::{Fields, Text};
 use customs_engine::identity::{is_dns_label, is_dns_subdomain, is_trust_domain};
-use customs_engine::who::{Account, NamespacePattern, Subject, Subjects};
+use customs_engine::subject::{Account, NamespacePattern, Subject, SubjectList};
 
 impl Reader<'_> {
     fn is_root(&self) -> bool {
@@ -15,14 +15,14 @@ impl Reader<'_> {
     }
 
     /// Reads subjects; none is every caller of the policy's namespace.
-    pub(super) fn subjects(&self, nodes: &[Node], problems: &mut Vec<Problem>) -> Subjects {
+    pub(super) fn subjects(&self, nodes: &[Node], problems: &mut Vec<Problem>) -> SubjectList {
         if nodes.is_empty() {
             self.note_own_callers(&self.meta.place, "it has no `subjects`", problems);
             let own = NamespacePattern::Exact(self.meta.namespace().to_owned());
             let (accounts, trust_domains) = (Box::default(), Box::default());
-            return Subjects([Subject::Workloads { namespaces: [own].into(), accounts, trust_domains }].into());
+            return SubjectList([Subject::Workloads { namespaces: [own].into(), accounts, trust_domains }].into());
         }
-        Subjects(nodes.iter().filter_map(|node| self.subject(node, problems)).collect())
+        SubjectList(nodes.iter().filter_map(|node| self.subject(node, problems)).collect())
     }
 
     fn subject(&self, node: &Node, problems: &mut Vec<Problem>) -> Option<Subject> {

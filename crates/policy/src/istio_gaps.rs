@@ -9,7 +9,7 @@ use super::reader::Text;
 use customs_engine::field::Field;
 use customs_engine::identity;
 use customs_engine::pattern::{HostPattern, PortPattern, TextPattern};
-use customs_engine::who::Source;
+use customs_engine::subject::Source;
 
 /// A `*` that is a plain character, because another stands before it or text on both sides.
 pub(super) fn plain_star(value: Text<'_>, code: Code, what: &str) -> Option<Problem> {

@@ -12,7 +12,7 @@ use super::problem::{Code, Place};
 use super::reader::Text;
 use customs_engine::identity::{TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain};
 use customs_engine::pattern::TextPattern;
-use customs_engine::who::Account;
+use customs_engine::subject::Account;
 
 impl RuleReader<'_> {
     pub(super) fn principal(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {

@@ -26,7 +26,7 @@ use customs_engine::pattern::{self, HostPattern, Spelling, TextPattern};
 use customs_engine::rule::Rule;
 use customs_engine::rule_info::{About, RuleId, RuleInfo};
 use customs_engine::settings::Settings;
-use customs_engine::who::{Source, Who};
+use customs_engine::subject::{CallerMatch, Source};
 
 /// The longest list of rules, and of sources in a rule, that Istio's API takes.
 const MAX_ENTRIES: usize = 512;
@@ -86,7 +86,7 @@ impl RuleReader<'_> {
         Some(Rule {
             info: Arc::new(RuleInfo::new(id, node.place.clone(), About::default())),
             mode: self.mode,
-            who: if from.is_empty() { Who::Anyone } else { Who::Sources(from) },
+            callers: if from.is_empty() { CallerMatch::Anyone } else { CallerMatch::Sources(from) },
             to,
             when,
             except: Box::default(),

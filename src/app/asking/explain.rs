@@ -27,8 +27,8 @@ use customs_engine::rule_info::RuleInfo;
 use customs_engine::rules::Rules;
 use customs_engine::settings::{DefaultEffect, Settings};
 use customs_engine::snapshot::{Pass, Snapshot};
+use customs_engine::subject::UnknownCallers;
 use customs_engine::time::UnixNanos;
-use customs_engine::who::UnknownCallers;
 
 /// What one stage did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -205,7 +205,7 @@ impl Seen<'_> {
         let Question { request, .. } = self.question;
         let denies: Vec<&Rule> =
             self.rules.denies.iter().map(Arc::as_ref).filter(|rule| self.pass.includes(rule.mode)).collect();
-        let caller = denies.iter().filter(|rule| rule.who.denies(&self.caller, request, self.unknown)).count();
+        let caller = denies.iter().filter(|rule| rule.callers.denies(&self.caller, request, self.unknown)).count();
         let reaches = |rule: &Rule| {
             rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.question, Effect::Deny).is_some())
         };
@@ -318,7 +318,7 @@ impl Seen<'_> {
             .grants
             .iter()
             .map(Arc::as_ref)
-            .filter(|rule| rule.who.grants(&self.caller, self.question.request))
+            .filter(|rule| rule.callers.grants(&self.caller, self.question.request))
             .collect();
         let nearest = self.nearest(selecting.iter().copied());
         let more = match (&nearest, selecting.len()) {

@@ -155,7 +155,7 @@ fn miss(part: &str, text: impl Into<String>) -> Miss {
 fn misses(rule: &Rule, operation: Option<&Operation>, question: &Question<'_>, caller: &Caller<'_>) -> Vec<Miss> {
     let request = question.request;
     let mut found = Vec::new();
-    if !rule.who.grants(caller, request) {
+    if !rule.callers.grants(caller, request) {
         found.push(miss("caller", "it is not about this caller"));
     }
     let http_only = rule.to.iter().any(Operation::is_http_only) || rule.when.iter().any(Condition::is_http_only);

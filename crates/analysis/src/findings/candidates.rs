@@ -12,7 +12,7 @@ use super::covers;
 use customs_engine::host::embedded;
 use customs_engine::pattern::HostKey;
 use customs_engine::rule::Rule;
-use customs_engine::who::{NamespacePattern, Source, Subject, Who};
+use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject};
 
 /// How many comparisons the findings of one set may take.
 #[derive(Debug)]
@@ -63,11 +63,11 @@ impl<'r> Candidates<'r> {
 
     fn file(
         rules: impl Iterator<Item = &'r Rule>,
-        namespaces: impl Fn(&'r Who) -> Vec<Namespace<'r>>,
+        namespaces: impl Fn(&'r CallerMatch) -> Vec<Namespace<'r>>,
     ) -> Candidates<'r> {
         let mut filed = Candidates { by_key: HashMap::new(), lengths: BTreeSet::new() };
         for rule in rules {
-            let namespaces = namespaces(&rule.who);
+            let namespaces = namespaces(&rule.callers);
             for host in hosts(rule) {
                 if let HostKey::Network(net) = host {
                     filed.lengths.insert((matches!(net, IpNet::V4(_)), net.prefix_len()));
@@ -88,7 +88,7 @@ impl<'r> Candidates<'r> {
         mut covers: impl FnMut(&'r Rule) -> bool,
     ) -> Option<&'r Rule> {
         let host = hosts(rule).into_iter().next().unwrap_or(HostKey::None);
-        let namespace = namespaces(&rule.who).into_iter().next().unwrap_or_default();
+        let namespace = namespaces(&rule.callers).into_iter().next().unwrap_or_default();
         let both = [namespace, None];
         let namespaces = if namespace.is_some() { both.as_slice() } else { &[None] };
         for host in self.containing(host) {
@@ -158,11 +158,11 @@ pub fn hosts(rule: &Rule) -> Vec<HostKey<'_>> {
     keys
 }
 
-fn namespaces(who: &Who) -> Vec<Namespace<'_>> {
-    let mut namespaces = match who {
-        Who::Anyone => vec![None],
-        Who::Sources(sources) => sources.iter().flat_map(of_source).collect(),
-        Who::Subjects(subjects) => subjects.0.iter().flat_map(of_subject).collect::<Vec<_>>(),
+fn namespaces(callers: &CallerMatch) -> Vec<Namespace<'_>> {
+    let mut namespaces = match callers {
+        CallerMatch::Anyone => vec![None],
+        CallerMatch::Sources(sources) => sources.iter().flat_map(of_source).collect(),
+        CallerMatch::Subjects(subjects) => subjects.0.iter().flat_map(of_subject).collect::<Vec<_>>(),
     };
     let mut seen = BTreeSet::new();
     namespaces.retain(|namespace| seen.insert(*namespace));

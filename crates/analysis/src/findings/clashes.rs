@@ -16,7 +16,7 @@ use customs_engine::rule::Rule;
 use customs_engine::rule_info::{Family, RuleId};
 use customs_engine::rules::Rules;
 use customs_engine::snapshot::Snapshot;
-use customs_engine::who::Who;
+use customs_engine::subject::CallerMatch;
 use customs_policy::problem::{Code, Problem};
 
 /// Looks for clashes.
@@ -53,7 +53,7 @@ fn always_denied(grant: &Rule, deny: &Rule) -> Problem {
 
 /// Whether an ALLOW makes a foreign trust domain accepted, which is more than it grants (rule R6).
 fn accepts_a_domain(rule: &Rule, rules: &Rules) -> bool {
-    let Who::Sources(sources) = &rule.who else {
+    let CallerMatch::Sources(sources) = &rule.callers else {
         return !rule.when.is_empty() && !rules.accepted_trust_domains.is_empty();
     };
     if rules.accepted_trust_domains.is_empty() {
@@ -123,8 +123,8 @@ fn grant_overruled(grant: &Rule, deny: &Rule) -> Problem {
 
 /// Whether a caller of the own trust domain is selected by both.
 fn share_a_caller(grant: &Rule, deny: &Rule) -> bool {
-    match (&grant.who, &deny.who) {
-        (Who::Subjects(grant), Who::Subjects(deny)) => overlap::own_workloads(grant, deny),
+    match (&grant.callers, &deny.callers) {
+        (CallerMatch::Subjects(grant), CallerMatch::Subjects(deny)) => overlap::own_workloads(grant, deny),
         _ => false,
     }
 }

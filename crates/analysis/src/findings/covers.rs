@@ -12,7 +12,7 @@ use customs_engine::field::Field;
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::pattern::{self, HostPattern, Match, TextPattern};
 use customs_engine::rule::Rule;
-use customs_engine::who::{NamespacePattern, Source, Subject, Subjects, Who};
+use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
 
 /// Beyond this many comparisons of two lists nothing is said.
 const MOST: usize = 16_384;
@@ -38,7 +38,7 @@ impl Reads {
 
 /// Whether `outer` matches whatever `inner` matches, modes, exceptions and expiry aside.
 pub fn rule(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
-    destination(outer, inner, reads) && who(&outer.who, &inner.who, reads)
+    destination(outer, inner, reads) && callers(&outer.callers, &inner.callers, reads)
 }
 
 /// The same for where requests go alone, `when` included.
@@ -104,41 +104,45 @@ pub fn path(outer: &PathPattern, inner: &PathPattern) -> bool {
 }
 
 /// Whether a rule is about every caller whom another is about.
-pub fn who(outer: &Who, inner: &Who, reads: Reads) -> bool {
+pub fn callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) -> bool {
     unknown_callers(outer, inner, reads)
         && match (outer, inner) {
-            (Who::Anyone, _) => true,
-            (Who::Sources(outer), Who::Sources(inner)) => {
+            (CallerMatch::Anyone, _) => true,
+            (CallerMatch::Sources(outer), CallerMatch::Sources(inner)) => {
                 inner.iter().all(|i| outer.iter().any(|o| source(o, i, reads)))
             }
-            (Who::Subjects(outer), Who::Subjects(inner)) => subjects(outer, inner, reads),
-            (Who::Sources(outer), Who::Subjects(inner)) => {
+            (CallerMatch::Subjects(outer), CallerMatch::Subjects(inner)) => subjects(outer, inner, reads),
+            (CallerMatch::Sources(outer), CallerMatch::Subjects(inner)) => {
                 inner.0.iter().all(|i| outer.iter().any(|o| source_over_subject(o, i)))
             }
-            (Who::Subjects(outer), Who::Sources(inner)) => inner.iter().all(|i| subjects_over_source(outer, i)),
-            (Who::Subjects(outer), Who::Anyone) => outer.0.iter().any(is_every_workload),
-            (Who::Sources(_), Who::Anyone) => false,
+            (CallerMatch::Subjects(outer), CallerMatch::Sources(inner)) => {
+                inner.iter().all(|i| subjects_over_source(outer, i))
+            }
+            (CallerMatch::Subjects(outer), CallerMatch::Anyone) => outer.0.iter().any(is_every_workload),
+            (CallerMatch::Sources(_), CallerMatch::Anyone) => false,
         }
 }
 
 /// Whether callers without a valid identity whom `inner` may be about are among those of `outer`. Sources are compared
 /// with sources field by field, which holds for such callers too.
-fn unknown_callers(outer: &Who, inner: &Who, reads: Reads) -> bool {
-    let named = |subjects: &Subjects| subjects.name_unauthenticated() || subjects.hold_everyone();
+fn unknown_callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) -> bool {
+    let named = |subjects: &SubjectList| subjects.name_unauthenticated() || subjects.hold_everyone();
     let may_be_about = match (inner, reads.inner) {
-        (Who::Sources(sources), Effect::Allow) => sources.iter().any(|source| !source.asks_identity()),
-        (Who::Subjects(subjects), Effect::Allow) => subjects.name_unauthenticated(),
-        (Who::Anyone, _) | (_, Effect::Deny) => true,
+        (CallerMatch::Sources(sources), Effect::Allow) => sources.iter().any(|source| !source.asks_identity()),
+        (CallerMatch::Subjects(subjects), Effect::Allow) => subjects.name_unauthenticated(),
+        (CallerMatch::Anyone, _) | (_, Effect::Deny) => true,
     };
     !may_be_about
         || match (outer, inner, reads.outer) {
-            (Who::Anyone, _, _) | (Who::Sources(_), Who::Sources(_), _) => true,
-            (Who::Sources(sources), _, _) => sources.iter().any(|source| !asks_address(source)),
-            (Who::Subjects(outer), _, Effect::Allow) => outer.name_unauthenticated(),
-            (Who::Subjects(outer), Who::Subjects(inner), Effect::Deny) if reads.inner == Effect::Deny => {
+            (CallerMatch::Anyone, _, _) | (CallerMatch::Sources(_), CallerMatch::Sources(_), _) => true,
+            (CallerMatch::Sources(sources), _, _) => sources.iter().any(|source| !asks_address(source)),
+            (CallerMatch::Subjects(outer), _, Effect::Allow) => outer.name_unauthenticated(),
+            (CallerMatch::Subjects(outer), CallerMatch::Subjects(inner), Effect::Deny)
+                if reads.inner == Effect::Deny =>
+            {
                 named(outer) || !named(inner)
             }
-            (Who::Subjects(outer), _, Effect::Deny) => named(outer),
+            (CallerMatch::Subjects(outer), _, Effect::Deny) => named(outer),
         }
 }
 
@@ -157,7 +161,7 @@ fn source(outer: &Source, inner: &Source, reads: Reads) -> bool {
         && field(&outer.remote_ip_blocks, &inner.remote_ip_blocks, reads, |o, _, i, _| o.contains(i))
 }
 
-fn subjects(outer: &Arc<Subjects>, inner: &Arc<Subjects>, reads: Reads) -> bool {
+fn subjects(outer: &Arc<SubjectList>, inner: &Arc<SubjectList>, reads: Reads) -> bool {
     Arc::ptr_eq(outer, inner)
         || inner.0.iter().all(|i| outer.0.iter().any(|o| subject(o, i, reads.outer == Effect::Allow)))
 }
@@ -279,7 +283,7 @@ pub fn glob(namespace: &NamespacePattern) -> String {
 }
 
 /// Subjects over a source, by the narrowest of its lists that names workloads.
-fn subjects_over_source(outer: &Subjects, inner: &Source) -> bool {
+fn subjects_over_source(outer: &SubjectList, inner: &Source) -> bool {
     if outer.0.iter().any(is_every_workload) {
         return true;
     }

@@ -15,7 +15,7 @@ use customs_engine::rule_info::Family;
 use customs_engine::rules::{EgressScope, Rules};
 use customs_engine::settings::DefaultEffect;
 use customs_engine::snapshot::Snapshot;
-use customs_engine::who::{Subject, Subjects, Who};
+use customs_engine::subject::{CallerMatch, Subject, SubjectList};
 use customs_policy::problem::{Code, Problem};
 
 /// Looks at the gates.
@@ -23,7 +23,7 @@ pub fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) 
     let rules = snapshot.rules();
     let allows = Places::of(&rules.istio_allows);
     for grant in rules.grants.iter().filter(|grant| has_gate(rules, grant.mode)) {
-        let Who::Subjects(subjects) = &grant.who else { continue };
+        let CallerMatch::Subjects(subjects) = &grant.callers else { continue };
         // One on trial counts too: it would open the gate.
         let opens = |allow: &Rule| may_open(subjects, grant, allow);
         if allows.any_near(grant, budget, opens) == Some(false) {
@@ -52,14 +52,14 @@ fn has_gate(rules: &Rules, grant: Enforcement) -> bool {
     rules.istio_allow_policies.iter().any(|mode| grant == Enforcement::Report || *mode == Enforcement::Enforce)
 }
 
-fn may_open(subjects: &Subjects, grant: &Rule, allow: &Rule) -> bool {
+fn may_open(subjects: &SubjectList, grant: &Rule, allow: &Rule) -> bool {
     let to = |operation: &Operation| {
         allow.to.is_empty() || allow.to.iter().any(|other| overlap::operations(operation, Match::Strict, other))
     };
-    overlap::callers(subjects, &allow.who) && grant.to.iter().any(to)
+    overlap::callers(subjects, &allow.callers) && grant.to.iter().any(to)
 }
 
-fn gate_closed(subjects: &Subjects, grant: &Rule) -> Problem {
+fn gate_closed(subjects: &SubjectList, grant: &Rule) -> Problem {
     let what =
         format!("`{}` grants nothing: ALLOW policies of Istio are in force, and none lets it through", id(&grant.info));
     warning(Code::IstioGateClosed, &grant.info, what)
@@ -67,7 +67,7 @@ fn gate_closed(subjects: &Subjects, grant: &Rule) -> Problem {
 }
 
 /// The rule of an AuthorizationPolicy that lets a grant through. Ranges are left out: that language has none.
-fn istio_rule(subjects: &Subjects, grant: &Rule) -> String {
+fn istio_rule(subjects: &SubjectList, grant: &Rule) -> String {
     let sources: Vec<String> = subjects.0.iter().filter_map(source).collect();
     let from = match sources.len() == subjects.0.len() {
         true => format!("from: [{}], ", sources.join(", ")),
@@ -201,8 +201,10 @@ fn selects_workloads(policy: &EgressScope) -> bool {
 
 /// Grants for callers without a valid identity alone, to where nobody else is granted anything.
 fn granted_more(rules: &Rules, budget: &mut Budget, found: &mut Vec<Problem>) {
-    let only_theirs =
-        |rule: &&Rule| matches!(&rule.who, Who::Subjects(s) if s.0.iter().all(|s| *s == Subject::Unauthenticated));
+    let only_theirs = |rule: &&Rule| match &rule.callers {
+        CallerMatch::Subjects(subjects) => subjects.0.iter().all(|subject| *subject == Subject::Unauthenticated),
+        CallerMatch::Anyone | CallerMatch::Sources(_) => false,
+    };
     let theirs: Vec<&Rule> = rules
         .grants
         .iter()

@@ -8,7 +8,7 @@ use customs_engine::rule::{Exception, Rule};
 use customs_engine::rule_info::Family;
 use customs_engine::rule_info::RuleInfo;
 use customs_engine::rules::Rules;
-use customs_engine::who::Who;
+use customs_engine::subject::CallerMatch;
 use customs_policy::problem::{Code, Problem};
 
 /// In a longer list of hosts, no narrow port is looked for.
@@ -106,8 +106,8 @@ fn denies_all_tcp(rule: &Rule) -> Option<Problem> {
     }
     let what =
         format!("`{}` asks for HTTP only, and so denies every TCP connection of its callers too", id(&rule.info));
-    let problem = match (rule.info.id.family(), &rule.who) {
-        (Family::Istio, Who::Anyone) => warning(Code::DeniesAllTcp, &rule.info, what),
+    let problem = match (rule.info.id.family(), &rule.callers) {
+        (Family::Istio, CallerMatch::Anyone) => warning(Code::DeniesAllTcp, &rule.info, what),
         _ => note(Code::DeniesAllTcp, &rule.info, what),
     };
     Some(problem.hint("say `hosts`, or in an AuthorizationPolicy the `ports` of HTTP listeners"))

@@ -15,7 +15,7 @@ use customs_engine::path::{Readings, SegmentEnds};
 use customs_engine::pattern::{self, HostPattern, Match, TextPattern};
 use customs_engine::rule::{Exception, Rule};
 use customs_engine::snapshot::Snapshot;
-use customs_engine::who::{Source, Subject, Who};
+use customs_engine::subject::{CallerMatch, Source, Subject};
 use customs_policy::problem::{Code, Problem};
 
 /// Looks for rules that never match.
@@ -61,9 +61,9 @@ fn beside(except: &Exception, rule: &Rule) -> Problem {
 
 /// Why a rule matches no request whose attributes are known.
 fn never_matches(rule: &Rule, effect: Effect, trust: &TrustDomains) -> Option<String> {
-    let sources = match &rule.who {
-        Who::Sources(sources) => every(sources, |source| dead_source(source, effect, trust)),
-        Who::Anyone | Who::Subjects(_) => None,
+    let sources = match &rule.callers {
+        CallerMatch::Sources(sources) => every(sources, |source| dead_source(source, effect, trust)),
+        CallerMatch::Anyone | CallerMatch::Subjects(_) => None,
     };
     let when = || rule.when.iter().find_map(|condition| dead_condition(condition, effect, trust));
     sources.or_else(|| every(&rule.to, |operation| dead_operation(operation, effect))).or_else(when)
@@ -202,8 +202,8 @@ fn excludes<P>(field: &Field<P>, effect: Effect, contains: impl Fn(&P, Match, &P
 
 /// Whether an exception is about nobody or nothing that its deny is about.
 fn never_opens(except: &Exception, rule: &Rule) -> bool {
-    let strangers = match (&rule.who, &except.who) {
-        (Who::Subjects(deny), Who::Subjects(opens)) => {
+    let strangers = match (&rule.callers, &except.callers) {
+        (CallerMatch::Subjects(deny), CallerMatch::Subjects(opens)) => {
             // Callers without a valid identity may satisfy any deny.
             !opens.0.contains(&Subject::Unauthenticated) && !overlap::subject_lists(deny, opens)
         }

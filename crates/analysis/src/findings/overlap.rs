@@ -6,35 +6,35 @@ use super::covers;
 use customs_engine::operation::Operation;
 use customs_engine::pattern::{self, Match, TextPattern};
 use customs_engine::rule::{Exception, Rule};
-use customs_engine::who::{NamespacePattern, Source, Subject, Subjects, Who};
+use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
 
 /// Whether two grants may be about one caller.
-pub fn callers(subjects: &Subjects, who: &Who) -> bool {
-    match who {
-        Who::Anyone => true,
-        Who::Sources(sources) => {
+pub fn callers(subjects: &SubjectList, callers: &CallerMatch) -> bool {
+    match callers {
+        CallerMatch::Anyone => true,
+        CallerMatch::Sources(sources) => {
             subjects.0.iter().any(|subject| sources.iter().any(|s| subject_and_source(subject, s)))
         }
-        Who::Subjects(others) => subject_lists(subjects, others),
+        CallerMatch::Subjects(others) => subject_lists(subjects, others),
     }
 }
 
 /// Whether an exception may open a deny to some request of a grant.
 pub fn exception(except: &Exception, grant: &Rule) -> bool {
-    let callers = match &except.who {
-        Who::Subjects(subjects) => callers(subjects, &grant.who),
-        Who::Anyone | Who::Sources(_) => true,
+    let callers = match &except.callers {
+        CallerMatch::Subjects(subjects) => callers(subjects, &grant.callers),
+        CallerMatch::Anyone | CallerMatch::Sources(_) => true,
     };
     callers && (grant.to.is_empty() || grant.to.iter().any(|to| operations(to, Match::Strict, &except.to)))
 }
 
 /// Whether two lists of subjects may be about one caller. Callers without a valid identity may be anybody's.
-pub fn subject_lists(one: &Subjects, two: &Subjects) -> bool {
+pub fn subject_lists(one: &SubjectList, two: &SubjectList) -> bool {
     one.0.iter().any(|a| two.0.iter().any(|b| both_select(a, b)))
 }
 
 /// Whether a workload of the own trust domain is selected by both; here "yes" is sure too.
-pub fn own_workloads(one: &Subjects, two: &Subjects) -> bool {
+pub fn own_workloads(one: &SubjectList, two: &SubjectList) -> bool {
     subject_lists(&one.own_workloads(), &two.own_workloads())
 }
 

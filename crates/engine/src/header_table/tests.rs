@@ -10,7 +10,7 @@ use crate::request::{Attributes, Headers, HttpAttributes};
 use crate::rule::Rule;
 use crate::rule_info::{About, RuleId, RuleInfo};
 use crate::settings::Settings;
-use crate::who::Who;
+use crate::subject::CallerMatch;
 
 /// Rules that deny, one for each condition.
 fn rules_of(conditions: impl IntoIterator<Item = Condition>) -> Rules {
@@ -19,7 +19,7 @@ fn rules_of(conditions: impl IntoIterator<Item = Condition>) -> Rules {
         Arc::new(Rule {
             info: Arc::new(info),
             mode: Enforcement::Enforce,
-            who: Who::Anyone,
+            callers: CallerMatch::Anyone,
             to: Box::default(),
             when: [condition].into(),
             except: Box::default(),

@@ -80,7 +80,7 @@ mod tests {
     use customs_engine::rule_info::{About, RuleId, RuleInfo};
     use customs_engine::rules::Rules;
     use customs_engine::settings::Settings;
-    use customs_engine::who::Who;
+    use customs_engine::subject::CallerMatch;
     use customs_policy::problem::Place;
 
     fn told_of(name: &str, patterns: &[&str], headers: &[(&str, &str)], valued: &[&str]) -> HeaderEntry {
@@ -89,7 +89,7 @@ mod tests {
         let rule = Rule {
             info: RuleInfo::new(RuleId::rule("n/p".into(), 0), Place::whole("f"), About::default()).into(),
             mode: Enforcement::Enforce,
-            who: Who::Anyone,
+            callers: CallerMatch::Anyone,
             to: Box::default(),
             when: [condition].into(),
             except: Box::default(),

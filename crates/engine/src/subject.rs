@@ -1,4 +1,4 @@
-//! Who a rule is about: sources of AuthorizationPolicies and subjects of EgressPolicies.
+//! Which callers a rule is about: sources of AuthorizationPolicies and subjects of EgressPolicies.
 //!
 //! A caller without a valid identity satisfies every identity field of a DENY and none of an ALLOW (rule R6).
 
@@ -147,9 +147,9 @@ impl Subject {
 
 /// The subjects of an EgressPolicy: any of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subjects(pub Box<[Subject]>);
+pub struct SubjectList(pub Box<[Subject]>);
 
-impl Subjects {
+impl SubjectList {
     /// Whether a caller is selected. An allow selects a caller of an accepted foreign domain only if the subject lists its
     /// domain (rule R6).
     pub fn select(&self, caller: &Caller<'_>, effect: Effect) -> bool {
@@ -158,7 +158,7 @@ impl Subjects {
 
     /// The same subjects without callers whose identity is not valid or of a foreign domain: what an exception without
     /// subjects opens (rule R6).
-    pub fn own_workloads(&self) -> Subjects {
+    pub fn own_workloads(&self) -> SubjectList {
         let own = |subject: &Subject| match subject.clone() {
             Subject::Workloads { namespaces, accounts, .. } => {
                 Some(Subject::Workloads { namespaces, accounts, trust_domains: Box::default() })
@@ -166,7 +166,7 @@ impl Subjects {
             Subject::Accounts { accounts, .. } => Some(Subject::Accounts { accounts, trust_domains: Box::default() }),
             Subject::Unauthenticated => None,
         };
-        Subjects(self.0.iter().filter_map(own).collect())
+        SubjectList(self.0.iter().filter_map(own).collect())
     }
 
     /// Whether callers without a valid identity are named as such.
@@ -180,15 +180,15 @@ impl Subjects {
     }
 }
 
-/// Who a rule is about.
+/// Which callers a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum CallerMatch {
     /// An AuthorizationPolicy rule without `from`.
     Anyone,
     /// The `from` of an AuthorizationPolicy rule.
     Sources(Box<[Source]>),
     /// The subjects of an EgressPolicy.
-    Subjects(Arc<Subjects>),
+    Subjects(Arc<SubjectList>),
 }
 
 /// Whether some enforced policy names callers without a valid identity (policy language, section 2).
@@ -200,35 +200,35 @@ pub enum UnknownCallers {
     Named,
 }
 
-impl Who {
+impl CallerMatch {
     /// Whether a DENY is about this caller.
     pub fn denies(&self, caller: &Caller<'_>, request: &Request<'_>, unknown: UnknownCallers) -> bool {
         match (self, caller) {
-            (Who::Anyone, _) => true,
-            (Who::Sources(sources), _) => sources.iter().any(|s| s.matches(caller, request, Effect::Deny)),
-            (Who::Subjects(_), Caller::Unknown(_)) if unknown == UnknownCallers::Unnamed => true,
-            (Who::Subjects(subjects), Caller::Unknown(_)) => {
+            (CallerMatch::Anyone, _) => true,
+            (CallerMatch::Sources(sources), _) => sources.iter().any(|s| s.matches(caller, request, Effect::Deny)),
+            (CallerMatch::Subjects(_), Caller::Unknown(_)) if unknown == UnknownCallers::Unnamed => true,
+            (CallerMatch::Subjects(subjects), Caller::Unknown(_)) => {
                 subjects.name_unauthenticated() || subjects.hold_everyone()
             }
-            (Who::Subjects(subjects), _) => subjects.select(caller, Effect::Deny),
+            (CallerMatch::Subjects(subjects), _) => subjects.select(caller, Effect::Deny),
         }
     }
 
     /// Whether an ALLOW is about this caller.
     pub fn grants(&self, caller: &Caller<'_>, request: &Request<'_>) -> bool {
         match self {
-            Who::Anyone => true,
-            Who::Sources(sources) => sources.iter().any(|s| s.matches(caller, request, Effect::Allow)),
-            Who::Subjects(subjects) => subjects.select(caller, Effect::Allow),
+            CallerMatch::Anyone => true,
+            CallerMatch::Sources(sources) => sources.iter().any(|s| s.matches(caller, request, Effect::Allow)),
+            CallerMatch::Subjects(subjects) => subjects.select(caller, Effect::Allow),
         }
     }
 
     /// Whether it matters who asks, so that a caller without a valid identity is treated otherwise than some other.
     pub fn asks_identity(&self) -> bool {
         match self {
-            Who::Anyone => false,
-            Who::Sources(sources) => sources.iter().any(Source::asks_identity),
-            Who::Subjects(subjects) => !subjects.name_unauthenticated() && !subjects.hold_everyone(),
+            CallerMatch::Anyone => false,
+            CallerMatch::Sources(sources) => sources.iter().any(Source::asks_identity),
+            CallerMatch::Subjects(subjects) => !subjects.name_unauthenticated() && !subjects.hold_everyone(),
         }
     }
 }
