@@ -402,7 +402,7 @@ async fn tell_readiness(
         log.metrics.set_ready(ready);
         tell_withholding(&mut withholding, log.recorder.withholding());
         log.metrics.set_enforcement(overview.enforcement());
-        log.metrics.set_ends(overview.files.borrow().ends.clone());
+        log.metrics.set_expirations(overview.files.borrow().expirations.clone());
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(LOOK_PAUSE) => {}

@@ -20,8 +20,8 @@ use prometheus_client::registry::Registry;
 
 use super::exposition::Exposition;
 use customs_engine::effect::Effect;
-use customs_engine::ends::Ends;
 use customs_engine::enforcement::Enforcement;
+use customs_engine::expirations::Expirations;
 use customs_engine::identity::IdentityState;
 use customs_engine::reason::Reason;
 use customs_engine::rules::RuleCounts;
@@ -247,7 +247,7 @@ impl Metrics {
     /// The soonest ends, each with the seconds that are left.
     fn tell_ends(&self, now: UnixNanos) {
         self.expiring.clear();
-        for (info, end) in self.scraped.ends().after(now).take(ENDS) {
+        for (info, end) in self.scraped.expirations().after(now).take(MAX_EXPIRATIONS) {
             let left = self.expiring.get_or_create_owned(&vec![("rule", info.id.to_string())]);
             left.set(seconds(end) - seconds(now));
         }
@@ -297,8 +297,8 @@ impl Metrics {
     }
 
     /// Says which grants in force end.
-    pub fn set_ends(&self, ends: Ends) {
-        *self.scraped.ends() = ends;
+    pub fn set_expirations(&self, expirations: Expirations) {
+        *self.scraped.expirations() = expirations;
     }
 
     /// Says when each source was last read to the end; one that was never is as old as the server.
@@ -334,7 +334,7 @@ impl Metrics {
 }
 
 /// How many grants that end are told: the soonest.
-const ENDS: usize = 100;
+const MAX_EXPIRATIONS: usize = 100;
 
 /// The place of a kind of decision among all kinds.
 fn kind(effect: Effect, would: Effect, reason: Reason, identity: IdentityState) -> usize {
@@ -375,7 +375,7 @@ impl Drop for InFlight<'_> {
 #[derive(Default)]
 struct Scraped {
     revision: Mutex<Option<String>>,
-    ends: Mutex<Ends>,
+    expirations: Mutex<Expirations>,
     reads: Mutex<Vec<(String, UnixNanos)>>,
     audit: OnceLock<Box<dyn Fn() -> Vec<AuditReading> + Send + Sync>>,
 }
@@ -385,8 +385,8 @@ impl Scraped {
         self.revision.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ends(&self) -> MutexGuard<'_, Ends> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    fn expirations(&self) -> MutexGuard<'_, Expirations> {
+        self.expirations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reads(&self) -> MutexGuard<'_, Vec<(String, UnixNanos)>> {

@@ -68,7 +68,7 @@ pub fn findings(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
 }
 
 /// The grants that have ended or end soon, alone: what a server tells whoever runs it.
-pub fn ends(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
+pub fn expirations(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
     let mut found = Vec::new();
     expiry::look(snapshot.rules(), horizon, &mut found);
     limit(&mut found);

@@ -15,8 +15,8 @@
 pub mod condition;
 pub mod decision;
 pub mod effect;
-pub mod ends;
 pub mod enforcement;
+pub mod expirations;
 pub mod field;
 pub mod header_table;
 pub mod header_uses;

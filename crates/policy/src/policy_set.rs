@@ -21,7 +21,7 @@ use super::compile::Compiled;
 use super::policy_change::{ChangeOutcome, PolicyChange};
 use super::problem::Problem;
 use super::source::{self, LoadedSource, Source};
-use customs_engine::ends::Ends;
+use customs_engine::expirations::Expirations;
 use customs_engine::rules::RuleCounts;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::{Revision, Snapshot};
@@ -87,7 +87,7 @@ pub struct PolicySet {
     review: Option<Arc<dyn SnapshotReview>>,
     revision: Revision,
     counts: RuleCounts,
-    ends: Ends,
+    expirations: Expirations,
     warnings: Vec<Problem>,
     published: bool,
     /// The sources in force whose namespace is isolated for want of good content.
@@ -114,7 +114,7 @@ impl PolicySet {
             review: None,
             revision: Revision::none(),
             counts: RuleCounts::default(),
-            ends: Ends::default(),
+            expirations: Expirations::default(),
             warnings: Vec::new(),
             published: false,
             isolating: Vec::new(),
@@ -209,8 +209,8 @@ impl PolicySet {
     }
 
     /// The grants in force that end.
-    pub fn ends(&self) -> &Ends {
-        &self.ends
+    pub fn expirations(&self) -> &Expirations {
+        &self.expirations
     }
 
     /// The rules in force.
@@ -270,7 +270,7 @@ impl PolicySet {
         self.isolating = self.find_isolating();
         self.revision = snapshot.revision().clone();
         self.counts = snapshot.counts();
-        self.ends = Ends::of(snapshot.rules());
+        self.expirations = Expirations::of(snapshot.rules());
         self.unread = report::unread(&problems);
         self.warnings = problems;
         self.warnings.extend(self.review.iter().flat_map(|review| review.review(&snapshot, now)));

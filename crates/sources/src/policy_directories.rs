@@ -60,7 +60,7 @@ struct ExpiryReview {
 
 impl SnapshotReview for ExpiryReview {
     fn review(&self, snapshot: &Snapshot, now: UnixNanos) -> Vec<Problem> {
-        findings::ends(snapshot, Horizon { now: Some(now), days: self.expiry_days })
+        findings::expirations(snapshot, Horizon { now: Some(now), days: self.expiry_days })
     }
 }
 

@@ -98,7 +98,7 @@ pub struct Reloader {
     status: channel::Sender<Status>,
     on_entry: OnEntry,
     /// Up to when ends of grants were looked for.
-    ends_seen: UnixNanos,
+    expirations_seen: UnixNanos,
     /// Whether the first round is over.
     begun: bool,
 }
@@ -160,7 +160,7 @@ impl Reloader {
             publisher,
             status: channel::Sender::new(status),
             on_entry: Box::new(on_entry),
-            ends_seen: now(),
+            expirations_seen: now(),
             begun: false,
         }
     }
@@ -266,12 +266,12 @@ impl Reloader {
 
     /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
     fn tell_ends(&mut self, now: UnixNanos) {
-        for (info, expires) in self.policy_set.ends().passed(self.ends_seen, now) {
+        for (info, expires) in self.policy_set.expirations().passed(self.expirations_seen, now) {
             let end = GrantEndEntry::of(info, expires, now, self.policy_set.revision());
             tracing::warn!(rule = end.rule, origin = end.origin, owner = end.owner, "a grant has ended");
             (self.on_entry)(Entry::GrantEnd(end.into()));
         }
-        self.ends_seen = self.ends_seen.max(now);
+        self.expirations_seen = self.expirations_seen.max(now);
     }
 
     async fn rearm(&self) {
@@ -298,7 +298,7 @@ impl Reloader {
 
     /// The next round comes after the usual time, or with the next end of a grant.
     fn plan_rescan(&mut self) {
-        let next = self.policy_set.ends().after(self.ends_seen).next().map(|(_, end)| end.0 - now().0);
+        let next = self.policy_set.expirations().after(self.expirations_seen).next().map(|(_, end)| end.0 - now().0);
         let until = next.map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()));
         let usual = Instant::now() + until.map_or(self.rescan, |until| self.rescan.min(until + PAUSE.0));
         self.rescan_at = self.rounds.wanted().map_or(usual, |wanted| usual.min(wanted.into()));
@@ -324,7 +324,7 @@ impl Reloader {
         status.waiting = self.rounds.is_waiting();
         status.revision = self.policy_set.revision().to_string();
         status.counts = self.policy_set.counts();
-        status.ends = self.policy_set.ends().clone();
+        status.expirations = self.policy_set.expirations().clone();
         status.sources = self.policy_set.statuses();
         status.warnings = self.policy_set.warnings().cloned().collect();
         status.settings = self.policy_set.settings().clone();

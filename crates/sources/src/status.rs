@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use customs_engine::ends::Ends;
+use customs_engine::expirations::Expirations;
 use customs_engine::rules::RuleCounts;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Revision;
@@ -27,7 +27,7 @@ pub struct Status {
     /// The rules in force.
     pub counts: RuleCounts,
     /// The grants in force that end.
-    pub ends: Ends,
+    pub expirations: Expirations,
     /// The sources, in the order in which they were given.
     pub sources: Vec<SourceStatus>,
     /// Warnings and notes of the set in force.
@@ -50,7 +50,7 @@ impl Default for Status {
             revision: Revision::none().to_string(),
             loaded_at: None,
             counts: RuleCounts::default(),
-            ends: Ends::default(),
+            expirations: Expirations::default(),
             sources: Vec::new(),
             warnings: Vec::new(),
             last_problem: None,

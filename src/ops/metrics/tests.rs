@@ -94,7 +94,7 @@ fn assert_has(metrics: &Metrics, lines: &[&str]) {
 fn the_list_of_names_is_what_is_shown() {
     let metrics = Metrics::new();
     metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
-    metrics.set_ends(ends());
+    metrics.set_expirations(expirations());
     metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     let text = metrics.encode(UnixNanos(0), Exposition::OpenMetrics);
     let shown: BTreeSet<String> = text
@@ -249,7 +249,7 @@ fn refusals_are_counted_by_cause_from_the_start() {
 }
 
 /// A hundred and three grants, each of which ends a second after the one before.
-fn ends() -> Ends {
+fn expirations() -> Expirations {
     use customs_policy::{compile, source};
     let end = |n: usize| format!("'1970-01-01T00:{:02}:{:02}Z'", n / 60, n % 60);
     let entries: String =
@@ -261,13 +261,13 @@ fn ends() -> Ends {
     let source = source::Source { name: "s".into(), files: vec![file], ..source::Source::default() };
     let settings = customs_engine::settings::Settings::default();
     let loaded = source::load(&source, &settings);
-    Ends::of(compile::compile(&[loaded], &settings).unwrap().snapshot.rules())
+    Expirations::of(compile::compile(&[loaded], &settings).unwrap().snapshot.rules())
 }
 
 #[test]
 fn grants_that_end_are_told_with_what_is_left() {
     let metrics = Metrics::new();
-    metrics.set_ends(ends());
+    metrics.set_expirations(expirations());
     metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     let told = |seconds: i128| {
         let text = metrics.encode(UnixNanos(seconds * 1_000_000_000), Exposition::Classic);
@@ -330,7 +330,7 @@ fn after_labels(mut rest: &str) -> Option<&str> {
 fn both_formats_name_each_family_as_they_must_and_tell_the_same() {
     let metrics = Metrics::new();
     metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
-    metrics.set_ends(ends());
+    metrics.set_expirations(expirations());
     metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     metrics.watch_audit(|| {
         let sink = "file:/odd \"name\" \\ {a=\"b\"}\n".to_owned();

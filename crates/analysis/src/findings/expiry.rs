@@ -13,10 +13,10 @@ pub fn look(rules: &Rules, horizon: Horizon, found: &mut Vec<Problem>) {
     let Some(now) = horizon.now else { return };
     let grants = rules.grants.iter().map(|rule| &rule.info);
     let exceptions = rules.denies.iter().flat_map(|rule| rule.except.iter().map(|except| &except.info));
-    found.extend(grants.chain(exceptions).filter_map(|info| ends(info, now, horizon.days)));
+    found.extend(grants.chain(exceptions).filter_map(|info| expiration(info, now, horizon.days)));
 }
 
-fn ends(info: &RuleInfo, now: UnixNanos, days: u32) -> Option<Problem> {
+fn expiration(info: &RuleInfo, now: UnixNanos, days: u32) -> Option<Problem> {
     let end = info.expires()?;
     if info.is_expired(now) {
         let what = format!("`{}` ended at {}", id(info), moment(end));

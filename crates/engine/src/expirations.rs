@@ -10,11 +10,11 @@ use super::time::UnixNanos;
 
 /// The allow entries and exceptions of a set that end, the soonest first. Cloning is cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ends(Arc<[Arc<RuleInfo>]>);
+pub struct Expirations(Arc<[Arc<RuleInfo>]>);
 
-impl Ends {
+impl Expirations {
     /// Those of a set; rules on trial are left out, since nothing goes with them.
-    pub fn of(rules: &Rules) -> Ends {
+    pub fn of(rules: &Rules) -> Expirations {
         let enforced = |mode| mode == Enforcement::Enforce;
         let grants = rules.grants.iter().filter(|rule| enforced(rule.mode)).map(|rule| &rule.info);
         let denies = rules.denies.iter().filter(|rule| enforced(rule.mode));
@@ -22,7 +22,7 @@ impl Ends {
         let mut ending: Vec<Arc<RuleInfo>> =
             grants.chain(exceptions).filter(|info| info.expires().is_some()).cloned().collect();
         ending.sort_by(|a, b| (a.expires(), &a.id).cmp(&(b.expires(), &b.id)));
-        Ends(ending.into())
+        Expirations(ending.into())
     }
 
     /// Those that end after a moment, the soonest first, each with its end.
