@@ -13,8 +13,8 @@ use super::sample_callers::{self, SampleCaller, Surroundings};
 use super::sample_destinations::{self, Care, NOWHERE, SampleDestination};
 use customs_engine::condition::Condition;
 use customs_engine::effect::Effect;
+use customs_engine::eval_context::EvalContext;
 use customs_engine::host::Authority;
-use customs_engine::question::Question;
 use customs_engine::request::{Attributes, HttpAttributes, Request, identity_header};
 use customs_engine::rule::Rule;
 use customs_engine::rule_info::RuleId;
@@ -273,8 +273,8 @@ impl Draft {
         let anyone = SampleCaller { principal: String::new(), address: None };
         for (number, destination) in self.destinations.items.iter().enumerate() {
             put(&anyone, destination, settings, |request| {
-                let question = Question::new(request);
-                for drawn in changed.iter_mut().filter(|drawn| meets_destination(drawn.item, &question)) {
+                let context = EvalContext::new(request);
+                for drawn in changed.iter_mut().filter(|drawn| meets_destination(drawn.item, &context)) {
                     drawn.met_destinations.note(number, most);
                 }
             });
@@ -326,8 +326,8 @@ fn rule_callers(rule: &Rule, around: &Surroundings<'_>) -> Vec<SampleCaller> {
     own.into_iter().chain(excepted).collect()
 }
 
-fn meets_destination(item: Item<'_>, question: &Question<'_>) -> bool {
+fn meets_destination(item: Item<'_>, context: &EvalContext<'_>) -> bool {
     let Item::Rule(action, rule) = item else { return true };
     let effect = if action == Action::Deny { Effect::Deny } else { Effect::Allow };
-    rule.to.is_empty() || rule.to.iter().any(|operation| operation.matches(question, effect).is_some())
+    rule.to.is_empty() || rule.to.iter().any(|operation| operation.matches(context, effect).is_some())
 }

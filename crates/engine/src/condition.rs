@@ -6,10 +6,10 @@
 use ipnet::IpNet;
 
 use super::effect::Effect;
+use super::eval_context::EvalContext;
 use super::field::Field;
 use super::identity::Caller;
 use super::pattern::{Match, TextPattern};
-use super::question::Question;
 use super::request::Sni;
 use super::subject::{Source, address_holds};
 
@@ -35,8 +35,8 @@ pub enum Condition {
 
 impl Condition {
     /// Whether the condition holds.
-    pub fn holds(&self, question: &Question<'_>, caller: &Caller<'_>, effect: Effect) -> bool {
-        let request = question.request;
+    pub fn holds(&self, context: &EvalContext<'_>, caller: &Caller<'_>, effect: Effect) -> bool {
+        let request = context.request;
         match self {
             Condition::Source(source) => source.matches(caller, request, effect),
             Condition::DestinationIp(blocks) => address_holds(blocks, request.destination_address, effect),
@@ -44,7 +44,7 @@ impl Condition {
                 ports.holds_if_known(request.listener_port, effect, |want, port, _| *want == port)
             }
             Condition::Sni(values) => sni_holds(values, &request.sni, effect),
-            Condition::Header { name, values } => question.header_holds(name, values, effect),
+            Condition::Header { name, values } => context.header_holds(name, values, effect),
         }
     }
 

@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 
 use super::effect::Effect;
+use super::eval_context::EvalContext;
 use super::field::Field;
 use super::path::{Readings, Template};
 use super::pattern::{HostPattern, Match, NO_HOST, Specificity, TextPattern};
-use super::question::Question;
 use super::request::{DestinationHost, Request};
 
 /// A pattern for paths.
@@ -24,12 +24,12 @@ pub enum PathPattern {
 impl PathPattern {
     /// Whether one reading of the path matches, by its number. The path as sent, the first, must also pass Envoy's own
     /// matcher where a match grants.
-    fn matches(&self, question: &Question<'_>, (number, text): (usize, &str), matching: Match) -> bool {
+    fn matches(&self, context: &EvalContext<'_>, (number, text): (usize, &str), matching: Match) -> bool {
         match self {
             PathPattern::Text(pattern) => pattern.matches(text),
             PathPattern::Template(template) => {
-                question.segment_ends(number).is_some_and(|ends| template.matches(text, ends))
-                    && (number > 0 || matching == Match::Broad || question.operators_match())
+                context.segment_ends(number).is_some_and(|ends| template.matches(text, ends))
+                    && (number > 0 || matching == Match::Broad || context.operators_match())
             }
         }
     }
@@ -37,10 +37,10 @@ impl PathPattern {
 
 /// Whether a list matches the readings of a path (rule R7). Broad: some reading matches some pattern. Strict: every reading
 /// matches some pattern of the list, not all of them the same.
-fn list_matches(list: &[PathPattern], question: &Question<'_>, readings: &[Cow<'_, str>], matching: Match) -> bool {
+fn list_matches(list: &[PathPattern], context: &EvalContext<'_>, readings: &[Cow<'_, str>], matching: Match) -> bool {
     let mut numbered = readings.iter().enumerate();
     let some = |(number, text): (usize, &Cow<'_, str>)| {
-        list.iter().any(|pattern| pattern.matches(question, (number, text), matching))
+        list.iter().any(|pattern| pattern.matches(context, (number, text), matching))
     };
     match matching {
         Match::Broad => numbered.any(some),
@@ -68,15 +68,15 @@ impl Operation {
     }
 
     /// How narrowly it matches the request, or `None` if it does not.
-    pub fn matches(&self, question: &Question<'_>, effect: Effect) -> Option<Specificity> {
-        let specificity = self.match_host(question.request, effect)?;
-        let ports = self.ports.holds_if_known(question.request.listener_port, effect, |want, port, _| *want == port);
-        let method = question.request.http.map(|http| http.method).filter(|method| !method.is_empty());
+    pub fn matches(&self, context: &EvalContext<'_>, effect: Effect) -> Option<Specificity> {
+        let specificity = self.match_host(context.request, effect)?;
+        let ports = self.ports.holds_if_known(context.request.listener_port, effect, |want, port, _| *want == port);
+        let method = context.request.http.map(|http| http.method).filter(|method| !method.is_empty());
         let methods = self.methods.holds_if_known(method, effect, |want, method, matching| match matching {
             Match::Broad => want.matches_ignore_case(method),
             Match::Strict => want.matches(method),
         });
-        (ports && methods && self.match_path(question, effect)).then_some(specificity)
+        (ports && methods && self.match_path(context, effect)).then_some(specificity)
     }
 
     fn match_host(&self, request: &Request<'_>, effect: Effect) -> Option<Specificity> {
@@ -105,16 +105,16 @@ impl Operation {
         }
     }
 
-    fn match_path(&self, question: &Question<'_>, effect: Effect) -> bool {
+    fn match_path(&self, context: &EvalContext<'_>, effect: Effect) -> bool {
         if !self.paths.is_set() {
             return true;
         }
-        match question.readings() {
+        match context.readings() {
             Readings::One(path) => {
-                self.paths.holds(effect, |want, matching| want.matches(question, (0, path), matching))
+                self.paths.holds(effect, |want, matching| want.matches(context, (0, path), matching))
             }
             Readings::Many(readings) => {
-                self.paths.holds_by_lists(effect, |list, matching| list_matches(list, question, readings, matching))
+                self.paths.holds_by_lists(effect, |list, matching| list_matches(list, context, readings, matching))
             }
             Readings::Unknown => self.paths.holds_unknown(effect),
         }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::decision::{Gate, Gates};
 use super::effect::Effect;
 use super::enforcement::Enforcement;
+use super::eval_context::EvalContext;
 use super::identity::{Accepted, Caller, TrustDomains};
 use super::operation::Operation;
-use super::question::Question;
 use super::reason::Reason;
 use super::request::Request;
 use super::rule::{DenyMatch, Rule};
@@ -58,7 +58,7 @@ fn decide(
 ) -> Said {
     let said = |reason: Reason, rule: String, gates| Said { reason, rule, gates };
     let built_in = |reason: Reason, gates| said(reason, format!("builtin#{}", reason.as_str()), gates);
-    let question = Question::new(request);
+    let context = EvalContext::new(request);
     let caller = trust_domains(rules, settings, sees).judge(request.principal);
     let names_unknown = rules.egress_policies.iter().any(|p| sees(p.mode) && p.subjects.name_unauthenticated());
     let unknown = if names_unknown { UnknownCallers::Named } else { UnknownCallers::Unnamed };
@@ -69,7 +69,7 @@ fn decide(
     }
     // 2. Deny.
     let denies = |rule: &&Arc<Rule>| {
-        sees(rule.mode) && matches!(rule.deny(&question, &caller, unknown, now), DenyMatch::Denied(_))
+        sees(rule.mode) && matches!(rule.deny(&context, &caller, unknown, now), DenyMatch::Denied(_))
     };
     let mut denying: Vec<&Arc<Rule>> = rules.denies.iter().filter(denies).collect();
     denying.sort_by_key(|rule| &rule.info.id);
@@ -77,15 +77,15 @@ fn decide(
         return said(Reason::DeniedByRule, rule.info.id.to_string(), Gates::NONE);
     }
     // 3. The Istio gate.
-    let bound = |(mode, to): &(Enforcement, Operation)| sees(*mode) && to.matches(&question, Effect::Deny).is_some();
+    let bound = |(mode, to): &(Enforcement, Operation)| sees(*mode) && to.matches(&context, Effect::Deny).is_some();
     let istio_applies =
         rules.istio_allow_policies.iter().any(|mode| sees(*mode)) || rules.istio_bound_allow_policies.iter().any(bound);
-    let istio = if istio_applies { grants(&rules.istio_allows, &question, &caller, now, sees) } else { (None, None) };
+    let istio = if istio_applies { grants(&rules.istio_allows, &context, &caller, now, sees) } else { (None, None) };
     // 4. The isolation gate.
     let isolated_by = isolation(rules, &caller, unknown, sees);
     let deny_by_default = settings.default_effect == DefaultEffect::Deny;
     let asked = isolated_by.is_some() || deny_by_default;
-    let grant = if asked { grants(&rules.grants, &question, &caller, now, sees) } else { (None, None) };
+    let grant = if asked { grants(&rules.grants, &context, &caller, now, sees) } else { (None, None) };
     let gate = |applies: bool, opens: bool| match (applies, opens) {
         (false, _) => Gate::NotAsked,
         (true, true) => Gate::Open,
@@ -135,7 +135,7 @@ fn trust_domains(rules: &Rules, settings: &Settings, sees: &dyn Fn(Enforcement) 
 /// The grant to be named, and one that would have been, had it not expired.
 fn grants<'r>(
     rules: &'r [Arc<Rule>],
-    question: &Question<'_>,
+    context: &EvalContext<'_>,
     caller: &Caller<'_>,
     now: UnixNanos,
     sees: &dyn Fn(Enforcement) -> bool,
@@ -143,7 +143,7 @@ fn grants<'r>(
     let mut matching: Vec<_> = rules
         .iter()
         .filter(|rule| sees(rule.mode))
-        .filter_map(|rule| Some((rule.grant(question, caller)?, rule.as_ref())))
+        .filter_map(|rule| Some((rule.grant(context, caller)?, rule.as_ref())))
         .collect();
     matching.sort_by_key(|(specificity, rule)| (rule.info.expires().is_some(), *specificity, &rule.info.id));
     let alive = matching.iter().find(|(_, rule)| !rule.info.is_expired(now)).map(|(_, rule)| *rule);

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::condition::Condition;
 use super::effect::Effect;
 use super::enforcement::Enforcement;
+use super::eval_context::EvalContext;
 use super::identity::Caller;
 use super::operation::Operation;
 use super::pattern::{NO_HOST, Specificity};
-use super::question::Question;
 use super::rule_info::RuleInfo;
 use super::subject::{CallerMatch, UnknownCallers};
 use super::time::UnixNanos;
@@ -61,21 +61,21 @@ impl Rule {
     /// What the rule says, read as a DENY.
     pub fn deny(
         &self,
-        question: &Question<'_>,
+        context: &EvalContext<'_>,
         caller: &Caller<'_>,
         unknown: UnknownCallers,
         now: UnixNanos,
     ) -> DenyMatch<'_> {
         work_count::steps(1);
-        let request = question.request;
+        let request = context.request;
         let applies = self.callers.denies(caller, request, unknown)
-            && (self.to.is_empty() || self.to.iter().any(|op| op.matches(question, Effect::Deny).is_some()))
-            && self.when.iter().all(|condition| condition.holds(question, caller, Effect::Deny));
+            && (self.to.is_empty() || self.to.iter().any(|op| op.matches(context, Effect::Deny).is_some()))
+            && self.when.iter().all(|condition| condition.holds(context, caller, Effect::Deny));
         if !applies {
             return DenyMatch::NoMatch;
         }
         let (mut opened, mut expired): (Option<&Arc<RuleInfo>>, _) = (None, None);
-        for exception in self.except.iter().filter(|e| e.opens(question, caller)) {
+        for exception in self.except.iter().filter(|e| e.opens(context, caller)) {
             let info = &exception.info;
             if info.is_expired(now) {
                 expired = expired.or(Some(info));
@@ -88,26 +88,26 @@ impl Rule {
 
     /// How narrowly the rule, read as an ALLOW, covers a request, or `None` if it does not. On TCP one HTTP-only field
     /// voids the whole rule, as istiod drops it.
-    pub fn grant(&self, question: &Question<'_>, caller: &Caller<'_>) -> Option<Specificity> {
+    pub fn grant(&self, context: &EvalContext<'_>, caller: &Caller<'_>) -> Option<Specificity> {
         work_count::steps(1);
-        let request = question.request;
+        let request = context.request;
         if !self.callers.grants(caller, request) {
             return None;
         }
-        let specificity = self.grants_destination(question)?;
-        self.when.iter().all(|c| c.holds(question, caller, Effect::Allow)).then_some(specificity)
+        let specificity = self.grants_destination(context)?;
+        self.when.iter().all(|c| c.holds(context, caller, Effect::Allow)).then_some(specificity)
     }
 
     /// The same for where the request goes alone.
-    pub fn grants_destination(&self, question: &Question<'_>) -> Option<Specificity> {
+    pub fn grants_destination(&self, context: &EvalContext<'_>) -> Option<Specificity> {
         let http_only = || self.to.iter().any(Operation::is_http_only) || self.when.iter().any(Condition::is_http_only);
-        if question.request.http.is_none() && http_only() {
+        if context.request.http.is_none() && http_only() {
             return None;
         }
         if self.to.is_empty() {
             return Some(NO_HOST);
         }
-        self.to.iter().filter_map(|op| op.matches(question, Effect::Allow)).min()
+        self.to.iter().filter_map(|op| op.matches(context, Effect::Allow)).min()
     }
 
     /// Whether it matters who asks.
@@ -117,10 +117,8 @@ impl Rule {
 }
 
 impl Exception {
-    fn opens(&self, question: &Question<'_>, caller: &Caller<'_>) -> bool {
-        let http_only = question.request.http.is_none() && self.to.is_http_only();
-        !http_only
-            && self.callers.grants(caller, question.request)
-            && self.to.matches(question, Effect::Allow).is_some()
+    fn opens(&self, context: &EvalContext<'_>, caller: &Caller<'_>) -> bool {
+        let http_only = context.request.http.is_none() && self.to.is_http_only();
+        !http_only && self.callers.grants(caller, context.request) && self.to.matches(context, Effect::Allow).is_some()
     }
 }

@@ -22,12 +22,12 @@ use sha2::{Digest, Sha256};
 use super::decision::{Answer, Decision, Gate, Gates, NamedRule};
 use super::effect::Effect;
 use super::enforcement::Enforcement;
+use super::eval_context::EvalContext;
 use super::header_table::HeaderTables;
 use super::header_uses::HeaderUse;
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
 use super::index::Index;
 use super::pattern::{Match, Specificity};
-use super::question::Question;
 use super::reason::Reason;
 use super::request::Request;
 use super::rule::{DenyMatch, Rule};
@@ -244,14 +244,14 @@ impl Snapshot {
 
     /// Decides one request. Total: trouble is a reason inside the decision.
     pub fn decide(&self, request: &Request<'_>, now: UnixNanos) -> Decision {
-        let question = Question::of_set(request, &self.header_tables);
-        let (caller, verdict) = self.answer(&self.verdict, &question, now);
+        let context = EvalContext::of_set(request, &self.header_tables);
+        let (caller, verdict) = self.answer(&self.verdict, &context, now);
         let would = self
             .would
             .as_ref()
-            .map_or_else(|| verdict.clone(), |pass_context| self.answer(pass_context, &question, now).1);
+            .map_or_else(|| verdict.clone(), |pass_context| self.answer(pass_context, &context, now).1);
         let audits = (&self.rules.audits[..], &self.tables.audits);
-        let audit = self.match_denies(audits, &self.verdict, &question, &caller, now).first;
+        let audit = self.match_denies(audits, &self.verdict, &context, &caller, now).first;
         let audit = audit.map(|(rule, _)| rule.info.clone());
         let identity_detail = match request.principal {
             Principal::Invalid(detail) => Some(detail),
@@ -260,13 +260,18 @@ impl Snapshot {
         Decision { identity_detail, audit, ..Decision::new(verdict, would, caller.state(), self.settings.enforcement) }
     }
 
-    fn answer<'r>(&self, pass_context: &PassContext, question: &Question<'r>, now: UnixNanos) -> (Caller<'r>, Answer) {
-        let caller = pass_context.trust_domains.judge(question.request.principal);
+    fn answer<'r>(
+        &self,
+        pass_context: &PassContext,
+        context: &EvalContext<'r>,
+        now: UnixNanos,
+    ) -> (Caller<'r>, Answer) {
+        let caller = pass_context.trust_domains.judge(context.request.principal);
         let answer = if !self.loaded {
             Answer::built_in(Reason::NoPolicy)
         } else {
-            self.hygiene(pass_context, question.request)
-                .unwrap_or_else(|| self.rules_say(pass_context, question, &caller, now))
+            self.hygiene(pass_context, context.request)
+                .unwrap_or_else(|| self.rules_say(pass_context, context, &caller, now))
         };
         (caller, answer)
     }
@@ -280,14 +285,14 @@ impl Snapshot {
     fn rules_say(
         &self,
         pass_context: &PassContext,
-        question: &Question<'_>,
+        context: &EvalContext<'_>,
         caller: &Caller<'_>,
         now: UnixNanos,
     ) -> Answer {
         let denies = (&self.rules.denies[..], &self.tables.denies);
-        let DenyMatches { first, excepted } = self.match_denies(denies, pass_context, question, caller, now);
+        let DenyMatches { first, excepted } = self.match_denies(denies, pass_context, context, caller, now);
         let Some((rule, expired)) = first else {
-            return Answer { exception: excepted.cloned(), ..self.gates(pass_context, question, caller, now) };
+            return Answer { exception: excepted.cloned(), ..self.gates(pass_context, context, caller, now) };
         };
         Answer {
             reason: Reason::DeniedByRule,
@@ -306,20 +311,20 @@ impl Snapshot {
         &self,
         (rules, index): (&'s [Arc<Rule>], &Index),
         pass_context: &PassContext,
-        question: &Question<'_>,
+        context: &EvalContext<'_>,
         caller: &Caller<'_>,
         now: UnixNanos,
     ) -> DenyMatches<'s> {
         let mut first: Option<(u32, &Rule, Option<&Arc<RuleInfo>>)> = None;
         let mut excepted: Option<(OpeningRank, &Arc<RuleInfo>)> = None;
-        index.lists(caller, question.request, Match::Broad, |list| {
+        index.lists(caller, context.request, Match::Broad, |list| {
             let before = first.map_or(u32::MAX, |(position, ..)| position);
             for position in list.iter().copied().take_while(|position| *position < before) {
                 if pass_context.pass == Pass::Enforced && index.is_on_trial(position) {
                     continue;
                 }
                 let Some(rule) = rules.get(position as usize) else { continue };
-                match rule.deny(question, caller, pass_context.unknown_callers, now) {
+                match rule.deny(context, caller, pass_context.unknown_callers, now) {
                     DenyMatch::NoMatch => {}
                     DenyMatch::Excepted(by) => {
                         let rank = (by.expires().is_none(), by.expires(), position);
@@ -342,20 +347,20 @@ impl Snapshot {
     fn gates(
         &self,
         pass_context: &PassContext,
-        question: &Question<'_>,
+        context: &EvalContext<'_>,
         caller: &Caller<'_>,
         now: UnixNanos,
     ) -> Answer {
         let pass = pass_context.pass;
-        let istio_applies = pass_context.istio_gate || self.is_bound(pass, question);
+        let istio_applies = pass_context.istio_gate || self.is_bound(pass, context);
         let istio = match istio_applies {
-            true => match_grants(pass, (&self.rules.istio_allows, &self.tables.istio_allows), question, caller, now),
+            true => match_grants(pass, (&self.rules.istio_allows, &self.tables.istio_allows), context, caller, now),
             false => GrantMatches::default(),
         };
         let isolation = self.isolation(pass_context, caller);
         let asks_grant = isolation.is_some() || self.settings.default_effect == DefaultEffect::Deny;
         let grant = match asks_grant {
-            true => match_grants(pass, (&self.rules.grants, &self.tables.grants), question, caller, now),
+            true => match_grants(pass, (&self.rules.grants, &self.tables.grants), context, caller, now),
             false => GrantMatches::default(),
         };
         let gates = Gates {
@@ -367,7 +372,7 @@ impl Snapshot {
         let named = |rule: &Rule| NamedRule::Policy(rule.info.clone());
 
         if gates.istio == Gate::Closed {
-            let by_identity = caller.workload().is_none() && self.identity_was_missing(pass, question);
+            let by_identity = caller.workload().is_none() && self.identity_was_missing(pass, context);
             return answer(Reason::NoIstioAllow, NamedRule::BuiltIn(Reason::NoIstioAllow), by_identity);
         }
         match (isolation, grant.alive, istio.alive) {
@@ -391,9 +396,9 @@ impl Snapshot {
     }
 
     /// Whether an ALLOW policy that is bound to hosts may be about this destination.
-    fn is_bound(&self, pass: Pass, question: &Question<'_>) -> bool {
+    fn is_bound(&self, pass: Pass, context: &EvalContext<'_>) -> bool {
         let mut bound = self.rules.istio_bound_allow_policies.iter();
-        bound.any(|(mode, to)| pass.includes(*mode) && to.matches(question, Effect::Deny).is_some())
+        bound.any(|(mode, to)| pass.includes(*mode) && to.matches(context, Effect::Deny).is_some())
     }
 
     /// The policy that isolates the caller: of its own namespace before others', root last, then in the order of names.
@@ -416,14 +421,14 @@ impl Snapshot {
     }
 
     /// Whether some ALLOW rule covers the destination and only asks for an identity.
-    fn identity_was_missing(&self, pass: Pass, question: &Question<'_>) -> bool {
+    fn identity_was_missing(&self, pass: Pass, context: &EvalContext<'_>) -> bool {
         let mut found = false;
         // The index finds rules by who asks, and here that is unknown: every rule about the host is looked at.
         let everyone = Caller::Unknown(IdentityState::Unauthenticated);
-        self.tables.istio_allows.lists(&everyone, question.request, Match::Broad, |list| {
+        self.tables.istio_allows.lists(&everyone, context.request, Match::Broad, |list| {
             let rules = list.iter().filter_map(|position| self.rules.istio_allows.get(*position as usize));
             let mut missing = rules.filter(|rule| pass.includes(rule.mode) && rule.asks_identity());
-            found = missing.any(|rule| rule.grants_destination(question).is_some());
+            found = missing.any(|rule| rule.grants_destination(context).is_some());
             if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         found
@@ -461,19 +466,19 @@ struct GrantMatches<'s> {
 fn match_grants<'s>(
     pass: Pass,
     (rules, index): (&'s [Arc<Rule>], &Index),
-    question: &Question<'_>,
+    context: &EvalContext<'_>,
     caller: &Caller<'_>,
     now: UnixNanos,
 ) -> GrantMatches<'s> {
     let mut alive: Option<((bool, Specificity, u32), &Rule)> = None;
     let mut expired: Option<((Specificity, u32), &Rule)> = None;
-    index.lists(caller, question.request, Match::Strict, |list| {
+    index.lists(caller, context.request, Match::Strict, |list| {
         for position in list.iter().copied() {
             if pass == Pass::Enforced && index.is_on_trial(position) {
                 continue;
             }
             let Some(rule) = rules.get(position as usize) else { continue };
-            let Some(specificity) = rule.grant(question, caller) else { continue };
+            let Some(specificity) = rule.grant(context, caller) else { continue };
             let rank = (rule.info.expires().is_some(), specificity, position);
             if rule.info.is_expired(now) {
                 if expired.is_none_or(|(first, _)| (specificity, position) < first) {

@@ -16,10 +16,10 @@ use super::near::{self, Nearest};
 use customs_engine::decision::{Answer, Gate};
 use customs_engine::effect::Effect;
 use customs_engine::enforcement::Enforcement;
+use customs_engine::eval_context::EvalContext;
 use customs_engine::header_table::HeaderTables;
 use customs_engine::host::{Authority, HostParseError, parse_server_name};
 use customs_engine::identity::{Accepted, Caller};
-use customs_engine::question::Question;
 use customs_engine::reason::Reason;
 use customs_engine::request::{self, Attributes, DestinationHost, Request};
 use customs_engine::rule::{DenyMatch, Rule};
@@ -112,8 +112,8 @@ pub fn stages(
     let named = rules.egress_policies.iter().any(|p| pass.includes(p.mode) && p.subjects.name_unauthenticated());
     let unknown = if named { UnknownCallers::Named } else { UnknownCallers::Unnamed };
     let tables = snapshot.header_tables();
-    let question = Question::of_set(request, tables);
-    let seen = Seen { rules, settings, tables, pass, question, problem, caller, unknown, now, answer };
+    let context = EvalContext::of_set(request, tables);
+    let seen = Seen { rules, settings, tables, pass, context, problem, caller, unknown, now, answer };
     vec![seen.hygiene(), seen.deny(), seen.istio(), seen.isolation(), seen.default()]
 }
 
@@ -137,7 +137,7 @@ struct Seen<'s> {
     settings: &'s Settings,
     tables: &'s Arc<HeaderTables>,
     pass: Pass,
-    question: Question<'s>,
+    context: EvalContext<'s>,
     problem: Option<&'s str>,
     caller: Caller<'s>,
     unknown: UnknownCallers,
@@ -148,7 +148,7 @@ struct Seen<'s> {
 impl Seen<'_> {
     fn denied_by_hygiene(&self) -> bool {
         let enforced = self.pass == Pass::DryRun || self.settings.hygiene == Enforcement::Enforce;
-        enforced && self.question.request.finding.is_some()
+        enforced && self.context.request.finding.is_some()
     }
 
     /// Whether one of the first two stages spoke.
@@ -159,8 +159,8 @@ impl Seen<'_> {
     fn hygiene(&self) -> Stage {
         let detail = self.problem.map(|problem| format!(": {problem}")).unwrap_or_default();
         let found = |finding: Reason| format!("{}: {}{detail}", finding.as_str(), in_words(finding));
-        match self.question.request.finding {
-            None if self.question.request.destination.host == DestinationHost::MeshWrapper => stage(
+        match self.context.request.finding {
+            None if self.context.request.destination.host == DestinationHost::MeshWrapper => stage(
                 "hygiene",
                 "passed",
                 "nothing found; the SNI is the mesh's wrapper of one of its own names, so where the connection goes is not \
@@ -174,7 +174,7 @@ impl Seen<'_> {
 
     /// The headers whose values count as unknown, which satisfies every deny that asks for them and no allow.
     fn unknown_headers(&self) -> String {
-        let unknown = self.tables.unknown(self.question.request);
+        let unknown = self.tables.unknown(self.context.request);
         let told = unknown.into_iter().map(|(name, why)| {
             format!(
                 "; header `{name}` {}: its value counts as unknown, which satisfies a DENY and no ALLOW",
@@ -202,12 +202,12 @@ impl Seen<'_> {
 
     /// How near the deny rules came, and those that an exception kept from denying.
     fn no_deny(&self) -> Stage {
-        let Question { request, .. } = self.question;
+        let EvalContext { request, .. } = self.context;
         let denies: Vec<&Rule> =
             self.rules.denies.iter().map(Arc::as_ref).filter(|rule| self.pass.includes(rule.mode)).collect();
         let caller = denies.iter().filter(|rule| rule.callers.denies(&self.caller, request, self.unknown)).count();
         let reaches = |rule: &Rule| {
-            rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.question, Effect::Deny).is_some())
+            rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.context, Effect::Deny).is_some())
         };
         let host = denies.iter().filter(|rule| reaches(rule)).count();
         let mut text = match denies.len() {
@@ -228,7 +228,7 @@ impl Seen<'_> {
 
     /// The exception that keeps a rule from denying.
     fn opened_by<'r>(&self, rule: &'r Rule) -> Option<&'r RuleInfo> {
-        match rule.deny(&self.question, &self.caller, self.unknown, self.now) {
+        match rule.deny(&self.context, &self.caller, self.unknown, self.now) {
             DenyMatch::Excepted(exception) => Some(exception),
             DenyMatch::NoMatch | DenyMatch::Denied(_) => None,
         }
@@ -318,7 +318,7 @@ impl Seen<'_> {
             .grants
             .iter()
             .map(Arc::as_ref)
-            .filter(|rule| rule.callers.grants(&self.caller, self.question.request))
+            .filter(|rule| rule.callers.grants(&self.caller, self.context.request))
             .collect();
         let nearest = self.nearest(selecting.iter().copied());
         let more = match (&nearest, selecting.len()) {
@@ -331,7 +331,7 @@ impl Seen<'_> {
 
     /// The rule of these that comes nearest to the request.
     fn nearest<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Option<Nearest> {
-        near::nearest(rules, &self.question, &self.caller, |rule| self.pass.includes(rule.mode))
+        near::nearest(rules, &self.context, &self.caller, |rule| self.pass.includes(rule.mode))
     }
 
     /// The matching rule that is named: of those alive, or of those that have expired.
@@ -339,7 +339,7 @@ impl Seen<'_> {
         let in_force = rules.iter().filter(|rule| self.pass.includes(rule.mode));
         let matching = in_force.filter(|rule| rule.info.is_expired(self.now) == expired);
         let ranked = matching.filter_map(|rule| {
-            let specificity = rule.grant(&self.question, &self.caller)?;
+            let specificity = rule.grant(&self.context, &self.caller)?;
             Some(((rule.info.expires().is_some(), specificity, &rule.info.id), rule))
         });
         ranked.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, rule)| rule.as_ref())

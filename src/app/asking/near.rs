@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::explain::RuleFacts;
 use customs_engine::condition::Condition;
 use customs_engine::effect::Effect;
+use customs_engine::eval_context::EvalContext;
 use customs_engine::field::Field;
 use customs_engine::host::Host;
 use customs_engine::identity::Caller;
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::path::Readings;
 use customs_engine::pattern::{HostKey, HostPattern, Match, Port, PortPattern};
-use customs_engine::question::Question;
 use customs_engine::request::DestinationHost;
 use customs_engine::rule::Rule;
 
@@ -81,14 +81,14 @@ type Rank = (usize, bool, bool, usize, usize);
 /// request's, counted from the end; of several such the one of which least does not fit. `None` where none comes near.
 pub fn nearest<'r>(
     rules: impl Iterator<Item = &'r Rule>,
-    question: &Question<'_>,
+    context: &EvalContext<'_>,
     caller: &Caller<'_>,
     is_in_force: impl Fn(&Rule) -> bool,
 ) -> Option<Nearest> {
     let mut best: Option<(Rank, Nearest)> = None;
     for rule in rules {
-        let Some((operation, shared_labels)) = nearest_operation(rule, question) else { continue };
-        let misses = misses(rule, operation, question, caller);
+        let Some((operation, shared_labels)) = nearest_operation(rule, context) else { continue };
+        let misses = misses(rule, operation, context, caller);
         let hosts_match = !misses.iter().any(|miss| miss.part == "host");
         let is_callers = !misses.iter().any(|miss| miss.part == "caller");
         let both = usize::from(hosts_match) + usize::from(is_callers);
@@ -107,16 +107,16 @@ pub fn nearest<'r>(
 }
 
 /// The operation of a rule that comes nearest, and how many labels its hosts share; a rule without any is about anywhere.
-fn nearest_operation<'r>(rule: &'r Rule, question: &Question<'_>) -> Option<(Option<&'r Operation>, usize)> {
+fn nearest_operation<'r>(rule: &'r Rule, context: &EvalContext<'_>) -> Option<(Option<&'r Operation>, usize)> {
     if rule.to.is_empty() {
         return Some((None, 0));
     }
-    let DestinationHost::Known(host) = &question.request.destination.host else { return None };
+    let DestinationHost::Known(host) = &context.request.destination.host else { return None };
     let shared = |operation: &Operation| hosts(Some(operation)).map(|p| shared_labels(p, host)).max().unwrap_or(0);
-    let near = |operation: &&Operation| host_fits(operation, question) || shared(operation) > 0;
+    let near = |operation: &&Operation| host_fits(operation, context) || shared(operation) > 0;
     let fit = |operation: &Operation| {
-        let parts = misses_of(operation, question).len();
-        (host_fits(operation, question), shared(operation), usize::MAX - parts)
+        let parts = misses_of(operation, context).len();
+        (host_fits(operation, context), shared(operation), usize::MAX - parts)
     };
     let best = rule.to.iter().filter(near).max_by_key(|operation| fit(operation))?;
     Some((Some(best), shared(best)))
@@ -127,8 +127,8 @@ fn hosts(operation: Option<&Operation>) -> impl Iterator<Item = &HostPattern> {
 }
 
 /// Whether the hosts of an operation fit, whatever the port.
-fn host_fits(operation: &Operation, question: &Question<'_>) -> bool {
-    let destination = &question.request.destination;
+fn host_fits(operation: &Operation, context: &EvalContext<'_>) -> bool {
+    let destination = &context.request.destination;
     let DestinationHost::Known(host) = &destination.host else { return false };
     let asked = operation.hosts.any_of();
     (asked.is_empty() || asked.iter().any(|pattern| covers_host(pattern, host, destination.raw_authority)))
@@ -152,8 +152,8 @@ fn miss(part: &str, text: impl Into<String>) -> Miss {
 }
 
 /// Everything of a rule that does not fit.
-fn misses(rule: &Rule, operation: Option<&Operation>, question: &Question<'_>, caller: &Caller<'_>) -> Vec<Miss> {
-    let request = question.request;
+fn misses(rule: &Rule, operation: Option<&Operation>, context: &EvalContext<'_>, caller: &Caller<'_>) -> Vec<Miss> {
+    let request = context.request;
     let mut found = Vec::new();
     if !rule.callers.grants(caller, request) {
         found.push(miss("caller", "it is not about this caller"));
@@ -162,9 +162,9 @@ fn misses(rule: &Rule, operation: Option<&Operation>, question: &Question<'_>, c
     if request.http.is_none() && http_only {
         found.push(miss("protocol", "it asks for what only HTTP has, and this is a TCP connection"));
     } else {
-        found.extend(operation.map(|operation| misses_of(operation, question)).unwrap_or_default());
+        found.extend(operation.map(|operation| misses_of(operation, context)).unwrap_or_default());
     }
-    let conditions = rule.when.iter().filter(|condition| !condition.holds(question, caller, Effect::Allow));
+    let conditions = rule.when.iter().filter(|condition| !condition.holds(context, caller, Effect::Allow));
     found.extend(
         conditions.map(|condition| miss("condition", format!("its condition on `{}` does not hold", key(condition)))),
     );
@@ -172,15 +172,15 @@ fn misses(rule: &Rule, operation: Option<&Operation>, question: &Question<'_>, c
 }
 
 /// Everything of an operation that does not fit.
-fn misses_of(operation: &Operation, question: &Question<'_>) -> Vec<Miss> {
-    let request = question.request;
+fn misses_of(operation: &Operation, context: &EvalContext<'_>) -> Vec<Miss> {
+    let request = context.request;
     // Each field is asked as the engine asks it, alone.
-    let holds = |alone: Operation| alone.matches(question, Effect::Allow).is_some();
+    let holds = |alone: Operation| alone.matches(context, Effect::Allow).is_some();
     let mut found = Vec::new();
-    if !host_fits(operation, question) {
+    if !host_fits(operation, context) {
         found.push(miss("host", "its hosts do not match"));
     } else if !holds(Operation { hosts: operation.hosts.clone(), ..Operation::default() }) {
-        found.push(miss("port", port(operation, question)));
+        found.push(miss("port", port(operation, context)));
     }
     if !holds(Operation { ports: operation.ports.clone(), ..Operation::default() }) {
         let port = request.listener_port.map_or("is not known".to_owned(), |port| format!("is {port}"));
@@ -198,14 +198,14 @@ fn misses_of(operation: &Operation, question: &Question<'_>) -> Vec<Miss> {
             PathPattern::Text(text) => text.to_string(),
             PathPattern::Template(template) => template.to_string(),
         });
-        found.push(miss("path", format!("the path {}, and it is about {about}", path(question))));
+        found.push(miss("path", format!("the path {}, and it is about {about}", path(context))));
     }
     found
 }
 
 /// Why a port does not fit, where the host does.
-fn port(operation: &Operation, question: &Question<'_>) -> String {
-    let destination = &question.request.destination;
+fn port(operation: &Operation, context: &EvalContext<'_>) -> String {
+    let destination = &context.request.destination;
     let asked = match destination.port {
         Port::Known(port) => format!("the port is {port}"),
         Port::Absent(_) => "the request names no port".to_owned(),
@@ -225,8 +225,8 @@ fn port(operation: &Operation, question: &Question<'_>) -> String {
 }
 
 /// What is known of the path, in words.
-fn path(question: &Question<'_>) -> String {
-    match question.readings() {
+fn path(context: &EvalContext<'_>) -> String {
+    match context.readings() {
         Readings::One(path) => format!("is `{path}`"),
         Readings::Many(readings) => {
             let all: Vec<String> = readings.iter().map(|reading| format!("`{reading}`")).collect();

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::*;
 use crate::enforcement::Enforcement;
+use crate::eval_context::EvalContext;
 use crate::place::Place;
-use crate::question::Question;
 use crate::request::{Attributes, Headers, HttpAttributes};
 use crate::rule::Rule;
 use crate::rule_info::{About, RuleId, RuleInfo};
@@ -93,7 +93,7 @@ fn tables_say_what_comparing_one_condition_at_a_time_says() {
         let http = HttpAttributes { host: "ab", method: "a", path: "/ab", headers, ..HttpAttributes::default() };
         let attributes = Attributes { http: Some(http), ..Attributes::default() };
         let request = attributes.normalise(&Settings::default());
-        let (at_once, one_by_one) = (Question::of_set(&request, &tables), Question::new(&request));
+        let (at_once, one_by_one) = (EvalContext::of_set(&request, &tables), EvalContext::new(&request));
         for rule in &rules.denies {
             let Condition::Header { name, values } = &rule.when[0] else { panic!("no header") };
             for effect in [Effect::Deny, Effect::Allow] {
@@ -135,8 +135,8 @@ fn a_request_that_another_set_looked_at_is_not_read_by_its_tables() {
         let rules = rules_of([Condition::Header { name: "x".into(), values }]);
         let tables = Arc::new(HeaderTables::of_rules(&rules));
         let Condition::Header { name, values } = &rules.denies[0].when[0] else { panic!("no header") };
-        let question = Question::of_set(&request, &tables);
-        assert_eq!(question.header_holds(name, values, Effect::Deny), expected, "{pattern}");
+        let context = EvalContext::of_set(&request, &tables);
+        assert_eq!(context.header_holds(name, values, Effect::Deny), expected, "{pattern}");
         let mut told = Vec::new();
         tables.told(&request, &request.http.unwrap(), |asked, _, has| told.push(has(&asked.patterns[0])));
         assert_eq!(told, [expected], "{pattern}");

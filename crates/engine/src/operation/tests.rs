@@ -18,8 +18,8 @@ fn holds(any_of: &[&str], none_of: &[&str], path: &str) -> (bool, bool) {
     let http = HttpAttributes { host: "a.example", method: "GET", path, ..HttpAttributes::default() };
     let attributes = Attributes { http: Some(http), ..Attributes::default() };
     let request = attributes.normalise(&Settings::default());
-    let question = Question::new(&request);
-    let holds = |effect| operation.matches(&question, effect).is_some();
+    let context = EvalContext::new(&request);
+    let holds = |effect| operation.matches(&context, effect).is_some();
     (holds(Effect::Deny), holds(Effect::Allow))
 }
 

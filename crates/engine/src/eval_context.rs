@@ -1,4 +1,4 @@
-//! A request under judgement: the request, and what is worked out of it only when some rule asks, once a check and not
+//! What rules are evaluated against: a request, and what is worked out of it only when some rule asks, once a check and not
 //! once a rule.
 
 use std::cell::OnceCell;
@@ -11,9 +11,9 @@ use super::path::{Readings, SegmentEnds, operators_match};
 use super::pattern::TextPattern;
 use super::request::Request;
 
-/// A request under judgement, with what is worked out only when a rule asks for it.
+/// A request with what is worked out only when a rule asks for it.
 #[derive(Debug)]
-pub struct Question<'q> {
+pub struct EvalContext<'q> {
     /// The request.
     pub request: &'q Request<'q>,
     /// What compares a header with the patterns of all rules at once; without it, each condition compares for itself.
@@ -26,10 +26,10 @@ pub struct Question<'q> {
     operators_match: OnceCell<bool>,
 }
 
-impl<'q> Question<'q> {
+impl<'q> EvalContext<'q> {
     /// Nothing is worked out yet. Each condition on a header compares for itself.
     pub fn new(request: &'q Request<'q>) -> Self {
-        Question {
+        EvalContext {
             request,
             tables: None,
             readings: OnceCell::new(),
@@ -41,7 +41,7 @@ impl<'q> Question<'q> {
 
     /// The same for a set of rules, with what compares a header with all of their patterns at once.
     pub fn of_set(request: &'q Request<'q>, tables: &'q Arc<HeaderTables>) -> Self {
-        Question { tables: Some(tables), ..Question::new(request) }
+        EvalContext { tables: Some(tables), ..EvalContext::new(request) }
     }
 
     /// The readings of the path, made when they are first asked for.
