@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::short_text;
+use super::ascii;
 
 pub mod embedded;
 
@@ -108,7 +108,7 @@ impl<'a> Authority<'a> {
             };
             return Ok(Authority { host: Host::Ip(ip.into()), port });
         }
-        match short_text::split_once(text, b':') {
+        match ascii::split_once(text, b':') {
             None => Ok(Authority { host: parse_host(text)?, port: None }),
             Some((_, rest)) if rest.contains(':') => {
                 let ip: Ipv6Addr = text.parse().map_err(|_| HostParseError::Port)?;

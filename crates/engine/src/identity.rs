@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::short_text;
+use super::ascii;
 
 pub mod forwarded;
 
@@ -77,8 +77,8 @@ impl<'a> Principal<'a> {
 
 fn workload(text: &str) -> Option<SpiffeId<'_>> {
     let principal = text.strip_prefix("spiffe://")?;
-    let (trust_domain, rest) = short_text::split_once(principal, b'/')?;
-    let (namespace, rest) = short_text::split_once(rest.strip_prefix("ns/")?, b'/')?;
+    let (trust_domain, rest) = ascii::split_once(principal, b'/')?;
+    let (namespace, rest) = ascii::split_once(rest.strip_prefix("ns/")?, b'/')?;
     // A service account has no slash, so a sixth part is none.
     let service_account = rest.strip_prefix("sa/")?;
     (is_trust_domain(trust_domain) && is_dns_label(namespace) && is_dns_subdomain(service_account))

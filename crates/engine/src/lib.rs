@@ -12,6 +12,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
 )]
 
+mod ascii;
 pub mod condition;
 pub mod decision;
 pub mod effect;
@@ -36,7 +37,6 @@ pub mod rule;
 pub mod rule_info;
 pub mod rules;
 pub mod settings;
-mod short_text;
 pub mod snapshot;
 pub mod subject;
 pub mod time;

@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use super::{short_text, work_count};
+use super::{ascii, work_count};
 
 mod template;
 
@@ -36,7 +36,7 @@ pub const MAX_READINGS: usize = 30;
 /// The path without its query.
 pub fn without_query(path: &str) -> &str {
     // Most paths are short, and those that are not were made to be long.
-    let cut = if path.len() <= SHORT { short_text::split_once(path, b'?') } else { path.split_once('?') };
+    let cut = if path.len() <= SHORT { ascii::split_once(path, b'?') } else { path.split_once('?') };
     cut.map_or(path, |(path, _)| path)
 }
 
@@ -201,7 +201,7 @@ fn without_parameters(path: &str) -> String {
         if number > 0 {
             out.push('/');
         }
-        out.push_str(short_text::split_once(segment, b';').map_or(segment, |(kept, _)| kept));
+        out.push_str(ascii::split_once(segment, b';').map_or(segment, |(kept, _)| kept));
     }
     out
 }
