@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::effect::Effect;
 use super::enforcement::Enforcement;
-use super::identity::{IdentityState, Invalid};
+use super::identity::{IdentityState, InvalidIdentity};
 use super::reason::Reason;
 use super::rule_info::RuleInfo;
 
@@ -155,7 +155,7 @@ pub struct Decision {
     /// The caller's identity, as the verdict saw it.
     pub identity: IdentityState,
     /// Why an invalid identity is invalid.
-    pub identity_detail: Option<Invalid>,
+    pub identity_detail: Option<InvalidIdentity>,
     /// The first AUDIT rule that marks the request; it changes no answer.
     pub audit: Option<Arc<RuleInfo>>,
 }

@@ -28,7 +28,7 @@ pub struct SpiffeId<'a> {
 
 /// Why a principal that is present is not an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Invalid {
+pub enum InvalidIdentity {
     /// It is not exactly `spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT`.
     NotAWorkload,
     /// It is longer than [`MAX_PRINCIPAL`].
@@ -39,14 +39,14 @@ pub enum Invalid {
     XfccUnreadable,
 }
 
-impl Invalid {
+impl InvalidIdentity {
     /// The detail's name in the record.
     pub fn as_str(self) -> &'static str {
         match self {
-            Invalid::NotAWorkload => "not_a_workload",
-            Invalid::TooLong => "too_long",
-            Invalid::XfccMismatch => "xfcc_mismatch",
-            Invalid::XfccUnreadable => "xfcc_unreadable",
+            InvalidIdentity::NotAWorkload => "not_a_workload",
+            InvalidIdentity::TooLong => "too_long",
+            InvalidIdentity::XfccMismatch => "xfcc_mismatch",
+            InvalidIdentity::XfccUnreadable => "xfcc_unreadable",
         }
     }
 }
@@ -59,7 +59,7 @@ pub enum Principal<'a> {
     /// No identity at all: plain text, or TLS without a client certificate.
     Absent,
     /// Something is there and it is no workload identity.
-    Invalid(Invalid),
+    Invalid(InvalidIdentity),
 }
 
 impl<'a> Principal<'a> {
@@ -69,9 +69,9 @@ impl<'a> Principal<'a> {
             return Principal::Absent;
         }
         if text.len() > MAX_PRINCIPAL {
-            return Principal::Invalid(Invalid::TooLong);
+            return Principal::Invalid(InvalidIdentity::TooLong);
         }
-        workload(text).map_or(Principal::Invalid(Invalid::NotAWorkload), Principal::Workload)
+        workload(text).map_or(Principal::Invalid(InvalidIdentity::NotAWorkload), Principal::Workload)
     }
 }
 
@@ -288,11 +288,11 @@ mod tests {
             "CN=sleep,O=spiffe://cluster.local/ns/a/sa/b",
             " ",
         ] {
-            assert_eq!(Principal::parse(text), Principal::Invalid(Invalid::NotAWorkload), "{text:?}");
+            assert_eq!(Principal::parse(text), Principal::Invalid(InvalidIdentity::NotAWorkload), "{text:?}");
         }
         assert_eq!(Principal::parse(""), Principal::Absent);
         let long = format!("spiffe://cluster.local/ns/a/sa/{}", "a".repeat(3000));
-        assert_eq!(Principal::parse(&long), Principal::Invalid(Invalid::TooLong));
+        assert_eq!(Principal::parse(&long), Principal::Invalid(InvalidIdentity::TooLong));
     }
 
     #[test]

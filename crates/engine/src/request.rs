@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use super::header_table::HeaderMatches;
 use super::header_values;
 use super::host::{self, Authority, Host};
-use super::identity::{Invalid, Principal};
+use super::identity::{InvalidIdentity, Principal};
 use super::pattern::Port;
 use super::reason::Reason;
 use super::settings::{IdentitySource, Settings};
@@ -291,7 +291,7 @@ impl<'a> Attributes<'a> {
                     (0, _) => Principal::Absent,
                     (1, Some(Cow::Borrowed(header))) => Principal::from_xfcc(header, self.source_principal),
                     // Several headers are several elements; bytes that are no text had to be replaced.
-                    _ => Principal::Invalid(Invalid::XfccUnreadable),
+                    _ => Principal::Invalid(InvalidIdentity::XfccUnreadable),
                 }
             }
         }

@@ -4,17 +4,17 @@
 //! semicolons. A value may be quoted, with `\"` for a quote inside. Proxies do not quote every value that a certificate's
 //! author chose, so a DNS name in a certificate can hold separators of its own.
 
-use super::{Invalid, Principal};
+use super::{InvalidIdentity, Principal};
 
 /// The only URI of a header that is the caller's identity: one element, read to its end, with one URI.
 ///
 /// # Errors
-/// [`Invalid::XfccMismatch`] for several URIs, [`Invalid::XfccUnreadable`] for everything else.
-pub(super) fn only_uri(header: &str) -> Result<&str, Invalid> {
+/// [`InvalidIdentity::XfccMismatch`] for several URIs, [`InvalidIdentity::XfccUnreadable`] for everything else.
+pub(super) fn only_uri(header: &str) -> Result<&str, InvalidIdentity> {
     let (mut uri, mut rest, mut after_dns, mut injected) = (None, header, false, false);
     let mut several = false;
     loop {
-        let (pair, tail) = pair(rest).ok_or(Invalid::XfccUnreadable)?;
+        let (pair, tail) = pair(rest).ok_or(InvalidIdentity::XfccUnreadable)?;
         match pair {
             (key, value) if key.eq_ignore_ascii_case("uri") => {
                 several |= uri.is_some();
@@ -30,9 +30,9 @@ pub(super) fn only_uri(header: &str) -> Result<&str, Invalid> {
         }
     }
     match uri {
-        _ if several => Err(Invalid::XfccMismatch),
+        _ if several => Err(InvalidIdentity::XfccMismatch),
         Some(uri) if !uri.is_empty() && !injected => Ok(uri),
-        _ => Err(Invalid::XfccUnreadable),
+        _ => Err(InvalidIdentity::XfccUnreadable),
     }
 }
 
@@ -81,12 +81,12 @@ pub fn last_element_uris(header: &str) -> Vec<&str> {
 }
 
 /// Whether the last element names no URI, or exactly this one; what cannot be read names others.
-pub(super) fn agrees(header: &str, principal: &str) -> Result<(), Invalid> {
-    let mut uris = last_uris(header).ok_or(Invalid::XfccUnreadable)?;
+pub(super) fn agrees(header: &str, principal: &str) -> Result<(), InvalidIdentity> {
+    let mut uris = last_uris(header).ok_or(InvalidIdentity::XfccUnreadable)?;
     match (uris.next(), uris.next()) {
         (None, _) => Ok(()),
         (Some(only), None) if only == principal => Ok(()),
-        _ => Err(Invalid::XfccMismatch),
+        _ => Err(InvalidIdentity::XfccMismatch),
     }
 }
 
@@ -164,7 +164,7 @@ impl<'a> Principal<'a> {
     pub fn from_xfcc(header: &'a str, principal: &str) -> Principal<'a> {
         match only_uri(header) {
             Ok(uri) if principal.is_empty() || principal == uri => Principal::parse(uri),
-            Ok(_) => Principal::Invalid(Invalid::XfccMismatch),
+            Ok(_) => Principal::Invalid(InvalidIdentity::XfccMismatch),
             Err(why) => Principal::Invalid(why),
         }
     }
@@ -181,8 +181,8 @@ mod tests {
     #[test]
     fn the_forwarded_certificate_only_tightens() {
         let principal = Principal::parse(SLEEP);
-        let mismatch = Principal::Invalid(Invalid::XfccMismatch);
-        let unreadable = Principal::Invalid(Invalid::XfccUnreadable);
+        let mismatch = Principal::Invalid(InvalidIdentity::XfccMismatch);
+        let unreadable = Principal::Invalid(InvalidIdentity::XfccUnreadable);
         for (header, expected) in [
             (None, principal),
             (Some("By=spiffe://x;Hash=1;URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep"), principal),
@@ -217,23 +217,23 @@ mod tests {
             (format!("{sleep};DNS=a.example;DNS=b.example"), Ok(SLEEP)),
             (format!("By=spiffe://x;Hash=1;uri=\"{SLEEP}\""), Ok(SLEEP)),
             (format!("Hash=1;Subject=\"O=\\\",URI={root}\";URI={SLEEP}"), Ok(SLEEP)),
-            (format!("Hash=1;DNS=a.example,URI={root}"), Err(Invalid::XfccUnreadable)),
-            (format!("Hash=1;DNS=a.example;URI={root}"), Err(Invalid::XfccUnreadable)),
-            (format!("{sleep};DNS=a.example,URI={root}"), Err(Invalid::XfccUnreadable)),
-            (format!("{sleep};DNS=a.example;URI={root}"), Err(Invalid::XfccMismatch)),
-            (format!("URI={root},{sleep}"), Err(Invalid::XfccUnreadable)),
-            (format!("{sleep},"), Err(Invalid::XfccUnreadable)),
-            (format!("{sleep};"), Err(Invalid::XfccUnreadable)),
-            (format!("{sleep};plain"), Err(Invalid::XfccUnreadable)),
-            (format!("Hash=1;URI={SLEEP}\";x=\""), Err(Invalid::XfccUnreadable)),
-            (format!("Hash=\"1;URI={SLEEP}"), Err(Invalid::XfccUnreadable)),
-            (format!("Hash=\"1\"x;URI={SLEEP}"), Err(Invalid::XfccUnreadable)),
-            ("Hash=1;Subject=\"CN=a\";DNS=a.example".into(), Err(Invalid::XfccUnreadable)),
-            ("Hash=1;URI=".into(), Err(Invalid::XfccUnreadable)),
-            ("Hash=1;URI=\"\"".into(), Err(Invalid::XfccUnreadable)),
-            (format!("URI=;URI={SLEEP}"), Err(Invalid::XfccMismatch)),
-            (String::new(), Err(Invalid::XfccUnreadable)),
-            (",".into(), Err(Invalid::XfccUnreadable)),
+            (format!("Hash=1;DNS=a.example,URI={root}"), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("Hash=1;DNS=a.example;URI={root}"), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("{sleep};DNS=a.example,URI={root}"), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("{sleep};DNS=a.example;URI={root}"), Err(InvalidIdentity::XfccMismatch)),
+            (format!("URI={root},{sleep}"), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("{sleep},"), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("{sleep};"), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("{sleep};plain"), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("Hash=1;URI={SLEEP}\";x=\""), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("Hash=\"1;URI={SLEEP}"), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("Hash=\"1\"x;URI={SLEEP}"), Err(InvalidIdentity::XfccUnreadable)),
+            ("Hash=1;Subject=\"CN=a\";DNS=a.example".into(), Err(InvalidIdentity::XfccUnreadable)),
+            ("Hash=1;URI=".into(), Err(InvalidIdentity::XfccUnreadable)),
+            ("Hash=1;URI=\"\"".into(), Err(InvalidIdentity::XfccUnreadable)),
+            (format!("URI=;URI={SLEEP}"), Err(InvalidIdentity::XfccMismatch)),
+            (String::new(), Err(InvalidIdentity::XfccUnreadable)),
+            (",".into(), Err(InvalidIdentity::XfccUnreadable)),
         ] {
             assert_eq!(only_uri(&header), expected, "{header}");
         }

@@ -101,14 +101,14 @@ fn without_a_port_the_port_of_the_listener_is_known() {
 fn a_chosen_header_is_the_only_one_and_agrees_with_the_principal() {
     let id = "spiffe://cluster.local/ns/a/sa/b";
     let header = |value: &str| (CLIENT_CERTIFICATE.to_owned(), value.to_owned());
-    let unreadable = Principal::Invalid(Invalid::XfccUnreadable);
+    let unreadable = Principal::Invalid(InvalidIdentity::XfccUnreadable);
     for (headers, principal, expected) in [
         (vec![header("Hash=1;URI=spiffe://cluster.local/ns/a/sa/b")], "", Principal::parse(id)),
         (vec![header("Hash=1;URI=spiffe://cluster.local/ns/a/sa/b")], id, Principal::parse(id)),
         (
             vec![header("Hash=1;URI=spiffe://cluster.local/ns/a/sa/b")],
             "spiffe://cluster.local/ns/a/sa/c",
-            Principal::Invalid(Invalid::XfccMismatch),
+            Principal::Invalid(InvalidIdentity::XfccMismatch),
         ),
         (vec![header("URI=spiffe://cluster.local/ns/a/sa/b"); 2], "", unreadable),
         (vec![header("")], "", unreadable),

@@ -11,7 +11,7 @@ use super::{AnswerEntry, DecisionEntry, Occasion, RareInputs, capped, headers};
 use customs_engine::decision::{Answer, Decision, Gate};
 use customs_engine::effect::Effect;
 use customs_engine::host::{Host, embedded};
-use customs_engine::identity::{Invalid, Principal};
+use customs_engine::identity::{InvalidIdentity, Principal};
 use customs_engine::path::without_query;
 use customs_engine::pattern::Port;
 use customs_engine::request::{Attributes, DestinationHost, Request, last_value};
@@ -118,7 +118,7 @@ impl PackedDecision {
             would,
             audit_rule: decision.audit.as_ref().map(|info| texts_of.show(&info.id)).unwrap_or_default(),
             identity: decision.identity,
-            identity_detail: decision.identity_detail.map(Invalid::as_str),
+            identity_detail: decision.identity_detail.map(InvalidIdentity::as_str),
             principal: cap(texts_of, "principal", attributes.source_principal, 2048),
             trust_domain: workload.map(|id| texts_of.push(id.trust_domain)).unwrap_or_default(),
             namespace: workload.map(|id| texts_of.push(id.namespace)).unwrap_or_default(),

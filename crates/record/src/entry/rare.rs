@@ -6,7 +6,7 @@
 use super::capped;
 use super::headers::HeaderEntry;
 use customs_engine::header_values::AUTHORITY;
-use customs_engine::identity::Invalid;
+use customs_engine::identity::InvalidIdentity;
 use customs_engine::identity::forwarded::last_element_uris;
 use customs_engine::request::{Attributes, CLIENT_CERTIFICATE, last_value};
 use customs_engine::settings::IdentitySource;
@@ -65,7 +65,7 @@ impl RareInputs {
     /// cut already.
     pub fn of(
         attributes: &Attributes<'_>,
-        detail: Option<Invalid>,
+        detail: Option<InvalidIdentity>,
         snapshot: &Snapshot,
         headers: Vec<HeaderEntry>,
         mut truncated: Vec<&'static str>,
@@ -101,11 +101,11 @@ fn authority_header(attributes: &Attributes<'_>, truncated: &mut Vec<&'static st
 
 fn certificate_uris(
     attributes: &Attributes<'_>,
-    detail: Option<Invalid>,
+    detail: Option<InvalidIdentity>,
     source: IdentitySource,
     truncated: &mut Vec<&'static str>,
 ) -> Vec<String> {
-    let rests_on_them = matches!(detail, Some(Invalid::XfccMismatch | Invalid::XfccUnreadable));
+    let rests_on_them = matches!(detail, Some(InvalidIdentity::XfccMismatch | InvalidIdentity::XfccUnreadable));
     if source == IdentitySource::Principal && !rests_on_them {
         return Vec::new();
     }
@@ -126,7 +126,7 @@ mod tests {
     use customs_engine::request::HttpAttributes;
     use customs_engine::settings::Settings;
 
-    fn rare(headers: &Vec<(String, String)>, detail: Option<Invalid>, source: IdentitySource) -> RareInputs {
+    fn rare(headers: &Vec<(String, String)>, detail: Option<InvalidIdentity>, source: IdentitySource) -> RareInputs {
         let http = HttpAttributes { host: "a.example", headers, ..HttpAttributes::default() };
         let attributes = Attributes { http: Some(http), ..Attributes::default() };
         let settings = Settings { identity_source: source, ..Settings::default() };
@@ -157,9 +157,9 @@ mod tests {
         let headers = pairs(&[(CLIENT_CERTIFICATE, "URI=spiffe://x,Hash=1;URI=spiffe://a;Subject=\"CN=me\";URI=b")]);
         for (detail, source, expected) in [
             (None, IdentitySource::Principal, &[][..]),
-            (Some(Invalid::NotAWorkload), IdentitySource::Principal, &[]),
-            (Some(Invalid::XfccMismatch), IdentitySource::Principal, &["spiffe://a", "b"]),
-            (Some(Invalid::XfccMismatch), IdentitySource::Xfcc, &["spiffe://a", "b"]),
+            (Some(InvalidIdentity::NotAWorkload), IdentitySource::Principal, &[]),
+            (Some(InvalidIdentity::XfccMismatch), IdentitySource::Principal, &["spiffe://a", "b"]),
+            (Some(InvalidIdentity::XfccMismatch), IdentitySource::Xfcc, &["spiffe://a", "b"]),
         ] {
             assert_eq!(rare(&headers, detail, source).certificate_uris, expected, "{detail:?} {source:?}");
         }
