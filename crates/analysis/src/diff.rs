@@ -1,15 +1,15 @@
 //! What a change of policies lets through or stops: two sets compared by their rules and by their answers.
 //!
-//! Answers are compared question by question: `questions` draws them from the rules' own values, and
+//! Answers are compared question by question: `sample_requests` draws them from the rules' own values, and
 //! both sets decide each as a server would. What is not asked is not known to be equal, so the outcome says how much was
 //! asked and what was left out. Both sets have the same settings; nothing here looks at files.
 
 use std::collections::BTreeMap;
 
-use super::questions::{Questions, put};
 pub use super::rule_changes::{Change, RuleChange};
 use super::sample_callers::SampleCaller;
 use super::sample_destinations::SampleDestination;
+use super::sample_requests::{SampleRequests, with_request};
 use customs_engine::decision::{Answer, Decision};
 use customs_engine::effect::Effect;
 use customs_engine::rule_info::RuleId;
@@ -113,17 +113,18 @@ impl Diff {
 pub fn diff(old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Diff {
     let rules = super::rule_changes::between(old.rules(), new.rules());
     let differs = |id: &RuleId| rules.binary_search_by(|change| change.id.cmp(id)).is_ok();
-    let questions = Questions::draw(old, new, &differs);
+    let requests = SampleRequests::draw(old, new, &differs);
     let mut groups: BTreeMap<(Shift, [String; 2]), Group> = BTreeMap::new();
-    for (caller, destination) in questions.iter() {
-        let ask = |set: &Snapshot| put(caller, destination, set.settings(), |request| set.decide(request, now));
+    for (caller, destination) in requests.iter() {
+        let ask =
+            |set: &Snapshot| with_request(caller, destination, set.settings(), |request| set.decide(request, now));
         let Some(answers) = Shifted::between(ask(old), ask(new)) else { continue };
         let said = |answer: &Answer| format!("{} {}", answer.reason.as_str(), answer.rule);
         let key = (answers.shift, [said(&answers.old), said(&answers.new)]);
         let group = groups.entry(key).or_insert_with(|| Group { answers, changes: Vec::new() });
         group.changes.push(VerdictChange { caller: caller.clone(), destination: destination.clone() });
     }
-    Diff { rules, groups: groups.into_values().collect(), asked: questions.len(), left_out: questions.left_out }
+    Diff { rules, groups: groups.into_values().collect(), asked: requests.len(), left_out: requests.left_out }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 
 pub mod diff;
 pub mod findings;
-mod questions;
 mod rule_changes;
 pub mod sample_callers;
 pub mod sample_destinations;
+mod sample_requests;

@@ -84,7 +84,7 @@ pub enum Care {
 
 /// What was drawn, and how much more there would be.
 #[derive(Debug, Default)]
-pub struct Drawn {
+pub struct DestinationSample {
     /// The destinations, those that come nearest to what the rule says first.
     pub destinations: Vec<SampleDestination>,
     /// How many were not drawn.
@@ -92,7 +92,12 @@ pub struct Drawn {
 }
 
 /// The destinations of a rule's operation and conditions.
-pub fn of_operation(operation: &Operation, when: &[Condition], around: &Surroundings<'_>, care: Care) -> Drawn {
+pub fn of_operation(
+    operation: &Operation,
+    when: &[Condition],
+    around: &Surroundings<'_>,
+    care: Care,
+) -> DestinationSample {
     let patterns: Vec<&HostPattern> = values(&operation.hosts).collect();
     let mut hosts: Vec<String> = patterns.iter().map(|pattern| authority(pattern)).collect();
     if operation.hosts.any_of().is_empty() {
@@ -128,7 +133,7 @@ pub fn of_operation(operation: &Operation, when: &[Condition], around: &Surround
         let names: Vec<String> = patterns.iter().take(MAX_OF_OPERATION).flat_map(|p| server_names(p)).collect();
         destinations.extend(ports.flat_map(|port| names.iter().map(move |name| SampleDestination::tcp(name, port))));
     }
-    Drawn { destinations, left_out }
+    DestinationSample { destinations, left_out }
 }
 
 /// A host that the pattern covers, without a port.
@@ -328,7 +333,7 @@ mod tests {
     fn what_is_too_much_is_counted() {
         let many: Vec<String> = (0..MAX_OF_OPERATION + 3).map(|index| format!("h{index}.example")).collect();
         let operation = hosts(&many.iter().map(String::as_str).collect::<Vec<_>>());
-        let drawn = of_operation(&operation, &[], &AROUND, Care::Plain);
-        assert_eq!((drawn.destinations.len(), drawn.left_out), (MAX_OF_OPERATION, 3));
+        let sample = of_operation(&operation, &[], &AROUND, Care::Plain);
+        assert_eq!((sample.destinations.len(), sample.left_out), (MAX_OF_OPERATION, 3));
     }
 }

@@ -1,7 +1,7 @@
 //! Tables for comparing two sets: one thing changes, and these answers change.
 
 use super::*;
-use crate::questions::MAX_QUESTIONS;
+use crate::sample_requests::MAX_REQUESTS;
 use customs_engine::settings::Settings;
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
@@ -294,7 +294,7 @@ fn a_large_change_says_what_it_left_out() {
         (0..300).map(policy).collect::<String>()
     };
     let large = between(&set("old"), &set("new"));
-    assert_eq!((large.asked, large.rules.len()), (MAX_QUESTIONS, 300));
+    assert_eq!((large.asked, large.rules.len()), (MAX_REQUESTS, 300));
     assert!(large.left_out > 0);
     for shift in [Shift::Allowed, Shift::Denied] {
         let rules = large.groups.iter().filter(|group| group.answers.shift == shift).count();

@@ -1,8 +1,8 @@
-//! The questions that show how two sets differ, drawn from the rules' own values.
+//! The requests that show how two sets differ, drawn from the rules' own values.
 //!
 //! Every rule's callers are asked about that rule's destinations, and so are a caller without an identity and one that
 //! nobody names. A rule that differs is also crossed with whatever it meets: its callers with the destinations of other
-//! rules, its destinations with their callers. So the number of questions grows with the number of rules and not with
+//! rules, its destinations with their callers. So the number of requests grows with the number of rules and not with
 //! its square; where a bound cuts, what is left out is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +23,8 @@ use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::subject::{CallerMatch, UnknownCallers};
 
-/// How many questions are asked at most.
-pub const MAX_QUESTIONS: usize = 100_000;
+/// How many requests are asked at most.
+pub const MAX_REQUESTS: usize = 100_000;
 
 /// How many of them one rule that differs may ask, at each turn.
 const MAX_OF_CHANGED: usize = 8_192;
@@ -41,18 +41,18 @@ const MET: RangeInclusive<usize> = 16..=1_024;
 /// How often it is looked whether a rule meets a sample.
 const MAX_LOOKS: usize = 500_000;
 
-/// The questions: pairs of samples.
-pub struct Questions {
+/// The sample requests: pairs of a caller and a destination.
+pub struct SampleRequests {
     callers: Vec<SampleCaller>,
     destinations: Vec<SampleDestination>,
     pairs: Vec<(usize, usize)>,
-    /// How many more questions the bounds cut; those that were asked elsewhere are among them.
+    /// How many more requests the bounds cut; those that were asked elsewhere are among them.
     pub left_out: usize,
 }
 
-impl Questions {
+impl SampleRequests {
     /// Draws them. `differs` says by a rule's id whether the sets differ in it.
-    pub fn draw(old: &Snapshot, new: &Snapshot, differs: &dyn Fn(&RuleId) -> bool) -> Questions {
+    pub fn draw(old: &Snapshot, new: &Snapshot, differs: &dyn Fn(&RuleId) -> bool) -> SampleRequests {
         let settings = new.settings();
         let around = surroundings(settings, [old.rules(), new.rules()]);
         let mut draft = Draft::default();
@@ -61,11 +61,11 @@ impl Questions {
         let kept = Item::all(new.rules()).filter(|item| !differs(&item.info().id));
         let changed = [old, new].into_iter().flat_map(|side| Item::all(side.rules()));
         let changed = changed.filter(|item| differs(&item.info().id) && item.action() != Action::Audit);
-        let mut changed: Vec<Drawn<'_>> = changed.map(|item| draft.item(item, &around, Care::Thorough)).collect();
-        let kept: Vec<Drawn<'_>> = kept.map(|item| draft.item(item, &around, Care::Plain)).collect();
+        let mut changed: Vec<RuleSample<'_>> = changed.map(|item| draft.item(item, &around, Care::Thorough)).collect();
+        let kept: Vec<RuleSample<'_>> = kept.map(|item| draft.item(item, &around, Care::Plain)).collect();
         draft.meet(&mut changed, settings);
         draft.pair(&changed, &kept, &strangers, nowhere);
-        Questions {
+        SampleRequests {
             callers: draft.callers.items,
             destinations: draft.destinations.items,
             pairs: draft.pairs,
@@ -73,7 +73,7 @@ impl Questions {
         }
     }
 
-    /// The questions, each once, in an order that depends on nothing but the sets.
+    /// The requests, each once, in an order that depends on nothing but the sets.
     pub fn iter(&self) -> impl Iterator<Item = (&SampleCaller, &SampleDestination)> {
         self.pairs.iter().filter_map(|(c, d)| Some((self.callers.get(*c)?, self.destinations.get(*d)?)))
     }
@@ -84,8 +84,8 @@ impl Questions {
     }
 }
 
-/// Hands over a question as the request that a server would judge.
-pub fn put<T>(
+/// Hands over a sample as the request that a server would judge.
+pub fn with_request<T>(
     caller: &SampleCaller,
     destination: &SampleDestination,
     settings: &Settings,
@@ -175,7 +175,7 @@ impl<T: Ord + Clone> Pool<T> {
 }
 
 /// A rule with its samples, by number.
-struct Drawn<'s> {
+struct RuleSample<'s> {
     item: Item<'s>,
     callers: Vec<usize>,
     destinations: Vec<usize>,
@@ -209,12 +209,12 @@ struct Draft {
 }
 
 impl Draft {
-    fn item<'s>(&mut self, item: Item<'s>, around: &Surroundings<'_>, care: Care) -> Drawn<'s> {
+    fn item<'s>(&mut self, item: Item<'s>, around: &Surroundings<'_>, care: Care) -> RuleSample<'s> {
         let (callers, destinations) = match item {
             Item::Rule(_, rule) => (rule_callers(rule, around), self.rule_destinations(rule, around, care)),
             Item::Isolation(policy) => (sample_callers::of_subjects(&policy.subjects, around), Vec::new()),
         };
-        Drawn {
+        RuleSample {
             item,
             callers: callers.into_iter().map(|caller| self.callers.put(caller)).collect(),
             destinations,
@@ -238,15 +238,15 @@ impl Draft {
         }
         let mut numbers = Vec::new();
         for operation in &operations {
-            let drawn = sample_destinations::of_operation(operation, &rule.when, around, care);
-            self.left_out += drawn.left_out;
-            numbers.extend(drawn.destinations.into_iter().map(|destination| self.destinations.put(destination)));
+            let sample = sample_destinations::of_operation(operation, &rule.when, around, care);
+            self.left_out += sample.left_out;
+            numbers.extend(sample.destinations.into_iter().map(|destination| self.destinations.put(destination)));
         }
         numbers
     }
 
     /// Looks which samples of all rules those that differ meet.
-    fn meet(&mut self, changed: &mut [Drawn<'_>], settings: &Settings) {
+    fn meet(&mut self, changed: &mut [RuleSample<'_>], settings: &Settings) {
         let population = self.callers.items.len() + self.destinations.items.len();
         let looked_at = (MAX_LOOKS / population.max(1)).min(changed.len());
         let Some((changed, rest)) = changed.split_at_mut_checked(looked_at) else { return };
@@ -254,10 +254,10 @@ impl Draft {
         let most = (MAX_MET / changed.len().max(1)).clamp(*MET.start(), *MET.end());
         let anywhere = SampleDestination::http(NOWHERE, None);
         for (number, caller) in self.callers.items.iter().enumerate() {
-            put(caller, &anywhere, settings, |request| {
+            with_request(caller, &anywhere, settings, |request| {
                 let caller = settings.trust_domains.judge(request.principal);
-                for drawn in changed.iter_mut() {
-                    let meets = match drawn.item {
+                for sample in changed.iter_mut() {
+                    let meets = match sample.item {
                         Item::Rule(Action::Deny, rule) => {
                             rule.callers.denies(&caller, request, UnknownCallers::Unnamed)
                         }
@@ -265,40 +265,41 @@ impl Draft {
                         Item::Isolation(policy) => policy.subjects.select(&caller, Effect::Deny),
                     };
                     if meets {
-                        drawn.met_callers.note(number, most);
+                        sample.met_callers.note(number, most);
                     }
                 }
             });
         }
         let anyone = SampleCaller { principal: String::new(), address: None };
         for (number, destination) in self.destinations.items.iter().enumerate() {
-            put(&anyone, destination, settings, |request| {
+            with_request(&anyone, destination, settings, |request| {
                 let context = EvalContext::new(request);
-                for drawn in changed.iter_mut().filter(|drawn| meets_destination(drawn.item, &context)) {
-                    drawn.met_destinations.note(number, most);
+                for sample in changed.iter_mut().filter(|sample| meets_destination(sample.item, &context)) {
+                    sample.met_destinations.note(number, most);
                 }
             });
         }
     }
 
-    fn pair(&mut self, changed: &[Drawn<'_>], kept: &[Drawn<'_>], strangers: &[usize], nowhere: Vec<usize>) {
-        // Everything that differs has its share of the questions, its own values first.
-        let share = (MAX_QUESTIONS / changed.len().max(1)).clamp(1, MAX_OF_CHANGED);
-        let with_strangers = |drawn: &Drawn<'_>| drawn.callers.iter().chain(strangers).copied().collect::<Vec<usize>>();
-        for drawn in changed {
-            self.ask(&with_strangers(drawn), &drawn.destinations, share);
+    fn pair(&mut self, changed: &[RuleSample<'_>], kept: &[RuleSample<'_>], strangers: &[usize], nowhere: Vec<usize>) {
+        // Everything that differs has its share of the requests, its own values first.
+        let share = (MAX_REQUESTS / changed.len().max(1)).clamp(1, MAX_OF_CHANGED);
+        let with_strangers =
+            |sample: &RuleSample<'_>| sample.callers.iter().chain(strangers).copied().collect::<Vec<usize>>();
+        for sample in changed {
+            self.ask(&with_strangers(sample), &sample.destinations, share);
         }
-        for drawn in changed {
-            let callers = with_strangers(drawn);
+        for sample in changed {
+            let callers = with_strangers(sample);
             self.ask(&callers, &nowhere, share);
-            self.ask(&callers, &drawn.met_destinations.kept, share);
-            self.ask(&drawn.met_callers.kept, &drawn.destinations, share);
-            self.left_out += drawn.met_callers.left_out * drawn.destinations.len();
-            self.left_out += drawn.met_destinations.left_out * callers.len();
+            self.ask(&callers, &sample.met_destinations.kept, share);
+            self.ask(&sample.met_callers.kept, &sample.destinations, share);
+            self.left_out += sample.met_callers.left_out * sample.destinations.len();
+            self.left_out += sample.met_destinations.left_out * callers.len();
         }
-        for drawn in kept {
-            self.ask(&with_strangers(drawn), &drawn.destinations, MAX_OF_RULE);
-            self.ask(&drawn.callers, &nowhere, MAX_OF_RULE);
+        for sample in kept {
+            self.ask(&with_strangers(sample), &sample.destinations, MAX_OF_RULE);
+            self.ask(&sample.callers, &nowhere, MAX_OF_RULE);
         }
         self.ask(strangers, &nowhere, MAX_OF_CHANGED);
     }
@@ -309,7 +310,7 @@ impl Draft {
         let column = callers.iter().skip(1).flat_map(|c| destinations.iter().take(1).map(move |d| (*c, *d)));
         let rest = callers.iter().skip(1).flat_map(|c| destinations.iter().skip(1).map(move |d| (*c, *d)));
         for pair in row.chain(column).chain(rest).take(limit) {
-            if self.pairs.len() >= MAX_QUESTIONS {
+            if self.pairs.len() >= MAX_REQUESTS {
                 self.left_out += usize::from(!self.asked.contains(&pair));
             } else if self.asked.insert(pair) {
                 self.pairs.push(pair);
