@@ -12,7 +12,7 @@ use customs_policy::policy_change::{ChangeOutcome, PolicyChange, PublishedFile, 
 use customs_policy::problem::{Code, Place, Problem};
 use customs_record::entry::trail::Position;
 use customs_record::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
     LagEntry, Loss, QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
     StreamEntry, WithheldEntry,
 };
@@ -224,8 +224,8 @@ impl Drawn {
         PublishedSource { name: self.text(), namespace: self.text(), files }
     }
 
-    fn grant_end(&mut self) -> GrantEndEntry {
-        GrantEndEntry {
+    fn grant_expired(&mut self) -> GrantExpiredEntry {
+        GrantExpiredEntry {
             time: self.time(),
             rule: self.text(),
             origin: self.text(),
@@ -286,7 +286,7 @@ impl Drawn {
                 let (asked_by, now) = (self.text(), self.time());
                 Entry::Question(QuestionEntry { time, asked_by, now, answer: self.decision().into() }.into())
             }
-            3 => Entry::GrantEnd(self.grant_end().into()),
+            3 => Entry::GrantExpired(self.grant_expired().into()),
             4 => {
                 let (version, listen) = (self.word(), self.list(Drawn::text));
                 Entry::Start(StartEntry { time, version, listen, enforcement: self.enforcement() }.into())

@@ -95,7 +95,7 @@ impl Site {
             let (record, told) = (record.clone(), ended.clone());
             move |entry| match entry {
                 Entry::PolicyChange(change) => record.lock().unwrap().push(PolicyChange::clone(&change)),
-                Entry::GrantEnd(end) => told.lock().unwrap().push(end.rule.clone()),
+                Entry::GrantExpired(end) => told.lock().unwrap().push(end.rule.clone()),
                 other => panic!("{other:?}"),
             }
         };

@@ -130,7 +130,7 @@ impl Redactor {
             Entry::Refusals(refusals) => Entry::Refusals(self.refusals(&refusals).map_or(refusals, Arc::new)),
             // These tell of the server and of policies, and of no caller.
             entry @ (Entry::PolicyChange(_)
-            | Entry::GrantEnd(_)
+            | Entry::GrantExpired(_)
             | Entry::Start(_)
             | Entry::Stop(_)
             | Entry::Withheld(_)

@@ -16,7 +16,7 @@ pub mod trail;
 
 use std::sync::Arc;
 
-pub use event::{CallerGoneEntry, GrantEndEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry};
+pub use event::{CallerGoneEntry, GrantExpiredEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry};
 pub use headers::HeaderEntry;
 pub use packed::PackedDecision;
 pub use rare::RareInputs;
@@ -40,7 +40,7 @@ pub enum Entry {
     /// An operator asked what a check would get; nothing crossed.
     Question(Arc<QuestionEntry>),
     /// A grant in force came to its end.
-    GrantEnd(Arc<GrantEndEntry>),
+    GrantExpired(Arc<GrantExpiredEntry>),
     /// The process starts.
     Start(Arc<StartEntry>),
     /// The process stops, in order.
@@ -68,7 +68,7 @@ impl Entry {
             Entry::Decision(_) => "decision",
             Entry::PolicyChange(_) => "policyChange",
             Entry::Question(_) => "question",
-            Entry::GrantEnd(_) => "grantEnd",
+            Entry::GrantExpired(_) => "grantEnd",
             Entry::Start(_) => "start",
             Entry::Stop(_) => "stop",
             Entry::Withheld(_) => "withheld",
@@ -87,7 +87,7 @@ impl Entry {
             Entry::Decision(entry) => entry.time(),
             Entry::PolicyChange(entry) => entry.time,
             Entry::Question(entry) => entry.time,
-            Entry::GrantEnd(entry) => entry.time,
+            Entry::GrantExpired(entry) => entry.time,
             Entry::Start(entry) => entry.time,
             Entry::Stop(entry) => entry.time,
             Entry::Withheld(entry) => entry.time,

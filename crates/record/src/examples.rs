@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::entry::trail::Position;
 use crate::layout::MAX_PROBLEMS;
 use crate::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
     LagEntry, Loss, QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
     StreamEntry, WithheldEntry,
 };
@@ -126,7 +126,7 @@ fn position(stream: &str, sequence: u64) -> Position {
 
 /// One entry of each kind, every field of which has a value, in the order in which documents list the kinds.
 pub fn of_every_kind() -> Vec<Entry> {
-    let grant_end = GrantEndEntry {
+    let grant_expired = GrantExpiredEntry {
         time: TIME,
         rule: "ep:shop/own#a".into(),
         origin: "p/a.yaml:4".into(),
@@ -196,7 +196,7 @@ pub fn of_every_kind() -> Vec<Entry> {
         Entry::Decision(full_decision().into()),
         Entry::PolicyChange(full_change().into()),
         Entry::Question(question.into()),
-        Entry::GrantEnd(grant_end.into()),
+        Entry::GrantExpired(grant_expired.into()),
         Entry::Start(start.into()),
         Entry::Stop(stop.into()),
         Entry::Withheld(withheld.into()),

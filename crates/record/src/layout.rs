@@ -12,7 +12,7 @@ use super::fields::{
 use crate::entry::packed::Span;
 use crate::entry::trail::Position;
 use crate::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
     LagEntry, Loss, PackedDecision, QuestionEntry, RareInputs, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
     StreamEntry, WithheldEntry,
 };
@@ -143,7 +143,7 @@ pub(super) fn fill<F: Form>(form: &mut F, entry: &Entry, stream: &str, sequence:
         Entry::Decision(entry) => decision(form, entry),
         Entry::PolicyChange(entry) => policy_change(form, entry),
         Entry::Question(entry) => question(form, entry),
-        Entry::GrantEnd(entry) => grant_end(form, entry),
+        Entry::GrantExpired(entry) => grant_expired(form, entry),
         Entry::Start(entry) => start(form, entry),
         Entry::Stop(entry) => stop(form, entry),
         Entry::Withheld(entry) => withheld(form, entry),
@@ -372,8 +372,8 @@ fn problem<F: Form>(form: &mut F, problem: &Problem) {
     form.text(of_problem::HINT, &shortened(hint.as_deref().unwrap_or_default()));
 }
 
-fn grant_end<F: Form>(form: &mut F, entry: &GrantEndEntry) {
-    let GrantEndEntry { time: _, rule, origin, owner, ticket, rule_reason, expires, revision } = entry;
+fn grant_expired<F: Form>(form: &mut F, entry: &GrantExpiredEntry) {
+    let GrantExpiredEntry { time: _, rule, origin, owner, ticket, rule_reason, expires, revision } = entry;
     form.text(of::RULE, rule);
     form.text(of::ORIGIN, origin);
     form.text(of::OWNER, owner);

@@ -36,7 +36,7 @@ pub mod verify;
 pub mod examples;
 
 pub use entry::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantEndEntry, HeaderEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
     LagEntry, Loss, Occasion, PackedDecision, PeerAddress, QuestionEntry, RareInputs, RefusalCause, RefusalCount,
     RefusalsEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };

@@ -31,7 +31,7 @@ use customs_policy::policy_set::{PolicySet, ReloadOutcome};
 use customs_policy::problem::{Problem, Severity};
 use customs_policy::store::{Publisher, Replaced};
 use customs_record::clock::now;
-use customs_record::{Entry, GrantEndEntry};
+use customs_record::{Entry, GrantExpiredEntry};
 
 /// Constant writing puts a reload off for this long at most, or for the settle time where that is longer.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
@@ -267,9 +267,9 @@ impl Reloader {
     /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
     fn tell_ends(&mut self, now: UnixNanos) {
         for (info, expires) in self.policy_set.expirations().passed(self.expirations_seen, now) {
-            let end = GrantEndEntry::of(info, expires, now, self.policy_set.revision());
+            let end = GrantExpiredEntry::of(info, expires, now, self.policy_set.revision());
             tracing::warn!(rule = end.rule, origin = end.origin, owner = end.owner, "a grant has ended");
-            (self.on_entry)(Entry::GrantEnd(end.into()));
+            (self.on_entry)(Entry::GrantExpired(end.into()));
         }
         self.expirations_seen = self.expirations_seen.max(now);
     }

@@ -21,7 +21,7 @@ pub struct QuestionEntry {
 
 /// The end of a grant: from then on it opens nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GrantEndEntry {
+pub struct GrantExpiredEntry {
     /// When it was seen.
     pub time: UnixNanos,
     /// The allow entry or exception.
@@ -40,11 +40,11 @@ pub struct GrantEndEntry {
     pub revision: String,
 }
 
-impl GrantEndEntry {
+impl GrantExpiredEntry {
     /// Tells the end of a grant.
-    pub fn of(info: &RuleInfo, expires: UnixNanos, time: UnixNanos, revision: &Revision) -> GrantEndEntry {
+    pub fn of(info: &RuleInfo, expires: UnixNanos, time: UnixNanos, revision: &Revision) -> GrantExpiredEntry {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        GrantEndEntry {
+        GrantExpiredEntry {
             time,
             rule: info.id.to_string(),
             origin: info.origin(),
