@@ -15,11 +15,8 @@
     dead_code
 )]
 
-#[path = "../tests/trail/rig.rs"]
-mod rig;
-
+use customs_test_support::audited_server::{self, Server, check};
 use customs_test_support::load::Load;
-use rig::{Server, check};
 
 /// The kinds of server, in the order of the table.
 const KINDS: [(&str, &[&str]); 6] = [
@@ -45,7 +42,7 @@ fn main() {
         for (kind, server) in servers.iter().enumerate() {
             let before = server.cpu();
             let load = Load { in_flight: 64, ..Load::new(server.port, checks, vec![check("api.example")]) };
-            let told = rig::run(&load);
+            let told = audited_server::run(&load);
             assert_eq!((told.answered(), told.failed, told.withheld), (checks, 0, 0), "{}", KINDS[kind].0);
             server.settle();
             // The first round warms up.

@@ -2,10 +2,10 @@
 
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 
-use crate::asking::{self, Answer, OTHER};
 use crate::denying;
 use crate::record::Record;
-use crate::server::{Plan, Server};
+use customs_test_support::check_client::{self, Answer, OTHER};
+use customs_test_support::server::{Plan, Server};
 
 /// A server with a policy that denies `x.example` to `demo-frontend`.
 fn server(flags: &str) -> Server {
@@ -13,7 +13,7 @@ fn server(flags: &str) -> Server {
 }
 
 fn ask(server: &Server, check: CheckRequest) -> Answer {
-    asking::wait(asking::check(&server.channel, check)).unwrap()
+    check_client::wait(check_client::check(&server.channel, check)).unwrap()
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn the_denied_caller_is_denied_and_the_others_are_not() {
     assert_eq!((denied.allowed, denied.http, denied.reason()), (false, 403, "denied_by_rule"));
     assert_eq!(denied.says("rule"), "ep:demo-frontend/a#no-host");
     assert_eq!(denied.says("revision"), server.revision());
-    let other = ask(&server, asking::http(OTHER, "x.example"));
+    let other = ask(&server, check_client::http(OTHER, "x.example"));
     assert_eq!((other.allowed, other.reason()), (true, "default_allow"));
     assert!(server.check("y.example").allowed);
 }
@@ -39,7 +39,8 @@ fn an_empty_check_is_a_denial_with_a_reason() {
 fn garbage_is_a_grpc_error_and_the_server_goes_on() {
     let mut server = server("");
     for garbage in [&b"\xff\xff\xff"[..], b"\x0a\xff\xff\xff\xff\x0f", b"\x0b", &[0x0a; 5000], &[0; 5 * 1024 * 1024]] {
-        let error = asking::wait(asking::raw(&server.channel, garbage.to_vec())).expect_err("garbage is no check");
+        let error =
+            check_client::wait(check_client::raw(&server.channel, garbage.to_vec())).expect_err("garbage is no check");
         assert_ne!(error.code(), tonic::Code::Ok);
         assert!(!server.check("x.example").allowed);
     }
@@ -79,7 +80,7 @@ fn what_nothing_concerns_is_denied_where_that_is_the_default() {
 fn hygiene_can_be_on_trial_alone() {
     for (flags, allowed, would) in [("", false, "deny"), ("--hygiene report", true, "deny")] {
         let server = server(flags);
-        let answer = ask(&server, asking::http(OTHER, "not a host"));
+        let answer = ask(&server, check_client::http(OTHER, "not a host"));
         assert_eq!((answer.allowed, answer.says("would")), (allowed, would), "{flags}");
         assert_eq!(answer.says("would_reason"), "malformed_host", "{flags}");
         assert!(!server.check("x.example").allowed, "rules are enforced with {flags:?}");

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use crate::denying;
-use crate::server::{Plan, command};
+use customs_test_support::server::{Plan, command};
 
 fn lint(folder: &std::path::Path, directory: &str) -> (i32, String) {
     let out = command().args(["lint", directory]).current_dir(folder).output().unwrap();

@@ -7,9 +7,9 @@ use std::os::unix::fs::symlink;
 use serde_json::Value;
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::asking::Watch;
 use crate::denying;
-use crate::server::{Folder, Plan};
+use customs_test_support::check_client::Watch;
+use customs_test_support::server::{Folder, Plan};
 use customs_test_support::wait_for;
 
 /// A file beside a good one that keeps the source from loading.
@@ -168,10 +168,10 @@ fn is_survived(what: &str, plan: Plan, repair: impl Fn(&Folder), says: &[&str]) 
         assert_eq!((answer.allowed, answer.http, answer.reason()), (false, 503, "no_policy"), "{what}");
     }
     let mut watch = Watch::begin(&server.channel);
-    assert_eq!(watch.next(), Some(ServingStatus::NotServing), "{what}");
+    assert_eq!(watch.next_status(), Some(ServingStatus::NotServing), "{what}");
     repair(&server.folder);
     assert!(wait_for(|| server.get("/readyz").filter(|ready| ready.0 == 200)).is_some(), "{what}: never repaired");
-    assert_eq!(watch.next(), Some(ServingStatus::Serving), "{what}");
+    assert_eq!(watch.next_status(), Some(ServingStatus::Serving), "{what}");
     assert_eq!(server.check("x.example").reason(), "denied_by_rule", "{what}");
     assert!(server.check("y.example").allowed, "{what}");
     server.stop();

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use tonic::transport::Channel;
 
-use crate::asking::{self, Answer, SLEEP};
 use crate::denying;
 use crate::record::Record;
-use crate::server::{Plan, Server};
+use customs_test_support::check_client::{self, Answer, SLEEP};
+use customs_test_support::server::{Plan, Server};
 
 const RELOADS: usize = 1_000;
 const CLIENTS: usize = 3;
@@ -25,7 +25,7 @@ async fn keep_asking(channel: Channel, stop: Arc<AtomicBool>) -> Vec<Asked> {
     let mut answers = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         for (host, name) in HOSTS.iter().enumerate() {
-            let answer = asking::check(&channel, asking::http(SLEEP, name)).await.expect("no call fails");
+            let answer = check_client::check(&channel, check_client::http(SLEEP, name)).await.expect("no call fails");
             answers.push((host, answer));
         }
     }
@@ -62,7 +62,7 @@ fn a_thousand_reloads_under_load_give_no_answer_of_neither_set() {
     let stop = Arc::new(AtomicBool::new(false));
     let target = format!("http://127.0.0.1:{}", server.port);
     let clients: Vec<_> =
-        (0..CLIENTS).map(|_| asking::spawn(keep_asking(asking::channel(&target), stop.clone()))).collect();
+        (0..CLIENTS).map(|_| check_client::spawn(keep_asking(check_client::channel(&target), stop.clone()))).collect();
 
     let start = Instant::now();
     for round in 0..RELOADS {
@@ -71,7 +71,7 @@ fn a_thousand_reloads_under_load_give_no_answer_of_neither_set() {
     }
     let elapsed = start.elapsed();
     stop.store(true, Ordering::Relaxed);
-    let answers: Vec<Asked> = clients.into_iter().flat_map(|client| asking::wait(client).unwrap()).collect();
+    let answers: Vec<Asked> = clients.into_iter().flat_map(|client| check_client::wait(client).unwrap()).collect();
 
     answers.iter().for_each(|asked| belongs(asked, &revisions));
     for revision in &revisions {

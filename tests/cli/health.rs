@@ -8,9 +8,9 @@ use std::thread;
 
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::asking::Watch;
 use crate::denying;
-use crate::server::{Plan, Server, run};
+use customs_test_support::check_client::Watch;
+use customs_test_support::server::{Plan, Server, run};
 
 const FILE: &str = "out/d/a.jsonl";
 
@@ -60,14 +60,14 @@ fn a_file_that_lost_its_name_withholds_every_answer_until_it_can_be_made_again()
             let mut server = started(&format!("--audit file:{FILE} --audit-durability {durability}"));
             let directory = server.folder.at("out/d");
             let mut health = Watch::begin(&server.channel);
-            assert_eq!(health.next(), Some(ServingStatus::Serving));
+            assert_eq!(health.next_status(), Some(ServingStatus::Serving));
             assert!(server.check("ok.example").allowed);
 
             take_away(&directory);
             // Nobody asks a check: it is seen all the same.
             let why = readiness(&server, 503);
             assert!(why.contains(&format!("no answer can be recorded: file:{FILE}")), "{what}: {why}");
-            assert_eq!(health.next(), Some(ServingStatus::NotServing), "{what}");
+            assert_eq!(health.next_status(), Some(ServingStatus::NotServing), "{what}");
             for _ in 0..3 {
                 let answer = server.check("ok.example");
                 assert_eq!((answer.allowed, answer.reason()), (false, "audit_unavailable"), "{what}");
@@ -82,7 +82,7 @@ fn a_file_that_lost_its_name_withholds_every_answer_until_it_can_be_made_again()
 
             repair(&directory);
             readiness(&server, 200);
-            assert_eq!(health.next(), Some(ServingStatus::Serving), "{what}");
+            assert_eq!(health.next_status(), Some(ServingStatus::Serving), "{what}");
             assert!(server.check("ok.example").allowed, "{what}");
             server.stop();
 
@@ -172,9 +172,9 @@ fn a_reader_of_stdout_that_is_gone_takes_the_readiness_until_another_one_comes()
     thread::spawn({
         let channel = server.channel.clone();
         move || {
-            let _ = crate::asking::wait(crate::asking::check(
+            let _ = customs_test_support::check_client::wait(customs_test_support::check_client::check(
                 &channel,
-                crate::asking::http(crate::asking::SLEEP, "ok.example"),
+                customs_test_support::check_client::http(customs_test_support::check_client::SLEEP, "ok.example"),
             ));
         }
     });
@@ -182,7 +182,7 @@ fn a_reader_of_stdout_that_is_gone_takes_the_readiness_until_another_one_comes()
     assert!(why.contains("no answer can be recorded: stdout"), "{why}");
     // Health follows within a tenth of a second.
     let mut health = Watch::begin(&server.channel);
-    while health.next() != Some(ServingStatus::NotServing) {}
+    while health.next_status() != Some(ServingStatus::NotServing) {}
     assert_eq!(server.check("ok.example").reason(), "audit_unavailable");
     let mut second = read(true);
     readiness(&server, 200);

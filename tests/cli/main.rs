@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-mod asking;
 mod checks;
 mod directories;
 mod faults;
@@ -15,7 +14,6 @@ mod questions;
 mod record;
 mod refusals;
 mod reread;
-mod server;
 mod settings;
 mod signals;
 mod sources;

@@ -1,7 +1,8 @@
 //! `namespace_from: directory` in the settings file: each namespace has a directory of its own, and harms only itself.
 
-use crate::server::{Plan, Server, run};
-use crate::{asking, denying};
+use crate::denying;
+use customs_test_support::check_client;
+use customs_test_support::server::{Plan, Server, run};
 
 const SETTINGS: &str = "policies: [./root, {dir: ./teams, namespace_from: directory}]\n";
 
@@ -29,9 +30,9 @@ fn plan(team: &str) -> Plan {
 }
 
 /// What a pod of `batch` that wants to go to this host is told.
-fn from_batch(server: &Server, host: &str) -> asking::Answer {
+fn from_batch(server: &Server, host: &str) -> check_client::Answer {
     let principal = "spiffe://cluster.local/ns/batch/sa/job";
-    asking::wait(asking::check(&server.channel, asking::http(principal, host))).unwrap()
+    check_client::wait(check_client::check(&server.channel, check_client::http(principal, host))).unwrap()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What strangers wrote, as a running server prints it: its log, its status, its answers to questions and to denied clients.
 
 use crate::denying;
-use crate::server::{Plan, run};
+use customs_test_support::server::{Plan, run};
 
 /// What a terminal obeys, what turns text around, and line ends, as JSON has them.
 const HOSTILE: &str =

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::denying;
 use crate::record::Record;
-use crate::server::{Ended, Plan, Server, run};
+use customs_test_support::server::{Ended, Plan, Server, run};
 use customs_test_support::{http, ports};
 
 const QUESTION: &str = "{\"from\": \"demo-frontend/sleep\", \"to\": \"http://x.example/\"}";

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::denying;
-use crate::server::Plan;
+use customs_test_support::server::Plan;
 
 /// All lines of one process, which begin at 1 and have no gap.
 pub(crate) struct Record(Vec<Value>);

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 use crate::denying;
-use crate::server::Plan;
+use customs_test_support::server::Plan;
 
 #[test]
 fn refusals_are_counted_told_once_and_recorded_together() {

@@ -1,7 +1,7 @@
 //! The settings file of a server that runs: it is read again when it changes, as policies are.
 
 use crate::denying;
-use crate::server::{Plan, Server};
+use customs_test_support::server::{Plan, Server};
 
 /// A server with this settings file, which denies `x.example`.
 fn start(settings: &str) -> Server {

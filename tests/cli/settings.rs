@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::denying;
-use crate::server::{Plan, run};
+use customs_test_support::server::{Plan, run};
 
 fn printed() -> String {
     let ended = run(Path::new("."), &["settings"]);

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::asking::{self, OTHER, Watch};
 use crate::denying;
 use crate::record::Record;
-use crate::server::{Plan, Server, listens};
+use customs_test_support::check_client::{self, OTHER, Watch};
 use customs_test_support::http;
+use customs_test_support::server::{Plan, Server, listens};
 
 fn server(flags: &str) -> Server {
     Plan::with(flags).file("policies/a.yaml", &denying("a", "x.example")).start()
@@ -34,23 +34,23 @@ fn a_hangup_reads_the_policies_at_once() {
 fn an_end_is_announced_and_checks_are_answered_through_the_drain_delay() {
     let mut server = server("--drain-delay 1h");
     let mut watch = Watch::begin(&server.channel);
-    assert_eq!(watch.next(), Some(ServingStatus::Serving));
+    assert_eq!(watch.next_status(), Some(ServingStatus::Serving));
     server.signal("TERM");
-    assert_eq!(watch.next(), Some(ServingStatus::NotServing));
+    assert_eq!(watch.next_status(), Some(ServingStatus::NotServing));
     let ready = server.get("/readyz").unwrap();
     assert_eq!(ready.0, 503);
     assert!(ready.1.contains("about to end"), "{ready:?}");
     assert_eq!(server.get("/healthz").unwrap().0, 200);
     assert_eq!(server.status()["draining"], true);
-    let newcomer = asking::channel(&format!("http://127.0.0.1:{}", server.port));
+    let newcomer = check_client::channel(&format!("http://127.0.0.1:{}", server.port));
     for channel in [&server.channel, &newcomer] {
-        let answer = asking::wait(asking::check(channel, asking::http(OTHER, "x.example"))).unwrap();
+        let answer = check_client::wait(check_client::check(channel, check_client::http(OTHER, "x.example"))).unwrap();
         assert!(answer.allowed);
     }
     assert!(server.is_running());
 
     server.signal("TERM");
-    assert_eq!(watch.next(), None, "the stream ends");
+    assert_eq!(watch.next_status(), None, "the stream ends");
     let ended = server.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!listens(server.port) && !listens(server.admin));
@@ -97,9 +97,10 @@ fn proxies_have_two_seconds_to_learn_of_an_end() {
     let start = Instant::now();
     server.signal("TERM");
     server.until("announced", || server.get("/readyz").filter(|ready| ready.0 == 503));
-    let newcomer = asking::channel(&format!("http://127.0.0.1:{}", server.port));
+    let newcomer = check_client::channel(&format!("http://127.0.0.1:{}", server.port));
     while start.elapsed() < Duration::from_millis(1500) {
-        let answer = asking::wait(asking::check(&newcomer, asking::http(OTHER, "y.example"))).unwrap();
+        let answer =
+            check_client::wait(check_client::check(&newcomer, check_client::http(OTHER, "y.example"))).unwrap();
         assert!(answer.allowed);
     }
     let ended = server.end();
@@ -117,7 +118,7 @@ fn connections_that_stay_open_do_not_keep_the_process() {
     // An idle gRPC connection, which this answer proves to be open, and an idle stream.
     assert!(!server.check("x.example").allowed);
     let mut watch = Watch::begin(&server.channel);
-    watch.next();
+    watch.next_status();
     assert_eq!(http::get(server.admin, "localhost", "/healthz").unwrap().status, 200);
     let start = Instant::now();
     let ended = server.stop();
@@ -142,7 +143,7 @@ fn clients_that_stop_in_the_middle_of_a_word_are_waited_for_no_longer_than_the_b
 #[test]
 fn a_check_that_never_ends_is_cut_off_at_the_bound_and_that_is_told() {
     let mut server = server("--drain-timeout 2s --audit file:out/audit.jsonl");
-    asking::wait(asking::begin_endless(&server.channel));
+    check_client::wait(check_client::begin_endless(&server.channel));
     let start = Instant::now();
     server.signal("TERM");
     server.until("the listener closed", || (!listens(server.port)).then_some(()));
@@ -158,7 +159,7 @@ fn a_check_that_never_ends_is_cut_off_at_the_bound_and_that_is_told() {
 /// Asks until the server is gone; the ids of all answers.
 async fn ask_to_the_end(channel: tonic::transport::Channel) -> Vec<String> {
     let mut ids = Vec::new();
-    while let Ok(answer) = asking::check(&channel, asking::http(OTHER, "x.example")).await {
+    while let Ok(answer) = check_client::check(&channel, check_client::http(OTHER, "x.example")).await {
         ids.push(answer.says("decision_id").to_owned());
     }
     ids
@@ -168,12 +169,14 @@ async fn ask_to_the_end(channel: tonic::transport::Channel) -> Vec<String> {
 fn every_answer_up_to_the_last_is_on_record() {
     let mut server = server("--audit file:out/audit.jsonl");
     let clients: Vec<_> = (0..3)
-        .map(|_| asking::spawn(ask_to_the_end(asking::channel(&format!("http://127.0.0.1:{}", server.port)))))
+        .map(|_| {
+            check_client::spawn(ask_to_the_end(check_client::channel(&format!("http://127.0.0.1:{}", server.port))))
+        })
         .collect();
     let audited = || server.folder.text("out/audit.jsonl").lines().count();
     server.until("some checks", || (audited() > 300).then_some(()));
     server.stop();
-    let answered: Vec<String> = clients.into_iter().flat_map(|client| asking::wait(client).unwrap()).collect();
+    let answered: Vec<String> = clients.into_iter().flat_map(|client| check_client::wait(client).unwrap()).collect();
     assert!(answered.len() > 300 - 3);
     let record = Record::of(&server.folder.text("out/audit.jsonl"));
     let recorded: Vec<String> =

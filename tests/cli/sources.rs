@@ -1,7 +1,7 @@
 //! Several directories, each a source: one that is broken or emptied keeps what it had, and the others go on.
 
 use crate::denying;
-use crate::server::{Plan, Server};
+use customs_test_support::server::{Plan, Server};
 
 /// Source `a` denies `x.example`, source `b` denies `y.example`.
 fn two() -> Server {

@@ -4,9 +4,9 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use crate::asking::{self, OTHER};
 use crate::denying;
-use crate::server::{Ended, Plan};
+use customs_test_support::check_client::{self, OTHER};
+use customs_test_support::server::{Ended, Plan};
 
 /// It ended with this code, and said all of this in one line of stderr.
 fn refused(ended: &Ended, code: i32, parts: &[&str]) {
@@ -137,8 +137,8 @@ fn a_stale_socket_file_is_replaced_and_removed_at_the_end() {
     assert!(path.exists(), "a socket file outlives its listener");
     let flags = format!("--listen unix:{} --listen 127.0.0.1:{}", path.display(), plan.port);
     let mut server = plan.flags(&flags).start();
-    let channel = asking::channel(&format!("unix:{}", path.display()));
-    let answer = asking::wait(asking::check(&channel, asking::http(OTHER, "x.example"))).unwrap();
+    let channel = check_client::channel(&format!("unix:{}", path.display()));
+    let answer = check_client::wait(check_client::check(&channel, check_client::http(OTHER, "x.example"))).unwrap();
     assert!(answer.allowed);
     assert!(!server.check("x.example").allowed, "both addresses are served");
     server.stop();

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::lines::Line;
-use crate::server;
+use customs_test_support::server;
 use customs_test_support::{PATIENCE, ports, tools, wait_for};
 
 /// One log record as it arrived, with the resource and the scope that it came under.

@@ -3,24 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-#[path = "../cli/asking.rs"]
-#[allow(dead_code)]
-mod asking;
 mod collector;
 mod lines;
 mod otlp;
-#[path = "../cli/server.rs"]
-#[allow(dead_code)]
-mod server;
 mod subscriber;
 mod tail;
+
+use customs_test_support::server::Server;
 
 /// Namespace `demo-frontend` may not reach denied.example, and everything else.
 pub(crate) const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n\
     metadata: {name: egress, namespace: demo-frontend}\nspec:\n  deny:\n  - {name: no-host, hosts: [denied.example]}\n";
 
 /// Puts so many checks through, every other one of them a denial.
-pub(crate) fn check(server: &server::Server, count: usize) {
+pub(crate) fn check(server: &Server, count: usize) {
     for number in 0..count {
         let host = if number % 2 == 0 { "allowed.example" } else { "denied.example" };
         assert_eq!(server.check(host).allowed, number % 2 == 0, "{host}");

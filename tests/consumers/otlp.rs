@@ -2,9 +2,9 @@
 
 use crate::collector::{Arrived, Rotel, Webhook, attribute};
 use crate::lines::{self, Line};
-use crate::server::{Plan, Server};
 use crate::{POLICY, check};
 use customs_test_support::ports;
+use customs_test_support::server::{Plan, Server};
 
 const CHECKS: usize = 200;
 

@@ -8,9 +8,10 @@ use serde_json::json;
 use tonic::transport::Endpoint;
 
 use crate::lines::{self, Line};
-use crate::server::{Plan, Server, listens};
 use crate::subscriber::{Subscriber, told};
-use crate::{POLICY, asking, check};
+use crate::{POLICY, check};
+use customs_test_support::check_client;
+use customs_test_support::server::{Plan, Server, listens};
 use customs_test_support::{ports, tools};
 
 /// A server with a tail and a file, and the tail's address.
@@ -121,7 +122,7 @@ fn a_tail_on_a_unix_socket_and_a_silent_client_do_not_hold_up_the_end() {
 fn a_subscriber_that_reads_nothing_holds_up_neither_checks_nor_the_end() {
     let (mut server, address) = server();
     let request = TailRequest { from_start: true, ..TailRequest::default() };
-    let subscription = asking::wait(async {
+    let subscription = check_client::wait(async {
         // This many bytes it takes without reading them.
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().initial_stream_window_size(16_384);
         AuditServiceClient::new(endpoint.connect().await.unwrap()).tail(request).await.unwrap()

@@ -1,6 +1,6 @@
 //! Records = checks, exactly: with one file, and with many.
 
-use crate::rig::{Count, Server, files, mixed, run, size, verify};
+use customs_test_support::audited_server::{Count, Server, files, mixed, run, size, verify};
 use customs_test_support::load::Load;
 
 /// Puts checks through over four connections and looks at what is on record after a stop in order.

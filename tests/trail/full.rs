@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::rig::{Count, Server, mixed, run, verify};
+use customs_test_support::audited_server::{Count, Server, mixed, run, verify};
 use customs_test_support::load::{Load, Told};
 
 /// The bound within which a server recovers once the cause is gone.

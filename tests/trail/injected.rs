@@ -6,7 +6,7 @@ use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::TlsSession;
 use serde_json::Value;
 
-use crate::rig::{Server, check, run, text_of, verify};
+use customs_test_support::audited_server::{Server, check, run, text_of, verify};
 use customs_test_support::case_rows::rows;
 use customs_test_support::load::Load;
 

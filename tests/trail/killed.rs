@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::rig::{Count, Server, files, mixed, run, size, verify};
+use customs_test_support::audited_server::{Count, Server, files, mixed, run, size, verify};
 use customs_test_support::load::Load;
 
 #[test]

@@ -18,6 +18,4 @@ mod full;
 mod injected;
 mod killed;
 mod moved;
-#[allow(dead_code)]
-mod rig;
 mod tampered;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use crate::rig::{Count, Server, files, mixed, run, size, verify};
+use customs_test_support::audited_server::{Count, Server, files, mixed, run, size, verify};
 use customs_test_support::load::Load;
 
 const NAME: &str = "audit.jsonl";

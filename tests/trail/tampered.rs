@@ -12,7 +12,7 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};
 
-use crate::rig::{Server, bytes_of, check, files, mixed, run, size, verify_with};
+use customs_test_support::audited_server::{Server, bytes_of, check, files, mixed, run, size, verify_with};
 use customs_test_support::load::Load;
 
 const NAME: &str = "audit.jsonl";

@@ -10,12 +10,16 @@
 
 #[cfg(feature = "rig")]
 pub mod audit;
+#[cfg(feature = "server")]
+pub mod audited_server;
 #[cfg(feature = "cases")]
 pub mod bench_policies;
 #[cfg(feature = "cases")]
 pub mod case_rows;
 #[cfg(feature = "rig")]
 pub mod certificates;
+#[cfg(feature = "server")]
+pub mod check_client;
 #[cfg(feature = "rig")]
 pub mod customs;
 pub mod decoded_check;
@@ -36,6 +40,8 @@ pub mod process;
 pub mod raw_bytes;
 #[cfg(feature = "rig")]
 pub mod rig;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "rig")]
 pub mod tls;
 #[cfg(feature = "rig")]
@@ -51,6 +57,11 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub fn repository() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.ancestors().nth(2).expect("the crate is in crates/ of the repository").to_path_buf()
+}
+
+/// Returns the binary of customs that Cargo built for the test or benchmark that runs.
+pub fn customs_binary() -> PathBuf {
+    std::env::var_os("CARGO_BIN_EXE_customs").expect("Cargo runs this and says where customs is").into()
 }
 
 /// Asks again and again until there is a value or patience ends.

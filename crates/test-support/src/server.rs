@@ -8,11 +8,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
-use crate::asking::{self, Answer};
-use customs_test_support::{PATIENCE, http, ports, wait_for};
+use crate::check_client::{self, Answer};
+use crate::{PATIENCE, http, ports, wait_for};
 
 /// The child's working directory: `policies/` is the default source, and `out/` holds what it writes.
-pub(crate) struct Folder(TempDir);
+pub struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Folder {
@@ -21,37 +21,43 @@ impl Folder {
         folder
     }
 
-    pub(crate) fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Writes a file aside and renames it into place, as careful tools do; makes its directory.
-    pub(crate) fn put(&self, name: &str, text: &str) {
+    pub fn put(&self, name: &str, text: &str) {
         let (half, whole) = (self.at("half-written"), self.at(name));
         fs::create_dir_all(whole.parent().unwrap()).unwrap();
         fs::write(&half, text).unwrap();
         fs::rename(&half, &whole).unwrap();
     }
 
-    pub(crate) fn remove(&self, name: &str) {
+    pub fn remove(&self, name: &str) {
         fs::remove_file(self.at(name)).unwrap();
     }
 
-    pub(crate) fn text(&self, name: &str) -> String {
+    pub fn text(&self, name: &str) -> String {
         String::from_utf8_lossy(&fs::read(self.at(name)).unwrap_or_default()).into_owned()
     }
 }
 
 /// A server before its start: free ports in the environment, no flag.
-pub(crate) struct Plan {
-    pub(crate) folder: Folder,
-    pub(crate) port: u16,
-    pub(crate) admin: u16,
+pub struct Plan {
+    pub folder: Folder,
+    pub port: u16,
+    pub admin: u16,
     command: Command,
 }
 
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan::new()
+    }
+}
+
 impl Plan {
-    pub(crate) fn new() -> Plan {
+    pub fn new() -> Plan {
         let (folder, port, admin) = (Folder::new(), ports::free().unwrap(), ports::free().unwrap());
         let mut command = command();
         command.arg("serve").current_dir(folder.at(""));
@@ -64,32 +70,32 @@ impl Plan {
     }
 
     /// The same, with flags in one text; a policy file is read soon after it changed.
-    pub(crate) fn with(flags: &str) -> Plan {
+    pub fn with(flags: &str) -> Plan {
         Plan::new().environment("CUSTOMS_RELOAD_SETTLE", "20ms").flags(flags)
     }
 
-    pub(crate) fn flags(mut self, flags: &str) -> Plan {
+    pub fn flags(mut self, flags: &str) -> Plan {
         self.command.args(flags.split_whitespace());
         self
     }
 
-    pub(crate) fn environment(mut self, name: &str, value: &str) -> Plan {
+    pub fn environment(mut self, name: &str, value: &str) -> Plan {
         self.command.env(name, value);
         self
     }
 
-    pub(crate) fn without(mut self, name: &str) -> Plan {
+    pub fn without(mut self, name: &str) -> Plan {
         self.command.env_remove(name);
         self
     }
 
-    pub(crate) fn file(self, name: &str, text: &str) -> Plan {
+    pub fn file(self, name: &str, text: &str) -> Plan {
         self.folder.put(name, text);
         self
     }
 
     /// Starts it, without waiting for anything.
-    pub(crate) fn spawn(mut self) -> Server {
+    pub fn spawn(mut self) -> Server {
         let out = |name: &str| File::create(self.folder.at(name)).unwrap();
         self.command.stdin(Stdio::null()).stdout(out("out/stdout")).stderr(out("out/stderr"));
         let child = self.command.spawn().unwrap();
@@ -97,27 +103,27 @@ impl Plan {
     }
 
     /// Takes a child for the server that was started by other means on the plan's addresses.
-    pub(crate) fn adopt(self, child: Child) -> Server {
-        let channel = asking::channel(&format!("http://127.0.0.1:{}", self.port));
+    pub fn adopt(self, child: Child) -> Server {
+        let channel = check_client::channel(&format!("http://127.0.0.1:{}", self.port));
         Server { child, folder: self.folder, port: self.port, admin: self.admin, channel }
     }
 
     /// Starts it and waits until it is ready.
-    pub(crate) fn start(self) -> Server {
+    pub fn start(self) -> Server {
         let server = self.spawn();
         server.until("ready", || server.get("/readyz").filter(|ready| ready.0 == 200));
         server
     }
 
     /// Starts it with the expectation that it ends by itself.
-    pub(crate) fn fails(self) -> Ended {
+    pub fn fails(self) -> Ended {
         self.spawn().end()
     }
 }
 
 /// The binary, which learns nothing of the environment of whoever runs the tests.
-pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+pub fn command() -> Command {
+    let mut command = Command::new(crate::customs_binary());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
         command.env_remove(name);
     }
@@ -125,70 +131,70 @@ pub(crate) fn command() -> Command {
 }
 
 /// A running server; it does not outlive this.
-pub(crate) struct Server {
-    pub(crate) folder: Folder,
-    pub(crate) port: u16,
-    pub(crate) admin: u16,
-    pub(crate) channel: Channel,
+pub struct Server {
+    pub folder: Folder,
+    pub port: u16,
+    pub admin: u16,
+    pub channel: Channel,
     child: Child,
 }
 
 /// What a process leaves.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Server {
     /// Waits for a value, or fails with what is waited for and the server's own words.
-    pub(crate) fn until<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    pub fn until<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
         let status = || self.get("/status").unwrap_or_default().1;
         wait_for(ask).unwrap_or_else(|| panic!("{what}: never\n{}\n{}", status(), self.folder.text("out/stderr")))
     }
 
     /// The status code and the body of an answer of the admin address.
-    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
         http::get(self.admin, "localhost", path).ok().map(|answer| (answer.status, answer.body))
     }
 
-    pub(crate) fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         serde_json::from_str(&self.get("/status").expect("the admin address answers").1).unwrap()
     }
 
-    pub(crate) fn revision(&self) -> String {
+    pub fn revision(&self) -> String {
         self.status()["revision"].as_str().unwrap().to_owned()
     }
 
     /// Waits until another revision is in force, and names it.
-    pub(crate) fn revision_after(&self, old: &str) -> String {
+    pub fn revision_after(&self, old: &str) -> String {
         self.until("another revision", || Some(self.revision()).filter(|now| now != old))
     }
 
     /// Waits until the source of this place in the order is in this state; gives the source.
-    pub(crate) fn source(&self, index: usize, state: &str) -> Value {
+    pub fn source(&self, index: usize, state: &str) -> Value {
         let source = || self.status()["sources"][index].clone();
         self.until(state, || Some(source()).filter(|source| source["state"] == state))
     }
 
     /// What a pod of `demo-frontend` that wants to go to this host is told.
-    pub(crate) fn check(&self, host: &str) -> Answer {
-        asking::wait(asking::check(&self.channel, asking::http(asking::SLEEP, host))).unwrap()
+    pub fn check(&self, host: &str) -> Answer {
+        check_client::wait(check_client::check(&self.channel, check_client::http(check_client::SLEEP, host))).unwrap()
     }
 
     /// Sends a signal by its short name.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
-    pub(crate) fn is_running(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for the end and tells how it went.
-    pub(crate) fn end(&mut self) -> Ended {
+    pub fn end(&mut self) -> Ended {
         let status = wait_for(|| self.child.try_wait().unwrap());
         let text = |name| self.folder.text(name);
         let (stdout, stderr) = (text("out/stdout"), text("out/stderr"));
@@ -198,7 +204,7 @@ impl Server {
     }
 
     /// SIGTERM and a good end.
-    pub(crate) fn stop(&mut self) -> Ended {
+    pub fn stop(&mut self) -> Ended {
         self.signal("TERM");
         let ended = self.end();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -215,12 +221,12 @@ impl Drop for Server {
 }
 
 /// Whether something listens on a loopback port.
-pub(crate) fn listens(port: u16) -> bool {
+pub fn listens(port: u16) -> bool {
     std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
 /// Runs the binary with these arguments to its end.
-pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Ended {
+pub fn run(folder: &Path, arguments: &[&str]) -> Ended {
     let output = command().current_dir(folder).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

@@ -15,8 +15,8 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use serde_json::Value;
 
-use customs_test_support::load::{Load, Told};
-use customs_test_support::{http, ports};
+use crate::load::{Load, Told};
+use crate::{http, ports};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,25 +30,25 @@ spec:
 ";
 
 /// A size that the environment may set.
-pub(crate) fn size(name: &str, default: u64) -> u64 {
+pub fn size(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
 /// A running server in a directory of its own or of somebody else.
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
-    pub(crate) port: u16,
+    pub port: u16,
     admin: u16,
     directory: PathBuf,
 }
 
 impl Server {
     /// Starts it in a directory with these flags, and waits until it is ready, or says that it would be but for a sink.
-    pub(crate) fn start(directory: &Path, flags: &[&str]) -> Server {
+    pub fn start(directory: &Path, flags: &[&str]) -> Server {
         let (port, admin) = (ports::free().unwrap(), ports::free().unwrap());
         fs::create_dir_all(directory.join("policies")).unwrap();
         fs::write(directory.join("policies/a.yaml"), POLICY).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+        let mut command = Command::new(crate::customs_binary());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
             command.env_remove(name);
         }
@@ -68,7 +68,7 @@ impl Server {
     }
 
     /// Waits until something holds; says how long that took.
-    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
         let start = Instant::now();
         while !holds() {
             assert!(start.elapsed() < PATIENCE, "{what}: never\n{}", self.log());
@@ -77,31 +77,31 @@ impl Server {
         start.elapsed()
     }
 
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
     /// The status code and the body of an answer of the admin address.
-    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
         http::get(self.admin, "localhost", path).ok().map(|answer| (answer.status, answer.body))
     }
 
     /// The sum of the series of a metric whose labels contain a text.
-    pub(crate) fn metric(&self, name: &str, labels: &str) -> u64 {
+    pub fn metric(&self, name: &str, labels: &str) -> u64 {
         let text = self.get("/metrics").unwrap_or_default().1;
         let series = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(labels));
         series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
     }
 
     /// The resident memory, in MiB.
-    pub(crate) fn memory(&self) -> u64 {
+    pub fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
     }
 
     /// The CPU time that its threads have used so far, in seconds.
-    pub(crate) fn cpu(&self) -> f64 {
+    pub fn cpu(&self) -> f64 {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let nanos = |thread: PathBuf| fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
         let used = threads.map(|thread| nanos(thread.unwrap().path()));
@@ -109,22 +109,22 @@ impl Server {
     }
 
     /// Waits until nothing is on its way to a sink.
-    pub(crate) fn settle(&self) {
+    pub fn settle(&self) {
         self.until("everything is written", || self.metric("customs_audit_queue_records", "") == 0);
     }
 
     /// SIGKILL.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// SIGTERM; says how it exited.
-    pub(crate) fn stop(mut self) -> Option<i32> {
+    pub fn stop(mut self) -> Option<i32> {
         self.signal("TERM");
         let start = Instant::now();
         loop {
@@ -147,7 +147,7 @@ impl Drop for Server {
 }
 
 /// A check for `GET /` of a host by a pod of `demo-frontend`.
-pub(crate) fn check(host: &str) -> CheckRequest {
+pub fn check(host: &str) -> CheckRequest {
     let http = HttpRequest {
         host: host.into(),
         method: "GET".into(),
@@ -172,18 +172,18 @@ pub(crate) fn check(host: &str) -> CheckRequest {
 }
 
 /// Nine allows and a denial, in turn.
-pub(crate) fn mixed() -> Vec<CheckRequest> {
+pub fn mixed() -> Vec<CheckRequest> {
     (0..10).map(|n| check(if n == 0 { "www.aliyun.com" } else { "api.example" })).collect()
 }
 
 /// Runs a load in a runtime of its own.
-pub(crate) fn run(load: &Load) -> Told {
+pub fn run(load: &Load) -> Told {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(load.run())
 }
 
 /// The files of a record in the order in which they were written: closed ones, then the open one.
-pub(crate) fn files(directory: &Path, name: &str) -> Vec<PathBuf> {
+pub fn files(directory: &Path, name: &str) -> Vec<PathBuf> {
     let is_closed = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{name}."));
     let mut found: Vec<PathBuf> =
         fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).filter(is_closed).collect();
@@ -193,20 +193,20 @@ pub(crate) fn files(directory: &Path, name: &str) -> Vec<PathBuf> {
 }
 
 /// What `customs audit verify` says: its exit code, and its words.
-pub(crate) fn verify(files: &[PathBuf]) -> (i32, String) {
+pub fn verify(files: &[PathBuf]) -> (i32, String) {
     verify_with(&[], files)
 }
 
 /// The same with flags.
-pub(crate) fn verify_with(flags: &[&OsStr], files: &[PathBuf]) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+pub fn verify_with(flags: &[&OsStr], files: &[PathBuf]) -> (i32, String) {
+    let mut command = Command::new(crate::customs_binary());
     let output = command.args(["audit", "verify"]).args(flags).args(files).output().unwrap();
     let words = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(words).unwrap())
 }
 
 /// What is in a file, unpacked.
-pub(crate) fn bytes_of(path: &Path) -> Vec<u8> {
+pub fn bytes_of(path: &Path) -> Vec<u8> {
     let bytes = fs::read(path).unwrap();
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return bytes;
@@ -217,27 +217,27 @@ pub(crate) fn bytes_of(path: &Path) -> Vec<u8> {
 }
 
 /// What a file says, packed or not.
-pub(crate) fn text_of(path: &Path) -> String {
+pub fn text_of(path: &Path) -> String {
     String::from_utf8(bytes_of(path)).unwrap()
 }
 
 /// What files of records say, counted.
 #[derive(Debug, Default)]
-pub(crate) struct Count {
-    pub(crate) kinds: BTreeMap<String, u64>,
+pub struct Count {
+    pub kinds: BTreeMap<String, u64>,
     /// The numbers of decisions, in order.
-    pub(crate) numbers: Vec<u64>,
+    pub numbers: Vec<u64>,
     /// Their ids.
-    pub(crate) ids: std::collections::BTreeSet<String>,
+    pub ids: std::collections::BTreeSet<String>,
     /// Decisions that gaps count, and events.
-    pub(crate) lost: (u64, u64),
+    pub lost: (u64, u64),
     /// Ids of decisions whose answers were withheld after all.
-    pub(crate) taken_back: u64,
+    pub taken_back: u64,
 }
 
 impl Count {
     /// Every whole line must be a record; an unfinished one at the end is passed over.
-    pub(crate) fn of(files: &[PathBuf]) -> Count {
+    pub fn of(files: &[PathBuf]) -> Count {
         let mut count = Count::default();
         for file in files {
             let text = text_of(file);
@@ -271,7 +271,7 @@ impl Count {
         }
     }
 
-    pub(crate) fn decisions(&self) -> u64 {
+    pub fn decisions(&self) -> u64 {
         self.numbers.len() as u64
     }
 }

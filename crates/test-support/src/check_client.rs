@@ -1,6 +1,6 @@
 //! Asking over gRPC as Envoy does: checks, bytes that are no check, a check that never ends, and health.
 
-use customs_test_support::raw_bytes::Bytes;
+use crate::raw_bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -23,12 +23,12 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use customs_test_support::PATIENCE;
+use crate::PATIENCE;
 
 /// A pod of the namespace that the policies are about.
-pub(crate) const SLEEP: &str = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";
+pub const SLEEP: &str = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";
 /// A pod that they are not about.
-pub(crate) const OTHER: &str = "spiffe://cluster.local/ns/other/sa/sleep";
+pub const OTHER: &str = "spiffe://cluster.local/ns/other/sa/sleep";
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
@@ -37,27 +37,27 @@ static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
 /// Waits for an answer as long as patience lasts.
-pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
+pub fn wait<T>(answer: impl Future<Output = T>) -> T {
     RUNTIME.block_on(async { tokio::time::timeout(PATIENCE, answer).await }).expect("an answer in time")
 }
 
 /// Asks in the background.
-pub(crate) fn spawn<T: Send + 'static>(ask: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+pub fn spawn<T: Send + 'static>(ask: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
     RUNTIME.spawn(ask)
 }
 
 /// A connection to `http://HOST:PORT` or `unix:PATH`, opened at its first use.
-pub(crate) fn channel(target: &str) -> Channel {
+pub fn channel(target: &str) -> Channel {
     let _in_runtime = RUNTIME.enter();
     Endpoint::from_shared(target.to_owned()).unwrap().connect_lazy()
 }
 
 /// What Envoy is told.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) allowed: bool,
+pub struct Answer {
+    pub allowed: bool,
     /// The HTTP status that Envoy would send; 200 for an allow.
-    pub(crate) http: i32,
+    pub http: i32,
     metadata: BTreeMap<String, String>,
 }
 
@@ -78,21 +78,21 @@ impl Answer {
     }
 
     /// A field of the dynamic metadata.
-    pub(crate) fn says(&self, name: &str) -> &str {
+    pub fn says(&self, name: &str) -> &str {
         &self.metadata[name]
     }
 
-    pub(crate) fn reason(&self) -> &str {
+    pub fn reason(&self) -> &str {
         self.says("reason")
     }
 }
 
-pub(crate) async fn check(channel: &Channel, check: CheckRequest) -> Result<Answer, Status> {
+pub async fn check(channel: &Channel, check: CheckRequest) -> Result<Answer, Status> {
     AuthorizationClient::new(channel.clone()).check(check).await.map(|response| Answer::of(response.into_inner()))
 }
 
 /// A check for `GET /` of a host.
-pub(crate) fn http(principal: &str, host: &str) -> CheckRequest {
+pub fn http(principal: &str, host: &str) -> CheckRequest {
     let http = HttpRequest { host: host.into(), method: "GET".into(), path: "/".into(), ..HttpRequest::default() };
     CheckRequest {
         attributes: Some(AttributeContext {
@@ -112,14 +112,14 @@ fn peer(principal: &str, ip: &str, port: u32) -> Option<Peer> {
 }
 
 /// Sends bytes that may be no CheckRequest.
-pub(crate) async fn raw(channel: &Channel, bytes: Vec<u8>) -> Result<(), Status> {
+pub async fn raw(channel: &Channel, bytes: Vec<u8>) -> Result<(), Status> {
     let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready().await.map_err(|why| Status::unavailable(why.to_string()))?;
     grpc.unary(tonic::Request::new(bytes), CHECK.parse().unwrap(), Bytes).await.map(drop)
 }
 
 /// Begins a check whose bytes never come, and goes on once the server knows of it.
-pub(crate) async fn begin_endless(channel: &Channel) {
+pub async fn begin_endless(channel: &Channel) {
     let (asked, begun) = oneshot::channel();
     let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready().await.unwrap();
@@ -147,17 +147,17 @@ impl tokio_stream::Stream for Never {
 }
 
 /// What health says of the Authorization service, as a stream.
-pub(crate) struct Watch(tonic::Streaming<tonic_health::pb::HealthCheckResponse>);
+pub struct Watch(tonic::Streaming<tonic_health::pb::HealthCheckResponse>);
 
 impl Watch {
-    pub(crate) fn begin(channel: &Channel) -> Watch {
+    pub fn begin(channel: &Channel) -> Watch {
         let mut client = HealthClient::new(channel.clone());
         let request = HealthCheckRequest { service: "envoy.service.auth.v3.Authorization".into() };
         Watch(wait(client.watch(request)).unwrap().into_inner())
     }
 
     /// The next thing said; `None` where the stream has ended.
-    pub(crate) fn next(&mut self) -> Option<ServingStatus> {
+    pub fn next_status(&mut self) -> Option<ServingStatus> {
         wait(self.0.message()).ok().flatten().map(|said| said.status())
     }
 }
