@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ops::metrics::{InFlight, Metrics};
 use crate::ops::refusals::Refusals;
-use customs_audit::recorder::{Recorder, Room};
+use customs_audit::recorder::{Recorder, Reservation};
 use customs_engine::reason::Reason;
 use customs_extauthz::service::{Commit, DecisionLog};
 use customs_record::clock::now;
@@ -38,10 +38,11 @@ impl AuditedDecisionLog {
     }
 
     /// Hands a record over and waits until it is on the disk. False if it is not in time.
-    async fn record_durably(&self, reservation: Room, record: &Arc<PackedDecision>) -> bool {
+    async fn record_durably(&self, reservation: Reservation, record: &Arc<PackedDecision>) -> bool {
         self.observe(record);
         let mut guard = CallerGoneGuard { log: self, record, is_over: false };
-        let is_durable = reservation.record(record.clone()).in_time(record, Reason::AuditUnavailable.as_str()).await;
+        let is_durable =
+            reservation.record(record.clone()).wait_durable(record, Reason::AuditUnavailable.as_str()).await;
         guard.is_over = true;
         if !is_durable {
             self.metrics.observe_withheld();
@@ -51,7 +52,7 @@ impl AuditedDecisionLog {
 }
 
 impl DecisionLog for AuditedDecisionLog {
-    type Reservation = Room;
+    type Reservation = Reservation;
     type InFlight<'l> = InFlight<'l>;
 
     fn begin(&self) -> InFlight<'_> {
@@ -62,11 +63,11 @@ impl DecisionLog for AuditedDecisionLog {
         self.recorder.number()
     }
 
-    async fn reserve(&self, record: &PackedDecision) -> Option<Room> {
+    async fn reserve(&self, record: &PackedDecision) -> Option<Reservation> {
         self.recorder.admit(record).await
     }
 
-    async fn commit(&self, reservation: Room, record: &Arc<PackedDecision>) -> Commit<Room> {
+    async fn commit(&self, reservation: Reservation, record: &Arc<PackedDecision>) -> Commit<Reservation> {
         if self.recorder.waits_for_disk() {
             return match self.record_durably(reservation, record).await {
                 true => Commit::Durable,
@@ -81,7 +82,7 @@ impl DecisionLog for AuditedDecisionLog {
         Commit::Recorded
     }
 
-    fn record(&self, reservation: Room, record: Arc<PackedDecision>) {
+    fn record(&self, reservation: Reservation, record: Arc<PackedDecision>) {
         self.observe(&record);
         // Whoever waits for the disk asks for that.
         drop(reservation.record(record));

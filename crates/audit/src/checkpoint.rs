@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::lane::Lane;
+use super::sink_queue::SinkQueue;
 use super::sinks;
 use customs_engine::time::UnixNanos;
 use customs_record::checkpoint::{checkpoint, file_line};
@@ -40,7 +40,7 @@ impl Default for Every {
 pub struct Checkpointer {
     every: Every,
     /// The sinks that are told of checkpoints of this stream as well.
-    told: Vec<Arc<Lane>>,
+    told: Vec<Arc<SinkQueue>>,
     signer: Option<Arc<Signer>>,
     /// The checkpoint file, and the name of the sink whose stream this is.
     file: Option<(Arc<CheckpointFile>, String)>,
@@ -49,8 +49,8 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// A checkpointer for a stream that has no record yet. `told` are the lanes of sinks that leave this machine.
-    pub fn new(every: Every, told: Vec<Arc<Lane>>) -> Checkpointer {
+    /// A checkpointer for a stream that has no record yet. `told` are the queues of sinks that leave this machine.
+    pub fn new(every: Every, told: Vec<Arc<SinkQueue>>) -> Checkpointer {
         Checkpointer { every, told, signer: None, file: None, covered: 0, at: Instant::now() }
     }
 
@@ -88,8 +88,8 @@ impl Checkpointer {
     pub fn tell(&mut self, checkpoint: CheckpointEntry, is_synced: bool) {
         let checkpoint = Arc::new(checkpoint);
         let entry = Entry::Checkpoint(checkpoint.clone());
-        for lane in &self.told {
-            lane.offer_event(&entry);
+        for queue in &self.told {
+            queue.offer_event(&entry);
         }
         // What is not on the disk yet is covered by the next one.
         if let (Some((file, sink)), true) = (&self.file, is_synced) {

@@ -5,8 +5,8 @@
 //!
 //! The way of a record:
 //!
-//! 1. [`recorder`] asks every sink's [`lane`] for room before an answer is given;
-//! 2. the [`writer`] of each sink takes it from the lane, [`redact`] takes out what the settings say, and its
+//! 1. [`recorder`] asks every sink's [`sink_queue`] for room before an answer is given;
+//! 2. the [`writer`] of each sink takes it from the queue, [`redact`] takes out what the settings say, and its
 //!    [`stream`](customs_record::stream) numbers it, renders it and joins it to the chain;
 //! 3. one of the [`sinks`] takes the bytes, some of which [`tail`] serves to subscribers; a [`checkpoint`] now and then says
 //!    how long the stream is.
@@ -21,9 +21,9 @@
 
 pub mod checkpoint;
 pub mod config;
-pub mod lane;
 pub mod recorder;
 pub mod redact;
+pub mod sink_queue;
 mod sink_state;
 pub mod sinks;
 pub mod start;

@@ -1,4 +1,4 @@
-//! The checks' end of the record: all lanes together.
+//! The checks' end of the record: all queues together.
 //!
 //! The rule: **nothing is answered that is not going to be on record**. A decision asks every sink that wants it for room
 //! before its answer is given. Where a sink that blocks or denies has none, the answer is withheld, and that denial is
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::config::OnFull;
-use super::lane::{Class, Lane, Load};
+use super::sink_queue::{Class, Load, SinkQueue};
 use customs_record::{CallerGoneEntry, Entry, Loss, PackedDecision, WithheldEntry};
 
 /// The most sinks that there can be.
@@ -25,7 +25,7 @@ pub struct Recorder(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    lanes: Vec<Arc<Lane>>,
+    queues: Vec<Arc<SinkQueue>>,
     decisions: AtomicU64,
     /// How long an answer waits for its record to be on the disk.
     durable_within: Duration,
@@ -64,9 +64,9 @@ pub struct Withholding {
 }
 
 impl Recorder {
-    /// Joins lanes, at most [`MAX_SINKS`].
-    pub fn new(lanes: Vec<Arc<Lane>>, durable_within: Duration) -> Recorder {
-        Recorder(Arc::new(Shared { lanes, decisions: AtomicU64::new(0), durable_within }))
+    /// Joins queues, at most [`MAX_SINKS`].
+    pub fn new(queues: Vec<Arc<SinkQueue>>, durable_within: Duration) -> Recorder {
+        Recorder(Arc::new(Shared { queues, decisions: AtomicU64::new(0), durable_within }))
     }
 
     /// The number of the next decision of this process, from 1.
@@ -82,59 +82,59 @@ impl Recorder {
     /// Asks every sink that wants a decision for room, and waits for those that block. `None`: its answer must be
     /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
     /// it gives back what it has, and whoever dropped it accounts for the decision in the same way.
-    pub async fn admit(&self, decision: &PackedDecision) -> Option<Room> {
+    pub async fn admit(&self, decision: &PackedDecision) -> Option<Reservation> {
         let (mut admission, mut waiting) = (Admission::of(self, decision), None);
-        for (place, lane) in self.wanting(decision) {
-            let has_room = lane.take(admission.room.load, &mut waiting).await;
-            admission.note(place, lane, has_room)?;
+        for (place, queue) in self.wanting(decision) {
+            let has_room = queue.reserve(admission.reservation.load, &mut waiting).await;
+            admission.note(place, queue, has_room)?;
         }
-        Some(admission.room())
+        Some(admission.reservation())
     }
 
     /// The same without waiting: a sink that blocks and has no room now has none. It needs no runtime, nor do
-    /// [`Room::record`], [`withhold`](Self::withhold) and [`tell_caller_gone`](Self::tell_caller_gone), so a host that must
+    /// [`Reservation::record`], [`withhold`](Self::withhold) and [`tell_caller_gone`](Self::tell_caller_gone), so a host that must
     /// not wait can call it on any thread.
-    pub fn try_admit(&self, decision: &PackedDecision) -> Option<Room> {
+    pub fn try_admit(&self, decision: &PackedDecision) -> Option<Reservation> {
         let mut admission = Admission::of(self, decision);
-        for (place, lane) in self.wanting(decision) {
-            let has_room = lane.take_now(admission.room.load);
-            admission.note(place, lane, has_room)?;
+        for (place, queue) in self.wanting(decision) {
+            let has_room = queue.reserve_now(admission.reservation.load);
+            admission.note(place, queue, has_room)?;
         }
-        Some(admission.room())
+        Some(admission.reservation())
     }
 
     /// The sinks that want a decision, each with its place.
-    fn wanting(&self, decision: &PackedDecision) -> impl Iterator<Item = (usize, &Lane)> {
-        let lanes = self.0.lanes.iter().enumerate();
-        lanes.filter(|(_, lane)| lane.filter().wants_decision(decision)).map(|(place, lane)| (place, &**lane))
+    fn wanting(&self, decision: &PackedDecision) -> impl Iterator<Item = (usize, &SinkQueue)> {
+        let queues = self.0.queues.iter().enumerate();
+        queues.filter(|(_, queue)| queue.filter().wants_decision(decision)).map(|(place, queue)| (place, &**queue))
     }
 
     /// Whether answers wait until their records are on the disk.
     pub fn waits_for_disk(&self) -> bool {
-        self.0.lanes.iter().any(|lane| lane.acknowledges())
+        self.0.queues.iter().any(|queue| queue.acknowledges())
     }
 
     /// Whether an eighth of some queue is taken, by records or by answers that are on their way to their callers.
     pub fn is_pressed(&self) -> bool {
-        self.0.lanes.iter().any(|lane| lane.is_pressed())
+        self.0.queues.iter().any(|queue| queue.is_pressed())
     }
 
     /// Puts an answer that nobody got on record where there is room, and counts it as withheld where there is none: it was
     /// withheld, or its caller gave up while it waited for room. True if every sink that wants it had room.
     pub fn withhold(&self, decision: Arc<PackedDecision>) -> bool {
         let load = Load::of_decision(&decision, Class::Withheld);
-        let wanting = self.0.lanes.iter().filter(|lane| lane.filter().wants_decision(&decision));
+        let wanting = self.0.queues.iter().filter(|queue| queue.filter().wants_decision(&decision));
         // Each is asked, whatever the others said.
-        wanting.filter(|lane| !lane.offer(Entry::Decision(decision.clone()), load)).count() == 0
+        wanting.filter(|queue| !queue.offer(Entry::Decision(decision.clone()), load)).count() == 0
     }
 
     /// Records what already happened, such as a policy change: waits for room as long as it takes.
     pub async fn record(&self, entry: Entry) {
-        for lane in self.0.lanes.iter() {
-            if lane.take_for_event(entry.time()).await {
-                lane.send_event(entry.clone());
+        for queue in self.0.queues.iter() {
+            if queue.reserve_for_event(entry.time()).await {
+                queue.send_event(entry.clone());
             } else {
-                tracing::error!(sink = lane.name(), kind = entry.kind(), "an event is not on record");
+                tracing::error!(sink = queue.name(), kind = entry.kind(), "an event is not on record");
             }
         }
     }
@@ -142,45 +142,46 @@ impl Recorder {
     /// Records something that must not be answered unless it is on record, such as a question; false if it is not.
     pub async fn record_first(&self, entry: Entry) -> bool {
         let load = Load::of_event(entry.time());
-        let (mut taken, mut waiting) = (Vec::new(), None);
-        for lane in self.0.lanes.iter() {
-            if lane.take(load, &mut waiting).await {
-                taken.push(lane);
-            } else if lane.on_full() == OnFull::Drop {
-                lane.lose(load);
+        let (mut reserved, mut waiting) = (Vec::new(), None);
+        for queue in self.0.queues.iter() {
+            if queue.reserve(load, &mut waiting).await {
+                reserved.push(queue);
+            } else if queue.on_full() == OnFull::Drop {
+                queue.record_drop(load);
             } else {
-                taken.into_iter().for_each(|lane| lane.give_back(load));
+                reserved.into_iter().for_each(|queue| queue.release(load));
                 return false;
             }
         }
-        taken.into_iter().for_each(|lane| lane.send_event(entry.clone()));
+        reserved.into_iter().for_each(|queue| queue.send_event(entry.clone()));
         true
     }
 
     /// The first sink for which every answer is withheld now; `None` while an answer can be recorded.
     pub fn withholding(&self) -> Option<Withholding> {
-        let of = |lane: &Arc<Lane>| Some(Withholding { sink: lane.name().to_owned(), problem: lane.withholds()? });
-        self.0.lanes.iter().find_map(of)
+        let of =
+            |queue: &Arc<SinkQueue>| Some(Withholding { sink: queue.name().to_owned(), problem: queue.withholds()? });
+        self.0.queues.iter().find_map(of)
     }
 
     /// The numbers of every sink as they are just now.
     pub fn readings(&self) -> Vec<Reading> {
-        let reading = |lane: &Arc<Lane>| {
-            let (queued, queued_bytes) = lane.queued();
-            let (withholds, trouble) = (lane.withholds(), lane.trouble());
+        let reading = |queue: &Arc<SinkQueue>| {
+            let (queued, queued_bytes) = queue.queued();
+            let (withholds, trouble) = (queue.withholds(), queue.trouble());
             Reading {
-                sink: lane.name().to_owned(),
-                written: lane.state.written.load(Relaxed),
-                failures: lane.state.failures.load(Relaxed),
+                sink: queue.name().to_owned(),
+                written: queue.state.written.load(Relaxed),
+                failures: queue.state.failures.load(Relaxed),
                 queued,
                 queued_bytes,
-                lost: lane.losses(),
-                healthy: trouble.is_none() && !lane.state.ended.load(Relaxed),
+                lost: queue.losses(),
+                healthy: trouble.is_none() && !queue.state.ended.load(Relaxed),
                 withholding: withholds.is_some(),
                 problem: trouble.unwrap_or_default(),
             }
         };
-        self.0.lanes.iter().map(reading).collect()
+        self.0.queues.iter().map(reading).collect()
     }
 
     /// Tells that nobody got the answer of a recorded decision: its caller had given up.
@@ -201,8 +202,8 @@ impl Recorder {
     }
 
     fn offer(&self, entry: &Entry, load: Load) {
-        for lane in &self.0.lanes {
-            lane.offer(entry.clone(), load);
+        for queue in &self.0.queues {
+            queue.offer(entry.clone(), load);
         }
     }
 }
@@ -210,7 +211,7 @@ impl Recorder {
 /// A decision that asks sink after sink for room. Dropped before it has asked all, it gives back what it has and counts
 /// nothing: whoever withholds the answer accounts for it, in every sink.
 struct Admission {
-    room: Room,
+    reservation: Reservation,
     /// The sinks that were asked, a bit each.
     asked: u64,
 }
@@ -218,19 +219,19 @@ struct Admission {
 impl Admission {
     fn of(recorder: &Recorder, decision: &PackedDecision) -> Admission {
         let load = Load::of_decision(decision, Class::of(decision));
-        Admission { room: Room { recorder: recorder.clone(), load, taken: 0, is_wanted: 0 }, asked: 0 }
+        Admission { reservation: Reservation { recorder: recorder.clone(), load, taken: 0, is_wanted: 0 }, asked: 0 }
     }
 
     /// Notes what a sink said. `None`: the answer must be withheld.
-    fn note(&mut self, place: usize, lane: &Lane, has_room: bool) -> Option<()> {
+    fn note(&mut self, place: usize, queue: &SinkQueue, has_room: bool) -> Option<()> {
         self.asked |= 1 << place;
-        self.room.taken |= u64::from(has_room) << place;
-        (has_room || lane.on_full() == OnFull::Drop).then_some(())
+        self.reservation.taken |= u64::from(has_room) << place;
+        (has_room || queue.on_full() == OnFull::Drop).then_some(())
     }
 
-    fn room(mut self) -> Room {
-        self.room.is_wanted = self.asked;
-        self.room
+    fn reservation(mut self) -> Reservation {
+        self.reservation.is_wanted = self.asked;
+        self.reservation
     }
 }
 
@@ -238,7 +239,7 @@ impl Admission {
 /// counts as withheld: nobody got its answer.
 #[derive(Debug)]
 #[must_use]
-pub struct Room {
+pub struct Reservation {
     recorder: Recorder,
     load: Load,
     /// The sinks that promised room, a bit each.
@@ -247,30 +248,30 @@ pub struct Room {
     is_wanted: u64,
 }
 
-impl Room {
+impl Reservation {
     /// Hands the record over. What is returned must be waited for before the answer is given.
-    pub fn record(mut self, decision: Arc<PackedDecision>) -> Kept {
+    pub fn record(mut self, decision: Arc<PackedDecision>) -> PendingAck {
         let (wanted, taken) = (std::mem::take(&mut self.is_wanted), std::mem::take(&mut self.taken));
-        let mut kept = Vec::new();
-        for (place, lane) in self.recorder.0.lanes.iter().enumerate() {
+        let mut acks = Vec::new();
+        for (place, queue) in self.recorder.0.queues.iter().enumerate() {
             match (wanted >> place & 1, taken >> place & 1) {
-                (_, 1) => kept.extend(lane.send(Entry::Decision(decision.clone()), self.load.bytes)),
-                (1, _) => lane.lose(self.load),
+                (_, 1) => acks.extend(queue.send(Entry::Decision(decision.clone()), self.load.bytes)),
+                (1, _) => queue.record_drop(self.load),
                 _ => {}
             }
         }
-        Kept((!kept.is_empty()).then(|| (kept, self.recorder.clone())))
+        PendingAck((!acks.is_empty()).then(|| (acks, self.recorder.clone())))
     }
 }
 
-impl Drop for Room {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        for (place, lane) in self.recorder.0.lanes.iter().enumerate() {
+        for (place, queue) in self.recorder.0.queues.iter().enumerate() {
             if self.taken >> place & 1 == 1 {
-                lane.give_back(self.load);
+                queue.release(self.load);
             }
             if self.is_wanted >> place & 1 == 1 {
-                lane.lose(Load { class: Class::Withheld, ..self.load });
+                queue.record_drop(Load { class: Class::Withheld, ..self.load });
             }
         }
     }
@@ -279,23 +280,23 @@ impl Drop for Room {
 /// A record on its way to the disk.
 #[derive(Debug)]
 #[must_use]
-pub struct Kept(
+pub struct PendingAck(
     /// What each sink tells that says when a record is on the disk; `None` where there is no such sink.
     Option<(Vec<oneshot::Receiver<()>>, Recorder)>,
 );
 
-impl Kept {
+impl PendingAck {
     /// Waits until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
     /// withheld, which is then on record as well.
-    pub async fn in_time(self, decision: &PackedDecision, reason: &'static str) -> bool {
-        let Some((told, recorder)) = self.0 else { return true };
-        let all_told = async {
-            for told in told {
-                told.await?;
+    pub async fn wait_durable(self, decision: &PackedDecision, reason: &'static str) -> bool {
+        let Some((acks, recorder)) = self.0 else { return true };
+        let all_acks = async {
+            for ack in acks {
+                ack.await?;
             }
             Ok::<(), oneshot::error::RecvError>(())
         };
-        if matches!(timeout(recorder.0.durable_within, all_told).await, Ok(Ok(()))) {
+        if matches!(timeout(recorder.0.durable_within, all_acks).await, Ok(Ok(()))) {
             return true;
         }
         recorder.tell_withheld(WithheldEntry {

@@ -1,6 +1,6 @@
 //! How a sink fares, as its writer sees it and the checks are told.
 //!
-//! It judges nothing: what it means for an answer is the [`lane`](super::lane)'s business.
+//! It judges nothing: what it means for an answer is the [`sink_queue`](super::sink_queue)'s business.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

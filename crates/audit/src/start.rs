@@ -1,4 +1,4 @@
-//! Starts the trail: opens every sink, gives each a lane and a writer, and ends them all.
+//! Starts the trail: opens every sink, gives each a queue and a writer, and ends them all.
 //!
 //! The rule: a sink that cannot be used, or settings that cannot hold what they promise, are errors before serving starts.
 
@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use super::checkpoint::{CheckpointFile, Checkpointer, Every};
 use super::config::{OnFull, SinkConfig, Target};
-use super::lane::{DURABLE_WITHIN, Lane, LaneConfig, Limits};
 use super::recorder::{MAX_SINKS, Recorder};
 use super::redact::{self, RedactConfig, Redactor};
+use super::sink_queue::{DURABLE_WITHIN, Limits, SinkQueue, SinkQueueConfig};
 use super::sinks::{self, Reopen, Sink, SinkOpenError};
 use super::tail::Tail;
 use super::writer::{Durability, End, Writer};
@@ -134,20 +134,20 @@ pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reope
     let signer = config.signing_key.as_deref().map(Signer::read).transpose();
     let signer = signer.map_err(AuditStartError::Key)?.map(Arc::new);
     let checkpoints = checkpoint_file(config)?.map(Arc::new);
-    let (lanes, queues): (Vec<_>, Vec<_>) = config.sinks.iter().map(|sink| lane(config, sink)).unzip();
+    let (queues, receivers): (Vec<_>, Vec<_>) = config.sinks.iter().map(|sink| queue(config, sink)).unzip();
     let redactor = Arc::new(Redactor::new(config.redact.clone())?);
-    let elsewhere = config.sinks.iter().zip(&lanes).filter(|(sink, _)| sink.target.is_elsewhere());
-    let elsewhere: Vec<Arc<Lane>> = elsewhere.map(|(_, lane)| lane.clone()).collect();
+    let elsewhere = config.sinks.iter().zip(&queues).filter(|(sink, _)| sink.target.is_elsewhere());
+    let elsewhere: Vec<Arc<SinkQueue>> = elsewhere.map(|(_, queue)| queue.clone()).collect();
     let mut writers = Vec::new();
-    for (((sink, open), lane), queue) in config.sinks.iter().zip(sinks).zip(&lanes).zip(queues) {
+    for (((sink, open), queue), receiver) in config.sinks.iter().zip(sinks).zip(&queues).zip(receivers) {
         if config.durability == Durability::Always && keeps_all(sink) && !open.is_on_disk() {
             return Err(AuditStartError::NoDisk(sink.name()));
         }
         let is_file = matches!(sink.target, Target::File(_));
         let told = if is_file { elsewhere.clone() } else { Vec::new() };
         let writer = Writer {
-            lane: lane.clone(),
-            queue,
+            queue: queue.clone(),
+            receiver,
             sink: open,
             stream: Stream::new(Uuid::new_v4().to_string(), &sink.name(), &sink.filter.to_string(), sink.format),
             durability: if is_file { config.durability } else { Durability::None },
@@ -158,7 +158,7 @@ pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reope
         };
         writers.push(Running::start(writer, sink.target.is_elsewhere()).map_err(AuditStartError::Thread)?);
     }
-    Ok(Trail { recorder: Recorder::new(lanes, DURABLE_WITHIN), writers: Writers(writers), reopen, tails: Vec::new() })
+    Ok(Trail { recorder: Recorder::new(queues, DURABLE_WITHIN), writers: Writers(writers), reopen, tails: Vec::new() })
 }
 
 fn checkpoint_file(config: &TrailConfig) -> Result<Option<CheckpointFile>, AuditStartError> {
@@ -168,15 +168,18 @@ fn checkpoint_file(config: &TrailConfig) -> Result<Option<CheckpointFile>, Audit
     config.checkpoint_file.as_ref().map(open).transpose()
 }
 
-fn lane(config: &TrailConfig, sink: &SinkConfig) -> (Arc<Lane>, std::sync::mpsc::Receiver<super::lane::Message>) {
-    let (lane, queue) = Lane::new(LaneConfig {
+fn queue(
+    config: &TrailConfig,
+    sink: &SinkConfig,
+) -> (Arc<SinkQueue>, std::sync::mpsc::Receiver<super::sink_queue::Message>) {
+    let (queue, receiver) = SinkQueue::new(SinkQueueConfig {
         name: sink.name(),
         filter: sink.filter,
         on_full: sink.on_full,
         limits: config.limits,
         acknowledges: config.durability == Durability::Always && keeps_all(sink),
     });
-    (Arc::new(lane), queue)
+    (Arc::new(queue), receiver)
 }
 
 /// Why the record did not end well.
@@ -210,7 +213,7 @@ pub struct Writers(Vec<Running>);
 
 #[derive(Debug)]
 struct Running {
-    lane: Arc<Lane>,
+    queue: Arc<SinkQueue>,
     /// Whether its records leave this machine.
     is_elsewhere: bool,
     /// `None` once it was told that the thread has ended.
@@ -220,26 +223,26 @@ struct Running {
 
 impl Running {
     fn start(writer: Writer, is_elsewhere: bool) -> io::Result<Running> {
-        let lane = writer.lane.clone();
+        let queue = writer.queue.clone();
         let (told, ended) = oneshot::channel();
         let thread = thread::Builder::new().name("audit".into()).spawn(move || {
             // Nobody listens only where nobody waits any more.
             let _ = told.send(writer.run());
         })?;
-        Ok(Running { lane, is_elsewhere, ended: Some(ended), thread })
+        Ok(Running { queue, is_elsewhere, ended: Some(ended), thread })
     }
 
     async fn finish(self, deadline: Instant) -> Result<(), AuditFlushError> {
-        let Running { lane, is_elsewhere: _, ended, thread } = self;
-        let sink = lane.name().to_owned();
+        let Running { queue, is_elsewhere: _, ended, thread } = self;
+        let sink = queue.name().to_owned();
         let Some(mut ended) = ended else { return Err(AuditFlushError::Gone(sink)) };
         let end = match timeout_at(deadline, &mut ended).await {
             Ok(end) => end,
             Err(_) => {
-                lane.state.give_up.store(true, Relaxed);
+                queue.state.give_up.store(true, Relaxed);
                 match timeout_at(Instant::now() + GIVE_UP_BOUND, &mut ended).await {
                     Ok(end) => end,
-                    Err(_) => return Err(AuditFlushError::Hangs { sink, lost: lane.queued().0 }),
+                    Err(_) => return Err(AuditFlushError::Hangs { sink, lost: queue.queued().0 }),
                 }
             }
         };
@@ -283,7 +286,7 @@ impl Writers {
         let mut ended = Ok(());
         for part in [here, elsewhere] {
             let deadline = Instant::now() + bound;
-            part.iter().for_each(|running| running.lane.close());
+            part.iter().for_each(|running| running.queue.close());
             for running in part {
                 ended = ended.and(running.finish(deadline).await);
             }

@@ -1,4 +1,4 @@
-//! The writer of one sink: a thread that takes records from its lane, joins them into the sink's stream and writes them.
+//! The writer of one sink: a thread that takes records from its queue, joins them into the sink's stream and writes them.
 //!
 //! It judges nothing and drops nothing. The rules:
 //!
@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
-use super::lane::{DURABLE_WITHIN, Lane, Message};
 use super::redact::Redactor;
+use super::sink_queue::{DURABLE_WITHIN, Message, SinkQueue};
 use super::sinks::{Place, Sink};
 use customs_record::clock::now;
 use customs_record::stream::{Left, Mark, Stream};
@@ -60,9 +60,9 @@ pub enum Durability {
 /// What a writer is made of.
 pub struct Writer {
     /// The checks' side.
-    pub lane: Arc<Lane>,
+    pub queue: Arc<SinkQueue>,
     /// This side.
-    pub queue: Receiver<Message>,
+    pub receiver: Receiver<Message>,
     /// Where it writes.
     pub sink: Box<dyn Sink>,
     /// What it writes.
@@ -85,10 +85,10 @@ pub struct End {
 impl Writer {
     /// Writes until it is told to finish.
     pub fn run(self) -> End {
-        let lane = self.lane.clone();
+        let queue = self.queue.clone();
         let end = Work::new(self).run();
-        lane.state.ended.store(true, Relaxed);
-        lane.wake();
+        queue.state.ended.store(true, Relaxed);
+        queue.wake();
         end
     }
 }
@@ -171,9 +171,9 @@ impl Work {
     fn round(&mut self) -> Option<End> {
         self.begun = Instant::now();
         let is_last = self.is_last();
-        self.writer.lane.state.set_busy(Some(self.begun));
+        self.writer.queue.state.set_busy(Some(self.begun));
         if !self.turn() {
-            if self.writer.lane.state.give_up.load(Relaxed) {
+            if self.writer.queue.state.give_up.load(Relaxed) {
                 return Some(self.give_up());
             }
             thread::sleep(RETRY_PAUSE);
@@ -201,15 +201,15 @@ impl Work {
             self.writer.checkpointer.tell(checkpoint, is_synced);
         }
         self.acknowledge(is_synced, place);
-        self.writer.lane.release(records, bytes);
-        self.writer.lane.state.set_busy(None);
+        self.writer.queue.free(records, bytes);
+        self.writer.queue.state.set_busy(None);
         is_last.then_some(End { lost: 0 })
     }
 
     /// Whether nothing comes any more.
     fn is_last(&self) -> bool {
-        let lane = &self.writer.lane;
-        let none_comes = lane.queued().0 == 0 || lane.state.give_up.load(Relaxed);
+        let queue = &self.writer.queue;
+        let none_comes = queue.queued().0 == 0 || queue.state.give_up.load(Relaxed);
         self.left.is_none() && self.is_finishing && self.waiting.is_empty() && none_comes
     }
 
@@ -225,7 +225,7 @@ impl Work {
     /// that was told so sends none.
     fn checkpoint(&mut self, is_last: bool) -> Option<CheckpointEntry> {
         let (position, time) = (self.writer.stream.position(), now());
-        let is_late = self.writer.lane.state.late.load(Relaxed) > 0;
+        let is_late = self.writer.queue.state.late.load(Relaxed) > 0;
         let is_probe = is_late && self.probed.elapsed() >= PROBE_PAUSE;
         let checkpoint = match is_probe {
             true => Some(self.writer.checkpointer.checkpoint(position, is_last, time)),
@@ -238,15 +238,15 @@ impl Work {
 
     /// The batch is with the sink.
     fn settle(&mut self, records: u64) {
-        let state = &self.writer.lane.state;
+        let state = &self.writer.queue.state;
         state.written.fetch_add(records, Relaxed);
-        if self.writer.lane.acknowledges() && !self.batch.is_empty() {
+        if self.writer.queue.acknowledges() && !self.batch.is_empty() {
             let is_late = self.begun.elapsed() > DURABLE_WITHIN;
             state.late.store(if is_late { state.late.load(Relaxed).saturating_add(1) } else { 0 }, Relaxed);
         }
         if state.works() {
             tracing::info!(sink = self.writer.sink.name(), "the audit is written again");
-            self.writer.lane.wake();
+            self.writer.queue.wake();
         }
         self.batch.clear();
         (self.left, self.gap) = (None, None);
@@ -288,20 +288,20 @@ impl Work {
             if self.is_drained && self.is_dirty && self.writer.durability != Durability::Always {
                 thread::sleep(GATHER_PAUSE);
             }
-            match self.writer.queue.recv_timeout(self.patience()) {
+            match self.writer.receiver.recv_timeout(self.patience()) {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => return,
                 Err(RecvTimeoutError::Disconnected) => self.is_finishing = true,
             }
         } else if self.is_finishing && self.waiting.is_empty() {
             // What was promised room is still to come.
-            if let Ok(message) = self.writer.queue.recv_timeout(BUSY_PAUSE) {
+            if let Ok(message) = self.writer.receiver.recv_timeout(BUSY_PAUSE) {
                 self.take(message);
             }
         }
         self.is_drained = false;
         while self.waiting.len() < BATCH_RECORDS {
-            let Ok(message) = self.writer.queue.try_recv() else {
+            let Ok(message) = self.writer.receiver.try_recv() else {
                 self.is_drained = true;
                 return;
             };
@@ -341,7 +341,7 @@ impl Work {
                 return false;
             }
             Err(problem) => {
-                self.writer.lane.state.failures.fetch_add(1, Relaxed);
+                self.writer.queue.state.failures.fetch_add(1, Relaxed);
                 tracing::error!(sink = self.writer.sink.name(), %problem, "the audit cannot go over to another file");
             }
         }
@@ -352,7 +352,7 @@ impl Work {
     fn render(&mut self) -> (u64, u64) {
         let (mut records, mut bytes) = (0, 0);
         // One that was told in a file that is gone is told again, before what was lost since.
-        self.gap = self.gap.take().or_else(|| self.writer.lane.gap(now()));
+        self.gap = self.gap.take().or_else(|| self.writer.queue.gap(now()));
         if let Some(gap) = &self.gap {
             self.writer.stream.append(&Entry::Gap(gap.clone().into()), &mut self.batch);
         }
@@ -389,7 +389,7 @@ impl Work {
                     return Written::Lost;
                 }
             }
-            if self.writer.lane.state.give_up.load(Relaxed) {
+            if self.writer.queue.state.give_up.load(Relaxed) {
                 return Written::GivenUp;
             }
             thread::sleep(pause);
@@ -402,8 +402,8 @@ impl Work {
 
     /// Notes that the sink fails, and says so the first time.
     fn fails(&self, problem: &io::Error) {
-        if self.writer.lane.state.fails(problem) {
-            let way = self.writer.lane.on_full().as_str();
+        if self.writer.queue.state.fails(problem) {
+            let way = self.writer.queue.on_full().as_str();
             tracing::error!(
                 sink = self.writer.sink.name(),
                 %problem,
@@ -424,7 +424,7 @@ impl Work {
             return !self.is_dirty;
         }
         self.synced = Instant::now();
-        let state = &self.writer.lane.state;
+        let state = &self.writer.queue.state;
         match self.writer.sink.sync() {
             Ok(()) => {
                 self.is_dirty = false;
@@ -443,7 +443,7 @@ impl Work {
     /// Counts what is lost: what the sink does not have, and what came after it.
     fn give_up(&mut self) -> End {
         let mut lost = (self.rendered.len() + self.waiting.len()) as u64;
-        while let Ok(message) = self.writer.queue.try_recv() {
+        while let Ok(message) = self.writer.receiver.try_recv() {
             lost += u64::from(matches!(message, Message::Record(..)));
         }
         tracing::error!(

@@ -62,12 +62,12 @@ pub(super) fn allow(number: u64) -> DecisionEntry {
 /// What a check does: true if it got the answer of its decision.
 pub(super) async fn check(recorder: &Recorder, mut entry: DecisionEntry) -> bool {
     let packed = Arc::new(PackedDecision::from(&entry));
-    let Some(room) = recorder.admit(&packed).await else {
+    let Some(reservation) = recorder.admit(&packed).await else {
         (entry.effect, entry.verdict.effect) = (Effect::Deny, Effect::Deny);
         recorder.withhold(entry.into());
         return false;
     };
-    room.record(packed.clone()).in_time(&packed, Reason::AuditUnavailable.as_str()).await
+    reservation.record(packed.clone()).wait_durable(&packed, Reason::AuditUnavailable.as_str()).await
 }
 
 /// The records in a text, whose sequence must have no gap and whose chain must hold.
@@ -402,11 +402,11 @@ async fn room_that_is_never_used_does_not_hold_the_end() {
     let memory = Memory::default();
     let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
     let entry: PackedDecision = allow(1).into();
-    let room = recorder.admit(&entry).await.unwrap();
+    let reservation = recorder.admit(&entry).await.unwrap();
     let start = StdInstant::now();
     writers.finish(Duration::from_millis(50)).await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(5));
-    drop(room);
+    drop(reservation);
 }
 
 #[tokio::test]
@@ -414,10 +414,10 @@ async fn the_end_waits_for_answers_that_are_being_given() {
     let memory = Memory::default();
     let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
     let entry: PackedDecision = allow(1).into();
-    let room = recorder.admit(&entry).await.unwrap();
+    let reservation = recorder.admit(&entry).await.unwrap();
     let end = tokio::spawn(writers.finish(BOUND));
     until("nothing new is accepted", || futures_now(recorder.admit(&entry)).flatten().is_none()).await;
-    let _ = room.record(entry.into());
+    let _ = reservation.record(entry.into());
     end.await.unwrap().unwrap();
     assert_eq!(of_kind(&memory.text(), "decision").len(), 1);
 }

@@ -14,7 +14,7 @@ use customs_record::{DecisionEntry, PackedDecision};
 fn check(recorder: &Recorder, entry: DecisionEntry) -> bool {
     let packed = Arc::new(PackedDecision::from(&entry));
     match recorder.try_admit(&packed) {
-        Some(room) => drop(room.record(packed)),
+        Some(reservation) => drop(reservation.record(packed)),
         None => {
             recorder.withhold(packed);
             return false;
@@ -80,10 +80,11 @@ fn a_full_queue_keeps_its_last_quarter_for_denials() {
     let Trail { recorder, writers, .. } = trail(&[(&memory, file("a", OnFull::Block))], limits, Durability::None);
     let packed = |effect, number| PackedDecision::from(&decision(effect, number));
     // Room that is promised and not used yet.
-    let rooms: Vec<_> = (1..=100).map_while(|number| recorder.try_admit(&packed(Effect::Allow, number))).collect();
-    assert_eq!(rooms.len(), 75);
+    let reservations: Vec<_> =
+        (1..=100).map_while(|number| recorder.try_admit(&packed(Effect::Allow, number))).collect();
+    assert_eq!(reservations.len(), 75);
     assert!(recorder.try_admit(&packed(Effect::Deny, 101)).is_some());
-    drop(rooms);
+    drop(reservations);
     assert!(recorder.try_admit(&packed(Effect::Allow, 102)).is_some(), "room that was given back");
     finish(writers).unwrap();
     // What was promised room and never recorded counts as withheld.
@@ -94,10 +95,10 @@ fn a_full_queue_keeps_its_last_quarter_for_denials() {
 fn a_sink_that_drops_lets_the_answer_pass_and_counts() {
     let memory = Memory::default();
     let Trail { recorder, writers, .. } = one(&memory, OnFull::Drop);
-    let rooms: Vec<_> =
+    let reservations: Vec<_> =
         (1..=75).map_while(|number| recorder.try_admit(&PackedDecision::from(&allow(number)))).collect();
     assert!(check(&recorder, allow(76)), "its answer is given");
     assert_eq!(recorder.readings()[0].lost.allows, 1);
-    drop(rooms);
+    drop(reservations);
     finish(writers).unwrap();
 }

@@ -83,8 +83,8 @@ async fn a_server_knows_whether_an_answer_could_be_recorded_without_being_asked(
             None => *memory.unsynced.lock().unwrap() = true,
         }
         let entry: Arc<PackedDecision> = decision(Effect::Deny, 1).into();
-        if let Some(room) = recorder.admit(&entry).await {
-            drop(room.record(entry));
+        if let Some(reservation) = recorder.admit(&entry).await {
+            drop(reservation.record(entry));
         }
         until(end, || !recorder.readings()[0].healthy).await;
         if expected {
@@ -106,14 +106,14 @@ async fn answers_that_nobody_takes_keep_an_eighth_of_the_queue_and_no_more() {
     // As a service does: each answer keeps its room until its caller takes it, unless too many do.
     for number in 1..=60 {
         let entry: Arc<PackedDecision> = allow(number).into();
-        let room = recorder.admit(&entry).await.unwrap();
+        let reservation = recorder.admit(&entry).await.unwrap();
         match recorder.is_pressed() {
-            true => drop(room.record(entry)),
-            false => kept.push((room, entry)),
+            true => drop(reservation.record(entry)),
+            false => kept.push((reservation, entry)),
         }
     }
     assert!(kept.len() <= 12, "{} of 100", kept.len());
-    kept.into_iter().for_each(|(room, entry)| drop(room.record(entry)));
+    kept.into_iter().for_each(|(reservation, entry)| drop(reservation.record(entry)));
     writers.finish(BOUND).await.unwrap();
     assert_eq!(memory.text().matches("\"kind\":\"decision\"").count(), 60);
 }
@@ -150,11 +150,11 @@ async fn a_disk_that_is_too_slow_is_tried_without_a_check() {
     writers.finish(BOUND).await.unwrap();
 }
 
-/// A lane without a writer, whose state a test sets.
-fn lane(acknowledges: bool) -> Lane {
+/// A queue without a writer, whose state a test sets.
+fn queue(acknowledges: bool) -> SinkQueue {
     let config =
-        LaneConfig { name: "a".into(), filter: Filter::All, on_full: OnFull::Block, limits: SMALL, acknowledges };
-    Lane::new(config).0
+        SinkQueueConfig { name: "a".into(), filter: Filter::All, on_full: OnFull::Block, limits: SMALL, acknowledges };
+    SinkQueue::new(config).0
 }
 
 fn ago(time: Duration) -> Option<std::time::Instant> {
@@ -170,20 +170,20 @@ fn one_late_sync_does_not_say_that_every_answer_is_withheld() {
         (2, Duration::ZERO, true),
         (0, 5 * DURABLE_WITHIN, true),
     ] {
-        let lane = lane(true);
-        lane.state.late.store(late, Relaxed);
-        lane.state.set_busy(ago(busy));
-        assert_eq!(lane.withholds().is_some(), expected, "{late} late batches, busy for {busy:?}");
+        let queue = queue(true);
+        queue.state.late.store(late, Relaxed);
+        queue.state.set_busy(ago(busy));
+        assert_eq!(queue.withholds().is_some(), expected, "{late} late batches, busy for {busy:?}");
     }
 }
 
 #[test]
 fn a_sink_that_hangs_without_an_error_is_not_healthy() {
     for (seconds, problem) in [(0, None), (3, Some("it has taken no records for 3 s, without an error: it hangs"))] {
-        let lane = lane(false);
-        lane.state.set_busy(ago(Duration::from_secs(seconds)));
-        assert_eq!(lane.trouble().as_deref(), problem);
-        assert_eq!(lane.withholds(), None, "its queue has room, so answers are given");
+        let queue = queue(false);
+        queue.state.set_busy(ago(Duration::from_secs(seconds)));
+        assert_eq!(queue.trouble().as_deref(), problem);
+        assert_eq!(queue.withholds(), None, "its queue has room, so answers are given");
     }
 }
 

@@ -150,14 +150,14 @@ struct Lost {
 }
 
 /// The checks' side of one sink.
-pub struct Lane {
+pub struct SinkQueue {
     name: String,
     filter: Filter,
     on_full: OnFull,
     limits: Limits,
     /// Whether who sends waits until the record is on the disk.
     acknowledges: bool,
-    queue: mpsc::Sender<Message>,
+    sender: mpsc::Sender<Message>,
     /// Records that wait, with the room that is promised, and their bytes: one number, so that a check changes one.
     held: AtomicU64,
     waiting: AtomicU64,
@@ -166,15 +166,15 @@ pub struct Lane {
     pub(super) state: State,
 }
 
-impl fmt::Debug for Lane {
+impl fmt::Debug for SinkQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lane").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("SinkQueue").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// What the settings say of a lane.
+/// What the settings say of a queue.
 #[derive(Clone, Debug)]
-pub struct LaneConfig {
+pub struct SinkQueueConfig {
     /// The sink's name.
     pub name: String,
     /// Which records it takes.
@@ -187,25 +187,25 @@ pub struct LaneConfig {
     pub acknowledges: bool,
 }
 
-impl Lane {
-    /// A lane, and the writer's end of it.
-    pub fn new(config: LaneConfig) -> (Lane, mpsc::Receiver<Message>) {
-        let LaneConfig { name, filter, on_full, limits, acknowledges } = config;
-        let (queue, receiver) = mpsc::channel();
-        let lane = Lane {
+impl SinkQueue {
+    /// A queue, and the writer's end of it.
+    pub fn new(config: SinkQueueConfig) -> (SinkQueue, mpsc::Receiver<Message>) {
+        let SinkQueueConfig { name, filter, on_full, limits, acknowledges } = config;
+        let (sender, receiver) = mpsc::channel();
+        let queue = SinkQueue {
             name,
             filter,
             on_full,
             limits,
             acknowledges,
-            queue,
+            sender,
             held: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             freed: Notify::new(),
             lost: Mutex::default(),
             state: State::default(),
         };
-        (lane, receiver)
+        (queue, receiver)
     }
 
     /// The sink's name.
@@ -233,8 +233,8 @@ impl Lane {
         parts(self.held.load(Relaxed))
     }
 
-    /// Takes room, if there is some for this class.
-    pub fn try_take(&self, load: Load) -> bool {
+    /// Reserves room, if there is some for this class.
+    pub fn try_reserve(&self, load: Load) -> bool {
         if self.state.closing.load(Relaxed) || self.state.ended.load(Relaxed) {
             return false;
         }
@@ -250,21 +250,21 @@ impl Lane {
         fits
     }
 
-    /// Gives room back that was not used.
-    pub fn give_back(&self, load: Load) {
-        self.release(1, load.bytes);
+    /// Releases room that was not used.
+    pub fn release(&self, load: Load) {
+        self.free(1, load.bytes);
     }
 
-    /// Takes room for a check whose answer must not be given without it, if there is some now. A sink that fails gives none,
+    /// Reserves room for a check whose answer must not be given without it, if there is some now. A sink that fails gives none,
     /// since nobody knows for how long, unless it drops.
-    pub fn take_now(&self, load: Load) -> bool {
-        (self.on_full == OnFull::Drop || !self.state.failing.load(Relaxed)) && self.try_take(load)
+    pub fn reserve_now(&self, load: Load) -> bool {
+        (self.on_full == OnFull::Drop || !self.state.failing.load(Relaxed)) && self.try_reserve(load)
     }
 
     /// The same, and waits for room within the deadline where the sink blocks.
     /// `waiting` is since when the check has waited for this and other sinks, so that their deadlines do not add up.
-    pub async fn take(&self, load: Load, waiting: &mut Option<Instant>) -> bool {
-        if self.take_now(load) {
+    pub async fn reserve(&self, load: Load, waiting: &mut Option<Instant>) -> bool {
+        if self.reserve_now(load) {
             return true;
         }
         if self.on_full != OnFull::Block {
@@ -277,57 +277,57 @@ impl Lane {
         let deadline = *waiting.get_or_insert_with(Instant::now) + self.limits.deadline;
         loop {
             let freed = self.freed.notified();
-            if self.take_now(load) {
+            if self.reserve_now(load) {
                 return true;
             }
             if timeout_at(deadline, freed).await.is_err() {
-                return self.take_now(load);
+                return self.reserve_now(load);
             }
         }
     }
 
-    /// Takes room for what already happened and must be told: waits as long as it takes, unless the sink drops. False if
+    /// Reserves room for what already happened and must be told: waits as long as it takes, unless the sink drops. False if
     /// it was lost, which is then counted.
-    pub async fn take_for_event(&self, time: UnixNanos) -> bool {
+    pub async fn reserve_for_event(&self, time: UnixNanos) -> bool {
         let load = Load::of_event(time);
         loop {
             let freed = self.freed.notified();
-            if self.try_take(load) {
+            if self.try_reserve(load) {
                 return true;
             }
             let is_over = self.state.closing.load(Relaxed) || self.state.ended.load(Relaxed);
             if is_over || self.on_full == OnFull::Drop {
-                self.lose(load);
+                self.record_drop(load);
                 return false;
             }
             freed.await;
         }
     }
 
-    /// Sends a record for which room was taken. What is returned comes when the record is on the disk, where this lane
+    /// Sends a record for which room was reserved. What is returned comes when the record is on the disk, where this queue
     /// tells that.
     pub fn send(&self, entry: Entry, bytes: u64) -> Option<oneshot::Receiver<()>> {
-        let (told, kept) = match self.acknowledges {
+        let (ack, acked) = match self.acknowledges {
             true => Some(oneshot::channel()).unzip(),
             false => (None, None),
         };
         // Refused only where the writer is gone, and then nothing is acknowledged and the server ends.
-        let _ = self.queue.send(Message::Record(entry, bytes, told));
-        kept
+        let _ = self.sender.send(Message::Record(entry, bytes, ack));
+        acked
     }
 
-    /// Sends an event for which room was taken.
+    /// Sends an event for which room was reserved.
     pub fn send_event(&self, entry: Entry) {
         self.send(entry, EVENT_WEIGHT);
     }
 
     /// Sends a record if there is room, and counts it if there is none; says whether there was.
     pub fn offer(&self, entry: Entry, load: Load) -> bool {
-        let has_room = self.try_take(load);
+        let has_room = self.try_reserve(load);
         if has_room {
             self.send(entry, load.bytes);
         } else {
-            self.lose(load);
+            self.record_drop(load);
         }
         has_room
     }
@@ -338,7 +338,7 @@ impl Lane {
     }
 
     /// Counts a record that does not get in.
-    pub fn lose(&self, load: Load) {
+    pub fn record_drop(&self, load: Load) {
         let mut lost = self.lost();
         let (untold, first, last) = lost.untold.get_or_insert((Loss::default(), load.time, load.time));
         (*first, *last) = ((*first).min(load.time), (*last).max(load.time));
@@ -407,12 +407,12 @@ impl Lane {
     }
 
     /// Frees room, for the writer: records that the sink has.
-    pub(super) fn release(&self, records: u64, bytes: u64) {
+    pub(super) fn free(&self, records: u64, bytes: u64) {
         self.held.fetch_sub(held(records, bytes), Relaxed);
         self.freed.notify_waiters();
     }
 
-    /// Wakes who waits, so that they see that the lane is closing or failing.
+    /// Wakes who waits, so that they see that the queue is closing or failing.
     pub(super) fn wake(&self) {
         self.freed.notify_waiters();
     }
@@ -420,7 +420,7 @@ impl Lane {
     /// Accepts nothing new.
     pub(super) fn close(&self) {
         self.state.closing.store(true, Relaxed);
-        let _ = self.queue.send(Message::Finish);
+        let _ = self.sender.send(Message::Finish);
         self.wake();
     }
 
@@ -429,10 +429,10 @@ impl Lane {
     }
 }
 
-/// The bits of a lane's number that count bytes: a terabyte. The others count 16 million records.
+/// The bits of a queue's number that count bytes: a terabyte. The others count 16 million records.
 const BYTES_BITS: u32 = 40;
 
-/// The most records and bytes that a lane can be asked to hold: half of what it counts, for those that only try.
+/// The most records and bytes that a queue can be asked to hold: half of what it counts, for those that only try.
 pub const MOST: (u64, u64) = (1 << (63 - BYTES_BITS), 1 << (BYTES_BITS - 1));
 
 fn held(records: u64, bytes: u64) -> u64 {
