@@ -1,18 +1,19 @@
 //! One entry as a protobuf message.
 //!
-//! It spells; which fields there are is the [`layout`](super::layout)'s. The rule: the bytes are those of
+//! It spells; which fields there are is the business of [`encode`](super::encode). The rule: the bytes are those of
 //! [`proto::Record`](super::proto::Record) with its fields in the order of their numbers.
 
+use super::encode;
 use super::fields::{Field, record, timestamp};
-use super::layout::{self, Form};
-use super::moment::seconds_and_nanos;
+use super::record_encoder::RecordEncoder;
+use super::timestamp::seconds_and_nanos;
 use crate::Entry;
 use crate::protobuf;
 use customs_engine::time::UnixNanos;
 
 /// Appends the message of an entry up to its chain. These are the bytes that the chain covers.
 pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
-    layout::fill(&mut Message(out), entry, stream, sequence);
+    encode::fill(&mut Message(out), entry, stream, sequence);
 }
 
 /// Appends the chain, the message's last field.
@@ -23,7 +24,7 @@ pub fn close(chain: &str, out: &mut Vec<u8>) {
 /// A message that is being written.
 struct Message<'o>(&'o mut Vec<u8>);
 
-impl Form for Message<'_> {
+impl RecordEncoder for Message<'_> {
     fn is_plain(_texts: &str) -> bool {
         true
     }

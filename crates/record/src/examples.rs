@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use crate::encode::MAX_PROBLEMS;
 use crate::entry::trail::Position;
-use crate::layout::MAX_PROBLEMS;
 use crate::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
     LagEntry, Loss, QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,

@@ -1,6 +1,6 @@
 //! The fields of a record: which each kind has, in their order, and each field's number and name.
 //!
-//! It renders nothing and knows no value; [`layout`](super::layout) says which value a field has. The lists are what
+//! It renders nothing and knows no value; [`encode`](super::encode) says which value a field has. The lists are what
 //! documents, tests and consumers go by. The rule: the order is that of the numbers in the proto, and [`CHAIN`] ends every
 //! record.
 

@@ -1,6 +1,6 @@
 //! One entry as one line of JSON.
 //!
-//! It spells and escapes; which fields there are is the [`layout`](super::layout)'s. The rule: a line is ASCII, has exactly
+//! It spells and escapes; which fields there are is the business of [`encode`](super::encode). The rule: a line is ASCII, has exactly
 //! one line feed (its last byte), and reads back to the very text that went in, whatever a client put there. So no text can
 //! begin a line of its own, colour a terminal or turn the direction of writing.
 //!
@@ -8,9 +8,10 @@
 //! numbers up to 32 bits as numbers, 64-bit numbers as text, moments with nine digits behind the point, nothing that is
 //! empty, flags only where true.
 
+use super::encode;
 use super::fields::Field;
-use super::layout::{self, Form};
-use super::moment::{digits, rfc3339};
+use super::record_encoder::RecordEncoder;
+use super::timestamp::{digits, rfc3339};
 use crate::Entry;
 use customs_engine::time::UnixNanos;
 
@@ -18,7 +19,7 @@ use customs_engine::time::UnixNanos;
 pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
     out.push(b'{');
     let mut object = Object(out);
-    layout::fill(&mut object, entry, stream, sequence);
+    encode::fill(&mut object, entry, stream, sequence);
     object.drop_comma();
 }
 
@@ -79,7 +80,7 @@ impl Object<'_> {
     }
 }
 
-impl Form for Object<'_> {
+impl RecordEncoder for Object<'_> {
     /// Nearly every text is plain; looking at all of them without a branch is several times faster than byte by byte.
     fn is_plain(texts: &str) -> bool {
         texts.bytes().fold(true, |plain, byte| plain & is_plain(byte))

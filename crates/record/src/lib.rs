@@ -1,8 +1,8 @@
 //! The record as a format: what an [`Entry`] is, the bytes it becomes, and how those bytes are read back.
 //!
 //! - [`entry`] tells once what happened;
-//! - [`stream`] numbers entries, renders them ([`layout`] says what, [`json`] or [`binary`] spell it, with the numbers and
-//!   names of [`fields`], the times of [`moment`] and the writer of [`protobuf`]) and joins them to the [`chain`];
+//! - [`stream`] numbers entries, renders them ([`encode`] says what, [`json`] or [`binary`] spell it, with the numbers and
+//!   names of [`fields`], the times of [`timestamp`] and the writer of [`protobuf`]) and joins them to the [`chain`];
 //! - [`checkpoint`] says how long a stream is, and [`signing`] has its keys;
 //! - [`verify`] reads it all back and says whether it is what was written.
 //!
@@ -19,17 +19,18 @@ pub mod binary;
 pub mod chain;
 pub mod checkpoint;
 pub mod clock;
+pub mod encode;
 pub mod entry;
 pub mod fields;
 pub mod filter;
 pub mod json;
-pub mod layout;
-pub mod moment;
 pub mod plain_file;
 pub mod proto;
 pub mod protobuf;
+mod record_encoder;
 pub mod signing;
 pub mod stream;
+pub mod timestamp;
 pub mod verify;
 
 #[cfg(any(test, feature = "examples"))]

@@ -14,7 +14,7 @@ use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
-use super::moment;
+use super::timestamp;
 use crate::CheckpointEntry;
 use crate::plain_file;
 
@@ -116,7 +116,7 @@ impl Signer {
 
     /// Signs a checkpoint.
     pub fn sign(&self, checkpoint: &mut CheckpointEntry) {
-        let time = moment::text(checkpoint.time);
+        let time = timestamp::text(checkpoint.time);
         let sealed = Sealed {
             stream: &checkpoint.sealed.stream,
             records: checkpoint.sealed.sequence,
@@ -223,7 +223,7 @@ pub(crate) mod tests {
         Signer::read(private.path()).unwrap().sign(&mut signed);
         let verifier = Verifier::read(public.path()).unwrap();
         assert_eq!((verifier.id(), verifier.id().len(), signed.signature.len()), (signed.key.as_str(), 16, 128));
-        let (time, head) = (moment::text(signed.time), "0".repeat(64));
+        let (time, head) = (timestamp::text(signed.time), "0".repeat(64));
         let told = Sealed { stream: "s", records: 7, head: &head, time: &time, is_final: true };
         assert!(verifier.is_right(&told, &signed.signature));
         for other in [

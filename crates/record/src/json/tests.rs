@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::encode::{MAX_FILES, MAX_PROBLEMS};
 use crate::examples::{full_change, full_decision, of_every_kind};
 use crate::fields;
-use crate::layout::{MAX_FILES, MAX_PROBLEMS};
 use crate::{DecisionEntry, QuestionEntry};
 use customs_engine::time::UnixNanos;
 

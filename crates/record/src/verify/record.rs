@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::Loss;
 use crate::chain::Head;
 use crate::stream::Format;
-use crate::{json, moment, proto};
+use crate::{json, proto, timestamp};
 use customs_engine::time::UnixNanos;
 
 /// How a record spells that somebody deleted the file before, or moved it.
@@ -340,7 +340,7 @@ fn read_message(bytes: &[u8]) -> Option<Seen> {
     let record = proto::Record::decode(body).ok().filter(|record| record.sequence > 0)?;
     let time = record.time.as_ref()?;
     let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-    let time = moment::text(UnixNanos(nanos));
+    let time = timestamp::text(UnixNanos(nanos));
     let about = match record.kind.as_str() {
         "decision" => About::Decision,
         "stream" => About::Stream(Link {
