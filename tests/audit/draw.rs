@@ -13,7 +13,7 @@ use customs_policy::problem::{Code, Place, Problem};
 use customs_record::entry::trail::Position;
 use customs_record::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
-    LagEntry, Loss, QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
+    LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
     StreamEntry, WithheldEntry,
 };
 use proptest::prelude::*;
@@ -126,8 +126,8 @@ impl Drawn {
         }
     }
 
-    fn rare(&mut self) -> RareInputs {
-        RareInputs {
+    fn optional(&mut self) -> OptionalFields {
+        OptionalFields {
             sni_absent: self.flag(),
             address_unreadable: self.flag(),
             authority_header: self.maybe(Drawn::text),
@@ -174,7 +174,7 @@ impl Drawn {
             traceparent: self.text(),
             stream_id: self.text(),
             caller_gone: self.flag(),
-            rare: self.maybe(Drawn::rare).map(Arc::new),
+            optional: self.maybe(Drawn::optional).map(Arc::new),
         }
     }
 

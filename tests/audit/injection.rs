@@ -31,9 +31,9 @@ fn assert_reads_back(entry: &DecisionEntry) {
     ] {
         assert_eq!(value[field].as_str().unwrap_or_default(), text, "{field}");
     }
-    assert_eq!(value["authorityHeader"].as_str(), entry.rare().authority_header.as_deref());
+    assert_eq!(value["authorityHeader"].as_str(), entry.optional().authority_header.as_deref());
     let uris = value["certificateUris"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    assert_eq!(uris.collect::<Vec<_>>(), entry.rare().certificate_uris);
+    assert_eq!(uris.collect::<Vec<_>>(), entry.optional().certificate_uris);
 }
 
 /// Whether some text of the request is not printable ASCII.
@@ -62,7 +62,7 @@ fn every_attack_is_one_line() {
         let decoded = DecodedCheck::of(&case.check);
         let attributes = decoded.attributes();
         let raw_host = attributes.http.map_or(attributes.service, |http| http.host);
-        if entry.rare().truncated.is_empty() {
+        if entry.optional().truncated.is_empty() {
             assert_eq!((entry.principal.as_str(), entry.raw_host.as_str()), (attributes.source_principal, raw_host));
         }
         lines += 1;
@@ -101,8 +101,8 @@ fn texts_that_would_begin_a_line_or_colour_a_terminal_do_neither() {
         ] {
             *field = text.into();
         }
-        entry.rare_mut().certificate_uris[0] = text.to_owned();
-        entry.rare_mut().authority_header = Some(text.to_owned());
+        entry.optional_mut().certificate_uris[0] = text.to_owned();
+        entry.optional_mut().authority_header = Some(text.to_owned());
         assert_reads_back(&entry);
         assert_eq!(read(&entry)["verdict"], "deny", "{text:?}");
     }

@@ -150,8 +150,8 @@ fn likely_value(told: &Value) -> String {
 fn difference(case: &Case, told_headers: &[String], strip: &[&str]) -> Option<String> {
     let entry = case.entry(told_headers);
     let facts = entry.facts();
-    if !facts.rare().truncated.is_empty() {
-        return Some(format!("{} cut", facts.rare().truncated.join(", ")));
+    if !facts.optional().truncated.is_empty() {
+        return Some(format!("{} cut", facts.optional().truncated.join(", ")));
     }
     let mut record: Value = serde_json::from_str(&line(&Entry::Decision(entry.clone().into()))).unwrap();
     let recorded = of_record(&record);

@@ -32,7 +32,7 @@ fn entries() -> Vec<Entry> {
             let answer = &mut decision.verdict;
             [&mut answer.rule_reason, &mut answer.owner, &mut answer.ticket].into_iter().for_each(|text| text.clear());
             decision.would = decision.verdict.clone();
-            decision.rare = None;
+            decision.optional = None;
             [&mut decision.sni, &mut decision.traceparent, &mut decision.audit_rule]
                 .into_iter()
                 .for_each(|text| text.clear());

@@ -159,14 +159,14 @@ impl Redactor {
             }
         }
         let hidden = |uri: &String| self.hidden(principal, uri);
-        let hidden: Vec<String> = told.rare().certificate_uris.iter().filter_map(hidden).collect();
+        let hidden: Vec<String> = told.optional().certificate_uris.iter().filter_map(hidden).collect();
         if !hidden.is_empty() {
-            told.rare_mut().certificate_uris = hidden.into_iter().filter(|uri| !uri.is_empty()).collect();
+            told.optional_mut().certificate_uris = hidden.into_iter().filter(|uri| !uri.is_empty()).collect();
             taken.push("certificateUris");
         }
         let is_address = |header: &HeaderEntry| ADDRESSES.contains(&header.name.as_str());
-        if told.rare().headers.iter().any(is_address) {
-            for header in told.rare_mut().headers.iter_mut().filter(|header| is_address(header)) {
+        if told.optional().headers.iter().any(is_address) {
+            for header in told.optional_mut().headers.iter_mut().filter(|header| is_address(header)) {
                 if let Some(hidden) = self.hidden(address, &header.value) {
                     header.value = hidden;
                     taken.push("headers");
@@ -176,7 +176,7 @@ impl Redactor {
         if taken.is_empty() {
             return None;
         }
-        told.rare_mut().redacted.extend(taken);
+        told.optional_mut().redacted.extend(taken);
         Some(told)
     }
 
@@ -195,7 +195,7 @@ impl Redactor {
         }
         let mut answer = answer.unwrap_or_else(|| question.answer.unpacked());
         if asked_by.is_some() {
-            answer.rare_mut().redacted.push("askedBy");
+            answer.optional_mut().redacted.push("askedBy");
         }
         let (asked_by, answer) = (asked_by.unwrap_or(asker), (&answer).into());
         Some(QuestionEntry { time: question.time, asked_by, now: question.now, answer })

@@ -14,7 +14,7 @@ use crate::entry::packed::Span;
 use crate::entry::trail::Position;
 use crate::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
-    LagEntry, Loss, PackedDecision, QuestionEntry, RareInputs, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
+    LagEntry, Loss, OptionalFields, PackedDecision, QuestionEntry, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
     StreamEntry, WithheldEntry,
 };
 use customs_engine::rules::RuleCounts;
@@ -128,10 +128,17 @@ fn decided<E: RecordEncoder>(mut texts: TextWriter<'_, E>, entry: &DecisionEntry
         audit_rule,
         // A question has none, as it has no duration.
         caller_gone,
-        rare: _,
+        optional: _,
     } = entry;
-    let RareInputs { sni_absent, address_unreadable, authority_header, certificate_uris, headers, truncated, redacted } =
-        entry.rare();
+    let OptionalFields {
+        sni_absent,
+        address_unreadable,
+        authority_header,
+        certificate_uris,
+        headers,
+        truncated,
+        redacted,
+    } = entry.optional();
     texts.out.word(of::EFFECT, effect.as_str());
     answers(&mut texts, verdict, would);
     texts.out.word(of::IDENTITY, identity.as_str());

@@ -5,12 +5,12 @@
 //! it was a check in [`refusals`], and what the trail tells of itself in [`trail`].
 //!
 //! Nothing secret enters an entry: no cookies, no authorization, no body and no query string. Of headers it holds the request
-//! id, the trace context, what a policy asks for, and what of the rare inputs a decision may rest on. Text that a client controls is capped, and what was capped is named in `truncated`.
+//! id, the trace context, what a policy asks for, and what of the optional fields a decision may rest on. Text that a client controls is capped, and what was capped is named in `truncated`.
 
 pub mod event;
 pub mod headers;
+pub mod optional_fields;
 pub mod packed;
-pub mod rare;
 pub mod refusals;
 pub mod trail;
 
@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 pub use event::{CallerGoneEntry, GrantExpiredEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry};
 pub use headers::HeaderEntry;
+pub use optional_fields::OptionalFields;
 pub use packed::PackedDecision;
-pub use rare::RareInputs;
 pub use refusals::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
 pub use trail::{CheckpointEntry, GapEntry, LagEntry, Loss, StreamEntry};
 
@@ -170,7 +170,7 @@ pub struct DecisionEntry<T = String> {
     /// Whether the caller had given up before the decision was recorded, so that nobody got its answer.
     pub caller_gone: bool,
     /// What is told only where it is out of the ordinary.
-    pub rare: Option<Arc<RareInputs>>,
+    pub optional: Option<Arc<OptionalFields>>,
 }
 
 /// One of the answers of a decision.
@@ -233,13 +233,13 @@ impl<T> DecisionEntry<T> {
     }
 
     /// What is out of the ordinary; nothing, for most.
-    pub fn rare(&self) -> &RareInputs {
-        self.rare.as_deref().unwrap_or(RareInputs::NONE)
+    pub fn optional(&self) -> &OptionalFields {
+        self.optional.as_deref().unwrap_or(OptionalFields::NONE)
     }
 
     /// What is out of the ordinary, to be changed.
-    pub fn rare_mut(&mut self) -> &mut RareInputs {
-        Arc::make_mut(self.rare.get_or_insert_default())
+    pub fn optional_mut(&mut self) -> &mut OptionalFields {
+        Arc::make_mut(self.optional.get_or_insert_default())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::encode::MAX_PROBLEMS;
 use crate::entry::trail::Position;
 use crate::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
-    LagEntry, Loss, QuestionEntry, RareInputs, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
+    LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
     StreamEntry, WithheldEntry,
 };
 use customs_engine::effect::Effect;
@@ -77,7 +77,7 @@ pub fn full_decision() -> DecisionEntry {
         stream_id: "17".into(),
         audit_rule: "ap:istio-system/watch#0".into(),
         caller_gone: true,
-        rare: Some(Arc::new(RareInputs {
+        optional: Some(Arc::new(OptionalFields {
             sni_absent: true,
             address_unreadable: true,
             authority_header: Some(text("other.example")),

@@ -38,6 +38,6 @@ pub mod examples;
 
 pub use entry::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
-    LagEntry, Loss, Occasion, PackedDecision, PeerAddress, QuestionEntry, RareInputs, RefusalCause, RefusalCount,
+    LagEntry, Loss, Occasion, OptionalFields, PackedDecision, PeerAddress, QuestionEntry, RefusalCause, RefusalCount,
     RefusalsEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };

@@ -61,7 +61,7 @@ fn decision(reason: Reason, would: Reason, duration_micros: u32) -> DecisionEntr
         traceparent: none(),
         stream_id: none(),
         caller_gone: false,
-        rare: None,
+        optional: None,
         audit_rule: none(),
     }
 }

@@ -14,7 +14,7 @@ use crate::sinks::doubles::Memory;
 use crate::start::{self, TrailConfig};
 use crate::writer::Durability;
 use customs_engine::time::UnixNanos;
-use customs_record::{RareInputs, RefusalCause, RefusalCount};
+use customs_record::{OptionalFields, RefusalCause, RefusalCount};
 use customs_record::{examples, json};
 
 const KEY: &[u8] = b"a key of 32 bytes, more or less.";
@@ -31,7 +31,7 @@ fn redactor(principal: Redaction, path: Redaction, address: Redaction) -> Redact
 /// A decision of which nothing was taken yet.
 fn whole() -> DecisionEntry {
     let mut whole = DecisionEntry { path: "/secret/report".into(), ..examples::full_decision() };
-    whole.rare_mut().redacted.clear();
+    whole.optional_mut().redacted.clear();
     whole
 }
 
@@ -87,20 +87,22 @@ fn each_setting_takes_its_fields_and_no_other() {
     for way in [Hash, Drop] {
         let hash = KeyedHash::new(KEY);
         let gone = |text: &str| if way == Hash { hash.of(text) } else { String::new() };
-        let uris = before.rare().certificate_uris.iter().map(|uri| gone(uri)).filter(|uri| !uri.is_empty()).collect();
-        let with = |redacted: Vec<&'static str>| Some(Arc::new(RareInputs { redacted, ..before.rare().clone() }));
+        let uris =
+            before.optional().certificate_uris.iter().map(|uri| gone(uri)).filter(|uri| !uri.is_empty()).collect();
+        let with =
+            |redacted: Vec<&'static str>| Some(Arc::new(OptionalFields { redacted, ..before.optional().clone() }));
         let mut principal = DecisionEntry {
             principal: gone(&before.principal),
             service_account: gone(&before.service_account),
-            rare: with(vec!["principal", "serviceAccount", "certificateUris"]),
+            optional: with(vec!["principal", "serviceAccount", "certificateUris"]),
             ..before.clone()
         };
-        principal.rare_mut().certificate_uris = uris;
-        let path = DecisionEntry { path: gone(&before.path), rare: with(vec!["path"]), ..before.clone() };
+        principal.optional_mut().certificate_uris = uris;
+        let path = DecisionEntry { path: gone(&before.path), optional: with(vec!["path"]), ..before.clone() };
         let address = DecisionEntry {
             source_address: gone(&before.source_address),
             remote_address: gone(&before.remote_address),
-            rare: with(vec!["sourceAddress", "remoteAddress"]),
+            optional: with(vec!["sourceAddress", "remoteAddress"]),
             ..before.clone()
         };
         // Whole entries are compared, so that nothing else can change.
@@ -113,12 +115,12 @@ fn each_setting_takes_its_fields_and_no_other() {
 #[test]
 fn the_value_of_a_header_that_is_an_address_is_taken_as_addresses_are() {
     let mut before = whole();
-    before.rare_mut().headers[0].name = "x-forwarded-for".into();
+    before.optional_mut().headers[0].name = "x-forwarded-for".into();
     let dropped = decided(&redactor(Keep, Keep, Drop), before.clone());
-    let header = &dropped.rare().headers[0];
+    let header = &dropped.optional().headers[0];
     assert_eq!((header.value.as_str(), header.present), ("", true));
-    assert_eq!(dropped.rare().redacted, ["sourceAddress", "remoteAddress", "headers"]);
-    assert_eq!(decided(&redactor(Drop, Drop, Keep), before.clone()).rare().headers, before.rare().headers);
+    assert_eq!(dropped.optional().redacted, ["sourceAddress", "remoteAddress", "headers"]);
+    assert_eq!(decided(&redactor(Drop, Drop, Keep), before.clone()).optional().headers, before.optional().headers);
 }
 
 #[test]
@@ -128,7 +130,7 @@ fn a_question_is_redacted_as_a_decision_is() {
     assert_eq!(hashed.asked_by, hash.of("192.0.2.99"), "without the port");
     assert_eq!(hashed.answer.told().principal, hash.of(before.answer.told().principal));
     let names = ["principal", "serviceAccount", "sourceAddress", "remoteAddress", "certificateUris", "askedBy"];
-    assert_eq!(hashed.answer.facts().rare().redacted, names);
+    assert_eq!(hashed.answer.facts().optional().redacted, names);
     let dropped = asked(&redactor(Keep, Keep, Drop), before.clone());
     assert_eq!((dropped.asked_by.as_str(), dropped.time, dropped.now), ("", before.time, before.now));
     let odd = QuestionEntry { asked_by: "somebody".into(), ..before };

@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{AnswerEntry, DecisionEntry, Occasion, RareInputs, capped, headers};
+use super::{AnswerEntry, DecisionEntry, Occasion, OptionalFields, capped, headers};
 use customs_engine::decision::{Answer, Decision, Gate};
 use customs_engine::effect::Effect;
 use customs_engine::host::{Host, embedded};
@@ -148,11 +148,11 @@ impl PackedDecision {
             traceparent: cap(texts_of, "traceparent", &header("traceparent"), 128),
             stream_id: cap(texts_of, "streamId", http.map_or("", |http| http.stream_id), 64),
             caller_gone: false,
-            rare: None,
+            optional: None,
         };
         let headers = headers::told(snapshot.header_tables(), request, occasion.told_headers);
-        let rare = RareInputs::of(attributes, decision.identity_detail, snapshot, headers, cut);
-        entry.rare = (rare != *RareInputs::NONE).then(|| Arc::new(rare));
+        let optional = OptionalFields::of(attributes, decision.identity_detail, snapshot, headers, cut);
+        entry.optional = (optional != *OptionalFields::NONE).then(|| Arc::new(optional));
         PackedDecision { texts, entry }
     }
 
@@ -173,7 +173,7 @@ impl PackedDecision {
 
     /// About how many bytes of memory it holds.
     pub fn weight(&self) -> usize {
-        size_of::<PackedDecision>() + self.texts.0.capacity() + self.entry.rare().weight()
+        size_of::<PackedDecision>() + self.texts.0.capacity() + self.entry.optional().weight()
     }
 
     /// Tells that the answer was withheld, as `decision` now says; the inputs stay.
@@ -336,7 +336,7 @@ impl<T> DecisionEntry<T> {
             traceparent,
             stream_id,
             caller_gone,
-            rare,
+            optional,
         } = self;
         DecisionEntry {
             time: *time,
@@ -371,7 +371,7 @@ impl<T> DecisionEntry<T> {
             traceparent: text(traceparent),
             stream_id: text(stream_id),
             caller_gone: *caller_gone,
-            rare: rare.clone(),
+            optional: optional.clone(),
         }
     }
 }

@@ -118,7 +118,7 @@ fn what_is_absent_is_left_out() {
     entry.port = None;
     entry.path.clear();
     entry.duration_micros = 0;
-    entry.rare = None;
+    entry.optional = None;
     let value = decided(entry);
     #[rustfmt::skip]
     let absent = [

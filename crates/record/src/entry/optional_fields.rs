@@ -21,7 +21,7 @@ const MAX_URI: usize = 2048;
 
 /// What is told of a request only where it is out of the ordinary.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RareInputs {
+pub struct OptionalFields {
     /// Whether there was a TLS session in which the client sent no SNI.
     pub sni_absent: bool,
     /// Whether an address was sent, and none that has an IP address or a port.
@@ -39,7 +39,7 @@ pub struct RareInputs {
 }
 
 /// A request that is ordinary in every way.
-static NONE: RareInputs = RareInputs {
+static NONE: OptionalFields = OptionalFields {
     sni_absent: false,
     address_unreadable: false,
     authority_header: None,
@@ -49,7 +49,7 @@ static NONE: RareInputs = RareInputs {
     redacted: Vec::new(),
 };
 
-impl RareInputs {
+impl OptionalFields {
     /// About how many bytes of memory it holds beside itself.
     pub(super) fn weight(&self) -> usize {
         let headers =
@@ -59,7 +59,7 @@ impl RareInputs {
     }
 
     /// Nothing.
-    pub const NONE: &'static RareInputs = &NONE;
+    pub const NONE: &'static OptionalFields = &NONE;
 
     /// Tells what is out of the ordinary. `headers` are those that policies ask for, `truncated` names the fields that were
     /// cut already.
@@ -69,12 +69,12 @@ impl RareInputs {
         snapshot: &Snapshot,
         headers: Vec<HeaderEntry>,
         mut truncated: Vec<&'static str>,
-    ) -> RareInputs {
+    ) -> OptionalFields {
         let is_readable = attributes.source_address.is_some()
             || attributes.destination_address.is_some()
             || attributes.listener_port.is_some();
         let source = snapshot.settings().identity_source;
-        RareInputs {
+        OptionalFields {
             sni_absent: attributes.tls_sni == Some(""),
             address_unreadable: attributes.has_address && !is_readable,
             authority_header: authority_header(attributes, &mut truncated),
@@ -126,11 +126,15 @@ mod tests {
     use customs_engine::request::HttpAttributes;
     use customs_engine::settings::Settings;
 
-    fn rare(headers: &Vec<(String, String)>, detail: Option<InvalidIdentity>, source: IdentitySource) -> RareInputs {
+    fn optional(
+        headers: &Vec<(String, String)>,
+        detail: Option<InvalidIdentity>,
+        source: IdentitySource,
+    ) -> OptionalFields {
         let http = HttpAttributes { host: "a.example", headers, ..HttpAttributes::default() };
         let attributes = Attributes { http: Some(http), ..Attributes::default() };
         let settings = Settings { identity_source: source, ..Settings::default() };
-        RareInputs::of(&attributes, detail, &Snapshot::unloaded(settings), Vec::new(), Vec::new())
+        OptionalFields::of(&attributes, detail, &Snapshot::unloaded(settings), Vec::new(), Vec::new())
     }
 
     fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -140,15 +144,15 @@ mod tests {
     #[test]
     fn an_ordinary_request_has_nothing_rare() {
         let headers = pairs(&[(":authority", "a.example"), (CLIENT_CERTIFICATE, "URI=spiffe://a/ns/b/sa/c")]);
-        assert_eq!(rare(&headers, None, IdentitySource::Principal), RareInputs::default());
+        assert_eq!(optional(&headers, None, IdentitySource::Principal), OptionalFields::default());
     }
 
     #[test]
     fn another_authority_is_told_and_an_empty_one_too() {
         for other in ["A.example", ""] {
             let headers = pairs(&[(":authority", "a.example"), (":authority", other)]);
-            let rare = rare(&headers, None, IdentitySource::Principal);
-            assert_eq!(rare.authority_header.as_deref(), Some(other));
+            let optional = optional(&headers, None, IdentitySource::Principal);
+            assert_eq!(optional.authority_header.as_deref(), Some(other));
         }
     }
 
@@ -161,7 +165,7 @@ mod tests {
             (Some(InvalidIdentity::XfccMismatch), IdentitySource::Principal, &["spiffe://a", "b"]),
             (Some(InvalidIdentity::XfccMismatch), IdentitySource::Xfcc, &["spiffe://a", "b"]),
         ] {
-            assert_eq!(rare(&headers, detail, source).certificate_uris, expected, "{detail:?} {source:?}");
+            assert_eq!(optional(&headers, detail, source).certificate_uris, expected, "{detail:?} {source:?}");
         }
     }
 
@@ -172,11 +176,11 @@ mod tests {
         let http = HttpAttributes { headers: &headers, ..HttpAttributes::default() };
         let attributes = Attributes { http: Some(http), ..Attributes::default() };
         let settings = Settings { identity_source: IdentitySource::Xfcc, ..Settings::default() };
-        let rare = RareInputs::of(&attributes, None, &Snapshot::unloaded(settings), Vec::new(), vec!["path"]);
+        let optional = OptionalFields::of(&attributes, None, &Snapshot::unloaded(settings), Vec::new(), vec!["path"]);
         assert_eq!(
-            (rare.certificate_uris.len(), rare.truncated),
+            (optional.certificate_uris.len(), optional.truncated),
             (8, vec!["path", "authorityHeader", "certificateUris"])
         );
-        assert!(rare.certificate_uris.iter().all(|uri| uri.len() == MAX_URI));
+        assert!(optional.certificate_uris.iter().all(|uri| uri.len() == MAX_URI));
     }
 }
