@@ -25,7 +25,7 @@ use customs_policy::source::{self, PolicyFile};
 use customs_policy::store;
 use customs_record::chain::Head;
 use customs_record::json;
-use customs_record::{Entry, Occasion, PackedDecision};
+use customs_record::{DecisionRecord, Entry, Occasion};
 use customs_test_support::bench_policies::{self as set, Shape};
 use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -89,9 +89,9 @@ fn steps(criterion: &mut Criterion) {
     let decision = snapshot.decide(&request, NOW);
     assert_eq!(decision.verdict.reason.as_str(), "allowed_by_rule");
     group.bench_function("entry", |b| {
-        b.iter(|| PackedDecision::of(black_box(&attributes), &request, &decision, &snapshot, occasion()));
+        b.iter(|| DecisionRecord::of(black_box(&attributes), &request, &decision, &snapshot, occasion()));
     });
-    let entry = PackedDecision::of(&attributes, &request, &decision, &snapshot, occasion());
+    let entry = DecisionRecord::of(&attributes, &request, &decision, &snapshot, occasion());
     let options = response::Options::default();
     group.bench_function("response", |b| b.iter(|| response::build(black_box(&decision), &entry, &options)));
     let entry = Entry::Decision(Arc::new(entry));

@@ -16,7 +16,7 @@ use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
 use customs_record::json;
 
-use customs_record::{Entry, Occasion, PackedDecision};
+use customs_record::{DecisionRecord, Entry, Occasion};
 use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
@@ -82,7 +82,7 @@ fn decide(snapshot: &Snapshot, check: &CheckRequest) -> Decision {
         check_readings(http.path);
     }
     let occasion = Occasion { time: NOW, duration_micros: 1, decision_id: "id", decision_number: 1, told_headers: &[] };
-    let entry = PackedDecision::of(&attributes, &request, &decision, snapshot, occasion);
+    let entry = DecisionRecord::of(&attributes, &request, &decision, snapshot, occasion);
     let status =
         response::read(&response::build(&decision, &entry, &OPTIONS)).expect("a response").status.expect("a status");
     assert_eq!(status.code == 0, matches!(decision.outcome, Outcome::Allow(_)), "{decision:?}");

@@ -9,7 +9,7 @@ use customs_audit::recorder::{Recorder, Reservation};
 use customs_engine::reason::Reason;
 use customs_extauthz::service::{Commit, DecisionLog};
 use customs_record::clock::now;
-use customs_record::{Entry, PackedDecision, PeerAddress, RefusalCause};
+use customs_record::{DecisionRecord, Entry, PeerAddress, RefusalCause};
 
 /// The record and the metrics of this server.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl AuditedDecisionLog {
         }
     }
 
-    fn observe(&self, record: &PackedDecision) {
+    fn observe(&self, record: &DecisionRecord) {
         self.metrics.observe_decision(record.facts());
         if record.facts().caller_gone {
             self.metrics.observe_caller_gone();
@@ -38,7 +38,7 @@ impl AuditedDecisionLog {
     }
 
     /// Hands a record over and waits until it is on the disk. False if it is not in time.
-    async fn record_durably(&self, reservation: Reservation, record: &Arc<PackedDecision>) -> bool {
+    async fn record_durably(&self, reservation: Reservation, record: &Arc<DecisionRecord>) -> bool {
         self.observe(record);
         let mut guard = CallerGoneGuard { log: self, record, is_over: false };
         let is_durable =
@@ -63,11 +63,11 @@ impl DecisionLog for AuditedDecisionLog {
         self.recorder.number()
     }
 
-    async fn reserve(&self, record: &PackedDecision) -> Option<Reservation> {
+    async fn reserve(&self, record: &DecisionRecord) -> Option<Reservation> {
         self.recorder.admit(record).await
     }
 
-    async fn commit(&self, reservation: Reservation, record: &Arc<PackedDecision>) -> Commit<Reservation> {
+    async fn commit(&self, reservation: Reservation, record: &Arc<DecisionRecord>) -> Commit<Reservation> {
         if self.recorder.waits_for_disk() {
             return match self.record_durably(reservation, record).await {
                 true => Commit::Durable,
@@ -82,18 +82,18 @@ impl DecisionLog for AuditedDecisionLog {
         Commit::Recorded
     }
 
-    fn record(&self, reservation: Reservation, record: Arc<PackedDecision>) {
+    fn record(&self, reservation: Reservation, record: Arc<DecisionRecord>) {
         self.observe(&record);
         // Whoever waits for the disk asks for that.
         drop(reservation.record(record));
     }
 
-    fn withhold(&self, record: Arc<PackedDecision>) -> bool {
+    fn withhold(&self, record: Arc<DecisionRecord>) -> bool {
         self.observe(&record);
         self.recorder.withhold(record)
     }
 
-    fn caller_gone(&self, record: Option<&PackedDecision>) {
+    fn caller_gone(&self, record: Option<&DecisionRecord>) {
         self.metrics.observe_caller_gone();
         if let Some(record) = record {
             self.recorder.tell_caller_gone(record);
@@ -110,7 +110,7 @@ impl DecisionLog for AuditedDecisionLog {
 /// record.
 struct CallerGoneGuard<'b> {
     log: &'b AuditedDecisionLog,
-    record: &'b PackedDecision,
+    record: &'b DecisionRecord,
     is_over: bool,
 }
 

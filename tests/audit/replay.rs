@@ -9,7 +9,7 @@ use customs_engine::decision::Decision;
 use customs_engine::request::{Attributes, CLIENT_CERTIFICATE, HttpAttributes};
 use customs_engine::settings::{IdentitySource, Settings};
 use customs_engine::snapshot::Snapshot;
-use customs_record::{Entry, Occasion, PackedDecision};
+use customs_record::{DecisionRecord, Entry, Occasion};
 use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub struct Case {
 
 impl Case {
     /// What is on record of the decision. `told_headers` are those whose values are told.
-    pub fn entry(&self, told_headers: &[String]) -> PackedDecision {
+    pub fn entry(&self, told_headers: &[String]) -> DecisionRecord {
         let decoded = DecodedCheck::of(&self.check);
         let attributes = decoded.attributes();
         let request = attributes.normalise(self.snapshot.settings());
@@ -37,7 +37,7 @@ impl Case {
             decision_number: 1,
             told_headers,
         };
-        PackedDecision::of(&attributes, &request, &decision, &self.snapshot, occasion)
+        DecisionRecord::of(&attributes, &request, &decision, &self.snapshot, occasion)
     }
 }
 

@@ -19,7 +19,7 @@ use customs_net::workers::Workers;
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
 use customs_policy::store;
-use customs_record::{PackedDecision, PeerAddress, RefusalCause};
+use customs_record::{DecisionRecord, PeerAddress, RefusalCause};
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{Address as EnvoyAddress, SocketAddress};
@@ -47,7 +47,7 @@ pub struct Rig {
 
 /// A decision log that keeps records, can be full, and can hold checks back.
 pub struct TestDecisionLog {
-    entries: Mutex<Vec<PackedDecision>>,
+    entries: Mutex<Vec<DecisionRecord>>,
     withheld: Mutex<usize>,
     full: Mutex<bool>,
     lossy: Mutex<bool>,
@@ -80,7 +80,7 @@ impl TestDecisionLog {
         std::mem::take(&mut self.refusals.lock().unwrap())
     }
 
-    pub fn entries(&self) -> Vec<PackedDecision> {
+    pub fn entries(&self) -> Vec<DecisionRecord> {
         self.entries.lock().unwrap().clone()
     }
 }
@@ -95,13 +95,13 @@ impl DecisionLog for TestDecisionLog {
         1
     }
 
-    async fn reserve(&self, _record: &PackedDecision) -> Option<()> {
+    async fn reserve(&self, _record: &DecisionRecord) -> Option<()> {
         self.waiting.add_permits(1);
         let _passed = self.gate.acquire().await.unwrap();
         (!*self.full.lock().unwrap()).then_some(())
     }
 
-    async fn commit(&self, (): (), record: &Arc<PackedDecision>) -> Commit<()> {
+    async fn commit(&self, (): (), record: &Arc<DecisionRecord>) -> Commit<()> {
         if !*self.lossy.lock().unwrap() {
             return Commit::Deferred(());
         }
@@ -109,11 +109,11 @@ impl DecisionLog for TestDecisionLog {
         Commit::NotDurable
     }
 
-    fn record(&self, (): (), record: Arc<PackedDecision>) {
+    fn record(&self, (): (), record: Arc<DecisionRecord>) {
         self.entries.lock().unwrap().push(Arc::unwrap_or_clone(record));
     }
 
-    fn withhold(&self, record: Arc<PackedDecision>) -> bool {
+    fn withhold(&self, record: Arc<DecisionRecord>) -> bool {
         *self.withheld.lock().unwrap() += 1;
         if record.facts().caller_gone {
             self.entries.lock().unwrap().push(Arc::unwrap_or_clone(record));
@@ -121,7 +121,7 @@ impl DecisionLog for TestDecisionLog {
         *self.roomy.lock().unwrap()
     }
 
-    fn caller_gone(&self, record: Option<&PackedDecision>) {
+    fn caller_gone(&self, record: Option<&DecisionRecord>) {
         match record {
             Some(record) => self.gone.lock().unwrap().push(record.facts().decision_number),
             None => *self.gone_without_record.lock().unwrap() += 1,

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::config::OnFull;
 use super::sink_queue::{Class, Load, SinkQueue};
-use customs_record::{CallerGoneEntry, Entry, Loss, PackedDecision, WithheldEntry};
+use customs_record::{CallerGoneEntry, DecisionRecord, Entry, Loss, WithheldEntry};
 
 /// The most sinks that there can be.
 pub const MAX_SINKS: usize = 64;
@@ -82,7 +82,7 @@ impl Recorder {
     /// Asks every sink that wants a decision for room, and waits for those that block. `None`: its answer must be
     /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
     /// it gives back what it has, and whoever dropped it accounts for the decision in the same way.
-    pub async fn admit(&self, decision: &PackedDecision) -> Option<Reservation> {
+    pub async fn admit(&self, decision: &DecisionRecord) -> Option<Reservation> {
         let (mut admission, mut waiting) = (Admission::of(self, decision), None);
         for (place, queue) in self.wanting(decision) {
             let has_room = queue.reserve(admission.reservation.load, &mut waiting).await;
@@ -94,7 +94,7 @@ impl Recorder {
     /// The same without waiting: a sink that blocks and has no room now has none. It needs no runtime, nor do
     /// [`Reservation::record`], [`withhold`](Self::withhold) and [`tell_caller_gone`](Self::tell_caller_gone), so a host that must
     /// not wait can call it on any thread.
-    pub fn try_admit(&self, decision: &PackedDecision) -> Option<Reservation> {
+    pub fn try_admit(&self, decision: &DecisionRecord) -> Option<Reservation> {
         let mut admission = Admission::of(self, decision);
         for (place, queue) in self.wanting(decision) {
             let has_room = queue.reserve_now(admission.reservation.load);
@@ -104,7 +104,7 @@ impl Recorder {
     }
 
     /// The sinks that want a decision, each with its place.
-    fn wanting(&self, decision: &PackedDecision) -> impl Iterator<Item = (usize, &SinkQueue)> {
+    fn wanting(&self, decision: &DecisionRecord) -> impl Iterator<Item = (usize, &SinkQueue)> {
         let queues = self.0.queues.iter().enumerate();
         queues.filter(|(_, queue)| queue.filter().wants_decision(decision)).map(|(place, queue)| (place, &**queue))
     }
@@ -121,7 +121,7 @@ impl Recorder {
 
     /// Puts an answer that nobody got on record where there is room, and counts it as withheld where there is none: it was
     /// withheld, or its caller gave up while it waited for room. True if every sink that wants it had room.
-    pub fn withhold(&self, decision: Arc<PackedDecision>) -> bool {
+    pub fn withhold(&self, decision: Arc<DecisionRecord>) -> bool {
         let load = Load::of_decision(&decision, Class::Withheld);
         let wanting = self.0.queues.iter().filter(|queue| queue.filter().wants_decision(&decision));
         // Each is asked, whatever the others said.
@@ -185,7 +185,7 @@ impl Recorder {
     }
 
     /// Tells that nobody got the answer of a recorded decision: its caller had given up.
-    pub fn tell_caller_gone(&self, decision: &PackedDecision) {
+    pub fn tell_caller_gone(&self, decision: &DecisionRecord) {
         let entry = CallerGoneEntry {
             time: customs_record::clock::now(),
             decision_id: decision.text(decision.facts().decision_id).to_owned(),
@@ -217,7 +217,7 @@ struct Admission {
 }
 
 impl Admission {
-    fn of(recorder: &Recorder, decision: &PackedDecision) -> Admission {
+    fn of(recorder: &Recorder, decision: &DecisionRecord) -> Admission {
         let load = Load::of_decision(decision, Class::of(decision));
         Admission { reservation: Reservation { recorder: recorder.clone(), load, taken: 0, is_wanted: 0 }, asked: 0 }
     }
@@ -250,7 +250,7 @@ pub struct Reservation {
 
 impl Reservation {
     /// Hands the record over. What is returned must be waited for before the answer is given.
-    pub fn record(mut self, decision: Arc<PackedDecision>) -> PendingAck {
+    pub fn record(mut self, decision: Arc<DecisionRecord>) -> PendingAck {
         let (wanted, taken) = (std::mem::take(&mut self.is_wanted), std::mem::take(&mut self.taken));
         let mut acks = Vec::new();
         for (place, queue) in self.recorder.0.queues.iter().enumerate() {
@@ -288,7 +288,7 @@ pub struct PendingAck(
 impl PendingAck {
     /// Waits until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
     /// withheld, which is then on record as well.
-    pub async fn wait_durable(self, decision: &PackedDecision, reason: &'static str) -> bool {
+    pub async fn wait_durable(self, decision: &DecisionRecord, reason: &'static str) -> bool {
         let Some((acks, recorder)) = self.0 else { return true };
         let all_acks = async {
             for ack in acks {

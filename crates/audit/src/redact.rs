@@ -15,7 +15,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use customs_record::plain_file;
-use customs_record::{DecisionEntry, Entry, HeaderEntry, PackedDecision, QuestionEntry, RefusalsEntry};
+use customs_record::{DecisionEntry, DecisionRecord, Entry, HeaderEntry, QuestionEntry, RefusalsEntry};
 
 /// The fewest bytes of a key.
 pub const MIN_KEY: usize = 16;
@@ -143,7 +143,7 @@ impl Redactor {
     }
 
     /// `None` where nothing is taken.
-    fn decision(&self, decision: &PackedDecision) -> Option<DecisionEntry> {
+    fn decision(&self, decision: &DecisionRecord) -> Option<DecisionEntry> {
         let RedactConfig { principal, path, address, key: _ } = self.config;
         let (mut told, mut taken) = (decision.unpacked(), Vec::new());
         for (name, way, text) in [

@@ -20,7 +20,7 @@ use super::sink_state::State;
 use customs_engine::effect::Effect;
 use customs_engine::time::UnixNanos;
 use customs_record::filter::Filter;
-use customs_record::{CallerGoneEntry, Entry, GapEntry, Loss, PackedDecision, WithheldEntry};
+use customs_record::{CallerGoneEntry, DecisionRecord, Entry, GapEntry, Loss, WithheldEntry};
 
 /// How much may wait for one sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub enum Class {
 
 impl Class {
     /// The class of a decision whose answer is given.
-    pub fn of(decision: &PackedDecision) -> Class {
+    pub fn of(decision: &DecisionRecord) -> Class {
         let decision = decision.facts();
         match decision.effect {
             _ if decision.differs() => Class::Differing,
@@ -99,7 +99,7 @@ pub struct Load {
 
 impl Load {
     /// What a decision asks for as one of this class.
-    pub fn of_decision(decision: &PackedDecision, class: Class) -> Load {
+    pub fn of_decision(decision: &DecisionRecord, class: Class) -> Load {
         Load { class, bytes: decision.weight() as u64, time: decision.time() }
     }
 

@@ -18,7 +18,7 @@ use customs_engine::identity::IdentityState;
 use customs_engine::reason::Reason;
 use customs_policy::printable;
 use customs_record::protobuf as write;
-use customs_record::{AnswerEntry, DecisionEntry, PackedDecision};
+use customs_record::{AnswerEntry, DecisionEntry, DecisionRecord};
 
 pub mod metadata;
 
@@ -71,7 +71,7 @@ pub struct Options {
 }
 
 /// Writes the response to a decision, framed.
-pub fn build(decision: &Decision, entry: &PackedDecision, options: &Options) -> Bytes {
+pub fn build(decision: &Decision, entry: &DecisionRecord, options: &Options) -> Bytes {
     let help = options.help.as_deref();
     unary::framed(ABOUT, |out| {
         match &decision.outcome {
@@ -108,7 +108,7 @@ fn status(code: u64, message: &str, out: &mut Vec<u8>) {
     });
 }
 
-fn denied_response(reason: Reason, entry: &PackedDecision, help: Option<&str>, out: &mut Vec<u8>) {
+fn denied_response(reason: Reason, entry: &DecisionRecord, help: Option<&str>, out: &mut Vec<u8>) {
     let entry = &entry.told();
     let code = match reason {
         Reason::NoPolicy | Reason::AuditUnavailable => SERVICE_UNAVAILABLE,

@@ -23,7 +23,7 @@ use customs_engine::decision::Decision;
 use customs_engine::request::Attributes;
 use customs_policy::store::Reader;
 use customs_record::clock::now;
-use customs_record::{Occasion, PackedDecision, PeerAddress, RefusalCause};
+use customs_record::{DecisionRecord, Occasion, PeerAddress, RefusalCause};
 
 /// Where decisions are recorded and counted; the edges that do so are joined to this one by the app.
 ///
@@ -42,21 +42,21 @@ pub trait DecisionLog: Send + Sync + 'static {
     /// The number of the next decision.
     fn next_number(&self) -> u64;
     /// Reserves room for the record of a decision, waiting a bounded time. `None`: it could not be recorded.
-    fn reserve(&self, record: &PackedDecision) -> impl Future<Output = Option<Self::Reservation>> + Send;
+    fn reserve(&self, record: &DecisionRecord) -> impl Future<Output = Option<Self::Reservation>> + Send;
     /// Hands the record over before the answer, where that must be, and waits until it is durable, where that is asked for.
     fn commit(
         &self,
         reservation: Self::Reservation,
-        record: &Arc<PackedDecision>,
+        record: &Arc<DecisionRecord>,
     ) -> impl Future<Output = Commit<Self::Reservation>> + Send;
     /// Hands over a record that [`commit`](Self::commit) deferred.
-    fn record(&self, reservation: Self::Reservation, record: Arc<PackedDecision>);
+    fn record(&self, reservation: Self::Reservation, record: Arc<DecisionRecord>);
     /// Counts a decision without a reservation, because it was withheld or its caller gave up, and records it wherever there
     /// is room. False if it is not on record everywhere.
-    fn withhold(&self, record: Arc<PackedDecision>) -> bool;
+    fn withhold(&self, record: Arc<DecisionRecord>) -> bool;
     /// Counts that a caller had given up before it was answered, and records it beside the `record` of its decision.
     /// `None`: not every sink has that record, so no later one may name it.
-    fn caller_gone(&self, record: Option<&PackedDecision>);
+    fn caller_gone(&self, record: Option<&DecisionRecord>);
     /// Counts what was refused before it was a check. `example` says what it was, in a few words.
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display);
 }
@@ -90,9 +90,9 @@ impl Deadline {
 #[must_use]
 pub enum Pending<R> {
     /// The decision itself, in the room made for it.
-    Reserved(R, Arc<PackedDecision>),
+    Reserved(R, Arc<DecisionRecord>),
     /// Nothing, unless it turns out that the caller is gone.
-    Recorded(Arc<PackedDecision>),
+    Recorded(Arc<DecisionRecord>),
     /// Nothing: the decision had no room in some sink and counts as withheld there, so no later record may name it.
     Counted,
 }
@@ -157,7 +157,7 @@ impl<L: DecisionLog> Checks<L> {
             decision_number: number,
             told_headers: &self.told_headers,
         };
-        let record = PackedDecision::of(attributes, &request, &decision, &snapshot, occasion);
+        let record = DecisionRecord::of(attributes, &request, &decision, &snapshot, occasion);
         Decided { decision, record: Arc::new(record) }
     }
 
@@ -224,7 +224,7 @@ impl<L: DecisionLog> Checks<L> {
 /// A decision and its record, which say the same.
 struct Decided {
     decision: Decision,
-    record: Arc<PackedDecision>,
+    record: Arc<DecisionRecord>,
 }
 
 impl Decided {
@@ -239,7 +239,7 @@ impl Decided {
 /// record as one whose answer nobody got.
 struct CallerGoneGuard<'l, L: DecisionLog> {
     log: &'l L,
-    record: &'l mut Arc<PackedDecision>,
+    record: &'l mut Arc<DecisionRecord>,
     is_over: bool,
 }
 

@@ -10,11 +10,11 @@ use super::fields::{
     source as of_source,
 };
 use super::record_encoder::RecordEncoder;
-use crate::entry::packed::Span;
+use crate::entry::decision_record::Span;
 use crate::entry::trail::Position;
 use crate::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
-    LagEntry, Loss, OptionalFields, PackedDecision, QuestionEntry, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, DecisionRecord, Entry, GapEntry, GrantExpiredEntry,
+    HeaderEntry, LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
     StreamEntry, WithheldEntry,
 };
 use customs_engine::rules::RuleCounts;
@@ -56,12 +56,12 @@ pub(super) fn fill<E: RecordEncoder>(out: &mut E, entry: &Entry, stream: &str, s
 /// Writes the texts of a decision, which are looked at once and not one by one.
 struct TextWriter<'d, E> {
     out: &'d mut E,
-    decision: &'d PackedDecision,
+    decision: &'d DecisionRecord,
     is_plain: bool,
 }
 
 impl<'d, E: RecordEncoder> TextWriter<'d, E> {
-    fn new(out: &'d mut E, decision: &'d PackedDecision) -> Self {
+    fn new(out: &'d mut E, decision: &'d DecisionRecord) -> Self {
         TextWriter { out, decision, is_plain: E::is_plain(decision.texts()) }
     }
 
@@ -74,7 +74,7 @@ impl<'d, E: RecordEncoder> TextWriter<'d, E> {
     }
 }
 
-fn decision<E: RecordEncoder>(out: &mut E, entry: &PackedDecision) {
+fn decision<E: RecordEncoder>(out: &mut E, entry: &DecisionRecord) {
     let facts = entry.facts();
     let mut texts = TextWriter::new(out, entry);
     texts.text(of::DECISION_ID, facts.decision_id);

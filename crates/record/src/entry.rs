@@ -7,19 +7,19 @@
 //! Nothing secret enters an entry: no cookies, no authorization, no body and no query string. Of headers it holds the request
 //! id, the trace context, what a policy asks for, and what of the optional fields a decision may rest on. Text that a client controls is capped, and what was capped is named in `truncated`.
 
+pub mod decision_record;
 pub mod event;
 pub mod headers;
 pub mod optional_fields;
-pub mod packed;
 pub mod refusals;
 pub mod trail;
 
 use std::sync::Arc;
 
+pub use decision_record::DecisionRecord;
 pub use event::{CallerGoneEntry, GrantExpiredEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry};
 pub use headers::HeaderEntry;
 pub use optional_fields::OptionalFields;
-pub use packed::PackedDecision;
 pub use refusals::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
 pub use trail::{CheckpointEntry, GapEntry, LagEntry, Loss, StreamEntry};
 
@@ -34,7 +34,7 @@ use customs_policy::policy_change::PolicyChange;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// A check was decided.
-    Decision(Arc<PackedDecision>),
+    Decision(Arc<DecisionRecord>),
     /// A policy set was published, or refused.
     PolicyChange(Arc<PolicyChange>),
     /// An operator asked what a check would get; nothing crossed.
@@ -102,7 +102,7 @@ impl Entry {
 }
 
 /// One decided check: the normalised inputs, the three answers, and who to ask. `T` is what a text is: a `String` where
-/// it stands by itself, a part of a [`PackedDecision`] where it travels.
+/// it stands by itself, a part of a [`DecisionRecord`] where it travels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecisionEntry<T = String> {
     /// When the check was decided: the `now` of the decision.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Entry, PackedDecision};
+use crate::{DecisionRecord, Entry};
 use customs_engine::effect::Effect;
 
 /// Which decisions a sink takes.
@@ -33,7 +33,7 @@ impl Filter {
     }
 
     /// Whether a sink takes this decision.
-    pub fn wants_decision(self, decision: &PackedDecision) -> bool {
+    pub fn wants_decision(self, decision: &DecisionRecord) -> bool {
         let decision = decision.facts();
         match self {
             Filter::All => true,

@@ -37,7 +37,7 @@ pub mod verify;
 pub mod examples;
 
 pub use entry::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
-    LagEntry, Loss, Occasion, OptionalFields, PackedDecision, PeerAddress, QuestionEntry, RefusalCause, RefusalCount,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, DecisionRecord, Entry, GapEntry, GrantExpiredEntry,
+    HeaderEntry, LagEntry, Loss, Occasion, OptionalFields, PeerAddress, QuestionEntry, RefusalCause, RefusalCount,
     RefusalsEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };

@@ -13,7 +13,7 @@ use customs_engine::time::UnixNanos;
 use customs_engine::work_count::counted;
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
-use customs_record::{Occasion, PackedDecision};
+use customs_record::{DecisionRecord, Occasion};
 
 const HEADS: [&str; 2] = [
     "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: NAME, namespace: istio-system}\n",
@@ -195,7 +195,7 @@ fn work(snapshot: &Snapshot, principal: &str, sent: &Sent, headers: &dyn Headers
             decision_number: 1,
             told_headers: &["x-role".to_owned()],
         };
-        PackedDecision::of(&attributes, &request, &decision, snapshot, occasion)
+        DecisionRecord::of(&attributes, &request, &decision, snapshot, occasion)
     };
     counted(work).1
 }

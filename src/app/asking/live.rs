@@ -12,7 +12,7 @@ use customs_policy::printable;
 use customs_policy::problem::Problem;
 use customs_policy::store::Reader;
 use customs_record::clock;
-use customs_record::{Entry, Occasion, PackedDecision, QuestionEntry};
+use customs_record::{DecisionRecord, Entry, Occasion, QuestionEntry};
 
 /// What answers questions.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry),
     let time = clock::now();
     let (explanation, answer) = answer::ask(&question, snapshot, time, |attributes, request, decision, explanation| {
         let occasion = Occasion { time, duration_micros: 0, decision_id: "", decision_number: 0, told_headers: &[] };
-        let entry = PackedDecision::of(attributes, request, decision, snapshot, occasion);
+        let entry = DecisionRecord::of(attributes, request, decision, snapshot, occasion);
         (explanation.noting(&notes), entry)
     });
     let document = serde_json::to_string_pretty(&explanation).map_err(|_| ExplainError::Failed)?;

@@ -71,11 +71,11 @@ fn the_hash_is_hmac_sha256() {
 
 #[test]
 fn nothing_asked_is_the_same_entry() {
-    let decision: Arc<PackedDecision> = whole().into();
+    let decision: Arc<DecisionRecord> = whole().into();
     let Entry::Decision(same) = Redactor::default().redact(Entry::Decision(decision.clone())) else { panic!() };
     assert!(Arc::ptr_eq(&decision, &same));
     let quiet = DecisionEntry { path: "".into(), ..whole() };
-    let quiet: Arc<PackedDecision> = quiet.into();
+    let quiet: Arc<DecisionRecord> = quiet.into();
     let redactor = redactor(Keep, Hash, Keep);
     let Entry::Decision(same) = redactor.redact(Entry::Decision(quiet.clone())) else { panic!() };
     assert!(Arc::ptr_eq(&quiet, &same), "an empty field has nothing to take");
@@ -212,7 +212,7 @@ async fn what_a_sink_gets_is_redacted_and_chained_so() {
         ..trail(RedactConfig { path: Drop, ..RedactConfig::default() })
     };
     let trail = start::start_with(&config, vec![sink.boxed()], Reopen::default()).unwrap();
-    let decision: Arc<PackedDecision> = whole().into();
+    let decision: Arc<DecisionRecord> = whole().into();
     let reservation = trail.recorder.admit(&decision).await.unwrap();
     let _ = reservation.record(decision);
     trail.writers.finish(Duration::from_secs(5)).await.unwrap();

@@ -12,7 +12,7 @@ use customs_engine::effect::Effect;
 use customs_engine::reason::Reason;
 use customs_record::chain::Head;
 use customs_record::examples::{full_change, full_decision};
-use customs_record::{DecisionEntry, Entry, PackedDecision};
+use customs_record::{DecisionEntry, DecisionRecord, Entry};
 
 mod admission;
 mod withholding;
@@ -61,7 +61,7 @@ pub(super) fn allow(number: u64) -> DecisionEntry {
 
 /// What a check does: true if it got the answer of its decision.
 pub(super) async fn check(recorder: &Recorder, mut entry: DecisionEntry) -> bool {
-    let packed = Arc::new(PackedDecision::from(&entry));
+    let packed = Arc::new(DecisionRecord::from(&entry));
     let Some(reservation) = recorder.admit(&packed).await else {
         (entry.effect, entry.verdict.effect) = (Effect::Deny, Effect::Deny);
         recorder.withhold(entry.into());
@@ -292,7 +292,7 @@ async fn a_check_that_is_given_up_while_it_waits_for_one_sink_is_on_record_or_co
     for number in 1..=75 {
         assert!(check(&recorder, allow(number)).await);
     }
-    let mut entry: PackedDecision = allow(76).into();
+    let mut entry: DecisionRecord = allow(76).into();
     assert!(futures_now(recorder.admit(&entry)).is_none(), "it waits, and is dropped");
     drop(recorder.admit(&entry));
     entry.mark_caller_gone();
@@ -401,7 +401,7 @@ async fn what_cannot_be_written_in_time_is_told() {
 async fn room_that_is_never_used_does_not_hold_the_end() {
     let memory = Memory::default();
     let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
-    let entry: PackedDecision = allow(1).into();
+    let entry: DecisionRecord = allow(1).into();
     let reservation = recorder.admit(&entry).await.unwrap();
     let start = StdInstant::now();
     writers.finish(Duration::from_millis(50)).await.unwrap();
@@ -413,7 +413,7 @@ async fn room_that_is_never_used_does_not_hold_the_end() {
 async fn the_end_waits_for_answers_that_are_being_given() {
     let memory = Memory::default();
     let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
-    let entry: PackedDecision = allow(1).into();
+    let entry: DecisionRecord = allow(1).into();
     let reservation = recorder.admit(&entry).await.unwrap();
     let end = tokio::spawn(writers.finish(BOUND));
     until("nothing new is accepted", || futures_now(recorder.admit(&entry)).flatten().is_none()).await;

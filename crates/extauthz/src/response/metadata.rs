@@ -5,7 +5,7 @@
 
 use customs_engine::identity::IdentityState;
 use customs_record::protobuf as write;
-use customs_record::{DecisionEntry, PackedDecision};
+use customs_record::{DecisionEntry, DecisionRecord};
 
 /// Every field, in the order in which they are sent.
 pub const NAMES: [&str; 15] = [
@@ -70,7 +70,7 @@ impl Fields {
     }
 
     /// Writes the fields as a `google.protobuf.Struct`.
-    pub(super) fn write(&self, entry: &PackedDecision, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, entry: &DecisionRecord, out: &mut Vec<u8>) {
         for ((name, value), _) in NAMES.into_iter().zip(values(entry)).zip(self.0).filter(|(_, is_sent)| *is_sent) {
             write::message(field::ENTRY, out, |out| {
                 write::text(field::KEY, name, out);
@@ -87,7 +87,7 @@ impl Default for Fields {
 }
 
 /// The values, in the order of their names.
-fn values(entry: &PackedDecision) -> [&str; NAMES.len()] {
+fn values(entry: &DecisionRecord) -> [&str; NAMES.len()] {
     let DecisionEntry { verdict, would, effect, identity, decision_id, namespace, service_account, .. } = entry.facts();
     let DecisionEntry { host, revision, .. } = entry.facts();
     let of_valid = |place| if *identity == IdentityState::Valid { entry.text(place) } else { "" };

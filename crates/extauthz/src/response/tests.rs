@@ -12,7 +12,7 @@ use customs_engine::time::UnixNanos;
 use customs_record::Occasion;
 
 /// A decision about a caller without an identity, by a set without rules.
-fn decided(default_effect: DefaultEffect, host: &str) -> (Decision, PackedDecision) {
+fn decided(default_effect: DefaultEffect, host: &str) -> (Decision, DecisionRecord) {
     let settings = Settings { default_effect, ..Settings::default() };
     let snapshot = Snapshot::new(Revision::none(), settings, Rules::default());
     let http = customs_engine::request::HttpAttributes { host, ..Default::default() };
@@ -26,7 +26,7 @@ fn decided(default_effect: DefaultEffect, host: &str) -> (Decision, PackedDecisi
         decision_number: 1,
         told_headers: &[],
     };
-    let entry = PackedDecision::of(&attributes, &request, &decision, &snapshot, occasion);
+    let entry = DecisionRecord::of(&attributes, &request, &decision, &snapshot, occasion);
     (decision, entry)
 }
 

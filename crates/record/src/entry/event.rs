@@ -1,6 +1,6 @@
 //! What a server tells beside its decisions: questions, the ends of grants, its own start and stop.
 
-use super::PackedDecision;
+use super::DecisionRecord;
 use customs_engine::enforcement::Enforcement;
 use customs_engine::rule_info::RuleInfo;
 use customs_engine::snapshot::Revision;
@@ -16,7 +16,7 @@ pub struct QuestionEntry {
     /// The moment that was asked about.
     pub now: UnixNanos,
     /// What a decision would have on record; it has neither an id nor a duration.
-    pub answer: PackedDecision,
+    pub answer: DecisionRecord,
 }
 
 /// The end of a grant: from then on it opens nothing.

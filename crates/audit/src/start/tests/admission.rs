@@ -8,11 +8,11 @@ use super::{BOUND, FULL, SMALL, allow, decision, file, lost, of_kind, one, trail
 use crate::config::OnFull;
 use crate::sinks::doubles::Memory;
 use customs_engine::effect::Effect;
-use customs_record::{DecisionEntry, PackedDecision};
+use customs_record::{DecisionEntry, DecisionRecord};
 
 /// What a host does that must not wait: true if the answer is given.
 fn check(recorder: &Recorder, entry: DecisionEntry) -> bool {
-    let packed = Arc::new(PackedDecision::from(&entry));
+    let packed = Arc::new(DecisionRecord::from(&entry));
     match recorder.try_admit(&packed) {
         Some(reservation) => drop(reservation.record(packed)),
         None => {
@@ -44,7 +44,7 @@ fn what_has_room_is_recorded_in_every_sink() {
     let sinks = [(&first, file("a", OnFull::Block)), (&second, file("b", OnFull::Deny))];
     let Trail { recorder, writers, .. } = trail(&sinks, Limits::default(), Durability::None);
     assert!((1..=200).all(|number| check(&recorder, allow(number))));
-    let gone = PackedDecision::from(&allow(200));
+    let gone = DecisionRecord::from(&allow(200));
     recorder.tell_caller_gone(&gone);
     finish(writers).unwrap();
     for memory in [first, second] {
@@ -78,7 +78,7 @@ fn a_full_queue_keeps_its_last_quarter_for_denials() {
     let memory = Memory::default();
     let limits = Limits { deadline: BOUND, ..SMALL };
     let Trail { recorder, writers, .. } = trail(&[(&memory, file("a", OnFull::Block))], limits, Durability::None);
-    let packed = |effect, number| PackedDecision::from(&decision(effect, number));
+    let packed = |effect, number| DecisionRecord::from(&decision(effect, number));
     // Room that is promised and not used yet.
     let reservations: Vec<_> =
         (1..=100).map_while(|number| recorder.try_admit(&packed(Effect::Allow, number))).collect();
@@ -96,7 +96,7 @@ fn a_sink_that_drops_lets_the_answer_pass_and_counts() {
     let memory = Memory::default();
     let Trail { recorder, writers, .. } = one(&memory, OnFull::Drop);
     let reservations: Vec<_> =
-        (1..=75).map_while(|number| recorder.try_admit(&PackedDecision::from(&allow(number)))).collect();
+        (1..=75).map_while(|number| recorder.try_admit(&DecisionRecord::from(&allow(number)))).collect();
     assert!(check(&recorder, allow(76)), "its answer is given");
     assert_eq!(recorder.readings()[0].lost.allows, 1);
     drop(reservations);

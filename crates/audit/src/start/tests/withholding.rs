@@ -8,7 +8,7 @@ use super::{BOUND, BUSY, FULL, SMALL, allow, check, decision, file, one, trail, 
 use crate::sinks::Place;
 use crate::sinks::doubles::Memory;
 use customs_engine::effect::Effect;
-use customs_record::PackedDecision;
+use customs_record::DecisionRecord;
 
 #[tokio::test]
 async fn records_that_went_to_a_deleted_file_are_written_again_in_the_next_one() {
@@ -82,7 +82,7 @@ async fn a_server_knows_whether_an_answer_could_be_recorded_without_being_asked(
             Some(kind) => memory.answers(kind),
             None => *memory.unsynced.lock().unwrap() = true,
         }
-        let entry: Arc<PackedDecision> = decision(Effect::Deny, 1).into();
+        let entry: Arc<DecisionRecord> = decision(Effect::Deny, 1).into();
         if let Some(reservation) = recorder.admit(&entry).await {
             drop(reservation.record(entry));
         }
@@ -105,7 +105,7 @@ async fn answers_that_nobody_takes_keep_an_eighth_of_the_queue_and_no_more() {
     let mut kept = Vec::new();
     // As a service does: each answer keeps its room until its caller takes it, unless too many do.
     for number in 1..=60 {
-        let entry: Arc<PackedDecision> = allow(number).into();
+        let entry: Arc<DecisionRecord> = allow(number).into();
         let reservation = recorder.admit(&entry).await.unwrap();
         match recorder.is_pressed() {
             true => drop(reservation.record(entry)),

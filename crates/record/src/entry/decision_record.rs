@@ -1,7 +1,7 @@
 //! A decision's entry as it travels: everything that is text in one piece of memory, and where each text stands in it.
 //!
 //! Whoever decides writes it once; whoever renders reads it front to back, mostly on another processor, and gives back one
-//! piece instead of thirty. No fact is added or lost: [`PackedDecision::told`] is the entry.
+//! piece instead of thirty. No fact is added or lost: [`DecisionRecord::told`] is the entry.
 
 use std::fmt::{Display, Write};
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ const USUAL: usize = 768;
 
 /// A decision's entry in two pieces: the texts, and everything else.
 #[derive(Clone, Debug)]
-pub struct PackedDecision {
+pub struct DecisionRecord {
     texts: Texts,
     entry: DecisionEntry<Span>,
 }
@@ -33,7 +33,7 @@ pub struct PackedDecision {
 #[derive(Clone, Debug)]
 struct Texts(String);
 
-/// Where a text of a [`PackedDecision`] stands among the others.
+/// Where a text of a [`DecisionRecord`] stands among the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Span {
     from: u32,
@@ -81,7 +81,7 @@ impl Texts {
     }
 }
 
-impl PackedDecision {
+impl DecisionRecord {
     /// Tells a decision: the inputs as normalised, the answers, and the occasion.
     pub fn of(
         attributes: &Attributes<'_>,
@@ -89,7 +89,7 @@ impl PackedDecision {
         decision: &Decision,
         snapshot: &Snapshot,
         occasion: Occasion<'_>,
-    ) -> PackedDecision {
+    ) -> DecisionRecord {
         let mut texts = Texts(String::with_capacity(USUAL));
         let mut cut = Vec::new();
         let mut cap = |texts: &mut Texts, name, text: &str, limit| texts.push(capped(name, text, limit, &mut cut));
@@ -153,7 +153,7 @@ impl PackedDecision {
         let headers = headers::told(snapshot.header_tables(), request, occasion.told_headers);
         let optional = OptionalFields::of(attributes, decision.identity_detail, snapshot, headers, cut);
         entry.optional = (optional != *OptionalFields::NONE).then(|| Arc::new(optional));
-        PackedDecision { texts, entry }
+        DecisionRecord { texts, entry }
     }
 
     /// The entry.
@@ -173,7 +173,7 @@ impl PackedDecision {
 
     /// About how many bytes of memory it holds.
     pub fn weight(&self) -> usize {
-        size_of::<PackedDecision>() + self.texts.0.capacity() + self.entry.optional().weight()
+        size_of::<DecisionRecord>() + self.texts.0.capacity() + self.entry.optional().weight()
     }
 
     /// Tells that the answer was withheld, as `decision` now says; the inputs stay.
@@ -205,28 +205,28 @@ impl PackedDecision {
 }
 
 /// Packs an entry that stands by itself.
-impl<T: AsRef<str>> From<&DecisionEntry<T>> for PackedDecision {
+impl<T: AsRef<str>> From<&DecisionEntry<T>> for DecisionRecord {
     fn from(entry: &DecisionEntry<T>) -> Self {
         let mut texts = Texts(String::with_capacity(USUAL));
         let entry = entry.map(&mut |text| texts.push(text.as_ref()));
-        PackedDecision { texts, entry }
+        DecisionRecord { texts, entry }
     }
 }
 
-impl<T: AsRef<str>> From<DecisionEntry<T>> for PackedDecision {
+impl<T: AsRef<str>> From<DecisionEntry<T>> for DecisionRecord {
     fn from(entry: DecisionEntry<T>) -> Self {
         (&entry).into()
     }
 }
 
-impl<T: AsRef<str>> From<DecisionEntry<T>> for Arc<PackedDecision> {
+impl<T: AsRef<str>> From<DecisionEntry<T>> for Arc<DecisionRecord> {
     fn from(entry: DecisionEntry<T>) -> Self {
         Arc::new((&entry).into())
     }
 }
 
 /// Entries are equal if they tell the same, however their texts lie.
-impl PartialEq for PackedDecision {
+impl PartialEq for DecisionRecord {
     fn eq(&self, other: &Self) -> bool {
         self.told() == other.told()
     }
