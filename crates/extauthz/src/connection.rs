@@ -1,6 +1,6 @@
 //! One connection: HTTP/2 over a stream that was accepted, until its client goes or the shutdown ends it.
 //!
-//! It knows no call; the [`front`](super::front) answers them, and the [`guard`](customs_net::guard) looks at the bytes before.
+//! It knows no call; the [`router`](super::router) answers them, and the [`guard`](customs_net::guard) looks at the bytes before.
 //! The rule: at the shutdown the client is told to open nothing
 //! more (GOAWAY), what is in flight is answered, and then it is over.
 
@@ -17,7 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use super::front::Front;
+use super::router::CheckRouter;
 use super::service::DecisionLog;
 use customs_net::guard::TransportGuard;
 use customs_net::listen::Accepted;
@@ -25,26 +25,26 @@ use customs_net::preface_guard::PrefaceGuard;
 use customs_record::{PeerAddress, RefusalCause};
 
 /// Serves one connection. It begins on the thread that runs this.
-pub async fn serve<L: DecisionLog>(accepted: Accepted, front: Front<L>, shutdown: CancellationToken) {
+pub async fn serve<L: DecisionLog>(accepted: Accepted, router: CheckRouter<L>, shutdown: CancellationToken) {
     let peer = match &accepted {
         Accepted::Tcp(_, peer) => PeerAddress::Ip(peer.ip().to_canonical()),
         Accepted::Unix(_) => PeerAddress::Unix,
     };
-    // A front of its own: checks on two threads then count nothing together.
-    let front = Arc::new(front.of(peer));
+    // A router of its own: checks on two threads then count nothing together.
+    let router = Arc::new(router.of(peer));
     let over = match accepted {
         Accepted::Tcp(stream, _) => match TcpStream::from_std(stream) {
-            Ok(stream) => speak(stream, front.clone(), shutdown).await,
+            Ok(stream) => speak(stream, router.clone(), shutdown).await,
             Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
         },
         Accepted::Unix(stream) => match UnixStream::from_std(stream) {
-            Ok(stream) => speak(stream, front.clone(), shutdown).await,
+            Ok(stream) => speak(stream, router.clone(), shutdown).await,
             Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
         },
     };
     if let Err(problem) = over {
         match cut(&problem) {
-            Some(why) => front.refuse(RefusalCause::ConnectionCut, &why),
+            Some(why) => router.refuse(RefusalCause::ConnectionCut, &why),
             None => tracing::debug!(%problem, "a connection ended"),
         }
     }
@@ -58,16 +58,16 @@ fn cut(problem: &hyper::Error) -> Option<String> {
 
 async fn speak<L: DecisionLog>(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    front: Arc<Front<L>>,
+    router: Arc<CheckRouter<L>>,
     shutdown: CancellationToken,
 ) -> hyper::Result<()> {
-    let limits = front.limits();
+    let limits = router.limits();
     let stream = PrefaceGuard::new(stream, &shutdown);
-    let stream = TokioIo::new(TransportGuard::new(stream, limits, front.clone()));
+    let stream = TokioIo::new(TransportGuard::new(stream, limits, router.clone()));
     let service = service_fn(move |request| {
-        let front = front.clone();
+        let router = router.clone();
         // In a box, since the transport moves a call several times, and a call is some kilobytes.
-        Box::pin(async move { front.answer(request).await })
+        Box::pin(async move { router.answer(request).await })
     });
     let mut http = http2::Builder::new(TokioExecutor::new());
     let pending_resets = usize::try_from(limits.pending_resets).unwrap_or(usize::MAX);

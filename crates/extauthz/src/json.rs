@@ -12,7 +12,7 @@ use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageD
 
 use super::DESCRIPTORS;
 use super::attributes::{self, borrowed};
-use super::nodes::Reading;
+use super::node_deserializer::NodeDeserializer;
 use customs_policy::document::Node;
 use customs_policy::problem::{Code, Problem};
 
@@ -45,7 +45,7 @@ static CHECK_REQUEST: LazyLock<Result<MessageDescriptor, DescriptorError>> = Laz
 /// Reads a check; what cannot be read, and what is read over, is among the problems.
 pub fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Check> {
     let ignored = RefCell::default();
-    let read = message(node, Reading::whole(node, &ignored));
+    let read = message(node, NodeDeserializer::whole(node, &ignored));
     problems.extend(ignored.take().into_iter().map(|key| {
         let what = format!("`{}` is no field of this message that is known here, and is ignored", key.name);
         let problem = Problem::note(Code::UnknownField, key.place.clone(), what);
@@ -54,7 +54,7 @@ pub fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Check> {
     read.map_err(|problem| problems.push(*problem)).ok()
 }
 
-fn message(node: &Node, reading: Reading<'_>) -> Result<Check, Box<Problem>> {
+fn message(node: &Node, deserializer: NodeDeserializer<'_>) -> Result<Check, Box<Problem>> {
     let wrong = |(place, why)| {
         let problem = Problem::error(Code::BadValue, place, format!("this is no CheckRequest in JSON: {why}"));
         Box::new(
@@ -63,7 +63,7 @@ fn message(node: &Node, reading: Reading<'_>) -> Result<Check, Box<Problem>> {
     };
     let descriptor = CHECK_REQUEST.as_ref().map_err(|why| wrong((node.place.clone(), why.to_string())))?;
     let options = DeserializeOptions::new().deny_unknown_fields(false);
-    let dynamic = DynamicMessage::deserialize_with_options(descriptor.clone(), reading, &options)
+    let dynamic = DynamicMessage::deserialize_with_options(descriptor.clone(), deserializer, &options)
         .map_err(|why| wrong(why.at(&node.place)))?;
     let check: CheckRequest = dynamic.transcode_to().map_err(|why| wrong((node.place.clone(), why.to_string())))?;
     Ok(Check(attributes::encode_plain(check)))

@@ -1,6 +1,6 @@
 //! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a check.
 //!
-//! [`connection`] speaks HTTP/2 over a connection that [`net`](customs_net) accepted. [`front`] hands a check to
+//! [`connection`] speaks HTTP/2 over a connection that [`net`](customs_net) accepted. [`router`] hands a check to
 //! [`service`], which is its journey, and everything else to the services that [`server`] joins. [`attributes`] reads what
 //! Envoy sent, [`response`] writes what Envoy is told. [`json`] reads a check that somebody wrote down. Nothing here decides.
 
@@ -11,11 +11,11 @@
 
 pub mod attributes;
 pub mod connection;
-pub mod front;
 pub mod ids;
 pub mod json;
-mod nodes;
+mod node_deserializer;
 pub mod response;
+pub mod router;
 pub mod server;
 pub mod service;
 pub mod unary;

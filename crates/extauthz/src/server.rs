@@ -23,7 +23,7 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::connection;
-use super::front::Front;
+use super::router::CheckRouter;
 use super::service::{Checks, DecisionLog};
 use customs_net::limits::ConnectionLimits;
 use customs_net::listen::Listener;
@@ -40,7 +40,7 @@ const SERVICES: [&str; 4] = [
 /// The services of one server; every listener serves them all.
 #[derive(Clone, Debug)]
 pub struct Services<L> {
-    front: Front<L>,
+    router: CheckRouter<L>,
     shutdown: CancellationToken,
 }
 
@@ -76,7 +76,7 @@ impl<L: DecisionLog> Services<L> {
             .add_service(ended(health))
             .add_service(EndAtShutdown { service: v1, shutdown: shutdown.clone() })
             .add_service(EndAtShutdown { service: v1alpha, shutdown: shutdown.clone() });
-        Ok(Services { front: Front::new(checks, routes.prepare(), limits), shutdown })
+        Ok(Services { router: CheckRouter::new(checks, routes.prepare(), limits), shutdown })
     }
 
     /// Serves one listener until the shutdown, then until its last connection has ended.
@@ -86,7 +86,7 @@ impl<L: DecisionLog> Services<L> {
     pub async fn serve(self, listener: Listener, workers: Workers) -> io::Result<()> {
         let open = TaskTracker::new();
         while let Some(stream) = self.shutdown.run_until_cancelled(listener.accept()).await {
-            let connection = connection::serve(stream?, self.front.clone(), self.shutdown.child_token());
+            let connection = connection::serve(stream?, self.router.clone(), self.shutdown.child_token());
             workers.take(open.track_future(connection));
         }
         // Its socket is closed, so that nobody waits in its queue; its file is gone.

@@ -28,11 +28,11 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const OK: HeaderValue = HeaderValue::from_static("0");
 
 /// What a request's body holds.
-pub enum Asked<B> {
+pub enum UnaryBody<B> {
     /// One message, and the end.
     Message(Bytes),
     /// Something else, with what was read of it put back.
-    Unusual(Unusual, PutBack<B>),
+    Unusual(Unusual, Rewind<B>),
 }
 
 /// What is out of the ordinary about a body.
@@ -78,7 +78,7 @@ impl fmt::Display for Unusual {
 ///
 /// # Errors
 /// What the transport reports: the caller is gone, and nobody waits for an answer.
-pub async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B, most: usize) -> Result<Asked<B>, B::Error> {
+pub async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B, most: usize) -> Result<UnaryBody<B>, B::Error> {
     let mut read = Bytes::new();
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
@@ -87,9 +87,9 @@ pub async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B, most: usize) -> Re
         read = joined(read, data);
         match message_length(&read) {
             None => {}
-            Some(Err(unusual)) => return Ok(Asked::Unusual(unusual, PutBack { read, rest: body })),
+            Some(Err(unusual)) => return Ok(UnaryBody::Unusual(unusual, Rewind { read, rest: body })),
             Some(Ok(length)) if length > most => {
-                return Ok(Asked::Unusual(Unusual::TooLarge(length), PutBack { read, rest: body }));
+                return Ok(UnaryBody::Unusual(Unusual::TooLarge(length), Rewind { read, rest: body }));
             }
             // Nothing more is read of what has more than it says.
             Some(Ok(length)) if read.len() > PREFIX + length => break,
@@ -99,14 +99,14 @@ pub async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B, most: usize) -> Re
     let unusual = match message_length(&read) {
         Some(Ok(length)) if read.len() == PREFIX + length => {
             read.advance(PREFIX);
-            return Ok(Asked::Message(read));
+            return Ok(UnaryBody::Message(read));
         }
         Some(Ok(length)) if read.len() > PREFIX + length => Unusual::Several,
         Some(Err(unusual)) => unusual,
         None if read.is_empty() => Unusual::Nothing,
         Some(Ok(_)) | None => Unusual::Unfinished,
     };
-    Ok(Asked::Unusual(unusual, PutBack { read, rest: body }))
+    Ok(UnaryBody::Unusual(unusual, Rewind { read, rest: body }))
 }
 
 /// The length that an uncompressed message says it has, once it has said it.
@@ -131,12 +131,12 @@ fn joined(read: Bytes, more: Bytes) -> Bytes {
 }
 
 /// A body of which something was read already.
-pub struct PutBack<B> {
+pub struct Rewind<B> {
     read: Bytes,
     rest: B,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for PutBack<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for Rewind<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -177,15 +177,15 @@ pub trait Sending: Unpin {
 
 /// The response of a call that succeeded, with the message that [`framed`] wrote. The transport asks for the message once
 /// it has taken the head of the response, which it refuses where the caller has given up.
-pub fn response<S: Sending>(framed: Bytes, sending: S) -> Response<Answer<S>> {
-    let mut response = Response::new(Answer { next: Next::Message(framed), sending: Some(sending) });
+pub fn response<S: Sending>(framed: Bytes, sending: S) -> Response<UnaryResponse<S>> {
+    let mut response = Response::new(UnaryResponse { next: Next::Message(framed), sending: Some(sending) });
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
 }
 
 /// The body of a response: one message, in short frames, then the status OK.
 #[derive(Debug)]
-pub struct Answer<S> {
+pub struct UnaryResponse<S> {
     next: Next,
     sending: Option<S>,
 }
@@ -197,7 +197,7 @@ enum Next {
     End,
 }
 
-impl<S: Sending> Body for Answer<S> {
+impl<S: Sending> Body for UnaryResponse<S> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -241,7 +241,7 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// How long the caller waits, as `grpc-timeout` says it: at most eight digits and a unit. `None` where nothing says it.
-pub fn patience(headers: &HeaderMap) -> Option<Duration> {
+pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let is_plain = (1..=8).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());

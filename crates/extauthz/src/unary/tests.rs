@@ -52,15 +52,15 @@ fn body(pieces: &[&[u8]]) -> Frames {
 
 async fn told(body: Frames) -> Result<Vec<u8>, Vec<u8>> {
     match read(body, MOST).await.unwrap() {
-        Asked::Message(message) => Ok(message.to_vec()),
-        Asked::Unusual(_, whole) => Err(whole.collect().await.unwrap().to_bytes().to_vec()),
+        UnaryBody::Message(message) => Ok(message.to_vec()),
+        UnaryBody::Unusual(_, whole) => Err(whole.collect().await.unwrap().to_bytes().to_vec()),
     }
 }
 
 async fn unusual(pieces: &[&[u8]]) -> Option<Unusual> {
     match read(body(pieces), MOST).await.unwrap() {
-        Asked::Message(_) => None,
-        Asked::Unusual(unusual, _) => Some(unusual),
+        UnaryBody::Message(_) => None,
+        UnaryBody::Unusual(unusual, _) => Some(unusual),
     }
 }
 
@@ -179,7 +179,8 @@ async fn an_answer_is_sent_once_its_message_is_taken_and_unsent_if_it_never_is()
 
 #[test]
 fn patience_is_a_number_and_a_unit() {
-    let read = |text: &str| patience(&HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), text.parse().unwrap())]));
+    let read =
+        |text: &str| grpc_timeout(&HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), text.parse().unwrap())]));
     for (text, time) in [
         ("1H", Duration::from_secs(3600)),
         ("2M", Duration::from_secs(120)),
@@ -194,5 +195,5 @@ fn patience_is_a_number_and_a_unit() {
     for text in ["", "S", "1", "1s", "+1S", "-1S", "1 S", "100000000S", "1SS", "1.5S"] {
         assert_eq!(read(text), None, "{text}");
     }
-    assert_eq!(patience(&HeaderMap::new()), None);
+    assert_eq!(grpc_timeout(&HeaderMap::new()), None);
 }

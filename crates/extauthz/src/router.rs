@@ -22,7 +22,7 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::service::{Checks, Deadline, DecisionLog, Pending, late};
-use super::unary::{self, Answer, Asked, Sending, Unusual};
+use super::unary::{self, Sending, UnaryBody, UnaryResponse, Unusual};
 use customs_net::guard::{ConnectionObserver, ConnectionRefusal};
 use customs_net::limits::ConnectionLimits;
 use customs_record::{PeerAddress, RefusalCause};
@@ -34,53 +34,53 @@ const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const SHOWN: usize = 100;
 
 /// What answers a call: a check's own short body, or whatever gRPC has.
-type Told<L> = Response<Either<Answer<Settling<L>>, Body>>;
+type Told<L> = Response<Either<UnaryResponse<Settling<L>>, Body>>;
 
 /// Records what is left of a check once its answer is sent; dropped before, it records that the caller was gone.
 #[derive(Debug)]
 pub struct Settling<L: DecisionLog> {
     /// That of the connection, so that two threads share nothing for it.
-    front: Arc<Front<L>>,
+    router: Arc<CheckRouter<L>>,
     pending: Option<Pending<L::Reservation>>,
 }
 
 impl<L: DecisionLog> Sending for Settling<L> {
     fn sent(mut self) {
-        self.pending.take().into_iter().for_each(|pending| self.front.checks.sent(pending));
+        self.pending.take().into_iter().for_each(|pending| self.router.checks.sent(pending));
     }
 }
 
 impl<L: DecisionLog> Drop for Settling<L> {
     fn drop(&mut self) {
-        self.pending.take().into_iter().for_each(|pending| self.front.checks.unsent(pending));
+        self.pending.take().into_iter().for_each(|pending| self.router.checks.unsent(pending));
     }
 }
 
 /// The ways that a call can take.
 #[derive(Debug)]
-pub struct Front<L> {
+pub struct CheckRouter<L> {
     checks: Arc<Checks<L>>,
     routes: Routes,
     limits: ConnectionLimits,
     peer: PeerAddress,
 }
 
-impl<L> Clone for Front<L> {
+impl<L> Clone for CheckRouter<L> {
     fn clone(&self) -> Self {
-        let Front { checks, routes, limits, peer } = self;
-        Front { checks: checks.clone(), routes: routes.clone(), limits: *limits, peer: *peer }
+        let CheckRouter { checks, routes, limits, peer } = self;
+        CheckRouter { checks: checks.clone(), routes: routes.clone(), limits: *limits, peer: *peer }
     }
 }
 
-impl<L: DecisionLog> Front<L> {
+impl<L: DecisionLog> CheckRouter<L> {
     /// `routes` has the Authorization service as well, with the same checks.
     pub fn new(checks: Arc<Checks<L>>, routes: Routes, limits: ConnectionLimits) -> Self {
-        Front { checks, routes, limits, peer: PeerAddress::Other }
+        CheckRouter { checks, routes, limits, peer: PeerAddress::Other }
     }
 
     /// The same for a connection of this peer.
     pub fn of(self, peer: PeerAddress) -> Self {
-        Front { peer, ..self }
+        CheckRouter { peer, ..self }
     }
 
     /// What bounds a connection.
@@ -101,11 +101,11 @@ impl<L: DecisionLog> Front<L> {
         if let Some(refused) = self.misfit(&request) {
             return Ok(refused.map(Either::Right));
         }
-        let patience = unary::patience(request.headers());
+        let grpc_timeout = unary::grpc_timeout(request.headers());
         // Nothing is timed unless the answer has to wait for something.
-        let Some(patience) = patience else { return self.take(request, Deadline::default()).await };
-        let deadline = Deadline(Instant::now().checked_add(patience));
-        timeout(patience, self.take(request, deadline))
+        let Some(grpc_timeout) = grpc_timeout else { return self.take(request, Deadline::default()).await };
+        let deadline = Deadline(Instant::now().checked_add(grpc_timeout));
+        timeout(grpc_timeout, self.take(request, deadline))
             .await
             .unwrap_or_else(|_late| Ok(late().into_http().map(Either::Right)))
     }
@@ -154,9 +154,9 @@ impl<L: DecisionLog> Front<L> {
         let asked = unary::read(body, self.limits.message_size).await?;
         unread.0 = None;
         let unusual = match asked {
-            Asked::Message(message) => match self.checks.answer(&message, deadline).await {
+            UnaryBody::Message(message) => match self.checks.answer(&message, deadline).await {
                 Ok(Some((framed, pending))) => {
-                    let settling = Settling { front: self.clone(), pending: Some(pending) };
+                    let settling = Settling { router: self.clone(), pending: Some(pending) };
                     return Ok(unary::response(framed, settling).map(Either::Left));
                 }
                 Ok(None) => return Ok(late().into_http().map(Either::Right)),
@@ -166,7 +166,7 @@ impl<L: DecisionLog> Front<L> {
                     Body::new(Full::new(unary::framed(message.len(), |out| out.extend_from_slice(&message))))
                 }
             },
-            Asked::Unusual(unusual, body) => {
+            UnaryBody::Unusual(unusual, body) => {
                 self.refuse(unusual.cause(), &unusual);
                 match self.refusal(unusual) {
                     Some(status) => return Ok(status.into_http().map(Either::Right)),
@@ -201,7 +201,7 @@ impl<L: DecisionLog> Front<L> {
     }
 }
 
-impl<L: DecisionLog> ConnectionObserver for Front<L> {
+impl<L: DecisionLog> ConnectionObserver for CheckRouter<L> {
     fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
         let cause = match refusal {
             ConnectionRefusal::Tls => RefusalCause::Tls,
@@ -215,12 +215,12 @@ impl<L: DecisionLog> ConnectionObserver for Front<L> {
 }
 
 /// A call that was not read. Dropped before it is, its caller has given it up, or waits no longer.
-struct Unread<'f, L: DecisionLog>(Option<&'f Front<L>>);
+struct Unread<'f, L: DecisionLog>(Option<&'f CheckRouter<L>>);
 
 impl<L: DecisionLog> Drop for Unread<'_, L> {
     fn drop(&mut self) {
-        if let Some(front) = self.0 {
-            front.refuse(RefusalCause::Abandoned, &"a check that its caller gave up before it was read");
+        if let Some(router) = self.0 {
+            router.refuse(RefusalCause::Abandoned, &"a check that its caller gave up before it was read");
         }
     }
 }

@@ -46,17 +46,17 @@ impl de::Error for DeserializeError {
 }
 
 /// A node that is being read.
-pub struct Reading<'n> {
+pub struct NodeDeserializer<'n> {
     node: &'n Node,
     /// The key at which it stands, in a mapping.
     key: Option<&'n Key>,
     ignored: &'n RefCell<Vec<&'n Key>>,
 }
 
-impl<'n> Reading<'n> {
+impl<'n> NodeDeserializer<'n> {
     /// Begins with a whole; the keys that nobody reads are put to the ignored ones.
-    pub fn whole(node: &'n Node, ignored: &'n RefCell<Vec<&'n Key>>) -> Reading<'n> {
-        Reading { node, key: None, ignored }
+    pub fn whole(node: &'n Node, ignored: &'n RefCell<Vec<&'n Key>>) -> NodeDeserializer<'n> {
+        NodeDeserializer { node, key: None, ignored }
     }
 
     fn visit<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, DeserializeError> {
@@ -84,7 +84,7 @@ fn visit_number<'de, V: Visitor<'de>>(number: &str, visitor: V) -> Result<V::Val
     }
 }
 
-impl<'de> Deserializer<'de> for Reading<'_> {
+impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     type Error = DeserializeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
@@ -119,7 +119,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DeserializeError> {
         let ignored = self.ignored;
-        self.items.next().map(|node| seed.deserialize(Reading { node, key: None, ignored })).transpose()
+        self.items.next().map(|node| seed.deserialize(NodeDeserializer { node, key: None, ignored })).transpose()
     }
 }
 
@@ -144,7 +144,7 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
         let Some((key, node)) = self.value.take() else { return Err(de::Error::custom("a value without a key")) };
-        let whole = Reading { node, key: Some(key), ignored: self.ignored };
+        let whole = NodeDeserializer { node, key: Some(key), ignored: self.ignored };
         seed.deserialize(whole).map_err(|why| why.placed(&node.place))
     }
 }
