@@ -2,25 +2,26 @@
 //!
 //! It knows bytes, and of records only where the last whole one ends. The rules:
 //!
-//! - a [`regular`] file belongs to one process, goes on behind its last whole record ([`recover`]), and is left for
+//! - a [`rotating`] file belongs to one process, goes on behind its last whole record ([`recover`]), and is left for
 //!   another one between two records alone;
-//! - closed files ([`names`]) are never renamed again, and what is done with them ([`keeper`]) is done behind the scenes;
-//! - a [`special`] file, such as a pipe, is written to and nothing else. It holds up neither the start nor the writer.
+//! - closed files ([`segment_name`]) are never renamed again, and what is done with them ([`retention`]) is done behind the
+//!   scenes;
+//! - a [`pipe`], or what else is no regular file, is written to and nothing else. It holds up neither the start nor the writer.
 
-mod keeper;
-mod names;
+mod pipe;
 mod recover;
-mod regular;
-mod special;
+mod retention;
+mod rotating;
+mod segment_name;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use regular::Regular;
+use pipe::Pipe;
+use rotating::RotatingFile;
 use rustix::fs::OFlags;
-use special::Special;
 
 use super::{Place, Reopen, Sink, SinkOpenError};
 use crate::config::SinkConfig;
@@ -38,8 +39,8 @@ pub struct FileSink {
 }
 
 enum End {
-    Regular(Box<Regular>),
-    Special(Special),
+    Rotating(Box<RotatingFile>),
+    Pipe(Pipe),
 }
 
 impl FileSink {
@@ -63,11 +64,11 @@ fn end(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<End, FileSink
         descriptor_is_open(number)?;
     }
     match fs::metadata(path) {
-        Ok(about) if !about.is_file() => Ok(End::Special(Special::open(path)?)),
+        Ok(about) if !about.is_file() => Ok(End::Pipe(Pipe::open(path)?)),
         // What is not there is made.
         _ => {
-            let regular = Regular::open(path, config.format, config.rotation.clone(), reopen, clock::now())?;
-            Ok(End::Regular(Box::new(regular)))
+            let file = RotatingFile::open(path, config.format, config.rotation.clone(), reopen, clock::now())?;
+            Ok(End::Rotating(Box::new(file)))
         }
     }
 }
@@ -79,55 +80,55 @@ impl Sink for FileSink {
 
     fn left(&mut self) -> Left {
         match &mut self.end {
-            End::Regular(file) => file.left(),
-            End::Special(_) => Left::default(),
+            End::Rotating(file) => file.left(),
+            End::Pipe(_) => Left::default(),
         }
     }
 
     fn turn(&mut self, now: UnixNanos) -> io::Result<bool> {
         match &mut self.end {
-            End::Regular(file) => file.turn(now),
-            End::Special(_) => Ok(false),
+            End::Rotating(file) => file.turn(now),
+            End::Pipe(_) => Ok(false),
         }
     }
 
     fn place(&mut self) -> Place {
         match &mut self.end {
-            End::Regular(file) => file.place(),
-            End::Special(_) => Place::Kept,
+            End::Rotating(file) => file.place(),
+            End::Pipe(_) => Place::Kept,
         }
     }
 
     fn previous_file(&self) -> &'static str {
         match &self.end {
-            End::Regular(file) => file.previous_file(),
-            End::Special(_) => "",
+            End::Rotating(file) => file.previous_file(),
+            End::Pipe(_) => "",
         }
     }
 
     fn room(&self) -> usize {
         match &self.end {
-            End::Regular(file) => file.room(),
-            End::Special(_) => usize::MAX,
+            End::Rotating(file) => file.room(),
+            End::Pipe(_) => usize::MAX,
         }
     }
 
     fn is_on_disk(&self) -> bool {
-        matches!(self.end, End::Regular(_))
+        matches!(self.end, End::Rotating(_))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.end {
-            End::Regular(file) => file.write(bytes),
-            End::Special(file) => file.write(bytes),
+            End::Rotating(file) => file.write(bytes),
+            End::Pipe(file) => file.write(bytes),
         }
     }
 
     fn sync(&mut self) -> io::Result<()> {
         match &mut self.end {
-            End::Regular(file) => file.sync(),
+            End::Rotating(file) => file.sync(),
             // There is no disk behind it.
-            End::Special(_) => Ok(()),
+            End::Pipe(_) => Ok(()),
         }
     }
 }

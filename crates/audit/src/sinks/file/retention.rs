@@ -20,7 +20,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::FILE_MODE;
-use super::names::{Family, Forms, Moment};
+use super::segment_name::{Forms, Moment, SegmentNames};
 use crate::config::Rotation;
 
 /// How much is compressed between two looks at whether to stop.
@@ -28,25 +28,25 @@ const BLOCK: usize = 64 << 10;
 
 /// What is done with closed files, and the thread that does it.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct Retention {
     keep: Option<usize>,
     gzip: bool,
     stop: Arc<AtomicBool>,
     running: Option<JoinHandle<()>>,
     /// What is to be looked through after that.
-    next: Option<Family>,
+    next: Option<SegmentNames>,
 }
 
-impl Keeper {
+impl Retention {
     /// One that does what the settings say.
-    pub(super) fn new(rotation: &Rotation) -> Keeper {
+    pub(super) fn new(rotation: &Rotation) -> Retention {
         let &Rotation { size: _, age: _, keep, gzip } = rotation;
-        Keeper { keep, gzip, stop: Arc::default(), running: None, next: None }
+        Retention { keep, gzip, stop: Arc::default(), running: None, next: None }
     }
 
     /// Has closed files looked through, now or after what is being done.
-    pub(super) fn tidy(&mut self, family: Family) {
-        self.next = Some(family);
+    pub(super) fn tidy(&mut self, segments: SegmentNames) {
+        self.next = Some(segments);
         self.poll();
     }
 
@@ -56,8 +56,8 @@ impl Keeper {
             return;
         }
         self.join();
-        let Some(family) = self.next.take() else { return };
-        let work = Work { family, keep: self.keep, gzip: self.gzip, stop: self.stop.clone() };
+        let Some(segments) = self.next.take() else { return };
+        let work = Work { segments, keep: self.keep, gzip: self.gzip, stop: self.stop.clone() };
         match thread::Builder::new().name("audit-files".into()).spawn(move || work.run()) {
             Ok(running) => self.running = Some(running),
             Err(problem) => {
@@ -73,7 +73,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Retention {
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
         self.join();
@@ -82,7 +82,7 @@ impl Drop for Keeper {
 
 /// One look through closed files.
 struct Work {
-    family: Family,
+    segments: SegmentNames,
     keep: Option<usize>,
     gzip: bool,
     stop: Arc<AtomicBool>,
@@ -90,14 +90,14 @@ struct Work {
 
 impl Work {
     fn run(&self) {
-        let closed = match self.family.closed() {
+        let closed = match self.segments.closed() {
             Ok(closed) => closed,
-            Err(problem) => return told("cannot list the closed audit files", self.family.directory(), &problem),
+            Err(problem) => return told("cannot list the closed audit files", self.segments.directory(), &problem),
         };
         // The beginning of a compressed file, alone, is no file that stays.
         let (closed, leftovers): (BTreeMap<_, _>, BTreeMap<_, _>) =
             closed.into_iter().partition(|(_, forms)| forms.plain || forms.gzip);
-        leftovers.into_keys().for_each(|moment| remove(&self.family.part(moment)));
+        leftovers.into_keys().for_each(|moment| remove(&self.segments.part(moment)));
         let spare = self.keep.map_or(0, |keep| closed.len().saturating_sub(keep));
         let (old, kept): (Vec<_>, Vec<_>) = closed.into_iter().enumerate().partition(|(index, _)| *index < spare);
         for (_, (moment, forms)) in old {
@@ -108,9 +108,9 @@ impl Work {
 
     fn delete(&self, moment: Moment, forms: Forms) {
         let paths = [
-            (forms.part, self.family.part(moment)),
-            (forms.plain, self.family.plain(moment)),
-            (forms.gzip, self.family.gzip(moment)),
+            (forms.part, self.segments.part(moment)),
+            (forms.plain, self.segments.plain(moment)),
+            (forms.gzip, self.segments.gzip(moment)),
         ];
         for (_, path) in paths.iter().filter(|(is_there, _)| *is_there) {
             match locked(path) {
@@ -123,7 +123,7 @@ impl Work {
 
     fn keep(&self, kept: BTreeMap<Moment, Forms>) {
         for (moment, forms) in kept {
-            let (plain, part) = (self.family.plain(moment), self.family.part(moment));
+            let (plain, part) = (self.segments.plain(moment), self.segments.part(moment));
             if forms.part {
                 remove(&part);
             }
@@ -143,7 +143,7 @@ impl Work {
     }
 
     fn compress(&self, moment: Moment) -> io::Result<()> {
-        let (plain, part) = (self.family.plain(moment), self.family.part(moment));
+        let (plain, part) = (self.segments.plain(moment), self.segments.part(moment));
         let Some(mut from) = locked(&plain)? else { return Ok(()) };
         let to = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&part)?;
         // The processor belongs to the checks: the quickest level costs less than half of the default one.
@@ -158,8 +158,8 @@ impl Work {
             to.write_all(bytes)?;
         }
         to.finish()?.sync_all()?;
-        fs::rename(&part, self.family.gzip(moment))?;
-        File::open(self.family.directory())?.sync_all()?;
+        fs::rename(&part, self.segments.gzip(moment))?;
+        File::open(self.segments.directory())?.sync_all()?;
         fs::remove_file(&plain)
     }
 }
@@ -185,7 +185,7 @@ fn told(what: &str, path: &Path, problem: &io::Error) {
 }
 
 #[cfg(test)]
-impl Keeper {
+impl Retention {
     /// Waits until everything is done.
     pub(super) fn finish(&mut self) {
         while self.running.is_some() || self.next.is_some() {

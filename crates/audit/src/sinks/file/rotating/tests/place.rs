@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{Bench, at, by_size, sequences, verified};
 use crate::config::Rotation;
-use crate::sinks::file::names::Family;
-use crate::sinks::file::regular::Regular;
+use crate::sinks::file::rotating::RotatingFile;
+use crate::sinks::file::segment_name::SegmentNames;
 use crate::sinks::{Place, Reopen};
 use customs_record::stream::Format;
 
@@ -76,7 +76,7 @@ fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
         let path = directory.path().join("d/audit.log");
         let make = || fs::create_dir_all(path.parent().unwrap()).unwrap();
         make();
-        let mut file = Regular::open(&path, Format::Json, Rotation::default(), Reopen::default(), at(0)).unwrap();
+        let mut file = RotatingFile::open(&path, Format::Json, Rotation::default(), Reopen::default(), at(0)).unwrap();
         assert_eq!(file.place(), Place::Kept, "{what}");
         take_away(&path);
         assert_eq!(file.place(), place, "{what}");
@@ -118,8 +118,8 @@ fn where_a_full_file_cannot_be_closed_it_goes_on() {
         run.round(at(0), 50);
     }
     // The name under which it would be closed is taken by what cannot be replaced.
-    let family = Family::of(&bench.path());
-    let closed = family.plain(family.next(at(1)).unwrap());
+    let segments = SegmentNames::of(&bench.path());
+    let closed = segments.plain(segments.next(at(1)).unwrap());
     fs::create_dir(&closed).unwrap();
     fs::write(closed.join("x"), "").unwrap();
     if run.file.turn(at(1)).is_err() {

@@ -14,9 +14,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::keeper::Keeper;
-use super::names::{Family, Forms, Moment};
 use super::recover::{self, Found};
+use super::retention::Retention;
+use super::segment_name::{Forms, Moment, SegmentNames};
 use super::{FileSinkError, Id, append, readable};
 use crate::config::Rotation;
 use crate::sinks::{Place, Reopen};
@@ -39,7 +39,7 @@ const TRIES: usize = 8;
 
 /// A file, and those that come after it under the same name.
 #[derive(Debug)]
-pub(super) struct Regular {
+pub(super) struct RotatingFile {
     path: PathBuf,
     format: Format,
     rotation: Rotation,
@@ -47,7 +47,7 @@ pub(super) struct Regular {
     asked: u64,
     held: Held,
     left: Left,
-    keeper: Keeper,
+    retention: Retention,
     /// When it was last looked whether the name still stands for this file.
     looked: UnixNanos,
     /// Whether it does not.
@@ -61,7 +61,7 @@ pub(super) struct Regular {
     is_truncation_told: bool,
 }
 
-impl Regular {
+impl RotatingFile {
     /// Opens it, makes it if need be, and cuts off what is torn.
     pub(super) fn open(
         path: &Path,
@@ -69,15 +69,15 @@ impl Regular {
         rotation: Rotation,
         reopen: Reopen,
         now: UnixNanos,
-    ) -> Result<Regular, FileSinkError> {
+    ) -> Result<RotatingFile, FileSinkError> {
         let (held, mut left) = Held::open(path, format, now)?;
-        let family = Family::of(&held.place);
+        let segments = SegmentNames::of(&held.place);
         if held.length == 0 && left.previous.is_none() {
-            left = before(&family, format, left.torn_bytes);
+            left = before(&segments, format, left.torn_bytes);
         }
-        let mut keeper = Keeper::new(&rotation);
-        keeper.tidy(family);
-        Ok(Regular {
+        let mut retention = Retention::new(&rotation);
+        retention.tidy(segments);
+        Ok(RotatingFile {
             path: path.to_owned(),
             format,
             rotation,
@@ -85,7 +85,7 @@ impl Regular {
             reopen,
             held,
             left,
-            keeper,
+            retention,
             looked: now,
             is_elsewhere: false,
             is_cut: false,
@@ -102,7 +102,7 @@ impl Regular {
 
     /// Goes over to another file if that is due; true if it did.
     pub(super) fn turn(&mut self, now: UnixNanos) -> io::Result<bool> {
-        self.keeper.poll();
+        self.retention.poll();
         let asked = self.reopen.asked();
         if self.is_elsewhere || self.is_cut || asked != self.asked || is_past(self.looked, LOOK, now) {
             (self.asked, self.looked) = (asked, now);
@@ -177,7 +177,7 @@ impl Regular {
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.held.file.sync_data()?;
         if self.held.is_new {
-            File::open(Family::of(&self.held.place).directory())?.sync_all()?;
+            File::open(SegmentNames::of(&self.held.place).directory())?.sync_all()?;
             self.held.is_new = false;
         }
         Ok(())
@@ -219,15 +219,15 @@ impl Regular {
         }
         self.is_elsewhere = false;
         if self.rotation.gzip || self.rotation.keep.is_some() {
-            self.keeper.tidy(Family::of(&self.held.place));
+            self.retention.tidy(SegmentNames::of(&self.held.place));
         }
         Ok(())
     }
 
     fn rotate(&self, now: UnixNanos) -> Result<Held, FileSinkError> {
         let place = fs::canonicalize(&self.path)?;
-        let family = Family::of(&place);
-        let closed = family.plain(family.next(now)?);
+        let segments = SegmentNames::of(&place);
+        let closed = segments.plain(segments.next(now)?);
         fs::rename(&place, &closed)?;
         self.open_next(now).inspect_err(|_| {
             // Where that fails too, the file goes on under its new name; its lock tells that it is not closed.
@@ -361,26 +361,31 @@ fn found(file: &File, path: &Path, length: u64, format: Format) -> Result<Found,
 }
 
 /// What stands before a file that is empty: the newest closed one.
-fn before(family: &Family, format: Format, torn_bytes: u64) -> Left {
+fn before(segments: &SegmentNames, format: Format, torn_bytes: u64) -> Left {
     let nothing = Left { previous: None, torn_bytes };
-    let newest = match family.closed() {
+    let newest = match segments.closed() {
         Ok(closed) => closed.into_iter().rfind(|(_, forms)| forms.plain || forms.gzip),
-        Err(problem) => return unread(family.directory(), &problem, nothing),
+        Err(problem) => return unread(segments.directory(), &problem, nothing),
     };
     let Some((moment, forms)) = newest else { return nothing };
-    match last_of(family, moment, forms, format) {
+    match last_of(segments, moment, forms, format) {
         Ok((previous, torn)) => Left { previous, torn_bytes: torn_bytes + torn },
-        Err(problem) => unread(&family.plain(moment), &problem, nothing),
+        Err(problem) => unread(&segments.plain(moment), &problem, nothing),
     }
 }
 
 /// The last record of a closed file. If the process ended when it was closed already and the next one could not be
 /// opened, a torn record stands behind it, and is cut off.
-fn last_of(family: &Family, moment: Moment, forms: Forms, format: Format) -> io::Result<(Option<Position>, u64)> {
+fn last_of(
+    segments: &SegmentNames,
+    moment: Moment,
+    forms: Forms,
+    format: Format,
+) -> io::Result<(Option<Position>, u64)> {
     if !forms.plain {
-        return Ok((recover::look_compressed(&family.gzip(moment), format)?, 0));
+        return Ok((recover::look_compressed(&segments.gzip(moment), format)?, 0));
     }
-    let path = family.plain(moment);
+    let path = segments.plain(moment);
     let file = File::open(&path)?;
     let length = file.metadata()?.len();
     let found = recover::look(&file, length, format).map_err(|unfit| unfit.at(&path))?;
@@ -405,7 +410,7 @@ fn nanos(time: Duration) -> i128 {
 }
 
 #[cfg(test)]
-impl Regular {
+impl RotatingFile {
     /// What a write does that finds the disk full; the bytes that the file has then.
     pub(super) fn on_full_disk(&mut self) -> u64 {
         self.give_back();
@@ -414,7 +419,7 @@ impl Regular {
 
     /// Waits until closed files are dealt with.
     pub(super) fn finish(&mut self) {
-        self.keeper.finish();
+        self.retention.finish();
     }
 }
 

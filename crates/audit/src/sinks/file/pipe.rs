@@ -16,22 +16,22 @@ use super::{FileSinkError, Id, append};
 
 /// A file that is no regular one.
 #[derive(Debug)]
-pub(super) struct Special {
+pub(super) struct Pipe {
     path: PathBuf,
     /// `None` for a pipe that nobody read when it was opened last.
     file: Option<File>,
 }
 
-impl Special {
+impl Pipe {
     /// Opens it. A pipe without a reader is opened when it is written to.
-    pub(super) fn open(path: &Path) -> Result<Special, FileSinkError> {
+    pub(super) fn open(path: &Path) -> Result<Pipe, FileSinkError> {
         let is_pipe = fs::metadata(path)?.file_type().is_fifo();
         let file = match append(path, false) {
             Ok(file) => Some(file),
             Err(problem) if is_pipe && is_unread(&problem) => None,
             Err(problem) => return Err(problem.into()),
         };
-        Ok(Special { path: path.to_owned(), file })
+        Ok(Pipe { path: path.to_owned(), file })
     }
 
     /// Takes some of the bytes.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use tempfile::TempDir;
 
-use super::Regular;
+use super::RotatingFile;
 use crate::config::Rotation;
 use crate::sinks::Reopen;
-use crate::sinks::file::names::Family;
+use crate::sinks::file::segment_name::SegmentNames;
 use customs_engine::time::UnixNanos;
 use customs_record::chain::Head;
 use customs_record::entry::trail::Position;
@@ -46,7 +46,7 @@ pub(super) struct Bench {
 }
 
 pub(super) struct Run {
-    pub(super) file: Regular,
+    pub(super) file: RotatingFile,
     stream: Stream,
 }
 
@@ -59,8 +59,8 @@ impl Bench {
         self.directory.path().join("audit.log")
     }
 
-    fn open(&self) -> Result<Regular, String> {
-        let opened = Regular::open(&self.path(), self.format, self.rotation.clone(), self.reopen.clone(), at(0));
+    fn open(&self) -> Result<RotatingFile, String> {
+        let opened = RotatingFile::open(&self.path(), self.format, self.rotation.clone(), self.reopen.clone(), at(0));
         opened.map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice))
     }
 
@@ -76,9 +76,10 @@ impl Bench {
 
     /// Every file, the closed ones first and in their order.
     fn files(&self) -> Vec<PathBuf> {
-        let family = Family::of(&self.path());
-        let closed = family.closed().unwrap().into_iter();
-        let closed = closed.map(|(moment, forms)| if forms.plain { family.plain(moment) } else { family.gzip(moment) });
+        let segments = SegmentNames::of(&self.path());
+        let closed = segments.closed().unwrap().into_iter();
+        let closed =
+            closed.map(|(moment, forms)| if forms.plain { segments.plain(moment) } else { segments.gzip(moment) });
         closed.chain(Some(self.path()).filter(|path| path.exists())).collect()
     }
 
@@ -154,7 +155,7 @@ fn a_file_is_made_for_its_owner_and_group() {
 fn a_file_that_cannot_be_used_says_why() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let wrong = |path: &Path| {
-        let opened = Regular::open(path, Format::Json, Rotation::default(), Reopen::default(), at(0));
+        let opened = RotatingFile::open(path, Format::Json, Rotation::default(), Reopen::default(), at(0));
         opened.map(|_| ()).map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice)).unwrap_err()
     };
     assert!(wrong(&bench.path().join("x")).contains("make its directory first"));
@@ -233,8 +234,8 @@ fn a_torn_record_in_a_closed_file_is_cut_off_when_it_is_the_last() {
     let position = run.stream.position();
     run.put(b"{\"time\":\"2026");
     drop(run);
-    let family = Family::of(&bench.path());
-    fs::rename(bench.path(), family.plain(family.next(at(0)).unwrap())).unwrap();
+    let segments = SegmentNames::of(&bench.path());
+    fs::rename(bench.path(), segments.plain(segments.next(at(0)).unwrap())).unwrap();
     let (_run, left) = bench.start("two");
     assert_eq!(left, Left { previous: Some(position), torn_bytes: 13 });
     assert_eq!(verified(&bench.whole()).len(), 5);
@@ -243,8 +244,8 @@ fn a_torn_record_in_a_closed_file_is_cut_off_when_it_is_the_last() {
 #[test]
 fn a_closed_file_that_cannot_be_read_begins_a_new_chain() {
     let bench = Bench::new(Format::Json, Rotation::default());
-    let family = Family::of(&bench.path());
-    fs::write(family.gzip(family.next(at(0)).unwrap()), "no gzip").unwrap();
+    let segments = SegmentNames::of(&bench.path());
+    fs::write(segments.gzip(segments.next(at(0)).unwrap()), "no gzip").unwrap();
     assert_eq!(bench.start("one").1, Left::default());
 }
 

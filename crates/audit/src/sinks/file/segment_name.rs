@@ -26,7 +26,7 @@ const PART: &str = ".gz.part";
 
 /// A file and those that were closed before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Family {
+pub(super) struct SegmentNames {
     directory: PathBuf,
     name: OsString,
 }
@@ -42,14 +42,14 @@ pub(super) struct Forms {
     pub(super) part: bool,
 }
 
-impl Family {
-    /// The family of the file at `path`.
-    pub(super) fn of(path: &Path) -> Family {
+impl SegmentNames {
+    /// The segments of the file at `path`.
+    pub(super) fn of(path: &Path) -> SegmentNames {
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        Family { directory, name: path.file_name().unwrap_or_default().to_owned() }
+        SegmentNames { directory, name: path.file_name().unwrap_or_default().to_owned() }
     }
 
     /// The directory that holds all of them.
@@ -134,17 +134,17 @@ mod tests {
 
     #[test]
     fn names_say_when_a_file_was_closed() {
-        let family = Family::of(Path::new("/var/log/audit.jsonl"));
+        let segments = SegmentNames::of(Path::new("/var/log/audit.jsonl"));
         let moment = Moment(NOON.0);
-        assert_eq!(family.plain(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z"));
-        assert_eq!(family.gzip(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz"));
-        assert_eq!(family.part(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz.part"));
-        assert_eq!(Family::of(Path::new("a")).plain(moment), Path::new("./a.20261124T120000.000000042Z"));
+        assert_eq!(segments.plain(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z"));
+        assert_eq!(segments.gzip(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz"));
+        assert_eq!(segments.part(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz.part"));
+        assert_eq!(SegmentNames::of(Path::new("a")).plain(moment), Path::new("./a.20261124T120000.000000042Z"));
     }
 
     #[test]
     fn only_names_of_exactly_that_pattern_are_ours() {
-        let family = Family::of(Path::new("/x/a.log"));
+        let segments = SegmentNames::of(Path::new("/x/a.log"));
         let moment = Some(Moment(NOON.0));
         for (name, expected) in [
             ("a.log.20261124T120000.000000042Z", moment.map(|moment| (moment, ""))),
@@ -168,20 +168,20 @@ mod tests {
             ("aXlog.20261124T120000.000000042Z", None),
             ("a.log20261124T120000.000000042Z", None),
         ] {
-            assert_eq!(family.parse(OsStr::new(name)), expected, "{name}");
+            assert_eq!(segments.parse(OsStr::new(name)), expected, "{name}");
         }
     }
 
     #[test]
     fn a_later_file_sorts_behind_even_if_the_clock_went_back() {
         let directory = tempfile::tempdir().unwrap();
-        let family = Family::of(&directory.path().join("a"));
-        assert_eq!(family.next(NOON).unwrap(), Moment(NOON.0));
-        fs::write(family.gzip(Moment(NOON.0)), "").unwrap();
+        let segments = SegmentNames::of(&directory.path().join("a"));
+        assert_eq!(segments.next(NOON).unwrap(), Moment(NOON.0));
+        fs::write(segments.gzip(Moment(NOON.0)), "").unwrap();
         for now in [UnixNanos(0), UnixNanos(NOON.0 - 1), NOON] {
-            assert_eq!(family.next(now).unwrap(), Moment(NOON.0 + 1));
+            assert_eq!(segments.next(now).unwrap(), Moment(NOON.0 + 1));
         }
-        assert_eq!(family.next(UnixNanos(NOON.0 + 7)).unwrap(), Moment(NOON.0 + 7));
-        assert!(family.plain(Moment(NOON.0 + 1)).as_os_str() > family.plain(Moment(NOON.0)).as_os_str());
+        assert_eq!(segments.next(UnixNanos(NOON.0 + 7)).unwrap(), Moment(NOON.0 + 7));
+        assert!(segments.plain(Moment(NOON.0 + 1)).as_os_str() > segments.plain(Moment(NOON.0)).as_os_str());
     }
 }

@@ -6,9 +6,9 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::Keeper;
+use super::Retention;
 use crate::config::Rotation;
-use crate::sinks::file::names::Family;
+use crate::sinks::file::segment_name::SegmentNames;
 
 const FIRST: &str = "a.20261124T120000.000000001Z";
 const SECOND: &str = "a.20261124T120000.000000002Z";
@@ -23,9 +23,9 @@ fn directory(files: &[&str]) -> tempfile::TempDir {
 }
 
 fn tidy(directory: &Path, keep: Option<usize>, gzip: bool) -> BTreeSet<String> {
-    let mut keeper = Keeper::new(&Rotation { keep, gzip, ..Rotation::default() });
-    keeper.tidy(Family::of(&directory.join("a")));
-    keeper.finish();
+    let mut retention = Retention::new(&Rotation { keep, gzip, ..Rotation::default() });
+    retention.tidy(SegmentNames::of(&directory.join("a")));
+    retention.finish();
     names(directory)
 }
 
@@ -114,10 +114,10 @@ fn a_sink_that_ends_does_not_wait_for_the_compression() {
     let path = directory.path().join(FIRST);
     let big = File::create(&path).unwrap();
     big.set_len(4 << 30).unwrap();
-    let mut keeper = Keeper::new(&Rotation { gzip: true, ..Rotation::default() });
-    keeper.tidy(Family::of(&directory.path().join("a")));
+    let mut retention = Retention::new(&Rotation { gzip: true, ..Rotation::default() });
+    retention.tidy(SegmentNames::of(&directory.path().join("a")));
     let begun = std::time::Instant::now();
-    drop(keeper);
+    drop(retention);
     assert!(begun.elapsed() < std::time::Duration::from_millis(500));
     assert_eq!(names(directory.path()), set(&[FIRST]));
 }
