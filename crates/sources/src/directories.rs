@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::lookalikes::{Beginning, Search};
 use super::names::{is_left_out, is_policy_name, looks_like_policy_name};
 use super::read::{self, Progress, read_changes};
-use super::seen::Seen;
+use super::stat_cache::StatCache;
 use customs_engine::identity::is_dns_label;
 use customs_policy::policy_set::{NamespaceListing, SourceReading};
 use customs_policy::problem::{Code, Problem};
@@ -76,7 +76,7 @@ impl PolicyDirectory {
 pub(super) fn list(
     directory: &Path,
     recursive: bool,
-    seen: &Seen,
+    cache: &StatCache,
     progress: &Progress,
 ) -> Result<NamespaceListing, Vec<Problem>> {
     progress.at(directory);
@@ -85,7 +85,7 @@ pub(super) fn list(
     let mut entries = entries.map_err(unreadable)?;
     entries.sort_by_key(DirEntry::file_name);
     let mut listing = NamespaceListing::default();
-    let mut search = Search::new(directory, seen, progress);
+    let mut search = Search::new(directory, cache, progress);
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with('.') {
@@ -136,10 +136,10 @@ pub(super) fn read_bound(
     directory: &Path,
     namespace: &str,
     options: &SourceOptions,
-    seen: &Seen,
+    cache: &StatCache,
     progress: &Progress,
 ) -> SourceReading {
-    match read_changes(directory, options, seen, progress) {
+    match read_changes(directory, options, cache, progress) {
         Ok(source) => Ok(Source { namespace: Some(namespace.to_owned()), ..source }),
         Err(_) if fs::symlink_metadata(directory).is_err() => Err(vec![gone(directory, namespace)]),
         Err(problems) => Err(problems),
@@ -176,7 +176,7 @@ mod tests {
     const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n";
 
     fn listed(directory: &Path, recursive: bool) -> Result<NamespaceListing, Vec<Problem>> {
-        list(directory, recursive, &Seen::default(), &Progress::default())
+        list(directory, recursive, &StatCache::default(), &Progress::default())
     }
 
     fn told(listing: &NamespaceListing) -> Vec<(Code, &str)> {
@@ -253,8 +253,9 @@ mod tests {
     fn a_directory_that_is_gone_says_what_stays() {
         let root = tempfile::tempdir().unwrap();
         symlink("nowhere", root.path().join("dangling")).unwrap();
-        let read =
-            |path: &Path| read_bound(path, "shop", &SourceOptions::default(), &Seen::default(), &Progress::default());
+        let read = |path: &Path| {
+            read_bound(path, "shop", &SourceOptions::default(), &StatCache::default(), &Progress::default())
+        };
         let problem = |name: &str| read(&root.path().join(name)).unwrap_err().remove(0);
         assert!(problem("gone").text.contains("what was in force for namespace `shop` stays"));
         assert!(problem("dangling").text.contains("does not exist"));

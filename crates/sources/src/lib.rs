@@ -2,8 +2,8 @@
 //!
 //! 1. [`watch`]: something may have changed;
 //! 2. [`directories`]: which directories are sources; [`walk`] and [`names`]: which of their files are policies;
-//!    `lookalikes`: which only look like some; [`read`]: their bytes; [`seen`]: which files a rescan need not open; `round`: all of them are read
-//!    twice, until both reads agree, by `readers` that can be left behind;
+//!    `lookalikes`: which only look like some; [`read`]: their bytes; [`stat_cache`]: which files a rescan need not open;
+//!    `read_cycle`: all of them are read twice, until both reads agree, by `readers` that can be left behind;
 //! 3. [`policy_directories`]: the policy set of the directories, which decides what of them may be in force; [`load`]: parses
 //!    its files side by side;
 //! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
@@ -26,11 +26,11 @@ mod lookalikes;
 pub mod names;
 pub mod policy_directories;
 pub mod read;
+mod read_cycle;
 mod readers;
 pub mod reload;
-mod round;
-pub mod seen;
 mod settings;
+pub mod stat_cache;
 pub mod status;
 pub mod walk;
 pub mod watch;
@@ -38,7 +38,7 @@ pub mod watch;
 pub use directories::{PolicyDirectory, SourceOptions};
 pub use policy_directories::PolicyDirectories;
 pub use read::read_source;
+pub use read_cycle::read_once;
 pub use reload::{ReloadOptions, Reloader, Trigger, first_load};
-pub use round::read_once;
 pub use settings::SettingsFile;
 pub use status::{Reloads, Status};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::names::{self, is_left_out, is_policy_name};
 use super::read::{Progress, whole};
-use super::seen::Seen;
+use super::stat_cache::StatCache;
 use customs_policy::problem::{Code, Problem};
 use customs_record::clock::now;
 use customs_record::plain_file;
@@ -24,7 +24,7 @@ const OF_THE_SYSTEM: &str = "lost+found";
 
 /// The search in one source.
 pub(super) struct Search<'s> {
-    seen: &'s Seen,
+    cache: &'s StatCache,
     progress: &'s Progress,
     /// The file system that the source lies on.
     device: Option<u64>,
@@ -46,10 +46,10 @@ pub(super) enum Beginning {
 
 impl<'s> Search<'s> {
     /// A search in this directory.
-    pub(super) fn new(directory: &Path, seen: &'s Seen, progress: &'s Progress) -> Search<'s> {
+    pub(super) fn new(directory: &Path, cache: &'s StatCache, progress: &'s Progress) -> Search<'s> {
         progress.at(directory);
         let device = fs::metadata(directory).ok().map(|about| about.dev());
-        Search { seen, progress, device, opened: 0, passed_over: None }
+        Search { cache, progress, device, opened: 0, passed_over: None }
     }
 
     /// What the beginning of a file says whose name says nothing.
@@ -59,7 +59,7 @@ impl<'s> Search<'s> {
             return Beginning::Other;
         }
         let of = |begins| if begins { Beginning::Policy } else { Beginning::Other };
-        if let Some(known) = self.seen.begins_as_policy(path, metadata) {
+        if let Some(known) = self.cache.begins_as_policy(path, metadata) {
             return of(known);
         }
         if self.opened >= MAX_OPENED {
@@ -72,7 +72,7 @@ impl<'s> Search<'s> {
         match beginning(path) {
             Ok(bytes) => {
                 let begins = names::looks_like_policy(&bytes);
-                self.seen.note_beginning(path, metadata, begins, now);
+                self.cache.note_beginning(path, metadata, begins, now);
                 of(begins)
             }
             // It vanished, or is something else by now.
@@ -177,8 +177,8 @@ mod tests {
     const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n";
 
     fn found(directory: &Path) -> (Option<String>, Option<Problem>) {
-        let (seen, progress) = (Seen::default(), Progress::default());
-        let mut search = Search::new(directory, &seen, &progress);
+        let (cache, progress) = (StatCache::default(), Progress::default());
+        let mut search = Search::new(directory, &cache, &progress);
         let first = search.policy_in(directory, true);
         (first, search.not_looked_at(directory))
     }
@@ -208,8 +208,8 @@ mod tests {
             fs::create_dir(at(name)).unwrap();
         }
         fs::write(at("a/deny.yaml"), POLICY).unwrap();
-        let (seen, progress) = (Seen::default(), Progress::default());
-        let mut search = Search::new(root.path(), &seen, &progress);
+        let (cache, progress) = (StatCache::default(), Progress::default());
+        let mut search = Search::new(root.path(), &cache, &progress);
         search.cannot_read(&at("z"), &ErrorKind::PermissionDenied.into());
         assert_eq!(search.policy_in(root.path(), true).as_deref(), Some("a/deny.yaml"));
         assert_eq!(search.policy_in(root.path(), false), None, "what lies deeper is not the question");

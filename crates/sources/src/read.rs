@@ -3,7 +3,7 @@
 //! Which files are read is said by [`walk`](super::walk) and [`names`](super::names). Symlinks are followed, since a mounted
 //! ConfigMap is made of them. A name that is taken and cannot be read as a regular file is an error rather than left out:
 //! it could hold denials. Nothing is opened but regular files, and nothing in a way that waits, so a FIFO cannot hold the
-//! reader up. A file that is as it was need not be opened either; what that means is said by [`seen`](super::seen).
+//! reader up. A file that is as it was need not be opened either; what that means is said by [`stat_cache`](super::stat_cache).
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::directories::SourceOptions;
-use super::seen::Seen;
+use super::stat_cache::StatCache;
 use super::walk::walk;
 use customs_policy::document::MAX_FILE;
 use customs_policy::policy_set::{MAX_FILES, MAX_SET, SourceReading};
@@ -26,7 +26,7 @@ use customs_record::plain_file;
 /// # Errors
 /// Every file that cannot be read, or the directory.
 pub fn read_source(directory: &Path) -> SourceReading {
-    read_changes(directory, &SourceOptions::default(), &Seen::default(), &Progress::default())
+    read_changes(directory, &SourceOptions::default(), &StatCache::default(), &Progress::default())
 }
 
 /// Where a reader is, for whoever waits for it.
@@ -74,18 +74,18 @@ impl Progress {
 pub(super) fn read_changes(
     directory: &Path,
     options: &SourceOptions,
-    seen: &Seen,
+    cache: &StatCache,
     progress: &Progress,
 ) -> SourceReading {
     let mut files = Vec::new();
     let mut problems = Vec::new();
     let mut room = MAX_SET;
     progress.at(directory);
-    let found = walk(directory, options.recursive, seen, progress)?;
+    let found = walk(directory, options.recursive, cache, progress)?;
     for name in found.policies {
         let path = directory.join(&name);
         progress.at(&path);
-        match read_policy(&path, &mut room, seen) {
+        match read_policy(&path, &mut room, cache) {
             Ok(bytes) => files.push(PolicyFile { name, bytes }),
             Err(problem) => problems.push(*problem),
         }
@@ -99,9 +99,9 @@ pub(super) fn read_changes(
 }
 
 /// The bytes of a policy file that fits into what is left of the set's `room`.
-fn read_policy(path: &Path, room: &mut usize, seen: &Seen) -> Result<Arc<[u8]>, Box<Problem>> {
+fn read_policy(path: &Path, room: &mut usize, cache: &StatCache) -> Result<Arc<[u8]>, Box<Problem>> {
     let failed = |error| file_problem(path, &error);
-    let known = fs::metadata(path).ok().and_then(|about| Some((seen.unchanged(path, &about)?, about)));
+    let known = fs::metadata(path).ok().and_then(|about| Some((cache.unchanged(path, &about)?, about)));
     let bytes = match known {
         Some((bytes, about)) => {
             limit(path, &about, *room)?;
@@ -112,7 +112,7 @@ fn read_policy(path: &Path, room: &mut usize, seen: &Seen) -> Result<Arc<[u8]>, 
             let now = now();
             let (file, before) = plain_file::open(path).map_err(failed)?;
             let (bytes, after) = read_bytes(path, file, &before, *room)?;
-            seen.note(path, (&before, &after), bytes, now)
+            cache.note(path, (&before, &after), bytes, now)
         }
     };
     *room -= bytes.len();

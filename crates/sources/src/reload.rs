@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::background::{self, Pace};
 use super::directories::PolicyDirectory;
 use super::policy_directories::PolicyDirectories;
-use super::round::{Manner, Rounds};
-use super::seen::{Notes, Seen};
+use super::read_cycle::{Manner, ReadCycle};
 use super::settings::SettingsFile;
+use super::stat_cache::{CacheEntries, StatCache};
 use super::status::{LastProblem, Status};
 use super::watch::Watcher;
 use customs_analysis::findings::EXPIRY_DAYS;
@@ -87,8 +87,8 @@ pub struct Reloader {
     rescan_at: Instant,
     /// As of when a rescan reads everything.
     read_all_at: Instant,
-    seen: Notes,
-    rounds: Rounds,
+    cache: CacheEntries,
+    cycle: ReadCycle,
     policy_set: PolicySet,
     settings_file: Option<SettingsFile>,
     watcher: Arc<Mutex<Watcher>>,
@@ -150,8 +150,8 @@ impl Reloader {
             settling: Settling::new(settle.min(LONGEST_SETTLE)),
             rescan_at: Instant::now(),
             read_all_at: Instant::now(),
-            seen: Notes::default(),
-            rounds: Rounds::new(directories, changed.clone()),
+            cache: CacheEntries::default(),
+            cycle: ReadCycle::new(directories, changed.clone()),
             policy_set,
             settings_file,
             watcher: Arc::new(Mutex::new(watcher)),
@@ -220,29 +220,29 @@ impl Reloader {
     /// Something happened, or was asked for, or it is time to read everything again.
     async fn read_all(&mut self) {
         self.read_all_at = Instant::now() + READ_ALL;
-        let seen = Seen::to_read_all(std::mem::take(&mut self.seen));
-        self.reload(seen).await;
+        let cache = StatCache::to_read_all(std::mem::take(&mut self.cache));
+        self.reload(cache).await;
     }
 
     async fn read_changes(&mut self) {
-        let seen = Seen::to_read_changes(std::mem::take(&mut self.seen));
-        self.reload(seen).await;
+        let cache = StatCache::to_read_changes(std::mem::take(&mut self.cache));
+        self.reload(cache).await;
     }
 
     /// One round. Watches are armed before the files are read, so that a change after the read is an event.
-    async fn reload(&mut self, seen: Seen) {
+    async fn reload(&mut self, cache: StatCache) {
         self.settling.clear();
         self.rearm().await;
         let (policy_set, settings) = (self.policy_set.clone(), self.settings_file.clone());
-        let mut rounds = self.rounds.clone();
-        let manner = Manner { seen: Arc::new(seen), pause: self.pause };
+        let mut cycle = self.cycle.clone();
+        let manner = Manner { cache: Arc::new(cache), pause: self.pause };
         let work = move || {
-            let (policy_set, outcome) = rounds.read_and_reload(policy_set, settings.as_ref(), &manner);
-            (policy_set, outcome, manner.seen.take_notes(), rounds)
+            let (policy_set, outcome) = cycle.read_and_reload(policy_set, settings.as_ref(), &manner);
+            (policy_set, outcome, manner.cache.take_entries(), cycle)
         };
         match background::run(self.pace(), work).await {
-            Ok((policy_set, outcome, seen, rounds)) => {
-                (self.seen, self.rounds) = (seen, rounds);
+            Ok((policy_set, outcome, cache, cycle)) => {
+                (self.cache, self.cycle) = (cache, cycle);
                 let old_policy_set = std::mem::replace(&mut self.policy_set, policy_set);
                 let replaced = self.publish(outcome);
                 self.drop_in_background(old_policy_set, replaced).await;
@@ -301,7 +301,7 @@ impl Reloader {
         let next = self.policy_set.expirations().after(self.expirations_seen).next().map(|(_, end)| end.0 - now().0);
         let until = next.map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()));
         let usual = Instant::now() + until.map_or(self.rescan, |until| self.rescan.min(until + PAUSE.0));
-        self.rescan_at = self.rounds.wanted().map_or(usual, |wanted| usual.min(wanted.into()));
+        self.rescan_at = self.cycle.wanted().map_or(usual, |wanted| usual.min(wanted.into()));
     }
 
     /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
@@ -321,7 +321,7 @@ impl Reloader {
     fn tell(&self, status: &mut Status, change: Option<&PolicyChange>) {
         status.attempts += 1;
         status.ready = self.policy_set.is_ready();
-        status.waiting = self.rounds.is_waiting();
+        status.waiting = self.cycle.is_waiting();
         status.revision = self.policy_set.revision().to_string();
         status.counts = self.policy_set.counts();
         status.expirations = self.policy_set.expirations().clone();

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use super::lookalikes::{Beginning, Search};
 use super::names::{self, is_cases_name, is_left_out, is_policy_name, looks_like_policy_name};
 use super::read::{Progress, directory_problem, entry_problem, odd_name, too_many, whole};
-use super::seen::Seen;
+use super::stat_cache::StatCache;
 use customs_policy::policy_set::MAX_FILES;
 use customs_policy::problem::{Code, Problem};
 
@@ -43,8 +43,8 @@ pub struct Walk {
 ///
 /// # Errors
 /// Why it, or something below it that belongs to it, cannot be read, and names that cannot be told.
-pub fn walk(directory: &Path, recursive: bool, seen: &Seen, progress: &Progress) -> Result<Walk, Vec<Problem>> {
-    let mut walker = Walker::new(directory, recursive, seen, progress);
+pub fn walk(directory: &Path, recursive: bool, cache: &StatCache, progress: &Progress) -> Result<Walk, Vec<Problem>> {
+    let mut walker = Walker::new(directory, recursive, cache, progress);
     while let Some((below, depth)) = walker.next() {
         walker.read(&below, depth)?;
     }
@@ -53,8 +53,8 @@ pub fn walk(directory: &Path, recursive: bool, seen: &Seen, progress: &Progress)
 
 /// The directories of a recursive source, itself apart, as far as they can be read.
 pub(super) fn directories_below(directory: &Path) -> Vec<PathBuf> {
-    let (seen, progress) = (Seen::default(), Progress::default());
-    let mut walker = Walker { only_directories: true, ..Walker::new(directory, true, &seen, &progress) };
+    let (cache, progress) = (StatCache::default(), Progress::default());
+    let mut walker = Walker { only_directories: true, ..Walker::new(directory, true, &cache, &progress) };
     while let Some((below, depth)) = walker.next() {
         // What cannot be read is told by whoever reads policies.
         let _told_elsewhere = walker.read(&below, depth);
@@ -80,13 +80,13 @@ struct Walker<'w> {
 }
 
 impl<'w> Walker<'w> {
-    fn new(root: &'w Path, recursive: bool, seen: &'w Seen, progress: &'w Progress) -> Walker<'w> {
+    fn new(root: &'w Path, recursive: bool, cache: &'w StatCache, progress: &'w Progress) -> Walker<'w> {
         Walker {
             root,
             recursive,
             only_directories: false,
             progress,
-            search: Search::new(root, seen, progress),
+            search: Search::new(root, cache, progress),
             found: Walk::default(),
             problems: Vec::new(),
             not_told: 0,
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn what_looks_like_a_policy_and_is_not_read_is_told() {
         let root = tree();
-        let found = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap();
+        let found = walk(root.path(), false, &StatCache::default(), &Progress::default()).unwrap();
         assert_eq!(
             (found.policies, found.cases),
             (vec!["base.yaml".into(), "x.JSON".into()], vec!["base.cases.yaml".to_owned()])
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn a_recursive_source_has_the_files_below_by_their_paths() {
         let root = tree();
-        let found = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap();
+        let found = walk(root.path(), true, &StatCache::default(), &Progress::default()).unwrap();
         let policies = [
             "base.yaml",
             "more/policies.json",
@@ -328,7 +328,7 @@ mod tests {
         ] {
             fs::write(root.path().join(name), text).unwrap();
         }
-        let found = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap();
+        let found = walk(root.path(), false, &StatCache::default(), &Progress::default()).unwrap();
         assert_eq!((found.policies.len(), found.cases.len()), (0, 2));
         assert_eq!(names(root.path(), &found.unread), [".c.json", "a.cases.yaml"]);
     }
@@ -337,7 +337,7 @@ mod tests {
     fn countless_lookalikes_are_counted() {
         let root = tempfile::tempdir().unwrap();
         (0..MAX_TOLD + 7).for_each(|n| fs::write(root.path().join(format!("{n}.yaml~")), "").unwrap());
-        let unread = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap().unread;
+        let unread = walk(root.path(), false, &StatCache::default(), &Progress::default()).unwrap().unread;
         assert_eq!(unread.len(), MAX_TOLD + 1);
         assert!(unread.last().unwrap().text.starts_with("7 more"));
     }
@@ -347,12 +347,12 @@ mod tests {
         let root = tree();
         let link = root.path().join("team-pay");
         symlink("nowhere", &link).unwrap();
-        let problems = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap_err();
+        let problems = walk(root.path(), true, &StatCache::default(), &Progress::default()).unwrap_err();
         assert_eq!(names(root.path(), &problems), ["team-pay"]);
         assert!(problems[0].is_error() && problems[0].text.contains("leads nowhere"), "{}", problems[0]);
         fs::remove_file(&link).unwrap();
         symlink("loop", root.path().join("loop")).unwrap();
-        let problems = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap_err();
+        let problems = walk(root.path(), true, &StatCache::default(), &Progress::default()).unwrap_err();
         assert_eq!(names(root.path(), &problems), ["loop"]);
         assert_eq!(directories_below(root.path()).len(), 5, "what can be read is watched meanwhile");
     }
@@ -363,7 +363,7 @@ mod tests {
         for name in ["README", "team-pay", "old.yaml.bak", ".git"] {
             symlink("nowhere", root.path().join(name)).unwrap();
         }
-        let found = walk(root.path(), false, &Seen::default(), &Progress::default()).unwrap();
+        let found = walk(root.path(), false, &StatCache::default(), &Progress::default()).unwrap();
         assert_eq!(names(root.path(), &found.unread), ["README", "old.yaml.bak", "team-pay"]);
         assert!(found.unread.iter().all(|p| p.code == Code::NotRead && !p.is_error()));
     }
@@ -375,11 +375,11 @@ mod tests {
             fs::create_dir_all(root.path().join("m/deep")).unwrap();
             fs::write(root.path().join("m/deep/deny.yaml"), POLICY).unwrap();
             names.iter().for_each(|name| symlink("m/deep", root.path().join(name)).unwrap());
-            let found = walk(root.path(), true, &Seen::default(), &Progress::default()).unwrap();
+            let found = walk(root.path(), true, &StatCache::default(), &Progress::default()).unwrap();
             assert_eq!((found.policies, found.directories.len()), (vec!["m/deep/deny.yaml".to_owned()], 2));
             let other = tempfile::tempdir().unwrap();
             names.iter().for_each(|name| symlink(root.path().join("m/deep"), other.path().join(name)).unwrap());
-            let found = walk(other.path(), true, &Seen::default(), &Progress::default()).unwrap();
+            let found = walk(other.path(), true, &StatCache::default(), &Progress::default()).unwrap();
             assert_eq!(found.policies, ["a/deny.yaml"]);
         }
     }
@@ -392,7 +392,7 @@ mod tests {
         symlink("..data/deny", root.path().join("deny")).unwrap();
         symlink("/proc/version", root.path().join("version")).unwrap();
         let progress = Progress::default();
-        let found = walk(root.path(), false, &Seen::default(), &progress).unwrap();
+        let found = walk(root.path(), false, &StatCache::default(), &progress).unwrap();
         assert_eq!(names(root.path(), &found.unread), ["deny"]);
         assert!(progress.path().starts_with(root.path()) && progress.path() != root.path(), "{:?}", progress.path());
     }

@@ -19,7 +19,7 @@ use customs_policy::source::LoadedSource;
 use customs_record::clock::now;
 use customs_record::plain_file;
 use customs_sources::read::Progress;
-use customs_sources::seen::Seen;
+use customs_sources::stat_cache::StatCache;
 use customs_sources::walk::{Walk, walk};
 use customs_sources::{PolicyDirectories, PolicyDirectory, read_once};
 
@@ -104,7 +104,7 @@ pub fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
 
 /// Reads the `*.cases.yaml` files of a directory, sorted by name.
 pub fn cases_files(directory: &Path, recursive: bool, problems: &mut Vec<Problem>) -> Vec<CasesFile> {
-    let found = walk(directory, recursive, &Seen::default(), &Progress::default()).unwrap_or_else(|told| {
+    let found = walk(directory, recursive, &StatCache::default(), &Progress::default()).unwrap_or_else(|told| {
         // What keeps the policies from being read is told with them.
         let new: Vec<_> = told.into_iter().filter(|problem| !problems.contains(problem)).collect();
         problems.extend(new);

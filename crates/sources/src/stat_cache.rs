@@ -21,30 +21,30 @@ const COARSE: i128 = 2 * SECOND;
 
 /// The files of a round that is over.
 #[derive(Debug, Default)]
-pub struct Notes {
-    files: HashMap<PathBuf, Noted>,
+pub struct CacheEntries {
+    files: HashMap<PathBuf, CacheEntry>,
     /// Of files whose names say nothing: whether they begin as a policy does.
-    beginnings: HashMap<PathBuf, (Stamp, bool)>,
+    beginnings: HashMap<PathBuf, (FileStat, bool)>,
 }
 
 /// The files of this round, beside those of the round before. Several threads may read at once.
 #[derive(Debug, Default)]
-pub struct Seen {
-    before: Notes,
-    now: Mutex<Notes>,
+pub struct StatCache {
+    before: CacheEntries,
+    now: Mutex<CacheEntries>,
     trusts: bool,
 }
 
 #[derive(Clone, Debug)]
-struct Noted {
+struct CacheEntry {
     /// `None` for a file that was not at rest.
-    stamp: Option<Stamp>,
+    stat: Option<FileStat>,
     bytes: Arc<[u8]>,
 }
 
 /// What the system says of a file without its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct FileStat {
     device: u64,
     inode: u64,
     size: u64,
@@ -52,46 +52,46 @@ struct Stamp {
     changed: i128,
 }
 
-impl Seen {
+impl StatCache {
     /// For a round that reads everything.
-    pub fn to_read_all(before: Notes) -> Seen {
-        Seen { before, ..Seen::default() }
+    pub fn to_read_all(before: CacheEntries) -> StatCache {
+        StatCache { before, ..StatCache::default() }
     }
 
     /// For a round that reads what may have changed.
-    pub fn to_read_changes(before: Notes) -> Seen {
-        Seen { before, trusts: true, ..Seen::default() }
+    pub fn to_read_changes(before: CacheEntries) -> StatCache {
+        StatCache { before, trusts: true, ..StatCache::default() }
     }
 
-    /// What the next round begins with. What a reader that was left behind notes later is lost: it is read again.
-    pub fn take_notes(&self) -> Notes {
+    /// What the next round begins with. What a reader that was left behind adds later is lost: it is read again.
+    pub fn take_entries(&self) -> CacheEntries {
         std::mem::take(&mut *self.now())
     }
 
-    fn now(&self) -> MutexGuard<'_, Notes> {
+    fn now(&self) -> MutexGuard<'_, CacheEntries> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a file begins as a policy does, where that was seen before and the file is as it was. It changes no verdict,
     /// so every round goes by it.
     pub(super) fn begins_as_policy(&self, path: &Path, metadata: &Metadata) -> Option<bool> {
-        let known = self.before.beginnings.get(path).filter(|(stamp, _)| *stamp == Stamp::of(metadata))?;
+        let known = self.before.beginnings.get(path).filter(|(stat, _)| *stat == FileStat::of(metadata))?;
         self.now().beginnings.insert(path.to_owned(), *known);
         Some(known.1)
     }
 
     /// Notes whether a file begins as a policy does, if it was at rest.
     pub(super) fn note_beginning(&self, path: &Path, metadata: &Metadata, begins: bool, now: UnixNanos) {
-        let stamp = Stamp::of(metadata);
-        if stamp.is_at_rest(now) {
-            self.now().beginnings.insert(path.to_owned(), (stamp, begins));
+        let stat = FileStat::of(metadata);
+        if stat.is_at_rest(now) {
+            self.now().beginnings.insert(path.to_owned(), (stat, begins));
         }
     }
 
     /// The bytes of a file that is as it was in the round before.
     pub(super) fn unchanged(&self, path: &Path, metadata: &Metadata) -> Option<Arc<[u8]>> {
         let noted =
-            self.before.files.get(path).filter(|noted| self.trusts && noted.stamp == Some(Stamp::of(metadata)))?;
+            self.before.files.get(path).filter(|noted| self.trusts && noted.stat == Some(FileStat::of(metadata)))?;
         self.now().files.insert(path.to_owned(), noted.clone());
         Some(noted.bytes.clone())
     }
@@ -106,19 +106,19 @@ impl Seen {
     ) -> Arc<[u8]> {
         let known = self.before.files.get(path).map(|noted| &noted.bytes).filter(|known| ***known == *bytes);
         let bytes = known.cloned().unwrap_or_else(|| bytes.into());
-        let stamp = Stamp::of(before);
+        let stat = FileStat::of(before);
         // The size of what is no real file, as below /proc, is not that of its bytes.
-        let is_whole = stamp == Stamp::of(after) && stamp.size == bytes.len() as u64;
-        let stamp = Some(stamp).filter(|stamp| is_whole && stamp.is_at_rest(now));
-        self.now().files.insert(path.to_owned(), Noted { stamp, bytes: bytes.clone() });
+        let is_whole = stat == FileStat::of(after) && stat.size == bytes.len() as u64;
+        let stat = Some(stat).filter(|stat| is_whole && stat.is_at_rest(now));
+        self.now().files.insert(path.to_owned(), CacheEntry { stat, bytes: bytes.clone() });
         bytes
     }
 }
 
-impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
+impl FileStat {
+    fn of(metadata: &Metadata) -> FileStat {
         let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * SECOND + i128::from(nanos);
-        Stamp {
+        FileStat {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
@@ -145,23 +145,23 @@ mod tests {
     use customs_policy::policy_set::SourceReading;
     use customs_record::clock::now;
 
-    fn read_with(directory: &Path, seen: &Seen) -> SourceReading {
-        read_changes(directory, &SourceOptions::default(), seen, &Progress::default())
+    fn read_with(directory: &Path, cache: &StatCache) -> SourceReading {
+        read_changes(directory, &SourceOptions::default(), cache, &Progress::default())
     }
 
     const LATER: i128 = 60 * SECOND;
 
     /// Notes the file `a` as it would be noted in so many nanoseconds.
-    fn noted(directory: &Path, after: i128) -> Notes {
+    fn noted(directory: &Path, after: i128) -> CacheEntries {
         let path = directory.join("a");
-        let (seen, metadata) = (Seen::default(), fs::metadata(&path).unwrap());
-        seen.note(&path, (&metadata, &metadata), fs::read(&path).unwrap(), UnixNanos(now().0 + after));
-        seen.take_notes()
+        let (cache, metadata) = (StatCache::default(), fs::metadata(&path).unwrap());
+        cache.note(&path, (&metadata, &metadata), fs::read(&path).unwrap(), UnixNanos(now().0 + after));
+        cache.take_entries()
     }
 
-    fn is_unchanged(notes: Notes, directory: &Path) -> bool {
+    fn is_unchanged(entries: CacheEntries, directory: &Path) -> bool {
         let path = directory.join("a");
-        Seen::to_read_changes(notes).unchanged(&path, &fs::metadata(&path).unwrap()).is_some()
+        StatCache::to_read_changes(entries).unchanged(&path, &fs::metadata(&path).unwrap()).is_some()
     }
 
     fn file(text: &str) -> tempfile::TempDir {
@@ -196,11 +196,11 @@ mod tests {
         ];
         for (what, change, expected) in changes {
             let directory = file("one");
-            let notes = noted(directory.path(), LATER);
+            let entries = noted(directory.path(), LATER);
             // Longer than the clock of any file system that tests run on stands still.
             std::thread::sleep(Duration::from_millis(20));
             change(&directory.path().join("a"));
-            assert_eq!(is_unchanged(notes, directory.path()), expected, "{what}");
+            assert_eq!(is_unchanged(entries, directory.path()), expected, "{what}");
         }
     }
 
@@ -212,10 +212,10 @@ mod tests {
             fs::write(root.path().join(name).join("a"), "one").unwrap();
         }
         symlink("1", root.path().join("data")).unwrap();
-        let notes = noted(&root.path().join("data"), LATER);
+        let entries = noted(&root.path().join("data"), LATER);
         fs::remove_file(root.path().join("data")).unwrap();
         symlink("2", root.path().join("data")).unwrap();
-        assert!(!is_unchanged(notes, &root.path().join("data")));
+        assert!(!is_unchanged(entries, &root.path().join("data")));
     }
 
     #[test]
@@ -240,10 +240,10 @@ mod tests {
             let before = fs::metadata(&path).unwrap();
             fs::write(&path, change).unwrap();
             let after = if bytes == "torn" { before.clone() } else { fs::metadata(&path).unwrap() };
-            let seen = Seen::default();
-            seen.note(&path, (&before, &after), bytes.into(), at_rest);
-            let seen = Seen::to_read_changes(seen.take_notes());
-            assert!(seen.unchanged(&path, &before).is_none() && seen.unchanged(&path, &after).is_none(), "{bytes}");
+            let cache = StatCache::default();
+            cache.note(&path, (&before, &after), bytes.into(), at_rest);
+            let cache = StatCache::to_read_changes(cache.take_entries());
+            assert!(cache.unchanged(&path, &before).is_none() && cache.unchanged(&path, &after).is_none(), "{bytes}");
         }
     }
 
@@ -253,12 +253,12 @@ mod tests {
         let path = directory.path().join("a");
         let metadata = fs::metadata(&path).unwrap();
         let known = noted(directory.path(), LATER).files.remove(&path).unwrap().bytes;
-        let seen = Seen::to_read_all(noted(directory.path(), LATER));
-        assert!(seen.unchanged(&path, &metadata).is_none());
-        let first = seen.before.files.get(&path).unwrap().bytes.clone();
-        let again = seen.note(&path, (&metadata, &metadata), b"one".into(), now());
+        let cache = StatCache::to_read_all(noted(directory.path(), LATER));
+        assert!(cache.unchanged(&path, &metadata).is_none());
+        let first = cache.before.files.get(&path).unwrap().bytes.clone();
+        let again = cache.note(&path, (&metadata, &metadata), b"one".into(), now());
         assert!(Arc::ptr_eq(&first, &again) && known == again);
-        assert!(seen.unchanged(&path, &metadata).is_none(), "both reads of a round read");
+        assert!(cache.unchanged(&path, &metadata).is_none(), "both reads of a round read");
     }
 
     #[test]
@@ -269,21 +269,21 @@ mod tests {
             fs::write(at(name), name).unwrap();
         }
         // Two files as if they had been read before and be at rest, one of them with other bytes, to be told apart.
-        let seen = Seen::default();
+        let cache = StatCache::default();
         for (name, bytes) in [("a.yaml", "A.yaml"), ("c.yaml", "c.yaml")] {
             let metadata = fs::metadata(at(name)).unwrap();
-            seen.note(&at(name), (&metadata, &metadata), bytes.into(), UnixNanos(now().0 + LATER));
+            cache.note(&at(name), (&metadata, &metadata), bytes.into(), UnixNanos(now().0 + LATER));
         }
         fs::remove_file(at("c.yaml")).unwrap();
-        let seen = Seen::to_read_changes(seen.take_notes());
-        let texts = |seen: &Seen| {
-            let source = read_with(root.path(), seen).unwrap();
+        let cache = StatCache::to_read_changes(cache.take_entries());
+        let texts = |cache: &StatCache| {
+            let source = read_with(root.path(), cache).unwrap();
             source.files.iter().map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(texts(&seen), ["A.yaml", "b.yaml"]);
-        let next = Seen::to_read_changes(seen.take_notes());
+        assert_eq!(texts(&cache), ["A.yaml", "b.yaml"]);
+        let next = StatCache::to_read_changes(cache.take_entries());
         assert_eq!(next.before.files.len(), 2, "what is gone is forgotten");
         assert_eq!(texts(&next), ["A.yaml", "b.yaml"]);
-        assert_eq!(texts(&Seen::to_read_all(next.take_notes())), ["a.yaml", "b.yaml"]);
+        assert_eq!(texts(&StatCache::to_read_all(next.take_entries())), ["a.yaml", "b.yaml"]);
     }
 }

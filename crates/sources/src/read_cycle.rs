@@ -1,8 +1,8 @@
 //! One round of reading: every directory and the settings file are read until two reads agree, and what changed is given
-//! to the policy set together. What was [seen](super::seen) before says which files need not be opened.
+//! to the policy set together. What was [seen](super::stat_cache) before says which files need not be opened.
 //!
 //! A source that hangs or never rests holds up none of the others: the round goes on without it, it keeps what it had, and
-//! once that has lasted for a while it is a problem that is told. [`Rounds`] is what one round knows of those before.
+//! once that has lasted for a while it is a problem that is told. [`ReadCycle`] is what one round knows of those before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use super::directories::{SourceOptions, list, read_bound};
 use super::policy_directories::PolicyDirectories;
 use super::read::{Progress, read_changes, whole};
 use super::readers::{self, read_all};
-use super::seen::Seen;
 use super::settings::SettingsFile;
+use super::stat_cache::StatCache;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_set::{
     NamespaceListing, PolicySet, ReloadOutcome, SettingsBytes, SettingsReading, SourceId, SourceReading,
@@ -73,7 +73,7 @@ enum Found {
 
 /// What rounds know of those before.
 #[derive(Clone, Debug, Default)]
-pub struct Rounds {
+pub struct ReadCycle {
     /// Where the sources lie.
     directories: PolicyDirectories,
     /// Readings that did not come to an end.
@@ -102,15 +102,15 @@ struct Late(Content, Option<Content>);
 #[derive(Clone)]
 pub struct Manner {
     /// Which files need not be opened.
-    pub seen: Arc<Seen>,
+    pub cache: Arc<StatCache>,
     /// The pause between two reads that must agree.
     pub pause: Duration,
 }
 
-impl Rounds {
+impl ReadCycle {
     /// Rounds over these directories that wake `ended` when a reading that was left comes to an end.
-    pub fn new(directories: PolicyDirectories, ended: Arc<Notify>) -> Rounds {
-        Rounds { directories, ended, ..Rounds::default() }
+    pub fn new(directories: PolicyDirectories, ended: Arc<Notify>) -> ReadCycle {
+        ReadCycle { directories, ended, ..ReadCycle::default() }
     }
 
     /// Whether some reading has not come to an end.
@@ -326,7 +326,7 @@ fn reading(
         let mut last = (first, None);
         for _ in 0..STABLE_ATTEMPTS {
             std::thread::sleep(manner.pause);
-            let next = target.read(&manner.seen, &progress);
+            let next = target.read(&manner.cache, &progress);
             let (before, _) = std::mem::replace(&mut last, (next, None));
             if before == last.0 {
                 break;
@@ -336,7 +336,7 @@ fn reading(
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Late(last.0, last.1));
         ended.notify_one();
     };
-    let read = move || target.read(&manner.seen, &progress);
+    let read = move || target.read(&manner.cache, &progress);
     readers::Reading { key, read: Box::new(read), late: Box::new(late) }
 }
 
@@ -348,17 +348,17 @@ impl Target {
         }
     }
 
-    fn read(&self, seen: &Seen, progress: &Progress) -> Content {
+    fn read(&self, cache: &StatCache, progress: &Progress) -> Content {
         progress.at(self.path());
         match self {
             Target::Directory { path, scope: SourceScope::NamespaceRoot, options } => {
-                Content::Listing(list(path, options.recursive, seen, progress))
+                Content::Listing(list(path, options.recursive, cache, progress))
             }
             Target::Directory { path, scope: SourceScope::AnyNamespace, options } => {
-                Content::Directory(read_changes(path, options, seen, progress))
+                Content::Directory(read_changes(path, options, cache, progress))
             }
             Target::Directory { path, scope: SourceScope::Namespace { namespace, .. }, options } => {
-                Content::Directory(read_bound(path, namespace, options, seen, progress))
+                Content::Directory(read_bound(path, namespace, options, cache, progress))
             }
             Target::Settings(file) => Content::Settings(file.read()),
         }
@@ -377,8 +377,8 @@ fn targets(directories: &PolicyDirectories, set: &PolicySet, wanted: impl Fn(&So
 
 /// Reads every source once, for whoever looks at files that rest.
 pub fn read_once(directories: &PolicyDirectories, mut set: PolicySet, now: UnixNanos) -> (PolicySet, ReloadOutcome) {
-    let (seen, progress) = (Seen::default(), Progress::default());
-    let read = |(id, target): (TargetId, Target)| (id, target.read(&seen, &progress));
+    let (cache, progress) = (StatCache::default(), Progress::default());
+    let read = |(id, target): (TargetId, Target)| (id, target.read(&cache, &progress));
     for read in targets(directories, &set, |scope| *scope == SourceScope::NamespaceRoot).into_iter().map(read) {
         if let (TargetId::Source(id), Content::Listing(listing)) = read {
             set.discover_namespaces(&id, listing);

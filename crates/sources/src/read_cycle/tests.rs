@@ -16,7 +16,7 @@ fn policy(name: &str) -> String {
 }
 
 /// Directories `a` and `b` with a policy each.
-fn site() -> (tempfile::TempDir, Rounds, PolicySet) {
+fn site() -> (tempfile::TempDir, ReadCycle, PolicySet) {
     let root = tempfile::tempdir().unwrap();
     for name in ["a", "b"] {
         fs::create_dir(root.path().join(name)).unwrap();
@@ -25,7 +25,7 @@ fn site() -> (tempfile::TempDir, Rounds, PolicySet) {
     let directories = ["a", "b"].map(|name| PolicyDirectory::source(root.path().join(name)));
     let directories = PolicyDirectories::new(directories);
     let set = directories.policy_set(Settings::default(), 0);
-    (root, Rounds::new(directories, Arc::default()), set)
+    (root, ReadCycle::new(directories, Arc::default()), set)
 }
 
 fn id(path: &Path) -> TargetId {
@@ -33,7 +33,7 @@ fn id(path: &Path) -> TargetId {
 }
 
 fn manner(pause: u64) -> Manner {
-    Manner { seen: Arc::default(), pause: Duration::from_millis(pause) }
+    Manner { cache: Arc::default(), pause: Duration::from_millis(pause) }
 }
 
 fn denies(sources: &PolicySet) -> usize {
@@ -42,70 +42,70 @@ fn denies(sources: &PolicySet) -> usize {
 
 #[test]
 fn a_first_round_takes_what_rests() {
-    let (_root, mut rounds, sources) = site();
-    let (sources, outcome) = rounds.read_and_reload(sources, None, &manner(1));
+    let (_root, mut cycle, sources) = site();
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
     assert!(outcome.snapshot.is_some() && sources.is_ready());
     assert!(denies(&sources) == 2 && sources.statuses().iter().all(|source| source.last_read_at.is_some()));
 }
 
 #[test]
 fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on() {
-    let (root, mut rounds, sources) = site();
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(1));
+    let (root, mut cycle, sources) = site();
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     let at = sources.statuses()[0].last_read_at;
     symlink("/proc/stat", root.path().join("a/z.yaml")).unwrap();
     fs::write(root.path().join("b/q.yaml"), policy("q")).unwrap();
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(15));
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(15));
     assert_eq!((denies(&sources), sources.statuses()[0].state), (3, SourceHealth::Good), "the other goes on at once");
-    assert!(rounds.wanted().is_some_and(|wanted| wanted <= Instant::now() + RETRY));
-    for (since, _) in rounds.restless.values_mut() {
+    assert!(cycle.wanted().is_some_and(|wanted| wanted <= Instant::now() + RETRY));
+    for (since, _) in cycle.restless.values_mut() {
         *since = Instant::now().checked_sub(DEADLINE).unwrap();
     }
-    let (sources, outcome) = rounds.read_and_reload(sources, None, &manner(15));
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(15));
     let told = &sources.statuses()[0];
     assert_eq!((told.state, denies(&sources)), (SourceHealth::Refused, 3));
     assert!(told.problems[0].place.file.ends_with("a/z.yaml") && told.problems[0].text.contains("keeps changing"));
     assert!(told.last_read_at == at && outcome.change.is_some(), "it is on record, and nothing was read to the end");
-    let (sources, outcome) = rounds.read_and_reload(sources, None, &manner(15));
-    assert!(outcome.change.is_none() && rounds.wanted().is_none(), "it is told once");
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(15));
+    assert!(outcome.change.is_none() && cycle.wanted().is_none(), "it is told once");
     fs::remove_file(root.path().join("a/z.yaml")).unwrap();
-    let (sources, outcome) = rounds.read_and_reload(sources, None, &manner(1));
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
     assert_eq!(outcome.change.unwrap().outcome.as_str(), "recovered");
     assert!(sources.statuses()[0].last_read_at > at);
 }
 
 #[test]
 fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
-    let (root, mut rounds, sources) = site();
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(1));
+    let (root, mut cycle, sources) = site();
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     let path = root.path().join("a");
     let progress = Arc::new(Progress::default());
     progress.at(&path.join("k.yaml"));
     let left = Left { slot: Arc::default(), progress, told: None };
-    rounds.left.insert(id(&path), left);
+    cycle.left.insert(id(&path), left);
     fs::write(path.join("n.yaml"), policy("n")).unwrap();
     fs::write(root.path().join("b/q.yaml"), policy("q")).unwrap();
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(1));
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     assert_eq!((denies(&sources), sources.statuses()[0].state), (3, SourceHealth::Good), "the other goes on at once");
-    assert!(rounds.is_waiting() && rounds.wanted().is_some());
-    rounds.left[&id(&path)].progress.pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(1));
+    assert!(cycle.is_waiting() && cycle.wanted().is_some());
+    cycle.left[&id(&path)].progress.pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     let told = &sources.statuses()[0];
     assert_eq!((told.state, denies(&sources)), (SourceHealth::Refused, 3));
     assert!(told.problems[0].text.contains("k.yaml` does not come to an end"), "{}", told.problems[0]);
-    let read = read_changes(&path, &SourceOptions::default(), &Seen::default(), &Progress::default());
-    *rounds.left[&id(&path)].slot.lock().unwrap() = Some(Late(Content::Directory(read), None));
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(1));
+    let read = read_changes(&path, &SourceOptions::default(), &StatCache::default(), &Progress::default());
+    *cycle.left[&id(&path)].slot.lock().unwrap() = Some(Late(Content::Directory(read), None));
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     assert_eq!((denies(&sources), sources.statuses()[0].state), (4, SourceHealth::Good));
-    assert!(!rounds.is_waiting());
+    assert!(!cycle.is_waiting());
 }
 
 #[test]
 fn a_source_that_hangs_at_the_start_keeps_everything_denied_and_is_told_at_once() {
-    let (root, mut rounds, sources) = site();
+    let (root, mut cycle, sources) = site();
     let left = Left { slot: Arc::default(), progress: Arc::default(), told: None };
-    rounds.left.insert(id(&root.path().join("a")), left);
-    let (sources, outcome) = rounds.read_and_reload(sources, None, &manner(1));
+    cycle.left.insert(id(&root.path().join("a")), left);
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
     assert!(outcome.snapshot.is_none() && !sources.is_ready(), "what was never read could hold denials");
     let states: Vec<_> = sources.statuses().iter().map(|source| source.state).collect();
     assert_eq!(states, [SourceHealth::NeverLoaded, SourceHealth::Good]);
@@ -113,7 +113,7 @@ fn a_source_that_hangs_at_the_start_keeps_everything_denied_and_is_told_at_once(
 
 #[test]
 fn a_read_counts_only_when_it_repeats() {
-    let (root, mut rounds, sources) = site();
+    let (root, mut cycle, sources) = site();
     let path = root.path().join("a/p.yaml");
     let writer = std::thread::spawn({
         let path = path.clone();
@@ -122,7 +122,7 @@ fn a_read_counts_only_when_it_repeats() {
             fs::write(path, policy("later")).unwrap();
         }
     });
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(200));
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(200));
     writer.join().unwrap();
     let found: Vec<_> = sources.loaded_sources().flat_map(|source| source.source().files).collect();
     assert_eq!(found[0].bytes.as_ref(), policy("later").as_bytes());
@@ -130,38 +130,38 @@ fn a_read_counts_only_when_it_repeats() {
 
 #[test]
 fn a_reading_that_is_slow_and_goes_on_is_not_told_as_one_that_hangs() {
-    let (root, mut rounds, sources) = site();
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(1));
+    let (root, mut cycle, sources) = site();
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     let (path, progress) = (root.path().join("a"), Arc::new(Progress::default()));
     progress.pretend_since(Instant::now().checked_sub(DEADLINE * 3).unwrap());
     progress.at(&path.join("next.yaml"));
-    rounds.left.insert(id(&path), Left { slot: Arc::default(), progress: progress.clone(), told: None });
-    let (sources, outcome) = rounds.read_and_reload(sources, None, &manner(1));
+    cycle.left.insert(id(&path), Left { slot: Arc::default(), progress: progress.clone(), told: None });
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
     assert!(outcome.change.is_none() && sources.statuses()[0].state == SourceHealth::Good);
-    assert!(rounds.wanted().unwrap() > Instant::now());
+    assert!(cycle.wanted().unwrap() > Instant::now());
     progress.pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(1));
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     assert_eq!(sources.statuses()[0].state, SourceHealth::Refused);
 }
 
 #[test]
 fn what_is_no_source_any_more_is_waited_for_no_more() {
-    let (root, mut rounds, sources) = site();
+    let (root, mut cycle, sources) = site();
     let gone = root.path().join("gone");
-    rounds.restless.insert(id(&gone), (Instant::now(), None));
-    rounds.left.insert(id(&gone), Left { slot: Arc::default(), progress: Arc::default(), told: None });
-    assert!(rounds.wanted().is_some() && rounds.is_waiting());
-    rounds.read_and_reload(sources, None, &manner(1));
-    assert!(rounds.wanted().is_none() && !rounds.is_waiting());
+    cycle.restless.insert(id(&gone), (Instant::now(), None));
+    cycle.left.insert(id(&gone), Left { slot: Arc::default(), progress: Arc::default(), told: None });
+    assert!(cycle.wanted().is_some() && cycle.is_waiting());
+    cycle.read_and_reload(sources, None, &manner(1));
+    assert!(cycle.wanted().is_none() && !cycle.is_waiting());
 }
 
 #[test]
 fn a_source_that_did_not_rest_and_then_hangs_is_read_again_no_sooner() {
-    let (root, mut rounds, sources) = site();
-    let (sources, _) = rounds.read_and_reload(sources, None, &manner(1));
+    let (root, mut cycle, sources) = site();
+    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     let path = root.path().join("a");
-    rounds.restless.insert(id(&path), (Instant::now(), None));
-    rounds.left.insert(id(&path), Left { slot: Arc::default(), progress: Arc::default(), told: None });
-    rounds.read_and_reload(sources, None, &manner(1));
-    assert!(rounds.restless.is_empty());
+    cycle.restless.insert(id(&path), (Instant::now(), None));
+    cycle.left.insert(id(&path), Left { slot: Arc::default(), progress: Arc::default(), told: None });
+    cycle.read_and_reload(sources, None, &manner(1));
+    assert!(cycle.restless.is_empty());
 }
