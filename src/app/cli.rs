@@ -15,7 +15,7 @@ use clap_complete::Shell;
 use jiff::Timestamp;
 
 pub use audit::{
-    AuditCommand, Color, StatsArgs, StatsFormat, TailArgs, TailFormat, ToldEffect, VerifyArgs, VerifyFormat, WantedArgs,
+    AuditCommand, Color, FilterArgs, StatsArgs, StatsFormat, TailArgs, TailFormat, ToldEffect, VerifyArgs, VerifyFormat,
 };
 
 pub use connections::ConnectionArgs;

@@ -66,7 +66,7 @@ pub struct TailArgs {
     #[arg(long, value_name = "STREAM:SEQUENCE", requires = "server", value_parser = place)]
     pub(crate) resume: Option<(String, u64)>,
     #[command(flatten)]
-    pub(crate) wanted: WantedArgs,
+    pub(crate) filter: FilterArgs,
     /// End after so many records
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
@@ -80,7 +80,7 @@ pub struct TailArgs {
 
 /// Which records are shown: one value of each flag must hold.
 #[derive(Clone, Debug, Default, Args)]
-pub struct WantedArgs {
+pub struct FilterArgs {
     /// A namespace of callers; repeatable
     #[arg(long = "namespace", value_name = "NS")]
     pub(crate) namespaces: Vec<String>,

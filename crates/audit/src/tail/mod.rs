@@ -5,10 +5,10 @@
 //!
 //! - The last records stand in a [`ring`]. A subscriber reads from it at its own pace and never holds anything up.
 //! - What a subscriber did not get, because the ring overtook it, it is told by a record of kind `lag`.
-//! - [`select`] chooses for each subscriber, after the ring; [`service`] answers and [`server`] speaks gRPC.
+//! - [`filter`] chooses for each subscriber, after the ring; [`service`] answers and [`server`] speaks gRPC.
 
+pub mod filter;
 pub mod ring;
-pub mod select;
 pub mod server;
 pub mod service;
 

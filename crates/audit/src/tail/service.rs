@@ -16,8 +16,8 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
+use super::filter::RecordFilter;
 use super::ring::{Next, Ring};
-use super::select::Selection;
 use customs_record::binary;
 use customs_record::clock::now;
 use customs_record::proto::audit_service_server::AuditService;
@@ -49,7 +49,7 @@ impl Service {
     /// A request that cannot be served, or too many subscribers.
     pub fn subscribe(&self, request: TailRequest) -> Result<Subscriber, Status> {
         let TailRequest { filter, stream, after_sequence, from_start } = request;
-        let selection = Selection::new(filter).map_err(|why| Status::invalid_argument(why.to_string()))?;
+        let filter = RecordFilter::new(filter).map_err(|why| Status::invalid_argument(why.to_string()))?;
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!(
                 "there are {MAX_SUBSCRIBERS} subscribers, which are the most; try again later"
@@ -77,7 +77,7 @@ impl Service {
         } else {
             extent.next
         };
-        Ok(Subscriber { ring: self.ring.clone(), selection, wanted, changes, _place: place })
+        Ok(Subscriber { ring: self.ring.clone(), filter, wanted, changes, _place: place })
     }
 }
 
@@ -93,7 +93,7 @@ impl AuditService for Service {
 /// The stream of one subscriber.
 pub struct Subscriber {
     ring: Arc<Ring>,
-    selection: Selection,
+    filter: RecordFilter,
     /// The number of the record that comes next.
     wanted: u64,
     changes: WatchStream<()>,
@@ -108,7 +108,7 @@ impl Stream for Subscriber {
             match self.ring.next(self.wanted) {
                 Next::Record(kept) => {
                     self.wanted += 1;
-                    if self.selection.wants(&kept.head) {
+                    if self.filter.wants(&kept.head) {
                         return Poll::Ready(Some(told(kept.head.sequence, &kept.message)));
                     }
                 }

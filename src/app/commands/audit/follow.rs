@@ -11,9 +11,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use super::filter;
 use super::read::{self, Held, LogFileError, Piece, Splitter};
 use super::shown::Shown;
-use super::wanted;
 use crate::app::cli::TailArgs;
 use crate::app::complain;
 use customs_record::proto::{Filter, Record};
@@ -29,7 +29,7 @@ const CHUNK: usize = 64 << 10;
 /// # Errors
 /// Why it cannot be read.
 pub fn run(file: &Path, args: &TailArgs, shown: &mut Shown) -> Result<(), LogFileError> {
-    let mut view = View { filter: wanted::filter(&args.wanted), place: Place::default(), held: Held::default(), shown };
+    let mut view = View { filter: filter::filter(&args.filter), place: Place::default(), held: Held::default(), shown };
     let told = |why| LogFileError::read(file, why);
     if !args.follow {
         read::each(&mut read::open(file)?, |piece| view.take(piece)).map_err(told)?;
@@ -125,7 +125,7 @@ impl View<'_> {
                         super::view::visible(&record.stream)
                     ));
                 }
-                !wanted::wants(&self.filter, &record) || self.shown.show(&record, line)
+                !filter::wants(&self.filter, &record) || self.shown.show(&record, line)
             }
             Piece::NoRecord(why) => {
                 complain(&format!("a line is no record: {}", super::view::visible(&why)));

@@ -9,6 +9,7 @@ use super::{complain, tell, tell_json};
 use crate::app::cli::AuditCommand;
 
 mod counts;
+mod filter;
 mod follow;
 mod pretty;
 mod read;
@@ -20,7 +21,6 @@ mod tail;
 mod tally;
 mod verify;
 mod view;
-mod wanted;
 
 /// Runs one of the tools.
 pub fn run(command: AuditCommand) -> ExitCode {

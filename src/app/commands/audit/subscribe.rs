@@ -9,9 +9,9 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use super::filter;
 use super::shown::Shown;
 use super::view::visible;
-use super::wanted;
 use crate::app::cli::TailArgs;
 use crate::app::complain;
 use customs_record::proto::audit_service_client::AuditServiceClient;
@@ -76,7 +76,7 @@ pub fn run(server: &str, args: &TailArgs, shown: &mut Shown) -> Result<(), Subsc
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(SubscribeError::Runtime)?;
     let (stream, after_sequence) = args.resume.clone().unwrap_or_default();
-    let filter = Some(wanted::filter(&args.wanted));
+    let filter = Some(filter::filter(&args.filter));
     let request = TailRequest { filter, stream, after_sequence, from_start: args.from_start };
     runtime.block_on(Subscription { server, endpoint, request, pause: PAUSES.0, shown }.run())
 }

@@ -20,14 +20,14 @@ pub enum TailFilterError {
 
 /// A filter that can be used.
 #[derive(Clone, Debug, Default)]
-pub struct Selection(Filter);
+pub struct RecordFilter(Filter);
 
-impl Selection {
+impl RecordFilter {
     /// Reads the filter of a request; none is everything.
     ///
     /// # Errors
     /// What is wrong, and what to write.
-    pub fn new(filter: Option<Filter>) -> Result<Selection, TailFilterError> {
+    pub fn new(filter: Option<Filter>) -> Result<RecordFilter, TailFilterError> {
         let filter = filter.unwrap_or_default();
         if !["", "allow", "deny"].contains(&filter.effect.as_str()) {
             return Err(TailFilterError::Effect(filter.effect));
@@ -37,7 +37,7 @@ impl Selection {
                 return Err(TailFilterError::Host(host.clone()));
             }
         }
-        Ok(Selection(filter))
+        Ok(RecordFilter(filter))
     }
 
     /// Whether a record is wanted.
@@ -109,11 +109,11 @@ mod tests {
             (filter(&["decision"], &["shop"], &["*.com"], &["denied_by_rule"], "deny"), true, false),
             (filter(&["decision"], &["shop"], &["*.com"], &["denied_by_rule"], "allow"), false, false),
         ] {
-            let selection = Selection::new(Some(filter.clone())).unwrap();
-            assert_eq!(selection.wants(&denial), denial_wanted, "{filter:?}");
-            assert_eq!(selection.wants(&change), change_wanted, "{filter:?}");
+            let record_filter = RecordFilter::new(Some(filter.clone())).unwrap();
+            assert_eq!(record_filter.wants(&denial), denial_wanted, "{filter:?}");
+            assert_eq!(record_filter.wants(&change), change_wanted, "{filter:?}");
         }
-        assert!(Selection::new(None).unwrap().wants(&change));
+        assert!(RecordFilter::new(None).unwrap().wants(&change));
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
             (filter(&[], &[], &["*"], &[], ""), "`*` is no host"),
             (filter(&[], &[], &[""], &[], ""), "`` is no host"),
         ] {
-            assert!(Selection::new(Some(filter)).unwrap_err().to_string().contains(expected), "{expected}");
+            assert!(RecordFilter::new(Some(filter)).unwrap_err().to_string().contains(expected), "{expected}");
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Which records somebody wants to see.
 //!
-//! A server chooses before it sends ([`select`]), and by the same rule it is done here for files. But what tells of lost
-//! records is seen there unless kinds are named, because nobody filters for what he does not know of.
+//! A server chooses before it sends ([`customs_audit::tail::filter`]), and by the same rule it is done here for files. But
+//! what tells of lost records is seen there unless kinds are named, because nobody filters for what he does not know of.
 
-use crate::app::cli::{ToldEffect, WantedArgs};
+use crate::app::cli::{FilterArgs, ToldEffect};
+use customs_audit::tail::filter::holds;
 use customs_audit::tail::ring::Head;
-use customs_audit::tail::select;
 use customs_record::proto::{Filter, Record};
 
 /// The filter of a subscription.
-pub fn filter(args: &WantedArgs) -> Filter {
+pub fn filter(args: &FilterArgs) -> Filter {
     let effect = match args.effect {
         None => "",
         Some(ToldEffect::Allow) => "allow",
@@ -27,15 +27,15 @@ pub fn filter(args: &WantedArgs) -> Filter {
 
 /// Whether a record is wanted.
 pub fn wants(filter: &Filter, record: &Record) -> bool {
-    filter.kinds.is_empty() && matches!(record.kind.as_str(), "gap" | "lag") || select::holds(filter, &Head::of(record))
+    filter.kinds.is_empty() && matches!(record.kind.as_str(), "gap" | "lag") || holds(filter, &Head::of(record))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wanted(change: impl FnOnce(&mut WantedArgs)) -> Filter {
-        let mut args = WantedArgs::default();
+    fn filtering(change: impl FnOnce(&mut FilterArgs)) -> Filter {
+        let mut args = FilterArgs::default();
         change(&mut args);
         filter(&args)
     }
@@ -51,20 +51,20 @@ mod tests {
             effect: text("deny"),
             ..Record::default()
         };
-        let hosts = |host: &str| wanted(|w| w.hosts = vec![host.to_owned()]);
+        let hosts = |host: &str| filtering(|w| w.hosts = vec![host.to_owned()]);
         for (filter, expected) in [
-            (wanted(|_| ()), true),
-            (wanted(|w| w.namespaces = vec![text("batch"), text("shop")]), true),
-            (wanted(|w| w.namespaces = vec![text("batch")]), false),
+            (filtering(|_| ()), true),
+            (filtering(|w| w.namespaces = vec![text("batch"), text("shop")]), true),
+            (filtering(|w| w.namespaces = vec![text("batch")]), false),
             (hosts("API.example.com."), true),
             (hosts("*.example.com"), true),
             (hosts("*.api.example.com"), false),
             (hosts("*.com"), true),
             (hosts("example.com"), false),
             (hosts("*ample.com"), false),
-            (wanted(|w| w.reasons = vec![text("denied_by_rule")]), true),
-            (wanted(|w| w.effect = Some(ToldEffect::Allow)), false),
-            (wanted(|w| w.kinds = vec![text("policyChange")]), false),
+            (filtering(|w| w.reasons = vec![text("denied_by_rule")]), true),
+            (filtering(|w| w.effect = Some(ToldEffect::Allow)), false),
+            (filtering(|w| w.kinds = vec![text("policyChange")]), false),
         ] {
             assert_eq!(wants(&filter, &record), expected, "{filter:?}");
         }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn what_was_lost_is_seen_unless_kinds_are_named() {
         let gap = Record { kind: "gap".into(), ..Record::default() };
-        assert!(wants(&wanted(|w| w.namespaces = vec!["shop".into()]), &gap));
-        assert!(!wants(&wanted(|w| w.kinds = vec!["decision".into()]), &gap));
+        assert!(wants(&filtering(|w| w.namespaces = vec!["shop".into()]), &gap));
+        assert!(!wants(&filtering(|w| w.kinds = vec!["decision".into()]), &gap));
     }
 }
