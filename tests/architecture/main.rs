@@ -145,7 +145,7 @@ fn pure_crates_touch_nothing() {
 /// Whoever escapes or prints by himself would have to know what a terminal obeys.
 #[test]
 fn text_is_escaped_and_printed_in_one_place() {
-    let printers = ["app/mod.rs", "app/cli/environment.rs", "app/commands/audit/shown.rs", "ops/telemetry.rs"];
+    let printers = ["app/mod.rs", "app/cli/environment.rs", "app/commands/audit/output.rs", "ops/telemetry.rs"];
     let printers = printers.map(|path| format!("src/{path}"));
     for unit in units().iter().filter(|unit| unit.path != "crates/policy/src/printable.rs") {
         for name in ["escape_debug", "escape_default", "escape_unicode", "normalize_untrusted_str"] {

@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::filter;
+use super::output::RecordOutput;
 use super::read::{self, Held, LogFileError, Piece, Splitter};
-use super::shown::Shown;
 use crate::app::cli::TailArgs;
 use crate::app::complain;
 use customs_record::proto::{Filter, Record};
@@ -28,8 +28,9 @@ const CHUNK: usize = 64 << 10;
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn run(file: &Path, args: &TailArgs, shown: &mut Shown) -> Result<(), LogFileError> {
-    let mut view = View { filter: filter::filter(&args.filter), place: Place::default(), held: Held::default(), shown };
+pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<(), LogFileError> {
+    let mut view =
+        View { filter: filter::filter(&args.filter), place: Place::default(), held: Held::default(), output };
     let told = |why| LogFileError::read(file, why);
     if !args.follow {
         read::each(&mut read::open(file)?, |piece| view.take(piece)).map_err(told)?;
@@ -39,7 +40,7 @@ pub fn run(file: &Path, args: &TailArgs, shown: &mut Shown) -> Result<(), LogFil
         return Err(LogFileError::FollowStdin);
     }
     let mut open = File::open(file).map_err(told)?;
-    while view.shown.is_open() {
+    while view.output.is_open() {
         open = follow(file, open, &mut view).map_err(told)?;
         view.held.is_log(file)?;
     }
@@ -53,7 +54,7 @@ fn follow(path: &Path, mut file: File, view: &mut View<'_>) -> io::Result<File> 
     loop {
         drain(&mut file, &mut splitter, view)?;
         // What holds something else will never show a record, however long somebody waits.
-        if !view.shown.is_open() || view.held.is_log(path).is_err() {
+        if !view.output.is_open() || view.held.is_log(path).is_err() {
             return Ok(file);
         }
         // A successor was there before this last look, so nothing is appended to this one any more.
@@ -110,7 +111,7 @@ struct View<'s> {
     filter: Filter,
     place: Place,
     held: Held,
-    shown: &'s mut Shown,
+    output: &'s mut RecordOutput,
 }
 
 impl View<'_> {
@@ -122,13 +123,13 @@ impl View<'_> {
                 if let Some((from, to)) = self.place.missing(&record) {
                     complain(&format!(
                         "the records {from} to {to} of stream {} are not here",
-                        super::view::visible(&record.stream)
+                        super::format::visible(&record.stream)
                     ));
                 }
-                !filter::wants(&self.filter, &record) || self.shown.show(&record, line)
+                !filter::wants(&self.filter, &record) || self.output.show(&record, line)
             }
             Piece::NoRecord(why) => {
-                complain(&format!("a line is no record: {}", super::view::visible(&why)));
+                complain(&format!("a line is no record: {}", super::format::visible(&why)));
                 true
             }
             Piece::Torn(bytes) => {

@@ -8,19 +8,18 @@ use std::process::ExitCode;
 use super::{complain, tell, tell_json};
 use crate::app::cli::AuditCommand;
 
-mod counts;
 mod filter;
 mod follow;
+mod format;
+mod output;
 mod pretty;
 mod read;
-mod shown;
 mod stats;
 mod stats_report;
 mod subscribe;
 mod tail;
-mod tally;
+mod top_k;
 mod verify;
-mod view;
 
 /// Runs one of the tools.
 pub fn run(command: AuditCommand) -> ExitCode {

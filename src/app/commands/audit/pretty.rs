@@ -3,8 +3,8 @@
 //! It chooses what matters at a glance; the whole record is the JSON line. The rule: a line has no line feed and no control
 //! character but the colours that are put there here.
 
+use super::format::{caller, host, or_dash, time, visible};
 use super::read;
-use super::view::{caller, host, or_dash, time, visible};
 use crate::app::commands::counted;
 use customs_record::proto::{Loss, Record, Refusal};
 

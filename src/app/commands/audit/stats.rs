@@ -1,14 +1,23 @@
-//! `customs audit stats`: counts what a record says, and tells it.
+//! `customs audit stats`: what is counted of a record.
 //!
-//! What is counted is [`counts`](super::counts)' business; how it is told to people, [`stats_report`](super::stats_report)'s.
+//! Every number is a count of records; nothing is decided or looked up. The rules: what is no record is counted and told; what
+//! was lost is told beside what is there; memory does not grow with the length of the record. How the counts are told to
+//! people is [`stats_report`](super::stats_report)'s business.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use super::counts::Stats;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::format::{caller, host, moment, or_dash};
+use super::read::{self, Held, LogFileError, Piece};
 use super::stats_report::human;
+use super::top_k::TopK;
 use crate::app::cli::{StatsArgs, StatsFormat};
 use crate::app::commands::tell_json;
 use crate::app::{FAILED, complain, tell};
+use customs_record::proto::{Loss, Record};
 
 /// Counts, and tells.
 pub fn run(args: &StatsArgs) -> ExitCode {
@@ -26,3 +35,190 @@ pub fn run(args: &StatsArgs) -> ExitCode {
     }
     if is_whole { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Stats {
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    /// Records, and decisions among them.
+    pub records: u64,
+    /// Decisions.
+    pub decisions: u64,
+    /// The earliest and the latest moment of a record.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// What the gaps say was lost.
+    pub lost: Loss,
+    /// How many gaps there are.
+    pub gaps: u64,
+    /// Records that a subscriber missed.
+    pub missed: u64,
+    /// Decisions on record whose answer was withheld after all.
+    pub withheld: u64,
+    /// Decisions whose caller had given up, so that nobody got the answer.
+    pub callers_gone: u64,
+    /// Lines or messages that are no records.
+    pub no_records: u64,
+    /// Records without an end.
+    pub torn: u64,
+    kinds: TopK,
+    answers: TopK,
+    denied: TopK,
+    reasons: TopK,
+    would_deny: TopK,
+    rules: TopK,
+    ending: TopK,
+    revisions: TopK,
+}
+
+impl Stats {
+    pub fn new(since: Option<Timestamp>, until: Option<Timestamp>) -> Stats {
+        Stats {
+            since,
+            until,
+            records: 0,
+            decisions: 0,
+            span: None,
+            lost: Loss::default(),
+            gaps: 0,
+            missed: 0,
+            withheld: 0,
+            callers_gone: 0,
+            no_records: 0,
+            torn: 0,
+            kinds: TopK::new("kinds", "Records", &["kind"]),
+            answers: TopK::new("answers", "Decisions by answer", &["effect", "verdict", "would"]),
+            denied: TopK::new("denied", "Denied most often", &["caller", "host"]),
+            reasons: TopK::new("reasons", "Reasons of verdicts", &["verdict", "reason"]),
+            would_deny: TopK::new(
+                "wouldDeny",
+                "Allowed, and denied once everything on trial is enforced",
+                &["namespace", "host", "rule", "owner"],
+            ),
+            rules: TopK::new("rules", "Rules that spoke", &["verdict", "rule", "owner"]),
+            ending: TopK::new("ending", "Allowed by a grant that ends", &["grant", "expires", "owner"]),
+            revisions: TopK::new("revisions", "Decisions by policy set", &["revision"]),
+        }
+    }
+
+    /// The tables, in the order in which they are told.
+    pub fn tables(&self) -> [&TopK; 8] {
+        let Stats { kinds, answers, denied, reasons, would_deny, rules, ending, revisions, .. } = self;
+        [kinds, answers, denied, reasons, would_deny, rules, ending, revisions]
+    }
+
+    pub fn read(&mut self, file: &Path) -> Result<(), LogFileError> {
+        let mut held = Held::default();
+        let take = |piece: Piece<'_>| {
+            held.take(&piece);
+            self.take(piece);
+            true
+        };
+        let told = |why| LogFileError::Partial { path: file.display().to_string(), why };
+        read::each(&mut read::open(file)?, take).map_err(told)?;
+        held.is_log(file)
+    }
+
+    fn take(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Record(record, _) => self.add(&record),
+            Piece::NoRecord(_) => self.no_records += 1,
+            Piece::Torn(_) => self.torn += 1,
+        }
+    }
+
+    fn add(&mut self, record: &Record) {
+        let time = moment(record.time);
+        // A record without a time lies nowhere.
+        let is_late = self.since.is_none_or(|since| time.is_some_and(|time| time >= since));
+        let is_early = self.until.is_none_or(|until| time.is_some_and(|time| time < until));
+        if !is_late || !is_early {
+            return;
+        }
+        self.records += 1;
+        if let Some(time) = time {
+            let (first, last) = self.span.unwrap_or((time, time));
+            self.span = Some((first.min(time), last.max(time)));
+        }
+        self.kinds.add([or_dash(&record.kind)]);
+        match record.kind.as_str() {
+            "decision" => self.decide(record),
+            "gap" => self.lose(record.lost.unwrap_or_default()),
+            "lag" => {
+                let missed = record.missed_to.saturating_sub(record.missed_from).saturating_add(1);
+                self.missed = self.missed.saturating_add(missed);
+            }
+            "withheld" => self.withheld += 1,
+            "callerGone" => self.callers_gone += 1,
+            _ => {}
+        }
+    }
+
+    fn lose(&mut self, more: Loss) {
+        self.gaps += 1;
+        let Loss { allows, denials, differing, withheld, events } = &mut self.lost;
+        for (sum, lost) in [
+            (allows, more.allows),
+            (denials, more.denials),
+            (differing, more.differing),
+            (withheld, more.withheld),
+            (events, more.events),
+        ] {
+            *sum = sum.saturating_add(lost);
+        }
+    }
+
+    fn decide(&mut self, record: &Record) {
+        self.decisions += 1;
+        self.callers_gone += u64::from(record.caller_gone);
+        self.answers.add([&record.effect, &record.verdict, &record.would].map(|answer| or_dash(answer)));
+        self.reasons.add([or_dash(&record.verdict), or_dash(&record.reason)]);
+        self.revisions.add([or_dash(&record.revision)]);
+        if !record.rule.is_empty() {
+            self.rules.add([&record.verdict, &record.rule, &record.owner].map(|text| or_dash(text)));
+        }
+        if record.verdict == "deny" {
+            self.denied.add([caller(record), host(record)]);
+        }
+        if record.effect == "allow" && record.would == "deny" {
+            let namespace = if record.namespace.is_empty() { &record.identity } else { &record.namespace };
+            // The owner of the other rule is told only where it is another.
+            let is_same = record.would_rule == record.rule;
+            let owner = if is_same { &record.owner } else { &record.would_owner };
+            self.would_deny.add([or_dash(namespace), host(record), or_dash(&record.would_rule), or_dash(owner)]);
+        }
+        if record.verdict == "allow" {
+            for (grant, expires) in [(&record.rule, record.expires), (&record.exception, record.exception_expires)] {
+                if let Some(expires) = moment(expires) {
+                    self.ending.add([or_dash(grant), expires.to_string(), or_dash(&record.owner)]);
+                }
+            }
+        }
+    }
+
+    pub fn json(&self, top: usize) -> Value {
+        let Loss { allows, denials, differing, withheld, events } = self.lost;
+        let span = self.span.map(|(first, last)| json!({"first": first.to_string(), "last": last.to_string()}));
+        let mut document = json!({
+            "records": self.records,
+            "decisions": self.decisions,
+            "span": span,
+            "gaps": self.gaps,
+            "lost": {
+                "allows": allows, "denials": denials, "differing": differing, "withheld": withheld, "events": events,
+            },
+            "missed": self.missed,
+            "withheld": self.withheld,
+            "callersGone": self.callers_gone,
+            "noRecords": self.no_records,
+            "torn": self.torn,
+        });
+        if let Some(document) = document.as_object_mut() {
+            document.extend(self.tables().map(|table| (table.name.to_owned(), table.json(top))));
+        }
+        document
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
-use super::counts::Stats;
-use super::tally::{Tally, Top};
+use super::stats::Stats;
+use super::top_k::{Top, TopK};
 use crate::app::commands::counted;
 use customs_record::proto::Loss;
 
@@ -46,7 +46,7 @@ fn sentences(stats: &Stats) -> String {
     out
 }
 
-fn tell(table: &Tally, count: usize, out: &mut String) {
+fn tell(table: &TopK, count: usize, out: &mut String) {
     let Top { rows, more, others } = table.top(count);
     let mut widths: Vec<usize> = table.columns.iter().map(|name| name.len()).collect();
     for (texts, _) in &rows {

@@ -10,8 +10,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use super::filter;
-use super::shown::Shown;
-use super::view::visible;
+use super::format::visible;
+use super::output::RecordOutput;
 use crate::app::cli::TailArgs;
 use crate::app::complain;
 use customs_record::proto::audit_service_client::AuditServiceClient;
@@ -71,14 +71,14 @@ pub enum SubscribeError {
 ///
 /// # Errors
 /// Why there is nothing to show, and what to do.
-pub fn run(server: &str, args: &TailArgs, shown: &mut Shown) -> Result<(), SubscribeError> {
+pub fn run(server: &str, args: &TailArgs, output: &mut RecordOutput) -> Result<(), SubscribeError> {
     let endpoint = endpoint(server)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(SubscribeError::Runtime)?;
     let (stream, after_sequence) = args.resume.clone().unwrap_or_default();
     let filter = Some(filter::filter(&args.filter));
     let request = TailRequest { filter, stream, after_sequence, from_start: args.from_start };
-    runtime.block_on(Subscription { server, endpoint, request, pause: PAUSES.0, shown }.run())
+    runtime.block_on(Subscription { server, endpoint, request, pause: PAUSES.0, output }.run())
 }
 
 fn endpoint(server: &str) -> Result<Endpoint, SubscribeError> {
@@ -109,7 +109,7 @@ struct Subscription<'s> {
     endpoint: Endpoint,
     request: TailRequest,
     pause: Duration,
-    shown: &'s mut Shown,
+    output: &'s mut RecordOutput,
 }
 
 impl Subscription<'_> {
@@ -118,7 +118,7 @@ impl Subscription<'_> {
         let first = self.endpoint.connect().await;
         let first = first.map_err(|why| SubscribeError::Connect { server: server.to_owned(), why })?;
         let mut channel = Some(first);
-        while self.shown.is_open() {
+        while self.output.is_open() {
             let Err(broken) = self.listen(channel.take()).await else { return Ok(()) };
             match broken {
                 Broken::Never(why) => return Err(why),
@@ -155,7 +155,7 @@ impl Subscription<'_> {
                 self.request.stream.clone_from(&record.stream);
                 (self.request.after_sequence, self.request.from_start) = (record.sequence, false);
             }
-            if !self.shown.show(&record, None) {
+            if !self.output.show(&record, None) {
                 return Ok(());
             }
         }

@@ -1,20 +1,20 @@
 //! `customs audit tail`: records as they come, one line each.
 //!
-//! Where they come from is [`follow`]'s and [`subscribe`]'s, how they are shown [`shown`](super::shown)'s.
+//! Where they come from is [`follow`]'s and [`subscribe`]'s, how they are shown [`output`](super::output)'s.
 
 use std::process::ExitCode;
 
-use super::shown::Shown;
+use super::output::RecordOutput;
 use super::{follow, subscribe};
 use crate::app::cli::TailArgs;
 use crate::app::{FAILED, complain};
 
 /// Shows records until there are no more, or somebody interrupts.
 pub fn run(args: &TailArgs) -> ExitCode {
-    let mut shown = Shown::of(args);
+    let mut output = RecordOutput::of(args);
     let ended = match (&args.server, &args.file) {
-        (Some(server), _) => subscribe::run(server, args, &mut shown).map_err(|why| why.to_string()),
-        (None, Some(file)) => follow::run(file, args, &mut shown).map_err(|why| why.to_string()),
+        (Some(server), _) => subscribe::run(server, args, &mut output).map_err(|why| why.to_string()),
+        (None, Some(file)) => follow::run(file, args, &mut output).map_err(|why| why.to_string()),
         // The command line asks for one of them.
         (None, None) => Ok(()),
     };

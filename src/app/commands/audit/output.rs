@@ -10,16 +10,16 @@ use crate::app::cli::{Color, TailArgs, TailFormat};
 use customs_record::proto::Record;
 
 /// Where records are shown.
-pub struct Shown {
+pub struct RecordOutput {
     format: TailFormat,
     is_coloured: bool,
     /// How many more; `None` is all.
     left: Option<u64>,
 }
 
-impl Shown {
+impl RecordOutput {
     /// As the flags ask.
-    pub fn of(args: &TailArgs) -> Shown {
+    pub fn of(args: &TailArgs) -> RecordOutput {
         // As no-color.org has it: any value but an empty one.
         let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_coloured = match args.color {
@@ -27,7 +27,7 @@ impl Shown {
             Color::Always => true,
             Color::Never => false,
         };
-        Shown { format: args.format, is_coloured, left: args.count }
+        RecordOutput { format: args.format, is_coloured, left: args.count }
     }
 
     /// Whether more is to be shown.

@@ -11,7 +11,7 @@ const MAX_ROWS: usize = 100_000;
 
 /// A table of counts.
 #[derive(Debug)]
-pub struct Tally {
+pub struct TopK {
     /// Its name in JSON.
     pub name: &'static str,
     /// What people read above it.
@@ -34,10 +34,10 @@ pub struct Top<'t> {
     pub others: u64,
 }
 
-impl Tally {
+impl TopK {
     /// An empty table.
-    pub fn new(name: &'static str, title: &'static str, columns: &'static [&'static str]) -> Tally {
-        Tally { name, title, columns, rows: HashMap::new(), limit: MAX_ROWS, others: 0 }
+    pub fn new(name: &'static str, title: &'static str, columns: &'static [&'static str]) -> TopK {
+        TopK { name, title, columns, rows: HashMap::new(), limit: MAX_ROWS, others: 0 }
     }
 
     /// Counts one.
@@ -80,25 +80,25 @@ impl Tally {
 mod tests {
     use super::*;
 
-    fn counted(words: &str, limit: usize) -> Tally {
-        let mut tally = Tally { limit, ..Tally::new("words", "Words", &["word"]) };
-        words.split(' ').for_each(|word| tally.add([word.to_owned()]));
-        tally
+    fn counted(words: &str, limit: usize) -> TopK {
+        let mut table = TopK { limit, ..TopK::new("words", "Words", &["word"]) };
+        words.split(' ').for_each(|word| table.add([word.to_owned()]));
+        table
     }
 
     #[test]
     fn the_largest_are_told_and_the_others_summed() {
-        let tally = counted("b a c a c d c", 10);
-        let top = tally.top(2);
+        let table = counted("b a c a c d c", 10);
+        let top = table.top(2);
         let rows: Vec<(&str, u64)> = top.rows.iter().map(|(texts, count)| (texts[0].as_str(), *count)).collect();
         assert_eq!((rows, top.more, top.others), (vec![("c", 3), ("a", 2)], (2, 2), 0));
-        assert_eq!(tally.json(1)["rows"], json!([{"word": "c", "count": 3}]));
+        assert_eq!(table.json(1)["rows"], json!([{"word": "c", "count": 3}]));
     }
 
     #[test]
     fn rows_are_bounded_and_nothing_is_uncounted() {
-        let tally = counted("a b c a c d b", 2);
-        let top = tally.top(9);
+        let table = counted("a b c a c d b", 2);
+        let top = table.top(9);
         assert_eq!(top.rows.len(), 2);
         assert_eq!((top.rows.iter().map(|(_, count)| count).sum::<u64>(), top.others), (4, 3));
     }

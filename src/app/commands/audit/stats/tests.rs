@@ -30,7 +30,7 @@ const GAP: &str = r#"{"time":"2026-11-23T12:00:04Z","kind":"gap","lost":{"allows
 const LAG: &str = r#"{"time":"2026-11-23T12:00:05Z","kind":"lag","missedFrom":"4","missedTo":"9"}"#;
 const EXCEPTED: &str = r#"{"time":"2026-11-23T12:00:06Z","kind":"decision","effect":"allow","verdict":"allow","would":"allow","reason":"default","exception":"ep:shop/a#y.except[0]","exceptionExpires":"2026-12-02T00:00:00Z"}"#;
 
-fn rows(table: &Tally) -> Vec<String> {
+fn rows(table: &TopK) -> Vec<String> {
     table.top(9).rows.into_iter().map(|(texts, count)| format!("{count} {}", texts.join(" "))).collect()
 }
 
