@@ -178,11 +178,11 @@ fn tell_problems(found: &Found, format: CheckFormat) {
     let errors = found.problems.iter().filter(|problem| problem.is_error());
     match format {
         CheckFormat::Human => {
-            let painter = Painter::for_stdout(&found.texts);
+            let painter = Painter::for_stdout(&found.source_map);
             errors.for_each(|problem| tell_document(&painter.paint(&Finding::from(problem))));
         }
         CheckFormat::Json => {
-            let problems: Vec<_> = errors.map(|problem| ProblemLine::of(problem, &found.texts)).collect();
+            let problems: Vec<_> = errors.map(|problem| ProblemLine::of(problem, &found.source_map)).collect();
             tell_json(&json!({ "problems": problems }));
         }
     }

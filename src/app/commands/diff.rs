@@ -12,8 +12,8 @@ use super::diff_report::{self, CaseChange, Cases, Report};
 use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::render::Painter;
+use super::source_map::SourceMap;
 use super::sources;
-use super::texts::Texts;
 use super::{BAD_SETTING, complain, tell, tell_document, tell_json, test, verdict, with_resolved};
 use crate::app::asking::answer;
 use crate::app::cli::{DiffArgs, DiffFormat};
@@ -61,7 +61,7 @@ pub fn run(args: DiffArgs) -> ExitCode {
 /// What was read of both sets.
 #[derive(Default)]
 struct Read {
-    texts: Texts,
+    source_map: SourceMap,
     problems: Vec<Problem>,
     cases: Vec<Case>,
 }
@@ -71,21 +71,21 @@ impl Read {
         let found = sources::load(directories, settings);
         self.problems.extend(found.problems.into_iter().filter(Problem::is_error));
         if found.snapshot.is_some() {
-            let (_, cases) = test::cases_beside(&found.sources, &mut self.texts, &mut self.problems);
+            let (_, cases) = test::cases_beside(&found.sources, &mut self.source_map, &mut self.problems);
             self.cases.extend(cases);
         }
-        self.texts.take_in(found.texts);
+        self.source_map.take_in(found.source_map);
         found.snapshot
     }
 
     fn tell_problems(&self, format: DiffFormat) {
         match format {
             DiffFormat::Human => {
-                let painter = Painter::for_stdout(&self.texts);
+                let painter = Painter::for_stdout(&self.source_map);
                 self.problems.iter().for_each(|problem| tell_document(&painter.paint(&Finding::from(problem))));
             }
             DiffFormat::Json => {
-                let problems: Vec<_> = self.problems.iter().map(|p| ProblemLine::of(p, &self.texts)).collect();
+                let problems: Vec<_> = self.problems.iter().map(|p| ProblemLine::of(p, &self.source_map)).collect();
                 tell_json(&serde_json::json!({ "problems": problems }));
             }
         }

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::finding::Finding;
 use super::render::{self, Painter};
+use super::source_map::SourceMap;
 use super::sources::{self, Found};
-use super::texts::Texts;
 use super::{counted, sarif, tell, tell_document, tell_json, verdict};
 use crate::app::cli::{LintFormat, LookedArgs};
 use crate::app::settings::Resolved;
@@ -24,16 +24,16 @@ pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {
     let findings: Vec<Finding> = found.problems.iter().map(Finding::from).collect();
     match format {
         LintFormat::Human => {
-            let painter = Painter::for_stdout(&found.texts);
+            let painter = Painter::for_stdout(&found.source_map);
             findings.iter().for_each(|finding| tell_document(&painter.paint(finding)));
             tell(&totals.line());
         }
         LintFormat::Github => {
-            findings.iter().for_each(|finding| tell(&render::github(finding, &found.texts)));
+            findings.iter().for_each(|finding| tell(&render::github(finding, &found.source_map)));
             tell(&totals.line());
         }
         LintFormat::Json => tell_json(&Report::of(&found, &totals)),
-        LintFormat::Sarif => tell_json(&sarif::log(&findings, &found.texts)),
+        LintFormat::Sarif => tell_json(&sarif::log(&findings, &found.source_map)),
     }
     verdict(totals.errors == 0 && !(deny_warnings && totals.warnings > 0))
 }
@@ -51,7 +51,7 @@ impl Totals {
     fn of(found: &Found) -> Totals {
         let count = |severity| found.problems.iter().filter(|p| p.severity == severity).count();
         Totals {
-            files: found.texts.len(),
+            files: found.source_map.len(),
             errors: count(Severity::Error),
             warnings: count(Severity::Warning),
             notes: count(Severity::Note),
@@ -91,14 +91,14 @@ pub struct ProblemLine<'f> {
 
 impl<'f> ProblemLine<'f> {
     /// A problem, with what its file says at that place.
-    pub fn of(problem: &'f Problem, texts: &Texts) -> ProblemLine<'f> {
+    pub fn of(problem: &'f Problem, source_map: &SourceMap) -> ProblemLine<'f> {
         ProblemLine {
             code: problem.code.as_str(),
             severity: problem.severity.as_str(),
             file: &problem.place.file,
             line: problem.place.line,
             column: problem.place.column,
-            end_column: texts.mark(&problem.place).map(|marked| marked.end_column()),
+            end_column: source_map.mark(&problem.place).map(|marked| marked.end_column()),
             text: &problem.text,
             hint: problem.hint.as_deref(),
         }
@@ -107,7 +107,7 @@ impl<'f> ProblemLine<'f> {
 
 impl<'f> Report<'f> {
     fn of(found: &'f Found, totals: &Totals) -> Report<'f> {
-        let problems = found.problems.iter().map(|problem| ProblemLine::of(problem, &found.texts)).collect();
+        let problems = found.problems.iter().map(|problem| ProblemLine::of(problem, &found.source_map)).collect();
         Report { totals: *totals, problems }
     }
 }

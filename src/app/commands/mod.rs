@@ -26,10 +26,10 @@ mod render;
 mod revision;
 mod sarif;
 mod schema;
+mod source_map;
 mod sources;
 mod test;
 mod test_report;
-mod texts;
 
 /// Runs one of the author's tools; `serve` and `settings` are not among them.
 pub fn run(command: Command) -> ExitCode {

@@ -10,28 +10,28 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Message, Origin, Renderer, Snippet, Title};
 
 use super::finding::Finding;
-use super::texts::{Marked, Texts};
+use super::source_map::{Marked, SourceMap};
 use customs_policy::printable;
 use customs_policy::problem::Severity;
 
 /// Draws findings for people.
 pub struct Painter<'t> {
-    texts: &'t Texts,
+    source_map: &'t SourceMap,
     renderer: Renderer,
 }
 
 impl<'t> Painter<'t> {
     /// A painter for stdout: in colour on a terminal, unless `NO_COLOR` or a dumb terminal says otherwise.
-    pub fn for_stdout(texts: &'t Texts) -> Painter<'t> {
+    pub fn for_stdout(source_map: &'t SourceMap) -> Painter<'t> {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let colour = std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !dumb;
-        Painter::new(texts, colour)
+        Painter::new(source_map, colour)
     }
 
-    fn new(texts: &'t Texts, colour: bool) -> Painter<'t> {
+    fn new(source_map: &'t SourceMap, colour: bool) -> Painter<'t> {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        Painter { texts, renderer: renderer.decor_style(DecorStyle::Ascii) }
+        Painter { source_map, renderer: renderer.decor_style(DecorStyle::Ascii) }
     }
 
     /// One finding, with an empty line behind it.
@@ -45,7 +45,7 @@ impl<'t> Painter<'t> {
     fn place<'f>(&'f self, title: Title<'f>, finding: &'f Finding) -> Group<'f> {
         let place = &finding.place;
         let file = printable::line(&place.file);
-        let Some(marked) = self.texts.mark(place) else {
+        let Some(marked) = self.source_map.mark(place) else {
             let origin = Origin::path(file);
             let number = |n: u32| usize::try_from(n).unwrap_or_default();
             let origin = if place.line == 0 {
@@ -92,7 +92,7 @@ fn messages(finding: &Finding) -> Vec<Element<'static>> {
 }
 
 /// A finding as a workflow command of GitHub, which shows it beside the line.
-pub fn github(finding: &Finding, texts: &Texts) -> String {
+pub fn github(finding: &Finding, source_map: &SourceMap) -> String {
     let command = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -102,7 +102,7 @@ pub fn github(finding: &Finding, texts: &Texts) -> String {
     let mut properties = format!("file={}", github_property(place.file.trim_start_matches("./")));
     if place.line > 0 {
         properties.push_str(&format!(",line={},col={}", place.line, place.column));
-        if let Some(end) = texts.mark(place).map(|marked| marked.end_column()) {
+        if let Some(end) = source_map.mark(place).map(|marked| marked.end_column()) {
             properties.push_str(&format!(",endColumn={end}"));
         }
     }
@@ -123,18 +123,18 @@ mod tests {
     use super::*;
     use customs_policy::problem::{Code, Place, Problem};
 
-    fn finding(column: u32, text: &str) -> (Texts, Finding) {
-        let mut texts = Texts::default();
-        texts.add("p/a.yaml".into(), b"kind: X\n  hosts: [\"https://a.example\", b]  # c\n".as_slice());
+    fn finding(column: u32, text: &str) -> (SourceMap, Finding) {
+        let mut source_map = SourceMap::default();
+        source_map.add("p/a.yaml".into(), b"kind: X\n  hosts: [\"https://a.example\", b]  # c\n".as_slice());
         let place = Place { file: "p/a.yaml".into(), line: 2, column };
         let problem = Problem::error(Code::BadHost, place, text).hint("write `a.example`");
-        (texts, Finding::from(&problem))
+        (source_map, Finding::from(&problem))
     }
 
     #[test]
     fn a_finding_is_drawn_with_its_line() {
-        let (texts, finding) = finding(11, "`https://a.example`: a URL");
-        let drawn = Painter::new(&texts, false).paint(&finding);
+        let (source_map, finding) = finding(11, "`https://a.example`: a URL");
+        let drawn = Painter::new(&source_map, false).paint(&finding);
         let expected = "\
 error[bad-host]: `https://a.example`: a URL
  --> p/a.yaml:2:11
@@ -150,34 +150,34 @@ error[bad-host]: `https://a.example`: a URL
 
     #[test]
     fn no_control_character_reaches_the_terminal() {
-        let (texts, mut finding) = finding(999, "a \u{1b}[31mred\u{7} text");
+        let (source_map, mut finding) = finding(999, "a \u{1b}[31mred\u{7} text");
         finding.help = Some("\u{1b}]0;title\u{7}".into());
         finding.note = Some("\u{1b}[1m\r".into());
-        let drawn = Painter::new(&texts, false).paint(&finding);
+        let drawn = Painter::new(&source_map, false).paint(&finding);
         assert!(printable::is_printable(&drawn.replace('\n', "")), "{drawn:?}");
         finding.place = Place::whole("\u{1b}[2J");
-        let drawn = Painter::new(&texts, false).paint(&finding);
+        let drawn = Painter::new(&source_map, false).paint(&finding);
         assert!(printable::is_printable(&drawn.replace('\n', "")), "{drawn:?}");
     }
 
     #[test]
     fn a_file_as_a_whole_has_no_line() {
-        let (texts, mut finding) = finding(1, "is a directory");
+        let (source_map, mut finding) = finding(1, "is a directory");
         finding.place = Place::whole("p");
-        let drawn = Painter::new(&texts, false).paint(&finding);
+        let drawn = Painter::new(&source_map, false).paint(&finding);
         assert_eq!(drawn, "error[bad-host]: is a directory\n--> p\n = help: write `a.example`\n\n");
         assert_eq!(
-            github(&finding, &texts),
+            github(&finding, &source_map),
             "::error file=p,title=customs%3A bad-host::is a directory; write `a.example`\n"
         );
     }
 
     #[test]
     fn an_annotation_is_escaped() {
-        let (texts, mut finding) = finding(11, "100%: a\nb");
+        let (source_map, mut finding) = finding(11, "100%: a\nb");
         finding.place.file = "./p:1,2.yaml".into();
         assert_eq!(
-            github(&finding, &texts),
+            github(&finding, &source_map),
             "::error file=p%3A1%2C2.yaml,line=2,col=11,title=customs%3A bad-host::100%25: a%0Ab; write `a.example`\n"
         );
     }
@@ -185,14 +185,14 @@ error[bad-host]: `https://a.example`: a URL
     proptest::proptest! {
         #[test]
         fn any_text_can_be_drawn_at_any_place(text in "[ -~\t\r\n\u{0}-\u{9f}äß漢\u{301}\u{feff}\u{202e}]{0,60}", line in 0_u32..5, column in 0_u32..30) {
-            let mut texts = Texts::default();
-            texts.add("f".into(), text.as_bytes());
+            let mut source_map = SourceMap::default();
+            source_map.add("f".into(), text.as_bytes());
             let place = Place { file: "f".into(), line, column };
             let finding = Finding::from(&Problem::error(Code::BadHost, place, text.clone()).hint(text));
-            let painter = Painter::new(&texts, false);
+            let painter = Painter::new(&source_map, false);
             let drawn = painter.paint(&finding);
             proptest::prop_assert!(printable::is_printable(&drawn.replace('\n', "")), "{:?}", drawn);
-            proptest::prop_assert_eq!(github(&finding, &texts).lines().count(), 1);
+            proptest::prop_assert_eq!(github(&finding, &source_map).lines().count(), 1);
         }
     }
 }

@@ -4,16 +4,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use super::texts::Texts;
+use super::source_map::SourceMap;
 use customs_policy::problem::{Code, Place};
 
 /// The schema that a log names.
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// One run with every code as a rule.
-pub fn log(findings: &[Finding], texts: &Texts) -> Value {
+pub fn log(findings: &[Finding], source_map: &SourceMap) -> Value {
     let rules: Vec<Value> = Code::ALL.iter().map(|code| rule(*code)).collect();
-    let results: Vec<Value> = findings.iter().map(|finding| result(finding, texts)).collect();
+    let results: Vec<Value> = findings.iter().map(|finding| result(finding, source_map)).collect();
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -34,14 +34,14 @@ fn rule(code: Code) -> Value {
     })
 }
 
-fn result(finding: &Finding, texts: &Texts) -> Value {
+fn result(finding: &Finding, source_map: &SourceMap) -> Value {
     let mut result = json!({
         "ruleId": finding.code,
         "level": finding.severity.as_str(),
         "message": {"text": finding.paragraph()},
         "locations": [{"physicalLocation": Location {
             artifact_location: json!({"uri": uri(&finding.place.file)}),
-            region: (finding.place.line > 0).then(|| Region::of(finding, texts)),
+            region: (finding.place.line > 0).then(|| Region::of(finding, source_map)),
         }}],
     });
     let index = Code::ALL.iter().position(|code| code.as_str() == finding.code);
@@ -70,9 +70,9 @@ struct Region {
 }
 
 impl Region {
-    fn of(finding: &Finding, texts: &Texts) -> Region {
+    fn of(finding: &Finding, source_map: &SourceMap) -> Region {
         let Place { line, column, .. } = finding.place;
-        let end = texts.mark(&finding.place).map(|marked| marked.end_column());
+        let end = source_map.mark(&finding.place).map(|marked| marked.end_column());
         Region {
             start_line: line,
             start_column: (column > 0).then_some(column),
@@ -110,15 +110,15 @@ mod tests {
 
     #[test]
     fn a_result_names_its_rule_and_its_region() {
-        let mut texts = Texts::default();
-        texts.add("a.yaml".into(), b"a: bc\n".as_slice());
+        let mut source_map = SourceMap::default();
+        source_map.add("a.yaml".into(), b"a: bc\n".as_slice());
         let place = Place { file: "a.yaml".into(), line: 1, column: 4 };
         let problems = [
             Problem::error(Code::BadHost, place, "text").hint("hint"),
             Problem::warning(Code::NotOurs, Place::whole("b"), "text"),
         ];
         let findings: Vec<Finding> = problems.iter().map(Finding::from).collect();
-        let log = log(&findings, &texts);
+        let log = log(&findings, &source_map);
         let run = &log["runs"][0];
         let result = &run["results"][0];
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();

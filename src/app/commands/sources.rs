@@ -7,7 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::texts::Texts;
+use super::source_map::SourceMap;
 use customs_analysis::findings::{self, Horizon};
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
@@ -29,7 +29,7 @@ pub struct Found {
     /// Every problem, in the order of places.
     pub problems: Vec<Problem>,
     /// The policy files.
-    pub texts: Texts,
+    pub source_map: SourceMap,
     /// What would be in force. Beside it there may be errors of sources that are bound to a namespace.
     pub snapshot: Option<Snapshot>,
     /// The directories in which cases lie, and whether those below belong to them.
@@ -55,10 +55,10 @@ fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) 
     let directories = PolicyDirectories::new(directories.iter().cloned());
     let set = directories.policy_set(settings.clone(), horizon.days);
     let (set, outcome) = read_once(&directories, set, horizon.now.unwrap_or_else(now));
-    let mut texts = Texts::default();
+    let mut source_map = SourceMap::default();
     for source in set.loaded_sources().map(LoadedSource::source) {
         for file in &source.files {
-            texts.add(format!("{}/{}", source.name.trim_end_matches('/'), file.name), file.bytes.clone());
+            source_map.add(format!("{}/{}", source.name.trim_end_matches('/'), file.name), file.bytes.clone());
         }
     }
     let statuses = set.statuses();
@@ -70,7 +70,7 @@ fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) 
     in_order(&mut problems);
     let located = set.sources().filter_map(|(id, scope)| Some((id.to_string(), directories.locate(id, scope)?.1)));
     let sources = located.map(|(name, options)| (name, options.recursive)).collect();
-    Found { problems, texts, snapshot: outcome.snapshot, sources }
+    Found { problems, source_map, snapshot: outcome.snapshot, sources }
 }
 
 /// In the order of places, each once.

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use super::cases::{self, Case, Wanted, WantedAnswer};
 use super::coverage::Coverage;
 use super::finding::Finding;
+use super::source_map::SourceMap;
 use super::sources;
 use super::test_report::{self, CaseResult, Report, Suite};
-use super::texts::Texts;
 use super::{junit, tell_document, tell_json, verdict};
 use crate::app::asking::answer;
 use crate::app::cli::TestFormat;
@@ -29,9 +29,9 @@ pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode 
     let sets: Vec<&[PolicyDirectory]> =
         if together { vec![settings.policies.as_slice()] } else { settings.policies.chunks(1).collect() };
     let now = customs_record::clock::now();
-    let mut texts = Texts::default();
-    let suites = sets.into_iter().map(|set| suite(set, settings, now, &mut texts)).collect();
-    let report = Report { suites, texts };
+    let mut source_map = SourceMap::default();
+    let suites = sets.into_iter().map(|set| suite(set, settings, now, &mut source_map)).collect();
+    let report = Report { suites, source_map };
     match format {
         TestFormat::Human => test_report::human(&report),
         TestFormat::Json => tell_json(&test_report::document(&report)),
@@ -41,23 +41,28 @@ pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode 
 }
 
 /// Runs the cases of one set.
-fn suite(directories: &[PolicyDirectory], settings: &Resolved, now: UnixNanos, texts: &mut Texts) -> Suite {
+fn suite(directories: &[PolicyDirectory], settings: &Resolved, now: UnixNanos, source_map: &mut SourceMap) -> Suite {
     let name = directories.iter().map(|d| d.path().display().to_string()).collect::<Vec<_>>().join(", ");
     let found = sources::load(directories, &settings.engine);
     let mut problems: Vec<Problem> = found.problems.iter().filter(|problem| problem.is_error()).cloned().collect();
-    let cases = read_cases(&found.sources, &name, texts, &mut problems);
+    let cases = read_cases(&found.sources, &name, source_map, &mut problems);
     let mut coverage = found.snapshot.as_ref().map(Coverage::of).unwrap_or_default();
     let (problems, notes) = problems.into_iter().partition(Problem::is_error);
     let results = match &found.snapshot {
         Some(snapshot) => cases.iter().map(|case| ask(case, snapshot, now, &mut coverage)).collect(),
         None => Vec::new(),
     };
-    texts.take_in(found.texts);
+    source_map.take_in(found.source_map);
     Suite { name, problems, notes, results, coverage }
 }
 
-fn read_cases(directories: &[(String, bool)], name: &str, texts: &mut Texts, problems: &mut Vec<Problem>) -> Vec<Case> {
-    let (files, cases) = cases_beside(directories, texts, problems);
+fn read_cases(
+    directories: &[(String, bool)],
+    name: &str,
+    source_map: &mut SourceMap,
+    problems: &mut Vec<Problem>,
+) -> Vec<Case> {
+    let (files, cases) = cases_beside(directories, source_map, problems);
     if files == 0 && problems.is_empty() {
         let problem = Problem::error(Code::MissingField, Place::whole(name), "there is no file of cases");
         problems.push(problem.hint("write one whose name ends in `.cases.yaml`, with kind `PolicyTest`"));
@@ -68,7 +73,7 @@ fn read_cases(directories: &[(String, bool)], name: &str, texts: &mut Texts, pro
 /// The cases beside the policies, and in how many files they stand.
 pub fn cases_beside(
     directories: &[(String, bool)],
-    texts: &mut Texts,
+    source_map: &mut SourceMap,
     problems: &mut Vec<Problem>,
 ) -> (usize, Vec<Case>) {
     let (mut files, mut cases) = (0, Vec::new());
@@ -76,7 +81,7 @@ pub fn cases_beside(
         for file in sources::cases_files(Path::new(directory), *recursive, problems) {
             files += 1;
             cases.extend(cases::read(&file.path, &file.bytes, problems));
-            texts.add(file.path, file.bytes);
+            source_map.add(file.path, file.bytes);
         }
     }
     (files, cases)

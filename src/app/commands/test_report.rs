@@ -8,7 +8,7 @@ use super::coverage::{Coverage, Uncovered};
 use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::render::Painter;
-use super::texts::Texts;
+use super::source_map::SourceMap;
 use super::{counted, tell, tell_document};
 use customs_policy::printable;
 use customs_policy::problem::Problem;
@@ -18,7 +18,7 @@ pub struct Report {
     /// One for each set.
     pub suites: Vec<Suite>,
     /// Every file that was read.
-    pub texts: Texts,
+    pub source_map: SourceMap,
 }
 
 /// The cases of one set.
@@ -93,7 +93,7 @@ impl Totals {
 
 /// Tells a report to people.
 pub fn human(report: &Report) {
-    let painter = Painter::for_stdout(&report.texts);
+    let painter = Painter::for_stdout(&report.source_map);
     for suite in &report.suites {
         suite
             .problems
@@ -114,13 +114,13 @@ pub fn human(report: &Report) {
 
 /// The same as one JSON document.
 pub fn document(report: &Report) -> Value {
-    let suites: Vec<Value> = report.suites.iter().map(|suite| suite_document(suite, &report.texts)).collect();
+    let suites: Vec<Value> = report.suites.iter().map(|suite| suite_document(suite, &report.source_map)).collect();
     json!({"totals": Totals::of(&report.suites), "suites": suites})
 }
 
-fn suite_document(suite: &Suite, texts: &Texts) -> Value {
+fn suite_document(suite: &Suite, source_map: &SourceMap) -> Value {
     let lines = |problems: &'_ [Problem]| -> Vec<Value> {
-        problems.iter().map(|problem| json!(ProblemLine::of(problem, texts))).collect()
+        problems.iter().map(|problem| json!(ProblemLine::of(problem, source_map))).collect()
     };
     let cases: Vec<Value> = suite.results.iter().map(case_document).collect();
     json!({

@@ -14,7 +14,7 @@ const LONGEST_LINE: usize = 4096;
 
 /// Texts by file name.
 #[derive(Debug, Default)]
-pub struct Texts(BTreeMap<String, Text>);
+pub struct SourceMap(BTreeMap<String, Text>);
 
 #[derive(Debug)]
 struct Text {
@@ -42,14 +42,14 @@ impl Marked<'_> {
     }
 }
 
-impl Texts {
+impl SourceMap {
     /// Keeps a text.
     pub fn add(&mut self, file: String, bytes: impl Into<Arc<[u8]>>) {
         self.0.insert(file, Text { bytes: bytes.into(), marks: OnceCell::new() });
     }
 
     /// Keeps the texts of another collection too.
-    pub fn take_in(&mut self, mut other: Texts) {
+    pub fn take_in(&mut self, mut other: SourceMap) {
         self.0.append(&mut other.0);
     }
 
@@ -175,11 +175,11 @@ mod tests {
     /// The token of a text that begins at the place of a `>` in it.
     fn at(marked: &str) -> String {
         let before = marked.split('>').next().unwrap();
-        let mut texts = Texts::default();
-        texts.add("f".into(), marked.replacen('>', "", 1).as_bytes());
+        let mut source_map = SourceMap::default();
+        source_map.add("f".into(), marked.replacen('>', "", 1).as_bytes());
         let line = u32::try_from(before.matches('\n').count() + 1).unwrap();
         let column = u32::try_from(before.rsplit('\n').next().unwrap().chars().count() + 1).unwrap();
-        let found = texts.mark(&Place { file: "f".into(), line, column }).unwrap();
+        let found = source_map.mark(&Place { file: "f".into(), line, column }).unwrap();
         found.line[found.span].to_owned()
     }
 
@@ -213,29 +213,29 @@ mod tests {
 
     #[test]
     fn a_place_outside_the_text_marks_nothing() {
-        let mut texts = Texts::default();
-        texts.add("f".into(), b"a: b\n".as_slice());
+        let mut source_map = SourceMap::default();
+        source_map.add("f".into(), b"a: b\n".as_slice());
         let place = |file: &str, line, column| Place { file: file.into(), line, column };
         for nowhere in [place("g", 1, 1), place("f", 0, 0), place("f", 9, 1), place("f", 1, 0)] {
-            assert_eq!(texts.mark(&nowhere), None, "{nowhere}");
+            assert_eq!(source_map.mark(&nowhere), None, "{nowhere}");
         }
-        assert_eq!(texts.mark(&place("f", 1, 99)).unwrap().span, 4..4);
+        assert_eq!(source_map.mark(&place("f", 1, 99)).unwrap().span, 4..4);
     }
 
     #[test]
     fn a_line_too_long_to_be_shown_marks_nothing() {
-        let mut texts = Texts::default();
+        let mut source_map = SourceMap::default();
         let line = |length| "a".repeat(length);
-        texts.add("f".into(), format!("{}\n{}\nb", line(LONGEST_LINE - 1), line(LONGEST_LINE)).as_bytes());
-        let shown = |line| texts.mark(&Place { file: "f".into(), line, column: 1 }).is_some();
+        source_map.add("f".into(), format!("{}\n{}\nb", line(LONGEST_LINE - 1), line(LONGEST_LINE)).as_bytes());
+        let shown = |line| source_map.mark(&Place { file: "f".into(), line, column: 1 }).is_some();
         assert_eq!([shown(1), shown(2), shown(3)], [true, false, true]);
     }
 
     #[test]
     fn the_end_is_counted_in_characters() {
-        let mut texts = Texts::default();
-        texts.add("f".into(), "\u{feff}ä: öö\n".as_bytes());
-        let marked = texts.mark(&Place { file: "f".into(), line: 1, column: 4 }).unwrap();
+        let mut source_map = SourceMap::default();
+        source_map.add("f".into(), "\u{feff}ä: öö\n".as_bytes());
+        let marked = source_map.mark(&Place { file: "f".into(), line: 1, column: 4 }).unwrap();
         assert_eq!((marked.line, marked.end_column()), ("ä: öö", 6));
     }
 }
