@@ -21,9 +21,9 @@ pub use audit::{
 pub use connections::ConnectionArgs;
 pub use environment::parse;
 
+use super::audit_settings::AuditDurability;
 use super::policy_paths::PolicyPath;
 use super::settings::{DefaultEffect, Enforcement, IdentitySource, Settings, SettingsFileError};
-use super::trail_settings::AuditDurability;
 use customs_analysis::findings::EXPIRY_DAYS;
 
 /// The service that Envoy and Istio ask before a request leaves the mesh.

@@ -9,6 +9,7 @@
 use std::process::ExitCode;
 
 mod asking;
+mod audit_settings;
 pub mod cli;
 mod client;
 mod commands;
@@ -18,14 +19,13 @@ mod durations;
 mod gateway_listeners;
 mod opening;
 mod policy_paths;
-mod reread;
 mod serve;
 pub mod settings;
+mod settings_reload;
 mod settings_text;
 mod shutdown;
 mod status;
-mod tails;
-mod trail_settings;
+mod tail_listeners;
 
 use cli::{Cli, Command, ServeArgs};
 use customs_policy::printable;
@@ -90,7 +90,7 @@ fn serve(args: ServeArgs) -> ExitCode {
 fn resolve(args: ServeArgs) -> Result<(Resolved, Option<SettingsFile>), Vec<String>> {
     let settings = args.clone().settings().map_err(|why| vec![why.to_string()])?;
     let resolved = settings.resolve()?;
-    Ok((resolved, reread::settings_file(args, settings)))
+    Ok((resolved, settings_reload::settings_file(args, settings)))
 }
 
 /// Joins an error and its causes with colons; leaves out a cause that the text before it quotes, as most messages do.

@@ -25,7 +25,7 @@ use super::opening;
 use super::settings::Resolved;
 use super::shutdown::{self, EndSignal, Termination};
 use super::status::Overview;
-use super::tails::{self, Tails};
+use super::tail_listeners::{self, Tails};
 use crate::ops::admin::{self, AdminState};
 use crate::ops::health::{self, HealthHandle};
 use crate::ops::metrics::{AuditReading, Metrics};
@@ -75,7 +75,7 @@ pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(),
     let hangups = shutdown::hangups().context("cannot listen to signals")?;
     // Addresses come first: a start that is refused for one of them writes nothing.
     let addresses = Addresses::bind(&settings).await?;
-    let bound = tails::bind(&settings.audit.sinks).await?;
+    let bound = tail_listeners::bind(&settings.audit.sinks).await?;
     let trail = settings.audit.clone();
     // A file system may hold a file for ever that is opened there.
     let Trail { recorder, writers, reopen, tails } =

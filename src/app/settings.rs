@@ -11,11 +11,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::audit_settings::{self, AuditDurability, AuditTrail};
 use super::connection_settings;
 use super::durations::duration;
 use super::gateway_listeners;
 use super::policy_paths::{self, PolicyPath};
-use super::trail_settings::{self, AuditDurability, AuditTrail};
 use customs_audit::start::TrailConfig;
 use customs_engine::header_values::header_name;
 use customs_engine::host::{Authority, Host};
@@ -292,7 +292,7 @@ impl Settings {
             threads: self.threads.map_or_else(processors, NonZeroUsize::from),
             connections: connection_settings::resolve(self, &mut wrong),
             admin: self.admin(&mut wrong),
-            audit: trail_settings::resolve(&self.audit, self.audit_durability, &self.audit_trail, &mut wrong),
+            audit: audit_settings::resolve(&self.audit, self.audit_durability, &self.audit_trail, &mut wrong),
             told_headers: self.audit_trail.header_values.iter().map(|name| header_name(name)).collect(),
             responses: self.responses(&mut wrong),
             reload_settle: duration("reload-settle", &self.reload_settle, &mut wrong),
