@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::asking::answer::Explanation;
+use super::explain::answer::Explanation;
 
 /// How long the server may take to take the connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);

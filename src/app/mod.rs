@@ -3,12 +3,11 @@
 //! [`cli`] and [`settings`] say what is wanted, `serve` joins the edges and starts them in order, `decision_log` joins the
 //! checks to record and metrics, `status` tells operators what is in force, `shutdown` ends it all in order.
 //! `commands` are the tools of those who write policies, and
-//! `asking` is the question that they and operators ask; `client` puts it to a running server.
+//! `explain` is the question that they and operators ask; `client` puts it to a running server.
 //! Nothing here decides.
 
 use std::process::ExitCode;
 
-mod asking;
 mod audit_settings;
 pub mod cli;
 mod client;
@@ -16,6 +15,7 @@ mod commands;
 mod connection_settings;
 pub mod decision_log;
 mod durations;
+mod explain;
 mod gateway_listeners;
 mod opening;
 mod policy_paths;

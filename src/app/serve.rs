@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::asking::live::Live;
 use super::decision_log::AuditedDecisionLog;
+use super::explain::server::ExplainServer;
 use super::opening;
 use super::settings::Resolved;
 use super::shutdown::{self, EndSignal, Termination};
@@ -139,7 +139,7 @@ impl Running {
         let (health, health_service) = health::service().await;
         health.set_ready(overview.is_ready()).await;
         let stop_checks = CancellationToken::new();
-        let live = Live { reader: reader.clone(), log: log.clone() };
+        let explainer = ExplainServer { reader: reader.clone(), log: log.clone() };
         let service =
             Checks::new(reader, Arc::new(log.clone()), settings.responses.clone(), settings.told_headers.clone());
         let services = Services::new(service, health_service, settings.connections, stop_checks.clone())?;
@@ -163,7 +163,7 @@ impl Running {
         others.spawn("the policy reload", done(reload_until(reloader, hangups, stop.clone())));
         if let Some(listener) = admin {
             let report = overview.clone();
-            let questions = Questions::new(move |asked| Box::pin(live.clone().answer(asked)));
+            let questions = Questions::new(move |asked| Box::pin(explainer.clone().answer(asked)));
             let status = Arc::new(move || report.report());
             let state = AdminState { metrics: log.metrics.clone(), status, questions };
             let (files, stop) = (overview.files.clone(), stop.clone());

@@ -1,10 +1,10 @@
 //! `PolicyTest` documents: questions with the answers that their author expects.
 //!
 //! Read with the same reader as policies, so an unknown field is an error with its place here too. What a question means
-//! to the engine is said in [`question`](crate::app::asking::question).
+//! to the engine is said in [`query`](crate::app::explain::query).
 
-use crate::app::asking::question::Question;
-use crate::app::asking::read::{put, question, required_text};
+use crate::app::explain::query::ExplainQuery;
+use crate::app::explain::read::{put, query, required_text};
 use customs_engine::effect::Effect;
 use customs_engine::reason::Reason;
 use customs_policy::document::{self, Node};
@@ -19,7 +19,7 @@ pub struct Case {
     /// Where it stands.
     pub place: Place,
     /// What is asked.
-    pub question: Question,
+    pub query: ExplainQuery,
     /// What is expected.
     pub wanted: Wanted,
 }
@@ -123,10 +123,10 @@ fn unique_names(cases: &[Case], problems: &mut Vec<Problem>) {
 fn case(node: &Node, problems: &mut Vec<Problem>) -> Option<Case> {
     let mut fields = Fields::open(node, "a case", problems)?;
     let name = required_text("name", &mut fields);
-    let question = question(&mut fields);
+    let query = query(&mut fields);
     let wanted = wanted(&mut fields);
     fields.close();
-    Some(Case { name: name?.text.to_owned(), place: node.place.clone(), question: question?, wanted: wanted? })
+    Some(Case { name: name?.text.to_owned(), place: node.place.clone(), query: query?, wanted: wanted? })
 }
 
 fn wanted(fields: &mut Fields<'_, '_>) -> Option<Wanted> {
@@ -174,7 +174,7 @@ fn reason(text: Text<'_>) -> Result<Expected<Reason>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::asking::question::Asked;
+    use crate::app::explain::query::QueryInput;
     use customs_engine::time::UnixNanos;
 
     const HEAD: &str = "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\nmetadata: {name: x}\ncases:\n";
@@ -197,10 +197,10 @@ mod tests {
         let cases = read("f", text.as_bytes(), &mut problems);
         assert_eq!(problems, []);
         let case = &cases[0];
-        let Asked::Words(words) = &case.question.asked else { panic!("no words") };
-        assert_eq!(words.headers, [("x-a".to_owned(), "b".to_owned())]);
-        assert_eq!(words.listener_port, Some(8443));
-        assert_eq!(case.question.now, Some(UnixNanos(1_798_675_200_000_000_000)));
+        let QueryInput::Shorthand(shorthand) = &case.query.input else { panic!("no words") };
+        assert_eq!(shorthand.headers, [("x-a".to_owned(), "b".to_owned())]);
+        assert_eq!(shorthand.listener_port, Some(8443));
+        assert_eq!(case.query.now, Some(UnixNanos(1_798_675_200_000_000_000)));
         assert_eq!(case.wanted.verdict.effect.as_ref().unwrap().value, Effect::Deny);
         assert_eq!(case.wanted.would.effect.as_ref().unwrap().value, Effect::Allow);
         assert_eq!(case.wanted.would.reason.as_ref().unwrap().value, Reason::AllowedByRule);

@@ -15,11 +15,11 @@ use super::lint::ProblemLine;
 use super::render::Painter;
 use super::sources::{self, Found};
 use super::{BAD_SETTING, complain, tell, tell_document, tell_json, verdict, with_settings};
-use crate::app::asking::answer::{self, Explanation};
-use crate::app::asking::question::{self, Asked, Question, Target, Words};
-use crate::app::asking::read::{self, CheckFile};
 use crate::app::cli::{AskedArgs, CheckArgs, CheckFormat};
 use crate::app::client;
+use crate::app::explain::answer::{self, Explanation};
+use crate::app::explain::query::{self, ExplainQuery, QueryInput, ShorthandQuery, Target};
+use crate::app::explain::read::{self, CheckFile};
 use crate::app::settings::Resolved;
 use customs_engine::time::UnixNanos;
 use customs_policy::document::{self, Node};
@@ -30,28 +30,28 @@ use customs_record::clock;
 /// Asks the question and tells the answer.
 pub fn run(args: CheckArgs) -> ExitCode {
     let CheckArgs { read, asked, admin, format } = args;
-    let posed = match pose(&asked) {
-        Ok(posed) => posed,
+    let prepared = match prepare(&asked) {
+        Ok(prepared) => prepared,
         Err(problems) => {
             problems.iter().for_each(|problem| complain(&problem.to_string()));
             return ExitCode::from(BAD_SETTING);
         }
     };
     match admin {
-        None => with_settings(read, |settings| by_policies(settings, &posed, format)),
-        Some(admin) => by_server(&admin, &posed, format),
+        None => with_settings(read, |settings| by_policies(settings, &prepared, format)),
+        Some(admin) => by_server(&admin, &prepared, format),
     }
 }
 
 /// A question that can be asked here and there.
-struct Posed {
-    question: Question,
+struct PreparedQuery {
+    query: ExplainQuery,
     /// The same as a server takes it.
     body: Map<String, Value>,
     notes: Vec<Problem>,
 }
 
-fn by_policies(settings: &Resolved, posed: &Posed, format: CheckFormat) -> ExitCode {
+fn by_policies(settings: &Resolved, prepared: &PreparedQuery, format: CheckFormat) -> ExitCode {
     let found = sources::load(&settings.policies, &settings.engine);
     let Some(snapshot) = &found.snapshot else {
         tell_problems(&found, format);
@@ -60,14 +60,14 @@ fn by_policies(settings: &Resolved, posed: &Posed, format: CheckFormat) -> ExitC
     };
     // With a set in force, an error is one of a source that is bound to a namespace, or of where a file lies.
     found.problems.iter().filter(|p| p.is_error()).for_each(|problem| complain(&problem.to_string()));
-    let explanation = answer::ask(&posed.question, snapshot, clock::now(), |_, _, _, explanation| explanation);
-    tell_answer(explanation.noting(&posed.notes), format)
+    let explanation = answer::ask(&prepared.query, snapshot, clock::now(), |_, _, _, explanation| explanation);
+    tell_answer(explanation.noting(&prepared.notes), format)
 }
 
-fn by_server(admin: &str, posed: &Posed, format: CheckFormat) -> ExitCode {
-    match client::ask(admin, &json!(posed.body)) {
+fn by_server(admin: &str, prepared: &PreparedQuery, format: CheckFormat) -> ExitCode {
+    match client::ask(admin, &json!(prepared.body)) {
         // The server notes places of the body; those of the file are of more use.
-        Ok(explanation) => tell_answer(explanation.noting(&posed.notes), format),
+        Ok(explanation) => tell_answer(explanation.noting(&prepared.notes), format),
         Err(why) => {
             // A server tells each thing that is wrong in a line of its own.
             why.to_string().lines().for_each(complain);
@@ -85,26 +85,30 @@ fn tell_answer(explanation: Explanation, format: CheckFormat) -> ExitCode {
 }
 
 /// The question that the flags ask; what is wrong is told with its place, or with its flag.
-fn pose(asked: &AskedArgs) -> Result<Posed, Vec<Problem>> {
-    let mut posed = match &asked.request {
-        Some(path) => Posed::of_file(path)?,
-        None => Posed::of_words(words(asked).map_err(|problem| vec![*problem])?),
+fn prepare(asked: &AskedArgs) -> Result<PreparedQuery, Vec<Problem>> {
+    let mut prepared = match &asked.request {
+        Some(path) => PreparedQuery::of_file(path)?,
+        None => PreparedQuery::of_shorthand(shorthand(asked).map_err(|problem| vec![*problem])?),
     };
     if let Some(moment) = asked.now {
-        posed.question.now = Some(UnixNanos(moment.as_nanosecond()));
-        posed.body.insert("now".into(), moment.to_string().into());
+        prepared.query.now = Some(UnixNanos(moment.as_nanosecond()));
+        prepared.body.insert("now".into(), moment.to_string().into());
     }
-    Ok(posed)
+    Ok(prepared)
 }
 
-impl Posed {
-    fn of_words(words: Words) -> Posed {
-        let body = body(&words);
-        Posed { question: Question { asked: Asked::Words(Box::new(words)), now: None }, body, notes: Vec::new() }
+impl PreparedQuery {
+    fn of_shorthand(shorthand: ShorthandQuery) -> PreparedQuery {
+        let body = body(&shorthand);
+        PreparedQuery {
+            query: ExplainQuery { input: QueryInput::Shorthand(Box::new(shorthand)), now: None },
+            body,
+            notes: Vec::new(),
+        }
     }
 
     /// The check that a file holds; `-` is the standard input.
-    fn of_file(path: &Path) -> Result<Posed, Vec<Problem>> {
+    fn of_file(path: &Path) -> Result<PreparedQuery, Vec<Problem>> {
         let is_stdin = path == Path::new("-");
         let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
         let read = if is_stdin { stdin() } else { sources::bytes(path) };
@@ -114,7 +118,11 @@ impl Posed {
         })?;
         let CheckFile { check, node, notes } = read::check_file(&name, &bytes)?;
         let body = Map::from_iter([("request".to_owned(), as_json(&node))]);
-        Ok(Posed { question: Question { asked: Asked::Request(Box::new(check)), now: None }, body, notes })
+        Ok(PreparedQuery {
+            query: ExplainQuery { input: QueryInput::Request(Box::new(check)), now: None },
+            body,
+            notes,
+        })
     }
 }
 
@@ -125,16 +133,16 @@ fn stdin() -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn words(asked: &AskedArgs) -> Result<Words, Box<Problem>> {
+fn shorthand(asked: &AskedArgs) -> Result<ShorthandQuery, Box<Problem>> {
     let [from, to] = [&asked.from, &asked.to].map(|text| text.clone().unwrap_or_default());
-    let caller = question::caller(Text { text: &from, place: &Place::whole("--from") })?;
-    let target = question::target(Text { text: &to, place: &Place::whole("--to") })?;
+    let caller = query::caller(Text { text: &from, place: &Place::whole("--from") })?;
+    let target = query::target(Text { text: &to, place: &Place::whole("--to") })?;
     if let Target::Tcp { .. } = target {
         only_http("--method", asked.method.is_some())?;
         only_http("--header", !asked.header.is_empty())?;
     }
     let AskedArgs { method, header: headers, listener_port, source_ip, sni, .. } = asked.clone();
-    Ok(Words { from, to, caller, target, method, headers, listener_port, source_ip, sni })
+    Ok(ShorthandQuery { from, to, caller, target, method, headers, listener_port, source_ip, sni })
 }
 
 /// A connection has neither a method nor headers.
@@ -144,8 +152,8 @@ fn only_http(flag: &str, is_there: bool) -> Result<(), Box<Problem>> {
 }
 
 /// A question in words as a server takes it: what is not there is left out.
-fn body(words: &Words) -> Map<String, Value> {
-    let Words { from, to, caller: _, target: _, method, headers, listener_port, source_ip, sni } = words;
+fn body(shorthand: &ShorthandQuery) -> Map<String, Value> {
+    let ShorthandQuery { from, to, caller: _, target: _, method, headers, listener_port, source_ip, sni } = shorthand;
     let headers: Map<String, Value> =
         headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     let fields = [

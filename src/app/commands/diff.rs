@@ -15,8 +15,8 @@ use super::render::Painter;
 use super::source_map::SourceMap;
 use super::sources;
 use super::{BAD_SETTING, complain, tell, tell_document, tell_json, test, verdict, with_resolved};
-use crate::app::asking::answer;
 use crate::app::cli::{DiffArgs, DiffFormat};
+use crate::app::explain::answer;
 use crate::app::policy_paths::directories;
 use customs_analysis::diff::{self, Shifted};
 use customs_engine::settings::Settings;
@@ -98,7 +98,7 @@ fn ask(cases: Vec<Case>, old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Case
     let once: Vec<Case> = cases.into_iter().filter(|case| known.insert(words(case))).collect();
     let asked = once.len();
     let change = |case: Case| {
-        let decisions = [old, new].map(|set| answer::decide(&case.question, set, now));
+        let decisions = [old, new].map(|set| answer::decide(&case.query, set, now));
         let [before, after] = decisions;
         let holds = (test::passes(&case, &before), test::passes(&case, &after));
         let answers = Shifted::between(before, after);
@@ -115,7 +115,7 @@ fn words(case: &Case) -> String {
         format!("{:?}", (value(effect), value(reason), value(rule)))
     };
     let answers = (answer(verdict), answer(would), value(effect), value(gate), value(expired));
-    format!("{:?}", (&case.name, &case.question, answers))
+    format!("{:?}", (&case.name, &case.query, answers))
 }
 
 fn value<T>(expected: &Option<Expected<T>>) -> Option<&T> {

@@ -13,8 +13,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::tell_json;
-use crate::app::asking::read::WORDS;
 use crate::app::cli::SchemaKind;
+use crate::app::explain::read::SHORTHAND_FIELDS;
 
 /// Prints the schema of one kind of document, or of all.
 pub fn run(kind: Option<SchemaKind>) -> ExitCode {
@@ -466,7 +466,8 @@ struct Case {
 /// A case asks in words or with a whole check.
 fn words_or_request(schema: &mut Schema) {
     let words = json!({"required": ["from", "to"], "properties": {"request": false}});
-    let no: serde_json::Map<String, Value> = WORDS.iter().map(|name| ((*name).to_owned(), false.into())).collect();
+    let no: serde_json::Map<String, Value> =
+        SHORTHAND_FIELDS.iter().map(|name| ((*name).to_owned(), false.into())).collect();
     let request = json!({"required": ["request"], "properties": no});
     schema.insert("anyOf".into(), json!([words, request]));
 }

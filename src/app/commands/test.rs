@@ -13,8 +13,8 @@ use super::source_map::SourceMap;
 use super::sources;
 use super::test_report::{self, CaseResult, Report, Suite};
 use super::{junit, tell_document, tell_json, verdict};
-use crate::app::asking::answer;
 use crate::app::cli::TestFormat;
+use crate::app::explain::answer;
 use crate::app::settings::Resolved;
 use customs_engine::decision::{Answer, Decision};
 use customs_engine::effect::Effect;
@@ -93,7 +93,7 @@ pub fn passes(case: &Case, decision: &Decision) -> bool {
 }
 
 fn ask(case: &Case, snapshot: &Snapshot, now: UnixNanos, coverage: &mut Coverage) -> CaseResult {
-    let decision = answer::decide(&case.question, snapshot, now);
+    let decision = answer::decide(&case.query, snapshot, now);
     coverage.note(&decision);
     CaseResult { case: case.clone(), failures: differences(&case.name, &case.wanted, &decision, coverage) }
 }

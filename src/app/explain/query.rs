@@ -17,25 +17,25 @@ use customs_policy::reader::Text;
 
 /// What is asked, and when.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ExplainQuery {
     /// What is asked.
-    pub asked: Asked,
+    pub input: QueryInput,
     /// `now`; the wall clock where it is left out.
     pub now: Option<UnixNanos>,
 }
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub enum Asked {
+pub enum QueryInput {
     /// `from`, `to` and more.
-    Words(Box<Words>),
+    Shorthand(Box<ShorthandQuery>),
     /// `request`: a whole check.
     Request(Box<Check>),
 }
 
 /// A question in words.
 #[derive(Clone, Debug)]
-pub struct Words {
+pub struct ShorthandQuery {
     /// `from` as it was written.
     pub from: String,
     /// `to` as it was written.
@@ -58,7 +58,7 @@ pub struct Words {
 
 /// A question as it is told with its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Summary {
     /// Who calls.
     pub from: String,
     /// Where to.
@@ -162,18 +162,18 @@ fn tcp(rest: &str) -> Option<Target> {
     Some(Target::Tcp { sni: sni.to_owned(), listener_port: port })
 }
 
-impl Question {
+impl ExplainQuery {
     /// Hands over what Envoy would send, and the request as this set reads it.
     pub fn put<T>(&self, snapshot: &Snapshot, to: impl FnOnce(&Attributes<'_>, &Request<'_>) -> T) -> T {
         let settings = snapshot.settings();
-        match &self.asked {
-            Asked::Words(words) => {
-                let principal = words.caller.principal(&settings.trust_domains);
-                let headers = words.sent_headers(&principal, settings);
-                let attributes = words.attributes(&principal, &headers);
+        match &self.input {
+            QueryInput::Shorthand(shorthand) => {
+                let principal = shorthand.caller.principal(&settings.trust_domains);
+                let headers = shorthand.sent_headers(&principal, settings);
+                let attributes = shorthand.attributes(&principal, &headers);
                 to(&attributes, &attributes.normalise(settings))
             }
-            Asked::Request(check) => {
+            QueryInput::Request(check) => {
                 let check = check.read();
                 let attributes = check.attributes();
                 to(&attributes, &attributes.normalise(settings))
@@ -182,33 +182,33 @@ impl Question {
     }
 
     /// Who calls and where to, for people.
-    pub fn told(&self) -> Told {
-        match &self.asked {
-            Asked::Words(words) => {
-                Told { from: words.from.clone(), to: words.to.clone(), method: words.method.clone() }
+    pub fn summary(&self) -> Summary {
+        match &self.input {
+            QueryInput::Shorthand(shorthand) => {
+                Summary { from: shorthand.from.clone(), to: shorthand.to.clone(), method: shorthand.method.clone() }
             }
-            Asked::Request(check) => told(&check.read().attributes()),
+            QueryInput::Request(check) => summary(&check.read().attributes()),
         }
     }
 }
 
 /// What a whole check asks, in the words in which it could have been asked.
-fn told(attributes: &Attributes<'_>) -> Told {
+fn summary(attributes: &Attributes<'_>) -> Summary {
     let from = match attributes.source_principal {
         "" => "unauthenticated".to_owned(),
         principal => principal.to_owned(),
     };
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     match &attributes.http {
-        Some(http) => Told { from, to: format!("http://{}{}", http.host, http.path), method: text(http.method) },
+        Some(http) => Summary { from, to: format!("http://{}{}", http.host, http.path), method: text(http.method) },
         None => {
             let port = attributes.listener_port.map(|port| format!(":{port}")).unwrap_or_default();
-            Told { from, to: format!("tcp://{}{port}", attributes.service), method: None }
+            Summary { from, to: format!("tcp://{}{port}", attributes.service), method: None }
         }
     }
 }
 
-impl Words {
+impl ShorthandQuery {
     /// The headers, with what the gateway says of the caller where the settings have it read from there.
     fn sent_headers(&self, principal: &str, settings: &Settings) -> Vec<(String, String)> {
         let is_said = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(request::CLIENT_CERTIFICATE));
@@ -302,8 +302,8 @@ mod tests {
             (of_tcp, "unauthenticated", "tcp://db.example:5432", None),
             (Attributes::default(), "unauthenticated", "tcp://", None),
         ] {
-            let expected = Told { from: from.into(), to: to.into(), method: method.map(str::to_owned) };
-            assert_eq!(told(&attributes), expected);
+            let expected = Summary { from: from.into(), to: to.into(), method: method.map(str::to_owned) };
+            assert_eq!(summary(&attributes), expected);
         }
     }
 
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_gateway_says_who_calls_where_the_settings_have_it_read() {
-        let words = |headers: &[(&str, &str)]| Words {
+        let shorthand = |headers: &[(&str, &str)]| ShorthandQuery {
             from: "shop/web".into(),
             to: "http://a.example/".into(),
             caller: Caller::Account { namespace: "shop".into(), name: "web".into() },
@@ -342,8 +342,8 @@ mod tests {
         };
         let namespace = |identity_source, headers: &[(&str, &str)]| {
             let settings = Settings { identity_source, ..Settings::default() };
-            let question = Question { asked: Asked::Words(Box::new(words(headers))), now: None };
-            question.put(&Snapshot::unloaded(settings), |_, request| match request.principal {
+            let query = ExplainQuery { input: QueryInput::Shorthand(Box::new(shorthand(headers))), now: None };
+            query.put(&Snapshot::unloaded(settings), |_, request| match request.principal {
                 customs_engine::identity::Principal::Workload(id) => id.namespace.to_owned(),
                 _ => String::new(),
             })

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::explain::RuleFacts;
+use super::stages::RuleFacts;
 use customs_engine::condition::Condition;
 use customs_engine::effect::Effect;
 use customs_engine::eval_context::EvalContext;

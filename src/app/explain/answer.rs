@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::explain::{self, RuleFacts, Stage};
-use super::question::{Question, Told};
+use super::query::{ExplainQuery, Summary};
+use super::stages::{self, RuleFacts, Stage};
 use customs_engine::decision::{self, Decision};
 use customs_engine::effect::Effect;
 use customs_engine::pattern::Port;
@@ -66,36 +66,36 @@ struct Answer {
 
 /// Has a question decided, at its own moment or at this one. `each` sees it all while the inputs are there.
 pub fn ask<T>(
-    question: &Question,
+    query: &ExplainQuery,
     snapshot: &Snapshot,
     now: UnixNanos,
     each: impl FnOnce(&Attributes<'_>, &Request<'_>, &Decision, Explanation) -> T,
 ) -> T {
-    let now = question.now.unwrap_or(now);
-    question.put(snapshot, |attributes, request| {
+    let now = query.now.unwrap_or(now);
+    query.put(snapshot, |attributes, request| {
         let decision = snapshot.decide(request, now);
-        let explanation = Explanation::of(question.told(), snapshot, (attributes, request), &decision, now);
+        let explanation = Explanation::of(query.summary(), snapshot, (attributes, request), &decision, now);
         each(attributes, request, &decision, explanation)
     })
 }
 
 /// Has a question decided, and nothing told.
-pub fn decide(question: &Question, snapshot: &Snapshot, now: UnixNanos) -> Decision {
-    question.put(snapshot, |_, request| snapshot.decide(request, question.now.unwrap_or(now)))
+pub fn decide(query: &ExplainQuery, snapshot: &Snapshot, now: UnixNanos) -> Decision {
+    query.put(snapshot, |_, request| snapshot.decide(request, query.now.unwrap_or(now)))
 }
 
 impl Explanation {
     fn of(
-        told: Told,
+        summary: Summary,
         snapshot: &Snapshot,
         (attributes, request): (&Attributes<'_>, &Request<'_>),
         decision: &Decision,
         now: UnixNanos,
     ) -> Explanation {
-        let Told { from, to, method } = told;
+        let Summary { from, to, method } = summary;
         let Decision { outcome, verdict, would, identity, identity_detail, audit } = decision;
-        let problem = explain::problem(attributes, request);
-        let stages = |answer, pass| explain::stages(snapshot, request, problem.as_deref(), answer, pass, now);
+        let problem = stages::problem(attributes, request);
+        let stages = |answer, pass| stages::stages(snapshot, request, problem.as_deref(), answer, pass, now);
         let destination = &request.destination;
         Explanation {
             revision: snapshot.revision().to_string(),
@@ -195,7 +195,7 @@ fn in_lines(stages: &[Stage]) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::asking::read;
+    use crate::app::explain::read;
     use customs_engine::enforcement::Enforcement;
     use customs_engine::settings::{DefaultEffect, Settings};
     use customs_policy::compile;
@@ -246,9 +246,9 @@ mod tests {
                 for host in ["a.example", "b.example", "c.example", "o.example", "x.test", "bad..host"] {
                     for method in ["GET", "PUT"] {
                         let body = format!("{{\"from\":\"{from}\",\"to\":\"http://{host}/\",\"method\":\"{method}\"}}");
-                        let (question, _) = read::posted(body.as_bytes()).unwrap();
+                        let (query, _) = read::posted(body.as_bytes()).unwrap();
                         let now = UnixNanos(1_795_392_000_000_000_000);
-                        let told = ask(&question, &snapshot, now, |_, _, _, explanation| explanation);
+                        let told = ask(&query, &snapshot, now, |_, _, _, explanation| explanation);
                         let would = told.would_stages.as_ref().unwrap_or(&told.stages);
                         for (stages, answer) in [(&told.stages, &told.verdict), (would, &told.would)] {
                             assert_eq!(deny(stages), answer.effect == "deny", "{body}\n{told}");

@@ -16,14 +16,14 @@ use customs_record::{DecisionRecord, Entry, Occasion, QuestionEntry};
 
 /// What answers questions.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct ExplainServer {
     /// What is in force.
     pub reader: Reader,
     /// Where questions are recorded and counted.
     pub log: AuditedDecisionLog,
 }
 
-impl Live {
+impl ExplainServer {
     /// Answers with a JSON document.
     ///
     /// # Errors
@@ -42,16 +42,15 @@ impl Live {
 }
 
 fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry), ExplainError> {
-    let (question, notes) =
-        read::posted(&asked.body).map_err(|problems| ExplainError::BadQuestion(lines(&problems)))?;
+    let (query, notes) = read::posted(&asked.body).map_err(|problems| ExplainError::BadQuestion(lines(&problems)))?;
     let time = clock::now();
-    let (explanation, answer) = answer::ask(&question, snapshot, time, |attributes, request, decision, explanation| {
+    let (explanation, answer) = answer::ask(&query, snapshot, time, |attributes, request, decision, explanation| {
         let occasion = Occasion { time, duration_micros: 0, decision_id: "", decision_number: 0, told_headers: &[] };
         let entry = DecisionRecord::of(attributes, request, decision, snapshot, occasion);
         (explanation.noting(&notes), entry)
     });
     let document = serde_json::to_string_pretty(&explanation).map_err(|_| ExplainError::Failed)?;
-    let entry = QuestionEntry { time, asked_by: asked.by.to_string(), now: question.now.unwrap_or(time), answer };
+    let entry = QuestionEntry { time, asked_by: asked.by.to_string(), now: query.now.unwrap_or(time), answer };
     Ok((printable::json(&(document + "\n")).into_owned(), entry))
 }
 

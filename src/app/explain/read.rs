@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::question::{self, Asked, Question, Target, Words};
+use super::query::{self, ExplainQuery, QueryInput, ShorthandQuery, Target};
 use customs_engine::time::UnixNanos;
 use customs_extauthz::json::{self, Check};
 use customs_policy::document::{self, Node, Value};
@@ -14,7 +14,7 @@ use customs_policy::problem::{Code, Place, Problem};
 use customs_policy::reader::{self, Fields, Text};
 
 /// The fields that ask in words; a whole check takes the place of all of them.
-pub const WORDS: [&str; 7] = ["from", "to", "method", "headers", "listenerPort", "sourceIp", "sni"];
+pub const SHORTHAND_FIELDS: [&str; 7] = ["from", "to", "method", "headers", "listenerPort", "sourceIp", "sni"];
 
 /// The name under which places of a posted question are told.
 const POSTED: &str = "question";
@@ -23,16 +23,16 @@ const POSTED: &str = "question";
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn posted(body: &[u8]) -> Result<(Question, Vec<Problem>), Vec<Problem>> {
+pub fn posted(body: &[u8]) -> Result<(ExplainQuery, Vec<Problem>), Vec<Problem>> {
     let node = posted_node(body).map_err(|problem| vec![*problem])?;
     let mut problems = Vec::new();
-    let question = Fields::open(&node, "the question", &mut problems).and_then(|mut fields| {
-        let question = question(&mut fields);
+    let query = Fields::open(&node, "the question", &mut problems).and_then(|mut fields| {
+        let query = query(&mut fields);
         fields.close();
-        question
+        query
     });
-    match question {
-        Some(question) if !problems.iter().any(Problem::is_error) => Ok((question, problems)),
+    match query {
+        Some(query) if !problems.iter().any(Problem::is_error) => Ok((query, problems)),
         _ => Err(problems),
     }
 }
@@ -98,19 +98,19 @@ fn whole(name: &str, text: &str) -> Result<Option<Node>, Box<Problem>> {
 }
 
 /// Reads the fields of a question, of a mapping that may have others.
-pub fn question(fields: &mut Fields<'_, '_>) -> Option<Question> {
+pub fn query(fields: &mut Fields<'_, '_>) -> Option<ExplainQuery> {
     let request = fields.take("request");
     let now = fields.text("now").and_then(|text| put(moment(text), fields));
-    let asked = match request {
-        Some(node) => request_alone(node, fields).map(|check| Asked::Request(Box::new(check))),
-        None => words(fields).map(|words| Asked::Words(Box::new(words))),
+    let input = match request {
+        Some(node) => request_alone(node, fields).map(|check| QueryInput::Request(Box::new(check))),
+        None => shorthand(fields).map(|shorthand| QueryInput::Shorthand(Box::new(shorthand))),
     };
-    Some(Question { asked: asked?, now })
+    Some(ExplainQuery { input: input?, now })
 }
 
 /// A whole check, beside which nothing is said in words.
 fn request_alone(node: &Node, fields: &mut Fields<'_, '_>) -> Option<Check> {
-    for name in WORDS {
+    for name in SHORTHAND_FIELDS {
         if let Some(node) = fields.take(name) {
             let what = format!("`{name}` stands beside `request`, which is a whole check");
             let problem = Problem::error(Code::Conflict, node.place.clone(), what);
@@ -120,11 +120,11 @@ fn request_alone(node: &Node, fields: &mut Fields<'_, '_>) -> Option<Check> {
     json::read(node, fields.problems())
 }
 
-fn words(fields: &mut Fields<'_, '_>) -> Option<Words> {
+fn shorthand(fields: &mut Fields<'_, '_>) -> Option<ShorthandQuery> {
     let from = required_text("from", fields);
-    let caller = from.and_then(|text| put(question::caller(text), fields));
+    let caller = from.and_then(|text| put(query::caller(text), fields));
     let to = required_text("to", fields);
-    let target = to.and_then(|text| put(question::target(text), fields));
+    let target = to.and_then(|text| put(query::target(text), fields));
     let method = fields.text("method").map(|text| text.text.to_owned());
     let headers = headers(fields);
     let listener_port = listener_port(fields);
@@ -132,15 +132,15 @@ fn words(fields: &mut Fields<'_, '_>) -> Option<Words> {
     let sni = fields.text("sni").map(|text| text.text.to_owned());
     let (from, to) = (from?.text.to_owned(), to?.text.to_owned());
     let (caller, target) = (caller?, target?);
-    let words = Words { from, to, caller, target, method, headers, listener_port, source_ip, sni };
-    only_http(&words, fields);
-    Some(words)
+    let shorthand = ShorthandQuery { from, to, caller, target, method, headers, listener_port, source_ip, sni };
+    only_http(&shorthand, fields);
+    Some(shorthand)
 }
 
 /// A connection has neither a method nor headers.
-fn only_http(words: &Words, fields: &mut Fields<'_, '_>) {
-    if let Target::Tcp { .. } = words.target {
-        let named = [("method", words.method.is_some()), ("headers", !words.headers.is_empty())];
+fn only_http(shorthand: &ShorthandQuery, fields: &mut Fields<'_, '_>) {
+    if let Target::Tcp { .. } = shorthand.target {
+        let named = [("method", shorthand.method.is_some()), ("headers", !shorthand.headers.is_empty())];
         for (name, _) in named.iter().filter(|(_, is_there)| *is_there) {
             let what = format!("`{name}` belongs to HTTP, and `to` is a TCP connection");
             let problem = Problem::error(Code::Conflict, fields.place().clone(), what);
@@ -213,12 +213,12 @@ mod tests {
     fn a_posted_question_is_read_as_a_case_is() {
         let all = r#"{"from": "a/b", "to": "http://h.example/x", "method": "POST", "headers": {"X-A": "b"},
             "listenerPort": 8443, "sourceIp": "192.0.2.1", "sni": "s.example", "now": "2026-12-31T00:00:00Z"}"#;
-        let (question, notes) = posted(all.as_bytes()).unwrap();
+        let (query, notes) = posted(all.as_bytes()).unwrap();
         assert_eq!(notes, []);
-        assert_eq!(question.now, Some(UnixNanos(1_798_675_200_000_000_000)));
-        let Asked::Words(words) = question.asked else { panic!("no words") };
-        assert_eq!(words.headers, [("x-a".to_owned(), "b".to_owned())]);
-        assert_eq!((words.listener_port, words.sni.as_deref()), (Some(8443), Some("s.example")));
+        assert_eq!(query.now, Some(UnixNanos(1_798_675_200_000_000_000)));
+        let QueryInput::Shorthand(shorthand) = query.input else { panic!("no words") };
+        assert_eq!(shorthand.headers, [("x-a".to_owned(), "b".to_owned())]);
+        assert_eq!((shorthand.listener_port, shorthand.sni.as_deref()), (Some(8443), Some("s.example")));
     }
 
     #[test]
