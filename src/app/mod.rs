@@ -44,7 +44,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve(*args),
         Command::Settings => {
-            tell_document(&settings_text::commented_defaults());
+            print_document(&settings_text::commented_defaults());
             ExitCode::SUCCESS
         }
         tool => commands::run(tool),
@@ -55,18 +55,18 @@ fn serve(args: ServeArgs) -> ExitCode {
     let (settings, file) = match resolve(args) {
         Ok(resolved) => resolved,
         Err(wrong) => {
-            wrong.iter().for_each(|why| complain(why));
+            wrong.iter().for_each(|why| print_error(why));
             return BAD_SETTING.into();
         }
     };
     if let Err(why) = crate::ops::telemetry::init() {
-        complain(&why.to_string());
+        print_error(&why.to_string());
         return BAD_SETTING.into();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(why) => {
-            complain(&format!("cannot start the runtime: {why}"));
+            print_error(&format!("cannot start the runtime: {why}"));
             return FAILED.into();
         }
     };
@@ -76,12 +76,12 @@ fn serve(args: ServeArgs) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(serve::ServeError::Policy(problems)) => {
-            problems.iter().for_each(|why| complain(why));
-            complain("the policies do not load, and --require-policy was given");
+            problems.iter().for_each(|why| print_error(why));
+            print_error("the policies do not load, and --require-policy was given");
             NO_POLICY.into()
         }
         Err(serve::ServeError::Other(why)) => {
-            complain(&with_causes(&why));
+            print_error(&with_causes(&why));
             FAILED.into()
         }
     }
@@ -107,19 +107,19 @@ fn with_causes(why: &anyhow::Error) -> String {
 
 /// Prints lines for people to stdout, with everything escaped that is not printable. Texts of others that stand within a
 /// line have passed [`printable::line`] before, so that none of them ends it.
-fn tell(lines: &str) {
-    tell_document(&printable::page(lines));
+fn print(lines: &str) {
+    print_document(&printable::page(lines));
 }
 
 /// Prints to stdout what is of a format of its own (JSON, XML, a shell's script, a drawing in colours) and was made printable
 /// where it was made. A reader that has gone away is not an error.
-fn tell_document(text: &str) {
+fn print_document(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Prints what is wrong to stderr, for people, beside any log: one line, whatever the text holds.
-fn complain(why: &str) {
+fn print_error(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "customs: {}", printable::line(why));
 }

@@ -161,7 +161,7 @@ fn text_is_escaped_and_printed_in_one_place() {
             "writeln!(std::io::",
         ] {
             let prints = unit.code.contains(name) && !printers.contains(&unit.path);
-            assert!(!prints, "{} prints by itself: see `tell` and `complain` in src/app/mod.rs", unit.path);
+            assert!(!prints, "{} prints by itself: see `print` and `print_error` in src/app/mod.rs", unit.path);
         }
     }
 }

@@ -14,7 +14,7 @@ use clap::Parser;
 
 use super::{Cli, Command, command};
 use crate::app::settings::Settings;
-use crate::app::{BAD_SETTING, complain};
+use crate::app::{BAD_SETTING, print_error};
 use crate::ops::telemetry;
 use customs_policy::printable;
 use customs_policy::reader;
@@ -31,7 +31,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
     let all = std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect();
     let cli = Cli::try_parse().map_err(|wrong| told(&wrong))?;
     let unknown = if reads_settings(&cli.command) { unknown(&all) } else { Vec::new() };
-    unknown.iter().for_each(|unknown| complain(&unknown.sentence));
+    unknown.iter().for_each(|unknown| print_error(&unknown.sentence));
     if unknown.iter().any(|unknown| unknown.is_meant) { Err(BAD_SETTING.into()) } else { Ok(cli) }
 }
 

@@ -14,7 +14,7 @@ use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::render::Painter;
 use super::sources::{self, Found};
-use super::{BAD_SETTING, complain, tell, tell_document, tell_json, verdict, with_settings};
+use super::{BAD_SETTING, print, print_document, print_error, print_json, verdict, with_settings};
 use crate::app::cli::{AskedArgs, CheckArgs, CheckFormat};
 use crate::app::client;
 use crate::app::explain::answer::{self, Explanation};
@@ -33,7 +33,7 @@ pub fn run(args: CheckArgs) -> ExitCode {
     let prepared = match prepare(&asked) {
         Ok(prepared) => prepared,
         Err(problems) => {
-            problems.iter().for_each(|problem| complain(&problem.to_string()));
+            problems.iter().for_each(|problem| print_error(&problem.to_string()));
             return ExitCode::from(BAD_SETTING);
         }
     };
@@ -54,32 +54,32 @@ struct PreparedQuery {
 fn by_policies(settings: &Resolved, prepared: &PreparedQuery, format: CheckFormat) -> ExitCode {
     let found = sources::load(&settings.policies, &settings.engine);
     let Some(snapshot) = &found.snapshot else {
-        tell_problems(&found, format);
-        complain("the policies do not load, so there is no answer");
+        print_problems(&found, format);
+        print_error("the policies do not load, so there is no answer");
         return ExitCode::from(BAD_SETTING);
     };
     // With a set in force, an error is one of a source that is bound to a namespace, or of where a file lies.
-    found.problems.iter().filter(|p| p.is_error()).for_each(|problem| complain(&problem.to_string()));
+    found.problems.iter().filter(|p| p.is_error()).for_each(|problem| print_error(&problem.to_string()));
     let explanation = answer::ask(&prepared.query, snapshot, clock::now(), |_, _, _, explanation| explanation);
-    tell_answer(explanation.noting(&prepared.notes), format)
+    print_answer(explanation.noting(&prepared.notes), format)
 }
 
 fn by_server(admin: &str, prepared: &PreparedQuery, format: CheckFormat) -> ExitCode {
     match client::ask(admin, &json!(prepared.body)) {
         // The server notes places of the body; those of the file are of more use.
-        Ok(explanation) => tell_answer(explanation.noting(&prepared.notes), format),
+        Ok(explanation) => print_answer(explanation.noting(&prepared.notes), format),
         Err(why) => {
             // A server tells each thing that is wrong in a line of its own.
-            why.to_string().lines().for_each(complain);
+            why.to_string().lines().for_each(print_error);
             ExitCode::from(BAD_SETTING)
         }
     }
 }
 
-fn tell_answer(explanation: Explanation, format: CheckFormat) -> ExitCode {
+fn print_answer(explanation: Explanation, format: CheckFormat) -> ExitCode {
     match format {
-        CheckFormat::Human => tell(&explanation.to_string()),
-        CheckFormat::Json => tell_json(&explanation),
+        CheckFormat::Human => print(&explanation.to_string()),
+        CheckFormat::Json => print_json(&explanation),
     }
     verdict(explanation.allows())
 }
@@ -182,16 +182,16 @@ fn as_json(node: &Node) -> Value {
     }
 }
 
-fn tell_problems(found: &Found, format: CheckFormat) {
+fn print_problems(found: &Found, format: CheckFormat) {
     let errors = found.problems.iter().filter(|problem| problem.is_error());
     match format {
         CheckFormat::Human => {
             let painter = Painter::for_stdout(&found.source_map);
-            errors.for_each(|problem| tell_document(&painter.paint(&Finding::from(problem))));
+            errors.for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
         }
         CheckFormat::Json => {
             let problems: Vec<_> = errors.map(|problem| ProblemLine::of(problem, &found.source_map)).collect();
-            tell_json(&json!({ "problems": problems }));
+            print_json(&json!({ "problems": problems }));
         }
     }
 }

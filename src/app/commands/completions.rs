@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::{BAD_SETTING, FAILED, complain};
-use crate::app::{cli, tell_document};
+use super::{BAD_SETTING, FAILED, print_error};
+use crate::app::{cli, print_document};
 
 /// Prints the completions for a shell.
 pub fn completions(shell: Shell) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "customs", &mut text);
-    tell_document(&String::from_utf8_lossy(&text));
+    print_document(&String::from_utf8_lossy(&text));
     ExitCode::SUCCESS
 }
 
@@ -26,7 +26,7 @@ pub fn man(command: Option<&str>) -> ExitCode {
     };
     let Some(page) = page else {
         let names: Vec<_> = whole.get_subcommands().map(|known| format!("`{}`", known.get_name())).collect();
-        complain(&format!(
+        print_error(&format!(
             "there is no command `{}`; the commands are {}",
             command.unwrap_or_default(),
             names.join(", ")
@@ -35,9 +35,9 @@ pub fn man(command: Option<&str>) -> ExitCode {
     };
     let mut text = Vec::new();
     if let Err(why) = Man::new(page).render(&mut text) {
-        complain(&format!("cannot write the man page: {why}"));
+        print_error(&format!("cannot write the man page: {why}"));
         return ExitCode::from(FAILED);
     }
-    tell_document(&String::from_utf8_lossy(&text));
+    print_document(&String::from_utf8_lossy(&text));
     ExitCode::SUCCESS
 }

@@ -14,7 +14,7 @@ use super::lint::ProblemLine;
 use super::render::Painter;
 use super::source_map::SourceMap;
 use super::sources;
-use super::{BAD_SETTING, complain, tell, tell_document, tell_json, test, verdict, with_resolved};
+use super::{BAD_SETTING, print, print_document, print_error, print_json, test, verdict, with_resolved};
 use crate::app::cli::{DiffArgs, DiffFormat};
 use crate::app::explain::answer;
 use crate::app::policy_paths::directories;
@@ -34,15 +34,15 @@ pub fn run(args: DiffArgs) -> ExitCode {
         let (old, new) = match (directories(&old), directories(&new)) {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
-                [old, new].into_iter().filter_map(Result::err).flatten().for_each(|why| complain(&why));
+                [old, new].into_iter().filter_map(Result::err).flatten().for_each(|why| print_error(&why));
                 return ExitCode::from(BAD_SETTING);
             }
         };
         let old = read.set(&old, &settings.engine);
         let new = read.set(&new, &settings.engine);
         let (Some(old), Some(new), []) = (old, new, read.problems.as_slice()) else {
-            read.tell_problems(format);
-            complain("the policies or their cases do not load, so there is nothing to compare");
+            read.print_problems(format);
+            print_error("the policies or their cases do not load, so there is nothing to compare");
             return ExitCode::from(BAD_SETTING);
         };
         let report = Report {
@@ -51,8 +51,8 @@ pub fn run(args: DiffArgs) -> ExitCode {
             own: settings.engine.trust_domains.own.clone(),
         };
         match format {
-            DiffFormat::Human => tell(&diff_report::paper(&report)),
-            DiffFormat::Json => tell_json(&diff_report::document(&report)),
+            DiffFormat::Human => print(&diff_report::paper(&report)),
+            DiffFormat::Json => print_json(&diff_report::document(&report)),
         }
         verdict(!report.changes_verdicts())
     })
@@ -78,15 +78,15 @@ impl Read {
         found.snapshot
     }
 
-    fn tell_problems(&self, format: DiffFormat) {
+    fn print_problems(&self, format: DiffFormat) {
         match format {
             DiffFormat::Human => {
                 let painter = Painter::for_stdout(&self.source_map);
-                self.problems.iter().for_each(|problem| tell_document(&painter.paint(&Finding::from(problem))));
+                self.problems.iter().for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
             }
             DiffFormat::Json => {
                 let problems: Vec<_> = self.problems.iter().map(|p| ProblemLine::of(p, &self.source_map)).collect();
-                tell_json(&serde_json::json!({ "problems": problems }));
+                print_json(&serde_json::json!({ "problems": problems }));
             }
         }
     }

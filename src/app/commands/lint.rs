@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::render::{self, Painter};
 use super::source_map::SourceMap;
 use super::sources::{self, Found};
-use super::{counted, sarif, tell, tell_document, tell_json, verdict};
+use super::{counted, print, print_document, print_json, sarif, verdict};
 use crate::app::cli::{LintFormat, LookedArgs};
 use crate::app::settings::Resolved;
 use customs_analysis::findings::Horizon;
@@ -25,15 +25,15 @@ pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {
     match format {
         LintFormat::Human => {
             let painter = Painter::for_stdout(&found.source_map);
-            findings.iter().for_each(|finding| tell_document(&painter.paint(finding)));
-            tell(&totals.line());
+            findings.iter().for_each(|finding| print_document(&painter.paint(finding)));
+            print(&totals.line());
         }
         LintFormat::Github => {
-            findings.iter().for_each(|finding| tell(&render::github(finding, &found.source_map)));
-            tell(&totals.line());
+            findings.iter().for_each(|finding| print(&render::github(finding, &found.source_map)));
+            print(&totals.line());
         }
-        LintFormat::Json => tell_json(&Report::of(&found, &totals)),
-        LintFormat::Sarif => tell_json(&sarif::log(&findings, &found.source_map)),
+        LintFormat::Json => print_json(&Report::of(&found, &totals)),
+        LintFormat::Sarif => print_json(&sarif::log(&findings, &found.source_map)),
     }
     verdict(totals.errors == 0 && !(deny_warnings && totals.warnings > 0))
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use super::cli::{Command, ReadArgs};
 use super::settings::{Resolved, Settings, SettingsFileError};
-use super::{BAD_SETTING, FAILED, complain, tell, tell_document};
+use super::{BAD_SETTING, FAILED, print, print_document, print_error};
 use customs_policy::printable;
 
 mod audit;
@@ -56,7 +56,7 @@ fn with_resolved(settings: Result<Settings, SettingsFileError>, tool: impl FnOnc
     match settings.map_err(|why| vec![why.to_string()]).and_then(|settings| settings.resolve()) {
         Ok(settings) => tool(&settings),
         Err(wrong) => {
-            wrong.iter().for_each(|why| complain(why));
+            wrong.iter().for_each(|why| print_error(why));
             ExitCode::from(BAD_SETTING)
         }
     }
@@ -68,10 +68,10 @@ fn verdict(clean: bool) -> ExitCode {
 }
 
 /// Prints a value as one JSON document.
-fn tell_json(value: &impl serde::Serialize) {
+fn print_json(value: &impl serde::Serialize) {
     // Only maps with keys that are no text could fail, and there is none.
     if let Ok(text) = serde_json::to_string_pretty(value) {
-        tell_document(&printable::json(&format!("{text}\n")));
+        print_document(&printable::json(&format!("{text}\n")));
     }
 }
 

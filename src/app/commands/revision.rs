@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 
 use super::sources;
-use super::{FAILED, complain, tell};
+use super::{FAILED, print, print_error};
 use crate::app::settings::Resolved;
 
 /// Prints the revision, or what keeps the set from being in force.
 pub fn run(settings: &Resolved) -> ExitCode {
     let found = sources::load(&settings.policies, &settings.engine);
-    found.problems.iter().filter(|p| p.is_error()).for_each(|problem| complain(&problem.to_string()));
+    found.problems.iter().filter(|p| p.is_error()).for_each(|problem| print_error(&problem.to_string()));
     if let Some(snapshot) = &found.snapshot {
-        tell(&format!("{}\n", snapshot.revision()));
+        print(&format!("{}\n", snapshot.revision()));
         return ExitCode::SUCCESS;
     }
-    complain("the policies do not load, so they have no revision");
+    print_error("the policies do not load, so they have no revision");
     ExitCode::from(FAILED)
 }

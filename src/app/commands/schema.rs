@@ -12,13 +12,13 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::tell_json;
+use super::print_json;
 use crate::app::cli::SchemaKind;
 use crate::app::explain::read::SHORTHAND_FIELDS;
 
 /// Prints the schema of one kind of document, or of all.
 pub fn run(kind: Option<SchemaKind>) -> ExitCode {
-    tell_json(&schema(kind));
+    print_json(&schema(kind));
     ExitCode::SUCCESS
 }
 

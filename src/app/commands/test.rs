@@ -12,7 +12,7 @@ use super::finding::Finding;
 use super::source_map::SourceMap;
 use super::sources;
 use super::test_report::{self, CaseResult, Report, Suite};
-use super::{junit, tell_document, tell_json, verdict};
+use super::{junit, print_document, print_json, verdict};
 use crate::app::cli::TestFormat;
 use crate::app::explain::answer;
 use crate::app::settings::Resolved;
@@ -34,8 +34,8 @@ pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode 
     let report = Report { suites, source_map };
     match format {
         TestFormat::Human => test_report::human(&report),
-        TestFormat::Json => tell_json(&test_report::document(&report)),
-        TestFormat::Junit => tell_document(&junit::document(&report)),
+        TestFormat::Json => print_json(&test_report::document(&report)),
+        TestFormat::Junit => print_document(&junit::document(&report)),
     }
     verdict(report.is_good())
 }

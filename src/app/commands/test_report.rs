@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::render::Painter;
 use super::source_map::SourceMap;
-use super::{counted, tell, tell_document};
+use super::{counted, print, print_document};
 use customs_policy::printable;
 use customs_policy::problem::Problem;
 
@@ -99,17 +99,17 @@ pub fn human(report: &Report) {
             .problems
             .iter()
             .chain(&suite.notes)
-            .for_each(|problem| tell_document(&painter.paint(&Finding::from(problem))));
+            .for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
         let failures = suite.results.iter().flat_map(|result| &result.failures);
-        failures.for_each(|failure| tell_document(&painter.paint(failure)));
+        failures.for_each(|failure| print_document(&painter.paint(failure)));
         for Uncovered { id, origin } in suite.coverage.missing() {
-            tell(&format!("{}\n", printable::line(&format!("not exercised: {id} ({origin})"))));
+            print(&format!("{}\n", printable::line(&format!("not exercised: {id} ({origin})"))));
         }
         if report.suites.len() > 1 {
-            tell(&format!("{}: {}", printable::line(&suite.name), Totals::of([suite]).line()));
+            print(&format!("{}: {}", printable::line(&suite.name), Totals::of([suite]).line()));
         }
     }
-    tell(&Totals::of(&report.suites).line());
+    print(&Totals::of(&report.suites).line());
 }
 
 /// The same as one JSON document.

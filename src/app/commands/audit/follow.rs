@@ -15,7 +15,7 @@ use super::filter;
 use super::output::RecordOutput;
 use super::read::{self, Held, LogFileError, Piece, Splitter};
 use crate::app::cli::TailArgs;
-use crate::app::complain;
+use crate::app::print_error;
 use customs_record::proto::{Filter, Record};
 
 /// How often it looks for more.
@@ -68,7 +68,7 @@ fn follow(path: &Path, mut file: File, view: &mut View<'_>) -> io::Result<File> 
         successor = match File::open(path) {
             Ok(other) if !is_same(&other, &file)? => Some(other),
             Ok(_) if file.metadata()?.len() < position => {
-                complain(&format!("{} became shorter and is read again; records may be missing", path.display()));
+                print_error(&format!("{} became shorter and is read again; records may be missing", path.display()));
                 Some(File::open(path)?)
             }
             Ok(_) => None,
@@ -121,7 +121,7 @@ impl View<'_> {
         match piece {
             Piece::Record(record, line) => {
                 if let Some((from, to)) = self.place.missing(&record) {
-                    complain(&format!(
+                    print_error(&format!(
                         "the records {from} to {to} of stream {} are not here",
                         super::format::visible(&record.stream)
                     ));
@@ -129,11 +129,11 @@ impl View<'_> {
                 !filter::wants(&self.filter, &record) || self.output.show(&record, line)
             }
             Piece::NoRecord(why) => {
-                complain(&format!("a line is no record: {}", super::format::visible(&why)));
+                print_error(&format!("a line is no record: {}", super::format::visible(&why)));
                 true
             }
             Piece::Torn(bytes) => {
-                complain(&format!("the last record is unfinished ({bytes} bytes)"));
+                print_error(&format!("the last record is unfinished ({bytes} bytes)"));
                 true
             }
         }

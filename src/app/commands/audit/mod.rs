@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use super::{complain, tell, tell_json};
+use super::{print, print_error, print_json};
 use crate::app::cli::AuditCommand;
 
 mod filter;

@@ -15,8 +15,8 @@ use super::read::{self, Held, LogFileError, Piece};
 use super::stats_report::human;
 use super::top_k::TopK;
 use crate::app::cli::{StatsArgs, StatsFormat};
-use crate::app::commands::tell_json;
-use crate::app::{FAILED, complain, tell};
+use crate::app::commands::print_json;
+use crate::app::{FAILED, print, print_error};
 use customs_record::proto::{Loss, Record};
 
 /// Counts, and tells.
@@ -25,13 +25,13 @@ pub fn run(args: &StatsArgs) -> ExitCode {
     let mut is_whole = true;
     for file in &args.files {
         if let Err(why) = stats.read(file) {
-            complain(&why.to_string());
+            print_error(&why.to_string());
             is_whole = false;
         }
     }
     match args.format {
-        StatsFormat::Human => tell(&human(&stats, args.top)),
-        StatsFormat::Json => tell_json(&stats.json(args.top)),
+        StatsFormat::Human => print(&human(&stats, args.top)),
+        StatsFormat::Json => print_json(&stats.json(args.top)),
     }
     if is_whole { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }

@@ -13,7 +13,7 @@ use customs_record::proto::Loss;
 pub fn human(stats: &Stats, top: usize) -> String {
     let mut out = sentences(stats);
     for table in stats.tables().into_iter().filter(|table| !table.is_empty()) {
-        tell(table, top, &mut out);
+        write_table(table, top, &mut out);
     }
     out
 }
@@ -46,7 +46,7 @@ fn sentences(stats: &Stats) -> String {
     out
 }
 
-fn tell(table: &TopK, count: usize, out: &mut String) {
+fn write_table(table: &TopK, count: usize, out: &mut String) {
     let Top { rows, more, others } = table.top(count);
     let mut widths: Vec<usize> = table.columns.iter().map(|name| name.len()).collect();
     for (texts, _) in &rows {

@@ -13,7 +13,7 @@ use super::filter;
 use super::format::visible;
 use super::output::RecordOutput;
 use crate::app::cli::TailArgs;
-use crate::app::complain;
+use crate::app::print_error;
 use customs_record::proto::audit_service_client::AuditServiceClient;
 use customs_record::proto::{TailRequest, TailResponse};
 
@@ -125,12 +125,12 @@ impl Subscription<'_> {
                 Broken::Unknown(why) => {
                     let TailRequest { stream, after_sequence, .. } = &self.request;
                     let place = format!("{after_sequence} of stream {}", visible(stream));
-                    complain(&format!("{server} cannot go on behind {place} ({why}); showing all that it has"));
+                    print_error(&format!("{server} cannot go on behind {place} ({why}); showing all that it has"));
                     self.request =
                         TailRequest { filter: self.request.filter.take(), from_start: true, ..TailRequest::default() };
                 }
                 Broken::Gone(why) => {
-                    complain(&format!("{server} is gone ({why}); asking again in {:?}", self.pause));
+                    print_error(&format!("{server} is gone ({why}); asking again in {:?}", self.pause));
                     tokio::time::sleep(self.pause).await;
                     self.pause = (self.pause * 2).min(PAUSES.1);
                 }

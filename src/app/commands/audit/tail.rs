@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::output::RecordOutput;
 use super::{follow, subscribe};
 use crate::app::cli::TailArgs;
-use crate::app::{FAILED, complain};
+use crate::app::{FAILED, print_error};
 
 /// Shows records until there are no more, or somebody interrupts.
 pub fn run(args: &TailArgs) -> ExitCode {
@@ -21,7 +21,7 @@ pub fn run(args: &TailArgs) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            complain(&why);
+            print_error(&why);
             ExitCode::from(FAILED)
         }
     }

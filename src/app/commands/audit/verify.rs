@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{complain, tell, tell_json};
+use super::{print, print_error, print_json};
 use crate::app::cli::{VerifyArgs, VerifyFormat};
 use crate::app::{BAD_SETTING, FAILED};
 use customs_policy::printable;
@@ -23,13 +23,13 @@ pub fn run(args: VerifyArgs) -> ExitCode {
     let report = match answer {
         Ok(report) => report,
         Err(why) => {
-            complain(&why);
+            print_error(&why);
             return ExitCode::from(BAD_SETTING);
         }
     };
     match format {
-        VerifyFormat::Json => tell_json(&report),
-        VerifyFormat::Human => tell(&human(&report)),
+        VerifyFormat::Json => print_json(&report),
+        VerifyFormat::Human => print(&human(&report)),
     }
     match report.outcome {
         Outcome::Intact => ExitCode::SUCCESS,
