@@ -20,7 +20,7 @@ pub fn decide(snapshot: &Snapshot, request: &Request<'_>) -> Decision {
     let decision = snapshot.decide(request, NOW);
     let (rules, settings) = (snapshot.rules(), snapshot.settings());
     assert_eq!(said(&decision.verdict), reference::verdict(rules, settings, request, NOW), "verdict");
-    assert_eq!(said(&decision.would), reference::would(rules, settings, request, NOW), "would");
+    assert_eq!(said(&decision.dry_run), reference::dry_run(rules, settings, request, NOW), "dry run");
     let allows = matches!(decision.verdict.reason, Reason::AllowedByRule | Reason::DefaultAllow);
     assert_eq!(decision.verdict.effect() == Effect::Allow, allows, "{:?}", decision.verdict);
     let crosses = matches!(decision.outcome, Outcome::Allow(_));

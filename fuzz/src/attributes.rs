@@ -39,7 +39,7 @@ fn demanding() -> Settings {
     Settings {
         default_effect: DefaultEffect::Deny,
         enforcement: Enforcement::Report,
-        hygiene: Enforcement::Report,
+        request_validation: Enforcement::Report,
         trusted_hops: Some(1),
         identity_source: IdentitySource::Xfcc,
         require_sni_host_match: true,

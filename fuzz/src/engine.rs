@@ -41,7 +41,7 @@ pub fn run(bytes: &[u8]) {
             let request = attributes.normalise(&settings);
             let less = agree::decide(&less.snapshot, &request);
             let more = agree::decide(&more.snapshot, &request);
-            for (less, more) in [(&less.verdict, &more.verdict), (&less.would, &more.would)] {
+            for (less, more) in [(&less.verdict, &more.verdict), (&less.dry_run, &more.dry_run)] {
                 assert!(less.effect() == Effect::Allow || more.effect() == Effect::Deny, "{ask:?}\n{less:?}\n{more:?}");
             }
         });

@@ -89,7 +89,7 @@ fn compare(one: &Compiled, other: &Compiled, ask: &Ask) {
         let request = attributes.normalise(&SETTINGS);
         let (one, other) = (agree::decide(&one.snapshot, &request), agree::decide(&other.snapshot, &request));
         let said = |decision: &customs_engine::decision::Decision| {
-            (agree::said(&decision.verdict), agree::said(&decision.would))
+            (agree::said(&decision.verdict), agree::said(&decision.dry_run))
         };
         assert_eq!(said(&one), said(&other), "{ask:?}");
     });

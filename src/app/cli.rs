@@ -149,9 +149,9 @@ pub struct VerdictArgs {
     /// Enforce verdicts, or only record them [default: enforce]
     #[arg(long, value_name = "MODE", env = "CUSTOMS_ENFORCEMENT")]
     enforcement: Option<Enforcement>,
-    /// Enforce the built-in hygiene rules, or only record them [default: enforce]
-    #[arg(long, value_name = "MODE", env = "CUSTOMS_HYGIENE")]
-    hygiene: Option<Enforcement>,
+    /// Enforce the built-in request validation, or only record what it finds [default: enforce]
+    #[arg(long, value_name = "MODE", env = "CUSTOMS_REQUEST_VALIDATION")]
+    request_validation: Option<Enforcement>,
     /// The namespace whose policies may speak for everybody [default: istio-system]
     #[arg(long, value_name = "NS", env = "CUSTOMS_ROOT_NAMESPACE")]
     root_namespace: Option<String>,
@@ -368,7 +368,7 @@ impl VerdictArgs {
             trusted_hops: self.trusted_hops.or(file.trusted_hops),
             default: self.default.unwrap_or(file.default),
             enforcement: self.enforcement.unwrap_or(file.enforcement),
-            hygiene: self.hygiene.unwrap_or(file.hygiene),
+            request_validation: self.request_validation.unwrap_or(file.request_validation),
             root_namespace: self.root_namespace.unwrap_or(file.root_namespace),
             identity_source: self.identity_source.unwrap_or(file.identity_source),
             require_sni_host_match: self.require_sni_host_match.unwrap_or(file.require_sni_host_match),

@@ -79,8 +79,8 @@ pub struct Settings {
     pub default: DefaultEffect,
     /// `enforce`, or `report`: every request is allowed, and the verdict is only recorded.
     pub enforcement: Enforcement,
-    /// The same for the built-in hygiene rules alone (malformed hosts, contradictory attributes).
-    pub hygiene: Enforcement,
+    /// The same for the built-in request validation alone (malformed hosts, contradictory attributes).
+    pub request_validation: Enforcement,
     /// The namespace whose policies may speak for everybody.
     pub root_namespace: String,
     /// The attribute that is the caller's identity: `principal`, or `xfcc` for waypoints that overwrite that header.
@@ -188,7 +188,7 @@ impl Default for Settings {
             trusted_hops: None,
             default: DefaultEffect::Allow,
             enforcement: Enforcement::Enforce,
-            hygiene: Enforcement::Enforce,
+            request_validation: Enforcement::Enforce,
             root_namespace: "istio-system".into(),
             identity_source: IdentitySource::Principal,
             require_sni_host_match: false,
@@ -321,7 +321,7 @@ impl Settings {
                 DefaultEffect::Deny => engine::DefaultEffect::Deny,
             },
             enforcement: enforcement(self.enforcement),
-            hygiene: enforcement(self.hygiene),
+            request_validation: enforcement(self.request_validation),
             trust_domains: self.trust_domains(wrong),
             cluster_domains: self.cluster_domains(wrong),
             gateway_hosts: self.gateway.hosts.iter().filter_map(|host| own_host(host, wrong)).collect(),

@@ -55,7 +55,7 @@ impl Overview {
             revision: files.revision.clone(),
             loaded_at: files.loaded_at.and_then(timestamp),
             enforcement: settings.enforcement.as_str().into(),
-            hygiene: settings.hygiene.as_str().into(),
+            request_validation: settings.request_validation.as_str().into(),
             default: match settings.default_effect {
                 DefaultEffect::Allow => "allow".into(),
                 DefaultEffect::Deny => "deny".into(),

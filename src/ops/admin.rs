@@ -75,7 +75,7 @@ pub struct StatusReport {
     /// `enforce` or `report`.
     pub enforcement: String,
     /// `enforce` or `report`, for the built-in rules.
-    pub hygiene: String,
+    pub request_validation: String,
     /// `allow` or `deny`: what happens where nothing else speaks.
     pub default: String,
     /// The policy directories, in their order.
@@ -306,7 +306,7 @@ mod tests {
             revision: "r1".into(),
             loaded_at: timestamp(UnixNanos(1_795_435_200_000_000_000)),
             enforcement: "enforce".into(),
-            hygiene: "enforce".into(),
+            request_validation: "enforce".into(),
             default: "allow".into(),
             sources: vec![SourceReport {
                 name: "policies".into(),

@@ -192,9 +192,11 @@ impl Metrics {
     /// Counts a decided check.
     pub fn observe_decision<T>(&self, entry: &DecisionEntry<T>) {
         let reason = entry.verdict.reason;
-        let (effect, would, identity) = (entry.effect, entry.would.effect, entry.identity);
-        if let Some(counter) = self.kinds.get(kind(effect, would, reason, identity)) {
-            counter.get_or_init(|| self.decisions.get_or_create_owned(&labels(effect, would, reason, identity))).inc();
+        let (effect, dry_run, identity) = (entry.effect, entry.dry_run.effect, entry.identity);
+        if let Some(counter) = self.kinds.get(kind(effect, dry_run, reason, identity)) {
+            counter
+                .get_or_init(|| self.decisions.get_or_create_owned(&labels(effect, dry_run, reason, identity)))
+                .inc();
         }
         if reason == Reason::AuditUnavailable {
             self.observe_withheld();
@@ -337,17 +339,17 @@ impl Metrics {
 const MAX_EXPIRATIONS: usize = 100;
 
 /// The place of a kind of decision among all kinds.
-fn kind(effect: Effect, would: Effect, reason: Reason, identity: IdentityState) -> usize {
+fn kind(effect: Effect, dry_run: Effect, reason: Reason, identity: IdentityState) -> usize {
     let mut place = effect as usize;
-    place = place * Effect::ALL.len() + would as usize;
+    place = place * Effect::ALL.len() + dry_run as usize;
     place = place * Reason::ALL.len() + reason as usize;
     place * IdentityState::ALL.len() + identity as usize
 }
 
-fn labels(effect: Effect, would: Effect, reason: Reason, identity: IdentityState) -> Labels {
+fn labels(effect: Effect, dry_run: Effect, reason: Reason, identity: IdentityState) -> Labels {
     vec![
         ("effect", effect.as_str()),
-        ("would", would.as_str()),
+        ("dry_run", dry_run.as_str()),
         ("reason", reason.as_str()),
         ("identity", identity.as_str()),
     ]

@@ -140,7 +140,7 @@ impl Drawn {
 
     fn decision(&mut self) -> DecisionEntry {
         let verdict = self.answer();
-        let would = self.maybe(Drawn::answer).unwrap_or_else(|| verdict.clone());
+        let dry_run = self.maybe(Drawn::answer).unwrap_or_else(|| verdict.clone());
         DecisionEntry {
             time: self.time(),
             duration_micros: self.small(),
@@ -150,7 +150,7 @@ impl Drawn {
             enforcement: self.enforcement(),
             effect: self.effect(),
             verdict,
-            would,
+            dry_run,
             audit_rule: self.text(),
             identity: IdentityState::ALL[usize::try_from(self.number() % 4).unwrap()],
             identity_detail: self.maybe(Drawn::word),

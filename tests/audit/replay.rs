@@ -45,20 +45,20 @@ impl Case {
 type Answers = [String; 7];
 
 fn of_decision(decision: &Decision) -> Answers {
-    let Decision { outcome, verdict, would, .. } = decision;
+    let Decision { outcome, verdict, dry_run, .. } = decision;
     [
         outcome.effect().as_str().to_owned(),
         verdict.effect().as_str().to_owned(),
         verdict.reason.as_str().to_owned(),
         verdict.rule.to_string(),
-        would.effect().as_str().to_owned(),
-        would.reason.as_str().to_owned(),
-        would.rule.to_string(),
+        dry_run.effect().as_str().to_owned(),
+        dry_run.reason.as_str().to_owned(),
+        dry_run.rule.to_string(),
     ]
 }
 
 fn of_record(record: &Value) -> Answers {
-    ["effect", "verdict", "reason", "rule", "would", "wouldReason", "wouldRule"]
+    ["effect", "verdict", "reason", "rule", "dryRun", "dryRunReason", "dryRunRule"]
         .map(|field| record[field].as_str().unwrap_or_default().to_owned())
 }
 

@@ -77,12 +77,12 @@ fn what_nothing_concerns_is_denied_where_that_is_the_default() {
 }
 
 #[test]
-fn hygiene_can_be_on_trial_alone() {
-    for (flags, allowed, would) in [("", false, "deny"), ("--hygiene report", true, "deny")] {
+fn request_validation_can_be_a_dry_run_alone() {
+    for (flags, allowed, dry_run) in [("", false, "deny"), ("--request-validation report", true, "deny")] {
         let server = server(flags);
         let answer = ask(&server, check_client::http(OTHER, "not a host"));
-        assert_eq!((answer.allowed, answer.says("would")), (allowed, would), "{flags}");
-        assert_eq!(answer.says("would_reason"), "malformed_host", "{flags}");
+        assert_eq!((answer.allowed, answer.says("dry_run")), (allowed, dry_run), "{flags}");
+        assert_eq!(answer.says("dry_run_reason"), "malformed_host", "{flags}");
         assert!(!server.check("x.example").allowed, "rules are enforced with {flags:?}");
     }
 }

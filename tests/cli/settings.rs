@@ -24,7 +24,7 @@ fn the_printed_defaults_are_those_of_a_server_without_arguments() {
         "accept_trust_domains: []",
         "default: \"allow\"",
         "enforcement: \"enforce\"",
-        "hygiene: \"enforce\"",
+        "request_validation: \"enforce\"",
         "root_namespace: \"istio-system\"",
         "reload_settle: \"250ms\"",
         "reload_rescan: \"10s\"",
@@ -55,7 +55,7 @@ fn without_any_flag_it_serves_the_policies_folder_and_records_on_stdout() {
     assert!(!server.check("x.example").allowed);
     assert!(server.check("y.example").allowed);
     let status = server.status();
-    for (name, value) in [("enforcement", "enforce"), ("hygiene", "enforce"), ("default", "allow")] {
+    for (name, value) in [("enforcement", "enforce"), ("request_validation", "enforce"), ("default", "allow")] {
         assert_eq!(status[name], value);
     }
     assert_eq!(status["sources"][0]["name"], "./policies");
@@ -70,15 +70,15 @@ fn without_any_flag_it_serves_the_policies_folder_and_records_on_stdout() {
 fn a_flag_beats_the_environment_and_that_beats_the_file() {
     let server = Plan::new()
         .file("policies/a.yaml", &denying("a", "x.example"))
-        .file("settings.yaml", "enforcement: enforce\nhygiene: enforce\ndefault: deny\n")
+        .file("settings.yaml", "enforcement: enforce\nrequest_validation: enforce\ndefault: deny\n")
         .environment("CUSTOMS_CONFIG", "settings.yaml")
         .environment("CUSTOMS_ENFORCEMENT", "enforce")
-        .environment("CUSTOMS_HYGIENE", "report")
+        .environment("CUSTOMS_REQUEST_VALIDATION", "report")
         .flags("--enforcement report")
         .start();
     let status = server.status();
     assert_eq!(status["default"], "deny", "the file beats the default");
-    assert_eq!(status["hygiene"], "report", "the environment beats the file");
+    assert_eq!(status["request_validation"], "report", "the environment beats the file");
     assert_eq!(status["enforcement"], "report", "the flag beats the environment");
 }
 

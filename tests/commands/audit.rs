@@ -21,7 +21,7 @@ use super::{Folder, command, ended};
 fn decision(sequence: u64, effect: &str, host: &str) -> String {
     format!(
         "{{\"time\":\"2026-11-23T12:00:0{sequence}Z\",\"kind\":\"decision\",\"stream\":\"s\",\"sequence\":\"{sequence}\",\
-         \"effect\":\"{effect}\",\"verdict\":\"{effect}\",\"would\":\"{effect}\",\"reason\":\"denied_by_rule\",\
+         \"effect\":\"{effect}\",\"verdict\":\"{effect}\",\"dryRun\":\"{effect}\",\"reason\":\"denied_by_rule\",\
          \"namespace\":\"shop\",\"host\":\"{host}\",\"chain\":\"00\"}}\n"
     )
 }

@@ -27,30 +27,30 @@ fn good_answers_are_told_in_one_line_with_what_was_not_asked() {
 
 #[test]
 fn a_trial_is_exercised_by_what_would_be() {
-    let case = "- {name: trial, from: shop/web, to: 'http://b.example/', expect: Allow, would: Deny}\n";
+    let case = "- {name: trial, from: shop/web, to: 'http://b.example/', expect: Allow, dryRun: Deny}\n";
     let ended = folder(&format!("{GOOD}{case}")).run("test");
     assert_eq!(ended.stdout, "2 cases: 2 passed, 0 failed; 2 of 2 rules exercised\n");
 }
 
 #[test]
 fn a_case_may_expect_all_of_an_answer() {
-    let expect = |would: &str, effect: &str, gate: &str| {
+    let expect = |dry_run: &str, effect: &str, gate: &str| {
         format!(
-            "- {{name: trial, from: shop/web, to: 'http://b.example/', expect: Allow, would: Deny, {would}, {effect}}}\n\
+            "- {{name: trial, from: shop/web, to: 'http://b.example/', expect: Allow, dryRun: Deny, {dry_run}, {effect}}}\n\
              - {{name: malformed, from: shop/web, to: 'http://a..example/', expect: Deny, effect: Deny{gate}}}\n"
         )
     };
-    let would = "wouldReason: denied_by_rule, wouldRule: 'ep:shop/egress#no-b'";
-    let ended = folder(&format!("{GOOD}{}", expect(would, "effect: Allow", ""))).run("test");
+    let dry_run = "dryRunReason: denied_by_rule, dryRunRule: 'ep:shop/egress#no-b'";
+    let ended = folder(&format!("{GOOD}{}", expect(dry_run, "effect: Allow", ""))).run("test");
     assert_eq!(ended.stdout, "3 cases: 3 passed, 0 failed; 2 of 2 rules exercised\n");
 
-    let wrong = "wouldReason: not_in_allow_list, wouldRule: 'ep:shop/egress#no-a'";
+    let wrong = "dryRunReason: not_in_allow_list, dryRunRule: 'ep:shop/egress#no-a'";
     let more = ", gate: istio, expired: 'ep:shop/egress#no-a.except[0]'";
     let ended = folder(&format!("{GOOD}{}", expect(wrong, "effect: Deny", more))).run("test");
     assert_eq!(ended.code, Some(1));
     for text in [
-        "wanted would reason `not_in_allow_list`, got `denied_by_rule`",
-        "wanted would rule `ep:shop/egress#no-a`, got `ep:shop/egress#no-b`",
+        "wanted dry run reason `not_in_allow_list`, got `denied_by_rule`",
+        "wanted dry run rule `ep:shop/egress#no-a`, got `ep:shop/egress#no-b`",
         "wanted effect Deny, got Allow",
         "wanted gate `istio`, got ``",
         "wanted expired `ep:shop/egress#no-a.except[0]`, got ``",
@@ -61,7 +61,7 @@ fn a_case_may_expect_all_of_an_answer() {
 
 #[test]
 fn a_server_that_only_reports_makes_a_difference_to_the_effect_alone() {
-    let case = GOOD.replace("expect: Deny", "expect: Deny, would: Deny, effect: Allow");
+    let case = GOOD.replace("expect: Deny", "expect: Deny, dryRun: Deny, effect: Allow");
     let ended = folder(&case).run("test --enforcement report");
     assert_eq!(ended.last_line(), "1 case: 1 passed, 0 failed; 1 of 2 rules exercised", "{}", ended.stdout);
 }
@@ -97,7 +97,7 @@ fn every_expectation_is_compared() {
         "expect: Allow",
         "expect: Deny, reason: not_in_allow_list",
         "expect: Deny, rule: 'builtin#default_deny'",
-        "expect: Deny, would: Allow",
+        "expect: Deny, dryRun: Allow",
     ] {
         let ended = folder(&format!("- {{name: x, from: shop/web, to: 'http://a.example/', {wrong}}}\n")).run("test");
         assert_eq!(ended.stdout.matches("error[case]").count(), 1, "{wrong}: {}", ended.stdout);

@@ -58,7 +58,7 @@ fn every_answer_has_its_exit_code_and_its_words() {
         (
             "--from shop/web --to http://new.example/",
             1,
-            vec!["it is only on trial", "would        allow: allowed_by_rule by ep:shop/trial#new"],
+            vec!["it is only on trial", "dry run      allow: allowed_by_rule by ep:shop/trial#new"],
         ),
         (
             "--from batch/job --to http://x.bad.example/",
@@ -99,7 +99,11 @@ fn every_answer_has_its_exit_code_and_its_words() {
             1,
             vec!["malformed_host: the host cannot be read", "2 deny       not asked"],
         ),
-        ("--from batch/job --to http://bad..host/ --hygiene report", 1, vec!["only recorded: malformed_host"]),
+        (
+            "--from batch/job --to http://bad..host/ --request-validation report",
+            1,
+            vec!["only recorded: malformed_host"],
+        ),
         (
             "--from batch/job --to http://x.bad.example/ --enforcement report",
             0,
@@ -176,16 +180,19 @@ fn broken_policies_give_no_answer() {
 fn what_would_be_is_explained_where_it_is_another_answer() {
     let folder = shop();
     let told = ask(&folder, "--from shop/web --to http://new.example/").stdout;
-    let (verdict, would) = told.split_once("with everything on trial enforced:\n").unwrap();
+    let (verdict, dry_run) = told.split_once("with everything on trial enforced:\n").unwrap();
     assert!(verdict.contains("4 isolation  isolated by ep:shop/egress") && verdict.contains("; closed:"), "{told}");
-    assert!(would.contains("4 isolation  isolated by ep:shop/egress") && would.contains("open by ep:shop/trial#new"));
-    assert!(would.contains("5 default    not asked: every gate that was asked is open"), "{told}");
+    assert!(
+        dry_run.contains("4 isolation  isolated by ep:shop/egress") && dry_run.contains("open by ep:shop/trial#new")
+    );
+    assert!(dry_run.contains("5 default    not asked: every gate that was asked is open"), "{told}");
     let json = ask(&folder, "--from shop/web --to http://new.example/ --format json").json();
-    assert_eq!((&json["stages"][3]["state"], &json["wouldStages"][3]["state"]), (&"closed".into(), &"open".into()));
+    assert_eq!((&json["stages"][3]["state"], &json["dryRunStages"][3]["state"]), (&"closed".into(), &"open".into()));
     let same = ask(&folder, "--from shop/web --to http://api.pay.example/ --format json").json();
-    assert_eq!(same.get("wouldStages"), None);
-    let hygiene = ask(&folder, "--from batch/job --to http://bad..host/ --hygiene report --format json").json();
-    assert_eq!(hygiene["wouldStages"][0]["state"], "denied");
+    assert_eq!(same.get("dryRunStages"), None);
+    let request_validation =
+        ask(&folder, "--from batch/job --to http://bad..host/ --request-validation report --format json").json();
+    assert_eq!(request_validation["dryRunStages"][0]["state"], "denied");
 }
 
 #[test]

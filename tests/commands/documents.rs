@@ -88,5 +88,5 @@ fn the_migration_guide_is_true() {
     let moved = with(&[("policies/payments.yaml", holding("kind: EgressPolicy"))]);
     let check = "check --config settings.yaml --from payments/web --to https://api.psp.example/ policies";
     let told = moved.run(check).stdout;
-    assert!(told.contains("would        deny: not_in_allow_list by ep:payments/egress "), "{told}");
+    assert!(told.contains("dry run      deny: not_in_allow_list by ep:payments/egress "), "{told}");
 }

@@ -236,7 +236,7 @@ fn no_record_and_no_name_of_its_file_is_printed_as_it_is() {
     let folder = Folder::with(&[]);
     let record = |sequence: usize, field: &str, value: Value| {
         let mut record = json!({"kind": "decision", "schema": "1", "time": "2026-01-01T00:00:00Z", "stream": "s",
-                                "sequence": sequence.to_string(), "effect": "deny", "verdict": "deny", "would": "deny"});
+                                "sequence": sequence.to_string(), "effect": "deny", "verdict": "deny", "dryRun": "deny"});
         record[field] = value;
         record.to_string() + "\n"
     };

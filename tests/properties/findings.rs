@@ -48,8 +48,8 @@ fn size(rules: &Rules) -> usize {
 
 fn effects(snapshot: &Snapshot, asks: &[Ask]) -> Vec<(customs_engine::effect::Effect, customs_engine::effect::Effect)> {
     let one = |ask| {
-        let (verdict, would) = decide(snapshot, ask);
-        (verdict.effect(), would.effect())
+        let (verdict, dry_run) = decide(snapshot, ask);
+        (verdict.effect(), dry_run.effect())
     };
     asks.iter().map(one).collect()
 }

@@ -46,7 +46,7 @@ fn decide(snapshot: &Snapshot, ask: &Ask) -> (Answer, Answer) {
     ask.with(|attributes| {
         let request = attributes.normalise(snapshot.settings());
         let decision = snapshot.decide(&request, NOW);
-        (decision.verdict, decision.would)
+        (decision.verdict, decision.dry_run)
     })
 }
 
@@ -80,13 +80,13 @@ proptest! {
     fn the_engine_agrees_with_the_naive_evaluator(documents in drawn(set), settings in drawn(settings), asks in prop::collection::vec(drawn(ask), 1..24)) {
         let Some(snapshot) = snapshot(&documents, &settings) else { return Ok(()) };
         for ask in asks {
-            let (verdict, would) = decide(&snapshot, &ask);
+            let (verdict, dry_run) = decide(&snapshot, &ask);
             let expected = ask.with(|attributes| {
                 let request = attributes.normalise(&settings);
                 let rules = snapshot.rules();
-                (reference::verdict(rules, &settings, &request, NOW), reference::would(rules, &settings, &request, NOW))
+                (reference::verdict(rules, &settings, &request, NOW), reference::dry_run(rules, &settings, &request, NOW))
             });
-            prop_assert_eq!((said(&verdict), said(&would)), expected, "{:?}\n{}", ask, documents.join("---\n"));
+            prop_assert_eq!((said(&verdict), said(&dry_run)), expected, "{:?}\n{}", ask, documents.join("---\n"));
         }
     }
 

@@ -31,7 +31,7 @@ fn entries() -> Vec<Entry> {
         if !entries.len().is_multiple_of(16) {
             let answer = &mut decision.verdict;
             [&mut answer.rule_reason, &mut answer.owner, &mut answer.ticket].into_iter().for_each(|text| text.clear());
-            decision.would = decision.verdict.clone();
+            decision.dry_run = decision.verdict.clone();
             decision.optional = None;
             [&mut decision.sni, &mut decision.traceparent, &mut decision.audit_rule]
                 .into_iter()

@@ -24,14 +24,14 @@ pub enum Shift {
     /// It was allowed and is denied.
     Denied,
     /// The verdict is the same, and what it would be with everything on trial enforced is not.
-    Would,
+    DryRun,
     /// Only the reason or the rule differs.
     Reason,
 }
 
 impl Shift {
     /// Every shift, those that matter most first.
-    pub const ALL: [Shift; 4] = [Shift::Allowed, Shift::Denied, Shift::Would, Shift::Reason];
+    pub const ALL: [Shift; 4] = [Shift::Allowed, Shift::Denied, Shift::DryRun, Shift::Reason];
 
     /// Whether the verdict is another one.
     pub fn is_verdict(self) -> bool {
@@ -59,14 +59,14 @@ impl Shifted {
         let verdict = match (old.verdict.effect(), new.verdict.effect()) {
             (Effect::Deny, Effect::Allow) => Some(Shift::Allowed),
             (Effect::Allow, Effect::Deny) => Some(Shift::Denied),
-            _ if old.would.effect() != new.would.effect() => None,
+            _ if old.dry_run.effect() != new.dry_run.effect() => None,
             _ if !same(&old.verdict, &new.verdict) => Some(Shift::Reason),
-            _ if same(&old.would, &new.would) => return None,
-            _ => return Some(Shifted { shift: Shift::Reason, old: old.would, new: new.would }),
+            _ if same(&old.dry_run, &new.dry_run) => return None,
+            _ => return Some(Shifted { shift: Shift::Reason, old: old.dry_run, new: new.dry_run }),
         };
         Some(match verdict {
             Some(shift) => Shifted { shift, old: old.verdict, new: new.verdict },
-            None => Shifted { shift: Shift::Would, old: old.would, new: new.would },
+            None => Shifted { shift: Shift::DryRun, old: old.dry_run, new: new.dry_run },
         })
     }
 }

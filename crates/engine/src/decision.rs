@@ -151,7 +151,7 @@ pub struct Decision {
     /// What the enforced rules say.
     pub verdict: Answer,
     /// What they would say with everything on trial enforced.
-    pub would: Answer,
+    pub dry_run: Answer,
     /// The caller's identity, as the verdict saw it.
     pub identity: IdentityState,
     /// Why an invalid identity is invalid.
@@ -162,12 +162,12 @@ pub struct Decision {
 
 impl Decision {
     /// The decision of two answers, which allows for an allowing verdict or because the server only reports.
-    pub(super) fn new(verdict: Answer, would: Answer, identity: IdentityState, enforcement: Enforcement) -> Decision {
+    pub(super) fn new(verdict: Answer, dry_run: Answer, identity: IdentityState, enforcement: Enforcement) -> Decision {
         let outcome = match (verdict.effect(), enforcement) {
             (Effect::Allow, _) | (Effect::Deny, Enforcement::Report) => Outcome::Allow(Permit(())),
             (Effect::Deny, Enforcement::Enforce) => Outcome::Deny,
         };
-        Decision { outcome, verdict, would, identity, identity_detail: None, audit: None }
+        Decision { outcome, verdict, dry_run, identity, identity_detail: None, audit: None }
     }
 
     /// Withholds an answer that could not be recorded: a denial, whatever the engine said.

@@ -40,11 +40,11 @@ impl Said {
 
 /// The verdict: only what is enforced.
 pub fn verdict(rules: &Rules, settings: &Settings, request: &Request<'_>, now: UnixNanos) -> Said {
-    decide(rules, settings, request, now, &|mode| mode == Enforcement::Enforce, settings.hygiene)
+    decide(rules, settings, request, now, &|mode| mode == Enforcement::Enforce, settings.request_validation)
 }
 
 /// What the verdict would be with everything on trial enforced.
-pub fn would(rules: &Rules, settings: &Settings, request: &Request<'_>, now: UnixNanos) -> Said {
+pub fn dry_run(rules: &Rules, settings: &Settings, request: &Request<'_>, now: UnixNanos) -> Said {
     decide(rules, settings, request, now, &|_| true, Enforcement::Enforce)
 }
 
@@ -54,7 +54,7 @@ fn decide(
     request: &Request<'_>,
     now: UnixNanos,
     sees: &dyn Fn(Enforcement) -> bool,
-    hygiene: Enforcement,
+    request_validation: Enforcement,
 ) -> Said {
     let said = |reason: Reason, rule: String, gates| Said { reason, rule, gates };
     let built_in = |reason: Reason, gates| said(reason, format!("builtin#{}", reason.as_str()), gates);
@@ -63,8 +63,8 @@ fn decide(
     let names_unknown = rules.egress_policies.iter().any(|p| sees(p.mode) && p.subjects.name_unauthenticated());
     let unknown = if names_unknown { UnknownCallers::Named } else { UnknownCallers::Unnamed };
 
-    // 1. Hygiene.
-    if let (Some(finding), Enforcement::Enforce) = (request.finding, hygiene) {
+    // 1. Request validation.
+    if let (Some(finding), Enforcement::Enforce) = (request.finding, request_validation) {
         return built_in(finding, Gates::NONE);
     }
     // 2. Deny.

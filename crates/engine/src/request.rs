@@ -142,7 +142,7 @@ pub struct Request<'a> {
     pub destination: Destination<'a>,
     /// What only HTTP has.
     pub http: Option<Http<'a>>,
-    /// What the hygiene rules found, if anything.
+    /// What request validation found, if anything.
     pub finding: Option<Reason>,
     /// What the headers have that the policies in force ask for, found once; nothing of a decision rests on when.
     pub(super) header_matches: OnceCell<HeaderMatches>,
@@ -169,7 +169,7 @@ pub enum DestinationHost<'a> {
     /// A TCP connection whose SNI is the mesh's wrapper of the gateway's own name, or of another of the mesh: it says how
     /// the connection came, and not where it goes (rule R10).
     MeshWrapper,
-    /// Something is there that cannot be trusted to be a host; a hygiene finding says what.
+    /// Something is there that cannot be trusted to be a host; a finding of request validation says what.
     Unreadable,
 }
 

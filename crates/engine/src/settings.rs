@@ -12,8 +12,8 @@ pub struct Settings {
     pub default_effect: DefaultEffect,
     /// Whether verdicts are enforced or only recorded.
     pub enforcement: Enforcement,
-    /// Whether the built-in hygiene rules are enforced or only recorded.
-    pub hygiene: Enforcement,
+    /// Whether the built-in request validation is enforced, or only records what it finds.
+    pub request_validation: Enforcement,
     /// The mesh's trust domain, its aliases, and accepted foreign domains.
     pub trust_domains: TrustDomains,
     /// The domains of the mesh's clusters: a name under `.svc.` of one is a name of the mesh (rule R10).
@@ -39,7 +39,7 @@ impl Default for Settings {
         Settings {
             default_effect: DefaultEffect::Allow,
             enforcement: Enforcement::Enforce,
-            hygiene: Enforcement::Enforce,
+            request_validation: Enforcement::Enforce,
             trust_domains: TrustDomains::default(),
             cluster_domains: vec!["cluster.local".into()],
             gateway_hosts: Vec::new(),
@@ -60,7 +60,7 @@ impl Settings {
         let Settings {
             default_effect,
             enforcement,
-            hygiene,
+            request_validation,
             trust_domains: TrustDomains { own, aliases, accepted },
             cluster_domains,
             gateway_hosts,
@@ -84,7 +84,7 @@ impl Settings {
         let mut gateway_hosts = gateway_hosts.clone();
         gateway_hosts.sort_unstable();
         format!(
-            "default={default_effect:?}\nenforcement={enforcement:?}\nhygiene={hygiene:?}\nown={own:?}\naliases={aliases:?}\n\
+            "default={default_effect:?}\nenforcement={enforcement:?}\nrequest_validation={request_validation:?}\nown={own:?}\naliases={aliases:?}\n\
              accepted={accepted}\nhops={trusted_hops:?}\nroot={root_namespace:?}\nidentity={identity_source:?}\n\
              sni-host={require_sni_host_match}\ngateway={gateway:?}\nlisteners={listeners:?}\nclusters={cluster_domains:?}\n\
              gateway-hosts={gateway_hosts:?}\n"

@@ -2,14 +2,14 @@
 //!
 //! The stages, in this order; the first that says deny wins:
 //!
-//! 1. hygiene: the request cannot be read safely;
+//! 1. request validation: the request cannot be read safely;
 //! 2. deny: any matching DENY rule of either family;
 //! 3. the Istio gate: where an ALLOW policy is in force, one must match;
 //! 4. the isolation gate: an isolated caller needs an allow entry;
 //! 5. otherwise the default.
 //!
 //! They are walked in two passes: what is enforced gives the *verdict*, everything on trial enforced as well gives
-//! *would*. `decide` is total: it returns no `Result` and cannot panic. The snapshot makes answers; the outcome of them
+//! the *dry-run answer*. `decide` is total: it returns no `Result` and cannot panic. The snapshot makes answers; the outcome of them
 //! is made with the [`Decision`].
 
 use std::fmt;
@@ -113,7 +113,7 @@ struct PassContext {
     unknown_callers: UnknownCallers,
     istio_gate: bool,
     isolates_somebody: bool,
-    hygiene: Enforcement,
+    request_validation: Enforcement,
 }
 
 impl PassContext {
@@ -132,7 +132,7 @@ impl PassContext {
             unknown_callers: if named { UnknownCallers::Named } else { UnknownCallers::Unnamed },
             istio_gate: rules.istio_allow_policies.iter().any(|mode| pass.includes(*mode)),
             isolates_somebody,
-            hygiene: if pass == Pass::DryRun { Enforcement::Enforce } else { settings.hygiene },
+            request_validation: if pass == Pass::DryRun { Enforcement::Enforce } else { settings.request_validation },
         }
     }
 }
@@ -144,8 +144,8 @@ pub struct Snapshot {
     settings: Settings,
     rules: Rules,
     verdict: PassContext,
-    /// `None` where nothing is on trial, so that `would` is the verdict.
-    would: Option<PassContext>,
+    /// `None` where nothing is on trial, so that `dry_run` is the verdict.
+    dry_run: Option<PassContext>,
     tables: Tables,
     header_tables: Arc<HeaderTables>,
     loaded: bool,
@@ -181,7 +181,7 @@ impl Snapshot {
             list.sort_by(|a, b| a.info.id.cmp(&b.info.id));
         }
         rules.egress_policies.sort_by(|a, b| a.info.id.cmp(&b.info.id));
-        let on_trial = settings.hygiene == Enforcement::Report
+        let on_trial = settings.request_validation == Enforcement::Report
             || [&rules.denies, &rules.istio_allows, &rules.grants]
                 .into_iter()
                 .flatten()
@@ -189,10 +189,10 @@ impl Snapshot {
             || rules.egress_policies.iter().any(|p| p.mode == Enforcement::Report)
             || rules.istio_allow_policies.contains(&Enforcement::Report)
             || rules.istio_bound_allow_policies.iter().any(|(mode, _)| *mode == Enforcement::Report);
-        let would = on_trial.then(|| PassContext::new(Pass::DryRun, &settings, &rules));
+        let dry_run = on_trial.then(|| PassContext::new(Pass::DryRun, &settings, &rules));
         let verdict = PassContext::new(Pass::Enforced, &settings, &rules);
         let (tables, header_tables) = (Tables::of(&rules), Arc::new(HeaderTables::of_rules(&rules)));
-        Snapshot { revision, verdict, would, tables, header_tables, settings, rules, loaded: true }
+        Snapshot { revision, verdict, dry_run, tables, header_tables, settings, rules, loaded: true }
     }
 
     /// What is in force before the first good set: every check is denied with `no_policy`.
@@ -246,8 +246,8 @@ impl Snapshot {
     pub fn decide(&self, request: &Request<'_>, now: UnixNanos) -> Decision {
         let context = EvalContext::of_set(request, &self.header_tables);
         let (caller, verdict) = self.answer(&self.verdict, &context, now);
-        let would = self
-            .would
+        let dry_run = self
+            .dry_run
             .as_ref()
             .map_or_else(|| verdict.clone(), |pass_context| self.answer(pass_context, &context, now).1);
         let audits = (&self.rules.audits[..], &self.tables.audits);
@@ -257,7 +257,11 @@ impl Snapshot {
             Principal::Invalid(detail) => Some(detail),
             Principal::Workload(_) | Principal::Absent => None,
         };
-        Decision { identity_detail, audit, ..Decision::new(verdict, would, caller.state(), self.settings.enforcement) }
+        Decision {
+            identity_detail,
+            audit,
+            ..Decision::new(verdict, dry_run, caller.state(), self.settings.enforcement)
+        }
     }
 
     fn answer<'r>(
@@ -270,15 +274,15 @@ impl Snapshot {
         let answer = if !self.loaded {
             Answer::built_in(Reason::NoPolicy)
         } else {
-            self.hygiene(pass_context, context.request)
+            self.request_validation(pass_context, context.request)
                 .unwrap_or_else(|| self.rules_say(pass_context, context, &caller, now))
         };
         (caller, answer)
     }
 
     /// Stage 1.
-    fn hygiene(&self, pass_context: &PassContext, request: &Request<'_>) -> Option<Answer> {
-        request.finding.filter(|_| pass_context.hygiene == Enforcement::Enforce).map(Answer::built_in)
+    fn request_validation(&self, pass_context: &PassContext, request: &Request<'_>) -> Option<Answer> {
+        request.finding.filter(|_| pass_context.request_validation == Enforcement::Enforce).map(Answer::built_in)
     }
 
     /// Stage 2: the first matching DENY in the order of names; then the others.

@@ -103,7 +103,7 @@ fn decided<E: RecordEncoder>(mut texts: TextWriter<'_, E>, entry: &DecisionEntry
         enforcement,
         effect,
         verdict,
-        would,
+        dry_run,
         identity,
         identity_detail,
         principal,
@@ -140,7 +140,7 @@ fn decided<E: RecordEncoder>(mut texts: TextWriter<'_, E>, entry: &DecisionEntry
         redacted,
     } = entry.optional();
     texts.out.word(of::EFFECT, effect.as_str());
-    answers(&mut texts, verdict, would);
+    answers(&mut texts, verdict, dry_run);
     texts.out.word(of::IDENTITY, identity.as_str());
     texts.out.word(of::IDENTITY_DETAIL, identity_detail.unwrap_or_default());
     texts.text(of::PRINCIPAL, *principal);
@@ -163,7 +163,7 @@ fn decided<E: RecordEncoder>(mut texts: TextWriter<'_, E>, entry: &DecisionEntry
     texts.text(of::REQUEST_ID, *request_id);
     texts.text(of::TRACEPARENT, *traceparent);
     texts.text(of::STREAM_ID, *stream_id);
-    rules(&mut texts, verdict, would);
+    rules(&mut texts, verdict, dry_run);
     texts.text(of::AUDIT_RULE, *audit_rule);
     texts.out.word(of::ENFORCEMENT, enforcement.as_str());
     texts.text(of::REVISION, *revision);
@@ -179,13 +179,13 @@ fn decided<E: RecordEncoder>(mut texts: TextWriter<'_, E>, entry: &DecisionEntry
 
 /// The answers with their reasons and rules, and the gates of the verdict.
 #[inline(always)]
-fn answers<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntry<Span>, would: &AnswerEntry<Span>) {
+fn answers<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntry<Span>, dry_run: &AnswerEntry<Span>) {
     texts.out.word(of::VERDICT, verdict.effect.as_str());
-    texts.out.word(of::WOULD, would.effect.as_str());
+    texts.out.word(of::DRY_RUN, dry_run.effect.as_str());
     texts.out.word(of::REASON, verdict.reason.as_str());
     texts.text(of::RULE, verdict.rule);
-    texts.out.word(of::WOULD_REASON, would.reason.as_str());
-    texts.text(of::WOULD_RULE, would.rule);
+    texts.out.word(of::DRY_RUN_REASON, dry_run.reason.as_str());
+    texts.text(of::DRY_RUN_RULE, dry_run.rule);
     texts.out.word(of::GATE, verdict.gate);
     texts.out.word(of::OPEN_GATE, verdict.open_gate);
     texts.out.flag(of::IDENTITY_DECIDED, verdict.by_identity);
@@ -193,7 +193,7 @@ fn answers<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntr
 
 /// What is told of the verdict's rule; of the other one, only where it is another.
 #[inline(always)]
-fn rules<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntry<Span>, would: &AnswerEntry<Span>) {
+fn rules<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntry<Span>, dry_run: &AnswerEntry<Span>) {
     let AnswerEntry {
         effect: _,
         reason: _,
@@ -218,9 +218,9 @@ fn rules<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntry<
     texts.text(of::EXPIRED, *expired);
     texts.text(of::EXCEPTION, *exception);
     texts.out.optional_time(of::EXCEPTION_EXPIRES, *exception_expires);
-    if texts.decision.text(would.rule) != texts.decision.text(*rule) {
-        texts.text(of::WOULD_ORIGIN, would.origin);
-        texts.text(of::WOULD_OWNER, would.owner);
+    if texts.decision.text(dry_run.rule) != texts.decision.text(*rule) {
+        texts.text(of::DRY_RUN_ORIGIN, dry_run.origin);
+        texts.text(of::DRY_RUN_OWNER, dry_run.owner);
     }
 }
 

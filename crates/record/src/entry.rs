@@ -122,7 +122,7 @@ pub struct DecisionEntry<T = String> {
     /// What the enforced rules said.
     pub verdict: AnswerEntry<T>,
     /// What they would say with everything on trial enforced.
-    pub would: AnswerEntry<T>,
+    pub dry_run: AnswerEntry<T>,
     /// The first AUDIT rule that marks the request, if one does.
     pub audit_rule: T,
     /// The identity's state.
@@ -224,12 +224,12 @@ pub struct Occasion<'a> {
 impl<T> DecisionEntry<T> {
     /// Whether effect, verdict and would are not all the same.
     pub fn differs(&self) -> bool {
-        self.verdict.effect != self.would.effect || self.effect != self.verdict.effect
+        self.verdict.effect != self.dry_run.effect || self.effect != self.verdict.effect
     }
 
     /// Whether some answer rests on a grant or an exception that ends.
     pub fn rests_on_an_end(&self) -> bool {
-        [&self.verdict, &self.would].iter().any(|a| a.expires.is_some() || a.exception_expires.is_some())
+        [&self.verdict, &self.dry_run].iter().any(|a| a.expires.is_some() || a.exception_expires.is_some())
     }
 
     /// What is out of the ordinary; nothing, for most.

@@ -53,7 +53,7 @@ pub fn full_decision() -> DecisionEntry {
         enforcement: Enforcement::Enforce,
         effect: Effect::Deny,
         verdict: answer(Effect::Deny, Reason::NotInAllowList, "ep:shop/own"),
-        would: answer(Effect::Allow, Reason::AllowedByRule, "ep:shop/trial#a"),
+        dry_run: answer(Effect::Allow, Reason::AllowedByRule, "ep:shop/trial#a"),
         identity: IdentityState::InvalidIdentity,
         identity_detail: Some("xfcc_mismatch"),
         principal: "spiffe://cluster.local/ns/shop/sa/cart".into(),

@@ -30,11 +30,11 @@ pub const KINDS: &[(&str, &[&str])] = &[
 /// What a decision has.
 #[rustfmt::skip]
 const DECISION: &[&str] = &[
-    "decisionId", "decisionNumber", "effect", "verdict", "would", "reason", "rule", "wouldReason", "wouldRule", "gate",
+    "decisionId", "decisionNumber", "effect", "verdict", "dryRun", "reason", "rule", "dryRunReason", "dryRunRule", "gate",
     "openGate", "identityDecided", "identity", "identityDetail", "principal", "trustDomain", "namespace",
     "serviceAccount", "sourceAddress", "remoteAddress", "destinationAddress", "protocol", "host", "rawHost", "port",
     "listenerPort", "sni", "method", "path", "headers", "gateway", "requestId", "traceparent", "streamId", "origin",
-    "owner", "ticket", "ruleReason", "expires", "expired", "exception", "exceptionExpires", "wouldOrigin", "wouldOwner",
+    "owner", "ticket", "ruleReason", "expires", "expired", "exception", "exceptionExpires", "dryRunOrigin", "dryRunOwner",
     "auditRule", "enforcement", "revision", "durationMicros", "truncated", "redacted", "sniAbsent", "addressUnreadable",
     "authorityHeader", "certificateUris", "callerGone",
 ];
@@ -132,11 +132,11 @@ fields! {
     DECISION_NUMBER = 6, "decisionNumber";
     EFFECT = 7, "effect";
     VERDICT = 8, "verdict";
-    WOULD = 9, "would";
+    DRY_RUN = 9, "dryRun";
     REASON = 10, "reason";
     RULE = 11, "rule";
-    WOULD_REASON = 12, "wouldReason";
-    WOULD_RULE = 13, "wouldRule";
+    DRY_RUN_REASON = 12, "dryRunReason";
+    DRY_RUN_RULE = 13, "dryRunRule";
     GATE = 14, "gate";
     OPEN_GATE = 15, "openGate";
     IDENTITY_DECIDED = 16, "identityDecided";
@@ -170,8 +170,8 @@ fields! {
     EXPIRED = 44, "expired";
     EXCEPTION = 45, "exception";
     EXCEPTION_EXPIRES = 46, "exceptionExpires";
-    WOULD_ORIGIN = 47, "wouldOrigin";
-    WOULD_OWNER = 48, "wouldOwner";
+    DRY_RUN_ORIGIN = 47, "dryRunOrigin";
+    DRY_RUN_OWNER = 48, "dryRunOwner";
     AUDIT_RULE = 49, "auditRule";
     ENFORCEMENT = 50, "enforcement";
     REVISION = 51, "revision";

@@ -17,7 +17,7 @@ pub enum Filter {
     /// Those that Envoy was told to deny, and those that differ.
     Denies,
     /// Those whose effect, verdict and would are not all the same.
-    WouldDiffer,
+    DryRunDiffers,
     /// Every one but plain allows, and of these one in so many. An allow that rests on a grant or an exception that ends
     /// is not plain.
     Sample(u64),
@@ -38,7 +38,7 @@ impl Filter {
         match self {
             Filter::All => true,
             Filter::Denies => decision.effect == Effect::Deny || decision.differs(),
-            Filter::WouldDiffer => decision.differs(),
+            Filter::DryRunDiffers => decision.differs(),
             Filter::Sample(one_in) => {
                 decision.effect == Effect::Deny
                     || decision.differs()
@@ -54,7 +54,7 @@ impl fmt::Display for Filter {
         match self {
             Filter::All => f.write_str("all"),
             Filter::Denies => f.write_str("denies"),
-            Filter::WouldDiffer => f.write_str("would-differ"),
+            Filter::DryRunDiffers => f.write_str("dry-run-differs"),
             Filter::Sample(one_in) => write!(f, "sample 1/{one_in}"),
         }
     }
@@ -62,7 +62,7 @@ impl fmt::Display for Filter {
 
 /// A text that names no filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is none; write `all`, `denies`, `would-differ` or `sample 1/100`")]
+#[error("`{0}` is none; write `all`, `denies`, `dry-run-differs` or `sample 1/100`")]
 pub struct ParseFilterError(String);
 
 impl FromStr for Filter {
@@ -73,7 +73,7 @@ impl FromStr for Filter {
         match text {
             "all" => Ok(Filter::All),
             "denies" => Ok(Filter::Denies),
-            "would-differ" => Ok(Filter::WouldDiffer),
+            "dry-run-differs" => Ok(Filter::DryRunDiffers),
             _ => {
                 let one_in = sample().and_then(|number| number.parse().ok()).filter(|one_in| *one_in > 0);
                 // One in one is each.
@@ -91,11 +91,11 @@ mod tests {
     use crate::examples::full_decision;
     use customs_engine::time::UnixNanos;
 
-    fn decision(effect: Effect, verdict: Effect, would: Effect, number: u64) -> DecisionEntry {
+    fn decision(effect: Effect, verdict: Effect, dry_run: Effect, number: u64) -> DecisionEntry {
         let mut entry = full_decision();
-        (entry.effect, entry.verdict.effect, entry.would.effect) = (effect, verdict, would);
+        (entry.effect, entry.verdict.effect, entry.dry_run.effect) = (effect, verdict, dry_run);
         entry.decision_number = number;
-        for answer in [&mut entry.verdict, &mut entry.would] {
+        for answer in [&mut entry.verdict, &mut entry.dry_run] {
             (answer.expires, answer.exception_expires) = (None, None);
         }
         entry
@@ -109,13 +109,13 @@ mod tests {
             ((Allow, Allow, Allow), 7, vec![Filter::All]),
             ((Allow, Allow, Allow), 20, vec![Filter::All, sample]),
             ((Deny, Deny, Deny), 7, vec![Filter::All, Filter::Denies, sample]),
-            ((Allow, Allow, Deny), 7, vec![Filter::All, Filter::Denies, Filter::WouldDiffer, sample]),
-            ((Allow, Deny, Deny), 7, vec![Filter::All, Filter::Denies, Filter::WouldDiffer, sample]),
-            ((Deny, Deny, Allow), 7, vec![Filter::All, Filter::Denies, Filter::WouldDiffer, sample]),
+            ((Allow, Allow, Deny), 7, vec![Filter::All, Filter::Denies, Filter::DryRunDiffers, sample]),
+            ((Allow, Deny, Deny), 7, vec![Filter::All, Filter::Denies, Filter::DryRunDiffers, sample]),
+            ((Deny, Deny, Allow), 7, vec![Filter::All, Filter::Denies, Filter::DryRunDiffers, sample]),
         ] {
-            let (effect, verdict, would) = answers;
-            let entry = Entry::Decision(decision(effect, verdict, would, number).into());
-            for filter in [Filter::All, Filter::Denies, Filter::WouldDiffer, sample] {
+            let (effect, verdict, dry_run) = answers;
+            let entry = Entry::Decision(decision(effect, verdict, dry_run, number).into());
+            for filter in [Filter::All, Filter::Denies, Filter::DryRunDiffers, sample] {
                 assert_eq!(filter.wants(&entry), wanted_by.contains(&filter), "{filter} of {answers:?}, {number}");
             }
         }
@@ -127,8 +127,8 @@ mod tests {
         let ways: [Set; 4] = [
             |entry| entry.verdict.expires = Some(UnixNanos(1)),
             |entry| entry.verdict.exception_expires = Some(UnixNanos(1)),
-            |entry| entry.would.expires = Some(UnixNanos(1)),
-            |entry| entry.would.exception_expires = Some(UnixNanos(1)),
+            |entry| entry.dry_run.expires = Some(UnixNanos(1)),
+            |entry| entry.dry_run.exception_expires = Some(UnixNanos(1)),
         ];
         for set in ways {
             let mut entry = decision(Effect::Allow, Effect::Allow, Effect::Allow, 7);
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn filters_are_read_as_they_are_told() {
-        for text in ["all", "denies", "would-differ", "sample 1/100"] {
+        for text in ["all", "denies", "dry-run-differs", "sample 1/100"] {
             assert_eq!(text.parse::<Filter>().unwrap().to_string(), text);
         }
         assert_eq!("sample:1/3".parse(), Ok(Filter::Sample(3)));

@@ -40,7 +40,7 @@ pub enum Said {
 pub struct Answered {
     pub effect: Effect,
     pub verdict: Effect,
-    pub would: Effect,
+    pub dry_run: Effect,
     pub reason: &'static str,
     pub rule: String,
 }
@@ -93,7 +93,7 @@ impl Row {
         Settings {
             default_effect: if config["default"] == "deny" { DefaultEffect::Deny } else { DefaultEffect::Allow },
             enforcement: enforcement("enforcement"),
-            hygiene: enforcement("hygiene"),
+            request_validation: enforcement("hygiene"),
             trust_domains: TrustDomains {
                 own: config["trust_domain"].as_str().unwrap_or("cluster.local").to_owned(),
                 aliases: list("trust_domain_aliases"),
@@ -136,11 +136,11 @@ impl Row {
         let decoded = DecodedCheck::of(&check);
         let attributes = decoded.attributes();
         let request = attributes.normalise(&settings);
-        let Decision { outcome, verdict, would, .. } = snapshot.decide(&request, now());
+        let Decision { outcome, verdict, dry_run, .. } = snapshot.decide(&request, now());
         Said::Decided(Box::new(Answered {
             effect: outcome.effect(),
             verdict: verdict.effect(),
-            would: would.effect(),
+            dry_run: dry_run.effect(),
             reason: verdict.reason.as_str(),
             rule: verdict.rule.to_string(),
         }))
@@ -157,7 +157,7 @@ impl Row {
         let pairs = [
             ("expected", answer.effect.as_str().to_uppercase()),
             ("verdict", answer.verdict.as_str().to_owned()),
-            ("would", answer.would.as_str().to_owned()),
+            ("would", answer.dry_run.as_str().to_owned()),
             ("reason", answer.reason.to_owned()),
             ("rule", answer.rule.clone()),
         ];

@@ -302,7 +302,7 @@ pub fn settings(choices: &mut Choices<'_>) -> Settings {
     let only = Settings::default().trust_domains;
     Settings {
         default_effect: if choices.chance(50) { DefaultEffect::Deny } else { DefaultEffect::Allow },
-        hygiene: if choices.chance(20) { Enforcement::Report } else { Enforcement::Enforce },
+        request_validation: if choices.chance(20) { Enforcement::Report } else { Enforcement::Enforce },
         trust_domains: if choices.chance(20) { TrustDomains { accepted: Accepted::Any, ..only } } else { only },
         trusted_hops: choices.maybe(20, |_| 0),
         ..Settings::default()

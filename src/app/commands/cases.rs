@@ -38,8 +38,8 @@ pub struct Expected<T> {
 pub struct Wanted {
     /// `expect`, `reason` and `rule`: the verdict.
     pub verdict: WantedAnswer,
-    /// `would`, `wouldReason` and `wouldRule`: what the verdict would be with everything on trial enforced.
-    pub would: WantedAnswer,
+    /// `dry_run`, `dryRunReason` and `dryRunRule`: what the verdict would be with everything on trial enforced.
+    pub dry_run: WantedAnswer,
     /// `effect`: what Envoy is told.
     pub effect: Option<Expected<Effect>>,
     /// `gate`: the gates that stayed shut for a denial, or opened for an allow.
@@ -133,14 +133,14 @@ fn wanted(fields: &mut Fields<'_, '_>) -> Option<Wanted> {
     let effect = required_text("expect", fields).and_then(|text| put(effect(text), fields));
     let reason = fields.text("reason").and_then(|text| put(reason(text), fields));
     let verdict = WantedAnswer { effect, reason, rule: as_written("rule", fields) };
-    let would = WantedAnswer {
-        effect: fields.text("would").and_then(|text| put(self::effect(text), fields)),
-        reason: fields.text("wouldReason").and_then(|text| put(self::reason(text), fields)),
-        rule: as_written("wouldRule", fields),
+    let dry_run = WantedAnswer {
+        effect: fields.text("dryRun").and_then(|text| put(self::effect(text), fields)),
+        reason: fields.text("dryRunReason").and_then(|text| put(self::reason(text), fields)),
+        rule: as_written("dryRunRule", fields),
     };
     let effect = fields.text("effect").and_then(|text| put(self::effect(text), fields));
     let (gate, expired) = (as_written("gate", fields), as_written("expired", fields));
-    verdict.effect.is_some().then_some(Wanted { verdict, would, effect, gate, expired })
+    verdict.effect.is_some().then_some(Wanted { verdict, dry_run, effect, gate, expired })
 }
 
 fn as_written(name: &'static str, fields: &mut Fields<'_, '_>) -> Option<Expected<String>> {
@@ -191,8 +191,8 @@ mod tests {
         let text = format!(
             "{HEAD}- name: all\n  from: a/b\n  to: http://h.example/x\n  method: POST\n  headers: {{X-A: b}}\n  \
              listenerPort: 8443\n  sourceIp: 192.0.2.1\n  sni: s.example\n  now: 2026-12-31T00:00:00Z\n  expect: Deny\n  \
-             rule: ep:a/b#c\n  reason: denied_by_rule\n  would: Allow\n  wouldReason: allowed_by_rule\n  \
-             wouldRule: ep:a/b#d\n  effect: Deny\n  gate: istio\n  expired: ep:a/b#c.except[0]\n"
+             rule: ep:a/b#c\n  reason: denied_by_rule\n  dryRun: Allow\n  dryRunReason: allowed_by_rule\n  \
+             dryRunRule: ep:a/b#d\n  effect: Deny\n  gate: istio\n  expired: ep:a/b#c.except[0]\n"
         );
         let cases = read("f", text.as_bytes(), &mut problems);
         assert_eq!(problems, []);
@@ -202,9 +202,9 @@ mod tests {
         assert_eq!(shorthand.listener_port, Some(8443));
         assert_eq!(case.query.now, Some(UnixNanos(1_798_675_200_000_000_000)));
         assert_eq!(case.wanted.verdict.effect.as_ref().unwrap().value, Effect::Deny);
-        assert_eq!(case.wanted.would.effect.as_ref().unwrap().value, Effect::Allow);
-        assert_eq!(case.wanted.would.reason.as_ref().unwrap().value, Reason::AllowedByRule);
-        assert_eq!(case.wanted.would.rule.as_ref().unwrap().value, "ep:a/b#d");
+        assert_eq!(case.wanted.dry_run.effect.as_ref().unwrap().value, Effect::Allow);
+        assert_eq!(case.wanted.dry_run.reason.as_ref().unwrap().value, Reason::AllowedByRule);
+        assert_eq!(case.wanted.dry_run.rule.as_ref().unwrap().value, "ep:a/b#d");
         assert_eq!(case.wanted.effect.as_ref().unwrap().value, Effect::Deny);
         assert_eq!(case.wanted.gate.as_ref().unwrap().value, "istio");
         assert_eq!(case.wanted.expired.as_ref().unwrap().value, "ep:a/b#c.except[0]");

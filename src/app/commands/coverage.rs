@@ -37,7 +37,7 @@ impl Coverage {
     /// Notes what a decision names.
     pub fn note(&mut self, decision: &Decision) {
         self.named.extend(decision.audit.iter().map(|info| info.id.to_string()));
-        for answer in [&decision.verdict, &decision.would] {
+        for answer in [&decision.verdict, &decision.dry_run] {
             match &answer.rule {
                 NamedRule::Policy(info) => self.named.extend([info.id.to_string()]),
                 NamedRule::Both(entry, istio) => self.named.extend([entry.id.to_string(), istio.id.to_string()]),

@@ -109,12 +109,12 @@ fn ask(cases: Vec<Case>, old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Case
 
 /// A case without its place.
 fn words(case: &Case) -> String {
-    let Wanted { verdict, would, effect, gate, expired } = &case.wanted;
+    let Wanted { verdict, dry_run, effect, gate, expired } = &case.wanted;
     let answer = |wanted: &WantedAnswer| {
         let WantedAnswer { effect, reason, rule } = wanted;
         format!("{:?}", (value(effect), value(reason), value(rule)))
     };
-    let answers = (answer(verdict), answer(would), value(effect), value(gate), value(expired));
+    let answers = (answer(verdict), answer(dry_run), value(effect), value(gate), value(expired));
     format!("{:?}", (&case.name, &case.query, answers))
 }
 

@@ -108,7 +108,7 @@ fn title(shift: Shift) -> &'static str {
     match shift {
         Shift::Allowed => "newly allowed",
         Shift::Denied => "newly denied",
-        Shift::Would => "same verdict, and another one once what is on trial is enforced",
+        Shift::DryRun => "same verdict, and another one once what is on trial is enforced",
         Shift::Reason => "same verdict, for another reason or by another rule",
     }
 }
@@ -223,7 +223,7 @@ fn name(shift: Shift) -> &'static str {
     match shift {
         Shift::Allowed => "allowed",
         Shift::Denied => "denied",
-        Shift::Would => "would",
+        Shift::DryRun => "dry-run",
         Shift::Reason => "reason",
     }
 }

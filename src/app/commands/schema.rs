@@ -450,11 +450,11 @@ struct Case {
     /// The verdict's reason.
     reason: Option<String>,
     /// What the verdict would be with everything on trial enforced.
-    would: Option<Expectation>,
+    dry_run: Option<Expectation>,
     /// The reason of that answer.
-    would_reason: Option<String>,
+    dry_run_reason: Option<String>,
     /// The rule that it names.
-    would_rule: Option<String>,
+    dry_run_rule: Option<String>,
     /// What Envoy is told: the verdict, save where the server only reports.
     effect: Option<Expectation>,
     /// The gates that stayed shut for a denial, or opened for an allow: `istio`, `isolation` or `istio,isolation`.

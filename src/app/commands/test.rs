@@ -1,6 +1,6 @@
 //! `customs test`: asks the cases beside policies, and compares the answers with those that were expected.
 //!
-//! `expect`, `rule` and `reason` are about the verdict, and those that begin with `would` about what it would be with
+//! `expect`, `rule` and `reason` are about the verdict, and those that begin with `dry_run` about what it would be with
 //! everything on trial enforced. A server that only reports makes a difference to `effect` alone.
 
 use std::path::Path;
@@ -100,7 +100,7 @@ fn ask(case: &Case, snapshot: &Snapshot, now: UnixNanos, coverage: &mut Coverage
 
 /// What was answered otherwise than expected.
 fn differences(name: &str, wanted: &Wanted, decision: &Decision, coverage: &Coverage) -> Vec<Finding> {
-    let Decision { outcome, verdict, would, .. } = decision;
+    let Decision { outcome, verdict, dry_run, .. } = decision;
     let told = wanted.effect.as_ref().filter(|wanted| wanted.value != outcome.effect()).map(|wanted| {
         let what = format!("wanted effect {}, got {}", spelt(wanted.value), spelt(outcome.effect()));
         difference(name, &wanted.place, what, verdict)
@@ -113,7 +113,7 @@ fn differences(name: &str, wanted: &Wanted, decision: &Decision, coverage: &Cove
         Some(difference(name, &wanted.place, what, verdict))
     });
     let mut found = answer_differences(name, "", &wanted.verdict, verdict, coverage);
-    found.extend(answer_differences(name, "would ", &wanted.would, would, coverage));
+    found.extend(answer_differences(name, "dry run ", &wanted.dry_run, dry_run, coverage));
     found.extend(told.into_iter().chain(texts));
     found
 }

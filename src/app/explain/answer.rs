@@ -41,12 +41,12 @@ pub struct Explanation {
     identity: Cow<'static, str>,
     identity_detail: Option<Cow<'static, str>>,
     stages: Vec<Stage>,
-    /// The stages of `would`, where that is another answer than the verdict.
+    /// The stages of `dry_run`, where that is another answer than the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    would_stages: Option<Vec<Stage>>,
+    dry_run_stages: Option<Vec<Stage>>,
     effect: Cow<'static, str>,
     verdict: Answer,
-    would: Answer,
+    dry_run: Answer,
     audit: Option<RuleFacts>,
     /// What of the question was not understood and ignored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -93,7 +93,7 @@ impl Explanation {
         now: UnixNanos,
     ) -> Explanation {
         let Summary { from, to, method } = summary;
-        let Decision { outcome, verdict, would, identity, identity_detail, audit } = decision;
+        let Decision { outcome, verdict, dry_run, identity, identity_detail, audit } = decision;
         let problem = stages::problem(attributes, request);
         let stages = |answer, pass| stages::stages(snapshot, request, problem.as_deref(), answer, pass, now);
         let destination = &request.destination;
@@ -114,10 +114,10 @@ impl Explanation {
             identity: identity.as_str().into(),
             identity_detail: identity_detail.map(|detail| detail.as_str().into()),
             stages: stages(verdict, Pass::Enforced),
-            would_stages: (verdict != would).then(|| stages(would, Pass::DryRun)),
+            dry_run_stages: (verdict != dry_run).then(|| stages(dry_run, Pass::DryRun)),
             effect: outcome.effect().as_str().into(),
             verdict: Answer::of(verdict),
-            would: Answer::of(would),
+            dry_run: Answer::of(dry_run),
             audit: audit.as_deref().map(RuleFacts::of),
             notes: Vec::new(),
         }
@@ -174,13 +174,13 @@ impl Explanation {
         lines.extend(self.host.as_ref().map(|host| format!("host         {host}, {port}")));
         lines.push(String::new());
         lines.extend(in_lines(&self.stages));
-        if let Some(stages) = &self.would_stages {
+        if let Some(stages) = &self.dry_run_stages {
             lines.extend(["with everything on trial enforced:".to_owned(), String::new()]);
             lines.extend(in_lines(stages));
         }
         lines.push(format!("effect       {}", self.effect));
         lines.push(format!("verdict      {}", self.verdict));
-        lines.push(format!("would        {}", self.would));
+        lines.push(format!("dry run      {}", self.dry_run));
         lines.extend(self.audit.as_ref().map(|rule| format!("marked by    {rule}")));
         lines
     }
@@ -219,9 +219,9 @@ mod tests {
     fn snapshots() -> impl Iterator<Item = Snapshot> {
         let effects = [DefaultEffect::Allow, DefaultEffect::Deny];
         let settings = effects.into_iter().flat_map(|default_effect| {
-            [Enforcement::Enforce, Enforcement::Report].map(|hygiene| Settings {
+            [Enforcement::Enforce, Enforcement::Report].map(|request_validation| Settings {
                 default_effect,
-                hygiene,
+                request_validation,
                 ..Settings::default()
             })
         });
@@ -249,13 +249,13 @@ mod tests {
                         let (query, _) = read::posted(body.as_bytes()).unwrap();
                         let now = UnixNanos(1_795_392_000_000_000_000);
                         let told = ask(&query, &snapshot, now, |_, _, _, explanation| explanation);
-                        let would = told.would_stages.as_ref().unwrap_or(&told.stages);
-                        for (stages, answer) in [(&told.stages, &told.verdict), (would, &told.would)] {
+                        let dry_run = told.dry_run_stages.as_ref().unwrap_or(&told.stages);
+                        for (stages, answer) in [(&told.stages, &told.verdict), (dry_run, &told.dry_run)] {
                             assert_eq!(deny(stages), answer.effect == "deny", "{body}\n{told}");
                         }
                         let json = serde_json::to_string(&told).unwrap();
                         assert_eq!(serde_json::from_str::<Explanation>(&json).unwrap(), told, "it reads back");
-                        seen.insert((told.verdict.reason, told.would.reason));
+                        seen.insert((told.verdict.reason, told.dry_run.reason));
                     }
                 }
             }

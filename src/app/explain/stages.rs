@@ -3,7 +3,7 @@
 //! Nothing here decides. What a stage did is read off the answer; the rules are asked again only for what the answer
 //! does not name: which entry opened a gate, who isolates the caller, and which entry comes nearest to a host that none
 //! allows ([`near`]). The stages explain one answer by its pass: for the verdict, rules on trial are left out, save where they
-//! come nearest; for `would` they are in force.
+//! come nearest; for `dry_run` they are in force.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -33,7 +33,7 @@ use customs_engine::time::UnixNanos;
 /// What one stage did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
-    /// `hygiene`, `deny`, `istio`, `isolation` or `default`.
+    /// `validation`, `deny`, `istio`, `isolation` or `default`.
     pub stage: Cow<'static, str>,
     /// `passed`, `denied`, `notAsked`, `open`, `closed` or `allowed`.
     pub state: Cow<'static, str>,
@@ -93,7 +93,7 @@ impl fmt::Display for RuleFacts {
 }
 
 /// Explains the answer of a pass.
-/// `problem` is what the hygiene rules found, in detail.
+/// `problem` is what request validation found, in detail.
 pub fn stages(
     snapshot: &Snapshot,
     request: &Request<'_>,
@@ -105,7 +105,7 @@ pub fn stages(
     if !snapshot.is_loaded() {
         let unloaded =
             |name| stage(name, "notAsked", "not asked: no policy set was loaded yet, so everything is denied");
-        return ["hygiene", "deny", "istio", "isolation", "default"].map(unloaded).into();
+        return ["validation", "deny", "istio", "isolation", "default"].map(unloaded).into();
     }
     let (rules, settings) = (snapshot.rules(), snapshot.settings());
     let caller = judged(rules, settings, pass, request);
@@ -114,7 +114,7 @@ pub fn stages(
     let tables = snapshot.header_tables();
     let context = EvalContext::of_set(request, tables);
     let seen = Seen { rules, settings, tables, pass, context, problem, caller, unknown, now, answer };
-    vec![seen.hygiene(), seen.deny(), seen.istio(), seen.isolation(), seen.default()]
+    vec![seen.validation(), seen.deny(), seen.istio(), seen.isolation(), seen.default()]
 }
 
 /// The caller, by the trust domains that the settings and the rules in force accept.
@@ -146,29 +146,29 @@ struct Seen<'s> {
 }
 
 impl Seen<'_> {
-    fn denied_by_hygiene(&self) -> bool {
-        let enforced = self.pass == Pass::DryRun || self.settings.hygiene == Enforcement::Enforce;
+    fn denied_by_validation(&self) -> bool {
+        let enforced = self.pass == Pass::DryRun || self.settings.request_validation == Enforcement::Enforce;
         enforced && self.context.request.finding.is_some()
     }
 
     /// Whether one of the first two stages spoke.
     fn is_over(&self) -> bool {
-        self.denied_by_hygiene() || self.answer.reason == Reason::DeniedByRule
+        self.denied_by_validation() || self.answer.reason == Reason::DeniedByRule
     }
 
-    fn hygiene(&self) -> Stage {
+    fn validation(&self) -> Stage {
         let detail = self.problem.map(|problem| format!(": {problem}")).unwrap_or_default();
         let found = |finding: Reason| format!("{}: {}{detail}", finding.as_str(), in_words(finding));
         match self.context.request.finding {
             None if self.context.request.destination.host == DestinationHost::MeshWrapper => stage(
-                "hygiene",
+                "validation",
                 "passed",
                 "nothing found; the SNI is the mesh's wrapper of one of its own names, so where the connection goes is not \
                  known: set `sni` in the DestinationRule's `tls`",
             ),
-            None => stage("hygiene", "passed", format!("nothing found{}", self.unknown_headers())),
-            Some(finding) if self.denied_by_hygiene() => stage("hygiene", "denied", found(finding)),
-            Some(finding) => stage("hygiene", "passed", format!("only recorded: {}", found(finding))),
+            None => stage("validation", "passed", format!("nothing found{}", self.unknown_headers())),
+            Some(finding) if self.denied_by_validation() => stage("validation", "denied", found(finding)),
+            Some(finding) => stage("validation", "passed", format!("only recorded: {}", found(finding))),
         }
     }
 
@@ -185,7 +185,7 @@ impl Seen<'_> {
     }
 
     fn deny(&self) -> Stage {
-        if self.denied_by_hygiene() {
+        if self.denied_by_validation() {
             return not_asked("deny");
         }
         match (self.answer.reason, self.answer.rule.info()) {
@@ -363,7 +363,7 @@ fn not_asked(name: &'static str) -> Stage {
     stage(name, "notAsked", "not asked: an earlier stage denied")
 }
 
-/// Why the hygiene rules found something: what of the host or the SNI cannot be read, or which attributes differ.
+/// Why request validation found something: what of the host or the SNI cannot be read, or which attributes differ.
 pub fn problem(attributes: &Attributes<'_>, request: &Request<'_>) -> Option<String> {
     let sni = attributes.tls_sni.filter(|sni| !sni.is_empty()).unwrap_or(attributes.service);
     let unreadable = |text: &str, why: Option<HostParseError>| why.map(|why| format!("`{text}`: {why}"));
@@ -384,7 +384,7 @@ pub fn problem(attributes: &Attributes<'_>, request: &Request<'_>) -> Option<Str
     }
 }
 
-/// What a hygiene rule found.
+/// What request validation found.
 fn in_words(finding: Reason) -> &'static str {
     match finding {
         Reason::EmptyRequest => "the check says neither an HTTP request nor an address",

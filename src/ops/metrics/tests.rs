@@ -28,7 +28,7 @@ fn answer(reason: Reason) -> AnswerEntry {
     }
 }
 
-fn decision(reason: Reason, would: Reason, duration_micros: u32) -> DecisionEntry {
+fn decision(reason: Reason, dry_run: Reason, duration_micros: u32) -> DecisionEntry {
     DecisionEntry {
         time: UnixNanos(0),
         duration_micros,
@@ -38,7 +38,7 @@ fn decision(reason: Reason, would: Reason, duration_micros: u32) -> DecisionEntr
         enforcement: Enforcement::Enforce,
         effect: reason.effect(),
         verdict: answer(reason),
-        would: answer(would),
+        dry_run: answer(dry_run),
         identity: IdentityState::Valid,
         identity_detail: None,
         principal: none(),
@@ -114,9 +114,9 @@ fn the_list_of_names_is_what_is_shown() {
 fn every_kind_of_decision_has_its_own_place() {
     let mut places = BTreeSet::new();
     for effect in Effect::ALL {
-        for would in Effect::ALL {
+        for dry_run in Effect::ALL {
             for reason in Reason::ALL {
-                places.extend(IdentityState::ALL.map(|identity| kind(effect, would, reason, identity)));
+                places.extend(IdentityState::ALL.map(|identity| kind(effect, dry_run, reason, identity)));
             }
         }
     }
@@ -132,8 +132,8 @@ fn decisions_are_counted_by_their_answers() {
     assert_has(
         &metrics,
         &[
-            r#"customs_decisions_total{effect="allow",would="deny",reason="default_allow",identity="valid"} 2"#,
-            r#"customs_decisions_total{effect="deny",would="allow",reason="audit_unavailable",identity="valid"} 1"#,
+            r#"customs_decisions_total{effect="allow",dry_run="deny",reason="default_allow",identity="valid"} 2"#,
+            r#"customs_decisions_total{effect="deny",dry_run="allow",reason="audit_unavailable",identity="valid"} 1"#,
             "customs_answers_withheld_total 1",
             "customs_callers_gone_total 0",
             r#"customs_check_duration_seconds_bucket{le="0.00001"} 1"#,

@@ -44,7 +44,7 @@ fn shift(shift: Shift) -> &'static str {
     match shift {
         Shift::Allowed => "allowed",
         Shift::Denied => "denied",
-        Shift::Would => "would",
+        Shift::DryRun => "dry-run",
         Shift::Reason => "reason",
     }
 }
@@ -137,8 +137,8 @@ fn a_trial_that_ends_is_a_denial_and_a_trial_that_starts_only_would_be() {
     let other = "{name: x, hosts: [x.example]}";
     let deny = |mode: &str| egress("web", &format!("{{deny: [{other}, {{name: d, hosts: [a.example]{mode}}}]}}"));
     let (none, report, enforce) = (egress("web", &format!("{{deny: [{other}]}}")), deny(", mode: Report"), deny(""));
-    changes(&report, &enforce, &["denied web/made-up -> http://a.example/"], &["allowed", "would"]);
-    changes(&none, &report, &["would web/made-up -> http://a.example/"], &["denied", "allowed"]);
+    changes(&report, &enforce, &["denied web/made-up -> http://a.example/"], &["allowed", "dry-run"]);
+    changes(&none, &report, &["dry-run web/made-up -> http://a.example/"], &["denied", "allowed"]);
     assert_eq!(rules(&report, &enforce), ["~ ep:web/e#d mode"]);
     assert!(!between(&none, &report).changes_verdicts() && between(&report, &enforce).changes_verdicts());
 }

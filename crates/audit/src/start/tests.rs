@@ -49,7 +49,7 @@ pub(super) fn one(memory: &Memory, on_full: OnFull) -> Trail {
 
 pub(super) fn decision(effect: Effect, number: u64) -> DecisionEntry {
     let mut entry = full_decision();
-    (entry.effect, entry.verdict.effect, entry.would.effect) = (effect, effect, effect);
+    (entry.effect, entry.verdict.effect, entry.dry_run.effect) = (effect, effect, effect);
     entry.decision_number = number;
     entry.decision_id = format!("id-{number}");
     entry

@@ -12,11 +12,11 @@ pub const NAMES: [&str; 15] = [
     "decision_id",
     "effect",
     "verdict",
-    "would",
+    "dry_run",
     "reason",
     "rule",
-    "would_reason",
-    "would_rule",
+    "dry_run_reason",
+    "dry_run_rule",
     "gate",
     "identity",
     "namespace",
@@ -88,18 +88,19 @@ impl Default for Fields {
 
 /// The values, in the order of their names.
 fn values(entry: &DecisionRecord) -> [&str; NAMES.len()] {
-    let DecisionEntry { verdict, would, effect, identity, decision_id, namespace, service_account, .. } = entry.facts();
+    let DecisionEntry { verdict, dry_run, effect, identity, decision_id, namespace, service_account, .. } =
+        entry.facts();
     let DecisionEntry { host, revision, .. } = entry.facts();
     let of_valid = |place| if *identity == IdentityState::Valid { entry.text(place) } else { "" };
     [
         entry.text(*decision_id),
         effect.as_str(),
         verdict.effect.as_str(),
-        would.effect.as_str(),
+        dry_run.effect.as_str(),
         verdict.reason.as_str(),
         entry.text(verdict.rule),
-        would.reason.as_str(),
-        entry.text(would.rule),
+        dry_run.reason.as_str(),
+        entry.text(dry_run.rule),
         verdict.gate,
         identity.as_str(),
         of_valid(*namespace),

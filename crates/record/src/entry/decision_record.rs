@@ -100,10 +100,10 @@ impl DecisionRecord {
         };
         let header = |name| http.and_then(|http| last_value(http.headers, name)).unwrap_or_default();
         let verdict = AnswerEntry::of(&decision.verdict, &mut texts);
-        let would = if decision.would == decision.verdict {
+        let dry_run = if decision.dry_run == decision.verdict {
             verdict.clone()
         } else {
-            AnswerEntry::of(&decision.would, &mut texts)
+            AnswerEntry::of(&decision.dry_run, &mut texts)
         };
         let texts_of = &mut texts;
         let mut entry = DecisionEntry {
@@ -115,7 +115,7 @@ impl DecisionRecord {
             enforcement: snapshot.settings().enforcement,
             effect: decision.outcome.effect(),
             verdict,
-            would,
+            dry_run,
             audit_rule: decision.audit.as_ref().map(|info| texts_of.show(&info.id)).unwrap_or_default(),
             identity: decision.identity,
             identity_detail: decision.identity_detail.map(InvalidIdentity::as_str),
@@ -312,7 +312,7 @@ impl<T> DecisionEntry<T> {
             enforcement,
             effect,
             verdict,
-            would,
+            dry_run,
             audit_rule,
             identity,
             identity_detail,
@@ -347,7 +347,7 @@ impl<T> DecisionEntry<T> {
             enforcement: *enforcement,
             effect: *effect,
             verdict: verdict.map(text),
-            would: would.map(text),
+            dry_run: dry_run.map(text),
             audit_rule: text(audit_rule),
             identity: *identity,
             identity_detail: *identity_detail,

@@ -97,7 +97,7 @@ fn values_have_the_types_of_a_protobuf_message() {
         ("identityDecided", json!(true)),
         ("truncated", json!(["path"])),
         ("verdict", json!("deny")),
-        ("would", json!("allow")),
+        ("dryRun", json!("allow")),
         (
             "headers",
             json!([{"name": "x-team", "present": true, "matched": ["payments*", "ops"], "value": "payments-eu",
@@ -111,7 +111,7 @@ fn values_have_the_types_of_a_protobuf_message() {
 #[test]
 fn what_is_absent_is_left_out() {
     let mut entry = full_decision();
-    entry.would = entry.verdict.clone();
+    entry.dry_run = entry.verdict.clone();
     entry.verdict.by_identity = false;
     entry.verdict.expires = None;
     entry.identity_detail = None;
@@ -122,13 +122,13 @@ fn what_is_absent_is_left_out() {
     let value = decided(entry);
     #[rustfmt::skip]
     let absent = [
-        "identityDecided", "identityDetail", "port", "truncated", "path", "wouldOrigin", "wouldOwner", "expires",
+        "identityDecided", "identityDetail", "port", "truncated", "path", "dryRunOrigin", "dryRunOwner", "expires",
         "headers", "sniAbsent", "addressUnreadable", "authorityHeader", "certificateUris",
     ];
     for absent in absent {
         assert_eq!(value.get(absent), None, "{absent}");
     }
-    for present in ["identity", "wouldReason", "wouldRule", "protocol", "enforcement", "durationMicros"] {
+    for present in ["identity", "dryRunReason", "dryRunRule", "protocol", "enforcement", "durationMicros"] {
         assert!(value.get(present).is_some(), "{present}");
     }
 }

@@ -54,15 +54,15 @@ fn tone(kind: &str) -> Tone {
 /// What was told, with the answer that somebody should look at: a denial where there is one.
 fn decision(record: &Record) -> (Tone, String, String) {
     let denied = |answer: &str| answer == "deny";
-    let (tone, word) = match (denied(&record.effect), denied(&record.verdict) || denied(&record.would)) {
+    let (tone, word) = match (denied(&record.effect), denied(&record.verdict) || denied(&record.dry_run)) {
         (true, _) => (Tone::Bad, "deny"),
-        (false, true) => (Tone::Mark, "would-deny"),
+        (false, true) => (Tone::Mark, "dry-run-deny"),
         (false, false) => (Tone::Good, "allow"),
     };
     let mut rest = asked(record);
     rest.push_str(&answered(record));
-    if denied(&record.effect) && record.would == "allow" {
-        rest.push_str(" [would allow]");
+    if denied(&record.effect) && record.dry_run == "allow" {
+        rest.push_str(" [dry run: allow]");
     }
     if denied(&record.verdict) && !denied(&record.effect) {
         rest.push_str(" [not enforced]");
@@ -83,15 +83,15 @@ fn asked(record: &Record) -> String {
     format!("{} -> {}{port} {what}", caller(record), host(record))
 }
 
-/// Reason, rule and owner of the verdict, or of `would` where that alone denies.
+/// Reason, rule and owner of the verdict, or of `dry_run` where that alone denies.
 fn answered(record: &Record) -> String {
-    let is_would = record.verdict != "deny" && record.would == "deny";
-    let (reason, rule) = match is_would {
-        true => (&record.would_reason, &record.would_rule),
+    let is_dry_run = record.verdict != "deny" && record.dry_run == "deny";
+    let (reason, rule) = match is_dry_run {
+        true => (&record.dry_run_reason, &record.dry_run_rule),
         false => (&record.reason, &record.rule),
     };
     // The owner of the other rule is told only where it is another.
-    let owner = if is_would && *rule != record.rule { &record.would_owner } else { &record.owner };
+    let owner = if is_dry_run && *rule != record.rule { &record.dry_run_owner } else { &record.owner };
     let owner = if owner.is_empty() { String::new() } else { format!(" ({})", visible(owner)) };
     let rule = if rule.is_empty() { String::new() } else { format!(" {}", visible(rule)) };
     format!(" {}{rule}{owner}", or_dash(reason))

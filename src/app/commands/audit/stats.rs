@@ -65,7 +65,7 @@ pub struct Stats {
     answers: TopK,
     denied: TopK,
     reasons: TopK,
-    would_deny: TopK,
+    dry_run_denies: TopK,
     rules: TopK,
     ending: TopK,
     revisions: TopK,
@@ -87,11 +87,11 @@ impl Stats {
             no_records: 0,
             torn: 0,
             kinds: TopK::new("kinds", "Records", &["kind"]),
-            answers: TopK::new("answers", "Decisions by answer", &["effect", "verdict", "would"]),
+            answers: TopK::new("answers", "Decisions by answer", &["effect", "verdict", "dryRun"]),
             denied: TopK::new("denied", "Denied most often", &["caller", "host"]),
             reasons: TopK::new("reasons", "Reasons of verdicts", &["verdict", "reason"]),
-            would_deny: TopK::new(
-                "wouldDeny",
+            dry_run_denies: TopK::new(
+                "dryRunDenies",
                 "Allowed, and denied once everything on trial is enforced",
                 &["namespace", "host", "rule", "owner"],
             ),
@@ -103,8 +103,8 @@ impl Stats {
 
     /// The tables, in the order in which they are told.
     pub fn tables(&self) -> [&TopK; 8] {
-        let Stats { kinds, answers, denied, reasons, would_deny, rules, ending, revisions, .. } = self;
-        [kinds, answers, denied, reasons, would_deny, rules, ending, revisions]
+        let Stats { kinds, answers, denied, reasons, dry_run_denies, rules, ending, revisions, .. } = self;
+        [kinds, answers, denied, reasons, dry_run_denies, rules, ending, revisions]
     }
 
     pub fn read(&mut self, file: &Path) -> Result<(), LogFileError> {
@@ -171,7 +171,7 @@ impl Stats {
     fn decide(&mut self, record: &Record) {
         self.decisions += 1;
         self.callers_gone += u64::from(record.caller_gone);
-        self.answers.add([&record.effect, &record.verdict, &record.would].map(|answer| or_dash(answer)));
+        self.answers.add([&record.effect, &record.verdict, &record.dry_run].map(|answer| or_dash(answer)));
         self.reasons.add([or_dash(&record.verdict), or_dash(&record.reason)]);
         self.revisions.add([or_dash(&record.revision)]);
         if !record.rule.is_empty() {
@@ -180,12 +180,12 @@ impl Stats {
         if record.verdict == "deny" {
             self.denied.add([caller(record), host(record)]);
         }
-        if record.effect == "allow" && record.would == "deny" {
+        if record.effect == "allow" && record.dry_run == "deny" {
             let namespace = if record.namespace.is_empty() { &record.identity } else { &record.namespace };
             // The owner of the other rule is told only where it is another.
-            let is_same = record.would_rule == record.rule;
-            let owner = if is_same { &record.owner } else { &record.would_owner };
-            self.would_deny.add([or_dash(namespace), host(record), or_dash(&record.would_rule), or_dash(owner)]);
+            let is_same = record.dry_run_rule == record.rule;
+            let owner = if is_same { &record.owner } else { &record.dry_run_owner };
+            self.dry_run_denies.add([or_dash(namespace), host(record), or_dash(&record.dry_run_rule), or_dash(owner)]);
         }
         if record.verdict == "allow" {
             for (grant, expires) in [(&record.rule, record.expires), (&record.exception, record.exception_expires)] {

@@ -12,7 +12,7 @@ use tonic::{Request, Response};
 
 use super::*;
 
-const DENIAL: &str = r#"{"time":"2026-11-23T08:00:00.123456789Z","kind":"decision","stream":"s-1","sequence":"7","decisionId":"d-7","effect":"deny","verdict":"deny","would":"allow","reason":"no_rule","rule":"ep:a/b","namespace":"shop","serviceAccount":"cart","host":"x.example","traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","revision":"r1","answer":{"deep":[1]},"chain":"00"}"#;
+const DENIAL: &str = r#"{"time":"2026-11-23T08:00:00.123456789Z","kind":"decision","stream":"s-1","sequence":"7","decisionId":"d-7","effect":"deny","verdict":"deny","dryRun":"allow","reason":"no_rule","rule":"ep:a/b","namespace":"shop","serviceAccount":"cart","host":"x.example","traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","revision":"r1","answer":{"deep":[1]},"chain":"00"}"#;
 
 /// What the collector does with an export.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +154,7 @@ fn a_denial_is_a_warning_with_what_is_searched_for() {
         "decision_id=d-7",
         "effect=deny",
         "verdict=deny",
-        "would=allow",
+        "dry_run=allow",
         "reason=no_rule",
         "rule=ep:a/b",
         "namespace=shop",

@@ -25,24 +25,24 @@ const CALL: &str = r#""kind":"decision","namespace":"shop","serviceAccount":"car
 fn a_decision_shows_the_answer_to_look_at() {
     for (answers, expected) in [
         (
-            r#""effect":"allow","verdict":"allow","would":"allow","reason":"allowed_by_rule","rule":"ep:a#b","owner":"o""#,
+            r#""effect":"allow","verdict":"allow","dryRun":"allow","reason":"allowed_by_rule","rule":"ep:a#b","owner":"o""#,
             "allow        shop/cart -> a.example:443 GET /x allowed_by_rule ep:a#b (o)",
         ),
         (
-            r#""effect":"deny","verdict":"deny","would":"deny","reason":"denied_by_rule","rule":"ep:a#b","owner":"o""#,
+            r#""effect":"deny","verdict":"deny","dryRun":"deny","reason":"denied_by_rule","rule":"ep:a#b","owner":"o""#,
             "deny         shop/cart -> a.example:443 GET /x denied_by_rule ep:a#b (o)",
         ),
         (
-            r#""effect":"deny","verdict":"deny","would":"allow","reason":"denied_by_rule""#,
-            "deny         shop/cart -> a.example:443 GET /x denied_by_rule [would allow]",
+            r#""effect":"deny","verdict":"deny","dryRun":"allow","reason":"denied_by_rule""#,
+            "deny         shop/cart -> a.example:443 GET /x denied_by_rule [dry run: allow]",
         ),
         (
-            r#""effect":"allow","verdict":"allow","would":"deny","reason":"default","owner":"o","wouldReason":"denied_by_rule","wouldRule":"ep:a#t","wouldOwner":"w""#,
-            "would-deny   shop/cart -> a.example:443 GET /x denied_by_rule ep:a#t (w)",
+            r#""effect":"allow","verdict":"allow","dryRun":"deny","reason":"default","owner":"o","dryRunReason":"denied_by_rule","dryRunRule":"ep:a#t","dryRunOwner":"w""#,
+            "dry-run-deny   shop/cart -> a.example:443 GET /x denied_by_rule ep:a#t (w)",
         ),
         (
-            r#""effect":"allow","verdict":"deny","would":"deny","reason":"denied_by_rule","rule":"ep:a#b""#,
-            "would-deny   shop/cart -> a.example:443 GET /x denied_by_rule ep:a#b [not enforced]",
+            r#""effect":"allow","verdict":"deny","dryRun":"deny","reason":"denied_by_rule","rule":"ep:a#b""#,
+            "dry-run-deny   shop/cart -> a.example:443 GET /x denied_by_rule ep:a#b [not enforced]",
         ),
     ] {
         assert_eq!(shown(&format!("{CALL},{answers}")), format!("2026-11-23T12:00:00.123Z {expected}"));
@@ -130,10 +130,10 @@ proptest! {
             "lag", "checkpoint", "callerGone", "refusals", &text];
         let one = || text.clone();
         let decision = Record {
-            kind: kinds[kind].to_owned(), effect: one(), verdict: one(), would: one(), reason: one(), rule: one(),
+            kind: kinds[kind].to_owned(), effect: one(), verdict: one(), dry_run: one(), reason: one(), rule: one(),
             identity: one(), namespace: one(), service_account: one(), host: one(), raw_host: one(), sni: one(),
-            method: one(), path: one(), protocol: one(), owner: one(), ticket: one(), would_owner: one(),
-            would_rule: one(), would_reason: one(), decision_id: one(), revision: one(), ..Record::default()
+            method: one(), path: one(), protocol: one(), owner: one(), ticket: one(), dry_run_owner: one(),
+            dry_run_rule: one(), dry_run_reason: one(), decision_id: one(), revision: one(), ..Record::default()
         };
         let problem = customs_record::proto::Problem { file: one(), text: one(), ..Default::default() };
         let refusal = customs_record::proto::Refusal { peer: one(), cause: one(), count: 1, example: one() };

@@ -22,13 +22,13 @@ fn of(lines: &[&str]) -> Stats {
     of_range(lines, None, None)
 }
 
-const ALLOWED: &str = r#"{"time":"2026-11-23T12:00:00Z","kind":"decision","effect":"allow","verdict":"allow","would":"allow","reason":"allowed_by_rule","rule":"ep:shop/a#x","namespace":"shop","serviceAccount":"cart","host":"a.example","owner":"team-a","expires":"2026-12-01T00:00:00Z","revision":"r1"}"#;
-const DENIED: &str = r#"{"time":"2026-11-23T12:00:01Z","kind":"decision","effect":"deny","verdict":"deny","would":"deny","reason":"denied_by_rule","rule":"ep:shop/a#y","namespace":"shop","serviceAccount":"cart","host":"b.example","revision":"r1"}"#;
-const TRIED: &str = r#"{"time":"2026-11-23T12:00:02Z","kind":"decision","effect":"allow","verdict":"allow","would":"deny","reason":"default","wouldReason":"denied_by_rule","wouldRule":"ep:shop/a#t","wouldOwner":"team-t","identity":"unauthenticated","rawHost":"c","revision":"r2"}"#;
-const REPORTED: &str = r#"{"time":"2026-11-23T12:00:03Z","kind":"decision","effect":"allow","verdict":"deny","would":"deny","reason":"denied_by_rule","rule":"ep:shop/a#y","wouldRule":"ep:shop/a#y","owner":"team-y","namespace":"shop","host":"b.example","revision":"r2"}"#;
+const ALLOWED: &str = r#"{"time":"2026-11-23T12:00:00Z","kind":"decision","effect":"allow","verdict":"allow","dryRun":"allow","reason":"allowed_by_rule","rule":"ep:shop/a#x","namespace":"shop","serviceAccount":"cart","host":"a.example","owner":"team-a","expires":"2026-12-01T00:00:00Z","revision":"r1"}"#;
+const DENIED: &str = r#"{"time":"2026-11-23T12:00:01Z","kind":"decision","effect":"deny","verdict":"deny","dryRun":"deny","reason":"denied_by_rule","rule":"ep:shop/a#y","namespace":"shop","serviceAccount":"cart","host":"b.example","revision":"r1"}"#;
+const TRIED: &str = r#"{"time":"2026-11-23T12:00:02Z","kind":"decision","effect":"allow","verdict":"allow","dryRun":"deny","reason":"default","dryRunReason":"denied_by_rule","dryRunRule":"ep:shop/a#t","dryRunOwner":"team-t","identity":"unauthenticated","rawHost":"c","revision":"r2"}"#;
+const REPORTED: &str = r#"{"time":"2026-11-23T12:00:03Z","kind":"decision","effect":"allow","verdict":"deny","dryRun":"deny","reason":"denied_by_rule","rule":"ep:shop/a#y","dryRunRule":"ep:shop/a#y","owner":"team-y","namespace":"shop","host":"b.example","revision":"r2"}"#;
 const GAP: &str = r#"{"time":"2026-11-23T12:00:04Z","kind":"gap","lost":{"allows":"3","withheld":"1"}}"#;
 const LAG: &str = r#"{"time":"2026-11-23T12:00:05Z","kind":"lag","missedFrom":"4","missedTo":"9"}"#;
-const EXCEPTED: &str = r#"{"time":"2026-11-23T12:00:06Z","kind":"decision","effect":"allow","verdict":"allow","would":"allow","reason":"default","exception":"ep:shop/a#y.except[0]","exceptionExpires":"2026-12-02T00:00:00Z"}"#;
+const EXCEPTED: &str = r#"{"time":"2026-11-23T12:00:06Z","kind":"decision","effect":"allow","verdict":"allow","dryRun":"allow","reason":"default","exception":"ep:shop/a#y.except[0]","exceptionExpires":"2026-12-02T00:00:00Z"}"#;
 
 fn rows(table: &TopK) -> Vec<String> {
     table.top(9).rows.into_iter().map(|(texts, count)| format!("{count} {}", texts.join(" "))).collect()
@@ -45,7 +45,7 @@ fn every_table_counts_what_its_title_says() {
     assert_eq!(rows(&stats.denied), ["2 shop/cart b.example", "1 shop/- b.example"]);
     assert_eq!(rows(&stats.reasons), ["3 deny denied_by_rule", "2 allow default", "1 allow allowed_by_rule"]);
     assert_eq!(
-        rows(&stats.would_deny),
+        rows(&stats.dry_run_denies),
         ["1 shop b.example ep:shop/a#y team-y", "1 unauthenticated ?c ep:shop/a#t team-t"]
     );
     assert_eq!(rows(&stats.rules), ["2 deny ep:shop/a#y -", "1 allow ep:shop/a#x team-a", "1 deny ep:shop/a#y team-y"]);
