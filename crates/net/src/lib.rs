@@ -2,7 +2,7 @@
 //!
 //! [`listen`] binds addresses and accepts connections, [`workers`] spreads them over threads, [`limits`] bounds each of them.
 //! [`guard`] looks at the frames of a connection, and [`preface_guard`] ends one that says nothing at the shutdown. Nothing
-//! here knows a call, a check or a record. The rule: this module imports no other module of customs; who uses it hears of
+//! here knows a call, a check or a record. The rule: this crate depends on no other crate of customs; who uses it hears of
 //! refusals through [`guard::ConnectionObserver`].
 
 #![cfg_attr(

@@ -7,12 +7,12 @@
 //!    may stand in a source that speaks for one namespace only;
 //! 5. [`validate`]: what only the whole set can show (the same policy twice, a missing DestinationSet);
 //! 6. [`compile`]: the set -> snapshot.
-//! 7. [`findings`]: what a set that may be in force would do and its authors may not have meant.
 //!
 //! [`policy_set`] decides what of all sources may be in force, with which change; [`policy_change`] is what became of it, as
 //! records and the status report it.
 //!
-//! [`diff`] compares two sets that were compiled: which rules differ, and who is answered otherwise.
+//! [`store`] is the one cell in which the compiled set in force is swapped. What a whole set means, and how two of them
+//! differ, is in the crate `customs-analysis`.
 //!
 //! [`printable`] escapes what strangers wrote, in a policy or elsewhere, where it is printed. It stands here since a
 //! [`problem`] quotes policies, and everything else that prints may import this module.

@@ -8,7 +8,7 @@
 //!
 //! [`filter`] says which entries somebody wants, [`proto`] is the schema; [`clock`] is the time that entries are stamped with,
 //! and [`plain_file`] opens the files of keys and policies. Nothing here knows a queue, a sink or a setting:
-//! [`audit`](customs_audit) writes records, and this module says what they are.
+//! the crate `customs-audit` writes records, and this one says what they are.
 
 #![cfg_attr(
     test,
