@@ -38,11 +38,11 @@ fn a_decision_shows_the_answer_to_look_at() {
         ),
         (
             r#""effect":"allow","verdict":"allow","dryRun":"deny","reason":"default","owner":"o","dryRunReason":"denied_by_rule","dryRunRule":"ep:a#t","dryRunOwner":"w""#,
-            "dry-run-deny   shop/cart -> a.example:443 GET /x denied_by_rule ep:a#t (w)",
+            "dry-run-deny shop/cart -> a.example:443 GET /x denied_by_rule ep:a#t (w)",
         ),
         (
             r#""effect":"allow","verdict":"deny","dryRun":"deny","reason":"denied_by_rule","rule":"ep:a#b""#,
-            "dry-run-deny   shop/cart -> a.example:443 GET /x denied_by_rule ep:a#b [not enforced]",
+            "dry-run-deny shop/cart -> a.example:443 GET /x denied_by_rule ep:a#b [not enforced]",
         ),
     ] {
         assert_eq!(shown(&format!("{CALL},{answers}")), format!("2026-11-23T12:00:00.123Z {expected}"));
