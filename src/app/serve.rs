@@ -396,13 +396,12 @@ async fn tell_readiness(
     let mut withholding = None;
     let started = now();
     loop {
-        log.metrics.set_reads(opening::reads(&overview.files.borrow(), started));
+        overview.tell_files(&log.metrics, started);
         let ready = overview.is_ready();
         health.set_ready(ready).await;
         log.metrics.set_ready(ready);
         tell_withholding(&mut withholding, log.recorder.withholding());
         log.metrics.set_enforcement(overview.enforcement());
-        log.metrics.set_expirations(overview.files.borrow().expirations.clone());
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(LOOK_PAUSE) => {}

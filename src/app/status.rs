@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
+use super::opening;
 use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SinkReport, SourceReport, StatusReport, timestamp};
+use crate::ops::metrics::Metrics;
 use customs_audit::recorder::{Reading, Recorder};
 use customs_engine::enforcement::Enforcement;
 use customs_engine::settings::DefaultEffect;
+use customs_engine::time::UnixNanos;
 use customs_policy::policy_set::SourceStatus;
 use customs_sources::status::{self, Status};
 
@@ -40,6 +43,14 @@ impl Overview {
         self.files.borrow().settings.enforcement
     }
 
+    /// Tells the metrics what the files say; `started` is when a source that was never read counts as read.
+    pub fn tell_files(&self, metrics: &Metrics, started: UnixNanos) {
+        let files = self.files.borrow();
+        metrics.set_reads(opening::reads(&files, started));
+        metrics.set_expirations(files.expirations.clone());
+        metrics.set_watch_healthy(files.file_events);
+    }
+
     /// The report of this moment.
     pub fn report(&self) -> StatusReport {
         let files = self.files.borrow().clone();
@@ -61,6 +72,7 @@ impl Overview {
                 DefaultEffect::Deny => "deny".into(),
             },
             sources: files.sources.iter().map(source).collect(),
+            file_events: files.file_events,
             audit,
             rules: files.counts.into(),
             warnings: files.warnings.iter().map(ProblemReport::from).collect(),

@@ -80,6 +80,8 @@ pub struct StatusReport {
     pub default: String,
     /// The policy directories, in their order.
     pub sources: Vec<SourceReport>,
+    /// Whether file events announce changes of the policies; else only rescans see them.
+    pub file_events: bool,
     /// The sinks of the record, in their order.
     pub audit: Vec<SinkReport>,
     /// What somebody should look at in what is in force.
@@ -317,6 +319,7 @@ mod tests {
                 last_read_at: None,
                 digests: BTreeMap::new(),
             }],
+            file_events: true,
             audit: vec![SinkReport { sink: "stdout".into(), healthy: true, withholding: false, problem: None }],
             warnings: Vec::new(),
             rules: RuleCounts { policies: 2, egress_deny: 1, ..RuleCounts::default() }.into(),

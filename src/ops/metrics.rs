@@ -47,6 +47,7 @@ pub const NAMES: &[&str] = &[
     "customs_rules",
     "customs_sources_refused",
     "customs_source_read_age_seconds",
+    "customs_watch_healthy",
     "customs_ready",
     "customs_enforcement_report",
     "customs_audit_records_total",
@@ -114,6 +115,7 @@ pub struct Metrics {
     rules: Family<Labels, Gauge>,
     sources_refused: Gauge,
     reads: Family<Vec<(&'static str, String)>, Seconds>,
+    watch_healthy: Gauge,
     ready: Gauge,
     report: Gauge,
     questions: Counter,
@@ -146,6 +148,7 @@ impl Metrics {
             rules: Family::default(),
             sources_refused: Gauge::default(),
             reads: Family::default(),
+            watch_healthy: Gauge::default(),
             ready: Gauge::default(),
             report: Gauge::default(),
             questions: Counter::default(),
@@ -182,6 +185,8 @@ impl Metrics {
         registry.register("customs_sources_refused", "Sources whose files are refused", self.sources_refused.clone());
         let reads = "Time since a source was last read to the end";
         registry.register("customs_source_read_age_seconds", reads, self.reads.clone());
+        let watch = "1 if file events announce changes of the policies, or are not wanted";
+        registry.register("customs_watch_healthy", watch, self.watch_healthy.clone());
         registry.register("customs_ready", "1 if checks are wanted", self.ready.clone());
         registry.register("customs_enforcement_report", "1 if verdicts are only recorded", self.report.clone());
         registry.register("customs_questions", "Questions that were answered", self.questions.clone());
@@ -291,6 +296,11 @@ impl Metrics {
     /// Whether checks are wanted.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
+    }
+
+    /// Whether file events announce changes of the policies.
+    pub fn set_watch_healthy(&self, healthy: bool) {
+        self.watch_healthy.set(i64::from(healthy));
     }
 
     /// Whether verdicts are enforced or only recorded.

@@ -55,7 +55,7 @@ fn without_any_flag_it_serves_the_policies_folder_and_records_on_stdout() {
     assert!(!server.check("x.example").allowed);
     assert!(server.check("y.example").allowed);
     let status = server.status();
-    for (name, value) in [("enforcement", "enforce"), ("request_validation", "enforce"), ("default", "allow")] {
+    for (name, value) in [("enforcement", "enforce"), ("requestValidation", "enforce"), ("default", "allow")] {
         assert_eq!(status[name], value);
     }
     assert_eq!(status["sources"][0]["name"], "./policies");
@@ -78,7 +78,7 @@ fn a_flag_beats_the_environment_and_that_beats_the_file() {
         .start();
     let status = server.status();
     assert_eq!(status["default"], "deny", "the file beats the default");
-    assert_eq!(status["request_validation"], "report", "the environment beats the file");
+    assert_eq!(status["requestValidation"], "report", "the environment beats the file");
     assert_eq!(status["enforcement"], "report", "the flag beats the environment");
 }
 

@@ -322,6 +322,8 @@ impl Reloader {
         status.attempts += 1;
         status.ready = self.policy_set.is_ready();
         status.waiting = self.cycle.is_waiting();
+        // A watcher that is held is being armed, and a directory that hangs may hold it for long.
+        status.file_events = self.watcher.try_lock().is_ok_and(|watcher| !watcher.misses_events());
         status.revision = self.policy_set.revision().to_string();
         status.counts = self.policy_set.counts();
         status.expirations = self.policy_set.expirations().clone();

@@ -20,6 +20,8 @@ pub struct Status {
     pub ready: bool,
     /// Whether some source is still being read: it may hang.
     pub waiting: bool,
+    /// Whether file events announce changes, or are not wanted; else only rescans see them.
+    pub file_events: bool,
     /// The revision in force, or `none`.
     pub revision: String,
     /// When it was put in force.
@@ -47,6 +49,7 @@ impl Default for Status {
         Status {
             ready: false,
             waiting: false,
+            file_events: true,
             revision: Revision::none().to_string(),
             loaded_at: None,
             counts: RuleCounts::default(),

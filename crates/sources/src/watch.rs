@@ -33,37 +33,58 @@ pub struct Watcher {
     directories: Vec<PolicyDirectory>,
     file: Option<PathBuf>,
     inner: Option<RecommendedWatcher>,
+    /// Who is woken; `None` where no events are wanted.
+    changed: Option<Arc<Notify>>,
     places: Arc<RwLock<Places>>,
     warned: BTreeSet<String>,
+    misses_events: bool,
 }
 
 impl Watcher {
     /// A watcher that wakes `changed`; nothing is watched before the first [`Watcher::rearm`].
     pub fn new(directories: &[PolicyDirectory], file: Option<&Path>, changed: Arc<Notify>) -> Watcher {
-        let places = Arc::new(RwLock::new(Places::default()));
-        let mut watcher = Watcher::disabled();
-        watcher.directories = directories.to_vec();
-        watcher.file = file.map(Path::to_owned);
-        watcher.places = places.clone();
-        match notify::recommended_watcher(move |event| {
-            if matters(&places, &event) {
-                changed.notify_one();
-            }
-        }) {
-            Ok(inner) => watcher.inner = Some(inner),
-            Err(error) => watcher.warn(format!("file events are not available: {error}")),
+        Watcher {
+            directories: directories.to_vec(),
+            file: file.map(Path::to_owned),
+            changed: Some(changed),
+            ..Watcher::disabled()
         }
-        watcher
     }
 
     /// A watcher that tells nothing, where only the rescan is wanted.
     pub fn disabled() -> Watcher {
-        Watcher { directories: Vec::new(), file: None, inner: None, places: Arc::default(), warned: BTreeSet::new() }
+        Watcher {
+            directories: Vec::new(),
+            file: None,
+            inner: None,
+            changed: None,
+            places: Arc::default(),
+            warned: BTreeSet::new(),
+            misses_events: false,
+        }
+    }
+
+    /// Whether events are wanted and some place is not watched, so that only rescans see what changes there.
+    pub fn misses_events(&self) -> bool {
+        self.misses_events
+    }
+
+    /// Asks the system for events, anew at each arming until it gives them: what they need (instances, descriptors) is
+    /// shared with other processes, which may give it back.
+    fn connect(&mut self) -> Option<RecommendedWatcher> {
+        let (changed, places) = (self.changed.clone()?, self.places.clone());
+        let made = notify::recommended_watcher(move |event| {
+            if matters(&places, &event) {
+                changed.notify_one();
+            }
+        });
+        made.map_err(|error| self.warn(format!("file events are not available: {error}"))).ok()
     }
 
     /// Watches what the directories are now: they may have been replaced since, even by one with the same inode number.
     pub fn rearm(&mut self) {
-        let Some(mut inner) = self.inner.take() else { return };
+        let missed = std::mem::replace(&mut self.misses_events, false);
+        let Some(mut inner) = self.inner.take().or_else(|| self.connect()) else { return };
         let mut next = Places::of(&self.directories);
         self.file.iter().for_each(|file| next.file(file));
         let armed = std::mem::replace(&mut *self.places.write().unwrap_or_else(PoisonError::into_inner), next.clone());
@@ -77,10 +98,15 @@ impl Watcher {
             }
         }
         self.inner = Some(inner);
+        if missed && !self.misses_events {
+            self.warned.clear();
+            tracing::info!("file events announce changes again");
+        }
     }
 
     /// Says each thing once, not at every rescan.
     fn warn(&mut self, text: String) {
+        self.misses_events = true;
         if self.warned.insert(text.clone()) {
             tracing::warn!("{text}; changes are still seen at each rescan");
         }
@@ -287,6 +313,20 @@ mod tests {
         let here = std::env::current_dir().unwrap().canonicalize().unwrap();
         assert_eq!(places.watched, BTreeSet::from([here]));
         assert!(places.policies.is_empty());
+    }
+
+    #[tokio::test]
+    async fn events_come_back_once_the_system_gives_them_again() {
+        let root = tempfile::tempdir().unwrap();
+        let changed = Arc::new(Notify::new());
+        let mut watcher = Watcher::new(&[source(root.path().to_owned())], None, changed.clone());
+        // As when every instance of the system is taken at the start.
+        watcher.warn("file events are not available: too many open files".into());
+        assert!(watcher.misses_events());
+        watcher.rearm();
+        assert!(!watcher.misses_events() && watcher.warned.is_empty());
+        std::fs::write(root.path().join("a.yaml"), "a: 1").unwrap();
+        tokio::time::timeout(Duration::from_secs(10), changed.notified()).await.unwrap();
     }
 
     #[tokio::test]
