@@ -27,7 +27,11 @@ pub const MAX_BYTES: usize = 64 * 1_024;
 /// The most commas of a pattern that is compared with runs of parts.
 pub const MAX_PATTERN_COMMAS: usize = 8;
 
-/// The most bytes of the runs that are compared with the patterns of one number of commas.
+/// The most runs that are compared with the patterns of one number of commas.
+const MAX_RUNS: usize = 128;
+
+/// The most bytes of a header that is compared with patterns of one comma and, in the runs of more, so many times fewer
+/// that the runs of all numbers of commas together have no more than twice as many.
 const MAX_RUN_BYTES: usize = 2 * MAX_BYTES;
 
 /// The authority, as Envoy calls it among the headers.
@@ -95,6 +99,14 @@ enum Split {
     Broad,
     /// Everywhere: the values were joined.
     Always,
+}
+
+/// A header in its parts between commas, all values joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderParts<'t> {
+    text: &'t str,
+    /// Where its commas stand.
+    commas: Vec<usize>,
 }
 
 /// The runs of neighbouring parts that a pattern with commas is compared with.
@@ -233,25 +245,16 @@ impl HeaderTexts<'_> {
         std::iter::once(whole).chain(parts.map(part))
     }
 
-    /// The runs of parts that have so many commas, without the blanks around them.
-    pub fn runs(&self, commas: usize) -> PartRuns<'_> {
-        let text = self.joined.as_deref().or(self.values.first().map(Cow::as_ref)).unwrap_or_default();
-        let places: Vec<usize> = memchr::memchr_iter(b',', text.as_bytes()).collect();
-        if commas == 0 || places.len() < commas || self.split == Split::Never {
-            return PartRuns::Listed(Vec::new());
-        }
-        // Each part is in one run more than the pattern has commas.
-        if commas > MAX_PATTERN_COMMAS || (commas + 1) * text.len() > MAX_RUN_BYTES {
-            return PartRuns::TooMany;
-        }
-        let starts = std::iter::once(0).chain(places.iter().map(|comma| comma + 1));
-        let ends = places.iter().copied().skip(commas).chain([text.len()]);
-        PartRuns::Listed(starts.zip(ends).filter_map(|(start, end)| text.get(start..end)).map(trim_blanks).collect())
+    /// The header's parts, whose runs patterns with commas are compared with. `None` where it is never several values.
+    pub fn parts(&self) -> Option<HeaderParts<'_>> {
+        let text = self.joined.as_deref().or(self.values.first().map(Cow::as_ref))?;
+        (self.split != Split::Never).then(|| HeaderParts::of(text))
     }
 
     /// Whether a pattern matches some run of parts, or may.
     fn may_match_a_run(&self, pattern: &TextPattern) -> bool {
-        match self.runs(pattern.commas()) {
+        let Some(parts) = self.parts() else { return false };
+        match parts.runs(pattern.commas()) {
             PartRuns::Listed(runs) => runs.into_iter().any(|run| pattern.matches(run)),
             PartRuns::TooMany => true,
         }
@@ -262,10 +265,31 @@ impl HeaderTexts<'_> {
         match matching {
             Match::Broad => {
                 self.texts().any(|text| value_matches(list, text.text))
-                    || list.iter().any(|pattern| self.may_match_a_run(pattern))
+                    || list.iter().any(|pattern| pattern.commas() > 0 && self.may_match_a_run(pattern))
             }
             Match::Strict => self.texts().filter(|text| text.is_strict).all(|text| value_matches(list, text.text)),
         }
+    }
+}
+
+impl<'t> HeaderParts<'t> {
+    fn of(text: &'t str) -> HeaderParts<'t> {
+        work_count::bytes(text.len());
+        HeaderParts { text, commas: memchr::memchr_iter(b',', text.as_bytes()).collect() }
+    }
+
+    /// The runs of parts that have so many commas, without the blanks around them.
+    pub fn runs(&self, commas: usize) -> PartRuns<'t> {
+        // As many runs as there are commas but those inside the first, and one.
+        let Some(count) = (self.commas.len() + 1).checked_sub(commas) else { return PartRuns::Listed(Vec::new()) };
+        let is_long = |commas: usize| commas * (commas + 1) / 2 * self.text.len() > MAX_RUN_BYTES;
+        if count > 0 && (commas > MAX_PATTERN_COMMAS || count > MAX_RUNS || is_long(commas)) {
+            return PartRuns::TooMany;
+        }
+        let starts = std::iter::once(0).chain(self.commas.iter().map(|comma| comma + 1));
+        let ends = self.commas.iter().copied().skip(commas).chain([self.text.len()]);
+        let runs = starts.zip(ends).take(count);
+        PartRuns::Listed(runs.filter_map(|(start, end)| self.text.get(start..end)).map(trim_blanks).collect())
     }
 }
 

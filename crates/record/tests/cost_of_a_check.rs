@@ -45,13 +45,36 @@ const OF_POLICY: usize = 500;
 
 /// Policies of rules about headers of one host, with patterns of every kind.
 fn header_policies(action: &str, count: usize, lists: &[&str], name: &dyn Fn(usize) -> String) -> Vec<String> {
+    policies_of(action, count, lists, name, &|rule, value, at| match (rule + value + at) % 4 {
+        0 => format!("'v{value}'"),
+        1 => format!("'r{rule}x{value}'"),
+        2 => format!("'r{rule}p{value}*'"),
+        _ => format!("'*s{rule}y{value}'"),
+    })
+}
+
+/// The same with patterns that have commas, of every number that is compared and of one more.
+fn comma_policies(action: &str, count: usize) -> Vec<String> {
+    policies_of(action, count, &["values"], &|_| "x-role".to_owned(), &|rule, value, _| {
+        let parts = vec!["v"; value % 9 + 1].join(",");
+        match (rule + value) % 4 {
+            0 => format!("'{parts},v'"),
+            1 => format!("'{parts},r{rule}x{value}'"),
+            2 => format!("'{parts},r{rule}p{value}*'"),
+            _ => format!("'*s{rule}y{value},{parts}'"),
+        }
+    })
+}
+
+fn policies_of(
+    action: &str,
+    count: usize,
+    lists: &[&str],
+    name: &dyn Fn(usize) -> String,
+    pattern: &dyn Fn(usize, usize, usize) -> String,
+) -> Vec<String> {
     let list = |rule: usize, (at, list): (usize, &&str)| {
-        let value = |value: usize| match (rule + value + at) % 4 {
-            0 => format!("'v{value}'"),
-            1 => format!("'r{rule}x{value}'"),
-            2 => format!("'r{rule}p{value}*'"),
-            _ => format!("'*s{rule}y{value}'"),
-        };
+        let value = |value: usize| pattern(rule, value, at);
         format!("{list}: [{}]", (0..10).map(value).collect::<Vec<_>>().join(", "))
     };
     let rule = |rule: &usize| {
@@ -88,6 +111,8 @@ fn sets() -> Vec<(&'static str, Vec<String>)> {
         ("1,000 denies by what it lacks", header_policies("DENY", 1_000, &["notValues"], &one_name)),
         ("1,000 allows by one header", header_policies("ALLOW", 1_000, &["values", "notValues"], &one_name)),
         ("1,000 audits by one header", header_policies("AUDIT", 1_000, &["values"], &one_name)),
+        ("1,000 denies by values with commas", comma_policies("DENY", 1_000)),
+        ("1,000 allows by values with commas", comma_policies("ALLOW", 1_000)),
         ("1,000 denies by a pseudo-header", header_policies("DENY", 1_000, &["values"], &|_| ":path".to_owned())),
         ("1,000 denies by the host", header_policies("DENY", 1_000, &["values"], &|_| "host".to_owned())),
         ("1,000 denies by 1,000 headers", header_policies("DENY", 1_000, &["values"], &|rule| format!("x-{rule}"))),
@@ -153,6 +178,25 @@ fn requests() -> Vec<(&'static str, Sent)> {
             sent("/".into(), vec![header("x-role", values(&|part| format!("no{part}"), 1_024))]),
         ),
         ("a header of 1,024 values that match", sent("/".into(), vec![header("x-role", values(&matching, 1_024))])),
+        (
+            "a header of as many runs as are compared",
+            sent("/".into(), vec![header("x-role", values(&|_| "v".into(), 129))]),
+        ),
+        (
+            "a header of runs as long as are compared",
+            sent("/".into(), vec![header("x-role", values(&|_| "v".repeat(340), 128))]),
+        ),
+        (
+            "a header of shorter runs, of every number of commas",
+            sent("/".into(), vec![header("x-role", values(&|_| "v".repeat(27), 128))]),
+        ),
+        (
+            "a header whose runs match",
+            sent(
+                "/".into(),
+                vec![header("x-role", values(&|part| if part % 9 == 8 { matching(part) } else { "v".into() }, 1_024))],
+            ),
+        ),
         ("a header of one long value", sent("/".into(), vec![header("x-role", "r1p2".repeat(15_000))])),
         ("1,000 headers", sent("/".into(), (0..1_000).map(|at| header(&format!("X-{at}"), "v".repeat(40))).collect())),
         (

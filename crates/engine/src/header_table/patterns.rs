@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use crate::header_values::{HeaderTexts, PartRuns};
+use crate::header_values::{HeaderParts, HeaderTexts, PartRuns};
 use crate::pattern::TextPattern;
 use crate::work_count;
 
@@ -113,16 +113,16 @@ impl CommaPatterns {
         CommaPatterns { commas, patterns: builder.finish(), numbers: numbers.into() }
     }
 
-    /// The patterns of the whole table that match a run of parts, or that cannot be ruled out.
-    fn matching<'c>(&'c self, header: &HeaderTexts<'_>) -> impl Iterator<Item = u32> + use<'c> {
-        let matched = match header.runs(self.commas) {
-            PartRuns::Listed(runs) if runs.is_empty() => Some(MatchedPatterns::none(0, 0, std::iter::empty())),
-            PartRuns::Listed(runs) => Some(self.patterns.compare(runs.into_iter().map(|run| (run, false)))),
-            PartRuns::TooMany => None,
-        };
-        let numbered = (0..).zip(&self.numbers);
-        let is_in = move |own: u32| matched.as_ref().is_none_or(|matched| matched.has(own));
-        numbered.filter(move |(own, _)| is_in(*own)).map(|(_, number)| *number)
+    /// Notes the patterns of the whole table that match a run of parts, or that cannot be ruled out.
+    fn note_matching(&self, parts: &HeaderParts<'_>, matched: &mut MatchedPatterns) {
+        match parts.runs(self.commas) {
+            PartRuns::Listed(runs) if runs.is_empty() => {}
+            PartRuns::Listed(runs) => {
+                let own = self.patterns.compare(runs.into_iter().map(|run| (run, false)));
+                own.matching().filter_map(|own| self.numbers.get(own)).for_each(|number| matched.note_run(*number));
+            }
+            PartRuns::TooMany => self.numbers.iter().for_each(|number| matched.note_run(*number)),
+        }
     }
 }
 
@@ -144,16 +144,10 @@ impl PatternTable {
 
     /// Compares a header with every pattern: each of its texts, and its runs of parts with the patterns that have commas.
     pub fn compare_header(&self, header: &HeaderTexts<'_>) -> MatchedPatterns {
-        let texts = header.texts().map(|text| (text.text, text.is_strict));
-        if self.with_commas.is_empty() {
-            return self.compare(texts);
-        }
-        // What a run matches is one text more, which the strict match does not ask for.
-        let texts: Vec<(&str, bool)> = texts.chain([("", false)]).collect();
-        let runs = texts.len() - 1;
-        let mut matched = self.compare_texts(&texts, runs);
-        for number in self.with_commas.iter().flat_map(|patterns| patterns.matching(header)) {
-            matched.cover(number, runs);
+        let mut matched = self.compare(header.texts().map(|text| (text.text, text.is_strict)));
+        if let (false, Some(parts)) = (self.with_commas.is_empty(), header.parts()) {
+            matched.matching_runs = vec![0; self.count.div_ceil(64)].into();
+            self.with_commas.iter().for_each(|patterns| patterns.note_matching(&parts, &mut matched));
         }
         matched
     }
@@ -161,15 +155,10 @@ impl PatternTable {
     /// Compares every text with every pattern. With each text stands whether the strict match asks for it.
     pub fn compare<'t>(&self, texts: impl Iterator<Item = (&'t str, bool)>) -> MatchedPatterns {
         let texts: Vec<(&str, bool)> = texts.collect();
-        self.compare_texts(&texts, texts.len())
-    }
-
-    /// The same for the first of some texts.
-    fn compare_texts(&self, texts: &[(&str, bool)], count: usize) -> MatchedPatterns {
         let strict = texts.iter().enumerate().filter(|(_, (_, is_strict))| *is_strict).map(|(number, _)| number);
         let mut matched = MatchedPatterns::none(self.count, texts.len(), strict);
         let (mut prefixes, mut suffixes, mut backwards) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, (text, _)) in texts.iter().enumerate().take(count) {
+        for (number, (text, _)) in texts.iter().enumerate() {
             work_count::bytes(text.len());
             if let Some(pattern) = self.exact.get(*text) {
                 matched.cover(*pattern, number);
@@ -184,7 +173,7 @@ impl PatternTable {
         self.prefixes.spread(prefixes, &mut matched);
         self.suffixes.spread(suffixes, &mut matched);
         if let Some(any) = self.any {
-            (0..count).for_each(|number| matched.cover(any, number));
+            (0..texts.len()).for_each(|number| matched.cover(any, number));
         }
         matched
     }
@@ -290,6 +279,9 @@ impl Affixes {
 pub struct MatchedPatterns {
     /// A bit for each pattern, by its number.
     matching: Box<[u64]>,
+    /// The same of those that match a run of parts or cannot be ruled out, which the strict match does not look at. Empty
+    /// where no pattern has commas.
+    matching_runs: Box<[u64]>,
     /// For each pattern that matches, one more than the number of its part of `texts`.
     slots: Box<[u32]>,
     /// A bit for each text, in parts of `words`.
@@ -306,6 +298,7 @@ impl MatchedPatterns {
         strict.for_each(|number| set(&mut asked, number));
         MatchedPatterns {
             matching: vec![0; patterns.div_ceil(64)].into(),
+            matching_runs: Box::default(),
             slots: vec![0; patterns].into(),
             texts: Vec::new(),
             words,
@@ -313,15 +306,27 @@ impl MatchedPatterns {
         }
     }
 
-    /// Whether a pattern matches some text.
+    /// Whether a pattern matches some text or run of parts.
     pub fn has(&self, pattern: u32) -> bool {
-        self.matching.get(pattern as usize / 64).is_some_and(|bits| bits >> (pattern % 64) & 1 == 1)
+        self.word(pattern / 64) >> (pattern % 64) & 1 == 1
     }
 
-    /// Whether some pattern of a list matches some text.
+    /// A word of the patterns that match in the broad match.
+    fn word(&self, word: u32) -> u64 {
+        let of = |bits: &[u64]| bits.get(word as usize).copied().unwrap_or_default();
+        of(&self.matching) | of(&self.matching_runs)
+    }
+
+    /// The numbers of the patterns that match.
+    fn matching(&self) -> impl Iterator<Item = usize> {
+        let words = self.matching.iter().enumerate();
+        words.flat_map(|(word, bits)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit))
+    }
+
+    /// Whether some pattern of a list matches some text or run of parts.
     pub fn some_of(&self, list: &PatternNumbers) -> bool {
         work_count::steps(list.0.len());
-        list.0.iter().any(|(word, bits)| self.matching.get(*word as usize).is_some_and(|found| found & bits != 0))
+        list.0.iter().any(|(word, bits)| self.word(*word) & bits != 0)
     }
 
     /// Whether every text that the strict match asks for is matched by some pattern of a list.
@@ -356,6 +361,12 @@ impl MatchedPatterns {
         }
         let from = (*slot as usize - 1) * self.words;
         self.texts.get_mut(from..from + self.words).unwrap_or_default()
+    }
+
+    /// Notes that a pattern matches a run of parts, or cannot be ruled out.
+    fn note_run(&mut self, pattern: u32) {
+        work_count::steps(1);
+        set(&mut self.matching_runs, pattern as usize);
     }
 
     /// Notes that a pattern matches a text.

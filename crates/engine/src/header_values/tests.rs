@@ -93,6 +93,16 @@ fn no_pattern_with_commas_is_ruled_out_where_its_runs_are_too_long_to_compare() 
     }
 }
 
+#[test]
+fn no_pattern_with_commas_is_ruled_out_where_it_has_too_many_runs_to_compare() {
+    for (parts, pattern, deny) in
+        [(129, "a,b", false), (130, "a,b", true), (130, "a,b,c", false), (131, "a,b,c", true), (130, "b", false)]
+    {
+        let headers = vec![("x".to_owned(), vec!["a"; parts].join(","))];
+        assert_eq!(both(sent(&headers), "x", &field(&[pattern], &[])), (deny, false), "{parts} {pattern}");
+    }
+}
+
 #[derive(Debug)]
 struct Apart(Vec<(String, String)>);
 
