@@ -367,4 +367,4 @@ fn sni_is(sni: &str, host: &Host<'_>, settings: &Settings) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

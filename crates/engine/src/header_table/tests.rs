@@ -1,11 +1,10 @@
 //! The tables say what comparing one condition at a time says.
 
-use std::borrow::Cow;
-
 use super::*;
 use crate::enforcement::Enforcement;
 use crate::eval_context::EvalContext;
 use crate::place::Place;
+use crate::request::tests::Apart;
 use crate::request::{Attributes, Headers, HttpAttributes};
 use crate::rule::Rule;
 use crate::rule_info::{About, RuleId, RuleInfo};
@@ -30,24 +29,6 @@ fn rules_of(conditions: impl IntoIterator<Item = Condition>) -> Rules {
 
 fn list(texts: &[String]) -> Box<[TextPattern]> {
     texts.iter().map(|text| TextPattern::parse(text)).collect()
-}
-
-/// Headers that were sent in the form of a list.
-#[derive(Debug)]
-struct Apart(Vec<(String, String)>);
-
-impl Headers for Apart {
-    fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
-        self.0.visit(name, each);
-    }
-
-    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
-        self.0.visit_all(each);
-    }
-
-    fn are_joined(&self) -> bool {
-        false
-    }
 }
 
 struct Draw(u64);

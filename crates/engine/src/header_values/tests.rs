@@ -1,8 +1,7 @@
 //! Headers: how their values are split and read, their bounds, and pseudo-headers.
 
-use std::borrow::Cow;
-
 use super::*;
+use crate::request::tests::Apart;
 use crate::request::{Attributes, Headers, HttpAttributes};
 use crate::settings::Settings;
 
@@ -100,23 +99,6 @@ fn no_pattern_with_commas_is_ruled_out_where_it_has_too_many_runs_to_compare() {
     {
         let headers = vec![("x".to_owned(), vec!["a"; parts].join(","))];
         assert_eq!(both(sent(&headers), "x", &field(&[pattern], &[])), (deny, false), "{parts} {pattern}");
-    }
-}
-
-#[derive(Debug)]
-struct Apart(Vec<(String, String)>);
-
-impl Headers for Apart {
-    fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
-        self.0.visit(name, each);
-    }
-
-    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
-        self.0.visit_all(each);
-    }
-
-    fn are_joined(&self) -> bool {
-        false
     }
 }
 

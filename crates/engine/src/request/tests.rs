@@ -2,6 +2,24 @@
 
 use super::*;
 
+/// Headers that were sent in the form of a list, so that repeated ones are not joined.
+#[derive(Debug)]
+pub(crate) struct Apart(pub(crate) Vec<(String, String)>);
+
+impl Headers for Apart {
+    fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
+        self.0.visit(name, each);
+    }
+
+    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
+        self.0.visit_all(each);
+    }
+
+    fn are_joined(&self) -> bool {
+        false
+    }
+}
+
 fn tcp<'a>(service: &'a str, sni: Option<&'a str>) -> Attributes<'a> {
     Attributes { service, tls_sni: sni, has_address: true, listener_port: Some(8443), ..Default::default() }
 }

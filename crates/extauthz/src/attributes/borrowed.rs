@@ -6,10 +6,10 @@
 //! nothing that the decoder refuses. Fields that it does not know are read over, as in protobuf.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use fields::{Field, Fields, Text, once};
 
-use super::{AddressFields, PeerFields, in_order, raw_text};
 use customs_engine::request::{Attributes, Headers, HttpAttributes};
 
 mod fields;
@@ -25,6 +25,22 @@ pub struct Check<'m> {
     destination: PeerFields<'m>,
     tls_sni: Option<&'m str>,
     http: Option<Http<'m>>,
+}
+
+/// What is read of a peer.
+#[derive(Debug, Default)]
+struct PeerFields<'a> {
+    address: AddressFields,
+    service: &'a str,
+    principal: &'a str,
+}
+
+/// What is read of an address.
+#[derive(Debug, Default)]
+struct AddressFields {
+    present: bool,
+    ip: Option<IpAddr>,
+    port: Option<u16>,
 }
 
 /// An HTTP request.
@@ -105,7 +121,18 @@ impl<'m> Check<'m> {
             stream_id: http.id.as_str(),
             protocol: http.protocol.as_str(),
         });
-        super::joined(&self.source, &self.destination, self.tls_sni, http)
+        Attributes {
+            source_principal: self.source.principal,
+            source_address: self.source.address.ip,
+            destination_principal: self.destination.principal,
+            destination_address: self.destination.address.ip,
+            listener_port: self.destination.address.port,
+            has_address: self.source.address.present || self.destination.address.present,
+            // Of the peers' `service` only the destination's means anything, and only on TCP: the SNI.
+            service: self.destination.service,
+            tls_sni: self.tls_sni,
+            http,
+        }
     }
 }
 
@@ -329,6 +356,16 @@ impl<'m> HeaderFields<'m> {
 /// Whether a key is this name, in whatever case.
 fn is_like(key: Text<'_>, name: &str) -> bool {
     key.as_bytes().len() == name.len() && key.as_bytes().eq_ignore_ascii_case(name.as_bytes())
+}
+
+/// The order of a map's keys, in which one in lower case comes before its other spellings.
+fn in_order(key: &str) -> (bool, &str) {
+    (key.bytes().any(|byte| byte.is_ascii_uppercase()), key)
+}
+
+/// The value of a header that was sent as text or, where that is empty, as bytes.
+fn raw_text<'a>(value: &'a str, raw_value: &'a [u8]) -> Cow<'a, str> {
+    if value.is_empty() { String::from_utf8_lossy(raw_value) } else { Cow::Borrowed(value) }
 }
 
 impl Headers for HeaderFields<'_> {
