@@ -28,10 +28,10 @@ use super::status::Overview;
 use super::tail_listeners::{self, Tails};
 use crate::ops::admin::{self, AdminState};
 use crate::ops::health::{self, HealthHandle};
-use crate::ops::metrics::{AuditReading, Metrics};
+use crate::ops::metrics::Metrics;
 use crate::ops::questions::Questions;
 use crate::ops::refusals;
-use customs_audit::recorder::{Reading, Recorder, Withholding};
+use customs_audit::recorder::{Recorder, Withholding};
 use customs_audit::sinks::Reopen;
 use customs_audit::start::{self as audit, Trail, Writers};
 use customs_engine::snapshot::{Revision, Snapshot};
@@ -322,11 +322,7 @@ fn metrics(settings: &Resolved) -> Arc<Metrics> {
 fn watch_audit(log: &AuditedDecisionLog) {
     // The metrics must not keep the queue open, but they may read its numbers.
     let recorder = log.recorder.clone();
-    let reading = |reading| {
-        let Reading { sink, written, failures, queued, queued_bytes, lost, healthy, withholding, problem: _ } = reading;
-        AuditReading { sink, written, failures, queued, queued_bytes, lost, healthy, withholding }
-    };
-    log.metrics.watch_audit(move || recorder.readings().into_iter().map(reading).collect());
+    log.metrics.watch_audit(move || recorder.readings());
 }
 
 fn reloader(

@@ -19,6 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::exposition::Exposition;
+use customs_audit::recorder::Reading;
 use customs_engine::effect::Effect;
 use customs_engine::enforcement::Enforcement;
 use customs_engine::expirations::Expirations;
@@ -73,27 +74,6 @@ type Labels = Vec<(&'static str, &'static str)>;
 
 /// A gauge of seconds.
 type Seconds = Gauge<f64, AtomicU64>;
-
-/// Numbers about one sink of the audit, read when somebody asks for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditReading {
-    /// The sink, as the settings name it.
-    pub sink: String,
-    /// Records that it has taken, since the start.
-    pub written: u64,
-    /// Writes that it refused, since the start.
-    pub failures: u64,
-    /// Records that wait.
-    pub queued: u64,
-    /// About how many bytes they hold in memory.
-    pub queued_bytes: u64,
-    /// Records that it did not get, since the start, by class.
-    pub lost: Loss,
-    /// Whether it takes what it should.
-    pub healthy: bool,
-    /// Whether every answer that it wants is withheld because of it.
-    pub withholding: bool,
-}
 
 /// All numbers of one server.
 #[derive(Debug)]
@@ -328,7 +308,7 @@ impl Metrics {
     }
 
     /// Says where the numbers of the audit come from. Only the first call has an effect.
-    pub fn watch_audit(&self, read: impl Fn() -> Vec<AuditReading> + Send + Sync + 'static) {
+    pub fn watch_audit(&self, read: impl Fn() -> Vec<Reading> + Send + Sync + 'static) {
         self.scraped.audit.get_or_init(|| Box::new(read));
     }
 
@@ -389,7 +369,7 @@ struct Scraped {
     revision: Mutex<Option<String>>,
     expirations: Mutex<Expirations>,
     reads: Mutex<Vec<(String, UnixNanos)>>,
-    audit: OnceLock<Box<dyn Fn() -> Vec<AuditReading> + Send + Sync>>,
+    audit: OnceLock<Box<dyn Fn() -> Vec<Reading> + Send + Sync>>,
 }
 
 impl Scraped {
@@ -425,10 +405,10 @@ impl Collector for Scraped {
 }
 
 /// One number of a sink.
-type Number = fn(&AuditReading) -> u64;
+type Number = fn(&Reading) -> u64;
 
 /// The numbers of every sink. Sinks are named by the settings, so their names are a closed list.
-fn audit(encoder: &mut DescriptorEncoder<'_>, readings: &[AuditReading]) -> fmt::Result {
+fn audit(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) -> fmt::Result {
     let counters: [(&str, &str, Number); 2] = [
         ("customs_audit_records", "Records that the sink has", |reading| reading.written),
         ("customs_audit_write_failures", "Writes that the sink refused", |reading| reading.failures),
@@ -474,7 +454,7 @@ fn audit(encoder: &mut DescriptorEncoder<'_>, readings: &[AuditReading]) -> fmt:
 /// The label of a sink's series.
 type SinkLabels = Vec<(&'static str, String)>;
 
-fn labelled(reading: &AuditReading) -> SinkLabels {
+fn labelled(reading: &Reading) -> SinkLabels {
     vec![("sink", printable::line(&reading.sink).into_owned())]
 }
 

@@ -205,7 +205,7 @@ fn what_is_set_is_shown() {
     metrics.watch_audit(|| {
         let lost = Loss { allows: 5, denials: 4, differing: 3, withheld: 2, events: 1 };
         let sink = "stdout".to_owned();
-        vec![AuditReading {
+        vec![Reading {
             sink,
             written: 7,
             failures: 2,
@@ -214,6 +214,7 @@ fn what_is_set_is_shown() {
             lost,
             healthy: false,
             withholding: true,
+            problem: String::new(),
         }]
     });
     for (name, value) in
@@ -334,7 +335,7 @@ fn both_formats_name_each_family_as_they_must_and_tell_the_same() {
     metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     metrics.watch_audit(|| {
         let sink = "file:/odd \"name\" \\ {a=\"b\"}\n".to_owned();
-        vec![AuditReading {
+        vec![Reading {
             sink,
             written: 7,
             failures: 2,
@@ -343,6 +344,7 @@ fn both_formats_name_each_family_as_they_must_and_tell_the_same() {
             lost: Loss::default(),
             healthy: true,
             withholding: false,
+            problem: String::new(),
         }]
     });
     let [classic, open] =
