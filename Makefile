@@ -46,6 +46,7 @@ tools:
 
 format:
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 lint:
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings

@@ -4,7 +4,12 @@
 //! `cargo bench --bench check`; docs/BENCHMARKS.md has the figures of one machine. Compare figures of one run only. The
 //! check was captured from a real Envoy, and a rule of the set allows it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -55,19 +60,32 @@ spec:
 fn snapshot() -> Snapshot {
     let settings = Settings::default();
     let mut source = set::source(Shape::Teams, RULES);
-    source.files.push(PolicyFile { name: "partner.yaml".into(), bytes: GRANT.as_bytes().into() });
-    compile::compile(&[source::load(&source, &settings)], &settings).expect("the set is good").snapshot
+    source.files.push(PolicyFile {
+        name: "partner.yaml".into(),
+        bytes: GRANT.as_bytes().into(),
+    });
+    compile::compile(&[source::load(&source, &settings)], &settings)
+        .expect("the set is good")
+        .snapshot
 }
 
 fn occasion() -> Occasion<'static> {
     let decision_id = "01a9f2c4-7b00-7c11-8a22-0123456789ab";
-    Occasion { time: NOW, duration_micros: 1, decision_id, decision_number: 1, told_headers: &[] }
+    Occasion {
+        time: NOW,
+        duration_micros: 1,
+        decision_id,
+        decision_number: 1,
+        told_headers: &[],
+    }
 }
 
 fn steps(criterion: &mut Criterion) {
     let snapshot = snapshot();
     let mut group = criterion.benchmark_group("step");
-    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    group
+        .measurement_time(Duration::from_secs(2))
+        .warm_up_time(Duration::from_millis(500));
     group.bench_function("decode", |b| {
         b.iter(|| {
             let check = CheckRequest::decode(black_box(CHECK)).unwrap();
@@ -75,7 +93,12 @@ fn steps(criterion: &mut Criterion) {
         });
     });
     group.bench_function("read", |b| {
-        b.iter(|| borrowed::read(black_box(CHECK)).unwrap().attributes().listener_port);
+        b.iter(|| {
+            borrowed::read(black_box(CHECK))
+                .unwrap()
+                .attributes()
+                .listener_port
+        });
     });
     let check = borrowed::read(CHECK).unwrap();
     let attributes = check.attributes();
@@ -89,16 +112,31 @@ fn steps(criterion: &mut Criterion) {
     let decision = snapshot.decide(&request, NOW);
     assert_eq!(decision.verdict.reason.as_str(), "allowed_by_rule");
     group.bench_function("entry", |b| {
-        b.iter(|| DecisionRecord::of(black_box(&attributes), &request, &decision, &snapshot, occasion()));
+        b.iter(|| {
+            DecisionRecord::of(
+                black_box(&attributes),
+                &request,
+                &decision,
+                &snapshot,
+                occasion(),
+            )
+        });
     });
     let entry = DecisionRecord::of(&attributes, &request, &decision, &snapshot, occasion());
     let options = response::Options::default();
-    group.bench_function("response", |b| b.iter(|| response::build(black_box(&decision), &entry, &options)));
+    group.bench_function("response", |b| {
+        b.iter(|| response::build(black_box(&decision), &entry, &options))
+    });
     let entry = Entry::Decision(Arc::new(entry));
     let mut line = Vec::new();
     let mut render = || {
         line.clear();
-        json::open(black_box(&entry), "0d5c3b9e-6b1f-4c51-9a3c-0123456789ab", 4711, &mut line);
+        json::open(
+            black_box(&entry),
+            "0d5c3b9e-6b1f-4c51-9a3c-0123456789ab",
+            4711,
+            &mut line,
+        );
         line.len()
     };
     println!("a line of {} bytes", render());
@@ -115,13 +153,24 @@ fn answers(criterion: &mut Criterion) {
         refusals: Arc::default(),
     };
     let (_publisher, reader) = store::cell(snapshot());
-    let checks = Checks::new(reader, Arc::new(log), response::Options::default(), Vec::new());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let checks = Checks::new(
+        reader,
+        Arc::new(log),
+        response::Options::default(),
+        Vec::new(),
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let mut group = criterion.benchmark_group("check");
-    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    group
+        .measurement_time(Duration::from_secs(2))
+        .warm_up_time(Duration::from_millis(500));
     group.bench_function("answer", |b| {
         b.iter(|| {
-            let answer = runtime.block_on(checks.answer(black_box(CHECK), Deadline::default())).unwrap();
+            let answer = runtime
+                .block_on(checks.answer(black_box(CHECK), Deadline::default()))
+                .unwrap();
             let (response, pending) = answer.expect("there is no deadline");
             checks.sent(pending);
             response

@@ -4,7 +4,12 @@
 //!
 //! `cargo bench --bench decide`; docs/BENCHMARKS.md has the figures of one machine. Compare figures of one run only.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -25,7 +30,9 @@ const SIZES: [usize; 3] = [10, 1_000, 100_000];
 fn snapshot(rules: usize) -> Snapshot {
     let settings = Settings::default();
     let loaded = source::load(&set::source(Shape::Teams, rules), &settings);
-    compile::compile(&[loaded], &settings).expect("the set is good").snapshot
+    compile::compile(&[loaded], &settings)
+        .expect("the set is good")
+        .snapshot
 }
 
 /// A caller and a host that a rule of the middle of the set names, and a caller and a host of nobody.
@@ -39,13 +46,26 @@ fn requests(rules: usize) -> [(&'static str, String, String); 2] {
             format!("spiffe://cluster.local/ns/team-{team}/sa/app-{}", ten % 7),
             format!("H{index}.ok.example:443"),
         ),
-        ("miss", "spiffe://cluster.local/ns/nobody/sa/none".into(), "www.elsewhere.example".into()),
+        (
+            "miss",
+            "spiffe://cluster.local/ns/nobody/sa/none".into(),
+            "www.elsewhere.example".into(),
+        ),
     ]
 }
 
 fn decide(snapshot: &Snapshot, principal: &str, host: &str) -> bool {
-    let http = HttpAttributes { method: "GET", path: "/v1/items?x=1", host, ..HttpAttributes::default() };
-    let attributes = Attributes { source_principal: principal, http: Some(http), ..Attributes::default() };
+    let http = HttpAttributes {
+        method: "GET",
+        path: "/v1/items?x=1",
+        host,
+        ..HttpAttributes::default()
+    };
+    let attributes = Attributes {
+        source_principal: principal,
+        http: Some(http),
+        ..Attributes::default()
+    };
     let request = attributes.normalise(snapshot.settings());
     snapshot.decide(&request, NOW).verdict.by_identity
 }
@@ -62,14 +82,26 @@ fn decisions(criterion: &mut Criterion) {
     }
     group.finish();
     let mut group = criterion.benchmark_group("naive");
-    group.sample_size(10).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(2))
+        .warm_up_time(Duration::from_millis(500));
     for rules in SIZES {
         let snapshot = snapshot(rules);
         let settings = Settings::default();
         for (kind, principal, host) in &requests(rules) {
             group.bench_function(BenchmarkId::new(*kind, rules), |b| {
-                let http = HttpAttributes { method: "GET", path: "/v1/items?x=1", host, ..HttpAttributes::default() };
-                let attributes = Attributes { source_principal: principal, http: Some(http), ..Attributes::default() };
+                let http = HttpAttributes {
+                    method: "GET",
+                    path: "/v1/items?x=1",
+                    host,
+                    ..HttpAttributes::default()
+                };
+                let attributes = Attributes {
+                    source_principal: principal,
+                    http: Some(http),
+                    ..Attributes::default()
+                };
                 b.iter(|| {
                     let request = attributes.normalise(&settings);
                     reference::verdict(snapshot.rules(), &settings, black_box(&request), NOW)

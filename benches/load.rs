@@ -3,7 +3,12 @@
 //! `cargo bench --bench load`. Each load runs in a process of its own, with the allocator that the server has, so that
 //! peaks are its own. docs/BENCHMARKS.md has the figures of one machine. Compare figures of one run only.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 use std::process::Command;
 use std::time::Instant;
@@ -21,14 +26,20 @@ const SHAPES: [(&str, Shape); 2] = [("teams", Shape::Teams), ("single", Shape::S
 
 fn main() {
     let wanted = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
-    match SHAPES.iter().find(|(name, _)| Some(*name) == wanted.as_deref()) {
+    match SHAPES
+        .iter()
+        .find(|(name, _)| Some(*name) == wanted.as_deref())
+    {
         Some((name, shape)) => load(name, *shape),
         None => SHAPES.iter().for_each(|(name, _)| load_apart(name)),
     }
 }
 
 fn load_apart(name: &str) {
-    let status = Command::new(std::env::current_exe().unwrap()).arg(name).status().unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .arg(name)
+        .status()
+        .unwrap();
     assert!(status.success(), "{name}: {status}");
 }
 
@@ -36,17 +47,25 @@ fn load_apart(name: &str) {
 fn memory(line: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|text| text.starts_with(line));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or_default() >> 10
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .unwrap_or_default()
+        >> 10
 }
 
 fn load(name: &str, shape: Shape) {
     let settings = Settings::default();
     let source = set::source(shape, RULES);
-    let text = source.files.iter().map(|file| file.bytes.len()).sum::<usize>() >> 20;
+    let text = source
+        .files
+        .iter()
+        .map(|file| file.bytes.len())
+        .sum::<usize>()
+        >> 20;
     let start = Instant::now();
     let loaded = files::load::load(&source, None, &settings);
     let parsed = start.elapsed();
-    let compiled = compile::compile(std::slice::from_ref(&loaded), &settings).expect("the set is good");
+    let compiled =
+        compile::compile(std::slice::from_ref(&loaded), &settings).expect("the set is good");
     let done = start.elapsed();
     let counts = compiled.snapshot.counts();
     let rules = counts.istio_deny + counts.egress_allow + counts.egress_deny;
@@ -60,7 +79,11 @@ fn load(name: &str, shape: Shape) {
     drop(source);
     // The allocator gives back what is free when it is used next.
     std::thread::sleep(std::time::Duration::from_millis(200));
-    println!("{name}: peak {} MiB; {} MiB with the set in force", memory("VmHWM"), memory("VmRSS"));
+    println!(
+        "{name}: peak {} MiB; {} MiB with the set in force",
+        memory("VmHWM"),
+        memory("VmRSS")
+    );
 
     let mut changed = set::source(shape, RULES);
     let last = changed.files.last_mut().unwrap();

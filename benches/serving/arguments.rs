@@ -61,10 +61,23 @@ pub struct Sizes {
 
 impl Arguments {
     pub fn parts(&self) -> Vec<Part> {
-        if self.parts.is_empty() { Part::value_variants().to_vec() } else { self.parts.clone() }
+        if self.parts.is_empty() {
+            Part::value_variants().to_vec()
+        } else {
+            self.parts.clone()
+        }
     }
 
     pub fn sizes(&self) -> Sizes {
-        if self.quick { Sizes { rounds: 2, checks: 20_000, seconds: 1, ..self.sizes } } else { self.sizes }
+        if self.quick {
+            Sizes {
+                rounds: 2,
+                checks: 20_000,
+                seconds: 1,
+                ..self.sizes
+            }
+        } else {
+            self.sizes
+        }
     }
 }

@@ -14,13 +14,25 @@ use crate::session::{Session, order};
 use crate::statistics::Estimate;
 
 const SHAPES: [Shape; 3] = [
-    Shape { connections: 1, streams: 256 },
-    Shape { connections: 2, streams: 128 },
-    Shape { connections: 4, streams: 64 },
+    Shape {
+        connections: 1,
+        streams: 256,
+    },
+    Shape {
+        connections: 2,
+        streams: 128,
+    },
+    Shape {
+        connections: 4,
+        streams: 64,
+    },
 ];
 
 /// The shape that lines are about: as many connections as a gateway with four workers opens.
-const USUAL: Shape = Shape { connections: 4, streams: 64 };
+const USUAL: Shape = Shape {
+    connections: 4,
+    streams: 64,
+};
 
 const LAYOUTS: [Layout; 2] = [Layout::PerCore, Layout::Stealing];
 
@@ -30,9 +42,18 @@ const LOOK: (usize, u64) = (3, 50_000);
 pub fn measure(session: &mut Session) -> Result<Findings> {
     let mut findings = Findings::new("cpu", "us of CPU a check", how(session));
     let (floors, customs) = (start_floors(session)?, start_customs(session)?);
-    let servers: Vec<&Server> = floors.iter().chain(customs.iter().map(|it| &it.server)).collect();
+    let servers: Vec<&Server> = floors
+        .iter()
+        .chain(customs.iter().map(|it| &it.server))
+        .collect();
     for shape in SHAPES {
-        ask_in_turn(session, &mut findings, &servers, shape, (session.sizes.rounds, session.sizes.checks))?;
+        ask_in_turn(
+            session,
+            &mut findings,
+            &servers,
+            shape,
+            (session.sizes.rounds, session.sizes.checks),
+        )?;
     }
     let layout = cheaper(&findings)?;
     session.cheaper = Some(layout);
@@ -42,7 +63,10 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
 }
 
 fn how(session: &Session) -> String {
-    let (rounds, checks) = (session.sizes.rounds, crate::document::count(session.sizes.checks as f64));
+    let (rounds, checks) = (
+        session.sizes.rounds,
+        crate::document::count(session.sizes.checks as f64),
+    );
     format!(
         "{rounds} rounds of {checks} checks to each server, over so many connections with so many checks in flight on each. \
          Servers without another word have a runtime for each processor."
@@ -56,12 +80,23 @@ fn start_floors(session: &Session) -> Result<Vec<Server>> {
         (Kind::TonicBytes, Layout::PerCore),
         (Kind::Hyper, Layout::PerCore),
     ];
-    kinds.into_iter().map(|(kind, layout)| Server::floor(session, kind, layout)).collect()
+    kinds
+        .into_iter()
+        .map(|(kind, layout)| Server::floor(session, kind, layout))
+        .collect()
 }
 
 fn start_customs(session: &Session) -> Result<Vec<CustomsServer>> {
-    let kinds = [(FEW, Record::Off), (MANY, Record::Off), (MANY, Record::File), (MANY, Record::Protobuf)];
-    kinds.into_iter().map(|(rules, record)| CustomsServer::start(session, rules, record)).collect()
+    let kinds = [
+        (FEW, Record::Off),
+        (MANY, Record::Off),
+        (MANY, Record::File),
+        (MANY, Record::Protobuf),
+    ];
+    kinds
+        .into_iter()
+        .map(|(rules, record)| CustomsServer::start(session, rules, record))
+        .collect()
 }
 
 /// Rounds after the first, which warms up.
@@ -87,15 +122,29 @@ fn ask_in_turn(
 /// The layout in which tonic costs less, by a short look.
 pub fn cheaper_layout(session: &Session) -> Result<Layout> {
     let mut findings = Findings::new("look", "us", "");
-    let floors = LAYOUTS.into_iter().map(|layout| Server::floor(session, Kind::Tonic, layout));
+    let floors = LAYOUTS
+        .into_iter()
+        .map(|layout| Server::floor(session, Kind::Tonic, layout));
     let floors: Vec<Server> = floors.collect::<Result<_>>()?;
-    ask_in_turn(session, &mut findings, &floors.iter().collect::<Vec<_>>(), USUAL, LOOK)?;
+    ask_in_turn(
+        session,
+        &mut findings,
+        &floors.iter().collect::<Vec<_>>(),
+        USUAL,
+        LOOK,
+    )?;
     cheaper(&findings)
 }
 
 fn cheaper(findings: &Findings) -> Result<Layout> {
-    let cost = |layout: &Layout| findings.estimate(&Kind::Tonic.name(*layout), &USUAL.name()).map(|it| it.median);
-    let costs = LAYOUTS.into_iter().filter_map(|layout| Some((layout, cost(&layout)?)));
+    let cost = |layout: &Layout| {
+        findings
+            .estimate(&Kind::Tonic.name(*layout), &USUAL.name())
+            .map(|it| it.median)
+    };
+    let costs = LAYOUTS
+        .into_iter()
+        .filter_map(|layout| Some((layout, cost(&layout)?)));
     let least = costs.min_by(|one, other| one.1.total_cmp(&other.1));
     Ok(least.context("no floor was measured")?.0)
 }
@@ -104,8 +153,12 @@ fn draw_lines(findings: &mut Findings, floor: &str) {
     let name = |rules, record| customs_server::name(rules, record);
     let (few, many) = (name(FEW, Record::Off), name(MANY, Record::Off));
     let (json, protobuf) = (name(MANY, Record::File), name(MANY, Record::Protobuf));
-    for (one, other, bound) in [(&many, floor, 0.7), (&json, floor, 0.85), (&protobuf, floor, 0.85), (&many, &few, 1.1)]
-    {
+    for (one, other, bound) in [
+        (&many, floor, 0.7),
+        (&json, floor, 0.85),
+        (&protobuf, floor, 0.85),
+        (&many, &few, 1.1),
+    ] {
         let says = format!("CPU a check at {}: {one} / {other}", USUAL.name());
         findings.draw_line(says, bound, &USUAL.name(), [one, other]);
     }
@@ -115,12 +168,25 @@ fn draw_lines(findings: &mut Findings, floor: &str) {
 fn picture(findings: &Findings) -> Picture {
     let bar = |name: &str, value: Estimate| {
         let group = usize::from(!name.starts_with("customs"));
-        Bar { name: name.to_owned(), value, group }
+        Bar {
+            name: name.to_owned(),
+            value,
+            group,
+        }
     };
     let rows = findings.subjects().into_iter();
-    let mut bars: Vec<Bar> = rows.filter_map(|name| Some(bar(name, findings.estimate(name, &USUAL.name())?))).collect();
+    let mut bars: Vec<Bar> = rows
+        .filter_map(|name| Some(bar(name, findings.estimate(name, &USUAL.name())?)))
+        .collect();
     bars.sort_by(|one, other| one.value.median.total_cmp(&other.value.median));
-    let shows = format!("CPU a check of each server, {} checks in flight", USUAL.name());
+    let shows = format!(
+        "CPU a check of each server, {} checks in flight",
+        USUAL.name()
+    );
     let svg = bars::draw(&shows, "us of CPU a check, with its interval", &bars);
-    Picture { file: "cpu.svg", shows, svg }
+    Picture {
+        file: "cpu.svg",
+        shows,
+        svg,
+    }
 }

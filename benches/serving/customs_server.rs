@@ -53,7 +53,9 @@ pub fn name(rules: usize, record: Record) -> String {
         Record::Off => format!("customs, {rules} rules, audit off"),
         Record::File => format!("customs, {rules} rules, audit to file"),
         Record::Protobuf => format!("customs, {rules} rules, audit to protobuf file"),
-        Record::FileWithoutMetadata => format!("customs, {rules} rules, audit to file, no metadata"),
+        Record::FileWithoutMetadata => {
+            format!("customs, {rules} rules, audit to file, no metadata")
+        }
     }
 }
 
@@ -67,18 +69,41 @@ impl CustomsServer {
         fs::create_dir(folder.join("audit"))?;
         let (port, admin) = (ports::free()?, ports::free()?);
         let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
+        {
             command.env_remove(name);
         }
-        command.args(["serve", "--policies", "policies", "--listen", &format!("127.0.0.1:{port}")]);
-        command.args(["--admin", &format!("127.0.0.1:{admin}")]).args(record.flags()).current_dir(&folder);
+        command.args([
+            "serve",
+            "--policies",
+            "policies",
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+        ]);
+        command
+            .args(["--admin", &format!("127.0.0.1:{admin}")])
+            .args(record.flags())
+            .current_dir(&folder);
         let mut process = Process::start("customs", &mut command, &log, &session.guard)?;
-        process.wait_until_ready(|| http::get(admin, "localhost", "/readyz").is_ok_and(|it| it.status == 200))?;
+        process.wait_until_ready(|| {
+            http::get(admin, "localhost", "/readyz").is_ok_and(|it| it.status == 200)
+        })?;
         let server = Server::new(name(rules, record), port, process);
         // Without metadata an answer says no reason; the same policies are asked for it elsewhere.
-        server.must_allow(if record == Record::FileWithoutMetadata { "" } else { policies::REASON })?;
+        server.must_allow(if record == Record::FileWithoutMetadata {
+            ""
+        } else {
+            policies::REASON
+        })?;
         server.settle()?;
-        Ok(CustomsServer { server, admin, policies, rules, edition: 0 })
+        Ok(CustomsServer {
+            server,
+            admin,
+            policies,
+            rules,
+            edition: 0,
+        })
     }
 
     /// Changes every policy file of the set and waits until that is in force.
@@ -88,7 +113,10 @@ impl CustomsServer {
         policies::write(&self.policies, self.rules, self.edition)?;
         let start = Instant::now();
         while self.revision()? == old {
-            ensure!(start.elapsed() < PATIENCE, "the changed policies are not in force after {PATIENCE:?}");
+            ensure!(
+                start.elapsed() < PATIENCE,
+                "the changed policies are not in force after {PATIENCE:?}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
@@ -98,13 +126,24 @@ impl CustomsServer {
         let text = http::get(self.admin, "localhost", "/status")?.body;
         let status: Value = serde_json::from_str(&text).context("/status is no JSON")?;
         let revision = status.get("revision").and_then(Value::as_str);
-        Ok(revision.with_context(|| format!("/status has no revision: {text}"))?.to_owned())
+        Ok(revision
+            .with_context(|| format!("/status has no revision: {text}"))?
+            .to_owned())
     }
 }
 
-const JSON: [&str; 4] = ["--audit", "file:audit/a.jsonl?rotate_size=64MiB&keep=2", "--audit-durability", "none"];
-const PROTOBUF: [&str; 4] =
-    ["--audit", "file:audit/a.bin?format=protobuf&rotate_size=64MiB&keep=2", "--audit-durability", "none"];
+const JSON: [&str; 4] = [
+    "--audit",
+    "file:audit/a.jsonl?rotate_size=64MiB&keep=2",
+    "--audit-durability",
+    "none",
+];
+const PROTOBUF: [&str; 4] = [
+    "--audit",
+    "file:audit/a.bin?format=protobuf&rotate_size=64MiB&keep=2",
+    "--audit-durability",
+    "none",
+];
 const WITHOUT_METADATA: [&str; 6] = [JSON[0], JSON[1], JSON[2], JSON[3], "--metadata", "none"];
 
 impl Record {

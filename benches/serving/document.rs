@@ -16,7 +16,10 @@ pub fn render(machine: &str, findings: &[Findings], folder: &str) -> String {
     for part in findings {
         text.push_str(&format!("\n### {}\n\n{}\n", title(part.part), part.how));
         for picture in &part.pictures {
-            text.push_str(&format!("\n![{}]({folder}{})\n", picture.shows, picture.file));
+            text.push_str(&format!(
+                "\n![{}]({folder}{})\n",
+                picture.shows, picture.file
+            ));
         }
         text.push_str(&facts(part));
         text.push_str(&figures(part));
@@ -43,7 +46,11 @@ pub fn summary(part: &Findings) -> String {
 pub fn lines(findings: &[Findings]) -> String {
     let all = || findings.iter().flat_map(|part| &part.lines);
     let enough = all().all(|line| line.rounds.len() >= ENOUGH_ROUNDS);
-    let interval = if enough { "95 % interval" } else { "range (too few rounds for an interval)" };
+    let interval = if enough {
+        "95 % interval"
+    } else {
+        "range (too few rounds for an interval)"
+    };
     let mut rows = row(["line", "bound", "median", interval, "met"]);
     rows.push_str("| --- | --- | --- | --- | --- |\n");
     for line in all() {
@@ -55,13 +62,20 @@ pub fn lines(findings: &[Findings]) -> String {
 fn line_row(line: &Line) -> String {
     let unit = line.unit;
     let (median, interval) = match line.estimate {
-        Some(Estimate { low, median, high }) => {
-            (format!("{} {unit}", number(median)), format!("{} to {}", number(low), number(high)))
-        }
+        Some(Estimate { low, median, high }) => (
+            format!("{} {unit}", number(median)),
+            format!("{} to {}", number(low), number(high)),
+        ),
         None => ("not measured".to_owned(), String::new()),
     };
     let bound = format!("{} {unit}", number(line.bound));
-    row([line.says.as_str(), &bound, &median, &interval, if line.met { "yes" } else { "no" }])
+    row([
+        line.says.as_str(),
+        &bound,
+        &median,
+        &interval,
+        if line.met { "yes" } else { "no" },
+    ])
 }
 
 fn facts(part: &Findings) -> String {
@@ -79,19 +93,31 @@ fn figures(part: &Findings) -> String {
     let rule = row(std::iter::repeat_n("---", conditions.len() + 1));
     let mut rows = format!("\n{head}{rule}");
     for subject in part.subjects() {
-        let cells = conditions.iter().map(|condition| cell(part.estimate(subject, condition)));
+        let cells = conditions
+            .iter()
+            .map(|condition| cell(part.estimate(subject, condition)));
         rows.push_str(&row(std::iter::once(subject.to_owned()).chain(cells)));
     }
     rows
 }
 
 fn cell(estimate: Option<Estimate>) -> String {
-    let told = estimate.map(|it| format!("{} ({} to {})", number(it.median), number(it.low), number(it.high)));
+    let told = estimate.map(|it| {
+        format!(
+            "{} ({} to {})",
+            number(it.median),
+            number(it.low),
+            number(it.high)
+        )
+    });
     told.unwrap_or_default()
 }
 
 fn row<T: AsRef<str>>(cells: impl IntoIterator<Item = T>) -> String {
-    let cells: Vec<String> = cells.into_iter().map(|cell| cell.as_ref().replace('|', "\\|")).collect();
+    let cells: Vec<String> = cells
+        .into_iter()
+        .map(|cell| cell.as_ref().replace('|', "\\|"))
+        .collect();
     format!("| {} |\n", cells.join(" | "))
 }
 
@@ -115,12 +141,19 @@ pub fn count(value: f64) -> String {
         }
         text.push(digit);
     }
-    if value < 0.0 { format!("-{text}") } else { text }
+    if value < 0.0 {
+        format!("-{text}")
+    } else {
+        text
+    }
 }
 
 /// A document with what stands between its marks replaced; none where it has no such marks.
 pub fn take_in(document: &str, text: &str) -> Option<String> {
     let (before, rest) = document.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", text.trim()))
+    Some(format!(
+        "{before}{BEGIN}\n\n{}\n\n{END}{after}",
+        text.trim()
+    ))
 }

@@ -61,7 +61,14 @@ impl Line {
     pub fn new(says: impl Into<String>, unit: &'static str, bound: f64, rounds: Vec<f64>) -> Line {
         let estimate = Estimate::of(&rounds);
         let met = estimate.is_some_and(|estimate| estimate.low <= bound);
-        Line { says: says.into(), unit, bound, rounds, estimate, met }
+        Line {
+            says: says.into(),
+            unit,
+            bound,
+            rounds,
+            estimate,
+            met,
+        }
     }
 }
 
@@ -80,7 +87,10 @@ impl Findings {
 
     /// One more round's value.
     pub fn record(&mut self, subject: &str, condition: &str, value: f64) {
-        let known = self.measures.iter_mut().find(|it| it.subject == subject && it.condition == condition);
+        let known = self
+            .measures
+            .iter_mut()
+            .find(|it| it.subject == subject && it.condition == condition);
         match known {
             Some(measure) => measure.rounds.push(value),
             None => self.measures.push(Measure {
@@ -93,7 +103,10 @@ impl Findings {
 
     /// The values, a round each; none of what was not measured.
     pub fn rounds(&self, subject: &str, condition: &str) -> &[f64] {
-        let known = self.measures.iter().find(|it| it.subject == subject && it.condition == condition);
+        let known = self
+            .measures
+            .iter()
+            .find(|it| it.subject == subject && it.condition == condition);
         known.map_or(&[], |measure| &measure.rounds)
     }
 
@@ -102,14 +115,23 @@ impl Findings {
     }
 
     /// A line about what one subject is of another under a condition, round by round.
-    pub fn draw_line(&mut self, says: impl Into<String>, bound: f64, condition: &str, subjects: [&str; 2]) {
+    pub fn draw_line(
+        &mut self,
+        says: impl Into<String>,
+        bound: f64,
+        condition: &str,
+        subjects: [&str; 2],
+    ) {
         let [one, other] = subjects.map(|subject| self.rounds(subject, condition));
         let line = Line::new(says, "times", bound, ratios(one, other));
         self.lines.push(line);
     }
 
     pub fn tell(&mut self, about: impl Into<String>, says: impl Into<String>) {
-        self.facts.push(Fact { about: about.into(), says: says.into() });
+        self.facts.push(Fact {
+            about: about.into(),
+            says: says.into(),
+        });
     }
 
     /// Subjects and conditions in the order in which they were first measured.
@@ -118,7 +140,11 @@ impl Findings {
     }
 
     pub fn conditions(&self) -> Vec<&str> {
-        in_order(self.measures.iter().map(|measure| measure.condition.as_str()))
+        in_order(
+            self.measures
+                .iter()
+                .map(|measure| measure.condition.as_str()),
+        )
     }
 }
 

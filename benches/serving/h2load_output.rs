@@ -16,10 +16,22 @@ pub struct Request {
 
 /// Refuses a run of which not every one of so many requests succeeded.
 pub fn all_succeeded(printed: &str, requests: u64) -> Result<()> {
-    let line = |start: &str| printed.lines().find(|line| line.starts_with(start)).unwrap_or_default();
+    let line = |start: &str| {
+        printed
+            .lines()
+            .find(|line| line.starts_with(start))
+            .unwrap_or_default()
+    };
     let (counts, statuses) = (line("requests:"), line("status codes:"));
-    let wanted = [("succeeded", requests), ("failed", 0), ("errored", 0), ("timeout", 0)];
-    let told = wanted.iter().all(|(what, count)| counted(counts, what) == Some(*count));
+    let wanted = [
+        ("succeeded", requests),
+        ("failed", 0),
+        ("errored", 0),
+        ("timeout", 0),
+    ];
+    let told = wanted
+        .iter()
+        .all(|(what, count)| counted(counts, what) == Some(*count));
     ensure!(
         told && counted(statuses, "2xx") == Some(requests),
         "not every one of {requests} requests succeeded: {counts}; {statuses}\n{printed}"
@@ -30,13 +42,17 @@ pub fn all_succeeded(printed: &str, requests: u64) -> Result<()> {
 /// The number before a word: `12` of `requests: 12 total, 3 failed` and `total`.
 fn counted(line: &str, word: &str) -> Option<u64> {
     let (_, counts) = line.split_once(':')?;
-    let count = counts.split(',').find_map(|part| part.trim().strip_suffix(word))?;
+    let count = counts
+        .split(',')
+        .find_map(|part| part.trim().strip_suffix(word))?;
     count.trim().parse().ok()
 }
 
 /// The requests of a log: a line each with when it was sent, its status, how long it took, all set apart by tabs.
 pub fn read_log(log: &str) -> Result<Vec<Request>> {
-    log.lines().map(|line| read_line(line).with_context(|| format!("no line of h2load's log: {line:?}"))).collect()
+    log.lines()
+        .map(|line| read_line(line).with_context(|| format!("no line of h2load's log: {line:?}")))
+        .collect()
 }
 
 fn read_line(line: &str) -> Option<Request> {
@@ -44,12 +60,17 @@ fn read_line(line: &str) -> Option<Request> {
     let (sent, status, took) = (fields.next()?, fields.next()?, fields.next()?);
     let status: u16 = status.parse().ok()?;
     let answered = (200..300).contains(&status);
-    answered.then_some(Request { sent: sent.parse().ok()?, took: took.parse().ok()? })
+    answered.then_some(Request {
+        sent: sent.parse().ok()?,
+        took: took.parse().ok()?,
+    })
 }
 
 /// How long the requests took that were sent between two moments, sorted.
 pub fn latencies(requests: &[Request], from: u64, to: u64) -> Vec<u64> {
-    let between = requests.iter().filter(|request| (from..to).contains(&request.sent));
+    let between = requests
+        .iter()
+        .filter(|request| (from..to).contains(&request.sent));
     let mut took: Vec<u64> = between.map(|request| request.took).collect();
     took.sort_unstable();
     took

@@ -41,21 +41,34 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
     for rate in RATES {
         ask_in_turn(session, &mut findings, servers, rate)?;
     }
-    let (name, p99) = (customs_server::name(MANY, Record::File), condition(USUAL_RATE, "p99"));
+    let (name, p99) = (
+        customs_server::name(MANY, Record::File),
+        condition(USUAL_RATE, "p99"),
+    );
     let says = format!("{p99}: {name} / {}", floor.name);
     findings.draw_line(says, 1.2, &p99, [&name, &floor.name]);
     findings.pictures.push(picture(&findings));
     Ok(findings)
 }
 
-fn ask_in_turn(session: &Session, findings: &mut Findings, servers: [&Server; 2], rate: u64) -> Result<()> {
+fn ask_in_turn(
+    session: &Session,
+    findings: &mut Findings,
+    servers: [&Server; 2],
+    rate: u64,
+) -> Result<()> {
     for round in 0..=session.sizes.rounds {
         for server in order(servers.len(), round).filter_map(|index| servers.get(index)) {
             let requests = load::steady(session, server.port, rate, session.sizes.seconds)?;
             server.settle()?;
             if round > 0 {
                 let (from, to) = counted(&requests)?;
-                record(findings, &server.name, |name| condition(rate, name), &latencies(&requests, from, to))?;
+                record(
+                    findings,
+                    &server.name,
+                    |name| condition(rate, name),
+                    &latencies(&requests, from, to),
+                )?;
             }
         }
     }
@@ -64,7 +77,9 @@ fn ask_in_turn(session: &Session, findings: &mut Findings, servers: [&Server; 2]
 
 /// From when to when requests count: from shortly after the first one to shortly before the last.
 pub fn counted(requests: &[Request]) -> Result<(u64, u64)> {
-    let (first, last) = first_sent(requests).zip(last_sent(requests)).context("no request was sent")?;
+    let (first, last) = first_sent(requests)
+        .zip(last_sent(requests))
+        .context("no request was sent")?;
     Ok((first + EDGE, last.saturating_sub(EDGE)))
 }
 
@@ -76,7 +91,8 @@ pub fn record(
     sorted: &[u64],
 ) -> Result<()> {
     for (name, of_thousand) in PERCENTILES {
-        let value = percentile(sorted, of_thousand).context("no request was answered in the time that counts")?;
+        let value = percentile(sorted, of_thousand)
+            .context("no request was answered in the time that counts")?;
         findings.record(subject, &condition(name), value as f64);
     }
     Ok(())
@@ -87,9 +103,18 @@ fn condition(rate: u64, percentile: &str) -> String {
 }
 
 fn picture(findings: &Findings) -> Picture {
-    let median = |subject: &str, rate: u64, percentile: &str| findings.estimate(subject, &condition(rate, percentile));
+    let median = |subject: &str, rate: u64, percentile: &str| {
+        findings.estimate(subject, &condition(rate, percentile))
+    };
     let curve = |subject: &str, percentile: &str| Curve {
-        name: format!("{percentile} {}", if subject.starts_with("customs") { "customs" } else { "floor" }),
+        name: format!(
+            "{percentile} {}",
+            if subject.starts_with("customs") {
+                "customs"
+            } else {
+                "floor"
+            }
+        ),
         points: RATES
             .iter()
             .filter_map(|rate| Some((*rate as f64, median(subject, *rate, percentile)?.median)))
@@ -97,11 +122,28 @@ fn picture(findings: &Findings) -> Picture {
         dashed: percentile == "p50",
     };
     let curves = ["p99", "p50"].iter().flat_map(|percentile| {
-        findings.subjects().into_iter().rev().map(move |subject| curve(subject, percentile)).collect::<Vec<_>>()
+        findings
+            .subjects()
+            .into_iter()
+            .rev()
+            .map(move |subject| curve(subject, percentile))
+            .collect::<Vec<_>>()
     });
-    let axes = Axes { across: "checks a second", up: "us", scale: Scale::Logarithmic };
+    let axes = Axes {
+        across: "checks a second",
+        up: "us",
+        scale: Scale::Logarithmic,
+    };
     let shows =
         "How long a check waits at a steady rate, customs with 100,000 rules and a record, and the floor".to_owned();
-    let svg = curves::draw("Latency at a steady rate", axes, &curves.collect::<Vec<_>>());
-    Picture { file: "latency.svg", shows, svg }
+    let svg = curves::draw(
+        "Latency at a steady rate",
+        axes,
+        &curves.collect::<Vec<_>>(),
+    );
+    Picture {
+        file: "latency.svg",
+        shows,
+        svg,
+    }
 }

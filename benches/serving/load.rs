@@ -30,7 +30,10 @@ impl Shape {
 }
 
 /// Over how many connections a steady load is spread, and how far apart they begin.
-const STEADY: Shape = Shape { connections: 10, streams: 256 };
+const STEADY: Shape = Shape {
+    connections: 10,
+    streams: 256,
+};
 const APART: &str = "11ms";
 
 /// Asks so many checks as fast as answers come.
@@ -47,29 +50,53 @@ pub fn steady(session: &Session, port: u16, rate: u64, seconds: u64) -> Result<V
     let checks = rate * seconds;
     let mut command = command(session, port, STEADY, checks);
     let each = rate as f64 / STEADY.connections as f64;
-    command.args(["--rate", "1", "--rate-period", APART]).arg(format!("--rps={each}")).arg("--log-file").arg(&log);
+    command
+        .args(["--rate", "1", "--rate-period", APART])
+        .arg(format!("--rps={each}"))
+        .arg("--log-file")
+        .arg(&log);
     run(&mut command, checks)?;
     read(&log, checks)
 }
 
 fn read(log: &Path, checks: u64) -> Result<Vec<Request>> {
     let requests = h2load_output::read_log(&std::fs::read_to_string(log)?)?;
-    ensure!(requests.len() as u64 == checks, "h2load's log has {} lines for {checks} requests", requests.len());
+    ensure!(
+        requests.len() as u64 == checks,
+        "h2load's log has {} lines for {checks} requests",
+        requests.len()
+    );
     Ok(requests)
 }
 
 fn command(session: &Session, port: u16, shape: Shape, checks: u64) -> Command {
     let mut command = Command::new(&session.h2load.path);
-    command.args(["-t", "1", "-c", &shape.connections.to_string(), "-m", &shape.streams.to_string()]);
-    command.args(["-n", &checks.to_string(), "-d"]).arg(session::framed_check());
+    command.args([
+        "-t",
+        "1",
+        "-c",
+        &shape.connections.to_string(),
+        "-m",
+        &shape.streams.to_string(),
+    ]);
+    command
+        .args(["-n", &checks.to_string(), "-d"])
+        .arg(session::framed_check());
     command.args(["-H", "content-type: application/grpc", "-H", "te: trailers"]);
-    command.arg(format!("http://127.0.0.1:{port}/envoy.service.auth.v3.Authorization/Check"));
+    command.arg(format!(
+        "http://127.0.0.1:{port}/envoy.service.auth.v3.Authorization/Check"
+    ));
     command
 }
 
 fn run(command: &mut Command, checks: u64) -> Result<()> {
     let done = command.output().context("h2load does not run")?;
     let printed = String::from_utf8_lossy(&done.stdout);
-    ensure!(done.status.success(), "h2load: {}: {printed}{}", done.status, String::from_utf8_lossy(&done.stderr));
+    ensure!(
+        done.status.success(),
+        "h2load: {}: {printed}{}",
+        done.status,
+        String::from_utf8_lossy(&done.stderr)
+    );
     h2load_output::all_succeeded(&printed, checks)
 }

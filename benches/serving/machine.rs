@@ -27,19 +27,34 @@ pub struct Machine {
 impl Machine {
     pub fn look(session: &Session) -> Result<Machine> {
         let information = fs::read_to_string("/proc/cpuinfo")?;
-        let model = information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let model = information
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let busy = fs::read_to_string("/proc/loadavg")?;
         Ok(Machine {
-            date: jiff::Timestamp::now().to_string().chars().take(10).collect(),
-            processor: model.map_or("unknown processor", |(_, name)| name).to_owned(),
+            date: jiff::Timestamp::now()
+                .to_string()
+                .chars()
+                .take(10)
+                .collect(),
+            processor: model
+                .map_or("unknown processor", |(_, name)| name)
+                .to_owned(),
             processors: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
+                .trim()
+                .to_owned(),
             busy: busy.split(' ').next().unwrap_or_default().to_owned(),
-            rustc: said("rustc", &["--version"])?.split(' ').nth(1).unwrap_or_default().to_owned(),
+            rustc: said("rustc", &["--version"])?
+                .split(' ')
+                .nth(1)
+                .unwrap_or_default()
+                .to_owned(),
             envoy: session.envoy.version.clone(),
             h2load: session.h2load.version.clone(),
             // A copy without its history has none.
-            commit: said("git", &["describe", "--always", "--dirty"]).unwrap_or_else(|_| "unknown".to_owned()),
+            commit: said("git", &["describe", "--always", "--dirty"])
+                .unwrap_or_else(|_| "unknown".to_owned()),
         })
     }
 
@@ -61,8 +76,15 @@ impl Machine {
 }
 
 fn said(program: &str, arguments: &[&str]) -> Result<String> {
-    let done = Command::new(program).args(arguments).current_dir(customs_test_support::repository()).output();
+    let done = Command::new(program)
+        .args(arguments)
+        .current_dir(customs_test_support::repository())
+        .output();
     let done = done.with_context(|| format!("{program} does not run"))?;
-    anyhow::ensure!(done.status.success(), "{program} failed: {}", String::from_utf8_lossy(&done.stderr));
+    anyhow::ensure!(
+        done.status.success(),
+        "{program} failed: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
 }

@@ -52,7 +52,12 @@ fn measure(arguments: &Arguments) -> Result<()> {
     for part in arguments.parts() {
         let started = std::time::Instant::now();
         let findings = run(part, &mut session)?;
-        println!("{}: {:.0} s\n{}", findings.part, started.elapsed().as_secs_f64(), document::summary(&findings));
+        println!(
+            "{}: {:.0} s\n{}",
+            findings.part,
+            started.elapsed().as_secs_f64(),
+            document::summary(&findings)
+        );
         found.push(findings);
         // After each part, so that a long run that is ended early leaves what it found.
         output::write(&machine, arguments, &found)?;

@@ -15,7 +15,10 @@ use crate::load::{self, Shape};
 use crate::server::Server;
 use crate::session::Session;
 
-const SHAPE: Shape = Shape { connections: 4, streams: 64 };
+const SHAPE: Shape = Shape {
+    connections: 4,
+    streams: 64,
+};
 const BOUND: f64 = 120.0;
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -33,14 +36,23 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
     let layout = session.floor_layout()?;
     let mut under_load = Vec::new();
     for _round in 0..session.sizes.rounds.min(ROUNDS) {
-        look(session, &mut findings, &Server::floor(session, Kind::Tonic, layout)?)?;
+        look(
+            session,
+            &mut findings,
+            &Server::floor(session, Kind::Tonic, layout)?,
+        )?;
         let mut customs = CustomsServer::start(session, MANY, Record::File)?;
         under_load.push(look(session, &mut findings, &customs.server)?);
         customs.change_all_policies()?;
         let peak = customs.server.memory()?.peak;
         findings.record(&customs.server.name, "peak with a change", peak);
     }
-    findings.lines.push(Line::new("memory of customs with 100,000 rules under load", "MiB", BOUND, under_load));
+    findings.lines.push(Line::new(
+        "memory of customs with 100,000 rules under load",
+        "MiB",
+        BOUND,
+        under_load,
+    ));
     Ok(findings)
 }
 

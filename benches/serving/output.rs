@@ -16,7 +16,9 @@ use customs_test_support::repository;
 
 /// `bench` in cargo's target folder.
 fn folder() -> Result<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().context("cargo's folder has no parent")?;
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .context("cargo's folder has no parent")?;
     Ok(target.join("bench"))
 }
 
@@ -25,8 +27,14 @@ pub fn write(machine: &Machine, arguments: &Arguments, found: &[Findings]) -> Re
     let folder = folder()?;
     fs::create_dir_all(&folder)?;
     let all = json!({ "machine": machine, "sizes": arguments.sizes(), "parts": found });
-    fs::write(folder.join("serving.json"), serde_json::to_string_pretty(&all)? + "\n")?;
-    fs::write(folder.join("table.md"), document::render(&machine.sentence(), found, ""))?;
+    fs::write(
+        folder.join("serving.json"),
+        serde_json::to_string_pretty(&all)? + "\n",
+    )?;
+    fs::write(
+        folder.join("table.md"),
+        document::render(&machine.sentence(), found, ""),
+    )?;
     write_pictures(&folder, found)
 }
 
@@ -36,10 +44,14 @@ pub fn publish(machine: &Machine, found: &[Findings]) -> Result<()> {
     let (pictures, page) = (docs.join("benchmarks"), docs.join("BENCHMARKS.md"));
     fs::create_dir_all(&pictures)?;
     write_pictures(&pictures, found)?;
-    fs::copy(folder()?.join("serving.json"), pictures.join("serving.json"))?;
+    fs::copy(
+        folder()?.join("serving.json"),
+        pictures.join("serving.json"),
+    )?;
     let text = document::render(&machine.sentence(), found, "benchmarks/");
     let old = fs::read_to_string(&page)?;
-    let new = document::take_in(&old, &text).context("docs/BENCHMARKS.md has no marks of serving")?;
+    let new =
+        document::take_in(&old, &text).context("docs/BENCHMARKS.md has no marks of serving")?;
     Ok(fs::write(&page, new)?)
 }
 

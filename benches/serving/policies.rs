@@ -20,7 +20,8 @@ pub const REASON: &str = "allowed_by_rule";
 pub fn write(folder: &Path, rules: usize, edition: usize) -> Result<()> {
     fs::create_dir_all(folder)?;
     for file in set::source(Shape::Teams, rules).files {
-        let text = std::str::from_utf8(&file.bytes)?.replace(".bad.example", &format!(".bad{edition}.example"));
+        let text = std::str::from_utf8(&file.bytes)?
+            .replace(".bad.example", &format!(".bad{edition}.example"));
         put(folder, &file.name, &text)?;
     }
     put(folder, "partner.yaml", &partner())

@@ -19,7 +19,9 @@ impl CpuTime {
         for entry in fs::read_dir(format!("/proc/{process}/task"))? {
             let path = entry?.path();
             // A thread may end while it is looked at.
-            let Ok(text) = fs::read_to_string(path.join("schedstat")) else { continue };
+            let Ok(text) = fs::read_to_string(path.join("schedstat")) else {
+                continue;
+            };
             threads.extend(thread_number(&path).zip(on_processor(&text)));
         }
         Ok(CpuTime(threads))
@@ -27,7 +29,9 @@ impl CpuTime {
 
     /// What was used since an earlier moment, in nanoseconds.
     pub fn since(&self, earlier: &CpuTime) -> u64 {
-        let used = |(thread, now): (&u32, &u64)| now.saturating_sub(earlier.0.get(thread).copied().unwrap_or_default());
+        let used = |(thread, now): (&u32, &u64)| {
+            now.saturating_sub(earlier.0.get(thread).copied().unwrap_or_default())
+        };
         self.0.iter().map(used).sum()
     }
 }
@@ -52,7 +56,8 @@ impl Memory {
     /// Of a process, as of now.
     pub fn of(process: u32) -> io::Result<Memory> {
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-        memory(&status).ok_or_else(|| io::Error::other(format!("process {process} has no memory: {status}")))
+        memory(&status)
+            .ok_or_else(|| io::Error::other(format!("process {process} has no memory: {status}")))
     }
 }
 
@@ -62,5 +67,8 @@ pub fn memory(status: &str) -> Option<Memory> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
     };
-    Some(Memory { now: mebibytes("VmRSS:")?, peak: mebibytes("VmHWM:")? })
+    Some(Memory {
+        now: mebibytes("VmRSS:")?,
+        peak: mebibytes("VmHWM:")?,
+    })
 }

@@ -41,17 +41,33 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
         let (quiet, idle) = (ask(session, &customs.server)?, ask(session, &floor)?);
         let (changed, took) = ask_during_change(session, &mut customs)?;
         if counts {
-            for (subject, sorted) in [(floor.name.as_str(), idle), (QUIET, quiet), (CHANGED, changed)] {
+            for (subject, sorted) in [
+                (floor.name.as_str(), idle),
+                (QUIET, quiet),
+                (CHANGED, changed),
+            ] {
                 latency::record(&mut findings, subject, str::to_owned, &sorted)?;
             }
             findings.record(CHANGED, "s until in force", took.as_secs_f64());
         }
     }
     let line = |other: &str| format!("p99 at 5,000/s while all policies change: customs / {other}");
-    findings.draw_line(line("itself without a change"), 2.0, "p99", [CHANGED, QUIET]);
-    let to_floor = crate::statistics::ratios(findings.rounds(CHANGED, "p99"), findings.rounds(&floor.name, "p99"));
-    let told = crate::statistics::Estimate::of(&to_floor).map(|it| crate::document::number(it.median));
-    findings.tell(line(&floor.name), format!("{} times", told.unwrap_or_default()));
+    findings.draw_line(
+        line("itself without a change"),
+        2.0,
+        "p99",
+        [CHANGED, QUIET],
+    );
+    let to_floor = crate::statistics::ratios(
+        findings.rounds(CHANGED, "p99"),
+        findings.rounds(&floor.name, "p99"),
+    );
+    let told =
+        crate::statistics::Estimate::of(&to_floor).map(|it| crate::document::number(it.median));
+    findings.tell(
+        line(&floor.name),
+        format!("{} times", told.unwrap_or_default()),
+    );
     Ok(findings)
 }
 
@@ -64,7 +80,10 @@ fn ask(session: &Session, server: &Server) -> Result<Vec<u64>> {
 }
 
 /// The latencies from the first file's writing to the new set in force, sorted; and how long that was.
-fn ask_during_change(session: &Session, customs: &mut CustomsServer) -> Result<(Vec<u64>, Duration)> {
+fn ask_during_change(
+    session: &Session,
+    customs: &mut CustomsServer,
+) -> Result<(Vec<u64>, Duration)> {
     let port = customs.server.port;
     let (requests, from, to) = thread::scope(|scope| -> Result<_> {
         let asking = scope.spawn(|| load::steady(session, port, USUAL_RATE, SECONDS));
@@ -77,11 +96,19 @@ fn ask_during_change(session: &Session, customs: &mut CustomsServer) -> Result<(
         Ok((requests, from, to))
     })?;
     customs.server.settle()?;
-    ensure!(last_sent(&requests) > Some(to), "the new set was not in force before the load ended, after {SECONDS} s");
-    Ok((latencies(&requests, from, to), Duration::from_micros(to - from)))
+    ensure!(
+        last_sent(&requests) > Some(to),
+        "the new set was not in force before the load ended, after {SECONDS} s"
+    );
+    Ok((
+        latencies(&requests, from, to),
+        Duration::from_micros(to - from),
+    ))
 }
 
 /// Microseconds since 1970, as h2load counts them.
 fn now() -> Result<u64> {
-    Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?)
+    Ok(u64::try_from(
+        SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros(),
+    )?)
 }

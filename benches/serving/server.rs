@@ -35,13 +35,19 @@ pub struct Server {
 
 impl Server {
     pub fn new(name: String, port: u16, process: Process) -> Server {
-        Server { name, port, process }
+        Server {
+            name,
+            port,
+            process,
+        }
     }
 
     /// Starts this binary again as a floor.
     pub fn floor(session: &Session, kind: Kind, layout: Layout) -> Result<Server> {
         let name = kind.name(layout);
-        let log = session.folder("floors")?.join(format!("{}-{}.log", kind.word(), layout.word()));
+        let log = session
+            .folder("floors")?
+            .join(format!("{}-{}.log", kind.word(), layout.word()));
         // Only the last start's port counts.
         let _ = std::fs::remove_file(&log);
         let mut command = Command::new(std::env::current_exe()?);
@@ -50,7 +56,9 @@ impl Server {
         let mut port = None;
         process.wait_until_ready(|| {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
-            port = text.split_once('\n').and_then(|(line, _)| line.parse().ok());
+            port = text
+                .split_once('\n')
+                .and_then(|(line, _)| line.parse().ok());
             port.is_some()
         })?;
         let server = Server::new(name, port.context("a floor told no port")?, process);
@@ -60,11 +68,22 @@ impl Server {
 
     /// Asks the captured check once, which must be allowed, for this reason if there is one.
     pub fn must_allow(&self, reason: &str) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let answer = runtime.block_on(ask(self.port)).with_context(|| self.name.clone())?;
-        let allowed = answer.status.as_ref().is_some_and(|status| status.code == 0)
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let answer = runtime
+            .block_on(ask(self.port))
+            .with_context(|| self.name.clone())?;
+        let allowed = answer
+            .status
+            .as_ref()
+            .is_some_and(|status| status.code == 0)
             && matches!(answer.http_response, Some(HttpResponse::OkResponse(_)));
-        ensure!(allowed && told_reason(&answer) == reason, "{} must allow the check: {answer:?}", self.name);
+        ensure!(
+            allowed && told_reason(&answer) == reason,
+            "{} must allow the check: {answer:?}",
+            self.name
+        );
         Ok(())
     }
 
@@ -85,7 +104,11 @@ impl Server {
             if Duration::from_nanos(self.cpu()?.since(&before)) < IDLE {
                 return Ok(());
             }
-            ensure!(start.elapsed() < PATIENCE, "{} goes on working without being asked", self.name);
+            ensure!(
+                start.elapsed() < PATIENCE,
+                "{} goes on working without being asked",
+                self.name
+            );
         }
     }
 
@@ -100,15 +123,26 @@ impl Server {
 
 async fn ask(port: u16) -> Result<CheckResponse> {
     let check = std::fs::read(crate::session::framed_check())?;
-    let (_prefix, message) = check.split_first_chunk::<5>().context("the captured check is too short")?;
+    let (_prefix, message) = check
+        .split_first_chunk::<5>()
+        .context("the captured check is too short")?;
     let mut client = AuthorizationClient::connect(format!("http://127.0.0.1:{port}")).await?;
-    Ok(client.check(CheckRequest::decode(message)?).await?.into_inner())
+    Ok(client
+        .check(CheckRequest::decode(message)?)
+        .await?
+        .into_inner())
 }
 
 /// Why, as customs tells Envoy; floors tell nothing.
 fn told_reason(answer: &CheckResponse) -> &str {
-    let fields = answer.dynamic_metadata.as_ref().map(|metadata| &metadata.fields);
-    match fields.and_then(|fields| fields.get("reason")).and_then(|value| value.kind.as_ref()) {
+    let fields = answer
+        .dynamic_metadata
+        .as_ref()
+        .map(|metadata| &metadata.fields);
+    match fields
+        .and_then(|fields| fields.get("reason"))
+        .and_then(|value| value.kind.as_ref())
+    {
         Some(ValueKind::StringValue(reason)) => reason,
         _ => "",
     }

@@ -26,10 +26,19 @@ pub struct Session {
 
 impl Session {
     pub fn begin(arguments: &Arguments) -> Result<Session> {
-        let scratch = tempfile::Builder::new().prefix("customs-bench-").tempdir()?;
+        let scratch = tempfile::Builder::new()
+            .prefix("customs-bench-")
+            .tempdir()?;
         let guard = Guard::over(scratch.path())?;
         let (envoy, h2load) = (tools::envoy()?, tools::h2load()?);
-        Ok(Session { envoy, h2load, sizes: arguments.sizes(), cheaper: None, scratch, guard })
+        Ok(Session {
+            envoy,
+            h2load,
+            sizes: arguments.sizes(),
+            cheaper: None,
+            scratch,
+            guard,
+        })
     }
 
     /// The layout of the floor: what `cpu` found, or what a short look says.

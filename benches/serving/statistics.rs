@@ -59,12 +59,18 @@ fn rank(rounds: usize) -> usize {
 
 /// Round by round, what the one is of the other.
 pub fn ratios(ones: &[f64], others: &[f64]) -> Vec<f64> {
-    ones.iter().zip(others).map(|(one, other)| one / other).collect()
+    ones.iter()
+        .zip(others)
+        .map(|(one, other)| one / other)
+        .collect()
 }
 
 /// Round by round, what the one is more than the other.
 pub fn differences(ones: &[f64], others: &[f64]) -> Vec<f64> {
-    ones.iter().zip(others).map(|(one, other)| one - other).collect()
+    ones.iter()
+        .zip(others)
+        .map(|(one, other)| one - other)
+        .collect()
 }
 
 /// The smallest of the sorted values that so many of a thousand do not exceed.
@@ -87,9 +93,13 @@ pub enum Crossing {
 /// A cost that is lost in the noise (none or less) counts as below.
 pub fn crossing(costs: &[(f64, f64)], flat: f64) -> Option<Crossing> {
     let above = costs.iter().position(|(_, cost)| *cost > flat);
-    let Some(above) = above else { return costs.last().map(|(size, _)| Crossing::After(*size)) };
+    let Some(above) = above else {
+        return costs.last().map(|(size, _)| Crossing::After(*size));
+    };
     let (size, cost) = *costs.get(above)?;
-    let Some(before) = above.checked_sub(1) else { return Some(Crossing::Before(size)) };
+    let Some(before) = above.checked_sub(1) else {
+        return Some(Crossing::Before(size));
+    };
     let (size_before, cost_before) = *costs.get(before)?;
     if cost_before <= 0.0 {
         return Some(Crossing::At(size));

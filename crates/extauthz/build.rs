@@ -29,20 +29,30 @@ fn write_descriptors() -> Result<(), String> {
     let blob = package_dir()?.join("src/generated/types.bin");
     println!("cargo::rerun-if-changed={}", blob.display());
     let bytes = fs::read(&blob).map_err(|why| format!("cannot read {}: {why}", blob.display()))?;
-    let all = FileDescriptorSet::decode(bytes.as_slice()).map_err(|why| format!("{}: {why}", blob.display()))?;
-    let closure = FileDescriptorSet { file: closure(all.file)? };
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("ext_authz_descriptors.bin");
-    fs::write(&out, closure.encode_to_vec()).map_err(|why| format!("cannot write {}: {why}", out.display()))
+    let all = FileDescriptorSet::decode(bytes.as_slice())
+        .map_err(|why| format!("{}: {why}", blob.display()))?;
+    let closure = FileDescriptorSet {
+        file: closure(all.file)?,
+    };
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?)
+        .join("ext_authz_descriptors.bin");
+    fs::write(&out, closure.encode_to_vec())
+        .map_err(|why| format!("cannot write {}: {why}", out.display()))
 }
 
 /// The root file and everything it imports, imports first.
 fn closure(files: Vec<FileDescriptorProto>) -> Result<Vec<FileDescriptorProto>, String> {
-    let mut by_name: BTreeMap<String, FileDescriptorProto> =
-        files.into_iter().map(|file| (file.name().to_owned(), file)).collect();
+    let mut by_name: BTreeMap<String, FileDescriptorProto> = files
+        .into_iter()
+        .map(|file| (file.name().to_owned(), file))
+        .collect();
     let mut ordered = Vec::new();
     let mut seen = BTreeSet::new();
     visit(ROOT, &by_name, &mut seen, &mut ordered)?;
-    Ok(ordered.iter().filter_map(|name| by_name.remove(name)).collect())
+    Ok(ordered
+        .iter()
+        .filter_map(|name| by_name.remove(name))
+        .collect())
 }
 
 fn visit(
@@ -54,7 +64,9 @@ fn visit(
     if !seen.insert(name.to_owned()) {
         return Ok(());
     }
-    let file = files.get(name).ok_or_else(|| format!("envoy-types has no descriptor of {name}"))?;
+    let file = files
+        .get(name)
+        .ok_or_else(|| format!("envoy-types has no descriptor of {name}"))?;
     for import in &file.dependency {
         visit(import, files, seen, ordered)?;
     }
@@ -68,24 +80,47 @@ fn package_dir() -> Result<PathBuf, String> {
     }
     // On a new machine a build without tests has not fetched the packages of the tests, and cargo wants all of them.
     let told = cargo_metadata(&["--offline"]).or_else(|_incomplete| cargo_metadata(&[]))?;
-    let metadata: serde_json::Value = serde_json::from_slice(&told).map_err(|why| why.to_string())?;
-    let packages = metadata.get("packages").and_then(|p| p.as_array()).ok_or("`cargo metadata` lists no packages")?;
-    let text = |package: &'_ serde_json::Value, field: &str| Some(package.get(field)?.as_str()?.to_owned());
-    let package = packages.iter().find(|p| text(p, "name").as_deref() == Some("envoy-types"));
-    let manifest = package.and_then(|p| text(p, "manifest_path")).ok_or("envoy-types is not among the packages")?;
-    Ok(Path::new(&manifest).parent().ok_or("the manifest has no directory")?.to_owned())
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&told).map_err(|why| why.to_string())?;
+    let packages = metadata
+        .get("packages")
+        .and_then(|p| p.as_array())
+        .ok_or("`cargo metadata` lists no packages")?;
+    let text = |package: &'_ serde_json::Value, field: &str| {
+        Some(package.get(field)?.as_str()?.to_owned())
+    };
+    let package = packages
+        .iter()
+        .find(|p| text(p, "name").as_deref() == Some("envoy-types"));
+    let manifest = package
+        .and_then(|p| text(p, "manifest_path"))
+        .ok_or("envoy-types is not among the packages")?;
+    Ok(Path::new(&manifest)
+        .parent()
+        .ok_or("the manifest has no directory")?
+        .to_owned())
 }
 
 fn cargo_metadata(more: &[&str]) -> Result<Vec<u8>, String> {
     let cargo = env::var_os("CARGO").ok_or("CARGO is not set")?;
     let target = env::var("TARGET").map_err(|why| why.to_string())?;
     let output = Command::new(cargo)
-        .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", &target])
+        .args([
+            "metadata",
+            "--locked",
+            "--format-version",
+            "1",
+            "--filter-platform",
+            &target,
+        ])
         .args(more)
         .output()
         .map_err(|why| format!("cannot run `cargo metadata`: {why}"))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
-    Err(format!("`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    Err(format!(
+        "`cargo metadata` failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
 }

@@ -20,8 +20,10 @@ fn main() {
 /// Types, client and service of the record's own proto, and its descriptors.
 fn write_own_code() -> Result<(), String> {
     let descriptors = protox::compile([OWN], [INCLUDES]).map_err(|why| why.to_string())?;
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("audit_descriptors.bin");
-    fs::write(&out, descriptors.encode_to_vec()).map_err(|why| format!("cannot write {}: {why}", out.display()))?;
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?)
+        .join("audit_descriptors.bin");
+    fs::write(&out, descriptors.encode_to_vec())
+        .map_err(|why| format!("cannot write {}: {why}", out.display()))?;
     tonic_prost_build::configure()
         .build_transport(true)
         .boxed("customs.audit.v1.Record.answer")

@@ -54,20 +54,37 @@ fn options() -> Result<(PathBuf, bool)> {
     let customs = match customs {
         Some(path) => path,
         // Cargo puts the example one folder below the binary.
-        None => std::env::current_exe()?.parent().and_then(|it| it.parent()).context("no folder")?.join("customs"),
+        None => std::env::current_exe()?
+            .parent()
+            .and_then(|it| it.parent())
+            .context("no folder")?
+            .join("customs"),
     };
-    ensure!(customs.is_file(), "there is no {}; build it with: cargo build --release --bin customs", customs.display());
+    ensure!(
+        customs.is_file(),
+        "there is no {}; build it with: cargo build --release --bin customs",
+        customs.display()
+    );
     Ok((std::path::absolute(customs)?, keep))
 }
 
 fn play(stage: &mut Stage, customs: &std::path::Path, keep: bool) -> Result<()> {
     let rig = open(stage, customs)?;
     let mark = rig.customs.audit.mark();
-    let first =
-        passes(stage, &rig, "A pod of namespace demo-frontend goes to www.aliyun.com", rig.demo_frontend.http_port)?;
+    let first = passes(
+        stage,
+        &rig,
+        "A pod of namespace demo-frontend goes to www.aliyun.com",
+        rig.demo_frontend.http_port,
+    )?;
     drop_the_policy(stage, &rig)?;
     let refused = is_refused(stage, &rig)?;
-    let other = passes(stage, &rig, "A pod of namespace other sends it too", rig.other.http_port)?;
+    let other = passes(
+        stage,
+        &rig,
+        "A pod of namespace other sends it too",
+        rig.other.http_port,
+    )?;
     let lines = rig.customs.audit.decisions_since(mark, 3)?;
     show_the_record(stage, &rig, &lines, &[first, refused, other])?;
     meet_no_route(stage, &rig)?;
@@ -91,10 +108,20 @@ fn open(stage: &mut Stage, customs: &std::path::Path) -> Result<Rig> {
     let rig = Rig::start(customs, &envoy, Routes::OneHost)?;
     stage.say(TRAFFIC);
     stage.say("");
-    stage.say(&format!("Envoy {} at {}", envoy.version, envoy.path.display()));
-    stage.say(&format!("customs, process {}, started as:", rig.customs.id().unwrap_or_default()));
+    stage.say(&format!(
+        "Envoy {} at {}",
+        envoy.version,
+        envoy.path.display()
+    ));
+    stage.say(&format!(
+        "customs, process {}, started as:",
+        rig.customs.id().unwrap_or_default()
+    ));
     stage.command(&rig.customs.command_line());
-    stage.good(&format!("all five processes are ready after {} ms", start.elapsed().as_millis()));
+    stage.good(&format!(
+        "all five processes are ready after {} ms",
+        start.elapsed().as_millis()
+    ));
     stage.say("The policy directory holds another team's baseline and nothing else:");
     stage.command(&format!("ls {}", rig.customs.policies.folder().display()));
     stage.output(&rig.customs.policies.names()?.join("\n"));
@@ -106,9 +133,19 @@ fn passes(stage: &mut Stage, rig: &Rig, title: &str, port: u16) -> Result<Respon
     stage.step(title);
     let before = rig.requests_outside()?;
     let answer = stage.get(port)?;
-    ensure!(answer.status == 301, "301 was expected; customs' last lines:\n{}", rig.customs.last_words());
-    ensure!(answer.header("x-customs-reason").is_none(), "the site's answer was expected, this is a denial");
-    ensure!(rig.requests_outside()? == before + 1, "the site outside did not see the request");
+    ensure!(
+        answer.status == 301,
+        "301 was expected; customs' last lines:\n{}",
+        rig.customs.last_words()
+    );
+    ensure!(
+        answer.header("x-customs-reason").is_none(),
+        "the site's answer was expected, this is a denial"
+    );
+    ensure!(
+        rig.requests_outside()? == before + 1,
+        "the site outside did not see the request"
+    );
     stage.good(
         "301, the site's own answer, without x-customs-reason: the request left the mesh, and the site counted it",
     );
@@ -119,12 +156,18 @@ fn passes(stage: &mut Stage, rig: &Rig, title: &str, port: u16) -> Result<Respon
 fn drop_the_policy(stage: &mut Stage, rig: &Rig) -> Result<()> {
     stage.step("A policy file is dropped into the directory");
     let (before, process) = (rig.customs.revision()?, rig.customs.id());
-    stage.command(&format!("cp policies/{SEED} {}/", rig.customs.policies.folder().display()));
+    stage.command(&format!(
+        "cp policies/{SEED} {}/",
+        rig.customs.policies.folder().display()
+    ));
     rig.customs.policies.add(SEED)?;
     let start = Instant::now();
     let after = rig.customs.revision_after(&before)?;
     let waited = start.elapsed().as_millis();
-    stage.command(&format!("curl http://127.0.0.1:{}/status", rig.customs.admin_port));
+    stage.command(&format!(
+        "curl http://127.0.0.1:{}/status",
+        rig.customs.admin_port
+    ));
     stage.output(&format!("revision {before}\n      -> {after}"));
     ensure!(rig.customs.id() == process, "customs was restarted");
     stage.good(&format!("in force after {waited} ms, in the same process"));
@@ -136,22 +179,48 @@ fn is_refused(stage: &mut Stage, rig: &Rig) -> Result<Response> {
     stage.step("The same pod sends the same request");
     let before = rig.requests_outside()?;
     let answer = stage.get(rig.demo_frontend.http_port)?;
-    ensure!(answer.status == 403, "403 was expected; customs' last lines:\n{}", rig.customs.last_words());
-    ensure!(answer.header("x-customs-reason") == Some("denied_by_rule"), "the reason denied_by_rule was expected");
-    ensure!(rig.requests_outside()? == before, "the site outside has seen the request");
+    ensure!(
+        answer.status == 403,
+        "403 was expected; customs' last lines:\n{}",
+        rig.customs.last_words()
+    );
+    ensure!(
+        answer.header("x-customs-reason") == Some("denied_by_rule"),
+        "the reason denied_by_rule was expected"
+    );
+    ensure!(
+        rig.requests_outside()? == before,
+        "the site outside has seen the request"
+    );
     stage.good("403 with x-customs-reason, and the site counted nothing: the request did not leave the mesh");
     stage.say("(`server: envoy` proves nothing: the sidecar writes it on every answer, on the site's 301 above too.)");
     Ok(answer)
 }
 
 /// Each of the crossings is one line, and says what happened.
-fn show_the_record(stage: &mut Stage, rig: &Rig, lines: &[Line], answers: &[Response]) -> Result<()> {
+fn show_the_record(
+    stage: &mut Stage,
+    rig: &Rig,
+    lines: &[Line],
+    answers: &[Response],
+) -> Result<()> {
     stage.step("Each of the three crossings is one line of audit");
-    stage.command(&format!("grep '\"kind\":\"decision\"' {}", rig.customs.audit.path().display()));
+    stage.command(&format!(
+        "grep '\"kind\":\"decision\"' {}",
+        rig.customs.audit.path().display()
+    ));
     for (line, answer) in lines.iter().zip(answers) {
         stage.output(&line.text);
-        let expected = if answer.status == 403 { "deny" } else { "allow" };
-        ensure!(line.effect() == expected, "the line of the {} should say {expected}", answer.status);
+        let expected = if answer.status == 403 {
+            "deny"
+        } else {
+            "allow"
+        };
+        ensure!(
+            line.effect() == expected,
+            "the line of the {} should say {expected}",
+            answer.status
+        );
         let id = answer.header("x-customs-decision-id").unwrap_or_default();
         ensure!(line.text.contains(id), "the line should name decision {id}");
     }
@@ -167,9 +236,15 @@ fn meet_no_route(stage: &mut Stage, rig: &Rig) -> Result<()> {
     let (mark, before) = (rig.customs.audit.mark(), rig.requests_outside()?);
     let answer = stage.get_as(rig.demo_frontend.http_port, "www.aliyun.com.")?;
     ensure!(answer.status == 404, "404 was expected");
-    ensure!(answer.header("x-customs-reason").is_none(), "nobody was to be asked");
+    ensure!(
+        answer.header("x-customs-reason").is_none(),
+        "nobody was to be asked"
+    );
     rig.customs.audit.decisions_since(mark, 0)?;
-    ensure!(rig.requests_outside()? == before, "the site outside has seen the request");
+    ensure!(
+        rig.requests_outside()? == before,
+        "the site outside has seen the request"
+    );
     stage.good("404 without x-customs-reason: not asked, not on record, and not out");
     stage.say(
         "(A gateway for every host, `*`, has a route for it. Then customs is asked, and takes it for the same name.)",
@@ -198,14 +273,21 @@ fn stay(stage: &mut Stage, rig: &Rig) -> Result<()> {
     stage.say("edit, add or remove policies, and see what is in force or what is wrong with them:");
     stage.command(&format!("ls {folder}"));
     stage.command(&format!("rm {folder}/{SEED}"));
-    stage.command(&format!("curl http://127.0.0.1:{}/status", rig.customs.admin_port));
+    stage.command(&format!(
+        "curl http://127.0.0.1:{}/status",
+        rig.customs.admin_port
+    ));
     stage.say("watch the record, the gateway's log and customs' own:");
     stage.command(&format!("tail -f {}", rig.customs.audit.path().display()));
     stage.command(&format!("tail -f {}", rig.access_log.display()));
     stage.command(&format!("tail -f {}", customs_log(rig)));
     if let Ok(grpcurl) = tools::grpcurl() {
         stage.say("ask customs yourself:");
-        stage.command(&format!("{} -plaintext 127.0.0.1:{} list", grpcurl.path.display(), rig.customs.port));
+        stage.command(&format!(
+            "{} -plaintext 127.0.0.1:{} list",
+            grpcurl.path.display(),
+            rig.customs.port
+        ));
     }
     wait_for_the_end()
 }
@@ -222,9 +304,12 @@ fn wait_for_the_end() -> Result<()> {
         let _ = std::io::copy(&mut std::io::stdin().by_ref(), &mut std::io::sink());
         let _ = closed.send(());
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}

@@ -12,7 +12,14 @@ use customs_test_support::http::{self, Response};
 use customs_test_support::tls::{self, Attempt};
 
 /// Variables that would send curl through a proxy, which knows nothing of our loopback ports.
-const PROXIES: [&str; 6] = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"];
+const PROXIES: [&str; 6] = [
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "HTTP_PROXY",
+];
 
 /// Where the play is shown.
 pub(crate) struct Stage {
@@ -25,8 +32,15 @@ impl Stage {
     /// A stage on stdout.
     pub(crate) fn new() -> Stage {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let curl = Command::new("curl").arg("--version").output().is_ok_and(|done| done.status.success());
-        Stage { colours: std::io::stdout().is_terminal() && !plain, curl, step: 0 }
+        let curl = Command::new("curl")
+            .arg("--version")
+            .output()
+            .is_ok_and(|done| done.status.success());
+        Stage {
+            colours: std::io::stdout().is_terminal() && !plain,
+            curl,
+            step: 0,
+        }
     }
 
     /// Begins a step.
@@ -62,7 +76,11 @@ impl Stage {
 
     /// The play ends early; said on stderr, where it is not lost in a pipe.
     pub(crate) fn failed(&self, why: &str) {
-        let where_to = if self.step == 0 { "cannot start".to_owned() } else { format!("FAILED at step {}", self.step) };
+        let where_to = if self.step == 0 {
+            "cannot start".to_owned()
+        } else {
+            format!("FAILED at step {}", self.step)
+        };
         let _ = writeln!(std::io::stderr(), "\nThe demo {where_to}: {why}");
     }
 
@@ -72,12 +90,20 @@ impl Stage {
     }
 
     fn paint(&self, colour: &str, text: &str) -> String {
-        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colours {
+            format!("\x1b[{colour}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// `GET http://www.aliyun.com/` by way of this port, shown as typed and as answered.
     pub(crate) fn get(&self, port: u16) -> Result<Response> {
-        self.request(port, "www.aliyun.com", curl_words(port, None, "http://www.aliyun.com/"))
+        self.request(
+            port,
+            "www.aliyun.com",
+            curl_words(port, None, "http://www.aliyun.com/"),
+        )
     }
 
     /// The same with another `Host` header, which curl is told as it is, since it may tidy up what it finds in a URL.
@@ -91,7 +117,8 @@ impl Stage {
         self.command(&shown(&words));
         let answer = if self.curl {
             let done = run_curl(&words)?;
-            Response::parse(&done.stdout).with_context(|| String::from_utf8_lossy(&done.stderr).into_owned())?
+            Response::parse(&done.stdout)
+                .with_context(|| String::from_utf8_lossy(&done.stderr).into_owned())?
         } else {
             self.say("(curl is not installed, so the demo sends the same request itself)");
             http::get(port, host, "/")?
@@ -111,14 +138,21 @@ impl Stage {
                     self.output(&why);
                     Ok(())
                 }
-                Attempt::Answered(answer) => bail!("a closed connection was expected, not {}", answer.status_line),
+                Attempt::Answered(answer) => bail!(
+                    "a closed connection was expected, not {}",
+                    answer.status_line
+                ),
             };
         }
         let done = run_curl(&words)?;
         self.output(String::from_utf8_lossy(&done.stderr).trim());
         // 35: during the handshake; 52 and 56: at the first bytes. Another end would be curl's own trouble.
         if !matches!(done.status.code(), Some(35 | 52 | 56)) {
-            bail!("a closed connection was expected, not {}: {}", done.status, String::from_utf8_lossy(&done.stdout));
+            bail!(
+                "a closed connection was expected, not {}: {}",
+                done.status,
+                String::from_utf8_lossy(&done.stdout)
+            );
         }
         Ok(())
     }
@@ -126,7 +160,13 @@ impl Stage {
     /// The telling parts of an answer: status, who sent it, what customs added, and a problem body.
     fn answer(&self, answer: &Response) {
         self.output(&self.paint("1", &answer.status_line));
-        for name in ["location", "server", "content-type", "x-customs-reason", "x-customs-decision-id"] {
+        for name in [
+            "location",
+            "server",
+            "content-type",
+            "x-customs-reason",
+            "x-customs-decision-id",
+        ] {
             if let Some(value) = answer.header(name) {
                 self.output(&format!("{name}: {value}"));
             }
@@ -139,24 +179,39 @@ impl Stage {
 
 /// The curl command that sends one request to a sidecar as if it were the way out.
 pub(crate) fn curl_words(port: u16, authority: Option<&Path>, url: &str) -> Vec<String> {
-    let mut words: Vec<String> = ["curl", "-sS", "-i", "--max-time", "10"].map(str::to_owned).to_vec();
+    let mut words: Vec<String> = ["curl", "-sS", "-i", "--max-time", "10"]
+        .map(str::to_owned)
+        .to_vec();
     if PROXIES.iter().any(|name| std::env::var_os(name).is_some()) {
         words.extend(["--noproxy".to_owned(), "*".to_owned()]);
     }
     if let Some(authority) = authority {
         words.extend(["--cacert".to_owned(), authority.display().to_string()]);
     }
-    words.extend(["--connect-to".to_owned(), format!("::127.0.0.1:{port}"), url.to_owned()]);
+    words.extend([
+        "--connect-to".to_owned(),
+        format!("::127.0.0.1:{port}"),
+        url.to_owned(),
+    ]);
     words
 }
 
 /// The words as they can be pasted into a shell.
 pub(crate) fn shown(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@".contains(c);
-    let quoted = words.iter().map(|word| if word.chars().all(plain) { word.clone() } else { format!("'{word}'") });
+    let quoted = words.iter().map(|word| {
+        if word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{word}'")
+        }
+    });
     quoted.collect::<Vec<String>>().join(" ")
 }
 
 fn run_curl(words: &[String]) -> Result<std::process::Output> {
-    Command::new("curl").args(words.iter().skip(1)).output().context("curl does not run")
+    Command::new("curl")
+        .args(words.iter().skip(1))
+        .output()
+        .context("curl does not run")
 }

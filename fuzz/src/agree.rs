@@ -12,18 +12,42 @@ use customs_test_support::draw::NOW;
 
 /// An answer, as far as two evaluators can be compared.
 pub fn said(answer: &Answer) -> Said {
-    Said { reason: answer.reason, rule: answer.rule.to_string(), gates: answer.gates }
+    Said {
+        reason: answer.reason,
+        rule: answer.rule.to_string(),
+        gates: answer.gates,
+    }
 }
 
 /// Decides, and checks the answer against the naive evaluator and its own reason.
 pub fn decide(snapshot: &Snapshot, request: &Request<'_>) -> Decision {
     let decision = snapshot.decide(request, NOW);
     let (rules, settings) = (snapshot.rules(), snapshot.settings());
-    assert_eq!(said(&decision.verdict), reference::verdict(rules, settings, request, NOW), "verdict");
-    assert_eq!(said(&decision.dry_run), reference::dry_run(rules, settings, request, NOW), "dry run");
-    let allows = matches!(decision.verdict.reason, Reason::AllowedByRule | Reason::DefaultAllow);
-    assert_eq!(decision.verdict.effect() == Effect::Allow, allows, "{:?}", decision.verdict);
+    assert_eq!(
+        said(&decision.verdict),
+        reference::verdict(rules, settings, request, NOW),
+        "verdict"
+    );
+    assert_eq!(
+        said(&decision.dry_run),
+        reference::dry_run(rules, settings, request, NOW),
+        "dry run"
+    );
+    let allows = matches!(
+        decision.verdict.reason,
+        Reason::AllowedByRule | Reason::DefaultAllow
+    );
+    assert_eq!(
+        decision.verdict.effect() == Effect::Allow,
+        allows,
+        "{:?}",
+        decision.verdict
+    );
     let crosses = matches!(decision.outcome, Outcome::Allow(_));
-    assert_eq!(crosses, allows || settings.enforcement == Enforcement::Report, "{decision:?}");
+    assert_eq!(
+        crosses,
+        allows || settings.enforcement == Enforcement::Report,
+        "{decision:?}"
+    );
     decision
 }

@@ -25,13 +25,20 @@ use super::agree;
 use customs_test_support::draw::NOW;
 
 /// Both families, each field and each gate; the same under settings as most have them and under those that ask for most.
-static SNAPSHOTS: LazyLock<[Snapshot; 2]> = LazyLock::new(|| [snapshot(usual()), snapshot(demanding())]);
+static SNAPSHOTS: LazyLock<[Snapshot; 2]> =
+    LazyLock::new(|| [snapshot(usual()), snapshot(demanding())]);
 
 /// No help, all metadata.
-const OPTIONS: response::Options = response::Options { help: None, metadata: response::metadata::Fields::ALL };
+const OPTIONS: response::Options = response::Options {
+    help: None,
+    metadata: response::metadata::Fields::ALL,
+};
 
 fn usual() -> Settings {
-    Settings { trusted_hops: Some(0), ..Settings::default() }
+    Settings {
+        trusted_hops: Some(0),
+        ..Settings::default()
+    }
 }
 
 fn demanding() -> Settings {
@@ -43,20 +50,38 @@ fn demanding() -> Settings {
         trusted_hops: Some(1),
         identity_source: IdentitySource::Xfcc,
         require_sni_host_match: true,
-        listeners: vec![Listener { port: 5432, host, target_port: Some(5432) }],
+        listeners: vec![Listener {
+            port: 5432,
+            host,
+            target_port: Some(5432),
+        }],
         ..Settings::default()
     }
 }
 
 fn snapshot(settings: Settings) -> Snapshot {
-    let file = PolicyFile { name: "mixed.yaml".into(), bytes: include_bytes!("mixed.yaml").as_slice().into() };
-    let source = source::load(&Source { name: "fuzz".into(), files: vec![file], ..Source::default() }, &settings);
-    compile::compile(&[source], &settings).expect("the set compiles").snapshot
+    let file = PolicyFile {
+        name: "mixed.yaml".into(),
+        bytes: include_bytes!("mixed.yaml").as_slice().into(),
+    };
+    let source = source::load(
+        &Source {
+            name: "fuzz".into(),
+            files: vec![file],
+            ..Source::default()
+        },
+        &settings,
+    );
+    compile::compile(&[source], &settings)
+        .expect("the set compiles")
+        .snapshot
 }
 
 /// Runs one input.
 pub fn run(bytes: &[u8]) {
-    let Ok(check) = CheckRequest::decode(bytes) else { return };
+    let Ok(check) = CheckRequest::decode(bytes) else {
+        return;
+    };
     let mut sorted = CheckRequest::decode(bytes).expect("the same bytes");
     sort_headers(&mut sorted);
     for snapshot in SNAPSHOTS.iter() {
@@ -66,10 +91,17 @@ pub fn run(bytes: &[u8]) {
 
 /// Puts the headers into the order of their names; those of one name stay in the order in which they were sent.
 fn sort_headers(check: &mut CheckRequest) {
-    let request = check.attributes.as_mut().and_then(|attributes| attributes.request.as_mut());
-    let headers = request.and_then(|request| request.http.as_mut()).and_then(|http| http.header_map.as_mut());
+    let request = check
+        .attributes
+        .as_mut()
+        .and_then(|attributes| attributes.request.as_mut());
+    let headers = request
+        .and_then(|request| request.http.as_mut())
+        .and_then(|http| http.header_map.as_mut());
     if let Some(headers) = headers {
-        headers.headers.sort_by_key(|header| header.key.to_ascii_lowercase());
+        headers
+            .headers
+            .sort_by_key(|header| header.key.to_ascii_lowercase());
     }
 }
 
@@ -81,16 +113,31 @@ fn decide(snapshot: &Snapshot, check: &CheckRequest) -> Decision {
     if let Some(http) = &attributes.http {
         check_readings(http.path);
     }
-    let occasion = Occasion { time: NOW, duration_micros: 1, decision_id: "id", decision_number: 1, told_headers: &[] };
+    let occasion = Occasion {
+        time: NOW,
+        duration_micros: 1,
+        decision_id: "id",
+        decision_number: 1,
+        told_headers: &[],
+    };
     let entry = DecisionRecord::of(&attributes, &request, &decision, snapshot, occasion);
-    let status =
-        response::read(&response::build(&decision, &entry, &OPTIONS)).expect("a response").status.expect("a status");
-    assert_eq!(status.code == 0, matches!(decision.outcome, Outcome::Allow(_)), "{decision:?}");
+    let status = response::read(&response::build(&decision, &entry, &OPTIONS))
+        .expect("a response")
+        .status
+        .expect("a status");
+    assert_eq!(
+        status.code == 0,
+        matches!(decision.outcome, Outcome::Allow(_)),
+        "{decision:?}"
+    );
     let mut record = Vec::new();
     json::open(&Entry::Decision(entry.into()), "stream", 1, &mut record);
     json::close("00", &mut record);
     let (last, before) = record.split_last().expect("a line");
-    assert!(*last == b'\n' && before.iter().all(|byte| (0x20..0x7f).contains(byte)), "{record:?}");
+    assert!(
+        *last == b'\n' && before.iter().all(|byte| (0x20..0x7f).contains(byte)),
+        "{record:?}"
+    );
     decision
 }
 

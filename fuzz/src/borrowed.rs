@@ -33,39 +33,67 @@ pub fn run(bytes: &[u8]) {
 pub fn read(bytes: &[u8]) -> ReadBy {
     let (borrowed, decoded) = (borrowed::read(bytes), CheckRequest::decode(bytes));
     let Ok(decoded) = decoded else {
-        assert!(borrowed.is_none(), "bytes are read that the decoder refuses");
+        assert!(
+            borrowed.is_none(),
+            "bytes are read that the decoder refuses"
+        );
         return ReadBy::Nobody;
     };
     let anew = decoded.encode_to_vec();
-    let is_plain = decoded.attributes.as_ref().is_none_or(|attributes| !has_metadata(attributes));
+    let is_plain = decoded
+        .attributes
+        .as_ref()
+        .is_none_or(|attributes| !has_metadata(attributes));
     match borrowed::read(&anew) {
         Some(check) => assert_same(&check.attributes(), &decoded),
-        None => assert!(!is_plain, "a check that has nothing out of the ordinary is left"),
+        None => assert!(
+            !is_plain,
+            "a check that has nothing out of the ordinary is left"
+        ),
     }
-    let Some(check) = borrowed else { return ReadBy::Decoder };
+    let Some(check) = borrowed else {
+        return ReadBy::Decoder;
+    };
     assert_same(&check.attributes(), &decoded);
     ReadBy::Both
 }
 
 fn has_metadata(attributes: &AttributeContext) -> bool {
-    let all = [&attributes.metadata_context, &attributes.route_metadata_context];
-    all.into_iter().flatten().any(|metadata| metadata.encoded_len() > 0)
+    let all = [
+        &attributes.metadata_context,
+        &attributes.route_metadata_context,
+    ];
+    all.into_iter()
+        .flatten()
+        .any(|metadata| metadata.encoded_len() > 0)
 }
 
 fn assert_same(borrowed: &Attributes<'_>, decoded: &CheckRequest) {
     let decoded_check = DecodedCheck::of(decoded);
     let reference = decoded_check.attributes();
     let names = header_names(decoded);
-    assert_eq!(format!("{:?}", told(borrowed, &names)), format!("{:?}", told(&reference, &names)));
+    assert_eq!(
+        format!("{:?}", told(borrowed, &names)),
+        format!("{:?}", told(&reference, &names))
+    );
 }
 
 /// Every name that a header has, in lower case, and two that proxies send.
 fn header_names(check: &CheckRequest) -> BTreeSet<String> {
-    let http = check.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
+    let http = check
+        .attributes
+        .as_ref()
+        .and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
     let map = http.into_iter().flat_map(|http| http.headers.keys());
-    let list = http.and_then(|http| http.header_map.as_ref()).into_iter().flat_map(|list| &list.headers);
-    let all = map.chain(list.map(|header| &header.key)).map(|name| name.to_ascii_lowercase());
-    all.chain(["x-forwarded-client-cert".into(), ":authority".into()]).collect()
+    let list = http
+        .and_then(|http| http.header_map.as_ref())
+        .into_iter()
+        .flat_map(|list| &list.headers);
+    let all = map
+        .chain(list.map(|header| &header.key))
+        .map(|name| name.to_ascii_lowercase());
+    all.chain(["x-forwarded-client-cert".into(), ":authority".into()])
+        .collect()
 }
 
 /// All that the engine can see.
@@ -81,17 +109,38 @@ fn told(attributes: &Attributes<'_>, names: &BTreeSet<String>) -> impl Debug {
         tls_sni,
         http,
     } = attributes;
-    let peers =
-        (source_principal.to_string(), *source_address, destination_principal.to_string(), *destination_address);
-    let rest = (*listener_port, *has_address, service.to_string(), tls_sni.map(str::to_owned));
+    let peers = (
+        source_principal.to_string(),
+        *source_address,
+        destination_principal.to_string(),
+        *destination_address,
+    );
+    let rest = (
+        *listener_port,
+        *has_address,
+        service.to_string(),
+        tls_sni.map(str::to_owned),
+    );
     let http = http.map(|http| {
-        let texts = [http.method, http.path, http.host, http.stream_id, http.protocol].map(str::to_owned);
+        let texts = [
+            http.method,
+            http.path,
+            http.host,
+            http.stream_id,
+            http.protocol,
+        ]
+        .map(str::to_owned);
         let values = |name: &String| {
             let mut values = Vec::new();
-            http.headers.visit(name, &mut |value| values.push(value.into_owned()));
+            http.headers
+                .visit(name, &mut |value| values.push(value.into_owned()));
             values
         };
-        (texts, names.iter().map(values).collect::<Vec<_>>(), http.headers.are_joined())
+        (
+            texts,
+            names.iter().map(values).collect::<Vec<_>>(),
+            http.headers.are_joined(),
+        )
     });
     (peers, rest, http)
 }

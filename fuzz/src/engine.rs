@@ -29,20 +29,33 @@ pub fn run(bytes: &[u8]) {
     let asks = [(); 4].map(|()| draw::ask(&mut choices));
     let settings = draw::settings(&mut choices);
     let deny = policy(&mut choices, &DENIES, "deny", draw::any_deny);
-    let mut set: Vec<LoadedSource> =
-        choices.several(6, |choices, _| policy(choices, &ANY, "any", draw::policy)).into_iter().flatten().collect();
+    let mut set: Vec<LoadedSource> = choices
+        .several(6, |choices, _| policy(choices, &ANY, "any", draw::policy))
+        .into_iter()
+        .flatten()
+        .collect();
     set.sort_by(|a, b| a.name().cmp(b.name()));
     set.dedup_by(|a, b| a.name() == b.name());
-    let Ok(less) = compile::compile(&set, &settings) else { return };
+    let Ok(less) = compile::compile(&set, &settings) else {
+        return;
+    };
     set.extend(deny);
-    let Ok(more) = compile::compile(&set, &settings) else { return };
+    let Ok(more) = compile::compile(&set, &settings) else {
+        return;
+    };
     for ask in asks {
         ask.with(|attributes| {
             let request = attributes.normalise(&settings);
             let less = agree::decide(&less.snapshot, &request);
             let more = agree::decide(&more.snapshot, &request);
-            for (less, more) in [(&less.verdict, &more.verdict), (&less.dry_run, &more.dry_run)] {
-                assert!(less.effect() == Effect::Allow || more.effect() == Effect::Deny, "{ask:?}\n{less:?}\n{more:?}");
+            for (less, more) in [
+                (&less.verdict, &more.verdict),
+                (&less.dry_run, &more.dry_run),
+            ] {
+                assert!(
+                    less.effect() == Effect::Allow || more.effect() == Effect::Deny,
+                    "{ask:?}\n{less:?}\n{more:?}"
+                );
             }
         });
     }
@@ -74,12 +87,23 @@ fn numbers(index: usize) -> Vec<u8> {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)).to_le_bytes()
     };
-    (1..=16_u64).flat_map(|n| number((index as u64 * 16 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
+    (1..=16_u64)
+        .flat_map(|n| number((index as u64 * 16 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect()
 }
 
 fn read(name: &str, text: &str) -> Option<LoadedSource> {
-    let file = PolicyFile { name: "p.yaml".into(), bytes: text.as_bytes().into() };
-    let read =
-        source::load(&Source { name: name.into(), files: vec![file], ..Source::default() }, &Settings::default());
+    let file = PolicyFile {
+        name: "p.yaml".into(),
+        bytes: text.as_bytes().into(),
+    };
+    let read = source::load(
+        &Source {
+            name: name.into(),
+            files: vec![file],
+            ..Source::default()
+        },
+        &Settings::default(),
+    );
     (!read.has_errors()).then_some(read)
 }

@@ -4,7 +4,12 @@
 //! and with mutations of it. They know nothing of either, and keep nothing from one call to the next.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod agree;
 pub mod attributes;

@@ -15,12 +15,19 @@ use super::agree;
 use customs_test_support::draw::{self, Ask, Choices};
 
 static SETTINGS: LazyLock<Settings> = LazyLock::new(Settings::default);
-static ASKS: LazyLock<Vec<Ask>> =
-    LazyLock::new(|| (0..8).map(|byte| draw::ask(&mut Choices::of(&[byte, 0, byte, byte, byte, byte]))).collect());
+static ASKS: LazyLock<Vec<Ask>> = LazyLock::new(|| {
+    (0..8)
+        .map(|byte| draw::ask(&mut Choices::of(&[byte, 0, byte, byte, byte, byte])))
+        .collect()
+});
 
 /// Runs one input.
 pub fn run(bytes: &[u8]) {
-    let sources: Vec<Source> = split(bytes, b"\n%source\n").into_iter().enumerate().map(source).collect();
+    let sources: Vec<Source> = split(bytes, b"\n%source\n")
+        .into_iter()
+        .enumerate()
+        .map(source)
+        .collect();
     let first = load(&sources, false);
     let second = load(&sources, true);
     for (first, second) in first.iter().zip(&second) {
@@ -28,26 +35,45 @@ pub fn run(bytes: &[u8]) {
         if first.source().files.len() == 1 {
             assert_eq!(first.problems(), second.problems());
         }
-        first.problems().iter().for_each(|problem| check_place(problem, &first.source()));
+        first
+            .problems()
+            .iter()
+            .for_each(|problem| check_place(problem, &first.source()));
     }
     let once = compile::compile(&first, &SETTINGS);
     let again = compile::compile(&first, &SETTINGS);
     assert_eq!(revision(&once), revision(&again));
     match (once, compile::compile(&second, &SETTINGS)) {
         (Ok(once), Ok(other)) => {
-            assert!(first.iter().all(|source| !source.has_errors()) && !once.problems.iter().any(Problem::is_error));
+            assert!(
+                first.iter().all(|source| !source.has_errors())
+                    && !once.problems.iter().any(Problem::is_error)
+            );
             ASKS.iter().for_each(|ask| compare(&once, &other, ask));
             findings::findings(&once.snapshot, Horizon::at(draw::NOW));
         }
-        (Err(problems), Err(_)) => assert!(!problems.is_empty() && problems.iter().all(Problem::is_error)),
+        (Err(problems), Err(_)) => {
+            assert!(!problems.is_empty() && problems.iter().all(Problem::is_error))
+        }
         (once, other) => panic!("the order of files decides: {once:?} {other:?}"),
     }
 }
 
 fn source((index, bytes): (usize, &[u8])) -> Source {
-    let file = |(index, bytes): (usize, &[u8])| PolicyFile { name: format!("{index:03}.yaml"), bytes: bytes.into() };
-    let files = split(bytes, b"\n%file\n").into_iter().enumerate().map(file).collect();
-    Source { name: format!("s{index}"), files, ..Source::default() }
+    let file = |(index, bytes): (usize, &[u8])| PolicyFile {
+        name: format!("{index:03}.yaml"),
+        bytes: bytes.into(),
+    };
+    let files = split(bytes, b"\n%file\n")
+        .into_iter()
+        .enumerate()
+        .map(file)
+        .collect();
+    Source {
+        name: format!("s{index}"),
+        files,
+        ..Source::default()
+    }
 }
 
 fn split<'b>(bytes: &'b [u8], line: &[u8]) -> Vec<&'b [u8]> {
@@ -66,30 +92,58 @@ fn load(sources: &[Source], reversed: bool) -> Vec<LoadedSource> {
     if reversed {
         sources.iter_mut().for_each(|source| source.files.reverse());
     }
-    sources.into_iter().map(|source| source::load(&source, &SETTINGS)).collect()
+    sources
+        .into_iter()
+        .map(|source| source::load(&source, &SETTINGS))
+        .collect()
 }
 
 fn revision(compiled: &Result<Compiled, Vec<Problem>>) -> Option<String> {
-    compiled.as_ref().ok().map(|compiled| compiled.snapshot.revision().to_string())
+    compiled
+        .as_ref()
+        .ok()
+        .map(|compiled| compiled.snapshot.revision().to_string())
 }
 
 /// A place is a file as a whole, or one of its lines, or the line after the last one.
 fn check_place(problem: &Problem, source: &Source) {
     let Place { file, line, column } = &problem.place;
     let of = |known: &&PolicyFile| format!("{}/{}", source.name, known.name) == **file;
-    let known = source.files.iter().find(of).unwrap_or_else(|| panic!("{problem}: no such file"));
+    let known = source
+        .files
+        .iter()
+        .find(of)
+        .unwrap_or_else(|| panic!("{problem}: no such file"));
     assert_eq!(*line == 0, *column == 0, "{problem}");
-    let lines = known.bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1;
-    assert!(*line as usize <= lines + 1, "{problem}: the file has {lines} lines");
-    assert!(*column as usize <= known.bytes.len() + 1, "{problem}: the file has {} bytes", known.bytes.len());
+    let lines = known
+        .bytes
+        .iter()
+        .filter(|byte| matches!(byte, b'\n' | b'\r'))
+        .count()
+        + 1;
+    assert!(
+        *line as usize <= lines + 1,
+        "{problem}: the file has {lines} lines"
+    );
+    assert!(
+        *column as usize <= known.bytes.len() + 1,
+        "{problem}: the file has {} bytes",
+        known.bytes.len()
+    );
 }
 
 fn compare(one: &Compiled, other: &Compiled, ask: &Ask) {
     ask.with(|attributes| {
         let request = attributes.normalise(&SETTINGS);
-        let (one, other) = (agree::decide(&one.snapshot, &request), agree::decide(&other.snapshot, &request));
+        let (one, other) = (
+            agree::decide(&one.snapshot, &request),
+            agree::decide(&other.snapshot, &request),
+        );
         let said = |decision: &customs_engine::decision::Decision| {
-            (agree::said(&decision.verdict), agree::said(&decision.dry_run))
+            (
+                agree::said(&decision.verdict),
+                agree::said(&decision.dry_run),
+            )
         };
         assert_eq!(said(&one), said(&other), "{ask:?}");
     });

@@ -18,7 +18,9 @@ use customs_net::listen::Address;
 use customs_record::entry::headers::SECRET;
 
 /// When audit records reach the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum AuditDurability {
     /// Whenever the system writes them back
@@ -92,8 +94,18 @@ impl Redact {
             Redaction::Hash => redact::Redaction::Hash,
             Redaction::Drop => redact::Redaction::Drop,
         };
-        let Redact { principal, path, address, key } = self;
-        RedactConfig { principal: way(*principal), path: way(*path), address: way(*address), key: key.clone() }
+        let Redact {
+            principal,
+            path,
+            address,
+            key,
+        } = self;
+        RedactConfig {
+            principal: way(*principal),
+            path: way(*path),
+            address: way(*address),
+            key: key.clone(),
+        }
     }
 }
 
@@ -125,18 +137,28 @@ pub fn resolve(
     let time = |knob: &str, text: &str, wrong: &mut Vec<String>| positive(knob, text, wrong);
     let sync_interval = time("audit_trail.sync_interval", &trail.sync_interval, wrong);
     let bytes = config::bytes(&trail.queue_size);
-    let bytes = bytes.map_err(|why| wrong.push(format!("audit_trail.queue_size: {why}"))).unwrap_or_default();
-    for (knob, number) in [("queue_records", trail.queue_records), ("checkpoint_records", trail.checkpoint_records)] {
+    let bytes = bytes
+        .map_err(|why| wrong.push(format!("audit_trail.queue_size: {why}")))
+        .unwrap_or_default();
+    for (knob, number) in [
+        ("queue_records", trail.queue_records),
+        ("checkpoint_records", trail.checkpoint_records),
+    ] {
         if number == 0 {
             wrong.push(format!("audit_trail.{knob}: write a number above 0"));
         }
     }
     if trail.queue_records > MOST.0 || bytes > MOST.1 {
-        wrong.push(format!("audit_trail: a queue holds at most {} records and {} bytes", MOST.0, MOST.1));
+        wrong.push(format!(
+            "audit_trail: a queue holds at most {} records and {} bytes",
+            MOST.0, MOST.1
+        ));
     }
     for name in &trail.header_values {
         if SECRET.contains(&name.to_ascii_lowercase().as_str()) {
-            wrong.push(format!("audit_trail.header_values: the value of `{name}` is a secret and is never recorded"));
+            wrong.push(format!(
+                "audit_trail.header_values: the value of `{name}` is a secret and is never recorded"
+            ));
         }
     }
     let config = TrailConfig {
@@ -154,13 +176,21 @@ pub fn resolve(
         },
         checkpoints: Every {
             records: trail.checkpoint_records,
-            time: time("audit_trail.checkpoint_interval", &trail.checkpoint_interval, wrong),
+            time: time(
+                "audit_trail.checkpoint_interval",
+                &trail.checkpoint_interval,
+                wrong,
+            ),
         },
         redact: trail.redact.config(),
         checkpoint_file: trail.checkpoint_file.clone(),
         signing_key: trail.signing_key.clone(),
     };
-    wrong.extend(start::check(&config).into_iter().map(|why| format!("audit: {why}")));
+    wrong.extend(
+        start::check(&config)
+            .into_iter()
+            .map(|why| format!("audit: {why}")),
+    );
     config
 }
 
@@ -168,7 +198,9 @@ fn positive(knob: &str, text: &str, wrong: &mut Vec<String>) -> Duration {
     let before = wrong.len();
     let time = duration(knob, text, wrong);
     if time.is_zero() && wrong.len() == before {
-        wrong.push(format!("{knob}: `{text}` is no time at all; write `100ms` or `60s`"));
+        wrong.push(format!(
+            "{knob}: `{text}` is no time at all; write `100ms` or `60s`"
+        ));
     }
     time
 }
@@ -179,12 +211,24 @@ fn places(texts: &[String], wrong: &mut Vec<String>) -> Vec<SinkConfig> {
     }
     let is_off = texts.iter().any(|text| text == "off");
     if let Some(other) = texts.iter().find(|text| is_off && *text != "off") {
-        wrong.push(format!("audit: `off` stands alone; leave it out, or leave out `{other}`"));
+        wrong.push(format!(
+            "audit: `off` stands alone; leave it out, or leave out `{other}`"
+        ));
     }
-    let parse = |text: &String| text.parse().map_err(|why| wrong.push(format!("audit: {why}"))).ok();
-    let sinks: Vec<SinkConfig> = texts.iter().filter(|text| *text != "off").filter_map(parse).collect();
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|why| wrong.push(format!("audit: {why}")))
+            .ok()
+    };
+    let sinks: Vec<SinkConfig> = texts
+        .iter()
+        .filter(|text| *text != "off")
+        .filter_map(parse)
+        .collect();
     for sink in &sinks {
-        let Target::Tail(address) = &sink.target else { continue };
+        let Target::Tail(address) = &sink.target else {
+            continue;
+        };
         if let Err(why) = address.parse::<Address>() {
             wrong.push(format!("audit: `{sink}`: {why}"));
         }
@@ -206,7 +250,12 @@ mod tests {
     #[test]
     fn off_means_no_sink() {
         let mut wrong = Vec::new();
-        let config = resolve(&["off".into()], AuditDurability::None, &AuditTrail::default(), &mut wrong);
+        let config = resolve(
+            &["off".into()],
+            AuditDurability::None,
+            &AuditTrail::default(),
+            &mut wrong,
+        );
         assert!(wrong.is_empty() && config.sinks.is_empty());
     }
 
@@ -214,14 +263,20 @@ mod tests {
     fn sinks_that_exclude_each_other_are_refused() {
         let none = AuditDurability::None;
         for (sinks, expected) in [
-            (&["off", "stdout"][..], "`off` stands alone; leave it out, or leave out `stdout`"),
+            (
+                &["off", "stdout"][..],
+                "`off` stands alone; leave it out, or leave out `stdout`",
+            ),
             (&["stdout", "stdout?filter=denies"], "to `stdout` twice"),
             (&[], "the list is empty"),
             (&["stderr"], "`stderr` is no place"),
             (&["tail:9193"], "`tail:9193`: `9193` is no address"),
         ] {
             let wrong = wrong(sinks, none, AuditTrail::default());
-            assert!(wrong.iter().any(|why| why.contains(expected)), "{sinks:?}: {wrong:?}");
+            assert!(
+                wrong.iter().any(|why| why.contains(expected)),
+                "{sinks:?}: {wrong:?}"
+            );
         }
     }
 
@@ -229,23 +284,55 @@ mod tests {
     fn always_needs_a_file_without_a_filter() {
         let always = AuditDurability::Always;
         assert!(wrong(&["stdout", "file:x"], always, AuditTrail::default()).is_empty());
-        for sinks in
-            [&["off"][..], &["stdout"], &["file:x?filter=denies"], &["file:x?on_full=drop"], &["otlp:http://x:1"]]
-        {
+        for sinks in [
+            &["off"][..],
+            &["stdout"],
+            &["file:x?filter=denies"],
+            &["file:x?on_full=drop"],
+            &["otlp:http://x:1"],
+        ] {
             let wrong = wrong(sinks, always, AuditTrail::default());
-            assert!(wrong.iter().any(|why| why.contains("needs a file without a filter")), "{sinks:?}: {wrong:?}");
+            assert!(
+                wrong
+                    .iter()
+                    .any(|why| why.contains("needs a file without a filter")),
+                "{sinks:?}: {wrong:?}"
+            );
         }
     }
 
     #[test]
     fn what_is_taken_out_is_said_for_each_field() {
-        let text = "audit_trail: {redact: {principal: hash, path: drop, key: /etc/customs/redact.key}}\n";
-        let trail = super::super::settings::Settings::parse("c.yaml", text).unwrap().audit_trail;
+        let text =
+            "audit_trail: {redact: {principal: hash, path: drop, key: /etc/customs/redact.key}}\n";
+        let trail = super::super::settings::Settings::parse("c.yaml", text)
+            .unwrap()
+            .audit_trail;
         let mut wrong = Vec::new();
-        let config = resolve(&["stdout".into()], AuditDurability::None, &trail, &mut wrong);
-        let (principal, path, address) = (redact::Redaction::Hash, redact::Redaction::Drop, redact::Redaction::Keep);
+        let config = resolve(
+            &["stdout".into()],
+            AuditDurability::None,
+            &trail,
+            &mut wrong,
+        );
+        let (principal, path, address) = (
+            redact::Redaction::Hash,
+            redact::Redaction::Drop,
+            redact::Redaction::Keep,
+        );
         let key = Some("/etc/customs/redact.key".into());
-        assert_eq!((config.redact, wrong), (RedactConfig { principal, path, address, key }, vec![]));
+        assert_eq!(
+            (config.redact, wrong),
+            (
+                RedactConfig {
+                    principal,
+                    path,
+                    address,
+                    key
+                },
+                vec![]
+            )
+        );
     }
 
     #[test]
@@ -260,9 +347,18 @@ mod tests {
             ..AuditTrail::default()
         };
         let wrong = wrong(&["stdout"], AuditDurability::None, trail);
-        for knob in ["sync_interval", "queue_records", "queue_size", "block_deadline", "checkpoint_records", "`Cookie`"]
-        {
-            assert!(wrong.iter().any(|why| why.contains(knob)), "{knob}: {wrong:?}");
+        for knob in [
+            "sync_interval",
+            "queue_records",
+            "queue_size",
+            "block_deadline",
+            "checkpoint_records",
+            "`Cookie`",
+        ] {
+            assert!(
+                wrong.iter().any(|why| why.contains(knob)),
+                "{knob}: {wrong:?}"
+            );
         }
     }
 }

@@ -15,7 +15,8 @@ use clap_complete::Shell;
 use jiff::Timestamp;
 
 pub use audit::{
-    AuditCommand, Color, FilterArgs, StatsArgs, StatsFormat, TailArgs, TailFormat, ToldEffect, VerifyArgs, VerifyFormat,
+    AuditCommand, Color, FilterArgs, StatsArgs, StatsFormat, TailArgs, TailFormat, ToldEffect,
+    VerifyArgs, VerifyFormat,
 };
 
 pub use connections::ConnectionArgs;
@@ -106,7 +107,12 @@ pub struct ServeArgs {
     #[arg(long, value_name = "URL", env = "CUSTOMS_HELP_URL")]
     help_url: Option<String>,
     /// Which fields of dynamic metadata Envoy is told; none is none [default: all]
-    #[arg(long, value_name = "NAMES", env = "CUSTOMS_METADATA", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "NAMES",
+        env = "CUSTOMS_METADATA",
+        value_delimiter = ','
+    )]
     metadata: Option<Vec<String>>,
     /// How long policy files must be quiet before they are read [default: 250ms]
     #[arg(long, value_name = "TIME", env = "CUSTOMS_RELOAD_SETTLE")]
@@ -132,13 +138,28 @@ pub struct VerdictArgs {
     #[arg(long, value_name = "FILE", env = "CUSTOMS_CONFIG")]
     config: Option<PathBuf>,
     /// The mesh's own trust domain, then its aliases [default: cluster.local]
-    #[arg(long, value_name = "OWN[,ALIAS..]", env = "CUSTOMS_TRUST_DOMAINS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "OWN[,ALIAS..]",
+        env = "CUSTOMS_TRUST_DOMAINS",
+        value_delimiter = ','
+    )]
     trust_domains: Option<Vec<String>>,
     /// Foreign trust domains accepted beside these, or any [default: none]
-    #[arg(long, value_name = "D[,D..]|any", env = "CUSTOMS_ACCEPT_TRUST_DOMAINS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "D[,D..]|any",
+        env = "CUSTOMS_ACCEPT_TRUST_DOMAINS",
+        value_delimiter = ','
+    )]
     accept_trust_domains: Option<Vec<String>>,
     /// The domains of the mesh's clusters [default: cluster.local]
-    #[arg(long, value_name = "DOMAIN[,DOMAIN..]", env = "CUSTOMS_CLUSTER_DOMAINS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "DOMAIN[,DOMAIN..]",
+        env = "CUSTOMS_CLUSTER_DOMAINS",
+        value_delimiter = ','
+    )]
     cluster_domains: Option<Vec<String>>,
     /// How many trusted proxies stand before the gateway [default: undeclared]
     #[arg(long, value_name = "N", env = "CUSTOMS_TRUSTED_HOPS")]
@@ -357,13 +378,17 @@ pub fn command() -> clap::Command {
 impl VerdictArgs {
     /// The settings file, or the defaults.
     fn file(&self) -> Result<Settings, SettingsFileError> {
-        self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)
+        self.config
+            .as_deref()
+            .map_or_else(|| Ok(Settings::default()), Settings::read)
     }
 
     fn over(self, file: Settings) -> Settings {
         Settings {
             trust_domains: self.trust_domains.unwrap_or(file.trust_domains),
-            accept_trust_domains: self.accept_trust_domains.unwrap_or(file.accept_trust_domains),
+            accept_trust_domains: self
+                .accept_trust_domains
+                .unwrap_or(file.accept_trust_domains),
             cluster_domains: self.cluster_domains.unwrap_or(file.cluster_domains),
             trusted_hops: self.trusted_hops.or(file.trusted_hops),
             default: self.default.unwrap_or(file.default),
@@ -371,7 +396,9 @@ impl VerdictArgs {
             request_validation: self.request_validation.unwrap_or(file.request_validation),
             root_namespace: self.root_namespace.unwrap_or(file.root_namespace),
             identity_source: self.identity_source.unwrap_or(file.identity_source),
-            require_sni_host_match: self.require_sni_host_match.unwrap_or(file.require_sni_host_match),
+            require_sni_host_match: self
+                .require_sni_host_match
+                .unwrap_or(file.require_sni_host_match),
             ..file
         }
     }
@@ -384,7 +411,11 @@ impl ReadArgs {
     /// What is wrong with the settings file.
     pub fn settings(self) -> Result<Settings, SettingsFileError> {
         let file = self.verdicts.file()?;
-        let policies = if self.directories.is_empty() { file.policies.clone() } else { self.directories };
+        let policies = if self.directories.is_empty() {
+            file.policies.clone()
+        } else {
+            self.directories
+        };
         Ok(self.verdicts.over(Settings { policies, ..file }))
     }
 }
@@ -443,7 +474,9 @@ mod tests {
 
     fn serve(args: &[&str]) -> Settings {
         let cli = Cli::try_parse_from(["customs", "serve"].iter().chain(args)).unwrap();
-        let Command::Serve(args) = cli.command else { panic!("not serve") };
+        let Command::Serve(args) = cli.command else {
+            panic!("not serve")
+        };
         args.settings().unwrap()
     }
 
@@ -460,7 +493,11 @@ mod tests {
     #[test]
     fn flags_beat_the_file_and_the_file_beats_the_defaults() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "admin: off\nenforcement: report\nlisten: [\"127.0.0.1:1\"]\n").unwrap();
+        std::fs::write(
+            file.path(),
+            "admin: off\nenforcement: report\nlisten: [\"127.0.0.1:1\"]\n",
+        )
+        .unwrap();
         let settings = serve(&[
             "--config",
             file.path().to_str().unwrap(),
@@ -472,7 +509,10 @@ mod tests {
             "--trust-domains",
             "a.example,b.example",
         ]);
-        assert_eq!((settings.admin.as_str(), settings.enforcement), ("off", Enforcement::Report));
+        assert_eq!(
+            (settings.admin.as_str(), settings.enforcement),
+            ("off", Enforcement::Report)
+        );
         assert_eq!(settings.listen, ["127.0.0.1:2", "unix:/x"]);
         assert_eq!(settings.trust_domains, ["a.example", "b.example"]);
         assert!(settings.require_policy);
@@ -482,10 +522,21 @@ mod tests {
     fn every_setting_has_a_flag_save_what_is_nested() {
         let command = Cli::command();
         let serve = command.find_subcommand("serve").unwrap();
-        let flags: Vec<String> =
-            serve.get_arguments().filter_map(|a| a.get_long()).map(|l| l.replace('-', "_")).collect();
-        for knob in serde_json::to_value(Settings::default()).unwrap().as_object().unwrap().keys() {
-            assert!(["gateway", "audit_trail"].contains(&knob.as_str()) || flags.contains(knob), "{knob} has no flag");
+        let flags: Vec<String> = serve
+            .get_arguments()
+            .filter_map(|a| a.get_long())
+            .map(|l| l.replace('-', "_"))
+            .collect();
+        for knob in serde_json::to_value(Settings::default())
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .keys()
+        {
+            assert!(
+                ["gateway", "audit_trail"].contains(&knob.as_str()) || flags.contains(knob),
+                "{knob} has no flag"
+            );
         }
     }
 

@@ -96,24 +96,36 @@ pub enum AskError {
 /// Why there is no answer, and what to do.
 pub fn ask(admin: &str, question: &Value) -> Result<Explanation, AskError> {
     let address = address(admin)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(AskError::Runtime)?;
     let (status, body) = runtime.block_on(post(address, question.to_string()))?;
     match status {
-        StatusCode::OK => {
-            serde_json::from_slice(&body).map_err(|why| AskError::Answer { address: address.to_owned(), why })
+        StatusCode::OK => serde_json::from_slice(&body).map_err(|why| AskError::Answer {
+            address: address.to_owned(),
+            why,
+        }),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            Err(AskError::NoQuestions(address.to_owned()))
         }
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Err(AskError::NoQuestions(address.to_owned())),
         status => {
             let body = String::from_utf8_lossy(&body).trim_end().to_owned();
-            Err(AskError::Refused { address: address.to_owned(), status: status.as_u16(), body })
+            Err(AskError::Refused {
+                address: address.to_owned(),
+                status: status.as_u16(),
+                body,
+            })
         }
     }
 }
 
 /// `HOST:PORT` of what may be written as a URL.
 fn address(admin: &str) -> Result<&str, AskError> {
-    let address = admin.strip_prefix("http://").unwrap_or(admin).trim_end_matches('/');
+    let address = admin
+        .strip_prefix("http://")
+        .unwrap_or(admin)
+        .trim_end_matches('/');
     let port = address.rsplit_once(':').map(|(_, port)| port);
     match port.is_some_and(|port| port.parse::<u16>().is_ok()) && !address.contains('/') {
         true => Ok(address),
@@ -125,14 +137,25 @@ async fn post(address: &str, question: String) -> Result<(StatusCode, Bytes), As
     let named = || address.to_owned();
     let connected = timeout(CONNECT_WAIT, TcpStream::connect(address)).await;
     let connected = connected.map_err(|_| AskError::ConnectTimeout(named()))?;
-    let stream = connected.map_err(|why| AskError::Connect { address: named(), why })?;
+    let stream = connected.map_err(|why| AskError::Connect {
+        address: named(),
+        why,
+    })?;
     let request = Request::post("/explain")
         .header(header::HOST, address)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(question)))
-        .map_err(|why| AskError::Request { address: named(), why })?;
+        .map_err(|why| AskError::Request {
+            address: named(),
+            why,
+        })?;
     let answered = timeout(ANSWER_WAIT, exchange(stream, request)).await;
-    answered.map_err(|_| AskError::AnswerTimeout(named()))?.map_err(|why| AskError::Exchange { address: named(), why })
+    answered
+        .map_err(|_| AskError::AnswerTimeout(named()))?
+        .map_err(|why| AskError::Exchange {
+            address: named(),
+            why,
+        })
 }
 
 async fn exchange(
@@ -142,7 +165,10 @@ async fn exchange(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let answered = async move {
         let (head, body) = sender.send_request(request).await?.into_parts();
-        Ok((head.status, Limited::new(body, MAX_ANSWER).collect().await?.to_bytes()))
+        Ok((
+            head.status,
+            Limited::new(body, MAX_ANSWER).collect().await?.to_bytes(),
+        ))
     };
     // The connection is driven by whoever waits for the answer, and ends with it.
     let (answered, _) = tokio::join!(answered, connection);

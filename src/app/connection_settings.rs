@@ -26,20 +26,29 @@ pub(super) fn resolve(settings: &Settings, wrong: &mut Vec<String>) -> Connectio
             "max-pending-resets: {resets} is out of range; write max_concurrent_streams ({streams}) to {MOST_RESETS}, such as {fitting}: with fewer, a stall of this server would end the proxy's connection"
         ));
     }
-    let size =
-        config::bytes(message).map_err(|why| wrong.push(format!("max-message-size: {why}"))).unwrap_or(*MESSAGES.end());
+    let size = config::bytes(message)
+        .map_err(|why| wrong.push(format!("max-message-size: {why}")))
+        .unwrap_or(*MESSAGES.end());
     if !MESSAGES.contains(&size) {
         wrong.push(format!("max-message-size: `{message}` is out of range; write `64KiB` to `64MiB`, such as `4MiB`"));
     }
     let message_size = usize::try_from(size).unwrap_or(usize::MAX);
-    ConnectionLimits { concurrent_streams: streams, pending_resets: resets, message_size }
+    ConnectionLimits {
+        concurrent_streams: streams,
+        pending_resets: resets,
+        message_size,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn resolved(streams: u32, resets: Option<u32>, message: &str) -> (ConnectionLimits, Vec<String>) {
+    fn resolved(
+        streams: u32,
+        resets: Option<u32>,
+        message: &str,
+    ) -> (ConnectionLimits, Vec<String>) {
         let settings = Settings {
             max_concurrent_streams: streams,
             max_pending_resets: resets,
@@ -52,11 +61,17 @@ mod tests {
 
     #[test]
     fn the_limit_of_resets_follows_that_of_streams() {
-        for (streams, resets, expected) in
-            [(1024, None, 4096), (100, None, 400), (10_000, None, 40_000), (7, Some(7), 7)]
-        {
+        for (streams, resets, expected) in [
+            (1024, None, 4096),
+            (100, None, 400),
+            (10_000, None, 40_000),
+            (7, Some(7), 7),
+        ] {
             let (limits, wrong) = resolved(streams, resets, "4MiB");
-            assert_eq!((limits.concurrent_streams, limits.pending_resets, wrong), (streams, expected, Vec::new()));
+            assert_eq!(
+                (limits.concurrent_streams, limits.pending_resets, wrong),
+                (streams, expected, Vec::new())
+            );
         }
         assert_eq!(resolved(1024, None, "4MiB").0, ConnectionLimits::default());
     }
@@ -74,7 +89,10 @@ mod tests {
         ] {
             let (_, wrong) = resolved(streams, resets, message);
             assert_eq!(wrong.len(), 1, "{wrong:?}");
-            assert!(wrong[0].starts_with(expected) && wrong[0].contains("; write"), "{wrong:?}");
+            assert!(
+                wrong[0].starts_with(expected) && wrong[0].contains("; write"),
+                "{wrong:?}"
+            );
         }
     }
 }

@@ -40,9 +40,15 @@ impl AuditedDecisionLog {
     /// Hands a record over and waits until it is on the disk. False if it is not in time.
     async fn record_durably(&self, reservation: Reservation, record: &Arc<DecisionRecord>) -> bool {
         self.observe(record);
-        let mut guard = CallerGoneGuard { log: self, record, is_over: false };
-        let is_durable =
-            reservation.record(record.clone()).wait_durable(record, Reason::AuditUnavailable.as_str()).await;
+        let mut guard = CallerGoneGuard {
+            log: self,
+            record,
+            is_over: false,
+        };
+        let is_durable = reservation
+            .record(record.clone())
+            .wait_durable(record, Reason::AuditUnavailable.as_str())
+            .await;
         guard.is_over = true;
         if !is_durable {
             self.metrics.observe_withheld();
@@ -67,7 +73,11 @@ impl DecisionLog for AuditedDecisionLog {
         self.recorder.admit(record).await
     }
 
-    async fn commit(&self, reservation: Reservation, record: &Arc<DecisionRecord>) -> Commit<Reservation> {
+    async fn commit(
+        &self,
+        reservation: Reservation,
+        record: &Arc<DecisionRecord>,
+    ) -> Commit<Reservation> {
         if self.recorder.waits_for_disk() {
             return match self.record_durably(reservation, record).await {
                 true => Commit::Durable,

@@ -9,9 +9,14 @@ pub(super) fn duration(knob: &str, text: &str, wrong: &mut Vec<String>) -> Durat
     if text.trim() == "0" {
         return Duration::ZERO;
     }
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    let parsed = text
+        .parse::<SignedDuration>()
+        .ok()
+        .and_then(|d| Duration::try_from(d).ok());
     parsed.unwrap_or_else(|| {
-        wrong.push(format!("{knob}: `{text}` is no duration; write `250ms`, `5s` or `1m`"));
+        wrong.push(format!(
+            "{knob}: `{text}` is no duration; write `250ms`, `5s` or `1m`"
+        ));
         Duration::ZERO
     })
 }

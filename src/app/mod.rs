@@ -63,7 +63,10 @@ fn serve(args: ServeArgs) -> ExitCode {
         print_error(&why.to_string());
         return BAD_SETTING.into();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(why) => {
             print_error(&format!("cannot start the runtime: {why}"));
@@ -88,7 +91,10 @@ fn serve(args: ServeArgs) -> ExitCode {
 }
 
 fn resolve(args: ServeArgs) -> Result<(Resolved, Option<SettingsFile>), Vec<String>> {
-    let settings = args.clone().settings().map_err(|why| vec![why.to_string()])?;
+    let settings = args
+        .clone()
+        .settings()
+        .map_err(|why| vec![why.to_string()])?;
     let resolved = settings.resolve()?;
     Ok((resolved, settings_reload::settings_file(args, settings)))
 }
@@ -138,8 +144,14 @@ mod tests {
     fn a_cause_is_said_once() {
         let gone = || std::io::Error::other("it is gone");
         let quoted: Result<(), _> = Err(OpenError(gone())).context("cannot start");
-        assert_eq!(with_causes(&quoted.unwrap_err()), "cannot start: cannot open `x`: it is gone; name another file");
+        assert_eq!(
+            with_causes(&quoted.unwrap_err()),
+            "cannot start: cannot open `x`: it is gone; name another file"
+        );
         let unquoted: Result<(), _> = Err(gone()).context("cannot listen to signals");
-        assert_eq!(with_causes(&unquoted.unwrap_err()), "cannot listen to signals: it is gone");
+        assert_eq!(
+            with_causes(&unquoted.unwrap_err()),
+            "cannot listen to signals: it is gone"
+        );
     }
 }

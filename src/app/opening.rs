@@ -20,17 +20,29 @@ pub(super) async fn first_round(mut files: watch::Receiver<Status>) {
 }
 
 /// Waits until a set is in force, or it is clear that none will be: why not. Pends where no policy is required.
-pub(super) async fn required_policy(files: Option<watch::Receiver<Status>>) -> Result<(), Vec<String>> {
-    let Some(mut files) = files else { return std::future::pending().await };
+pub(super) async fn required_policy(
+    files: Option<watch::Receiver<Status>>,
+) -> Result<(), Vec<String>> {
+    let Some(mut files) = files else {
+        return std::future::pending().await;
+    };
     let is_over = |status: &Status| status.ready || status.attempts > 0 && !status.waiting;
     let _ = timeout(REQUIRED, files.wait_for(is_over)).await;
     let status = files.borrow();
-    if status.ready { Ok(()) } else { Err(status.problems().map(ToString::to_string).collect()) }
+    if status.ready {
+        Ok(())
+    } else {
+        Err(status.problems().map(ToString::to_string).collect())
+    }
 }
 
 /// When each source was last read to the end; one that was never is as old as the server.
 pub(super) fn reads(files: &Status, started: UnixNanos) -> Vec<(String, UnixNanos)> {
-    files.sources.iter().map(|source| (source.name.clone(), source.last_read_at.unwrap_or(started))).collect()
+    files
+        .sources
+        .iter()
+        .map(|source| (source.name.clone(), source.last_read_at.unwrap_or(started)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -40,7 +52,12 @@ mod tests {
     use super::*;
 
     fn status(ready: bool, attempts: u64, waiting: bool) -> Status {
-        Status { ready, attempts, waiting, ..Status::default() }
+        Status {
+            ready,
+            attempts,
+            waiting,
+            ..Status::default()
+        }
     }
 
     #[tokio::test]
@@ -51,7 +68,10 @@ mod tests {
         assert!(begun.elapsed() >= OPENING);
         tells.send_replace(status(false, 1, true));
         first_round(told).await;
-        assert!(begun.elapsed() < 2 * OPENING, "a round that is over is not waited for");
+        assert!(
+            begun.elapsed() < 2 * OPENING,
+            "a round that is over is not waited for"
+        );
     }
 
     #[tokio::test]
@@ -65,7 +85,8 @@ mod tests {
             let (tells, told) = watch::channel(first.clone());
             let later = async {
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                then.into_iter().for_each(|then| drop(tells.send_replace(then)));
+                then.into_iter()
+                    .for_each(|then| drop(tells.send_replace(then)));
             };
             let (required, ()) = tokio::join!(required_policy(Some(told)), later);
             assert_eq!(required.is_ok(), expected, "{first:?}");

@@ -96,14 +96,23 @@ impl FromStr for PolicyPath {
     type Err = DirectoryOptionError;
 
     fn from_str(text: &str) -> Result<PolicyPath, DirectoryOptionError> {
-        let Some((dir, options)) = text.split_once('?') else { return Ok(PolicyPath::Plain(text.into())) };
-        let mut read = DirectoryOptions { dir: dir.into(), ..DirectoryOptions::default() };
+        let Some((dir, options)) = text.split_once('?') else {
+            return Ok(PolicyPath::Plain(text.into()));
+        };
+        let mut read = DirectoryOptions {
+            dir: dir.into(),
+            ..DirectoryOptions::default()
+        };
         for option in options.split('&') {
             match option.split_once('=') {
                 Some(("recursive", "true")) => read.recursive = true,
                 Some(("recursive", "false")) => read.recursive = false,
-                Some(("default_namespace", namespace)) => read.default_namespace = Some(namespace.to_owned()),
-                Some(("namespace_from", "directory")) => read.namespace_from = Some(NamespaceFrom::Directory),
+                Some(("default_namespace", namespace)) => {
+                    read.default_namespace = Some(namespace.to_owned())
+                }
+                Some(("namespace_from", "directory")) => {
+                    read.namespace_from = Some(NamespaceFrom::Directory)
+                }
                 _ => return Err(DirectoryOptionError(option.to_owned())),
             }
         }
@@ -113,14 +122,28 @@ impl FromStr for PolicyPath {
 
 impl PolicyPath {
     fn directory(&self, wrong: &mut Vec<String>) -> PolicyDirectory {
-        let DirectoryOptions { dir, namespace_from, recursive, default_namespace } = match self {
+        let DirectoryOptions {
+            dir,
+            namespace_from,
+            recursive,
+            default_namespace,
+        } = match self {
             PolicyPath::Plain(path) => return PolicyDirectory::source(path.clone()),
             PolicyPath::With(options) => options,
         };
-        if let Some(namespace) = default_namespace.as_ref().filter(|namespace| !is_dns_label(namespace)) {
-            wrong.push(format!("policies: `{namespace}` is no namespace (`default_namespace` of `{}`)", dir.display()));
+        if let Some(namespace) = default_namespace
+            .as_ref()
+            .filter(|namespace| !is_dns_label(namespace))
+        {
+            wrong.push(format!(
+                "policies: `{namespace}` is no namespace (`default_namespace` of `{}`)",
+                dir.display()
+            ));
         }
-        let options = SourceOptions { recursive: *recursive, default_namespace: default_namespace.clone() };
+        let options = SourceOptions {
+            recursive: *recursive,
+            default_namespace: default_namespace.clone(),
+        };
         match namespace_from {
             None => PolicyDirectory::source(dir.clone()),
             Some(NamespaceFrom::Directory) => {
@@ -141,16 +164,29 @@ impl PolicyPath {
 /// What is wrong with one.
 pub fn directories(paths: &[PolicyPath]) -> Result<Vec<PolicyDirectory>, Vec<String>> {
     let mut wrong = Vec::new();
-    let directories = paths.iter().map(|path| path.directory(&mut wrong)).collect();
-    if wrong.is_empty() { Ok(directories) } else { Err(wrong) }
+    let directories = paths
+        .iter()
+        .map(|path| path.directory(&mut wrong))
+        .collect();
+    if wrong.is_empty() {
+        Ok(directories)
+    } else {
+        Err(wrong)
+    }
 }
 
 /// The directories, none of which is read twice; what is wrong is told as a sentence each.
 pub fn resolve(paths: &[PolicyPath], wrong: &mut Vec<String>) -> Vec<PolicyDirectory> {
     let named: Vec<_> = paths.iter().map(|path| path.directory(wrong)).collect();
     let mut directories: Vec<PolicyDirectory> = Vec::new();
-    for directory in named.into_iter().filter(|directory| !directory.path().as_os_str().is_empty()) {
-        match directories.iter().find_map(|other| overlap(&directory, other)) {
+    for directory in named
+        .into_iter()
+        .filter(|directory| !directory.path().as_os_str().is_empty())
+    {
+        match directories
+            .iter()
+            .find_map(|other| overlap(&directory, other))
+        {
             Some(why) => wrong.push(format!("policies: {why}")),
             None => directories.push(directory),
         }
@@ -173,8 +209,12 @@ fn overlap(one: &PolicyDirectory, other: &PolicyDirectory) -> Option<String> {
         let is_below = holder.options().recursive && path.starts_with(outer);
         let (inner, outer) = (inner.path().display(), holder.path().display());
         match (is_namespace, is_below) {
-            (true, _) => Some(format!("`{inner}` lies in `{outer}`, where it is the source of a namespace already")),
-            (false, true) => Some(format!("`{inner}` lies in `{outer}`, which is recursive and reads it already")),
+            (true, _) => Some(format!(
+                "`{inner}` lies in `{outer}`, where it is the source of a namespace already"
+            )),
+            (false, true) => Some(format!(
+                "`{inner}` lies in `{outer}`, which is recursive and reads it already"
+            )),
             (false, false) => None,
         }
     })
@@ -182,7 +222,9 @@ fn overlap(one: &PolicyDirectory, other: &PolicyDirectory) -> Option<String> {
 
 /// A path without `.` and doubled separators; symlinks are not followed.
 fn normal(path: &Path) -> PathBuf {
-    path.components().filter(|component| *component != Component::CurDir).collect()
+    path.components()
+        .filter(|component| *component != Component::CurDir)
+        .collect()
 }
 
 #[cfg(test)]
@@ -200,7 +242,10 @@ mod tests {
                     - {dir: ./git, recursive: true, default_namespace: shop}\n- {dir: ./plain}\n";
         let paths = read(text).unwrap();
         let directories = resolve(&paths, &mut Vec::new());
-        let options = SourceOptions { recursive: true, default_namespace: Some("shop".into()) };
+        let options = SourceOptions {
+            recursive: true,
+            default_namespace: Some("shop".into()),
+        };
         let expected = [
             PolicyDirectory::source("./policies".into()),
             PolicyDirectory::namespaces("./teams".into()),
@@ -214,13 +259,22 @@ mod tests {
             "./git?recursive=true&default_namespace=shop",
             "./plain",
         ];
-        let on_the_line: Vec<PolicyPath> = on_the_line.iter().map(|text| text.parse().unwrap()).collect();
+        let on_the_line: Vec<PolicyPath> = on_the_line
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
         assert_eq!(resolve(&on_the_line, &mut Vec::new()), expected);
         assert_eq!(
             serde_json::to_string(&paths).unwrap(),
             r#"["./policies",{"dir":"./teams","namespace_from":"directory"},{"dir":"./git","recursive":true,"default_namespace":"shop"},{"dir":"./plain"}]"#
         );
-        for text in ["p?recursive", "p?recursive=yes", "p?", "p?recursiv=true", "p?recursive=true&x=y"] {
+        for text in [
+            "p?recursive",
+            "p?recursive=yes",
+            "p?",
+            "p?recursiv=true",
+            "p?recursive=true&x=y",
+        ] {
             let why = text.parse::<PolicyPath>().unwrap_err().to_string();
             assert!(why.contains("is no option of a directory"), "{text}");
         }
@@ -230,24 +284,37 @@ mod tests {
     fn options_that_mean_nothing_are_told() {
         for (text, part) in [
             ("p?default_namespace=Shop", "`Shop` is no namespace"),
-            ("p?default_namespace=shop&namespace_from=directory", "means nothing"),
+            (
+                "p?default_namespace=shop&namespace_from=directory",
+                "means nothing",
+            ),
         ] {
             let mut wrong = Vec::new();
             resolve(&[text.parse().unwrap()], &mut wrong);
-            assert!(wrong.len() == 1 && wrong[0].contains(part), "{text}: {wrong:?}");
+            assert!(
+                wrong.len() == 1 && wrong[0].contains(part),
+                "{text}: {wrong:?}"
+            );
         }
     }
 
     #[test]
     fn a_wrong_entry_is_told_with_its_place() {
         for (text, place, part) in [
-            ("- a\n- {dir: b, namespaces_from: directory}\n", "s.yaml:2:", "namespaces_from"),
+            (
+                "- a\n- {dir: b, namespaces_from: directory}\n",
+                "s.yaml:2:",
+                "namespaces_from",
+            ),
             ("- {dir: b, namespace_from: label}\n", "s.yaml:1:", "label"),
             ("- {recursive: true}\n", "s.yaml:1:", "dir"),
             ("- [a]\n", "s.yaml:1:", "namespace_from: directory"),
         ] {
             let why = read(text).unwrap_err();
-            assert!(why.starts_with(place) && why.contains(part), "{text}: {why}");
+            assert!(
+                why.starts_with(place) && why.contains(part),
+                "{text}: {why}"
+            );
         }
     }
 
@@ -267,15 +334,36 @@ mod tests {
             (vec![teams("teams"), plain("teams-2")], ""),
             (vec![plain("a"), plain("./a/")], "is named twice"),
             (vec![teams("a"), plain("a")], "is named twice"),
-            (vec![teams("./teams"), plain("teams/shop")], "`teams/shop` lies in `./teams`"),
-            (vec![plain("teams/shop"), teams("teams")], "`teams/shop` lies in `teams`"),
+            (
+                vec![teams("./teams"), plain("teams/shop")],
+                "`teams/shop` lies in `./teams`",
+            ),
+            (
+                vec![plain("teams/shop"), teams("teams")],
+                "`teams/shop` lies in `teams`",
+            ),
             (vec![plain("")], "at least one"),
-            (vec!["git?recursive=true".parse().unwrap(), plain("git/apps/shop")], "which is recursive"),
+            (
+                vec![
+                    "git?recursive=true".parse().unwrap(),
+                    plain("git/apps/shop"),
+                ],
+                "which is recursive",
+            ),
         ] {
             let mut wrong = Vec::new();
             resolve(&paths, &mut wrong);
-            assert_eq!(wrong.is_empty(), expected.is_empty(), "{paths:?}: {wrong:?}");
-            assert!(wrong.iter().all(|why| why.starts_with("policies: ") && why.contains(expected)), "{wrong:?}");
+            assert_eq!(
+                wrong.is_empty(),
+                expected.is_empty(),
+                "{paths:?}: {wrong:?}"
+            );
+            assert!(
+                wrong
+                    .iter()
+                    .all(|why| why.starts_with("policies: ") && why.contains(expected)),
+                "{wrong:?}"
+            );
         }
     }
 }

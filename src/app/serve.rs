@@ -78,17 +78,36 @@ pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(),
     let bound = tail_listeners::bind(&settings.audit.sinks).await?;
     let trail = settings.audit.clone();
     // A file system may hold a file for ever that is opened there.
-    let Trail { recorder, writers, reopen, tails } =
-        match shutdown::unless_ended(&mut termination, move || audit::start(&trail)).await? {
-            Ok(started) => started?,
-            Err(signal) => {
-                tracing::info!(signal = signal.as_str(), "ended before the audit was open; nothing was answered");
-                return Ok(());
-            }
-        };
+    let Trail {
+        recorder,
+        writers,
+        reopen,
+        tails,
+    } = match shutdown::unless_ended(&mut termination, move || audit::start(&trail)).await? {
+        Ok(started) => started?,
+        Err(signal) => {
+            tracing::info!(
+                signal = signal.as_str(),
+                "ended before the audit was open; nothing was answered"
+            );
+            return Ok(());
+        }
+    };
     let mut record = (writers, bound.serve(&tails)?);
-    let served = match Running::start(&settings, file, recorder.clone(), (hangups, reopen), addresses).await {
-        Ok(running) => running.watch_and_end(&settings, &mut termination, &mut record).await,
+    let served = match Running::start(
+        &settings,
+        file,
+        recorder.clone(),
+        (hangups, reopen),
+        addresses,
+    )
+    .await
+    {
+        Ok(running) => {
+            running
+                .watch_and_end(&settings, &mut termination, &mut record)
+                .await
+        }
         Err(why) => {
             tell_stop(&recorder, "the start failed", Revision::none().to_string()).await;
             Err(why)
@@ -126,29 +145,52 @@ impl Running {
         hangups: (Signal, Reopen),
         Addresses { listeners, admin }: Addresses,
     ) -> Result<Running, ServeError> {
-        let log = AuditedDecisionLog { recorder, metrics: metrics(settings), refusals: Arc::default() };
+        let log = AuditedDecisionLog {
+            recorder,
+            metrics: metrics(settings),
+            refusals: Arc::default(),
+        };
         watch_audit(&log);
         log.recorder.record(started(&listeners, settings)).await;
 
         let (mut others, stop) = (Tasks::default(), CancellationToken::new());
         let (changes, told) = mpsc::unbounded_channel();
-        others.spawn("the record of policy changes", done(record_changes(told, log.clone())));
+        others.spawn(
+            "the record of policy changes",
+            done(record_changes(told, log.clone())),
+        );
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
         let reloader = reloader(settings, file, publisher, &log, changes);
         let overview = overview(&reloader, &log);
         let (health, health_service) = health::service().await;
         health.set_ready(overview.is_ready()).await;
         let stop_checks = CancellationToken::new();
-        let explainer = ExplainServer { reader: reader.clone(), log: log.clone() };
-        let service =
-            Checks::new(reader, Arc::new(log.clone()), settings.responses.clone(), settings.told_headers.clone());
-        let services = Services::new(service, health_service, settings.connections, stop_checks.clone())?;
+        let explainer = ExplainServer {
+            reader: reader.clone(),
+            log: log.clone(),
+        };
+        let service = Checks::new(
+            reader,
+            Arc::new(log.clone()),
+            settings.responses.clone(),
+            settings.told_headers.clone(),
+        );
+        let services = Services::new(
+            service,
+            health_service,
+            settings.connections,
+            stop_checks.clone(),
+        )?;
         let mut checks = Tasks::default();
         let (workers, threads) = Workers::new(settings.threads);
         for thread in threads {
             checks.spawn("a thread that answers checks", thread.run());
         }
-        let closed = Closed { addresses: listeners, services, workers };
+        let closed = Closed {
+            addresses: listeners,
+            services,
+            workers,
+        };
         // Who connects waits for the first policies, but not for long. With `--require-policy` nobody can connect before.
         let closed = match settings.require_policy {
             true => Some(closed),
@@ -159,20 +201,37 @@ impl Running {
         };
         let readiness = tell_readiness(overview.clone(), health.clone(), log.clone(), stop.clone());
         others.spawn("readiness", done(readiness));
-        others.spawn("the record of refusals", done(record_refusals(log.clone(), stop.clone())));
-        others.spawn("the policy reload", done(reload_until(reloader, hangups, stop.clone())));
+        others.spawn(
+            "the record of refusals",
+            done(record_refusals(log.clone(), stop.clone())),
+        );
+        others.spawn(
+            "the policy reload",
+            done(reload_until(reloader, hangups, stop.clone())),
+        );
         if let Some(listener) = admin {
             let report = overview.clone();
             let questions = Questions::new(move |asked| Box::pin(explainer.clone().answer(asked)));
             let status = Arc::new(move || report.report());
-            let state = AdminState { metrics: log.metrics.clone(), status, questions };
+            let state = AdminState {
+                metrics: log.metrics.clone(),
+                status,
+                questions,
+            };
             let (files, stop) = (overview.files.clone(), stop.clone());
             others.spawn("the admin address", async move {
                 opening::first_round(files).await;
                 admin::serve(listener, admin::router(state), stop).await
             });
         }
-        Ok(Running { checks: (checks, stop_checks), closed, others: (others, stop), overview, health, log })
+        Ok(Running {
+            checks: (checks, stop_checks),
+            closed,
+            others: (others, stop),
+            overview,
+            health,
+            log,
+        })
     }
 
     /// Waits for a signal, or for something that ends by itself, and ends everything in order.
@@ -236,7 +295,12 @@ impl Running {
         self.others.1.cancel();
         self.checks.0.join(END_BOUND).await;
         self.others.0.join(END_BOUND).await;
-        tell_stop(&self.log.recorder, "the start failed", Revision::none().to_string()).await;
+        tell_stop(
+            &self.log.recorder,
+            "the start failed",
+            Revision::none().to_string(),
+        )
+        .await;
         Err(why)
     }
 }
@@ -250,10 +314,15 @@ struct Closed {
 
 impl Closed {
     /// Opens the addresses; connections are accepted once the sources were read for the first time.
-    fn open(self, checks: &mut Tasks, files: Option<&watch::Receiver<Status>>) -> anyhow::Result<()> {
+    fn open(
+        self,
+        checks: &mut Tasks,
+        files: Option<&watch::Receiver<Status>>,
+    ) -> anyhow::Result<()> {
         for address in self.addresses {
             let listener = address.open()?;
-            let (services, workers, files) = (self.services.clone(), self.workers.clone(), files.cloned());
+            let (services, workers, files) =
+                (self.services.clone(), self.workers.clone(), files.cloned());
             checks.spawn("a listener for checks", async move {
                 if let Some(files) = files {
                     opening::first_round(files).await;
@@ -270,13 +339,29 @@ impl Closed {
 fn started(listeners: &[Reserved], settings: &Resolved) -> Entry {
     let listen = listeners.iter().map(Reserved::local).collect();
     let (version, enforcement) = (env!("CARGO_PKG_VERSION"), settings.engine.enforcement);
-    Entry::Start(StartEntry { time: now(), version, listen, enforcement }.into())
+    Entry::Start(
+        StartEntry {
+            time: now(),
+            version,
+            listen,
+            enforcement,
+        }
+        .into(),
+    )
 }
 
 /// Records the last event of the process, unless a sink takes nothing for too long.
 async fn tell_stop(recorder: &Recorder, cause: &str, revision: String) {
     let (cause, decisions) = (cause.to_owned(), recorder.numbered());
-    let stop = Entry::Stop(StopEntry { time: now(), cause, decisions, revision }.into());
+    let stop = Entry::Stop(
+        StopEntry {
+            time: now(),
+            cause,
+            decisions,
+            revision,
+        }
+        .into(),
+    );
     if timeout(END_BOUND, recorder.record(stop)).await.is_err() {
         tracing::error!("a sink that takes nothing has no record of the stop");
     }
@@ -290,7 +375,10 @@ struct Addresses {
 
 impl Addresses {
     async fn bind(settings: &Resolved) -> anyhow::Result<Addresses> {
-        Ok(Addresses { listeners: bind(settings).await?, admin: bind_admin(settings.admin.as_deref()).await? })
+        Ok(Addresses {
+            listeners: bind(settings).await?,
+            admin: bind_admin(settings.admin.as_deref()).await?,
+        })
     }
 }
 
@@ -303,13 +391,17 @@ async fn bind(settings: &Resolved) -> anyhow::Result<Vec<Reserved>> {
 }
 
 async fn bind_admin(address: Option<&str>) -> anyhow::Result<Option<TcpListener>> {
-    let Some(address) = address else { return Ok(None) };
+    let Some(address) = address else {
+        return Ok(None);
+    };
     match TcpListener::bind(address).await {
         Ok(listener) => {
             tracing::info!(address = %listener.local_addr()?, "answering operators");
             Ok(Some(listener))
         }
-        Err(why) => bail!("cannot listen on {address} (--admin): {why}; choose another address, or `off`"),
+        Err(why) => {
+            bail!("cannot listen on {address} (--admin): {why}; choose another address, or `off`")
+        }
     }
 }
 
@@ -352,11 +444,19 @@ fn reloader(
 
 fn overview(reloader: &Reloader, log: &AuditedDecisionLog) -> Overview {
     let recorder = log.recorder.clone();
-    Overview { files: reloader.status(), draining: Arc::new(AtomicBool::new(false)), recorder }
+    Overview {
+        files: reloader.status(),
+        draining: Arc::new(AtomicBool::new(false)),
+        recorder,
+    }
 }
 
 /// Reloads on change and at SIGHUP, which also opens files of the record again, until told to stop.
-async fn reload_until(reloader: Reloader, (hangups, reopen): (Signal, Reopen), stop: CancellationToken) {
+async fn reload_until(
+    reloader: Reloader,
+    (hangups, reopen): (Signal, Reopen),
+    stop: CancellationToken,
+) {
     let trigger = reloader.trigger();
     tokio::select! {
         () = reloader.run(stop) => {}
@@ -373,7 +473,11 @@ async fn record_changes(mut told: mpsc::UnboundedReceiver<Entry>, log: AuditedDe
 
 /// Puts on record what was refused, now and then, until told to stop.
 async fn record_refusals(log: AuditedDecisionLog, stop: CancellationToken) {
-    while stop.run_until_cancelled(sleep(refusals::INTERVAL)).await.is_some() {
+    while stop
+        .run_until_cancelled(sleep(refusals::INTERVAL))
+        .await
+        .is_some()
+    {
         log.record_refusals().await;
     }
 }
@@ -410,7 +514,11 @@ async fn tell_readiness(
 fn tell_withholding(before: &mut Option<Withholding>, now: Option<Withholding>) {
     match (&before, &now) {
         (None, Some(Withholding { sink, problem })) => {
-            tracing::error!(sink, problem, "not ready: no answer can be recorded, so every check is denied");
+            tracing::error!(
+                sink,
+                problem,
+                "not ready: no answer can be recorded, so every check is denied"
+            );
         }
         (Some(_), None) => tracing::info!("ready again: answers can be recorded"),
         _ => {}
@@ -422,13 +530,19 @@ fn tell_withholding(before: &mut Option<Withholding>, now: Option<Withholding>) 
 ///
 /// # Errors
 /// If some did not end within the bound: checks in flight, or a client that does not answer the goodbye.
-async fn end_checks(mut checks: Tasks, log: &AuditedDecisionLog, bound: Duration) -> anyhow::Result<()> {
+async fn end_checks(
+    mut checks: Tasks,
+    log: &AuditedDecisionLog,
+    bound: Duration,
+) -> anyhow::Result<()> {
     if checks.wait(bound).await {
         return Ok(());
     }
     let unfinished = log.metrics.checks_in_flight();
     checks.abort().await;
-    bail!("the drain timeout passed with {unfinished} checks in flight; the connections that were left were closed")
+    bail!(
+        "the drain timeout passed with {unfinished} checks in flight; the connections that were left were closed"
+    )
 }
 
 async fn drain_delay(delay: Duration, termination: &mut Termination) {
@@ -456,7 +570,8 @@ impl Tasks {
         name: &'static str,
         task: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
-        self.0.spawn(async move { (name, task.await.map_err(Into::into)) });
+        self.0
+            .spawn(async move { (name, task.await.map_err(Into::into)) });
     }
 
     /// Waits until one ends, which none should, and tells which; with no task, for ever.
@@ -464,7 +579,9 @@ impl Tasks {
         match self.0.join_next().await {
             None => std::future::pending().await,
             Some(Ok((name, Ok(())))) => name.to_owned(),
-            Some(Ok((name, Err(why)))) => format!("{name} failed ({}) and", super::with_causes(&why)),
+            Some(Ok((name, Err(why)))) => {
+                format!("{name} failed ({}) and", super::with_causes(&why))
+            }
             Some(Err(why)) => format!("a task failed ({why}) and"),
         }
     }

@@ -19,7 +19,9 @@ use super::policy_paths::{self, PolicyPath};
 use customs_audit::start::TrailConfig;
 use customs_engine::header_values::header_name;
 use customs_engine::host::{Authority, Host};
-use customs_engine::identity::{Accepted, TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain};
+use customs_engine::identity::{
+    Accepted, TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain,
+};
 use customs_engine::settings as engine;
 use customs_extauthz::response::{self, metadata};
 use customs_net::limits::ConnectionLimits;
@@ -140,7 +142,9 @@ pub struct GatewayListener {
 }
 
 /// What happens where nothing else speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DefaultEffect {
     /// Allow, as Istio does
@@ -150,7 +154,9 @@ pub enum DefaultEffect {
 }
 
 /// Whether something takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Enforcement {
     /// It takes effect
@@ -160,7 +166,9 @@ pub enum Enforcement {
 }
 
 /// The attribute that is the caller's identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum IdentitySource {
     /// `source.principal`
@@ -263,8 +271,12 @@ impl Settings {
     pub fn read(path: &Path) -> Result<Settings, SettingsFileError> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path);
-        let text = text.map_err(|problem| SettingsFileError::Read { file: file.clone(), problem })?;
-        Settings::parse(&file, &text).map_err(|problem| SettingsFileError::Invalid(Box::new(problem)))
+        let text = text.map_err(|problem| SettingsFileError::Read {
+            file: file.clone(),
+            problem,
+        })?;
+        Settings::parse(&file, &text)
+            .map_err(|problem| SettingsFileError::Invalid(Box::new(problem)))
     }
 
     /// Reads the text of a settings file.
@@ -272,7 +284,10 @@ impl Settings {
     /// # Errors
     /// What is wrong, with the place.
     pub fn parse(file: &str, text: &str) -> Result<Settings, Problem> {
-        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        if text
+            .lines()
+            .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+        {
             return Ok(Settings::default());
         }
         document::parse_typed(file, text)
@@ -292,8 +307,18 @@ impl Settings {
             threads: self.threads.map_or_else(processors, NonZeroUsize::from),
             connections: connection_settings::resolve(self, &mut wrong),
             admin: self.admin(&mut wrong),
-            audit: audit_settings::resolve(&self.audit, self.audit_durability, &self.audit_trail, &mut wrong),
-            told_headers: self.audit_trail.header_values.iter().map(|name| header_name(name)).collect(),
+            audit: audit_settings::resolve(
+                &self.audit,
+                self.audit_durability,
+                &self.audit_trail,
+                &mut wrong,
+            ),
+            told_headers: self
+                .audit_trail
+                .header_values
+                .iter()
+                .map(|name| header_name(name))
+                .collect(),
             responses: self.responses(&mut wrong),
             reload_settle: duration("reload-settle", &self.reload_settle, &mut wrong),
             reload_rescan: duration("reload-rescan", &self.reload_rescan, &mut wrong),
@@ -301,15 +326,24 @@ impl Settings {
             drain_timeout: duration("drain-timeout", &self.drain_timeout, &mut wrong),
             require_policy: self.require_policy,
         };
-        if resolved.reload_rescan.is_zero() && !wrong.iter().any(|why| why.starts_with("reload-rescan")) {
+        if resolved.reload_rescan.is_zero()
+            && !wrong.iter().any(|why| why.starts_with("reload-rescan"))
+        {
             wrong.push("reload-rescan: `0` would read without a pause; write `10s`".into());
         }
-        if wrong.is_empty() { Ok(resolved) } else { Err(wrong) }
+        if wrong.is_empty() {
+            Ok(resolved)
+        } else {
+            Err(wrong)
+        }
     }
 
     fn engine(&self, wrong: &mut Vec<String>) -> engine::Settings {
         if !is_dns_label(&self.root_namespace) {
-            wrong.push(format!("root-namespace: `{}` is no namespace", self.root_namespace));
+            wrong.push(format!(
+                "root-namespace: `{}` is no namespace",
+                self.root_namespace
+            ));
         }
         let enforcement = |e| match e {
             Enforcement::Enforce => customs_engine::enforcement::Enforcement::Enforce,
@@ -324,7 +358,12 @@ impl Settings {
             request_validation: enforcement(self.request_validation),
             trust_domains: self.trust_domains(wrong),
             cluster_domains: self.cluster_domains(wrong),
-            gateway_hosts: self.gateway.hosts.iter().filter_map(|host| own_host(host, wrong)).collect(),
+            gateway_hosts: self
+                .gateway
+                .hosts
+                .iter()
+                .filter_map(|host| own_host(host, wrong))
+                .collect(),
             trusted_hops: self.trusted_hops,
             root_namespace: self.root_namespace.clone(),
             identity_source: match self.identity_source {
@@ -338,10 +377,19 @@ impl Settings {
     }
 
     fn gateway_identity(&self, wrong: &mut Vec<String>) -> Option<engine::GatewayIdentity> {
-        let Gateway { namespace, labels, name, service_entries, hosts: _, listeners: _ } = &self.gateway;
+        let Gateway {
+            namespace,
+            labels,
+            name,
+            service_entries,
+            hosts: _,
+            listeners: _,
+        } = &self.gateway;
         let Some(namespace) = namespace else {
             if name.is_some() || !labels.is_empty() || !service_entries.is_empty() {
-                wrong.push("gateway: `labels`, `name` and `service_entries` need `namespace`".into());
+                wrong.push(
+                    "gateway: `labels`, `name` and `service_entries` need `namespace`".into(),
+                );
             }
             return None;
         };
@@ -350,12 +398,22 @@ impl Settings {
         }
         let service_entries = targets::declared(namespace, service_entries, wrong);
         let (labels, name) = (labels.clone(), name.clone());
-        Some(engine::GatewayIdentity { namespace: namespace.clone(), labels, name, service_entries })
+        Some(engine::GatewayIdentity {
+            namespace: namespace.clone(),
+            labels,
+            name,
+            service_entries,
+        })
     }
 
     /// As of trust domains, an empty value means the default.
     fn cluster_domains(&self, wrong: &mut Vec<String>) -> Vec<String> {
-        let filled: Vec<&str> = self.cluster_domains.iter().map(|d| d.trim()).filter(|d| !d.is_empty()).collect();
+        let filled: Vec<&str> = self
+            .cluster_domains
+            .iter()
+            .map(|d| d.trim())
+            .filter(|d| !d.is_empty())
+            .collect();
         for domain in filled.iter().filter(|domain| !is_dns_subdomain(domain)) {
             wrong.push(format!("cluster-domains: `{domain}` is no domain: write it in lower case, as `cluster.local`"));
         }
@@ -368,23 +426,42 @@ impl Settings {
     /// An empty value means the default, so that a chart may pass a value that is not set.
     fn trust_domains(&self, wrong: &mut Vec<String>) -> TrustDomains {
         let filled = |list: &[String]| -> Vec<String> {
-            list.iter().map(|d| d.trim().to_owned()).filter(|d| !d.is_empty()).collect()
+            list.iter()
+                .map(|d| d.trim().to_owned())
+                .filter(|d| !d.is_empty())
+                .collect()
         };
         let mut domains = filled(&self.trust_domains).into_iter();
-        let own = domains.next().unwrap_or_else(|| TrustDomains::default().own);
+        let own = domains
+            .next()
+            .unwrap_or_else(|| TrustDomains::default().own);
         let aliases: Vec<String> = domains.collect();
         let accepted = filled(&self.accept_trust_domains);
         let any = accepted.iter().any(|d| d == "any");
-        let (mine, theirs) = (std::iter::once(&own).chain(&aliases), accepted.iter().filter(|d| *d != "any"));
-        for (knob, domain) in mine.map(|d| ("trust-domains", d)).chain(theirs.map(|d| ("accept-trust-domains", d))) {
+        let (mine, theirs) = (
+            std::iter::once(&own).chain(&aliases),
+            accepted.iter().filter(|d| *d != "any"),
+        );
+        for (knob, domain) in mine
+            .map(|d| ("trust-domains", d))
+            .chain(theirs.map(|d| ("accept-trust-domains", d)))
+        {
             if !is_trust_domain(domain) {
                 wrong.push(format!(
                     "{knob}: `{domain}` is no trust domain: write it in lower case, without `spiffe://`"
                 ));
             }
         }
-        let accepted = if any { Accepted::Any } else { Accepted::Only(accepted.into_iter().collect()) };
-        TrustDomains { own, aliases, accepted }
+        let accepted = if any {
+            Accepted::Any
+        } else {
+            Accepted::Only(accepted.into_iter().collect())
+        };
+        TrustDomains {
+            own,
+            aliases,
+            accepted,
+        }
     }
 
     fn responses(&self, wrong: &mut Vec<String>) -> response::Options {
@@ -392,7 +469,10 @@ impl Settings {
             wrong.push(why.to_string());
             metadata::Fields::ALL
         });
-        response::Options { help: self.help_url.clone(), metadata }
+        response::Options {
+            help: self.help_url.clone(),
+            metadata,
+        }
     }
 
     fn admin(&self, wrong: &mut Vec<String>) -> Option<String> {
@@ -421,16 +501,23 @@ fn parse_all<T: std::str::FromStr<Err = E>, E: std::fmt::Display>(
     if texts.is_empty() {
         wrong.push(format!("{knob}: the list is empty"));
     }
-    let parse = |text: &String| text.parse().map_err(|why| wrong.push(format!("{knob}: {why}"))).ok();
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|why| wrong.push(format!("{knob}: {why}")))
+            .ok()
+    };
     texts.iter().filter_map(parse).collect()
 }
 
 fn own_host(text: &str, wrong: &mut Vec<String>) -> Option<Host<'static>> {
-    let read = Authority::parse(text).map_err(|why| why.to_string()).and_then(|read| match read.port {
-        None => Ok(read.host.into_owned()),
-        Some(_) => Err("leave out the port".into()),
-    });
-    read.map_err(|why| wrong.push(format!("gateway.hosts: `{text}`: {why}"))).ok()
+    let read = Authority::parse(text)
+        .map_err(|why| why.to_string())
+        .and_then(|read| match read.port {
+            None => Ok(read.host.into_owned()),
+            Some(_) => Err("leave out the port".into()),
+        });
+    read.map_err(|why| wrong.push(format!("gateway.hosts: `{text}`: {why}")))
+        .ok()
 }
 
 #[cfg(test)]

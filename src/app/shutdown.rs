@@ -41,7 +41,10 @@ impl Termination {
     /// # Errors
     /// What the system says.
     pub fn listen() -> io::Result<Termination> {
-        Ok(Termination { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Termination {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for the next one.
@@ -67,7 +70,9 @@ pub async fn unless_ended<T: Send + 'static>(
         // Whoever waited may be gone.
         let _ = tells.send(work());
     };
-    let _not_joined = thread::Builder::new().name("start".to_owned()).spawn(work)?;
+    let _not_joined = thread::Builder::new()
+        .name("start".to_owned())
+        .spawn(work)?;
     tokio::select! {
         done = told => done.map(Ok).map_err(io::Error::other),
         signal = termination.next() => Ok(Err(signal)),
@@ -85,7 +90,9 @@ pub fn hangups() -> io::Result<Signal> {
 /// Reloads at every SIGHUP, for ever.
 pub async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger, reopen: Reopen) {
     while hangups.recv().await.is_some() {
-        tracing::info!("SIGHUP: reading the policies and the settings file now, opening the files of the record again");
+        tracing::info!(
+            "SIGHUP: reading the policies and the settings file now, opening the files of the record again"
+        );
         reopen.ask();
         trigger.reload_now();
     }
@@ -102,15 +109,25 @@ mod tests {
     #[tokio::test]
     async fn a_signal_ends_a_start_that_hangs() {
         let mut termination = Termination::listen().unwrap();
-        for (signal, expected) in [(Signal::TERM, EndSignal::Terminate), (Signal::INT, EndSignal::Interrupt)] {
+        for (signal, expected) in [
+            (Signal::TERM, EndSignal::Terminate),
+            (Signal::INT, EndSignal::Interrupt),
+        ] {
             let (release, hangs) = std::sync::mpsc::channel::<()>();
             let work = unless_ended(&mut termination, move || hangs.recv());
             kill_process(getpid(), signal).unwrap();
-            let ended = tokio::time::timeout(Duration::from_secs(20), work).await.unwrap().unwrap();
+            let ended = tokio::time::timeout(Duration::from_secs(20), work)
+                .await
+                .unwrap()
+                .unwrap();
             assert_eq!(ended, Err(expected));
             drop(release);
         }
         assert_eq!(unless_ended(&mut termination, || 7).await.unwrap(), Ok(7));
-        assert!(unless_ended(&mut termination, || panic!("here")).await.is_err());
+        assert!(
+            unless_ended(&mut termination, || panic!("here"))
+                .await
+                .is_err()
+        );
     }
 }

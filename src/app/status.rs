@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 use super::opening;
-use crate::ops::admin::{LastProblem, ProblemReport, ReloadsReport, SinkReport, SourceReport, StatusReport, timestamp};
+use crate::ops::admin::{
+    LastProblem, ProblemReport, ReloadsReport, SinkReport, SourceReport, StatusReport, timestamp,
+};
 use crate::ops::metrics::Metrics;
 use customs_audit::recorder::{Reading, Recorder};
 use customs_engine::enforcement::Enforcement;
@@ -30,7 +32,9 @@ impl Overview {
     /// Whether a check asked now would be answered by policy: a good set is in force, and its answer can be recorded. Where
     /// the server only reports, it is ready without a set, because it allows.
     pub fn is_ready(&self) -> bool {
-        self.has_policy() && !self.draining.load(Ordering::Relaxed) && self.recorder.withholding().is_none()
+        self.has_policy()
+            && !self.draining.load(Ordering::Relaxed)
+            && self.recorder.withholding().is_none()
     }
 
     fn has_policy(&self) -> bool {
@@ -76,19 +80,34 @@ impl Overview {
             audit,
             rules: files.counts.into(),
             warnings: files.warnings.iter().map(ProblemReport::from).collect(),
-            last_problem: problem.and_then(|p| Some(LastProblem { time: timestamp(p.time)?, text: p.text.clone() })),
+            last_problem: problem.and_then(|p| {
+                Some(LastProblem {
+                    time: timestamp(p.time)?,
+                    text: p.text.clone(),
+                })
+            }),
             reloads: reloads(files.reloads),
         }
     }
 }
 
 fn source(source: &SourceStatus) -> SourceReport {
-    let SourceStatus { name, state, files, problems, last_good_at, last_read_at } = source;
+    let SourceStatus {
+        name,
+        state,
+        files,
+        problems,
+        last_good_at,
+        last_read_at,
+    } = source;
     SourceReport {
         name: name.clone(),
         state: state.as_str().into(),
         files: files.iter().map(|file| file.name.clone()).collect(),
-        digests: files.iter().map(|file| (file.name.clone(), file.sha256())).collect(),
+        digests: files
+            .iter()
+            .map(|file| (file.name.clone(), file.sha256()))
+            .collect(),
         problems: problems.iter().map(ProblemReport::from).collect(),
         last_good_at: last_good_at.and_then(timestamp),
         last_read_at: last_read_at.and_then(timestamp),
@@ -96,11 +115,34 @@ fn source(source: &SourceStatus) -> SourceReport {
 }
 
 fn sink(reading: Reading) -> SinkReport {
-    let Reading { sink, healthy, withholding, problem, .. } = reading;
-    SinkReport { sink, healthy, withholding, problem: (!problem.is_empty()).then_some(problem) }
+    let Reading {
+        sink,
+        healthy,
+        withholding,
+        problem,
+        ..
+    } = reading;
+    SinkReport {
+        sink,
+        healthy,
+        withholding,
+        problem: (!problem.is_empty()).then_some(problem),
+    }
 }
 
 fn reloads(reloads: status::Reloads) -> ReloadsReport {
-    let status::Reloads { published, published_in_part, refused, recovered, warned } = reloads;
-    ReloadsReport { published, published_in_part, refused, recovered, warned }
+    let status::Reloads {
+        published,
+        published_in_part,
+        refused,
+        recovered,
+        warned,
+    } = reloads;
+    ReloadsReport {
+        published,
+        published_in_part,
+        refused,
+        recovered,
+        warned,
+    }
 }

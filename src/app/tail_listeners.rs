@@ -36,9 +36,18 @@ pub struct Tails {
 pub async fn bind(sinks: &[SinkConfig]) -> Result<Bound> {
     let mut bound = Vec::new();
     for sink in sinks {
-        let Target::Tail(address) = &sink.target else { continue };
-        let address: Address = address.parse().map_err(|why| anyhow!("--audit {sink}: {why}"))?;
-        bound.push(address.bind().await.map_err(|problem| cannot_bind(&problem))?);
+        let Target::Tail(address) = &sink.target else {
+            continue;
+        };
+        let address: Address = address
+            .parse()
+            .map_err(|why| anyhow!("--audit {sink}: {why}"))?;
+        bound.push(
+            address
+                .bind()
+                .await
+                .map_err(|problem| cannot_bind(&problem))?,
+        );
     }
     Ok(Bound(bound))
 }
@@ -46,7 +55,9 @@ pub async fn bind(sinks: &[SinkConfig]) -> Result<Bound> {
 fn cannot_bind(problem: &BindError) -> anyhow::Error {
     let (address, why) = match problem {
         BindError::InUse { address } => (address, "it is in use".to_owned()),
-        BindError::NotASocket { address } => (address, "the path exists and is no socket".to_owned()),
+        BindError::NotASocket { address } => {
+            (address, "the path exists and is no socket".to_owned())
+        }
         BindError::Io { address, problem } => (address, problem.to_string()),
     };
     anyhow!(
@@ -62,7 +73,10 @@ impl Bound {
     pub fn serve(self, tails: &[Tail]) -> Result<Tails> {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         for (listener, tail) in self.0.into_iter().zip(tails) {
-            tracing::info!(address = listener.local(), "answering subscribers of the audit");
+            tracing::info!(
+                address = listener.local(),
+                "answering subscribers of the audit"
+            );
             tasks.spawn(serve(TailServer::new(tail)?, listener, stop.clone()));
         }
         Ok(Tails { tasks, stop })
@@ -81,7 +95,8 @@ async fn serve(server: TailServer, listener: Listener, stop: CancellationToken) 
             server.serve(connections, end).await
         }
         Listener::Unix(listener, file) => {
-            let connections = UnixListenerStream::new(listener).map(|io| io.map(|io| PrefaceGuard::new(io, &stop)));
+            let connections = UnixListenerStream::new(listener)
+                .map(|io| io.map(|io| PrefaceGuard::new(io, &stop)));
             let served = server.serve(connections, end).await;
             drop(file);
             served
@@ -96,7 +111,9 @@ impl Tails {
         match self.tasks.join_next().await {
             None => std::future::pending().await,
             Some(Ok(Ok(()))) => "the audit's tail".to_owned(),
-            Some(Ok(Err(why))) => format!("the audit's tail failed ({}) and", super::with_causes(&why)),
+            Some(Ok(Err(why))) => {
+                format!("the audit's tail failed ({}) and", super::with_causes(&why))
+            }
             Some(Err(why)) => format!("a task of the audit's tail failed ({why}) and"),
         }
     }
@@ -107,7 +124,9 @@ impl Tails {
         self.stop.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(END_BOUND, all).await.is_err() {
-            tracing::warn!("subscribers of the audit did not read its end in time; they are cut off");
+            tracing::warn!(
+                "subscribers of the audit did not read its end in time; they are cut off"
+            );
         }
         self.tasks.shutdown().await;
     }

@@ -148,7 +148,13 @@ pub struct ProblemReport {
 
 impl From<&Problem> for ProblemReport {
     fn from(problem: &Problem) -> ProblemReport {
-        let Problem { code, severity, place, text, hint } = problem;
+        let Problem {
+            code,
+            severity,
+            place,
+            text,
+            hint,
+        } = problem;
         let place: &Place = place;
         ProblemReport {
             code: code.as_str(),
@@ -178,8 +184,20 @@ pub struct RulesReport {
 
 impl From<RuleCounts> for RulesReport {
     fn from(counts: RuleCounts) -> RulesReport {
-        let RuleCounts { istio_deny, istio_allow, egress_deny, egress_allow, policies } = counts;
-        RulesReport { policies, istio_deny, istio_allow, egress_deny, egress_allow }
+        let RuleCounts {
+            istio_deny,
+            istio_allow,
+            egress_deny,
+            egress_allow,
+            policies,
+        } = counts;
+        RulesReport {
+            policies,
+            istio_deny,
+            istio_allow,
+            egress_deny,
+            egress_allow,
+        }
     }
 }
 
@@ -222,7 +240,12 @@ pub fn router(state: AdminState) -> Router {
         .route("/readyz", get(readyz))
         .route("/status", get(status))
         .route("/metrics", get(numbers))
-        .fallback(async || (StatusCode::NOT_FOUND, format!("there is nothing here; there is\n{PATHS}")))
+        .fallback(async || {
+            (
+                StatusCode::NOT_FOUND,
+                format!("there is nothing here; there is\n{PATHS}"),
+            )
+        })
         .with_state(state)
         .merge(questions)
 }
@@ -231,14 +254,22 @@ async fn readyz(State(state): State<AdminState>) -> (StatusCode, String) {
     let report = (state.status)();
     match why_not_ready(&report) {
         None => (StatusCode::OK, "ready\n".into()),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+        Some(reason) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {reason}\n"),
+        ),
     }
 }
 
 /// Why checks are not wanted, in one line.
 fn why_not_ready(report: &StatusReport) -> Option<String> {
     let withholding = report.audit.iter().find(|sink| sink.withholding);
-    match (report.draining, report.ready, withholding, &report.last_problem) {
+    match (
+        report.draining,
+        report.ready,
+        withholding,
+        &report.last_problem,
+    ) {
         (true, _, _, _) => Some("the server is about to end".into()),
         (false, true, _, _) => None,
         (false, false, Some(SinkReport { sink, problem, .. }), _) => {
@@ -248,16 +279,21 @@ fn why_not_ready(report: &StatusReport) -> Option<String> {
         (false, false, None, None) => Some("no policy set was loaded yet".into()),
         (false, false, None, Some(problem)) => {
             let line = problem.text.lines().next().unwrap_or_default();
-            Some(format!("no policy set was loaded yet: {}", printable::line(line)))
+            Some(format!(
+                "no policy set was loaded yet: {}",
+                printable::line(line)
+            ))
         }
     }
 }
 
 async fn status(State(state): State<AdminState>) -> Response {
     match serde_json::to_string_pretty(&(state.status)()) {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "application/json")], printable::json(&(text + "\n")).into_owned()).into_response()
-        }
+        Ok(text) => (
+            [(header::CONTENT_TYPE, "application/json")],
+            printable::json(&(text + "\n")).into_owned(),
+        )
+            .into_response(),
         Err(problem) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{problem}\n")).into_response(),
     }
 }
@@ -265,17 +301,31 @@ async fn status(State(state): State<AdminState>) -> Response {
 async fn numbers(State(state): State<AdminState>, headers: HeaderMap) -> impl IntoResponse {
     let now = UnixNanos(Timestamp::now().as_nanosecond());
     // Several headers of one name are one list.
-    let accepted: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let accepted: Vec<&str> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     let format = Exposition::preferred(&accepted.join(","));
-    let kind = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
+    let kind = [
+        (header::CONTENT_TYPE, format.content_type()),
+        (header::VARY, "accept"),
+    ];
     (kind, state.metrics.encode(now, format))
 }
 
 /// Serves until `shutdown`, and then at most [`CLOSE_WAIT`] longer, whatever a slow client does.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
     let closing = shutdown.clone();
-    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(shutdown.cancelled_owned());
+    let serving = axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(shutdown.cancelled_owned());
     let bound = async {
         closing.cancelled().await;
         tokio::time::sleep(CLOSE_WAIT).await;
@@ -299,8 +349,15 @@ mod tests {
     use customs_policy::problem::Code;
 
     fn report() -> StatusReport {
-        let problem =
-            Problem::error(Code::BadHost, Place { file: "a.yaml".into(), line: 3, column: 9 }, "`x y` is no host");
+        let problem = Problem::error(
+            Code::BadHost,
+            Place {
+                file: "a.yaml".into(),
+                line: 3,
+                column: 9,
+            },
+            "`x y` is no host",
+        );
         StatusReport {
             version: "0.1.0".into(),
             ready: true,
@@ -320,11 +377,24 @@ mod tests {
                 digests: BTreeMap::new(),
             }],
             file_events: true,
-            audit: vec![SinkReport { sink: "stdout".into(), healthy: true, withholding: false, problem: None }],
+            audit: vec![SinkReport {
+                sink: "stdout".into(),
+                healthy: true,
+                withholding: false,
+                problem: None,
+            }],
             warnings: Vec::new(),
-            rules: RuleCounts { policies: 2, egress_deny: 1, ..RuleCounts::default() }.into(),
+            rules: RuleCounts {
+                policies: 2,
+                egress_deny: 1,
+                ..RuleCounts::default()
+            }
+            .into(),
             last_problem: None,
-            reloads: ReloadsReport { published_in_part: 1, ..ReloadsReport::default() },
+            reloads: ReloadsReport {
+                published_in_part: 1,
+                ..ReloadsReport::default()
+            },
         }
     }
 
@@ -344,7 +414,11 @@ mod tests {
             questions: Questions::new(|_| Box::pin(async { Ok("{}".into()) })),
         });
         let shutdown = CancellationToken::new();
-        Server { address, shutdown: shutdown.clone(), task: tokio::spawn(serve(listener, router, shutdown)) }
+        Server {
+            address,
+            shutdown: shutdown.clone(),
+            task: tokio::spawn(serve(listener, router, shutdown)),
+        }
     }
 
     /// The status code, the head and the body of an answer.
@@ -354,29 +428,65 @@ mod tests {
 
     async fn get_with(server: &Server, path: &str, headers: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{headers}connection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\n{headers}connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_lowercase(), body.to_owned())
+        (
+            head.split(' ').nth(1).unwrap().parse().unwrap(),
+            head.to_lowercase(),
+            body.to_owned(),
+        )
     }
 
     #[tokio::test]
     async fn readiness_is_told_with_its_reason() {
         let time = Timestamp::UNIX_EPOCH;
-        let problem = Some(LastProblem { time, text: "policies: no policy document\nand more".into() });
+        let problem = Some(LastProblem {
+            time,
+            text: "policies: no policy document\nand more".into(),
+        });
         for (ready, draining, last_problem, code, body) in [
             (true, false, None, 200, "ready\n"),
             (true, false, problem.clone(), 200, "ready\n"),
-            (false, false, None, 503, "not ready: no policy set was loaded yet\n"),
-            (false, false, problem, 503, "not ready: no policy set was loaded yet: policies: no policy document\n"),
-            (true, true, None, 503, "not ready: the server is about to end\n"),
+            (
+                false,
+                false,
+                None,
+                503,
+                "not ready: no policy set was loaded yet\n",
+            ),
+            (
+                false,
+                false,
+                problem,
+                503,
+                "not ready: no policy set was loaded yet: policies: no policy document\n",
+            ),
+            (
+                true,
+                true,
+                None,
+                503,
+                "not ready: the server is about to end\n",
+            ),
         ] {
-            let server = serving(StatusReport { ready, draining, last_problem, ..report() }).await;
+            let server = serving(StatusReport {
+                ready,
+                draining,
+                last_problem,
+                ..report()
+            })
+            .await;
             let (told, _, text) = get(&server, "/readyz").await;
             assert_eq!((told, text.as_str()), (code, body));
-            assert_eq!(get(&server, "/healthz").await.0, 200, "alive whatever happens");
+            assert_eq!(
+                get(&server, "/healthz").await.0,
+                200,
+                "alive whatever happens"
+            );
         }
     }
 
@@ -398,10 +508,16 @@ mod tests {
             // One that drops is in trouble, and no answer is withheld for it.
             (true, false, 200, "ready\n"),
         ] {
-            let server = serving(StatusReport { ready, audit: vec![sink(withholding)], ..report() }).await;
+            let server = serving(StatusReport {
+                ready,
+                audit: vec![sink(withholding)],
+                ..report()
+            })
+            .await;
             let (told, _, text) = get(&server, "/readyz").await;
             assert_eq!((told, text.as_str()), (code, body));
-            let status: serde_json::Value = serde_json::from_str(&get(&server, "/status").await.2).unwrap();
+            let status: serde_json::Value =
+                serde_json::from_str(&get(&server, "/status").await.2).unwrap();
             assert_eq!(status["audit"][0]["withholding"], withholding);
             assert_eq!(status["audit"][0]["problem"], "No space left on device");
         }
@@ -423,7 +539,11 @@ mod tests {
             ("/reloads/publishedInPart", "1"),
             ("/default", "\"allow\""),
         ] {
-            assert_eq!(value.pointer(pointer).unwrap().to_string(), expected, "{pointer}");
+            assert_eq!(
+                value.pointer(pointer).unwrap().to_string(),
+                expected,
+                "{pointer}"
+            );
         }
     }
 
@@ -431,8 +551,16 @@ mod tests {
     async fn the_numbers_have_the_format_that_the_scraper_asks_for() {
         let server = serving(report()).await;
         for (accept, kind, ready) in [
-            ("", "text/plain; version=0.0.4", "# TYPE customs_reloads_total counter\n"),
-            ("accept: text/plain;version=0.0.4\r\n", "text/plain; version=0.0.4", "# TYPE customs_build_info gauge\n"),
+            (
+                "",
+                "text/plain; version=0.0.4",
+                "# TYPE customs_reloads_total counter\n",
+            ),
+            (
+                "accept: text/plain;version=0.0.4\r\n",
+                "text/plain; version=0.0.4",
+                "# TYPE customs_build_info gauge\n",
+            ),
             (
                 "accept: text/plain;q=0.5\r\naccept: application/openmetrics-text\r\n",
                 "application/openmetrics-text; version=1.0.0",
@@ -441,9 +569,19 @@ mod tests {
         ] {
             let (code, head, body) = get_with(&server, "/metrics", accept).await;
             assert_eq!(code, 200);
-            assert!(head.contains(&format!("content-type: {kind}")) && head.contains("vary: accept"), "{head}");
-            assert!(body.contains("\ncustoms_ready 0\n") && body.contains(ready), "{accept}: {body}");
-            assert_eq!(body.ends_with("# EOF\n"), kind.starts_with("application/"), "{accept}");
+            assert!(
+                head.contains(&format!("content-type: {kind}")) && head.contains("vary: accept"),
+                "{head}"
+            );
+            assert!(
+                body.contains("\ncustoms_ready 0\n") && body.contains(ready),
+                "{accept}: {body}"
+            );
+            assert_eq!(
+                body.ends_with("# EOF\n"),
+                kind.starts_with("application/"),
+                "{accept}"
+            );
         }
     }
 
@@ -467,7 +605,11 @@ mod tests {
         assert_eq!(get(&server, "/healthz").await.0, 200);
         let start = Instant::now();
         server.shutdown.cancel();
-        timeout(10 * CLOSE_WAIT, server.task).await.unwrap().unwrap().unwrap();
+        timeout(10 * CLOSE_WAIT, server.task)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
         assert!(start.elapsed() < 3 * CLOSE_WAIT);
     }
 }

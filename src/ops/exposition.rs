@@ -25,7 +25,9 @@ impl Exposition {
         let (mut classic, mut open, mut draft) = (None, None, None);
         for range in accept.split(',').filter_map(Range::parse) {
             let place = match (range.media.as_str(), range.version.as_deref()) {
-                ("text/plain", None | Some("0.0.4" | "1.0.0")) | ("text/*" | "*/*", _) => &mut classic,
+                ("text/plain", None | Some("0.0.4" | "1.0.0")) | ("text/*" | "*/*", _) => {
+                    &mut classic
+                }
                 (OPEN_METRICS, None | Some("1.0.0")) => &mut open,
                 (OPEN_METRICS, Some("0.0.1")) => &mut draft,
                 _ => continue,
@@ -45,7 +47,9 @@ impl Exposition {
         match self {
             Exposition::Classic => "text/plain; version=0.0.4; charset=utf-8",
             Exposition::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            Exposition::OpenMetricsDraft => "application/openmetrics-text; version=0.0.1; charset=utf-8",
+            Exposition::OpenMetricsDraft => {
+                "application/openmetrics-text; version=0.0.1; charset=utf-8"
+            }
         }
     }
 
@@ -69,7 +73,10 @@ struct Range {
 impl Range {
     fn parse(text: &str) -> Option<Range> {
         let mut parts = text.split(';').map(str::trim);
-        let media = parts.next().filter(|media| media.contains('/'))?.to_ascii_lowercase();
+        let media = parts
+            .next()
+            .filter(|media| media.contains('/'))?
+            .to_ascii_lowercase();
         let (mut version, mut quality) = (None, 1000);
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
             let value = value.trim().trim_matches('"');
@@ -79,13 +86,20 @@ impl Range {
                 _ => {}
             }
         }
-        Some(Range { media, version, quality })
+        Some(Range {
+            media,
+            version,
+            quality,
+        })
     }
 }
 
 /// A quality from 0 to 1, in thousandths.
 fn thousandths(text: &str) -> Option<u16> {
-    let quality: f32 = text.parse().ok().filter(|quality| (0.0..=1.0).contains(quality))?;
+    let quality: f32 = text
+        .parse()
+        .ok()
+        .filter(|quality| (0.0..=1.0).contains(quality))?;
     // Between 0 and 1000, so nothing is cut off.
     Some((quality * 1000.0).round() as u16)
 }
@@ -97,7 +111,10 @@ fn classic(text: &str) -> String {
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             help = Some(rest);
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        } else if let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|rest| rest.split_once(' '))
+        {
             let (suffix, kind) = match kind {
                 "counter" => ("_total", kind),
                 "info" => ("_info", "gauge"),
@@ -106,8 +123,13 @@ fn classic(text: &str) -> String {
                 "unknown" => ("", "untyped"),
                 known => ("", known),
             };
-            let help = help.take().and_then(|help| help.strip_prefix(name)).unwrap_or_default();
-            out.push_str(&format!("# HELP {name}{suffix}{help}\n# TYPE {name}{suffix} {kind}\n"));
+            let help = help
+                .take()
+                .and_then(|help| help.strip_prefix(name))
+                .unwrap_or_default();
+            out.push_str(&format!(
+                "# HELP {name}{suffix}{help}\n# TYPE {name}{suffix} {kind}\n"
+            ));
         } else if !line.starts_with('#') {
             out.push_str(line);
             out.push('\n');
@@ -131,15 +153,30 @@ mod tests {
             ("text/plain", Classic),
             ("application/json", Classic),
             ("application/openmetrics-text", OpenMetrics),
-            ("application/openmetrics-text; version=1.0.0; charset=utf-8", OpenMetrics),
-            ("Application/OpenMetrics-Text;version=\"1.0.0\"", OpenMetrics),
-            ("application/openmetrics-text;version=0.0.1", OpenMetricsDraft),
+            (
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                OpenMetrics,
+            ),
+            (
+                "Application/OpenMetrics-Text;version=\"1.0.0\"",
+                OpenMetrics,
+            ),
+            (
+                "application/openmetrics-text;version=0.0.1",
+                OpenMetricsDraft,
+            ),
             ("application/openmetrics-text;version=2.0.0", Classic),
             ("application/openmetrics-text;q=0", Classic),
             ("application/openmetrics-text;q=0,text/plain;q=0", Classic),
             ("application/openmetrics-text,text/plain", OpenMetrics),
-            ("application/openmetrics-text;q=0.3,text/plain;version=0.0.4;q=0.9", Classic),
-            ("text/plain;q=0.2, application/openmetrics-text;q=0.5", OpenMetrics),
+            (
+                "application/openmetrics-text;q=0.3,text/plain;version=0.0.4;q=0.9",
+                Classic,
+            ),
+            (
+                "text/plain;q=0.2, application/openmetrics-text;q=0.5",
+                OpenMetrics,
+            ),
             ("application/openmetrics-text;q=2", Classic),
             // What Prometheus 2 and 3 send, and what other collectors do.
             (

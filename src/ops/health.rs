@@ -19,7 +19,13 @@ pub async fn service() -> (HealthHandle, HealthServer<HealthService>) {
     // The reporter starts as serving, so it is told otherwise before anybody can ask.
     tell(&reporter, ServingStatus::NotServing).await;
     let server = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
-    (HealthHandle { reporter, told: Arc::new(Mutex::new(Told::default())) }, server)
+    (
+        HealthHandle {
+            reporter,
+            told: Arc::new(Mutex::new(Told::default())),
+        },
+        server,
+    )
 }
 
 async fn tell(reporter: &HealthReporter, status: ServingStatus) {
@@ -49,14 +55,25 @@ impl HealthHandle {
         let mut told = self.told.lock().await;
         if !told.is_draining && told.is_serving != ready {
             told.is_serving = ready;
-            tell(&self.reporter, if ready { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
+            tell(
+                &self.reporter,
+                if ready {
+                    ServingStatus::Serving
+                } else {
+                    ServingStatus::NotServing
+                },
+            )
+            .await;
         }
     }
 
     /// Not serving from now on, for good.
     pub async fn drain(&self) {
         let mut told = self.told.lock().await;
-        *told = Told { is_serving: false, is_draining: true };
+        *told = Told {
+            is_serving: false,
+            is_draining: true,
+        };
         tell(&self.reporter, ServingStatus::NotServing).await;
     }
 }
@@ -79,13 +96,22 @@ mod tests {
     }
 
     fn ask(service: &str) -> Request<HealthCheckRequest> {
-        Request::new(HealthCheckRequest { service: service.into() })
+        Request::new(HealthCheckRequest {
+            service: service.into(),
+        })
     }
 
     async fn told(service: &HealthService) -> Vec<Answered> {
         let mut told = Vec::new();
         for name in SERVICES {
-            told.push(service.check(ask(name)).await.unwrap().into_inner().status());
+            told.push(
+                service
+                    .check(ask(name))
+                    .await
+                    .unwrap()
+                    .into_inner()
+                    .status(),
+            );
         }
         told
     }
@@ -93,8 +119,16 @@ mod tests {
     #[tokio::test]
     async fn both_names_follow_what_was_said() {
         let (handle, service) = health().await;
-        assert_eq!(told(&service).await, [Answered::NotServing; 2], "at the start");
-        for (ready, expected) in [(true, Answered::Serving), (false, Answered::NotServing), (true, Answered::Serving)] {
+        assert_eq!(
+            told(&service).await,
+            [Answered::NotServing; 2],
+            "at the start"
+        );
+        for (ready, expected) in [
+            (true, Answered::Serving),
+            (false, Answered::NotServing),
+            (true, Answered::Serving),
+        ] {
             handle.set_ready(ready).await;
             assert_eq!(told(&service).await, [expected; 2], "after {ready}");
         }
@@ -126,6 +160,9 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_service_is_not_found() {
         let (_handle, service) = health().await;
-        assert_eq!(service.check(ask("other")).await.unwrap_err().code(), tonic::Code::NotFound);
+        assert_eq!(
+            service.check(ask("other")).await.unwrap_err().code(),
+            tonic::Code::NotFound
+        );
     }
 }

@@ -63,11 +63,14 @@ pub const NAMES: &[&str] = &[
 ];
 
 /// Upper bounds of the histogram's buckets, in seconds.
-const BUCKETS: [f64; 16] =
-    [10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0];
+const BUCKETS: [f64; 16] = [
+    10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1,
+    0.25, 0.5, 1.0,
+];
 
 /// How many kinds of decisions are told apart.
-const KINDS: usize = Effect::ALL.len() * Effect::ALL.len() * Reason::ALL.len() * IdentityState::ALL.len();
+const KINDS: usize =
+    Effect::ALL.len() * Effect::ALL.len() * Reason::ALL.len() * IdentityState::ALL.len();
 
 /// Names and values of a series.
 type Labels = Vec<(&'static str, &'static str)>;
@@ -147,30 +150,94 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("customs_decisions", "Checks by answer, reason and identity", self.decisions.clone());
-        registry.register("customs_check_duration_seconds", "Time to decide a check", self.durations.clone());
-        registry.register("customs_checks_in_flight", "Checks without an answer yet", self.in_flight.clone());
-        registry.register("customs_answers_withheld", "Answers withheld for want of a record", self.withheld.clone());
+        registry.register(
+            "customs_decisions",
+            "Checks by answer, reason and identity",
+            self.decisions.clone(),
+        );
+        registry.register(
+            "customs_check_duration_seconds",
+            "Time to decide a check",
+            self.durations.clone(),
+        );
+        registry.register(
+            "customs_checks_in_flight",
+            "Checks without an answer yet",
+            self.in_flight.clone(),
+        );
+        registry.register(
+            "customs_answers_withheld",
+            "Answers withheld for want of a record",
+            self.withheld.clone(),
+        );
         let gone = "Decisions whose caller had given up before the answer";
         registry.register("customs_callers_gone", gone, self.callers_gone.clone());
-        registry.register("customs_refusals", "What was refused before it was a check", self.refusals.clone());
-        registry.register("customs_reloads", "Policy changes by what became of them", self.reloads.clone());
+        registry.register(
+            "customs_refusals",
+            "What was refused before it was a check",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "customs_reloads",
+            "Policy changes by what became of them",
+            self.reloads.clone(),
+        );
         let loaded = "When the policies in force were published, 0 before";
-        registry.register("customs_policy_loaded_timestamp_seconds", loaded, self.loaded.clone());
-        registry.register("customs_policy_age_seconds", "Time since then, 0 before", self.age.clone());
-        registry.register("customs_policies", "Policies in force", self.policies.clone());
+        registry.register(
+            "customs_policy_loaded_timestamp_seconds",
+            loaded,
+            self.loaded.clone(),
+        );
+        registry.register(
+            "customs_policy_age_seconds",
+            "Time since then, 0 before",
+            self.age.clone(),
+        );
+        registry.register(
+            "customs_policies",
+            "Policies in force",
+            self.policies.clone(),
+        );
         let expiring = "Time until a grant in force ends, of the soonest";
-        registry.register("customs_policy_expiring_seconds", expiring, self.expiring.clone());
-        registry.register("customs_rules", "Rules in force by family and action", self.rules.clone());
-        registry.register("customs_sources_refused", "Sources whose files are refused", self.sources_refused.clone());
+        registry.register(
+            "customs_policy_expiring_seconds",
+            expiring,
+            self.expiring.clone(),
+        );
+        registry.register(
+            "customs_rules",
+            "Rules in force by family and action",
+            self.rules.clone(),
+        );
+        registry.register(
+            "customs_sources_refused",
+            "Sources whose files are refused",
+            self.sources_refused.clone(),
+        );
         let reads = "Time since a source was last read to the end";
         registry.register("customs_source_read_age_seconds", reads, self.reads.clone());
         let watch = "1 if file events announce changes of the policies, or are not wanted";
         registry.register("customs_watch_healthy", watch, self.watch_healthy.clone());
-        registry.register("customs_ready", "1 if checks are wanted", self.ready.clone());
-        registry.register("customs_enforcement_report", "1 if verdicts are only recorded", self.report.clone());
-        registry.register("customs_questions", "Questions that were answered", self.questions.clone());
-        registry.register("customs_build", "The version", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register(
+            "customs_ready",
+            "1 if checks are wanted",
+            self.ready.clone(),
+        );
+        registry.register(
+            "customs_enforcement_report",
+            "1 if verdicts are only recorded",
+            self.report.clone(),
+        );
+        registry.register(
+            "customs_questions",
+            "Questions that were answered",
+            self.questions.clone(),
+        );
+        registry.register(
+            "customs_build",
+            "The version",
+            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+        );
         registry.register_collector(Box::new(self.scraped.clone()));
     }
 
@@ -180,13 +247,17 @@ impl Metrics {
         let (effect, dry_run, identity) = (entry.effect, entry.dry_run.effect, entry.identity);
         if let Some(counter) = self.kinds.get(kind(effect, dry_run, reason, identity)) {
             counter
-                .get_or_init(|| self.decisions.get_or_create_owned(&labels(effect, dry_run, reason, identity)))
+                .get_or_init(|| {
+                    self.decisions
+                        .get_or_create_owned(&labels(effect, dry_run, reason, identity))
+                })
                 .inc();
         }
         if reason == Reason::AuditUnavailable {
             self.observe_withheld();
         }
-        self.durations.observe(f64::from(entry.duration_micros) / 1e6);
+        self.durations
+            .observe(f64::from(entry.duration_micros) / 1e6);
     }
 
     /// Counts an answer that was withheld.
@@ -225,7 +296,10 @@ impl Metrics {
         self.reload(*outcome).inc();
         self.sources_refused.set(signed(refused_sources.len()));
         self.count(*counts);
-        if matches!(outcome, ChangeOutcome::Published | ChangeOutcome::PublishedInPart) {
+        if matches!(
+            outcome,
+            ChangeOutcome::Published | ChangeOutcome::PublishedInPart
+        ) {
             self.loaded.set(seconds(*time));
         }
         *self.scraped.revision() = Some(revision.clone());
@@ -235,22 +309,32 @@ impl Metrics {
     fn tell_ends(&self, now: UnixNanos) {
         self.expiring.clear();
         for (info, end) in self.scraped.expirations().after(now).take(MAX_EXPIRATIONS) {
-            let left = self.expiring.get_or_create_owned(&vec![("rule", info.id.to_string())]);
+            let left = self
+                .expiring
+                .get_or_create_owned(&vec![("rule", info.id.to_string())]);
             left.set(seconds(end) - seconds(now));
         }
     }
 
     fn reload(&self, outcome: ChangeOutcome) -> Counter {
-        self.reloads.get_or_create_owned(&vec![("outcome", outcome.as_str())])
+        self.reloads
+            .get_or_create_owned(&vec![("outcome", outcome.as_str())])
     }
 
     fn refusal(&self, cause: RefusalCause) -> Counter {
-        self.refusals.get_or_create_owned(&vec![("cause", cause.as_str())])
+        self.refusals
+            .get_or_create_owned(&vec![("cause", cause.as_str())])
     }
 
     fn count(&self, counts: RuleCounts) {
         // Destructured completely: a new count must be thought of here.
-        let RuleCounts { istio_deny, istio_allow, egress_deny, egress_allow, policies } = counts;
+        let RuleCounts {
+            istio_deny,
+            istio_allow,
+            egress_deny,
+            egress_allow,
+            policies,
+        } = counts;
         self.policies.set(signed(policies));
         for (family, action, count) in [
             ("istio", "deny", istio_deny),
@@ -258,7 +342,9 @@ impl Metrics {
             ("egress", "deny", egress_deny),
             ("egress", "allow", egress_allow),
         ] {
-            self.rules.get_or_create_owned(&vec![("family", family), ("action", action)]).set(signed(count));
+            self.rules
+                .get_or_create_owned(&vec![("family", family), ("action", action)])
+                .set(signed(count));
         }
     }
 
@@ -285,7 +371,8 @@ impl Metrics {
 
     /// Whether verdicts are enforced or only recorded.
     pub fn set_enforcement(&self, enforcement: Enforcement) {
-        self.report.set(i64::from(enforcement == Enforcement::Report));
+        self.report
+            .set(i64::from(enforcement == Enforcement::Report));
     }
 
     /// Says which grants in force end.
@@ -302,7 +389,9 @@ impl Metrics {
     fn tell_reads(&self, now: UnixNanos) {
         self.reads.clear();
         for (source, at) in self.scraped.reads().iter() {
-            let age = self.reads.get_or_create_owned(&vec![("source", source.clone())]);
+            let age = self
+                .reads
+                .get_or_create_owned(&vec![("source", source.clone())]);
             age.set((seconds(now) - seconds(*at)).max(0.0));
         }
     }
@@ -315,7 +404,11 @@ impl Metrics {
     /// Every number as text of this format. `now` is the wall clock, for the age of what is in force.
     pub fn encode(&self, now: UnixNanos, format: Exposition) -> String {
         let loaded = self.loaded.get();
-        self.age.set(if loaded > 0.0 { (seconds(now) - loaded).max(0.0) } else { 0.0 });
+        self.age.set(if loaded > 0.0 {
+            (seconds(now) - loaded).max(0.0)
+        } else {
+            0.0
+        });
         self.tell_ends(now);
         self.tell_reads(now);
         let mut out = String::new();
@@ -378,7 +471,9 @@ impl Scraped {
     }
 
     fn expirations(&self) -> MutexGuard<'_, Expirations> {
-        self.expirations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.expirations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reads(&self) -> MutexGuard<'_, Vec<(String, UnixNanos)>> {
@@ -388,7 +483,9 @@ impl Scraped {
 
 impl fmt::Debug for Scraped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scraped").field("revision", &self.revision).finish_non_exhaustive()
+        f.debug_struct("Scraped")
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
     }
 }
 
@@ -398,7 +495,11 @@ impl Collector for Scraped {
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
         };
         let revision = self.revision().clone().unwrap_or_else(|| "none".into());
-        put("customs_policy_revision", "The revision in force", &Info::new(vec![("revision", revision)]))?;
+        put(
+            "customs_policy_revision",
+            "The revision in force",
+            &Info::new(vec![("revision", revision)]),
+        )?;
         let readings = self.audit.get().map(|read| read()).unwrap_or_default();
         audit(&mut encoder, &readings)
     }
@@ -410,41 +511,85 @@ type Number = fn(&Reading) -> u64;
 /// The numbers of every sink. Sinks are named by the settings, so their names are a closed list.
 fn audit(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) -> fmt::Result {
     let counters: [(&str, &str, Number); 2] = [
-        ("customs_audit_records", "Records that the sink has", |reading| reading.written),
-        ("customs_audit_write_failures", "Writes that the sink refused", |reading| reading.failures),
+        (
+            "customs_audit_records",
+            "Records that the sink has",
+            |reading| reading.written,
+        ),
+        (
+            "customs_audit_write_failures",
+            "Writes that the sink refused",
+            |reading| reading.failures,
+        ),
     ];
     for (name, help, number) in counters {
         let family: Family<SinkLabels, Counter> = Family::default();
         for reading in readings {
-            family.get_or_create_owned(&labelled(reading)).inc_by(number(reading));
+            family
+                .get_or_create_owned(&labelled(reading))
+                .inc_by(number(reading));
         }
         family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)?;
     }
     let dropped: Family<Vec<(&'static str, String)>, Counter> = Family::default();
     for reading in readings {
         // Destructured completely: a new class must be thought of here.
-        let Loss { allows, denials, differing, withheld, events } = reading.lost;
-        for (class, count) in
-            [("allow", allows), ("deny", denials), ("differing", differing), ("withheld", withheld), ("event", events)]
-        {
-            let labels = vec![("sink", printable::line(&reading.sink).into_owned()), ("class", class.to_owned())];
+        let Loss {
+            allows,
+            denials,
+            differing,
+            withheld,
+            events,
+        } = reading.lost;
+        for (class, count) in [
+            ("allow", allows),
+            ("deny", denials),
+            ("differing", differing),
+            ("withheld", withheld),
+            ("event", events),
+        ] {
+            let labels = vec![
+                ("sink", printable::line(&reading.sink).into_owned()),
+                ("class", class.to_owned()),
+            ];
             dropped.get_or_create_owned(&labels).inc_by(count);
         }
     }
     let help = "Records that the sink did not get";
-    dropped.encode(encoder.encode_descriptor("customs_audit_dropped", help, None, dropped.metric_type())?)?;
+    dropped.encode(encoder.encode_descriptor(
+        "customs_audit_dropped",
+        help,
+        None,
+        dropped.metric_type(),
+    )?)?;
     let gauges: [(&str, &str, Number); 4] = [
-        ("customs_audit_queue_records", "Records that wait for the sink", |reading| reading.queued),
-        ("customs_audit_queue_bytes", "About how many bytes they hold in memory", |reading| reading.queued_bytes),
-        ("customs_audit_healthy", "1 if the sink takes what it should", |reading| u64::from(reading.healthy)),
-        ("customs_audit_withholding", "1 if answers are withheld for want of a record in the sink", |reading| {
-            u64::from(reading.withholding)
-        }),
+        (
+            "customs_audit_queue_records",
+            "Records that wait for the sink",
+            |reading| reading.queued,
+        ),
+        (
+            "customs_audit_queue_bytes",
+            "About how many bytes they hold in memory",
+            |reading| reading.queued_bytes,
+        ),
+        (
+            "customs_audit_healthy",
+            "1 if the sink takes what it should",
+            |reading| u64::from(reading.healthy),
+        ),
+        (
+            "customs_audit_withholding",
+            "1 if answers are withheld for want of a record in the sink",
+            |reading| u64::from(reading.withholding),
+        ),
     ];
     for (name, help, number) in gauges {
         let family: Family<SinkLabels, Gauge> = Family::default();
         for reading in readings {
-            family.get_or_create_owned(&labelled(reading)).set(i64::try_from(number(reading)).unwrap_or(i64::MAX));
+            family
+                .get_or_create_owned(&labelled(reading))
+                .set(i64::try_from(number(reading)).unwrap_or(i64::MAX));
         }
         family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)?;
     }

@@ -29,7 +29,10 @@ pub const MAX_AT_ONCE: usize = 2;
 const BODY_WAIT: Duration = Duration::from_secs(10);
 
 /// Who is on this machine. Not all of loopback: Istio's sidecar hands over what came from elsewhere as 127.0.0.6.
-const LOCAL: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+const LOCAL: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
 
 /// What a proxy says of whom it asks for.
 const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-client-cert"];
@@ -50,7 +53,9 @@ pub enum ExplainError {
     #[error("{0}")]
     BadQuestion(String),
     /// The answer could not be recorded.
-    #[error("the question cannot be put on record, so it is not answered; see customs_audit_healthy\n")]
+    #[error(
+        "the question cannot be put on record, so it is not answered; see customs_audit_healthy\n"
+    )]
     NotRecorded,
     /// Something broke.
     #[error("the question could not be answered; the log may say why\n")]
@@ -82,7 +87,9 @@ impl IntoResponse for ExplainError {
             ExplainError::BadQuestion(_) => StatusCode::BAD_REQUEST,
             ExplainError::NotHere(_) | ExplainError::ForOthers(_) => StatusCode::FORBIDDEN,
             ExplainError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ExplainError::Body(status) => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST),
+            ExplainError::Body(status) => {
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)
+            }
             ExplainError::NotRecorded | ExplainError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             ExplainError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -102,18 +109,27 @@ pub struct Questions {
 
 impl fmt::Debug for Questions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Questions").field("room", &self.room).finish_non_exhaustive()
+        f.debug_struct("Questions")
+            .field("room", &self.room)
+            .finish_non_exhaustive()
     }
 }
 
 impl Questions {
     /// Questions that this answers.
     pub fn new(answer: impl Fn(Asked) -> Answering + Send + Sync + 'static) -> Questions {
-        Questions { answer: Arc::new(answer), room: Arc::new(Semaphore::new(MAX_AT_ONCE)) }
+        Questions {
+            answer: Arc::new(answer),
+            room: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+        }
     }
 
     async fn ask(self, asked: Asked) -> Result<String, ExplainError> {
-        let room = self.room.clone().try_acquire_owned().map_err(|_| ExplainError::Busy)?;
+        let room = self
+            .room
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| ExplainError::Busy)?;
         // On its own, so that whoever hangs up neither frees the room early nor keeps the question off the record.
         let answered = tokio::spawn(async move {
             let answer = (self.answer)(asked).await;
@@ -126,7 +142,10 @@ impl Questions {
 
 /// The path and what answers there.
 pub fn router(questions: Questions) -> Router {
-    Router::new().route("/explain", post(explain)).layer(DefaultBodyLimit::max(MAX_QUESTION)).with_state(questions)
+    Router::new()
+        .route("/explain", post(explain))
+        .layer(DefaultBodyLimit::max(MAX_QUESTION))
+        .with_state(questions)
 }
 
 async fn explain(
@@ -136,7 +155,9 @@ async fn explain(
 ) -> Result<Response, ExplainError> {
     may_ask(by, request.headers())?;
     let body = timeout(BODY_WAIT, Bytes::from_request(request, &())).await;
-    let body = body.map_err(|_| ExplainError::Body(408))?.map_err(|why| ExplainError::Body(why.status().as_u16()))?;
+    let body = body
+        .map_err(|_| ExplainError::Body(408))?
+        .map_err(|why| ExplainError::Body(why.status().as_u16()))?;
     let document = questions.ask(Asked { by, body }).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
@@ -147,12 +168,23 @@ fn may_ask(by: SocketAddr, headers: &HeaderMap) -> Result<(), ExplainError> {
     if !LOCAL.contains(&by.ip().to_canonical()) {
         return Err(ExplainError::NotHere(by));
     }
-    if let Some(name) = ["origin"].iter().chain(&OF_PROXIES).find(|name| headers.contains_key(**name)) {
+    if let Some(name) = ["origin"]
+        .iter()
+        .chain(&OF_PROXIES)
+        .find(|name| headers.contains_key(**name))
+    {
         return Err(ExplainError::ForOthers(name));
     }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(ExplainError::NotJson) }
+    if kind.eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(ExplainError::NotJson)
+    }
 }
 
 #[cfg(test)]
@@ -163,16 +195,24 @@ mod tests {
     fn only_this_machine_asks_and_for_itself() {
         let json = ("content-type", "application/json");
         let told = |by: &str, headers: &[(&'static str, &str)]| {
-            let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
             may_ask(by.parse().unwrap(), &headers.collect())
                 .map_err(|refusal| refusal.into_response().status().as_u16())
         };
         for by in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert_eq!(told(by, &[json]), Ok(()), "{by}");
         }
-        for by in
-            ["10.1.2.3:1", "192.0.2.1:1", "127.0.0.6:1", "[::6]:1", "[fe80::1]:1", "[::ffff:10.0.0.1]:1", "0.0.0.0:1"]
-        {
+        for by in [
+            "10.1.2.3:1",
+            "192.0.2.1:1",
+            "127.0.0.6:1",
+            "[::6]:1",
+            "[fe80::1]:1",
+            "[::ffff:10.0.0.1]:1",
+            "0.0.0.0:1",
+        ] {
             assert_eq!(told(by, &[json]), Err(403), "{by}");
         }
         for (header, expected) in [
@@ -184,8 +224,17 @@ mod tests {
         ] {
             assert_eq!(told("127.0.0.1:1", &[header]), expected, "{header:?}");
         }
-        for name in ["origin", "forwarded", "x-forwarded-for", "x-forwarded-client-cert"] {
-            assert_eq!(told("127.0.0.1:1", &[json, (name, "null")]), Err(403), "{name}");
+        for name in [
+            "origin",
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-client-cert",
+        ] {
+            assert_eq!(
+                told("127.0.0.1:1", &[json, (name, "null")]),
+                Err(403),
+                "{name}"
+            );
         }
     }
 
@@ -199,7 +248,12 @@ mod tests {
                 Ok("{}".into())
             })
         });
-        let ask = || questions.clone().ask(Asked { by: "127.0.0.1:1".parse().unwrap(), body: Bytes::new() });
+        let ask = || {
+            questions.clone().ask(Asked {
+                by: "127.0.0.1:1".parse().unwrap(),
+                body: Bytes::new(),
+            })
+        };
         let mut begun: Vec<_> = (0..MAX_AT_ONCE).map(|_| tokio::spawn(ask())).collect();
         while questions.room.available_permits() > 0 {
             tokio::task::yield_now().await;
@@ -207,7 +261,11 @@ mod tests {
         let left = begun.remove(0);
         left.abort();
         assert!(left.await.unwrap_err().is_cancelled());
-        assert_eq!(questions.room.available_permits(), 0, "whoever hangs up frees no room");
+        assert_eq!(
+            questions.room.available_permits(),
+            0,
+            "whoever hangs up frees no room"
+        );
         assert_eq!(ask().await, Err(ExplainError::Busy));
         go.send(true).unwrap();
         assert_eq!(begun.remove(0).await.unwrap(), Ok("{}".into()));
@@ -216,7 +274,10 @@ mod tests {
     #[tokio::test]
     async fn a_broken_answer_is_told() {
         let questions = Questions::new(|_| Box::pin(async { panic!("on purpose") }));
-        let asked = Asked { by: "127.0.0.1:1".parse().unwrap(), body: Bytes::new() };
+        let asked = Asked {
+            by: "127.0.0.1:1".parse().unwrap(),
+            body: Bytes::new(),
+        };
         assert_eq!(questions.ask(asked).await, Err(ExplainError::Failed));
     }
 }

@@ -41,7 +41,13 @@ struct Tally {
 
 impl Refusals {
     /// Counts one, and tells it in the log if this peer and cause were not told within the last minute.
-    pub fn add(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display, time: UnixNanos) {
+    pub fn add(
+        &self,
+        peer: PeerAddress,
+        cause: RefusalCause,
+        example: &dyn Display,
+        time: UnixNanos,
+    ) {
         if let Some(example) = self.count(peer, cause, example, time, Instant::now()) {
             let (cause, remedy) = (cause.as_str(), cause.remedy());
             tracing::warn!(%peer, cause, example, remedy, "refused before it was a check; more of this within a minute are counted only");
@@ -62,14 +68,24 @@ impl Refusals {
         tallies.span = Some((first, time));
         let is_full = tallies.pairs.len() >= PAIRS;
         let is_new = !tallies.pairs.contains_key(&(peer, cause));
-        let peer = if is_full && is_new { PeerAddress::Other } else { peer };
+        let peer = if is_full && is_new {
+            PeerAddress::Other
+        } else {
+            peer
+        };
         let mut told = None;
         let tally = tallies.pairs.entry((peer, cause)).or_insert_with(|| {
             let example = shortened(example.to_string());
             told = Some(example.clone());
-            Tally { count: 0, example, told: now }
+            Tally {
+                count: 0,
+                example,
+                told: now,
+            }
         });
-        if told.is_none() && (tally.count == 0 || now.saturating_duration_since(tally.told) >= INTERVAL) {
+        if told.is_none()
+            && (tally.count == 0 || now.saturating_duration_since(tally.told) >= INTERVAL)
+        {
             let example = shortened(example.to_string());
             if now.saturating_duration_since(tally.told) >= INTERVAL {
                 tally.told = now;
@@ -91,18 +107,32 @@ impl Refusals {
     fn taken(&self, time: UnixNanos, now: Instant) -> Option<RefusalsEntry> {
         let mut tallies = self.tallies();
         let (first, last) = tallies.span.take()?;
-        let mut pairs: Vec<_> = tallies.pairs.iter_mut().filter(|(_, tally)| tally.count > 0).collect();
+        let mut pairs: Vec<_> = tallies
+            .pairs
+            .iter_mut()
+            .filter(|(_, tally)| tally.count > 0)
+            .collect();
         pairs.sort_by_key(|(pair, _)| **pair);
-        let refusals = pairs.into_iter().map(|((peer, cause), tally)| RefusalCount {
-            peer: peer.to_string(),
-            cause: *cause,
-            count: std::mem::take(&mut tally.count),
-            example: std::mem::take(&mut tally.example),
-        });
+        let refusals = pairs
+            .into_iter()
+            .map(|((peer, cause), tally)| RefusalCount {
+                peer: peer.to_string(),
+                cause: *cause,
+                count: std::mem::take(&mut tally.count),
+                example: std::mem::take(&mut tally.example),
+            });
         let refusals = refusals.collect();
         // What was told lately is known for as long as it must not be told again.
-        tallies.pairs.retain(|_, tally| now.saturating_duration_since(tally.told) < INTERVAL);
-        Some(RefusalsEntry { time, first, last, refusals, redacted: Vec::new() })
+        tallies
+            .pairs
+            .retain(|_, tally| now.saturating_duration_since(tally.told) < INTERVAL);
+        Some(RefusalsEntry {
+            time,
+            first,
+            last,
+            refusals,
+            redacted: Vec::new(),
+        })
     }
 
     fn tallies(&self) -> MutexGuard<'_, Tallies> {
@@ -131,18 +161,37 @@ mod tests {
     fn each_peer_and_cause_is_told_once_a_minute_and_counted_always() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let count = |peer, cause, seconds| {
-            refusals.count(peer, cause, &"an example", TIME, start + Duration::from_secs(seconds)).is_some()
+            refusals
+                .count(
+                    peer,
+                    cause,
+                    &"an example",
+                    TIME,
+                    start + Duration::from_secs(seconds),
+                )
+                .is_some()
         };
         assert!(count(peer(1), RefusalCause::Tls, 0));
         assert!(!count(peer(1), RefusalCause::Tls, 1), "told just now");
         assert!(count(peer(2), RefusalCause::Tls, 1), "another peer");
         assert!(count(peer(1), RefusalCause::Http1, 1), "another cause");
-        refusals.taken(TIME, start + Duration::from_secs(30)).unwrap();
-        assert!(!count(peer(1), RefusalCause::Tls, 59), "a record in between changes nothing");
+        refusals
+            .taken(TIME, start + Duration::from_secs(30))
+            .unwrap();
+        assert!(
+            !count(peer(1), RefusalCause::Tls, 59),
+            "a record in between changes nothing"
+        );
         assert!(count(peer(1), RefusalCause::Tls, 60));
         assert!(!count(peer(1), RefusalCause::Tls, 61));
-        let entry = refusals.taken(TIME, start + Duration::from_secs(61)).unwrap();
-        let told: Vec<_> = entry.refusals.iter().map(|r| (r.peer.as_str(), r.cause, r.count)).collect();
+        let entry = refusals
+            .taken(TIME, start + Duration::from_secs(61))
+            .unwrap();
+        let told: Vec<_> = entry
+            .refusals
+            .iter()
+            .map(|r| (r.peer.as_str(), r.cause, r.count))
+            .collect();
         assert_eq!(told, [("0.0.0.1", RefusalCause::Tls, 3)]);
     }
 
@@ -151,15 +200,40 @@ mod tests {
         let refusals = Refusals::default();
         assert_eq!(refusals.take(TIME), None, "nothing was refused");
         for (time, example) in [(5, "first"), (7, "second"), (9, "third")] {
-            refusals.add(PeerAddress::Unix, RefusalCause::MessageMalformed, &example, UnixNanos(time));
+            refusals.add(
+                PeerAddress::Unix,
+                RefusalCause::MessageMalformed,
+                &example,
+                UnixNanos(time),
+            );
         }
-        refusals.add(peer(1), RefusalCause::Abandoned, &"x".repeat(1_000), UnixNanos(11));
+        refusals.add(
+            peer(1),
+            RefusalCause::Abandoned,
+            &"x".repeat(1_000),
+            UnixNanos(11),
+        );
         let entry = refusals.take(TIME).unwrap();
-        assert_eq!((entry.time, entry.first, entry.last), (TIME, UnixNanos(5), UnixNanos(11)));
-        let told: Vec<_> = entry.refusals.iter().map(|r| (r.peer.as_str(), r.count, r.example.len())).collect();
-        assert_eq!(told, [("0.0.0.1", 1, MAX_EXAMPLE), ("unix", 3, "first".len())]);
+        assert_eq!(
+            (entry.time, entry.first, entry.last),
+            (TIME, UnixNanos(5), UnixNanos(11))
+        );
+        let told: Vec<_> = entry
+            .refusals
+            .iter()
+            .map(|r| (r.peer.as_str(), r.count, r.example.len()))
+            .collect();
+        assert_eq!(
+            told,
+            [("0.0.0.1", 1, MAX_EXAMPLE), ("unix", 3, "first".len())]
+        );
         assert_eq!(refusals.take(TIME), None, "told already");
-        refusals.add(PeerAddress::Unix, RefusalCause::MessageMalformed, &"later", UnixNanos(13));
+        refusals.add(
+            PeerAddress::Unix,
+            RefusalCause::MessageMalformed,
+            &"later",
+            UnixNanos(13),
+        );
         assert_eq!(refusals.take(TIME).unwrap().refusals[0].example, "later");
     }
 

@@ -69,16 +69,28 @@ pub enum Format {
 pub fn init() -> Result<(), LogSetupError> {
     let text = std::env::var(VARIABLE).unwrap_or_default();
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let format = if io::stderr().is_terminal() { Format::Human { colour } } else { Format::Json };
-    subscriber(&text, format, io::stderr)?.try_init().map_err(LogSetupError::Twice)
+    let format = if io::stderr().is_terminal() {
+        Format::Human { colour }
+    } else {
+        Format::Json
+    };
+    subscriber(&text, format, io::stderr)?
+        .try_init()
+        .map_err(LogSetupError::Twice)
 }
 
 /// The levels, as a filter spells them.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// The crates of customs that log.
-const CRATES: [&str; 6] =
-    ["customs", "customs_audit", "customs_extauthz", "customs_net", "customs_record", "customs_sources"];
+const CRATES: [&str; 6] = [
+    "customs",
+    "customs_audit",
+    "customs_extauthz",
+    "customs_net",
+    "customs_record",
+    "customs_sources",
+];
 
 /// The modules of the crate `customs` that log.
 const MODULES: [&str; 2] = ["app", "ops"];
@@ -92,7 +104,9 @@ fn level_meant(word: &str) -> Option<&'static str> {
 /// What is wrong with a part of a filter that can be read. A word that is no level would be the name of a crate, so that
 /// `verbose` turns every log off; and so would a misspelt name of customs or of its modules, for what it names.
 fn wrong_part(part: &str) -> Option<String> {
-    let (target, level) = part.split_once('=').map_or((part, None), |(target, level)| (target, Some(level)));
+    let (target, level) = part
+        .split_once('=')
+        .map_or((part, None), |(target, level)| (target, Some(level)));
     let is_level = |text: &str| text.parse::<LevelFilter>().is_ok();
     // A span or fields in brackets are the filter's own language.
     if target.is_empty() || part.contains('[') || (level.is_none() && is_level(part)) {
@@ -112,18 +126,31 @@ fn wrong_part(part: &str) -> Option<String> {
         ("customs", Some(module)) => {
             let meant = format!("customs_{module}");
             Some(match nearest(&meant, &CRATES) {
-                Some(meant) => format!("customs has no module `{module}` that logs; did you mean `{meant}`?"),
-                None => format!("customs has no module `{module}` that logs; what logs is {}", CRATES.join(", ")),
+                Some(meant) => {
+                    format!("customs has no module `{module}` that logs; did you mean `{meant}`?")
+                }
+                None => format!(
+                    "customs has no module `{module}` that logs; what logs is {}",
+                    CRATES.join(", ")
+                ),
             })
         }
         (own, Some(_)) if CRATES.contains(&own) => None,
         (word, None) if level.is_none() => Some(match (level_meant(word), word) {
             (Some(meant), _) => format!("`{word}` is no level; did you mean `{meant}`?"),
-            (None, "verbose" | "all" | "on" | "true") => format!("`{word}` is no level; write `debug` or `trace`"),
-            (None, "quiet" | "none" | "false" | "silent") => format!("`{word}` is no level; write `warn` or `off`"),
-            (None, _) => format!("`{word}` is no level; {}; one crate's is written `{word}=debug`", levels()),
+            (None, "verbose" | "all" | "on" | "true") => {
+                format!("`{word}` is no level; write `debug` or `trace`")
+            }
+            (None, "quiet" | "none" | "false" | "silent") => {
+                format!("`{word}` is no level; write `warn` or `off`")
+            }
+            (None, _) => format!(
+                "`{word}` is no level; {}; one crate's is written `{word}=debug`",
+                levels()
+            ),
         }),
-        (krate, _) => nearest(krate, &CRATES).map(|meant| format!("`{krate}` logs nothing; did you mean `{meant}`?")),
+        (krate, _) => nearest(krate, &CRATES)
+            .map(|meant| format!("`{krate}` logs nothing; did you mean `{meant}`?")),
     }
 }
 
@@ -141,12 +168,18 @@ where
     O: io::Write + 'static,
 {
     if let Some(problem) = filter.split(',').map(str::trim).find_map(wrong_part) {
-        return Err(LogSetupError::Part { text: filter.to_owned(), problem });
+        return Err(LogSetupError::Part {
+            text: filter.to_owned(),
+            problem,
+        });
     }
     let read = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(filter)
-        .map_err(|problem| LogSetupError::Filter { text: filter.to_owned(), problem })?;
+        .map_err(|problem| LogSetupError::Filter {
+            text: filter.to_owned(),
+            problem,
+        })?;
     let filter = match Directive::from_str(TRANSPORT_OFF) {
         Ok(off) if !filter.contains(TRANSPORT) => read.add_directive(off),
         _ => read,
@@ -162,12 +195,21 @@ where
                     name => write!(out, "{name}={text}"),
                 }
             });
-            let layer = layer.with_writer(writer).with_ansi(colour).with_target(false);
+            let layer = layer
+                .with_writer(writer)
+                .with_ansi(colour)
+                .with_target(false);
             Box::new(layer.fmt_fields(fields.delimited(" ")))
         }
         Format::Json => {
             let layer = layer.with_writer(move || PrintableJson(writer()));
-            Box::new(layer.json().flatten_event(true).with_current_span(false).with_span_list(false))
+            Box::new(
+                layer
+                    .json()
+                    .flatten_event(true)
+                    .with_current_span(false)
+                    .with_span_list(false),
+            )
         }
     };
     Ok(Registry::default().with(layer.with_filter(filter)))
@@ -211,7 +253,10 @@ mod tests {
     fn logged(filter: &str, format: Format, event: impl FnOnce()) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
-        tracing::subscriber::with_default(subscriber(filter, format, move || writer.clone()).unwrap(), event);
+        tracing::subscriber::with_default(
+            subscriber(filter, format, move || writer.clone()).unwrap(),
+            event,
+        );
         let bytes = memory.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -222,9 +267,19 @@ mod tests {
             tracing::info!("told");
             tracing::debug!("detail");
         };
-        for (filter, lines) in [("", 1), ("info", 1), ("debug", 2), ("warn", 0), ("off", 0), ("warn,customs=debug", 2)]
-        {
-            assert_eq!(logged(filter, Format::Json, event).lines().count(), lines, "{filter}");
+        for (filter, lines) in [
+            ("", 1),
+            ("info", 1),
+            ("debug", 2),
+            ("warn", 0),
+            ("off", 0),
+            ("warn,customs=debug", 2),
+        ] {
+            assert_eq!(
+                logged(filter, Format::Json, event).lines().count(),
+                lines,
+                "{filter}"
+            );
         }
     }
 
@@ -234,14 +289,27 @@ mod tests {
             tracing::warn!(target: "h2::proto::streams::recv", "a connection of a flood is ended");
             tracing::warn!(target: "crate::ops", "the flood");
         };
-        for (filter, lines) in [("", 1), ("info", 1), ("debug", 1), ("debug,h2=warn", 2), ("h2=warn", 1), ("off", 0)] {
-            assert_eq!(logged(filter, Format::Json, event).lines().count(), lines, "{filter}");
+        for (filter, lines) in [
+            ("", 1),
+            ("info", 1),
+            ("debug", 1),
+            ("debug,h2=warn", 2),
+            ("h2=warn", 1),
+            ("off", 0),
+        ] {
+            assert_eq!(
+                logged(filter, Format::Json, event).lines().count(),
+                lines,
+                "{filter}"
+            );
         }
     }
 
     #[test]
     fn a_line_of_json_holds_its_fields() {
-        let line = logged("", Format::Json, || tracing::warn!(source = "policies", "refused\nkept"));
+        let line = logged("", Format::Json, || {
+            tracing::warn!(source = "policies", "refused\nkept")
+        });
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(
             (&value["level"], &value["message"], &value["source"]),
@@ -252,26 +320,47 @@ mod tests {
 
     #[test]
     fn people_get_plain_lines() {
-        let line = logged("", Format::Human { colour: false }, || tracing::warn!(source = "policies", "refused"));
-        assert!(line.trim_end().ends_with("WARN refused source=\"policies\""), "{line}");
+        let line = logged("", Format::Human { colour: false }, || {
+            tracing::warn!(source = "policies", "refused")
+        });
+        assert!(
+            line.trim_end()
+                .ends_with("WARN refused source=\"policies\""),
+            "{line}"
+        );
     }
 
     #[test]
     fn text_of_a_client_cannot_colour_a_terminal() {
         let text = "\u{1b}[2J\n\u{9b}1m\u{202e}\u{2028}\u{e0041}\u{7f}";
         for format in [Format::Human { colour: false }, Format::Json] {
-            let line = logged("", format, || tracing::warn!(host = text, path = %text, field = ?text, "said {text}"));
-            assert!(printable::is_printable(line.trim_end_matches('\n')), "{line:?}");
+            let line = logged(
+                "",
+                format,
+                || tracing::warn!(host = text, path = %text, field = ?text, "said {text}"),
+            );
+            assert!(
+                printable::is_printable(line.trim_end_matches('\n')),
+                "{line:?}"
+            );
         }
     }
 
     #[test]
     fn colours_are_those_that_are_put_there_here() {
-        let line =
-            |text: &'static str| logged("", Format::Human { colour: true }, || tracing::warn!(host = %text, "{text}"));
+        let line = |text: &'static str| {
+            logged(
+                "",
+                Format::Human { colour: true },
+                || tracing::warn!(host = %text, "{text}"),
+            )
+        };
         let escapes = |line: &str| line.matches('\u{1b}').count();
         assert!(escapes(&line("x")) > 0);
-        assert_eq!(escapes(&line("\u{1b}[8m\u{1b}]0;x\u{7}")), escapes(&line("x")));
+        assert_eq!(
+            escapes(&line("\u{1b}[8m\u{1b}]0;x\u{7}")),
+            escapes(&line("x"))
+        );
     }
 
     #[test]
@@ -284,17 +373,32 @@ mod tests {
             ("info,custom=debug", "did you mean `customs`?"),
             ("info,customs::file=debug", "no module `file`"),
             ("info,customs::audit=debug", "did you mean `customs_audit`?"),
-            ("info,customs_source=debug", "did you mean `customs_sources`?"),
+            (
+                "info,customs_source=debug",
+                "did you mean `customs_sources`?",
+            ),
             ("info,customs=verbose", "`verbose`"),
             ("nonsense", "the levels are error, warn, info"),
         ] {
-            let problem =
-                subscriber(filter, Format::Json, io::sink).err().map(|why| why.to_string()).unwrap_or_default();
+            let problem = subscriber(filter, Format::Json, io::sink)
+                .err()
+                .map(|why| why.to_string())
+                .unwrap_or_default();
             assert!(problem.contains(expected), "{filter}: {problem}");
         }
-        for filter in ["", "INFO", "3", "info,customs_sources=debug", "off,customs=warn", "h2=debug", "customs[x]=info"]
-        {
-            assert!(subscriber(filter, Format::Json, io::sink).is_ok(), "{filter}");
+        for filter in [
+            "",
+            "INFO",
+            "3",
+            "info,customs_sources=debug",
+            "off,customs=warn",
+            "h2=debug",
+            "customs[x]=info",
+        ] {
+            assert!(
+                subscriber(filter, Format::Json, io::sink).is_ok(),
+                "{filter}"
+            );
         }
     }
 
@@ -305,33 +409,65 @@ mod tests {
             let mut folders = vec![folder.to_owned()];
             let mut texts = String::new();
             while let Some(folder) = folders.pop() {
-                for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                for entry in std::fs::read_dir(folder)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path())
+                {
                     match entry.is_dir() {
                         true => folders.push(entry),
-                        false => texts
-                            .push_str(std::fs::read_to_string(entry).unwrap().split("#[cfg(test)]").next().unwrap()),
+                        false => texts.push_str(
+                            std::fs::read_to_string(entry)
+                                .unwrap()
+                                .split("#[cfg(test)]")
+                                .next()
+                                .unwrap(),
+                        ),
                     }
                 }
             }
             let levels = ["trace", "debug", "info", "warn", "error"];
-            levels.iter().any(|level| texts.contains(&format!("tracing::{level}!(")))
+            levels
+                .iter()
+                .any(|level| texts.contains(&format!("tracing::{level}!(")))
         };
         let those_that_log = |of: &str| {
-            let folders = std::fs::read_dir(root.join(of)).unwrap().map(|entry| entry.unwrap().path());
+            let folders = std::fs::read_dir(root.join(of))
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
             let folders = folders.filter(|path| path.is_dir() && logs(path));
-            let mut names: Vec<_> =
-                folders.map(|path| path.file_name().unwrap().to_str().unwrap().replace('-', "_")).collect();
+            let mut names: Vec<_> = folders
+                .map(|path| {
+                    path.file_name()
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .replace('-', "_")
+                })
+                .collect();
             names.sort();
             names
         };
         assert_eq!(those_that_log("src"), MODULES);
-        let crates = those_that_log("crates").into_iter().map(|name| format!("customs_{name}"));
-        assert_eq!(std::iter::once("customs".to_owned()).chain(crates).collect::<Vec<_>>(), CRATES);
+        let crates = those_that_log("crates")
+            .into_iter()
+            .map(|name| format!("customs_{name}"));
+        assert_eq!(
+            std::iter::once("customs".to_owned())
+                .chain(crates)
+                .collect::<Vec<_>>(),
+            CRATES
+        );
     }
 
     #[test]
     fn a_filter_that_cannot_be_read_is_told() {
-        let problem = subscriber("info,=loud=", Format::Json, io::sink).err().unwrap().to_string();
-        assert!(problem.starts_with("CUSTOMS_LOG=`info,=loud=` cannot be read"), "{problem}");
+        let problem = subscriber("info,=loud=", Format::Json, io::sink)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            problem.starts_with("CUSTOMS_LOG=`info,=loud=` cannot be read"),
+            "{problem}"
+        );
     }
 }

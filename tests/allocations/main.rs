@@ -30,15 +30,39 @@ spec:
 
 fn allocations(principal: &str, host: &str, path: &str) -> (u64, &'static str) {
     let settings = Settings::default();
-    let file = PolicyFile { name: "p.yaml".into(), bytes: POLICIES.as_bytes().into() };
-    let loaded = source::load(&Source { name: "p".into(), files: vec![file], ..Source::default() }, &settings);
+    let file = PolicyFile {
+        name: "p.yaml".into(),
+        bytes: POLICIES.as_bytes().into(),
+    };
+    let loaded = source::load(
+        &Source {
+            name: "p".into(),
+            files: vec![file],
+            ..Source::default()
+        },
+        &settings,
+    );
     let snapshot = compile::compile(&[loaded], &settings).unwrap().snapshot;
-    let http = HttpAttributes { method: "GET", path, host, ..HttpAttributes::default() };
-    let attributes = Attributes { source_principal: principal, http: Some(http), ..Attributes::default() };
+    let http = HttpAttributes {
+        method: "GET",
+        path,
+        host,
+        ..HttpAttributes::default()
+    };
+    let attributes = Attributes {
+        source_principal: principal,
+        http: Some(http),
+        ..Attributes::default()
+    };
     let request = attributes.normalise(&settings);
     let mut reason = "";
-    let counted =
-        allocation_counter::measure(|| reason = snapshot.decide(&request, UnixNanos(0)).verdict.reason.as_str());
+    let counted = allocation_counter::measure(|| {
+        reason = snapshot
+            .decide(&request, UnixNanos(0))
+            .verdict
+            .reason
+            .as_str()
+    });
     (counted.count_total, reason)
 }
 
@@ -50,17 +74,38 @@ fn a_decision_allocates_nothing() {
         (app, "10.1.2.3", "/", "allowed_by_rule"),
         (app, "bad.example", "/admin/x", "denied_by_rule"),
         (app, "elsewhere.example", "/v1/a", "not_in_allow_list"),
-        ("spiffe://cluster.local/ns/web/sa/bad", "x.ok.example", "/", "denied_by_rule"),
-        ("spiffe://cluster.local/ns/other/sa/app", "elsewhere.example", "/", "default_allow"),
+        (
+            "spiffe://cluster.local/ns/web/sa/bad",
+            "x.ok.example",
+            "/",
+            "denied_by_rule",
+        ),
+        (
+            "spiffe://cluster.local/ns/other/sa/app",
+            "elsewhere.example",
+            "/",
+            "default_allow",
+        ),
         ("", "elsewhere.example", "/", "not_in_allow_list"),
         (app, "a..b", "/", "malformed_host"),
     ] {
-        assert_eq!(allocations(principal, host, path), (0, reason), "{principal} {host} {path}");
+        assert_eq!(
+            allocations(principal, host, path),
+            (0, reason),
+            "{principal} {host} {path}"
+        );
     }
 }
 
 #[test]
 fn the_counter_counts() {
-    let (several_readings, _) = allocations("spiffe://cluster.local/ns/web/sa/app", "x.ok.example", "/v1/../%61");
-    assert!(several_readings > 0, "a path with several readings needs room for them");
+    let (several_readings, _) = allocations(
+        "spiffe://cluster.local/ns/web/sa/app",
+        "x.ok.example",
+        "/v1/../%61",
+    );
+    assert!(
+        several_readings > 0,
+        "a path with several readings needs room for them"
+    );
 }

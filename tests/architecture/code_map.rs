@@ -10,11 +10,16 @@ type Quoted<'t> = (&'t str, &'t str);
 
 fn quoted(line: &str) -> Vec<Quoted<'_>> {
     let parts: Vec<&str> = line.split('`').skip(1).collect();
-    parts.chunks(2).map(|pair| (pair[0], pair.get(1).copied().unwrap_or_default())).collect()
+    parts
+        .chunks(2)
+        .map(|pair| (pair[0], pair.get(1).copied().unwrap_or_default()))
+        .collect()
 }
 
 fn is_path(text: &str) -> bool {
-    ["crates/", "src/", "tests/", "docs/", "proto/", "deploy/"].iter().any(|folder| text.starts_with(folder))
+    ["crates/", "src/", "tests/", "docs/", "proto/", "deploy/"]
+        .iter()
+        .any(|folder| text.starts_with(folder))
         && !text.contains(' ')
 }
 
@@ -22,9 +27,11 @@ fn is_path(text: &str) -> bool {
 fn has_item(path: &str, name: &str) -> bool {
     let text = read(path);
     let item = |kind: &&str| {
-        text.match_indices(&format!("{kind} {name}")).any(|(at, found)| {
-            !text[at + found.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '_')
-        })
+        text.match_indices(&format!("{kind} {name}"))
+            .any(|(at, found)| {
+                !text[at + found.len()..]
+                    .starts_with(|next: char| next.is_alphanumeric() || next == '_')
+            })
     };
     ["fn", "struct", "enum", "trait"].iter().any(item)
 }
@@ -41,11 +48,21 @@ fn claims(line: &str) -> Vec<(&str, &str)> {
             _ => {}
         }
         let next = quoted.get(at + 1).map(|(text, _)| *text);
-        if let Some(path) = next.filter(|next| *after == " in " && is_path(next) && next.ends_with(".rs")) {
+        if let Some(path) =
+            next.filter(|next| *after == " in " && is_path(next) && next.ends_with(".rs"))
+        {
             found.push((path, *text));
         }
-        let goes_on = if is_file { *after == ": " } else { listing.is_some() && *after == ", " };
-        listing = if is_file { goes_on.then_some(*text) } else { listing.filter(|_| goes_on) };
+        let goes_on = if is_file {
+            *after == ": "
+        } else {
+            listing.is_some() && *after == ", "
+        };
+        listing = if is_file {
+            goes_on.then_some(*text)
+        } else {
+            listing.filter(|_| goes_on)
+        };
     }
     found
 }
@@ -58,20 +75,33 @@ fn the_code_map_names_what_exists() {
     let (mut paths, mut items) = (0, 0);
     for line in &lines {
         for (path, _) in quoted(line).into_iter().filter(|(text, _)| is_path(text)) {
-            assert!(root().join(path).exists(), "docs/ARCHITECTURE.md names {path}, which does not exist: {line}");
+            assert!(
+                root().join(path).exists(),
+                "docs/ARCHITECTURE.md names {path}, which does not exist: {line}"
+            );
             paths += 1;
         }
         for (path, name) in claims(line) {
-            assert!(has_item(path, name), "docs/ARCHITECTURE.md says that {name} is in {path}: {line}");
+            assert!(
+                has_item(path, name),
+                "docs/ARCHITECTURE.md says that {name} is in {path}: {line}"
+            );
             items += 1;
         }
     }
-    assert!(paths > 100 && items > 60, "only {paths} paths and {items} items were found");
+    assert!(
+        paths > 100 && items > 60,
+        "only {paths} paths and {items} items were found"
+    );
 }
 
 /// The rows of a table, or else a paragraph in one line.
 fn paragraphs(block: &str) -> Vec<String> {
-    if block.contains("\n|") { block.lines().map(str::to_owned).collect() } else { vec![block.replace('\n', " ")] }
+    if block.contains("\n|") {
+        block.lines().map(str::to_owned).collect()
+    } else {
+        vec![block.replace('\n', " ")]
+    }
 }
 
 #[test]
@@ -81,12 +111,24 @@ fn the_tests_of_the_invariants_exist() {
     for folder in ["tests", "crates", "src"] {
         rust_files(&root().join(folder), &mut files);
     }
-    let code: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let named = section(&page, "## Invariants").lines().filter(|line| line.starts_with("| ")).flat_map(quoted);
-    let tests: Vec<&str> = named.map(|(text, _)| text).filter(|text| text.matches('_').count() >= 2).collect();
+    let code: String = files
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let named = section(&page, "## Invariants")
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .flat_map(quoted);
+    let tests: Vec<&str> = named
+        .map(|(text, _)| text)
+        .filter(|text| text.matches('_').count() >= 2)
+        .collect();
     assert!(tests.len() > 15, "only {tests:?} were found");
     for name in tests {
-        assert!(code.contains(&format!("fn {name}()")), "docs/ARCHITECTURE.md names the test {name}");
+        assert!(
+            code.contains(&format!("fn {name}()")),
+            "docs/ARCHITECTURE.md names the test {name}"
+        );
     }
 }
 
@@ -94,6 +136,9 @@ fn the_tests_of_the_invariants_exist() {
 fn the_prose_of_the_page_wraps() {
     let page = read("docs/ARCHITECTURE.md");
     for line in page.lines().filter(|line| !line.starts_with('|')) {
-        assert!(line.chars().count() <= 100, "docs/ARCHITECTURE.md has a line of more than 100 columns: {line}");
+        assert!(
+            line.chars().count() <= 100,
+            "docs/ARCHITECTURE.md has a line of more than 100 columns: {line}"
+        );
     }
 }

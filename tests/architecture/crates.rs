@@ -22,8 +22,9 @@ const DEPENDS_ON: &[(&str, &[&str])] = &[
 ];
 
 /// What brings a runtime, a server or the system along.
-const NOT_PURE: [&str; 10] =
-    ["tokio", "tonic", "hyper", "axum", "mio", "notify", "rustix", "tracing", "tower", "prost"];
+const NOT_PURE: [&str; 10] = [
+    "tokio", "tonic", "hyper", "axum", "mio", "notify", "rustix", "tracing", "tower", "prost",
+];
 
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
@@ -31,7 +32,11 @@ fn metadata() -> Value {
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -40,14 +45,26 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = metadata();
     let packages = metadata["packages"].as_array().unwrap();
     let name = |id: &Value| {
-        let package = packages.iter().find(|package| package["id"] == *id).unwrap();
+        let package = packages
+            .iter()
+            .find(|package| package["id"] == *id)
+            .unwrap();
         package["name"].as_str().unwrap().to_owned()
     };
-    let is_normal = |dep: &&Value| dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null());
+    let is_normal = |dep: &&Value| {
+        dep["dep_kinds"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|kind| kind["kind"].is_null())
+    };
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap().iter();
     let node = |node: &Value| {
         let all = node["deps"].as_array().unwrap().iter().filter(is_normal);
-        (name(&node["id"]), all.map(|dep| name(&dep["pkg"])).collect())
+        (
+            name(&node["id"]),
+            all.map(|dep| name(&dep["pkg"])).collect(),
+        )
     };
     nodes.map(node).collect()
 }
@@ -58,12 +75,20 @@ fn crates_depend_on_one_another_in_one_direction() {
     let internal = |name: &String| name.strip_prefix("customs-").map(str::to_owned);
     let found: BTreeMap<String, BTreeSet<String>> = all
         .iter()
-        .filter_map(|(name, deps)| Some((internal(name)?, deps.iter().filter_map(internal).collect())))
+        .filter_map(|(name, deps)| {
+            Some((internal(name)?, deps.iter().filter_map(internal).collect()))
+        })
         .filter(|(name, _)| name != "test-support")
         .collect();
-    let expected = DEPENDS_ON.iter().map(|(name, deps)| ((*name).to_owned(), set(deps.iter().copied()))).collect();
+    let expected = DEPENDS_ON
+        .iter()
+        .map(|(name, deps)| ((*name).to_owned(), set(deps.iter().copied())))
+        .collect();
     assert_eq!(found, expected);
-    assert!(!all["customs"].contains("customs-test-support"), "the program depends on what is for tests");
+    assert!(
+        !all["customs"].contains("customs-test-support"),
+        "the program depends on what is for tests"
+    );
 }
 
 #[test]
@@ -77,7 +102,10 @@ fn pure_crates_bring_no_runtime_and_no_server() {
             }
         }
         for foreign in NOT_PURE {
-            assert!(!reached.contains(foreign), "customs-{name} brings {foreign} along: {reached:?}");
+            assert!(
+                !reached.contains(foreign),
+                "customs-{name} brings {foreign} along: {reached:?}"
+            );
         }
     }
 }
@@ -85,13 +113,22 @@ fn pure_crates_bring_no_runtime_and_no_server() {
 #[test]
 fn dependencies_are_documented() {
     let page = read("docs/ARCHITECTURE.md");
-    let rows = section(&page, "## Who may depend on whom").lines().filter(|line| line.starts_with("| `"));
+    let rows = section(&page, "## Who may depend on whom")
+        .lines()
+        .filter(|line| line.starts_with("| `"));
     let row = |(name, deps): &(&str, &[&str])| {
         let deps: Vec<_> = deps.iter().map(|dep| format!("`{dep}`")).collect();
-        let deps = if deps.is_empty() { "nothing".to_owned() } else { deps.join(", ") };
+        let deps = if deps.is_empty() {
+            "nothing".to_owned()
+        } else {
+            deps.join(", ")
+        };
         format!("| `{name}` | {deps} |")
     };
-    assert_eq!(rows.collect::<Vec<_>>(), DEPENDS_ON.iter().map(row).collect::<Vec<_>>());
+    assert_eq!(
+        rows.collect::<Vec<_>>(),
+        DEPENDS_ON.iter().map(row).collect::<Vec<_>>()
+    );
 }
 
 /// The crates that each package of the workspace depends on, the program included, by the names of their folders.
@@ -102,7 +139,10 @@ fn internal() -> BTreeMap<String, BTreeSet<String>> {
         None => (name == "customs").then(|| name.to_owned()),
     };
     let own = |deps: &BTreeSet<String>| deps.iter().filter_map(|dep| short(dep)).collect();
-    dependencies().iter().filter_map(|(name, deps)| Some((short(name)?, own(deps)))).collect()
+    dependencies()
+        .iter()
+        .filter_map(|(name, deps)| Some((short(name)?, own(deps))))
+        .collect()
 }
 
 /// Whether `from` reaches `to` over some other crate.
@@ -140,5 +180,8 @@ fn the_picture_of_the_crates_is_fresh() {
         let page = [before, MARKS[0], &drawn, MARKS[1], after].concat();
         return fs::write(root().join("docs/ARCHITECTURE.md"), page).unwrap();
     }
-    assert_eq!(shown, drawn, "draw it anew: CUSTOMS_DRAW_CRATES=1 cargo test --test architecture");
+    assert_eq!(
+        shown, drawn,
+        "draw it anew: CUSTOMS_DRAW_CRATES=1 cargo test --test architecture"
+    );
 }

@@ -23,14 +23,24 @@ fn examples() -> Vec<(String, String)> {
 fn every_kind_has_an_example_that_is_a_record() {
     let examples = examples();
     let kinds: Vec<_> = fields::KINDS.iter().map(|(kind, _)| *kind).collect();
-    assert_eq!(examples.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), kinds);
+    assert_eq!(
+        examples
+            .iter()
+            .map(|(kind, _)| kind.as_str())
+            .collect::<Vec<_>>(),
+        kinds
+    );
     for (kind, example) in examples {
         parsed(&example);
         let value: Value = serde_json::from_str(&example).unwrap();
         assert_eq!(value["kind"], *kind);
         assert_in_order(&value, &crate::schema());
         let listed = fields::of(&kind);
-        let unlisted = value.as_object().unwrap().keys().find(|field| !listed.contains(&field.as_str()));
+        let unlisted = value
+            .as_object()
+            .unwrap()
+            .keys()
+            .find(|field| !listed.contains(&field.as_str()));
         assert_eq!(unlisted, None, "{kind}");
     }
 }

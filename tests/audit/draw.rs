@@ -12,9 +12,9 @@ use customs_policy::policy_change::{ChangeOutcome, PolicyChange, PublishedFile, 
 use customs_policy::problem::{Code, Place, Problem};
 use customs_record::entry::trail::Position;
 use customs_record::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
-    LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
-    StreamEntry, WithheldEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry,
+    GrantExpiredEntry, HeaderEntry, LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCause,
+    RefusalCount, RefusalsEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };
 use proptest::prelude::*;
 
@@ -69,7 +69,8 @@ impl Drawn {
     /// Inside and outside of the calendar.
     fn time(&mut self) -> UnixNanos {
         let nanos = i128::from(self.number());
-        let scale = [1, 1_000, -1, -1_000_000_000, 1_000_000_000_000][usize::try_from(self.number() % 5).unwrap()];
+        let scale = [1, 1_000, -1, -1_000_000_000, 1_000_000_000_000]
+            [usize::try_from(self.number() % 5).unwrap()];
         UnixNanos(nanos * scale)
     }
 
@@ -82,25 +83,39 @@ impl Drawn {
     }
 
     fn word(&mut self) -> &'static str {
-        ["", "path", "xfcc_mismatch", "istio,isolation"][usize::try_from(self.number() % 4).unwrap()]
+        ["", "path", "xfcc_mismatch", "istio,isolation"]
+            [usize::try_from(self.number() % 4).unwrap()]
     }
 
     fn effect(&mut self) -> Effect {
-        if self.flag() { Effect::Allow } else { Effect::Deny }
+        if self.flag() {
+            Effect::Allow
+        } else {
+            Effect::Deny
+        }
     }
 
     fn enforcement(&mut self) -> Enforcement {
-        if self.flag() { Enforcement::Enforce } else { Enforcement::Report }
+        if self.flag() {
+            Enforcement::Enforce
+        } else {
+            Enforcement::Report
+        }
     }
 
     fn position(&mut self) -> Position {
-        Position { stream: self.text(), sequence: self.number(), chain: self.text() }
+        Position {
+            stream: self.text(),
+            sequence: self.number(),
+            chain: self.text(),
+        }
     }
 
     fn answer(&mut self) -> AnswerEntry {
         AnswerEntry {
             effect: self.effect(),
-            reason: Reason::ALL[usize::try_from(self.number()).unwrap_or_default() % Reason::ALL.len()],
+            reason: Reason::ALL
+                [usize::try_from(self.number()).unwrap_or_default() % Reason::ALL.len()],
             rule: self.text(),
             gate: self.word(),
             open_gate: self.word(),
@@ -179,7 +194,11 @@ impl Drawn {
     }
 
     fn problem(&mut self) -> Problem {
-        let place = Place { file: self.text().into(), line: self.small() % 3, column: self.small() % 3 };
+        let place = Place {
+            file: self.text().into(),
+            line: self.small() % 3,
+            column: self.small() % 3,
+        };
         let problem = match self.flag() {
             true => Problem::error(Code::BadHost, place, self.text()),
             false => Problem::warning(Code::EmptyPolicy, place, self.text()),
@@ -216,12 +235,19 @@ impl Drawn {
     }
 
     fn source(&mut self) -> PublishedSource {
-        let file = |drawn: &mut Drawn| PublishedFile { name: drawn.text(), digest: [7; 32] };
+        let file = |drawn: &mut Drawn| PublishedFile {
+            name: drawn.text(),
+            digest: [7; 32],
+        };
         let mut files = self.list(file);
         if self.flag() {
             files = std::iter::repeat_n(files, 300).flatten().collect();
         }
-        PublishedSource { name: self.text(), namespace: self.text(), files }
+        PublishedSource {
+            name: self.text(),
+            namespace: self.text(),
+            files,
+        }
     }
 
     fn grant_expired(&mut self) -> GrantExpiredEntry {
@@ -252,8 +278,19 @@ impl Drawn {
 
     fn gap(&mut self) -> GapEntry {
         let mut count = || if self.flag() { self.number() } else { 0 };
-        let lost = Loss { allows: count(), denials: count(), differing: count(), withheld: count(), events: count() };
-        GapEntry { time: self.time(), lost, first: self.time(), last: self.time() }
+        let lost = Loss {
+            allows: count(),
+            denials: count(),
+            differing: count(),
+            withheld: count(),
+            events: count(),
+        };
+        GapEntry {
+            time: self.time(),
+            lost,
+            first: self.time(),
+            last: self.time(),
+        }
     }
 
     fn refusals(&mut self) -> RefusalsEntry {
@@ -264,7 +301,13 @@ impl Drawn {
             count: drawn.number(),
             example: drawn.text(),
         });
-        RefusalsEntry { time, first, last, refusals, redacted: self.list(Drawn::word) }
+        RefusalsEntry {
+            time,
+            first,
+            last,
+            refusals,
+            redacted: self.list(Drawn::word),
+        }
     }
 
     fn checkpoint(&mut self) -> CheckpointEntry {
@@ -284,29 +327,75 @@ impl Drawn {
             1 => Entry::PolicyChange(self.change().into()),
             2 => {
                 let (asked_by, now) = (self.text(), self.time());
-                Entry::Question(QuestionEntry { time, asked_by, now, answer: self.decision().into() }.into())
+                Entry::Question(
+                    QuestionEntry {
+                        time,
+                        asked_by,
+                        now,
+                        answer: self.decision().into(),
+                    }
+                    .into(),
+                )
             }
             3 => Entry::GrantExpired(self.grant_expired().into()),
             4 => {
                 let (version, listen) = (self.word(), self.list(Drawn::text));
-                Entry::Start(StartEntry { time, version, listen, enforcement: self.enforcement() }.into())
+                Entry::Start(
+                    StartEntry {
+                        time,
+                        version,
+                        listen,
+                        enforcement: self.enforcement(),
+                    }
+                    .into(),
+                )
             }
             5 => {
                 let (cause, decisions) = (self.text(), self.number() % 3);
-                Entry::Stop(StopEntry { time, cause, decisions, revision: self.text() }.into())
+                Entry::Stop(
+                    StopEntry {
+                        time,
+                        cause,
+                        decisions,
+                        revision: self.text(),
+                    }
+                    .into(),
+                )
             }
             6 => {
                 let (decision_id, decision_number) = (self.text(), self.number());
-                Entry::Withheld(WithheldEntry { time, decision_id, decision_number, reason: self.word() }.into())
+                Entry::Withheld(
+                    WithheldEntry {
+                        time,
+                        decision_id,
+                        decision_number,
+                        reason: self.word(),
+                    }
+                    .into(),
+                )
             }
             10 => {
                 let (decision_id, decision_number) = (self.text(), self.number());
-                Entry::CallerGone(CallerGoneEntry { time, decision_id, decision_number }.into())
+                Entry::CallerGone(
+                    CallerGoneEntry {
+                        time,
+                        decision_id,
+                        decision_number,
+                    }
+                    .into(),
+                )
             }
             7 => Entry::Stream(self.stream().into()),
             11 => Entry::Refusals(self.refusals().into()),
             8 => Entry::Gap(self.gap().into()),
-            9 => Entry::Lag(LagEntry { time, missed_from: self.number(), missed_to: self.number() }.into()),
+            9 => Entry::Lag(
+                LagEntry {
+                    time,
+                    missed_from: self.number(),
+                    missed_to: self.number(),
+                }
+                .into(),
+            ),
             _ => Entry::Checkpoint(self.checkpoint().into()),
         }
     }

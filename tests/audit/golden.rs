@@ -16,7 +16,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn assert_is_golden(name: &str, rendered: &[String]) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/audit").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/audit")
+        .join(name);
     if std::env::var_os("CUSTOMS_WRITE_GOLDEN").is_some() {
         std::fs::write(&path, rendered.concat()).unwrap();
     }
@@ -35,6 +37,9 @@ fn the_lines_are_the_golden_ones() {
 
 #[test]
 fn the_messages_are_the_golden_ones() {
-    let messages: Vec<_> = examples::of_every_kind().iter().map(|entry| hex(&message(entry)) + "\n").collect();
+    let messages: Vec<_> = examples::of_every_kind()
+        .iter()
+        .map(|entry| hex(&message(entry)) + "\n")
+        .collect();
     assert_is_golden("golden.hex", &messages);
 }

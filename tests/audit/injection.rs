@@ -31,8 +31,15 @@ fn assert_reads_back(entry: &DecisionEntry) {
     ] {
         assert_eq!(value[field].as_str().unwrap_or_default(), text, "{field}");
     }
-    assert_eq!(value["authorityHeader"].as_str(), entry.optional().authority_header.as_deref());
-    let uris = value["certificateUris"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    assert_eq!(
+        value["authorityHeader"].as_str(),
+        entry.optional().authority_header.as_deref()
+    );
+    let uris = value["certificateUris"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     assert_eq!(uris.collect::<Vec<_>>(), entry.optional().certificate_uris);
 }
 
@@ -41,9 +48,9 @@ fn is_hostile(value: &Value) -> bool {
     match value {
         Value::String(text) => text.bytes().any(|byte| !(0x20..0x7f).contains(&byte)),
         Value::Array(values) => values.iter().any(is_hostile),
-        Value::Object(fields) => {
-            fields.iter().any(|(name, value)| is_hostile(&name.as_str().into()) || is_hostile(value))
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| is_hostile(&name.as_str().into()) || is_hostile(value)),
         _ => false,
     }
 }
@@ -51,11 +58,18 @@ fn is_hostile(value: &Value) -> bool {
 #[test]
 fn every_attack_is_one_line() {
     let (mut lines, mut hostile) = (0, 0);
-    let sent = include_str!("../cases/attacks.jsonl").lines().map(|row| serde_json::from_str::<Value>(row).unwrap());
+    let sent = include_str!("../cases/attacks.jsonl")
+        .lines()
+        .map(|row| serde_json::from_str::<Value>(row).unwrap());
     for (row, sent) in case_rows::rows("attacks.jsonl").iter().zip(sent) {
         let settings = row.settings();
-        let Ok(snapshot) = row.snapshot(&settings) else { continue };
-        let case = Case { check: row.check(), snapshot };
+        let Ok(snapshot) = row.snapshot(&settings) else {
+            continue;
+        };
+        let case = Case {
+            check: row.check(),
+            snapshot,
+        };
         let entry = case.entry(&[]).unpacked();
         assert_reads_back(&entry);
         // What was sent is what is told, but for the query and what is too long.
@@ -63,7 +77,10 @@ fn every_attack_is_one_line() {
         let attributes = decoded.attributes();
         let raw_host = attributes.http.map_or(attributes.service, |http| http.host);
         if entry.optional().truncated.is_empty() {
-            assert_eq!((entry.principal.as_str(), entry.raw_host.as_str()), (attributes.source_principal, raw_host));
+            assert_eq!(
+                (entry.principal.as_str(), entry.raw_host.as_str()),
+                (attributes.source_principal, raw_host)
+            );
         }
         lines += 1;
         hostile += usize::from(is_hostile(&sent["check_request"]));

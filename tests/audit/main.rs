@@ -4,7 +4,13 @@
 //! kind, `docs` reads the examples of the handbook, `injection` sends hostile texts through, and `replay` makes decisions again
 //! from their records alone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod docs;
 mod draw;
@@ -49,6 +55,10 @@ pub fn schema() -> MessageDescriptor {
 
 /// One line: ASCII, a single line feed at its end, and nothing that a terminal would act upon.
 pub fn assert_is_one_line(line: &str) {
-    assert!(line.bytes().all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte)), "{line:?}");
+    assert!(
+        line.bytes()
+            .all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte)),
+        "{line:?}"
+    );
     assert_eq!(line.find('\n'), Some(line.len() - 1), "{line:?}");
 }

@@ -45,7 +45,12 @@ impl Case {
 type Answers = [String; 7];
 
 fn of_decision(decision: &Decision) -> Answers {
-    let Decision { outcome, verdict, dry_run, .. } = decision;
+    let Decision {
+        outcome,
+        verdict,
+        dry_run,
+        ..
+    } = decision;
     [
         outcome.effect().as_str().to_owned(),
         verdict.effect().as_str().to_owned(),
@@ -58,8 +63,16 @@ fn of_decision(decision: &Decision) -> Answers {
 }
 
 fn of_record(record: &Value) -> Answers {
-    ["effect", "verdict", "reason", "rule", "dryRun", "dryRunReason", "dryRunRule"]
-        .map(|field| record[field].as_str().unwrap_or_default().to_owned())
+    [
+        "effect",
+        "verdict",
+        "reason",
+        "rule",
+        "dryRun",
+        "dryRunReason",
+        "dryRunRule",
+    ]
+    .map(|field| record[field].as_str().unwrap_or_default().to_owned())
 }
 
 /// The inputs of a decision, read back from its record.
@@ -83,10 +96,20 @@ impl Inputs {
             header(CLIENT_CERTIFICATE, pairs.join(";"));
         }
         // The client's address as it was read: behind it, as many proxies as are trusted.
-        if let (Some(address), Some(hops)) = (record["remoteAddress"].as_str(), settings.trusted_hops) {
-            header("x-forwarded-for", address.to_owned() + &",192.0.2.255".repeat(hops.try_into().unwrap()));
+        if let (Some(address), Some(hops)) =
+            (record["remoteAddress"].as_str(), settings.trusted_hops)
+        {
+            header(
+                "x-forwarded-for",
+                address.to_owned() + &",192.0.2.255".repeat(hops.try_into().unwrap()),
+            );
         }
-        for told in record["headers"].as_array().into_iter().flatten().filter(|told| told["present"] == true) {
+        for told in record["headers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|told| told["present"] == true)
+        {
             let name = told["name"].as_str().unwrap();
             let value = match told["value"].as_str() {
                 _ if told["valueUnknown"] == true => ",".repeat(5_000),
@@ -106,14 +129,22 @@ impl Inputs {
     }
 
     fn address(&self, field: &str) -> Option<IpAddr> {
-        self.record[field].as_str().map(|address| address.parse().unwrap())
+        self.record[field]
+            .as_str()
+            .map(|address| address.parse().unwrap())
     }
 
     fn attributes(&self) -> Attributes<'_> {
         let is_http = self.text("protocol") == "http";
-        let listener_port = self.record["listenerPort"].as_u64().map(|port| port.try_into().unwrap());
-        let (source_address, destination_address) = (self.address("sourceAddress"), self.address("destinationAddress"));
-        let is_told = source_address.is_some() || destination_address.is_some() || listener_port.is_some();
+        let listener_port = self.record["listenerPort"]
+            .as_u64()
+            .map(|port| port.try_into().unwrap());
+        let (source_address, destination_address) = (
+            self.address("sourceAddress"),
+            self.address("destinationAddress"),
+        );
+        let is_told =
+            source_address.is_some() || destination_address.is_some() || listener_port.is_some();
         let sni = self.record["sni"].as_str();
         Attributes {
             source_principal: self.text("principal"),
@@ -136,14 +167,20 @@ impl Inputs {
 }
 
 fn texts(list: &Value) -> Vec<&str> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// A value of a header that matches what its record says; where the patterns want several, one is tried.
 fn likely_value(told: &Value) -> String {
     let patterns = texts(&told["matched"]);
     let exact = patterns.iter().find(|pattern| !pattern.contains('*'));
-    exact.or(patterns.first()).map_or_else(|| "\u{1}".to_owned(), |pattern| pattern.replace('*', ""))
+    exact
+        .or(patterns.first())
+        .map_or_else(|| "\u{1}".to_owned(), |pattern| pattern.replace('*', ""))
 }
 
 /// What of a record cannot be replayed, or what is another.
@@ -153,15 +190,21 @@ fn difference(case: &Case, told_headers: &[String], strip: &[&str]) -> Option<St
     if !facts.optional().truncated.is_empty() {
         return Some(format!("{} cut", facts.optional().truncated.join(", ")));
     }
-    let mut record: Value = serde_json::from_str(&line(&Entry::Decision(entry.clone().into()))).unwrap();
+    let mut record: Value =
+        serde_json::from_str(&line(&Entry::Decision(entry.clone().into()))).unwrap();
     let recorded = of_record(&record);
-    strip.iter().for_each(|field| drop(record.as_object_mut().unwrap().remove(*field)));
+    strip
+        .iter()
+        .for_each(|field| drop(record.as_object_mut().unwrap().remove(*field)));
     let inputs = Inputs::of(record, case.snapshot.settings());
     let attributes = inputs.attributes();
     let request = attributes.normalise(case.snapshot.settings());
     let again = case.snapshot.decide(&request, entry.time());
     let told = (facts.identity.as_str(), facts.identity_detail);
-    let told_again = (again.identity.as_str(), again.identity_detail.map(|detail| detail.as_str()));
+    let told_again = (
+        again.identity.as_str(),
+        again.identity_detail.map(|detail| detail.as_str()),
+    );
     let answers = of_decision(&again);
     let is_same = answers == recorded && told == told_again;
     (!is_same).then(|| format!("was {recorded:?} {told:?}, is {answers:?} {told_again:?}"))
@@ -172,10 +215,18 @@ type Setup = (&'static str, fn(&mut Settings));
 
 const SETUPS: [Setup; 5] = [
     ("as the row says", |_| ()),
-    ("identity from the forwarded certificate", |settings| settings.identity_source = IdentitySource::Xfcc),
-    ("SNI and host must match", |settings| settings.require_sni_host_match = true),
-    ("no proxy is trusted", |settings| settings.trusted_hops = None),
-    ("a proxy is trusted", |settings| settings.trusted_hops = Some(1)),
+    ("identity from the forwarded certificate", |settings| {
+        settings.identity_source = IdentitySource::Xfcc
+    }),
+    ("SNI and host must match", |settings| {
+        settings.require_sni_host_match = true
+    }),
+    ("no proxy is trusted", |settings| {
+        settings.trusted_hops = None
+    }),
+    ("a proxy is trusted", |settings| {
+        settings.trusted_hops = Some(1)
+    }),
 ];
 
 /// The cases of the rows, by name. A set that is refused decides nothing.
@@ -184,7 +235,13 @@ fn cases(rows: &[rows::Row], (_, change): Setup) -> Vec<(String, Case)> {
         let mut settings = row.settings();
         change(&mut settings);
         let snapshot = row.snapshot(&settings).ok()?;
-        Some((row.id.clone(), Case { check: row.check(), snapshot }))
+        Some((
+            row.id.clone(),
+            Case {
+                check: row.check(),
+                snapshot,
+            },
+        ))
     };
     rows.iter().filter_map(case).collect()
 }
@@ -192,7 +249,11 @@ fn cases(rows: &[rows::Row], (_, change): Setup) -> Vec<(String, Case)> {
 /// The cases whose decisions are not the same from their lines without some fields.
 fn others(cases: &[(String, Case)], tells_values: bool, strip: &[&str]) -> Vec<String> {
     let other = |(name, case): &(String, Case)| {
-        let asked = case.snapshot.header_uses().iter().map(|asked| asked.name.clone());
+        let asked = case
+            .snapshot
+            .header_uses()
+            .iter()
+            .map(|asked| asked.name.clone());
         let told: Vec<_> = asked.filter(|_| tells_values).collect();
         Some(format!("{name}: {}", difference(case, &told, strip)?))
     };
@@ -218,17 +279,55 @@ fn own_rows() -> Vec<rows::Row> {
     }});
     let pipe = json!({"attributes": {"source": {"address": {"pipe": {"path": "/run/x"}}}}});
     [
-        ("remote", policy("{key: remote.ip, values: [192.0.2.0/24]}"), &check),
-        ("destination", policy("{key: destination.ip, values: [10.9.9.9]}"), &check),
-        ("port", policy("{key: destination.port, values: ['1']}"), &check),
-        ("session", policy("{key: connection.sni, values: [b.example]}"), &check),
-        ("long-header", policy("{key: 'request.headers[x-role]', values: [admin]}"), &check),
-        ("authority", policy("{key: 'request.headers[Host]', values: [a.example]}"), &check),
-        ("method", policy("{key: 'request.headers[:method]', values: [POST]}"), &check),
-        ("scheme", policy("{key: 'request.headers[:scheme]', values: [http]}"), &check),
-        ("pipe", policy("{key: destination.port, values: ['1']}"), &pipe),
+        (
+            "remote",
+            policy("{key: remote.ip, values: [192.0.2.0/24]}"),
+            &check,
+        ),
+        (
+            "destination",
+            policy("{key: destination.ip, values: [10.9.9.9]}"),
+            &check,
+        ),
+        (
+            "port",
+            policy("{key: destination.port, values: ['1']}"),
+            &check,
+        ),
+        (
+            "session",
+            policy("{key: connection.sni, values: [b.example]}"),
+            &check,
+        ),
+        (
+            "long-header",
+            policy("{key: 'request.headers[x-role]', values: [admin]}"),
+            &check,
+        ),
+        (
+            "authority",
+            policy("{key: 'request.headers[Host]', values: [a.example]}"),
+            &check,
+        ),
+        (
+            "method",
+            policy("{key: 'request.headers[:method]', values: [POST]}"),
+            &check,
+        ),
+        (
+            "scheme",
+            policy("{key: 'request.headers[:scheme]', values: [http]}"),
+            &check,
+        ),
+        (
+            "pipe",
+            policy("{key: destination.port, values: ['1']}"),
+            &pipe,
+        ),
     ]
-    .map(|(id, policy, check)| rows::Row::read(json!({"id": id, "policy": policy, "check_request": check})))
+    .map(|(id, policy, check)| {
+        rows::Row::read(json!({"id": id, "policy": policy, "check_request": check}))
+    })
     .into()
 }
 
@@ -246,8 +345,15 @@ fn a_decision_can_be_made_again_from_its_line() {
             assert!(cases.len() >= *decided, "{}: {}", setup.0, cases.len());
             for tells_values in [false, true] {
                 let others = others(&cases, tells_values, &[]);
-                let is_cut = |why: &String| cut.is_some_and(|id| why.starts_with(id) && why.ends_with(" cut"));
-                assert!(others.iter().all(is_cut), "{}: {}", setup.0, others.join("\n"));
+                let is_cut = |why: &String| {
+                    cut.is_some_and(|id| why.starts_with(id) && why.ends_with(" cut"))
+                };
+                assert!(
+                    others.iter().all(is_cut),
+                    "{}: {}",
+                    setup.0,
+                    others.join("\n")
+                );
                 assert_eq!(others.len(), cut.iter().len(), "{}", setup.0);
             }
         }
@@ -256,8 +362,14 @@ fn a_decision_can_be_made_again_from_its_line() {
 
 #[test]
 fn every_input_on_record_is_one_that_some_decision_rests_on() {
-    let rows: Vec<_> =
-        [rows::rows("attacks.jsonl"), rows::rows("egress.jsonl"), own_rows()].into_iter().flatten().collect();
+    let rows: Vec<_> = [
+        rows::rows("attacks.jsonl"),
+        rows::rows("egress.jsonl"),
+        own_rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let cases = cases(&rows, SETUPS[0]);
     let without = |strip: &[&str]| others(&cases, false, strip).len();
     let cut = without(&[]);

@@ -17,20 +17,25 @@ static SCHEMA: LazyLock<MessageDescriptor> = LazyLock::new(crate::schema);
 fn by_number(message: &MessageDescriptor) -> Vec<String> {
     let mut fields: Vec<FieldDescriptor> = message.fields().collect();
     fields.sort_by_key(FieldDescriptor::number);
-    fields.iter().map(|field| field.json_name().to_owned()).collect()
+    fields
+        .iter()
+        .map(|field| field.json_name().to_owned())
+        .collect()
 }
 
 fn message_of(field: &str) -> MessageDescriptor {
     let field = SCHEMA.get_field_by_json_name(field).unwrap();
-    let Kind::Message(message) = field.kind() else { panic!("{field:?} is no message") };
+    let Kind::Message(message) = field.kind() else {
+        panic!("{field:?} is no message")
+    };
     message
 }
 
 /// A line as any protobuf library reads it.
 pub fn parsed(line: &str) -> DynamicMessage {
     let mut reader = serde_json::Deserializer::from_str(line);
-    let message =
-        DynamicMessage::deserialize(SCHEMA.clone(), &mut reader).unwrap_or_else(|why| panic!("{why}: {line}"));
+    let message = DynamicMessage::deserialize(SCHEMA.clone(), &mut reader)
+        .unwrap_or_else(|why| panic!("{why}: {line}"));
     reader.end().unwrap();
     message
 }
@@ -46,10 +51,17 @@ pub fn assert_in_order(object: &Value, schema: &MessageDescriptor) {
         .unwrap()
         .iter()
         .map(|(name, value)| {
-            let field = schema.get_field_by_json_name(name).unwrap_or_else(|| panic!("no field {name}"));
+            let field = schema
+                .get_field_by_json_name(name)
+                .unwrap_or_else(|| panic!("no field {name}"));
             if let Kind::Message(inner) = field.kind() {
-                let objects = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-                objects.iter().filter(|value| value.is_object()).for_each(|value| assert_in_order(value, &inner));
+                let objects = value
+                    .as_array()
+                    .map_or(std::slice::from_ref(value), Vec::as_slice);
+                objects
+                    .iter()
+                    .filter(|value| value.is_object())
+                    .for_each(|value| assert_in_order(value, &inner));
             }
             field.number()
         })
@@ -64,7 +76,12 @@ fn assert_is_lawful(entry: &Entry) {
     let bytes = message(entry);
     assert_eq!(parsed(&line), decoded(&bytes), "{line}");
     // What is written by hand is what the type writes: one message in the order of its numbers.
-    assert_eq!(proto::Record::decode(bytes.as_slice()).unwrap().encode_to_vec(), bytes);
+    assert_eq!(
+        proto::Record::decode(bytes.as_slice())
+            .unwrap()
+            .encode_to_vec(),
+        bytes
+    );
 }
 
 #[test]
@@ -77,11 +94,21 @@ fn the_list_of_fields_is_that_of_the_proto() {
     let all = by_number(&SCHEMA);
     for (kind, _) in fields::KINDS {
         let listed = fields::of(kind);
-        let ordered: Vec<&str> = all.iter().map(String::as_str).filter(|name| listed.contains(name)).collect();
+        let ordered: Vec<&str> = all
+            .iter()
+            .map(String::as_str)
+            .filter(|name| listed.contains(name))
+            .collect();
         assert_eq!(listed, ordered, "{kind}");
     }
-    let listed: Vec<_> = fields::KINDS.iter().flat_map(|(kind, _)| fields::of(kind)).collect();
-    let of_no_kind: Vec<_> = all.iter().filter(|name| !listed.contains(&name.as_str())).collect();
+    let listed: Vec<_> = fields::KINDS
+        .iter()
+        .flat_map(|(kind, _)| fields::of(kind))
+        .collect();
+    let of_no_kind: Vec<_> = all
+        .iter()
+        .filter(|name| !listed.contains(&name.as_str()))
+        .collect();
     assert_eq!(of_no_kind, Vec::<&String>::new());
     for (field, listed) in [
         ("headers", fields::HEADER),
@@ -92,7 +119,13 @@ fn the_list_of_fields_is_that_of_the_proto() {
     ] {
         assert_eq!(by_number(&message_of(field)), listed, "{field}");
     }
-    let Kind::Message(file) = message_of("sources").get_field_by_json_name("files").unwrap().kind() else { panic!() };
+    let Kind::Message(file) = message_of("sources")
+        .get_field_by_json_name("files")
+        .unwrap()
+        .kind()
+    else {
+        panic!()
+    };
     assert_eq!(by_number(&file), fields::FILE);
 }
 
@@ -100,13 +133,21 @@ fn the_list_of_fields_is_that_of_the_proto() {
 fn a_full_entry_has_every_field_of_its_kind() {
     for entry in examples::of_every_kind() {
         let value: serde_json::Map<String, Value> = serde_json::from_str(&line(&entry)).unwrap();
-        assert_eq!(value.keys().collect::<Vec<_>>(), fields::of(entry.kind()), "{}", entry.kind());
+        assert_eq!(
+            value.keys().collect::<Vec<_>>(),
+            fields::of(entry.kind()),
+            "{}",
+            entry.kind()
+        );
     }
 }
 
 #[test]
 fn the_schema_names_every_kind() {
-    let text = std::fs::read_to_string(format!("{}/proto/customs/audit/v1/audit.proto", env!("CARGO_MANIFEST_DIR")));
+    let text = std::fs::read_to_string(format!(
+        "{}/proto/customs/audit/v1/audit.proto",
+        env!("CARGO_MANIFEST_DIR")
+    ));
     let text = text.unwrap();
     let (_, named) = text.split_once("// What it is: ").unwrap();
     let named = named.split('.').next().unwrap();

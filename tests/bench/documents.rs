@@ -27,7 +27,11 @@ fn a_line_is_met_by_the_lower_end_of_its_interval() {
 #[test]
 fn lines_stand_before_figures() {
     let mut findings = found();
-    findings.pictures.push(Picture { file: "cpu.svg", shows: "bars".into(), svg: String::new() });
+    findings.pictures.push(Picture {
+        file: "cpu.svg",
+        shows: "bars".into(),
+        svg: String::new(),
+    });
     findings.tell("crossing", "at 50");
     let text = render("A machine.", &[findings], "benchmarks/");
     let expected = "A machine.
@@ -73,14 +77,28 @@ fn six_rounds_have_an_interval() {
 #[test]
 fn numbers_have_as_many_digits_as_can_be_read() {
     let told = [0.1234, 9.999, 12.345, 123.45, 1234.5, 1_234_567.0, -1234.5].map(number);
-    assert_eq!(told, ["0.12", "10.00", "12.3", "123", "1,234", "1,234,567", "-1,234"]);
+    assert_eq!(
+        told,
+        [
+            "0.12",
+            "10.00",
+            "12.3",
+            "123",
+            "1,234",
+            "1,234,567",
+            "-1,234"
+        ]
+    );
 }
 
 #[test]
 fn a_document_takes_in_what_stands_between_its_marks() {
     let document = format!("# Title\n\n{BEGIN}\nold\n{END}\n\n## Next\n");
     let once = take_in(&document, "new\n").unwrap();
-    assert_eq!(once, format!("# Title\n\n{BEGIN}\n\nnew\n\n{END}\n\n## Next\n"));
+    assert_eq!(
+        once,
+        format!("# Title\n\n{BEGIN}\n\nnew\n\n{END}\n\n## Next\n")
+    );
     assert_eq!(take_in(&once, "new").unwrap(), once, "twice is as once");
     assert_eq!(take_in("# Title\n", "new"), None);
 }

@@ -2,7 +2,13 @@
 //!
 //! Nothing is measured. What the benchmark starts and asks, it checks itself when it runs.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 #![allow(dead_code, reason = "the benchmark uses all of it")]
 
 #[path = "../../benches/serving/document.rs"]

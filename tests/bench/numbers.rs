@@ -38,7 +38,9 @@ fn the_interval_holds_the_true_median_as_often_as_it_says() {
     // A generator of numbers from 0 to 1 whose true median is 0.5; always the same ones.
     let mut state = 1_u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1_u64 << 53) as f64
     };
     let holds = |_| {
@@ -59,8 +61,20 @@ fn rounds_are_compared_one_by_one() {
 #[test]
 fn a_percentile_is_a_value_that_occurred() {
     let hundred: Vec<u64> = (1..=100).collect();
-    for (of_thousand, value) in [(0, 1), (10, 1), (500, 50), (505, 51), (990, 99), (999, 100), (1000, 100)] {
-        assert_eq!(percentile(&hundred, of_thousand), Some(value), "{of_thousand}");
+    for (of_thousand, value) in [
+        (0, 1),
+        (10, 1),
+        (500, 50),
+        (505, 51),
+        (990, 99),
+        (999, 100),
+        (1000, 100),
+    ] {
+        assert_eq!(
+            percentile(&hundred, of_thousand),
+            Some(value),
+            "{of_thousand}"
+        );
     }
     assert_eq!(percentile(&[7], 990), Some(7));
     assert_eq!(percentile(&[], 990), None);
@@ -71,7 +85,9 @@ fn costs_cross_on_a_straight_line_of_logarithms() {
     // Costs as the size: the flat cost is met at its own value.
     let costs = [(10.0, 10.0), (100.0, 100.0), (1_000.0, 1_000.0)];
     for flat in [30.0, 100.0, 500.0] {
-        let Some(Crossing::At(size)) = crossing(&costs, flat) else { panic!("no crossing at {flat}") };
+        let Some(Crossing::At(size)) = crossing(&costs, flat) else {
+            panic!("no crossing at {flat}")
+        };
         assert!((size - flat).abs() < 1e-6, "{size} is not {flat}");
     }
     assert_eq!(crossing(&costs, 5.0), Some(Crossing::Before(10.0)));
@@ -81,5 +97,8 @@ fn costs_cross_on_a_straight_line_of_logarithms() {
 
 #[test]
 fn a_cost_lost_in_the_noise_is_below() {
-    assert_eq!(crossing(&[(10.0, -0.5), (100.0, 7.0)], 3.0), Some(Crossing::At(100.0)));
+    assert_eq!(
+        crossing(&[(10.0, -0.5), (100.0, 7.0)], 3.0),
+        Some(Crossing::At(100.0))
+    );
 }

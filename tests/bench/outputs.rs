@@ -28,7 +28,10 @@ fn a_run_in_which_anything_failed_does_not_count() {
     ];
     for (from, to) in changed {
         let why = all_succeeded(&PRINTED.replace(from, to), 1000).unwrap_err();
-        assert!(why.to_string().contains("not every one of 1000"), "{to}: {why}");
+        assert!(
+            why.to_string().contains("not every one of 1000"),
+            "{to}: {why}"
+        );
     }
     assert!(all_succeeded(PRINTED, 1001).is_err());
     assert!(all_succeeded("", 1000).is_err());
@@ -37,14 +40,27 @@ fn a_run_in_which_anything_failed_does_not_count() {
 #[test]
 fn a_log_has_a_line_for_each_request() {
     let requests = read_log("1796000000000200\t200\t91\n1796000000000100\t204\t1500\n").unwrap();
-    assert_eq!(requests[1], Request { sent: 1_796_000_000_000_100, took: 1500 });
+    assert_eq!(
+        requests[1],
+        Request {
+            sent: 1_796_000_000_000_100,
+            took: 1500
+        }
+    );
     assert_eq!(first_sent(&requests), Some(1_796_000_000_000_100));
     assert_eq!(last_sent(&requests), Some(1_796_000_000_000_200));
 }
 
 #[test]
 fn a_log_with_a_failure_is_refused() {
-    for line in ["1\t503\t9", "1\t-1\t9", "1\t200", "1\t200\tsoon", "", "one\t200\t9"] {
+    for line in [
+        "1\t503\t9",
+        "1\t-1\t9",
+        "1\t200",
+        "1\t200\tsoon",
+        "",
+        "one\t200\t9",
+    ] {
         let why = read_log(&format!("1\t200\t9\n{line}\n")).unwrap_err();
         assert!(why.to_string().contains(&format!("{line:?}")), "{why}");
     }
@@ -81,6 +97,12 @@ fn cpu_time_of_a_process_that_works_rises() {
 #[test]
 fn memory_is_told_in_mebibytes() {
     let status = "Name:\tcustoms\nVmPeak:\t  900000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1536 kB\n";
-    assert_eq!(memory(status), Some(Memory { now: 1.5, peak: 2.0 }));
+    assert_eq!(
+        memory(status),
+        Some(Memory {
+            now: 1.5,
+            peak: 2.0
+        })
+    );
     assert_eq!(memory("Name:\tkthreadd\n"), None);
 }

@@ -5,7 +5,13 @@
 //! decides it. Expected allows and expected denials are counted apart: a product that denies everything would pass the
 //! second, and one that allows everything the first.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,15 +21,30 @@ use customs_test_support::case_rows::{Row, Said, rows};
 
 /// Attacks that get through, whatever the confidence of their row, and why. There are no others. In the file's order.
 const OPEN_ON_PURPOSE: [(&str, &str); 3] = [
-    ("wild-011", "R3: `api.example.*` in an AuthorizationPolicy is accepted with a warning, as the row permits"),
-    ("sni-009", "R10: on TCP hosts match the SNI, a documented deviation from Istio"),
-    ("sni-010", "R10: on TCP hosts match the SNI, a documented deviation from Istio"),
+    (
+        "wild-011",
+        "R3: `api.example.*` in an AuthorizationPolicy is accepted with a warning, as the row permits",
+    ),
+    (
+        "sni-009",
+        "R10: on TCP hosts match the SNI, a documented deviation from Istio",
+    ),
+    (
+        "sni-010",
+        "R10: on TCP hosts match the SNI, a documented deviation from Istio",
+    ),
 ];
 
 /// Rows of the EgressPolicy family that are answered otherwise, and why.
 const READ_OTHERWISE: [(&str, &str); 2] = [
-    ("deny-020", "Rule ids: an index is compared as a number, so #2 comes before #10"),
-    ("trust-013", "R6: a caller of an accepted foreign domain meets the subject of `isolate` like any other"),
+    (
+        "deny-020",
+        "Rule ids: an index is compared as a number, so #2 comes before #10",
+    ),
+    (
+        "trust-013",
+        "R6: a caller of an accepted foreign domain meets the subject of `isolate` like any other",
+    ),
 ];
 
 /// Tells the reader of a test run. Written past libtest's capture on purpose: the counts are what the run is for.
@@ -53,7 +74,11 @@ impl Tally {
         rows.iter().fold(Tally::default(), |mut tally, row| {
             let open = crosses(row);
             let wants_allow = row.expected == "ALLOW";
-            let score = if wants_allow { &mut tally.allow } else { &mut tally.deny };
+            let score = if wants_allow {
+                &mut tally.allow
+            } else {
+                &mut tally.deny
+            };
             score.rows += 1;
             score.right += usize::from(open == wants_allow);
             match (wants_allow, open) {
@@ -66,10 +91,23 @@ impl Tally {
     }
 
     fn tell(&self, name: &str) {
-        let Tally { allow, deny, fail_open, fail_closed } = self;
-        tell(&format!("{name}: expected ALLOW: {} of {} right", allow.right, allow.rows));
-        tell(&format!("{name}: expected DENY: {} of {} right", deny.right, deny.rows));
-        tell(&format!("{name}: fail-open: {fail_open:?}; denied and expected to be allowed: {fail_closed:?}"));
+        let Tally {
+            allow,
+            deny,
+            fail_open,
+            fail_closed,
+        } = self;
+        tell(&format!(
+            "{name}: expected ALLOW: {} of {} right",
+            allow.right, allow.rows
+        ));
+        tell(&format!(
+            "{name}: expected DENY: {} of {} right",
+            deny.right, deny.rows
+        ));
+        tell(&format!(
+            "{name}: fail-open: {fail_open:?}; denied and expected to be allowed: {fail_closed:?}"
+        ));
     }
 }
 
@@ -85,8 +123,14 @@ fn no_attack_gets_through() {
     for row in &rows {
         *categories.entry(&row.category).or_default() += 1;
     }
-    let main: usize = ["host", "ip", "wildcard", "identity"].iter().filter_map(|c| categories.get(c)).sum();
-    tell(&format!("attacks: {} rows judged {categories:?}; host, ip, wildcard and identity: {main}", rows.len()));
+    let main: usize = ["host", "ip", "wildcard", "identity"]
+        .iter()
+        .filter_map(|c| categories.get(c))
+        .sum();
+    tell(&format!(
+        "attacks: {} rows judged {categories:?}; host, ip, wildcard and identity: {main}",
+        rows.len()
+    ));
     let tally = Tally::of(&rows);
     tally.tell("attacks");
     for (id, why) in OPEN_ON_PURPOSE {
@@ -94,7 +138,19 @@ fn no_attack_gets_through() {
     }
     assert_eq!(tally.fail_open, OPEN_ON_PURPOSE.map(|(id, _)| id));
     assert_eq!(tally.fail_closed, Vec::<String>::new());
-    assert_eq!((tally.allow, tally.deny), (Score { rows: 17, right: 17 }, Score { rows: 131, right: 128 }));
+    assert_eq!(
+        (tally.allow, tally.deny),
+        (
+            Score {
+                rows: 17,
+                right: 17
+            },
+            Score {
+                rows: 131,
+                right: 128
+            }
+        )
+    );
     assert_eq!((rows.len(), main), (148, 93));
 }
 
@@ -107,11 +163,19 @@ fn a_set_that_must_be_refused_is_refused_and_every_other_loads() {
         refused += usize::from(is_refused);
         let may_be = row.policy_load == "reject_or_warn";
         if !may_be && is_refused != (row.policy_load == "reject") {
-            wrong.push(format!("{}: {}: wanted {}", row.id, row.description, row.policy_load));
+            wrong.push(format!(
+                "{}: {}: wanted {}",
+                row.id, row.description, row.policy_load
+            ));
         }
     }
     tell(&format!("attacks: {refused} sets refused"));
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert_eq!(refused, 8);
 }
 
@@ -122,20 +186,50 @@ fn the_egress_family_answers_as_written() {
     let wrong: Vec<_> = rows
         .iter()
         .filter(|row| !otherwise(row))
-        .filter_map(|row| Some(format!("{}: {}: {}", row.id, row.description, row.difference(&row.ask())?)))
+        .filter_map(|row| {
+            Some(format!(
+                "{}: {}: {}",
+                row.id,
+                row.description,
+                row.difference(&row.ask())?
+            ))
+        })
         .collect();
     let tally = Tally::of(&rows);
     tally.tell("egress rows");
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert_eq!((tally.allow, tally.deny), (Score { rows: 56, right: 55 }, Score { rows: 114, right: 114 }));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert_eq!(
+        (tally.allow, tally.deny),
+        (
+            Score {
+                rows: 56,
+                right: 55
+            },
+            Score {
+                rows: 114,
+                right: 114
+            }
+        )
+    );
 }
 
 #[test]
 fn rows_that_are_read_otherwise_are_answered_otherwise() {
     let rows = rows("egress.jsonl");
     for (id, why) in READ_OTHERWISE {
-        let row = rows.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("{id} is gone"));
+        let row = rows
+            .iter()
+            .find(|row| row.id == id)
+            .unwrap_or_else(|| panic!("{id} is gone"));
         let differs = row.difference(&row.ask()).is_some();
-        assert!(differs, "{id} is answered as written, so it is no exception any more: {why}");
+        assert!(
+            differs,
+            "{id} is answered as written, so it is no exception any more: {why}"
+        );
     }
 }

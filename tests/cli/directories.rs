@@ -9,8 +9,15 @@ use crate::denying;
 use customs_test_support::server::{Plan, command};
 
 fn lint(folder: &std::path::Path, directory: &str) -> (i32, String) {
-    let out = command().args(["lint", directory]).current_dir(folder).output().unwrap();
-    (out.status.code().unwrap(), String::from_utf8(out.stdout).unwrap())
+    let out = command()
+        .args(["lint", directory])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    (
+        out.status.code().unwrap(),
+        String::from_utf8(out.stdout).unwrap(),
+    )
 }
 
 #[test]
@@ -18,21 +25,45 @@ fn a_checkout_with_files_of_others_loads_and_its_sub_directories_too() {
     let root = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("git/kustomization.yaml", "resources:\n- base\n"),
-        ("git/base/deployment.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n"),
-        ("git/base/auth.yaml", "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\n"),
-        ("git/base/deny.YAML", &denying("a", "x.example").replace(", namespace: demo-frontend", "")),
-        ("git/package.json", "{\"name\": \"policies\", \"version\": \"1.0.0\"}"),
+        (
+            "git/base/deployment.yaml",
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n",
+        ),
+        (
+            "git/base/auth.yaml",
+            "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\n",
+        ),
+        (
+            "git/base/deny.YAML",
+            &denying("a", "x.example").replace(", namespace: demo-frontend", ""),
+        ),
+        (
+            "git/package.json",
+            "{\"name\": \"policies\", \"version\": \"1.0.0\"}",
+        ),
         ("git/.github/workflow.yaml", "on: [push]\n"),
     ] {
         fs::create_dir_all(root.path().join(name).parent().unwrap()).unwrap();
         fs::write(root.path().join(name), text).unwrap();
     }
-    let (code, told) = lint(root.path(), "git?recursive=true&default_namespace=demo-frontend");
-    assert!(code == 0 && told.contains("0 errors, 0 warnings, 4 notes in 5 files"), "{told}");
+    let (code, told) = lint(
+        root.path(),
+        "git?recursive=true&default_namespace=demo-frontend",
+    );
+    assert!(
+        code == 0 && told.contains("0 errors, 0 warnings, 4 notes in 5 files"),
+        "{told}"
+    );
     let (code, told) = lint(root.path(), "git?recursive=true");
-    assert!(code == 1 && told.contains("`namespace` is missing") && told.contains("default_namespace"), "{told}");
+    assert!(
+        code == 1 && told.contains("`namespace` is missing") && told.contains("default_namespace"),
+        "{told}"
+    );
     let (_, told) = lint(root.path(), "git");
-    assert!(told.contains("git/base") && told.contains("warning[not-read]"), "{told}");
+    assert!(
+        told.contains("git/base") && told.contains("warning[not-read]"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -43,18 +74,44 @@ fn an_authorization_policy_without_a_namespace_is_read_as_kubernetes_reads_it() 
     fs::create_dir(root.path().join("git")).unwrap();
     fs::write(root.path().join("git/ads.yaml"), ads).unwrap();
     let (code, told) = lint(root.path(), "git");
-    assert!(code == 0 && told.contains("warning[default-namespace]") && told.contains("ads.yaml:3:11"), "{told}");
+    assert!(
+        code == 0 && told.contains("warning[default-namespace]") && told.contains("ads.yaml:3:11"),
+        "{told}"
+    );
     let ask = |more: &[&str]| {
-        let question = ["check", "--from", "shop/web", "--to", "http://x.ads.example/"];
-        let out = command().args(question).args(more).arg("git").current_dir(root.path()).output().unwrap();
+        let question = [
+            "check",
+            "--from",
+            "shop/web",
+            "--to",
+            "http://x.ads.example/",
+        ];
+        let out = command()
+            .args(question)
+            .args(more)
+            .arg("git")
+            .current_dir(root.path())
+            .output()
+            .unwrap();
         String::from_utf8(out.stdout).unwrap()
     };
     assert!(ask(&[]).contains("ap:default/no-ads#0"), "{}", ask(&[]));
     // Istio would not apply it to a gateway of another namespace, so it is out of scope, and that is told.
-    fs::write(root.path().join("s.yaml"), "gateway: {namespace: istio-egress, labels: {a: b}}\n").unwrap();
-    let out = command().args(["lint", "--config", "s.yaml", "git"]).current_dir(root.path()).output().unwrap();
+    fs::write(
+        root.path().join("s.yaml"),
+        "gateway: {namespace: istio-egress, labels: {a: b}}\n",
+    )
+    .unwrap();
+    let out = command()
+        .args(["lint", "--config", "s.yaml", "git"])
+        .current_dir(root.path())
+        .output()
+        .unwrap();
     let told = String::from_utf8(out.stdout).unwrap();
-    assert!(told.contains("warning[out-of-scope]") && told.contains("2 warnings"), "{told}");
+    assert!(
+        told.contains("warning[out-of-scope]") && told.contains("2 warnings"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -68,14 +125,25 @@ fn a_policy_is_bound_to_the_hosts_of_the_service_entry_that_it_targets() {
                  metadata: {name: psp, namespace: istio-egress}\nspec: {hosts: [\"api.psp.example\"]}\n";
     fs::create_dir(root.path().join("git")).unwrap();
     fs::write(root.path().join("git/pay.yaml"), policy).unwrap();
-    fs::write(root.path().join("s.yaml"), "gateway: {namespace: istio-egress, name: egress-waypoint}\n").unwrap();
+    fs::write(
+        root.path().join("s.yaml"),
+        "gateway: {namespace: istio-egress, name: egress-waypoint}\n",
+    )
+    .unwrap();
     let run = |arguments: &[&str]| {
-        let out =
-            command().args(arguments).args(["--config", "s.yaml", "git"]).current_dir(root.path()).output().unwrap();
+        let out = command()
+            .args(arguments)
+            .args(["--config", "s.yaml", "git"])
+            .current_dir(root.path())
+            .output()
+            .unwrap();
         String::from_utf8(out.stdout).unwrap()
     };
     let told = run(&["lint"]);
-    assert!(told.contains("warning[out-of-scope]") && told.contains("ServiceEntry"), "{told}");
+    assert!(
+        told.contains("warning[out-of-scope]") && told.contains("ServiceEntry"),
+        "{told}"
+    );
     fs::write(root.path().join("git/entry.yaml"), entry).unwrap();
     let told = run(&["lint"]);
     assert!(!told.contains("warning["), "{told}");
@@ -91,12 +159,17 @@ fn a_policy_is_bound_to_the_hosts_of_the_service_entry_that_it_targets() {
 
 #[test]
 fn what_looks_like_a_policy_and_is_not_read_is_told_by_log_status_and_record() {
-    let plan = Plan::with("--audit file:out/audit.jsonl").file("policies/a.yaml", &denying("a", "x.example"));
+    let plan = Plan::with("--audit file:out/audit.jsonl")
+        .file("policies/a.yaml", &denying("a", "x.example"));
     let mut server = plan.start();
-    server.folder.put("policies/b.yaml.bak", &denying("b", "y.example"));
+    server
+        .folder
+        .put("policies/b.yaml.bak", &denying("b", "y.example"));
     let warned = || {
         let warnings = server.status()["warnings"].as_array().unwrap().clone();
-        warnings.into_iter().find(|warning| warning["code"] == "not-read")
+        warnings
+            .into_iter()
+            .find(|warning| warning["code"] == "not-read")
     };
     let warning = server.until("a warning", warned);
     assert_eq!(warning["place"], "./policies/b.yaml.bak");
@@ -105,34 +178,61 @@ fn what_looks_like_a_policy_and_is_not_read_is_told_by_log_status_and_record() {
     let ended = server.stop();
     assert!(ended.stderr.contains("b.yaml.bak"), "{}", ended.stderr);
     let record = server.folder.text("out/audit.jsonl");
-    let told = record.lines().filter(|line| line.contains("\"outcome\":\"warned\"")).collect::<Vec<_>>();
-    assert!(told.len() == 2 && told[0].contains("b.yaml.bak"), "{told:?}");
+    let told = record
+        .lines()
+        .filter(|line| line.contains("\"outcome\":\"warned\""))
+        .collect::<Vec<_>>();
+    assert!(
+        told.len() == 2 && told[0].contains("b.yaml.bak"),
+        "{told:?}"
+    );
 }
 
 #[test]
 fn what_is_no_file_holds_up_nobody_and_is_told() {
     let plan = Plan::with("--policies a --policies b --reload-rescan 500ms");
-    let mut server =
-        plan.file("a/p.yaml", &denying("a", "x.example")).file("b/p.yaml", &denying("b", "y.example")).start();
+    let mut server = plan
+        .file("a/p.yaml", &denying("a", "x.example"))
+        .file("b/p.yaml", &denying("b", "y.example"))
+        .start();
     let fifo = server.folder.at("a/odd.yaml");
-    for (what, part) in
-        [("fifo", "a FIFO"), ("/dev/zero", "a FIFO, socket or device"), ("/proc/stat", "keeps changing")]
-    {
+    for (what, part) in [
+        ("fifo", "a FIFO"),
+        ("/dev/zero", "a FIFO, socket or device"),
+        ("/proc/stat", "keeps changing"),
+    ] {
         match what {
-            "fifo" => assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success()),
+            "fifo" => assert!(
+                Command::new("mkfifo")
+                    .arg(&fifo)
+                    .status()
+                    .unwrap()
+                    .success()
+            ),
             target => symlink(target, &fifo).unwrap(),
         }
         let host = format!("z{}.example", what.len());
         server.folder.put("b/p.yaml", &denying("b", &host));
-        server.until("the other source goes on", || (!server.check(&host).allowed).then_some(()));
+        server.until("the other source goes on", || {
+            (!server.check(&host).allowed).then_some(())
+        });
         let refused = server.source(0, "refused");
         let problem = &refused["problems"][0];
-        assert!(problem["place"].as_str().unwrap().ends_with("a/odd.yaml"), "{problem}");
-        assert!(problem["text"].as_str().unwrap().contains(part), "{problem}");
+        assert!(
+            problem["place"].as_str().unwrap().ends_with("a/odd.yaml"),
+            "{problem}"
+        );
+        assert!(
+            problem["text"].as_str().unwrap().contains(part),
+            "{problem}"
+        );
         assert!(!server.check("x.example").allowed && server.get("/readyz").unwrap().0 == 200);
         let age = |name: &str| format!("customs_source_read_age_seconds{{source=\"{name}\"}}");
         let metrics = server.get("/metrics").unwrap().1;
-        assert!(metrics.contains(&age("a")) && metrics.contains(&age("b")), "{metrics}");
+        assert!(
+            metrics.contains(&age("a")) && metrics.contains(&age("b")),
+            "{metrics}"
+        );
         fs::remove_file(&fifo).unwrap();
         server.source(0, "good");
     }
@@ -144,9 +244,14 @@ fn a_server_that_requires_a_policy_is_not_open_before_it_has_one() {
     let plan = Plan::with("--require-policy").file("policies/a.yaml", "kind: [\n");
     let (port, mut server) = (plan.port, plan.spawn());
     while server.is_running() {
-        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "somebody could ask, and would get no answer");
+        assert!(
+            TcpStream::connect(("127.0.0.1", port)).is_err(),
+            "somebody could ask, and would get no answer"
+        );
     }
     assert_eq!(server.end().code, Some(3));
-    let server = Plan::with("--require-policy").file("policies/a.yaml", &denying("a", "x.example")).start();
+    let server = Plan::with("--require-policy")
+        .file("policies/a.yaml", &denying("a", "x.example"))
+        .start();
     assert!(!server.check("x.example").allowed);
 }

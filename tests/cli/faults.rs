@@ -89,12 +89,17 @@ const FAULTS: &[Fault] = &[
 impl Fault {
     fn plan(&self, flags: &str) -> Plan {
         let good = denying("good", "x.example");
-        Plan::with(flags).file("policies/a.yaml", &good).file("policies/bad.yaml", self.text)
+        Plan::with(flags)
+            .file("policies/a.yaml", &good)
+            .file("policies/bad.yaml", self.text)
     }
 
     /// `place: error[code]: `, as every message has it.
     fn head(&self) -> String {
-        format!("./policies/bad.yaml:{}: error[{}]: ", self.line_and_column, self.code)
+        format!(
+            "./policies/bad.yaml:{}: error[{}]: ",
+            self.line_and_column, self.code
+        )
     }
 }
 
@@ -115,7 +120,11 @@ const RUINS: &[Ruin] = &[
         what: "a missing directory",
         make: |_| {},
         repair: good,
-        says: &["./policies: error[unreadable]: ", "does not exist", "create it"],
+        says: &[
+            "./policies: error[unreadable]: ",
+            "does not exist",
+            "create it",
+        ],
     },
     Ruin {
         what: "an empty directory",
@@ -130,7 +139,11 @@ const RUINS: &[Ruin] = &[
             folder.remove("policies");
             good(folder);
         },
-        says: &["./policies: error[unreadable]: ", "no directory", "name the directory"],
+        says: &[
+            "./policies: error[unreadable]: ",
+            "no directory",
+            "name the directory",
+        ],
     },
     Ruin {
         what: "a policy file that cannot be read",
@@ -139,7 +152,11 @@ const RUINS: &[Ruin] = &[
             symlink("gone", folder.at("policies/bad.yaml")).unwrap();
         },
         repair: |folder| folder.remove("policies/bad.yaml"),
-        says: &["./policies/bad.yaml: error[unreadable]: ", "leads nowhere", "remove it"],
+        says: &[
+            "./policies/bad.yaml: error[unreadable]: ",
+            "leads nowhere",
+            "remove it",
+        ],
     },
 ];
 
@@ -147,11 +164,27 @@ const RUINS: &[Ruin] = &[
 fn is_fatal(what: &str, plan: Plan, says: &[&str]) {
     let ended = plan.flags("--require-policy").fails();
     assert_eq!(ended.code, Some(3), "{what}: {}", ended.stderr);
-    let told = |line: &str| line.starts_with("customs: ") && says.iter().all(|part| line.contains(part));
-    assert!(ended.stderr.lines().any(told), "{what}: no {says:?} in {}", ended.stderr);
-    let records: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let kinds: Vec<_> = records.iter().map(|record| record["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["stream", "start", "policyChange", "stop", "checkpoint"], "{what}");
+    let told =
+        |line: &str| line.starts_with("customs: ") && says.iter().all(|part| line.contains(part));
+    assert!(
+        ended.stderr.lines().any(told),
+        "{what}: no {says:?} in {}",
+        ended.stderr
+    );
+    let records: Vec<Value> = ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let kinds: Vec<_> = records
+        .iter()
+        .map(|record| record["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["stream", "start", "policyChange", "stop", "checkpoint"],
+        "{what}"
+    );
     assert_eq!(records[2]["outcome"], "refused", "{what}");
 }
 
@@ -160,19 +193,38 @@ fn is_survived(what: &str, plan: Plan, repair: impl Fn(&Folder), says: &[&str]) 
     let mut server = plan.spawn();
     let ready = server.until("an answer", || server.get("/readyz"));
     assert_eq!(ready.0, 503, "{what}");
-    assert!(says.iter().all(|part| ready.1.contains(part)), "{what}: no {says:?} in {}", ready.1);
+    assert!(
+        says.iter().all(|part| ready.1.contains(part)),
+        "{what}: no {says:?} in {}",
+        ready.1
+    );
     assert_eq!(server.get("/healthz").unwrap().0, 200, "{what}");
     assert_eq!(server.revision(), "none", "{what}");
     for host in ["x.example", "y.example"] {
         let answer = server.check(host);
-        assert_eq!((answer.allowed, answer.http, answer.reason()), (false, 503, "no_policy"), "{what}");
+        assert_eq!(
+            (answer.allowed, answer.http, answer.reason()),
+            (false, 503, "no_policy"),
+            "{what}"
+        );
     }
     let mut watch = Watch::begin(&server.channel);
-    assert_eq!(watch.next_status(), Some(ServingStatus::NotServing), "{what}");
+    assert_eq!(
+        watch.next_status(),
+        Some(ServingStatus::NotServing),
+        "{what}"
+    );
     repair(&server.folder);
-    assert!(wait_for(|| server.get("/readyz").filter(|ready| ready.0 == 200)).is_some(), "{what}: never repaired");
+    assert!(
+        wait_for(|| server.get("/readyz").filter(|ready| ready.0 == 200)).is_some(),
+        "{what}: never repaired"
+    );
     assert_eq!(watch.next_status(), Some(ServingStatus::Serving), "{what}");
-    assert_eq!(server.check("x.example").reason(), "denied_by_rule", "{what}");
+    assert_eq!(
+        server.check("x.example").reason(),
+        "denied_by_rule",
+        "{what}"
+    );
     assert!(server.check("y.example").allowed, "{what}");
     server.stop();
 }

@@ -1,7 +1,13 @@
 //! The real binary on loopback, as its operator and its Envoy see it: settings, bad input, checks over gRPC, reloads,
 //! signals, the record. What happens inside has tests of its own; here only processes, files and sockets are looked at.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod checks;
 mod directories;

@@ -4,8 +4,7 @@ use crate::denying;
 use customs_test_support::server::{Plan, run};
 
 /// What a terminal obeys, what turns text around, and line ends, as JSON has them.
-const HOSTILE: &str =
-    r"\u001b[31m\u009b8m\u202e\u2066\u061c\n\r\u0085\u2028\t\u200b\ufeff\u00ad\u007f\U000e0041forged: line";
+const HOSTILE: &str = r"\u001b[31m\u009b8m\u202e\u2066\u061c\n\r\u0085\u2028\t\u200b\ufeff\u00ad\u007f\U000e0041forged: line";
 
 fn is_clean(what: &str, text: &str) {
     let hidden = [
@@ -18,12 +17,23 @@ fn is_clean(what: &str, text: &str) {
         0xfeff..=0xfeff,
         0xe0000..=0xe0fff,
     ];
-    let is_hidden =
-        |c: &char| hidden.iter().any(|range: &std::ops::RangeInclusive<u32>| range.contains(&u32::from(*c)));
-    let bad = text.chars().find(|c| (*c < ' ' && *c != '\n') || is_hidden(c));
+    let is_hidden = |c: &char| {
+        hidden
+            .iter()
+            .any(|range: &std::ops::RangeInclusive<u32>| range.contains(&u32::from(*c)))
+    };
+    let bad = text
+        .chars()
+        .find(|c| (*c < ' ' && *c != '\n') || is_hidden(c));
     assert_eq!(bad, None, "{what}: {text:?}");
-    assert!(text.lines().all(|line| !line.starts_with("forged")), "{what}: {text}");
-    assert!(text.contains("\\u{202e}") || text.contains("\\u202e"), "{what}: it is told: {text}");
+    assert!(
+        text.lines().all(|line| !line.starts_with("forged")),
+        "{what}: {text}"
+    );
+    assert!(
+        text.contains("\\u{202e}") || text.contains("\\u202e"),
+        "{what}: it is told: {text}"
+    );
 }
 
 #[test]
@@ -37,19 +47,40 @@ fn a_server_prints_nothing_of_a_stranger_as_it_is() {
         .file("good/a.yaml", &policy)
         .file("bad/a.yaml", &denying("a", "y.example"))
         .start();
-    server.folder.put("bad/a.yaml", &format!("{{apiVersion: egress.customs/v1alpha1, kind: {text}, {text}: 1}}\n"));
+    server.folder.put(
+        "bad/a.yaml",
+        &format!("{{apiVersion: egress.customs/v1alpha1, kind: {text}, {text}: 1}}\n"),
+    );
     server.source(1, "refused");
     is_clean("status", &server.get("/status").unwrap().1);
     let admin = format!("127.0.0.1:{}", server.admin);
     for flags in [&[][..], &["--format", "json"]] {
-        let mut arguments =
-            vec!["check", "--admin", &admin, "--from", "demo-frontend/sleep", "--to", "http://x.example/"];
+        let mut arguments = vec![
+            "check",
+            "--admin",
+            &admin,
+            "--from",
+            "demo-frontend/sleep",
+            "--to",
+            "http://x.example/",
+        ];
         arguments.extend(flags);
         let ended = run(&server.folder.at(""), &arguments);
         assert_eq!(ended.code, Some(1), "{ended:?}");
         is_clean("check --admin", &ended.stdout);
     }
-    let refused = ["check", "--admin", &admin, "--from", "a\u{1b}\u{202e}/b", "--to", "http://x.example/"];
-    is_clean("a bad question", &run(&server.folder.at(""), &refused).stderr);
+    let refused = [
+        "check",
+        "--admin",
+        &admin,
+        "--from",
+        "a\u{1b}\u{202e}/b",
+        "--to",
+        "http://x.example/",
+    ];
+    is_clean(
+        "a bad question",
+        &run(&server.folder.at(""), &refused).stderr,
+    );
     is_clean("the log", &server.stop().stderr);
 }

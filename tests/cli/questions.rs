@@ -12,15 +12,21 @@ use customs_test_support::{http, ports};
 const QUESTION: &str = "{\"from\": \"demo-frontend/sleep\", \"to\": \"http://x.example/\"}";
 
 fn started() -> Server {
-    Plan::with("--audit stdout").file("policies/a.yaml", &denying("a", "x.example")).start()
+    Plan::with("--audit stdout")
+        .file("policies/a.yaml", &denying("a", "x.example"))
+        .start()
 }
 
 /// Posts a body with these headers and tells the status and the body of the answer.
 fn post(server: &Server, headers: &[(&str, &str)], body: &str) -> (u16, String) {
     let mut stream = http::connect(server.admin).unwrap();
-    let mut head =
-        format!("POST /explain HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
-    headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+    let mut head = format!(
+        "POST /explain HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    headers
+        .iter()
+        .for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
     stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
     // Whoever is refused early may find the connection closed.
     let _ = stream.write_all(body.as_bytes());
@@ -42,26 +48,45 @@ fn explain(server: &Server, question: &str) -> Value {
 fn check(server: &Server, arguments: &str) -> Ended {
     let admin = format!("127.0.0.1:{}", server.admin);
     let arguments = arguments.split_whitespace();
-    let all: Vec<&str> = ["check", "--admin", &admin].into_iter().chain(arguments).collect();
+    let all: Vec<&str> = ["check", "--admin", &admin]
+        .into_iter()
+        .chain(arguments)
+        .collect();
     run(&server.folder.at(""), &all)
 }
 
 /// The numbers of decisions and of questions, as the metrics have them.
 fn numbers(server: &Server) -> (Vec<String>, String) {
     let text = server.get("/metrics").unwrap().1;
-    let lines = |name: &str| text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect::<Vec<_>>();
-    (lines("customs_decisions_total"), lines("customs_questions_total").concat())
+    let lines = |name: &str| {
+        text.lines()
+            .filter(|line| line.starts_with(name))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    (
+        lines("customs_decisions_total"),
+        lines("customs_questions_total").concat(),
+    )
 }
 
 #[test]
 fn what_is_in_force_answers_and_a_reload_answers_anew() {
     let server = started();
     let first = explain(&server, QUESTION);
-    assert_eq!((&first["effect"], &first["revision"]), (&json!("deny"), &json!(server.revision())));
-    server.folder.put("policies/a.yaml", &denying("a", "y.example"));
+    assert_eq!(
+        (&first["effect"], &first["revision"]),
+        (&json!("deny"), &json!(server.revision()))
+    );
+    server
+        .folder
+        .put("policies/a.yaml", &denying("a", "y.example"));
     let revision = server.revision_after(first["revision"].as_str().unwrap());
     let second = explain(&server, QUESTION);
-    assert_eq!((&second["effect"], &second["revision"]), (&json!("allow"), &json!(revision)));
+    assert_eq!(
+        (&second["effect"], &second["revision"]),
+        (&json!("allow"), &json!(revision))
+    );
 }
 
 #[test]
@@ -75,19 +100,31 @@ fn a_question_is_on_record_as_a_question_and_in_no_number_of_decisions() {
     );
     let after = numbers(&server);
     assert_eq!(before.0, after.0);
-    assert_eq!((before.1.as_str(), after.1.as_str()), ("customs_questions_total 0", "customs_questions_total 1"));
+    assert_eq!(
+        (before.1.as_str(), after.1.as_str()),
+        ("customs_questions_total 0", "customs_questions_total 1")
+    );
 
     let record = Record::of(&server.stop().stdout);
     assert_eq!(record.decisions().len(), 1);
     let questions = record.of_kind("question");
     assert_eq!(questions.len(), 1);
     let question = questions[0];
-    assert!(question["askedBy"].as_str().unwrap().starts_with("127.0.0.1:"), "{question}");
+    assert!(
+        question["askedBy"]
+            .as_str()
+            .unwrap()
+            .starts_with("127.0.0.1:"),
+        "{question}"
+    );
     assert_eq!(question["now"], "2030-01-01T00:00:00.000000000Z");
     for (field, expected) in [
         ("effect", "deny"),
         ("verdict", "deny"),
-        ("principal", "spiffe://cluster.local/ns/demo-frontend/sa/sleep"),
+        (
+            "principal",
+            "spiffe://cluster.local/ns/demo-frontend/sa/sleep",
+        ),
         ("rawHost", "x.example"),
         ("path", "/p"),
     ] {
@@ -99,7 +136,10 @@ fn a_question_is_on_record_as_a_question_and_in_no_number_of_decisions() {
 #[test]
 fn the_command_tells_a_server_s_answer_as_its_own() {
     let server = started();
-    let capture = format!("{}/tests/captures/http-mtls-spiffe.json", env!("CARGO_MANIFEST_DIR"));
+    let capture = format!(
+        "{}/tests/captures/http-mtls-spiffe.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
     for question in [
         "--from demo-frontend/sleep --to http://x.example/ --method POST --header X-A:b --now 2030-01-01T00:00:00Z",
         "--from other/sleep --to tcp://db.example:5432 --source-ip 192.0.2.1 --listener-port 5432 --sni db.example",
@@ -110,7 +150,12 @@ fn the_command_tells_a_server_s_answer_as_its_own() {
         let arguments = question.split_whitespace();
         let offline: Vec<&str> = ["check"].into_iter().chain(arguments).collect();
         let offline = run(&server.folder.at(""), &offline);
-        assert_eq!((live.code, &live.stdout), (offline.code, &offline.stdout), "{question}: {}", live.stderr);
+        assert_eq!(
+            (live.code, &live.stdout),
+            (offline.code, &offline.stdout),
+            "{question}: {}",
+            live.stderr
+        );
         assert!(live.stdout.contains("effect"), "{question}");
     }
 }
@@ -121,14 +166,44 @@ fn what_is_no_question_is_refused_with_what_to_do() {
     let large = format!("{{\"from\": \"{}\"}}", "x".repeat(256 * 1024));
     for (headers, body, status, words) in [
         (&[][..], QUESTION, 415, "application/json"),
-        (&[("content-type", "text/plain")], QUESTION, 415, "application/json"),
-        (&[JSON, ("origin", "http://127.0.0.1")], QUESTION, 403, "the header origin"),
-        (&[JSON, ("x-forwarded-for", "192.0.2.1")], QUESTION, 403, "the header x-forwarded-for"),
+        (
+            &[("content-type", "text/plain")],
+            QUESTION,
+            415,
+            "application/json",
+        ),
+        (
+            &[JSON, ("origin", "http://127.0.0.1")],
+            QUESTION,
+            403,
+            "the header origin",
+        ),
+        (
+            &[JSON, ("x-forwarded-for", "192.0.2.1")],
+            QUESTION,
+            403,
+            "the header x-forwarded-for",
+        ),
         (&[JSON], &large, 413, "262144 bytes"),
-        (&[JSON], "{", 400, "question:1:1: error[bad-value]: this is no JSON"),
+        (
+            &[JSON],
+            "{",
+            400,
+            "question:1:1: error[bad-value]: this is no JSON",
+        ),
         (&[JSON], "{}", 400, "`to` is missing in the question"),
-        (&[JSON], "{\"from\": \"demo\", \"to\": \"http://x/\"}", 400, "question:1:10: error[bad-identity]: `demo`"),
-        (&[JSON], "{\"request\": {\"attributes\": []}}", 400, "question:1:28: error[bad-value]"),
+        (
+            &[JSON],
+            "{\"from\": \"demo\", \"to\": \"http://x/\"}",
+            400,
+            "question:1:10: error[bad-identity]: `demo`",
+        ),
+        (
+            &[JSON],
+            "{\"request\": {\"attributes\": []}}",
+            400,
+            "question:1:28: error[bad-value]",
+        ),
     ] {
         let (told, text) = post(&server, headers, body);
         assert_eq!(told, status, "{headers:?}: {text}");
@@ -140,13 +215,20 @@ fn what_is_no_question_is_refused_with_what_to_do() {
 
 #[test]
 fn a_question_that_cannot_be_recorded_is_not_answered() {
-    let server = Plan::with("--audit file:/dev/full").file("policies/a.yaml", &denying("a", "x.example")).spawn();
+    let server = Plan::with("--audit file:/dev/full")
+        .file("policies/a.yaml", &denying("a", "x.example"))
+        .spawn();
     server.until("a failing audit", || {
-        server.get("/readyz").filter(|(_, why)| why.contains("no answer can be recorded: file:/dev/full"))
+        server
+            .get("/readyz")
+            .filter(|(_, why)| why.contains("no answer can be recorded: file:/dev/full"))
     });
     let (status, text) = post(&server, &[JSON], QUESTION);
     assert_eq!(status, 503);
-    assert!(text.contains("cannot be put on record") && !text.contains("no-host"), "{text}");
+    assert!(
+        text.contains("cannot be put on record") && !text.contains("no-host"),
+        "{text}"
+    );
     assert_eq!(numbers(&server).1, "customs_questions_total 0");
 }
 
@@ -155,8 +237,17 @@ fn before_the_first_good_set_a_question_is_told_so() {
     let server = Plan::with("").spawn();
     server.until("alive", || server.get("/healthz"));
     let told = explain(&server, QUESTION);
-    assert_eq!((&told["revision"], &told["verdict"]["reason"]), (&json!("none"), &json!("no_policy")));
-    assert!(told["stages"][0]["text"].as_str().unwrap().contains("no policy set was loaded yet"), "{told}");
+    assert_eq!(
+        (&told["revision"], &told["verdict"]["reason"]),
+        (&json!("none"), &json!("no_policy"))
+    );
+    assert!(
+        told["stages"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("no policy set was loaded yet"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -164,13 +255,31 @@ fn a_server_that_is_not_there_is_told_with_what_to_do() {
     let server = started();
     let nobody = ports::free().unwrap();
     for (admin, words) in [
-        (format!("127.0.0.1:{nobody}"), "is `customs serve` running with --admin"),
-        (format!("127.0.0.1:{}", server.port), "is it the --admin address of a customs?"),
+        (
+            format!("127.0.0.1:{nobody}"),
+            "is `customs serve` running with --admin",
+        ),
+        (
+            format!("127.0.0.1:{}", server.port),
+            "is it the --admin address of a customs?",
+        ),
         ("unix:/x".into(), "is no admin address; write HOST:PORT"),
     ] {
-        let arguments = ["check", "--admin", &admin, "--from", "a/b", "--to", "http://x.example/"];
+        let arguments = [
+            "check",
+            "--admin",
+            &admin,
+            "--from",
+            "a/b",
+            "--to",
+            "http://x.example/",
+        ];
         let ended = run(&server.folder.at(""), &arguments);
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{admin}: {ended:?}");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{admin}: {ended:?}"
+        );
         assert!(ended.stderr.contains(words), "{admin}: {}", ended.stderr);
     }
 }

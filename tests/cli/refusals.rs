@@ -11,7 +11,9 @@ use customs_test_support::server::Plan;
 #[test]
 fn refusals_are_counted_told_once_and_recorded_together() {
     let plan = Plan::with("--audit file:out/audit.jsonl --max-message-size 64KiB");
-    let mut server = plan.file("policies/a.yaml", &denying("a", "x.example")).start();
+    let mut server = plan
+        .file("policies/a.yaml", &denying("a", "x.example"))
+        .start();
     let strangers = [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x00\x4a"];
     for bytes in strangers.into_iter().cycle().take(10) {
         let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
@@ -22,20 +24,50 @@ fn refusals_are_counted_told_once_and_recorded_together() {
     let count = |cause| format!("customs_refusals_total{{cause=\"{cause}\"}} 5");
     server.until("counted", || {
         let metrics = server.get("/metrics")?.1;
-        ["http1", "tls"].iter().all(|cause| metrics.contains(&count(cause))).then_some(())
+        ["http1", "tls"]
+            .iter()
+            .all(|cause| metrics.contains(&count(cause)))
+            .then_some(())
     });
     let ended = server.stop();
     for cause in ["http1", "tls"] {
-        let told = ended.stderr.lines().filter(|line| line.contains(&format!("\"cause\":\"{cause}\""))).count();
+        let told = ended
+            .stderr
+            .lines()
+            .filter(|line| line.contains(&format!("\"cause\":\"{cause}\"")))
+            .count();
         assert_eq!(told, 1, "{cause}: {}", ended.stderr);
     }
     let lines = server.folder.text("out/audit.jsonl");
-    let records: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let refusals: Vec<&Value> = records.iter().filter(|record| record["kind"] == "refusals").collect();
-    let [record] = refusals[..] else { panic!("{refusals:?}") };
-    let told = |refusal: &Value| (refusal["peer"].clone(), refusal["cause"].clone(), refusal["count"].clone());
-    let told: Vec<_> = record["refusals"].as_array().unwrap().iter().map(told).collect();
+    let records: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let refusals: Vec<&Value> = records
+        .iter()
+        .filter(|record| record["kind"] == "refusals")
+        .collect();
+    let [record] = refusals[..] else {
+        panic!("{refusals:?}")
+    };
+    let told = |refusal: &Value| {
+        (
+            refusal["peer"].clone(),
+            refusal["cause"].clone(),
+            refusal["count"].clone(),
+        )
+    };
+    let told: Vec<_> = record["refusals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(told)
+        .collect();
     let expected = |cause: &str| ("127.0.0.1".into(), cause.into(), "5".into());
     assert_eq!(told, [expected("http1"), expected("tls")]);
-    assert_eq!(records.last().unwrap()["kind"], "checkpoint", "and the stream ends as ever");
+    assert_eq!(
+        records.last().unwrap()["kind"],
+        "checkpoint",
+        "and the stream ends as ever"
+    );
 }

@@ -35,8 +35,10 @@ fn the_printed_defaults_are_those_of_a_server_without_arguments() {
         "drain_timeout: \"5s\"",
         "require_policy: false",
     ] {
-        let at =
-            printed.lines().position(|printed| printed == line).unwrap_or_else(|| panic!("no {line} in {printed}"));
+        let at = printed
+            .lines()
+            .position(|printed| printed == line)
+            .unwrap_or_else(|| panic!("no {line} in {printed}"));
         let before = printed.lines().nth(at - 1).unwrap();
         assert!(before.starts_with("# "), "{line} is not explained");
     }
@@ -44,33 +46,55 @@ fn the_printed_defaults_are_those_of_a_server_without_arguments() {
 
 #[test]
 fn the_printed_settings_are_accepted_as_they_are() {
-    let plan = Plan::new().file("settings.yaml", &printed()).file("policies/a.yaml", &denying("a", "x.example"));
+    let plan = Plan::new()
+        .file("settings.yaml", &printed())
+        .file("policies/a.yaml", &denying("a", "x.example"));
     let server = plan.flags("--config settings.yaml").start();
     assert_eq!(server.check("x.example").reason(), "denied_by_rule");
 }
 
 #[test]
 fn without_any_flag_it_serves_the_policies_folder_and_records_on_stdout() {
-    let mut server = Plan::new().file("policies/a.yaml", &denying("a", "x.example")).start();
+    let mut server = Plan::new()
+        .file("policies/a.yaml", &denying("a", "x.example"))
+        .start();
     assert!(!server.check("x.example").allowed);
     assert!(server.check("y.example").allowed);
     let status = server.status();
-    for (name, value) in [("enforcement", "enforce"), ("requestValidation", "enforce"), ("default", "allow")] {
+    for (name, value) in [
+        ("enforcement", "enforce"),
+        ("requestValidation", "enforce"),
+        ("default", "allow"),
+    ] {
         assert_eq!(status[name], value);
     }
     assert_eq!(status["sources"][0]["name"], "./policies");
     assert_eq!(status["sources"][0]["files"][0], "a.yaml");
     assert_eq!(status["rules"]["egressDeny"], 1);
     let ended = server.stop();
-    assert_eq!(ended.stdout.lines().filter(|line| line.contains("\"kind\":\"decision\"")).count(), 2);
-    assert!(!ended.stderr.contains("\"kind\""), "logs and record are kept apart: {}", ended.stderr);
+    assert_eq!(
+        ended
+            .stdout
+            .lines()
+            .filter(|line| line.contains("\"kind\":\"decision\""))
+            .count(),
+        2
+    );
+    assert!(
+        !ended.stderr.contains("\"kind\""),
+        "logs and record are kept apart: {}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn a_flag_beats_the_environment_and_that_beats_the_file() {
     let server = Plan::new()
         .file("policies/a.yaml", &denying("a", "x.example"))
-        .file("settings.yaml", "enforcement: enforce\nrequest_validation: enforce\ndefault: deny\n")
+        .file(
+            "settings.yaml",
+            "enforcement: enforce\nrequest_validation: enforce\ndefault: deny\n",
+        )
         .environment("CUSTOMS_CONFIG", "settings.yaml")
         .environment("CUSTOMS_ENFORCEMENT", "enforce")
         .environment("CUSTOMS_REQUEST_VALIDATION", "report")
@@ -78,8 +102,14 @@ fn a_flag_beats_the_environment_and_that_beats_the_file() {
         .start();
     let status = server.status();
     assert_eq!(status["default"], "deny", "the file beats the default");
-    assert_eq!(status["requestValidation"], "report", "the environment beats the file");
-    assert_eq!(status["enforcement"], "report", "the flag beats the environment");
+    assert_eq!(
+        status["requestValidation"], "report",
+        "the environment beats the file"
+    );
+    assert_eq!(
+        status["enforcement"], "report",
+        "the flag beats the environment"
+    );
 }
 
 #[test]

@@ -19,7 +19,14 @@ fn file(server: &Server, state: &str) -> serde_json::Value {
 }
 
 fn metric(server: &Server, line: &str) {
-    let told = || server.get("/metrics").unwrap().1.lines().any(|told| told == line);
+    let told = || {
+        server
+            .get("/metrics")
+            .unwrap()
+            .1
+            .lines()
+            .any(|told| told == line)
+    };
     server.until(line, || told().then_some(()));
 }
 
@@ -32,21 +39,42 @@ fn enforcement_is_turned_off_and_on_under_a_running_server() {
     server.folder.put("settings.yaml", "enforcement: report\n");
     let second = server.revision_after(&first);
     let answer = server.check("x.example");
-    assert_eq!((answer.allowed, answer.says("verdict"), answer.says("revision")), (true, "deny", second.as_str()));
+    assert_eq!(
+        (
+            answer.allowed,
+            answer.says("verdict"),
+            answer.says("revision")
+        ),
+        (true, "deny", second.as_str())
+    );
     assert_eq!(server.status()["enforcement"], "report");
     metric(&server, "customs_enforcement_report 1");
 
     server.folder.put("settings.yaml", "enforcement: enforce\n");
-    assert_eq!(server.revision_after(&second), first, "the same files and settings have the same revision");
+    assert_eq!(
+        server.revision_after(&second),
+        first,
+        "the same files and settings have the same revision"
+    );
     assert!(!server.check("x.example").allowed);
     metric(&server, "customs_enforcement_report 0");
     let ended = server.stop();
-    assert!(ended.stderr.contains("`enforcement=Enforce` is now `enforcement=Report`"), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("`enforcement=Enforce` is now `enforcement=Report`"),
+        "{}",
+        ended.stderr
+    );
     let record = server.folder.text("out/audit.jsonl");
-    let changes: Vec<_> = record.lines().filter(|line| line.contains("policyChange")).collect();
+    let changes: Vec<_> = record
+        .lines()
+        .filter(|line| line.contains("policyChange"))
+        .collect();
     assert_eq!(changes.len(), 3, "{changes:#?}");
     assert!(
-        changes[1].contains("setting-changed") && changes[1].contains(&format!("\"previousRevision\":\"{first}\""))
+        changes[1].contains("setting-changed")
+            && changes[1].contains(&format!("\"previousRevision\":\"{first}\""))
     );
 }
 
@@ -55,38 +83,78 @@ fn a_bad_settings_file_is_refused_with_its_place_and_the_server_goes_on() {
     let mut server = start("default: allow\n");
     let first = server.revision();
     for (text, place, part) in [
-        ("default: allow\ndefualt: deny\n", "settings.yaml:2:1", "defualt"),
-        ("default: deny\nroot_namespace: Root\n", "settings.yaml:2:1", "root-namespace"),
+        (
+            "default: allow\ndefualt: deny\n",
+            "settings.yaml:2:1",
+            "defualt",
+        ),
+        (
+            "default: deny\nroot_namespace: Root\n",
+            "settings.yaml:2:1",
+            "root-namespace",
+        ),
         ("default: [\n", "settings.yaml:", ""),
     ] {
         server.folder.put("settings.yaml", text);
         let told = || Some(file(&server, "refused")["problems"][0].clone());
-        let at = |problem: &serde_json::Value| problem["place"].as_str().is_some_and(|told| told.starts_with(place));
-        let is_it = |problem: &serde_json::Value| at(problem) && problem["text"].as_str().unwrap().contains(part);
+        let at = |problem: &serde_json::Value| {
+            problem["place"]
+                .as_str()
+                .is_some_and(|told| told.starts_with(place))
+        };
+        let is_it = |problem: &serde_json::Value| {
+            at(problem) && problem["text"].as_str().unwrap().contains(part)
+        };
         server.until(text, || told().filter(is_it));
-        assert_eq!((server.revision(), server.check("x.example").reason()), (first.clone(), "denied_by_rule"));
+        assert_eq!(
+            (server.revision(), server.check("x.example").reason()),
+            (first.clone(), "denied_by_rule")
+        );
         metric(&server, "customs_sources_refused 1");
     }
     server.folder.remove("settings.yaml");
+    server.until("gone", || {
+        file(&server, "refused")["problems"][0]["text"]
+            .as_str()?
+            .contains("vanished")
+            .then_some(())
+    });
     server
-        .until("gone", || file(&server, "refused")["problems"][0]["text"].as_str()?.contains("vanished").then_some(()));
-    server.folder.put("policies/a.yaml", &denying("a", "y.example"));
+        .folder
+        .put("policies/a.yaml", &denying("a", "y.example"));
     server.revision_after(&first);
-    assert_eq!(server.check("y.example").reason(), "denied_by_rule", "policies go on");
+    assert_eq!(
+        server.check("y.example").reason(),
+        "denied_by_rule",
+        "policies go on"
+    );
     server.folder.put("settings.yaml", "default: deny\n");
     file(&server, "good");
     assert_eq!(server.check("z.example").reason(), "default_deny");
     server.stop();
     let record = server.folder.text("out/audit.jsonl");
-    let refused = record.lines().find(|line| line.contains("\"refused\"")).unwrap();
-    assert!(refused.contains("\"refusedSources\":[\"settings.yaml\"]") && refused.contains("\"line\":2"), "{refused}");
+    let refused = record
+        .lines()
+        .find(|line| line.contains("\"refused\""))
+        .unwrap();
+    assert!(
+        refused.contains("\"refusedSources\":[\"settings.yaml\"]")
+            && refused.contains("\"line\":2"),
+        "{refused}"
+    );
 }
 
 #[test]
 fn an_emptied_settings_file_keeps_the_last_good_settings_and_says_so_everywhere() {
     let mut server = start("default: deny\n");
     let first = server.revision();
-    for text in ["", "# default: deny\n", "{}\n", "null\n", "admin: 127.0.0.1:1\n"] {
+    for text in [
+        "",
+        "# default: deny\n",
+        "{}\n",
+        "null\n",
+        "admin: 127.0.0.1:1\n",
+    ] {
         server.folder.put("settings.yaml", text);
         let problem = file(&server, "refused")["problems"][0].clone();
         assert_eq!(problem["code"], "bad-setting", "{text:?}: {problem}");
@@ -102,11 +170,21 @@ fn an_emptied_settings_file_keeps_the_last_good_settings_and_says_so_everywhere(
     }
     server.folder.put("settings.yaml", "default: allow\n");
     server.revision_after(&first);
-    assert!(server.check("y.example").allowed, "what is written is meant");
+    assert!(
+        server.check("y.example").allowed,
+        "what is written is meant"
+    );
     let ended = server.stop();
-    assert!(ended.stderr.contains("the settings file has nothing in it"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the settings file has nothing in it"),
+        "{}",
+        ended.stderr
+    );
     let record = server.folder.text("out/audit.jsonl");
-    let refused = record.lines().filter(|line| line.contains("\"refusedSources\":[\"settings.yaml\"]")).count();
+    let refused = record
+        .lines()
+        .filter(|line| line.contains("\"refusedSources\":[\"settings.yaml\"]"))
+        .count();
     assert_eq!(refused, 5, "{record}");
 }
 
@@ -114,23 +192,53 @@ fn an_emptied_settings_file_keeps_the_last_good_settings_and_says_so_everywhere(
 fn what_cannot_change_while_running_is_kept_with_a_warning() {
     let mut server = start("");
     let first = server.revision();
-    server.folder.put("settings.yaml", "help_url: https://help.example\ndefault: deny\n");
+    server.folder.put(
+        "settings.yaml",
+        "help_url: https://help.example\ndefault: deny\n",
+    );
     server.revision_after(&first);
     let warning = server.status()["warnings"][0].clone();
-    assert_eq!((&warning["code"], &warning["place"]), (&"setting-changed".into(), &"settings.yaml:1:1".into()));
-    assert!(warning["hint"].as_str().unwrap().contains("restart"), "{warning}");
+    assert_eq!(
+        (&warning["code"], &warning["place"]),
+        (&"setting-changed".into(), &"settings.yaml:1:1".into())
+    );
+    assert!(
+        warning["hint"].as_str().unwrap().contains("restart"),
+        "{warning}"
+    );
     server.folder.put("settings.yaml", "default: deny\n");
-    server.until("no warning", || server.status()["warnings"].as_array().unwrap().is_empty().then_some(()));
-    server.folder.put("settings.yaml", "default: deny\nadmin: off\nhelp_url: https://help.example\n");
-    server.until("warned", || (server.status()["warnings"].as_array().unwrap().len() == 1).then_some(()));
+    server.until("no warning", || {
+        server.status()["warnings"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+            .then_some(())
+    });
+    server.folder.put(
+        "settings.yaml",
+        "default: deny\nadmin: off\nhelp_url: https://help.example\n",
+    );
+    server.until("warned", || {
+        (server.status()["warnings"].as_array().unwrap().len() == 1).then_some(())
+    });
     let ended = server.stop();
-    let logged = ended.stderr.matches("`help_url` is not what the server was started with").count();
-    assert_eq!(logged, 2, "once each time, also where nothing is published: {}", ended.stderr);
+    let logged = ended
+        .stderr
+        .matches("`help_url` is not what the server was started with")
+        .count();
+    assert_eq!(
+        logged, 2,
+        "once each time, also where nothing is published: {}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn settings_and_policies_of_one_change_are_judged_together() {
-    let partner = denying("a", "x.example").replace("spec:\n", "spec:\n  subjects: [{trustDomains: [partner.td]}]\n");
+    let partner = denying("a", "x.example").replace(
+        "spec:\n",
+        "spec:\n  subjects: [{trustDomains: [partner.td]}]\n",
+    );
     let mut server = Plan::new()
         .environment("CUSTOMS_RELOAD_SETTLE", "500ms")
         .flags("--config settings.yaml --audit file:out/audit.jsonl")
@@ -139,10 +247,16 @@ fn settings_and_policies_of_one_change_are_judged_together() {
         .start();
     let first = server.revision();
     server.folder.put("policies/a.yaml", &partner);
-    server.folder.put("settings.yaml", "accept_trust_domains: [partner.td]\n");
+    server
+        .folder
+        .put("settings.yaml", "accept_trust_domains: [partner.td]\n");
     let second = server.revision_after(&first);
-    server.folder.put("settings.yaml", "accept_trust_domains: []\n");
-    server.folder.put("policies/a.yaml", &denying("a", "x.example"));
+    server
+        .folder
+        .put("settings.yaml", "accept_trust_domains: []\n");
+    server
+        .folder
+        .put("policies/a.yaml", &denying("a", "x.example"));
     assert_eq!(server.revision_after(&second), first);
     assert_eq!(server.status()["reloads"]["refused"], 0);
     server.stop();
@@ -151,7 +265,10 @@ fn settings_and_policies_of_one_change_are_judged_together() {
 #[test]
 fn a_hangup_reads_the_settings_now() {
     let plan = Plan::with("--config settings.yaml --reload-settle 1h --reload-rescan 1h");
-    let server = plan.file("settings.yaml", "").file("policies/a.yaml", &denying("a", "x.example")).start();
+    let server = plan
+        .file("settings.yaml", "")
+        .file("policies/a.yaml", &denying("a", "x.example"))
+        .start();
     let first = server.revision();
     server.folder.put("settings.yaml", "default: deny\n");
     server.signal("HUP");

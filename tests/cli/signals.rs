@@ -14,7 +14,9 @@ use customs_test_support::http;
 use customs_test_support::server::{Plan, Server, listens};
 
 fn server(flags: &str) -> Server {
-    Plan::with(flags).file("policies/a.yaml", &denying("a", "x.example")).start()
+    Plan::with(flags)
+        .file("policies/a.yaml", &denying("a", "x.example"))
+        .start()
 }
 
 #[test]
@@ -23,7 +25,11 @@ fn a_hangup_reads_the_policies_at_once() {
     let mut revision = server.revision();
     for host in ["y.example", "z.example"] {
         server.folder.put("policies/a.yaml", &denying("a", host));
-        assert_eq!(server.revision(), revision, "nothing is read before it is asked for");
+        assert_eq!(
+            server.revision(),
+            revision,
+            "nothing is read before it is asked for"
+        );
         server.signal("HUP");
         revision = server.revision_after(&revision);
         assert!(!server.check(host).allowed);
@@ -44,7 +50,11 @@ fn an_end_is_announced_and_checks_are_answered_through_the_drain_delay() {
     assert_eq!(server.status()["draining"], true);
     let newcomer = check_client::channel(&format!("http://127.0.0.1:{}", server.port));
     for channel in [&server.channel, &newcomer] {
-        let answer = check_client::wait(check_client::check(channel, check_client::http(OTHER, "x.example"))).unwrap();
+        let answer = check_client::wait(check_client::check(
+            channel,
+            check_client::http(OTHER, "x.example"),
+        ))
+        .unwrap();
         assert!(answer.allowed);
     }
     assert!(server.is_running());
@@ -63,10 +73,16 @@ fn the_drain_delay_ends_by_itself() {
     let mut server = server("--drain-delay 1500ms");
     let start = Instant::now();
     server.signal("TERM");
-    server.until("announced", || server.get("/readyz").filter(|ready| ready.0 == 503));
+    server.until("announced", || {
+        server.get("/readyz").filter(|ready| ready.0 == 503)
+    });
     assert!(!server.check("x.example").allowed);
     assert_eq!(server.end().code, Some(0));
-    assert!(start.elapsed() >= delay, "ended after {:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= delay,
+        "ended after {:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -74,10 +90,18 @@ fn policies_still_follow_their_files_through_the_drain_delay() {
     let mut server = server("--drain-delay 1h");
     let before = server.revision();
     server.signal("TERM");
-    server.until("announced", || server.get("/readyz").filter(|ready| ready.0 == 503));
-    server.folder.put("policies/a.yaml", &denying("a", "y.example"));
+    server.until("announced", || {
+        server.get("/readyz").filter(|ready| ready.0 == 503)
+    });
+    server
+        .folder
+        .put("policies/a.yaml", &denying("a", "y.example"));
     server.revision_after(&before);
-    assert_eq!(server.get("/readyz").unwrap().0, 503, "a good set makes nothing ready again");
+    assert_eq!(
+        server.get("/readyz").unwrap().0,
+        503,
+        "a good set makes nothing ready again"
+    );
     assert!(!server.check("y.example").allowed);
     server.stop();
 }
@@ -92,20 +116,31 @@ fn an_interrupt_ends_it_at_once() {
 
 #[test]
 fn proxies_have_two_seconds_to_learn_of_an_end() {
-    let plan = Plan::with("").without("CUSTOMS_DRAIN_DELAY").file("policies/a.yaml", &denying("a", "x.example"));
+    let plan = Plan::with("")
+        .without("CUSTOMS_DRAIN_DELAY")
+        .file("policies/a.yaml", &denying("a", "x.example"));
     let mut server = plan.start();
     let start = Instant::now();
     server.signal("TERM");
-    server.until("announced", || server.get("/readyz").filter(|ready| ready.0 == 503));
+    server.until("announced", || {
+        server.get("/readyz").filter(|ready| ready.0 == 503)
+    });
     let newcomer = check_client::channel(&format!("http://127.0.0.1:{}", server.port));
     while start.elapsed() < Duration::from_millis(1500) {
-        let answer =
-            check_client::wait(check_client::check(&newcomer, check_client::http(OTHER, "y.example"))).unwrap();
+        let answer = check_client::wait(check_client::check(
+            &newcomer,
+            check_client::http(OTHER, "y.example"),
+        ))
+        .unwrap();
         assert!(answer.allowed);
     }
     let ended = server.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(start.elapsed() >= Duration::from_secs(2), "ended after {:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_secs(2),
+        "ended after {:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -119,16 +154,29 @@ fn connections_that_stay_open_do_not_keep_the_process() {
     assert!(!server.check("x.example").allowed);
     let mut watch = Watch::begin(&server.channel);
     watch.next_status();
-    assert_eq!(http::get(server.admin, "localhost", "/healthz").unwrap().status, 200);
+    assert_eq!(
+        http::get(server.admin, "localhost", "/healthz")
+            .unwrap()
+            .status,
+        200
+    );
     let start = Instant::now();
     let ended = server.stop();
-    assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}: {}", start.elapsed(), ended.stderr);
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "it took {:?}: {}",
+        start.elapsed(),
+        ended.stderr
+    );
     drop((silent, half));
 }
 
 #[test]
 fn clients_that_stop_in_the_middle_of_a_word_are_waited_for_no_longer_than_the_bound() {
-    for word in [&b"PRI * HTTP/2.0\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"] {
+    for word in [
+        &b"PRI * HTTP/2.0\r\n"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+    ] {
         let mut server = server("--drain-timeout 500ms");
         let mut client = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
         client.write_all(word).unwrap();
@@ -136,7 +184,11 @@ fn clients_that_stop_in_the_middle_of_a_word_are_waited_for_no_longer_than_the_b
         let start = Instant::now();
         server.signal("TERM");
         server.end();
-        assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "it took {:?}",
+            start.elapsed()
+        );
     }
 }
 
@@ -146,20 +198,33 @@ fn a_check_that_never_ends_is_cut_off_at_the_bound_and_that_is_told() {
     check_client::wait(check_client::begin_endless(&server.channel));
     let start = Instant::now();
     server.signal("TERM");
-    server.until("the listener closed", || (!listens(server.port)).then_some(()));
+    server.until("the listener closed", || {
+        (!listens(server.port)).then_some(())
+    });
     assert!(server.is_running(), "it waits for the check in flight");
-    assert_eq!(server.get("/readyz").unwrap().0, 503, "operators can still look in");
+    assert_eq!(
+        server.get("/readyz").unwrap().0,
+        503,
+        "operators can still look in"
+    );
     let ended = server.end();
     assert!(start.elapsed() >= Duration::from_secs(2));
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("drain timeout"), "{}", ended.stderr);
-    assert_eq!(Record::of(&server.folder.text("out/audit.jsonl")).decisions().len(), 1);
+    assert_eq!(
+        Record::of(&server.folder.text("out/audit.jsonl"))
+            .decisions()
+            .len(),
+        1
+    );
 }
 
 /// Asks until the server is gone; the ids of all answers.
 async fn ask_to_the_end(channel: tonic::transport::Channel) -> Vec<String> {
     let mut ids = Vec::new();
-    while let Ok(answer) = check_client::check(&channel, check_client::http(OTHER, "x.example")).await {
+    while let Ok(answer) =
+        check_client::check(&channel, check_client::http(OTHER, "x.example")).await
+    {
         ids.push(answer.says("decision_id").to_owned());
     }
     ids
@@ -170,18 +235,30 @@ fn every_answer_up_to_the_last_is_on_record() {
     let mut server = server("--audit file:out/audit.jsonl");
     let clients: Vec<_> = (0..3)
         .map(|_| {
-            check_client::spawn(ask_to_the_end(check_client::channel(&format!("http://127.0.0.1:{}", server.port))))
+            check_client::spawn(ask_to_the_end(check_client::channel(&format!(
+                "http://127.0.0.1:{}",
+                server.port
+            ))))
         })
         .collect();
     let audited = || server.folder.text("out/audit.jsonl").lines().count();
     server.until("some checks", || (audited() > 300).then_some(()));
     server.stop();
-    let answered: Vec<String> = clients.into_iter().flat_map(|client| check_client::wait(client).unwrap()).collect();
+    let answered: Vec<String> = clients
+        .into_iter()
+        .flat_map(|client| check_client::wait(client).unwrap())
+        .collect();
     assert!(answered.len() > 300 - 3);
     let record = Record::of(&server.folder.text("out/audit.jsonl"));
-    let recorded: Vec<String> =
-        record.decisions().iter().map(|line| line["decisionId"].as_str().unwrap().to_owned()).collect();
+    let recorded: Vec<String> = record
+        .decisions()
+        .iter()
+        .map(|line| line["decisionId"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(recorded.len(), answered.len(), "one record for each answer");
-    assert_eq!(recorded.into_iter().collect::<BTreeSet<_>>(), answered.into_iter().collect());
+    assert_eq!(
+        recorded.into_iter().collect::<BTreeSet<_>>(),
+        answered.into_iter().collect()
+    );
     assert_eq!(record.changes().len(), 1);
 }

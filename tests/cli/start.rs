@@ -12,7 +12,10 @@ use customs_test_support::server::{Ended, Plan};
 fn refused(ended: &Ended, code: i32, parts: &[&str]) {
     assert_eq!(ended.code, Some(code), "{ended:?}");
     let said = |line: &str| parts.iter().all(|part| line.contains(part));
-    assert!(ended.stderr.lines().any(said) || said(&ended.stderr.replace('\n', " ")), "no {parts:?} in {ended:?}");
+    assert!(
+        ended.stderr.lines().any(said) || said(&ended.stderr.replace('\n', " ")),
+        "no {parts:?} in {ended:?}"
+    );
     assert_eq!(ended.stdout, "", "there is nothing to record");
 }
 
@@ -21,7 +24,10 @@ fn a_bad_flag_is_told_before_anything_is_opened() {
     for (flags, parts) in [
         ("--nope", &["unexpected argument", "--nope", "--help"][..]),
         ("--default maybe", &["--default", "maybe", "allow, deny"]),
-        ("--enforcement off", &["--enforcement", "off", "enforce, report"]),
+        (
+            "--enforcement off",
+            &["--enforcement", "off", "enforce, report"],
+        ),
         ("--trusted-hops many", &["--trusted-hops", "many"]),
         ("--reload-settle 5x", &["reload-settle", "`5x`", "250ms"]),
         ("--reload-rescan soon", &["reload-rescan", "`soon`", "5s"]),
@@ -32,9 +38,15 @@ fn a_bad_flag_is_told_before_anything_is_opened() {
         ("--listen unix:", &["listen", "unix:/run/customs.sock"]),
         ("--admin unix:/x", &["admin", "HOST:PORT", "off"]),
         ("--audit syslog", &["audit", "`syslog`", "file:PATH"]),
-        ("--audit off --audit stdout", &["audit", "`off` stands alone"]),
+        (
+            "--audit off --audit stdout",
+            &["audit", "`off` stands alone"],
+        ),
         ("--policies a --policies a", &["policies", "`a`", "twice"]),
-        ("--trust-domains spiffe://x", &["trust-domains", "`spiffe://x`", "without `spiffe://`"]),
+        (
+            "--trust-domains spiffe://x",
+            &["trust-domains", "`spiffe://x`", "without `spiffe://`"],
+        ),
         ("--root-namespace Root", &["root-namespace", "`Root`"]),
         ("--config gone.yaml", &["gone.yaml", "No such file"]),
     ] {
@@ -45,7 +57,9 @@ fn a_bad_flag_is_told_before_anything_is_opened() {
 
 #[test]
 fn everything_wrong_with_the_settings_is_told_at_once() {
-    let ended = Plan::new().flags("--reload-settle 5x --drain-delay 6x --admin nowhere").fails();
+    let ended = Plan::new()
+        .flags("--reload-settle 5x --drain-delay 6x --admin nowhere")
+        .fails();
     for wrong in ["5x", "6x", "nowhere"] {
         refused(&ended, 2, &[wrong]);
     }
@@ -53,7 +67,11 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
 
 #[test]
 fn a_bad_variable_is_a_bad_setting() {
-    for (name, value) in [("CUSTOMS_DEFAULT", "maybe"), ("CUSTOMS_DRAIN_DELAY", "5x"), ("CUSTOMS_LOG", "=,=")] {
+    for (name, value) in [
+        ("CUSTOMS_DEFAULT", "maybe"),
+        ("CUSTOMS_DRAIN_DELAY", "5x"),
+        ("CUSTOMS_LOG", "=,="),
+    ] {
         refused(&Plan::new().environment(name, value).fails(), 2, &[value]);
     }
 }
@@ -61,11 +79,34 @@ fn a_bad_variable_is_a_bad_setting() {
 #[test]
 fn a_misspelt_variable_ends_the_start_with_the_setting_that_was_meant() {
     for (name, value, parts) in [
-        ("CUSTOMS_DEFUALT", "deny", &["`CUSTOMS_DEFUALT`", "did you mean `CUSTOMS_DEFAULT`?"][..]),
-        ("customs_default", "deny", &["`customs_default`", "did you mean `CUSTOMS_DEFAULT`?"]),
-        ("CUSTOMS_ENFORCE", "true", &["`CUSTOMS_ENFORCE`", "did you mean `CUSTOMS_ENFORCEMENT`?"]),
-        ("CUSTOMS_LOG", "verbose", &["CUSTOMS_LOG=`verbose`", "`verbose` is no level; write `debug` or `trace`"]),
-        ("CUSTOMS_LOG", "info,custom=debug", &["did you mean `customs`?"]),
+        (
+            "CUSTOMS_DEFUALT",
+            "deny",
+            &["`CUSTOMS_DEFUALT`", "did you mean `CUSTOMS_DEFAULT`?"][..],
+        ),
+        (
+            "customs_default",
+            "deny",
+            &["`customs_default`", "did you mean `CUSTOMS_DEFAULT`?"],
+        ),
+        (
+            "CUSTOMS_ENFORCE",
+            "true",
+            &["`CUSTOMS_ENFORCE`", "did you mean `CUSTOMS_ENFORCEMENT`?"],
+        ),
+        (
+            "CUSTOMS_LOG",
+            "verbose",
+            &[
+                "CUSTOMS_LOG=`verbose`",
+                "`verbose` is no level; write `debug` or `trace`",
+            ],
+        ),
+        (
+            "CUSTOMS_LOG",
+            "info,custom=debug",
+            &["did you mean `customs`?"],
+        ),
     ] {
         refused(&Plan::new().environment(name, value).fails(), 2, parts);
     }
@@ -73,12 +114,24 @@ fn a_misspelt_variable_ends_the_start_with_the_setting_that_was_meant() {
 
 #[test]
 fn a_variable_of_somebody_else_is_warned_of_and_does_not_stop_the_start() {
-    let plan = Plan::new().file("policies/a.yaml", &denying("a", "x.example")).environment("CUSTOMS_VERSION", "1.2");
+    let plan = Plan::new()
+        .file("policies/a.yaml", &denying("a", "x.example"))
+        .environment("CUSTOMS_VERSION", "1.2");
     let mut server = plan.start();
     assert_eq!(server.check("x.example").reason(), "denied_by_rule");
     let ended = server.stop();
-    let expected = "customs: warning: `CUSTOMS_VERSION` in the environment is no setting, and is ignored";
-    assert_eq!(ended.stderr.lines().filter(|line| *line == expected).count(), 1, "{}", ended.stderr);
+    let expected =
+        "customs: warning: `CUSTOMS_VERSION` in the environment is no setting, and is ignored";
+    assert_eq!(
+        ended
+            .stderr
+            .lines()
+            .filter(|line| *line == expected)
+            .count(),
+        1,
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -100,15 +153,30 @@ fn the_links_of_a_kubernetes_service_do_not_stop_the_start() {
 #[test]
 fn a_bad_settings_file_is_told_with_file_line_and_column() {
     for (text, parts) in [
-        ("default: deny\nlissten: [x]\n", &["settings.yaml:2:1", "lissten", "customs settings"][..]),
-        ("default: deny\n\nlisten: [x\n", &["settings.yaml:3:9", "unclosed", "customs settings"]),
-        ("default: deny\ndefault: allow\n", &["settings.yaml:2:1", "default"]),
-        ("policies:\n- a\nlisten: {a: b}\n", &["settings.yaml:3:9", "customs settings"]),
+        (
+            "default: deny\nlissten: [x]\n",
+            &["settings.yaml:2:1", "lissten", "customs settings"][..],
+        ),
+        (
+            "default: deny\n\nlisten: [x\n",
+            &["settings.yaml:3:9", "unclosed", "customs settings"],
+        ),
+        (
+            "default: deny\ndefault: allow\n",
+            &["settings.yaml:2:1", "default"],
+        ),
+        (
+            "policies:\n- a\nlisten: {a: b}\n",
+            &["settings.yaml:3:9", "customs settings"],
+        ),
         ("default: perhaps\n", &["settings.yaml:1:10", "perhaps"]),
         ("trusted_hops: -1\n", &["settings.yaml:1:15"]),
         ("reload_settle: 5x\n", &["reload-settle", "`5x`"]),
     ] {
-        let ended = Plan::new().file("settings.yaml", text).flags("--config settings.yaml").fails();
+        let ended = Plan::new()
+            .file("settings.yaml", text)
+            .flags("--config settings.yaml")
+            .fails();
         refused(&ended, 2, parts);
     }
 }
@@ -126,7 +194,11 @@ fn a_port_in_use_is_named_with_its_flag() {
 #[test]
 fn an_audit_file_in_a_missing_directory_is_told() {
     let ended = Plan::new().flags("--audit file:gone/audit.jsonl").fails();
-    refused(&ended, 1, &["gone/audit.jsonl", "No such file", "make its directory"]);
+    refused(
+        &ended,
+        1,
+        &["gone/audit.jsonl", "No such file", "make its directory"],
+    );
 }
 
 #[test]
@@ -135,12 +207,23 @@ fn a_stale_socket_file_is_replaced_and_removed_at_the_end() {
     let path = plan.folder.at("out/customs.sock");
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "a socket file outlives its listener");
-    let flags = format!("--listen unix:{} --listen 127.0.0.1:{}", path.display(), plan.port);
+    let flags = format!(
+        "--listen unix:{} --listen 127.0.0.1:{}",
+        path.display(),
+        plan.port
+    );
     let mut server = plan.flags(&flags).start();
     let channel = check_client::channel(&format!("unix:{}", path.display()));
-    let answer = check_client::wait(check_client::check(&channel, check_client::http(OTHER, "x.example"))).unwrap();
+    let answer = check_client::wait(check_client::check(
+        &channel,
+        check_client::http(OTHER, "x.example"),
+    ))
+    .unwrap();
     assert!(answer.allowed);
-    assert!(!server.check("x.example").allowed, "both addresses are served");
+    assert!(
+        !server.check("x.example").allowed,
+        "both addresses are served"
+    );
     server.stop();
     assert!(!path.exists());
 }
@@ -152,7 +235,11 @@ fn a_socket_on_which_somebody_answers_is_left_alone() {
     let live = UnixListener::bind(&path).unwrap();
     // The folder goes with the server, so it is looked at before that.
     let mut server = plan.flags("--listen unix:out/customs.sock").spawn();
-    refused(&server.end(), 1, &["unix:out/customs.sock", "in use", "another address"]);
+    refused(
+        &server.end(),
+        1,
+        &["unix:out/customs.sock", "in use", "another address"],
+    );
     UnixStream::connect(&path).unwrap();
     drop(live);
 }
@@ -161,6 +248,13 @@ fn a_socket_on_which_somebody_answers_is_left_alone() {
 fn a_file_that_is_no_socket_is_left_alone() {
     let plan = Plan::new().file("out/notes.txt", "mine");
     let mut server = plan.flags("--listen unix:out/notes.txt").spawn();
-    refused(&server.end(), 1, &["unix:out/notes.txt", "no socket", "another path"]);
-    assert_eq!(fs::read_to_string(server.folder.at("out/notes.txt")).unwrap(), "mine");
+    refused(
+        &server.end(),
+        1,
+        &["unix:out/notes.txt", "no socket", "another path"],
+    );
+    assert_eq!(
+        fs::read_to_string(server.folder.at("out/notes.txt")).unwrap(),
+        "mine"
+    );
 }

@@ -29,7 +29,14 @@ fn decision(sequence: u64, effect: &str, host: &str) -> String {
 fn record(sequence: u64) -> Record {
     let text = str::to_owned;
     let (kind, stream, host) = (text("decision"), text("s"), format!("h{sequence}.example"));
-    Record { kind, stream, sequence, host, effect: text("deny"), ..Record::default() }
+    Record {
+        kind,
+        stream,
+        sequence,
+        host,
+        effect: text("deny"),
+        ..Record::default()
+    }
 }
 
 /// A tail that runs, and the lines that it shows.
@@ -41,8 +48,14 @@ struct Tail {
 impl Tail {
     fn start(folder: &Path, arguments: &str) -> Tail {
         let mut command: Command = command(folder);
-        command.args(["audit", "tail"]).args(arguments.split_whitespace());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command
+            .args(["audit", "tail"])
+            .args(arguments.split_whitespace());
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         Tail { child, lines }
     }
@@ -56,7 +69,12 @@ impl Tail {
     /// What it told on the error output, once it has ended by itself.
     fn end(mut self) -> String {
         let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
         assert!(self.child.wait().unwrap().success(), "{text}");
         text
     }
@@ -72,13 +90,25 @@ impl Drop for Tail {
 
 #[test]
 fn a_file_is_shown_with_what_was_asked_for() {
-    let text =
-        [decision(1, "deny", "a.example"), decision(2, "allow", "b.a.example"), decision(4, "deny", "c.example")];
+    let text = [
+        decision(1, "deny", "a.example"),
+        decision(2, "allow", "b.a.example"),
+        decision(4, "deny", "c.example"),
+    ];
     let text = format!("{}a log line\n{{\"torn", text.concat());
     let folder = Folder::with(&[("a.jsonl", &text)]);
     let all = folder.run("audit tail a.jsonl");
-    assert_eq!((all.code, all.stdout.lines().count()), (Some(0), 3), "{all:?}");
-    assert!(all.stdout.starts_with("2026-11-23T12:00:01.000Z deny         shop/- -> a.example "), "{}", all.stdout);
+    assert_eq!(
+        (all.code, all.stdout.lines().count()),
+        (Some(0), 3),
+        "{all:?}"
+    );
+    assert!(
+        all.stdout
+            .starts_with("2026-11-23T12:00:01.000Z deny         shop/- -> a.example "),
+        "{}",
+        all.stdout
+    );
     for told in [
         "a line is no record",
         "the last record is unfinished (6 bytes)",
@@ -93,16 +123,35 @@ fn a_file_is_shown_with_what_was_asked_for() {
         ("--namespace shop --count 2", 2),
         ("--kind policyChange", 0),
     ] {
-        assert_eq!(folder.run(&format!("audit tail a.jsonl {flags}")).stdout.lines().count(), expected, "{flags}");
+        assert_eq!(
+            folder
+                .run(&format!("audit tail a.jsonl {flags}"))
+                .stdout
+                .lines()
+                .count(),
+            expected,
+            "{flags}"
+        );
     }
-    let json = folder.run("audit tail a.jsonl --format json --count 1").stdout;
-    assert_eq!(json, decision(1, "deny", "a.example"), "the line as it was written");
+    let json = folder
+        .run("audit tail a.jsonl --format json --count 1")
+        .stdout;
+    assert_eq!(
+        json,
+        decision(1, "deny", "a.example"),
+        "the line as it was written"
+    );
 }
 
 #[test]
 fn colours_are_for_terminals_or_for_whoever_asks() {
     let folder = Folder::with(&[("a.jsonl", &decision(1, "deny", "a.example"))]);
-    let coloured = |arguments: &str| folder.run(&format!("audit tail a.jsonl {arguments}")).stdout.contains('\x1b');
+    let coloured = |arguments: &str| {
+        folder
+            .run(&format!("audit tail a.jsonl {arguments}"))
+            .stdout
+            .contains('\x1b')
+    };
     assert!(!coloured("") && !coloured("--color never") && coloured("--color always"));
     let hostile = decision(1, "deny", "a\\u001b[2J\\u202e");
     let folder = Folder::with(&[("a.jsonl", &hostile)]);
@@ -115,7 +164,13 @@ fn a_file_is_followed_over_its_rotation() {
     let folder = Folder::with(&[("a.jsonl", &decision(1, "deny", "a.example"))]);
     let path = folder.path().join("a.jsonl");
     let append = |text: &str| {
-        OpenOptions::new().append(true).create(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap()
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap()
     };
     let mut tail = Tail::start(folder.path(), "a.jsonl --follow --format json --count 5");
     assert_eq!(tail.line(), decision(1, "deny", "a.example"));
@@ -158,20 +213,33 @@ impl AuditService for Teller {
         if is_unknown {
             return Err(Status::out_of_range("the stream is not known"));
         }
-        let told = [after + 1, after + 2].map(|sequence| Ok(TailResponse { record: Some(record(sequence)) }));
+        let told = [after + 1, after + 2].map(|sequence| {
+            Ok(TailResponse {
+                record: Some(record(sequence)),
+            })
+        });
         let broken = Err(Status::unavailable("the server stops"));
-        Ok(Response::new(Box::pin(tokio_stream::iter(told.into_iter().chain([broken])))))
+        Ok(Response::new(Box::pin(tokio_stream::iter(
+            told.into_iter().chain([broken]),
+        ))))
     }
 }
 
 /// Serves while `run` runs, which is told the address.
 fn served(teller: Teller, run: impl FnOnce(String)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let service = AuditServiceServer::new(teller);
-    let serving =
-        runtime.spawn(Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
+    let serving = runtime.spawn(
+        Server::builder()
+            .add_service(service)
+            .serve_with_incoming(TcpListenerStream::new(listener)),
+    );
     run(address);
     serving.abort();
 }
@@ -179,7 +247,12 @@ fn served(teller: Teller, run: impl FnOnce(String)) {
 fn hosts(shown: &str) -> Vec<String> {
     shown
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["host"].as_str().unwrap().into())
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["host"]
+                .as_str()
+                .unwrap()
+                .into()
+        })
         .collect()
 }
 
@@ -191,32 +264,65 @@ fn a_server_that_goes_away_is_asked_for_what_comes_behind() {
         let flags = "--count 3 --format json --from-start --host h1.example --effect deny";
         let ended = folder.run(&format!("audit tail --server {address} {flags}"));
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert_eq!(hosts(&ended.stdout), ["h1.example", "h2.example", "h3.example"]);
-        assert!(ended.stderr.contains("is gone (the server stops); asking again in 200ms"), "{}", ended.stderr);
-    });
-    let asked = teller.asked.lock().unwrap().clone();
-    let filter = asked[0].filter.clone().unwrap();
-    assert_eq!((filter.hosts, filter.effect.as_str()), (vec!["h1.example".to_owned()], "deny"));
-    assert!(asked[0].from_start && asked[0].stream.is_empty());
-    assert_eq!((asked[1].stream.as_str(), asked[1].after_sequence, asked[1].from_start), ("s", 2, false));
-    assert_eq!(asked[1].filter, asked[0].filter);
-}
-
-#[test]
-fn a_place_that_a_server_forgot_is_told_and_everything_shown() {
-    let teller = Teller { is_forgetful: true, ..Teller::default() };
-    let folder = Folder::with(&[]);
-    served(teller.clone(), |address| {
-        let ended = folder.run(&format!("audit tail --server {address} --resume old:7 --count 1 --format json"));
-        assert_eq!((ended.code, hosts(&ended.stdout)), (Some(0), vec!["h1.example".to_owned()]), "{ended:?}");
+        assert_eq!(
+            hosts(&ended.stdout),
+            ["h1.example", "h2.example", "h3.example"]
+        );
         assert!(
-            ended.stderr.contains("cannot go on behind 7 of stream old (the stream is not known)"),
+            ended
+                .stderr
+                .contains("is gone (the server stops); asking again in 200ms"),
             "{}",
             ended.stderr
         );
     });
     let asked = teller.asked.lock().unwrap().clone();
-    assert_eq!((asked[0].stream.as_str(), asked[0].after_sequence), ("old", 7));
+    let filter = asked[0].filter.clone().unwrap();
+    assert_eq!(
+        (filter.hosts, filter.effect.as_str()),
+        (vec!["h1.example".to_owned()], "deny")
+    );
+    assert!(asked[0].from_start && asked[0].stream.is_empty());
+    assert_eq!(
+        (
+            asked[1].stream.as_str(),
+            asked[1].after_sequence,
+            asked[1].from_start
+        ),
+        ("s", 2, false)
+    );
+    assert_eq!(asked[1].filter, asked[0].filter);
+}
+
+#[test]
+fn a_place_that_a_server_forgot_is_told_and_everything_shown() {
+    let teller = Teller {
+        is_forgetful: true,
+        ..Teller::default()
+    };
+    let folder = Folder::with(&[]);
+    served(teller.clone(), |address| {
+        let ended = folder.run(&format!(
+            "audit tail --server {address} --resume old:7 --count 1 --format json"
+        ));
+        assert_eq!(
+            (ended.code, hosts(&ended.stdout)),
+            (Some(0), vec!["h1.example".to_owned()]),
+            "{ended:?}"
+        );
+        assert!(
+            ended
+                .stderr
+                .contains("cannot go on behind 7 of stream old (the stream is not known)"),
+            "{}",
+            ended.stderr
+        );
+    });
+    let asked = teller.asked.lock().unwrap().clone();
+    assert_eq!(
+        (asked[0].stream.as_str(), asked[0].after_sequence),
+        ("old", 7)
+    );
     assert!(asked[1].from_start && asked[1].stream.is_empty());
 }
 
@@ -226,10 +332,22 @@ fn what_cannot_be_shown_is_told_with_what_to_do() {
     for (arguments, code, told) in [
         ("tail", 2, "--server"),
         ("tail a.jsonl", 1, "cannot read a.jsonl"),
-        ("tail --server 127.0.0.1:1", 1, "is `customs serve` running with --audit tail:127.0.0.1:1?"),
-        ("tail --server unix:none.sock", 1, "cannot reach unix:none.sock"),
+        (
+            "tail --server 127.0.0.1:1",
+            1,
+            "is `customs serve` running with --audit tail:127.0.0.1:1?",
+        ),
+        (
+            "tail --server unix:none.sock",
+            1,
+            "cannot reach unix:none.sock",
+        ),
         ("tail --server nowhere", 1, "write HOST:PORT or unix:PATH"),
-        ("tail --server 127.0.0.1:1 --resume x", 2, "with a colon between"),
+        (
+            "tail --server 127.0.0.1:1 --resume x",
+            2,
+            "with a colon between",
+        ),
         ("tail - --follow", 1, "cannot be followed"),
         ("stats", 2, "<FILE>"),
         ("stats none.jsonl", 1, "cannot read none.jsonl"),
@@ -244,16 +362,38 @@ fn what_cannot_be_shown_is_told_with_what_to_do() {
 #[test]
 fn several_files_are_counted_together() {
     let folder = Folder::with(&[
-        ("a.jsonl", &[decision(1, "deny", "a.example"), decision(2, "allow", "b.example")].concat()),
+        (
+            "a.jsonl",
+            &[
+                decision(1, "deny", "a.example"),
+                decision(2, "allow", "b.example"),
+            ]
+            .concat(),
+        ),
         ("b.jsonl", &decision(3, "deny", "a.example")),
     ]);
-    let json = folder.run("audit stats a.jsonl b.jsonl --format json").json();
-    assert_eq!((&json["records"], &json["decisions"]), (&3.into(), &3.into()));
-    assert_eq!(json["denied"]["rows"], serde_json::json!([{"caller": "shop/-", "host": "a.example", "count": 2}]));
+    let json = folder
+        .run("audit stats a.jsonl b.jsonl --format json")
+        .json();
+    assert_eq!(
+        (&json["records"], &json["decisions"]),
+        (&3.into(), &3.into())
+    );
+    assert_eq!(
+        json["denied"]["rows"],
+        serde_json::json!([{"caller": "shop/-", "host": "a.example", "count": 2}])
+    );
     let mut stats = command(folder.path());
     let input = std::fs::File::open(folder.path().join("b.jsonl")).unwrap();
     let human = ended(stats.args(["audit", "stats", "-"]).stdin(input));
-    assert!(human.stdout.starts_with("1 record, 1 decision, from 2026-11-23T12:00:03.000Z"), "{human:?}");
-    let ranged = folder.run("audit stats a.jsonl b.jsonl --format json --since 2026-11-23T12:00:03Z").json();
+    assert!(
+        human
+            .stdout
+            .starts_with("1 record, 1 decision, from 2026-11-23T12:00:03.000Z"),
+        "{human:?}"
+    );
+    let ranged = folder
+        .run("audit stats a.jsonl b.jsonl --format json --since 2026-11-23T12:00:03Z")
+        .json();
     assert_eq!(ranged["records"], 1);
 }

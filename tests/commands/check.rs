@@ -15,14 +15,25 @@ fn shop() -> Folder {
         "{deny: [{name: bad, hosts: ['*.bad.example'], reason: known for malware, \
          except: [{hosts: [ok.bad.example], reason: y, expires: '2026-12-01T00:00:00Z'}]}]}",
     );
-    let trial = policy("shop", "{mode: Report, allow: [{name: new, hosts: [new.example]}]}")
-        .replace("name: egress", "name: trial");
-    Folder::with(&[("policies/trial.yaml", &trial), ("policies/batch.yaml", &batch), ("policies/shop.yaml", &shop)])
+    let trial = policy(
+        "shop",
+        "{mode: Report, allow: [{name: new, hosts: [new.example]}]}",
+    )
+    .replace("name: egress", "name: trial");
+    Folder::with(&[
+        ("policies/trial.yaml", &trial),
+        ("policies/batch.yaml", &batch),
+        ("policies/shop.yaml", &shop),
+    ])
 }
 
 /// Asks, at a moment of its own unless the question names one.
 fn ask(folder: &Folder, question: &str) -> Ended {
-    let at = if question.contains("--now") { "" } else { "--now 2026-11-01T00:00:00Z" };
+    let at = if question.contains("--now") {
+        ""
+    } else {
+        "--now 2026-11-01T00:00:00Z"
+    };
     folder.run(&format!("check {question} {at} policies"))
 }
 
@@ -33,12 +44,18 @@ fn every_answer_has_its_exit_code_and_its_words() {
         (
             "--from shop/web --to http://api.pay.example/",
             0,
-            vec!["open by ep:shop/egress#pay (policies/shop.yaml:", "isolated by ep:shop/egress ("],
+            vec![
+                "open by ep:shop/egress#pay (policies/shop.yaml:",
+                "isolated by ep:shop/egress (",
+            ],
         ),
         (
             "--from shop/web --to http://www.pay.example/",
             1,
-            vec!["nearest: ep:shop/egress#pay (policies/shop.yaml:", "allows api.pay.example, *.cdn.pay.example\n"],
+            vec![
+                "nearest: ep:shop/egress#pay (policies/shop.yaml:",
+                "allows api.pay.example, *.cdn.pay.example\n",
+            ],
         ),
         (
             "--from shop/web --to http://elsewhere.test/",
@@ -48,7 +65,10 @@ fn every_answer_has_its_exit_code_and_its_words() {
         (
             "--from shop/web --to http://old.example/",
             1,
-            vec!["has expired: ep:shop/egress#old", "until 2026-01-01T00:00:00Z"],
+            vec![
+                "has expired: ep:shop/egress#old",
+                "until 2026-01-01T00:00:00Z",
+            ],
         ),
         (
             "--from shop/web --to http://read.example/ --method POST",
@@ -58,7 +78,10 @@ fn every_answer_has_its_exit_code_and_its_words() {
         (
             "--from shop/web --to http://new.example/",
             1,
-            vec!["it is only on trial", "dry run      allow: allowed_by_rule by ep:shop/trial#new"],
+            vec![
+                "it is only on trial",
+                "dry run      allow: allowed_by_rule by ep:shop/trial#new",
+            ],
         ),
         (
             "--from batch/job --to http://x.bad.example/",
@@ -97,7 +120,10 @@ fn every_answer_has_its_exit_code_and_its_words() {
         (
             "--from batch/job --to http://bad..host/",
             1,
-            vec!["malformed_host: the host cannot be read", "2 deny       not asked"],
+            vec![
+                "malformed_host: the host cannot be read",
+                "2 deny       not asked",
+            ],
         ),
         (
             "--from batch/job --to http://bad..host/ --request-validation report",
@@ -118,7 +144,11 @@ fn every_answer_has_its_exit_code_and_its_words() {
         let ended = ask(&folder, question);
         assert_eq!(ended.code, Some(code), "{question}: {ended:?}");
         for words in words {
-            assert!(ended.stdout.contains(words), "{question}: no {words:?} in\n{}", ended.stdout);
+            assert!(
+                ended.stdout.contains(words),
+                "{question}: no {words:?} in\n{}",
+                ended.stdout
+            );
         }
     }
 }
@@ -131,22 +161,50 @@ fn the_istio_gate_is_told_too() {
     let folder = Folder::with(&[("policies/a.yaml", rule)]);
     let open = ask(&folder, "--from shop/web --to http://a.example/");
     assert_eq!(open.code, Some(0), "{open:?}");
-    assert!(open.stdout.contains("3 istio      open by ap:istio-system/gate#0 (policies/a.yaml:"), "{}", open.stdout);
+    assert!(
+        open.stdout
+            .contains("3 istio      open by ap:istio-system/gate#0 (policies/a.yaml:"),
+        "{}",
+        open.stdout
+    );
     let closed = ask(&folder, "--from shop/web --to http://b.example/");
     assert_eq!(closed.code, Some(1));
-    assert!(closed.stdout.contains("closed: none of the rules of ALLOW policies (1) matches"), "{}", closed.stdout);
+    assert!(
+        closed
+            .stdout
+            .contains("closed: none of the rules of ALLOW policies (1) matches"),
+        "{}",
+        closed.stdout
+    );
 }
 
 #[test]
 fn json_tells_the_same_facts() {
-    let told = ask(&shop(), "--from shop/web --to http://www.pay.example/ --format json").json();
-    let states: Vec<_> =
-        told["stages"].as_array().unwrap().iter().map(|stage| stage["state"].as_str().unwrap()).collect();
-    assert_eq!(states, ["passed", "passed", "notAsked", "closed", "notAsked"]);
+    let told = ask(
+        &shop(),
+        "--from shop/web --to http://www.pay.example/ --format json",
+    )
+    .json();
+    let states: Vec<_> = told["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| stage["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        states,
+        ["passed", "passed", "notAsked", "closed", "notAsked"]
+    );
     let nearest = &told["stages"][3]["nearest"];
     assert_eq!(nearest["rule"]["id"], "ep:shop/egress#pay");
-    assert_eq!(nearest["hosts"], serde_json::json!(["api.pay.example", "*.cdn.pay.example"]));
-    assert_eq!((&told["effect"], &told["verdict"]["reason"]), (&"deny".into(), &"not_in_allow_list".into()));
+    assert_eq!(
+        nearest["hosts"],
+        serde_json::json!(["api.pay.example", "*.cdn.pay.example"])
+    );
+    assert_eq!(
+        (&told["effect"], &told["verdict"]["reason"]),
+        (&"deny".into(), &"not_in_allow_list".into())
+    );
     assert_eq!(told["verdict"]["about"]["owner"], "shop-team");
 }
 
@@ -154,14 +212,27 @@ fn json_tells_the_same_facts() {
 fn what_cannot_be_asked_has_no_answer() {
     let folder = shop();
     for (question, why) in [
-        ("--from shop --to http://a.example/", "--from: error[bad-identity]"),
+        (
+            "--from shop --to http://a.example/",
+            "--from: error[bad-identity]",
+        ),
         ("--from shop/web --to a.example", "--to: error[bad-value]"),
-        ("--from shop/web --to tcp://a.example:1 --method GET", "--method: error[conflict]"),
-        ("--from shop/web --to http://a.example/ --header x", "NAME:VALUE"),
+        (
+            "--from shop/web --to tcp://a.example:1 --method GET",
+            "--method: error[conflict]",
+        ),
+        (
+            "--from shop/web --to http://a.example/ --header x",
+            "NAME:VALUE",
+        ),
         ("--from shop/web --to http://a.example/ --now noon", "--now"),
     ] {
         let ended = ask(&folder, question);
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{question}");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{question}"
+        );
         assert!(ended.stderr.contains(why), "{question}: {}", ended.stderr);
     }
 }
@@ -172,7 +243,11 @@ fn broken_policies_give_no_answer() {
     let ended = ask(&folder, "--from shop/web --to http://a.example/");
     assert_eq!(ended.code, Some(2));
     assert!(ended.stdout.contains("policies/a.yaml:1:7"), "{ended:?}");
-    let told = ask(&folder, "--from shop/web --to http://a.example/ --format json").json();
+    let told = ask(
+        &folder,
+        "--from shop/web --to http://a.example/ --format json",
+    )
+    .json();
     assert_eq!(told["problems"][0]["code"], "yaml-syntax");
 }
 
@@ -180,25 +255,59 @@ fn broken_policies_give_no_answer() {
 fn what_would_be_is_explained_where_it_is_another_answer() {
     let folder = shop();
     let told = ask(&folder, "--from shop/web --to http://new.example/").stdout;
-    let (verdict, dry_run) = told.split_once("with everything on trial enforced:\n").unwrap();
-    assert!(verdict.contains("4 isolation  isolated by ep:shop/egress") && verdict.contains("; closed:"), "{told}");
+    let (verdict, dry_run) = told
+        .split_once("with everything on trial enforced:\n")
+        .unwrap();
     assert!(
-        dry_run.contains("4 isolation  isolated by ep:shop/egress") && dry_run.contains("open by ep:shop/trial#new")
+        verdict.contains("4 isolation  isolated by ep:shop/egress")
+            && verdict.contains("; closed:"),
+        "{told}"
     );
-    assert!(dry_run.contains("5 default    not asked: every gate that was asked is open"), "{told}");
-    let json = ask(&folder, "--from shop/web --to http://new.example/ --format json").json();
-    assert_eq!((&json["stages"][3]["state"], &json["dryRunStages"][3]["state"]), (&"closed".into(), &"open".into()));
-    let same = ask(&folder, "--from shop/web --to http://api.pay.example/ --format json").json();
+    assert!(
+        dry_run.contains("4 isolation  isolated by ep:shop/egress")
+            && dry_run.contains("open by ep:shop/trial#new")
+    );
+    assert!(
+        dry_run.contains("5 default    not asked: every gate that was asked is open"),
+        "{told}"
+    );
+    let json = ask(
+        &folder,
+        "--from shop/web --to http://new.example/ --format json",
+    )
+    .json();
+    assert_eq!(
+        (
+            &json["stages"][3]["state"],
+            &json["dryRunStages"][3]["state"]
+        ),
+        (&"closed".into(), &"open".into())
+    );
+    let same = ask(
+        &folder,
+        "--from shop/web --to http://api.pay.example/ --format json",
+    )
+    .json();
     assert_eq!(same.get("dryRunStages"), None);
-    let request_validation =
-        ask(&folder, "--from batch/job --to http://bad..host/ --request-validation report --format json").json();
+    let request_validation = ask(
+        &folder,
+        "--from batch/job --to http://bad..host/ --request-validation report --format json",
+    )
+    .json();
     assert_eq!(request_validation["dryRunStages"][0]["state"], "denied");
 }
 
 #[test]
 fn the_exception_that_opens_a_deny_is_told_with_it() {
-    let told = ask(&shop(), "--from batch/job --to http://ok.bad.example/ --format json").json();
+    let told = ask(
+        &shop(),
+        "--from batch/job --to http://ok.bad.example/ --format json",
+    )
+    .json();
     let rules = &told["stages"][1]["rules"];
     assert_eq!(rules[0]["id"], "ep:batch/egress#bad");
-    assert_eq!((&rules[1]["id"], &rules[1]["reason"]), (&"ep:batch/egress#bad.except[0]".into(), &"y".into()));
+    assert_eq!(
+        (&rules[1]["id"], &rules[1]["reason"]),
+        (&"ep:batch/egress#bad.except[0]".into(), &"y".into())
+    );
 }

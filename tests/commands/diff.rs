@@ -2,13 +2,17 @@
 
 use super::{Ended, Folder, policy};
 
-const HEAD: &str = "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\nmetadata: {name: t}\ncases:\n";
+const HEAD: &str =
+    "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\nmetadata: {name: t}\ncases:\n";
 
 const CASES: &str = "- {name: pays, from: shop/web, to: 'http://pay.example/', expect: Allow}\n\
     - {name: reads, from: shop/web, to: 'http://read.example/', expect: Allow, rule: 'ep:shop/egress#read'}\n";
 
 fn shop(allow: &str) -> String {
-    policy("shop", &format!("{{isolate: true, allow: [{allow}, {{name: read, hosts: [read.example]}}]}}"))
+    policy(
+        "shop",
+        &format!("{{isolate: true, allow: [{allow}, {{name: read, hosts: [read.example]}}]}}"),
+    )
 }
 
 const PAY: &str = "{name: pay, hosts: [pay.example]}";
@@ -32,12 +36,18 @@ fn compare(old: &str, new: &str) -> Ended {
 fn nothing_differs_in_one_line() {
     let ended = compare(&shop(PAY), &format!("# a comment\n{}", shop(PAY)));
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.stdout, "0 newly allowed, 0 newly denied; asked 15 questions and 2 cases\n");
+    assert_eq!(
+        ended.stdout,
+        "0 newly allowed, 0 newly denied; asked 15 questions and 2 cases\n"
+    );
 }
 
 #[test]
 fn a_reviewer_sees_who_is_let_through_and_who_is_stopped() {
-    let ended = compare(&shop(PAY), &shop("{name: pay, hosts: ['*.pay.example'], methods: [GET]}"));
+    let ended = compare(
+        &shop(PAY),
+        &shop("{name: pay, hosts: ['*.pay.example'], methods: [GET]}"),
+    );
     let expected = "\
 rules (1)
   changed  ep:shop/egress#pay (new/shop.yaml:4): destinations
@@ -66,14 +76,35 @@ cases (1)
 #[test]
 fn many_equal_changes_are_folded() {
     let hosts: Vec<String> = (0..30).map(|index| format!("h{index}.example")).collect();
-    let ended = compare(&shop(PAY), &shop(&format!("{PAY}, {{name: many, hosts: [{}]}}", hosts.join(", "))));
-    assert!(ended.stdout.contains("    and 52 more like this: 1 caller, 60 destinations in all\n"), "{}", ended.stdout);
+    let ended = compare(
+        &shop(PAY),
+        &shop(&format!(
+            "{PAY}, {{name: many, hosts: [{}]}}",
+            hosts.join(", ")
+        )),
+    );
+    assert!(
+        ended
+            .stdout
+            .contains("    and 52 more like this: 1 caller, 60 destinations in all\n"),
+        "{}",
+        ended.stdout
+    );
     assert!(ended.stdout.lines().count() < 20, "{}", ended.stdout);
     let entries = |suffix: &str| {
-        (0..50).map(|index| format!("{{name: a{index}, hosts: [h{index}.{suffix}]}}")).collect::<Vec<_>>().join(", ")
+        (0..50)
+            .map(|index| format!("{{name: a{index}, hosts: [h{index}.{suffix}]}}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let ended = compare(&shop(&entries("old")), &shop(&entries("new")));
-    assert!(ended.stdout.contains("  and 10 more; `--format json` tells all\n"), "{}", ended.stdout);
+    assert!(
+        ended
+            .stdout
+            .contains("  and 10 more; `--format json` tells all\n"),
+        "{}",
+        ended.stdout
+    );
     let rest = "  and 76 questions in 38 groups more like these; `--format json` tells all\n";
     assert_eq!(ended.stdout.matches(rest).count(), 2, "{}", ended.stdout);
 }
@@ -83,8 +114,18 @@ fn a_case_can_differ_where_no_verdict_does() {
     let renamed = shop(PAY).replace("name: read", "name: browse");
     let ended = compare(&shop(PAY), &renamed);
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
-    assert!(ended.stdout.contains("  `reads` (old/shop.cases.yaml:6); it held for OLD and fails for NEW\n"));
-    assert!(ended.stdout.contains("same verdict, for another reason or by another rule ("), "{}", ended.stdout);
+    assert!(
+        ended
+            .stdout
+            .contains("  `reads` (old/shop.cases.yaml:6); it held for OLD and fails for NEW\n")
+    );
+    assert!(
+        ended
+            .stdout
+            .contains("same verdict, for another reason or by another rule ("),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
@@ -96,16 +137,37 @@ fn a_case_alone_can_show_another_verdict() {
         )
     };
     let case = "- {name: c, from: shop/web, to: 'http://c.example/', now: '2026-01-01T00:00:00Z', expect: Allow}\n";
-    let old = policy("shop", "{allow: [{name: c, hosts: [c.example], expires: '2026-06-01T00:00:00Z'}]}");
+    let old = policy(
+        "shop",
+        "{allow: [{name: c, hosts: [c.example], expires: '2026-06-01T00:00:00Z'}]}",
+    );
     let new = policy("shop", "{isolate: true}");
-    let folder =
-        Folder::with(&[("old/a.yaml", &old), ("new/a.yaml", &new), ("new/a.cases.yaml", &format!("{HEAD}{case}"))]);
+    let folder = Folder::with(&[
+        ("old/a.yaml", &old),
+        ("new/a.yaml", &new),
+        ("new/a.cases.yaml", &format!("{HEAD}{case}")),
+    ]);
     let ended = folder.run("diff old new --now 2026-11-01T00:00:00Z");
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
-    assert!(ended.stdout.contains("0 newly allowed, 0 newly denied; "), "{}", ended.stdout);
-    assert!(ended.stdout.contains("`c` (new/a.cases.yaml:5); it held for OLD and fails for NEW"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("0 newly allowed, 0 newly denied; "),
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended
+            .stdout
+            .contains("`c` (new/a.cases.yaml:5); it held for OLD and fails for NEW"),
+        "{}",
+        ended.stdout
+    );
     let ended = compare(&deny("values"), &deny("notValues"));
-    assert_eq!(ended.code, Some(0), "the gateway's own address is not asked about: {}", ended.stdout);
+    assert_eq!(
+        ended.code,
+        Some(0),
+        "the gateway's own address is not asked about: {}",
+        ended.stdout
+    );
 }
 
 #[test]
@@ -116,23 +178,51 @@ fn the_moment_and_the_settings_matter() {
     assert_eq!(at("--now 2026-11-01T00:00:00Z").code, Some(0));
     let later = at("--now 2027-01-01T00:00:00Z");
     assert_eq!(later.code, Some(1));
-    assert!(later.stdout.contains("is  deny: expired_exception by ep:shop/egress#pay"), "{}", later.stdout);
-    let open = policy("shop", "{isolate: false, allow: [{name: read, hosts: [read.example]}]}");
-    let closed = policy("shop", "{isolate: false, allow: [{name: pay, hosts: [pay.example]}]}");
+    assert!(
+        later
+            .stdout
+            .contains("is  deny: expired_exception by ep:shop/egress#pay"),
+        "{}",
+        later.stdout
+    );
+    let open = policy(
+        "shop",
+        "{isolate: false, allow: [{name: read, hosts: [read.example]}]}",
+    );
+    let closed = policy(
+        "shop",
+        "{isolate: false, allow: [{name: pay, hosts: [pay.example]}]}",
+    );
     let folder = versions(&open, &closed);
-    assert_eq!(folder.run("diff old new").code, Some(0), "who is not isolated needs no entry");
+    assert_eq!(
+        folder.run("diff old new").code,
+        Some(0),
+        "who is not isolated needs no entry"
+    );
     assert_eq!(folder.run("diff old new --default deny").code, Some(1));
-    assert_eq!(folder.run("diff old new --default deny --trust-domains td.example").code, Some(1));
+    assert_eq!(
+        folder
+            .run("diff old new --default deny --trust-domains td.example")
+            .code,
+        Some(1)
+    );
 }
 
 #[test]
 fn several_directories_are_the_sources_of_one_set() {
-    let root = policy("istio-system", "{subjects: [{namespaces: ['**']}], deny: [{name: d, hosts: [pay.example]}]}");
+    let root = policy(
+        "istio-system",
+        "{subjects: [{namespaces: ['**']}], deny: [{name: d, hosts: [pay.example]}]}",
+    );
     let folder = Folder::with(&[("team/a.yaml", &shop(PAY)), ("root/a.yaml", &root)]);
     let ended = folder.run("diff team team,root");
     assert_eq!(ended.code, Some(1));
     let denied = "  is  deny: denied_by_rule by ep:istio-system/egress#d (root/a.yaml:4)\n";
-    assert!(ended.stdout.contains(denied) && ended.stdout.contains("asked"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains(denied) && ended.stdout.contains("asked"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
@@ -148,12 +238,24 @@ fn json_tells_everything() {
         }])
     );
     let allowed = &told["changes"][0];
-    assert_eq!((&allowed["shift"], &allowed["old"]["effect"]), (&"allowed".into(), &"deny".into()));
+    assert_eq!(
+        (&allowed["shift"], &allowed["old"]["effect"]),
+        (&"allowed".into(), &"deny".into())
+    );
     assert_eq!(allowed["new"]["rule"], "ep:shop/egress#pay");
     assert_eq!(allowed["questions"][0]["to"], "http://made-up.pay.example/");
-    assert_eq!((&told["cases"][0]["name"], &told["cases"][0]["shift"]), (&"pays".into(), &"denied".into()));
-    assert_eq!((&told["cases"][0]["held"], &told["cases"][0]["holds"]), (&true.into(), &false.into()));
-    assert_eq!((&told["asked"]["cases"], &told["leftOut"]), (&2.into(), &0.into()));
+    assert_eq!(
+        (&told["cases"][0]["name"], &told["cases"][0]["shift"]),
+        (&"pays".into(), &"denied".into())
+    );
+    assert_eq!(
+        (&told["cases"][0]["held"], &told["cases"][0]["holds"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(
+        (&told["asked"]["cases"], &told["leftOut"]),
+        (&2.into(), &0.into())
+    );
 }
 
 #[test]
@@ -174,22 +276,44 @@ fn what_cannot_be_compared_has_no_answer() {
     ] {
         let ended = folder.run(&format!("diff {arguments}"));
         assert_eq!(ended.code, Some(2), "{arguments}: {ended:?}");
-        assert!(ended.stdout.contains(told) && ended.stderr.contains("nothing to compare"), "{arguments}: {ended:?}");
+        assert!(
+            ended.stdout.contains(told) && ended.stderr.contains("nothing to compare"),
+            "{arguments}: {ended:?}"
+        );
     }
     let told = folder.run("diff good broken --format json").json();
     assert_eq!(told["problems"][0]["code"], "yaml-syntax");
-    assert_eq!(folder.run("diff good good").code, Some(0), "the same directory twice is no mistake");
-    for flags in ["good", "good good good", "good good --format junit", "good good --now noon"] {
+    assert_eq!(
+        folder.run("diff good good").code,
+        Some(0),
+        "the same directory twice is no mistake"
+    );
+    for flags in [
+        "good",
+        "good good good",
+        "good good --format junit",
+        "good good --now noon",
+    ] {
         let ended = folder.run(&format!("diff {flags}"));
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{flags}: {ended:?}");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{flags}: {ended:?}"
+        );
     }
 }
 
 #[test]
 fn nothing_that_a_terminal_obeys_is_told() {
-    let folder =
-        Folder::with(&[("old/a.yaml", &shop(PAY)), ("new\u{1b}[2J/a.yaml", &policy("shop", "{isolate: true}"))]);
+    let folder = Folder::with(&[
+        ("old/a.yaml", &shop(PAY)),
+        ("new\u{1b}[2J/a.yaml", &policy("shop", "{isolate: true}")),
+    ]);
     let ended = super::ended(super::command(folder.path()).args(["diff", "old", "new\u{1b}[2J"]));
     assert_eq!(ended.code, Some(1));
-    assert!(!ended.stdout.contains(|c: char| c.is_control() && c != '\n'), "{:?}", ended.stdout);
+    assert!(
+        !ended.stdout.contains(|c: char| c.is_control() && c != '\n'),
+        "{:?}",
+        ended.stdout
+    );
 }

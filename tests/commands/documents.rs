@@ -13,11 +13,16 @@ fn examples(document: &str) -> Vec<Example> {
     let (mut heading, mut open, mut found) = (String::new(), None, Vec::new());
     for line in document.lines() {
         match &mut open {
-            None if line.starts_with("#") => heading = line.trim_start_matches(['#', ' ']).to_owned(),
+            None if line.starts_with("#") => {
+                heading = line.trim_start_matches(['#', ' ']).to_owned()
+            }
             None if line == "```yaml" => open = Some(String::new()),
             None => {}
             Some(_) if line == "```" => {
-                found.extend(open.take().map(|text| Example { heading: heading.clone(), text }));
+                found.extend(open.take().map(|text| Example {
+                    heading: heading.clone(),
+                    text,
+                }));
             }
             Some(text) => {
                 text.push_str(line);
@@ -33,20 +38,31 @@ const GATEWAY: &str = "gateway: {namespace: istio-system, labels: {istio: egress
 
 /// What `customs lint` says of an example in a directory of its own.
 fn lint(example: &Example) -> String {
-    let folder = Folder::with(&[("policies/a.yaml", &example.text), ("settings.yaml", GATEWAY)]);
-    let settings = if example.heading == "`out-of-scope`" { " --config settings.yaml" } else { "" };
+    let folder = Folder::with(&[
+        ("policies/a.yaml", &example.text),
+        ("settings.yaml", GATEWAY),
+    ]);
+    let settings = if example.heading == "`out-of-scope`" {
+        " --config settings.yaml"
+    } else {
+        ""
+    };
     folder.run(&format!("lint{settings}")).stdout
 }
 
 fn is_policy(example: &Example) -> bool {
     let kinds = ["EgressPolicy", "DestinationSet", "AuthorizationPolicy"];
-    kinds.iter().any(|kind| example.text.contains(&format!("kind: {kind}\n")))
+    kinds
+        .iter()
+        .any(|kind| example.text.contains(&format!("kind: {kind}\n")))
 }
 
 #[test]
 fn each_problem_code_has_an_example_that_shows_it() {
     let policy = examples("POLICY.md");
-    let shown = policy.iter().filter(|example| example.heading.starts_with('`'));
+    let shown = policy
+        .iter()
+        .filter(|example| example.heading.starts_with('`'));
     let mut codes = 0;
     for example in shown {
         let code = example.heading.trim_matches('`');
@@ -62,9 +78,16 @@ fn every_other_policy_in_the_documents_loads() {
     let mut policies = 0;
     for document in ["POLICY.md", "MIGRATION.md"] {
         let examples = examples(document);
-        for example in examples.iter().filter(|example| is_policy(example) && !example.heading.starts_with('`')) {
+        for example in examples
+            .iter()
+            .filter(|example| is_policy(example) && !example.heading.starts_with('`'))
+        {
             let told = lint(example);
-            assert!(told.contains("\n0 errors, ") || told.starts_with("0 errors, "), "{}: {told}", example.heading);
+            assert!(
+                told.contains("\n0 errors, ") || told.starts_with("0 errors, "),
+                "{}: {told}",
+                example.heading
+            );
             policies += 1;
         }
     }
@@ -74,7 +97,14 @@ fn every_other_policy_in_the_documents_loads() {
 #[test]
 fn the_migration_guide_is_true() {
     let examples = examples("MIGRATION.md");
-    let holding = |word: &str| examples.iter().find(|example| example.text.contains(word)).unwrap().text.as_str();
+    let holding = |word: &str| {
+        examples
+            .iter()
+            .find(|example| example.text.contains(word))
+            .unwrap()
+            .text
+            .as_str()
+    };
     let before = [
         ("policies/istio.yaml", holding("kind: List")),
         ("policies/istio.cases.yaml", holding("kind: PolicyTest")),
@@ -83,10 +113,19 @@ fn the_migration_guide_is_true() {
     let with = |more: &[(&'static str, &str)]| Folder::with(&[&before[..], more].concat());
     let told = with(&[]).run("test --config settings.yaml policies").stdout;
     let guide = std::fs::read_to_string(repository().join("docs/MIGRATION.md")).unwrap();
-    assert!(guide.contains(&format!("$ customs test --config settings.yaml policies\n{told}")), "{told}");
+    assert!(
+        guide.contains(&format!(
+            "$ customs test --config settings.yaml policies\n{told}"
+        )),
+        "{told}"
+    );
 
     let moved = with(&[("policies/payments.yaml", holding("kind: EgressPolicy"))]);
-    let check = "check --config settings.yaml --from payments/web --to https://api.psp.example/ policies";
+    let check =
+        "check --config settings.yaml --from payments/web --to https://api.psp.example/ policies";
     let told = moved.run(check).stdout;
-    assert!(told.contains("dry run      deny: not_in_allow_list by ep:payments/egress "), "{told}");
+    assert!(
+        told.contains("dry run      deny: not_in_allow_list by ep:payments/egress "),
+        "{told}"
+    );
 }

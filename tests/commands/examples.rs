@@ -11,14 +11,21 @@ use super::{repository, run};
 
 fn directories() -> Vec<PathBuf> {
     let entries = fs::read_dir(repository().join("policies/examples")).unwrap();
-    let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let mut found: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
     found.sort();
     found
 }
 
 fn yaml_files(directory: &PathBuf) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect()
+    let entries = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .collect()
 }
 
 #[test]
@@ -26,11 +33,21 @@ fn there_are_ten_with_cases_that_pass() {
     let directories = directories();
     assert_eq!(directories.len(), 10);
     for directory in directories {
-        let directory = directory.strip_prefix(repository()).unwrap().display().to_string();
+        let directory = directory
+            .strip_prefix(repository())
+            .unwrap()
+            .display()
+            .to_string();
         let ended = run(&repository(), &format!("test {directory} --format json"));
         assert_eq!(ended.code, Some(0), "{}", ended.stdout);
-        assert!(ended.json()["totals"]["passed"].as_u64() >= Some(5), "{directory} has few cases");
-        let ended = run(&repository(), &format!("lint {directory} --deny-warnings --now 2026-11-23T00:00:00Z"));
+        assert!(
+            ended.json()["totals"]["passed"].as_u64() >= Some(5),
+            "{directory} has few cases"
+        );
+        let ended = run(
+            &repository(),
+            &format!("lint {directory} --deny-warnings --now 2026-11-23T00:00:00Z"),
+        );
         assert_eq!(ended.code, Some(0), "{}", ended.stdout);
     }
 }
@@ -39,7 +56,11 @@ fn there_are_ten_with_cases_that_pass() {
 fn every_file_names_the_schema() {
     for file in directories().iter().flat_map(yaml_files) {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(text.starts_with("# yaml-language-server: $schema=../.schema.json\n"), "{}", file.display());
+        assert!(
+            text.starts_with("# yaml-language-server: $schema=../.schema.json\n"),
+            "{}",
+            file.display()
+        );
     }
 }
 
@@ -47,7 +68,10 @@ fn every_file_names_the_schema() {
 fn the_shipped_schema_is_the_one_that_is_printed() {
     let printed = run(&repository(), "schema");
     let shipped = fs::read_to_string(repository().join("policies/examples/.schema.json")).unwrap();
-    assert_eq!(printed.stdout, shipped, "run: customs schema > policies/examples/.schema.json");
+    assert_eq!(
+        printed.stdout, shipped,
+        "run: customs schema > policies/examples/.schema.json"
+    );
 }
 
 fn schema(kind: &str) -> Value {
@@ -60,7 +84,8 @@ fn every_shipped_document_fits_its_schema() {
     let mut documents = 0;
     for file in directories().iter().chain(&folders).flat_map(yaml_files) {
         let name = file.display().to_string();
-        for node in document::parse(&name, &fs::read_to_string(&file).unwrap()).map(Result::unwrap) {
+        for node in document::parse(&name, &fs::read_to_string(&file).unwrap()).map(Result::unwrap)
+        {
             let value = json(&node);
             for kind in ["", value["kind"].as_str().unwrap()] {
                 let wrong = validator::check(&schema(kind), &value);

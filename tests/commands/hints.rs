@@ -4,12 +4,26 @@ use super::{Folder, policy};
 
 /// The findings of `lint`, as `code line:column text; hint`.
 fn told(text: &str) -> Vec<String> {
-    let report = Folder::with(&[("policies/a.yaml", text)]).run("lint --format json policies").json();
+    let report = Folder::with(&[("policies/a.yaml", text)])
+        .run("lint --format json policies")
+        .json();
     let line = |p: &serde_json::Value| {
         let text = |name: &str| p[name].as_str().unwrap_or_default().to_owned();
-        format!("{} {}:{} {}; {}", text("code"), p["line"], p["column"], text("text"), text("hint"))
+        format!(
+            "{} {}:{} {}; {}",
+            text("code"),
+            p["line"],
+            p["column"],
+            text("text"),
+            text("hint")
+        )
     };
-    report["problems"].as_array().unwrap().iter().map(line).collect()
+    report["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(line)
+        .collect()
 }
 
 fn egress(spec: &str) -> Vec<String> {
@@ -35,37 +49,75 @@ fn a_misspelt_field_is_one_mistake_with_the_field_that_was_meant() {
         ("{nmae: d, hosts: [a.example]}", "name"),
         ("{name: d, hosts: [a.example], method: [GET]}", "methods"),
         ("{name: d, hosts: [a.example], path: [/x]}", "paths"),
-        ("{name: d, hosts: [a.example], except: [{path: [/x]}]}", "paths"),
+        (
+            "{name: d, hosts: [a.example], except: [{path: [/x]}]}",
+            "paths",
+        ),
         ("{name: d, hosts: [a.example], tickets: x}", "ticket"),
     ] {
         let told = egress(&format!("{{deny: [{entry}]}}"));
         assert_eq!(told.len(), 1, "{entry}: {told:?}");
         assert!(
-            told[0].starts_with("unknown-field 4:") && told[0].ends_with(&format!("; did you mean `{meant}`?")),
+            told[0].starts_with("unknown-field 4:")
+                && told[0].ends_with(&format!("; did you mean `{meant}`?")),
             "{told:?}"
         );
         assert!(!told[0].contains("**"), "{told:?}");
     }
     for (spec, meant) in [
-        ("{denies: [{name: d, hosts: [a.example]}], isolate: true}", "deny"),
-        ("{isolated: true, deny: [{name: d, hosts: [a.example]}]}", "isolate"),
-        ("{subject: [{serviceAccounts: [web]}], isolate: true}", "subjects"),
-        ("{subjects: [{service_accounts: [web]}], isolate: true}", "serviceAccounts"),
-        ("{subjects: [{service-account: [web]}], isolate: true}", "serviceAccounts"),
+        (
+            "{denies: [{name: d, hosts: [a.example]}], isolate: true}",
+            "deny",
+        ),
+        (
+            "{isolated: true, deny: [{name: d, hosts: [a.example]}]}",
+            "isolate",
+        ),
+        (
+            "{subject: [{serviceAccounts: [web]}], isolate: true}",
+            "subjects",
+        ),
+        (
+            "{subjects: [{service_accounts: [web]}], isolate: true}",
+            "serviceAccounts",
+        ),
+        (
+            "{subjects: [{service-account: [web]}], isolate: true}",
+            "serviceAccounts",
+        ),
     ] {
         let told = egress(spec);
-        assert!(told.len() == 1 && told[0].ends_with(&format!("; did you mean `{meant}`?")), "{spec}: {told:?}");
+        assert!(
+            told.len() == 1 && told[0].ends_with(&format!("; did you mean `{meant}`?")),
+            "{spec}: {told:?}"
+        );
     }
     for (rest, meant) in [
-        ("spec: {action: DENY, rules: [{to: [{operation: {host: [a.example]}}]}]}", "`hosts`"),
-        ("spec: {action: DENY, rules: [{to: [{operations: {hosts: [a.example]}}]}]}", "`operation`"),
-        ("spec: {action: DENY, rules: [{form: [{source: {namespaces: [a]}}]}]}", "`from`"),
+        (
+            "spec: {action: DENY, rules: [{to: [{operation: {host: [a.example]}}]}]}",
+            "`hosts`",
+        ),
+        (
+            "spec: {action: DENY, rules: [{to: [{operations: {hosts: [a.example]}}]}]}",
+            "`operation`",
+        ),
+        (
+            "spec: {action: DENY, rules: [{form: [{source: {namespaces: [a]}}]}]}",
+            "`from`",
+        ),
         ("spec: {action: DENY, rule: [{}]}", "`rules`"),
         ("spec: {action: DNEY, rules: [{}]}", "`DENY`"),
-        ("spec: {action: DENY, rules: [{when: [{key: request.headers, values: [a]}]}]}", "`request.headers[NAME]`"),
+        (
+            "spec: {action: DENY, rules: [{when: [{key: request.headers, values: [a]}]}]}",
+            "`request.headers[NAME]`",
+        ),
     ] {
         let told = istio(&format!("{rest}\n"));
-        assert!(told.iter().any(|told| told.contains(&format!("did you mean {meant}?"))), "{rest}: {told:?}");
+        assert!(
+            told.iter()
+                .any(|told| told.contains(&format!("did you mean {meant}?"))),
+            "{rest}: {told:?}"
+        );
     }
 }
 
@@ -76,34 +128,76 @@ fn a_field_in_the_wrong_mapping_is_told_where_it_belongs() {
             "spec: {action: DENY, rules: [{to: [{hosts: [a.example], operation: {ports: [\"80\"]}}]}]}",
             "`hosts` belongs into `operation`",
         ),
-        ("spec: {action: DENY, rules: [{to: [{hosts: [a.example]}]}]}", "`hosts` belongs into `operation`"),
+        (
+            "spec: {action: DENY, rules: [{to: [{hosts: [a.example]}]}]}",
+            "`hosts` belongs into `operation`",
+        ),
         (
             "spec: {action: DENY, rules: [{operation: {hosts: [a.example]}}]}",
             "`operation` belongs into an entry of `to`",
         ),
-        ("spec: {action: DENY, rules: [{from: [{namespaces: [a]}]}]}", "`namespaces` belongs into `source`"),
-        ("spec: {action: DENY, to: [{operation: {hosts: [a.example]}}], rules: [{}]}", "`to` belongs into a rule"),
-        ("action: DENY\nspec: {rules: [{}]}", "`action` belongs into `spec`"),
-        ("spec: {selector: {app: x}, action: DENY, rules: [{}]}", "labels stand in `matchLabels`"),
-        ("spec: {deny: [{name: d, hosts: [a.example]}]}", "`deny` is a field of an EgressPolicy"),
+        (
+            "spec: {action: DENY, rules: [{from: [{namespaces: [a]}]}]}",
+            "`namespaces` belongs into `source`",
+        ),
+        (
+            "spec: {action: DENY, to: [{operation: {hosts: [a.example]}}], rules: [{}]}",
+            "`to` belongs into a rule",
+        ),
+        (
+            "action: DENY\nspec: {rules: [{}]}",
+            "`action` belongs into `spec`",
+        ),
+        (
+            "spec: {selector: {app: x}, action: DENY, rules: [{}]}",
+            "labels stand in `matchLabels`",
+        ),
+        (
+            "spec: {deny: [{name: d, hosts: [a.example]}]}",
+            "`deny` is a field of an EgressPolicy",
+        ),
     ] {
         let told = istio(&format!("{rest}\n"));
-        assert!(told.iter().any(|told| told.contains(belongs)), "{rest}: {told:?}");
+        assert!(
+            told.iter().any(|told| told.contains(belongs)),
+            "{rest}: {told:?}"
+        );
     }
     for (spec, belongs) in [
-        ("{deny: [{name: d, hosts: [a.example], ports: [443]}]}", "`hosts: [\"api.example.com:443\"]`"),
-        ("{deny: [{name: d, hosts: [a.example], notPaths: [/x]}]}", "as an exception, in `except`"),
-        ("{deny: [{name: d, hosts: [a.example], expires: '2030-01-01T00:00:00Z'}]}", "a deny does not end by itself"),
+        (
+            "{deny: [{name: d, hosts: [a.example], ports: [443]}]}",
+            "`hosts: [\"api.example.com:443\"]`",
+        ),
+        (
+            "{deny: [{name: d, hosts: [a.example], notPaths: [/x]}]}",
+            "as an exception, in `except`",
+        ),
+        (
+            "{deny: [{name: d, hosts: [a.example], expires: '2030-01-01T00:00:00Z'}]}",
+            "a deny does not end by itself",
+        ),
         (
             "{allow: [{name: d, hosts: [a.example], except: [{paths: [/x]}]}]}",
             "`except` belongs into an entry of `deny`",
         ),
-        ("{hosts: [a.example], isolate: true}", "`hosts` belongs into an entry of `deny` or `allow`"),
-        ("{serviceAccounts: [web], isolate: true}", "`serviceAccounts` belongs into `subjects`"),
-        ("{action: DENY, isolate: true}", "`action` is a field of an AuthorizationPolicy"),
+        (
+            "{hosts: [a.example], isolate: true}",
+            "`hosts` belongs into an entry of `deny` or `allow`",
+        ),
+        (
+            "{serviceAccounts: [web], isolate: true}",
+            "`serviceAccounts` belongs into `subjects`",
+        ),
+        (
+            "{action: DENY, isolate: true}",
+            "`action` is a field of an AuthorizationPolicy",
+        ),
     ] {
         let told = egress(spec);
-        assert!(told.iter().any(|told| told.contains(belongs)), "{spec}: {told:?}");
+        assert!(
+            told.iter().any(|told| told.contains(belongs)),
+            "{spec}: {told:?}"
+        );
     }
 }
 
@@ -113,20 +207,40 @@ fn a_hint_for_a_host_never_covers_more_than_was_written() {
         (".vendor.example", "write `*.vendor.example`"),
         ("*vendor.example", "`*.vendor.example`"),
         ("https://api.vendor.example", "write `api.vendor.example`"),
-        ("https://api.vendor.example/v1", "write `api.vendor.example` here, and its path in `paths`: `/v1`"),
-        ("https://api.vendor.example:8443/", "write `api.vendor.example:8443`"),
+        (
+            "https://api.vendor.example/v1",
+            "write `api.vendor.example` here, and its path in `paths`: `/v1`",
+        ),
+        (
+            "https://api.vendor.example:8443/",
+            "write `api.vendor.example:8443`",
+        ),
     ] {
         for told in [
             egress(&format!("{{deny: [{{name: d, hosts: [\"{host}\"]}}]}}")),
-            istio(&format!("spec: {{action: DENY, rules: [{{to: [{{operation: {{hosts: [\"{host}\"]}}}}]}}]}}\n")),
+            istio(&format!(
+                "spec: {{action: DENY, rules: [{{to: [{{operation: {{hosts: [\"{host}\"]}}}}]}}]}}\n"
+            )),
         ] {
-            assert!(told.iter().any(|told| told.contains(expected)), "{host}: {told:?}");
-            assert!(!told.iter().any(|told| told.contains("**")), "{host}: {told:?}");
+            assert!(
+                told.iter().any(|told| told.contains(expected)),
+                "{host}: {told:?}"
+            );
+            assert!(
+                !told.iter().any(|told| told.contains("**")),
+                "{host}: {told:?}"
+            );
         }
     }
     let missing = egress("{allow: [{name: a, methods: [GET]}]}");
-    assert!(missing.len() == 1 && missing[0].starts_with("missing-field"), "{missing:?}");
-    assert!(!missing[0].contains("**"), "advice for a missing host is no grant of anywhere: {missing:?}");
+    assert!(
+        missing.len() == 1 && missing[0].starts_with("missing-field"),
+        "{missing:?}"
+    );
+    assert!(
+        !missing[0].contains("**"),
+        "advice for a missing host is no grant of anywhere: {missing:?}"
+    );
 }
 
 #[test]
@@ -135,24 +249,48 @@ fn a_setting_that_is_nearly_right_is_told_at_its_place_with_the_one_that_was_mea
         ("default: deny\n\npolcies: [a]\n", "3:1", "policies"),
         ("polcies: [a]\n", "1:1", "policies"),
         ("default: dney\n", "1:10", "deny"),
-        ("gateway:\n  namespace: a\n  label: {a: b}\n", "3:3", "labels"),
-        ("gateway: {listeners: [{port: 1, host: a, targetPort: 2}]}\n", "1:42", "target_port"),
-        ("audit_trail:\n  redact: {princpal: hash}\n", "2:12", "principal"),
+        (
+            "gateway:\n  namespace: a\n  label: {a: b}\n",
+            "3:3",
+            "labels",
+        ),
+        (
+            "gateway: {listeners: [{port: 1, host: a, targetPort: 2}]}\n",
+            "1:42",
+            "target_port",
+        ),
+        (
+            "audit_trail:\n  redact: {princpal: hash}\n",
+            "2:12",
+            "principal",
+        ),
         ("identity_source: xfc\n", "1:18", "xfcc"),
         ("trustDomains: [a]\n", "1:1", "trust_domains"),
     ] {
-        let folder = Folder::with(&[("s.yaml", text), ("policies/a.yaml", &policy("shop", "{isolate: true}"))]);
+        let folder = Folder::with(&[
+            ("s.yaml", text),
+            ("policies/a.yaml", &policy("shop", "{isolate: true}")),
+        ]);
         let ended = folder.run("lint --config s.yaml policies");
-        let (at, hint) = (format!("s.yaml:{place}: "), format!("did you mean `{meant}`?"));
+        let (at, hint) = (
+            format!("s.yaml:{place}: "),
+            format!("did you mean `{meant}`?"),
+        );
         assert!(
             ended.code == Some(2) && ended.stderr.contains(&at) && ended.stderr.contains(&hint),
             "{text}: {ended:?}"
         );
     }
     let twice = "gateway: {listeners: [{port: 1, host: a.example}, {port: 1, host: b.example}]}\n";
-    let folder = Folder::with(&[("s.yaml", twice), ("policies/a.yaml", &policy("shop", "{isolate: true}"))]);
+    let folder = Folder::with(&[
+        ("s.yaml", twice),
+        ("policies/a.yaml", &policy("shop", "{isolate: true}")),
+    ]);
     let ended = folder.run("lint --config s.yaml policies");
-    assert!(ended.code == Some(2) && ended.stderr.contains("the port 1 stands twice"), "{ended:?}");
+    assert!(
+        ended.code == Some(2) && ended.stderr.contains("the port 1 stands twice"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -160,30 +298,78 @@ fn a_deny_that_is_not_what_it_seems_to_be_is_a_warning() {
     let root = |spec: &str| told(&policy("istio-system", spec));
     let deny = "deny: [{name: d, hosts: [a.example]}]";
     for (told, expected) in [
-        (egress("{mode: Report, deny: [{name: d, hosts: [a.example], mode: Enforce}]}"), "mode-overruled 4:"),
+        (
+            egress("{mode: Report, deny: [{name: d, hosts: [a.example], mode: Enforce}]}"),
+            "mode-overruled 4:",
+        ),
         (root(&format!("{{{deny}}}")), "own-callers-only 1:1"),
-        (root(&format!("{{subjects: [{{serviceAccounts: [web]}}], {deny}}}")), "own-callers-only 4:"),
-        (root(&format!("{{subjects: [{{serviceAccounts: [shop/web, job]}}], {deny}}}")), "own-callers-only 4:"),
+        (
+            root(&format!(
+                "{{subjects: [{{serviceAccounts: [web]}}], {deny}}}"
+            )),
+            "own-callers-only 4:",
+        ),
+        (
+            root(&format!(
+                "{{subjects: [{{serviceAccounts: [shop/web, job]}}], {deny}}}"
+            )),
+            "own-callers-only 4:",
+        ),
         (root("{isolate: true}"), "own-callers-only 1:1"),
-        (istio("spec: {action: DENY, rules: [{from: [{source: {serviceAccounts: [web]}}]}]}\n"), "own-callers-only 4:"),
-        (istio("spec: {action: AUDIT, rules: [{to: [{operation: {hosts: [a.example]}}]}]}\n"), "audit-only 4:"),
+        (
+            istio("spec: {action: DENY, rules: [{from: [{source: {serviceAccounts: [web]}}]}]}\n"),
+            "own-callers-only 4:",
+        ),
+        (
+            istio("spec: {action: AUDIT, rules: [{to: [{operation: {hosts: [a.example]}}]}]}\n"),
+            "audit-only 4:",
+        ),
         (egress("{deny: [{name: d, hosts: [no]}]}"), "yaml-word 4:"),
-        (istio("spec: {action: DENY, rules: [{to: [{operation: {hosts: [off]}}]}]}\n"), "yaml-word 4:"),
-        (egress("{deny: [{name: d, hosts: [a.example], methods: [HTTP]}]}"), "bad-method 4:"),
-        (egress("{deny: [{name: d, hosts: [a.example], methods: [PSOT]}]}"), "did you mean `POST`?"),
+        (
+            istio("spec: {action: DENY, rules: [{to: [{operation: {hosts: [off]}}]}]}\n"),
+            "yaml-word 4:",
+        ),
+        (
+            egress("{deny: [{name: d, hosts: [a.example], methods: [HTTP]}]}"),
+            "bad-method 4:",
+        ),
+        (
+            egress("{deny: [{name: d, hosts: [a.example], methods: [PSOT]}]}"),
+            "did you mean `POST`?",
+        ),
     ] {
-        assert!(told.iter().any(|told| told.contains(expected)), "{expected}: {told:?}");
+        assert!(
+            told.iter().any(|told| told.contains(expected)),
+            "{expected}: {told:?}"
+        );
     }
     for told in [
         egress("{mode: Report, deny: [{name: d, hosts: [a.example]}]}"),
         egress("{mode: Enforce, deny: [{name: d, hosts: [a.example], mode: Enforce}]}"),
-        egress(&format!("{{subjects: [{{serviceAccounts: [web]}}], {deny}}}")),
-        root(&format!("{{subjects: [{{namespaces: [istio-system]}}], {deny}}}")),
-        root(&format!("{{subjects: [{{serviceAccounts: [shop/web]}}], {deny}}}")),
+        egress(&format!(
+            "{{subjects: [{{serviceAccounts: [web]}}], {deny}}}"
+        )),
+        root(&format!(
+            "{{subjects: [{{namespaces: [istio-system]}}], {deny}}}"
+        )),
+        root(&format!(
+            "{{subjects: [{{serviceAccounts: [shop/web]}}], {deny}}}"
+        )),
         istio("spec: {action: DENY, rules: [{from: [{source: {serviceAccounts: [shop/web]}}]}]}\n"),
         egress("{deny: [{name: d, hosts: [a.example], methods: [POST, PURGE]}]}"),
     ] {
-        let codes = ["mode-overruled", "own-callers-only", "audit-only", "yaml-word", "bad-method"];
-        assert!(!told.iter().any(|told| codes.iter().any(|code| told.starts_with(code))), "{told:?}");
+        let codes = [
+            "mode-overruled",
+            "own-callers-only",
+            "audit-only",
+            "yaml-word",
+            "bad-method",
+        ];
+        assert!(
+            !told
+                .iter()
+                .any(|told| codes.iter().any(|code| told.starts_with(code))),
+            "{told:?}"
+        );
     }
 }

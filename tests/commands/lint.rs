@@ -16,26 +16,44 @@ fn clean() -> String {
 fn nothing_wrong_is_told_in_one_line() {
     let folder = Folder::with(&[("policies/a.yaml", &clean())]);
     let ended = folder.run("lint");
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "0 errors, 0 warnings, 0 notes in 1 file\n"));
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(0), "0 errors, 0 warnings, 0 notes in 1 file\n")
+    );
 }
 
 #[test]
 fn ten_mistakes_are_ten_findings_with_place_and_remedy() {
     let remedies = TOLD.matches("= help: ").count();
     assert_eq!((TOLD.matches("error[").count(), remedies), (10, 10));
-    assert!(include_str!("../../docs/POLICY.md").contains(TOLD.trim()), "docs/POLICY.md shows what is told");
+    assert!(
+        include_str!("../../docs/POLICY.md").contains(TOLD.trim()),
+        "docs/POLICY.md shows what is told"
+    );
     let folder = Folder::with(&[("policies/ten.yaml", TEN)]);
     let human = folder.run("lint policies");
     assert_eq!((human.code, human.stdout.as_str()), (Some(1), TOLD));
     let report = folder.run("lint policies --format json").json();
     let problems = report["problems"].as_array().unwrap();
-    let codes: BTreeSet<_> = problems.iter().map(|p| p["code"].as_str().unwrap()).collect();
+    let codes: BTreeSet<_> = problems
+        .iter()
+        .map(|p| p["code"].as_str().unwrap())
+        .collect();
     assert_eq!((problems.len(), codes.len()), (10, 10), "{codes:?}");
     for problem in problems {
-        assert!(problem["line"].as_u64() > Some(0) && problem["column"].as_u64() > Some(0), "{problem}");
-        assert!(problem["endColumn"].as_u64() > problem["column"].as_u64(), "{problem}");
+        assert!(
+            problem["line"].as_u64() > Some(0) && problem["column"].as_u64() > Some(0),
+            "{problem}"
+        );
+        assert!(
+            problem["endColumn"].as_u64() > problem["column"].as_u64(),
+            "{problem}"
+        );
     }
-    assert_eq!((&report["errors"], &report["files"]), (&10.into(), &1.into()));
+    assert_eq!(
+        (&report["errors"], &report["files"]),
+        (&10.into(), &1.into())
+    );
 }
 
 #[test]
@@ -50,34 +68,62 @@ fn warnings_fail_only_where_they_are_denied() {
                  spec: {action: DENY, rules: [{to: [{operation: {hosts: [A.example]}}]}]}\n";
     let folder = Folder::with(&[("policies/a.yaml", istio)]);
     let ended = folder.run("lint");
-    assert_eq!((ended.code, ended.last_line()), (Some(0), "0 errors, 1 warning, 0 notes in 1 file"));
-    assert!(ended.stdout.starts_with("warning[host-spelling]"), "{}", ended.stdout);
+    assert_eq!(
+        (ended.code, ended.last_line()),
+        (Some(0), "0 errors, 1 warning, 0 notes in 1 file")
+    );
+    assert!(
+        ended.stdout.starts_with("warning[host-spelling]"),
+        "{}",
+        ended.stdout
+    );
     assert_eq!(folder.run("lint --deny-warnings").code, Some(1));
 }
 
 #[test]
 fn ends_of_grants_are_told_at_any_moment() {
-    let grant = "{isolate: false, allow: [{name: a, hosts: [a.example], expires: '2026-12-31T00:00:00Z'}]}";
+    let grant =
+        "{isolate: false, allow: [{name: a, hosts: [a.example], expires: '2026-12-31T00:00:00Z'}]}";
     let folder = Folder::with(&[("policies/a.yaml", &policy("shop", grant))]);
     for (flags, code) in [
         ("--now 2026-12-01T00:00:00Z", None),
         ("--now 2026-12-20T00:00:00Z", Some("expires-soon")),
         ("--now 2026-12-20T00:00:00Z --expiry-days 7", None),
-        ("--now 2026-12-01T00:00:00Z --expiry-days 31", Some("expires-soon")),
-        ("--now 2026-12-31T00:00:00Z --expiry-days 0", Some("expired")),
+        (
+            "--now 2026-12-01T00:00:00Z --expiry-days 31",
+            Some("expires-soon"),
+        ),
+        (
+            "--now 2026-12-31T00:00:00Z --expiry-days 0",
+            Some("expired"),
+        ),
     ] {
         let ended = folder.run(&format!("lint --deny-warnings {flags}"));
         assert_eq!(ended.code, Some(i32::from(code.is_some())), "{flags}");
-        assert!(code.is_none_or(|code| ended.stdout.starts_with(&format!("warning[{code}]"))), "{}", ended.stdout);
+        assert!(
+            code.is_none_or(|code| ended.stdout.starts_with(&format!("warning[{code}]"))),
+            "{}",
+            ended.stdout
+        );
     }
 }
 
 #[test]
 fn a_bad_flag_is_told_apart_from_a_bad_policy() {
     let folder = Folder::with(&[("policies/a.yaml", &clean())]);
-    for flags in ["--format yaml", "--nope", "--root-namespace Root", "--config gone.yaml", "policies policies"] {
+    for flags in [
+        "--format yaml",
+        "--nope",
+        "--root-namespace Root",
+        "--config gone.yaml",
+        "policies policies",
+    ] {
         let ended = folder.run(&format!("lint {flags}"));
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{flags}");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{flags}"
+        );
         assert!(!ended.stderr.is_empty());
     }
 }
@@ -88,7 +134,11 @@ fn what_cannot_be_read_is_a_problem() {
     for (arguments, code) in [("lint", "unreadable"), ("lint empty", "no-policy")] {
         let ended = folder.run(arguments);
         assert_eq!(ended.code, Some(1));
-        assert!(ended.stdout.contains(&format!("error[{code}]")), "{}", ended.stdout);
+        assert!(
+            ended.stdout.contains(&format!("error[{code}]")),
+            "{}",
+            ended.stdout
+        );
     }
 }
 
@@ -96,22 +146,45 @@ fn what_cannot_be_read_is_a_problem() {
 fn several_directories_are_the_sources_of_one_set() {
     let set = "apiVersion: egress.customs/v1alpha1\nkind: DestinationSet\n\
                metadata: {name: s, namespace: istio-system}\nspec: {hosts: [a.example]}\n";
-    let uses = policy("shop", "{isolate: false, allow: [{name: a, destinations: [s]}]}");
+    let uses = policy(
+        "shop",
+        "{isolate: false, allow: [{name: a, destinations: [s]}]}",
+    );
     let folder = Folder::with(&[("a/set.yaml", set), ("b/policy.yaml", &uses)]);
     assert_eq!(folder.run("lint a b").code, Some(0));
     let alone = folder.run("lint b");
-    assert!(alone.stdout.contains("error[missing-set]"), "{}", alone.stdout);
-    let by_environment = ended(command(folder.path()).arg("lint").env("CUSTOMS_POLICIES", "a,b"));
-    assert_eq!(by_environment.last_line(), "0 errors, 0 warnings, 0 notes in 2 files");
+    assert!(
+        alone.stdout.contains("error[missing-set]"),
+        "{}",
+        alone.stdout
+    );
+    let by_environment = ended(
+        command(folder.path())
+            .arg("lint")
+            .env("CUSTOMS_POLICIES", "a,b"),
+    );
+    assert_eq!(
+        by_environment.last_line(),
+        "0 errors, 0 warnings, 0 notes in 2 files"
+    );
 }
 
 #[test]
 fn the_settings_of_the_server_matter() {
-    let theirs = policy("platform", "{subjects: [{namespaces: ['**'], trustDomains: [td.example]}], isolate: true}");
-    let settings = "root_namespace: platform\naccept_trust_domains: [td.example]\npolicies: [rules]\n";
+    let theirs = policy(
+        "platform",
+        "{subjects: [{namespaces: ['**'], trustDomains: [td.example]}], isolate: true}",
+    );
+    let settings =
+        "root_namespace: platform\naccept_trust_domains: [td.example]\npolicies: [rules]\n";
     let folder = Folder::with(&[("rules/a.yaml", &theirs), ("settings.yaml", settings)]);
     assert_eq!(folder.run("lint --config settings.yaml").code, Some(0));
-    assert_eq!(folder.run("lint rules --root-namespace platform --accept-trust-domains td.example").code, Some(0));
+    assert_eq!(
+        folder
+            .run("lint rules --root-namespace platform --accept-trust-domains td.example")
+            .code,
+        Some(0)
+    );
     let without = folder.run("lint rules");
     for code in ["not-yours", "bad-identity"] {
         assert!(without.stdout.contains(code), "{}", without.stdout);
@@ -120,13 +193,19 @@ fn the_settings_of_the_server_matter() {
 
 #[test]
 fn sarif_names_a_rule_and_a_region_for_each_result() {
-    let folder = Folder::with(&[("policies/ten.yaml", TEN), ("policies/broken.yaml", "a: [b\n")]);
+    let folder = Folder::with(&[
+        ("policies/ten.yaml", TEN),
+        ("policies/broken.yaml", "a: [b\n"),
+    ]);
     let ended = folder.run("lint --format sarif");
     let log = ended.json();
     assert_eq!((ended.code, &log["version"]), (Some(1), &"2.1.0".into()));
     let run = &log["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-    let ids: BTreeSet<_> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
+    let ids: BTreeSet<_> = rules
+        .iter()
+        .map(|rule| rule["id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids.len(), rules.len());
     let results = run["results"].as_array().unwrap();
     assert!(results.len() >= 2);
@@ -134,7 +213,13 @@ fn sarif_names_a_rule_and_a_region_for_each_result() {
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
         assert_eq!(rules[index]["id"], result["ruleId"]);
         let place = &result["locations"][0]["physicalLocation"];
-        assert!(place["artifactLocation"]["uri"].as_str().unwrap().starts_with("policies/"), "{place}");
+        assert!(
+            place["artifactLocation"]["uri"]
+                .as_str()
+                .unwrap()
+                .starts_with("policies/"),
+            "{place}"
+        );
         assert!(place["region"]["startLine"].as_u64() > Some(0), "{place}");
     }
 }

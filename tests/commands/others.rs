@@ -7,7 +7,10 @@ use super::{Folder, command, policy, run};
 
 fn two_sources() -> Folder {
     Folder::with(&[
-        ("a/a.yaml", &policy("shop", "{deny: [{name: a, hosts: [a.example]}]}")),
+        (
+            "a/a.yaml",
+            &policy("shop", "{deny: [{name: a, hosts: [a.example]}]}"),
+        ),
         ("b/b.yaml", &policy("batch", "{isolate: true}")),
     ])
 }
@@ -15,11 +18,23 @@ fn two_sources() -> Folder {
 /// The revision that a server with these flags puts in force, as it tells the record.
 fn served(folder: &Folder, flags: &str) -> String {
     let mut command = command(folder.path());
-    command.arg("serve").args(flags.split_whitespace()).args(["--admin", "off", "--listen", "unix:customs.sock"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    command.arg("serve").args(flags.split_whitespace()).args([
+        "--admin",
+        "off",
+        "--listen",
+        "unix:customs.sock",
+    ]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let records = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
-    let revision = records.filter_map(|record| Some(record["revision"].as_str()?.to_owned())).next();
+    let records =
+        lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+    let revision = records
+        .filter_map(|record| Some(record["revision"].as_str()?.to_owned()))
+        .next();
     child.kill().unwrap();
     child.wait().unwrap();
     revision.expect("a record of the first set")
@@ -28,12 +43,26 @@ fn served(folder: &Folder, flags: &str) -> String {
 #[test]
 fn the_revision_is_the_one_of_a_server() {
     let folder = two_sources();
-    let revision = |arguments: &str| run(folder.path(), &format!("revision {arguments}")).stdout.trim().to_owned();
+    let revision = |arguments: &str| {
+        run(folder.path(), &format!("revision {arguments}"))
+            .stdout
+            .trim()
+            .to_owned()
+    };
     let plain = revision("a b");
     assert_eq!(plain, served(&folder, "--policies a --policies b"));
     let strict = revision("a b --default deny --trust-domains x.example");
-    assert_eq!(strict, served(&folder, "--policies a --policies b --default deny --trust-domains x.example"));
-    assert_ne!(plain, strict, "a setting that changes verdicts changes the revision");
+    assert_eq!(
+        strict,
+        served(
+            &folder,
+            "--policies a --policies b --default deny --trust-domains x.example"
+        )
+    );
+    assert_ne!(
+        plain, strict,
+        "a setting that changes verdicts changes the revision"
+    );
 }
 
 #[test]
@@ -41,7 +70,13 @@ fn broken_policies_have_no_revision() {
     let folder = Folder::with(&[("policies/a.yaml", "kind: [\n")]);
     let ended = folder.run("revision");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
-    assert!(ended.stderr.contains("policies/a.yaml:1:7: error[yaml-syntax]"), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("policies/a.yaml:1:7: error[yaml-syntax]"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -50,7 +85,10 @@ fn every_shell_gets_completions() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ended = folder.run(&format!("completions {shell}"));
         assert_eq!(ended.code, Some(0));
-        assert!(ended.stdout.contains("deny-warnings") && ended.stdout.contains("revision"), "{shell}");
+        assert!(
+            ended.stdout.contains("deny-warnings") && ended.stdout.contains("revision"),
+            "{shell}"
+        );
     }
     assert_eq!(folder.run("completions tcsh").code, Some(2));
 }
@@ -60,10 +98,24 @@ fn every_command_has_a_man_page() {
     let folder = Folder::with(&[]);
     let whole = folder.run("man").stdout;
     assert!(whole.contains(".TH customs 1"), "{whole}");
-    let commands =
-        ["serve", "settings", "lint", "test", "check", "diff", "revision", "audit", "schema", "completions", "man"];
+    let commands = [
+        "serve",
+        "settings",
+        "lint",
+        "test",
+        "check",
+        "diff",
+        "revision",
+        "audit",
+        "schema",
+        "completions",
+        "man",
+    ];
     for command in commands {
-        assert!(whole.contains(&format!("customs\\-{command}(1)")), "{command} is not in {whole}");
+        assert!(
+            whole.contains(&format!("customs\\-{command}(1)")),
+            "{command} is not in {whole}"
+        );
         let page = folder.run(&format!("man {command}")).stdout;
         assert!(page.contains(&format!(".TH customs-{command} 1")), "{page}");
     }

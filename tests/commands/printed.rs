@@ -26,7 +26,11 @@ fn is_ink(c: char) -> bool {
         0xfeff..=0xfeff,
         0xe0000..=0x10ffff,
     ];
-    c == '\n' || (c >= ' ' && !hidden.iter().any(|range: &std::ops::RangeInclusive<u32>| range.contains(&u32::from(c))))
+    c == '\n'
+        || (c >= ' '
+            && !hidden
+                .iter()
+                .any(|range: &std::ops::RangeInclusive<u32>| range.contains(&u32::from(c))))
 }
 
 /// Nothing of the hostile text is in it as it was.
@@ -68,7 +72,11 @@ fn spoilt(document: &Value) -> Vec<Value> {
                 let mut renamed = fields.clone();
                 renamed.remove(name);
                 renamed.insert(format!("{name}{HOSTILE}"), value.clone());
-                spoilt(value).into_iter().map(put).chain([Value::Object(renamed)]).collect()
+                spoilt(value)
+                    .into_iter()
+                    .map(put)
+                    .chain([Value::Object(renamed)])
+                    .collect()
             };
             fields.iter().flat_map(of).collect()
         }
@@ -147,7 +155,9 @@ const READERS: [&str; 13] = [
 /// Runs every reader of policies on a directory.
 fn read_by_all(folder: &Folder, directory: &str) -> String {
     let run = |line: &str| {
-        let arguments = line.split_whitespace().map(|word| if word == "DIR" { directory } else { word });
+        let arguments = line
+            .split_whitespace()
+            .map(|word| if word == "DIR" { directory } else { word });
         let ended = ended(command(folder.path()).args(arguments));
         clean(line, &ended);
         for format in ["json", "sarif"] {
@@ -176,16 +186,35 @@ fn no_command_prints_what_a_field_of_a_policy_or_case_says_as_it_is() {
         put(format!("good/{at:03}.cases.yaml"), &yaml(document));
     }
     put("good/a.yaml".into(), &good());
-    put("raw/a.yaml".into(), &format!("kind: {HOSTILE}\n{HOSTILE}: [\n"));
+    put(
+        "raw/a.yaml".into(),
+        &format!("kind: {HOSTILE}\n{HOSTILE}: [\n"),
+    );
     put(format!("named/{HOSTILE_NAME}.yaml"), &good());
-    put(format!("named/{HOSTILE_NAME}.cases.yaml"), &cases().to_string());
+    put(
+        format!("named/{HOSTILE_NAME}.cases.yaml"),
+        &cases().to_string(),
+    );
     put("ended/a\n\u{1b}[2J.yaml".into(), &good());
     put(format!("{HOSTILE_NAME}\u{1b}[2J/a.yaml"), &good());
-    for directory in ["bad", "good", "raw", "named", "ended", &format!("{HOSTILE_NAME}\u{1b}[2J"), HOSTILE] {
+    for directory in [
+        "bad",
+        "good",
+        "raw",
+        "named",
+        "ended",
+        &format!("{HOSTILE_NAME}\u{1b}[2J"),
+        HOSTILE,
+    ] {
         let told = read_by_all(&folder, directory);
-        let is_escaped =
-            ["\\u{202e}", "\\u202e"].iter().all(|text| told.contains(text)) || ["ended", "raw"].contains(&directory);
-        assert!(is_escaped, "{directory:?}: the hostile text shows, and its escapes: {told}");
+        let is_escaped = ["\\u{202e}", "\\u202e"]
+            .iter()
+            .all(|text| told.contains(text))
+            || ["ended", "raw"].contains(&directory);
+        assert!(
+            is_escaped,
+            "{directory:?}: the hostile text shows, and its escapes: {told}"
+        );
     }
 }
 
@@ -195,7 +224,10 @@ fn no_message_about_flags_variables_or_settings_says_a_text_as_it_is() {
     let said = |what: &str, command: &mut Command| {
         let ended = ended(command);
         clean(what, &ended);
-        assert!((ended.stdout + &ended.stderr).contains("\\u{202e}"), "{what}: it is told");
+        assert!(
+            (ended.stdout + &ended.stderr).contains("\\u{202e}"),
+            "{what}: it is told"
+        );
     };
     for flags in [
         ["--from", HOSTILE, "--to", "http://a/"],
@@ -206,14 +238,36 @@ fn no_message_about_flags_variables_or_settings_says_a_text_as_it_is() {
         ["--config", HOSTILE, "--from", "shop/web"],
         ["--from", "shop/web", "--default", HOSTILE],
     ] {
-        let extra =
-            if flags.contains(&"--to") || flags.contains(&"--request") { &[][..] } else { &["--to", "http://a/"] };
-        said(&format!("{flags:?}"), command(folder.path()).arg("check").args(flags).args(extra));
+        let extra = if flags.contains(&"--to") || flags.contains(&"--request") {
+            &[][..]
+        } else {
+            &["--to", "http://a/"]
+        };
+        said(
+            &format!("{flags:?}"),
+            command(folder.path()).arg("check").args(flags).args(extra),
+        );
     }
     let name = HOSTILE.replace('\0', "");
-    said("a variable's name", command(folder.path()).arg("lint").env(format!("CUSTOMS_{name}"), "x"));
-    for variable in ["CUSTOMS_DEFAULT", "CUSTOMS_LOG", "CUSTOMS_POLICIES", "CUSTOMS_CONFIG", "CUSTOMS_LISTEN"] {
-        said(variable, command(folder.path()).args(["serve", "--require-policy"]).env(variable, HOSTILE));
+    said(
+        "a variable's name",
+        command(folder.path())
+            .arg("lint")
+            .env(format!("CUSTOMS_{name}"), "x"),
+    );
+    for variable in [
+        "CUSTOMS_DEFAULT",
+        "CUSTOMS_LOG",
+        "CUSTOMS_POLICIES",
+        "CUSTOMS_CONFIG",
+        "CUSTOMS_LISTEN",
+    ] {
+        said(
+            variable,
+            command(folder.path())
+                .args(["serve", "--require-policy"])
+                .env(variable, HOSTILE),
+        );
     }
     said("a command", command(folder.path()).args(["man", HOSTILE]));
     for text in [
@@ -227,7 +281,10 @@ fn no_message_about_flags_variables_or_settings_says_a_text_as_it_is() {
         json!({"audit_trail": {"queue_size": HOSTILE}}),
     ] {
         std::fs::write(folder.path().join("settings.yaml"), yaml(&text)).unwrap();
-        said(&text.to_string(), command(folder.path()).args(["serve", "--config", "settings.yaml"]));
+        said(
+            &text.to_string(),
+            command(folder.path()).args(["serve", "--config", "settings.yaml"]),
+        );
     }
 }
 
@@ -262,7 +319,11 @@ fn no_record_and_no_name_of_its_file_is_printed_as_it_is() {
         "chain",
         HOSTILE,
     ];
-    let lines: String = fields.iter().enumerate().map(|(at, field)| record(at + 1, field, json!(HOSTILE))).collect();
+    let lines: String = fields
+        .iter()
+        .enumerate()
+        .map(|(at, field)| record(at + 1, field, json!(HOSTILE)))
+        .collect();
     let name = format!("{HOSTILE_NAME}\u{1b}[2J.jsonl");
     std::fs::write(folder.path().join(&name), format!("{lines}{HOSTILE}\n")).unwrap();
     for flags in [
@@ -273,9 +334,18 @@ fn no_record_and_no_name_of_its_file_is_printed_as_it_is() {
         &["verify"],
         &["verify", "--format", "json"],
     ] {
-        let ended = ended(command(folder.path()).arg("audit").args(flags).arg(&name).stdin(Stdio::null()));
+        let ended = ended(
+            command(folder.path())
+                .arg("audit")
+                .args(flags)
+                .arg(&name)
+                .stdin(Stdio::null()),
+        );
         clean(&format!("{flags:?}"), &ended);
-        assert!(ended.stdout.len() + ended.stderr.len() > 40, "{flags:?}: {ended:?}");
+        assert!(
+            ended.stdout.len() + ended.stderr.len() > 40,
+            "{flags:?}: {ended:?}"
+        );
     }
     let gone = ended(command(folder.path()).args(["audit", "tail", HOSTILE]));
     clean("a file that is not there", &gone);

@@ -11,7 +11,12 @@ pub(crate) fn json(node: &Node) -> Value {
         Yaml::Number(number) => serde_json::from_str(number).unwrap(),
         Yaml::Text(text) => text.as_str().into(),
         Yaml::List(items) => items.iter().map(json).collect::<Vec<_>>().into(),
-        Yaml::Map(pairs) => Value::Object(pairs.iter().map(|(key, value)| (key.name.clone(), json(value))).collect()),
+        Yaml::Map(pairs) => Value::Object(
+            pairs
+                .iter()
+                .map(|(key, value)| (key.name.clone(), json(value)))
+                .collect(),
+        ),
     }
 }
 
@@ -27,9 +32,16 @@ struct Checker<'s> {
 impl Checker<'_> {
     fn check(&self, schema: &Value, value: &Value, at: &str) -> Vec<String> {
         let Value::Object(schema) = schema else {
-            return if schema == &Value::Bool(true) { Vec::new() } else { vec![format!("{at}: nothing fits")] };
+            return if schema == &Value::Bool(true) {
+                Vec::new()
+            } else {
+                vec![format!("{at}: nothing fits")]
+            };
         };
-        schema.iter().flat_map(|(keyword, argument)| self.keyword(schema, keyword, argument, value, at)).collect()
+        schema
+            .iter()
+            .flat_map(|(keyword, argument)| self.keyword(schema, keyword, argument, value, at))
+            .collect()
     }
 
     fn keyword(
@@ -40,19 +52,52 @@ impl Checker<'_> {
         value: &Value,
         at: &str,
     ) -> Vec<String> {
-        let unless = |fits: bool| if fits { Vec::new() } else { vec![format!("{at}: {keyword} {argument}: {value}")] };
+        let unless = |fits: bool| {
+            if fits {
+                Vec::new()
+            } else {
+                vec![format!("{at}: {keyword} {argument}: {value}")]
+            }
+        };
         match keyword {
             "$schema" | "title" | "description" | "definitions" | "format" => Vec::new(),
-            "$ref" => {
-                self.check(self.root.pointer(argument.as_str().unwrap().trim_start_matches('#')).unwrap(), value, at)
-            }
-            "anyOf" => unless(argument.as_array().unwrap().iter().any(|one| self.check(one, value, at).is_empty())),
-            "allOf" => argument.as_array().unwrap().iter().flat_map(|one| self.check(one, value, at)).collect(),
+            "$ref" => self.check(
+                self.root
+                    .pointer(argument.as_str().unwrap().trim_start_matches('#'))
+                    .unwrap(),
+                value,
+                at,
+            ),
+            "anyOf" => unless(
+                argument
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|one| self.check(one, value, at).is_empty()),
+            ),
+            "allOf" => argument
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|one| self.check(one, value, at))
+                .collect(),
             "type" => unless(has_type(argument.as_str().unwrap(), value)),
             "enum" => unless(argument.as_array().unwrap().contains(value)),
-            "minItems" => unless(value.as_array().is_none_or(|list| list.len() as u64 >= argument.as_u64().unwrap())),
-            "minimum" => unless(value.as_i64().is_none_or(|number| number >= argument.as_i64().unwrap())),
-            "maximum" => unless(value.as_i64().is_none_or(|number| number <= argument.as_i64().unwrap())),
+            "minItems" => unless(
+                value
+                    .as_array()
+                    .is_none_or(|list| list.len() as u64 >= argument.as_u64().unwrap()),
+            ),
+            "minimum" => unless(
+                value
+                    .as_i64()
+                    .is_none_or(|number| number >= argument.as_i64().unwrap()),
+            ),
+            "maximum" => unless(
+                value
+                    .as_i64()
+                    .is_none_or(|number| number <= argument.as_i64().unwrap()),
+            ),
             "items" => value
                 .as_array()
                 .into_iter()
@@ -60,15 +105,25 @@ impl Checker<'_> {
                 .enumerate()
                 .flat_map(|(index, item)| self.check(argument, item, &format!("{at}/{index}")))
                 .collect(),
-            "required" => {
-                unless(argument.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some()))
-            }
+            "required" => unless(
+                argument
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .all(|name| value.get(name.as_str().unwrap()).is_some()),
+            ),
             "properties" | "additionalProperties" => self.properties(schema, keyword, value, at),
             _ => panic!("this check does not know the keyword {keyword}"),
         }
     }
 
-    fn properties(&self, schema: &Map<String, Value>, keyword: &str, value: &Value, at: &str) -> Vec<String> {
+    fn properties(
+        &self,
+        schema: &Map<String, Value>,
+        keyword: &str,
+        value: &Value,
+        at: &str,
+    ) -> Vec<String> {
         let known = schema.get("properties");
         let mut wrong = Vec::new();
         for (name, value) in value.as_object().into_iter().flatten() {

@@ -26,7 +26,9 @@ const NEVER_NAMED: [(&str, &str); 4] = [
 ];
 
 fn topics() -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder().join("egress")).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder().join("egress"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let mut topics: Vec<_> = entries.filter(|path| path.is_dir()).collect();
     topics.sort();
     topics
@@ -35,7 +37,9 @@ fn topics() -> Vec<PathBuf> {
 /// Asks the cases of a topic, and gives the one suite of the report.
 fn ask(topic: &Path) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
+    {
         command.env_remove(name);
     }
     command.args(["test", "--format", "json"]).arg(topic);
@@ -45,16 +49,21 @@ fn ask(topic: &Path) -> Value {
     }
     let output = command.output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
-    let mut report: Value =
-        serde_json::from_str(&told).unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(&output.stderr)));
+    let mut report: Value = serde_json::from_str(&told)
+        .unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(&output.stderr)));
     report["suites"][0].take()
 }
 
 /// How many cases of a topic expect an allow, and how many a denial.
 fn expected(topic: &Path) -> [usize; 2] {
     let cases = topic.join(format!("{}.cases.yaml", name(topic)));
-    let text = fs::read_to_string(&cases).unwrap_or_else(|why| panic!("{}: {why}", cases.display()));
-    ["Allow", "Deny"].map(|effect| text.lines().filter(|line| *line == format!("  expect: {effect}")).count())
+    let text =
+        fs::read_to_string(&cases).unwrap_or_else(|why| panic!("{}: {why}", cases.display()));
+    ["Allow", "Deny"].map(|effect| {
+        text.lines()
+            .filter(|line| *line == format!("  expect: {effect}"))
+            .count()
+    })
 }
 
 fn name(topic: &Path) -> String {
@@ -65,12 +74,20 @@ fn name(topic: &Path) -> String {
 fn wrong(topic: &str, suite: &Value) -> Vec<String> {
     let list = |value: &Value| value.as_array().unwrap().clone();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let failures = list(&suite["cases"]).into_iter().flat_map(|case| list(&case["failures"]));
-    let failures = failures.map(|failure| format!("{}; {}", text(&failure["text"]), text(&failure["note"])));
-    let problems = list(&suite["problems"]).into_iter().map(|problem| problem.to_string());
-    let missing = list(&suite["notExercised"]).into_iter().map(|rule| text(&rule["id"]));
-    let missing =
-        missing.filter(|id| !NEVER_NAMED.contains(&(topic, id.as_str()))).map(|id| format!("not exercised: {id}"));
+    let failures = list(&suite["cases"])
+        .into_iter()
+        .flat_map(|case| list(&case["failures"]));
+    let failures =
+        failures.map(|failure| format!("{}; {}", text(&failure["text"]), text(&failure["note"])));
+    let problems = list(&suite["problems"])
+        .into_iter()
+        .map(|problem| problem.to_string());
+    let missing = list(&suite["notExercised"])
+        .into_iter()
+        .map(|rule| text(&rule["id"]));
+    let missing = missing
+        .filter(|id| !NEVER_NAMED.contains(&(topic, id.as_str())))
+        .map(|id| format!("not exercised: {id}"));
     failures.chain(problems).chain(missing).collect()
 }
 
@@ -85,15 +102,34 @@ fn every_sentence_of_the_language_holds() {
             "{name}: every case expects an effect, on a line of its own"
         );
         assert!(allow > 0 || deny > 0, "{name} has no cases");
-        tell(&format!("egress: {name}: {} cases, ALLOW {allow}, DENY {deny}", allow + deny));
-        found.extend(wrong(&name, &suite).into_iter().map(|what| format!("{name}: {what}")));
+        tell(&format!(
+            "egress: {name}: {} cases, ALLOW {allow}, DENY {deny}",
+            allow + deny
+        ));
+        found.extend(
+            wrong(&name, &suite)
+                .into_iter()
+                .map(|what| format!("{name}: {what}")),
+        );
         total = [total[0] + allow, total[1] + deny];
     }
     let [allow, deny] = total;
-    tell(&format!("egress: {} cases, ALLOW {allow}, DENY {deny}; {} wrong", allow + deny, found.len()));
-    assert!(found.is_empty(), "{} wrong:\n{}", found.len(), found.join("\n"));
+    tell(&format!(
+        "egress: {} cases, ALLOW {allow}, DENY {deny}; {} wrong",
+        allow + deny,
+        found.len()
+    ));
+    assert!(
+        found.is_empty(),
+        "{} wrong:\n{}",
+        found.len(),
+        found.join("\n")
+    );
     assert!(allow + deny >= AT_LEAST, "only {} cases", allow + deny);
-    assert!(allow >= AT_LEAST / 3 && deny >= AT_LEAST / 3, "ALLOW {allow}, DENY {deny}: too few of one");
+    assert!(
+        allow >= AT_LEAST / 3 && deny >= AT_LEAST / 3,
+        "ALLOW {allow}, DENY {deny}: too few of one"
+    );
 }
 
 #[test]
@@ -101,12 +137,20 @@ fn every_reason_that_a_question_can_have_is_the_answer_to_one() {
     let mut seen = BTreeSet::new();
     for topic in topics() {
         let text = fs::read_to_string(topic.join(format!("{}.cases.yaml", name(&topic)))).unwrap();
-        seen.extend(text.lines().filter_map(|line| line.strip_prefix("  reason: ")).map(str::to_owned));
+        seen.extend(
+            text.lines()
+                .filter_map(|line| line.strip_prefix("  reason: "))
+                .map(str::to_owned),
+        );
     }
     // A question always reaches a set that is loaded, has an address, and is not recorded.
     let never = ["no_policy", "empty_request", "audit_unavailable"];
     let reasons = customs_engine::reason::Reason::ALL.map(|reason| reason.as_str());
-    let wanted: BTreeSet<_> = reasons.into_iter().filter(|reason| !never.contains(reason)).map(str::to_owned).collect();
+    let wanted: BTreeSet<_> = reasons
+        .into_iter()
+        .filter(|reason| !never.contains(reason))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(seen, wanted);
 }
 
@@ -114,8 +158,15 @@ fn every_reason_that_a_question_can_have_is_the_answer_to_one() {
 fn every_case_is_named_by_a_sentence() {
     for topic in topics() {
         let text = fs::read_to_string(topic.join(format!("{}.cases.yaml", name(&topic)))).unwrap();
-        for sentence in text.lines().filter_map(|line| line.strip_prefix("- name: ")) {
-            assert!(sentence.split(' ').count() >= 4, "{}: `{sentence}` is no sentence", name(&topic));
+        for sentence in text
+            .lines()
+            .filter_map(|line| line.strip_prefix("- name: "))
+        {
+            assert!(
+                sentence.split(' ').count() >= 4,
+                "{}: `{sentence}` is no sentence",
+                name(&topic)
+            );
         }
     }
 }
@@ -124,7 +175,15 @@ fn every_case_is_named_by_a_sentence() {
 fn settings_belong_to_a_topic() {
     for entry in fs::read_dir(folder().join("egress")).unwrap() {
         let path = entry.unwrap().path();
-        let topic = path.to_str().unwrap().strip_suffix(".settings.yaml").map(Path::new);
-        assert!(path.is_dir() || topic.is_some_and(Path::is_dir), "{} belongs to no topic", path.display());
+        let topic = path
+            .to_str()
+            .unwrap()
+            .strip_suffix(".settings.yaml")
+            .map(Path::new);
+        assert!(
+            path.is_dir() || topic.is_some_and(Path::is_dir),
+            "{} belongs to no topic",
+            path.display()
+        );
     }
 }

@@ -12,13 +12,17 @@ use crate::rows::{Answer, Check, Set};
 /// Whether the method's case alone makes the difference: the policies name it in another case, and a method that they do
 /// not name at all is answered as Envoy answered this one.
 pub fn is_method_case(set: &Set, compiled: &Compiled, check: &Check) -> bool {
-    let mut words = set.yaml.split(|c: char| c.is_whitespace() || "\"'[],".contains(c)).filter(|word| !word.is_empty());
+    let mut words = set
+        .yaml
+        .split(|c: char| c.is_whitespace() || "\"'[],".contains(c))
+        .filter(|word| !word.is_empty());
     let otherwise = |pattern: TextPattern| {
         let method = check.method();
         pattern.matches_ignore_case(method) && !pattern.matches(method)
     };
     let unnamed = check.with_method(&"~".repeat(check.method().len()));
-    words.any(|word| otherwise(TextPattern::parse(word))) && set.ask(compiled, &unnamed).effect == check.expected
+    words.any(|word| otherwise(TextPattern::parse(word)))
+        && set.ask(compiled, &unnamed).effect == check.expected
 }
 
 /// Why an odd row may differ: a tag or an oddity, the words in a policy without which it cannot matter, and the words by
@@ -45,7 +49,11 @@ const SNI: &[&str] = &["connection.sni"];
 const ALWAYS: &[&str] = &[""];
 
 const fn cause(name: &'static str, asked: &'static [&'static str], listed: &'static str) -> Cause {
-    Cause { name, asked, listed }
+    Cause {
+        name,
+        asked,
+        listed,
+    }
 }
 
 const CAUSES: [Cause; 19] = [
@@ -79,21 +87,35 @@ fn known(name: &str) -> Option<&'static Cause> {
 pub fn kind(set: &Set, compiled: &Compiled, check: &Check, answer: &Answer) -> Option<String> {
     let mut causes: Vec<&str> = check.odd_tags().collect();
     let tagged = causes.iter().any(|cause| cause.starts_with("id-"));
-    causes.extend(check.oddities().into_iter().filter(|cause| *cause != "identity" || !tagged));
+    causes.extend(
+        check
+            .oddities()
+            .into_iter()
+            .filter(|cause| *cause != "identity" || !tagged),
+    );
     if is_method_case(set, compiled, check) {
         causes.push("method-case");
     }
-    causes.retain(|name| known(name).is_some_and(|cause| cause.asked.iter().any(|word| set.yaml.contains(word))));
+    causes.retain(|name| {
+        known(name).is_some_and(|cause| cause.asked.iter().any(|word| set.yaml.contains(word)))
+    });
     (!causes.is_empty()).then(|| format!("{} / {}", causes.join("+"), answer.reason))
 }
 
 /// The causes of the differences that no row of the table in docs/POLICY.md lists.
 pub fn undocumented(tally: &Tally) -> Vec<String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join("POLICY.md");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join("POLICY.md");
     let document = std::fs::read_to_string(file).unwrap();
-    let (_, table) = document.split_once("## Where customs differs from Istio").expect("the section is there");
+    let (_, table) = document
+        .split_once("## Where customs differs from Istio")
+        .expect("the section is there");
     let (table, _) = table.split_once("\n## ").unwrap_or((table, ""));
-    let firsts: Vec<&str> = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").next()).collect();
+    let firsts: Vec<&str> = table
+        .lines()
+        .filter_map(|row| row.strip_prefix("| ")?.split(" | ").next())
+        .collect();
     let listed = |words: &str| firsts.iter().any(|first| first.starts_with(words));
     let words = |name: &str| known(name).map(|cause| cause.listed);
     let mut causes: BTreeSet<&str> = tally
@@ -105,13 +127,26 @@ pub fn undocumented(tally: &Tally) -> Vec<String> {
         .flat_map(|causes| causes.split(" or "))
         .collect();
     causes.extend((!tally.method_case.is_empty()).then_some("method-case"));
-    let unlisted = causes.into_iter().filter(|cause| !words(cause).is_some_and(listed));
-    unlisted.map(|cause| format!("{cause}: {:?}", words(cause))).collect()
+    let unlisted = causes
+        .into_iter()
+        .filter(|cause| !words(cause).is_some_and(listed));
+    unlisted
+        .map(|cause| format!("{cause}: {:?}", words(cause)))
+        .collect()
 }
 
 /// Of what is odd about the row, that which lets customs allow what Istio denies.
 pub fn wider_kind(check: &Check) -> Option<&'static str> {
-    let single = ["tcp-host", "host-any-port", "header-twice", "sni-case", "id-two-uris"];
+    let single = [
+        "tcp-host",
+        "host-any-port",
+        "header-twice",
+        "sni-case",
+        "id-two-uris",
+    ];
     let host = check.has("host-port") || check.has("host-trailing-dot");
-    single.into_iter().find(|tag| check.has(tag)).or(host.then_some("host-port or host-trailing-dot"))
+    single
+        .into_iter()
+        .find(|tag| check.has(tag))
+        .or(host.then_some("host-port or host-trailing-dot"))
 }

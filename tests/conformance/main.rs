@@ -7,7 +7,13 @@
 //!
 //! Beside it, what has no Istio to be compared with: the EgressPolicy family, in `egress.rs`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod egress;
 mod golden;
@@ -32,17 +38,23 @@ fn tell(line: &str) {
 }
 
 fn counts(list: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    list.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
+    list.iter()
+        .map(|(kind, count)| ((*kind).to_owned(), *count))
+        .collect()
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("conformance")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join("conformance")
 }
 
 #[test]
 fn the_istio_file_agrees() {
     let Some(file) = rows::istio_file() else {
-        tell("istio: the file is ABSENT and nothing of it was replayed; name its folder in CUSTOMS_ISTIO_CASES");
+        tell(
+            "istio: the file is ABSENT and nothing of it was replayed; name its folder in CUSTOMS_ISTIO_CASES",
+        );
         return;
     };
     let tally = Tally::of("istio", &rows::read(&file));
@@ -50,9 +62,16 @@ fn the_istio_file_agrees() {
     tally.assert_as_documented(&REFUSED);
     if tally.skipped.is_empty() {
         assert_eq!((tally.sets, tally.rows), (77, 10_920));
-        assert!(tally.ordinary >= 6_600, "only {} rows are ordinary", tally.ordinary);
+        assert!(
+            tally.ordinary >= 6_600,
+            "only {} rows are ordinary",
+            tally.ordinary
+        );
         assert_eq!(tally.method_case.len(), 14);
-        assert_eq!(tally.wider, counts(&[("host-port or host-trailing-dot", 7), ("id-two-uris", 15)]));
+        assert_eq!(
+            tally.wider,
+            counts(&[("host-port or host-trailing-dot", 7), ("id-two-uris", 15)])
+        );
     }
 }
 
@@ -62,7 +81,11 @@ fn the_own_file_agrees() {
     tally.print();
     tally.assert_as_documented(&[]);
     if tally.skipped.is_empty() {
-        assert!(tally.ordinary >= 1_100, "only {} rows are ordinary", tally.ordinary);
+        assert!(
+            tally.ordinary >= 1_100,
+            "only {} rows are ordinary",
+            tally.ordinary
+        );
         assert_eq!(tally.method_case.len(), 2);
         let wider = counts(&[
             ("header-twice", 2),
@@ -79,9 +102,14 @@ fn the_own_file_agrees() {
 fn the_recorder_translates_as_istiod_does() {
     let folder = rows::istio_folder().join("istio-golden");
     if folder.is_dir() {
-        tell(&format!("istio: {} configurations of istiod's are the recorder's as well", golden::compare(&folder)));
+        tell(&format!(
+            "istio: {} configurations of istiod's are the recorder's as well",
+            golden::compare(&folder)
+        ));
     } else {
-        tell("istio: the configurations of istiod's are ABSENT; name the folder above them in CUSTOMS_ISTIO_CASES");
+        tell(
+            "istio: the configurations of istiod's are ABSENT; name the folder above them in CUSTOMS_ISTIO_CASES",
+        );
     }
 }
 
@@ -91,14 +119,26 @@ fn the_own_file_is_of_the_policies_beside_it() {
     let mut recorded = BTreeSet::new();
     for set in rows::read(&folder().join("recorded.jsonl")) {
         let file = set.name.split('.').next().unwrap().to_owned();
-        let text = std::fs::read_to_string(folder().join("policies").join(format!("{file}.yaml"))).unwrap();
-        let action = set.name.split_once('.').map_or("ALLOW".to_owned(), |(_, action)| action.to_uppercase());
-        assert_eq!(set.yaml, text.replace("action: ALLOW", &format!("action: {action}")), "{}", set.name);
+        let text = std::fs::read_to_string(folder().join("policies").join(format!("{file}.yaml")))
+            .unwrap();
+        let action = set
+            .name
+            .split_once('.')
+            .map_or("ALLOW".to_owned(), |(_, action)| action.to_uppercase());
+        assert_eq!(
+            set.yaml,
+            text.replace("action: ALLOW", &format!("action: {action}")),
+            "{}",
+            set.name
+        );
         recorded.insert(file);
     }
     let stem = |file: PathBuf| file.file_stem().unwrap().to_str().unwrap().to_owned();
     let files = |name: &str| -> BTreeSet<String> {
-        std::fs::read_dir(folder().join(name)).unwrap().map(|file| stem(file.unwrap().path())).collect()
+        std::fs::read_dir(folder().join(name))
+            .unwrap()
+            .map(|file| stem(file.unwrap().path()))
+            .collect()
     };
     assert_eq!(recorded, files("policies"));
     assert_eq!(recorded, files("requests"));
@@ -112,9 +152,14 @@ fn the_own_file_has_every_field_and_key() {
         destination.port connection.sni request.headers[";
     for field in fields.split(' ') {
         let (first, rest) = field.split_at(1);
-        for word in [format!("{field}: ["), format!("not{}{rest}: [", first.to_uppercase())] {
+        for word in [
+            format!("{field}: ["),
+            format!("not{}{rest}: [", first.to_uppercase()),
+        ] {
             for action in ["action: ALLOW", "action: DENY"] {
-                let found = sets.iter().any(|set| set.yaml.contains(&word) && set.yaml.contains(action));
+                let found = sets
+                    .iter()
+                    .any(|set| set.yaml.contains(&word) && set.yaml.contains(action));
                 assert!(found, "{word} in {action}");
             }
         }
@@ -122,8 +167,12 @@ fn the_own_file_has_every_field_and_key() {
     for key in keys.split_whitespace() {
         for list in [" values: ", " notValues: "] {
             for action in ["action: ALLOW", "action: DENY"] {
-                let asks = |line: &str| line.contains(key) && line.contains("key: ") && line.contains(list);
-                let found = sets.iter().any(|set| set.yaml.contains(action) && set.yaml.lines().any(asks));
+                let asks = |line: &str| {
+                    line.contains(key) && line.contains("key: ") && line.contains(list)
+                };
+                let found = sets
+                    .iter()
+                    .any(|set| set.yaml.contains(action) && set.yaml.lines().any(asks));
                 assert!(found, "{key} with {list} in {action}");
             }
         }

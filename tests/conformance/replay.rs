@@ -33,7 +33,10 @@ pub struct Tally {
 
 impl Tally {
     pub fn of(name: &'static str, sets: &[Set]) -> Tally {
-        let mut tally = Tally { name, ..Tally::default() };
+        let mut tally = Tally {
+            name,
+            ..Tally::default()
+        };
         for set in sets {
             match set.load() {
                 Loading::Loaded(compiled) => {
@@ -47,8 +50,11 @@ impl Tally {
                     tally.skipped.insert(set.name.clone(), fields.join("; "));
                 }
                 Loading::Refused(problems) => {
-                    let texts: Vec<_> =
-                        problems.iter().map(|p| p.to_string()).filter(|t| !t.contains("not-supported")).collect();
+                    let texts: Vec<_> = problems
+                        .iter()
+                        .map(|p| p.to_string())
+                        .filter(|t| !t.contains("not-supported"))
+                        .collect();
                     tally.refused.insert(set.name.clone(), texts.join("; "));
                 }
             }
@@ -74,7 +80,9 @@ impl Tally {
             (_, true) => self.wrong.push(format!("ordinary: {}", told())),
             (Effect::Deny, false) => match kind(set, compiled, check, &answer) {
                 Some(kind) => *self.stricter.entry(kind).or_default() += 1,
-                None => self.wrong.push(format!("stricter for no known cause: {}", told())),
+                None => self
+                    .wrong
+                    .push(format!("stricter for no known cause: {}", told())),
             },
             (Effect::Allow, false) => match wider_kind(check) {
                 Some(kind) => *self.wider.entry(kind.to_owned()).or_default() += 1,
@@ -94,12 +102,20 @@ impl Tally {
             self.method_case.len(),
             self.method_case.join(", ")
         ));
-        crate::tell(&format!("{name}: {} odd rows, of which {} agree", self.rows - self.ordinary, self.odd_agree));
+        crate::tell(&format!(
+            "{name}: {} odd rows, of which {} agree",
+            self.rows - self.ordinary,
+            self.odd_agree
+        ));
         for (kind, count) in &self.stricter {
-            crate::tell(&format!("{name}: Istio allows, customs denies: {count:5} {kind}"));
+            crate::tell(&format!(
+                "{name}: Istio allows, customs denies: {count:5} {kind}"
+            ));
         }
         for (kind, count) in &self.wider {
-            crate::tell(&format!("{name}: Istio denies, customs allows: {count:5} {kind}"));
+            crate::tell(&format!(
+                "{name}: Istio denies, customs allows: {count:5} {kind}"
+            ));
         }
         for (set, fields) in &self.skipped {
             crate::tell(&format!("{name}: SKIPPED {set}: {fields}"));
@@ -122,7 +138,10 @@ impl Tally {
             assert!(refused.contains(&set.as_str()), "{set} is refused");
         }
         let unlisted = undocumented(self);
-        assert!(unlisted.is_empty(), "docs/POLICY.md, `Where customs differs from Istio`, has no row for {unlisted:?}");
+        assert!(
+            unlisted.is_empty(),
+            "docs/POLICY.md, `Where customs differs from Istio`, has no row for {unlisted:?}"
+        );
         for set in refused {
             let known = self.refused.contains_key(*set) || self.skipped.contains_key(*set);
             assert!(known, "{set} must be refused");

@@ -65,7 +65,11 @@ const HARMLESS: [&str; 4] = ["id-foreign-td", "path-query", "host-case", "xff-tw
 /// Where the data of the Istio project's tests would be: the folder that `CUSTOMS_ISTIO_CASES` names, or the shared cases
 /// beside the checkout.
 pub fn istio_folder() -> PathBuf {
-    let beside = || [env!("CARGO_MANIFEST_DIR"), "..", "shared", "cases"].iter().collect();
+    let beside = || {
+        [env!("CARGO_MANIFEST_DIR"), "..", "shared", "cases"]
+            .iter()
+            .collect()
+    };
     std::env::var_os("CUSTOMS_ISTIO_CASES").map_or_else(beside, PathBuf::from)
 }
 
@@ -79,47 +83,81 @@ pub fn read(file: &Path) -> Vec<Set> {
     let bytes = std::fs::read(file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
     let mut text = String::new();
     if file.extension().is_some_and(|e| e == "gz") {
-        flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        flate2::read::GzDecoder::new(bytes.as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
     } else {
         text = String::from_utf8(bytes).unwrap();
     }
     let mut sets: Vec<Set> = Vec::new();
-    for row in text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+    for row in text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+    {
         if row.get("yaml").is_some() {
             sets.push(Set::read(&row));
             continue;
         }
         let set = sets.last_mut().expect("a file begins with a policy set");
-        assert_eq!(row["policy_file"], set.name.as_str(), "a check stands behind its policy set");
+        assert_eq!(
+            row["policy_file"],
+            set.name.as_str(),
+            "a check stands behind its policy set"
+        );
         set.checks.push(Check::read(row));
     }
     sets
 }
 
 fn texts(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|v| v.as_str().map(str::to_owned))
+        .collect()
 }
 
 impl Set {
     fn read(row: &Value) -> Set {
         let mut domains = texts(&row["trust_domains"]).into_iter();
         let own = domains.next().unwrap_or_else(|| "cluster.local".into());
-        let trust_domains = TrustDomains { own, aliases: domains.collect(), accepted: Accepted::Any };
-        let trusted_hops = row["xff_hops"].as_u64().map(|hops| u32::try_from(hops).unwrap());
+        let trust_domains = TrustDomains {
+            own,
+            aliases: domains.collect(),
+            accepted: Accepted::Any,
+        };
+        let trusted_hops = row["xff_hops"]
+            .as_u64()
+            .map(|hops| u32::try_from(hops).unwrap());
         Set {
             name: row["policy_file"].as_str().unwrap().to_owned(),
             yaml: row["yaml"].as_str().unwrap().to_owned(),
-            settings: Settings { trust_domains, trusted_hops, ..Settings::default() },
+            settings: Settings {
+                trust_domains,
+                trusted_hops,
+                ..Settings::default()
+            },
             checks: Vec::new(),
         }
     }
 
     pub fn load(&self) -> Loading {
-        let file = PolicyFile { name: self.name.clone(), bytes: self.yaml.as_bytes().into() };
-        let source = Source { name: "conformance".into(), files: vec![file], ..Source::default() };
+        let file = PolicyFile {
+            name: self.name.clone(),
+            bytes: self.yaml.as_bytes().into(),
+        };
+        let source = Source {
+            name: "conformance".into(),
+            files: vec![file],
+            ..Source::default()
+        };
         match compile::compile(&[source::load(&source, &self.settings)], &self.settings) {
             Ok(compiled) => Loading::Loaded(Box::new(compiled)),
-            Err(problems) if problems.iter().all(|p| p.code.as_str() == "not-supported-yet") => {
+            Err(problems)
+                if problems
+                    .iter()
+                    .all(|p| p.code.as_str() == "not-supported-yet") =>
+            {
                 Loading::NotSupportedYet(problems)
             }
             Err(problems) => Loading::Refused(problems),
@@ -130,8 +168,14 @@ impl Set {
         let decoded = DecodedCheck::of(check);
         let attributes = decoded.attributes();
         let request = attributes.normalise(&self.settings);
-        let Decision { outcome, verdict, .. } = compiled.snapshot.decide(&request, UnixNanos(0));
-        Answer { effect: outcome.effect(), reason: verdict.reason.as_str(), rule: verdict.rule.to_string() }
+        let Decision {
+            outcome, verdict, ..
+        } = compiled.snapshot.decide(&request, UnixNanos(0));
+        Answer {
+            effect: outcome.effect(),
+            reason: verdict.reason.as_str(),
+            rule: verdict.rule.to_string(),
+        }
     }
 }
 
@@ -142,14 +186,25 @@ impl Check {
             "deny" => Effect::Deny,
             other => panic!("{other} is no answer"),
         };
-        let id = row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned);
+        let id = row["id"]
+            .as_str()
+            .map_or_else(|| row["id"].to_string(), str::to_owned);
         let (tags, request) = (texts(&row["tags"]), check_from_json(&row["request"]));
-        Check { id, expected, tags, request, json: row }
+        Check {
+            id,
+            expected,
+            tags,
+            request,
+            json: row,
+        }
     }
 
     /// The tags that make the row odd.
     pub fn odd_tags(&self) -> impl Iterator<Item = &str> {
-        self.tags.iter().map(String::as_str).filter(|tag| !HARMLESS.contains(tag))
+        self.tags
+            .iter()
+            .map(String::as_str)
+            .filter(|tag| !HARMLESS.contains(tag))
     }
 
     pub fn has(&self, tag: &str) -> bool {
@@ -161,7 +216,10 @@ impl Check {
         let decoded = DecodedCheck::of(&self.request);
         let attributes = decoded.attributes();
         let mut odd = Vec::new();
-        if !matches!(Principal::parse(attributes.source_principal), Principal::Workload(_)) {
+        if !matches!(
+            Principal::parse(attributes.source_principal),
+            Principal::Workload(_)
+        ) {
             odd.push("identity");
         }
         match &attributes.http {
@@ -176,7 +234,9 @@ impl Check {
                 }
             }
             None if attributes.service.is_empty() => odd.push("no-sni"),
-            None if host::parse_server_name(attributes.service).is_err() => odd.push("malformed-sni"),
+            None if host::parse_server_name(attributes.service).is_err() => {
+                odd.push("malformed-sni")
+            }
             None => {}
         }
         odd
@@ -188,14 +248,24 @@ impl Check {
     }
 
     pub fn method(&self) -> &str {
-        let request = self.request.attributes.as_ref().and_then(|attributes| attributes.request.as_ref());
-        request.and_then(|request| request.http.as_ref()).map_or("", |http| &http.method)
+        let request = self
+            .request
+            .attributes
+            .as_ref()
+            .and_then(|attributes| attributes.request.as_ref());
+        request
+            .and_then(|request| request.http.as_ref())
+            .map_or("", |http| &http.method)
     }
 
     /// The check with another method, for telling whether the method's case made a difference.
     pub fn with_method(&self, method: &str) -> CheckRequest {
         let mut request = self.request.clone();
-        let http = request.attributes.as_mut().and_then(|a| a.request.as_mut()).and_then(|r| r.http.as_mut());
+        let http = request
+            .attributes
+            .as_mut()
+            .and_then(|a| a.request.as_mut())
+            .and_then(|r| r.http.as_mut());
         if let Some(http) = http {
             http.method = method.to_owned();
         }

@@ -47,7 +47,11 @@ impl Arrived {
 
 /// The value of an attribute; empty if there is none.
 pub(crate) fn attribute(attributes: &[KeyValue], name: &str) -> String {
-    attributes.iter().find(|attribute| attribute.key == name).map(|a| shown(a.value.as_ref())).unwrap_or_default()
+    attributes
+        .iter()
+        .find(|attribute| attribute.key == name)
+        .map(|a| shown(a.value.as_ref()))
+        .unwrap_or_default()
 }
 
 fn shown(value: Option<&AnyValue>) -> String {
@@ -67,8 +71,14 @@ pub(crate) struct Webhook {
 
 impl Webhook {
     pub(crate) fn start() -> Webhook {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
         let port = listener.local_addr().unwrap().port();
         let arrived: Arc<Mutex<Vec<Arrived>>> = Arc::default();
         let kept = arrived.clone();
@@ -78,7 +88,11 @@ impl Webhook {
         };
         let router = Router::new().route("/v1/logs", post(take));
         runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Webhook { port, arrived, _runtime: runtime }
+        Webhook {
+            port,
+            arrived,
+            _runtime: runtime,
+        }
     }
 
     /// Everything that has arrived, in the order of the record's numbers.
@@ -92,22 +106,35 @@ impl Webhook {
     pub(crate) fn until(&self, what: &str, is_it: impl Fn(&[Arrived]) -> bool) -> Vec<Arrived> {
         let found = wait_for(|| Some(self.arrived()).filter(|arrived| is_it(arrived)));
         found.unwrap_or_else(|| {
-            let kinds: Vec<String> = self.arrived().iter().map(|a| a.line().text("kind").to_owned()).collect();
-            panic!("{what}: not in {PATIENCE:?}; there are {} records: {kinds:?}", kinds.len())
+            let kinds: Vec<String> = self
+                .arrived()
+                .iter()
+                .map(|a| a.line().text("kind").to_owned())
+                .collect();
+            panic!(
+                "{what}: not in {PATIENCE:?}; there are {} records: {kinds:?}",
+                kinds.len()
+            )
         })
     }
 }
 
 fn unpacked(body: &[u8]) -> Vec<Arrived> {
     let mut plain = Vec::new();
-    GzDecoder::new(body).read_to_end(&mut plain).expect("gzip, as rotel sends it");
+    GzDecoder::new(body)
+        .read_to_end(&mut plain)
+        .expect("gzip, as rotel sends it");
     let request = ExportLogsServiceRequest::decode(&*plain).expect("OTLP");
     let mut arrived = Vec::new();
     for resource_logs in request.resource_logs {
         let resource = resource_logs.resource.unwrap_or_default().attributes;
         for scope_logs in resource_logs.scope_logs {
             let scope = scope_logs.scope.unwrap_or_default().name;
-            let whole = |record| Arrived { record, resource: resource.clone(), scope: scope.clone() };
+            let whole = |record| Arrived {
+                record,
+                resource: resource.clone(),
+                scope: scope.clone(),
+            };
             arrived.extend(scope_logs.log_records.into_iter().map(whole));
         }
     }
@@ -129,21 +156,45 @@ impl Rotel {
         let log: PathBuf = scratch.path().join("rotel.log");
         let out = File::create(&log).unwrap();
         let child = Command::new(&tool.path)
-            .args(["start", "--exporter", "otlp", "--otlp-exporter-protocol", "http"])
-            .args(["--otlp-exporter-compression", "gzip", "--batch-timeout", "20ms"])
+            .args([
+                "start",
+                "--exporter",
+                "otlp",
+                "--otlp-exporter-protocol",
+                "http",
+            ])
+            .args([
+                "--otlp-exporter-compression",
+                "gzip",
+                "--batch-timeout",
+                "20ms",
+            ])
             .arg(format!("--otlp-grpc-endpoint=127.0.0.1:{port}"))
-            .arg(format!("--otlp-http-endpoint=127.0.0.1:{}", ports::free().unwrap()))
-            .arg(format!("--otlp-exporter-endpoint=http://127.0.0.1:{}", webhook.port))
+            .arg(format!(
+                "--otlp-http-endpoint=127.0.0.1:{}",
+                ports::free().unwrap()
+            ))
+            .arg(format!(
+                "--otlp-exporter-endpoint=http://127.0.0.1:{}",
+                webhook.port
+            ))
             .current_dir(scratch.path())
             .stdin(Stdio::null())
             .stdout(out.try_clone().unwrap())
             .stderr(out)
             .spawn()
             .unwrap();
-        let rotel = Rotel { child, _scratch: scratch };
+        let rotel = Rotel {
+            child,
+            _scratch: scratch,
+        };
         let listens = wait_for(|| server::listens(port).then_some(()));
-        listens
-            .unwrap_or_else(|| panic!("rotel does not listen: {}", std::fs::read_to_string(&log).unwrap_or_default()));
+        listens.unwrap_or_else(|| {
+            panic!(
+                "rotel does not listen: {}",
+                std::fs::read_to_string(&log).unwrap_or_default()
+            )
+        });
         rotel
     }
 }

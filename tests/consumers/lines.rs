@@ -12,7 +12,10 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn of(text: &str) -> Line {
-        Line { text: text.to_owned(), fields: serde_json::from_str(text).unwrap() }
+        Line {
+            text: text.to_owned(),
+            fields: serde_json::from_str(text).unwrap(),
+        }
     }
 
     /// A field that is text; empty if there is none.
@@ -33,7 +36,10 @@ pub(crate) fn all(text: &str) -> Vec<Line> {
 
 /// The lines of one kind.
 pub(crate) fn of_kind<'l>(lines: &'l [Line], kind: &str) -> Vec<&'l Line> {
-    lines.iter().filter(|line| line.text("kind") == kind).collect()
+    lines
+        .iter()
+        .filter(|line| line.text("kind") == kind)
+        .collect()
 }
 
 /// One whole stream from its first record on: numbers without a gap, and a chain that holds.
@@ -41,9 +47,18 @@ pub(crate) fn verify(lines: &[Line]) {
     let mut head = [0; 32];
     for (line, expected) in lines.iter().zip(1..) {
         assert_eq!(line.sequence(), expected, "{}", line.text);
-        assert_eq!(line.text("stream"), lines[0].text("stream"), "{}", line.text);
+        assert_eq!(
+            line.text("stream"),
+            lines[0].text("stream"),
+            "{}",
+            line.text
+        );
         let (covered, _) = line.text.rsplit_once(",\"chain\":\"").unwrap();
-        head = Sha256::new().chain_update(head).chain_update(covered).finalize().into();
+        head = Sha256::new()
+            .chain_update(head)
+            .chain_update(covered)
+            .finalize()
+            .into();
         let digits: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(line.text("chain"), digits, "{}", line.text);
     }

@@ -1,7 +1,13 @@
 //! The record as others read it: a collector of OpenTelemetry that is not ours, and a client of the tail that Python's own
 //! tools made from the published proto. customs is the real binary; what they get is compared with what the file has.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod collector;
 mod lines;
@@ -18,7 +24,11 @@ pub(crate) const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: Egre
 /// Puts so many checks through, every other one of them a denial.
 pub(crate) fn check(server: &Server, count: usize) {
     for number in 0..count {
-        let host = if number % 2 == 0 { "allowed.example" } else { "denied.example" };
+        let host = if number % 2 == 0 {
+            "allowed.example"
+        } else {
+            "denied.example"
+        };
         assert_eq!(server.check(host).allowed, number % 2 == 0, "{host}");
     }
 }

@@ -32,8 +32,15 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
         .current_dir(repository())
         .output()
         .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    Client { path: std::env::join_paths([made.path(), modules]).unwrap(), _made: made }
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    Client {
+        path: std::env::join_paths([made.path(), modules]).unwrap(),
+        _made: made,
+    }
 });
 
 /// A subscriber that runs.
@@ -53,25 +60,50 @@ impl Subscriber {
     /// Subscribes with this request; ends after `count` records, if that is said.
     pub(crate) fn start(address: &str, request: &Value, count: Option<usize>) -> Subscriber {
         let mut command = Command::new("python3");
-        command.arg(repository().join("tests/consumers/client.py")).arg(address).arg(request.to_string());
-        command.args(count.map(|count| count.to_string())).env("PYTHONPATH", &CLIENT.path);
+        command
+            .arg(repository().join("tests/consumers/client.py"))
+            .arg(address)
+            .arg(request.to_string());
+        command
+            .args(count.map(|count| count.to_string()))
+            .env("PYTHONPATH", &CLIENT.path);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
-        Subscriber { child, out, read: String::new() }
+        Subscriber {
+            child,
+            out,
+            read: String::new(),
+        }
     }
 
     /// Waits until it has been told something.
     pub(crate) fn is_told(&mut self) {
-        assert!(self.out.read_line(&mut self.read).unwrap() > 0, "it ended before it was told anything");
+        assert!(
+            self.out.read_line(&mut self.read).unwrap() > 0,
+            "it ended before it was told anything"
+        );
     }
 
     /// Waits for its end, which its own bound makes sure of.
     pub(crate) fn end(mut self) -> Told {
         self.out.read_to_string(&mut self.read).unwrap();
         let mut error = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-        Told { records: self.read.lines().map(Line::of).collect(), error }
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut error)
+            .unwrap();
+        Told {
+            records: self.read.lines().map(Line::of).collect(),
+            error,
+        }
     }
 }
 

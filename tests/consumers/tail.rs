@@ -18,7 +18,10 @@ use customs_test_support::{ports, tools};
 fn server() -> (Server, String) {
     let address = format!("127.0.0.1:{}", ports::free().unwrap());
     let flags = format!("--audit tail:{address} --audit file:out/audit.jsonl");
-    (Plan::with(&flags).file("policies/a.yaml", POLICY).start(), address)
+    (
+        Plan::with(&flags).file("policies/a.yaml", POLICY).start(),
+        address,
+    )
 }
 
 fn sequences(records: &[Line]) -> Vec<u64> {
@@ -30,7 +33,11 @@ fn a_subscriber_goes_on_without_loss_and_sees_the_last_checkpoint() {
     let (mut server, address) = server();
     check(&server, 10);
     let filter = json!({"kinds": ["decision", "checkpoint"]});
-    let first = told(&address, &json!({"fromStart": true, "filter": filter}), Some(6));
+    let first = told(
+        &address,
+        &json!({"fromStart": true, "filter": filter}),
+        Some(6),
+    );
     assert_eq!(first.error, "");
     check(&server, 10);
     let behind = first.records.last().unwrap();
@@ -42,14 +49,30 @@ fn a_subscriber_goes_on_without_loss_and_sees_the_last_checkpoint() {
     server.stop();
     let second = second.end();
     assert_eq!(second.error, "");
-    let all: Vec<Line> = first.records.iter().chain(&second.records).cloned().collect();
-    assert!(sequences(&all).is_sorted_by(|a, b| a < b), "{:?}", sequences(&all));
+    let all: Vec<Line> = first
+        .records
+        .iter()
+        .chain(&second.records)
+        .cloned()
+        .collect();
+    assert!(
+        sequences(&all).is_sorted_by(|a, b| a < b),
+        "{:?}",
+        sequences(&all)
+    );
     let decisions = lines::of_kind(&all, "decision");
     let file = lines::all(&server.folder.text("out/audit.jsonl"));
     let of_file = lines::of_kind(&file, "decision");
     assert_eq!(decisions.len(), 30);
     for (told, written) in decisions.iter().zip(of_file) {
-        for field in ["decisionId", "effect", "reason", "rule", "host", "namespace"] {
+        for field in [
+            "decisionId",
+            "effect",
+            "reason",
+            "rule",
+            "host",
+            "namespace",
+        ] {
             assert_eq!(told.fields[field], written.fields[field], "{field}");
         }
         // Python leaves zeros at the end of a time out, three at a time.
@@ -57,9 +80,15 @@ fn a_subscriber_goes_on_without_loss_and_sees_the_last_checkpoint() {
         assert_eq!(time(told), time(written));
     }
     let checkpoints = lines::of_kind(&all, "checkpoint");
-    let sealed = checkpoints.iter().find(|told| told.text("sealedStream") == file[0].text("stream")).unwrap();
+    let sealed = checkpoints
+        .iter()
+        .find(|told| told.text("sealedStream") == file[0].text("stream"))
+        .unwrap();
     assert_eq!(sealed.fields["final"], true);
-    let covered = file.iter().find(|line| line.text("sequence") == sealed.text("records")).unwrap();
+    let covered = file
+        .iter()
+        .find(|line| line.text("sequence") == sealed.text("records"))
+        .unwrap();
     assert_eq!(covered.text("chain"), sealed.text("head"));
 }
 
@@ -67,11 +96,18 @@ fn a_subscriber_goes_on_without_loss_and_sees_the_last_checkpoint() {
 fn a_filter_holds_for_what_python_reads() {
     let (server, address) = server();
     check(&server, 20);
-    let filter =
-        json!({"kinds": ["decision"], "namespaces": ["demo-frontend"], "hosts": ["*.example"], "effect": "deny"});
-    let told = told(&address, &json!({"fromStart": true, "filter": filter}), Some(10));
+    let filter = json!({"kinds": ["decision"], "namespaces": ["demo-frontend"], "hosts": ["*.example"], "effect": "deny"});
+    let told = told(
+        &address,
+        &json!({"fromStart": true, "filter": filter}),
+        Some(10),
+    );
     assert_eq!(told.error, "");
-    assert!(told.records.iter().all(|record| record.text("host") == "denied.example"));
+    assert!(
+        told.records
+            .iter()
+            .all(|record| record.text("host") == "denied.example")
+    );
     assert_eq!(told.records.len(), 10);
 }
 
@@ -80,7 +116,11 @@ fn a_request_that_cannot_be_served_is_told_why() {
     let (server, address) = server();
     check(&server, 1);
     let refused = told(&address, &json!({"afterSequence": "5"}), None);
-    assert!(refused.error.contains("INVALID_ARGUMENT: after_sequence"), "{}", refused.error);
+    assert!(
+        refused.error.contains("INVALID_ARGUMENT: after_sequence"),
+        "{}",
+        refused.error
+    );
 }
 
 #[test]
@@ -89,14 +129,26 @@ fn grpcurl_needs_no_proto() {
     check(&server, 2);
     let grpcurl = tools::grpcurl().unwrap();
     let run = |words: &[&str]| {
-        let done = Command::new(&grpcurl.path).args(["-plaintext", "-max-time", "2"]).args(words).output().unwrap();
+        let done = Command::new(&grpcurl.path)
+            .args(["-plaintext", "-max-time", "2"])
+            .args(words)
+            .output()
+            .unwrap();
         String::from_utf8(done.stdout).unwrap()
     };
     let listed = run(&[&address, "list"]);
-    for name in ["customs.audit.v1.AuditService", "grpc.reflection.v1.ServerReflection"] {
+    for name in [
+        "customs.audit.v1.AuditService",
+        "grpc.reflection.v1.ServerReflection",
+    ] {
         assert!(listed.lines().any(|line| line == name), "{listed}");
     }
-    let told = run(&["-d", r#"{"from_start": true}"#, &address, "customs.audit.v1.AuditService/Tail"]);
+    let told = run(&[
+        "-d",
+        r#"{"from_start": true}"#,
+        &address,
+        "customs.audit.v1.AuditService/Tail",
+    ]);
     assert_eq!(told.matches("\"decision\"").count(), 2, "{told}");
 }
 
@@ -121,17 +173,29 @@ fn a_tail_on_a_unix_socket_and_a_silent_client_do_not_hold_up_the_end() {
 #[test]
 fn a_subscriber_that_reads_nothing_holds_up_neither_checks_nor_the_end() {
     let (mut server, address) = server();
-    let request = TailRequest { from_start: true, ..TailRequest::default() };
+    let request = TailRequest {
+        from_start: true,
+        ..TailRequest::default()
+    };
     let subscription = check_client::wait(async {
         // This many bytes it takes without reading them.
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().initial_stream_window_size(16_384);
-        AuditServiceClient::new(endpoint.connect().await.unwrap()).tail(request).await.unwrap()
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .unwrap()
+            .initial_stream_window_size(16_384);
+        AuditServiceClient::new(endpoint.connect().await.unwrap())
+            .tail(request)
+            .await
+            .unwrap()
     });
     check(&server, 200);
     let begin = std::time::Instant::now();
     let ended = server.stop();
     assert!(begin.elapsed().as_millis() < 3500, "{:?}", begin.elapsed());
-    assert!(ended.stderr.contains("they are cut off"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("they are cut off"),
+        "{}",
+        ended.stderr
+    );
     drop(subscription);
 }
 
@@ -139,8 +203,12 @@ fn a_subscriber_that_reads_nothing_holds_up_neither_checks_nor_the_end() {
 fn an_address_that_is_taken_is_an_error_of_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let ended = Plan::with(&format!("--audit tail:{address}")).file("policies/a.yaml", POLICY).fails();
+    let ended = Plan::with(&format!("--audit tail:{address}"))
+        .file("policies/a.yaml", POLICY)
+        .fails();
     assert_ne!(ended.code, Some(0));
-    let expected = format!("cannot listen on {address} (--audit tail:{address}): it is in use; choose another address");
+    let expected = format!(
+        "cannot listen on {address} (--audit tail:{address}): it is in use; choose another address"
+    );
     assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
 }

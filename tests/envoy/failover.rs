@@ -15,7 +15,9 @@ use customs_test_support::{http, ports, tools, wait_for};
 /// An Envoy that asks both replicas before it answers, and asks each for its health ten times a second.
 fn config(listener: u16, admin: u16, replicas: [u16; 2]) -> String {
     let endpoint = |port: u16| {
-        format!("{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}}}")
+        format!(
+            "{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}}}"
+        )
     };
     let endpoints = replicas.map(endpoint).join(", ");
     format!(
@@ -70,18 +72,31 @@ static_resources:
 /// Waits until Envoy says this of a replica.
 fn replica(admin: u16, port: u16, flags: &str) -> Result<()> {
     let line = format!("127.0.0.1:{port}::health_flags::{flags}");
-    let clusters = || http::get(admin, "localhost", "/clusters").ok().map(|answer| answer.body);
-    wait_for(|| clusters()?.lines().any(|it| it.ends_with(&line)).then_some(()))
-        .with_context(|| format!("never {line}: {}", clusters().unwrap_or_default()))
+    let clusters = || {
+        http::get(admin, "localhost", "/clusters")
+            .ok()
+            .map(|answer| answer.body)
+    };
+    wait_for(|| {
+        clusters()?
+            .lines()
+            .any(|it| it.ends_with(&line))
+            .then_some(())
+    })
+    .with_context(|| format!("never {line}: {}", clusters().unwrap_or_default()))
 }
 
 /// Asks so often for each of both hosts; how many answers are other than policy's.
 fn others(listener: u16, times: u32) -> Result<u32> {
     let mut others = 0;
     for _ in 0..times {
-        for (host, status, reason) in [("www.aliyun.com", 403, Some("denied_by_rule")), ("ok.example", 200, None)] {
+        for (host, status, reason) in [
+            ("www.aliyun.com", 403, Some("denied_by_rule")),
+            ("ok.example", 200, None),
+        ] {
             let answer = http::get(listener, host, "/")?;
-            others += u32::from((answer.status, answer.header("x-customs-reason")) != (status, reason));
+            others +=
+                u32::from((answer.status, answer.header("x-customs-reason")) != (status, reason));
         }
     }
     Ok(others)
@@ -90,12 +105,15 @@ fn others(listener: u16, times: u32) -> Result<u32> {
 #[test]
 fn a_replica_that_cannot_record_is_left_out_and_comes_back_by_itself() -> Result<()> {
     let envoy = tools::envoy()?;
-    let scratch = tempfile::Builder::new().prefix("customs-failover-").tempdir()?;
+    let scratch = tempfile::Builder::new()
+        .prefix("customs-failover-")
+        .tempdir()?;
     let guard = Guard::over(scratch.path())?;
     let start = |name: &str| -> Result<Customs> {
         let folder = scratch.path().join(name);
         fs::create_dir(&folder)?;
-        let mut customs = Customs::prepare(env!("CARGO_BIN_EXE_customs").as_ref(), &folder, &guard)?;
+        let mut customs =
+            Customs::prepare(env!("CARGO_BIN_EXE_customs").as_ref(), &folder, &guard)?;
         customs.policies.add(SEED)?;
         customs.start()?;
         Ok(customs)
@@ -111,7 +129,12 @@ fn a_replica_that_cannot_record_is_left_out_and_comes_back_by_itself() -> Result
         words: Default::default(),
     };
     let _envoy = envoys.run("failover", &path, admin)?;
-    let records = |customs: &Customs| fs::read_to_string(customs.audit.path()).unwrap_or_default().lines().count();
+    let records = |customs: &Customs| {
+        fs::read_to_string(customs.audit.path())
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
     for port in [well.port, ill.port] {
         replica(admin, port, "healthy")?;
     }
@@ -122,9 +145,15 @@ fn a_replica_that_cannot_record_is_left_out_and_comes_back_by_itself() -> Result
     fs::create_dir(ill.audit.path())?;
     replica(admin, ill.port, "/failed_active_hc")?;
     let told = http::get(ill.admin_port, "localhost", "/readyz")?;
-    ensure!(told.status == 503 && told.body.contains("no answer can be recorded"), "{told:?}");
+    ensure!(
+        told.status == 503 && told.body.contains("no answer can be recorded"),
+        "{told:?}"
+    );
     let before = records(&well);
-    ensure!(others(listener, 100)? == 0, "after the ejection every answer is policy's");
+    ensure!(
+        others(listener, 100)? == 0,
+        "after the ejection every answer is policy's"
+    );
     ensure!(
         wait_for(|| (records(&well) >= before + 200).then_some(())).is_some(),
         "the other one answered all of them"
@@ -136,10 +165,23 @@ fn a_replica_that_cannot_record_is_left_out_and_comes_back_by_itself() -> Result
     let mut all_others = 0;
     let is_asked = wait_for(|| {
         all_others += others(listener, 1).ok()?;
-        fs::read_to_string(ill.audit.path()).ok()?.contains("\"kind\":\"decision\"").then_some(())
+        fs::read_to_string(ill.audit.path())
+            .ok()?
+            .contains("\"kind\":\"decision\"")
+            .then_some(())
     });
-    let clusters = || http::get(admin, "localhost", "/clusters").map(|answer| answer.body).unwrap_or_default();
-    ensure!(is_asked.is_some(), "it gets no checks: {}\n{}\n{}", clusters(), ill.status_text()?, ill.last_words());
+    let clusters = || {
+        http::get(admin, "localhost", "/clusters")
+            .map(|answer| answer.body)
+            .unwrap_or_default()
+    };
+    ensure!(
+        is_asked.is_some(),
+        "it gets no checks: {}\n{}\n{}",
+        clusters(),
+        ill.status_text()?,
+        ill.last_words()
+    );
     ensure!(all_others == 0, "both are well again");
     Ok(())
 }

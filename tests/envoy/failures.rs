@@ -16,17 +16,35 @@ fn killed_customs_closes_the_gateway_until_it_is_back() -> Result<()> {
     for host in ["www.aliyun.com", "unheard-of.example"] {
         let refused = rig.other.get(host)?;
         assert_eq!(refused.status, 503, "{host}: {refused:?}");
-        assert_eq!(refused.header("x-customs-reason"), None, "this is no verdict of ours");
+        assert_eq!(
+            refused.header("x-customs-reason"),
+            None,
+            "this is no verdict of ours"
+        );
     }
-    assert_eq!(rig.requests_outside()?, outside, "nothing may leave the mesh");
-    let told = customs_test_support::wait_for(|| rig.gateway_log().contains("ext_authz_error").then_some(()));
-    assert!(told.is_some(), "the gateway's log says whose 503 it is: {}", rig.gateway_log());
+    assert_eq!(
+        rig.requests_outside()?,
+        outside,
+        "nothing may leave the mesh"
+    );
+    let told = customs_test_support::wait_for(|| {
+        rig.gateway_log().contains("ext_authz_error").then_some(())
+    });
+    assert!(
+        told.is_some(),
+        "the gateway's log says whose 503 it is: {}",
+        rig.gateway_log()
+    );
     let attempt = rig.get_tls(&rig.other, "api.partner.example")?;
     assert!(matches!(attempt, Attempt::Closed(_)), "{attempt:?}");
 
     rig.customs.start()?;
-    let back =
-        customs_test_support::wait_for(|| rig.other.get("www.aliyun.com").ok().filter(|answer| answer.status == 301));
+    let back = customs_test_support::wait_for(|| {
+        rig.other
+            .get("www.aliyun.com")
+            .ok()
+            .filter(|answer| answer.status == 301)
+    });
     assert!(back.is_some(), "the gateway found customs again");
     assert_eq!(rig.demo_frontend.get("www.aliyun.com")?.status, 403);
     Ok(())

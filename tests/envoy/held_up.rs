@@ -31,30 +31,62 @@ struct Scene {
 impl Scene {
     /// Starts both; the cluster has this name, which is the authority of each call.
     fn start(cluster: &str) -> Result<Scene> {
-        let scratch = tempfile::Builder::new().prefix("customs-held-up-").tempdir()?;
+        let scratch = tempfile::Builder::new()
+            .prefix("customs-held-up-")
+            .tempdir()?;
         let guard = Guard::over(scratch.path())?;
-        let mut customs = Customs::prepare(env!("CARGO_BIN_EXE_customs").as_ref(), scratch.path(), &guard)?;
+        let mut customs = Customs::prepare(
+            env!("CARGO_BIN_EXE_customs").as_ref(),
+            scratch.path(),
+            &guard,
+        )?;
         customs.policies.add(SEED)?;
         customs.start()?;
         let (port, admin) = (ports::free()?, ports::free()?);
         let config = scratch.path().join("held-up.yaml");
         fs::write(&config, configuration(cluster, port, admin, customs.port))?;
         let binary = tools::envoy()?.path;
-        let envoys = Envoys { binary, scratch: scratch.path().to_path_buf(), guard, words: Words::new() };
+        let envoys = Envoys {
+            binary,
+            scratch: scratch.path().to_path_buf(),
+            guard,
+            words: Words::new(),
+        };
         let gateway = envoys.run("held-up", &config, admin)?;
-        Ok(Scene { customs, _gateway: gateway, port, admin, _scratch: scratch })
+        Ok(Scene {
+            customs,
+            _gateway: gateway,
+            port,
+            admin,
+            _scratch: scratch,
+        })
     }
 
     /// A number of the cluster that leads to customs.
     fn number(&self, name: &str) -> Result<usize> {
-        let text = http::get(self.admin, "localhost", &format!("/stats?filter=cluster.customs.{name}"))?.body;
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("cluster.customs.{name}: ")));
-        line.with_context(|| format!("no {name} in {text}"))?.trim().parse().context("a number")
+        let text = http::get(
+            self.admin,
+            "localhost",
+            &format!("/stats?filter=cluster.customs.{name}"),
+        )?
+        .body;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("cluster.customs.{name}: ")));
+        line.with_context(|| format!("no {name} in {text}"))?
+            .trim()
+            .parse()
+            .context("a number")
     }
 
     fn signal(&self, name: &str) -> Result<()> {
         let id = self.customs.id().context("customs runs")?.to_string();
-        ensure!(Command::new("kill").args(["-s", name, &id]).status()?.success());
+        ensure!(
+            Command::new("kill")
+                .args(["-s", name, &id])
+                .status()?
+                .success()
+        );
         Ok(())
     }
 }
@@ -101,14 +133,24 @@ static_resources:
 
 #[test]
 fn a_gateway_is_answered_whatever_it_calls_the_cluster() -> Result<()> {
-    for cluster in
-        ["extension/egress/customs", "outbound|9191||customs.egress.svc.cluster.local", "customs cluster 50%"]
-    {
+    for cluster in [
+        "extension/egress/customs",
+        "outbound|9191||customs.egress.svc.cluster.local",
+        "customs cluster 50%",
+    ] {
         let scene = Scene::start(cluster)?;
         for _ in 0..3 {
-            assert_eq!(http::get(scene.port, "www.example", "/")?.status, 200, "{cluster}");
+            assert_eq!(
+                http::get(scene.port, "www.example", "/")?.status,
+                200,
+                "{cluster}"
+            );
         }
-        assert_eq!(scene.number("upstream_cx_total")?, 1, "{cluster}: on one connection");
+        assert_eq!(
+            scene.number("upstream_cx_total")?,
+            1,
+            "{cluster}: on one connection"
+        );
     }
     Ok(())
 }
@@ -120,7 +162,8 @@ fn a_stall_of_a_second_loses_no_more_than_the_gateway_gave_up() -> Result<()> {
     let ask = || {
         let mut answers = Vec::new();
         while !over.load(Relaxed) {
-            answers.push(http::get(scene.port, "www.example", "/").map_or(0, |answer| answer.status));
+            answers
+                .push(http::get(scene.port, "www.example", "/").map_or(0, |answer| answer.status));
             thread::sleep(Duration::from_millis(2));
         }
         answers
@@ -139,12 +182,21 @@ fn a_stall_of_a_second_loses_no_more_than_the_gateway_gave_up() -> Result<()> {
         };
         let stalled = stalls();
         over.store(true, Relaxed);
-        let answers = clients.into_iter().flat_map(|client| client.join().unwrap_or_default()).collect();
+        let answers = clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap_or_default())
+            .collect();
         stalled.map(|()| answers)
     })?;
-    let (given_up, connections) = (scene.number("upstream_rq_timeout")?, scene.number("upstream_cx_total")?);
+    let (given_up, connections) = (
+        scene.number("upstream_rq_timeout")?,
+        scene.number("upstream_cx_total")?,
+    );
     let lost = answers.iter().filter(|status| **status != 200).count();
-    let told = format!("{} asked, {given_up} given up, {lost} lost, {connections} connections", answers.len());
+    let told = format!(
+        "{} asked, {given_up} given up, {lost} lost, {connections} connections",
+        answers.len()
+    );
     assert!(given_up > 200, "the stalls were felt: {told}");
     assert!(lost <= given_up, "{told}");
     assert_eq!(connections, 1, "{told}");

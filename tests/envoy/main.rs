@@ -23,12 +23,18 @@ use customs_test_support::tools;
 static RIG: LazyLock<Result<Mutex<Rig>>> = LazyLock::new(|| {
     let envoy = tools::envoy()?;
     tools::announce(&envoy);
-    Ok(Mutex::new(Rig::start(env!("CARGO_BIN_EXE_customs").as_ref(), &envoy, Routes::EveryHost)?))
+    Ok(Mutex::new(Rig::start(
+        env!("CARGO_BIN_EXE_customs").as_ref(),
+        &envoy,
+        Routes::EveryHost,
+    )?))
 });
 
 /// The rig, alone, with the other team's baseline and these files in force.
 fn rig_with(policies: &[&str]) -> Result<MutexGuard<'static, Rig>> {
-    let rig = RIG.as_ref().map_err(|error| anyhow!("the rig did not start: {error:#}"))?;
+    let rig = RIG
+        .as_ref()
+        .map_err(|error| anyhow!("the rig did not start: {error:#}"))?;
     // A failed test has not broken the rig for the next one: that one begins by resetting it.
     let mut rig = rig.lock().unwrap_or_else(PoisonError::into_inner);
     rig.reset(policies).context("resetting the rig")?;

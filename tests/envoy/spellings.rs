@@ -24,9 +24,17 @@ fn every_spelling_of_the_denied_host_is_denied() -> Result<()> {
     for host in SPELLINGS {
         let answer = rig.demo_frontend.get(host)?;
         assert_eq!(answer.status, 403, "{host}: {answer:?}");
-        assert_eq!(answer.header("x-customs-reason"), Some("denied_by_rule"), "{host}");
+        assert_eq!(
+            answer.header("x-customs-reason"),
+            Some("denied_by_rule"),
+            "{host}"
+        );
     }
-    assert_eq!(rig.requests_outside()?, outside, "none of them may leave the mesh");
+    assert_eq!(
+        rig.requests_outside()?,
+        outside,
+        "none of them may leave the mesh"
+    );
     rig.customs.audit.decisions_since(mark, SPELLINGS.len())?;
     Ok(())
 }
@@ -39,7 +47,11 @@ fn every_spelling_passes_for_a_namespace_the_policy_does_not_name() -> Result<()
         let answer = rig.other.get(host)?;
         assert_eq!(answer.status, 301, "{host}: {answer:?}");
     }
-    assert_eq!(rig.requests_outside()?, outside + SPELLINGS.len() as u64, "all of them are the site's own answers");
+    assert_eq!(
+        rig.requests_outside()?,
+        outside + SPELLINGS.len() as u64,
+        "all of them are the site's own answers"
+    );
     rig.customs.audit.decisions_since(mark, SPELLINGS.len())?;
     Ok(())
 }
@@ -47,10 +59,20 @@ fn every_spelling_passes_for_a_namespace_the_policy_does_not_name() -> Result<()
 #[test]
 fn malformed_host_is_denied_to_everybody() -> Result<()> {
     let rig = rig_with(&[SEED])?;
-    for host in ["www.aliyun.com@other.example", "a%2ecom", "www.aliyun.com..", "a.example:notaport", ""] {
+    for host in [
+        "www.aliyun.com@other.example",
+        "a%2ecom",
+        "www.aliyun.com..",
+        "a.example:notaport",
+        "",
+    ] {
         let answer = rig.other.get(host)?;
         assert_eq!(answer.status, 403, "{host:?}: {answer:?}");
-        assert_eq!(answer.header("x-customs-reason"), Some("malformed_host"), "{host:?}");
+        assert_eq!(
+            answer.header("x-customs-reason"),
+            Some("malformed_host"),
+            "{host:?}"
+        );
     }
     Ok(())
 }
@@ -58,7 +80,13 @@ fn malformed_host_is_denied_to_everybody() -> Result<()> {
 #[test]
 fn neighbouring_names_are_not_the_denied_host() -> Result<()> {
     let rig = rig_with(&[SEED])?;
-    for host in ["aliyun.com", "ww.aliyun.com", "a.www.aliyun.com", "www.aliyun.com.example", "xwww.aliyun.com"] {
+    for host in [
+        "aliyun.com",
+        "ww.aliyun.com",
+        "a.www.aliyun.com",
+        "www.aliyun.com.example",
+        "xwww.aliyun.com",
+    ] {
         assert_eq!(rig.demo_frontend.get(host)?.status, 200, "{host}");
     }
     Ok(())

@@ -3,8 +3,17 @@
 //!
 //! `CUSTOMS_FUZZ_SEED` and `CUSTOMS_FUZZ_RUNS` change the mutations; an input that fails is printed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
-#![allow(clippy::print_stdout, reason = "the seed, for whoever asks with --nocapture")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+#![allow(
+    clippy::print_stdout,
+    reason = "the seed, for whoever asks with --nocapture"
+)]
 
 mod borrowed;
 mod mutate;
@@ -18,36 +27,58 @@ use mutate::{Numbers, mutated};
 
 /// The committed inputs of a target, by name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let entries =
+        std::fs::read_dir(&folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    paths.into_iter().map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect()
+    paths
+        .into_iter()
+        .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        .collect()
 }
 
 /// A number from the environment.
 fn number(name: &str, usual: u64) -> u64 {
-    std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|why| panic!("{name}={text}: {why}")))
+    std::env::var(name).map_or(usual, |text| {
+        text.parse()
+            .unwrap_or_else(|why| panic!("{name}={text}: {why}"))
+    })
 }
 
 /// Replays a target's corpus and `runs` mutations of it.
 fn replay(target: &str, run: fn(&[u8]), runs: u64, limit: usize) {
     let holds = |bytes: &[u8], from: &str| {
         if catch_unwind(AssertUnwindSafe(|| run(bytes))).is_err() {
-            panic!("target {target} fails on {from}: b\"{}\"", bytes.escape_ascii());
+            panic!(
+                "target {target} fails on {from}: b\"{}\"",
+                bytes.escape_ascii()
+            );
         }
     };
     let corpus = corpus(target);
-    assert!(corpus.len() >= 10, "target {target} has a corpus of {}", corpus.len());
+    assert!(
+        corpus.len() >= 10,
+        "target {target} has a corpus of {}",
+        corpus.len()
+    );
     corpus.iter().for_each(|(name, bytes)| holds(bytes, name));
     let seeds: Vec<Vec<u8>> = corpus.into_iter().map(|(_, bytes)| bytes).collect();
     let seed = number("CUSTOMS_FUZZ_SEED", 1);
     let runs = number("CUSTOMS_FUZZ_RUNS", runs);
-    println!("{target}: {} inputs, {runs} mutations, CUSTOMS_FUZZ_SEED={seed}", seeds.len());
+    println!(
+        "{target}: {} inputs, {runs} mutations, CUSTOMS_FUZZ_SEED={seed}",
+        seeds.len()
+    );
     let mut numbers = Numbers::seeded(seed);
     for round in 0..runs {
         let bytes = mutated(&mut numbers, &seeds, limit);
-        holds(&bytes, &format!("mutation {round} of CUSTOMS_FUZZ_SEED={seed}"));
+        holds(
+            &bytes,
+            &format!("mutation {round} of CUSTOMS_FUZZ_SEED={seed}"),
+        );
     }
 }
 
@@ -81,7 +112,9 @@ fn a_seed_gives_the_same_mutations() {
     let seeds = [b"a.example".to_vec(), Vec::new()];
     let made = |seed| {
         let mut numbers = Numbers::seeded(seed);
-        (0..100).map(|_| mutated(&mut numbers, &seeds, 64)).collect::<Vec<_>>()
+        (0..100)
+            .map(|_| mutated(&mut numbers, &seeds, 64))
+            .collect::<Vec<_>>()
     };
     assert_eq!(made(1), made(1));
     assert_ne!(made(1), made(2));

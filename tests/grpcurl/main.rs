@@ -28,25 +28,44 @@ struct Scene {
 static SCENE: LazyLock<Result<Scene>> = LazyLock::new(|| {
     let grpcurl = tools::grpcurl()?;
     tools::announce(&grpcurl);
-    let scratch = tempfile::Builder::new().prefix("customs-grpcurl-").tempdir()?;
+    let scratch = tempfile::Builder::new()
+        .prefix("customs-grpcurl-")
+        .tempdir()?;
     let guard = Guard::over(scratch.path())?;
     let socket = scratch.path().join("customs.sock");
-    let mut customs = Customs::prepare(env!("CARGO_BIN_EXE_customs").as_ref(), scratch.path(), &guard)?;
+    let mut customs = Customs::prepare(
+        env!("CARGO_BIN_EXE_customs").as_ref(),
+        scratch.path(),
+        &guard,
+    )?;
     customs.argument(format!("--listen=unix:{}", socket.display()));
     customs.policies.add(BASELINE)?;
     customs.policies.add(SEED)?;
     customs.start()?;
-    Ok(Scene { grpcurl, customs, socket, _scratch: scratch, _guard: guard })
+    Ok(Scene {
+        grpcurl,
+        customs,
+        socket,
+        _scratch: scratch,
+        _guard: guard,
+    })
 });
 
 fn scene() -> Result<&'static Scene> {
-    SCENE.as_ref().map_err(|error| anyhow!("customs did not start: {error:#}"))
+    SCENE
+        .as_ref()
+        .map_err(|error| anyhow!("customs did not start: {error:#}"))
 }
 
 impl Scene {
     /// Runs grpcurl against the TCP listener and gives what it printed.
     fn ask(&self, options: &[&str], words: &[&str]) -> Result<String> {
-        run(&self.grpcurl.path, options, &format!("127.0.0.1:{}", self.customs.port), words)
+        run(
+            &self.grpcurl.path,
+            options,
+            &format!("127.0.0.1:{}", self.customs.port),
+            words,
+        )
     }
 
     /// One Check, as JSON in and JSON out. Defaults are printed, or a code of 0 could not be told from no code.
@@ -58,8 +77,14 @@ impl Scene {
 
 fn run(grpcurl: &Path, options: &[&str], address: &str, words: &[&str]) -> Result<String> {
     let mut command = Command::new(grpcurl);
-    command.args(["-plaintext", "-max-time", "10"]).args(options).arg(address).args(words);
-    let done = command.output().with_context(|| format!("{} does not run", grpcurl.display()))?;
+    command
+        .args(["-plaintext", "-max-time", "10"])
+        .args(options)
+        .arg(address)
+        .args(words);
+    let done = command
+        .output()
+        .with_context(|| format!("{} does not run", grpcurl.display()))?;
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     let arguments: Vec<&OsStr> = command.get_args().collect();
     ensure!(
@@ -85,18 +110,28 @@ fn request(principal: &str, host: &str) -> String {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// A field of the answer's dynamic metadata. grpcurl spells the field as the served descriptors say, in one of two ways.
 fn metadata<'a>(answer: &'a Value, field: &str) -> &'a str {
-    let found = answer.get("dynamicMetadata").or_else(|| answer.get("dynamic_metadata"));
-    found.and_then(|fields| fields.get(field)).and_then(Value::as_str).unwrap_or_default()
+    let found = answer
+        .get("dynamicMetadata")
+        .or_else(|| answer.get("dynamic_metadata"));
+    found
+        .and_then(|fields| fields.get(field))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// The HTTP part of a denial, in either spelling.
 fn denied_response(answer: &Value) -> Option<&Value> {
-    let found = answer.get("deniedResponse").or_else(|| answer.get("denied_response"));
+    let found = answer
+        .get("deniedResponse")
+        .or_else(|| answer.get("denied_response"));
     found.filter(|value| !value.is_null())
 }
 
@@ -113,7 +148,10 @@ fn list_names_every_service() -> Result<()> {
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     ] {
-        assert!(said.lines().any(|line| line == service), "{service} is not in:\n{said}");
+        assert!(
+            said.lines().any(|line| line == service),
+            "{service} is not in:\n{said}"
+        );
     }
     Ok(())
 }
@@ -132,11 +170,18 @@ fn describe_shows_the_method_and_its_messages() -> Result<()> {
 
 #[test]
 fn denial_carries_its_rule_and_reason() -> Result<()> {
-    let answer = scene()?.check(&request("spiffe://cluster.local/ns/demo-frontend/sa/sleep", "www.aliyun.com"))?;
+    let answer = scene()?.check(&request(
+        "spiffe://cluster.local/ns/demo-frontend/sa/sleep",
+        "www.aliyun.com",
+    ))?;
     assert_eq!(code(&answer), Some(7), "{answer:#}");
     assert!(!metadata(&answer, "decision_id").is_empty(), "{answer:#}");
     assert_eq!(metadata(&answer, "reason"), "denied_by_rule", "{answer:#}");
-    assert_eq!(metadata(&answer, "rule"), "ep:demo-frontend/egress#no-aliyun", "{answer:#}");
+    assert_eq!(
+        metadata(&answer, "rule"),
+        "ep:demo-frontend/egress#no-aliyun",
+        "{answer:#}"
+    );
     assert_eq!(metadata(&answer, "effect"), "deny", "{answer:#}");
     let http = denied_response(&answer).context("no denied_response")?;
     assert_eq!(text(http, "/status/code"), "Forbidden", "{answer:#}");
@@ -145,7 +190,10 @@ fn denial_carries_its_rule_and_reason() -> Result<()> {
 
 #[test]
 fn allow_is_code_zero_and_nothing_else() -> Result<()> {
-    let answer = scene()?.check(&request("spiffe://cluster.local/ns/other/sa/sleep", "www.aliyun.com"))?;
+    let answer = scene()?.check(&request(
+        "spiffe://cluster.local/ns/other/sa/sleep",
+        "www.aliyun.com",
+    ))?;
     assert_eq!(code(&answer), Some(0), "{answer:#}");
     assert_eq!(metadata(&answer, "effect"), "allow", "{answer:#}");
     assert!(denied_response(&answer).is_none(), "{answer:#}");
@@ -157,7 +205,11 @@ fn empty_check_is_a_denial_with_a_reason() -> Result<()> {
     for empty in ["{}", r#"{"attributes": {}}"#] {
         let answer = scene()?.check(empty)?;
         assert_eq!(code(&answer), Some(7), "{empty}: {answer:#}");
-        assert_eq!(metadata(&answer, "reason"), "empty_request", "{empty}: {answer:#}");
+        assert_eq!(
+            metadata(&answer, "reason"),
+            "empty_request",
+            "{empty}: {answer:#}"
+        );
     }
     Ok(())
 }
@@ -179,9 +231,20 @@ fn unix_socket_answers_like_the_port() -> Result<()> {
     // grpcurl would send the socket's path as `:authority`, which HTTP/2 forbids and the server refuses.
     let unix = ["-unix", "-authority", "localhost"];
     let listed = run(&scene.grpcurl.path, &unix, &socket, &["list"])?;
-    assert!(listed.contains("envoy.service.auth.v3.Authorization"), "{listed}");
-    let denied = request("spiffe://cluster.local/ns/demo-frontend/sa/sleep", "www.aliyun.com");
-    let said = run(&scene.grpcurl.path, &[&unix[..], &["-d", &denied]].concat(), &socket, &[CHECK])?;
+    assert!(
+        listed.contains("envoy.service.auth.v3.Authorization"),
+        "{listed}"
+    );
+    let denied = request(
+        "spiffe://cluster.local/ns/demo-frontend/sa/sleep",
+        "www.aliyun.com",
+    );
+    let said = run(
+        &scene.grpcurl.path,
+        &[&unix[..], &["-d", &denied]].concat(),
+        &socket,
+        &[CHECK],
+    )?;
     assert!(said.contains("denied_by_rule"), "{said}");
     Ok(())
 }

@@ -24,8 +24,18 @@ pub(crate) struct Hostile {
     pub(crate) told: Told,
 }
 
-const fn hostile(name: &'static str, bytes: fn() -> Vec<u8>, code: &'static str, told: Told) -> Hostile {
-    Hostile { name, bytes, code, told }
+const fn hostile(
+    name: &'static str,
+    bytes: fn() -> Vec<u8>,
+    code: &'static str,
+    told: Told,
+) -> Hostile {
+    Hostile {
+        name,
+        bytes,
+        code,
+        told,
+    }
 }
 
 /// The policy that a hostile text is put into.
@@ -106,8 +116,17 @@ fn alias_bomb() -> Vec<u8> {
 }
 
 fn merge_keys() -> Vec<u8> {
-    let line = |n: usize| format!("m{n}: &m{n} {{<<: [*m{0}, *m{0}], k{n}: x}}\n", n.saturating_sub(1));
-    [b"m0: &m0 {k: x}\n".to_vec(), (1..1000).flat_map(|n| line(n).into_bytes()).collect()].concat()
+    let line = |n: usize| {
+        format!(
+            "m{n}: &m{n} {{<<: [*m{0}, *m{0}], k{n}: x}}\n",
+            n.saturating_sub(1)
+        )
+    };
+    [
+        b"m0: &m0 {k: x}\n".to_vec(),
+        (1..1000).flat_map(|n| line(n).into_bytes()).collect(),
+    ]
+    .concat()
 }
 
 /// A policy whose one entry has these fields.

@@ -5,8 +5,17 @@
 //! `CUSTOMS_BINARY=/path` names another binary to be measured, such as a release build.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
-#![allow(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+#![allow(
+    clippy::print_stdout,
+    reason = "figures for whoever asks with --nocapture"
+)]
 
 mod files;
 
@@ -39,20 +48,38 @@ sys.exit(code & 255)";
 
 /// Runs `customs lint policies` in a folder.
 fn lint(name: &str, folder: &Path) -> Ended {
-    let binary = std::env::var_os("CUSTOMS_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_customs").into());
+    let binary =
+        std::env::var_os("CUSTOMS_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_customs").into());
     let mut command = Command::new("python3");
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
+    {
         command.env_remove(name);
     }
-    let output =
-        command.args(["-c", MEASURE]).arg(binary).args(["lint", "policies"]).current_dir(folder).output().unwrap();
-    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .args(["-c", MEASURE])
+        .arg(binary)
+        .args(["lint", "policies"])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8_lossy(&output.stderr),
+    );
     let measured = stderr.lines().last().and_then(|line| line.split_once(' '));
     let (kib, seconds) = measured.unwrap_or_else(|| panic!("{name}: {stderr}"));
     let memory = kib.parse::<u64>().unwrap() / 1024;
     let seconds: f64 = seconds.parse().unwrap();
-    println!("{name:24} {memory:5} MiB {seconds:8.2} s {:9} bytes told", stdout.len());
-    Ended { code: output.status.code(), stdout, memory }
+    println!(
+        "{name:24} {memory:5} MiB {seconds:8.2} s {:9} bytes told",
+        stdout.len()
+    );
+    Ended {
+        code: output.status.code(),
+        stdout,
+        memory,
+    }
 }
 
 /// A folder whose `policies` are made so.
@@ -67,16 +94,25 @@ fn folder(make: impl FnOnce(&Path)) -> tempfile::TempDir {
 /// The places that are told for a code, as `PATH`, or `PATH:LINE:COLUMN`.
 fn places<'o>(stdout: &'o str, code: &str) -> Vec<&'o str> {
     let title = format!("error[{code}]");
-    let findings = stdout.split("\n\n").filter(|finding| finding.starts_with(&title));
-    findings.filter_map(|finding| finding.split("--> ").nth(1)?.lines().next()).collect()
+    let findings = stdout
+        .split("\n\n")
+        .filter(|finding| finding.starts_with(&title));
+    findings
+        .filter_map(|finding| finding.split("--> ").nth(1)?.lines().next())
+        .collect()
 }
 
 /// Why what is told of a file is not what was expected.
 fn amiss(ended: &Ended, code: &str, told: Told) -> Option<String> {
     let places = places(&ended.stdout, code);
-    let Some(place) = places.first() else { return Some(format!("tells no {code}")) };
-    let numbers = place.strip_prefix("policies/x.yaml:").and_then(|rest| rest.split_once(':'));
-    let line = numbers.and_then(|(line, column)| column.parse::<usize>().ok().and(line.parse::<usize>().ok()));
+    let Some(place) = places.first() else {
+        return Some(format!("tells no {code}"));
+    };
+    let numbers = place
+        .strip_prefix("policies/x.yaml:")
+        .and_then(|rest| rest.split_once(':'));
+    let line = numbers
+        .and_then(|(line, column)| column.parse::<usize>().ok().and(line.parse::<usize>().ok()));
     let right = match told {
         Told::At => line.is_some(),
         Told::Line(expected) => line == Some(expected),
@@ -98,7 +134,11 @@ fn faults(file: &Hostile) -> Vec<String> {
     let told = amiss(&ended, file.code, file.told);
     let cost = (ended.memory > MOST_MEMORY).then(|| format!("takes {} MiB", ended.memory));
     let head: String = ended.stdout.chars().take(300).collect();
-    [refused, told, cost].into_iter().flatten().map(|why| format!("{} {why}: {head}", file.name)).collect()
+    [refused, told, cost]
+        .into_iter()
+        .flatten()
+        .map(|why| format!("{} {why}: {head}", file.name))
+        .collect()
 }
 
 #[test]
@@ -111,40 +151,98 @@ fn a_hostile_file_is_refused_with_its_place() {
 #[test]
 fn a_hostile_directory_is_refused() {
     let many = |count: usize, text: &'static str| {
-        move |policies: &Path| (0..count).for_each(|n| fs::write(policies.join(format!("{n}.yaml")), text).unwrap())
+        move |policies: &Path| {
+            (0..count).for_each(|n| fs::write(policies.join(format!("{n}.yaml")), text).unwrap())
+        }
     };
     type Make = Box<dyn FnOnce(&Path)>;
     let made: [(&str, Make, &str, &str); 7] = [
-        ("fifo", Box::new(|p| run("mkfifo", &p.join("x.yaml"))), "unreadable", "policies/x.yaml"),
-        ("device", Box::new(|p| symlink("/dev/zero", p.join("x.yaml")).unwrap()), "unreadable", "policies/x.yaml"),
-        ("loop", Box::new(|p| symlink("x.yaml", p.join("x.yaml")).unwrap()), "unreadable", "policies/x.yaml"),
-        ("directory", Box::new(|p| fs::create_dir(p.join("x.yaml")).unwrap()), "unreadable", "policies/x.yaml"),
-        ("sparse", Box::new(|p| sparse(&p.join("x.yaml"))), "too-large", "policies/x.yaml"),
-        ("ten-thousand-files", Box::new(many(10_000, "")), "no-policy", "policies"),
-        ("too-many-files", Box::new(many(10_001, "")), "too-large", "policies"),
+        (
+            "fifo",
+            Box::new(|p| run("mkfifo", &p.join("x.yaml"))),
+            "unreadable",
+            "policies/x.yaml",
+        ),
+        (
+            "device",
+            Box::new(|p| symlink("/dev/zero", p.join("x.yaml")).unwrap()),
+            "unreadable",
+            "policies/x.yaml",
+        ),
+        (
+            "loop",
+            Box::new(|p| symlink("x.yaml", p.join("x.yaml")).unwrap()),
+            "unreadable",
+            "policies/x.yaml",
+        ),
+        (
+            "directory",
+            Box::new(|p| fs::create_dir(p.join("x.yaml")).unwrap()),
+            "unreadable",
+            "policies/x.yaml",
+        ),
+        (
+            "sparse",
+            Box::new(|p| sparse(&p.join("x.yaml"))),
+            "too-large",
+            "policies/x.yaml",
+        ),
+        (
+            "ten-thousand-files",
+            Box::new(many(10_000, "")),
+            "no-policy",
+            "policies",
+        ),
+        (
+            "too-many-files",
+            Box::new(many(10_001, "")),
+            "too-large",
+            "policies",
+        ),
     ];
     for (name, make, code, place) in made {
         let folder = folder(make);
         let ended = lint(name, folder.path());
-        assert_eq!((ended.code, places(&ended.stdout, code)), (Some(1), vec![place]), "{name}: {}", ended.stdout);
-        assert!(ended.memory <= MOST_MEMORY, "{name} takes {} MiB", ended.memory);
+        assert_eq!(
+            (ended.code, places(&ended.stdout, code)),
+            (Some(1), vec![place]),
+            "{name}: {}",
+            ended.stdout
+        );
+        assert!(
+            ended.memory <= MOST_MEMORY,
+            "{name} takes {} MiB",
+            ended.memory
+        );
     }
 }
 
 fn run(program: &str, path: &Path) {
-    assert!(Command::new(program).arg(path).status().unwrap().success(), "{program}");
+    assert!(
+        Command::new(program).arg(path).status().unwrap().success(),
+        "{program}"
+    );
 }
 
 /// A file of 100 MiB that takes no room on the disk.
 fn sparse(path: &Path) {
-    fs::File::create(path).unwrap().set_len(100 * 1024 * 1024).unwrap();
+    fs::File::create(path)
+        .unwrap()
+        .set_len(100 * 1024 * 1024)
+        .unwrap();
 }
 
 /// What is hostile in one setting may be plain in another: marks and line ends of other systems are read.
 #[test]
 fn odd_is_not_hostile() {
-    let policy = format!("{}spec: {{deny: [{{name: a, hosts: [a.example]}}]}}\n", files::HEAD);
-    for (name, text) in [("mark", format!("\u{feff}{policy}")), ("line-ends", policy.replace('\n', "\r\n"))] {
+    let policy = format!(
+        "{}spec: {{deny: [{{name: a, hosts: [a.example]}}]}}\n",
+        files::HEAD
+    );
+    for (name, text) in [
+        ("mark", format!("\u{feff}{policy}")),
+        ("line-ends", policy.replace('\n', "\r\n")),
+    ] {
         let folder = folder(|policies| fs::write(policies.join("x.yaml"), text).unwrap());
         let ended = lint(name, folder.path());
         assert_eq!(ended.code, Some(0), "{name}: {}", ended.stdout);

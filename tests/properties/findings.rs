@@ -28,25 +28,63 @@ fn without(snapshot: &Snapshot, finding: &Problem) -> Option<Snapshot> {
     let id = finding.text.split('`').nth(1)?;
     let mut rules: Rules = snapshot.rules().clone();
     let before = size(&rules);
-    for list in [&mut rules.denies, &mut rules.istio_allows, &mut rules.grants, &mut rules.audits] {
+    for list in [
+        &mut rules.denies,
+        &mut rules.istio_allows,
+        &mut rules.grants,
+        &mut rules.audits,
+    ] {
         list.retain(|rule| rule.info.id.to_string() != id);
-        list.iter_mut().for_each(|rule| *rule = without_exception(rule, id));
+        list.iter_mut()
+            .for_each(|rule| *rule = without_exception(rule, id));
     }
-    assert!(!removable || size(&rules) < before, "{finding} names no rule");
-    removable.then(|| Snapshot::new(snapshot.revision().clone(), snapshot.settings().clone(), rules))
+    assert!(
+        !removable || size(&rules) < before,
+        "{finding} names no rule"
+    );
+    removable.then(|| {
+        Snapshot::new(
+            snapshot.revision().clone(),
+            snapshot.settings().clone(),
+            rules,
+        )
+    })
 }
 
 fn without_exception(rule: &Arc<Rule>, id: &str) -> Arc<Rule> {
-    let except = rule.except.iter().filter(|except| except.info.id.to_string() != id).cloned().collect();
-    Arc::new(Rule { except, ..Rule::clone(rule) })
+    let except = rule
+        .except
+        .iter()
+        .filter(|except| except.info.id.to_string() != id)
+        .cloned()
+        .collect();
+    Arc::new(Rule {
+        except,
+        ..Rule::clone(rule)
+    })
 }
 
 fn size(rules: &Rules) -> usize {
-    let lists = [&rules.denies, &rules.istio_allows, &rules.grants, &rules.audits];
-    lists.iter().flat_map(|list| list.iter()).map(|rule| 1 + rule.except.len()).sum()
+    let lists = [
+        &rules.denies,
+        &rules.istio_allows,
+        &rules.grants,
+        &rules.audits,
+    ];
+    lists
+        .iter()
+        .flat_map(|list| list.iter())
+        .map(|rule| 1 + rule.except.len())
+        .sum()
 }
 
-fn effects(snapshot: &Snapshot, asks: &[Ask]) -> Vec<(customs_engine::effect::Effect, customs_engine::effect::Effect)> {
+fn effects(
+    snapshot: &Snapshot,
+    asks: &[Ask],
+) -> Vec<(
+    customs_engine::effect::Effect,
+    customs_engine::effect::Effect,
+)> {
     let one = |ask| {
         let (verdict, dry_run) = decide(snapshot, ask);
         (verdict.effect(), dry_run.effect())
@@ -76,12 +114,20 @@ fn drawn_sets_have_findings() {
     let mut told: BTreeMap<&str, usize> = BTreeMap::new();
     for _ in 0..400 {
         let documents = drawn(some_more).new_tree(&mut runner).unwrap().current();
-        let Some(snapshot) = snapshot(&documents, &Settings::default()) else { continue };
+        let Some(snapshot) = snapshot(&documents, &Settings::default()) else {
+            continue;
+        };
         for finding in findings(&snapshot, UNSEEN) {
             *told.entry(finding.code.as_str()).or_default() += 1;
         }
     }
-    for code in ["covered", "always-denied", "never-matches", "istio-gate-closed", "grant-overruled"] {
+    for code in [
+        "covered",
+        "always-denied",
+        "never-matches",
+        "istio-gate-closed",
+        "grant-overruled",
+    ] {
         assert!(told.get(code) > Some(&5), "{code}: {told:?}");
     }
 }

@@ -5,7 +5,13 @@
 //! Sets and requests are drawn from small alphabets, so that rules and requests meet. How many cases run is
 //! `PROPTEST_CASES` (the default is small enough for every test run).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod findings;
 
@@ -35,11 +41,22 @@ fn drawn<T: std::fmt::Debug>(draw: fn(&mut Choices<'_>) -> T) -> impl Strategy<V
 }
 
 fn snapshot(documents: &[String], settings: &Settings) -> Option<Snapshot> {
-    let file =
-        |(index, text): (usize, &String)| PolicyFile { name: format!("{index}.yaml"), bytes: text.as_bytes().into() };
+    let file = |(index, text): (usize, &String)| PolicyFile {
+        name: format!("{index}.yaml"),
+        bytes: text.as_bytes().into(),
+    };
     let files = documents.iter().enumerate().map(file).collect();
-    let loaded = source::load(&Source { name: "p".into(), files, ..Source::default() }, settings);
-    compile::compile(&[loaded], settings).ok().map(|compiled| compiled.snapshot)
+    let loaded = source::load(
+        &Source {
+            name: "p".into(),
+            files,
+            ..Source::default()
+        },
+        settings,
+    );
+    compile::compile(&[loaded], settings)
+        .ok()
+        .map(|compiled| compiled.snapshot)
 }
 
 fn decide(snapshot: &Snapshot, ask: &Ask) -> (Answer, Answer) {
@@ -55,16 +72,30 @@ fn effect(snapshot: &Snapshot, ask: &Ask) -> Effect {
 }
 
 fn said(answer: &Answer) -> reference::Said {
-    reference::Said { reason: answer.reason, rule: answer.rule.to_string(), gates: answer.gates }
+    reference::Said {
+        reason: answer.reason,
+        rule: answer.rule.to_string(),
+        gates: answer.gates,
+    }
 }
 
 /// What differs, question by question.
-fn shifts(diff: &Diff, seen: impl Fn(Shift) -> Shift) -> BTreeSet<(Shift, SampleCaller, SampleDestination)> {
+fn shifts(
+    diff: &Diff,
+    seen: impl Fn(Shift) -> Shift,
+) -> BTreeSet<(Shift, SampleCaller, SampleDestination)> {
     let of = |group: &Group| {
         let shift = seen(group.answers.shift);
-        group.changes.iter().map(move |change| (shift, change.caller.clone(), change.destination.clone())).collect()
+        group
+            .changes
+            .iter()
+            .map(move |change| (shift, change.caller.clone(), change.destination.clone()))
+            .collect()
     };
-    diff.groups.iter().flat_map(|group| -> Vec<_> { of(group) }).collect()
+    diff.groups
+        .iter()
+        .flat_map(|group| -> Vec<_> { of(group) })
+        .collect()
 }
 
 fn mirrored(shift: Shift) -> Shift {
@@ -169,7 +200,10 @@ proptest! {
 /// A comparison asks many questions by itself, so a quarter of the sets is as much work.
 fn fewer() -> ProptestConfig {
     let usual = ProptestConfig::default();
-    ProptestConfig { cases: usual.cases.div_ceil(4), ..usual }
+    ProptestConfig {
+        cases: usual.cases.div_ceil(4),
+        ..usual
+    }
 }
 
 proptest! {
@@ -192,18 +226,37 @@ proptest! {
 /// The generators must draw sets that load, or the properties would hold of nothing.
 #[test]
 fn most_sets_load_and_answers_vary() {
-    let (loaded, allowed, denied) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (loaded, allowed, denied) = (
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+    );
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let cases = 300;
     for _ in 0..cases {
         let documents = drawn(set).new_tree(&mut runner).unwrap().current();
         let ask = drawn(ask).new_tree(&mut runner).unwrap().current();
-        let Some(snapshot) = snapshot(&documents, &Settings::default()) else { continue };
+        let Some(snapshot) = snapshot(&documents, &Settings::default()) else {
+            continue;
+        };
         loaded.fetch_add(1, Ordering::Relaxed);
-        let counter = if effect(&snapshot, &ask) == Effect::Allow { &allowed } else { &denied };
+        let counter = if effect(&snapshot, &ask) == Effect::Allow {
+            &allowed
+        } else {
+            &denied
+        };
         counter.fetch_add(1, Ordering::Relaxed);
     }
     let of = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-    assert!(of(&loaded) > cases * 9 / 10, "only {} of {cases} sets load", of(&loaded));
-    assert!(of(&allowed) > 20 && of(&denied) > 20, "{} allowed, {} denied", of(&allowed), of(&denied));
+    assert!(
+        of(&loaded) > cases * 9 / 10,
+        "only {} of {cases} sets load",
+        of(&loaded)
+    );
+    assert!(
+        of(&allowed) > 20 && of(&denied) > 20,
+        "{} allowed, {} denied",
+        of(&allowed),
+        of(&denied)
+    );
 }

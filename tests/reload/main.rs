@@ -2,7 +2,12 @@
 //!
 //! The rescan is an hour away unless a test is about it, so that what is seen is seen by file events; every wait is
 //! bounded. How many hosts are denied tells which content is in force.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod namespaces;
 mod settings;
@@ -44,7 +49,11 @@ fn retarget(link: &Path, target: &str) {
 type Way = (&'static str, fn(&Path), fn(&Path));
 
 const WAYS: &[Way] = &[
-    ("overwritten in place", |r| fill(&r.join("p"), 1), |r| put(&r.join("p/a.yaml"), 3)),
+    (
+        "overwritten in place",
+        |r| fill(&r.join("p"), 1),
+        |r| put(&r.join("p/a.yaml"), 3),
+    ),
     (
         "renamed over",
         |r| fill(&r.join("p"), 1),
@@ -70,7 +79,11 @@ const WAYS: &[Way] = &[
             put(&r.join("p/a.yaml"), 3);
         },
     ),
-    ("a file added", |r| fill(&r.join("p"), 1), |r| fs::write(r.join("p/b.yml"), policy("q", 2)).unwrap()),
+    (
+        "a file added",
+        |r| fill(&r.join("p"), 1),
+        |r| fs::write(r.join("p/b.yml"), policy("q", 2)).unwrap(),
+    ),
     (
         "a file deleted",
         |r| {
@@ -137,7 +150,8 @@ async fn sees_every_way(pace: Pace) {
         site.denies(3, way).await;
         put(&site.at("p/.next"), 5);
         fs::rename(site.at("p/.next"), site.at("p/a.yaml")).unwrap();
-        site.until(way, |status| status.counts.egress_deny >= 5).await;
+        site.until(way, |status| status.counts.egress_deny >= 5)
+            .await;
         site.stop().await;
     }
 }
@@ -184,7 +198,12 @@ async fn a_symlink_on_the_way_is_watched() {
 async fn a_relative_path_has_a_parent_too() {
     let root = tempfile::tempdir().unwrap();
     fill(&root.path().join("p"), 1);
-    let up: PathBuf = std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect();
+    let up: PathBuf = std::env::current_dir()
+        .unwrap()
+        .components()
+        .skip(1)
+        .map(|_| "..")
+        .collect();
     let relative = up.join(root.path().strip_prefix("/").unwrap()).join("./p/");
     let site = Site::start_in(root, BY_EVENTS, vec![relative]).await;
     fs::rename(site.at("p"), site.at("old")).unwrap();
@@ -195,13 +214,19 @@ async fn a_relative_path_has_a_parent_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_file_that_is_valid_is_never_published() {
-    let pace = Pace { settle: 1000 * MS, ..BY_EVENTS };
+    let pace = Pace {
+        settle: 1000 * MS,
+        ..BY_EVENTS
+    };
     let site = Site::start(pace, &["p"], |root| fill(&root.join("p"), 4)).await;
     let (half, whole) = (policy("p", 2), policy("p", 6));
     assert!(whole.starts_with(&half));
     fs::write(site.at("p/a.yaml"), &half).unwrap();
     sleep(100 * MS);
-    let mut file = fs::OpenOptions::new().append(true).open(site.at("p/a.yaml")).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(site.at("p/a.yaml"))
+        .unwrap();
     std::io::Write::write_all(&mut file, &whole.as_bytes()[half.len()..]).unwrap();
     drop(file);
     site.denies(6, "the whole file").await;
@@ -221,7 +246,10 @@ fn no_bad_file(directory: &Path) {
 }
 
 fn fifo(directory: &Path) {
-    let made = std::process::Command::new("mkfifo").arg(directory.join("bad.yaml")).status().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(directory.join("bad.yaml"))
+        .status()
+        .unwrap();
     assert!(made.success());
 }
 
@@ -234,8 +262,20 @@ fn back(directory: &Path) {
 }
 
 const HARMS: &[Harm] = &[
-    ("syntax", |d| bad_file(d, b"kind: ["), no_bad_file, Code::YamlSyntax, SourceHealth::Refused),
-    ("not UTF-8", |d| bad_file(d, b"kind: \xff"), no_bad_file, Code::YamlSyntax, SourceHealth::Refused),
+    (
+        "syntax",
+        |d| bad_file(d, b"kind: ["),
+        no_bad_file,
+        Code::YamlSyntax,
+        SourceHealth::Refused,
+    ),
+    (
+        "not UTF-8",
+        |d| bad_file(d, b"kind: \xff"),
+        no_bad_file,
+        Code::YamlSyntax,
+        SourceHealth::Refused,
+    ),
     (
         "unknown kind",
         |d| bad_file(d, b"apiVersion: egress.customs/v1alpha1\nkind: Pod\n"),
@@ -250,7 +290,13 @@ const HARMS: &[Harm] = &[
         Code::Duplicate,
         SourceHealth::Refused,
     ),
-    ("a FIFO", fifo, no_bad_file, Code::Unreadable, SourceHealth::Refused),
+    (
+        "a FIFO",
+        fifo,
+        no_bad_file,
+        Code::Unreadable,
+        SourceHealth::Refused,
+    ),
     (
         "a symlink to itself",
         |d| symlink("bad.yaml", d.join("bad.yaml")).unwrap(),
@@ -267,7 +313,12 @@ const HARMS: &[Harm] = &[
     ),
     (
         "too large",
-        |d| fs::File::create(d.join("bad.yaml")).unwrap().set_len(33 * 1024 * 1024).unwrap(),
+        |d| {
+            fs::File::create(d.join("bad.yaml"))
+                .unwrap()
+                .set_len(33 * 1024 * 1024)
+                .unwrap()
+        },
         no_bad_file,
         Code::TooLarge,
         SourceHealth::Refused,
@@ -279,7 +330,13 @@ const HARMS: &[Harm] = &[
         Code::NoPolicy,
         SourceHealth::Emptied,
     ),
-    ("moved away", |d| fs::rename(d, aside(d)).unwrap(), back, Code::Unreadable, SourceHealth::Refused),
+    (
+        "moved away",
+        |d| fs::rename(d, aside(d)).unwrap(),
+        back,
+        Code::Unreadable,
+        SourceHealth::Refused,
+    ),
     (
         "replaced by a file",
         |d| {
@@ -303,14 +360,27 @@ async fn a_bad_change_keeps_the_last_good_set_until_repaired() {
         deed(&site.at("p"));
         let refused = site.state(0, *state, harm).await;
         assert!(refused.ready, "{harm}");
-        assert_eq!((&refused.revision, refused.counts), (&before.revision, before.counts), "{harm}");
-        assert_eq!(refused.sources[0].files[0].name, "a.yaml", "{harm}: the file in force");
+        assert_eq!(
+            (&refused.revision, refused.counts),
+            (&before.revision, before.counts),
+            "{harm}"
+        );
+        assert_eq!(
+            refused.sources[0].files[0].name, "a.yaml",
+            "{harm}: the file in force"
+        );
         let problem = &refused.sources[0].problems[0];
         assert_eq!(problem.code, *code, "{harm}: {problem}");
-        assert!(refused.last_problem.unwrap().text.contains(code.as_str()), "{harm}");
+        assert!(
+            refused.last_problem.unwrap().text.contains(code.as_str()),
+            "{harm}"
+        );
         repair(&site.at("p"));
         let good = site.state(0, SourceHealth::Good, harm).await;
-        assert!(good.last_problem.is_some() && good.sources[0].problems.is_empty(), "{harm}");
+        assert!(
+            good.last_problem.is_some() && good.sources[0].problems.is_empty(),
+            "{harm}"
+        );
         let mut outcomes = site.outcomes();
         outcomes.dedup();
         assert_eq!(outcomes, ["published", "refused", "recovered"], "{harm}");
@@ -332,14 +402,25 @@ async fn one_broken_source_does_not_hold_up_the_other() {
     bad_file(&site.at("q"), b"kind: [");
     site.state(1, SourceHealth::Refused, "q broken").await;
     put(&site.at("p/a.yaml"), 4);
-    let status = site.until("p goes on", |status| status.counts.egress_deny == 5).await;
+    let status = site
+        .until("p goes on", |status| status.counts.egress_deny == 5)
+        .await;
     assert_eq!(status.sources[0].state, SourceHealth::Good);
-    assert_eq!(status.sources[1].problems[0].place.file.as_ref(), site.at("q/bad.yaml").display().to_string());
+    assert_eq!(
+        status.sources[1].problems[0].place.file.as_ref(),
+        site.at("q/bad.yaml").display().to_string()
+    );
     no_bad_file(&site.at("q"));
     site.state(1, SourceHealth::Good, "q repaired").await;
-    assert_eq!(site.outcomes(), ["published", "refused", "published_in_part", "recovered"]);
+    assert_eq!(
+        site.outcomes(),
+        ["published", "refused", "published_in_part", "recovered"]
+    );
     let record = site.record.lock().unwrap().clone();
-    assert_eq!(record[2].refused_sources, [site.at("q").display().to_string()]);
+    assert_eq!(
+        record[2].refused_sources,
+        [site.at("q").display().to_string()]
+    );
     assert_eq!(record[2].previous_revision, record[0].revision);
     site.stop().await;
 }
@@ -358,9 +439,15 @@ async fn a_change_that_breaks_another_source_is_refused_and_names_it() {
     })
     .await;
     fs::write(site.at("p/set.yaml"), set("stall")).unwrap();
-    let status = site.state(0, SourceHealth::Refused, "the set renamed").await;
+    let status = site
+        .state(0, SourceHealth::Refused, "the set renamed")
+        .await;
     assert_eq!(status.sources[1].state, SourceHealth::Good);
-    assert!(status.sources[0].problems[0].text.contains(&format!("would break `{}`", site.at("q").display())));
+    assert!(
+        status.sources[0].problems[0]
+            .text
+            .contains(&format!("would break `{}`", site.at("q").display()))
+    );
     fs::write(site.at("q/b.yaml"), policy("q", 2)).unwrap();
     site.denies(3, "nothing needs the set any more").await;
     site.stop().await;
@@ -371,7 +458,10 @@ async fn a_directory_that_appears_later_is_loaded() {
     let site = Site::start(BY_EVENTS, &["p", "q"], |root| fill(&root.join("p"), 1)).await;
     let status = site.now();
     assert!(!status.ready && !site.reader.snapshot().is_loaded());
-    assert_eq!((status.revision.as_str(), status.sources[1].state), ("none", SourceHealth::NeverLoaded));
+    assert_eq!(
+        (status.revision.as_str(), status.sources[1].state),
+        ("none", SourceHealth::NeverLoaded)
+    );
     assert!(status.sources.iter().all(|source| source.files.is_empty()));
     two_sources(site.root.path());
     site.denies(2, "both are there").await;
@@ -381,7 +471,10 @@ async fn a_directory_that_appears_later_is_loaded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_is_asked_for_does_not_wait() {
-    let pace = Pace { settle: HOUR, ..BY_EVENTS };
+    let pace = Pace {
+        settle: HOUR,
+        ..BY_EVENTS
+    };
     let site = Site::start(pace, &["p"], |root| fill(&root.join("p"), 1)).await;
     put(&site.at("p/a.yaml"), 2);
     site.trigger.reload_now();
@@ -391,7 +484,10 @@ async fn a_reload_that_is_asked_for_does_not_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_settle_time_still_loses_no_change() {
-    let pace = Pace { settle: Duration::ZERO, ..BY_EVENTS };
+    let pace = Pace {
+        settle: Duration::ZERO,
+        ..BY_EVENTS
+    };
     let site = Site::start(pace, &["p"], |root| fill(&root.join("p"), 1)).await;
     for round in 0..200 {
         put(&site.at("p/.next"), 1 + round % 2);
@@ -403,7 +499,10 @@ async fn no_settle_time_still_loses_no_change() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn constant_writing_does_not_put_a_reload_off() {
-    let pace = Pace { settle: 100 * MS, ..BY_EVENTS };
+    let pace = Pace {
+        settle: 100 * MS,
+        ..BY_EVENTS
+    };
     let site = Site::start(pace, &["p"], |root| fill(&root.join("p"), 1)).await;
     put(&site.at("p/a.yaml"), 2);
     let start = Instant::now();
@@ -429,13 +528,17 @@ async fn neither_reading_nor_a_busy_parent_causes_a_reload() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_content_is_told_once() {
-    for (content, expected) in [(policy("p", 1), "published"), ("kind: [".to_owned(), "refused")] {
+    for (content, expected) in [
+        (policy("p", 1), "published"),
+        ("kind: [".to_owned(), "refused"),
+    ] {
         let site = Site::start(BY_RESCAN, &["p"], |root| {
             fs::create_dir(root.join("p")).unwrap();
             fs::write(root.join("p/a.yaml"), content).unwrap();
         })
         .await;
-        site.until("ten rescans", |status| status.attempts > 10).await;
+        site.until("ten rescans", |status| status.attempts > 10)
+            .await;
         assert_eq!(site.outcomes(), [expected]);
         site.stop().await;
     }
@@ -446,7 +549,10 @@ async fn the_same_content_is_told_once() {
 async fn the_end_of_a_grant_is_told_once() {
     let in_seconds = |seconds: i64| {
         let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
-        format!("{{name: in-{}, hosts: [a.example], expires: '{end}'}}", seconds.unsigned_abs())
+        format!(
+            "{{name: in-{}, hosts: [a.example], expires: '{end}'}}",
+            seconds.unsigned_abs()
+        )
     };
     let entries = [-60, 2, 3_600].map(in_seconds).join(", ");
     let text = format!(
@@ -467,6 +573,10 @@ async fn the_end_of_a_grant_is_told_once() {
     }
     tokio::time::sleep(300 * MS).await;
     assert_eq!(told(), ["ep:web/p#in-2"]);
-    assert_eq!(site.record.lock().unwrap().len(), 1, "an end is no change of the policies");
+    assert_eq!(
+        site.record.lock().unwrap().len(),
+        1,
+        "an end is no change of the policies"
+    );
     site.stop().await;
 }

@@ -14,9 +14,16 @@ use super::site::{BY_EVENTS, BY_RESCAN, Pace, Site, policy};
 
 fn meaning(text: &str, _in_force: &Settings) -> Result<ParsedSettings, Vec<Problem>> {
     match text.trim() {
-        "" => Err(vec![Problem::error(Code::BadSetting, Place::whole("settings"), "empty")]),
+        "" => Err(vec![Problem::error(
+            Code::BadSetting,
+            Place::whole("settings"),
+            "empty",
+        )]),
         root => Ok(ParsedSettings {
-            settings: Settings { root_namespace: root.into(), ..Settings::default() },
+            settings: Settings {
+                root_namespace: root.into(),
+                ..Settings::default()
+            },
             warnings: vec![],
         }),
     }
@@ -48,18 +55,34 @@ async fn until(site: &Site, state: SourceHealth, root: &str, hosts: usize, what:
     let status = site
         .until(what, |status| {
             let file = status.sources.last().unwrap();
-            file.state == state && status.settings.root_namespace == root && status.counts.egress_deny == hosts
+            file.state == state
+                && status.settings.root_namespace == root
+                && status.counts.egress_deny == hosts
         })
         .await;
     assert!(status.ready, "{what}");
-    assert_eq!(site.reader.snapshot().settings().root_namespace, root, "{what}");
+    assert_eq!(
+        site.reader.snapshot().settings().root_namespace,
+        root,
+        "{what}"
+    );
 }
 
 async fn sees_every_change(pace: Pace) {
-    let site = start(pace, |root| write(&root.join("etc/settings"), "istio-system")).await;
+    let site = start(pace, |root| {
+        write(&root.join("etc/settings"), "istio-system")
+    })
+    .await;
     until(&site, SourceHealth::Good, "istio-system", 1, "the start").await;
     write(&site.at("etc/settings"), "root");
-    until(&site, SourceHealth::Refused, "istio-system", 1, "the policy speaks for everybody").await;
+    until(
+        &site,
+        SourceHealth::Refused,
+        "istio-system",
+        1,
+        "the policy speaks for everybody",
+    )
+    .await;
     write(&site.at("p/a.yaml"), &of_root("root", 2));
     until(&site, SourceHealth::Good, "root", 2, "both").await;
     write(&site.at("etc/settings"), "");
@@ -100,8 +123,16 @@ async fn a_mounted_map_that_is_swapped_is_seen() {
     .await;
     until(&site, SourceHealth::Good, "istio-system", 1, "the start").await;
     for version in 2..=3 {
-        mount(site.root.path(), version, if version == 2 { "" } else { "istio-system" });
-        let state = if version == 2 { SourceHealth::Refused } else { SourceHealth::Good };
+        mount(
+            site.root.path(),
+            version,
+            if version == 2 { "" } else { "istio-system" },
+        );
+        let state = if version == 2 {
+            SourceHealth::Refused
+        } else {
+            SourceHealth::Good
+        };
         until(&site, state, "istio-system", 1, "swapped").await;
     }
     site.stop().await;
@@ -109,7 +140,10 @@ async fn a_mounted_map_that_is_swapped_is_seen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_else_happens_beside_the_file_causes_no_reload() {
-    let site = start(BY_EVENTS, |root| write(&root.join("etc/settings"), "istio-system")).await;
+    let site = start(BY_EVENTS, |root| {
+        write(&root.join("etc/settings"), "istio-system")
+    })
+    .await;
     for n in 0..20 {
         fs::write(site.at(&format!("etc/audit-{n}")), "busy").unwrap();
     }

@@ -1,7 +1,13 @@
 //! The service in this process, over a real connection: what Envoy is told, what health and reflection say, and how a
 //! shutdown goes. The real Envoy and the real binary have tests of their own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod refused;
 mod rig;
@@ -36,7 +42,11 @@ const SLEEP: &str = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";
 const OTHER: &str = "spiffe://cluster.local/ns/other/sa/sleep";
 
 fn code(response: &CheckResponse) -> i32 {
-    response.status.as_ref().expect("a status is always set").code
+    response
+        .status
+        .as_ref()
+        .expect("a status is always set")
+        .code
 }
 
 fn metadata(response: &CheckResponse, name: &str) -> String {
@@ -47,19 +57,27 @@ fn metadata(response: &CheckResponse, name: &str) -> String {
 }
 
 fn denied(response: &CheckResponse) -> (i32, Vec<(String, String)>, serde_json::Value) {
-    let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!("{response:?}") };
+    let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else {
+        panic!("{response:?}")
+    };
     let header = |h: &envoy_types::pb::envoy::config::core::v3::HeaderValueOption| {
         let header = h.header.as_ref().unwrap();
         (header.key.clone(), header.value.clone())
     };
     let body = serde_json::from_str(&denied.body).unwrap();
-    (denied.status.as_ref().unwrap().code, denied.headers.iter().map(header).collect(), body)
+    (
+        denied.status.as_ref().unwrap().code,
+        denied.headers.iter().map(header).collect(),
+        body,
+    )
 }
 
 #[tokio::test]
 async fn a_denial_says_why_and_whom_to_ask() {
     let rig = Rig::start(SEED, Settings::default()).await;
-    let response = rig.check(http(SLEEP, "WWW.Aliyun.com.:443", "GET", "/x?secret=1")).await;
+    let response = rig
+        .check(http(SLEEP, "WWW.Aliyun.com.:443", "GET", "/x?secret=1"))
+        .await;
     assert_eq!(code(&response), 7);
     let (status, headers, body) = denied(&response);
     assert_eq!(status, 403);
@@ -87,8 +105,17 @@ async fn a_denial_says_why_and_whom_to_ask() {
 async fn metadata_is_text_under_the_documented_names() {
     let rig = Rig::start(SEED, Settings::default()).await;
     for (principal, effect) in [(SLEEP, "deny"), (OTHER, "allow")] {
-        let response = rig.check(http(principal, "www.aliyun.com", "GET", "/")).await;
-        let names: BTreeSet<_> = response.dynamic_metadata.as_ref().unwrap().fields.keys().cloned().collect();
+        let response = rig
+            .check(http(principal, "www.aliyun.com", "GET", "/"))
+            .await;
+        let names: BTreeSet<_> = response
+            .dynamic_metadata
+            .as_ref()
+            .unwrap()
+            .fields
+            .keys()
+            .cloned()
+            .collect();
         let documented = [
             "decision_id",
             "effect",
@@ -111,7 +138,10 @@ async fn metadata_is_text_under_the_documented_names() {
             metadata(&response, name);
         }
         assert_eq!(metadata(&response, "effect"), effect);
-        assert_eq!(metadata(&response, "namespace"), principal.split('/').nth(4).unwrap());
+        assert_eq!(
+            metadata(&response, "namespace"),
+            principal.split('/').nth(4).unwrap()
+        );
     }
 }
 
@@ -120,8 +150,14 @@ async fn an_allow_changes_nothing_of_the_request() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let response = rig.check(http(OTHER, "www.aliyun.com", "GET", "/")).await;
     assert_eq!(code(&response), 0);
-    let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not ok") };
-    assert!(ok.headers.is_empty() && ok.headers_to_remove.is_empty() && ok.response_headers_to_add.is_empty());
+    let Some(HttpResponse::OkResponse(ok)) = response.http_response else {
+        panic!("not ok")
+    };
+    assert!(
+        ok.headers.is_empty()
+            && ok.headers_to_remove.is_empty()
+            && ok.response_headers_to_add.is_empty()
+    );
 }
 
 #[tokio::test]
@@ -129,17 +165,32 @@ async fn a_caller_without_identity_learns_little() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let response = rig.check(http("", "www.aliyun.com", "GET", "/")).await;
     let (_, _, body) = denied(&response);
-    let told: BTreeSet<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(told, ["type", "title", "status", "reason", "decisionId", "host"].into());
+    let told: BTreeSet<&str> = body
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        told,
+        ["type", "title", "status", "reason", "decisionId", "host"].into()
+    );
 }
 
 #[tokio::test]
 async fn tcp_is_judged_by_its_sni() {
     let rig = Rig::start(SEED, Settings::default()).await;
-    for (principal, sni, expected) in
-        [(SLEEP, "www.aliyun.com", 7), (SLEEP, "ok.example", 0), (SLEEP, "", 7), ("", "", 7)]
-    {
-        assert_eq!(code(&rig.check(tcp(principal, sni)).await), expected, "{principal} {sni}");
+    for (principal, sni, expected) in [
+        (SLEEP, "www.aliyun.com", 7),
+        (SLEEP, "ok.example", 0),
+        (SLEEP, "", 7),
+        ("", "", 7),
+    ] {
+        assert_eq!(
+            code(&rig.check(tcp(principal, sni)).await),
+            expected,
+            "{principal} {sni}"
+        );
     }
 }
 
@@ -147,7 +198,10 @@ async fn tcp_is_judged_by_its_sni() {
 async fn an_empty_check_is_a_denial() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let response = rig.check(CheckRequest::default()).await;
-    assert_eq!((code(&response), metadata(&response, "reason").as_str()), (7, "empty_request"));
+    assert_eq!(
+        (code(&response), metadata(&response, "reason").as_str()),
+        (7, "empty_request")
+    );
 }
 
 #[tokio::test]
@@ -160,19 +214,35 @@ async fn without_policies_everything_is_denied_as_unavailable() {
 
 #[tokio::test]
 async fn a_server_that_reports_allows_and_says_what_it_would_do() {
-    let settings = Settings { enforcement: Enforcement::Report, ..Settings::default() };
+    let settings = Settings {
+        enforcement: Enforcement::Report,
+        ..Settings::default()
+    };
     for policy in [SEED, ""] {
         let rig = Rig::start(policy, settings.clone()).await;
         let response = rig.check(http(SLEEP, "www.aliyun.com", "GET", "/")).await;
         assert_eq!(code(&response), 0);
-        assert_eq!((metadata(&response, "effect"), metadata(&response, "verdict")), ("allow".into(), "deny".into()));
+        assert_eq!(
+            (
+                metadata(&response, "effect"),
+                metadata(&response, "verdict")
+            ),
+            ("allow".into(), "deny".into())
+        );
     }
 }
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_recorded_is_withheld() {
     for enforcement in [Enforcement::Enforce, Enforcement::Report] {
-        let rig = Rig::start(SEED, Settings { enforcement, ..Settings::default() }).await;
+        let rig = Rig::start(
+            SEED,
+            Settings {
+                enforcement,
+                ..Settings::default()
+            },
+        )
+        .await;
         rig.log.set_full(true);
         let response = rig.check(http(OTHER, "ok.example", "GET", "/")).await;
         assert_eq!((code(&response), denied(&response).0), (7, 503));
@@ -189,7 +259,11 @@ async fn an_answer_whose_record_is_not_safe_in_time_is_withheld() {
     let response = rig.check(http(OTHER, "ok.example", "GET", "/")).await;
     assert_eq!((code(&response), denied(&response).0), (7, 503));
     assert_eq!(metadata(&response, "reason"), "audit_unavailable");
-    assert_eq!(rig.log.entries()[0].facts().effect, Effect::Allow, "its record says what was decided");
+    assert_eq!(
+        rig.log.entries()[0].facts().effect,
+        Effect::Allow,
+        "its record says what was decided"
+    );
 }
 
 /// Asks a check in frames of HTTP/2 that are written as they are: `reset` cancels it in the same write.
@@ -204,8 +278,16 @@ async fn ask_raw(rig: &Rig, timeout: Option<&str>, reset: bool) {
     // POST and http of the static table, then literals that enter no table.
     let mut head = vec![0x83, 0x86];
     let path = "/envoy.service.auth.v3.Authorization/Check";
-    let names = [(":path", path), (":authority", "customs"), ("content-type", "application/grpc"), ("te", "trailers")];
-    for (name, value) in names.into_iter().chain(timeout.map(|timeout| ("grpc-timeout", timeout))) {
+    let names = [
+        (":path", path),
+        (":authority", "customs"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ];
+    for (name, value) in names
+        .into_iter()
+        .chain(timeout.map(|timeout| ("grpc-timeout", timeout)))
+    {
         head.push(0);
         for text in [name, value] {
             head.push(u8::try_from(text.len()).unwrap());
@@ -243,7 +325,11 @@ async fn a_check_whose_caller_had_given_up_is_on_record_as_such() {
         assert_eq!(entries.len(), 1, "{timeout:?} {reset}");
         let facts = entries[0].facts();
         // What was decided stays; that nobody got it is told beside it.
-        assert_eq!((facts.effect, facts.caller_gone), (Effect::Allow, expected), "{timeout:?} {reset}");
+        assert_eq!(
+            (facts.effect, facts.caller_gone),
+            (Effect::Allow, expected),
+            "{timeout:?} {reset}"
+        );
     }
 }
 
@@ -261,7 +347,10 @@ async fn an_answer_that_waited_for_the_disk_and_cannot_be_sent_is_told_after_its
     let rig = Rig::start(SEED, Settings::default()).await;
     rig.log.set_lossy(true);
     ask_raw(&rig, None, true).await;
-    assert!(!rig.log.entries()[0].facts().caller_gone, "the record was written before");
+    assert!(
+        !rig.log.entries()[0].facts().caller_gone,
+        "the record was written before"
+    );
     assert_eq!(*rig.log.gone.lock().unwrap(), [1]);
 }
 
@@ -272,7 +361,10 @@ async fn that_a_caller_is_gone_is_told_of_no_decision_that_only_a_gap_counts() {
         rig.log.set_full(true);
         *rig.log.roomy.lock().unwrap() = roomy;
         ask_raw(&rig, None, true).await;
-        let gone = (rig.log.gone.lock().unwrap().len(), *rig.log.gone_without_record.lock().unwrap());
+        let gone = (
+            rig.log.gone.lock().unwrap().len(),
+            *rig.log.gone_without_record.lock().unwrap(),
+        );
         assert_eq!((rig.log.withheld(), gone), (1, told), "{roomy}");
     }
 }
@@ -281,7 +373,10 @@ async fn that_a_caller_is_gone_is_told_of_no_decision_that_only_a_gap_counts() {
 async fn every_check_is_one_entry_that_agrees_with_its_answer() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let mut answers = Vec::new();
-    for row in case_rows::rows("attacks.jsonl").iter().chain(&case_rows::rows("egress.jsonl")) {
+    for row in case_rows::rows("attacks.jsonl")
+        .iter()
+        .chain(&case_rows::rows("egress.jsonl"))
+    {
         answers.push(rig.check(row.check()).await);
     }
     let entries = rig.log.entries();
@@ -294,7 +389,11 @@ async fn every_check_is_one_entry_that_agrees_with_its_answer() {
         assert_eq!(entry.effect.as_str(), metadata(response, "effect"));
     }
     let reasons: BTreeSet<_> = entries.iter().map(|e| e.facts().verdict.reason).collect();
-    for reason in [Reason::MalformedHost, Reason::EmptyRequest, Reason::DefaultAllow] {
+    for reason in [
+        Reason::MalformedHost,
+        Reason::EmptyRequest,
+        Reason::DefaultAllow,
+    ] {
         assert!(reasons.contains(&reason), "{reason:?}");
     }
 }
@@ -311,8 +410,17 @@ async fn what_envoy_recorded_is_understood() {
             let waypoint = file.display().to_string().contains("waypoint");
             let identity = metadata(&response, "identity");
             // A waypoint's header names a URI that no principal backs: that is no identity, and says so.
-            assert_eq!(identity == "invalid_identity", waypoint, "{}: {identity}", file.display());
-            assert!(!metadata(&response, "host").is_empty(), "{}", file.display());
+            assert_eq!(
+                identity == "invalid_identity",
+                waypoint,
+                "{}: {identity}",
+                file.display()
+            );
+            assert!(
+                !metadata(&response, "host").is_empty(),
+                "{}",
+                file.display()
+            );
             seen += 1;
         }
     }
@@ -322,10 +430,25 @@ async fn what_envoy_recorded_is_understood() {
 #[tokio::test]
 async fn garbage_is_an_error_and_the_server_goes_on() {
     let rig = Rig::start(SEED, Settings::default()).await;
-    for garbage in [&b"\xff\xff\xff"[..], b"\x0a\xff\xff\xff\xff\x0f", b"\x0b", &[0x0a; 5000]] {
-        let status = rig.raw(garbage.to_vec()).await.expect_err("garbage is no check");
+    for garbage in [
+        &b"\xff\xff\xff"[..],
+        b"\x0a\xff\xff\xff\xff\x0f",
+        b"\x0b",
+        &[0x0a; 5000],
+    ] {
+        let status = rig
+            .raw(garbage.to_vec())
+            .await
+            .expect_err("garbage is no check");
         assert_ne!(status.code(), tonic::Code::Ok);
     }
-    assert_eq!(code(&rig.check(http(OTHER, "ok.example", "GET", "/")).await), 0);
-    assert_eq!(rig.log.entries().len(), 1, "what is no check is no decision");
+    assert_eq!(
+        code(&rig.check(http(OTHER, "ok.example", "GET", "/")).await),
+        0
+    );
+    assert_eq!(
+        rig.log.entries().len(),
+        1,
+        "what is no check is no decision"
+    );
 }

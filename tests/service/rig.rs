@@ -33,8 +33,11 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 /// Few enough that a test reaches them.
-pub const LIMITS: ConnectionLimits =
-    ConnectionLimits { concurrent_streams: 50, pending_resets: 200, message_size: 4 << 20 };
+pub const LIMITS: ConnectionLimits = ConnectionLimits {
+    concurrent_streams: 50,
+    pending_resets: 200,
+    message_size: 4 << 20,
+};
 
 pub struct Rig {
     pub log: Arc<TestDecisionLog>,
@@ -110,26 +113,39 @@ impl DecisionLog for TestDecisionLog {
     }
 
     fn record(&self, (): (), record: Arc<DecisionRecord>) {
-        self.entries.lock().unwrap().push(Arc::unwrap_or_clone(record));
+        self.entries
+            .lock()
+            .unwrap()
+            .push(Arc::unwrap_or_clone(record));
     }
 
     fn withhold(&self, record: Arc<DecisionRecord>) -> bool {
         *self.withheld.lock().unwrap() += 1;
         if record.facts().caller_gone {
-            self.entries.lock().unwrap().push(Arc::unwrap_or_clone(record));
+            self.entries
+                .lock()
+                .unwrap()
+                .push(Arc::unwrap_or_clone(record));
         }
         *self.roomy.lock().unwrap()
     }
 
     fn caller_gone(&self, record: Option<&DecisionRecord>) {
         match record {
-            Some(record) => self.gone.lock().unwrap().push(record.facts().decision_number),
+            Some(record) => self
+                .gone
+                .lock()
+                .unwrap()
+                .push(record.facts().decision_number),
             None => *self.gone_without_record.lock().unwrap() += 1,
         }
     }
 
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
-        self.refusals.lock().unwrap().push((peer, cause, example.to_string()));
+        self.refusals
+            .lock()
+            .unwrap()
+            .push((peer, cause, example.to_string()));
     }
 }
 
@@ -138,9 +154,18 @@ impl Rig {
     pub async fn start(policy: &str, settings: Settings) -> Rig {
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
         if !policy.is_empty() {
-            let file = PolicyFile { name: "p.yaml".into(), bytes: policy.as_bytes().into() };
-            let loaded =
-                source::load(&Source { name: "rig".into(), files: vec![file], ..Source::default() }, &settings);
+            let file = PolicyFile {
+                name: "p.yaml".into(),
+                bytes: policy.as_bytes().into(),
+            };
+            let loaded = source::load(
+                &Source {
+                    name: "rig".into(),
+                    files: vec![file],
+                    ..Source::default()
+                },
+                &settings,
+            );
             publisher.publish(compile::compile(&[loaded], &settings).unwrap().snapshot);
         }
         let log = Arc::new(TestDecisionLog {
@@ -157,14 +182,25 @@ impl Rig {
         });
         let (health, health_service) = health::service().await;
         let shutdown = CancellationToken::new();
-        let options = Options { help: Some("https://help.example".into()), ..Options::default() };
+        let options = Options {
+            help: Some("https://help.example".into()),
+            ..Options::default()
+        };
         let checks = Checks::new(reader, log.clone(), options, Vec::new());
         let services = Services::new(checks, health_service, LIMITS, shutdown.clone()).unwrap();
-        let listener = "127.0.0.1:0".parse::<Address>().unwrap().bind().await.unwrap();
+        let listener = "127.0.0.1:0"
+            .parse::<Address>()
+            .unwrap()
+            .bind()
+            .await
+            .unwrap();
         let address: SocketAddr = listener.local().parse().unwrap();
         let (workers, threads) = Workers::new(NonZeroUsize::MIN);
         let serving = tokio::spawn(async move {
-            let threads = threads.into_iter().map(|thread| tokio::spawn(thread.run())).collect::<Vec<_>>();
+            let threads = threads
+                .into_iter()
+                .map(|thread| tokio::spawn(thread.run()))
+                .collect::<Vec<_>>();
             services.serve(listener, workers).await?;
             for thread in threads {
                 thread.await.unwrap()?;
@@ -172,8 +208,19 @@ impl Rig {
             Ok(())
         });
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
-        let channel = endpoint.connect_timeout(Duration::from_secs(5)).connect().await.unwrap();
-        Rig { log, health, shutdown, serving: Mutex::new(Some(serving)), address, channel }
+        let channel = endpoint
+            .connect_timeout(Duration::from_secs(5))
+            .connect()
+            .await
+            .unwrap();
+        Rig {
+            log,
+            health,
+            shutdown,
+            serving: Mutex::new(Some(serving)),
+            address,
+            channel,
+        }
     }
 
     pub fn channel(&self) -> Channel {
@@ -181,15 +228,25 @@ impl Rig {
     }
 
     pub async fn check(&self, check: CheckRequest) -> CheckResponse {
-        AuthorizationClient::new(self.channel()).check(check).await.unwrap().into_inner()
+        AuthorizationClient::new(self.channel())
+            .check(check)
+            .await
+            .unwrap()
+            .into_inner()
     }
 
     /// Sends bytes that may be no CheckRequest.
     pub async fn raw(&self, bytes: Vec<u8>) -> Result<(), Status> {
         let mut grpc = tonic::client::Grpc::new(self.channel());
-        grpc.ready().await.map_err(|why| Status::unavailable(why.to_string()))?;
-        let path = "/envoy.service.auth.v3.Authorization/Check".parse().unwrap();
-        grpc.unary(tonic::Request::new(bytes), path, Bytes).await.map(|_: tonic::Response<Vec<u8>>| ())
+        grpc.ready()
+            .await
+            .map_err(|why| Status::unavailable(why.to_string()))?;
+        let path = "/envoy.service.auth.v3.Authorization/Check"
+            .parse()
+            .unwrap();
+        grpc.unary(tonic::Request::new(bytes), path, Bytes)
+            .await
+            .map(|_: tonic::Response<Vec<u8>>| ())
     }
 }
 
@@ -205,18 +262,32 @@ fn peer(principal: &str, ip: &str, port: u32) -> Option<Peer> {
         port_specifier: Some(PortSpecifier::PortValue(port)),
         ..SocketAddress::default()
     };
-    let address = Some(EnvoyAddress { address: Some(AddressKind::SocketAddress(socket)) });
-    Some(Peer { address, principal: principal.into(), ..Peer::default() })
+    let address = Some(EnvoyAddress {
+        address: Some(AddressKind::SocketAddress(socket)),
+    });
+    Some(Peer {
+        address,
+        principal: principal.into(),
+        ..Peer::default()
+    })
 }
 
 /// A check for an HTTP request.
 pub fn http(principal: &str, host: &str, method: &str, path: &str) -> CheckRequest {
-    let http = HttpRequest { host: host.into(), method: method.into(), path: path.into(), ..HttpRequest::default() };
+    let http = HttpRequest {
+        host: host.into(),
+        method: method.into(),
+        path: path.into(),
+        ..HttpRequest::default()
+    };
     CheckRequest {
         attributes: Some(AttributeContext {
             source: peer(principal, "10.1.2.3", 40000),
             destination: peer("", "10.9.9.9", 8443),
-            request: Some(Request { time: None, http: Some(http) }),
+            request: Some(Request {
+                time: None,
+                http: Some(http),
+            }),
             ..AttributeContext::default()
         }),
     }
@@ -224,7 +295,16 @@ pub fn http(principal: &str, host: &str, method: &str, path: &str) -> CheckReque
 
 /// A check for a TCP connection.
 pub fn tcp(principal: &str, sni: &str) -> CheckRequest {
-    let destination = peer("", "10.9.9.9", 8443).map(|peer| Peer { service: sni.into(), ..peer });
+    let destination = peer("", "10.9.9.9", 8443).map(|peer| Peer {
+        service: sni.into(),
+        ..peer
+    });
     let source = peer(principal, "10.1.2.3", 40000);
-    CheckRequest { attributes: Some(AttributeContext { source, destination, ..AttributeContext::default() }) }
+    CheckRequest {
+        attributes: Some(AttributeContext {
+            source,
+            destination,
+            ..AttributeContext::default()
+        }),
+    }
 }

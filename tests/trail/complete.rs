@@ -8,17 +8,39 @@ fn every_check_is_on_record(sink: &str) -> usize {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &["--audit", sink]);
     let checks = size("CUSTOMS_TRAIL_CHECKS", 20_000);
-    let told = run(&Load { in_flight: 32, ..Load::new(server.port, checks, mixed()) });
-    assert_eq!((told.answered(), told.failed, told.withheld), (checks, 0, 0));
+    let told = run(&Load {
+        in_flight: 32,
+        ..Load::new(server.port, checks, mixed())
+    });
+    assert_eq!(
+        (told.answered(), told.failed, told.withheld),
+        (checks, 0, 0)
+    );
     assert_eq!(server.stop(), Some(0));
     let files = files(directory.path(), "audit.jsonl");
     let count = Count::of(&files);
-    assert_eq!(count.numbers, (1..=checks).collect::<Vec<_>>(), "each decision once");
+    assert_eq!(
+        count.numbers,
+        (1..=checks).collect::<Vec<_>>(),
+        "each decision once"
+    );
     assert!(told.ids.iter().all(|id| count.ids.contains(id)));
-    assert_eq!((count.kinds.get("start"), count.kinds.get("stop"), count.kinds.get("gap")), (Some(&1), Some(&1), None));
+    assert_eq!(
+        (
+            count.kinds.get("start"),
+            count.kinds.get("stop"),
+            count.kinds.get("gap")
+        ),
+        (Some(&1), Some(&1), None)
+    );
     let (code, words) = verify(&files);
     assert_eq!(code, 0, "{words}");
-    println!("{checks} checks to {sink}: {} decisions in {} files, {}", count.decisions(), files.len(), words.trim());
+    println!(
+        "{checks} checks to {sink}: {} decisions in {} files, {}",
+        count.decisions(),
+        files.len(),
+        words.trim()
+    );
     files.len()
 }
 

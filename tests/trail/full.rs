@@ -15,7 +15,8 @@ use customs_test_support::load::{Load, Told};
 const RECOVERY: Duration = Duration::from_secs(5);
 
 /// A small queue, so that it fills in a test's time.
-const SETTINGS: &str = "audit_trail: {queue_records: 200, block_deadline: 50ms, waiting_checks: 64}\n";
+const SETTINGS: &str =
+    "audit_trail: {queue_records: 200, block_deadline: 50ms, waiting_checks: 64}\n";
 
 /// What is full, and how it comes and goes.
 trait Cause {
@@ -34,7 +35,11 @@ trait Cause {
 /// Some five thousand checks a second, so that the small queue is full only where its sink is.
 fn load(server: &Server, checks: u64) -> Told {
     let pause = Duration::from_millis(3);
-    run(&Load { in_flight: 4, pause, ..Load::new(server.port, checks, mixed()) })
+    run(&Load {
+        in_flight: 4,
+        pause,
+        ..Load::new(server.port, checks, mixed())
+    })
 }
 
 /// Idle, full, recovered; the record and the gaps make the checks, exactly.
@@ -42,11 +47,25 @@ fn behaves(cause: &mut dyn Cause, on_full: &str) {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("settings.yaml"), SETTINGS).unwrap();
     let sink = cause.sink();
-    let options = format!("{}on_full={on_full}", if sink.contains('?') { "&" } else { "?" });
-    let server =
-        Server::start(directory.path(), &["--config", "settings.yaml", "--audit", &format!("{sink}{options}")]);
+    let options = format!(
+        "{}on_full={on_full}",
+        if sink.contains('?') { "&" } else { "?" }
+    );
+    let server = Server::start(
+        directory.path(),
+        &[
+            "--config",
+            "settings.yaml",
+            "--audit",
+            &format!("{sink}{options}"),
+        ],
+    );
     let mut idle = load(&server, cause.room());
-    assert_eq!((idle.answered(), idle.withheld), (cause.room(), 0), "{sink} {on_full}, idle");
+    assert_eq!(
+        (idle.answered(), idle.withheld),
+        (cause.room(), 0),
+        "{sink} {on_full}, idle"
+    );
 
     cause.begin();
     let before = server.memory();
@@ -54,7 +73,11 @@ fn behaves(cause: &mut dyn Cause, on_full: &str) {
     let grown = server.memory().saturating_sub(before);
     match on_full {
         "drop" => assert_eq!(full.withheld, 0, "{sink}: nobody is kept waiting"),
-        _ => assert!(full.withheld > 100, "{sink} {on_full}: {} withheld", full.withheld),
+        _ => assert!(
+            full.withheld > 100,
+            "{sink} {on_full}: {} withheld",
+            full.withheld
+        ),
     }
     assert_eq!(full.failed, 0);
     assert!(grown < 32, "{sink} {on_full}: {grown} MiB more");
@@ -63,12 +86,16 @@ fn behaves(cause: &mut dyn Cause, on_full: &str) {
     // Recovered: it takes what it should, and what had waited is written, so that there is room again.
     let recovered = server.until("recovered", || {
         let waiting = server.metric("customs_audit_queue_records", "");
-        load(&server, 10).withheld == 0 && server.metric("customs_audit_healthy", "") == 1 && waiting < 20
+        load(&server, 10).withheld == 0
+            && server.metric("customs_audit_healthy", "") == 1
+            && waiting < 20
     });
     assert!(recovered < RECOVERY, "{sink} {on_full}: {recovered:?}");
     let mut after = load(&server, 100);
     assert_eq!(after.withheld, 0);
-    server.until("everything is written", || server.metric("customs_audit_queue_records", "") == 0);
+    server.until("everything is written", || {
+        server.metric("customs_audit_queue_records", "") == 0
+    });
     let dropped = server.metric("customs_audit_dropped_total", "")
         - server.metric("customs_audit_dropped_total", "class=\"event\"");
     let decisions = server.metric("customs_decisions_total", "");
@@ -77,8 +104,15 @@ fn behaves(cause: &mut dyn Cause, on_full: &str) {
     let files = cause.files();
     if !files.is_empty() {
         let count = Count::of(&files);
-        assert_eq!(count.lost.0, dropped, "{sink} {on_full}: the counter is what the gaps say");
-        assert_eq!(count.decisions() + count.lost.0, decisions, "{sink} {on_full}: records and gaps are the checks");
+        assert_eq!(
+            count.lost.0, dropped,
+            "{sink} {on_full}: the counter is what the gaps say"
+        );
+        assert_eq!(
+            count.decisions() + count.lost.0,
+            decisions,
+            "{sink} {on_full}: records and gaps are the checks"
+        );
         let (code, words) = verify(&files);
         assert_eq!(code, 0, "{words}");
     }
@@ -101,7 +135,10 @@ impl Disk {
     /// `None` where only root may mount, and this is not root.
     fn mount() -> Option<Disk> {
         let disk = Disk(tempfile::tempdir().unwrap());
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(disk.0.path()).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(disk.0.path())
+            .status();
         mounted.is_ok_and(|status| status.success()).then_some(disk)
     }
 
@@ -153,7 +190,13 @@ impl Pipe {
     fn make() -> Pipe {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pipe");
-        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
         let pause = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let (paused, out) = (pause.clone(), directory.path().join("read.jsonl"));
         let reader = std::thread::spawn(move || {
@@ -169,7 +212,11 @@ impl Pipe {
                 }
             }
         });
-        Pipe { directory, pause, reader: Some(reader) }
+        Pipe {
+            directory,
+            pause,
+            reader: Some(reader),
+        }
     }
 }
 
@@ -187,7 +234,8 @@ impl Cause for Pipe {
     }
 
     fn end(&mut self) {
-        self.pause.store(false, std::sync::atomic::Ordering::Relaxed);
+        self.pause
+            .store(false, std::sync::atomic::Ordering::Relaxed);
     }
 
     fn files(&mut self) -> Vec<PathBuf> {
@@ -212,8 +260,13 @@ fn as_root_of_a_namespace(test: &str) {
     let help = "a small disk cannot be mounted: run this test as root, or allow user namespaces";
     assert!(std::env::var_os(INSIDE).is_none(), "{help}");
     let mut again = Command::new("unshare");
-    again.args(["--user", "--map-root-user", "--mount"]).arg(std::env::current_exe().unwrap());
-    let status = again.args(["--exact", test, "--nocapture"]).env(INSIDE, "yes").status();
+    again
+        .args(["--user", "--map-root-user", "--mount"])
+        .arg(std::env::current_exe().unwrap());
+    let status = again
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "yes")
+        .status();
     assert!(status.is_ok_and(|status| status.success()), "{help}");
 }
 
@@ -242,10 +295,18 @@ fn collector(flags: &[&str], on_full: &str, what: &str) {
         assert!(dropped > 0, "{what}: nothing was dropped");
     }
     let p99 = told.quantile(990);
-    println!("{what}, {on_full}: withheld {} of {}, dropped {dropped}, p99 {p99:?}", told.withheld, told.answered());
+    println!(
+        "{what}, {on_full}: withheld {} of {}, dropped {dropped}, p99 {p99:?}",
+        told.withheld,
+        told.answered()
+    );
     // The file beside it has every check, however the other one fares.
     let decisions = server.metric("customs_decisions_total", "");
-    assert_eq!(server.stop(), Some(1), "what the collector did not get is told");
+    assert_eq!(
+        server.stop(),
+        Some(1),
+        "what the collector did not get is told"
+    );
     let count = Count::of(&[directory.path().join("audit.jsonl")]);
     assert_eq!(count.decisions() + count.lost.0, decisions);
 }
@@ -255,7 +316,11 @@ fn a_collector_that_is_down() {
     let port = customs_test_support::ports::free().unwrap();
     for on_full in ["block", "drop", "deny"] {
         let sink = format!("otlp:http://127.0.0.1:{port}?on_full={on_full}");
-        collector(&["--audit", &sink, "--audit", "file:audit.jsonl"], on_full, "a collector that is down");
+        collector(
+            &["--audit", &sink, "--audit", "file:audit.jsonl"],
+            on_full,
+            "a collector that is down",
+        );
     }
 }
 
@@ -265,6 +330,10 @@ fn a_collector_that_never_answers() {
     let port = silent.local_addr().unwrap().port();
     for on_full in ["block", "drop", "deny"] {
         let sink = format!("otlp:http://127.0.0.1:{port}?on_full={on_full}");
-        collector(&["--audit", &sink, "--audit", "file:audit.jsonl"], on_full, "a collector that never answers");
+        collector(
+            &["--audit", &sink, "--audit", "file:audit.jsonl"],
+            on_full,
+            "a collector that never answers",
+        );
     }
 }

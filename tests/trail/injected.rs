@@ -12,7 +12,10 @@ use customs_test_support::load::Load;
 
 /// What somebody could send who wants to write into the record.
 fn hostile_texts() -> Vec<String> {
-    let controls = (0..0x20).chain(0x7f..0xa0).filter_map(char::from_u32).map(|c| format!("a{c}b"));
+    let controls = (0..0x20)
+        .chain(0x7f..0xa0)
+        .filter_map(char::from_u32)
+        .map(|c| format!("a{c}b"));
     let others = [
         "a\n{\"kind\":\"decision\",\"effect\":\"allow\"}",
         "a\r\n\r\nb",
@@ -25,8 +28,16 @@ fn hostile_texts() -> Vec<String> {
         "\u{feff}\u{200b}😀\u{10ffff}",
         "',');DROP TABLE audit;--",
     ];
-    let long = ["é".repeat(2_000), "a".repeat(254) + &"😀".repeat(900), "\n".repeat(5_000), "\u{0}".repeat(300)];
-    controls.chain(others.map(str::to_owned)).chain(long).collect()
+    let long = [
+        "é".repeat(2_000),
+        "a".repeat(254) + &"😀".repeat(900),
+        "\n".repeat(5_000),
+        "\u{0}".repeat(300),
+    ];
+    controls
+        .chain(others.map(str::to_owned))
+        .chain(long)
+        .collect()
 }
 
 /// A check in which every text that a client has a hand in is this one.
@@ -35,30 +46,54 @@ fn hostile(text: &str) -> CheckRequest {
     let attributes = asked.attributes.as_mut().unwrap();
     let http = attributes.request.as_mut().unwrap().http.as_mut().unwrap();
     (http.path, http.method) = (format!("/{text}"), text.to_owned());
-    let headers = ["x-request-id", "traceparent", ":authority", "x-forwarded-client-cert", "cookie"];
-    http.headers = headers.map(|name| (name.to_owned(), text.to_owned())).into();
+    let headers = [
+        "x-request-id",
+        "traceparent",
+        ":authority",
+        "x-forwarded-client-cert",
+        "cookie",
+    ];
+    http.headers = headers
+        .map(|name| (name.to_owned(), text.to_owned()))
+        .into();
     for peer in [&mut attributes.source, &mut attributes.destination] {
         let peer = peer.as_mut().unwrap();
         peer.principal = format!("spiffe://{text}");
         peer.certificate = text.to_owned();
     }
-    attributes.tls_session = Some(TlsSession { sni: text.to_owned() });
+    attributes.tls_session = Some(TlsSession {
+        sni: text.to_owned(),
+    });
     asked
 }
 
 /// The records of decisions, line by line.
 fn decisions(text: &str) -> Vec<Value> {
-    assert!(text.ends_with('\n') && text.bytes().all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte)));
-    let records =
-        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|why| panic!("{why}: {line}")));
-    records.filter(|record| record["kind"] == "decision").collect()
+    assert!(
+        text.ends_with('\n')
+            && text
+                .bytes()
+                .all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte))
+    );
+    let records = text.lines().map(|line| {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|why| panic!("{why}: {line}"))
+    });
+    records
+        .filter(|record| record["kind"] == "decision")
+        .collect()
 }
 
 /// Whether a text on record is what was sent, or its beginning where the record says that it was cut.
 fn assert_told(record: &Value, field: &str, sent: &str) {
     let told = record[field].as_str().unwrap_or_default();
-    let was_cut = record["truncated"].as_array().is_some_and(|fields| fields.iter().any(|name| name == field));
-    let is_told = if was_cut { sent.starts_with(told) && told.len() < sent.len() } else { sent == told };
+    let was_cut = record["truncated"]
+        .as_array()
+        .is_some_and(|fields| fields.iter().any(|name| name == field));
+    let is_told = if was_cut {
+        sent.starts_with(told) && told.len() < sent.len()
+    } else {
+        sent == told
+    };
     assert!(is_told, "{field}: {told:?} for {sent:?}, {was_cut}");
 }
 
@@ -66,7 +101,10 @@ fn assert_told(record: &Value, field: &str, sent: &str) {
 fn assert_is_of(record: &Value, asked: &CheckRequest) {
     let decoded = DecodedCheck::of(asked);
     let sent = decoded.attributes();
-    let (host, path) = sent.http.as_ref().map_or((sent.service, ""), |http| (http.host, http.path));
+    let (host, path) = sent
+        .http
+        .as_ref()
+        .map_or((sent.service, ""), |http| (http.host, http.path));
     for (field, sent) in [
         ("principal", sent.source_principal),
         ("gateway", sent.destination_principal),
@@ -81,13 +119,20 @@ fn assert_is_of(record: &Value, asked: &CheckRequest) {
 #[test]
 fn one_decision_is_one_line_whatever_is_sent() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path(), &["--audit", "stdout", "--audit", "file:audit.jsonl"]);
+    let server = Server::start(
+        directory.path(),
+        &["--audit", "stdout", "--audit", "file:audit.jsonl"],
+    );
     let attacks = rows("attacks.jsonl");
     let mut asked: Vec<CheckRequest> = attacks.iter().map(|row| row.check()).collect();
     asked.extend(hostile_texts().iter().map(|text| hostile(text)));
     for one in &asked {
         // One after the other, so that the record has them in this order.
-        let told = run(&Load { connections: 1, in_flight: 1, ..Load::new(server.port, 1, vec![one.clone()]) });
+        let told = run(&Load {
+            connections: 1,
+            in_flight: 1,
+            ..Load::new(server.port, 1, vec![one.clone()])
+        });
         assert_eq!((told.answered(), told.failed), (1, 0), "{one:?}");
     }
     assert_eq!(server.stop(), Some(0));
@@ -100,6 +145,11 @@ fn one_decision_is_one_line_whatever_is_sent() {
         }
         let (code, words) = verify(&[file]);
         assert_eq!(code, 0, "{name}: {words}");
-        println!("{} decisions, {} of them recorded attacks, in {name}: {}", asked.len(), attacks.len(), words.trim());
+        println!(
+            "{} decisions, {} of them recorded attacks, in {name}: {}",
+            asked.len(),
+            attacks.len(),
+            words.trim()
+        );
     }
 }

@@ -10,7 +10,12 @@ use customs_test_support::load::Load;
 #[test]
 fn no_answer_without_its_record() {
     let directory = tempfile::tempdir().unwrap();
-    let flags = ["--audit", "file:audit.jsonl?rotate_size=1MiB", "--audit-durability", "always"];
+    let flags = [
+        "--audit",
+        "file:audit.jsonl?rotate_size=1MiB",
+        "--audit-durability",
+        "always",
+    ];
     let kills = size("CUSTOMS_TRAIL_KILLS", 5);
     let (mut answered, mut torn) = (Vec::new(), 0);
     for round in 0..kills {
@@ -29,8 +34,16 @@ fn no_answer_without_its_record() {
         assert!([0, 3].contains(&code), "after kill {round}: {words}");
         torn += u64::from(words.contains("torn"));
         let count = Count::of(&files);
-        let missing = answered.iter().filter(|id| !count.ids.contains(*id)).count();
-        assert_eq!(missing, 0, "after kill {round}, {missing} of {} answers are not on record", answered.len());
+        let missing = answered
+            .iter()
+            .filter(|id| !count.ids.contains(*id))
+            .count();
+        assert_eq!(
+            missing,
+            0,
+            "after kill {round}, {missing} of {} answers are not on record",
+            answered.len()
+        );
     }
     assert_eq!(Server::start(directory.path(), &flags).stop(), Some(0));
     let files = files(directory.path(), "audit.jsonl");

@@ -41,7 +41,10 @@ impl Way {
 
     /// Does it; the file goes on under `kept`. False if there is no other file after that.
     fn go(self, server: &Server, open: &Path, kept: &Path) -> bool {
-        use Way::{Delete, DeleteAndHangUp, HangUp, RenameAndCreate, RenameAndHangUp, RenameCreateAndHangUp};
+        use Way::{
+            Delete, DeleteAndHangUp, HangUp, RenameAndCreate, RenameAndHangUp,
+            RenameCreateAndHangUp,
+        };
         match self {
             HangUp => {}
             Delete | DeleteAndHangUp => {
@@ -54,7 +57,10 @@ impl Way {
             // The server may have been quicker.
             let _ = File::create_new(open);
         }
-        if matches!(self, RenameAndHangUp | RenameCreateAndHangUp | DeleteAndHangUp | HangUp) {
+        if matches!(
+            self,
+            RenameAndHangUp | RenameCreateAndHangUp | DeleteAndHangUp | HangUp
+        ) {
             server.signal("HUP");
         }
         !matches!(self, HangUp)
@@ -66,7 +72,10 @@ fn move_away(server: &Server, directory: &Path, times: u64) -> Vec<PathBuf> {
     let open = directory.join(NAME);
     let mut kept = Vec::new();
     for (turn, way) in (0..times).zip(Way::ALL.into_iter().cycle()) {
-        let (old, aside) = (fs::metadata(&open).unwrap().ino(), directory.join(format!("kept.{turn}")));
+        let (old, aside) = (
+            fs::metadata(&open).unwrap().ino(),
+            directory.join(format!("kept.{turn}")),
+        );
         if way.go(server, &open, &aside) {
             server.until(&format!("another file after {way:?}"), || {
                 fs::metadata(&open).is_ok_and(|about| about.ino() != old && about.len() > 0)
@@ -79,10 +88,15 @@ fn move_away(server: &Server, directory: &Path, times: u64) -> Vec<PathBuf> {
 
 /// A load runs while something is done to the server's files; says how many checks were answered.
 fn under_load(server: &Server, work: impl FnOnce()) -> u64 {
-    let load = Load { in_flight: 4, ..Load::new(server.port, u64::MAX, mixed()) };
+    let load = Load {
+        in_flight: 4,
+        ..Load::new(server.port, u64::MAX, mixed())
+    };
     let stop = load.stop.clone();
     let asking = std::thread::spawn(move || run(&load));
-    server.until("there is a load", || server.metric("customs_decisions_total", "") > 100);
+    server.until("there is a load", || {
+        server.metric("customs_decisions_total", "") > 100
+    });
     work();
     stop.store(true, Ordering::Relaxed);
     let told = asking.join().unwrap();
@@ -93,7 +107,11 @@ fn under_load(server: &Server, work: impl FnOnce()) -> u64 {
 /// Every decision of one process once, and the chain whole through all files.
 fn whole(files: &[PathBuf], checks: u64) -> String {
     let count = Count::of(files);
-    assert_eq!(count.numbers, (1..=checks).collect::<Vec<_>>(), "each decision once");
+    assert_eq!(
+        count.numbers,
+        (1..=checks).collect::<Vec<_>>(),
+        "each decision once"
+    );
     assert_eq!((count.kinds.get("gap"), count.kinds["stop"]), (None, 1));
     // In no order at all: the record knows its own.
     let mut shuffled = files.to_vec();
@@ -109,17 +127,25 @@ fn nothing_is_lost_when_somebody_takes_the_files_away() {
     let server = Server::start(directory.path(), &["--audit", "file:audit.jsonl"]);
     let mut all = Vec::new();
     let times = size("CUSTOMS_TRAIL_ROTATIONS", 75);
-    let checks = under_load(&server, || all = move_away(&server, directory.path(), times));
+    let checks = under_load(&server, || {
+        all = move_away(&server, directory.path(), times)
+    });
     assert_eq!(server.stop(), Some(0));
     all.push(directory.path().join(NAME));
     let words = whole(&all, checks);
-    println!("{} files taken away, {checks} checks: {words}", all.len() - 1);
+    println!(
+        "{} files taken away, {checks} checks: {words}",
+        all.len() - 1
+    );
 }
 
 #[test]
 fn nothing_is_lost_when_files_are_closed_by_size_and_packed() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path(), &["--audit", "file:audit.jsonl?rotate_size=64KiB&gzip=true"]);
+    let server = Server::start(
+        directory.path(),
+        &["--audit", "file:audit.jsonl?rotate_size=64KiB&gzip=true"],
+    );
     let times = size("CUSTOMS_TRAIL_ROTATIONS", 75) as usize / 2;
     let enough = || files(directory.path(), NAME).len() > times;
     let mut said = BTreeMap::<i32, u64>::new();
@@ -128,12 +154,17 @@ fn nothing_is_lost_when_files_are_closed_by_size_and_packed() {
             // Whoever verifies them meanwhile may miss the file that was just closed; nothing else looks wrong.
             let (code, words) = verify(&files(directory.path(), NAME));
             assert!(code != 1 || words.contains("is a file missing?"), "{words}");
-            said.entry(code).and_modify(|times| *times += 1).or_insert(1);
+            said.entry(code)
+                .and_modify(|times| *times += 1)
+                .or_insert(1);
             enough()
         });
     });
     assert_eq!(server.stop(), Some(0));
     let all = files(directory.path(), NAME);
     let words = whole(&all, checks);
-    println!("{} files closed by size, {checks} checks, verified meanwhile {said:?}: {words}", all.len() - 1);
+    println!(
+        "{} files closed by size, {checks} checks, verified meanwhile {said:?}: {words}",
+        all.len() - 1
+    );
 }

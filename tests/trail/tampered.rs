@@ -12,12 +12,13 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};
 
-use customs_test_support::audited_server::{Server, bytes_of, check, files, mixed, run, size, verify_with};
+use customs_test_support::audited_server::{
+    Server, bytes_of, check, files, mixed, run, size, verify_with,
+};
 use customs_test_support::load::Load;
 
 const NAME: &str = "audit.jsonl";
-const SETTINGS: &str =
-    "audit_trail: {signing_key: private.pem, checkpoint_file: checkpoints.jsonl, checkpoint_records: 200}\n";
+const SETTINGS: &str = "audit_trail: {signing_key: private.pem, checkpoint_file: checkpoints.jsonl, checkpoint_records: 200}\n";
 
 /// Where a server writes, and what it writes with.
 struct Place {
@@ -32,14 +33,26 @@ impl Place {
         let key = SigningKey::from_bytes(&[7; 32]);
         let put = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
         put("private.pem", &key.to_pkcs8_pem(LineEnding::LF).unwrap());
-        put("public.pem", &key.verifying_key().to_public_key_pem(LineEnding::LF).unwrap());
+        put(
+            "public.pem",
+            &key.verifying_key()
+                .to_public_key_pem(LineEnding::LF)
+                .unwrap(),
+        );
         put("settings.yaml", SETTINGS);
         let sink = format!("file:{NAME}?rotate_size=64KiB&gzip=true&format={format}");
-        Place { directory, sink, is_json: format == "json" }
+        Place {
+            directory,
+            sink,
+            is_json: format == "json",
+        }
     }
 
     fn start(&self) -> Server {
-        Server::start(self.directory.path(), &["--config", "settings.yaml", "--audit", &self.sink])
+        Server::start(
+            self.directory.path(),
+            &["--config", "settings.yaml", "--audit", &self.sink],
+        )
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -54,7 +67,12 @@ impl Place {
     fn verify(&self) -> (i32, String) {
         let (checkpoints, key) = (self.path("checkpoints.jsonl"), self.path("public.pem"));
         verify_with(
-            &["--checkpoints".as_ref(), checkpoints.as_os_str(), "--key".as_ref(), key.as_os_str()],
+            &[
+                "--checkpoints".as_ref(),
+                checkpoints.as_os_str(),
+                "--key".as_ref(),
+                key.as_os_str(),
+            ],
             &self.files(),
         )
     }
@@ -62,14 +80,22 @@ impl Place {
     /// What the library says of these files.
     fn ask(&self, files: Vec<PathBuf>) -> Report {
         let keys = vec![Verifier::read(&self.path("public.pem")).unwrap()];
-        verify(&Asked { files, checkpoints: Some(self.path("checkpoints.jsonl")), keys }).unwrap()
+        verify(&Asked {
+            files,
+            checkpoints: Some(self.path("checkpoints.jsonl")),
+            keys,
+        })
+        .unwrap()
     }
 
     /// The records of a file as they stand there.
     fn records(&self, file: &Path) -> Vec<Vec<u8>> {
         let bytes = bytes_of(file);
         if self.is_json {
-            return bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+            return bytes
+                .split_inclusive(|byte| *byte == b'\n')
+                .map(<[u8]>::to_vec)
+                .collect();
         }
         let (mut records, mut rest) = (Vec::new(), bytes.as_slice());
         while !rest.is_empty() {
@@ -84,15 +110,24 @@ impl Place {
 }
 
 fn load(server: &Server, checks: u64) {
-    assert_eq!(run(&Load::new(server.port, checks, mixed())).answered(), checks);
+    assert_eq!(
+        run(&Load::new(server.port, checks, mixed())).answered(),
+        checks
+    );
 }
 
 /// Checks that no checkpoint covers, one at a time, and the end that cannot be prepared for.
 fn unsealed_and_killed(server: Server) {
     for _ in 0..2 {
         let before = server.metric("customs_audit_records_total", "");
-        run(&Load { connections: 1, in_flight: 1, ..Load::new(server.port, 1, vec![check("api.example")]) });
-        server.until("it is written", || server.metric("customs_audit_records_total", "") > before);
+        run(&Load {
+            connections: 1,
+            in_flight: 1,
+            ..Load::new(server.port, 1, vec![check("api.example")])
+        });
+        server.until("it is written", || {
+            server.metric("customs_audit_records_total", "") > before
+        });
     }
     server.kill();
 }
@@ -103,13 +138,19 @@ fn lived_through(place: &Place) {
     load(&server, 1_000);
     assert_eq!(server.stop(), Some(0));
     let (code, words) = place.verify();
-    assert!(code == 0 && words.starts_with("intact\n"), "stopped: {words}");
+    assert!(
+        code == 0 && words.starts_with("intact\n"),
+        "stopped: {words}"
+    );
 
     let server = place.start();
     load(&server, 500);
     unsealed_and_killed(server);
     let (code, words) = place.verify();
-    assert!(code == 3 && words.starts_with("unsealed tail: "), "killed: {words}");
+    assert!(
+        code == 3 && words.starts_with("unsealed tail: "),
+        "killed: {words}"
+    );
     assert!(!words.starts_with("unsealed tail: 0 "), "killed: {words}");
 
     let open = place.path(NAME);
@@ -117,13 +158,19 @@ fn lived_through(place: &Place) {
     let mut file = fs::File::options().append(true).open(&open).unwrap();
     file.write_all(&last[..last.len() / 2]).unwrap();
     let (code, words) = place.verify();
-    assert!(code == 3 && words.contains("ends in an unfinished record"), "torn: {words}");
+    assert!(
+        code == 3 && words.contains("ends in an unfinished record"),
+        "torn: {words}"
+    );
 
     let server = place.start();
     load(&server, 500);
     assert_eq!(server.stop(), Some(0));
     let (code, words) = place.verify();
-    assert!(code == 0 && words.starts_with("intact\n") && words.contains("3 streams"), "recovered: {words}");
+    assert!(
+        code == 0 && words.starts_with("intact\n") && words.contains("3 streams"),
+        "recovered: {words}"
+    );
     println!("{}: {}", place.sink, words.trim().replace('\n', "; "));
 }
 
@@ -132,7 +179,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % limit as u64) as usize
     }
 }
@@ -152,11 +202,18 @@ fn tamper(log: &mut Log, way: usize, dice: &mut Dice) -> (String, &'static [What
             let (record, flip) = (&mut log[file][at], 1 + dice.below(255) as u8);
             let byte = dice.below(record.len());
             record[byte] ^= flip;
-            (format!("byte {byte} of record {at} of file {file} ^ {flip}"), &[What::Edited])
+            (
+                format!("byte {byte} of record {at} of file {file} ^ {flip}"),
+                &[What::Edited],
+            )
         }
         1 if !is_first => {
             log[file].remove(at);
-            let words: &[What] = if is_last { &[What::Truncated] } else { &[What::Deleted, What::UndeclaredGap] };
+            let words: &[What] = if is_last {
+                &[What::Truncated]
+            } else {
+                &[What::Deleted, What::UndeclaredGap]
+            };
             (format!("record {at} of file {file} deleted"), words)
         }
         2 => {
@@ -169,24 +226,40 @@ fn tamper(log: &mut Log, way: usize, dice: &mut Dice) -> (String, &'static [What
             if is_same {
                 return (String::new(), &[]);
             }
-            (format!("record {at} of file {file} and {there} of {to} swapped"), &[What::Reordered])
+            (
+                format!("record {at} of file {file} and {there} of {to} swapped"),
+                &[What::Reordered],
+            )
         }
         3 => {
             let copy = log[file][at].clone();
             let to = dice.below(log.len());
             let there = dice.below(log[to].len() + 1);
             log[to].insert(there, copy);
-            (format!("record {at} of file {file} copied to {there} of {to}"), &[What::Inserted])
+            (
+                format!("record {at} of file {file} copied to {there} of {to}"),
+                &[What::Inserted],
+            )
         }
         4 if !is_first => {
             log.truncate(file + 1);
             log[file].truncate(at);
-            (format!("cut before record {at} of file {file}"), &[What::Truncated])
+            (
+                format!("cut before record {at} of file {file}"),
+                &[What::Truncated],
+            )
         }
         5 if file > 0 => {
             log.remove(file);
             let is_end = file == log.len();
-            (format!("file {file} is gone"), if is_end { &[What::Truncated] } else { &[What::UndeclaredGap] })
+            (
+                format!("file {file} is gone"),
+                if is_end {
+                    &[What::Truncated]
+                } else {
+                    &[What::UndeclaredGap]
+                },
+            )
         }
         _ => (String::new(), &[]),
     }
@@ -199,7 +272,12 @@ fn whatever_is_done_to_real_files_is_found() {
         lived_through(&place);
         let paths = place.files();
         let honest: Log = paths.iter().map(|path| place.records(path)).collect();
-        assert!(honest.len() > 3 && paths.iter().any(|path| path.extension().is_some_and(|end| end == "gz")));
+        assert!(
+            honest.len() > 3
+                && paths
+                    .iter()
+                    .any(|path| path.extension().is_some_and(|end| end == "gz"))
+        );
         let (mut dice, mut found) = (Dice(42), [0; 6]);
         for turn in 0..size("CUSTOMS_TRAIL_CHANGES", 60) as usize {
             let (mut log, way) = (honest.clone(), turn % found.len());
@@ -208,17 +286,25 @@ fn whatever_is_done_to_real_files_is_found() {
                 continue;
             }
             let there = tempfile::tempdir().unwrap();
-            let files = log.iter().enumerate().filter(|(_, records)| !records.is_empty()).map(|(number, records)| {
-                let path = there.path().join(number.to_string());
-                fs::write(&path, records.concat()).unwrap();
-                path
-            });
+            let files = log
+                .iter()
+                .enumerate()
+                .filter(|(_, records)| !records.is_empty())
+                .map(|(number, records)| {
+                    let path = there.path().join(number.to_string());
+                    fs::write(&path, records.concat()).unwrap();
+                    path
+                });
             let report = place.ask(files.collect());
-            let bad = report.bad.unwrap_or_else(|| panic!("{format}: {story}: not found"));
+            let bad = report
+                .bad
+                .unwrap_or_else(|| panic!("{format}: {story}: not found"));
             assert!(words.contains(&bad.what), "{format}: {story}: {bad:?}");
             found[way] += 1;
         }
         assert_eq!(place.ask(paths).outcome, Outcome::Intact);
-        println!("{format}: edited, deleted, swapped, copied, cut, file gone: all found: {found:?}");
+        println!(
+            "{format}: edited, deleted, swapped, copied, cut, file gone: all found: {found:?}"
+        );
     }
 }

@@ -28,7 +28,10 @@ fn an_intact_log_is_told_with_its_last_checkpoint() {
     }
     let (code, told, _) = folder.run("a.log --format json --key key.pem");
     let read: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &read["outcome"], &read["records"]), (Some(0), &"intact".into(), &23.into()));
+    assert_eq!(
+        (code, &read["outcome"], &read["records"]),
+        (Some(0), &"intact".into(), &23.into())
+    );
 }
 
 #[test]
@@ -38,20 +41,30 @@ fn what_no_checkpoint_seals_is_an_unsealed_tail() {
     let folder = Folder::of(&log);
     let (code, told, _) = folder.run("a.log");
     assert_eq!(code, Some(3));
-    assert!(told.starts_with("unsealed tail: 3 records\n") && told.contains("no checkpoint that counts"), "{told}");
+    assert!(
+        told.starts_with("unsealed tail: 3 records\n")
+            && told.contains("no checkpoint that counts"),
+        "{told}"
+    );
     log.checkpoint(false);
     log.decisions(2);
     let folder = Folder::of(&log);
     let (code, told, _) = folder.run("a.log --key key.pem --checkpoints checkpoints.jsonl");
     assert_eq!(code, Some(3));
-    assert!(told.starts_with("unsealed tail: 2 records\n") && !told.contains("intact"), "{told}");
+    assert!(
+        told.starts_with("unsealed tail: 2 records\n") && !told.contains("intact"),
+        "{told}"
+    );
 }
 
 #[test]
 fn without_a_key_the_answer_says_what_it_is_worth() {
     let (code, told, _) = Folder::of(&sealed()).run("a.log");
     assert_eq!(code, Some(0));
-    assert!(told.contains("note: signatures were not checked: without --key"), "{told}");
+    assert!(
+        told.contains("note: signatures were not checked: without --key"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -61,8 +74,12 @@ fn checkpoints_of_no_or_another_key_do_not_count() {
     folder.write("other.pem", public_pem(&key(8)).as_bytes());
     let (code, told, _) = folder.run("a.log --checkpoints checkpoints.jsonl --key other.pem");
     assert_eq!(code, Some(3), "{told}");
-    assert!(told.contains("unsealed tail: 23 records") && told.contains("not signed by that key"), "{told}");
-    let (code, told, _) = folder.run("a.log --checkpoints checkpoints.jsonl --key other.pem --key key.pem");
+    assert!(
+        told.contains("unsealed tail: 23 records") && told.contains("not signed by that key"),
+        "{told}"
+    );
+    let (code, told, _) =
+        folder.run("a.log --checkpoints checkpoints.jsonl --key other.pem --key key.pem");
     assert_eq!(code, Some(0), "{told}");
     log = Log::new(Format::Json, "stream-1");
     log.key = None;
@@ -77,7 +94,11 @@ fn rechained(lines: &[String]) -> Vec<String> {
     let mut head = [0; 32];
     let mut again = |line: &String| {
         let body = line.split(",\"chain\":").next().unwrap();
-        head = Sha256::new().chain_update(head).chain_update(body).finalize().into();
+        head = Sha256::new()
+            .chain_update(head)
+            .chain_update(body)
+            .finalize()
+            .into();
         format!("{body},\"chain\":\"{}\"}}\n", hex(&head))
     };
     lines.iter().map(&mut again).collect()
@@ -87,24 +108,48 @@ fn rechained(lines: &[String]) -> Vec<String> {
 fn an_edit_with_the_chain_made_anew_is_found_by_a_signed_checkpoint() {
     let honest = sealed();
     let folder = Folder::of(&honest);
-    let mut lines: Vec<String> = str::from_utf8(&honest.bytes).unwrap().lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = str::from_utf8(&honest.bytes)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     lines[15] = lines[15].replace("\"reason\":\"allow\"", "\"reason\":\"other\"");
     let mut lines = rechained(&lines);
     folder.write("a.log", lines.concat().as_bytes());
-    for arguments in ["a.log --key key.pem", "a.log", "a.log --key key.pem --checkpoints checkpoints.jsonl"] {
+    for arguments in [
+        "a.log --key key.pem",
+        "a.log",
+        "a.log --key key.pem --checkpoints checkpoints.jsonl",
+    ] {
         let (code, told, _) = folder.run(arguments);
         assert_eq!(code, Some(1), "{told}");
-        assert!(told.starts_with("bad: checkpoint mismatch: a.log, line 2"), "{told}");
-        assert!(told.contains("records 12 to 22 of stream stream-1"), "{told}");
+        assert!(
+            told.starts_with("bad: checkpoint mismatch: a.log, line 2"),
+            "{told}"
+        );
+        assert!(
+            told.contains("records 12 to 22 of stream stream-1"),
+            "{told}"
+        );
     }
     // And the checkpoint made anew too, but for its signature.
     let new: serde_json::Value = serde_json::from_str(&lines[21]).unwrap();
-    lines[22] = lines[22].replace(&hex(&honest.places[21].head), new["chain"].as_str().unwrap());
+    lines[22] = lines[22].replace(
+        &hex(&honest.places[21].head),
+        new["chain"].as_str().unwrap(),
+    );
     folder.write("a.log", rechained(&lines).concat().as_bytes());
-    assert_eq!(folder.run("a.log").0, Some(0), "without a key it cannot be seen");
+    assert_eq!(
+        folder.run("a.log").0,
+        Some(0),
+        "without a key it cannot be seen"
+    );
     let (code, told, _) = folder.run("a.log --key key.pem");
     assert_eq!(code, Some(1));
-    assert!(told.starts_with("bad: bad signature: a.log, line 23: record 23 of stream stream-1"), "{told}");
+    assert!(
+        told.starts_with("bad: bad signature: a.log, line 23: record 23 of stream stream-1"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -115,7 +160,10 @@ fn a_checkpoint_file_with_a_wrong_signature_is_bad() {
     folder.write("checkpoints.jsonl", changed.as_bytes());
     let (code, told, _) = folder.run("a.log --key key.pem --checkpoints checkpoints.jsonl");
     assert_eq!(code, Some(1));
-    assert!(told.starts_with("bad: bad signature: checkpoints.jsonl, line 2"), "{told}");
+    assert!(
+        told.starts_with("bad: bad signature: checkpoints.jsonl, line 2"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -127,7 +175,10 @@ fn declared_losses_are_counted() {
     log.checkpoint(true);
     let (code, told, _) = Folder::of(&log).run("a.log --key key.pem");
     assert_eq!(code, Some(0));
-    assert!(told.contains("declared losses: 10 records (8 decisions) in 2 gap records"), "{told}");
+    assert!(
+        told.contains("declared losses: 10 records (8 decisions) in 2 gap records"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -140,12 +191,21 @@ fn what_is_no_log_is_an_error_and_no_verdict() {
         ("text", "`text` is no audit log"),
         (".", "`.` is a directory; name the files in it"),
         ("missing", "cannot read `missing`"),
-        ("checkpoints.jsonl", "`checkpoints.jsonl` is a checkpoint file; give it with --checkpoints"),
-        ("a.log --checkpoints key.pem", "`key.pem` is no checkpoint file"),
+        (
+            "checkpoints.jsonl",
+            "`checkpoints.jsonl` is a checkpoint file; give it with --checkpoints",
+        ),
+        (
+            "a.log --checkpoints key.pem",
+            "`key.pem` is no checkpoint file",
+        ),
         ("a.log b.log", "begin with the same record"),
         ("a.log --checkpoints missing", "cannot read `missing`"),
         ("a.log --key missing", "cannot read the key `missing`"),
-        ("a.log --key text", "`text` is no Ed25519 public key in PEM: it holds no key in PEM"),
+        (
+            "a.log --key text",
+            "`text` is no Ed25519 public key in PEM: it holds no key in PEM",
+        ),
         ("", "required"),
     ] {
         let (code, told, why) = run(&folder.path(""), arguments);
@@ -171,15 +231,29 @@ fn a_record_may_come_on_the_standard_input() {
     let folder = Folder::of(&sealed());
     let run = |input: std::process::Stdio| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_customs"));
-        let output = command.args(["audit", "verify", "-"]).stdin(input).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        let output = command
+            .args(["audit", "verify", "-"])
+            .stdin(input)
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
     };
     let (code, told) = run(std::fs::File::open(folder.path("a.log")).unwrap().into());
     assert!(code == Some(0) && told.contains(", in -\n"), "{told}");
     let mut cat = std::process::Command::new("cat");
-    let mut cat = cat.arg(folder.path("a.log")).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut cat = cat
+        .arg(folder.path("a.log"))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let (code, told) = run(cat.stdout.take().unwrap().into());
-    assert!(cat.wait().unwrap().success() && code == Some(0) && told.starts_with("intact\n"), "{told}");
+    assert!(
+        cat.wait().unwrap().success() && code == Some(0) && told.starts_with("intact\n"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -188,11 +262,21 @@ fn a_record_of_some_decisions_is_not_taken_for_one_of_all() {
     log.decisions(2);
     log.checkpoint(true);
     let folder = Folder::of(&log);
-    let lines: Vec<String> = str::from_utf8(&log.bytes).unwrap().lines().map(str::to_owned).collect();
+    let lines: Vec<String> = str::from_utf8(&log.bytes)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     assert!(!folder.run("a.log").1.contains("filter"));
-    let lines = rechained(&[lines[0].replace("\"filter\":\"all\"", "\"filter\":\"denies\""), lines[1].clone()]);
+    let lines = rechained(&[
+        lines[0].replace("\"filter\":\"all\"", "\"filter\":\"denies\""),
+        lines[1].clone(),
+    ]);
     folder.write("a.log", lines.concat().as_bytes());
     let (code, told, _) = folder.run("a.log");
     assert_eq!(code, Some(3), "{told}");
-    assert!(told.contains("note: the record holds what the filter `denies` lets through, and no more"), "{told}");
+    assert!(
+        told.contains("note: the record holds what the filter `denies` lets through, and no more"),
+        "{told}"
+    );
 }

@@ -26,7 +26,10 @@ fn back_in_time(format: Format) -> (Folder, [Log; 3]) {
     third.decisions(10);
     third.checkpoint(true);
     let folder = Folder::new();
-    for (name, log) in ["a.log.1", "a.log.2", "a.log"].iter().zip([&first, &second, &third]) {
+    for (name, log) in ["a.log.1", "a.log.2", "a.log"]
+        .iter()
+        .zip([&first, &second, &third])
+    {
         folder.write(name, &log.bytes);
     }
     folder.write("checkpoints.jsonl", third.checkpoints.as_bytes());
@@ -43,7 +46,11 @@ fn times_going_back_within_a_file_are_no_fault() {
         }
         log.checkpoint(true);
         let report = Folder::of(&log).ask(&["a.log"], true, true);
-        assert_eq!((report.outcome, report.records), (Outcome::Intact, 14), "{report:?}");
+        assert_eq!(
+            (report.outcome, report.records),
+            (Outcome::Intact, 14),
+            "{report:?}"
+        );
     }
 }
 
@@ -51,18 +58,32 @@ fn times_going_back_within_a_file_are_no_fault() {
 fn files_are_read_as_they_are_joined_where_their_times_say_otherwise() {
     for format in [Format::Json, Format::Protobuf] {
         let (folder, _) = back_in_time(format);
-        for files in [["a.log", "a.log.1", "a.log.2"], ["a.log.2", "a.log.1", "a.log"], ["a.log.1", "a.log.2", "a.log"]]
-        {
+        for files in [
+            ["a.log", "a.log.1", "a.log.2"],
+            ["a.log.2", "a.log.1", "a.log"],
+            ["a.log.1", "a.log.2", "a.log"],
+        ] {
             let report = folder.ask(&files, true, true);
-            assert_eq!((report.outcome, report.streams, report.decisions), (Outcome::Intact, 2, 50), "{report:?}");
-            let names: Vec<&str> = report.files.iter().map(|file| file.rsplit('/').next().unwrap()).collect();
+            assert_eq!(
+                (report.outcome, report.streams, report.decisions),
+                (Outcome::Intact, 2, 50),
+                "{report:?}"
+            );
+            let names: Vec<&str> = report
+                .files
+                .iter()
+                .map(|file| file.rsplit('/').next().unwrap())
+                .collect();
             assert_eq!(names, ["a.log.1", "a.log.2", "a.log"]);
         }
         // Also where the first of them is gone.
         let report = folder.ask(&["a.log", "a.log.2"], true, true);
         assert_eq!(report.outcome, Outcome::Intact, "{report:?}");
         assert!(
-            report.notes.iter().any(|note| note.contains("goes on from record 22 of stream stream-1")),
+            report
+                .notes
+                .iter()
+                .any(|note| note.contains("goes on from record 22 of stream stream-1")),
             "{report:?}"
         );
     }
@@ -95,12 +116,23 @@ fn a_later_stream_of_another_sink_is_no_truncation_and_a_later_one_of_this_is() 
     let mut other = Log::new(Format::Json, "stream-9");
     other.checkpoint(true);
     let folder = Folder::of(&log);
-    let another_sink = other.checkpoints.replace("\"sink\":\"file:a\"", "\"sink\":\"file:b\"");
-    folder.write("checkpoints.jsonl", (log.checkpoints.clone() + &another_sink).as_bytes());
+    let another_sink = other
+        .checkpoints
+        .replace("\"sink\":\"file:a\"", "\"sink\":\"file:b\"");
+    folder.write(
+        "checkpoints.jsonl",
+        (log.checkpoints.clone() + &another_sink).as_bytes(),
+    );
     assert_eq!(folder.ask(&["a.log"], true, true).outcome, Outcome::Intact);
     // Earlier lines are of earlier streams, whose files need not be given.
-    folder.write("checkpoints.jsonl", (other.checkpoints.clone() + &log.checkpoints).as_bytes());
+    folder.write(
+        "checkpoints.jsonl",
+        (other.checkpoints.clone() + &log.checkpoints).as_bytes(),
+    );
     assert_eq!(folder.ask(&["a.log"], true, true).outcome, Outcome::Intact);
-    folder.write("checkpoints.jsonl", (log.checkpoints.clone() + &other.checkpoints).as_bytes());
+    folder.write(
+        "checkpoints.jsonl",
+        (log.checkpoints.clone() + &other.checkpoints).as_bytes(),
+    );
     assert_eq!(folder.found(), Some(What::Truncated));
 }

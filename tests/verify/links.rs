@@ -45,10 +45,20 @@ fn rotated(format: Format) -> (Folder, [Log; 3]) {
 fn rotated_and_packed_files_are_read_in_their_order() {
     for format in FORMATS {
         let (folder, _) = rotated(format);
-        for files in [["a.log", "a.log.1.gz", "a.log.2.gz"], ["a.log.1.gz", "a.log.2.gz", "a.log"]] {
+        for files in [
+            ["a.log", "a.log.1.gz", "a.log.2.gz"],
+            ["a.log.1.gz", "a.log.2.gz", "a.log"],
+        ] {
             let report = folder.ask(&files, true, true);
-            assert_eq!((report.outcome, report.streams, report.decisions), (Outcome::Intact, 2, 70), "{report:?}");
-            assert!(report.files[0].ends_with(".2.gz") && report.files[2].ends_with("a.log"), "{report:?}");
+            assert_eq!(
+                (report.outcome, report.streams, report.decisions),
+                (Outcome::Intact, 2, 70),
+                "{report:?}"
+            );
+            assert!(
+                report.files[0].ends_with(".2.gz") && report.files[2].ends_with("a.log"),
+                "{report:?}"
+            );
         }
     }
 }
@@ -60,7 +70,10 @@ fn a_missing_file_in_the_middle_is_an_undeclared_gap() {
         let report = folder.ask(&["a.log", "a.log.2.gz"], true, true);
         assert_eq!(what(&report), Some(What::UndeclaredGap), "{report:?}");
         let bad = report.bad.unwrap();
-        assert!(bad.named.file.ends_with("a.log") && bad.why.contains("is a file missing?"), "{bad:?}");
+        assert!(
+            bad.named.file.ends_with("a.log") && bad.why.contains("is a file missing?"),
+            "{bad:?}"
+        );
     }
 }
 
@@ -71,7 +84,10 @@ fn a_first_file_that_goes_on_from_another_is_noted() {
         let report = folder.ask(&["a.log.1.gz", "a.log"], true, true);
         assert_eq!(report.outcome, Outcome::Intact, "{report:?}");
         assert!(
-            report.notes.iter().any(|note| note.contains("goes on from record 32 of stream stream-1")),
+            report
+                .notes
+                .iter()
+                .any(|note| note.contains("goes on from record 32 of stream stream-1")),
             "{report:?}"
         );
     }
@@ -100,7 +116,11 @@ fn records_missing_before_a_restart_are_an_undeclared_gap() {
         log.decisions(3);
         log.checkpoint(true);
         let cut = |from: usize, to: usize| {
-            [&log.bytes[..log.records[from].start], &log.bytes[log.records[to].start..]].concat()
+            [
+                &log.bytes[..log.records[from].start],
+                &log.bytes[log.records[to].start..],
+            ]
+            .concat()
         };
         let folder = Folder::of(&log);
         for (from, to, expected) in [
@@ -127,7 +147,13 @@ fn a_chain_that_begins_in_the_middle_is_bad() {
         log.checkpoint(true);
         let report = Folder::of(&log).ask(&["a.log"], true, true);
         assert_eq!(what(&report), Some(What::NewChain));
-        assert!(report.bad.unwrap().why.starts_with("starts a new chain: records of another sink, or"));
+        assert!(
+            report
+                .bad
+                .unwrap()
+                .why
+                .starts_with("starts a new chain: records of another sink, or")
+        );
     }
 }
 
@@ -142,7 +168,11 @@ fn the_unfinished_record_of_a_killed_process_is_torn_and_then_declared() {
         let folder = Folder::of(&log);
         folder.write("a.log", &log.bytes[..torn]);
         let report = folder.ask(&["a.log"], true, true);
-        assert_eq!((report.outcome, report.unsealed_records), (Outcome::Unsealed, 3), "{report:?}");
+        assert_eq!(
+            (report.outcome, report.unsealed_records),
+            (Outcome::Unsealed, 3),
+            "{report:?}"
+        );
         assert!(report.torn.is_some_and(|torn| torn.bytes > 20));
 
         // The next process cuts it off and says so.
@@ -159,8 +189,14 @@ fn the_unfinished_record_of_a_killed_process_is_torn_and_then_declared() {
         let mut other = next.rotated();
         other.decisions(1);
         folder.write("b.log", &other.bytes);
-        folder.write("a.log", &[next.bytes.as_slice(), &log.record(3)[..50]].concat());
-        assert_eq!(what(&folder.ask(&["a.log", "b.log"], false, true)), Some(What::Torn));
+        folder.write(
+            "a.log",
+            &[next.bytes.as_slice(), &log.record(3)[..50]].concat(),
+        );
+        assert_eq!(
+            what(&folder.ask(&["a.log", "b.log"], false, true)),
+            Some(What::Torn)
+        );
     }
 }
 
@@ -191,11 +227,24 @@ fn a_file_that_is_being_packed_is_read_once() {
         ["a.log.2", "a.log.2.gz", "a.log.1.gz", "a.log"],
     ] {
         let report = folder.ask(&files, true, true);
-        assert_eq!((report.outcome, report.files.len(), report.decisions), (Outcome::Intact, 3, 70), "{report:?}");
-        assert!(report.notes.iter().any(|note| note.contains("is left out: it was being packed")), "{report:?}");
+        assert_eq!(
+            (report.outcome, report.files.len(), report.decisions),
+            (Outcome::Intact, 3, 70),
+            "{report:?}"
+        );
+        assert!(
+            report
+                .notes
+                .iter()
+                .any(|note| note.contains("is left out: it was being packed")),
+            "{report:?}"
+        );
     }
     // Alone it is what it is: damaged.
-    assert_eq!(what(&folder.ask(&["a.log.2.gz.part"], false, true)), Some(What::Truncated));
+    assert_eq!(
+        what(&folder.ask(&["a.log.2.gz.part"], false, true)),
+        Some(What::Truncated)
+    );
 }
 
 #[test]
@@ -207,7 +256,10 @@ fn a_strange_record_at_its_beginning_moves_no_file() {
             let report = folder.ask(&["a.log", "a.log.1", "a.log.2.gz"], true, true);
             let bad = report.bad.unwrap();
             assert_eq!(bad.what, What::Inserted, "{format:?}: {bad:?}");
-            assert!(bad.named.file.ends_with("a.log.1") && bad.named.number == 1, "{bad:?}");
+            assert!(
+                bad.named.file.ends_with("a.log.1") && bad.named.number == 1,
+                "{bad:?}"
+            );
         }
     }
 }

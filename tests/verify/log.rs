@@ -28,7 +28,11 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) const fn start() -> Place {
-        Place { stream: String::new(), sequence: 0, head: [0; 32] }
+        Place {
+            stream: String::new(),
+            sequence: 0,
+            head: [0; 32],
+        }
     }
 }
 
@@ -60,7 +64,9 @@ pub(crate) fn key(seed: u8) -> SigningKey {
 }
 
 pub(crate) fn public_pem(key: &SigningKey) -> String {
-    key.verifying_key().to_public_key_pem(LineEnding::LF).unwrap()
+    key.verifying_key()
+        .to_public_key_pem(LineEnding::LF)
+        .unwrap()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -86,13 +92,26 @@ impl Log {
     }
 
     pub(crate) fn empty(format: Format, clock: u64) -> Log {
-        let (bytes, records, places, checkpoints) = (Vec::new(), Vec::new(), Vec::new(), String::new());
-        Log { format, bytes, records, places, at: Place::start(), checkpoints, key: Some(key(7)), clock }
+        let (bytes, records, places, checkpoints) =
+            (Vec::new(), Vec::new(), Vec::new(), String::new());
+        Log {
+            format,
+            bytes,
+            records,
+            places,
+            at: Place::start(),
+            checkpoints,
+            key: Some(key(7)),
+            clock,
+        }
     }
 
     /// Another file of the same stream.
     pub(crate) fn rotated(&self) -> Log {
-        let mut log = Log { at: self.at.clone(), ..Log::empty(self.format, self.clock) };
+        let mut log = Log {
+            at: self.at.clone(),
+            ..Log::empty(self.format, self.clock)
+        };
         log.checkpoints.clone_from(&self.checkpoints);
         log.write(link(&self.at, 0));
         log
@@ -100,7 +119,11 @@ impl Log {
 
     /// A stream begins.
     pub(crate) fn begin(&mut self, stream: &str, previous: &Place, torn_bytes: u64) {
-        self.at = Place { stream: stream.to_owned(), sequence: 0, head: previous.head };
+        self.at = Place {
+            stream: stream.to_owned(),
+            sequence: 0,
+            head: previous.head,
+        };
         self.write(link(previous, torn_bytes));
     }
 
@@ -115,9 +138,20 @@ impl Log {
     }
 
     pub(crate) fn gap(&mut self, denials: u64, events: u64) {
-        let lost = proto::Loss { denials, events, ..proto::Loss::default() };
+        let lost = proto::Loss {
+            denials,
+            events,
+            ..proto::Loss::default()
+        };
         let text = format!("\"lost\":{{\"denials\":\"{denials}\",\"events\":\"{events}\"}}");
-        self.write(Fact { kind: "gap", text, message: proto::Record { lost: Some(lost), ..proto::Record::default() } });
+        self.write(Fact {
+            kind: "gap",
+            text,
+            message: proto::Record {
+                lost: Some(lost),
+                ..proto::Record::default()
+            },
+        });
     }
 
     /// A checkpoint here, in the checkpoint file too.
@@ -125,12 +159,14 @@ impl Log {
         let (sealed, head, moment) = (self.at.clone(), hex(&self.at.head), time(self.clock + 1));
         let (stream, records) = (&sealed.stream, sealed.sequence);
         let end = if is_final { "final" } else { "open" };
-        let text = format!("customs audit checkpoint v1\n{stream}\n{records}\n{head}\n{moment}\n{end}\n");
+        let text =
+            format!("customs audit checkpoint v1\n{stream}\n{records}\n{head}\n{moment}\n{end}\n");
         let (key, signature) = self.key.as_ref().map_or_else(Default::default, |key| {
             let id = hex(&Sha256::digest(key.verifying_key().as_bytes())[..8]);
             (id, hex(&key.sign(text.as_bytes()).to_bytes()))
         });
-        let mut text = format!("\"sealedStream\":\"{stream}\",\"records\":\"{records}\",\"head\":\"{head}\"");
+        let mut text =
+            format!("\"sealedStream\":\"{stream}\",\"records\":\"{records}\",\"head\":\"{head}\"");
         if is_final {
             text += ",\"final\":true";
         }
@@ -144,9 +180,20 @@ impl Log {
         )
         .unwrap();
         let (sealed_stream, r#final) = (stream.clone(), is_final);
-        let message =
-            proto::Record { sealed_stream, records, head, r#final, key, signature, ..proto::Record::default() };
-        self.write(Fact { kind: "checkpoint", text, message });
+        let message = proto::Record {
+            sealed_stream,
+            records,
+            head,
+            r#final,
+            key,
+            signature,
+            ..proto::Record::default()
+        };
+        self.write(Fact {
+            kind: "checkpoint",
+            text,
+            message,
+        });
     }
 
     /// Appends a record.
@@ -164,7 +211,10 @@ impl Log {
     pub(crate) fn forged(&self, index: usize) -> Vec<u8> {
         let before = match index.checked_sub(1) {
             Some(before) => self.places[before].clone(),
-            None => Place { stream: self.at.stream.clone(), ..Place::start() },
+            None => Place {
+                stream: self.at.stream.clone(),
+                ..Place::start()
+            },
         };
         framed(self.format, &before, decision("forged"), index as u64).1
     }
@@ -175,10 +225,18 @@ impl Log {
 }
 
 fn link(previous: &Place, torn_bytes: u64) -> Fact {
-    let mut text = "\"sink\":\"file:a\",\"filter\":\"all\",\"format\":\"x\",\"hash\":\"sha256\"".to_owned();
+    let mut text =
+        "\"sink\":\"file:a\",\"filter\":\"all\",\"format\":\"x\",\"hash\":\"sha256\"".to_owned();
     let word = str::to_owned;
     let (sink, filter, format, hash) = (word("file:a"), word("all"), word("x"), word("sha256"));
-    let mut message = proto::Record { sink, filter, format, hash, torn_bytes, ..proto::Record::default() };
+    let mut message = proto::Record {
+        sink,
+        filter,
+        format,
+        hash,
+        torn_bytes,
+        ..proto::Record::default()
+    };
     if !previous.stream.is_empty() {
         let (stream, sequence, chain) = (&previous.stream, previous.sequence, hex(&previous.head));
         write!(
@@ -186,20 +244,44 @@ fn link(previous: &Place, torn_bytes: u64) -> Fact {
             ",\"previousStream\":\"{stream}\",\"previousSequence\":\"{sequence}\",\"previousChain\":\"{chain}\""
         )
         .unwrap();
-        (message.previous_stream, message.previous_sequence, message.previous_chain) =
-            (stream.clone(), sequence, chain);
+        (
+            message.previous_stream,
+            message.previous_sequence,
+            message.previous_chain,
+        ) = (stream.clone(), sequence, chain);
     }
     if torn_bytes > 0 {
         write!(text, ",\"tornBytes\":\"{torn_bytes}\"").unwrap();
     }
-    Fact { kind: "stream", text, message }
+    Fact {
+        kind: "stream",
+        text,
+        message,
+    }
 }
 
 pub(crate) fn decision(reason: &str) -> Fact {
-    let text = format!("\"effect\":\"allow\",\"reason\":\"{reason}\",\"host\":\"www.example.com\",\"method\":\"GET\"");
+    let text = format!(
+        "\"effect\":\"allow\",\"reason\":\"{reason}\",\"host\":\"www.example.com\",\"method\":\"GET\""
+    );
     let word = str::to_owned;
-    let (effect, reason, host, method) = (word("allow"), word(reason), word("www.example.com"), word("GET"));
-    Fact { kind: "decision", text, message: proto::Record { effect, reason, host, method, ..proto::Record::default() } }
+    let (effect, reason, host, method) = (
+        word("allow"),
+        word(reason),
+        word("www.example.com"),
+        word("GET"),
+    );
+    Fact {
+        kind: "decision",
+        text,
+        message: proto::Record {
+            effect,
+            reason,
+            host,
+            method,
+            ..proto::Record::default()
+        },
+    }
 }
 
 fn framed(format: Format, at: &Place, fact: Fact, clock: u64) -> (Place, Vec<u8>) {
@@ -213,22 +295,47 @@ fn framed(format: Format, at: &Place, fact: Fact, clock: u64) -> (Place, Vec<u8>
             .into_bytes()
         }
         Format::Protobuf => {
-            let time = Some(prost_types::Timestamp { seconds: MIDNIGHT + clock as i64, nanos: 0 });
+            let time = Some(prost_types::Timestamp {
+                seconds: MIDNIGHT + clock as i64,
+                nanos: 0,
+            });
             let (stream, kind) = (stream.clone(), kind.to_owned());
-            proto::Record { time, kind, stream, sequence, ..fact.message }.encode_to_vec()
+            proto::Record {
+                time,
+                kind,
+                stream,
+                sequence,
+                ..fact.message
+            }
+            .encode_to_vec()
         }
     };
-    let head: [u8; 32] = Sha256::new().chain_update(at.head).chain_update(&body).finalize().into();
+    let head: [u8; 32] = Sha256::new()
+        .chain_update(at.head)
+        .chain_update(&body)
+        .finalize()
+        .into();
     let chain = hex(&head);
     let bytes = match format {
         Format::Json => [body, format!(",\"chain\":\"{chain}\"}}\n").into_bytes()].concat(),
         Format::Protobuf => {
-            let end = proto::Record { chain, ..proto::Record::default() }.encode_to_vec();
+            let end = proto::Record {
+                chain,
+                ..proto::Record::default()
+            }
+            .encode_to_vec();
             let message = [body, end].concat();
             let mut framed = Vec::new();
             prost::encode_length_delimiter(message.len(), &mut framed).unwrap();
             [framed, message].concat()
         }
     };
-    (Place { stream, sequence, head }, bytes)
+    (
+        Place {
+            stream,
+            sequence,
+            head,
+        },
+        bytes,
+    )
 }

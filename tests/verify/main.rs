@@ -56,7 +56,11 @@ impl Folder {
         let asked = Asked {
             files: files.iter().map(|name| self.path(name)).collect(),
             checkpoints: with_checkpoints.then(|| self.path("checkpoints.jsonl")),
-            keys: if with_key { vec![Verifier::read(&self.path("key.pem")).unwrap()] } else { Vec::new() },
+            keys: if with_key {
+                vec![Verifier::read(&self.path("key.pem")).unwrap()]
+            } else {
+                Vec::new()
+            },
         };
         verify(&asked).unwrap_or_else(|why| panic!("{why}"))
     }
@@ -74,8 +78,16 @@ impl Folder {
 
 fn run(folder: &Path, arguments: &str) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
-    let output =
-        command.args(["audit", "verify"]).args(arguments.split_whitespace()).current_dir(folder).output().unwrap();
+    let output = command
+        .args(["audit", "verify"])
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .output()
+        .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }

@@ -30,12 +30,22 @@ fn entries() -> Vec<Entry> {
         decision.decision_number = entries.len() as u64;
         if !entries.len().is_multiple_of(16) {
             let answer = &mut decision.verdict;
-            [&mut answer.rule_reason, &mut answer.owner, &mut answer.ticket].into_iter().for_each(|text| text.clear());
+            [
+                &mut answer.rule_reason,
+                &mut answer.owner,
+                &mut answer.ticket,
+            ]
+            .into_iter()
+            .for_each(|text| text.clear());
             decision.dry_run = decision.verdict.clone();
             decision.optional = None;
-            [&mut decision.sni, &mut decision.traceparent, &mut decision.audit_rule]
-                .into_iter()
-                .for_each(|text| text.clear());
+            [
+                &mut decision.sni,
+                &mut decision.traceparent,
+                &mut decision.audit_rule,
+            ]
+            .into_iter()
+            .for_each(|text| text.clear());
         }
         entries.push(Entry::Decision(decision.into()));
     }
@@ -45,15 +55,32 @@ fn entries() -> Vec<Entry> {
 /// A log of so many records, with a checkpoint in its middle and a last one behind its last record.
 pub(crate) fn sealed(format: Format, records: usize) -> Log {
     let folder = tempfile::tempdir().unwrap();
-    let (private, checkpoints) = (folder.path().join("key.pem"), folder.path().join("checkpoints.jsonl"));
-    std::fs::write(&private, key(7).to_pkcs8_pem(LineEnding::LF).unwrap().as_bytes()).unwrap();
-    let every = Every { records: records as u64 / 2 + 1, time: Duration::from_secs(3600) };
+    let (private, checkpoints) = (
+        folder.path().join("key.pem"),
+        folder.path().join("checkpoints.jsonl"),
+    );
+    std::fs::write(
+        &private,
+        key(7).to_pkcs8_pem(LineEnding::LF).unwrap().as_bytes(),
+    )
+    .unwrap();
+    let every = Every {
+        records: records as u64 / 2 + 1,
+        time: Duration::from_secs(3600),
+    };
     let mut checkpointer = Checkpointer::new(every, Vec::new())
         .signed(Some(Arc::new(Signer::read(&private).unwrap())))
-        .filed(Some(Arc::new(CheckpointFile::open(&checkpoints).unwrap())), SINK);
+        .filed(
+            Some(Arc::new(CheckpointFile::open(&checkpoints).unwrap())),
+            SINK,
+        );
 
     let (mut log, entries) = (Log::empty(format, 0), entries());
-    let its_format = if format == Format::Json { stream::Format::Json } else { stream::Format::Protobuf };
+    let its_format = if format == Format::Json {
+        stream::Format::Json
+    } else {
+        stream::Format::Protobuf
+    };
     let mut stream = Stream::new(STREAM.into(), SINK, "all", its_format);
     let mut time = UnixNanos(1_795_435_200_000_000_000);
     let mut out = Vec::new();
@@ -73,7 +100,10 @@ pub(crate) fn sealed(format: Format, records: usize) -> Log {
         taken(&mut log, &stream, &mut out);
     }
     log.checkpoints = std::fs::read_to_string(checkpoints).unwrap();
-    assert_eq!((log.records.len(), log.checkpoints.lines().count()), (records + 1, 2));
+    assert_eq!(
+        (log.records.len(), log.checkpoints.lines().count()),
+        (records + 1, 2)
+    );
     log
 }
 
@@ -87,6 +117,10 @@ fn taken(log: &mut Log, stream: &Stream, out: &mut Vec<u8>) {
     for (byte, pair) in head.iter_mut().zip(position.chain.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
     }
-    log.at = Place { stream: position.stream, sequence: position.sequence, head };
+    log.at = Place {
+        stream: position.stream,
+        sequence: position.sequence,
+        head,
+    };
     log.places.push(log.at.clone());
 }

@@ -14,12 +14,20 @@ const TIMES: usize = 40;
 
 fn times() -> usize {
     let text = std::env::var("CUSTOMS_VERIFY_TIMES").ok();
-    text.map_or(TIMES, |text| text.parse().unwrap_or_else(|_| panic!("CUSTOMS_VERIFY_TIMES={text} is no number")))
+    text.map_or(TIMES, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("CUSTOMS_VERIFY_TIMES={text} is no number"))
+    })
 }
 
 /// The log of 10,000 records, and a smaller one in protobuf, each made once.
 fn logs() -> &'static [Log; 2] {
-    static LOGS: LazyLock<[Log; 2]> = LazyLock::new(|| [sealed(Format::Json, 10_000), sealed(Format::Protobuf, 1_000)]);
+    static LOGS: LazyLock<[Log; 2]> = LazyLock::new(|| {
+        [
+            sealed(Format::Json, 10_000),
+            sealed(Format::Protobuf, 1_000),
+        ]
+    });
     &LOGS
 }
 
@@ -28,7 +36,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % limit as u64) as usize
     }
 }
@@ -44,7 +55,12 @@ fn always(tamper: impl Fn(&Log, &mut Dice) -> (Vec<u8>, What, String)) {
             let (bytes, expected, story) = tamper(log, &mut dice);
             folder.write("a.log", &bytes);
             let bad = folder.ask(&["a.log"], true, true).bad;
-            assert_eq!(bad.as_ref().map(|bad| bad.what), Some(expected), "{:?} {turn}: {story}: {bad:?}", log.format);
+            assert_eq!(
+                bad.as_ref().map(|bad| bad.what),
+                Some(expected),
+                "{:?} {turn}: {story}: {bad:?}",
+                log.format
+            );
             found += 1;
         }
     }
@@ -67,7 +83,11 @@ fn any_changed_byte_is_an_edit() {
         };
         let flip = 1 + dice.below(255) as u8;
         bytes[at] ^= flip;
-        (bytes, What::Edited, format!("byte {at} of {} ^ {flip}", log.bytes.len()))
+        (
+            bytes,
+            What::Edited,
+            format!("byte {at} of {} ^ {flip}", log.bytes.len()),
+        )
     });
 }
 
@@ -78,8 +98,16 @@ fn missing_records_are_deleted() {
         let from = dice.below(log.records.len());
         let is_end = from + count >= log.records.len();
         let kept = (0..log.records.len()).filter(|index| !(from..from + count).contains(index));
-        let expected = if is_end { What::Truncated } else { What::Deleted };
-        (joined(kept.map(|index| log.record(index))), expected, format!("{count} from {from}"))
+        let expected = if is_end {
+            What::Truncated
+        } else {
+            What::Deleted
+        };
+        (
+            joined(kept.map(|index| log.record(index))),
+            expected,
+            format!("{count} from {from}"),
+        )
     });
 }
 
@@ -88,10 +116,22 @@ fn two_records_in_each_others_place_are_reordered() {
     always(|log, dice| {
         let mut order: Vec<usize> = (0..log.records.len()).collect();
         let first = dice.below(order.len());
-        let second = if dice.below(4) == 0 { (first + 1) % order.len() } else { dice.below(order.len()) };
-        let second = if first == second { (first + 1) % order.len() } else { second };
+        let second = if dice.below(4) == 0 {
+            (first + 1) % order.len()
+        } else {
+            dice.below(order.len())
+        };
+        let second = if first == second {
+            (first + 1) % order.len()
+        } else {
+            second
+        };
         order.swap(first, second);
-        (joined(order.into_iter().map(|index| log.record(index))), What::Reordered, format!("{first} and {second}"))
+        (
+            joined(order.into_iter().map(|index| log.record(index))),
+            What::Reordered,
+            format!("{first} and {second}"),
+        )
     });
 }
 
@@ -99,7 +139,11 @@ fn two_records_in_each_others_place_are_reordered() {
 fn a_copy_of_a_record_is_an_insertion() {
     always(|log, dice| {
         let copied = dice.below(log.records.len());
-        let at = if dice.below(8) == 0 { copied } else { dice.below(log.records.len() + 1) };
+        let at = if dice.below(8) == 0 {
+            copied
+        } else {
+            dice.below(log.records.len() + 1)
+        };
         let before = (0..at).map(|index| log.record(index));
         let after = (at..log.records.len()).map(|index| log.record(index));
         let bytes = joined(before.chain([log.record(copied)]).chain(after));
@@ -117,7 +161,11 @@ fn a_forged_record_with_the_right_chain_is_an_insertion() {
         let forged = log.forged(at);
         let before = (0..at).map(|index| log.record(index));
         let after = (at..log.records.len()).map(|index| log.record(index));
-        (joined(before.chain([forged.as_slice()]).chain(after)), What::Inserted, format!("before {at}"))
+        (
+            joined(before.chain([forged.as_slice()]).chain(after)),
+            What::Inserted,
+            format!("before {at}"),
+        )
     });
 }
 
@@ -130,6 +178,10 @@ fn a_cut_at_any_byte_is_a_truncation() {
             2 => dice.below(400),
             _ => dice.below(log.bytes.len()),
         };
-        (log.bytes[..end].to_vec(), What::Truncated, format!("at {end} of {}", log.bytes.len()))
+        (
+            log.bytes[..end].to_vec(),
+            What::Truncated,
+            format!("at {end} of {}", log.bytes.len()),
+        )
     });
 }

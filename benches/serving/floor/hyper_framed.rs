@@ -23,7 +23,9 @@ use tokio_stream::{Stream, StreamExt};
 const PREFIX: usize = 5;
 
 /// Serves connections until there are no more.
-pub async fn serve(mut incoming: impl Stream<Item = std::io::Result<TcpStream>> + Unpin) -> Result<()> {
+pub async fn serve(
+    mut incoming: impl Stream<Item = std::io::Result<TcpStream>> + Unpin,
+) -> Result<()> {
     let answer = framed(&super::allow().encode_to_vec())?;
     let mut connections = JoinSet::new();
     while let Some(stream) = incoming.next().await {
@@ -54,13 +56,17 @@ async fn respond(
     };
     let trailers = HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), status)]);
     let mut response = Response::new(Full::new(answer).with_trailers(ready(Some(Ok(trailers)))));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     Ok(response)
 }
 
 /// Whether a body is one message that is not compressed.
 fn holds_one_message(body: &[u8]) -> bool {
-    let Some((prefix, message)) = body.split_first_chunk::<PREFIX>() else { return false };
+    let Some((prefix, message)) = body.split_first_chunk::<PREFIX>() else {
+        return false;
+    };
     let [compressed, length @ ..] = *prefix;
     compressed == 0 && usize::try_from(u32::from_be_bytes(length)) == Ok(message.len())
 }

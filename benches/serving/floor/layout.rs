@@ -27,7 +27,10 @@ pub fn per_core(listener: &TcpListener, kind: Kind) -> Result<()> {
 
 /// One runtime that moves work between its threads.
 pub fn stealing(listener: &TcpListener, kind: Kind) -> Result<()> {
-    let runtime = Builder::new_multi_thread().worker_threads(STEALING_THREADS).enable_all().build()?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(STEALING_THREADS)
+        .enable_all()
+        .build()?;
     accept(listener, kind, vec![runtime])
 }
 
@@ -64,6 +67,8 @@ async fn serve(kind: Kind, connections: UnboundedReceiver<Accepted>) -> Result<(
 }
 
 /// The connections, taken over by the runtime that runs this.
-fn incoming(connections: UnboundedReceiver<Accepted>) -> impl Stream<Item = std::io::Result<TcpStream>> + Unpin {
+fn incoming(
+    connections: UnboundedReceiver<Accepted>,
+) -> impl Stream<Item = std::io::Result<TcpStream>> + Unpin {
     UnboundedReceiverStream::new(connections).map(TcpStream::from_std)
 }

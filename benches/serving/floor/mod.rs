@@ -72,7 +72,10 @@ impl Layout {
 }
 
 /// Serves on a free port, which is printed, until the process is killed.
-#[allow(clippy::print_stdout, reason = "whoever started it reads the port there")]
+#[allow(
+    clippy::print_stdout,
+    reason = "whoever started it reads the port there"
+)]
 pub fn run(kind: Kind, layout: Layout) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     println!("{}", listener.local_addr()?.port());
@@ -85,7 +88,10 @@ pub fn run(kind: Kind, layout: Layout) -> Result<()> {
 /// An explicit allow, as Envoy's documentation asks for it.
 fn allow() -> CheckResponse {
     CheckResponse {
-        status: Some(Status { code: 0, ..Status::default() }),
+        status: Some(Status {
+            code: 0,
+            ..Status::default()
+        }),
         http_response: Some(HttpResponse::OkResponse(OkHttpResponse::default())),
         ..CheckResponse::default()
     }

@@ -19,8 +19,13 @@ use tower::Service;
 
 /// Serves connections until there are no more.
 pub async fn serve(incoming: impl Stream<Item = std::io::Result<TcpStream>>) -> Result<()> {
-    let service = AlwaysAllow { answer: super::allow().encode_to_vec().into() };
-    Ok(Server::builder().add_service(service).serve_with_incoming(incoming).await?)
+    let service = AlwaysAllow {
+        answer: super::allow().encode_to_vec().into(),
+    };
+    Ok(Server::builder()
+        .add_service(service)
+        .serve_with_incoming(incoming)
+        .await?)
 }
 
 #[derive(Clone)]

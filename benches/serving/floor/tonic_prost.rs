@@ -1,7 +1,9 @@
 //! The usual way: tonic's server, messages decoded and encoded by prost.
 
 use anyhow::Result;
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::{Authorization, AuthorizationServer};
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
+    Authorization, AuthorizationServer,
+};
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use tokio::net::TcpStream;
 use tokio_stream::Stream;
@@ -12,7 +14,10 @@ struct AlwaysAllow;
 
 #[tonic::async_trait]
 impl Authorization for AlwaysAllow {
-    async fn check(&self, _request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+    async fn check(
+        &self,
+        _request: Request<CheckRequest>,
+    ) -> Result<Response<CheckResponse>, Status> {
         Ok(Response::new(super::allow()))
     }
 }
@@ -20,5 +25,8 @@ impl Authorization for AlwaysAllow {
 /// Serves connections until there are no more.
 pub async fn serve(incoming: impl Stream<Item = std::io::Result<TcpStream>>) -> Result<()> {
     let service = AuthorizationServer::new(AlwaysAllow);
-    Ok(Server::builder().add_service(service).serve_with_incoming(incoming).await?)
+    Ok(Server::builder()
+        .add_service(service)
+        .serve_with_incoming(incoming)
+        .await?)
 }

@@ -25,7 +25,9 @@ impl Certificates {
         issue(&mesh, params(gateway, Some(GATEWAY))?, folder, "gateway")?;
         let workload = format!("spiffe://cluster.local/ns/{NAMESPACE}/sa/{ACCOUNT}");
         issue(&mesh, params(workload, None)?, folder, "workload")?;
-        Ok(Certificates { folder: folder.to_path_buf() })
+        Ok(Certificates {
+            folder: folder.to_path_buf(),
+        })
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -36,9 +38,13 @@ impl Certificates {
 fn params(identity: String, name: Option<&str>) -> Result<CertificateParams> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.subject_alt_names.push(SanType::URI(identity.try_into()?));
+    params
+        .subject_alt_names
+        .push(SanType::URI(identity.try_into()?));
     if let Some(name) = name {
-        params.subject_alt_names.push(SanType::DnsName(name.try_into()?));
+        params
+            .subject_alt_names
+            .push(SanType::DnsName(name.try_into()?));
     }
     Ok(params)
 }

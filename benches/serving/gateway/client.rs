@@ -58,8 +58,13 @@ impl Clients {
         for _ in 0..count {
             let socket = TcpStream::connect(("127.0.0.1", port)).await?;
             socket.set_nodelay(true)?;
-            let stream = connector.connect(ServerName::try_from(GATEWAY)?, socket).await?;
-            let mut client = Client { stream, buffer: Vec::new() };
+            let stream = connector
+                .connect(ServerName::try_from(GATEWAY)?, socket)
+                .await?;
+            let mut client = Client {
+                stream,
+                buffer: Vec::new(),
+            };
             client.ask().await?;
             clients.push(client);
         }
@@ -73,7 +78,11 @@ impl Clients {
     /// Asks over all of them for so long; says how long each request took, in nanoseconds, sorted.
     pub async fn ask_for(&mut self, duration: Duration) -> Result<Vec<u64>> {
         let end = Instant::now() + duration;
-        let mut asking: JoinSet<_> = self.0.drain(..).map(|client| client.ask_until(end)).collect();
+        let mut asking: JoinSet<_> = self
+            .0
+            .drain(..)
+            .map(|client| client.ask_until(end))
+            .collect();
         let mut all = Vec::new();
         while let Some(done) = asking.join_next().await {
             let (client, took) = done??;
@@ -115,10 +124,20 @@ impl Client {
 
 /// How long a whole answer is; none while some of it is missing.
 fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
-    let Some(head) = bytes.windows(HEAD_END.len()).position(|window| window == HEAD_END) else { return Ok(None) };
+    let Some(head) = bytes
+        .windows(HEAD_END.len())
+        .position(|window| window == HEAD_END)
+    else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(bytes.get(..head).unwrap_or_default())?;
-    ensure!(text.starts_with("HTTP/1.1 200 "), "Envoy must answer 200: {text}");
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    ensure!(
+        text.starts_with("HTTP/1.1 200 "),
+        "Envoy must answer 200: {text}"
+    );
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
     let length: usize = length.context("the answer has no length")?.parse()?;
     let whole = head + HEAD_END.len() + length;
     Ok((bytes.len() >= whole).then_some(whole))
@@ -127,10 +146,14 @@ fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
 fn config(certificates: &Certificates) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificates.file("ca.pem"))?)?;
-    let chain = vec![CertificateDer::from_pem_file(certificates.file("workload.pem"))?];
+    let chain = vec![CertificateDer::from_pem_file(
+        certificates.file("workload.pem"),
+    )?];
     let key = PrivateKeyDer::from_pem_file(certificates.file("workload.key"))?;
-    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)?)
+    Ok(
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)?,
+    )
 }

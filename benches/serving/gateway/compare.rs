@@ -15,8 +15,11 @@ pub const CUSTOMS: &str = "asking customs, 100,000 rules, audit to file";
 pub const BARE: &str = "asking customs, 100,000 rules, audit to file, no metadata";
 
 /// The costs that are compared, and in which words.
-const COSTS: [(&str, &str); 3] =
-    [(P50, "added p50"), (ALL_CPU, "added CPU of Envoy and the server"), (ENVOY_CPU, "added CPU of Envoy alone")];
+const COSTS: [(&str, &str); 3] = [
+    (P50, "added p50"),
+    (ALL_CPU, "added CPU of Envoy and the server"),
+    (ENVOY_CPU, "added CPU of Envoy alone"),
+];
 
 /// At how many policies the factor is told.
 const TOLD: [usize; 2] = [1_000, 10_000];
@@ -30,15 +33,27 @@ pub fn compare(findings: &mut Findings) {
     }
     for (cost, words) in COSTS {
         for setup in [FLOOR, CUSTOMS, BARE] {
-            let told = Estimate::of(&added(findings, setup, cost)).map(in_words).unwrap_or_default();
+            let told = Estimate::of(&added(findings, setup, cost))
+                .map(in_words)
+                .unwrap_or_default();
             findings.tell(format!("{words}, {setup}"), told);
         }
         for kind in Kind::ALL {
             tell_crossing(findings, kind, (cost, words));
         }
     }
-    findings.pictures.push(picture(findings, P50, "rbac-latency.svg", "Added p50 of a request"));
-    findings.pictures.push(picture(findings, ALL_CPU, "rbac-cpu.svg", "Added CPU of a request, Envoy and the server"));
+    findings.pictures.push(picture(
+        findings,
+        P50,
+        "rbac-latency.svg",
+        "Added p50 of a request",
+    ));
+    findings.pictures.push(picture(
+        findings,
+        ALL_CPU,
+        "rbac-cpu.svg",
+        "Added CPU of a request, Envoy and the server",
+    ));
 }
 
 /// Round by round, what a setup costs more than no filter.
@@ -49,12 +64,17 @@ fn added(findings: &Findings, setup: &str, cost: &str) -> Vec<f64> {
 /// The medians, over the sizes.
 fn added_by_size(findings: &Findings, kind: Kind, cost: &str) -> Vec<(f64, f64)> {
     let median = |size: usize| Some(Estimate::of(&added(findings, &kind.name(size), cost))?.median);
-    SIZES.into_iter().filter_map(|size| Some((size as f64, median(size)?))).collect()
+    SIZES
+        .into_iter()
+        .filter_map(|size| Some((size as f64, median(size)?)))
+        .collect()
 }
 
 fn tell_crossing(findings: &mut Findings, kind: Kind, (cost, words): (&str, &str)) {
     let costs = added_by_size(findings, kind, cost);
-    let Some(flat) = Estimate::of(&added(findings, CUSTOMS, cost)) else { return };
+    let Some(flat) = Estimate::of(&added(findings, CUSTOMS, cost)) else {
+        return;
+    };
     let from = match crossing(&costs, flat.median) {
         Some(Crossing::Before(size)) => format!("fewer than {} policies", count(size)),
         Some(Crossing::At(size)) => format!("about {} policies", count(size)),
@@ -62,33 +82,63 @@ fn tell_crossing(findings: &mut Findings, kind: Kind, (cost, words): (&str, &str
         None => return,
     };
     let told = TOLD.into_iter().filter_map(|size| {
-        let (_, cost) = costs.iter().find(|(measured, _)| *measured == size as f64)?;
-        Some(format!("; at {} RBAC adds {} times as much", count(size as f64), number(cost / flat.median)))
+        let (_, cost) = costs
+            .iter()
+            .find(|(measured, _)| *measured == size as f64)?;
+        Some(format!(
+            "; at {} RBAC adds {} times as much",
+            count(size as f64),
+            number(cost / flat.median)
+        ))
     });
     let factors: String = told.collect();
-    findings.tell(format!("{words}: customs is cheaper than RBAC {} from", kind.what()), format!("{from}{factors}"));
+    findings.tell(
+        format!("{words}: customs is cheaper than RBAC {} from", kind.what()),
+        format!("{from}{factors}"),
+    );
 }
 
 fn in_words(estimate: Estimate) -> String {
     let Estimate { low, median, high } = estimate;
-    format!("{} us ({} to {})", number(median), number(low), number(high))
+    format!(
+        "{} us ({} to {})",
+        number(median),
+        number(low),
+        number(high)
+    )
 }
 
 fn picture(findings: &Findings, cost: &str, file: &'static str, title: &str) -> Picture {
-    let flat = |setup: &str| Estimate::of(&added(findings, setup, cost)).map_or(0.0, |it| it.median);
+    let flat =
+        |setup: &str| Estimate::of(&added(findings, setup, cost)).map_or(0.0, |it| it.median);
     let level = |name: &str, setup: &str| Curve {
         name: name.to_owned(),
         // It was measured once, whatever the size; a line needs two ends.
-        points: [SIZES.first(), SIZES.last()].into_iter().flatten().map(|size| (*size as f64, flat(setup))).collect(),
+        points: [SIZES.first(), SIZES.last()]
+            .into_iter()
+            .flatten()
+            .map(|size| (*size as f64, flat(setup)))
+            .collect(),
         dashed: true,
     };
-    let mut curves = vec![level("customs, 100,000 rules", CUSTOMS), level("the floor", FLOOR)];
+    let mut curves = vec![
+        level("customs, 100,000 rules", CUSTOMS),
+        level("the floor", FLOOR),
+    ];
     curves.extend(Kind::ALL.map(|kind| Curve {
         name: format!("RBAC {}", kind.what()),
         points: added_by_size(findings, kind, cost),
         dashed: false,
     }));
-    let axes = Axes { across: "policies of Envoy's RBAC", up: "us", scale: Scale::Logarithmic };
+    let axes = Axes {
+        across: "policies of Envoy's RBAC",
+        up: "us",
+        scale: Scale::Logarithmic,
+    };
     let svg = curves::draw(title, axes, &curves);
-    Picture { file, shows: format!("{title}: customs, the floor, and RBAC over its number of policies"), svg }
+    Picture {
+        file,
+        shows: format!("{title}: customs, the floor, and RBAC over its number of policies"),
+        svg,
+    }
 }

@@ -30,13 +30,25 @@ pub fn start(
         },
     });
     let scratch = session.folder("envoys")?;
-    let file_name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let file_name: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
     let file = scratch.join(format!("{file_name}.json"));
     std::fs::write(&file, config.to_string())?;
     let (binary, guard) = (session.envoy.path.clone(), session.guard.clone());
-    let envoys = Envoys { binary, scratch, guard, words: Words::new() };
+    let envoys = Envoys {
+        binary,
+        scratch,
+        guard,
+        words: Words::new(),
+    };
     let process = envoys.run(&file_name, &file, admin_port)?;
-    Ok(Envoy { process, port, admin_port })
+    Ok(Envoy {
+        process,
+        port,
+        admin_port,
+    })
 }
 
 fn address(port: u16) -> Value {
@@ -46,7 +58,10 @@ fn address(port: u16) -> Value {
 /// An extension's message of this type.
 pub fn typed(kind: &str, mut fields: Value) -> Value {
     if let Some(fields) = fields.as_object_mut() {
-        fields.insert("@type".to_owned(), json!(format!("type.googleapis.com/envoy.extensions.{kind}")));
+        fields.insert(
+            "@type".to_owned(),
+            json!(format!("type.googleapis.com/envoy.extensions.{kind}")),
+        );
     }
     fields
 }
@@ -57,7 +72,11 @@ pub fn filter(name: &str, kind: &str, fields: Value) -> Value {
 }
 
 fn listener(port: u16, certificates: &Certificates, mut filters: Vec<Value>) -> Value {
-    filters.push(filter("envoy.filters.http.router", "filters.http.router.v3.Router", json!({})));
+    filters.push(filter(
+        "envoy.filters.http.router",
+        "filters.http.router.v3.Router",
+        json!({}),
+    ));
     let manager = json!({
         "stat_prefix": "bench",
         "use_remote_address": true,
@@ -70,7 +89,10 @@ fn listener(port: u16, certificates: &Certificates, mut filters: Vec<Value>) -> 
         }] }] },
         "http_filters": filters,
     });
-    let manager = typed("filters.network.http_connection_manager.v3.HttpConnectionManager", manager);
+    let manager = typed(
+        "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        manager,
+    );
     json!({
         "name": "mesh",
         "enable_reuse_port": false,

@@ -24,7 +24,11 @@ fn marking() -> Value {
         "shadow_rules": { "action": "DENY", "policies": { policy: any } },
         "shadow_rules_stat_prefix": "istio_ext_authz_",
     });
-    filter("envoy.filters.http.rbac", "filters.http.rbac.v3.RBAC", fields)
+    filter(
+        "envoy.filters.http.rbac",
+        "filters.http.rbac.v3.RBAC",
+        fields,
+    )
 }
 
 fn asking_about_the_marked() -> Value {
@@ -39,5 +43,9 @@ fn asking_about_the_marked() -> Value {
             "value": { "string_match": { "prefix": MARK } },
         },
     });
-    filter("envoy.filters.http.ext_authz", "filters.http.ext_authz.v3.ExtAuthz", fields)
+    filter(
+        "envoy.filters.http.ext_authz",
+        "filters.http.ext_authz.v3.ExtAuthz",
+        fields,
+    )
 }

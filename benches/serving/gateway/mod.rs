@@ -50,11 +50,14 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let bare = CustomsServer::start(session, MANY, Record::FileWithoutMetadata)?;
     let plans = plans(&floor, &customs.server, &bare.server).into_iter();
-    let mut setups: Vec<Setup<'_>> =
-        plans.map(|plan| start(session, &certificates, plan, &runtime)).collect::<Result<_>>()?;
+    let mut setups: Vec<Setup<'_>> = plans
+        .map(|plan| start(session, &certificates, plan, &runtime))
+        .collect::<Result<_>>()?;
     for round in 0..=session.sizes.rounds {
         for index in order(setups.len(), round) {
-            let Some(setup) = setups.get_mut(index) else { continue };
+            let Some(setup) = setups.get_mut(index) else {
+                continue;
+            };
             let seen = ask(session, setup, &runtime)?;
             if round > 0 {
                 seen.record(&mut findings, &setup.name);
@@ -75,11 +78,17 @@ fn plans<'s>(floor: &'s Server, customs: &'s Server, bare: &'s Server) -> Vec<Pl
     let mut plans = vec![
         (compare::NONE.to_owned(), vec![], None),
         (compare::FLOOR.to_owned(), filters::asking(), Some(floor)),
-        (compare::CUSTOMS.to_owned(), filters::asking(), Some(customs)),
+        (
+            compare::CUSTOMS.to_owned(),
+            filters::asking(),
+            Some(customs),
+        ),
         (compare::BARE.to_owned(), filters::asking(), Some(bare)),
     ];
     for kind in rbac::Kind::ALL {
-        plans.extend(rbac::SIZES.map(|size| (kind.name(size), vec![rbac::filter(kind, size)], None)));
+        plans.extend(
+            rbac::SIZES.map(|size| (kind.name(size), vec![rbac::filter(kind, size)], None)),
+        );
     }
     plans
 }
@@ -91,10 +100,22 @@ fn start<'s>(
     (name, filters, server): Plan<'s>,
     runtime: &Runtime,
 ) -> Result<Setup<'s>> {
-    let envoy = config::start(session, certificates, &name, filters, server.map(|server| server.port))?;
+    let envoy = config::start(
+        session,
+        certificates,
+        &name,
+        filters,
+        server.map(|server| server.port),
+    )?;
     let clients = Clients::connect(envoy.port, certificates, session.sizes.connections);
     let clients = runtime.block_on(clients).with_context(|| name.clone())?;
-    Ok(Setup { name, envoy, server, clients, requests: 0 })
+    Ok(Setup {
+        name,
+        envoy,
+        server,
+        clients,
+        requests: 0,
+    })
 }
 
 /// What one round saw of one Envoy.
@@ -108,7 +129,9 @@ struct Seen {
 fn ask(session: &Session, setup: &mut Setup<'_>, runtime: &Runtime) -> Result<Seen> {
     let (envoy, server) = (setup.envoy.cpu()?, setup.server_cpu()?);
     let duration = Duration::from_secs(session.sizes.seconds);
-    let took = runtime.block_on(setup.clients.ask_for(duration)).with_context(|| setup.name.clone())?;
+    let took = runtime
+        .block_on(setup.clients.ask_for(duration))
+        .with_context(|| setup.name.clone())?;
     if let Some(server) = setup.server {
         server.settle()?;
     }
@@ -119,7 +142,10 @@ fn ask(session: &Session, setup: &mut Setup<'_>, runtime: &Runtime) -> Result<Se
         p50: latency(500),
         p99: latency(990),
         envoy: each(setup.envoy.cpu()?, &envoy),
-        server: setup.server_cpu()?.zip(server.as_ref()).map(|(now, before)| each(now, before)),
+        server: setup
+            .server_cpu()?
+            .zip(server.as_ref())
+            .map(|(now, before)| each(now, before)),
     })
 }
 

@@ -40,7 +40,10 @@ impl Kind {
             Kind::AnyHost => json!({ "any": true }),
             Kind::DistinctHosts => {
                 let host = json!({ "exact": format!("api{number}.elsewhere.example"), "ignore_case": true });
-                any_of("rules", json!({ "header": { "name": ":authority", "string_match": host } }))
+                any_of(
+                    "rules",
+                    json!({ "header": { "name": ":authority", "string_match": host } }),
+                )
             }
         }
     }
@@ -48,15 +51,27 @@ impl Kind {
 
 /// The filter with so many policies.
 pub fn filter(kind: Kind, size: usize) -> Value {
-    let named = |number| (format!("ns[istio-system]-policy[deny-{number:05}]-rule[0]"), policy(kind, number));
+    let named = |number| {
+        (
+            format!("ns[istio-system]-policy[deny-{number:05}]-rule[0]"),
+            policy(kind, number),
+        )
+    };
     let policies: Map<String, Value> = (0..size).map(named).collect();
     let fields = json!({ "rules": { "action": "DENY", "policies": policies } });
-    config::filter("envoy.filters.http.rbac", "filters.http.rbac.v3.RBAC", fields)
+    config::filter(
+        "envoy.filters.http.rbac",
+        "filters.http.rbac.v3.RBAC",
+        fields,
+    )
 }
 
 fn policy(kind: Kind, number: usize) -> Value {
     let namespace = json!({ "safe_regex": { "regex": format!(".*/ns/team-{number}/.*") } });
-    let caller = any_of("ids", json!({ "authenticated": { "principal_name": namespace } }));
+    let caller = any_of(
+        "ids",
+        json!({ "authenticated": { "principal_name": namespace } }),
+    );
     json!({
         "permissions": [{ "and_rules": { "rules": [kind.permission(number)] } }],
         "principals": [{ "and_ids": { "ids": [caller] } }],

@@ -22,8 +22,19 @@ impl Envoy {
 
     /// A counter of its statistics.
     fn counter(&self, name: &str) -> Result<u64> {
-        let text = http::get(self.admin_port, "localhost", &format!("/stats?filter=^{name}$"))?.body;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.trim().parse().ok());
+        let text = http::get(
+            self.admin_port,
+            "localhost",
+            &format!("/stats?filter=^{name}$"),
+        )?
+        .body;
+        let value = text.lines().find_map(|line| {
+            line.strip_prefix(name)?
+                .strip_prefix(": ")?
+                .trim()
+                .parse()
+                .ok()
+        });
         value.with_context(|| format!("Envoy has no statistic {name}"))
     }
 }
@@ -52,7 +63,11 @@ impl Setup<'_> {
         let counted = self.envoy.counter(statistic)?;
         // Clients have asked once more than was measured: each connection its first request.
         let asked = self.requests + self.clients.count() as u64;
-        ensure!(counted == asked, "{}: {statistic} is {counted} after {asked} requests", self.name);
+        ensure!(
+            counted == asked,
+            "{}: {statistic} is {counted} after {asked} requests",
+            self.name
+        );
         Ok(())
     }
 }

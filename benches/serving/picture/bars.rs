@@ -20,7 +20,10 @@ pub struct Bar {
 
 /// All rows over one axis that begins at nothing.
 pub fn draw(title: &str, axis: &str, bars: &[Bar]) -> String {
-    let largest = bars.iter().map(|bar| bar.value.high).fold(f64::MIN_POSITIVE, f64::max);
+    let largest = bars
+        .iter()
+        .map(|bar| bar.value.high)
+        .fold(f64::MIN_POSITIVE, f64::max);
     let ticks = Scale::Linear.ticks(0.0, largest);
     let end = ticks.last().copied().unwrap_or(largest);
     let x = |value: f64| LEFT + Scale::Linear.place(value, 0.0, end) * (RIGHT - LEFT);
@@ -33,7 +36,12 @@ pub fn draw(title: &str, axis: &str, bars: &[Bar]) -> String {
     for (index, bar) in bars.iter().enumerate() {
         content.push_str(&row(bar, TOP + ROW * index as f64, x));
     }
-    content.push_str(&text(f64::midpoint(LEFT, RIGHT), bottom + 36.0, "middle", axis));
+    content.push_str(&text(
+        f64::midpoint(LEFT, RIGHT),
+        bottom + 36.0,
+        "middle",
+        axis,
+    ));
     document(bottom + 48.0, title, &content)
 }
 
@@ -49,7 +57,10 @@ fn row(bar: &Bar, top: f64, x: impl Fn(f64) -> f64) -> String {
     ));
     row.push_str(&line("interval", [x(low), middle, x(high), middle]));
     for end in [low, high] {
-        row.push_str(&line("interval", [x(end), middle - 5.0, x(end), middle + 5.0]));
+        row.push_str(&line(
+            "interval",
+            [x(end), middle - 5.0, x(end), middle + 5.0],
+        ));
     }
     row.push_str(&text(x(high) + 6.0, middle + 4.0, "start", &number(median)));
     row
@@ -57,5 +68,9 @@ fn row(bar: &Bar, top: f64, x: impl Fn(f64) -> f64) -> String {
 
 /// A round value without a fraction that says nothing.
 fn plain(tick: f64) -> String {
-    if tick.fract().abs() < 1e-9 { format!("{tick:.0}") } else { format!("{tick:.1}") }
+    if tick.fract().abs() < 1e-9 {
+        format!("{tick:.0}")
+    } else {
+        format!("{tick:.1}")
+    }
 }

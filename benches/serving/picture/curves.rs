@@ -45,17 +45,30 @@ impl Frame {
 
 /// All curves in one frame. On a logarithmic scale what is nothing or less cannot be shown and is left out.
 pub fn draw(title: &str, axes: Axes<'_>, curves: &[Curve]) -> String {
-    let shown: Vec<Curve> = curves.iter().map(|curve| visible(curve, axes.scale)).collect();
+    let shown: Vec<Curve> = curves
+        .iter()
+        .map(|curve| visible(curve, axes.scale))
+        .collect();
     let points = || shown.iter().flat_map(|curve| curve.points.iter().copied());
     let mut sizes: Vec<f64> = points().map(|(size, _)| size).collect();
     sizes.sort_by(f64::total_cmp);
     sizes.dedup();
     let smallest = points().map(|(_, value)| value).fold(f64::MAX, f64::min);
-    let largest = points().map(|(_, value)| value).fold(f64::MIN_POSITIVE, f64::max);
+    let largest = points()
+        .map(|(_, value)| value)
+        .fold(f64::MIN_POSITIVE, f64::max);
     let ticks = axes.scale.ticks(smallest.min(largest), largest);
-    let (Some(first), Some(last)) = (sizes.first(), sizes.last()) else { return document(TOP, title, "") };
-    let (Some(low), Some(high)) = (ticks.first(), ticks.last()) else { return document(TOP, title, "") };
-    let frame = Frame { sizes: (*first, *last), values: (*low, *high), scale: axes.scale };
+    let (Some(first), Some(last)) = (sizes.first(), sizes.last()) else {
+        return document(TOP, title, "");
+    };
+    let (Some(low), Some(high)) = (ticks.first(), ticks.last()) else {
+        return document(TOP, title, "");
+    };
+    let frame = Frame {
+        sizes: (*first, *last),
+        values: (*low, *high),
+        scale: axes.scale,
+    };
     let mut content = grid(&frame, &sizes, &ticks, axes);
     let heights = names_apart(&frame, &shown);
     for (index, (curve, height)) in shown.iter().zip(heights).enumerate() {
@@ -66,7 +79,9 @@ pub fn draw(title: &str, axes: Axes<'_>, curves: &[Curve]) -> String {
 
 fn visible(curve: &Curve, scale: Scale) -> Curve {
     let mut curve = curve.clone();
-    curve.points.retain(|(_, value)| scale == Scale::Linear || *value > 0.0);
+    curve
+        .points
+        .retain(|(_, value)| scale == Scale::Linear || *value > 0.0);
     curve
 }
 
@@ -82,19 +97,33 @@ fn grid(frame: &Frame, sizes: &[f64], ticks: &[f64], axes: Axes<'_>) -> String {
         grid.push_str(&line("grid", [LEFT, y, RIGHT, y]));
         grid.push_str(&text(LEFT - 8.0, y + 4.0, "end", &label(*tick)));
     }
-    grid.push_str(&text(f64::midpoint(LEFT, RIGHT), BOTTOM + 40.0, "middle", axes.across));
+    grid.push_str(&text(
+        f64::midpoint(LEFT, RIGHT),
+        BOTTOM + 40.0,
+        "middle",
+        axes.across,
+    ));
     grid.push_str(&text(LEFT, TOP - 6.0, "start", axes.up));
     grid
 }
 
 fn label(value: f64) -> String {
-    if value.fract() == 0.0 && value < 1000.0 { format!("{value:.0}") } else { number(value) }
+    if value.fract() == 0.0 && value < 1000.0 {
+        format!("{value:.0}")
+    } else {
+        number(value)
+    }
 }
 
 /// The height of each curve's name: that of its last point, moved down so that no two stand on one another, and up again so
 /// that none stands below the frame.
 fn names_apart(frame: &Frame, curves: &[Curve]) -> Vec<f64> {
-    let end = |curve: &Curve| curve.points.last().map_or(BOTTOM, |(_, value)| frame.y(*value));
+    let end = |curve: &Curve| {
+        curve
+            .points
+            .last()
+            .map_or(BOTTOM, |(_, value)| frame.y(*value))
+    };
     let mut order: Vec<(usize, f64)> = curves.iter().map(end).enumerate().collect();
     order.sort_by(|one, other| one.1.total_cmp(&other.1));
     let mut lowest = f64::MIN;
@@ -112,15 +141,31 @@ fn names_apart(frame: &Frame, curves: &[Curve]) -> Vec<f64> {
 }
 
 fn draw_curve(frame: &Frame, curve: &Curve, index: usize, name_height: f64) -> String {
-    let places: Vec<(f64, f64)> = curve.points.iter().map(|(size, value)| (frame.x(*size), frame.y(*value))).collect();
-    let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-    let (colour, dashes) = (colour(index), if curve.dashed { " stroke-dasharray=\"6 4\"" } else { "" });
+    let places: Vec<(f64, f64)> = curve
+        .points
+        .iter()
+        .map(|(size, value)| (frame.x(*size), frame.y(*value)))
+        .collect();
+    let path: Vec<String> = places
+        .iter()
+        .map(|(x, y)| format!("{x:.1},{y:.1}"))
+        .collect();
+    let (colour, dashes) = (
+        colour(index),
+        if curve.dashed {
+            " stroke-dasharray=\"6 4\""
+        } else {
+            ""
+        },
+    );
     let mut drawn = format!(
         "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\"{dashes}/>\n",
         path.join(" ")
     );
     for (x, y) in &places {
-        drawn.push_str(&format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>\n"));
+        drawn.push_str(&format!(
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>\n"
+        ));
     }
     let name = escape(&curve.name);
     drawn.push_str(&format!(

@@ -9,7 +9,9 @@ pub mod curves;
 pub const WIDTH: f64 = 760.0;
 
 /// One for each bar or curve, in turn.
-const COLOURS: [&str; 6] = ["#2f81f7", "#d9742b", "#2da44e", "#a371f7", "#8b949e", "#cf3a8c"];
+const COLOURS: [&str; 6] = [
+    "#2f81f7", "#d9742b", "#2da44e", "#a371f7", "#8b949e", "#cf3a8c",
+];
 
 const STYLE: &str = "<style>
 .page { fill: #ffffff; }
@@ -27,7 +29,10 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 ";
 
 pub fn colour(index: usize) -> &'static str {
-    COLOURS.get(index % COLOURS.len()).copied().unwrap_or("#2f81f7")
+    COLOURS
+        .get(index % COLOURS.len())
+        .copied()
+        .unwrap_or("#2f81f7")
 }
 
 /// A picture of this height: its title, what stands in it, and what it shows for those who cannot see it.
@@ -42,16 +47,24 @@ pub fn document(height: f64, title: &str, content: &str) -> String {
 
 /// Text that begins, ends or is centred (`start`, `end`, `middle`) at a place.
 pub fn text(x: f64, y: f64, anchor: &str, text: &str) -> String {
-    format!("<text class=\"small\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>\n", escape(text))
+    format!(
+        "<text class=\"small\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>\n",
+        escape(text)
+    )
 }
 
 pub fn line(class: &str, [x1, y1, x2, y2]: [f64; 4]) -> String {
-    format!("<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>\n")
+    format!(
+        "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>\n"
+    )
 }
 
 /// Text as it may stand in XML.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// How values are spread over a length.
@@ -75,11 +88,18 @@ impl Scale {
         match self {
             Scale::Linear => {
                 let step = round_step(largest / 5.0);
-                (0..=(largest / step).ceil() as u32).map(|count| f64::from(count) * step).collect()
+                (0..=(largest / step).ceil() as u32)
+                    .map(|count| f64::from(count) * step)
+                    .collect()
             }
             Scale::Logarithmic => {
-                let (first, last) = (smallest.log10().floor() as i32, largest.log10().ceil() as i32);
-                (first..=last.max(first + 1)).map(|power| 10.0_f64.powi(power)).collect()
+                let (first, last) = (
+                    smallest.log10().floor() as i32,
+                    largest.log10().ceil() as i32,
+                );
+                (first..=last.max(first + 1))
+                    .map(|power| 10.0_f64.powi(power))
+                    .collect()
             }
         }
     }
@@ -88,6 +108,8 @@ impl Scale {
 /// The next of 1, 2, 5, 10, 20, 50 ... that is not below.
 fn round_step(step: f64) -> f64 {
     let power = 10.0_f64.powf(step.log10().floor());
-    let round = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= step);
+    let round = [1.0, 2.0, 5.0]
+        .into_iter()
+        .find(|factor| factor * power >= step);
     round.unwrap_or(10.0) * power
 }

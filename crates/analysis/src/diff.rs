@@ -54,7 +54,8 @@ impl Shifted {
     /// Compares two decisions; `None` if they say the same.
     pub fn between(old: Decision, new: Decision) -> Option<Shifted> {
         let same = |old: &Answer, new: &Answer| {
-            old.reason == new.reason && (old.rule == new.rule || old.rule.to_string() == new.rule.to_string())
+            old.reason == new.reason
+                && (old.rule == new.rule || old.rule.to_string() == new.rule.to_string())
         };
         let verdict = match (old.verdict.effect(), new.verdict.effect()) {
             (Effect::Deny, Effect::Allow) => Some(Shift::Allowed),
@@ -62,11 +63,25 @@ impl Shifted {
             _ if old.dry_run.effect() != new.dry_run.effect() => None,
             _ if !same(&old.verdict, &new.verdict) => Some(Shift::Reason),
             _ if same(&old.dry_run, &new.dry_run) => return None,
-            _ => return Some(Shifted { shift: Shift::Reason, old: old.dry_run, new: new.dry_run }),
+            _ => {
+                return Some(Shifted {
+                    shift: Shift::Reason,
+                    old: old.dry_run,
+                    new: new.dry_run,
+                });
+            }
         };
         Some(match verdict {
-            Some(shift) => Shifted { shift, old: old.verdict, new: new.verdict },
-            None => Shifted { shift: Shift::DryRun, old: old.dry_run, new: new.dry_run },
+            Some(shift) => Shifted {
+                shift,
+                old: old.verdict,
+                new: new.verdict,
+            },
+            None => Shifted {
+                shift: Shift::DryRun,
+                old: old.dry_run,
+                new: new.dry_run,
+            },
         })
     }
 }
@@ -105,7 +120,9 @@ pub struct Diff {
 impl Diff {
     /// Whether some verdict is another one.
     pub fn changes_verdicts(&self) -> bool {
-        self.groups.iter().any(|group| group.answers.shift.is_verdict())
+        self.groups
+            .iter()
+            .any(|group| group.answers.shift.is_verdict())
     }
 }
 
@@ -116,15 +133,31 @@ pub fn diff(old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Diff {
     let requests = SampleRequests::draw(old, new, &differs);
     let mut groups: BTreeMap<(Shift, [String; 2]), Group> = BTreeMap::new();
     for (caller, destination) in requests.iter() {
-        let ask =
-            |set: &Snapshot| with_request(caller, destination, set.settings(), |request| set.decide(request, now));
-        let Some(answers) = Shifted::between(ask(old), ask(new)) else { continue };
+        let ask = |set: &Snapshot| {
+            with_request(caller, destination, set.settings(), |request| {
+                set.decide(request, now)
+            })
+        };
+        let Some(answers) = Shifted::between(ask(old), ask(new)) else {
+            continue;
+        };
         let said = |answer: &Answer| format!("{} {}", answer.reason.as_str(), answer.rule);
         let key = (answers.shift, [said(&answers.old), said(&answers.new)]);
-        let group = groups.entry(key).or_insert_with(|| Group { answers, changes: Vec::new() });
-        group.changes.push(VerdictChange { caller: caller.clone(), destination: destination.clone() });
+        let group = groups.entry(key).or_insert_with(|| Group {
+            answers,
+            changes: Vec::new(),
+        });
+        group.changes.push(VerdictChange {
+            caller: caller.clone(),
+            destination: destination.clone(),
+        });
     }
-    Diff { rules, groups: groups.into_values().collect(), asked: requests.len(), left_out: requests.left_out }
+    Diff {
+        rules,
+        groups: groups.into_values().collect(),
+        asked: requests.len(),
+        left_out: requests.left_out,
+    }
 }
 
 #[cfg(test)]

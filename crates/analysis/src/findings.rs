@@ -42,7 +42,10 @@ pub struct Horizon {
 impl Horizon {
     /// As a server looks ahead.
     pub fn at(now: UnixNanos) -> Horizon {
-        Horizon { now: Some(now), days: EXPIRY_DAYS }
+        Horizon {
+            now: Some(now),
+            days: EXPIRY_DAYS,
+        }
     }
 }
 
@@ -56,12 +59,15 @@ pub fn findings(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
     gates::look(snapshot, &mut budget, &mut found);
     hosts::look(rules, &mut found);
     expiry::look(rules, horizon, &mut found);
-    found.sort_by(|a, b| (a.severity, &a.place, a.code, &a.text).cmp(&(b.severity, &b.place, b.code, &b.text)));
+    found.sort_by(|a, b| {
+        (a.severity, &a.place, a.code, &a.text).cmp(&(b.severity, &b.place, b.code, &b.text))
+    });
     found.dedup();
     limit(&mut found);
     if budget.is_spent() {
-        let what =
-            format!("the set is too large to compare every rule: after {COMPARISONS} comparisons it was left off");
+        let what = format!(
+            "the set is too large to compare every rule: after {COMPARISONS} comparisons it was left off"
+        );
         found.push(Problem::note(Code::LeftOff, nowhere(snapshot), what));
     }
     found
@@ -79,12 +85,21 @@ pub fn expirations(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
 fn limit(found: &mut Vec<Problem>) {
     let mut counts: BTreeMap<Code, (usize, Place)> = BTreeMap::new();
     found.retain(|problem| {
-        let (count, _) = counts.entry(problem.code).or_insert_with(|| (0, problem.place.clone()));
+        let (count, _) = counts
+            .entry(problem.code)
+            .or_insert_with(|| (0, problem.place.clone()));
         *count += 1;
         *count <= MOST_OF_A_CODE
     });
-    for (code, (count, place)) in counts.into_iter().filter(|(_, (count, _))| *count > MOST_OF_A_CODE) {
-        let what = format!("{} more findings of `{}` are not told", count - MOST_OF_A_CODE, code.as_str());
+    for (code, (count, place)) in counts
+        .into_iter()
+        .filter(|(_, (count, _))| *count > MOST_OF_A_CODE)
+    {
+        let what = format!(
+            "{} more findings of `{}` are not told",
+            count - MOST_OF_A_CODE,
+            code.as_str()
+        );
         found.push(Problem::note(Code::LeftOff, place, what));
     }
 }
@@ -92,7 +107,9 @@ fn limit(found: &mut Vec<Problem>) {
 /// The place of what is about the set as a whole: that of its first rule or policy.
 fn nowhere(snapshot: &Snapshot) -> Place {
     let rules = snapshot.rules();
-    let first = [&rules.denies, &rules.istio_allows, &rules.grants].into_iter().find_map(|list| list.first());
+    let first = [&rules.denies, &rules.istio_allows, &rules.grants]
+        .into_iter()
+        .find_map(|list| list.first());
     first.map(|rule| place(&rule.info)).unwrap_or_default()
 }
 
@@ -121,7 +138,10 @@ fn warning(code: Code, info: &RuleInfo, what: impl Into<String>) -> Problem {
 }
 
 fn note(code: Code, info: &RuleInfo, what: impl Into<String>) -> Problem {
-    Problem { severity: Severity::Note, ..warning(code, info, what) }
+    Problem {
+        severity: Severity::Note,
+        ..warning(code, info, what)
+    }
 }
 
 #[cfg(test)]

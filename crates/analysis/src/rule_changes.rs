@@ -35,9 +35,13 @@ pub enum Item<'s> {
 impl<'s> Item<'s> {
     /// Everything in a set that can change an answer or mark the record, list by list.
     pub fn all(rules: &'s Rules) -> impl Iterator<Item = Item<'s>> {
-        let of = |action, list: &'s [Arc<Rule>]| list.iter().map(move |rule| Item::Rule(action, rule));
-        let isolating =
-            rules.egress_policies.iter().filter(|policy| policy.isolate).map(|policy| Item::Isolation(policy));
+        let of =
+            |action, list: &'s [Arc<Rule>]| list.iter().map(move |rule| Item::Rule(action, rule));
+        let isolating = rules
+            .egress_policies
+            .iter()
+            .filter(|policy| policy.isolate)
+            .map(|policy| Item::Isolation(policy));
         of(Action::Deny, &rules.denies)
             .chain(of(Action::IstioAllow, &rules.istio_allows))
             .chain(of(Action::Grant, &rules.grants))
@@ -86,10 +90,16 @@ impl<'s> Item<'s> {
                 ("when", old.when != new.when),
                 ("except", !same_exceptions(&old.except, &new.except)),
             ]),
-            (Item::Isolation(old), Item::Isolation(new)) => parts.push(("callers", old.subjects != new.subjects)),
+            (Item::Isolation(old), Item::Isolation(new)) => {
+                parts.push(("callers", old.subjects != new.subjects))
+            }
             _ => {}
         }
-        parts.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+        parts
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 
@@ -124,12 +134,21 @@ pub enum Change {
 
 /// The rules that differ, in the order of ids.
 pub fn between(old: &Rules, new: &Rules) -> Vec<RuleChange> {
-    let by_id = |rules| Item::all(rules).map(|item| (&item.info().id, item)).collect::<BTreeMap<_, _>>();
+    let by_id = |rules| {
+        Item::all(rules)
+            .map(|item| (&item.info().id, item))
+            .collect::<BTreeMap<_, _>>()
+    };
     let (old, new) = (by_id(old), by_id(new));
-    let change =
-        |id: &RuleId, change, item: Item<'_>| RuleChange { id: id.clone(), change, origin: item.info().origin() };
+    let change = |id: &RuleId, change, item: Item<'_>| RuleChange {
+        id: id.clone(),
+        change,
+        origin: item.info().origin(),
+    };
     let removed = old.iter().filter(|(id, _)| !new.contains_key(*id));
-    let mut changes: Vec<RuleChange> = removed.map(|(id, item)| change(id, Change::Removed, *item)).collect();
+    let mut changes: Vec<RuleChange> = removed
+        .map(|(id, item)| change(id, Change::Removed, *item))
+        .collect();
     for (id, item) in &new {
         match old.get(id).map(|old| old.parts(*item)) {
             None => changes.push(change(id, Change::Added, *item)),

@@ -11,7 +11,9 @@ use customs_engine::condition::Condition;
 use customs_engine::field::Field;
 use customs_engine::identity::Principal;
 use customs_engine::pattern::TextPattern;
-use customs_engine::subject::{Account, CallerMatch, NamespacePattern, Source, Subject, SubjectList};
+use customs_engine::subject::{
+    Account, CallerMatch, NamespacePattern, Source, Subject, SubjectList,
+};
 
 /// What stands for a name that no rule names.
 pub const MADE_UP: &str = "made-up";
@@ -32,7 +34,9 @@ impl SampleCaller {
     /// The caller as `customs check --from` reads it: an account of the own trust domain without that.
     pub fn spelt(&self, own: &str) -> String {
         match Principal::parse(&self.principal) {
-            Principal::Workload(id) if id.trust_domain == own => format!("{}/{}", id.namespace, id.service_account),
+            Principal::Workload(id) if id.trust_domain == own => {
+                format!("{}/{}", id.namespace, id.service_account)
+            }
             Principal::Absent => "unauthenticated".into(),
             Principal::Workload(_) | Principal::Invalid(_) => self.principal.clone(),
         }
@@ -53,12 +57,18 @@ pub struct Surroundings<'s> {
 impl Surroundings<'_> {
     /// A workload that no rule names.
     pub fn stranger(&self) -> SampleCaller {
-        SampleCaller { principal: format!("spiffe://{}", id(self.own, MADE_UP, MADE_UP)), address: self.address }
+        SampleCaller {
+            principal: format!("spiffe://{}", id(self.own, MADE_UP, MADE_UP)),
+            address: self.address,
+        }
     }
 
     /// A caller that has no identity.
     pub fn unauthenticated(&self) -> SampleCaller {
-        SampleCaller { principal: String::new(), address: self.address }
+        SampleCaller {
+            principal: String::new(),
+            address: self.address,
+        }
     }
 }
 
@@ -66,15 +76,23 @@ impl Surroundings<'_> {
 pub fn address_beside(blocks: &[IpNet]) -> IpAddr {
     let others = (1..=254).map(|last| IpAddr::V4(Ipv4Addr::new(198, 51, 100, last)));
     let mut candidates = std::iter::once(NO_ONES_ADDRESS).chain(others);
-    candidates.find(|address| !blocks.iter().any(|block| block.contains(address))).unwrap_or(NO_ONES_ADDRESS)
+    candidates
+        .find(|address| !blocks.iter().any(|block| block.contains(address)))
+        .unwrap_or(NO_ONES_ADDRESS)
 }
 
 /// The callers of a rule.
-pub fn of_rule(callers: &CallerMatch, when: &[Condition], around: &Surroundings<'_>) -> Vec<SampleCaller> {
+pub fn of_rule(
+    callers: &CallerMatch,
+    when: &[Condition],
+    around: &Surroundings<'_>,
+) -> Vec<SampleCaller> {
     let mut named = Named::default();
     match callers {
         CallerMatch::Anyone => {}
-        CallerMatch::Sources(sources) => sources.iter().for_each(|source| named.source(source, around.own)),
+        CallerMatch::Sources(sources) => sources
+            .iter()
+            .for_each(|source| named.source(source, around.own)),
         CallerMatch::Subjects(subjects) => named.subjects(subjects, around.own),
     }
     for condition in when {
@@ -115,16 +133,29 @@ impl Named {
     fn subjects(&mut self, subjects: &SubjectList, own: &str) {
         for subject in &subjects.0 {
             match subject {
-                Subject::Workloads { namespaces, accounts, trust_domains } => {
+                Subject::Workloads {
+                    namespaces,
+                    accounts,
+                    trust_domains,
+                } => {
                     let domains = domains(own, trust_domains);
-                    let accounts: Vec<&str> = accounts.iter().map(String::as_str).chain([MADE_UP]).collect();
+                    let accounts: Vec<&str> = accounts
+                        .iter()
+                        .map(String::as_str)
+                        .chain([MADE_UP])
+                        .collect();
                     for namespace in namespaces.iter().map(namespace_member) {
                         self.cross(&domains, &namespace, &accounts);
                     }
                 }
-                Subject::Accounts { accounts, trust_domains } => {
+                Subject::Accounts {
+                    accounts,
+                    trust_domains,
+                } => {
                     let domains = domains(own, trust_domains);
-                    accounts.iter().for_each(|a| self.cross(&domains, &a.namespace, &[&a.name, MADE_UP]));
+                    accounts
+                        .iter()
+                        .for_each(|a| self.cross(&domains, &a.namespace, &[&a.name, MADE_UP]));
                 }
                 Subject::Unauthenticated => self.unauthenticated = true,
             }
@@ -132,42 +163,63 @@ impl Named {
     }
 
     fn source(&mut self, source: &Source, own: &str) {
-        self.ids.extend(values(&source.principals).filter_map(|pattern| principal_member(pattern, own)));
+        self.ids.extend(
+            values(&source.principals).filter_map(|pattern| principal_member(pattern, own)),
+        );
         for Account { namespace, name } in values(&source.service_accounts) {
             self.cross(&[own], namespace, &[name, MADE_UP]);
         }
-        let domains: Vec<String> = values(&source.trust_domains).map(|pattern| text_member(pattern, own)).collect();
+        let domains: Vec<String> = values(&source.trust_domains)
+            .map(|pattern| text_member(pattern, own))
+            .collect();
         let mut domains: Vec<&str> = domains.iter().map(String::as_str).collect();
-        let mut namespaces: Vec<String> =
-            values(&source.namespaces).map(|pattern| pattern.replace('*', MADE_UP)).collect();
+        let mut namespaces: Vec<String> = values(&source.namespaces)
+            .map(|pattern| pattern.replace('*', MADE_UP))
+            .collect();
         if domains.is_empty() {
             domains.push(own);
         } else if namespaces.is_empty() {
             namespaces.push(MADE_UP.into());
         }
-        namespaces.iter().for_each(|namespace| self.cross(&domains, namespace, &[MADE_UP]));
+        namespaces
+            .iter()
+            .for_each(|namespace| self.cross(&domains, namespace, &[MADE_UP]));
         self.addresses.extend(blocks(source).map(IpNet::network));
     }
 
     fn cross(&mut self, domains: &[&str], namespace: &str, accounts: &[&str]) {
         for domain in domains {
-            self.ids.extend(accounts.iter().map(|account| id(domain, namespace, account)));
+            self.ids.extend(
+                accounts
+                    .iter()
+                    .map(|account| id(domain, namespace, account)),
+            );
         }
     }
 
     /// Every identity from every address, and from one that nobody names. What can be no identity is left out.
     fn callers(self, around: &Surroundings<'_>) -> Vec<SampleCaller> {
-        let mut principals: Vec<String> = self.ids.iter().map(|id| format!("spiffe://{id}")).collect();
-        principals.retain(|principal| matches!(Principal::parse(principal), Principal::Workload(_)));
+        let mut principals: Vec<String> =
+            self.ids.iter().map(|id| format!("spiffe://{id}")).collect();
+        principals
+            .retain(|principal| matches!(Principal::parse(principal), Principal::Workload(_)));
         if principals.is_empty() && !self.unauthenticated {
             principals.push(around.stranger().principal);
         }
         if self.unauthenticated {
             principals.push(String::new());
         }
-        let addresses = self.addresses.iter().map(|address| Some(*address)).chain([around.address]);
-        let from =
-            |address| principals.iter().map(move |principal| SampleCaller { principal: principal.clone(), address });
+        let addresses = self
+            .addresses
+            .iter()
+            .map(|address| Some(*address))
+            .chain([around.address]);
+        let from = |address| {
+            principals.iter().map(move |principal| SampleCaller {
+                principal: principal.clone(),
+                address,
+            })
+        };
         addresses.flat_map(from).collect()
     }
 }
@@ -177,7 +229,9 @@ fn id(domain: &str, namespace: &str, account: &str) -> String {
 }
 
 fn domains<'d>(own: &'d str, foreign: &'d [String]) -> Vec<&'d str> {
-    std::iter::once(own).chain(foreign.iter().map(String::as_str)).collect()
+    std::iter::once(own)
+        .chain(foreign.iter().map(String::as_str))
+        .collect()
 }
 
 fn namespace_member(pattern: &NamespacePattern) -> String {
@@ -201,8 +255,13 @@ pub fn text_member(pattern: &TextPattern, any: &str) -> String {
 /// A principal that matches a pattern of Istio, filled up until it is a workload's.
 fn principal_member(pattern: &TextPattern, own: &str) -> Option<String> {
     let whole = id(own, MADE_UP, MADE_UP);
-    let heads =
-        [whole.clone(), format!("{own}/ns/{MADE_UP}"), format!("{own}/ns/"), own.to_owned(), MADE_UP.to_owned()];
+    let heads = [
+        whole.clone(),
+        format!("{own}/ns/{MADE_UP}"),
+        format!("{own}/ns/"),
+        own.to_owned(),
+        MADE_UP.to_owned(),
+    ];
     let tails = [
         String::new(),
         MADE_UP.to_owned(),
@@ -218,35 +277,62 @@ fn principal_member(pattern: &TextPattern, own: &str) -> Option<String> {
         TextPattern::Suffix(suffix) => heads.iter().map(|head| format!("{head}{suffix}")).collect(),
         TextPattern::Any => vec![whole],
     };
-    let is_workload = |id: &String| matches!(Principal::parse(&format!("spiffe://{id}")), Principal::Workload(_));
-    candidates.into_iter().find(|id| is_workload(id) && pattern.matches(id))
+    let is_workload = |id: &String| {
+        matches!(
+            Principal::parse(&format!("spiffe://{id}")),
+            Principal::Workload(_)
+        )
+    };
+    candidates
+        .into_iter()
+        .find(|id| is_workload(id) && pattern.matches(id))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const AROUND: Surroundings<'_> = Surroundings { own: "cluster.local", address: None, listener_port: None };
+    const AROUND: Surroundings<'_> = Surroundings {
+        own: "cluster.local",
+        address: None,
+        listener_port: None,
+    };
 
     fn spelt(callers: &CallerMatch) -> Vec<String> {
-        of_rule(callers, &[], &AROUND).iter().map(|caller| caller.spelt("cluster.local")).collect()
+        of_rule(callers, &[], &AROUND)
+            .iter()
+            .map(|caller| caller.spelt("cluster.local"))
+            .collect()
     }
 
     #[test]
     fn subjects_give_whom_they_name_and_one_other() {
-        let accounts = vec![Account { namespace: "web".into(), name: "app".into() }];
-        let workloads = |namespaces: Vec<NamespacePattern>, trust_domains: &[&str]| Subject::Workloads {
-            namespaces: namespaces.into(),
-            accounts: Box::default(),
-            trust_domains: trust_domains.iter().map(ToString::to_string).collect(),
-        };
+        let accounts = vec![Account {
+            namespace: "web".into(),
+            name: "app".into(),
+        }];
+        let workloads =
+            |namespaces: Vec<NamespacePattern>, trust_domains: &[&str]| Subject::Workloads {
+                namespaces: namespaces.into(),
+                accounts: Box::default(),
+                trust_domains: trust_domains.iter().map(ToString::to_string).collect(),
+            };
         for (subject, expected) in [
             (
-                Subject::Accounts { accounts: accounts.into(), trust_domains: Box::default() },
+                Subject::Accounts {
+                    accounts: accounts.into(),
+                    trust_domains: Box::default(),
+                },
                 vec!["web/app", "web/made-up"],
             ),
-            (workloads(vec![NamespacePattern::Exact("shop".into())], &[]), vec!["shop/made-up"]),
-            (workloads(vec![NamespacePattern::Prefix("team-".into())], &[]), vec!["team-made-up/made-up"]),
+            (
+                workloads(vec![NamespacePattern::Exact("shop".into())], &[]),
+                vec!["shop/made-up"],
+            ),
+            (
+                workloads(vec![NamespacePattern::Prefix("team-".into())], &[]),
+                vec!["team-made-up/made-up"],
+            ),
             (
                 workloads(vec![NamespacePattern::Every], &["x.td"]),
                 vec!["made-up/made-up", "spiffe://x.td/ns/made-up/sa/made-up"],
@@ -254,7 +340,9 @@ mod tests {
             (Subject::Unauthenticated, vec!["unauthenticated"]),
         ] {
             assert_eq!(
-                spelt(&CallerMatch::Subjects(SubjectList([subject.clone()].into()).into())),
+                spelt(&CallerMatch::Subjects(
+                    SubjectList([subject.clone()].into()).into()
+                )),
                 expected,
                 "{subject:?}"
             );
@@ -276,20 +364,42 @@ mod tests {
             ("x.td/*", "spiffe://x.td/ns/made-up/sa/made-up"),
         ] {
             let principals = Field::of([TextPattern::parse(pattern)]);
-            let source = Source { principals, ..Source::default() };
-            assert_eq!(spelt(&CallerMatch::Sources([source].into())), [expected], "{pattern}");
+            let source = Source {
+                principals,
+                ..Source::default()
+            };
+            assert_eq!(
+                spelt(&CallerMatch::Sources([source].into())),
+                [expected],
+                "{pattern}"
+            );
         }
     }
 
     #[test]
     fn blocks_give_their_first_address_and_one_beside() {
-        let blocks: Vec<IpNet> = ["10.0.0.0/8", "192.0.2.0/24"].map(|text| text.parse().unwrap()).into();
+        let blocks: Vec<IpNet> = ["10.0.0.0/8", "192.0.2.0/24"]
+            .map(|text| text.parse().unwrap())
+            .into();
         let beside = address_beside(&blocks);
         assert_eq!(beside.to_string(), "198.51.100.1");
-        let around = Surroundings { address: Some(beside), ..AROUND };
-        let source = Source { ip_blocks: Field::of(blocks), ..Source::default() };
-        let callers = of_rule(&CallerMatch::Anyone, &[Condition::Source(Box::new(source))], &around);
-        let addresses: Vec<String> = callers.iter().map(|caller| caller.address.unwrap().to_string()).collect();
+        let around = Surroundings {
+            address: Some(beside),
+            ..AROUND
+        };
+        let source = Source {
+            ip_blocks: Field::of(blocks),
+            ..Source::default()
+        };
+        let callers = of_rule(
+            &CallerMatch::Anyone,
+            &[Condition::Source(Box::new(source))],
+            &around,
+        );
+        let addresses: Vec<String> = callers
+            .iter()
+            .map(|caller| caller.address.unwrap().to_string())
+            .collect();
         assert_eq!(addresses, ["10.0.0.0", "192.0.2.0", "198.51.100.1"]);
     }
 }

@@ -45,31 +45,65 @@ pub struct SampleHttp {
 impl SampleDestination {
     /// `GET` of `/`.
     pub fn http(host: impl Into<String>, listener_port: Option<u16>) -> SampleDestination {
-        let http = SampleHttp { method: "GET".into(), path: "/".into(), headers: Vec::new(), sni: None };
-        SampleDestination { host: host.into(), http: Some(http), listener_port }
+        let http = SampleHttp {
+            method: "GET".into(),
+            path: "/".into(),
+            headers: Vec::new(),
+            sni: None,
+        };
+        SampleDestination {
+            host: host.into(),
+            http: Some(http),
+            listener_port,
+        }
     }
 
     /// A connection.
     pub fn tcp(sni: impl Into<String>, listener_port: Option<u16>) -> SampleDestination {
-        SampleDestination { host: sni.into(), http: None, listener_port }
+        SampleDestination {
+            host: sni.into(),
+            http: None,
+            listener_port,
+        }
     }
 }
 
 /// As `customs check --to` reads it, the method first where it is not GET; what else is set follows in brackets.
 impl fmt::Display for SampleDestination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut more: Vec<String> = self.listener_port.iter().map(|port| format!("listener port {port}")).collect();
+        let mut more: Vec<String> = self
+            .listener_port
+            .iter()
+            .map(|port| format!("listener port {port}"))
+            .collect();
         match &self.http {
-            Some(SampleHttp { method, path, headers, sni }) => {
-                let method = if method == "GET" { String::new() } else { format!("{method} ") };
+            Some(SampleHttp {
+                method,
+                path,
+                headers,
+                sni,
+            }) => {
+                let method = if method == "GET" {
+                    String::new()
+                } else {
+                    format!("{method} ")
+                };
                 write!(f, "{method}http://{}{path}", self.host)?;
                 more.extend(sni.iter().map(|sni| format!("SNI {sni}")));
-                more.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+                more.extend(
+                    headers
+                        .iter()
+                        .map(|(name, value)| format!("{name}: {value}")),
+                );
             }
             None if self.host.is_empty() => f.write_str("a TCP connection without SNI")?,
             None => write!(f, "tcp://{}", self.host)?,
         }
-        if more.is_empty() { Ok(()) } else { write!(f, " ({})", more.join(", ")) }
+        if more.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", more.join(", "))
+        }
     }
 }
 
@@ -116,7 +150,11 @@ pub fn of_operation(
         let (methods, hosts) = (&methods, &hosts);
         paths.iter().flat_map(move |path| {
             methods.iter().flat_map(move |method| {
-                let http = SampleHttp { method: method.clone(), path: path.clone(), ..http.clone() };
+                let http = SampleHttp {
+                    method: method.clone(),
+                    path: path.clone(),
+                    ..http.clone()
+                };
                 hosts.iter().map(move |host| SampleDestination {
                     host: host.clone(),
                     http: Some(http.clone()),
@@ -130,10 +168,21 @@ pub fn of_operation(
     let left_out = count - destinations.len();
     if care == Care::Thorough {
         let ports = settings.iter().map(|(_, port)| *port).take(1);
-        let names: Vec<String> = patterns.iter().take(MAX_OF_OPERATION).flat_map(|p| server_names(p)).collect();
-        destinations.extend(ports.flat_map(|port| names.iter().map(move |name| SampleDestination::tcp(name, port))));
+        let names: Vec<String> = patterns
+            .iter()
+            .take(MAX_OF_OPERATION)
+            .flat_map(|p| server_names(p))
+            .collect();
+        destinations.extend(ports.flat_map(|port| {
+            names
+                .iter()
+                .map(move |name| SampleDestination::tcp(name, port))
+        }));
     }
-    DestinationSample { destinations, left_out }
+    DestinationSample {
+        destinations,
+        left_out,
+    }
 }
 
 /// A host that the pattern covers, without a port.
@@ -147,14 +196,20 @@ fn member(pattern: &HostPattern) -> String {
         HostKey::None if pattern.is_anywhere() || pattern.is_lone_star() => NOWHERE.into(),
         HostKey::None => {
             let text = pattern.to_string();
-            let host = text.rsplit_once(':').map_or(text.as_str(), |(host, _)| host);
+            let host = text
+                .rsplit_once(':')
+                .map_or(text.as_str(), |(host, _)| host);
             host.replace('*', MADE_UP)
         }
     }
 }
 
 fn bracketed(address: std::net::IpAddr) -> String {
-    if address.is_ipv6() { format!("[{address}]") } else { address.to_string() }
+    if address.is_ipv6() {
+        format!("[{address}]")
+    } else {
+        address.to_string()
+    }
 }
 
 fn port(pattern: &HostPattern) -> PortPattern {
@@ -194,7 +249,12 @@ fn methods(operation: &Operation) -> Vec<String> {
     let named = || values(&operation.methods);
     let mut methods: Vec<String> = named().map(|pattern| text_member(pattern, "GET")).collect();
     let usual = ["GET", "POST", "PUT", "DELETE"].into_iter();
-    methods.extend(usual.filter(|method| !named().any(|p| p.matches(method))).take(1).map(str::to_owned));
+    methods.extend(
+        usual
+            .filter(|method| !named().any(|p| p.matches(method)))
+            .take(1)
+            .map(str::to_owned),
+    );
     methods
 }
 
@@ -217,39 +277,74 @@ fn pseudo_header<'s>(when: &'s [Condition], asked: &'s str) -> impl Iterator<Ite
         Condition::Header { name, values } if name == asked => Some(values),
         _ => None,
     });
-    named.flat_map(values).map(|pattern| text_member(pattern, MADE_UP))
+    named
+        .flat_map(values)
+        .map(|pattern| text_member(pattern, MADE_UP))
 }
 
 /// What conditions and listener ports ask for, one value of each at a time; what meets none of it comes last.
-fn settings(operation: &Operation, when: &[Condition], around: &Surroundings<'_>) -> Vec<(SampleHttp, Option<u16>)> {
-    let bare = SampleHttp { method: String::new(), path: String::new(), headers: Vec::new(), sni: None };
+fn settings(
+    operation: &Operation,
+    when: &[Condition],
+    around: &Surroundings<'_>,
+) -> Vec<(SampleHttp, Option<u16>)> {
+    let bare = SampleHttp {
+        method: String::new(),
+        path: String::new(),
+        headers: Vec::new(),
+        sni: None,
+    };
     let mut ports: Vec<u16> = values(&operation.ports).copied().collect();
-    let (mut names, mut headers): (Vec<String>, Vec<(&str, Vec<String>)>) = (Vec::new(), Vec::new());
+    let (mut names, mut headers): (Vec<String>, Vec<(&str, Vec<String>)>) =
+        (Vec::new(), Vec::new());
     let members = |patterns: &mut dyn Iterator<Item = &TextPattern>| -> Vec<String> {
-        patterns.map(|pattern| text_member(pattern, MADE_UP)).collect()
+        patterns
+            .map(|pattern| text_member(pattern, MADE_UP))
+            .collect()
     };
     for condition in when {
         match condition {
             Condition::DestinationPort(named) => ports.extend(values(named)),
             Condition::Sni(named) => names.extend(members(&mut values(named))),
-            Condition::Header { name, .. } if [AUTHORITY, ":method", ":path"].contains(&name.as_str()) => {}
-            Condition::Header { name, values: named } => headers.push((name, members(&mut values(named)))),
+            Condition::Header { name, .. }
+                if [AUTHORITY, ":method", ":path"].contains(&name.as_str()) => {}
+            Condition::Header {
+                name,
+                values: named,
+            } => headers.push((name, members(&mut values(named)))),
             Condition::Source(_) | Condition::DestinationIp(_) => {}
         }
     }
-    let most = headers.iter().map(|(_, values)| values.len()).chain([ports.len(), names.len()]).max().unwrap_or(0);
+    let most = headers
+        .iter()
+        .map(|(_, values)| values.len())
+        .chain([ports.len(), names.len()])
+        .max()
+        .unwrap_or(0);
     let nth = |at: usize| {
         let header = |(name, values): &(&str, Vec<String>)| {
-            Some(((*name).to_owned(), values.get(at % values.len().max(1))?.clone()))
+            Some((
+                (*name).to_owned(),
+                values.get(at % values.len().max(1))?.clone(),
+            ))
         };
         let http = SampleHttp {
             headers: headers.iter().filter_map(header).collect(),
             sni: names.get(at % names.len().max(1)).cloned(),
             ..bare.clone()
         };
-        (http, ports.get(at % ports.len().max(1)).copied().or(around.listener_port))
+        (
+            http,
+            ports
+                .get(at % ports.len().max(1))
+                .copied()
+                .or(around.listener_port),
+        )
     };
-    (0..most).map(nth).chain([(bare.clone(), around.listener_port)]).collect()
+    (0..most)
+        .map(nth)
+        .chain([(bare.clone(), around.listener_port)])
+        .collect()
 }
 
 #[cfg(test)]
@@ -258,11 +353,18 @@ mod tests {
     use customs_engine::field::Field;
     use customs_engine::pattern::parse_host_pattern;
 
-    const AROUND: Surroundings<'_> = Surroundings { own: "cluster.local", address: None, listener_port: None };
+    const AROUND: Surroundings<'_> = Surroundings {
+        own: "cluster.local",
+        address: None,
+        listener_port: None,
+    };
 
     fn hosts(list: &[&str]) -> Operation {
         let any_of = list.iter().map(|text| parse_host_pattern(text).unwrap().0);
-        Operation { hosts: Field::of(any_of), ..Operation::default() }
+        Operation {
+            hosts: Field::of(any_of),
+            ..Operation::default()
+        }
     }
 
     fn texts(list: &[&str]) -> Field<TextPattern> {
@@ -270,13 +372,21 @@ mod tests {
     }
 
     fn told(operation: &Operation, when: &[Condition], care: Care) -> Vec<String> {
-        of_operation(operation, when, &AROUND, care).destinations.iter().map(ToString::to_string).collect()
+        of_operation(operation, when, &AROUND, care)
+            .destinations
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn a_host_pattern_gives_a_host_that_it_covers() {
         for (pattern, plain, more) in [
-            ("a.example", "http://a.example/", vec!["http://a.example:8443/", "tcp://a.example"]),
+            (
+                "a.example",
+                "http://a.example/",
+                vec!["http://a.example:8443/", "tcp://a.example"],
+            ),
             (
                 "*.a.example",
                 "http://made-up.a.example/",
@@ -285,18 +395,54 @@ mod tests {
             (
                 "a.example:5432",
                 "http://a.example:5432/",
-                vec!["http://a.example/", "tcp://outbound_.5432_._.a.example", "tcp://a.example"],
+                vec![
+                    "http://a.example/",
+                    "tcp://outbound_.5432_._.a.example",
+                    "tcp://a.example",
+                ],
             ),
-            ("10.1.2.0/24:*", "http://10.1.2.0/", vec!["http://10.1.2.0:8443/", "tcp://10.1.2.0"]),
-            ("[2001:db8::/32]", "http://[2001:db8::]/", vec!["http://[2001:db8::]:8443/"]),
-            ("**", "http://made-up.invalid/", vec!["http://made-up.invalid:8443/", "tcp://made-up.invalid"]),
-            ("*", "http://made-up.invalid/", vec!["http://made-up.invalid:8443/", "tcp://made-up.invalid"]),
-            ("api.*:443", "http://api.made-up:443/", vec!["http://api.made-up/", "tcp://api.made-up"]),
-            ("*example", "http://made-upexample/", vec!["http://made-upexample:8443/", "tcp://made-upexample"]),
+            (
+                "10.1.2.0/24:*",
+                "http://10.1.2.0/",
+                vec!["http://10.1.2.0:8443/", "tcp://10.1.2.0"],
+            ),
+            (
+                "[2001:db8::/32]",
+                "http://[2001:db8::]/",
+                vec!["http://[2001:db8::]:8443/"],
+            ),
+            (
+                "**",
+                "http://made-up.invalid/",
+                vec!["http://made-up.invalid:8443/", "tcp://made-up.invalid"],
+            ),
+            (
+                "*",
+                "http://made-up.invalid/",
+                vec!["http://made-up.invalid:8443/", "tcp://made-up.invalid"],
+            ),
+            (
+                "api.*:443",
+                "http://api.made-up:443/",
+                vec!["http://api.made-up/", "tcp://api.made-up"],
+            ),
+            (
+                "*example",
+                "http://made-upexample/",
+                vec!["http://made-upexample:8443/", "tcp://made-upexample"],
+            ),
         ] {
-            assert_eq!(told(&hosts(&[pattern]), &[], Care::Plain), [plain], "{pattern}");
+            assert_eq!(
+                told(&hosts(&[pattern]), &[], Care::Plain),
+                [plain],
+                "{pattern}"
+            );
             let all: Vec<&str> = std::iter::once(plain).chain(more).collect();
-            assert_eq!(told(&hosts(&[pattern]), &[], Care::Thorough), all, "{pattern}");
+            assert_eq!(
+                told(&hosts(&[pattern]), &[], Care::Thorough),
+                all,
+                "{pattern}"
+            );
         }
     }
 
@@ -318,8 +464,14 @@ mod tests {
 
     #[test]
     fn conditions_are_met_value_by_value_and_once_not() {
-        let operation = Operation { ports: Field::of([443, 8443]), ..hosts(&["a"]) };
-        let role = Condition::Header { name: "x-role".into(), values: texts(&["admin"]) };
+        let operation = Operation {
+            ports: Field::of([443, 8443]),
+            ..hosts(&["a"])
+        };
+        let role = Condition::Header {
+            name: "x-role".into(),
+            values: texts(&["admin"]),
+        };
         let sni = Condition::Sni(texts(&["b.example"]));
         let expected = [
             "http://a/ (listener port 443, SNI b.example, x-role: admin)",
@@ -331,9 +483,14 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_counted() {
-        let many: Vec<String> = (0..MAX_OF_OPERATION + 3).map(|index| format!("h{index}.example")).collect();
+        let many: Vec<String> = (0..MAX_OF_OPERATION + 3)
+            .map(|index| format!("h{index}.example"))
+            .collect();
         let operation = hosts(&many.iter().map(String::as_str).collect::<Vec<_>>());
         let sample = of_operation(&operation, &[], &AROUND, Care::Plain);
-        assert_eq!((sample.destinations.len(), sample.left_out), (MAX_OF_OPERATION, 3));
+        assert_eq!(
+            (sample.destinations.len(), sample.left_out),
+            (MAX_OF_OPERATION, 3)
+        );
     }
 }

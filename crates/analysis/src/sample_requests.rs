@@ -52,17 +52,31 @@ pub struct SampleRequests {
 
 impl SampleRequests {
     /// Draws them. `differs` says by a rule's id whether the sets differ in it.
-    pub fn draw(old: &Snapshot, new: &Snapshot, differs: &dyn Fn(&RuleId) -> bool) -> SampleRequests {
+    pub fn draw(
+        old: &Snapshot,
+        new: &Snapshot,
+        differs: &dyn Fn(&RuleId) -> bool,
+    ) -> SampleRequests {
         let settings = new.settings();
         let around = surroundings(settings, [old.rules(), new.rules()]);
         let mut draft = Draft::default();
-        let strangers = [around.stranger(), around.unauthenticated()].map(|caller| draft.callers.put(caller));
-        let nowhere = nowhere(settings, &around).map(|destination| draft.destinations.put(destination)).collect();
+        let strangers =
+            [around.stranger(), around.unauthenticated()].map(|caller| draft.callers.put(caller));
+        let nowhere = nowhere(settings, &around)
+            .map(|destination| draft.destinations.put(destination))
+            .collect();
         let kept = Item::all(new.rules()).filter(|item| !differs(&item.info().id));
-        let changed = [old, new].into_iter().flat_map(|side| Item::all(side.rules()));
-        let changed = changed.filter(|item| differs(&item.info().id) && item.action() != Action::Audit);
-        let mut changed: Vec<RuleSample<'_>> = changed.map(|item| draft.item(item, &around, Care::Thorough)).collect();
-        let kept: Vec<RuleSample<'_>> = kept.map(|item| draft.item(item, &around, Care::Plain)).collect();
+        let changed = [old, new]
+            .into_iter()
+            .flat_map(|side| Item::all(side.rules()));
+        let changed =
+            changed.filter(|item| differs(&item.info().id) && item.action() != Action::Audit);
+        let mut changed: Vec<RuleSample<'_>> = changed
+            .map(|item| draft.item(item, &around, Care::Thorough))
+            .collect();
+        let kept: Vec<RuleSample<'_>> = kept
+            .map(|item| draft.item(item, &around, Care::Plain))
+            .collect();
         draft.meet(&mut changed, settings);
         draft.pair(&changed, &kept, &strangers, nowhere);
         SampleRequests {
@@ -75,7 +89,9 @@ impl SampleRequests {
 
     /// The requests, each once, in an order that depends on nothing but the sets.
     pub fn iter(&self) -> impl Iterator<Item = (&SampleCaller, &SampleDestination)> {
-        self.pairs.iter().filter_map(|(c, d)| Some((self.callers.get(*c)?, self.destinations.get(*d)?)))
+        self.pairs
+            .iter()
+            .filter_map(|(c, d)| Some((self.callers.get(*c)?, self.destinations.get(*d)?)))
     }
 
     /// How many there are.
@@ -91,10 +107,16 @@ pub fn with_request<T>(
     settings: &Settings,
     to: impl FnOnce(&Request<'_>) -> T,
 ) -> T {
-    let mut headers = destination.http.as_ref().map(|http| http.headers.clone()).unwrap_or_default();
+    let mut headers = destination
+        .http
+        .as_ref()
+        .map(|http| http.headers.clone())
+        .unwrap_or_default();
     headers.extend(identity_header(&caller.principal, settings));
     // The SNI of an HTTP session is the host, unless a rule names another.
-    let host = Authority::parse(&destination.host).map(|read| read.host.to_string()).unwrap_or_default();
+    let host = Authority::parse(&destination.host)
+        .map(|read| read.host.to_string())
+        .unwrap_or_default();
     let attributes = Attributes {
         source_principal: &caller.principal,
         source_address: caller.address,
@@ -105,11 +127,23 @@ pub fn with_request<T>(
     let attributes = match &destination.http {
         Some(http) => {
             let (method, path) = (&http.method, &http.path);
-            let sent =
-                HttpAttributes { method, path, host: &destination.host, headers: &headers, ..Default::default() };
-            Attributes { tls_sni: Some(http.sni.as_deref().unwrap_or(&host)), http: Some(sent), ..attributes }
+            let sent = HttpAttributes {
+                method,
+                path,
+                host: &destination.host,
+                headers: &headers,
+                ..Default::default()
+            };
+            Attributes {
+                tls_sni: Some(http.sni.as_deref().unwrap_or(&host)),
+                http: Some(sent),
+                ..attributes
+            }
         }
-        None => Attributes { service: &destination.host, ..attributes },
+        None => Attributes {
+            service: &destination.host,
+            ..attributes
+        },
     };
     to(&attributes.normalise(settings))
 }
@@ -122,7 +156,11 @@ fn surroundings<'s>(settings: &'s Settings, sets: [&Rules; 2]) -> Surroundings<'
         if let CallerMatch::Sources(sources) = &rule.callers {
             blocks.extend(sources.iter().flat_map(sample_callers::blocks).copied());
         }
-        ports.extend(rule.to.iter().flat_map(|operation| sample_callers::values(&operation.ports)));
+        ports.extend(
+            rule.to
+                .iter()
+                .flat_map(|operation| sample_callers::values(&operation.ports)),
+        );
         for condition in &rule.when {
             match condition {
                 Condition::Source(source) => blocks.extend(sample_callers::blocks(source)),
@@ -134,14 +172,24 @@ fn surroundings<'s>(settings: &'s Settings, sets: [&Rules; 2]) -> Surroundings<'
     Surroundings {
         own: &settings.trust_domains.own,
         address: (!blocks.is_empty()).then(|| sample_callers::address_beside(&blocks)),
-        listener_port: if ports.is_empty() { None } else { (1..u16::MAX).rev().find(|port| !ports.contains(port)) },
+        listener_port: if ports.is_empty() {
+            None
+        } else {
+            (1..u16::MAX).rev().find(|port| !ports.contains(port))
+        },
     }
 }
 
 /// Destinations that no rule names: a host on HTTP and on TCP, a connection without SNI, and every declared listener.
-fn nowhere<'s>(settings: &'s Settings, around: &Surroundings<'_>) -> impl Iterator<Item = SampleDestination> + use<'s> {
+fn nowhere<'s>(
+    settings: &'s Settings,
+    around: &Surroundings<'_>,
+) -> impl Iterator<Item = SampleDestination> + use<'s> {
     let port = around.listener_port;
-    let listeners = settings.listeners.iter().map(|listener| SampleDestination::tcp("", Some(listener.port)));
+    let listeners = settings
+        .listeners
+        .iter()
+        .map(|listener| SampleDestination::tcp("", Some(listener.port)));
     let named = [
         SampleDestination::http(NOWHERE, port),
         SampleDestination::tcp(NOWHERE, port),
@@ -158,7 +206,10 @@ struct Pool<T> {
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Pool { items: Vec::new(), numbers: BTreeMap::new() }
+        Pool {
+            items: Vec::new(),
+            numbers: BTreeMap::new(),
+        }
     }
 }
 
@@ -209,14 +260,28 @@ struct Draft {
 }
 
 impl Draft {
-    fn item<'s>(&mut self, item: Item<'s>, around: &Surroundings<'_>, care: Care) -> RuleSample<'s> {
+    fn item<'s>(
+        &mut self,
+        item: Item<'s>,
+        around: &Surroundings<'_>,
+        care: Care,
+    ) -> RuleSample<'s> {
         let (callers, destinations) = match item {
-            Item::Rule(_, rule) => (rule_callers(rule, around), self.rule_destinations(rule, around, care)),
-            Item::Isolation(policy) => (sample_callers::of_subjects(&policy.subjects, around), Vec::new()),
+            Item::Rule(_, rule) => (
+                rule_callers(rule, around),
+                self.rule_destinations(rule, around, care),
+            ),
+            Item::Isolation(policy) => (
+                sample_callers::of_subjects(&policy.subjects, around),
+                Vec::new(),
+            ),
         };
         RuleSample {
             item,
-            callers: callers.into_iter().map(|caller| self.callers.put(caller)).collect(),
+            callers: callers
+                .into_iter()
+                .map(|caller| self.callers.put(caller))
+                .collect(),
             destinations,
             met_callers: Met::default(),
             met_destinations: Met::default(),
@@ -224,7 +289,12 @@ impl Draft {
     }
 
     /// The destinations of a rule and of its exceptions, which without hosts have the rule's.
-    fn rule_destinations(&mut self, rule: &Rule, around: &Surroundings<'_>, care: Care) -> Vec<usize> {
+    fn rule_destinations(
+        &mut self,
+        rule: &Rule,
+        around: &Surroundings<'_>,
+        care: Care,
+    ) -> Vec<usize> {
         let mut operations = rule.to.to_vec();
         for exception in &rule.except {
             let mut operation = exception.to.clone();
@@ -240,7 +310,12 @@ impl Draft {
         for operation in &operations {
             let sample = sample_destinations::of_operation(operation, &rule.when, around, care);
             self.left_out += sample.left_out;
-            numbers.extend(sample.destinations.into_iter().map(|destination| self.destinations.put(destination)));
+            numbers.extend(
+                sample
+                    .destinations
+                    .into_iter()
+                    .map(|destination| self.destinations.put(destination)),
+            );
         }
         numbers
     }
@@ -249,7 +324,9 @@ impl Draft {
     fn meet(&mut self, changed: &mut [RuleSample<'_>], settings: &Settings) {
         let population = self.callers.items.len() + self.destinations.items.len();
         let looked_at = (MAX_LOOKS / population.max(1)).min(changed.len());
-        let Some((changed, rest)) = changed.split_at_mut_checked(looked_at) else { return };
+        let Some((changed, rest)) = changed.split_at_mut_checked(looked_at) else {
+            return;
+        };
         self.left_out += rest.len() * population;
         let most = (MAX_MET / changed.len().max(1)).clamp(*MET.start(), *MET.end());
         let anywhere = SampleDestination::http(NOWHERE, None);
@@ -259,7 +336,8 @@ impl Draft {
                 for sample in changed.iter_mut() {
                     let meets = match sample.item {
                         Item::Rule(Action::Deny, rule) => {
-                            rule.callers.denies(&caller, request, UnknownCallers::Unnamed)
+                            rule.callers
+                                .denies(&caller, request, UnknownCallers::Unnamed)
                         }
                         Item::Rule(_, rule) => rule.callers.grants(&caller, request),
                         Item::Isolation(policy) => policy.subjects.select(&caller, Effect::Deny),
@@ -270,22 +348,40 @@ impl Draft {
                 }
             });
         }
-        let anyone = SampleCaller { principal: String::new(), address: None };
+        let anyone = SampleCaller {
+            principal: String::new(),
+            address: None,
+        };
         for (number, destination) in self.destinations.items.iter().enumerate() {
             with_request(&anyone, destination, settings, |request| {
                 let context = EvalContext::new(request);
-                for sample in changed.iter_mut().filter(|sample| meets_destination(sample.item, &context)) {
+                for sample in changed
+                    .iter_mut()
+                    .filter(|sample| meets_destination(sample.item, &context))
+                {
                     sample.met_destinations.note(number, most);
                 }
             });
         }
     }
 
-    fn pair(&mut self, changed: &[RuleSample<'_>], kept: &[RuleSample<'_>], strangers: &[usize], nowhere: Vec<usize>) {
+    fn pair(
+        &mut self,
+        changed: &[RuleSample<'_>],
+        kept: &[RuleSample<'_>],
+        strangers: &[usize],
+        nowhere: Vec<usize>,
+    ) {
         // Everything that differs has its share of the requests, its own values first.
         let share = (MAX_REQUESTS / changed.len().max(1)).clamp(1, MAX_OF_CHANGED);
-        let with_strangers =
-            |sample: &RuleSample<'_>| sample.callers.iter().chain(strangers).copied().collect::<Vec<usize>>();
+        let with_strangers = |sample: &RuleSample<'_>| {
+            sample
+                .callers
+                .iter()
+                .chain(strangers)
+                .copied()
+                .collect::<Vec<usize>>()
+        };
         for sample in changed {
             self.ask(&with_strangers(sample), &sample.destinations, share);
         }
@@ -306,9 +402,18 @@ impl Draft {
 
     /// Asks every caller about every destination: the first of each about all others first, since a bound may cut.
     fn ask(&mut self, callers: &[usize], destinations: &[usize], limit: usize) {
-        let row = callers.iter().take(1).flat_map(|c| destinations.iter().map(move |d| (*c, *d)));
-        let column = callers.iter().skip(1).flat_map(|c| destinations.iter().take(1).map(move |d| (*c, *d)));
-        let rest = callers.iter().skip(1).flat_map(|c| destinations.iter().skip(1).map(move |d| (*c, *d)));
+        let row = callers
+            .iter()
+            .take(1)
+            .flat_map(|c| destinations.iter().map(move |d| (*c, *d)));
+        let column = callers
+            .iter()
+            .skip(1)
+            .flat_map(|c| destinations.iter().take(1).map(move |d| (*c, *d)));
+        let rest = callers
+            .iter()
+            .skip(1)
+            .flat_map(|c| destinations.iter().skip(1).map(move |d| (*c, *d)));
         for pair in row.chain(column).chain(rest).take(limit) {
             if self.pairs.len() >= MAX_REQUESTS {
                 self.left_out += usize::from(!self.asked.contains(&pair));
@@ -323,12 +428,25 @@ impl Draft {
 /// The callers of a rule and of its exceptions.
 fn rule_callers(rule: &Rule, around: &Surroundings<'_>) -> Vec<SampleCaller> {
     let own = sample_callers::of_rule(&rule.callers, &rule.when, around);
-    let excepted = rule.except.iter().flat_map(|exception| sample_callers::of_rule(&exception.callers, &[], around));
+    let excepted = rule
+        .except
+        .iter()
+        .flat_map(|exception| sample_callers::of_rule(&exception.callers, &[], around));
     own.into_iter().chain(excepted).collect()
 }
 
 fn meets_destination(item: Item<'_>, context: &EvalContext<'_>) -> bool {
-    let Item::Rule(action, rule) = item else { return true };
-    let effect = if action == Action::Deny { Effect::Deny } else { Effect::Allow };
-    rule.to.is_empty() || rule.to.iter().any(|operation| operation.matches(context, effect).is_some())
+    let Item::Rule(action, rule) = item else {
+        return true;
+    };
+    let effect = if action == Action::Deny {
+        Effect::Deny
+    } else {
+        Effect::Allow
+    };
+    rule.to.is_empty()
+        || rule
+            .to
+            .iter()
+            .any(|operation| operation.matches(context, effect).is_some())
 }

@@ -31,7 +31,10 @@ pub struct Every {
 
 impl Default for Every {
     fn default() -> Every {
-        Every { records: 10_000, time: Duration::from_secs(60) }
+        Every {
+            records: 10_000,
+            time: Duration::from_secs(60),
+        }
     }
 }
 
@@ -51,7 +54,14 @@ pub struct Checkpointer {
 impl Checkpointer {
     /// A checkpointer for a stream that has no record yet. `told` are the queues of sinks that leave this machine.
     pub fn new(every: Every, told: Vec<Arc<SinkQueue>>) -> Checkpointer {
-        Checkpointer { every, told, signer: None, file: None, covered: 0, at: Instant::now() }
+        Checkpointer {
+            every,
+            told,
+            signer: None,
+            file: None,
+            covered: 0,
+            at: Instant::now(),
+        }
     }
 
     /// The same, with checkpoints that are signed where there is a signer.
@@ -64,7 +74,10 @@ impl Checkpointer {
     /// whose stream it is.
     #[must_use]
     pub fn filed(self, file: Option<Arc<CheckpointFile>>, sink: &str) -> Checkpointer {
-        Checkpointer { file: file.map(|file| (file, sink.to_owned())), ..self }
+        Checkpointer {
+            file: file.map(|file| (file, sink.to_owned())),
+            ..self
+        }
     }
 
     /// From this place on records are not covered.
@@ -73,14 +86,26 @@ impl Checkpointer {
     }
 
     /// The checkpoint that is due behind the record at `position`; the last one of all always is.
-    pub fn due(&mut self, position: Position, is_last: bool, time: UnixNanos) -> Option<CheckpointEntry> {
+    pub fn due(
+        &mut self,
+        position: Position,
+        is_last: bool,
+        time: UnixNanos,
+    ) -> Option<CheckpointEntry> {
         let records = position.sequence.saturating_sub(self.covered);
-        let is_due = is_last || records >= self.every.records || (records > 0 && self.at.elapsed() >= self.every.time);
+        let is_due = is_last
+            || records >= self.every.records
+            || (records > 0 && self.at.elapsed() >= self.every.time);
         is_due.then(|| self.checkpoint(position, is_last, time))
     }
 
     /// A checkpoint behind the record at `position`, whether one is due or not.
-    pub fn checkpoint(&self, position: Position, is_last: bool, time: UnixNanos) -> CheckpointEntry {
+    pub fn checkpoint(
+        &self,
+        position: Position,
+        is_last: bool,
+        time: UnixNanos,
+    ) -> CheckpointEntry {
         checkpoint(position, is_last, time, self.signer.as_deref())
     }
 
@@ -122,8 +147,15 @@ impl CheckpointFile {
     pub fn open(path: &Path) -> io::Result<CheckpointFile> {
         appendable(path)?;
         let is_torn = ends_torn(path)?;
-        let state = Mutex::new(State { is_torn, is_failing: false });
-        Ok(CheckpointFile { path: path.to_owned(), state, failures: AtomicU64::new(0) })
+        let state = Mutex::new(State {
+            is_torn,
+            is_failing: false,
+        });
+        Ok(CheckpointFile {
+            path: path.to_owned(),
+            state,
+            failures: AtomicU64::new(0),
+        })
     }
 
     /// How many checkpoints it did not get.
@@ -135,7 +167,11 @@ impl CheckpointFile {
     fn append(&self, line: &[u8]) {
         // Whoever panicked left the state whole.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = if state.is_torn { b"\n".to_vec() } else { Vec::new() };
+        let mut text = if state.is_torn {
+            b"\n".to_vec()
+        } else {
+            Vec::new()
+        };
         text.extend_from_slice(line);
         let written = appendable(&self.path).and_then(|mut file| {
             state.is_torn = true;
@@ -148,7 +184,9 @@ impl CheckpointFile {
             Err(problem) if !state.is_failing => tracing::error!(
                 %file, %problem, "the audit's checkpoint file cannot be written; checkpoints go on in the record itself"
             ),
-            Ok(()) if state.is_failing => tracing::info!(%file, "the audit's checkpoint file is written again"),
+            Ok(()) if state.is_failing => {
+                tracing::info!(%file, "the audit's checkpoint file is written again")
+            }
             _ => {}
         }
         state.is_failing = is_failing;
@@ -182,11 +220,21 @@ mod tests {
     use super::*;
 
     fn checkpointer() -> Checkpointer {
-        Checkpointer::new(Every { records: 3, time: Duration::from_secs(3600) }, Vec::new())
+        Checkpointer::new(
+            Every {
+                records: 3,
+                time: Duration::from_secs(3600),
+            },
+            Vec::new(),
+        )
     }
 
     fn position(sequence: u64) -> Position {
-        Position { stream: "s".into(), sequence, chain: "0".repeat(64) }
+        Position {
+            stream: "s".into(),
+            sequence,
+            chain: "0".repeat(64),
+        }
     }
 
     #[test]
@@ -194,8 +242,16 @@ mod tests {
         let mut checkpointer = checkpointer();
         checkpointer.begin(position(1));
         assert_eq!(checkpointer.due(position(3), false, UnixNanos(0)), None);
-        assert!(checkpointer.due(position(4), false, UnixNanos(0)).is_some_and(|c| !c.last && c.sealed == position(4)));
-        assert!(checkpointer.due(position(1), true, UnixNanos(0)).is_some_and(|c| c.last));
+        assert!(
+            checkpointer
+                .due(position(4), false, UnixNanos(0))
+                .is_some_and(|c| !c.last && c.sealed == position(4))
+        );
+        assert!(
+            checkpointer
+                .due(position(1), true, UnixNanos(0))
+                .is_some_and(|c| c.last)
+        );
     }
 
     #[test]

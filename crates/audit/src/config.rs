@@ -96,13 +96,17 @@ pub struct Rotation {
 #[non_exhaustive]
 pub enum SinkConfigError {
     /// The text says no place.
-    #[error("`{0}` is no place for the audit; write `stdout`, `file:PATH`, `otlp:URL`, `tail:HOST:PORT` or `off`")]
+    #[error(
+        "`{0}` is no place for the audit; write `stdout`, `file:PATH`, `otlp:URL`, `tail:HOST:PORT` or `off`"
+    )]
     Unknown(String),
     /// `file:` without a path.
     #[error("`file:` needs a path, such as `file:/var/log/customs/audit.jsonl`")]
     NoPath,
     /// `otlp:` without a URL that can be used.
-    #[error("`otlp:` needs the URL of a collector's OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`")]
+    #[error(
+        "`otlp:` needs the URL of a collector's OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`"
+    )]
     NoUrl,
     /// `tail:` without an address.
     #[error(
@@ -110,7 +114,9 @@ pub enum SinkConfigError {
     )]
     NoAddress,
     /// An option that there is not.
-    #[error("`{0}` is no option of a sink; there are filter, format, on_full, rotate_size, rotate_age, keep and gzip")]
+    #[error(
+        "`{0}` is no option of a sink; there are filter, format, on_full, rotate_size, rotate_age, keep and gzip"
+    )]
     NoOption(String),
     /// An option of files at another sink.
     #[error("`{0}` is for files alone")]
@@ -172,7 +178,9 @@ fn target(place: &str) -> Result<Target, SinkConfigError> {
         None if place == "stdout" => Ok(Target::Stdout),
         Some(("file", "")) => Err(SinkConfigError::NoPath),
         Some(("file", path)) => Ok(Target::File(path.into())),
-        Some(("otlp", url)) if url.starts_with("http://") && url.len() > 7 => Ok(Target::Otlp(url.to_owned())),
+        Some(("otlp", url)) if url.starts_with("http://") && url.len() > 7 => {
+            Ok(Target::Otlp(url.to_owned()))
+        }
         Some(("otlp", _)) => Err(SinkConfigError::NoUrl),
         Some(("tail", "")) => Err(SinkConfigError::NoAddress),
         Some(("tail", address)) => Ok(Target::Tail(address.to_owned())),
@@ -183,24 +191,49 @@ fn target(place: &str) -> Result<Target, SinkConfigError> {
 impl SinkConfig {
     /// A sink with every option at its default.
     pub fn to(target: Target) -> SinkConfig {
-        let format = if matches!(target, Target::Tail(_)) { Format::Protobuf } else { Format::Json };
+        let format = if matches!(target, Target::Tail(_)) {
+            Format::Protobuf
+        } else {
+            Format::Json
+        };
         let filter = Filter::default();
-        SinkConfig { target, filter, format, on_full: OnFull::default(), rotation: Rotation::default() }
+        SinkConfig {
+            target,
+            filter,
+            format,
+            on_full: OnFull::default(),
+            rotation: Rotation::default(),
+        }
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), SinkConfigError> {
-        let bad = |why: SinkOptionError| SinkConfigError::BadValue { key: key.to_owned(), why };
+        let bad = |why: SinkOptionError| SinkConfigError::BadValue {
+            key: key.to_owned(),
+            why,
+        };
         match key {
-            "filter" => self.filter = value.parse().map_err(|why: ParseFilterError| bad(why.into()))?,
-            "format" => self.format = value.parse().map_err(|why: ParseFormatError| bad(why.into()))?,
+            "filter" => {
+                self.filter = value
+                    .parse()
+                    .map_err(|why: ParseFilterError| bad(why.into()))?
+            }
+            "format" => {
+                self.format = value
+                    .parse()
+                    .map_err(|why: ParseFormatError| bad(why.into()))?
+            }
             "on_full" => self.on_full = value.parse().map_err(bad)?,
             "rotate_size" => self.rotation.size = Some(bytes(value).map_err(bad)?),
             "rotate_age" => self.rotation.age = Some(age(value).map_err(bad)?),
             "keep" => {
-                let count = value.parse().map_err(|_| bad(SinkOptionError::Count(value.to_owned())))?;
+                let count = value
+                    .parse()
+                    .map_err(|_| bad(SinkOptionError::Count(value.to_owned())))?;
                 self.rotation.keep = Some(count);
             }
-            "gzip" => self.rotation.gzip = value.parse().map_err(|_| bad(SinkOptionError::Switch))?,
+            "gzip" => {
+                self.rotation.gzip = value.parse().map_err(|_| bad(SinkOptionError::Switch))?
+            }
             _ => return Err(SinkConfigError::NoOption(key.to_owned())),
         }
         match (&self.target, key) {
@@ -209,7 +242,9 @@ impl SinkConfig {
             (_, "rotate_age") => Err(SinkConfigError::FilesAlone("rotate_age")),
             (_, "keep") => Err(SinkConfigError::FilesAlone("keep")),
             (_, "gzip") => Err(SinkConfigError::FilesAlone("gzip")),
-            (Target::Otlp(_) | Target::Tail(_), "format") => Err(SinkConfigError::FilesAlone("format")),
+            (Target::Otlp(_) | Target::Tail(_), "format") => {
+                Err(SinkConfigError::FilesAlone("format"))
+            }
             _ => Ok(()),
         }
     }
@@ -237,15 +272,27 @@ impl FromStr for OnFull {
 /// `100MiB`, `64KiB`, `1GiB`, or a plain number of bytes; never 0.
 pub fn bytes(text: &str) -> Result<u64, SinkOptionError> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    let (number, unit) =
-        units.into_iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit))).unwrap_or((text, 1));
-    let count = number.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    count.filter(|count| *count > 0).ok_or_else(|| SinkOptionError::Size(text.to_owned()))
+    let (number, unit) = units
+        .into_iter()
+        .find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))
+        .unwrap_or((text, 1));
+    let count = number
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit));
+    count
+        .filter(|count| *count > 0)
+        .ok_or_else(|| SinkOptionError::Size(text.to_owned()))
 }
 
 fn age(text: &str) -> Result<Duration, SinkOptionError> {
-    let age = text.parse::<SignedDuration>().ok().and_then(|age| Duration::try_from(age).ok());
-    age.filter(|age| !age.is_zero()).ok_or_else(|| SinkOptionError::Age(text.to_owned()))
+    let age = text
+        .parse::<SignedDuration>()
+        .ok()
+        .and_then(|age| Duration::try_from(age).ok());
+    age.filter(|age| !age.is_zero())
+        .ok_or_else(|| SinkOptionError::Age(text.to_owned()))
 }
 
 impl fmt::Display for SinkConfig {
@@ -269,14 +316,33 @@ mod tests {
             "file:/a/b:c?filter=denies&format=protobuf&on_full=drop&rotate_size=10MiB&rotate_age=24h&keep=3&gzip=true"
                 .parse()
                 .unwrap();
-        let rotation =
-            Rotation { size: Some(10 << 20), age: Some(Duration::from_secs(86_400)), keep: Some(3), gzip: true };
+        let rotation = Rotation {
+            size: Some(10 << 20),
+            age: Some(Duration::from_secs(86_400)),
+            keep: Some(3),
+            gzip: true,
+        };
         let target = Target::File("/a/b:c".into());
         let (filter, format, on_full) = (Filter::Denies, Format::Protobuf, OnFull::Drop);
-        assert_eq!(read, SinkConfig { target, filter, format, on_full, rotation });
+        assert_eq!(
+            read,
+            SinkConfig {
+                target,
+                filter,
+                format,
+                on_full,
+                rotation
+            }
+        );
         assert_eq!(read.name(), "file:/a/b:c");
-        assert_eq!(SinkConfig::to(Target::Tail("127.0.0.1:9193".into())).format, Format::Protobuf);
-        assert_eq!("tail:unix:/run/x".parse::<SinkConfig>().unwrap().target, Target::Tail("unix:/run/x".into()));
+        assert_eq!(
+            SinkConfig::to(Target::Tail("127.0.0.1:9193".into())).format,
+            Format::Protobuf
+        );
+        assert_eq!(
+            "tail:unix:/run/x".parse::<SinkConfig>().unwrap().target,
+            Target::Tail("unix:/run/x".into())
+        );
     }
 
     #[test]

@@ -66,7 +66,11 @@ pub struct Withholding {
 impl Recorder {
     /// Joins queues, at most [`MAX_SINKS`].
     pub fn new(queues: Vec<Arc<SinkQueue>>, durable_within: Duration) -> Recorder {
-        Recorder(Arc::new(Shared { queues, decisions: AtomicU64::new(0), durable_within }))
+        Recorder(Arc::new(Shared {
+            queues,
+            decisions: AtomicU64::new(0),
+            durable_within,
+        }))
     }
 
     /// The number of the next decision of this process, from 1.
@@ -85,7 +89,9 @@ impl Recorder {
     pub async fn admit(&self, decision: &DecisionRecord) -> Option<Reservation> {
         let (mut admission, mut waiting) = (Admission::of(self, decision), None);
         for (place, queue) in self.wanting(decision) {
-            let has_room = queue.reserve(admission.reservation.load, &mut waiting).await;
+            let has_room = queue
+                .reserve(admission.reservation.load, &mut waiting)
+                .await;
             admission.note(place, queue, has_room)?;
         }
         Some(admission.reservation())
@@ -106,7 +112,9 @@ impl Recorder {
     /// The sinks that want a decision, each with its place.
     fn wanting(&self, decision: &DecisionRecord) -> impl Iterator<Item = (usize, &SinkQueue)> {
         let queues = self.0.queues.iter().enumerate();
-        queues.filter(|(_, queue)| queue.filter().wants_decision(decision)).map(|(place, queue)| (place, &**queue))
+        queues
+            .filter(|(_, queue)| queue.filter().wants_decision(decision))
+            .map(|(place, queue)| (place, &**queue))
     }
 
     /// Whether answers wait until their records are on the disk.
@@ -123,9 +131,16 @@ impl Recorder {
     /// withheld, or its caller gave up while it waited for room. True if every sink that wants it had room.
     pub fn withhold(&self, decision: Arc<DecisionRecord>) -> bool {
         let load = Load::of_decision(&decision, Class::Withheld);
-        let wanting = self.0.queues.iter().filter(|queue| queue.filter().wants_decision(&decision));
+        let wanting = self
+            .0
+            .queues
+            .iter()
+            .filter(|queue| queue.filter().wants_decision(&decision));
         // Each is asked, whatever the others said.
-        wanting.filter(|queue| !queue.offer(Entry::Decision(decision.clone()), load)).count() == 0
+        wanting
+            .filter(|queue| !queue.offer(Entry::Decision(decision.clone()), load))
+            .count()
+            == 0
     }
 
     /// Records what already happened, such as a policy change: waits for room as long as it takes.
@@ -134,7 +149,11 @@ impl Recorder {
             if queue.reserve_for_event(entry.time()).await {
                 queue.send_event(entry.clone());
             } else {
-                tracing::error!(sink = queue.name(), kind = entry.kind(), "an event is not on record");
+                tracing::error!(
+                    sink = queue.name(),
+                    kind = entry.kind(),
+                    "an event is not on record"
+                );
             }
         }
     }
@@ -153,14 +172,20 @@ impl Recorder {
                 return false;
             }
         }
-        reserved.into_iter().for_each(|queue| queue.send_event(entry.clone()));
+        reserved
+            .into_iter()
+            .for_each(|queue| queue.send_event(entry.clone()));
         true
     }
 
     /// The first sink for which every answer is withheld now; `None` while an answer can be recorded.
     pub fn withholding(&self) -> Option<Withholding> {
-        let of =
-            |queue: &Arc<SinkQueue>| Some(Withholding { sink: queue.name().to_owned(), problem: queue.withholds()? });
+        let of = |queue: &Arc<SinkQueue>| {
+            Some(Withholding {
+                sink: queue.name().to_owned(),
+                problem: queue.withholds()?,
+            })
+        };
         self.0.queues.iter().find_map(of)
     }
 
@@ -219,7 +244,15 @@ struct Admission {
 impl Admission {
     fn of(recorder: &Recorder, decision: &DecisionRecord) -> Admission {
         let load = Load::of_decision(decision, Class::of(decision));
-        Admission { reservation: Reservation { recorder: recorder.clone(), load, taken: 0, is_wanted: 0 }, asked: 0 }
+        Admission {
+            reservation: Reservation {
+                recorder: recorder.clone(),
+                load,
+                taken: 0,
+                is_wanted: 0,
+            },
+            asked: 0,
+        }
     }
 
     /// Notes what a sink said. `None`: the answer must be withheld.
@@ -251,11 +284,16 @@ pub struct Reservation {
 impl Reservation {
     /// Hands the record over. What is returned must be waited for before the answer is given.
     pub fn record(mut self, decision: Arc<DecisionRecord>) -> PendingAck {
-        let (wanted, taken) = (std::mem::take(&mut self.is_wanted), std::mem::take(&mut self.taken));
+        let (wanted, taken) = (
+            std::mem::take(&mut self.is_wanted),
+            std::mem::take(&mut self.taken),
+        );
         let mut acks = Vec::new();
         for (place, queue) in self.recorder.0.queues.iter().enumerate() {
             match (wanted >> place & 1, taken >> place & 1) {
-                (_, 1) => acks.extend(queue.send(Entry::Decision(decision.clone()), self.load.bytes)),
+                (_, 1) => {
+                    acks.extend(queue.send(Entry::Decision(decision.clone()), self.load.bytes))
+                }
                 (1, _) => queue.record_drop(self.load),
                 _ => {}
             }
@@ -271,7 +309,10 @@ impl Drop for Reservation {
                 queue.release(self.load);
             }
             if self.is_wanted >> place & 1 == 1 {
-                queue.record_drop(Load { class: Class::Withheld, ..self.load });
+                queue.record_drop(Load {
+                    class: Class::Withheld,
+                    ..self.load
+                });
             }
         }
     }
@@ -289,14 +330,19 @@ impl PendingAck {
     /// Waits until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
     /// withheld, which is then on record as well.
     pub async fn wait_durable(self, decision: &DecisionRecord, reason: &'static str) -> bool {
-        let Some((acks, recorder)) = self.0 else { return true };
+        let Some((acks, recorder)) = self.0 else {
+            return true;
+        };
         let all_acks = async {
             for ack in acks {
                 ack.await?;
             }
             Ok::<(), oneshot::error::RecvError>(())
         };
-        if matches!(timeout(recorder.0.durable_within, all_acks).await, Ok(Ok(()))) {
+        if matches!(
+            timeout(recorder.0.durable_within, all_acks).await,
+            Ok(Ok(()))
+        ) {
             return true;
         }
         recorder.tell_withheld(WithheldEntry {

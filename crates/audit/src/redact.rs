@@ -15,7 +15,9 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use customs_record::plain_file;
-use customs_record::{DecisionEntry, DecisionRecord, Entry, HeaderEntry, QuestionEntry, RefusalsEntry};
+use customs_record::{
+    DecisionEntry, DecisionRecord, Entry, HeaderEntry, QuestionEntry, RefusalsEntry,
+};
 
 /// The fewest bytes of a key.
 pub const MIN_KEY: usize = 16;
@@ -23,7 +25,12 @@ pub const MIN_KEY: usize = 16;
 const MAX_KEY: usize = 64 * 1024;
 
 /// Headers whose values are addresses of clients.
-const ADDRESSES: &[&str] = &["x-forwarded-for", "x-real-ip", "x-envoy-external-address", "forwarded"];
+const ADDRESSES: &[&str] = &[
+    "x-forwarded-for",
+    "x-real-ip",
+    "x-envoy-external-address",
+    "forwarded",
+];
 
 /// What happens to a field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,18 +109,24 @@ impl Redactor {
         let hash = match &config.key {
             Some(path) if hashes => {
                 let name = path.display().to_string();
-                let text = plain_file::read(path, MAX_KEY)
-                    .map_err(|why| RedactKeyError::Unreadable { path: name.clone(), why })?;
+                let text =
+                    plain_file::read(path, MAX_KEY).map_err(|why| RedactKeyError::Unreadable {
+                        path: name.clone(),
+                        why,
+                    })?;
                 // Editors and `echo` end a file with a line feed, which nobody means to be part of the key.
                 let key = text.trim_ascii_end();
                 if key.len() < MIN_KEY {
-                    return Err(RedactKeyError::Short { path: name, bytes: key.len() });
+                    return Err(RedactKeyError::Short {
+                        path: name,
+                        bytes: key.len(),
+                    });
                 }
                 Some(KeyedHash::new(key))
             }
-            None if hashes => {
-                Some(KeyedHash::new(&[Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat()))
-            }
+            None if hashes => Some(KeyedHash::new(
+                &[Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat(),
+            )),
             _ => None,
         };
         Ok(Redactor { config, hash })
@@ -125,9 +138,15 @@ impl Redactor {
             return entry;
         }
         match entry {
-            Entry::Decision(decision) => Entry::Decision(self.decision(&decision).map_or(decision, Arc::from)),
-            Entry::Question(question) => Entry::Question(self.question(&question).map_or(question, Arc::new)),
-            Entry::Refusals(refusals) => Entry::Refusals(self.refusals(&refusals).map_or(refusals, Arc::new)),
+            Entry::Decision(decision) => {
+                Entry::Decision(self.decision(&decision).map_or(decision, Arc::from))
+            }
+            Entry::Question(question) => {
+                Entry::Question(self.question(&question).map_or(question, Arc::new))
+            }
+            Entry::Refusals(refusals) => {
+                Entry::Refusals(self.refusals(&refusals).map_or(refusals, Arc::new))
+            }
             // These tell of the server and of policies, and of no caller.
             entry @ (Entry::PolicyChange(_)
             | Entry::GrantExpired(_)
@@ -144,7 +163,12 @@ impl Redactor {
 
     /// `None` where nothing is taken.
     fn decision(&self, decision: &DecisionRecord) -> Option<DecisionEntry> {
-        let RedactConfig { principal, path, address, key: _ } = self.config;
+        let RedactConfig {
+            principal,
+            path,
+            address,
+            key: _,
+        } = self.config;
         let (mut told, mut taken) = (decision.unpacked(), Vec::new());
         for (name, way, text) in [
             ("principal", principal, &mut told.principal),
@@ -159,14 +183,25 @@ impl Redactor {
             }
         }
         let hidden = |uri: &String| self.hidden(principal, uri);
-        let hidden: Vec<String> = told.optional().certificate_uris.iter().filter_map(hidden).collect();
+        let hidden: Vec<String> = told
+            .optional()
+            .certificate_uris
+            .iter()
+            .filter_map(hidden)
+            .collect();
         if !hidden.is_empty() {
-            told.optional_mut().certificate_uris = hidden.into_iter().filter(|uri| !uri.is_empty()).collect();
+            told.optional_mut().certificate_uris =
+                hidden.into_iter().filter(|uri| !uri.is_empty()).collect();
             taken.push("certificateUris");
         }
         let is_address = |header: &HeaderEntry| ADDRESSES.contains(&header.name.as_str());
         if told.optional().headers.iter().any(is_address) {
-            for header in told.optional_mut().headers.iter_mut().filter(|header| is_address(header)) {
+            for header in told
+                .optional_mut()
+                .headers
+                .iter_mut()
+                .filter(|header| is_address(header))
+            {
                 if let Some(hidden) = self.hidden(address, &header.value) {
                     header.value = hidden;
                     taken.push("headers");
@@ -183,7 +218,10 @@ impl Redactor {
     /// `None` where nothing is taken. What is taken of the question itself is named with what is taken of its answer.
     fn question(&self, question: &QuestionEntry) -> Option<QuestionEntry> {
         // A port is another one each time; without it, equal askers have equal hashes.
-        let asker = question.asked_by.parse::<SocketAddr>().map(|address| address.ip().to_string());
+        let asker = question
+            .asked_by
+            .parse::<SocketAddr>()
+            .map(|address| address.ip().to_string());
         let asker = match self.config.address {
             Redaction::Hash => asker.unwrap_or_else(|_| question.asked_by.clone()),
             Redaction::Keep | Redaction::Drop => question.asked_by.clone(),
@@ -198,7 +236,12 @@ impl Redactor {
             answer.optional_mut().redacted.push("askedBy");
         }
         let (asked_by, answer) = (asked_by.unwrap_or(asker), (&answer).into());
-        Some(QuestionEntry { time: question.time, asked_by, now: question.now, answer })
+        Some(QuestionEntry {
+            time: question.time,
+            asked_by,
+            now: question.now,
+            answer,
+        })
     }
 
     /// `None` where nothing is taken.
@@ -229,7 +272,10 @@ impl Redactor {
 struct KeyedHash(Hmac<Sha256>);
 
 impl KeyedHash {
-    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length: what is too long is hashed first")]
+    #[expect(
+        clippy::expect_used,
+        reason = "HMAC takes a key of any length: what is too long is hashed first"
+    )]
     fn new(key: &[u8]) -> KeyedHash {
         KeyedHash(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
     }

@@ -37,7 +37,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { records: 16_384, bytes: 64 << 20, waiting: 1024, deadline: Duration::from_millis(100) }
+        Limits {
+            records: 16_384,
+            bytes: 64 << 20,
+            waiting: 1024,
+            deadline: Duration::from_millis(100),
+        }
     }
 }
 
@@ -100,18 +105,31 @@ pub struct Load {
 impl Load {
     /// What a decision asks for as one of this class.
     pub fn of_decision(decision: &DecisionRecord, class: Class) -> Load {
-        Load { class, bytes: decision.weight() as u64, time: decision.time() }
+        Load {
+            class,
+            bytes: decision.weight() as u64,
+            time: decision.time(),
+        }
     }
 
     /// What an event asks for.
     pub fn of_event(time: UnixNanos) -> Load {
-        Load { class: Class::Event, bytes: EVENT_WEIGHT, time }
+        Load {
+            class: Class::Event,
+            bytes: EVENT_WEIGHT,
+            time,
+        }
     }
 
     /// What an event asks for that says something more of a decision, with the text that it holds.
     pub fn of_follow_up(time: UnixNanos, text: &str) -> Load {
-        let held = size_of::<Message>() + size_of::<WithheldEntry>().max(size_of::<CallerGoneEntry>());
-        Load { class: Class::FollowUp, bytes: (held + text.len()) as u64, time }
+        let held =
+            size_of::<Message>() + size_of::<WithheldEntry>().max(size_of::<CallerGoneEntry>());
+        Load {
+            class: Class::FollowUp,
+            bytes: (held + text.len()) as u64,
+            time,
+        }
     }
 }
 
@@ -168,7 +186,9 @@ pub struct SinkQueue {
 
 impl fmt::Debug for SinkQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SinkQueue").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("SinkQueue")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -190,7 +210,13 @@ pub struct SinkQueueConfig {
 impl SinkQueue {
     /// A queue, and the writer's end of it.
     pub fn new(config: SinkQueueConfig) -> (SinkQueue, mpsc::Receiver<Message>) {
-        let SinkQueueConfig { name, filter, on_full, limits, acknowledges } = config;
+        let SinkQueueConfig {
+            name,
+            filter,
+            on_full,
+            limits,
+            acknowledges,
+        } = config;
         let (sender, receiver) = mpsc::channel();
         let queue = SinkQueue {
             name,
@@ -238,11 +264,18 @@ impl SinkQueue {
         if self.state.closing.load(Relaxed) || self.state.ended.load(Relaxed) {
             return false;
         }
-        let of = |limit: u64| if load.class.is_reserved_for() { limit } else { limit - limit / 4 };
+        let of = |limit: u64| {
+            if load.class.is_reserved_for() {
+                limit
+            } else {
+                limit - limit / 4
+            }
+        };
         let one = held(1, load.bytes);
         let (records, bytes) = parts(self.held.fetch_add(one, Relaxed) + one);
         // One record alone always has room, whatever its weight.
-        let fits = records <= of(self.limits.records) && (bytes <= of(self.limits.bytes) || records == 1);
+        let fits =
+            records <= of(self.limits.records) && (bytes <= of(self.limits.bytes) || records == 1);
         if !fits {
             // Nobody is woken: this room was never there.
             self.held.fetch_sub(one, Relaxed);
@@ -258,7 +291,8 @@ impl SinkQueue {
     /// Reserves room for a check whose answer must not be given without it, if there is some now. A sink that fails gives none,
     /// since nobody knows for how long, unless it drops.
     pub fn reserve_now(&self, load: Load) -> bool {
-        (self.on_full == OnFull::Drop || !self.state.failing.load(Relaxed)) && self.try_reserve(load)
+        (self.on_full == OnFull::Drop || !self.state.failing.load(Relaxed))
+            && self.try_reserve(load)
     }
 
     /// The same, and waits for room within the deadline where the sink blocks.
@@ -340,7 +374,9 @@ impl SinkQueue {
     /// Counts a record that does not get in.
     pub fn record_drop(&self, load: Load) {
         let mut lost = self.lost();
-        let (untold, first, last) = lost.untold.get_or_insert((Loss::default(), load.time, load.time));
+        let (untold, first, last) =
+            lost.untold
+                .get_or_insert((Loss::default(), load.time, load.time));
         (*first, *last) = ((*first).min(load.time), (*last).max(load.time));
         *load.class.of_loss(untold) += 1;
         *load.class.of_loss(&mut lost.total) += 1;
@@ -353,7 +389,15 @@ impl SinkQueue {
 
     /// The losses since the last call, as a record; for the writer.
     pub(super) fn gap(&self, time: UnixNanos) -> Option<GapEntry> {
-        self.lost().untold.take().map(|(lost, first, last)| GapEntry { time, lost, first, last })
+        self.lost()
+            .untold
+            .take()
+            .map(|(lost, first, last)| GapEntry {
+                time,
+                lost,
+                first,
+                last,
+            })
     }
 
     /// Why an answer to any check would be withheld now for want of a record here; `None` while it would not. A sink that
@@ -364,24 +408,40 @@ impl SinkQueue {
         }
         let state = &self.state;
         if state.failing.load(Relaxed) {
-            let patience = if self.on_full == OnFull::Block { self.limits.deadline } else { Duration::ZERO };
-            return state.trouble().filter(|(since, _)| since.elapsed() >= patience).map(|(_, why)| why);
+            let patience = if self.on_full == OnFull::Block {
+                self.limits.deadline
+            } else {
+                Duration::ZERO
+            };
+            return state
+                .trouble()
+                .filter(|(since, _)| since.elapsed() >= patience)
+                .map(|(_, why)| why);
         }
-        let busy = state.busy().map(|since| since.elapsed()).unwrap_or_default();
+        let busy = state
+            .busy()
+            .map(|since| since.elapsed())
+            .unwrap_or_default();
         if self.acknowledges && state.unsynced.load(Relaxed) {
             return Some(state.trouble().map(|(_, why)| why).unwrap_or_default());
         }
         if self.acknowledges && (state.late.load(Relaxed) >= LATE_IN_A_ROW || busy > LASTING) {
-            return Some(format!("records do not reach the disk within {} ms", DURABLE_WITHIN.as_millis()));
+            return Some(format!(
+                "records do not reach the disk within {} ms",
+                DURABLE_WITHIN.as_millis()
+            ));
         }
-        (busy > self.limits.deadline && self.is_full()).then(|| "it takes no records, and its queue is full".into())
+        (busy > self.limits.deadline && self.is_full())
+            .then(|| "it takes no records, and its queue is full".into())
     }
 
     /// What is wrong with the sink, whether answers are withheld for it or not.
     pub fn trouble(&self) -> Option<String> {
         let state = &self.state;
         let is_bad = state.failing.load(Relaxed) || state.unsynced.load(Relaxed);
-        let why = is_bad.then(|| state.trouble().map(|(_, why)| why).unwrap_or_default()).or_else(|| self.withholds());
+        let why = is_bad
+            .then(|| state.trouble().map(|(_, why)| why).unwrap_or_default())
+            .or_else(|| self.withholds());
         why.or_else(|| self.hangs())
     }
 
@@ -389,7 +449,12 @@ impl SinkQueue {
     /// given while its queue has room.
     fn hangs(&self) -> Option<String> {
         let since = self.state.busy()?.elapsed();
-        let why = || format!("it has taken no records for {} s, without an error: it hangs", since.as_secs());
+        let why = || {
+            format!(
+                "it has taken no records for {} s, without an error: it hangs",
+                since.as_secs()
+            )
+        };
         (since > HANGS_AFTER).then(why)
     }
 

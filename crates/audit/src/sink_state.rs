@@ -47,7 +47,9 @@ impl State {
 
     fn note(&self, why: &dyn fmt::Display) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = trouble.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+        let since = trouble
+            .as_ref()
+            .map_or_else(Instant::now, |(since, _)| *since);
         *trouble = Some((since, why.to_string()));
     }
 
@@ -79,6 +81,9 @@ impl State {
 
     /// Why the sink fails, and since when.
     pub(super) fn trouble(&self) -> Option<(Instant, String)> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -67,7 +67,9 @@ pub enum AuditStartError {
         problem: io::Error,
     },
     /// A pipe or a device cannot hold what `always` promises.
-    #[error("audit: durability `always` needs a file on a disk, and `{0}` is none; name a regular file")]
+    #[error(
+        "audit: durability `always` needs a file on a disk, and `{0}` is none; name a regular file"
+    )]
     NoDisk(String),
     /// A thread cannot be started.
     #[error("cannot start the audit: {0}")]
@@ -82,10 +84,17 @@ pub fn check(config: &TrailConfig) -> Vec<String> {
     let mut wrong = Vec::new();
     let sinks = &config.sinks;
     if sinks.len() > MAX_SINKS {
-        wrong.push(format!("there are {} sinks; {MAX_SINKS} are the most", sinks.len()));
+        wrong.push(format!(
+            "there are {} sinks; {MAX_SINKS} are the most",
+            sinks.len()
+        ));
     }
     for (index, sink) in sinks.iter().enumerate() {
-        if sinks.iter().take(index).any(|earlier| earlier.target == sink.target) {
+        if sinks
+            .iter()
+            .take(index)
+            .any(|earlier| earlier.target == sink.target)
+        {
             wrong.push(format!("the audit goes to `{sink}` twice, which would write each record twice; name it once"));
         }
     }
@@ -98,7 +107,9 @@ pub fn check(config: &TrailConfig) -> Vec<String> {
 
 /// Whether every check is in this sink's records, on a disk: what `always` can wait for.
 fn keeps_all(sink: &SinkConfig) -> bool {
-    matches!(sink.target, Target::File(_)) && sink.filter == Filter::All && sink.on_full != OnFull::Drop
+    matches!(sink.target, Target::File(_))
+        && sink.filter == Filter::All
+        && sink.on_full != OnFull::Drop
 }
 
 /// The record of a server.
@@ -123,47 +134,84 @@ pub fn start(config: &TrailConfig) -> Result<Trail, AuditStartError> {
     let mut tails = Vec::new();
     let open = |sink| sinks::open(sink, reopen.clone(), &mut tails);
     let sinks: Vec<Box<dyn Sink>> = config.sinks.iter().map(open).collect::<Result<_, _>>()?;
-    Ok(Trail { tails, ..start_with(config, sinks, reopen)? })
+    Ok(Trail {
+        tails,
+        ..start_with(config, sinks, reopen)?
+    })
 }
 
 /// The same with sinks that are open already, in the order of the settings.
 ///
 /// # Errors
 /// If a key or the checkpoint file cannot be used, or a thread cannot be started.
-pub fn start_with(config: &TrailConfig, sinks: Vec<Box<dyn Sink>>, reopen: Reopen) -> Result<Trail, AuditStartError> {
+pub fn start_with(
+    config: &TrailConfig,
+    sinks: Vec<Box<dyn Sink>>,
+    reopen: Reopen,
+) -> Result<Trail, AuditStartError> {
     let signer = config.signing_key.as_deref().map(Signer::read).transpose();
     let signer = signer.map_err(AuditStartError::Key)?.map(Arc::new);
     let checkpoints = checkpoint_file(config)?.map(Arc::new);
-    let (queues, receivers): (Vec<_>, Vec<_>) = config.sinks.iter().map(|sink| queue(config, sink)).unzip();
+    let (queues, receivers): (Vec<_>, Vec<_>) =
+        config.sinks.iter().map(|sink| queue(config, sink)).unzip();
     let redactor = Arc::new(Redactor::new(config.redact.clone())?);
-    let elsewhere = config.sinks.iter().zip(&queues).filter(|(sink, _)| sink.target.is_elsewhere());
+    let elsewhere = config
+        .sinks
+        .iter()
+        .zip(&queues)
+        .filter(|(sink, _)| sink.target.is_elsewhere());
     let elsewhere: Vec<Arc<SinkQueue>> = elsewhere.map(|(_, queue)| queue.clone()).collect();
     let mut writers = Vec::new();
-    for (((sink, open), queue), receiver) in config.sinks.iter().zip(sinks).zip(&queues).zip(receivers) {
+    for (((sink, open), queue), receiver) in
+        config.sinks.iter().zip(sinks).zip(&queues).zip(receivers)
+    {
         if config.durability == Durability::Always && keeps_all(sink) && !open.is_on_disk() {
             return Err(AuditStartError::NoDisk(sink.name()));
         }
         let is_file = matches!(sink.target, Target::File(_));
-        let told = if is_file { elsewhere.clone() } else { Vec::new() };
+        let told = if is_file {
+            elsewhere.clone()
+        } else {
+            Vec::new()
+        };
         let writer = Writer {
             queue: queue.clone(),
             receiver,
             sink: open,
-            stream: Stream::new(Uuid::new_v4().to_string(), &sink.name(), &sink.filter.to_string(), sink.format),
-            durability: if is_file { config.durability } else { Durability::None },
+            stream: Stream::new(
+                Uuid::new_v4().to_string(),
+                &sink.name(),
+                &sink.filter.to_string(),
+                sink.format,
+            ),
+            durability: if is_file {
+                config.durability
+            } else {
+                Durability::None
+            },
             redactor: redactor.clone(),
             checkpointer: Checkpointer::new(config.checkpoints, told)
                 .signed(signer.clone())
                 .filed(checkpoints.clone().filter(|_| is_file), &sink.name()),
         };
-        writers.push(Running::start(writer, sink.target.is_elsewhere()).map_err(AuditStartError::Thread)?);
+        writers.push(
+            Running::start(writer, sink.target.is_elsewhere()).map_err(AuditStartError::Thread)?,
+        );
     }
-    Ok(Trail { recorder: Recorder::new(queues, DURABLE_WITHIN), writers: Writers(writers), reopen, tails: Vec::new() })
+    Ok(Trail {
+        recorder: Recorder::new(queues, DURABLE_WITHIN),
+        writers: Writers(writers),
+        reopen,
+        tails: Vec::new(),
+    })
 }
 
 fn checkpoint_file(config: &TrailConfig) -> Result<Option<CheckpointFile>, AuditStartError> {
     let open = |path: &PathBuf| {
-        CheckpointFile::open(path).map_err(|problem| AuditStartError::Checkpoints { path: path.clone(), problem })
+        CheckpointFile::open(path).map_err(|problem| AuditStartError::Checkpoints {
+            path: path.clone(),
+            problem,
+        })
     };
     config.checkpoint_file.as_ref().map(open).transpose()
 }
@@ -171,7 +219,10 @@ fn checkpoint_file(config: &TrailConfig) -> Result<Option<CheckpointFile>, Audit
 fn queue(
     config: &TrailConfig,
     sink: &SinkConfig,
-) -> (Arc<SinkQueue>, std::sync::mpsc::Receiver<super::sink_queue::Message>) {
+) -> (
+    Arc<SinkQueue>,
+    std::sync::mpsc::Receiver<super::sink_queue::Message>,
+) {
     let (queue, receiver) = SinkQueue::new(SinkQueueConfig {
         name: sink.name(),
         filter: sink.filter,
@@ -229,20 +280,37 @@ impl Running {
             // Nobody listens only where nobody waits any more.
             let _ = told.send(writer.run());
         })?;
-        Ok(Running { queue, is_elsewhere, ended: Some(ended), thread })
+        Ok(Running {
+            queue,
+            is_elsewhere,
+            ended: Some(ended),
+            thread,
+        })
     }
 
     async fn finish(self, deadline: Instant) -> Result<(), AuditFlushError> {
-        let Running { queue, is_elsewhere: _, ended, thread } = self;
+        let Running {
+            queue,
+            is_elsewhere: _,
+            ended,
+            thread,
+        } = self;
         let sink = queue.name().to_owned();
-        let Some(mut ended) = ended else { return Err(AuditFlushError::Gone(sink)) };
+        let Some(mut ended) = ended else {
+            return Err(AuditFlushError::Gone(sink));
+        };
         let end = match timeout_at(deadline, &mut ended).await {
             Ok(end) => end,
             Err(_) => {
                 queue.state.give_up.store(true, Relaxed);
                 match timeout_at(Instant::now() + GIVE_UP_BOUND, &mut ended).await {
                     Ok(end) => end,
-                    Err(_) => return Err(AuditFlushError::Hangs { sink, lost: queue.queued().0 }),
+                    Err(_) => {
+                        return Err(AuditFlushError::Hangs {
+                            sink,
+                            lost: queue.queued().0,
+                        });
+                    }
                 }
             }
         };
@@ -262,7 +330,9 @@ impl Writers {
     pub async fn ended(&mut self) {
         std::future::poll_fn(|context| {
             for running in &mut self.0 {
-                let Some(ended) = &mut running.ended else { continue };
+                let Some(ended) = &mut running.ended else {
+                    continue;
+                };
                 if std::future::Future::poll(std::pin::Pin::new(ended), context).is_ready() {
                     // That it ended is enough; how, is in the log.
                     running.ended = None;
@@ -282,7 +352,8 @@ impl Writers {
     /// The first sink that did not end well.
     pub async fn finish(self, bound: Duration) -> Result<(), AuditFlushError> {
         // Sinks that leave this machine end last: the others' last checkpoints go there.
-        let (elsewhere, here): (Vec<_>, Vec<_>) = self.0.into_iter().partition(|running| running.is_elsewhere);
+        let (elsewhere, here): (Vec<_>, Vec<_>) =
+            self.0.into_iter().partition(|running| running.is_elsewhere);
         let mut ended = Ok(());
         for part in [here, elsewhere] {
             let deadline = Instant::now() + bound;

@@ -197,7 +197,9 @@ impl Work {
         }
         self.settle(records);
         if let Some(checkpoint) = checkpoint {
-            self.writer.checkpointer.begin(self.writer.stream.position());
+            self.writer
+                .checkpointer
+                .begin(self.writer.stream.position());
             self.writer.checkpointer.tell(checkpoint, is_synced);
         }
         self.acknowledge(is_synced, place);
@@ -216,8 +218,12 @@ impl Work {
     /// Begins the stream; false if it has begun.
     fn begin(&mut self) -> bool {
         let Some(left) = &self.left else { return false };
-        self.writer.stream.begin(left.clone(), now(), &mut self.batch);
-        self.writer.checkpointer.begin(self.writer.stream.position());
+        self.writer
+            .stream
+            .begin(left.clone(), now(), &mut self.batch);
+        self.writer
+            .checkpointer
+            .begin(self.writer.stream.position());
         true
     }
 
@@ -232,7 +238,10 @@ impl Work {
             false => self.writer.checkpointer.due(position, is_last, time),
         }?;
         self.probed = Instant::now();
-        self.writer.stream.append(&Entry::Checkpoint(checkpoint.clone().into()), &mut self.batch);
+        self.writer.stream.append(
+            &Entry::Checkpoint(checkpoint.clone().into()),
+            &mut self.batch,
+        );
         Some(checkpoint)
     }
 
@@ -242,7 +251,14 @@ impl Work {
         state.written.fetch_add(records, Relaxed);
         if self.writer.queue.acknowledges() && !self.batch.is_empty() {
             let is_late = self.begun.elapsed() > DURABLE_WITHIN;
-            state.late.store(if is_late { state.late.load(Relaxed).saturating_add(1) } else { 0 }, Relaxed);
+            state.late.store(
+                if is_late {
+                    state.late.load(Relaxed).saturating_add(1)
+                } else {
+                    0
+                },
+                Relaxed,
+            );
         }
         if state.works() {
             tracing::info!(sink = self.writer.sink.name(), "the audit is written again");
@@ -312,7 +328,9 @@ impl Work {
     /// How long it may wait for a record: until something else is due.
     fn patience(&self) -> Duration {
         match self.writer.durability {
-            Durability::Interval(interval) if self.is_dirty => interval.saturating_sub(self.synced.elapsed()).min(TICK),
+            Durability::Interval(interval) if self.is_dirty => {
+                interval.saturating_sub(self.synced.elapsed()).min(TICK)
+            }
             _ => TICK,
         }
     }
@@ -320,7 +338,12 @@ impl Work {
     fn take(&mut self, message: Message) {
         match message {
             Message::Record(entry, weight, told) => {
-                self.waiting.push_back(Waiting { entry, weight, told, is_redacted: false });
+                self.waiting.push_back(Waiting {
+                    entry,
+                    weight,
+                    told,
+                    is_redacted: false,
+                });
             }
             Message::Finish => self.is_finishing = true,
         }
@@ -333,7 +356,9 @@ impl Work {
         match self.writer.sink.turn(time) {
             Ok(true) if self.left.is_none() => {
                 let previous_file = self.writer.sink.previous_file();
-                self.writer.stream.go_on(previous_file, time, &mut self.batch);
+                self.writer
+                    .stream
+                    .go_on(previous_file, time, &mut self.batch);
             }
             Ok(_) => {}
             Err(problem) if matches!(self.writer.sink.place(), Place::Moved | Place::Deleted) => {
@@ -354,14 +379,33 @@ impl Work {
         // One that was told in a file that is gone is told again, before what was lost since.
         self.gap = self.gap.take().or_else(|| self.writer.queue.gap(now()));
         if let Some(gap) = &self.gap {
-            self.writer.stream.append(&Entry::Gap(gap.clone().into()), &mut self.batch);
+            self.writer
+                .stream
+                .append(&Entry::Gap(gap.clone().into()), &mut self.batch);
         }
         let room = self.writer.sink.room();
         while self.batch.len() < room || records == 0 {
-            let Some(Waiting { entry, weight, told, is_redacted }) = self.waiting.pop_front() else { break };
-            let entry = if is_redacted { entry } else { self.writer.redactor.redact(entry) };
+            let Some(Waiting {
+                entry,
+                weight,
+                told,
+                is_redacted,
+            }) = self.waiting.pop_front()
+            else {
+                break;
+            };
+            let entry = if is_redacted {
+                entry
+            } else {
+                self.writer.redactor.redact(entry)
+            };
             self.writer.stream.append(&entry, &mut self.batch);
-            self.rendered.push_back(Waiting { entry, weight, told, is_redacted: true });
+            self.rendered.push_back(Waiting {
+                entry,
+                weight,
+                told,
+                is_redacted: true,
+            });
             (records, bytes) = (records + 1, bytes + weight);
         }
         (records, bytes)
@@ -434,7 +478,9 @@ impl Work {
                 state.fails_to_sync(&problem);
                 tracing::error!(sink = self.writer.sink.name(), %problem, "the audit could not be synced to the disk");
                 // After a failed sync a later one proves nothing of these records, so nobody is told of them.
-                self.rendered.iter_mut().for_each(|waiting| waiting.told = None);
+                self.rendered
+                    .iter_mut()
+                    .for_each(|waiting| waiting.told = None);
             }
         }
         !self.is_dirty

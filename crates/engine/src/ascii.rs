@@ -23,7 +23,19 @@ mod tests {
 
     #[test]
     fn the_answers_are_those_of_the_standard_library() {
-        for text in ["", ":", "::", "a", "a:", ":a", "a:b", "a:b:c", "\u{fc}:\u{1f600}:", "a\u{3a}b", "\u{63a}"] {
+        for text in [
+            "",
+            ":",
+            "::",
+            "a",
+            "a:",
+            ":a",
+            "a:b",
+            "a:b:c",
+            "\u{fc}:\u{1f600}:",
+            "a\u{3a}b",
+            "\u{63a}",
+        ] {
             assert_eq!(find(text, b':'), text.find(':'), "{text}");
             assert_eq!(split_once(text, b':'), text.split_once(':'), "{text}");
         }

@@ -39,7 +39,9 @@ impl Condition {
         let request = context.request;
         match self {
             Condition::Source(source) => source.matches(caller, request, effect),
-            Condition::DestinationIp(blocks) => address_holds(blocks, request.destination_address, effect),
+            Condition::DestinationIp(blocks) => {
+                address_holds(blocks, request.destination_address, effect)
+            }
             Condition::DestinationPort(ports) => {
                 ports.holds_if_known(request.listener_port, effect, |want, port, _| *want == port)
             }
@@ -64,13 +66,21 @@ fn sni_holds(values: &Field<TextPattern>, sni: &Sni<'_>, effect: Effect) -> bool
         Sni::Unknown => values.holds_unknown(effect),
         Sni::None => values.holds(effect, |_, _| false),
         // It names how the connection came, and could wrap any name.
-        Sni::MeshWrapper { raw } => {
-            values.holds(effect, |pattern, matching| matching == Match::Broad || pattern.matches_ignore_case(raw))
-        }
-        Sni::Known { raw, canonical, unwrapped } => values.holds(effect, |pattern, matching| {
+        Sni::MeshWrapper { raw } => values.holds(effect, |pattern, matching| {
+            matching == Match::Broad || pattern.matches_ignore_case(raw)
+        }),
+        Sni::Known {
+            raw,
+            canonical,
+            unwrapped,
+        } => values.holds(effect, |pattern, matching| {
             let as_sent = pattern.matches_ignore_case(raw);
-            let as_host =
-                || [canonical, unwrapped].into_iter().flatten().any(|host| pattern.matches(&host.to_string()));
+            let as_host = || {
+                [canonical, unwrapped]
+                    .into_iter()
+                    .flatten()
+                    .any(|host| pattern.matches(&host.to_string()))
+            };
             as_sent || (matching == Match::Broad && as_host())
         }),
     }
@@ -89,7 +99,11 @@ mod tests {
     fn an_sni_is_compared_in_lower_case() {
         let raw = "outbound_.443_._.API.example.";
         let read = |text: &'static str| Some(super::super::host::Host::Name(text.into()));
-        let sni = Sni::Known { raw, canonical: read("outbound_.443_._.api.example"), unwrapped: read("api.example") };
+        let sni = Sni::Known {
+            raw,
+            canonical: read("outbound_.443_._.api.example"),
+            unwrapped: read("api.example"),
+        };
         for (pattern, deny, allow) in [
             ("api.example", true, false),
             ("outbound_.443_._.api.example", true, false),
@@ -99,10 +113,17 @@ mod tests {
         ] {
             let field = field(&[pattern], &[]);
             let got = |effect| sni_holds(&field, &sni, effect);
-            assert_eq!((got(Effect::Deny), got(Effect::Allow)), (deny, allow), "{pattern}");
+            assert_eq!(
+                (got(Effect::Deny), got(Effect::Allow)),
+                (deny, allow),
+                "{pattern}"
+            );
         }
         let any = field(&["*"], &[]);
         assert!(!sni_holds(&any, &Sni::None, Effect::Deny));
-        assert!(sni_holds(&any, &Sni::Unknown, Effect::Deny) && !sni_holds(&any, &Sni::Unknown, Effect::Allow));
+        assert!(
+            sni_holds(&any, &Sni::Unknown, Effect::Deny)
+                && !sni_holds(&any, &Sni::Unknown, Effect::Allow)
+        );
     }
 }

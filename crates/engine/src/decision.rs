@@ -69,7 +69,10 @@ pub struct Gates {
 
 impl Gates {
     /// No gate was asked.
-    pub const NONE: Gates = Gates { istio: Gate::NotAsked, isolation: Gate::NotAsked };
+    pub const NONE: Gates = Gates {
+        istio: Gate::NotAsked,
+        isolation: Gate::NotAsked,
+    };
 
     /// The gates in `state`, as records spell them: `istio`, `isolation`, both, or nothing.
     pub fn in_state(self, state: Gate) -> &'static str {
@@ -103,7 +106,14 @@ impl Answer {
     /// An answer of one of the product's own rules.
     pub fn built_in(reason: Reason) -> Answer {
         let rule = NamedRule::BuiltIn(reason);
-        Answer { reason, rule, gates: Gates::NONE, by_identity: false, expired: None, exception: None }
+        Answer {
+            reason,
+            rule,
+            gates: Gates::NONE,
+            by_identity: false,
+            expired: None,
+            exception: None,
+        }
     }
 
     /// Allow or deny.
@@ -162,12 +172,24 @@ pub struct Decision {
 
 impl Decision {
     /// The decision of two answers, which allows for an allowing verdict or because the server only reports.
-    pub(super) fn new(verdict: Answer, dry_run: Answer, identity: IdentityState, enforcement: Enforcement) -> Decision {
+    pub(super) fn new(
+        verdict: Answer,
+        dry_run: Answer,
+        identity: IdentityState,
+        enforcement: Enforcement,
+    ) -> Decision {
         let outcome = match (verdict.effect(), enforcement) {
             (Effect::Allow, _) | (Effect::Deny, Enforcement::Report) => Outcome::Allow(Permit(())),
             (Effect::Deny, Enforcement::Enforce) => Outcome::Deny,
         };
-        Decision { outcome, verdict, dry_run, identity, identity_detail: None, audit: None }
+        Decision {
+            outcome,
+            verdict,
+            dry_run,
+            identity,
+            identity_detail: None,
+            audit: None,
+        }
     }
 
     /// Withholds an answer that could not be recorded: a denial, whatever the engine said.
@@ -183,8 +205,14 @@ mod tests {
 
     #[test]
     fn gates_are_told_by_name() {
-        let gates = Gates { istio: Gate::Closed, isolation: Gate::Open };
-        assert_eq!((gates.in_state(Gate::Closed), gates.in_state(Gate::Open)), ("istio", "isolation"));
+        let gates = Gates {
+            istio: Gate::Closed,
+            isolation: Gate::Open,
+        };
+        assert_eq!(
+            (gates.in_state(Gate::Closed), gates.in_state(Gate::Open)),
+            ("istio", "isolation")
+        );
         assert_eq!(Gates::NONE.in_state(Gate::Closed), "");
     }
 }

@@ -41,7 +41,10 @@ impl<'q> EvalContext<'q> {
 
     /// The same for a set of rules, with what compares a header with all of their patterns at once.
     pub fn of_set(request: &'q Request<'q>, tables: &'q Arc<HeaderTables>) -> Self {
-        EvalContext { tables: Some(tables), ..EvalContext::new(request) }
+        EvalContext {
+            tables: Some(tables),
+            ..EvalContext::new(request)
+        }
     }
 
     /// The readings of the path, made when they are first asked for.
@@ -57,7 +60,9 @@ impl<'q> EvalContext<'q> {
         match self.readings() {
             Readings::One(path) => Some(self.ends.get_or_init(|| SegmentEnds::of(path))),
             Readings::Many(all) => {
-                let all = self.all_ends.get_or_init(|| all.iter().map(|reading| SegmentEnds::of(reading)).collect());
+                let all = self
+                    .all_ends
+                    .get_or_init(|| all.iter().map(|reading| SegmentEnds::of(reading)).collect());
                 all.get(number)
             }
             Readings::Unknown => None,
@@ -75,8 +80,12 @@ impl<'q> EvalContext<'q> {
 
     /// Whether a condition on a header of an HTTP request holds.
     pub fn header_holds(&self, name: &str, values: &Field<TextPattern>, effect: Effect) -> bool {
-        let Some(http) = &self.request.http else { return values.holds_unknown(effect) };
-        let compared = self.tables.and_then(|tables| tables.holds(self.request, http, values, effect));
+        let Some(http) = &self.request.http else {
+            return values.holds_unknown(effect);
+        };
+        let compared = self
+            .tables
+            .and_then(|tables| tables.holds(self.request, http, values, effect));
         compared.unwrap_or_else(|| http.header_values(name).hold(values, effect))
     }
 }

@@ -16,23 +16,39 @@ impl Expirations {
     /// Those of a set; rules on trial are left out, since nothing goes with them.
     pub fn of(rules: &Rules) -> Expirations {
         let enforced = |mode| mode == Enforcement::Enforce;
-        let grants = rules.grants.iter().filter(|rule| enforced(rule.mode)).map(|rule| &rule.info);
+        let grants = rules
+            .grants
+            .iter()
+            .filter(|rule| enforced(rule.mode))
+            .map(|rule| &rule.info);
         let denies = rules.denies.iter().filter(|rule| enforced(rule.mode));
-        let exceptions = denies.flat_map(|rule| &rule.except).map(|except| &except.info);
-        let mut ending: Vec<Arc<RuleInfo>> =
-            grants.chain(exceptions).filter(|info| info.expires().is_some()).cloned().collect();
+        let exceptions = denies
+            .flat_map(|rule| &rule.except)
+            .map(|except| &except.info);
+        let mut ending: Vec<Arc<RuleInfo>> = grants
+            .chain(exceptions)
+            .filter(|info| info.expires().is_some())
+            .cloned()
+            .collect();
         ending.sort_by(|a, b| (a.expires(), &a.id).cmp(&(b.expires(), &b.id)));
         Expirations(ending.into())
     }
 
     /// Those that end after a moment, the soonest first, each with its end.
     pub fn after(&self, moment: UnixNanos) -> impl Iterator<Item = (&RuleInfo, UnixNanos)> {
-        let ends = self.0.iter().filter_map(|info| Some((info.as_ref(), info.expires()?)));
+        let ends = self
+            .0
+            .iter()
+            .filter_map(|info| Some((info.as_ref(), info.expires()?)));
         ends.skip_while(move |(_, end)| *end <= moment)
     }
 
     /// Those that ended after `from` and no later than `now`, the soonest first, each with its end.
-    pub fn passed(&self, from: UnixNanos, now: UnixNanos) -> impl Iterator<Item = (&RuleInfo, UnixNanos)> {
+    pub fn passed(
+        &self,
+        from: UnixNanos,
+        now: UnixNanos,
+    ) -> impl Iterator<Item = (&RuleInfo, UnixNanos)> {
         self.after(from).take_while(move |(_, end)| *end <= now)
     }
 }

@@ -33,7 +33,11 @@ impl<P> Default for Field<P> {
 impl<P> Field<P> {
     /// A field with both lists.
     pub fn new(any_of: Box<[P]>, none_of: Box<[P]>) -> Field<P> {
-        Field(if none_of.is_empty() { Lists::AnyOf(any_of) } else { Lists::Both(Box::new(Both { any_of, none_of })) })
+        Field(if none_of.is_empty() {
+            Lists::AnyOf(any_of)
+        } else {
+            Lists::Both(Box::new(Both { any_of, none_of }))
+        })
     }
 
     /// A field with a positive list only.
@@ -64,8 +68,15 @@ impl<P> Field<P> {
 
     /// Whether the field holds for a known attribute, one value of the lists at a time.
     pub fn holds(&self, effect: Effect, matches: impl Fn(&P, Match) -> bool) -> bool {
-        let some = self.any_of().is_empty() || self.any_of().iter().any(|p| matches(p, effect.positive_match()));
-        some && !self.none_of().iter().any(|p| matches(p, effect.negative_match()))
+        let some = self.any_of().is_empty()
+            || self
+                .any_of()
+                .iter()
+                .any(|p| matches(p, effect.positive_match()));
+        some && !self
+            .none_of()
+            .iter()
+            .any(|p| matches(p, effect.negative_match()))
     }
 
     /// Whether the field holds for a known attribute of several values, one list at a time; neither list is empty then.
@@ -82,7 +93,9 @@ impl<P> Field<P> {
         matches: impl Fn(&P, T, Match) -> bool,
     ) -> bool {
         match attribute {
-            Some(value) => self.holds(effect, |pattern, matching| matches(pattern, value, matching)),
+            Some(value) => self.holds(effect, |pattern, matching| {
+                matches(pattern, value, matching)
+            }),
             None => self.holds_unknown(effect),
         }
     }
@@ -104,7 +117,12 @@ mod tests {
 
     #[test]
     fn a_field_has_the_lists_that_it_was_given() {
-        for (any_of, none_of) in [(&[][..], &[][..]), (&[1, 2], &[]), (&[], &[3]), (&[1], &[2, 3])] {
+        for (any_of, none_of) in [
+            (&[][..], &[][..]),
+            (&[1, 2], &[]),
+            (&[], &[3]),
+            (&[1], &[2, 3]),
+        ] {
             let field = Field::new(any_of.into(), none_of.into());
             assert_eq!((field.any_of(), field.none_of()), (any_of, none_of));
             assert_eq!(field.is_set(), !any_of.is_empty() || !none_of.is_empty());

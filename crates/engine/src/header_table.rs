@@ -86,22 +86,43 @@ impl HeaderTables {
     /// The tables of a set.
     pub fn of_rules(rules: &Rules) -> HeaderTables {
         let mut asked: BTreeMap<&str, Vec<&Field<TextPattern>>> = BTreeMap::new();
-        let lists = [&rules.denies, &rules.istio_allows, &rules.audits, &rules.grants];
+        let lists = [
+            &rules.denies,
+            &rules.istio_allows,
+            &rules.audits,
+            &rules.grants,
+        ];
         for condition in lists.into_iter().flatten().flat_map(|rule| &rule.when) {
             if let Condition::Header { name, values } = condition {
                 asked.entry(name).or_default().push(values);
             }
         }
-        let mut tables = HeaderTables { uses: header_uses::of_rules(rules), ..HeaderTables::default() };
+        let mut tables = HeaderTables {
+            uses: header_uses::of_rules(rules),
+            ..HeaderTables::default()
+        };
         let mut headers = Vec::new();
         for (header, (name, fields)) in asked.into_iter().enumerate() {
             let mut patterns = PatternTable::builder();
             for values in fields {
-                let (any_of, none_of) = (patterns.numbers(values.any_of()), patterns.numbers(values.none_of()));
-                tables.conditions.insert(address(values), ConditionLists { header, any_of, none_of });
+                let (any_of, none_of) = (
+                    patterns.numbers(values.any_of()),
+                    patterns.numbers(values.none_of()),
+                );
+                tables.conditions.insert(
+                    address(values),
+                    ConditionLists {
+                        header,
+                        any_of,
+                        none_of,
+                    },
+                );
             }
             tables.numbers.insert(name.into(), header);
-            headers.push(HeaderTable { name: name.into(), patterns: patterns.finish() });
+            headers.push(HeaderTable {
+                name: name.into(),
+                patterns: patterns.finish(),
+            });
         }
         tables.headers = headers.into();
         tables
@@ -131,24 +152,36 @@ impl HeaderTables {
                     Match::Strict => matched.all_by(list),
                 };
                 (lists.any_of.is_empty() || matches(&lists.any_of, effect.positive_match()))
-                    && (lists.none_of.is_empty() || !matches(&lists.none_of, effect.negative_match()))
+                    && (lists.none_of.is_empty()
+                        || !matches(&lists.none_of, effect.negative_match()))
             }
         })
     }
 
     /// What a request has of the headers that the set asks for. `None` if the request was compared with another set.
-    fn of_request<'r>(self: &Arc<Self>, request: &'r Request<'_>, http: &Http<'_>) -> Option<&'r HeaderMatches> {
-        let matches = request.header_matches.get_or_init(|| HeaderMatches::new(self, http));
+    fn of_request<'r>(
+        self: &Arc<Self>,
+        request: &'r Request<'_>,
+        http: &Http<'_>,
+    ) -> Option<&'r HeaderMatches> {
+        let matches = request
+            .header_matches
+            .get_or_init(|| HeaderMatches::new(self, http));
         Arc::ptr_eq(&matches.tables, self).then_some(matches)
     }
 
     /// The headers that the set asks for and whose values a request leaves unknown.
     pub fn unknown(self: &Arc<Self>, request: &Request<'_>) -> Vec<(&str, UnknownHeader)> {
-        let Some(http) = &request.http else { return Vec::new() };
-        let unknown = self.headers.iter().filter_map(|table| match http.header_values(&table.name) {
-            HeaderValues::Unknown(why) => Some((&*table.name, why)),
-            HeaderValues::Absent | HeaderValues::Known(_) => None,
-        });
+        let Some(http) = &request.http else {
+            return Vec::new();
+        };
+        let unknown =
+            self.headers
+                .iter()
+                .filter_map(|table| match http.header_values(&table.name) {
+                    HeaderValues::Unknown(why) => Some((&*table.name, why)),
+                    HeaderValues::Absent | HeaderValues::Known(_) => None,
+                });
         unknown.collect()
     }
 
@@ -172,12 +205,19 @@ impl HeaderTables {
             }
         };
         for asked in &self.uses {
-            let Some(header) = self.numbers.get(asked.name.as_str()) else { continue };
-            let (Some(table), Some(state)) = (self.headers.get(*header), matches.state(*header, http)) else {
+            let Some(header) = self.numbers.get(asked.name.as_str()) else {
+                continue;
+            };
+            let (Some(table), Some(state)) =
+                (self.headers.get(*header), matches.state(*header, http))
+            else {
                 continue;
             };
             let has = |pattern: &TextPattern| match state {
-                HeaderState::Known(matched) => table.patterns.number(pattern).is_some_and(|id| matched.has(id)),
+                HeaderState::Known(matched) => table
+                    .patterns
+                    .number(pattern)
+                    .is_some_and(|id| matched.has(id)),
                 HeaderState::Absent | HeaderState::Unknown(_) => false,
             };
             each(asked, state, &has);
@@ -187,8 +227,14 @@ impl HeaderTables {
 
 impl HeaderMatches {
     fn new(tables: &Arc<HeaderTables>, http: &Http<'_>) -> HeaderMatches {
-        let states = std::iter::repeat_with(OnceCell::new).take(tables.headers.len()).collect();
-        let mut matches = HeaderMatches { tables: tables.clone(), states, are_read: false };
+        let states = std::iter::repeat_with(OnceCell::new)
+            .take(tables.headers.len())
+            .collect();
+        let mut matches = HeaderMatches {
+            tables: tables.clone(),
+            states,
+            are_read: false,
+        };
         if tables.headers.len() > FEW_NAMES {
             matches.read_all(http);
         }
@@ -217,10 +263,20 @@ impl HeaderMatches {
         sent.sort_by_key(|(number, _)| *number);
         let are_joined = http.headers.are_joined();
         for values in sent.chunk_by(|one, other| one.0 == other.0) {
-            let Some((number, _)) = values.first() else { continue };
-            let (Some(table), Some(state)) = (tables.headers.get(*number), self.states.get(*number)) else { continue };
+            let Some((number, _)) = values.first() else {
+                continue;
+            };
+            let (Some(table), Some(state)) =
+                (tables.headers.get(*number), self.states.get(*number))
+            else {
+                continue;
+            };
             if !is_attribute(&table.name) {
-                let values = values.iter().take(MAX_PARTS + 1).map(|(_, value)| value.clone()).collect();
+                let values = values
+                    .iter()
+                    .take(MAX_PARTS + 1)
+                    .map(|(_, value)| value.clone())
+                    .collect();
                 state.get_or_init(|| table.state(&HeaderValues::of_sent(values, are_joined)));
             }
         }
@@ -229,10 +285,12 @@ impl HeaderMatches {
 
     fn state(&self, header: usize, http: &Http<'_>) -> Option<&HeaderState> {
         let (state, table) = (self.states.get(header)?, self.tables.headers.get(header)?);
-        Some(state.get_or_init(|| match self.are_read && !is_attribute(&table.name) {
-            true => HeaderState::Absent,
-            false => table.state(&http.header_values(&table.name)),
-        }))
+        Some(
+            state.get_or_init(|| match self.are_read && !is_attribute(&table.name) {
+                true => HeaderState::Absent,
+                false => table.state(&http.header_values(&table.name)),
+            }),
+        )
     }
 }
 
@@ -241,7 +299,9 @@ impl HeaderTable {
         match values {
             HeaderValues::Absent => HeaderState::Absent,
             HeaderValues::Unknown(why) => HeaderState::Unknown(*why),
-            HeaderValues::Known(texts) => HeaderState::Known(Box::new(self.patterns.compare_header(texts))),
+            HeaderValues::Known(texts) => {
+                HeaderState::Known(Box::new(self.patterns.compare_header(texts)))
+            }
         }
     }
 }

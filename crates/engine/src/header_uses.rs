@@ -25,9 +25,16 @@ pub struct HeaderUse {
 /// The headers that a set of rules asks for, by name.
 pub fn of_rules(rules: &Rules) -> Box<[HeaderUse]> {
     let mut uses: BTreeMap<&str, Vec<&TextPattern>> = BTreeMap::new();
-    let lists = [&rules.denies, &rules.istio_allows, &rules.audits, &rules.grants];
+    let lists = [
+        &rules.denies,
+        &rules.istio_allows,
+        &rules.audits,
+        &rules.grants,
+    ];
     for condition in lists.into_iter().flatten().flat_map(|rule| &rule.when) {
-        let Condition::Header { name, values } = condition else { continue };
+        let Condition::Header { name, values } = condition else {
+            continue;
+        };
         let patterns = uses.entry(name).or_default();
         for pattern in values.any_of().iter().chain(values.none_of()) {
             if patterns.len() <= MAX_PATTERNS && !patterns.contains(&pattern) {
@@ -36,8 +43,15 @@ pub fn of_rules(rules: &Rules) -> Box<[HeaderUse]> {
         }
     }
     let told = |(name, patterns): (&str, Vec<&TextPattern>)| {
-        let patterns = if patterns.len() > MAX_PATTERNS { Vec::new() } else { patterns.into_iter().cloned().collect() };
-        HeaderUse { name: name.to_owned(), patterns }
+        let patterns = if patterns.len() > MAX_PATTERNS {
+            Vec::new()
+        } else {
+            patterns.into_iter().cloned().collect()
+        };
+        HeaderUse {
+            name: name.to_owned(),
+            patterns,
+        }
     };
     uses.into_iter().take(MAX_HEADERS).map(told).collect()
 }

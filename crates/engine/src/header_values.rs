@@ -39,7 +39,11 @@ pub const AUTHORITY: &str = ":authority";
 
 /// The name under which Envoy holds a header: in lower case, and `:authority` for `host`.
 pub fn header_name(text: &str) -> String {
-    if is_host(text) { AUTHORITY.to_owned() } else { text.to_ascii_lowercase() }
+    if is_host(text) {
+        AUTHORITY.to_owned()
+    } else {
+        text.to_ascii_lowercase()
+    }
 }
 
 /// Whether a name is Envoy's other one of `:authority`.
@@ -73,7 +77,9 @@ impl UnknownHeader {
     /// What a person is told, behind the header's name.
     pub fn in_words(self) -> String {
         match self {
-            UnknownHeader::TooManyParts => format!("has more than {MAX_PARTS} parts between commas"),
+            UnknownHeader::TooManyParts => {
+                format!("has more than {MAX_PARTS} parts between commas")
+            }
             UnknownHeader::TooLong => format!("has more than {} KiB", MAX_BYTES / 1_024),
             UnknownHeader::NotSent => "is not part of the check".to_owned(),
         }
@@ -172,7 +178,10 @@ impl<'a> Http<'a> {
 
     /// The last value of a header, whether or not it is compared.
     pub fn last_header_value(&self, name: &str) -> Option<Cow<'a, str>> {
-        let own = self.pseudo_header(name).filter(|value| !value.is_empty()).map(Cow::Borrowed);
+        let own = self
+            .pseudo_header(name)
+            .filter(|value| !value.is_empty())
+            .map(Cow::Borrowed);
         own.or_else(|| super::request::last_value(self.headers, name))
     }
 }
@@ -191,7 +200,14 @@ pub fn is_attribute(name: &str) -> bool {
 impl<'a> HeaderValues<'a> {
     /// What is known of a header that was sent with these values.
     pub fn of_sent(values: Vec<Cow<'a, str>>, are_joined: bool) -> HeaderValues<'a> {
-        HeaderValues::of(values, if are_joined { Split::Always } else { Split::Broad })
+        HeaderValues::of(
+            values,
+            if are_joined {
+                Split::Always
+            } else {
+                Split::Broad
+            },
+        )
     }
 
     fn of(values: Vec<Cow<'a, str>>, split: Split) -> HeaderValues<'a> {
@@ -208,12 +224,20 @@ impl<'a> HeaderValues<'a> {
         }
         work_count::bytes(bytes);
         let commas = |value: &Cow<'_, str>| value.bytes().filter(|byte| *byte == b',').count();
-        let more = if split == Split::Never { 0 } else { values.iter().map(commas).sum() };
+        let more = if split == Split::Never {
+            0
+        } else {
+            values.iter().map(commas).sum()
+        };
         if values.len() + more > MAX_PARTS {
             return HeaderValues::Unknown(UnknownHeader::TooManyParts);
         }
         let joined = (values.len() > 1).then(|| values.join(","));
-        HeaderValues::Known(HeaderTexts { values, joined, split })
+        HeaderValues::Known(HeaderTexts {
+            values,
+            joined,
+            split,
+        })
     }
 
     /// Whether a condition on the header holds.
@@ -232,28 +256,45 @@ impl HeaderTexts<'_> {
     /// Every text that is compared.
     pub fn texts(&self) -> impl Iterator<Item = HeaderText<'_>> {
         let all = self.values.iter().flat_map(|value| self.texts_of(value));
-        all.chain(self.joined.iter().map(|text| HeaderText { text, is_strict: false }))
+        all.chain(self.joined.iter().map(|text| HeaderText {
+            text,
+            is_strict: false,
+        }))
     }
 
     /// A value, and its parts unless the value is its only one.
     fn texts_of<'t>(&self, value: &'t str) -> impl Iterator<Item = HeaderText<'t>> + use<'t> {
         let is_its_part = !value.contains(',') && trim_blanks(value) == value;
-        let (are_parts_strict, has_parts) = (self.split == Split::Always, self.split != Split::Never && !is_its_part);
-        let whole = HeaderText { text: value, is_strict: !are_parts_strict || is_its_part };
+        let (are_parts_strict, has_parts) = (
+            self.split == Split::Always,
+            self.split != Split::Never && !is_its_part,
+        );
+        let whole = HeaderText {
+            text: value,
+            is_strict: !are_parts_strict || is_its_part,
+        };
         let parts = has_parts.then(|| value.split(',')).into_iter().flatten();
-        let part = move |text: &'t str| HeaderText { text: trim_blanks(text), is_strict: are_parts_strict };
+        let part = move |text: &'t str| HeaderText {
+            text: trim_blanks(text),
+            is_strict: are_parts_strict,
+        };
         std::iter::once(whole).chain(parts.map(part))
     }
 
     /// The header's parts, whose runs patterns with commas are compared with. `None` where it is never several values.
     pub fn parts(&self) -> Option<HeaderParts<'_>> {
-        let text = self.joined.as_deref().or(self.values.first().map(Cow::as_ref))?;
+        let text = self
+            .joined
+            .as_deref()
+            .or(self.values.first().map(Cow::as_ref))?;
         (self.split != Split::Never).then(|| HeaderParts::of(text))
     }
 
     /// Whether a pattern matches some run of parts, or may.
     fn may_match_a_run(&self, pattern: &TextPattern) -> bool {
-        let Some(parts) = self.parts() else { return false };
+        let Some(parts) = self.parts() else {
+            return false;
+        };
         match parts.runs(pattern.commas()) {
             PartRuns::Listed(runs) => runs.into_iter().any(|run| pattern.matches(run)),
             PartRuns::TooMany => true,
@@ -265,9 +306,14 @@ impl HeaderTexts<'_> {
         match matching {
             Match::Broad => {
                 self.texts().any(|text| value_matches(list, text.text))
-                    || list.iter().any(|pattern| pattern.commas() > 0 && self.may_match_a_run(pattern))
+                    || list
+                        .iter()
+                        .any(|pattern| pattern.commas() > 0 && self.may_match_a_run(pattern))
             }
-            Match::Strict => self.texts().filter(|text| text.is_strict).all(|text| value_matches(list, text.text)),
+            Match::Strict => self
+                .texts()
+                .filter(|text| text.is_strict)
+                .all(|text| value_matches(list, text.text)),
         }
     }
 }
@@ -275,21 +321,35 @@ impl HeaderTexts<'_> {
 impl<'t> HeaderParts<'t> {
     fn of(text: &'t str) -> HeaderParts<'t> {
         work_count::bytes(text.len());
-        HeaderParts { text, commas: memchr::memchr_iter(b',', text.as_bytes()).collect() }
+        HeaderParts {
+            text,
+            commas: memchr::memchr_iter(b',', text.as_bytes()).collect(),
+        }
     }
 
     /// The runs of parts that have so many commas, without the blanks around them.
     pub fn runs(&self, commas: usize) -> PartRuns<'t> {
         // As many runs as there are commas but those inside the first, and one.
-        let Some(count) = (self.commas.len() + 1).checked_sub(commas) else { return PartRuns::Listed(Vec::new()) };
+        let Some(count) = (self.commas.len() + 1).checked_sub(commas) else {
+            return PartRuns::Listed(Vec::new());
+        };
         let is_long = |commas: usize| commas * (commas + 1) / 2 * self.text.len() > MAX_RUN_BYTES;
         if count > 0 && (commas > MAX_PATTERN_COMMAS || count > MAX_RUNS || is_long(commas)) {
             return PartRuns::TooMany;
         }
         let starts = std::iter::once(0).chain(self.commas.iter().map(|comma| comma + 1));
-        let ends = self.commas.iter().copied().skip(commas).chain([self.text.len()]);
+        let ends = self
+            .commas
+            .iter()
+            .copied()
+            .skip(commas)
+            .chain([self.text.len()]);
         let runs = starts.zip(ends).take(count);
-        PartRuns::Listed(runs.filter_map(|(start, end)| self.text.get(start..end)).map(trim_blanks).collect())
+        PartRuns::Listed(
+            runs.filter_map(|(start, end)| self.text.get(start..end))
+                .map(trim_blanks)
+                .collect(),
+        )
     }
 }
 
@@ -300,7 +360,9 @@ pub fn trim_blanks(text: &str) -> &str {
 
 /// Whether a text of a header matches; `*` asks only that the header is there.
 fn value_matches(patterns: &[TextPattern], text: &str) -> bool {
-    patterns.iter().any(|pattern| *pattern == TextPattern::Any || pattern.matches(text))
+    patterns
+        .iter()
+        .any(|pattern| *pattern == TextPattern::Any || pattern.matches(text))
 }
 
 #[cfg(test)]

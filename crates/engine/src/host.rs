@@ -37,7 +37,9 @@ impl Host<'_> {
     pub fn is_same(&self, other: &Host<'_>) -> bool {
         match (self, other) {
             (Host::Name(one), Host::Name(two)) => one == two,
-            (Host::Ip(one), Host::Ip(two)) => embedded::canonical(*one) == embedded::canonical(*two),
+            (Host::Ip(one), Host::Ip(two)) => {
+                embedded::canonical(*one) == embedded::canonical(*two)
+            }
             _ => false,
         }
     }
@@ -106,15 +108,27 @@ impl<'a> Authority<'a> {
                 None if tail.is_empty() => None,
                 None => return Err(HostParseError::Brackets),
             };
-            return Ok(Authority { host: Host::Ip(ip.into()), port });
+            return Ok(Authority {
+                host: Host::Ip(ip.into()),
+                port,
+            });
         }
         match ascii::split_once(text, b':') {
-            None => Ok(Authority { host: parse_host(text)?, port: None }),
+            None => Ok(Authority {
+                host: parse_host(text)?,
+                port: None,
+            }),
             Some((_, rest)) if rest.contains(':') => {
                 let ip: Ipv6Addr = text.parse().map_err(|_| HostParseError::Port)?;
-                Ok(Authority { host: Host::Ip(ip.into()), port: None })
+                Ok(Authority {
+                    host: Host::Ip(ip.into()),
+                    port: None,
+                })
             }
-            Some((host, digits)) => Ok(Authority { host: parse_host(host)?, port: parse_port(digits)? }),
+            Some((host, digits)) => Ok(Authority {
+                host: parse_host(host)?,
+                port: parse_port(digits)?,
+            }),
         }
     }
 }
@@ -137,7 +151,11 @@ pub fn parse_port(digits: &str) -> Result<Option<u16>, HostParseError> {
 fn parse_host(text: &str) -> Result<Host<'_>, HostParseError> {
     let name = text.strip_suffix('.').unwrap_or(text);
     check_name(name)?;
-    let last = name.bytes().rposition(|byte| byte == b'.').and_then(|dot| name.get(dot + 1..)).unwrap_or(name);
+    let last = name
+        .bytes()
+        .rposition(|byte| byte == b'.')
+        .and_then(|dot| name.get(dot + 1..))
+        .unwrap_or(name);
     if is_numeric_label(last) {
         let ip: Ipv4Addr = name.parse().map_err(|_| HostParseError::NumericLabel)?;
         return Ok(Host::Ip(IpAddr::V4(ip)));
@@ -147,8 +165,11 @@ fn parse_host(text: &str) -> Result<Host<'_>, HostParseError> {
 
 /// Whether a label would be read as a number by a lenient address parser: all digits, or `0x` and hex digits.
 fn is_numeric_label(label: &str) -> bool {
-    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
-    label.bytes().all(|b| b.is_ascii_digit()) || hex.is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
+    let hex = label
+        .strip_prefix("0x")
+        .or_else(|| label.strip_prefix("0X"));
+    label.bytes().all(|b| b.is_ascii_digit())
+        || hex.is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Checks characters, labels and lengths of a name without its trailing dot.
@@ -202,12 +223,18 @@ pub fn is_wrapped(sni: &str) -> bool {
 /// [`HostParseError`] as for an authority, also inside the wrapper.
 pub fn parse_server_name(sni: &str) -> Result<Authority<'_>, HostParseError> {
     let Some(wrapped) = strip_prefix_ignore_case(sni, WRAPPER) else {
-        return Ok(Authority { host: Authority::parse(sni)?.host, port: None });
+        return Ok(Authority {
+            host: Authority::parse(sni)?.host,
+            port: None,
+        });
     };
     let (port, rest) = wrapped.split_once("_.").ok_or(HostParseError::Wrapper)?;
     let (_subset, host) = rest.split_once("_.").ok_or(HostParseError::Wrapper)?;
     let port = parse_port(port)?.ok_or(HostParseError::Wrapper)?;
-    Ok(Authority { host: Authority::parse(host)?.host, port: Some(port) })
+    Ok(Authority {
+        host: Authority::parse(host)?.host,
+        port: Some(port),
+    })
 }
 
 fn strip_prefix_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -248,7 +275,11 @@ mod tests {
             ("[64:ff9b::a9fe:a9fe]", "169.254.169.254", None),
             ("[::ffff:0:169.254.169.254]", "169.254.169.254", None),
             ("[64:ff9b:1::a9fe:a9fe]", "64:ff9b:1::a9fe:a9fe", None),
-            ("[2001:0:c000:201::5601:5601]", "2001:0:c000:201::5601:5601", None),
+            (
+                "[2001:0:c000:201::5601:5601]",
+                "2001:0:c000:201::5601:5601",
+                None,
+            ),
             ("[fe80::5efe:169.254.169.254]", "fe80::5efe:a9fe:a9fe", None),
             ("[::1]", "::1", None),
             ("[::]", "::", None),
@@ -317,7 +348,12 @@ mod tests {
 
     #[test]
     fn a_canonical_host_is_its_own_canonical_form() {
-        for text in ["API.example.", "[2002:a01:203::]", "10.0.0.1.", "[2001:DB8::1]"] {
+        for text in [
+            "API.example.",
+            "[2002:a01:203::]",
+            "10.0.0.1.",
+            "[2001:DB8::1]",
+        ] {
             let once = Authority::parse(text).map(|a| a.host.to_string()).unwrap();
             assert_eq!(read(&once).unwrap().0, once);
         }
@@ -328,12 +364,24 @@ mod tests {
         let read = |sni| parse_server_name(sni).map(|a| (a.host.to_string(), a.port));
         let api = |port| Ok(("api.example.com".to_owned(), port));
         assert_eq!(read("outbound_.443_._.api.example.com"), api(Some(443)));
-        assert_eq!(read("OUTBOUND_.8443_.v1_.API.example.com."), api(Some(8443)));
+        assert_eq!(
+            read("OUTBOUND_.8443_.v1_.API.example.com."),
+            api(Some(8443))
+        );
         assert_eq!(read("api.example.com"), api(None));
-        assert_eq!(read("outbound_.0_._.api.example.com"), Err(HostParseError::Port));
-        assert_eq!(read("outbound_._._.api.example.com"), Err(HostParseError::Wrapper));
+        assert_eq!(
+            read("outbound_.0_._.api.example.com"),
+            Err(HostParseError::Port)
+        );
+        assert_eq!(
+            read("outbound_._._.api.example.com"),
+            Err(HostParseError::Wrapper)
+        );
         assert_eq!(read("outbound_.443_.api"), Err(HostParseError::Wrapper));
-        assert_eq!(read("outbound_.443_._.a..b"), Err(HostParseError::EmptyLabel));
+        assert_eq!(
+            read("outbound_.443_._.a..b"),
+            Err(HostParseError::EmptyLabel)
+        );
         assert_eq!(read("u@a.example"), Err(HostParseError::Character));
     }
 }

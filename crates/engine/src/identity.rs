@@ -71,7 +71,10 @@ impl<'a> Principal<'a> {
         if text.len() > MAX_PRINCIPAL {
             return Principal::Invalid(InvalidIdentity::TooLong);
         }
-        workload(text).map_or(Principal::Invalid(InvalidIdentity::NotAWorkload), Principal::Workload)
+        workload(text).map_or(
+            Principal::Invalid(InvalidIdentity::NotAWorkload),
+            Principal::Workload,
+        )
     }
 }
 
@@ -82,13 +85,20 @@ fn workload(text: &str) -> Option<SpiffeId<'_>> {
     // A service account has no slash, so a sixth part is none.
     let service_account = rest.strip_prefix("sa/")?;
     (is_trust_domain(trust_domain) && is_dns_label(namespace) && is_dns_subdomain(service_account))
-        .then_some(SpiffeId { principal, trust_domain, namespace, service_account })
+        .then_some(SpiffeId {
+            principal,
+            trust_domain,
+            namespace,
+            service_account,
+        })
 }
 
 /// Whether `text` may be a SPIFFE trust domain: lower-case letters, digits, `.`, `-` and `_`, at most 255 bytes.
 pub fn is_trust_domain(text: &str) -> bool {
     (1..=255).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_'))
+        && text.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_')
+        })
 }
 
 /// Whether `text` is a DNS label as Kubernetes names namespaces: at most 63 lower-case letters, digits and inner hyphens.
@@ -112,18 +122,51 @@ fn is_label(label: &[u8]) -> bool {
 /// Whether some workload identity could match a principal as policies of Istio spell it, or one that begins or ends so.
 pub fn may_be_workload(text: &str, stars: (bool, bool)) -> bool {
     /// What could stand before a text, or behind it, wherever in an identity it begins or ends.
-    const BEFORE: [&str; 11] =
-        ["", "t", "t/", "t/n", "t/ns", "t/ns/", "t/ns/a", "t/ns/a/", "t/ns/a/s", "t/ns/a/sa", "t/ns/a/sa/"];
-    const BEHIND: [&str; 11] =
-        ["", "a", "/a", "a/a", "sa/a", "/sa/a", "a/sa/a", "/a/sa/a", "s/a/sa/a", "ns/a/sa/a", "/ns/a/sa/a"];
+    const BEFORE: [&str; 11] = [
+        "",
+        "t",
+        "t/",
+        "t/n",
+        "t/ns",
+        "t/ns/",
+        "t/ns/a",
+        "t/ns/a/",
+        "t/ns/a/s",
+        "t/ns/a/sa",
+        "t/ns/a/sa/",
+    ];
+    const BEHIND: [&str; 11] = [
+        "",
+        "a",
+        "/a",
+        "a/a",
+        "sa/a",
+        "/sa/a",
+        "a/sa/a",
+        "/a/sa/a",
+        "s/a/sa/a",
+        "ns/a/sa/a",
+        "/ns/a/sa/a",
+    ];
     let is_workload = |before: &str, behind: &str| {
-        matches!(Principal::parse(&format!("spiffe://{before}{text}{behind}")), Principal::Workload(_))
+        matches!(
+            Principal::parse(&format!("spiffe://{before}{text}{behind}")),
+            Principal::Workload(_)
+        )
     };
     match stars {
         (false, false) => is_workload("", ""),
-        (true, false) => BEFORE.into_iter().any(|before| is_workload(before, "")) || is_workload("t/ns/a/sa/a", ""),
-        (false, true) => BEHIND.into_iter().any(|behind| is_workload("", behind)) || is_workload("", "t/ns/a/sa/a"),
-        (true, true) => BEFORE.into_iter().any(|before| BEHIND.into_iter().any(|behind| is_workload(before, behind))),
+        (true, false) => {
+            BEFORE.into_iter().any(|before| is_workload(before, ""))
+                || is_workload("t/ns/a/sa/a", "")
+        }
+        (false, true) => {
+            BEHIND.into_iter().any(|behind| is_workload("", behind))
+                || is_workload("", "t/ns/a/sa/a")
+        }
+        (true, true) => BEFORE
+            .into_iter()
+            .any(|before| BEHIND.into_iter().any(|behind| is_workload(before, behind))),
     }
 }
 
@@ -221,7 +264,11 @@ impl Accepted {
 
 impl Default for TrustDomains {
     fn default() -> Self {
-        TrustDomains { own: "cluster.local".into(), aliases: Vec::new(), accepted: Accepted::Only(BTreeSet::new()) }
+        TrustDomains {
+            own: "cluster.local".into(),
+            aliases: Vec::new(),
+            accepted: Accepted::Only(BTreeSet::new()),
+        }
     }
 }
 
@@ -240,7 +287,9 @@ impl TrustDomains {
     pub fn judge<'a>(&self, principal: Principal<'a>) -> Caller<'a> {
         match principal {
             Principal::Workload(id) if self.is_own(id.trust_domain) => Caller::Own(id),
-            Principal::Workload(id) if self.accepted.contains(id.trust_domain) => Caller::Foreign(id),
+            Principal::Workload(id) if self.accepted.contains(id.trust_domain) => {
+                Caller::Foreign(id)
+            }
             Principal::Workload(_) => Caller::Unknown(IdentityState::UntrustedDomain),
             Principal::Absent => Caller::Unknown(IdentityState::Unauthenticated),
             Principal::Invalid(_) => Caller::Unknown(IdentityState::InvalidIdentity),
@@ -256,10 +305,18 @@ mod tests {
 
     #[test]
     fn a_workload_has_exactly_five_parts() {
-        let Principal::Workload(id) = Principal::parse(SLEEP) else { panic!("not a workload") };
-        assert_eq!((id.trust_domain, id.namespace, id.service_account), ("cluster.local", "demo-frontend", "sleep"));
+        let Principal::Workload(id) = Principal::parse(SLEEP) else {
+            panic!("not a workload")
+        };
+        assert_eq!(
+            (id.trust_domain, id.namespace, id.service_account),
+            ("cluster.local", "demo-frontend", "sleep")
+        );
         assert_eq!(id.principal, "cluster.local/ns/demo-frontend/sa/sleep");
-        assert!(matches!(Principal::parse("spiffe://td.example/ns/n/sa/a.b-c.d"), Principal::Workload(_)));
+        assert!(matches!(
+            Principal::parse("spiffe://td.example/ns/n/sa/a.b-c.d"),
+            Principal::Workload(_)
+        ));
     }
 
     #[test]
@@ -288,11 +345,18 @@ mod tests {
             "CN=sleep,O=spiffe://cluster.local/ns/a/sa/b",
             " ",
         ] {
-            assert_eq!(Principal::parse(text), Principal::Invalid(InvalidIdentity::NotAWorkload), "{text:?}");
+            assert_eq!(
+                Principal::parse(text),
+                Principal::Invalid(InvalidIdentity::NotAWorkload),
+                "{text:?}"
+            );
         }
         assert_eq!(Principal::parse(""), Principal::Absent);
         let long = format!("spiffe://cluster.local/ns/a/sa/{}", "a".repeat(3000));
-        assert_eq!(Principal::parse(&long), Principal::Invalid(InvalidIdentity::TooLong));
+        assert_eq!(
+            Principal::parse(&long),
+            Principal::Invalid(InvalidIdentity::TooLong)
+        );
     }
 
     #[test]
@@ -331,8 +395,11 @@ mod tests {
 
     #[test]
     fn trust_domains_sort_callers_into_own_foreign_and_unknown() {
-        let mut trust =
-            TrustDomains { own: "corp.example".into(), aliases: vec!["old.example".into()], ..Default::default() };
+        let mut trust = TrustDomains {
+            own: "corp.example".into(),
+            aliases: vec!["old.example".into()],
+            ..Default::default()
+        };
         let of = |td: &str| format!("spiffe://{td}/ns/a/sa/b");
         let state = |trust: &TrustDomains, td: &str| match trust.judge(Principal::parse(&of(td))) {
             Caller::Own(_) => "own",

@@ -96,13 +96,18 @@ impl Index {
             let sources = builder.sources.ids(&rule.callers);
             builder.file(position, &sources, &hosts);
         }
-        Index { on_trial: on_trial(rules), ..builder.finish() }
+        Index {
+            on_trial: on_trial(rules),
+            ..builder.finish()
+        }
     }
 
     /// Whether a rule is on trial, without a look at the rule, which mostly stands far away in memory: a pass that leaves
     /// them out skips a whole set of such rules.
     pub fn is_on_trial(&self, position: u32) -> bool {
-        self.on_trial.get(position as usize / 64).is_some_and(|bits| bits >> (position % 64) & 1 == 1)
+        self.on_trial
+            .get(position as usize / 64)
+            .is_some_and(|bits| bits >> (position % 64) & 1 == 1)
     }
 
     /// Files selections of callers, wherever they go.
@@ -128,24 +133,30 @@ impl Index {
             return;
         }
         let _ = self.sources.visit(caller, matching, &mut |source| {
-            self.hosts.visit(&request.destination.host, matching, &mut |host| match self.list(source, host) {
-                [] => ControlFlow::Continue(()),
-                list => each(list),
-            })
+            self.hosts
+                .visit(&request.destination.host, matching, &mut |host| match self
+                    .list(source, host)
+                {
+                    [] => ControlFlow::Continue(()),
+                    list => each(list),
+                })
         });
     }
 
     /// Visits the positions of selections that may be about a caller.
     pub fn selections(&self, caller: &Caller<'_>, mut each: impl FnMut(u32)) {
         let _ = self.sources.visit(caller, Match::Strict, &mut |source| {
-            self.list(source, ANYWHERE).iter().for_each(|position| each(*position));
+            self.list(source, ANYWHERE)
+                .iter()
+                .for_each(|position| each(*position));
             ControlFlow::Continue(())
         });
     }
 
     fn list(&self, source: Id, host: HostId) -> &[u32] {
         let part = self.pairs.get(&pair_id(source, host));
-        part.and_then(|(from, to)| self.lists.get(*from as usize..*to as usize)).unwrap_or_default()
+        part.and_then(|(from, to)| self.lists.get(*from as usize..*to as usize))
+            .unwrap_or_default()
     }
 }
 
@@ -154,7 +165,9 @@ fn on_trial(rules: &[Arc<Rule>]) -> Box<[u64]> {
         return Box::default();
     }
     let bits = |rules: &[Arc<Rule>]| {
-        rules.iter().enumerate().fold(0, |bits, (at, rule)| bits | u64::from(rule.mode == Enforcement::Report) << at)
+        rules.iter().enumerate().fold(0, |bits, (at, rule)| {
+            bits | u64::from(rule.mode == Enforcement::Report) << at
+        })
     };
     rules.chunks(64).map(bits).collect()
 }
@@ -171,20 +184,39 @@ fn pair_id(source: Id, host: HostId) -> PairId {
 type Step = ControlFlow<()>;
 
 impl Sources {
-    fn visit(&self, caller: &Caller<'_>, matching: Match, each: &mut dyn FnMut(Id) -> Step) -> Step {
-        let Some(SpiffeId { namespace, service_account, .. }) = caller.workload() else {
+    fn visit(
+        &self,
+        caller: &Caller<'_>,
+        matching: Match,
+        each: &mut dyn FnMut(Id) -> Step,
+    ) -> Step {
+        let Some(SpiffeId {
+            namespace,
+            service_account,
+            ..
+        }) = caller.workload()
+        else {
             return match matching {
                 Match::Broad => each(EVERYONE),
                 Match::Strict => [ANYONE, UNAUTHENTICATED].into_iter().try_for_each(each),
             };
         };
         if let Some(entry) = self.namespaces.get(namespace) {
-            entry.accounts.get(service_account).copied().map_or(Step::Continue(()), &mut *each)?;
+            entry
+                .accounts
+                .get(service_account)
+                .copied()
+                .map_or(Step::Continue(()), &mut *each)?;
             entry.whole.map_or(Step::Continue(()), &mut *each)?;
         }
         for length in &self.prefix_lengths {
-            let Some(prefix) = namespace.get(..*length) else { break };
-            self.prefixes.get(prefix).copied().map_or(Step::Continue(()), &mut *each)?;
+            let Some(prefix) = namespace.get(..*length) else {
+                break;
+            };
+            self.prefixes
+                .get(prefix)
+                .copied()
+                .map_or(Step::Continue(()), &mut *each)?;
         }
         each(ANYONE)
     }
@@ -193,7 +225,9 @@ impl Sources {
         let mut ids = Vec::new();
         match callers {
             CallerMatch::Anyone => ids.push(ANYONE),
-            CallerMatch::Sources(sources) => sources.iter().for_each(|source| self.source(source, &mut ids)),
+            CallerMatch::Sources(sources) => sources
+                .iter()
+                .for_each(|source| self.source(source, &mut ids)),
             CallerMatch::Subjects(subjects) => self.subjects(subjects, &mut ids),
         }
         ids
@@ -206,14 +240,22 @@ impl Sources {
                 Subject::Accounts { accounts, .. } => {
                     ids.extend(accounts.iter().map(|a| self.account(&a.namespace, &a.name)));
                 }
-                Subject::Workloads { namespaces, accounts, .. } => {
+                Subject::Workloads {
+                    namespaces,
+                    accounts,
+                    ..
+                } => {
                     for namespace in namespaces {
                         match namespace {
                             NamespacePattern::Every => ids.push(ANYONE),
                             NamespacePattern::Prefix(prefix) => ids.push(self.prefix(prefix)),
-                            NamespacePattern::Exact(ns) if accounts.is_empty() => ids.push(self.namespace(ns)),
+                            NamespacePattern::Exact(ns) if accounts.is_empty() => {
+                                ids.push(self.namespace(ns))
+                            }
                             NamespacePattern::Exact(ns) => {
-                                ids.extend(accounts.iter().map(|account| self.account(ns, account)));
+                                ids.extend(
+                                    accounts.iter().map(|account| self.account(ns, account)),
+                                );
                             }
                         }
                     }
@@ -230,7 +272,11 @@ impl Sources {
         }
         let principals: Option<Vec<_>> = source.principals.any_of().iter().map(workload).collect();
         if let Some(principals) = principals.filter(|all| !all.is_empty()) {
-            return ids.extend(principals.into_iter().map(|(ns, account)| self.account(ns, account)));
+            return ids.extend(
+                principals
+                    .into_iter()
+                    .map(|(ns, account)| self.account(ns, account)),
+            );
         }
         let namespaces = source.namespaces.any_of();
         if !namespaces.is_empty() && namespaces.iter().all(|pattern| !pattern.contains('*')) {
@@ -254,11 +300,19 @@ impl Sources {
     }
 
     fn account(&mut self, namespace: &str, account: &str) -> Id {
-        if let Some(id) = self.namespaces.get(namespace).and_then(|entry| entry.accounts.get(account)) {
+        if let Some(id) = self
+            .namespaces
+            .get(namespace)
+            .and_then(|entry| entry.accounts.get(account))
+        {
             return *id;
         }
         let id = self.new_id();
-        self.namespaces.entry(namespace.into()).or_default().accounts.insert(account.into(), id);
+        self.namespaces
+            .entry(namespace.into())
+            .or_default()
+            .accounts
+            .insert(account.into(), id);
         id
     }
 
@@ -274,21 +328,37 @@ impl Sources {
 
 /// The namespace and account of an exact principal.
 fn workload(pattern: &TextPattern) -> Option<(&str, &str)> {
-    let TextPattern::Exact(principal) = pattern else { return None };
+    let TextPattern::Exact(principal) = pattern else {
+        return None;
+    };
     let mut parts = principal.split('/').skip(1);
-    match (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()) {
+    match (
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next(),
+    ) {
         ("ns", namespace, "sa", account, None) => Some((namespace, account)),
         _ => None,
     }
 }
 
 impl Hosts {
-    fn visit(&self, host: &DestinationHost<'_>, matching: Match, each: &mut dyn FnMut(HostId) -> Step) -> Step {
+    fn visit(
+        &self,
+        host: &DestinationHost<'_>,
+        matching: Match,
+        each: &mut dyn FnMut(HostId) -> Step,
+    ) -> Step {
         match (host, matching) {
             (DestinationHost::Known(Host::Name(name)), _) => {
                 each(host_id(HostKey::Name(name)))?;
                 if self.has_suffixes {
-                    for suffix in name.match_indices('.').filter_map(|(dot, _)| name.get(dot..)) {
+                    for suffix in name
+                        .match_indices('.')
+                        .filter_map(|(dot, _)| name.get(dot..))
+                    {
                         each(host_id(HostKey::Suffix(suffix)))?;
                     }
                 }
@@ -299,7 +369,8 @@ impl Hosts {
                 if matching == Match::Broad {
                     // A grant covers an address as it is written; a denial also what it may be read as.
                     if ip.is_ipv6() {
-                        embedded::carried(*ip).try_for_each(|ip| self.visit_address(ip.into(), each))?;
+                        embedded::carried(*ip)
+                            .try_for_each(|ip| self.visit_address(ip.into(), each))?;
                     }
                     if embedded::reaches_local_host(*ip) {
                         each(host_id(HostKey::LocalHost))?;
@@ -314,8 +385,14 @@ impl Hosts {
 
     fn visit_address(&self, ip: IpAddr, each: &mut dyn FnMut(HostId) -> Step) -> Step {
         each(host_id(HostKey::Address(ip)))?;
-        let lengths = if ip.is_ipv4() { &self.lengths.0 } else { &self.lengths.1 };
-        let mut networks = lengths.iter().filter_map(|length| IpNet::new(ip, *length).ok());
+        let lengths = if ip.is_ipv4() {
+            &self.lengths.0
+        } else {
+            &self.lengths.1
+        };
+        let mut networks = lengths
+            .iter()
+            .filter_map(|length| IpNet::new(ip, *length).ok());
         networks.try_for_each(|network| each(host_id(HostKey::Network(network.trunc()))))
     }
 
@@ -323,7 +400,14 @@ impl Hosts {
     fn ids(&mut self, rule: &Rule) -> Vec<HostId> {
         let mut ids = Vec::new();
         for operation in &rule.to {
-            ids.extend(operation.hosts.any_of().iter().flat_map(HostPattern::keys).map(|key| self.id(key)));
+            ids.extend(
+                operation
+                    .hosts
+                    .any_of()
+                    .iter()
+                    .flat_map(HostPattern::keys)
+                    .map(|key| self.id(key)),
+            );
             if operation.hosts.any_of().is_empty() {
                 ids.push(ANYWHERE);
             }
@@ -361,7 +445,12 @@ impl Builder {
             Match::Broad => (&[EVERYONE], &[EVERYWHERE]),
             Match::Strict => (&[], &[]),
         };
-        Builder { sources: Sources::default(), hosts: Hosts::default(), always, filed: Vec::new() }
+        Builder {
+            sources: Sources::default(),
+            hosts: Hosts::default(),
+            always,
+            filed: Vec::new(),
+        }
     }
 
     fn file(&mut self, position: usize, sources: &[Id], hosts: &[HostId]) {
@@ -387,8 +476,19 @@ impl Builder {
             }
             from = to;
         }
-        let lengths: BTreeSet<usize> = self.sources.prefixes.keys().map(|prefix| prefix.len()).collect();
+        let lengths: BTreeSet<usize> = self
+            .sources
+            .prefixes
+            .keys()
+            .map(|prefix| prefix.len())
+            .collect();
         self.sources.prefix_lengths = lengths.into_iter().collect();
-        Index { sources: self.sources, hosts: self.hosts, pairs, lists, on_trial: Box::default() }
+        Index {
+            sources: self.sources,
+            hosts: self.hosts,
+            pairs,
+            lists,
+            on_trial: Box::default(),
+        }
     }
 }

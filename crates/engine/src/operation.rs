@@ -24,11 +24,18 @@ pub enum PathPattern {
 impl PathPattern {
     /// Whether one reading of the path matches, by its number. The path as sent, the first, must also pass Envoy's own
     /// matcher where a match grants.
-    fn matches(&self, context: &EvalContext<'_>, (number, text): (usize, &str), matching: Match) -> bool {
+    fn matches(
+        &self,
+        context: &EvalContext<'_>,
+        (number, text): (usize, &str),
+        matching: Match,
+    ) -> bool {
         match self {
             PathPattern::Text(pattern) => pattern.matches(text),
             PathPattern::Template(template) => {
-                context.segment_ends(number).is_some_and(|ends| template.matches(text, ends))
+                context
+                    .segment_ends(number)
+                    .is_some_and(|ends| template.matches(text, ends))
                     && (number > 0 || matching == Match::Broad || context.operators_match())
             }
         }
@@ -37,10 +44,16 @@ impl PathPattern {
 
 /// Whether a list matches the readings of a path (rule R7). Broad: some reading matches some pattern. Strict: every reading
 /// matches some pattern of the list, not all of them the same.
-fn list_matches(list: &[PathPattern], context: &EvalContext<'_>, readings: &[Cow<'_, str>], matching: Match) -> bool {
+fn list_matches(
+    list: &[PathPattern],
+    context: &EvalContext<'_>,
+    readings: &[Cow<'_, str>],
+    matching: Match,
+) -> bool {
     let mut numbered = readings.iter().enumerate();
     let some = |(number, text): (usize, &Cow<'_, str>)| {
-        list.iter().any(|pattern| pattern.matches(context, (number, text), matching))
+        list.iter()
+            .any(|pattern| pattern.matches(context, (number, text), matching))
     };
     match matching {
         Match::Broad => numbered.any(some),
@@ -70,28 +83,48 @@ impl Operation {
     /// How narrowly it matches the request, or `None` if it does not.
     pub fn matches(&self, context: &EvalContext<'_>, effect: Effect) -> Option<Specificity> {
         let specificity = self.match_host(context.request, effect)?;
-        let ports = self.ports.holds_if_known(context.request.listener_port, effect, |want, port, _| *want == port);
-        let method = context.request.http.map(|http| http.method).filter(|method| !method.is_empty());
-        let methods = self.methods.holds_if_known(method, effect, |want, method, matching| match matching {
-            Match::Broad => want.matches_ignore_case(method),
-            Match::Strict => want.matches(method),
-        });
+        let ports =
+            self.ports
+                .holds_if_known(context.request.listener_port, effect, |want, port, _| {
+                    *want == port
+                });
+        let method = context
+            .request
+            .http
+            .map(|http| http.method)
+            .filter(|method| !method.is_empty());
+        let methods = self
+            .methods
+            .holds_if_known(method, effect, |want, method, matching| match matching {
+                Match::Broad => want.matches_ignore_case(method),
+                Match::Strict => want.matches(method),
+            });
         (ports && methods && self.match_path(context, effect)).then_some(specificity)
     }
 
     fn match_host(&self, request: &Request<'_>, effect: Effect) -> Option<Specificity> {
         let destination = &request.destination;
-        let hit =
-            |p: &HostPattern, host, matching| p.matches(host, destination.port, destination.raw_authority, matching);
+        let hit = |p: &HostPattern, host, matching| {
+            p.matches(host, destination.port, destination.raw_authority, matching)
+        };
         match &destination.host {
             DestinationHost::Known(host) => {
-                if self.hosts.none_of().iter().any(|p| hit(p, host, effect.negative_match())) {
+                if self
+                    .hosts
+                    .none_of()
+                    .iter()
+                    .any(|p| hit(p, host, effect.negative_match()))
+                {
                     return None;
                 }
                 if self.hosts.any_of().is_empty() {
                     return Some(NO_HOST);
                 }
-                let hits = self.hosts.any_of().iter().filter(|p| hit(p, host, effect.positive_match()));
+                let hits = self
+                    .hosts
+                    .any_of()
+                    .iter()
+                    .filter(|p| hit(p, host, effect.positive_match()));
                 hits.map(HostPattern::specificity).min()
             }
             DestinationHost::Unnamed | DestinationHost::MeshWrapper
@@ -99,9 +132,9 @@ impl Operation {
             {
                 Some(NO_HOST)
             }
-            DestinationHost::Unnamed | DestinationHost::MeshWrapper | DestinationHost::Unreadable => {
-                self.hosts.holds_unknown(effect).then_some(NO_HOST)
-            }
+            DestinationHost::Unnamed
+            | DestinationHost::MeshWrapper
+            | DestinationHost::Unreadable => self.hosts.holds_unknown(effect).then_some(NO_HOST),
         }
     }
 
@@ -110,12 +143,12 @@ impl Operation {
             return true;
         }
         match context.readings() {
-            Readings::One(path) => {
-                self.paths.holds(effect, |want, matching| want.matches(context, (0, path), matching))
-            }
-            Readings::Many(readings) => {
-                self.paths.holds_by_lists(effect, |list, matching| list_matches(list, context, readings, matching))
-            }
+            Readings::One(path) => self.paths.holds(effect, |want, matching| {
+                want.matches(context, (0, path), matching)
+            }),
+            Readings::Many(readings) => self.paths.holds_by_lists(effect, |list, matching| {
+                list_matches(list, context, readings, matching)
+            }),
             Readings::Unknown => self.paths.holds_unknown(effect),
         }
     }

@@ -36,7 +36,11 @@ pub const MAX_READINGS: usize = 30;
 /// The path without its query.
 pub fn without_query(path: &str) -> &str {
     // Most paths are short, and those that are not were made to be long.
-    let cut = if path.len() <= SHORT { ascii::split_once(path, b'?') } else { path.split_once('?') };
+    let cut = if path.len() <= SHORT {
+        ascii::split_once(path, b'?')
+    } else {
+        path.split_once('?')
+    };
     cut.map_or(path, |(path, _)| path)
 }
 
@@ -55,11 +59,16 @@ impl<'a> Readings<'a> {
             return Readings::One(raw);
         }
         // What cannot be decoded now cannot after another step either: none of them joins or cuts an escape or a letter.
-        let Some(decoded) = percent_decode(raw, |_| true) else { return Readings::Unknown };
+        let Some(decoded) = percent_decode(raw, |_| true) else {
+            return Readings::Unknown;
+        };
         if decoded.bytes().any(|b| b < 0x20 || b == 0x7f) {
             return Readings::Unknown;
         }
-        let mut found = Found { all: vec![Cow::Borrowed(raw)], followed: Vec::new() };
+        let mut found = Found {
+            all: vec![Cow::Borrowed(raw)],
+            followed: Vec::new(),
+        };
         found.follow(raw, &Step::ALL, false);
         if let Some(Cow::Owned(unreserved)) = percent_decode(raw, is_unreserved) {
             found.add(&unreserved, false);
@@ -109,7 +118,10 @@ struct Found<'a> {
 impl Found<'_> {
     /// Adds a reading, without its last slash as well where a dot segment ended the path; its number.
     fn add(&mut self, reading: &str, has_lost_dots: bool) -> usize {
-        if let Some(bare) = reading.strip_suffix('/').filter(|bare| has_lost_dots && !bare.is_empty()) {
+        if let Some(bare) = reading
+            .strip_suffix('/')
+            .filter(|bare| has_lost_dots && !bare.is_empty())
+        {
             self.number(bare);
         }
         self.number(reading)
@@ -129,7 +141,9 @@ impl Found<'_> {
     /// its last slash is what it makes of the path, without its last slash.
     fn follow(&mut self, path: &str, left: &[Step], has_lost_dots: bool) {
         for step in left {
-            let Some(next) = step.apply(path) else { continue };
+            let Some(next) = step.apply(path) else {
+                continue;
+            };
             let has_lost_dots = has_lost_dots || (*step == Step::Normalise && ends_with_dots(path));
             let number = self.add(&next, has_lost_dots);
             let left: Vec<Step> = left.iter().copied().filter(|other| other != step).collect();
@@ -160,7 +174,11 @@ fn is_plain(path: &str) -> bool {
         }
         before = byte;
     }
-    path.starts_with('/') && !(has_dot && path.split('/').any(|segment| segment == "." || segment == ".."))
+    path.starts_with('/')
+        && !(has_dot
+            && path
+                .split('/')
+                .any(|segment| segment == "." || segment == ".."))
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -191,7 +209,9 @@ fn percent_decode(text: &str, decode: impl Fn(u8) -> bool) -> Option<Cow<'_, str
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|d| u8::try_from(d).ok())
 }
 
 /// Cuts each segment at its first `;`.

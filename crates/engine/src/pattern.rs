@@ -165,11 +165,18 @@ impl HostPattern {
     /// grant covers no more than Istio does; a denial is read as it looks.
     pub fn in_istio(self, text: &str) -> HostPattern {
         let plain_star = match TextPattern::parse(text) {
-            TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => text.contains('*'),
+            TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => {
+                text.contains('*')
+            }
             TextPattern::Any => false,
         };
-        let odd_port = split_port(text).1.is_some_and(|port| port.is_empty() || port.starts_with('0'));
-        HostPattern { is_text: plain_star || odd_port, ..self }
+        let odd_port = split_port(text)
+            .1
+            .is_some_and(|port| port.is_empty() || port.starts_with('0'));
+        HostPattern {
+            is_text: plain_star || odd_port,
+            ..self
+        }
     }
 
     /// Whether the pattern matches a known host. `raw` is the authority as sent, on HTTP.
@@ -192,17 +199,23 @@ impl HostPattern {
             HostShape::Exact(Host::Ip(ip)) => HostKey::Address(*ip),
             HostShape::Suffix(suffix) => HostKey::Suffix(suffix),
             HostShape::Network(net) => HostKey::Network(*net),
-            HostShape::Anywhere | HostShape::Present | HostShape::LoosePrefix(_) | HostShape::LooseSuffix(_) => {
-                HostKey::None
-            }
+            HostShape::Anywhere
+            | HostShape::Present
+            | HostShape::LoosePrefix(_)
+            | HostShape::LooseSuffix(_) => HostKey::None,
         }
     }
 
     /// All its keys: matched broadly it matches no host that has none of them.
     pub fn keys(&self) -> impl Iterator<Item = HostKey<'_>> {
-        let local =
-            self.shape.range().is_some_and(|range| embedded::holds_local_host(&range)).then_some(HostKey::LocalHost);
-        [Some(self.key()), self.key().carried(), local].into_iter().flatten()
+        let local = self
+            .shape
+            .range()
+            .is_some_and(|range| embedded::holds_local_host(&range))
+            .then_some(HostKey::LocalHost);
+        [Some(self.key()), self.key().carried(), local]
+            .into_iter()
+            .flatten()
     }
 
     /// How narrow the pattern is.
@@ -263,7 +276,8 @@ impl HostShape {
                 name.len() > suffix.len() && name.ends_with(suffix.as_ref())
             }
             (HostShape::Exact(Host::Ip(want)), Host::Ip(ip)) => {
-                want == ip || (matching == Match::Broad && address::covers(&(*want).into(), *ip, matching))
+                want == ip
+                    || (matching == Match::Broad && address::covers(&(*want).into(), *ip, matching))
             }
             (HostShape::Network(net), Host::Ip(ip)) => address::covers(net, *ip, matching),
             (HostShape::LoosePrefix(prefix), host) => {
@@ -280,7 +294,9 @@ impl HostShape {
     /// canonical name, in any case, is that name.
     fn covers_raw(&self, raw: &TextPattern) -> bool {
         match (self, raw) {
-            (HostShape::Exact(Host::Name(name)), TextPattern::Exact(text)) => *name == text.as_str(),
+            (HostShape::Exact(Host::Name(name)), TextPattern::Exact(text)) => {
+                *name == text.as_str()
+            }
             (HostShape::Suffix(suffix), TextPattern::Suffix(text)) => **suffix == **text,
             _ => false,
         }
@@ -333,9 +349,11 @@ impl HostPatternError {
     /// The host that was meant by a text, where that can be said.
     pub fn meant(&self, text: &str) -> Option<String> {
         let host = match self {
-            HostPatternError::Url => {
-                text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next()?
-            }
+            HostPatternError::Url => text
+                .split_once("://")
+                .map_or(text, |(_, rest)| rest)
+                .split(['/', '?', '#'])
+                .next()?,
             HostPatternError::Userinfo => text.rsplit_once('@')?.1,
             // What cookies and proxies write for every name below one.
             HostPatternError::Malformed(HostParseError::EmptyLabel) if text.starts_with('.') => {
@@ -351,11 +369,15 @@ impl HostPatternError {
     /// What to write instead, where that can be said. It never covers more than the text seems to: a URL's path is not left out.
     pub fn advice(&self, text: &str) -> Option<String> {
         let meant = self.meant(text)?;
-        let behind = text.split_once("://").map_or(text, |(_, rest)| rest).split_once('/').map(|(_, path)| path);
+        let behind = text
+            .split_once("://")
+            .map_or(text, |(_, rest)| rest)
+            .split_once('/')
+            .map(|(_, path)| path);
         match (self, behind) {
-            (HostPatternError::Url, Some(path)) if !path.is_empty() => {
-                Some(format!("write `{meant}` here, and its path in `paths`: `/{path}`"))
-            }
+            (HostPatternError::Url, Some(path)) if !path.is_empty() => Some(format!(
+                "write `{meant}` here, and its path in `paths`: `/{path}`"
+            )),
             _ => Some(format!("write `{meant}`")),
         }
     }
@@ -377,7 +399,15 @@ pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), Ho
     }
     if text == "**" {
         let (shape, port) = (HostShape::Anywhere, PortPattern::Every);
-        return Ok((HostPattern { shape, port, raw: None, is_text: false }, Vec::new()));
+        return Ok((
+            HostPattern {
+                shape,
+                port,
+                raw: None,
+                is_text: false,
+            },
+            Vec::new(),
+        ));
     }
     if text.contains("**") {
         return Err(HostPatternError::NotAlone);
@@ -390,8 +420,14 @@ pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), Ho
     };
     let mut spellings = Vec::new();
     let shape = parse_shape(host, &mut spellings)?;
-    let port = if shape == HostShape::Present && port == PortPattern::Unsaid { PortPattern::Every } else { port };
-    if port_text.is_some_and(|text| text.is_empty() || text.starts_with('0')) && spellings.is_empty() {
+    let port = if shape == HostShape::Present && port == PortPattern::Unsaid {
+        PortPattern::Every
+    } else {
+        port
+    };
+    if port_text.is_some_and(|text| text.is_empty() || text.starts_with('0'))
+        && spellings.is_empty()
+    {
         spellings.push(Spelling::Folded(host.to_owned()));
     }
     if let Some(Spelling::Folded(meant) | Spelling::Unicode(meant)) = spellings.first_mut() {
@@ -402,8 +438,17 @@ pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), Ho
         }
     }
     // A text with a port is no canonical name, so that what is left out is about every port.
-    let raw = Some(TextPattern::parse(&text.to_ascii_lowercase())).filter(|raw| !shape.covers_raw(raw));
-    Ok((HostPattern { shape, port, raw: raw.map(Box::new), is_text: false }, spellings))
+    let raw =
+        Some(TextPattern::parse(&text.to_ascii_lowercase())).filter(|raw| !shape.covers_raw(raw));
+    Ok((
+        HostPattern {
+            shape,
+            port,
+            raw: raw.map(Box::new),
+            is_text: false,
+        },
+        spellings,
+    ))
 }
 
 /// Splits `host[:port]`; a bare IPv6 address (two colons, no bracket) has no port.
@@ -428,7 +473,9 @@ fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, H
         return address::parse(host);
     }
     if let Some(rest) = host.strip_prefix('*') {
-        let (name, dotted) = rest.strip_prefix('.').map_or((rest, false), |name| (name, true));
+        let (name, dotted) = rest
+            .strip_prefix('.')
+            .map_or((rest, false), |name| (name, true));
         let name = parse_name(name, "*", dotted, spellings)?;
         if dotted {
             return Ok(HostShape::Suffix(format!(".{name}").into()));
@@ -438,12 +485,21 @@ fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, H
     }
     if let Some(prefix) = host.strip_suffix('*') {
         let inner = prefix.strip_suffix('.').unwrap_or(prefix);
-        host::check_name(inner)
-            .map_err(|why| if inner.contains('*') { HostPatternError::Wildcard } else { why.into() })?;
+        host::check_name(inner).map_err(|why| {
+            if inner.contains('*') {
+                HostPatternError::Wildcard
+            } else {
+                why.into()
+            }
+        })?;
         spellings.push(Spelling::Loose);
         return Ok(HostShape::LoosePrefix(prefix.to_ascii_lowercase().into()));
     }
-    if let Ok(Authority { host: ip @ Host::Ip(_), .. }) = Authority::parse(host) {
+    if let Ok(Authority {
+        host: ip @ Host::Ip(_),
+        ..
+    }) = Authority::parse(host)
+    {
         if host.ends_with('.') {
             spellings.push(Spelling::Folded(ip.to_string()));
         }
@@ -454,7 +510,12 @@ fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, H
 }
 
 /// Canonicalises the name behind an optional `*` or `*.`, noting odd spellings.
-fn parse_name(name: &str, star: &str, dotted: bool, spellings: &mut Vec<Spelling>) -> Result<String, HostPatternError> {
+fn parse_name(
+    name: &str,
+    star: &str,
+    dotted: bool,
+    spellings: &mut Vec<Spelling>,
+) -> Result<String, HostPatternError> {
     if name.contains('*') {
         return Err(HostPatternError::Wildcard);
     }
@@ -486,7 +547,8 @@ pub fn parse_ip_block(text: &str) -> Option<IpNet> {
 
 /// Whether an address is in a block. Broad also tries the IPv4 address that an IPv4-mapped one carries.
 pub fn block_contains(block: &IpNet, address: IpAddr, matching: Match) -> bool {
-    block.contains(&address) || (matching == Match::Broad && block.contains(&address.to_canonical()))
+    block.contains(&address)
+        || (matching == Match::Broad && block.contains(&address.to_canonical()))
 }
 
 #[cfg(test)]

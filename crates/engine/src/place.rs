@@ -19,7 +19,11 @@ pub struct Place {
 impl Place {
     /// A file or directory as a whole.
     pub fn whole(file: impl Into<Arc<str>>) -> Place {
-        Place { file: file.into(), line: 0, column: 0 }
+        Place {
+            file: file.into(),
+            line: 0,
+            column: 0,
+        }
     }
 
     /// `file:line`, as rules are told; the file alone where it is meant as a whole.

@@ -91,7 +91,11 @@ mod tests {
     fn every_reason_has_its_own_name() {
         let names: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.as_str()).collect();
         assert_eq!(names.len(), Reason::ALL.len());
-        let allows: Vec<_> = Reason::ALL.iter().filter(|r| r.effect() == Effect::Allow).map(|r| r.as_str()).collect();
+        let allows: Vec<_> = Reason::ALL
+            .iter()
+            .filter(|r| r.effect() == Effect::Allow)
+            .map(|r| r.as_str())
+            .collect();
         assert_eq!(allows, ["allowed_by_rule", "default_allow"]);
     }
 }

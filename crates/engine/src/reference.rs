@@ -40,12 +40,26 @@ impl Said {
 
 /// The verdict: only what is enforced.
 pub fn verdict(rules: &Rules, settings: &Settings, request: &Request<'_>, now: UnixNanos) -> Said {
-    decide(rules, settings, request, now, &|mode| mode == Enforcement::Enforce, settings.request_validation)
+    decide(
+        rules,
+        settings,
+        request,
+        now,
+        &|mode| mode == Enforcement::Enforce,
+        settings.request_validation,
+    )
 }
 
 /// What the verdict would be with everything on trial enforced.
 pub fn dry_run(rules: &Rules, settings: &Settings, request: &Request<'_>, now: UnixNanos) -> Said {
-    decide(rules, settings, request, now, &|_| true, Enforcement::Enforce)
+    decide(
+        rules,
+        settings,
+        request,
+        now,
+        &|_| true,
+        Enforcement::Enforce,
+    )
 }
 
 fn decide(
@@ -56,12 +70,24 @@ fn decide(
     sees: &dyn Fn(Enforcement) -> bool,
     request_validation: Enforcement,
 ) -> Said {
-    let said = |reason: Reason, rule: String, gates| Said { reason, rule, gates };
-    let built_in = |reason: Reason, gates| said(reason, format!("builtin#{}", reason.as_str()), gates);
+    let said = |reason: Reason, rule: String, gates| Said {
+        reason,
+        rule,
+        gates,
+    };
+    let built_in =
+        |reason: Reason, gates| said(reason, format!("builtin#{}", reason.as_str()), gates);
     let context = EvalContext::new(request);
     let caller = trust_domains(rules, settings, sees).judge(request.principal);
-    let names_unknown = rules.egress_policies.iter().any(|p| sees(p.mode) && p.subjects.name_unauthenticated());
-    let unknown = if names_unknown { UnknownCallers::Named } else { UnknownCallers::Unnamed };
+    let names_unknown = rules
+        .egress_policies
+        .iter()
+        .any(|p| sees(p.mode) && p.subjects.name_unauthenticated());
+    let unknown = if names_unknown {
+        UnknownCallers::Named
+    } else {
+        UnknownCallers::Unnamed
+    };
 
     // 1. Request validation.
     if let (Some(finding), Enforcement::Enforce) = (request.finding, request_validation) {
@@ -69,7 +95,11 @@ fn decide(
     }
     // 2. Deny.
     let denies = |rule: &&Arc<Rule>| {
-        sees(rule.mode) && matches!(rule.deny(&context, &caller, unknown, now), DenyMatch::Denied(_))
+        sees(rule.mode)
+            && matches!(
+                rule.deny(&context, &caller, unknown, now),
+                DenyMatch::Denied(_)
+            )
     };
     let mut denying: Vec<&Arc<Rule>> = rules.denies.iter().filter(denies).collect();
     denying.sort_by_key(|rule| &rule.info.id);
@@ -77,15 +107,25 @@ fn decide(
         return said(Reason::DeniedByRule, rule.info.id.to_string(), Gates::NONE);
     }
     // 3. The Istio gate.
-    let bound = |(mode, to): &(Enforcement, Operation)| sees(*mode) && to.matches(&context, Effect::Deny).is_some();
-    let istio_applies =
-        rules.istio_allow_policies.iter().any(|mode| sees(*mode)) || rules.istio_bound_allow_policies.iter().any(bound);
-    let istio = if istio_applies { grants(&rules.istio_allows, &context, &caller, now, sees) } else { (None, None) };
+    let bound = |(mode, to): &(Enforcement, Operation)| {
+        sees(*mode) && to.matches(&context, Effect::Deny).is_some()
+    };
+    let istio_applies = rules.istio_allow_policies.iter().any(|mode| sees(*mode))
+        || rules.istio_bound_allow_policies.iter().any(bound);
+    let istio = if istio_applies {
+        grants(&rules.istio_allows, &context, &caller, now, sees)
+    } else {
+        (None, None)
+    };
     // 4. The isolation gate.
     let isolated_by = isolation(rules, &caller, unknown, sees);
     let deny_by_default = settings.default_effect == DefaultEffect::Deny;
     let asked = isolated_by.is_some() || deny_by_default;
-    let grant = if asked { grants(&rules.grants, &context, &caller, now, sees) } else { (None, None) };
+    let grant = if asked {
+        grants(&rules.grants, &context, &caller, now, sees)
+    } else {
+        (None, None)
+    };
     let gate = |applies: bool, opens: bool| match (applies, opens) {
         (false, _) => Gate::NotAsked,
         (true, true) => Gate::Open,
@@ -107,9 +147,11 @@ fn decide(
     }
     // 5. Both gates are open, or did not apply.
     match (isolated_by.is_some(), grant.0, istio.0) {
-        (true, Some(entry), Some(rule)) => {
-            said(Reason::AllowedByRule, format!("{},{}", entry.info.id, rule.info.id), gates)
-        }
+        (true, Some(entry), Some(rule)) => said(
+            Reason::AllowedByRule,
+            format!("{},{}", entry.info.id, rule.info.id),
+            gates,
+        ),
         (_, _, Some(rule)) => said(Reason::AllowedByRule, rule.info.id.to_string(), gates),
         (_, Some(entry), None) => said(Reason::AllowedByRule, entry.info.id.to_string(), gates),
         (_, None, None) if !deny_by_default => built_in(Reason::DefaultAllow, gates),
@@ -120,7 +162,11 @@ fn decide(
     }
 }
 
-fn trust_domains(rules: &Rules, settings: &Settings, sees: &dyn Fn(Enforcement) -> bool) -> TrustDomains {
+fn trust_domains(
+    rules: &Rules,
+    settings: &Settings,
+    sees: &dyn Fn(Enforcement) -> bool,
+) -> TrustDomains {
     let mut trust = settings.trust_domains.clone();
     if let Accepted::Only(domains) = &mut trust.accepted {
         for (domain, mode) in &rules.accepted_trust_domains {
@@ -145,9 +191,17 @@ fn grants<'r>(
         .filter(|rule| sees(rule.mode))
         .filter_map(|rule| Some((rule.grant(context, caller)?, rule.as_ref())))
         .collect();
-    matching.sort_by_key(|(specificity, rule)| (rule.info.expires().is_some(), *specificity, &rule.info.id));
-    let alive = matching.iter().find(|(_, rule)| !rule.info.is_expired(now)).map(|(_, rule)| *rule);
-    let expired = matching.iter().find(|(_, rule)| rule.info.is_expired(now)).map(|(_, rule)| *rule);
+    matching.sort_by_key(|(specificity, rule)| {
+        (rule.info.expires().is_some(), *specificity, &rule.info.id)
+    });
+    let alive = matching
+        .iter()
+        .find(|(_, rule)| !rule.info.is_expired(now))
+        .map(|(_, rule)| *rule);
+    let expired = matching
+        .iter()
+        .find(|(_, rule)| rule.info.is_expired(now))
+        .map(|(_, rule)| *rule);
     (alive, expired)
 }
 
@@ -157,18 +211,28 @@ fn isolation(
     unknown: UnknownCallers,
     sees: &dyn Fn(Enforcement) -> bool,
 ) -> Option<String> {
-    let isolating = rules.egress_policies.iter().filter(|p| p.isolate && sees(p.mode));
+    let isolating = rules
+        .egress_policies
+        .iter()
+        .filter(|p| p.isolate && sees(p.mode));
     let Some(id) = caller.workload() else {
         return match unknown {
-            UnknownCallers::Unnamed => isolating.clone().next().map(|_| "builtin#unauthenticated".to_owned()),
+            UnknownCallers::Unnamed => isolating
+                .clone()
+                .next()
+                .map(|_| "builtin#unauthenticated".to_owned()),
             UnknownCallers::Named => {
-                let mut naming: Vec<_> = isolating.filter(|p| p.subjects.name_unauthenticated()).collect();
+                let mut naming: Vec<_> = isolating
+                    .filter(|p| p.subjects.name_unauthenticated())
+                    .collect();
                 naming.sort_by_key(|p| &p.info.id);
                 naming.first().map(|p| p.info.id.to_string())
             }
         };
     };
-    let mut selecting: Vec<_> = isolating.filter(|p| p.subjects.select(caller, Effect::Deny)).collect();
+    let mut selecting: Vec<_> = isolating
+        .filter(|p| p.subjects.select(caller, Effect::Deny))
+        .collect();
     selecting.sort_by_key(|p| (p.info.id.namespace() != id.namespace, &p.info.id));
     selecting.first().map(|p| p.info.id.to_string())
 }

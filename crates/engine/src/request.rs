@@ -67,7 +67,9 @@ pub trait Headers: std::fmt::Debug {
 /// Pairs of names and values, in order.
 impl Headers for Vec<(String, String)> {
     fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
-        self.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).for_each(|(_, value)| each(value.into()));
+        self.iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .for_each(|(_, value)| each(value.into()));
     }
 
     fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
@@ -95,7 +97,12 @@ fn forwarded_for(headers: &dyn Headers, hops: u32) -> Option<IpAddr> {
         }
         joined.push_str(&value);
     });
-    joined.rsplit(',').nth(usize::try_from(hops).ok()?).map(header_values::trim_blanks)?.parse().ok()
+    joined
+        .rsplit(',')
+        .nth(usize::try_from(hops).ok()?)
+        .map(header_values::trim_blanks)?
+        .parse()
+        .ok()
 }
 
 /// The HTTP part of [`Attributes`].
@@ -119,7 +126,15 @@ pub struct HttpAttributes<'a> {
 
 impl Default for HttpAttributes<'_> {
     fn default() -> Self {
-        HttpAttributes { method: "", path: "", host: "", scheme: "", headers: NO_HEADERS, stream_id: "", protocol: "" }
+        HttpAttributes {
+            method: "",
+            path: "",
+            host: "",
+            scheme: "",
+            headers: NO_HEADERS,
+            stream_id: "",
+            protocol: "",
+        }
     }
 }
 
@@ -213,8 +228,22 @@ pub struct Http<'a> {
 
 impl<'a> Http<'a> {
     fn of(http: &HttpAttributes<'a>) -> Http<'a> {
-        let HttpAttributes { method, path, host: authority, scheme, headers, stream_id: _, protocol: _ } = *http;
-        Http { method, path, authority, scheme, headers }
+        let HttpAttributes {
+            method,
+            path,
+            host: authority,
+            scheme,
+            headers,
+            stream_id: _,
+            protocol: _,
+        } = *http;
+        Http {
+            method,
+            path,
+            authority,
+            scheme,
+            headers,
+        }
     }
 }
 
@@ -228,7 +257,9 @@ impl<'a> Attributes<'a> {
         Request {
             principal: self.principal(settings.identity_source),
             source_address: self.source_address,
-            remote_address: settings.trusted_hops.and_then(|hops| self.remote_address(hops)),
+            remote_address: settings
+                .trusted_hops
+                .and_then(|hops| self.remote_address(hops)),
             destination_address: self.destination_address,
             listener_port: self.listener_port,
             sni: self.sni(&destination.host, settings),
@@ -262,10 +293,16 @@ impl<'a> Attributes<'a> {
             true => host::parse_server_name(raw).ok().map(|read| read.host),
             false => canonical.clone(),
         };
-        let of_mesh = |host: &Host<'_>| self.http.is_none() && host::is_wrapped(raw) && settings.names_the_mesh(host);
+        let of_mesh = |host: &Host<'_>| {
+            self.http.is_none() && host::is_wrapped(raw) && settings.names_the_mesh(host)
+        };
         match unwrapped {
             Some(host) if of_mesh(&host) => Sni::MeshWrapper { raw },
-            unwrapped => Sni::Known { raw, canonical, unwrapped },
+            unwrapped => Sni::Known {
+                raw,
+                canonical,
+                unwrapped,
+            },
         }
     }
 
@@ -279,7 +316,8 @@ impl<'a> Attributes<'a> {
         match source {
             IdentitySource::Principal => {
                 let header = last_value(http.headers, CLIENT_CERTIFICATE);
-                Principal::parse(self.source_principal).tightened(self.source_principal, header.as_deref())
+                Principal::parse(self.source_principal)
+                    .tightened(self.source_principal, header.as_deref())
             }
             IdentitySource::Xfcc => {
                 let (mut count, mut only) = (0, None);
@@ -289,7 +327,9 @@ impl<'a> Attributes<'a> {
                 });
                 match (count, only) {
                     (0, _) => Principal::Absent,
-                    (1, Some(Cow::Borrowed(header))) => Principal::from_xfcc(header, self.source_principal),
+                    (1, Some(Cow::Borrowed(header))) => {
+                        Principal::from_xfcc(header, self.source_principal)
+                    }
                     // Several headers are several elements; bytes that are no text had to be replaced.
                     _ => Principal::Invalid(InvalidIdentity::XfccUnreadable),
                 }
@@ -298,14 +338,24 @@ impl<'a> Attributes<'a> {
     }
 
     fn tcp_destination(&'a self, settings: &Settings) -> (Destination<'a>, Option<Reason>) {
-        let unreadable = |reason| (Destination::tcp(DestinationHost::Unreadable, Port::Unknown), Some(reason));
+        let unreadable = |reason| {
+            (
+                Destination::tcp(DestinationHost::Unreadable, Port::Unknown),
+                Some(reason),
+            )
+        };
         if !self.has_address {
             return unreadable(Reason::EmptyRequest);
         }
         let mut named: Option<Authority<'a>> = None;
         let mut is_wrapped = false;
-        for sni in [self.service, self.tls_sni.unwrap_or_default()].into_iter().filter(|sni| !sni.is_empty()) {
-            let Ok(read) = host::parse_server_name(sni) else { return unreadable(Reason::MalformedSni) };
+        for sni in [self.service, self.tls_sni.unwrap_or_default()]
+            .into_iter()
+            .filter(|sni| !sni.is_empty())
+        {
+            let Ok(read) = host::parse_server_name(sni) else {
+                return unreadable(Reason::MalformedSni);
+            };
             is_wrapped |= host::is_wrapped(sni);
             match &mut named {
                 None => named = Some(read),
@@ -316,9 +366,15 @@ impl<'a> Attributes<'a> {
                 Some(first) => first.port = first.port.or(read.port),
             }
         }
-        let declared = settings.listeners.iter().find(|l| Some(l.port) == self.listener_port);
+        let declared = settings
+            .listeners
+            .iter()
+            .find(|l| Some(l.port) == self.listener_port);
         let (host, port) = match (declared, named) {
-            (Some(listener), _) => (DestinationHost::Known(listener.host.clone()), listener.target_port),
+            (Some(listener), _) => (
+                DestinationHost::Known(listener.host.clone()),
+                listener.target_port,
+            ),
             // The wrapper's port is the gateway's own, too.
             (None, Some(read)) if is_wrapped && settings.names_the_mesh(&read.host) => {
                 (DestinationHost::MeshWrapper, None)
@@ -326,13 +382,23 @@ impl<'a> Attributes<'a> {
             (None, Some(Authority { host, port })) => (DestinationHost::Known(host), port),
             (None, None) => (DestinationHost::Unnamed, None),
         };
-        (Destination::tcp(host, port.map_or(Port::Unknown, Port::Known)), None)
+        (
+            Destination::tcp(host, port.map_or(Port::Unknown, Port::Known)),
+            None,
+        )
     }
 
-    fn http_destination(&self, http: &'a HttpAttributes<'a>, settings: &Settings) -> (Destination<'a>, Option<Reason>) {
+    fn http_destination(
+        &self,
+        http: &'a HttpAttributes<'a>,
+        settings: &Settings,
+    ) -> (Destination<'a>, Option<Reason>) {
         let unreadable = |reason| {
-            let destination =
-                Destination { host: DestinationHost::Unreadable, port: Port::Unknown, raw_authority: Some(http.host) };
+            let destination = Destination {
+                host: DestinationHost::Unreadable,
+                port: Port::Unknown,
+                raw_authority: Some(http.host),
+            };
             (destination, Some(reason))
         };
         let Ok(Authority { host, port }) = Authority::parse(http.host) else {
@@ -341,29 +407,44 @@ impl<'a> Attributes<'a> {
         let mut contradicted = false;
         // To a proxy `host` is another name of the authority, so a check holds at most the same under it.
         for name in [header_values::AUTHORITY, "host"] {
-            http.headers.visit(name, &mut |authority| contradicted |= authority != http.host);
+            http.headers.visit(name, &mut |authority| {
+                contradicted |= authority != http.host
+            });
         }
         if contradicted {
             return unreadable(Reason::ContradictoryAttributes);
         }
         // Asked for, the SNI must be there and be the host: a session that shows none shows no match.
         let sni_matches = || sni_is(self.tls_sni.unwrap_or_default(), &host, settings);
-        let finding = (settings.require_sni_host_match && !sni_matches()).then_some(Reason::SniHostMismatch);
+        let finding =
+            (settings.require_sni_host_match && !sni_matches()).then_some(Reason::SniHostMismatch);
         let port = port.map_or(Port::Absent(self.listener_port), Port::Known);
-        (Destination { host: DestinationHost::Known(host), port, raw_authority: Some(http.host) }, finding)
+        (
+            Destination {
+                host: DestinationHost::Known(host),
+                port,
+                raw_authority: Some(http.host),
+            },
+            finding,
+        )
     }
 }
 
 impl<'a> Destination<'a> {
     fn tcp(host: DestinationHost<'a>, port: Port) -> Self {
-        Destination { host, port, raw_authority: None }
+        Destination {
+            host,
+            port,
+            raw_authority: None,
+        }
     }
 }
 
 /// Whether an SNI is a host. A wrapper of a name of the mesh is none: it says how the connection came.
 fn sni_is(sni: &str, host: &Host<'_>, settings: &Settings) -> bool {
-    host::parse_server_name(sni)
-        .is_ok_and(|read| read.host.is_same(host) && !(host::is_wrapped(sni) && settings.names_the_mesh(&read.host)))
+    host::parse_server_name(sni).is_ok_and(|read| {
+        read.host.is_same(host) && !(host::is_wrapped(sni) && settings.names_the_mesh(&read.host))
+    })
 }
 
 #[cfg(test)]

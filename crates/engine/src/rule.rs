@@ -69,8 +69,15 @@ impl Rule {
         work_count::steps(1);
         let request = context.request;
         let applies = self.callers.denies(caller, request, unknown)
-            && (self.to.is_empty() || self.to.iter().any(|op| op.matches(context, Effect::Deny).is_some()))
-            && self.when.iter().all(|condition| condition.holds(context, caller, Effect::Deny));
+            && (self.to.is_empty()
+                || self
+                    .to
+                    .iter()
+                    .any(|op| op.matches(context, Effect::Deny).is_some()))
+            && self
+                .when
+                .iter()
+                .all(|condition| condition.holds(context, caller, Effect::Deny));
         if !applies {
             return DenyMatch::NoMatch;
         }
@@ -79,7 +86,9 @@ impl Rule {
             let info = &exception.info;
             if info.is_expired(now) {
                 expired = expired.or(Some(info));
-            } else if opened.is_none_or(|first| first.expires().is_some() && info.expires().is_none()) {
+            } else if opened
+                .is_none_or(|first| first.expires().is_some() && info.expires().is_none())
+            {
                 opened = Some(info);
             }
         }
@@ -95,19 +104,28 @@ impl Rule {
             return None;
         }
         let specificity = self.grants_destination(context)?;
-        self.when.iter().all(|c| c.holds(context, caller, Effect::Allow)).then_some(specificity)
+        self.when
+            .iter()
+            .all(|c| c.holds(context, caller, Effect::Allow))
+            .then_some(specificity)
     }
 
     /// The same for where the request goes alone.
     pub fn grants_destination(&self, context: &EvalContext<'_>) -> Option<Specificity> {
-        let http_only = || self.to.iter().any(Operation::is_http_only) || self.when.iter().any(Condition::is_http_only);
+        let http_only = || {
+            self.to.iter().any(Operation::is_http_only)
+                || self.when.iter().any(Condition::is_http_only)
+        };
         if context.request.http.is_none() && http_only() {
             return None;
         }
         if self.to.is_empty() {
             return Some(NO_HOST);
         }
-        self.to.iter().filter_map(|op| op.matches(context, Effect::Allow)).min()
+        self.to
+            .iter()
+            .filter_map(|op| op.matches(context, Effect::Allow))
+            .min()
     }
 
     /// Whether it matters who asks.
@@ -119,6 +137,8 @@ impl Rule {
 impl Exception {
     fn opens(&self, context: &EvalContext<'_>, caller: &Caller<'_>) -> bool {
         let http_only = context.request.http.is_none() && self.to.is_http_only();
-        !http_only && self.callers.grants(caller, context.request) && self.to.matches(context, Effect::Allow).is_some()
+        !http_only
+            && self.callers.grants(caller, context.request)
+            && self.to.matches(context, Effect::Allow).is_some()
     }
 }

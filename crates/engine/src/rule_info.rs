@@ -40,28 +40,48 @@ enum Part {
 impl RuleId {
     /// A policy as a whole. `policy` is `ns/name`.
     pub fn policy(family: Family, policy: Arc<str>) -> RuleId {
-        RuleId { family, policy, part: Part::Whole }
+        RuleId {
+            family,
+            policy,
+            part: Part::Whole,
+        }
     }
 
     /// The isolation of a namespace whose policies were never loaded. No policy has an empty name, so it is named before
     /// every policy of its namespace.
     pub fn unloaded(namespace: &str) -> RuleId {
-        RuleId { family: Family::Egress, policy: format!("{namespace}/").into(), part: Part::Unloaded }
+        RuleId {
+            family: Family::Egress,
+            policy: format!("{namespace}/").into(),
+            part: Part::Unloaded,
+        }
     }
 
     /// A rule of an AuthorizationPolicy, by its index.
     pub fn rule(policy: Arc<str>, index: usize) -> RuleId {
-        RuleId { family: Family::Istio, policy, part: Part::Index(number(index)) }
+        RuleId {
+            family: Family::Istio,
+            policy,
+            part: Part::Index(number(index)),
+        }
     }
 
     /// An entry of an EgressPolicy, by its name.
     pub fn entry(policy: Arc<str>, name: &str) -> RuleId {
-        RuleId { family: Family::Egress, policy, part: Part::Entry(name.into()) }
+        RuleId {
+            family: Family::Egress,
+            policy,
+            part: Part::Entry(name.into()),
+        }
     }
 
     /// An exception of an entry, by its index.
     pub fn exception(policy: Arc<str>, entry: &str, index: usize) -> RuleId {
-        RuleId { family: Family::Egress, policy, part: Part::Exception(entry.into(), number(index)) }
+        RuleId {
+            family: Family::Egress,
+            policy,
+            part: Part::Exception(entry.into(), number(index)),
+        }
     }
 
     /// Which family the rule is of.
@@ -81,7 +101,9 @@ impl RuleId {
 
     /// The namespace of its policy.
     pub fn namespace(&self) -> &str {
-        self.policy.split_once('/').map_or("", |(namespace, _)| namespace)
+        self.policy
+            .split_once('/')
+            .map_or("", |(namespace, _)| namespace)
     }
 }
 
@@ -146,7 +168,11 @@ pub struct About {
 impl RuleInfo {
     /// What is told of the rule with this id.
     pub fn new(id: RuleId, place: Place, about: About) -> RuleInfo {
-        RuleInfo { id, place, about: (about != About::default()).then(|| Box::new(about)) }
+        RuleInfo {
+            id,
+            place,
+            about: (about != About::default()).then(|| Box::new(about)),
+        }
     }
 
     /// Whether another says the same of itself, wherever it stands.
@@ -207,18 +233,33 @@ mod tests {
             assert_eq!(id.to_string(), text);
         }
         let exception = RuleId::exception("a/p".into(), "x", 1);
-        assert_eq!((exception.to_string().as_str(), exception.namespace()), ("ep:a/p#x.except[1]", "a"));
+        assert_eq!(
+            (exception.to_string().as_str(), exception.namespace()),
+            ("ep:a/p#x.except[1]", "a")
+        );
         assert_eq!(exception.part().to_string(), "x.except[1]");
     }
 
     #[test]
     fn a_grant_is_gone_from_its_moment_on() {
         let info = |expires| {
-            let about = About { expires, ..About::default() };
+            let about = About {
+                expires,
+                ..About::default()
+            };
             RuleInfo::new(RuleId::entry("a/p".into(), "x"), Place::whole("f"), about)
         };
-        for (expires, expired) in [(None, false), (Some(9), true), (Some(10), true), (Some(11), false)] {
-            assert_eq!(info(expires.map(UnixNanos)).is_expired(UnixNanos(10)), expired, "{expires:?}");
+        for (expires, expired) in [
+            (None, false),
+            (Some(9), true),
+            (Some(10), true),
+            (Some(11), false),
+        ] {
+            assert_eq!(
+                info(expires.map(UnixNanos)).is_expired(UnixNanos(10)),
+                expired,
+                "{expires:?}"
+            );
         }
     }
 }

@@ -61,7 +61,12 @@ impl Settings {
             default_effect,
             enforcement,
             request_validation,
-            trust_domains: TrustDomains { own, aliases, accepted },
+            trust_domains:
+                TrustDomains {
+                    own,
+                    aliases,
+                    accepted,
+                },
             cluster_domains,
             gateway_hosts,
             trusted_hops,
@@ -95,10 +100,17 @@ impl Settings {
     /// which the gateway is reached.
     pub fn names_the_mesh(&self, host: &Host<'_>) -> bool {
         let of_cluster = |name: &str| {
-            let in_cluster = self.cluster_domains.iter().filter_map(|domain| name.strip_suffix(domain.as_str()));
-            in_cluster.filter_map(|rest| rest.strip_suffix('.')).chain([name]).any(|service| service.ends_with(".svc"))
+            let in_cluster = self
+                .cluster_domains
+                .iter()
+                .filter_map(|domain| name.strip_suffix(domain.as_str()));
+            in_cluster
+                .filter_map(|rest| rest.strip_suffix('.'))
+                .chain([name])
+                .any(|service| service.ends_with(".svc"))
         };
-        matches!(host, Host::Name(name) if of_cluster(name)) || self.gateway_hosts.iter().any(|own| own.is_same(host))
+        matches!(host, Host::Name(name) if of_cluster(name))
+            || self.gateway_hosts.iter().any(|own| own.is_same(host))
     }
 }
 
@@ -164,7 +176,21 @@ mod tests {
         let plain = Settings::default().fingerprint();
         let hosts = vec![Host::Name("egress.example".into())];
         let cluster_domains = vec!["cluster.local".into(), "corp.internal".into()];
-        assert_ne!(Settings { gateway_hosts: hosts, ..Settings::default() }.fingerprint(), plain);
-        assert_ne!(Settings { cluster_domains, ..Settings::default() }.fingerprint(), plain);
+        assert_ne!(
+            Settings {
+                gateway_hosts: hosts,
+                ..Settings::default()
+            }
+            .fingerprint(),
+            plain
+        );
+        assert_ne!(
+            Settings {
+                cluster_domains,
+                ..Settings::default()
+            }
+            .fingerprint(),
+            plain
+        );
     }
 }

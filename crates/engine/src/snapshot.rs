@@ -120,19 +120,36 @@ impl PassContext {
     fn new(pass: Pass, settings: &Settings, rules: &Rules) -> PassContext {
         let mut trust_domains = settings.trust_domains.clone();
         if let Accepted::Only(domains) = &mut trust_domains.accepted {
-            let named = rules.accepted_trust_domains.iter().filter(|(_, mode)| pass.includes(*mode));
+            let named = rules
+                .accepted_trust_domains
+                .iter()
+                .filter(|(_, mode)| pass.includes(*mode));
             domains.extend(named.map(|(domain, _)| domain.clone()));
         }
-        let mut policies = rules.egress_policies.iter().filter(|p| pass.includes(p.mode));
+        let mut policies = rules
+            .egress_policies
+            .iter()
+            .filter(|p| pass.includes(p.mode));
         let isolates_somebody = policies.clone().any(|p| p.isolate);
         let named = policies.any(|p| p.subjects.name_unauthenticated());
         PassContext {
             pass,
             trust_domains,
-            unknown_callers: if named { UnknownCallers::Named } else { UnknownCallers::Unnamed },
-            istio_gate: rules.istio_allow_policies.iter().any(|mode| pass.includes(*mode)),
+            unknown_callers: if named {
+                UnknownCallers::Named
+            } else {
+                UnknownCallers::Unnamed
+            },
+            istio_gate: rules
+                .istio_allow_policies
+                .iter()
+                .any(|mode| pass.includes(*mode)),
             isolates_somebody,
-            request_validation: if pass == Pass::DryRun { Enforcement::Enforce } else { settings.request_validation },
+            request_validation: if pass == Pass::DryRun {
+                Enforcement::Enforce
+            } else {
+                settings.request_validation
+            },
         }
     }
 }
@@ -169,7 +186,9 @@ impl Tables {
             istio_allows: Index::of_rules(&rules.istio_allows, Match::Broad),
             grants: Index::of_rules(&rules.grants, Match::Strict),
             audits: Index::of_rules(&rules.audits, Match::Broad),
-            egress_policies: Index::of_subjects(rules.egress_policies.iter().map(|p| p.subjects.as_ref())),
+            egress_policies: Index::of_subjects(
+                rules.egress_policies.iter().map(|p| p.subjects.as_ref()),
+            ),
         }
     }
 }
@@ -177,27 +196,53 @@ impl Tables {
 impl Snapshot {
     /// A compiled set.
     pub fn new(revision: Revision, settings: Settings, mut rules: Rules) -> Snapshot {
-        for list in [&mut rules.denies, &mut rules.istio_allows, &mut rules.audits, &mut rules.grants] {
+        for list in [
+            &mut rules.denies,
+            &mut rules.istio_allows,
+            &mut rules.audits,
+            &mut rules.grants,
+        ] {
             list.sort_by(|a, b| a.info.id.cmp(&b.info.id));
         }
-        rules.egress_policies.sort_by(|a, b| a.info.id.cmp(&b.info.id));
+        rules
+            .egress_policies
+            .sort_by(|a, b| a.info.id.cmp(&b.info.id));
         let on_trial = settings.request_validation == Enforcement::Report
             || [&rules.denies, &rules.istio_allows, &rules.grants]
                 .into_iter()
                 .flatten()
                 .any(|r| r.mode == Enforcement::Report)
-            || rules.egress_policies.iter().any(|p| p.mode == Enforcement::Report)
+            || rules
+                .egress_policies
+                .iter()
+                .any(|p| p.mode == Enforcement::Report)
             || rules.istio_allow_policies.contains(&Enforcement::Report)
-            || rules.istio_bound_allow_policies.iter().any(|(mode, _)| *mode == Enforcement::Report);
+            || rules
+                .istio_bound_allow_policies
+                .iter()
+                .any(|(mode, _)| *mode == Enforcement::Report);
         let dry_run = on_trial.then(|| PassContext::new(Pass::DryRun, &settings, &rules));
         let verdict = PassContext::new(Pass::Enforced, &settings, &rules);
-        let (tables, header_tables) = (Tables::of(&rules), Arc::new(HeaderTables::of_rules(&rules)));
-        Snapshot { revision, verdict, dry_run, tables, header_tables, settings, rules, loaded: true }
+        let (tables, header_tables) =
+            (Tables::of(&rules), Arc::new(HeaderTables::of_rules(&rules)));
+        Snapshot {
+            revision,
+            verdict,
+            dry_run,
+            tables,
+            header_tables,
+            settings,
+            rules,
+            loaded: true,
+        }
     }
 
     /// What is in force before the first good set: every check is denied with `no_policy`.
     pub fn unloaded(settings: Settings) -> Snapshot {
-        Snapshot { loaded: false, ..Snapshot::new(Revision::none(), settings, Rules::default()) }
+        Snapshot {
+            loaded: false,
+            ..Snapshot::new(Revision::none(), settings, Rules::default())
+        }
     }
 
     /// The set's revision.
@@ -232,7 +277,12 @@ impl Snapshot {
 
     /// How many rules there are.
     pub fn counts(&self) -> RuleCounts {
-        let of = |rules: &[Arc<Rule>], family| rules.iter().filter(|r| r.info.id.family() == family).count();
+        let of = |rules: &[Arc<Rule>], family| {
+            rules
+                .iter()
+                .filter(|r| r.info.id.family() == family)
+                .count()
+        };
         RuleCounts {
             istio_deny: of(&self.rules.denies, Family::Istio),
             istio_allow: self.rules.istio_allows.len(),
@@ -246,12 +296,14 @@ impl Snapshot {
     pub fn decide(&self, request: &Request<'_>, now: UnixNanos) -> Decision {
         let context = EvalContext::of_set(request, &self.header_tables);
         let (caller, verdict) = self.answer(&self.verdict, &context, now);
-        let dry_run = self
-            .dry_run
-            .as_ref()
-            .map_or_else(|| verdict.clone(), |pass_context| self.answer(pass_context, &context, now).1);
+        let dry_run = self.dry_run.as_ref().map_or_else(
+            || verdict.clone(),
+            |pass_context| self.answer(pass_context, &context, now).1,
+        );
         let audits = (&self.rules.audits[..], &self.tables.audits);
-        let audit = self.match_denies(audits, &self.verdict, &context, &caller, now).first;
+        let audit = self
+            .match_denies(audits, &self.verdict, &context, &caller, now)
+            .first;
         let audit = audit.map(|(rule, _)| rule.info.clone());
         let identity_detail = match request.principal {
             Principal::Invalid(detail) => Some(detail),
@@ -281,8 +333,15 @@ impl Snapshot {
     }
 
     /// Stage 1.
-    fn request_validation(&self, pass_context: &PassContext, request: &Request<'_>) -> Option<Answer> {
-        request.finding.filter(|_| pass_context.request_validation == Enforcement::Enforce).map(Answer::built_in)
+    fn request_validation(
+        &self,
+        pass_context: &PassContext,
+        request: &Request<'_>,
+    ) -> Option<Answer> {
+        request
+            .finding
+            .filter(|_| pass_context.request_validation == Enforcement::Enforce)
+            .map(Answer::built_in)
     }
 
     /// Stage 2: the first matching DENY in the order of names; then the others.
@@ -294,9 +353,13 @@ impl Snapshot {
         now: UnixNanos,
     ) -> Answer {
         let denies = (&self.rules.denies[..], &self.tables.denies);
-        let DenyMatches { first, excepted } = self.match_denies(denies, pass_context, context, caller, now);
+        let DenyMatches { first, excepted } =
+            self.match_denies(denies, pass_context, context, caller, now);
         let Some((rule, expired)) = first else {
-            return Answer { exception: excepted.cloned(), ..self.gates(pass_context, context, caller, now) };
+            return Answer {
+                exception: excepted.cloned(),
+                ..self.gates(pass_context, context, caller, now)
+            };
         };
         Answer {
             reason: Reason::DeniedByRule,
@@ -323,11 +386,17 @@ impl Snapshot {
         let mut excepted: Option<(OpeningRank, &Arc<RuleInfo>)> = None;
         index.lists(caller, context.request, Match::Broad, |list| {
             let before = first.map_or(u32::MAX, |(position, ..)| position);
-            for position in list.iter().copied().take_while(|position| *position < before) {
+            for position in list
+                .iter()
+                .copied()
+                .take_while(|position| *position < before)
+            {
                 if pass_context.pass == Pass::Enforced && index.is_on_trial(position) {
                     continue;
                 }
-                let Some(rule) = rules.get(position as usize) else { continue };
+                let Some(rule) = rules.get(position as usize) else {
+                    continue;
+                };
                 match rule.deny(context, caller, pass_context.unknown_callers, now) {
                     DenyMatch::NoMatch => {}
                     DenyMatch::Excepted(by) => {
@@ -344,7 +413,10 @@ impl Snapshot {
             }
             ControlFlow::Continue(())
         });
-        DenyMatches { first: first.map(|(_, rule, expired)| (rule, expired)), excepted: excepted.map(|(_, by)| by) }
+        DenyMatches {
+            first: first.map(|(_, rule, expired)| (rule, expired)),
+            excepted: excepted.map(|(_, by)| by),
+        }
     }
 
     /// Stages 3 to 5.
@@ -358,26 +430,49 @@ impl Snapshot {
         let pass = pass_context.pass;
         let istio_applies = pass_context.istio_gate || self.is_bound(pass, context);
         let istio = match istio_applies {
-            true => match_grants(pass, (&self.rules.istio_allows, &self.tables.istio_allows), context, caller, now),
+            true => match_grants(
+                pass,
+                (&self.rules.istio_allows, &self.tables.istio_allows),
+                context,
+                caller,
+                now,
+            ),
             false => GrantMatches::default(),
         };
         let isolation = self.isolation(pass_context, caller);
         let asks_grant = isolation.is_some() || self.settings.default_effect == DefaultEffect::Deny;
         let grant = match asks_grant {
-            true => match_grants(pass, (&self.rules.grants, &self.tables.grants), context, caller, now),
+            true => match_grants(
+                pass,
+                (&self.rules.grants, &self.tables.grants),
+                context,
+                caller,
+                now,
+            ),
             false => GrantMatches::default(),
         };
         let gates = Gates {
             istio: gate(istio_applies, istio.alive.is_some()),
             isolation: gate(isolation.is_some(), grant.alive.is_some()),
         };
-        let answer =
-            |reason, rule, by_identity| Answer { reason, rule, gates, by_identity, expired: None, exception: None };
+        let answer = |reason, rule, by_identity| Answer {
+            reason,
+            rule,
+            gates,
+            by_identity,
+            expired: None,
+            exception: None,
+        };
         let named = |rule: &Rule| NamedRule::Policy(rule.info.clone());
 
         if gates.istio == Gate::Closed {
-            let by_identity = caller.workload().is_none() && self.identity_was_missing(pass, context);
-            return answer(Reason::NoIstioAllow, NamedRule::BuiltIn(Reason::NoIstioAllow), by_identity);
+            let by_identity =
+                caller.workload().is_none() && self.identity_was_missing(pass, context);
+            return answer(
+                Reason::NoIstioAllow,
+                NamedRule::BuiltIn(Reason::NoIstioAllow),
+                by_identity,
+            );
         }
         match (isolation, grant.alive, istio.alive) {
             (Some(isolated_by), None, _) => match grant.expired {
@@ -387,14 +482,26 @@ impl Snapshot {
                     answer(Reason::NotInAllowList, isolated_by, unnamed)
                 }
             },
-            (Some(_), Some(entry), Some(rule)) => {
-                answer(Reason::AllowedByRule, NamedRule::Both(entry.info.clone(), rule.info.clone()), false)
+            (Some(_), Some(entry), Some(rule)) => answer(
+                Reason::AllowedByRule,
+                NamedRule::Both(entry.info.clone(), rule.info.clone()),
+                false,
+            ),
+            (None, _, Some(only)) | (_, Some(only), None) => {
+                answer(Reason::AllowedByRule, named(only), false)
             }
-            (None, _, Some(only)) | (_, Some(only), None) => answer(Reason::AllowedByRule, named(only), false),
             (None, None, None) => match (self.settings.default_effect, grant.expired) {
-                (DefaultEffect::Allow, _) => Answer { gates, ..Answer::built_in(Reason::DefaultAllow) },
-                (DefaultEffect::Deny, Some(entry)) => answer(Reason::ExpiredException, named(entry), false),
-                (DefaultEffect::Deny, None) => Answer { gates, ..Answer::built_in(Reason::DefaultDeny) },
+                (DefaultEffect::Allow, _) => Answer {
+                    gates,
+                    ..Answer::built_in(Reason::DefaultAllow)
+                },
+                (DefaultEffect::Deny, Some(entry)) => {
+                    answer(Reason::ExpiredException, named(entry), false)
+                }
+                (DefaultEffect::Deny, None) => Answer {
+                    gates,
+                    ..Answer::built_in(Reason::DefaultDeny)
+                },
             },
         }
     }
@@ -407,13 +514,19 @@ impl Snapshot {
 
     /// The policy that isolates the caller: of its own namespace before others', root last, then in the order of names.
     fn isolation(&self, pass_context: &PassContext, caller: &Caller<'_>) -> Option<NamedRule> {
-        if matches!(caller, Caller::Unknown(_)) && pass_context.unknown_callers == UnknownCallers::Unnamed {
-            return pass_context.isolates_somebody.then_some(NamedRule::Unauthenticated);
+        if matches!(caller, Caller::Unknown(_))
+            && pass_context.unknown_callers == UnknownCallers::Unnamed
+        {
+            return pass_context
+                .isolates_somebody
+                .then_some(NamedRule::Unauthenticated);
         }
         let own = caller.workload().map(|id| id.namespace);
         let mut first: Option<(bool, u32, &EgressScope)> = None;
         self.tables.egress_policies.selections(caller, |position| {
-            let Some(policy) = self.rules.egress_policies.get(position as usize) else { return };
+            let Some(policy) = self.rules.egress_policies.get(position as usize) else {
+                return;
+            };
             let foreign = Some(policy.info.id.namespace()) != own;
             let earlier = first.is_none_or(|(f, p, _)| (foreign, position) < (f, p));
             let isolates = policy.isolate && pass_context.pass.includes(policy.mode);
@@ -429,12 +542,21 @@ impl Snapshot {
         let mut found = false;
         // The index finds rules by who asks, and here that is unknown: every rule about the host is looked at.
         let everyone = Caller::Unknown(IdentityState::Unauthenticated);
-        self.tables.istio_allows.lists(&everyone, context.request, Match::Broad, |list| {
-            let rules = list.iter().filter_map(|position| self.rules.istio_allows.get(*position as usize));
-            let mut missing = rules.filter(|rule| pass.includes(rule.mode) && rule.asks_identity());
-            found = missing.any(|rule| rule.grants_destination(context).is_some());
-            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        self.tables
+            .istio_allows
+            .lists(&everyone, context.request, Match::Broad, |list| {
+                let rules = list
+                    .iter()
+                    .filter_map(|position| self.rules.istio_allows.get(*position as usize));
+                let mut missing =
+                    rules.filter(|rule| pass.includes(rule.mode) && rule.asks_identity());
+                found = missing.any(|rule| rule.grants_destination(context).is_some());
+                if found {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
         found
     }
 }
@@ -481,8 +603,12 @@ fn match_grants<'s>(
             if pass == Pass::Enforced && index.is_on_trial(position) {
                 continue;
             }
-            let Some(rule) = rules.get(position as usize) else { continue };
-            let Some(specificity) = rule.grant(context, caller) else { continue };
+            let Some(rule) = rules.get(position as usize) else {
+                continue;
+            };
+            let Some(specificity) = rule.grant(context, caller) else {
+                continue;
+            };
             let rank = (rule.info.expires().is_some(), specificity, position);
             if rule.info.is_expired(now) {
                 if expired.is_none_or(|(first, _)| (specificity, position) < first) {
@@ -494,5 +620,8 @@ fn match_grants<'s>(
         }
         ControlFlow::Continue(())
     });
-    GrantMatches { alive: alive.map(|(_, rule)| rule), expired: expired.map(|(_, rule)| rule) }
+    GrantMatches {
+        alive: alive.map(|(_, rule)| rule),
+        expired: expired.map(|(_, rule)| rule),
+    }
 }

@@ -49,19 +49,35 @@ pub struct Source {
 impl Source {
     /// Whether it has a field that only a valid identity can satisfy.
     pub fn asks_identity(&self) -> bool {
-        let Source { principals, namespaces, service_accounts, trust_domains, ip_blocks: _, remote_ip_blocks: _ } =
-            self;
-        principals.is_set() || namespaces.is_set() || service_accounts.is_set() || trust_domains.is_set()
+        let Source {
+            principals,
+            namespaces,
+            service_accounts,
+            trust_domains,
+            ip_blocks: _,
+            remote_ip_blocks: _,
+        } = self;
+        principals.is_set()
+            || namespaces.is_set()
+            || service_accounts.is_set()
+            || trust_domains.is_set()
     }
 
     /// Whether all fields hold. A condition of `when` on a source is a source with one field.
     pub fn matches(&self, caller: &Caller<'_>, request: &Request<'_>, effect: Effect) -> bool {
         let identity = match caller.workload() {
             Some(id) => {
-                self.principals.holds(effect, |p, _| p.matches(id.principal))
-                    && self.namespaces.holds(effect, |p, _| pattern::glob_matches(p, id.namespace))
-                    && self.service_accounts.holds(effect, |account, _| account.is(id))
-                    && self.trust_domains.holds(effect, |p, _| p.matches(id.trust_domain))
+                self.principals
+                    .holds(effect, |p, _| p.matches(id.principal))
+                    && self
+                        .namespaces
+                        .holds(effect, |p, _| pattern::glob_matches(p, id.namespace))
+                    && self
+                        .service_accounts
+                        .holds(effect, |account, _| account.is(id))
+                    && self
+                        .trust_domains
+                        .holds(effect, |p, _| p.matches(id.trust_domain))
             }
             None => !self.asks_identity() || effect == Effect::Deny,
         };
@@ -124,17 +140,32 @@ pub enum Subject {
 
 impl Subject {
     fn selects(&self, caller: &Caller<'_>, effect: Effect) -> bool {
-        let Some(id) = caller.workload() else { return *self == Subject::Unauthenticated };
+        let Some(id) = caller.workload() else {
+            return *self == Subject::Unauthenticated;
+        };
         let (named, trust_domains) = match self {
-            Subject::Workloads { namespaces, accounts, trust_domains } => {
-                let account = accounts.is_empty() || accounts.iter().any(|a| a == id.service_account);
-                (account && namespaces.iter().any(|n| n.matches(id.namespace)), trust_domains)
+            Subject::Workloads {
+                namespaces,
+                accounts,
+                trust_domains,
+            } => {
+                let account =
+                    accounts.is_empty() || accounts.iter().any(|a| a == id.service_account);
+                (
+                    account && namespaces.iter().any(|n| n.matches(id.namespace)),
+                    trust_domains,
+                )
             }
-            Subject::Accounts { accounts, trust_domains } => (accounts.iter().any(|a| a.is(id)), trust_domains),
+            Subject::Accounts {
+                accounts,
+                trust_domains,
+            } => (accounts.iter().any(|a| a.is(id)), trust_domains),
             Subject::Unauthenticated => return false,
         };
         let admitted = match (caller, effect) {
-            (Caller::Foreign(id), Effect::Allow) => trust_domains.iter().any(|td| td == id.trust_domain),
+            (Caller::Foreign(id), Effect::Allow) => {
+                trust_domains.iter().any(|td| td == id.trust_domain)
+            }
             _ => true,
         };
         named && admitted
@@ -160,10 +191,19 @@ impl SubjectList {
     /// subjects opens (rule R6).
     pub fn own_workloads(&self) -> SubjectList {
         let own = |subject: &Subject| match subject.clone() {
-            Subject::Workloads { namespaces, accounts, .. } => {
-                Some(Subject::Workloads { namespaces, accounts, trust_domains: Box::default() })
-            }
-            Subject::Accounts { accounts, .. } => Some(Subject::Accounts { accounts, trust_domains: Box::default() }),
+            Subject::Workloads {
+                namespaces,
+                accounts,
+                ..
+            } => Some(Subject::Workloads {
+                namespaces,
+                accounts,
+                trust_domains: Box::default(),
+            }),
+            Subject::Accounts { accounts, .. } => Some(Subject::Accounts {
+                accounts,
+                trust_domains: Box::default(),
+            }),
             Subject::Unauthenticated => None,
         };
         SubjectList(self.0.iter().filter_map(own).collect())
@@ -202,11 +242,22 @@ pub enum UnknownCallers {
 
 impl CallerMatch {
     /// Whether a DENY is about this caller.
-    pub fn denies(&self, caller: &Caller<'_>, request: &Request<'_>, unknown: UnknownCallers) -> bool {
+    pub fn denies(
+        &self,
+        caller: &Caller<'_>,
+        request: &Request<'_>,
+        unknown: UnknownCallers,
+    ) -> bool {
         match (self, caller) {
             (CallerMatch::Anyone, _) => true,
-            (CallerMatch::Sources(sources), _) => sources.iter().any(|s| s.matches(caller, request, Effect::Deny)),
-            (CallerMatch::Subjects(_), Caller::Unknown(_)) if unknown == UnknownCallers::Unnamed => true,
+            (CallerMatch::Sources(sources), _) => sources
+                .iter()
+                .any(|s| s.matches(caller, request, Effect::Deny)),
+            (CallerMatch::Subjects(_), Caller::Unknown(_))
+                if unknown == UnknownCallers::Unnamed =>
+            {
+                true
+            }
             (CallerMatch::Subjects(subjects), Caller::Unknown(_)) => {
                 subjects.name_unauthenticated() || subjects.hold_everyone()
             }
@@ -218,7 +269,9 @@ impl CallerMatch {
     pub fn grants(&self, caller: &Caller<'_>, request: &Request<'_>) -> bool {
         match self {
             CallerMatch::Anyone => true,
-            CallerMatch::Sources(sources) => sources.iter().any(|s| s.matches(caller, request, Effect::Allow)),
+            CallerMatch::Sources(sources) => sources
+                .iter()
+                .any(|s| s.matches(caller, request, Effect::Allow)),
             CallerMatch::Subjects(subjects) => subjects.select(caller, Effect::Allow),
         }
     }
@@ -228,7 +281,9 @@ impl CallerMatch {
         match self {
             CallerMatch::Anyone => false,
             CallerMatch::Sources(sources) => sources.iter().any(Source::asks_identity),
-            CallerMatch::Subjects(subjects) => !subjects.name_unauthenticated() && !subjects.hold_everyone(),
+            CallerMatch::Subjects(subjects) => {
+                !subjects.name_unauthenticated() && !subjects.hold_everyone()
+            }
         }
     }
 }

@@ -33,7 +33,13 @@ pub fn encode_plain(check: CheckRequest) -> Vec<u8> {
             route_metadata_context: _,
             tls_session,
         } = attributes;
-        AttributeContext { source, destination, request, tls_session, ..AttributeContext::default() }
+        AttributeContext {
+            source,
+            destination,
+            request,
+            tls_session,
+            ..AttributeContext::default()
+        }
     });
     CheckRequest { attributes }.encode_to_vec()
 }

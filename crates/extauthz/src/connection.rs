@@ -25,7 +25,11 @@ use customs_net::preface_guard::PrefaceGuard;
 use customs_record::{PeerAddress, RefusalCause};
 
 /// Serves one connection. It begins on the thread that runs this.
-pub async fn serve<L: DecisionLog>(accepted: Accepted, router: CheckRouter<L>, shutdown: CancellationToken) {
+pub async fn serve<L: DecisionLog>(
+    accepted: Accepted,
+    router: CheckRouter<L>,
+    shutdown: CancellationToken,
+) {
     let peer = match &accepted {
         Accepted::Tcp(_, peer) => PeerAddress::Ip(peer.ip().to_canonical()),
         Accepted::Unix(_) => PeerAddress::Unix,
@@ -52,7 +56,10 @@ pub async fn serve<L: DecisionLog>(accepted: Accepted, router: CheckRouter<L>, s
 
 /// Why HTTP/2 ended a connection, if it was ended here and not by the client or the network.
 fn cut(problem: &hyper::Error) -> Option<String> {
-    let why = problem.source().filter(|why| !why.is::<io::Error>())?.to_string();
+    let why = problem
+        .source()
+        .filter(|why| !why.is::<io::Error>())?
+        .to_string();
     (!why.starts_with("connection error received")).then_some(why)
 }
 

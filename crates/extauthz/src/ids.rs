@@ -19,18 +19,25 @@ pub struct DecisionIds {
 impl DecisionIds {
     /// Ids that no other process makes.
     pub fn new() -> DecisionIds {
-        DecisionIds { seed: Uuid::new_v4().as_u64_pair().1 ^ Uuid::new_v4().as_u64_pair().0 }
+        DecisionIds {
+            seed: Uuid::new_v4().as_u64_pair().1 ^ Uuid::new_v4().as_u64_pair().0,
+        }
     }
 
     /// The id of the decision with this number, made at this time.
     pub fn of(&self, number: u64, time: UnixNanos) -> Hyphenated {
-        let (millis, rest) = (time.0.div_euclid(NANOS_PER_MILLI), time.0.rem_euclid(NANOS_PER_MILLI));
+        let (millis, rest) = (
+            time.0.div_euclid(NANOS_PER_MILLI),
+            time.0.rem_euclid(NANOS_PER_MILLI),
+        );
         // How far the millisecond has gone, in 4,096 parts: ids of one millisecond are in order as well (RFC 9562, 6.2).
         let part = u16::try_from(rest * 4096 / NANOS_PER_MILLI).unwrap_or_default();
         let [high, low] = part.to_be_bytes();
         let [a, b, c, d, e, f, g, h] = spread(self.seed, number).to_be_bytes();
         let bytes = [high, low, a, b, c, d, e, f, g, h];
-        Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &bytes).into_uuid().hyphenated()
+        Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &bytes)
+            .into_uuid()
+            .hyphenated()
     }
 }
 
@@ -60,10 +67,19 @@ mod tests {
     #[test]
     fn an_id_is_a_uuid_of_version_7_with_its_time() {
         let id = DecisionIds::new().of(1, NOW).into_uuid();
-        assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+        assert_eq!(
+            (id.get_version_num(), id.get_variant()),
+            (7, uuid::Variant::RFC4122)
+        );
         let (seconds, nanos) = id.get_timestamp().unwrap().to_unix();
         assert_eq!((seconds, nanos / 1_000_000), (1_795_435_200, 123));
-        assert_eq!(DecisionIds::new().of(1, UnixNanos(-1)).into_uuid().get_version_num(), 7);
+        assert_eq!(
+            DecisionIds::new()
+                .of(1, UnixNanos(-1))
+                .into_uuid()
+                .get_version_num(),
+            7
+        );
     }
 
     #[test]
@@ -76,7 +92,10 @@ mod tests {
     #[test]
     fn later_ones_come_after_earlier_ones() {
         let ids = DecisionIds::new();
-        let told = (0..1_000).map(|n| ids.of(n, UnixNanos(NOW.0 + i128::from(n) * 250)).to_string());
+        let told = (0..1_000).map(|n| {
+            ids.of(n, UnixNanos(NOW.0 + i128::from(n) * 250))
+                .to_string()
+        });
         assert!(told.is_sorted());
     }
 }

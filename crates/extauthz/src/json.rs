@@ -39,7 +39,8 @@ enum DescriptorError {
 static CHECK_REQUEST: LazyLock<Result<MessageDescriptor, DescriptorError>> = LazyLock::new(|| {
     let pool = DescriptorPool::decode(DESCRIPTORS)?;
     let name = "envoy.service.auth.v3.CheckRequest";
-    pool.get_message_by_name(name).ok_or(DescriptorError::Missing(name))
+    pool.get_message_by_name(name)
+        .ok_or(DescriptorError::Missing(name))
 });
 
 /// Reads a check; what cannot be read, and what is read over, is among the problems.
@@ -47,7 +48,10 @@ pub fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Check> {
     let ignored = RefCell::default();
     let read = message(node, NodeDeserializer::whole(node, &ignored));
     problems.extend(ignored.take().into_iter().map(|key| {
-        let what = format!("`{}` is no field of this message that is known here, and is ignored", key.name);
+        let what = format!(
+            "`{}` is no field of this message that is known here, and is ignored",
+            key.name
+        );
         let problem = Problem::note(Code::UnknownField, key.place.clone(), what);
         problem.hint("a decision never depends on it; look at its spelling unless Envoy wrote it")
     }));
@@ -56,16 +60,25 @@ pub fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Check> {
 
 fn message(node: &Node, deserializer: NodeDeserializer<'_>) -> Result<Check, Box<Problem>> {
     let wrong = |(place, why)| {
-        let problem = Problem::error(Code::BadValue, place, format!("this is no CheckRequest in JSON: {why}"));
+        let problem = Problem::error(
+            Code::BadValue,
+            place,
+            format!("this is no CheckRequest in JSON: {why}"),
+        );
         Box::new(
             problem.hint("write it as Envoy does: an object that holds `attributes`, as proto3's JSON mapping has it"),
         )
     };
-    let descriptor = CHECK_REQUEST.as_ref().map_err(|why| wrong((node.place.clone(), why.to_string())))?;
+    let descriptor = CHECK_REQUEST
+        .as_ref()
+        .map_err(|why| wrong((node.place.clone(), why.to_string())))?;
     let options = DeserializeOptions::new().deny_unknown_fields(false);
-    let dynamic = DynamicMessage::deserialize_with_options(descriptor.clone(), deserializer, &options)
-        .map_err(|why| wrong(why.at(&node.place)))?;
-    let check: CheckRequest = dynamic.transcode_to().map_err(|why| wrong((node.place.clone(), why.to_string())))?;
+    let dynamic =
+        DynamicMessage::deserialize_with_options(descriptor.clone(), deserializer, &options)
+            .map_err(|why| wrong(why.at(&node.place)))?;
+    let check: CheckRequest = dynamic
+        .transcode_to()
+        .map_err(|why| wrong((node.place.clone(), why.to_string())))?;
     Ok(Check(attributes::encode_plain(check)))
 }
 
@@ -78,7 +91,13 @@ mod tests {
         let document = document::parse("f", text).next().unwrap().unwrap();
         let mut problems = Vec::new();
         let check = read(&document, &mut problems);
-        (check, problems.iter().map(|p| format!("{}: {}: {}", p.place, p.severity.as_str(), p.text)).collect())
+        (
+            check,
+            problems
+                .iter()
+                .map(|p| format!("{}: {}: {}", p.place, p.severity.as_str(), p.text))
+                .collect(),
+        )
     }
 
     #[test]
@@ -97,37 +116,65 @@ mod tests {
         let read = check.read();
         let attributes = read.attributes();
         assert_eq!(attributes.source_principal, "spiffe://td/ns/a/sa/b");
-        assert_eq!(attributes.source_address, Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(
+            attributes.source_address,
+            Some("192.0.2.1".parse().unwrap())
+        );
         assert_eq!(attributes.http.unwrap().host, "h.example");
-        assert_eq!(read_text(&json.replace("            ", "\t")).1, [] as [&str; 0]);
+        assert_eq!(
+            read_text(&json.replace("            ", "\t")).1,
+            [] as [&str; 0]
+        );
     }
 
     #[test]
     fn every_mistake_has_its_place() {
         for (text, told) in [
-            ("{\"attributes\": 7}", "f:1:16: error: this is no CheckRequest in JSON: invalid type: integer `7`"),
-            ("{\"attributes\": {\"source\":\n  {\"principal\": 7}}}", "f:2:17: error: "),
-            ("{\"attributes\": {\"request\": {\"time\": \"noon\"}}}", "f:1:37: error: "),
+            (
+                "{\"attributes\": 7}",
+                "f:1:16: error: this is no CheckRequest in JSON: invalid type: integer `7`",
+            ),
+            (
+                "{\"attributes\": {\"source\":\n  {\"principal\": 7}}}",
+                "f:2:17: error: ",
+            ),
+            (
+                "{\"attributes\": {\"request\": {\"time\": \"noon\"}}}",
+                "f:1:37: error: ",
+            ),
             (
                 "{\"attributes\": {\"source\": {\"address\": {\"socketAddress\": {\"portValue\": 4294967296}}}}}",
                 "f:1:71: error: ",
             ),
-            ("{\"attributes\": {\"request\": {\"http\": {\"rawBody\": \"!\"}}}}", "invalid base64"),
+            (
+                "{\"attributes\": {\"request\": {\"http\": {\"rawBody\": \"!\"}}}}",
+                "invalid base64",
+            ),
             ("[]", "f:1:1: error: "),
             ("attributes", "f:1:1: error: "),
         ] {
             let (check, problems) = read_text(text);
-            assert!(check.is_none() && problems.len() == 1 && problems[0].contains(told), "{text}: {problems:?}");
+            assert!(
+                check.is_none() && problems.len() == 1 && problems[0].contains(told),
+                "{text}: {problems:?}"
+            );
         }
     }
 
     #[test]
     fn fields_that_do_not_exist_are_ignored_and_noted() {
-        let (check, problems) =
-            read_text("{\"attributes\": {\"source\": {\"principle\": \"a\"},\n \"new\": {\"x\": []}}}");
+        let (check, problems) = read_text(
+            "{\"attributes\": {\"source\": {\"principle\": \"a\"},\n \"new\": {\"x\": []}}}",
+        );
         assert_eq!(check, read_text("{\"attributes\": {\"source\": {}}}").0);
         let what = "is no field of this message that is known here, and is ignored";
-        assert_eq!(problems, [format!("f:1:28: note: `principle` {what}"), format!("f:2:2: note: `new` {what}")]);
+        assert_eq!(
+            problems,
+            [
+                format!("f:1:28: note: `principle` {what}"),
+                format!("f:2:2: note: `new` {what}")
+            ]
+        );
     }
 
     #[test]

@@ -6,7 +6,13 @@
 
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
 )]
 
 pub mod attributes;
@@ -21,7 +27,8 @@ pub mod service;
 pub mod unary;
 
 /// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from JSON.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ext_authz_descriptors.bin"));
+pub const DESCRIPTORS: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/ext_authz_descriptors.bin"));
 
 /// The full name of the service that Envoy calls.
 pub const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";

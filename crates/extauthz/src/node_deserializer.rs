@@ -27,7 +27,10 @@ impl DeserializeError {
     }
 
     fn placed(self, place: &Place) -> DeserializeError {
-        DeserializeError { place: self.place.or_else(|| Some(place.clone())), ..self }
+        DeserializeError {
+            place: self.place.or_else(|| Some(place.clone())),
+            ..self
+        }
     }
 }
 
@@ -41,7 +44,10 @@ impl std::error::Error for DeserializeError {}
 
 impl de::Error for DeserializeError {
     fn custom<T: fmt::Display>(text: T) -> DeserializeError {
-        DeserializeError { text: text.to_string(), place: None }
+        DeserializeError {
+            text: text.to_string(),
+            place: None,
+        }
     }
 }
 
@@ -56,7 +62,11 @@ pub struct NodeDeserializer<'n> {
 impl<'n> NodeDeserializer<'n> {
     /// Begins with a whole; the keys that nobody reads are put to the ignored ones.
     pub fn whole(node: &'n Node, ignored: &'n RefCell<Vec<&'n Key>>) -> NodeDeserializer<'n> {
-        NodeDeserializer { node, key: None, ignored }
+        NodeDeserializer {
+            node,
+            key: None,
+            ignored,
+        }
     }
 
     fn visit<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, DeserializeError> {
@@ -65,13 +75,23 @@ impl<'n> NodeDeserializer<'n> {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Number(number) => visit_number(number, visitor),
             Value::Text(text) => visitor.visit_str(text),
-            Value::List(items) => visitor.visit_seq(Items { items: items.iter(), ignored: self.ignored }),
-            Value::Map(pairs) => visitor.visit_map(Pairs { left: pairs.iter(), value: None, ignored: self.ignored }),
+            Value::List(items) => visitor.visit_seq(Items {
+                items: items.iter(),
+                ignored: self.ignored,
+            }),
+            Value::Map(pairs) => visitor.visit_map(Pairs {
+                left: pairs.iter(),
+                value: None,
+                ignored: self.ignored,
+            }),
         }
     }
 }
 
-fn visit_number<'de, V: Visitor<'de>>(number: &str, visitor: V) -> Result<V::Value, DeserializeError> {
+fn visit_number<'de, V: Visitor<'de>>(
+    number: &str,
+    visitor: V,
+) -> Result<V::Value, DeserializeError> {
     if let Ok(value) = number.parse() {
         return visitor.visit_u64(value);
     }
@@ -88,7 +108,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     type Error = DeserializeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.visit(visitor).map_err(|why| why.placed(&self.node.place))
+        self.visit(visitor)
+            .map_err(|why| why.placed(&self.node.place))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
@@ -98,7 +119,10 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, DeserializeError> {
         self.ignored.borrow_mut().extend(self.key);
         visitor.visit_unit()
     }
@@ -117,9 +141,21 @@ struct Items<'n> {
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = DeserializeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DeserializeError> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, DeserializeError> {
         let ignored = self.ignored;
-        self.items.next().map(|node| seed.deserialize(NodeDeserializer { node, key: None, ignored })).transpose()
+        self.items
+            .next()
+            .map(|node| {
+                seed.deserialize(NodeDeserializer {
+                    node,
+                    key: None,
+                    ignored,
+                })
+            })
+            .transpose()
     }
 }
 
@@ -132,7 +168,10 @@ struct Pairs<'n> {
 impl<'de> MapAccess<'de> for Pairs<'_> {
     type Error = DeserializeError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DeserializeError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, DeserializeError> {
         self.value = self.left.find(|(_, node)| !is_any(node));
         let read = |(key, _): &(Key, Node)| {
             let name: StrDeserializer<'_, DeserializeError> =
@@ -142,10 +181,20 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
         self.value.map(read).transpose()
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
-        let Some((key, node)) = self.value.take() else { return Err(de::Error::custom("a value without a key")) };
-        let whole = NodeDeserializer { node, key: Some(key), ignored: self.ignored };
-        seed.deserialize(whole).map_err(|why| why.placed(&node.place))
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, DeserializeError> {
+        let Some((key, node)) = self.value.take() else {
+            return Err(de::Error::custom("a value without a key"));
+        };
+        let whole = NodeDeserializer {
+            node,
+            key: Some(key),
+            ignored: self.ignored,
+        };
+        seed.deserialize(whole)
+            .map_err(|why| why.placed(&node.place))
     }
 }
 

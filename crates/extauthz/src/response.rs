@@ -88,7 +88,9 @@ pub fn build(decision: &Decision, entry: &DecisionRecord, options: &Options) -> 
             }
         }
         if !options.metadata.is_empty() {
-            write::message(check_response::METADATA, out, |out| options.metadata.write(entry, out));
+            write::message(check_response::METADATA, out, |out| {
+                options.metadata.write(entry, out)
+            });
         }
     })
 }
@@ -114,7 +116,9 @@ fn denied_response(reason: Reason, entry: &DecisionRecord, help: Option<&str>, o
         Reason::NoPolicy | Reason::AuditUnavailable => SERVICE_UNAVAILABLE,
         _ => FORBIDDEN,
     };
-    write::message(denied::STATUS, out, |out| write::number(denied::STATUS_CODE, code, out));
+    write::message(denied::STATUS, out, |out| {
+        write::number(denied::STATUS_CODE, code, out)
+    });
     header("content-type", "application/problem+json", out);
     header("x-customs-reason", reason.as_str(), out);
     header("x-customs-decision-id", entry.decision_id, out);
@@ -132,7 +136,11 @@ fn header(key: &str, value: &str, out: &mut Vec<u8>) {
 
 /// The body: what was denied, by what, and whom to ask.
 fn problem(status: u64, entry: &DecisionEntry<&str>, help: Option<&str>) -> String {
-    let title = if status == FORBIDDEN { "Denied by egress policy" } else { "No decision could be given" };
+    let title = if status == FORBIDDEN {
+        "Denied by egress policy"
+    } else {
+        "No decision could be given"
+    };
     let mut body = json!({
         "type": "about:blank",
         "title": title,
@@ -142,20 +150,36 @@ fn problem(status: u64, entry: &DecisionEntry<&str>, help: Option<&str>) -> Stri
     });
     let mut put = |name: &str, text: &str| {
         if let (Some(object), false) = (body.as_object_mut(), text.is_empty()) {
-            object.insert(name.to_owned(), text.chars().take(MAX_TEXT).collect::<String>().into());
+            object.insert(
+                name.to_owned(),
+                text.chars().take(MAX_TEXT).collect::<String>().into(),
+            );
         }
     };
     put("host", entry.host);
     if entry.identity == IdentityState::Valid {
-        let AnswerEntry { rule, gate, owner, ticket, rule_reason, .. } = &entry.verdict;
+        let AnswerEntry {
+            rule,
+            gate,
+            owner,
+            ticket,
+            rule_reason,
+            ..
+        } = &entry.verdict;
         put("detail", rule_reason);
         put("gate", gate);
         put("rule", rule);
         put("owner", owner);
         put("ticket", ticket);
-        put("caller", &format!("{}/{}", entry.namespace, entry.service_account));
+        put(
+            "caller",
+            &format!("{}/{}", entry.namespace, entry.service_account),
+        );
         put("revision", entry.revision);
-        put("port", &entry.port.map(|port| port.to_string()).unwrap_or_default());
+        put(
+            "port",
+            &entry.port.map(|port| port.to_string()).unwrap_or_default(),
+        );
         put("help", help.unwrap_or_default());
     }
     printable::json(&body.to_string()).into_owned()

@@ -46,13 +46,19 @@ pub struct Settling<L: DecisionLog> {
 
 impl<L: DecisionLog> Sending for Settling<L> {
     fn sent(mut self) {
-        self.pending.take().into_iter().for_each(|pending| self.router.checks.sent(pending));
+        self.pending
+            .take()
+            .into_iter()
+            .for_each(|pending| self.router.checks.sent(pending));
     }
 }
 
 impl<L: DecisionLog> Drop for Settling<L> {
     fn drop(&mut self) {
-        self.pending.take().into_iter().for_each(|pending| self.router.checks.unsent(pending));
+        self.pending
+            .take()
+            .into_iter()
+            .for_each(|pending| self.router.checks.unsent(pending));
     }
 }
 
@@ -67,15 +73,30 @@ pub struct CheckRouter<L> {
 
 impl<L> Clone for CheckRouter<L> {
     fn clone(&self) -> Self {
-        let CheckRouter { checks, routes, limits, peer } = self;
-        CheckRouter { checks: checks.clone(), routes: routes.clone(), limits: *limits, peer: *peer }
+        let CheckRouter {
+            checks,
+            routes,
+            limits,
+            peer,
+        } = self;
+        CheckRouter {
+            checks: checks.clone(),
+            routes: routes.clone(),
+            limits: *limits,
+            peer: *peer,
+        }
     }
 }
 
 impl<L: DecisionLog> CheckRouter<L> {
     /// `routes` has the Authorization service as well, with the same checks.
     pub fn new(checks: Arc<Checks<L>>, routes: Routes, limits: ConnectionLimits) -> Self {
-        CheckRouter { checks, routes, limits, peer: PeerAddress::Other }
+        CheckRouter {
+            checks,
+            routes,
+            limits,
+            peer: PeerAddress::Other,
+        }
     }
 
     /// The same for a connection of this peer.
@@ -103,7 +124,9 @@ impl<L: DecisionLog> CheckRouter<L> {
         }
         let grpc_timeout = unary::grpc_timeout(request.headers());
         // Nothing is timed unless the answer has to wait for something.
-        let Some(grpc_timeout) = grpc_timeout else { return self.take(request, Deadline::default()).await };
+        let Some(grpc_timeout) = grpc_timeout else {
+            return self.take(request, Deadline::default()).await;
+        };
         let deadline = Deadline(Instant::now().checked_add(grpc_timeout));
         timeout(grpc_timeout, self.take(request, deadline))
             .await
@@ -114,27 +137,47 @@ impl<L: DecisionLog> CheckRouter<L> {
     fn misfit<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         if request.method() != Method::POST {
             let method = shown(request.method().as_str());
-            self.refuse(RefusalCause::HttpMethod, &format_args!("the method {method}"));
+            self.refuse(
+                RefusalCause::HttpMethod,
+                &format_args!("the method {method}"),
+            );
             let text = "a gRPC call has the method POST";
-            return Some(refused(StatusCode::METHOD_NOT_ALLOWED, Status::internal(text)));
+            return Some(refused(
+                StatusCode::METHOD_NOT_ALLOWED,
+                Status::internal(text),
+            ));
         }
         if unary::is_grpc(request.headers()) {
             // The path of a call is the name of a method, and no method has a query in its name.
             request.uri().query()?;
             let path = shown(request.uri().path());
-            self.refuse(RefusalCause::UnknownMethod, &format_args!("a call of `{path}` with a query"));
+            self.refuse(
+                RefusalCause::UnknownMethod,
+                &format_args!("a call of `{path}` with a query"),
+            );
             return Some(Status::unimplemented("a gRPC call has no query").into_http());
         }
         let told = first(request.headers(), &CONTENT_TYPE);
         match told {
             None => self.refuse(RefusalCause::ContentType, &"a call without a content type"),
-            Some(told) => self.refuse(RefusalCause::ContentType, &format_args!("the content type `{}`", shown(&told))),
+            Some(told) => self.refuse(
+                RefusalCause::ContentType,
+                &format_args!("the content type `{}`", shown(&told)),
+            ),
         }
-        let text = "the content type of a gRPC call is `application/grpc` or `application/grpc+proto`";
-        Some(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, Status::invalid_argument(text)))
+        let text =
+            "the content type of a gRPC call is `application/grpc` or `application/grpc+proto`";
+        Some(refused(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Status::invalid_argument(text),
+        ))
     }
 
-    async fn take(self: &Arc<Self>, mut request: Request<Incoming>, deadline: Deadline) -> hyper::Result<Told<L>> {
+    async fn take(
+        self: &Arc<Self>,
+        mut request: Request<Incoming>,
+        deadline: Deadline,
+    ) -> hyper::Result<Told<L>> {
         if request.uri().path() == CHECK {
             return self.check(request, deadline).await;
         }
@@ -142,13 +185,24 @@ impl<L: DecisionLog> CheckRouter<L> {
         let path = shown(request.uri().path());
         let told = self.route(request.map(Body::new)).await;
         // A call that is refused at once says so in its headers.
-        if told.headers().get("grpc-status").is_some_and(|status| status == UNIMPLEMENTED) {
-            self.refuse(RefusalCause::UnknownMethod, &format_args!("a call of `{path}`"));
+        if told
+            .headers()
+            .get("grpc-status")
+            .is_some_and(|status| status == UNIMPLEMENTED)
+        {
+            self.refuse(
+                RefusalCause::UnknownMethod,
+                &format_args!("a call of `{path}`"),
+            );
         }
         Ok(told)
     }
 
-    async fn check(self: &Arc<Self>, request: Request<Incoming>, deadline: Deadline) -> hyper::Result<Told<L>> {
+    async fn check(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        deadline: Deadline,
+    ) -> hyper::Result<Told<L>> {
         let (mut head, body) = request.into_parts();
         let mut unread = Unread(Some(self));
         let asked = unary::read(body, self.limits.message_size).await?;
@@ -156,14 +210,22 @@ impl<L: DecisionLog> CheckRouter<L> {
         let unusual = match asked {
             UnaryBody::Message(message) => match self.checks.answer(&message, deadline).await {
                 Ok(Some((framed, pending))) => {
-                    let settling = Settling { router: self.clone(), pending: Some(pending) };
+                    let settling = Settling {
+                        router: self.clone(),
+                        pending: Some(pending),
+                    };
                     return Ok(unary::response(framed, settling).map(Either::Left));
                 }
                 Ok(None) => return Ok(late().into_http().map(Either::Right)),
                 // Which bytes are no check is for the general implementation to say.
                 Err(malformed) => {
-                    self.refuse(RefusalCause::MessageMalformed, &format_args!("{} bytes: {malformed}", message.len()));
-                    Body::new(Full::new(unary::framed(message.len(), |out| out.extend_from_slice(&message))))
+                    self.refuse(
+                        RefusalCause::MessageMalformed,
+                        &format_args!("{} bytes: {malformed}", message.len()),
+                    );
+                    Body::new(Full::new(unary::framed(message.len(), |out| {
+                        out.extend_from_slice(&message)
+                    })))
                 }
             },
             UnaryBody::Unusual(unusual, body) => {
@@ -183,7 +245,9 @@ impl<L: DecisionLog> CheckRouter<L> {
         match unusual {
             Unusual::TooLarge(_) => {
                 let most = self.limits.message_size;
-                Some(Status::resource_exhausted(format!("{unusual}; the limit is {most} (max_message_size)")))
+                Some(Status::resource_exhausted(format!(
+                    "{unusual}; the limit is {most} (max_message_size)"
+                )))
             }
             // It has messages, of which the general implementation would answer the first alone.
             Unusual::Several => Some(Status::unimplemented("a check is a call with one message")),
@@ -220,7 +284,10 @@ struct Unread<'f, L: DecisionLog>(Option<&'f CheckRouter<L>>);
 impl<L: DecisionLog> Drop for Unread<'_, L> {
     fn drop(&mut self) {
         if let Some(router) = self.0 {
-            router.refuse(RefusalCause::Abandoned, &"a check that its caller gave up before it was read");
+            router.refuse(
+                RefusalCause::Abandoned,
+                &"a check that its caller gave up before it was read",
+            );
         }
     }
 }
@@ -239,7 +306,9 @@ fn refused(http: StatusCode, status: Status) -> Response<Body> {
 
 /// The first value of a header, as text.
 fn first(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    headers
+        .get(name)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 /// The beginning of a client's text.

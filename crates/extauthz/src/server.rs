@@ -60,23 +60,40 @@ impl<L: DecisionLog> Services<L> {
         H: GrpcService,
         H::Future: Send,
     {
-        let ended = |service| EndAtShutdown { service, shutdown: shutdown.clone() };
+        let ended = |service| EndAtShutdown {
+            service,
+            shutdown: shutdown.clone(),
+        };
         let reflection = || {
             let builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(super::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
-            SERVICES.iter().fold(builder, |builder, service| builder.with_service_name(*service))
+                .register_encoded_file_descriptor_set(
+                    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+                );
+            SERVICES.iter().fold(builder, |builder, service| {
+                builder.with_service_name(*service)
+            })
         };
         let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
         let checks = Arc::new(checks);
-        let unusual = AuthorizationServer::from_arc(checks.clone()).max_decoding_message_size(limits.message_size);
+        let unusual = AuthorizationServer::from_arc(checks.clone())
+            .max_decoding_message_size(limits.message_size);
         let routes = Routes::new(unusual)
             .add_service(ended(health))
-            .add_service(EndAtShutdown { service: v1, shutdown: shutdown.clone() })
-            .add_service(EndAtShutdown { service: v1alpha, shutdown: shutdown.clone() });
-        Ok(Services { router: CheckRouter::new(checks, routes.prepare(), limits), shutdown })
+            .add_service(EndAtShutdown {
+                service: v1,
+                shutdown: shutdown.clone(),
+            })
+            .add_service(EndAtShutdown {
+                service: v1alpha,
+                shutdown: shutdown.clone(),
+            });
+        Ok(Services {
+            router: CheckRouter::new(checks, routes.prepare(), limits),
+            shutdown,
+        })
     }
 
     /// Serves one listener until the shutdown, then until its last connection has ended.
@@ -86,7 +103,8 @@ impl<L: DecisionLog> Services<L> {
     pub async fn serve(self, listener: Listener, workers: Workers) -> io::Result<()> {
         let open = TaskTracker::new();
         while let Some(stream) = self.shutdown.run_until_cancelled(listener.accept()).await {
-            let connection = connection::serve(stream?, self.router.clone(), self.shutdown.child_token());
+            let connection =
+                connection::serve(stream?, self.router.clone(), self.shutdown.child_token());
             workers.take(open.track_future(connection));
         }
         // Its socket is closed, so that nobody waits in its queue; its file is gone.
@@ -148,7 +166,15 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let response = self.service.call(request);
         let shutdown = Box::pin(self.shutdown.clone().cancelled_owned());
-        Box::pin(async move { Ok(response.await?.map(|inner| Body::new(Ended { inner, shutdown, over: false }))) })
+        Box::pin(async move {
+            Ok(response.await?.map(|inner| {
+                Body::new(Ended {
+                    inner,
+                    shutdown,
+                    over: false,
+                })
+            }))
+        })
     }
 }
 

@@ -42,7 +42,10 @@ pub trait DecisionLog: Send + Sync + 'static {
     /// The number of the next decision.
     fn next_number(&self) -> u64;
     /// Reserves room for the record of a decision, waiting a bounded time. `None`: it could not be recorded.
-    fn reserve(&self, record: &DecisionRecord) -> impl Future<Output = Option<Self::Reservation>> + Send;
+    fn reserve(
+        &self,
+        record: &DecisionRecord,
+    ) -> impl Future<Output = Option<Self::Reservation>> + Send;
     /// Hands the record over before the answer, where that must be, and waits until it is durable, where that is asked for.
     fn commit(
         &self,
@@ -109,8 +112,19 @@ pub struct Checks<L> {
 
 impl<L: DecisionLog> Checks<L> {
     /// A service that decides by the snapshot in force. `options` say how it answers; of the headers in `told_headers` (names in lower case) the record tells the values.
-    pub fn new(reader: Reader, log: Arc<L>, options: response::Options, told_headers: Vec<String>) -> Self {
-        Checks { reader, log, ids: DecisionIds::new(), options, told_headers }
+    pub fn new(
+        reader: Reader,
+        log: Arc<L>,
+        options: response::Options,
+        told_headers: Vec<String>,
+    ) -> Self {
+        Checks {
+            reader,
+            log,
+            ids: DecisionIds::new(),
+            options,
+            told_headers,
+        }
     }
 
     /// Answers a check in its own bytes with a framed CheckResponse, and says what is to be recorded once that is
@@ -158,19 +172,37 @@ impl<L: DecisionLog> Checks<L> {
             told_headers: &self.told_headers,
         };
         let record = DecisionRecord::of(attributes, &request, &decision, &snapshot, occasion);
-        Decided { decision, record: Arc::new(record) }
+        Decided {
+            decision,
+            record: Arc::new(record),
+        }
     }
 
     /// Answers a decision, once it has its place on record; with a denial where it has none. `None`: the time that the
     /// caller set has passed, and the record says so.
-    async fn conclude(&self, mut decided: Decided, deadline: Deadline) -> Option<(Bytes, Pending<L::Reservation>)> {
+    async fn conclude(
+        &self,
+        mut decided: Decided,
+        deadline: Deadline,
+    ) -> Option<(Bytes, Pending<L::Reservation>)> {
         let pending = self.commit(&mut decided, deadline).await?;
-        Some((response::build(&decided.decision, &decided.record, &self.options), pending))
+        Some((
+            response::build(&decided.decision, &decided.record, &self.options),
+            pending,
+        ))
     }
 
     /// Puts a decision on record, or withholds it, and says what is left to be recorded once its answer goes.
-    async fn commit(&self, decided: &mut Decided, deadline: Deadline) -> Option<Pending<L::Reservation>> {
-        let mut guard = CallerGoneGuard { log: &*self.log, record: &mut decided.record, is_over: false };
+    async fn commit(
+        &self,
+        decided: &mut Decided,
+        deadline: Deadline,
+    ) -> Option<Pending<L::Reservation>> {
+        let mut guard = CallerGoneGuard {
+            log: &*self.log,
+            record: &mut decided.record,
+            is_over: false,
+        };
         if deadline.has_passed() {
             return None;
         }
@@ -185,7 +217,9 @@ impl<L: DecisionLog> Checks<L> {
             });
         };
         let is_durable = match self.log.commit(reservation, &decided.record).await {
-            Commit::Deferred(reservation) => return Some(Pending::Reserved(reservation, decided.record.clone())),
+            Commit::Deferred(reservation) => {
+                return Some(Pending::Reserved(reservation, decided.record.clone()));
+            }
             Commit::Recorded => return Some(Pending::Recorded(decided.record.clone())),
             Commit::Durable => true,
             Commit::NotDurable => false,
@@ -254,11 +288,16 @@ impl<L: DecisionLog> Drop for CallerGoneGuard<'_, L> {
 
 #[tonic::async_trait]
 impl<L: DecisionLog> Authorization for Checks<L> {
-    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+    async fn check(
+        &self,
+        request: Request<CheckRequest>,
+    ) -> Result<Response<CheckResponse>, Status> {
         let _in_flight = self.log.begin();
         let deadline = request.extensions().get().copied().unwrap_or_default();
         let decided = self.decide_plain(&attributes::encode_plain(request.into_inner()));
-        let Some((framed, pending)) = self.conclude(decided, deadline).await else { return Err(late()) };
+        let Some((framed, pending)) = self.conclude(decided, deadline).await else {
+            return Err(late());
+        };
         self.sent(pending);
         response::read(&framed).map(Response::new)
     }

@@ -78,18 +78,28 @@ impl fmt::Display for Unusual {
 ///
 /// # Errors
 /// What the transport reports: the caller is gone, and nobody waits for an answer.
-pub async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B, most: usize) -> Result<UnaryBody<B>, B::Error> {
+pub async fn read<B: Body<Data = Bytes> + Unpin>(
+    mut body: B,
+    most: usize,
+) -> Result<UnaryBody<B>, B::Error> {
     let mut read = Bytes::new();
     while !body.is_end_stream() {
-        let Some(frame) = body.frame().await else { break };
+        let Some(frame) = body.frame().await else {
+            break;
+        };
         // Trailers of a request mean nothing, and nothing comes after them.
         let Ok(data) = frame?.into_data() else { break };
         read = joined(read, data);
         match message_length(&read) {
             None => {}
-            Some(Err(unusual)) => return Ok(UnaryBody::Unusual(unusual, Rewind { read, rest: body })),
+            Some(Err(unusual)) => {
+                return Ok(UnaryBody::Unusual(unusual, Rewind { read, rest: body }));
+            }
             Some(Ok(length)) if length > most => {
-                return Ok(UnaryBody::Unusual(Unusual::TooLarge(length), Rewind { read, rest: body }));
+                return Ok(UnaryBody::Unusual(
+                    Unusual::TooLarge(length),
+                    Rewind { read, rest: body },
+                ));
             }
             // Nothing more is read of what has more than it says.
             Some(Ok(length)) if read.len() > PREFIX + length => break,
@@ -140,7 +150,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Rewind<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if self.read.is_empty() {
             return Pin::new(&mut self.rest).poll_frame(context);
         }
@@ -178,7 +191,10 @@ pub trait Sending: Unpin {
 /// The response of a call that succeeded, with the message that [`framed`] wrote. The transport asks for the message once
 /// it has taken the head of the response, which it refuses where the caller has given up.
 pub fn response<S: Sending>(framed: Bytes, sending: S) -> Response<UnaryResponse<S>> {
-    let mut response = Response::new(UnaryResponse { next: Next::Message(framed), sending: Some(sending) });
+    let mut response = Response::new(UnaryResponse {
+        next: Next::Message(framed),
+        sending: Some(sending),
+    });
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
 }
@@ -201,7 +217,10 @@ impl<S: Sending> Body for UnaryResponse<S> {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(sending) = self.sending.take() {
             sending.sent();
         }
@@ -232,19 +251,29 @@ fn ok() -> HeaderMap {
 /// Whether the content type is that of gRPC with protobuf: `application/grpc` or `application/grpc+proto`, with parameters
 /// or without.
 pub fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(told) = headers.get(CONTENT_TYPE) else { return false };
+    let Some(told) = headers.get(CONTENT_TYPE) else {
+        return false;
+    };
     if told == GRPC {
         return true;
     }
-    let name = told.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    [&b"application/grpc"[..], b"application/grpc+proto"].iter().any(|known| name.eq_ignore_ascii_case(known))
+    let name = told
+        .as_bytes()
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    [&b"application/grpc"[..], b"application/grpc+proto"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// How long the caller waits, as `grpc-timeout` says it: at most eight digits and a unit. `None` where nothing says it.
 pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let is_plain = (1..=8).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_plain =
+        (1..=8).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
     let number: u64 = number.parse().ok().filter(|_| is_plain)?;
     match unit {
         "H" => Some(Duration::from_secs(number * 3600)),

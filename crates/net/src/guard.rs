@@ -94,7 +94,14 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
     /// One whose client has said nothing yet.
     pub fn new(io: IO, limits: ConnectionLimits, observer: Arc<O>) -> Self {
         let (input, answers, resets) = (Input::new(), Answers::default(), ResetBudget::new(limits));
-        TransportGuard { io, observer, input, phase: Phase::Preface(0), resets, answers }
+        TransportGuard {
+            io,
+            observer,
+            input,
+            phase: Phase::Preface(0),
+            resets,
+            answers,
+        }
     }
 
     /// Looks at what was read, and lets pass what is understood.
@@ -105,10 +112,16 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
                 Phase::Rest(left) => {
                     let passed = left.min(self.input.unseen().len());
                     self.input.pass(passed);
-                    self.phase = if passed < left { Phase::Rest(left - passed) } else { Phase::Head };
+                    self.phase = if passed < left {
+                        Phase::Rest(left - passed)
+                    } else {
+                        Phase::Head
+                    };
                 }
                 Phase::Head => {
-                    let Some(frame) = Frame::of(self.input.unseen()) else { return Ok(()) };
+                    let Some(frame) = Frame::of(self.input.unseen()) else {
+                        return Ok(());
+                    };
                     if !self.look_at_frame(frame)? {
                         return Ok(());
                     }
@@ -121,15 +134,26 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
 
     fn look_at_preface(&mut self, seen: usize) -> io::Result<()> {
         let (bytes, expected) = (self.input.unseen(), PREFACE.get(seen..).unwrap_or_default());
-        let equal = bytes.iter().zip(expected).take_while(|(byte, expected)| byte == expected).count();
+        let equal = bytes
+            .iter()
+            .zip(expected)
+            .take_while(|(byte, expected)| byte == expected)
+            .count();
         if equal < bytes.len().min(expected.len()) {
             let begun = [PREFACE.get(..seen).unwrap_or_default(), bytes].concat();
             let (refusal, example) = stranger(&begun);
             self.observer.refused(refusal, &example);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak HTTP/2"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the client does not speak HTTP/2",
+            ));
         }
         self.input.pass(equal);
-        self.phase = if equal < expected.len() { Phase::Preface(seen + equal) } else { Phase::Head };
+        self.phase = if equal < expected.len() {
+            Phase::Preface(seen + equal)
+        } else {
+            Phase::Head
+        };
         Ok(())
     }
 
@@ -143,19 +167,34 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
         if frame.kind == RST_STREAM && !self.resets.take(Instant::now()) {
             self.observer.refused(
                 ConnectionRefusal::TooManyResets,
-                &format_args!("the client reset more than {} calls in a second", self.resets.most),
+                &format_args!(
+                    "the client reset more than {} calls in a second",
+                    self.resets.most
+                ),
             );
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client resets too many calls"));
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the client resets too many calls",
+            ));
         }
         if frame.kind != HEADERS {
             self.input.pass(HEAD);
-            self.phase = if frame.length == 0 { Phase::Head } else { Phase::Rest(frame.length) };
+            self.phase = if frame.length == 0 {
+                Phase::Head
+            } else {
+                Phase::Rest(frame.length)
+            };
             return Ok(true);
         }
-        let Some(whole) = self.input.unseen().get(..HEAD + frame.length) else { return Ok(false) };
+        let Some(whole) = self.input.unseen().get(..HEAD + frame.length) else {
+            return Ok(false);
+        };
         let mending = frame.block(whole).and_then(|block| {
             let mending = authority::mend(whole.get(block.clone())?)?;
-            Some((block.start + mending.place.start..block.start + mending.place.end, mending.text))
+            Some((
+                block.start + mending.place.start..block.start + mending.place.end,
+                mending.text,
+            ))
         });
         match mending {
             Some((place, text)) => {
@@ -172,15 +211,34 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
 
 /// Who speaks, if it is not HTTP/2: the refusal, and an example that holds no text of theirs but a method's name.
 fn stranger(begun: &[u8]) -> (ConnectionRefusal, String) {
-    let word = begun.iter().take_while(|byte| byte.is_ascii_uppercase()).take(20).map(|byte| char::from(*byte));
+    let word = begun
+        .iter()
+        .take_while(|byte| byte.is_ascii_uppercase())
+        .take(20)
+        .map(|byte| char::from(*byte));
     let word: String = word.collect();
     match (begun.first(), begun.get(word.len())) {
         // A record of a handshake, of version 3.something.
-        (Some(0x16), Some(_)) if begun.get(1) == Some(&3) => (ConnectionRefusal::Tls, "a TLS handshake".to_owned()),
-        (_, Some(b' ') | None) if !word.is_empty() => (ConnectionRefusal::Http1, format!("a request {word} of HTTP/1")),
+        (Some(0x16), Some(_)) if begun.get(1) == Some(&3) => {
+            (ConnectionRefusal::Tls, "a TLS handshake".to_owned())
+        }
+        (_, Some(b' ') | None) if !word.is_empty() => (
+            ConnectionRefusal::Http1,
+            format!("a request {word} of HTTP/1"),
+        ),
         _ => {
-            let first: Vec<String> = begun.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            (ConnectionRefusal::OtherProtocol, format!("a connection that begins with the bytes {}", first.join(" ")))
+            let first: Vec<String> = begun
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            (
+                ConnectionRefusal::OtherProtocol,
+                format!(
+                    "a connection that begins with the bytes {}",
+                    first.join(" ")
+                ),
+            )
         }
     }
 }
@@ -198,7 +256,11 @@ impl Frame {
     fn of(bytes: &[u8]) -> Option<Frame> {
         let &[high, middle, low, kind, flags] = bytes.get(..HEAD)?.first_chunk()?;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-        Some(Frame { length, kind, flags })
+        Some(Frame {
+            length,
+            kind,
+            flags,
+        })
     }
 
     /// Where the block of headers stands in a whole frame: behind what may stand before it, before what fills it up.
@@ -224,11 +286,19 @@ struct Input {
 
 impl Input {
     fn new() -> Input {
-        Input { buffer: Box::default(), passing: 0..0, end: 0 }
+        Input {
+            buffer: Box::default(),
+            passing: 0..0,
+            end: 0,
+        }
     }
 
     /// Reads on behind what was read; nothing must be passing.
-    fn read<IO: AsyncRead + Unpin>(&mut self, io: &mut IO, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn read<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if !self.buffer.is_empty() {
             let mut room = ReadBuf::new(self.room());
             ready!(Pin::new(io).poll_read(context, &mut room))?;
@@ -255,7 +325,9 @@ impl Input {
     }
 
     fn unseen(&self) -> &[u8] {
-        self.buffer.get(self.passing.end..self.end).unwrap_or_default()
+        self.buffer
+            .get(self.passing.end..self.end)
+            .unwrap_or_default()
     }
 
     /// Lets so many bytes pass.
@@ -297,7 +369,10 @@ impl Input {
     /// Writes the length of the frame that comes.
     fn set_length(&mut self, length: usize) {
         let bytes = u32::try_from(length).unwrap_or_default().to_be_bytes();
-        let place = self.buffer.get_mut(self.passing.end..).and_then(|rest| rest.first_chunk_mut::<3>());
+        let place = self
+            .buffer
+            .get_mut(self.passing.end..)
+            .and_then(|rest| rest.first_chunk_mut::<3>());
         if let (Some(place), Some(bytes)) = (place, bytes.last_chunk::<3>()) {
             *place = *bytes;
         }
@@ -305,7 +380,11 @@ impl Input {
 }
 
 impl<IO: AsyncRead + Unpin, O: ConnectionObserver> AsyncRead for TransportGuard<IO, O> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let guard = &mut *self;
         loop {
             let passing = guard.input.passing();
@@ -321,7 +400,9 @@ impl<IO: AsyncRead + Unpin, O: ConnectionObserver> AsyncRead for TransportGuard<
             if ready!(guard.input.read(&mut guard.io, context))? == 0 {
                 if matches!(guard.phase, Phase::Preface(1..)) {
                     let example = "a connection that ended within the preface of HTTP/2";
-                    guard.observer.refused(ConnectionRefusal::OtherProtocol, &example);
+                    guard
+                        .observer
+                        .refused(ConnectionRefusal::OtherProtocol, &example);
                 }
                 // What is left is the begin of a frame that will never be whole.
                 guard.phase = Phase::Ended;
@@ -332,16 +413,22 @@ impl<IO: AsyncRead + Unpin, O: ConnectionObserver> AsyncRead for TransportGuard<
 }
 
 impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> AsyncWrite for TransportGuard<IO, O> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let guard = &mut *self;
         let written = ready!(Pin::new(&mut guard.io).poll_write(context, bytes))?;
         let observer = &guard.observer;
-        guard.answers.look(bytes.get(..written).unwrap_or_default(), |code| {
-            if let Some(name) = refusing(code) {
-                let example = format_args!("a call that HTTP/2 refused with {name}");
-                observer.refused(ConnectionRefusal::StreamRefused, &example);
-            }
-        });
+        guard
+            .answers
+            .look(bytes.get(..written).unwrap_or_default(), |code| {
+                if let Some(name) = refusing(code) {
+                    let example = format_args!("a call that HTTP/2 refused with {name}");
+                    observer.refused(ConnectionRefusal::StreamRefused, &example);
+                }
+            });
         Poll::Ready(Ok(written))
     }
 
@@ -387,7 +474,9 @@ impl Answers {
                 let (passed, rest) = bytes.split_at_checked(self.left).unwrap_or((bytes, &[]));
                 self.left -= passed.len();
                 if let Some(code) = &mut self.code {
-                    *code = passed.iter().fold(*code, |code, byte| code << 8 | u32::from(*byte));
+                    *code = passed
+                        .iter()
+                        .fold(*code, |code, byte| code << 8 | u32::from(*byte));
                     if self.left == 0 {
                         reset(*code);
                     }
@@ -425,12 +514,19 @@ struct ResetBudget {
 impl ResetBudget {
     fn new(limits: ConnectionLimits) -> ResetBudget {
         let most = f64::from(limits.pending_resets);
-        ResetBudget { most, left: most, since: None }
+        ResetBudget {
+            most,
+            left: most,
+            since: None,
+        }
     }
 
     /// False if none is left.
     fn take(&mut self, now: Instant) -> bool {
-        let passed = self.since.map(|since| now.saturating_duration_since(since).as_secs_f64()).unwrap_or_default();
+        let passed = self
+            .since
+            .map(|since| now.saturating_duration_since(since).as_secs_f64())
+            .unwrap_or_default();
         self.since = Some(now);
         self.left = (self.left + passed * self.most).min(self.most) - 1.0;
         self.left >= 0.0

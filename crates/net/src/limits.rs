@@ -21,6 +21,10 @@ impl ConnectionLimits {
 impl Default for ConnectionLimits {
     fn default() -> Self {
         // As many calls as Envoy's circuit breaker lets out to one cluster; messages as long as gRPC takes by default.
-        ConnectionLimits { concurrent_streams: 1024, pending_resets: 4096, message_size: 4 << 20 }
+        ConnectionLimits {
+            concurrent_streams: 1024,
+            pending_resets: 4096,
+            message_size: 4 << 20,
+        }
     }
 }

@@ -48,9 +48,15 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err(ParseAddressError::NoPath) } else { Ok(Address::Unix(path.into())) };
+            return if path.is_empty() {
+                Err(ParseAddressError::NoPath)
+            } else {
+                Ok(Address::Unix(path.into()))
+            };
         }
-        let port = text.rsplit_once(':').map(|(host, port)| (!host.is_empty(), port.parse::<u16>()));
+        let port = text
+            .rsplit_once(':')
+            .map(|(host, port)| (!host.is_empty(), port.parse::<u16>()));
         match port {
             Some((true, Ok(_))) => Ok(Address::Tcp(text.to_owned())),
             _ => Err(ParseAddressError::Unknown(text.to_owned())),
@@ -89,13 +95,17 @@ pub enum Listener {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Somebody else listens there.
-    #[error("cannot listen on {address}: it is in use; stop the other process or choose another address with --listen")]
+    #[error(
+        "cannot listen on {address}: it is in use; stop the other process or choose another address with --listen"
+    )]
     InUse {
         /// The address.
         address: Address,
     },
     /// The path is something else than a socket.
-    #[error("cannot listen on {address}: the path exists and is no socket; remove it or choose another path")]
+    #[error(
+        "cannot listen on {address}: the path exists and is no socket; remove it or choose another path"
+    )]
     NotASocket {
         /// The address.
         address: Address,
@@ -137,30 +147,50 @@ impl Address {
                 self.clear_stale(path).await?;
                 let socket = UnixSocket::new_stream().map_err(failed)?;
                 socket.bind(path).map_err(failed)?;
-                Ok(Reserved::Unix(self.clone(), socket, SocketFile::of(path).map_err(failed)?))
+                Ok(Reserved::Unix(
+                    self.clone(),
+                    socket,
+                    SocketFile::of(path).map_err(failed)?,
+                ))
             }
         }
     }
 
     fn failed(&self, problem: io::Error) -> BindError {
         match problem.kind() {
-            io::ErrorKind::AddrInUse => BindError::InUse { address: self.clone() },
-            _ => BindError::Io { address: self.clone(), problem },
+            io::ErrorKind::AddrInUse => BindError::InUse {
+                address: self.clone(),
+            },
+            _ => BindError::Io {
+                address: self.clone(),
+                problem,
+            },
         }
     }
 
     /// Removes a socket file on which nobody answers.
     async fn clear_stale(&self, path: &Path) -> Result<(), BindError> {
-        let failed = |problem| BindError::Io { address: self.clone(), problem };
+        let failed = |problem| BindError::Io {
+            address: self.clone(),
+            problem,
+        };
         match fs::symlink_metadata(path) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(why) => return Err(failed(why)),
-            Ok(meta) if !meta.file_type().is_socket() => return Err(BindError::NotASocket { address: self.clone() }),
+            Ok(meta) if !meta.file_type().is_socket() => {
+                return Err(BindError::NotASocket {
+                    address: self.clone(),
+                });
+            }
             Ok(_) => {}
         }
         match tokio::net::UnixStream::connect(path).await {
-            Ok(_) => Err(BindError::InUse { address: self.clone() }),
-            Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),
+            Ok(_) => Err(BindError::InUse {
+                address: self.clone(),
+            }),
+            Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(path).map_err(failed)
+            }
             Err(why) => Err(failed(why)),
         }
     }
@@ -168,9 +198,16 @@ impl Address {
 
 /// The first of the addresses that a name stands for that can be had.
 async fn reserve_tcp(address: &str) -> io::Result<TcpSocket> {
-    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address");
+    let mut last = io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the name stands for no address",
+    );
     for address in lookup_host(address).await? {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
         // As the standard library does: what lingers of a process that ended does not hold up the next.
         socket.set_reuseaddr(true)?;
         match socket.bind(address) {
@@ -188,9 +225,10 @@ impl Reserved {
     /// [`BindError`], with what to do.
     pub fn open(self) -> Result<Listener, BindError> {
         match self {
-            Reserved::Tcp(address, socket) => {
-                socket.listen(BACKLOG).map(Listener::Tcp).map_err(|problem| address.failed(problem))
-            }
+            Reserved::Tcp(address, socket) => socket
+                .listen(BACKLOG)
+                .map(Listener::Tcp)
+                .map_err(|problem| address.failed(problem)),
             Reserved::Unix(address, socket, file) => match socket.listen(BACKLOG) {
                 Ok(listener) => Ok(Listener::Unix(listener, file)),
                 Err(problem) => Err(address.failed(problem)),
@@ -201,7 +239,10 @@ impl Reserved {
     /// The address that was taken, with the port that the system chose.
     pub fn local(&self) -> String {
         match self {
-            Reserved::Tcp(_, socket) => socket.local_addr().map(|a| a.to_string()).unwrap_or_default(),
+            Reserved::Tcp(_, socket) => socket
+                .local_addr()
+                .map(|a| a.to_string())
+                .unwrap_or_default(),
             Reserved::Unix(_, _, file) => format!("unix:{}", file.path.display()),
         }
     }
@@ -225,10 +266,15 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Accepted> {
         loop {
             let accepted = match self {
-                Listener::Tcp(listener) => listener.accept().await.and_then(|(stream, peer)| tcp(stream, peer)),
-                Listener::Unix(listener, _) => {
-                    listener.accept().await.and_then(|(stream, _)| stream.into_std()).map(Accepted::Unix)
-                }
+                Listener::Tcp(listener) => listener
+                    .accept()
+                    .await
+                    .and_then(|(stream, peer)| tcp(stream, peer)),
+                Listener::Unix(listener, _) => listener
+                    .accept()
+                    .await
+                    .and_then(|(stream, _)| stream.into_std())
+                    .map(Accepted::Unix),
             };
             match accepted {
                 Err(problem) if is_passing(&problem) => {}
@@ -244,7 +290,10 @@ impl Listener {
     /// The address that was bound, with the port that the system chose.
     pub fn local(&self) -> String {
         match self {
-            Listener::Tcp(listener) => listener.local_addr().map(|a| a.to_string()).unwrap_or_default(),
+            Listener::Tcp(listener) => listener
+                .local_addr()
+                .map(|a| a.to_string())
+                .unwrap_or_default(),
             Listener::Unix(_, file) => format!("unix:{}", file.path.display()),
         }
     }
@@ -258,16 +307,23 @@ fn tcp(stream: TcpStream, peer: SocketAddr) -> io::Result<Accepted> {
 
 /// What is wrong with one connection and not with the listener.
 fn is_passing(problem: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, WouldBlock};
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, WouldBlock,
+    };
     // Setting an option of a connection that is over is an invalid argument on some systems.
-    matches!(problem.kind(), ConnectionAborted | ConnectionReset | Interrupted | InvalidInput | WouldBlock)
+    matches!(
+        problem.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted | InvalidInput | WouldBlock
+    )
 }
 
 /// What passes when others give something back: file descriptors, buffers, memory.
 fn is_shortage(problem: &io::Error) -> bool {
     use rustix::io::Errno;
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    shortages.iter().any(|errno| problem.raw_os_error() == Some(errno.raw_os_error()))
+    shortages
+        .iter()
+        .any(|errno| problem.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// The file of a unix socket; removed with it, unless another process has replaced it meanwhile.
@@ -280,13 +336,17 @@ pub struct SocketFile {
 impl SocketFile {
     fn of(path: &Path) -> io::Result<SocketFile> {
         let meta = fs::symlink_metadata(path)?;
-        Ok(SocketFile { path: path.to_owned(), inode: (meta.dev(), meta.ino()) })
+        Ok(SocketFile {
+            path: path.to_owned(),
+            inode: (meta.dev(), meta.ino()),
+        })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == self.inode);
+        let ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|meta| (meta.dev(), meta.ino()) == self.inode);
         if ours {
             // Nothing is lost if this fails: the next start clears a socket on which nobody answers.
             let _ = fs::remove_file(&self.path);
@@ -308,9 +368,20 @@ mod tests {
             ("unix:///run/x.sock", "unix:/run/x.sock"),
             ("unix:x.sock", "unix:x.sock"),
         ] {
-            assert_eq!(text.parse::<Address>().map(|a| a.to_string()), Ok(shown.to_owned()));
+            assert_eq!(
+                text.parse::<Address>().map(|a| a.to_string()),
+                Ok(shown.to_owned())
+            );
         }
-        for text in ["", "9191", ":9191", "localhost", "localhost:http", "localhost:70000", "unix:"] {
+        for text in [
+            "",
+            "9191",
+            ":9191",
+            "localhost",
+            "localhost:http",
+            "localhost:70000",
+            "unix:",
+        ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }
@@ -319,18 +390,29 @@ mod tests {
     async fn an_address_that_is_taken_is_not_open() {
         let dir = tempfile::tempdir().unwrap();
         let unix = Address::Unix(dir.path().join("c.sock"));
-        for address in [Address::Tcp("127.0.0.1:0".into()), Address::Tcp("localhost:0".into()), unix] {
+        for address in [
+            Address::Tcp("127.0.0.1:0".into()),
+            Address::Tcp("localhost:0".into()),
+            unix,
+        ] {
             let reserved = address.reserve().await.unwrap();
             let local: Address = reserved.local().parse().unwrap();
             let connects = async || match &local {
                 Address::Tcp(local) => TcpStream::connect(local).await.map(drop),
                 Address::Unix(path) => tokio::net::UnixStream::connect(path).await.map(drop),
             };
-            assert_eq!(connects().await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused, "{local}");
+            assert_eq!(
+                connects().await.unwrap_err().kind(),
+                io::ErrorKind::ConnectionRefused,
+                "{local}"
+            );
             let listener = reserved.open().unwrap();
             assert_eq!(listener.local(), local.to_string());
             connects().await.unwrap();
-            assert!(matches!(local.bind().await, Err(BindError::InUse { .. })), "{local}");
+            assert!(
+                matches!(local.bind().await, Err(BindError::InUse { .. })),
+                "{local}"
+            );
         }
     }
 
@@ -347,6 +429,9 @@ mod tests {
         assert!(path.exists());
         address.bind().await.unwrap();
         std::fs::write(&path, "x").unwrap();
-        assert!(matches!(address.bind().await, Err(BindError::NotASocket { .. })));
+        assert!(matches!(
+            address.bind().await,
+            Err(BindError::NotASocket { .. })
+        ));
     }
 }

@@ -26,7 +26,11 @@ pub struct PrefaceGuard<IO> {
 impl<IO> PrefaceGuard<IO> {
     /// One whose client has said nothing yet.
     pub fn new(io: IO, shutdown: &CancellationToken) -> Self {
-        PrefaceGuard { io, silent: Some(Box::pin(shutdown.clone().cancelled_owned())), read: 0 }
+        PrefaceGuard {
+            io,
+            silent: Some(Box::pin(shutdown.clone().cancelled_owned())),
+            read: 0,
+        }
     }
 }
 
@@ -51,7 +55,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for PrefaceGuard<IO> {
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for PrefaceGuard<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 

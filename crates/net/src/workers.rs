@@ -38,13 +38,16 @@ pub struct Worker(UnboundedReceiver<Work>);
 impl Workers {
     /// The way to so many threads. Each must be [run](Worker::run).
     pub fn new(threads: NonZeroUsize) -> (Workers, Vec<Worker>) {
-        let (handles, workers): (Vec<_>, Vec<_>) = (0..threads.get()).map(|_| Worker::new()).unzip();
+        let (handles, workers): (Vec<_>, Vec<_>) =
+            (0..threads.get()).map(|_| Worker::new()).unzip();
         (Workers(handles.into()), workers)
     }
 
     /// Gives a connection to the thread that has the fewest.
     pub fn take(&self, connection: impl Future<Output = ()> + Send + 'static) {
-        let Some(handle) = self.0.iter().min_by_key(|handle| handle.held.load(Relaxed)) else { return };
+        let Some(handle) = self.0.iter().min_by_key(|handle| handle.held.load(Relaxed)) else {
+            return;
+        };
         let held = ConnectionCount::of(&handle.held);
         let work = async move {
             let _held = held;
@@ -58,7 +61,13 @@ impl Workers {
 impl Worker {
     fn new() -> (WorkerHandle, Worker) {
         let (work, receiver) = unbounded_channel();
-        (WorkerHandle { work, held: Arc::default() }, Worker(receiver))
+        (
+            WorkerHandle {
+                work,
+                held: Arc::default(),
+            },
+            Worker(receiver),
+        )
     }
 
     /// Runs until nothing can come any more and everything is done. Dropped before that, it ends what is left.
@@ -133,7 +142,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn connections_are_spread_and_fill_what_others_left() {
         let (workers, threads) = two();
-        let runs: Vec<_> = threads.into_iter().map(|thread| tokio::spawn(thread.run())).collect();
+        let runs: Vec<_> = threads
+            .into_iter()
+            .map(|thread| tokio::spawn(thread.run()))
+            .collect();
         let (told, heard) = mpsc::channel();
         let next = || {
             let go = stay(&workers, &told);
@@ -142,7 +154,13 @@ mod tests {
         let ((first, here), (_second, there)) = (next(), next());
         assert_ne!(here, there);
         first.cancel();
-        while workers.0.iter().map(|handle| handle.held.load(Relaxed)).sum::<usize>() > 1 {
+        while workers
+            .0
+            .iter()
+            .map(|handle| handle.held.load(Relaxed))
+            .sum::<usize>()
+            > 1
+        {
             tokio::task::yield_now().await;
         }
         assert_eq!(next().1, here, "the thread that lost one has the fewest");
@@ -152,7 +170,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn threads_end_when_nothing_can_come_and_all_is_done() {
         let (workers, threads) = two();
-        let runs: Vec<_> = threads.into_iter().map(|thread| tokio::spawn(thread.run())).collect();
+        let runs: Vec<_> = threads
+            .into_iter()
+            .map(|thread| tokio::spawn(thread.run()))
+            .collect();
         let (told, heard) = mpsc::channel();
         let go = stay(&workers, &told);
         heard.recv_timeout(BOUND).unwrap();
@@ -178,6 +199,9 @@ mod tests {
         });
         heard.recv_timeout(BOUND).unwrap();
         run.abort();
-        assert_eq!(gone.recv_timeout(BOUND), Err(mpsc::RecvTimeoutError::Disconnected));
+        assert_eq!(
+            gone.recv_timeout(BOUND),
+            Err(mpsc::RecvTimeoutError::Disconnected)
+        );
     }
 }

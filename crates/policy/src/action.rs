@@ -17,23 +17,39 @@ pub enum Action {
 
 impl Action {
     /// Reads the action; `None` if it is none of these, which is among the problems.
-    pub fn read(action: Option<Text<'_>>, meta: &Meta, problems: &mut Vec<Problem>) -> Option<Action> {
-        let Some(action) = action else { return Some(Action::Allow) };
+    pub fn read(
+        action: Option<Text<'_>>,
+        meta: &Meta,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Action> {
+        let Some(action) = action else {
+            return Some(Action::Allow);
+        };
         match action.text {
             "ALLOW" => return Some(Action::Allow),
             "DENY" => return Some(Action::Deny),
             "AUDIT" => return Some(Action::Audit),
             "CUSTOM" => {
-                let what =
-                    format!("`{}` has action CUSTOM: it tells Istio when to ask, and is not evaluated here", meta.path);
-                problems.push(action.warning(Code::NotOurs, what).hint("keep it out of the policy directory"));
+                let what = format!(
+                    "`{}` has action CUSTOM: it tells Istio when to ask, and is not evaluated here",
+                    meta.path
+                );
+                problems.push(
+                    action
+                        .warning(Code::NotOurs, what)
+                        .hint("keep it out of the policy directory"),
+                );
             }
             other => {
                 let problem = action.error(Code::BadValue, format!("`{other}` is no action"));
-                problems.push(match reader::nearest(other, &["ALLOW", "DENY", "AUDIT", "CUSTOM"]) {
-                    Some(meant) => problem.hint(format!("did you mean `{meant}`? Actions are upper case")),
-                    None => problem.hint("the actions are `ALLOW`, `DENY` and `AUDIT`"),
-                });
+                problems.push(
+                    match reader::nearest(other, &["ALLOW", "DENY", "AUDIT", "CUSTOM"]) {
+                        Some(meant) => {
+                            problem.hint(format!("did you mean `{meant}`? Actions are upper case"))
+                        }
+                        None => problem.hint("the actions are `ALLOW`, `DENY` and `AUDIT`"),
+                    },
+                );
             }
         }
         None

@@ -20,15 +20,26 @@ use customs_engine::subject::{NamespacePattern, Subject, SubjectList};
 /// The problem of a document that may not stand in a source of this namespace.
 pub(super) fn not_its_own(object: &Object<'_>, namespace: &str) -> Option<Problem> {
     let (kind, path) = (object.kind.as_str(), &object.meta.path);
-    let error = |what: String| Some(Problem::error(Code::NotYours, object.meta.place.clone(), what));
+    let error = |what: String| {
+        Some(Problem::error(
+            Code::NotYours,
+            object.meta.place.clone(),
+            what,
+        ))
+    };
     if object.kind == Kind::AuthorizationPolicy {
-        let what = format!("{kind} `{path}` speaks for everybody, and this directory for namespace `{namespace}` only");
+        let what = format!(
+            "{kind} `{path}` speaks for everybody, and this directory for namespace `{namespace}` only"
+        );
         let hint = "write an EgressPolicy, or put it where the policies of the whole mesh lie";
         return error(what).map(|problem| problem.hint(hint));
     }
     if object.meta.namespace() != namespace {
-        let what = format!("{kind} `{path}` is of another namespace than this directory, which is `{namespace}`");
-        let hint = format!("write `namespace: {namespace}`, or move it to the directory of its namespace");
+        let what = format!(
+            "{kind} `{path}` is of another namespace than this directory, which is `{namespace}`"
+        );
+        let hint =
+            format!("write `namespace: {namespace}`, or move it to the directory of its namespace");
         return error(what).map(|problem| problem.hint(hint));
     }
     None
@@ -40,9 +51,12 @@ pub(super) fn not_its_entry(entry: &ServiceEntry, namespace: &str) -> Option<Pro
     if entry.namespace() == namespace {
         return None;
     }
-    let what =
-        format!("ServiceEntry `{}` is of another namespace than this directory, which is `{namespace}`", entry.path);
-    let hint = format!("write `namespace: {namespace}`, or move it to the directory of its namespace");
+    let what = format!(
+        "ServiceEntry `{}` is of another namespace than this directory, which is `{namespace}`",
+        entry.path
+    );
+    let hint =
+        format!("write `namespace: {namespace}`, or move it to the directory of its namespace");
     Some(Problem::error(Code::NotYours, entry.place.clone(), what).hint(hint))
 }
 
@@ -51,8 +65,10 @@ pub(super) fn not_root(name: &str, namespace: &str, settings: &Settings) -> Opti
     if namespace != settings.root_namespace {
         return None;
     }
-    let what = format!("`{namespace}` is the root namespace, whose policies may speak for everybody");
-    let hint = "name a directory for its policies in `policies` by itself, without `namespace_from`";
+    let what =
+        format!("`{namespace}` is the root namespace, whose policies may speak for everybody");
+    let hint =
+        "name a directory for its policies in `policies` by itself, without `namespace_from`";
     Some(Problem::error(Code::NotYours, Place::whole(name), what).hint(hint))
 }
 
@@ -68,7 +84,11 @@ pub(super) fn isolation(name: &str, namespace: &str) -> EgressScope {
         ..About::default()
     };
     EgressScope {
-        info: Arc::new(RuleInfo::new(RuleId::unloaded(namespace), Place::whole(name), about)),
+        info: Arc::new(RuleInfo::new(
+            RuleId::unloaded(namespace),
+            Place::whole(name),
+            about,
+        )),
         mode: Enforcement::Enforce,
         subjects: Arc::new(SubjectList([everybody].into())),
         isolate: true,
@@ -82,9 +102,17 @@ mod tests {
     use crate::source::{LoadedSource, PolicyFile, Source, load};
 
     fn bound(namespace: &str, text: &str) -> Source {
-        let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
+        let file = PolicyFile {
+            name: "a.yaml".into(),
+            bytes: text.as_bytes().into(),
+        };
         let (name, namespace) = (format!("teams/{namespace}"), Some(namespace.into()));
-        Source { name, files: vec![file], namespace, ..Source::default() }
+        Source {
+            name,
+            files: vec![file],
+            namespace,
+            ..Source::default()
+        }
     }
 
     #[test]
@@ -110,23 +138,63 @@ mod tests {
             format!(
                 "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: a, namespace: shop}}\n\
                  spec: {{action: {action}, {} rules: [{{}}]}}\n",
-                if action == "CUSTOM" { "provider: {name: x}," } else { "" }
+                if action == "CUSTOM" {
+                    "provider: {name: x},"
+                } else {
+                    ""
+                }
             )
         };
         for (namespace, text, expected) in [
             ("shop", egress("shop"), None),
             ("shop", set("shop"), None),
             ("shop", entry(", namespace: shop"), None),
-            ("shop", entry(", namespace: egress"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
-            ("shop", entry(", namespace: istio-system"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
-            ("shop", entry(""), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
+            (
+                "shop",
+                entry(", namespace: egress"),
+                Some(("teams/shop/a.yaml:1:1", "is of another namespace")),
+            ),
+            (
+                "shop",
+                entry(", namespace: istio-system"),
+                Some(("teams/shop/a.yaml:1:1", "is of another namespace")),
+            ),
+            (
+                "shop",
+                entry(""),
+                Some(("teams/shop/a.yaml:1:1", "is of another namespace")),
+            ),
             ("shop", String::new(), None),
-            ("shop", egress("batch"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
-            ("shop", set("istio-system"), Some(("teams/shop/a.yaml:1:1", "is of another namespace"))),
-            ("shop", istio("DENY"), Some(("teams/shop/a.yaml:1:1", "speaks for everybody"))),
-            ("shop", istio("CUSTOM"), Some(("teams/shop/a.yaml:1:1", "speaks for everybody"))),
-            ("istio-system", egress("istio-system"), Some(("teams/istio-system", "is the root namespace"))),
-            ("istio-system", String::new(), Some(("teams/istio-system", "is the root namespace"))),
+            (
+                "shop",
+                egress("batch"),
+                Some(("teams/shop/a.yaml:1:1", "is of another namespace")),
+            ),
+            (
+                "shop",
+                set("istio-system"),
+                Some(("teams/shop/a.yaml:1:1", "is of another namespace")),
+            ),
+            (
+                "shop",
+                istio("DENY"),
+                Some(("teams/shop/a.yaml:1:1", "speaks for everybody")),
+            ),
+            (
+                "shop",
+                istio("CUSTOM"),
+                Some(("teams/shop/a.yaml:1:1", "speaks for everybody")),
+            ),
+            (
+                "istio-system",
+                egress("istio-system"),
+                Some(("teams/istio-system", "is the root namespace")),
+            ),
+            (
+                "istio-system",
+                String::new(),
+                Some(("teams/istio-system", "is the root namespace")),
+            ),
         ] {
             let loaded = load(&bound(namespace, &text), &Settings::default());
             let told: Vec<_> = loaded.problems().iter().filter(|p| p.is_error()).collect();
@@ -134,8 +202,16 @@ mod tests {
                 None => assert!(told.is_empty(), "{text}: {told:?}"),
                 Some((place, part)) => {
                     assert_eq!(told.len(), 1, "{text}: {told:?}");
-                    assert_eq!((told[0].code, told[0].place.to_string().as_str()), (Code::NotYours, place), "{text}");
-                    assert!(told[0].text.contains(part) && told[0].hint.is_some(), "{}", told[0]);
+                    assert_eq!(
+                        (told[0].code, told[0].place.to_string().as_str()),
+                        (Code::NotYours, place),
+                        "{text}"
+                    );
+                    assert!(
+                        told[0].text.contains(part) && told[0].hint.is_some(),
+                        "{}",
+                        told[0]
+                    );
                 }
             }
         }
@@ -146,18 +222,40 @@ mod tests {
         let settings = Settings::default();
         let other = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {name: e, namespace: a}\n\
                      spec: {isolate: true}\n";
-        let good = load(&Source { namespace: None, ..bound("a", other) }, &settings);
+        let good = load(
+            &Source {
+                namespace: None,
+                ..bound("a", other)
+            },
+            &settings,
+        );
         let never = LoadedSource::stand_in(&bound("shop", "kind: [")).unwrap();
         let empty = load(&bound("shop", ""), &settings);
-        assert!(LoadedSource::stand_in(&Source { namespace: None, ..bound("shop", "") }).is_none());
-        let with = compile::compile(&[good.clone(), never], &settings).unwrap().snapshot;
-        let without = compile::compile(&[good, empty], &settings).unwrap().snapshot;
+        assert!(
+            LoadedSource::stand_in(&Source {
+                namespace: None,
+                ..bound("shop", "")
+            })
+            .is_none()
+        );
+        let with = compile::compile(&[good.clone(), never], &settings)
+            .unwrap()
+            .snapshot;
+        let without = compile::compile(&[good, empty], &settings)
+            .unwrap()
+            .snapshot;
         assert_ne!(with.revision(), without.revision());
         let scopes = &with.rules().egress_policies;
         assert_eq!(
-            scopes.iter().map(|s| s.info.id.to_string()).collect::<Vec<_>>(),
+            scopes
+                .iter()
+                .map(|s| s.info.id.to_string())
+                .collect::<Vec<_>>(),
             ["ep:a/e", "builtin#namespace_unloaded"]
         );
-        assert_eq!((with.counts(), without.rules().egress_policies.len()), (without.counts(), 1));
+        assert_eq!(
+            (with.counts(), without.rules().egress_policies.len()),
+            (without.counts(), 1)
+        );
     }
 }

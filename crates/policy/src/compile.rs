@@ -36,7 +36,10 @@ pub struct Compiled {
 /// The errors that only the whole set shows, and those of any source that has some.
 pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled, Vec<Problem>> {
     let documents = || sources.iter().flat_map(LoadedSource::documents);
-    let mut problems: Vec<Problem> = sources.iter().flat_map(|s| s.problems().iter().cloned()).collect();
+    let mut problems: Vec<Problem> = sources
+        .iter()
+        .flat_map(|s| s.problems().iter().cloned())
+        .collect();
     validate::duplicates(documents(), &mut problems);
     let sets = Sets::of(documents(), &settings.root_namespace);
     sets.check(documents().flat_map(|d| &d.egress), &mut problems);
@@ -48,24 +51,44 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
     for policy in documents().flat_map(|d| &d.egress) {
         rules.policies += 1;
         rules.egress_policies.push(policy.scope.clone());
-        rules.denies.extend(policy.deny.iter().filter_map(|entry| sets.link(policy, entry, &mut problems)));
-        rules.grants.extend(policy.allow.iter().filter_map(|entry| sets.link(policy, entry, &mut problems)));
+        rules.denies.extend(
+            policy
+                .deny
+                .iter()
+                .filter_map(|entry| sets.link(policy, entry, &mut problems)),
+        );
+        rules.grants.extend(
+            policy
+                .allow
+                .iter()
+                .filter_map(|entry| sets.link(policy, entry, &mut problems)),
+        );
     }
     if problems.iter().any(Problem::is_error) {
         problems.retain(Problem::is_error);
         return Err(problems);
     }
-    rules.egress_policies.extend(sources.iter().filter_map(|s| s.stands_in().cloned()));
-    Ok(Compiled { snapshot: Snapshot::new(revision(sources, settings), settings.clone(), rules), problems })
+    rules
+        .egress_policies
+        .extend(sources.iter().filter_map(|s| s.stands_in().cloned()));
+    Ok(Compiled {
+        snapshot: Snapshot::new(revision(sources, settings), settings.clone(), rules),
+        problems,
+    })
 }
 
 /// The revision of a set. A source without files says nothing, unless it isolates its namespace for want of good content.
 fn revision(sources: &[LoadedSource], settings: &Settings) -> Revision {
-    let speaking = sources.iter().filter(|source| !source.files().is_empty() || source.stands_in().is_some());
+    let speaking = sources
+        .iter()
+        .filter(|source| !source.files().is_empty() || source.stands_in().is_some());
     Revision::of(
         settings,
         speaking.map(|source| {
-            let files = source.files().iter().map(|file| (file.name(), file.digest()));
+            let files = source
+                .files()
+                .iter()
+                .map(|file| (file.name(), file.digest()));
             (source.binding(), files)
         }),
     )
@@ -88,8 +111,12 @@ fn istio_rules(
         None => Some(rule.clone()),
         Some(hosts) => targets::bind(rule, policy.action, hosts),
     };
-    let own: Vec<(usize, Arc<Rule>)> =
-        policy.rules.iter().enumerate().filter_map(|(number, rule)| Some((number, bound(rule)?))).collect();
+    let own: Vec<(usize, Arc<Rule>)> = policy
+        .rules
+        .iter()
+        .enumerate()
+        .filter_map(|(number, rule)| Some((number, bound(rule)?)))
+        .collect();
     let kept: Vec<usize> = own.iter().map(|(number, _)| *number).collect();
     let own = own.into_iter().map(|(_, rule)| rule);
     match policy.action {
@@ -100,23 +127,41 @@ fn istio_rules(
     match hosts {
         None => rules.istio_allow_policies.push(policy.mode),
         Some(hosts) => {
-            let to = Operation { hosts: Field::of(hosts), ..Operation::default() };
+            let to = Operation {
+                hosts: Field::of(hosts),
+                ..Operation::default()
+            };
             rules.istio_bound_allow_policies.push((policy.mode, to));
         }
     }
-    for NamedTrustDomain { domain, place, rule } in &policy.named_trust_domains {
+    for NamedTrustDomain {
+        domain,
+        place,
+        rule,
+    } in &policy.named_trust_domains
+    {
         // A rule that is left out says nothing, so it makes nobody trusted either.
         if kept.contains(rule) && !settings.trust_domains.accepted.contains(domain) {
             let what = match policy.mode {
                 Enforcement::Enforce => {
-                    format!("trust domain `{domain}` is accepted for the whole set, because this ALLOW names it")
+                    format!(
+                        "trust domain `{domain}` is accepted for the whole set, because this ALLOW names it"
+                    )
                 }
                 Enforcement::Report => {
-                    format!("trust domain `{domain}` would be accepted for the whole set: this ALLOW on trial names it")
+                    format!(
+                        "trust domain `{domain}` would be accepted for the whole set: this ALLOW on trial names it"
+                    )
                 }
             };
-            problems.push(Problem::note(Code::TrustDomainAccepted, place.clone(), what));
-            rules.accepted_trust_domains.push((domain.clone(), policy.mode));
+            problems.push(Problem::note(
+                Code::TrustDomainAccepted,
+                place.clone(),
+                what,
+            ));
+            rules
+                .accepted_trust_domains
+                .push((domain.clone(), policy.mode));
         }
     }
 }
@@ -141,28 +186,47 @@ fn scope<'h>(
     match &policy.target {
         // One Gateway that fits makes the policy about every check, whatever stands beside it.
         _ if is_declared && policy.is_for(settings) => Scope::Everything,
-        Target::References { gateways, service_entries, others, place } if !service_entries.is_empty() => {
-            let unfit: Vec<String> =
-                gateways.iter().map(|name| format!("Gateway `{name}`")).chain(others.iter().cloned()).collect();
-            let (known, unknown): (Vec<_>, Vec<_>) = service_entries.iter().partition(|path| entries.is_known(path));
+        Target::References {
+            gateways,
+            service_entries,
+            others,
+            place,
+        } if !service_entries.is_empty() => {
+            let unfit: Vec<String> = gateways
+                .iter()
+                .map(|name| format!("Gateway `{name}`"))
+                .chain(others.iter().cloned())
+                .collect();
+            let (known, unknown): (Vec<_>, Vec<_>) = service_entries
+                .iter()
+                .partition(|path| entries.is_known(path));
             if !is_declared && (!unfit.is_empty() || !unknown.is_empty()) {
                 // Which hosts the rest is about is not known, so that a DENY of the known hosts would be narrower than Istio's.
                 problems.push(selector_unused(place, &unknown));
                 return Scope::Everything;
             }
-            problems.extend(unknown.iter().map(|path| no_service_entry(policy, path, place)));
             problems.extend(
-                known
+                unknown
                     .iter()
-                    .flat_map(|path| entries.unread(path).iter().map(|host| unread_host(policy, (path, host), place))),
+                    .map(|path| no_service_entry(policy, path, place)),
             );
+            problems.extend(known.iter().flat_map(|path| {
+                entries
+                    .unread(path)
+                    .iter()
+                    .map(|host| unread_host(policy, (path, host), place))
+            }));
             if known.is_empty() {
                 if !unfit.is_empty() {
                     problems.push(out_of_scope(policy, settings));
                 }
                 return Scope::Nothing;
             }
-            problems.extend(unfit.iter().map(|target| unfit_target(policy, target, (place, settings))));
+            problems.extend(
+                unfit
+                    .iter()
+                    .map(|target| unfit_target(policy, target, (place, settings))),
+            );
             Scope::Hosts(known.iter().flat_map(|path| entries.hosts(path)).collect())
         }
         _ if is_declared => {
@@ -190,51 +254,77 @@ fn selector_unused(place: &Place, unknown: &[&String]) -> Problem {
 }
 
 /// A target of a policy that is bound to ServiceEntries, for which the policy says nothing.
-fn unfit_target(policy: &AuthorizationPolicy, target: &str, (place, settings): (&Place, &Settings)) -> Problem {
+fn unfit_target(
+    policy: &AuthorizationPolicy,
+    target: &str,
+    (place, settings): (&Place, &Settings),
+) -> Problem {
     let path = &policy.meta.path;
     if policy.action != Action::Deny {
-        let what = format!("`{path}` says nothing of its target {target}, which is not the declared gateway");
+        let what = format!(
+            "`{path}` says nothing of its target {target}, which is not the declared gateway"
+        );
         return Problem::note(Code::OutOfScope, place.clone(), what);
     }
-    let what =
-        format!("the DENY of `{path}` is not in force for its target {target}, which is not the declared gateway");
+    let what = format!(
+        "the DENY of `{path}` is not in force for its target {target}, which is not the declared gateway"
+    );
     Problem::warning(Code::OutOfScope, place.clone(), what).hint(why_out_of_scope(policy, settings))
 }
 
 /// A host of a ServiceEntry to which no policy can be bound.
-fn unread_host(policy: &AuthorizationPolicy, (entry, host): (&str, &str), place: &Place) -> Problem {
-    let action = if policy.action == Action::Deny { "the DENY of " } else { "" };
+fn unread_host(
+    policy: &AuthorizationPolicy,
+    (entry, host): (&str, &str),
+    place: &Place,
+) -> Problem {
+    let action = if policy.action == Action::Deny {
+        "the DENY of "
+    } else {
+        ""
+    };
     let what = format!(
         "`{host}` of the ServiceEntry `{entry}` is no host that can be compared, so {action}`{}` says nothing of it",
         policy.meta.path
     );
-    Problem::warning(Code::OutOfScope, place.clone(), what).hint("write a name, `*.suffix` or an address in `hosts`")
+    Problem::warning(Code::OutOfScope, place.clone(), what)
+        .hint("write a name, `*.suffix` or an address in `hosts`")
 }
 
 /// A policy that is left out: of a DENY that is a warning, because somebody may think that it denies.
 fn out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> Problem {
     let (path, place) = (&policy.meta.path, policy.meta.place.clone());
     if policy.action != Action::Deny {
-        let what = format!("AuthorizationPolicy `{path}` is not for the declared gateway, and is left out");
+        let what = format!(
+            "AuthorizationPolicy `{path}` is not for the declared gateway, and is left out"
+        );
         return Problem::note(Code::OutOfScope, place, what);
     }
-    let what = format!("the DENY of `{path}` is not in force: the policy is not for the declared gateway");
+    let what =
+        format!("the DENY of `{path}` is not in force: the policy is not for the declared gateway");
     Problem::warning(Code::OutOfScope, place, what).hint(why_out_of_scope(policy, settings))
 }
 
 /// What differs between the policy and the gateway.
 fn why_out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> String {
-    let Some(gateway) = &settings.gateway else { return "correct its target".into() };
+    let Some(gateway) = &settings.gateway else {
+        return "correct its target".into();
+    };
     let namespace = policy.meta.namespace();
     let is_near = namespace == gateway.namespace || namespace == settings.root_namespace;
     match &policy.target {
         Target::Selector(labels, _) if is_near => {
-            let differs = |(key, value): &(&String, &String)| gateway.labels.get(*key) != Some(value);
+            let differs =
+                |(key, value): &(&String, &String)| gateway.labels.get(*key) != Some(value);
             match labels.iter().find(differs) {
                 Some((key, value)) => match gateway.labels.get(key) {
-                    Some(own) => format!("it selects `{key}: {value}`, and the gateway has `{key}: {own}`"),
+                    Some(own) => {
+                        format!("it selects `{key}: {value}`, and the gateway has `{key}: {own}`")
+                    }
                     None => {
-                        format!("it selects `{key}: {value}`, and the gateway has no label `{key}` (`gateway.labels`)")
+                        format!(
+                            "it selects `{key}: {value}`, and the gateway has no label `{key}` (`gateway.labels`)"
+                        )
                     }
                 },
                 None => "correct its selector".into(),
@@ -242,13 +332,22 @@ fn why_out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> String
         }
         Target::References { .. } if namespace == gateway.namespace => match &gateway.name {
             Some(name) => format!("its targets are others than the Gateway `{name}`"),
-            None => "its targets are compared with `gateway.name`, which the settings do not declare".into(),
+            None => {
+                "its targets are compared with `gateway.name`, which the settings do not declare"
+                    .into()
+            }
         },
         Target::References { .. } => {
-            format!("a policy with targets must be in the gateway's namespace, `{}`", gateway.namespace)
+            format!(
+                "a policy with targets must be in the gateway's namespace, `{}`",
+                gateway.namespace
+            )
         }
         _ => {
-            format!("move it to the gateway's namespace, `{}`, or to `{}`", gateway.namespace, settings.root_namespace)
+            format!(
+                "move it to the gateway's namespace, `{}`, or to `{}`",
+                gateway.namespace, settings.root_namespace
+            )
         }
     }
 }
@@ -256,9 +355,15 @@ fn why_out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> String
 fn no_service_entry(policy: &AuthorizationPolicy, path: &str, place: &Place) -> Problem {
     let what = match policy.action {
         Action::Deny => {
-            format!("the ServiceEntry `{path}` is not known, so the DENY of `{}` says nothing of it", policy.meta.path)
+            format!(
+                "the ServiceEntry `{path}` is not known, so the DENY of `{}` says nothing of it",
+                policy.meta.path
+            )
         }
-        _ => format!("the ServiceEntry `{path}` is not known, so `{}` says nothing of it", policy.meta.path),
+        _ => format!(
+            "the ServiceEntry `{path}` is not known, so `{}` says nothing of it",
+            policy.meta.path
+        ),
     };
     Problem::warning(Code::OutOfScope, place.clone(), what).hint(
         "put the ServiceEntry into a policy directory, or its hosts into `gateway.service_entries` of the settings",

@@ -87,16 +87,29 @@ pub fn parse(file: &str, text: &str) -> impl Iterator<Item = Result<Node, Proble
     let name: Arc<str> = file.into();
     let too_large = (text.len() > MAX_FILE).then(|| {
         let what = format!("the file has {} bytes; the limit is {MAX_FILE}", text.len());
-        Err(Problem::error(Code::TooLarge, Place::whole(name.clone()), what))
+        Err(Problem::error(
+            Code::TooLarge,
+            Place::whole(name.clone()),
+            what,
+        ))
     });
     let mut rest = if too_large.is_some() { "" } else { text };
     let mut documents = documents(rest).take(MAX_DOCUMENTS + 1).enumerate();
     let parsed = std::iter::from_fn(move || {
         let (mut batch, mut length) = (Vec::new(), 0);
         while length < BATCH {
-            let Some((number, (before, document))) = documents.next() else { break };
+            let Some((number, (before, document))) = documents.next() else {
+                break;
+            };
             length += document.len();
-            batch.push(Document { number, text: document, file: File { name: name.clone(), before } });
+            batch.push(Document {
+                number,
+                text: document,
+                file: File {
+                    name: name.clone(),
+                    before,
+                },
+            });
         }
         let (whole, behind) = rest.split_at_checked(length)?;
         rest = behind;
@@ -118,12 +131,17 @@ struct Document<'t> {
 /// Parses consecutive documents together, or each by itself where one is broken or large.
 fn parse_batch(whole: &str, batch: &[Document<'_>]) -> Vec<Result<Node, Problem>> {
     let together = match batch {
-        [first, .., last] if whole.len() < 2 * BATCH && last.number < MAX_DOCUMENTS => first.file.nodes(whole).ok(),
+        [first, .., last] if whole.len() < 2 * BATCH && last.number < MAX_DOCUMENTS => {
+            first.file.nodes(whole).ok()
+        }
         _ => None,
     };
     match together {
         Some(nodes) => nodes.into_iter().map(Ok).collect(),
-        None => batch.iter().flat_map(|document| document.file.parse(document.number, document.text)).collect(),
+        None => batch
+            .iter()
+            .flat_map(|document| document.file.parse(document.number, document.text))
+            .collect(),
     }
 }
 
@@ -137,8 +155,10 @@ fn documents(text: &str) -> impl Iterator<Item = (u32, &str)> {
         let (mut end, mut lines, mut begun) = (0, 0, false);
         for line in rest.split_inclusive('\n') {
             let mark = line.trim_end();
-            let is =
-                |wanted: &str| mark.strip_prefix(wanted).is_some_and(|m| m.is_empty() || m.starts_with([' ', '\t']));
+            let is = |wanted: &str| {
+                mark.strip_prefix(wanted)
+                    .is_some_and(|m| m.is_empty() || m.starts_with([' ', '\t']))
+            };
             if begun && is("---") {
                 break;
             }
@@ -175,40 +195,63 @@ impl File {
 
     /// The nodes of a text that begins where this says; empty documents are left out.
     fn nodes(&self, text: &str) -> Result<Vec<Node>, Problem> {
-        let raw: Vec<Spanned<Raw>> = serde_saphyr::from_multiple_with_options(text, options(text.len()))
-            .map_err(|error| self.problem(&error))?;
+        let raw: Vec<Spanned<Raw>> =
+            serde_saphyr::from_multiple_with_options(text, options(text.len()))
+                .map_err(|error| self.problem(&error))?;
         let nodes = raw.into_iter().map(|raw| self.node(raw));
-        Ok(nodes.filter(|node| !matches!(node.value, Value::Null)).collect())
+        Ok(nodes
+            .filter(|node| !matches!(node.value, Value::Null))
+            .collect())
     }
 
     fn within_limits(&self, number: usize, document: &str) -> Result<(), Problem> {
-        let at = |line| Place { file: self.name.clone(), line: self.before + line, column: 1 };
+        let at = |line| Place {
+            file: self.name.clone(),
+            line: self.before + line,
+            column: 1,
+        };
         if number >= MAX_DOCUMENTS {
             let what = format!("the file has more than {MAX_DOCUMENTS} documents");
             return Err(Problem::error(Code::TooLarge, at(1), what).hint("divide it"));
         }
         if document.len() > MAX_DOCUMENT {
-            let what = format!("the document has {} bytes; the limit is {MAX_DOCUMENT}", document.len());
-            return Err(Problem::error(Code::TooLarge, at(1), what).hint("divide it, with `---` between the parts"));
+            let what = format!(
+                "the document has {} bytes; the limit is {MAX_DOCUMENT}",
+                document.len()
+            );
+            return Err(Problem::error(Code::TooLarge, at(1), what)
+                .hint("divide it, with `---` between the parts"));
         }
-        match (1..).zip(document.lines()).find(|(_, line)| line.len() > MAX_LINE) {
+        match (1..)
+            .zip(document.lines())
+            .find(|(_, line)| line.len() > MAX_LINE)
+        {
             Some((line, text)) => {
                 let what = format!("the line has {} bytes; the limit is {MAX_LINE}", text.len());
-                Err(Problem::error(Code::TooLarge, at(line), what).hint("write the document in several lines"))
+                Err(Problem::error(Code::TooLarge, at(line), what)
+                    .hint("write the document in several lines"))
             }
             None => Ok(()),
         }
     }
 
     fn problem(&self, error: &serde_saphyr::Error) -> Problem {
-        let place = error.location().map_or_else(|| Place::whole(self.name.clone()), |at| self.place(&at));
+        let place = error
+            .location()
+            .map_or_else(|| Place::whole(self.name.clone()), |at| self.place(&at));
         let text = match innermost(error) {
             serde_saphyr::Error::Budget { breach, .. } => breached(breach),
-            serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands twice"),
+            serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+                format!("the key `{key}` stands twice")
+            }
             _ => {
                 let text = error.render();
                 // The place is told once, by the problem.
-                text.split(" at line ").next().unwrap_or(&text).trim().to_owned()
+                text.split(" at line ")
+                    .next()
+                    .unwrap_or(&text)
+                    .trim()
+                    .to_owned()
             }
         };
         let (code, hint) = kind(error);
@@ -222,7 +265,11 @@ impl File {
 
     fn place(&self, at: &serde_saphyr::Location) -> Place {
         let number = |n: u64| u32::try_from(n).unwrap_or(0);
-        Place { file: self.name.clone(), line: self.before + number(at.line()), column: number(at.column()) }
+        Place {
+            file: self.name.clone(),
+            line: self.before + number(at.line()),
+            column: number(at.column()),
+        }
     }
 
     fn node(&self, raw: Spanned<Raw>) -> Node {
@@ -232,14 +279,24 @@ impl File {
             Raw::Bool(b) => Value::Bool(b),
             Raw::Number(n) => Value::Number(n),
             Raw::Text(t) => Value::Text(t),
-            Raw::List(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),
-            Raw::Map(pairs) => Value::Map(pairs.into_iter().map(|(k, v)| (self.key(k), self.node(v))).collect()),
+            Raw::List(items) => {
+                Value::List(items.into_iter().map(|item| self.node(item)).collect())
+            }
+            Raw::Map(pairs) => Value::Map(
+                pairs
+                    .into_iter()
+                    .map(|(k, v)| (self.key(k), self.node(v)))
+                    .collect(),
+            ),
         };
         Node { value, place }
     }
 
     fn key(&self, key: Spanned<String>) -> Key {
-        Key { place: self.place(&key.referenced), name: key.value }
+        Key {
+            place: self.place(&key.referenced),
+            name: key.value,
+        }
     }
 }
 
@@ -248,8 +305,12 @@ impl File {
 /// # Errors
 /// The first problem, with its place.
 pub fn parse_typed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> {
-    let file = File { name: file.into(), before: 0 };
-    serde_saphyr::from_str_with_options(text, options(text.len())).map_err(|error| file.problem(&error))
+    let file = File {
+        name: file.into(),
+        before: 0,
+    };
+    serde_saphyr::from_str_with_options(text, options(text.len()))
+        .map_err(|error| file.problem(&error))
 }
 
 /// The keys of the one mapping that a file holds, and those of mappings in it as `key.inner`; none where there is nothing
@@ -263,7 +324,11 @@ pub fn keys(file: &str, text: &str) -> Result<Vec<String>, Problem> {
         match node?.value {
             Value::Map(pairs) => pairs.into_iter().for_each(|(key, value)| {
                 if let Value::Map(inner) = value.value {
-                    keys.extend(inner.into_iter().map(|(inner, _)| format!("{}.{}", key.name, inner.name)));
+                    keys.extend(
+                        inner
+                            .into_iter()
+                            .map(|(inner, _)| format!("{}.{}", key.name, inner.name)),
+                    );
                 }
                 keys.push(key.name);
             }),
@@ -278,18 +343,32 @@ pub fn keys(file: &str, text: &str) -> Result<Vec<String>, Problem> {
 fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
     use serde_saphyr::Error;
     match innermost(error) {
-        Error::DuplicateMappingKey { .. } => (Code::DuplicateKey, Some("a key stands once in a mapping: join the two")),
-        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasExpansionLimitExceeded { .. } => {
-            (Code::TooLarge, Some("divide the document, and write it without nested aliases"))
-        }
+        Error::DuplicateMappingKey { .. } => (
+            Code::DuplicateKey,
+            Some("a key stands once in a mapping: join the two"),
+        ),
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. } => (
+            Code::TooLarge,
+            Some("divide the document, and write it without nested aliases"),
+        ),
         Error::SerdeUnknownField { .. } => (Code::UnknownField, None),
         Error::SerdeMissingField { .. } => (Code::MissingField, None),
-        Error::SerdeUnknownVariant { .. } | Error::SerdeInvalidValue { .. } => (Code::BadValue, None),
+        Error::SerdeUnknownVariant { .. } | Error::SerdeInvalidValue { .. } => {
+            (Code::BadValue, None)
+        }
         Error::SerdeInvalidType { .. } | Error::InvalidScalar { .. } | Error::Unexpected { .. } => {
             (Code::WrongType, None)
         }
-        Error::MultipleDocuments { .. } => (Code::YamlSyntax, Some("the file holds one document: remove `---`")),
-        _ => (Code::YamlSyntax, Some("check quotes, brackets and indentation at this place")),
+        Error::MultipleDocuments { .. } => (
+            Code::YamlSyntax,
+            Some("the file holds one document: remove `---`"),
+        ),
+        _ => (
+            Code::YamlSyntax,
+            Some("check quotes, brackets and indentation at this place"),
+        ),
     }
 }
 
@@ -297,8 +376,12 @@ fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
 fn meant(error: &serde_saphyr::Error) -> Option<&'static str> {
     use serde_saphyr::Error;
     match innermost(error) {
-        Error::SerdeUnknownField { field, expected, .. } => nearest(field, expected),
-        Error::SerdeUnknownVariant { variant, expected, .. } => nearest(variant, expected),
+        Error::SerdeUnknownField {
+            field, expected, ..
+        } => nearest(field, expected),
+        Error::SerdeUnknownVariant {
+            variant, expected, ..
+        } => nearest(variant, expected),
         _ => None,
     }
 }
@@ -323,11 +406,15 @@ fn options(length: usize) -> Options {
 fn breached(breach: &BudgetBreach) -> String {
     match breach {
         BudgetBreach::Depth { .. } => format!("the document is nested deeper than {MAX_DEPTH}"),
-        BudgetBreach::Nodes { .. } => format!("the document has more than {MAX_NODES} values, aliases followed"),
+        BudgetBreach::Nodes { .. } => {
+            format!("the document has more than {MAX_NODES} values, aliases followed")
+        }
         BudgetBreach::ScalarBytes { .. } => {
             format!("the document holds more than {MAX_DOCUMENT} bytes of text, aliases followed")
         }
-        BudgetBreach::Events { .. } => "the document has more values and comments than a policy can need".to_owned(),
+        BudgetBreach::Events { .. } => {
+            "the document has more values and comments than a policy can need".to_owned()
+        }
         _ => "the document has more anchors and aliases than a policy can need".to_owned(),
     }
 }
@@ -335,9 +422,8 @@ fn breached(breach: &BudgetBreach) -> String {
 /// The error itself, without the places of the aliases that led to it.
 fn innermost(error: &serde_saphyr::Error) -> &serde_saphyr::Error {
     match error {
-        serde_saphyr::Error::AliasError { error, .. } | serde_saphyr::Error::WithSnippet { error, .. } => {
-            innermost(error)
-        }
+        serde_saphyr::Error::AliasError { error, .. }
+        | serde_saphyr::Error::WithSnippet { error, .. } => innermost(error),
         other => other,
     }
 }

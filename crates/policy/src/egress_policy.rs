@@ -67,9 +67,16 @@ pub struct DestinationSet {
 }
 
 /// Reads an EgressPolicy. `None` if it has an error, which is among the problems.
-pub fn read_policy(object: &Object<'_>, settings: &Settings, problems: &mut Vec<Problem>) -> Option<EgressPolicy> {
+pub fn read_policy(
+    object: &Object<'_>,
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+) -> Option<EgressPolicy> {
     let before = errors(problems);
-    let reader = Reader { meta: &object.meta, settings };
+    let reader = Reader {
+        meta: &object.meta,
+        settings,
+    };
     let policy = required_spec(object, problems).and_then(|spec| reader.policy(spec, problems));
     policy.filter(|_| errors(problems) == before)
 }
@@ -79,11 +86,17 @@ pub fn read_set(object: &Object<'_>, problems: &mut Vec<Problem>) -> Option<Dest
     let before = errors(problems);
     let mut fields = Fields::open(required_spec(object, problems)?, "`spec`", problems)?;
     let hosts = match fields.require("hosts") {
-        Some(node) => hosts(reader::texts(node, "hosts", fields.problems()), fields.problems()),
+        Some(node) => hosts(
+            reader::texts(node, "hosts", fields.problems()),
+            fields.problems(),
+        ),
         None => Vec::new(),
     };
     fields.close();
-    (errors(problems) == before).then(|| DestinationSet { meta: object.meta.clone(), hosts: hosts.into() })
+    (errors(problems) == before).then(|| DestinationSet {
+        meta: object.meta.clone(),
+        hosts: hosts.into(),
+    })
 }
 
 fn errors(problems: &[Problem]) -> usize {
@@ -92,13 +105,22 @@ fn errors(problems: &[Problem]) -> usize {
 
 fn required_spec<'n>(object: &Object<'n>, problems: &mut Vec<Problem>) -> Option<&'n Node> {
     if let Some(dry_run) = object.dry_run {
-        let problem =
-            dry_run.error(Code::Conflict, format!("`istio.io/dry-run` means nothing to a {}", object.kind.as_str()));
+        let problem = dry_run.error(
+            Code::Conflict,
+            format!(
+                "`istio.io/dry-run` means nothing to a {}",
+                object.kind.as_str()
+            ),
+        );
         problems.push(problem.hint("write `mode: Report` in the spec of an EgressPolicy"));
     }
     if object.spec.is_none() {
         let what = "`spec` is missing in the document";
-        problems.push(Problem::error(Code::MissingField, object.meta.place.clone(), what));
+        problems.push(Problem::error(
+            Code::MissingField,
+            object.meta.place.clone(),
+            what,
+        ));
     }
     object.spec
 }
@@ -121,22 +143,40 @@ impl Reader<'_> {
         let allow = fields.list("allow");
         fields.close();
 
-        let common = Common { mode, owner, subjects: Arc::new(self.subjects(subjects, problems)) };
+        let common = Common {
+            mode,
+            owner,
+            subjects: Arc::new(self.subjects(subjects, problems)),
+        };
         let deny = self.entries(deny, Kind::Deny, &common, problems);
         let allow = self.entries(allow, Kind::Allow, &common, problems);
         unique_names(deny.iter().chain(&allow), problems);
         let isolate = isolate.unwrap_or(!allow.is_empty());
         if deny.is_empty() && allow.is_empty() && !isolate && errors(problems) == before {
             let path = &self.meta.path;
-            let what = format!("`{path}` does nothing: it has no `deny`, no `allow` and no `isolate: true`");
-            problems.push(Problem::error(Code::EmptyPolicy, self.meta.place.clone(), what));
+            let what = format!(
+                "`{path}` does nothing: it has no `deny`, no `allow` and no `isolate: true`"
+            );
+            problems.push(Problem::error(
+                Code::EmptyPolicy,
+                self.meta.place.clone(),
+                what,
+            ));
         }
-        Some(EgressPolicy { meta: self.meta.clone(), scope: Arc::new(self.scope(common, isolate)), deny, allow })
+        Some(EgressPolicy {
+            meta: self.meta.clone(),
+            scope: Arc::new(self.scope(common, isolate)),
+            deny,
+            allow,
+        })
     }
 
     fn scope(&self, common: Common, isolate: bool) -> EgressScope {
         let id = RuleId::policy(Family::Egress, self.meta.path.clone());
-        let about = About { owner: common.owner, ..About::default() };
+        let about = About {
+            owner: common.owner,
+            ..About::default()
+        };
         EgressScope {
             info: Arc::new(RuleInfo::new(id, self.meta.place.clone(), about)),
             mode: common.mode,
@@ -145,21 +185,46 @@ impl Reader<'_> {
         }
     }
 
-    fn entries(&self, nodes: &[Node], kind: Kind, common: &Common, problems: &mut Vec<Problem>) -> Box<[Entry]> {
-        nodes.iter().filter_map(|node| self.entry(node, kind, common, problems)).collect()
+    fn entries(
+        &self,
+        nodes: &[Node],
+        kind: Kind,
+        common: &Common,
+        problems: &mut Vec<Problem>,
+    ) -> Box<[Entry]> {
+        nodes
+            .iter()
+            .filter_map(|node| self.entry(node, kind, common, problems))
+            .collect()
     }
 
-    fn entry(&self, node: &Node, kind: Kind, common: &Common, problems: &mut Vec<Problem>) -> Option<Entry> {
+    fn entry(
+        &self,
+        node: &Node,
+        kind: Kind,
+        common: &Common,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Entry> {
         let what = kind.entry();
         let mut fields = Fields::open(node, what, problems)?;
-        let name = fields.require("name").and_then(|n| reader::text(n, "name", fields.problems()));
+        let name = fields
+            .require("name")
+            .and_then(|n| reader::text(n, "name", fields.problems()));
         let before = errors(fields.problems());
         let to = Destination::read(&mut fields);
-        if to.names_no_host() && errors(fields.problems()) == before && !fields.may_hold(&["hosts", "destinations"]) {
+        if to.names_no_host()
+            && errors(fields.problems()) == before
+            && !fields.may_hold(&["hosts", "destinations"])
+        {
             let place = fields.place().clone();
-            let problem =
-                Problem::error(Code::MissingField, place, format!("`hosts` or `destinations` is missing in {what}"));
-            fields.problems().push(problem.hint("name them: `hosts: [\"api.example.com\"]`"));
+            let problem = Problem::error(
+                Code::MissingField,
+                place,
+                format!("`hosts` or `destinations` is missing in {what}"),
+            );
+            fields
+                .problems()
+                .push(problem.hint("name them: `hosts: [\"api.example.com\"]`"));
         }
         let (mut own_mode, mut except) = (Enforcement::Enforce, &[][..]);
         let about = match kind {
@@ -167,7 +232,9 @@ impl Reader<'_> {
                 except = fields.list("except");
                 let (mode, written) = mode(&mut fields);
                 own_mode = mode;
-                if let (Enforcement::Report, Enforcement::Enforce, Some(written)) = (common.mode, mode, written) {
+                if let (Enforcement::Report, Enforcement::Enforce, Some(written)) =
+                    (common.mode, mode, written)
+                {
                     fields.problems().push(overruled(written));
                 }
                 about(&mut fields, common, None)
@@ -180,20 +247,38 @@ impl Reader<'_> {
         fields.close();
         let name = name.and_then(|name| entry_name(name, problems));
         let mut sets: Vec<SetName> = to.sets(None).collect();
-        let mut read =
-            |(index, node)| self.exception(node, (index, name.unwrap_or_default()), common, &mut sets, problems);
+        let mut read = |(index, node)| {
+            self.exception(
+                node,
+                (index, name.unwrap_or_default()),
+                common,
+                &mut sets,
+                problems,
+            )
+        };
         let except = except.iter().enumerate().filter_map(&mut read).collect();
-        let info = RuleInfo::new(RuleId::entry(self.meta.path.clone(), name?), node.place.clone(), about);
+        let info = RuleInfo::new(
+            RuleId::entry(self.meta.path.clone(), name?),
+            node.place.clone(),
+            about,
+        );
         let on_trial = common.mode == Enforcement::Report || own_mode == Enforcement::Report;
         let rule = Rule {
             info: Arc::new(info),
-            mode: if on_trial { Enforcement::Report } else { Enforcement::Enforce },
+            mode: if on_trial {
+                Enforcement::Report
+            } else {
+                Enforcement::Enforce
+            },
             callers: CallerMatch::Subjects(common.subjects.clone()),
             to: [to.operation].into(),
             when: Box::default(),
             except,
         };
-        Some(Entry { rule: Arc::new(rule), sets: sets.into() })
+        Some(Entry {
+            rule: Arc::new(rule),
+            sets: sets.into(),
+        })
     }
 
     /// An exception opens its own deny only; what it leaves out is not constrained.
@@ -211,11 +296,18 @@ impl Reader<'_> {
         let to = Destination::read(&mut fields);
         let unscoped = to.names_no_host() && !to.operation.is_http_only();
         let meant = ["subjects", "hosts", "destinations", "methods", "paths"];
-        if unscoped && subjects.is_empty() && errors(fields.problems()) == before && !fields.may_hold(&meant) {
+        if unscoped
+            && subjects.is_empty()
+            && errors(fields.problems()) == before
+            && !fields.may_hold(&meant)
+        {
             let place = fields.place().clone();
-            let what = "an exception needs `subjects`, `hosts`, `destinations`, `methods` or `paths`";
+            let what =
+                "an exception needs `subjects`, `hosts`, `destinations`, `methods` or `paths`";
             let problem = Problem::error(Code::MissingField, place, what);
-            fields.problems().push(problem.hint("without any it would open the whole deny: remove the deny instead"));
+            fields.problems().push(
+                problem.hint("without any it would open the whole deny: remove the deny instead"),
+            );
         }
         let expires = expiry(&mut fields);
         let about = about(&mut fields, common, expires);
@@ -245,7 +337,12 @@ struct Common {
 fn about(fields: &mut Fields<'_, '_>, common: &Common, expires: Option<UnixNanos>) -> About {
     let reason = fields.text("reason").map(|t| t.text.into());
     let ticket = fields.text("ticket").map(|t| t.text.into());
-    About { owner: common.owner.clone(), reason, ticket, expires }
+    About {
+        owner: common.owner.clone(),
+        reason,
+        ticket,
+        expires,
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -268,7 +365,10 @@ fn unique_names<'e>(entries: impl Iterator<Item = &'e Entry>, problems: &mut Vec
     let mut seen: BTreeMap<&RuleId, &Place> = BTreeMap::new();
     for RuleInfo { id, place, .. } in entries.map(|entry| entry.rule.info.as_ref()) {
         if let Some(first) = seen.insert(id, place) {
-            let what = format!("the entry `{}` stands twice in one policy; the other is at {first}", id.part());
+            let what = format!(
+                "the entry `{}` stands twice in one policy; the other is at {first}",
+                id.part()
+            );
             problems.push(Problem::error(Code::Duplicate, place.clone(), what));
         }
     }
@@ -300,7 +400,11 @@ impl<'n> Destination<'n> {
     }
 
     fn sets(&self, exception: Option<usize>) -> impl Iterator<Item = SetName> {
-        self.sets.iter().map(move |t| SetName { exception, name: t.text.into(), place: t.place.clone() })
+        self.sets.iter().map(move |t| SetName {
+            exception,
+            name: t.text.into(),
+            place: t.place.clone(),
+        })
     }
 }
 
@@ -311,9 +415,10 @@ fn expiry(fields: &mut Fields<'_, '_>) -> Option<UnixNanos> {
         Ok(time) => Some(UnixNanos(time.as_nanosecond())),
         Err(_) => {
             let what = format!("`{}` is no moment", text.text);
-            fields
-                .problems()
-                .push(text.error(Code::BadValue, what).hint("write it with an offset: `2026-12-31T00:00:00Z`"));
+            fields.problems().push(
+                text.error(Code::BadValue, what)
+                    .hint("write it with an offset: `2026-12-31T00:00:00Z`"),
+            );
             None
         }
     }
@@ -326,7 +431,10 @@ fn entry_name<'n>(name: Text<'n>, problems: &mut Vec<Problem>) -> Option<&'n str
         return Some(name.text);
     }
     let what = format!("`{}` is no name of an entry", name.text);
-    problems.push(name.error(Code::BadName, what).hint("letters, digits, `-`, `_` and `.`, at most 63"));
+    problems.push(
+        name.error(Code::BadName, what)
+            .hint("letters, digits, `-`, `_` and `.`, at most 63"),
+    );
     None
 }
 
@@ -345,8 +453,9 @@ fn mode<'n>(fields: &mut Fields<'n, '_>) -> (Enforcement, Option<Text<'n>>) {
         None | Some(("Enforce", _)) => Enforcement::Enforce,
         Some(("Report", _)) => Enforcement::Report,
         Some((other, text)) => {
-            let problem =
-                text.error(Code::BadValue, format!("`{other}` is no mode")).hint("write `Enforce` or `Report`");
+            let problem = text
+                .error(Code::BadValue, format!("`{other}` is no mode"))
+                .hint("write `Enforce` or `Report`");
             fields.problems().push(problem);
             Enforcement::Enforce
         }
@@ -355,27 +464,41 @@ fn mode<'n>(fields: &mut Fields<'n, '_>) -> (Enforcement, Option<Text<'n>>) {
 }
 
 fn hosts(texts: Vec<Text<'_>>, problems: &mut Vec<Problem>) -> Vec<HostPattern> {
-    texts.into_iter().filter_map(|text| host(text, problems)).collect()
+    texts
+        .into_iter()
+        .filter_map(|text| host(text, problems))
+        .collect()
 }
 
 /// Reads a host, insisting on its canonical spelling (rule R3).
 fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
     let problem = match pattern::parse_host_pattern(text.text) {
-        Err(why) => text.error(Code::BadHost, format!("`{}`: {why}", text.text)).advised(why.advice(text.text)),
-        Ok((pattern, _)) if pattern.is_lone_star() => {
-            text.error(Code::BadHost, "a lone `*` is no host").hint("write `**` for anywhere")
-        }
+        Err(why) => text
+            .error(Code::BadHost, format!("`{}`: {why}", text.text))
+            .advised(why.advice(text.text)),
+        Ok((pattern, _)) if pattern.is_lone_star() => text
+            .error(Code::BadHost, "a lone `*` is no host")
+            .hint("write `**` for anywhere"),
         Ok((pattern, spellings)) => match spellings.first() {
             None => {
                 problems.extend(reader::yaml_word(text));
                 return Some(pattern);
             }
             Some(Spelling::Folded(meant) | Spelling::Unicode(meant)) => text
-                .error(Code::HostSpelling, format!("`{}` is not the canonical spelling", text.text))
+                .error(
+                    Code::HostSpelling,
+                    format!("`{}` is not the canonical spelling", text.text),
+                )
                 .hint(format!("write `{meant}`")),
             Some(Spelling::Loose) => text
-                .error(Code::HostSpelling, format!("`{}` would match more than whole labels", text.text))
-                .hint(whole_labels(text.text, "a `*` stands for the first labels of a name: ")),
+                .error(
+                    Code::HostSpelling,
+                    format!("`{}` would match more than whole labels", text.text),
+                )
+                .hint(whole_labels(
+                    text.text,
+                    "a `*` stands for the first labels of a name: ",
+                )),
         },
     };
     problems.push(problem);
@@ -384,35 +507,59 @@ fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
 
 /// What was meant by a star that is not followed by a dot, behind a few words.
 pub(super) fn whole_labels(text: &str, words: &str) -> String {
-    let suffix = text.strip_prefix('*').filter(|suffix| !suffix.contains('*')).unwrap_or("example.com");
+    let suffix = text
+        .strip_prefix('*')
+        .filter(|suffix| !suffix.contains('*'))
+        .unwrap_or("example.com");
     format!("{words}`*.{suffix}`")
 }
 
 fn method(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<TextPattern> {
-    if text.text.bytes().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')) {
+    if text
+        .text
+        .bytes()
+        .all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'))
+    {
         problems.extend(methods::unregistered(text));
         return Some(TextPattern::Exact(text.text.to_owned()));
     }
     let what = format!("`{}` is no method", text.text);
-    problems.push(text.error(Code::BadMethod, what).hint(format!("write it exactly: `{}`", text.text.to_uppercase())));
+    problems.push(
+        text.error(Code::BadMethod, what)
+            .hint(format!("write it exactly: `{}`", text.text.to_uppercase())),
+    );
     None
 }
 
 fn path(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<PathPattern> {
-    let refuse = |what: String, hint: &str| Problem::error(Code::BadPath, text.place.clone(), what).hint(hint);
+    let refuse = |what: String, hint: &str| {
+        Problem::error(Code::BadPath, text.place.clone(), what).hint(hint)
+    };
     let problem = if !text.text.starts_with('/') {
-        refuse(format!("`{}` does not begin with `/`", text.text), "paths are exact, `/prefix*`, or templates")
+        refuse(
+            format!("`{}` does not begin with `/`", text.text),
+            "paths are exact, `/prefix*`, or templates",
+        )
     } else if text.text.contains(['?', '#']) {
-        refuse(format!("`{}` has a query or a fragment", text.text), "the query is cut off before paths are compared")
+        refuse(
+            format!("`{}` has a query or a fragment", text.text),
+            "the query is cut off before paths are compared",
+        )
     } else if Template::is_template(text.text) {
         match Template::parse(text.text) {
             Ok(template) => return Some(PathPattern::Template(template)),
-            Err(why) => refuse(format!("`{}`: {why}", text.text), "`{*}` is one segment, `{**}` any run of characters"),
+            Err(why) => refuse(
+                format!("`{}`: {why}", text.text),
+                "`{*}` is one segment, `{**}` any run of characters",
+            ),
         }
     } else if text.text.trim_end_matches('*').len() + 1 < text.text.len()
         || text.text.trim_end_matches('*').contains('*')
     {
-        refuse(format!("`{}` has a `*` that is not at its end", text.text), "write `/prefix*` or a template with `{*}`")
+        refuse(
+            format!("`{}` has a `*` that is not at its end", text.text),
+            "write `/prefix*` or a template with `{*}`",
+        )
     } else {
         return Some(PathPattern::Text(TextPattern::parse(text.text)));
     };

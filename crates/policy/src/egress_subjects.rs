@@ -20,9 +20,21 @@ impl Reader<'_> {
             self.note_own_callers(&self.meta.place, "it has no `subjects`", problems);
             let own = NamespacePattern::Exact(self.meta.namespace().to_owned());
             let (accounts, trust_domains) = (Box::default(), Box::default());
-            return SubjectList([Subject::Workloads { namespaces: [own].into(), accounts, trust_domains }].into());
+            return SubjectList(
+                [Subject::Workloads {
+                    namespaces: [own].into(),
+                    accounts,
+                    trust_domains,
+                }]
+                .into(),
+            );
         }
-        SubjectList(nodes.iter().filter_map(|node| self.subject(node, problems)).collect())
+        SubjectList(
+            nodes
+                .iter()
+                .filter_map(|node| self.subject(node, problems))
+                .collect(),
+        )
     }
 
     fn subject(&self, node: &Node, problems: &mut Vec<Problem>) -> Option<Subject> {
@@ -39,17 +51,30 @@ impl Reader<'_> {
         let accounts = fields.texts("serviceAccounts");
         let trust_domains = fields.texts("trustDomains");
         fields.close();
-        let trust_domains = trust_domains.iter().filter_map(|t| self.trust_domain(*t, problems)).collect();
+        let trust_domains = trust_domains
+            .iter()
+            .filter_map(|t| self.trust_domain(*t, problems))
+            .collect();
         if accounts.iter().any(|account| account.text.contains('/')) {
             return self.accounts(&namespaces, &accounts, trust_domains, problems);
         }
-        let mut patterns: Vec<_> = namespaces.iter().filter_map(|t| self.namespace(*t, problems)).collect();
+        let mut patterns: Vec<_> = namespaces
+            .iter()
+            .filter_map(|t| self.namespace(*t, problems))
+            .collect();
         if namespaces.is_empty() {
             self.note_own_callers(&node.place, "this subject names no namespace", problems);
             patterns.push(NamespacePattern::Exact(self.meta.namespace().to_owned()));
         }
-        let accounts = accounts.iter().filter_map(|t| account_name(*t, t.text, problems)).collect();
-        Some(Subject::Workloads { namespaces: patterns.into(), accounts, trust_domains })
+        let accounts = accounts
+            .iter()
+            .filter_map(|t| account_name(*t, t.text, problems))
+            .collect();
+        Some(Subject::Workloads {
+            namespaces: patterns.into(),
+            accounts,
+            trust_domains,
+        })
     }
 
     /// A policy of the root namespace may be about everybody, and is about its own callers where no namespace is written.
@@ -60,12 +85,19 @@ impl Reader<'_> {
                 "{why}, so `{}` is about the callers of `{root}` itself, and of no other namespace",
                 self.meta.path
             );
-            let hint = format!("write `namespaces`: `{root}` for these, the names of others, or `**` for every one");
+            let hint = format!(
+                "write `namespaces`: `{root}` for these, the names of others, or `**` for every one"
+            );
             problems.push(Problem::warning(Code::OwnCallersOnly, place.clone(), what).hint(hint));
         }
     }
 
-    fn unauthenticated(&self, value: &Node, alone: bool, problems: &mut Vec<Problem>) -> Option<Subject> {
+    fn unauthenticated(
+        &self,
+        value: &Node,
+        alone: bool,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Subject> {
         let mut refuse = |code, what: &str, hint: &str| {
             problems.push(Problem::error(code, value.place.clone(), what).hint(hint));
             None
@@ -78,11 +110,19 @@ impl Reader<'_> {
             );
         }
         if !alone {
-            return refuse(Code::Conflict, "`unauthenticated` stands alone in its entry", "write a second subject");
+            return refuse(
+                Code::Conflict,
+                "`unauthenticated` stands alone in its entry",
+                "write a second subject",
+            );
         }
         if !self.is_root() {
             let what = "only a policy of the root namespace names callers without an identity: they could be anyone";
-            return refuse(Code::NotYours, what, &format!("move it to namespace `{}`", self.settings.root_namespace));
+            return refuse(
+                Code::NotYours,
+                what,
+                &format!("move it to namespace `{}`", self.settings.root_namespace),
+            );
         }
         Some(Subject::Unauthenticated)
     }
@@ -98,7 +138,9 @@ impl Reader<'_> {
         if let Some(first) = namespaces.first() {
             let what = "`namespaces` excludes accounts that name their own namespace";
             problems.push(
-                first.error(Code::Conflict, what).hint("write the accounts without `namespace/`, or two subjects"),
+                first
+                    .error(Code::Conflict, what)
+                    .hint("write the accounts without `namespace/`, or two subjects"),
             );
         }
         let read = |text: &Text<'_>, problems: &mut Vec<Problem>| {
@@ -108,14 +150,23 @@ impl Reader<'_> {
             });
             if !is_dns_label(namespace) {
                 let what = format!("`{}` names no namespace", text.text);
-                problems.push(text.error(Code::BadIdentity, what).hint("write `namespace/account`, without `*`"));
+                problems.push(
+                    text.error(Code::BadIdentity, what)
+                        .hint("write `namespace/account`, without `*`"),
+                );
                 return None;
             }
             self.own(*text, namespace, problems)?;
             let name = account_name(*text, name, problems)?;
-            Some(Account { namespace: namespace.to_owned(), name })
+            Some(Account {
+                namespace: namespace.to_owned(),
+                name,
+            })
         };
-        Some(Subject::Accounts { accounts: accounts.iter().filter_map(|t| read(t, problems)).collect(), trust_domains })
+        Some(Subject::Accounts {
+            accounts: accounts.iter().filter_map(|t| read(t, problems)).collect(),
+            trust_domains,
+        })
     }
 
     /// Refuses to speak for another namespace, unless this is the root namespace.
@@ -123,8 +174,15 @@ impl Reader<'_> {
         if self.is_root() || namespace == self.meta.namespace() {
             return Some(());
         }
-        let what = format!("`{}` speaks for callers outside its own namespace `{}`", text.text, self.meta.namespace());
-        let hint = format!("only policies of the root namespace `{}` may", self.settings.root_namespace);
+        let what = format!(
+            "`{}` speaks for callers outside its own namespace `{}`",
+            text.text,
+            self.meta.namespace()
+        );
+        let hint = format!(
+            "only policies of the root namespace `{}` may",
+            self.settings.root_namespace
+        );
         problems.push(text.error(Code::NotYours, what).hint(hint));
         None
     }
@@ -134,15 +192,22 @@ impl Reader<'_> {
             "**" => NamespacePattern::Every,
             "*" => {
                 let what = "a lone `*` is no namespace";
-                problems.push(text.error(Code::BadIdentity, what).hint("write `**` for every namespace"));
+                problems.push(
+                    text.error(Code::BadIdentity, what)
+                        .hint("write `**` for every namespace"),
+                );
                 return None;
             }
             exact if is_dns_label(exact) => NamespacePattern::Exact(exact.to_owned()),
-            other => match other.strip_suffix('*').filter(|prefix| is_dns_label(&format!("{prefix}x"))) {
+            other => match other
+                .strip_suffix('*')
+                .filter(|prefix| is_dns_label(&format!("{prefix}x")))
+            {
                 Some(prefix) => NamespacePattern::Prefix(prefix.to_owned()),
                 None => {
                     let what = format!("`{other}` is no namespace");
-                    let hint = "write a name in lower case, `prefix-*`, or `**` for every namespace";
+                    let hint =
+                        "write a name in lower case, `prefix-*`, or `**` for every namespace";
                     problems.push(text.error(Code::BadIdentity, what).hint(hint));
                     return None;
                 }
@@ -156,12 +221,17 @@ impl Reader<'_> {
         let trust = &self.settings.trust_domains;
         if !is_trust_domain(text.text) {
             let what = format!("`{}` is no trust domain", text.text);
-            problems
-                .push(text.error(Code::BadIdentity, what).hint("write it in lower case, without `spiffe://` and `*`"));
+            problems.push(
+                text.error(Code::BadIdentity, what)
+                    .hint("write it in lower case, without `spiffe://` and `*`"),
+            );
             return None;
         }
         if !trust.is_own(text.text) && !trust.accepted.contains(text.text) {
-            let what = format!("trust domain `{}` is not accepted by this server, so no caller has it", text.text);
+            let what = format!(
+                "trust domain `{}` is not accepted by this server, so no caller has it",
+                text.text
+            );
             let hint = format!("start it with `--accept-trust-domains {}`", text.text);
             problems.push(text.error(Code::BadIdentity, what).hint(hint));
             return None;
@@ -176,7 +246,8 @@ fn account_name(text: Text<'_>, name: &str, problems: &mut Vec<Problem>) -> Opti
     }
     let what = format!("`{}` is no service account", text.text);
     problems.push(
-        text.error(Code::BadIdentity, what).hint("write `account` or `namespace/account` in lower case, without `*`"),
+        text.error(Code::BadIdentity, what)
+            .hint("write `account` or `namespace/account` in lower case, without `*`"),
     );
     None
 }

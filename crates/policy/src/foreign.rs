@@ -17,8 +17,12 @@ const ISTIO: &str = "security.istio.io";
 
 /// The kinds of Istio's group that say who may be trusted and not what is allowed, and their lists. Every other kind of the
 /// group is a policy that somebody misspelt.
-pub(super) const PASSED_OF_ISTIO: [&str; 4] =
-    ["PeerAuthentication", "RequestAuthentication", "PeerAuthenticationList", "RequestAuthenticationList"];
+pub(super) const PASSED_OF_ISTIO: [&str; 4] = [
+    "PeerAuthentication",
+    "RequestAuthentication",
+    "PeerAuthenticationList",
+    "RequestAuthenticationList",
+];
 
 /// What a document is, as far as its head says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,32 +56,49 @@ enum Suspicion {
 impl Passed {
     /// Something that would have been read, if it could be.
     pub(super) fn unreadable(kind: &str) -> Passed {
-        Passed { what: format!("a `{kind}` without a name, a namespace or hosts"), suspicion: Suspicion::None }
+        Passed {
+            what: format!("a `{kind}` without a name, a namespace or hosts"),
+            suspicion: Suspicion::None,
+        }
     }
 }
 
 /// Says whose a document is.
 pub(super) fn belongs(document: &Node) -> Belongs {
-    let Value::Map(pairs) = &document.value else { return Belongs::Ours };
-    let field = |name: &str| pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.value);
+    let Value::Map(pairs) = &document.value else {
+        return Belongs::Ours;
+    };
+    let field = |name: &str| {
+        pairs
+            .iter()
+            .find(|(key, _)| key.name == name)
+            .map(|(_, node)| &node.value)
+    };
     let keys = || pairs.iter().map(|(key, _)| key.name.as_str());
     let suspected = |what: String, suspicion| Belongs::Others(Passed { what, suspicion });
     let passed = |what: String| suspected(what, Suspicion::None);
     match (field("apiVersion"), field("kind")) {
-        (Some(Value::Text(version)), Some(Value::Text(kind))) => match (group(version), kind_of(kind)) {
-            (Group::Istio, _) if PASSED_OF_ISTIO.contains(&kind.as_str()) => passed(format!("`{kind}` of `{version}`")),
-            (Group::Customs | Group::Istio, _) | (Group::None, Likeness::Ours(_) | Likeness::List) => Belongs::Ours,
-            (Group::Networking, _) if kind == "ServiceEntry" => Belongs::ServiceEntry,
-            (Group::Other | Group::Networking, Likeness::Ours(Family::Customs)) => Belongs::Ours,
-            (_, likeness) => {
-                let suspicion = match likeness {
-                    Likeness::Ours(_) => Suspicion::Policy,
-                    Likeness::ServiceEntry => Suspicion::ServiceEntry,
-                    Likeness::List | Likeness::Other => Suspicion::None,
-                };
-                suspected(format!("`{kind}` of `{version}`"), suspicion)
+        (Some(Value::Text(version)), Some(Value::Text(kind))) => {
+            match (group(version), kind_of(kind)) {
+                (Group::Istio, _) if PASSED_OF_ISTIO.contains(&kind.as_str()) => {
+                    passed(format!("`{kind}` of `{version}`"))
+                }
+                (Group::Customs | Group::Istio, _)
+                | (Group::None, Likeness::Ours(_) | Likeness::List) => Belongs::Ours,
+                (Group::Networking, _) if kind == "ServiceEntry" => Belongs::ServiceEntry,
+                (Group::Other | Group::Networking, Likeness::Ours(Family::Customs)) => {
+                    Belongs::Ours
+                }
+                (_, likeness) => {
+                    let suspicion = match likeness {
+                        Likeness::Ours(_) => Suspicion::Policy,
+                        Likeness::ServiceEntry => Suspicion::ServiceEntry,
+                        Likeness::List | Likeness::Other => Suspicion::None,
+                    };
+                    suspected(format!("`{kind}` of `{version}`"), suspicion)
+                }
             }
-        },
+        }
         (None, Some(Value::Text(kind))) => {
             let what = || format!("`{kind}` without an `apiVersion`");
             match kind_of(kind) {
@@ -114,7 +135,10 @@ enum Group {
 }
 
 fn group(api_version: &str) -> Group {
-    let written = api_version.split_once('/').map_or(api_version, |(group, _)| group).trim();
+    let written = api_version
+        .split_once('/')
+        .map_or(api_version, |(group, _)| group)
+        .trim();
     let is_near = |known: &str| distance(written, known) <= 3;
     match written {
         "networking.istio.io" => Group::Networking,
@@ -143,7 +167,10 @@ enum Family {
 fn kind_of(kind: &str) -> Likeness {
     let lower = kind.trim().to_lowercase();
     let is = |known: &str, stem: &str| distance(&lower, known) <= 2 || lower.starts_with(stem);
-    if is("egresspolicy", "egresspolic") || is("destinationset", "destinationset") || is("policytest", "policytest") {
+    if is("egresspolicy", "egresspolic")
+        || is("destinationset", "destinationset")
+        || is("policytest", "policytest")
+    {
         Likeness::Ours(Family::Customs)
     } else if is("authorizationpolicy", "authorizationpolic") {
         Likeness::Ours(Family::Istio)
@@ -206,9 +233,20 @@ mod tests {
     use customs_engine::settings::Settings;
 
     fn told(head: &str) -> Vec<(Severity, Code)> {
-        let file = PolicyFile { name: "a.yaml".into(), bytes: head.as_bytes().into() };
-        let source = Source { name: "s".into(), files: vec![file], ..Source::default() };
-        load(&source, &Settings::default()).problems().iter().map(|p| (p.severity, p.code)).collect()
+        let file = PolicyFile {
+            name: "a.yaml".into(),
+            bytes: head.as_bytes().into(),
+        };
+        let source = Source {
+            name: "s".into(),
+            files: vec![file],
+            ..Source::default()
+        };
+        load(&source, &Settings::default())
+            .problems()
+            .iter()
+            .map(|p| (p.severity, p.code))
+            .collect()
     }
 
     #[test]
@@ -264,7 +302,13 @@ mod tests {
             "- apiVersion: egress.customs/v1alpha1\n  kind: EgressPolicy\n",
             "apiVersion: v1\nkind: 5\n",
         ] {
-            assert!(told(head).iter().any(|(severity, _)| *severity == Severity::Error), "{head}: {:?}", told(head));
+            assert!(
+                told(head)
+                    .iter()
+                    .any(|(severity, _)| *severity == Severity::Error),
+                "{head}: {:?}",
+                told(head)
+            );
         }
     }
 
@@ -283,13 +327,29 @@ mod tests {
             ("PeerAuthentications", "`PeerAuthentication`"),
             ("RequestAuthenticaton", "`RequestAuthentication`"),
         ] {
-            let head = format!("apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: a}}\n");
-            let file = PolicyFile { name: "a.yaml".into(), bytes: head.into_bytes().into() };
-            let source = Source { name: "s".into(), files: vec![file], ..Source::default() };
+            let head =
+                format!("apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: a}}\n");
+            let file = PolicyFile {
+                name: "a.yaml".into(),
+                bytes: head.into_bytes().into(),
+            };
+            let source = Source {
+                name: "s".into(),
+                files: vec![file],
+                ..Source::default()
+            };
             let problems = load(&source, &Settings::default()).problems().to_vec();
-            let [problem] = problems.as_slice() else { panic!("{kind}: {problems:?}") };
+            let [problem] = problems.as_slice() else {
+                panic!("{kind}: {problems:?}")
+            };
             assert_eq!(problem.code, Code::UnknownKind, "{kind}");
-            assert!(problem.hint.as_ref().is_some_and(|hint| hint.contains(meant)), "{problem:?}");
+            assert!(
+                problem
+                    .hint
+                    .as_ref()
+                    .is_some_and(|hint| hint.contains(meant)),
+                "{problem:?}"
+            );
         }
     }
 

@@ -14,24 +14,52 @@ use customs_engine::subject::Source;
 /// A `*` that is a plain character, because another stands before it or text on both sides.
 pub(super) fn plain_star(value: Text<'_>, code: Code, what: &str) -> Option<Problem> {
     let plain = match TextPattern::parse(value.text) {
-        TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => text.contains('*'),
+        TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => {
+            text.contains('*')
+        }
         TextPattern::Any => false,
     };
-    let problem = || value.warning(code, format!("{what} `{}` has a `*` that is a plain character", value.text));
+    let problem = || {
+        value.warning(
+            code,
+            format!(
+                "{what} `{}` has a `*` that is a plain character",
+                value.text
+            ),
+        )
+    };
     plain.then(|| problem().hint("a `*` stands for any text at one end only"))
 }
 
 /// A `*` inside a namespace, which Istio reads across `/`.
 pub(super) fn inner_star(value: Text<'_>) -> Option<Problem> {
-    let what = || format!("`{}` has a `*` inside: Istio itself lets it run beyond the namespace", value.text);
-    let problem = || value.warning(Code::BadIdentity, what()).hint("write the namespaces, or `prefix*`");
+    let what = || {
+        format!(
+            "`{}` has a `*` inside: Istio itself lets it run beyond the namespace",
+            value.text
+        )
+    };
+    let problem = || {
+        value
+            .warning(Code::BadIdentity, what())
+            .hint("write the namespaces, or `prefix*`")
+    };
     value.text.trim_matches('*').contains('*').then(problem)
 }
 
 /// A path with a query or a fragment, which is cut off before paths are compared.
 pub(super) fn query(value: Text<'_>) -> Option<Problem> {
-    let what = || format!("`{}` has a query or a fragment, which is cut off before paths are compared", value.text);
-    value.text.contains(['?', '#']).then(|| value.warning(Code::BadPath, what()).hint("write the path alone"))
+    let what = || {
+        format!(
+            "`{}` has a query or a fragment, which is cut off before paths are compared",
+            value.text
+        )
+    };
+    value.text.contains(['?', '#']).then(|| {
+        value
+            .warning(Code::BadPath, what())
+            .hint("write the path alone")
+    })
 }
 
 /// Whether some workload could have the principal that a text asks for. A `*` at both ends is a plain character at one.
@@ -49,7 +77,9 @@ pub(super) fn host_port(value: Text<'_>, pattern: &HostPattern) -> Option<Proble
     let text = value.text;
     let (what, hint) = match pattern.port() {
         PortPattern::Exactly(_) => (
-            format!("Istio itself compares `{text}` as text, so with no authority that does not say the port"),
+            format!(
+                "Istio itself compares `{text}` as text, so with no authority that does not say the port"
+            ),
             "write the host alone, or with `:*` beside it",
         ),
         PortPattern::Every if !pattern.is_lone_star() => (
@@ -80,19 +110,34 @@ pub(super) fn host_text(value: Text<'_>, as_read: &str) -> Problem {
 /// An IPv6 address, which Istio compares as it is spelt.
 pub(super) fn host_ipv6(value: Text<'_>, pattern: &HostPattern) -> Option<Problem> {
     let what = || {
-        format!("Istio itself compares `{}` as text; here it is that address however a client spells it", value.text)
+        format!(
+            "Istio itself compares `{}` as text; here it is that address however a client spells it",
+            value.text
+        )
     };
-    let problem = || value.warning(Code::HostSpelling, what()).hint("write the addresses in an EgressPolicy");
+    let problem = || {
+        value
+            .warning(Code::HostSpelling, what())
+            .hint("write the addresses in an EgressPolicy")
+    };
     pattern.is_ipv6().then(problem)
 }
 
 /// An ALLOW source that only says who is not meant.
 pub(super) fn only_exclusions(source: &Source, place: &Place, action: Action) -> Option<Problem> {
-    let Source { principals, namespaces, service_accounts, trust_domains, ip_blocks, remote_ip_blocks } = source;
+    let Source {
+        principals,
+        namespaces,
+        service_accounts,
+        trust_domains,
+        ip_blocks,
+        remote_ip_blocks,
+    } = source;
     fn names<P>(field: &Field<P>) -> bool {
         !field.any_of().is_empty()
     }
-    let named = names(principals) || names(namespaces) || names(service_accounts) || names(trust_domains);
+    let named =
+        names(principals) || names(namespaces) || names(service_accounts) || names(trust_domains);
     if action != Action::Allow || named || names(ip_blocks) || names(remote_ip_blocks) {
         return None;
     }
@@ -111,14 +156,24 @@ pub(super) fn repeated(name: &str, [yes, no]: [&[Node]; 2], problems: &mut Vec<P
         for node in list {
             if text(node).is_some_and(|text| !seen.insert(text)) {
                 let what = format!("this value stands twice in `{name}`");
-                problems.push(Problem::warning(Code::Duplicate, node.place.clone(), what).hint("remove one"));
+                problems.push(
+                    Problem::warning(Code::Duplicate, node.place.clone(), what).hint("remove one"),
+                );
             }
         }
     }
     let excluded: BTreeSet<String> = no.iter().filter_map(text).collect();
-    for node in yes.iter().filter(|node| text(node).is_some_and(|text| excluded.contains(&text))) {
-        let what = format!("this value of `{name}` also stands in the list of what is not meant, so it means nothing");
-        problems.push(Problem::warning(Code::Conflict, node.place.clone(), what).hint("remove it from one of them"));
+    for node in yes
+        .iter()
+        .filter(|node| text(node).is_some_and(|text| excluded.contains(&text)))
+    {
+        let what = format!(
+            "this value of `{name}` also stands in the list of what is not meant, so it means nothing"
+        );
+        problems.push(
+            Problem::warning(Code::Conflict, node.place.clone(), what)
+                .hint("remove it from one of them"),
+        );
     }
 }
 
@@ -130,26 +185,55 @@ mod tests {
     /// The warnings of a policy, each with the value at its place.
     fn told(spec: &str) -> Vec<String> {
         let head = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: web}\n";
-        let file = PolicyFile { name: "p.yaml".into(), bytes: format!("{head}spec: {spec}\n").into_bytes().into() };
-        let loaded =
-            source::load(&Source { name: "d".into(), files: vec![file], ..Source::default() }, &Settings::default());
+        let file = PolicyFile {
+            name: "p.yaml".into(),
+            bytes: format!("{head}spec: {spec}\n").into_bytes().into(),
+        };
+        let loaded = source::load(
+            &Source {
+                name: "d".into(),
+                files: vec![file],
+                ..Source::default()
+            },
+            &Settings::default(),
+        );
         assert!(!loaded.has_errors(), "{spec} {:?}", loaded.problems());
         let text = format!("spec: {spec}");
-        let at = |column: u32| text.chars().skip(column as usize - 1).skip_while(|c| *c == '\'');
-        let value = |column| at(column).take_while(|c| !matches!(c, '\'' | ',' | ']' | ':')).collect::<String>();
-        loaded.problems().iter().map(|p| format!("{} {}", p.code.as_str(), value(p.place.column))).collect()
+        let at = |column: u32| {
+            text.chars()
+                .skip(column as usize - 1)
+                .skip_while(|c| *c == '\'')
+        };
+        let value = |column| {
+            at(column)
+                .take_while(|c| !matches!(c, '\'' | ',' | ']' | ':'))
+                .collect::<String>()
+        };
+        loaded
+            .problems()
+            .iter()
+            .map(|p| format!("{} {}", p.code.as_str(), value(p.place.column)))
+            .collect()
     }
 
     #[test]
     fn what_istiod_lets_pass_is_told_at_the_value() {
         for (action, rule, expected) in [
-            ("DENY", "{to: [{operation: {methods: ['G*T', 'G*', '*T', '*']}}]}", &["bad-method G*T"][..]),
+            (
+                "DENY",
+                "{to: [{operation: {methods: ['G*T', 'G*', '*T', '*']}}]}",
+                &["bad-method G*T"][..],
+            ),
             (
                 "DENY",
                 "{to: [{operation: {paths: ['/a/*/b', '*/a*', '/a*', '/{*}/b']}}]}",
                 &["bad-path /a/*/b", "bad-path */a*"],
             ),
-            ("DENY", "{to: [{operation: {paths: ['/a?x=1', '/a#b', '/a']}}]}", &["bad-path /a?x=1", "bad-path /a#b"]),
+            (
+                "DENY",
+                "{to: [{operation: {paths: ['/a?x=1', '/a#b', '/a']}}]}",
+                &["bad-path /a?x=1", "bad-path /a#b"],
+            ),
             (
                 "DENY",
                 "{to: [{operation: {hosts: ['a.example:443', 'a.example:*', a.example, '*']}}]}",
@@ -171,17 +255,49 @@ mod tests {
                 "{from: [{source: {principals: ['x.td/web', 'x.td/ns/a/sa/b', '*/sa/b', 'x.td/ns/*', 'x.td/n/*', '*']}}]}",
                 &["bad-identity x.td/web", "bad-identity x.td/n/*"],
             ),
-            ("DENY", "{when: [{key: 'request.headers[x]', values: ['a*b', 'a*']}]}", &["bad-value a*b"]),
-            ("DENY", "{from: [{source: {namespaces: ['a*b', 'a*', '*b', '*']}}]}", &["bad-identity a*b"]),
-            ("DENY", "{from: [{source: {namespaces: [a, b, a]}}]}", &["duplicate a"]),
-            ("DENY", "{from: [{source: {namespaces: [a, b], notNamespaces: [b]}}]}", &["conflict b"]),
-            ("ALLOW", "{from: [{source: {notNamespaces: [b]}}]}", &["only-exclusions {notNamespaces"]),
-            ("ALLOW", "{from: [{source: {notNamespaces: [b], namespaces: ['*']}}]}", &[]),
-            ("ALLOW", "{from: [{source: {notNamespaces: [b], ipBlocks: [10.0.0.0/8]}}]}", &[]),
+            (
+                "DENY",
+                "{when: [{key: 'request.headers[x]', values: ['a*b', 'a*']}]}",
+                &["bad-value a*b"],
+            ),
+            (
+                "DENY",
+                "{from: [{source: {namespaces: ['a*b', 'a*', '*b', '*']}}]}",
+                &["bad-identity a*b"],
+            ),
+            (
+                "DENY",
+                "{from: [{source: {namespaces: [a, b, a]}}]}",
+                &["duplicate a"],
+            ),
+            (
+                "DENY",
+                "{from: [{source: {namespaces: [a, b], notNamespaces: [b]}}]}",
+                &["conflict b"],
+            ),
+            (
+                "ALLOW",
+                "{from: [{source: {notNamespaces: [b]}}]}",
+                &["only-exclusions {notNamespaces"],
+            ),
+            (
+                "ALLOW",
+                "{from: [{source: {notNamespaces: [b], namespaces: ['*']}}]}",
+                &[],
+            ),
+            (
+                "ALLOW",
+                "{from: [{source: {notNamespaces: [b], ipBlocks: [10.0.0.0/8]}}]}",
+                &[],
+            ),
             ("DENY", "{from: [{source: {notNamespaces: [b]}}]}", &[]),
             ("ALLOW", "{to: [{operation: {notHosts: [a.example]}}]}", &[]),
         ] {
-            assert_eq!(told(&format!("{{action: {action}, rules: [{rule}]}}")), expected, "{rule}");
+            assert_eq!(
+                told(&format!("{{action: {action}, rules: [{rule}]}}")),
+                expected,
+                "{rule}"
+            );
         }
     }
 
@@ -192,7 +308,11 @@ mod tests {
             ("{matchLabels: {}}", &["empty-value {matchLabels"]),
             ("{matchLabels: {a: b}}", &[]),
         ] {
-            assert_eq!(told(&format!("{{selector: {selector}, rules: [{{}}]}}")), expected, "{selector}");
+            assert_eq!(
+                told(&format!("{{selector: {selector}, rules: [{{}}]}}")),
+                expected,
+                "{selector}"
+            );
         }
     }
 }

@@ -17,14 +17,20 @@ use customs_engine::subject::Account;
 impl RuleReader<'_> {
     pub(super) fn principal(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {
         if let Some(meant) = value.text.strip_prefix("spiffe://") {
-            let problem = value.error(Code::BadIdentity, "a principal has no `spiffe://` here, and would never match");
+            let problem = value.error(
+                Code::BadIdentity,
+                "a principal has no `spiffe://` here, and would never match",
+            );
             self.problems.push(problem.hint(format!("write `{meant}`")));
             return Vec::new();
         }
         let may_match = gaps::may_be_workload(value.text);
         let expanded = expand_principal(value.text, &self.settings.trust_domains);
         let inner = value.text.trim_start_matches('*');
-        if value.text.split_once("*/").is_some_and(|(domain, _)| !domain.contains('*') && !domain.is_empty())
+        if value
+            .text
+            .split_once("*/")
+            .is_some_and(|(domain, _)| !domain.contains('*') && !domain.is_empty())
             && !expanded.iter().any(|text| text == value.text)
         {
             let what = format!(
@@ -32,21 +38,39 @@ impl RuleReader<'_> {
                 value.text,
                 quoted(&expanded)
             );
-            self.problems.push(value.warning(Code::BadIdentity, what).hint("write the trust domain in full"));
+            self.problems.push(
+                value
+                    .warning(Code::BadIdentity, what)
+                    .hint("write the trust domain in full"),
+            );
         } else if inner.strip_suffix('*').unwrap_or(inner).contains('*')
             || (inner.len() < value.text.len() && inner.ends_with('*'))
         {
-            let what = format!("`{}` has a `*` that is a plain character, and no identity has one", value.text);
-            self.problems.push(value.warning(Code::BadIdentity, what).hint("a `*` stands at one end only"));
+            let what = format!(
+                "`{}` has a `*` that is a plain character, and no identity has one",
+                value.text
+            );
+            self.problems.push(
+                value
+                    .warning(Code::BadIdentity, what)
+                    .hint("a `*` stands at one end only"),
+            );
         } else if !may_match {
-            let what = format!("`{}` is no principal that a workload could have, so it never matches", value.text);
+            let what = format!(
+                "`{}` is no principal that a workload could have, so it never matches",
+                value.text
+            );
             let hint = "write `TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT`";
-            self.problems.push(value.warning(Code::BadIdentity, what).hint(hint));
+            self.problems
+                .push(value.warning(Code::BadIdentity, what).hint(hint));
         }
         if positive && self.action == Action::Allow && may_match {
             self.note_trust_domain(value);
         }
-        expanded.iter().map(|text| TextPattern::parse(text)).collect()
+        expanded
+            .iter()
+            .map(|text| TextPattern::parse(text))
+            .collect()
     }
 
     /// Notes a foreign trust domain that an ALLOW names literally in a principal that some caller could have: it is
@@ -58,9 +82,16 @@ impl RuleReader<'_> {
     }
 
     fn note_domain(&mut self, domain: &str, place: &Place) {
-        if is_trust_domain(domain) && domain != "cluster.local" && !self.settings.trust_domains.is_own(domain) {
+        if is_trust_domain(domain)
+            && domain != "cluster.local"
+            && !self.settings.trust_domains.is_own(domain)
+        {
             let (domain, place) = (domain.to_owned(), place.clone());
-            self.named.push(NamedTrustDomain { domain, place, rule: self.number });
+            self.named.push(NamedTrustDomain {
+                domain,
+                place,
+                rule: self.number,
+            });
         }
     }
 
@@ -70,17 +101,31 @@ impl RuleReader<'_> {
         let at_end = value.text.starts_with('*') || value.text.ends_with('*');
         if stars > 1 || (stars == 1 && !at_end) || value.text.contains('/') {
             let what = format!("`{}` is no trust domain", value.text);
-            self.problems.push(value.error(Code::BadIdentity, what).hint("one `*` at one end, and no `/`"));
+            self.problems.push(
+                value
+                    .error(Code::BadIdentity, what)
+                    .hint("one `*` at one end, and no `/`"),
+            );
             return Vec::new();
         }
         let literal = value.text.trim_matches('*');
         if !literal.is_empty() && !is_trust_domain(literal) {
-            let what = format!("`{}` is no trust domain that could exist, so it never matches", value.text);
-            self.problems.push(value.warning(Code::BadIdentity, what).hint("write it in lower case"));
+            let what = format!(
+                "`{}` is no trust domain that could exist, so it never matches",
+                value.text
+            );
+            self.problems.push(
+                value
+                    .warning(Code::BadIdentity, what)
+                    .hint("write it in lower case"),
+            );
         }
         let trust = &self.settings.trust_domains;
         if trust.is_own(value.text) {
-            return trust.own_and_aliases().map(|domain| TextPattern::Exact(domain.to_owned())).collect();
+            return trust
+                .own_and_aliases()
+                .map(|domain| TextPattern::Exact(domain.to_owned()))
+                .collect();
         }
         if positive && self.action == Action::Allow {
             self.note_domain(value.text, value.place);
@@ -91,47 +136,84 @@ impl RuleReader<'_> {
     pub(super) fn namespace(&mut self, value: Text<'_>, _positive: bool) -> Vec<String> {
         self.problems.extend(gaps::inner_star(value));
         if !value.text.contains('*') && !is_dns_label(value.text) {
-            let what = format!("`{}` is no namespace that could exist, so it never matches", value.text);
+            let what = format!(
+                "`{}` is no namespace that could exist, so it never matches",
+                value.text
+            );
             self.problems.push(value.warning(Code::BadIdentity, what));
         }
         vec![value.text.to_owned()]
     }
 
     pub(super) fn account(&mut self, value: Text<'_>, _positive: bool) -> Vec<Account> {
-        let (namespace, name) = value.text.split_once('/').unwrap_or((self.meta.namespace(), value.text));
-        let bad = value.text.contains('*') || name.contains('/') || namespace.is_empty() || name.is_empty();
+        let (namespace, name) = value
+            .text
+            .split_once('/')
+            .unwrap_or((self.meta.namespace(), value.text));
+        let bad = value.text.contains('*')
+            || name.contains('/')
+            || namespace.is_empty()
+            || name.is_empty();
         if bad || value.text.len() > 320 {
             let what = format!("`{}` is no service account", value.text);
-            self.problems
-                .push(value.error(Code::BadIdentity, what).hint("write `account` or `namespace/account`, without `*`"));
+            self.problems.push(
+                value
+                    .error(Code::BadIdentity, what)
+                    .hint("write `account` or `namespace/account`, without `*`"),
+            );
             return Vec::new();
         }
         if !is_dns_label(namespace) || !is_dns_subdomain(name) {
-            let what = format!("`{}` is no service account that could exist, so it never matches", value.text);
-            self.problems.push(value.warning(Code::BadIdentity, what).hint("write it in lower case"));
+            let what = format!(
+                "`{}` is no service account that could exist, so it never matches",
+                value.text
+            );
+            self.problems.push(
+                value
+                    .warning(Code::BadIdentity, what)
+                    .hint("write it in lower case"),
+            );
         }
         let own = self.meta.namespace();
         let settings = self.settings;
-        let is_gateways = settings.gateway.as_ref().is_some_and(|gateway| gateway.namespace == own);
+        let is_gateways = settings
+            .gateway
+            .as_ref()
+            .is_some_and(|gateway| gateway.namespace == own);
         if !value.text.contains('/') && (own == settings.root_namespace || is_gateways) {
-            let what =
-                format!("`{}` is an account of `{own}`, the policy's own namespace, and of no other", value.text);
-            let hint = format!("write the namespace: `{own}/{}` for this one, or that of the caller", value.text);
-            self.problems.push(value.warning(Code::OwnCallersOnly, what).hint(hint));
+            let what = format!(
+                "`{}` is an account of `{own}`, the policy's own namespace, and of no other",
+                value.text
+            );
+            let hint = format!(
+                "write the namespace: `{own}/{}` for this one, or that of the caller",
+                value.text
+            );
+            self.problems
+                .push(value.warning(Code::OwnCallersOnly, what).hint(hint));
         }
-        vec![Account { namespace: namespace.to_owned(), name: name.to_owned() }]
+        vec![Account {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }]
     }
 }
 
 fn quoted(texts: &[String]) -> String {
-    texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(" and ")
+    texts
+        .iter()
+        .map(|text| format!("`{text}`"))
+        .collect::<Vec<_>>()
+        .join(" and ")
 }
 
 /// Expands a principal to the own trust domain and its aliases, as istiod does: also one whose trust domain has a `*` at one
 /// end, where that covers the own domain or an alias.
 fn expand_principal(value: &str, trust: &TrustDomains) -> Vec<String> {
     let unchanged = vec![value.to_owned()];
-    let Some((domain, rest)) = value.split_once('/') else { return unchanged };
+    let Some((domain, rest)) = value.split_once('/') else {
+        return unchanged;
+    };
     if rest.split('/').count() != 4 || domain == "*" {
         return unchanged;
     }
@@ -143,7 +225,10 @@ fn expand_principal(value: &str, trust: &TrustDomains) -> Vec<String> {
     if domain != "cluster.local" && !trust.own_and_aliases().any(own) {
         return unchanged;
     }
-    let mut all: Vec<String> = trust.own_and_aliases().map(|td| format!("{td}/{rest}")).collect();
+    let mut all: Vec<String> = trust
+        .own_and_aliases()
+        .map(|td| format!("{td}/{rest}"))
+        .collect();
     if domain.starts_with('*') {
         all.extend(unchanged);
     }
@@ -156,9 +241,17 @@ mod tests {
 
     #[test]
     fn principals_expand_to_own_and_aliases() {
-        let trust =
-            TrustDomains { own: "corp.example".into(), aliases: vec!["old.example".into()], ..Default::default() };
-        let both = |rest: &str| vec![format!("corp.example/{rest}"), format!("old.example/{rest}")];
+        let trust = TrustDomains {
+            own: "corp.example".into(),
+            aliases: vec!["old.example".into()],
+            ..Default::default()
+        };
+        let both = |rest: &str| {
+            vec![
+                format!("corp.example/{rest}"),
+                format!("old.example/{rest}"),
+            ]
+        };
         for (value, expected) in [
             ("corp.example/ns/a/sa/b", both("ns/a/sa/b")),
             ("old.example/ns/a/sa/b", both("ns/a/sa/b")),
@@ -176,10 +269,20 @@ mod tests {
     /// Kept as text it would match nobody: a star inside a principal is no wildcard.
     #[test]
     fn principal_whose_trust_domain_ends_in_a_star_means_the_own_domain_and_its_aliases() {
-        let trust =
-            TrustDomains { own: "corp.example".into(), aliases: vec!["old.example".into()], ..Default::default() };
-        let both = vec!["corp.example/ns/a/sa/b".to_owned(), "old.example/ns/a/sa/b".to_owned()];
-        for value in ["cor*/ns/a/sa/b", "old*/ns/a/sa/b", "corp.example*/ns/a/sa/b"] {
+        let trust = TrustDomains {
+            own: "corp.example".into(),
+            aliases: vec!["old.example".into()],
+            ..Default::default()
+        };
+        let both = vec![
+            "corp.example/ns/a/sa/b".to_owned(),
+            "old.example/ns/a/sa/b".to_owned(),
+        ];
+        for value in [
+            "cor*/ns/a/sa/b",
+            "old*/ns/a/sa/b",
+            "corp.example*/ns/a/sa/b",
+        ] {
             assert_eq!(expand_principal(value, &trust), both, "{value}");
         }
         for value in ["x*/ns/a/sa/b", "*or*/ns/a/sa/b", "c*e/ns/a/sa/b"] {

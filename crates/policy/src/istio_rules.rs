@@ -57,17 +57,33 @@ impl RuleReader<'_> {
         };
         if items.is_empty() && self.action == Action::Deny {
             let place = node.map_or(&self.meta.place, |n| &n.place).clone();
-            let problem = Problem::error(Code::EmptyPolicy, place, "a DENY policy without rules denies nothing");
-            self.problems.push(problem.hint("write `rules: [{}]` to deny everything"));
+            let problem = Problem::error(
+                Code::EmptyPolicy,
+                place,
+                "a DENY policy without rules denies nothing",
+            );
+            self.problems
+                .push(problem.hint("write `rules: [{}]` to deny everything"));
         }
         self.limit(items, "rules");
-        items.iter().enumerate().filter_map(|(index, item)| self.rule(index, item)).map(Arc::new).collect()
+        items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| self.rule(index, item))
+            .map(Arc::new)
+            .collect()
     }
 
     fn limit(&mut self, items: &[Node], name: &str) {
         if let Some(first) = items.get(MAX_ENTRIES) {
-            let what = format!("`{name}` has {} entries; Istio takes at most {MAX_ENTRIES}", items.len());
-            self.problems.push(Problem::error(Code::TooLarge, first.place.clone(), what).hint("write a second policy"));
+            let what = format!(
+                "`{name}` has {} entries; Istio takes at most {MAX_ENTRIES}",
+                items.len()
+            );
+            self.problems.push(
+                Problem::error(Code::TooLarge, first.place.clone(), what)
+                    .hint("write a second policy"),
+            );
         }
     }
 
@@ -86,7 +102,11 @@ impl RuleReader<'_> {
         Some(Rule {
             info: Arc::new(RuleInfo::new(id, node.place.clone(), About::default())),
             mode: self.mode,
-            callers: if from.is_empty() { CallerMatch::Anyone } else { CallerMatch::Sources(from) },
+            callers: if from.is_empty() {
+                CallerMatch::Anyone
+            } else {
+                CallerMatch::Sources(from)
+            },
             to,
             when,
             except: Box::default(),
@@ -107,11 +127,17 @@ impl RuleReader<'_> {
         let asked = |lists: &[&[Node]; 2]| lists.iter().any(|list| !list.is_empty());
         if asked(&accounts) && (asked(&principals) || asked(&namespaces)) {
             let what = "`serviceAccounts` excludes `principals` and `namespaces` in one source";
-            self.problems.push(Problem::error(Code::Conflict, source.place.clone(), what).hint("write two sources"));
+            self.problems.push(
+                Problem::error(Code::Conflict, source.place.clone(), what)
+                    .hint("write two sources"),
+            );
         }
         if accounts.iter().any(|list| list.len() > MAX_ACCOUNTS) {
             let what = format!("`serviceAccounts` takes at most {MAX_ACCOUNTS} values");
-            self.problems.push(Problem::error(Code::TooLarge, source.place.clone(), what).hint("write two sources"));
+            self.problems.push(
+                Problem::error(Code::TooLarge, source.place.clone(), what)
+                    .hint("write two sources"),
+            );
         }
         if asked(&remote) {
             self.require_hops(&source.place, "remoteIpBlocks");
@@ -124,60 +150,95 @@ impl RuleReader<'_> {
             ip_blocks: self.field("ipBlocks", blocks, Self::ip_block),
             remote_ip_blocks: self.field("remoteIpBlocks", remote, Self::ip_block),
         };
-        self.problems.extend(gaps::only_exclusions(&read, &source.place, self.action));
+        self.problems
+            .extend(gaps::only_exclusions(&read, &source.place, self.action));
         Some(read)
     }
 
     /// Reads one entry of `when`.
     fn condition(&mut self, node: &Node) -> Option<Condition> {
         let mut fields = Fields::open(node, "an entry of `when`", self.problems)?;
-        let key = fields.require("key").and_then(|n| reader::text(n, "key", fields.problems()));
+        let key = fields
+            .require("key")
+            .and_then(|n| reader::text(n, "key", fields.problems()));
         let lists = both(&mut fields, "values", "notValues");
         fields.close();
         let key = key?;
         if lists.iter().all(|list| list.is_empty()) {
             let what = format!("`{}` has neither `values` nor `notValues`", key.text);
-            self.problems.push(Problem::error(Code::MissingField, node.place.clone(), what));
+            self.problems
+                .push(Problem::error(Code::MissingField, node.place.clone(), what));
             return None;
         }
         let source = |source: Source| Some(Condition::Source(Box::new(source)));
         match key.text {
-            "source.ip" => {
-                source(Source { ip_blocks: self.field("values", lists, Self::ip_block), ..Source::default() })
-            }
-            "source.namespace" => {
-                source(Source { namespaces: self.field("values", lists, Self::namespace), ..Source::default() })
-            }
-            "source.principal" => {
-                source(Source { principals: self.field("values", lists, Self::principal), ..Source::default() })
-            }
-            "source.serviceAccount" => {
-                source(Source { service_accounts: self.field("values", lists, Self::account), ..Source::default() })
-            }
-            "source.trustDomain" => {
-                source(Source { trust_domains: self.field("values", lists, Self::trust_domain), ..Source::default() })
-            }
+            "source.ip" => source(Source {
+                ip_blocks: self.field("values", lists, Self::ip_block),
+                ..Source::default()
+            }),
+            "source.namespace" => source(Source {
+                namespaces: self.field("values", lists, Self::namespace),
+                ..Source::default()
+            }),
+            "source.principal" => source(Source {
+                principals: self.field("values", lists, Self::principal),
+                ..Source::default()
+            }),
+            "source.serviceAccount" => source(Source {
+                service_accounts: self.field("values", lists, Self::account),
+                ..Source::default()
+            }),
+            "source.trustDomain" => source(Source {
+                trust_domains: self.field("values", lists, Self::trust_domain),
+                ..Source::default()
+            }),
             "remote.ip" => {
                 self.require_hops(key.place, "remote.ip");
-                source(Source { remote_ip_blocks: self.field("values", lists, Self::ip_block), ..Source::default() })
+                source(Source {
+                    remote_ip_blocks: self.field("values", lists, Self::ip_block),
+                    ..Source::default()
+                })
             }
-            "destination.ip" => Some(Condition::DestinationIp(self.field("values", lists, Self::ip_block))),
-            "destination.port" => Some(Condition::DestinationPort(self.field("values", lists, Self::port))),
+            "destination.ip" => Some(Condition::DestinationIp(self.field(
+                "values",
+                lists,
+                Self::ip_block,
+            ))),
+            "destination.port" => Some(Condition::DestinationPort(self.field(
+                "values",
+                lists,
+                Self::port,
+            ))),
             "connection.sni" => Some(Condition::Sni(self.field("values", lists, Self::sni))),
             other => self.header_condition(key, other, lists),
         }
     }
 
-    fn header_condition(&mut self, key: Text<'_>, text: &str, lists: [&[Node]; 2]) -> Option<Condition> {
-        let name = text.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']'));
+    fn header_condition(
+        &mut self,
+        key: Text<'_>,
+        text: &str,
+        lists: [&[Node]; 2],
+    ) -> Option<Condition> {
+        let name = text
+            .strip_prefix("request.headers[")
+            .and_then(|rest| rest.strip_suffix(']'));
         match name {
             Some(name) if !name.is_empty() && !name.contains(['[', ']']) => {
                 let name = header_name(name);
                 if name == AUTHORITY {
-                    let what = format!("`{text}` compares the host as it was written, so other spellings pass");
-                    self.problems.push(key.warning(Code::HostSpelling, what).hint("use `hosts` of an operation"));
+                    let what = format!(
+                        "`{text}` compares the host as it was written, so other spellings pass"
+                    );
+                    self.problems.push(
+                        key.warning(Code::HostSpelling, what)
+                            .hint("use `hosts` of an operation"),
+                    );
                 }
-                Some(Condition::Header { name, values: self.field("values", lists, Self::header) })
+                Some(Condition::Header {
+                    name,
+                    values: self.field("values", lists, Self::header),
+                })
             }
             _ => {
                 self.problems.push(bad_key(key));
@@ -189,7 +250,9 @@ impl RuleReader<'_> {
     /// Refuses what asks for the client's address where nobody said how many proxies to trust (rule R13).
     fn require_hops(&mut self, place: &Place, name: &str) {
         if self.settings.trusted_hops.is_none() {
-            let what = format!("`{name}` asks for the client behind trusted proxies, and none were declared");
+            let what = format!(
+                "`{name}` asks for the client behind trusted proxies, and none were declared"
+            );
             let problem = Problem::error(Code::Unanswerable, place.clone(), what);
             self.problems.push(
                 problem.hint("start the server with `--trusted-hops N`, or use the peer: `ipBlocks`, `source.ip`"),
@@ -239,7 +302,8 @@ impl RuleReader<'_> {
     }
 
     fn header(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
-        self.problems.extend(gaps::plain_star(value, Code::BadValue, "the value"));
+        self.problems
+            .extend(gaps::plain_star(value, Code::BadValue, "the value"));
         vec![TextPattern::parse(value.text)]
     }
 
@@ -247,7 +311,11 @@ impl RuleReader<'_> {
         let block = pattern::parse_ip_block(value.text);
         if block.is_none() {
             let what = format!("`{}` is neither an IP address nor a range", value.text);
-            self.problems.push(value.error(Code::BadAddress, what).hint("write `192.0.2.1` or `192.0.2.0/24`"));
+            self.problems.push(
+                value
+                    .error(Code::BadAddress, what)
+                    .hint("write `192.0.2.1` or `192.0.2.0/24`"),
+            );
         }
         block.into_iter().collect()
     }
@@ -259,14 +327,22 @@ impl RuleReader<'_> {
                 self.problems.push(problem.advised(why.advice(value.text)));
             }
             Ok((pattern, _)) if pattern.is_anywhere() => {
-                self.problems
-                    .push(value.error(Code::BadHost, "`**` is no host of an AuthorizationPolicy").hint("write `*`"));
+                self.problems.push(
+                    value
+                        .error(Code::BadHost, "`**` is no host of an AuthorizationPolicy")
+                        .hint("write `*`"),
+                );
             }
             Ok((pattern, _)) if pattern.is_network() => {
-                let what =
-                    format!("`{}` is a range: Istio compares hosts as text and would never match it", value.text);
-                self.problems
-                    .push(value.error(Code::BadHost, what).hint("ranges of destinations belong into an EgressPolicy"));
+                let what = format!(
+                    "`{}` is a range: Istio compares hosts as text and would never match it",
+                    value.text
+                );
+                self.problems.push(
+                    value
+                        .error(Code::BadHost, what)
+                        .hint("ranges of destinations belong into an EgressPolicy"),
+                );
             }
             Ok((pattern, spellings)) => {
                 let as_read = pattern.to_string();
@@ -274,7 +350,11 @@ impl RuleReader<'_> {
                 if pattern.is_text() {
                     self.problems.push(gaps::host_text(value, &as_read));
                 } else {
-                    self.problems.extend(spellings.iter().map(|spelling| odd_spelling(value, spelling)));
+                    self.problems.extend(
+                        spellings
+                            .iter()
+                            .map(|spelling| odd_spelling(value, spelling)),
+                    );
                     self.problems.extend(gaps::host_port(value, &pattern));
                     self.problems.extend(gaps::host_ipv6(value, &pattern));
                 }
@@ -286,20 +366,32 @@ impl RuleReader<'_> {
     }
 
     fn port(&mut self, value: Text<'_>, _positive: bool) -> Vec<u16> {
-        let port = value.text.parse().ok().filter(|_| value.text.bytes().all(|b| b.is_ascii_digit()));
+        let port = value
+            .text
+            .parse()
+            .ok()
+            .filter(|_| value.text.bytes().all(|b| b.is_ascii_digit()));
         if port.is_none() {
             let what = format!("`{}` is no port", value.text);
-            self.problems.push(value.error(Code::BadPort, what).hint("write a number from 0 to 65535, in quotes"));
+            self.problems.push(
+                value
+                    .error(Code::BadPort, what)
+                    .hint("write a number from 0 to 65535, in quotes"),
+            );
         }
         port.into_iter().collect()
     }
 
     fn method(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
         if value.text.bytes().any(|b| b.is_ascii_lowercase()) {
-            let what = format!("method `{}` is not upper case: an ALLOW compares case for case", value.text);
+            let what = format!(
+                "method `{}` is not upper case: an ALLOW compares case for case",
+                value.text
+            );
             self.problems.push(value.warning(Code::BadMethod, what));
         }
-        self.problems.extend(gaps::plain_star(value, Code::BadMethod, "method"));
+        self.problems
+            .extend(gaps::plain_star(value, Code::BadMethod, "method"));
         self.problems.extend(methods::unregistered(value));
         vec![TextPattern::parse(value.text)]
     }
@@ -309,16 +401,21 @@ impl RuleReader<'_> {
             return match Template::parse(value.text) {
                 Ok(template) => vec![PathPattern::Template(template)],
                 Err(why) => {
-                    self.problems.push(value.error(Code::BadPath, format!("`{}`: {why}", value.text)));
+                    self.problems
+                        .push(value.error(Code::BadPath, format!("`{}`: {why}", value.text)));
                     Vec::new()
                 }
             };
         }
         if !value.text.starts_with(['/', '*']) {
-            let what = format!("`{}` does not begin with `/`, and no path of HTTP matches it", value.text);
+            let what = format!(
+                "`{}` does not begin with `/`, and no path of HTTP matches it",
+                value.text
+            );
             self.problems.push(value.warning(Code::BadPath, what));
         }
-        self.problems.extend(gaps::plain_star(value, Code::BadPath, "path"));
+        self.problems
+            .extend(gaps::plain_star(value, Code::BadPath, "path"));
         self.problems.extend(gaps::query(value));
         vec![PathPattern::Text(TextPattern::parse(value.text))]
     }
@@ -349,7 +446,9 @@ fn refuse_unanswerable(fields: &mut Fields<'_, '_>, names: &[&'static str]) {
                 "`{name}` asks for claims of a token, which a check never carries: it runs before they are read"
             );
             let problem = Problem::error(Code::Unanswerable, node.place.clone(), what);
-            fields.problems().push(problem.hint("leave this rule with Istio, which evaluates it behind customs"));
+            fields.problems().push(
+                problem.hint("leave this rule with Istio, which evaluates it behind customs"),
+            );
         }
     }
 }
@@ -357,8 +456,10 @@ fn refuse_unanswerable(fields: &mut Fields<'_, '_>, names: &[&'static str]) {
 /// Says why a key of `when` is none.
 fn bad_key(key: Text<'_>) -> Problem {
     if key.text.starts_with("request.auth.") || key.text.starts_with("experimental.") {
-        let what =
-            format!("`{}` asks for what a check never carries: it runs before tokens and filters are read", key.text);
+        let what = format!(
+            "`{}` asks for what a check never carries: it runs before tokens and filters are read",
+            key.text
+        );
         return key
             .error(Code::Unanswerable, what)
             .hint("leave this rule with Istio, which evaluates it behind customs");
@@ -375,7 +476,10 @@ fn bad_key(key: Text<'_>) -> Problem {
         "connection.sni",
         "request.headers[NAME]",
     ];
-    let problem = key.error(Code::BadValue, format!("`{}` is no key of `when`", key.text));
+    let problem = key.error(
+        Code::BadValue,
+        format!("`{}` is no key of `when`", key.text),
+    );
     problem.hint(match reader::nearest(key.text, &KEYS) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("the keys are {}", KEYS.map(|k| format!("`{k}`")).join(", ")),
@@ -386,8 +490,14 @@ fn odd_spelling(value: Text<'_>, spelling: &Spelling) -> Problem {
     let warn = |what: String| value.warning(Code::HostSpelling, what);
     match spelling {
         Spelling::Folded(meant) => warn(format!("`{}` is read as `{meant}`", value.text)),
-        Spelling::Unicode(meant) => warn(format!("`{}` is read as its A-label `{meant}`", value.text)),
-        Spelling::Loose => warn(format!("`{}` matches more than whole labels", value.text))
-            .hint(whole_labels(value.text, "other people can register names that match; write ")),
+        Spelling::Unicode(meant) => {
+            warn(format!("`{}` is read as its A-label `{meant}`", value.text))
+        }
+        Spelling::Loose => {
+            warn(format!("`{}` matches more than whole labels", value.text)).hint(whole_labels(
+                value.text,
+                "other people can register names that match; write ",
+            ))
+        }
     }
 }

@@ -34,10 +34,26 @@ impl Kind {
     }
 
     const ALL: [(Kind, &'static str, &'static str); 4] = [
-        (Kind::AuthorizationPolicy, "AuthorizationPolicy", "security.istio.io/v1"),
-        (Kind::AuthorizationPolicy, "AuthorizationPolicy", "security.istio.io/v1beta1"),
-        (Kind::EgressPolicy, "EgressPolicy", "egress.customs/v1alpha1"),
-        (Kind::DestinationSet, "DestinationSet", "egress.customs/v1alpha1"),
+        (
+            Kind::AuthorizationPolicy,
+            "AuthorizationPolicy",
+            "security.istio.io/v1",
+        ),
+        (
+            Kind::AuthorizationPolicy,
+            "AuthorizationPolicy",
+            "security.istio.io/v1beta1",
+        ),
+        (
+            Kind::EgressPolicy,
+            "EgressPolicy",
+            "egress.customs/v1alpha1",
+        ),
+        (
+            Kind::DestinationSet,
+            "DestinationSet",
+            "egress.customs/v1alpha1",
+        ),
     ];
 }
 
@@ -53,7 +69,9 @@ pub struct Meta {
 impl Meta {
     /// `metadata.namespace`
     pub fn namespace(&self) -> &str {
-        self.path.split_once('/').map_or("", |(namespace, _)| namespace)
+        self.path
+            .split_once('/')
+            .map_or("", |(namespace, _)| namespace)
     }
 
     /// `metadata.name`
@@ -100,7 +118,9 @@ pub struct ServiceEntry {
 impl ServiceEntry {
     /// `metadata.namespace`
     pub fn namespace(&self) -> &str {
-        self.path.split_once('/').map_or("", |(namespace, _)| namespace)
+        self.path
+            .split_once('/')
+            .map_or("", |(namespace, _)| namespace)
     }
 }
 
@@ -111,12 +131,21 @@ pub(super) fn items<'n>(
     problems: &mut Vec<Problem>,
 ) -> Vec<Item<'n>> {
     match list_items(document, problems) {
-        Some(items) => items.iter().filter_map(|node| item(node, default_namespace, problems)).collect(),
-        None => item(document, default_namespace, problems).into_iter().collect(),
+        Some(items) => items
+            .iter()
+            .filter_map(|node| item(node, default_namespace, problems))
+            .collect(),
+        None => item(document, default_namespace, problems)
+            .into_iter()
+            .collect(),
     }
 }
 
-fn item<'n>(node: &'n Node, default_namespace: Option<&'n str>, problems: &mut Vec<Problem>) -> Option<Item<'n>> {
+fn item<'n>(
+    node: &'n Node,
+    default_namespace: Option<&'n str>,
+    problems: &mut Vec<Problem>,
+) -> Option<Item<'n>> {
     match foreign::belongs(node) {
         Belongs::Ours => object(node, default_namespace, problems).map(Item::Policy),
         Belongs::ServiceEntry => Some(match service_entry(node, default_namespace) {
@@ -130,8 +159,13 @@ fn item<'n>(node: &'n Node, default_namespace: Option<&'n str>, problems: &mut V
 /// A ServiceEntry is Istio's, so what is wrong with one is not told here: what cannot be read is not bound to.
 fn service_entry(node: &Node, default_namespace: Option<&str>) -> Option<ServiceEntry> {
     let field = |node: &'_ Node, name: &str| -> Option<Node> {
-        let Value::Map(pairs) = &node.value else { return None };
-        pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.clone())
+        let Value::Map(pairs) = &node.value else {
+            return None;
+        };
+        pairs
+            .iter()
+            .find(|(key, _)| key.name == name)
+            .map(|(_, node)| node.clone())
     };
     let text = |node: Node| match node.value {
         Value::Text(text) => Some(text),
@@ -143,17 +177,32 @@ fn service_entry(node: &Node, default_namespace: Option<&str>) -> Option<Service
         Some(namespace) => text(namespace)?,
         None => default_namespace.unwrap_or(KUBERNETES_DEFAULT).to_owned(),
     };
-    let Value::List(hosts) = field(&field(node, "spec")?, "hosts")?.value else { return None };
+    let Value::List(hosts) = field(&field(node, "spec")?, "hosts")?.value else {
+        return None;
+    };
     let hosts: Vec<String> = hosts.into_iter().map(text).collect::<Option<_>>()?;
-    Some(ServiceEntry { path: format!("{namespace}/{name}"), hosts, place: node.place.clone() })
+    Some(ServiceEntry {
+        path: format!("{namespace}/{name}"),
+        hosts,
+        place: node.place.clone(),
+    })
 }
 
 /// The items of Kubernetes' own `List`, which may be empty: nothing is written in it, so nothing is widened.
 fn list_items<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Option<&'n [Node]> {
-    let Value::Map(pairs) = &document.value else { return None };
-    let field = |name: &str| pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.value);
+    let Value::Map(pairs) = &document.value else {
+        return None;
+    };
+    let field = |name: &str| {
+        pairs
+            .iter()
+            .find(|(key, _)| key.name == name)
+            .map(|(_, node)| &node.value)
+    };
     let is = |name: &str, text: &str| matches!(field(name), Some(Value::Text(t)) if t == text);
-    let Some(Value::List(items)) = field("items").filter(|_| is("kind", "List") && is("apiVersion", "v1")) else {
+    let Some(Value::List(items)) =
+        field("items").filter(|_| is("kind", "List") && is("apiVersion", "v1"))
+    else {
         return None;
     };
     let mut fields = Fields::open(document, "the list", problems)?;
@@ -168,25 +217,41 @@ fn object<'n>(
     problems: &mut Vec<Problem>,
 ) -> Option<Object<'n>> {
     let mut fields = Fields::open(document, "the document", problems)?;
-    let api_version = fields.require("apiVersion").and_then(|n| reader::text(n, "apiVersion", fields.problems()));
-    let kind = fields.require("kind").and_then(|n| reader::text(n, "kind", fields.problems()));
+    let api_version = fields
+        .require("apiVersion")
+        .and_then(|n| reader::text(n, "apiVersion", fields.problems()));
+    let kind = fields
+        .require("kind")
+        .and_then(|n| reader::text(n, "kind", fields.problems()));
     let kind = kind_of(api_version?, kind?, fields.problems())?;
     let place = &document.place;
-    let meta =
-        fields.require("metadata").and_then(|n| metadata(n, place, (kind, default_namespace), fields.problems()));
+    let meta = fields
+        .require("metadata")
+        .and_then(|n| metadata(n, place, (kind, default_namespace), fields.problems()));
     let spec = fields.take("spec");
     fields.read_over(&["status"]);
     fields.close();
     let (meta, dry_run) = meta?;
-    Some(Object { kind, meta, dry_run, spec })
+    Some(Object {
+        kind,
+        meta,
+        dry_run,
+        spec,
+    })
 }
 
 fn kind_of(api_version: Text<'_>, kind: Text<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
-    if let Some((known, ..)) = Kind::ALL.iter().find(|(_, k, v)| *k == kind.text && *v == api_version.text) {
+    if let Some((known, ..)) = Kind::ALL
+        .iter()
+        .find(|(_, k, v)| *k == kind.text && *v == api_version.text)
+    {
         return Some(*known);
     }
-    let versions: Vec<_> =
-        Kind::ALL.iter().filter(|(_, k, _)| *k == kind.text).map(|(.., v)| format!("`{v}`")).collect();
+    let versions: Vec<_> = Kind::ALL
+        .iter()
+        .filter(|(_, k, _)| *k == kind.text)
+        .map(|(.., v)| format!("`{v}`"))
+        .collect();
     problems.push(if versions.is_empty() {
         let what = format!("unknown kind `{}` of `{}`", kind.text, api_version.text);
         let known = Kind::ALL.iter().map(|(_, kind, _)| *kind).chain(foreign::PASSED_OF_ISTIO);
@@ -228,10 +293,15 @@ fn metadata<'n>(
     problems: &mut Vec<Problem>,
 ) -> Option<(Meta, Option<Text<'n>>)> {
     let mut fields = Fields::open(node, "`metadata`", problems)?;
-    let name = fields.require("name").and_then(|n| reader::text(n, "name", fields.problems()));
+    let name = fields
+        .require("name")
+        .and_then(|n| reader::text(n, "name", fields.problems()));
     let namespace = match (fields.take("namespace"), default_namespace) {
         (Some(node), _) => reader::text(node, "namespace", fields.problems()),
-        (None, Some(default)) => Some(Text { text: default, place: &node.place }),
+        (None, Some(default)) => Some(Text {
+            text: default,
+            place: &node.place,
+        }),
         // Istio's own objects are kept in repositories without a namespace, which `kubectl` or kustomize fills in.
         (None, None) if kind == Kind::AuthorizationPolicy => {
             let what = format!(
@@ -240,30 +310,44 @@ fn metadata<'n>(
             let problem = Problem::warning(Code::DefaultNamespace, fields.place().clone(), what);
             let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
             fields.problems().push(problem.hint(hint));
-            Some(Text { text: KUBERNETES_DEFAULT, place: &node.place })
+            Some(Text {
+                text: KUBERNETES_DEFAULT,
+                place: &node.place,
+            })
         }
         (None, None) => {
-            let problem =
-                Problem::error(Code::MissingField, fields.place().clone(), "`namespace` is missing in `metadata`");
+            let problem = Problem::error(
+                Code::MissingField,
+                fields.place().clone(),
+                "`namespace` is missing in `metadata`",
+            );
             let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
             fields.problems().push(problem.hint(hint));
             None
         }
     };
-    let dry_run = fields.take("annotations").and_then(|annotations| dry_run(annotations, fields.problems()));
+    let dry_run = fields
+        .take("annotations")
+        .and_then(|annotations| dry_run(annotations, fields.problems()));
     fields.read_over(&READ_OVER);
     fields.close();
     let (name, namespace) = (name?, namespace?);
     let mut check = |text: Text<'_>, good: bool, what: &str| {
         if !good {
             let what = format!("`{}` is no {what} that Kubernetes would accept", text.text);
-            problems.push(text.error(Code::BadName, what).hint("lower-case letters, digits and inner `-`"));
+            problems.push(
+                text.error(Code::BadName, what)
+                    .hint("lower-case letters, digits and inner `-`"),
+            );
         }
         good
     };
-    let good =
-        check(name, is_dns_subdomain(name.text), "name") & check(namespace, is_dns_label(namespace.text), "namespace");
-    let meta = Meta { path: format!("{}/{}", namespace.text, name.text).into(), place: place.clone() };
+    let good = check(name, is_dns_subdomain(name.text), "name")
+        & check(namespace, is_dns_label(namespace.text), "namespace");
+    let meta = Meta {
+        path: format!("{}/{}", namespace.text, name.text).into(),
+        place: place.clone(),
+    };
     good.then_some((meta, dry_run))
 }
 
@@ -271,12 +355,21 @@ fn dry_run<'n>(annotations: &'n Node, problems: &mut Vec<Problem>) -> Option<Tex
     match &annotations.value {
         Value::Null => None,
         Value::Map(pairs) => {
-            let (_, node) = pairs.iter().find(|(key, _)| key.name == "istio.io/dry-run")?;
+            let (_, node) = pairs
+                .iter()
+                .find(|(key, _)| key.name == "istio.io/dry-run")?;
             reader::text(node, "istio.io/dry-run", problems)
         }
         _ => {
-            let what = format!("`annotations` is {}, and must be a mapping", annotations.value.kind());
-            problems.push(Problem::error(Code::WrongType, annotations.place.clone(), what));
+            let what = format!(
+                "`annotations` is {}, and must be a mapping",
+                annotations.value.kind()
+            );
+            problems.push(Problem::error(
+                Code::WrongType,
+                annotations.place.clone(),
+                what,
+            ));
             None
         }
     }

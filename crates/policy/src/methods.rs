@@ -55,7 +55,10 @@ pub(super) fn unregistered(text: Text<'_>) -> Option<Problem> {
     if text.text.contains('*') || METHODS.contains(&upper.as_str()) {
         return None;
     }
-    let problem = text.warning(Code::BadMethod, format!("`{}` is no registered method of HTTP", text.text));
+    let problem = text.warning(
+        Code::BadMethod,
+        format!("`{}` is no registered method of HTTP", text.text),
+    );
     Some(match nearest(&upper, &METHODS) {
         Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
         None => problem.hint("leave it if a client sends it; methods are GET, POST and their like"),

@@ -4,7 +4,16 @@
 //! it. Nothing here reads a policy; the rows only word the hint of an unknown field.
 
 /// The fields of an operation of an AuthorizationPolicy.
-const OPERATION: [&str; 8] = ["hosts", "notHosts", "ports", "notPorts", "methods", "notMethods", "paths", "notPaths"];
+const OPERATION: [&str; 8] = [
+    "hosts",
+    "notHosts",
+    "ports",
+    "notPorts",
+    "methods",
+    "notMethods",
+    "paths",
+    "notPaths",
+];
 /// The fields of a source of an AuthorizationPolicy.
 const SOURCE: [&str; 14] = [
     "principals",
@@ -42,9 +51,23 @@ const SPEC: [&str; 12] = [
 /// The fields of `metadata` that somebody writes.
 const METADATA: [&str; 4] = ["name", "namespace", "labels", "annotations"];
 /// What a subject of an EgressPolicy may have.
-const SUBJECT: [&str; 4] = ["namespaces", "serviceAccounts", "trustDomains", "unauthenticated"];
+const SUBJECT: [&str; 4] = [
+    "namespaces",
+    "serviceAccounts",
+    "trustDomains",
+    "unauthenticated",
+];
 /// The fields of an entry of an EgressPolicy that say where to.
-const ENTRY: [&str; 8] = ["hosts", "destinations", "methods", "paths", "reason", "ticket", "expires", "except"];
+const ENTRY: [&str; 8] = [
+    "hosts",
+    "destinations",
+    "methods",
+    "paths",
+    "reason",
+    "ticket",
+    "expires",
+    "except",
+];
 
 /// Where a field belongs that a mapping does not have: `mapping` is what it is called in messages, `known` are its own fields.
 /// `None` for a field that exists nowhere near.
@@ -58,19 +81,28 @@ pub(super) fn belongs(mapping: &str, field: &str, known: &[&str]) -> Option<Stri
         "`metadata`" if is(&["istio.io/dry-run"]) => inside("`annotations`"),
         "`spec`" if known.contains(&"rules") => in_istio_spec(field),
         "`spec`" if known.contains(&"deny") => in_egress_spec(field),
-        "`selector`" => Some(format!("labels stand in `matchLabels`: `matchLabels: {{{field}: ...}}`")),
+        "`selector`" => Some(format!(
+            "labels stand in `matchLabels`: `matchLabels: {{{field}: ...}}`"
+        )),
         "a rule" if is(&["operation"]) || is(&OPERATION) => inside(&in_operation(field)),
         "a rule" if is(&["source"]) || is(&SOURCE) => inside(&in_source(field)),
         "a rule" if is(&WHEN) => inside(&format!("an entry of `when`: `when: [{{{field}: ...}}]`")),
-        "an entry of `to`" if is(&OPERATION) => inside(&format!("`operation`: `- operation: {{{field}: [...]}}`")),
-        "an entry of `from`" if is(&SOURCE) => inside(&format!("`source`: `- source: {{{field}: [...]}}`")),
+        "an entry of `to`" if is(&OPERATION) => {
+            inside(&format!("`operation`: `- operation: {{{field}: [...]}}`"))
+        }
+        "an entry of `from`" if is(&SOURCE) => {
+            inside(&format!("`source`: `- source: {{{field}: [...]}}`"))
+        }
         "source" if is(&OPERATION) => inside("`operation`, in an entry of `to`"),
         "operation" if is(&SOURCE) => inside("`source`, in an entry of `from`"),
         "a subject" if is(&ENTRY) => inside("an entry of `deny` or `allow`"),
-        "a subject" if is(&["principals"]) => {
-            Some("a subject is written with `namespaces`, `serviceAccounts` and `trustDomains`".to_owned())
+        "a subject" if is(&["principals"]) => Some(
+            "a subject is written with `namespaces`, `serviceAccounts` and `trustDomains`"
+                .to_owned(),
+        ),
+        "an entry of `deny`" | "an entry of `allow`" | "an entry of `except`" => {
+            in_entry(mapping, field)
         }
-        "an entry of `deny`" | "an entry of `allow`" | "an entry of `except`" => in_entry(mapping, field),
         _ => None,
     }
 }
@@ -93,10 +125,12 @@ fn in_istio_spec(field: &str) -> Option<String> {
     let rule = |field: &str| format!("`{field}` belongs into a rule");
     match field {
         "from" | "to" | "when" => Some(format!("{}: `rules: [{{{field}: [...]}}]`", rule(field))),
-        "mode" => Some("a trial is written as the annotation `istio.io/dry-run: \"true\"`".to_owned()),
-        "deny" | "allow" | "isolate" | "subjects" | "owner" => {
-            Some(format!("`{field}` is a field of an EgressPolicy; an AuthorizationPolicy has `action` and `rules`"))
+        "mode" => {
+            Some("a trial is written as the annotation `istio.io/dry-run: \"true\"`".to_owned())
         }
+        "deny" | "allow" | "isolate" | "subjects" | "owner" => Some(format!(
+            "`{field}` is a field of an EgressPolicy; an AuthorizationPolicy has `action` and `rules`"
+        )),
         field if field == "operation" || OPERATION.contains(&field) => {
             Some(format!("{}, in {}", rule(field), in_operation(field)))
         }
@@ -109,16 +143,16 @@ fn in_istio_spec(field: &str) -> Option<String> {
 
 fn in_egress_spec(field: &str) -> Option<String> {
     match field {
-        "rules" | "action" | "selector" | "targetRef" | "targetRefs" => {
-            Some(format!("`{field}` is a field of an AuthorizationPolicy; an EgressPolicy has `deny` and `allow`"))
-        }
+        "rules" | "action" | "selector" | "targetRef" | "targetRefs" => Some(format!(
+            "`{field}` is a field of an AuthorizationPolicy; an EgressPolicy has `deny` and `allow`"
+        )),
         "except" => Some("`except` belongs into an entry of `deny`".to_owned()),
-        field if SUBJECT.contains(&field) => {
-            Some(format!("`{field}` belongs into `subjects`: `subjects: [{{{field}: ...}}]`"))
-        }
-        field if ENTRY.contains(&field) => {
-            Some(format!("`{field}` belongs into an entry of `deny` or `allow`: `deny: [{{name: ..., {field}: ...}}]`"))
-        }
+        field if SUBJECT.contains(&field) => Some(format!(
+            "`{field}` belongs into `subjects`: `subjects: [{{{field}: ...}}]`"
+        )),
+        field if ENTRY.contains(&field) => Some(format!(
+            "`{field}` belongs into an entry of `deny` or `allow`: `deny: [{{name: ..., {field}: ...}}]`"
+        )),
         _ => None,
     }
 }

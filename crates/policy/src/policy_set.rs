@@ -102,7 +102,10 @@ pub struct PolicySet {
 
 impl PolicySet {
     /// Creates a set of these sources, in order; nothing has been read yet.
-    pub fn new(sources: impl IntoIterator<Item = SourceDeclaration>, settings: Settings) -> PolicySet {
+    pub fn new(
+        sources: impl IntoIterator<Item = SourceDeclaration>,
+        settings: Settings,
+    ) -> PolicySet {
         let state = |(order, declaration)| SourceState::new(order, declaration);
         let mut sources: Vec<SourceState> = sources.into_iter().enumerate().map(state).collect();
         sources.sort_by_key(SourceState::rank);
@@ -131,31 +134,62 @@ impl PolicySet {
 
     /// The same set, telling what this review finds beside the warnings of the sources.
     pub fn with_review(self, review: Arc<dyn SnapshotReview>) -> PolicySet {
-        PolicySet { review: Some(review), ..self }
+        PolicySet {
+            review: Some(review),
+            ..self
+        }
     }
 
     /// Returns the sources that are to be read, in order.
     pub fn sources(&self) -> impl Iterator<Item = (&SourceId, &SourceScope)> {
-        self.sources.iter().map(|source| (source.id(), source.scope()))
+        self.sources
+            .iter()
+            .map(|source| (source.id(), source.scope()))
     }
 
     /// Takes in which namespaces a namespace root holds. New ones become sources. One that is gone stays, and is read as
     /// what cannot be read any more, unless nothing of it is in force.
-    pub fn discover_namespaces(&mut self, root: &SourceId, listing: Result<NamespaceListing, Vec<Problem>>) {
-        let is_root = |source: &SourceState| *source.scope() == SourceScope::NamespaceRoot && source.id() == root;
-        let Some(root) = self.sources.iter_mut().find(|source| is_root(source)) else { return };
+    pub fn discover_namespaces(
+        &mut self,
+        root: &SourceId,
+        listing: Result<NamespaceListing, Vec<Problem>>,
+    ) {
+        let is_root = |source: &SourceState| {
+            *source.scope() == SourceScope::NamespaceRoot && source.id() == root
+        };
+        let Some(root) = self.sources.iter_mut().find(|source| is_root(source)) else {
+            return;
+        };
         let (last_read, namespaces) = match listing {
-            Ok(NamespaceListing { namespaces, problems }) => (LastRead::Listed(problems), Some(namespaces)),
+            Ok(NamespaceListing {
+                namespaces,
+                problems,
+            }) => (LastRead::Listed(problems), Some(namespaces)),
             Err(problems) => (LastRead::Failed(problems), None),
         };
         self.relisted |= !root.last_read.is_listed_as(&last_read);
         root.last_read = last_read;
-        let (root, Some(namespaces)) = (root.clone(), namespaces) else { return };
-        let is_there = |source: &SourceState| source.namespace().is_some_and(|own| namespaces.contains(own));
-        self.sources.retain(|source| !source.is_in(&root) || is_there(source) || !source.is_idle());
-        let known = self.sources.iter().filter(|source| source.is_in(&root)).filter_map(SourceState::namespace);
+        let (root, Some(namespaces)) = (root.clone(), namespaces) else {
+            return;
+        };
+        let is_there = |source: &SourceState| {
+            source
+                .namespace()
+                .is_some_and(|own| namespaces.contains(own))
+        };
+        self.sources
+            .retain(|source| !source.is_in(&root) || is_there(source) || !source.is_idle());
+        let known = self
+            .sources
+            .iter()
+            .filter(|source| source.is_in(&root))
+            .filter_map(SourceState::namespace);
         let known: BTreeSet<String> = known.cloned().collect();
-        self.sources.extend(namespaces.difference(&known).map(|namespace| root.namespace_source(namespace)));
+        self.sources.extend(
+            namespaces
+                .difference(&known)
+                .map(|namespace| root.namespace_source(namespace)),
+        );
         self.sources.sort_by_key(SourceState::rank);
     }
 
@@ -174,7 +208,8 @@ impl PolicySet {
 
     /// Whether this source was ever read.
     pub fn was_read(&self, id: &SourceId) -> bool {
-        self.get(id).is_some_and(|source| !matches!(source.last_read, LastRead::Never))
+        self.get(id)
+            .is_some_and(|source| !matches!(source.last_read, LastRead::Never))
     }
 
     /// Notes when a source was read to the end.
@@ -186,15 +221,19 @@ impl PolicySet {
 
     /// Returns what was read last, with what is wrong in it; sources that could not be read are left out.
     pub fn loaded_sources(&self) -> impl Iterator<Item = &LoadedSource> {
-        self.sources.iter().filter_map(|source| match &source.last_read {
-            LastRead::Loaded(loaded) => Some(loaded),
-            LastRead::Never | LastRead::Failed(_) | LastRead::Listed(_) => None,
-        })
+        self.sources
+            .iter()
+            .filter_map(|source| match &source.last_read {
+                LastRead::Loaded(loaded) => Some(loaded),
+                LastRead::Never | LastRead::Failed(_) | LastRead::Listed(_) => None,
+            })
     }
 
     /// Whether every source could be read.
     pub fn is_completely_read(&self) -> bool {
-        let is_read = |source: &SourceState| matches!(source.last_read, LastRead::Loaded(_) | LastRead::Listed(_));
+        let is_read = |source: &SourceState| {
+            matches!(source.last_read, LastRead::Loaded(_) | LastRead::Listed(_))
+        };
         self.sources.iter().all(is_read)
     }
 
@@ -220,7 +259,10 @@ impl PolicySet {
 
     /// Warnings and notes of the set in force, and of the settings.
     pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
-        self.settings_source.iter().flat_map(SettingsSource::warnings).chain(&self.warnings)
+        self.settings_source
+            .iter()
+            .flat_map(SettingsSource::warnings)
+            .chain(&self.warnings)
     }
 
     /// Takes in what was read otherwise than before, and says what may be in force now.
@@ -236,26 +278,45 @@ impl PolicySet {
         let old_unread = self.unread.clone();
         let compiled = self.try_settings(now).or_else(|| self.try_policies(now));
         // What has the same revision gives the same answers: an empty source more is no news.
-        let snapshot = compiled.map(|compiled| self.adopt(compiled, now)).filter(|new| *new.revision() != previous);
+        let snapshot = compiled
+            .map(|compiled| self.adopt(compiled, now))
+            .filter(|new| *new.revision() != previous);
         let outcome = self.describe_outcome(snapshot.is_some(), &changed, has_settings);
-        let outcome = outcome.or_else(|| (self.unread != old_unread).then_some(ChangeOutcome::Warned));
+        let outcome =
+            outcome.or_else(|| (self.unread != old_unread).then_some(ChangeOutcome::Warned));
         let change = outcome.map(|outcome| self.describe_change(outcome, &previous, now));
         let is_silent = has_settings && change.is_none();
-        let notices = self.settings_source.iter().filter(|_| is_silent).flat_map(SettingsSource::warnings);
+        let notices = self
+            .settings_source
+            .iter()
+            .filter(|_| is_silent)
+            .flat_map(SettingsSource::warnings);
         let notices = notices.cloned().collect();
         // Without a set the settings still say whether everything is denied or only recorded.
         let unloaded = || Snapshot::unloaded(Settings::clone(&self.settings));
-        let snapshot = snapshot.or_else(|| (!self.published && self.settings != old_settings).then(unloaded));
-        ReloadOutcome { snapshot, change, notices }
+        let snapshot =
+            snapshot.or_else(|| (!self.published && self.settings != old_settings).then(unloaded));
+        ReloadOutcome {
+            snapshot,
+            change,
+            notices,
+        }
     }
 
     /// Parses what was read; the result names the sources that changed.
-    fn accept_policies(&mut self, mut readings: BTreeMap<SourceId, SourceReading>) -> BTreeSet<SourceId> {
+    fn accept_policies(
+        &mut self,
+        mut readings: BTreeMap<SourceId, SourceReading>,
+    ) -> BTreeSet<SourceId> {
         let mut changed = BTreeSet::new();
         for source in &mut self.sources {
-            let Some(reading) = readings.remove(source.id()) else { continue };
+            let Some(reading) = readings.remove(source.id()) else {
+                continue;
+            };
             source.last_read = match reading {
-                Ok(read) => LastRead::Loaded((self.loader)(&read, source.last_loaded(), &self.settings)),
+                Ok(read) => {
+                    LastRead::Loaded((self.loader)(&read, source.last_loaded(), &self.settings))
+                }
                 Err(problems) => LastRead::Failed(problems),
             };
             changed.insert(source.id().clone());
@@ -273,7 +334,11 @@ impl PolicySet {
         self.expirations = Expirations::of(snapshot.rules());
         self.unread = report::unread(&problems);
         self.warnings = problems;
-        self.warnings.extend(self.review.iter().flat_map(|review| review.review(&snapshot, now)));
+        self.warnings.extend(
+            self.review
+                .iter()
+                .flat_map(|review| review.review(&snapshot, now)),
+        );
         snapshot
     }
 }

@@ -64,7 +64,17 @@ pub fn json(document: &str) -> Cow<'_, str> {
 
 /// A line of a file for a drawing that counts its characters: each that is not printable becomes U+FFFD, and a tab a space.
 pub fn masked(text: &str) -> Cow<'_, str> {
-    replaced(text, |_| false, |c, out| out.push(if c == '\t' { ' ' } else { char::REPLACEMENT_CHARACTER }))
+    replaced(
+        text,
+        |_| false,
+        |c, out| {
+            out.push(if c == '\t' {
+                ' '
+            } else {
+                char::REPLACEMENT_CHARACTER
+            })
+        },
+    )
 }
 
 /// Whether a text is printed as it is.
@@ -73,7 +83,9 @@ pub fn is_printable(text: &str) -> bool {
 }
 
 fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
-    replaced(text, is_kept, |c, out| push(out, format_args!("{}", c.escape_unicode())))
+    replaced(text, is_kept, |c, out| {
+        push(out, format_args!("{}", c.escape_unicode()))
+    })
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -82,7 +94,11 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// The text with each character replaced that is neither printable nor kept; the same text where there is none.
-fn replaced(text: &str, is_kept: impl Fn(char) -> bool, replace: impl Fn(char, &mut String)) -> Cow<'_, str> {
+fn replaced(
+    text: &str,
+    is_kept: impl Fn(char) -> bool,
+    replace: impl Fn(char, &mut String),
+) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.into();
     }
@@ -119,14 +135,25 @@ enum Kind {
 
 fn kind(c: char) -> Kind {
     if c.is_ascii() {
-        return if matches!(c, ' '..='~') { Kind::Ink } else { Kind::Not };
+        return if matches!(c, ' '..='~') {
+            Kind::Ink
+        } else {
+            Kind::Not
+        };
     }
     if INKLESS.iter().any(|range| range.contains(&c)) {
         return Kind::Not;
     }
     // What `str::escape_debug` leaves alone is not of the categories C* and Z*. It escapes marks at a text's beginning only.
-    let is_escaped = |text: &str| text.escape_debug().nth(1 + usize::from(text.len() > c.len_utf8())).is_some();
-    match (is_escaped(c.encode_utf8(&mut [0; 4])), is_escaped(&format!("a{c}"))) {
+    let is_escaped = |text: &str| {
+        text.escape_debug()
+            .nth(1 + usize::from(text.len() > c.len_utf8()))
+            .is_some()
+    };
+    match (
+        is_escaped(c.encode_utf8(&mut [0; 4])),
+        is_escaped(&format!("a{c}")),
+    ) {
         (false, _) => Kind::Ink,
         (true, false) => Kind::Mark,
         (true, true) => Kind::Not,
@@ -143,17 +170,30 @@ mod tests {
             ("", ""),
             ("www.example.com ~", "www.example.com ~"),
             ("a\x1b[31mb\n", "a\\u{1b}[31mb\\u{a}"),
-            ("\u{202e}x\u{9b}\u{7f}\r\t\0", "\\u{202e}x\\u{9b}\\u{7f}\\u{d}\\u{9}\\u{0}"),
-            ("Z\u{fc}rich \u{2013} \u{65e5}\u{672c} \u{1f600}", "Z\u{fc}rich \u{2013} \u{65e5}\u{672c} \u{1f600}"),
+            (
+                "\u{202e}x\u{9b}\u{7f}\r\t\0",
+                "\\u{202e}x\\u{9b}\\u{7f}\\u{d}\\u{9}\\u{0}",
+            ),
+            (
+                "Z\u{fc}rich \u{2013} \u{65e5}\u{672c} \u{1f600}",
+                "Z\u{fc}rich \u{2013} \u{65e5}\u{672c} \u{1f600}",
+            ),
             ("e\u{301}", "e\u{301}"),
             ("\u{301}e", "\\u{301}e"),
             ("\u{202e}\u{301}", "\\u{202e}\\u{301}"),
-            ("a\u{301}\u{301}\u{301}\u{301}\u{301}", "a\u{301}\u{301}\u{301}\u{301}\\u{301}"),
+            (
+                "a\u{301}\u{301}\u{301}\u{301}\u{301}",
+                "a\u{301}\u{301}\u{301}\u{301}\\u{301}",
+            ),
             ("a\u{e0041}\u{fe0f}", "a\\u{e0041}\\u{fe0f}"),
             ("already \\u{1b}", "already \\u{1b}"),
         ] {
             assert_eq!(line(text), expected);
-            assert_eq!(line(&line(text)), expected, "what was escaped is not escaped again");
+            assert_eq!(
+                line(&line(text)),
+                expected,
+                "what was escaped is not escaped again"
+            );
         }
     }
 
@@ -174,10 +214,17 @@ mod tests {
             '\u{fffe}'..='\u{ffff}',
             '\u{e0000}'..='\u{10ffff}',
         ];
-        for c in ranges.into_iter().flatten().chain(INKLESS.into_iter().flatten()) {
+        for c in ranges
+            .into_iter()
+            .flatten()
+            .chain(INKLESS.into_iter().flatten())
+        {
             assert_eq!(kind(c), Kind::Not, "{}", c.escape_unicode());
         }
-        for c in ['\u{a1}', '\u{df}', '\u{3a9}', '\u{5d0}', '\u{2026}', '\u{20ac}', '\u{ac00}', '\u{fffd}'] {
+        for c in [
+            '\u{a1}', '\u{df}', '\u{3a9}', '\u{5d0}', '\u{2026}', '\u{20ac}', '\u{ac00}',
+            '\u{fffd}',
+        ] {
             assert_eq!(kind(c), Kind::Ink, "{}", c.escape_unicode());
         }
     }
@@ -193,8 +240,14 @@ mod tests {
         let text = serde_json::to_string_pretty(&value).unwrap();
         let printed = json(&text);
         assert!(is_printable(&printed.replace('\n', "")), "{printed}");
-        assert!(printed.contains("\\u202e\\udb40\\udc41\\u007f\u{fc}\\n"), "{printed}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap(), value);
+        assert!(
+            printed.contains("\\u202e\\udb40\\udc41\\u007f\u{fc}\\n"),
+            "{printed}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&printed).unwrap(),
+            value
+        );
     }
 
     #[test]

@@ -183,22 +183,37 @@ pub struct Problem {
 impl Problem {
     /// An error.
     pub fn error(code: Code, place: Place, text: impl Into<String>) -> Problem {
-        Problem { code, severity: Severity::Error, place, text: shortened(text.into()), hint: None }
+        Problem {
+            code,
+            severity: Severity::Error,
+            place,
+            text: shortened(text.into()),
+            hint: None,
+        }
     }
 
     /// A warning.
     pub fn warning(code: Code, place: Place, text: impl Into<String>) -> Problem {
-        Problem { severity: Severity::Warning, ..Problem::error(code, place, text) }
+        Problem {
+            severity: Severity::Warning,
+            ..Problem::error(code, place, text)
+        }
     }
 
     /// A note.
     pub fn note(code: Code, place: Place, text: impl Into<String>) -> Problem {
-        Problem { severity: Severity::Note, ..Problem::error(code, place, text) }
+        Problem {
+            severity: Severity::Note,
+            ..Problem::error(code, place, text)
+        }
     }
 
     /// The same problem with advice.
     pub fn hint(self, hint: impl Into<String>) -> Problem {
-        Problem { hint: Some(shortened(hint.into())), ..self }
+        Problem {
+            hint: Some(shortened(hint.into())),
+            ..self
+        }
     }
 
     /// The same problem with advice, if there is any.
@@ -223,14 +238,27 @@ fn shortened(text: String) -> String {
     if text.len() <= LONGEST {
         return text;
     }
-    let (head, tail) = (text.floor_char_boundary(LONGEST / 2), text.ceil_char_boundary(text.len() - LONGEST / 4));
-    let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
+    let (head, tail) = (
+        text.floor_char_boundary(LONGEST / 2),
+        text.ceil_char_boundary(text.len() - LONGEST / 4),
+    );
+    let (head, tail) = (
+        text.get(..head).unwrap_or_default(),
+        text.get(tail..).unwrap_or_default(),
+    );
     format!("{head} [...] {tail}")
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}[{}]: {}", self.place, self.severity.as_str(), self.code.as_str(), self.text)?;
+        write!(
+            f,
+            "{}: {}[{}]: {}",
+            self.place,
+            self.severity.as_str(),
+            self.code.as_str(),
+            self.text
+        )?;
         match &self.hint {
             Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),
@@ -245,12 +273,27 @@ mod tests {
     #[test]
     fn long_texts_keep_their_beginning_and_their_end() {
         let problem = |value: &str| {
-            Problem::error(Code::BadHost, Place::whole("f"), format!("`{value}`: a URL"))
-                .hint(format!("write `{value}`"))
+            Problem::error(
+                Code::BadHost,
+                Place::whole("f"),
+                format!("`{value}`: a URL"),
+            )
+            .hint(format!("write `{value}`"))
         };
-        assert!(problem(&"\u{fc}".repeat(900)).text.ends_with("\u{fc}`: a URL"));
+        assert!(
+            problem(&"\u{fc}".repeat(900))
+                .text
+                .ends_with("\u{fc}`: a URL")
+        );
         let long = problem(&"\u{fc}".repeat(100_000));
-        assert!(long.text.starts_with("`\u{fc}") && long.text.ends_with("\u{fc}`: a URL"), "{long}");
-        assert!(long.text.contains(" [...] ") && long.to_string().len() < 4_000, "{}", long.to_string().len());
+        assert!(
+            long.text.starts_with("`\u{fc}") && long.text.ends_with("\u{fc}`: a URL"),
+            "{long}"
+        );
+        assert!(
+            long.text.contains(" [...] ") && long.to_string().len() < 4_000,
+            "{}",
+            long.to_string().len()
+        );
     }
 }

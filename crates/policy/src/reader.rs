@@ -40,16 +40,30 @@ pub struct Fields<'n, 'p> {
 
 impl<'n, 'p> Fields<'n, 'p> {
     /// Opens a mapping, which may be empty. `name` is what the mapping is, for messages.
-    pub fn open(node: &'n Node, name: &'static str, problems: &'p mut Vec<Problem>) -> Option<Fields<'n, 'p>> {
+    pub fn open(
+        node: &'n Node,
+        name: &'static str,
+        problems: &'p mut Vec<Problem>,
+    ) -> Option<Fields<'n, 'p>> {
         let Value::Map(pairs) = &node.value else {
             problems.push(wrong_type(node, name, "a mapping"));
             return None;
         };
-        Some(Fields { name, place: &node.place, left: pairs.iter().collect(), asked: Vec::new(), problems })
+        Some(Fields {
+            name,
+            place: &node.place,
+            left: pairs.iter().collect(),
+            asked: Vec::new(),
+            problems,
+        })
     }
 
     /// Opens a mapping that must have fields.
-    pub fn open_filled(node: &'n Node, name: &'static str, problems: &'p mut Vec<Problem>) -> Option<Fields<'n, 'p>> {
+    pub fn open_filled(
+        node: &'n Node,
+        name: &'static str,
+        problems: &'p mut Vec<Problem>,
+    ) -> Option<Fields<'n, 'p>> {
         let fields = Fields::open(node, name, problems)?;
         if fields.left.is_empty() {
             fields.problems.push(empty(node, name));
@@ -80,12 +94,16 @@ impl<'n, 'p> Fields<'n, 'p> {
         let node = self.take(name);
         if node.is_none() {
             // A misspelt field is one mistake, and is told where it stands.
-            let near = self.left.iter().position(|(key, _)| nearest(&key.name, &[name]).is_some());
+            let near = self
+                .left
+                .iter()
+                .position(|(key, _)| nearest(&key.name, &[name]).is_some());
             let problem = match near.map(|at| self.left.swap_remove(at)) {
                 Some((key, _)) => self.unknown(key).hint(did_you_mean(name)),
                 None => {
                     let what = format!("`{name}` is missing in {}", self.name);
-                    Problem::error(Code::MissingField, self.place.clone(), what).hint(format!("add `{name}`"))
+                    Problem::error(Code::MissingField, self.place.clone(), what)
+                        .hint(format!("add `{name}`"))
                 }
             };
             self.problems.push(problem);
@@ -96,18 +114,22 @@ impl<'n, 'p> Fields<'n, 'p> {
     /// Whether a field that was not taken may be one of these, misspelt or in another form. Then nothing is said of what seems
     /// to be missing: the unknown field is the mistake, and advice for a missing one could widen what was meant.
     pub fn may_hold(&self, names: &[&str]) -> bool {
-        self.left.iter().any(|(key, _)| nearest(&key.name, names).is_some() || OTHER_WORDS.contains(&key.name.as_str()))
+        self.left.iter().any(|(key, _)| {
+            nearest(&key.name, names).is_some() || OTHER_WORDS.contains(&key.name.as_str())
+        })
     }
 
     /// Takes fields that are known and mean nothing here.
     pub fn read_over(&mut self, names: &[&'static str]) {
         self.asked.extend(names);
-        self.left.retain(|(key, _)| !names.contains(&key.name.as_str()));
+        self.left
+            .retain(|(key, _)| !names.contains(&key.name.as_str()));
     }
 
     /// Takes a text field.
     pub fn text(&mut self, name: &'static str) -> Option<Text<'n>> {
-        self.take(name).and_then(|node| text(node, name, self.problems))
+        self.take(name)
+            .and_then(|node| text(node, name, self.problems))
     }
 
     /// Takes a boolean field.
@@ -115,7 +137,8 @@ impl<'n, 'p> Fields<'n, 'p> {
         self.take(name).and_then(|node| match node.value {
             Value::Bool(value) => Some(value),
             _ => {
-                self.problems.push(wrong_type(node, name, "`true` or `false`, without quotes"));
+                self.problems
+                    .push(wrong_type(node, name, "`true` or `false`, without quotes"));
                 None
             }
         })
@@ -123,12 +146,16 @@ impl<'n, 'p> Fields<'n, 'p> {
 
     /// Takes a list of texts; absent is empty, present it has entries.
     pub fn texts(&mut self, name: &'static str) -> Vec<Text<'n>> {
-        self.take(name).map(|node| texts(node, name, self.problems)).unwrap_or_default()
+        self.take(name)
+            .map(|node| texts(node, name, self.problems))
+            .unwrap_or_default()
     }
 
     /// Takes a list; absent is empty, present it has entries.
     pub fn list(&mut self, name: &'static str) -> &'n [Node] {
-        self.take(name).and_then(|node| list(node, name, self.problems)).unwrap_or_default()
+        self.take(name)
+            .and_then(|node| list(node, name, self.problems))
+            .unwrap_or_default()
     }
 
     /// Closes the mapping: every field that was not taken does not exist.
@@ -147,7 +174,11 @@ impl<'n, 'p> Fields<'n, 'p> {
     /// What was meant by a field that does not exist here: the same word in another form, a field of another mapping, a name
     /// that is near, and else any.
     fn meant(&self, name: &str) -> String {
-        let same = self.asked.iter().find(|known| squeezed(known) == squeezed(name)).map(|known| did_you_mean(known));
+        let same = self
+            .asked
+            .iter()
+            .find(|known| squeezed(known) == squeezed(name))
+            .map(|known| did_you_mean(known));
         same.or_else(|| belongs(self.name, name, &self.asked))
             .or_else(|| nearest(name, &self.asked).map(did_you_mean))
             .or_else(|| {
@@ -160,7 +191,16 @@ impl<'n, 'p> Fields<'n, 'p> {
 }
 
 /// Other words for the hosts of an entry.
-const HOSTS_IN_OTHER_WORDS: [&str; 8] = ["domain", "domains", "hostname", "hostnames", "fqdn", "fqdns", "url", "urls"];
+const HOSTS_IN_OTHER_WORDS: [&str; 8] = [
+    "domain",
+    "domains",
+    "hostname",
+    "hostnames",
+    "fqdn",
+    "fqdns",
+    "url",
+    "urls",
+];
 
 /// Other words for where to, which are no near misses of any field.
 const OTHER_WORDS: [&str; 12] = [
@@ -189,13 +229,20 @@ pub fn text<'n>(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Opti
             problems.push(empty(node, name));
             None
         }
-        Value::Text(text) => Some(Text { text, place: &node.place }),
+        Value::Text(text) => Some(Text {
+            text,
+            place: &node.place,
+        }),
         Value::Number(value) => {
-            problems.push(wrong_type(node, name, "text").hint(format!("write it in quotes: \"{value}\"")));
+            problems.push(
+                wrong_type(node, name, "text").hint(format!("write it in quotes: \"{value}\"")),
+            );
             None
         }
         Value::Bool(value) => {
-            problems.push(wrong_type(node, name, "text").hint(format!("write it in quotes: \"{value}\"")));
+            problems.push(
+                wrong_type(node, name, "text").hint(format!("write it in quotes: \"{value}\"")),
+            );
             None
         }
         _ => {
@@ -208,7 +255,10 @@ pub fn text<'n>(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Opti
 /// Reads a list of texts that has entries.
 pub fn texts<'n>(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Vec<Text<'n>> {
     let items = list(node, name, problems).unwrap_or_default();
-    items.iter().filter_map(|item| text(item, name, problems)).collect()
+    items
+        .iter()
+        .filter_map(|item| text(item, name, problems))
+        .collect()
 }
 
 /// Reads a list that has entries.
@@ -243,23 +293,36 @@ fn empty(node: &Node, name: &str) -> Problem {
         }
         _ => "say what it holds; without the field every value is meant",
     };
-    Problem::error(Code::EmptyValue, node.place.clone(), format!("`{name}` is empty")).hint(hint)
+    Problem::error(
+        Code::EmptyValue,
+        node.place.clone(),
+        format!("`{name}` is empty"),
+    )
+    .hint(hint)
 }
 
 fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A host that is one of YAML's words for a boolean or for nothing: here it is text, and other readers of YAML take it for
 /// something else.
 pub fn yaml_word(text: Text<'_>) -> Option<Problem> {
-    const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~"];
+    const WORDS: [&str; 11] = [
+        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
+    ];
     let what = format!(
         "`{}` is read as a host of this name, and other readers of YAML take it for a word of theirs",
         text.text
     );
     let hint = "write the whole name of the host, such as `www.example.no`";
-    WORDS.contains(&text.text).then(|| text.warning(Code::YamlWord, what).hint(hint))
+    WORDS
+        .contains(&text.text)
+        .then(|| text.warning(Code::YamlWord, what).hint(hint))
 }
 
 /// The known name that was meant by what was written: the same word in another form (case, `_` and `-`, plural), else the one
@@ -270,7 +333,11 @@ pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
         return Some(same);
     }
     let near = |name: &&&str| distance(written, name) <= 1 + name.len() / 4;
-    known.iter().filter(near).min_by_key(|name| distance(written, name)).copied()
+    known
+        .iter()
+        .filter(near)
+        .min_by_key(|name| distance(written, name))
+        .copied()
 }
 
 /// A name without case, dividers and the ending of a plural.
@@ -307,6 +374,13 @@ mod tests {
         ] {
             assert_eq!(nearest(written, &known), meant, "{written}");
         }
-        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "abc")), (3, 3, 0));
+        assert_eq!(
+            (
+                distance("kitten", "sitting"),
+                distance("", "abc"),
+                distance("abc", "abc")
+            ),
+            (3, 3, 0)
+        );
     }
 }

@@ -59,15 +59,32 @@ impl LoadedFile {
     /// Reads one file of a source; files can be read side by side.
     pub fn read(source: &Source, file: &PolicyFile, settings: &Settings) -> LoadedFile {
         let path = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
-        let (documents, problems, passed) = (Documents::default(), Vec::new(), PassedOver::default());
-        let mut reader = FileReader { source, settings, documents, problems, passed };
+        let (documents, problems, passed) =
+            (Documents::default(), Vec::new(), PassedOver::default());
+        let mut reader = FileReader {
+            source,
+            settings,
+            documents,
+            problems,
+            passed,
+        };
         reader.read(&path, &file.bytes);
-        let FileReader { mut documents, mut problems, passed, .. } = reader;
+        let FileReader {
+            mut documents,
+            mut problems,
+            passed,
+            ..
+        } = reader;
         problems.extend(passed.tell());
         documents.shrink();
         limit(&mut problems, &path);
         let digest = Sha256::digest(&file.bytes).into();
-        LoadedFile(Arc::new(Content { file: file.clone(), digest, documents, problems }))
+        LoadedFile(Arc::new(Content {
+            file: file.clone(),
+            digest,
+            documents,
+            problems,
+        }))
     }
 
     /// Its name inside the source.
@@ -117,14 +134,21 @@ impl FileReader<'_> {
     fn read(&mut self, path: &str, bytes: &[u8]) {
         let Ok(text) = std::str::from_utf8(bytes) else {
             let what = "the file is not UTF-8 text";
-            return self
-                .problems
-                .push(Problem::error(Code::YamlSyntax, Place::whole(path), what).hint("save it as UTF-8"));
+            return self.problems.push(
+                Problem::error(Code::YamlSyntax, Place::whole(path), what).hint("save it as UTF-8"),
+            );
         };
         for document in document::parse(path, text) {
             if self.problems.len() > 10 * MOST {
-                let what = format!("the file has more than {} problems, and was not read to its end", 10 * MOST);
-                return self.problems.push(Problem::error(Code::TooLarge, Place::whole(path), what));
+                let what = format!(
+                    "the file has more than {} problems, and was not read to its end",
+                    10 * MOST
+                );
+                return self.problems.push(Problem::error(
+                    Code::TooLarge,
+                    Place::whole(path),
+                    what,
+                ));
             }
             match document {
                 Ok(node) => {
@@ -134,7 +158,9 @@ impl FileReader<'_> {
                             Item::Policy(object) => self.object(&object),
                             Item::ServiceEntry(entry) => {
                                 let namespace = self.source.namespace.as_deref();
-                                self.problems.extend(namespace.and_then(|own| bound::not_its_entry(&entry, own)));
+                                self.problems.extend(
+                                    namespace.and_then(|own| bound::not_its_entry(&entry, own)),
+                                );
                                 self.documents.service_entries.push(entry);
                             }
                             Item::Others(passed, place) => self.passed.count(passed, place),
@@ -147,15 +173,27 @@ impl FileReader<'_> {
     }
 
     fn object(&mut self, object: &Object<'_>) {
-        let FileReader { source, settings, documents, problems, passed: _ } = self;
+        let FileReader {
+            source,
+            settings,
+            documents,
+            problems,
+            passed: _,
+        } = self;
         let namespace = source.namespace.as_deref();
         problems.extend(namespace.and_then(|namespace| bound::not_its_own(object, namespace)));
         match object.kind {
             Kind::AuthorizationPolicy => {
-                documents.istio.extend(authorization_policy::read(object, settings, problems));
+                documents
+                    .istio
+                    .extend(authorization_policy::read(object, settings, problems));
             }
-            Kind::EgressPolicy => documents.egress.extend(egress_policy::read_policy(object, settings, problems)),
-            Kind::DestinationSet => documents.sets.extend(egress_policy::read_set(object, problems)),
+            Kind::EgressPolicy => documents
+                .egress
+                .extend(egress_policy::read_policy(object, settings, problems)),
+            Kind::DestinationSet => documents
+                .sets
+                .extend(egress_policy::read_set(object, problems)),
         }
     }
 }
@@ -176,34 +214,67 @@ struct Loaded {
 
 /// Reads one source alone, file after file.
 pub fn load(source: &Source, settings: &Settings) -> LoadedSource {
-    let files = source.files.iter().map(|file| LoadedFile::read(source, file, settings)).collect();
+    let files = source
+        .files
+        .iter()
+        .map(|file| LoadedFile::read(source, file, settings))
+        .collect();
     LoadedSource::of(source, files, settings)
 }
 
 /// A source without its files.
 fn head(source: &Source) -> Source {
-    let Source { name, files: _, namespace, default_namespace, unread } = source.clone();
-    Source { name, files: Vec::new(), namespace, default_namespace, unread }
+    let Source {
+        name,
+        files: _,
+        namespace,
+        default_namespace,
+        unread,
+    } = source.clone();
+    Source {
+        name,
+        files: Vec::new(),
+        namespace,
+        default_namespace,
+        unread,
+    }
 }
 
 impl LoadedSource {
     /// Puts the files of a source together, in their order, and looks for what only all of them show.
     pub fn of(source: &Source, files: Vec<LoadedFile>, settings: &Settings) -> LoadedSource {
         let namespace = source.namespace.as_deref();
-        let not_root = namespace.and_then(|namespace| bound::not_root(&source.name, namespace, settings));
-        let mut problems: Vec<Problem> = not_root.into_iter().chain(source.unread.iter().cloned()).collect();
+        let not_root =
+            namespace.and_then(|namespace| bound::not_root(&source.name, namespace, settings));
+        let mut problems: Vec<Problem> = not_root
+            .into_iter()
+            .chain(source.unread.iter().cloned())
+            .collect();
         problems.extend(files.iter().flat_map(|file| &file.0.problems).cloned());
         validate::duplicates(files.iter().map(|file| &file.0.documents), &mut problems);
         problems.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
-        LoadedSource(Arc::new(Loaded { head: head(source), files, problems, stands_in: None }))
+        LoadedSource(Arc::new(Loaded {
+            head: head(source),
+            files,
+            problems,
+            stands_in: None,
+        }))
     }
 
     /// What stands in for a bound source that was never good: its namespace is isolated, and nothing is granted. `None`
     /// for a source that is not bound.
     pub fn stand_in(source: &Source) -> Option<LoadedSource> {
-        let stands_in = Some(Arc::new(bound::isolation(&source.name, source.namespace.as_deref()?)));
+        let stands_in = Some(Arc::new(bound::isolation(
+            &source.name,
+            source.namespace.as_deref()?,
+        )));
         let (files, problems) = (Vec::new(), Vec::new());
-        Some(LoadedSource(Arc::new(Loaded { head: head(source), files, problems, stands_in })))
+        Some(LoadedSource(Arc::new(Loaded {
+            head: head(source),
+            files,
+            problems,
+            stands_in,
+        })))
     }
 
     /// What it isolates although it has no good content.
@@ -213,8 +284,16 @@ impl LoadedSource {
 
     /// The source as it was read: a copy, to be read again with other settings.
     pub fn source(&self) -> Source {
-        let files = self.0.files.iter().map(|file| file.0.file.clone()).collect();
-        Source { files, ..self.0.head.clone() }
+        let files = self
+            .0
+            .files
+            .iter()
+            .map(|file| file.0.file.clone())
+            .collect();
+        Source {
+            files,
+            ..self.0.head.clone()
+        }
     }
 
     /// The source's name.
@@ -225,8 +304,17 @@ impl LoadedSource {
     /// What it is bound to and what it takes for granted, for the revision: beside the files, what gives them their meaning.
     pub fn binding(&self) -> String {
         // Destructured completely: a new field must be thought of here.
-        let Source { name: _, files: _, namespace, default_namespace, unread: _ } = &self.0.head;
-        format!("namespace={namespace:?} default={default_namespace:?} stands_in={}", self.0.stands_in.is_some())
+        let Source {
+            name: _,
+            files: _,
+            namespace,
+            default_namespace,
+            unread: _,
+        } = &self.0.head;
+        format!(
+            "namespace={namespace:?} default={default_namespace:?} stands_in={}",
+            self.0.stands_in.is_some()
+        )
     }
 
     /// Its files.
@@ -256,16 +344,28 @@ impl LoadedSource {
 
     /// Whether this is what was read from the source.
     pub fn is(&self, source: &Source) -> bool {
-        let Source { name, files: _, namespace, default_namespace, unread } = &self.0.head;
+        let Source {
+            name,
+            files: _,
+            namespace,
+            default_namespace,
+            unread,
+        } = &self.0.head;
         (name, namespace) == (&source.name, &source.namespace)
             && (default_namespace, unread) == (&source.default_namespace, &source.unread)
             && self.0.files.len() == source.files.len()
-            && self.0.files.iter().zip(&source.files).all(|(loaded, file)| loaded.is(file))
+            && self
+                .0
+                .files
+                .iter()
+                .zip(&source.files)
+                .all(|(loaded, file)| loaded.is(file))
     }
 
     /// Whether both were read from the same names and bytes, with the same beside them that is not read.
     pub fn is_same(&self, other: &LoadedSource) -> bool {
-        let same = |(a, b): (&LoadedFile, &LoadedFile)| Arc::ptr_eq(&a.0, &b.0) || a.0.file == b.0.file;
+        let same =
+            |(a, b): (&LoadedFile, &LoadedFile)| Arc::ptr_eq(&a.0, &b.0) || a.0.file == b.0.file;
         Arc::ptr_eq(&self.0, &other.0)
             || (self.0.head == other.0.head
                 && self.0.files.len() == other.0.files.len()
@@ -274,7 +374,11 @@ impl LoadedSource {
 
     /// What was read from this file of the source before, if it is unchanged.
     pub fn unchanged(&self, file: &PolicyFile) -> Option<&LoadedFile> {
-        let at = self.0.files.binary_search_by(|loaded| loaded.name().cmp(&file.name)).ok()?;
+        let at = self
+            .0
+            .files
+            .binary_search_by(|loaded| loaded.name().cmp(&file.name))
+            .ok()?;
         self.0.files.get(at).filter(|loaded| loaded.is(file))
     }
 }
@@ -294,11 +398,24 @@ mod tests {
         let custom = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: n}\n\
                       spec: {action: CUSTOM, provider: {name: x}, rules: [{}]}\n---\n";
         let text = format!("{}{}", custom.repeat(5), set(&"A.example, ".repeat(MOST)));
-        let file = PolicyFile { name: "a.yaml".into(), bytes: text.into_bytes().into() };
-        let source = Source { name: "s".into(), files: vec![file], ..Source::default() };
+        let file = PolicyFile {
+            name: "a.yaml".into(),
+            bytes: text.into_bytes().into(),
+        };
+        let source = Source {
+            name: "s".into(),
+            files: vec![file],
+            ..Source::default()
+        };
         let loaded = load(&source, &Settings::default());
-        let (told, all) = (loaded.problems(), loaded.problems().iter().filter(|p| p.is_error()).count());
+        let (told, all) = (
+            loaded.problems(),
+            loaded.problems().iter().filter(|p| p.is_error()).count(),
+        );
         assert_eq!((told.len(), all), (MOST + 1, MOST));
-        assert_eq!(told[0].to_string(), "s/a.yaml: note[left-off]: 5 more problems of this file are not told");
+        assert_eq!(
+            told[0].to_string(),
+            "s/a.yaml: note[left-off]: 5 more problems of this file are not told"
+        );
     }
 }

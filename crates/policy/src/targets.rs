@@ -50,17 +50,30 @@ impl ServiceEntries {
         settings: &Settings,
         problems: &mut Vec<Problem>,
     ) -> ServiceEntries {
-        let declared = settings.gateway.iter().flat_map(|gateway| &gateway.service_entries);
-        let mut entries: BTreeMap<String, EntryHosts> =
-            declared.map(|(path, hosts)| (path.clone(), EntryHosts::of(hosts))).collect();
-        let is_declared =
-            |path: &str| settings.gateway.as_ref().is_some_and(|gateway| gateway.service_entries.contains_key(path));
-        for ServiceEntry { path, hosts, place } in documents.flat_map(|document| &document.service_entries) {
+        let declared = settings
+            .gateway
+            .iter()
+            .flat_map(|gateway| &gateway.service_entries);
+        let mut entries: BTreeMap<String, EntryHosts> = declared
+            .map(|(path, hosts)| (path.clone(), EntryHosts::of(hosts)))
+            .collect();
+        let is_declared = |path: &str| {
+            settings
+                .gateway
+                .as_ref()
+                .is_some_and(|gateway| gateway.service_entries.contains_key(path))
+        };
+        for ServiceEntry { path, hosts, place } in
+            documents.flat_map(|document| &document.service_entries)
+        {
             if is_declared(path) {
                 let what = format!(
                     "ServiceEntry `{path}` stands twice; the other is in `gateway.service_entries` of the settings"
                 );
-                problems.push(Problem::error(Code::Duplicate, place.clone(), what).hint("remove one of the two"));
+                problems.push(
+                    Problem::error(Code::Duplicate, place.clone(), what)
+                        .hint("remove one of the two"),
+                );
             }
             entries.insert(path.clone(), EntryHosts::of(hosts));
         }
@@ -91,11 +104,26 @@ pub fn declared(
     entries: &BTreeMap<String, Vec<String>>,
     wrong: &mut Vec<String>,
 ) -> BTreeMap<String, Vec<String>> {
-    for host in entries.values().flatten().filter(|host| host_pattern(host).is_none()) {
-        wrong.push(format!("gateway.service_entries: `{host}` is no host: write a name, `*.suffix` or an address"));
+    for host in entries
+        .values()
+        .flatten()
+        .filter(|host| host_pattern(host).is_none())
+    {
+        wrong.push(format!(
+            "gateway.service_entries: `{host}` is no host: write a name, `*.suffix` or an address"
+        ));
     }
-    let whole = |path: &String| if path.contains('/') { path.clone() } else { format!("{namespace}/{path}") };
-    entries.iter().map(|(path, hosts)| (whole(path), hosts.clone())).collect()
+    let whole = |path: &String| {
+        if path.contains('/') {
+            path.clone()
+        } else {
+            format!("{namespace}/{path}")
+        }
+    };
+    entries
+        .iter()
+        .map(|(path, hosts)| (whole(path), hosts.clone()))
+        .collect()
 }
 
 /// A host of a ServiceEntry: a name, `*.suffix` or an address, at any port. `*` is none: Istio refuses it, and a policy that is
@@ -109,15 +137,26 @@ pub(super) fn host_pattern(text: &str) -> Option<HostPattern> {
 /// The rule of a bound policy; `None` for one that says nothing of these hosts.
 pub(super) fn bind(rule: &Rule, action: Action, hosts: &[HostPattern]) -> Option<Arc<Rule>> {
     let everything = [Operation::default()];
-    let to = if rule.to.is_empty() { &everything[..] } else { &rule.to };
-    let to: Box<[Operation]> = to.iter().filter_map(|operation| narrow(operation, action, hosts)).collect();
+    let to = if rule.to.is_empty() {
+        &everything[..]
+    } else {
+        &rule.to
+    };
+    let to: Box<[Operation]> = to
+        .iter()
+        .filter_map(|operation| narrow(operation, action, hosts))
+        .collect();
     // Without any it would be about everything.
     (!to.is_empty()).then(|| Arc::new(Rule { to, ..rule.clone() }))
 }
 
 fn narrow(operation: &Operation, action: Action, hosts: &[HostPattern]) -> Option<Operation> {
     let own = operation.hosts.any_of();
-    let matching = if action == Action::Allow { Match::Strict } else { Match::Broad };
+    let matching = if action == Action::Allow {
+        Match::Strict
+    } else {
+        Match::Broad
+    };
     let kept: Vec<HostPattern> = if own.is_empty() {
         hosts.to_vec()
     } else {
@@ -128,23 +167,41 @@ fn narrow(operation: &Operation, action: Action, hosts: &[HostPattern]) -> Optio
                 && !pattern.contains(matching, host, matching)
         };
         let within = |pattern: &&HostPattern| {
-            hosts.iter().any(|host| host.contains(matching, pattern, matching) || overlaps(host, pattern))
+            hosts
+                .iter()
+                .any(|host| host.contains(matching, pattern, matching) || overlaps(host, pattern))
         };
-        let covered = |host: &&HostPattern| own.iter().any(|pattern| pattern.contains(matching, host, matching));
+        let covered = |host: &&HostPattern| {
+            own.iter()
+                .any(|pattern| pattern.contains(matching, host, matching))
+        };
         // What a grant names at some ports alone is granted at these, of each host that it names otherwise.
-        let at_ports = own.iter().filter(|pattern| action == Action::Allow && !pattern.is_text()).flat_map(|pattern| {
-            let at_every = pattern.with_port(PortPattern::Every);
-            let is_new = move |host: &&HostPattern| {
-                at_every.contains(matching, host, matching)
-                    && !pattern.contains(matching, host, matching)
-                    && !host.contains(matching, pattern, matching)
-            };
-            hosts.iter().filter(is_new).map(|host| host.with_port(pattern.port()))
-        });
-        own.iter().filter(within).chain(hosts.iter().filter(covered)).cloned().chain(at_ports).collect()
+        let at_ports = own
+            .iter()
+            .filter(|pattern| action == Action::Allow && !pattern.is_text())
+            .flat_map(|pattern| {
+                let at_every = pattern.with_port(PortPattern::Every);
+                let is_new = move |host: &&HostPattern| {
+                    at_every.contains(matching, host, matching)
+                        && !pattern.contains(matching, host, matching)
+                        && !host.contains(matching, pattern, matching)
+                };
+                hosts
+                    .iter()
+                    .filter(is_new)
+                    .map(|host| host.with_port(pattern.port()))
+            });
+        own.iter()
+            .filter(within)
+            .chain(hosts.iter().filter(covered))
+            .cloned()
+            .chain(at_ports)
+            .collect()
     };
-    (!kept.is_empty())
-        .then(|| Operation { hosts: Field::new(kept.into(), operation.hosts.none_of().into()), ..operation.clone() })
+    (!kept.is_empty()).then(|| Operation {
+        hosts: Field::new(kept.into(), operation.hosts.none_of().into()),
+        ..operation.clone()
+    })
 }
 
 #[cfg(test)]
@@ -167,13 +224,26 @@ mod tests {
     }
 
     fn settings(gateway: bool) -> Settings {
-        let gateway = gateway.then(|| GatewayIdentity { namespace: "egress".into(), ..GatewayIdentity::default() });
-        Settings { gateway, ..Settings::default() }
+        let gateway = gateway.then(|| GatewayIdentity {
+            namespace: "egress".into(),
+            ..GatewayIdentity::default()
+        });
+        Settings {
+            gateway,
+            ..Settings::default()
+        }
     }
 
     fn compiled(text: &str, settings: &Settings) -> Compiled {
-        let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
-        let source = Source { name: "s".into(), files: vec![file], ..Source::default() };
+        let file = PolicyFile {
+            name: "a.yaml".into(),
+            bytes: text.as_bytes().into(),
+        };
+        let source = Source {
+            name: "s".into(),
+            files: vec![file],
+            ..Source::default()
+        };
         compile(&[load(&source, settings)], settings).unwrap_or_else(|why| panic!("{why:?}"))
     }
 
@@ -182,35 +252,65 @@ mod tests {
         let attributes = Attributes {
             source_principal: &principal,
             has_address: true,
-            http: Some(HttpAttributes { method: "GET", path: "/", host, ..HttpAttributes::default() }),
+            http: Some(HttpAttributes {
+                method: "GET",
+                path: "/",
+                host,
+                ..HttpAttributes::default()
+            }),
             ..Attributes::default()
         };
         let request = attributes.normalise(compiled.snapshot.settings());
-        compiled.snapshot.decide(&request, UnixNanos(0)).verdict.reason.as_str()
+        compiled
+            .snapshot
+            .decide(&request, UnixNanos(0))
+            .verdict
+            .reason
+            .as_str()
     }
 
     #[test]
     fn a_deny_of_a_service_entry_is_bound_to_its_hosts() {
         let rule = "{from: [{source: {notNamespaces: [pay]}}]}";
         for gateway in [true, false] {
-            let compiled = compiled(&format!("{ENTRY}{}", policy("DENY", rule)), &settings(gateway));
+            let compiled = compiled(
+                &format!("{ENTRY}{}", policy("DENY", rule)),
+                &settings(gateway),
+            );
             for (namespace, host, reason) in [
                 ("shop", "api.psp.example", "denied_by_rule"),
                 ("shop", "eu.psp.example:8443", "denied_by_rule"),
                 ("pay", "api.psp.example", "default_allow"),
                 ("shop", "other.example", "default_allow"),
             ] {
-                assert_eq!(ask(&compiled, namespace, host), reason, "{namespace} {host} {gateway}");
+                assert_eq!(
+                    ask(&compiled, namespace, host),
+                    reason,
+                    "{namespace} {host} {gateway}"
+                );
             }
-            assert!(compiled.problems.iter().all(|p| p.severity == Severity::Note), "{:?}", compiled.problems);
+            assert!(
+                compiled
+                    .problems
+                    .iter()
+                    .all(|p| p.severity == Severity::Note),
+                "{:?}",
+                compiled.problems
+            );
         }
     }
 
     #[test]
     fn an_allow_of_a_service_entry_closes_the_gate_for_its_hosts_alone() {
         let rule = "{from: [{source: {namespaces: [pay]}}]}";
-        let deny_by_default = Settings { default_effect: DefaultEffect::Deny, ..settings(true) };
-        for (settings, elsewhere) in [(settings(true), "default_allow"), (deny_by_default, "default_deny")] {
+        let deny_by_default = Settings {
+            default_effect: DefaultEffect::Deny,
+            ..settings(true)
+        };
+        for (settings, elsewhere) in [
+            (settings(true), "default_allow"),
+            (deny_by_default, "default_deny"),
+        ] {
             let compiled = compiled(&format!("{ENTRY}{}", policy("ALLOW", rule)), &settings);
             for (namespace, host, reason) in [
                 ("pay", "api.psp.example", "allowed_by_rule"),
@@ -218,14 +318,23 @@ mod tests {
                 ("shop", "other.example", elsewhere),
                 ("pay", "other.example", elsewhere),
             ] {
-                assert_eq!(ask(&compiled, namespace, host), reason, "{namespace} {host}");
+                assert_eq!(
+                    ask(&compiled, namespace, host),
+                    reason,
+                    "{namespace} {host}"
+                );
             }
         }
     }
 
     #[test]
     fn hosts_of_the_rule_and_of_the_entry_must_both_match() {
-        let deny = |hosts: &str| policy("DENY", &format!("{{to: [{{operation: {{hosts: [{hosts}]}}}}]}}"));
+        let deny = |hosts: &str| {
+            policy(
+                "DENY",
+                &format!("{{to: [{{operation: {{hosts: [{hosts}]}}}}]}}"),
+            )
+        };
         for (hosts, denied) in [
             ("eu.psp.example", &["eu.psp.example"][..]),
             ("'*.example'", &["eu.psp.example", "api.psp.example"]),
@@ -233,7 +342,11 @@ mod tests {
         ] {
             let compiled = compiled(&format!("{ENTRY}{}", deny(hosts)), &settings(true));
             for host in ["eu.psp.example", "api.psp.example", "other.example"] {
-                assert_eq!(ask(&compiled, "shop", host) == "denied_by_rule", denied.contains(&host), "{hosts} {host}");
+                assert_eq!(
+                    ask(&compiled, "shop", host) == "denied_by_rule",
+                    denied.contains(&host),
+                    "{hosts} {host}"
+                );
             }
         }
     }
@@ -261,25 +374,70 @@ mod tests {
         type Case<'c> = (&'c [&'c str], Settings, bool, &'c [(Code, &'c str)]);
         let cases: [Case<'_>; 10] = [
             (&[entry], settings(false), false, &[]),
-            (&[entry, gateway], settings(false), true, &[(Code::SelectorUnused, "applies to every check")]),
-            (&[entry, unknown], settings(false), true, &[(Code::SelectorUnused, "applies to every check")]),
-            (&[unknown], settings(false), true, &[(Code::SelectorUnused, "applies to every check")]),
+            (
+                &[entry, gateway],
+                settings(false),
+                true,
+                &[(Code::SelectorUnused, "applies to every check")],
+            ),
+            (
+                &[entry, unknown],
+                settings(false),
+                true,
+                &[(Code::SelectorUnused, "applies to every check")],
+            ),
+            (
+                &[unknown],
+                settings(false),
+                true,
+                &[(Code::SelectorUnused, "applies to every check")],
+            ),
             (&[entry, gateway], declared("egress"), true, &[]),
             (&[entry, unknown, gateway], declared("egress"), true, &[]),
-            (&[entry, gateway], declared("ingress"), false, &[(Code::OutOfScope, "Gateway `egress`")]),
-            (&[entry, service], declared("egress"), false, &[(Code::OutOfScope, "Service `web`")]),
-            (&[entry, unknown], declared("egress"), false, &[(Code::OutOfScope, "`egress/other` is not known")]),
+            (
+                &[entry, gateway],
+                declared("ingress"),
+                false,
+                &[(Code::OutOfScope, "Gateway `egress`")],
+            ),
+            (
+                &[entry, service],
+                declared("egress"),
+                false,
+                &[(Code::OutOfScope, "Service `web`")],
+            ),
+            (
+                &[entry, unknown],
+                declared("egress"),
+                false,
+                &[(Code::OutOfScope, "`egress/other` is not known")],
+            ),
             (&[entry], declared("egress"), false, &[]),
         ];
         for (targets, settings, everything, expected) in cases {
             let text = format!("{ENTRY}{}", with_targets("DENY", &targets.join(", "), "{}"));
             let compiled = compiled(&text, &settings);
-            assert_eq!(ask(&compiled, "shop", "api.psp.example"), "denied_by_rule", "{targets:?}");
-            assert_eq!(ask(&compiled, "shop", "a.example") == "denied_by_rule", everything, "{targets:?}");
-            let warnings: Vec<_> = compiled.problems.iter().filter(|p| p.severity == Severity::Warning).collect();
+            assert_eq!(
+                ask(&compiled, "shop", "api.psp.example"),
+                "denied_by_rule",
+                "{targets:?}"
+            );
+            assert_eq!(
+                ask(&compiled, "shop", "a.example") == "denied_by_rule",
+                everything,
+                "{targets:?}"
+            );
+            let warnings: Vec<_> = compiled
+                .problems
+                .iter()
+                .filter(|p| p.severity == Severity::Warning)
+                .collect();
             assert_eq!(warnings.len(), expected.len(), "{targets:?}: {warnings:?}");
             for (warning, (code, part)) in warnings.iter().zip(expected) {
-                assert!(warning.code == *code && warning.text.contains(part), "{targets:?}: {warning:?}");
+                assert!(
+                    warning.code == *code && warning.text.contains(part),
+                    "{targets:?}: {warning:?}"
+                );
             }
         }
     }
@@ -294,24 +452,61 @@ mod tests {
             ("['*']", false, "is not known"),
             ("['**']", false, "is not known"),
             ("['10.0.0.0/8']", false, "is not known"),
-            ("['*', api.psp.example]", true, "`*` of the ServiceEntry `egress/psp` is no host"),
+            (
+                "['*', api.psp.example]",
+                true,
+                "`*` of the ServiceEntry `egress/psp` is no host",
+            ),
         ] {
             let compiled = star(hosts);
-            assert_eq!(ask(&compiled, "shop", "api.psp.example") == "denied_by_rule", denied, "{hosts}");
-            assert_eq!(ask(&compiled, "shop", "other.example"), "default_allow", "{hosts}");
-            let warnings: Vec<_> = compiled.problems.iter().filter(|p| p.severity == Severity::Warning).collect();
-            assert!(warnings.len() == 1 && warnings[0].text.contains(part), "{hosts}: {warnings:?}");
+            assert_eq!(
+                ask(&compiled, "shop", "api.psp.example") == "denied_by_rule",
+                denied,
+                "{hosts}"
+            );
+            assert_eq!(
+                ask(&compiled, "shop", "other.example"),
+                "default_allow",
+                "{hosts}"
+            );
+            let warnings: Vec<_> = compiled
+                .problems
+                .iter()
+                .filter(|p| p.severity == Severity::Warning)
+                .collect();
+            assert!(
+                warnings.len() == 1 && warnings[0].text.contains(part),
+                "{hosts}: {warnings:?}"
+            );
         }
         let mut wrong = Vec::new();
-        super::declared("egress", &[("psp".to_owned(), vec!["*".to_owned()])].into(), &mut wrong);
+        super::declared(
+            "egress",
+            &[("psp".to_owned(), vec!["*".to_owned()])].into(),
+            &mut wrong,
+        );
         assert_eq!(wrong.len(), 1, "{wrong:?}");
     }
 
-    fn in_sources(sources: &[(&str, &str, Option<&str>)], settings: &Settings) -> Result<Compiled, Vec<Problem>> {
+    fn in_sources(
+        sources: &[(&str, &str, Option<&str>)],
+        settings: &Settings,
+    ) -> Result<Compiled, Vec<Problem>> {
         let read = |(name, text, namespace): &(&str, &str, Option<&str>)| {
-            let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
+            let file = PolicyFile {
+                name: "a.yaml".into(),
+                bytes: text.as_bytes().into(),
+            };
             let namespace = namespace.map(str::to_owned);
-            load(&Source { name: (*name).into(), files: vec![file], namespace, ..Source::default() }, settings)
+            load(
+                &Source {
+                    name: (*name).into(),
+                    files: vec![file],
+                    namespace,
+                    ..Source::default()
+                },
+                settings,
+            )
         };
         compile(&sources.iter().map(read).collect::<Vec<_>>(), settings)
     }
@@ -327,46 +522,82 @@ mod tests {
             (Some("egress"), teams.clone(), Code::Duplicate),
             (None, teams.clone(), Code::Duplicate),
         ] {
-            let sources = [("mesh", mesh.as_str(), None), ("teams/shop", text.as_str(), namespace)];
+            let sources = [
+                ("mesh", mesh.as_str(), None),
+                ("teams/shop", text.as_str(), namespace),
+            ];
             let problems = in_sources(&sources, &settings(true)).unwrap_err();
             let told = problems.iter().find(|problem| problem.code == code);
             let told = told.unwrap_or_else(|| panic!("{namespace:?}: {problems:?}"));
             assert_eq!(told.place.file.as_ref(), "teams/shop/a.yaml");
-            assert!(code == Code::NotYours || told.text.contains("mesh/a.yaml:1:1"), "{told:?}");
+            assert!(
+                code == Code::NotYours || told.text.contains("mesh/a.yaml:1:1"),
+                "{told:?}"
+            );
         }
         // Its own of the same name is another.
         let own = teams.replace("namespace: egress", "namespace: shop");
-        let sources = [("mesh", mesh.as_str(), None), ("teams/shop", own.as_str(), Some("shop"))];
+        let sources = [
+            ("mesh", mesh.as_str(), None),
+            ("teams/shop", own.as_str(), Some("shop")),
+        ];
         let both = in_sources(&sources, &settings(true)).unwrap();
         assert_eq!(ask(&both, "shop", "api.psp.example"), "denied_by_rule");
         assert_eq!(ask(&both, "shop", "elsewhere.example"), "default_allow");
         // What the settings declare is not changed by a source either.
         let mut declared = settings(true);
         let hosts = [("egress/psp".to_owned(), vec!["api.psp.example".to_owned()])];
-        declared.gateway.iter_mut().for_each(|gateway| gateway.service_entries = hosts.clone().into());
+        declared
+            .gateway
+            .iter_mut()
+            .for_each(|gateway| gateway.service_entries = hosts.clone().into());
         let problems = in_sources(&[("mesh", mesh.as_str(), None)], &declared).unwrap_err();
-        assert!(problems[0].code == Code::Duplicate && problems[0].text.contains("settings"), "{problems:?}");
+        assert!(
+            problems[0].code == Code::Duplicate && problems[0].text.contains("settings"),
+            "{problems:?}"
+        );
     }
 
     #[test]
     fn a_policy_targets_no_service_entry_of_another_namespace() {
         for (namespace, good) in [("egress", true), ("istio-system", true), ("shop", false)] {
-            let target =
-                format!("{{group: networking.istio.io, kind: ServiceEntry, name: psp, namespace: {namespace}}}");
+            let target = format!(
+                "{{group: networking.istio.io, kind: ServiceEntry, name: psp, namespace: {namespace}}}"
+            );
             let text = with_targets("DENY", &target, "{}");
             let read = in_sources(&[("mesh", text.as_str(), None)], &settings(true));
-            let codes: Vec<_> = read.err().into_iter().flatten().map(|problem| problem.code).collect();
-            assert_eq!(codes, if good { vec![] } else { vec![Code::Conflict] }, "{namespace}");
+            let codes: Vec<_> = read
+                .err()
+                .into_iter()
+                .flatten()
+                .map(|problem| problem.code)
+                .collect();
+            assert_eq!(
+                codes,
+                if good { vec![] } else { vec![Code::Conflict] },
+                "{namespace}"
+            );
         }
     }
 
     #[test]
     fn an_allow_keeps_the_hosts_of_the_entry_at_the_ports_of_its_own_patterns() {
-        let allow = |hosts: &str| policy("ALLOW", &format!("{{to: [{{operation: {{hosts: [{hosts}]}}}}]}}"));
+        let allow = |hosts: &str| {
+            policy(
+                "ALLOW",
+                &format!("{{to: [{{operation: {{hosts: [{hosts}]}}}}]}}"),
+            )
+        };
         for (hosts, granted) in [
-            ("'*.psp.example'", &["api.psp.example", "api.psp.example:443", "eu.psp.example"][..]),
+            (
+                "'*.psp.example'",
+                &["api.psp.example", "api.psp.example:443", "eu.psp.example"][..],
+            ),
             ("'*.psp.example:8443'", &["api.psp.example:8443"]),
-            ("'*.example'", &["api.psp.example", "api.psp.example:443", "eu.psp.example"]),
+            (
+                "'*.example'",
+                &["api.psp.example", "api.psp.example:443", "eu.psp.example"],
+            ),
             ("'api.*'", &["api.psp.example", "api.psp.example:443"]),
             ("'*:8443'", &["api.psp.example:8443"]),
             ("'*.other.example'", &[]),
@@ -374,11 +605,19 @@ mod tests {
         ] {
             let entry = ENTRY.replace("'*.psp.example'", "eu.psp.example");
             let compiled = compiled(&format!("{entry}{}", allow(hosts)), &settings(true));
-            for host in
-                ["api.psp.example", "api.psp.example:443", "api.psp.example:8443", "eu.psp.example", "b.psp.example"]
-            {
+            for host in [
+                "api.psp.example",
+                "api.psp.example:443",
+                "api.psp.example:8443",
+                "eu.psp.example",
+                "b.psp.example",
+            ] {
                 let reason = ask(&compiled, "shop", host);
-                assert_eq!(reason == "allowed_by_rule", granted.contains(&host), "{hosts} {host}: {reason}");
+                assert_eq!(
+                    reason == "allowed_by_rule",
+                    granted.contains(&host),
+                    "{hosts} {host}: {reason}"
+                );
             }
         }
     }
@@ -386,14 +625,36 @@ mod tests {
     #[test]
     fn a_bound_deny_matches_whatever_of_its_hosts_the_unbound_one_matches() {
         let entry = ENTRY.replace("api.psp.example, '*.psp.example'", "psp.example");
-        let deny = |hosts: &str| policy("DENY", &format!("{{to: [{{operation: {{hosts: [{hosts}]}}}}]}}"));
-        for pattern in ["'psp.example.*'", "'psp.*'", "'*example'", "psp.example", "'PSP.example.'", "'psp.example:*'"]
-        {
-            let targets = "\n  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: psp}]";
+        let deny = |hosts: &str| {
+            policy(
+                "DENY",
+                &format!("{{to: [{{operation: {{hosts: [{hosts}]}}}}]}}"),
+            )
+        };
+        for pattern in [
+            "'psp.example.*'",
+            "'psp.*'",
+            "'*example'",
+            "psp.example",
+            "'PSP.example.'",
+            "'psp.example:*'",
+        ] {
+            let targets =
+                "\n  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: psp}]";
             let bound = compiled(&format!("{entry}{}", deny(pattern)), &settings(true));
             let unbound = compiled(&deny(pattern).replace(targets, ""), &settings(true));
-            for host in ["psp.example", "psp.example.", "psp.example:", "PSP.Example.", "psp.example:443"] {
-                assert_eq!(ask(&bound, "shop", host), ask(&unbound, "shop", host), "{pattern} {host}");
+            for host in [
+                "psp.example",
+                "psp.example.",
+                "psp.example:",
+                "PSP.Example.",
+                "psp.example:443",
+            ] {
+                assert_eq!(
+                    ask(&bound, "shop", host),
+                    ask(&unbound, "shop", host),
+                    "{pattern} {host}"
+                );
             }
         }
     }
@@ -408,13 +669,32 @@ mod tests {
         for (rules, accepted) in [
             (rule("elsewhere.example"), false),
             (rule("api.psp.example"), true),
-            (format!("{{to: [{{operation: {{hosts: [api.psp.example]}}}}]}}, {}", rule("elsewhere.example")), false),
-            (format!("{}, {}", rule("elsewhere.example"), rule("api.psp.example")), true),
+            (
+                format!(
+                    "{{to: [{{operation: {{hosts: [api.psp.example]}}}}]}}, {}",
+                    rule("elsewhere.example")
+                ),
+                false,
+            ),
+            (
+                format!("{}, {}", rule("elsewhere.example"), rule("api.psp.example")),
+                true,
+            ),
         ] {
-            let compiled = compiled(&format!("{ENTRY}{}", policy("ALLOW", &rules)), &settings(true));
-            let noted = compiled.problems.iter().any(|problem| problem.code == Code::TrustDomainAccepted);
+            let compiled = compiled(
+                &format!("{ENTRY}{}", policy("ALLOW", &rules)),
+                &settings(true),
+            );
+            let noted = compiled
+                .problems
+                .iter()
+                .any(|problem| problem.code == Code::TrustDomainAccepted);
             assert_eq!(noted, accepted, "{rules}");
-            assert_eq!(!compiled.snapshot.rules().accepted_trust_domains.is_empty(), accepted, "{rules}");
+            assert_eq!(
+                !compiled.snapshot.rules().accepted_trust_domains.is_empty(),
+                accepted,
+                "{rules}"
+            );
         }
     }
 
@@ -424,11 +704,20 @@ mod tests {
         let mut settings = settings(true);
         let unbound = compiled(&deny, &settings);
         assert_eq!(ask(&unbound, "shop", "api.psp.example"), "default_allow");
-        let warned = unbound.problems.iter().filter(|p| p.code == Code::OutOfScope && p.severity == Severity::Warning);
+        let warned = unbound
+            .problems
+            .iter()
+            .filter(|p| p.code == Code::OutOfScope && p.severity == Severity::Warning);
         assert!(warned.count() >= 1, "{:?}", unbound.problems);
         let declared = [("egress/psp".to_owned(), vec!["api.psp.example".to_owned()])];
-        settings.gateway.iter_mut().for_each(|gateway| gateway.service_entries = declared.clone().into());
-        assert_eq!(ask(&compiled(&deny, &settings), "shop", "api.psp.example"), "denied_by_rule");
+        settings
+            .gateway
+            .iter_mut()
+            .for_each(|gateway| gateway.service_entries = declared.clone().into());
+        assert_eq!(
+            ask(&compiled(&deny, &settings), "shop", "api.psp.example"),
+            "denied_by_rule"
+        );
     }
 
     #[test]
@@ -448,14 +737,38 @@ mod tests {
             )
         };
         for (namespace, spec, part) in [
-            ("egress", "selector: {matchLabels: {istio: egresgateway}}, ", "the gateway has `istio: egressgateway`"),
-            ("egress", "selector: {matchLabels: {app: x}}, ", "no label `app`"),
-            ("egress", "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: x}], ", "gateway.name"),
-            ("egress", "targetRefs: [{group: '', kind: Service, name: x}], ", "gateway.name"),
-            ("elsewhere", "", "move it to the gateway's namespace, `egress`"),
+            (
+                "egress",
+                "selector: {matchLabels: {istio: egresgateway}}, ",
+                "the gateway has `istio: egressgateway`",
+            ),
+            (
+                "egress",
+                "selector: {matchLabels: {app: x}}, ",
+                "no label `app`",
+            ),
+            (
+                "egress",
+                "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: x}], ",
+                "gateway.name",
+            ),
+            (
+                "egress",
+                "targetRefs: [{group: '', kind: Service, name: x}], ",
+                "gateway.name",
+            ),
+            (
+                "elsewhere",
+                "",
+                "move it to the gateway's namespace, `egress`",
+            ),
         ] {
             let compiled = compiled(&policy(namespace, spec), &settings);
-            let told: Vec<_> = compiled.problems.iter().filter(|p| p.severity == Severity::Warning).collect();
+            let told: Vec<_> = compiled
+                .problems
+                .iter()
+                .filter(|p| p.severity == Severity::Warning)
+                .collect();
             assert!(
                 told.len() == 1 && told[0].hint.as_ref().unwrap().contains(part),
                 "{spec}: {:?}",

@@ -32,10 +32,16 @@ impl Documents {
         fn of(kind: Kind, meta: &Meta) -> (&'static str, &str, &Place) {
             (kind.as_str(), &meta.path, &meta.place)
         }
-        let istio = self.istio.iter().map(|p| of(Kind::AuthorizationPolicy, &p.meta));
+        let istio = self
+            .istio
+            .iter()
+            .map(|p| of(Kind::AuthorizationPolicy, &p.meta));
         let egress = self.egress.iter().map(|p| of(Kind::EgressPolicy, &p.meta));
         let sets = self.sets.iter().map(|s| of(Kind::DestinationSet, &s.meta));
-        let entries = self.service_entries.iter().map(|e| ("ServiceEntry", e.path.as_str(), &e.place));
+        let entries = self
+            .service_entries
+            .iter()
+            .map(|e| ("ServiceEntry", e.path.as_str(), &e.place));
         istio.chain(egress).chain(sets).chain(entries)
     }
 
@@ -65,7 +71,10 @@ pub fn duplicates<'d>(sources: impl Iterator<Item = &'d Documents>, problems: &m
         let first = *seen.entry((kind, path)).or_insert(place);
         if first != place {
             let what = format!("{kind} `{path}` stands twice; the other is at {first}");
-            problems.push(Problem::error(Code::Duplicate, place.clone(), what).hint("rename one, or join the two"));
+            problems.push(
+                Problem::error(Code::Duplicate, place.clone(), what)
+                    .hint("rename one, or join the two"),
+            );
         }
     }
 }
@@ -81,24 +90,38 @@ impl<'d> Sets<'d> {
     /// Collects them.
     pub fn of(sources: impl Iterator<Item = &'d Documents>, root_namespace: &'d str) -> Sets<'d> {
         let sets = sources.flat_map(|d| &d.sets);
-        let by_name = sets.map(|s| ((s.meta.namespace(), s.meta.name()), s)).collect();
-        Sets { by_name, root_namespace }
+        let by_name = sets
+            .map(|s| ((s.meta.namespace(), s.meta.name()), s))
+            .collect();
+        Sets {
+            by_name,
+            root_namespace,
+        }
     }
 
     /// The set that a policy means: of its own namespace, then of the root namespace.
     pub fn find(&self, namespace: &str, name: &str) -> Option<&'d DestinationSet> {
         let own = self.by_name.get(&(namespace, name));
-        own.or_else(|| self.by_name.get(&(self.root_namespace, name))).copied()
+        own.or_else(|| self.by_name.get(&(self.root_namespace, name)))
+            .copied()
     }
 
     /// The rule of an entry with the hosts of the sets that it names; without any it is the entry's own, shared. `None`
     /// if a name means nothing, which is among the problems.
-    pub fn link(&self, policy: &EgressPolicy, entry: &Entry, problems: &mut Vec<Problem>) -> Option<Arc<Rule>> {
+    pub fn link(
+        &self,
+        policy: &EgressPolicy,
+        entry: &Entry,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Arc<Rule>> {
         if entry.sets.is_empty() {
             return Some(entry.rule.clone());
         }
         let own = policy.meta.namespace();
-        let missing = entry.sets.iter().filter(|set| self.find(own, &set.name).is_none());
+        let missing = entry
+            .sets
+            .iter()
+            .filter(|set| self.find(own, &set.name).is_none());
         let missing: Vec<Problem> = missing.map(|set| self.missing(own, set)).collect();
         if !missing.is_empty() {
             problems.extend(missing);
@@ -113,49 +136,87 @@ impl<'d> Sets<'d> {
         }
         // The reader sees to it that neither an entry nor a set is without hosts; no host at all would mean any host, so
         // it is refused here once more.
-        if rule.to.iter().any(|operation| operation.hosts.any_of().is_empty()) {
+        if rule
+            .to
+            .iter()
+            .any(|operation| operation.hosts.any_of().is_empty())
+        {
             let what = format!("the entry `{}` has no host", rule.info.id.part());
-            problems.push(Problem::error(Code::MissingField, rule.info.place.clone(), what));
+            problems.push(Problem::error(
+                Code::MissingField,
+                rule.info.place.clone(),
+                what,
+            ));
             return None;
         }
         Some(Arc::new(rule))
     }
 
-    fn add_hosts(&self, own: &str, entry: &Entry, exception: Option<usize>, operation: &mut Operation) {
+    fn add_hosts(
+        &self,
+        own: &str,
+        entry: &Entry,
+        exception: Option<usize>,
+        operation: &mut Operation,
+    ) {
         let named = entry.sets.iter().filter(|set| set.exception == exception);
-        let added = named.filter_map(|set| self.find(own, &set.name)).flat_map(|set| &set.hosts);
+        let added = named
+            .filter_map(|set| self.find(own, &set.name))
+            .flat_map(|set| &set.hosts);
         operation.hosts = Field::of(operation.hosts.any_of().iter().chain(added).cloned());
     }
 
     fn missing(&self, own: &str, set: &SetName) -> Problem {
         let what = format!("there is no DestinationSet `{}`", set.name);
-        let hint = format!("it is looked up in `{own}`, then in `{}`", self.root_namespace);
+        let hint = format!(
+            "it is looked up in `{own}`, then in `{}`",
+            self.root_namespace
+        );
         Problem::error(Code::MissingSet, set.place.clone(), what).hint(hint)
     }
 
     /// Reports every set that hides one of the root namespace, and every set that no policy names.
-    pub fn check(&self, policies: impl Iterator<Item = &'d EgressPolicy>, problems: &mut Vec<Problem>) {
+    pub fn check(
+        &self,
+        policies: impl Iterator<Item = &'d EgressPolicy>,
+        problems: &mut Vec<Problem>,
+    ) {
         self.hidden(problems);
         let used: BTreeSet<&str> = policies.flat_map(|policy| self.used_by(policy)).collect();
-        let unused = self.by_name.values().filter(|set| !used.contains(set.meta.path.as_ref()));
+        let unused = self
+            .by_name
+            .values()
+            .filter(|set| !used.contains(set.meta.path.as_ref()));
         problems.extend(unused.map(|set| self.unused(set)));
     }
 
     /// The paths of the sets that a policy names.
     fn used_by(&self, policy: &'d EgressPolicy) -> impl Iterator<Item = &'d str> {
-        let names = policy.deny.iter().chain(&policy.allow).flat_map(|entry| &entry.sets);
+        let names = policy
+            .deny
+            .iter()
+            .chain(&policy.allow)
+            .flat_map(|entry| &entry.sets);
         let found = names.filter_map(|set| self.find(policy.meta.namespace(), &set.name));
         found.map(|set| set.meta.path.as_ref())
     }
 
     fn hidden(&self, problems: &mut Vec<Problem>) {
         for ((namespace, name), set) in &self.by_name {
-            if let Some(root) =
-                self.by_name.get(&(self.root_namespace, name)).filter(|_| *namespace != self.root_namespace)
+            if let Some(root) = self
+                .by_name
+                .get(&(self.root_namespace, name))
+                .filter(|_| *namespace != self.root_namespace)
             {
-                let what =
-                    format!("DestinationSet `{}` hides the root namespace's, at {}", set.meta.path, root.meta.place);
-                problems.push(Problem::warning(Code::HiddenSet, set.meta.place.clone(), what));
+                let what = format!(
+                    "DestinationSet `{}` hides the root namespace's, at {}",
+                    set.meta.path, root.meta.place
+                );
+                problems.push(Problem::warning(
+                    Code::HiddenSet,
+                    set.meta.place.clone(),
+                    what,
+                ));
             }
         }
     }
@@ -166,7 +227,8 @@ impl<'d> Sets<'d> {
         let place = set.meta.place.clone();
         match set.meta.namespace() == self.root_namespace {
             true => Problem::note(Code::UnusedSet, place, what),
-            false => Problem::warning(Code::UnusedSet, place, what).hint("name it in `destinations`, or remove it"),
+            false => Problem::warning(Code::UnusedSet, place, what)
+                .hint("name it in `destinations`, or remove it"),
         }
     }
 }

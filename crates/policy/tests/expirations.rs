@@ -16,9 +16,19 @@ fn expirations() -> Expirations {
                 - {name: never, hosts: [c.example]}\n  deny:\n  \
                 - {name: d, hosts: [d.example], except: [{hosts: [d.example], expires: '1970-01-01T00:00:02Z'}]}\n  \
                 - {name: t, mode: Report, hosts: [e.example], except: [{hosts: [e.example], expires: '1970-01-01T00:00:02Z'}]}\n";
-    let file = PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
+    let file = PolicyFile {
+        name: "a.yaml".into(),
+        bytes: text.as_bytes().into(),
+    };
     let settings = Settings::default();
-    let source = load(&Source { name: "s".into(), files: vec![file], ..Source::default() }, &settings);
+    let source = load(
+        &Source {
+            name: "s".into(),
+            files: vec![file],
+            ..Source::default()
+        },
+        &settings,
+    );
     let snapshot = compile::compile(&[source], &settings).unwrap().snapshot;
     Expirations::of(snapshot.rules())
 }
@@ -29,7 +39,12 @@ fn at(millis: i128) -> UnixNanos {
 
 #[test]
 fn grants_and_exceptions_end_in_their_order() {
-    let ids = |from| expirations().after(at(from)).map(|(info, _)| info.id.to_string()).collect::<Vec<_>>();
+    let ids = |from| {
+        expirations()
+            .after(at(from))
+            .map(|(info, _)| info.id.to_string())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(ids(0), ["ep:n/p#soon", "ep:n/p#d.except[0]", "ep:n/p#late"]);
     assert_eq!(ids(1_000), ["ep:n/p#d.except[0]", "ep:n/p#late"]);
     assert_eq!(ids(3_000), [""; 0]);
@@ -39,12 +54,31 @@ fn grants_and_exceptions_end_in_their_order() {
 fn each_end_is_told_once_by_whoever_looks_on_and_on() {
     let expirations = expirations();
     let mut told = Vec::new();
-    for (from, to) in [(0, 999), (999, 1_000), (1_000, 1_500), (1_500, 2_999), (2_999, 9_000), (9_000, 9_001)] {
+    for (from, to) in [
+        (0, 999),
+        (999, 1_000),
+        (1_000, 1_500),
+        (1_500, 2_999),
+        (2_999, 9_000),
+        (9_000, 9_001),
+    ] {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let passed = expirations.passed(at(from), at(to));
-        told.extend(passed.map(|(info, _)| (to, info.id.to_string(), text(info.ticket()), text(info.owner()))));
+        told.extend(passed.map(|(info, _)| {
+            (
+                to,
+                info.id.to_string(),
+                text(info.ticket()),
+                text(info.owner()),
+            )
+        }));
     }
-    let expected = [(1_000, "ep:n/p#soon", "T-1"), (2_999, "ep:n/p#d.except[0]", ""), (9_000, "ep:n/p#late", "")];
-    let expected = expected.map(|(to, rule, ticket)| (to, rule.to_owned(), ticket.to_owned(), "team-n".to_owned()));
+    let expected = [
+        (1_000, "ep:n/p#soon", "T-1"),
+        (2_999, "ep:n/p#d.except[0]", ""),
+        (9_000, "ep:n/p#late", ""),
+    ];
+    let expected = expected
+        .map(|(to, rule, ticket)| (to, rule.to_owned(), ticket.to_owned(), "team-n".to_owned()));
     assert_eq!(told, expected);
 }

@@ -59,7 +59,9 @@ impl RecordEncoder for Message<'_> {
     }
 
     fn put_texts<T: AsRef<str>>(&mut self, field: Field, values: &[T]) {
-        values.iter().for_each(|value| protobuf::text(field.number, value.as_ref(), self.0));
+        values
+            .iter()
+            .for_each(|value| protobuf::text(field.number, value.as_ref(), self.0));
     }
 
     #[inline(always)]
@@ -70,6 +72,8 @@ impl RecordEncoder for Message<'_> {
     }
 
     fn put_messages<T>(&mut self, field: Field, values: &[T], mut fill: impl FnMut(&mut Self, &T)) {
-        values.iter().for_each(|value| self.put_message(field, |message| fill(message, value)));
+        values
+            .iter()
+            .for_each(|value| self.put_message(field, |message| fill(message, value)));
     }
 }

@@ -13,9 +13,20 @@ use super::{CheckpointEntry, Entry};
 use customs_engine::time::UnixNanos;
 
 /// Makes the checkpoint of a stream that stands at `position`, signed where there is a signer.
-pub fn checkpoint(position: Position, is_last: bool, time: UnixNanos, signer: Option<&Signer>) -> CheckpointEntry {
+pub fn checkpoint(
+    position: Position,
+    is_last: bool,
+    time: UnixNanos,
+    signer: Option<&Signer>,
+) -> CheckpointEntry {
     let (key, signature) = (String::new(), String::new());
-    let mut checkpoint = CheckpointEntry { time, sealed: position, last: is_last, key, signature };
+    let mut checkpoint = CheckpointEntry {
+        time,
+        sealed: position,
+        last: is_last,
+        key,
+        signature,
+    };
     if let Some(signer) = signer {
         signer.sign(&mut checkpoint);
     }
@@ -24,10 +35,17 @@ pub fn checkpoint(position: Position, is_last: bool, time: UnixNanos, signer: Op
 
 /// Renders the line of a checkpoint file: JSON as in a record, without a chain, with the sink whose stream it is about.
 pub fn file_line(checkpoint: &Arc<CheckpointEntry>, sink: &str) -> Vec<u8> {
-    let Position { stream, sequence, .. } = &checkpoint.sealed;
+    let Position {
+        stream, sequence, ..
+    } = &checkpoint.sealed;
     let mut line = Vec::new();
     // The number that the same checkpoint has in its stream: right behind what it covers.
-    json::open(&Entry::Checkpoint(checkpoint.clone()), stream, sequence + 1, &mut line);
+    json::open(
+        &Entry::Checkpoint(checkpoint.clone()),
+        stream,
+        sequence + 1,
+        &mut line,
+    );
     json::close_plain(sink, &mut line);
     line
 }

@@ -6,7 +6,9 @@ use customs_engine::time::UnixNanos;
 
 /// This moment; a clock before 1970 tells 1970.
 pub fn now() -> UnixNanos {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     UnixNanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
 }
 

@@ -6,16 +6,16 @@
 //! thought of.
 
 use super::fields::{
-    Field, file as of_file, header as of_header, loss, problem as of_problem, record as of, refusal as of_refusal,
-    source as of_source,
+    Field, file as of_file, header as of_header, loss, problem as of_problem, record as of,
+    refusal as of_refusal, source as of_source,
 };
 use super::record_encoder::RecordEncoder;
 use crate::entry::decision_record::Span;
 use crate::entry::trail::Position;
 use crate::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, DecisionRecord, Entry, GapEntry, GrantExpiredEntry,
-    HeaderEntry, LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
-    StreamEntry, WithheldEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, DecisionRecord, Entry, GapEntry,
+    GrantExpiredEntry, HeaderEntry, LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCount,
+    RefusalsEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };
 use customs_engine::rules::RuleCounts;
 use customs_policy::policy_change::{PolicyChange, PublishedFile, PublishedSource};
@@ -62,7 +62,11 @@ struct TextWriter<'d, E> {
 
 impl<'d, E: RecordEncoder> TextWriter<'d, E> {
     fn new(out: &'d mut E, decision: &'d DecisionRecord) -> Self {
-        TextWriter { out, decision, is_plain: E::is_plain(decision.texts()) }
+        TextWriter {
+            out,
+            decision,
+            is_plain: E::is_plain(decision.texts()),
+        }
     }
 
     #[inline(always)]
@@ -84,15 +88,26 @@ fn decision<E: RecordEncoder>(out: &mut E, entry: &DecisionRecord) {
 
 /// What was asked and answered stands in a message of its own, so that nobody counts it among the decisions.
 fn question<E: RecordEncoder>(out: &mut E, entry: &QuestionEntry) {
-    let QuestionEntry { time: _, asked_by, now, answer } = entry;
+    let QuestionEntry {
+        time: _,
+        asked_by,
+        now,
+        answer,
+    } = entry;
     out.text(of::ASKED_BY, asked_by);
     out.put_time(of::NOW, *now);
-    out.put_message(of::ANSWER, |out| decided(TextWriter::new(out, answer), answer.facts(), None));
+    out.put_message(of::ANSWER, |out| {
+        decided(TextWriter::new(out, answer), answer.facts(), None)
+    });
 }
 
 /// The three answers, the inputs, and the rules.
 #[inline(always)]
-fn decided<E: RecordEncoder>(mut texts: TextWriter<'_, E>, entry: &DecisionEntry<Span>, duration_micros: Option<u32>) {
+fn decided<E: RecordEncoder>(
+    mut texts: TextWriter<'_, E>,
+    entry: &DecisionEntry<Span>,
+    duration_micros: Option<u32>,
+) {
     let DecisionEntry {
         // Told where a record of a decision begins, or as an argument: a question has none of them.
         time: _,
@@ -142,7 +157,9 @@ fn decided<E: RecordEncoder>(mut texts: TextWriter<'_, E>, entry: &DecisionEntry
     texts.out.word(of::EFFECT, effect.as_str());
     answers(&mut texts, verdict, dry_run);
     texts.out.word(of::IDENTITY, identity.as_str());
-    texts.out.word(of::IDENTITY_DETAIL, identity_detail.unwrap_or_default());
+    texts
+        .out
+        .word(of::IDENTITY_DETAIL, identity_detail.unwrap_or_default());
     texts.text(of::PRINCIPAL, *principal);
     texts.text(of::TRUST_DOMAIN, *trust_domain);
     texts.text(of::NAMESPACE, *namespace);
@@ -167,19 +184,29 @@ fn decided<E: RecordEncoder>(mut texts: TextWriter<'_, E>, entry: &DecisionEntry
     texts.text(of::AUDIT_RULE, *audit_rule);
     texts.out.word(of::ENFORCEMENT, enforcement.as_str());
     texts.text(of::REVISION, *revision);
-    texts.out.optional_number(of::DURATION_MICROS, duration_micros);
+    texts
+        .out
+        .optional_number(of::DURATION_MICROS, duration_micros);
     texts.out.texts(of::TRUNCATED, truncated);
     texts.out.texts(of::REDACTED, redacted);
     texts.out.flag(of::SNI_ABSENT, *sni_absent);
     texts.out.flag(of::ADDRESS_UNREADABLE, *address_unreadable);
-    authority_header.iter().for_each(|value| texts.out.put_text(of::AUTHORITY_HEADER, value, false));
+    authority_header
+        .iter()
+        .for_each(|value| texts.out.put_text(of::AUTHORITY_HEADER, value, false));
     texts.out.texts(of::CERTIFICATE_URIS, certificate_uris);
-    texts.out.flag(of::CALLER_GONE, *caller_gone && duration_micros.is_some());
+    texts
+        .out
+        .flag(of::CALLER_GONE, *caller_gone && duration_micros.is_some());
 }
 
 /// The answers with their reasons and rules, and the gates of the verdict.
 #[inline(always)]
-fn answers<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntry<Span>, dry_run: &AnswerEntry<Span>) {
+fn answers<E: RecordEncoder>(
+    texts: &mut TextWriter<'_, E>,
+    verdict: &AnswerEntry<Span>,
+    dry_run: &AnswerEntry<Span>,
+) {
     texts.out.word(of::VERDICT, verdict.effect.as_str());
     texts.out.word(of::DRY_RUN, dry_run.effect.as_str());
     texts.out.word(of::REASON, verdict.reason.as_str());
@@ -193,7 +220,11 @@ fn answers<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntr
 
 /// What is told of the verdict's rule; of the other one, only where it is another.
 #[inline(always)]
-fn rules<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntry<Span>, dry_run: &AnswerEntry<Span>) {
+fn rules<E: RecordEncoder>(
+    texts: &mut TextWriter<'_, E>,
+    verdict: &AnswerEntry<Span>,
+    dry_run: &AnswerEntry<Span>,
+) {
     let AnswerEntry {
         effect: _,
         reason: _,
@@ -217,7 +248,9 @@ fn rules<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntry<
     texts.out.optional_time(of::EXPIRES, *expires);
     texts.text(of::EXPIRED, *expired);
     texts.text(of::EXCEPTION, *exception);
-    texts.out.optional_time(of::EXCEPTION_EXPIRES, *exception_expires);
+    texts
+        .out
+        .optional_time(of::EXCEPTION_EXPIRES, *exception_expires);
     if texts.decision.text(dry_run.rule) != texts.decision.text(*rule) {
         texts.text(of::DRY_RUN_ORIGIN, dry_run.origin);
         texts.text(of::DRY_RUN_OWNER, dry_run.owner);
@@ -225,7 +258,13 @@ fn rules<E: RecordEncoder>(texts: &mut TextWriter<'_, E>, verdict: &AnswerEntry<
 }
 
 fn header<E: RecordEncoder>(out: &mut E, header: &HeaderEntry) {
-    let HeaderEntry { name, present, value_unknown, matched, value } = header;
+    let HeaderEntry {
+        name,
+        present,
+        value_unknown,
+        matched,
+        value,
+    } = header;
     out.text(of_header::NAME, name);
     out.flag(of_header::PRESENT, *present);
     out.texts(of_header::MATCHED, matched);
@@ -234,8 +273,16 @@ fn header<E: RecordEncoder>(out: &mut E, header: &HeaderEntry) {
 }
 
 fn policy_change<E: RecordEncoder>(out: &mut E, entry: &PolicyChange) {
-    let PolicyChange { time: _, outcome, revision, previous_revision, refused_sources, problems, counts, sources } =
-        entry;
+    let PolicyChange {
+        time: _,
+        outcome,
+        revision,
+        previous_revision,
+        refused_sources,
+        problems,
+        counts,
+        sources,
+    } = entry;
     let listed = problems.get(..MAX_PROBLEMS).unwrap_or(problems);
     out.text(of::REVISION, revision);
     out.word(of::OUTCOME, outcome.as_str());
@@ -243,21 +290,39 @@ fn policy_change<E: RecordEncoder>(out: &mut E, entry: &PolicyChange) {
     out.texts(of::REFUSED_SOURCES, refused_sources);
     out.messages(of::PROBLEMS, listed, problem);
     out.number(of::PROBLEMS_LEFT_OUT, number(problems.len() - listed.len()));
-    let RuleCounts { istio_deny, istio_allow, egress_deny, egress_allow, policies } = *counts;
+    let RuleCounts {
+        istio_deny,
+        istio_allow,
+        egress_deny,
+        egress_allow,
+        policies,
+    } = *counts;
     out.put_number(of::POLICIES, number(policies));
     out.put_number(of::ISTIO_DENY_RULES, number(istio_deny));
     out.put_number(of::ISTIO_ALLOW_RULES, number(istio_allow));
     out.put_number(of::EGRESS_DENY_RULES, number(egress_deny));
     out.put_number(of::EGRESS_ALLOW_RULES, number(egress_allow));
     let mut room = MAX_FILES;
-    out.messages(of::SOURCES, sources, |out, PublishedSource { name, namespace, files }| {
-        let listed = files.get(..room).unwrap_or(files);
-        room -= listed.len();
-        out.text(of_source::NAME, name);
-        out.text(of_source::NAMESPACE, namespace);
-        out.messages(of_source::FILES, listed, file);
-        out.number(of_source::FILES_LEFT_OUT, number(files.len() - listed.len()));
-    });
+    out.messages(
+        of::SOURCES,
+        sources,
+        |out,
+         PublishedSource {
+             name,
+             namespace,
+             files,
+         }| {
+            let listed = files.get(..room).unwrap_or(files);
+            room -= listed.len();
+            out.text(of_source::NAME, name);
+            out.text(of_source::NAMESPACE, namespace);
+            out.messages(of_source::FILES, listed, file);
+            out.number(
+                of_source::FILES_LEFT_OUT,
+                number(files.len() - listed.len()),
+            );
+        },
+    );
 }
 
 fn file<E: RecordEncoder>(out: &mut E, file: &PublishedFile) {
@@ -266,18 +331,36 @@ fn file<E: RecordEncoder>(out: &mut E, file: &PublishedFile) {
 }
 
 fn problem<E: RecordEncoder>(out: &mut E, problem: &Problem) {
-    let Problem { code, severity, place: Place { file, line, column }, text, hint } = problem;
+    let Problem {
+        code,
+        severity,
+        place: Place { file, line, column },
+        text,
+        hint,
+    } = problem;
     out.word(of_problem::CODE, code.as_str());
     out.word(of_problem::SEVERITY, severity.as_str());
     out.text(of_problem::FILE, file);
     out.number(of_problem::LINE, *line);
     out.number(of_problem::COLUMN, *column);
     out.text(of_problem::TEXT, &shortened(text));
-    out.text(of_problem::HINT, &shortened(hint.as_deref().unwrap_or_default()));
+    out.text(
+        of_problem::HINT,
+        &shortened(hint.as_deref().unwrap_or_default()),
+    );
 }
 
 fn grant_expired<E: RecordEncoder>(out: &mut E, entry: &GrantExpiredEntry) {
-    let GrantExpiredEntry { time: _, rule, origin, owner, ticket, rule_reason, expires, revision } = entry;
+    let GrantExpiredEntry {
+        time: _,
+        rule,
+        origin,
+        owner,
+        ticket,
+        rule_reason,
+        expires,
+        revision,
+    } = entry;
     out.text(of::RULE, rule);
     out.text(of::ORIGIN, origin);
     out.text(of::OWNER, owner);
@@ -288,34 +371,59 @@ fn grant_expired<E: RecordEncoder>(out: &mut E, entry: &GrantExpiredEntry) {
 }
 
 fn start<E: RecordEncoder>(out: &mut E, entry: &StartEntry) {
-    let StartEntry { time: _, version, listen, enforcement } = entry;
+    let StartEntry {
+        time: _,
+        version,
+        listen,
+        enforcement,
+    } = entry;
     out.word(of::ENFORCEMENT, enforcement.as_str());
     out.text(of::VERSION, version);
     out.texts(of::LISTEN, listen);
 }
 
 fn stop<E: RecordEncoder>(out: &mut E, entry: &StopEntry) {
-    let StopEntry { time: _, cause, decisions, revision } = entry;
+    let StopEntry {
+        time: _,
+        cause,
+        decisions,
+        revision,
+    } = entry;
     out.text(of::REVISION, revision);
     out.text(of::CAUSE, cause);
     out.put_long(of::DECISIONS, *decisions);
 }
 
 fn withheld<E: RecordEncoder>(out: &mut E, entry: &WithheldEntry) {
-    let WithheldEntry { time: _, decision_id, decision_number, reason } = entry;
+    let WithheldEntry {
+        time: _,
+        decision_id,
+        decision_number,
+        reason,
+    } = entry;
     out.text(of::DECISION_ID, decision_id);
     out.long(of::DECISION_NUMBER, *decision_number);
     out.word(of::REASON, reason);
 }
 
 fn caller_gone<E: RecordEncoder>(out: &mut E, entry: &CallerGoneEntry) {
-    let CallerGoneEntry { time: _, decision_id, decision_number } = entry;
+    let CallerGoneEntry {
+        time: _,
+        decision_id,
+        decision_number,
+    } = entry;
     out.text(of::DECISION_ID, decision_id);
     out.long(of::DECISION_NUMBER, *decision_number);
 }
 
 fn refusals<E: RecordEncoder>(out: &mut E, entry: &RefusalsEntry) {
-    let RefusalsEntry { time: _, first, last, refusals, redacted } = entry;
+    let RefusalsEntry {
+        time: _,
+        first,
+        last,
+        refusals,
+        redacted,
+    } = entry;
     out.texts(of::REDACTED, redacted);
     out.put_time(of::FIRST, *first);
     out.put_time(of::LAST, *last);
@@ -323,7 +431,12 @@ fn refusals<E: RecordEncoder>(out: &mut E, entry: &RefusalsEntry) {
 }
 
 fn refusal<E: RecordEncoder>(out: &mut E, refusal: &RefusalCount) {
-    let RefusalCount { peer, cause, count, example } = refusal;
+    let RefusalCount {
+        peer,
+        cause,
+        count,
+        example,
+    } = refusal;
     out.text(of_refusal::PEER, peer);
     out.word(of_refusal::CAUSE, cause.as_str());
     out.long(of_refusal::COUNT, *count);
@@ -331,12 +444,26 @@ fn refusal<E: RecordEncoder>(out: &mut E, refusal: &RefusalCount) {
 }
 
 fn begin<E: RecordEncoder>(out: &mut E, entry: &StreamEntry) {
-    let StreamEntry { time: _, sink, filter, format, hash, previous, torn_bytes, previous_file } = entry;
+    let StreamEntry {
+        time: _,
+        sink,
+        filter,
+        format,
+        hash,
+        previous,
+        torn_bytes,
+        previous_file,
+    } = entry;
     out.text(of::SINK, sink);
     out.text(of::FILTER, filter);
     out.word(of::FORMAT, format);
     out.word(of::HASH, hash);
-    if let Some(Position { stream, sequence, chain }) = previous {
+    if let Some(Position {
+        stream,
+        sequence,
+        chain,
+    }) = previous
+    {
         out.text(of::PREVIOUS_STREAM, stream);
         out.long(of::PREVIOUS_SEQUENCE, *sequence);
         out.text(of::PREVIOUS_CHAIN, chain);
@@ -346,8 +473,19 @@ fn begin<E: RecordEncoder>(out: &mut E, entry: &StreamEntry) {
 }
 
 fn gap<E: RecordEncoder>(out: &mut E, entry: &GapEntry) {
-    let GapEntry { time: _, lost, first, last } = entry;
-    let Loss { allows, denials, differing, withheld, events } = *lost;
+    let GapEntry {
+        time: _,
+        lost,
+        first,
+        last,
+    } = entry;
+    let Loss {
+        allows,
+        denials,
+        differing,
+        withheld,
+        events,
+    } = *lost;
     out.put_message(of::LOST, |out| {
         out.long(loss::ALLOWS, allows);
         out.long(loss::DENIALS, denials);
@@ -360,13 +498,27 @@ fn gap<E: RecordEncoder>(out: &mut E, entry: &GapEntry) {
 }
 
 fn lag<E: RecordEncoder>(out: &mut E, entry: &LagEntry) {
-    let LagEntry { time: _, missed_from, missed_to } = entry;
+    let LagEntry {
+        time: _,
+        missed_from,
+        missed_to,
+    } = entry;
     out.long(of::MISSED_FROM, *missed_from);
     out.long(of::MISSED_TO, *missed_to);
 }
 
 fn checkpoint<E: RecordEncoder>(out: &mut E, entry: &CheckpointEntry) {
-    let CheckpointEntry { time: _, sealed: Position { stream, sequence, chain }, last, key, signature } = entry;
+    let CheckpointEntry {
+        time: _,
+        sealed: Position {
+            stream,
+            sequence,
+            chain,
+        },
+        last,
+        key,
+        signature,
+    } = entry;
     out.text(of::SEALED_STREAM, stream);
     out.long(of::RECORDS, *sequence);
     out.text(of::HEAD, chain);

@@ -17,7 +17,9 @@ pub mod trail;
 use std::sync::Arc;
 
 pub use decision_record::DecisionRecord;
-pub use event::{CallerGoneEntry, GrantExpiredEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry};
+pub use event::{
+    CallerGoneEntry, GrantExpiredEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry,
+};
 pub use headers::HeaderEntry;
 pub use optional_fields::OptionalFields;
 pub use refusals::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
@@ -229,7 +231,9 @@ impl<T> DecisionEntry<T> {
 
     /// Whether some answer rests on a grant or an exception that ends.
     pub fn rests_on_an_end(&self) -> bool {
-        [&self.verdict, &self.dry_run].iter().any(|a| a.expires.is_some() || a.exception_expires.is_some())
+        [&self.verdict, &self.dry_run]
+            .iter()
+            .any(|a| a.expires.is_some() || a.exception_expires.is_some())
     }
 
     /// What is out of the ordinary; nothing, for most.
@@ -244,10 +248,16 @@ impl<T> DecisionEntry<T> {
 }
 
 /// At most `limit` bytes of a text, cut between characters; a cut is noted under the field's name.
-fn capped<'t>(name: &'static str, text: &'t str, limit: usize, truncated: &mut Vec<&'static str>) -> &'t str {
+fn capped<'t>(
+    name: &'static str,
+    text: &'t str,
+    limit: usize,
+    truncated: &mut Vec<&'static str>,
+) -> &'t str {
     if text.len() <= limit {
         return text;
     }
     truncated.push(name);
-    text.get(..text.floor_char_boundary(limit)).unwrap_or_default()
+    text.get(..text.floor_char_boundary(limit))
+        .unwrap_or_default()
 }

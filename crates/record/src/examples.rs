@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::encode::MAX_PROBLEMS;
 use crate::entry::trail::Position;
 use crate::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry, GrantExpiredEntry, HeaderEntry,
-    LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry,
-    StreamEntry, WithheldEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry,
+    GrantExpiredEntry, HeaderEntry, LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCause,
+    RefusalCount, RefusalsEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
 };
 use customs_engine::effect::Effect;
 use customs_engine::enforcement::Enforcement;
@@ -97,31 +97,54 @@ pub fn full_decision() -> DecisionEntry {
 
 /// A refused change with more problems than a line lists.
 pub fn full_change() -> PolicyChange {
-    let place = Place { file: "a.yaml".into(), line: 3, column: 9 };
+    let place = Place {
+        file: "a.yaml".into(),
+        line: 3,
+        column: 9,
+    };
     let first = Problem::error(Code::BadHost, place, "`http://x` is a URL").hint("write `x`");
     let other = Problem::warning(Code::EmptyPolicy, Place::whole("b.yaml"), "it does nothing");
-    let file = |name: &str| PublishedFile { name: name.into(), digest: [0x0f; 32] };
+    let file = |name: &str| PublishedFile {
+        name: name.into(),
+        digest: [0x0f; 32],
+    };
     PolicyChange {
         time: UnixNanos(0),
         outcome: ChangeOutcome::Refused,
         revision: "r1".into(),
         previous_revision: "r0".into(),
         refused_sources: vec!["policies".into()],
-        problems: std::iter::once(first).chain(std::iter::repeat_n(other, MAX_PROBLEMS)).collect(),
-        counts: RuleCounts { istio_deny: 1, istio_allow: 2, egress_deny: 3, egress_allow: 4, policies: 5 },
+        problems: std::iter::once(first)
+            .chain(std::iter::repeat_n(other, MAX_PROBLEMS))
+            .collect(),
+        counts: RuleCounts {
+            istio_deny: 1,
+            istio_allow: 2,
+            egress_deny: 3,
+            egress_allow: 4,
+            policies: 5,
+        },
         sources: vec![
             PublishedSource {
                 name: "policies".into(),
                 namespace: String::new(),
                 files: vec![file("a.yaml"), file("b.yaml")],
             },
-            PublishedSource { name: "teams/shop".into(), namespace: "shop".into(), files: Vec::new() },
+            PublishedSource {
+                name: "teams/shop".into(),
+                namespace: "shop".into(),
+                files: Vec::new(),
+            },
         ],
     }
 }
 
 fn position(stream: &str, sequence: u64) -> Position {
-    Position { stream: stream.into(), sequence, chain: "0123456789abcdef".repeat(4) }
+    Position {
+        stream: stream.into(),
+        sequence,
+        chain: "0123456789abcdef".repeat(4),
+    }
 }
 
 /// One entry of each kind, every field of which has a value, in the order in which documents list the kinds.
@@ -137,23 +160,35 @@ pub fn of_every_kind() -> Vec<Entry> {
         revision: "r1".into(),
     };
     let now = UnixNanos(1_796_000_000_000_000_000);
-    let question =
-        QuestionEntry { time: TIME, asked_by: "127.0.0.1:40312".into(), now, answer: full_decision().into() };
+    let question = QuestionEntry {
+        time: TIME,
+        asked_by: "127.0.0.1:40312".into(),
+        now,
+        answer: full_decision().into(),
+    };
     let start = StartEntry {
         time: TIME,
         version: "0.1.0",
         listen: vec!["127.0.0.1:9000".into(), "unix:/run/customs.sock".into()],
         enforcement: Enforcement::Report,
     };
-    let stop = StopEntry { time: TIME, cause: "SIGTERM".into(), decisions: 41, revision: "r1".into() };
+    let stop = StopEntry {
+        time: TIME,
+        cause: "SIGTERM".into(),
+        decisions: 41,
+        revision: "r1".into(),
+    };
     let withheld = WithheldEntry {
         time: TIME,
         decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34".into(),
         decision_number: 41,
         reason: "audit_unavailable",
     };
-    let caller_gone =
-        CallerGoneEntry { time: TIME, decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34".into(), decision_number: 41 };
+    let caller_gone = CallerGoneEntry {
+        time: TIME,
+        decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34".into(),
+        decision_number: 41,
+    };
     let refusals = RefusalsEntry {
         time: TIME,
         first: UnixNanos(1_795_435_140_000_000_000),
@@ -184,7 +219,13 @@ pub fn of_every_kind() -> Vec<Entry> {
         torn_bytes: 120,
         previous_file: "moved",
     };
-    let lost = Loss { allows: 5, denials: 4, differing: 3, withheld: 2, events: 1 };
+    let lost = Loss {
+        allows: 5,
+        denials: 4,
+        differing: 3,
+        withheld: 2,
+        events: 1,
+    };
     let checkpoint = CheckpointEntry {
         time: TIME,
         sealed: position("5f0c8a52-9a55-4f3c-8a52-9a554f3c8a52", 10_000),
@@ -203,8 +244,23 @@ pub fn of_every_kind() -> Vec<Entry> {
         Entry::CallerGone(caller_gone.into()),
         Entry::Refusals(refusals.into()),
         Entry::Stream(stream.into()),
-        Entry::Gap(GapEntry { time: TIME, lost, first: UnixNanos(1), last: UnixNanos(2_000_000_000) }.into()),
-        Entry::Lag(LagEntry { time: TIME, missed_from: 7, missed_to: 9 }.into()),
+        Entry::Gap(
+            GapEntry {
+                time: TIME,
+                lost,
+                first: UnixNanos(1),
+                last: UnixNanos(2_000_000_000),
+            }
+            .into(),
+        ),
+        Entry::Lag(
+            LagEntry {
+                time: TIME,
+                missed_from: 7,
+                missed_to: 9,
+            }
+            .into(),
+        ),
         Entry::Checkpoint(checkpoint.into()),
     ]
 }

@@ -15,7 +15,18 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("decision", DECISION),
     ("policyChange", POLICY_CHANGE),
     ("question", &["askedBy", "now", "answer"]),
-    ("grantEnd", &["rule", "origin", "owner", "ticket", "ruleReason", "expires", "revision"]),
+    (
+        "grantEnd",
+        &[
+            "rule",
+            "origin",
+            "owner",
+            "ticket",
+            "ruleReason",
+            "expires",
+            "revision",
+        ],
+    ),
     ("start", &["enforcement", "version", "listen"]),
     ("stop", &["revision", "cause", "decisions"]),
     ("withheld", &["decisionId", "decisionNumber", "reason"]),
@@ -24,7 +35,17 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("stream", STREAM),
     ("gap", &["lost", "first", "last"]),
     ("lag", &["missedFrom", "missedTo"]),
-    ("checkpoint", &["sealedStream", "records", "head", "final", "key", "signature"]),
+    (
+        "checkpoint",
+        &[
+            "sealedStream",
+            "records",
+            "head",
+            "final",
+            "key",
+            "signature",
+        ],
+    ),
 ];
 
 /// What a decision has.
@@ -40,7 +61,12 @@ const DECISION: &[&str] = &[
 ];
 
 /// What a decision has and the answer of a question has not, because there was no check.
-pub const OF_A_CHECK: &[&str] = &["decisionId", "decisionNumber", "durationMicros", "callerGone"];
+pub const OF_A_CHECK: &[&str] = &[
+    "decisionId",
+    "decisionNumber",
+    "durationMicros",
+    "callerGone",
+];
 
 /// What a policy change has.
 #[rustfmt::skip]
@@ -76,13 +102,19 @@ pub const LOSS: &[&str] = &["allows", "denials", "differing", "withheld", "event
 
 /// The fields of a kind of record, in their order, the head and the chain included; none for a word that is no kind.
 pub fn of(kind: &str) -> Vec<&'static str> {
-    let Some((_, own)) = KINDS.iter().find(|(name, _)| *name == kind) else { return Vec::new() };
+    let Some((_, own)) = KINDS.iter().find(|(name, _)| *name == kind) else {
+        return Vec::new();
+    };
     [HEAD, own, &[CHAIN]].concat()
 }
 
 /// The fields of the `answer` of a question, in their order.
 pub fn of_answer() -> Vec<&'static str> {
-    DECISION.iter().copied().filter(|field| !OF_A_CHECK.contains(field)).collect()
+    DECISION
+        .iter()
+        .copied()
+        .filter(|field| !OF_A_CHECK.contains(field))
+        .collect()
 }
 
 /// A field of a message: what each form writes before its value.

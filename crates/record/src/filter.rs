@@ -69,16 +69,29 @@ impl FromStr for Filter {
     type Err = ParseFilterError;
 
     fn from_str(text: &str) -> Result<Filter, ParseFilterError> {
-        let sample = || text.strip_prefix("sample 1/").or_else(|| text.strip_prefix("sample:1/"));
+        let sample = || {
+            text.strip_prefix("sample 1/")
+                .or_else(|| text.strip_prefix("sample:1/"))
+        };
         match text {
             "all" => Ok(Filter::All),
             "denies" => Ok(Filter::Denies),
             "dry-run-differs" => Ok(Filter::DryRunDiffers),
             _ => {
-                let one_in = sample().and_then(|number| number.parse().ok()).filter(|one_in| *one_in > 0);
+                let one_in = sample()
+                    .and_then(|number| number.parse().ok())
+                    .filter(|one_in| *one_in > 0);
                 // One in one is each.
-                let filter = |one_in| if one_in == 1 { Filter::All } else { Filter::Sample(one_in) };
-                one_in.map(filter).ok_or_else(|| ParseFilterError(text.to_owned()))
+                let filter = |one_in| {
+                    if one_in == 1 {
+                        Filter::All
+                    } else {
+                        Filter::Sample(one_in)
+                    }
+                };
+                one_in
+                    .map(filter)
+                    .ok_or_else(|| ParseFilterError(text.to_owned()))
             }
         }
     }
@@ -108,15 +121,35 @@ mod tests {
         for (answers, number, wanted_by) in [
             ((Allow, Allow, Allow), 7, vec![Filter::All]),
             ((Allow, Allow, Allow), 20, vec![Filter::All, sample]),
-            ((Deny, Deny, Deny), 7, vec![Filter::All, Filter::Denies, sample]),
-            ((Allow, Allow, Deny), 7, vec![Filter::All, Filter::Denies, Filter::DryRunDiffers, sample]),
-            ((Allow, Deny, Deny), 7, vec![Filter::All, Filter::Denies, Filter::DryRunDiffers, sample]),
-            ((Deny, Deny, Allow), 7, vec![Filter::All, Filter::Denies, Filter::DryRunDiffers, sample]),
+            (
+                (Deny, Deny, Deny),
+                7,
+                vec![Filter::All, Filter::Denies, sample],
+            ),
+            (
+                (Allow, Allow, Deny),
+                7,
+                vec![Filter::All, Filter::Denies, Filter::DryRunDiffers, sample],
+            ),
+            (
+                (Allow, Deny, Deny),
+                7,
+                vec![Filter::All, Filter::Denies, Filter::DryRunDiffers, sample],
+            ),
+            (
+                (Deny, Deny, Allow),
+                7,
+                vec![Filter::All, Filter::Denies, Filter::DryRunDiffers, sample],
+            ),
         ] {
             let (effect, verdict, dry_run) = answers;
             let entry = Entry::Decision(decision(effect, verdict, dry_run, number).into());
             for filter in [Filter::All, Filter::Denies, Filter::DryRunDiffers, sample] {
-                assert_eq!(filter.wants(&entry), wanted_by.contains(&filter), "{filter} of {answers:?}, {number}");
+                assert_eq!(
+                    filter.wants(&entry),
+                    wanted_by.contains(&filter),
+                    "{filter} of {answers:?}, {number}"
+                );
             }
         }
     }
@@ -145,7 +178,11 @@ mod tests {
         }
         assert_eq!("sample:1/3".parse(), Ok(Filter::Sample(3)));
         for text in ["sample:1/1", "sample 1/1"] {
-            assert_eq!(text.parse(), Ok(Filter::All), "a sample of everything is no filter");
+            assert_eq!(
+                text.parse(),
+                Ok(Filter::All),
+                "a sample of everything is no filter"
+            );
         }
         for text in ["", "sample", "sample 1/0", "sample 2/3", "denials"] {
             assert!(text.parse::<Filter>().is_err(), "{text}");

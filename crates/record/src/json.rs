@@ -83,7 +83,9 @@ impl Object<'_> {
 impl RecordEncoder for Object<'_> {
     /// Nearly every text is plain; looking at all of them without a branch is several times faster than byte by byte.
     fn is_plain(texts: &str) -> bool {
-        texts.bytes().fold(true, |plain, byte| plain & is_plain(byte))
+        texts
+            .bytes()
+            .fold(true, |plain, byte| plain & is_plain(byte))
     }
 
     #[inline(always)]
@@ -116,7 +118,9 @@ impl RecordEncoder for Object<'_> {
     }
 
     fn put_texts<T: AsRef<str>>(&mut self, field: Field, values: &[T]) {
-        self.list(field, values, |object, value| quote(object.0, value.as_ref()));
+        self.list(field, values, |object, value| {
+            quote(object.0, value.as_ref())
+        });
     }
 
     fn put_message(&mut self, field: Field, fill: impl FnOnce(&mut Self)) {
@@ -124,7 +128,9 @@ impl RecordEncoder for Object<'_> {
     }
 
     fn put_messages<T>(&mut self, field: Field, values: &[T], mut fill: impl FnMut(&mut Self, &T)) {
-        self.list(field, values, |object, value| object.braced(|object| fill(object, value)));
+        self.list(field, values, |object, value| {
+            object.braced(|object| fill(object, value))
+        });
     }
 }
 
@@ -156,7 +162,11 @@ fn escape(out: &mut Vec<u8>, character: char) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 out.extend_from_slice(b"\\u");
                 let nibbles = [12, 8, 4, 0].map(|shift| u32::from(*unit) >> shift & 0xf);
-                out.extend(nibbles.iter().filter_map(|nibble| u8::try_from(char::from_digit(*nibble, 16)?).ok()));
+                out.extend(
+                    nibbles
+                        .iter()
+                        .filter_map(|nibble| u8::try_from(char::from_digit(*nibble, 16)?).ok()),
+                );
             }
         }
     }

@@ -12,7 +12,13 @@
 
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
 )]
 
 pub mod binary;
@@ -37,7 +43,8 @@ pub mod verify;
 pub mod examples;
 
 pub use entry::{
-    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, DecisionRecord, Entry, GapEntry, GrantExpiredEntry,
-    HeaderEntry, LagEntry, Loss, Occasion, OptionalFields, PeerAddress, QuestionEntry, RefusalCause, RefusalCount,
-    RefusalsEntry, StartEntry, StopEntry, StreamEntry, WithheldEntry,
+    AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, DecisionRecord, Entry, GapEntry,
+    GrantExpiredEntry, HeaderEntry, LagEntry, Loss, Occasion, OptionalFields, PeerAddress,
+    QuestionEntry, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry, StreamEntry,
+    WithheldEntry,
 };

@@ -18,7 +18,10 @@ use rustix::fs::OFlags;
 pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     regular(&fs::metadata(path)?)?;
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
     let metadata = file.metadata()?;
     regular(&metadata)?;
     Ok((file, metadata))
@@ -33,7 +36,10 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("the file is larger than {limit} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("the file is larger than {limit} bytes"),
+        ));
     }
     Ok(bytes)
 }
@@ -47,13 +53,18 @@ fn regular(metadata: &Metadata) -> io::Result<()> {
     match (metadata.is_file(), metadata.is_dir()) {
         (true, _) => Ok(()),
         (false, true) => Err(io::Error::other(NotRegularFileError("a directory"))),
-        (false, false) => Err(io::Error::other(NotRegularFileError("a FIFO, socket or device"))),
+        (false, false) => Err(io::Error::other(NotRegularFileError(
+            "a FIFO, socket or device",
+        ))),
     }
 }
 
 /// Whether an error says that something else than a regular file is there.
 pub fn is_not_regular(error: &io::Error) -> Option<NotRegularFileError> {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<NotRegularFileError>()).copied()
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<NotRegularFileError>())
+        .copied()
 }
 
 #[cfg(test)]
@@ -70,17 +81,29 @@ mod tests {
         let at = |name: &str| root.path().join(name);
         fs::write(at("file"), "text").unwrap();
         symlink("file", at("link")).unwrap();
-        assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(at("fifo"))
+                .status()
+                .unwrap()
+                .success()
+        );
         let _socket = UnixListener::bind(at("socket")).unwrap();
         assert_eq!(
             (read(&at("file"), 4).unwrap(), read(&at("link"), 9).unwrap()),
             (b"text".to_vec(), b"text".to_vec())
         );
-        assert_eq!(read(&at("file"), 3).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(
+            read(&at("file"), 3).unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
         for name in ["fifo", "socket", ".", "/dev/null", "/dev/zero"] {
             let error = open(&at(name)).unwrap_err();
             assert!(is_not_regular(&error).is_some(), "{name}: {error}");
         }
-        assert_eq!(open(&at("gone")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            open(&at("gone")).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

@@ -36,7 +36,13 @@ pub struct Sealed<'c> {
 impl Sealed<'_> {
     /// The text that is signed.
     pub fn text(&self) -> String {
-        let Sealed { stream, records, head, time, is_final } = self;
+        let Sealed {
+            stream,
+            records,
+            head,
+            time,
+            is_final,
+        } = self;
         let end = if *is_final { "final" } else { "open" };
         format!("customs audit checkpoint v1\n{stream}\n{records}\n{head}\n{time}\n{end}\n")
     }
@@ -100,8 +106,14 @@ impl Signer {
     /// # Errors
     /// Why it cannot be used, and how to make one.
     pub fn read(path: &Path) -> Result<Signer, SigningKeyError> {
-        let text = read(path, "name the file of the private key, and let the user that runs customs read it")?;
-        let not = |why| SigningKeyError::NotPrivate { path: path.to_owned(), why };
+        let text = read(
+            path,
+            "name the file of the private key, and let the user that runs customs read it",
+        )?;
+        let not = |why| SigningKeyError::NotPrivate {
+            path: path.to_owned(),
+            why,
+        };
         let key = SigningKey::from_pkcs8_pem(&text).map_err(|_| not(what_it_is(&text)))?;
         let is_open = fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o007 != 0);
         if is_open {
@@ -143,7 +155,10 @@ impl Verifier {
     /// Why it cannot be used, and how to make one.
     pub fn read(path: &Path) -> Result<Verifier, SigningKeyError> {
         let text = read(path, "name the file of the public key")?;
-        let not = |why| SigningKeyError::NotPublic { path: path.to_owned(), why };
+        let not = |why| SigningKeyError::NotPublic {
+            path: path.to_owned(),
+            why,
+        };
         let key = VerifyingKey::from_public_key_pem(&text).map_err(|_| not(what_it_is(&text)))?;
         let id = id(&key);
         Ok(Verifier { key, id })
@@ -156,8 +171,15 @@ impl Verifier {
 
     /// Whether this key made that signature of this.
     pub fn is_right(&self, sealed: &Sealed<'_>, signature: &str) -> bool {
-        let signature = HEXLOWER.decode(signature.as_bytes()).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
-        signature.is_some_and(|signature| self.key.verify_strict(sealed.text().as_bytes(), &signature).is_ok())
+        let signature = HEXLOWER
+            .decode(signature.as_bytes())
+            .ok()
+            .and_then(|bytes| Signature::from_slice(&bytes).ok());
+        signature.is_some_and(|signature| {
+            self.key
+                .verify_strict(sealed.text().as_bytes(), &signature)
+                .is_ok()
+        })
     }
 }
 
@@ -167,7 +189,11 @@ const MAX_KEY: usize = 64 * 1024;
 fn read(path: &Path, advice: &'static str) -> Result<String, SigningKeyError> {
     // A key in a FIFO would hold the start up.
     let bytes = plain_file::read(path, MAX_KEY);
-    let bytes = bytes.map_err(|problem| SigningKeyError::Unreadable { path: path.to_owned(), problem, advice })?;
+    let bytes = bytes.map_err(|problem| SigningKeyError::Unreadable {
+        path: path.to_owned(),
+        problem,
+        advice,
+    })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -209,7 +235,11 @@ pub(crate) mod tests {
     fn checkpoint() -> CheckpointEntry {
         CheckpointEntry {
             time: UnixNanos(1_795_435_200_123_456_789),
-            sealed: Position { stream: "s".into(), sequence: 7, chain: "0".repeat(64) },
+            sealed: Position {
+                stream: "s".into(),
+                sequence: 7,
+                chain: "0".repeat(64),
+            },
             last: true,
             key: String::new(),
             signature: String::new(),
@@ -222,16 +252,37 @@ pub(crate) mod tests {
         let mut signed = checkpoint();
         Signer::read(private.path()).unwrap().sign(&mut signed);
         let verifier = Verifier::read(public.path()).unwrap();
-        assert_eq!((verifier.id(), verifier.id().len(), signed.signature.len()), (signed.key.as_str(), 16, 128));
+        assert_eq!(
+            (verifier.id(), verifier.id().len(), signed.signature.len()),
+            (signed.key.as_str(), 16, 128)
+        );
         let (time, head) = (timestamp::text(signed.time), "0".repeat(64));
-        let told = Sealed { stream: "s", records: 7, head: &head, time: &time, is_final: true };
+        let told = Sealed {
+            stream: "s",
+            records: 7,
+            head: &head,
+            time: &time,
+            is_final: true,
+        };
         assert!(verifier.is_right(&told, &signed.signature));
         for other in [
-            Sealed { stream: "t", ..told },
+            Sealed {
+                stream: "t",
+                ..told
+            },
             Sealed { records: 8, ..told },
-            Sealed { head: &"1".repeat(64), ..told },
-            Sealed { time: "2026", ..told },
-            Sealed { is_final: false, ..told },
+            Sealed {
+                head: &"1".repeat(64),
+                ..told
+            },
+            Sealed {
+                time: "2026",
+                ..told
+            },
+            Sealed {
+                is_final: false,
+                ..told
+            },
         ] {
             assert!(!verifier.is_right(&other, &signed.signature), "{other:?}");
         }
@@ -245,21 +296,38 @@ pub(crate) mod tests {
         let private = |text: &str| Signer::read(file(text).path()).unwrap_err().to_string();
         let public = |text: &str| Verifier::read(file(text).path()).unwrap_err().to_string();
         for (why, expected) in [
-            (private(PUBLIC), "it holds a public key; make one with `openssl genpkey -algorithm ed25519"),
+            (
+                private(PUBLIC),
+                "it holds a public key; make one with `openssl genpkey -algorithm ed25519",
+            ),
             (private("hello"), "it holds no key in PEM"),
-            (private("-----BEGIN CERTIFICATE-----"), "it holds a certificate"),
-            (public(PRIVATE), "it holds a private key; make it from the private key with `openssl pkey"),
+            (
+                private("-----BEGIN CERTIFICATE-----"),
+                "it holds a certificate",
+            ),
+            (
+                public(PRIVATE),
+                "it holds a private key; make it from the private key with `openssl pkey",
+            ),
             (public(""), "it holds no key in PEM"),
         ] {
             assert!(why.contains(expected), "{why}");
         }
-        let missing = Signer::read(Path::new("/nonexistent/key.pem")).unwrap_err().to_string();
-        assert!(missing.contains("cannot read the key `/nonexistent/key.pem`"), "{missing}");
+        let missing = Signer::read(Path::new("/nonexistent/key.pem"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            missing.contains("cannot read the key `/nonexistent/key.pem`"),
+            "{missing}"
+        );
     }
 
     #[test]
     fn a_signer_shows_nothing_of_its_key() {
         let shown = format!("{:?}", Signer::read(file(PRIVATE).path()).unwrap());
-        assert!(shown.starts_with("Signer(") && shown.len() == "Signer()".len() + 16, "{shown}");
+        assert!(
+            shown.starts_with("Signer(") && shown.len() == "Signer()".len() + 16,
+            "{shown}"
+        );
     }
 }

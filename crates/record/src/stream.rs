@@ -50,7 +50,9 @@ impl FromStr for Format {
     type Err = ParseFormatError;
 
     fn from_str(text: &str) -> Result<Format, ParseFormatError> {
-        let found = Format::ALL.into_iter().find(|format| format.as_str() == text);
+        let found = Format::ALL
+            .into_iter()
+            .find(|format| format.as_str() == text);
         found.ok_or_else(|| ParseFormatError(text.to_owned()))
     }
 }
@@ -88,13 +90,27 @@ impl Stream {
     /// A stream without a record. `id` is a UUID drawn at random; `sink` and `filter` are as the settings say them.
     pub fn new(id: String, sink: &str, filter: &str, format: Format) -> Stream {
         let (sink, filter) = (sink.to_owned(), filter.to_owned());
-        Stream { id, sink, filter, format, sequence: 0, head: Head::START, scratch: Vec::new() }
+        Stream {
+            id,
+            sink,
+            filter,
+            format,
+            sequence: 0,
+            head: Head::START,
+            scratch: Vec::new(),
+        }
     }
 
     /// Appends its first record, which joins it to what was there before.
     pub fn begin(&mut self, left: Left, time: UnixNanos, out: &mut Vec<u8>) {
-        let Left { previous, torn_bytes } = left;
-        self.head = previous.as_ref().and_then(|p| Head::parse(&p.chain)).unwrap_or(Head::START);
+        let Left {
+            previous,
+            torn_bytes,
+        } = left;
+        self.head = previous
+            .as_ref()
+            .and_then(|p| Head::parse(&p.chain))
+            .unwrap_or(Head::START);
         self.say(previous, torn_bytes, "", time, out);
     }
 
@@ -113,7 +129,16 @@ impl Stream {
         out: &mut Vec<u8>,
     ) {
         let (sink, filter, format) = (self.sink.clone(), self.filter.clone(), self.format.as_str());
-        let entry = StreamEntry { time, sink, filter, format, hash: HASH, previous, torn_bytes, previous_file };
+        let entry = StreamEntry {
+            time,
+            sink,
+            filter,
+            format,
+            hash: HASH,
+            previous,
+            torn_bytes,
+            previous_file,
+        };
         self.append(&Entry::Stream(entry.into()), out);
     }
 
@@ -141,7 +166,10 @@ impl Stream {
 
     /// Where it stands.
     pub fn mark(&self) -> Mark {
-        Mark { sequence: self.sequence, head: self.head }
+        Mark {
+            sequence: self.sequence,
+            head: self.head,
+        }
     }
 
     /// Goes back to where it stood: the records behind that were never kept, and their numbers are given again.
@@ -152,6 +180,10 @@ impl Stream {
     /// The place behind its last record.
     pub fn position(&self) -> Position {
         let chain = self.head.hex().as_str().to_owned();
-        Position { stream: self.id.clone(), sequence: self.sequence, chain }
+        Position {
+            stream: self.id.clone(),
+            sequence: self.sequence,
+            chain,
+        }
     }
 }

@@ -82,8 +82,13 @@ fn date(days: i64) -> (i64, i64, i64) {
     let day_of_year = day - (365 * year + year / 4 - year / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year + 400 * since_march_of_year_0.div_euclid(DAYS_OF_400_YEARS) + i64::from(month <= 2);
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year =
+        year + 400 * since_march_of_year_0.div_euclid(DAYS_OF_400_YEARS) + i64::from(month <= 2);
     (year, month, day_of_month)
 }
 
@@ -126,7 +131,16 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_they_are_displayed() {
-        for value in [0, 1, 9, 10, 99, 1_000_000_007, u64::from(u32::MAX), u64::MAX] {
+        for value in [
+            0,
+            1,
+            9,
+            10,
+            99,
+            1_000_000_007,
+            u64::from(u32::MAX),
+            u64::MAX,
+        ] {
             assert_eq!(written(|out| digits(out, value, 1)), value.to_string());
             assert_eq!(written(|out| digits(out, value, 9)), format!("{value:09}"));
         }

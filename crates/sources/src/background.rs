@@ -31,7 +31,10 @@ pub(super) enum Pace {
 ///
 /// # Errors
 /// If the system gives no thread, or the work panics.
-pub(super) async fn run<T: Send + 'static>(pace: Pace, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+pub(super) async fn run<T: Send + 'static>(
+    pace: Pace,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
     let (tells, told) = oneshot::channel();
     let behind = move || {
         if pace == Pace::BehindChecks {
@@ -42,7 +45,9 @@ pub(super) async fn run<T: Send + 'static>(pace: Pace, work: impl FnOnce() -> T 
         // Whoever waited may be gone.
         let _ = tells.send(done);
     };
-    let _not_joined = thread::Builder::new().name("customs-files".to_owned()).spawn(behind)?;
+    let _not_joined = thread::Builder::new()
+        .name("customs-files".to_owned())
+        .spawn(behind)?;
     let done = told.await.map_err(io::Error::other)?;
     done.map_err(|panic| io::Error::other(format!("panicked: {}", message(panic.as_ref()))))
 }
@@ -59,7 +64,8 @@ fn step_back() {}
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a message")
 }
 
 #[cfg(test)]
@@ -71,22 +77,36 @@ mod tests {
     async fn only_work_behind_checks_is_nicer_with_all_that_it_starts() {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let before = nice();
-        for (pace, expected) in [(Pace::Full, before), (Pace::BehindChecks, (before + NICER).min(19))] {
-            let (own, started) = run(pace, move || (nice(), thread::spawn(nice).join().unwrap())).await.unwrap();
+        for (pace, expected) in [
+            (Pace::Full, before),
+            (Pace::BehindChecks, (before + NICER).min(19)),
+        ] {
+            let (own, started) = run(pace, move || (nice(), thread::spawn(nice).join().unwrap()))
+                .await
+                .unwrap();
             assert_eq!((own, started), (expected, expected), "{pace:?}");
         }
-        assert_eq!((nice(), tokio::task::spawn_blocking(nice).await.unwrap()), (before, before));
+        assert_eq!(
+            (nice(), tokio::task::spawn_blocking(nice).await.unwrap()),
+            (before, before)
+        );
     }
 
     #[tokio::test]
     async fn a_panic_is_told() {
         let panics: [(fn(), &str); 3] = [
-            (|| panic!("at {:?}", thread::current().name()), "panicked: at Some(\"customs-files\")"),
+            (
+                || panic!("at {:?}", thread::current().name()),
+                "panicked: at Some(\"customs-files\")",
+            ),
             (|| panic!("plain"), "panicked: plain"),
             (|| std::panic::panic_any(7), "panicked: without a message"),
         ];
         for (work, expected) in panics {
-            assert_eq!(run(Pace::Full, work).await.unwrap_err().to_string(), expected);
+            assert_eq!(
+                run(Pace::Full, work).await.unwrap_err().to_string(),
+                expected
+            );
         }
     }
 
@@ -94,7 +114,11 @@ mod tests {
     async fn work_that_hangs_keeps_nobody() {
         let (release, hangs) = std::sync::mpsc::channel::<()>();
         let work = run(Pace::Full, move || hangs.recv());
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(50), work).await.is_err());
+        assert!(
+            tokio::time::timeout(std::time::Duration::from_millis(50), work)
+                .await
+                .is_err()
+        );
         drop(release);
     }
 }

@@ -40,12 +40,19 @@ pub struct SourceOptions {
 impl PolicyDirectory {
     /// A directory that is one source.
     pub fn source(path: PathBuf) -> PolicyDirectory {
-        PolicyDirectory { path, holds_namespaces: false, options: SourceOptions::default() }
+        PolicyDirectory {
+            path,
+            holds_namespaces: false,
+            options: SourceOptions::default(),
+        }
     }
 
     /// A directory in which each directory is a source, bound to the namespace of that name.
     pub fn namespaces(path: PathBuf) -> PolicyDirectory {
-        PolicyDirectory { holds_namespaces: true, ..PolicyDirectory::source(path) }
+        PolicyDirectory {
+            holds_namespaces: true,
+            ..PolicyDirectory::source(path)
+        }
     }
 
     /// The same directory, with its sources read like this.
@@ -97,7 +104,13 @@ pub(super) fn list(
 }
 
 /// Adds an entry of a directory of namespaces to what it holds.
-fn sort_in(listing: &mut NamespaceListing, entry: &DirEntry, name: String, recursive: bool, search: &mut Search<'_>) {
+fn sort_in(
+    listing: &mut NamespaceListing,
+    entry: &DirEntry,
+    name: String,
+    recursive: bool,
+    search: &mut Search<'_>,
+) {
     let (path, kind) = (entry.path(), entry.file_type().ok());
     let is_plain = kind.is_some_and(|kind| kind.is_file());
     // What cannot be looked at (a symlink that leads nowhere) may have been a directory of policies.
@@ -140,7 +153,10 @@ pub(super) fn read_bound(
     progress: &Progress,
 ) -> SourceReading {
     match read_changes(directory, options, cache, progress) {
-        Ok(source) => Ok(Source { namespace: Some(namespace.to_owned()), ..source }),
+        Ok(source) => Ok(Source {
+            namespace: Some(namespace.to_owned()),
+            ..source
+        }),
         Err(_) if fs::symlink_metadata(directory).is_err() => Err(vec![gone(directory, namespace)]),
         Err(problems) => Err(problems),
     }
@@ -153,18 +169,24 @@ fn was_meant(name: &str) -> bool {
 
 fn no_namespace(path: &Path, name: &str) -> Problem {
     let text = format!("no namespace can be called `{name}`, so the policies in here are not read");
-    Problem::error(Code::BadName, read::whole(path), text)
-        .hint("give the directory the name of its namespace: lower-case letters, digits and inner `-`")
+    Problem::error(Code::BadName, read::whole(path), text).hint(
+        "give the directory the name of its namespace: lower-case letters, digits and inner `-`",
+    )
 }
 
 fn misplaced(path: &Path) -> Problem {
-    let text = "this lies beside the directories of namespaces and in none of them, so it is not read";
-    Problem::error(Code::Misplaced, read::whole(path), text).hint("move it to the directory of its namespace")
+    let text =
+        "this lies beside the directories of namespaces and in none of them, so it is not read";
+    Problem::error(Code::Misplaced, read::whole(path), text)
+        .hint("move it to the directory of its namespace")
 }
 
 fn gone(path: &Path, namespace: &str) -> Problem {
-    let text = format!("the directory is gone; what was in force for namespace `{namespace}` stays in force");
-    Problem::error(Code::Unreadable, read::whole(path), text).hint("put it back, or restart to withdraw its policies")
+    let text = format!(
+        "the directory is gone; what was in force for namespace `{namespace}` stays in force"
+    );
+    Problem::error(Code::Unreadable, read::whole(path), text)
+        .hint("put it back, or restart to withdraw its policies")
 }
 
 #[cfg(test)]
@@ -176,18 +198,36 @@ mod tests {
     const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n";
 
     fn listed(directory: &Path, recursive: bool) -> Result<NamespaceListing, Vec<Problem>> {
-        list(directory, recursive, &StatCache::default(), &Progress::default())
+        list(
+            directory,
+            recursive,
+            &StatCache::default(),
+            &Progress::default(),
+        )
     }
 
     fn told(listing: &NamespaceListing) -> Vec<(Code, &str)> {
-        listing.problems.iter().map(|p| (p.code, p.place.file.rsplit('/').next().unwrap())).collect()
+        listing
+            .problems
+            .iter()
+            .map(|p| (p.code, p.place.file.rsplit('/').next().unwrap()))
+            .collect()
     }
 
     #[test]
     fn entries_are_namespaces_or_mistakes_or_nobodys() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        for name in ["shop", "batch-2", "Shop", "a.b", "lost+found", ".git", "..2026_1", "Shop/below.yaml"] {
+        for name in [
+            "shop",
+            "batch-2",
+            "Shop",
+            "a.b",
+            "lost+found",
+            ".git",
+            "..2026_1",
+            "Shop/below.yaml",
+        ] {
             fs::create_dir(at(name)).unwrap();
         }
         for name in ["README.md", "Shop/a.yaml", "a.b/README.md", "plain"] {
@@ -212,7 +252,12 @@ mod tests {
                 (Code::Misplaced, "stray.yaml")
             ]
         );
-        assert!(listing.problems.iter().all(|p| p.is_error() && p.hint.is_some()));
+        assert!(
+            listing
+                .problems
+                .iter()
+                .all(|p| p.is_error() && p.hint.is_some())
+        );
     }
 
     #[test]
@@ -220,14 +265,23 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in [
             ("package.json", "{\n  \"name\": \"teams\"\n}\n"),
-            ("kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"),
+            (
+                "kustomization.yaml",
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n",
+            ),
             ("empty.yaml", ""),
         ] {
             fs::write(root.path().join(name), text).unwrap();
         }
-        assert_eq!(listed(root.path(), false).unwrap(), NamespaceListing::default());
+        assert_eq!(
+            listed(root.path(), false).unwrap(),
+            NamespaceListing::default()
+        );
         symlink("nowhere", root.path().join("deny.yaml")).unwrap();
-        assert_eq!(told(&listed(root.path(), false).unwrap()), [(Code::Misplaced, "deny.yaml")]);
+        assert_eq!(
+            told(&listed(root.path(), false).unwrap()),
+            [(Code::Misplaced, "deny.yaml")]
+        );
     }
 
     #[test]
@@ -236,7 +290,10 @@ mod tests {
         fs::create_dir_all(root.path().join("Shop/deep")).unwrap();
         fs::write(root.path().join("Shop/deep/deny.yaml"), POLICY).unwrap();
         assert!(told(&listed(root.path(), false).unwrap()).is_empty());
-        assert_eq!(told(&listed(root.path(), true).unwrap()), [(Code::BadName, "Shop")]);
+        assert_eq!(
+            told(&listed(root.path(), true).unwrap()),
+            [(Code::BadName, "Shop")]
+        );
     }
 
     #[test]
@@ -245,7 +302,11 @@ mod tests {
         fs::write(root.path().join("file"), "").unwrap();
         for name in ["gone", "file"] {
             let problems = listed(&root.path().join(name), false).unwrap_err();
-            assert_eq!((problems.len(), problems[0].code), (1, Code::Unreadable), "{name}");
+            assert_eq!(
+                (problems.len(), problems[0].code),
+                (1, Code::Unreadable),
+                "{name}"
+            );
         }
     }
 
@@ -254,10 +315,20 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         symlink("nowhere", root.path().join("dangling")).unwrap();
         let read = |path: &Path| {
-            read_bound(path, "shop", &SourceOptions::default(), &StatCache::default(), &Progress::default())
+            read_bound(
+                path,
+                "shop",
+                &SourceOptions::default(),
+                &StatCache::default(),
+                &Progress::default(),
+            )
         };
         let problem = |name: &str| read(&root.path().join(name)).unwrap_err().remove(0);
-        assert!(problem("gone").text.contains("what was in force for namespace `shop` stays"));
+        assert!(
+            problem("gone")
+                .text
+                .contains("what was in force for namespace `shop` stays")
+        );
         assert!(problem("dangling").text.contains("does not exist"));
         let source = read(root.path()).unwrap();
         assert_eq!(source.namespace.as_deref(), Some("shop"));

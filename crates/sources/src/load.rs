@@ -17,7 +17,12 @@ const SMALL: usize = 256 * 1024;
 /// Reads one source, as [`source::load`](customs_policy::source::load) does; files that are as they were in
 /// `before`, which was read with the same settings, are not read again.
 pub fn load(source: &Source, before: Option<&LoadedSource>, settings: &Settings) -> LoadedSource {
-    let known = |file| before.and_then(|before| before.unchanged(file)).cloned().ok_or(file);
+    let known = |file| {
+        before
+            .and_then(|before| before.unchanged(file))
+            .cloned()
+            .ok_or(file)
+    };
     let (mut files, mut new) = (Vec::new(), Vec::new());
     for (index, file) in source.files.iter().enumerate() {
         match known(file) {
@@ -25,10 +30,19 @@ pub fn load(source: &Source, before: Option<&LoadedSource>, settings: &Settings)
             Err(file) => new.push((index, file)),
         }
     }
-    let job = Job { source, files: &new, settings, next: AtomicUsize::new(0) };
+    let job = Job {
+        source,
+        files: &new,
+        settings,
+        next: AtomicUsize::new(0),
+    };
     files.extend(job.run(usize::from(before.is_some())));
     files.sort_by_key(|(index, _)| *index);
-    LoadedSource::of(source, files.into_iter().map(|(_, file)| file).collect(), settings)
+    LoadedSource::of(
+        source,
+        files.into_iter().map(|(_, file)| file).collect(),
+        settings,
+    )
 }
 
 /// The files to be read, each with its number.
@@ -49,10 +63,14 @@ impl Job<'_> {
             return self.read_some();
         }
         thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.read_some())).collect();
+            let workers: Vec<_> = (0..threads)
+                .map(|_| scope.spawn(|| self.read_some()))
+                .collect();
             // A panic is a defect of the parser; it goes on in the thread that asked, which keeps what is in force.
             let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             workers.into_iter().flat_map(join).collect()
         })
@@ -81,16 +99,30 @@ mod tests {
                     "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: p{}, namespace: n}}\n\
                      spec: {{allow: [{{name: a, hosts: [{}]}}]}}\n",
                     index * 300 + n,
-                    if n.is_multiple_of(50) { "A.example" } else { "a.example" }
+                    if n.is_multiple_of(50) {
+                        "A.example"
+                    } else {
+                        "a.example"
+                    }
                 )
             };
             let text = (0..300).map(policy).collect::<Vec<_>>().join("---\n");
-            PolicyFile { name: format!("{index:02}.yaml"), bytes: text.into_bytes().into() }
+            PolicyFile {
+                name: format!("{index:02}.yaml"),
+                bytes: text.into_bytes().into(),
+            }
         };
-        let source = Source { name: "s".into(), files: (0..12).map(file).collect(), ..Source::default() };
+        let source = Source {
+            name: "s".into(),
+            files: (0..12).map(file).collect(),
+            ..Source::default()
+        };
         assert!(source.files.iter().map(|f| f.bytes.len()).sum::<usize>() > SMALL);
         let settings = Settings::default();
-        let (one, other) = (source::load(&source, &settings), load(&source, None, &settings));
+        let (one, other) = (
+            source::load(&source, &settings),
+            load(&source, None, &settings),
+        );
         assert_eq!(one.problems(), other.problems());
         assert_eq!(other.problems().len(), 12 * 6);
         assert!(one.is_same(&other) && other.is(&source));

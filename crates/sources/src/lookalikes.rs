@@ -46,24 +46,49 @@ pub(super) enum Beginning {
 
 impl<'s> Search<'s> {
     /// A search in this directory.
-    pub(super) fn new(directory: &Path, cache: &'s StatCache, progress: &'s Progress) -> Search<'s> {
+    pub(super) fn new(
+        directory: &Path,
+        cache: &'s StatCache,
+        progress: &'s Progress,
+    ) -> Search<'s> {
         progress.at(directory);
         let device = fs::metadata(directory).ok().map(|about| about.dev());
-        Search { cache, progress, device, opened: 0, passed_over: None }
+        Search {
+            cache,
+            progress,
+            device,
+            opened: 0,
+            passed_over: None,
+        }
     }
 
     /// What the beginning of a file says whose name says nothing.
-    pub(super) fn beginning(&mut self, path: &Path, metadata: &Metadata, is_link: bool) -> Beginning {
+    pub(super) fn beginning(
+        &mut self,
+        path: &Path,
+        metadata: &Metadata,
+        is_link: bool,
+    ) -> Beginning {
         let is_elsewhere = is_link && Some(metadata.dev()) != self.device;
         if !metadata.is_file() || metadata.len() == 0 || is_elsewhere {
             return Beginning::Other;
         }
-        let of = |begins| if begins { Beginning::Policy } else { Beginning::Other };
+        let of = |begins| {
+            if begins {
+                Beginning::Policy
+            } else {
+                Beginning::Other
+            }
+        };
         if let Some(known) = self.cache.begins_as_policy(path, metadata) {
             return of(known);
         }
         if self.opened >= MAX_OPENED {
-            self.pass_over(|| format!("of the files with other names no more than {MAX_OPENED} are opened at a time"));
+            self.pass_over(|| {
+                format!(
+                    "of the files with other names no more than {MAX_OPENED} are opened at a time"
+                )
+            });
             return Beginning::Other;
         }
         self.opened += 1;
@@ -88,7 +113,11 @@ impl<'s> Search<'s> {
         let mut looked = 0;
         while let Some(below) = waiting.pop() {
             // To join nothing would add a slash.
-            let path = if below.as_os_str().is_empty() { directory.to_owned() } else { directory.join(&below) };
+            let path = if below.as_os_str().is_empty() {
+                directory.to_owned()
+            } else {
+                directory.join(&below)
+            };
             if path.ends_with(OF_THE_SYSTEM) {
                 continue;
             }
@@ -105,7 +134,9 @@ impl<'s> Search<'s> {
                 looked += 1;
                 if looked > MAX_LOOKED {
                     let shown = directory.display();
-                    self.pass_over(|| format!("of `{shown}` no more than {MAX_LOOKED} entries are looked at"));
+                    self.pass_over(|| {
+                        format!("of `{shown}` no more than {MAX_LOOKED} entries are looked at")
+                    });
                     return None;
                 }
                 let name = entry.file_name().to_string_lossy().into_owned();
@@ -116,7 +147,11 @@ impl<'s> Search<'s> {
                 let kind = entry.file_type().ok();
                 if kind.is_some_and(|kind| kind.is_dir()) {
                     waiting.extend(deep.then(|| below.join(entry.file_name())));
-                } else if self.is_policy(&entry.path(), &name, kind.is_some_and(|kind| kind.is_symlink())) {
+                } else if self.is_policy(
+                    &entry.path(),
+                    &name,
+                    kind.is_some_and(|kind| kind.is_symlink()),
+                ) {
                     return Some(below.join(&name).display().to_string());
                 }
             }
@@ -134,7 +169,9 @@ impl<'s> Search<'s> {
             return false;
         }
         self.progress.at(path);
-        let Ok(about) = fs::metadata(path) else { return false };
+        let Ok(about) = fs::metadata(path) else {
+            return false;
+        };
         match self.beginning(path, &about, false) {
             Beginning::Policy => true,
             Beginning::Other => false,
@@ -157,9 +194,14 @@ impl<'s> Search<'s> {
 
     /// What is told of a source in which something was not looked at.
     pub(super) fn not_looked_at(self, directory: &Path) -> Option<Problem> {
-        let what = format!("not everything was searched for policies that are not read: {}", self.passed_over?);
+        let what = format!(
+            "not everything was searched for policies that are not read: {}",
+            self.passed_over?
+        );
         let problem = Problem::warning(Code::NotRead, whole(directory), what);
-        Some(problem.hint("keep policies apart from other files, and give this process the right to read them"))
+        Some(problem.hint(
+            "keep policies apart from other files, and give this process the right to read them",
+        ))
     }
 }
 
@@ -186,7 +228,8 @@ mod tests {
     #[test]
     fn more_entries_than_are_looked_at_are_told() {
         let root = tempfile::tempdir().unwrap();
-        (0..=MAX_LOOKED).for_each(|n| fs::write(root.path().join(format!("{n:05}.txt")), "").unwrap());
+        (0..=MAX_LOOKED)
+            .for_each(|n| fs::write(root.path().join(format!("{n:05}.txt")), "").unwrap());
         let (first, told) = found(root.path());
         assert!(first.is_none() && told.unwrap().text.contains("2000 entries"));
         fs::remove_file(root.path().join("00000.txt")).unwrap();
@@ -197,7 +240,13 @@ mod tests {
     fn more_files_than_are_opened_are_told() {
         let root = tempfile::tempdir().unwrap();
         (0..=MAX_OPENED).for_each(|n| fs::write(root.path().join(format!("{n:05}")), "x").unwrap());
-        assert!(found(root.path()).1.unwrap().text.contains("no more than 1000 are opened"));
+        assert!(
+            found(root.path())
+                .1
+                .unwrap()
+                .text
+                .contains("no more than 1000 are opened")
+        );
     }
 
     #[test]
@@ -211,8 +260,21 @@ mod tests {
         let (cache, progress) = (StatCache::default(), Progress::default());
         let mut search = Search::new(root.path(), &cache, &progress);
         search.cannot_read(&at("z"), &ErrorKind::PermissionDenied.into());
-        assert_eq!(search.policy_in(root.path(), true).as_deref(), Some("a/deny.yaml"));
-        assert_eq!(search.policy_in(root.path(), false), None, "what lies deeper is not the question");
-        assert!(search.not_looked_at(root.path()).unwrap().text.contains("z` cannot be read"));
+        assert_eq!(
+            search.policy_in(root.path(), true).as_deref(),
+            Some("a/deny.yaml")
+        );
+        assert_eq!(
+            search.policy_in(root.path(), false),
+            None,
+            "what lies deeper is not the question"
+        );
+        assert!(
+            search
+                .not_looked_at(root.path())
+                .unwrap()
+                .text
+                .contains("z` cannot be read")
+        );
     }
 }

@@ -45,7 +45,9 @@ pub fn looks_like_policy_name(name: &str) -> bool {
     for part in lower.split('.').skip(1) {
         let is_ending = |ending: &str| {
             let rest = part.strip_prefix(ending);
-            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() && !c.is_ascii_digit()))
+            rest.is_some_and(|rest| {
+                !rest.starts_with(|c: char| c.is_alphanumeric() && !c.is_ascii_digit())
+            })
         };
         if ENDINGS.iter().any(|ending| is_ending(ending)) {
             return true;
@@ -71,21 +73,35 @@ fn is_nearly(written: &str, ending: &str) -> bool {
 pub const BEGINNING: usize = 4 * 1024;
 
 /// What only documents of policies hold.
-const MARKS: [&str; 5] =
-    ["egress.customs/", "security.istio.io/", "EgressPolicy", "AuthorizationPolicy", "DestinationSet"];
+const MARKS: [&str; 5] = [
+    "egress.customs/",
+    "security.istio.io/",
+    "EgressPolicy",
+    "AuthorizationPolicy",
+    "DestinationSet",
+];
 
 /// Whether a text begins as a policy document does, comments apart. Cases are none.
 pub fn looks_like_policy(beginning: &[u8]) -> bool {
     let text = String::from_utf8_lossy(beginning);
-    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
-    let mut next =
-        || lines.find(|line| !(line.trim().is_empty() || line.starts_with(['#', '%']) || line.starts_with("---")));
+    let mut lines = text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .map(str::trim_start);
+    let mut next = || {
+        lines.find(|line| {
+            !(line.trim().is_empty() || line.starts_with(['#', '%']) || line.starts_with("---"))
+        })
+    };
     let begins = |line: &str| {
         let line = line.trim_start_matches(['-', '{', ' ', '"', '\'']);
-        ["apiVersion", "kind", "metadata", "spec"].iter().any(|key| line.starts_with(key))
+        ["apiVersion", "kind", "metadata", "spec"]
+            .iter()
+            .any(|key| line.starts_with(key))
     };
     // JSON has its first key on the next line, as a rule.
-    let is_object = next().is_some_and(|line| begins(line) || (line.trim_end() == "{" && next().is_some_and(begins)));
+    let is_object = next()
+        .is_some_and(|line| begins(line) || (line.trim_end() == "{" && next().is_some_and(begins)));
     is_object && MARKS.iter().any(|mark| text.contains(mark)) && !text.contains("PolicyTest")
 }
 
@@ -158,12 +174,21 @@ mod tests {
     #[test]
     fn a_beginning_says_whether_a_text_is_a_policy() {
         for (text, expected) in [
-            ("apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n", true),
+            (
+                "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n",
+                true,
+            ),
             ("\u{feff}# why\n---\nkind: AuthorizationPolicy\n", true),
-            ("{\"apiVersion\":\"security.istio.io/v1\",\"kind\":\"x\"}", true),
+            (
+                "{\"apiVersion\":\"security.istio.io/v1\",\"kind\":\"x\"}",
+                true,
+            ),
             ("{\n  \"kind\": \"DestinationSet\"}", true),
             ("- apiVersion: egress.customs/v1alpha1\n", true),
-            ("# Policies\n\nAn EgressPolicy says:\n```yaml\nkind: EgressPolicy\n```\n", false),
+            (
+                "# Policies\n\nAn EgressPolicy says:\n```yaml\nkind: EgressPolicy\n```\n",
+                false,
+            ),
             ("apiVersion: v1\nkind: ConfigMap\n", false),
             ("lint:\n\tcustoms lint # EgressPolicy\n", false),
             ("", false),

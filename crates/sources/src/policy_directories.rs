@@ -11,7 +11,9 @@ use customs_analysis::findings::{self, Horizon};
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
-use customs_policy::policy_set::{PolicySet, SnapshotReview, SourceDeclaration, SourceId, SourceScope};
+use customs_policy::policy_set::{
+    PolicySet, SnapshotReview, SourceDeclaration, SourceId, SourceScope,
+};
 use customs_policy::problem::Problem;
 
 /// The directories, in order, each under the name of its source. Cloning is cheap.
@@ -21,7 +23,8 @@ pub struct PolicyDirectories(Arc<[(SourceId, PolicyDirectory)]>);
 impl PolicyDirectories {
     /// Names the directories as they were given.
     pub fn new(directories: impl IntoIterator<Item = PolicyDirectory>) -> PolicyDirectories {
-        let named = |directory: PolicyDirectory| (directory.path().display().to_string().into(), directory);
+        let named =
+            |directory: PolicyDirectory| (directory.path().display().to_string().into(), directory);
         PolicyDirectories(directories.into_iter().map(named).collect())
     }
 
@@ -35,12 +38,19 @@ impl PolicyDirectories {
             },
             default_namespace: directory.options().default_namespace.clone(),
         });
-        PolicySet::new(declarations, settings).with_loader(load).with_review(Arc::new(ExpiryReview { expiry_days }))
+        PolicySet::new(declarations, settings)
+            .with_loader(load)
+            .with_review(Arc::new(ExpiryReview { expiry_days }))
     }
 
     /// Returns the directory of a source and how it is read; `None` for a source that is no directory.
     pub fn locate(&self, id: &SourceId, scope: &SourceScope) -> Option<(PathBuf, &SourceOptions)> {
-        let named = |name: &SourceId| self.0.iter().find(|(id, _)| id == name).map(|(_, directory)| directory);
+        let named = |name: &SourceId| {
+            self.0
+                .iter()
+                .find(|(id, _)| id == name)
+                .map(|(_, directory)| directory)
+        };
         match scope {
             SourceScope::AnyNamespace | SourceScope::NamespaceRoot => {
                 named(id).map(|directory| (directory.path().to_owned(), directory.options()))
@@ -60,7 +70,13 @@ struct ExpiryReview {
 
 impl SnapshotReview for ExpiryReview {
     fn review(&self, snapshot: &Snapshot, now: UnixNanos) -> Vec<Problem> {
-        findings::expirations(snapshot, Horizon { now: Some(now), days: self.expiry_days })
+        findings::expirations(
+            snapshot,
+            Horizon {
+                now: Some(now),
+                days: self.expiry_days,
+            },
+        )
     }
 }
 
@@ -71,19 +87,46 @@ mod tests {
 
     #[test]
     fn every_source_of_the_set_is_found_in_its_directory() {
-        let options = SourceOptions { recursive: true, default_namespace: None };
+        let options = SourceOptions {
+            recursive: true,
+            default_namespace: None,
+        };
         let teams = PolicyDirectory::namespaces("teams/".into()).read_with(options.clone());
         let directories = PolicyDirectories::new([PolicyDirectory::source("root".into()), teams]);
         let mut set = directories.policy_set(Settings::default(), 0);
-        let listing = NamespaceListing { namespaces: ["shop".to_owned()].into(), problems: Vec::new() };
+        let listing = NamespaceListing {
+            namespaces: ["shop".to_owned()].into(),
+            problems: Vec::new(),
+        };
         set.discover_namespaces(&"teams/".into(), Ok(listing));
-        let found: Vec<_> = set.sources().map(|(id, scope)| directories.locate(id, scope).unwrap()).collect();
+        let found: Vec<_> = set
+            .sources()
+            .map(|(id, scope)| directories.locate(id, scope).unwrap())
+            .collect();
         let plain = SourceOptions::default();
-        let expected = [("root", &plain), ("teams/", &options), ("teams/shop", &options)];
-        assert_eq!(found, expected.map(|(path, options)| (PathBuf::from(path), options)));
-        assert_eq!(directories.locate(&"elsewhere".into(), &SourceScope::AnyNamespace), None);
-        for (path, id) in found.iter().map(|(path, _)| path).zip(set.sources().map(|(id, _)| id)) {
-            assert_eq!(path.display().to_string(), id.to_string(), "a place in the file lies in the source");
+        let expected = [
+            ("root", &plain),
+            ("teams/", &options),
+            ("teams/shop", &options),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(path, options)| (PathBuf::from(path), options))
+        );
+        assert_eq!(
+            directories.locate(&"elsewhere".into(), &SourceScope::AnyNamespace),
+            None
+        );
+        for (path, id) in found
+            .iter()
+            .map(|(path, _)| path)
+            .zip(set.sources().map(|(id, _)| id))
+        {
+            assert_eq!(
+                path.display().to_string(),
+                id.to_string(),
+                "a place in the file lies in the source"
+            );
         }
     }
 }

@@ -26,7 +26,12 @@ use customs_record::plain_file;
 /// # Errors
 /// Every file that cannot be read, or the directory.
 pub fn read_source(directory: &Path) -> SourceReading {
-    read_changes(directory, &SourceOptions::default(), &StatCache::default(), &Progress::default())
+    read_changes(
+        directory,
+        &SourceOptions::default(),
+        &StatCache::default(),
+        &Progress::default(),
+    )
 }
 
 /// Where a reader is, for whoever waits for it.
@@ -91,17 +96,32 @@ pub(super) fn read_changes(
         }
     }
     if problems.is_empty() {
-        let (name, default_namespace) = (directory.display().to_string(), options.default_namespace.clone());
-        Ok(Source { name, files, namespace: None, default_namespace, unread: found.unread })
+        let (name, default_namespace) = (
+            directory.display().to_string(),
+            options.default_namespace.clone(),
+        );
+        Ok(Source {
+            name,
+            files,
+            namespace: None,
+            default_namespace,
+            unread: found.unread,
+        })
     } else {
         Err(problems)
     }
 }
 
 /// The bytes of a policy file that fits into what is left of the set's `room`.
-fn read_policy(path: &Path, room: &mut usize, cache: &StatCache) -> Result<Arc<[u8]>, Box<Problem>> {
+fn read_policy(
+    path: &Path,
+    room: &mut usize,
+    cache: &StatCache,
+) -> Result<Arc<[u8]>, Box<Problem>> {
     let failed = |error| file_problem(path, &error);
-    let known = fs::metadata(path).ok().and_then(|about| Some((cache.unchanged(path, &about)?, about)));
+    let known = fs::metadata(path)
+        .ok()
+        .and_then(|about| Some((cache.unchanged(path, &about)?, about)));
     let bytes = match known {
         Some((bytes, about)) => {
             limit(path, &about, *room)?;
@@ -127,7 +147,11 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
 
 /// Whether a file fits into so much room, as far as the system says how large it is.
 fn limit(path: &Path, metadata: &Metadata, room: usize) -> Result<(), Box<Problem>> {
-    if metadata.len() > MAX_FILE.min(room) as u64 { Err(too_large(path)) } else { Ok(()) }
+    if metadata.len() > MAX_FILE.min(room) as u64 {
+        Err(too_large(path))
+    } else {
+        Ok(())
+    }
 }
 
 /// The bytes, and what the system says of the file that they are from when they are read.
@@ -140,8 +164,15 @@ fn read_bytes(
     let unreadable = |error| file_problem(path, &error);
     limit(path, before, room)?;
     let most = MAX_FILE.min(room);
-    let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or_default().saturating_add(1));
-    file.by_ref().take(most as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let mut bytes = Vec::with_capacity(
+        usize::try_from(before.len())
+            .unwrap_or_default()
+            .saturating_add(1),
+    );
+    file.by_ref()
+        .take(most as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     if bytes.len() > most {
         return Err(too_large(path));
     }
@@ -155,12 +186,22 @@ pub(super) fn whole(path: &Path) -> Place {
 
 pub(super) fn directory_problem(directory: &Path, error: &std::io::Error) -> Problem {
     let (text, hint) = match error.kind() {
-        ErrorKind::NotFound => ("the directory does not exist".into(), "create it, or name another in `policies`"),
-        ErrorKind::NotADirectory => ("this is no directory".into(), "name the directory that holds the policy files"),
-        ErrorKind::PermissionDenied => {
-            ("the directory may not be read".into(), "give this process the right to read it")
-        }
-        _ => (format!("the directory cannot be read: {error}"), "it is tried again at every rescan"),
+        ErrorKind::NotFound => (
+            "the directory does not exist".into(),
+            "create it, or name another in `policies`",
+        ),
+        ErrorKind::NotADirectory => (
+            "this is no directory".into(),
+            "name the directory that holds the policy files",
+        ),
+        ErrorKind::PermissionDenied => (
+            "the directory may not be read".into(),
+            "give this process the right to read it",
+        ),
+        _ => (
+            format!("the directory cannot be read: {error}"),
+            "it is tried again at every rescan",
+        ),
     };
     Problem::error(Code::Unreadable, whole(directory), text).hint(hint)
 }
@@ -181,25 +222,49 @@ fn file_problem(path: &Path, error: &io::Error) -> Box<Problem> {
     }
     let dangling = fs::symlink_metadata(path).is_ok_and(|link| link.is_symlink());
     let (text, hint) = match error.kind() {
-        ErrorKind::NotFound if dangling => ("the symlink leads nowhere".into(), "restore its target or remove it"),
-        ErrorKind::NotFound => ("the file vanished while it was read".into(), "it is read again at the next change"),
-        ErrorKind::PermissionDenied => ("the file may not be read".into(), "give this process the right to read it"),
-        ErrorKind::WouldBlock => {
-            ("the file has nothing to read yet, and reading it would wait".into(), "put a plain file in its place")
-        }
-        _ => (format!("the file cannot be read: {error}"), "repair or remove it"),
+        ErrorKind::NotFound if dangling => (
+            "the symlink leads nowhere".into(),
+            "restore its target or remove it",
+        ),
+        ErrorKind::NotFound => (
+            "the file vanished while it was read".into(),
+            "it is read again at the next change",
+        ),
+        ErrorKind::PermissionDenied => (
+            "the file may not be read".into(),
+            "give this process the right to read it",
+        ),
+        ErrorKind::WouldBlock => (
+            "the file has nothing to read yet, and reading it would wait".into(),
+            "put a plain file in its place",
+        ),
+        _ => (
+            format!("the file cannot be read: {error}"),
+            "repair or remove it",
+        ),
     };
     Box::new(Problem::error(Code::Unreadable, whole(path), text).hint(hint))
 }
 
 fn too_large(path: &Path) -> Box<Problem> {
-    let text = format!("the file is larger than {} MiB, or its directory than {} MiB", mib(MAX_FILE), mib(MAX_SET));
-    Box::new(Problem::error(Code::TooLarge, whole(path), text).hint("split the file, or remove what is no policy"))
+    let text = format!(
+        "the file is larger than {} MiB, or its directory than {} MiB",
+        mib(MAX_FILE),
+        mib(MAX_SET)
+    );
+    Box::new(
+        Problem::error(Code::TooLarge, whole(path), text)
+            .hint("split the file, or remove what is no policy"),
+    )
 }
 
 pub(super) fn too_many(directory: &Path) -> Problem {
-    Problem::error(Code::TooLarge, whole(directory), format!("the directory has more than {MAX_FILES} policy files"))
-        .hint("put several documents into one file, with `---` between them")
+    Problem::error(
+        Code::TooLarge,
+        whole(directory),
+        format!("the directory has more than {MAX_FILES} policy files"),
+    )
+    .hint("put several documents into one file, with `---` between them")
 }
 
 pub(super) fn odd_name(directory: &Path, name: &str) -> Problem {
@@ -226,7 +291,11 @@ mod tests {
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert_eq!(problems[0].code, code);
         assert!(problems[0].is_error() && problems[0].hint.is_some());
-        assert!(problems[0].to_string().contains(part), "{} has no {part:?}", problems[0]);
+        assert!(
+            problems[0].to_string().contains(part),
+            "{} has no {part:?}",
+            problems[0]
+        );
     }
 
     #[test]
@@ -236,12 +305,36 @@ mod tests {
             Code::Unreadable,
             "loop.yaml: error[unreadable]",
         );
-        refuses(|d| symlink("gone", d.join("a.yaml")).unwrap(), Code::Unreadable, "leads nowhere");
-        refuses(|d| fs::create_dir(d.join("a.yaml")).unwrap(), Code::Unreadable, "a directory");
-        refuses(|d| symlink("/dev/zero", d.join("a.yaml")).unwrap(), Code::Unreadable, "device");
-        refuses(|d| fs::write(d.join("a\nb.yaml"), "").unwrap(), Code::Unreadable, "a\nb.yaml");
-        refuses(|d| fs::remove_dir_all(d).unwrap(), Code::Unreadable, "does not exist");
-        refuses(|d| sparse(&d.join("a.yaml"), MAX_FILE + 1), Code::TooLarge, "a.yaml");
+        refuses(
+            |d| symlink("gone", d.join("a.yaml")).unwrap(),
+            Code::Unreadable,
+            "leads nowhere",
+        );
+        refuses(
+            |d| fs::create_dir(d.join("a.yaml")).unwrap(),
+            Code::Unreadable,
+            "a directory",
+        );
+        refuses(
+            |d| symlink("/dev/zero", d.join("a.yaml")).unwrap(),
+            Code::Unreadable,
+            "device",
+        );
+        refuses(
+            |d| fs::write(d.join("a\nb.yaml"), "").unwrap(),
+            Code::Unreadable,
+            "a\nb.yaml",
+        );
+        refuses(
+            |d| fs::remove_dir_all(d).unwrap(),
+            Code::Unreadable,
+            "does not exist",
+        );
+        refuses(
+            |d| sparse(&d.join("a.yaml"), MAX_FILE + 1),
+            Code::TooLarge,
+            "a.yaml",
+        );
     }
 
     fn sparse(path: &Path, bytes: usize) {
@@ -254,16 +347,25 @@ mod tests {
         for name in ["a.yaml", "b.yaml", "c.yaml", "d.yaml", "e.yaml"] {
             sparse(&directory.path().join(name), MAX_FILE - 1);
         }
-        let problems = read_source(directory.path()).map(|source| source.name).unwrap_err();
-        assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), [Code::TooLarge]);
+        let problems = read_source(directory.path())
+            .map(|source| source.name)
+            .unwrap_err();
+        assert_eq!(
+            problems.iter().map(|p| p.code).collect::<Vec<_>>(),
+            [Code::TooLarge]
+        );
         assert!(problems[0].place.file.ends_with("e.yaml"));
     }
 
     #[test]
     fn too_many_files_refuse_the_source() {
         let directory = tempfile::tempdir().unwrap();
-        (0..=MAX_FILES).for_each(|n| fs::write(directory.path().join(format!("{n}.yaml")), "").unwrap());
-        assert_eq!(read_source(directory.path()).unwrap_err()[0].code, Code::TooLarge);
+        (0..=MAX_FILES)
+            .for_each(|n| fs::write(directory.path().join(format!("{n}.yaml")), "").unwrap());
+        assert_eq!(
+            read_source(directory.path()).unwrap_err()[0].code,
+            Code::TooLarge
+        );
     }
 
     #[test]
@@ -278,7 +380,14 @@ mod tests {
         symlink("below/d.yaml", at("link.yaml")).unwrap();
         let source = read_source(directory.path()).unwrap();
         assert_eq!(source.name, directory.path().display().to_string());
-        assert_eq!(source.files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["a.yml", "b.yaml", "link.yaml"]);
+        assert_eq!(
+            source
+                .files
+                .iter()
+                .map(|f| f.name.as_str())
+                .collect::<Vec<_>>(),
+            ["a.yml", "b.yaml", "link.yaml"]
+        );
         assert_eq!(source.files[1].bytes.as_ref(), b"b.yaml");
     }
 }

@@ -19,8 +19,8 @@ use super::settings::SettingsFile;
 use super::stat_cache::StatCache;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_set::{
-    NamespaceListing, PolicySet, ReloadOutcome, SettingsBytes, SettingsReading, SourceId, SourceReading,
-    SourceReadings, SourceScope,
+    NamespaceListing, PolicySet, ReloadOutcome, SettingsBytes, SettingsReading, SourceId,
+    SourceReading, SourceReadings, SourceScope,
 };
 use customs_policy::problem::{Code, Problem};
 use customs_policy::source::{PolicyFile, Source};
@@ -47,7 +47,11 @@ enum TargetId {
 /// What is read.
 #[derive(Clone)]
 enum Target {
-    Directory { path: PathBuf, scope: SourceScope, options: SourceOptions },
+    Directory {
+        path: PathBuf,
+        scope: SourceScope,
+        options: SourceOptions,
+    },
     Settings(SettingsFile),
 }
 
@@ -110,7 +114,11 @@ pub struct Manner {
 impl ReadCycle {
     /// Rounds over these directories that wake `ended` when a reading that was left comes to an end.
     pub fn new(directories: PolicyDirectories, ended: Arc<Notify>) -> ReadCycle {
-        ReadCycle { directories, ended, ..ReadCycle::default() }
+        ReadCycle {
+            directories,
+            ended,
+            ..ReadCycle::default()
+        }
     }
 
     /// Whether some reading has not come to an end.
@@ -120,8 +128,16 @@ impl ReadCycle {
 
     /// When a round is wanted before the usual time: something is to be told, or may have come to rest.
     pub fn wanted(&self) -> Option<Instant> {
-        let hangs = self.left.values().filter(|left| left.told.is_none()).map(|left| left.progress.since() + DEADLINE);
-        let restless = self.restless.values().filter(|(_, told)| told.is_none()).map(|_| Instant::now() + RETRY);
+        let hangs = self
+            .left
+            .values()
+            .filter(|left| left.told.is_none())
+            .map(|left| left.progress.since() + DEADLINE);
+        let restless = self
+            .restless
+            .values()
+            .filter(|(_, told)| told.is_none())
+            .map(|_| Instant::now() + RETRY);
         hangs.chain(restless).min()
     }
 
@@ -133,9 +149,15 @@ impl ReadCycle {
         manner: &Manner,
     ) -> (PolicySet, ReloadOutcome) {
         self.list(&mut set, manner);
-        let mut targets = targets(&self.directories, &set, |scope| *scope != SourceScope::NamespaceRoot);
+        let mut targets = targets(&self.directories, &set, |scope| {
+            *scope != SourceScope::NamespaceRoot
+        });
         // The settings file is read in the same moment.
-        targets.extend(settings.cloned().map(|file| (TargetId::Settings, Target::Settings(file))));
+        targets.extend(
+            settings
+                .cloned()
+                .map(|file| (TargetId::Settings, Target::Settings(file))),
+        );
         self.forget_all_but(&set, settings);
         let is_unchanged = |id: &TargetId, content: &Content| match (id, content) {
             (TargetId::Source(id), Content::Directory(reading)) => set.is_unchanged(id, reading),
@@ -145,14 +167,18 @@ impl ReadCycle {
         let found = self.read(&targets, manner, set.is_ready(), &is_unchanged);
         let (mut readings, at) = (SourceReadings::default(), now());
         for (id, found) in found {
-            let Some(target) = targets.get(&id) else { continue };
+            let Some(target) = targets.get(&id) else {
+                continue;
+            };
             let was_read = match &id {
                 TargetId::Source(id) => set.was_read(id),
                 // What it said at the start holds.
                 TargetId::Settings => true,
             };
             let is_read = matches!(found, Found::Read(_));
-            let Some(content) = self.due(&id, target, found, was_read) else { continue };
+            let Some(content) = self.due(&id, target, found, was_read) else {
+                continue;
+            };
             match (id, target, content) {
                 (TargetId::Source(id), _, Content::Directory(reading)) => {
                     if is_read {
@@ -191,12 +217,18 @@ impl ReadCycle {
 
     /// Lists the directories of namespaces, so that new ones are sources.
     fn list(&mut self, set: &mut PolicySet, manner: &Manner) {
-        let roots = targets(&self.directories, set, |scope| *scope == SourceScope::NamespaceRoot);
+        let roots = targets(&self.directories, set, |scope| {
+            *scope == SourceScope::NamespaceRoot
+        });
         // Listings change nothing by themselves, so one read is enough.
         let found = self.read(&roots, manner, set.is_ready(), &|_, _| true);
         for (target_id, found) in found {
-            let (TargetId::Source(id), Some(target)) = (&target_id, roots.get(&target_id)) else { continue };
-            if let Some(Content::Listing(listing)) = self.due(&target_id, target, found, set.was_read(id)) {
+            let (TargetId::Source(id), Some(target)) = (&target_id, roots.get(&target_id)) else {
+                continue;
+            };
+            if let Some(Content::Listing(listing)) =
+                self.due(&target_id, target, found, set.was_read(id))
+            {
                 set.record_read(id, now());
                 set.discover_namespaces(id, listing);
             }
@@ -219,7 +251,10 @@ impl ReadCycle {
         }
         let mut last: BTreeMap<&TargetId, (Content, Option<Content>)> = BTreeMap::new();
         for attempt in 0..=STABLE_ATTEMPTS {
-            let open: Vec<(&TargetId, &Target)> = targets.iter().filter(|(id, _)| !found.contains_key(id)).collect();
+            let open: Vec<(&TargetId, &Target)> = targets
+                .iter()
+                .filter(|(id, _)| !found.contains_key(id))
+                .collect();
             if open.is_empty() {
                 break;
             }
@@ -233,7 +268,11 @@ impl ReadCycle {
                     continue;
                 };
                 let before = last.remove(id).map(|(before, _)| before);
-                let settled = if attempt == 0 { is_unchanged(id, &content) } else { before.as_ref() == Some(&content) };
+                let settled = if attempt == 0 {
+                    is_unchanged(id, &content)
+                } else {
+                    before.as_ref() == Some(&content)
+                };
                 match settled {
                     true => drop(found.insert(id.clone(), Found::Read(content))),
                     false => drop(last.insert(id, (content, before))),
@@ -241,7 +280,9 @@ impl ReadCycle {
             }
         }
         for (id, (content, before)) in last {
-            let problem = targets.get(id).map(|target| restless(target.path(), &content, before.as_ref()));
+            let problem = targets
+                .get(id)
+                .map(|target| restless(target.path(), &content, before.as_ref()));
             found.extend(problem.map(|problem| (id.clone(), Found::Restless(problem))));
         }
         found
@@ -257,8 +298,18 @@ impl ReadCycle {
         let mut lefts: BTreeMap<TargetId, Left> = BTreeMap::new();
         let mut readings = Vec::new();
         for &(id, target) in open {
-            let left = Left { slot: Arc::default(), progress: Arc::default(), told: None };
-            readings.push(reading(id.clone(), target.clone(), manner.clone(), &left, self.ended.clone()));
+            let left = Left {
+                slot: Arc::default(),
+                progress: Arc::default(),
+                told: None,
+            };
+            readings.push(reading(
+                id.clone(),
+                target.clone(),
+                manner.clone(),
+                &left,
+                self.ended.clone(),
+            ));
             lefts.insert(id.clone(), left);
         }
         let read = read_all(readings, patience);
@@ -271,9 +322,16 @@ impl ReadCycle {
     fn of_left(&mut self, id: &TargetId, target: &Target) -> Option<Found> {
         let path = target.path();
         let left = self.left.get(id)?;
-        let late = left.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let late = left
+            .slot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(Late(content, before)) = late else {
-            let problem = left.told.clone().unwrap_or_else(|| hangs(path, &left.progress.path()));
+            let problem = left
+                .told
+                .clone()
+                .unwrap_or_else(|| hangs(path, &left.progress.path()));
             return Some(Found::Hangs(problem));
         };
         self.left.remove(id);
@@ -285,7 +343,13 @@ impl ReadCycle {
 
     /// What the set is told of what was found. What hangs or does not rest is so once it has lasted, and at once where
     /// nothing is known of it.
-    fn due(&mut self, id: &TargetId, target: &Target, found: Found, was_read: bool) -> Option<Content> {
+    fn due(
+        &mut self,
+        id: &TargetId,
+        target: &Target,
+        found: Found,
+        was_read: bool,
+    ) -> Option<Content> {
         let problem = match found {
             Found::Read(content) => {
                 self.restless.remove(id);
@@ -298,14 +362,20 @@ impl ReadCycle {
                 is_due.then(|| left.told.get_or_insert(problem).clone())?
             }
             Found::Restless(problem) => {
-                let (since, told) = self.restless.entry(id.clone()).or_insert_with(|| (Instant::now(), None));
+                let (since, told) = self
+                    .restless
+                    .entry(id.clone())
+                    .or_insert_with(|| (Instant::now(), None));
                 let is_due = !was_read || since.elapsed() >= DEADLINE;
                 is_due.then(|| told.get_or_insert(problem).clone())?
             }
         };
         Some(match target {
             Target::Settings(_) => Content::Settings(Err(vec![problem])),
-            Target::Directory { scope: SourceScope::NamespaceRoot, .. } => Content::Listing(Err(vec![problem])),
+            Target::Directory {
+                scope: SourceScope::NamespaceRoot,
+                ..
+            } => Content::Listing(Err(vec![problem])),
             Target::Directory { .. } => Content::Directory(Err(vec![problem])),
         })
     }
@@ -337,7 +407,11 @@ fn reading(
         ended.notify_one();
     };
     let read = move || target.read(&manner.cache, &progress);
-    readers::Reading { key, read: Box::new(read), late: Box::new(late) }
+    readers::Reading {
+        key,
+        read: Box::new(read),
+        late: Box::new(late),
+    }
 }
 
 impl Target {
@@ -351,45 +425,78 @@ impl Target {
     fn read(&self, cache: &StatCache, progress: &Progress) -> Content {
         progress.at(self.path());
         match self {
-            Target::Directory { path, scope: SourceScope::NamespaceRoot, options } => {
-                Content::Listing(list(path, options.recursive, cache, progress))
-            }
-            Target::Directory { path, scope: SourceScope::AnyNamespace, options } => {
-                Content::Directory(read_changes(path, options, cache, progress))
-            }
-            Target::Directory { path, scope: SourceScope::Namespace { namespace, .. }, options } => {
-                Content::Directory(read_bound(path, namespace, options, cache, progress))
-            }
+            Target::Directory {
+                path,
+                scope: SourceScope::NamespaceRoot,
+                options,
+            } => Content::Listing(list(path, options.recursive, cache, progress)),
+            Target::Directory {
+                path,
+                scope: SourceScope::AnyNamespace,
+                options,
+            } => Content::Directory(read_changes(path, options, cache, progress)),
+            Target::Directory {
+                path,
+                scope: SourceScope::Namespace { namespace, .. },
+                options,
+            } => Content::Directory(read_bound(path, namespace, options, cache, progress)),
             Target::Settings(file) => Content::Settings(file.read()),
         }
     }
 }
 
 /// The sources of the set that are directories, as far as they are wanted.
-fn targets(directories: &PolicyDirectories, set: &PolicySet, wanted: impl Fn(&SourceScope) -> bool) -> Targets {
+fn targets(
+    directories: &PolicyDirectories,
+    set: &PolicySet,
+    wanted: impl Fn(&SourceScope) -> bool,
+) -> Targets {
     let target = |(id, scope): (&SourceId, &SourceScope)| {
         let (path, options) = directories.locate(id, scope)?;
-        let target = Target::Directory { path, scope: scope.clone(), options: options.clone() };
+        let target = Target::Directory {
+            path,
+            scope: scope.clone(),
+            options: options.clone(),
+        };
         Some((TargetId::Source(id.clone()), target))
     };
-    set.sources().filter(|(_, scope)| wanted(scope)).filter_map(target).collect()
+    set.sources()
+        .filter(|(_, scope)| wanted(scope))
+        .filter_map(target)
+        .collect()
 }
 
 /// Reads every source once, for whoever looks at files that rest.
-pub fn read_once(directories: &PolicyDirectories, mut set: PolicySet, now: UnixNanos) -> (PolicySet, ReloadOutcome) {
+pub fn read_once(
+    directories: &PolicyDirectories,
+    mut set: PolicySet,
+    now: UnixNanos,
+) -> (PolicySet, ReloadOutcome) {
     let (cache, progress) = (StatCache::default(), Progress::default());
     let read = |(id, target): (TargetId, Target)| (id, target.read(&cache, &progress));
-    for read in targets(directories, &set, |scope| *scope == SourceScope::NamespaceRoot).into_iter().map(read) {
+    for read in targets(directories, &set, |scope| {
+        *scope == SourceScope::NamespaceRoot
+    })
+    .into_iter()
+    .map(read)
+    {
         if let (TargetId::Source(id), Content::Listing(listing)) = read {
             set.discover_namespaces(&id, listing);
         }
     }
-    let read = targets(directories, &set, |scope| *scope != SourceScope::NamespaceRoot).into_iter().map(read);
+    let read = targets(directories, &set, |scope| {
+        *scope != SourceScope::NamespaceRoot
+    })
+    .into_iter()
+    .map(read);
     let policies = read.filter_map(|read| match read {
         (TargetId::Source(id), Content::Directory(reading)) => Some((id, reading)),
         _ => None,
     });
-    let readings = SourceReadings { policies: policies.collect(), settings: None };
+    let readings = SourceReadings {
+        policies: policies.collect(),
+        settings: None,
+    };
     let outcome = set.reload(readings, now);
     (set, outcome)
 }
@@ -399,8 +506,9 @@ fn hangs(source: &Path, at: &Path) -> Problem {
         true => "reading this does not come to an end".to_owned(),
         false => format!("reading `{}` does not come to an end", at.display()),
     };
-    Problem::error(Code::Unreadable, whole(source), what)
-        .hint("remove the file, or repair the file system; it is read as soon as that comes to an end")
+    Problem::error(Code::Unreadable, whole(source), what).hint(
+        "remove the file, or repair the file system; it is read as soon as that comes to an end",
+    )
 }
 
 /// The problem of a source of which no two reads agree, with the files in which they differ.
@@ -409,7 +517,11 @@ fn restless(path: &Path, content: &Content, before: Option<&Content>) -> Problem
         (Content::Directory(Ok(one)), Some(Content::Directory(Ok(other)))) => differing(one, other),
         _ => BTreeSet::new(),
     };
-    let named: Vec<String> = differing.iter().take(NAMED).map(|name| format!("`{}`", name)).collect();
+    let named: Vec<String> = differing
+        .iter()
+        .take(NAMED)
+        .map(|name| format!("`{}`", name))
+        .collect();
     let text = match (named.as_slice(), content) {
         ([], Content::Settings(_)) => "the file keeps changing while it is read".to_owned(),
         ([], _) => "the directory keeps changing while it is read".to_owned(),
@@ -425,11 +537,22 @@ fn restless(path: &Path, content: &Content, before: Option<&Content>) -> Problem
 
 fn differing(one: &Source, other: &Source) -> BTreeSet<String> {
     let lacks = |a: &Source, b: &Source| -> Vec<String> {
-        let same = |file: &PolicyFile| b.files.binary_search_by(|other| other.name.cmp(&file.name)).ok();
+        let same = |file: &PolicyFile| {
+            b.files
+                .binary_search_by(|other| other.name.cmp(&file.name))
+                .ok()
+        };
         let is_there = |file: &PolicyFile| same(file).and_then(|at| b.files.get(at)) == Some(file);
-        a.files.iter().filter(|file| !is_there(file)).map(|file| file.name.clone()).collect()
+        a.files
+            .iter()
+            .filter(|file| !is_there(file))
+            .map(|file| file.name.clone())
+            .collect()
     };
-    lacks(one, other).into_iter().chain(lacks(other, one)).collect()
+    lacks(one, other)
+        .into_iter()
+        .chain(lacks(other, one))
+        .collect()
 }
 
 #[cfg(test)]

@@ -29,7 +29,10 @@ pub(super) trait Key: Ord + Clone + Send + 'static {}
 impl<K: Ord + Clone + Send + 'static> Key for K {}
 
 /// Reads all of it, and gives back what came to an end within the patience.
-pub(super) fn read_all<K: Key, T: Send + 'static>(readings: Vec<Reading<K, T>>, patience: Duration) -> BTreeMap<K, T> {
+pub(super) fn read_all<K: Key, T: Send + 'static>(
+    readings: Vec<Reading<K, T>>,
+    patience: Duration,
+) -> BTreeMap<K, T> {
     let begun = Instant::now();
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
@@ -41,14 +44,20 @@ pub(super) fn read_all<K: Key, T: Send + 'static>(readings: Vec<Reading<K, T>>, 
         changed: Condvar::new(),
     });
     let mut state = shared.lock();
-    let is_left_behind =
-        |state: &State<K, T>| state.waiting.is_empty() && begun.elapsed() > patience && state.all_run_for(patience);
+    let is_left_behind = |state: &State<K, T>| {
+        state.waiting.is_empty() && begun.elapsed() > patience && state.all_run_for(patience)
+    };
     while !state.is_done() && !is_left_behind(&state) {
         let stalled = state.running.len();
         if !state.waiting.is_empty() && state.all_run_for(STALL) {
             // As many again as hang, so that a file system with many sources on it is found out soon.
             let wanted = (stalled + 1).min(state.waiting.len());
-            if (0..wanted).filter(|_| spawn(shared.clone()).is_ok()).count() == 0 && stalled == 0 {
+            if (0..wanted)
+                .filter(|_| spawn(shared.clone()).is_ok())
+                .count()
+                == 0
+                && stalled == 0
+            {
                 // The system gives no thread; then this one reads.
                 drop(state);
                 shared.work();
@@ -99,15 +108,24 @@ impl<K: Key, T> Shared<K, T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'s>(&self, state: MutexGuard<'s, State<K, T>>, time: Duration) -> MutexGuard<'s, State<K, T>> {
-        self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    fn wait<'s>(
+        &self,
+        state: MutexGuard<'s, State<K, T>>,
+        time: Duration,
+    ) -> MutexGuard<'s, State<K, T>> {
+        self.changed
+            .wait_timeout(state, time)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
     /// Does one reading after the other until none waits.
     fn work(&self) {
         loop {
             let mut state = self.lock();
-            let Some(Reading { key, read, late }) = state.waiting.pop_front() else { return };
+            let Some(Reading { key, read, late }) = state.waiting.pop_front() else {
+                return;
+            };
             state.running.insert(key.clone(), Instant::now());
             drop(state);
             // A reading that panics is one that never comes to an end.
@@ -132,15 +150,27 @@ mod tests {
 
     use super::*;
 
-    fn reading(index: usize, read: impl FnOnce() -> usize + Send + 'static) -> Reading<usize, usize> {
-        Reading { key: index, read: Box::new(read), late: Box::new(|_| ()) }
+    fn reading(
+        index: usize,
+        read: impl FnOnce() -> usize + Send + 'static,
+    ) -> Reading<usize, usize> {
+        Reading {
+            key: index,
+            read: Box::new(read),
+            late: Box::new(|_| ()),
+        }
     }
 
     #[test]
     fn everything_that_ends_is_read() {
-        let readings = (0..100).map(|index| reading(index, move || index * 2)).collect();
+        let readings = (0..100)
+            .map(|index| reading(index, move || index * 2))
+            .collect();
         let found = read_all(readings, Duration::from_secs(10));
-        assert!(found.len() == 100 && found.iter().all(|(index, read)| index * 2 == *read), "{found:?}");
+        assert!(
+            found.len() == 100 && found.iter().all(|(index, read)| index * 2 == *read),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -155,11 +185,20 @@ mod tests {
             }),
             late: Box::new(move |read: usize| tells.send(read).unwrap()),
         };
-        let readings = std::iter::once(hung).chain((1..50).map(|index| reading(index, move || index))).collect();
+        let readings = std::iter::once(hung)
+            .chain((1..50).map(|index| reading(index, move || index)))
+            .collect();
         let begun = Instant::now();
         let found = read_all(readings, Duration::from_millis(200));
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-        assert_eq!(found.keys().copied().collect::<Vec<_>>(), (1..50).collect::<Vec<_>>());
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_eq!(
+            found.keys().copied().collect::<Vec<_>>(),
+            (1..50).collect::<Vec<_>>()
+        );
         assert!(told.try_recv().is_err());
         release.send(()).unwrap();
         assert_eq!(told.recv_timeout(Duration::from_secs(10)).unwrap(), 7);
@@ -171,13 +210,22 @@ mod tests {
         let hangs = Arc::new(Mutex::new(hangs));
         let hung = |index| {
             let hangs = hangs.clone();
-            reading(index, move || hangs.lock().map(|hangs| hangs.recv().map_or(0, |()| 1)).unwrap_or_default())
+            reading(index, move || {
+                hangs
+                    .lock()
+                    .map(|hangs| hangs.recv().map_or(0, |()| 1))
+                    .unwrap_or_default()
+            })
         };
         let readings = (0..60).map(hung).chain([reading(60, || 60)]).collect();
         let begun = Instant::now();
         let found = read_all(readings, Duration::from_millis(100));
         assert_eq!((found.len(), found.get(&60)), (1, Some(&60)));
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
         drop(keeps);
     }
 }

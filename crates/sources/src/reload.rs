@@ -131,13 +131,27 @@ impl Reloader {
         publisher: Publisher,
         on_entry: impl Fn(Entry) + Send + Sync + 'static,
     ) -> Reloader {
-        let ReloadOptions { mut directories, settle, rescan, watch, settings, settings_file } = options;
+        let ReloadOptions {
+            mut directories,
+            settle,
+            rescan,
+            watch,
+            settings,
+            settings_file,
+        } = options;
         let mut seen = std::collections::BTreeSet::new();
         directories.retain(|directory| seen.insert(directory.path().display().to_string()));
         let changed = Arc::new(Notify::new());
         let file = settings_file.as_ref().map(|file| file.path());
-        let watcher = if watch { Watcher::new(&directories, file, changed.clone()) } else { Watcher::disabled() };
-        let status = Status { settings: Arc::new(settings.clone()), ..Status::default() };
+        let watcher = if watch {
+            Watcher::new(&directories, file, changed.clone())
+        } else {
+            Watcher::disabled()
+        };
+        let status = Status {
+            settings: Arc::new(settings.clone()),
+            ..Status::default()
+        };
         let directories = PolicyDirectories::new(directories);
         let policy_set = directories.policy_set(settings, EXPIRY_DAYS);
         let policy_set = match file {
@@ -235,9 +249,13 @@ impl Reloader {
         self.rearm().await;
         let (policy_set, settings) = (self.policy_set.clone(), self.settings_file.clone());
         let mut cycle = self.cycle.clone();
-        let manner = Manner { cache: Arc::new(cache), pause: self.pause };
+        let manner = Manner {
+            cache: Arc::new(cache),
+            pause: self.pause,
+        };
         let work = move || {
-            let (policy_set, outcome) = cycle.read_and_reload(policy_set, settings.as_ref(), &manner);
+            let (policy_set, outcome) =
+                cycle.read_and_reload(policy_set, settings.as_ref(), &manner);
             (policy_set, outcome, manner.cache.take_entries(), cycle)
         };
         match background::run(self.pace(), work).await {
@@ -260,15 +278,26 @@ impl Reloader {
             replaced.into_iter().for_each(Replaced::let_go);
         };
         if let Err(error) = background::run(Pace::BehindChecks, work).await {
-            tracing::warn!("what was in force before could not be freed in the background: {error}");
+            tracing::warn!(
+                "what was in force before could not be freed in the background: {error}"
+            );
         }
     }
 
     /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
     fn tell_ends(&mut self, now: UnixNanos) {
-        for (info, expires) in self.policy_set.expirations().passed(self.expirations_seen, now) {
+        for (info, expires) in self
+            .policy_set
+            .expirations()
+            .passed(self.expirations_seen, now)
+        {
             let end = GrantExpiredEntry::of(info, expires, now, self.policy_set.revision());
-            tracing::warn!(rule = end.rule, origin = end.origin, owner = end.owner, "a grant has ended");
+            tracing::warn!(
+                rule = end.rule,
+                origin = end.origin,
+                owner = end.owner,
+                "a grant has ended"
+            );
             (self.on_entry)(Entry::GrantExpired(end.into()));
         }
         self.expirations_seen = self.expirations_seen.max(now);
@@ -285,36 +314,59 @@ impl Reloader {
         match timeout(ARMING, background::run(self.pace(), rearm)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!("the file watcher failed ({error}); changes are still seen at each rescan");
+                tracing::warn!(
+                    "the file watcher failed ({error}); changes are still seen at each rescan"
+                );
             }
-            Err(_) => tracing::warn!("a directory hangs, so it is not watched; changes are still seen at each rescan"),
+            Err(_) => tracing::warn!(
+                "a directory hangs, so it is not watched; changes are still seen at each rescan"
+            ),
         }
     }
 
     /// Before a set is in force nobody can be answered by policy, so nobody has to be stepped back for.
     fn pace(&self) -> Pace {
-        if self.policy_set.is_ready() { Pace::BehindChecks } else { Pace::Full }
+        if self.policy_set.is_ready() {
+            Pace::BehindChecks
+        } else {
+            Pace::Full
+        }
     }
 
     /// The next round comes after the usual time, or with the next end of a grant.
     fn plan_rescan(&mut self) {
-        let next = self.policy_set.expirations().after(self.expirations_seen).next().map(|(_, end)| end.0 - now().0);
-        let until = next.map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()));
-        let usual = Instant::now() + until.map_or(self.rescan, |until| self.rescan.min(until + PAUSE.0));
-        self.rescan_at = self.cycle.wanted().map_or(usual, |wanted| usual.min(wanted.into()));
+        let next = self
+            .policy_set
+            .expirations()
+            .after(self.expirations_seen)
+            .next()
+            .map(|(_, end)| end.0 - now().0);
+        let until =
+            next.map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()));
+        let usual =
+            Instant::now() + until.map_or(self.rescan, |until| self.rescan.min(until + PAUSE.0));
+        self.rescan_at = self
+            .cycle
+            .wanted()
+            .map_or(usual, |wanted| usual.min(wanted.into()));
     }
 
     /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
     /// What is given back is what was in force before.
     fn publish(&self, outcome: ReloadOutcome) -> Option<Replaced> {
-        let ReloadOutcome { snapshot, change, notices } = outcome;
+        let ReloadOutcome {
+            snapshot,
+            change,
+            notices,
+        } = outcome;
         let replaced = snapshot.map(|snapshot| self.publisher.publish(snapshot));
         if let Some(change) = &change {
             log(change);
             (self.on_entry)(Entry::PolicyChange(change.clone().into()));
         }
         notices.iter().for_each(log_problem);
-        self.status.send_modify(|status| self.tell(status, change.as_ref()));
+        self.status
+            .send_modify(|status| self.tell(status, change.as_ref()));
         replaced
     }
 
@@ -323,7 +375,10 @@ impl Reloader {
         status.ready = self.policy_set.is_ready();
         status.waiting = self.cycle.is_waiting();
         // A watcher that is held is being armed, and a directory that hangs may hold it for long.
-        status.file_events = self.watcher.try_lock().is_ok_and(|watcher| !watcher.misses_events());
+        status.file_events = self
+            .watcher
+            .try_lock()
+            .is_ok_and(|watcher| !watcher.misses_events());
         status.revision = self.policy_set.revision().to_string();
         status.counts = self.policy_set.counts();
         status.expirations = self.policy_set.expirations().clone();
@@ -331,8 +386,15 @@ impl Reloader {
         status.warnings = self.policy_set.warnings().cloned().collect();
         status.settings = self.policy_set.settings().clone();
         if let Some(change) = change {
-            let published = matches!(change.outcome, ChangeOutcome::Published | ChangeOutcome::PublishedInPart);
-            status.loaded_at = if published { Some(change.time) } else { status.loaded_at };
+            let published = matches!(
+                change.outcome,
+                ChangeOutcome::Published | ChangeOutcome::PublishedInPart
+            );
+            status.loaded_at = if published {
+                Some(change.time)
+            } else {
+                status.loaded_at
+            };
             status.reloads.count(change.outcome);
             status.last_problem = last_problem(change).or(status.last_problem.take());
         }
@@ -359,19 +421,30 @@ fn last_problem(change: &PolicyChange) -> Option<LastProblem> {
         0 => text,
         more => format!("{text} (and {more} more)"),
     };
-    Some(LastProblem { time: change.time, text })
+    Some(LastProblem {
+        time: change.time,
+        text,
+    })
 }
 
 fn log(change: &PolicyChange) {
     let (revision, refused) = (&change.revision, change.refused_sources.join(", "));
     match change.outcome {
-        ChangeOutcome::Published => tracing::info!(%revision, policies = change.counts.policies, "policies published"),
-        ChangeOutcome::Recovered => tracing::info!(%revision, "every source is good again; nothing new to publish"),
-        ChangeOutcome::Warned => tracing::warn!(%revision, "nothing changed in what is in force, but the warnings did"),
+        ChangeOutcome::Published => {
+            tracing::info!(%revision, policies = change.counts.policies, "policies published")
+        }
+        ChangeOutcome::Recovered => {
+            tracing::info!(%revision, "every source is good again; nothing new to publish")
+        }
+        ChangeOutcome::Warned => {
+            tracing::warn!(%revision, "nothing changed in what is in force, but the warnings did")
+        }
         ChangeOutcome::PublishedInPart => {
             tracing::error!(%revision, %refused, "policies published without the sources that were refused");
         }
-        ChangeOutcome::Refused => tracing::error!(%revision, %refused, "policies refused; what is in force stays"),
+        ChangeOutcome::Refused => {
+            tracing::error!(%revision, %refused, "policies refused; what is in force stays")
+        }
     }
     change.problems.iter().take(LOGGED).for_each(log_problem);
     if let Some(more @ 1..) = change.problems.len().checked_sub(LOGGED) {
@@ -399,7 +472,12 @@ struct Settling {
 impl Settling {
     fn new(settle: Duration) -> Settling {
         let limit = settle.saturating_mul(10).min(SETTLE_LIMIT).max(settle);
-        Settling { settle, limit, first: None, last: None }
+        Settling {
+            settle,
+            limit,
+            first: None,
+            last: None,
+        }
     }
 
     fn touch(&mut self, at: Instant) {
@@ -440,15 +518,27 @@ mod tests {
             (250, &[] as &[u32], None),
             (250, &[0], Some(250)),
             (250, &[0, 100, 200], Some(450)),
-            (250, &[0, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 1800, 2000, 2200, 2400], Some(2500)),
+            (
+                250,
+                &[
+                    0, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 1800, 2000, 2200, 2400,
+                ],
+                Some(2500),
+            ),
             (1_000, &[0, 900, 1_800, 2_700, 3_600, 4_500], Some(5_000)),
             (8_000, &[0, 100], Some(8_000)),
             (0, &[0, 0], Some(0)),
         ] {
             let start = Instant::now();
             let mut settling = Settling::new(settle * MS);
-            touches.iter().for_each(|at| settling.touch(start + *at * MS));
-            assert_eq!(settling.deadline(), expected.map(|at: u32| start + at * MS), "{settle} {touches:?}");
+            touches
+                .iter()
+                .for_each(|at| settling.touch(start + *at * MS));
+            assert_eq!(
+                settling.deadline(),
+                expected.map(|at: u32| start + at * MS),
+                "{settle} {touches:?}"
+            );
             assert_eq!(settling.is_waiting(), expected.is_some());
             settling.clear();
             assert!(!settling.is_waiting());

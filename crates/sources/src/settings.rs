@@ -25,9 +25,15 @@ impl SettingsFile {
     /// The file, and who knows what it means.
     pub fn new(
         path: PathBuf,
-        interpret: impl Fn(&str, &Settings) -> Result<ParsedSettings, Vec<Problem>> + Send + Sync + 'static,
+        interpret: impl Fn(&str, &Settings) -> Result<ParsedSettings, Vec<Problem>>
+        + Send
+        + Sync
+        + 'static,
     ) -> SettingsFile {
-        SettingsFile { path, interpret: Arc::new(interpret) }
+        SettingsFile {
+            path,
+            interpret: Arc::new(interpret),
+        }
     }
 
     /// Where it is.
@@ -41,10 +47,18 @@ impl SettingsFile {
     }
 
     /// Parses what was read, beside the settings in force.
-    pub(super) fn parse(&self, bytes: &SettingsBytes, in_force: &Settings) -> Result<ParsedSettings, Vec<Problem>> {
+    pub(super) fn parse(
+        &self,
+        bytes: &SettingsBytes,
+        in_force: &Settings,
+    ) -> Result<ParsedSettings, Vec<Problem>> {
         let bytes = bytes.as_ref().map_err(Clone::clone)?;
         let text = std::str::from_utf8(bytes).map_err(|_| {
-            let problem = Problem::error(Code::YamlSyntax, whole(&self.path), "the file is not UTF-8 text");
+            let problem = Problem::error(
+                Code::YamlSyntax,
+                whole(&self.path),
+                "the file is not UTF-8 text",
+            );
             vec![problem.hint("save it as UTF-8")]
         })?;
         (self.interpret)(text, in_force)
@@ -53,6 +67,8 @@ impl SettingsFile {
 
 impl fmt::Debug for SettingsFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SettingsFile").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("SettingsFile")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }

@@ -55,12 +55,19 @@ struct FileStat {
 impl StatCache {
     /// For a round that reads everything.
     pub fn to_read_all(before: CacheEntries) -> StatCache {
-        StatCache { before, ..StatCache::default() }
+        StatCache {
+            before,
+            ..StatCache::default()
+        }
     }
 
     /// For a round that reads what may have changed.
     pub fn to_read_changes(before: CacheEntries) -> StatCache {
-        StatCache { before, trusts: true, ..StatCache::default() }
+        StatCache {
+            before,
+            trusts: true,
+            ..StatCache::default()
+        }
     }
 
     /// What the next round begins with. What a reader that was left behind adds later is lost: it is read again.
@@ -75,23 +82,38 @@ impl StatCache {
     /// Whether a file begins as a policy does, where that was seen before and the file is as it was. It changes no verdict,
     /// so every round goes by it.
     pub(super) fn begins_as_policy(&self, path: &Path, metadata: &Metadata) -> Option<bool> {
-        let known = self.before.beginnings.get(path).filter(|(stat, _)| *stat == FileStat::of(metadata))?;
+        let known = self
+            .before
+            .beginnings
+            .get(path)
+            .filter(|(stat, _)| *stat == FileStat::of(metadata))?;
         self.now().beginnings.insert(path.to_owned(), *known);
         Some(known.1)
     }
 
     /// Notes whether a file begins as a policy does, if it was at rest.
-    pub(super) fn note_beginning(&self, path: &Path, metadata: &Metadata, begins: bool, now: UnixNanos) {
+    pub(super) fn note_beginning(
+        &self,
+        path: &Path,
+        metadata: &Metadata,
+        begins: bool,
+        now: UnixNanos,
+    ) {
         let stat = FileStat::of(metadata);
         if stat.is_at_rest(now) {
-            self.now().beginnings.insert(path.to_owned(), (stat, begins));
+            self.now()
+                .beginnings
+                .insert(path.to_owned(), (stat, begins));
         }
     }
 
     /// The bytes of a file that is as it was in the round before.
     pub(super) fn unchanged(&self, path: &Path, metadata: &Metadata) -> Option<Arc<[u8]>> {
-        let noted =
-            self.before.files.get(path).filter(|noted| self.trusts && noted.stat == Some(FileStat::of(metadata)))?;
+        let noted = self
+            .before
+            .files
+            .get(path)
+            .filter(|noted| self.trusts && noted.stat == Some(FileStat::of(metadata)))?;
         self.now().files.insert(path.to_owned(), noted.clone());
         Some(noted.bytes.clone())
     }
@@ -104,13 +126,24 @@ impl StatCache {
         bytes: Vec<u8>,
         now: UnixNanos,
     ) -> Arc<[u8]> {
-        let known = self.before.files.get(path).map(|noted| &noted.bytes).filter(|known| ***known == *bytes);
+        let known = self
+            .before
+            .files
+            .get(path)
+            .map(|noted| &noted.bytes)
+            .filter(|known| ***known == *bytes);
         let bytes = known.cloned().unwrap_or_else(|| bytes.into());
         let stat = FileStat::of(before);
         // The size of what is no real file, as below /proc, is not that of its bytes.
         let is_whole = stat == FileStat::of(after) && stat.size == bytes.len() as u64;
         let stat = Some(stat).filter(|stat| is_whole && stat.is_at_rest(now));
-        self.now().files.insert(path.to_owned(), CacheEntry { stat, bytes: bytes.clone() });
+        self.now().files.insert(
+            path.to_owned(),
+            CacheEntry {
+                stat,
+                bytes: bytes.clone(),
+            },
+        );
         bytes
     }
 }
@@ -146,7 +179,12 @@ mod tests {
     use customs_record::clock::now;
 
     fn read_with(directory: &Path, cache: &StatCache) -> SourceReading {
-        read_changes(directory, &SourceOptions::default(), cache, &Progress::default())
+        read_changes(
+            directory,
+            &SourceOptions::default(),
+            cache,
+            &Progress::default(),
+        )
     }
 
     const LATER: i128 = 60 * SECOND;
@@ -155,13 +193,20 @@ mod tests {
     fn noted(directory: &Path, after: i128) -> CacheEntries {
         let path = directory.join("a");
         let (cache, metadata) = (StatCache::default(), fs::metadata(&path).unwrap());
-        cache.note(&path, (&metadata, &metadata), fs::read(&path).unwrap(), UnixNanos(now().0 + after));
+        cache.note(
+            &path,
+            (&metadata, &metadata),
+            fs::read(&path).unwrap(),
+            UnixNanos(now().0 + after),
+        );
         cache.take_entries()
     }
 
     fn is_unchanged(entries: CacheEntries, directory: &Path) -> bool {
         let path = directory.join("a");
-        StatCache::to_read_changes(entries).unchanged(&path, &fs::metadata(&path).unwrap()).is_some()
+        StatCache::to_read_changes(entries)
+            .unchanged(&path, &fs::metadata(&path).unwrap())
+            .is_some()
     }
 
     fn file(text: &str) -> tempfile::TempDir {
@@ -182,9 +227,17 @@ mod tests {
         let changes: [Change; 6] = [
             ("nothing", |_| {}, true),
             ("read", |path| drop(fs::read(path).unwrap()), true),
-            ("written in place, as long", |path| fs::write(path, "two").unwrap(), false),
+            (
+                "written in place, as long",
+                |path| fs::write(path, "two").unwrap(),
+                false,
+            ),
             ("the same, with the old time set", set_modified, false),
-            ("a longer one", |path| fs::write(path, "three").unwrap(), false),
+            (
+                "a longer one",
+                |path| fs::write(path, "three").unwrap(),
+                false,
+            ),
             (
                 "another renamed over it",
                 |path| {
@@ -220,15 +273,32 @@ mod tests {
 
     #[test]
     fn only_a_file_at_rest_is_known_by_its_times() {
-        for (after, expected) in [(-60 * SECOND, false), (0, false), (SECOND, false), (3 * SECOND, true)] {
+        for (after, expected) in [
+            (-60 * SECOND, false),
+            (0, false),
+            (SECOND, false),
+            (3 * SECOND, true),
+        ] {
             let directory = file("one");
-            assert_eq!(is_unchanged(noted(directory.path(), after), directory.path()), expected, "{after}");
+            assert_eq!(
+                is_unchanged(noted(directory.path(), after), directory.path()),
+                expected,
+                "{after}"
+            );
         }
         let directory = file("one");
         let future = std::time::SystemTime::now() + Duration::from_secs(3_600);
         let times = FileTimes::new().set_modified(future);
-        File::options().write(true).open(directory.path().join("a")).unwrap().set_times(times).unwrap();
-        assert!(!is_unchanged(noted(directory.path(), LATER), directory.path()), "a time that is yet to come");
+        File::options()
+            .write(true)
+            .open(directory.path().join("a"))
+            .unwrap()
+            .set_times(times)
+            .unwrap();
+        assert!(
+            !is_unchanged(noted(directory.path(), LATER), directory.path()),
+            "a time that is yet to come"
+        );
     }
 
     #[test]
@@ -239,11 +309,19 @@ mod tests {
         for (change, bytes) in [("three", "three"), ("one", "torn")] {
             let before = fs::metadata(&path).unwrap();
             fs::write(&path, change).unwrap();
-            let after = if bytes == "torn" { before.clone() } else { fs::metadata(&path).unwrap() };
+            let after = if bytes == "torn" {
+                before.clone()
+            } else {
+                fs::metadata(&path).unwrap()
+            };
             let cache = StatCache::default();
             cache.note(&path, (&before, &after), bytes.into(), at_rest);
             let cache = StatCache::to_read_changes(cache.take_entries());
-            assert!(cache.unchanged(&path, &before).is_none() && cache.unchanged(&path, &after).is_none(), "{bytes}");
+            assert!(
+                cache.unchanged(&path, &before).is_none()
+                    && cache.unchanged(&path, &after).is_none(),
+                "{bytes}"
+            );
         }
     }
 
@@ -252,13 +330,20 @@ mod tests {
         let directory = file("one");
         let path = directory.path().join("a");
         let metadata = fs::metadata(&path).unwrap();
-        let known = noted(directory.path(), LATER).files.remove(&path).unwrap().bytes;
+        let known = noted(directory.path(), LATER)
+            .files
+            .remove(&path)
+            .unwrap()
+            .bytes;
         let cache = StatCache::to_read_all(noted(directory.path(), LATER));
         assert!(cache.unchanged(&path, &metadata).is_none());
         let first = cache.before.files.get(&path).unwrap().bytes.clone();
         let again = cache.note(&path, (&metadata, &metadata), b"one".into(), now());
         assert!(Arc::ptr_eq(&first, &again) && known == again);
-        assert!(cache.unchanged(&path, &metadata).is_none(), "both reads of a round read");
+        assert!(
+            cache.unchanged(&path, &metadata).is_none(),
+            "both reads of a round read"
+        );
     }
 
     #[test]
@@ -272,18 +357,30 @@ mod tests {
         let cache = StatCache::default();
         for (name, bytes) in [("a.yaml", "A.yaml"), ("c.yaml", "c.yaml")] {
             let metadata = fs::metadata(at(name)).unwrap();
-            cache.note(&at(name), (&metadata, &metadata), bytes.into(), UnixNanos(now().0 + LATER));
+            cache.note(
+                &at(name),
+                (&metadata, &metadata),
+                bytes.into(),
+                UnixNanos(now().0 + LATER),
+            );
         }
         fs::remove_file(at("c.yaml")).unwrap();
         let cache = StatCache::to_read_changes(cache.take_entries());
         let texts = |cache: &StatCache| {
             let source = read_with(root.path(), cache).unwrap();
-            source.files.iter().map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).collect::<Vec<_>>()
+            source
+                .files
+                .iter()
+                .map(|file| String::from_utf8_lossy(&file.bytes).into_owned())
+                .collect::<Vec<_>>()
         };
         assert_eq!(texts(&cache), ["A.yaml", "b.yaml"]);
         let next = StatCache::to_read_changes(cache.take_entries());
         assert_eq!(next.before.files.len(), 2, "what is gone is forgotten");
         assert_eq!(texts(&next), ["A.yaml", "b.yaml"]);
-        assert_eq!(texts(&StatCache::to_read_all(next.take_entries())), ["a.yaml", "b.yaml"]);
+        assert_eq!(
+            texts(&StatCache::to_read_all(next.take_entries())),
+            ["a.yaml", "b.yaml"]
+        );
     }
 }

@@ -43,7 +43,12 @@ pub struct Walk {
 ///
 /// # Errors
 /// Why it, or something below it that belongs to it, cannot be read, and names that cannot be told.
-pub fn walk(directory: &Path, recursive: bool, cache: &StatCache, progress: &Progress) -> Result<Walk, Vec<Problem>> {
+pub fn walk(
+    directory: &Path,
+    recursive: bool,
+    cache: &StatCache,
+    progress: &Progress,
+) -> Result<Walk, Vec<Problem>> {
     let mut walker = Walker::new(directory, recursive, cache, progress);
     while let Some((below, depth)) = walker.next() {
         walker.read(&below, depth)?;
@@ -54,7 +59,10 @@ pub fn walk(directory: &Path, recursive: bool, cache: &StatCache, progress: &Pro
 /// The directories of a recursive source, itself apart, as far as they can be read.
 pub(super) fn directories_below(directory: &Path) -> Vec<PathBuf> {
     let (cache, progress) = (StatCache::default(), Progress::default());
-    let mut walker = Walker { only_directories: true, ..Walker::new(directory, true, &cache, &progress) };
+    let mut walker = Walker {
+        only_directories: true,
+        ..Walker::new(directory, true, &cache, &progress)
+    };
     while let Some((below, depth)) = walker.next() {
         // What cannot be read is told by whoever reads policies.
         let _told_elsewhere = walker.read(&below, depth);
@@ -80,7 +88,12 @@ struct Walker<'w> {
 }
 
 impl<'w> Walker<'w> {
-    fn new(root: &'w Path, recursive: bool, cache: &'w StatCache, progress: &'w Progress) -> Walker<'w> {
+    fn new(
+        root: &'w Path,
+        recursive: bool,
+        cache: &'w StatCache,
+        progress: &'w Progress,
+    ) -> Walker<'w> {
         Walker {
             root,
             recursive,
@@ -105,7 +118,11 @@ impl<'w> Walker<'w> {
     fn read(&mut self, below: &Path, depth: usize) -> Result<(), Vec<Problem>> {
         // To join nothing would add a slash.
         let is_root = below.as_os_str().is_empty();
-        let path = if is_root { self.root.to_owned() } else { self.root.join(below) };
+        let path = if is_root {
+            self.root.to_owned()
+        } else {
+            self.root.join(below)
+        };
         let unreadable = |error| vec![directory_problem(&path, &error)];
         self.progress.at(&path);
         let about = fs::metadata(&path).map_err(unreadable)?;
@@ -136,30 +153,44 @@ impl<'w> Walker<'w> {
         let shown = name.to_string_lossy();
         if is_policy_name(&shown) {
             match relative.to_str() {
-                Some(name) if !name.contains(char::is_control) => self.found.policies.push(name.to_owned()),
-                _ => self.problems.push(odd_name(self.root, &relative.to_string_lossy())),
+                Some(name) if !name.contains(char::is_control) => {
+                    self.found.policies.push(name.to_owned())
+                }
+                _ => self
+                    .problems
+                    .push(odd_name(self.root, &relative.to_string_lossy())),
             }
             return;
         }
         if is_cases_name(&shown) {
-            self.found.cases.extend(relative.to_str().map(str::to_owned));
+            self.found
+                .cases
+                .extend(relative.to_str().map(str::to_owned));
         }
         let kind = entry.file_type().ok();
         let is_link = kind.is_some_and(|kind| kind.is_symlink());
-        if self.only_directories && (is_left_out(&shown) || kind.is_some_and(|kind| kind.is_file())) {
+        if self.only_directories && (is_left_out(&shown) || kind.is_some_and(|kind| kind.is_file()))
+        {
             return;
         }
         self.progress.at(&path);
         if is_left_out(&shown) {
-            if let Some(about) = names::has_ending(&shown).then(|| fs::metadata(&path).ok()).flatten() {
+            if let Some(about) = names::has_ending(&shown)
+                .then(|| fs::metadata(&path).ok())
+                .flatten()
+            {
                 let beginning = self.search.beginning(&path, &about, is_link);
                 self.judge(beginning, &path, left_out);
             }
             return;
         }
         match fs::metadata(&path) {
-            Ok(about) if about.is_dir() && self.recursive && is_link => self.links.push_back((relative, depth + 1)),
-            Ok(about) if about.is_dir() && self.recursive => self.waiting.push((relative, depth + 1)),
+            Ok(about) if about.is_dir() && self.recursive && is_link => {
+                self.links.push_back((relative, depth + 1))
+            }
+            Ok(about) if about.is_dir() && self.recursive => {
+                self.waiting.push((relative, depth + 1))
+            }
             Ok(about) if about.is_dir() => {
                 if let Some(first) = self.search.policy_in(&path, true) {
                     self.tell(|| sub_directory(&path, &first));
@@ -190,7 +221,14 @@ impl<'w> Walker<'w> {
     }
 
     fn finish(self) -> Result<Walk, Vec<Problem>> {
-        let Walker { root, search, mut found, problems, not_told, .. } = self;
+        let Walker {
+            root,
+            search,
+            mut found,
+            problems,
+            not_told,
+            ..
+        } = self;
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -199,8 +237,11 @@ impl<'w> Walker<'w> {
         found.directories.sort_unstable();
         found.unread.sort_by(|a, b| a.place.cmp(&b.place));
         if not_told > 0 {
-            let what = format!("{not_told} more files or directories look like policies and are not read");
-            found.unread.push(Problem::warning(Code::NotRead, whole(root), what));
+            let what =
+                format!("{not_told} more files or directories look like policies and are not read");
+            found
+                .unread
+                .push(Problem::warning(Code::NotRead, whole(root), what));
         }
         found.unread.extend(search.not_looked_at(root));
         Ok(found)
@@ -221,30 +262,37 @@ fn has_vanished(path: &Path, error: &io::Error) -> bool {
 }
 
 fn unknown(path: &Path, why: &str) -> Problem {
-    let what = format!("this is not read, and whether it is, or holds, a policy cannot be seen: {why}");
+    let what =
+        format!("this is not read, and whether it is, or holds, a policy cannot be seen: {why}");
     Problem::warning(Code::NotRead, whole(path), what)
         .hint("repair it, or give this process the right to read it; otherwise keep it elsewhere")
 }
 
 fn other_name(path: &Path) -> Problem {
     let what = "this looks like a policy file and is not read: its name does not end in `.yaml`, `.yml` or `.json`";
-    Problem::warning(Code::NotRead, whole(path), what).hint("rename it to have it read; otherwise keep it elsewhere")
+    Problem::warning(Code::NotRead, whole(path), what)
+        .hint("rename it to have it read; otherwise keep it elsewhere")
 }
 
 fn left_out(path: &Path) -> Problem {
     let what = "this file begins as a policy and is not read: names that start with a dot and `*.cases.*` are left out";
-    Problem::warning(Code::NotRead, whole(path), what).hint("rename it to have it read; otherwise keep it elsewhere")
+    Problem::warning(Code::NotRead, whole(path), what)
+        .hint("rename it to have it read; otherwise keep it elsewhere")
 }
 
 fn sub_directory(path: &Path, first: &str) -> Problem {
-    let what = format!("this sub-directory holds policy files and is not read, `{}` for one", first);
+    let what = format!(
+        "this sub-directory holds policy files and is not read, `{}` for one",
+        first
+    );
     Problem::warning(Code::NotRead, whole(path), what)
         .hint("set `recursive: true` for the source, name the directory in `policies`, or move its files up")
 }
 
 fn too_deep(path: &Path) -> Problem {
-    let what =
-        format!("the source has more than {MAX_DIRECTORIES} directories, or some nested deeper than {MAX_DEPTH}");
+    let what = format!(
+        "the source has more than {MAX_DIRECTORIES} directories, or some nested deeper than {MAX_DEPTH}"
+    );
     Problem::error(Code::TooLarge, whole(path), what).hint("divide it into several sources")
 }
 
@@ -283,26 +331,55 @@ mod tests {
     }
 
     fn names(root: &Path, problems: &[Problem]) -> Vec<String> {
-        let name = |p: &Problem| Path::new(&*p.place.file).strip_prefix(root).unwrap().display().to_string();
+        let name = |p: &Problem| {
+            Path::new(&*p.place.file)
+                .strip_prefix(root)
+                .unwrap()
+                .display()
+                .to_string()
+        };
         problems.iter().map(name).collect()
     }
 
     #[test]
     fn what_looks_like_a_policy_and_is_not_read_is_told() {
         let root = tree();
-        let found = walk(root.path(), false, &StatCache::default(), &Progress::default()).unwrap();
+        let found = walk(
+            root.path(),
+            false,
+            &StatCache::default(),
+            &Progress::default(),
+        )
+        .unwrap();
         assert_eq!(
             (found.policies, found.cases),
-            (vec!["base.yaml".into(), "x.JSON".into()], vec!["base.cases.yaml".to_owned()])
+            (
+                vec!["base.yaml".into(), "x.JSON".into()],
+                vec!["base.cases.yaml".to_owned()]
+            )
         );
-        assert_eq!(names(root.path(), &found.unread), [".hidden.yaml", "deny", "more", "old.yaml.bak", "team-shop"]);
-        assert!(found.unread.iter().all(|p| p.code == Code::NotRead && !p.is_error() && p.hint.is_some()));
+        assert_eq!(
+            names(root.path(), &found.unread),
+            [".hidden.yaml", "deny", "more", "old.yaml.bak", "team-shop"]
+        );
+        assert!(
+            found
+                .unread
+                .iter()
+                .all(|p| p.code == Code::NotRead && !p.is_error() && p.hint.is_some())
+        );
     }
 
     #[test]
     fn a_recursive_source_has_the_files_below_by_their_paths() {
         let root = tree();
-        let found = walk(root.path(), true, &StatCache::default(), &Progress::default()).unwrap();
+        let found = walk(
+            root.path(),
+            true,
+            &StatCache::default(),
+            &Progress::default(),
+        )
+        .unwrap();
         let policies = [
             "base.yaml",
             "more/policies.json",
@@ -312,8 +389,14 @@ mod tests {
             "x.JSON",
         ];
         assert_eq!(found.policies, policies);
-        assert_eq!(found.cases, ["base.cases.yaml", "team-shop/shop.cases.yaml"]);
-        assert_eq!(names(root.path(), &found.unread), [".hidden.yaml", "deny", "old.yaml.bak"]);
+        assert_eq!(
+            found.cases,
+            ["base.cases.yaml", "team-shop/shop.cases.yaml"]
+        );
+        assert_eq!(
+            names(root.path(), &found.unread),
+            [".hidden.yaml", "deny", "old.yaml.bak"]
+        );
     }
 
     #[test]
@@ -321,23 +404,49 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in [
             ("a.cases.yaml", POLICY),
-            ("b.cases.yaml", "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\n"),
-            (".c.json", "{\n  \"apiVersion\": \"egress.customs/v1alpha1\",\n  \"kind\": \"EgressPolicy\"\n}\n"),
-            (".schema.json", "{\n  \"$schema\": \"x\",\n  \"title\": \"EgressPolicy\"\n}\n"),
+            (
+                "b.cases.yaml",
+                "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\n",
+            ),
+            (
+                ".c.json",
+                "{\n  \"apiVersion\": \"egress.customs/v1alpha1\",\n  \"kind\": \"EgressPolicy\"\n}\n",
+            ),
+            (
+                ".schema.json",
+                "{\n  \"$schema\": \"x\",\n  \"title\": \"EgressPolicy\"\n}\n",
+            ),
             (".notes", POLICY),
         ] {
             fs::write(root.path().join(name), text).unwrap();
         }
-        let found = walk(root.path(), false, &StatCache::default(), &Progress::default()).unwrap();
+        let found = walk(
+            root.path(),
+            false,
+            &StatCache::default(),
+            &Progress::default(),
+        )
+        .unwrap();
         assert_eq!((found.policies.len(), found.cases.len()), (0, 2));
-        assert_eq!(names(root.path(), &found.unread), [".c.json", "a.cases.yaml"]);
+        assert_eq!(
+            names(root.path(), &found.unread),
+            [".c.json", "a.cases.yaml"]
+        );
     }
 
     #[test]
     fn countless_lookalikes_are_counted() {
         let root = tempfile::tempdir().unwrap();
-        (0..MAX_TOLD + 7).for_each(|n| fs::write(root.path().join(format!("{n}.yaml~")), "").unwrap());
-        let unread = walk(root.path(), false, &StatCache::default(), &Progress::default()).unwrap().unread;
+        (0..MAX_TOLD + 7)
+            .for_each(|n| fs::write(root.path().join(format!("{n}.yaml~")), "").unwrap());
+        let unread = walk(
+            root.path(),
+            false,
+            &StatCache::default(),
+            &Progress::default(),
+        )
+        .unwrap()
+        .unread;
         assert_eq!(unread.len(), MAX_TOLD + 1);
         assert!(unread.last().unwrap().text.starts_with("7 more"));
     }
@@ -347,14 +456,34 @@ mod tests {
         let root = tree();
         let link = root.path().join("team-pay");
         symlink("nowhere", &link).unwrap();
-        let problems = walk(root.path(), true, &StatCache::default(), &Progress::default()).unwrap_err();
+        let problems = walk(
+            root.path(),
+            true,
+            &StatCache::default(),
+            &Progress::default(),
+        )
+        .unwrap_err();
         assert_eq!(names(root.path(), &problems), ["team-pay"]);
-        assert!(problems[0].is_error() && problems[0].text.contains("leads nowhere"), "{}", problems[0]);
+        assert!(
+            problems[0].is_error() && problems[0].text.contains("leads nowhere"),
+            "{}",
+            problems[0]
+        );
         fs::remove_file(&link).unwrap();
         symlink("loop", root.path().join("loop")).unwrap();
-        let problems = walk(root.path(), true, &StatCache::default(), &Progress::default()).unwrap_err();
+        let problems = walk(
+            root.path(),
+            true,
+            &StatCache::default(),
+            &Progress::default(),
+        )
+        .unwrap_err();
         assert_eq!(names(root.path(), &problems), ["loop"]);
-        assert_eq!(directories_below(root.path()).len(), 5, "what can be read is watched meanwhile");
+        assert_eq!(
+            directories_below(root.path()).len(),
+            5,
+            "what can be read is watched meanwhile"
+        );
     }
 
     #[test]
@@ -363,9 +492,23 @@ mod tests {
         for name in ["README", "team-pay", "old.yaml.bak", ".git"] {
             symlink("nowhere", root.path().join(name)).unwrap();
         }
-        let found = walk(root.path(), false, &StatCache::default(), &Progress::default()).unwrap();
-        assert_eq!(names(root.path(), &found.unread), ["README", "old.yaml.bak", "team-pay"]);
-        assert!(found.unread.iter().all(|p| p.code == Code::NotRead && !p.is_error()));
+        let found = walk(
+            root.path(),
+            false,
+            &StatCache::default(),
+            &Progress::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            names(root.path(), &found.unread),
+            ["README", "old.yaml.bak", "team-pay"]
+        );
+        assert!(
+            found
+                .unread
+                .iter()
+                .all(|p| p.code == Code::NotRead && !p.is_error())
+        );
     }
 
     #[test]
@@ -374,12 +517,31 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             fs::create_dir_all(root.path().join("m/deep")).unwrap();
             fs::write(root.path().join("m/deep/deny.yaml"), POLICY).unwrap();
-            names.iter().for_each(|name| symlink("m/deep", root.path().join(name)).unwrap());
-            let found = walk(root.path(), true, &StatCache::default(), &Progress::default()).unwrap();
-            assert_eq!((found.policies, found.directories.len()), (vec!["m/deep/deny.yaml".to_owned()], 2));
+            names
+                .iter()
+                .for_each(|name| symlink("m/deep", root.path().join(name)).unwrap());
+            let found = walk(
+                root.path(),
+                true,
+                &StatCache::default(),
+                &Progress::default(),
+            )
+            .unwrap();
+            assert_eq!(
+                (found.policies, found.directories.len()),
+                (vec!["m/deep/deny.yaml".to_owned()], 2)
+            );
             let other = tempfile::tempdir().unwrap();
-            names.iter().for_each(|name| symlink(root.path().join("m/deep"), other.path().join(name)).unwrap());
-            let found = walk(other.path(), true, &StatCache::default(), &Progress::default()).unwrap();
+            names.iter().for_each(|name| {
+                symlink(root.path().join("m/deep"), other.path().join(name)).unwrap()
+            });
+            let found = walk(
+                other.path(),
+                true,
+                &StatCache::default(),
+                &Progress::default(),
+            )
+            .unwrap();
             assert_eq!(found.policies, ["a/deny.yaml"]);
         }
     }
@@ -394,6 +556,10 @@ mod tests {
         let progress = Progress::default();
         let found = walk(root.path(), false, &StatCache::default(), &progress).unwrap();
         assert_eq!(names(root.path(), &found.unread), ["deny"]);
-        assert!(progress.path().starts_with(root.path()) && progress.path() != root.path(), "{:?}", progress.path());
+        assert!(
+            progress.path().starts_with(root.path()) && progress.path() != root.path(),
+            "{:?}",
+            progress.path()
+        );
     }
 }

@@ -42,7 +42,11 @@ pub struct Watcher {
 
 impl Watcher {
     /// A watcher that wakes `changed`; nothing is watched before the first [`Watcher::rearm`].
-    pub fn new(directories: &[PolicyDirectory], file: Option<&Path>, changed: Arc<Notify>) -> Watcher {
+    pub fn new(
+        directories: &[PolicyDirectory],
+        file: Option<&Path>,
+        changed: Arc<Notify>,
+    ) -> Watcher {
         Watcher {
             directories: directories.to_vec(),
             file: file.map(Path::to_owned),
@@ -78,22 +82,30 @@ impl Watcher {
                 changed.notify_one();
             }
         });
-        made.map_err(|error| self.warn(format!("file events are not available: {error}"))).ok()
+        made.map_err(|error| self.warn(format!("file events are not available: {error}")))
+            .ok()
     }
 
     /// Watches what the directories are now: they may have been replaced since, even by one with the same inode number.
     pub fn rearm(&mut self) {
         let missed = std::mem::replace(&mut self.misses_events, false);
-        let Some(mut inner) = self.inner.take().or_else(|| self.connect()) else { return };
+        let Some(mut inner) = self.inner.take().or_else(|| self.connect()) else {
+            return;
+        };
         let mut next = Places::of(&self.directories);
         self.file.iter().for_each(|file| next.file(file));
-        let armed = std::mem::replace(&mut *self.places.write().unwrap_or_else(PoisonError::into_inner), next.clone());
+        let armed = std::mem::replace(
+            &mut *self.places.write().unwrap_or_else(PoisonError::into_inner),
+            next.clone(),
+        );
         for place in &armed.watched {
             // A place that is gone took its watch with it; that is no error here.
             let _gone = notify::Watcher::unwatch(&mut inner, place);
         }
         for place in &next.watched {
-            if let Err(error) = notify::Watcher::watch(&mut inner, place, RecursiveMode::NonRecursive) {
+            if let Err(error) =
+                notify::Watcher::watch(&mut inner, place, RecursiveMode::NonRecursive)
+            {
                 self.warn(format!("cannot watch {}: {error}", place.display()));
             }
         }
@@ -145,8 +157,14 @@ impl Places {
     /// The directories of namespaces; more than are sources do no harm.
     fn directories_in(&mut self, directory: &Path) {
         // What cannot be listed is told by the reader.
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-        entries.filter(|path| path.is_dir()).for_each(|path| self.directory(&path));
+        let entries = fs::read_dir(directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
+        entries
+            .filter(|path| path.is_dir())
+            .for_each(|path| self.directory(&path));
     }
 
     /// The sub-directories that belong to a source, and those of each namespace's.
@@ -167,7 +185,11 @@ impl Places {
             self.policies.insert(resolved);
         }
         self.entry(directory);
-        for symlink in directory.ancestors().skip(1).filter(|path| path.is_symlink()) {
+        for symlink in directory
+            .ancestors()
+            .skip(1)
+            .filter(|path| path.is_symlink())
+        {
             self.entry(symlink);
         }
     }
@@ -178,15 +200,24 @@ impl Places {
         let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         for _ in 0..MOST_SYMLINKS {
             self.entry(&path);
-            path.ancestors().skip(1).filter(|path| path.is_symlink()).for_each(|symlink| self.entry(symlink));
-            let Ok(target) = fs::read_link(&path) else { return };
-            path = path.parent().map_or_else(|| target.clone(), |parent| parent.join(&target));
+            path.ancestors()
+                .skip(1)
+                .filter(|path| path.is_symlink())
+                .for_each(|symlink| self.entry(symlink));
+            let Ok(target) = fs::read_link(&path) else {
+                return;
+            };
+            path = path
+                .parent()
+                .map_or_else(|| target.clone(), |parent| parent.join(&target));
         }
     }
 
     /// Watches the directory in which an entry stands, for the sake of that entry.
     fn entry(&mut self, entry: &Path) {
-        let (Some(parent), Some(name)) = (entry.parent(), entry.file_name()) else { return };
+        let (Some(parent), Some(name)) = (entry.parent(), entry.file_name()) else {
+            return;
+        };
         if let Ok(parent) = parent.canonicalize() {
             self.entries.insert(parent.join(name));
             self.watched.insert(parent);
@@ -194,7 +225,9 @@ impl Places {
     }
 
     fn concern(&self, path: &Path) -> bool {
-        let in_policies = path.parent().is_some_and(|parent| self.policies.contains(parent));
+        let in_policies = path
+            .parent()
+            .is_some_and(|parent| self.policies.contains(parent));
         in_policies || self.watched.contains(path) || self.entries.contains(path)
     }
 }
@@ -203,7 +236,8 @@ impl Places {
 fn matters(places: &RwLock<Places>, event: &notify::Result<Event>) -> bool {
     let Ok(event) = event else { return true };
     let places = places.read().unwrap_or_else(PoisonError::into_inner);
-    changes(event.kind) && (event.paths.is_empty() || event.paths.iter().any(|path| places.concern(path)))
+    changes(event.kind)
+        && (event.paths.is_empty() || event.paths.iter().any(|path| places.concern(path)))
 }
 
 fn changes(kind: EventKind) -> bool {
@@ -233,8 +267,16 @@ mod tests {
         std::fs::write(root.join("teams/README.md"), "").unwrap();
         symlink("../elsewhere/batch", root.join("teams/batch")).unwrap();
         let places = Places::of(&[PolicyDirectory::namespaces(root.join("teams"))]);
-        let paths = |names: &[&str]| names.iter().map(|name| root.join(name)).collect::<BTreeSet<_>>();
-        assert_eq!(places.policies, paths(&["teams", "teams/shop", "elsewhere/batch"]));
+        let paths = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| root.join(name))
+                .collect::<BTreeSet<_>>()
+        };
+        assert_eq!(
+            places.policies,
+            paths(&["teams", "teams/shop", "elsewhere/batch"])
+        );
     }
 
     #[test]
@@ -247,10 +289,17 @@ mod tests {
         symlink("..data/settings.yaml", root.join("map/settings.yaml")).unwrap();
         let mut places = Places::default();
         places.file(&root.join("map/settings.yaml"));
-        for (path, expected) in
-            [("map/settings.yaml", true), ("map/..data", true), ("map/..1/settings.yaml", true), ("map/other", false)]
-        {
-            assert_eq!(places.concern(&root.join(path)), expected, "{path}: {places:?}");
+        for (path, expected) in [
+            ("map/settings.yaml", true),
+            ("map/..data", true),
+            ("map/..1/settings.yaml", true),
+            ("map/other", false),
+        ] {
+            assert_eq!(
+                places.concern(&root.join(path)),
+                expected,
+                "{path}: {places:?}"
+            );
         }
     }
 
@@ -259,11 +308,20 @@ mod tests {
         for (kind, expected) in [
             (EventKind::Access(AccessKind::Open(AccessMode::Any)), false),
             (EventKind::Access(AccessKind::Read), false),
-            (EventKind::Access(AccessKind::Close(AccessMode::Read)), false),
-            (EventKind::Access(AccessKind::Close(AccessMode::Write)), true),
+            (
+                EventKind::Access(AccessKind::Close(AccessMode::Read)),
+                false,
+            ),
+            (
+                EventKind::Access(AccessKind::Close(AccessMode::Write)),
+                true,
+            ),
             (EventKind::Create(CreateKind::File), true),
             (EventKind::Modify(ModifyKind::Data(DataChange::Any)), true),
-            (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), true),
+            (
+                EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)),
+                true,
+            ),
             (EventKind::Modify(ModifyKind::Name(RenameMode::To)), true),
             (EventKind::Remove(RemoveKind::Folder), true),
             (EventKind::Other, true),
@@ -301,7 +359,12 @@ mod tests {
         std::fs::create_dir_all(root.join("trees/1/policies")).unwrap();
         symlink("trees/1", root.join("current")).unwrap();
         let places = Places::of(&[source(root.join("current/policies"))]);
-        let paths = |names: &[&str]| names.iter().map(|name| root.join(name)).collect::<BTreeSet<_>>();
+        let paths = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| root.join(name))
+                .collect::<BTreeSet<_>>()
+        };
         assert_eq!(places.policies, paths(&["trees/1/policies"]));
         assert_eq!(places.entries, paths(&["trees/1/policies", "current"]));
         assert_eq!(places.watched, paths(&["", "trees/1", "trees/1/policies"]));
@@ -326,7 +389,9 @@ mod tests {
         watcher.rearm();
         assert!(!watcher.misses_events() && watcher.warned.is_empty());
         std::fs::write(root.path().join("a.yaml"), "a: 1").unwrap();
-        tokio::time::timeout(Duration::from_secs(10), changed.notified()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), changed.notified())
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
@@ -342,8 +407,13 @@ mod tests {
             super::super::read::read_source(&directory).unwrap();
         }
         let woken = tokio::time::timeout(Duration::from_millis(300), changed.notified()).await;
-        assert!(woken.is_err(), "the reader's own access looked like a change");
+        assert!(
+            woken.is_err(),
+            "the reader's own access looked like a change"
+        );
         std::fs::write(directory.join("a.yaml"), "a: 2").unwrap();
-        tokio::time::timeout(Duration::from_secs(10), changed.notified()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), changed.notified())
+            .await
+            .unwrap();
     }
 }

@@ -25,7 +25,10 @@ pub struct Line {
 impl Line {
     /// A field as text, by JSON pointer; empty if there is none.
     pub fn text_at(&self, pointer: &str) -> &str {
-        self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.value
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// What Envoy was told: `allow` or `deny`.
@@ -83,8 +86,12 @@ impl Audit {
         let lines = self.whole_lines();
         let mut found = Vec::new();
         for text in lines.get(mark.0..).unwrap_or_default() {
-            let value = serde_json::from_str(text).with_context(|| format!("an audit line is no JSON: {text}"))?;
-            found.push(Line { text: text.clone(), value });
+            let value = serde_json::from_str(text)
+                .with_context(|| format!("an audit line is no JSON: {text}"))?;
+            found.push(Line {
+                text: text.clone(),
+                value,
+            });
         }
         found.retain(Line::is_decision);
         Ok(found)

@@ -31,7 +31,10 @@ spec:
 
 /// A size that the environment may set.
 pub fn size(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    std::env::var(name).map_or(default, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number"))
+    })
 }
 
 /// A running server in a directory of its own or of somebody else.
@@ -49,20 +52,45 @@ impl Server {
         fs::create_dir_all(directory.join("policies")).unwrap();
         fs::write(directory.join("policies/a.yaml"), POLICY).unwrap();
         let mut command = Command::new(crate::customs_binary());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
+        {
             command.env_remove(name);
         }
-        command.arg("serve").args(["--listen", &format!("127.0.0.1:{port}"), "--admin", &format!("127.0.0.1:{admin}")]);
-        command.args(flags).current_dir(directory).stdin(Stdio::null());
+        command.arg("serve").args([
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--admin",
+            &format!("127.0.0.1:{admin}"),
+        ]);
+        command
+            .args(flags)
+            .current_dir(directory)
+            .stdin(Stdio::null());
         // Nobody behind it has to learn of its end.
         command.env("CUSTOMS_DRAIN_DELAY", "0s");
-        let log = File::options().append(true).create(true).open(directory.join("log")).unwrap();
-        let out = File::options().append(true).create(true).open(directory.join("out")).unwrap();
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(directory.join("log"))
+            .unwrap();
+        let out = File::options()
+            .append(true)
+            .create(true)
+            .open(directory.join("out"))
+            .unwrap();
         let child = command.stdout(out).stderr(log).spawn().unwrap();
-        let server = Server { child, port, admin, directory: directory.to_owned() };
+        let server = Server {
+            child,
+            port,
+            admin,
+            directory: directory.to_owned(),
+        };
         server.until("ready", || {
             let ready = server.get("/readyz");
-            ready.is_some_and(|(status, why)| status == 200 || why.contains("no answer can be recorded"))
+            ready.is_some_and(|(status, why)| {
+                status == 200 || why.contains("no answer can be recorded")
+            })
         });
         server
     }
@@ -83,34 +111,53 @@ impl Server {
 
     /// The status code and the body of an answer of the admin address.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        http::get(self.admin, "localhost", path).ok().map(|answer| (answer.status, answer.body))
+        http::get(self.admin, "localhost", path)
+            .ok()
+            .map(|answer| (answer.status, answer.body))
     }
 
     /// The sum of the series of a metric whose labels contain a text.
     pub fn metric(&self, name: &str, labels: &str) -> u64 {
         let text = self.get("/metrics").unwrap_or_default().1;
-        let series = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(labels));
-        series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+        let series = text
+            .lines()
+            .filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(labels));
+        series
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum::<f64>() as u64
     }
 
     /// The resident memory, in MiB.
     pub fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            >> 10
     }
 
     /// The CPU time that its threads have used so far, in seconds.
     pub fn cpu(&self) -> f64 {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let nanos = |thread: PathBuf| fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+        let nanos =
+            |thread: PathBuf| fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
         let used = threads.map(|thread| nanos(thread.unwrap().path()));
-        used.filter_map(|line| line.split(' ').next()?.parse::<f64>().ok()).sum::<f64>() / 1e9
+        used.filter_map(|line| line.split(' ').next()?.parse::<f64>().ok())
+            .sum::<f64>()
+            / 1e9
     }
 
     /// Waits until nothing is on its way to a sink.
     pub fn settle(&self) {
-        self.until("everything is written", || self.metric("customs_audit_queue_records", "") == 0);
+        self.until("everything is written", || {
+            self.metric("customs_audit_queue_records", "") == 0
+        });
     }
 
     /// SIGKILL.
@@ -120,7 +167,13 @@ impl Server {
     }
 
     pub fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &self.child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// SIGTERM; says how it exited.
@@ -132,7 +185,11 @@ impl Server {
                 assert!(!self.log().contains("panicked"), "{}", self.log());
                 return status.code();
             }
-            assert!(start.elapsed() < PATIENCE, "it does not end\n{}", self.log());
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it does not end\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -152,20 +209,37 @@ pub fn check(host: &str) -> CheckRequest {
         host: host.into(),
         method: "GET".into(),
         path: "/index.html?q=1".into(),
-        headers: [("x-request-id".to_owned(), "4f3c8a52-9a55-4f3c-8a52-9a554f3c8a52".to_owned())].into(),
+        headers: [(
+            "x-request-id".to_owned(),
+            "4f3c8a52-9a55-4f3c-8a52-9a554f3c8a52".to_owned(),
+        )]
+        .into(),
         ..HttpRequest::default()
     };
     let peer = |principal: &str, port: u32| {
         let port_specifier = Some(PortSpecifier::PortValue(port));
-        let socket = SocketAddress { address: "10.1.2.3".into(), port_specifier, ..SocketAddress::default() };
-        let address = Some(Address { address: Some(AddressKind::SocketAddress(socket)) });
-        Some(Peer { address, principal: principal.into(), ..Peer::default() })
+        let socket = SocketAddress {
+            address: "10.1.2.3".into(),
+            port_specifier,
+            ..SocketAddress::default()
+        };
+        let address = Some(Address {
+            address: Some(AddressKind::SocketAddress(socket)),
+        });
+        Some(Peer {
+            address,
+            principal: principal.into(),
+            ..Peer::default()
+        })
     };
     CheckRequest {
         attributes: Some(AttributeContext {
             source: peer("spiffe://cluster.local/ns/demo-frontend/sa/sleep", 40_000),
             destination: peer("spiffe://cluster.local/ns/istio-system/sa/egress", 8080),
-            request: Some(Request { time: None, http: Some(http) }),
+            request: Some(Request {
+                time: None,
+                http: Some(http),
+            }),
             ..AttributeContext::default()
         }),
     }
@@ -173,20 +247,39 @@ pub fn check(host: &str) -> CheckRequest {
 
 /// Nine allows and a denial, in turn.
 pub fn mixed() -> Vec<CheckRequest> {
-    (0..10).map(|n| check(if n == 0 { "www.aliyun.com" } else { "api.example" })).collect()
+    (0..10)
+        .map(|n| {
+            check(if n == 0 {
+                "www.aliyun.com"
+            } else {
+                "api.example"
+            })
+        })
+        .collect()
 }
 
 /// Runs a load in a runtime of its own.
 pub fn run(load: &Load) -> Told {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(load.run())
 }
 
 /// The files of a record in the order in which they were written: closed ones, then the open one.
 pub fn files(directory: &Path, name: &str) -> Vec<PathBuf> {
-    let is_closed = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{name}."));
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).filter(is_closed).collect();
+    let is_closed = |path: &PathBuf| {
+        path.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with(&format!("{name}."))
+    };
+    let mut found: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(is_closed)
+        .collect();
     found.sort();
     found.push(directory.join(name));
     found
@@ -200,9 +293,17 @@ pub fn verify(files: &[PathBuf]) -> (i32, String) {
 /// The same with flags.
 pub fn verify_with(flags: &[&OsStr], files: &[PathBuf]) -> (i32, String) {
     let mut command = Command::new(crate::customs_binary());
-    let output = command.args(["audit", "verify"]).args(flags).args(files).output().unwrap();
+    let output = command
+        .args(["audit", "verify"])
+        .args(flags)
+        .args(files)
+        .output()
+        .unwrap();
     let words = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap(), String::from_utf8(words).unwrap())
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(words).unwrap(),
+    )
 }
 
 /// What is in a file, unpacked.
@@ -212,7 +313,9 @@ pub fn bytes_of(path: &Path) -> Vec<u8> {
         return bytes;
     }
     let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).unwrap();
+    flate2::read::GzDecoder::new(bytes.as_slice())
+        .read_to_end(&mut unpacked)
+        .unwrap();
     unpacked
 }
 
@@ -242,8 +345,12 @@ impl Count {
         for file in files {
             let text = text_of(file);
             assert!(text.is_ascii());
-            for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-                let record = serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
+            for line in text
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'))
+            {
+                let record =
+                    serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
                 count.add(&record);
             }
         }
@@ -252,18 +359,29 @@ impl Count {
     }
 
     fn add(&mut self, record: &Value) {
-        let number = |value: &Value| value.as_str().map_or(0, |text| text.parse::<u64>().unwrap());
+        let number = |value: &Value| {
+            value
+                .as_str()
+                .map_or(0, |text| text.parse::<u64>().unwrap())
+        };
         let kind = record["kind"].as_str().unwrap();
         *self.kinds.entry(kind.to_owned()).or_default() += 1;
         match kind {
             "decision" => {
                 self.numbers.push(number(&record["decisionNumber"]));
-                assert!(self.ids.insert(record["decisionId"].as_str().unwrap().to_owned()), "twice: {record}");
+                assert!(
+                    self.ids
+                        .insert(record["decisionId"].as_str().unwrap().to_owned()),
+                    "twice: {record}"
+                );
             }
             "gap" => {
                 let lost = &record["lost"];
                 let classes = ["allows", "denials", "differing", "withheld"];
-                self.lost.0 += classes.iter().map(|class| number(&lost[*class])).sum::<u64>();
+                self.lost.0 += classes
+                    .iter()
+                    .map(|class| number(&lost[*class]))
+                    .sum::<u64>();
                 self.lost.1 += number(&lost["events"]);
             }
             "withheld" => self.taken_back += 1,

@@ -18,11 +18,22 @@ pub enum Shape {
 pub fn source(shape: Shape, rules: usize) -> Source {
     let tens: Vec<usize> = (0..rules / 10).collect();
     let file = |(index, tens): (usize, &[usize])| {
-        let text = tens.iter().map(|ten| policies(shape, *ten)).collect::<Vec<_>>().join("---\n");
-        PolicyFile { name: format!("{index:03}.yaml"), bytes: text.into_bytes().into() }
+        let text = tens
+            .iter()
+            .map(|ten| policies(shape, *ten))
+            .collect::<Vec<_>>()
+            .join("---\n");
+        PolicyFile {
+            name: format!("{index:03}.yaml"),
+            bytes: text.into_bytes().into(),
+        }
     };
     let per_file = tens.len().div_ceil(100);
-    Source { name: "bench".into(), files: tens.chunks(per_file).enumerate().map(file).collect(), ..Source::default() }
+    Source {
+        name: "bench".into(),
+        files: tens.chunks(per_file).enumerate().map(file).collect(),
+        ..Source::default()
+    }
 }
 
 /// The policies of ten rules.
@@ -38,7 +49,11 @@ fn policies(shape: Shape, ten: usize) -> String {
             }
             2..=4 => format!("{{name: a{n}, hosts: [h{i}.ok.example]}}"),
             5 | 6 => format!("{{name: a{n}, hosts: ['*.s{i}.ok.example']}}"),
-            7 => format!("{{name: a{n}, hosts: [10.{}.{}.0/24]}}", ten / 256, ten % 256),
+            7 => format!(
+                "{{name: a{n}, hosts: [10.{}.{}.0/24]}}",
+                ten / 256,
+                ten % 256
+            ),
             8 => format!("{{name: d{n}, hosts: ['*.saas.example']}}"),
             _ => format!("{{name: d{n}, hosts: [h{i}.saas.example]}}"),
         }
@@ -56,11 +71,15 @@ fn policies(shape: Shape, ten: usize) -> String {
             ten % 7
         )
     };
-    let list = |numbers: std::ops::Range<usize>| numbers.map(rule).collect::<Vec<_>>().join(",\n  ");
+    let list =
+        |numbers: std::ops::Range<usize>| numbers.map(rule).collect::<Vec<_>>().join(",\n  ");
     let documents = match shape {
         Shape::Teams => vec![
             istio(format!("t{ten}"), list(0..2)),
-            egress(format!("t{ten}"), format!("allow: [{}],\n  deny: [{}]", list(2..8), list(8..10))),
+            egress(
+                format!("t{ten}"),
+                format!("allow: [{}],\n  deny: [{}]", list(2..8), list(8..10)),
+            ),
         ],
         Shape::Single => (0..10)
             .map(|n| match n {

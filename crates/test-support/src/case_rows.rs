@@ -47,19 +47,23 @@ pub struct Answered {
 
 pub fn rows(file: &str) -> Vec<Row> {
     let path = crate::repository().join("tests/cases").join(file);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-    text.lines().map(|line| Row::read(serde_json::from_str(line).unwrap())).collect()
+    let text =
+        std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    text.lines()
+        .map(|line| Row::read(serde_json::from_str(line).unwrap()))
+        .collect()
 }
 
 static CHECK_REQUEST: LazyLock<MessageDescriptor> = LazyLock::new(|| {
     let pool = DescriptorPool::decode(customs_extauthz::DESCRIPTORS).unwrap();
-    pool.get_message_by_name("envoy.service.auth.v3.CheckRequest").unwrap()
+    pool.get_message_by_name("envoy.service.auth.v3.CheckRequest")
+        .unwrap()
 });
 
 /// A CheckRequest from its proto3 JSON, by the descriptors that reflection serves.
 pub fn check_from_json(json: &Value) -> CheckRequest {
-    let dynamic =
-        DynamicMessage::deserialize(CHECK_REQUEST.clone(), json).unwrap_or_else(|why| panic!("{why}: {json}"));
+    let dynamic = DynamicMessage::deserialize(CHECK_REQUEST.clone(), json)
+        .unwrap_or_else(|why| panic!("{why}: {json}"));
     CheckRequest::decode(dynamic.encode_to_vec().as_slice()).unwrap()
 }
 
@@ -85,17 +89,34 @@ impl Row {
     pub fn settings(&self) -> Settings {
         let config = &self.json["config"];
         let list = |name: &str| -> Vec<String> {
-            config[name].as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+            config[name]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|v| v.as_str().map(str::to_owned))
+                .collect()
         };
         let accepted = list("accept_trust_domains");
-        let enforcement =
-            |name: &str| if config[name] == "report" { Enforcement::Report } else { Enforcement::Enforce };
+        let enforcement = |name: &str| {
+            if config[name] == "report" {
+                Enforcement::Report
+            } else {
+                Enforcement::Enforce
+            }
+        };
         Settings {
-            default_effect: if config["default"] == "deny" { DefaultEffect::Deny } else { DefaultEffect::Allow },
+            default_effect: if config["default"] == "deny" {
+                DefaultEffect::Deny
+            } else {
+                DefaultEffect::Allow
+            },
             enforcement: enforcement("enforcement"),
             request_validation: enforcement("hygiene"),
             trust_domains: TrustDomains {
-                own: config["trust_domain"].as_str().unwrap_or("cluster.local").to_owned(),
+                own: config["trust_domain"]
+                    .as_str()
+                    .unwrap_or("cluster.local")
+                    .to_owned(),
                 aliases: list("trust_domain_aliases"),
                 accepted: if accepted.iter().any(|d| d == "any") {
                     Accepted::Any
@@ -116,12 +137,26 @@ impl Row {
     /// The policies of the row, in force; or what is wrong with them.
     pub fn snapshot(&self, settings: &Settings) -> Result<Snapshot, Vec<Problem>> {
         let policy = self.json["policy"].as_str().unwrap_or_default();
-        let file = PolicyFile { name: "policy.yaml".into(), bytes: policy.as_bytes().into() };
-        let loaded = source::load(&Source { name: "case".into(), files: vec![file], ..Source::default() }, settings);
+        let file = PolicyFile {
+            name: "policy.yaml".into(),
+            bytes: policy.as_bytes().into(),
+        };
+        let loaded = source::load(
+            &Source {
+                name: "case".into(),
+                files: vec![file],
+                ..Source::default()
+            },
+            settings,
+        );
         // A row without a policy means that none is loaded; one that holds only what is no policy is no good set (rule R12).
         if !policy.is_empty() && loaded.is_empty() && !loaded.has_errors() {
             let what = "there is no policy document";
-            return Err(vec![Problem::error(Code::NoPolicy, Place::whole("case"), what)]);
+            return Err(vec![Problem::error(
+                Code::NoPolicy,
+                Place::whole("case"),
+                what,
+            )]);
         }
         compile::compile(&[loaded], settings).map(|compiled| compiled.snapshot)
     }
@@ -136,7 +171,12 @@ impl Row {
         let decoded = DecodedCheck::of(&check);
         let attributes = decoded.attributes();
         let request = attributes.normalise(&settings);
-        let Decision { outcome, verdict, dry_run, .. } = snapshot.decide(&request, now());
+        let Decision {
+            outcome,
+            verdict,
+            dry_run,
+            ..
+        } = snapshot.decide(&request, now());
         Said::Decided(Box::new(Answered {
             effect: outcome.effect(),
             verdict: verdict.effect(),
@@ -164,7 +204,12 @@ impl Row {
         let differences: Vec<_> = pairs
             .into_iter()
             .filter(|(name, got)| wanted(name).is_some_and(|w| w != *got))
-            .map(|(name, got)| format!("{name} is {got}, wanted {}", wanted(name).unwrap_or_default()))
+            .map(|(name, got)| {
+                format!(
+                    "{name} is {got}, wanted {}",
+                    wanted(name).unwrap_or_default()
+                )
+            })
             .collect();
         (!differences.is_empty()).then(|| differences.join("; "))
     }

@@ -7,7 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    SanType,
+};
 
 /// A workload of the mesh; its certificate files are called `NAMESPACE-ACCOUNT.pem` and `.key`.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +22,10 @@ pub struct Workload {
 impl Workload {
     /// What its certificate says.
     pub fn spiffe_id(&self) -> String {
-        format!("spiffe://cluster.local/ns/{}/sa/{}", self.namespace, self.account)
+        format!(
+            "spiffe://cluster.local/ns/{}/sa/{}",
+            self.namespace, self.account
+        )
     }
 
     /// How its process and its files are called.
@@ -29,7 +35,8 @@ impl Workload {
 }
 
 /// What the egress gateway's certificate says, in a mesh where istioctl installed the gateway.
-pub const EGRESS_GATEWAY: &str = "spiffe://cluster.local/ns/istio-system/sa/istio-egressgateway-service-account";
+pub const EGRESS_GATEWAY: &str =
+    "spiffe://cluster.local/ns/istio-system/sa/istio-egressgateway-service-account";
 
 /// The names the site outside has a certificate for.
 pub const OUTSIDE_NAMES: [&str; 3] = ["www.aliyun.com", "api.partner.example", "files.example"];
@@ -53,7 +60,9 @@ impl Certificates {
         spiffe(&mesh, EGRESS_GATEWAY, folder, "egress-gateway")?;
         let names = OUTSIDE_NAMES.map(str::to_owned).to_vec();
         issue(&outside, CertificateParams::new(names)?, folder, "origin")?;
-        Ok(Certificates { folder: folder.to_path_buf() })
+        Ok(Certificates {
+            folder: folder.to_path_buf(),
+        })
     }
 
     /// Where the files are.
@@ -77,7 +86,12 @@ pub fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
 }
 
 /// A workload certificate as Istio's authority makes it: one URI, no DNS name, an empty subject.
-fn spiffe(authority: &CertifiedIssuer<'static, KeyPair>, id: &str, folder: &Path, name: &str) -> Result<()> {
+fn spiffe(
+    authority: &CertifiedIssuer<'static, KeyPair>,
+    id: &str,
+    folder: &Path,
+    name: &str,
+) -> Result<()> {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.subject_alt_names.push(SanType::URI(id.try_into()?));
@@ -92,7 +106,9 @@ pub fn issue(
     name: &str,
 ) -> Result<()> {
     let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, authority).with_context(|| format!("certificate for {name}"))?;
+    let certificate = params
+        .signed_by(&key, authority)
+        .with_context(|| format!("certificate for {name}"))?;
     fs::write(folder.join(format!("{name}.pem")), certificate.pem())?;
     fs::write(folder.join(format!("{name}.key")), key.serialize_pem())?;
     Ok(())

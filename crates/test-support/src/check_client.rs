@@ -33,23 +33,34 @@ pub const OTHER: &str = "spiffe://cluster.local/ns/other/sa/sleep";
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// Where all clients run; the tests themselves are plain functions.
-static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+});
 
 /// Waits for an answer as long as patience lasts.
 pub fn wait<T>(answer: impl Future<Output = T>) -> T {
-    RUNTIME.block_on(async { tokio::time::timeout(PATIENCE, answer).await }).expect("an answer in time")
+    RUNTIME
+        .block_on(async { tokio::time::timeout(PATIENCE, answer).await })
+        .expect("an answer in time")
 }
 
 /// Asks in the background.
-pub fn spawn<T: Send + 'static>(ask: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+pub fn spawn<T: Send + 'static>(
+    ask: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
     RUNTIME.spawn(ask)
 }
 
 /// A connection to `http://HOST:PORT` or `unix:PATH`, opened at its first use.
 pub fn channel(target: &str) -> Channel {
     let _in_runtime = RUNTIME.enter();
-    Endpoint::from_shared(target.to_owned()).unwrap().connect_lazy()
+    Endpoint::from_shared(target.to_owned())
+        .unwrap()
+        .connect_lazy()
 }
 
 /// What Envoy is told.
@@ -64,7 +75,10 @@ pub struct Answer {
 impl Answer {
     fn of(response: CheckResponse) -> Answer {
         let code = response.status.expect("a status is always set").code;
-        let http = match response.http_response.expect("an HTTP response is always set") {
+        let http = match response
+            .http_response
+            .expect("an HTTP response is always set")
+        {
             HttpResponse::DeniedResponse(denied) => denied.status.unwrap().code,
             _ => 200,
         };
@@ -72,9 +86,19 @@ impl Answer {
             Some(Kind::StringValue(text)) => text,
             other => panic!("metadata that is no text: {other:?}"),
         };
-        let fields = response.dynamic_metadata.expect("metadata is always set").fields;
-        let metadata = fields.into_iter().map(|(name, value)| (name, text(value.kind))).collect();
-        Answer { allowed: code == 0, http, metadata }
+        let fields = response
+            .dynamic_metadata
+            .expect("metadata is always set")
+            .fields;
+        let metadata = fields
+            .into_iter()
+            .map(|(name, value)| (name, text(value.kind)))
+            .collect();
+        Answer {
+            allowed: code == 0,
+            http,
+            metadata,
+        }
     }
 
     /// A field of the dynamic metadata.
@@ -88,17 +112,28 @@ impl Answer {
 }
 
 pub async fn check(channel: &Channel, check: CheckRequest) -> Result<Answer, Status> {
-    AuthorizationClient::new(channel.clone()).check(check).await.map(|response| Answer::of(response.into_inner()))
+    AuthorizationClient::new(channel.clone())
+        .check(check)
+        .await
+        .map(|response| Answer::of(response.into_inner()))
 }
 
 /// A check for `GET /` of a host.
 pub fn http(principal: &str, host: &str) -> CheckRequest {
-    let http = HttpRequest { host: host.into(), method: "GET".into(), path: "/".into(), ..HttpRequest::default() };
+    let http = HttpRequest {
+        host: host.into(),
+        method: "GET".into(),
+        path: "/".into(),
+        ..HttpRequest::default()
+    };
     CheckRequest {
         attributes: Some(AttributeContext {
             source: peer(principal, "10.1.2.3", 40000),
             destination: peer("", "10.9.9.9", 8080),
-            request: Some(Request { time: None, http: Some(http) }),
+            request: Some(Request {
+                time: None,
+                http: Some(http),
+            }),
             ..AttributeContext::default()
         }),
     }
@@ -106,16 +141,30 @@ pub fn http(principal: &str, host: &str) -> CheckRequest {
 
 fn peer(principal: &str, ip: &str, port: u32) -> Option<Peer> {
     let port_specifier = Some(PortSpecifier::PortValue(port));
-    let socket = SocketAddress { address: ip.into(), port_specifier, ..SocketAddress::default() };
-    let address = Some(Address { address: Some(AddressKind::SocketAddress(socket)) });
-    Some(Peer { address, principal: principal.into(), ..Peer::default() })
+    let socket = SocketAddress {
+        address: ip.into(),
+        port_specifier,
+        ..SocketAddress::default()
+    };
+    let address = Some(Address {
+        address: Some(AddressKind::SocketAddress(socket)),
+    });
+    Some(Peer {
+        address,
+        principal: principal.into(),
+        ..Peer::default()
+    })
 }
 
 /// Sends bytes that may be no CheckRequest.
 pub async fn raw(channel: &Channel, bytes: Vec<u8>) -> Result<(), Status> {
     let mut grpc = tonic::client::Grpc::new(channel.clone());
-    grpc.ready().await.map_err(|why| Status::unavailable(why.to_string()))?;
-    grpc.unary(tonic::Request::new(bytes), CHECK.parse().unwrap(), Bytes).await.map(drop)
+    grpc.ready()
+        .await
+        .map_err(|why| Status::unavailable(why.to_string()))?;
+    grpc.unary(tonic::Request::new(bytes), CHECK.parse().unwrap(), Bytes)
+        .await
+        .map(drop)
 }
 
 /// Begins a check whose bytes never come, and goes on once the server knows of it.
@@ -125,8 +174,9 @@ pub async fn begin_endless(channel: &Channel) {
     grpc.ready().await.unwrap();
     tokio::spawn(async move {
         let request = tonic::Request::new(Never(Some(asked)));
-        let ended: Result<tonic::Response<Vec<u8>>, Status> =
-            grpc.client_streaming(request, CHECK.parse().unwrap(), Bytes).await;
+        let ended: Result<tonic::Response<Vec<u8>>, Status> = grpc
+            .client_streaming(request, CHECK.parse().unwrap(), Bytes)
+            .await;
         ended.map(drop)
     });
     begun.await.unwrap();
@@ -152,12 +202,17 @@ pub struct Watch(tonic::Streaming<tonic_health::pb::HealthCheckResponse>);
 impl Watch {
     pub fn begin(channel: &Channel) -> Watch {
         let mut client = HealthClient::new(channel.clone());
-        let request = HealthCheckRequest { service: "envoy.service.auth.v3.Authorization".into() };
+        let request = HealthCheckRequest {
+            service: "envoy.service.auth.v3.Authorization".into(),
+        };
         Watch(wait(client.watch(request)).unwrap().into_inner())
     }
 
     /// The next thing said; `None` where the stream has ended.
     pub fn next_status(&mut self) -> Option<ServingStatus> {
-        wait(self.0.message()).ok().flatten().map(|said| said.status())
+        wait(self.0.message())
+            .ok()
+            .flatten()
+            .map(|said| said.status())
     }
 }

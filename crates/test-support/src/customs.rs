@@ -40,8 +40,22 @@ impl Customs {
             format!("--audit=file:{}", audit.path().display()),
             "--reload-settle=50ms".to_owned(),
         ];
-        let (binary, guard, log) = (binary.to_path_buf(), Arc::clone(guard), scratch.join("customs.log"));
-        Ok(Customs { binary, arguments, log, guard, process: None, port, admin_port, policies, audit })
+        let (binary, guard, log) = (
+            binary.to_path_buf(),
+            Arc::clone(guard),
+            scratch.join("customs.log"),
+        );
+        Ok(Customs {
+            binary,
+            arguments,
+            log,
+            guard,
+            process: None,
+            port,
+            admin_port,
+            policies,
+            audit,
+        })
     }
 
     /// One more argument for the next start.
@@ -57,13 +71,16 @@ impl Customs {
         let mut command = Command::new(&self.binary);
         command.args(&self.arguments);
         // What the caller's shell happens to export must not decide what the rig runs.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
+        {
             command.env_remove(name);
         }
         let mut process = Process::start("customs", &mut command, &self.log, &self.guard)?;
         let admin = self.admin_port;
-        process
-            .wait_until_ready(|| http::get(admin, "localhost", "/readyz").is_ok_and(|answer| answer.status == 200))?;
+        process.wait_until_ready(|| {
+            http::get(admin, "localhost", "/readyz").is_ok_and(|answer| answer.status == 200)
+        })?;
         self.process = Some(process);
         Ok(())
     }
@@ -103,20 +120,38 @@ impl Customs {
     /// The revision in force.
     pub fn revision(&self) -> Result<String> {
         let text = self.status_text()?;
-        let status: Value = serde_json::from_str(&text).with_context(|| format!("/status is no JSON: {text}"))?;
+        let status: Value =
+            serde_json::from_str(&text).with_context(|| format!("/status is no JSON: {text}"))?;
         let revision = status.get("revision").and_then(Value::as_str);
-        Ok(revision.with_context(|| format!("/status has no revision: {text}"))?.to_owned())
+        Ok(revision
+            .with_context(|| format!("/status has no revision: {text}"))?
+            .to_owned())
     }
 
     /// Waits until another revision than this one is in force, and names it.
     pub fn revision_after(&self, old: &str) -> Result<String> {
-        let new = crate::wait_for(|| self.revision().ok().filter(|now| !now.is_empty() && now != old));
-        new.with_context(|| format!("/status still says revision {old}: {}", self.status_text().unwrap_or_default()))
+        let new = crate::wait_for(|| {
+            self.revision()
+                .ok()
+                .filter(|now| !now.is_empty() && now != old)
+        });
+        new.with_context(|| {
+            format!(
+                "/status still says revision {old}: {}",
+                self.status_text().unwrap_or_default()
+            )
+        })
     }
 
     /// Waits until `/status` mentions this text: how a refused file shows.
     pub fn status_mentions(&self, text: &str) -> Result<()> {
-        crate::wait_for(|| self.status_text().ok()?.contains(text).then_some(()))
-            .with_context(|| format!("/status never mentioned {text}: {}", self.status_text().unwrap_or_default()))
+        crate::wait_for(|| self.status_text().ok()?.contains(text).then_some(())).with_context(
+            || {
+                format!(
+                    "/status never mentioned {text}: {}",
+                    self.status_text().unwrap_or_default()
+                )
+            },
+        )
     }
 }

@@ -52,9 +52,22 @@ const ISTIO_HOSTS: &[&str] = &[
     "127.0.0.1",
     "a.example:8443",
 ];
-const PATHS: &[&str] = &["/admin", "/v1/*", "/v1/{*}/x", "/{**}", "/", "/v1%2f*", "/v1/{*}/{*}/x"];
-const PRINCIPALS: &[&str] =
-    &["cluster.local/ns/web/sa/app", "*/sa/job", "cluster.local/ns/web/*", "*", "x.td/ns/web/sa/app"];
+const PATHS: &[&str] = &[
+    "/admin",
+    "/v1/*",
+    "/v1/{*}/x",
+    "/{**}",
+    "/",
+    "/v1%2f*",
+    "/v1/{*}/{*}/x",
+];
+const PRINCIPALS: &[&str] = &[
+    "cluster.local/ns/web/sa/app",
+    "*/sa/job",
+    "cluster.local/ns/web/*",
+    "*",
+    "x.td/ns/web/sa/app",
+];
 
 /// The fields of a mapping with what each may list; a field that stands twice is chosen the more often.
 type Fields = &'static [(&'static str, &'static [&'static str])];
@@ -84,7 +97,10 @@ const CONDITION: Fields = &[
     ("connection.sni", &["a.example", "*.example"]),
     ("request.headers[x-role]", &["admin", "ad*", "*min", "*"]),
     ("request.headers[x-role]", &["admin", "user"]),
-    ("request.headers[Host]", &["a.example", "*.example", "b.a.example:8443"]),
+    (
+        "request.headers[Host]",
+        &["a.example", "*.example", "b.a.example:8443"],
+    ),
     ("request.headers[:method]", &["GET", "D*"]),
     ("request.headers[:path]", &["/admin", "/v1/*"]),
     ("request.headers[:scheme]", &["https"]),
@@ -121,7 +137,11 @@ impl<'b> Choices<'b> {
     }
 
     /// From one to `limit` draws.
-    pub fn several<T>(&mut self, limit: usize, mut draw: impl FnMut(&mut Self, usize) -> T) -> Vec<T> {
+    pub fn several<T>(
+        &mut self,
+        limit: usize,
+        mut draw: impl FnMut(&mut Self, usize) -> T,
+    ) -> Vec<T> {
         let count = 1 + self.below(limit);
         (0..count).map(|index| draw(self, index)).collect()
     }
@@ -136,7 +156,14 @@ fn list(choices: &mut Choices<'_>, items: &[&str]) -> String {
     let mut chosen = choices.several(3, |choices, _| choices.below(items.len()));
     chosen.sort_unstable();
     chosen.dedup();
-    format!("[{}]", chosen.into_iter().map(|at| format!("'{}'", items[at])).collect::<Vec<_>>().join(", "))
+    format!(
+        "[{}]",
+        chosen
+            .into_iter()
+            .map(|at| format!("'{}'", items[at]))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
 }
 
 fn field(choices: &mut Choices<'_>, name: &str, items: &[&str]) -> String {
@@ -147,7 +174,11 @@ fn field(choices: &mut Choices<'_>, name: &str, items: &[&str]) -> String {
 fn mapping(choices: &mut Choices<'_>, fields: Fields) -> String {
     let mut chosen = choices.several(2, |choices, _| choices.pick(fields));
     chosen.dedup_by_key(|(name, _)| *name);
-    join(chosen.into_iter().map(|(name, items)| Some(field(choices, name, items))))
+    join(
+        chosen
+            .into_iter()
+            .map(|(name, items)| Some(field(choices, name, items))),
+    )
 }
 
 fn condition(choices: &mut Choices<'_>) -> String {
@@ -159,27 +190,46 @@ fn condition(choices: &mut Choices<'_>) -> String {
 fn istio_rule(choices: &mut Choices<'_>) -> String {
     let mut part = |name: &str, entry: &str, fields| {
         choices.maybe(70, |choices| {
-            let entries =
-                choices.several(2, |choices, _| Some(format!("{{{entry}: {{{}}}}}", mapping(choices, fields))));
+            let entries = choices.several(2, |choices, _| {
+                Some(format!("{{{entry}: {{{}}}}}", mapping(choices, fields)))
+            });
             format!("{name}: [{}]", join(entries))
         })
     };
-    let (from, to) = (part("from", "source", SOURCE), part("to", "operation", OPERATION));
+    let (from, to) = (
+        part("from", "source", SOURCE),
+        part("to", "operation", OPERATION),
+    );
     let when = choices.maybe(20, |choices| format!("when: [{}]", condition(choices)));
     format!("{{{}}}", join([from, to, when]))
 }
 
 fn head(kind: &str, version: &str, namespace: &str, name: &str, rest: &str) -> String {
-    format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}{rest}}}\n")
+    format!(
+        "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}{rest}}}\n"
+    )
 }
 
 /// An AuthorizationPolicy with one action.
 pub fn authorization_policy(choices: &mut Choices<'_>, action: &str, name: &str) -> String {
     let namespace = choices.pick(NAMESPACES);
-    let dry = if choices.chance(15) { ", annotations: {istio.io/dry-run: 'true'}" } else { "" };
+    let dry = if choices.chance(15) {
+        ", annotations: {istio.io/dry-run: 'true'}"
+    } else {
+        ""
+    };
     let rules = choices.several(2, |choices, _| Some(istio_rule(choices)));
-    let head = head("AuthorizationPolicy", "security.istio.io/v1", namespace, name, dry);
-    format!("{head}spec: {{action: {action}, rules: [{}]}}\n", join(rules))
+    let head = head(
+        "AuthorizationPolicy",
+        "security.istio.io/v1",
+        namespace,
+        name,
+        dry,
+    );
+    format!(
+        "{head}spec: {{action: {action}, rules: [{}]}}\n",
+        join(rules)
+    )
 }
 
 fn scope(choices: &mut Choices<'_>) -> String {
@@ -190,7 +240,12 @@ fn scope(choices: &mut Choices<'_>) -> String {
 }
 
 fn expires(choices: &mut Choices<'_>) -> Option<String> {
-    choices.maybe(30, |c| format!("expires: '{}'", c.pick(&["2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"])))
+    choices.maybe(30, |c| {
+        format!(
+            "expires: '{}'",
+            c.pick(&["2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"])
+        )
+    })
 }
 
 fn deny(choices: &mut Choices<'_>, index: usize) -> String {
@@ -205,7 +260,10 @@ fn deny(choices: &mut Choices<'_>, index: usize) -> String {
 
 fn allow(choices: &mut Choices<'_>, index: usize) -> String {
     let scope = scope(choices);
-    format!("{{name: a{index}, {}}}", join([Some(scope), expires(choices)]))
+    format!(
+        "{{name: a{index}, {}}}",
+        join([Some(scope), expires(choices)])
+    )
 }
 
 /// The subjects of a policy; only root may name others.
@@ -228,11 +286,16 @@ fn subjects(choices: &mut Choices<'_>, namespace: &str) -> String {
 /// An EgressPolicy of any kind.
 fn egress_policy(choices: &mut Choices<'_>, name: &str) -> String {
     let namespace = choices.pick(NAMESPACES);
-    let subjects = choices.maybe(70, |choices| format!("subjects: {}", subjects(choices, namespace)));
+    let subjects = choices.maybe(70, |choices| {
+        format!("subjects: {}", subjects(choices, namespace))
+    });
     let mode = choices.maybe(15, |_| "mode: Report".to_owned());
     let mut entries = |name: &str, entry: fn(&mut Choices<'_>, usize) -> String| {
         choices.maybe(50, |choices| {
-            format!("{name}: [{}]", join(choices.several(2, |choices, index| Some(entry(choices, index)))))
+            format!(
+                "{name}: [{}]",
+                join(choices.several(2, |choices, index| Some(entry(choices, index))))
+            )
         })
     };
     let (deny, allow) = (entries("deny", deny), entries("allow", allow));
@@ -241,14 +304,29 @@ fn egress_policy(choices: &mut Choices<'_>, name: &str) -> String {
         _ => choices.maybe(50, |choices| choices.chance(50)),
     };
     let isolate = isolate.map(|isolate| format!("isolate: {isolate}"));
-    let head = head("EgressPolicy", "egress.customs/v1alpha1", namespace, name, "");
-    format!("{head}spec: {{{}}}\n", join([subjects, mode, isolate, deny, allow]))
+    let head = head(
+        "EgressPolicy",
+        "egress.customs/v1alpha1",
+        namespace,
+        name,
+        "",
+    );
+    format!(
+        "{head}spec: {{{}}}\n",
+        join([subjects, mode, isolate, deny, allow])
+    )
 }
 
 /// A policy of root about known workloads alone.
 fn of_root(choices: &mut Choices<'_>, name: &str, rest: &str) -> String {
     let subjects = choices.pick(&["[{namespaces: ['**']}]", "[{namespaces: [web]}]"]);
-    let head = head("EgressPolicy", "egress.customs/v1alpha1", "istio-system", name, "");
+    let head = head(
+        "EgressPolicy",
+        "egress.customs/v1alpha1",
+        "istio-system",
+        name,
+        "",
+    );
     format!("{head}spec: {{subjects: {subjects}, {rest}}}\n")
 }
 
@@ -260,7 +338,11 @@ pub fn deny_only(choices: &mut Choices<'_>, name: &str) -> String {
 
 /// A policy of either family that only denies.
 pub fn any_deny(choices: &mut Choices<'_>, name: &str) -> String {
-    if choices.chance(50) { authorization_policy(choices, "DENY", name) } else { deny_only(choices, name) }
+    if choices.chance(50) {
+        authorization_policy(choices, "DENY", name)
+    } else {
+        deny_only(choices, name)
+    }
 }
 
 /// A policy that grants and isolates nobody.
@@ -301,9 +383,24 @@ pub fn some_more(choices: &mut Choices<'_>) -> Vec<String> {
 pub fn settings(choices: &mut Choices<'_>) -> Settings {
     let only = Settings::default().trust_domains;
     Settings {
-        default_effect: if choices.chance(50) { DefaultEffect::Deny } else { DefaultEffect::Allow },
-        request_validation: if choices.chance(20) { Enforcement::Report } else { Enforcement::Enforce },
-        trust_domains: if choices.chance(20) { TrustDomains { accepted: Accepted::Any, ..only } } else { only },
+        default_effect: if choices.chance(50) {
+            DefaultEffect::Deny
+        } else {
+            DefaultEffect::Allow
+        },
+        request_validation: if choices.chance(20) {
+            Enforcement::Report
+        } else {
+            Enforcement::Enforce
+        },
+        trust_domains: if choices.chance(20) {
+            TrustDomains {
+                accepted: Accepted::Any,
+                ..only
+            }
+        } else {
+            only
+        },
         trusted_hops: choices.maybe(20, |_| 0),
         ..Settings::default()
     }
@@ -340,7 +437,13 @@ impl Ask {
             source_address: self.known.then(|| "10.1.2.3".parse().unwrap()),
             listener_port: self.known.then_some(8443),
             has_address: true,
-            service: if self.http { "" } else { self.sni.filter(|sni| sni.contains(".svc")).unwrap_or(self.host) },
+            service: if self.http {
+                ""
+            } else {
+                self.sni
+                    .filter(|sni| sni.contains(".svc"))
+                    .unwrap_or(self.host)
+            },
             tls_sni: self.sni,
             http: self.http.then_some(http),
             ..Attributes::default()
@@ -360,7 +463,11 @@ pub fn ask(choices: &mut Choices<'_>) -> Ask {
         "spiffe://cluster.local/ns/istio-system/sa/app",
         "spiffe://cluster.local/ns/istio-system/sa/job",
     ];
-    const ODD: &[&str] = &["spiffe://x.td/ns/web/sa/app", "", "spiffe://cluster.local/ns/web"];
+    const ODD: &[&str] = &[
+        "spiffe://x.td/ns/web/sa/app",
+        "",
+        "spiffe://cluster.local/ns/web",
+    ];
     const ASKED: &[&str] = &[
         "a.example",
         "A.example.",
@@ -408,22 +515,48 @@ pub fn ask(choices: &mut Choices<'_>) -> Ask {
         "/admin/.",
         "/v1/x;%2f../admin",
     ];
-    const ROLES: &[&[&str]] = &[&[], &["admin"], &["user,admin"], &["user", "admin"], &["admin, admin"], &[""]];
-    let roles = choices.pick(ROLES).iter().map(|role| ("x-role".to_owned(), (*role).to_owned()));
+    const ROLES: &[&[&str]] = &[
+        &[],
+        &["admin"],
+        &["user,admin"],
+        &["user", "admin"],
+        &["admin, admin"],
+        &[""],
+    ];
+    let roles = choices
+        .pick(ROLES)
+        .iter()
+        .map(|role| ("x-role".to_owned(), (*role).to_owned()));
     let mut headers: Vec<(String, String)> = roles.collect();
     if choices.chance(5) {
-        headers.push(("X-Role".to_owned(), "admin,".repeat(choices.pick(&[1_022, 1_023, 1_024]))));
+        headers.push((
+            "X-Role".to_owned(),
+            "admin,".repeat(choices.pick(&[1_022, 1_023, 1_024])),
+        ));
     }
     if choices.chance(30) {
-        headers.push((":scheme".to_owned(), choices.pick(&["http", "https"]).to_owned()));
+        headers.push((
+            ":scheme".to_owned(),
+            choices.pick(&["http", "https"]).to_owned(),
+        ));
     }
     Ask {
         headers,
-        principal: if choices.chance(27) { choices.pick(ODD) } else { choices.pick(KNOWN) },
+        principal: if choices.chance(27) {
+            choices.pick(ODD)
+        } else {
+            choices.pick(KNOWN)
+        },
         host: choices.pick(ASKED),
         path: choices.pick(SENT),
         method: choices.pick(&["GET", "get", "DELETE", ""]),
-        sni: choices.pick(&[None, Some(""), Some("a.example"), Some("outbound_.443_._.a.example"), Some(OWN_WRAPPER)]),
+        sni: choices.pick(&[
+            None,
+            Some(""),
+            Some("a.example"),
+            Some("outbound_.443_._.a.example"),
+            Some(OWN_WRAPPER),
+        ]),
         http: !choices.chance(20),
         known: !choices.chance(10),
     }

@@ -55,12 +55,20 @@ impl Envoys {
         words.insert("NAME", name.to_owned());
         words.insert("ADMIN_PORT", admin_port.to_string());
         words.extend(more.iter().map(|(word, port)| (*word, port.to_string())));
-        let source = crate::repository().join("deploy/local").join(format!("{file}.yaml"));
+        let source = crate::repository()
+            .join("deploy/local")
+            .join(format!("{file}.yaml"));
         let text = fs::read_to_string(&source).with_context(|| source.display().to_string())?;
         let config = self.scratch.join(format!("{name}.yaml"));
-        fs::write(&config, fill_in(&text, &words).with_context(|| source.display().to_string())?)?;
+        fs::write(
+            &config,
+            fill_in(&text, &words).with_context(|| source.display().to_string())?,
+        )?;
         let process = self.run(name, &config, admin_port)?;
-        Ok(Envoy { process, admin_port })
+        Ok(Envoy {
+            process,
+            admin_port,
+        })
     }
 
     /// Starts one from a configuration as it is.
@@ -68,12 +76,20 @@ impl Envoys {
         let mut command = Command::new(&self.binary);
         command.arg("--config-path").arg(config);
         // One worker each, since four of them share a laptop; no hot restart, whose shared memory they would fight over.
-        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
+        command.args([
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "--log-level",
+            "warning",
+        ]);
         // Access logs are read by people and tests, who wait; the default is ten seconds.
         command.args(["--file-flush-interval-msec", "100"]);
         let log = self.scratch.join(format!("{name}.log"));
         let mut process = Process::start(name, &mut command, &log, &self.guard)?;
-        process.wait_until_ready(|| http::get(admin_port, "localhost", "/ready").is_ok_and(|it| it.status == 200))?;
+        process.wait_until_ready(|| {
+            http::get(admin_port, "localhost", "/ready").is_ok_and(|it| it.status == 200)
+        })?;
         Ok(process)
     }
 }
@@ -84,8 +100,14 @@ fn fill_in(text: &str, words: &Words) -> Result<String> {
     for (word, value) in words {
         filled = filled.replace(&format!("${{{word}}}"), value);
     }
-    let left: Vec<&str> =
-        filled.lines().filter(|line| !line.trim_start().starts_with('#') && line.contains("${")).collect();
-    ensure!(left.is_empty(), "nothing to fill in for: {}", left.join("; "));
+    let left: Vec<&str> = filled
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#') && line.contains("${"))
+        .collect();
+    ensure!(
+        left.is_empty(),
+        "nothing to fill in for: {}",
+        left.join("; ")
+    );
     Ok(filled)
 }

@@ -21,14 +21,26 @@ impl Response {
     /// Reads an answer whose end was the end of the connection.
     pub fn parse(bytes: &[u8]) -> Result<Response> {
         let text = String::from_utf8_lossy(bytes);
-        let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("no HTTP answer but {text:?}"))?;
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .with_context(|| format!("no HTTP answer but {text:?}"))?;
         let mut lines = head.lines();
         let status_line = lines.next().unwrap_or_default().to_owned();
-        let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status_line
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok());
         let status = status.with_context(|| format!("no status in {status_line:?}"))?;
         let headers = lines.filter_map(|line| line.split_once(':'));
-        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-        let mut response = Response { status, status_line, headers, body: body.to_owned() };
+        let headers = headers
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let mut response = Response {
+            status,
+            status_line,
+            headers,
+            body: body.to_owned(),
+        };
         if response.header("transfer-encoding") == Some("chunked") {
             response.body = whole(body).with_context(|| format!("no chunks but {body:?}"))?;
         }
@@ -64,12 +76,14 @@ pub fn get(port: u16, host: &str, path: &str) -> Result<Response> {
 /// The same with more headers.
 pub fn get_with(port: u16, host: &str, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
     let mut stream = connect(port)?;
-    exchange(&mut stream, host, path, headers).with_context(|| format!("GET {path} with Host {host:?} on port {port}"))
+    exchange(&mut stream, host, path, headers)
+        .with_context(|| format!("GET {path} with Host {host:?} on port {port}"))
 }
 
 /// A connection that gives up rather than hang.
 pub fn connect(port: u16) -> Result<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("nobody answers on port {port}"))?;
+    let stream = TcpStream::connect(("127.0.0.1", port))
+        .with_context(|| format!("nobody answers on port {port}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
     Ok(stream)
@@ -82,8 +96,9 @@ pub fn exchange(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Result<Response> {
-    let mut request =
-        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: customs-rig\r\nConnection: close\r\n");
+    let mut request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: customs-rig\r\nConnection: close\r\n"
+    );
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -5,7 +5,13 @@
 //! the binary sees, and whoever uses it passes the path of the binary. Nothing here skips: what is missing is installed or is
 //! an error. Each part with dependencies of its own is a feature, so that a test builds only what it uses.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
 #![allow(missing_docs)]
 
 #[cfg(feature = "rig")]
@@ -56,12 +62,18 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Returns the repository's folder.
 pub fn repository() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.ancestors().nth(2).expect("the crate is in crates/ of the repository").to_path_buf()
+    manifest
+        .ancestors()
+        .nth(2)
+        .expect("the crate is in crates/ of the repository")
+        .to_path_buf()
 }
 
 /// Returns the binary of customs that Cargo built for the test or benchmark that runs.
 pub fn customs_binary() -> PathBuf {
-    std::env::var_os("CARGO_BIN_EXE_customs").expect("Cargo runs this and says where customs is").into()
+    std::env::var_os("CARGO_BIN_EXE_customs")
+        .expect("Cargo runs this and says where customs is")
+        .into()
 }
 
 /// Asks again and again until there is a value or patience ends.

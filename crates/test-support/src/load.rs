@@ -72,7 +72,15 @@ impl Load {
     /// A load of so many of these checks over four connections.
     pub fn new(port: u16, checks: u64, asked: Vec<CheckRequest>) -> Load {
         let (asked, stop) = (Arc::new(asked), Arc::default());
-        Load { port, connections: 4, in_flight: 16, checks, pause: Duration::ZERO, asked, stop }
+        Load {
+            port,
+            connections: 4,
+            in_flight: 16,
+            checks,
+            pause: Duration::ZERO,
+            asked,
+            stop,
+        }
     }
 
     /// Puts it to the server and waits for the last answer.
@@ -80,9 +88,15 @@ impl Load {
         let left = Arc::new(AtomicU64::new(self.checks));
         let mut workers = Vec::new();
         for _ in 0..self.connections {
-            let channel = Endpoint::from_shared(format!("http://127.0.0.1:{}", self.port)).unwrap().connect_lazy();
+            let channel = Endpoint::from_shared(format!("http://127.0.0.1:{}", self.port))
+                .unwrap()
+                .connect_lazy();
             for _ in 0..self.in_flight {
-                workers.push(tokio::spawn(worker(self.clone(), channel.clone(), left.clone())));
+                workers.push(tokio::spawn(worker(
+                    self.clone(),
+                    channel.clone(),
+                    left.clone(),
+                )));
             }
         }
         let mut told = Told::default();
@@ -97,7 +111,9 @@ async fn worker(load: Load, channel: Channel, left: Arc<AtomicU64>) -> Told {
     let mut client = AuthorizationClient::new(channel);
     let mut told = Told::default();
     while !load.stop.load(Ordering::Relaxed) {
-        let next = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        let next = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(1)
+        });
         let Ok(number) = next else { break };
         let asked = load.asked[usize::try_from(number).unwrap() % load.asked.len()].clone();
         let start = Instant::now();
@@ -107,7 +123,14 @@ async fn worker(load: Load, channel: Channel, left: Arc<AtomicU64>) -> Told {
         };
         told.latencies.push(start.elapsed());
         let answer = answer.into_inner();
-        let text = |name: &str| match answer.dynamic_metadata.as_ref()?.fields.get(name)?.kind.as_ref()? {
+        let text = |name: &str| match answer
+            .dynamic_metadata
+            .as_ref()?
+            .fields
+            .get(name)?
+            .kind
+            .as_ref()?
+        {
             Kind::StringValue(text) => Some(text.clone()),
             _ => None,
         };

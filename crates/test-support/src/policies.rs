@@ -36,7 +36,8 @@ impl Policies {
     pub fn put(&self, name: &str, text: &str) -> Result<()> {
         let half = self.folder.join(format!(".{name}.half"));
         fs::write(&half, text)?;
-        fs::rename(&half, self.folder.join(name)).with_context(|| format!("cannot put {name} in place"))
+        fs::rename(&half, self.folder.join(name))
+            .with_context(|| format!("cannot put {name} in place"))
     }
 
     /// Removes a file.

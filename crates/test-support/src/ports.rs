@@ -24,5 +24,8 @@ pub fn free() -> Result<u16> {
             return Ok(port);
         }
     }
-    bail!("no free port on 127.0.0.1 between {FIRST} and {}", FIRST + COUNT)
+    bail!(
+        "no free port on 127.0.0.1 between {FIRST} and {}",
+        FIRST + COUNT
+    )
 }

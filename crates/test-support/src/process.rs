@@ -60,7 +60,12 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        drop(self.orders.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(
+            self.orders
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         let _ = self.shell.wait();
     }
 }
@@ -75,8 +80,17 @@ pub struct Process {
 
 impl Process {
     /// Starts the command with both outputs appended to the log.
-    pub fn start(name: &str, command: &mut Command, log: &Path, guard: &Arc<Guard>) -> Result<Process> {
-        let file = File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
+    pub fn start(
+        name: &str,
+        command: &mut Command,
+        log: &Path,
+        guard: &Arc<Guard>,
+    ) -> Result<Process> {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| log.display().to_string())?;
         let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
@@ -85,7 +99,12 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {name}: {}", command.get_program().display()))?;
         guard.tell("watch", child.id());
-        Ok(Process { name: name.to_owned(), child, log: log.to_path_buf(), guard: Arc::clone(guard) })
+        Ok(Process {
+            name: name.to_owned(),
+            child,
+            log: log.to_path_buf(),
+            guard: Arc::clone(guard),
+        })
     }
 
     /// The process id.
@@ -103,12 +122,20 @@ impl Process {
         let mut ended = None;
         let ready = crate::wait_for(|| {
             ended = self.child.try_wait().ok().flatten();
-            if ended.is_some() { Some(false) } else { probe().then_some(true) }
+            if ended.is_some() {
+                Some(false)
+            } else {
+                probe().then_some(true)
+            }
         });
         match (ready, ended) {
             (Some(true), _) => Ok(()),
             (_, Some(status)) => {
-                bail!("{} ended at once ({status}); its last lines:\n{}", self.name, last_words(&self.log))
+                bail!(
+                    "{} ended at once ({status}); its last lines:\n{}",
+                    self.name,
+                    last_words(&self.log)
+                )
             }
             _ => bail!(
                 "{} was not ready in {:?}; its last lines:\n{}",
@@ -143,6 +170,12 @@ pub fn last_words(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
-    let tail = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default();
-    if tail.is_empty() { "  (it said nothing)".to_owned() } else { format!("  {}", tail.join("\n  ")) }
+    let tail = lines
+        .get(lines.len().saturating_sub(20)..)
+        .unwrap_or_default();
+    if tail.is_empty() {
+        "  (it said nothing)".to_owned()
+    } else {
+        format!("  {}", tail.join("\n  "))
+    }
 }

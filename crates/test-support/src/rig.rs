@@ -24,9 +24,15 @@ use crate::tools::Tool;
 use crate::{policies, ports};
 
 /// The caller that the seed's policy is about.
-pub const DEMO_FRONTEND: Workload = Workload { namespace: "demo-frontend", account: "sleep" };
+pub const DEMO_FRONTEND: Workload = Workload {
+    namespace: "demo-frontend",
+    account: "sleep",
+};
 /// A caller that it is not about.
-pub const OTHER: Workload = Workload { namespace: "other", account: "sleep" };
+pub const OTHER: Workload = Workload {
+    namespace: "other",
+    account: "sleep",
+};
 
 /// What the sidecars and the gateway have a route for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +106,10 @@ impl Rig {
     pub fn start(customs: &Path, envoy: &Tool, routes: Routes) -> Result<Rig> {
         let scratch = tempfile::Builder::new().prefix("customs-rig-").tempdir()?;
         let guard = Guard::over(scratch.path())?;
-        let certificates = Certificates::make(&scratch.path().join("certificates"), &[DEMO_FRONTEND, OTHER])?;
+        let certificates = Certificates::make(
+            &scratch.path().join("certificates"),
+            &[DEMO_FRONTEND, OTHER],
+        )?;
         let mut customs = Customs::prepare(customs, scratch.path(), &guard)?;
         customs.policies.add(policies::BASELINE)?;
         customs.start()?;
@@ -153,7 +162,11 @@ impl Rig {
         // A new last line makes a new revision, so that there is something to wait for even if all else was in place.
         // It comes last: a revision between the old and the wanted set may appear, but not this line without the rest.
         self.resets += 1;
-        let baseline = format!("{}# reset {}\n", policies::shipped(policies::BASELINE)?, self.resets);
+        let baseline = format!(
+            "{}# reset {}\n",
+            policies::shipped(policies::BASELINE)?,
+            self.resets
+        );
         policies.put(policies::BASELINE, &baseline)?;
         self.settled(before)
     }
@@ -173,7 +186,11 @@ impl Rig {
 
     /// `GET /` over TLS through a workload's sidecar and the gateway's passthrough listener.
     pub fn get_tls(&self, sidecar: &Sidecar, sni: &str) -> Result<Attempt> {
-        tls::get(sidecar.tls_port, sni, &self.certificates.outside_authority())
+        tls::get(
+            sidecar.tls_port,
+            sni,
+            &self.certificates.outside_authority(),
+        )
     }
 
     /// `GET /` straight to the gateway, without mesh TLS and so without an identity.
@@ -184,8 +201,15 @@ impl Rig {
     /// How many HTTP requests have reached the world outside.
     pub fn requests_outside(&self) -> Result<u64> {
         let name = "http.origin.downstream_rq_total";
-        let answer = http::get(self.origin.admin_port, "localhost", &format!("/stats?filter=^{name}$"))?;
-        let value = answer.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let answer = http::get(
+            self.origin.admin_port,
+            "localhost",
+            &format!("/stats?filter=^{name}$"),
+        )?;
+        let value = answer
+            .body
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let value = value.with_context(|| format!("no {name} in {:?}", answer.body))?;
         Ok(value.trim().parse()?)
     }
@@ -221,5 +245,10 @@ fn sidecar(envoys: &Envoys, workload: Workload) -> Result<Sidecar> {
     let (http_port, tls_port) = (ports::free()?, ports::free()?);
     let doors = [("HTTP_PORT", http_port), ("TLS_PORT", tls_port)];
     let envoy = envoys.start("sidecar", &workload.name(), &doors)?;
-    Ok(Sidecar { workload, http_port, tls_port, envoy })
+    Ok(Sidecar {
+        workload,
+        http_port,
+        tls_port,
+        envoy,
+    })
 }

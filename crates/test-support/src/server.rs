@@ -58,10 +58,19 @@ impl Default for Plan {
 
 impl Plan {
     pub fn new() -> Plan {
-        let (folder, port, admin) = (Folder::new(), ports::free().unwrap(), ports::free().unwrap());
+        let (folder, port, admin) = (
+            Folder::new(),
+            ports::free().unwrap(),
+            ports::free().unwrap(),
+        );
         let mut command = command();
         command.arg("serve").current_dir(folder.at(""));
-        let plan = Plan { folder, port, admin, command };
+        let plan = Plan {
+            folder,
+            port,
+            admin,
+            command,
+        };
         let (listen, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
         plan.environment("CUSTOMS_LISTEN", &listen)
             .environment("CUSTOMS_ADMIN", &admin)
@@ -71,7 +80,9 @@ impl Plan {
 
     /// The same, with flags in one text; a policy file is read soon after it changed.
     pub fn with(flags: &str) -> Plan {
-        Plan::new().environment("CUSTOMS_RELOAD_SETTLE", "20ms").flags(flags)
+        Plan::new()
+            .environment("CUSTOMS_RELOAD_SETTLE", "20ms")
+            .flags(flags)
     }
 
     pub fn flags(mut self, flags: &str) -> Plan {
@@ -97,7 +108,10 @@ impl Plan {
     /// Starts it, without waiting for anything.
     pub fn spawn(mut self) -> Server {
         let out = |name: &str| File::create(self.folder.at(name)).unwrap();
-        self.command.stdin(Stdio::null()).stdout(out("out/stdout")).stderr(out("out/stderr"));
+        self.command
+            .stdin(Stdio::null())
+            .stdout(out("out/stdout"))
+            .stderr(out("out/stderr"));
         let child = self.command.spawn().unwrap();
         self.adopt(child)
     }
@@ -105,13 +119,21 @@ impl Plan {
     /// Takes a child for the server that was started by other means on the plan's addresses.
     pub fn adopt(self, child: Child) -> Server {
         let channel = check_client::channel(&format!("http://127.0.0.1:{}", self.port));
-        Server { child, folder: self.folder, port: self.port, admin: self.admin, channel }
+        Server {
+            child,
+            folder: self.folder,
+            port: self.port,
+            admin: self.admin,
+            channel,
+        }
     }
 
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Server {
         let server = self.spawn();
-        server.until("ready", || server.get("/readyz").filter(|ready| ready.0 == 200));
+        server.until("ready", || {
+            server.get("/readyz").filter(|ready| ready.0 == 200)
+        });
         server
     }
 
@@ -124,7 +146,9 @@ impl Plan {
 /// The binary, which learns nothing of the environment of whoever runs the tests.
 pub fn command() -> Command {
     let mut command = Command::new(crate::customs_binary());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
+    {
         command.env_remove(name);
     }
     command
@@ -151,12 +175,20 @@ impl Server {
     /// Waits for a value, or fails with what is waited for and the server's own words.
     pub fn until<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
         let status = || self.get("/status").unwrap_or_default().1;
-        wait_for(ask).unwrap_or_else(|| panic!("{what}: never\n{}\n{}", status(), self.folder.text("out/stderr")))
+        wait_for(ask).unwrap_or_else(|| {
+            panic!(
+                "{what}: never\n{}\n{}",
+                status(),
+                self.folder.text("out/stderr")
+            )
+        })
     }
 
     /// The status code and the body of an answer of the admin address.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        http::get(self.admin, "localhost", path).ok().map(|answer| (answer.status, answer.body))
+        http::get(self.admin, "localhost", path)
+            .ok()
+            .map(|answer| (answer.status, answer.body))
     }
 
     pub fn status(&self) -> Value {
@@ -169,24 +201,38 @@ impl Server {
 
     /// Waits until another revision is in force, and names it.
     pub fn revision_after(&self, old: &str) -> String {
-        self.until("another revision", || Some(self.revision()).filter(|now| now != old))
+        self.until("another revision", || {
+            Some(self.revision()).filter(|now| now != old)
+        })
     }
 
     /// Waits until the source of this place in the order is in this state; gives the source.
     pub fn source(&self, index: usize, state: &str) -> Value {
         let source = || self.status()["sources"][index].clone();
-        self.until(state, || Some(source()).filter(|source| source["state"] == state))
+        self.until(state, || {
+            Some(source()).filter(|source| source["state"] == state)
+        })
     }
 
     /// What a pod of `demo-frontend` that wants to go to this host is told.
     pub fn check(&self, host: &str) -> Answer {
-        check_client::wait(check_client::check(&self.channel, check_client::http(check_client::SLEEP, host))).unwrap()
+        check_client::wait(check_client::check(
+            &self.channel,
+            check_client::http(check_client::SLEEP, host),
+        ))
+        .unwrap()
     }
 
     /// Sends a signal by its short name.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -200,7 +246,11 @@ impl Server {
         let (stdout, stderr) = (text("out/stdout"), text("out/stderr"));
         let status = status.unwrap_or_else(|| panic!("it did not end in {PATIENCE:?}:\n{stderr}"));
         assert!(!stderr.contains("panicked"), "{stderr}");
-        Ended { code: status.code(), stdout, stderr }
+        Ended {
+            code: status.code(),
+            stdout,
+            stderr,
+        }
     }
 
     /// SIGTERM and a good end.
@@ -227,7 +277,15 @@ pub fn listens(port: u16) -> bool {
 
 /// Runs the binary with these arguments to its end.
 pub fn run(folder: &Path, arguments: &[&str]) -> Ended {
-    let output = command().current_dir(folder).args(arguments).output().unwrap();
+    let output = command()
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Ended {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
 }

@@ -23,7 +23,8 @@ pub enum Attempt {
 
 /// `GET /` over TLS to 127.0.0.1, naming `sni`.
 pub fn get(port: u16, sni: &str, authority: &Path) -> Result<Attempt> {
-    let name = ServerName::try_from(sni.to_owned()).with_context(|| format!("{sni:?} is no name for SNI"))?;
+    let name = ServerName::try_from(sni.to_owned())
+        .with_context(|| format!("{sni:?} is no name for SNI"))?;
     let mut session = ClientConnection::new(Arc::new(trusting(authority)?), name)?;
     let mut socket = http::connect(port)?;
     while session.is_handshaking() {
@@ -37,7 +38,10 @@ pub fn get(port: u16, sni: &str, authority: &Path) -> Result<Attempt> {
 
 fn trusting(authority: &Path) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority).with_context(|| authority.display().to_string())?)?;
+    roots.add(
+        CertificateDer::from_pem_file(authority)
+            .with_context(|| authority.display().to_string())?,
+    )?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)

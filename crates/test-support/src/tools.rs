@@ -47,21 +47,36 @@ fn find(name: &str) -> Result<Tool> {
         .with_context(|| format!("{} cannot be run; it needs python3", script.display()))?;
     let said = String::from_utf8_lossy(&done.stdout);
     if !done.status.success() {
-        bail!("{name} is missing: {}", String::from_utf8_lossy(&done.stderr).trim());
+        bail!(
+            "{name} is missing: {}",
+            String::from_utf8_lossy(&done.stderr).trim()
+        );
     }
     let line = said.lines().last().unwrap_or_default();
-    parse(line).with_context(|| format!("install-tools printed no `NAME: PATH (VERSION)` line but {line:?}"))
+    parse(line).with_context(|| {
+        format!("install-tools printed no `NAME: PATH (VERSION)` line but {line:?}")
+    })
 }
 
 /// `envoy: /some/path (1.40.0)`
 fn parse(line: &str) -> Option<Tool> {
     let (name, rest) = line.split_once(": ")?;
     let (path, version) = rest.strip_suffix(')')?.rsplit_once(" (")?;
-    Some(Tool { name: name.to_owned(), path: PathBuf::from(path), version: version.to_owned() })
+    Some(Tool {
+        name: name.to_owned(),
+        path: PathBuf::from(path),
+        version: version.to_owned(),
+    })
 }
 
 /// Tells the reader of a test run which program it was. Written past libtest's capture on purpose.
 pub fn announce(tool: &Tool) {
     // Nothing depends on the line; a closed stderr must not fail a test.
-    let _ = writeln!(std::io::stderr(), "using {} {} at {}", tool.name, tool.version, tool.path.display());
+    let _ = writeln!(
+        std::io::stderr(),
+        "using {} {} at {}",
+        tool.name,
+        tool.version,
+        tool.path.display()
+    );
 }

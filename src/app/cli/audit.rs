@@ -181,13 +181,20 @@ fn one_of(text: &str, known: &[&str]) -> Result<String, FlagError> {
     if known.contains(&text) {
         return Ok(text.to_owned());
     }
-    let meant = nearest(text, known).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-    Err(FlagError::NotOneOf { meant, known: known.join(", ") })
+    let meant = nearest(text, known)
+        .map(|meant| format!("did you mean `{meant}`? "))
+        .unwrap_or_default();
+    Err(FlagError::NotOneOf {
+        meant,
+        known: known.join(", "),
+    })
 }
 
 /// Reads `STREAM:SEQUENCE`.
 fn place(text: &str) -> Result<(String, u64), FlagError> {
-    let parts = text.rsplit_once(':').and_then(|(stream, number)| Some((stream, number.parse::<u64>().ok()?)));
+    let parts = text
+        .rsplit_once(':')
+        .and_then(|(stream, number)| Some((stream, number.parse::<u64>().ok()?)));
     match parts {
         Some((stream, sequence)) if !stream.is_empty() => Ok((stream.to_owned(), sequence)),
         _ => Err(FlagError::Place),
@@ -213,7 +220,11 @@ mod tests {
         ] {
             let wrong = read.unwrap_err().to_string();
             assert!(wrong.contains(word), "{wrong}");
-            assert_eq!(wrong.contains(&format!("did you mean `{word}`? ")), meant, "{wrong}");
+            assert_eq!(
+                wrong.contains(&format!("did you mean `{word}`? ")),
+                meant,
+                "{wrong}"
+            );
         }
     }
 

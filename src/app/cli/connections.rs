@@ -22,7 +22,9 @@ impl ConnectionArgs {
     /// The settings that hold over this file.
     pub(super) fn over(self, file: Settings) -> Settings {
         Settings {
-            max_concurrent_streams: self.max_concurrent_streams.unwrap_or(file.max_concurrent_streams),
+            max_concurrent_streams: self
+                .max_concurrent_streams
+                .unwrap_or(file.max_concurrent_streams),
             max_pending_resets: self.max_pending_resets.or(file.max_pending_resets),
             max_message_size: self.max_message_size.unwrap_or(file.max_message_size),
             ..file

@@ -28,11 +28,23 @@ const PREFIX: &str = "CUSTOMS_";
 /// The exit code, once it is told what is wrong, or what was asked of the command line itself.
 pub fn parse() -> Result<Cli, ExitCode> {
     // Looked at first: a misspelt variable explains most of what else may be wrong.
-    let all = std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect();
+    let all = std::env::vars_os()
+        .map(|(name, value)| (lossy(&name), lossy(&value)))
+        .collect();
     let cli = Cli::try_parse().map_err(|wrong| told(&wrong))?;
-    let unknown = if reads_settings(&cli.command) { unknown(&all) } else { Vec::new() };
-    unknown.iter().for_each(|unknown| print_error(&unknown.sentence));
-    if unknown.iter().any(|unknown| unknown.is_meant) { Err(BAD_SETTING.into()) } else { Ok(cli) }
+    let unknown = if reads_settings(&cli.command) {
+        unknown(&all)
+    } else {
+        Vec::new()
+    };
+    unknown
+        .iter()
+        .for_each(|unknown| print_error(&unknown.sentence));
+    if unknown.iter().any(|unknown| unknown.is_meant) {
+        Err(BAD_SETTING.into())
+    } else {
+        Ok(cli)
+    }
 }
 
 fn lossy(text: &std::ffi::OsStr) -> String {
@@ -60,7 +72,10 @@ fn reads_settings(command: &Command) -> bool {
 /// they are left out where that is not printable.
 fn told(wrong: &clap::Error) -> ExitCode {
     let given = std::env::args_os().chain(std::env::vars_os().map(|(_, value)| value));
-    if given.map(|text| lossy(&text)).all(|text| printable::is_printable(&text)) {
+    if given
+        .map(|text| lossy(&text))
+        .all(|text| printable::is_printable(&text))
+    {
         // There is no way to tell that it cannot be told.
         let _ = wrong.print();
     } else {
@@ -74,7 +89,10 @@ fn told(wrong: &clap::Error) -> ExitCode {
 /// Every variable that is read.
 fn known() -> BTreeSet<String> {
     fn of(command: &clap::Command) -> BTreeSet<String> {
-        let own = command.get_arguments().filter_map(|argument| argument.get_env()).map(lossy);
+        let own = command
+            .get_arguments()
+            .filter_map(|argument| argument.get_env())
+            .map(lossy);
         own.chain(command.get_subcommands().flat_map(of)).collect()
     }
     let mut known = of(&command());
@@ -95,40 +113,75 @@ fn unknown(all: &BTreeMap<String, String>) -> Vec<Unknown> {
     let known = known();
     // Names have cases. Those of a shell's own variables are in lower case often, so only a setting's name is minded there.
     let is_ours = |name: &str| name.starts_with(PREFIX) || known.contains(&name.to_uppercase());
-    let candidates = all.iter().filter(|(name, value)| is_ours(name) && !is_service_link(name, value, all));
-    candidates.filter(|(name, _)| !known.contains(*name)).map(|(name, _)| judged(name, &known)).collect()
+    let candidates = all
+        .iter()
+        .filter(|(name, value)| is_ours(name) && !is_service_link(name, value, all));
+    candidates
+        .filter(|(name, _)| !known.contains(*name))
+        .map(|(name, _)| judged(name, &known))
+        .collect()
 }
 
 fn judged(name: &str, known: &BTreeSet<String>) -> Unknown {
     let upper = name.to_uppercase();
     match meant(upper.strip_prefix(PREFIX).unwrap_or_default(), known) {
-        Some(hint) => {
-            Unknown { is_meant: true, sentence: format!("`{name}` in the environment is no setting; {hint}") }
-        }
+        Some(hint) => Unknown {
+            is_meant: true,
+            sentence: format!("`{name}` in the environment is no setting; {hint}"),
+        },
         None => {
-            let sentence = format!("warning: `{name}` in the environment is no setting, and is ignored");
-            Unknown { is_meant: false, sentence }
+            let sentence =
+                format!("warning: `{name}` in the environment is no setting, and is ignored");
+            Unknown {
+                is_meant: false,
+                sentence,
+            }
         }
     }
 }
 
 /// What was meant by a name without its prefix, as far as one can tell.
 fn meant(own: &str, known: &BTreeSet<String>) -> Option<String> {
-    let names: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
+    let names: Vec<&str> = known
+        .iter()
+        .filter_map(|name| name.strip_prefix(PREFIX))
+        .collect();
     let keys = serde_json::to_value(Settings::default()).unwrap_or_default();
-    let keys: Vec<String> = keys.as_object().into_iter().flatten().map(|(key, _)| key.to_uppercase()).collect();
-    let of_file: Vec<&str> = keys.iter().map(String::as_str).filter(|key| !names.contains(key)).collect();
+    let keys: Vec<String> = keys
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.to_uppercase())
+        .collect();
+    let of_file: Vec<&str> = keys
+        .iter()
+        .map(String::as_str)
+        .filter(|key| !names.contains(key))
+        .collect();
     let in_place = |name: &str| format!("did you mean `{PREFIX}{name}`?");
-    let in_file = |key: &str| format!("`{}` can be set in the settings file only", key.to_lowercase());
+    let in_file = |key: &str| {
+        format!(
+            "`{}` can be set in the settings file only",
+            key.to_lowercase()
+        )
+    };
     let near = |word: &str| {
         let in_place = reader::nearest(word, &names).map(in_place);
         in_place.or_else(|| reader::nearest(word, &of_file).map(in_file))
     };
     // What goes on behind a setting's name (`LISTEN_PORT`), and what ends within a word of it (`ENFORCE`).
-    let mut beginnings = own.rmatch_indices('_').filter_map(|(at, _)| own.get(..at)).filter(|word| !word.is_empty());
-    let is_cut = |name: &&&str| name.strip_prefix(own).is_some_and(|rest| !rest.is_empty() && !rest.starts_with('_'));
+    let mut beginnings = own
+        .rmatch_indices('_')
+        .filter_map(|(at, _)| own.get(..at))
+        .filter(|word| !word.is_empty());
+    let is_cut = |name: &&&str| {
+        name.strip_prefix(own)
+            .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('_'))
+    };
     let cut = || names.iter().find(is_cut).filter(|_| own.len() >= SHORTEST);
-    near(own).or_else(|| beginnings.find_map(near)).or_else(|| cut().map(|name| in_place(name)))
+    near(own)
+        .or_else(|| beginnings.find_map(near))
+        .or_else(|| cut().map(|name| in_place(name)))
 }
 
 /// The fewest letters of a setting's name that say which one was meant.
@@ -137,27 +190,36 @@ const SHORTEST: usize = 3;
 /// Whether Kubernetes has put a variable there for a Service whose name begins with `customs`. For other names than that
 /// one itself the Service must be there whole, since `CUSTOMS_LISTEN_PORT` may be somebody's mistake.
 fn is_service_link(name: &str, value: &str, all: &BTreeMap<String, String>) -> bool {
-    let address = |value: &str| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    let address = |value: &str| {
+        ["tcp://", "udp://", "sctp://"]
+            .iter()
+            .any(|scheme| value.starts_with(scheme))
+    };
     let ends = name.match_indices('_').map(|(at, _)| name.split_at(at));
-    ends.filter(|(service, _)| *service == "CUSTOMS" || all.contains_key(&format!("{service}_SERVICE_HOST"))).any(
-        |(_, rest)| match rest {
-            "_SERVICE_HOST" | "_SERVICE_PORT" => true,
-            "_PORT" => address(value),
-            rest => {
-                let is_named = |rest: &str| !rest.is_empty();
-                rest.strip_prefix("_SERVICE_PORT_").is_some_and(is_named)
-                    || rest.strip_prefix("_PORT_").is_some_and(is_port_of_link)
-            }
-        },
-    )
+    ends.filter(|(service, _)| {
+        *service == "CUSTOMS" || all.contains_key(&format!("{service}_SERVICE_HOST"))
+    })
+    .any(|(_, rest)| match rest {
+        "_SERVICE_HOST" | "_SERVICE_PORT" => true,
+        "_PORT" => address(value),
+        rest => {
+            let is_named = |rest: &str| !rest.is_empty();
+            rest.strip_prefix("_SERVICE_PORT_").is_some_and(is_named)
+                || rest.strip_prefix("_PORT_").is_some_and(is_port_of_link)
+        }
+    })
 }
 
 /// `9191_TCP`, `9191_TCP_ADDR` and their like.
 fn is_port_of_link(rest: &str) -> bool {
     let mut parts = rest.split('_');
     let number = parts.next().is_some_and(|part| part.parse::<u16>().is_ok());
-    let protocol = parts.next().is_some_and(|part| ["TCP", "UDP", "SCTP"].contains(&part));
-    let what = parts.next().is_none_or(|part| ["PROTO", "PORT", "ADDR"].contains(&part));
+    let protocol = parts
+        .next()
+        .is_some_and(|part| ["TCP", "UDP", "SCTP"].contains(&part));
+    let what = parts
+        .next()
+        .is_none_or(|part| ["PROTO", "PORT", "ADDR"].contains(&part));
     number && protocol && what && parts.next().is_none()
 }
 
@@ -166,11 +228,19 @@ mod tests {
     use super::*;
 
     fn judged(variables: &[(&str, &str)]) -> Vec<Unknown> {
-        unknown(&variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        unknown(
+            &variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
     }
 
     fn told(variables: &[(&str, &str)]) -> Vec<String> {
-        judged(variables).into_iter().map(|unknown| unknown.sentence).collect()
+        judged(variables)
+            .into_iter()
+            .map(|unknown| unknown.sentence)
+            .collect()
     }
 
     #[test]
@@ -184,41 +254,82 @@ mod tests {
             ("CUSTOMS_POLICES", "did you mean `CUSTOMS_POLICIES`?"),
             ("CUSTOMS_POLICY", "did you mean `CUSTOMS_POLICIES`?"),
             ("CUSTOMS_POLICY_DIR", "did you mean `CUSTOMS_POLICIES`?"),
-            ("CUSTOMS_REQUIRE_POLICIES", "did you mean `CUSTOMS_REQUIRE_POLICY`?"),
+            (
+                "CUSTOMS_REQUIRE_POLICIES",
+                "did you mean `CUSTOMS_REQUIRE_POLICY`?",
+            ),
             ("CUSTOMS_ENFORCE", "did you mean `CUSTOMS_ENFORCEMENT`?"),
-            ("CUSTOMS_ENFORCEMENT_MODE", "did you mean `CUSTOMS_ENFORCEMENT`?"),
-            ("CUSTOMS_TRUST_DOMAIN", "did you mean `CUSTOMS_TRUST_DOMAINS`?"),
+            (
+                "CUSTOMS_ENFORCEMENT_MODE",
+                "did you mean `CUSTOMS_ENFORCEMENT`?",
+            ),
+            (
+                "CUSTOMS_TRUST_DOMAIN",
+                "did you mean `CUSTOMS_TRUST_DOMAINS`?",
+            ),
             ("CUSTOMS_LOGS", "did you mean `CUSTOMS_LOG`?"),
             ("CUSTOMS_LOG_LEVEL", "did you mean `CUSTOMS_LOG`?"),
-            ("CUSTOMS_GATEWAY", "`gateway` can be set in the settings file only"),
-            ("CUSTOMS_GATEWAY_NAME", "`gateway` can be set in the settings file only"),
-            ("CUSTOMS_AUDIT_TRAIL", "`audit_trail` can be set in the settings file only"),
+            (
+                "CUSTOMS_GATEWAY",
+                "`gateway` can be set in the settings file only",
+            ),
+            (
+                "CUSTOMS_GATEWAY_NAME",
+                "`gateway` can be set in the settings file only",
+            ),
+            (
+                "CUSTOMS_AUDIT_TRAIL",
+                "`audit_trail` can be set in the settings file only",
+            ),
             ("CUSTOMS_LISTEN_PORT", "CUSTOMS_LISTEN`?"),
         ] {
             let all = judged(&[(name, "deny")]);
             assert!(all.len() == 1 && all[0].is_meant, "{name}");
-            assert!(all[0].sentence.contains(expected), "{name}: {}", all[0].sentence);
+            assert!(
+                all[0].sentence.contains(expected),
+                "{name}: {}",
+                all[0].sentence
+            );
         }
     }
 
     #[test]
     fn a_variable_by_which_no_setting_was_meant_is_told_and_ignored() {
-        let names =
-            ["NAMESPACE", "VERSION", "POD_NAME", "BINARY", "BIN", "ISTIO_CASES", "PORT", "CLUSTER", "IMAGE", ""];
+        let names = [
+            "NAMESPACE",
+            "VERSION",
+            "POD_NAME",
+            "BINARY",
+            "BIN",
+            "ISTIO_CASES",
+            "PORT",
+            "CLUSTER",
+            "IMAGE",
+            "",
+        ];
         for name in names.map(|name| format!("{PREFIX}{name}")) {
             let all = judged(&[(&name, "x")]);
             assert!(all.len() == 1 && !all[0].is_meant, "{name}");
-            let expected = format!("warning: `{name}` in the environment is no setting, and is ignored");
+            let expected =
+                format!("warning: `{name}` in the environment is no setting, and is ignored");
             assert_eq!(all[0].sentence, expected);
         }
     }
 
     #[test]
     fn settings_and_what_is_not_ours_are_left_alone() {
-        let all: Vec<(String, String)> = known().into_iter().map(|name| (name, "x".to_owned())).collect();
+        let all: Vec<(String, String)> = known()
+            .into_iter()
+            .map(|name| (name, "x".to_owned()))
+            .collect();
         assert!(all.len() > 20, "{all:?}");
         assert!(unknown(&all.into_iter().collect()).is_empty());
-        let others = [("CUSTOMER_NAME", "x"), ("customs_dir", "x"), ("PATH", "x"), ("RUST_LOG", "x")];
+        let others = [
+            ("CUSTOMER_NAME", "x"),
+            ("customs_dir", "x"),
+            ("PATH", "x"),
+            ("RUST_LOG", "x"),
+        ];
         assert_eq!(told(&others), [""; 0]);
     }
 

@@ -63,7 +63,9 @@ pub struct WantedAnswer {
 pub fn read(file: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Case> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         let what = "the file is not UTF-8 text";
-        problems.push(Problem::error(Code::YamlSyntax, Place::whole(file), what).hint("save it as UTF-8"));
+        problems.push(
+            Problem::error(Code::YamlSyntax, Place::whole(file), what).hint("save it as UTF-8"),
+        );
         return Vec::new();
     };
     let mut cases = Vec::new();
@@ -77,7 +79,9 @@ pub fn read(file: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Case> 
 }
 
 fn policy_test(document: &Node, problems: &mut Vec<Problem>) -> Vec<Case> {
-    let Some(mut fields) = Fields::open(document, "the document", problems) else { return Vec::new() };
+    let Some(mut fields) = Fields::open(document, "the document", problems) else {
+        return Vec::new();
+    };
     exactly("apiVersion", "egress.customs/v1alpha1", &mut fields);
     exactly("kind", "PolicyTest", &mut fields);
     if let Some(node) = fields.require("metadata") {
@@ -88,24 +92,34 @@ fn policy_test(document: &Node, problems: &mut Vec<Problem>) -> Vec<Case> {
         None => &[],
     };
     fields.close();
-    let cases: Vec<Case> = nodes.iter().filter_map(|node| case(node, problems)).collect();
+    let cases: Vec<Case> = nodes
+        .iter()
+        .filter_map(|node| case(node, problems))
+        .collect();
     unique_names(&cases, problems);
     cases
 }
 
 fn exactly(name: &'static str, value: &str, fields: &mut Fields<'_, '_>) {
-    let Some(node) = fields.require(name) else { return };
+    let Some(node) = fields.require(name) else {
+        return;
+    };
     match reader::text(node, name, fields.problems()) {
         Some(text) if text.text != value => {
             let what = format!("`{}` is no {name} of a file of cases", text.text);
-            fields.problems().push(text.error(Code::UnknownKind, what).hint(format!("write `{name}: {value}`")));
+            fields.problems().push(
+                text.error(Code::UnknownKind, what)
+                    .hint(format!("write `{name}: {value}`")),
+            );
         }
         _ => {}
     }
 }
 
 fn metadata(node: &Node, problems: &mut Vec<Problem>) {
-    let Some(mut fields) = Fields::open(node, "`metadata`", problems) else { return };
+    let Some(mut fields) = Fields::open(node, "`metadata`", problems) else {
+        return;
+    };
     fields.require("name");
     fields.read_over(&["namespace", "labels", "annotations"]);
     fields.close();
@@ -114,8 +128,12 @@ fn metadata(node: &Node, problems: &mut Vec<Problem>) {
 fn unique_names(cases: &[Case], problems: &mut Vec<Problem>) {
     for (at, case) in cases.iter().enumerate() {
         if let Some(first) = cases.iter().take(at).find(|other| other.name == case.name) {
-            let what = format!("the case `{}` stands twice; the other is at {}", case.name, first.place);
-            problems.push(Problem::error(Code::Duplicate, case.place.clone(), what).hint("rename one"));
+            let what = format!(
+                "the case `{}` stands twice; the other is at {}",
+                case.name, first.place
+            );
+            problems
+                .push(Problem::error(Code::Duplicate, case.place.clone(), what).hint("rename one"));
         }
     }
 }
@@ -126,42 +144,75 @@ fn case(node: &Node, problems: &mut Vec<Problem>) -> Option<Case> {
     let query = query(&mut fields);
     let wanted = wanted(&mut fields);
     fields.close();
-    Some(Case { name: name?.text.to_owned(), place: node.place.clone(), query: query?, wanted: wanted? })
+    Some(Case {
+        name: name?.text.to_owned(),
+        place: node.place.clone(),
+        query: query?,
+        wanted: wanted?,
+    })
 }
 
 fn wanted(fields: &mut Fields<'_, '_>) -> Option<Wanted> {
     let effect = required_text("expect", fields).and_then(|text| put(effect(text), fields));
-    let reason = fields.text("reason").and_then(|text| put(reason(text), fields));
-    let verdict = WantedAnswer { effect, reason, rule: as_written("rule", fields) };
+    let reason = fields
+        .text("reason")
+        .and_then(|text| put(reason(text), fields));
+    let verdict = WantedAnswer {
+        effect,
+        reason,
+        rule: as_written("rule", fields),
+    };
     let dry_run = WantedAnswer {
-        effect: fields.text("dryRun").and_then(|text| put(self::effect(text), fields)),
-        reason: fields.text("dryRunReason").and_then(|text| put(self::reason(text), fields)),
+        effect: fields
+            .text("dryRun")
+            .and_then(|text| put(self::effect(text), fields)),
+        reason: fields
+            .text("dryRunReason")
+            .and_then(|text| put(self::reason(text), fields)),
         rule: as_written("dryRunRule", fields),
     };
-    let effect = fields.text("effect").and_then(|text| put(self::effect(text), fields));
+    let effect = fields
+        .text("effect")
+        .and_then(|text| put(self::effect(text), fields));
     let (gate, expired) = (as_written("gate", fields), as_written("expired", fields));
-    verdict.effect.is_some().then_some(Wanted { verdict, dry_run, effect, gate, expired })
+    verdict.effect.is_some().then_some(Wanted {
+        verdict,
+        dry_run,
+        effect,
+        gate,
+        expired,
+    })
 }
 
 fn as_written(name: &'static str, fields: &mut Fields<'_, '_>) -> Option<Expected<String>> {
-    fields.text(name).map(|text| expected(text, text.text.to_owned()))
+    fields
+        .text(name)
+        .map(|text| expected(text, text.text.to_owned()))
 }
 
 fn expected<T>(text: Text<'_>, value: T) -> Expected<T> {
-    Expected { value, place: text.place.clone() }
+    Expected {
+        value,
+        place: text.place.clone(),
+    }
 }
 
 fn effect(text: Text<'_>) -> Result<Expected<Effect>, Problem> {
     match text.text {
         "Allow" => Ok(expected(text, Effect::Allow)),
         "Deny" => Ok(expected(text, Effect::Deny)),
-        other => Err(text.error(Code::BadValue, format!("`{other}` is no answer")).hint("write `Allow` or `Deny`")),
+        other => Err(text
+            .error(Code::BadValue, format!("`{other}` is no answer"))
+            .hint("write `Allow` or `Deny`")),
     }
 }
 
 fn reason(text: Text<'_>) -> Result<Expected<Reason>, Problem> {
     let names: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-    if let Some(known) = Reason::ALL.iter().find(|reason| reason.as_str() == text.text) {
+    if let Some(known) = Reason::ALL
+        .iter()
+        .find(|reason| reason.as_str() == text.text)
+    {
         return Ok(expected(text, *known));
     }
     let problem = text.error(Code::BadValue, format!("`{}` is no reason", text.text));
@@ -177,12 +228,16 @@ mod tests {
     use crate::app::explain::query::QueryInput;
     use customs_engine::time::UnixNanos;
 
-    const HEAD: &str = "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\nmetadata: {name: x}\ncases:\n";
+    const HEAD: &str =
+        "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\nmetadata: {name: x}\ncases:\n";
 
     fn problems(cases: &str) -> Vec<(Code, u32)> {
         let mut problems = Vec::new();
         read("f", format!("{HEAD}{cases}").as_bytes(), &mut problems);
-        problems.iter().map(|problem| (problem.code, problem.place.line)).collect()
+        problems
+            .iter()
+            .map(|problem| (problem.code, problem.place.line))
+            .collect()
     }
 
     #[test]
@@ -197,40 +252,100 @@ mod tests {
         let cases = read("f", text.as_bytes(), &mut problems);
         assert_eq!(problems, []);
         let case = &cases[0];
-        let QueryInput::Shorthand(shorthand) = &case.query.input else { panic!("no words") };
+        let QueryInput::Shorthand(shorthand) = &case.query.input else {
+            panic!("no words")
+        };
         assert_eq!(shorthand.headers, [("x-a".to_owned(), "b".to_owned())]);
         assert_eq!(shorthand.listener_port, Some(8443));
         assert_eq!(case.query.now, Some(UnixNanos(1_798_675_200_000_000_000)));
-        assert_eq!(case.wanted.verdict.effect.as_ref().unwrap().value, Effect::Deny);
-        assert_eq!(case.wanted.dry_run.effect.as_ref().unwrap().value, Effect::Allow);
-        assert_eq!(case.wanted.dry_run.reason.as_ref().unwrap().value, Reason::AllowedByRule);
+        assert_eq!(
+            case.wanted.verdict.effect.as_ref().unwrap().value,
+            Effect::Deny
+        );
+        assert_eq!(
+            case.wanted.dry_run.effect.as_ref().unwrap().value,
+            Effect::Allow
+        );
+        assert_eq!(
+            case.wanted.dry_run.reason.as_ref().unwrap().value,
+            Reason::AllowedByRule
+        );
         assert_eq!(case.wanted.dry_run.rule.as_ref().unwrap().value, "ep:a/b#d");
         assert_eq!(case.wanted.effect.as_ref().unwrap().value, Effect::Deny);
         assert_eq!(case.wanted.gate.as_ref().unwrap().value, "istio");
-        assert_eq!(case.wanted.expired.as_ref().unwrap().value, "ep:a/b#c.except[0]");
-        assert_eq!(case.wanted.verdict.rule.as_ref().unwrap().place.to_string(), "f:15:9");
+        assert_eq!(
+            case.wanted.expired.as_ref().unwrap().value,
+            "ep:a/b#c.except[0]"
+        );
+        assert_eq!(
+            case.wanted.verdict.rule.as_ref().unwrap().place.to_string(),
+            "f:15:9"
+        );
     }
 
     #[test]
     fn every_mistake_is_told_with_its_place() {
         for (case, expected) in [
-            ("- {name: a, from: a/b, to: 'http://h/', expect: allow}\n", vec![(Code::BadValue, 5)]),
-            ("- {name: a, from: a/b, to: 'http://h/'}\n", vec![(Code::MissingField, 5)]),
+            (
+                "- {name: a, from: a/b, to: 'http://h/', expect: allow}\n",
+                vec![(Code::BadValue, 5)],
+            ),
+            (
+                "- {name: a, from: a/b, to: 'http://h/'}\n",
+                vec![(Code::MissingField, 5)],
+            ),
             (
                 "- {from: a, to: h, expect: Deny}\n",
-                vec![(Code::MissingField, 5), (Code::BadIdentity, 5), (Code::BadValue, 5)],
+                vec![
+                    (Code::MissingField, 5),
+                    (Code::BadIdentity, 5),
+                    (Code::BadValue, 5),
+                ],
             ),
-            ("- {name: a, from: a/b, to: 'tcp://h:1', method: GET, expect: Deny}\n", vec![(Code::Conflict, 5)]),
-            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, reason: denied}\n", vec![(Code::BadValue, 5)]),
-            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, sourceIp: x}\n", vec![(Code::BadAddress, 5)]),
-            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, now: x}\n", vec![(Code::BadValue, 5)]),
-            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, listenerPort: 70000}\n", vec![(Code::BadPort, 5)]),
-            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, headers: [a]}\n", vec![(Code::WrongType, 5)]),
-            ("- {name: a, request: {}, to: 'http://h/', method: GET, expect: Deny}\n", vec![(Code::Conflict, 5); 2]),
-            ("- name: a\n  expect: Deny\n  request:\n    attributes: 1\n", vec![(Code::BadValue, 8)]),
-            ("- {name: a, expect: Deny,\n  request: {attribute: 1}}\n", vec![(Code::UnknownField, 6)]),
-            ("- {name: a, from: a/b, to: 'http://h/', expect: Deny, rool: x}\n", vec![(Code::UnknownField, 5)]),
-            ("- &a {name: a, from: a/b, to: 'http://h/', expect: Deny}\n- *a\n", vec![(Code::Duplicate, 6)]),
+            (
+                "- {name: a, from: a/b, to: 'tcp://h:1', method: GET, expect: Deny}\n",
+                vec![(Code::Conflict, 5)],
+            ),
+            (
+                "- {name: a, from: a/b, to: 'http://h/', expect: Deny, reason: denied}\n",
+                vec![(Code::BadValue, 5)],
+            ),
+            (
+                "- {name: a, from: a/b, to: 'http://h/', expect: Deny, sourceIp: x}\n",
+                vec![(Code::BadAddress, 5)],
+            ),
+            (
+                "- {name: a, from: a/b, to: 'http://h/', expect: Deny, now: x}\n",
+                vec![(Code::BadValue, 5)],
+            ),
+            (
+                "- {name: a, from: a/b, to: 'http://h/', expect: Deny, listenerPort: 70000}\n",
+                vec![(Code::BadPort, 5)],
+            ),
+            (
+                "- {name: a, from: a/b, to: 'http://h/', expect: Deny, headers: [a]}\n",
+                vec![(Code::WrongType, 5)],
+            ),
+            (
+                "- {name: a, request: {}, to: 'http://h/', method: GET, expect: Deny}\n",
+                vec![(Code::Conflict, 5); 2],
+            ),
+            (
+                "- name: a\n  expect: Deny\n  request:\n    attributes: 1\n",
+                vec![(Code::BadValue, 8)],
+            ),
+            (
+                "- {name: a, expect: Deny,\n  request: {attribute: 1}}\n",
+                vec![(Code::UnknownField, 6)],
+            ),
+            (
+                "- {name: a, from: a/b, to: 'http://h/', expect: Deny, rool: x}\n",
+                vec![(Code::UnknownField, 5)],
+            ),
+            (
+                "- &a {name: a, from: a/b, to: 'http://h/', expect: Deny}\n- *a\n",
+                vec![(Code::Duplicate, 6)],
+            ),
         ] {
             assert_eq!(problems(case), expected, "{case}");
         }
@@ -239,8 +354,20 @@ mod tests {
     #[test]
     fn another_kind_of_document_is_refused() {
         let mut problems = Vec::new();
-        read("f", b"apiVersion: v1\nkind: EgressPolicy\nmetadata: {}\ncases: []\n", &mut problems);
+        read(
+            "f",
+            b"apiVersion: v1\nkind: EgressPolicy\nmetadata: {}\ncases: []\n",
+            &mut problems,
+        );
         let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
-        assert_eq!(codes, [Code::UnknownKind, Code::UnknownKind, Code::MissingField, Code::EmptyValue]);
+        assert_eq!(
+            codes,
+            [
+                Code::UnknownKind,
+                Code::UnknownKind,
+                Code::MissingField,
+                Code::EmptyValue
+            ]
+        );
     }
 }

@@ -29,11 +29,18 @@ use customs_record::clock;
 
 /// Asks the question and tells the answer.
 pub fn run(args: CheckArgs) -> ExitCode {
-    let CheckArgs { read, asked, admin, format } = args;
+    let CheckArgs {
+        read,
+        asked,
+        admin,
+        format,
+    } = args;
     let prepared = match prepare(&asked) {
         Ok(prepared) => prepared,
         Err(problems) => {
-            problems.iter().for_each(|problem| print_error(&problem.to_string()));
+            problems
+                .iter()
+                .for_each(|problem| print_error(&problem.to_string()));
             return ExitCode::from(BAD_SETTING);
         }
     };
@@ -59,8 +66,17 @@ fn by_policies(settings: &Resolved, prepared: &PreparedQuery, format: CheckForma
         return ExitCode::from(BAD_SETTING);
     };
     // With a set in force, an error is one of a source that is bound to a namespace, or of where a file lies.
-    found.problems.iter().filter(|p| p.is_error()).for_each(|problem| print_error(&problem.to_string()));
-    let explanation = answer::ask(&prepared.query, snapshot, clock::now(), |_, _, _, explanation| explanation);
+    found
+        .problems
+        .iter()
+        .filter(|p| p.is_error())
+        .for_each(|problem| print_error(&problem.to_string()));
+    let explanation = answer::ask(
+        &prepared.query,
+        snapshot,
+        clock::now(),
+        |_, _, _, explanation| explanation,
+    );
     print_answer(explanation.noting(&prepared.notes), format)
 }
 
@@ -92,7 +108,9 @@ fn prepare(asked: &AskedArgs) -> Result<PreparedQuery, Vec<Problem>> {
     };
     if let Some(moment) = asked.now {
         prepared.query.now = Some(UnixNanos(moment.as_nanosecond()));
-        prepared.body.insert("now".into(), moment.to_string().into());
+        prepared
+            .body
+            .insert("now".into(), moment.to_string().into());
     }
     Ok(prepared)
 }
@@ -101,7 +119,10 @@ impl PreparedQuery {
     fn of_shorthand(shorthand: ShorthandQuery) -> PreparedQuery {
         let body = body(&shorthand);
         PreparedQuery {
-            query: ExplainQuery { input: QueryInput::Shorthand(Box::new(shorthand)), now: None },
+            query: ExplainQuery {
+                input: QueryInput::Shorthand(Box::new(shorthand)),
+                now: None,
+            },
             body,
             notes: Vec::new(),
         }
@@ -110,16 +131,31 @@ impl PreparedQuery {
     /// The check that a file holds; `-` is the standard input.
     fn of_file(path: &Path) -> Result<PreparedQuery, Vec<Problem>> {
         let is_stdin = path == Path::new("-");
-        let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
-        let read = if is_stdin { stdin() } else { sources::bytes(path) };
+        let name = if is_stdin {
+            "stdin".to_owned()
+        } else {
+            path.display().to_string()
+        };
+        let read = if is_stdin {
+            stdin()
+        } else {
+            sources::bytes(path)
+        };
         let bytes = read.map_err(|why| {
             let what = format!("the request cannot be read: {why}");
-            vec![Problem::error(Code::Unreadable, Place::whole(name.as_str()), what)]
+            vec![Problem::error(
+                Code::Unreadable,
+                Place::whole(name.as_str()),
+                what,
+            )]
         })?;
         let CheckFile { check, node, notes } = read::check_file(&name, &bytes)?;
         let body = Map::from_iter([("request".to_owned(), as_json(&node))]);
         Ok(PreparedQuery {
-            query: ExplainQuery { input: QueryInput::Request(Box::new(check)), now: None },
+            query: ExplainQuery {
+                input: QueryInput::Request(Box::new(check)),
+                now: None,
+            },
             body,
             notes,
         })
@@ -129,43 +165,99 @@ impl PreparedQuery {
 fn stdin() -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // One byte more than may be read, so that what is too large is told as such.
-    std::io::stdin().take(document::MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    std::io::stdin()
+        .take(document::MAX_FILE as u64 + 1)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 fn shorthand(asked: &AskedArgs) -> Result<ShorthandQuery, Box<Problem>> {
     let [from, to] = [&asked.from, &asked.to].map(|text| text.clone().unwrap_or_default());
-    let caller = query::caller(Text { text: &from, place: &Place::whole("--from") })?;
-    let target = query::target(Text { text: &to, place: &Place::whole("--to") })?;
+    let caller = query::caller(Text {
+        text: &from,
+        place: &Place::whole("--from"),
+    })?;
+    let target = query::target(Text {
+        text: &to,
+        place: &Place::whole("--to"),
+    })?;
     if let Target::Tcp { .. } = target {
         only_http("--method", asked.method.is_some())?;
         only_http("--header", !asked.header.is_empty())?;
     }
-    let AskedArgs { method, header: headers, listener_port, source_ip, sni, .. } = asked.clone();
-    Ok(ShorthandQuery { from, to, caller, target, method, headers, listener_port, source_ip, sni })
+    let AskedArgs {
+        method,
+        header: headers,
+        listener_port,
+        source_ip,
+        sni,
+        ..
+    } = asked.clone();
+    Ok(ShorthandQuery {
+        from,
+        to,
+        caller,
+        target,
+        method,
+        headers,
+        listener_port,
+        source_ip,
+        sni,
+    })
 }
 
 /// A connection has neither a method nor headers.
 fn only_http(flag: &str, is_there: bool) -> Result<(), Box<Problem>> {
     let what = "this belongs to HTTP, and `--to` is a TCP connection";
-    if is_there { Err(Box::new(Problem::error(Code::Conflict, Place::whole(flag), what))) } else { Ok(()) }
+    if is_there {
+        Err(Box::new(Problem::error(
+            Code::Conflict,
+            Place::whole(flag),
+            what,
+        )))
+    } else {
+        Ok(())
+    }
 }
 
 /// A question in words as a server takes it: what is not there is left out.
 fn body(shorthand: &ShorthandQuery) -> Map<String, Value> {
-    let ShorthandQuery { from, to, caller: _, target: _, method, headers, listener_port, source_ip, sni } = shorthand;
-    let headers: Map<String, Value> =
-        headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let ShorthandQuery {
+        from,
+        to,
+        caller: _,
+        target: _,
+        method,
+        headers,
+        listener_port,
+        source_ip,
+        sni,
+    } = shorthand;
+    let headers: Map<String, Value> = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect();
     let fields = [
         ("from", json!(from)),
         ("to", json!(to)),
         ("method", json!(method)),
-        ("headers", if headers.is_empty() { Value::Null } else { headers.into() }),
+        (
+            "headers",
+            if headers.is_empty() {
+                Value::Null
+            } else {
+                headers.into()
+            },
+        ),
         ("listenerPort", json!(listener_port)),
         ("sourceIp", json!(source_ip)),
         ("sni", json!(sni)),
     ];
-    fields.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect()
+    fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// A node as it is passed on. Numbers that JSON has not are passed on as text, which protobuf reads as well.
@@ -173,12 +265,15 @@ fn as_json(node: &Node) -> Value {
     match &node.value {
         document::Value::Null => Value::Null,
         document::Value::Bool(value) => (*value).into(),
-        document::Value::Number(number) => {
-            number.parse::<serde_json::Number>().map_or_else(|_| json!(number), Value::from)
-        }
+        document::Value::Number(number) => number
+            .parse::<serde_json::Number>()
+            .map_or_else(|_| json!(number), Value::from),
         document::Value::Text(text) => json!(text),
         document::Value::List(items) => items.iter().map(as_json).collect(),
-        document::Value::Map(pairs) => pairs.iter().map(|(key, value)| (key.name.clone(), as_json(value))).collect(),
+        document::Value::Map(pairs) => pairs
+            .iter()
+            .map(|(key, value)| (key.name.clone(), as_json(value)))
+            .collect(),
     }
 }
 
@@ -190,7 +285,9 @@ fn print_problems(found: &Found, format: CheckFormat) {
             errors.for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
         }
         CheckFormat::Json => {
-            let problems: Vec<_> = errors.map(|problem| ProblemLine::of(problem, &found.source_map)).collect();
+            let problems: Vec<_> = errors
+                .map(|problem| ProblemLine::of(problem, &found.source_map))
+                .collect();
             print_json(&json!({ "problems": problems }));
         }
     }

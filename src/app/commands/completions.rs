@@ -25,7 +25,10 @@ pub fn man(command: Option<&str>) -> ExitCode {
         Some(name) => whole.find_subcommand(name).cloned(),
     };
     let Some(page) = page else {
-        let names: Vec<_> = whole.get_subcommands().map(|known| format!("`{}`", known.get_name())).collect();
+        let names: Vec<_> = whole
+            .get_subcommands()
+            .map(|known| format!("`{}`", known.get_name()))
+            .collect();
         print_error(&format!(
             "there is no command `{}`; the commands are {}",
             command.unwrap_or_default(),

@@ -27,20 +27,42 @@ pub struct Uncovered {
 impl Coverage {
     /// The rules of a set: entries, Istio's rules, and policies that isolate.
     pub fn of(snapshot: &Snapshot) -> Coverage {
-        let Rules { denies, istio_allows, audits, grants, egress_policies, .. } = snapshot.rules();
-        let rules = [denies, istio_allows, audits, grants].into_iter().flatten().map(|rule| &rule.info);
-        let isolating = egress_policies.iter().filter(|policy| policy.isolate).map(|policy| &policy.info);
-        let rules = rules.chain(isolating).map(|info| (info.id.to_string(), info.origin())).collect();
-        Coverage { rules, named: BTreeSet::new() }
+        let Rules {
+            denies,
+            istio_allows,
+            audits,
+            grants,
+            egress_policies,
+            ..
+        } = snapshot.rules();
+        let rules = [denies, istio_allows, audits, grants]
+            .into_iter()
+            .flatten()
+            .map(|rule| &rule.info);
+        let isolating = egress_policies
+            .iter()
+            .filter(|policy| policy.isolate)
+            .map(|policy| &policy.info);
+        let rules = rules
+            .chain(isolating)
+            .map(|info| (info.id.to_string(), info.origin()))
+            .collect();
+        Coverage {
+            rules,
+            named: BTreeSet::new(),
+        }
     }
 
     /// Notes what a decision names.
     pub fn note(&mut self, decision: &Decision) {
-        self.named.extend(decision.audit.iter().map(|info| info.id.to_string()));
+        self.named
+            .extend(decision.audit.iter().map(|info| info.id.to_string()));
         for answer in [&decision.verdict, &decision.dry_run] {
             match &answer.rule {
                 NamedRule::Policy(info) => self.named.extend([info.id.to_string()]),
-                NamedRule::Both(entry, istio) => self.named.extend([entry.id.to_string(), istio.id.to_string()]),
+                NamedRule::Both(entry, istio) => self
+                    .named
+                    .extend([entry.id.to_string(), istio.id.to_string()]),
                 NamedRule::BuiltIn(_) | NamedRule::Unauthenticated => {}
             }
         }
@@ -58,7 +80,15 @@ impl Coverage {
 
     /// The rules that no case exercised, in the order of ids.
     pub fn missing(&self) -> Vec<Uncovered> {
-        let missing = self.rules.iter().filter(|(id, _)| !self.named.contains(*id));
-        missing.map(|(id, origin)| Uncovered { id: id.clone(), origin: origin.clone() }).collect()
+        let missing = self
+            .rules
+            .iter()
+            .filter(|(id, _)| !self.named.contains(*id));
+        missing
+            .map(|(id, origin)| Uncovered {
+                id: id.clone(),
+                origin: origin.clone(),
+            })
+            .collect()
     }
 }

@@ -14,7 +14,9 @@ use super::lint::ProblemLine;
 use super::render::Painter;
 use super::source_map::SourceMap;
 use super::sources;
-use super::{BAD_SETTING, print, print_document, print_error, print_json, test, verdict, with_resolved};
+use super::{
+    BAD_SETTING, print, print_document, print_error, print_json, test, verdict, with_resolved,
+};
 use crate::app::cli::{DiffArgs, DiffFormat};
 use crate::app::explain::answer;
 use crate::app::policy_paths::directories;
@@ -28,13 +30,19 @@ use customs_sources::PolicyDirectory;
 /// Compares two sets and tells how they differ.
 pub fn run(args: DiffArgs) -> ExitCode {
     let (old, new, format) = (args.old.clone(), args.new.clone(), args.format);
-    let now = args.now.map_or_else(customs_record::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
+    let now = args.now.map_or_else(customs_record::clock::now, |moment| {
+        UnixNanos(moment.as_nanosecond())
+    });
     with_resolved(args.settings(), |settings| {
         let mut read = Read::default();
         let (old, new) = match (directories(&old), directories(&new)) {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
-                [old, new].into_iter().filter_map(Result::err).flatten().for_each(|why| print_error(&why));
+                [old, new]
+                    .into_iter()
+                    .filter_map(Result::err)
+                    .flatten()
+                    .for_each(|why| print_error(&why));
                 return ExitCode::from(BAD_SETTING);
             }
         };
@@ -69,9 +77,11 @@ struct Read {
 impl Read {
     fn set(&mut self, directories: &[PolicyDirectory], settings: &Settings) -> Option<Snapshot> {
         let found = sources::load(directories, settings);
-        self.problems.extend(found.problems.into_iter().filter(Problem::is_error));
+        self.problems
+            .extend(found.problems.into_iter().filter(Problem::is_error));
         if found.snapshot.is_some() {
-            let (_, cases) = test::cases_beside(&found.sources, &mut self.source_map, &mut self.problems);
+            let (_, cases) =
+                test::cases_beside(&found.sources, &mut self.source_map, &mut self.problems);
             self.cases.extend(cases);
         }
         self.source_map.take_in(found.source_map);
@@ -82,10 +92,16 @@ impl Read {
         match format {
             DiffFormat::Human => {
                 let painter = Painter::for_stdout(&self.source_map);
-                self.problems.iter().for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
+                self.problems
+                    .iter()
+                    .for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
             }
             DiffFormat::Json => {
-                let problems: Vec<_> = self.problems.iter().map(|p| ProblemLine::of(p, &self.source_map)).collect();
+                let problems: Vec<_> = self
+                    .problems
+                    .iter()
+                    .map(|p| ProblemLine::of(p, &self.source_map))
+                    .collect();
                 print_json(&serde_json::json!({ "problems": problems }));
             }
         }
@@ -95,26 +111,52 @@ impl Read {
 /// Asks both sets the cases of both; one that stands in both unchanged is asked once.
 fn ask(cases: Vec<Case>, old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Cases {
     let mut known = BTreeSet::new();
-    let once: Vec<Case> = cases.into_iter().filter(|case| known.insert(words(case))).collect();
+    let once: Vec<Case> = cases
+        .into_iter()
+        .filter(|case| known.insert(words(case)))
+        .collect();
     let asked = once.len();
     let change = |case: Case| {
         let decisions = [old, new].map(|set| answer::decide(&case.query, set, now));
         let [before, after] = decisions;
         let holds = (test::passes(&case, &before), test::passes(&case, &after));
         let answers = Shifted::between(before, after);
-        (answers.is_some() || holds.0 != holds.1).then_some(CaseChange { case, answers, holds })
+        (answers.is_some() || holds.0 != holds.1).then_some(CaseChange {
+            case,
+            answers,
+            holds,
+        })
     };
-    Cases { asked, changes: once.into_iter().filter_map(change).collect() }
+    Cases {
+        asked,
+        changes: once.into_iter().filter_map(change).collect(),
+    }
 }
 
 /// A case without its place.
 fn words(case: &Case) -> String {
-    let Wanted { verdict, dry_run, effect, gate, expired } = &case.wanted;
+    let Wanted {
+        verdict,
+        dry_run,
+        effect,
+        gate,
+        expired,
+    } = &case.wanted;
     let answer = |wanted: &WantedAnswer| {
-        let WantedAnswer { effect, reason, rule } = wanted;
+        let WantedAnswer {
+            effect,
+            reason,
+            rule,
+        } = wanted;
         format!("{:?}", (value(effect), value(reason), value(rule)))
     };
-    let answers = (answer(verdict), answer(dry_run), value(effect), value(gate), value(expired));
+    let answers = (
+        answer(verdict),
+        answer(dry_run),
+        value(effect),
+        value(gate),
+        value(expired),
+    );
     format!("{:?}", (&case.name, &case.query, answers))
 }
 

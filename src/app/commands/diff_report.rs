@@ -54,7 +54,11 @@ pub struct CaseChange {
 impl Report {
     /// Whether some verdict is another one.
     pub fn changes_verdicts(&self) -> bool {
-        let case = |case: &CaseChange| case.answers.as_ref().is_some_and(|answers| answers.shift.is_verdict());
+        let case = |case: &CaseChange| {
+            case.answers
+                .as_ref()
+                .is_some_and(|answers| answers.shift.is_verdict())
+        };
         self.diff.changes_verdicts() || self.cases.changes.iter().any(case)
     }
 }
@@ -67,20 +71,37 @@ pub fn paper(report: &Report) -> String {
             lines.extend([title].into_iter().chain(body).chain([String::new()]));
         }
     };
-    section(format!("rules ({})", report.diff.rules.len()), rules(&report.diff.rules));
+    section(
+        format!("rules ({})", report.diff.rules.len()),
+        rules(&report.diff.rules),
+    );
     for shift in Shift::ALL {
         let mut groups = of(shift, report);
         groups.sort_by_key(|group| Reverse(group.changes.len()));
-        section(format!("{} ({})", title(shift), questions(&groups)), shifted(shift, &groups, &report.own));
+        section(
+            format!("{} ({})", title(shift), questions(&groups)),
+            shifted(shift, &groups, &report.own),
+        );
     }
     let cases = &report.cases.changes;
-    section(format!("cases ({})", cases.len()), cases.iter().flat_map(case).collect());
+    section(
+        format!("cases ({})", cases.len()),
+        cases.iter().flat_map(case).collect(),
+    );
     lines.push(summary(report));
-    lines.into_iter().map(|line| printable::line(&line).into_owned() + "\n").collect()
+    lines
+        .into_iter()
+        .map(|line| printable::line(&line).into_owned() + "\n")
+        .collect()
 }
 
 fn of(shift: Shift, report: &Report) -> Vec<&Group> {
-    report.diff.groups.iter().filter(|group| group.answers.shift == shift).collect()
+    report
+        .diff
+        .groups
+        .iter()
+        .filter(|group| group.answers.shift == shift)
+        .collect()
 }
 
 fn questions(groups: &[&Group]) -> usize {
@@ -89,19 +110,39 @@ fn questions(groups: &[&Group]) -> usize {
 
 /// The largest groups of one kind.
 fn shifted(shift: Shift, groups: &[&Group], own: &str) -> Vec<String> {
-    let most = if shift.is_verdict() { GROUPS_TOLD } else { ASIDES_TOLD };
-    let told = groups.iter().take(most).flat_map(|group| tell_group(group, own));
+    let most = if shift.is_verdict() {
+        GROUPS_TOLD
+    } else {
+        ASIDES_TOLD
+    };
+    let told = groups
+        .iter()
+        .take(most)
+        .flat_map(|group| tell_group(group, own));
     let rest = groups.get(most..).unwrap_or_default();
     let more = || {
         let count = counted(questions(rest), "question");
-        format!("  and {count} in {} more like these; `--format json` tells all", counted(rest.len(), "group"))
+        format!(
+            "  and {count} in {} more like these; `--format json` tells all",
+            counted(rest.len(), "group")
+        )
     };
     told.chain((!rest.is_empty()).then(more)).collect()
 }
 
 fn rules(changes: &[RuleChange]) -> Vec<String> {
-    let more = || format!("  and {} more; `--format json` tells all", changes.len() - RULES_TOLD);
-    changes.iter().take(RULES_TOLD).map(rule).chain((changes.len() > RULES_TOLD).then(more)).collect()
+    let more = || {
+        format!(
+            "  and {} more; `--format json` tells all",
+            changes.len() - RULES_TOLD
+        )
+    };
+    changes
+        .iter()
+        .take(RULES_TOLD)
+        .map(rule)
+        .chain((changes.len() > RULES_TOLD).then(more))
+        .collect()
 }
 
 fn title(shift: Shift) -> &'static str {
@@ -125,13 +166,30 @@ fn rule(change: &RuleChange) -> String {
 /// A group: what was and what is, and the first few questions.
 fn tell_group(group: &Group, own: &str) -> Vec<String> {
     let changes = &group.changes;
-    let shown = if group.answers.shift.is_verdict() { TOLD } else { 1 };
-    let callers: Vec<String> = changes.iter().take(shown).map(|change| change.caller.spelt(own)).collect();
+    let shown = if group.answers.shift.is_verdict() {
+        TOLD
+    } else {
+        1
+    };
+    let callers: Vec<String> = changes
+        .iter()
+        .take(shown)
+        .map(|change| change.caller.spelt(own))
+        .collect();
     let width = callers.iter().map(String::len).max().unwrap_or(0);
-    let from =
-        |change: &VerdictChange| change.caller.address.map(|address| format!(" from {address}")).unwrap_or_default();
+    let from = |change: &VerdictChange| {
+        change
+            .caller
+            .address
+            .map(|address| format!(" from {address}"))
+            .unwrap_or_default()
+    };
     let line = |(caller, change): (&String, &VerdictChange)| {
-        format!("    {caller:<width$}{} -> {}", from(change), change.destination)
+        format!(
+            "    {caller:<width$}{} -> {}",
+            from(change),
+            change.destination
+        )
     };
     let mut lines = was_and_is(&group.answers, "  ");
     lines.extend(callers.iter().zip(changes).map(line));
@@ -139,19 +197,37 @@ fn tell_group(group: &Group, own: &str) -> Vec<String> {
     if !rest.is_empty() {
         let callers: BTreeSet<_> = changes.iter().map(|change| &change.caller).collect();
         let destinations: BTreeSet<_> = changes.iter().map(|change| &change.destination).collect();
-        let (callers, destinations) = (counted(callers.len(), "caller"), counted(destinations.len(), "destination"));
-        lines.push(format!("    and {} more like this: {callers}, {destinations} in all", rest.len()));
+        let (callers, destinations) = (
+            counted(callers.len(), "caller"),
+            counted(destinations.len(), "destination"),
+        );
+        lines.push(format!(
+            "    and {} more like this: {callers}, {destinations} in all",
+            rest.len()
+        ));
     }
     lines
 }
 
 fn was_and_is(answers: &Shifted, indent: &str) -> Vec<String> {
-    vec![format!("{indent}was {}", answer(&answers.old)), format!("{indent}is  {}", answer(&answers.new))]
+    vec![
+        format!("{indent}was {}", answer(&answers.old)),
+        format!("{indent}is  {}", answer(&answers.new)),
+    ]
 }
 
 fn answer(answer: &Answer) -> String {
-    let origin = answer.rule.info().map(|info| format!(" ({})", info.origin())).unwrap_or_default();
-    format!("{}: {} by {}{origin}", answer.effect().as_str(), answer.reason.as_str(), answer.rule)
+    let origin = answer
+        .rule
+        .info()
+        .map(|info| format!(" ({})", info.origin()))
+        .unwrap_or_default();
+    format!(
+        "{}: {} by {}{origin}",
+        answer.effect().as_str(),
+        answer.reason.as_str(),
+        answer.rule
+    )
 }
 
 fn case(change: &CaseChange) -> Vec<String> {
@@ -161,7 +237,11 @@ fn case(change: &CaseChange) -> Vec<String> {
         (true, true) => "",
         (false, false) => "; it fails for both",
     };
-    let mut lines = vec![format!("  `{}` ({}){held}", change.case.name, change.case.place.file_and_line())];
+    let mut lines = vec![format!(
+        "  `{}` ({}){held}",
+        change.case.name,
+        change.case.place.file_and_line()
+    )];
     if let Some(answers) = &change.answers {
         lines.extend(was_and_is(answers, "    "));
     }
@@ -169,7 +249,10 @@ fn case(change: &CaseChange) -> Vec<String> {
 }
 
 fn summary(report: &Report) -> String {
-    let (allowed, denied) = (questions(&of(Shift::Allowed, report)), questions(&of(Shift::Denied, report)));
+    let (allowed, denied) = (
+        questions(&of(Shift::Allowed, report)),
+        questions(&of(Shift::Denied, report)),
+    );
     let asked = format!("asked {}", counted(report.diff.asked, "question"));
     let left_out = match report.diff.left_out {
         0 => String::new(),
@@ -182,7 +265,12 @@ fn summary(report: &Report) -> String {
 /// The same as one JSON object, nothing folded away.
 pub fn document(report: &Report) -> Value {
     let rules: Vec<Value> = report.diff.rules.iter().map(rule_document).collect();
-    let groups: Vec<Value> = report.diff.groups.iter().map(|group| group_document(group, &report.own)).collect();
+    let groups: Vec<Value> = report
+        .diff
+        .groups
+        .iter()
+        .map(|group| group_document(group, &report.own))
+        .collect();
     let cases: Vec<Value> = report.cases.changes.iter().map(case_document).collect();
     json!({
         "rules": rules,

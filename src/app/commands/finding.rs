@@ -37,6 +37,8 @@ impl Finding {
     /// Everything it says beside its place, in one paragraph.
     pub fn paragraph(&self) -> String {
         let more = [&self.note, &self.help];
-        more.into_iter().flatten().fold(self.text.clone(), |text, more| format!("{text}; {more}"))
+        more.into_iter()
+            .flatten()
+            .fold(self.text.clone(), |text, more| format!("{text}; {more}"))
     }
 }

@@ -50,15 +50,18 @@ fn case(result: &CaseResult) -> String {
         "    <testcase classname=\"{file}\" name=\"{}\" file=\"{file}\" line=\"{line}\"",
         escaped(&result.case.name)
     );
-    let Some(first) = result.failures.first() else { return format!("{head}/>\n") };
-    let told = result
-        .failures
-        .iter()
-        .map(|failure| printable::line(&format!("{}: {}", failure.place, failure.paragraph())).into_owned());
+    let Some(first) = result.failures.first() else {
+        return format!("{head}/>\n");
+    };
+    let told = result.failures.iter().map(|failure| {
+        printable::line(&format!("{}: {}", failure.place, failure.paragraph())).into_owned()
+    });
     let body = escaped(&told.collect::<Vec<_>>().join("\n"));
     // JUnit knows one failure a case; the body tells all.
     let message = escaped(&first.text);
-    format!("{head}>\n      <failure type=\"case\" message=\"{message}\">{body}</failure>\n    </testcase>\n")
+    format!(
+        "{head}>\n      <failure type=\"case\" message=\"{message}\">{body}</failure>\n    </testcase>\n"
+    )
 }
 
 /// Text as XML may hold it: what is not printable escaped as everywhere, which leaves nothing that XML does not allow, and
@@ -84,6 +87,9 @@ mod tests {
 
     #[test]
     fn text_is_made_fit_for_xml() {
-        assert_eq!(escaped("a<b>&\"c\"\u{1b}[0m\n\u{ffff}"), "a&lt;b&gt;&amp;&quot;c&quot;\\u{1b}[0m&#10;\\u{ffff}");
+        assert_eq!(
+            escaped("a<b>&\"c\"\u{1b}[0m\n\u{ffff}"),
+            "a&lt;b&gt;&amp;&quot;c&quot;\\u{1b}[0m&#10;\\u{ffff}"
+        );
     }
 }

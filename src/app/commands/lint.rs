@@ -17,19 +17,37 @@ use customs_policy::problem::{Problem, Severity};
 
 /// Looks for problems and tells them.
 pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {
-    let LookedArgs { format, deny_warnings, now, expiry_days } = *looked;
-    let now = now.map_or_else(customs_record::clock::now, |moment| UnixNanos(moment.as_nanosecond()));
-    let found = sources::look(&settings.policies, &settings.engine, Horizon { now: Some(now), days: expiry_days });
+    let LookedArgs {
+        format,
+        deny_warnings,
+        now,
+        expiry_days,
+    } = *looked;
+    let now = now.map_or_else(customs_record::clock::now, |moment| {
+        UnixNanos(moment.as_nanosecond())
+    });
+    let found = sources::look(
+        &settings.policies,
+        &settings.engine,
+        Horizon {
+            now: Some(now),
+            days: expiry_days,
+        },
+    );
     let totals = Totals::of(&found);
     let findings: Vec<Finding> = found.problems.iter().map(Finding::from).collect();
     match format {
         LintFormat::Human => {
             let painter = Painter::for_stdout(&found.source_map);
-            findings.iter().for_each(|finding| print_document(&painter.paint(finding)));
+            findings
+                .iter()
+                .for_each(|finding| print_document(&painter.paint(finding)));
             print(&totals.line());
         }
         LintFormat::Github => {
-            findings.iter().for_each(|finding| print(&render::github(finding, &found.source_map)));
+            findings
+                .iter()
+                .for_each(|finding| print(&render::github(finding, &found.source_map)));
             print(&totals.line());
         }
         LintFormat::Json => print_json(&Report::of(&found, &totals)),
@@ -49,7 +67,13 @@ struct Totals {
 
 impl Totals {
     fn of(found: &Found) -> Totals {
-        let count = |severity| found.problems.iter().filter(|p| p.severity == severity).count();
+        let count = |severity| {
+            found
+                .problems
+                .iter()
+                .filter(|p| p.severity == severity)
+                .count()
+        };
         Totals {
             files: found.source_map.len(),
             errors: count(Severity::Error),
@@ -59,9 +83,18 @@ impl Totals {
     }
 
     fn line(&self) -> String {
-        let Totals { files, errors, warnings, notes } = *self;
+        let Totals {
+            files,
+            errors,
+            warnings,
+            notes,
+        } = *self;
         let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
-        format!("{errors}, {warnings}, {} in {}\n", counted(notes, "note"), counted(files, "file"))
+        format!(
+            "{errors}, {warnings}, {} in {}\n",
+            counted(notes, "note"),
+            counted(files, "file")
+        )
     }
 }
 
@@ -98,7 +131,9 @@ impl<'f> ProblemLine<'f> {
             file: &problem.place.file,
             line: problem.place.line,
             column: problem.place.column,
-            end_column: source_map.mark(&problem.place).map(|marked| marked.end_column()),
+            end_column: source_map
+                .mark(&problem.place)
+                .map(|marked| marked.end_column()),
             text: &problem.text,
             hint: problem.hint.as_deref(),
         }
@@ -107,7 +142,14 @@ impl<'f> ProblemLine<'f> {
 
 impl<'f> Report<'f> {
     fn of(found: &'f Found, totals: &Totals) -> Report<'f> {
-        let problems = found.problems.iter().map(|problem| ProblemLine::of(problem, &found.source_map)).collect();
-        Report { totals: *totals, problems }
+        let problems = found
+            .problems
+            .iter()
+            .map(|problem| ProblemLine::of(problem, &found.source_map))
+            .collect();
+        Report {
+            totals: *totals,
+            problems,
+        }
     }
 }

@@ -34,8 +34,12 @@ mod test_report;
 /// Runs one of the author's tools; `serve` and `settings` are not among them.
 pub fn run(command: Command) -> ExitCode {
     match command {
-        Command::Lint(args) => with_settings(args.read, |settings| lint::run(settings, &args.looked)),
-        Command::Test(args) => with_settings(args.read, |settings| test::run(settings, args.format, args.together)),
+        Command::Lint(args) => {
+            with_settings(args.read, |settings| lint::run(settings, &args.looked))
+        }
+        Command::Test(args) => with_settings(args.read, |settings| {
+            test::run(settings, args.format, args.together)
+        }),
         Command::Check(args) => check::run(*args),
         Command::Diff(args) => diff::run(*args),
         Command::Audit { command } => audit::run(command),
@@ -52,8 +56,14 @@ fn with_settings(args: ReadArgs, tool: impl FnOnce(&Resolved) -> ExitCode) -> Ex
     with_resolved(args.settings(), tool)
 }
 
-fn with_resolved(settings: Result<Settings, SettingsFileError>, tool: impl FnOnce(&Resolved) -> ExitCode) -> ExitCode {
-    match settings.map_err(|why| vec![why.to_string()]).and_then(|settings| settings.resolve()) {
+fn with_resolved(
+    settings: Result<Settings, SettingsFileError>,
+    tool: impl FnOnce(&Resolved) -> ExitCode,
+) -> ExitCode {
+    match settings
+        .map_err(|why| vec![why.to_string()])
+        .and_then(|settings| settings.resolve())
+    {
         Ok(settings) => tool(&settings),
         Err(wrong) => {
             wrong.iter().for_each(|why| print_error(why));
@@ -64,7 +74,11 @@ fn with_resolved(settings: Result<Settings, SettingsFileError>, tool: impl FnOnc
 
 /// The exit code of a tool that has looked.
 fn verdict(clean: bool) -> ExitCode {
-    if clean { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+    if clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    }
 }
 
 /// Prints a value as one JSON document.

@@ -7,7 +7,9 @@ use std::io::IsTerminal;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Message, Origin, Renderer, Snippet, Title};
+use annotate_snippets::{
+    AnnotationKind, Element, Group, Level, Message, Origin, Renderer, Snippet, Title,
+};
 
 use super::finding::Finding;
 use super::source_map::{Marked, SourceMap};
@@ -30,14 +32,23 @@ impl<'t> Painter<'t> {
     }
 
     fn new(source_map: &'t SourceMap, colour: bool) -> Painter<'t> {
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        Painter { source_map, renderer: renderer.decor_style(DecorStyle::Ascii) }
+        let renderer = if colour {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        Painter {
+            source_map,
+            renderer: renderer.decor_style(DecorStyle::Ascii),
+        }
     }
 
     /// One finding, with an empty line behind it.
     pub fn paint(&self, finding: &Finding) -> String {
         let level = level(finding.severity);
-        let title = level.primary_title(printable::line(&finding.text)).id(finding.code);
+        let title = level
+            .primary_title(printable::line(&finding.text))
+            .id(finding.code);
         let group = self.place(title, finding).elements(messages(finding));
         format!("{}\n\n", self.renderer.render(&[group]))
     }
@@ -51,7 +62,9 @@ impl<'t> Painter<'t> {
             let origin = if place.line == 0 {
                 origin
             } else {
-                origin.line(number(place.line)).char_column(number(place.column))
+                origin
+                    .line(number(place.line))
+                    .char_column(number(place.column))
             };
             return title.element(origin);
         };
@@ -87,7 +100,10 @@ fn messages(finding: &Finding) -> Vec<Element<'static>> {
     let message = |level: Level<'static>, text: &Option<String>| -> Option<Message<'static>> {
         Some(level.message(printable::line(text.as_deref()?).into_owned()))
     };
-    let messages = [message(Level::NOTE, &finding.note), message(Level::HELP, &finding.help)];
+    let messages = [
+        message(Level::NOTE, &finding.note),
+        message(Level::HELP, &finding.help),
+    ];
     messages.into_iter().flatten().map(Element::from).collect()
 }
 
@@ -99,7 +115,10 @@ pub fn github(finding: &Finding, source_map: &SourceMap) -> String {
         Severity::Note => "notice",
     };
     let place = &finding.place;
-    let mut properties = format!("file={}", github_property(place.file.trim_start_matches("./")));
+    let mut properties = format!(
+        "file={}",
+        github_property(place.file.trim_start_matches("./"))
+    );
     if place.line > 0 {
         properties.push_str(&format!(",line={},col={}", place.line, place.column));
         if let Some(end) = source_map.mark(place).map(|marked| marked.end_column()) {
@@ -107,11 +126,16 @@ pub fn github(finding: &Finding, source_map: &SourceMap) -> String {
         }
     }
     let title = github_property(&format!("customs: {}", finding.code));
-    format!("::{command} {properties},title={title}::{}\n", github_text(&finding.paragraph()))
+    format!(
+        "::{command} {properties},title={title}::{}\n",
+        github_text(&finding.paragraph())
+    )
 }
 
 fn github_text(text: &str) -> String {
-    printable::page(text).replace('%', "%25").replace('\n', "%0A")
+    printable::page(text)
+        .replace('%', "%25")
+        .replace('\n', "%0A")
 }
 
 fn github_property(text: &str) -> String {
@@ -125,8 +149,15 @@ mod tests {
 
     fn finding(column: u32, text: &str) -> (SourceMap, Finding) {
         let mut source_map = SourceMap::default();
-        source_map.add("p/a.yaml".into(), b"kind: X\n  hosts: [\"https://a.example\", b]  # c\n".as_slice());
-        let place = Place { file: "p/a.yaml".into(), line: 2, column };
+        source_map.add(
+            "p/a.yaml".into(),
+            b"kind: X\n  hosts: [\"https://a.example\", b]  # c\n".as_slice(),
+        );
+        let place = Place {
+            file: "p/a.yaml".into(),
+            line: 2,
+            column,
+        };
         let problem = Problem::error(Code::BadHost, place, text).hint("write `a.example`");
         (source_map, Finding::from(&problem))
     }
@@ -154,10 +185,16 @@ error[bad-host]: `https://a.example`: a URL
         finding.help = Some("\u{1b}]0;title\u{7}".into());
         finding.note = Some("\u{1b}[1m\r".into());
         let drawn = Painter::new(&source_map, false).paint(&finding);
-        assert!(printable::is_printable(&drawn.replace('\n', "")), "{drawn:?}");
+        assert!(
+            printable::is_printable(&drawn.replace('\n', "")),
+            "{drawn:?}"
+        );
         finding.place = Place::whole("\u{1b}[2J");
         let drawn = Painter::new(&source_map, false).paint(&finding);
-        assert!(printable::is_printable(&drawn.replace('\n', "")), "{drawn:?}");
+        assert!(
+            printable::is_printable(&drawn.replace('\n', "")),
+            "{drawn:?}"
+        );
     }
 
     #[test]
@@ -165,7 +202,10 @@ error[bad-host]: `https://a.example`: a URL
         let (source_map, mut finding) = finding(1, "is a directory");
         finding.place = Place::whole("p");
         let drawn = Painter::new(&source_map, false).paint(&finding);
-        assert_eq!(drawn, "error[bad-host]: is a directory\n--> p\n = help: write `a.example`\n\n");
+        assert_eq!(
+            drawn,
+            "error[bad-host]: is a directory\n--> p\n = help: write `a.example`\n\n"
+        );
         assert_eq!(
             github(&finding, &source_map),
             "::error file=p,title=customs%3A bad-host::is a directory; write `a.example`\n"

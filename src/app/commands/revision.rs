@@ -9,7 +9,11 @@ use crate::app::settings::Resolved;
 /// Prints the revision, or what keeps the set from being in force.
 pub fn run(settings: &Resolved) -> ExitCode {
     let found = sources::load(&settings.policies, &settings.engine);
-    found.problems.iter().filter(|p| p.is_error()).for_each(|problem| print_error(&problem.to_string()));
+    found
+        .problems
+        .iter()
+        .filter(|p| p.is_error())
+        .for_each(|problem| print_error(&problem.to_string()));
     if let Some(snapshot) = &found.snapshot {
         print(&format!("{}\n", snapshot.revision()));
         return ExitCode::SUCCESS;

@@ -8,12 +8,16 @@ use super::source_map::SourceMap;
 use customs_policy::problem::{Code, Place};
 
 /// The schema that a log names.
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// One run with every code as a rule.
 pub fn log(findings: &[Finding], source_map: &SourceMap) -> Value {
     let rules: Vec<Value> = Code::ALL.iter().map(|code| rule(*code)).collect();
-    let results: Vec<Value> = findings.iter().map(|finding| result(finding, source_map)).collect();
+    let results: Vec<Value> = findings
+        .iter()
+        .map(|finding| result(finding, source_map))
+        .collect();
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -44,7 +48,9 @@ fn result(finding: &Finding, source_map: &SourceMap) -> Value {
             region: (finding.place.line > 0).then(|| Region::of(finding, source_map)),
         }}],
     });
-    let index = Code::ALL.iter().position(|code| code.as_str() == finding.code);
+    let index = Code::ALL
+        .iter()
+        .position(|code| code.as_str() == finding.code);
     if let (Some(index), Some(result)) = (index, result.as_object_mut()) {
         result.insert("ruleIndex".into(), index.into());
     }
@@ -72,7 +78,9 @@ struct Region {
 impl Region {
     fn of(finding: &Finding, source_map: &SourceMap) -> Region {
         let Place { line, column, .. } = finding.place;
-        let end = source_map.mark(&finding.place).map(|marked| marked.end_column());
+        let end = source_map
+            .mark(&finding.place)
+            .map(|marked| marked.end_column());
         Region {
             start_line: line,
             start_column: (column > 0).then_some(column),
@@ -86,9 +94,21 @@ impl Region {
 fn uri(file: &str) -> String {
     let path = file.strip_prefix("./").unwrap_or(file);
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
-    let escaped: String =
-        path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
-    if escaped.starts_with('/') { format!("file://{escaped}") } else { escaped }
+    let escaped: String = path
+        .bytes()
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect();
+    if escaped.starts_with('/') {
+        format!("file://{escaped}")
+    } else {
+        escaped
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +132,11 @@ mod tests {
     fn a_result_names_its_rule_and_its_region() {
         let mut source_map = SourceMap::default();
         source_map.add("a.yaml".into(), b"a: bc\n".as_slice());
-        let place = Place { file: "a.yaml".into(), line: 1, column: 4 };
+        let place = Place {
+            file: "a.yaml".into(),
+            line: 1,
+            column: 4,
+        };
         let problems = [
             Problem::error(Code::BadHost, place, "text").hint("hint"),
             Problem::warning(Code::NotOurs, Place::whole("b"), "text"),
@@ -125,8 +149,18 @@ mod tests {
         assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "bad-host");
         assert_eq!(result["message"]["text"], "text; hint");
         let location = &result["locations"][0]["physicalLocation"];
-        assert_eq!(location["region"], json!({"startLine": 1, "startColumn": 4, "endColumn": 6}));
-        assert!(run["results"][1]["locations"][0]["physicalLocation"].get("region").is_none());
-        assert_eq!(run["tool"]["driver"]["rules"].as_array().unwrap().len(), Code::ALL.len());
+        assert_eq!(
+            location["region"],
+            json!({"startLine": 1, "startColumn": 4, "endColumn": 6})
+        );
+        assert!(
+            run["results"][1]["locations"][0]["physicalLocation"]
+                .get("region")
+                .is_none()
+        );
+        assert_eq!(
+            run["tool"]["driver"]["rules"].as_array().unwrap().len(),
+            Code::ALL.len()
+        );
     }
 }

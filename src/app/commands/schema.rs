@@ -28,7 +28,9 @@ fn schema(kind: Option<SchemaKind>) -> Value {
         None => generator.into_root_schema_for::<Document>(),
         Some(SchemaKind::EgressPolicy) => generator.into_root_schema_for::<EgressPolicy>(),
         Some(SchemaKind::DestinationSet) => generator.into_root_schema_for::<DestinationSet>(),
-        Some(SchemaKind::AuthorizationPolicy) => generator.into_root_schema_for::<AuthorizationPolicy>(),
+        Some(SchemaKind::AuthorizationPolicy) => {
+            generator.into_root_schema_for::<AuthorizationPolicy>()
+        }
         Some(SchemaKind::PolicyTest) => generator.into_root_schema_for::<PolicyTest>(),
     };
     let mut value = Value::from(schema);
@@ -38,15 +40,29 @@ fn schema(kind: Option<SchemaKind>) -> Value {
 
 /// What may be left out may still not be null.
 fn refuse_null(value: &mut Value) {
-    let is_null = |value: &Value| value == "null" || value.get("type").is_some_and(|kind| kind == "null");
+    let is_null =
+        |value: &Value| value == "null" || value.get("type").is_some_and(|kind| kind == "null");
     if let Value::Object(map) = value {
         for alternatives in ["type", "anyOf"] {
-            let Some(Value::Array(list)) = map.get_mut(alternatives) else { continue };
+            let Some(Value::Array(list)) = map.get_mut(alternatives) else {
+                continue;
+            };
             list.retain(|one| !is_null(one));
             if let (1, Some(only)) = (list.len(), list.first().cloned()) {
-                let all_of = if alternatives == "anyOf" { "allOf" } else { "type" };
+                let all_of = if alternatives == "anyOf" {
+                    "allOf"
+                } else {
+                    "type"
+                };
                 map.remove(alternatives);
-                map.insert(all_of.into(), if all_of == "allOf" { Value::Array(vec![only]) } else { only });
+                map.insert(
+                    all_of.into(),
+                    if all_of == "allOf" {
+                        Value::Array(vec![only])
+                    } else {
+                        only
+                    },
+                );
             }
         }
         map.values_mut().for_each(refuse_null);
@@ -466,8 +482,10 @@ struct Case {
 /// A case asks in words or with a whole check.
 fn words_or_request(schema: &mut Schema) {
     let words = json!({"required": ["from", "to"], "properties": {"request": false}});
-    let no: serde_json::Map<String, Value> =
-        SHORTHAND_FIELDS.iter().map(|name| ((*name).to_owned(), false.into())).collect();
+    let no: serde_json::Map<String, Value> = SHORTHAND_FIELDS
+        .iter()
+        .map(|name| ((*name).to_owned(), false.into()))
+        .collect();
     let request = json!({"required": ["request"], "properties": no});
     schema.insert("anyOf".into(), json!([words, request]));
 }

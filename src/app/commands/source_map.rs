@@ -38,14 +38,23 @@ pub struct Marked<'t> {
 impl Marked<'_> {
     /// The column after the part, in characters from 1.
     pub fn end_column(&self) -> usize {
-        1 + self.line.get(..self.span.end).map_or(0, |before| before.chars().count())
+        1 + self
+            .line
+            .get(..self.span.end)
+            .map_or(0, |before| before.chars().count())
     }
 }
 
 impl SourceMap {
     /// Keeps a text.
     pub fn add(&mut self, file: String, bytes: impl Into<Arc<[u8]>>) {
-        self.0.insert(file, Text { bytes: bytes.into(), marks: OnceCell::new() });
+        self.0.insert(
+            file,
+            Text {
+                bytes: bytes.into(),
+                marks: OnceCell::new(),
+            },
+        );
     }
 
     /// Keeps the texts of another collection too.
@@ -63,25 +72,51 @@ impl SourceMap {
     pub fn mark(&self, place: &Place) -> Option<Marked<'_>> {
         let line = self.0.get(place.file.as_ref())?.line(place.line)?;
         let column = usize::try_from(place.column).ok()?.checked_sub(1)?;
-        let start = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
-        let length = line.get(start..).map_or(0, |rest| token(rest, opens_flow(line.get(..start).unwrap_or_default())));
-        Some(Marked { line, span: start..start + length })
+        let start = line
+            .char_indices()
+            .nth(column)
+            .map_or(line.len(), |(at, _)| at);
+        let length = line.get(start..).map_or(0, |rest| {
+            token(rest, opens_flow(line.get(..start).unwrap_or_default()))
+        });
+        Some(Marked {
+            line,
+            span: start..start + length,
+        })
     }
 }
 
 impl Text {
     fn line(&self, number: u32) -> Option<&str> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        let start = *self.marks.get_or_init(|| self.marks()).get(index / MARKED)?;
-        let line = self.bytes.get(start..)?.split(|byte| *byte == b'\n').nth(index % MARKED)?;
-        let line = std::str::from_utf8(line).ok().filter(|line| line.len() < LONGEST_LINE)?;
+        let start = *self
+            .marks
+            .get_or_init(|| self.marks())
+            .get(index / MARKED)?;
+        let line = self
+            .bytes
+            .get(start..)?
+            .split(|byte| *byte == b'\n')
+            .nth(index % MARKED)?;
+        let line = std::str::from_utf8(line)
+            .ok()
+            .filter(|line| line.len() < LONGEST_LINE)?;
         // The parser counts from behind a byte order mark.
-        let line = if index == 0 { line.trim_start_matches('\u{feff}') } else { line };
+        let line = if index == 0 {
+            line.trim_start_matches('\u{feff}')
+        } else {
+            line
+        };
         Some(line.trim_end_matches('\r'))
     }
 
     fn marks(&self) -> Vec<usize> {
-        let ends = self.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        let ends = self
+            .bytes
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n')
+            .map(|(at, _)| at + 1);
         std::iter::once(0).chain(ends).step_by(MARKED).collect()
     }
 }
@@ -140,12 +175,18 @@ fn plain(rest: &str, in_flow: bool) -> usize {
         let blank = behind.is_empty() || behind.starts_with([' ', '\t']);
         match c {
             ':' => blank || (in_flow && behind.starts_with([',', ']', '}'])),
-            '#' => rest.get(..at).is_some_and(|before| before.ends_with([' ', '\t'])),
+            '#' => rest
+                .get(..at)
+                .is_some_and(|before| before.ends_with([' ', '\t'])),
             ',' | ']' | '}' | '[' | '{' => in_flow,
             _ => false,
         }
     };
-    let end = rest.char_indices().skip(1).find(|(at, c)| ends((*at, *c))).map_or(rest.len(), |(at, _)| at);
+    let end = rest
+        .char_indices()
+        .skip(1)
+        .find(|(at, c)| ends((*at, *c)))
+        .map_or(rest.len(), |(at, _)| at);
     rest.get(..end).map_or(0, |token| token.trim_end().len())
 }
 
@@ -154,7 +195,9 @@ fn opens_flow(before: &str) -> bool {
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(c) = before.get(at..).and_then(|rest| rest.chars().next()) {
-        let starts_token = before.get(..at).is_none_or(|b| b.is_empty() || b.ends_with([' ', '[', '{', ',']));
+        let starts_token = before
+            .get(..at)
+            .is_none_or(|b| b.is_empty() || b.ends_with([' ', '[', '{', ',']));
         at += match c {
             '"' | '\'' if starts_token => before.get(at..).map_or(1, |rest| quoted(rest, c)),
             _ => c.len_utf8(),
@@ -178,8 +221,15 @@ mod tests {
         let mut source_map = SourceMap::default();
         source_map.add("f".into(), marked.replacen('>', "", 1).as_bytes());
         let line = u32::try_from(before.matches('\n').count() + 1).unwrap();
-        let column = u32::try_from(before.rsplit('\n').next().unwrap().chars().count() + 1).unwrap();
-        let found = source_map.mark(&Place { file: "f".into(), line, column }).unwrap();
+        let column =
+            u32::try_from(before.rsplit('\n').next().unwrap().chars().count() + 1).unwrap();
+        let found = source_map
+            .mark(&Place {
+                file: "f".into(),
+                line,
+                column,
+            })
+            .unwrap();
         found.line[found.span].to_owned()
     }
 
@@ -201,7 +251,10 @@ mod tests {
             ("- >{a: ']}', b: [c]} # d", "{a: ']}', b: [c]}"),
             ("- >{a: b,\n  c: d}", "{a: b,"),
             ("x:\n>- a", "-"),
-            ("to: >http://a.example:80/x?y=1", "http://a.example:80/x?y=1"),
+            (
+                "to: >http://a.example:80/x?y=1",
+                "http://a.example:80/x?y=1",
+            ),
             ("bücher: [ä, >ö]", "ö"),
             ("a: >\"open", "\"open"),
             ("a:>", ""),
@@ -215,8 +268,17 @@ mod tests {
     fn a_place_outside_the_text_marks_nothing() {
         let mut source_map = SourceMap::default();
         source_map.add("f".into(), b"a: b\n".as_slice());
-        let place = |file: &str, line, column| Place { file: file.into(), line, column };
-        for nowhere in [place("g", 1, 1), place("f", 0, 0), place("f", 9, 1), place("f", 1, 0)] {
+        let place = |file: &str, line, column| Place {
+            file: file.into(),
+            line,
+            column,
+        };
+        for nowhere in [
+            place("g", 1, 1),
+            place("f", 0, 0),
+            place("f", 9, 1),
+            place("f", 1, 0),
+        ] {
             assert_eq!(source_map.mark(&nowhere), None, "{nowhere}");
         }
         assert_eq!(source_map.mark(&place("f", 1, 99)).unwrap().span, 4..4);
@@ -226,8 +288,19 @@ mod tests {
     fn a_line_too_long_to_be_shown_marks_nothing() {
         let mut source_map = SourceMap::default();
         let line = |length| "a".repeat(length);
-        source_map.add("f".into(), format!("{}\n{}\nb", line(LONGEST_LINE - 1), line(LONGEST_LINE)).as_bytes());
-        let shown = |line| source_map.mark(&Place { file: "f".into(), line, column: 1 }).is_some();
+        source_map.add(
+            "f".into(),
+            format!("{}\n{}\nb", line(LONGEST_LINE - 1), line(LONGEST_LINE)).as_bytes(),
+        );
+        let shown = |line| {
+            source_map
+                .mark(&Place {
+                    file: "f".into(),
+                    line,
+                    column: 1,
+                })
+                .is_some()
+        };
         assert_eq!([shown(1), shown(2), shown(3)], [true, false, true]);
     }
 
@@ -235,7 +308,13 @@ mod tests {
     fn the_end_is_counted_in_characters() {
         let mut source_map = SourceMap::default();
         source_map.add("f".into(), "\u{feff}ä: öö\n".as_bytes());
-        let marked = source_map.mark(&Place { file: "f".into(), line: 1, column: 4 }).unwrap();
+        let marked = source_map
+            .mark(&Place {
+                file: "f".into(),
+                line: 1,
+                column: 4,
+            })
+            .unwrap();
         assert_eq!((marked.line, marked.end_column()), ("ä: öö", 6));
     }
 }

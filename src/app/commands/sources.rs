@@ -58,7 +58,10 @@ fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) 
     let mut source_map = SourceMap::default();
     for source in set.loaded_sources().map(LoadedSource::source) {
         for file in &source.files {
-            source_map.add(format!("{}/{}", source.name.trim_end_matches('/'), file.name), file.bytes.clone());
+            source_map.add(
+                format!("{}/{}", source.name.trim_end_matches('/'), file.name),
+                file.bytes.clone(),
+            );
         }
     }
     let statuses = set.statuses();
@@ -68,9 +71,18 @@ fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) 
         problems.extend(beyond_the_set(&set, settings));
     }
     in_order(&mut problems);
-    let located = set.sources().filter_map(|(id, scope)| Some((id.to_string(), directories.locate(id, scope)?.1)));
-    let sources = located.map(|(name, options)| (name, options.recursive)).collect();
-    Found { problems, source_map, snapshot: outcome.snapshot, sources }
+    let located = set
+        .sources()
+        .filter_map(|(id, scope)| Some((id.to_string(), directories.locate(id, scope)?.1)));
+    let sources = located
+        .map(|(name, options)| (name, options.recursive))
+        .collect();
+    Found {
+        problems,
+        source_map,
+        snapshot: outcome.snapshot,
+        sources,
+    }
 }
 
 /// In the order of places, each once.
@@ -84,7 +96,11 @@ fn in_order(problems: &mut Vec<Problem>) {
 fn beyond_the_set(set: &PolicySet, settings: &Settings) -> Vec<Problem> {
     let loaded: Vec<_> = set.loaded_sources().cloned().collect();
     // What could not be read may hold what the rest is looking for.
-    let whole = if set.is_completely_read() { compile::compile(&loaded, settings).err() } else { None };
+    let whole = if set.is_completely_read() {
+        compile::compile(&loaded, settings).err()
+    } else {
+        None
+    };
     let alone = loaded.iter().flat_map(LoadedSource::problems).cloned();
     alone.chain(whole.into_iter().flatten()).collect()
 }
@@ -103,25 +119,47 @@ pub fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// Reads the `*.cases.yaml` files of a directory, sorted by name.
-pub fn cases_files(directory: &Path, recursive: bool, problems: &mut Vec<Problem>) -> Vec<CasesFile> {
-    let found = walk(directory, recursive, &StatCache::default(), &Progress::default()).unwrap_or_else(|told| {
+pub fn cases_files(
+    directory: &Path,
+    recursive: bool,
+    problems: &mut Vec<Problem>,
+) -> Vec<CasesFile> {
+    let found = walk(
+        directory,
+        recursive,
+        &StatCache::default(),
+        &Progress::default(),
+    )
+    .unwrap_or_else(|told| {
         // What keeps the policies from being read is told with them.
-        let new: Vec<_> = told.into_iter().filter(|problem| !problems.contains(problem)).collect();
+        let new: Vec<_> = told
+            .into_iter()
+            .filter(|problem| !problems.contains(problem))
+            .collect();
         problems.extend(new);
         Walk::default()
     });
     found
         .cases
         .iter()
-        .filter_map(|name| read_cases(directory, name).map_err(|problem| problems.push(*problem)).ok())
+        .filter_map(|name| {
+            read_cases(directory, name)
+                .map_err(|problem| problems.push(*problem))
+                .ok()
+        })
         .collect()
 }
 
 fn read_cases(directory: &Path, name: &str) -> Result<CasesFile, Box<Problem>> {
-    let file = format!("{}/{name}", directory.display().to_string().trim_end_matches('/'));
-    let problem = |code, text: String| Box::new(Problem::error(code, Place::whole(file.clone()), text));
+    let file = format!(
+        "{}/{name}",
+        directory.display().to_string().trim_end_matches('/')
+    );
+    let problem =
+        |code, text: String| Box::new(Problem::error(code, Place::whole(file.clone()), text));
     let path = directory.join(name);
-    let cannot = |why: std::io::Error| problem(Code::Unreadable, format!("the file cannot be read: {why}"));
+    let cannot =
+        |why: std::io::Error| problem(Code::Unreadable, format!("the file cannot be read: {why}"));
     let bytes = plain_file::read(&path, MAX_FILE).map_err(|why| match why.kind() {
         ErrorKind::FileTooLarge => problem(Code::TooLarge, why.to_string()),
         _ => cannot(why),
@@ -145,16 +183,31 @@ mod tests {
                 "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: {name}, namespace: n}}\nspec: {spec}\n"
             )
         };
-        fs::write(at("a/x.yaml"), policy("x", "{deny: [{name: a, hosts: [A.example]}]}")).unwrap();
-        fs::write(at("b/x.yaml"), policy("y", "{deny: [{name: a, destinations: [none]}]}")).unwrap();
+        fs::write(
+            at("a/x.yaml"),
+            policy("x", "{deny: [{name: a, hosts: [A.example]}]}"),
+        )
+        .unwrap();
+        fs::write(
+            at("b/x.yaml"),
+            policy("y", "{deny: [{name: a, destinations: [none]}]}"),
+        )
+        .unwrap();
         let codes = |dirs: &[&str]| {
-            let dirs: Vec<_> = dirs.iter().map(|d| PolicyDirectory::source(at(d))).collect();
+            let dirs: Vec<_> = dirs
+                .iter()
+                .map(|d| PolicyDirectory::source(at(d)))
+                .collect();
             let found = load(&dirs, &Settings::default());
             assert!(found.snapshot.is_none());
             found.problems.iter().map(|p| p.code).collect::<Vec<_>>()
         };
         assert_eq!(codes(&["a", "b"]), [Code::HostSpelling, Code::MissingSet]);
-        assert_eq!(codes(&["b", "gone"]), [Code::Unreadable], "the missing set may lie in what is not there");
+        assert_eq!(
+            codes(&["b", "gone"]),
+            [Code::Unreadable],
+            "the missing set may lie in what is not there"
+        );
         fs::create_dir(at("empty")).unwrap();
         assert_eq!(codes(&["empty"]), [Code::NoPolicy]);
     }

@@ -26,11 +26,17 @@ use customs_sources::PolicyDirectory;
 
 /// Runs the cases and tells how they went.
 pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode {
-    let sets: Vec<&[PolicyDirectory]> =
-        if together { vec![settings.policies.as_slice()] } else { settings.policies.chunks(1).collect() };
+    let sets: Vec<&[PolicyDirectory]> = if together {
+        vec![settings.policies.as_slice()]
+    } else {
+        settings.policies.chunks(1).collect()
+    };
     let now = customs_record::clock::now();
     let mut source_map = SourceMap::default();
-    let suites = sets.into_iter().map(|set| suite(set, settings, now, &mut source_map)).collect();
+    let suites = sets
+        .into_iter()
+        .map(|set| suite(set, settings, now, &mut source_map))
+        .collect();
     let report = Report { suites, source_map };
     match format {
         TestFormat::Human => test_report::human(&report),
@@ -41,19 +47,46 @@ pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode 
 }
 
 /// Runs the cases of one set.
-fn suite(directories: &[PolicyDirectory], settings: &Resolved, now: UnixNanos, source_map: &mut SourceMap) -> Suite {
-    let name = directories.iter().map(|d| d.path().display().to_string()).collect::<Vec<_>>().join(", ");
+fn suite(
+    directories: &[PolicyDirectory],
+    settings: &Resolved,
+    now: UnixNanos,
+    source_map: &mut SourceMap,
+) -> Suite {
+    let name = directories
+        .iter()
+        .map(|d| d.path().display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
     let found = sources::load(directories, &settings.engine);
-    let mut problems: Vec<Problem> = found.problems.iter().filter(|problem| problem.is_error()).cloned().collect();
+    let mut problems: Vec<Problem> = found
+        .problems
+        .iter()
+        .filter(|problem| problem.is_error())
+        .cloned()
+        .collect();
     let cases = read_cases(&found.sources, &name, source_map, &mut problems);
-    let mut coverage = found.snapshot.as_ref().map(Coverage::of).unwrap_or_default();
+    let mut coverage = found
+        .snapshot
+        .as_ref()
+        .map(Coverage::of)
+        .unwrap_or_default();
     let (problems, notes) = problems.into_iter().partition(Problem::is_error);
     let results = match &found.snapshot {
-        Some(snapshot) => cases.iter().map(|case| ask(case, snapshot, now, &mut coverage)).collect(),
+        Some(snapshot) => cases
+            .iter()
+            .map(|case| ask(case, snapshot, now, &mut coverage))
+            .collect(),
         None => Vec::new(),
     };
     source_map.take_in(found.source_map);
-    Suite { name, problems, notes, results, coverage }
+    Suite {
+        name,
+        problems,
+        notes,
+        results,
+        coverage,
+    }
 }
 
 fn read_cases(
@@ -64,8 +97,14 @@ fn read_cases(
 ) -> Vec<Case> {
     let (files, cases) = cases_beside(directories, source_map, problems);
     if files == 0 && problems.is_empty() {
-        let problem = Problem::error(Code::MissingField, Place::whole(name), "there is no file of cases");
-        problems.push(problem.hint("write one whose name ends in `.cases.yaml`, with kind `PolicyTest`"));
+        let problem = Problem::error(
+            Code::MissingField,
+            Place::whole(name),
+            "there is no file of cases",
+        );
+        problems.push(
+            problem.hint("write one whose name ends in `.cases.yaml`, with kind `PolicyTest`"),
+        );
     }
     cases
 }
@@ -95,25 +134,59 @@ pub fn passes(case: &Case, decision: &Decision) -> bool {
 fn ask(case: &Case, snapshot: &Snapshot, now: UnixNanos, coverage: &mut Coverage) -> CaseResult {
     let decision = answer::decide(&case.query, snapshot, now);
     coverage.note(&decision);
-    CaseResult { case: case.clone(), failures: differences(&case.name, &case.wanted, &decision, coverage) }
+    CaseResult {
+        case: case.clone(),
+        failures: differences(&case.name, &case.wanted, &decision, coverage),
+    }
 }
 
 /// What was answered otherwise than expected.
-fn differences(name: &str, wanted: &Wanted, decision: &Decision, coverage: &Coverage) -> Vec<Finding> {
-    let Decision { outcome, verdict, dry_run, .. } = decision;
-    let told = wanted.effect.as_ref().filter(|wanted| wanted.value != outcome.effect()).map(|wanted| {
-        let what = format!("wanted effect {}, got {}", spelt(wanted.value), spelt(outcome.effect()));
-        difference(name, &wanted.place, what, verdict)
-    });
-    let expired = verdict.expired.as_ref().map(|info| info.id.to_string()).unwrap_or_default();
-    let texts = [("gate", &wanted.gate, verdict.gate()), ("expired", &wanted.expired, expired.as_str())];
+fn differences(
+    name: &str,
+    wanted: &Wanted,
+    decision: &Decision,
+    coverage: &Coverage,
+) -> Vec<Finding> {
+    let Decision {
+        outcome,
+        verdict,
+        dry_run,
+        ..
+    } = decision;
+    let told = wanted
+        .effect
+        .as_ref()
+        .filter(|wanted| wanted.value != outcome.effect())
+        .map(|wanted| {
+            let what = format!(
+                "wanted effect {}, got {}",
+                spelt(wanted.value),
+                spelt(outcome.effect())
+            );
+            difference(name, &wanted.place, what, verdict)
+        });
+    let expired = verdict
+        .expired
+        .as_ref()
+        .map(|info| info.id.to_string())
+        .unwrap_or_default();
+    let texts = [
+        ("gate", &wanted.gate, verdict.gate()),
+        ("expired", &wanted.expired, expired.as_str()),
+    ];
     let texts = texts.into_iter().filter_map(|(field, wanted, got)| {
         let wanted = wanted.as_ref().filter(|wanted| wanted.value != got)?;
         let what = format!("wanted {field} `{}`, got `{got}`", wanted.value);
         Some(difference(name, &wanted.place, what, verdict))
     });
     let mut found = answer_differences(name, "", &wanted.verdict, verdict, coverage);
-    found.extend(answer_differences(name, "dry run ", &wanted.dry_run, dry_run, coverage));
+    found.extend(answer_differences(
+        name,
+        "dry run ",
+        &wanted.dry_run,
+        dry_run,
+        coverage,
+    ));
     found.extend(told.into_iter().chain(texts));
     found
 }
@@ -126,19 +199,42 @@ fn answer_differences(
     answer: &Answer,
     coverage: &Coverage,
 ) -> Vec<Finding> {
-    if let Some(wanted) = wanted.effect.as_ref().filter(|wanted| wanted.value != answer.effect()) {
-        let what = format!("wanted {which}{}, got {}", spelt(wanted.value), spelt(answer.effect()));
+    if let Some(wanted) = wanted
+        .effect
+        .as_ref()
+        .filter(|wanted| wanted.value != answer.effect())
+    {
+        let what = format!(
+            "wanted {which}{}, got {}",
+            spelt(wanted.value),
+            spelt(answer.effect())
+        );
         return vec![difference(name, &wanted.place, what, answer)];
     }
-    let reason = wanted.reason.as_ref().filter(|wanted| wanted.value != answer.reason).map(|wanted| {
-        let what = format!("wanted {which}reason `{}`, got `{}`", wanted.value.as_str(), answer.reason.as_str());
-        difference(name, &wanted.place, what, answer)
-    });
+    let reason = wanted
+        .reason
+        .as_ref()
+        .filter(|wanted| wanted.value != answer.reason)
+        .map(|wanted| {
+            let what = format!(
+                "wanted {which}reason `{}`, got `{}`",
+                wanted.value.as_str(),
+                answer.reason.as_str()
+            );
+            difference(name, &wanted.place, what, answer)
+        });
     let got = answer.rule.to_string();
-    let rule = wanted.rule.as_ref().filter(|wanted| wanted.value != got).map(|wanted| {
-        let what = format!("wanted {which}rule `{}`, got `{got}`", wanted.value);
-        Finding { help: unknown_rule(&wanted.value, coverage), ..difference(name, &wanted.place, what, answer) }
-    });
+    let rule = wanted
+        .rule
+        .as_ref()
+        .filter(|wanted| wanted.value != got)
+        .map(|wanted| {
+            let what = format!("wanted {which}rule `{}`, got `{got}`", wanted.value);
+            Finding {
+                help: unknown_rule(&wanted.value, coverage),
+                ..difference(name, &wanted.place, what, answer)
+            }
+        });
     reason.into_iter().chain(rule).collect()
 }
 
@@ -166,8 +262,17 @@ fn unknown_rule(wanted: &str, coverage: &Coverage) -> Option<String> {
 
 /// An answer in words: effect, reason, rule, and where that stands.
 pub fn told(answer: &Answer) -> String {
-    let origin = answer.rule.info().map(|info| format!(", at {}", info.origin())).unwrap_or_default();
-    format!("{}: {} by {}{origin}", spelt(answer.effect()), answer.reason.as_str(), answer.rule)
+    let origin = answer
+        .rule
+        .info()
+        .map(|info| format!(", at {}", info.origin()))
+        .unwrap_or_default();
+    format!(
+        "{}: {} by {}{origin}",
+        spelt(answer.effect()),
+        answer.reason.as_str(),
+        answer.rule
+    )
 }
 
 /// An effect as cases spell it.

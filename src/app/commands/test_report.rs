@@ -46,14 +46,19 @@ pub struct CaseResult {
 impl Report {
     /// Whether every case could be run and got the answers that were expected.
     pub fn is_good(&self) -> bool {
-        self.suites.iter().all(|suite| suite.problems.is_empty() && suite.failed() == 0)
+        self.suites
+            .iter()
+            .all(|suite| suite.problems.is_empty() && suite.failed() == 0)
     }
 }
 
 impl Suite {
     /// How many cases failed.
     pub fn failed(&self) -> usize {
-        self.results.iter().filter(|result| !result.failures.is_empty()).count()
+        self.results
+            .iter()
+            .filter(|result| !result.failures.is_empty())
+            .count()
     }
 }
 
@@ -71,7 +76,8 @@ struct Totals {
 impl Totals {
     fn of<'s>(suites: impl IntoIterator<Item = &'s Suite>) -> Totals {
         suites.into_iter().fold(Totals::default(), |totals, suite| {
-            let (cases, failed, rules) = (suite.results.len(), suite.failed(), suite.coverage.rules());
+            let (cases, failed, rules) =
+                (suite.results.len(), suite.failed(), suite.coverage.rules());
             Totals {
                 cases: totals.cases + cases,
                 passed: totals.passed + cases - failed,
@@ -84,10 +90,23 @@ impl Totals {
     }
 
     fn line(&self) -> String {
-        let Totals { cases, passed, failed, errors, rules, exercised } = *self;
-        let errors = if errors == 0 { String::new() } else { format!(", {}", counted(errors, "error")) };
+        let Totals {
+            cases,
+            passed,
+            failed,
+            errors,
+            rules,
+            exercised,
+        } = *self;
+        let errors = if errors == 0 {
+            String::new()
+        } else {
+            format!(", {}", counted(errors, "error"))
+        };
         let (cases, rules) = (counted(cases, "case"), counted(rules, "rule"));
-        format!("{cases}: {passed} passed, {failed} failed{errors}; {exercised} of {rules} exercised\n")
+        format!(
+            "{cases}: {passed} passed, {failed} failed{errors}; {exercised} of {rules} exercised\n"
+        )
     }
 }
 
@@ -103,10 +122,17 @@ pub fn human(report: &Report) {
         let failures = suite.results.iter().flat_map(|result| &result.failures);
         failures.for_each(|failure| print_document(&painter.paint(failure)));
         for Uncovered { id, origin } in suite.coverage.missing() {
-            print(&format!("{}\n", printable::line(&format!("not exercised: {id} ({origin})"))));
+            print(&format!(
+                "{}\n",
+                printable::line(&format!("not exercised: {id} ({origin})"))
+            ));
         }
         if report.suites.len() > 1 {
-            print(&format!("{}: {}", printable::line(&suite.name), Totals::of([suite]).line()));
+            print(&format!(
+                "{}: {}",
+                printable::line(&suite.name),
+                Totals::of([suite]).line()
+            ));
         }
     }
     print(&Totals::of(&report.suites).line());
@@ -114,13 +140,20 @@ pub fn human(report: &Report) {
 
 /// The same as one JSON document.
 pub fn document(report: &Report) -> Value {
-    let suites: Vec<Value> = report.suites.iter().map(|suite| suite_document(suite, &report.source_map)).collect();
+    let suites: Vec<Value> = report
+        .suites
+        .iter()
+        .map(|suite| suite_document(suite, &report.source_map))
+        .collect();
     json!({"totals": Totals::of(&report.suites), "suites": suites})
 }
 
 fn suite_document(suite: &Suite, source_map: &SourceMap) -> Value {
     let lines = |problems: &'_ [Problem]| -> Vec<Value> {
-        problems.iter().map(|problem| json!(ProblemLine::of(problem, source_map))).collect()
+        problems
+            .iter()
+            .map(|problem| json!(ProblemLine::of(problem, source_map)))
+            .collect()
     };
     let cases: Vec<Value> = suite.results.iter().map(case_document).collect();
     json!({

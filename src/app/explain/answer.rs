@@ -74,14 +74,22 @@ pub fn ask<T>(
     let now = query.now.unwrap_or(now);
     query.put(snapshot, |attributes, request| {
         let decision = snapshot.decide(request, now);
-        let explanation = Explanation::of(query.summary(), snapshot, (attributes, request), &decision, now);
+        let explanation = Explanation::of(
+            query.summary(),
+            snapshot,
+            (attributes, request),
+            &decision,
+            now,
+        );
         each(attributes, request, &decision, explanation)
     })
 }
 
 /// Has a question decided, and nothing told.
 pub fn decide(query: &ExplainQuery, snapshot: &Snapshot, now: UnixNanos) -> Decision {
-    query.put(snapshot, |_, request| snapshot.decide(request, query.now.unwrap_or(now)))
+    query.put(snapshot, |_, request| {
+        snapshot.decide(request, query.now.unwrap_or(now))
+    })
 }
 
 impl Explanation {
@@ -93,9 +101,17 @@ impl Explanation {
         now: UnixNanos,
     ) -> Explanation {
         let Summary { from, to, method } = summary;
-        let Decision { outcome, verdict, dry_run, identity, identity_detail, audit } = decision;
+        let Decision {
+            outcome,
+            verdict,
+            dry_run,
+            identity,
+            identity_detail,
+            audit,
+        } = decision;
         let problem = stages::problem(attributes, request);
-        let stages = |answer, pass| stages::stages(snapshot, request, problem.as_deref(), answer, pass, now);
+        let stages =
+            |answer, pass| stages::stages(snapshot, request, problem.as_deref(), answer, pass, now);
         let destination = &request.destination;
         Explanation {
             revision: snapshot.revision().to_string(),
@@ -104,7 +120,9 @@ impl Explanation {
             method,
             host: match &destination.host {
                 DestinationHost::Known(host) => Some(host.to_string()),
-                DestinationHost::Unnamed | DestinationHost::MeshWrapper | DestinationHost::Unreadable => None,
+                DestinationHost::Unnamed
+                | DestinationHost::MeshWrapper
+                | DestinationHost::Unreadable => None,
             },
             port: match destination.port {
                 Port::Known(port) => Some(port),
@@ -125,7 +143,10 @@ impl Explanation {
 
     /// The same with what of the question was ignored.
     pub fn noting(self, notes: &[Problem]) -> Explanation {
-        Explanation { notes: notes.iter().map(Problem::to_string).collect(), ..self }
+        Explanation {
+            notes: notes.iter().map(Problem::to_string).collect(),
+            ..self
+        }
     }
 
     /// Whether Envoy would be told to let it pass.
@@ -159,36 +180,63 @@ impl fmt::Display for Answer {
 /// The answer for people, line by line. It may come from a server, so each line is made printable whatever it says.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines().iter().try_for_each(|line| writeln!(f, "{}", printable::line(line)))
+        self.lines()
+            .iter()
+            .try_for_each(|line| writeln!(f, "{}", printable::line(line)))
     }
 }
 
 impl Explanation {
     fn lines(&self) -> Vec<String> {
         let mut lines = self.notes.clone();
-        let method = self.method.as_ref().map(|method| format!("{method} ")).unwrap_or_default();
-        let detail = self.identity_detail.as_ref().map(|detail| format!(", {detail}")).unwrap_or_default();
-        lines.push(format!("from         {} (identity: {}{detail})", self.from, self.identity));
+        let method = self
+            .method
+            .as_ref()
+            .map(|method| format!("{method} "))
+            .unwrap_or_default();
+        let detail = self
+            .identity_detail
+            .as_ref()
+            .map(|detail| format!(", {detail}"))
+            .unwrap_or_default();
+        lines.push(format!(
+            "from         {} (identity: {}{detail})",
+            self.from, self.identity
+        ));
         lines.push(format!("to           {method}{}", self.to));
-        let port = self.port.map_or("no known port".to_owned(), |port| format!("port {port}"));
-        lines.extend(self.host.as_ref().map(|host| format!("host         {host}, {port}")));
+        let port = self
+            .port
+            .map_or("no known port".to_owned(), |port| format!("port {port}"));
+        lines.extend(
+            self.host
+                .as_ref()
+                .map(|host| format!("host         {host}, {port}")),
+        );
         lines.push(String::new());
         lines.extend(in_lines(&self.stages));
         if let Some(stages) = &self.dry_run_stages {
-            lines.extend(["with everything on trial enforced:".to_owned(), String::new()]);
+            lines.extend([
+                "with everything on trial enforced:".to_owned(),
+                String::new(),
+            ]);
             lines.extend(in_lines(stages));
         }
         lines.push(format!("effect       {}", self.effect));
         lines.push(format!("verdict      {}", self.verdict));
         lines.push(format!("dry run      {}", self.dry_run));
-        lines.extend(self.audit.as_ref().map(|rule| format!("marked by    {rule}")));
+        lines.extend(
+            self.audit
+                .as_ref()
+                .map(|rule| format!("marked by    {rule}")),
+        );
         lines
     }
 }
 
 /// A line for each stage, and an empty one.
 fn in_lines(stages: &[Stage]) -> impl Iterator<Item = String> {
-    let line = |(number, stage): (usize, &Stage)| format!("{number} {:<10} {}", stage.stage, stage.text);
+    let line =
+        |(number, stage): (usize, &Stage)| format!("{number} {:<10} {}", stage.stage, stage.text);
     (1..).zip(stages).map(line).chain([String::new()])
 }
 
@@ -226,8 +274,18 @@ mod tests {
             })
         });
         let compiled = |settings: Settings| {
-            let files = vec![PolicyFile { name: "a.yaml".into(), bytes: POLICIES.as_bytes().into() }];
-            let source = source::load(&Source { name: "p".into(), files, ..Source::default() }, &settings);
+            let files = vec![PolicyFile {
+                name: "a.yaml".into(),
+                bytes: POLICIES.as_bytes().into(),
+            }];
+            let source = source::load(
+                &Source {
+                    name: "p".into(),
+                    files,
+                    ..Source::default()
+                },
+                &settings,
+            );
             compile::compile(&[source], &settings).unwrap().snapshot
         };
         settings.map(compiled)
@@ -235,7 +293,9 @@ mod tests {
 
     /// Whether stages tell of a denial.
     fn deny(stages: &[Stage]) -> bool {
-        stages.iter().any(|stage| matches!(stage.state.as_ref(), "denied" | "closed"))
+        stages
+            .iter()
+            .any(|stage| matches!(stage.state.as_ref(), "denied" | "closed"))
     }
 
     #[test]
@@ -243,18 +303,33 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for snapshot in snapshots() {
             for from in ["shop/web", "batch/job", "other/job", "unauthenticated"] {
-                for host in ["a.example", "b.example", "c.example", "o.example", "x.test", "bad..host"] {
+                for host in [
+                    "a.example",
+                    "b.example",
+                    "c.example",
+                    "o.example",
+                    "x.test",
+                    "bad..host",
+                ] {
                     for method in ["GET", "PUT"] {
-                        let body = format!("{{\"from\":\"{from}\",\"to\":\"http://{host}/\",\"method\":\"{method}\"}}");
+                        let body = format!(
+                            "{{\"from\":\"{from}\",\"to\":\"http://{host}/\",\"method\":\"{method}\"}}"
+                        );
                         let (query, _) = read::posted(body.as_bytes()).unwrap();
                         let now = UnixNanos(1_795_392_000_000_000_000);
                         let told = ask(&query, &snapshot, now, |_, _, _, explanation| explanation);
                         let dry_run = told.dry_run_stages.as_ref().unwrap_or(&told.stages);
-                        for (stages, answer) in [(&told.stages, &told.verdict), (dry_run, &told.dry_run)] {
+                        for (stages, answer) in
+                            [(&told.stages, &told.verdict), (dry_run, &told.dry_run)]
+                        {
                             assert_eq!(deny(stages), answer.effect == "deny", "{body}\n{told}");
                         }
                         let json = serde_json::to_string(&told).unwrap();
-                        assert_eq!(serde_json::from_str::<Explanation>(&json).unwrap(), told, "it reads back");
+                        assert_eq!(
+                            serde_json::from_str::<Explanation>(&json).unwrap(),
+                            told,
+                            "it reads back"
+                        );
                         seen.insert((told.verdict.reason, told.dry_run.reason));
                     }
                 }

@@ -48,12 +48,25 @@ pub struct Miss {
 
 impl fmt::Display for Nearest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts = if self.hosts.is_empty() { "any host".to_owned() } else { some(&self.hosts) };
-        write!(f, "nearest: {} ({}) allows {hosts}", self.rule.id, self.rule.origin)?;
+        let hosts = if self.hosts.is_empty() {
+            "any host".to_owned()
+        } else {
+            some(&self.hosts)
+        };
+        write!(
+            f,
+            "nearest: {} ({}) allows {hosts}",
+            self.rule.id, self.rule.origin
+        )?;
         if self.on_trial {
             f.write_str("; it is only on trial")?;
         }
-        let told: Vec<&str> = self.misses.iter().filter(|miss| miss.part != "host").map(|m| m.text.as_str()).collect();
+        let told: Vec<&str> = self
+            .misses
+            .iter()
+            .filter(|miss| miss.part != "host")
+            .map(|m| m.text.as_str())
+            .collect();
         match (told.is_empty(), self.hosts_match) {
             (true, _) => Ok(()),
             (false, true) => {
@@ -66,7 +79,12 @@ impl fmt::Display for Nearest {
 
 /// The first few of some values.
 fn some(values: &[String]) -> String {
-    let told = values.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let told = values
+        .iter()
+        .take(TOLD)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     match values.len().saturating_sub(TOLD) {
         0 => told,
         more => format!("{told} and {more} more"),
@@ -87,53 +105,101 @@ pub fn nearest<'r>(
 ) -> Option<Nearest> {
     let mut best: Option<(Rank, Nearest)> = None;
     for rule in rules {
-        let Some((operation, shared_labels)) = nearest_operation(rule, context) else { continue };
+        let Some((operation, shared_labels)) = nearest_operation(rule, context) else {
+            continue;
+        };
         let misses = misses(rule, operation, context, caller);
         let hosts_match = !misses.iter().any(|miss| miss.part == "host");
         let is_callers = !misses.iter().any(|miss| miss.part == "caller");
         let both = usize::from(hosts_match) + usize::from(is_callers);
         // One label is the top-level domain alone.
         let is_near = hosts_match || shared_labels > 1;
-        let rank: Rank = (both, is_near, is_callers, shared_labels, usize::MAX - misses.len());
+        let rank: Rank = (
+            both,
+            is_near,
+            is_callers,
+            shared_labels,
+            usize::MAX - misses.len(),
+        );
         // The first of equal ones, so that the order of files does not matter more than that of rules.
         if best.as_ref().is_none_or(|(most, _)| rank > *most) {
             let hosts = hosts(operation).map(HostPattern::to_string).collect();
             let on_trial = !is_in_force(rule);
             let rule = RuleFacts::of(&rule.info);
-            best = Some((rank, Nearest { rule, hosts, shared_labels, on_trial, hosts_match, misses }));
+            best = Some((
+                rank,
+                Nearest {
+                    rule,
+                    hosts,
+                    shared_labels,
+                    on_trial,
+                    hosts_match,
+                    misses,
+                },
+            ));
         }
     }
     best.map(|(_, nearest)| nearest)
 }
 
 /// The operation of a rule that comes nearest, and how many labels its hosts share; a rule without any is about anywhere.
-fn nearest_operation<'r>(rule: &'r Rule, context: &EvalContext<'_>) -> Option<(Option<&'r Operation>, usize)> {
+fn nearest_operation<'r>(
+    rule: &'r Rule,
+    context: &EvalContext<'_>,
+) -> Option<(Option<&'r Operation>, usize)> {
     if rule.to.is_empty() {
         return Some((None, 0));
     }
-    let DestinationHost::Known(host) = &context.request.destination.host else { return None };
-    let shared = |operation: &Operation| hosts(Some(operation)).map(|p| shared_labels(p, host)).max().unwrap_or(0);
+    let DestinationHost::Known(host) = &context.request.destination.host else {
+        return None;
+    };
+    let shared = |operation: &Operation| {
+        hosts(Some(operation))
+            .map(|p| shared_labels(p, host))
+            .max()
+            .unwrap_or(0)
+    };
     let near = |operation: &&Operation| host_fits(operation, context) || shared(operation) > 0;
     let fit = |operation: &Operation| {
         let parts = misses_of(operation, context).len();
-        (host_fits(operation, context), shared(operation), usize::MAX - parts)
+        (
+            host_fits(operation, context),
+            shared(operation),
+            usize::MAX - parts,
+        )
     };
-    let best = rule.to.iter().filter(near).max_by_key(|operation| fit(operation))?;
+    let best = rule
+        .to
+        .iter()
+        .filter(near)
+        .max_by_key(|operation| fit(operation))?;
     Some((Some(best), shared(best)))
 }
 
 fn hosts(operation: Option<&Operation>) -> impl Iterator<Item = &HostPattern> {
-    operation.into_iter().flat_map(|operation| operation.hosts.any_of())
+    operation
+        .into_iter()
+        .flat_map(|operation| operation.hosts.any_of())
 }
 
 /// Whether the hosts of an operation fit, whatever the port.
 fn host_fits(operation: &Operation, context: &EvalContext<'_>) -> bool {
     let destination = &context.request.destination;
-    let DestinationHost::Known(host) = &destination.host else { return false };
+    let DestinationHost::Known(host) = &destination.host else {
+        return false;
+    };
     let asked = operation.hosts.any_of();
-    (asked.is_empty() || asked.iter().any(|pattern| covers_host(pattern, host, destination.raw_authority)))
+    (asked.is_empty()
+        || asked
+            .iter()
+            .any(|pattern| covers_host(pattern, host, destination.raw_authority)))
         && !operation.hosts.none_of().iter().any(|pattern| {
-            pattern.matches(host, destination.port, destination.raw_authority, Effect::Allow.negative_match())
+            pattern.matches(
+                host,
+                destination.port,
+                destination.raw_authority,
+                Effect::Allow.negative_match(),
+            )
         })
 }
 
@@ -148,26 +214,48 @@ fn covers_host(pattern: &HostPattern, host: &Host<'_>, raw: Option<&str>) -> boo
 }
 
 fn miss(part: &str, text: impl Into<String>) -> Miss {
-    Miss { part: part.to_owned(), text: text.into() }
+    Miss {
+        part: part.to_owned(),
+        text: text.into(),
+    }
 }
 
 /// Everything of a rule that does not fit.
-fn misses(rule: &Rule, operation: Option<&Operation>, context: &EvalContext<'_>, caller: &Caller<'_>) -> Vec<Miss> {
+fn misses(
+    rule: &Rule,
+    operation: Option<&Operation>,
+    context: &EvalContext<'_>,
+    caller: &Caller<'_>,
+) -> Vec<Miss> {
     let request = context.request;
     let mut found = Vec::new();
     if !rule.callers.grants(caller, request) {
         found.push(miss("caller", "it is not about this caller"));
     }
-    let http_only = rule.to.iter().any(Operation::is_http_only) || rule.when.iter().any(Condition::is_http_only);
+    let http_only = rule.to.iter().any(Operation::is_http_only)
+        || rule.when.iter().any(Condition::is_http_only);
     if request.http.is_none() && http_only {
-        found.push(miss("protocol", "it asks for what only HTTP has, and this is a TCP connection"));
+        found.push(miss(
+            "protocol",
+            "it asks for what only HTTP has, and this is a TCP connection",
+        ));
     } else {
-        found.extend(operation.map(|operation| misses_of(operation, context)).unwrap_or_default());
+        found.extend(
+            operation
+                .map(|operation| misses_of(operation, context))
+                .unwrap_or_default(),
+        );
     }
-    let conditions = rule.when.iter().filter(|condition| !condition.holds(context, caller, Effect::Allow));
-    found.extend(
-        conditions.map(|condition| miss("condition", format!("its condition on `{}` does not hold", key(condition)))),
-    );
+    let conditions = rule
+        .when
+        .iter()
+        .filter(|condition| !condition.holds(context, caller, Effect::Allow));
+    found.extend(conditions.map(|condition| {
+        miss(
+            "condition",
+            format!("its condition on `{}` does not hold", key(condition)),
+        )
+    }));
     found
 }
 
@@ -179,26 +267,48 @@ fn misses_of(operation: &Operation, context: &EvalContext<'_>) -> Vec<Miss> {
     let mut found = Vec::new();
     if !host_fits(operation, context) {
         found.push(miss("host", "its hosts do not match"));
-    } else if !holds(Operation { hosts: operation.hosts.clone(), ..Operation::default() }) {
+    } else if !holds(Operation {
+        hosts: operation.hosts.clone(),
+        ..Operation::default()
+    }) {
         found.push(miss("port", port(operation, context)));
     }
-    if !holds(Operation { ports: operation.ports.clone(), ..Operation::default() }) {
-        let port = request.listener_port.map_or("is not known".to_owned(), |port| format!("is {port}"));
-        let text = format!("the gateway's port {port}, and it is about {}", lists(&operation.ports, u16::to_string));
+    if !holds(Operation {
+        ports: operation.ports.clone(),
+        ..Operation::default()
+    }) {
+        let port = request
+            .listener_port
+            .map_or("is not known".to_owned(), |port| format!("is {port}"));
+        let text = format!(
+            "the gateway's port {port}, and it is about {}",
+            lists(&operation.ports, u16::to_string)
+        );
         found.push(miss("listenerPort", text));
     }
-    if !holds(Operation { methods: operation.methods.clone(), ..Operation::default() }) {
+    if !holds(Operation {
+        methods: operation.methods.clone(),
+        ..Operation::default()
+    }) {
         let method = request.http.map(|http| http.method).unwrap_or_default();
-        let text =
-            format!("the method is `{method}`, and it is about {}", lists(&operation.methods, |m| m.to_string()));
+        let text = format!(
+            "the method is `{method}`, and it is about {}",
+            lists(&operation.methods, |m| m.to_string())
+        );
         found.push(miss("method", text));
     }
-    if !holds(Operation { paths: operation.paths.clone(), ..Operation::default() }) {
+    if !holds(Operation {
+        paths: operation.paths.clone(),
+        ..Operation::default()
+    }) {
         let about = lists(&operation.paths, |path| match path {
             PathPattern::Text(text) => text.to_string(),
             PathPattern::Template(template) => template.to_string(),
         });
-        found.push(miss("path", format!("the path {}, and it is about {about}", path(context))));
+        found.push(miss(
+            "path",
+            format!("the path {}, and it is about {about}", path(context)),
+        ));
     }
     found
 }
@@ -211,7 +321,9 @@ fn port(operation: &Operation, context: &EvalContext<'_>) -> String {
         Port::Absent(_) => "the request names no port".to_owned(),
         Port::Unknown => "the port is not known".to_owned(),
     };
-    let DestinationHost::Known(host) = &destination.host else { return asked };
+    let DestinationHost::Known(host) = &destination.host else {
+        return asked;
+    };
     let covered = |pattern: &HostPattern| match pattern.specificity().2 {
         PortPattern::Exactly(port) => format!("`{pattern}` covers {port} alone"),
         PortPattern::Unsaid => format!("`{pattern}` covers 80, 443 and none"),
@@ -229,7 +341,10 @@ fn path(context: &EvalContext<'_>) -> String {
     match context.readings() {
         Readings::One(path) => format!("is `{path}`"),
         Readings::Many(readings) => {
-            let all: Vec<String> = readings.iter().map(|reading| format!("`{reading}`")).collect();
+            let all: Vec<String> = readings
+                .iter()
+                .map(|reading| format!("`{reading}`"))
+                .collect();
             format!("can be read as {}, all of which must match", some(&all))
         }
         Readings::Unknown => "cannot be read".to_owned(),

@@ -115,7 +115,10 @@ pub fn caller(text: Text<'_>) -> Result<Caller, Problem> {
     }
     match text.text.split_once('/') {
         Some((namespace, name)) if is_dns_label(namespace) && is_dns_subdomain(name) => {
-            Ok(Caller::Account { namespace: namespace.to_owned(), name: name.to_owned() })
+            Ok(Caller::Account {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+            })
         }
         _ => Err(text
             .error(Code::BadIdentity, format!("`{}` is no caller", text.text))
@@ -130,9 +133,13 @@ pub fn caller(text: Text<'_>) -> Result<Caller, Problem> {
 pub fn target(text: Text<'_>) -> Result<Target, Problem> {
     let wrong = |what: &str| {
         let hint = "write `http://HOST[:PORT]/PATH`, `tcp://SNI:PORT`, or `tcp://:PORT` for a connection without SNI";
-        text.error(Code::BadValue, format!("`{}` {what}", text.text)).hint(hint)
+        text.error(Code::BadValue, format!("`{}` {what}", text.text))
+            .hint(hint)
     };
-    let (scheme, rest) = text.text.split_once("://").ok_or_else(|| wrong("has no scheme"))?;
+    let (scheme, rest) = text
+        .text
+        .split_once("://")
+        .ok_or_else(|| wrong("has no scheme"))?;
     match scheme {
         "http" | "https" => Ok(http(rest)),
         "tcp" => tcp(rest).ok_or_else(|| wrong("has a port that is none")),
@@ -150,7 +157,10 @@ fn http(rest: &str) -> Target {
         path if path.starts_with('/') => Some(path.to_owned()),
         path => Some(format!("/{path}")),
     };
-    Target::Http { authority: authority.to_owned(), path }
+    Target::Http {
+        authority: authority.to_owned(),
+        path,
+    }
 }
 
 fn tcp(rest: &str) -> Option<Target> {
@@ -159,12 +169,19 @@ fn tcp(rest: &str) -> Option<Target> {
         Some((sni, port)) => (sni, Some(port.parse().ok()?)),
         None => (rest, None),
     };
-    Some(Target::Tcp { sni: sni.to_owned(), listener_port: port })
+    Some(Target::Tcp {
+        sni: sni.to_owned(),
+        listener_port: port,
+    })
 }
 
 impl ExplainQuery {
     /// Hands over what Envoy would send, and the request as this set reads it.
-    pub fn put<T>(&self, snapshot: &Snapshot, to: impl FnOnce(&Attributes<'_>, &Request<'_>) -> T) -> T {
+    pub fn put<T>(
+        &self,
+        snapshot: &Snapshot,
+        to: impl FnOnce(&Attributes<'_>, &Request<'_>) -> T,
+    ) -> T {
         let settings = snapshot.settings();
         match &self.input {
             QueryInput::Shorthand(shorthand) => {
@@ -184,9 +201,11 @@ impl ExplainQuery {
     /// Who calls and where to, for people.
     pub fn summary(&self) -> Summary {
         match &self.input {
-            QueryInput::Shorthand(shorthand) => {
-                Summary { from: shorthand.from.clone(), to: shorthand.to.clone(), method: shorthand.method.clone() }
-            }
+            QueryInput::Shorthand(shorthand) => Summary {
+                from: shorthand.from.clone(),
+                to: shorthand.to.clone(),
+                method: shorthand.method.clone(),
+            },
             QueryInput::Request(check) => summary(&check.read().attributes()),
         }
     }
@@ -200,10 +219,21 @@ fn summary(attributes: &Attributes<'_>) -> Summary {
     };
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     match &attributes.http {
-        Some(http) => Summary { from, to: format!("http://{}{}", http.host, http.path), method: text(http.method) },
+        Some(http) => Summary {
+            from,
+            to: format!("http://{}{}", http.host, http.path),
+            method: text(http.method),
+        },
         None => {
-            let port = attributes.listener_port.map(|port| format!(":{port}")).unwrap_or_default();
-            Summary { from, to: format!("tcp://{}{port}", attributes.service), method: None }
+            let port = attributes
+                .listener_port
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            Summary {
+                from,
+                to: format!("tcp://{}{port}", attributes.service),
+                method: None,
+            }
         }
     }
 }
@@ -211,12 +241,19 @@ fn summary(attributes: &Attributes<'_>) -> Summary {
 impl ShorthandQuery {
     /// The headers, with what the gateway says of the caller where the settings have it read from there.
     fn sent_headers(&self, principal: &str, settings: &Settings) -> Vec<(String, String)> {
-        let is_said = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(request::CLIENT_CERTIFICATE));
+        let is_said = self
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case(request::CLIENT_CERTIFICATE));
         let said = request::identity_header(principal, settings).filter(|_| !is_said);
         self.headers.iter().cloned().chain(said).collect()
     }
 
-    fn attributes<'a>(&'a self, principal: &'a str, headers: &'a Vec<(String, String)>) -> Attributes<'a> {
+    fn attributes<'a>(
+        &'a self,
+        principal: &'a str,
+        headers: &'a Vec<(String, String)>,
+    ) -> Attributes<'a> {
         let attributes = Attributes {
             source_principal: principal,
             source_address: self.source_ip,
@@ -229,11 +266,16 @@ impl ShorthandQuery {
         match &self.target {
             Target::Http { authority, path } => {
                 let http = self.http(authority, path.as_deref(), headers);
-                Attributes { http: Some(http), ..attributes }
+                Attributes {
+                    http: Some(http),
+                    ..attributes
+                }
             }
-            Target::Tcp { sni, listener_port } => {
-                Attributes { service: sni, listener_port: self.listener_port.or(*listener_port), ..attributes }
-            }
+            Target::Tcp { sni, listener_port } => Attributes {
+                service: sni,
+                listener_port: self.listener_port.or(*listener_port),
+                ..attributes
+            },
         }
     }
 
@@ -246,7 +288,13 @@ impl ShorthandQuery {
         let method = self.method.as_deref().unwrap_or("GET");
         // A CONNECT has no path.
         let path = path.unwrap_or(if method == "CONNECT" { "" } else { "/" });
-        HttpAttributes { method, path, host: authority, headers, ..HttpAttributes::default() }
+        HttpAttributes {
+            method,
+            path,
+            host: authority,
+            headers,
+            ..HttpAttributes::default()
+        }
     }
 }
 
@@ -254,7 +302,9 @@ impl Caller {
     /// `source.principal`, as Envoy sends it.
     fn principal(&self, trust_domains: &TrustDomains) -> String {
         match self {
-            Caller::Account { namespace, name } => format!("spiffe://{}/ns/{namespace}/sa/{name}", trust_domains.own),
+            Caller::Account { namespace, name } => {
+                format!("spiffe://{}/ns/{namespace}/sa/{name}", trust_domains.own)
+            }
             Caller::Id(id) => id.clone(),
             Caller::Unauthenticated => String::new(),
         }
@@ -271,14 +321,28 @@ mod tests {
     fn a_target_is_taken_apart_and_not_changed() {
         let place = Place::whole("f");
         let http = |authority: &str, path: Option<&str>| {
-            Some(Target::Http { authority: authority.into(), path: path.map(str::to_owned) })
+            Some(Target::Http {
+                authority: authority.into(),
+                path: path.map(str::to_owned),
+            })
         };
-        let tcp = |sni: &str, listener_port| Some(Target::Tcp { sni: sni.into(), listener_port });
+        let tcp = |sni: &str, listener_port| {
+            Some(Target::Tcp {
+                sni: sni.into(),
+                listener_port,
+            })
+        };
         for (text, expected) in [
-            ("http://WWW.a.example.:80/x?y=1", http("WWW.a.example.:80", Some("/x?y=1"))),
+            (
+                "http://WWW.a.example.:80/x?y=1",
+                http("WWW.a.example.:80", Some("/x?y=1")),
+            ),
             ("https://a.example", http("a.example", None)),
             ("http://a.example?x", http("a.example", Some("/?x"))),
-            ("http://[2001:db8::1]:443/", http("[2001:db8::1]:443", Some("/"))),
+            (
+                "http://[2001:db8::1]:443/",
+                http("[2001:db8::1]:443", Some("/")),
+            ),
             ("http:///x", http("", Some("/x"))),
             ("tcp://db.example:5432", tcp("db.example", Some(5432))),
             ("tcp://:5432", tcp("", Some(5432))),
@@ -287,22 +351,51 @@ mod tests {
             ("ftp://a.example", None),
             ("a.example", None),
         ] {
-            assert_eq!(target(Text { text, place: &place }).ok(), expected, "{text}");
+            assert_eq!(
+                target(Text {
+                    text,
+                    place: &place
+                })
+                .ok(),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_whole_check_is_told_in_the_words_in_which_it_could_be_asked() {
-        let http = HttpAttributes { method: "POST", path: "/x?y", host: "a.example:80", ..HttpAttributes::default() };
-        let of_http =
-            Attributes { source_principal: "spiffe://td/ns/a/sa/b", http: Some(http), ..Attributes::default() };
-        let of_tcp = Attributes { service: "db.example", listener_port: Some(5432), ..Attributes::default() };
+        let http = HttpAttributes {
+            method: "POST",
+            path: "/x?y",
+            host: "a.example:80",
+            ..HttpAttributes::default()
+        };
+        let of_http = Attributes {
+            source_principal: "spiffe://td/ns/a/sa/b",
+            http: Some(http),
+            ..Attributes::default()
+        };
+        let of_tcp = Attributes {
+            service: "db.example",
+            listener_port: Some(5432),
+            ..Attributes::default()
+        };
         for (attributes, from, to, method) in [
-            (of_http, "spiffe://td/ns/a/sa/b", "http://a.example:80/x?y", Some("POST")),
+            (
+                of_http,
+                "spiffe://td/ns/a/sa/b",
+                "http://a.example:80/x?y",
+                Some("POST"),
+            ),
             (of_tcp, "unauthenticated", "tcp://db.example:5432", None),
             (Attributes::default(), "unauthenticated", "tcp://", None),
         ] {
-            let expected = Summary { from: from.into(), to: to.into(), method: method.map(str::to_owned) };
+            let expected = Summary {
+                from: from.into(),
+                to: to.into(),
+                method: method.map(str::to_owned),
+            };
             assert_eq!(summary(&attributes), expected);
         }
     }
@@ -311,8 +404,16 @@ mod tests {
     fn a_caller_is_an_account_an_id_or_nobody() {
         let place = Place::whole("f");
         let principal = |text: &str| {
-            let own = TrustDomains { own: "td.example".into(), ..TrustDomains::default() };
-            caller(Text { text, place: &place }).map(|caller| caller.principal(&own)).ok()
+            let own = TrustDomains {
+                own: "td.example".into(),
+                ..TrustDomains::default()
+            };
+            caller(Text {
+                text,
+                place: &place,
+            })
+            .map(|caller| caller.principal(&own))
+            .ok()
         };
         for (text, expected) in [
             ("shop/web", Some("spiffe://td.example/ns/shop/sa/web")),
@@ -332,28 +433,51 @@ mod tests {
         let shorthand = |headers: &[(&str, &str)]| ShorthandQuery {
             from: "shop/web".into(),
             to: "http://a.example/".into(),
-            caller: Caller::Account { namespace: "shop".into(), name: "web".into() },
-            target: Target::Http { authority: "a.example".into(), path: None },
+            caller: Caller::Account {
+                namespace: "shop".into(),
+                name: "web".into(),
+            },
+            target: Target::Http {
+                authority: "a.example".into(),
+                path: None,
+            },
             method: None,
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             listener_port: None,
             source_ip: None,
             sni: None,
         };
         let namespace = |identity_source, headers: &[(&str, &str)]| {
-            let settings = Settings { identity_source, ..Settings::default() };
-            let query = ExplainQuery { input: QueryInput::Shorthand(Box::new(shorthand(headers))), now: None };
-            query.put(&Snapshot::unloaded(settings), |_, request| match request.principal {
-                customs_engine::identity::Principal::Workload(id) => id.namespace.to_owned(),
-                _ => String::new(),
+            let settings = Settings {
+                identity_source,
+                ..Settings::default()
+            };
+            let query = ExplainQuery {
+                input: QueryInput::Shorthand(Box::new(shorthand(headers))),
+                now: None,
+            };
+            query.put(&Snapshot::unloaded(settings), |_, request| {
+                match request.principal {
+                    customs_engine::identity::Principal::Workload(id) => id.namespace.to_owned(),
+                    _ => String::new(),
+                }
             })
         };
-        let other = [("X-Forwarded-Client-Cert", "URI=spiffe://cluster.local/ns/other/sa/x")];
+        let other = [(
+            "X-Forwarded-Client-Cert",
+            "URI=spiffe://cluster.local/ns/other/sa/x",
+        )];
         assert_eq!(namespace(IdentitySource::Principal, &[]), "shop");
         assert_eq!(namespace(IdentitySource::Xfcc, &[]), "shop");
         // The connection's own principal is another.
         assert_eq!(namespace(IdentitySource::Xfcc, &other), "");
-        let same = [("X-Forwarded-Client-Cert", "Hash=1;URI=spiffe://cluster.local/ns/shop/sa/web")];
+        let same = [(
+            "X-Forwarded-Client-Cert",
+            "Hash=1;URI=spiffe://cluster.local/ns/shop/sa/web",
+        )];
         assert_eq!(namespace(IdentitySource::Xfcc, &same), "shop");
     }
 }

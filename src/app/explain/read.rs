@@ -14,7 +14,15 @@ use customs_policy::problem::{Code, Place, Problem};
 use customs_policy::reader::{self, Fields, Text};
 
 /// The fields that ask in words; a whole check takes the place of all of them.
-pub const SHORTHAND_FIELDS: [&str; 7] = ["from", "to", "method", "headers", "listenerPort", "sourceIp", "sni"];
+pub const SHORTHAND_FIELDS: [&str; 7] = [
+    "from",
+    "to",
+    "method",
+    "headers",
+    "listenerPort",
+    "sourceIp",
+    "sni",
+];
 
 /// The name under which places of a posted question are told.
 const POSTED: &str = "question";
@@ -40,17 +48,27 @@ pub fn posted(body: &[u8]) -> Result<(ExplainQuery, Vec<Problem>), Vec<Problem>>
 fn posted_node(body: &[u8]) -> Result<Node, Box<Problem>> {
     let wrong = |line: usize, column: usize, what: String| {
         let number = |n| u32::try_from(n).unwrap_or(0);
-        let place = Place { file: POSTED.into(), line: number(line), column: number(column) };
-        let hint = "ask with one JSON object: {\"from\": \"NAMESPACE/ACCOUNT\", \"to\": \"http://HOST/\"}";
+        let place = Place {
+            file: POSTED.into(),
+            line: number(line),
+            column: number(column),
+        };
+        let hint =
+            "ask with one JSON object: {\"from\": \"NAMESPACE/ACCOUNT\", \"to\": \"http://HOST/\"}";
         Box::new(Problem::error(Code::BadValue, place, what).hint(hint))
     };
     // Every JSON text is YAML, and the reader of YAML knows places; so much as is no JSON is refused before.
     if let Err(why) = serde_json::from_slice::<serde::de::IgnoredAny>(body) {
         let text = why.to_string();
         let what = text.split(" at line ").next().unwrap_or_default();
-        return Err(wrong(why.line(), why.column(), format!("this is no JSON: {what}")));
+        return Err(wrong(
+            why.line(),
+            why.column(),
+            format!("this is no JSON: {what}"),
+        ));
     }
-    let text = std::str::from_utf8(body).map_err(|why| wrong(0, 0, format!("this is no UTF-8 text: {why}")))?;
+    let text = std::str::from_utf8(body)
+        .map_err(|why| wrong(0, 0, format!("this is no UTF-8 text: {why}")))?;
     whole(POSTED, text)?.ok_or_else(|| wrong(1, 1, "`null` asks nothing".to_owned()))
 }
 
@@ -74,7 +92,8 @@ pub fn check_file(name: &str, bytes: &[u8]) -> Result<CheckFile, Vec<Problem>> {
         let problem = Problem::error(code, Place::whole(name), what);
         problem.hint("the file holds one CheckRequest as JSON: an object with `attributes`")
     };
-    let text = std::str::from_utf8(bytes).map_err(|_| vec![wrong(Code::YamlSyntax, "the file is not UTF-8 text")])?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| vec![wrong(Code::YamlSyntax, "the file is not UTF-8 text")])?;
     let node = whole(name, text).map_err(|problem| vec![*problem])?;
     let node = node.ok_or_else(|| vec![wrong(Code::EmptyValue, "the file is empty")])?;
     let mut notes = Vec::new();
@@ -91,7 +110,8 @@ fn whole(name: &str, text: &str) -> Result<Option<Node>, Box<Problem>> {
     match documents.next().transpose()? {
         None => Ok(first),
         Some(second) => {
-            let problem = Problem::error(Code::YamlSyntax, second.place, "there is a second document");
+            let problem =
+                Problem::error(Code::YamlSyntax, second.place, "there is a second document");
             Err(Box::new(problem.hint("leave one")))
         }
     }
@@ -100,7 +120,9 @@ fn whole(name: &str, text: &str) -> Result<Option<Node>, Box<Problem>> {
 /// Reads the fields of a question, of a mapping that may have others.
 pub fn query(fields: &mut Fields<'_, '_>) -> Option<ExplainQuery> {
     let request = fields.take("request");
-    let now = fields.text("now").and_then(|text| put(moment(text), fields));
+    let now = fields
+        .text("now")
+        .and_then(|text| put(moment(text), fields));
     let input = match request {
         Some(node) => request_alone(node, fields).map(|check| QueryInput::Request(Box::new(check))),
         None => shorthand(fields).map(|shorthand| QueryInput::Shorthand(Box::new(shorthand))),
@@ -114,7 +136,9 @@ fn request_alone(node: &Node, fields: &mut Fields<'_, '_>) -> Option<Check> {
         if let Some(node) = fields.take(name) {
             let what = format!("`{name}` stands beside `request`, which is a whole check");
             let problem = Problem::error(Code::Conflict, node.place.clone(), what);
-            fields.problems().push(problem.hint(format!("leave one of the two out; a check says `{name}` itself")));
+            fields.problems().push(problem.hint(format!(
+                "leave one of the two out; a check says `{name}` itself"
+            )));
         }
     }
     json::read(node, fields.problems())
@@ -128,11 +152,23 @@ fn shorthand(fields: &mut Fields<'_, '_>) -> Option<ShorthandQuery> {
     let method = fields.text("method").map(|text| text.text.to_owned());
     let headers = headers(fields);
     let listener_port = listener_port(fields);
-    let source_ip = fields.text("sourceIp").and_then(|text| put(source_ip(text), fields));
+    let source_ip = fields
+        .text("sourceIp")
+        .and_then(|text| put(source_ip(text), fields));
     let sni = fields.text("sni").map(|text| text.text.to_owned());
     let (from, to) = (from?.text.to_owned(), to?.text.to_owned());
     let (caller, target) = (caller?, target?);
-    let shorthand = ShorthandQuery { from, to, caller, target, method, headers, listener_port, source_ip, sni };
+    let shorthand = ShorthandQuery {
+        from,
+        to,
+        caller,
+        target,
+        method,
+        headers,
+        listener_port,
+        source_ip,
+        sni,
+    };
     only_http(&shorthand, fields);
     Some(shorthand)
 }
@@ -140,18 +176,25 @@ fn shorthand(fields: &mut Fields<'_, '_>) -> Option<ShorthandQuery> {
 /// A connection has neither a method nor headers.
 fn only_http(shorthand: &ShorthandQuery, fields: &mut Fields<'_, '_>) {
     if let Target::Tcp { .. } = shorthand.target {
-        let named = [("method", shorthand.method.is_some()), ("headers", !shorthand.headers.is_empty())];
+        let named = [
+            ("method", shorthand.method.is_some()),
+            ("headers", !shorthand.headers.is_empty()),
+        ];
         for (name, _) in named.iter().filter(|(_, is_there)| *is_there) {
             let what = format!("`{name}` belongs to HTTP, and `to` is a TCP connection");
             let problem = Problem::error(Code::Conflict, fields.place().clone(), what);
-            fields.problems().push(problem.hint(format!("leave `{name}` out, or write `to: http://HOST/PATH`")));
+            fields.problems().push(problem.hint(format!(
+                "leave `{name}` out, or write `to: http://HOST/PATH`"
+            )));
         }
     }
 }
 
 /// Reads a text that must be there.
 pub fn required_text<'n>(name: &'static str, fields: &mut Fields<'n, '_>) -> Option<Text<'n>> {
-    fields.require(name).and_then(|node| reader::text(node, name, fields.problems()))
+    fields
+        .require(name)
+        .and_then(|node| reader::text(node, name, fields.problems()))
 }
 
 /// Puts a problem to the others.
@@ -160,13 +203,28 @@ pub fn put<T>(read: Result<T, Problem>, fields: &mut Fields<'_, '_>) -> Option<T
 }
 
 fn source_ip(text: Text<'_>) -> Result<IpAddr, Problem> {
-    let what = || text.error(Code::BadAddress, format!("`{}` is no IP address", text.text));
-    text.text.parse().map_err(|_| what().hint("write `192.0.2.1` or `2001:db8::1`"))
+    let what = || {
+        text.error(
+            Code::BadAddress,
+            format!("`{}` is no IP address", text.text),
+        )
+    };
+    text.text
+        .parse()
+        .map_err(|_| what().hint("write `192.0.2.1` or `2001:db8::1`"))
 }
 
 fn moment(text: Text<'_>) -> Result<UnixNanos, Problem> {
-    let what = |why: jiff::Error| text.error(Code::BadValue, format!("`{}` is no moment: {why}", text.text));
-    let read = text.text.parse::<Timestamp>().map_err(|why| what(why).hint("write `2026-12-31T00:00:00Z`"))?;
+    let what = |why: jiff::Error| {
+        text.error(
+            Code::BadValue,
+            format!("`{}` is no moment: {why}", text.text),
+        )
+    };
+    let read = text
+        .text
+        .parse::<Timestamp>()
+        .map_err(|why| what(why).hint("write `2026-12-31T00:00:00Z`"))?;
     Ok(UnixNanos(read.as_nanosecond()))
 }
 
@@ -178,17 +236,27 @@ fn listener_port(fields: &mut Fields<'_, '_>) -> Option<u16> {
         _ => None,
     };
     if port.is_none() {
-        let problem = Problem::error(Code::BadPort, node.place.clone(), "`listenerPort` is no port");
-        fields.problems().push(problem.hint("write a number from 0 to 65535"));
+        let problem = Problem::error(
+            Code::BadPort,
+            node.place.clone(),
+            "`listenerPort` is no port",
+        );
+        fields
+            .problems()
+            .push(problem.hint("write a number from 0 to 65535"));
     }
     port
 }
 
 fn headers(fields: &mut Fields<'_, '_>) -> Vec<(String, String)> {
-    let Some(node) = fields.take("headers") else { return Vec::new() };
+    let Some(node) = fields.take("headers") else {
+        return Vec::new();
+    };
     let Value::Map(pairs) = &node.value else {
         let what = format!("`headers` is {}, and must be a mapping", node.value.kind());
-        fields.problems().push(Problem::error(Code::WrongType, node.place.clone(), what));
+        fields
+            .problems()
+            .push(Problem::error(Code::WrongType, node.place.clone(), what));
         return Vec::new();
     };
     let read = |(key, value): &(document::Key, Node)| {
@@ -204,7 +272,10 @@ mod tests {
 
     fn told(body: &str) -> Vec<String> {
         match posted(body.as_bytes()) {
-            Ok((_, notes)) => notes.iter().map(|note| format!("{}: {}", note.place, note.code.as_str())).collect(),
+            Ok((_, notes)) => notes
+                .iter()
+                .map(|note| format!("{}: {}", note.place, note.code.as_str()))
+                .collect(),
             Err(problems) => problems.iter().map(Problem::to_string).collect(),
         }
     }
@@ -216,30 +287,66 @@ mod tests {
         let (query, notes) = posted(all.as_bytes()).unwrap();
         assert_eq!(notes, []);
         assert_eq!(query.now, Some(UnixNanos(1_798_675_200_000_000_000)));
-        let QueryInput::Shorthand(shorthand) = query.input else { panic!("no words") };
+        let QueryInput::Shorthand(shorthand) = query.input else {
+            panic!("no words")
+        };
         assert_eq!(shorthand.headers, [("x-a".to_owned(), "b".to_owned())]);
-        assert_eq!((shorthand.listener_port, shorthand.sni.as_deref()), (Some(8443), Some("s.example")));
+        assert_eq!(
+            (shorthand.listener_port, shorthand.sni.as_deref()),
+            (Some(8443), Some("s.example"))
+        );
     }
 
     #[test]
     fn what_cannot_be_asked_is_told_with_its_place() {
         for (body, expected) in [
             ("", "question:1:0: error[bad-value]: this is no JSON"),
-            ("{\"from\": \"a/b\",\n from: 1}", "question:2:2: error[bad-value]: this is no JSON"),
-            ("from: a/b", "question:1:2: error[bad-value]: this is no JSON"),
-            ("null", "question:1:1: error[bad-value]: `null` asks nothing"),
+            (
+                "{\"from\": \"a/b\",\n from: 1}",
+                "question:2:2: error[bad-value]: this is no JSON",
+            ),
+            (
+                "from: a/b",
+                "question:1:2: error[bad-value]: this is no JSON",
+            ),
+            (
+                "null",
+                "question:1:1: error[bad-value]: `null` asks nothing",
+            ),
             ("[]", "question:1:1: error[wrong-type]"),
-            ("{}", "error[missing-field]: `from` is missing in the question"),
-            ("{\"from\": \"shop\", \"to\": \"http://a/\"}", "question:1:10: error[bad-identity]: `shop` is no caller"),
-            ("{\"from\": \"a/b\", \"to\": \"http://a/\", \"too\": 1}", "question:1:36: error[unknown-field]"),
-            ("{\"from\": \"a/b\", \"from\": \"a/b\"}", "error[duplicate-key]"),
-            ("{\"request\": {}, \"from\": \"a/b\"}", "question:1:25: error[conflict]: `from` stands beside `request`"),
-            ("{\"request\": {\"attributes\": 1}}", "question:1:28: error[bad-value]: this is no CheckRequest"),
+            (
+                "{}",
+                "error[missing-field]: `from` is missing in the question",
+            ),
+            (
+                "{\"from\": \"shop\", \"to\": \"http://a/\"}",
+                "question:1:10: error[bad-identity]: `shop` is no caller",
+            ),
+            (
+                "{\"from\": \"a/b\", \"to\": \"http://a/\", \"too\": 1}",
+                "question:1:36: error[unknown-field]",
+            ),
+            (
+                "{\"from\": \"a/b\", \"from\": \"a/b\"}",
+                "error[duplicate-key]",
+            ),
+            (
+                "{\"request\": {}, \"from\": \"a/b\"}",
+                "question:1:25: error[conflict]: `from` stands beside `request`",
+            ),
+            (
+                "{\"request\": {\"attributes\": 1}}",
+                "question:1:28: error[bad-value]: this is no CheckRequest",
+            ),
         ] {
             let told = told(body).join("\n");
             assert!(told.contains(expected), "{body}: {told}");
         }
-        assert_eq!(told("{\"request\": {\"attribute\": 1}}"), ["question:1:14: unknown-field"], "a note");
+        assert_eq!(
+            told("{\"request\": {\"attribute\": 1}}"),
+            ["question:1:14: unknown-field"],
+            "a note"
+        );
     }
 
     #[test]
@@ -248,7 +355,10 @@ mod tests {
         for (bytes, expected) in [
             (&b""[..], "f: error[empty-value]: the file is empty"),
             (b"\xff", "f: error[yaml-syntax]: the file is not UTF-8 text"),
-            (b"{}\n---\n{}\n", "f:3:1: error[yaml-syntax]: there is a second document"),
+            (
+                b"{}\n---\n{}\n",
+                "f:3:1: error[yaml-syntax]: there is a second document",
+            ),
             (b"{\"attributes\": ", "error[yaml-syntax]"),
         ] {
             let problems = check_file("f", bytes).unwrap_err();

@@ -33,7 +33,12 @@ impl ExplainServer {
         // Explaining looks at every rule, so it must not hold up the tasks that answer checks.
         let answered = tokio::task::spawn_blocking(move || answer(&asked, &snapshot));
         let (document, entry) = answered.await.map_err(|_| ExplainError::Failed)??;
-        if !self.log.recorder.record_first(Entry::Question(entry.into())).await {
+        if !self
+            .log
+            .recorder
+            .record_first(Entry::Question(entry.into()))
+            .await
+        {
             return Err(ExplainError::NotRecorded);
         }
         self.log.metrics.observe_question();
@@ -42,18 +47,38 @@ impl ExplainServer {
 }
 
 fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry), ExplainError> {
-    let (query, notes) = read::posted(&asked.body).map_err(|problems| ExplainError::BadQuestion(lines(&problems)))?;
+    let (query, notes) = read::posted(&asked.body)
+        .map_err(|problems| ExplainError::BadQuestion(lines(&problems)))?;
     let time = clock::now();
-    let (explanation, answer) = answer::ask(&query, snapshot, time, |attributes, request, decision, explanation| {
-        let occasion = Occasion { time, duration_micros: 0, decision_id: "", decision_number: 0, told_headers: &[] };
-        let entry = DecisionRecord::of(attributes, request, decision, snapshot, occasion);
-        (explanation.noting(&notes), entry)
-    });
+    let (explanation, answer) = answer::ask(
+        &query,
+        snapshot,
+        time,
+        |attributes, request, decision, explanation| {
+            let occasion = Occasion {
+                time,
+                duration_micros: 0,
+                decision_id: "",
+                decision_number: 0,
+                told_headers: &[],
+            };
+            let entry = DecisionRecord::of(attributes, request, decision, snapshot, occasion);
+            (explanation.noting(&notes), entry)
+        },
+    );
     let document = serde_json::to_string_pretty(&explanation).map_err(|_| ExplainError::Failed)?;
-    let entry = QuestionEntry { time, asked_by: asked.by.to_string(), now: query.now.unwrap_or(time), answer };
+    let entry = QuestionEntry {
+        time,
+        asked_by: asked.by.to_string(),
+        now: query.now.unwrap_or(time),
+        answer,
+    };
     Ok((printable::json(&(document + "\n")).into_owned(), entry))
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| printable::line(&problem.to_string()).into_owned() + "\n").collect()
+    problems
+        .iter()
+        .map(|problem| printable::line(&problem.to_string()).into_owned() + "\n")
+        .collect()
 }

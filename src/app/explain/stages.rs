@@ -65,7 +65,11 @@ pub struct RuleFacts {
 impl RuleFacts {
     /// What is told of a rule.
     pub fn of(info: &RuleInfo) -> RuleFacts {
-        let moment = |at: UnixNanos| Timestamp::from_nanosecond(at.0).ok().map(|moment| moment.to_string());
+        let moment = |at: UnixNanos| {
+            Timestamp::from_nanosecond(at.0)
+                .ok()
+                .map(|moment| moment.to_string())
+        };
         RuleFacts {
             id: info.id.to_string(),
             origin: info.origin(),
@@ -80,13 +84,21 @@ impl RuleFacts {
 impl fmt::Display for RuleFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.id, self.origin)?;
-        for (name, value) in [("owner", &self.owner), ("ticket", &self.ticket), ("until", &self.expires)] {
+        for (name, value) in [
+            ("owner", &self.owner),
+            ("ticket", &self.ticket),
+            ("until", &self.expires),
+        ] {
             if let Some(value) = value {
                 write!(f, ", {name} {value}")?;
             }
         }
         match &self.reason {
-            Some(reason) => write!(f, ": {}", reason.split_whitespace().collect::<Vec<_>>().join(" ")),
+            Some(reason) => write!(
+                f,
+                ": {}",
+                reason.split_whitespace().collect::<Vec<_>>().join(" ")
+            ),
             None => Ok(()),
         }
     }
@@ -103,32 +115,72 @@ pub fn stages(
     now: UnixNanos,
 ) -> Vec<Stage> {
     if !snapshot.is_loaded() {
-        let unloaded =
-            |name| stage(name, "notAsked", "not asked: no policy set was loaded yet, so everything is denied");
-        return ["validation", "deny", "istio", "isolation", "default"].map(unloaded).into();
+        let unloaded = |name| {
+            stage(
+                name,
+                "notAsked",
+                "not asked: no policy set was loaded yet, so everything is denied",
+            )
+        };
+        return ["validation", "deny", "istio", "isolation", "default"]
+            .map(unloaded)
+            .into();
     }
     let (rules, settings) = (snapshot.rules(), snapshot.settings());
     let caller = judged(rules, settings, pass, request);
-    let named = rules.egress_policies.iter().any(|p| pass.includes(p.mode) && p.subjects.name_unauthenticated());
-    let unknown = if named { UnknownCallers::Named } else { UnknownCallers::Unnamed };
+    let named = rules
+        .egress_policies
+        .iter()
+        .any(|p| pass.includes(p.mode) && p.subjects.name_unauthenticated());
+    let unknown = if named {
+        UnknownCallers::Named
+    } else {
+        UnknownCallers::Unnamed
+    };
     let tables = snapshot.header_tables();
     let context = EvalContext::of_set(request, tables);
-    let seen = Seen { rules, settings, tables, pass, context, problem, caller, unknown, now, answer };
-    vec![seen.validation(), seen.deny(), seen.istio(), seen.isolation(), seen.default()]
+    let seen = Seen {
+        rules,
+        settings,
+        tables,
+        pass,
+        context,
+        problem,
+        caller,
+        unknown,
+        now,
+        answer,
+    };
+    vec![
+        seen.validation(),
+        seen.deny(),
+        seen.istio(),
+        seen.isolation(),
+        seen.default(),
+    ]
 }
 
 /// The caller, by the trust domains that the settings and the rules in force accept.
 fn judged<'r>(rules: &Rules, settings: &Settings, pass: Pass, request: &Request<'r>) -> Caller<'r> {
     let mut trust = settings.trust_domains.clone();
     if let Accepted::Only(domains) = &mut trust.accepted {
-        let named = rules.accepted_trust_domains.iter().filter(|(_, mode)| pass.includes(*mode));
+        let named = rules
+            .accepted_trust_domains
+            .iter()
+            .filter(|(_, mode)| pass.includes(*mode));
         domains.extend(named.map(|(domain, _)| domain.clone()));
     }
     trust.judge(request.principal)
 }
 
 fn stage(stage: &'static str, state: &'static str, text: impl Into<String>) -> Stage {
-    Stage { stage: stage.into(), state: state.into(), text: text.into(), rules: Vec::new(), nearest: None }
+    Stage {
+        stage: stage.into(),
+        state: state.into(),
+        text: text.into(),
+        rules: Vec::new(),
+        nearest: None,
+    }
 }
 
 /// What is looked at to explain an answer.
@@ -147,7 +199,8 @@ struct Seen<'s> {
 
 impl Seen<'_> {
     fn denied_by_validation(&self) -> bool {
-        let enforced = self.pass == Pass::DryRun || self.settings.request_validation == Enforcement::Enforce;
+        let enforced =
+            self.pass == Pass::DryRun || self.settings.request_validation == Enforcement::Enforce;
         enforced && self.context.request.finding.is_some()
     }
 
@@ -157,8 +210,12 @@ impl Seen<'_> {
     }
 
     fn validation(&self) -> Stage {
-        let detail = self.problem.map(|problem| format!(": {problem}")).unwrap_or_default();
-        let found = |finding: Reason| format!("{}: {}{detail}", finding.as_str(), in_words(finding));
+        let detail = self
+            .problem
+            .map(|problem| format!(": {problem}"))
+            .unwrap_or_default();
+        let found =
+            |finding: Reason| format!("{}: {}{detail}", finding.as_str(), in_words(finding));
         match self.context.request.finding {
             None if self.context.request.destination.host == DestinationHost::MeshWrapper => stage(
                 "validation",
@@ -166,9 +223,19 @@ impl Seen<'_> {
                 "nothing found; the SNI is the mesh's wrapper of one of its own names, so where the connection goes is not \
                  known: set `sni` in the DestinationRule's `tls`",
             ),
-            None => stage("validation", "passed", format!("nothing found{}", self.unknown_headers())),
-            Some(finding) if self.denied_by_validation() => stage("validation", "denied", found(finding)),
-            Some(finding) => stage("validation", "passed", format!("only recorded: {}", found(finding))),
+            None => stage(
+                "validation",
+                "passed",
+                format!("nothing found{}", self.unknown_headers()),
+            ),
+            Some(finding) if self.denied_by_validation() => {
+                stage("validation", "denied", found(finding))
+            }
+            Some(finding) => stage(
+                "validation",
+                "passed",
+                format!("only recorded: {}", found(finding)),
+            ),
         }
     }
 
@@ -190,11 +257,16 @@ impl Seen<'_> {
         }
         match (self.answer.reason, self.answer.rule.info()) {
             (Reason::DeniedByRule, Some(info)) => {
-                let rules: Vec<RuleFacts> =
-                    std::iter::once(info).chain(self.answer.expired.as_deref()).map(RuleFacts::of).collect();
+                let rules: Vec<RuleFacts> = std::iter::once(info)
+                    .chain(self.answer.expired.as_deref())
+                    .map(RuleFacts::of)
+                    .collect();
                 let told: Vec<String> = rules.iter().map(RuleFacts::to_string).collect();
                 let text = format!("denied by {}", told.join("; this exception has expired: "));
-                Stage { rules, ..stage("deny", "denied", text) }
+                Stage {
+                    rules,
+                    ..stage("deny", "denied", text)
+                }
             }
             _ => self.no_deny(),
         }
@@ -203,11 +275,23 @@ impl Seen<'_> {
     /// How near the deny rules came, and those that an exception kept from denying.
     fn no_deny(&self) -> Stage {
         let EvalContext { request, .. } = self.context;
-        let denies: Vec<&Rule> =
-            self.rules.denies.iter().map(Arc::as_ref).filter(|rule| self.pass.includes(rule.mode)).collect();
-        let caller = denies.iter().filter(|rule| rule.callers.denies(&self.caller, request, self.unknown)).count();
+        let denies: Vec<&Rule> = self
+            .rules
+            .denies
+            .iter()
+            .map(Arc::as_ref)
+            .filter(|rule| self.pass.includes(rule.mode))
+            .collect();
+        let caller = denies
+            .iter()
+            .filter(|rule| rule.callers.denies(&self.caller, request, self.unknown))
+            .count();
         let reaches = |rule: &Rule| {
-            rule.to.is_empty() || rule.to.iter().any(|op| op.matches(&self.context, Effect::Deny).is_some())
+            rule.to.is_empty()
+                || rule
+                    .to
+                    .iter()
+                    .any(|op| op.matches(&self.context, Effect::Deny).is_some())
         };
         let host = denies.iter().filter(|rule| reaches(rule)).count();
         let mut text = match denies.len() {
@@ -218,12 +302,21 @@ impl Seen<'_> {
             ),
         };
         let mut rules = Vec::new();
-        for (rule, exception) in denies.iter().filter_map(|rule| Some((rule, self.opened_by(rule)?))) {
+        for (rule, exception) in denies
+            .iter()
+            .filter_map(|rule| Some((rule, self.opened_by(rule)?)))
+        {
             let (rule, exception) = (RuleFacts::of(&rule.info), RuleFacts::of(exception));
-            text.push_str(&format!("; {} ({}) would deny, opened by exception {exception}", rule.id, rule.origin));
+            text.push_str(&format!(
+                "; {} ({}) would deny, opened by exception {exception}",
+                rule.id, rule.origin
+            ));
             rules.extend([rule, exception]);
         }
-        Stage { rules, ..stage("deny", "passed", text) }
+        Stage {
+            rules,
+            ..stage("deny", "passed", text)
+        }
     }
 
     /// The exception that keeps a rule from denying.
@@ -239,15 +332,36 @@ impl Seen<'_> {
             return not_asked("istio");
         }
         match self.answer.gates.istio {
-            Gate::NotAsked => stage("istio", "notAsked", "not asked: no ALLOW policy is in force"),
+            Gate::NotAsked => stage(
+                "istio",
+                "notAsked",
+                "not asked: no ALLOW policy is in force",
+            ),
             Gate::Open => self.open("istio", "open", &self.rules.istio_allows),
             Gate::Closed => {
-                let count = self.rules.istio_allows.iter().filter(|rule| self.pass.includes(rule.mode)).count();
-                let identity = if self.answer.by_identity { "; a valid identity was missing" } else { "" };
+                let count = self
+                    .rules
+                    .istio_allows
+                    .iter()
+                    .filter(|rule| self.pass.includes(rule.mode))
+                    .count();
+                let identity = if self.answer.by_identity {
+                    "; a valid identity was missing"
+                } else {
+                    ""
+                };
                 let nearest = self.nearest(self.rules.istio_allows.iter().map(Arc::as_ref));
-                let near = nearest.as_ref().map(|nearest| format!("; {nearest}")).unwrap_or_default();
-                let text = format!("closed: none of the rules of ALLOW policies ({count}) matches{identity}{near}");
-                Stage { nearest, ..stage("istio", "closed", text) }
+                let near = nearest
+                    .as_ref()
+                    .map(|nearest| format!("; {nearest}"))
+                    .unwrap_or_default();
+                let text = format!(
+                    "closed: none of the rules of ALLOW policies ({count}) matches{identity}{near}"
+                );
+                Stage {
+                    nearest,
+                    ..stage("istio", "closed", text)
+                }
             }
         }
     }
@@ -271,9 +385,19 @@ impl Seen<'_> {
             Some(info) => {
                 let by = RuleFacts::of(info);
                 let text = format!("isolated by {} ({}); {}", by.id, by.origin, told.text);
-                Stage { text, rules: std::iter::once(by).chain(told.rules).collect(), ..told }
+                Stage {
+                    text,
+                    rules: std::iter::once(by).chain(told.rules).collect(),
+                    ..told
+                }
             }
-            None => Stage { text: format!("isolated, as callers without a valid identity are; {}", told.text), ..told },
+            None => Stage {
+                text: format!(
+                    "isolated, as callers without a valid identity are; {}",
+                    told.text
+                ),
+                ..told
+            },
         }
     }
 
@@ -284,14 +408,24 @@ impl Seen<'_> {
         }
         let asked = gates.istio != Gate::NotAsked || gates.isolation != Gate::NotAsked;
         match (self.settings.default_effect, self.answer.reason) {
-            (_, Reason::AllowedByRule) if asked => {
-                stage("default", "notAsked", "not asked: every gate that was asked is open")
+            (_, Reason::AllowedByRule) if asked => stage(
+                "default",
+                "notAsked",
+                "not asked: every gate that was asked is open",
+            ),
+            (DefaultEffect::Allow, _) => stage(
+                "default",
+                "allowed",
+                "nothing concerns this, and the default is allow",
+            ),
+            (DefaultEffect::Deny, Reason::AllowedByRule) => {
+                self.open("default", "allowed", &self.rules.grants)
             }
-            (DefaultEffect::Allow, _) => stage("default", "allowed", "nothing concerns this, and the default is allow"),
-            (DefaultEffect::Deny, Reason::AllowedByRule) => self.open("default", "allowed", &self.rules.grants),
-            (DefaultEffect::Deny, _) => {
-                self.missed("default", "denied", "nothing allows this, and the default is deny")
-            }
+            (DefaultEffect::Deny, _) => self.missed(
+                "default",
+                "denied",
+                "nothing allows this, and the default is deny",
+            ),
         }
     }
 
@@ -300,7 +434,11 @@ impl Seen<'_> {
         match self.grant(rules, false) {
             Some(rule) => {
                 let rule = RuleFacts::of(&rule.info);
-                Stage { text: format!("open by {rule}"), rules: vec![rule], ..stage(name, state, "") }
+                Stage {
+                    text: format!("open by {rule}"),
+                    rules: vec![rule],
+                    ..stage(name, state, "")
+                }
             }
             None => stage(name, state, "open"),
         }
@@ -311,7 +449,10 @@ impl Seen<'_> {
         if let Some(rule) = self.grant(&self.rules.grants, true) {
             let rule = RuleFacts::of(&rule.info);
             let text = format!("{what}: the entry that would open it has expired: {rule}");
-            return Stage { rules: vec![rule], ..stage(name, state, text) };
+            return Stage {
+                rules: vec![rule],
+                ..stage(name, state, text)
+            };
         }
         let selecting: Vec<&Rule> = self
             .rules
@@ -324,14 +465,21 @@ impl Seen<'_> {
         let more = match (&nearest, selecting.len()) {
             (Some(nearest), _) => format!("no entry matches; {nearest}"),
             (None, 0) => "no allow entry is about this caller".to_owned(),
-            (None, count) => format!("none of the allow entries about this caller ({count}) comes near this host"),
+            (None, count) => format!(
+                "none of the allow entries about this caller ({count}) comes near this host"
+            ),
         };
-        Stage { nearest, ..stage(name, state, format!("{what}: {more}")) }
+        Stage {
+            nearest,
+            ..stage(name, state, format!("{what}: {more}"))
+        }
     }
 
     /// The rule of these that comes nearest to the request.
     fn nearest<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Option<Nearest> {
-        near::nearest(rules, &self.context, &self.caller, |rule| self.pass.includes(rule.mode))
+        near::nearest(rules, &self.context, &self.caller, |rule| {
+            self.pass.includes(rule.mode)
+        })
     }
 
     /// The matching rule that is named: of those alive, or of those that have expired.
@@ -340,9 +488,14 @@ impl Seen<'_> {
         let matching = in_force.filter(|rule| rule.info.is_expired(self.now) == expired);
         let ranked = matching.filter_map(|rule| {
             let specificity = rule.grant(&self.context, &self.caller)?;
-            Some(((rule.info.expires().is_some(), specificity, &rule.info.id), rule))
+            Some((
+                (rule.info.expires().is_some(), specificity, &rule.info.id),
+                rule,
+            ))
         });
-        ranked.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, rule)| rule.as_ref())
+        ranked
+            .min_by(|(a, _), (b, _)| a.cmp(b))
+            .map(|(_, rule)| rule.as_ref())
     }
 
     /// The policy that isolates the caller; `None` for callers without a valid identity that no policy names.
@@ -352,9 +505,12 @@ impl Seen<'_> {
         }
         let own = self.caller.workload().map(|id| id.namespace);
         let isolating = self.rules.egress_policies.iter().filter(|policy| {
-            policy.isolate && self.pass.includes(policy.mode) && policy.subjects.select(&self.caller, Effect::Deny)
+            policy.isolate
+                && self.pass.includes(policy.mode)
+                && policy.subjects.select(&self.caller, Effect::Deny)
         });
-        let first = isolating.min_by_key(|policy| (Some(policy.info.id.namespace()) != own, &policy.info.id));
+        let first = isolating
+            .min_by_key(|policy| (Some(policy.info.id.namespace()) != own, &policy.info.id));
         first.map(|policy| policy.info.as_ref())
     }
 }
@@ -365,21 +521,34 @@ fn not_asked(name: &'static str) -> Stage {
 
 /// Why request validation found something: what of the host or the SNI cannot be read, or which attributes differ.
 pub fn problem(attributes: &Attributes<'_>, request: &Request<'_>) -> Option<String> {
-    let sni = attributes.tls_sni.filter(|sni| !sni.is_empty()).unwrap_or(attributes.service);
-    let unreadable = |text: &str, why: Option<HostParseError>| why.map(|why| format!("`{text}`: {why}"));
+    let sni = attributes
+        .tls_sni
+        .filter(|sni| !sni.is_empty())
+        .unwrap_or(attributes.service);
+    let unreadable =
+        |text: &str, why: Option<HostParseError>| why.map(|why| format!("`{text}`: {why}"));
     match (request.finding?, &attributes.http) {
-        (Reason::MalformedHost, Some(http)) => unreadable(http.host, Authority::parse(http.host).err()),
-        (Reason::MalformedHost | Reason::MalformedSni, _) => {
-            [sni, attributes.service].into_iter().find_map(|text| unreadable(text, parse_server_name(text).err()))
+        (Reason::MalformedHost, Some(http)) => {
+            unreadable(http.host, Authority::parse(http.host).err())
         }
+        (Reason::MalformedHost | Reason::MalformedSni, _) => [sni, attributes.service]
+            .into_iter()
+            .find_map(|text| unreadable(text, parse_server_name(text).err())),
         (Reason::ContradictoryAttributes, Some(http)) => {
             let sent = request::last_value(http.headers, ":authority")?;
-            Some(format!("the host is `{}`, and `:authority` is `{sent}`", http.host))
+            Some(format!(
+                "the host is `{}`, and `:authority` is `{sent}`",
+                http.host
+            ))
         }
-        (Reason::ContradictoryAttributes, None) => {
-            Some(format!("the SNI is `{sni}`, and `destination.service` is `{}`", attributes.service))
-        }
-        (Reason::SniHostMismatch, Some(http)) => Some(format!("the SNI is `{sni}`, and the host is `{}`", http.host)),
+        (Reason::ContradictoryAttributes, None) => Some(format!(
+            "the SNI is `{sni}`, and `destination.service` is `{}`",
+            attributes.service
+        )),
+        (Reason::SniHostMismatch, Some(http)) => Some(format!(
+            "the SNI is `{sni}`, and the host is `{}`",
+            http.host
+        )),
         _ => None,
     }
 }

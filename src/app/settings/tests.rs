@@ -25,7 +25,11 @@ fn everything_wrong_is_told_at_once() {
         cluster_domains: vec!["Cluster.local".into()],
         gateway: Gateway {
             hosts: vec!["gw.example:443".into()],
-            listeners: vec![GatewayListener { port: 1, host: "a b".into(), target_port: None }],
+            listeners: vec![GatewayListener {
+                port: 1,
+                host: "a b".into(),
+                target_port: None,
+            }],
             ..Gateway::default()
         },
         ..Settings::default()
@@ -44,12 +48,21 @@ fn everything_wrong_is_told_at_once() {
         "gateway.hosts",
         "cluster-domains",
     ] {
-        assert!(wrong.iter().any(|w| w.starts_with(knob)), "{knob} is not among {wrong:#?}");
+        assert!(
+            wrong.iter().any(|w| w.starts_with(knob)),
+            "{knob} is not among {wrong:#?}"
+        );
     }
 }
 
 #[test]
 fn an_empty_trust_domain_means_the_default() {
-    let settings = Settings { trust_domains: vec![String::new()], ..Settings::default() };
-    assert_eq!(settings.resolve().unwrap().engine.trust_domains, TrustDomains::default());
+    let settings = Settings {
+        trust_domains: vec![String::new()],
+        ..Settings::default()
+    };
+    assert_eq!(
+        settings.resolve().unwrap().engine.trust_domains,
+        TrustDomains::default()
+    );
 }

@@ -74,19 +74,31 @@ fn change(outcome: ChangeOutcome, revision: &str, refused: &[&str]) -> PolicyCha
         previous_revision: "before".into(),
         refused_sources: refused.iter().map(ToString::to_string).collect(),
         problems: Vec::new(),
-        counts: RuleCounts { istio_deny: 1, istio_allow: 2, egress_deny: 3, egress_allow: 4, policies: 5 },
+        counts: RuleCounts {
+            istio_deny: 1,
+            istio_allow: 2,
+            egress_deny: 3,
+            egress_allow: 4,
+            policies: 5,
+        },
         sources: Vec::new(),
     }
 }
 
 fn scrape(metrics: &Metrics) -> String {
-    metrics.encode(UnixNanos(1_000_000_010_500_000_000), Exposition::OpenMetrics)
+    metrics.encode(
+        UnixNanos(1_000_000_010_500_000_000),
+        Exposition::OpenMetrics,
+    )
 }
 
 fn assert_has(metrics: &Metrics, lines: &[&str]) {
     let text = scrape(metrics);
     for line in lines {
-        assert!(text.lines().any(|found| found == *line), "{line} is not in\n{text}");
+        assert!(
+            text.lines().any(|found| found == *line),
+            "{line} is not in\n{text}"
+        );
     }
 }
 
@@ -116,7 +128,9 @@ fn every_kind_of_decision_has_its_own_place() {
     for effect in Effect::ALL {
         for dry_run in Effect::ALL {
             for reason in Reason::ALL {
-                places.extend(IdentityState::ALL.map(|identity| kind(effect, dry_run, reason, identity)));
+                places.extend(
+                    IdentityState::ALL.map(|identity| kind(effect, dry_run, reason, identity)),
+                );
             }
         }
     }
@@ -128,7 +142,11 @@ fn decisions_are_counted_by_their_answers() {
     let metrics = Metrics::new();
     metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DeniedByRule, 7));
     metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DeniedByRule, 300));
-    metrics.observe_decision(&decision(Reason::AuditUnavailable, Reason::DefaultAllow, 2_000_000));
+    metrics.observe_decision(&decision(
+        Reason::AuditUnavailable,
+        Reason::DefaultAllow,
+        2_000_000,
+    ));
     assert_has(
         &metrics,
         &[
@@ -146,11 +164,25 @@ fn decisions_are_counted_by_their_answers() {
 #[test]
 fn one_revision_is_in_force() {
     let metrics = Metrics::new();
-    assert_has(&metrics, &[r#"customs_policy_revision_info{revision="none"} 1"#, "customs_policy_age_seconds 0.0"]);
+    assert_has(
+        &metrics,
+        &[
+            r#"customs_policy_revision_info{revision="none"} 1"#,
+            "customs_policy_age_seconds 0.0",
+        ],
+    );
     metrics.observe_change(&change(ChangeOutcome::Published, "r1", &[]));
     metrics.observe_change(&change(ChangeOutcome::PublishedInPart, "r2", &["policies"]));
-    assert_has(&metrics, &[r#"customs_policy_revision_info{revision="r2"} 1"#]);
-    assert_eq!(scrape(&metrics).matches("customs_policy_revision_info{").count(), 1);
+    assert_has(
+        &metrics,
+        &[r#"customs_policy_revision_info{revision="r2"} 1"#],
+    );
+    assert_eq!(
+        scrape(&metrics)
+            .matches("customs_policy_revision_info{")
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -178,14 +210,24 @@ fn a_change_tells_what_is_in_force() {
 fn a_refused_change_makes_nothing_younger() {
     let metrics = Metrics::new();
     metrics.observe_change(&change(ChangeOutcome::Refused, "none", &["policies"]));
-    assert_has(&metrics, &["customs_policy_loaded_timestamp_seconds 0.0", "customs_policy_age_seconds 0.0"]);
+    assert_has(
+        &metrics,
+        &[
+            "customs_policy_loaded_timestamp_seconds 0.0",
+            "customs_policy_age_seconds 0.0",
+        ],
+    );
 }
 
 #[test]
 fn a_clock_that_went_back_makes_no_negative_age() {
     let metrics = Metrics::new();
     metrics.observe_change(&change(ChangeOutcome::Published, "r", &[]));
-    assert!(metrics.encode(UnixNanos(0), Exposition::Classic).contains("\ncustoms_policy_age_seconds 0.0\n"));
+    assert!(
+        metrics
+            .encode(UnixNanos(0), Exposition::Classic)
+            .contains("\ncustoms_policy_age_seconds 0.0\n")
+    );
 }
 
 #[test]
@@ -203,7 +245,13 @@ fn what_is_set_is_shown() {
     metrics.set_ready(true);
     metrics.set_enforcement(Enforcement::Report);
     metrics.watch_audit(|| {
-        let lost = Loss { allows: 5, denials: 4, differing: 3, withheld: 2, events: 1 };
+        let lost = Loss {
+            allows: 5,
+            denials: 4,
+            differing: 3,
+            withheld: 2,
+            events: 1,
+        };
         let sink = "stdout".to_owned();
         vec![Reading {
             sink,
@@ -217,15 +265,36 @@ fn what_is_set_is_shown() {
             problem: String::new(),
         }]
     });
-    for (name, value) in
-        [("records_total", 7), ("write_failures_total", 2), ("queue_records", 3), ("queue_bytes", 9), ("healthy", 0)]
-    {
-        assert_has(&metrics, &[&format!("customs_audit_{name}{{sink=\"stdout\"}} {value}")]);
+    for (name, value) in [
+        ("records_total", 7),
+        ("write_failures_total", 2),
+        ("queue_records", 3),
+        ("queue_bytes", 9),
+        ("healthy", 0),
+    ] {
+        assert_has(
+            &metrics,
+            &[&format!("customs_audit_{name}{{sink=\"stdout\"}} {value}")],
+        );
     }
-    for (class, count) in [("allow", 5), ("deny", 4), ("differing", 3), ("withheld", 2), ("event", 1)] {
-        assert_has(&metrics, &[&format!("customs_audit_dropped_total{{sink=\"stdout\",class=\"{class}\"}} {count}")]);
+    for (class, count) in [
+        ("allow", 5),
+        ("deny", 4),
+        ("differing", 3),
+        ("withheld", 2),
+        ("event", 1),
+    ] {
+        assert_has(
+            &metrics,
+            &[&format!(
+                "customs_audit_dropped_total{{sink=\"stdout\",class=\"{class}\"}} {count}"
+            )],
+        );
     }
-    assert_has(&metrics, &["customs_ready 1", "customs_enforcement_report 1"]);
+    assert_has(
+        &metrics,
+        &["customs_ready 1", "customs_enforcement_report 1"],
+    );
     metrics.set_reads(vec![
         ("policies".into(), UnixNanos(1_000_000_000_000_000_000)),
         ("late".into(), UnixNanos(i128::MAX / 4)),
@@ -243,9 +312,21 @@ fn what_is_set_is_shown() {
 fn refusals_are_counted_by_cause_from_the_start() {
     let metrics = Metrics::new();
     for cause in RefusalCause::ALL {
-        assert_has(&metrics, &[&format!("customs_refusals_total{{cause=\"{}\"}} 0", cause.as_str())]);
+        assert_has(
+            &metrics,
+            &[&format!(
+                "customs_refusals_total{{cause=\"{}\"}} 0",
+                cause.as_str()
+            )],
+        );
         metrics.observe_refusal(cause);
-        assert_has(&metrics, &[&format!("customs_refusals_total{{cause=\"{}\"}} 1", cause.as_str())]);
+        assert_has(
+            &metrics,
+            &[&format!(
+                "customs_refusals_total{{cause=\"{}\"}} 1",
+                cause.as_str()
+            )],
+        );
     }
 }
 
@@ -253,16 +334,29 @@ fn refusals_are_counted_by_cause_from_the_start() {
 fn expirations() -> Expirations {
     use customs_policy::{compile, source};
     let end = |n: usize| format!("'1970-01-01T00:{:02}:{:02}Z'", n / 60, n % 60);
-    let entries: String =
-        (0..103).map(|n| format!("{{name: e{n}, hosts: [a.example], expires: {}}}, ", end(n))).collect();
+    let entries: String = (0..103)
+        .map(|n| format!("{{name: e{n}, hosts: [a.example], expires: {}}}, ", end(n)))
+        .collect();
     let text = format!(
         "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: p, namespace: n}}\nspec: {{allow: [{entries}]}}\n"
     );
-    let file = source::PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() };
-    let source = source::Source { name: "s".into(), files: vec![file], ..source::Source::default() };
+    let file = source::PolicyFile {
+        name: "a.yaml".into(),
+        bytes: text.as_bytes().into(),
+    };
+    let source = source::Source {
+        name: "s".into(),
+        files: vec![file],
+        ..source::Source::default()
+    };
     let settings = customs_engine::settings::Settings::default();
     let loaded = source::load(&source, &settings);
-    Expirations::of(compile::compile(&[loaded], &settings).unwrap().snapshot.rules())
+    Expirations::of(
+        compile::compile(&[loaded], &settings)
+            .unwrap()
+            .snapshot
+            .rules(),
+    )
 }
 
 #[test]
@@ -272,12 +366,20 @@ fn grants_that_end_are_told_with_what_is_left() {
     metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     let told = |seconds: i128| {
         let text = metrics.encode(UnixNanos(seconds * 1_000_000_000), Exposition::Classic);
-        let lines = text.lines().filter(|line| line.starts_with("customs_policy_expiring_seconds{"));
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("customs_policy_expiring_seconds{"));
         lines.map(str::to_owned).collect::<BTreeSet<_>>()
     };
-    assert_eq!((told(0).len(), told(50).len(), told(102).len()), (100, 52, 0));
+    assert_eq!(
+        (told(0).len(), told(50).len(), told(102).len()),
+        (100, 52, 0)
+    );
     let last: Vec<_> = told(101).into_iter().collect();
-    assert_eq!(last, ["customs_policy_expiring_seconds{rule=\"ep:n/p#e102\"} 1.0"]);
+    assert_eq!(
+        last,
+        ["customs_policy_expiring_seconds{rule=\"ep:n/p#e102\"} 1.0"]
+    );
 }
 
 /// Reads a text as a scraper does: the name and the type of each family, and the names of its series. Every series stands behind
@@ -288,21 +390,37 @@ fn families(text: &str) -> Vec<(String, String, BTreeSet<String>)> {
     while let Some(line) = lines.next() {
         if let Some(help) = line.strip_prefix("# HELP ") {
             let name = help.split_once(' ').expect("a family has words").0;
-            let kind =
-                lines.next().and_then(|line| line.strip_prefix(&format!("# TYPE {name} "))).expect("a type comes next");
-            assert!(families.iter().all(|(other, ..)| other != name), "{name} stands twice");
+            let kind = lines
+                .next()
+                .and_then(|line| line.strip_prefix(&format!("# TYPE {name} ")))
+                .expect("a type comes next");
+            assert!(
+                families.iter().all(|(other, ..)| other != name),
+                "{name} stands twice"
+            );
             families.push((name.to_owned(), kind.to_owned(), BTreeSet::new()));
         } else if line == "# EOF" {
             assert_eq!(lines.peek(), None, "the end mark is the end");
         } else {
-            let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).expect("a series has a value");
+            let end = line
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .expect("a series has a value");
             let (name, rest) = line.split_at(end);
             let value = match rest.strip_prefix('{') {
                 Some(labels) => after_labels(labels).unwrap_or_else(|| panic!("labels of {line}")),
                 None => rest,
             };
-            assert!(value.strip_prefix(' ').is_some_and(|value| value.parse::<f64>().is_ok()), "{line}");
-            families.last_mut().expect("a family comes first").2.insert(name.to_owned());
+            assert!(
+                value
+                    .strip_prefix(' ')
+                    .is_some_and(|value| value.parse::<f64>().is_ok()),
+                "{line}"
+            );
+            families
+                .last_mut()
+                .expect("a family comes first")
+                .2
+                .insert(name.to_owned());
         }
     }
     families
@@ -312,7 +430,10 @@ fn families(text: &str) -> Vec<(String, String, BTreeSet<String>)> {
 fn after_labels(mut rest: &str) -> Option<&str> {
     loop {
         let (name, value) = rest.split_once("=\"")?;
-        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+        assert!(
+            name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+            "{name}"
+        );
         let mut escaped = false;
         let end = value.find(|c| {
             let ends = c == '"' && !escaped;
@@ -347,14 +468,16 @@ fn both_formats_name_each_family_as_they_must_and_tell_the_same() {
             problem: String::new(),
         }]
     });
-    let [classic, open] =
-        [Exposition::Classic, Exposition::OpenMetrics].map(|format| metrics.encode(UnixNanos(0), format));
+    let [classic, open] = [Exposition::Classic, Exposition::OpenMetrics]
+        .map(|format| metrics.encode(UnixNanos(0), format));
     let names: BTreeSet<&str> = NAMES.iter().copied().collect();
     for (name, kind, series) in families(&classic) {
         assert!(names.contains(name.as_str()), "{name}");
         let expected: BTreeSet<String> = match kind.as_str() {
             "counter" | "gauge" => [name.clone()].into(),
-            "histogram" => ["bucket", "sum", "count"].map(|part| format!("{name}_{part}")).into(),
+            "histogram" => ["bucket", "sum", "count"]
+                .map(|part| format!("{name}_{part}"))
+                .into(),
             other => panic!("the classic format has no type {other}"),
         };
         assert_eq!(series, expected);
@@ -365,14 +488,20 @@ fn both_formats_name_each_family_as_they_must_and_tell_the_same() {
             "counter" => [format!("{name}_total")].into(),
             "info" => [format!("{name}_info")].into(),
             "gauge" => [name.clone()].into(),
-            "histogram" => ["bucket", "sum", "count"].map(|part| format!("{name}_{part}")).into(),
+            "histogram" => ["bucket", "sum", "count"]
+                .map(|part| format!("{name}_{part}"))
+                .into(),
             other => panic!("no metric is of type {other}"),
         };
         assert_eq!(series, expected);
     }
     assert_eq!(families(&classic).len(), NAMES.len());
     assert!(!classic.contains("# EOF") && open.ends_with("\n# EOF\n"));
-    let series =
-        |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<BTreeSet<_>>();
+    let series = |text: &str| {
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+    };
     assert_eq!(series(&classic), series(&open));
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -24,14 +24,22 @@ pub struct Names {
 impl Names {
     /// `none`, `shop/web`, `other.example/shop/web`, `uri:A` or `uri:A,B`, `dns:NAME`, `subject:NAME`.
     pub fn parse(text: &str) -> Option<Names> {
-        let mut names = Names { uris: Vec::new(), dns: None, subject: None };
+        let mut names = Names {
+            uris: Vec::new(),
+            dns: None,
+            subject: None,
+        };
         let parts: Vec<&str> = text.split('/').collect();
         match (text.split_once(':'), parts.as_slice()) {
             (Some(("uri", uris)), _) => names.uris = uris.split(',').map(str::to_owned).collect(),
             (Some(("dns", name)), _) => names.dns = Some(name.to_owned()),
             (Some(("subject", name)), _) => names.subject = Some(name.to_owned()),
-            (_, [namespace, account]) => names.uris = vec![spiffe("cluster.local", namespace, account)],
-            (_, [domain, namespace, account]) => names.uris = vec![spiffe(domain, namespace, account)],
+            (_, [namespace, account]) => {
+                names.uris = vec![spiffe("cluster.local", namespace, account)]
+            }
+            (_, [domain, namespace, account]) => {
+                names.uris = vec![spiffe(domain, namespace, account)]
+            }
             _ => return None,
         }
         Some(names)
@@ -52,7 +60,9 @@ impl Authority {
     /// Makes an authority and writes what Envoy needs: `ca.pem`, `gateway.pem`, `gateway.key`.
     pub fn make(folder: &Path) -> Result<Authority> {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "throw-away authority");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "throw-away authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
@@ -60,11 +70,19 @@ impl Authority {
         let mut gateway = CertificateParams::default();
         gateway.distinguished_name = DistinguishedName::new();
         let id = spiffe("cluster.local", "istio-egress", "egress-gateway");
-        gateway.subject_alt_names.push(SanType::URI(id.as_str().try_into()?));
+        gateway
+            .subject_alt_names
+            .push(SanType::URI(id.as_str().try_into()?));
         let key = KeyPair::generate()?;
-        fs::write(folder.join("gateway.pem"), gateway.signed_by(&key, &issuer)?.pem())?;
+        fs::write(
+            folder.join("gateway.pem"),
+            gateway.signed_by(&key, &issuer)?.pem(),
+        )?;
         fs::write(folder.join("gateway.key"), key.serialize_pem())?;
-        Ok(Authority { issuer, issued: HashMap::new() })
+        Ok(Authority {
+            issuer,
+            issued: HashMap::new(),
+        })
     }
 
     /// The certificate of a caller; `None` where it has none.
@@ -77,19 +95,29 @@ impl Authority {
             let mut params = CertificateParams::default();
             params.distinguished_name = DistinguishedName::new();
             for uri in &names.uris {
-                params.subject_alt_names.push(SanType::URI(uri.as_str().try_into()?));
+                params
+                    .subject_alt_names
+                    .push(SanType::URI(uri.as_str().try_into()?));
             }
             if let Some(name) = &names.dns {
-                params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
+                params
+                    .subject_alt_names
+                    .push(SanType::DnsName(name.as_str().try_into()?));
             }
             if let Some(name) = &names.subject {
-                params.distinguished_name.push(DnType::CommonName, name.as_str());
+                params
+                    .distinguished_name
+                    .push(DnType::CommonName, name.as_str());
             }
             let key = KeyPair::generate()?;
             let certificate = params.signed_by(&key, &self.issuer)?.der().clone();
-            self.issued.insert(caller.to_owned(), (certificate, key.serialize_der()));
+            self.issued
+                .insert(caller.to_owned(), (certificate, key.serialize_der()));
         }
         let (certificate, key) = self.issued.get(caller).context("just issued")?;
-        Ok(Some((certificate.clone(), PrivatePkcs8KeyDer::from(key.clone()).into())))
+        Ok(Some((
+            certificate.clone(),
+            PrivatePkcs8KeyDer::from(key.clone()).into(),
+        )))
     }
 }

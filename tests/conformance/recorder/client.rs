@@ -6,11 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error as TlsError, SignatureScheme, StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error as TlsError, SignatureScheme,
+    StreamOwned,
 };
 
 use super::certificates::Identity;
@@ -18,12 +23,22 @@ use super::requests::{Door, Request};
 use customs_test_support::http::Response;
 
 /// Whether the RBAC filters let it through.
-pub fn gets_through(request: &Request, identity: Option<Identity>, runtime: &tokio::runtime::Runtime) -> Result<bool> {
+pub fn gets_through(
+    request: &Request,
+    identity: Option<Identity>,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<bool> {
     let socket = connect(request, runtime)?;
     match request.door {
         Door::Plain => over_http(request, socket),
-        Door::Mesh | Door::Mesh2 => over_http(request, StreamOwned::new(session(request, identity)?, socket)),
-        Door::Tcp => echoed(&mut StreamOwned::new(session(request, identity)?, socket), b"ping"),
+        Door::Mesh | Door::Mesh2 => over_http(
+            request,
+            StreamOwned::new(session(request, identity)?, socket),
+        ),
+        Door::Tcp => echoed(
+            &mut StreamOwned::new(session(request, identity)?, socket),
+            b"ping",
+        ),
         Door::Passthrough => {
             let mut hello = Vec::new();
             session(request, None)?.write_tls(&mut hello)?;
@@ -38,7 +53,9 @@ fn connect(request: &Request, runtime: &tokio::runtime::Runtime) -> Result<TcpSt
     let connecting = async {
         let socket = tokio::net::TcpSocket::new_v4()?;
         socket.bind(SocketAddr::new(from, 0))?;
-        socket.connect(SocketAddr::new(to, request.door.port())).await
+        socket
+            .connect(SocketAddr::new(to, request.door.port()))
+            .await
     };
     let stream = runtime.block_on(connecting)?.into_std()?;
     stream.set_nonblocking(false)?;
@@ -47,9 +64,17 @@ fn connect(request: &Request, runtime: &tokio::runtime::Runtime) -> Result<TcpSt
 }
 
 fn over_http(request: &Request, mut stream: impl Read + Write) -> Result<bool> {
-    let Request { host, method, path, headers, .. } = request;
+    let Request {
+        host,
+        method,
+        path,
+        headers,
+        ..
+    } = request;
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
-    headers.iter().for_each(|header| text.push_str(&format!("{header}\r\n")));
+    headers
+        .iter()
+        .for_each(|header| text.push_str(&format!("{header}\r\n")));
     text.push_str("\r\n");
     stream.write_all(text.as_bytes())?;
     let mut bytes = Vec::new();
@@ -71,7 +96,9 @@ fn echoed(stream: &mut (impl Read + Write), bytes: &[u8]) -> Result<bool> {
     match stream.read(&mut one) {
         Ok(0) => Ok(false),
         Ok(_) => Ok(true),
-        Err(why) if why.kind() == std::io::ErrorKind::WouldBlock => Err(why).context("neither echoed nor closed"),
+        Err(why) if why.kind() == std::io::ErrorKind::WouldBlock => {
+            Err(why).context("neither echoed nor closed")
+        }
         Err(_) => Ok(false),
     }
 }
@@ -87,8 +114,15 @@ fn session(request: &Request, identity: Option<Identity>) -> Result<ClientConnec
         None => builder.with_no_client_auth(),
     };
     config.enable_sni = !request.sni.is_empty();
-    let name = if request.sni.is_empty() { "none.example" } else { &request.sni };
-    Ok(ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned())?)?)
+    let name = if request.sni.is_empty() {
+        "none.example"
+    } else {
+        &request.sni
+    };
+    Ok(ClientConnection::new(
+        Arc::new(config),
+        ServerName::try_from(name.to_owned())?,
+    )?)
 }
 
 /// Whoever answers on our own loopback port is our own Envoy, under whatever name.
@@ -113,7 +147,12 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -122,7 +161,12 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

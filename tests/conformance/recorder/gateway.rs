@@ -29,17 +29,31 @@ pub struct Plan<'a> {
 pub fn start(envoy: &Tool, folder: &Path, guard: &Arc<Guard>, plan: &Plan<'_>) -> Result<Process> {
     let admin = ports::free()?;
     let config = folder.join("envoy.json");
-    fs::write(&config, serde_json::to_string_pretty(&configuration(folder, admin, plan))?)?;
+    fs::write(
+        &config,
+        serde_json::to_string_pretty(&configuration(folder, admin, plan))?,
+    )?;
     let mut command = Command::new(&envoy.path);
     command.arg("--config-path").arg(&config);
-    command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
+    command.args([
+        "--concurrency",
+        "1",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+    ]);
     let mut process = Process::start("envoy", &mut command, &folder.join("envoy.log"), guard)?;
-    process.wait_until_ready(|| http::get(admin, "localhost", "/ready").is_ok_and(|it| it.status == 200))?;
+    process.wait_until_ready(|| {
+        http::get(admin, "localhost", "/ready").is_ok_and(|it| it.status == 200)
+    })?;
     Ok(process)
 }
 
 fn configuration(folder: &Path, admin: u16, plan: &Plan<'_>) -> Value {
-    let listeners: Vec<Value> = Door::ALL.into_iter().map(|door| listener(door, folder, plan)).collect();
+    let listeners: Vec<Value> = Door::ALL
+        .into_iter()
+        .map(|door| listener(door, folder, plan))
+        .collect();
     json!({
         "node": {"id": "recorder", "cluster": "recorder"},
         "admin": {"address": socket("127.0.0.1", admin)},
@@ -57,13 +71,20 @@ fn typed(name: &str, kind: &str, mut config: Value) -> Value {
 }
 
 fn listener(door: Door, folder: &Path, plan: &Plan<'_>) -> Value {
-    let filters = if door.is_http() { vec![http_filter(plan)] } else { tcp_filters(plan) };
+    let filters = if door.is_http() {
+        vec![http_filter(plan)]
+    } else {
+        tcp_filters(plan)
+    };
     let mut chain = json!({"filters": filters});
     if door.ends_tls() {
         chain["transport_socket"] = tls(folder);
     }
     let [first, others @ ..] = ADDRESSES;
-    let others: Vec<Value> = others.iter().map(|a| json!({"address": socket(a, door.port())})).collect();
+    let others: Vec<Value> = others
+        .iter()
+        .map(|a| json!({"address": socket(a, door.port())}))
+        .collect();
     let inspector = typed(
         "envoy.filters.listener.tls_inspector",
         "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
@@ -116,7 +137,11 @@ fn ext_authz(layer: &str, asked: &requests::Plan) -> Value {
 fn http_filter(plan: &Plan<'_>) -> Value {
     let mut filters = vec![ext_authz("http", plan.asked)];
     filters.extend(plan.http.configurations(false));
-    filters.push(typed("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", json!({})));
+    filters.push(typed(
+        "envoy.filters.http.router",
+        "envoy.extensions.filters.http.router.v3.Router",
+        json!({}),
+    ));
     typed(
         "envoy.filters.network.http_connection_manager",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -142,7 +167,11 @@ fn http_filter(plan: &Plan<'_>) -> Value {
 fn tcp_filters(plan: &Plan<'_>) -> Vec<Value> {
     let mut filters = vec![ext_authz("network", plan.asked)];
     filters.extend(plan.tcp.configurations(true));
-    filters.push(typed("envoy.filters.network.echo", "envoy.extensions.filters.network.echo.v3.Echo", json!({})));
+    filters.push(typed(
+        "envoy.filters.network.echo",
+        "envoy.extensions.filters.network.echo.v3.Echo",
+        json!({}),
+    ));
     filters
 }
 

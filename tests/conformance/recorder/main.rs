@@ -51,12 +51,16 @@ fn main() -> Result<()> {
     let folder = customs_test_support::repository().join("tests/conformance");
     let envoy = tools::envoy()?;
     tools::announce(&envoy);
-    let scratch = tempfile::Builder::new().prefix("customs-recorder-").tempdir()?;
+    let scratch = tempfile::Builder::new()
+        .prefix("customs-recorder-")
+        .tempdir()?;
     let guard = Guard::over(scratch.path())?;
     let mut recorder = Recorder {
         authority: Authority::make(scratch.path())?,
         capture: Capture::start()?,
-        runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
         rows: 0,
     };
     let mut lines = Vec::new();
@@ -67,8 +71,14 @@ fn main() -> Result<()> {
         let policies: Vec<Value> = serde_saphyr::from_multiple(&set.yaml).with_context(context)?;
         let http = translate::translate(&policies, &own, false).with_context(context)?;
         let tcp = translate::translate(&policies, &own, true).with_context(context)?;
-        let plan = gateway::Plan { http: &http, tcp: &tcp, asked: &set.plan, capture: recorder.capture.port };
-        let running = gateway::start(&envoy, scratch.path(), &guard, &plan).with_context(context)?;
+        let plan = gateway::Plan {
+            http: &http,
+            tcp: &tcp,
+            asked: &set.plan,
+            capture: recorder.capture.port,
+        };
+        let running =
+            gateway::start(&envoy, scratch.path(), &guard, &plan).with_context(context)?;
         lines.push(json!({
             "family": "own", "policy_file": set.name, "trust_domains": own, "xff_hops": set.plan.trusted_hops, "yaml": set.yaml,
         }));
@@ -81,7 +91,12 @@ fn main() -> Result<()> {
     } else {
         fs::write(folder.join("recorded.jsonl"), text)?;
     }
-    println!("recorded {} sets, {} checks on Envoy {}", sets.len(), recorder.rows, envoy.version);
+    println!(
+        "recorded {} sets, {} checks on Envoy {}",
+        sets.len(),
+        recorder.rows,
+        envoy.version
+    );
     Ok(())
 }
 
@@ -99,7 +114,10 @@ impl Recorder {
             let identity = self.authority.identity(&request.caller)?;
             let through = client::gets_through(&request, identity, &self.runtime);
             let through = through.with_context(|| format!("{request:?}"))?;
-            let check = self.capture.take().with_context(|| format!("{request:?}"))?;
+            let check = self
+                .capture
+                .take()
+                .with_context(|| format!("{request:?}"))?;
             self.rows += 1;
             lines.push(json!({
                 "expected": if through { "allow" } else { "deny" },
@@ -116,22 +134,33 @@ impl Recorder {
 impl Set {
     fn own_domains(&self) -> Vec<String> {
         let own = &self.plan.trust_domains;
-        if own.is_empty() { vec!["cluster.local".to_owned()] } else { own.clone() }
+        if own.is_empty() {
+            vec!["cluster.local".to_owned()]
+        } else {
+            own.clone()
+        }
     }
 }
 
 /// Every policy file with its requests, once for each action it is to be recorded under.
 fn sets(folder: &std::path::Path, only: Option<&str>) -> Result<Vec<Set>> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder.join("policies"))?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("policies"))?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()?;
     files.sort();
     let mut sets = Vec::new();
     for file in files {
-        let name = file.file_stem().context("a file without a name")?.to_string_lossy().into_owned();
+        let name = file
+            .file_stem()
+            .context("a file without a name")?
+            .to_string_lossy()
+            .into_owned();
         let yaml = fs::read_to_string(&file)?;
         let requests = folder.join("requests").join(format!("{name}.yaml"));
         let text = fs::read_to_string(&requests).with_context(|| requests.display().to_string())?;
-        let read = || serde_saphyr::from_str::<Plan>(&text).with_context(|| requests.display().to_string());
+        let read = || {
+            serde_saphyr::from_str::<Plan>(&text).with_context(|| requests.display().to_string())
+        };
         let plan = read()?;
         if plan.actions.is_empty() {
             sets.push(Set { name, yaml, plan });
@@ -139,7 +168,11 @@ fn sets(folder: &std::path::Path, only: Option<&str>) -> Result<Vec<Set>> {
         }
         for action in &plan.actions {
             let yaml = yaml.replace("action: ALLOW", &format!("action: {action}"));
-            sets.push(Set { name: format!("{name}.{}", action.to_lowercase()), yaml, plan: read()? });
+            sets.push(Set {
+                name: format!("{name}.{}", action.to_lowercase()),
+                yaml,
+                plan: read()?,
+            });
         }
     }
     sets.retain(|set| only.is_none_or(|only| set.name.contains(only)));

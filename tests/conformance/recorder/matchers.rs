@@ -4,15 +4,27 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 pub fn and(all: Vec<Value>, permission: bool) -> Value {
-    if permission { json!({"and_rules": {"rules": all}}) } else { json!({"and_ids": {"ids": all}}) }
+    if permission {
+        json!({"and_rules": {"rules": all}})
+    } else {
+        json!({"and_ids": {"ids": all}})
+    }
 }
 
 pub fn or(any: Vec<Value>, permission: bool) -> Value {
-    if permission { json!({"or_rules": {"rules": any}}) } else { json!({"or_ids": {"ids": any}}) }
+    if permission {
+        json!({"or_rules": {"rules": any}})
+    } else {
+        json!({"or_ids": {"ids": any}})
+    }
 }
 
 pub fn not(one: Value, permission: bool) -> Value {
-    if permission { json!({"not_rule": one}) } else { json!({"not_id": one}) }
+    if permission {
+        json!({"not_rule": one})
+    } else {
+        json!({"not_id": one})
+    }
 }
 
 /// Exact, `prefix*`, `*suffix`, or `*` for anything that is not empty.
@@ -39,7 +51,9 @@ fn regex(regex: String) -> Value {
 /// Go's `regexp.QuoteMeta`.
 fn quote(text: &str) -> String {
     let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
-    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| special(c).then_some('\\').into_iter().chain([c]))
+        .collect()
 }
 
 fn authenticated(name: Value) -> Value {
@@ -59,19 +73,35 @@ pub fn principal(value: &str) -> Value {
 /// `principals` after the trust domain and its aliases are put in for one another.
 pub fn expand_principal(value: &str, trust_domains: &[String]) -> Vec<String> {
     let parts: Vec<&str> = value.split('/').collect();
-    let [domain, rest @ ..] = parts.as_slice() else { return vec![value.to_owned()] };
+    let [domain, rest @ ..] = parts.as_slice() else {
+        return vec![value.to_owned()];
+    };
     if parts.len() != 5 || *domain == "*" {
         return vec![value.to_owned()];
     }
-    let ends = |known: &str| domain.strip_prefix('*').is_some_and(|suffix| known.ends_with(suffix));
-    let begins = |known: &str| domain.strip_suffix('*').is_some_and(|prefix| known.starts_with(prefix));
-    let is_own = trust_domains.iter().any(|known| known == domain || ends(known) || begins(known));
+    let ends = |known: &str| {
+        domain
+            .strip_prefix('*')
+            .is_some_and(|suffix| known.ends_with(suffix))
+    };
+    let begins = |known: &str| {
+        domain
+            .strip_suffix('*')
+            .is_some_and(|prefix| known.starts_with(prefix))
+    };
+    let is_own = trust_domains
+        .iter()
+        .any(|known| known == domain || ends(known) || begins(known));
     if !is_own && *domain != "cluster.local" {
         return vec![value.to_owned()];
     }
     let mut out: Vec<String> = Vec::new();
     for known in trust_domains {
-        let one = if ends(known) { value.to_owned() } else { format!("{known}/{}", rest.join("/")) };
+        let one = if ends(known) {
+            value.to_owned()
+        } else {
+            format!("{known}/{}", rest.join("/"))
+        };
         if !out.contains(&one) {
             out.push(one);
         }
@@ -80,12 +110,19 @@ pub fn expand_principal(value: &str, trust_domains: &[String]) -> Vec<String> {
 }
 
 pub fn namespace(value: &str) -> Value {
-    authenticated(regex(format!(".*/ns/{}/.*", quote(value).replace("\\*", ".*"))))
+    authenticated(regex(format!(
+        ".*/ns/{}/.*",
+        quote(value).replace("\\*", ".*")
+    )))
 }
 
 pub fn service_account(policy_namespace: &str, value: &str) -> Value {
     let (namespace, account) = value.split_once('/').unwrap_or((policy_namespace, value));
-    authenticated(regex(format!("spiffe://.+/ns/{}/(.+/|)sa/{}(/.+)?", quote(namespace), quote(account))))
+    authenticated(regex(format!(
+        "spiffe://.+/ns/{}/(.+/|)sa/{}(/.+)?",
+        quote(namespace),
+        quote(account)
+    )))
 }
 
 pub fn trust_domain(value: &str) -> Value {
@@ -103,7 +140,10 @@ pub fn trust_domain(value: &str) -> Value {
 pub fn address(field: &str, value: &str) -> Result<Value> {
     let whole = if value.contains(':') { 128 } else { 32 };
     let (address, length) = match value.split_once('/') {
-        Some((address, length)) => (address, length.parse::<u8>().with_context(|| value.to_owned())?),
+        Some((address, length)) => (
+            address,
+            length.parse::<u8>().with_context(|| value.to_owned())?,
+        ),
         None => (value, whole),
     };
     Ok(json!({field: {"address_prefix": address, "prefix_len": length}}))
@@ -121,6 +161,7 @@ pub fn path(value: &str) -> Value {
         return json!({"url_path": {"path": text(value, false)}});
     }
     let template = value.replace("{**}", "**").replace("{*}", "*");
-    let kind = "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig";
+    let kind =
+        "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig";
     json!({"uri_template": {"name": "uri-template", "typed_config": {"@type": kind, "path_template": template}}})
 }

@@ -26,7 +26,13 @@ pub enum Door {
 }
 
 impl Door {
-    pub const ALL: [Door; 5] = [Door::Mesh, Door::Mesh2, Door::Plain, Door::Tcp, Door::Passthrough];
+    pub const ALL: [Door; 5] = [
+        Door::Mesh,
+        Door::Mesh2,
+        Door::Plain,
+        Door::Tcp,
+        Door::Passthrough,
+    ];
 
     /// Fixed, because policies name them; below the range the kernel hands out for outgoing connections.
     pub fn port(self) -> u16 {
@@ -115,13 +121,18 @@ impl Plan {
         for entry in &self.requests {
             let mut combinations = vec![Request::default()];
             for (key, value) in entry {
-                let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+                let values = value
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_else(|| vec![value.clone()]);
                 ensure!(!values.is_empty(), "{key} has no value");
                 let mut next = Vec::new();
                 for request in &combinations {
                     for value in &values {
                         let mut request = request.clone();
-                        request.set(key, value).with_context(|| format!("{key}: {value}"))?;
+                        request
+                            .set(key, value)
+                            .with_context(|| format!("{key}: {value}"))?;
                         next.push(request);
                     }
                 }
@@ -135,7 +146,12 @@ impl Plan {
 
 impl Request {
     fn set(&mut self, key: &str, value: &Value) -> Result<()> {
-        let text = || value.as_str().map(str::to_owned).context("a text is wanted");
+        let text = || {
+            value
+                .as_str()
+                .map(str::to_owned)
+                .context("a text is wanted")
+        };
         match key {
             "as" => self.caller = text()?,
             "host" => self.host = text()?,
@@ -146,7 +162,13 @@ impl Request {
             "to" => self.to = text()?,
             "door" => self.door = Door::parse(&text()?)?,
             // Several headers of one request stand in one text, with `|` between them; an empty text is none.
-            "headers" => self.headers = text()?.split('|').filter(|h| !h.is_empty()).map(str::to_owned).collect(),
+            "headers" => {
+                self.headers = text()?
+                    .split('|')
+                    .filter(|h| !h.is_empty())
+                    .map(str::to_owned)
+                    .collect()
+            }
             _ => bail!("no such field"),
         }
         Ok(())
@@ -168,13 +190,26 @@ impl Request {
                 tag("id-subject", subject.is_some());
                 tag("id-two-uris", uris.len() > 1);
                 let uri = uris.first().map_or("", String::as_str);
-                tag("id-not-spiffe", !uri.is_empty() && !uri.starts_with("spiffe://"));
-                let domain = uri.strip_prefix("spiffe://").and_then(|id| id.split('/').next());
-                tag("id-foreign-td", domain.is_some_and(|domain| !own.iter().any(|td| td == domain)));
+                tag(
+                    "id-not-spiffe",
+                    !uri.is_empty() && !uri.starts_with("spiffe://"),
+                );
+                let domain = uri
+                    .strip_prefix("spiffe://")
+                    .and_then(|id| id.split('/').next());
+                tag(
+                    "id-foreign-td",
+                    domain.is_some_and(|domain| !own.iter().any(|td| td == domain)),
+                );
             }
         }
         let names_sni = |line: &&str| line.contains("connection.sni");
-        let upper = |line: &str| line.split('"').skip(1).step_by(2).any(|v| v.bytes().any(|b| b.is_ascii_uppercase()));
+        let upper = |line: &str| {
+            line.split('"')
+                .skip(1)
+                .step_by(2)
+                .any(|v| v.bytes().any(|b| b.is_ascii_uppercase()))
+        };
         tag("sni-case", policy.lines().filter(names_sni).any(upper));
         if !self.door.is_http() {
             tag("tcp-host", policy.contains("osts:"));
@@ -183,23 +218,51 @@ impl Request {
         let name = self.host.split(':').next().unwrap_or_default();
         tag("host-port", self.host.contains(':'));
         // `host:*` asks Istio for a colon.
-        tag("host-any-port", !self.host.contains(':') && policy.contains(":*\""));
-        tag("sni-wrapped", self.sni.starts_with("outbound_") && policy.contains("connection.sni"));
-        tag("sni-unknown", plan.without_tls_session && policy.contains("connection.sni"));
+        tag(
+            "host-any-port",
+            !self.host.contains(':') && policy.contains(":*\""),
+        );
+        tag(
+            "sni-wrapped",
+            self.sni.starts_with("outbound_") && policy.contains("connection.sni"),
+        );
+        tag(
+            "sni-unknown",
+            plan.without_tls_session && policy.contains("connection.sni"),
+        );
         tag("host-trailing-dot", name.ends_with('.'));
-        tag("host-case", self.host.bytes().any(|b| b.is_ascii_uppercase()));
+        tag(
+            "host-case",
+            self.host.bytes().any(|b| b.is_ascii_uppercase()),
+        );
         let path = self.path.split('?').next().unwrap_or_default();
         tag("path-query", self.path.contains('?'));
-        tag("path-odd", path.contains(['%', ';', '\\']) || path.contains("//") || path.contains("/."));
-        let names: Vec<_> =
-            self.headers.iter().filter_map(|h| h.split(':').next()).map(str::to_ascii_lowercase).collect();
-        let twice = |n: &String| names.iter().filter(|m| *m == n).count() > 1 && n != "x-forwarded-for";
+        tag(
+            "path-odd",
+            path.contains(['%', ';', '\\']) || path.contains("//") || path.contains("/."),
+        );
+        let names: Vec<_> = self
+            .headers
+            .iter()
+            .filter_map(|h| h.split(':').next())
+            .map(str::to_ascii_lowercase)
+            .collect();
+        let twice =
+            |n: &String| names.iter().filter(|m| *m == n).count() > 1 && n != "x-forwarded-for";
         tag(
             "header-twice",
             names.iter().any(twice)
-                || self.headers.iter().any(|h| h.contains(',') && !h.starts_with("x-forwarded-for")),
+                || self
+                    .headers
+                    .iter()
+                    .any(|h| h.contains(',') && !h.starts_with("x-forwarded-for")),
         );
-        tag("xff-two", self.headers.iter().any(|h| h.starts_with("x-forwarded-for")));
+        tag(
+            "xff-two",
+            self.headers
+                .iter()
+                .any(|h| h.starts_with("x-forwarded-for")),
+        );
         tags
     }
 }

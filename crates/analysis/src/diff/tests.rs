@@ -10,9 +10,21 @@ const NOW: UnixNanos = UnixNanos(1_793_491_200_000_000_000); // 2026-11-01T00:00
 
 fn snapshot(documents: &str) -> Snapshot {
     let settings = Settings::default();
-    let file = PolicyFile { name: "p.yaml".into(), bytes: documents.as_bytes().into() };
-    let loaded = source::load(&Source { name: "p".into(), files: vec![file], ..Source::default() }, &settings);
-    compile::compile(&[loaded], &settings).unwrap_or_else(|why| panic!("{why:?}\n{documents}")).snapshot
+    let file = PolicyFile {
+        name: "p.yaml".into(),
+        bytes: documents.as_bytes().into(),
+    };
+    let loaded = source::load(
+        &Source {
+            name: "p".into(),
+            files: vec![file],
+            ..Source::default()
+        },
+        &settings,
+    );
+    compile::compile(&[loaded], &settings)
+        .unwrap_or_else(|why| panic!("{why:?}\n{documents}"))
+        .snapshot
 }
 
 fn egress(namespace: &str, spec: &str) -> String {
@@ -52,9 +64,17 @@ fn shift(shift: Shift) -> &'static str {
 /// `allowed web/app -> http://a.example/` for each answer that changes.
 fn told(diff: &Diff) -> Vec<String> {
     let line = |group: &Group, change: &VerdictChange| {
-        format!("{} {} -> {}", shift(group.answers.shift), change.caller.spelt("cluster.local"), change.destination)
+        format!(
+            "{} {} -> {}",
+            shift(group.answers.shift),
+            change.caller.spelt("cluster.local"),
+            change.destination
+        )
     };
-    diff.groups.iter().flat_map(|group| group.changes.iter().map(move |change| line(group, change))).collect()
+    diff.groups
+        .iter()
+        .flat_map(|group| group.changes.iter().map(move |change| line(group, change)))
+        .collect()
 }
 
 /// Asserts that all of these questions are answered otherwise, and none of the others is.
@@ -62,10 +82,16 @@ fn told(diff: &Diff) -> Vec<String> {
 fn changes(old: &str, new: &str, expected: &[&str], not: &[&str]) {
     let told = told(&between(old, new));
     for line in expected {
-        assert!(told.iter().any(|told| told == line), "no {line:?} in {told:#?}");
+        assert!(
+            told.iter().any(|told| told == line),
+            "no {line:?} in {told:#?}"
+        );
     }
     for part in not {
-        assert!(!told.iter().any(|told| told.contains(part)), "{part:?} in {told:#?}");
+        assert!(
+            !told.iter().any(|told| told.contains(part)),
+            "{part:?} in {told:#?}"
+        );
     }
 }
 
@@ -80,9 +106,18 @@ fn rules(old: &str, new: &str) -> Vec<String> {
 
 #[test]
 fn a_set_does_not_differ_from_itself_wherever_it_stands() {
-    let web = egress("web", "{isolate: true, allow: [{name: a, hosts: [a.example]}], deny: [{name: d, hosts: [b.a]}]}");
-    let root = istio("gate", "{rules: [{to: [{operation: {hosts: [a.example], ports: ['443']}}]}]}");
-    let one = between(&format!("{web}{root}"), &format!("# moved\n{root}\n\n{web}"));
+    let web = egress(
+        "web",
+        "{isolate: true, allow: [{name: a, hosts: [a.example]}], deny: [{name: d, hosts: [b.a]}]}",
+    );
+    let root = istio(
+        "gate",
+        "{rules: [{to: [{operation: {hosts: [a.example], ports: ['443']}}]}]}",
+    );
+    let one = between(
+        &format!("{web}{root}"),
+        &format!("# moved\n{root}\n\n{web}"),
+    );
     assert_eq!((one.rules, one.groups, one.left_out), (vec![], vec![], 0));
     assert!(one.asked > 10, "{}", one.asked);
 }
@@ -91,20 +126,34 @@ fn a_set_does_not_differ_from_itself_wherever_it_stands() {
 fn a_deny_that_is_added_stops_whom_it_names() {
     changes(
         &egress("web", "{deny: [{name: d, hosts: [a.example]}]}"),
-        &egress("web", "{deny: [{name: d, hosts: [a.example]}, {name: e, hosts: ['*.bad.example'], methods: [POST]}]}"),
+        &egress(
+            "web",
+            "{deny: [{name: d, hosts: [a.example]}, {name: e, hosts: ['*.bad.example'], methods: [POST]}]}",
+        ),
         &[
             "denied web/made-up -> POST http://made-up.bad.example/",
             "denied unauthenticated -> POST http://made-up.bad.example:8443/",
             "denied web/made-up -> tcp://made-up.bad.example",
         ],
-        &["made-up/made-up", "allowed", " http://a.example", "-> http://made-up.bad"],
+        &[
+            "made-up/made-up",
+            "allowed",
+            " http://a.example",
+            "-> http://made-up.bad",
+        ],
     );
 }
 
 #[test]
 fn a_host_that_is_widened_lets_its_members_through() {
-    let old = egress("web", "{isolate: true, allow: [{name: a, hosts: [pay.example]}]}");
-    let new = egress("web", "{isolate: true, allow: [{name: a, hosts: [pay.example, '*.pay.example:*']}]}");
+    let old = egress(
+        "web",
+        "{isolate: true, allow: [{name: a, hosts: [pay.example]}]}",
+    );
+    let new = egress(
+        "web",
+        "{isolate: true, allow: [{name: a, hosts: [pay.example, '*.pay.example:*']}]}",
+    );
     changes(
         &old,
         &new,
@@ -115,39 +164,86 @@ fn a_host_that_is_widened_lets_its_members_through() {
         ],
         &["denied", "//pay.example", "unauthenticated", "invalid"],
     );
-    changes(&new, &old, &["denied web/made-up -> http://made-up.pay.example/"], &["allowed"]);
+    changes(
+        &new,
+        &old,
+        &["denied web/made-up -> http://made-up.pay.example/"],
+        &["allowed"],
+    );
     assert_eq!(rules(&old, &new), ["~ ep:web/e#a destinations"]);
 }
 
 #[test]
 fn an_end_counts_from_its_moment_on() {
-    let entry =
-        |expires: &str| egress("web", &format!("{{isolate: true, allow: [{{name: a, hosts: [a.example]{expires}}}]}}"));
+    let entry = |expires: &str| {
+        egress(
+            "web",
+            &format!("{{isolate: true, allow: [{{name: a, hosts: [a.example]{expires}}}]}}"),
+        )
+    };
     let past = entry(", expires: '2026-10-01T00:00:00Z'");
     let future = entry(", expires: '2026-12-01T00:00:00Z'");
-    changes(&entry(""), &past, &["denied web/made-up -> http://a.example/"], &["allowed"]);
-    assert_eq!(told(&between(&entry(""), &future)), [""; 0], "the end has not come");
+    changes(
+        &entry(""),
+        &past,
+        &["denied web/made-up -> http://a.example/"],
+        &["allowed"],
+    );
+    assert_eq!(
+        told(&between(&entry(""), &future)),
+        [""; 0],
+        "the end has not come"
+    );
     assert_eq!(rules(&entry(""), &future), ["~ ep:web/e#a expires"]);
-    let later = diff(&snapshot(&entry("")), &snapshot(&future), UnixNanos(NOW.0 * 2));
+    let later = diff(
+        &snapshot(&entry("")),
+        &snapshot(&future),
+        UnixNanos(NOW.0 * 2),
+    );
     assert!(told(&later).contains(&"denied web/made-up -> http://a.example/".to_owned()));
 }
 
 #[test]
 fn a_trial_that_ends_is_a_denial_and_a_trial_that_starts_only_would_be() {
     let other = "{name: x, hosts: [x.example]}";
-    let deny = |mode: &str| egress("web", &format!("{{deny: [{other}, {{name: d, hosts: [a.example]{mode}}}]}}"));
-    let (none, report, enforce) = (egress("web", &format!("{{deny: [{other}]}}")), deny(", mode: Report"), deny(""));
-    changes(&report, &enforce, &["denied web/made-up -> http://a.example/"], &["allowed", "dry-run"]);
-    changes(&none, &report, &["dry-run web/made-up -> http://a.example/"], &["denied", "allowed"]);
+    let deny = |mode: &str| {
+        egress(
+            "web",
+            &format!("{{deny: [{other}, {{name: d, hosts: [a.example]{mode}}}]}}"),
+        )
+    };
+    let (none, report, enforce) = (
+        egress("web", &format!("{{deny: [{other}]}}")),
+        deny(", mode: Report"),
+        deny(""),
+    );
+    changes(
+        &report,
+        &enforce,
+        &["denied web/made-up -> http://a.example/"],
+        &["allowed", "dry-run"],
+    );
+    changes(
+        &none,
+        &report,
+        &["dry-run web/made-up -> http://a.example/"],
+        &["denied", "allowed"],
+    );
     assert_eq!(rules(&report, &enforce), ["~ ep:web/e#d mode"]);
-    assert!(!between(&none, &report).changes_verdicts() && between(&report, &enforce).changes_verdicts());
+    assert!(
+        !between(&none, &report).changes_verdicts()
+            && between(&report, &enforce).changes_verdicts()
+    );
 }
 
 #[test]
 fn isolation_stops_everything_that_is_not_allowed() {
     let spec = |isolate: bool| {
         let other = egress("shop", "{deny: [{name: d, hosts: [shop.example]}]}");
-        egress("web", &format!("{{isolate: {isolate}, allow: [{{name: a, hosts: [a.example]}}]}}")) + &other
+        egress(
+            "web",
+            &format!("{{isolate: {isolate}, allow: [{{name: a, hosts: [a.example]}}]}}"),
+        ) + &other
     };
     changes(
         &spec(false),
@@ -158,7 +254,12 @@ fn isolation_stops_everything_that_is_not_allowed() {
             "denied unauthenticated -> http://a.example/",
             "reason web/made-up -> http://a.example/",
         ],
-        &["denied web/made-up -> http://a.example/", "denied made-up/made-up", "shop/made-up", "allowed"],
+        &[
+            "denied web/made-up -> http://a.example/",
+            "denied made-up/made-up",
+            "shop/made-up",
+            "allowed",
+        ],
     );
     assert_eq!(rules(&spec(false), &spec(true)), ["+ ep:web/e"]);
 }
@@ -167,45 +268,94 @@ fn isolation_stops_everything_that_is_not_allowed() {
 fn an_exception_that_is_removed_closes_its_opening() {
     let deny = |except: &str| {
         let subjects = "subjects: [{namespaces: ['**']}]";
-        egress("istio-system", &format!("{{{subjects}, deny: [{{name: d, hosts: ['*.bad.example']{except}}}]}}"))
+        egress(
+            "istio-system",
+            &format!("{{{subjects}, deny: [{{name: d, hosts: ['*.bad.example']{except}}}]}}"),
+        )
     };
     let except = ", except: [{subjects: [{serviceAccounts: [web/app]}], hosts: [ok.bad.example], methods: [GET]}]";
     changes(
         &deny(except),
         &deny(""),
         &["denied web/app -> http://ok.bad.example/"],
-        &["web/made-up", "POST", "allowed", "-> http://made-up.bad.example/"],
+        &[
+            "web/made-up",
+            "POST",
+            "allowed",
+            "-> http://made-up.bad.example/",
+        ],
     );
-    assert_eq!(rules(&deny(except), &deny("")), ["~ ep:istio-system/e#d except"]);
+    assert_eq!(
+        rules(&deny(except), &deny("")),
+        ["~ ep:istio-system/e#d except"]
+    );
 }
 
 #[test]
 fn a_rule_for_everybody_is_asked_about_whom_others_name() {
-    let web = egress("web", "{subjects: [{serviceAccounts: [app]}], deny: [{name: d, hosts: [x.example]}]}");
-    let root = egress("istio-system", "{subjects: [{namespaces: ['**']}], deny: [{name: d, hosts: [y.example]}]}");
+    let web = egress(
+        "web",
+        "{subjects: [{serviceAccounts: [app]}], deny: [{name: d, hosts: [x.example]}]}",
+    );
+    let root = egress(
+        "istio-system",
+        "{subjects: [{namespaces: ['**']}], deny: [{name: d, hosts: [y.example]}]}",
+    );
     let both = format!("{web}{root}");
-    changes(&web, &both, &["denied web/app -> http://y.example/"], &["-> http://x.example/", "invalid"]);
+    changes(
+        &web,
+        &both,
+        &["denied web/app -> http://y.example/"],
+        &["-> http://x.example/", "invalid"],
+    );
     let allow = "{subjects: [{namespaces: ['**']}], isolate: true, allow: [{name: a, hosts: ['*.example']}]}";
-    let expected = ["denied web/app -> http://made-up.invalid/", "reason made-up/made-up -> http://x.example/"];
-    changes(&web, &format!("{web}{}", egress("istio-system", allow)), &expected, &["denied web/app -> http://x"]);
+    let expected = [
+        "denied web/app -> http://made-up.invalid/",
+        "reason made-up/made-up -> http://x.example/",
+    ];
+    changes(
+        &web,
+        &format!("{web}{}", egress("istio-system", allow)),
+        &expected,
+        &["denied web/app -> http://x"],
+    );
 }
 
 #[test]
 fn a_destination_set_changes_the_entries_that_use_it() {
-    let policy = egress("web", "{isolate: true, allow: [{name: a, destinations: [s]}]}");
-    let (old, new) = (format!("{policy}{}", set("a.example")), format!("{policy}{}", set("b.example")));
-    let expected = ["denied web/made-up -> http://a.example/", "allowed web/made-up -> http://b.example/"];
+    let policy = egress(
+        "web",
+        "{isolate: true, allow: [{name: a, destinations: [s]}]}",
+    );
+    let (old, new) = (
+        format!("{policy}{}", set("a.example")),
+        format!("{policy}{}", set("b.example")),
+    );
+    let expected = [
+        "denied web/made-up -> http://a.example/",
+        "allowed web/made-up -> http://b.example/",
+    ];
     changes(&old, &new, &expected, &["unauthenticated"]);
     assert_eq!(rules(&old, &new), ["~ ep:web/e#a destinations"]);
     let unused = egress("web", "{isolate: true}");
-    assert_eq!(between(&format!("{unused}{}", set("a.example")), &format!("{unused}{}", set("b.example"))).rules, []);
+    assert_eq!(
+        between(
+            &format!("{unused}{}", set("a.example")),
+            &format!("{unused}{}", set("b.example"))
+        )
+        .rules,
+        []
+    );
 }
 
 #[test]
 fn the_first_allow_of_istio_closes_the_gate_for_everybody_else() {
     let web = egress("web", "{deny: [{name: d, hosts: [a.example]}]}");
     let from = "from: [{source: {principals: [cluster.local/ns/shop/sa/app]}}]";
-    let allow = istio("gate", &format!("{{rules: [{{{from}, to: [{{operation: {{hosts: [b.example]}}}}]}}]}}"));
+    let allow = istio(
+        "gate",
+        &format!("{{rules: [{{{from}, to: [{{operation: {{hosts: [b.example]}}}}]}}]}}"),
+    );
     changes(
         &web,
         &format!("{web}{allow}"),
@@ -216,17 +366,32 @@ fn the_first_allow_of_istio_closes_the_gate_for_everybody_else() {
             "denied shop/app -> http://made-up.invalid/",
             "reason shop/app -> http://b.example/",
         ],
-        &["denied shop/app -> http://b.example/", "web/made-up -> http://a.example/", "allowed"],
+        &[
+            "denied shop/app -> http://b.example/",
+            "web/made-up -> http://a.example/",
+            "allowed",
+        ],
     );
     let empty = istio("gate", "{}");
-    changes(&web, &format!("{web}{empty}"), &["denied made-up/made-up -> http://made-up.invalid/"], &["allowed"]);
+    changes(
+        &web,
+        &format!("{web}{empty}"),
+        &["denied made-up/made-up -> http://made-up.invalid/"],
+        &["allowed"],
+    );
 }
 
 #[test]
 fn what_istio_alone_can_ask_is_asked_too() {
     for (rule, expected) in [
-        ("from: [{source: {ipBlocks: [10.1.0.0/16]}}]", "denied made-up/made-up -> http://made-up.invalid/"),
-        ("from: [{source: {notNamespaces: [web]}}]", "denied made-up/made-up -> http://made-up.invalid/"),
+        (
+            "from: [{source: {ipBlocks: [10.1.0.0/16]}}]",
+            "denied made-up/made-up -> http://made-up.invalid/",
+        ),
+        (
+            "from: [{source: {notNamespaces: [web]}}]",
+            "denied made-up/made-up -> http://made-up.invalid/",
+        ),
         (
             "to: [{operation: {ports: ['443']}}]",
             "denied made-up/made-up -> http://made-up.invalid/ (listener port 443)",
@@ -235,7 +400,10 @@ fn what_istio_alone_can_ask_is_asked_too() {
             "when: [{key: 'request.headers[x-role]', values: [admin]}]",
             "denied made-up/made-up -> http://made-up.invalid/ (x-role: admin)",
         ),
-        ("when: [{key: 'request.headers[Host]', values: [b.example]}]", "denied made-up/made-up -> http://b.example/"),
+        (
+            "when: [{key: 'request.headers[Host]', values: [b.example]}]",
+            "denied made-up/made-up -> http://b.example/",
+        ),
         (
             "when: [{key: 'request.headers[:method]', values: [TRACE]}]",
             "denied made-up/made-up -> TRACE http://made-up.invalid/",
@@ -248,26 +416,51 @@ fn what_istio_alone_can_ask_is_asked_too() {
             "when: [{key: connection.sni, values: [b.example]}]",
             "denied made-up/made-up -> http://made-up.invalid/ (SNI b.example)",
         ),
-        ("to: [{operation: {paths: ['/v1/{*}/x']}}]", "denied made-up/made-up -> http://made-up.invalid/v1/made-up/x"),
+        (
+            "to: [{operation: {paths: ['/v1/{*}/x']}}]",
+            "denied made-up/made-up -> http://made-up.invalid/v1/made-up/x",
+        ),
     ] {
-        let old = istio("a", "{action: DENY, rules: [{to: [{operation: {hosts: [x.x]}}]}]}");
-        let diff = between(&old, &format!("{old}{}", istio("b", &format!("{{action: DENY, rules: [{{{rule}}}]}}"))));
+        let old = istio(
+            "a",
+            "{action: DENY, rules: [{to: [{operation: {hosts: [x.x]}}]}]}",
+        );
+        let diff = between(
+            &old,
+            &format!(
+                "{old}{}",
+                istio("b", &format!("{{action: DENY, rules: [{{{rule}}}]}}"))
+            ),
+        );
         let told = told(&diff);
-        assert!(told.iter().any(|line| line == expected), "{rule}: no {expected:?} in {told:#?}");
+        assert!(
+            told.iter().any(|line| line == expected),
+            "{rule}: no {expected:?} in {told:#?}"
+        );
         assert!(told.len() < diff.asked, "{rule}: somebody is left alone");
     }
 }
 
 #[test]
 fn words_and_order_change_no_verdict() {
-    let deny = |words: &str| egress("web", &format!("{{deny: [{{name: d, hosts: [a.example]{words}}}]}}"));
+    let deny = |words: &str| {
+        egress(
+            "web",
+            &format!("{{deny: [{{name: d, hosts: [a.example]{words}}}]}}"),
+        )
+    };
     let (old, new) = (deny(""), deny(", ticket: T-1, reason: because"));
     assert_eq!(told(&between(&old, &new)), [""; 0]);
     assert_eq!(rules(&old, &new), ["~ ep:web/e#d reason,ticket"]);
     let renamed = old.replace("name: d", "name: e");
     assert_eq!(rules(&old, &renamed), ["- ep:web/e#d", "+ ep:web/e#e"]);
     let renamed = between(&old, &renamed);
-    assert!(!renamed.changes_verdicts() && told(&renamed).iter().all(|line| line.starts_with("reason ")));
+    assert!(
+        !renamed.changes_verdicts()
+            && told(&renamed)
+                .iter()
+                .all(|line| line.starts_with("reason "))
+    );
 }
 
 #[test]
@@ -276,19 +469,32 @@ fn equal_changes_are_one_group() {
     let diff = between(&deny("x.x"), &deny("x.x, a.example, b.example"));
     assert_eq!(diff.groups.len(), 1, "{:#?}", diff.groups);
     let group = &diff.groups[0];
-    assert_eq!((group.answers.new.rule.to_string().as_str(), group.answers.shift), ("ep:web/e#d", Shift::Denied));
+    assert_eq!(
+        (
+            group.answers.new.rule.to_string().as_str(),
+            group.answers.shift
+        ),
+        ("ep:web/e#d", Shift::Denied)
+    );
     assert!(group.changes.len() >= 8, "{:#?}", told(&diff));
 }
 
 #[test]
 fn a_large_change_says_what_it_left_out() {
     let set = |suffix: &str| {
-        let hosts =
-            |index: usize| (0..60).map(|host| format!("h{host}.n{index}.{suffix}")).collect::<Vec<_>>().join(", ");
+        let hosts = |index: usize| {
+            (0..60)
+                .map(|host| format!("h{host}.n{index}.{suffix}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let policy = |index: usize| {
             egress(
                 &format!("ns{index}"),
-                &format!("{{isolate: true, allow: [{{name: a, hosts: [{}]}}]}}", hosts(index)),
+                &format!(
+                    "{{isolate: true, allow: [{{name: a, hosts: [{}]}}]}}",
+                    hosts(index)
+                ),
             )
         };
         (0..300).map(policy).collect::<String>()
@@ -297,7 +503,11 @@ fn a_large_change_says_what_it_left_out() {
     assert_eq!((large.asked, large.rules.len()), (MAX_REQUESTS, 300));
     assert!(large.left_out > 0);
     for shift in [Shift::Allowed, Shift::Denied] {
-        let rules = large.groups.iter().filter(|group| group.answers.shift == shift).count();
+        let rules = large
+            .groups
+            .iter()
+            .filter(|group| group.answers.shift == shift)
+            .count();
         assert_eq!(rules, 300, "each rule has its share: {shift:?}");
     }
 }

@@ -65,15 +65,24 @@ impl<'r> Candidates<'r> {
         rules: impl Iterator<Item = &'r Rule>,
         namespaces: impl Fn(&'r CallerMatch) -> Vec<Namespace<'r>>,
     ) -> Candidates<'r> {
-        let mut filed = Candidates { by_key: HashMap::new(), lengths: BTreeSet::new() };
+        let mut filed = Candidates {
+            by_key: HashMap::new(),
+            lengths: BTreeSet::new(),
+        };
         for rule in rules {
             let namespaces = namespaces(&rule.callers);
             for host in hosts(rule) {
                 if let HostKey::Network(net) = host {
-                    filed.lengths.insert((matches!(net, IpNet::V4(_)), net.prefix_len()));
+                    filed
+                        .lengths
+                        .insert((matches!(net, IpNet::V4(_)), net.prefix_len()));
                 }
                 for namespace in &namespaces {
-                    filed.by_key.entry((host, *namespace)).or_default().push(rule);
+                    filed
+                        .by_key
+                        .entry((host, *namespace))
+                        .or_default()
+                        .push(rule);
                 }
             }
         }
@@ -88,9 +97,16 @@ impl<'r> Candidates<'r> {
         mut covers: impl FnMut(&'r Rule) -> bool,
     ) -> Option<&'r Rule> {
         let host = hosts(rule).into_iter().next().unwrap_or(HostKey::None);
-        let namespace = namespaces(&rule.callers).into_iter().next().unwrap_or_default();
+        let namespace = namespaces(&rule.callers)
+            .into_iter()
+            .next()
+            .unwrap_or_default();
         let both = [namespace, None];
-        let namespaces = if namespace.is_some() { both.as_slice() } else { &[None] };
+        let namespaces = if namespace.is_some() {
+            both.as_slice()
+        } else {
+            &[None]
+        };
         for host in self.containing(host) {
             for namespace in namespaces {
                 for candidate in self.by_key.get(&(host, *namespace)).into_iter().flatten() {
@@ -116,7 +132,9 @@ impl<'r> Candidates<'r> {
                 keys.extend(self.networks(ip, u8::MAX));
                 keys.extend(embedded::reaches_local_host(ip).then_some(HostKey::LocalHost));
             }
-            HostKey::Network(net) => keys.extend(self.networks(net.network(), net.prefix_len().saturating_sub(1))),
+            HostKey::Network(net) => {
+                keys.extend(self.networks(net.network(), net.prefix_len().saturating_sub(1)))
+            }
             HostKey::LocalHost => {}
             HostKey::None => return keys,
         }
@@ -131,15 +149,24 @@ impl<'r> Candidates<'r> {
 
     /// The networks of known lengths, up to the longest asked for, in which an address lies.
     fn networks<'k>(&self, ip: IpAddr, longest: u8) -> Vec<HostKey<'k>> {
-        let lengths = self.lengths.range((ip.is_ipv4(), 0)..=(ip.is_ipv4(), longest));
+        let lengths = self
+            .lengths
+            .range((ip.is_ipv4(), 0)..=(ip.is_ipv4(), longest));
         lengths
-            .filter_map(|(_, length)| IpNet::new(ip, *length).ok().map(|net| HostKey::Network(net.trunc())))
+            .filter_map(|(_, length)| {
+                IpNet::new(ip, *length)
+                    .ok()
+                    .map(|net| HostKey::Network(net.trunc()))
+            })
             .collect()
     }
 }
 
 fn suffixes(name: &str, from: usize) -> impl Iterator<Item = HostKey<'_>> {
-    let dots = name.match_indices('.').map(|(at, _)| at).filter(move |at| *at >= from);
+    let dots = name
+        .match_indices('.')
+        .map(|(at, _)| at)
+        .filter(move |at| *at >= from);
     dots.filter_map(|at| name.get(at..).map(HostKey::Suffix))
 }
 
@@ -147,7 +174,13 @@ fn suffixes(name: &str, from: usize) -> impl Iterator<Item = HostKey<'_>> {
 pub fn hosts(rule: &Rule) -> Vec<HostKey<'_>> {
     let mut keys = Vec::new();
     for operation in &rule.to {
-        keys.extend(operation.hosts.any_of().iter().flat_map(|pattern| pattern.keys()));
+        keys.extend(
+            operation
+                .hosts
+                .any_of()
+                .iter()
+                .flat_map(|pattern| pattern.keys()),
+        );
         if operation.hosts.any_of().is_empty() {
             keys.push(HostKey::None);
         }
@@ -162,7 +195,9 @@ fn namespaces(callers: &CallerMatch) -> Vec<Namespace<'_>> {
     let mut namespaces = match callers {
         CallerMatch::Anyone => vec![None],
         CallerMatch::Sources(sources) => sources.iter().flat_map(of_source).collect(),
-        CallerMatch::Subjects(subjects) => subjects.0.iter().flat_map(of_subject).collect::<Vec<_>>(),
+        CallerMatch::Subjects(subjects) => {
+            subjects.0.iter().flat_map(of_subject).collect::<Vec<_>>()
+        }
     };
     let mut seen = BTreeSet::new();
     namespaces.retain(|namespace| seen.insert(*namespace));
@@ -178,18 +213,28 @@ fn of_subject(subject: &Subject) -> Vec<Namespace<'_>> {
                 NamespacePattern::Prefix(_) | NamespacePattern::Every => None,
             })
             .collect(),
-        Subject::Accounts { accounts, .. } => accounts.iter().map(|account| Some(account.namespace.as_str())).collect(),
+        Subject::Accounts { accounts, .. } => accounts
+            .iter()
+            .map(|account| Some(account.namespace.as_str()))
+            .collect(),
         Subject::Unauthenticated => vec![None],
     }
 }
 
 fn of_source(source: &Source) -> Vec<Namespace<'_>> {
     if let Some(accounts) = covers::named_accounts(source) {
-        return accounts.into_iter().map(|(namespace, _)| Some(namespace)).collect();
+        return accounts
+            .into_iter()
+            .map(|(namespace, _)| Some(namespace))
+            .collect();
     }
     let namespaces = source.namespaces.any_of();
     let named = !namespaces.is_empty() && namespaces.iter().all(|name| !name.contains('*'));
-    if named { namespaces.iter().map(|name| Some(name.as_str())).collect() } else { vec![None] }
+    if named {
+        namespaces.iter().map(|name| Some(name.as_str())).collect()
+    } else {
+        vec![None]
+    }
 }
 
 #[cfg(test)]
@@ -205,7 +250,10 @@ mod tests {
     #[test]
     fn suffixes_begin_at_dots() {
         let all = |name, from| suffixes(name, from).collect::<Vec<_>>();
-        assert_eq!(all("a.b.c", 0), [HostKey::Suffix(".b.c"), HostKey::Suffix(".c")]);
+        assert_eq!(
+            all("a.b.c", 0),
+            [HostKey::Suffix(".b.c"), HostKey::Suffix(".c")]
+        );
         assert_eq!(all(".b.c", 1), [HostKey::Suffix(".c")]);
     }
 }

@@ -24,11 +24,19 @@ pub fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) 
     let rules = snapshot.rules();
     let denies = Candidates::of(rules.denies.iter().map(Arc::as_ref));
     let mut overruled = BTreeSet::new();
-    for grant in rules.grants.iter().chain(&rules.istio_allows).filter(|grant| !accepts_a_domain(grant, rules)) {
+    for grant in rules
+        .grants
+        .iter()
+        .chain(&rules.istio_allows)
+        .filter(|grant| !accepts_a_domain(grant, rules))
+    {
         let beats = |deny: &Rule| {
             in_force_with(deny, grant)
                 && covers::rule(deny, grant, Reads::DENY_OVER_GRANT)
-                && !deny.except.iter().any(|except| overlap::exception(except, grant))
+                && !deny
+                    .except
+                    .iter()
+                    .any(|except| overlap::exception(except, grant))
         };
         if let Some(deny) = denies.find(grant, budget, beats) {
             overruled.insert(&grant.info.id);
@@ -42,8 +50,11 @@ pub fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) 
 }
 
 fn always_denied(grant: &Rule, deny: &Rule) -> Problem {
-    let what =
-        format!("`{}` grants nothing: {} denies all of it, and a deny beats", id(&grant.info), named(&deny.info));
+    let what = format!(
+        "`{}` grants nothing: {} denies all of it, and a deny beats",
+        id(&grant.info),
+        named(&deny.info)
+    );
     let hint = match deny.info.id.family() {
         Family::Egress => "remove the grant, narrow the deny, or write an `except` into the deny",
         Family::Istio => "remove the grant, or narrow the deny",
@@ -59,27 +70,58 @@ fn accepts_a_domain(rule: &Rule, rules: &Rules) -> bool {
     if rules.accepted_trust_domains.is_empty() {
         return false;
     }
-    let named = |domain: &str| rules.accepted_trust_domains.iter().any(|(accepted, _)| accepted == domain);
+    let named = |domain: &str| {
+        rules
+            .accepted_trust_domains
+            .iter()
+            .any(|(accepted, _)| accepted == domain)
+    };
     let domain = |pattern: &TextPattern| match pattern {
-        TextPattern::Exact(text) | TextPattern::Prefix(text) => named(text.split('/').next().unwrap_or_default()),
+        TextPattern::Exact(text) | TextPattern::Prefix(text) => {
+            named(text.split('/').next().unwrap_or_default())
+        }
         TextPattern::Suffix(_) | TextPattern::Any => false,
     };
     !rule.when.is_empty()
-        || sources.iter().any(|s| s.principals.any_of().iter().chain(s.trust_domains.any_of()).any(domain))
+        || sources.iter().any(|s| {
+            s.principals
+                .any_of()
+                .iter()
+                .chain(s.trust_domains.any_of())
+                .any(domain)
+        })
 }
 
 /// Rules of one kind that another of that kind covers.
-fn covered(list: &[Arc<Rule>], reads: Reads, rules: &Rules, budget: &mut Budget, found: &mut Vec<Problem>) {
-    let candidates = Candidates::of(list.iter().map(Arc::as_ref).filter(|rule| rule.except.is_empty()));
+fn covered(
+    list: &[Arc<Rule>],
+    reads: Reads,
+    rules: &Rules,
+    budget: &mut Budget,
+    found: &mut Vec<Problem>,
+) {
+    let candidates = Candidates::of(
+        list.iter()
+            .map(Arc::as_ref)
+            .filter(|rule| rule.except.is_empty()),
+    );
     for inner in list.iter().filter(|rule| !accepts_a_domain(rule, rules)) {
         let covers = |outer: &Rule| {
             outer.info.id != inner.info.id
                 && replaces(outer, inner, reads)
-                && (outer.info.id < inner.info.id || !inner.except.is_empty() || !replaces(inner, outer, reads))
+                && (outer.info.id < inner.info.id
+                    || !inner.except.is_empty()
+                    || !replaces(inner, outer, reads))
         };
         if let Some(outer) = candidates.find(inner, budget, covers) {
-            let what = format!("`{}` is covered: {} already says all of it", id(&inner.info), named(&outer.info));
-            found.push(warning(Code::Covered, &inner.info, what).hint("remove it, or narrow the other"));
+            let what = format!(
+                "`{}` is covered: {} already says all of it",
+                id(&inner.info),
+                named(&outer.info)
+            );
+            found.push(
+                warning(Code::Covered, &inner.info, what).hint("remove it, or narrow the other"),
+            );
         }
     }
 }
@@ -95,14 +137,25 @@ fn replaces(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
 }
 
 /// A team that denies to itself what the root namespace grants to more than the team; each deny is told once.
-fn root_grants(snapshot: &Snapshot, overruled: &BTreeSet<&RuleId>, budget: &mut Budget, found: &mut Vec<Problem>) {
+fn root_grants(
+    snapshot: &Snapshot,
+    overruled: &BTreeSet<&RuleId>,
+    budget: &mut Budget,
+    found: &mut Vec<Problem>,
+) {
     let root = format!("{}/", snapshot.settings().root_namespace);
     let is_root = |rule: &Rule| rule.info.id.policy_path().starts_with(&root);
     let rules = snapshot.rules();
-    let theirs = |rule: &&Rule| rule.info.id.family() == Family::Egress && !is_root(rule) && rule.except.is_empty();
+    let theirs = |rule: &&Rule| {
+        rule.info.id.family() == Family::Egress && !is_root(rule) && rule.except.is_empty()
+    };
     let denies = Candidates::by_host(rules.denies.iter().map(Arc::as_ref).filter(theirs));
     let mut told = BTreeSet::new();
-    for grant in rules.grants.iter().filter(|rule| is_root(rule) && !overruled.contains(&rule.info.id)) {
+    for grant in rules
+        .grants
+        .iter()
+        .filter(|rule| is_root(rule) && !overruled.contains(&rule.info.id))
+    {
         denies.find(grant, budget, |deny| {
             let overrules = in_force_with(deny, grant)
                 && covers::destination(deny, grant, Reads::DENY_OVER_GRANT)
@@ -116,15 +169,22 @@ fn root_grants(snapshot: &Snapshot, overruled: &BTreeSet<&RuleId>, budget: &mut 
 }
 
 fn grant_overruled(grant: &Rule, deny: &Rule) -> Problem {
-    let what = format!("`{}` denies to its own callers what {} grants them", id(&deny.info), named(&grant.info));
-    let hint = "nothing, if that is meant; else narrow the deny, or take these callers out of the grant";
+    let what = format!(
+        "`{}` denies to its own callers what {} grants them",
+        id(&deny.info),
+        named(&grant.info)
+    );
+    let hint =
+        "nothing, if that is meant; else narrow the deny, or take these callers out of the grant";
     warning(Code::GrantOverruled, &deny.info, what).hint(hint)
 }
 
 /// Whether a caller of the own trust domain is selected by both.
 fn share_a_caller(grant: &Rule, deny: &Rule) -> bool {
     match (&grant.callers, &deny.callers) {
-        (CallerMatch::Subjects(grant), CallerMatch::Subjects(deny)) => overlap::own_workloads(grant, deny),
+        (CallerMatch::Subjects(grant), CallerMatch::Subjects(deny)) => {
+            overlap::own_workloads(grant, deny)
+        }
         _ => false,
     }
 }

@@ -29,11 +29,20 @@ pub struct Reads {
 
 impl Reads {
     /// Two denies.
-    pub const DENIES: Reads = Reads { outer: Effect::Deny, inner: Effect::Deny };
+    pub const DENIES: Reads = Reads {
+        outer: Effect::Deny,
+        inner: Effect::Deny,
+    };
     /// Two grants.
-    pub const GRANTS: Reads = Reads { outer: Effect::Allow, inner: Effect::Allow };
+    pub const GRANTS: Reads = Reads {
+        outer: Effect::Allow,
+        inner: Effect::Allow,
+    };
     /// A deny over a grant.
-    pub const DENY_OVER_GRANT: Reads = Reads { outer: Effect::Deny, inner: Effect::Allow };
+    pub const DENY_OVER_GRANT: Reads = Reads {
+        outer: Effect::Deny,
+        inner: Effect::Allow,
+    };
 }
 
 /// Whether `outer` matches whatever `inner` matches, modes, exceptions and expiry aside.
@@ -44,9 +53,16 @@ pub fn rule(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
 /// The same for where requests go alone, `when` included.
 pub fn destination(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
     let to = outer.to.is_empty()
-        || (!inner.to.is_empty() && inner.to.iter().all(|i| outer.to.iter().any(|o| operation(o, i, reads))));
+        || (!inner.to.is_empty()
+            && inner
+                .to
+                .iter()
+                .all(|i| outer.to.iter().any(|o| operation(o, i, reads))));
     // An equal condition under the effect that matches more strictly holds no more often.
-    let when = outer.when.iter().all(|condition| inner.when.contains(condition));
+    let when = outer
+        .when
+        .iter()
+        .all(|condition| inner.when.contains(condition));
     // On TCP a grant with one HTTP-only field is void as a whole.
     let tcp = reads.outer == Effect::Deny || !is_http_only(outer) || is_http_only(inner);
     tcp && when && to
@@ -59,22 +75,39 @@ pub fn is_http_only(rule: &Rule) -> bool {
 
 /// An attribute that is not known satisfies every deny, and no grant that asks for it: a grant that does not ask is only
 /// covered where nothing is asked.
-fn field<P>(outer: &Field<P>, inner: &Field<P>, reads: Reads, contains: impl Fn(&P, Match, &P, Match) -> bool) -> bool {
+fn field<P>(
+    outer: &Field<P>,
+    inner: &Field<P>,
+    reads: Reads,
+    contains: impl Fn(&P, Match, &P, Match) -> bool,
+) -> bool {
     let size = |a: &[P], b: &[P]| a.len().saturating_mul(b.len());
     if size(outer.any_of(), inner.any_of()).max(size(outer.none_of(), inner.none_of())) > MOST {
         return false;
     }
     let (positive, positives) = (reads.outer.positive_match(), reads.inner.positive_match());
     let (negative, negatives) = (reads.outer.negative_match(), reads.inner.negative_match());
-    let within = |i: &P| outer.any_of().iter().any(|o| contains(o, positive, i, positives));
-    let left_out = |o: &P| inner.none_of().iter().any(|i| contains(i, negatives, o, negative));
+    let within = |i: &P| {
+        outer
+            .any_of()
+            .iter()
+            .any(|o| contains(o, positive, i, positives))
+    };
+    let left_out = |o: &P| {
+        inner
+            .none_of()
+            .iter()
+            .any(|i| contains(i, negatives, o, negative))
+    };
     (outer.any_of().is_empty() || (!inner.any_of().is_empty() && inner.any_of().iter().all(within)))
         && outer.none_of().iter().all(left_out)
 }
 
 fn operation(outer: &Operation, inner: &Operation, reads: Reads) -> bool {
     // `**` also grants a connection that names no host, which nothing else that asks for hosts does.
-    let grants_unnamed = |op: &Operation| !op.hosts.is_set() || op.hosts.any_of().iter().any(HostPattern::is_anywhere);
+    let grants_unnamed = |op: &Operation| {
+        !op.hosts.is_set() || op.hosts.any_of().iter().any(HostPattern::is_anywhere)
+    };
     (reads.outer == Effect::Deny || grants_unnamed(outer) || !grants_unnamed(inner))
         && field(&outer.hosts, &inner.hosts, reads, HostPattern::contains)
         && field(&outer.ports, &inner.ports, reads, |o, _, i, _| o == i)
@@ -97,7 +130,9 @@ pub fn path(outer: &PathPattern, inner: &PathPattern) -> bool {
     match (outer, inner) {
         (PathPattern::Text(outer), PathPattern::Text(inner)) => outer.contains(inner),
         // Every template begins with `/`.
-        (PathPattern::Text(text), PathPattern::Template(_)) => text.contains(&TextPattern::Prefix("/".to_owned())),
+        (PathPattern::Text(text), PathPattern::Template(_)) => {
+            text.contains(&TextPattern::Prefix("/".to_owned()))
+        }
         (PathPattern::Template(_), PathPattern::Text(_)) => false,
         (PathPattern::Template(outer), PathPattern::Template(inner)) => outer == inner,
     }
@@ -108,17 +143,22 @@ pub fn callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) -> bool {
     unknown_callers(outer, inner, reads)
         && match (outer, inner) {
             (CallerMatch::Anyone, _) => true,
-            (CallerMatch::Sources(outer), CallerMatch::Sources(inner)) => {
-                inner.iter().all(|i| outer.iter().any(|o| source(o, i, reads)))
+            (CallerMatch::Sources(outer), CallerMatch::Sources(inner)) => inner
+                .iter()
+                .all(|i| outer.iter().any(|o| source(o, i, reads))),
+            (CallerMatch::Subjects(outer), CallerMatch::Subjects(inner)) => {
+                subjects(outer, inner, reads)
             }
-            (CallerMatch::Subjects(outer), CallerMatch::Subjects(inner)) => subjects(outer, inner, reads),
-            (CallerMatch::Sources(outer), CallerMatch::Subjects(inner)) => {
-                inner.0.iter().all(|i| outer.iter().any(|o| source_over_subject(o, i)))
-            }
+            (CallerMatch::Sources(outer), CallerMatch::Subjects(inner)) => inner
+                .0
+                .iter()
+                .all(|i| outer.iter().any(|o| source_over_subject(o, i))),
             (CallerMatch::Subjects(outer), CallerMatch::Sources(inner)) => {
                 inner.iter().all(|i| subjects_over_source(outer, i))
             }
-            (CallerMatch::Subjects(outer), CallerMatch::Anyone) => outer.0.iter().any(is_every_workload),
+            (CallerMatch::Subjects(outer), CallerMatch::Anyone) => {
+                outer.0.iter().any(is_every_workload)
+            }
             (CallerMatch::Sources(_), CallerMatch::Anyone) => false,
         }
 }
@@ -126,16 +166,23 @@ pub fn callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) -> bool {
 /// Whether callers without a valid identity whom `inner` may be about are among those of `outer`. Sources are compared
 /// with sources field by field, which holds for such callers too.
 fn unknown_callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) -> bool {
-    let named = |subjects: &SubjectList| subjects.name_unauthenticated() || subjects.hold_everyone();
+    let named =
+        |subjects: &SubjectList| subjects.name_unauthenticated() || subjects.hold_everyone();
     let may_be_about = match (inner, reads.inner) {
-        (CallerMatch::Sources(sources), Effect::Allow) => sources.iter().any(|source| !source.asks_identity()),
+        (CallerMatch::Sources(sources), Effect::Allow) => {
+            sources.iter().any(|source| !source.asks_identity())
+        }
         (CallerMatch::Subjects(subjects), Effect::Allow) => subjects.name_unauthenticated(),
         (CallerMatch::Anyone, _) | (_, Effect::Deny) => true,
     };
     !may_be_about
         || match (outer, inner, reads.outer) {
-            (CallerMatch::Anyone, _, _) | (CallerMatch::Sources(_), CallerMatch::Sources(_), _) => true,
-            (CallerMatch::Sources(sources), _, _) => sources.iter().any(|source| !asks_address(source)),
+            (CallerMatch::Anyone, _, _) | (CallerMatch::Sources(_), CallerMatch::Sources(_), _) => {
+                true
+            }
+            (CallerMatch::Sources(sources), _, _) => {
+                sources.iter().any(|source| !asks_address(source))
+            }
             (CallerMatch::Subjects(outer), _, Effect::Allow) => outer.name_unauthenticated(),
             (CallerMatch::Subjects(outer), CallerMatch::Subjects(inner), Effect::Deny)
                 if reads.inner == Effect::Deny =>
@@ -163,24 +210,53 @@ fn source(outer: &Source, inner: &Source, reads: Reads) -> bool {
 
 fn subjects(outer: &Arc<SubjectList>, inner: &Arc<SubjectList>, reads: Reads) -> bool {
     Arc::ptr_eq(outer, inner)
-        || inner.0.iter().all(|i| outer.0.iter().any(|o| subject(o, i, reads.outer == Effect::Allow)))
+        || inner.0.iter().all(|i| {
+            outer
+                .0
+                .iter()
+                .any(|o| subject(o, i, reads.outer == Effect::Allow))
+        })
 }
 
 /// Of valid identities only. A grant must admit the foreign trust domains of the other too.
 fn subject(outer: &Subject, inner: &Subject, grants: bool) -> bool {
-    let admits = !grants || trust_domains(inner).iter().all(|domain| trust_domains(outer).contains(domain));
+    let admits = !grants
+        || trust_domains(inner)
+            .iter()
+            .all(|domain| trust_domains(outer).contains(domain));
     let selects = match (outer, inner) {
         (_, Subject::Unauthenticated) => true,
-        (Subject::Workloads { namespaces, accounts, .. }, Subject::Workloads { namespaces: n, accounts: a, .. }) => {
+        (
+            Subject::Workloads {
+                namespaces,
+                accounts,
+                ..
+            },
+            Subject::Workloads {
+                namespaces: n,
+                accounts: a,
+                ..
+            },
+        ) => {
             let all = !a.is_empty() && a.iter().all(|account| accounts.contains(account));
-            (accounts.is_empty() || all) && n.iter().all(|inner| namespaces.iter().any(|o| namespace(o, inner)))
+            (accounts.is_empty() || all)
+                && n.iter()
+                    .all(|inner| namespaces.iter().any(|o| namespace(o, inner)))
         }
-        (outer, Subject::Accounts { accounts, .. }) => {
-            accounts.iter().all(|a| selects_account(outer, (&a.namespace, &a.name)))
-        }
-        (Subject::Accounts { .. }, Subject::Workloads { namespaces, accounts, .. }) => {
+        (outer, Subject::Accounts { accounts, .. }) => accounts
+            .iter()
+            .all(|a| selects_account(outer, (&a.namespace, &a.name))),
+        (
+            Subject::Accounts { .. },
+            Subject::Workloads {
+                namespaces,
+                accounts,
+                ..
+            },
+        ) => {
             !accounts.is_empty()
-                && pairs(namespaces, accounts).is_some_and(|pairs| pairs.iter().all(|a| selects_account(outer, *a)))
+                && pairs(namespaces, accounts)
+                    .is_some_and(|pairs| pairs.iter().all(|a| selects_account(outer, *a)))
         }
         (Subject::Unauthenticated, Subject::Workloads { .. }) => false,
     };
@@ -189,17 +265,28 @@ fn subject(outer: &Subject, inner: &Subject, grants: bool) -> bool {
 
 fn trust_domains(subject: &Subject) -> &[String] {
     match subject {
-        Subject::Workloads { trust_domains, .. } | Subject::Accounts { trust_domains, .. } => trust_domains,
+        Subject::Workloads { trust_domains, .. } | Subject::Accounts { trust_domains, .. } => {
+            trust_domains
+        }
         Subject::Unauthenticated => &[],
     }
 }
 
 /// Each account in each namespace, where every namespace is named.
-pub fn pairs<'s>(namespaces: &'s [NamespacePattern], accounts: &'s [String]) -> Option<Vec<(&'s str, &'s str)>> {
+pub fn pairs<'s>(
+    namespaces: &'s [NamespacePattern],
+    accounts: &'s [String],
+) -> Option<Vec<(&'s str, &'s str)>> {
     let mut pairs = Vec::new();
     for namespace in namespaces {
-        let NamespacePattern::Exact(namespace) = namespace else { return None };
-        pairs.extend(accounts.iter().map(|name| (namespace.as_str(), name.as_str())));
+        let NamespacePattern::Exact(namespace) = namespace else {
+            return None;
+        };
+        pairs.extend(
+            accounts
+                .iter()
+                .map(|name| (namespace.as_str(), name.as_str())),
+        );
     }
     Some(pairs)
 }
@@ -218,11 +305,19 @@ pub fn namespace(outer: &NamespacePattern, inner: &NamespacePattern) -> bool {
 /// Whether a subject is about an account of a namespace, whatever its trust domain.
 pub fn selects_account(subject: &Subject, (namespace, name): (&str, &str)) -> bool {
     match subject {
-        Subject::Workloads { namespaces, accounts, .. } => {
+        Subject::Workloads {
+            namespaces,
+            accounts,
+            ..
+        } => {
             (accounts.is_empty() || accounts.iter().any(|account| account == name))
-                && namespaces.iter().any(|pattern| in_namespace(pattern, namespace))
+                && namespaces
+                    .iter()
+                    .any(|pattern| in_namespace(pattern, namespace))
         }
-        Subject::Accounts { accounts, .. } => accounts.iter().any(|a| a.namespace == namespace && a.name == name),
+        Subject::Accounts { accounts, .. } => accounts
+            .iter()
+            .any(|a| a.namespace == namespace && a.name == name),
         Subject::Unauthenticated => false,
     }
 }
@@ -231,7 +326,9 @@ fn in_namespace(pattern: &NamespacePattern, name: &str) -> bool {
     match pattern {
         NamespacePattern::Every => true,
         NamespacePattern::Exact(exact) => exact == name,
-        NamespacePattern::Prefix(prefix) => name.len() > prefix.len() && name.starts_with(prefix.as_str()),
+        NamespacePattern::Prefix(prefix) => {
+            name.len() > prefix.len() && name.starts_with(prefix.as_str())
+        }
     }
 }
 
@@ -247,28 +344,47 @@ fn is_every_workload(subject: &Subject) -> bool {
 
 /// A source that only asks for namespaces or accounts, over a subject.
 fn source_over_subject(outer: &Source, inner: &Subject) -> bool {
-    let Source { principals, namespaces, service_accounts, trust_domains, .. } = outer;
+    let Source {
+        principals,
+        namespaces,
+        service_accounts,
+        trust_domains,
+        ..
+    } = outer;
     let asks_more = principals.is_set() || trust_domains.is_set() || asks_address(outer);
     if asks_more || !namespaces.none_of().is_empty() || !service_accounts.none_of().is_empty() {
         return false;
     }
     let asked = |text: &str| {
-        namespaces.any_of().is_empty() || namespaces.any_of().iter().any(|glob| pattern::glob_matches(glob, text))
+        namespaces.any_of().is_empty()
+            || namespaces
+                .any_of()
+                .iter()
+                .any(|glob| pattern::glob_matches(glob, text))
     };
     let is_account = |(namespace, name): (&str, &str)| {
         let accounts = service_accounts.any_of();
-        accounts.is_empty() || accounts.iter().any(|a| a.namespace == namespace && a.name == name)
+        accounts.is_empty()
+            || accounts
+                .iter()
+                .any(|a| a.namespace == namespace && a.name == name)
     };
     match inner {
         Subject::Unauthenticated => true,
-        Subject::Accounts { accounts, .. } => {
-            accounts.iter().all(|a| asked(&a.namespace) && is_account((&a.namespace, &a.name)))
-        }
-        Subject::Workloads { namespaces, accounts, .. } => {
+        Subject::Accounts { accounts, .. } => accounts
+            .iter()
+            .all(|a| asked(&a.namespace) && is_account((&a.namespace, &a.name))),
+        Subject::Workloads {
+            namespaces,
+            accounts,
+            ..
+        } => {
             let named = || {
-                pairs(namespaces, accounts).is_some_and(|all| !accounts.is_empty() && all.into_iter().all(is_account))
+                pairs(namespaces, accounts)
+                    .is_some_and(|all| !accounts.is_empty() && all.into_iter().all(is_account))
             };
-            namespaces.iter().all(|n| asked(&glob(n))) && (service_accounts.any_of().is_empty() || named())
+            namespaces.iter().all(|n| asked(&glob(n)))
+                && (service_accounts.any_of().is_empty() || named())
         }
     }
 }
@@ -287,13 +403,23 @@ fn subjects_over_source(outer: &SubjectList, inner: &Source) -> bool {
     if outer.0.iter().any(is_every_workload) {
         return true;
     }
-    let selected = |account: (&str, &str)| outer.0.iter().any(|subject| selects_account(subject, account));
+    let selected = |account: (&str, &str)| {
+        outer
+            .0
+            .iter()
+            .any(|subject| selects_account(subject, account))
+    };
     match named_accounts(inner) {
         Some(accounts) => accounts.into_iter().all(selected),
         None => {
             let namespaces = inner.namespaces.any_of();
-            let whole =
-                |name: &String| !name.contains('*') && outer.0.iter().any(|subject| selects_namespace(subject, name));
+            let whole = |name: &String| {
+                !name.contains('*')
+                    && outer
+                        .0
+                        .iter()
+                        .any(|subject| selects_namespace(subject, name))
+            };
             !namespaces.is_empty() && namespaces.iter().all(whole)
         }
     }
@@ -303,17 +429,34 @@ fn subjects_over_source(outer: &SubjectList, inner: &Source) -> bool {
 pub fn named_accounts(source: &Source) -> Option<Vec<(&str, &str)>> {
     let accounts = source.service_accounts.any_of();
     if !accounts.is_empty() {
-        return Some(accounts.iter().map(|account| (account.namespace.as_str(), account.name.as_str())).collect());
+        return Some(
+            accounts
+                .iter()
+                .map(|account| (account.namespace.as_str(), account.name.as_str()))
+                .collect(),
+        );
     }
     let principals = source.principals.any_of();
-    if principals.is_empty() { None } else { principals.iter().map(account).collect() }
+    if principals.is_empty() {
+        None
+    } else {
+        principals.iter().map(account).collect()
+    }
 }
 
 /// The account of an exact principal.
 fn account(principal: &TextPattern) -> Option<(&str, &str)> {
-    let TextPattern::Exact(text) = principal else { return None };
+    let TextPattern::Exact(text) = principal else {
+        return None;
+    };
     let mut parts = text.split('/').skip(1);
-    match (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()) {
+    match (
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next(),
+    ) {
         ("ns", namespace, "sa", name, None) => Some((namespace, name)),
         _ => None,
     }

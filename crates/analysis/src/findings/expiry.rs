@@ -12,15 +12,24 @@ const DAY: i128 = 86_400 * 1_000_000_000;
 pub fn look(rules: &Rules, horizon: Horizon, found: &mut Vec<Problem>) {
     let Some(now) = horizon.now else { return };
     let grants = rules.grants.iter().map(|rule| &rule.info);
-    let exceptions = rules.denies.iter().flat_map(|rule| rule.except.iter().map(|except| &except.info));
-    found.extend(grants.chain(exceptions).filter_map(|info| expiration(info, now, horizon.days)));
+    let exceptions = rules
+        .denies
+        .iter()
+        .flat_map(|rule| rule.except.iter().map(|except| &except.info));
+    found.extend(
+        grants
+            .chain(exceptions)
+            .filter_map(|info| expiration(info, now, horizon.days)),
+    );
 }
 
 fn expiration(info: &RuleInfo, now: UnixNanos, days: u32) -> Option<Problem> {
     let end = info.expires()?;
     if info.is_expired(now) {
         let what = format!("`{}` ended at {}", id(info), moment(end));
-        return Some(warning(Code::Expired, info, what).hint("remove it, or give it a later `expires`"));
+        return Some(
+            warning(Code::Expired, info, what).hint("remove it, or give it a later `expires`"),
+        );
     }
     let left = end.0 - now.0;
     if left > i128::from(days) * DAY {
@@ -39,6 +48,8 @@ fn expiration(info: &RuleInfo, now: UnixNanos, days: u32) -> Option<Problem> {
 }
 
 fn moment(end: UnixNanos) -> String {
-    jiff::Timestamp::from_nanosecond(end.0)
-        .map_or_else(|_| "a moment that no calendar has".to_owned(), |at| at.to_string())
+    jiff::Timestamp::from_nanosecond(end.0).map_or_else(
+        |_| "a moment that no calendar has".to_owned(),
+        |at| at.to_string(),
+    )
 }

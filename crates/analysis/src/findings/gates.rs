@@ -22,8 +22,14 @@ use customs_policy::problem::{Code, Problem};
 pub fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
     let allows = Places::of(&rules.istio_allows);
-    for grant in rules.grants.iter().filter(|grant| has_gate(rules, grant.mode)) {
-        let CallerMatch::Subjects(subjects) = &grant.callers else { continue };
+    for grant in rules
+        .grants
+        .iter()
+        .filter(|grant| has_gate(rules, grant.mode))
+    {
+        let CallerMatch::Subjects(subjects) = &grant.callers else {
+            continue;
+        };
         // One on trial counts too: it would open the gate.
         let opens = |allow: &Rule| may_open(subjects, grant, allow);
         if allows.any_near(grant, budget, opens) == Some(false) {
@@ -41,7 +47,10 @@ fn audit_only(rules: &Rules, found: &mut Vec<Problem>) {
         return;
     }
     found.extend(rules.audits.iter().map(|audit| {
-        let what = format!("`{}` marks requests in the record: action AUDIT denies nothing", id(&audit.info));
+        let what = format!(
+            "`{}` marks requests in the record: action AUDIT denies nothing",
+            id(&audit.info)
+        );
         warning(Code::AuditOnly, &audit.info, what).hint("write `action: DENY` to deny them")
     }));
 }
@@ -49,21 +58,32 @@ fn audit_only(rules: &Rules, found: &mut Vec<Problem>) {
 /// Whether the gate is closed by default wherever a grant of this mode counts.
 fn has_gate(rules: &Rules, grant: Enforcement) -> bool {
     // One that is bound to hosts closes the gate for few, and is left aside.
-    rules.istio_allow_policies.iter().any(|mode| grant == Enforcement::Report || *mode == Enforcement::Enforce)
+    rules
+        .istio_allow_policies
+        .iter()
+        .any(|mode| grant == Enforcement::Report || *mode == Enforcement::Enforce)
 }
 
 fn may_open(subjects: &SubjectList, grant: &Rule, allow: &Rule) -> bool {
     let to = |operation: &Operation| {
-        allow.to.is_empty() || allow.to.iter().any(|other| overlap::operations(operation, Match::Strict, other))
+        allow.to.is_empty()
+            || allow
+                .to
+                .iter()
+                .any(|other| overlap::operations(operation, Match::Strict, other))
     };
     overlap::callers(subjects, &allow.callers) && grant.to.iter().any(to)
 }
 
 fn gate_closed(subjects: &SubjectList, grant: &Rule) -> Problem {
-    let what =
-        format!("`{}` grants nothing: ALLOW policies of Istio are in force, and none lets it through", id(&grant.info));
-    warning(Code::IstioGateClosed, &grant.info, what)
-        .hint(format!("add a rule to one: `{}`", istio_rule(subjects, grant)))
+    let what = format!(
+        "`{}` grants nothing: ALLOW policies of Istio are in force, and none lets it through",
+        id(&grant.info)
+    );
+    warning(Code::IstioGateClosed, &grant.info, what).hint(format!(
+        "add a rule to one: `{}`",
+        istio_rule(subjects, grant)
+    ))
 }
 
 /// The rule of an AuthorizationPolicy that lets a grant through. Ranges are left out: that language has none.
@@ -73,34 +93,65 @@ fn istio_rule(subjects: &SubjectList, grant: &Rule) -> String {
         true => format!("from: [{}], ", sources.join(", ")),
         false => String::new(),
     };
-    let hosts = grant.to.iter().flat_map(|operation| operation.hosts.any_of()).filter(|host| !host.is_network());
+    let hosts = grant
+        .to
+        .iter()
+        .flat_map(|operation| operation.hosts.any_of())
+        .filter(|host| !host.is_network());
     let hosts: Vec<String> = hosts.map(istio_host).collect();
     match hosts.is_empty() {
         true => format!("- {{{from}to: [{{operation: {{hosts: [\"*\"]}}}}]}}"),
-        false => format!("- {{{from}to: [{{operation: {{hosts: [{}]}}}}]}}", hosts.join(", ")),
+        false => format!(
+            "- {{{from}to: [{{operation: {{hosts: [{}]}}}}]}}",
+            hosts.join(", ")
+        ),
     }
 }
 
 fn istio_host(host: &HostPattern) -> String {
-    if host.is_anywhere() { "\"*\"".to_owned() } else { format!("\"{host}\"") }
+    if host.is_anywhere() {
+        "\"*\"".to_owned()
+    } else {
+        format!("\"{host}\"")
+    }
 }
 
 /// `None` for subjects that no source can name.
 fn source(subject: &Subject) -> Option<String> {
-    let quoted = |items: Vec<String>| items.iter().map(|item| format!("\"{item}\"")).collect::<Vec<_>>().join(", ");
+    let quoted = |items: Vec<String>| {
+        items
+            .iter()
+            .map(|item| format!("\"{item}\""))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let accounts = match subject {
         Subject::Unauthenticated => return None,
-        Subject::Accounts { accounts, .. } => accounts.iter().map(|a| format!("{}/{}", a.namespace, a.name)).collect(),
-        Subject::Workloads { namespaces, accounts, .. } if accounts.is_empty() => {
+        Subject::Accounts { accounts, .. } => accounts
+            .iter()
+            .map(|a| format!("{}/{}", a.namespace, a.name))
+            .collect(),
+        Subject::Workloads {
+            namespaces,
+            accounts,
+            ..
+        } if accounts.is_empty() => {
             let globs: Vec<String> = namespaces.iter().map(covers::glob).collect();
             return Some(format!("{{source: {{namespaces: [{}]}}}}", quoted(globs)));
         }
-        Subject::Workloads { namespaces, accounts, .. } => covers::pairs(namespaces, accounts)?
+        Subject::Workloads {
+            namespaces,
+            accounts,
+            ..
+        } => covers::pairs(namespaces, accounts)?
             .into_iter()
             .map(|(namespace, name)| format!("{namespace}/{name}"))
             .collect(),
     };
-    Some(format!("{{source: {{serviceAccounts: [{}]}}}}", quoted(accounts)))
+    Some(format!(
+        "{{source: {{serviceAccounts: [{}]}}}}",
+        quoted(accounts)
+    ))
 }
 
 /// Rules by the names they are about, written from their ends, so that all below a suffix stand together.
@@ -112,14 +163,20 @@ struct Places<'r> {
 
 impl<'r> Places<'r> {
     fn of(rules: &'r [Arc<Rule>]) -> Places<'r> {
-        let mut places = Places { names: BTreeMap::new(), others: Vec::new() };
+        let mut places = Places {
+            names: BTreeMap::new(),
+            others: Vec::new(),
+        };
         for rule in rules {
             for key in candidates::hosts(rule) {
                 match key {
                     HostKey::Name(name) | HostKey::Suffix(name) => {
                         places.names.entry(backwards(name)).or_default().push(rule);
                     }
-                    HostKey::Address(_) | HostKey::Network(_) | HostKey::LocalHost | HostKey::None => {
+                    HostKey::Address(_)
+                    | HostKey::Network(_)
+                    | HostKey::LocalHost
+                    | HostKey::None => {
                         places.others.push(rule);
                     }
                 }
@@ -129,7 +186,12 @@ impl<'r> Places<'r> {
     }
 
     /// Whether any rule that may be about a host of `rule` is as asked; `None` if there are too many to tell.
-    fn any_near(&self, rule: &Rule, budget: &mut Budget, mut is: impl FnMut(&Rule) -> bool) -> Option<bool> {
+    fn any_near(
+        &self,
+        rule: &Rule,
+        budget: &mut Budget,
+        mut is: impl FnMut(&Rule) -> bool,
+    ) -> Option<bool> {
         let mut look = |near: &mut dyn Iterator<Item = &&'r Rule>| {
             for other in near {
                 if !budget.spend() {
@@ -148,9 +210,14 @@ impl<'r> Places<'r> {
             let found = match key {
                 HostKey::Name(name) | HostKey::Suffix(name) => {
                     let whole = backwards(name);
-                    let above = whole.match_indices('.').filter_map(|(at, dot)| whole.get(..at + dot.len()));
+                    let above = whole
+                        .match_indices('.')
+                        .filter_map(|(at, dot)| whole.get(..at + dot.len()));
                     let above = above.filter_map(|suffix| self.names.get(suffix)).flatten();
-                    let below = self.names.range(whole.clone()..).take_while(|(name, _)| name.starts_with(&whole));
+                    let below = self
+                        .names
+                        .range(whole.clone()..)
+                        .take_while(|(name, _)| name.starts_with(&whole));
                     look(&mut above.chain(below.flat_map(|(_, rules)| rules)))?
                 }
                 HostKey::Address(_) | HostKey::Network(_) | HostKey::LocalHost => false,
@@ -171,19 +238,31 @@ fn backwards(name: &str) -> String {
 /// What a set that isolates somebody says of callers without a valid identity, who could be anyone.
 fn unauthenticated(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
-    let enforced = || rules.egress_policies.iter().filter(|policy| policy.mode == Enforcement::Enforce);
+    let enforced = || {
+        rules
+            .egress_policies
+            .iter()
+            .filter(|policy| policy.mode == Enforcement::Enforce)
+    };
     let named = || enforced().filter(|policy| policy.subjects.name_unauthenticated());
-    let Some(isolating) = enforced().find(|policy| policy.isolate && selects_workloads(policy)) else { return };
+    let Some(isolating) = enforced().find(|policy| policy.isolate && selects_workloads(policy))
+    else {
+        return;
+    };
     let root = &snapshot.settings().root_namespace;
     let Some(naming) = named().next() else {
         let what = "the set isolates callers and says nothing of those without a valid identity: they are isolated \
                     too, and every deny is about them";
-        let hint =
-            format!("say it in a policy of `{root}`: `subjects: [{{unauthenticated: true}}]` and `isolate: true`");
-        found.push(Problem::warning(Code::UnauthenticatedUnsaid, place(&isolating.info), what).hint(hint));
+        let hint = format!(
+            "say it in a policy of `{root}`: `subjects: [{{unauthenticated: true}}]` and `isolate: true`"
+        );
+        found.push(
+            Problem::warning(Code::UnauthenticatedUnsaid, place(&isolating.info), what).hint(hint),
+        );
         return;
     };
-    let free = snapshot.settings().default_effect == DefaultEffect::Allow && !named().any(|policy| policy.isolate);
+    let free = snapshot.settings().default_effect == DefaultEffect::Allow
+        && !named().any(|policy| policy.isolate);
     if free {
         let what = format!(
             "callers without a valid identity may go wherever no deny says, while `{}` isolates callers that have one",
@@ -196,13 +275,20 @@ fn unauthenticated(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Pro
 }
 
 fn selects_workloads(policy: &EgressScope) -> bool {
-    policy.subjects.0.iter().any(|subject| *subject != Subject::Unauthenticated)
+    policy
+        .subjects
+        .0
+        .iter()
+        .any(|subject| *subject != Subject::Unauthenticated)
 }
 
 /// Grants for callers without a valid identity alone, to where nobody else is granted anything.
 fn granted_more(rules: &Rules, budget: &mut Budget, found: &mut Vec<Problem>) {
     let only_theirs = |rule: &&Rule| match &rule.callers {
-        CallerMatch::Subjects(subjects) => subjects.0.iter().all(|subject| *subject == Subject::Unauthenticated),
+        CallerMatch::Subjects(subjects) => subjects
+            .0
+            .iter()
+            .all(|subject| *subject == Subject::Unauthenticated),
         CallerMatch::Anyone | CallerMatch::Sources(_) => false,
     };
     let theirs: Vec<&Rule> = rules
@@ -218,7 +304,12 @@ fn granted_more(rules: &Rules, budget: &mut Budget, found: &mut Vec<Problem>) {
     let places = Places::of(&rules.grants);
     for grant in theirs {
         let others = |other: &Rule| {
-            let near = |op: &Operation| other.to.iter().any(|to| overlap::operations(op, Match::Strict, to));
+            let near = |op: &Operation| {
+                other
+                    .to
+                    .iter()
+                    .any(|to| overlap::operations(op, Match::Strict, to))
+            };
             !only_theirs(&other) && grant.to.iter().any(near)
         };
         if places.any_near(grant, budget, others) == Some(false) {

@@ -22,7 +22,9 @@ pub fn look(rules: &Rules, found: &mut Vec<Problem>) {
     }
     for rule in &rules.denies {
         found.extend(range(&rule.to).map(|host| address_only(host, &rule.info)));
-        found.extend(passed_without_port(&rule.to).map(|(host, port)| passed(host, port, &rule.info)));
+        found.extend(
+            passed_without_port(&rule.to).map(|(host, port)| passed(host, port, &rule.info)),
+        );
         found.extend(denies_all_tcp(rule));
         for Exception { info, to, .. } in &rule.except {
             found.extend(narrow_port(std::slice::from_ref(to)).map(|host| narrow(host, info)));
@@ -34,18 +36,23 @@ pub fn look(rules: &Rules, found: &mut Vec<Problem>) {
 /// The first host with a port to which no other host of its list adds the absent and the unknown one (rule R4).
 fn narrow_port(to: &[Operation]) -> Option<&HostPattern> {
     let hosts = to.iter().map(|operation| operation.hosts.any_of());
-    hosts.filter(|hosts| hosts.len() <= MOST).find_map(|hosts| hosts.iter().find(|host| is_narrow(host, hosts)))
+    hosts
+        .filter(|hosts| hosts.len() <= MOST)
+        .find_map(|hosts| hosts.iter().find(|host| is_narrow(host, hosts)))
 }
 
 fn is_narrow(host: &HostPattern, hosts: &[HostPattern]) -> bool {
     let has_port = |host: &HostPattern| matches!(host.port(), PortPattern::Exactly(_));
     // Matched broadly, a host without a port or with every port contains the same host with any.
-    let adds = |other: &HostPattern| !has_port(other) && other.contains(Match::Broad, host, Match::Strict);
+    let adds =
+        |other: &HostPattern| !has_port(other) && other.contains(Match::Broad, host, Match::Strict);
     has_port(host) && !hosts.iter().any(adds)
 }
 
 fn narrow(host: &HostPattern, info: &RuleInfo) -> Problem {
-    let what = format!("`{host}` grants no request without a port, and no TCP connection whose port is not known");
+    let what = format!(
+        "`{host}` grants no request without a port, and no TCP connection whose port is not known"
+    );
     note(Code::NarrowPort, info, what).hint("to grant these too, add the host without a port")
 }
 
@@ -60,9 +67,18 @@ fn passed_without_port(to: &[Operation]) -> Option<(&HostPattern, u16)> {
     let adds = |host: &HostPattern, other: &HostPattern| {
         let covers_absent = other.port().covers(Port::Absent(None), Match::Broad);
         // Matched broadly, a host without a port contains the same host with any.
-        covers_absent && other.with_port(PortPattern::Unsaid).contains(Match::Broad, host, Match::Broad)
+        covers_absent
+            && other
+                .with_port(PortPattern::Unsaid)
+                .contains(Match::Broad, host, Match::Broad)
     };
-    let named = to.iter().flat_map(|operation| operation.hosts.any_of().iter().map(move |host| (operation, host)));
+    let named = to.iter().flat_map(|operation| {
+        operation
+            .hosts
+            .any_of()
+            .iter()
+            .map(move |host| (operation, host))
+    });
     let mut passed = named.filter_map(|(operation, host)| match host.port() {
         PortPattern::Exactly(80 | 443) => None,
         // On a listener of that port alone it passes nothing.
@@ -82,11 +98,15 @@ fn passed(host: &HostPattern, port: u16, info: &RuleInfo) -> Problem {
 }
 
 fn range(to: &[Operation]) -> Option<&HostPattern> {
-    to.iter().flat_map(|operation| operation.hosts.any_of()).find(|host| host.is_network())
+    to.iter()
+        .flat_map(|operation| operation.hosts.any_of())
+        .find(|host| host.is_network())
 }
 
 fn address_only(host: &HostPattern, info: &RuleInfo) -> Problem {
-    let what = format!("`{host}` matches addresses that a client wrote, never a name that resolves to one");
+    let what = format!(
+        "`{host}` matches addresses that a client wrote, never a name that resolves to one"
+    );
     note(Code::AddressOnly, info, what)
         .hint("write the names too; addresses that names resolve to are the network's to guard")
 }
@@ -94,18 +114,26 @@ fn address_only(host: &HostPattern, info: &RuleInfo) -> Problem {
 /// A deny of which an operation asks for HTTP alone: on TCP what is not known satisfies it (rule R10).
 fn denies_all_tcp(rule: &Rule) -> Option<Problem> {
     let http_conditions = rule.when.iter().all(|condition| condition.is_http_only());
-    let any = |host: &HostPattern| host.is_anywhere() || (host.is_lone_star() && host.port() == PortPattern::Every);
+    let any = |host: &HostPattern| {
+        host.is_anywhere() || (host.is_lone_star() && host.port() == PortPattern::Every)
+    };
     let no_host = |hosts: &[HostPattern]| hosts.is_empty() || hosts.iter().any(any);
-    let everywhere = |op: &Operation| no_host(op.hosts.any_of()) && op.hosts.none_of().is_empty() && !op.ports.is_set();
+    let everywhere = |op: &Operation| {
+        no_host(op.hosts.any_of()) && op.hosts.none_of().is_empty() && !op.ports.is_set()
+    };
     let to = match rule.to.as_ref() {
         [] => !rule.when.is_empty(),
-        operations => operations.iter().any(|op| everywhere(op) && (op.is_http_only() || !rule.when.is_empty())),
+        operations => operations
+            .iter()
+            .any(|op| everywhere(op) && (op.is_http_only() || !rule.when.is_empty())),
     };
     if !http_conditions || !to || !rule.except.is_empty() {
         return None;
     }
-    let what =
-        format!("`{}` asks for HTTP only, and so denies every TCP connection of its callers too", id(&rule.info));
+    let what = format!(
+        "`{}` asks for HTTP only, and so denies every TCP connection of its callers too",
+        id(&rule.info)
+    );
     let problem = match (rule.info.id.family(), &rule.callers) {
         (Family::Istio, CallerMatch::Anyone) => warning(Code::DeniesAllTcp, &rule.info, what),
         _ => note(Code::DeniesAllTcp, &rule.info, what),

@@ -23,7 +23,12 @@ pub fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
     let mut trust = snapshot.settings().trust_domains.clone();
     if let Accepted::Only(domains) = &mut trust.accepted {
-        domains.extend(rules.accepted_trust_domains.iter().map(|(domain, _)| domain.clone()));
+        domains.extend(
+            rules
+                .accepted_trust_domains
+                .iter()
+                .map(|(domain, _)| domain.clone()),
+        );
     }
     for (list, effect) in [
         (&rules.denies, Effect::Deny),
@@ -36,7 +41,10 @@ pub fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
                 found.push(told(rule, effect, &why));
             }
             found.extend(
-                rule.except.iter().filter(|except| never_opens(except, rule)).map(|except| beside(except, rule)),
+                rule.except
+                    .iter()
+                    .filter(|except| never_opens(except, rule))
+                    .map(|except| beside(except, rule)),
             );
         }
     }
@@ -56,17 +64,26 @@ fn beside(except: &Exception, rule: &Rule) -> Problem {
         id(&except.info),
         id(&rule.info)
     );
-    warning(Code::NeverMatches, &except.info, what).hint("correct its subjects, hosts or methods, or remove it")
+    warning(Code::NeverMatches, &except.info, what)
+        .hint("correct its subjects, hosts or methods, or remove it")
 }
 
 /// Why a rule matches no request whose attributes are known.
 fn never_matches(rule: &Rule, effect: Effect, trust: &TrustDomains) -> Option<String> {
     let sources = match &rule.callers {
-        CallerMatch::Sources(sources) => every(sources, |source| dead_source(source, effect, trust)),
+        CallerMatch::Sources(sources) => {
+            every(sources, |source| dead_source(source, effect, trust))
+        }
         CallerMatch::Anyone | CallerMatch::Subjects(_) => None,
     };
-    let when = || rule.when.iter().find_map(|condition| dead_condition(condition, effect, trust));
-    sources.or_else(|| every(&rule.to, |operation| dead_operation(operation, effect))).or_else(when)
+    let when = || {
+        rule.when
+            .iter()
+            .find_map(|condition| dead_condition(condition, effect, trust))
+    };
+    sources
+        .or_else(|| every(&rule.to, |operation| dead_operation(operation, effect)))
+        .or_else(when)
 }
 
 /// The first reason, where every item of a list has one.
@@ -78,11 +95,18 @@ fn every<T>(items: &[T], reason: impl Fn(&T) -> Option<String>) -> Option<String
 fn dead_source(source: &Source, effect: Effect, trust: &TrustDomains) -> Option<String> {
     let text = |o: &TextPattern, _: Match, i: &TextPattern, _: Match| o.contains(i);
     let block = |o: &ipnet::IpNet, _: Match, i: &ipnet::IpNet, _: Match| o.contains(i);
-    let clash = |name: &str| Some(format!("its `not{name}` leave out all of its `{}`", lower_first(name)));
+    let clash = |name: &str| {
+        Some(format!(
+            "its `not{name}` leave out all of its `{}`",
+            lower_first(name)
+        ))
+    };
     if excludes(&source.principals, effect, text) {
         return clash("Principals");
     }
-    if excludes(&source.namespaces, effect, |o, _, i, _| pattern::glob_matches(o, i)) {
+    if excludes(&source.namespaces, effect, |o, _, i, _| {
+        pattern::glob_matches(o, i)
+    }) {
         return clash("Namespaces");
     }
     if excludes(&source.service_accounts, effect, |o, _, i, _| o == i) {
@@ -98,17 +122,25 @@ fn dead_source(source: &Source, effect: Effect, trust: &TrustDomains) -> Option<
     if effect == Effect::Allow && excludes(&source.remote_ip_blocks, effect, block) {
         return clash("RemoteIpBlocks");
     }
-    let none = |list: &[TextPattern], can: &dyn Fn(&TextPattern) -> bool| !list.is_empty() && !list.iter().any(can);
+    let none = |list: &[TextPattern], can: &dyn Fn(&TextPattern) -> bool| {
+        !list.is_empty() && !list.iter().any(can)
+    };
     if none(source.principals.any_of(), &|p| may_be_principal(p, trust)) {
         return Some("no accepted caller has such a principal".to_owned());
     }
     let domain = |p: &TextPattern| may_be_domain(p, trust);
-    none(source.trust_domains.any_of(), &domain).then(|| "no such trust domain is accepted".to_owned())
+    none(source.trust_domains.any_of(), &domain)
+        .then(|| "no such trust domain is accepted".to_owned())
 }
 
 fn lower_first(name: &str) -> String {
     let mut letters = name.chars();
-    letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
+    letters
+        .next()
+        .map(|first| first.to_ascii_lowercase())
+        .into_iter()
+        .chain(letters)
+        .collect()
 }
 
 /// Whether some identity that is accepted could match.
@@ -120,7 +152,10 @@ fn may_be_principal(pattern: &TextPattern, trust: &TrustDomains) -> bool {
         TextPattern::Any => return true,
     };
     // Where the text begins with a whole trust domain, it must be one that is accepted.
-    let domain = text.split_once('/').map(|(domain, _)| domain).filter(|_| !stars.0);
+    let domain = text
+        .split_once('/')
+        .map(|(domain, _)| domain)
+        .filter(|_| !stars.0);
     may_be_workload(text, stars) && domain.is_none_or(|domain| is_accepted(domain, trust))
 }
 
@@ -133,14 +168,25 @@ fn may_be_domain(pattern: &TextPattern, trust: &TrustDomains) -> bool {
         Accepted::Any => return true,
         Accepted::Only(domains) => domains,
     };
-    trust.own_and_aliases().chain(foreign.iter().map(String::as_str)).any(|domain| pattern.matches(domain))
+    trust
+        .own_and_aliases()
+        .chain(foreign.iter().map(String::as_str))
+        .any(|domain| pattern.matches(domain))
 }
 
 fn dead_operation(operation: &Operation, effect: Effect) -> Option<String> {
-    let Operation { hosts, ports, methods, paths } = operation;
-    let clash = |name: &str, list: &str| Some(format!("its `{name}` leave out all of its `{list}`"));
+    let Operation {
+        hosts,
+        ports,
+        methods,
+        paths,
+    } = operation;
+    let clash =
+        |name: &str, list: &str| Some(format!("its `{name}` leave out all of its `{list}`"));
     // `**` also matches a connection that names no host.
-    if !hosts.any_of().iter().any(HostPattern::is_anywhere) && excludes(hosts, effect, HostPattern::contains) {
+    if !hosts.any_of().iter().any(HostPattern::is_anywhere)
+        && excludes(hosts, effect, HostPattern::contains)
+    {
         return clash("notHosts", "hosts");
     }
     if excludes(ports, effect, |o, _, i, _| o == i) {
@@ -163,7 +209,9 @@ fn dead_operation(operation: &Operation, effect: Effect) -> Option<String> {
 /// Whether a request could be granted by a path of a list: of an exact one every reading must be matched by the list. The
 /// path as sent is one of them, so no other request is granted by exact paths.
 fn may_be_granted(path: &PathPattern, list: &[PathPattern]) -> bool {
-    let PathPattern::Text(TextPattern::Exact(text)) = path else { return true };
+    let PathPattern::Text(TextPattern::Exact(text)) = path else {
+        return true;
+    };
     let matched = |reading: &str| {
         list.iter().any(|pattern| match pattern {
             PathPattern::Text(pattern) => pattern.matches(reading),
@@ -174,7 +222,8 @@ fn may_be_granted(path: &PathPattern, list: &[PathPattern]) -> bool {
         Readings::One(reading) => reading == text,
         // A query is cut off before paths are compared.
         Readings::Many(all) => {
-            all.first().is_some_and(|sent| sent == text) && all.iter().all(|reading| matched(reading))
+            all.first().is_some_and(|sent| sent == text)
+                && all.iter().all(|reading| matched(reading))
         }
         Readings::Unknown => false,
     }
@@ -185,7 +234,9 @@ fn dead_condition(condition: &Condition, effect: Effect, trust: &TrustDomains) -
     let grants = effect == Effect::Allow;
     let dead = match condition {
         Condition::Source(source) => return dead_source(source, effect, trust),
-        Condition::DestinationIp(field) => grants && excludes(field, effect, |o, _, i, _| o.contains(i)),
+        Condition::DestinationIp(field) => {
+            grants && excludes(field, effect, |o, _, i, _| o.contains(i))
+        }
         Condition::DestinationPort(field) => excludes(field, effect, |o, _, i, _| o == i),
         Condition::Sni(field) => grants && excludes(field, effect, same),
         Condition::Header { values, .. } => grants && excludes(values, effect, same),
@@ -194,9 +245,17 @@ fn dead_condition(condition: &Condition, effect: Effect, trust: &TrustDomains) -
 }
 
 /// Whether a field's negative list leaves out everything that its positive list lets in.
-fn excludes<P>(field: &Field<P>, effect: Effect, contains: impl Fn(&P, Match, &P, Match) -> bool) -> bool {
-    let left_out =
-        |p: &P| field.none_of().iter().any(|n| contains(n, effect.negative_match(), p, effect.positive_match()));
+fn excludes<P>(
+    field: &Field<P>,
+    effect: Effect,
+    contains: impl Fn(&P, Match, &P, Match) -> bool,
+) -> bool {
+    let left_out = |p: &P| {
+        field
+            .none_of()
+            .iter()
+            .any(|n| contains(n, effect.negative_match(), p, effect.positive_match()))
+    };
     !field.any_of().is_empty() && field.any_of().iter().all(left_out)
 }
 
@@ -209,5 +268,9 @@ fn never_opens(except: &Exception, rule: &Rule) -> bool {
         }
         _ => false,
     };
-    strangers || !rule.to.iter().any(|deny| overlap::operations(deny, Match::Broad, &except.to))
+    strangers
+        || !rule
+            .to
+            .iter()
+            .any(|deny| overlap::operations(deny, Match::Broad, &except.to))
 }

@@ -12,9 +12,10 @@ use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject, Su
 pub fn callers(subjects: &SubjectList, callers: &CallerMatch) -> bool {
     match callers {
         CallerMatch::Anyone => true,
-        CallerMatch::Sources(sources) => {
-            subjects.0.iter().any(|subject| sources.iter().any(|s| subject_and_source(subject, s)))
-        }
+        CallerMatch::Sources(sources) => subjects
+            .0
+            .iter()
+            .any(|subject| sources.iter().any(|s| subject_and_source(subject, s))),
         CallerMatch::Subjects(others) => subject_lists(subjects, others),
     }
 }
@@ -25,12 +26,19 @@ pub fn exception(except: &Exception, grant: &Rule) -> bool {
         CallerMatch::Subjects(subjects) => callers(subjects, &grant.callers),
         CallerMatch::Anyone | CallerMatch::Sources(_) => true,
     };
-    callers && (grant.to.is_empty() || grant.to.iter().any(|to| operations(to, Match::Strict, &except.to)))
+    callers
+        && (grant.to.is_empty()
+            || grant
+                .to
+                .iter()
+                .any(|to| operations(to, Match::Strict, &except.to)))
 }
 
 /// Whether two lists of subjects may be about one caller. Callers without a valid identity may be anybody's.
 pub fn subject_lists(one: &SubjectList, two: &SubjectList) -> bool {
-    one.0.iter().any(|a| two.0.iter().any(|b| both_select(a, b)))
+    one.0
+        .iter()
+        .any(|a| two.0.iter().any(|b| both_select(a, b)))
 }
 
 /// Whether a workload of the own trust domain is selected by both; here "yes" is sure too.
@@ -41,12 +49,28 @@ pub fn own_workloads(one: &SubjectList, two: &SubjectList) -> bool {
 fn both_select(one: &Subject, two: &Subject) -> bool {
     match (one, two) {
         (Subject::Unauthenticated, _) | (_, Subject::Unauthenticated) => true,
-        (Subject::Accounts { accounts, .. }, other) | (other, Subject::Accounts { accounts, .. }) => {
-            accounts.iter().any(|a| covers::selects_account(other, (&a.namespace, &a.name)))
-        }
-        (Subject::Workloads { namespaces, accounts, .. }, Subject::Workloads { namespaces: n, accounts: a, .. }) => {
-            let same = accounts.is_empty() || a.is_empty() || accounts.iter().any(|account| a.contains(account));
-            same && namespaces.iter().any(|one| n.iter().any(|two| share(one, two)))
+        (Subject::Accounts { accounts, .. }, other)
+        | (other, Subject::Accounts { accounts, .. }) => accounts
+            .iter()
+            .any(|a| covers::selects_account(other, (&a.namespace, &a.name))),
+        (
+            Subject::Workloads {
+                namespaces,
+                accounts,
+                ..
+            },
+            Subject::Workloads {
+                namespaces: n,
+                accounts: a,
+                ..
+            },
+        ) => {
+            let same = accounts.is_empty()
+                || a.is_empty()
+                || accounts.iter().any(|account| a.contains(account));
+            same && namespaces
+                .iter()
+                .any(|one| n.iter().any(|two| share(one, two)))
         }
     }
 }
@@ -60,16 +84,22 @@ fn subject_and_source(subject: &Subject, source: &Source) -> bool {
     if *subject == Subject::Unauthenticated {
         return !source.asks_identity();
     }
-    let named =
-        covers::named_accounts(source).is_none_or(|all| all.iter().any(|a| covers::selects_account(subject, *a)));
-    named && namespaces_of(subject).iter().any(|namespace| in_namespaces(source, namespace))
+    let named = covers::named_accounts(source)
+        .is_none_or(|all| all.iter().any(|a| covers::selects_account(subject, *a)));
+    named
+        && namespaces_of(subject)
+            .iter()
+            .any(|namespace| in_namespaces(source, namespace))
 }
 
 /// The namespaces of a subject, as globs.
 fn namespaces_of(subject: &Subject) -> Vec<String> {
     match subject {
         Subject::Workloads { namespaces, .. } => namespaces.iter().map(covers::glob).collect(),
-        Subject::Accounts { accounts, .. } => accounts.iter().map(|account| account.namespace.clone()).collect(),
+        Subject::Accounts { accounts, .. } => accounts
+            .iter()
+            .map(|account| account.namespace.clone())
+            .collect(),
         Subject::Unauthenticated => Vec::new(),
     }
 }
@@ -79,16 +109,21 @@ fn in_namespaces(source: &Source, namespace: &str) -> bool {
     let field = &source.namespaces;
     let contains = |pattern: &String| pattern::glob_matches(pattern, namespace);
     let may_contain = |pattern: &String| namespace.contains('*') || contains(pattern);
-    (field.any_of().is_empty() || field.any_of().iter().any(may_contain)) && !field.none_of().iter().any(contains)
+    (field.any_of().is_empty() || field.any_of().iter().any(may_contain))
+        && !field.none_of().iter().any(contains)
 }
 
 /// Whether two operations may match one request, hosts and methods being looked at. `one` is matched as told; `two` is matched
 /// strictly, so what is not known never matches it.
 pub fn operations(one: &Operation, matching: Match, two: &Operation) -> bool {
     let (a, b) = (one.hosts.any_of(), two.hosts.any_of());
-    let hosts = a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| a.meets(matching, b, Match::Strict)));
+    let hosts = a.is_empty()
+        || b.is_empty()
+        || a.iter()
+            .any(|a| b.iter().any(|b| a.meets(matching, b, Match::Strict)));
     let (a, b) = (one.methods.any_of(), two.methods.any_of());
-    let methods = a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| same_method(a, b)));
+    let methods =
+        a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| same_method(a, b)));
     hosts && methods
 }
 

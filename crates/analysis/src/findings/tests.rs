@@ -22,22 +22,47 @@ fn set(lines: &str) -> Vec<u8> {
             "{{apiVersion: {version}, kind: {kind}, metadata: {{name: {name}, namespace: {namespace}}}, spec: {spec}}}\n"
         )
     };
-    lines.lines().filter(|line| !line.trim().is_empty()).map(policy).collect::<Vec<_>>().join("---\n").into_bytes()
+    lines
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(policy)
+        .collect::<Vec<_>>()
+        .join("---\n")
+        .into_bytes()
 }
 
 fn problems(lines: &str, settings: &Settings, horizon: Horizon) -> Vec<Problem> {
-    let file = PolicyFile { name: "p.yaml".into(), bytes: set(lines).into() };
-    let loaded = source::load(&Source { name: "d".into(), files: vec![file], ..Source::default() }, settings);
-    let compiled = compile::compile(&[loaded], settings).unwrap_or_else(|problems| panic!("{lines}\n{problems:#?}"));
+    let file = PolicyFile {
+        name: "p.yaml".into(),
+        bytes: set(lines).into(),
+    };
+    let loaded = source::load(
+        &Source {
+            name: "d".into(),
+            files: vec![file],
+            ..Source::default()
+        },
+        settings,
+    );
+    let compiled = compile::compile(&[loaded], settings)
+        .unwrap_or_else(|problems| panic!("{lines}\n{problems:#?}"));
     findings(&compiled.snapshot, horizon)
 }
 
 /// `code policy [-> other]`, the policy being the number of its line.
 fn line(problem: &Problem) -> String {
-    let mut ids =
-        problem.text.split('`').skip(1).step_by(2).filter(|text| text.starts_with("ep:") || text.starts_with("ap:"));
+    let mut ids = problem
+        .text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| text.starts_with("ep:") || text.starts_with("ap:"));
     let other = ids.nth(1).map(|id| format!(" -> {id}")).unwrap_or_default();
-    format!("{} {}{other}", problem.code.as_str(), problem.place.line.div_ceil(2))
+    format!(
+        "{} {}{other}",
+        problem.code.as_str(),
+        problem.place.line.div_ceil(2)
+    )
 }
 
 #[track_caller]
@@ -45,7 +70,11 @@ fn tells(codes: &[Code], table: &[(&str, &[&str])]) {
     for (lines, expected) in table {
         let horizon = Horizon::at(NOW);
         let found = problems(lines, &Settings::default(), horizon);
-        let told: Vec<String> = found.iter().filter(|p| codes.contains(&p.code)).map(line).collect();
+        let told: Vec<String> = found
+            .iter()
+            .filter(|p| codes.contains(&p.code))
+            .map(line)
+            .collect();
         assert_eq!(told, *expected, "{lines}\n{found:#?}");
     }
 }
@@ -59,7 +88,10 @@ fn a_rule_within_another_is_covered() {
                 "ep web a {deny: [{name: x, hosts: ['*.example']}, {name: y, hosts: [a.example]}]}",
                 &["covered 1 -> ep:web/a#x"],
             ),
-            ("ep web a {deny: [{name: x, hosts: ['*.a.example']}, {name: y, hosts: [a.example]}]}", &[]),
+            (
+                "ep web a {deny: [{name: x, hosts: ['*.a.example']}, {name: y, hosts: [a.example]}]}",
+                &[],
+            ),
             (
                 "ep web a {deny: [{name: x, hosts: [a.example]}, {name: y, hosts: [a.example]}]}",
                 &["covered 1 -> ep:web/a#x"],
@@ -72,7 +104,10 @@ fn a_rule_within_another_is_covered() {
                 "ep web a {deny: [{name: x, hosts: ['*.example'], except: [{methods: [GET]}]}, {name: y, hosts: [a.example]}]}",
                 &[],
             ),
-            ("ep web a {deny: [{name: x, hosts: ['*.example'], mode: Report}, {name: y, hosts: [a.example]}]}", &[]),
+            (
+                "ep web a {deny: [{name: x, hosts: ['*.example'], mode: Report}, {name: y, hosts: [a.example]}]}",
+                &[],
+            ),
             (
                 "ep web a {deny: [{name: x, hosts: ['*.example']}, {name: y, hosts: [a.example], mode: Report}]}",
                 &["covered 1 -> ep:web/a#x"],
@@ -81,8 +116,14 @@ fn a_rule_within_another_is_covered() {
                 "ep web a {deny: [{name: x, hosts: [10.0.0.0/8]}]}\nep web b {deny: [{name: y, hosts: [10.1.2.3]}]}",
                 &["covered 2 -> ep:web/a#x"],
             ),
-            ("ep web a {deny: [{name: x, hosts: [10.0.0.0/8]}]}\nep web b {deny: [{name: y, hosts: [11.1.2.3]}]}", &[]),
-            ("ep web a {deny: [{name: x, hosts: ['**']}]}\nep shop b {deny: [{name: y, hosts: [a.example]}]}", &[]),
+            (
+                "ep web a {deny: [{name: x, hosts: [10.0.0.0/8]}]}\nep web b {deny: [{name: y, hosts: [11.1.2.3]}]}",
+                &[],
+            ),
+            (
+                "ep web a {deny: [{name: x, hosts: ['**']}]}\nep shop b {deny: [{name: y, hosts: [a.example]}]}",
+                &[],
+            ),
             // The team's deny holds for callers without a valid identity too, unless a policy names them.
             (
                 "ep istio-system r {subjects: [{namespaces: ['**']}], deny: [{name: x, hosts: ['*.example']}]}\n\
@@ -113,15 +154,32 @@ fn a_grant_within_another_is_covered_as_long_as_it_lasts() {
     let (soon, late) = ("2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z");
     let grants = |one: &str, two: &str| {
         let entry = |name: &str, hosts: &str, end: &str| {
-            let end = if end.is_empty() { String::new() } else { format!(", expires: '{end}'") };
+            let end = if end.is_empty() {
+                String::new()
+            } else {
+                format!(", expires: '{end}'")
+            };
             format!("{{name: {name}, hosts: ['{hosts}']{end}}}")
         };
-        format!("ep web a {{allow: [{}, {}]}}", entry("x", "*.example", one), entry("y", "a.example", two))
+        format!(
+            "ep web a {{allow: [{}, {}]}}",
+            entry("x", "*.example", one),
+            entry("y", "a.example", two)
+        )
     };
-    for (one, two, expected) in
-        [("", "", 1), ("", soon, 1), (late, soon, 1), (soon, soon, 1), (soon, late, 0), (late, "", 0)]
-    {
-        let expected = if expected == 1 { vec!["covered 1 -> ep:web/a#x"] } else { vec![] };
+    for (one, two, expected) in [
+        ("", "", 1),
+        ("", soon, 1),
+        (late, soon, 1),
+        (soon, soon, 1),
+        (soon, late, 0),
+        (late, "", 0),
+    ] {
+        let expected = if expected == 1 {
+            vec!["covered 1 -> ep:web/a#x"]
+        } else {
+            vec![]
+        };
         tells(&[Code::Covered], &[(&grants(one, two), &expected)]);
     }
     tells(
@@ -131,7 +189,10 @@ fn a_grant_within_another_is_covered_as_long_as_it_lasts() {
                 "ep web a {allow: [{name: x, hosts: [a.example]}, {name: y, hosts: ['a.example:443']}]}",
                 &["covered 1 -> ep:web/a#x"],
             ),
-            ("ep web a {allow: [{name: x, hosts: [a.example]}, {name: y, hosts: ['a.example:8443']}]}", &[]),
+            (
+                "ep web a {allow: [{name: x, hosts: [a.example]}, {name: y, hosts: ['a.example:8443']}]}",
+                &[],
+            ),
             (
                 "ep web a {allow: [{name: x, hosts: [a.example], paths: ['/v1*']}, {name: y, hosts: [a.example], paths: ['/v1/x']}]}",
                 &["covered 1 -> ep:web/a#x"],
@@ -141,7 +202,10 @@ fn a_grant_within_another_is_covered_as_long_as_it_lasts() {
                 &["covered 1 -> ep:web/a#y"],
             ),
             // Of a connection that names no host only `**` is a grant, and of TCP none with a method.
-            ("ep web a {allow: [{name: x, hosts: ['**'], methods: [GET]}, {name: y, hosts: ['*.example']}]}", &[]),
+            (
+                "ep web a {allow: [{name: x, hosts: ['**'], methods: [GET]}, {name: y, hosts: ['*.example']}]}",
+                &[],
+            ),
             (
                 "ap web a {rules: [{to: [{operation: {hosts: ['*']}}]}, {to: [{operation: {hosts: [a.example]}}]}]}",
                 &["covered 1 -> ap:web/a#0"],
@@ -245,68 +309,158 @@ fn a_grant_within_a_deny_is_always_denied() {
 
 #[test]
 fn a_teams_deny_over_a_grant_of_root_is_told() {
-    let root =
-        "ep istio-system r {subjects: [{namespaces: ['**']}], isolate: false, allow: [{name: g, hosts: [a.example]}]}";
+    let root = "ep istio-system r {subjects: [{namespaces: ['**']}], isolate: false, allow: [{name: g, hosts: [a.example]}]}";
     for (team, expected) in [
-        ("ep web a {deny: [{name: x, hosts: ['*.example']}]}", &["grant-overruled 2 -> ep:istio-system/r#g"][..]),
+        (
+            "ep web a {deny: [{name: x, hosts: ['*.example']}]}",
+            &["grant-overruled 2 -> ep:istio-system/r#g"][..],
+        ),
         ("ep web a {deny: [{name: x, hosts: [b.example]}]}", &[]),
-        ("ep web a {deny: [{name: x, hosts: [a.example], methods: [POST]}]}", &[]),
-        ("ep web a {mode: Report, deny: [{name: x, hosts: ['*.example']}]}", &[]),
-        ("ep web a {deny: [{name: x, hosts: ['*.example'], except: [{methods: [GET]}]}]}", &[]),
+        (
+            "ep web a {deny: [{name: x, hosts: [a.example], methods: [POST]}]}",
+            &[],
+        ),
+        (
+            "ep web a {mode: Report, deny: [{name: x, hosts: ['*.example']}]}",
+            &[],
+        ),
+        (
+            "ep web a {deny: [{name: x, hosts: ['*.example'], except: [{methods: [GET]}]}]}",
+            &[],
+        ),
     ] {
-        tells(&[Code::GrantOverruled], &[(&format!("{root}\n{team}"), expected)]);
+        tells(
+            &[Code::GrantOverruled],
+            &[(&format!("{root}\n{team}"), expected)],
+        );
     }
     let other = root.replace("'**'", "shop");
-    tells(&[Code::GrantOverruled], &[(&format!("{other}\nep web a {{deny: [{{name: x, hosts: ['**']}}]}}"), &[])]);
+    tells(
+        &[Code::GrantOverruled],
+        &[(
+            &format!("{other}\nep web a {{deny: [{{name: x, hosts: ['**']}}]}}"),
+            &[],
+        )],
+    );
 }
 
 #[test]
 fn what_no_request_can_match_is_told() {
     let allow = |rule: &str| format!("ap web a {{rules: [{rule}]}}");
     for (rule, expected) in [
-        ("{to: [{operation: {hosts: [a.example, b.example], notHosts: ['*.example']}}]}", true),
-        ("{to: [{operation: {hosts: [a.example, b.test], notHosts: ['*.example']}}]}", false),
-        ("{to: [{operation: {hosts: [a.example], notHosts: [a.example]}}]}", true),
-        ("{to: [{operation: {hosts: [a.example], notHosts: [a.example]}}, {operation: {hosts: [b.example]}}]}", false),
-        ("{to: [{operation: {hosts: ['a.example:*'], notHosts: ['a.example:443']}}]}", false),
-        ("{to: [{operation: {methods: [GET], notMethods: [get]}}]}", true),
-        ("{to: [{operation: {methods: [GET, PUT], notMethods: [GET]}}]}", false),
-        ("{to: [{operation: {ports: ['443'], notPorts: ['443', '80']}}]}", true),
-        ("{to: [{operation: {paths: ['/a'], notPaths: ['/*']}}]}", true),
+        (
+            "{to: [{operation: {hosts: [a.example, b.example], notHosts: ['*.example']}}]}",
+            true,
+        ),
+        (
+            "{to: [{operation: {hosts: [a.example, b.test], notHosts: ['*.example']}}]}",
+            false,
+        ),
+        (
+            "{to: [{operation: {hosts: [a.example], notHosts: [a.example]}}]}",
+            true,
+        ),
+        (
+            "{to: [{operation: {hosts: [a.example], notHosts: [a.example]}}, {operation: {hosts: [b.example]}}]}",
+            false,
+        ),
+        (
+            "{to: [{operation: {hosts: ['a.example:*'], notHosts: ['a.example:443']}}]}",
+            false,
+        ),
+        (
+            "{to: [{operation: {methods: [GET], notMethods: [get]}}]}",
+            true,
+        ),
+        (
+            "{to: [{operation: {methods: [GET, PUT], notMethods: [GET]}}]}",
+            false,
+        ),
+        (
+            "{to: [{operation: {ports: ['443'], notPorts: ['443', '80']}}]}",
+            true,
+        ),
+        (
+            "{to: [{operation: {paths: ['/a'], notPaths: ['/*']}}]}",
+            true,
+        ),
         ("{to: [{operation: {paths: ['/a?x=1']}}]}", true),
-        ("{to: [{operation: {paths: ['/a//b', '/a;c', '/%61']}}]}", true),
+        (
+            "{to: [{operation: {paths: ['/a//b', '/a;c', '/%61']}}]}",
+            true,
+        ),
         ("{to: [{operation: {paths: ['/a//b', '/a']}}]}", false),
         ("{to: [{operation: {paths: ['/a//b', '/a/b']}}]}", false),
         ("{to: [{operation: {paths: ['/a%2fb', '/{*}/b']}}]}", false),
         ("{to: [{operation: {paths: ['/a%2fb', '/a;b']}}]}", true),
-        ("{from: [{source: {namespaces: [web], notNamespaces: [web]}}]}", true),
-        ("{from: [{source: {namespaces: ['web*'], notNamespaces: [web]}}]}", false),
-        ("{from: [{source: {serviceAccounts: [app], notServiceAccounts: [web/app]}}]}", true),
-        ("{from: [{source: {principals: [cluster.local/ns/web]}}]}", true),
-        ("{from: [{source: {principals: ['cluster.local/ns/Web/*']}}]}", true),
-        ("{from: [{source: {principals: ['cluster.local/ns/web/*']}}]}", false),
+        (
+            "{from: [{source: {namespaces: [web], notNamespaces: [web]}}]}",
+            true,
+        ),
+        (
+            "{from: [{source: {namespaces: ['web*'], notNamespaces: [web]}}]}",
+            false,
+        ),
+        (
+            "{from: [{source: {serviceAccounts: [app], notServiceAccounts: [web/app]}}]}",
+            true,
+        ),
+        (
+            "{from: [{source: {principals: [cluster.local/ns/web]}}]}",
+            true,
+        ),
+        (
+            "{from: [{source: {principals: ['cluster.local/ns/Web/*']}}]}",
+            true,
+        ),
+        (
+            "{from: [{source: {principals: ['cluster.local/ns/web/*']}}]}",
+            false,
+        ),
         ("{from: [{source: {principals: ['*/sa/app']}}]}", false),
         ("{from: [{source: {principals: ['x.td/ns/web/*']}}]}", false),
         ("{from: [{source: {trustDomains: ['*.nobody']}}]}", true),
         ("{from: [{source: {trustDomains: ['*.local']}}]}", false),
-        ("{when: [{key: 'request.headers[x]', values: [a], notValues: ['*']}]}", true),
-        ("{when: [{key: connection.sni, values: [a], notValues: [b]}]}", false),
-        ("{when: [{key: destination.port, values: ['1'], notValues: ['1']}]}", true),
+        (
+            "{when: [{key: 'request.headers[x]', values: [a], notValues: ['*']}]}",
+            true,
+        ),
+        (
+            "{when: [{key: connection.sni, values: [a], notValues: [b]}]}",
+            false,
+        ),
+        (
+            "{when: [{key: destination.port, values: ['1'], notValues: ['1']}]}",
+            true,
+        ),
     ] {
-        let expected = if expected { &["never-matches 1"][..] } else { &[] };
+        let expected = if expected {
+            &["never-matches 1"][..]
+        } else {
+            &[]
+        };
         tells(&[Code::NeverMatches], &[(&allow(rule), expected)]);
     }
     // What is not known satisfies a deny, which matches its hosts broadly and those it leaves out strictly.
     tells(
         &[Code::NeverMatches],
         &[
-            ("ap web a {action: DENY, rules: [{to: [{operation: {hosts: [a.example], notHosts: [a.example]}}]}]}", &[]),
+            (
+                "ap web a {action: DENY, rules: [{to: [{operation: {hosts: [a.example], notHosts: [a.example]}}]}]}",
+                &[],
+            ),
             (
                 "ap web a {action: DENY, rules: [{to: [{operation: {hosts: [a.example], notHosts: ['a.example:*']}}]}]}",
                 &["never-matches 1"],
             ),
-            ("ep web a {allow: [{name: x, hosts: [a.example], paths: ['/a;b']}]}", &["never-matches 1"]),
-            ("ep web a {allow: [{name: x, hosts: [a.example], paths: ['/a']}]}", &[]),
+            (
+                "ep web a {allow: [{name: x, hosts: [a.example], paths: ['/a;b']}]}",
+                &["never-matches 1"],
+            ),
+            (
+                "ep web a {allow: [{name: x, hosts: [a.example], paths: ['/a']}]}",
+                &[],
+            ),
         ],
     );
 }
@@ -329,32 +483,84 @@ fn an_exception_beside_its_deny_is_told() {
         ("{subjects: [{serviceAccounts: [shop/app]}]}", true),
         ("{subjects: [{unauthenticated: true}]}", false),
     ] {
-        let expected = if expected { &["never-matches 1 -> ep:istio-system/a#x"][..] } else { &[] };
+        let expected = if expected {
+            &["never-matches 1 -> ep:istio-system/a#x"][..]
+        } else {
+            &[]
+        };
         tells(&[Code::NeverMatches], &[(&deny(except), expected)]);
     }
 }
 
 #[test]
 fn ends_are_told_ahead() {
-    let policy = |end: &str| format!("ep web a {{allow: [{{name: x, hosts: [a.example], expires: '{end}'}}]}}");
+    let policy = |end: &str| {
+        format!("ep web a {{allow: [{{name: x, hosts: [a.example], expires: '{end}'}}]}}")
+    };
     let told = |end: &str, horizon| {
         let found = problems(&policy(end), &Settings::default(), horizon);
-        let ends = found.into_iter().filter(|p| matches!(p.code, Code::Expired | Code::ExpiresSoon));
+        let ends = found
+            .into_iter()
+            .filter(|p| matches!(p.code, Code::Expired | Code::ExpiresSoon));
         ends.map(|p| p.text).collect::<Vec<_>>().join("\n")
     };
     for (end, days, expected) in [
-        ("2026-11-23T00:00:00Z", 14, "`ep:web/a#x` ended at 2026-11-23T00:00:00Z"),
-        ("2026-11-23T00:00:00Z", 0, "`ep:web/a#x` ended at 2026-11-23T00:00:00Z"),
+        (
+            "2026-11-23T00:00:00Z",
+            14,
+            "`ep:web/a#x` ended at 2026-11-23T00:00:00Z",
+        ),
+        (
+            "2026-11-23T00:00:00Z",
+            0,
+            "`ep:web/a#x` ended at 2026-11-23T00:00:00Z",
+        ),
         ("2026-11-23T00:00:01Z", 0, ""),
-        ("2026-11-23T20:00:00Z", 14, "`ep:web/a#x` ends in less than a day, at 2026-11-23T20:00:00Z"),
-        ("2026-11-24T20:00:00Z", 14, "`ep:web/a#x` ends in a day, at 2026-11-24T20:00:00Z"),
-        ("2026-12-07T00:00:00Z", 14, "`ep:web/a#x` ends in 14 days, at 2026-12-07T00:00:00Z"),
+        (
+            "2026-11-23T20:00:00Z",
+            14,
+            "`ep:web/a#x` ends in less than a day, at 2026-11-23T20:00:00Z",
+        ),
+        (
+            "2026-11-24T20:00:00Z",
+            14,
+            "`ep:web/a#x` ends in a day, at 2026-11-24T20:00:00Z",
+        ),
+        (
+            "2026-12-07T00:00:00Z",
+            14,
+            "`ep:web/a#x` ends in 14 days, at 2026-12-07T00:00:00Z",
+        ),
         ("2026-12-07T00:00:01Z", 14, ""),
-        ("2026-12-07T00:00:01Z", 15, "`ep:web/a#x` ends in 14 days, at 2026-12-07T00:00:01Z"),
+        (
+            "2026-12-07T00:00:01Z",
+            15,
+            "`ep:web/a#x` ends in 14 days, at 2026-12-07T00:00:01Z",
+        ),
     ] {
-        assert_eq!(told(end, Horizon { now: Some(NOW), days }), expected, "{end} {days}");
+        assert_eq!(
+            told(
+                end,
+                Horizon {
+                    now: Some(NOW),
+                    days
+                }
+            ),
+            expected,
+            "{end} {days}"
+        );
     }
-    assert_eq!(told("2026-11-01T00:00:00Z", Horizon { now: None, days: 14 }), "", "without a clock nothing has ended");
+    assert_eq!(
+        told(
+            "2026-11-01T00:00:00Z",
+            Horizon {
+                now: None,
+                days: 14
+            }
+        ),
+        "",
+        "without a clock nothing has ended"
+    );
     tells(
         &[Code::Expired],
         &[(
@@ -374,38 +580,79 @@ fn a_grant_that_no_istio_allow_lets_through_is_told() {
             (grant, &[]),
             (&with("{}"), &["istio-gate-closed 1"]),
             (&with("{rules: [{}]}"), &[]),
-            (&with("{rules: [{to: [{operation: {hosts: ['*.example']}}]}]}"), &[]),
-            (&with("{rules: [{to: [{operation: {hosts: ['*.a.example']}}]}]}"), &["istio-gate-closed 1"]),
-            (&with("{rules: [{to: [{operation: {hosts: ['a.example:8443']}}]}]}"), &["istio-gate-closed 1"]),
-            (&with("{rules: [{from: [{source: {namespaces: [shop]}}]}]}"), &["istio-gate-closed 1"]),
-            (&with("{rules: [{from: [{source: {namespaces: [shop, 'w*']}}]}]}"), &[]),
-            (&with("{rules: [{from: [{source: {notNamespaces: [web]}}]}]}"), &["istio-gate-closed 1"]),
             (
-                &with("{rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/app]}}]}]}"),
+                &with("{rules: [{to: [{operation: {hosts: ['*.example']}}]}]}"),
+                &[],
+            ),
+            (
+                &with("{rules: [{to: [{operation: {hosts: ['*.a.example']}}]}]}"),
                 &["istio-gate-closed 1"],
             ),
-            (&with("{rules: [{from: [{source: {principals: [cluster.local/ns/web/sa/app]}}]}]}"), &[]),
+            (
+                &with("{rules: [{to: [{operation: {hosts: ['a.example:8443']}}]}]}"),
+                &["istio-gate-closed 1"],
+            ),
+            (
+                &with("{rules: [{from: [{source: {namespaces: [shop]}}]}]}"),
+                &["istio-gate-closed 1"],
+            ),
+            (
+                &with("{rules: [{from: [{source: {namespaces: [shop, 'w*']}}]}]}"),
+                &[],
+            ),
+            (
+                &with("{rules: [{from: [{source: {notNamespaces: [web]}}]}]}"),
+                &["istio-gate-closed 1"],
+            ),
+            (
+                &with(
+                    "{rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/app]}}]}]}",
+                ),
+                &["istio-gate-closed 1"],
+            ),
+            (
+                &with("{rules: [{from: [{source: {principals: [cluster.local/ns/web/sa/app]}}]}]}"),
+                &[],
+            ),
             (&with("{action: DENY, rules: [{}]}"), &[]),
         ],
     );
     let found = problems(&with("{}"), &Settings::default(), Horizon::at(NOW));
-    let hint = found.iter().find(|p| p.code == Code::IstioGateClosed).and_then(|p| p.hint.clone()).unwrap();
+    let hint = found
+        .iter()
+        .find(|p| p.code == Code::IstioGateClosed)
+        .and_then(|p| p.hint.clone())
+        .unwrap();
     let rule = hint.split('`').nth(1).unwrap().trim_start_matches("- ");
-    tells(&[Code::IstioGateClosed], &[(&with(&format!("{{rules: [{rule}]}}")), &[])]);
+    tells(
+        &[Code::IstioGateClosed],
+        &[(&with(&format!("{{rules: [{rule}]}}")), &[])],
+    );
 }
 
 #[test]
 fn an_istio_allow_on_trial_counts_as_one_that_opens() {
-    let lines =
-        "ep web a {allow: [{name: x, hosts: [a.example]}]}\nap istio-system i {}\nap istio-system j {rules: [{}]}";
+    let lines = "ep web a {allow: [{name: x, hosts: [a.example]}]}\nap istio-system i {}\nap istio-system j {rules: [{}]}";
     let mut bytes = String::from_utf8(set(lines)).unwrap();
     bytes = bytes.replace("{name: j, namespace: istio-system}", DRY_RUN);
-    let file = PolicyFile { name: "p.yaml".into(), bytes: bytes.into_bytes().into() };
-    let loaded =
-        source::load(&Source { name: "d".into(), files: vec![file], ..Source::default() }, &Settings::default());
+    let file = PolicyFile {
+        name: "p.yaml".into(),
+        bytes: bytes.into_bytes().into(),
+    };
+    let loaded = source::load(
+        &Source {
+            name: "d".into(),
+            files: vec![file],
+            ..Source::default()
+        },
+        &Settings::default(),
+    );
     let compiled = compile::compile(&[loaded], &Settings::default()).unwrap();
     let found = findings(&compiled.snapshot, Horizon::at(NOW));
-    assert!(found.iter().all(|p| p.code != Code::IstioGateClosed), "{found:#?}");
+    assert!(
+        found.iter().all(|p| p.code != Code::IstioGateClosed),
+        "{found:#?}"
+    );
 }
 
 const DRY_RUN: &str = "{name: j, namespace: istio-system, annotations: {istio.io/dry-run: 'true'}}";
@@ -420,13 +667,34 @@ fn what_is_said_of_callers_without_an_identity() {
         &both,
         &[
             (isolates, &["unauthenticated-unsaid 1"]),
-            ("ep web a {mode: Report, allow: [{name: x, hosts: [a.example]}]}", &[]),
+            (
+                "ep web a {mode: Report, allow: [{name: x, hosts: [a.example]}]}",
+                &[],
+            ),
             ("ep web a {deny: [{name: x, hosts: [a.example]}]}", &[]),
             (&with(&format!("{{{named}, isolate: true}}")), &[]),
-            (&with(&format!("{{{named}, mode: Report, isolate: true}}")), &["unauthenticated-unsaid 1"]),
-            (&with(&format!("{{{named}, deny: [{{name: d, hosts: [b.example]}}]}}")), &["unauthenticated-freer 2"]),
-            (&with(&format!("{{{named}, allow: [{{name: g, hosts: [b.example]}}]}}")), &["unauthenticated-freer 2"]),
-            (&with(&format!("{{{named}, allow: [{{name: g, hosts: [a.example]}}]}}")), &[]),
+            (
+                &with(&format!("{{{named}, mode: Report, isolate: true}}")),
+                &["unauthenticated-unsaid 1"],
+            ),
+            (
+                &with(&format!(
+                    "{{{named}, deny: [{{name: d, hosts: [b.example]}}]}}"
+                )),
+                &["unauthenticated-freer 2"],
+            ),
+            (
+                &with(&format!(
+                    "{{{named}, allow: [{{name: g, hosts: [b.example]}}]}}"
+                )),
+                &["unauthenticated-freer 2"],
+            ),
+            (
+                &with(&format!(
+                    "{{{named}, allow: [{{name: g, hosts: [a.example]}}]}}"
+                )),
+                &[],
+            ),
             (
                 &with(
                     "{subjects: [{namespaces: ['**']}, {unauthenticated: true}], allow: [{name: g, hosts: [b.example]}]}",
@@ -439,18 +707,44 @@ fn what_is_said_of_callers_without_an_identity() {
 
 #[test]
 fn patterns_that_cover_less_or_more_than_they_seem_to() {
-    let codes = [Code::NarrowPort, Code::AddressOnly, Code::DeniesAllTcp, Code::DenyPassedWithoutPort];
+    let codes = [
+        Code::NarrowPort,
+        Code::AddressOnly,
+        Code::DeniesAllTcp,
+        Code::DenyPassedWithoutPort,
+    ];
     tells(
         &codes,
         &[
-            ("ep web a {allow: [{name: x, hosts: ['a.example:443', 'b.example:8443']}]}", &["narrow-port 1"]),
-            ("ep web a {allow: [{name: x, hosts: ['a.example:8443', a.example]}]}", &[]),
-            ("ep web a {allow: [{name: x, hosts: ['a.example:8443', '*.example']}]}", &[]),
+            (
+                "ep web a {allow: [{name: x, hosts: ['a.example:443', 'b.example:8443']}]}",
+                &["narrow-port 1"],
+            ),
+            (
+                "ep web a {allow: [{name: x, hosts: ['a.example:8443', a.example]}]}",
+                &[],
+            ),
+            (
+                "ep web a {allow: [{name: x, hosts: ['a.example:8443', '*.example']}]}",
+                &[],
+            ),
             ("ep web a {allow: [{name: x, hosts: ['a.example:*']}]}", &[]),
-            ("ep web a {deny: [{name: x, hosts: ['a.example:443']}]}", &[]),
-            ("ep web a {deny: [{name: x, hosts: ['a.example:8443', 'b.example:1']}]}", &["deny-passed-without-port 1"]),
-            ("ep web a {deny: [{name: x, hosts: ['a.example:8443', 'a.example:80']}]}", &[]),
-            ("ep web a {deny: [{name: x, hosts: ['a.example:8443', a.example]}]}", &[]),
+            (
+                "ep web a {deny: [{name: x, hosts: ['a.example:443']}]}",
+                &[],
+            ),
+            (
+                "ep web a {deny: [{name: x, hosts: ['a.example:8443', 'b.example:1']}]}",
+                &["deny-passed-without-port 1"],
+            ),
+            (
+                "ep web a {deny: [{name: x, hosts: ['a.example:8443', 'a.example:80']}]}",
+                &[],
+            ),
+            (
+                "ep web a {deny: [{name: x, hosts: ['a.example:8443', a.example]}]}",
+                &[],
+            ),
             (
                 "ep web a {deny: [{name: x, hosts: ['a.example:8443', 'b.example:443']}]}",
                 &["deny-passed-without-port 1"],
@@ -467,31 +761,65 @@ fn patterns_that_cover_less_or_more_than_they_seem_to() {
                 "ep web a {deny: [{name: x, hosts: [a.example], except: [{hosts: ['a.example:443']}]}]}",
                 &["narrow-port 1"],
             ),
-            ("ep web a {deny: [{name: x, hosts: [10.0.0.0/8, 192.0.2.0/24]}]}", &["address-only 1"]),
+            (
+                "ep web a {deny: [{name: x, hosts: [10.0.0.0/8, 192.0.2.0/24]}]}",
+                &["address-only 1"],
+            ),
             ("ep web a {deny: [{name: x, hosts: [10.0.0.1]}]}", &[]),
-            ("ep web a {deny: [{name: x, hosts: ['**'], methods: [POST]}]}", &["denies-all-tcp 1"]),
-            ("ep web a {deny: [{name: x, hosts: [a.example], methods: [POST]}]}", &[]),
-            ("ap web a {action: DENY, rules: [{to: [{operation: {paths: ['/x']}}]}]}", &["denies-all-tcp 1"]),
-            ("ap web a {action: DENY, rules: [{to: [{operation: {paths: ['/x'], ports: ['80']}}]}]}", &[]),
+            (
+                "ep web a {deny: [{name: x, hosts: ['**'], methods: [POST]}]}",
+                &["denies-all-tcp 1"],
+            ),
+            (
+                "ep web a {deny: [{name: x, hosts: [a.example], methods: [POST]}]}",
+                &[],
+            ),
+            (
+                "ap web a {action: DENY, rules: [{to: [{operation: {paths: ['/x']}}]}]}",
+                &["denies-all-tcp 1"],
+            ),
+            (
+                "ap web a {action: DENY, rules: [{to: [{operation: {paths: ['/x'], ports: ['80']}}]}]}",
+                &[],
+            ),
             (
                 "ap web a {action: DENY, rules: [{when: [{key: 'request.headers[x]', values: [a]}]}]}",
                 &["denies-all-tcp 1"],
             ),
-            ("ap web a {action: DENY, rules: [{when: [{key: connection.sni, values: [a]}]}]}", &[]),
+            (
+                "ap web a {action: DENY, rules: [{when: [{key: connection.sni, values: [a]}]}]}",
+                &[],
+            ),
             ("ap web a {action: DENY, rules: [{}]}", &[]),
-            ("ap web a {rules: [{to: [{operation: {paths: ['/x']}}]}]}", &[]),
+            (
+                "ap web a {rules: [{to: [{operation: {paths: ['/x']}}]}]}",
+                &[],
+            ),
         ],
     );
 }
 
 #[test]
 fn warnings_come_before_notes_and_many_are_cut() {
-    let grants: Vec<String> =
-        (0..MOST_OF_A_CODE + 2).map(|i| format!("{{name: e{i}, hosts: ['h{i}.example:1']}}")).collect();
-    let found =
-        problems(&format!("ep web a {{allow: [{}]}}", grants.join(", ")), &Settings::default(), Horizon::at(NOW));
+    let grants: Vec<String> = (0..MOST_OF_A_CODE + 2)
+        .map(|i| format!("{{name: e{i}, hosts: ['h{i}.example:1']}}"))
+        .collect();
+    let found = problems(
+        &format!("ep web a {{allow: [{}]}}", grants.join(", ")),
+        &Settings::default(),
+        Horizon::at(NOW),
+    );
     assert_eq!(found.first().map(|p| p.severity), Some(Severity::Warning));
-    assert_eq!(found.iter().filter(|p| p.code == Code::NarrowPort).count(), MOST_OF_A_CODE);
+    assert_eq!(
+        found.iter().filter(|p| p.code == Code::NarrowPort).count(),
+        MOST_OF_A_CODE
+    );
     let last = found.last().unwrap();
-    assert_eq!((last.code, last.text.as_str()), (Code::LeftOff, "2 more findings of `narrow-port` are not told"));
+    assert_eq!(
+        (last.code, last.text.as_str()),
+        (
+            Code::LeftOff,
+            "2 more findings of `narrow-port` are not told"
+        )
+    );
 }

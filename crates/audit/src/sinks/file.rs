@@ -48,14 +48,21 @@ impl FileSink {
     ///
     /// # Errors
     /// Why it cannot be used.
-    pub fn open(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<FileSink, SinkOpenError> {
+    pub fn open(
+        config: &SinkConfig,
+        path: &Path,
+        reopen: Reopen,
+    ) -> Result<FileSink, SinkOpenError> {
         let unusable = |unfit: FileSinkError| SinkOpenError::File {
             path: path.into(),
             problem: unfit.problem,
             advice: unfit.advice,
         };
         let end = end(config, path, reopen).map_err(unusable)?;
-        Ok(FileSink { name: config.name(), end })
+        Ok(FileSink {
+            name: config.name(),
+            end,
+        })
     }
 }
 
@@ -67,7 +74,13 @@ fn end(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<End, FileSink
         Ok(about) if !about.is_file() => Ok(End::Pipe(Pipe::open(path)?)),
         // What is not there is made.
         _ => {
-            let file = RotatingFile::open(path, config.format, config.rotation.clone(), reopen, clock::now())?;
+            let file = RotatingFile::open(
+                path,
+                config.format,
+                config.rotation.clone(),
+                reopen,
+                clock::now(),
+            )?;
             Ok(End::Rotating(Box::new(file)))
         }
     }
@@ -139,7 +152,9 @@ fn descriptor(path: &Path) -> Option<u32> {
         "/dev/stdin" => Some(0),
         "/dev/stdout" => Some(1),
         "/dev/stderr" => Some(2),
-        text => ["/dev/fd/", "/proc/self/fd/"].iter().find_map(|folder| text.strip_prefix(folder)?.parse().ok()),
+        text => ["/dev/fd/", "/proc/self/fd/"]
+            .iter()
+            .find_map(|folder| text.strip_prefix(folder)?.parse().ok()),
     }
 }
 
@@ -149,13 +164,19 @@ fn descriptor_is_open(number: u32) -> Result<(), FileSinkError> {
     const ADVICE: &str = "start customs with that descriptor open, or name a file";
     let link = format!("/proc/self/fd/{number}");
     let (Ok(held), Ok(about)) = (fs::symlink_metadata(&link), fs::metadata(&link)) else {
-        return Err(FileSinkError::new(format!("descriptor {number} is closed"), ADVICE));
+        return Err(FileSinkError::new(
+            format!("descriptor {number} is closed"),
+            ADVICE,
+        ));
     };
     // The permissions of the link are those of the descriptor: the second bit of the owner's is reading.
     let is_readable = held.mode() & 0o400 != 0;
-    let is_null = fs::metadata("/dev/null").is_ok_and(|null| about.rdev() == null.rdev() && !about.is_file());
+    let is_null =
+        fs::metadata("/dev/null").is_ok_and(|null| about.rdev() == null.rdev() && !about.is_file());
     if is_null && is_readable {
-        let what = format!("descriptor {number} is closed, or is /dev/null, so every record would be lost");
+        let what = format!(
+            "descriptor {number} is closed, or is /dev/null, so every record would be lost"
+        );
         return Err(FileSinkError::new(what, ADVICE));
     }
     Ok(())
@@ -172,13 +193,19 @@ struct FileSinkError {
 
 impl FileSinkError {
     fn new(problem: impl Into<String>, advice: &'static str) -> FileSinkError {
-        FileSinkError { problem: io::Error::other(problem.into()), advice }
+        FileSinkError {
+            problem: io::Error::other(problem.into()),
+            advice,
+        }
     }
 
     /// For a file that is already served from: the same in one error.
     fn at(self, path: &Path) -> io::Error {
         let FileSinkError { problem, advice } = self;
-        io::Error::new(problem.kind(), format!("`{}`: {problem}; {advice}", path.display()))
+        io::Error::new(
+            problem.kind(),
+            format!("`{}`: {problem}; {advice}", path.display()),
+        )
     }
 }
 
@@ -186,10 +213,14 @@ impl From<io::Error> for FileSinkError {
     fn from(problem: io::Error) -> FileSinkError {
         let advice = match problem.kind() {
             io::ErrorKind::NotFound => "make its directory first, customs does not",
-            io::ErrorKind::PermissionDenied => "let the user that runs customs write there, and read what is there",
+            io::ErrorKind::PermissionDenied => {
+                "let the user that runs customs write there, and read what is there"
+            }
             io::ErrorKind::IsADirectory => "name a file in that directory",
             io::ErrorKind::NotADirectory => "a part of the path is a file; name another place",
-            io::ErrorKind::ReadOnlyFilesystem => "mount a volume that can be written, or use `stdout`",
+            io::ErrorKind::ReadOnlyFilesystem => {
+                "mount a volume that can be written, or use `stdout`"
+            }
             io::ErrorKind::StorageFull => "make room there, or name another place",
             _ => "name a file that can be appended to",
         };
@@ -201,13 +232,21 @@ impl From<io::Error> for FileSinkError {
 /// without a reader or one that is full is an error at once.
 pub(crate) fn append(path: &Path, create: bool) -> io::Result<File> {
     let never_wait = OFlags::NONBLOCK.bits().cast_signed();
-    OpenOptions::new().append(true).create(create).mode(FILE_MODE).custom_flags(never_wait).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(create)
+        .mode(FILE_MODE)
+        .custom_flags(never_wait)
+        .open(path)
 }
 
 /// Opens a file for reading, and never waits: somebody may have put a pipe there meanwhile.
 fn readable(path: &Path) -> io::Result<File> {
     let never_wait = OFlags::NONBLOCK.bits().cast_signed();
-    OpenOptions::new().read(true).custom_flags(never_wait).open(path)
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(never_wait)
+        .open(path)
 }
 
 /// What tells one file from all others, whatever its name is.
@@ -219,7 +258,10 @@ struct Id {
 
 impl From<fs::Metadata> for Id {
     fn from(about: fs::Metadata) -> Id {
-        Id { device: about.dev(), inode: about.ino() }
+        Id {
+            device: about.dev(),
+            inode: about.ino(),
+        }
     }
 }
 
@@ -229,14 +271,16 @@ mod tests {
     use crate::sinks;
 
     fn opened(text: &str) -> Result<Box<dyn Sink>, String> {
-        sinks::open(&text.parse().unwrap(), Reopen::default(), &mut Vec::new()).map_err(|unusable| unusable.to_string())
+        sinks::open(&text.parse().unwrap(), Reopen::default(), &mut Vec::new())
+            .map_err(|unusable| unusable.to_string())
     }
 
     #[test]
     fn a_sink_takes_bytes_and_goes_over_to_another_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a");
-        let mut sink = opened(&format!("file:{}?rotate_size=16KiB&keep=3", path.display())).unwrap();
+        let mut sink =
+            opened(&format!("file:{}?rotate_size=16KiB&keep=3", path.display())).unwrap();
         assert_eq!(sink.name(), format!("file:{}", path.display()));
         assert_eq!((sink.left(), sink.room()), (Left::default(), 16 << 10));
         assert_eq!(sink.write(&[b'x'; 16 << 10]).unwrap(), 16 << 10);
@@ -261,8 +305,15 @@ mod tests {
             assert_eq!(descriptor(Path::new(path)), expected, "{path}");
         }
         let wrong = opened("file:/dev/fd/999999").map(|_| ()).unwrap_err();
-        assert!(wrong.contains("descriptor 999999 is closed; start customs with that descriptor open"), "{wrong}");
-        let null = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        assert!(
+            wrong.contains("descriptor 999999 is closed; start customs with that descriptor open"),
+            "{wrong}"
+        );
+        let null = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .unwrap();
         let path = format!("file:/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&null));
         let wrong = opened(&path).map(|_| ()).unwrap_err();
         assert!(wrong.contains("or is /dev/null"), "{wrong}");
@@ -275,15 +326,30 @@ mod tests {
         fs::write(directory.path().join("other"), "hello\n").unwrap();
         let _held = opened(&place("held")).unwrap();
         for (text, expected) in [
-            (place("no/audit"), "make its directory first, customs does not"),
+            (
+                place("no/audit"),
+                "make its directory first, customs does not",
+            ),
             (place("other/audit"), "a part of the path is a file"),
-            (place("other"), "it holds something else than lines of JSON; name another file"),
-            (place("other?format=protobuf"), "it holds something else than records in protobuf; name another file"),
-            (place("held"), "another process writes to it; give each its own file"),
+            (
+                place("other"),
+                "it holds something else than lines of JSON; name another file",
+            ),
+            (
+                place("other?format=protobuf"),
+                "it holds something else than records in protobuf; name another file",
+            ),
+            (
+                place("held"),
+                "another process writes to it; give each its own file",
+            ),
             (place(""), "name a file in that directory"),
         ] {
             let wrong = opened(&text).map(|_| ()).unwrap_err();
-            assert!(wrong.starts_with("cannot open the audit file `/") && wrong.contains(expected), "{text}: {wrong}");
+            assert!(
+                wrong.starts_with("cannot open the audit file `/") && wrong.contains(expected),
+                "{text}: {wrong}"
+            );
         }
     }
 }

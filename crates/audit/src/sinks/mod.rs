@@ -131,16 +131,25 @@ pub enum SinkOpenError {
 ///
 /// # Errors
 /// Why it cannot be used, and what to do.
-pub fn open(config: &SinkConfig, reopen: Reopen, tails: &mut Vec<Tail>) -> Result<Box<dyn Sink>, SinkOpenError> {
+pub fn open(
+    config: &SinkConfig,
+    reopen: Reopen,
+    tails: &mut Vec<Tail>,
+) -> Result<Box<dyn Sink>, SinkOpenError> {
     match &config.target {
         Target::File(path) => Ok(Box::new(FileSink::open(config, path, reopen)?)),
         Target::Otlp(url) => Ok(Box::new(OtlpSink::open(config.name(), url)?)),
         Target::Tail(address) => {
             let ring = Arc::new(Ring::default());
-            tails.push(Tail { address: address.clone(), ring: ring.clone() });
+            tails.push(Tail {
+                address: address.clone(),
+                ring: ring.clone(),
+            });
             Ok(Box::new(TailSink::new(config.name(), ring)))
         }
-        Target::Stdout => Ok(Box::new(Stdout::open(config.name()).map_err(SinkOpenError::Stdout)?)),
+        Target::Stdout => Ok(Box::new(
+            Stdout::open(config.name()).map_err(SinkOpenError::Stdout)?,
+        )),
     }
 }
 
@@ -201,7 +210,10 @@ pub(crate) mod doubles {
 
     impl Memory {
         pub(crate) fn with(steps: impl IntoIterator<Item = Step>) -> Memory {
-            Memory { steps: Arc::new(Mutex::new(steps.into_iter().collect())), ..Memory::default() }
+            Memory {
+                steps: Arc::new(Mutex::new(steps.into_iter().collect())),
+                ..Memory::default()
+            }
         }
 
         pub(crate) fn text(&self) -> String {

@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
@@ -67,22 +69,38 @@ impl OtlpSink {
     /// # Errors
     /// If it is no URL.
     pub fn open(name: String, url: &str) -> Result<OtlpSink, SinkOpenError> {
-        let bad = |why: &dyn std::fmt::Display| SinkOpenError::Otlp { url: url.to_owned(), problem: why.to_string() };
+        let bad = |why: &dyn std::fmt::Display| SinkOpenError::Otlp {
+            url: url.to_owned(),
+            problem: why.to_string(),
+        };
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|why| bad(&why))?;
         if endpoint.uri().host().unwrap_or_default().is_empty() {
             return Err(bad(&"it names no host"));
         }
-        let endpoint = endpoint.connect_timeout(DEADLINE).user_agent(concat!("customs/", env!("CARGO_PKG_VERSION")));
+        let endpoint = endpoint
+            .connect_timeout(DEADLINE)
+            .user_agent(concat!("customs/", env!("CARGO_PKG_VERSION")));
         let endpoint = endpoint.map_err(|why| bad(&why))?;
-        Ok(OtlpSink { name, endpoint, connection: None, under_way: None })
+        Ok(OtlpSink {
+            name,
+            endpoint,
+            connection: None,
+            under_way: None,
+        })
     }
 
     /// Waits a while for the export that is under way.
     fn wait(&mut self) -> io::Result<usize> {
-        let Some(Connection { runtime: Some(runtime), .. }) = &self.connection else {
+        let Some(Connection {
+            runtime: Some(runtime),
+            ..
+        }) = &self.connection
+        else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let Some((exporting, bytes)) = &mut self.under_way else { return Ok(0) };
+        let Some((exporting, bytes)) = &mut self.under_way else {
+            return Ok(0);
+        };
         let bytes = *bytes;
         let Ok(ended) = runtime.block_on(async { timeout(PATIENCE, exporting).await }) else {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -105,7 +123,9 @@ impl OtlpSink {
 
     /// A collector may take an export and throw records of it away, which it will do again if they are sent again.
     fn tell_rejected(&self, response: ExportLogsServiceResponse) {
-        let Some(partial) = response.partial_success else { return };
+        let Some(partial) = response.partial_success else {
+            return;
+        };
         let (rejected, why) = (partial.rejected_log_records, partial.error_message);
         if rejected > 0 {
             tracing::error!(
@@ -115,7 +135,11 @@ impl OtlpSink {
                 "the collector rejects audit records; look at its own log"
             );
         } else if !why.is_empty() {
-            tracing::warn!(sink = self.name, why, "the collector took the audit records and warns");
+            tracing::warn!(
+                sink = self.name,
+                why,
+                "the collector took the audit records and warns"
+            );
         }
     }
 }
@@ -130,13 +154,21 @@ impl Sink for OtlpSink {
             let lines = lines(bytes);
             let taken = lines.iter().map(|line| line.len() + 1).sum();
             if taken == 0 {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "there is no whole line"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "there is no whole line",
+                ));
             }
             if self.connection.is_none() {
                 self.connection = Some(Connection::new(&self.endpoint)?);
             }
-            let Some(connection) = &self.connection else { return Err(io::ErrorKind::NotConnected.into()) };
-            self.under_way = Some((Box::pin(export(connection.client.clone(), request(&lines))), taken));
+            let Some(connection) = &self.connection else {
+                return Err(io::ErrorKind::NotConnected.into());
+            };
+            self.under_way = Some((
+                Box::pin(export(connection.client.clone(), request(&lines))),
+                taken,
+            ));
         }
         self.wait()
     }
@@ -155,12 +187,17 @@ impl Drop for OtlpSink {
 
 impl Connection {
     fn new(endpoint: &Endpoint) -> io::Result<Connection> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let client = {
             let _inside = runtime.enter();
             LogsServiceClient::new(endpoint.connect_lazy())
         };
-        Ok(Connection { client, runtime: Some(runtime) })
+        Ok(Connection {
+            client,
+            runtime: Some(runtime),
+        })
     }
 }
 
@@ -182,14 +219,19 @@ async fn export(
     let both = async {
         match client.export(request.clone()).await {
             // A status with a source is the transport's and not the collector's.
-            Err(status) if std::error::Error::source(&status).is_some() => client.export(request).await,
+            Err(status) if std::error::Error::source(&status).is_some() => {
+                client.export(request).await
+            }
             answer => answer,
         }
     };
     match timeout(DEADLINE, both).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(io::Error::new(kind(status.code()), told(&status))),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the collector did not answer in 5 s")),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the collector did not answer in 5 s",
+        )),
     }
 }
 
@@ -204,7 +246,11 @@ fn kind(code: Code) -> io::ErrorKind {
 
 /// What went wrong, down to what the system says.
 fn told(status: &Status) -> String {
-    let mut text = format!("the collector cannot be told: {:?}: {}", status.code(), status.message());
+    let mut text = format!(
+        "the collector cannot be told: {:?}: {}",
+        status.code(),
+        status.message()
+    );
     let mut why = std::error::Error::source(status);
     while let Some(cause) = why {
         text = format!("{text}: {cause}");
@@ -241,12 +287,26 @@ fn request(lines: &[&[u8]]) -> ExportLogsServiceRequest {
         ],
         ..Resource::default()
     };
-    let scope = InstrumentationScope { name: "customs.audit".to_owned(), ..InstrumentationScope::default() };
+    let scope = InstrumentationScope {
+        name: "customs.audit".to_owned(),
+        ..InstrumentationScope::default()
+    };
     let observed = nanos(now().0);
-    let log_records = lines.iter().map(|line| log_record(line, observed)).collect();
-    let scope_logs = vec![ScopeLogs { scope: Some(scope), log_records, ..ScopeLogs::default() }];
+    let log_records = lines
+        .iter()
+        .map(|line| log_record(line, observed))
+        .collect();
+    let scope_logs = vec![ScopeLogs {
+        scope: Some(scope),
+        log_records,
+        ..ScopeLogs::default()
+    }];
     ExportLogsServiceRequest {
-        resource_logs: vec![ResourceLogs { resource: Some(resource), scope_logs, ..ResourceLogs::default() }],
+        resource_logs: vec![ResourceLogs {
+            resource: Some(resource),
+            scope_logs,
+            ..ResourceLogs::default()
+        }],
     }
 }
 
@@ -274,11 +334,19 @@ struct Line {
 fn log_record(bytes: &[u8], observed: u64) -> LogRecord {
     // A line is ASCII and JSON, as the stream renders it; were it not, its body would still be told.
     let line: Line = serde_json::from_slice(bytes).unwrap_or_default();
-    let is_warning = line.effect == "deny" || ["gap", "withheld", "refusals"].contains(&line.kind.as_str());
-    let severity = if is_warning { SeverityNumber::Warn } else { SeverityNumber::Info };
+    let is_warning =
+        line.effect == "deny" || ["gap", "withheld", "refusals"].contains(&line.kind.as_str());
+    let severity = if is_warning {
+        SeverityNumber::Warn
+    } else {
+        SeverityNumber::Info
+    };
     let (trace_id, span_id, flags) = trace(&line.traceparent).unwrap_or_default();
     LogRecord {
-        time_unix_nano: line.time.parse().map_or(0, |time: jiff::Timestamp| nanos(time.as_nanosecond())),
+        time_unix_nano: line
+            .time
+            .parse()
+            .map_or(0, |time: jiff::Timestamp| nanos(time.as_nanosecond())),
         observed_time_unix_nano: observed,
         severity_number: severity.into(),
         severity_text: if is_warning { "WARN" } else { "INFO" }.to_owned(),
@@ -307,18 +375,28 @@ fn attributes(line: Line) -> Vec<KeyValue> {
         ("customs.host", line.host),
         ("customs.revision", line.revision),
     ];
-    let sequence = AnyValue { value: Some(Value::IntValue(line.sequence.parse().unwrap_or_default())) };
+    let sequence = AnyValue {
+        value: Some(Value::IntValue(line.sequence.parse().unwrap_or_default())),
+    };
     let texts = texts.into_iter().filter(|(_, value)| !value.is_empty());
     let texts = texts.map(|(name, value)| attribute(name, text(value)));
-    std::iter::once(attribute("customs.sequence", sequence)).chain(texts).collect()
+    std::iter::once(attribute("customs.sequence", sequence))
+        .chain(texts)
+        .collect()
 }
 
 fn attribute(name: &str, value: AnyValue) -> KeyValue {
-    KeyValue { key: name.to_owned(), value: Some(value), ..KeyValue::default() }
+    KeyValue {
+        key: name.to_owned(),
+        value: Some(value),
+        ..KeyValue::default()
+    }
 }
 
 fn text(value: impl Into<String>) -> AnyValue {
-    AnyValue { value: Some(Value::StringValue(value.into())) }
+    AnyValue {
+        value: Some(Value::StringValue(value.into())),
+    }
 }
 
 /// Nanoseconds since 1970 as OTLP counts them; 0, which is none, where they are out of its range.
@@ -329,14 +407,27 @@ fn nanos(nanos: i128) -> u64 {
 /// The ids and the flags of a W3C trace context; none where it is not well-formed or says that there is none.
 fn trace(traceparent: &str) -> Option<(Vec<u8>, Vec<u8>, u32)> {
     let mut parts = traceparent.split('-').skip(1);
-    let (trace, span, flags) = (bytes(parts.next()?, 16)?, bytes(parts.next()?, 8)?, bytes(parts.next()?, 1)?);
+    let (trace, span, flags) = (
+        bytes(parts.next()?, 16)?,
+        bytes(parts.next()?, 8)?,
+        bytes(parts.next()?, 1)?,
+    );
     let is_some = |id: &[u8]| id.iter().any(|byte| *byte != 0);
-    (is_some(&trace) && is_some(&span)).then(|| (trace, span, flags.first().copied().unwrap_or_default().into()))
+    (is_some(&trace) && is_some(&span)).then(|| {
+        (
+            trace,
+            span,
+            flags.first().copied().unwrap_or_default().into(),
+        )
+    })
 }
 
 /// Reads that many bytes of hexadecimal digits, in any case.
 fn bytes(digits: &str, count: usize) -> Option<Vec<u8>> {
-    HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok().filter(|bytes| bytes.len() == count)
+    HEXLOWER_PERMISSIVE
+        .decode(digits.as_bytes())
+        .ok()
+        .filter(|bytes| bytes.len() == count)
 }
 
 #[cfg(test)]

@@ -35,7 +35,9 @@ impl Stdout {
         // The descriptor itself: the library's stdout would keep back what does not end a line.
         let file = File::from(output.as_fd().try_clone_to_owned()?);
         if is_null(&file)? {
-            tracing::warn!("stdout is /dev/null, so the audit is kept nowhere; `--audit off` says the same on purpose");
+            tracing::warn!(
+                "stdout is /dev/null, so the audit is kept nowhere; `--audit off` says the same on purpose"
+            );
         }
         Ok(Stdout { name, file })
     }
@@ -48,11 +50,14 @@ impl Stdout {
 fn is_open(descriptor: BorrowedFd<'_>, errors: BorrowedFd<'_>) -> io::Result<()> {
     let mode = fcntl_getfl(descriptor)? & OFlags::RWMODE;
     if mode == OFlags::RDONLY {
-        return Err(io::Error::other(format!("it is open for reading only; {ADVICE}")));
+        return Err(io::Error::other(format!(
+            "it is open for reading only; {ADVICE}"
+        )));
     }
     let is_null = is_null(&File::from(descriptor.try_clone_to_owned()?))?;
     if mode == OFlags::RDWR && is_null && !is_one_opening(descriptor, errors)? {
-        let problem = format!("it is closed, or is /dev/null, so every record would be lost; {ADVICE}");
+        let problem =
+            format!("it is closed, or is /dev/null, so every record would be lost; {ADVICE}");
         return Err(io::Error::other(problem));
     }
     Ok(())
@@ -95,17 +100,30 @@ mod tests {
 
     fn judged(options: &mut OpenOptions, path: &Path) -> Result<(), String> {
         let errors = tempfile::tempfile().unwrap();
-        is_open(options.open(path).unwrap().as_fd(), errors.as_fd()).map_err(|problem| problem.to_string())
+        is_open(options.open(path).unwrap().as_fd(), errors.as_fd())
+            .map_err(|problem| problem.to_string())
     }
 
     #[test]
     fn outputs_that_were_sent_nowhere_together_are_taken_as_meant() {
-        let open = || OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        let open = || {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+                .unwrap()
+        };
         let (one, another) = (open(), open());
         let shared = one.try_clone().unwrap();
         assert!(is_open(one.as_fd(), shared.as_fd()).is_ok());
-        assert!(is_open(one.as_fd(), another.as_fd()).is_err(), "the runtime opens each that was closed by itself");
-        assert!(!fcntl_getfl(&one).unwrap().contains(OFlags::APPEND), "the flag is put back");
+        assert!(
+            is_open(one.as_fd(), another.as_fd()).is_err(),
+            "the runtime opens each that was closed by itself"
+        );
+        assert!(
+            !fcntl_getfl(&one).unwrap().contains(OFlags::APPEND),
+            "the flag is put back"
+        );
     }
 
     #[test]
@@ -123,8 +141,14 @@ mod tests {
             (null, true, true, "it is closed, or is /dev/null"),
         ] {
             let judged = judged(options().read(read).write(write), path);
-            assert!(judged.clone().err().unwrap_or_default().contains(expected), "{judged:?}");
-            let is_told = judged.clone().err().is_none_or(|problem| problem.contains("`--audit off`"));
+            assert!(
+                judged.clone().err().unwrap_or_default().contains(expected),
+                "{judged:?}"
+            );
+            let is_told = judged
+                .clone()
+                .err()
+                .is_none_or(|problem| problem.contains("`--audit off`"));
             assert!(is_told, "what to do: {judged:?}");
             assert_eq!(judged.is_ok(), expected.is_empty(), "{}", path.display());
         }

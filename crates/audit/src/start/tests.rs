@@ -22,15 +22,26 @@ pub(super) const FULL: io::ErrorKind = io::ErrorKind::StorageFull;
 pub(super) const BUSY: io::ErrorKind = io::ErrorKind::WouldBlock;
 
 /// A small queue: a hundred records, of which allows may take seventy-five.
-pub(super) const SMALL: Limits =
-    Limits { records: 100, bytes: 1 << 30, waiting: 8, deadline: Duration::from_millis(60) };
+pub(super) const SMALL: Limits = Limits {
+    records: 100,
+    bytes: 1 << 30,
+    waiting: 8,
+    deadline: Duration::from_millis(60),
+};
 
 pub(super) fn file(name: &str, on_full: OnFull) -> SinkConfig {
-    SinkConfig { on_full, ..SinkConfig::to(Target::File(name.into())) }
+    SinkConfig {
+        on_full,
+        ..SinkConfig::to(Target::File(name.into()))
+    }
 }
 
 /// A trail with these sinks; the files of the settings are never opened.
-pub(super) fn trail(sinks: &[(&Memory, SinkConfig)], limits: Limits, durability: Durability) -> Trail {
+pub(super) fn trail(
+    sinks: &[(&Memory, SinkConfig)],
+    limits: Limits,
+    durability: Durability,
+) -> Trail {
     let config = TrailConfig {
         sinks: sinks.iter().map(|(_, config)| config.clone()).collect(),
         durability,
@@ -40,7 +51,12 @@ pub(super) fn trail(sinks: &[(&Memory, SinkConfig)], limits: Limits, durability:
         checkpoint_file: None,
         signing_key: None,
     };
-    start_with(&config, sinks.iter().map(|(memory, _)| memory.boxed()).collect(), Reopen::default()).unwrap()
+    start_with(
+        &config,
+        sinks.iter().map(|(memory, _)| memory.boxed()).collect(),
+        Reopen::default(),
+    )
+    .unwrap()
 }
 
 pub(super) fn one(memory: &Memory, on_full: OnFull) -> Trail {
@@ -67,7 +83,10 @@ pub(super) async fn check(recorder: &Recorder, mut entry: DecisionEntry) -> bool
         recorder.withhold(entry.into());
         return false;
     };
-    reservation.record(packed.clone()).wait_durable(&packed, Reason::AuditUnavailable.as_str()).await
+    reservation
+        .record(packed.clone())
+        .wait_durable(&packed, Reason::AuditUnavailable.as_str())
+        .await
 }
 
 /// The records in a text, whose sequence must have no gap and whose chain must hold.
@@ -77,7 +96,11 @@ fn records(text: &str) -> Vec<Value> {
         .zip(1..)
         .map(|(line, number)| {
             let record: Value = serde_json::from_str(line).unwrap();
-            assert_eq!(record["sequence"], Value::from(format!("{number}")), "{line}");
+            assert_eq!(
+                record["sequence"],
+                Value::from(format!("{number}")),
+                "{line}"
+            );
             head = head.then(line.split_once(",\"chain\"").unwrap().0.as_bytes());
             assert_eq!(record["chain"], head.hex().as_str(), "{line}");
             record
@@ -86,14 +109,24 @@ fn records(text: &str) -> Vec<Value> {
 }
 
 pub(super) fn of_kind(text: &str, kind: &str) -> Vec<Value> {
-    records(text).into_iter().filter(|record| record["kind"] == kind).collect()
+    records(text)
+        .into_iter()
+        .filter(|record| record["kind"] == kind)
+        .collect()
 }
 
 /// The decisions that a text's gaps count.
 pub(super) fn lost(text: &str) -> u64 {
-    let count = |gap: &Value, class: &str| gap["lost"][class].as_str().map_or(0, |text| text.parse().unwrap());
+    let count = |gap: &Value, class: &str| {
+        gap["lost"][class]
+            .as_str()
+            .map_or(0, |text| text.parse().unwrap())
+    };
     let classes = ["allows", "denials", "differing", "withheld"];
-    of_kind(text, "gap").iter().flat_map(|gap| classes.map(|class| count(gap, class))).sum()
+    of_kind(text, "gap")
+        .iter()
+        .flat_map(|gap| classes.map(|class| count(gap, class)))
+        .sum()
 }
 
 pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
@@ -107,8 +140,13 @@ pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_record_is_in_every_sink_numbered_and_chained() {
     let (first, second) = (Memory::default(), Memory::default());
-    let sinks = [(&first, file("a", OnFull::Block)), (&second, file("b", OnFull::Drop))];
-    let Trail { recorder, writers, .. } = trail(&sinks, Limits::default(), Durability::None);
+    let sinks = [
+        (&first, file("a", OnFull::Block)),
+        (&second, file("b", OnFull::Drop)),
+    ];
+    let Trail {
+        recorder, writers, ..
+    } = trail(&sinks, Limits::default(), Durability::None);
     let checks: Vec<_> = (0..4)
         .map(|_| {
             let recorder = recorder.clone();
@@ -122,30 +160,61 @@ async fn every_record_is_in_every_sink_numbered_and_chained() {
     for check in checks {
         check.await.unwrap();
     }
-    recorder.record(Entry::PolicyChange(full_change().into())).await;
+    recorder
+        .record(Entry::PolicyChange(full_change().into()))
+        .await;
     writers.finish(BOUND).await.unwrap();
     for memory in [first, second] {
         let text = memory.text();
         let mut numbers: Vec<u64> = of_kind(&text, "decision")
             .iter()
-            .map(|record| record["decisionId"].as_str().unwrap().trim_start_matches("id-").parse().unwrap())
+            .map(|record| {
+                record["decisionId"]
+                    .as_str()
+                    .unwrap()
+                    .trim_start_matches("id-")
+                    .parse()
+                    .unwrap()
+            })
             .collect();
         numbers.sort_unstable();
         assert_eq!(numbers, (1..=2_000).collect::<Vec<_>>());
-        let kinds: Vec<_> = records(&text).iter().map(|record| record["kind"].clone()).collect();
-        assert_eq!((kinds.first().unwrap(), kinds.last().unwrap()), (&"stream".into(), &"checkpoint".into()));
+        let kinds: Vec<_> = records(&text)
+            .iter()
+            .map(|record| record["kind"].clone())
+            .collect();
+        assert_eq!(
+            (kinds.first().unwrap(), kinds.last().unwrap()),
+            (&"stream".into(), &"checkpoint".into())
+        );
         assert_eq!(of_kind(&text, "policyChange").len(), 1);
         assert_eq!(memory.on_disk(), text);
     }
-    assert!(recorder.readings().iter().all(|reading| reading.written == 2_001 && reading.queued == 0));
+    assert!(
+        recorder
+            .readings()
+            .iter()
+            .all(|reading| reading.written == 2_001 && reading.queued == 0)
+    );
 }
 
 #[tokio::test]
 async fn a_torn_record_is_continued_and_not_repeated() {
-    let failures = [Step::Take(10), Step::Fail(FULL), Step::Take(1), Step::Take(0)];
-    let harmless = [Step::Fail(io::ErrorKind::Interrupted), Step::Fail(BUSY), Step::Take(7)];
+    let failures = [
+        Step::Take(10),
+        Step::Fail(FULL),
+        Step::Take(1),
+        Step::Take(0),
+    ];
+    let harmless = [
+        Step::Fail(io::ErrorKind::Interrupted),
+        Step::Fail(BUSY),
+        Step::Take(7),
+    ];
     let memory = Memory::with(failures.into_iter().chain(harmless));
-    let Trail { recorder, writers, .. } = one(&memory, OnFull::Drop);
+    let Trail {
+        recorder, writers, ..
+    } = one(&memory, OnFull::Drop);
     for number in 1..=3 {
         assert!(check(&recorder, allow(number)).await);
     }
@@ -157,12 +226,23 @@ async fn a_torn_record_is_continued_and_not_repeated() {
 #[tokio::test]
 async fn a_failing_sink_withholds_at_once_where_it_denies() {
     let (full, good) = (Memory::default(), Memory::default());
-    let sinks = [(&full, file("a", OnFull::Deny)), (&good, file("b", OnFull::Block))];
-    let Trail { recorder, writers, .. } = trail(&sinks, SMALL, Durability::None);
+    let sinks = [
+        (&full, file("a", OnFull::Deny)),
+        (&good, file("b", OnFull::Block)),
+    ];
+    let Trail {
+        recorder, writers, ..
+    } = trail(&sinks, SMALL, Durability::None);
     assert!(check(&recorder, allow(1)).await);
-    until("it is written", || of_kind(&full.text(), "decision").len() == 1).await;
+    until("it is written", || {
+        of_kind(&full.text(), "decision").len() == 1
+    })
+    .await;
     full.answers(FULL);
-    assert!(check(&recorder, allow(2)).await, "nothing shows that it fails before something is written");
+    assert!(
+        check(&recorder, allow(2)).await,
+        "nothing shows that it fails before something is written"
+    );
     until("it fails", || !recorder.readings()[0].healthy).await;
     for number in 3..=5 {
         assert!(!check(&recorder, allow(number)).await);
@@ -174,8 +254,14 @@ async fn a_failing_sink_withholds_at_once_where_it_denies() {
     for memory in [full, good] {
         let text = memory.text();
         assert_eq!(of_kind(&text, "decision").len() as u64 + lost(&text), 6);
-        let denied = of_kind(&text, "decision").iter().filter(|record| record["effect"] == "deny").count();
-        assert_eq!(denied, 3, "a withheld answer is on record as the denial that it was");
+        let denied = of_kind(&text, "decision")
+            .iter()
+            .filter(|record| record["effect"] == "deny")
+            .count();
+        assert_eq!(
+            denied, 3,
+            "a withheld answer is on record as the denial that it was"
+        );
     }
 }
 
@@ -183,16 +269,24 @@ async fn a_failing_sink_withholds_at_once_where_it_denies() {
 async fn a_full_queue_drops_and_counts_where_it_drops() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let Trail { recorder, writers, .. } = one(&memory, OnFull::Drop);
+    let Trail {
+        recorder, writers, ..
+    } = one(&memory, OnFull::Drop);
     for number in 1..=200 {
         assert!(check(&recorder, allow(number)).await, "a check never waits");
     }
     for number in 201..=240 {
         assert!(check(&recorder, decision(Effect::Deny, number)).await);
     }
-    recorder.record(Entry::PolicyChange(full_change().into())).await;
+    recorder
+        .record(Entry::PolicyChange(full_change().into()))
+        .await;
     let dropped = recorder.readings()[0].lost;
-    assert_eq!((dropped.allows, dropped.denials, dropped.events), (125, 15, 1), "the last quarter is for denials");
+    assert_eq!(
+        (dropped.allows, dropped.denials, dropped.events),
+        (125, 15, 1),
+        "the last quarter is for denials"
+    );
     memory.answers(None);
     writers.finish(BOUND).await.unwrap();
     let text = memory.text();
@@ -205,17 +299,25 @@ async fn a_full_queue_drops_and_counts_where_it_drops() {
 async fn a_full_queue_denies_where_it_denies() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let Trail { recorder, writers, .. } = one(&memory, OnFull::Deny);
+    let Trail {
+        recorder, writers, ..
+    } = one(&memory, OnFull::Deny);
     let mut answered = 0;
     for number in 1..=120 {
         answered += u64::from(check(&recorder, allow(number)).await);
     }
     assert_eq!(answered, 75);
-    assert!(check(&recorder, decision(Effect::Deny, 121)).await, "a denial still has its quarter");
+    assert!(
+        check(&recorder, decision(Effect::Deny, 121)).await,
+        "a denial still has its quarter"
+    );
     memory.answers(None);
     writers.finish(BOUND).await.unwrap();
     let text = memory.text();
-    assert_eq!((of_kind(&text, "decision").len() as u64, lost(&text)), (76, 45));
+    assert_eq!(
+        (of_kind(&text, "decision").len() as u64, lost(&text)),
+        (76, 45)
+    );
     assert_eq!(of_kind(&text, "gap")[0]["lost"]["withheld"], "45");
 }
 
@@ -223,7 +325,9 @@ async fn a_full_queue_denies_where_it_denies() {
 async fn a_full_queue_blocks_and_loses_nothing_where_it_blocks() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
+    let Trail {
+        recorder, writers, ..
+    } = one(&memory, OnFull::Block);
     for number in 1..=75 {
         assert!(check(&recorder, allow(number)).await);
     }
@@ -234,26 +338,41 @@ async fn a_full_queue_blocks_and_loses_nothing_where_it_blocks() {
     tokio::time::sleep(SMALL.deadline / 3).await;
     assert!(!waiting.is_finished(), "it waits");
     memory.answers(None);
-    assert!(waiting.await.unwrap(), "and gets its answer once there is room");
+    assert!(
+        waiting.await.unwrap(),
+        "and gets its answer once there is room"
+    );
     memory.answers(BUSY);
     until("the queue is full", || {
-        let filled = (0..75).filter(|_| recorder.readings()[0].queued < 75).count();
+        let filled = (0..75)
+            .filter(|_| recorder.readings()[0].queued < 75)
+            .count();
         filled == 0 || futures_now(check(&recorder, allow(100))).is_none()
     })
     .await;
     let start = StdInstant::now();
-    assert!(!check(&recorder, allow(77)).await, "after the deadline it is denied");
+    assert!(
+        !check(&recorder, allow(77)).await,
+        "after the deadline it is denied"
+    );
     assert!(start.elapsed() >= SMALL.deadline);
     memory.answers(None);
     writers.finish(BOUND).await.unwrap();
     let text = memory.text();
-    assert!(of_kind(&text, "decision").iter().any(|record| record["decisionId"] == "id-76"));
+    assert!(
+        of_kind(&text, "decision")
+            .iter()
+            .any(|record| record["decisionId"] == "id-76")
+    );
 }
 
 /// The result of a future that is ready now.
 fn futures_now<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
-    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    {
         std::task::Poll::Ready(value) => Some(value),
         std::task::Poll::Pending => None,
     }
@@ -263,8 +382,18 @@ fn futures_now<T>(future: impl Future<Output = T>) -> Option<T> {
 async fn only_so_many_checks_wait() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let limits = Limits { waiting: 2, deadline: BOUND, ..SMALL };
-    let Trail { recorder, writers, .. } = trail(&[(&memory, file("a", OnFull::Block))], limits, Durability::None);
+    let limits = Limits {
+        waiting: 2,
+        deadline: BOUND,
+        ..SMALL
+    };
+    let Trail {
+        recorder, writers, ..
+    } = trail(
+        &[(&memory, file("a", OnFull::Block))],
+        limits,
+        Durability::None,
+    );
     for number in 1..=75 {
         assert!(check(&recorder, allow(number)).await);
     }
@@ -275,7 +404,10 @@ async fn only_so_many_checks_wait() {
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(!check(&recorder, allow(200)).await, "the third is denied at once");
+    assert!(
+        !check(&recorder, allow(200)).await,
+        "the third is denied at once"
+    );
     memory.answers(None);
     for waiting in waiting {
         assert!(waiting.await.unwrap());
@@ -284,16 +416,25 @@ async fn only_so_many_checks_wait() {
 }
 
 #[tokio::test]
-async fn a_check_that_is_given_up_while_it_waits_for_one_sink_is_on_record_or_counted_in_every_sink() {
+async fn a_check_that_is_given_up_while_it_waits_for_one_sink_is_on_record_or_counted_in_every_sink()
+ {
     let (first, second) = (Memory::default(), Memory::default());
     first.answers(BUSY);
-    let sinks = [(&first, file("a", OnFull::Block)), (&second, file("b", OnFull::Block))];
-    let Trail { recorder, writers, .. } = trail(&sinks, SMALL, Durability::None);
+    let sinks = [
+        (&first, file("a", OnFull::Block)),
+        (&second, file("b", OnFull::Block)),
+    ];
+    let Trail {
+        recorder, writers, ..
+    } = trail(&sinks, SMALL, Durability::None);
     for number in 1..=75 {
         assert!(check(&recorder, allow(number)).await);
     }
     let mut entry: DecisionRecord = allow(76).into();
-    assert!(futures_now(recorder.admit(&entry)).is_none(), "it waits, and is dropped");
+    assert!(
+        futures_now(recorder.admit(&entry)).is_none(),
+        "it waits, and is dropped"
+    );
     drop(recorder.admit(&entry));
     entry.mark_caller_gone();
     recorder.withhold(entry.into());
@@ -309,13 +450,26 @@ async fn a_check_that_is_given_up_while_it_waits_for_one_sink_is_on_record_or_co
 async fn memory_is_bounded_by_bytes_too() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let limits = Limits { records: 1_000_000, bytes: 100_000, ..SMALL };
-    let Trail { recorder, writers, .. } = trail(&[(&memory, file("a", OnFull::Drop))], limits, Durability::None);
+    let limits = Limits {
+        records: 1_000_000,
+        bytes: 100_000,
+        ..SMALL
+    };
+    let Trail {
+        recorder, writers, ..
+    } = trail(
+        &[(&memory, file("a", OnFull::Drop))],
+        limits,
+        Durability::None,
+    );
     for number in 1..=1_000 {
         check(&recorder, allow(number)).await;
     }
     let reading = recorder.readings().remove(0);
-    assert!(reading.queued_bytes <= 75_000 && reading.queued > 10, "{reading:?}");
+    assert!(
+        reading.queued_bytes <= 75_000 && reading.queued > 10,
+        "{reading:?}"
+    );
     assert_eq!(reading.queued + reading.lost.allows, 1_000);
     memory.answers(None);
     writers.finish(BOUND).await.unwrap();
@@ -324,17 +478,29 @@ async fn memory_is_bounded_by_bytes_too() {
 #[tokio::test]
 async fn each_sink_has_its_own_filter_and_its_own_numbers() {
     let (all, denies) = (Memory::default(), Memory::default());
-    let filtered = SinkConfig { filter: Filter::Denies, ..file("b", OnFull::Block) };
+    let filtered = SinkConfig {
+        filter: Filter::Denies,
+        ..file("b", OnFull::Block)
+    };
     let sinks = [(&all, file("a", OnFull::Block)), (&denies, filtered)];
-    let Trail { recorder, writers, .. } = trail(&sinks, SMALL, Durability::None);
+    let Trail {
+        recorder, writers, ..
+    } = trail(&sinks, SMALL, Durability::None);
     for number in 1..=20 {
-        let effect = if number % 5 == 0 { Effect::Deny } else { Effect::Allow };
+        let effect = if number % 5 == 0 {
+            Effect::Deny
+        } else {
+            Effect::Allow
+        };
         assert!(check(&recorder, decision(effect, number)).await);
     }
     writers.finish(BOUND).await.unwrap();
     assert_eq!(of_kind(&all.text(), "decision").len(), 20);
     assert_eq!(of_kind(&denies.text(), "decision").len(), 4);
-    assert_ne!(records(&all.text())[0]["stream"], records(&denies.text())[0]["stream"]);
+    assert_ne!(
+        records(&all.text())[0]["stream"],
+        records(&denies.text())[0]["stream"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,7 +508,9 @@ async fn an_answer_comes_after_the_sync_that_covers_its_record() {
     let memory = Memory::default();
     *memory.sync_time.lock().unwrap() = Duration::from_millis(1);
     let sinks = [(&memory, file("a", OnFull::Block))];
-    let Trail { recorder, writers, .. } = trail(&sinks, Limits::default(), Durability::Always);
+    let Trail {
+        recorder, writers, ..
+    } = trail(&sinks, Limits::default(), Durability::Always);
     let checks: Vec<_> = (0..8)
         .map(|_| {
             let (recorder, memory) = (recorder.clone(), memory.clone());
@@ -352,7 +520,12 @@ async fn an_answer_comes_after_the_sync_that_covers_its_record() {
                     let id = entry.decision_id.clone();
                     assert!(check(&recorder, entry).await);
                     // What the disk has at the moment at which the answer is there.
-                    assert!(memory.on_disk().contains(&format!("\"decisionId\":\"{id}\"")), "{id} is not on the disk");
+                    assert!(
+                        memory
+                            .on_disk()
+                            .contains(&format!("\"decisionId\":\"{id}\"")),
+                        "{id} is not on the disk"
+                    );
                 }
             })
         })
@@ -367,7 +540,9 @@ async fn an_answer_comes_after_the_sync_that_covers_its_record() {
 async fn an_answer_whose_record_does_not_reach_the_disk_is_withheld() {
     let memory = Memory::default();
     let sinks = [(&memory, file("a", OnFull::Block))];
-    let Trail { recorder, writers, .. } = trail(&sinks, Limits::default(), Durability::Always);
+    let Trail {
+        recorder, writers, ..
+    } = trail(&sinks, Limits::default(), Durability::Always);
     assert!(check(&recorder, allow(1)).await);
     *memory.unsynced.lock().unwrap() = true;
     assert!(!check(&recorder, allow(2)).await);
@@ -377,7 +552,10 @@ async fn an_answer_whose_record_does_not_reach_the_disk_is_withheld() {
     assert!(!check(&recorder, allow(4)).await, "too late is not in time");
     writers.finish(BOUND).await.unwrap();
     let withheld: Vec<_> = of_kind(&memory.text(), "withheld");
-    let ids: Vec<_> = withheld.iter().map(|record| record["decisionId"].as_str().unwrap()).collect();
+    let ids: Vec<_> = withheld
+        .iter()
+        .map(|record| record["decisionId"].as_str().unwrap())
+        .collect();
     assert_eq!(ids, ["id-2", "id-4"], "and that is on record");
 }
 
@@ -385,12 +563,20 @@ async fn an_answer_whose_record_does_not_reach_the_disk_is_withheld() {
 async fn what_cannot_be_written_in_time_is_told() {
     let memory = Memory::default();
     memory.answers(FULL);
-    let Trail { recorder, writers, .. } = one(&memory, OnFull::Drop);
+    let Trail {
+        recorder, writers, ..
+    } = one(&memory, OnFull::Drop);
     for number in 1..=3 {
         check(&recorder, allow(number)).await;
     }
     let end = writers.finish(Duration::from_millis(50)).await;
-    assert_eq!(end, Err(AuditFlushError::Lost { sink: "file:a".into(), lost: 3 }));
+    assert_eq!(
+        end,
+        Err(AuditFlushError::Lost {
+            sink: "file:a".into(),
+            lost: 3
+        })
+    );
     assert!(
         !check(&recorder, allow(4)).await || recorder.readings()[0].lost.allows == 1,
         "nothing is accepted any more"
@@ -400,7 +586,9 @@ async fn what_cannot_be_written_in_time_is_told() {
 #[tokio::test]
 async fn room_that_is_never_used_does_not_hold_the_end() {
     let memory = Memory::default();
-    let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
+    let Trail {
+        recorder, writers, ..
+    } = one(&memory, OnFull::Block);
     let entry: DecisionRecord = allow(1).into();
     let reservation = recorder.admit(&entry).await.unwrap();
     let start = StdInstant::now();
@@ -412,11 +600,16 @@ async fn room_that_is_never_used_does_not_hold_the_end() {
 #[tokio::test]
 async fn the_end_waits_for_answers_that_are_being_given() {
     let memory = Memory::default();
-    let Trail { recorder, writers, .. } = one(&memory, OnFull::Block);
+    let Trail {
+        recorder, writers, ..
+    } = one(&memory, OnFull::Block);
     let entry: DecisionRecord = allow(1).into();
     let reservation = recorder.admit(&entry).await.unwrap();
     let end = tokio::spawn(writers.finish(BOUND));
-    until("nothing new is accepted", || futures_now(recorder.admit(&entry)).flatten().is_none()).await;
+    until("nothing new is accepted", || {
+        futures_now(recorder.admit(&entry)).flatten().is_none()
+    })
+    .await;
     let _ = reservation.record(entry.into());
     end.await.unwrap().unwrap();
     assert_eq!(of_kind(&memory.text(), "decision").len(), 1);
@@ -424,9 +617,15 @@ async fn the_end_waits_for_answers_that_are_being_given() {
 
 #[tokio::test]
 async fn without_a_sink_there_is_always_room() {
-    let Trail { recorder, mut writers, .. } = trail(&[], SMALL, Durability::None);
+    let Trail {
+        recorder,
+        mut writers,
+        ..
+    } = trail(&[], SMALL, Durability::None);
     assert!(check(&recorder, allow(1)).await);
-    recorder.record(Entry::PolicyChange(full_change().into())).await;
+    recorder
+        .record(Entry::PolicyChange(full_change().into()))
+        .await;
     assert!(futures_now(writers.ended()).is_none());
     writers.finish(BOUND).await.unwrap();
 }
@@ -434,8 +633,13 @@ async fn without_a_sink_there_is_always_room() {
 #[tokio::test]
 async fn checkpoints_of_files_are_told_to_sinks_that_leave_the_machine() {
     let (near, far) = (Memory::default(), Memory::default());
-    let sinks = [(&near, file("a", OnFull::Block)), (&far, SinkConfig::to(Target::Otlp("http://x:1".into())))];
-    let Trail { recorder, writers, .. } = trail(&sinks, SMALL, Durability::None);
+    let sinks = [
+        (&near, file("a", OnFull::Block)),
+        (&far, SinkConfig::to(Target::Otlp("http://x:1".into()))),
+    ];
+    let Trail {
+        recorder, writers, ..
+    } = trail(&sinks, SMALL, Durability::None);
     assert!(check(&recorder, allow(1)).await);
     writers.finish(BOUND).await.unwrap();
     let own = |text: &str| of_kind(text, "checkpoint").len();
@@ -446,8 +650,13 @@ async fn checkpoints_of_files_are_told_to_sinks_that_leave_the_machine() {
 async fn an_answer_waits_for_every_file_that_keeps_all() {
     let (slow, quick) = (Memory::default(), Memory::default());
     *slow.sync_time.lock().unwrap() = Duration::from_millis(30);
-    let sinks = [(&slow, file("a", OnFull::Block)), (&quick, file("b", OnFull::Block))];
-    let Trail { recorder, writers, .. } = trail(&sinks, Limits::default(), Durability::Always);
+    let sinks = [
+        (&slow, file("a", OnFull::Block)),
+        (&quick, file("b", OnFull::Block)),
+    ];
+    let Trail {
+        recorder, writers, ..
+    } = trail(&sinks, Limits::default(), Durability::Always);
     assert!(check(&recorder, allow(1)).await);
     for memory in [&slow, &quick] {
         assert!(memory.on_disk().contains("\"decisionId\":\"id-1\""));

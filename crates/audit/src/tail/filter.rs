@@ -48,7 +48,13 @@ impl RecordFilter {
 
 /// Whether a record is what a filter asks for.
 pub fn holds(filter: &Filter, head: &Head) -> bool {
-    let Filter { kinds, namespaces, hosts, reasons, effect } = filter;
+    let Filter {
+        kinds,
+        namespaces,
+        hosts,
+        reasons,
+        effect,
+    } = filter;
     let one_of = |list: &[String], value: &String| list.is_empty() || list.contains(value);
     one_of(kinds, &head.kind)
         && one_of(namespaces, &head.namespace)
@@ -62,8 +68,13 @@ fn is_host(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix("*.") {
         None => pattern.eq_ignore_ascii_case(host),
         Some(parent) => {
-            let below = host.len().checked_sub(parent.len()).and_then(|at| host.split_at_checked(at));
-            below.is_some_and(|(name, end)| name.len() > 1 && name.ends_with('.') && end.eq_ignore_ascii_case(parent))
+            let below = host
+                .len()
+                .checked_sub(parent.len())
+                .and_then(|at| host.split_at_checked(at));
+            below.is_some_and(|(name, end)| {
+                name.len() > 1 && name.ends_with('.') && end.eq_ignore_ascii_case(parent)
+            })
         }
     }
 }
@@ -73,11 +84,25 @@ mod tests {
     use super::*;
 
     fn head(kind: &str, namespace: &str, host: &str, reason: &str, effect: &str) -> Head {
-        let [kind, namespace, host, reason, effect] = [kind, namespace, host, reason, effect].map(str::to_owned);
-        Head { kind, namespace, host, reason, effect, ..Head::default() }
+        let [kind, namespace, host, reason, effect] =
+            [kind, namespace, host, reason, effect].map(str::to_owned);
+        Head {
+            kind,
+            namespace,
+            host,
+            reason,
+            effect,
+            ..Head::default()
+        }
     }
 
-    fn filter(kinds: &[&str], namespaces: &[&str], hosts: &[&str], reasons: &[&str], effect: &str) -> Filter {
+    fn filter(
+        kinds: &[&str],
+        namespaces: &[&str],
+        hosts: &[&str],
+        reasons: &[&str],
+        effect: &str,
+    ) -> Filter {
         let list = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
         Filter {
             kinds: list(kinds),
@@ -90,12 +115,22 @@ mod tests {
 
     #[test]
     fn every_list_that_is_filled_must_hold() {
-        let denial = head("decision", "shop", "www.aliyun.com", "denied_by_rule", "deny");
+        let denial = head(
+            "decision",
+            "shop",
+            "www.aliyun.com",
+            "denied_by_rule",
+            "deny",
+        );
         let change = head("policyChange", "", "", "", "");
         for (filter, denial_wanted, change_wanted) in [
             (filter(&[], &[], &[], &[], ""), true, true),
             (filter(&["policyChange"], &[], &[], &[], ""), false, true),
-            (filter(&["decision", "policyChange"], &[], &[], &[], ""), true, true),
+            (
+                filter(&["decision", "policyChange"], &[], &[], &[], ""),
+                true,
+                true,
+            ),
             (filter(&[], &["shop", "bank"], &[], &[], ""), true, false),
             (filter(&[], &["bank"], &[], &[], ""), false, false),
             (filter(&[], &[], &["www.aliyun.com"], &[], ""), true, false),
@@ -106,8 +141,28 @@ mod tests {
             (filter(&[], &[], &[], &["no_rule"], ""), false, false),
             (filter(&[], &[], &[], &[], "deny"), true, false),
             (filter(&[], &[], &[], &[], "allow"), false, false),
-            (filter(&["decision"], &["shop"], &["*.com"], &["denied_by_rule"], "deny"), true, false),
-            (filter(&["decision"], &["shop"], &["*.com"], &["denied_by_rule"], "allow"), false, false),
+            (
+                filter(
+                    &["decision"],
+                    &["shop"],
+                    &["*.com"],
+                    &["denied_by_rule"],
+                    "deny",
+                ),
+                true,
+                false,
+            ),
+            (
+                filter(
+                    &["decision"],
+                    &["shop"],
+                    &["*.com"],
+                    &["denied_by_rule"],
+                    "allow",
+                ),
+                false,
+                false,
+            ),
         ] {
             let record_filter = RecordFilter::new(Some(filter.clone())).unwrap();
             assert_eq!(record_filter.wants(&denial), denial_wanted, "{filter:?}");
@@ -134,11 +189,20 @@ mod tests {
     fn what_can_never_hold_is_an_error() {
         for (filter, expected) in [
             (filter(&[], &[], &[], &[], "drop"), "`drop` is no effect"),
-            (filter(&[], &[], &["a.*.com"], &[], ""), "`a.*.com` is no host"),
+            (
+                filter(&[], &[], &["a.*.com"], &[], ""),
+                "`a.*.com` is no host",
+            ),
             (filter(&[], &[], &["*"], &[], ""), "`*` is no host"),
             (filter(&[], &[], &[""], &[], ""), "`` is no host"),
         ] {
-            assert!(RecordFilter::new(Some(filter)).unwrap_err().to_string().contains(expected), "{expected}");
+            assert!(
+                RecordFilter::new(Some(filter))
+                    .unwrap_err()
+                    .to_string()
+                    .contains(expected),
+                "{expected}"
+            );
         }
     }
 }

@@ -72,7 +72,15 @@ impl Head {
 
 impl Kept {
     fn weight(&self) -> usize {
-        let Head { kind, stream, sequence: _, effect, reason, namespace, host } = &self.head;
+        let Head {
+            kind,
+            stream,
+            sequence: _,
+            effect,
+            reason,
+            namespace,
+            host,
+        } = &self.head;
         let texts = [kind, stream, effect, reason, namespace, host];
         RECORD_OVERHEAD + self.message.len() + texts.into_iter().map(String::len).sum::<usize>()
     }
@@ -130,16 +138,29 @@ impl Default for Ring {
 impl Ring {
     /// A ring that keeps at most so many records, and so many bytes but for one record that is larger by itself.
     pub fn with_limits(records: usize, bytes: usize) -> Ring {
-        let kept = Records { records: VecDeque::new(), bytes: 0, first: 1, stream: String::new(), is_closed: false };
-        Ring { kept: Mutex::new(kept), changed: watch::Sender::new(()), limits: (records, bytes) }
+        let kept = Records {
+            records: VecDeque::new(),
+            bytes: 0,
+            first: 1,
+            stream: String::new(),
+            is_closed: false,
+        };
+        Ring {
+            kept: Mutex::new(kept),
+            changed: watch::Sender::new(()),
+            limits: (records, bytes),
+        }
     }
 
     /// Puts in records as a stream of format `protobuf` renders them, each behind its length.
     pub fn push_delimited(&self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let length = prost::decode_length_delimiter(&mut bytes).ok();
-            let Some((message, rest)) = length.and_then(|length| bytes.split_at_checked(length)) else {
-                tracing::error!("the audit's tail was given bytes that are no record; it lacks what was in them");
+            let Some((message, rest)) = length.and_then(|length| bytes.split_at_checked(length))
+            else {
+                tracing::error!(
+                    "the audit's tail was given bytes that are no record; it lacks what was in them"
+                );
                 break;
             };
             self.push(message);
@@ -153,18 +174,26 @@ impl Ring {
             tracing::error!("the audit's tail was given a record that cannot be read; it lacks it");
             return;
         };
-        let kept = Arc::new(Kept { message: message.into(), head });
+        let kept = Arc::new(Kept {
+            message: message.into(),
+            head,
+        });
         let (most_records, most_bytes) = self.limits;
         let mut state = self.state();
         if kept.head.sequence != state.next() || kept.head.stream != state.stream {
             // The first one; or one before it could not be read.
-            (state.bytes, state.first, state.stream) = (0, kept.head.sequence, kept.head.stream.clone());
+            (state.bytes, state.first, state.stream) =
+                (0, kept.head.sequence, kept.head.stream.clone());
             state.records.clear();
         }
         state.bytes += kept.weight();
         state.records.push_back(kept);
-        while state.records.len() > most_records || (state.bytes > most_bytes && state.records.len() > 1) {
-            let Some(oldest) = state.records.pop_front() else { break };
+        while state.records.len() > most_records
+            || (state.bytes > most_bytes && state.records.len() > 1)
+        {
+            let Some(oldest) = state.records.pop_front() else {
+                break;
+            };
             state.bytes -= oldest.weight();
             state.first += 1;
         }
@@ -179,14 +208,22 @@ impl Ring {
     /// Where it stands.
     pub fn extent(&self) -> Extent {
         let state = self.state();
-        Extent { stream: state.stream.clone(), first: state.first, next: state.next() }
+        Extent {
+            stream: state.stream.clone(),
+            first: state.first,
+            next: state.next(),
+        }
     }
 
     /// What follows for a reader that wants the record of this number.
     pub fn next(&self, wanted: u64) -> Next {
         let state = self.state();
-        let Some(place) = wanted.checked_sub(state.first) else { return Next::Missed(state.first - 1) };
-        let record = usize::try_from(place).ok().and_then(|place| state.records.get(place));
+        let Some(place) = wanted.checked_sub(state.first) else {
+            return Next::Missed(state.first - 1);
+        };
+        let record = usize::try_from(place)
+            .ok()
+            .and_then(|place| state.records.get(place));
         match record {
             Some(record) => Next::Record(record.clone()),
             None if state.is_closed => Next::End,
@@ -217,12 +254,20 @@ pub(crate) mod tests {
 
     /// Records of a stream, each behind its length.
     pub(crate) fn delimited(records: impl IntoIterator<Item = Record>) -> Vec<u8> {
-        records.into_iter().flat_map(|record| record.encode_length_delimited_to_vec()).collect()
+        records
+            .into_iter()
+            .flat_map(|record| record.encode_length_delimited_to_vec())
+            .collect()
     }
 
     /// A record of stream `s` with this number.
     pub(crate) fn numbered(sequence: u64) -> Record {
-        Record { kind: "decision".into(), stream: "s".into(), sequence, ..Record::default() }
+        Record {
+            kind: "decision".into(),
+            stream: "s".into(),
+            sequence,
+            ..Record::default()
+        }
     }
 
     fn ring(most: usize, count: u64) -> Ring {
@@ -243,9 +288,22 @@ pub(crate) mod tests {
     #[test]
     fn a_ring_keeps_the_last_records() {
         let ring = ring(3, 5);
-        assert_eq!(ring.extent(), Extent { stream: "s".into(), first: 3, next: 6 });
-        for (wanted, expected) in [(1, "missed to 2"), (2, "missed to 2"), (3, "3"), (5, "5"), (6, "wait"), (9, "wait")]
-        {
+        assert_eq!(
+            ring.extent(),
+            Extent {
+                stream: "s".into(),
+                first: 3,
+                next: 6
+            }
+        );
+        for (wanted, expected) in [
+            (1, "missed to 2"),
+            (2, "missed to 2"),
+            (3, "3"),
+            (5, "5"),
+            (6, "wait"),
+            (9, "wait"),
+        ] {
             assert_eq!(shown(ring.next(wanted)), expected, "{wanted}");
         }
         ring.close();
@@ -256,7 +314,14 @@ pub(crate) mod tests {
     #[test]
     fn an_empty_ring_waits_for_its_first_record() {
         let ring = Ring::default();
-        assert_eq!(ring.extent(), Extent { stream: String::new(), first: 1, next: 1 });
+        assert_eq!(
+            ring.extent(),
+            Extent {
+                stream: String::new(),
+                first: 1,
+                next: 1
+            }
+        );
         assert_eq!(shown(ring.next(1)), "wait");
         ring.close();
         assert_eq!(shown(ring.next(1)), "end");
@@ -269,9 +334,19 @@ pub(crate) mod tests {
         let extent = ring.extent();
         assert_eq!(extent.next, 51);
         assert!((2..=5).contains(&(51 - extent.first)), "{extent:?}");
-        let large = Record { raw_host: "x".repeat(5000), ..numbered(51) };
+        let large = Record {
+            raw_host: "x".repeat(5000),
+            ..numbered(51)
+        };
         ring.push_delimited(&delimited([large]));
-        assert_eq!(ring.extent(), Extent { stream: "s".into(), first: 51, next: 52 });
+        assert_eq!(
+            ring.extent(),
+            Extent {
+                stream: "s".into(),
+                first: 51,
+                next: 52
+            }
+        );
     }
 
     #[test]
@@ -281,7 +356,14 @@ pub(crate) mod tests {
         ring.push_delimited(&[2, 0xff, 0xff]);
         assert_eq!(ring.extent().next, 3);
         ring.push_delimited(&delimited([numbered(4)]));
-        assert_eq!(ring.extent(), Extent { stream: "s".into(), first: 4, next: 5 });
+        assert_eq!(
+            ring.extent(),
+            Extent {
+                stream: "s".into(),
+                first: 4,
+                next: 5
+            }
+        );
         assert_eq!(shown(ring.next(3)), "missed to 3");
     }
 
@@ -294,10 +376,20 @@ pub(crate) mod tests {
             host: "x.example".into(),
             ..numbered(7)
         };
-        let Head { kind, stream, sequence, effect, reason, namespace, host } =
-            Head::decode(record.encode_to_vec().as_slice()).unwrap();
+        let Head {
+            kind,
+            stream,
+            sequence,
+            effect,
+            reason,
+            namespace,
+            host,
+        } = Head::decode(record.encode_to_vec().as_slice()).unwrap();
         let texts = [kind, stream, effect, reason, namespace, host];
-        assert_eq!(texts, ["decision", "s", "deny", "no_rule", "shop", "x.example"]);
+        assert_eq!(
+            texts,
+            ["decision", "s", "deny", "no_rule", "shop", "x.example"]
+        );
         assert_eq!(sequence, 7);
     }
 }

@@ -48,12 +48,17 @@ impl TailServer {
             let builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
-            SERVICES.iter().fold(builder, |builder, service| builder.with_service_name(*service))
+                .register_encoded_file_descriptor_set(
+                    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+                );
+            SERVICES.iter().fold(builder, |builder, service| {
+                builder.with_service_name(*service)
+            })
         };
         let service = AuditServiceServer::new(Service::new(tail.ring.clone()));
-        let routes =
-            Routes::new(service).add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+        let routes = Routes::new(service)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
         Ok(TailServer(routes.prepare()))
     }
 
@@ -72,9 +77,12 @@ impl TailServer {
         C::ConnectInfo: Clone + Send + Sync + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>> + Debug,
     {
-        let mut server =
-            Server::builder().http2_keepalive_interval(Some(PING_INTERVAL)).http2_keepalive_timeout(Some(PING_BOUND));
+        let mut server = Server::builder()
+            .http2_keepalive_interval(Some(PING_INTERVAL))
+            .http2_keepalive_timeout(Some(PING_BOUND));
         let router = server.add_routes(self.0);
-        router.serve_with_incoming_shutdown(connections, shutdown.cancelled()).await
+        router
+            .serve_with_incoming_shutdown(connections, shutdown.cancelled())
+            .await
     }
 }

@@ -40,7 +40,10 @@ pub struct Service {
 impl Service {
     /// A service that reads this ring.
     pub fn new(ring: Arc<Ring>) -> Service {
-        Service { ring, places: Arc::new(Semaphore::new(MAX_SUBSCRIBERS)) }
+        Service {
+            ring,
+            places: Arc::new(Semaphore::new(MAX_SUBSCRIBERS)),
+        }
     }
 
     /// Begins a subscription.
@@ -48,8 +51,14 @@ impl Service {
     /// # Errors
     /// A request that cannot be served, or too many subscribers.
     pub fn subscribe(&self, request: TailRequest) -> Result<Subscriber, Status> {
-        let TailRequest { filter, stream, after_sequence, from_start } = request;
-        let filter = RecordFilter::new(filter).map_err(|why| Status::invalid_argument(why.to_string()))?;
+        let TailRequest {
+            filter,
+            stream,
+            after_sequence,
+            from_start,
+        } = request;
+        let filter =
+            RecordFilter::new(filter).map_err(|why| Status::invalid_argument(why.to_string()))?;
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!(
                 "there are {MAX_SUBSCRIBERS} subscribers, which are the most; try again later"
@@ -61,7 +70,9 @@ impl Service {
         let wanted = if !stream.is_empty() && stream == extent.stream {
             if after_sequence >= extent.next {
                 let last = extent.next - 1;
-                let why = format!("after_sequence: stream {stream} has {last} records, and none is {after_sequence}");
+                let why = format!(
+                    "after_sequence: stream {stream} has {last} records, and none is {after_sequence}"
+                );
                 return Err(Status::invalid_argument(why));
             }
             after_sequence + 1
@@ -77,7 +88,13 @@ impl Service {
         } else {
             extent.next
         };
-        Ok(Subscriber { ring: self.ring.clone(), filter, wanted, changes, _place: place })
+        Ok(Subscriber {
+            ring: self.ring.clone(),
+            filter,
+            wanted,
+            changes,
+            _place: place,
+        })
     }
 }
 
@@ -132,13 +149,23 @@ impl Stream for Subscriber {
 
 fn told(sequence: u64, message: &[u8]) -> Result<TailResponse, Status> {
     let record = Record::decode(message);
-    let record = record.map_err(|why| Status::internal(format!("record {sequence} cannot be read: {why}")))?;
-    Ok(TailResponse { record: Some(record) })
+    let record = record
+        .map_err(|why| Status::internal(format!("record {sequence} cannot be read: {why}")))?;
+    Ok(TailResponse {
+        record: Some(record),
+    })
 }
 
 /// What a subscriber is told of records that it did not get. It has no number: it is none of the stream's records.
 fn lag(stream: &str, missed_from: u64, missed_to: u64) -> Result<TailResponse, Status> {
-    let entry = Entry::Lag(LagEntry { time: now(), missed_from, missed_to }.into());
+    let entry = Entry::Lag(
+        LagEntry {
+            time: now(),
+            missed_from,
+            missed_to,
+        }
+        .into(),
+    );
     let mut message = Vec::new();
     binary::open(&entry, stream, 0, &mut message);
     told(0, &message)
@@ -164,25 +191,48 @@ mod tests {
 
     fn push(service: &Service, numbers: impl IntoIterator<Item = u64>) {
         let record = |number| {
-            let host = if number % 2 == 0 { "even.example" } else { "odd.example" };
-            Record { host: host.into(), ..numbered(number) }
+            let host = if number % 2 == 0 {
+                "even.example"
+            } else {
+                "odd.example"
+            };
+            Record {
+                host: host.into(),
+                ..numbered(number)
+            }
         };
-        service.ring.push_delimited(&delimited(numbers.into_iter().map(record)));
+        service
+            .ring
+            .push_delimited(&delimited(numbers.into_iter().map(record)));
     }
 
     fn after(stream: &str, after_sequence: u64) -> TailRequest {
-        TailRequest { stream: stream.into(), after_sequence, ..TailRequest::default() }
+        TailRequest {
+            stream: stream.into(),
+            after_sequence,
+            ..TailRequest::default()
+        }
     }
 
     fn from_start() -> TailRequest {
-        TailRequest { from_start: true, ..TailRequest::default() }
+        TailRequest {
+            from_start: true,
+            ..TailRequest::default()
+        }
     }
 
     fn shown(response: Result<TailResponse, Status>) -> String {
         let record = response.unwrap().record.unwrap();
         match record.kind.as_str() {
             "lag" => {
-                assert_eq!((record.stream.as_str(), record.sequence, record.chain.as_str()), ("s", 0, ""));
+                assert_eq!(
+                    (
+                        record.stream.as_str(),
+                        record.sequence,
+                        record.chain.as_str()
+                    ),
+                    ("s", 0, "")
+                );
                 format!("missed {}-{}", record.missed_from, record.missed_to)
             }
             _ => record.sequence.to_string(),
@@ -210,9 +260,17 @@ mod tests {
             (7, after("s", 1), &["missed 2-2", "3", "4", "5", "6", "7"]),
             (9, after("s", 0), &["missed 1-4", "5", "6", "7", "8", "9"]),
             (3, after("older", 1000), &["1", "2", "3"]),
-            (7, after("older", 1000), &["missed 1-2", "3", "4", "5", "6", "7"]),
+            (
+                7,
+                after("older", 1000),
+                &["missed 1-2", "3", "4", "5", "6", "7"],
+            ),
         ] {
-            assert_eq!(all(&service(count), request.clone()).await, expected, "{count} {request:?}");
+            assert_eq!(
+                all(&service(count), request.clone()).await,
+                expected,
+                "{count} {request:?}"
+            );
         }
     }
 
@@ -252,8 +310,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_filter_chooses_and_what_was_missed_is_told_all_the_same() {
-        let filter = Filter { hosts: vec!["even.example".into()], ..Filter::default() };
-        let request = TailRequest { filter: Some(filter), ..after("s", 0) };
+        let filter = Filter {
+            hosts: vec!["even.example".into()],
+            ..Filter::default()
+        };
+        let request = TailRequest {
+            filter: Some(filter),
+            ..after("s", 0)
+        };
         assert_eq!(all(&service(9), request).await, ["missed 1-4", "6", "8"]);
     }
 
@@ -261,14 +325,26 @@ mod tests {
     async fn a_filter_that_nothing_passes_lets_others_run() {
         let service = Service::new(Arc::new(Ring::default()));
         push(&service, 1..=5000);
-        let filter = Filter { hosts: vec!["none.example".into()], ..Filter::default() };
-        let mut subscriber = service.subscribe(TailRequest { filter: Some(filter), ..from_start() }).unwrap();
+        let filter = Filter {
+            hosts: vec!["none.example".into()],
+            ..Filter::default()
+        };
+        let mut subscriber = service
+            .subscribe(TailRequest {
+                filter: Some(filter),
+                ..from_start()
+            })
+            .unwrap();
         let mut looks = 0;
         std::future::poll_fn(|context| {
             looks += 1;
             let polled = Pin::new(&mut subscriber).poll_next(context);
             assert!(polled.is_pending());
-            if subscriber.wanted == 5001 { Poll::Ready(()) } else { Poll::Pending }
+            if subscriber.wanted == 5001 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
         assert!(looks >= 5000 / LOOKS, "{looks}");
@@ -277,12 +353,21 @@ mod tests {
     #[tokio::test]
     async fn requests_that_cannot_be_served_are_refused() {
         let service = service(3);
-        let bad_effect = Filter { effect: "none".into(), ..Filter::default() };
+        let bad_effect = Filter {
+            effect: "none".into(),
+            ..Filter::default()
+        };
         for (request, expected) in [
             (after("s", 4), "stream s has 3 records"),
             (after("s", u64::MAX), "stream s has 3 records"),
             (after("", 1), "fill `stream`"),
-            (TailRequest { filter: Some(bad_effect), ..from_start() }, "`none` is no effect"),
+            (
+                TailRequest {
+                    filter: Some(bad_effect),
+                    ..from_start()
+                },
+                "`none` is no effect",
+            ),
         ] {
             let status = service.subscribe(request.clone()).err().unwrap();
             assert_eq!(status.code(), Code::InvalidArgument, "{request:?}");
@@ -293,7 +378,9 @@ mod tests {
     #[tokio::test]
     async fn subscribers_are_bounded_and_a_place_becomes_free() {
         let service = service(1);
-        let mut subscribers: Vec<_> = (0..MAX_SUBSCRIBERS).map(|_| service.subscribe(from_start()).unwrap()).collect();
+        let mut subscribers: Vec<_> = (0..MAX_SUBSCRIBERS)
+            .map(|_| service.subscribe(from_start()).unwrap())
+            .collect();
         let status = service.subscribe(from_start()).err().unwrap();
         assert_eq!(status.code(), Code::ResourceExhausted);
         subscribers.pop();

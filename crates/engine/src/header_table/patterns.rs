@@ -42,7 +42,9 @@ impl PatternNumbers {
         numbers.sort_unstable();
         let words = numbers.chunk_by(|one, other| one / 64 == other / 64);
         let word = |numbers: &[u32]| {
-            let bits = numbers.iter().fold(0, |bits, number| bits | 1 << (number % 64));
+            let bits = numbers
+                .iter()
+                .fold(0, |bits, number| bits | 1 << (number % 64));
             numbers.first().map(|first| (first / 64, bits))
         };
         PatternNumbers(words.filter_map(word).collect())
@@ -85,7 +87,9 @@ impl PatternTableBuilder {
         // No set within the limits has more patterns than this can count.
         let next = u32::try_from(self.table.count).unwrap_or(u32::MAX);
         let number = match pattern {
-            TextPattern::Exact(text) => *self.table.exact.entry(text.as_str().into()).or_insert(next),
+            TextPattern::Exact(text) => {
+                *self.table.exact.entry(text.as_str().into()).or_insert(next)
+            }
             TextPattern::Prefix(text) => *self.prefixes.entry(text.as_str().into()).or_insert(next),
             TextPattern::Suffix(text) => *self.suffixes.entry(text.as_str().into()).or_insert(next),
             TextPattern::Any => *self.table.any.get_or_insert(next),
@@ -99,10 +103,17 @@ impl PatternTableBuilder {
         let reversed = |(text, number): (Box<str>, u32)| (text.bytes().rev().collect(), number);
         PatternTable {
             prefixes: Affixes::of(
-                self.prefixes.into_iter().map(|(text, number)| (String::from(text).into_bytes(), number)).collect(),
+                self.prefixes
+                    .into_iter()
+                    .map(|(text, number)| (String::from(text).into_bytes(), number))
+                    .collect(),
             ),
             suffixes: Affixes::of(self.suffixes.into_iter().map(reversed).collect()),
-            with_commas: self.with_commas.into_iter().map(CommaPatterns::of).collect(),
+            with_commas: self
+                .with_commas
+                .into_iter()
+                .map(CommaPatterns::of)
+                .collect(),
             ..self.table
         }
     }
@@ -110,7 +121,11 @@ impl PatternTableBuilder {
 
 impl CommaPatterns {
     fn of((commas, (builder, numbers)): (usize, (PatternTableBuilder, Vec<u32>))) -> CommaPatterns {
-        CommaPatterns { commas, patterns: builder.finish(), numbers: numbers.into() }
+        CommaPatterns {
+            commas,
+            patterns: builder.finish(),
+            numbers: numbers.into(),
+        }
     }
 
     /// Notes the patterns of the whole table that match a run of parts, or that cannot be ruled out.
@@ -118,10 +133,17 @@ impl CommaPatterns {
         match parts.runs(self.commas) {
             PartRuns::Listed(runs) if runs.is_empty() => {}
             PartRuns::Listed(runs) => {
-                let own = self.patterns.compare(runs.into_iter().map(|run| (run, false)));
-                own.matching().filter_map(|own| self.numbers.get(own)).for_each(|number| matched.note_run(*number));
+                let own = self
+                    .patterns
+                    .compare(runs.into_iter().map(|run| (run, false)));
+                own.matching()
+                    .filter_map(|own| self.numbers.get(own))
+                    .for_each(|number| matched.note_run(*number));
             }
-            PartRuns::TooMany => self.numbers.iter().for_each(|number| matched.note_run(*number)),
+            PartRuns::TooMany => self
+                .numbers
+                .iter()
+                .for_each(|number| matched.note_run(*number)),
         }
     }
 }
@@ -137,7 +159,9 @@ impl PatternTable {
         match pattern {
             TextPattern::Exact(text) => self.exact.get(text.as_str()).copied(),
             TextPattern::Prefix(text) => self.prefixes.number(text.as_bytes()),
-            TextPattern::Suffix(text) => self.suffixes.number(&text.bytes().rev().collect::<Vec<u8>>()),
+            TextPattern::Suffix(text) => self
+                .suffixes
+                .number(&text.bytes().rev().collect::<Vec<u8>>()),
             TextPattern::Any => self.any,
         }
     }
@@ -147,7 +171,9 @@ impl PatternTable {
         let mut matched = self.compare(header.texts().map(|text| (text.text, text.is_strict)));
         if let (false, Some(parts)) = (self.with_commas.is_empty(), header.parts()) {
             matched.matching_runs = vec![0; self.count.div_ceil(64)].into();
-            self.with_commas.iter().for_each(|patterns| patterns.note_matching(&parts, &mut matched));
+            self.with_commas
+                .iter()
+                .for_each(|patterns| patterns.note_matching(&parts, &mut matched));
         }
         matched
     }
@@ -155,7 +181,11 @@ impl PatternTable {
     /// Compares every text with every pattern. With each text stands whether the strict match asks for it.
     pub fn compare<'t>(&self, texts: impl Iterator<Item = (&'t str, bool)>) -> MatchedPatterns {
         let texts: Vec<(&str, bool)> = texts.collect();
-        let strict = texts.iter().enumerate().filter(|(_, (_, is_strict))| *is_strict).map(|(number, _)| number);
+        let strict = texts
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, is_strict))| *is_strict)
+            .map(|(number, _)| number);
         let mut matched = MatchedPatterns::none(self.count, texts.len(), strict);
         let (mut prefixes, mut suffixes, mut backwards) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (text, _)) in texts.iter().enumerate() {
@@ -163,11 +193,13 @@ impl PatternTable {
             if let Some(pattern) = self.exact.get(*text) {
                 matched.cover(*pattern, number);
             }
-            self.prefixes.find(text.as_bytes(), number, &mut matched, &mut prefixes);
+            self.prefixes
+                .find(text.as_bytes(), number, &mut matched, &mut prefixes);
             if !self.suffixes.0.is_empty() {
                 backwards.clear();
                 backwards.extend(text.bytes().rev());
-                self.suffixes.find(&backwards, number, &mut matched, &mut suffixes);
+                self.suffixes
+                    .find(&backwards, number, &mut matched, &mut suffixes);
             }
         }
         self.prefixes.spread(prefixes, &mut matched);
@@ -201,7 +233,9 @@ impl Affixes {
         for (text, number) in texts {
             let place = affixes.len();
             let mut parent = place.checked_sub(1);
-            while let Some(above) = parent.and_then(|at| affixes.get(at)).filter(|above| !text.starts_with(&above.text))
+            while let Some(above) = parent
+                .and_then(|at| affixes.get(at))
+                .filter(|above| !text.starts_with(&above.text))
             {
                 parent = above.parent;
             }
@@ -209,19 +243,29 @@ impl Affixes {
             let depth = above.map_or(0, |(_, above)| above.depth + 1);
             let jump = above.map_or(place, |(at, above)| {
                 let over = affixes.get(above.jump);
-                let far = over.and_then(|over| Some((over.depth, over.jump, affixes.get(over.jump)?.depth)));
+                let far = over
+                    .and_then(|over| Some((over.depth, over.jump, affixes.get(over.jump)?.depth)));
                 match far {
                     Some((near, jump, far)) if above.depth - near == near - far => jump,
                     _ => at,
                 }
             });
-            affixes.push(Affix { text: text.into(), number, parent, jump, depth });
+            affixes.push(Affix {
+                text: text.into(),
+                number,
+                parent,
+                jump,
+                depth,
+            });
         }
         Affixes(affixes.into())
     }
 
     fn number(&self, text: &[u8]) -> Option<u32> {
-        let at = self.0.binary_search_by(|affix| (*affix.text).cmp(text)).ok()?;
+        let at = self
+            .0
+            .binary_search_by(|affix| (*affix.text).cmp(text))
+            .ok()?;
         self.0.get(at).map(|affix| affix.number)
     }
 
@@ -234,20 +278,40 @@ impl Affixes {
         };
         let mut at = self.0.partition_point(behind).checked_sub(1)?;
         let mut affix = self.0.get(at)?;
-        let shared = affix.text.iter().zip(text).take_while(|(one, other)| one == other).count();
+        let shared = affix
+            .text
+            .iter()
+            .zip(text)
+            .take_while(|(one, other)| one == other)
+            .count();
         while affix.text.len() > shared {
             work_count::steps(1);
-            let over = self.0.get(affix.jump).filter(|over| over.text.len() > shared && affix.jump != at);
-            at = if over.is_some() { affix.jump } else { affix.parent? };
+            let over = self
+                .0
+                .get(affix.jump)
+                .filter(|over| over.text.len() > shared && affix.jump != at);
+            at = if over.is_some() {
+                affix.jump
+            } else {
+                affix.parent?
+            };
             affix = self.0.get(at)?;
         }
         Some(at)
     }
 
     /// Notes the longest that a text begins with, and that those above it match something. `places` are those noted.
-    fn find(&self, text: &[u8], number: usize, matched: &mut MatchedPatterns, places: &mut Vec<usize>) {
+    fn find(
+        &self,
+        text: &[u8],
+        number: usize,
+        matched: &mut MatchedPatterns,
+        places: &mut Vec<usize>,
+    ) {
         let mut above = self.longest(text);
-        let longest = above.and_then(|at| self.0.get(at)).map(|affix| affix.number);
+        let longest = above
+            .and_then(|at| self.0.get(at))
+            .map(|affix| affix.number);
         // Above one that was noted all were.
         while let Some((at, affix)) = above.and_then(|at| Some((at, self.0.get(at)?))) {
             work_count::steps(1);
@@ -320,24 +384,38 @@ impl MatchedPatterns {
     /// The numbers of the patterns that match.
     fn matching(&self) -> impl Iterator<Item = usize> {
         let words = self.matching.iter().enumerate();
-        words.flat_map(|(word, bits)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit))
+        words.flat_map(|(word, bits)| {
+            (0..64)
+                .filter(move |bit| bits >> bit & 1 == 1)
+                .map(move |bit| word * 64 + bit)
+        })
     }
 
     /// Whether some pattern of a list matches some text or run of parts.
     pub fn some_of(&self, list: &PatternNumbers) -> bool {
         work_count::steps(list.0.len());
-        list.0.iter().any(|(word, bits)| self.word(*word) & bits != 0)
+        list.0
+            .iter()
+            .any(|(word, bits)| self.word(*word) & bits != 0)
     }
 
     /// Whether every text that the strict match asks for is matched by some pattern of a list.
     pub fn all_by(&self, list: &PatternNumbers) -> bool {
         let mut missing = self.strict.clone();
         for (word, bits) in &list.0 {
-            let mut found = self.matching.get(*word as usize).copied().unwrap_or_default() & bits;
+            let mut found = self
+                .matching
+                .get(*word as usize)
+                .copied()
+                .unwrap_or_default()
+                & bits;
             while found != 0 {
                 work_count::steps(self.words);
                 let texts = self.part(word * 64 + found.trailing_zeros());
-                missing.iter_mut().zip(texts).for_each(|(missing, texts)| *missing &= !texts);
+                missing
+                    .iter_mut()
+                    .zip(texts)
+                    .for_each(|(missing, texts)| *missing &= !texts);
                 found &= found - 1;
             }
         }
@@ -346,21 +424,29 @@ impl MatchedPatterns {
 
     /// The texts that a pattern matches.
     fn part(&self, pattern: u32) -> &[u64] {
-        let slot = self.slots.get(pattern as usize).and_then(|slot| slot.checked_sub(1));
+        let slot = self
+            .slots
+            .get(pattern as usize)
+            .and_then(|slot| slot.checked_sub(1));
         let from = slot.map(|slot| slot as usize * self.words);
-        from.and_then(|from| self.texts.get(from..from + self.words)).unwrap_or_default()
+        from.and_then(|from| self.texts.get(from..from + self.words))
+            .unwrap_or_default()
     }
 
     /// The same, to be changed; a pattern that has none gets one.
     fn slot(&mut self, pattern: u32) -> &mut [u64] {
-        let Some(slot) = self.slots.get_mut(pattern as usize) else { return &mut [] };
+        let Some(slot) = self.slots.get_mut(pattern as usize) else {
+            return &mut [];
+        };
         if *slot == 0 {
             *slot = u32::try_from(self.texts.len() / self.words.max(1)).unwrap_or(u32::MAX) + 1;
             self.texts.resize(self.texts.len() + self.words, 0);
             set(&mut self.matching, pattern as usize);
         }
         let from = (*slot as usize - 1) * self.words;
-        self.texts.get_mut(from..from + self.words).unwrap_or_default()
+        self.texts
+            .get_mut(from..from + self.words)
+            .unwrap_or_default()
     }
 
     /// Notes that a pattern matches a run of parts, or cannot be ruled out.

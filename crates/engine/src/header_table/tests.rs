@@ -14,7 +14,11 @@ use crate::subject::CallerMatch;
 /// Rules that deny, one for each condition.
 fn rules_of(conditions: impl IntoIterator<Item = Condition>) -> Rules {
     let rule = |(index, condition)| {
-        let info = RuleInfo::new(RuleId::rule("n/p".into(), index), Place::whole("f"), About::default());
+        let info = RuleInfo::new(
+            RuleId::rule("n/p".into(), index),
+            Place::whole("f"),
+            About::default(),
+        );
         Arc::new(Rule {
             info: Arc::new(info),
             mode: Enforcement::Enforce,
@@ -24,7 +28,10 @@ fn rules_of(conditions: impl IntoIterator<Item = Condition>) -> Rules {
             except: Box::default(),
         })
     };
-    Rules { denies: conditions.into_iter().enumerate().map(rule).collect(), ..Rules::default() }
+    Rules {
+        denies: conditions.into_iter().enumerate().map(rule).collect(),
+        ..Rules::default()
+    }
 }
 
 fn list(texts: &[String]) -> Box<[TextPattern]> {
@@ -35,12 +42,17 @@ struct Draw(u64);
 
 impl Draw {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % limit
     }
 
     fn text(&mut self, letters: &[&str], most: usize) -> String {
-        (0..self.below(most + 1)).map(|_| letters[self.below(letters.len())]).collect()
+        (0..self.below(most + 1))
+            .map(|_| letters[self.below(letters.len())])
+            .collect()
     }
 
     fn several<T>(&mut self, most: usize, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
@@ -50,35 +62,84 @@ impl Draw {
 
 #[test]
 fn tables_say_what_comparing_one_condition_at_a_time_says() {
-    const NAMES: [&str; 14] =
-        ["x-a", "x-b", "x-c", "d", "e", "f", "g", "h", "i", "j", ":authority", ":method", ":path", "x-z"];
+    const NAMES: [&str; 14] = [
+        "x-a",
+        "x-b",
+        "x-c",
+        "d",
+        "e",
+        "f",
+        "g",
+        "h",
+        "i",
+        "j",
+        ":authority",
+        ":method",
+        ":path",
+        "x-z",
+    ];
     let (mut draw, mut held, mut not) = (Draw(11), 0, 0);
     for round in 0..600 {
         // Few names are asked for one by one, many all at once.
-        let names = if round % 2 == 0 { &NAMES[..3] } else { &NAMES[..] };
+        let names = if round % 2 == 0 {
+            &NAMES[..3]
+        } else {
+            &NAMES[..]
+        };
         let conditions = draw.several(40, |draw| {
-            let mut patterns =
-                || draw.several(3, |draw| draw.text(&["a", "b", "ab", "*", ",", " ", "a,b", "b,ab,a"], 4));
+            let mut patterns = || {
+                draw.several(3, |draw| {
+                    draw.text(&["a", "b", "ab", "*", ",", " ", "a,b", "b,ab,a"], 4)
+                })
+            };
             let values = Field::new(list(&patterns()), list(&patterns()));
-            Condition::Header { name: names[draw.below(names.len())].to_owned(), values }
+            Condition::Header {
+                name: names[draw.below(names.len())].to_owned(),
+                values,
+            }
         });
         let rules = rules_of(conditions);
         let tables = Arc::new(HeaderTables::of_rules(&rules));
         let headers = draw.several(12, |draw| {
             let name = names[draw.below(names.len())];
-            let name = if draw.below(4) == 0 { name.to_ascii_uppercase() } else { name.to_owned() };
-            (name, draw.text(&["a", "b", "aba", ",", ", ", "ab,ab,ab"], 6))
+            let name = if draw.below(4) == 0 {
+                name.to_ascii_uppercase()
+            } else {
+                name.to_owned()
+            };
+            (
+                name,
+                draw.text(&["a", "b", "aba", ",", ", ", "ab,ab,ab"], 6),
+            )
         });
         let apart = Apart(headers.clone());
         let headers: &dyn Headers = if draw.below(3) == 0 { &apart } else { &headers };
-        let http = HttpAttributes { host: "ab", method: "a", path: "/ab", headers, ..HttpAttributes::default() };
-        let attributes = Attributes { http: Some(http), ..Attributes::default() };
+        let http = HttpAttributes {
+            host: "ab",
+            method: "a",
+            path: "/ab",
+            headers,
+            ..HttpAttributes::default()
+        };
+        let attributes = Attributes {
+            http: Some(http),
+            ..Attributes::default()
+        };
         let request = attributes.normalise(&Settings::default());
-        let (at_once, one_by_one) = (EvalContext::of_set(&request, &tables), EvalContext::new(&request));
+        let (at_once, one_by_one) = (
+            EvalContext::of_set(&request, &tables),
+            EvalContext::new(&request),
+        );
         for rule in &rules.denies {
-            let Condition::Header { name, values } = &rule.when[0] else { panic!("no header") };
+            let Condition::Header { name, values } = &rule.when[0] else {
+                panic!("no header")
+            };
             for effect in [Effect::Deny, Effect::Allow] {
-                assert!(tables.holds(&request, &request.http.unwrap(), values, effect).is_some());
+                assert!(
+                    tables
+                        .holds(&request, &request.http.unwrap(), values, effect)
+                        .is_some()
+                );
                 let expected = one_by_one.header_holds(name, values, effect);
                 let got = at_once.header_holds(name, values, effect);
                 assert_eq!(got, expected, "{name} {values:?} {effect:?} {headers:?}");
@@ -92,34 +153,68 @@ fn tables_say_what_comparing_one_condition_at_a_time_says() {
 #[test]
 fn a_header_past_the_limits_is_unknown_by_table_as_well() {
     let values = |field: &[&str]| Field::of(field.iter().map(|text| TextPattern::parse(text)));
-    let rules = rules_of([Condition::Header { name: "x".into(), values: values(&["a"]) }]);
+    let rules = rules_of([Condition::Header {
+        name: "x".into(),
+        values: values(&["a"]),
+    }]);
     let tables = Arc::new(HeaderTables::of_rules(&rules));
-    let Condition::Header { values, .. } = &rules.denies[0].when[0] else { panic!("no header") };
+    let Condition::Header { values, .. } = &rules.denies[0].when[0] else {
+        panic!("no header")
+    };
     for (parts, deny, allow) in [(1_024, true, true), (1_025, true, false)] {
         let headers = vec![("x".to_owned(), vec!["a"; parts].join(","))];
-        let http = HttpAttributes { host: "ab", headers: &headers, ..HttpAttributes::default() };
-        let attributes = Attributes { http: Some(http), ..Attributes::default() };
+        let http = HttpAttributes {
+            host: "ab",
+            headers: &headers,
+            ..HttpAttributes::default()
+        };
+        let attributes = Attributes {
+            http: Some(http),
+            ..Attributes::default()
+        };
         let request = attributes.normalise(&Settings::default());
         let holds = |effect| tables.holds(&request, &request.http.unwrap(), values, effect);
-        assert_eq!((holds(Effect::Deny), holds(Effect::Allow)), (Some(deny), Some(allow)), "{parts}");
+        assert_eq!(
+            (holds(Effect::Deny), holds(Effect::Allow)),
+            (Some(deny), Some(allow)),
+            "{parts}"
+        );
     }
 }
 
 #[test]
 fn a_request_that_another_set_looked_at_is_not_read_by_its_tables() {
     let headers = vec![("x".to_owned(), "a".to_owned())];
-    let http = HttpAttributes { host: "ab", headers: &headers, ..HttpAttributes::default() };
-    let attributes = Attributes { http: Some(http), ..Attributes::default() };
+    let http = HttpAttributes {
+        host: "ab",
+        headers: &headers,
+        ..HttpAttributes::default()
+    };
+    let attributes = Attributes {
+        http: Some(http),
+        ..Attributes::default()
+    };
     let request = attributes.normalise(&Settings::default());
     for (pattern, expected) in [("a", true), ("b", false), ("a*", true)] {
         let values = Field::of([TextPattern::parse(pattern)]);
-        let rules = rules_of([Condition::Header { name: "x".into(), values }]);
+        let rules = rules_of([Condition::Header {
+            name: "x".into(),
+            values,
+        }]);
         let tables = Arc::new(HeaderTables::of_rules(&rules));
-        let Condition::Header { name, values } = &rules.denies[0].when[0] else { panic!("no header") };
+        let Condition::Header { name, values } = &rules.denies[0].when[0] else {
+            panic!("no header")
+        };
         let context = EvalContext::of_set(&request, &tables);
-        assert_eq!(context.header_holds(name, values, Effect::Deny), expected, "{pattern}");
+        assert_eq!(
+            context.header_holds(name, values, Effect::Deny),
+            expected,
+            "{pattern}"
+        );
         let mut told = Vec::new();
-        tables.told(&request, &request.http.unwrap(), |asked, _, has| told.push(has(&asked.patterns[0])));
+        tables.told(&request, &request.http.unwrap(), |asked, _, has| {
+            told.push(has(&asked.patterns[0]))
+        });
         assert_eq!(told, [expected], "{pattern}");
     }
 }

@@ -24,7 +24,9 @@ const LOCAL_NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 
 
 /// A range of IPv6 that covers a part of the addresses which carry IPv4 ones, or more than these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the range covers only a part of the addresses that carry IPv4 addresses, or others beside them")]
+#[error(
+    "the range covers only a part of the addresses that carry IPv4 addresses, or others beside them"
+)]
 pub struct MixedRangeError;
 
 fn is_in(bits: u128, (network, length): (Ipv6Addr, u8)) -> bool {
@@ -42,7 +44,9 @@ fn exact(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     if bits <= 1 {
         return None;
     }
-    let form = EXACT.into_iter().find(|(network, length, _)| is_in(bits, (*network, *length)));
+    let form = EXACT
+        .into_iter()
+        .find(|(network, length, _)| is_in(bits, (*network, *length)));
     form.map(|(_, _, at)| ipv4_at(bits, at))
 }
 
@@ -69,7 +73,12 @@ pub fn carried(ip: IpAddr) -> impl Iterator<Item = Ipv4Addr> {
             if is_in(bits, LOCAL_NAT64) {
                 local_nat64(bits).map(Some)
             } else if is_in(bits, TEREDO) {
-                [Some(ipv4_at(bits, 32)), Some(ipv4_at(!bits, 96)), isatap(bits), None]
+                [
+                    Some(ipv4_at(bits, 32)),
+                    Some(ipv4_at(!bits, 96)),
+                    isatap(bits),
+                    None,
+                ]
             } else {
                 [exact(ip), isatap(bits), None, None]
             }
@@ -91,7 +100,9 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
 /// Of a local NAT64 address only the form of most operators counts: the other forms read zeros that are only filled up.
 pub fn reaches_local_host(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V6(v6) if is_in(v6.to_bits(), LOCAL_NAT64) => ipv4_at(v6.to_bits(), 96).is_unspecified(),
+        IpAddr::V6(v6) if is_in(v6.to_bits(), LOCAL_NAT64) => {
+            ipv4_at(v6.to_bits(), 96).is_unspecified()
+        }
         _ => canonical(ip).is_unspecified() || carried(ip).any(|carried| carried.is_unspecified()),
     }
 }
@@ -99,9 +110,12 @@ pub fn reaches_local_host(ip: IpAddr) -> bool {
 /// Whether a range has addresses of the local host in common with what reaches it.
 pub(crate) fn holds_local_host(range: &IpNet) -> bool {
     let of_ipv4 = |net: Ipv4Net| {
-        net.contains(&Ipv4Addr::LOCALHOST) || net.network().is_loopback() || net.contains(&Ipv4Addr::UNSPECIFIED)
+        net.contains(&Ipv4Addr::LOCALHOST)
+            || net.network().is_loopback()
+            || net.contains(&Ipv4Addr::UNSPECIFIED)
     };
-    let of_ipv6 = |net: &Ipv6Net| net.contains(&Ipv6Addr::LOCALHOST) || net.contains(&Ipv6Addr::UNSPECIFIED);
+    let of_ipv6 =
+        |net: &Ipv6Net| net.contains(&Ipv6Addr::LOCALHOST) || net.contains(&Ipv6Addr::UNSPECIFIED);
     matches!(range, IpNet::V6(net) if of_ipv6(net)) || ipv4_range(range).is_some_and(of_ipv4)
 }
 
@@ -122,9 +136,17 @@ pub(crate) fn carried_range(net: Ipv6Net) -> Result<Option<Ipv4Net>, MixedRangeE
     let is_address = length == 128;
     // `::` and `::1` carry nothing, so a range that holds one of them and anything else is mixed.
     if net.contains(&Ipv6Addr::UNSPECIFIED) || net.contains(&Ipv6Addr::LOCALHOST) {
-        return if length >= 127 { Ok(None) } else { Err(MixedRangeError) };
+        return if length >= 127 {
+            Ok(None)
+        } else {
+            Err(MixedRangeError)
+        };
     }
-    let range = |ip, length| Ipv4Net::new(ip, length).map(|net| Some(net.trunc())).map_err(|_| MixedRangeError);
+    let range = |ip, length| {
+        Ipv4Net::new(ip, length)
+            .map(|net| Some(net.trunc()))
+            .map_err(|_| MixedRangeError)
+    };
     let meets = |network, prefix: u8| is_in(bits, (network, prefix.min(length)));
     for (network, prefix, at) in EXACT {
         if meets(network, prefix) {
@@ -142,7 +164,8 @@ pub(crate) fn carried_range(net: Ipv6Net) -> Result<Option<Ipv4Net>, MixedRangeE
             return match length {
                 128 if in_teredo => range(ipv4_at(!bits, 96), 32),
                 // Most operators' prefixes have 96 bits.
-                128 => range(ipv4_at(bits, 96), 32).map(|net| net.filter(|net| !net.addr().is_unspecified())),
+                128 => range(ipv4_at(bits, 96), 32)
+                    .map(|net| net.filter(|net| !net.addr().is_unspecified())),
                 length if length == prefix => range(Ipv4Addr::UNSPECIFIED, 0),
                 _ => Err(MixedRangeError),
             };
@@ -167,12 +190,40 @@ mod tests {
             ("::169.254.169.254", &["169.254.169.254"]),
             ("64:ff9b::a9fe:a9fe", &["169.254.169.254"]),
             ("2002:a9fe:a9fe::1", &["169.254.169.254"]),
-            ("2002:a00:1::5efe:a9fe:a9fe", &["10.0.0.1", "169.254.169.254"]),
-            ("64:ff9b:1::a9fe:a9fe", &["0.0.0.0", "0.0.0.0", "0.0.0.169", "169.254.169.254"]),
-            ("64:ff9b:1:a9fe:a9:fe00::", &["169.254.169.254", "254.169.254.0", "169.254.0.0", "0.0.0.0"]),
-            ("64:ff9b:1:a9:fe:a9fe::", &["0.169.254.169", "169.254.169.254", "254.169.254.0", "0.0.0.0"]),
-            ("64:ff9b:1:0:a9:fea9:fe00:0", &["0.0.169.254", "0.169.254.169", "169.254.169.254", "254.0.0.0"]),
-            ("2001:0:c000:201:0:0:5601:5601", &["192.0.2.1", "169.254.169.254"]),
+            (
+                "2002:a00:1::5efe:a9fe:a9fe",
+                &["10.0.0.1", "169.254.169.254"],
+            ),
+            (
+                "64:ff9b:1::a9fe:a9fe",
+                &["0.0.0.0", "0.0.0.0", "0.0.0.169", "169.254.169.254"],
+            ),
+            (
+                "64:ff9b:1:a9fe:a9:fe00::",
+                &["169.254.169.254", "254.169.254.0", "169.254.0.0", "0.0.0.0"],
+            ),
+            (
+                "64:ff9b:1:a9:fe:a9fe::",
+                &[
+                    "0.169.254.169",
+                    "169.254.169.254",
+                    "254.169.254.0",
+                    "0.0.0.0",
+                ],
+            ),
+            (
+                "64:ff9b:1:0:a9:fea9:fe00:0",
+                &[
+                    "0.0.169.254",
+                    "0.169.254.169",
+                    "169.254.169.254",
+                    "254.0.0.0",
+                ],
+            ),
+            (
+                "2001:0:c000:201:0:0:5601:5601",
+                &["192.0.2.1", "169.254.169.254"],
+            ),
             ("fe80::5efe:169.254.169.254", &["169.254.169.254"]),
             ("2001:db8::200:5efe:a9fe:a9fe", &["169.254.169.254"]),
             ("2001:db8::5eff:a9fe:a9fe", &[]),
@@ -180,7 +231,9 @@ mod tests {
             ("::1", &[]),
             ("::", &[]),
         ] {
-            let found: Vec<_> = carried(text.parse().unwrap()).map(|ip| ip.to_string()).collect();
+            let found: Vec<_> = carried(text.parse().unwrap())
+                .map(|ip| ip.to_string())
+                .collect();
             assert_eq!(found, expected, "{text}");
         }
     }
@@ -207,7 +260,11 @@ mod tests {
             ("127.0.0.1", false),
             ("::1", false),
         ] {
-            assert_eq!(reaches_local_host(text.parse().unwrap()), expected, "{text}");
+            assert_eq!(
+                reaches_local_host(text.parse().unwrap()),
+                expected,
+                "{text}"
+            );
         }
     }
 
@@ -222,7 +279,10 @@ mod tests {
             ("2002:a00:1::/48", Ok(Some("10.0.0.1/32"))),
             ("2002:a00:1::5/128", Ok(Some("10.0.0.1/32"))),
             ("2001::/32", Ok(Some("0.0.0.0/0"))),
-            ("2001:0:c000:201::5601:5601/128", Ok(Some("169.254.169.254/32"))),
+            (
+                "2001:0:c000:201::5601:5601/128",
+                Ok(Some("169.254.169.254/32")),
+            ),
             ("64:ff9b:1::/48", Ok(Some("0.0.0.0/0"))),
             ("64:ff9b:1::a9fe:a9fe/128", Ok(Some("169.254.169.254/32"))),
             ("fe80::5efe:169.254.0.0/112", Ok(Some("169.254.0.0/16"))),

@@ -44,7 +44,9 @@ fn pair(text: &str) -> Option<((&str, &str), Option<&str>)> {
         return None;
     }
     let (value, tail) = match rest.strip_prefix('"') {
-        Some(quoted) => quoted.split_at_checked(closing_quote(quoted)?).map(|(value, tail)| (value, tail.get(1..)))?,
+        Some(quoted) => quoted
+            .split_at_checked(closing_quote(quoted)?)
+            .map(|(value, tail)| (value, tail.get(1..)))?,
         None => {
             let end = memchr::memchr3(b';', b',', b'"', rest.as_bytes()).unwrap_or(rest.len());
             let (value, tail) = rest.split_at_checked(end)?;
@@ -93,15 +95,24 @@ pub(super) fn agrees(header: &str, principal: &str) -> Result<(), InvalidIdentit
 /// The value of a pair whose key is `URI`.
 fn uri(pair: &str) -> Option<&str> {
     // A pair that begins plainly with another key needs no look at the rest.
-    if pair.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() && !first.eq_ignore_ascii_case(&b'u')) {
+    if pair
+        .bytes()
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() && !first.eq_ignore_ascii_case(&b'u'))
+    {
         return None;
     }
     let (key, value) = pair.split_once('=')?;
-    key.trim().eq_ignore_ascii_case("uri").then(|| unquoted(value.trim()))
+    key.trim()
+        .eq_ignore_ascii_case("uri")
+        .then(|| unquoted(value.trim()))
 }
 
 fn unquoted(value: &str) -> &str {
-    value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
+    value
+        .strip_prefix('"')
+        .and_then(|v| v.strip_suffix('"'))
+        .unwrap_or(value)
 }
 
 /// Splits at semicolons outside double quotes.
@@ -127,7 +138,12 @@ impl<'t> Outside<'t> {
     /// `separator` is ASCII.
     fn quotes(text: &'t str, separator: u8) -> Self {
         let text = text.as_bytes();
-        Outside { text, places: memchr::memchr3_iter(b'"', b'\\', separator, text), in_quotes: false, escaped: None }
+        Outside {
+            text,
+            places: memchr::memchr3_iter(b'"', b'\\', separator, text),
+            in_quotes: false,
+            escaped: None,
+        }
     }
 }
 
@@ -185,27 +201,49 @@ mod tests {
         let unreadable = Principal::Invalid(InvalidIdentity::XfccUnreadable);
         for (header, expected) in [
             (None, principal),
-            (Some("By=spiffe://x;Hash=1;URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep"), principal),
+            (
+                Some("By=spiffe://x;Hash=1;URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep"),
+                principal,
+            ),
             (Some("Hash=1;Subject=\"O=x,URI=spiffe://evil\""), principal),
-            (Some("Hash=1;Subject=\"O=\\\"x,URI=spiffe://evil\""), principal),
+            (
+                Some("Hash=1;Subject=\"O=\\\"x,URI=spiffe://evil\""),
+                principal,
+            ),
             (Some("URI=spiffe://evil/ns/a/sa/b,Hash=1"), principal),
             (
-                Some("URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep,URI=spiffe://cluster.local/ns/o/sa/p"),
+                Some(
+                    "URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep,URI=spiffe://cluster.local/ns/o/sa/p",
+                ),
                 mismatch,
             ),
             (Some("Hash=1;URI="), mismatch),
             (
-                Some("URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep;URI=spiffe://cluster.local/ns/o/sa/p"),
+                Some(
+                    "URI=spiffe://cluster.local/ns/demo-frontend/sa/sleep;URI=spiffe://cluster.local/ns/o/sa/p",
+                ),
                 mismatch,
             ),
             (Some("uri=spiffe://cluster.local/ns/other/sa/p"), mismatch),
-            (Some("URI=\"spiffe://cluster.local/ns/demo-frontend/sa/sleep\""), principal),
-            (Some("Hash=1;DNS=a\";URI=spiffe://cluster.local/ns/other/sa/p"), unreadable),
-            (Some("Hash=1;Subject=\"x\\\";URI=spiffe://cluster.local/ns/other/sa/p"), unreadable),
+            (
+                Some("URI=\"spiffe://cluster.local/ns/demo-frontend/sa/sleep\""),
+                principal,
+            ),
+            (
+                Some("Hash=1;DNS=a\";URI=spiffe://cluster.local/ns/other/sa/p"),
+                unreadable,
+            ),
+            (
+                Some("Hash=1;Subject=\"x\\\";URI=spiffe://cluster.local/ns/other/sa/p"),
+                unreadable,
+            ),
         ] {
             assert_eq!(principal.tightened(SLEEP, header), expected, "{header:?}");
         }
-        assert_eq!(Principal::Absent.tightened("", Some("URI=spiffe://cluster.local/ns/a/sa/b")), mismatch);
+        assert_eq!(
+            Principal::Absent.tightened("", Some("URI=spiffe://cluster.local/ns/a/sa/b")),
+            mismatch
+        );
     }
 
     #[test]
@@ -216,22 +254,61 @@ mod tests {
             (sleep.clone(), Ok(SLEEP)),
             (format!("{sleep};DNS=a.example;DNS=b.example"), Ok(SLEEP)),
             (format!("By=spiffe://x;Hash=1;uri=\"{SLEEP}\""), Ok(SLEEP)),
-            (format!("Hash=1;Subject=\"O=\\\",URI={root}\";URI={SLEEP}"), Ok(SLEEP)),
-            (format!("Hash=1;DNS=a.example,URI={root}"), Err(InvalidIdentity::XfccUnreadable)),
-            (format!("Hash=1;DNS=a.example;URI={root}"), Err(InvalidIdentity::XfccUnreadable)),
-            (format!("{sleep};DNS=a.example,URI={root}"), Err(InvalidIdentity::XfccUnreadable)),
-            (format!("{sleep};DNS=a.example;URI={root}"), Err(InvalidIdentity::XfccMismatch)),
-            (format!("URI={root},{sleep}"), Err(InvalidIdentity::XfccUnreadable)),
+            (
+                format!("Hash=1;Subject=\"O=\\\",URI={root}\";URI={SLEEP}"),
+                Ok(SLEEP),
+            ),
+            (
+                format!("Hash=1;DNS=a.example,URI={root}"),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
+            (
+                format!("Hash=1;DNS=a.example;URI={root}"),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
+            (
+                format!("{sleep};DNS=a.example,URI={root}"),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
+            (
+                format!("{sleep};DNS=a.example;URI={root}"),
+                Err(InvalidIdentity::XfccMismatch),
+            ),
+            (
+                format!("URI={root},{sleep}"),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
             (format!("{sleep},"), Err(InvalidIdentity::XfccUnreadable)),
             (format!("{sleep};"), Err(InvalidIdentity::XfccUnreadable)),
-            (format!("{sleep};plain"), Err(InvalidIdentity::XfccUnreadable)),
-            (format!("Hash=1;URI={SLEEP}\";x=\""), Err(InvalidIdentity::XfccUnreadable)),
-            (format!("Hash=\"1;URI={SLEEP}"), Err(InvalidIdentity::XfccUnreadable)),
-            (format!("Hash=\"1\"x;URI={SLEEP}"), Err(InvalidIdentity::XfccUnreadable)),
-            ("Hash=1;Subject=\"CN=a\";DNS=a.example".into(), Err(InvalidIdentity::XfccUnreadable)),
+            (
+                format!("{sleep};plain"),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
+            (
+                format!("Hash=1;URI={SLEEP}\";x=\""),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
+            (
+                format!("Hash=\"1;URI={SLEEP}"),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
+            (
+                format!("Hash=\"1\"x;URI={SLEEP}"),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
+            (
+                "Hash=1;Subject=\"CN=a\";DNS=a.example".into(),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
             ("Hash=1;URI=".into(), Err(InvalidIdentity::XfccUnreadable)),
-            ("Hash=1;URI=\"\"".into(), Err(InvalidIdentity::XfccUnreadable)),
-            (format!("URI=;URI={SLEEP}"), Err(InvalidIdentity::XfccMismatch)),
+            (
+                "Hash=1;URI=\"\"".into(),
+                Err(InvalidIdentity::XfccUnreadable),
+            ),
+            (
+                format!("URI=;URI={SLEEP}"),
+                Err(InvalidIdentity::XfccMismatch),
+            ),
             (String::new(), Err(InvalidIdentity::XfccUnreadable)),
             (",".into(), Err(InvalidIdentity::XfccUnreadable)),
         ] {
@@ -254,7 +331,13 @@ mod tests {
             ("x=\"a\\\\\",URI=b", Some(&["b"])),
             ("x=\"a", None),
         ] {
-            assert_eq!(last_uris(header).map(|uris| uris.collect::<Vec<_>>()).as_deref(), expected, "{header}");
+            assert_eq!(
+                last_uris(header)
+                    .map(|uris| uris.collect::<Vec<_>>())
+                    .as_deref(),
+                expected,
+                "{header}"
+            );
         }
     }
 
@@ -271,7 +354,10 @@ mod tests {
             }
             match character {
                 ',' | ';' if !quoted => pairs.push(String::new()),
-                _ => pairs.last_mut().expect("there is always one").push(character),
+                _ => pairs
+                    .last_mut()
+                    .expect("there is always one")
+                    .push(character),
             }
         }
         (!quoted).then_some(pairs)

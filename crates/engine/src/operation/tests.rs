@@ -14,9 +14,20 @@ fn pattern(text: &str) -> PathPattern {
 /// Whether lists of paths hold for a path, as a DENY and as an ALLOW.
 fn holds(any_of: &[&str], none_of: &[&str], path: &str) -> (bool, bool) {
     let list = |texts: &[&str]| texts.iter().map(|text| pattern(text)).collect();
-    let operation = Operation { paths: Field::new(list(any_of), list(none_of)), ..Operation::default() };
-    let http = HttpAttributes { host: "a.example", method: "GET", path, ..HttpAttributes::default() };
-    let attributes = Attributes { http: Some(http), ..Attributes::default() };
+    let operation = Operation {
+        paths: Field::new(list(any_of), list(none_of)),
+        ..Operation::default()
+    };
+    let http = HttpAttributes {
+        host: "a.example",
+        method: "GET",
+        path,
+        ..HttpAttributes::default()
+    };
+    let attributes = Attributes {
+        http: Some(http),
+        ..Attributes::default()
+    };
     let request = attributes.normalise(&Settings::default());
     let context = EvalContext::new(&request);
     let holds = |effect| operation.matches(&context, effect).is_some();
@@ -33,7 +44,12 @@ fn a_grant_lists_every_spelling_of_a_path_and_need_not_match_all_with_one_patter
         (&both[1..], "/@acme%2flib", true, false),
         (&both[..], "/@acme%2f..%2f@other%2flib", true, false),
         (&both[..], "/@other%2flib", false, false),
-        (&["/p/{*}/jobs", "/p/{*}/{*}/jobs"], "/p/grp%2Fproj/jobs", true, true),
+        (
+            &["/p/{*}/jobs", "/p/{*}/{*}/jobs"],
+            "/p/grp%2Fproj/jobs",
+            true,
+            true,
+        ),
         (&["/p/{*}/jobs"], "/p/grp%2Fproj/jobs", true, false),
         (&["/{**}"], "/a%22b", true, true),
         // Envoy's own matcher must let the path as sent through.
@@ -52,6 +68,10 @@ fn what_is_left_out_of_a_deny_lists_every_spelling_as_well() {
         (&["/x"], "/@acme%2flib", true, true),
         (&["/x"], "/%zz", true, false),
     ] {
-        assert_eq!(holds(&[], none_of, path), (deny, allow), "{none_of:?} {path}");
+        assert_eq!(
+            holds(&[], none_of, path),
+            (deny, allow),
+            "{none_of:?} {path}"
+        );
     }
 }

@@ -42,8 +42,16 @@ impl SegmentEnds {
     pub fn of(reading: &str) -> SegmentEnds {
         work_count::bytes(reading.len());
         let slashes = reading.bytes().skip(1).filter(|byte| *byte == b'/').count();
-        let mut found = SegmentEnds { ends: [0; ENDS], known: 0, count: slashes + 1 };
-        let slashes = reading.bytes().enumerate().skip(1).filter(|(_, byte)| *byte == b'/');
+        let mut found = SegmentEnds {
+            ends: [0; ENDS],
+            known: 0,
+            count: slashes + 1,
+        };
+        let slashes = reading
+            .bytes()
+            .enumerate()
+            .skip(1)
+            .filter(|(_, byte)| *byte == b'/');
         for (place, (at, _)) in found.ends.iter_mut().zip(slashes) {
             *place = u16::try_from(at).unwrap_or(u16::MAX);
             found.known += 1;
@@ -88,7 +96,9 @@ impl fmt::Display for Template {
                 Segment::One => f.write_str("/{*}")?,
             }
         }
-        self.tail.as_ref().map_or(Ok(()), |tail| write!(f, "/{{**}}{tail}"))
+        self.tail
+            .as_ref()
+            .map_or(Ok(()), |tail| write!(f, "/{{**}}{tail}"))
     }
 }
 
@@ -105,7 +115,10 @@ impl Template {
     /// character that a path segment cannot have.
     pub fn parse(text: &str) -> Result<Template, TemplateError> {
         let body = text.strip_prefix('/').ok_or(TemplateError::NoSlash)?;
-        let mut template = Template { segments: Vec::new(), tail: None };
+        let mut template = Template {
+            segments: Vec::new(),
+            tail: None,
+        };
         for part in body.split('/') {
             let literal = !part.is_empty() && part.bytes().all(|b| is_pchar(b) && b != b'*');
             match (part, &mut template.tail) {
@@ -116,7 +129,9 @@ impl Template {
                     tail.push('/');
                     tail.push_str(other);
                 }
-                (other, None) if literal => template.segments.push(Segment::Literal(other.to_owned())),
+                (other, None) if literal => {
+                    template.segments.push(Segment::Literal(other.to_owned()))
+                }
                 (other, _) if Template::is_template(other) => return Err(TemplateError::Braces),
                 _ => return Err(TemplateError::Segment),
             }
@@ -131,7 +146,9 @@ impl Template {
             Segment::One => format!("/{text}"),
         };
         let head: String = self.segments.iter().map(segment).collect();
-        self.tail.as_ref().map_or(head.clone(), |tail| format!("{head}/{text}{tail}"))
+        self.tail
+            .as_ref()
+            .map_or(head.clone(), |tail| format!("{head}/{text}{tail}"))
     }
 
     /// Whether the number of segments and the end of a reading are those of the template: what tells most apart.
@@ -153,7 +170,9 @@ impl Template {
             work_count::steps(1);
             let Some(begin) = from else { return false };
             let end = ends.end(number, text, begin);
-            let part = text.get(begin..end.unwrap_or(text.len())).unwrap_or_default();
+            let part = text
+                .get(begin..end.unwrap_or(text.len()))
+                .unwrap_or_default();
             let fits = match segment {
                 Segment::Literal(literal) => part == literal,
                 Segment::One => !part.is_empty(),
@@ -165,7 +184,9 @@ impl Template {
         }
         match (&self.tail, from) {
             (None, rest) => rest.is_none(),
-            (Some(tail), Some(begin)) => text.get(begin..).is_some_and(|rest| rest.ends_with(tail.as_str())),
+            (Some(tail), Some(begin)) => text
+                .get(begin..)
+                .is_some_and(|rest| rest.ends_with(tail.as_str())),
             (Some(_), None) => false,
         }
     }
@@ -216,7 +237,11 @@ mod tests {
             ("/{*}", "", false),
         ] {
             let template = Template::parse(template).unwrap();
-            assert_eq!(template.matches(path, &SegmentEnds::of(path)), expected, "{template:?} {path}");
+            assert_eq!(
+                template.matches(path, &SegmentEnds::of(path)),
+                expected,
+                "{template:?} {path}"
+            );
             let member = template.member("x");
             let matches = template.matches(&member, &SegmentEnds::of(&member));
             assert!(matches && operators_match(&member), "{template:?} {member}");
@@ -227,12 +252,21 @@ mod tests {
     fn segments_beyond_those_found_ahead_are_looked_for() {
         for count in [ENDS - 1, ENDS, ENDS + 1, ENDS + 2, 3 * ENDS] {
             let template = Template::parse(&"/{*}".repeat(count)).unwrap();
-            let with_tail = Template::parse(&format!("{}/x/{{**}}/y", "/{*}".repeat(count))).unwrap();
+            let with_tail =
+                Template::parse(&format!("{}/x/{{**}}/y", "/{*}".repeat(count))).unwrap();
             for segments in [count - 1, count, count + 1] {
                 let path = "/segment".repeat(segments);
-                assert_eq!(template.matches(&path, &SegmentEnds::of(&path)), segments == count, "{count} {segments}");
+                assert_eq!(
+                    template.matches(&path, &SegmentEnds::of(&path)),
+                    segments == count,
+                    "{count} {segments}"
+                );
                 let path = format!("{path}/x/z/y");
-                assert_eq!(with_tail.matches(&path, &SegmentEnds::of(&path)), segments == count, "{count} {segments}");
+                assert_eq!(
+                    with_tail.matches(&path, &SegmentEnds::of(&path)),
+                    segments == count,
+                    "{count} {segments}"
+                );
             }
         }
     }
@@ -247,9 +281,18 @@ mod tests {
 
     #[test]
     fn broken_templates_are_refused() {
-        for text in
-            ["/{a}", "/a{*}", "/{**}/{*}", "/{**}/", "/{**}/{**}", "/{*}/a*", "/{*}//a", "{*}", "/{", "/{*}/\u{fc}"]
-        {
+        for text in [
+            "/{a}",
+            "/a{*}",
+            "/{**}/{*}",
+            "/{**}/",
+            "/{**}/{**}",
+            "/{*}/a*",
+            "/{*}//a",
+            "{*}",
+            "/{",
+            "/{*}/\u{fc}",
+        ] {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }

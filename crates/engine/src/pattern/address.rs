@@ -14,27 +14,44 @@ use crate::host::{Host, HostParseError};
 
 /// Parses an IPv6 address or a range of either family, with or without brackets.
 pub(super) fn parse(text: &str) -> Result<HostShape, HostPatternError> {
-    let inside =
-        text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']')).ok_or(HostPatternError::Range)?;
-    let (address, length) = inside.split_once('/').map_or((inside, None), |(a, l)| (a, Some(l)));
+    let inside = text
+        .strip_prefix('[')
+        .map_or(Some(text), |rest| rest.strip_suffix(']'))
+        .ok_or(HostPatternError::Range)?;
+    let (address, length) = inside
+        .split_once('/')
+        .map_or((inside, None), |(a, l)| (a, Some(l)));
     let address: IpAddr = address.parse().map_err(|_| match length {
         None => HostPatternError::Malformed(HostParseError::Brackets),
-        Some(_) if address.bytes().any(|b| b.is_ascii_alphabetic()) && !address.contains(':') => HostPatternError::Url,
+        Some(_) if address.bytes().any(|b| b.is_ascii_alphabetic()) && !address.contains(':') => {
+            HostPatternError::Url
+        }
         Some(_) => HostPatternError::Range,
     })?;
     let bracketed = inside.len() != text.len();
     if bracketed && address.is_ipv4() {
         return Err(HostPatternError::Range);
     }
-    let Some(length) = length else { return Ok(HostShape::Exact(Host::Ip(address))) };
+    let Some(length) = length else {
+        return Ok(HostShape::Exact(Host::Ip(address)));
+    };
     let digits = length.bytes().all(|b| b.is_ascii_digit());
-    let length: u8 = length.parse().ok().filter(|_| digits).ok_or(HostPatternError::Range)?;
+    let length: u8 = length
+        .parse()
+        .ok()
+        .filter(|_| digits)
+        .ok_or(HostPatternError::Range)?;
     match address {
-        IpAddr::V4(ip) => {
-            Ok(HostShape::Network(Ipv4Net::new(ip, length).map_err(|_| HostPatternError::Range)?.trunc().into()))
-        }
+        IpAddr::V4(ip) => Ok(HostShape::Network(
+            Ipv4Net::new(ip, length)
+                .map_err(|_| HostPatternError::Range)?
+                .trunc()
+                .into(),
+        )),
         IpAddr::V6(ip) => {
-            let net = Ipv6Net::new(ip, length).map_err(|_| HostPatternError::Range)?.trunc();
+            let net = Ipv6Net::new(ip, length)
+                .map_err(|_| HostPatternError::Range)?
+                .trunc();
             embedded::carried_range(net).map_err(|_| HostPatternError::MixedRange)?;
             Ok(HostShape::Network(net.into()))
         }
@@ -48,7 +65,8 @@ pub(super) fn covers(range: &IpNet, ip: IpAddr, matching: Match) -> bool {
 
 fn covers_broadly(range: &IpNet, ip: IpAddr) -> bool {
     (embedded::reaches_local_host(ip) && embedded::holds_local_host(range))
-        || embedded::ipv4_range(range).is_some_and(|net| embedded::carried(ip).any(|carried| net.contains(&carried)))
+        || embedded::ipv4_range(range)
+            .is_some_and(|net| embedded::carried(ip).any(|carried| net.contains(&carried)))
 }
 
 /// Whether some text of a host is as asked. Of an IPv6 address no text is granted: Istio compares it with its brackets.
@@ -68,7 +86,8 @@ pub(super) fn some_text(host: &Host<'_>, matching: Match, is: impl Fn(&str) -> b
 /// Whether the outer range, matched as `matching` says, covers whatever the inner one covers as `others` says.
 pub(super) fn contains(outer: &IpNet, matching: Match, inner: &IpNet, others: Match) -> bool {
     let (outer_ipv4, inner_ipv4) = (embedded::ipv4_range(outer), embedded::ipv4_range(inner));
-    let carries_all = || matches!((outer_ipv4, inner_ipv4), (Some(outer), Some(inner)) if outer.contains(&inner));
+    let carries_all =
+        || matches!((outer_ipv4, inner_ipv4), (Some(outer), Some(inner)) if outer.contains(&inner));
     match (matching, others) {
         (Match::Strict, Match::Strict) => outer.contains(inner),
         // What is matched broadly has forms that nothing matched strictly covers.

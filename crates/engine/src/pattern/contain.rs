@@ -28,9 +28,14 @@ fn probes(one: PortPattern, two: PortPattern) -> impl Iterator<Item = Port> {
     let named = [named(one), named(two)];
     let other = (1..=3).find(|port| !named.contains(&Some(*port)));
     let named = named.into_iter().chain([other]).flatten();
-    [Port::Absent(None), Port::Unknown, Port::Known(80), Port::Known(443)]
-        .into_iter()
-        .chain(named.flat_map(|port| [Port::Known(port), Port::Absent(Some(port))]))
+    [
+        Port::Absent(None),
+        Port::Unknown,
+        Port::Known(80),
+        Port::Known(443),
+    ]
+    .into_iter()
+    .chain(named.flat_map(|port| [Port::Known(port), Port::Absent(Some(port))]))
 }
 
 impl HostPattern {
@@ -41,7 +46,10 @@ impl HostPattern {
 
     /// The same hosts with another port.
     pub fn with_port(&self, port: PortPattern) -> HostPattern {
-        HostPattern { port, ..self.clone() }
+        HostPattern {
+            port,
+            ..self.clone()
+        }
     }
 
     /// Whether the pattern, matched as `matching` says, matches every *known* host and port that `other` matches. Of
@@ -56,7 +64,8 @@ impl HostPattern {
 
     /// Whether both may match one known host and port.
     pub fn meets(&self, matching: Match, other: &HostPattern, others: Match) -> bool {
-        self.port.meets(matching, other.port, others) && self.shape.meets(matching, &other.shape, others)
+        self.port.meets(matching, other.port, others)
+            && self.shape.meets(matching, &other.shape, others)
     }
 }
 
@@ -69,7 +78,9 @@ impl HostShape {
         match (self, other) {
             (Anywhere | Present, _) => true,
             // Of an address, texts are looked at one by one.
-            (_, Exact(host @ Host::Ip(_))) => others == Match::Strict && self.matches(host, matching),
+            (_, Exact(host @ Host::Ip(_))) => {
+                others == Match::Strict && self.matches(host, matching)
+            }
             (_, Exact(host)) => self.matches(host, matching),
             (Suffix(outer) | LooseSuffix(outer), Suffix(inner)) => inner.ends_with(outer.as_ref()),
             // Matched broadly they match texts of addresses that nothing matched strictly does.
@@ -103,9 +114,15 @@ impl HostShape {
         match (self, other) {
             (Anywhere | Present, _) | (_, Anywhere | Present) => true,
             // An address has texts in more than one form.
-            (Exact(Host::Ip(_)), shape) | (shape, Exact(Host::Ip(_))) => !matches!(shape, Exact(_) | Suffix(_)),
-            (Exact(host), shape) => shape.matches(host, others) || shape.matches_dotted(host, others),
-            (shape, Exact(host)) => shape.matches(host, matching) || shape.matches_dotted(host, matching),
+            (Exact(Host::Ip(_)), shape) | (shape, Exact(Host::Ip(_))) => {
+                !matches!(shape, Exact(_) | Suffix(_))
+            }
+            (Exact(host), shape) => {
+                shape.matches(host, others) || shape.matches_dotted(host, others)
+            }
+            (shape, Exact(host)) => {
+                shape.matches(host, matching) || shape.matches_dotted(host, matching)
+            }
             (Suffix(_), Network(_)) | (Network(_), Suffix(_)) => false,
             (Suffix(one) | LooseSuffix(one), Suffix(two) | LooseSuffix(two)) => {
                 one.ends_with(two.as_ref()) || two.ends_with(one.as_ref())
@@ -182,9 +199,16 @@ mod tests {
             ("api.*", "*.example", false, true),
         ] {
             let (outer, inner) = (host(outer), host(inner));
-            let got = (outer.contains(Strict, &inner, Strict), outer.meets(Strict, &inner, Strict));
+            let got = (
+                outer.contains(Strict, &inner, Strict),
+                outer.meets(Strict, &inner, Strict),
+            );
             assert_eq!(got, (contains, meets), "{outer} {inner}");
-            assert_eq!(inner.meets(Strict, &outer, Strict), meets, "{inner} {outer}");
+            assert_eq!(
+                inner.meets(Strict, &outer, Strict),
+                meets,
+                "{inner} {outer}"
+            );
         }
     }
 
@@ -195,10 +219,24 @@ mod tests {
             ("10.0.0.0/8", Broad, "[::ffff:10.0.0.1]", Broad, true, true),
             ("10.0.0.0/8", Broad, "10.0.0.0/9", Broad, true, true),
             ("10.0.0.0/8", Broad, "[2001:db8::1]", Strict, false, true),
-            ("10.0.0.0/8", Broad, "[::ffff:11.0.0.1]", Strict, false, true),
+            (
+                "10.0.0.0/8",
+                Broad,
+                "[::ffff:11.0.0.1]",
+                Strict,
+                false,
+                true,
+            ),
             ("10.0.0.0/8", Broad, "11.0.0.1", Strict, false, false),
             ("10.0.0.1:*", Strict, "10.0.0.1:*", Broad, false, true),
-            ("[2001:db8::1]:*", Strict, "[2001:db8::1]:*", Broad, true, true),
+            (
+                "[2001:db8::1]:*",
+                Strict,
+                "[2001:db8::1]:*",
+                Broad,
+                true,
+                true,
+            ),
             ("[::1]:*", Strict, "[::1]:*", Broad, false, true),
             ("[2001:db8::/32]", Broad, "[2001:db8::1]", Broad, true, true),
             ("127.0.0.0/8", Broad, "0.0.0.0", Strict, false, true),
@@ -209,9 +247,20 @@ mod tests {
             ("*.example", Broad, "127.0.0.1", Broad, false, false),
         ] {
             let (outer, inner) = (host(outer), host(inner));
-            let got = (outer.contains(read_outer, &inner, read_inner), outer.meets(read_outer, &inner, read_inner));
-            assert_eq!(got, (contains, meets), "{outer} {read_outer:?} {inner} {read_inner:?}");
-            assert_eq!(inner.meets(read_inner, &outer, read_outer), meets, "{inner} {outer}");
+            let got = (
+                outer.contains(read_outer, &inner, read_inner),
+                outer.meets(read_outer, &inner, read_inner),
+            );
+            assert_eq!(
+                got,
+                (contains, meets),
+                "{outer} {read_outer:?} {inner} {read_inner:?}"
+            );
+            assert_eq!(
+                inner.meets(read_inner, &outer, read_outer),
+                meets,
+                "{inner} {outer}"
+            );
         }
     }
 
@@ -229,9 +278,20 @@ mod tests {
             ("a.example.*", Broad, "b.example", Broad, false, false),
         ] {
             let (outer, inner) = (host(&format!("{outer}:*")), host(&format!("{inner}:*")));
-            let got = (outer.contains(read_outer, &inner, read_inner), outer.meets(read_outer, &inner, read_inner));
-            assert_eq!(got, (contains, meets), "{outer} {read_outer:?} {inner} {read_inner:?}");
-            assert_eq!(inner.meets(read_inner, &outer, read_outer), meets, "{inner} {outer}");
+            let got = (
+                outer.contains(read_outer, &inner, read_inner),
+                outer.meets(read_outer, &inner, read_inner),
+            );
+            assert_eq!(
+                got,
+                (contains, meets),
+                "{outer} {read_outer:?} {inner} {read_inner:?}"
+            );
+            assert_eq!(
+                inner.meets(read_inner, &outer, read_outer),
+                meets,
+                "{inner} {outer}"
+            );
         }
     }
 
@@ -253,8 +313,15 @@ mod tests {
             ("h:1", Strict, "h:2", Strict, false, false),
         ] {
             let (outer, inner) = (host(outer), host(inner));
-            let got = (outer.contains(read_outer, &inner, read_inner), outer.meets(read_outer, &inner, read_inner));
-            assert_eq!(got, (contains, meets), "{outer} {read_outer:?} {inner} {read_inner:?}");
+            let got = (
+                outer.contains(read_outer, &inner, read_inner),
+                outer.meets(read_outer, &inner, read_inner),
+            );
+            assert_eq!(
+                got,
+                (contains, meets),
+                "{outer} {read_outer:?} {inner} {read_inner:?}"
+            );
         }
     }
 
@@ -273,7 +340,11 @@ mod tests {
             ("*T", "G*", false, false),
         ] {
             let (a, b) = (TextPattern::parse(outer), TextPattern::parse(inner));
-            assert_eq!((a.contains(&b), a.contains_ignore_case(&b)), (contains, any_case), "{outer} {inner}");
+            assert_eq!(
+                (a.contains(&b), a.contains_ignore_case(&b)),
+                (contains, any_case),
+                "{outer} {inner}"
+            );
         }
     }
 }

@@ -3,7 +3,9 @@
 use super::*;
 
 fn pattern(text: &str) -> HostPattern {
-    parse_host_pattern(text).unwrap_or_else(|why| panic!("{text}: {why}")).0
+    parse_host_pattern(text)
+        .unwrap_or_else(|why| panic!("{text}: {why}"))
+        .0
 }
 
 fn both(text: &str, authority: &str) -> (bool, bool) {
@@ -42,13 +44,21 @@ fn hosts_match_by_their_canonical_form() {
         ("[2001:db8::/32]:443", "[2001:db8::1]:443", (true, true)),
         ("[2001:db8::/32]:443", "[2001:db8::1]", (true, false)),
         ("[::ffff:169.254.0.0/112]", "169.254.1.1", (true, false)),
-        ("[::ffff:169.254.0.0/112]", "[::ffff:a9fe:101]", (true, true)),
+        (
+            "[::ffff:169.254.0.0/112]",
+            "[::ffff:a9fe:101]",
+            (true, true),
+        ),
         ("[2002:a00::/24]", "10.9.9.9", (true, false)),
         ("[fd00:ec2::254]", "[fd00:ec2:0:0::254]", (true, true)),
         ("fd00:ec2::254", "[fd00:ec2::254]:80", (true, true)),
         ("b\u{fc}cher.example", "xn--bcher-kva.example", (true, true)),
     ] {
-        assert_eq!(both(text, authority), expected, "{text} against {authority}");
+        assert_eq!(
+            both(text, authority),
+            expected,
+            "{text} against {authority}"
+        );
     }
 }
 
@@ -72,12 +82,19 @@ const FORMS: [&str; 13] = [
 #[test]
 fn a_denied_ipv4_address_is_denied_in_every_form_that_may_carry_it() {
     for form in FORMS {
-        for text in
-            ["169.254.0.0/16", "169.254.169.254", "[::ffff:169.254.169.254]", "[::ffff:0:169.254.0.0/112]", "169.254.*"]
-        {
+        for text in [
+            "169.254.0.0/16",
+            "169.254.169.254",
+            "[::ffff:169.254.169.254]",
+            "[::ffff:0:169.254.0.0/112]",
+            "169.254.*",
+        ] {
             assert!(both(text, form).0, "{text} does not cover {form}");
         }
-        assert!(!both("192.168.0.0/16", form).0 && !both("10.0.0.1", form).0, "{form}");
+        assert!(
+            !both("192.168.0.0/16", form).0 && !both("10.0.0.1", form).0,
+            "{form}"
+        );
     }
     // The relay of Teredo is reached as well.
     assert!(both("192.0.2.1", "[2001:0:c000:201::5601:5601]").0);
@@ -87,20 +104,40 @@ fn a_denied_ipv4_address_is_denied_in_every_form_that_may_carry_it() {
 fn a_granted_address_is_granted_in_the_form_in_which_it_is_written() {
     for written in FORMS.iter().filter(|form| !form.contains("/")) {
         for form in FORMS {
-            assert_eq!(both(written, form).1, *written == form, "{written} and {form}");
+            assert_eq!(
+                both(written, form).1,
+                *written == form,
+                "{written} and {form}"
+            );
         }
     }
     assert!(!both("169.254.*", "[::ffff:169.254.169.254]").1);
     // A grant of a form is no grant of what it carries.
-    for range in ["[64:ff9b::/96]", "[2002::/16]", "[2001::/32]", "[64:ff9b:1::/48]"] {
-        assert!(!both(range, "10.0.0.1").1 && both(range, "10.0.0.1").0, "{range}");
+    for range in [
+        "[64:ff9b::/96]",
+        "[2002::/16]",
+        "[2001::/32]",
+        "[64:ff9b:1::/48]",
+    ] {
+        assert!(
+            !both(range, "10.0.0.1").1 && both(range, "10.0.0.1").0,
+            "{range}"
+        );
     }
 }
 
 #[test]
 fn what_reaches_the_local_host_is_denied_with_it() {
     for host in ["0.0.0.0", "[::]", "[::ffff:0.0.0.0]", "[64:ff9b::]"] {
-        for text in ["127.0.0.0/8", "127.0.0.1", "127.0.0.53", "[::1]", "127.*", "0.0.0.0", "0.0.0.0/8"] {
+        for text in [
+            "127.0.0.0/8",
+            "127.0.0.1",
+            "127.0.0.53",
+            "[::1]",
+            "127.*",
+            "0.0.0.0",
+            "0.0.0.0/8",
+        ] {
             assert!(both(text, host).0, "{text} does not cover {host}");
         }
         for text in ["10.0.0.0/8", "169.254.169.254", "[fd00::/8]", "*.example"] {
@@ -122,8 +159,14 @@ fn a_denied_port_covers_no_port_where_the_listener_has_it() {
         ("a.example:443", Some(8443), true),
         ("a.example:80", None, true),
     ] {
-        let at = |reading| pattern(text).matches(&host, Port::Absent(listener), Some("a.example"), reading);
-        assert_eq!((at(Match::Broad), at(Match::Strict)), (broad, false), "{text} {listener:?}");
+        let at = |reading| {
+            pattern(text).matches(&host, Port::Absent(listener), Some("a.example"), reading)
+        };
+        assert_eq!(
+            (at(Match::Broad), at(Match::Strict)),
+            (broad, false),
+            "{text} {listener:?}"
+        );
     }
 }
 
@@ -153,7 +196,11 @@ fn in_istio_a_grant_covers_no_more_than_the_text_does() {
         let port = read.port.map_or(Port::Absent(None), Port::Known);
         let pattern = pattern(text).in_istio(text);
         let at = |reading| pattern.matches(&read.host, port, Some(authority), reading);
-        assert_eq!((at(Match::Broad), at(Match::Strict)), expected, "{text} against {authority}");
+        assert_eq!(
+            (at(Match::Broad), at(Match::Strict)),
+            expected,
+            "{text} against {authority}"
+        );
     }
     assert_eq!(pattern("*:*").in_istio("*:*").to_string(), "*:*");
 }
@@ -162,10 +209,16 @@ fn in_istio_a_grant_covers_no_more_than_the_text_does() {
 fn an_unknown_port_is_covered_broadly_only_by_a_port() {
     let host = Host::Name("a.example".into());
     let at = |text, reading| pattern(text).matches(&host, Port::Unknown, None, reading);
-    for (text, expected) in
-        [("a.example", (true, true)), ("a.example:5432", (true, false)), ("a.example:*", (true, true))]
-    {
-        assert_eq!((at(text, Match::Broad), at(text, Match::Strict)), expected, "{text}");
+    for (text, expected) in [
+        ("a.example", (true, true)),
+        ("a.example:5432", (true, false)),
+        ("a.example:*", (true, true)),
+    ] {
+        assert_eq!(
+            (at(text, Match::Broad), at(text, Match::Strict)),
+            expected,
+            "{text}"
+        );
     }
 }
 
@@ -174,14 +227,29 @@ fn odd_spellings_are_understood_and_noted() {
     for (text, spelling) in [
         ("API.example", Spelling::Folded("api.example".into())),
         ("api.example.", Spelling::Folded("api.example".into())),
-        ("API.example:443", Spelling::Folded("api.example:443".into())),
-        ("api.example:00443", Spelling::Folded("api.example:443".into())),
-        ("*.Example.com:*", Spelling::Folded("*.example.com:*".into())),
+        (
+            "API.example:443",
+            Spelling::Folded("api.example:443".into()),
+        ),
+        (
+            "api.example:00443",
+            Spelling::Folded("api.example:443".into()),
+        ),
+        (
+            "*.Example.com:*",
+            Spelling::Folded("*.example.com:*".into()),
+        ),
         ("api.example:", Spelling::Folded("api.example".into())),
         ("*.Example.com", Spelling::Folded("*.example.com".into())),
         ("10.0.0.1.", Spelling::Folded("10.0.0.1".into())),
-        ("b\u{fc}cher.example", Spelling::Unicode("xn--bcher-kva.example".into())),
-        ("*.b\u{fc}cher.example:8443", Spelling::Unicode("*.xn--bcher-kva.example:8443".into())),
+        (
+            "b\u{fc}cher.example",
+            Spelling::Unicode("xn--bcher-kva.example".into()),
+        ),
+        (
+            "*.b\u{fc}cher.example:8443",
+            Spelling::Unicode("*.xn--bcher-kva.example:8443".into()),
+        ),
         ("*example.com", Spelling::Loose),
         ("api.example.*", Spelling::Loose),
     ] {
@@ -237,7 +305,11 @@ fn what_is_no_host_is_refused() {
         "a,b",
         "a%2eb",
     ] {
-        assert!(parse_host_pattern(text).is_err(), "{text} is accepted as {:?}", parse_host_pattern(text));
+        assert!(
+            parse_host_pattern(text).is_err(),
+            "{text} is accepted as {:?}",
+            parse_host_pattern(text)
+        );
     }
 }
 
@@ -256,7 +328,10 @@ fn narrower_patterns_come_first() {
     ];
     for pair in ordered.windows(2) {
         let [a, b] = pair else { continue };
-        assert!(pattern(a).specificity() < pattern(b).specificity(), "{a} before {b}");
+        assert!(
+            pattern(a).specificity() < pattern(b).specificity(),
+            "{a} before {b}"
+        );
     }
 }
 
@@ -275,7 +350,11 @@ fn text_patterns_follow_istio() {
         ("a*b", "a*b", true),
         ("a*b", "axb", false),
     ] {
-        assert_eq!(TextPattern::parse(text).matches(candidate), expected, "{text} {candidate}");
+        assert_eq!(
+            TextPattern::parse(text).matches(candidate),
+            expected,
+            "{text} {candidate}"
+        );
     }
     assert!(TextPattern::parse("de*").matches_ignore_case("DELETE"));
     assert!(!TextPattern::parse("delete*").matches_ignore_case("\u{fc}"));
@@ -333,7 +412,11 @@ fn a_pattern_is_told_as_it_is_read() {
     ] {
         let (read, again) = (pattern(text), pattern(told));
         assert_eq!(read.to_string(), told, "{text}");
-        assert_eq!((again.shape, again.port), (read.shape, read.port), "{text} told as {told}");
+        assert_eq!(
+            (again.shape, again.port),
+            (read.shape, read.port),
+            "{text} told as {told}"
+        );
     }
 }
 
@@ -341,7 +424,10 @@ fn a_pattern_is_told_as_it_is_read() {
 fn of_a_url_the_host_is_meant() {
     for (text, meant) in [
         ("https://files.example/", Some("files.example")),
-        ("http://Files.example:8443/x?y=1#z", Some("files.example:8443")),
+        (
+            "http://Files.example:8443/x?y=1#z",
+            Some("files.example:8443"),
+        ),
         ("files.example/x", Some("files.example")),
         ("user@files.example", Some("files.example")),
         ("https://*.files.example/", Some("*.files.example")),

@@ -58,11 +58,19 @@ impl TextPattern {
     pub fn matches_ignore_case(&self, text: &str) -> bool {
         work_count::steps(1);
         let head = |n: usize| text.as_bytes().get(..n);
-        let tail = |n: usize| text.len().checked_sub(n).and_then(|from| text.as_bytes().get(from..));
+        let tail = |n: usize| {
+            text.len()
+                .checked_sub(n)
+                .and_then(|from| text.as_bytes().get(from..))
+        };
         match self {
             TextPattern::Exact(want) => want.eq_ignore_ascii_case(text),
-            TextPattern::Prefix(p) => head(p.len()).is_some_and(|h| h.eq_ignore_ascii_case(p.as_bytes())),
-            TextPattern::Suffix(s) => tail(s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s.as_bytes())),
+            TextPattern::Prefix(p) => {
+                head(p.len()).is_some_and(|h| h.eq_ignore_ascii_case(p.as_bytes()))
+            }
+            TextPattern::Suffix(s) => {
+                tail(s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s.as_bytes()))
+            }
             TextPattern::Any => !text.is_empty(),
         }
     }
@@ -81,10 +89,16 @@ impl fmt::Display for TextPattern {
 
 /// Whether `text` matches a pattern in which every `*` stands for any run of characters, as Istio reads namespaces.
 pub fn glob_matches(pattern: &str, text: &str) -> bool {
-    let Some((first, mut patterns)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some((first, mut patterns)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
     while let Some((part, more)) = patterns.split_once('*') {
-        let Some((_, tail)) = rest.split_once(part) else { return false };
+        let Some((_, tail)) = rest.split_once(part) else {
+            return false;
+        };
         (rest, patterns) = (tail, more);
     }
     rest.ends_with(patterns)

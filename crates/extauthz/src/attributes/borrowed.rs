@@ -77,7 +77,10 @@ pub fn read(message: &[u8]) -> Option<Check<'_>> {
     let mut attributes = None;
     for field in Fields::of(message) {
         match field? {
-            Field { number: numbers::check_request::ATTRIBUTES, value } => once(&mut attributes, value.bytes()?)?,
+            Field {
+                number: numbers::check_request::ATTRIBUTES,
+                value,
+            } => once(&mut attributes, value.bytes()?)?,
             _unknown => {}
         }
     }
@@ -92,12 +95,15 @@ impl<'m> Check<'m> {
             let Field { number, value } = field?;
             match number {
                 number::SOURCE => once(&mut source, PeerFields::from_bytes(value.bytes()?)?)?,
-                number::DESTINATION => once(&mut destination, PeerFields::from_bytes(value.bytes()?)?)?,
+                number::DESTINATION => {
+                    once(&mut destination, PeerFields::from_bytes(value.bytes()?)?)?
+                }
                 number::REQUEST => once(&mut request, read_request(value.bytes()?)?)?,
                 number::TLS_SESSION => once(&mut session, read_session(value.bytes()?)?)?,
                 number::CONTEXT_EXTENSIONS => drop(read_map_entry(value.bytes()?)?),
                 // Proxies send it empty, unless they were told of metadata to be sent.
-                number::METADATA_CONTEXT | number::ROUTE_METADATA_CONTEXT if value.bytes()?.is_empty() => {}
+                number::METADATA_CONTEXT | number::ROUTE_METADATA_CONTEXT
+                    if value.bytes()?.is_empty() => {}
                 number::METADATA_CONTEXT | number::ROUTE_METADATA_CONTEXT => return None,
                 _unknown => {}
             }
@@ -151,7 +157,10 @@ impl<'m> PeerFields<'m> {
                 _unknown => {}
             }
         }
-        Some(PeerFields { address: address.unwrap_or_default(), ..peer })
+        Some(PeerFields {
+            address: address.unwrap_or_default(),
+            ..peer
+        })
     }
 }
 
@@ -164,7 +173,9 @@ impl AddressFields {
             match number {
                 number::SOCKET_ADDRESS => once(&mut address, read_socket(value.bytes()?)?)?,
                 number::PIPE => once(&mut address, read_pipe(value.bytes()?)?)?,
-                number::ENVOY_INTERNAL_ADDRESS => once(&mut address, read_internal(value.bytes()?)?)?,
+                number::ENVOY_INTERNAL_ADDRESS => {
+                    once(&mut address, read_internal(value.bytes()?)?)?
+                }
                 _unknown => {}
             }
         }
@@ -190,11 +201,19 @@ fn read_socket(message: &[u8]) -> Option<AddressFields> {
             _unknown => {}
         }
     }
-    Some(AddressFields { present: true, ip: address.as_str().parse().ok(), port })
+    Some(AddressFields {
+        present: true,
+        ip: address.as_str().parse().ok(),
+        port,
+    })
 }
 
 /// An address that is neither an IP address nor a port.
-const ELSEWHERE: AddressFields = AddressFields { present: true, ip: None, port: None };
+const ELSEWHERE: AddressFields = AddressFields {
+    present: true,
+    ip: None,
+    port: None,
+};
 
 fn read_pipe(message: &[u8]) -> Option<AddressFields> {
     use numbers::pipe as number;
@@ -225,7 +244,10 @@ fn read_session(message: &[u8]) -> Option<&str> {
     let mut sni = "";
     for field in Fields::of(message) {
         match field? {
-            Field { number: numbers::tls_session::SNI, value } => sni = value.text()?.as_str(),
+            Field {
+                number: numbers::tls_session::SNI,
+                value,
+            } => sni = value.text()?.as_str(),
             _unknown => {}
         }
     }
@@ -269,7 +291,9 @@ impl<'m> Http<'m> {
                 number::ID => http.id = value.text()?,
                 number::METHOD => http.method = value.text()?,
                 number::HEADERS => http.headers.put(read_map_entry(value.bytes()?)?),
-                number::HEADER_MAP => once(&mut http.headers.list, read_header_map(value.bytes()?)?)?,
+                number::HEADER_MAP => {
+                    once(&mut http.headers.list, read_header_map(value.bytes()?)?)?
+                }
                 number::PATH => http.path = value.text()?,
                 number::HOST => http.host = value.text()?,
                 number::PROTOCOL => http.protocol = value.text()?,
@@ -289,7 +313,8 @@ fn read_map_entry(message: &[u8]) -> Option<(Text<'_>, Text<'_>)> {
     use numbers::map_entry as number;
     // Proxies write the key, the value, and nothing else.
     let mut fields = Fields::of(message);
-    if let (Some(Some(key)), Some(Some(value)), None) = (fields.next(), fields.next(), fields.next())
+    if let (Some(Some(key)), Some(Some(value)), None) =
+        (fields.next(), fields.next(), fields.next())
         && (key.number, value.number) == (number::KEY, number::VALUE)
     {
         return Some((key.value.text()?, value.value.text()?));
@@ -310,7 +335,10 @@ fn read_header_map(message: &[u8]) -> Option<Vec<RawHeader<'_>>> {
     let mut list = Vec::with_capacity(USUAL_HEADERS);
     for field in Fields::of(message) {
         match field? {
-            Field { number: numbers::header_map::HEADERS, value } => list.push(RawHeader::read(value.bytes()?)?),
+            Field {
+                number: numbers::header_map::HEADERS,
+                value,
+            } => list.push(RawHeader::read(value.bytes()?)?),
             _unknown => {}
         }
     }
@@ -345,7 +373,13 @@ impl<'m> HeaderFields<'m> {
     /// The values under keys that are `name` in another case, which no proxy sends: one for each key, in the keys' order.
     fn odd(&self, name: &str) -> Vec<(Text<'m>, Text<'m>)> {
         let is_odd = |key: Text<'_>| key.as_str() != name && is_like(key, name);
-        let mut odd: Vec<_> = self.map.iter().rev().copied().filter(|(key, _)| is_odd(*key)).collect();
+        let mut odd: Vec<_> = self
+            .map
+            .iter()
+            .rev()
+            .copied()
+            .filter(|(key, _)| is_odd(*key))
+            .collect();
         // Stable, so that of one key the last that was sent stays in front.
         odd.sort_by_key(|(key, _)| *key);
         odd.dedup_by_key(|(key, _)| *key);
@@ -365,7 +399,11 @@ fn in_order(key: &str) -> (bool, &str) {
 
 /// The value of a header that was sent as text or, where that is empty, as bytes.
 fn raw_text<'a>(value: &'a str, raw_value: &'a [u8]) -> Cow<'a, str> {
-    if value.is_empty() { String::from_utf8_lossy(raw_value) } else { Cow::Borrowed(value) }
+    if value.is_empty() {
+        String::from_utf8_lossy(raw_value)
+    } else {
+        Cow::Borrowed(value)
+    }
 }
 
 impl Headers for HeaderFields<'_> {
@@ -378,9 +416,12 @@ impl Headers for HeaderFields<'_> {
                 has_odd = true;
             }
         }
-        same.into_iter().for_each(|value: Text<'_>| each(Cow::Borrowed(value.as_str())));
+        same.into_iter()
+            .for_each(|value: Text<'_>| each(Cow::Borrowed(value.as_str())));
         if has_odd {
-            self.odd(name).into_iter().for_each(|(_, value)| each(Cow::Borrowed(value.as_str())));
+            self.odd(name)
+                .into_iter()
+                .for_each(|(_, value)| each(Cow::Borrowed(value.as_str())));
         }
         let list = self.list.as_deref().unwrap_or_default();
         let raw = list.iter().filter(|header| is_like(header.key, name));
@@ -388,7 +429,11 @@ impl Headers for HeaderFields<'_> {
     }
 
     fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
-        let mut map: Vec<_> = self.map.iter().map(|(key, value)| (in_order(key.as_str()), *value)).collect();
+        let mut map: Vec<_> = self
+            .map
+            .iter()
+            .map(|(key, value)| (in_order(key.as_str()), *value))
+            .collect();
         // Stable, so that of one key the last that was sent stays the last, which is the one that counts.
         map.sort_by_key(|(key, _)| *key);
         let mut map = map.into_iter().peekable();
@@ -398,7 +443,12 @@ impl Headers for HeaderFields<'_> {
             }
         }
         let list = self.list.as_deref().unwrap_or_default();
-        list.iter().for_each(|header| each(header.key.as_str(), raw_text(header.value.as_str(), header.raw_value)));
+        list.iter().for_each(|header| {
+            each(
+                header.key.as_str(),
+                raw_text(header.value.as_str(), header.raw_value),
+            )
+        });
     }
 
     fn are_joined(&self) -> bool {

@@ -57,7 +57,10 @@ impl Fields {
             return Ok(Fields(sent));
         }
         for name in names {
-            let place = NAMES.iter().zip(&mut sent).find(|(known, _)| *known == name);
+            let place = NAMES
+                .iter()
+                .zip(&mut sent)
+                .find(|(known, _)| *known == name);
             let (_, sent) = place.ok_or_else(|| UnknownFieldError(name.clone()))?;
             *sent = true;
         }
@@ -71,10 +74,17 @@ impl Fields {
 
     /// Writes the fields as a `google.protobuf.Struct`.
     pub(super) fn write(&self, entry: &DecisionRecord, out: &mut Vec<u8>) {
-        for ((name, value), _) in NAMES.into_iter().zip(values(entry)).zip(self.0).filter(|(_, is_sent)| *is_sent) {
+        for ((name, value), _) in NAMES
+            .into_iter()
+            .zip(values(entry))
+            .zip(self.0)
+            .filter(|(_, is_sent)| *is_sent)
+        {
             write::message(field::ENTRY, out, |out| {
                 write::text(field::KEY, name, out);
-                write::message(field::VALUE, out, |out| write::text(field::STRING, value, out));
+                write::message(field::VALUE, out, |out| {
+                    write::text(field::STRING, value, out)
+                });
             });
         }
     }
@@ -88,10 +98,24 @@ impl Default for Fields {
 
 /// The values, in the order of their names.
 fn values(entry: &DecisionRecord) -> [&str; NAMES.len()] {
-    let DecisionEntry { verdict, dry_run, effect, identity, decision_id, namespace, service_account, .. } =
-        entry.facts();
+    let DecisionEntry {
+        verdict,
+        dry_run,
+        effect,
+        identity,
+        decision_id,
+        namespace,
+        service_account,
+        ..
+    } = entry.facts();
     let DecisionEntry { host, revision, .. } = entry.facts();
-    let of_valid = |place| if *identity == IdentityState::Valid { entry.text(place) } else { "" };
+    let of_valid = |place| {
+        if *identity == IdentityState::Valid {
+            entry.text(place)
+        } else {
+            ""
+        }
+    };
     [
         entry.text(*decision_id),
         effect.as_str(),
@@ -117,14 +141,30 @@ mod tests {
 
     #[test]
     fn fields_are_chosen_by_name() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
         let of = |chosen: &[&str]| Fields::of(&names(chosen));
         assert_eq!(of(&NAMES), Ok(Fields::ALL));
         assert!(of(&["none"]).unwrap().is_empty() && of(&[]).unwrap().is_empty());
-        assert_eq!(of(&["rule", "host", "rule"]).unwrap().0.iter().filter(|sent| **sent).count(), 2);
+        assert_eq!(
+            of(&["rule", "host", "rule"])
+                .unwrap()
+                .0
+                .iter()
+                .filter(|sent| **sent)
+                .count(),
+            2
+        );
         for wrong in ["Rule", "", "none"] {
             let said = of(&["rule", wrong]).unwrap_err().to_string();
-            assert!(said.contains(&format!("`{wrong}`")) && said.contains("decision_id"), "{said}");
+            assert!(
+                said.contains(&format!("`{wrong}`")) && said.contains("decision_id"),
+                "{said}"
+            );
         }
     }
 }

@@ -13,10 +13,19 @@ use customs_record::Occasion;
 
 /// A decision about a caller without an identity, by a set without rules.
 fn decided(default_effect: DefaultEffect, host: &str) -> (Decision, DecisionRecord) {
-    let settings = Settings { default_effect, ..Settings::default() };
+    let settings = Settings {
+        default_effect,
+        ..Settings::default()
+    };
     let snapshot = Snapshot::new(Revision::none(), settings, Rules::default());
-    let http = customs_engine::request::HttpAttributes { host, ..Default::default() };
-    let attributes = Attributes { http: Some(http), ..Attributes::default() };
+    let http = customs_engine::request::HttpAttributes {
+        host,
+        ..Default::default()
+    };
+    let attributes = Attributes {
+        http: Some(http),
+        ..Attributes::default()
+    };
     let request = attributes.normalise(snapshot.settings());
     let decision = snapshot.decide(&request, UnixNanos(0));
     let occasion = Occasion {
@@ -40,12 +49,24 @@ fn metadata_of(response: &CheckResponse, name: &str) -> String {
 #[test]
 fn an_allow_says_so_and_changes_nothing() {
     let (decision, entry) = decided(DefaultEffect::Allow, "a.example");
-    let response =
-        read(&build(&decision, &entry, &Options { help: Some("https://help.example".into()), ..Options::default() }))
-            .unwrap();
+    let response = read(&build(
+        &decision,
+        &entry,
+        &Options {
+            help: Some("https://help.example".into()),
+            ..Options::default()
+        },
+    ))
+    .unwrap();
     let status = response.status.as_ref().unwrap();
-    assert_eq!((status.code, status.message.as_str(), status.details.len()), (0, "", 0));
-    assert_eq!(response.http_response, Some(HttpResponse::OkResponse(Default::default())));
+    assert_eq!(
+        (status.code, status.message.as_str(), status.details.len()),
+        (0, "", 0)
+    );
+    assert_eq!(
+        response.http_response,
+        Some(HttpResponse::OkResponse(Default::default()))
+    );
     for (name, value) in [
         ("effect", "allow"),
         ("reason", "default_allow"),
@@ -64,17 +85,30 @@ fn a_denial_says_why_in_every_place() {
     let response = read(&build(&decision, &entry, &Options::default())).unwrap();
     let status = response.status.as_ref().unwrap();
     assert_eq!((status.code, status.message.as_str()), (7, "default_deny"));
-    let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!("{response:?}") };
+    let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else {
+        panic!("{response:?}")
+    };
     assert_eq!(denied.status.as_ref().unwrap().code, 403);
-    let headers: Vec<_> = denied.headers.iter().filter_map(|option| option.header.as_ref()).collect();
-    let told: Vec<_> = headers.iter().map(|header| (header.key.as_str(), header.value.as_str())).collect();
+    let headers: Vec<_> = denied
+        .headers
+        .iter()
+        .filter_map(|option| option.header.as_ref())
+        .collect();
+    let told: Vec<_> = headers
+        .iter()
+        .map(|header| (header.key.as_str(), header.value.as_str()))
+        .collect();
     let expected = [
         ("content-type", "application/problem+json"),
         ("x-customs-reason", "default_deny"),
         ("x-customs-decision-id", "an-id"),
     ];
     assert_eq!(told, expected);
-    assert!(denied.body.contains("\"host\":\"a.example\""), "{}", denied.body);
+    assert!(
+        denied.body.contains("\"host\":\"a.example\""),
+        "{}",
+        denied.body
+    );
     assert_eq!(metadata_of(&response, "effect"), "deny");
 }
 
@@ -84,7 +118,9 @@ fn a_withheld_answer_is_a_denial_that_may_be_tried_again() {
     decision.withhold();
     entry.withhold(&decision);
     let response = read(&build(&decision, &entry, &Options::default())).unwrap();
-    let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!("{response:?}") };
+    let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else {
+        panic!("{response:?}")
+    };
     assert_eq!(denied.status.as_ref().unwrap().code, 503);
     assert_eq!(response.status.unwrap().message, "audit_unavailable");
 }
@@ -93,19 +129,39 @@ fn a_withheld_answer_is_a_denial_that_may_be_tried_again() {
 fn metadata_is_what_the_operator_chose() {
     let (decision, entry) = decided(DefaultEffect::Deny, "a.example");
     let with = |names: &[&str]| {
-        let metadata = metadata::Fields::of(&names.iter().map(|name| (*name).into()).collect::<Vec<_>>()).unwrap();
-        read(&build(&decision, &entry, &Options { help: None, metadata })).unwrap()
+        let metadata =
+            metadata::Fields::of(&names.iter().map(|name| (*name).into()).collect::<Vec<_>>())
+                .unwrap();
+        read(&build(
+            &decision,
+            &entry,
+            &Options {
+                help: None,
+                metadata,
+            },
+        ))
+        .unwrap()
     };
-    let mut told: Vec<_> = with(&["rule", "decision_id"]).dynamic_metadata.unwrap().fields.into_keys().collect();
+    let mut told: Vec<_> = with(&["rule", "decision_id"])
+        .dynamic_metadata
+        .unwrap()
+        .fields
+        .into_keys()
+        .collect();
     told.sort();
     assert_eq!(told, ["decision_id", "rule"]);
     let none = with(&["none"]);
-    assert_eq!((none.dynamic_metadata, none.status.unwrap().code), (None, 7));
+    assert_eq!(
+        (none.dynamic_metadata, none.status.unwrap().code),
+        (None, 7)
+    );
 }
 
 #[test]
 fn texts_of_every_length_are_written() {
-    for length in [0, 1, 60, 100, 116, 117, 118, 119, 120, 127, 128, 129, 16_380, 16_384, 70_000] {
+    for length in [
+        0, 1, 60, 100, 116, 117, 118, 119, 120, 127, 128, 129, 16_380, 16_384, 70_000,
+    ] {
         let (decision, entry) = decided(DefaultEffect::Deny, "a.example");
         let mut entry = entry.unpacked();
         entry.verdict.owner = "o".repeat(length);

@@ -14,7 +14,10 @@ impl Body for Frames {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.0.pop_front().map(Ok))
     }
 }
@@ -47,7 +50,12 @@ impl Drop for Once {
 }
 
 fn body(pieces: &[&[u8]]) -> Frames {
-    Frames(pieces.iter().map(|piece| Frame::data(Bytes::copy_from_slice(piece))).collect())
+    Frames(
+        pieces
+            .iter()
+            .map(|piece| Frame::data(Bytes::copy_from_slice(piece)))
+            .collect(),
+    )
 }
 
 async fn told(body: Frames) -> Result<Vec<u8>, Vec<u8>> {
@@ -69,10 +77,22 @@ async fn a_message_is_read_however_it_is_cut() {
     let frame = b"\0\0\0\0\x03abc";
     for cut in 0..=frame.len() {
         let (head, tail) = frame.split_at(cut);
-        assert_eq!(told(body(&[head, tail])).await, Ok(b"abc".to_vec()), "cut at {cut}");
-        assert_eq!(told(body(&[head, b"", tail])).await, Ok(b"abc".to_vec()), "cut at {cut}");
+        assert_eq!(
+            told(body(&[head, tail])).await,
+            Ok(b"abc".to_vec()),
+            "cut at {cut}"
+        );
+        assert_eq!(
+            told(body(&[head, b"", tail])).await,
+            Ok(b"abc".to_vec()),
+            "cut at {cut}"
+        );
     }
-    assert_eq!(told(body(&[b"\0\0\0\0\0"])).await, Ok(Vec::new()), "an empty message is a message");
+    assert_eq!(
+        told(body(&[b"\0\0\0\0\0"])).await,
+        Ok(Vec::new()),
+        "an empty message is a message"
+    );
     let mut trailed = body(&[frame]);
     trailed.0.push_back(Frame::trailers(HeaderMap::new()));
     assert_eq!(told(trailed).await, Ok(b"abc".to_vec()));
@@ -104,11 +124,26 @@ async fn what_is_out_of_the_ordinary_is_told_apart() {
         (&[b"\0\0".as_slice()], Some(Unusual::Unfinished)),
         (&[b"\0\0\0\0\x03ab".as_slice()], Some(Unusual::Unfinished)),
         (&[b"\0\0\0\0\x03abcd".as_slice()], Some(Unusual::Several)),
-        (&[b"\0\0\0\0\x01a".as_slice(), b"\0\0\0\0\x01b".as_slice()], Some(Unusual::Several)),
-        (&[b"\x01\0\0\0\x03abc".as_slice()], Some(Unusual::Compressed)),
-        (&[b"\x02\0\0\0\x03abc".as_slice()], Some(Unusual::Compressed)),
-        (&[b"\0\0\x40\0\x01".as_slice(), b"ab".as_slice()], Some(Unusual::TooLarge(MOST + 1))),
-        (&[b"\0\xff\xff\xff\xff".as_slice()], Some(Unusual::TooLarge(u32::MAX as usize))),
+        (
+            &[b"\0\0\0\0\x01a".as_slice(), b"\0\0\0\0\x01b".as_slice()],
+            Some(Unusual::Several),
+        ),
+        (
+            &[b"\x01\0\0\0\x03abc".as_slice()],
+            Some(Unusual::Compressed),
+        ),
+        (
+            &[b"\x02\0\0\0\x03abc".as_slice()],
+            Some(Unusual::Compressed),
+        ),
+        (
+            &[b"\0\0\x40\0\x01".as_slice(), b"ab".as_slice()],
+            Some(Unusual::TooLarge(MOST + 1)),
+        ),
+        (
+            &[b"\0\xff\xff\xff\xff".as_slice()],
+            Some(Unusual::TooLarge(u32::MAX as usize)),
+        ),
         (&[b"\0\0\0\0\x03abc".as_slice()], None),
     ] {
         assert_eq!(unusual(pieces).await, expected, "{pieces:?}");
@@ -118,7 +153,12 @@ async fn what_is_out_of_the_ordinary_is_told_apart() {
 #[test]
 fn grpc_is_told_by_its_content_type() {
     let of = |text: &str| HeaderMap::from_iter([(CONTENT_TYPE, text.parse().unwrap())]);
-    for text in ["application/grpc", "application/grpc+proto", "Application/gRPC", "application/grpc; charset=utf-8"] {
+    for text in [
+        "application/grpc",
+        "application/grpc+proto",
+        "Application/gRPC",
+        "application/grpc; charset=utf-8",
+    ] {
         assert!(is_grpc(&of(text)), "{text}");
     }
     for text in [
@@ -141,7 +181,10 @@ fn grpc_is_told_by_its_content_type() {
 #[tokio::test]
 async fn an_answer_is_a_message_and_the_status() {
     let framed = framed(1, |out| out.extend_from_slice(b"abc"));
-    assert_eq!((&framed[..], message(&framed)), (b"\0\0\0\0\x03abc".as_slice(), b"abc".as_slice()));
+    assert_eq!(
+        (&framed[..], message(&framed)),
+        (b"\0\0\0\0\x03abc".as_slice(), b"abc".as_slice())
+    );
     let response = response(framed.clone(), Once(Some(Counted::default())));
     assert_eq!(response.headers()["content-type"], "application/grpc");
     let body = response.into_body().collect().await.unwrap();
@@ -156,7 +199,9 @@ async fn a_long_answer_is_sent_in_short_frames() {
         let mut body = response(framed.clone(), Once(Some(Counted::default()))).into_body();
         let mut sent = Vec::new();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.unwrap().into_data() else { break };
+            let Ok(data) = frame.unwrap().into_data() else {
+                break;
+            };
             assert!(data.len() <= MAX_FRAME, "{length}");
             sent.extend_from_slice(&data);
         }
@@ -168,7 +213,8 @@ async fn a_long_answer_is_sent_in_short_frames() {
 async fn an_answer_is_sent_once_its_message_is_taken_and_unsent_if_it_never_is() {
     for (frames, expected) in [(0, (0, 1)), (1, (1, 0)), (2, (1, 0)), (9, (1, 0))] {
         let counted = Counted::default();
-        let mut body = response(framed(1, |out| out.push(7)), Once(Some(counted.clone()))).into_body();
+        let mut body =
+            response(framed(1, |out| out.push(7)), Once(Some(counted.clone()))).into_body();
         for _ in 0..frames {
             body.frame().await;
         }
@@ -179,8 +225,12 @@ async fn an_answer_is_sent_once_its_message_is_taken_and_unsent_if_it_never_is()
 
 #[test]
 fn patience_is_a_number_and_a_unit() {
-    let read =
-        |text: &str| grpc_timeout(&HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), text.parse().unwrap())]));
+    let read = |text: &str| {
+        grpc_timeout(&HeaderMap::from_iter([(
+            "grpc-timeout".parse().unwrap(),
+            text.parse().unwrap(),
+        )]))
+    };
     for (text, time) in [
         ("1H", Duration::from_secs(3600)),
         ("2M", Duration::from_secs(120)),
@@ -192,7 +242,18 @@ fn patience_is_a_number_and_a_unit() {
     ] {
         assert_eq!(read(text), Some(time), "{text}");
     }
-    for text in ["", "S", "1", "1s", "+1S", "-1S", "1 S", "100000000S", "1SS", "1.5S"] {
+    for text in [
+        "",
+        "S",
+        "1",
+        "1s",
+        "+1S",
+        "-1S",
+        "1 S",
+        "100000000S",
+        "1SS",
+        "1.5S",
+    ] {
         assert_eq!(read(text), None, "{text}");
     }
     assert_eq!(grpc_timeout(&HeaderMap::new()), None);

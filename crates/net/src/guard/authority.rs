@@ -34,14 +34,25 @@ pub struct Mending {
 /// What is to be written into a block of headers so that its authority is taken. `None`: nothing is wrong with it, or it
 /// is not to be found in this block.
 pub fn mend(block: &[u8]) -> Option<Mending> {
-    let Text { place, content, is_huffman } = find(block)?;
+    let Text {
+        place,
+        content,
+        is_huffman,
+    } = find(block)?;
     let content = block.get(content)?;
-    let decoded = if is_huffman { huffman::decode(content)? } else { content.to_vec() };
+    let decoded = if is_huffman {
+        huffman::decode(content)?
+    } else {
+        content.to_vec()
+    };
     if Authority::try_from(decoded.as_slice()).is_ok() {
         return None;
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let mended: Vec<u8> = decoded.into_iter().map(|byte| if allowed(byte) { byte } else { b'_' }).collect();
+    let mended: Vec<u8> = decoded
+        .into_iter()
+        .map(|byte| if allowed(byte) { byte } else { b'_' })
+        .collect();
     Authority::try_from(mended.as_slice()).ok()?;
     let mut text = Vec::with_capacity(place.len());
     if is_huffman {
@@ -102,7 +113,11 @@ fn find(block: &[u8]) -> Option<Text> {
 impl Text {
     fn says(&self, block: &[u8], expected: &[u8]) -> bool {
         let content = block.get(self.content.clone()).unwrap_or_default();
-        if self.is_huffman { *content == *huffman::encode(expected) } else { content == expected }
+        if self.is_huffman {
+            *content == *huffman::encode(expected)
+        } else {
+            content == expected
+        }
     }
 }
 
@@ -143,8 +158,15 @@ impl Walk<'_> {
     fn text(&mut self) -> Option<Text> {
         let (start, is_huffman) = (self.at, self.peek()? & 0x80 != 0);
         let length = self.number(7)?;
-        let end = self.at.checked_add(length).filter(|end| *end <= self.block.len())?;
-        let text = Text { place: start..end, content: self.at..end, is_huffman };
+        let end = self
+            .at
+            .checked_add(length)
+            .filter(|end| *end <= self.block.len())?;
+        let text = Text {
+            place: start..end,
+            content: self.at..end,
+            is_huffman,
+        };
         self.at = end;
         Some(text)
     }
@@ -153,7 +175,8 @@ impl Walk<'_> {
 /// Writes the length of a text behind the mark of its kind.
 fn write_length(length: usize, kind: u8, out: &mut Vec<u8>) {
     const MOST: usize = 0x7f;
-    let mut put = |number: usize, mark: u8| out.extend(u8::try_from(number).map(|byte| byte | mark));
+    let mut put =
+        |number: usize, mark: u8| out.extend(u8::try_from(number).map(|byte| byte | mark));
     if length < MOST {
         return put(length, kind);
     }

@@ -42,12 +42,14 @@ struct Code {
 
 impl Code {
     fn new() -> Code {
-        let (mut next, mut of_byte, mut by_length) = (0_u32, vec![(0, 0); LENGTHS.len()], Vec::new());
+        let (mut next, mut of_byte, mut by_length) =
+            (0_u32, vec![(0, 0); LENGTHS.len()], Vec::new());
         for length in 0..=LONGEST {
             next <<= 1;
             let first = next;
-            let symbols: Vec<usize> =
-                (0..LENGTHS.len()).filter(|symbol| LENGTHS.get(*symbol) == Some(&length)).collect();
+            let symbols: Vec<usize> = (0..LENGTHS.len())
+                .filter(|symbol| LENGTHS.get(*symbol) == Some(&length))
+                .collect();
             for symbol in &symbols {
                 if let Some(place) = of_byte.get_mut(*symbol) {
                     *place = (next, length);
@@ -90,7 +92,11 @@ pub fn encode(bytes: &[u8]) -> Vec<u8> {
         }
     };
     for byte in bytes {
-        let (code, length) = CODE.of_byte.get(usize::from(*byte)).copied().unwrap_or_default();
+        let (code, length) = CODE
+            .of_byte
+            .get(usize::from(*byte))
+            .copied()
+            .unwrap_or_default();
         bits = bits << length | u64::from(code);
         count += length;
         whole_bytes(&mut text, bits, &mut count);
@@ -115,12 +121,20 @@ mod tests {
             ("no-cache", "a8eb10649cbf"),
             ("custom-value", "25a849e95bb8e8b4bf"),
             ("302", "6402"),
-            ("Mon, 21 Oct 2013 20:13:21 GMT", "d07abe941054d444a8200595040b8166e082a62d1bff"),
-            ("https://www.example.com", "9d29ad171863c78f0b97c8e9ae82ae43d3"),
+            (
+                "Mon, 21 Oct 2013 20:13:21 GMT",
+                "d07abe941054d444a8200595040b8166e082a62d1bff",
+            ),
+            (
+                "https://www.example.com",
+                "9d29ad171863c78f0b97c8e9ae82ae43d3",
+            ),
             ("", ""),
         ] {
-            let text: Vec<u8> =
-                (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect();
+            let text: Vec<u8> = (0..text.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+                .collect();
             assert_eq!(encode(bytes.as_bytes()), text, "{bytes}");
             assert_eq!(decode(&text).as_deref(), Some(bytes.as_bytes()), "{bytes}");
         }
@@ -137,7 +151,12 @@ mod tests {
 
     #[test]
     fn what_is_no_text_of_the_code_is_none() {
-        for text in [&[0xff_u8, 0xff, 0xff, 0xff][..], &[0xff], &[0b0000_0000, 0b1111_0000], &[0b0000_0000]] {
+        for text in [
+            &[0xff_u8, 0xff, 0xff, 0xff][..],
+            &[0xff],
+            &[0b0000_0000, 0b1111_0000],
+            &[0b0000_0000],
+        ] {
             assert_eq!(decode(text), None, "{text:x?}");
         }
     }

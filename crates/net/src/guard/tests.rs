@@ -23,7 +23,11 @@ impl ConnectionObserver for Told {
 struct Pieces(VecDeque<Vec<u8>>);
 
 impl AsyncRead for Pieces {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if let Some(piece) = self.0.front_mut() {
             let rest = piece.split_off(piece.len().min(out.remaining()));
             out.put_slice(piece);
@@ -37,12 +41,22 @@ impl AsyncRead for Pieces {
 }
 
 /// What the transport gets of these bytes, cut into such pieces, and what is told.
-fn passed(bytes: &[u8], size: usize, resets: u32) -> (io::Result<Vec<u8>>, Vec<(ConnectionRefusal, String)>) {
+fn passed(
+    bytes: &[u8],
+    size: usize,
+    resets: u32,
+) -> (io::Result<Vec<u8>>, Vec<(ConnectionRefusal, String)>) {
     let told = Arc::new(Told::default());
-    let limits = ConnectionLimits { concurrent_streams: resets, pending_resets: resets, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits {
+        concurrent_streams: resets,
+        pending_resets: resets,
+        ..ConnectionLimits::default()
+    };
     let pieces = bytes.chunks(size).map(<[u8]>::to_vec).collect();
     let mut guard = TransportGuard::new(Pieces(pieces), limits, told.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let read = runtime.block_on(async {
         let mut out = Vec::new();
         guard.read_to_end(&mut out).await.map(|_| out)
@@ -58,23 +72,45 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
 
 /// A block of headers with this authority, in the Huffman code or not.
 fn block(authority: &[u8], is_huffman: bool) -> Vec<u8> {
-    let content = if is_huffman { huffman::encode(authority) } else { authority.to_vec() };
+    let content = if is_huffman {
+        huffman::encode(authority)
+    } else {
+        authority.to_vec()
+    };
     assert!(content.len() < 127);
     let length = u8::try_from(content.len()).unwrap() | if is_huffman { 0x80 } else { 0 };
-    [&[0x83, 0x86, 0x84, 0x41, length], content.as_slice(), &[0xbf]].concat()
+    [
+        &[0x83, 0x86, 0x84, 0x41, length],
+        content.as_slice(),
+        &[0xbf],
+    ]
+    .concat()
 }
 
 #[test]
 fn an_authority_is_mended_wherever_its_frame_is_cut() {
     for is_huffman in [false, true] {
-        let (refused, taken) =
-            (block(b"outbound|9191||customs", is_huffman), block(b"outbound_9191__customs", is_huffman));
-        for (flags, before, behind) in
-            [(4, &[][..], &[][..]), (5, &[], &[]), (4 | PRIORITY, &[0, 0, 0, 3, 7], &[]), (4 | PADDED, &[3], &[0; 3])]
-        {
+        let (refused, taken) = (
+            block(b"outbound|9191||customs", is_huffman),
+            block(b"outbound_9191__customs", is_huffman),
+        );
+        for (flags, before, behind) in [
+            (4, &[][..], &[][..]),
+            (5, &[], &[]),
+            (4 | PRIORITY, &[0, 0, 0, 3, 7], &[]),
+            (4 | PADDED, &[3], &[0; 3]),
+        ] {
             let stream = |block: &[u8]| {
                 let headers = frame(HEADERS, flags, &[before, block, behind].concat());
-                [PREFACE, &frame(4, 0, &[]), &headers, &frame(0, 1, b"body"), &headers, &frame(6, 0, &[7; 8])].concat()
+                [
+                    PREFACE,
+                    &frame(4, 0, &[]),
+                    &headers,
+                    &frame(0, 1, b"body"),
+                    &headers,
+                    &frame(6, 0, &[7; 8]),
+                ]
+                .concat()
             };
             for size in 1..40 {
                 let (out, told) = passed(&stream(&refused), size, 1);
@@ -92,12 +128,30 @@ fn the_longest_frames_pass_and_longer_ones_are_for_the_transport_to_judge() {
         frame(HEADERS, 4, &block[..length])
     };
     for size in [1, 1_000, READ_BUFFER] {
-        let stream = [PREFACE, &long(LONGEST), &long(LONGEST), &frame(0, 0, &[1; LONGEST])].concat();
-        let expected =
-            [PREFACE, &mended_by_hand(&long(LONGEST)), &mended_by_hand(&long(LONGEST)), &frame(0, 0, &[1; LONGEST])];
-        assert_eq!(passed(&stream, size, 1).0.unwrap(), expected.concat(), "{size}");
+        let stream = [
+            PREFACE,
+            &long(LONGEST),
+            &long(LONGEST),
+            &frame(0, 0, &[1; LONGEST]),
+        ]
+        .concat();
+        let expected = [
+            PREFACE,
+            &mended_by_hand(&long(LONGEST)),
+            &mended_by_hand(&long(LONGEST)),
+            &frame(0, 0, &[1; LONGEST]),
+        ];
+        assert_eq!(
+            passed(&stream, size, 1).0.unwrap(),
+            expected.concat(),
+            "{size}"
+        );
         let stream = [PREFACE, &long(LONGEST + 1), &long(20)].concat();
-        assert_eq!(passed(&stream, size, 1).0.unwrap(), stream, "{size}: nothing behind it is understood");
+        assert_eq!(
+            passed(&stream, size, 1).0.unwrap(),
+            stream,
+            "{size}: nothing behind it is understood"
+        );
     }
 }
 
@@ -105,7 +159,10 @@ fn the_longest_frames_pass_and_longer_ones_are_for_the_transport_to_judge() {
 fn mended_by_hand(frame: &[u8]) -> Vec<u8> {
     let (refused, taken) = (huffman::encode(b"a/b"), huffman::encode(b"a_b"));
     assert_eq!(refused.len(), taken.len());
-    let at = frame.windows(refused.len()).position(|window| window == refused).unwrap();
+    let at = frame
+        .windows(refused.len())
+        .position(|window| window == refused)
+        .unwrap();
     let mut frame = frame.to_vec();
     frame[at..at + taken.len()].copy_from_slice(&taken);
     frame
@@ -115,16 +172,32 @@ fn mended_by_hand(frame: &[u8]) -> Vec<u8> {
 fn an_unfinished_frame_passes_at_the_end() {
     let stream = [PREFACE, &frame(HEADERS, 4, &block(b"a/b", false))].concat();
     for end in PREFACE.len()..stream.len() {
-        assert_eq!(passed(&stream[..end], 7, 1).0.unwrap(), &stream[..end], "{end}");
+        assert_eq!(
+            passed(&stream[..end], 7, 1).0.unwrap(),
+            &stream[..end],
+            "{end}"
+        );
     }
 }
 
 #[test]
 fn what_is_no_preface_is_told_and_ended() {
     for (bytes, cause, example) in [
-        (&b"GET /x?token=1 HTTP/1.1\r\n\r\n"[..], ConnectionRefusal::Http1, "a request GET of HTTP/1"),
-        (b"PRI * HTTP/1.1\r\n", ConnectionRefusal::Http1, "a request PRI of HTTP/1"),
-        (&[0x16, 3, 1, 2, 0], ConnectionRefusal::Tls, "a TLS handshake"),
+        (
+            &b"GET /x?token=1 HTTP/1.1\r\n\r\n"[..],
+            ConnectionRefusal::Http1,
+            "a request GET of HTTP/1",
+        ),
+        (
+            b"PRI * HTTP/1.1\r\n",
+            ConnectionRefusal::Http1,
+            "a request PRI of HTTP/1",
+        ),
+        (
+            &[0x16, 3, 1, 2, 0],
+            ConnectionRefusal::Tls,
+            "a TLS handshake",
+        ),
         (
             b"SSH-2.0-x",
             ConnectionRefusal::OtherProtocol,
@@ -136,7 +209,11 @@ fn what_is_no_preface_is_told_and_ended() {
         assert_eq!(told, [(cause, example.to_owned())]);
     }
     for end in 1..PREFACE.len() {
-        assert_eq!(passed(&PREFACE[..end], 3, 1).1[0].0, ConnectionRefusal::OtherProtocol, "{end}");
+        assert_eq!(
+            passed(&PREFACE[..end], 3, 1).1[0].0,
+            ConnectionRefusal::OtherProtocol,
+            "{end}"
+        );
     }
     assert_eq!(passed(b"", 1, 1).1, [], "nothing was said");
 }
@@ -149,31 +226,51 @@ fn more_resets_than_there_may_be_end_it() {
     assert_eq!(out.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     assert_eq!(
         told,
-        [(ConnectionRefusal::TooManyResets, "the client reset more than 50 calls in a second".to_owned())]
+        [(
+            ConnectionRefusal::TooManyResets,
+            "the client reset more than 50 calls in a second".to_owned()
+        )]
     );
 }
 
 #[test]
 fn resets_come_back_with_time() {
     let start = Instant::now();
-    let limits = ConnectionLimits { concurrent_streams: 100, pending_resets: 400, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits {
+        concurrent_streams: 100,
+        pending_resets: 400,
+        ..ConnectionLimits::default()
+    };
     let taken = |budget: &mut ResetBudget, millis| {
-        (0..1_000).take_while(|_| budget.take(start + Duration::from_millis(millis))).count()
+        (0..1_000)
+            .take_while(|_| budget.take(start + Duration::from_millis(millis)))
+            .count()
     };
     let mut budget = ResetBudget::new(limits);
     assert_eq!(taken(&mut budget, 0), 400);
     // One was taken that was not there.
     assert_eq!(taken(&mut budget, 500), 199);
-    assert_eq!(taken(&mut budget, 60_000), 400, "never more than there may be at once");
+    assert_eq!(
+        taken(&mut budget, 60_000),
+        400,
+        "never more than there may be at once"
+    );
 }
 
 #[test]
 fn resets_among_the_answers_are_found_however_they_are_cut() {
-    let answers = [frame(4, 0, &[0; 6]), frame(4, 1, &[]), frame(RST_STREAM, 0, &[0, 0, 0, 1]), frame(0, 1, &[3; 40])];
+    let answers = [
+        frame(4, 0, &[0; 6]),
+        frame(4, 1, &[]),
+        frame(RST_STREAM, 0, &[0, 0, 0, 1]),
+        frame(0, 1, &[3; 40]),
+    ];
     let answers = [answers.concat(), frame(RST_STREAM, 0, &[0, 0, 0, 7])].concat();
     for size in 1..answers.len() {
         let (mut found, mut walk) = (Vec::new(), Answers::default());
-        answers.chunks(size).for_each(|bytes| walk.look(bytes, |code| found.push(code)));
+        answers
+            .chunks(size)
+            .for_each(|bytes| walk.look(bytes, |code| found.push(code)));
         assert_eq!(found, [1, 7], "{size}");
     }
 }

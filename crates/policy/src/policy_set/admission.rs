@@ -23,22 +23,36 @@ impl PolicySet {
     /// Tries the policies with the settings in force.
     pub(super) fn try_policies(&mut self, now: UnixNanos) -> Option<Compiled> {
         let candidates = self.find_candidates();
-        if self.published { self.admit(candidates, now) } else { self.admit_first(candidates, now) }
+        if self.published {
+            self.admit(candidates, now)
+        } else {
+            self.admit_first(candidates, now)
+        }
     }
 
     /// The sources whose content is good in itself and not yet taken; the others are refused or as they were.
     fn find_candidates(&mut self) -> Vec<Candidate> {
         let (published, settings) = (self.published, self.settings.clone());
         let candidate = |(position, source): (usize, &mut SourceState)| {
-            source.check_alone(published, &settings).map(|loaded| Candidate { position, loaded })
+            source
+                .check_alone(published, &settings)
+                .map(|loaded| Candidate { position, loaded })
         };
-        self.sources.iter_mut().enumerate().filter_map(candidate).collect()
+        self.sources
+            .iter_mut()
+            .enumerate()
+            .filter_map(candidate)
+            .collect()
     }
 
     /// Before the first good set: takes what is good in itself, and compiles once every source has been that is not bound.
     fn admit_first(&mut self, candidates: Vec<Candidate>, now: UnixNanos) -> Option<Compiled> {
         self.accept(candidates, now);
-        if self.sources.iter().any(|source| source.last_good.is_none() && !source.is_bound()) {
+        if self
+            .sources
+            .iter()
+            .any(|source| source.last_good.is_none() && !source.is_bound())
+        {
             return None;
         }
         loop {
@@ -56,19 +70,27 @@ impl PolicySet {
     /// Leaves out the bound sources that have a part in what is wrong with the first set, as if they were not good in
     /// themselves; says whether there was one.
     fn leave_out(&mut self, problems: &[Problem]) -> bool {
-        let may_go =
-            |position: &usize| self.sources.get(*position).is_some_and(|s| s.is_bound() && s.last_good.is_some());
+        let may_go = |position: &usize| {
+            self.sources
+                .get(*position)
+                .is_some_and(|s| s.is_bound() && s.last_good.is_some())
+        };
         let mut parts: BTreeMap<usize, Vec<Problem>> = BTreeMap::new();
         for problem in problems {
             let owner = owner(&self.sources, &problem.place).filter(may_go);
             // Too large a set is nobody's fault in itself; then the largest goes.
-            if let Some(position) = owner.or_else(|| self.largest_bound().filter(|_| problem.code == Code::TooLarge)) {
+            if let Some(position) = owner.or_else(|| {
+                self.largest_bound()
+                    .filter(|_| problem.code == Code::TooLarge)
+            }) {
                 parts.entry(position).or_default().push(problem.clone());
             }
         }
         let left_out = !parts.is_empty();
         for (position, part) in parts {
-            let Some(source) = self.sources.get_mut(position) else { continue };
+            let Some(source) = self.sources.get_mut(position) else {
+                continue;
+            };
             (source.last_good, source.last_good_at) = (None, None);
             source.refuse(SourceHealth::NeverLoaded, part);
         }
@@ -79,9 +101,19 @@ impl PolicySet {
     fn largest_bound(&self) -> Option<usize> {
         let bytes = |source: &SourceState| {
             let good = source.last_good.as_ref().filter(|_| source.is_bound())?;
-            Some(good.source().files.iter().map(|file| file.bytes.len()).sum::<usize>())
+            Some(
+                good.source()
+                    .files
+                    .iter()
+                    .map(|file| file.bytes.len())
+                    .sum::<usize>(),
+            )
         };
-        let sizes = self.sources.iter().enumerate().filter_map(|(position, source)| Some((bytes(source)?, position)));
+        let sizes = self
+            .sources
+            .iter()
+            .enumerate()
+            .filter_map(|(position, source)| Some((bytes(source)?, position)));
         sizes.max().map(|(_, position)| position)
     }
 
@@ -89,12 +121,19 @@ impl PolicySet {
     fn admit(&mut self, mut candidates: Vec<Candidate>, now: UnixNanos) -> Option<Compiled> {
         let mut last = None;
         while let Some((taken, compiled)) = self.find_compiling_part(&candidates) {
-            candidates.retain(|candidate| !taken.iter().any(|other| other.position == candidate.position));
+            candidates.retain(|candidate| {
+                !taken
+                    .iter()
+                    .any(|other| other.position == candidate.position)
+            });
             self.accept(taken, now);
             last = Some(compiled);
         }
         for candidate in &candidates {
-            let problems = self.compile(std::slice::from_ref(candidate)).err().unwrap_or_default();
+            let problems = self
+                .compile(std::slice::from_ref(candidate))
+                .err()
+                .unwrap_or_default();
             self.refuse(candidate.position, problems);
         }
         if last.is_none() && self.find_isolating() != self.isolating {
@@ -105,8 +144,13 @@ impl PolicySet {
 
     /// All candidates, or all but one (the later first), or the first that compiles by itself.
     fn find_compiling_part(&self, candidates: &[Candidate]) -> Option<(Vec<Candidate>, Compiled)> {
-        let all_but = (0..candidates.len()).rev().map(|out| without(candidates, out));
-        let single = candidates.iter().filter(|_| candidates.len() > 2).map(|candidate| vec![candidate.clone()]);
+        let all_but = (0..candidates.len())
+            .rev()
+            .map(|out| without(candidates, out));
+        let single = candidates
+            .iter()
+            .filter(|_| candidates.len() > 2)
+            .map(|candidate| vec![candidate.clone()]);
         std::iter::once(candidates.to_vec())
             .chain(all_but)
             .chain(single)
@@ -122,10 +166,21 @@ impl PolicySet {
     /// Compiles the last good contents with some replaced.
     fn compile(&self, replaced: &[Candidate]) -> Result<Compiled, Vec<Problem>> {
         let content = |(position, source): (usize, &SourceState)| {
-            let replacement = replaced.iter().find(|other| other.position == position).map(|other| &other.loaded);
-            replacement.or(source.last_good.as_ref()).cloned().or_else(|| source.stand_in())
+            let replacement = replaced
+                .iter()
+                .find(|other| other.position == position)
+                .map(|other| &other.loaded);
+            replacement
+                .or(source.last_good.as_ref())
+                .cloned()
+                .or_else(|| source.stand_in())
         };
-        let set: Vec<LoadedSource> = self.sources.iter().enumerate().filter_map(content).collect();
+        let set: Vec<LoadedSource> = self
+            .sources
+            .iter()
+            .enumerate()
+            .filter_map(content)
+            .collect();
         limits::check(&set)?;
         compile::compile(&set, &self.settings)
     }
@@ -142,7 +197,9 @@ impl PolicySet {
 
     fn refuse(&mut self, position: usize, mut problems: Vec<Problem>) {
         let names = self.name_owners(&problems, Some(position));
-        let Some(source) = self.sources.get_mut(position) else { return };
+        let Some(source) = self.sources.get_mut(position) else {
+            return;
+        };
         if let (Some(first), false) = (problems.first(), names.is_empty()) {
             problems.insert(0, breaks(first.code, source.id(), &names.join(", ")));
         }
@@ -151,19 +208,34 @@ impl PolicySet {
 
     /// The names of the sources in which problems lie, but for one of them, quoted.
     pub(super) fn name_owners(&self, problems: &[Problem], but: Option<usize>) -> Vec<String> {
-        let owners = problems.iter().filter_map(|problem| owner(&self.sources, &problem.place));
+        let owners = problems
+            .iter()
+            .filter_map(|problem| owner(&self.sources, &problem.place));
         let owners: BTreeSet<usize> = owners.filter(|owner| Some(*owner) != but).collect();
-        owners.iter().filter_map(|owner| self.sources.get(*owner)).map(|s| format!("`{}`", s.id())).collect()
+        owners
+            .iter()
+            .filter_map(|owner| self.sources.get(*owner))
+            .map(|s| format!("`{}`", s.id()))
+            .collect()
     }
 
     /// Tells each source its part of what is wrong with the first set; what is nobody's part is everybody's.
     fn refuse_whole(&mut self, problems: &[Problem]) {
-        let owners: Vec<Option<usize>> = problems.iter().map(|p| owner(&self.sources, &p.place)).collect();
+        let owners: Vec<Option<usize>> = problems
+            .iter()
+            .map(|p| owner(&self.sources, &p.place))
+            .collect();
         for (position, source) in self.sources.iter_mut().enumerate() {
-            let mine = problems.iter().zip(&owners).filter(|(_, owner)| owner.is_none_or(|owner| owner == position));
+            let mine = problems
+                .iter()
+                .zip(&owners)
+                .filter(|(_, owner)| owner.is_none_or(|owner| owner == position));
             let mine: Vec<Problem> = mine.map(|(problem, _)| problem.clone()).collect();
             if !mine.is_empty() {
-                let refusal = Refusal { state: SourceHealth::NeverLoaded, problems: Vec::new() };
+                let refusal = Refusal {
+                    state: SourceHealth::NeverLoaded,
+                    problems: Vec::new(),
+                };
                 source.refusal.get_or_insert(refusal).problems.extend(mine);
             }
         }
@@ -171,26 +243,43 @@ impl PolicySet {
 
     /// The sources whose namespace would be isolated for want of good content.
     pub(super) fn find_isolating(&self) -> Vec<SourceId> {
-        let without = self.sources.iter().filter(|source| source.stand_in().is_some());
+        let without = self
+            .sources
+            .iter()
+            .filter(|source| source.stand_in().is_some());
         without.map(|source| source.id().clone()).collect()
     }
 }
 
 fn without(candidates: &[Candidate], out: usize) -> Vec<Candidate> {
-    candidates.iter().enumerate().filter(|(at, _)| *at != out).map(|(_, candidate)| candidate.clone()).collect()
+    candidates
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != out)
+        .map(|(_, candidate)| candidate.clone())
+        .collect()
 }
 
 /// The source in which a place lies: of nested ones the inner one.
 pub(super) fn owner(sources: &[SourceState], place: &Place) -> Option<usize> {
     let lies_in = |source: &SourceState| {
-        let rest = place.file.strip_prefix(source.id().as_str().trim_end_matches('/'));
+        let rest = place
+            .file
+            .strip_prefix(source.id().as_str().trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let holders = sources.iter().enumerate().filter(|(_, source)| lies_in(source));
-    holders.max_by_key(|(_, source)| source.id().as_str().len()).map(|(position, _)| position)
+    let holders = sources
+        .iter()
+        .enumerate()
+        .filter(|(_, source)| lies_in(source));
+    holders
+        .max_by_key(|(_, source)| source.id().as_str().len())
+        .map(|(position, _)| position)
 }
 
 fn breaks(code: Code, id: &SourceId, broken: &str) -> Problem {
-    let text = format!("this change would break {broken}; the last good content of `{id}` stays in force");
-    Problem::error(code, Place::whole(id.as_str()), text).hint("change both at once, or undo this change")
+    let text =
+        format!("this change would break {broken}; the last good content of `{id}` stays in force");
+    Problem::error(code, Place::whole(id.as_str()), text)
+        .hint("change both at once, or undo this change")
 }

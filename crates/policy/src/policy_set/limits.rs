@@ -18,14 +18,21 @@ pub(super) fn check(set: &[LoadedSource]) -> Result<(), Vec<Problem>> {
     let bytes: usize = files().map(LoadedFile::bytes).sum();
     let names: Vec<&str> = set.iter().map(LoadedSource::name).collect();
     let place = Place::whole(names.join(", "));
-    let error = |code, text: String, hint: &str| Err(vec![Problem::error(code, place.clone(), text).hint(hint)]);
+    let error = |code, text: String, hint: &str| {
+        Err(vec![Problem::error(code, place.clone(), text).hint(hint)])
+    };
     if bytes > MAX_SET || files().count() > MAX_FILES {
-        let text = format!("all sources together have more than {MAX_FILES} files or {MAX_SET} bytes");
+        let text =
+            format!("all sources together have more than {MAX_FILES} files or {MAX_SET} bytes");
         return error(Code::TooLarge, text, "remove what is no policy");
     }
     if set.iter().all(LoadedSource::is_empty) {
         let text = "there is no policy document".to_owned();
-        return error(Code::NoPolicy, text, "add one; a file name ends in `.yaml` or `.yml` and not in `.cases.yaml`");
+        return error(
+            Code::NoPolicy,
+            text,
+            "add one; a file name ends in `.yaml` or `.yml` and not in `.cases.yaml`",
+        );
     }
     Ok(())
 }

@@ -20,11 +20,18 @@ impl PolicySet {
         changed: &BTreeSet<SourceId>,
         has_settings: bool,
     ) -> Option<ChangeOutcome> {
-        let settings = self.settings_source.as_ref().map_or(&[][..], SettingsSource::refusal);
+        let settings = self
+            .settings_source
+            .as_ref()
+            .map_or(&[][..], SettingsSource::refusal);
         let policies = self.refusals().flat_map(|(_, refusal)| &refusal.problems);
         let refused: Vec<Problem> = settings.iter().chain(policies).cloned().collect();
-        let is_again = has_settings && !settings.is_empty() || self.refusals().any(|(id, _)| changed.contains(id));
-        let has_news = self.settings_source.iter().any(|source| !source.news().is_empty());
+        let is_again = has_settings && !settings.is_empty()
+            || self.refusals().any(|(id, _)| changed.contains(id));
+        let has_news = self
+            .settings_source
+            .iter()
+            .any(|source| !source.news().is_empty());
         let is_new = is_again || refused != self.told_refusals || has_news;
         let outcome = match (published, refused.is_empty()) {
             (true, true) => Some(ChangeOutcome::Published),
@@ -37,39 +44,71 @@ impl PolicySet {
     }
 
     fn refusals(&self) -> impl Iterator<Item = (&SourceId, &Refusal)> {
-        self.sources.iter().filter_map(|source| Some((source.id(), source.refusal.as_ref()?)))
+        self.sources
+            .iter()
+            .filter_map(|source| Some((source.id(), source.refusal.as_ref()?)))
     }
 
-    pub(super) fn describe_change(&self, outcome: ChangeOutcome, previous: &Revision, now: UnixNanos) -> PolicyChange {
+    pub(super) fn describe_change(
+        &self,
+        outcome: ChangeOutcome,
+        previous: &Revision,
+        now: UnixNanos,
+    ) -> PolicyChange {
         let refused = self.refusals().map(|(id, _)| id);
-        let settings = self.settings_source.iter().filter(|source| !source.refusal().is_empty());
+        let settings = self
+            .settings_source
+            .iter()
+            .filter(|source| !source.refusal().is_empty());
         let news = self.settings_source.iter().flat_map(SettingsSource::news);
         PolicyChange {
             time: now,
             outcome,
             revision: self.revision.to_string(),
             previous_revision: previous.to_string(),
-            refused_sources: refused.chain(settings.map(SettingsSource::id)).map(SourceId::to_string).collect(),
-            problems: news.chain(&self.told_refusals).chain(worst_first(self.warnings())).cloned().collect(),
+            refused_sources: refused
+                .chain(settings.map(SettingsSource::id))
+                .map(SourceId::to_string)
+                .collect(),
+            problems: news
+                .chain(&self.told_refusals)
+                .chain(worst_first(self.warnings()))
+                .cloned()
+                .collect(),
             counts: self.counts,
-            sources: self.sources.iter().filter_map(|source| source.published(self.published)).collect(),
+            sources: self
+                .sources
+                .iter()
+                .filter_map(|source| source.published(self.published))
+                .collect(),
         }
     }
 
     /// The sources as operators are told of them; the settings, if they may change, are the last.
     pub fn statuses(&self) -> Vec<SourceStatus> {
-        let sources = self.sources.iter().map(|source| SourceState::status(source, self.published));
-        sources.chain(self.settings_source.iter().map(SettingsSource::status)).collect()
+        let sources = self
+            .sources
+            .iter()
+            .map(|source| SourceState::status(source, self.published));
+        sources
+            .chain(self.settings_source.iter().map(SettingsSource::status))
+            .collect()
     }
 }
 
 /// What looks like a policy and is not read.
 pub(super) fn unread(warnings: &[Problem]) -> Vec<Problem> {
-    warnings.iter().filter(|problem| problem.code == Code::NotRead).cloned().collect()
+    warnings
+        .iter()
+        .filter(|problem| problem.code == Code::NotRead)
+        .cloned()
+        .collect()
 }
 
 /// Notes after warnings: a record lists so many only.
-fn worst_first<'p>(problems: impl Iterator<Item = &'p Problem>) -> impl Iterator<Item = &'p Problem> {
+fn worst_first<'p>(
+    problems: impl Iterator<Item = &'p Problem>,
+) -> impl Iterator<Item = &'p Problem> {
     let mut problems: Vec<&Problem> = problems.collect();
     problems.sort_by_key(|problem| problem.severity);
     problems.into_iter()

@@ -85,7 +85,11 @@ impl SettingsSource {
         &self.news
     }
 
-    fn accept(&mut self, SettingsReading { bytes, parsed }: SettingsReading, changed_along: Vec<SourceId>) {
+    fn accept(
+        &mut self,
+        SettingsReading { bytes, parsed }: SettingsReading,
+        changed_along: Vec<SourceId>,
+    ) {
         self.bytes = Some(bytes);
         (self.wanted, self.refusal) = match parsed {
             Ok(ParsedSettings { settings, warnings }) => {
@@ -100,7 +104,11 @@ impl SettingsSource {
     pub(super) fn status(&self) -> SourceStatus {
         SourceStatus {
             name: self.id.to_string(),
-            state: if self.refusal.is_some() { SourceHealth::Refused } else { SourceHealth::Good },
+            state: if self.refusal.is_some() {
+                SourceHealth::Refused
+            } else {
+                SourceHealth::Good
+            },
             files: Vec::new(),
             problems: self.refusal().to_vec(),
             last_good_at: self.last_good_at,
@@ -112,12 +120,17 @@ impl SettingsSource {
 impl PolicySet {
     /// The same set with settings that may change, which are told of as a source is.
     pub fn with_settings_source(self, id: impl Into<SourceId>) -> PolicySet {
-        PolicySet { settings_source: Some(SettingsSource::new(id.into())), ..self }
+        PolicySet {
+            settings_source: Some(SettingsSource::new(id.into())),
+            ..self
+        }
     }
 
     /// Whether this is what was read of the settings before.
     pub fn are_settings_unchanged(&self, bytes: &SettingsBytes) -> bool {
-        self.settings_source.as_ref().is_none_or(|source| source.bytes.as_ref() == Some(bytes))
+        self.settings_source
+            .as_ref()
+            .is_none_or(|source| source.bytes.as_ref() == Some(bytes))
     }
 
     /// Notes when the settings were read to the end.
@@ -133,20 +146,41 @@ impl PolicySet {
     }
 
     /// Takes in what the settings say; whether they changed.
-    pub(super) fn accept_settings(&mut self, reading: Option<SettingsReading>, changed: &BTreeSet<SourceId>) -> bool {
+    pub(super) fn accept_settings(
+        &mut self,
+        reading: Option<SettingsReading>,
+        changed: &BTreeSet<SourceId>,
+    ) -> bool {
         // In the order of the set, so that the first that is refused is named.
-        let changed_along = self.sources.iter().map(|source| source.id()).filter(|id| changed.contains(id));
+        let changed_along = self
+            .sources
+            .iter()
+            .map(|source| source.id())
+            .filter(|id| changed.contains(id));
         let changed_along = changed_along.cloned().collect();
-        let Some(source) = &mut self.settings_source else { return false };
+        let Some(source) = &mut self.settings_source else {
+            return false;
+        };
         source.news.clear();
-        reading.map(|reading| source.accept(reading, changed_along)).is_some()
+        reading
+            .map(|reading| source.accept(reading, changed_along))
+            .is_some()
     }
 
     /// Puts wanted settings in force, if there are some; the set that is compiled with them.
     pub(super) fn try_settings(&mut self, now: UnixNanos) -> Option<Compiled> {
-        let wanted = self.settings_source.as_ref()?.wanted.clone().filter(|wanted| *wanted != *self.settings)?;
+        let wanted = self
+            .settings_source
+            .as_ref()?
+            .wanted
+            .clone()
+            .filter(|wanted| *wanted != *self.settings)?;
         let mut next = self.with_settings(wanted);
-        let tried = if self.published { next.try_with_policies(now).map(Some) } else { Ok(next.try_policies(now)) };
+        let tried = if self.published {
+            next.try_with_policies(now).map(Some)
+        } else {
+            Ok(next.try_policies(now))
+        };
         match tried {
             Ok(compiled) => {
                 next.tell_new_settings(&self.settings, now);
@@ -162,7 +196,10 @@ impl PolicySet {
 
     /// The same sources as they are with other settings.
     fn with_settings(&self, settings: Settings) -> PolicySet {
-        let mut next = PolicySet { settings: Arc::new(settings), ..self.clone() };
+        let mut next = PolicySet {
+            settings: Arc::new(settings),
+            ..self.clone()
+        };
         for source in &mut next.sources {
             source.reparse(&next.settings, next.published, next.loader);
         }
@@ -175,8 +212,15 @@ impl PolicySet {
             Some(compiled) => compiled,
             None => self.compile_last_good()?,
         };
-        let mut changed_along = self.settings_source.iter().flat_map(|source| &source.changed_along);
-        let is_refused = |id: &&SourceId| self.sources.iter().any(|s| s.id() == *id && s.refusal.is_some());
+        let mut changed_along = self
+            .settings_source
+            .iter()
+            .flat_map(|source| &source.changed_along);
+        let is_refused = |id: &&SourceId| {
+            self.sources
+                .iter()
+                .any(|s| s.id() == *id && s.refusal.is_some())
+        };
         match changed_along.find(is_refused) {
             Some(id) => Err(vec![self.waits_for(id)]),
             None => Ok(compiled),
@@ -185,9 +229,14 @@ impl PolicySet {
 
     fn refuse_settings(&mut self, mut problems: Vec<Problem>) {
         let broken = self.name_owners(&problems, None);
-        let Some(source) = &mut self.settings_source else { return };
+        let Some(source) = &mut self.settings_source else {
+            return;
+        };
         if !broken.is_empty() {
-            let text = format!("with these settings {} would not load; those in force stay", broken.join(", "));
+            let text = format!(
+                "with these settings {} would not load; those in force stay",
+                broken.join(", ")
+            );
             let problem = Problem::error(Code::BadSetting, Place::whole(source.id.as_str()), text);
             problems.insert(0, problem.hint("change both at once, or undo this change"));
         }
@@ -195,19 +244,32 @@ impl PolicySet {
     }
 
     fn waits_for(&self, source: &SourceId) -> Problem {
-        let name = self.settings_source.as_ref().map_or("", |settings| settings.id.as_str());
-        let text = format!("`{source}` changed at the same time and is refused, so the settings in force stay too");
+        let name = self
+            .settings_source
+            .as_ref()
+            .map_or("", |settings| settings.id.as_str());
+        let text = format!(
+            "`{source}` changed at the same time and is refused, so the settings in force stay too"
+        );
         Problem::error(Code::BadSetting, Place::whole(name), text)
             .hint("repair it; or to have these settings without it, save the settings file once more, changed")
     }
 
     fn tell_new_settings(&mut self, old: &Settings, now: UnixNanos) {
-        let Some(source) = &mut self.settings_source else { return };
+        let Some(source) = &mut self.settings_source else {
+            return;
+        };
         let (old, new) = (old.fingerprint(), self.settings.fingerprint());
         let lines = old.lines().zip(new.lines()).filter(|(old, new)| old != new);
-        let told: Vec<String> = lines.map(|(old, new)| format!("`{old}` is now `{new}`")).collect();
+        let told: Vec<String> = lines
+            .map(|(old, new)| format!("`{old}` is now `{new}`"))
+            .collect();
         let text = format!("the settings changed: {}", told.join(", "));
-        source.news = vec![Problem::note(Code::SettingChanged, Place::whole(source.id.as_str()), text)];
+        source.news = vec![Problem::note(
+            Code::SettingChanged,
+            Place::whole(source.id.as_str()),
+            text,
+        )];
         (source.wanted, source.refusal, source.last_good_at) = (None, None, Some(now));
     }
 }

@@ -20,7 +20,11 @@ impl SourceId {
 
     /// The source of a namespace in this namespace root.
     pub fn namespace(&self, namespace: &str) -> SourceId {
-        let separator = if self.0.is_empty() || self.0.ends_with('/') { "" } else { "/" };
+        let separator = if self.0.is_empty() || self.0.ends_with('/') {
+            ""
+        } else {
+            "/"
+        };
         SourceId(format!("{}{separator}{namespace}", self.0).into())
     }
 }
@@ -73,12 +77,19 @@ pub struct SourceDeclaration {
 impl SourceDeclaration {
     /// A source whose policies may be of any namespace.
     pub fn any_namespace(id: impl Into<SourceId>) -> SourceDeclaration {
-        SourceDeclaration { id: id.into(), scope: SourceScope::AnyNamespace, default_namespace: None }
+        SourceDeclaration {
+            id: id.into(),
+            scope: SourceScope::AnyNamespace,
+            default_namespace: None,
+        }
     }
 
     /// A namespace root.
     pub fn namespace_root(id: impl Into<SourceId>) -> SourceDeclaration {
-        SourceDeclaration { scope: SourceScope::NamespaceRoot, ..SourceDeclaration::any_namespace(id) }
+        SourceDeclaration {
+            scope: SourceScope::NamespaceRoot,
+            ..SourceDeclaration::any_namespace(id)
+        }
     }
 }
 
@@ -99,7 +110,10 @@ mod tests {
     fn the_source_of_a_namespace_is_named_as_a_path_is_joined() {
         for root in ["teams", "teams/", "teams//", "/", ""] {
             let joined = std::path::Path::new(root).join("shop");
-            assert_eq!(SourceId::from(root).namespace("shop").to_string(), joined.display().to_string());
+            assert_eq!(
+                SourceId::from(root).namespace("shop").to_string(),
+                joined.display().to_string()
+            );
         }
     }
 }

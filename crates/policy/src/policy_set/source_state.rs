@@ -53,7 +53,8 @@ impl LastRead {
     /// Whether a namespace root was listed like this, its namespaces apart.
     pub(super) fn is_listed_as(&self, other: &LastRead) -> bool {
         match (self, other) {
-            (LastRead::Listed(a), LastRead::Listed(b)) | (LastRead::Failed(a), LastRead::Failed(b)) => a == b,
+            (LastRead::Listed(a), LastRead::Listed(b))
+            | (LastRead::Failed(a), LastRead::Failed(b)) => a == b,
             _ => false,
         }
     }
@@ -61,7 +62,11 @@ impl LastRead {
 
 impl SourceState {
     pub(super) fn new(order: usize, declaration: SourceDeclaration) -> SourceState {
-        let SourceDeclaration { id, scope, default_namespace } = declaration;
+        let SourceDeclaration {
+            id,
+            scope,
+            default_namespace,
+        } = declaration;
         SourceState {
             id,
             scope,
@@ -77,9 +82,20 @@ impl SourceState {
 
     /// The source of a namespace in this namespace root.
     pub(super) fn namespace_source(&self, namespace: &str) -> SourceState {
-        let scope = SourceScope::Namespace { root: self.id.clone(), namespace: namespace.to_owned() };
-        let (id, default_namespace) = (self.id.namespace(namespace), self.default_namespace.clone());
-        SourceState::new(self.order, SourceDeclaration { id, scope, default_namespace })
+        let scope = SourceScope::Namespace {
+            root: self.id.clone(),
+            namespace: namespace.to_owned(),
+        };
+        let (id, default_namespace) =
+            (self.id.namespace(namespace), self.default_namespace.clone());
+        SourceState::new(
+            self.order,
+            SourceDeclaration {
+                id,
+                scope,
+                default_namespace,
+            },
+        )
     }
 
     pub(super) fn id(&self) -> &SourceId {
@@ -119,24 +135,36 @@ impl SourceState {
     }
 
     /// Checks what was read by itself: gives content that is not taken yet, or refuses it, or finds it good already.
-    pub(super) fn check_alone(&mut self, published: bool, settings: &Settings) -> Option<LoadedSource> {
+    pub(super) fn check_alone(
+        &mut self,
+        published: bool,
+        settings: &Settings,
+    ) -> Option<LoadedSource> {
         let (state, problems) = match &self.last_read {
             LastRead::Never => return None,
             LastRead::Listed(problems) => {
-                let refusal = Refusal { state: SourceHealth::Refused, problems: problems.clone() };
+                let refusal = Refusal {
+                    state: SourceHealth::Refused,
+                    problems: problems.clone(),
+                };
                 self.refusal = (!problems.is_empty()).then_some(refusal);
                 let nothing = source::load(&self.source(), settings);
                 self.last_good.get_or_insert(nothing);
                 return None;
             }
             LastRead::Failed(problems) => (SourceHealth::Refused, problems.clone()),
-            LastRead::Loaded(found) if found.has_errors() => (SourceHealth::Refused, found.problems().to_vec()),
+            LastRead::Loaded(found) if found.has_errors() => {
+                (SourceHealth::Refused, found.problems().to_vec())
+            }
             LastRead::Loaded(found) if published && self.lost_everything(found) => {
                 (SourceHealth::Emptied, vec![self.emptied()])
             }
             LastRead::Loaded(found) => {
                 self.refusal = None;
-                let is_taken = self.last_good.as_ref().is_some_and(|good| good.is_same(found));
+                let is_taken = self
+                    .last_good
+                    .as_ref()
+                    .is_some_and(|good| good.is_same(found));
                 return (!is_taken).then(|| found.clone());
             }
         };
@@ -158,7 +186,8 @@ impl SourceState {
             _ => again(good),
         });
         // With a set in force the errors count against the settings.
-        self.last_good.take_if(|good| !published && good.has_errors());
+        self.last_good
+            .take_if(|good| !published && good.has_errors());
         self.last_read = found.map_or_else(|| self.last_read.clone(), LastRead::Loaded);
     }
 
@@ -172,8 +201,14 @@ impl SourceState {
 
     /// Notes why what was found is not taken.
     pub(super) fn refuse(&mut self, state: SourceHealth, mut problems: Vec<Problem>) {
-        let state = if self.last_good.is_some() { state } else { SourceHealth::NeverLoaded };
-        if let (Some(namespace), None, Some(first)) = (self.namespace(), &self.last_good, problems.first()) {
+        let state = if self.last_good.is_some() {
+            state
+        } else {
+            SourceHealth::NeverLoaded
+        };
+        if let (Some(namespace), None, Some(first)) =
+            (self.namespace(), &self.last_good, problems.first())
+        {
             problems.insert(0, isolated(first.code, &self.id, namespace));
         }
         self.refusal = Some(Refusal { state, problems });
@@ -210,9 +245,16 @@ impl SourceState {
     pub(super) fn status(&self, published: bool) -> SourceStatus {
         SourceStatus {
             name: self.id.to_string(),
-            state: self.refusal.as_ref().map_or(SourceHealth::Good, |refusal| refusal.state),
+            state: self
+                .refusal
+                .as_ref()
+                .map_or(SourceHealth::Good, |refusal| refusal.state),
             files: self.in_force(published),
-            problems: self.refusal.iter().flat_map(|refusal| refusal.problems.clone()).collect(),
+            problems: self
+                .refusal
+                .iter()
+                .flat_map(|refusal| refusal.problems.clone())
+                .collect(),
             last_good_at: self.last_good_at,
             last_read_at: self.last_read_at,
         }
@@ -230,9 +272,13 @@ impl SourceState {
     }
 
     fn in_force(&self, published: bool) -> Vec<PublishedFile> {
-        let file = |file: &LoadedFile| PublishedFile { name: file.name().to_owned(), digest: *file.digest() };
+        let file = |file: &LoadedFile| PublishedFile {
+            name: file.name().to_owned(),
+            digest: *file.digest(),
+        };
         let good = self.last_good.as_ref().filter(|_| published);
-        good.map(|source| source.files().iter().map(file).collect()).unwrap_or_default()
+        good.map(|source| source.files().iter().map(file).collect())
+            .unwrap_or_default()
     }
 
     fn emptied(&self) -> Problem {
@@ -242,14 +288,18 @@ impl SourceState {
         };
         let hint = match &self.scope {
             SourceScope::Namespace { .. } => "to withdraw all its policies on purpose, restart",
-            _ => "to withdraw all its policies on purpose, take the directory out of the settings and restart",
+            _ => {
+                "to withdraw all its policies on purpose, take the directory out of the settings and restart"
+            }
         };
         Problem::error(Code::NoPolicy, Place::whole(self.id.as_str()), what).hint(hint)
     }
 }
 
 fn isolated(code: Code, id: &SourceId, namespace: &str) -> Problem {
-    let what = format!("namespace `{namespace}` is isolated, because this directory has not been good since the start");
+    let what = format!(
+        "namespace `{namespace}` is isolated, because this directory has not been good since the start"
+    );
     Problem::warning(code, Place::whole(id.as_str()), what)
         .hint("its callers may go only where other sources allow; repair what follows")
 }

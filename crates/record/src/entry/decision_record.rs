@@ -44,12 +44,17 @@ impl Texts {
     fn push(&mut self, text: &str) -> Span {
         let from = self.place();
         self.0.push_str(text);
-        Span { from, to: self.place() }
+        Span {
+            from,
+            to: self.place(),
+        }
     }
 
     /// An IPv4 address is spelt without a formatter, whose checks cost more than the rest of an entry's texts.
     fn address(&mut self, ip: IpAddr) -> Span {
-        let IpAddr::V4(ip) = ip else { return self.show(ip) };
+        let IpAddr::V4(ip) = ip else {
+            return self.show(ip);
+        };
         let from = self.place();
         for (place, octet) in ip.octets().into_iter().enumerate() {
             if place > 0 {
@@ -61,14 +66,20 @@ impl Texts {
                 }
             }
         }
-        Span { from, to: self.place() }
+        Span {
+            from,
+            to: self.place(),
+        }
     }
 
     fn show(&mut self, value: impl Display) -> Span {
         let from = self.place();
         // A text takes everything.
         let _ = write!(self.0, "{value}");
-        Span { from, to: self.place() }
+        Span {
+            from,
+            to: self.place(),
+        }
     }
 
     /// Each text is capped or comes from a file of bounded size, so all of them are far below four gigabytes.
@@ -92,13 +103,18 @@ impl DecisionRecord {
     ) -> DecisionRecord {
         let mut texts = Texts(String::with_capacity(USUAL));
         let mut cut = Vec::new();
-        let mut cap = |texts: &mut Texts, name, text: &str, limit| texts.push(capped(name, text, limit, &mut cut));
+        let mut cap = |texts: &mut Texts, name, text: &str, limit| {
+            texts.push(capped(name, text, limit, &mut cut))
+        };
         let http = attributes.http.as_ref();
         let workload = match request.principal {
             Principal::Workload(id) => Some(id),
             Principal::Absent | Principal::Invalid(_) => None,
         };
-        let header = |name| http.and_then(|http| last_value(http.headers, name)).unwrap_or_default();
+        let header = |name| {
+            http.and_then(|http| last_value(http.headers, name))
+                .unwrap_or_default()
+        };
         let verdict = AnswerEntry::of(&decision.verdict, &mut texts);
         let dry_run = if decision.dry_run == decision.verdict {
             verdict.clone()
@@ -116,13 +132,23 @@ impl DecisionRecord {
             effect: decision.outcome.effect(),
             verdict,
             dry_run,
-            audit_rule: decision.audit.as_ref().map(|info| texts_of.show(&info.id)).unwrap_or_default(),
+            audit_rule: decision
+                .audit
+                .as_ref()
+                .map(|info| texts_of.show(&info.id))
+                .unwrap_or_default(),
             identity: decision.identity,
             identity_detail: decision.identity_detail.map(InvalidIdentity::as_str),
             principal: cap(texts_of, "principal", attributes.source_principal, 2048),
-            trust_domain: workload.map(|id| texts_of.push(id.trust_domain)).unwrap_or_default(),
-            namespace: workload.map(|id| texts_of.push(id.namespace)).unwrap_or_default(),
-            service_account: workload.map(|id| texts_of.push(id.service_account)).unwrap_or_default(),
+            trust_domain: workload
+                .map(|id| texts_of.push(id.trust_domain))
+                .unwrap_or_default(),
+            namespace: workload
+                .map(|id| texts_of.push(id.namespace))
+                .unwrap_or_default(),
+            service_account: workload
+                .map(|id| texts_of.push(id.service_account))
+                .unwrap_or_default(),
             source_address: address(request.source_address, texts_of),
             remote_address: address(request.remote_address, texts_of),
             destination_address: address(request.destination_address, texts_of),
@@ -130,11 +156,16 @@ impl DecisionRecord {
             host: match &request.destination.host {
                 DestinationHost::Known(Host::Name(name)) => texts_of.push(name),
                 DestinationHost::Known(Host::Ip(ip)) => texts_of.address(embedded::canonical(*ip)),
-                DestinationHost::Unnamed | DestinationHost::MeshWrapper | DestinationHost::Unreadable => {
-                    Span::default()
-                }
+                DestinationHost::Unnamed
+                | DestinationHost::MeshWrapper
+                | DestinationHost::Unreadable => Span::default(),
             },
-            raw_host: cap(texts_of, "rawHost", http.map_or(attributes.service, |http| http.host), 255),
+            raw_host: cap(
+                texts_of,
+                "rawHost",
+                http.map_or(attributes.service, |http| http.host),
+                255,
+            ),
             port: match request.destination.port {
                 Port::Known(port) => Some(port),
                 Port::Absent(_) | Port::Unknown => None,
@@ -142,16 +173,27 @@ impl DecisionRecord {
             listener_port: attributes.listener_port,
             sni: cap(texts_of, "sni", attributes.tls_sni.unwrap_or_default(), 255),
             method: cap(texts_of, "method", http.map_or("", |http| http.method), 64),
-            path: cap(texts_of, "path", http.map_or("", |http| without_query(http.path)), 1024),
+            path: cap(
+                texts_of,
+                "path",
+                http.map_or("", |http| without_query(http.path)),
+                1024,
+            ),
             gateway: cap(texts_of, "gateway", attributes.destination_principal, 2048),
             request_id: cap(texts_of, "requestId", &header("x-request-id"), 128),
             traceparent: cap(texts_of, "traceparent", &header("traceparent"), 128),
-            stream_id: cap(texts_of, "streamId", http.map_or("", |http| http.stream_id), 64),
+            stream_id: cap(
+                texts_of,
+                "streamId",
+                http.map_or("", |http| http.stream_id),
+                64,
+            ),
             caller_gone: false,
             optional: None,
         };
         let headers = headers::told(snapshot.header_tables(), request, occasion.told_headers);
-        let optional = OptionalFields::of(attributes, decision.identity_detail, snapshot, headers, cut);
+        let optional =
+            OptionalFields::of(attributes, decision.identity_detail, snapshot, headers, cut);
         entry.optional = (optional != *OptionalFields::NONE).then(|| Arc::new(optional));
         DecisionRecord { texts, entry }
     }
@@ -241,9 +283,16 @@ impl AnswerEntry<Span> {
         let info = answer.rule.info();
         let denied = answer.effect() == Effect::Deny;
         let mut told = |text: Option<&str>| text.map(|text| texts.push(text)).unwrap_or_default();
-        let (owner, ticket) = (told(info.and_then(RuleInfo::owner)), told(info.and_then(RuleInfo::ticket)));
+        let (owner, ticket) = (
+            told(info.and_then(RuleInfo::owner)),
+            told(info.and_then(RuleInfo::ticket)),
+        );
         let rule_reason = told(info.and_then(RuleInfo::reason));
-        let mut id = |info: &Option<Arc<RuleInfo>>| info.as_ref().map(|info| texts.show(&info.id)).unwrap_or_default();
+        let mut id = |info: &Option<Arc<RuleInfo>>| {
+            info.as_ref()
+                .map(|info| texts.show(&info.id))
+                .unwrap_or_default()
+        };
         AnswerEntry {
             effect: answer.effect(),
             reason: answer.reason,
@@ -251,9 +300,15 @@ impl AnswerEntry<Span> {
             exception: id(&answer.exception),
             rule: texts.show(&answer.rule),
             gate: answer.gate(),
-            open_gate: if denied { answer.gates.in_state(Gate::Open) } else { "" },
+            open_gate: if denied {
+                answer.gates.in_state(Gate::Open)
+            } else {
+                ""
+            },
             by_identity: answer.by_identity,
-            origin: info.map(|info| texts.show(info.place.file_and_line())).unwrap_or_default(),
+            origin: info
+                .map(|info| texts.show(info.place.file_and_line()))
+                .unwrap_or_default(),
             owner,
             ticket,
             rule_reason,

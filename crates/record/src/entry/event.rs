@@ -42,7 +42,12 @@ pub struct GrantExpiredEntry {
 
 impl GrantExpiredEntry {
     /// Tells the end of a grant.
-    pub fn of(info: &RuleInfo, expires: UnixNanos, time: UnixNanos, revision: &Revision) -> GrantExpiredEntry {
+    pub fn of(
+        info: &RuleInfo,
+        expires: UnixNanos,
+        time: UnixNanos,
+        revision: &Revision,
+    ) -> GrantExpiredEntry {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         GrantExpiredEntry {
             time,

@@ -16,7 +16,12 @@ use customs_engine::request::{Http, Request};
 const MAX_VALUE: usize = 256;
 
 /// Headers whose values are never told.
-pub const SECRET: &[&str] = &["authorization", "proxy-authorization", "cookie", "set-cookie"];
+pub const SECRET: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+];
 
 /// A header that a condition asks for, and how it stands to the patterns of the policies.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,10 +39,16 @@ pub struct HeaderEntry {
 }
 
 /// What a record tells of the headers of a request.
-pub fn told(tables: &Arc<HeaderTables>, request: &Request<'_>, valued: &[String]) -> Vec<HeaderEntry> {
+pub fn told(
+    tables: &Arc<HeaderTables>,
+    request: &Request<'_>,
+    valued: &[String],
+) -> Vec<HeaderEntry> {
     let mut entries = Vec::new();
     if let Some(http) = &request.http {
-        tables.told(request, http, |asked, state, has| entries.push(entry(asked, state, has, http, valued)));
+        tables.told(request, http, |asked, state, has| {
+            entries.push(entry(asked, state, has, http, valued))
+        });
     }
     entries
 }
@@ -57,15 +68,30 @@ fn entry(
         HeaderState::Known(_) => (true, false),
     };
     let is_valued = valued.contains(name) && !SECRET.contains(&name.as_str());
-    let value = if is_valued { http.last_header_value(name).unwrap_or_default() } else { "".into() };
+    let value = if is_valued {
+        http.last_header_value(name).unwrap_or_default()
+    } else {
+        "".into()
+    };
     // A query is never told.
-    let value = if name == ":path" { without_query(&value) } else { &value };
+    let value = if name == ":path" {
+        without_query(&value)
+    } else {
+        &value
+    };
     HeaderEntry {
         name: name.clone(),
         present,
         value_unknown,
-        matched: patterns.iter().filter(|pattern| has(pattern)).map(ToString::to_string).collect(),
-        value: value.get(..value.floor_char_boundary(MAX_VALUE)).unwrap_or_default().to_owned(),
+        matched: patterns
+            .iter()
+            .filter(|pattern| has(pattern))
+            .map(ToString::to_string)
+            .collect(),
+        value: value
+            .get(..value.floor_char_boundary(MAX_VALUE))
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 
@@ -83,21 +109,39 @@ mod tests {
     use customs_engine::subject::CallerMatch;
     use customs_policy::problem::Place;
 
-    fn told_of(name: &str, patterns: &[&str], headers: &[(&str, &str)], valued: &[&str]) -> HeaderEntry {
+    fn told_of(
+        name: &str,
+        patterns: &[&str],
+        headers: &[(&str, &str)],
+        valued: &[&str],
+    ) -> HeaderEntry {
         let values = patterns.iter().map(|text| TextPattern::parse(text));
-        let condition = Condition::Header { name: name.to_owned(), values: Field::of(values) };
+        let condition = Condition::Header {
+            name: name.to_owned(),
+            values: Field::of(values),
+        };
         let rule = Rule {
-            info: RuleInfo::new(RuleId::rule("n/p".into(), 0), Place::whole("f"), About::default()).into(),
+            info: RuleInfo::new(
+                RuleId::rule("n/p".into(), 0),
+                Place::whole("f"),
+                About::default(),
+            )
+            .into(),
             mode: Enforcement::Enforce,
             callers: CallerMatch::Anyone,
             to: Box::default(),
             when: [condition].into(),
             except: Box::default(),
         };
-        let rules = Rules { denies: [Arc::new(rule)].into(), ..Rules::default() };
+        let rules = Rules {
+            denies: [Arc::new(rule)].into(),
+            ..Rules::default()
+        };
         let tables = Arc::new(HeaderTables::of_rules(&rules));
-        let headers: Vec<(String, String)> =
-            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let headers: Vec<(String, String)> = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let valued: Vec<String> = valued.iter().map(ToString::to_string).collect();
         let http = HttpAttributes {
             host: "a.example",
@@ -106,8 +150,16 @@ mod tests {
             headers: &headers,
             ..HttpAttributes::default()
         };
-        let attributes = Attributes { http: Some(http), ..Attributes::default() };
-        told(&tables, &attributes.normalise(&Settings::default()), &valued).remove(0)
+        let attributes = Attributes {
+            http: Some(http),
+            ..Attributes::default()
+        };
+        told(
+            &tables,
+            &attributes.normalise(&Settings::default()),
+            &valued,
+        )
+        .remove(0)
     }
 
     #[test]
@@ -115,13 +167,24 @@ mod tests {
         for (headers, present, matched) in [
             (&[][..], false, &[][..]),
             (&[("X-Team", "payments-eu")], true, &["payments*"]),
-            (&[("x-team", "ops,payments-eu")], true, &["payments*", "ops"]),
+            (
+                &[("x-team", "ops,payments-eu")],
+                true,
+                &["payments*", "ops"],
+            ),
             (&[("x-team", "other")], true, &[]),
             (&[("x-other", "ops")], false, &[]),
         ] {
             let entry = told_of("x-team", &["payments*", "ops"], headers, &[]);
-            assert_eq!((entry.present, entry.matched.as_slice()), (present, &*owned(matched)), "{headers:?}");
-            assert_eq!(entry.value, "", "a value is told only where that is asked for");
+            assert_eq!(
+                (entry.present, entry.matched.as_slice()),
+                (present, &*owned(matched)),
+                "{headers:?}"
+            );
+            assert_eq!(
+                entry.value, "",
+                "a value is told only where that is asked for"
+            );
         }
     }
 
@@ -131,12 +194,24 @@ mod tests {
 
     #[test]
     fn values_are_told_where_asked_for_and_secrets_never() {
-        assert_eq!(told_of("x-team", &["*"], &[("x-team", "ops")], &["x-team"]).value, "ops");
+        assert_eq!(
+            told_of("x-team", &["*"], &[("x-team", "ops")], &["x-team"]).value,
+            "ops"
+        );
         let long = "a".repeat(1000);
-        assert_eq!(told_of("x-team", &["*"], &[("x-team", &long)], &["x-team"]).value.len(), MAX_VALUE);
+        assert_eq!(
+            told_of("x-team", &["*"], &[("x-team", &long)], &["x-team"])
+                .value
+                .len(),
+            MAX_VALUE
+        );
         for secret in SECRET {
             let entry = told_of(secret, &["*"], &[(secret, "Bearer x")], &[secret]);
-            assert_eq!((entry.present, entry.value.as_str()), (true, ""), "{secret}");
+            assert_eq!(
+                (entry.present, entry.value.as_str()),
+                (true, ""),
+                "{secret}"
+            );
         }
     }
 
@@ -144,7 +219,10 @@ mod tests {
     fn a_header_past_the_limits_is_told_to_be_unknown() {
         let many = "admin,".repeat(2_000);
         let entry = told_of("x-role", &["admin"], &[("x-role", &many)], &[]);
-        assert_eq!((entry.present, entry.value_unknown, entry.matched.len()), (true, true, 0));
+        assert_eq!(
+            (entry.present, entry.value_unknown, entry.matched.len()),
+            (true, true, 0)
+        );
         let entry = told_of(":scheme", &["https"], &[], &[]);
         assert_eq!((entry.present, entry.value_unknown), (false, true));
     }
@@ -152,7 +230,13 @@ mod tests {
     #[test]
     fn a_pseudo_header_is_told_without_its_query() {
         let entry = told_of(":path", &["/x*"], &[], &[":path"]);
-        assert_eq!((entry.present, entry.value.as_str(), entry.matched), (true, "/x", owned(&["/x*"])));
-        assert_eq!(told_of(":authority", &["a.example"], &[], &[":authority"]).value, "a.example");
+        assert_eq!(
+            (entry.present, entry.value.as_str(), entry.matched),
+            (true, "/x", owned(&["/x*"]))
+        );
+        assert_eq!(
+            told_of(":authority", &["a.example"], &[], &[":authority"]).value,
+            "a.example"
+        );
     }
 }

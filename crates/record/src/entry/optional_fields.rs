@@ -52,9 +52,14 @@ static NONE: OptionalFields = OptionalFields {
 impl OptionalFields {
     /// About how many bytes of memory it holds beside itself.
     pub(super) fn weight(&self) -> usize {
-        let headers =
-            self.headers.iter().map(|header| size_of::<HeaderEntry>() + header.name.len() + header.value.len());
-        let uris = self.certificate_uris.iter().map(|uri| size_of::<String>() + uri.len());
+        let headers = self
+            .headers
+            .iter()
+            .map(|header| size_of::<HeaderEntry>() + header.name.len() + header.value.len());
+        let uris = self
+            .certificate_uris
+            .iter()
+            .map(|uri| size_of::<String>() + uri.len());
         headers.chain(uris).sum()
     }
 
@@ -86,7 +91,10 @@ impl OptionalFields {
     }
 }
 
-fn authority_header(attributes: &Attributes<'_>, truncated: &mut Vec<&'static str>) -> Option<String> {
+fn authority_header(
+    attributes: &Attributes<'_>,
+    truncated: &mut Vec<&'static str>,
+) -> Option<String> {
     let http = attributes.http?;
     let mut other = None;
     for name in [AUTHORITY, "host"] {
@@ -105,14 +113,23 @@ fn certificate_uris(
     source: IdentitySource,
     truncated: &mut Vec<&'static str>,
 ) -> Vec<String> {
-    let rests_on_them = matches!(detail, Some(InvalidIdentity::XfccMismatch | InvalidIdentity::XfccUnreadable));
+    let rests_on_them = matches!(
+        detail,
+        Some(InvalidIdentity::XfccMismatch | InvalidIdentity::XfccUnreadable)
+    );
     if source == IdentitySource::Principal && !rests_on_them {
         return Vec::new();
     }
-    let header = attributes.http.and_then(|http| last_value(http.headers, CLIENT_CERTIFICATE)).unwrap_or_default();
+    let header = attributes
+        .http
+        .and_then(|http| last_value(http.headers, CLIENT_CERTIFICATE))
+        .unwrap_or_default();
     let uris = last_element_uris(&header);
-    let told =
-        uris.iter().take(MAX_URIS).map(|uri| capped("certificateUris", uri, MAX_URI, truncated).into()).collect();
+    let told = uris
+        .iter()
+        .take(MAX_URIS)
+        .map(|uri| capped("certificateUris", uri, MAX_URI, truncated).into())
+        .collect();
     if uris.len() > MAX_URIS {
         truncated.push("certificateUris");
     }
@@ -131,20 +148,44 @@ mod tests {
         detail: Option<InvalidIdentity>,
         source: IdentitySource,
     ) -> OptionalFields {
-        let http = HttpAttributes { host: "a.example", headers, ..HttpAttributes::default() };
-        let attributes = Attributes { http: Some(http), ..Attributes::default() };
-        let settings = Settings { identity_source: source, ..Settings::default() };
-        OptionalFields::of(&attributes, detail, &Snapshot::unloaded(settings), Vec::new(), Vec::new())
+        let http = HttpAttributes {
+            host: "a.example",
+            headers,
+            ..HttpAttributes::default()
+        };
+        let attributes = Attributes {
+            http: Some(http),
+            ..Attributes::default()
+        };
+        let settings = Settings {
+            identity_source: source,
+            ..Settings::default()
+        };
+        OptionalFields::of(
+            &attributes,
+            detail,
+            &Snapshot::unloaded(settings),
+            Vec::new(),
+            Vec::new(),
+        )
     }
 
     fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
-        of.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        of.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn an_ordinary_request_has_nothing_rare() {
-        let headers = pairs(&[(":authority", "a.example"), (CLIENT_CERTIFICATE, "URI=spiffe://a/ns/b/sa/c")]);
-        assert_eq!(optional(&headers, None, IdentitySource::Principal), OptionalFields::default());
+        let headers = pairs(&[
+            (":authority", "a.example"),
+            (CLIENT_CERTIFICATE, "URI=spiffe://a/ns/b/sa/c"),
+        ]);
+        assert_eq!(
+            optional(&headers, None, IdentitySource::Principal),
+            OptionalFields::default()
+        );
     }
 
     #[test]
@@ -158,29 +199,73 @@ mod tests {
 
     #[test]
     fn the_uris_of_a_certificate_are_told_where_the_identity_rests_on_them() {
-        let headers = pairs(&[(CLIENT_CERTIFICATE, "URI=spiffe://x,Hash=1;URI=spiffe://a;Subject=\"CN=me\";URI=b")]);
+        let headers = pairs(&[(
+            CLIENT_CERTIFICATE,
+            "URI=spiffe://x,Hash=1;URI=spiffe://a;Subject=\"CN=me\";URI=b",
+        )]);
         for (detail, source, expected) in [
             (None, IdentitySource::Principal, &[][..]),
-            (Some(InvalidIdentity::NotAWorkload), IdentitySource::Principal, &[]),
-            (Some(InvalidIdentity::XfccMismatch), IdentitySource::Principal, &["spiffe://a", "b"]),
-            (Some(InvalidIdentity::XfccMismatch), IdentitySource::Xfcc, &["spiffe://a", "b"]),
+            (
+                Some(InvalidIdentity::NotAWorkload),
+                IdentitySource::Principal,
+                &[],
+            ),
+            (
+                Some(InvalidIdentity::XfccMismatch),
+                IdentitySource::Principal,
+                &["spiffe://a", "b"],
+            ),
+            (
+                Some(InvalidIdentity::XfccMismatch),
+                IdentitySource::Xfcc,
+                &["spiffe://a", "b"],
+            ),
         ] {
-            assert_eq!(optional(&headers, detail, source).certificate_uris, expected, "{detail:?} {source:?}");
+            assert_eq!(
+                optional(&headers, detail, source).certificate_uris,
+                expected,
+                "{detail:?} {source:?}"
+            );
         }
     }
 
     #[test]
     fn long_lists_and_long_texts_are_cut_and_said_to_be() {
-        let uris: Vec<_> = (0..9).map(|n| format!("URI={n}{}", "x".repeat(MAX_URI))).collect();
-        let headers = pairs(&[(CLIENT_CERTIFICATE, &uris.join(";")), (":authority", &"y".repeat(300))]);
-        let http = HttpAttributes { headers: &headers, ..HttpAttributes::default() };
-        let attributes = Attributes { http: Some(http), ..Attributes::default() };
-        let settings = Settings { identity_source: IdentitySource::Xfcc, ..Settings::default() };
-        let optional = OptionalFields::of(&attributes, None, &Snapshot::unloaded(settings), Vec::new(), vec!["path"]);
+        let uris: Vec<_> = (0..9)
+            .map(|n| format!("URI={n}{}", "x".repeat(MAX_URI)))
+            .collect();
+        let headers = pairs(&[
+            (CLIENT_CERTIFICATE, &uris.join(";")),
+            (":authority", &"y".repeat(300)),
+        ]);
+        let http = HttpAttributes {
+            headers: &headers,
+            ..HttpAttributes::default()
+        };
+        let attributes = Attributes {
+            http: Some(http),
+            ..Attributes::default()
+        };
+        let settings = Settings {
+            identity_source: IdentitySource::Xfcc,
+            ..Settings::default()
+        };
+        let optional = OptionalFields::of(
+            &attributes,
+            None,
+            &Snapshot::unloaded(settings),
+            Vec::new(),
+            vec!["path"],
+        );
         assert_eq!(
             (optional.certificate_uris.len(), optional.truncated),
             (8, vec!["path", "authorityHeader", "certificateUris"])
         );
-        assert!(optional.certificate_uris.iter().all(|uri| uri.len() == MAX_URI));
+        assert!(
+            optional
+                .certificate_uris
+                .iter()
+                .all(|uri| uri.len() == MAX_URI)
+        );
     }
 }

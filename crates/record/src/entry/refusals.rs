@@ -89,7 +89,9 @@ impl RefusalCause {
             RefusalCause::Tls => {
                 "this address speaks gRPC without TLS; take the `transport_socket` away from the proxy's cluster, or let a sidecar end the TLS"
             }
-            RefusalCause::OtherProtocol => "this address speaks gRPC over HTTP/2 without TLS; find out who connects",
+            RefusalCause::OtherProtocol => {
+                "this address speaks gRPC over HTTP/2 without TLS; find out who connects"
+            }
             RefusalCause::ConnectionCut => {
                 "the connection broke the rules of HTTP/2 or flooded the server; if it is a proxy after a stall, raise `max_pending_resets`"
             }
@@ -106,9 +108,13 @@ impl RefusalCause {
             RefusalCause::MessageTooLarge => {
                 "raise `max_message_size`, or lower `max_request_bytes` of the proxy's `with_request_body`: customs needs no body"
             }
-            RefusalCause::MessageCompressed => "checks are read uncompressed; turn compression off in the client",
+            RefusalCause::MessageCompressed => {
+                "checks are read uncompressed; turn compression off in the client"
+            }
             RefusalCause::MessageCount => "a check is a call with one message",
-            RefusalCause::MessageUnfinished => "the client ended the call in the middle of its message",
+            RefusalCause::MessageUnfinished => {
+                "the client ended the call in the middle of its message"
+            }
             RefusalCause::MessageMalformed => {
                 "the message is no envoy.service.auth.v3.CheckRequest; find out who sends it"
             }
@@ -176,9 +182,18 @@ mod tests {
 
     #[test]
     fn every_cause_has_a_word_and_a_remedy_of_its_own() {
-        let words: BTreeSet<_> = RefusalCause::ALL.iter().map(|cause| cause.as_str()).collect();
-        let remedies: BTreeSet<_> = RefusalCause::ALL.iter().map(|cause| cause.remedy()).collect();
-        assert_eq!((words.len(), remedies.len()), (RefusalCause::ALL.len(), RefusalCause::ALL.len()));
+        let words: BTreeSet<_> = RefusalCause::ALL
+            .iter()
+            .map(|cause| cause.as_str())
+            .collect();
+        let remedies: BTreeSet<_> = RefusalCause::ALL
+            .iter()
+            .map(|cause| cause.remedy())
+            .collect();
+        assert_eq!(
+            (words.len(), remedies.len()),
+            (RefusalCause::ALL.len(), RefusalCause::ALL.len())
+        );
         for (place, cause) in RefusalCause::ALL.into_iter().enumerate() {
             assert_eq!(cause as usize, place, "the list has the order of the enum");
         }

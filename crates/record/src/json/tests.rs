@@ -23,7 +23,12 @@ fn decided(entry: DecisionEntry) -> Value {
 
 /// The names of an object, in the order in which they stand.
 fn names(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap().keys().map(String::as_str).collect()
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 #[test]
@@ -35,13 +40,25 @@ fn a_record_lists_so_many_files_and_says_how_many_more_there_are() {
     let value = value_of(&Entry::PolicyChange(change.into()));
     let count = |source: usize| value["sources"][source]["files"].as_array().unwrap().len();
     assert_eq!((count(0), count(1)), (MAX_FILES - 1, 1));
-    assert_eq!((&value["sources"][0]["filesLeftOut"], &value["sources"][1]["filesLeftOut"]), (&Value::Null, &2.into()));
+    assert_eq!(
+        (
+            &value["sources"][0]["filesLeftOut"],
+            &value["sources"][1]["filesLeftOut"]
+        ),
+        (&Value::Null, &2.into())
+    );
 }
 
 #[test]
 fn a_full_entry_of_every_kind_has_the_listed_fields_in_order() {
     let kinds: Vec<_> = of_every_kind().iter().map(Entry::kind).collect();
-    assert_eq!(kinds, fields::KINDS.iter().map(|(kind, _)| *kind).collect::<Vec<_>>());
+    assert_eq!(
+        kinds,
+        fields::KINDS
+            .iter()
+            .map(|(kind, _)| *kind)
+            .collect::<Vec<_>>()
+    );
     for entry in of_every_kind() {
         let value = value_of(&entry);
         assert_eq!(names(&value), fields::of(entry.kind()), "{}", entry.kind());
@@ -51,7 +68,9 @@ fn a_full_entry_of_every_kind_has_the_listed_fields_in_order() {
             ("/headers/0", fields::HEADER.into()),
             ("/sources/0/files/0", fields::FILE.into()),
         ] {
-            let Some(inner) = value.pointer(field) else { continue };
+            let Some(inner) = value.pointer(field) else {
+                continue;
+            };
             assert_eq!(names(inner), listed, "{field}");
         }
         if let Some(lost) = value.get("lost") {
@@ -128,7 +147,14 @@ fn what_is_absent_is_left_out() {
     for absent in absent {
         assert_eq!(value.get(absent), None, "{absent}");
     }
-    for present in ["identity", "dryRunReason", "dryRunRule", "protocol", "enforcement", "durationMicros"] {
+    for present in [
+        "identity",
+        "dryRunReason",
+        "dryRunRule",
+        "protocol",
+        "enforcement",
+        "durationMicros",
+    ] {
         assert!(value.get(present).is_some(), "{present}");
     }
 }
@@ -152,7 +178,10 @@ fn whatever_is_not_plain_is_escaped() {
         ("a\"b\\c", r#""a\"b\\c""#),
         ("a\r\nb\tc", r#""a\r\nb\tc""#),
         ("\u{0}\u{1b}[31m\u{7f}", r#""\u0000\u001b[31m\u007f""#),
-        ("\u{85}\u{2028}\u{202e}\u{feff}", r#""\u0085\u2028\u202e\ufeff""#),
+        (
+            "\u{85}\u{2028}\u{202e}\u{feff}",
+            r#""\u0085\u2028\u202e\ufeff""#,
+        ),
         ("ä😀", r#""\u00e4\ud83d\ude00""#),
     ] {
         let mut out = Vec::new();

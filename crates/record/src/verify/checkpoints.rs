@@ -32,10 +32,30 @@ pub fn worth(keys: &[Verifier], checkpoint: &Checkpoint) -> Worth {
     if keys.is_empty() {
         return Worth::Counts;
     }
-    let Some(key) = keys.iter().find(|key| key.id() == checkpoint.key) else { return Worth::CountsNot };
-    let Checkpoint { time, stream, records, head, is_final, signature, .. } = checkpoint;
-    let sealed = Sealed { stream, records: *records, head, time, is_final: *is_final };
-    if key.is_right(&sealed, signature) { Worth::Counts } else { Worth::BadSignature }
+    let Some(key) = keys.iter().find(|key| key.id() == checkpoint.key) else {
+        return Worth::CountsNot;
+    };
+    let Checkpoint {
+        time,
+        stream,
+        records,
+        head,
+        is_final,
+        signature,
+        ..
+    } = checkpoint;
+    let sealed = Sealed {
+        stream,
+        records: *records,
+        head,
+        time,
+        is_final: *is_final,
+    };
+    if key.is_right(&sealed, signature) {
+        Worth::Counts
+    } else {
+        Worth::BadSignature
+    }
 }
 
 /// Checkpoints of a checkpoint file that count, by stream and in the order of their records.
@@ -63,17 +83,29 @@ impl Checkpoints {
     /// # Errors
     /// If it cannot be read.
     pub fn read(path: &Path, keys: &[Verifier]) -> Result<Checkpoints, LogReadError> {
-        let failed = |problem| LogReadError::File { path: path.to_owned(), problem };
+        let failed = |problem| LogReadError::File {
+            path: path.to_owned(),
+            problem,
+        };
         let file = File::open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.is_dir() {
             return Err(LogReadError::Directory(path.to_owned()));
         }
-        let mut checkpoints = Checkpoints { file: path.display().to_string(), ..Checkpoints::default() };
+        let mut checkpoints = Checkpoints {
+            file: path.display().to_string(),
+            ..Checkpoints::default()
+        };
         let (mut input, mut number, mut strange, mut others) = (BufReader::new(file), 0, 0, 0);
         let mut is_json = false;
         loop {
             let mut line = Vec::new();
-            if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(failed)? == 0 {
+            if input
+                .by_ref()
+                .take(MAX_LINE)
+                .read_until(b'\n', &mut line)
+                .map_err(failed)?
+                == 0
+            {
                 break;
             }
             number += 1;
@@ -83,7 +115,10 @@ impl Checkpoints {
                 continue;
             };
             match worth(keys, &checkpoint) {
-                Worth::Counts => checkpoints.keep(Kept { checkpoint, line: number }),
+                Worth::Counts => checkpoints.keep(Kept {
+                    checkpoint,
+                    line: number,
+                }),
                 Worth::CountsNot => others += 1,
                 Worth::BadSignature => checkpoints.refuse(&checkpoint, number),
             }
@@ -93,22 +128,33 @@ impl Checkpoints {
         }
         let file = &checkpoints.file;
         if strange > 0 {
-            checkpoints.notes.push(format!("{strange} lines of {file} are no checkpoints; they do not count"));
+            checkpoints.notes.push(format!(
+                "{strange} lines of {file} are no checkpoints; they do not count"
+            ));
         }
         if others > 0 {
-            checkpoints
-                .notes
-                .push(format!("{others} checkpoints of {file} are not signed by that key; they do not count"));
+            checkpoints.notes.push(format!(
+                "{others} checkpoints of {file} are not signed by that key; they do not count"
+            ));
         }
         if checkpoints.by_stream.is_empty() {
-            checkpoints.notes.push(format!("{} has no checkpoint that counts", checkpoints.file));
+            checkpoints.notes.push(format!(
+                "{} has no checkpoint that counts",
+                checkpoints.file
+            ));
         }
-        checkpoints.by_stream.values_mut().for_each(|kept| kept.sort_by_key(|kept| kept.checkpoint.records));
+        checkpoints
+            .by_stream
+            .values_mut()
+            .for_each(|kept| kept.sort_by_key(|kept| kept.checkpoint.records));
         Ok(checkpoints)
     }
 
     fn keep(&mut self, kept: Kept) {
-        self.by_stream.entry(kept.checkpoint.stream.clone()).or_default().push(kept);
+        self.by_stream
+            .entry(kept.checkpoint.stream.clone())
+            .or_default()
+            .push(kept);
     }
 
     fn refuse(&mut self, checkpoint: &Checkpoint, line: u64) {
@@ -121,7 +167,8 @@ impl Checkpoints {
             time: checkpoint.time.clone(),
         };
         let why = format!("key {} did not sign this checkpoint", checkpoint.key);
-        self.bad.get_or_insert(Bad::at(What::BadSignature, named, why));
+        self.bad
+            .get_or_insert(Bad::at(What::BadSignature, named, why));
     }
 
     /// Those of a stream.

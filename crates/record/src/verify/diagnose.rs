@@ -56,15 +56,26 @@ impl Case<'_> {
         if let Some(why) = self.restated(seen) {
             return bad(What::Edited, why);
         }
-        let Some(at) = self.at else { return self.beginning(seen, place, rest) };
+        let Some(at) = self.at else {
+            return self.beginning(seen, place, rest);
+        };
         if seen.stream == at.stream && Some(seen.sequence) == at.sequence.checked_add(1) {
             let is_next_due = rest.peek()?.is_some_and(|next| next.follows(self.at));
             return if is_next_due {
-                bad(What::Inserted, "it was put in before the record of that number".into())
+                bad(
+                    What::Inserted,
+                    "it was put in before the record of that number".into(),
+                )
             } else if seen.fits(&at.head) {
-                bad(What::Edited, "what it says of the record before is not so".into())
+                bad(
+                    What::Edited,
+                    "what it says of the record before is not so".into(),
+                )
             } else {
-                bad(What::Edited, "its bytes are not those that were written: the chain does not fit".into())
+                bad(
+                    What::Edited,
+                    "its bytes are not those that were written: the chain does not fit".into(),
+                )
             };
         }
         let later = self.look(seen, rest);
@@ -78,7 +89,11 @@ impl Case<'_> {
     /// If what follows cannot be read.
     pub fn broken(&self, why: &str, place: &Place, rest: &mut Source) -> Result<Bad, LogReadError> {
         let is_next_due = rest.peek()?.is_some_and(|next| next.follows(self.at));
-        let what = if is_next_due { What::Inserted } else { What::Edited };
+        let what = if is_next_due {
+            What::Inserted
+        } else {
+            What::Edited
+        };
         Ok(Bad::at(what, Named::place(place), why))
     }
 
@@ -86,7 +101,9 @@ impl Case<'_> {
     fn restated(&self, seen: &Seen) -> Option<String> {
         let Some(at) = self.at else {
             let other = seen.restated("stream", &seen.stream, seen.sequence)?;
-            return other.stands_alone().then(|| "its kind was changed; it was `stream`".into());
+            return other
+                .stands_alone()
+                .then(|| "its kind was changed; it was `stream`".into());
         };
         let fits = |other: Option<Seen>| other.is_some_and(|other| other.follows(Some(at)));
         let number = at.sequence.saturating_add(1);
@@ -94,33 +111,47 @@ impl Case<'_> {
             return Some(format!("its stream was changed; it was {}", at.stream));
         }
         let number = if seen.stream == at.stream { number } else { 1 };
-        let is_number = seen.sequence != number && fits(seen.restated(&seen.kind, &seen.stream, number));
+        let is_number =
+            seen.sequence != number && fits(seen.restated(&seen.kind, &seen.stream, number));
         is_number.then(|| format!("its number was changed; it was {number}"))
     }
 
     /// Of the first record of all.
-    fn beginning(&self, seen: &Seen, place: &Place, rest: &mut Source) -> Result<Bad, LogReadError> {
+    fn beginning(
+        &self,
+        seen: &Seen,
+        place: &Place,
+        rest: &mut Source,
+    ) -> Result<Bad, LogReadError> {
         let bad = |what, why: &str| Ok(Bad::at(what, Named::record(seen, place), why));
         let is_next_first = rest.peek()?.is_some_and(Seen::stands_alone);
         if seen.link().is_some() {
             return if is_next_first {
                 bad(What::Inserted, "it was put in before the first record")
             } else {
-                bad(What::Edited, "its bytes are not those that were written: the chain does not fit")
+                bad(
+                    What::Edited,
+                    "its bytes are not those that were written: the chain does not fit",
+                )
             };
         }
         let later = self.look(seen, rest);
         match () {
-            () if later.is_missing_found && !later.is_again && later.is_placed => {
-                bad(What::Reordered, "it stands before the record with which its file began")
-            }
+            () if later.is_missing_found && !later.is_again && later.is_placed => bad(
+                What::Reordered,
+                "it stands before the record with which its file began",
+            ),
             () if later.is_missing_found || is_next_first => {
                 bad(What::Inserted, "it was put in before the first record")
             }
-            () if seen.sequence == 1 => {
-                bad(What::Edited, "it is the first record of a stream, but does not say so: its bytes were changed")
-            }
-            () => bad(What::Deleted, "what was before it is missing: a file begins with a record of kind `stream`"),
+            () if seen.sequence == 1 => bad(
+                What::Edited,
+                "it is the first record of a stream, but does not say so: its bytes were changed",
+            ),
+            () => bad(
+                What::Deleted,
+                "what was before it is missing: a file begins with a record of kind `stream`",
+            ),
         }
     }
 
@@ -128,27 +159,56 @@ impl Case<'_> {
     fn misplaced(&self, at: &At, seen: &Seen, later: &Later) -> (What, String) {
         let due = at.sequence.saturating_add(1);
         let is_same = seen.stream == at.stream;
-        let is_behind = if is_same { seen.sequence <= at.sequence } else { self.is_known };
+        let is_behind = if is_same {
+            seen.sequence <= at.sequence
+        } else {
+            self.is_known
+        };
         if !is_same && seen.link().is_some() && !seen.stands_alone() {
-            let what = if later.is_next_due { What::Inserted } else { What::Edited };
-            return (what, "its bytes are not those that were written: the chain does not fit".into());
+            let what = if later.is_next_due {
+                What::Inserted
+            } else {
+                What::Edited
+            };
+            return (
+                what,
+                "its bytes are not those that were written: the chain does not fit".into(),
+            );
         }
         if later.is_missing_found {
             let is_moved = !later.is_again && later.is_placed && !is_behind;
             return if is_moved {
                 (
                     What::Reordered,
-                    format!("it stands where record {due} of stream {} should, which comes later", at.stream),
+                    format!(
+                        "it stands where record {due} of stream {} should, which comes later",
+                        at.stream
+                    ),
                 )
             } else {
-                (What::Inserted, format!("it does not belong here; record {due} of stream {} follows later", at.stream))
+                (
+                    What::Inserted,
+                    format!(
+                        "it does not belong here; record {due} of stream {} follows later",
+                        at.stream
+                    ),
+                )
             };
         }
         if later.is_next_after {
-            return (What::Edited, format!("record {due} of stream {} was replaced by something else", at.stream));
+            return (
+                What::Edited,
+                format!(
+                    "record {due} of stream {} was replaced by something else",
+                    at.stream
+                ),
+            );
         }
         if is_behind {
-            return (What::Inserted, "a record with this number was there before".into());
+            return (
+                What::Inserted,
+                "a record with this number was there before".into(),
+            );
         }
         match seen.link() {
             Some(_) if !is_same => self.unlinked(at, seen),
@@ -158,14 +218,19 @@ impl Case<'_> {
 
     /// Of a record that is right in itself and begins another stream, but not behind the last record.
     fn unlinked(&self, at: &At, seen: &Seen) -> (What, String) {
-        let At { stream, sequence, .. } = at;
+        let At {
+            stream, sequence, ..
+        } = at;
         let Some(previous) = seen.link().and_then(|link| link.previous.as_ref()) else {
             let why = "starts a new chain: records of another sink, or a new beginning that hides what was before; customs \
                        itself begins one where the file was moved away while it did not run";
             return (What::NewChain, why.into());
         };
         if previous.stream == seen.stream {
-            let why = format!("records 1 to {} of its stream are missing: is a file missing?", previous.sequence);
+            let why = format!(
+                "records 1 to {} of its stream are missing: is a file missing?",
+                previous.sequence
+            );
             return (What::UndeclaredGap, why);
         }
         if previous.stream != *stream {
@@ -178,35 +243,57 @@ impl Case<'_> {
         }
         match previous.sequence.cmp(sequence) {
             std::cmp::Ordering::Greater => {
-                let why = format!("records {} to {} of stream {stream} are missing", sequence + 1, previous.sequence);
+                let why = format!(
+                    "records {} to {} of stream {stream} are missing",
+                    sequence + 1,
+                    previous.sequence
+                );
                 (What::UndeclaredGap, why)
             }
             std::cmp::Ordering::Less => {
-                let why =
-                    format!("stream {stream} had {} records when it began, and has {sequence}", previous.sequence);
+                let why = format!(
+                    "stream {stream} had {} records when it began, and has {sequence}",
+                    previous.sequence
+                );
                 (What::Inserted, why)
             }
-            std::cmp::Ordering::Equal => {
-                (What::Edited, format!("stream {stream} was written anew: it ended with another chain when this began"))
-            }
+            std::cmp::Ordering::Equal => (
+                What::Edited,
+                format!(
+                    "stream {stream} was written anew: it ended with another chain when this began"
+                ),
+            ),
         }
     }
 
     /// Of a record before which others are missing for good.
     fn missing(&self, at: &At, seen: &Seen) -> (What, String) {
-        let (what, hint) =
-            if self.is_first { (What::UndeclaredGap, ": is a file missing?") } else { (What::Deleted, "") };
-        let (first, last) = (at.sequence.saturating_add(1), seen.sequence.saturating_sub(1));
+        let (what, hint) = if self.is_first {
+            (What::UndeclaredGap, ": is a file missing?")
+        } else {
+            (What::Deleted, "")
+        };
+        let (first, last) = (
+            at.sequence.saturating_add(1),
+            seen.sequence.saturating_sub(1),
+        );
         if seen.stream == at.stream {
-            return (what, format!("records {first} to {last} of its stream are missing before it{hint}"));
+            return (
+                what,
+                format!("records {first} to {last} of its stream are missing before it{hint}"),
+            );
         }
         if seen.sequence == 1 {
             return (
                 What::Edited,
-                "it is the first record of a stream, but does not say so: its bytes were changed".into(),
+                "it is the first record of a stream, but does not say so: its bytes were changed"
+                    .into(),
             );
         }
-        (what, format!("records 1 to {last} of its stream are missing before it{hint}"))
+        (
+            what,
+            format!("records 1 to {last} of its stream are missing before it{hint}"),
+        )
     }
 
     /// Reads all that follows.
@@ -227,8 +314,11 @@ impl Case<'_> {
             later.is_missing_found |= self.is_due(seen, &other);
             let is_same = other.stream == seen.stream;
             later.is_again |= is_same && other.sequence == seen.sequence;
-            let is_before = is_same && other.sequence.checked_add(1) == Some(seen.sequence) && seen.fits(&other.chain);
-            later.is_placed |= is_before || previous.is_some_and(|previous| previous.head == other.chain);
+            let is_before = is_same
+                && other.sequence.checked_add(1) == Some(seen.sequence)
+                && seen.fits(&other.chain);
+            later.is_placed |=
+                is_before || previous.is_some_and(|previous| previous.head == other.chain);
         }
         later
     }
@@ -236,7 +326,9 @@ impl Case<'_> {
     /// Whether this is what should have come instead of `seen`.
     fn is_due(&self, seen: &Seen, other: &Seen) -> bool {
         let Some(at) = self.at else {
-            return other.stream == seen.stream && other.link().is_some() && other.sequence < seen.sequence;
+            return other.stream == seen.stream
+                && other.link().is_some()
+                && other.sequence < seen.sequence;
         };
         if other.stream == at.stream {
             return other.sequence.checked_sub(1) == Some(at.sequence);

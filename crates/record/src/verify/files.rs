@@ -105,9 +105,16 @@ enum Opened {
 }
 
 fn open(path: &Path) -> Result<Opened, LogReadError> {
-    let failed = |problem| LogReadError::File { path: path.to_owned(), problem };
+    let failed = |problem| LogReadError::File {
+        path: path.to_owned(),
+        problem,
+    };
     // What stands for the standard input elsewhere does so here.
-    let place = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
+    let place = if path == Path::new("-") {
+        Path::new("/dev/stdin")
+    } else {
+        path
+    };
     let file = File::open(place).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if about.is_dir() {
@@ -116,7 +123,11 @@ fn open(path: &Path) -> Result<Opened, LogReadError> {
     let id = (about.dev(), about.ino());
     let mut file = BufReader::with_capacity(1 << 16, file);
     let is_packed = file.fill_buf().map_err(failed)?.starts_with(&[0x1f, 0x8b]);
-    let mut input: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut input: Box<dyn Read> = if is_packed {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
     let mut beginning = Vec::new();
     let read = input.by_ref().take(BEGINNING).read_to_end(&mut beginning);
     let is_damaged = read.is_err();
@@ -134,14 +145,29 @@ fn open(path: &Path) -> Result<Opened, LogReadError> {
     }
     let format = format_of(&beginning).or(is_damaged.then_some(Format::Json));
     let format = format.ok_or_else(|| LogReadError::NoLog(path.to_owned()))?;
-    let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, Cursor::new(beginning).chain(input)));
+    let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(
+        1 << 16,
+        Cursor::new(beginning).chain(input),
+    ));
     let name = path.display().to_string().into();
-    Ok(Opened::Reader(Reader { path: path.to_owned(), id, name, input, format, is_packed, number: 0, is_over: false }))
+    Ok(Opened::Reader(Reader {
+        path: path.to_owned(),
+        id,
+        name,
+        input,
+        format,
+        is_packed,
+        number: 0,
+        is_over: false,
+    }))
 }
 
 /// Whether the first line is a checkpoint of a checkpoint file, which has no chain.
 fn begins_with_checkpoint(beginning: &[u8]) -> bool {
-    let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = beginning
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
     Checkpoint::read(line).is_some() && Seen::read(Format::Json, line).is_none()
 }
 
@@ -166,19 +192,42 @@ impl Reader {
         };
         let item = match read {
             Ok(item) => item,
-            Err(problem) if self.is_packed && problem.kind() == io::ErrorKind::UnexpectedEof => Some(Item::CutShort),
+            Err(problem) if self.is_packed && problem.kind() == io::ErrorKind::UnexpectedEof => {
+                Some(Item::CutShort)
+            }
             Err(_) if self.is_packed => Some(Item::Damaged),
-            Err(problem) => return Err(LogReadError::File { path: self.path.clone(), problem }),
+            Err(problem) => {
+                return Err(LogReadError::File {
+                    path: self.path.clone(),
+                    problem,
+                });
+            }
         };
         self.number += 1;
         self.is_over = !matches!(item, Some(Item::Record(_)) | Some(Item::Broken(NO_RECORD)));
-        let unit = if self.format == Format::Json { "line" } else { "record" };
-        Ok(item.map(|item| (item, Place { file: self.name.clone(), number: self.number, unit })))
+        let unit = if self.format == Format::Json {
+            "line"
+        } else {
+            "record"
+        };
+        Ok(item.map(|item| {
+            (
+                item,
+                Place {
+                    file: self.name.clone(),
+                    number: self.number,
+                    unit,
+                },
+            )
+        }))
     }
 
     fn line(&mut self) -> io::Result<Option<Item>> {
         let mut line = Vec::new();
-        self.input.by_ref().take(MAX_RECORD as u64).read_until(b'\n', &mut line)?;
+        self.input
+            .by_ref()
+            .take(MAX_RECORD as u64)
+            .read_until(b'\n', &mut line)?;
         Ok(match line.strip_suffix(b"\n") {
             Some(whole) => Some(item(Format::Json, whole)),
             None if line.is_empty() => None,
@@ -199,10 +248,17 @@ impl Reader {
                 break;
             }
         }
-        let length = prost::decode_length_delimiter(prefix.as_slice()).ok().filter(|length| *length <= MAX_RECORD);
-        let Some(length) = length else { return Ok(Some(Item::Broken("its length is longer than any record"))) };
+        let length = prost::decode_length_delimiter(prefix.as_slice())
+            .ok()
+            .filter(|length| *length <= MAX_RECORD);
+        let Some(length) = length else {
+            return Ok(Some(Item::Broken("its length is longer than any record")));
+        };
         let mut message = Vec::new();
-        self.input.by_ref().take(length as u64).read_to_end(&mut message)?;
+        self.input
+            .by_ref()
+            .take(length as u64)
+            .read_to_end(&mut message)?;
         if message.len() == length {
             return Ok(Some(item(Format::Protobuf, &message)));
         }
@@ -239,7 +295,12 @@ impl Waiting {
             begun.push(read);
         }
         let (again, id) = (path.is_file(), reader.id);
-        Ok(Waiting { path: path.to_owned(), id, reader: (!again).then_some(reader), begun })
+        Ok(Waiting {
+            path: path.to_owned(),
+            id,
+            reader: (!again).then_some(reader),
+            begun,
+        })
     }
 
     fn records(&self) -> impl Iterator<Item = &Seen> {
@@ -252,14 +313,25 @@ impl Waiting {
     /// The record that tells its place: the first, unless others that belong together say that it was put there.
     fn seen(&self) -> Option<&Seen> {
         let pairs = self.records().zip(self.records().skip(1));
-        let joined = pairs.into_iter().find(|(one, next)| next.follows(Some(&one.at())));
+        let joined = pairs
+            .into_iter()
+            .find(|(one, next)| next.follows(Some(&one.at())));
         joined.map(|(one, _)| one).or_else(|| self.records().next())
     }
 
     /// Whether both begin in the same way, as a file does and its copy.
     fn is_copy_of(&self, other: &Waiting) -> bool {
-        let begins = |file: &Waiting| file.records().next().is_some_and(|first| first.link().is_some());
-        begins(self) && begins(other) && self.records().map(Seen::at).eq(other.records().map(Seen::at))
+        let begins = |file: &Waiting| {
+            file.records()
+                .next()
+                .is_some_and(|first| first.link().is_some())
+        };
+        begins(self)
+            && begins(other)
+            && self
+                .records()
+                .map(Seen::at)
+                .eq(other.records().map(Seen::at))
     }
 
     /// The record behind which it says that it begins.
@@ -274,7 +346,9 @@ fn open_again(file: &Waiting) -> Result<Reader, LogReadError> {
     let mut reader = match open(&file.path) {
         Ok(Opened::Reader(reader)) if reader.id == file.id => reader,
         Ok(_) => return Err(moved()),
-        Err(LogReadError::File { problem, .. }) if problem.kind() == io::ErrorKind::NotFound => return Err(moved()),
+        Err(LogReadError::File { problem, .. }) if problem.kind() == io::ErrorKind::NotFound => {
+            return Err(moved());
+        }
         Err(why) => return Err(why),
     };
     for _ in &file.begun {
@@ -318,11 +392,16 @@ fn is_form_of(path: &Path, plain: &Path, ending: &str) -> bool {
 
 /// Whether a file is the unfinished packed form of another one of these.
 fn is_half_packed(path: &Path, paths: &[PathBuf]) -> bool {
-    paths.iter().any(|plain| is_form_of(path, plain, ".gz.part"))
+    paths
+        .iter()
+        .any(|plain| is_form_of(path, plain, ".gz.part"))
 }
 
 /// Each file once: where one is packed and the plain one is still there, that one.
-fn without_copies(files: Vec<Waiting>, spare: &mut Vec<PathBuf>) -> Result<Vec<Waiting>, LogReadError> {
+fn without_copies(
+    files: Vec<Waiting>,
+    spare: &mut Vec<PathBuf>,
+) -> Result<Vec<Waiting>, LogReadError> {
     let mut kept: Vec<Waiting> = Vec::new();
     for file in files {
         match kept.iter_mut().find(|other| other.is_copy_of(&file)) {
@@ -357,11 +436,24 @@ impl Source {
         }
         let waiting = in_order(without_copies(waiting, &mut spare)?);
         let left_out = |path: &PathBuf| {
-            format!("{} is left out: it was being packed, and the plain file is given", path.display())
+            format!(
+                "{} is left out: it was being packed, and the plain file is given",
+                path.display()
+            )
         };
         let notes = spare.iter().map(left_out).collect();
-        let names = waiting.iter().map(|file| file.path.display().to_string()).collect();
-        Ok(Source { waiting: waiting.into_iter(), current: None, ahead: VecDeque::new(), names, empty, notes })
+        let names = waiting
+            .iter()
+            .map(|file| file.path.display().to_string())
+            .collect();
+        Ok(Source {
+            waiting: waiting.into_iter(),
+            current: None,
+            ahead: VecDeque::new(),
+            names,
+            empty,
+            notes,
+        })
     }
 
     /// The same in the order in which each goes on from the last record of another, for files that a clock which was set
@@ -385,13 +477,20 @@ impl Source {
                 let previous = file.previous();
                 previous.is_none() || !left.iter().any(|(end, _)| end.as_ref() == previous)
             };
-            let next = left.iter().position(|(_, file)| end.is_some() && file.previous() == end.as_ref());
-            let next = next.or_else(|| left.iter().position(|file| begins(&file))).unwrap_or(0);
+            let next = left
+                .iter()
+                .position(|(_, file)| end.is_some() && file.previous() == end.as_ref());
+            let next = next
+                .or_else(|| left.iter().position(|file| begins(&file)))
+                .unwrap_or(0);
             let (its_end, file) = left.remove(next);
             end = its_end;
             ordered.push(file);
         }
-        source.names = ordered.iter().map(|file| file.path.display().to_string()).collect();
+        source.names = ordered
+            .iter()
+            .map(|file| file.path.display().to_string())
+            .collect();
         source.waiting = ordered.into_iter();
         Ok(Some(source))
     }
@@ -410,13 +509,16 @@ impl Source {
             {
                 return Ok(Some((item, place, false)));
             }
-            let Some(file) = self.waiting.next() else { return Ok(None) };
+            let Some(file) = self.waiting.next() else {
+                return Ok(None);
+            };
             self.current = Some(match file.reader {
                 Some(reader) => reader,
                 None => open_again(&file)?,
             });
             let begun = file.begun.into_iter().enumerate();
-            self.ahead.extend(begun.map(|(number, (item, place))| (item, place, number == 0)));
+            self.ahead
+                .extend(begun.map(|(number, (item, place))| (item, place, number == 0)));
         }
     }
 
@@ -443,14 +545,20 @@ fn in_order(mut files: Vec<Waiting>) -> Vec<Waiting> {
     let mut ordered: Vec<Waiting> = Vec::new();
     for file in files {
         let place = |other: &Waiting| match (file.seen(), other.seen()) {
-            (Some(seen), Some(other)) if seen.stream == other.stream => Some(seen.sequence.cmp(&other.sequence)),
+            (Some(seen), Some(other)) if seen.stream == other.stream => {
+                Some(seen.sequence.cmp(&other.sequence))
+            }
             (Some(seen), Some(other)) => {
                 let before = other.link().and_then(|link| link.previous.as_ref());
-                before.is_some_and(|before| before.stream == seen.stream).then_some(std::cmp::Ordering::Less)
+                before
+                    .is_some_and(|before| before.stream == seen.stream)
+                    .then_some(std::cmp::Ordering::Less)
             }
             _ => None,
         };
-        let at = ordered.iter().position(|other| place(other) == Some(std::cmp::Ordering::Less));
+        let at = ordered
+            .iter()
+            .position(|other| place(other) == Some(std::cmp::Ordering::Less));
         ordered.insert(at.unwrap_or(ordered.len()), file);
     }
     ordered

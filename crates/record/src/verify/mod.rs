@@ -46,11 +46,18 @@ pub struct Asked {
 /// Which file cannot be read, or is no record at all.
 pub fn verify(asked: &Asked) -> Result<Report, LogReadError> {
     // The checkpoints first: a running server must not be able to seal more than what is read after them.
-    let checkpoints =
-        asked.checkpoints.as_deref().map(|path| Checkpoints::read(path, &asked.keys)).transpose()?.unwrap_or_default();
+    let checkpoints = asked
+        .checkpoints
+        .as_deref()
+        .map(|path| Checkpoints::read(path, &asked.keys))
+        .transpose()?
+        .unwrap_or_default();
     let (walk, source, bad) = walked(asked, &checkpoints)?;
     let bad = bad.or_else(|| checkpoints.bad.clone());
-    let is_sealed = walk.records > 0 && walk.unsealed == 0 && walk.last_checkpoint.is_some() && walk.torn.is_none();
+    let is_sealed = walk.records > 0
+        && walk.unsealed == 0
+        && walk.last_checkpoint.is_some()
+        && walk.torn.is_none();
     let outcome = match (&bad, is_sealed) {
         (Some(_), _) => Outcome::Bad,
         (None, true) => Outcome::Intact,
@@ -74,7 +81,10 @@ pub fn verify(asked: &Asked) -> Result<Report, LogReadError> {
 
 /// Walks over the files in the order of their times; if that goes wrong, in the order in which they are joined, where that
 /// is another one: a clock may have been set back, and what is joined says more than any clock.
-fn walked<'w>(asked: &'w Asked, checkpoints: &'w Checkpoints) -> Result<(Walk<'w>, Source, Option<Bad>), LogReadError> {
+fn walked<'w>(
+    asked: &'w Asked,
+    checkpoints: &'w Checkpoints,
+) -> Result<(Walk<'w>, Source, Option<Bad>), LogReadError> {
     let mut source = Source::open(&asked.files)?;
     let mut walk = Walk::new(&asked.keys, checkpoints);
     let bad = walk.run(&mut source)?;
@@ -93,14 +103,29 @@ fn walked<'w>(asked: &'w Asked, checkpoints: &'w Checkpoints) -> Result<(Walk<'w
 }
 
 /// What else a reader should know.
-fn notes(asked: &Asked, source: &Source, checkpoints: &Checkpoints, walk: &Walk<'_>, outcome: Outcome) -> Vec<String> {
-    let mut notes = [source.notes.clone(), walk.notes.clone(), checkpoints.notes.clone()].concat();
+fn notes(
+    asked: &Asked,
+    source: &Source,
+    checkpoints: &Checkpoints,
+    walk: &Walk<'_>,
+    outcome: Outcome,
+) -> Vec<String> {
+    let mut notes = [
+        source.notes.clone(),
+        walk.notes.clone(),
+        checkpoints.notes.clone(),
+    ]
+    .concat();
     for file in &source.empty {
-        notes.push(format!("{file} is empty: nothing was ever written there, or all of it was cut off"));
+        notes.push(format!(
+            "{file} is empty: nothing was ever written there, or all of it was cut off"
+        ));
     }
     if walk.others() > 0 {
-        notes
-            .push(format!("{} checkpoints of the record are not signed by that key; they do not count", walk.others()));
+        notes.push(format!(
+            "{} checkpoints of the record are not signed by that key; they do not count",
+            walk.others()
+        ));
     }
     if outcome == Outcome::Unsealed && walk.unsealed > 0 {
         notes.push(
@@ -115,7 +140,10 @@ fn notes(asked: &Asked, source: &Source, checkpoints: &Checkpoints, walk: &Walk<
                 .into(),
         );
     }
-    let is_open = walk.last_checkpoint.as_ref().is_some_and(|last| !last.is_final);
+    let is_open = walk
+        .last_checkpoint
+        .as_ref()
+        .is_some_and(|last| !last.is_final);
     if outcome == Outcome::Intact && is_open && asked.checkpoints.is_none() {
         notes.push("the last checkpoint is not final: what was cut off behind it shows only with --checkpoints".into());
     }

@@ -141,7 +141,11 @@ impl Seen {
 
     /// The place behind it.
     pub fn at(&self) -> At {
-        At { stream: self.stream.clone(), sequence: self.sequence, head: self.chain }
+        At {
+            stream: self.stream.clone(),
+            sequence: self.sequence,
+            head: self.chain,
+        }
     }
 
     /// Whether its chain follows from that one.
@@ -160,9 +164,13 @@ impl Seen {
     /// Whether it is the first record of a stream or of a file and agrees with itself: its number and its chain follow
     /// from what it says was before.
     pub fn stands_alone(&self) -> bool {
-        let Some(link) = self.link() else { return false };
+        let Some(link) = self.link() else {
+            return false;
+        };
         let (number, head) = match &link.previous {
-            Some(previous) if previous.stream == self.stream => (previous.sequence.saturating_add(1), previous.head),
+            Some(previous) if previous.stream == self.stream => {
+                (previous.sequence.saturating_add(1), previous.head)
+            }
             Some(previous) => (1, previous.head),
             None => (1, Head::START),
         };
@@ -171,8 +179,14 @@ impl Seen {
 
     /// Whether it is what comes next.
     pub fn follows(&self, at: Option<&At>) -> bool {
-        let Some(at) = at else { return self.stands_alone() };
-        let number = if self.stream == at.stream { at.sequence.checked_add(1) } else { Some(1) };
+        let Some(at) = at else {
+            return self.stands_alone();
+        };
+        let number = if self.stream == at.stream {
+            at.sequence.checked_add(1)
+        } else {
+            Some(1)
+        };
         let is_joined = match self.link() {
             Some(link) => link.previous.as_ref() == Some(at),
             None => self.stream == at.stream,
@@ -183,9 +197,17 @@ impl Seen {
     /// The record as it would be with another kind, stream or number.
     pub fn restated(&self, kind: &str, stream: &str, sequence: u64) -> Option<Seen> {
         let old = numbering(self.format, &self.kind, &self.stream, self.sequence);
-        let at = self.body.windows(old.len()).position(|window| window == old)?;
+        let at = self
+            .body
+            .windows(old.len())
+            .position(|window| window == old)?;
         let (before, rest) = self.body.split_at_checked(at)?;
-        let mut bytes = [before, &numbering(self.format, kind, stream, sequence), rest.get(old.len()..)?].concat();
+        let mut bytes = [
+            before,
+            &numbering(self.format, kind, stream, sequence),
+            rest.get(old.len()..)?,
+        ]
+        .concat();
         match self.format {
             Format::Json => json::close(self.chain.hex().as_str(), &mut bytes),
             Format::Protobuf => {
@@ -193,7 +215,11 @@ impl Seen {
                 bytes.extend_from_slice(self.chain.hex().as_str().as_bytes());
             }
         }
-        let line = if self.format == Format::Json { bytes.strip_suffix(b"\n")? } else { &bytes };
+        let line = if self.format == Format::Json {
+            bytes.strip_suffix(b"\n")?
+        } else {
+            &bytes
+        };
         Seen::read(self.format, line)
     }
 }
@@ -201,7 +227,9 @@ impl Seen {
 /// Whether the bytes of an unfinished record hold a whole one, which follows from this head: then they are no rest of a
 /// write that broke off, but a record with a damaged end or length.
 pub fn is_whole(format: Format, rest: &[u8], head: Option<&Head>) -> bool {
-    let Some((body, chain, end)) = chain_within(format, rest) else { return false };
+    let Some((body, chain, end)) = chain_within(format, rest) else {
+        return false;
+    };
     let fits = |body: &[u8]| head.is_none_or(|head| head.then(body) == chain);
     match format {
         // A line that only lacks its line feed is unfinished.
@@ -217,7 +245,9 @@ fn chain_within(format: Format, bytes: &[u8]) -> Option<(&[u8], Head, usize)> {
         Format::Json => (JSON_CHAIN.as_bytes(), 2),
         Format::Protobuf => (PROTOBUF_CHAIN, 0),
     };
-    let at = bytes.windows(mark.len()).position(|window| window == mark)?;
+    let at = bytes
+        .windows(mark.len())
+        .position(|window| window == mark)?;
     let digits = bytes.get(at + mark.len()..)?.get(..DIGITS)?;
     let head = Head::parse(std::str::from_utf8(digits).ok()?)?;
     let end = at + mark.len() + DIGITS + after;
@@ -228,7 +258,10 @@ fn chain_within(format: Format, bytes: &[u8]) -> Option<(&[u8], Head, usize)> {
 pub fn format_of(beginning: &[u8]) -> Option<Format> {
     let json = chain_within(Format::Json, beginning).map(|(body, ..)| body);
     // A message may hold text that looks like a line; a line holds nothing that looks like a message.
-    match (chain_within(Format::Protobuf, json.unwrap_or(beginning)), json) {
+    match (
+        chain_within(Format::Protobuf, json.unwrap_or(beginning)),
+        json,
+    ) {
         (Some(_), _) => Some(Format::Protobuf),
         (None, Some(_)) => Some(Format::Json),
         (None, None) => format_of_torn(beginning),
@@ -242,7 +275,8 @@ fn format_of_torn(beginning: &[u8]) -> Option<Format> {
         return Some(Format::Json);
     }
     // No record is so short that its length takes one byte, and its first field is the time.
-    let (length, rest) = beginning.split_at(beginning.iter().take_while(|byte| **byte >= 0x80).count());
+    let (length, rest) =
+        beginning.split_at(beginning.iter().take_while(|byte| **byte >= 0x80).count());
     let is_message = (1..=3).contains(&length.len()) && rest.get(1).is_none_or(|tag| *tag == 0x0a);
     is_message.then_some(Format::Protobuf)
 }
@@ -260,7 +294,11 @@ impl Line {
     fn about(self, kind: &str) -> Option<About> {
         Some(match kind {
             "stream" => About::Stream(Link {
-                previous: previous(&self.previous_stream, self.previous_sequence.0, &self.previous_chain)?,
+                previous: previous(
+                    &self.previous_stream,
+                    self.previous_sequence.0,
+                    &self.previous_chain,
+                )?,
                 sink: self.sink,
                 filter: self.filter,
                 torn_bytes: self.torn_bytes.0,
@@ -297,54 +335,94 @@ fn previous(stream: &str, sequence: u64, chain: &str) -> Option<Option<At>> {
     if stream.is_empty() {
         return (sequence == 0 && chain.is_empty()).then_some(None);
     }
-    Some(Some(At { stream: stream.to_owned(), sequence, head: Head::parse(chain)? }))
+    Some(Some(At {
+        stream: stream.to_owned(),
+        sequence,
+        head: Head::parse(chain)?,
+    }))
 }
 
 fn is_time(text: &str) -> bool {
-    (20..=40).contains(&text.len()) && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'T' | b'Z' | b':' | b'.' | b'-'))
+    (20..=40).contains(&text.len())
+        && text
+            .bytes()
+            .all(|c| matches!(c, b'0'..=b'9' | b'T' | b'Z' | b':' | b'.' | b'-'))
 }
 
 /// What a record says of its place, as it is written.
 fn numbering(format: Format, kind: &str, stream: &str, sequence: u64) -> Vec<u8> {
     match format {
-        Format::Json => format!("\"kind\":\"{kind}\",\"stream\":\"{stream}\",\"sequence\":\"{sequence}\"").into_bytes(),
+        Format::Json => {
+            format!("\"kind\":\"{kind}\",\"stream\":\"{stream}\",\"sequence\":\"{sequence}\"")
+                .into_bytes()
+        }
         Format::Protobuf => {
             let (kind, stream) = (kind.to_owned(), stream.to_owned());
-            proto::Record { kind, stream, sequence, ..proto::Record::default() }.encode_to_vec()
+            proto::Record {
+                kind,
+                stream,
+                sequence,
+                ..proto::Record::default()
+            }
+            .encode_to_vec()
         }
     }
 }
 
 fn read_line(line: &[u8]) -> Option<Seen> {
-    let text = std::str::from_utf8(line).ok().filter(|text| text.is_ascii())?;
-    let (body, end) = text.split_at_checked(text.len().checked_sub(JSON_CHAIN.len() + DIGITS + 2)?)?;
+    let text = std::str::from_utf8(line)
+        .ok()
+        .filter(|text| text.is_ascii())?;
+    let (body, end) =
+        text.split_at_checked(text.len().checked_sub(JSON_CHAIN.len() + DIGITS + 2)?)?;
     let chain = Head::parse(end.strip_prefix(JSON_CHAIN)?.strip_suffix("\"}")?)?;
     let (time, rest) = body.strip_prefix("{\"time\":\"")?.split_once('"')?;
     let (kind, rest) = rest.strip_prefix(",\"kind\":\"")?.split_once('"')?;
     let (stream, rest) = rest.strip_prefix(",\"stream\":\"")?.split_once('"')?;
     let (number, _) = rest.strip_prefix(",\"sequence\":\"")?.split_once('"')?;
-    let sequence = number.parse().ok().filter(|n: &u64| !number.starts_with(['0', '+']) && *n > 0)?;
+    let sequence = number
+        .parse()
+        .ok()
+        .filter(|n: &u64| !number.starts_with(['0', '+']) && *n > 0)?;
     let about = match kind {
         "decision" => About::Decision,
-        "stream" | "gap" | "checkpoint" => serde_json::from_str::<Line>(&format!("{body}}}")).ok()?.about(kind)?,
+        "stream" | "gap" | "checkpoint" => serde_json::from_str::<Line>(&format!("{body}}}"))
+            .ok()?
+            .about(kind)?,
         _ => About::Other,
     };
     let (time, kind, stream) = (time.to_owned(), kind.to_owned(), stream.to_owned());
-    Some(Seen { time, kind, stream, sequence, chain, body: body.into(), about, format: Format::Json })
+    Some(Seen {
+        time,
+        kind,
+        stream,
+        sequence,
+        chain,
+        body: body.into(),
+        about,
+        format: Format::Json,
+    })
 }
 
 fn read_message(bytes: &[u8]) -> Option<Seen> {
-    let (body, end) = bytes.split_at_checked(bytes.len().checked_sub(PROTOBUF_CHAIN.len() + DIGITS)?)?;
+    let (body, end) =
+        bytes.split_at_checked(bytes.len().checked_sub(PROTOBUF_CHAIN.len() + DIGITS)?)?;
     let digits = end.strip_prefix(PROTOBUF_CHAIN)?;
     let chain = Head::parse(std::str::from_utf8(digits).ok()?)?;
-    let record = proto::Record::decode(body).ok().filter(|record| record.sequence > 0)?;
+    let record = proto::Record::decode(body)
+        .ok()
+        .filter(|record| record.sequence > 0)?;
     let time = record.time.as_ref()?;
     let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
     let time = timestamp::text(UnixNanos(nanos));
     let about = match record.kind.as_str() {
         "decision" => About::Decision,
         "stream" => About::Stream(Link {
-            previous: previous(&record.previous_stream, record.previous_sequence, &record.previous_chain)?,
+            previous: previous(
+                &record.previous_stream,
+                record.previous_sequence,
+                &record.previous_chain,
+            )?,
             sink: record.sink,
             filter: record.filter,
             torn_bytes: record.torn_bytes,
@@ -352,8 +430,20 @@ fn read_message(bytes: &[u8]) -> Option<Seen> {
             is_before_moved: record.previous_file == MOVED,
         }),
         "gap" => {
-            let proto::Loss { allows, denials, differing, withheld, events } = record.lost.unwrap_or_default();
-            About::Gap(Loss { allows, denials, differing, withheld, events })
+            let proto::Loss {
+                allows,
+                denials,
+                differing,
+                withheld,
+                events,
+            } = record.lost.unwrap_or_default();
+            About::Gap(Loss {
+                allows,
+                denials,
+                differing,
+                withheld,
+                events,
+            })
         }
         "checkpoint" => About::Checkpoint(Checkpoint {
             time: time.clone(),
@@ -368,5 +458,14 @@ fn read_message(bytes: &[u8]) -> Option<Seen> {
         _ => About::Other,
     };
     let (kind, stream, sequence) = (record.kind, record.stream, record.sequence);
-    Some(Seen { time, kind, stream, sequence, chain, body: body.into(), about, format: Format::Protobuf })
+    Some(Seen {
+        time,
+        kind,
+        stream,
+        sequence,
+        chain,
+        body: body.into(),
+        about,
+        format: Format::Protobuf,
+    })
 }

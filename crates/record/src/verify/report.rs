@@ -74,7 +74,12 @@ impl Named {
     /// A place that holds no readable record.
     pub fn place(place: &Place) -> Named {
         let Place { file, number, unit } = place;
-        Named { file: file.to_string(), number: *number, unit, ..Named::default() }
+        Named {
+            file: file.to_string(),
+            number: *number,
+            unit,
+            ..Named::default()
+        }
     }
 
     /// A record in its place.
@@ -82,7 +87,12 @@ impl Named {
         // What a record says is shown to people, whatever somebody made of it.
         let shown = |text: &str| printable::line(text).into_owned();
         let (stream, time) = (shown(&seen.stream), shown(&seen.time));
-        Named { stream, sequence: seen.sequence, time, ..Named::place(place) }
+        Named {
+            stream,
+            sequence: seen.sequence,
+            time,
+            ..Named::place(place)
+        }
     }
 }
 
@@ -102,7 +112,11 @@ pub struct Bad {
 impl Bad {
     /// Something wrong at a record.
     pub fn at(what: What, named: Named, why: impl Into<String>) -> Bad {
-        Bad { what, named, why: why.into() }
+        Bad {
+            what,
+            named,
+            why: why.into(),
+        }
     }
 }
 

@@ -81,7 +81,11 @@ impl<'w> Walk<'w> {
                 Item::Broken(why) => Some(self.case(None, is_first).broken(why, &place, source)?),
                 Item::Torn(format, rest) => {
                     if is_whole(format, &rest, self.at.as_ref().map(|at| &at.head)) {
-                        Some(Bad::at(What::Edited, Named::place(&place), "its end or its length was changed"))
+                        Some(Bad::at(
+                            What::Edited,
+                            Named::place(&place),
+                            "its end or its length was changed",
+                        ))
                     } else {
                         self.unfinished(rest.len() as u64, &place, source)?
                     }
@@ -99,16 +103,27 @@ impl<'w> Walk<'w> {
                 return Ok(bad);
             }
         }
-        Ok(self.stream_ends().or_else(|| self.later_streams()).or_else(|| self.deleted.take()))
+        Ok(self
+            .stream_ends()
+            .or_else(|| self.later_streams())
+            .or_else(|| self.deleted.take()))
     }
 
     fn last_named(&self) -> Option<Named> {
-        self.last.as_ref().map(|(seen, place)| Named::record(seen, place))
+        self.last
+            .as_ref()
+            .map(|(seen, place)| Named::record(seen, place))
     }
 
     fn case(&self, seen: Option<&Seen>, is_first: bool) -> Case<'_> {
         let is_known = seen.is_some_and(|seen| self.met.contains(&seen.stream));
-        Case { at: self.at.as_ref(), before: self.before.as_ref(), last: self.last.as_ref(), is_known, is_first }
+        Case {
+            at: self.at.as_ref(),
+            before: self.before.as_ref(),
+            last: self.last.as_ref(),
+            is_known,
+            is_first,
+        }
     }
 
     fn record(
@@ -119,18 +134,27 @@ impl<'w> Walk<'w> {
         rest: &mut Source,
     ) -> Result<Option<Bad>, LogReadError> {
         if !seen.follows(self.at.as_ref()) {
-            return Ok(Some(self.case(Some(&seen), is_first).of(&seen, place, rest)?));
+            return Ok(Some(
+                self.case(Some(&seen), is_first).of(&seen, place, rest)?,
+            ));
         }
         let is_same = self.at.as_ref().is_some_and(|at| at.stream == seen.stream);
         if self.is_final && is_same {
-            let why = "the checkpoint before it is the last of its stream: nothing was written behind it";
-            return Ok(Some(Bad::at(What::Inserted, Named::record(&seen, place), why)));
+            let why =
+                "the checkpoint before it is the last of its stream: nothing was written behind it";
+            return Ok(Some(Bad::at(
+                What::Inserted,
+                Named::record(&seen, place),
+                why,
+            )));
         }
         if !is_same && let Some(bad) = self.stream_ends() {
             return Ok(Some(bad));
         }
         self.take(&seen, is_same, place);
-        let bad = self.checkpoint_here(&seen, place).or_else(|| self.sealed_elsewhere(&seen, place));
+        let bad = self
+            .checkpoint_here(&seen, place)
+            .or_else(|| self.sealed_elsewhere(&seen, place));
         let Some(bad) = bad else {
             self.last = Some((seen, place.clone()));
             return Ok(None);
@@ -138,8 +162,13 @@ impl<'w> Walk<'w> {
         // Where it was put in before the record that was sealed, that one comes next.
         let before = self.before.as_ref().and_then(Option::as_ref);
         let is_put_in = before.is_some() && rest.peek()?.is_some_and(|next| next.follows(before));
-        let why = "it was put in here; the chain goes on from the record before it to the one behind it";
-        Ok(Some(if is_put_in { Bad::at(What::Inserted, Named::record(&seen, place), why) } else { bad }))
+        let why =
+            "it was put in here; the chain goes on from the record before it to the one behind it";
+        Ok(Some(if is_put_in {
+            Bad::at(What::Inserted, Named::record(&seen, place), why)
+        } else {
+            bad
+        }))
     }
 
     fn take(&mut self, seen: &Seen, is_same: bool, place: &Place) {
@@ -152,13 +181,20 @@ impl<'w> Walk<'w> {
             self.sink.clone_from(&link.sink);
             self.note_filter(&link.filter);
             if let (None, Some(previous)) = (&self.at, &link.previous) {
-                let At { stream, sequence, .. } = previous;
+                let At {
+                    stream, sequence, ..
+                } = previous;
                 self.notes.push(format!(
                     "the first file goes on from record {sequence} of stream {stream}, which is not given"
                 ));
                 // What was sealed before cannot be looked at.
                 let is_before = |kept: &&Kept| kept.checkpoint.records < seen.sequence;
-                self.passed = self.checkpoints.of(&seen.stream).iter().take_while(is_before).count();
+                self.passed = self
+                    .checkpoints
+                    .of(&seen.stream)
+                    .iter()
+                    .take_while(is_before)
+                    .count();
             }
         }
         self.before = Some(self.at.replace(seen.at()));
@@ -179,8 +215,12 @@ impl<'w> Walk<'w> {
     /// If the first file of all says that somebody took the one before away while customs wrote to it: a file that was
     /// deleted is missed for good, and the record itself says so. The walk goes on, since what follows may be right.
     fn note_cut(&mut self, seen: &Seen, link: &Link, place: &Place) {
-        let (None, Some(previous)) = (&self.at, &link.previous) else { return };
-        let At { stream, sequence, .. } = previous;
+        let (None, Some(previous)) = (&self.at, &link.previous) else {
+            return;
+        };
+        let At {
+            stream, sequence, ..
+        } = previous;
         if link.is_before_deleted {
             let why = format!(
                 "somebody deleted the file before while customs wrote to it: the records up to number {sequence} of stream \
@@ -197,7 +237,10 @@ impl<'w> Walk<'w> {
 
     /// An intact record of some of the decisions must not be taken for one of all.
     fn note_filter(&mut self, filter: &str) {
-        let note = format!("the record holds what the filter `{}` lets through, and no more", printable::line(filter));
+        let note = format!(
+            "the record holds what the filter `{}` lets through, and no more",
+            printable::line(filter)
+        );
         if filter != "all" && !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -205,7 +248,9 @@ impl<'w> Walk<'w> {
 
     /// If the record is a checkpoint of its own stream: whether it agrees.
     fn checkpoint_here(&mut self, seen: &Seen, place: &Place) -> Option<Bad> {
-        let About::Checkpoint(checkpoint) = &seen.about else { return None };
+        let About::Checkpoint(checkpoint) = &seen.about else {
+            return None;
+        };
         // One of another stream is told here as well, and is that one's business.
         if checkpoint.stream != seen.stream {
             return None;
@@ -213,12 +258,19 @@ impl<'w> Walk<'w> {
         let worth = worth(self.keys, checkpoint);
         let named = Named::record(seen, place);
         if worth == Worth::BadSignature {
-            let why = format!("key {} did not sign this checkpoint: {}", checkpoint.key, self.range(seen.sequence));
+            let why = format!(
+                "key {} did not sign this checkpoint: {}",
+                checkpoint.key,
+                self.range(seen.sequence)
+            );
             return Some(Bad::at(What::BadSignature, named, why));
         }
         let before = self.before.as_ref()?.as_ref()?;
         if checkpoint.records != before.sequence || checkpoint.head != before.head.hex().as_str() {
-            let why = format!("the chain stood elsewhere when this checkpoint was made: {}", self.range(seen.sequence));
+            let why = format!(
+                "the chain stood elsewhere when this checkpoint was made: {}",
+                self.range(seen.sequence)
+            );
             return Some(Bad::at(What::CheckpointMismatch, named, why));
         }
         self.is_final = checkpoint.is_final;
@@ -234,13 +286,23 @@ impl<'w> Walk<'w> {
     /// Whether what the checkpoint file says of this place agrees.
     fn sealed_elsewhere(&mut self, seen: &Seen, place: &Place) -> Option<Bad> {
         let kept = self.checkpoints.of(&seen.stream);
-        while let Some(Kept { checkpoint, line }) =
-            kept.get(self.passed).filter(|k| k.checkpoint.records <= seen.sequence)
+        while let Some(Kept { checkpoint, line }) = kept
+            .get(self.passed)
+            .filter(|k| k.checkpoint.records <= seen.sequence)
         {
             if checkpoint.head != seen.chain.hex().as_str() {
-                let (range, file) = (self.range(seen.sequence.saturating_add(1)), &self.checkpoints.file);
-                let why = format!("line {line} of {file} says that the chain stood elsewhere here: {range}");
-                return Some(Bad::at(What::CheckpointMismatch, Named::record(seen, place), why));
+                let (range, file) = (
+                    self.range(seen.sequence.saturating_add(1)),
+                    &self.checkpoints.file,
+                );
+                let why = format!(
+                    "line {line} of {file} says that the chain stood elsewhere here: {range}"
+                );
+                return Some(Bad::at(
+                    What::CheckpointMismatch,
+                    Named::record(seen, place),
+                    why,
+                ));
             }
             self.passed += 1;
             self.unsealed = 0;
@@ -252,26 +314,47 @@ impl<'w> Walk<'w> {
     /// The records between the last good checkpoint and this one.
     fn range(&self, checkpoint: u64) -> String {
         let stream = self.at.as_ref().map_or("", |at| &at.stream);
-        let good = self.last_checkpoint.as_ref().filter(|last| last.stream == stream).map_or(0, |last| last.records);
+        let good = self
+            .last_checkpoint
+            .as_ref()
+            .filter(|last| last.stream == stream)
+            .map_or(0, |last| last.records);
         let (first, last) = (good.saturating_add(1), checkpoint.saturating_sub(1));
-        format!("records {first} to {last} of stream {stream}, or the checkpoint itself, are not what was sealed")
+        format!(
+            "records {first} to {last} of stream {stream}, or the checkpoint itself, are not what was sealed"
+        )
     }
 
     /// Of a stream that goes on no more: whether it is as long as the checkpoint file says.
     fn stream_ends(&self) -> Option<Bad> {
-        let At { stream, sequence, .. } = self.at.as_ref()?;
+        let At {
+            stream, sequence, ..
+        } = self.at.as_ref()?;
         let Kept { checkpoint, line } = self.checkpoints.of(stream).last()?;
         // The checkpoint itself is a record of the stream, too.
         let records = checkpoint.records.saturating_add(1);
         let (named, file) = (self.last_named()?, &self.checkpoints.file);
-        let says = format!("line {line} of {file} says that its stream had {records} records at {}", checkpoint.time);
+        let says = format!(
+            "line {line} of {file} says that its stream had {records} records at {}",
+            checkpoint.time
+        );
         if records > *sequence {
-            let cut = if self.torn.is_some() { ", and what follows is torn" } else { "" };
+            let cut = if self.torn.is_some() {
+                ", and what follows is torn"
+            } else {
+                ""
+            };
             let why = format!("it is the last record that is left{cut}; {says}");
             return Some(Bad::at(What::Truncated, named, why));
         }
         let is_too_long = checkpoint.is_final && *sequence > records;
-        is_too_long.then(|| Bad::at(What::Inserted, named, format!("{says}, and no more were written")))
+        is_too_long.then(|| {
+            Bad::at(
+                What::Inserted,
+                named,
+                format!("{says}, and no more were written"),
+            )
+        })
     }
 
     /// At the end of all: whether the checkpoint file knows of streams that should be here.
@@ -280,12 +363,26 @@ impl<'w> Walk<'w> {
         let time = last.as_ref().map_or("", |last| &last.time);
         // Lines are appended, so that what is later stands below, even where a clock was set back. Times serve where
         // the checkpoint file knows none of these streams.
-        let met =
-            self.met.iter().filter_map(|stream| self.checkpoints.of(stream).iter().map(|kept| kept.line).max()).max();
+        let met = self
+            .met
+            .iter()
+            .filter_map(|stream| {
+                self.checkpoints
+                    .of(stream)
+                    .iter()
+                    .map(|kept| kept.line)
+                    .max()
+            })
+            .max();
         let is_before = |line: u64, moment: &str| met.map_or(moment < time, |met| line < met);
         let mut elsewhere = 0;
         for Kept { checkpoint, line } in self.checkpoints.last_ones() {
-            let Checkpoint { stream, records, sink, .. } = checkpoint;
+            let Checkpoint {
+                stream,
+                records,
+                sink,
+                ..
+            } = checkpoint;
             if self.met.contains(stream) || is_before(*line, &checkpoint.time) {
                 continue;
             }
@@ -305,19 +402,31 @@ impl<'w> Walk<'w> {
         }
         if elsewhere > 0 {
             let file = &self.checkpoints.file;
-            self.notes.push(format!("{file} tells of {elsewhere} later streams of other sinks, which are not given"));
+            self.notes.push(format!(
+                "{file} tells of {elsewhere} later streams of other sinks, which are not given"
+            ));
         }
         None
     }
 
     /// Of a file that ends in the middle of a record: the last one may, if its writer was killed.
-    fn unfinished(&mut self, bytes: u64, place: &Place, rest: &mut Source) -> Result<Option<Bad>, LogReadError> {
+    fn unfinished(
+        &mut self,
+        bytes: u64,
+        place: &Place,
+        rest: &mut Source,
+    ) -> Result<Option<Bad>, LogReadError> {
         let at = self.at.clone();
         let (file, torn) = (place.file.to_string(), |link: &Link| link.torn_bytes);
         match rest.peek()? {
             None => self.torn = Some(Tail { file, bytes }),
-            Some(next) if next.follows(at.as_ref()) && next.link().map(torn).is_some_and(|bytes| bytes > 0) => {
-                self.notes.push(format!("the unfinished record at the end of {file} is declared in the next file"));
+            Some(next)
+                if next.follows(at.as_ref())
+                    && next.link().map(torn).is_some_and(|bytes| bytes > 0) =>
+            {
+                self.notes.push(format!(
+                    "the unfinished record at the end of {file} is declared in the next file"
+                ));
             }
             Some(_) => {
                 let why = "the file ends in the middle of this record, and others follow in the next file";
@@ -334,8 +443,22 @@ impl<'w> Walk<'w> {
 }
 
 fn last(checkpoint: &Checkpoint, file: &str) -> Last {
-    let Checkpoint { time, stream, records, is_final, key, .. } = checkpoint;
+    let Checkpoint {
+        time,
+        stream,
+        records,
+        is_final,
+        key,
+        ..
+    } = checkpoint;
     let key = printable::line(key).into_owned();
     let (time, stream, file) = (time.clone(), stream.clone(), file.to_owned());
-    Last { time, stream, records: *records, is_final: *is_final, key, file }
+    Last {
+        time,
+        stream,
+        records: *records,
+        is_final: *is_final,
+        key,
+        file,
+    }
 }

@@ -33,7 +33,10 @@ fn id(path: &Path) -> TargetId {
 }
 
 fn manner(pause: u64) -> Manner {
-    Manner { cache: Arc::default(), pause: Duration::from_millis(pause) }
+    Manner {
+        cache: Arc::default(),
+        pause: Duration::from_millis(pause),
+    }
 }
 
 fn denies(sources: &PolicySet) -> usize {
@@ -45,7 +48,13 @@ fn a_first_round_takes_what_rests() {
     let (_root, mut cycle, sources) = site();
     let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
     assert!(outcome.snapshot.is_some() && sources.is_ready());
-    assert!(denies(&sources) == 2 && sources.statuses().iter().all(|source| source.last_read_at.is_some()));
+    assert!(
+        denies(&sources) == 2
+            && sources
+                .statuses()
+                .iter()
+                .all(|source| source.last_read_at.is_some())
+    );
 }
 
 #[test]
@@ -56,18 +65,35 @@ fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on(
     symlink("/proc/stat", root.path().join("a/z.yaml")).unwrap();
     fs::write(root.path().join("b/q.yaml"), policy("q")).unwrap();
     let (sources, _) = cycle.read_and_reload(sources, None, &manner(15));
-    assert_eq!((denies(&sources), sources.statuses()[0].state), (3, SourceHealth::Good), "the other goes on at once");
-    assert!(cycle.wanted().is_some_and(|wanted| wanted <= Instant::now() + RETRY));
+    assert_eq!(
+        (denies(&sources), sources.statuses()[0].state),
+        (3, SourceHealth::Good),
+        "the other goes on at once"
+    );
+    assert!(
+        cycle
+            .wanted()
+            .is_some_and(|wanted| wanted <= Instant::now() + RETRY)
+    );
     for (since, _) in cycle.restless.values_mut() {
         *since = Instant::now().checked_sub(DEADLINE).unwrap();
     }
     let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(15));
     let told = &sources.statuses()[0];
     assert_eq!((told.state, denies(&sources)), (SourceHealth::Refused, 3));
-    assert!(told.problems[0].place.file.ends_with("a/z.yaml") && told.problems[0].text.contains("keeps changing"));
-    assert!(told.last_read_at == at && outcome.change.is_some(), "it is on record, and nothing was read to the end");
+    assert!(
+        told.problems[0].place.file.ends_with("a/z.yaml")
+            && told.problems[0].text.contains("keeps changing")
+    );
+    assert!(
+        told.last_read_at == at && outcome.change.is_some(),
+        "it is on record, and nothing was read to the end"
+    );
     let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(15));
-    assert!(outcome.change.is_none() && cycle.wanted().is_none(), "it is told once");
+    assert!(
+        outcome.change.is_none() && cycle.wanted().is_none(),
+        "it is told once"
+    );
     fs::remove_file(root.path().join("a/z.yaml")).unwrap();
     let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
     assert_eq!(outcome.change.unwrap().outcome.as_str(), "recovered");
@@ -81,33 +107,68 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
     let path = root.path().join("a");
     let progress = Arc::new(Progress::default());
     progress.at(&path.join("k.yaml"));
-    let left = Left { slot: Arc::default(), progress, told: None };
+    let left = Left {
+        slot: Arc::default(),
+        progress,
+        told: None,
+    };
     cycle.left.insert(id(&path), left);
     fs::write(path.join("n.yaml"), policy("n")).unwrap();
     fs::write(root.path().join("b/q.yaml"), policy("q")).unwrap();
     let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
-    assert_eq!((denies(&sources), sources.statuses()[0].state), (3, SourceHealth::Good), "the other goes on at once");
+    assert_eq!(
+        (denies(&sources), sources.statuses()[0].state),
+        (3, SourceHealth::Good),
+        "the other goes on at once"
+    );
     assert!(cycle.is_waiting() && cycle.wanted().is_some());
-    cycle.left[&id(&path)].progress.pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
+    cycle.left[&id(&path)]
+        .progress
+        .pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
     let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     let told = &sources.statuses()[0];
     assert_eq!((told.state, denies(&sources)), (SourceHealth::Refused, 3));
-    assert!(told.problems[0].text.contains("k.yaml` does not come to an end"), "{}", told.problems[0]);
-    let read = read_changes(&path, &SourceOptions::default(), &StatCache::default(), &Progress::default());
+    assert!(
+        told.problems[0]
+            .text
+            .contains("k.yaml` does not come to an end"),
+        "{}",
+        told.problems[0]
+    );
+    let read = read_changes(
+        &path,
+        &SourceOptions::default(),
+        &StatCache::default(),
+        &Progress::default(),
+    );
     *cycle.left[&id(&path)].slot.lock().unwrap() = Some(Late(Content::Directory(read), None));
     let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
-    assert_eq!((denies(&sources), sources.statuses()[0].state), (4, SourceHealth::Good));
+    assert_eq!(
+        (denies(&sources), sources.statuses()[0].state),
+        (4, SourceHealth::Good)
+    );
     assert!(!cycle.is_waiting());
 }
 
 #[test]
 fn a_source_that_hangs_at_the_start_keeps_everything_denied_and_is_told_at_once() {
     let (root, mut cycle, sources) = site();
-    let left = Left { slot: Arc::default(), progress: Arc::default(), told: None };
+    let left = Left {
+        slot: Arc::default(),
+        progress: Arc::default(),
+        told: None,
+    };
     cycle.left.insert(id(&root.path().join("a")), left);
     let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
-    assert!(outcome.snapshot.is_none() && !sources.is_ready(), "what was never read could hold denials");
-    let states: Vec<_> = sources.statuses().iter().map(|source| source.state).collect();
+    assert!(
+        outcome.snapshot.is_none() && !sources.is_ready(),
+        "what was never read could hold denials"
+    );
+    let states: Vec<_> = sources
+        .statuses()
+        .iter()
+        .map(|source| source.state)
+        .collect();
     assert_eq!(states, [SourceHealth::NeverLoaded, SourceHealth::Good]);
 }
 
@@ -124,7 +185,10 @@ fn a_read_counts_only_when_it_repeats() {
     });
     let (sources, _) = cycle.read_and_reload(sources, None, &manner(200));
     writer.join().unwrap();
-    let found: Vec<_> = sources.loaded_sources().flat_map(|source| source.source().files).collect();
+    let found: Vec<_> = sources
+        .loaded_sources()
+        .flat_map(|source| source.source().files)
+        .collect();
     assert_eq!(found[0].bytes.as_ref(), policy("later").as_bytes());
 }
 
@@ -135,7 +199,14 @@ fn a_reading_that_is_slow_and_goes_on_is_not_told_as_one_that_hangs() {
     let (path, progress) = (root.path().join("a"), Arc::new(Progress::default()));
     progress.pretend_since(Instant::now().checked_sub(DEADLINE * 3).unwrap());
     progress.at(&path.join("next.yaml"));
-    cycle.left.insert(id(&path), Left { slot: Arc::default(), progress: progress.clone(), told: None });
+    cycle.left.insert(
+        id(&path),
+        Left {
+            slot: Arc::default(),
+            progress: progress.clone(),
+            told: None,
+        },
+    );
     let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
     assert!(outcome.change.is_none() && sources.statuses()[0].state == SourceHealth::Good);
     assert!(cycle.wanted().unwrap() > Instant::now());
@@ -149,7 +220,14 @@ fn what_is_no_source_any_more_is_waited_for_no_more() {
     let (root, mut cycle, sources) = site();
     let gone = root.path().join("gone");
     cycle.restless.insert(id(&gone), (Instant::now(), None));
-    cycle.left.insert(id(&gone), Left { slot: Arc::default(), progress: Arc::default(), told: None });
+    cycle.left.insert(
+        id(&gone),
+        Left {
+            slot: Arc::default(),
+            progress: Arc::default(),
+            told: None,
+        },
+    );
     assert!(cycle.wanted().is_some() && cycle.is_waiting());
     cycle.read_and_reload(sources, None, &manner(1));
     assert!(cycle.wanted().is_none() && !cycle.is_waiting());
@@ -161,7 +239,14 @@ fn a_source_that_did_not_rest_and_then_hangs_is_read_again_no_sooner() {
     let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
     let path = root.path().join("a");
     cycle.restless.insert(id(&path), (Instant::now(), None));
-    cycle.left.insert(id(&path), Left { slot: Arc::default(), progress: Arc::default(), told: None });
+    cycle.left.insert(
+        id(&path),
+        Left {
+            slot: Arc::default(),
+            progress: Arc::default(),
+            told: None,
+        },
+    );
     cycle.read_and_reload(sources, None, &manner(1));
     assert!(cycle.restless.is_empty());
 }

@@ -19,7 +19,11 @@ pub fn filter(args: &FilterArgs) -> Filter {
         kinds: args.kinds.clone(),
         namespaces: args.namespaces.clone(),
         // Hosts on record are canonical: in lower case and without a dot at the end.
-        hosts: args.hosts.iter().map(|host| host.trim_end_matches('.').to_ascii_lowercase()).collect(),
+        hosts: args
+            .hosts
+            .iter()
+            .map(|host| host.trim_end_matches('.').to_ascii_lowercase())
+            .collect(),
         reasons: args.reasons.clone(),
         effect: effect.to_owned(),
     }
@@ -27,7 +31,8 @@ pub fn filter(args: &FilterArgs) -> Filter {
 
 /// Whether a record is wanted.
 pub fn wants(filter: &Filter, record: &Record) -> bool {
-    filter.kinds.is_empty() && matches!(record.kind.as_str(), "gap" | "lag") || holds(filter, &Head::of(record))
+    filter.kinds.is_empty() && matches!(record.kind.as_str(), "gap" | "lag")
+        || holds(filter, &Head::of(record))
 }
 
 #[cfg(test)]
@@ -54,7 +59,10 @@ mod tests {
         let hosts = |host: &str| filtering(|w| w.hosts = vec![host.to_owned()]);
         for (filter, expected) in [
             (filtering(|_| ()), true),
-            (filtering(|w| w.namespaces = vec![text("batch"), text("shop")]), true),
+            (
+                filtering(|w| w.namespaces = vec![text("batch"), text("shop")]),
+                true,
+            ),
             (filtering(|w| w.namespaces = vec![text("batch")]), false),
             (hosts("API.example.com."), true),
             (hosts("*.example.com"), true),
@@ -62,7 +70,10 @@ mod tests {
             (hosts("*.com"), true),
             (hosts("example.com"), false),
             (hosts("*ample.com"), false),
-            (filtering(|w| w.reasons = vec![text("denied_by_rule")]), true),
+            (
+                filtering(|w| w.reasons = vec![text("denied_by_rule")]),
+                true,
+            ),
             (filtering(|w| w.effect = Some(ToldEffect::Allow)), false),
             (filtering(|w| w.kinds = vec![text("policyChange")]), false),
         ] {
@@ -72,8 +83,17 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_seen_unless_kinds_are_named() {
-        let gap = Record { kind: "gap".into(), ..Record::default() };
-        assert!(wants(&filtering(|w| w.namespaces = vec!["shop".into()]), &gap));
-        assert!(!wants(&filtering(|w| w.kinds = vec!["decision".into()]), &gap));
+        let gap = Record {
+            kind: "gap".into(),
+            ..Record::default()
+        };
+        assert!(wants(
+            &filtering(|w| w.namespaces = vec!["shop".into()]),
+            &gap
+        ));
+        assert!(!wants(
+            &filtering(|w| w.kinds = vec!["decision".into()]),
+            &gap
+        ));
     }
 }

@@ -29,8 +29,12 @@ const CHUNK: usize = 64 << 10;
 /// # Errors
 /// Why it cannot be read.
 pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<(), LogFileError> {
-    let mut view =
-        View { filter: filter::filter(&args.filter), place: Place::default(), held: Held::default(), output };
+    let mut view = View {
+        filter: filter::filter(&args.filter),
+        place: Place::default(),
+        held: Held::default(),
+        output,
+    };
     let told = |why| LogFileError::read(file, why);
     if !args.follow {
         read::each(&mut read::open(file)?, |piece| view.take(piece)).map_err(told)?;
@@ -68,7 +72,10 @@ fn follow(path: &Path, mut file: File, view: &mut View<'_>) -> io::Result<File> 
         successor = match File::open(path) {
             Ok(other) if !is_same(&other, &file)? => Some(other),
             Ok(_) if file.metadata()?.len() < position => {
-                print_error(&format!("{} became shorter and is read again; records may be missing", path.display()));
+                print_error(&format!(
+                    "{} became shorter and is read again; records may be missing",
+                    path.display()
+                ));
                 Some(File::open(path)?)
             }
             Ok(_) => None,
@@ -129,7 +136,10 @@ impl View<'_> {
                 !filter::wants(&self.filter, &record) || self.output.show(&record, line)
             }
             Piece::NoRecord(why) => {
-                print_error(&format!("a line is no record: {}", super::format::visible(&why)));
+                print_error(&format!(
+                    "a line is no record: {}",
+                    super::format::visible(&why)
+                ));
                 true
             }
             Piece::Torn(bytes) => {
@@ -154,7 +164,8 @@ impl Place {
             return None;
         }
         let next = self.sequence.saturating_add(1);
-        let is_missing = self.stream == record.stream && self.sequence > 0 && record.sequence > next;
+        let is_missing =
+            self.stream == record.stream && self.sequence > 0 && record.sequence > next;
         if self.stream != record.stream {
             self.stream.clone_from(&record.stream);
         }
@@ -179,7 +190,11 @@ mod tests {
             ("b", 4, None),
             ("b", 2, None),
         ] {
-            let record = Record { stream: stream.into(), sequence, ..Record::default() };
+            let record = Record {
+                stream: stream.into(),
+                sequence,
+                ..Record::default()
+            };
             assert_eq!(place.missing(&record), expected, "{stream} {sequence}");
         }
     }

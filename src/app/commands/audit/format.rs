@@ -11,20 +11,32 @@ pub use customs_policy::printable::line as visible;
 
 /// The same, with a dash where there is nothing.
 pub fn or_dash(text: &str) -> String {
-    if text.is_empty() { "-".to_owned() } else { visible(text).into_owned() }
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        visible(text).into_owned()
+    }
 }
 
 /// `namespace/service-account`, or why there is none.
 pub fn caller(record: &Record) -> String {
     match record.namespace.is_empty() {
         true => or_dash(&record.identity),
-        false => format!("{}/{}", visible(&record.namespace), or_dash(&record.service_account)),
+        false => format!(
+            "{}/{}",
+            visible(&record.namespace),
+            or_dash(&record.service_account)
+        ),
     }
 }
 
 /// The canonical host, or else what was sent.
 pub fn host(record: &Record) -> String {
-    let sent = || [&record.raw_host, &record.sni].into_iter().find(|text| !text.is_empty());
+    let sent = || {
+        [&record.raw_host, &record.sni]
+            .into_iter()
+            .find(|text| !text.is_empty())
+    };
     match record.host.is_empty() {
         false => visible(&record.host).into_owned(),
         true => sent().map_or_else(|| "-".to_owned(), |text| format!("?{}", visible(text))),
@@ -54,12 +66,28 @@ mod tests {
             host: text("a.example"),
             ..Record::default()
         };
-        assert_eq!((caller(&known), host(&known)), (text("shop/cart"), text("a.example")));
-        let dropped = Record { service_account: String::new(), ..known };
+        assert_eq!(
+            (caller(&known), host(&known)),
+            (text("shop/cart"), text("a.example"))
+        );
+        let dropped = Record {
+            service_account: String::new(),
+            ..known
+        };
         assert_eq!(caller(&dropped), "shop/-");
-        let odd = Record { identity: text("unauthenticated"), raw_host: text("A\n"), ..Record::default() };
-        assert_eq!((caller(&odd), host(&odd)), (text("unauthenticated"), text("?A\\u{a}")));
-        assert_eq!((caller(&Record::default()), host(&Record::default())), (text("-"), text("-")));
+        let odd = Record {
+            identity: text("unauthenticated"),
+            raw_host: text("A\n"),
+            ..Record::default()
+        };
+        assert_eq!(
+            (caller(&odd), host(&odd)),
+            (text("unauthenticated"), text("?A\\u{a}"))
+        );
+        assert_eq!(
+            (caller(&Record::default()), host(&Record::default())),
+            (text("-"), text("-"))
+        );
     }
 
     #[test]

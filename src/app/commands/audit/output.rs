@@ -27,7 +27,11 @@ impl RecordOutput {
             Color::Always => true,
             Color::Never => false,
         };
-        RecordOutput { format: args.format, is_coloured, left: args.count }
+        RecordOutput {
+            format: args.format,
+            is_coloured,
+            left: args.count,
+        }
     }
 
     /// Whether more is to be shown.

@@ -54,7 +54,10 @@ fn tone(kind: &str) -> Tone {
 /// What was told, with the answer that somebody should look at: a denial where there is one.
 fn decision(record: &Record) -> (Tone, String, String) {
     let denied = |answer: &str| answer == "deny";
-    let (tone, word) = match (denied(&record.effect), denied(&record.verdict) || denied(&record.dry_run)) {
+    let (tone, word) = match (
+        denied(&record.effect),
+        denied(&record.verdict) || denied(&record.dry_run),
+    ) {
         (true, _) => (Tone::Bad, "deny"),
         (false, true) => (Tone::Mark, "dry-run-deny"),
         (false, false) => (Tone::Good, "allow"),
@@ -75,7 +78,10 @@ fn decision(record: &Record) -> (Tone, String, String) {
 
 /// Who asked for what.
 fn asked(record: &Record) -> String {
-    let port = record.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let port = record
+        .port
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     let what = match record.method.is_empty() {
         true => or_dash(&record.protocol),
         false => format!("{} {}", visible(&record.method), or_dash(&record.path)),
@@ -91,9 +97,21 @@ fn answered(record: &Record) -> String {
         false => (&record.reason, &record.rule),
     };
     // The owner of the other rule is told only where it is another.
-    let owner = if is_dry_run && *rule != record.rule { &record.dry_run_owner } else { &record.owner };
-    let owner = if owner.is_empty() { String::new() } else { format!(" ({})", visible(owner)) };
-    let rule = if rule.is_empty() { String::new() } else { format!(" {}", visible(rule)) };
+    let owner = if is_dry_run && *rule != record.rule {
+        &record.dry_run_owner
+    } else {
+        &record.owner
+    };
+    let owner = if owner.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", visible(owner))
+    };
+    let rule = if rule.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", visible(rule))
+    };
     format!(" {}{rule}{owner}", or_dash(reason))
 }
 
@@ -134,19 +152,30 @@ fn event(record: &Record) -> String {
         "refusals" => refusals(record),
         "stream" => stream(record),
         "gap" => gap(record),
-        "lag" => format!("missed the records {} to {}", record.missed_from, record.missed_to),
+        "lag" => format!(
+            "missed the records {} to {}",
+            record.missed_from, record.missed_to
+        ),
         "checkpoint" => checkpoint(record),
         _ => read::to_line(record).unwrap_or_default(),
     }
 }
 
 fn named(before: &str, text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("{before}{}", visible(text)) }
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("{before}{}", visible(text))
+    }
 }
 
 fn policy_change(record: &Record) -> String {
-    let rules =
-        [record.istio_deny_rules, record.istio_allow_rules, record.egress_deny_rules, record.egress_allow_rules];
+    let rules = [
+        record.istio_deny_rules,
+        record.istio_allow_rules,
+        record.egress_deny_rules,
+        record.egress_allow_rules,
+    ];
     let rules: u64 = rules.into_iter().flatten().map(u64::from).sum();
     let mut line = format!(
         "{}, revision {}{}, {} policies, {rules} rules",
@@ -160,7 +189,10 @@ fn policy_change(record: &Record) -> String {
         let left_out = usize::try_from(record.problems_left_out).unwrap_or(usize::MAX);
         let count = counted(record.problems.len().saturating_add(left_out), "problem");
         let (file, text) = (visible(&first.file), visible(&first.text));
-        line.push_str(&format!("; {count}, the first: {file}:{} {text}", first.line));
+        line.push_str(&format!(
+            "; {count}, the first: {file}:{} {text}",
+            first.line
+        ));
     }
     line
 }
@@ -169,7 +201,12 @@ fn question(record: &Record) -> String {
     let by = or_dash(&record.asked_by);
     match &record.answer {
         Some(answer) => {
-            format!("by {by}: {} would get {}{}", asked(answer), or_dash(&answer.effect), answered(answer))
+            format!(
+                "by {by}: {} would get {}{}",
+                asked(answer),
+                or_dash(&answer.effect),
+                answered(answer)
+            )
         }
         None => format!("by {by}"),
     }
@@ -178,7 +215,11 @@ fn question(record: &Record) -> String {
 fn stream(record: &Record) -> String {
     let from = match record.previous_stream.as_str() {
         "" => ", the first".to_owned(),
-        previous => format!(", behind {} of {}", record.previous_sequence, visible(previous)),
+        previous => format!(
+            ", behind {} of {}",
+            record.previous_sequence,
+            visible(previous)
+        ),
     };
     let torn = match record.torn_bytes {
         0 => String::new(),
@@ -188,21 +229,44 @@ fn stream(record: &Record) -> String {
         "" => String::new(),
         what => format!(", the file before was {} by another process", visible(what)),
     };
-    let (sink, filter, format) = (or_dash(&record.sink), or_dash(&record.filter), or_dash(&record.format));
-    format!("{} of {sink}, {filter}, as {format}{from}{torn}{before}", or_dash(&record.stream))
+    let (sink, filter, format) = (
+        or_dash(&record.sink),
+        or_dash(&record.filter),
+        or_dash(&record.format),
+    );
+    format!(
+        "{} of {sink}, {filter}, as {format}{from}{torn}{before}",
+        or_dash(&record.stream)
+    )
 }
 
 fn refusals(record: &Record) -> String {
     let told = |refusal: &Refusal| {
-        let Refusal { peer, cause, count, example } = refusal;
-        format!("{count} {} from {}{}", or_dash(cause), or_dash(peer), named(", such as ", example))
+        let Refusal {
+            peer,
+            cause,
+            count,
+            example,
+        } = refusal;
+        format!(
+            "{count} {} from {}{}",
+            or_dash(cause),
+            or_dash(peer),
+            named(", such as ", example)
+        )
     };
     let told: Vec<_> = record.refusals.iter().map(told).collect();
     format!("refused before they were checks: {}", told.join("; "))
 }
 
 fn gap(record: &Record) -> String {
-    let Loss { allows, denials, differing, withheld, events } = record.lost.unwrap_or_default();
+    let Loss {
+        allows,
+        denials,
+        differing,
+        withheld,
+        events,
+    } = record.lost.unwrap_or_default();
     let classes = [
         (allows, "allowed"),
         (denials, "denied"),
@@ -210,9 +274,20 @@ fn gap(record: &Record) -> String {
         (withheld, "withheld"),
         (events, "events"),
     ];
-    let told: Vec<String> = classes.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    let all = classes.iter().fold(0_u64, |all, (n, _)| all.saturating_add(*n));
-    format!("{all} records lost ({}) from {} to {}", told.join(", "), time(record.first), time(record.last))
+    let told: Vec<String> = classes
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
+    let all = classes
+        .iter()
+        .fold(0_u64, |all, (n, _)| all.saturating_add(*n));
+    format!(
+        "{all} records lost ({}) from {} to {}",
+        told.join(", "),
+        time(record.first),
+        time(record.last)
+    )
 }
 
 fn checkpoint(record: &Record) -> String {
@@ -223,7 +298,11 @@ fn checkpoint(record: &Record) -> String {
         key => format!("signed by {}", visible(key)),
     };
     let sealed = or_dash(&record.sealed_stream);
-    format!("{sealed} had {} records, head {}..{last}, {signed}", record.records, or_dash(&head))
+    format!(
+        "{sealed} had {} records, head {}..{last}, {signed}",
+        record.records,
+        or_dash(&head)
+    )
 }
 
 #[cfg(test)]

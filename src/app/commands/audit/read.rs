@@ -24,8 +24,11 @@ const CHUNK: usize = 64 << 10;
 /// How many bytes tell a form from the other.
 const SAMPLE: usize = 16;
 
-static RECORD: LazyLock<Option<MessageDescriptor>> =
-    LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).ok()?.get_message_by_name("customs.audit.v1.Record"));
+static RECORD: LazyLock<Option<MessageDescriptor>> = LazyLock::new(|| {
+    DescriptorPool::decode(DESCRIPTORS)
+        .ok()?
+        .get_message_by_name("customs.audit.v1.Record")
+});
 
 /// What stands in a file, one after another.
 #[derive(Debug, PartialEq)]
@@ -91,7 +94,11 @@ impl Splitter {
         if rest.trim_ascii().is_empty() || self.is_skipping || self.form == Some(Form::Unreadable) {
             return None;
         }
-        let whole = if self.form == Some(Form::Messages) { None } else { line(rest).ok() };
+        let whole = if self.form == Some(Form::Messages) {
+            None
+        } else {
+            line(rest).ok()
+        };
         Some(whole.unwrap_or(Piece::Torn(rest.len())))
     }
 
@@ -99,12 +106,18 @@ impl Splitter {
         loop {
             let rest = self.held.get(self.from..).unwrap_or_default();
             let fresh = rest.get(self.looked..).unwrap_or_default();
-            let Some(length) = fresh.iter().position(|byte| *byte == b'\n').map(|at| at + self.looked) else {
+            let Some(length) = fresh
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map(|at| at + self.looked)
+            else {
                 self.looked = rest.len();
                 if rest.len() > MAX_RECORD {
                     (self.from, self.looked) = (self.held.len(), 0);
                     if !std::mem::replace(&mut self.is_skipping, true) {
-                        return Some(Piece::NoRecord(format!("a line is longer than {MAX_RECORD} bytes")));
+                        return Some(Piece::NoRecord(format!(
+                            "a line is longer than {MAX_RECORD} bytes"
+                        )));
                     }
                 }
                 return None;
@@ -126,7 +139,9 @@ impl Splitter {
             Err(_) if rest.len() < 10 => return None,
             Ok(_) | Err(_) => {
                 self.form = Some(Form::Unreadable);
-                return Some(Piece::NoRecord("no record begins here, and nothing behind it can be read".into()));
+                return Some(Piece::NoRecord(
+                    "no record begins here, and nothing behind it can be read".into(),
+                ));
             }
         };
         let start = prost::length_delimiter_len(length);
@@ -144,11 +159,22 @@ impl Splitter {
 /// A message is behind its length and begins with its time: field 1, a message that begins with a number. One that has
 /// none begins with its kind. No text has such bytes.
 fn form(sample: &[u8]) -> Form {
-    let begins = prost::decode_length_delimiter(sample).ok().and_then(|length| {
-        let message = sample.get(prost::length_delimiter_len(length)..)?;
-        Some(matches!(message, [0x0a, 1..=24, 0x08 | 0x10, ..] | [0x0a, 0, 0x12, ..] | [0x12, 1..=24, b'a'..=b'z', ..]))
-    });
-    if begins == Some(true) { Form::Messages } else { Form::Lines }
+    let begins = prost::decode_length_delimiter(sample)
+        .ok()
+        .and_then(|length| {
+            let message = sample.get(prost::length_delimiter_len(length)..)?;
+            Some(matches!(
+                message,
+                [0x0a, 1..=24, 0x08 | 0x10, ..]
+                    | [0x0a, 0, 0x12, ..]
+                    | [0x12, 1..=24, b'a'..=b'z', ..]
+            ))
+        });
+    if begins == Some(true) {
+        Form::Messages
+    } else {
+        Form::Lines
+    }
 }
 
 /// Why a line is no record.
@@ -198,7 +224,10 @@ pub fn to_line(record: &Record) -> Option<String> {
             out.push(character);
         } else {
             let units = &mut [0; 2];
-            character.encode_utf16(units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+            character
+                .encode_utf16(units)
+                .iter()
+                .for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
         }
     }
     Some(out)
@@ -227,17 +256,24 @@ pub enum LogFileError {
         why: io::Error,
     },
     /// It holds something else.
-    #[error("{0} is no audit log: it holds no record; name a file that customs wrote with `--audit`")]
+    #[error(
+        "{0} is no audit log: it holds no record; name a file that customs wrote with `--audit`"
+    )]
     NoLog(String),
     /// What cannot be asked for more.
-    #[error("--follow: the standard input cannot be followed; leave the flag out, it is read to its end")]
+    #[error(
+        "--follow: the standard input cannot be followed; leave the flag out, it is read to its end"
+    )]
     FollowStdin,
 }
 
 impl LogFileError {
     /// For a file that the system does not let be read.
     pub fn read(path: &Path, why: io::Error) -> LogFileError {
-        LogFileError::Read { path: path.display().to_string(), why }
+        LogFileError::Read {
+            path: path.display().to_string(),
+            why,
+        }
     }
 }
 
@@ -282,7 +318,11 @@ pub fn open(path: &Path) -> Result<Box<dyn Read>, LogFileError> {
     };
     let mut file = BufReader::with_capacity(CHUNK, file);
     let is_gzip = file.fill_buf().map_err(told)?.starts_with(&[0x1f, 0x8b]);
-    Ok(if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+    Ok(if is_gzip {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    })
 }
 
 /// Tells every piece up to the end, or until it is not asked to go on.

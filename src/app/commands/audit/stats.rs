@@ -33,7 +33,11 @@ pub fn run(args: &StatsArgs) -> ExitCode {
         StatsFormat::Human => print(&human(&stats, args.top)),
         StatsFormat::Json => print_json(&stats.json(args.top)),
     }
-    if is_whole { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+    if is_whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    }
 }
 
 /// Everything that is counted.
@@ -87,7 +91,11 @@ impl Stats {
             no_records: 0,
             torn: 0,
             kinds: TopK::new("kinds", "Records", &["kind"]),
-            answers: TopK::new("answers", "Decisions by answer", &["effect", "verdict", "dryRun"]),
+            answers: TopK::new(
+                "answers",
+                "Decisions by answer",
+                &["effect", "verdict", "dryRun"],
+            ),
             denied: TopK::new("denied", "Denied most often", &["caller", "host"]),
             reasons: TopK::new("reasons", "Reasons of verdicts", &["verdict", "reason"]),
             dry_run_denies: TopK::new(
@@ -96,15 +104,38 @@ impl Stats {
                 &["namespace", "host", "rule", "owner"],
             ),
             rules: TopK::new("rules", "Rules that spoke", &["verdict", "rule", "owner"]),
-            ending: TopK::new("ending", "Allowed by a grant that ends", &["grant", "expires", "owner"]),
+            ending: TopK::new(
+                "ending",
+                "Allowed by a grant that ends",
+                &["grant", "expires", "owner"],
+            ),
             revisions: TopK::new("revisions", "Decisions by policy set", &["revision"]),
         }
     }
 
     /// The tables, in the order in which they are told.
     pub fn tables(&self) -> [&TopK; 8] {
-        let Stats { kinds, answers, denied, reasons, dry_run_denies, rules, ending, revisions, .. } = self;
-        [kinds, answers, denied, reasons, dry_run_denies, rules, ending, revisions]
+        let Stats {
+            kinds,
+            answers,
+            denied,
+            reasons,
+            dry_run_denies,
+            rules,
+            ending,
+            revisions,
+            ..
+        } = self;
+        [
+            kinds,
+            answers,
+            denied,
+            reasons,
+            dry_run_denies,
+            rules,
+            ending,
+            revisions,
+        ]
     }
 
     pub fn read(&mut self, file: &Path) -> Result<(), LogFileError> {
@@ -114,7 +145,10 @@ impl Stats {
             self.take(piece);
             true
         };
-        let told = |why| LogFileError::Partial { path: file.display().to_string(), why };
+        let told = |why| LogFileError::Partial {
+            path: file.display().to_string(),
+            why,
+        };
         read::each(&mut read::open(file)?, take).map_err(told)?;
         held.is_log(file)
     }
@@ -130,8 +164,12 @@ impl Stats {
     fn add(&mut self, record: &Record) {
         let time = moment(record.time);
         // A record without a time lies nowhere.
-        let is_late = self.since.is_none_or(|since| time.is_some_and(|time| time >= since));
-        let is_early = self.until.is_none_or(|until| time.is_some_and(|time| time < until));
+        let is_late = self
+            .since
+            .is_none_or(|since| time.is_some_and(|time| time >= since));
+        let is_early = self
+            .until
+            .is_none_or(|until| time.is_some_and(|time| time < until));
         if !is_late || !is_early {
             return;
         }
@@ -145,7 +183,10 @@ impl Stats {
             "decision" => self.decide(record),
             "gap" => self.lose(record.lost.unwrap_or_default()),
             "lag" => {
-                let missed = record.missed_to.saturating_sub(record.missed_from).saturating_add(1);
+                let missed = record
+                    .missed_to
+                    .saturating_sub(record.missed_from)
+                    .saturating_add(1);
                 self.missed = self.missed.saturating_add(missed);
             }
             "withheld" => self.withheld += 1,
@@ -156,7 +197,13 @@ impl Stats {
 
     fn lose(&mut self, more: Loss) {
         self.gaps += 1;
-        let Loss { allows, denials, differing, withheld, events } = &mut self.lost;
+        let Loss {
+            allows,
+            denials,
+            differing,
+            withheld,
+            events,
+        } = &mut self.lost;
         for (sum, lost) in [
             (allows, more.allows),
             (denials, more.denials),
@@ -171,34 +218,62 @@ impl Stats {
     fn decide(&mut self, record: &Record) {
         self.decisions += 1;
         self.callers_gone += u64::from(record.caller_gone);
-        self.answers.add([&record.effect, &record.verdict, &record.dry_run].map(|answer| or_dash(answer)));
-        self.reasons.add([or_dash(&record.verdict), or_dash(&record.reason)]);
+        self.answers
+            .add([&record.effect, &record.verdict, &record.dry_run].map(|answer| or_dash(answer)));
+        self.reasons
+            .add([or_dash(&record.verdict), or_dash(&record.reason)]);
         self.revisions.add([or_dash(&record.revision)]);
         if !record.rule.is_empty() {
-            self.rules.add([&record.verdict, &record.rule, &record.owner].map(|text| or_dash(text)));
+            self.rules
+                .add([&record.verdict, &record.rule, &record.owner].map(|text| or_dash(text)));
         }
         if record.verdict == "deny" {
             self.denied.add([caller(record), host(record)]);
         }
         if record.effect == "allow" && record.dry_run == "deny" {
-            let namespace = if record.namespace.is_empty() { &record.identity } else { &record.namespace };
+            let namespace = if record.namespace.is_empty() {
+                &record.identity
+            } else {
+                &record.namespace
+            };
             // The owner of the other rule is told only where it is another.
             let is_same = record.dry_run_rule == record.rule;
-            let owner = if is_same { &record.owner } else { &record.dry_run_owner };
-            self.dry_run_denies.add([or_dash(namespace), host(record), or_dash(&record.dry_run_rule), or_dash(owner)]);
+            let owner = if is_same {
+                &record.owner
+            } else {
+                &record.dry_run_owner
+            };
+            self.dry_run_denies.add([
+                or_dash(namespace),
+                host(record),
+                or_dash(&record.dry_run_rule),
+                or_dash(owner),
+            ]);
         }
         if record.verdict == "allow" {
-            for (grant, expires) in [(&record.rule, record.expires), (&record.exception, record.exception_expires)] {
+            for (grant, expires) in [
+                (&record.rule, record.expires),
+                (&record.exception, record.exception_expires),
+            ] {
                 if let Some(expires) = moment(expires) {
-                    self.ending.add([or_dash(grant), expires.to_string(), or_dash(&record.owner)]);
+                    self.ending
+                        .add([or_dash(grant), expires.to_string(), or_dash(&record.owner)]);
                 }
             }
         }
     }
 
     pub fn json(&self, top: usize) -> Value {
-        let Loss { allows, denials, differing, withheld, events } = self.lost;
-        let span = self.span.map(|(first, last)| json!({"first": first.to_string(), "last": last.to_string()}));
+        let Loss {
+            allows,
+            denials,
+            differing,
+            withheld,
+            events,
+        } = self.lost;
+        let span = self
+            .span
+            .map(|(first, last)| json!({"first": first.to_string(), "last": last.to_string()}));
         let mut document = json!({
             "records": self.records,
             "decisions": self.decisions,
@@ -214,7 +289,10 @@ impl Stats {
             "torn": self.torn,
         });
         if let Some(document) = document.as_object_mut() {
-            document.extend(self.tables().map(|table| (table.name.to_owned(), table.json(top))));
+            document.extend(
+                self.tables()
+                    .map(|table| (table.name.to_owned(), table.json(top))),
+            );
         }
         document
     }

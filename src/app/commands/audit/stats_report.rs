@@ -19,12 +19,22 @@ pub fn human(stats: &Stats, top: usize) -> String {
 }
 
 fn sentences(stats: &Stats) -> String {
-    let mut out = format!("{}, {}", many(stats.records, "record"), many(stats.decisions, "decision"));
+    let mut out = format!(
+        "{}, {}",
+        many(stats.records, "record"),
+        many(stats.decisions, "decision")
+    );
     if let Some((first, last)) = stats.span {
         let _ = write!(out, ", from {first:.3} to {last:.3}");
     }
     out.push('\n');
-    let Loss { allows, denials, differing, withheld, events } = stats.lost;
+    let Loss {
+        allows,
+        denials,
+        differing,
+        withheld,
+        events,
+    } = stats.lost;
     if stats.gaps > 0 {
         let gaps = many(stats.gaps, "gap");
         let _ = writeln!(
@@ -35,7 +45,11 @@ fn sentences(stats: &Stats) -> String {
     for (count, what, told) in [
         (stats.missed, "record", "missed by a subscriber"),
         (stats.withheld, "answer", "withheld after it was on record"),
-        (stats.callers_gone, "decision", "that reached nobody: the caller had given up"),
+        (
+            stats.callers_gone,
+            "decision",
+            "that reached nobody: the caller had given up",
+        ),
         (stats.no_records, "line", "read over: no record"),
         (stats.torn, "record", "read over: it has no end"),
     ] {
@@ -50,11 +64,17 @@ fn write_table(table: &TopK, count: usize, out: &mut String) {
     let Top { rows, more, others } = table.top(count);
     let mut widths: Vec<usize> = table.columns.iter().map(|name| name.len()).collect();
     for (texts, _) in &rows {
-        widths.iter_mut().zip(*texts).for_each(|(width, text)| *width = (*width).max(text.len()));
+        widths
+            .iter_mut()
+            .zip(*texts)
+            .for_each(|(width, text)| *width = (*width).max(text.len()));
     }
     let _ = writeln!(out, "\n{}", table.title);
     let mut line = |number: &str, texts: &mut dyn Iterator<Item = &str>| {
-        let cells: String = texts.zip(&widths).map(|(text, width)| format!("  {text:<width$}")).collect();
+        let cells: String = texts
+            .zip(&widths)
+            .map(|(text, width)| format!("  {text:<width$}"))
+            .collect();
         let _ = writeln!(out, "{}", format!("{number:>10}{cells}").trim_end());
     };
     line("count", &mut table.columns.iter().copied());
@@ -65,7 +85,10 @@ fn write_table(table: &TopK, count: usize, out: &mut String) {
         let _ = writeln!(out, "{:>10}  in {} more rows", more.1, more.0);
     }
     if others > 0 {
-        let _ = writeln!(out, "{others:>10}  others, which came after there were too many different rows");
+        let _ = writeln!(
+            out,
+            "{others:>10}  others, which came after there were too many different rows"
+        );
     }
 }
 

@@ -46,7 +46,10 @@ pub enum SubscribeError {
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] std::io::Error),
     /// Nobody takes the connection.
-    #[error("cannot reach {server}: {}; is `customs serve` running with --audit tail:{server}?", causes(why))]
+    #[error(
+        "cannot reach {server}: {}; is `customs serve` running with --audit tail:{server}?",
+        causes(why)
+    )]
     Connect {
         /// The server.
         server: String,
@@ -73,25 +76,51 @@ pub enum SubscribeError {
 /// Why there is nothing to show, and what to do.
 pub fn run(server: &str, args: &TailArgs, output: &mut RecordOutput) -> Result<(), SubscribeError> {
     let endpoint = endpoint(server)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(SubscribeError::Runtime)?;
     let (stream, after_sequence) = args.resume.clone().unwrap_or_default();
     let filter = Some(filter::filter(&args.filter));
-    let request = TailRequest { filter, stream, after_sequence, from_start: args.from_start };
-    runtime.block_on(Subscription { server, endpoint, request, pause: PAUSES.0, output }.run())
+    let request = TailRequest {
+        filter,
+        stream,
+        after_sequence,
+        from_start: args.from_start,
+    };
+    runtime.block_on(
+        Subscription {
+            server,
+            endpoint,
+            request,
+            pause: PAUSES.0,
+            output,
+        }
+        .run(),
+    )
 }
 
 fn endpoint(server: &str) -> Result<Endpoint, SubscribeError> {
-    let address = server.strip_prefix("http://").unwrap_or(server).trim_end_matches('/');
-    let has_port = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let address = server
+        .strip_prefix("http://")
+        .unwrap_or(server)
+        .trim_end_matches('/');
+    let has_port = address
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     let url = match address.strip_prefix("unix:") {
         Some(path) if !path.is_empty() => address.to_owned(),
         None if has_port && !address.contains('/') => format!("http://{address}"),
         _ => return Err(SubscribeError::Address(server.to_owned())),
     };
-    let endpoint =
-        Endpoint::from_shared(url).map_err(|why| SubscribeError::Endpoint { server: server.to_owned(), why })?;
-    Ok(endpoint.connect_timeout(CONNECT_WAIT).http2_keep_alive_interval(ALIVE).keep_alive_while_idle(true))
+    let endpoint = Endpoint::from_shared(url).map_err(|why| SubscribeError::Endpoint {
+        server: server.to_owned(),
+        why,
+    })?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_WAIT)
+        .http2_keep_alive_interval(ALIVE)
+        .keep_alive_while_idle(true))
 }
 
 /// Why it does not go on.
@@ -116,21 +145,38 @@ impl Subscription<'_> {
     async fn run(mut self) -> Result<(), SubscribeError> {
         let server = self.server;
         let first = self.endpoint.connect().await;
-        let first = first.map_err(|why| SubscribeError::Connect { server: server.to_owned(), why })?;
+        let first = first.map_err(|why| SubscribeError::Connect {
+            server: server.to_owned(),
+            why,
+        })?;
         let mut channel = Some(first);
         while self.output.is_open() {
-            let Err(broken) = self.listen(channel.take()).await else { return Ok(()) };
+            let Err(broken) = self.listen(channel.take()).await else {
+                return Ok(());
+            };
             match broken {
                 Broken::Never(why) => return Err(why),
                 Broken::Unknown(why) => {
-                    let TailRequest { stream, after_sequence, .. } = &self.request;
+                    let TailRequest {
+                        stream,
+                        after_sequence,
+                        ..
+                    } = &self.request;
                     let place = format!("{after_sequence} of stream {}", visible(stream));
-                    print_error(&format!("{server} cannot go on behind {place} ({why}); showing all that it has"));
-                    self.request =
-                        TailRequest { filter: self.request.filter.take(), from_start: true, ..TailRequest::default() };
+                    print_error(&format!(
+                        "{server} cannot go on behind {place} ({why}); showing all that it has"
+                    ));
+                    self.request = TailRequest {
+                        filter: self.request.filter.take(),
+                        from_start: true,
+                        ..TailRequest::default()
+                    };
                 }
                 Broken::Gone(why) => {
-                    print_error(&format!("{server} is gone ({why}); asking again in {:?}", self.pause));
+                    print_error(&format!(
+                        "{server} is gone ({why}); asking again in {:?}",
+                        self.pause
+                    ));
                     tokio::time::sleep(self.pause).await;
                     self.pause = (self.pause * 2).min(PAUSES.1);
                 }
@@ -143,12 +189,22 @@ impl Subscription<'_> {
     async fn listen(&mut self, channel: Option<Channel>) -> Result<(), Broken> {
         let channel = match channel {
             Some(channel) => channel,
-            None => self.endpoint.connect().await.map_err(|why| Broken::Gone(causes(&why)))?,
+            None => self
+                .endpoint
+                .connect()
+                .await
+                .map_err(|why| Broken::Gone(causes(&why)))?,
         };
         let mut client = AuditServiceClient::new(channel);
         let answered = client.tail(self.request.clone()).await;
-        let mut records = answered.map_err(|status| self.broken(&status))?.into_inner();
-        while let Some(TailResponse { record }) = records.message().await.map_err(|status| self.broken(&status))? {
+        let mut records = answered
+            .map_err(|status| self.broken(&status))?
+            .into_inner();
+        while let Some(TailResponse { record }) = records
+            .message()
+            .await
+            .map_err(|status| self.broken(&status))?
+        {
             let Some(record) = record else { continue };
             self.pause = PAUSES.0;
             if record.sequence > 0 && !record.stream.is_empty() {
@@ -168,15 +224,27 @@ impl Subscription<'_> {
         match status.code() {
             Code::Unimplemented => Broken::Never(SubscribeError::NoTail(server.to_owned())),
             Code::PermissionDenied | Code::Unauthenticated => {
-                Broken::Never(SubscribeError::Refused { server: server.to_owned(), why })
+                Broken::Never(SubscribeError::Refused {
+                    server: server.to_owned(),
+                    why,
+                })
             }
-            Code::NotFound | Code::OutOfRange | Code::FailedPrecondition | Code::InvalidArgument | Code::DataLoss => {
-                match self.request.stream.is_empty() {
-                    true => Broken::Never(SubscribeError::Refused { server: server.to_owned(), why }),
-                    false => Broken::Unknown(why),
-                }
-            }
-            code => Broken::Gone(if why.is_empty() { code.to_string() } else { why }),
+            Code::NotFound
+            | Code::OutOfRange
+            | Code::FailedPrecondition
+            | Code::InvalidArgument
+            | Code::DataLoss => match self.request.stream.is_empty() {
+                true => Broken::Never(SubscribeError::Refused {
+                    server: server.to_owned(),
+                    why,
+                }),
+                false => Broken::Unknown(why),
+            },
+            code => Broken::Gone(if why.is_empty() {
+                code.to_string()
+            } else {
+                why
+            }),
         }
     }
 }

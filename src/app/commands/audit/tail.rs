@@ -13,7 +13,9 @@ use crate::app::{FAILED, print_error};
 pub fn run(args: &TailArgs) -> ExitCode {
     let mut output = RecordOutput::of(args);
     let ended = match (&args.server, &args.file) {
-        (Some(server), _) => subscribe::run(server, args, &mut output).map_err(|why| why.to_string()),
+        (Some(server), _) => {
+            subscribe::run(server, args, &mut output).map_err(|why| why.to_string())
+        }
         (None, Some(file)) => follow::run(file, args, &mut output).map_err(|why| why.to_string()),
         // The command line asks for one of them.
         (None, None) => Ok(()),

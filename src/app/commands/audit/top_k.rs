@@ -37,7 +37,14 @@ pub struct Top<'t> {
 impl TopK {
     /// An empty table.
     pub fn new(name: &'static str, title: &'static str, columns: &'static [&'static str]) -> TopK {
-        TopK { name, title, columns, rows: HashMap::new(), limit: MAX_ROWS, others: 0 }
+        TopK {
+            name,
+            title,
+            columns,
+            rows: HashMap::new(),
+            limit: MAX_ROWS,
+            others: 0,
+        }
     }
 
     /// Counts one.
@@ -58,18 +65,34 @@ impl TopK {
 
     /// The largest rows.
     pub fn top(&self, count: usize) -> Top<'_> {
-        let mut rows: Vec<(&[String], u64)> = self.rows.iter().map(|(texts, count)| (&**texts, *count)).collect();
+        let mut rows: Vec<(&[String], u64)> = self
+            .rows
+            .iter()
+            .map(|(texts, count)| (&**texts, *count))
+            .collect();
         rows.sort_unstable_by(|(a, m), (b, n)| n.cmp(m).then(a.cmp(b)));
         let rest = rows.split_off(count.min(rows.len()));
-        Top { rows, more: (rest.len(), rest.iter().map(|(_, count)| count).sum()), others: self.others }
+        Top {
+            rows,
+            more: (rest.len(), rest.iter().map(|(_, count)| count).sum()),
+            others: self.others,
+        }
     }
 
     /// The same as JSON.
     pub fn json(&self, count: usize) -> Value {
         let Top { rows, more, others } = self.top(count);
         let row = |(texts, count): (&[String], u64)| {
-            let texts = self.columns.iter().zip(texts).map(|(name, text)| ((*name).to_owned(), json!(text)));
-            Value::Object(texts.chain([("count".to_owned(), json!(count))]).collect::<Map<_, _>>())
+            let texts = self
+                .columns
+                .iter()
+                .zip(texts)
+                .map(|(name, text)| ((*name).to_owned(), json!(text)));
+            Value::Object(
+                texts
+                    .chain([("count".to_owned(), json!(count))])
+                    .collect::<Map<_, _>>(),
+            )
         };
         let rows: Vec<Value> = rows.into_iter().map(row).collect();
         json!({"rows": rows, "more": {"rows": more.0, "count": more.1}, "others": others})
@@ -81,8 +104,13 @@ mod tests {
     use super::*;
 
     fn counted(words: &str, limit: usize) -> TopK {
-        let mut table = TopK { limit, ..TopK::new("words", "Words", &["word"]) };
-        words.split(' ').for_each(|word| table.add([word.to_owned()]));
+        let mut table = TopK {
+            limit,
+            ..TopK::new("words", "Words", &["word"])
+        };
+        words
+            .split(' ')
+            .for_each(|word| table.add([word.to_owned()]));
         table
     }
 
@@ -90,8 +118,15 @@ mod tests {
     fn the_largest_are_told_and_the_others_summed() {
         let table = counted("b a c a c d c", 10);
         let top = table.top(2);
-        let rows: Vec<(&str, u64)> = top.rows.iter().map(|(texts, count)| (texts[0].as_str(), *count)).collect();
-        assert_eq!((rows, top.more, top.others), (vec![("c", 3), ("a", 2)], (2, 2), 0));
+        let rows: Vec<(&str, u64)> = top
+            .rows
+            .iter()
+            .map(|(texts, count)| (texts[0].as_str(), *count))
+            .collect();
+        assert_eq!(
+            (rows, top.more, top.others),
+            (vec![("c", 3), ("a", 2)], (2, 2), 0)
+        );
         assert_eq!(table.json(1)["rows"], json!([{"word": "c", "count": 3}]));
     }
 
@@ -100,6 +135,12 @@ mod tests {
         let table = counted("a b c a c d b", 2);
         let top = table.top(9);
         assert_eq!(top.rows.len(), 2);
-        assert_eq!((top.rows.iter().map(|(_, count)| count).sum::<u64>(), top.others), (4, 3));
+        assert_eq!(
+            (
+                top.rows.iter().map(|(_, count)| count).sum::<u64>(),
+                top.others
+            ),
+            (4, 3)
+        );
     }
 }

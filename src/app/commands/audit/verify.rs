@@ -15,11 +15,24 @@ const UNSEALED: u8 = 3;
 
 /// Verifies files and tells what was found.
 pub fn run(args: VerifyArgs) -> ExitCode {
-    let VerifyArgs { files, checkpoints, key, format } = args;
-    let keys = key.iter().map(|path| Verifier::read(path)).collect::<Result<Vec<_>, _>>();
-    let answer = keys
+    let VerifyArgs {
+        files,
+        checkpoints,
+        key,
+        format,
+    } = args;
+    let keys = key
+        .iter()
+        .map(|path| Verifier::read(path))
+        .collect::<Result<Vec<_>, _>>();
+    let answer = keys.map_err(|why| why.to_string()).and_then(|keys| {
+        verify(&Asked {
+            files,
+            checkpoints,
+            keys,
+        })
         .map_err(|why| why.to_string())
-        .and_then(|keys| verify(&Asked { files, checkpoints, keys }).map_err(|why| why.to_string()));
+    });
     let report = match answer {
         Ok(report) => report,
         Err(why) => {
@@ -44,12 +57,22 @@ fn human(report: &Report) -> String {
     let lost = report.declared_losses;
     if lost.gaps > 0 {
         let (gaps, records) = (of(lost.gaps, "gap record"), of(lost.records, "record"));
-        lines.push(format!("declared losses: {records} ({}) in {gaps}", of(lost.decisions, "decision")));
+        lines.push(format!(
+            "declared losses: {records} ({}) in {gaps}",
+            of(lost.decisions, "decision")
+        ));
     }
-    lines.push(report.last_checkpoint.as_ref().map_or_else(|| "no checkpoint that counts".into(), checkpoint));
+    lines.push(
+        report
+            .last_checkpoint
+            .as_ref()
+            .map_or_else(|| "no checkpoint that counts".into(), checkpoint),
+    );
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
     // A name of a file, or what a damaged record says, must not reach a terminal as it is.
-    lines.iter().fold(String::new(), |text, line| text + &printable::line(line) + "\n")
+    lines.iter().fold(String::new(), |text, line| {
+        text + &printable::line(line) + "\n"
+    })
 }
 
 fn headline(report: &Report) -> String {
@@ -60,8 +83,18 @@ fn headline(report: &Report) -> String {
         return "intact".into();
     }
     let torn = report.torn.as_ref();
-    let torn = torn.map(|torn| format!("; {} ends in an unfinished record ({})", torn.file, of(torn.bytes, "byte")));
-    format!("unsealed tail: {}{}", of(report.unsealed_records, "record"), torn.unwrap_or_default())
+    let torn = torn.map(|torn| {
+        format!(
+            "; {} ends in an unfinished record ({})",
+            torn.file,
+            of(torn.bytes, "byte")
+        )
+    });
+    format!(
+        "unsealed tail: {}{}",
+        of(report.unsealed_records, "record"),
+        torn.unwrap_or_default()
+    )
 }
 
 fn bad_line(bad: &Bad) -> String {
@@ -71,24 +104,50 @@ fn bad_line(bad: &Bad) -> String {
         parts.push(format!("{}, {} {}", named.file, named.unit, named.number));
     }
     if !named.stream.is_empty() {
-        parts.push(format!("record {} of stream {}, {}", named.sequence, named.stream, named.time));
+        parts.push(format!(
+            "record {} of stream {}, {}",
+            named.sequence, named.stream, named.time
+        ));
     }
     parts.push(why.clone());
     format!("bad: {}: {}", what.as_str(), parts.join(": "))
 }
 
 fn counts(report: &Report) -> String {
-    let (files, streams) = (of(report.files.len() as u64, "file"), of(report.streams as u64, "stream"));
-    let (records, decisions) = (of(report.records, "record"), of(report.decisions, "decision"));
-    let read = if report.bad.is_some() { " up to there" } else { "" };
+    let (files, streams) = (
+        of(report.files.len() as u64, "file"),
+        of(report.streams as u64, "stream"),
+    );
+    let (records, decisions) = (
+        of(report.records, "record"),
+        of(report.decisions, "decision"),
+    );
+    let read = if report.bad.is_some() {
+        " up to there"
+    } else {
+        ""
+    };
     format!("read{read}: {files}, {streams}, {records}, of which {decisions}")
 }
 
 fn checkpoint(last: &Last) -> String {
-    let Last { time, stream, records, is_final, key, file } = last;
+    let Last {
+        time,
+        stream,
+        records,
+        is_final,
+        key,
+        file,
+    } = last;
     let end = if *is_final { "final" } else { "open" };
-    let key = if key.is_empty() { "not signed".to_owned() } else { format!("key {key}") };
-    format!("last checkpoint: {time}, {records} records of stream {stream}, {end}, {key}, in {file}")
+    let key = if key.is_empty() {
+        "not signed".to_owned()
+    } else {
+        format!("key {key}")
+    };
+    format!(
+        "last checkpoint: {time}, {records} records of stream {stream}, {end}, {key}, in {file}"
+    )
 }
 
 /// `1 record`, `2 records`.

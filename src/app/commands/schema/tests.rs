@@ -55,35 +55,72 @@ cases:
 ";
 
 /// Fields that the readers know in order to refuse them.
-const REFUSED: [(&str, &[&str]); 2] =
-    [("Source", &["requestPrincipals", "notRequestPrincipals"]), ("TargetRef", &["namespace"])];
+const REFUSED: [(&str, &[&str]); 2] = [
+    ("Source", &["requestPrincipals", "notRequestPrincipals"]),
+    ("TargetRef", &["namespace"]),
+];
 
 fn policy_problems(text: &str) -> Vec<Problem> {
-    let files = vec![PolicyFile { name: "a.yaml".into(), bytes: text.as_bytes().into() }];
-    source::load(&Source { name: "p".into(), files, ..Source::default() }, &Settings::default()).problems().to_vec()
+    let files = vec![PolicyFile {
+        name: "a.yaml".into(),
+        bytes: text.as_bytes().into(),
+    }];
+    source::load(
+        &Source {
+            name: "p".into(),
+            files,
+            ..Source::default()
+        },
+        &Settings::default(),
+    )
+    .problems()
+    .to_vec()
 }
 
 /// What the readers say are the fields of each mapping: (definition, fields).
 fn known_to_readers() -> Vec<(String, BTreeSet<String>)> {
     let mut problems = [EGRESS, ISTIO].map(policy_problems).concat();
     cases::read("c", CASES.as_bytes(), &mut problems);
-    let unknown = problems.iter().filter(|problem| problem.code == Code::UnknownField);
+    let unknown = problems
+        .iter()
+        .filter(|problem| problem.code == Code::UnknownField);
     let fields = |problem: &Problem| {
         let name = problem.text.split(['_', '`']).nth(2).unwrap().to_owned();
         let hint = problem.hint.as_deref().unwrap();
         // A selector has one field, and what is written beside it is a label as a rule.
-        let fields = hint.strip_prefix("labels stand in ").and_then(|rest| rest.split(':').next()).unwrap_or(hint);
-        assert!(fields != hint || hint.starts_with("the fields are"), "{problem}");
-        (name, fields.split('`').skip(1).step_by(2).map(str::to_owned).collect())
+        let fields = hint
+            .strip_prefix("labels stand in ")
+            .and_then(|rest| rest.split(':').next())
+            .unwrap_or(hint);
+        assert!(
+            fields != hint || hint.starts_with("the fields are"),
+            "{problem}"
+        );
+        (
+            name,
+            fields
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect(),
+        )
     };
     unknown.map(fields).collect()
 }
 
 /// The properties of a definition, wherever it is.
 fn properties(root: &Value, name: &str) -> BTreeSet<String> {
-    let definition = root["definitions"].get(name).unwrap_or_else(|| panic!("no definition {name}"));
+    let definition = root["definitions"]
+        .get(name)
+        .unwrap_or_else(|| panic!("no definition {name}"));
     assert_eq!(definition["additionalProperties"], false, "{name} is open");
-    definition["properties"].as_object().unwrap().keys().cloned().collect()
+    definition["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -123,7 +160,10 @@ fn each_kind_has_a_schema_of_its_own() {
         let schema = schema(Some(kind));
         assert_eq!(
             (&schema["title"], &schema["$schema"]),
-            (&name.into(), &"http://json-schema.org/draft-07/schema#".into())
+            (
+                &name.into(),
+                &"http://json-schema.org/draft-07/schema#".into()
+            )
         );
     }
 }

@@ -31,7 +31,10 @@ impl Pipe {
             Err(problem) if is_pipe && is_unread(&problem) => None,
             Err(problem) => return Err(problem.into()),
         };
-        Ok(Pipe { path: path.to_owned(), file })
+        Ok(Pipe {
+            path: path.to_owned(),
+            file,
+        })
     }
 
     /// Takes some of the bytes.
@@ -59,7 +62,13 @@ fn reopen(path: &Path) -> io::Result<File> {
             "there is a regular file where a pipe was; make the pipe again, or restart customs",
         ));
     }
-    append(path, false).map_err(|problem| if is_unread(&problem) { unread(&problem) } else { problem })
+    append(path, false).map_err(|problem| {
+        if is_unread(&problem) {
+            unread(&problem)
+        } else {
+            problem
+        }
+    })
 }
 
 /// Whether the system says that nobody has the other end of a pipe.
@@ -68,7 +77,10 @@ fn is_unread(problem: &io::Error) -> bool {
 }
 
 fn unread(problem: &io::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, format!("no process reads it ({problem}); start its reader"))
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        format!("no process reads it ({problem}); start its reader"),
+    )
 }
 
 #[cfg(test)]
@@ -92,13 +104,22 @@ mod tests {
     }
 
     fn sink(path: &Path) -> FileSink {
-        FileSink::open(&SinkConfig::to(Target::File(path.into())), path, Reopen::default()).unwrap()
+        FileSink::open(
+            &SinkConfig::to(Target::File(path.into())),
+            path,
+            Reopen::default(),
+        )
+        .unwrap()
     }
 
     /// A reader that does not wait for a writer.
     fn reader(path: &Path) -> File {
         let flags = OFlags::NONBLOCK.bits().cast_signed();
-        fs::OpenOptions::new().read(true).custom_flags(flags).open(path).unwrap()
+        fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(path)
+            .unwrap()
     }
 
     fn drain(reader: &mut File) -> Vec<u8> {
@@ -125,7 +146,9 @@ mod tests {
         let (_directory, path) = pipe();
         let mut reader = reader(&path);
         let mut sink = sink(&path);
-        let bytes: Vec<u8> = (0..300_000_u32).map(|number| (number % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..300_000_u32)
+            .map(|number| (number % 251) as u8)
+            .collect();
         let (mut taken, problem) = fill(&mut sink, &bytes);
         assert_eq!(problem.kind(), io::ErrorKind::WouldBlock);
         let mut got = Vec::new();
@@ -147,7 +170,10 @@ mod tests {
         for _ in 0..2 {
             let problem = sink.write(b"one\n").unwrap_err();
             assert_eq!(problem.kind(), io::ErrorKind::BrokenPipe);
-            assert!(problem.to_string().contains("no process reads it"), "{problem}");
+            assert!(
+                problem.to_string().contains("no process reads it"),
+                "{problem}"
+            );
         }
         let mut reader = reader(&path);
         assert_eq!(sink.write(b"one\n").unwrap(), 4);
@@ -163,7 +189,10 @@ mod tests {
         assert_eq!(drain(&mut first), b"one\n");
         assert_eq!(sink.write(b"two\n").unwrap(), 4);
         drop(first);
-        assert_eq!(sink.write(b"three\n").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(
+            sink.write(b"three\n").unwrap_err().kind(),
+            io::ErrorKind::BrokenPipe
+        );
         let mut second = reader(&path);
         assert_eq!(sink.write(b"three\n").unwrap(), 6);
         assert_eq!(drain(&mut second), b"two\nthree\n");
@@ -193,16 +222,27 @@ mod tests {
         assert!(!sink.turn(UnixNanos(i128::MAX)).unwrap());
         sink.sync().unwrap();
         fs::remove_file(&path).unwrap();
-        assert_eq!(sink.write(b"one\n").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            sink.write(b"one\n").unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
         assert!(!path.exists());
         fs::write(&path, "").unwrap();
-        assert!(sink.write(b"one\n").unwrap_err().to_string().contains("where a pipe was"));
+        assert!(
+            sink.write(b"one\n")
+                .unwrap_err()
+                .to_string()
+                .contains("where a pipe was")
+        );
     }
 
     #[test]
     fn a_full_device_is_told_as_full() {
         let mut sink = sink(Path::new("/dev/full"));
-        assert_eq!(sink.write(b"one\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            sink.write(b"one\n").unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
         sink.sync().unwrap();
     }
 }

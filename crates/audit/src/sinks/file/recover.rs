@@ -60,12 +60,17 @@ pub(super) fn look(file: &File, length: u64, format: Format) -> Result<Found, Fi
 
 /// The place behind the last record of a compressed file.
 pub(super) fn look_compressed(path: &Path, format: Format) -> io::Result<Option<Position>> {
-    let mut bytes = BufReader::with_capacity(BLOCK, MultiGzDecoder::new(BufReader::new(File::open(path)?)));
+    let mut bytes = BufReader::with_capacity(
+        BLOCK,
+        MultiGzDecoder::new(BufReader::new(File::open(path)?)),
+    );
     match format {
         Format::Json => last_line(&mut bytes),
         Format::Protobuf => {
             let walk = Walk::through(&mut bytes).map_err(|unfit| unfit.at(path))?;
-            Ok(proto::Record::decode(walk.last.as_slice()).ok().and_then(position_of))
+            Ok(proto::Record::decode(walk.last.as_slice())
+                .ok()
+                .and_then(position_of))
         }
     }
 }
@@ -84,15 +89,21 @@ fn lines(file: &File, length: u64) -> Result<Found, FileSinkError> {
         _ => first_line(&bytes_at(file, 0, whole.min(MAX_RECORD as u64))?)?,
     };
     let tail = bytes_at(file, whole, length)?;
-    if !is_torn(&tail, |text| text.starts_with(LINE_OPENING) || LINE_OPENING.starts_with(text)) {
+    if !is_torn(&tail, |text| {
+        text.starts_with(LINE_OPENING) || LINE_OPENING.starts_with(text)
+    }) {
         // Other data has line feeds, too.
-        let is_json = whole > 0 && first_line(&bytes_at(file, 0, whole.min(MAX_RECORD as u64))?).is_ok();
+        let is_json =
+            whole > 0 && first_line(&bytes_at(file, 0, whole.min(MAX_RECORD as u64))?).is_ok();
         return Err(if is_json { unfinished() } else { not_lines() });
     }
     if whole == 0 {
         return Ok(Found::default());
     }
-    let begun = first.get("time").and_then(Value::as_str).and_then(|time| time.parse::<Timestamp>().ok());
+    let begun = first
+        .get("time")
+        .and_then(Value::as_str)
+        .and_then(|time| time.parse::<Timestamp>().ok());
     let start = match line_feed_before(file, whole - 1)? {
         Feed::At(at) => at + 1,
         Feed::None => 0,
@@ -100,7 +111,11 @@ fn lines(file: &File, length: u64) -> Result<Found, FileSinkError> {
         Feed::TooFar => whole,
     };
     let position = position_in(&bytes_at(file, start, whole)?);
-    Ok(Found { position, whole, begun: begun.map(|time| UnixNanos(time.as_nanosecond())) })
+    Ok(Found {
+        position,
+        whole,
+        begun: begun.map(|time| UnixNanos(time.as_nanosecond())),
+    })
 }
 
 /// Where the last line feed before some place is.
@@ -134,8 +149,14 @@ fn bytes_at(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
 
 /// The first line as JSON, without which the file cannot be one of ours.
 fn first_line(bytes: &[u8]) -> Result<Value, FileSinkError> {
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    serde_json::from_slice(line).ok().filter(Value::is_object).ok_or_else(not_lines)
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    serde_json::from_slice(line)
+        .ok()
+        .filter(Value::is_object)
+        .ok_or_else(not_lines)
 }
 
 /// The last line of what can be read but once.
@@ -143,7 +164,10 @@ fn last_line(bytes: &mut impl BufRead) -> io::Result<Option<Position>> {
     let (mut last, mut next) = (Vec::new(), Vec::new());
     loop {
         next.clear();
-        bytes.by_ref().take(MAX_RECORD as u64).read_until(b'\n', &mut next)?;
+        bytes
+            .by_ref()
+            .take(MAX_RECORD as u64)
+            .read_until(b'\n', &mut next)?;
         match next.last() {
             Some(b'\n') => std::mem::swap(&mut last, &mut next),
             Some(_) if next.len() >= MAX_RECORD => last.clear(),
@@ -155,12 +179,20 @@ fn last_line(bytes: &mut impl BufRead) -> io::Result<Option<Position>> {
 fn position_in(line: &[u8]) -> Option<Position> {
     let line: Value = serde_json::from_slice(line).ok()?;
     let text = |name| line.get(name).and_then(Value::as_str);
-    position(text("stream")?, text("sequence")?.parse().ok()?, text("chain")?)
+    position(
+        text("stream")?,
+        text("sequence")?.parse().ok()?,
+        text("chain")?,
+    )
 }
 
 fn position(stream: &str, sequence: u64, chain: &str) -> Option<Position> {
     let is_whole = !stream.is_empty() && sequence > 0 && Head::parse(chain).is_some();
-    is_whole.then(|| Position { stream: stream.to_owned(), sequence, chain: chain.to_owned() })
+    is_whole.then(|| Position {
+        stream: stream.to_owned(),
+        sequence,
+        chain: chain.to_owned(),
+    })
 }
 
 // -- messages of protobuf, each behind its length
@@ -170,8 +202,16 @@ fn messages(bytes: &mut impl BufRead) -> Result<Found, FileSinkError> {
     let of = |body: &[u8]| proto::Record::decode(body).ok().and_then(position_of);
     // Its length reached the disk and its end did not.
     Ok(match ends_in_nothing(&walk.last) {
-        true => Found { position: of(&walk.before), whole: walk.last_at, begun: walk.begun },
-        false => Found { position: of(&walk.last), whole: walk.at, begun: walk.begun },
+        true => Found {
+            position: of(&walk.before),
+            whole: walk.last_at,
+            begun: walk.begun,
+        },
+        false => Found {
+            position: of(&walk.last),
+            whole: walk.at,
+            begun: walk.begun,
+        },
     })
 }
 
@@ -207,7 +247,10 @@ impl Walk {
                 // Only the first bytes of a length, or nothing at all.
                 None => prefix.len() < 10,
                 Some(_) if is_message => ends_in_nothing(&next),
-                Some(length) => length <= MAX_RECORD as u64 && is_torn(&next, |text| begins_a_message(text, true)),
+                Some(length) => {
+                    length <= MAX_RECORD as u64
+                        && is_torn(&next, |text| begins_a_message(text, true))
+                }
             };
             // A length of zero is what a disk leaves that lost the bytes.
             return match is_torn && are_zero(bytes)? {
@@ -220,9 +263,15 @@ impl Walk {
 
     /// Whether the first message is a record, without which the file cannot be one of ours.
     fn begin(&mut self, first: &[u8]) -> bool {
-        let record = proto::Record::decode(first).ok().filter(|record| !record.kind.is_empty());
-        let Some(first) = record.filter(|_| !ends_in_nothing(first)) else { return false };
-        let nanos = |time: prost_types::Timestamp| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
+        let record = proto::Record::decode(first)
+            .ok()
+            .filter(|record| !record.kind.is_empty());
+        let Some(first) = record.filter(|_| !ends_in_nothing(first)) else {
+            return false;
+        };
+        let nanos = |time: prost_types::Timestamp| {
+            i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos)
+        };
         self.begun = first.time.map(nanos).map(UnixNanos);
         true
     }
@@ -241,14 +290,18 @@ fn ends_in_nothing(message: &[u8]) -> bool {
 }
 
 fn begins_a_message(bytes: &[u8], may_be_empty: bool) -> bool {
-    bytes.first().map_or(may_be_empty, |byte| MESSAGE_OPENINGS.contains(byte))
+    bytes
+        .first()
+        .map_or(may_be_empty, |byte| MESSAGE_OPENINGS.contains(byte))
 }
 
 /// The bytes of a length, and the length if they are whole.
 fn prefix(bytes: &mut impl BufRead) -> io::Result<(Vec<u8>, Option<u64>)> {
     let mut prefix = Vec::new();
     while prefix.len() < 10 {
-        let Some(byte) = bytes.fill_buf()?.first().copied() else { break };
+        let Some(byte) = bytes.fill_buf()?.first().copied() else {
+            break;
+        };
         bytes.consume(1);
         prefix.push(byte);
         if byte & 0x80 == 0 {
@@ -261,7 +314,10 @@ fn prefix(bytes: &mut impl BufRead) -> io::Result<(Vec<u8>, Option<u64>)> {
 
 fn are_zero(bytes: &mut impl BufRead) -> io::Result<bool> {
     let mut rest = Vec::new();
-    bytes.by_ref().take(MAX_RECORD as u64).read_to_end(&mut rest)?;
+    bytes
+        .by_ref()
+        .take(MAX_RECORD as u64)
+        .read_to_end(&mut rest)?;
     Ok(rest.iter().all(|byte| *byte == 0) && bytes.fill_buf()?.is_empty())
 }
 
@@ -269,7 +325,10 @@ fn are_zero(bytes: &mut impl BufRead) -> io::Result<bool> {
 
 /// Whether bytes may be the beginning of a record, with zero bytes where the disk lost the rest.
 fn is_torn(tail: &[u8], begins_as_ours: impl Fn(&[u8]) -> bool) -> bool {
-    let written = tail.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let written = tail
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
     tail.get(..written).is_some_and(begins_as_ours)
 }
 
@@ -293,7 +352,9 @@ fn not_messages() -> FileSinkError {
 fn broken(at: u64) -> FileSinkError {
     let advice = "put the file aside under another name; the record goes on in a new one";
     FileSinkError::new(
-        format!("no record begins at byte {at}, where one should, so nothing can be read behind it"),
+        format!(
+            "no record begins at byte {at}, where one should, so nothing can be read behind it"
+        ),
         advice,
     )
 }

@@ -40,8 +40,19 @@ pub(super) struct Retention {
 impl Retention {
     /// One that does what the settings say.
     pub(super) fn new(rotation: &Rotation) -> Retention {
-        let &Rotation { size: _, age: _, keep, gzip } = rotation;
-        Retention { keep, gzip, stop: Arc::default(), running: None, next: None }
+        let &Rotation {
+            size: _,
+            age: _,
+            keep,
+            gzip,
+        } = rotation;
+        Retention {
+            keep,
+            gzip,
+            stop: Arc::default(),
+            running: None,
+            next: None,
+        }
     }
 
     /// Has closed files looked through, now or after what is being done.
@@ -52,13 +63,27 @@ impl Retention {
 
     /// Begins what waits, once nothing is being done.
     pub(super) fn poll(&mut self) {
-        if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|running| !running.is_finished())
+        {
             return;
         }
         self.join();
-        let Some(segments) = self.next.take() else { return };
-        let work = Work { segments, keep: self.keep, gzip: self.gzip, stop: self.stop.clone() };
-        match thread::Builder::new().name("audit-files".into()).spawn(move || work.run()) {
+        let Some(segments) = self.next.take() else {
+            return;
+        };
+        let work = Work {
+            segments,
+            keep: self.keep,
+            gzip: self.gzip,
+            stop: self.stop.clone(),
+        };
+        match thread::Builder::new()
+            .name("audit-files".into())
+            .spawn(move || work.run())
+        {
             Ok(running) => self.running = Some(running),
             Err(problem) => {
                 tracing::error!(%problem, "closed audit files stay as they are: there is no thread for them")
@@ -67,8 +92,14 @@ impl Retention {
     }
 
     fn join(&mut self) {
-        if self.running.take().is_some_and(|running| running.join().is_err()) {
-            tracing::error!("the thread for closed audit files broke off; it is tried again after the next one");
+        if self
+            .running
+            .take()
+            .is_some_and(|running| running.join().is_err())
+        {
+            tracing::error!(
+                "the thread for closed audit files broke off; it is tried again after the next one"
+            );
         }
     }
 }
@@ -92,14 +123,28 @@ impl Work {
     fn run(&self) {
         let closed = match self.segments.closed() {
             Ok(closed) => closed,
-            Err(problem) => return told("cannot list the closed audit files", self.segments.directory(), &problem),
+            Err(problem) => {
+                return told(
+                    "cannot list the closed audit files",
+                    self.segments.directory(),
+                    &problem,
+                );
+            }
         };
         // The beginning of a compressed file, alone, is no file that stays.
-        let (closed, leftovers): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            closed.into_iter().partition(|(_, forms)| forms.plain || forms.gzip);
-        leftovers.into_keys().for_each(|moment| remove(&self.segments.part(moment)));
-        let spare = self.keep.map_or(0, |keep| closed.len().saturating_sub(keep));
-        let (old, kept): (Vec<_>, Vec<_>) = closed.into_iter().enumerate().partition(|(index, _)| *index < spare);
+        let (closed, leftovers): (BTreeMap<_, _>, BTreeMap<_, _>) = closed
+            .into_iter()
+            .partition(|(_, forms)| forms.plain || forms.gzip);
+        leftovers
+            .into_keys()
+            .for_each(|moment| remove(&self.segments.part(moment)));
+        let spare = self
+            .keep
+            .map_or(0, |keep| closed.len().saturating_sub(keep));
+        let (old, kept): (Vec<_>, Vec<_>) = closed
+            .into_iter()
+            .enumerate()
+            .partition(|(index, _)| *index < spare);
         for (_, (moment, forms)) in old {
             self.delete(moment, forms);
         }
@@ -144,8 +189,15 @@ impl Work {
 
     fn compress(&self, moment: Moment) -> io::Result<()> {
         let (plain, part) = (self.segments.plain(moment), self.segments.part(moment));
-        let Some(mut from) = locked(&plain)? else { return Ok(()) };
-        let to = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&part)?;
+        let Some(mut from) = locked(&plain)? else {
+            return Ok(());
+        };
+        let to = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(FILE_MODE)
+            .open(&part)?;
         // The processor belongs to the checks: the quickest level costs less than half of the default one.
         let mut to = GzEncoder::new(to, Compression::fast());
         let mut block = vec![0; BLOCK];
@@ -154,7 +206,9 @@ impl Work {
             if self.stop.load(Relaxed) {
                 return fs::remove_file(&part);
             }
-            let Some(bytes @ [_, ..]) = block.get(..count) else { break };
+            let Some(bytes @ [_, ..]) = block.get(..count) else {
+                break;
+            };
             to.write_all(bytes)?;
         }
         to.finish()?.sync_all()?;

@@ -104,7 +104,11 @@ impl RotatingFile {
     pub(super) fn turn(&mut self, now: UnixNanos) -> io::Result<bool> {
         self.retention.poll();
         let asked = self.reopen.asked();
-        if self.is_elsewhere || self.is_cut || asked != self.asked || is_past(self.looked, LOOK, now) {
+        if self.is_elsewhere
+            || self.is_cut
+            || asked != self.asked
+            || is_past(self.looked, LOOK, now)
+        {
             (self.asked, self.looked) = (asked, now);
             self.is_elsewhere = !self.held.is_named(&self.path);
             if self.was_truncated()? {
@@ -116,12 +120,18 @@ impl RotatingFile {
             return Ok(false);
         }
         // A file that lost its name takes nothing meanwhile, so it is tried as often as somebody asks.
-        if !self.is_elsewhere && self.failed.is_some_and(|failed| !is_past(failed, RETRY, now)) {
+        if !self.is_elsewhere
+            && self
+                .failed
+                .is_some_and(|failed| !is_past(failed, RETRY, now))
+        {
             return Ok(false);
         }
         let gone_over = self.go_over(now);
         self.failed = gone_over.is_err().then_some(now);
-        gone_over.map(|()| true).map_err(|unfit| unfit.at(&self.path))
+        gone_over
+            .map(|()| true)
+            .map_err(|unfit| unfit.at(&self.path))
     }
 
     /// What became of the file that is written to.
@@ -162,7 +172,12 @@ impl RotatingFile {
     /// Empties a file that was deleted: who deletes it because the disk is full gets nothing back as long as it is held,
     /// and between two records, where it could be left, no write comes that fails.
     fn give_back(&mut self) {
-        if !self.held.file.metadata().is_ok_and(|about| about.nlink() == 0) {
+        if !self
+            .held
+            .file
+            .metadata()
+            .is_ok_and(|about| about.nlink() == 0)
+        {
             return;
         }
         match self.held.file.set_len(0) {
@@ -188,7 +203,9 @@ impl RotatingFile {
     }
 
     fn is_due(&self, now: UnixNanos) -> bool {
-        let is_full = self.size_limit().is_some_and(|limit| self.held.length >= limit);
+        let is_full = self
+            .size_limit()
+            .is_some_and(|limit| self.held.length >= limit);
         let is_old = |age: Duration| now.0 - self.held.begun.0 >= nanos(age);
         is_full || (self.held.length > 0 && self.rotation.age.is_some_and(is_old))
     }
@@ -203,7 +220,14 @@ impl RotatingFile {
             if let Err(problem) = synced {
                 tracing::error!(path = %self.path.display(), %problem, "an audit file that lost its name could not be synced");
             }
-            (self.held, self.previous_file) = (next, if place == Place::Deleted { "deleted" } else { "moved" });
+            (self.held, self.previous_file) = (
+                next,
+                if place == Place::Deleted {
+                    "deleted"
+                } else {
+                    "moved"
+                },
+            );
             match place {
                 Place::Deleted => tracing::error!(
                     path = %self.path.display(),
@@ -283,14 +307,30 @@ impl Held {
     fn open(path: &Path, format: Format, now: UnixNanos) -> Result<(Held, Left), FileSinkError> {
         let file = locked(path)?;
         let length = file.metadata()?.len();
-        let Found { position, whole, begun } = found(&file, path, length, format)?;
+        let Found {
+            position,
+            whole,
+            begun,
+        } = found(&file, path, length, format)?;
         let torn_bytes = length - whole;
         if torn_bytes > 0 {
             file.set_len(whole)?;
         }
         let place = fs::canonicalize(path)?;
         let begun = begun.filter(|_| whole > 0).unwrap_or(now);
-        Ok((Held { file, place, length: whole, begun, is_new: true }, Left { previous: position, torn_bytes }))
+        Ok((
+            Held {
+                file,
+                place,
+                length: whole,
+                begun,
+                is_new: true,
+            },
+            Left {
+                previous: position,
+                torn_bytes,
+            },
+        ))
     }
 
     fn is_named(&self, path: &Path) -> bool {
@@ -299,7 +339,9 @@ impl Held {
 
     /// Two questions to the system, since this is asked after each batch.
     fn place(&self, path: &Path) -> Place {
-        let Ok(held) = self.file.metadata() else { return Place::Moved };
+        let Ok(held) = self.file.metadata() else {
+            return Place::Moved;
+        };
         let (length, links) = (held.len(), held.nlink());
         let id = Id::from(held);
         match fs::metadata(path).map(Id::from) {
@@ -331,7 +373,10 @@ fn locked(path: &Path) -> Result<File, FileSinkError> {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(FileSinkError::new("another process writes to it", "give each its own file"));
+                return Err(FileSinkError::new(
+                    "another process writes to it",
+                    "give each its own file",
+                ));
             }
             Err(TryLockError::Error(problem)) => {
                 tracing::warn!(path = %path.display(), %problem, "the audit file cannot be locked; let nobody else write to it");
@@ -355,21 +400,34 @@ fn found(file: &File, path: &Path, length: u64, format: Format) -> Result<Found,
     }
     let reader = readable(path)?;
     if Id::from(reader.metadata()?) != Id::from(file.metadata()?) {
-        return Err(FileSinkError::new("it was renamed while it was opened", "start again"));
+        return Err(FileSinkError::new(
+            "it was renamed while it was opened",
+            "start again",
+        ));
     }
     recover::look(&reader, length, format)
 }
 
 /// What stands before a file that is empty: the newest closed one.
 fn before(segments: &SegmentNames, format: Format, torn_bytes: u64) -> Left {
-    let nothing = Left { previous: None, torn_bytes };
+    let nothing = Left {
+        previous: None,
+        torn_bytes,
+    };
     let newest = match segments.closed() {
-        Ok(closed) => closed.into_iter().rfind(|(_, forms)| forms.plain || forms.gzip),
+        Ok(closed) => closed
+            .into_iter()
+            .rfind(|(_, forms)| forms.plain || forms.gzip),
         Err(problem) => return unread(segments.directory(), &problem, nothing),
     };
-    let Some((moment, forms)) = newest else { return nothing };
+    let Some((moment, forms)) = newest else {
+        return nothing;
+    };
     match last_of(segments, moment, forms, format) {
-        Ok((previous, torn)) => Left { previous, torn_bytes: torn_bytes + torn },
+        Ok((previous, torn)) => Left {
+            previous,
+            torn_bytes: torn_bytes + torn,
+        },
         Err(problem) => unread(&segments.plain(moment), &problem, nothing),
     }
 }

@@ -49,7 +49,10 @@ impl SegmentNames {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        SegmentNames { directory, name: path.file_name().unwrap_or_default().to_owned() }
+        SegmentNames {
+            directory,
+            name: path.file_name().unwrap_or_default().to_owned(),
+        }
     }
 
     /// The directory that holds all of them.
@@ -62,7 +65,9 @@ impl SegmentNames {
         let mut found: BTreeMap<Moment, Forms> = BTreeMap::new();
         for entry in fs::read_dir(&self.directory)? {
             let name = entry?.file_name();
-            let Some((moment, ending)) = self.parse(&name) else { continue };
+            let Some((moment, ending)) = self.parse(&name) else {
+                continue;
+            };
             let forms = found.entry(moment).or_default();
             match ending {
                 GZIP => forms.gzip = true,
@@ -101,9 +106,14 @@ impl SegmentNames {
     }
 
     fn parse(&self, name: &OsStr) -> Option<(Moment, &'static str)> {
-        let rest = name.as_encoded_bytes().strip_prefix(self.name.as_encoded_bytes())?.strip_prefix(b".")?;
+        let rest = name
+            .as_encoded_bytes()
+            .strip_prefix(self.name.as_encoded_bytes())?
+            .strip_prefix(b".")?;
         let rest = std::str::from_utf8(rest).ok()?;
-        let ending = [PART, GZIP, ""].into_iter().find(|ending| rest.ends_with(ending))?;
+        let ending = [PART, GZIP, ""]
+            .into_iter()
+            .find(|ending| rest.ends_with(ending))?;
         Some((Moment::parse(rest.strip_suffix(ending)?)?, ending))
     }
 }
@@ -136,10 +146,22 @@ mod tests {
     fn names_say_when_a_file_was_closed() {
         let segments = SegmentNames::of(Path::new("/var/log/audit.jsonl"));
         let moment = Moment(NOON.0);
-        assert_eq!(segments.plain(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z"));
-        assert_eq!(segments.gzip(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz"));
-        assert_eq!(segments.part(moment), Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz.part"));
-        assert_eq!(SegmentNames::of(Path::new("a")).plain(moment), Path::new("./a.20261124T120000.000000042Z"));
+        assert_eq!(
+            segments.plain(moment),
+            Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z")
+        );
+        assert_eq!(
+            segments.gzip(moment),
+            Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz")
+        );
+        assert_eq!(
+            segments.part(moment),
+            Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz.part")
+        );
+        assert_eq!(
+            SegmentNames::of(Path::new("a")).plain(moment),
+            Path::new("./a.20261124T120000.000000042Z")
+        );
     }
 
     #[test]
@@ -147,9 +169,18 @@ mod tests {
         let segments = SegmentNames::of(Path::new("/x/a.log"));
         let moment = Some(Moment(NOON.0));
         for (name, expected) in [
-            ("a.log.20261124T120000.000000042Z", moment.map(|moment| (moment, ""))),
-            ("a.log.20261124T120000.000000042Z.gz", moment.map(|moment| (moment, ".gz"))),
-            ("a.log.20261124T120000.000000042Z.gz.part", moment.map(|moment| (moment, ".gz.part"))),
+            (
+                "a.log.20261124T120000.000000042Z",
+                moment.map(|moment| (moment, "")),
+            ),
+            (
+                "a.log.20261124T120000.000000042Z.gz",
+                moment.map(|moment| (moment, ".gz")),
+            ),
+            (
+                "a.log.20261124T120000.000000042Z.gz.part",
+                moment.map(|moment| (moment, ".gz.part")),
+            ),
             ("a.log", None),
             ("a.log.1", None),
             ("a.log.1.gz", None),
@@ -181,7 +212,13 @@ mod tests {
         for now in [UnixNanos(0), UnixNanos(NOON.0 - 1), NOON] {
             assert_eq!(segments.next(now).unwrap(), Moment(NOON.0 + 1));
         }
-        assert_eq!(segments.next(UnixNanos(NOON.0 + 7)).unwrap(), Moment(NOON.0 + 7));
-        assert!(segments.plain(Moment(NOON.0 + 1)).as_os_str() > segments.plain(Moment(NOON.0)).as_os_str());
+        assert_eq!(
+            segments.next(UnixNanos(NOON.0 + 7)).unwrap(),
+            Moment(NOON.0 + 7)
+        );
+        assert!(
+            segments.plain(Moment(NOON.0 + 1)).as_os_str()
+                > segments.plain(Moment(NOON.0)).as_os_str()
+        );
     }
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
+    LogsService, LogsServiceServer,
+};
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response};
@@ -52,13 +54,22 @@ impl LogsService for Logs {
             Way::Refuse => return Err(Status::unavailable("busy")),
             Way::TakeAfter(time) => tokio::time::sleep(time).await,
             Way::Reject => {
-                let partial = ExportLogsPartialSuccess { rejected_log_records: 1, error_message: "too old".into() };
+                let partial = ExportLogsPartialSuccess {
+                    rejected_log_records: 1,
+                    error_message: "too old".into(),
+                };
                 response.partial_success = Some(partial);
             }
         }
         let resources = request.into_inner().resource_logs.into_iter();
-        let records = resources.flat_map(|r| r.scope_logs).flat_map(|scope| scope.log_records);
-        self.0.bodies.lock().unwrap().extend(records.map(|record| shown(record.body.as_ref())));
+        let records = resources
+            .flat_map(|r| r.scope_logs)
+            .flat_map(|scope| scope.log_records);
+        self.0
+            .bodies
+            .lock()
+            .unwrap()
+            .extend(records.map(|record| shown(record.body.as_ref())));
         Ok(Response::new(response))
     }
 }
@@ -66,19 +77,34 @@ impl LogsService for Logs {
 impl Collector {
     fn start() -> Collector {
         let (bodies, exports, way) = (Mutex::default(), Mutex::default(), Mutex::new(Way::Take));
-        let state = Arc::new(State { bodies, exports, way });
-        let mut collector = Collector { runtime: None, address: ([127, 0, 0, 1], 0).into(), state };
+        let state = Arc::new(State {
+            bodies,
+            exports,
+            way,
+        });
+        let mut collector = Collector {
+            runtime: None,
+            address: ([127, 0, 0, 1], 0).into(),
+            state,
+        };
         collector.start_again();
         collector
     }
 
     fn stop(&mut self) {
-        self.runtime.take().unwrap().shutdown_timeout(Duration::from_secs(5));
+        self.runtime
+            .take()
+            .unwrap()
+            .shutdown_timeout(Duration::from_secs(5));
     }
 
     /// On the same address, as after a restart.
     fn start_again(&mut self) {
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let listener = loop {
             match runtime.block_on(TcpListener::bind(self.address)) {
                 Ok(listener) => break listener,
@@ -89,7 +115,10 @@ impl Collector {
         let service = LogsServiceServer::new(Logs(self.state.clone()));
         runtime.spawn(async move {
             let server = tonic::transport::Server::builder().add_service(service);
-            server.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
+            server
+                .serve_with_incoming(TcpIncoming::from(listener))
+                .await
+                .unwrap();
         });
         self.runtime = Some(runtime);
     }
@@ -121,7 +150,9 @@ fn shown(value: Option<&AnyValue>) -> String {
 
 /// So many short lines.
 fn numbered(count: usize) -> String {
-    (1..=count).map(|number| format!("{{\"sequence\":\"{number}\"}}\n")).collect()
+    (1..=count)
+        .map(|number| format!("{{\"sequence\":\"{number}\"}}\n"))
+        .collect()
 }
 
 /// Writes as the writer does: from where the sink stopped, until everything is taken.
@@ -143,10 +174,20 @@ fn a_denial_is_a_warning_with_what_is_searched_for() {
     let record = log_record(DENIAL.as_bytes(), 5);
     assert_eq!(shown(record.body.as_ref()), DENIAL);
     assert_eq!(record.time_unix_nano, 1_795_420_800_123_456_789);
-    assert_eq!((record.observed_time_unix_nano, record.severity_number, &*record.severity_text), (5, 13, "WARN"));
+    assert_eq!(
+        (
+            record.observed_time_unix_nano,
+            record.severity_number,
+            &*record.severity_text
+        ),
+        (5, 13, "WARN")
+    );
     assert_eq!(record.event_name, "customs.audit.decision");
-    let attributes: Vec<_> =
-        record.attributes.iter().map(|a| format!("{}={}", a.key, shown(a.value.as_ref()))).collect();
+    let attributes: Vec<_> = record
+        .attributes
+        .iter()
+        .map(|a| format!("{}={}", a.key, shown(a.value.as_ref())))
+        .collect();
     let expected = [
         "sequence=7",
         "stream=s-1",
@@ -162,18 +203,30 @@ fn a_denial_is_a_warning_with_what_is_searched_for() {
         "host=x.example",
         "revision=r1",
     ];
-    assert_eq!(attributes, expected.map(|attribute| format!("customs.{attribute}")));
+    assert_eq!(
+        attributes,
+        expected.map(|attribute| format!("customs.{attribute}"))
+    );
     assert_eq!(record.trace_id.len(), 16);
     assert_eq!(record.trace_id[..2], [0x4b, 0xf9]);
-    assert_eq!(record.span_id, [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]);
+    assert_eq!(
+        record.span_id,
+        [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]
+    );
     assert_eq!(record.flags, 1);
 }
 
 #[test]
 fn severity_follows_effect_and_kind() {
     for (line, expected) in [
-        (r#"{"kind":"decision","effect":"allow","verdict":"deny"}"#, SeverityNumber::Info),
-        (r#"{"kind":"decision","effect":"deny"}"#, SeverityNumber::Warn),
+        (
+            r#"{"kind":"decision","effect":"allow","verdict":"deny"}"#,
+            SeverityNumber::Info,
+        ),
+        (
+            r#"{"kind":"decision","effect":"deny"}"#,
+            SeverityNumber::Warn,
+        ),
         (r#"{"kind":"gap"}"#, SeverityNumber::Warn),
         (r#"{"kind":"withheld"}"#, SeverityNumber::Warn),
         (r#"{"kind":"refusals"}"#, SeverityNumber::Warn),
@@ -191,7 +244,11 @@ fn escaped_text_is_read_and_the_body_keeps_it_escaped() {
     let line = r#"{"kind":"decision","host":"\u00e4\"\n.example"}"#;
     let record = log_record(line.as_bytes(), 0);
     assert_eq!(shown(record.body.as_ref()), line);
-    let host = record.attributes.iter().find(|attribute| attribute.key == "customs.host").unwrap();
+    let host = record
+        .attributes
+        .iter()
+        .find(|attribute| attribute.key == "customs.host")
+        .unwrap();
     assert_eq!(shown(host.value.as_ref()), "\u{e4}\"\n.example");
 }
 
@@ -223,7 +280,12 @@ fn an_export_takes_whole_lines_up_to_its_bounds() {
         (&long.repeat(3), 1),
         (&format!("{}\n", "x".repeat(2 * MAX_BYTES)), 1),
     ] {
-        assert_eq!(lines(bytes.as_bytes()).len(), expected, "{} bytes", bytes.len());
+        assert_eq!(
+            lines(bytes.as_bytes()).len(),
+            expected,
+            "{} bytes",
+            bytes.len()
+        );
     }
 }
 
@@ -242,7 +304,10 @@ fn a_slow_collector_is_waited_for_in_short_calls_and_gets_nothing_twice() {
     collector.set(Way::TakeAfter(PATIENCE * 3));
     let mut sink = collector.sink();
     let begin = Instant::now();
-    assert_eq!(sink.write(b"{}\n").unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(
+        sink.write(b"{}\n").unwrap_err().kind(),
+        io::ErrorKind::WouldBlock
+    );
     assert!(begin.elapsed() < PATIENCE * 2, "{:?}", begin.elapsed());
     assert!(write_all(&mut sink, b"{}\n") >= 2);
     assert_eq!((collector.bodies().len(), collector.exports()), (1, 1));
@@ -254,7 +319,10 @@ fn a_collector_that_is_away_or_unwilling_gets_the_lines_later() {
     collector.stop();
     let mut sink = collector.sink();
     let why = sink.write(b"{\"a\":1}\n").unwrap_err();
-    assert!(why.to_string().contains("the collector cannot be told"), "{why}");
+    assert!(
+        why.to_string().contains("the collector cannot be told"),
+        "{why}"
+    );
     collector.set(Way::Refuse);
     collector.start_again();
     let why = sink.write(b"{\"a\":1}\n").unwrap_err();
@@ -288,7 +356,13 @@ fn rejected_records_are_not_sent_again() {
 #[test]
 fn a_url_that_cannot_be_used_is_told_with_what_to_write() {
     for url in ["http://", "http://a b", "/x"] {
-        let told = OtlpSink::open("otlp".into(), url).err().unwrap().to_string();
-        assert!(told.contains("such as `otlp:http://127.0.0.1:4317`"), "{url}: {told}");
+        let told = OtlpSink::open("otlp".into(), url)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            told.contains("such as `otlp:http://127.0.0.1:4317`"),
+            "{url}: {told}"
+        );
     }
 }

@@ -25,7 +25,10 @@ fn check(recorder: &Recorder, entry: DecisionEntry) -> bool {
 
 /// Ends the writers, which is the one thing here that needs a runtime.
 fn finish(writers: Writers) -> Result<(), AuditFlushError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(writers.finish(BOUND))
 }
 
@@ -39,17 +42,31 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 
 #[test]
 fn what_has_room_is_recorded_in_every_sink() {
-    assert!(tokio::runtime::Handle::try_current().is_err(), "there must be no runtime");
+    assert!(
+        tokio::runtime::Handle::try_current().is_err(),
+        "there must be no runtime"
+    );
     let (first, second) = (Memory::default(), Memory::default());
-    let sinks = [(&first, file("a", OnFull::Block)), (&second, file("b", OnFull::Deny))];
-    let Trail { recorder, writers, .. } = trail(&sinks, Limits::default(), Durability::None);
+    let sinks = [
+        (&first, file("a", OnFull::Block)),
+        (&second, file("b", OnFull::Deny)),
+    ];
+    let Trail {
+        recorder, writers, ..
+    } = trail(&sinks, Limits::default(), Durability::None);
     assert!((1..=200).all(|number| check(&recorder, allow(number))));
     let gone = DecisionRecord::from(&allow(200));
     recorder.tell_caller_gone(&gone);
     finish(writers).unwrap();
     for memory in [first, second] {
         let text = memory.text();
-        assert_eq!((of_kind(&text, "decision").len(), of_kind(&text, "callerGone").len()), (200, 1));
+        assert_eq!(
+            (
+                of_kind(&text, "decision").len(),
+                of_kind(&text, "callerGone").len()
+            ),
+            (200, 1)
+        );
     }
 }
 
@@ -59,44 +76,77 @@ fn a_sink_that_blocks_and_has_no_room_gives_none_at_once() {
         let memory = Memory::default();
         memory.answers(FULL);
         // So long that a check which waits would show.
-        let limits = Limits { deadline: BOUND, ..SMALL };
-        let Trail { recorder, writers, .. } = trail(&[(&memory, file("a", way))], limits, Durability::None);
+        let limits = Limits {
+            deadline: BOUND,
+            ..SMALL
+        };
+        let Trail {
+            recorder, writers, ..
+        } = trail(&[(&memory, file("a", way))], limits, Durability::None);
         until("the sink fails", || !recorder.readings()[0].healthy);
         let begun = StdInstant::now();
-        let answered = (1..=200).filter(|number| check(&recorder, allow(*number))).count();
+        let answered = (1..=200)
+            .filter(|number| check(&recorder, allow(*number)))
+            .count();
         assert!(begun.elapsed() < BOUND / 2);
         assert_eq!(answered, 0, "{way:?}");
         memory.answers(None);
         finish(writers).unwrap();
         let text = memory.text();
-        assert_eq!(of_kind(&text, "decision").len() as u64 + lost(&text), 200, "{way:?}");
+        assert_eq!(
+            of_kind(&text, "decision").len() as u64 + lost(&text),
+            200,
+            "{way:?}"
+        );
     }
 }
 
 #[test]
 fn a_full_queue_keeps_its_last_quarter_for_denials() {
     let memory = Memory::default();
-    let limits = Limits { deadline: BOUND, ..SMALL };
-    let Trail { recorder, writers, .. } = trail(&[(&memory, file("a", OnFull::Block))], limits, Durability::None);
+    let limits = Limits {
+        deadline: BOUND,
+        ..SMALL
+    };
+    let Trail {
+        recorder, writers, ..
+    } = trail(
+        &[(&memory, file("a", OnFull::Block))],
+        limits,
+        Durability::None,
+    );
     let packed = |effect, number| DecisionRecord::from(&decision(effect, number));
     // Room that is promised and not used yet.
-    let reservations: Vec<_> =
-        (1..=100).map_while(|number| recorder.try_admit(&packed(Effect::Allow, number))).collect();
+    let reservations: Vec<_> = (1..=100)
+        .map_while(|number| recorder.try_admit(&packed(Effect::Allow, number)))
+        .collect();
     assert_eq!(reservations.len(), 75);
     assert!(recorder.try_admit(&packed(Effect::Deny, 101)).is_some());
     drop(reservations);
-    assert!(recorder.try_admit(&packed(Effect::Allow, 102)).is_some(), "room that was given back");
+    assert!(
+        recorder.try_admit(&packed(Effect::Allow, 102)).is_some(),
+        "room that was given back"
+    );
     finish(writers).unwrap();
     // What was promised room and never recorded counts as withheld.
-    assert_eq!((of_kind(&memory.text(), "decision").len(), recorder.readings()[0].lost.withheld), (0, 77));
+    assert_eq!(
+        (
+            of_kind(&memory.text(), "decision").len(),
+            recorder.readings()[0].lost.withheld
+        ),
+        (0, 77)
+    );
 }
 
 #[test]
 fn a_sink_that_drops_lets_the_answer_pass_and_counts() {
     let memory = Memory::default();
-    let Trail { recorder, writers, .. } = one(&memory, OnFull::Drop);
-    let reservations: Vec<_> =
-        (1..=75).map_while(|number| recorder.try_admit(&DecisionRecord::from(&allow(number)))).collect();
+    let Trail {
+        recorder, writers, ..
+    } = one(&memory, OnFull::Drop);
+    let reservations: Vec<_> = (1..=75)
+        .map_while(|number| recorder.try_admit(&DecisionRecord::from(&allow(number))))
+        .collect();
     assert!(check(&recorder, allow(76)), "its answer is given");
     assert_eq!(recorder.readings()[0].lost.allows, 1);
     drop(reservations);

@@ -43,18 +43,25 @@ impl<'m> Fields<'m> {
     /// Nearly every field is a text or a message with a number below 16 and a length below 16,384: one byte, and one or two.
     #[inline(always)]
     fn short_field(&mut self) -> Option<Field<'m>> {
-        let [key @ 0x08..0x80, length, rest @ ..] = self.0 else { return None };
+        let [key @ 0x08..0x80, length, rest @ ..] = self.0 else {
+            return None;
+        };
         if key & 7 != WireType::LengthDelimited as u8 {
             return None;
         }
         let (length, rest) = match (length, rest) {
             (..0x80, rest) => (usize::from(*length), rest),
-            (_, [more @ 1..0x80, rest @ ..]) => (usize::from(length & 0x7f) | usize::from(*more) << 7, rest),
+            (_, [more @ 1..0x80, rest @ ..]) => {
+                (usize::from(length & 0x7f) | usize::from(*more) << 7, rest)
+            }
             _ => return None,
         };
         let (bytes, rest) = rest.split_at_checked(length)?;
         self.0 = rest;
-        Some(Field { number: u32::from(key >> 3), value: Value::Bytes(bytes) })
+        Some(Field {
+            number: u32::from(key >> 3),
+            value: Value::Bytes(bytes),
+        })
     }
 
     #[cold]
@@ -113,9 +120,13 @@ impl<'m> Value<'m> {
 #[inline(always)]
 fn is_ascii(bytes: &[u8]) -> bool {
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-    let Some(last) = bytes.last_chunk() else { return bytes.iter().fold(0, |all, byte| all | byte) < 0x80 };
+    let Some(last) = bytes.last_chunk() else {
+        return bytes.iter().fold(0, |all, byte| all | byte) < 0x80;
+    };
     let (eights, _) = bytes.as_chunks();
-    let all = eights.iter().fold(u64::from_ne_bytes(*last), |all, eight| all | u64::from_ne_bytes(*eight));
+    let all = eights.iter().fold(u64::from_ne_bytes(*last), |all, eight| {
+        all | u64::from_ne_bytes(*eight)
+    });
     all & HIGH_BITS == 0
 }
 

@@ -25,7 +25,9 @@ fn read_as(kind: &Kind, is_list: bool) -> As {
         Kind::Message(_) => As::Message,
         Kind::String => As::Text,
         Kind::Bytes => As::Bytes,
-        Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Bool | Kind::Enum(_) => As::Number,
+        Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Bool | Kind::Enum(_) => {
+            As::Number
+        }
         other => panic!("a field of type {other:?} is read nowhere"),
     }
 }
@@ -44,21 +46,40 @@ fn every_field_is_known_by_its_number_and_type() {
     use As::{Bytes, Message, Messages, Number, Text};
     let pool = DescriptorPool::decode(crate::DESCRIPTORS).unwrap();
     let expect = |name: &str, known: &[(u32, &str, As)]| {
-        let message = pool.get_message_by_name(name).unwrap_or_else(|| panic!("there is no {name}"));
-        let known = known.iter().map(|(number, name, read)| (*number, (*name).to_owned(), format!("{read:?}")));
+        let message = pool
+            .get_message_by_name(name)
+            .unwrap_or_else(|| panic!("there is no {name}"));
+        let known = known
+            .iter()
+            .map(|(number, name, read)| (*number, (*name).to_owned(), format!("{read:?}")));
         assert_eq!(fields_of(&message), known.collect(), "{name}");
     };
-    expect("envoy.service.auth.v3.CheckRequest", &[(check_request::ATTRIBUTES, "attributes", Message)]);
+    expect(
+        "envoy.service.auth.v3.CheckRequest",
+        &[(check_request::ATTRIBUTES, "attributes", Message)],
+    );
     expect(
         "envoy.service.auth.v3.AttributeContext",
         &[
             (attribute_context::SOURCE, "source", Message),
             (attribute_context::DESTINATION, "destination", Message),
             (attribute_context::REQUEST, "request", Message),
-            (attribute_context::CONTEXT_EXTENSIONS, "context_extensions", Messages),
-            (attribute_context::METADATA_CONTEXT, "metadata_context", Message),
+            (
+                attribute_context::CONTEXT_EXTENSIONS,
+                "context_extensions",
+                Messages,
+            ),
+            (
+                attribute_context::METADATA_CONTEXT,
+                "metadata_context",
+                Message,
+            ),
             (attribute_context::TLS_SESSION, "tls_session", Message),
-            (attribute_context::ROUTE_METADATA_CONTEXT, "route_metadata_context", Message),
+            (
+                attribute_context::ROUTE_METADATA_CONTEXT,
+                "route_metadata_context",
+                Message,
+            ),
         ],
     );
     expect(
@@ -76,7 +97,11 @@ fn every_field_is_known_by_its_number_and_type() {
         &[
             (address::SOCKET_ADDRESS, "socket_address", Message),
             (address::PIPE, "pipe", Message),
-            (address::ENVOY_INTERNAL_ADDRESS, "envoy_internal_address", Message),
+            (
+                address::ENVOY_INTERNAL_ADDRESS,
+                "envoy_internal_address",
+                Message,
+            ),
         ],
     );
     expect(
@@ -88,25 +113,45 @@ fn every_field_is_known_by_its_number_and_type() {
             (socket_address::NAMED_PORT, "named_port", Text),
             (socket_address::RESOLVER_NAME, "resolver_name", Text),
             (socket_address::IPV4_COMPAT, "ipv4_compat", Number),
-            (socket_address::NETWORK_NAMESPACE_FILEPATH, "network_namespace_filepath", Text),
+            (
+                socket_address::NETWORK_NAMESPACE_FILEPATH,
+                "network_namespace_filepath",
+                Text,
+            ),
         ],
     );
-    expect("envoy.config.core.v3.Pipe", &[(pipe::PATH, "path", Text), (pipe::MODE, "mode", Number)]);
+    expect(
+        "envoy.config.core.v3.Pipe",
+        &[(pipe::PATH, "path", Text), (pipe::MODE, "mode", Number)],
+    );
     expect(
         "envoy.config.core.v3.EnvoyInternalAddress",
         &[
-            (envoy_internal_address::SERVER_LISTENER_NAME, "server_listener_name", Text),
+            (
+                envoy_internal_address::SERVER_LISTENER_NAME,
+                "server_listener_name",
+                Text,
+            ),
             (envoy_internal_address::ENDPOINT_ID, "endpoint_id", Text),
         ],
     );
-    expect("envoy.service.auth.v3.AttributeContext.TLSSession", &[(tls_session::SNI, "sni", Text)]);
+    expect(
+        "envoy.service.auth.v3.AttributeContext.TLSSession",
+        &[(tls_session::SNI, "sni", Text)],
+    );
     expect(
         "envoy.service.auth.v3.AttributeContext.Request",
-        &[(request::TIME, "time", Message), (request::HTTP, "http", Message)],
+        &[
+            (request::TIME, "time", Message),
+            (request::HTTP, "http", Message),
+        ],
     );
     expect(
         "google.protobuf.Timestamp",
-        &[(timestamp::SECONDS, "seconds", Number), (timestamp::NANOS, "nanos", Number)],
+        &[
+            (timestamp::SECONDS, "seconds", Number),
+            (timestamp::NANOS, "nanos", Number),
+        ],
     );
     expect(
         "envoy.service.auth.v3.AttributeContext.HttpRequest",
@@ -128,9 +173,15 @@ fn every_field_is_known_by_its_number_and_type() {
     );
     expect(
         "envoy.service.auth.v3.AttributeContext.HttpRequest.HeadersEntry",
-        &[(map_entry::KEY, "key", Text), (map_entry::VALUE, "value", Text)],
+        &[
+            (map_entry::KEY, "key", Text),
+            (map_entry::VALUE, "value", Text),
+        ],
     );
-    expect("envoy.config.core.v3.HeaderMap", &[(header_map::HEADERS, "headers", Messages)]);
+    expect(
+        "envoy.config.core.v3.HeaderMap",
+        &[(header_map::HEADERS, "headers", Messages)],
+    );
     expect(
         "envoy.config.core.v3.HeaderValue",
         &[

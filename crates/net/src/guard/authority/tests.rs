@@ -6,7 +6,11 @@ use super::*;
 
 /// A text of a block, plain or in the Huffman code.
 fn text(bytes: &[u8], is_huffman: bool) -> Vec<u8> {
-    let content = if is_huffman { huffman::encode(bytes) } else { bytes.to_vec() };
+    let content = if is_huffman {
+        huffman::encode(bytes)
+    } else {
+        bytes.to_vec()
+    };
     let mut out = Vec::new();
     write_length(content.len(), if is_huffman { 0x80 } else { 0 }, &mut out);
     [out, content].concat()
@@ -14,8 +18,20 @@ fn text(bytes: &[u8], is_huffman: bool) -> Vec<u8> {
 
 /// A block as a gRPC client sends it: method, scheme, path, authority, content type.
 fn block(authority: &[u8], name: &[u8], is_huffman: bool) -> Vec<u8> {
-    let path = [&[0x04][..], &text(b"/envoy.service.auth.v3.Authorization/Check", true)].concat();
-    [&[0x83, 0x86][..], &path, name, &text(authority, is_huffman), &[0x5f], &text(b"application/grpc", true)].concat()
+    let path = [
+        &[0x04][..],
+        &text(b"/envoy.service.auth.v3.Authorization/Check", true),
+    ]
+    .concat();
+    [
+        &[0x83, 0x86][..],
+        &path,
+        name,
+        &text(authority, is_huffman),
+        &[0x5f],
+        &text(b"application/grpc", true),
+    ]
+    .concat()
 }
 
 /// The authority that a mended block has.
@@ -26,21 +42,38 @@ fn mended(block: &[u8]) -> Option<Vec<u8>> {
     block.splice(place, text);
     let found = find(&block).unwrap();
     let content = &block[found.content];
-    Some(if found.is_huffman { huffman::decode(content).unwrap() } else { content.to_vec() })
+    Some(if found.is_huffman {
+        huffman::decode(content).unwrap()
+    } else {
+        content.to_vec()
+    })
 }
 
 /// With and without a place in the table, never in it, and with the name spelt out in both forms.
 fn names() -> Vec<Vec<u8>> {
     let spelt = |first: u8, is_huffman| [vec![first], text(NAME, is_huffman)].concat();
-    vec![vec![0x41], vec![0x01], vec![0x11], spelt(0x40, true), spelt(0x00, false), spelt(0x10, true)]
+    vec![
+        vec![0x41],
+        vec![0x01],
+        vec![0x11],
+        spelt(0x40, true),
+        spelt(0x00, false),
+        spelt(0x10, true),
+    ]
 }
 
 #[test]
 fn an_authority_that_is_none_becomes_one_of_the_same_length() {
     for (authority, expected) in [
         ("extension/egress/customs", "extension_egress_customs"),
-        ("outbound|9191||customs.egress.svc.cluster.local", "outbound_9191__customs.egress.svc.cluster.local"),
-        ("securitypolicy/egress/customs/0", "securitypolicy_egress_customs_0"),
+        (
+            "outbound|9191||customs.egress.svc.cluster.local",
+            "outbound_9191__customs.egress.svc.cluster.local",
+        ),
+        (
+            "securitypolicy/egress/customs/0",
+            "securitypolicy_egress_customs_0",
+        ),
         ("customs cluster", "customs_cluster"),
         ("customs%1", "customs_1"),
         ("a:b:c", "a_b_c"),
@@ -51,29 +84,51 @@ fn an_authority_that_is_none_becomes_one_of_the_same_length() {
         for name in names() {
             for is_huffman in [false, true] {
                 let mended = mended(&block(authority.as_bytes(), &name, is_huffman));
-                assert_eq!(mended.as_deref(), Some(expected.as_bytes()), "{authority} {name:x?} {is_huffman}");
+                assert_eq!(
+                    mended.as_deref(),
+                    Some(expected.as_bytes()),
+                    "{authority} {name:x?} {is_huffman}"
+                );
             }
         }
     }
     let long = "a/".repeat(5_000);
     for is_huffman in [false, true] {
-        assert_eq!(mended(&block(long.as_bytes(), &[0x41], is_huffman)), Some("a_".repeat(5_000).into_bytes()));
+        assert_eq!(
+            mended(&block(long.as_bytes(), &[0x41], is_huffman)),
+            Some("a_".repeat(5_000).into_bytes())
+        );
     }
 }
 
 #[test]
 fn an_authority_that_is_taken_stays_as_it_is() {
-    for authority in ["customs", "ext_authz", "customs.egress:9191", "[::1]:9191", "10.0.0.1", "user@host"] {
+    for authority in [
+        "customs",
+        "ext_authz",
+        "customs.egress:9191",
+        "[::1]:9191",
+        "10.0.0.1",
+        "user@host",
+    ] {
         assert!(Authority::try_from(authority).is_ok(), "{authority}");
         for name in names() {
-            assert_eq!(mend(&block(authority.as_bytes(), &name, true)), None, "{authority}");
+            assert_eq!(
+                mend(&block(authority.as_bytes(), &name, true)),
+                None,
+                "{authority}"
+            );
         }
     }
 }
 
 #[test]
 fn what_cannot_be_mended_stays_as_it_is() {
-    assert_eq!(mend(&block(b"", &[0x41], false)), None, "an empty one has no byte to change");
+    assert_eq!(
+        mend(&block(b"", &[0x41], false)),
+        None,
+        "an empty one has no byte to change"
+    );
     // The name stands in the dynamic table, which is not known here.
     assert_eq!(mend(&block(b"a/b", &[0x40 | 62], false)), None);
     // It is in the table already, as it was mended before.
@@ -81,8 +136,14 @@ fn what_cannot_be_mended_stays_as_it_is() {
     // No text of the Huffman code.
     assert_eq!(mend(&[0x83, 0x41, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
     // Another header of the same bytes is another header.
-    assert_eq!(mend(&[&[0x83, 0x5f][..], &text(b"a/b", false)].concat()), None);
-    assert_eq!(mend(&[&[0x83, 0x00][..], &text(b"x", false), &text(b"a/b", false)].concat()), None);
+    assert_eq!(
+        mend(&[&[0x83, 0x5f][..], &text(b"a/b", false)].concat()),
+        None
+    );
+    assert_eq!(
+        mend(&[&[0x83, 0x00][..], &text(b"x", false), &text(b"a/b", false)].concat()),
+        None
+    );
 }
 
 #[test]

@@ -7,7 +7,12 @@ use super::*;
 
 /// The line of a record that is written as the members of a JSON object.
 fn shown(members: &str) -> String {
-    line(&read(&format!("{{\"time\":\"2026-11-23T12:00:00.123456789Z\",{members}}}\n")), false)
+    line(
+        &read(&format!(
+            "{{\"time\":\"2026-11-23T12:00:00.123456789Z\",{members}}}\n"
+        )),
+        false,
+    )
 }
 
 fn read(line: &str) -> Record {
@@ -45,16 +50,23 @@ fn a_decision_shows_the_answer_to_look_at() {
             "dry-run-deny shop/cart -> a.example:443 GET /x denied_by_rule ep:a#b [not enforced]",
         ),
     ] {
-        assert_eq!(shown(&format!("{CALL},{answers}")), format!("2026-11-23T12:00:00.123Z {expected}"));
+        assert_eq!(
+            shown(&format!("{CALL},{answers}")),
+            format!("2026-11-23T12:00:00.123Z {expected}")
+        );
     }
-    let tcp =
-        r#""kind":"decision","identity":"unauthenticated","protocol":"tcp","rawHost":"B","effect":"deny","reason":"r""#;
-    assert!(shown(tcp).ends_with("deny         unauthenticated -> ?B tcp r"), "{}", shown(tcp));
+    let tcp = r#""kind":"decision","identity":"unauthenticated","protocol":"tcp","rawHost":"B","effect":"deny","reason":"r""#;
+    assert!(
+        shown(tcp).ends_with("deny         unauthenticated -> ?B tcp r"),
+        "{}",
+        shown(tcp)
+    );
 }
 
 #[test]
 fn every_other_kind_has_a_line_of_its_own() {
-    let answer = format!("{CALL},\"effect\":\"deny\",\"verdict\":\"deny\",\"reason\":\"denied_by_rule\"");
+    let answer =
+        format!("{CALL},\"effect\":\"deny\",\"verdict\":\"deny\",\"reason\":\"denied_by_rule\"");
     for (members, expected) in [
         (
             r#""kind":"policyChange","outcome":"published","revision":"r1","previousRevision":"r0","refusedSources":["p"],"policies":4,"egressDenyRules":2,"istioAllowRules":1,"problems":[{"file":"a.yaml","line":3,"text":"no"}],"problemsLeftOut":2"#,
@@ -100,7 +112,10 @@ fn every_other_kind_has_a_line_of_its_own() {
             r#""kind":"gap","lost":{"allows":"2","events":"1"},"first":"2026-11-23T12:00:00Z","last":"2026-11-23T12:00:01Z""#,
             "gap          3 records lost (2 allowed, 1 events) from 2026-11-23T12:00:00.000Z to 2026-11-23T12:00:01.000Z",
         ),
-        (r#""kind":"lag","missedFrom":"4","missedTo":"9""#, "lag          missed the records 4 to 9"),
+        (
+            r#""kind":"lag","missedFrom":"4","missedTo":"9""#,
+            "lag          missed the records 4 to 9",
+        ),
         (
             r#""kind":"checkpoint","sealedStream":"s1","records":"12","head":"0123456789abcdef0123","final":true,"key":"k""#,
             "checkpoint   s1 had 12 records, head 0123456789abcdef.., the last, signed by k",
@@ -110,13 +125,18 @@ fn every_other_kind_has_a_line_of_its_own() {
             r#"later        {"time":"2026-11-23T12:00:00.123456789Z","kind":"later","owner":"o"}"#,
         ),
     ] {
-        assert_eq!(shown(members), format!("2026-11-23T12:00:00.123Z {expected}"));
+        assert_eq!(
+            shown(members),
+            format!("2026-11-23T12:00:00.123Z {expected}")
+        );
     }
 }
 
 #[test]
 fn colours_are_put_around_and_never_within() {
-    let record = read(&format!("{{{CALL},\"effect\":\"deny\",\"verdict\":\"deny\",\"reason\":\"r\"}}\n"));
+    let record = read(&format!(
+        "{{{CALL},\"effect\":\"deny\",\"verdict\":\"deny\",\"reason\":\"r\"}}\n"
+    ));
     assert_eq!(
         line(&record, true),
         "\x1b[2m-\x1b[0m \x1b[1;31mdeny        \x1b[0m shop/cart -> a.example:443 GET /x r"

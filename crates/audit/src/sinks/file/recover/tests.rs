@@ -12,7 +12,15 @@ use customs_record::{Entry, GapEntry, Loss};
 const NOON: UnixNanos = UnixNanos(1_795_521_600_000_000_000);
 
 fn gap() -> Entry {
-    Entry::Gap(GapEntry { time: NOON, lost: Loss::default(), first: NOON, last: NOON }.into())
+    Entry::Gap(
+        GapEntry {
+            time: NOON,
+            lost: Loss::default(),
+            first: NOON,
+            last: NOON,
+        }
+        .into(),
+    )
 }
 
 /// So many records of a stream; the end of each, and the place behind it.
@@ -36,7 +44,8 @@ fn file(bytes: &[u8]) -> File {
 }
 
 fn looked(bytes: &[u8], format: Format) -> Result<Found, String> {
-    look(&file(bytes), bytes.len() as u64, format).map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice))
+    look(&file(bytes), bytes.len() as u64, format)
+        .map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice))
 }
 
 /// The time of the first record where the format of the test's records tells it.
@@ -51,7 +60,11 @@ fn a_whole_file_ends_in_its_last_record() {
             let (bytes, ends) = records(format, count);
             let (whole, position) = ends.last().cloned().unwrap();
             let found = looked(&bytes, format).unwrap();
-            assert_eq!((found.position, found.whole), (Some(position), whole as u64), "{format} {count}");
+            assert_eq!(
+                (found.position, found.whole),
+                (Some(position), whole as u64),
+                "{format} {count}"
+            );
         }
     }
     assert_eq!(begun(Format::Json, &records(Format::Json, 2).0), Some(NOON));
@@ -61,17 +74,27 @@ fn a_whole_file_ends_in_its_last_record() {
 fn a_record_torn_at_any_byte_is_cut_off() {
     for format in Format::ALL {
         let (bytes, ends) = records(format, 3);
-        let [.., (before, position), (end, _)] = ends.as_slice() else { panic!() };
+        let [.., (before, position), (end, _)] = ends.as_slice() else {
+            panic!()
+        };
         for torn in *before..*end {
             let found = looked(&bytes[..torn], format).unwrap();
-            assert_eq!((found.position.as_ref(), found.whole), (Some(position), *before as u64), "{format} {torn}");
+            assert_eq!(
+                (found.position.as_ref(), found.whole),
+                (Some(position), *before as u64),
+                "{format} {torn}"
+            );
             // The same with the zero bytes that a disk leaves.
             for zeros in [1, end - torn, 5000] {
                 let mut bytes = bytes[..torn].to_vec();
                 bytes.resize(torn + zeros, 0);
                 let found = looked(&bytes, format).unwrap();
                 let expected = (Some(position), *before as u64);
-                assert_eq!((found.position.as_ref(), found.whole), expected, "{format} {torn} {zeros}");
+                assert_eq!(
+                    (found.position.as_ref(), found.whole),
+                    expected,
+                    "{format} {torn} {zeros}"
+                );
             }
         }
     }
@@ -85,10 +108,19 @@ fn a_first_record_torn_at_any_byte_leaves_nothing() {
             for zeros in [0, 1, bytes.len() - torn, 5000] {
                 let mut torn = bytes[..torn].to_vec();
                 torn.resize(torn.len() + zeros, 0);
-                assert_eq!(looked(&torn, format).unwrap(), Found::default(), "{format} {} {zeros}", torn.len());
+                assert_eq!(
+                    looked(&torn, format).unwrap(),
+                    Found::default(),
+                    "{format} {} {zeros}",
+                    torn.len()
+                );
             }
         }
-        assert_eq!(looked(&[0; 9000], format).unwrap(), Found::default(), "{format}");
+        assert_eq!(
+            looked(&[0; 9000], format).unwrap(),
+            Found::default(),
+            "{format}"
+        );
     }
 }
 
@@ -102,7 +134,11 @@ fn records_that_are_not_ours_are_gone_on_behind() {
         "{\"a\":1}\nno JSON at all\n",
     ] {
         let found = looked(text.as_bytes(), Format::Json).unwrap();
-        assert_eq!((found.position, found.whole), (None, text.len() as u64), "{text}");
+        assert_eq!(
+            (found.position, found.whole),
+            (None, text.len() as u64),
+            "{text}"
+        );
     }
 }
 
@@ -121,7 +157,11 @@ fn a_file_of_something_else_is_refused_and_told_what_to_do() {
         (b"hello", Format::Json, "lines of JSON"),
         (b"hello\n", Format::Json, "lines of JSON"),
         (b"{\"a\":1}\nhello", Format::Json, "in the middle of a line"),
-        (b"{\"a\":1}\n{\"a\":", Format::Json, "in the middle of a line"),
+        (
+            b"{\"a\":1}\n{\"a\":",
+            Format::Json,
+            "in the middle of a line",
+        ),
         (b"[1]\n", Format::Json, "lines of JSON"),
         (&long, Format::Json, "lines of JSON"),
         (&json, Format::Protobuf, "say `format=json`"),
@@ -129,11 +169,22 @@ fn a_file_of_something_else_is_refused_and_told_what_to_do() {
         (b"\x05hello", Format::Protobuf, "records in protobuf"),
         (&[0xff; 40], Format::Protobuf, "records in protobuf"),
         (&long, Format::Protobuf, "records in protobuf"),
-        (&broken, Format::Protobuf, &format!("no record begins at byte {second}")),
-        (&zero_inside, Format::Protobuf, &format!("no record begins at byte {second}")),
+        (
+            &broken,
+            Format::Protobuf,
+            &format!("no record begins at byte {second}"),
+        ),
+        (
+            &zero_inside,
+            Format::Protobuf,
+            &format!("no record begins at byte {second}"),
+        ),
     ] {
         let wrong = looked(bytes, format).unwrap_err();
-        assert!(wrong.contains(expected), "{format}: {wrong}, not {expected}");
+        assert!(
+            wrong.contains(expected),
+            "{format}: {wrong}, not {expected}"
+        );
     }
 }
 
@@ -150,10 +201,16 @@ fn a_compressed_file_says_its_last_record() {
     let path = directory.path().join("x.gz");
     for format in Format::ALL {
         let (bytes, ends) = records(format, 300);
-        let mut gzip = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+        let mut gzip = flate2::write::GzEncoder::new(
+            File::create(&path).unwrap(),
+            flate2::Compression::fast(),
+        );
         gzip.write_all(&bytes).unwrap();
         gzip.finish().unwrap();
-        assert_eq!(look_compressed(&path, format).unwrap(), ends.last().map(|(_, position)| position.clone()));
+        assert_eq!(
+            look_compressed(&path, format).unwrap(),
+            ends.last().map(|(_, position)| position.clone())
+        );
     }
     std::fs::write(&path, "no gzip").unwrap();
     assert!(look_compressed(&path, Format::Json).is_err());

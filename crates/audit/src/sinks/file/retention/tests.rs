@@ -23,7 +23,11 @@ fn directory(files: &[&str]) -> tempfile::TempDir {
 }
 
 fn tidy(directory: &Path, keep: Option<usize>, gzip: bool) -> BTreeSet<String> {
-    let mut retention = Retention::new(&Rotation { keep, gzip, ..Rotation::default() });
+    let mut retention = Retention::new(&Rotation {
+        keep,
+        gzip,
+        ..Rotation::default()
+    });
     retention.tidy(SegmentNames::of(&directory.join("a")));
     retention.finish();
     names(directory)
@@ -44,11 +48,22 @@ fn gz(name: &str) -> String {
 
 #[test]
 fn the_newest_stay_and_nothing_of_others_is_deleted() {
-    let others = ["a", "a.1", "a.20261124", "a.20261124T120000Z", "b.20261124T120000.000000001Z", "z"];
+    let others = [
+        "a",
+        "a.1",
+        "a.20261124",
+        "a.20261124T120000Z",
+        "b.20261124T120000.000000001Z",
+        "z",
+    ];
     let (second, third, part) = (gz(SECOND), gz(THIRD), format!("{SECOND}.gz.part"));
     for (keep, files, kept) in [
         (None, vec![FIRST, SECOND, THIRD], vec![FIRST, SECOND, THIRD]),
-        (Some(5), vec![FIRST, SECOND, THIRD], vec![FIRST, SECOND, THIRD]),
+        (
+            Some(5),
+            vec![FIRST, SECOND, THIRD],
+            vec![FIRST, SECOND, THIRD],
+        ),
         (Some(2), vec![FIRST, SECOND, THIRD], vec![SECOND, THIRD]),
         (Some(1), vec![FIRST, &second, &third], vec![&third]),
         (Some(1), vec![FIRST, SECOND, &second, THIRD], vec![THIRD]),
@@ -57,17 +72,26 @@ fn the_newest_stay_and_nothing_of_others_is_deleted() {
     ] {
         let directory = directory(&[others.as_slice(), &files].concat());
         let left = tidy(directory.path(), keep, false);
-        assert_eq!(left, set(&[others.as_slice(), &kept].concat()), "{keep:?} of {files:?}");
+        assert_eq!(
+            left,
+            set(&[others.as_slice(), &kept].concat()),
+            "{keep:?} of {files:?}"
+        );
     }
 }
 
 #[test]
 fn closed_files_are_compressed_whole() {
     let directory = directory(&["a", FIRST, SECOND]);
-    assert_eq!(tidy(directory.path(), None, true), set(&["a", &gz(FIRST), &gz(SECOND)]));
+    assert_eq!(
+        tidy(directory.path(), None, true),
+        set(&["a", &gz(FIRST), &gz(SECOND)])
+    );
     let path = directory.path().join(gz(FIRST));
     let mut text = String::new();
-    flate2::read::GzDecoder::new(File::open(&path).unwrap()).read_to_string(&mut text).unwrap();
+    flate2::read::GzDecoder::new(File::open(&path).unwrap())
+        .read_to_string(&mut text)
+        .unwrap();
     assert_eq!(text, format!("what {FIRST} held\n"));
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o640);
 }
@@ -76,9 +100,15 @@ fn closed_files_are_compressed_whole() {
 fn what_a_crash_left_is_done_again() {
     let (part, gzip) = (format!("{FIRST}.gz.part"), gz(SECOND));
     let directory = directory(&[FIRST, &part, SECOND, &gzip]);
-    assert_eq!(tidy(directory.path(), None, true), set(&[&gz(FIRST), &gzip]));
+    assert_eq!(
+        tidy(directory.path(), None, true),
+        set(&[&gz(FIRST), &gzip])
+    );
     // The compressed file was whole: it stays as it was.
-    assert_eq!(fs::read_to_string(directory.path().join(&gzip)).unwrap(), format!("what {gzip} held\n"));
+    assert_eq!(
+        fs::read_to_string(directory.path().join(&gzip)).unwrap(),
+        format!("what {gzip} held\n")
+    );
 }
 
 #[test]
@@ -93,7 +123,10 @@ fn a_file_that_somebody_holds_is_left_alone() {
     let directory = directory(&[FIRST, SECOND]);
     let held = File::open(directory.path().join(FIRST)).unwrap();
     held.lock().unwrap();
-    assert_eq!(tidy(directory.path(), None, true), set(&[FIRST, &gz(SECOND)]));
+    assert_eq!(
+        tidy(directory.path(), None, true),
+        set(&[FIRST, &gz(SECOND)])
+    );
     assert_eq!(tidy(directory.path(), Some(0), true), set(&[FIRST]));
     drop(held);
     assert_eq!(tidy(directory.path(), None, true), set(&[&gz(FIRST)]));
@@ -105,7 +138,10 @@ fn a_failure_loses_nothing() {
     // Something is in the way of the first one's compressed form.
     fs::create_dir(directory.path().join(format!("{FIRST}.gz.part"))).unwrap();
     let left = tidy(directory.path(), None, true);
-    assert_eq!(left, set(&[FIRST, &format!("{FIRST}.gz.part"), &gz(SECOND)]));
+    assert_eq!(
+        left,
+        set(&[FIRST, &format!("{FIRST}.gz.part"), &gz(SECOND)])
+    );
 }
 
 #[test]
@@ -114,7 +150,10 @@ fn a_sink_that_ends_does_not_wait_for_the_compression() {
     let path = directory.path().join(FIRST);
     let big = File::create(&path).unwrap();
     big.set_len(4 << 30).unwrap();
-    let mut retention = Retention::new(&Rotation { gzip: true, ..Rotation::default() });
+    let mut retention = Retention::new(&Rotation {
+        gzip: true,
+        ..Rotation::default()
+    });
     retention.tidy(SegmentNames::of(&directory.path().join("a")));
     let begun = std::time::Instant::now();
     drop(retention);

@@ -30,11 +30,22 @@ pub(super) fn at(millis: i128) -> UnixNanos {
 }
 
 fn gap(time: UnixNanos) -> Entry {
-    Entry::Gap(GapEntry { time, lost: Loss::default(), first: time, last: time }.into())
+    Entry::Gap(
+        GapEntry {
+            time,
+            lost: Loss::default(),
+            first: time,
+            last: time,
+        }
+        .into(),
+    )
 }
 
 pub(super) fn by_size() -> Rotation {
-    Rotation { size: Some(SIZE), ..Rotation::default() }
+    Rotation {
+        size: Some(SIZE),
+        ..Rotation::default()
+    }
 }
 
 /// A file in a directory of its own, and the stream that goes there, as the writer drives both.
@@ -52,7 +63,12 @@ pub(super) struct Run {
 
 impl Bench {
     pub(super) fn new(format: Format, rotation: Rotation) -> Bench {
-        Bench { directory: tempfile::tempdir().unwrap(), format, rotation, reopen: Reopen::default() }
+        Bench {
+            directory: tempfile::tempdir().unwrap(),
+            format,
+            rotation,
+            reopen: Reopen::default(),
+        }
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -60,13 +76,22 @@ impl Bench {
     }
 
     fn open(&self) -> Result<RotatingFile, String> {
-        let opened = RotatingFile::open(&self.path(), self.format, self.rotation.clone(), self.reopen.clone(), at(0));
+        let opened = RotatingFile::open(
+            &self.path(),
+            self.format,
+            self.rotation.clone(),
+            self.reopen.clone(),
+            at(0),
+        );
         opened.map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice))
     }
 
     /// Starts as the writer does: what is left, then the first record.
     pub(super) fn start(&self, id: &str) -> (Run, Left) {
-        let mut run = Run { file: self.open().unwrap(), stream: Stream::new(id.into(), "file:x", "all", self.format) };
+        let mut run = Run {
+            file: self.open().unwrap(),
+            stream: Stream::new(id.into(), "file:x", "all", self.format),
+        };
         let left = run.file.left();
         let mut bytes = Vec::new();
         run.stream.begin(left.clone(), at(0), &mut bytes);
@@ -78,9 +103,16 @@ impl Bench {
     fn files(&self) -> Vec<PathBuf> {
         let segments = SegmentNames::of(&self.path());
         let closed = segments.closed().unwrap().into_iter();
-        let closed =
-            closed.map(|(moment, forms)| if forms.plain { segments.plain(moment) } else { segments.gzip(moment) });
-        closed.chain(Some(self.path()).filter(|path| path.exists())).collect()
+        let closed = closed.map(|(moment, forms)| {
+            if forms.plain {
+                segments.plain(moment)
+            } else {
+                segments.gzip(moment)
+            }
+        });
+        closed
+            .chain(Some(self.path()).filter(|path| path.exists()))
+            .collect()
     }
 
     /// What all files hold, one behind the other.
@@ -133,7 +165,11 @@ pub(super) fn verified(bytes: &[u8]) -> Vec<Position> {
         let text = |name: &str| line[name].as_str().unwrap().to_owned();
         let (stream, chain) = (text("stream"), text("chain"));
         assert_eq!(chain, head.hex().as_str(), "record {}", positions.len());
-        positions.push(Position { stream, sequence: text("sequence").parse().unwrap(), chain });
+        positions.push(Position {
+            stream,
+            sequence: text("sequence").parse().unwrap(),
+            chain,
+        });
     }
     positions
 }
@@ -147,7 +183,10 @@ fn a_file_is_made_for_its_owner_and_group() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let mut file = bench.open().unwrap();
     assert_eq!((file.left(), file.room()), (Left::default(), usize::MAX));
-    assert_eq!(bench.path().metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(
+        bench.path().metadata().unwrap().permissions().mode() & 0o777,
+        0o640
+    );
     file.sync().unwrap();
 }
 
@@ -155,8 +194,17 @@ fn a_file_is_made_for_its_owner_and_group() {
 fn a_file_that_cannot_be_used_says_why() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let wrong = |path: &Path| {
-        let opened = RotatingFile::open(path, Format::Json, Rotation::default(), Reopen::default(), at(0));
-        opened.map(|_| ()).map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice)).unwrap_err()
+        let opened = RotatingFile::open(
+            path,
+            Format::Json,
+            Rotation::default(),
+            Reopen::default(),
+            at(0),
+        );
+        opened
+            .map(|_| ())
+            .map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice))
+            .unwrap_err()
     };
     assert!(wrong(&bench.path().join("x")).contains("make its directory first"));
     fs::write(bench.path(), "hello\n").unwrap();
@@ -170,7 +218,10 @@ fn a_file_that_another_process_writes_to_is_refused() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let first = bench.open().unwrap();
     let wrong = bench.open().unwrap_err();
-    assert_eq!(wrong, "another process writes to it; give each its own file");
+    assert_eq!(
+        wrong,
+        "another process writes to it; give each its own file"
+    );
     drop(first);
     bench.open().unwrap();
 }
@@ -189,7 +240,14 @@ fn a_stream_goes_on_from_the_last_whole_record() {
         let mut file = File::options().append(true).open(bench.path()).unwrap();
         file.write_all(&torn[..torn.len() - 1]).unwrap();
         let (_run, left) = bench.start("two");
-        assert_eq!(left, Left { previous: Some(position), torn_bytes: torn.len() as u64 - 1 }, "{format}");
+        assert_eq!(
+            left,
+            Left {
+                previous: Some(position),
+                torn_bytes: torn.len() as u64 - 1
+            },
+            "{format}"
+        );
         assert!(fs::metadata(bench.path()).unwrap().len() > whole);
     }
 }
@@ -221,7 +279,14 @@ fn a_chain_goes_on_from_the_newest_closed_file() {
                 _ => 0,
             };
             let (_run, left) = bench.start("two");
-            assert_eq!(left, Left { previous: Some(position), torn_bytes: torn }, "{format} {gzip} {leftover}");
+            assert_eq!(
+                left,
+                Left {
+                    previous: Some(position),
+                    torn_bytes: torn
+                },
+                "{format} {gzip} {leftover}"
+            );
         }
     }
 }
@@ -237,7 +302,13 @@ fn a_torn_record_in_a_closed_file_is_cut_off_when_it_is_the_last() {
     let segments = SegmentNames::of(&bench.path());
     fs::rename(bench.path(), segments.plain(segments.next(at(0)).unwrap())).unwrap();
     let (_run, left) = bench.start("two");
-    assert_eq!(left, Left { previous: Some(position), torn_bytes: 13 });
+    assert_eq!(
+        left,
+        Left {
+            previous: Some(position),
+            torn_bytes: 13
+        }
+    );
     assert_eq!(verified(&bench.whole()).len(), 5);
 }
 
@@ -263,7 +334,10 @@ fn twenty_files_hold_one_chain_without_a_gap() {
         assert_eq!(bench.files().len(), 21);
         let positions = verified(&bench.whole());
         assert_eq!(positions.last(), Some(&run.stream.position()));
-        assert_eq!(sequences(&positions), (1..=run.stream.position().sequence).collect::<Vec<_>>());
+        assert_eq!(
+            sequences(&positions),
+            (1..=run.stream.position().sequence).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -281,18 +355,31 @@ fn a_file_ends_at_the_first_record_that_reaches_the_size() {
 
 #[test]
 fn a_size_too_small_for_records_is_no_flood_of_files() {
-    let bench = Bench::new(Format::Json, Rotation { size: Some(1), ..Rotation::default() });
+    let bench = Bench::new(
+        Format::Json,
+        Rotation {
+            size: Some(1),
+            ..Rotation::default()
+        },
+    );
     let (mut run, _) = bench.start("one");
     assert!((0..50).all(|now| !run.round(at(now * 300), 0)));
 }
 
 #[test]
 fn a_file_ends_at_its_age_counted_from_its_first_record() {
-    let rotation = Rotation { age: Some(Duration::from_secs(3600)), ..Rotation::default() };
+    let rotation = Rotation {
+        age: Some(Duration::from_secs(3600)),
+        ..Rotation::default()
+    };
     let bench = Bench::new(Format::Json, rotation);
     // An hour less ten seconds before the process starts.
     let mut old = Vec::new();
-    Stream::new("old".into(), "x", "all", Format::Json).begin(Left::default(), at(-3_590_000), &mut old);
+    Stream::new("old".into(), "x", "all", Format::Json).begin(
+        Left::default(),
+        at(-3_590_000),
+        &mut old,
+    );
     fs::write(bench.path(), old).unwrap();
     let (mut run, _) = bench.start("one");
     assert!(!run.round(at(9_999), 1));
@@ -306,7 +393,14 @@ fn a_file_ends_at_its_age_counted_from_its_first_record() {
 
 #[test]
 fn only_the_newest_closed_files_stay() {
-    let bench = Bench::new(Format::Json, Rotation { keep: Some(2), gzip: true, ..by_size() });
+    let bench = Bench::new(
+        Format::Json,
+        Rotation {
+            keep: Some(2),
+            gzip: true,
+            ..by_size()
+        },
+    );
     fs::write(bench.directory.path().join("audit.log.1"), "not ours").unwrap();
     let (mut run, _) = bench.start("one");
     let mut turned = 0;
@@ -333,7 +427,11 @@ fn a_rename_is_followed_and_the_chain_goes_on() {
         assert!(!run.round(at(249), 1), "{what}");
         assert!(run.round(at(250), 3), "{what}");
         let whole = [fs::read(renamed).unwrap(), fs::read(bench.path()).unwrap()].concat();
-        assert_eq!(sequences(&verified(&whole)), (1..=9).collect::<Vec<_>>(), "{what}");
+        assert_eq!(
+            sequences(&verified(&whole)),
+            (1..=9).collect::<Vec<_>>(),
+            "{what}"
+        );
     }
 }
 
@@ -393,7 +491,10 @@ fn a_name_that_somebody_else_writes_under_is_not_shared() {
     let other = File::create(bench.path()).unwrap();
     other.lock().unwrap();
     let problem = run.file.turn(at(250)).unwrap_err();
-    assert!(problem.to_string().contains("another process writes to it"), "{problem}");
+    assert!(
+        problem.to_string().contains("another process writes to it"),
+        "{problem}"
+    );
 }
 
 #[test]
@@ -402,7 +503,12 @@ fn a_file_that_was_cut_says_what_it_goes_on_from() {
     let (mut run, _) = bench.start("one");
     run.round(at(0), 3);
     let copied = fs::read(bench.path()).unwrap();
-    File::options().write(true).open(bench.path()).unwrap().set_len(0).unwrap();
+    File::options()
+        .write(true)
+        .open(bench.path())
+        .unwrap()
+        .set_len(0)
+        .unwrap();
     assert!(run.round(at(250), 1));
     assert!(!run.round(at(500), 1));
     let whole = [copied, fs::read(bench.path()).unwrap()].concat();

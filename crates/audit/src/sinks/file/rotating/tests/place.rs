@@ -25,7 +25,13 @@ fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
         ),
         (
             "its directory was renamed",
-            |path| fs::rename(path.parent().unwrap(), path.parent().unwrap().with_extension("old")).unwrap(),
+            |path| {
+                fs::rename(
+                    path.parent().unwrap(),
+                    path.parent().unwrap().with_extension("old"),
+                )
+                .unwrap()
+            },
             Place::Moved,
             "make its directory first",
             "moved",
@@ -44,7 +50,12 @@ fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
             "a pipe is in its place",
             |path| {
                 fs::remove_file(path).unwrap();
-                rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+                rustix::fs::mkfifoat(
+                    rustix::fs::CWD,
+                    path,
+                    rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+                )
+                .unwrap();
             },
             Place::Deleted,
             "name a file that can be appended to",
@@ -76,7 +87,14 @@ fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
         let path = directory.path().join("d/audit.log");
         let make = || fs::create_dir_all(path.parent().unwrap()).unwrap();
         make();
-        let mut file = RotatingFile::open(&path, Format::Json, Rotation::default(), Reopen::default(), at(0)).unwrap();
+        let mut file = RotatingFile::open(
+            &path,
+            Format::Json,
+            Rotation::default(),
+            Reopen::default(),
+            at(0),
+        )
+        .unwrap();
         assert_eq!(file.place(), Place::Kept, "{what}");
         take_away(&path);
         assert_eq!(file.place(), place, "{what}");
@@ -90,7 +108,11 @@ fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
         let _ = fs::remove_dir(&path);
         make();
         assert!(file.turn(at(4)).unwrap(), "{what}");
-        assert_eq!((file.place(), file.previous_file()), (Place::Kept, word), "{what}");
+        assert_eq!(
+            (file.place(), file.previous_file()),
+            (Place::Kept, word),
+            "{what}"
+        );
         assert!(!file.turn(at(300)).unwrap(), "{what}");
     }
 }
@@ -107,7 +129,10 @@ fn a_file_that_has_its_name_again_goes_on_as_if_nothing_was() {
     fs::rename(&moved, bench.path()).unwrap();
     assert!(!run.round(at(260), 2));
     assert_eq!(run.file.place(), Place::Kept);
-    assert_eq!(sequences(&verified(&fs::read(bench.path()).unwrap())), [1, 2, 3]);
+    assert_eq!(
+        sequences(&verified(&fs::read(bench.path()).unwrap())),
+        [1, 2, 3]
+    );
 }
 
 #[test]
@@ -123,7 +148,11 @@ fn where_a_full_file_cannot_be_closed_it_goes_on() {
     fs::create_dir(&closed).unwrap();
     fs::write(closed.join("x"), "").unwrap();
     if run.file.turn(at(1)).is_err() {
-        assert_eq!(run.file.place(), Place::Kept, "it has its name, so it goes on");
+        assert_eq!(
+            run.file.place(),
+            Place::Kept,
+            "it has its name, so it goes on"
+        );
         assert!(!run.round(at(500), 1));
     }
 }
