@@ -5,13 +5,13 @@
 use anyhow::{Context, Result};
 
 use crate::customs_server::{self, CustomsServer, FEW, MANY, Record};
-use crate::findings::{Findings, Picture};
 use crate::floor::{Kind, Layout};
 use crate::load::{self, Shape};
-use crate::picture::bars::{self, Bar};
 use crate::server::Server;
 use crate::session::{Session, order};
-use crate::statistics::Estimate;
+use customs_test_support::bench_report::findings::{Findings, Picture};
+use customs_test_support::bench_report::picture::bars::{self, Bar};
+use customs_test_support::bench_report::statistics::Estimate;
 
 const SHAPES: [Shape; 3] = [
     Shape {
@@ -65,7 +65,7 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
 fn how(session: &Session) -> String {
     let (rounds, checks) = (
         session.sizes.rounds,
-        crate::document::count(session.sizes.checks as f64),
+        customs_test_support::bench_report::document::count(session.sizes.checks as f64),
     );
     format!(
         "{rounds} rounds of {checks} checks to each server, over so many connections with so many checks in flight on each. \
@@ -120,7 +120,17 @@ fn ask_in_turn(
 }
 
 /// The layout in which tonic costs less, by a short look.
-pub fn cheaper_layout(session: &Session) -> Result<Layout> {
+/// The layout of the floor: what [`measure`] found, or what a short look says.
+pub fn floor_layout(session: &mut Session) -> Result<Layout> {
+    let layout = match session.cheaper {
+        Some(layout) => layout,
+        None => cheaper_layout(session)?,
+    };
+    session.cheaper = Some(layout);
+    Ok(layout)
+}
+
+fn cheaper_layout(session: &Session) -> Result<Layout> {
     let mut findings = Findings::new("look", "us", "");
     let floors = LAYOUTS
         .into_iter()

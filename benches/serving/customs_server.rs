@@ -48,7 +48,7 @@ pub struct CustomsServer {
 
 /// What the tables call it.
 pub fn name(rules: usize, record: Record) -> String {
-    let rules = crate::document::count(rules as f64);
+    let rules = customs_test_support::bench_report::document::count(rules as f64);
     match record {
         Record::Off => format!("customs, {rules} rules, audit off"),
         Record::File => format!("customs, {rules} rules, audit to file"),

@@ -5,17 +5,20 @@
 
 use anyhow::{Context, Result};
 
+use crate::cpu;
 use crate::customs_server::{self, CustomsServer, MANY, Record};
-use crate::document::count;
-use crate::findings::{Findings, Picture};
 use crate::floor::Kind;
-use crate::h2load_output::{Request, first_sent, last_sent, latencies};
 use crate::load;
-use crate::picture::Scale;
-use crate::picture::curves::{self, Axes, Curve};
 use crate::server::Server;
 use crate::session::{Session, order};
-use crate::statistics::percentile;
+use customs_test_support::bench_report::document::count;
+use customs_test_support::bench_report::findings::{Findings, Picture};
+use customs_test_support::bench_report::h2load_output::{
+    Request, first_sent, last_sent, latencies,
+};
+use customs_test_support::bench_report::picture::Scale;
+use customs_test_support::bench_report::picture::curves::{self, Axes, Curve};
+use customs_test_support::bench_report::statistics::percentile;
 
 /// Checks a second.
 const RATES: [u64; 3] = [1_000, 5_000, 10_000];
@@ -34,7 +37,7 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
         session.sizes.rounds, session.sizes.seconds
     );
     let mut findings = Findings::new("latency", "us until the answer", how);
-    let layout = session.floor_layout()?;
+    let layout = cpu::floor_layout(session)?;
     let customs = CustomsServer::start(session, MANY, Record::File)?;
     let floor = Server::floor(session, Kind::Tonic, layout)?;
     let servers = [&floor, &customs.server];

@@ -11,8 +11,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::h2load_output::{self, Request};
 use crate::session::{self, Session};
+use customs_test_support::bench_report::h2load_output::{self, Request};
 
 /// How checks are asked.
 #[derive(Clone, Copy, Debug)]

@@ -9,28 +9,24 @@
 mod arguments;
 mod cpu;
 mod customs_server;
-mod document;
-mod findings;
 mod floor;
 mod gateway;
-mod h2load_output;
 mod latency;
 mod load;
 mod machine;
 mod memory;
 mod output;
-mod picture;
 mod policies;
-mod proc;
 mod reload;
 mod server;
 mod session;
-mod statistics;
 
 use anyhow::Result;
 use arguments::{Arguments, Command, Part};
 use clap::Parser;
-use findings::Findings;
+use customs_test_support::bench_report::document;
+use customs_test_support::bench_report::findings::Findings;
+
 use session::Session;
 
 #[global_allocator]

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::cpu;
 use crate::customs_server::{CustomsServer, MANY, Record};
-use crate::findings::{Findings, Line};
 use crate::floor::Kind;
 use crate::load::{self, Shape};
 use crate::server::Server;
 use crate::session::Session;
+use customs_test_support::bench_report::findings::{Findings, Line};
 
 const SHAPE: Shape = Shape {
     connections: 4,
@@ -30,10 +31,10 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
     let how = format!(
         "New processes in each round, {} checks to each: at rest once ready, under load, and the peak until then; for customs \
          also the peak once every policy file has changed under load.",
-        crate::document::count(checks as f64)
+        customs_test_support::bench_report::document::count(checks as f64)
     );
     let mut findings = Findings::new("memory", "MiB resident", how);
-    let layout = session.floor_layout()?;
+    let layout = cpu::floor_layout(session)?;
     let mut under_load = Vec::new();
     for _round in 0..session.sizes.rounds.min(ROUNDS) {
         look(

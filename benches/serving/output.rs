@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::arguments::Arguments;
-use crate::document;
-use crate::findings::Findings;
 use crate::machine::Machine;
+use customs_test_support::bench_report::document;
+use customs_test_support::bench_report::findings::Findings;
 use customs_test_support::repository;
 
 /// `bench` in cargo's target folder.

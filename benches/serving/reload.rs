@@ -8,14 +8,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cpu;
 use crate::customs_server::{CustomsServer, MANY, Record};
-use crate::findings::Findings;
 use crate::floor::Kind;
-use crate::h2load_output::{last_sent, latencies};
 use crate::latency::{self, USUAL_RATE};
 use crate::load;
 use crate::server::Server;
 use crate::session::Session;
+use customs_test_support::bench_report::findings::Findings;
+use customs_test_support::bench_report::h2load_output::{last_sent, latencies};
 
 /// How long the load goes on, in seconds; a reload must fit in.
 const SECONDS: u64 = 8;
@@ -30,10 +31,10 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
         "{} rounds at {}/s: the floor, customs with 100,000 rules and its record in a file, and the same customs from the \
          writing of 100 changed files until the new set is in force.",
         session.sizes.rounds,
-        crate::document::count(USUAL_RATE as f64)
+        customs_test_support::bench_report::document::count(USUAL_RATE as f64)
     );
     let mut findings = Findings::new("reload", "us until the answer, or s", how);
-    let layout = session.floor_layout()?;
+    let layout = cpu::floor_layout(session)?;
     let floor = Server::floor(session, Kind::Tonic, layout)?;
     let mut customs = CustomsServer::start(session, MANY, Record::File)?;
     for round in 0..=session.sizes.rounds {
@@ -58,12 +59,12 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
         "p99",
         [CHANGED, QUIET],
     );
-    let to_floor = crate::statistics::ratios(
+    let to_floor = customs_test_support::bench_report::statistics::ratios(
         findings.rounds(CHANGED, "p99"),
         findings.rounds(&floor.name, "p99"),
     );
-    let told =
-        crate::statistics::Estimate::of(&to_floor).map(|it| crate::document::number(it.median));
+    let told = customs_test_support::bench_report::statistics::Estimate::of(&to_floor)
+        .map(|it| customs_test_support::bench_report::document::number(it.median));
     findings.tell(
         line(&floor.name),
         format!("{} times", told.unwrap_or_default()),

@@ -15,8 +15,8 @@ use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
 use prost::Message;
 
 use crate::floor::{Kind, Layout};
-use crate::proc::{CpuTime, Memory};
 use crate::session::Session;
+use customs_test_support::bench_report::proc::{CpuTime, Memory};
 use customs_test_support::process::Process;
 
 /// CPU time that rises by less than this in [`PAUSE`] is that of an idle server.

@@ -7,7 +7,6 @@ use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::arguments::{Arguments, Sizes};
-use crate::cpu;
 use crate::floor::Layout;
 use customs_test_support::process::Guard;
 use customs_test_support::repository;
@@ -39,16 +38,6 @@ impl Session {
             scratch,
             guard,
         })
-    }
-
-    /// The layout of the floor: what `cpu` found, or what a short look says.
-    pub fn floor_layout(&mut self) -> Result<Layout> {
-        let layout = match self.cheaper {
-            Some(layout) => layout,
-            None => cpu::cheaper_layout(self)?,
-        };
-        self.cheaper = Some(layout);
-        Ok(layout)
     }
 
     /// A folder of its own for a server.

@@ -1,5 +1,7 @@
-//! libFuzzer's entry to `customs_fuzz::attributes`.
+//! libFuzzer's entry to `customs_test_support::fuzz_targets::attributes`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| customs_fuzz::attributes::run(bytes));
+libfuzzer_sys::fuzz_target!(
+    |bytes: &[u8]| customs_test_support::fuzz_targets::attributes::run(bytes)
+);

@@ -1,5 +1,5 @@
-//! libFuzzer's entry to `customs_fuzz::engine`.
+//! libFuzzer's entry to `customs_test_support::fuzz_targets::engine`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| customs_fuzz::engine::run(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| customs_test_support::fuzz_targets::engine::run(bytes));

@@ -1,5 +1,5 @@
-//! libFuzzer's entry to `customs_fuzz::load`.
+//! libFuzzer's entry to `customs_test_support::fuzz_targets::load`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| customs_fuzz::load::run(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| customs_test_support::fuzz_targets::load::run(bytes));

@@ -124,13 +124,7 @@ fn every_file_says_what_it_is() {
 #[test]
 fn tests_and_fuzzers_say_what_they_are() {
     let mut files = Vec::new();
-    for dir in [
-        "tests",
-        "benches",
-        "crates",
-        "fuzz/src",
-        "fuzz/fuzz_targets",
-    ] {
+    for dir in ["tests", "benches", "crates", "fuzz/fuzz_targets"] {
         rust_files(&root().join(dir), &mut files);
     }
     for path in files {
@@ -484,15 +478,8 @@ fn rules_are_written_down_and_cited() {
         "docs/RULES.md cites a rule that it does not have"
     );
     let mut code = Vec::new();
-    let dirs = [
-        "src",
-        "crates",
-        "tests",
-        "benches",
-        "fuzz/src",
-        "fuzz/fuzz_targets",
-    ]
-    .map(|dir| root().join(dir));
+    let dirs =
+        ["src", "crates", "tests", "benches", "fuzz/fuzz_targets"].map(|dir| root().join(dir));
     dirs.iter()
         .filter(|dir| dir.is_dir())
         .for_each(|dir| rust_files(dir, &mut code));
@@ -526,7 +513,6 @@ fn the_project_speaks_of_itself_alone() {
         "tests",
         "benches",
         "deploy",
-        "fuzz/src",
         "fuzz/fuzz_targets",
     ] {
         rust_files(&root().join(dir), &mut files);

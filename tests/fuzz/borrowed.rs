@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use super::targets::borrowed::{ReadBy, read};
+use customs_test_support::fuzz_targets::borrowed::{ReadBy, read};
 
 fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();

@@ -17,12 +17,11 @@
 
 mod borrowed;
 mod mutate;
-#[path = "../../fuzz/src/lib.rs"]
-mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use customs_test_support::fuzz_targets as targets;
 use mutate::{Numbers, mutated};
 
 /// The committed inputs of a target, by name.

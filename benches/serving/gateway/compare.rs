@@ -1,12 +1,14 @@
 //! What the Envoys' figures say beside one another: what asking adds, and from how many policies on RBAC adds more.
 
+use super::figures::{ALL_CPU, ENVOY_CPU, P50};
 use super::rbac::{Kind, SIZES};
-use super::{ALL_CPU, ENVOY_CPU, P50};
-use crate::document::{count, number};
-use crate::findings::{Findings, Line, Picture};
-use crate::picture::Scale;
-use crate::picture::curves::{self, Axes, Curve};
-use crate::statistics::{Crossing, Estimate, crossing, differences, ratios};
+use customs_test_support::bench_report::document::{count, number};
+use customs_test_support::bench_report::findings::{Findings, Line, Picture};
+use customs_test_support::bench_report::picture::Scale;
+use customs_test_support::bench_report::picture::curves::{self, Axes, Curve};
+use customs_test_support::bench_report::statistics::{
+    Crossing, Estimate, crossing, differences, ratios,
+};
 
 pub const NONE: &str = "no filter";
 pub const FLOOR: &str = "asking the floor";

@@ -8,6 +8,7 @@ mod certificates;
 mod client;
 mod compare;
 mod config;
+mod figures;
 mod filters;
 mod rbac;
 mod setup;
@@ -18,23 +19,18 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::cpu;
 use crate::customs_server::{CustomsServer, MANY, Record};
-use crate::findings::Findings;
 use crate::floor::Kind;
-use crate::proc::CpuTime;
 use crate::server::Server;
 use crate::session::{Session, order};
-use crate::statistics::percentile;
 use certificates::Certificates;
 use client::Clients;
+use customs_test_support::bench_report::findings::Findings;
+use customs_test_support::bench_report::proc::CpuTime;
+use customs_test_support::bench_report::statistics::percentile;
+use figures::{ALL_CPU, ENVOY_CPU, P50, P99, SERVER_CPU};
 use setup::Setup;
-
-/// What is measured of each Envoy, and added by its filters.
-pub const P50: &str = "p50, us";
-pub const P99: &str = "p99, us";
-pub const ENVOY_CPU: &str = "CPU of Envoy, us";
-pub const SERVER_CPU: &str = "CPU of the server, us";
-pub const ALL_CPU: &str = "CPU of both, us";
 
 pub fn measure(session: &mut Session) -> Result<Findings> {
     let how = format!(
@@ -43,7 +39,7 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
         session.sizes.rounds, session.sizes.seconds, session.sizes.connections
     );
     let mut findings = Findings::new("envoy", "a request", how);
-    let layout = session.floor_layout()?;
+    let layout = cpu::floor_layout(session)?;
     let floor = Server::floor(session, Kind::Tonic, layout)?;
     let customs = CustomsServer::start(session, MANY, Record::File)?;
     let certificates = Certificates::make(&session.folder("certificates")?)?;

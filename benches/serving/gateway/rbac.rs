@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::config;
-use crate::document::count;
+use customs_test_support::bench_report::document::count;
 
 /// How many policies.
 pub const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 
 use super::client::Clients;
-use crate::proc::CpuTime;
 use crate::server::Server;
+use customs_test_support::bench_report::proc::CpuTime;
 use customs_test_support::http;
 use customs_test_support::process::Process;
 

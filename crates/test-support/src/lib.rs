@@ -20,6 +20,8 @@ pub mod audit;
 pub mod audited_server;
 #[cfg(feature = "cases")]
 pub mod bench_policies;
+#[cfg(feature = "bench-report")]
+pub mod bench_report;
 #[cfg(feature = "cases")]
 pub mod case_rows;
 #[cfg(feature = "rig")]
@@ -32,6 +34,8 @@ pub mod decoded_check;
 pub mod draw;
 #[cfg(feature = "rig")]
 pub mod envoy;
+#[cfg(feature = "fuzz-targets")]
+pub mod fuzz_targets;
 #[cfg(feature = "rig")]
 pub mod http;
 #[cfg(feature = "grpc")]

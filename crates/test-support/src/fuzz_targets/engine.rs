@@ -12,7 +12,7 @@ use customs_policy::compile;
 use customs_policy::source::{self, LoadedSource, PolicyFile, Source};
 
 use super::agree;
-use customs_test_support::draw::{self, Choices};
+use crate::draw::{self, Choices};
 
 /// How many policies the pool has of each kind.
 const POOL: usize = 4096;

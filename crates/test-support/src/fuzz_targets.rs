@@ -1,15 +1,7 @@
 //! What must hold for any bytes: each target is a function of bytes that panics where it does not.
 //!
-//! libFuzzer calls them in `fuzz_targets/`; `tests/fuzz` calls the same functions on the stable toolchain, with the corpus
+//! libFuzzer calls them from `fuzz/fuzz_targets`; `tests/fuzz` calls the same functions on the stable toolchain, with the corpus
 //! and with mutations of it. They know nothing of either, and keep nothing from one call to the next.
-
-#![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
 
 mod agree;
 pub mod attributes;

@@ -107,3 +107,6 @@ pub fn crossing(costs: &[(f64, f64)], flat: f64) -> Option<Crossing> {
     let part = (flat / cost_before).ln() / (cost / cost_before).ln();
     Some(Crossing::At(size_before * (size / size_before).powf(part)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,3 +113,6 @@ fn round_step(step: f64) -> f64 {
         .find(|factor| factor * power >= step);
     round.unwrap_or(10.0) * power
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,3 +157,6 @@ pub fn take_in(document: &str, text: &str) -> Option<String> {
         text.trim()
     ))
 }
+
+#[cfg(test)]
+mod tests;

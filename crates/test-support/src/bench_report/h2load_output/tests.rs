@@ -1,9 +1,6 @@
-//! What h2load and Linux tell, read.
+//! What h2load prints, read.
 
-use std::collections::BTreeMap;
-
-use crate::h2load_output::{Request, all_succeeded, first_sent, last_sent, latencies, read_log};
-use crate::proc::{CpuTime, Memory, memory, on_processor};
+use super::{Request, all_succeeded, first_sent, last_sent, latencies, read_log};
 
 const PRINTED: &str = "finished in 64.25ms, 15564.20 req/s, 1.10MB/s
 requests: 1000 total, 1000 started, 1000 done, 1000 succeeded, 0 failed, 0 errored, 0 timeout
@@ -71,38 +68,4 @@ fn latencies_are_of_what_was_sent_in_between() {
     let requests = read_log("10\t200\t5\n20\t200\t9\n30\t200\t1\n40\t200\t7\n").unwrap();
     assert_eq!(latencies(&requests, 20, 40), [1, 9]);
     assert!(latencies(&requests, 41, 90).is_empty());
-}
-
-#[test]
-fn cpu_time_is_added_up_by_thread() {
-    let at = |threads: &[(u32, u64)]| CpuTime(BTreeMap::from_iter(threads.iter().copied()));
-    let before = at(&[(1, 100), (2, 5_000)]);
-    assert_eq!(at(&[(1, 150), (2, 5_001)]).since(&before), 51);
-    // One thread ended, another began.
-    assert_eq!(at(&[(1, 150), (3, 20)]).since(&before), 70);
-    assert_eq!(on_processor("123456 789 12\n"), Some(123_456));
-    assert_eq!(on_processor(""), None);
-}
-
-#[test]
-fn cpu_time_of_a_process_that_works_rises() {
-    let before = CpuTime::of(std::process::id()).unwrap();
-    let mut sum = 0_u64;
-    while CpuTime::of(std::process::id()).unwrap().since(&before) == 0 {
-        sum = std::hint::black_box(sum + 1);
-    }
-    assert!(CpuTime::of(u32::MAX).is_err());
-}
-
-#[test]
-fn memory_is_told_in_mebibytes() {
-    let status = "Name:\tcustoms\nVmPeak:\t  900000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1536 kB\n";
-    assert_eq!(
-        memory(status),
-        Some(Memory {
-            now: 1.5,
-            peak: 2.0
-        })
-    );
-    assert_eq!(memory("Name:\tkthreadd\n"), None);
 }

@@ -8,7 +8,7 @@ use customs_engine::reference::{self, Said};
 use customs_engine::request::Request;
 use customs_engine::snapshot::Snapshot;
 
-use customs_test_support::draw::NOW;
+use crate::draw::NOW;
 
 /// An answer, as far as two evaluators can be compared.
 pub fn said(answer: &Answer) -> Said {

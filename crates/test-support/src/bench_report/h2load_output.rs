@@ -85,3 +85,6 @@ pub fn first_sent(requests: &[Request]) -> Option<u64> {
 pub fn last_sent(requests: &[Request]) -> Option<u64> {
     requests.iter().map(|request| request.sent).max()
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,13 +16,13 @@ use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
 use customs_record::json;
 
+use crate::decoded_check::DecodedCheck;
 use customs_record::{DecisionRecord, Entry, Occasion};
-use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
 
 use super::agree;
-use customs_test_support::draw::NOW;
+use crate::draw::NOW;
 
 /// Both families, each field and each gate; the same under settings as most have them and under those that ask for most.
 static SNAPSHOTS: LazyLock<[Snapshot; 2]> =

@@ -1,8 +1,8 @@
 //! Bars that lie, a row each, with the interval of the value as a thin line.
 
 use super::{Scale, WIDTH, colour, document, line, text};
-use crate::document::number;
-use crate::statistics::Estimate;
+use crate::bench_report::document::number;
+use crate::bench_report::statistics::Estimate;
 
 const LEFT: f64 = 300.0;
 const RIGHT: f64 = WIDTH - 70.0;

@@ -12,7 +12,7 @@ use customs_policy::problem::{Place, Problem};
 use customs_policy::source::{self, LoadedSource, PolicyFile, Source};
 
 use super::agree;
-use customs_test_support::draw::{self, Ask, Choices};
+use crate::draw::{self, Ask, Choices};
 
 static SETTINGS: LazyLock<Settings> = LazyLock::new(Settings::default);
 static ASKS: LazyLock<Vec<Ask>> = LazyLock::new(|| {

@@ -1,7 +1,7 @@
 //! Findings, lines and what a document says of them.
 
-use crate::document::{BEGIN, END, lines, number, render, take_in};
-use crate::findings::{Findings, Line, Picture};
+use super::{BEGIN, END, lines, number, render, take_in};
+use crate::bench_report::findings::{Findings, Line, Picture};
 
 fn found() -> Findings {
     let mut findings = Findings::new("cpu", "us a check", "Checks were counted.");
@@ -105,6 +105,6 @@ fn a_document_takes_in_what_stands_between_its_marks() {
 
 #[test]
 fn the_published_document_has_the_marks() {
-    let document = include_str!("../../docs/BENCHMARKS.md");
+    let document = include_str!("../../../../../docs/BENCHMARKS.md");
     assert!(take_in(document, "new").is_some());
 }

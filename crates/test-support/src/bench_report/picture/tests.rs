@@ -1,9 +1,9 @@
 //! The pictures: what is written into them, and where.
 
-use crate::picture::bars::{self, Bar};
-use crate::picture::curves::{self, Axes, Curve};
-use crate::picture::{Scale, escape};
-use crate::statistics::Estimate;
+use super::bars::{self, Bar};
+use super::curves::{self, Axes, Curve};
+use super::{Scale, escape};
+use crate::bench_report::statistics::Estimate;
 
 fn bar(name: &str, median: f64) -> Bar {
     Bar {

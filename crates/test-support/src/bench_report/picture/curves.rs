@@ -1,7 +1,7 @@
 //! Curves over sizes that grow by factors, each with a mark at what was measured and its name at the end.
 
 use super::{Scale, WIDTH, colour, document, escape, line, text};
-use crate::document::number;
+use crate::bench_report::document::number;
 
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = WIDTH - 230.0;

@@ -1,6 +1,6 @@
 //! Medians, intervals, percentiles, crossings.
 
-use crate::statistics::{Crossing, Estimate, crossing, differences, percentile, ratios};
+use super::{Crossing, Estimate, crossing, differences, percentile, ratios};
 
 fn interval(rounds: u32) -> (f64, f64, f64) {
     // Backwards, since rounds come in any order.

@@ -72,3 +72,6 @@ pub fn memory(status: &str) -> Option<Memory> {
         peak: mebibytes("VmHWM:")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+use crate::decoded_check::DecodedCheck;
 use customs_engine::request::Attributes;
 use customs_extauthz::attributes::borrowed;
-use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use prost::Message;
 

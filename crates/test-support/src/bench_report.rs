@@ -1,0 +1,10 @@
+//! What the serving benchmark reckons, reads, draws and writes: the part of it that can be tested without measuring.
+//!
+//! Nothing is measured here. `benches/serving` starts the servers and asks them; it hands its figures to these modules.
+
+pub mod document;
+pub mod findings;
+pub mod h2load_output;
+pub mod picture;
+pub mod proc;
+pub mod statistics;
