@@ -54,7 +54,7 @@ lint:
 # Each crate must build alone, with no more than its own manifest asks for.
 crates-alone:
 	@for crate in crates/*/; do \
-		cargo check $(LOCKED) --quiet --package customs-$$(basename $$crate) || exit 1; \
+		cargo check $(LOCKED) --quiet --all-targets --package customs-$$(basename $$crate) || exit 1; \
 	done
 
 manifests:

@@ -24,7 +24,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_extauthz::attributes::borrowed;
 use customs_extauthz::response;
-use customs_extauthz::service::{Checks, Deadline};
+use customs_extauthz::{Checks, Deadline};
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile};
 use customs_policy::store;

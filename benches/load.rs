@@ -62,7 +62,7 @@ fn load(name: &str, shape: Shape) {
         .sum::<usize>()
         >> 20;
     let start = Instant::now();
-    let loaded = files::load::load(&source, None, &settings);
+    let loaded = files::load(&source, None, &settings);
     let parsed = start.elapsed();
     let compiled =
         compile::compile(std::slice::from_ref(&loaded), &settings).expect("the set is good");
@@ -89,7 +89,7 @@ fn load(name: &str, shape: Shape) {
     let last = changed.files.last_mut().unwrap();
     last.bytes = [&last.bytes[..], b"# one more line\n"].concat().into();
     let start = Instant::now();
-    let again = files::load::load(&changed, Some(&loaded), &settings);
+    let again = files::load(&changed, Some(&loaded), &settings);
     let compiled_again = compile::compile(&[again], &settings).expect("the set is good");
     println!(
         "{name}: one file of {} changed: in force after {:.2} s; peak {} MiB with both sets",

@@ -14,7 +14,7 @@ use customs_audit::redact::{self, RedactConfig};
 use customs_audit::sink_queue::{Limits, MOST};
 use customs_audit::start::{self, TrailConfig};
 use customs_audit::writer::Durability;
-use customs_net::listen::Address;
+use customs_net::Address;
 use customs_record::entry::headers::SECRET;
 
 /// When audit records reach the disk.

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use customs_audit::config;
-use customs_net::limits::ConnectionLimits;
+use customs_net::ConnectionLimits;
 
 /// The most calls that a connection may have open at once.
 const MOST_STREAMS: u32 = 10_000;

@@ -7,7 +7,7 @@ use crate::ops::metrics::{InFlight, Metrics};
 use crate::ops::refusals::Refusals;
 use customs_audit::recorder::{Recorder, Reservation};
 use customs_engine::reason::Reason;
-use customs_extauthz::service::{Commit, DecisionLog};
+use customs_extauthz::{Commit, DecisionLog};
 use customs_record::clock::now;
 use customs_record::{DecisionRecord, Entry, PeerAddress, RefusalCause};
 

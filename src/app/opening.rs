@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use customs_engine::time::UnixNanos;
-use customs_sources::status::Status;
+use customs_sources::Status;
 
 /// How long checks wait for the first policies before they are answered without.
 const OPENING: Duration = Duration::from_secs(1);

@@ -35,16 +35,16 @@ use customs_audit::recorder::{Recorder, Withholding};
 use customs_audit::sinks::Reopen;
 use customs_audit::start::{self as audit, Trail, Writers};
 use customs_engine::snapshot::{Revision, Snapshot};
-use customs_extauthz::server::Services;
-use customs_extauthz::service::Checks;
-use customs_net::listen::Reserved;
-use customs_net::workers::Workers;
+use customs_extauthz::Checks;
+use customs_extauthz::Services;
+use customs_net::Reserved;
+use customs_net::Workers;
 use customs_policy::store;
 use customs_record::clock::now;
 use customs_record::{Entry, StartEntry, StopEntry};
 use customs_sources::SettingsFile;
-use customs_sources::reload::{ReloadOptions, Reloader};
-use customs_sources::status::Status;
+use customs_sources::Status;
+use customs_sources::{ReloadOptions, Reloader};
 
 /// How long what is no check may take to end.
 const END_BOUND: Duration = Duration::from_secs(2);

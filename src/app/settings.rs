@@ -24,8 +24,8 @@ use customs_engine::identity::{
 };
 use customs_engine::settings as engine;
 use customs_extauthz::response::{self, metadata};
-use customs_net::limits::ConnectionLimits;
-use customs_net::listen::Address;
+use customs_net::Address;
+use customs_net::ConnectionLimits;
 use customs_policy::document;
 use customs_policy::problem::Problem;
 use customs_policy::targets;

@@ -15,7 +15,7 @@ use customs_engine::enforcement::Enforcement;
 use customs_engine::settings::DefaultEffect;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_set::SourceStatus;
-use customs_sources::status::{self, Status};
+use customs_sources::{Status, status};
 
 /// Whether checks are wanted, and what is in force.
 #[derive(Clone, Debug)]

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use customs_audit::config::{SinkConfig, Target};
 use customs_audit::tail::{Tail, TailServer};
-use customs_net::listen::{Address, BindError, Listener};
-use customs_net::preface_guard::PrefaceGuard;
+use customs_net::PrefaceGuard;
+use customs_net::{Address, BindError, Listener};
 
 /// How long subscribers may take to read what is left.
 const END_BOUND: Duration = Duration::from_secs(2);

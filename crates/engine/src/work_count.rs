@@ -1,7 +1,7 @@
 //! Counts the steps of deciding, with the feature `count-steps` alone, so that a test can hold the cost of a check to a bound
 //! without a clock. Elsewhere it is nothing.
 //!
-//! A step is a comparison of a pattern, a look into a table, a rule that is asked, or [`BYTES`] bytes that are read.
+//! A step is a comparison of a pattern, a look into a table, a rule that is asked, or `BYTES` bytes that are read.
 
 /// How many bytes that are read count as a step.
 #[cfg(feature = "count-steps")]

@@ -1,6 +1,6 @@
 //! One connection: HTTP/2 over a stream that was accepted, until its client goes or the shutdown ends it.
 //!
-//! It knows no call; the [`router`](super::router) answers them, and the [`guard`](customs_net::guard) looks at the bytes before.
+//! It knows no call; the [`router`](super::router) answers them, and the [guard](customs_net::TransportGuard) looks at the bytes before.
 //! The rule: at the shutdown the client is told to open nothing
 //! more (GOAWAY), what is in flight is answered, and then it is over.
 
@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::router::CheckRouter;
 use super::service::DecisionLog;
-use customs_net::guard::TransportGuard;
-use customs_net::listen::Accepted;
-use customs_net::preface_guard::PrefaceGuard;
+use customs_net::Accepted;
+use customs_net::PrefaceGuard;
+use customs_net::TransportGuard;
 use customs_record::{PeerAddress, RefusalCause};
 
 /// Serves one connection. It begins on the thread that runs this.
-pub async fn serve<L: DecisionLog>(
+pub(crate) async fn serve<L: DecisionLog>(
     accepted: Accepted,
     router: CheckRouter<L>,
     shutdown: CancellationToken,

@@ -12,20 +12,20 @@ const NANOS_PER_MILLI: i128 = 1_000_000;
 
 /// Makes the ids of one process.
 #[derive(Debug)]
-pub struct DecisionIds {
+pub(crate) struct DecisionIds {
     seed: u64,
 }
 
 impl DecisionIds {
     /// Ids that no other process makes.
-    pub fn new() -> DecisionIds {
+    pub(crate) fn new() -> DecisionIds {
         DecisionIds {
             seed: Uuid::new_v4().as_u64_pair().1 ^ Uuid::new_v4().as_u64_pair().0,
         }
     }
 
     /// The id of the decision with this number, made at this time.
-    pub fn of(&self, number: u64, time: UnixNanos) -> Hyphenated {
+    pub(crate) fn of(&self, number: u64, time: UnixNanos) -> Hyphenated {
         let (millis, rest) = (
             time.0.div_euclid(NANOS_PER_MILLI),
             time.0.rem_euclid(NANOS_PER_MILLI),

@@ -16,15 +16,18 @@
 )]
 
 pub mod attributes;
-pub mod connection;
-pub mod ids;
+mod connection;
+mod ids;
 pub mod json;
 mod node_deserializer;
 pub mod response;
-pub mod router;
-pub mod server;
-pub mod service;
-pub mod unary;
+mod router;
+mod server;
+mod service;
+mod unary;
+
+pub use server::{GrpcService, ReflectionError, Services};
+pub use service::{Checks, Commit, Deadline, DecisionLog, Pending};
 
 /// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from JSON.
 pub const DESCRIPTORS: &[u8] =

@@ -15,14 +15,14 @@ use customs_policy::problem::Place;
 
 /// What is wrong, and the innermost place at which it is.
 #[derive(Debug)]
-pub struct DeserializeError {
+pub(crate) struct DeserializeError {
     text: String,
     place: Option<Place>,
 }
 
 impl DeserializeError {
     /// The place and the words; the place of the whole where none is nearer.
-    pub fn at(self, whole: &Place) -> (Place, String) {
+    pub(crate) fn at(self, whole: &Place) -> (Place, String) {
         (self.place.unwrap_or_else(|| whole.clone()), self.text)
     }
 
@@ -52,7 +52,7 @@ impl de::Error for DeserializeError {
 }
 
 /// A node that is being read.
-pub struct NodeDeserializer<'n> {
+pub(crate) struct NodeDeserializer<'n> {
     node: &'n Node,
     /// The key at which it stands, in a mapping.
     key: Option<&'n Key>,
@@ -61,7 +61,10 @@ pub struct NodeDeserializer<'n> {
 
 impl<'n> NodeDeserializer<'n> {
     /// Begins with a whole; the keys that nobody reads are put to the ignored ones.
-    pub fn whole(node: &'n Node, ignored: &'n RefCell<Vec<&'n Key>>) -> NodeDeserializer<'n> {
+    pub(crate) fn whole(
+        node: &'n Node,
+        ignored: &'n RefCell<Vec<&'n Key>>,
+    ) -> NodeDeserializer<'n> {
         NodeDeserializer {
             node,
             key: None,

@@ -23,8 +23,8 @@ use tower::Service;
 
 use super::service::{Checks, Deadline, DecisionLog, Pending, late};
 use super::unary::{self, Sending, UnaryBody, UnaryResponse, Unusual};
-use customs_net::guard::{ConnectionObserver, ConnectionRefusal};
-use customs_net::limits::ConnectionLimits;
+use customs_net::ConnectionLimits;
+use customs_net::{ConnectionObserver, ConnectionRefusal};
 use customs_record::{PeerAddress, RefusalCause};
 
 /// The path of the one call that matters.
@@ -38,7 +38,7 @@ type Told<L> = Response<Either<UnaryResponse<Settling<L>>, Body>>;
 
 /// Records what is left of a check once its answer is sent; dropped before, it records that the caller was gone.
 #[derive(Debug)]
-pub struct Settling<L: DecisionLog> {
+pub(crate) struct Settling<L: DecisionLog> {
     /// That of the connection, so that two threads share nothing for it.
     router: Arc<CheckRouter<L>>,
     pending: Option<Pending<L::Reservation>>,
@@ -64,7 +64,7 @@ impl<L: DecisionLog> Drop for Settling<L> {
 
 /// The ways that a call can take.
 #[derive(Debug)]
-pub struct CheckRouter<L> {
+pub(crate) struct CheckRouter<L> {
     checks: Arc<Checks<L>>,
     routes: Routes,
     limits: ConnectionLimits,
@@ -90,7 +90,7 @@ impl<L> Clone for CheckRouter<L> {
 
 impl<L: DecisionLog> CheckRouter<L> {
     /// `routes` has the Authorization service as well, with the same checks.
-    pub fn new(checks: Arc<Checks<L>>, routes: Routes, limits: ConnectionLimits) -> Self {
+    pub(crate) fn new(checks: Arc<Checks<L>>, routes: Routes, limits: ConnectionLimits) -> Self {
         CheckRouter {
             checks,
             routes,
@@ -100,17 +100,17 @@ impl<L: DecisionLog> CheckRouter<L> {
     }
 
     /// The same for a connection of this peer.
-    pub fn of(self, peer: PeerAddress) -> Self {
+    pub(crate) fn of(self, peer: PeerAddress) -> Self {
         CheckRouter { peer, ..self }
     }
 
     /// What bounds a connection.
-    pub fn limits(&self) -> ConnectionLimits {
+    pub(crate) fn limits(&self) -> ConnectionLimits {
         self.limits
     }
 
     /// Tells what was refused before it was a check.
-    pub fn refuse(&self, cause: RefusalCause, example: &dyn Display) {
+    pub(crate) fn refuse(&self, cause: RefusalCause, example: &dyn Display) {
         self.checks.refuse(self.peer, cause, example);
     }
 
@@ -118,7 +118,10 @@ impl<L: DecisionLog> CheckRouter<L> {
     ///
     /// # Errors
     /// If the caller is gone before it has asked.
-    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> hyper::Result<Told<L>> {
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+    ) -> hyper::Result<Told<L>> {
         if let Some(refused) = self.misfit(&request) {
             return Ok(refused.map(Either::Right));
         }

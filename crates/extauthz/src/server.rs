@@ -25,9 +25,9 @@ use tower::Service;
 use super::connection;
 use super::router::CheckRouter;
 use super::service::{Checks, DecisionLog};
-use customs_net::limits::ConnectionLimits;
-use customs_net::listen::Listener;
-use customs_net::workers::Workers;
+use customs_net::ConnectionLimits;
+use customs_net::Listener;
+use customs_net::Workers;
 
 /// What reflection tells that there is, itself in both versions included.
 const SERVICES: [&str; 4] = [

@@ -304,6 +304,6 @@ impl<L: DecisionLog> Authorization for Checks<L> {
 }
 
 /// What a caller is told whose time has passed.
-pub fn late() -> Status {
+pub(crate) fn late() -> Status {
     Status::deadline_exceeded("the time that the caller set has passed")
 }

@@ -28,7 +28,7 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const OK: HeaderValue = HeaderValue::from_static("0");
 
 /// What a request's body holds.
-pub enum UnaryBody<B> {
+pub(crate) enum UnaryBody<B> {
     /// One message, and the end.
     Message(Bytes),
     /// Something else, with what was read of it put back.
@@ -37,7 +37,7 @@ pub enum UnaryBody<B> {
 
 /// What is out of the ordinary about a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unusual {
+pub(crate) enum Unusual {
     /// The message is larger than is read; so many bytes.
     TooLarge(usize),
     /// The message is compressed, or says something else that is not known.
@@ -52,7 +52,7 @@ pub enum Unusual {
 
 impl Unusual {
     /// The cause of a refusal for it.
-    pub fn cause(self) -> RefusalCause {
+    pub(crate) fn cause(self) -> RefusalCause {
         match self {
             Unusual::TooLarge(_) => RefusalCause::MessageTooLarge,
             Unusual::Compressed => RefusalCause::MessageCompressed,
@@ -78,7 +78,7 @@ impl fmt::Display for Unusual {
 ///
 /// # Errors
 /// What the transport reports: the caller is gone, and nobody waits for an answer.
-pub async fn read<B: Body<Data = Bytes> + Unpin>(
+pub(crate) async fn read<B: Body<Data = Bytes> + Unpin>(
     mut body: B,
     most: usize,
 ) -> Result<UnaryBody<B>, B::Error> {
@@ -141,7 +141,7 @@ fn joined(read: Bytes, more: Bytes) -> Bytes {
 }
 
 /// A body of which something was read already.
-pub struct Rewind<B> {
+pub(crate) struct Rewind<B> {
     read: Bytes,
     rest: B,
 }
@@ -166,7 +166,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Rewind<B> {
 }
 
 /// Writes a message of about so many bytes behind its length.
-pub fn framed(about: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+pub(crate) fn framed(about: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut out = Vec::with_capacity(PREFIX + about);
     out.extend_from_slice(&[0; PREFIX]);
     write(&mut out);
@@ -178,19 +178,19 @@ pub fn framed(about: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
 }
 
 /// The message of a frame that was written here.
-pub fn message(framed: &[u8]) -> &[u8] {
+pub(crate) fn message(framed: &[u8]) -> &[u8] {
     framed.get(PREFIX..).unwrap_or_default()
 }
 
 /// Wants to know that an answer is sent; it is dropped where the answer cannot be sent any more.
-pub trait Sending: Unpin {
+pub(crate) trait Sending: Unpin {
     /// The transport takes the message.
     fn sent(self);
 }
 
 /// The response of a call that succeeded, with the message that [`framed`] wrote. The transport asks for the message once
 /// it has taken the head of the response, which it refuses where the caller has given up.
-pub fn response<S: Sending>(framed: Bytes, sending: S) -> Response<UnaryResponse<S>> {
+pub(crate) fn response<S: Sending>(framed: Bytes, sending: S) -> Response<UnaryResponse<S>> {
     let mut response = Response::new(UnaryResponse {
         next: Next::Message(framed),
         sending: Some(sending),
@@ -201,7 +201,7 @@ pub fn response<S: Sending>(framed: Bytes, sending: S) -> Response<UnaryResponse
 
 /// The body of a response: one message, in short frames, then the status OK.
 #[derive(Debug)]
-pub struct UnaryResponse<S> {
+pub(crate) struct UnaryResponse<S> {
     next: Next,
     sending: Option<S>,
 }
@@ -250,7 +250,7 @@ fn ok() -> HeaderMap {
 
 /// Whether the content type is that of gRPC with protobuf: `application/grpc` or `application/grpc+proto`, with parameters
 /// or without.
-pub fn is_grpc(headers: &HeaderMap) -> bool {
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let Some(told) = headers.get(CONTENT_TYPE) else {
         return false;
     };
@@ -269,7 +269,7 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// How long the caller waits, as `grpc-timeout` says it: at most eight digits and a unit. `None` where nothing says it.
-pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let is_plain =

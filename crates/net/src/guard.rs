@@ -9,12 +9,14 @@
 //! It decides nothing about a call and keeps none; whom to tell is a [`ConnectionObserver`]. The rule: bytes pass as they are, in their order, but for those of an
 //! authority; whatever is not understood passes too, for the transport to judge.
 
+mod answers;
 mod authority;
+mod frame;
 mod huffman;
+mod input;
 
 use std::fmt::Display;
 use std::io;
-use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -23,26 +25,12 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::limits::ConnectionLimits;
-
-/// How many bytes are read at once: some fifteen checks, where the transport by itself would read four. The longest frame
-/// of headers fits in as well.
-const READ_BUFFER: usize = 32 << 10;
-
-/// How many bytes are read at first, before a connection has a buffer: what a client begins with.
-const FIRST_READ: usize = 512;
+use answers::Answers;
+use frame::{Frame, HEAD, HEADERS, LONGEST, RST_STREAM};
+use input::Input;
 
 /// What a client of HTTP/2 says first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// The length of a frame's head, and of the longest frame that the transport takes.
-const HEAD: usize = 9;
-const LONGEST: usize = 16 << 10;
-
-/// The types of frames, and the flags, that matter here (RFC 9113, 6).
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const PADDED: u8 = 0x8;
-const PRIORITY: u8 = 0x20;
 
 /// Why a connection, or a call on it, is refused below gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -243,142 +231,6 @@ fn stranger(begun: &[u8]) -> (ConnectionRefusal, String) {
     }
 }
 
-/// The head of a frame.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    length: usize,
-    kind: u8,
-    flags: u8,
-}
-
-impl Frame {
-    /// `None` where the head is not whole.
-    fn of(bytes: &[u8]) -> Option<Frame> {
-        let &[high, middle, low, kind, flags] = bytes.get(..HEAD)?.first_chunk()?;
-        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-        Some(Frame {
-            length,
-            kind,
-            flags,
-        })
-    }
-
-    /// Where the block of headers stands in a whole frame: behind what may stand before it, before what fills it up.
-    fn block(self, whole: &[u8]) -> Option<Range<usize>> {
-        let (mut start, mut end) = (HEAD, whole.len());
-        if self.flags & PADDED != 0 {
-            end = end.checked_sub(usize::from(*whole.get(HEAD)?))?;
-            start += 1;
-        }
-        if self.flags & PRIORITY != 0 {
-            start += 5;
-        }
-        (start <= end).then_some(start..end)
-    }
-}
-
-/// What was read: first what may pass, then what was not looked at yet. A connection that says nothing has no buffer.
-struct Input {
-    buffer: Box<[u8]>,
-    passing: Range<usize>,
-    end: usize,
-}
-
-impl Input {
-    fn new() -> Input {
-        Input {
-            buffer: Box::default(),
-            passing: 0..0,
-            end: 0,
-        }
-    }
-
-    /// Reads on behind what was read; nothing must be passing.
-    fn read<IO: AsyncRead + Unpin>(
-        &mut self,
-        io: &mut IO,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        if !self.buffer.is_empty() {
-            let mut room = ReadBuf::new(self.room());
-            ready!(Pin::new(io).poll_read(context, &mut room))?;
-            let count = room.filled().len();
-            self.end += count;
-            return Poll::Ready(Ok(count));
-        }
-        let mut first = [0; FIRST_READ];
-        let mut room = ReadBuf::new(&mut first);
-        ready!(Pin::new(io).poll_read(context, &mut room))?;
-        let read = room.filled();
-        if !read.is_empty() {
-            self.buffer = vec![0; READ_BUFFER].into_boxed_slice();
-            if let Some(place) = self.buffer.get_mut(..read.len()) {
-                place.copy_from_slice(read);
-                self.end = read.len();
-            }
-        }
-        Poll::Ready(Ok(read.len()))
-    }
-
-    fn passing(&self) -> &[u8] {
-        self.buffer.get(self.passing.clone()).unwrap_or_default()
-    }
-
-    fn unseen(&self) -> &[u8] {
-        self.buffer
-            .get(self.passing.end..self.end)
-            .unwrap_or_default()
-    }
-
-    /// Lets so many bytes pass.
-    fn pass(&mut self, count: usize) {
-        self.passing.end = (self.passing.end + count).min(self.end);
-    }
-
-    /// Takes so many bytes away that have passed.
-    fn taken(&mut self, count: usize) {
-        self.passing.start = (self.passing.start + count).min(self.passing.end);
-    }
-
-    /// The room behind what was read; nothing must be passing.
-    fn room(&mut self) -> &mut [u8] {
-        let begin = self.passing.end;
-        if begin > 0 {
-            if begin < self.end {
-                self.buffer.copy_within(begin..self.end, 0);
-            }
-            self.end -= begin;
-            self.passing = 0..0;
-        }
-        self.buffer.get_mut(self.end..).unwrap_or_default()
-    }
-
-    /// Writes a text into the place of a longer one, counted from where the unseen begins.
-    fn replace(&mut self, place: Range<usize>, text: &[u8]) {
-        let (start, behind) = (self.passing.end + place.start, self.passing.end + place.end);
-        let end = start + text.len();
-        if let Some(room) = self.buffer.get_mut(start..end) {
-            room.copy_from_slice(text);
-        }
-        if end < behind && behind <= self.end {
-            self.buffer.copy_within(behind..self.end, end);
-            self.end -= behind - end;
-        }
-    }
-
-    /// Writes the length of the frame that comes.
-    fn set_length(&mut self, length: usize) {
-        let bytes = u32::try_from(length).unwrap_or_default().to_be_bytes();
-        let place = self
-            .buffer
-            .get_mut(self.passing.end..)
-            .and_then(|rest| rest.first_chunk_mut::<3>());
-        if let (Some(place), Some(bytes)) = (place, bytes.last_chunk::<3>()) {
-            *place = *bytes;
-        }
-    }
-}
-
 impl<IO: AsyncRead + Unpin, O: ConnectionObserver> AsyncRead for TransportGuard<IO, O> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -452,51 +304,6 @@ fn refusing(code: u32) -> Option<&'static str> {
         7 => Some("REFUSED_STREAM"),
         11 => Some("ENHANCE_YOUR_CALM"),
         _ => None,
-    }
-}
-
-/// The frames that the transport writes, of which only those are of interest that reset a call.
-#[derive(Debug, Default)]
-struct Answers {
-    head: [u8; HEAD],
-    /// How many bytes of the head have come.
-    seen: usize,
-    /// How many bytes of the frame are still to come.
-    left: usize,
-    /// The code of a reset, as far as it has come.
-    code: Option<u32>,
-}
-
-impl Answers {
-    fn look(&mut self, mut bytes: &[u8], mut reset: impl FnMut(u32)) {
-        while let Some((byte, rest)) = bytes.split_first() {
-            if self.left > 0 {
-                let (passed, rest) = bytes.split_at_checked(self.left).unwrap_or((bytes, &[]));
-                self.left -= passed.len();
-                if let Some(code) = &mut self.code {
-                    *code = passed
-                        .iter()
-                        .fold(*code, |code, byte| code << 8 | u32::from(*byte));
-                    if self.left == 0 {
-                        reset(*code);
-                    }
-                }
-                bytes = rest;
-                continue;
-            }
-            if let Some(place) = self.head.get_mut(self.seen) {
-                *place = *byte;
-            }
-            self.seen += 1;
-            bytes = rest;
-            if self.seen == HEAD
-                && let Some(frame) = Frame::of(&self.head)
-            {
-                self.seen = 0;
-                self.left = frame.length;
-                self.code = (frame.kind == RST_STREAM).then_some(0);
-            }
-        }
     }
 }
 

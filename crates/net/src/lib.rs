@@ -2,8 +2,8 @@
 //!
 //! [`listen`] binds addresses and accepts connections, [`workers`] spreads them over threads, [`limits`] bounds each of them.
 //! [`guard`] looks at the frames of a connection, and [`preface_guard`] ends one that says nothing at the shutdown. Nothing
-//! here knows a call, a check or a record. The rule: this crate depends on no other crate of customs; who uses it hears of
-//! refusals through [`guard::ConnectionObserver`].
+//! here knows a call, a check or a record. The rule: this crate depends on no other crate of customs; its user hears of
+//! refusals through [`ConnectionObserver`].
 
 #![cfg_attr(
     test,
@@ -16,8 +16,14 @@
     )
 )]
 
-pub mod guard;
-pub mod limits;
-pub mod listen;
-pub mod preface_guard;
-pub mod workers;
+mod guard;
+mod limits;
+mod listen;
+mod preface_guard;
+mod workers;
+
+pub use guard::{ConnectionObserver, ConnectionRefusal, TransportGuard};
+pub use limits::ConnectionLimits;
+pub use listen::{Accepted, Address, BindError, Listener, ParseAddressError, Reserved, SocketFile};
+pub use preface_guard::PrefaceGuard;
+pub use workers::{Worker, Workers};

@@ -1,10 +1,10 @@
 //! The edge at which people change policy: a file event becomes a new set in force, or a refusal that says why.
 //!
 //! 1. [`watch`]: something may have changed;
-//! 2. [`directories`]: which directories are sources; [`walk`] and [`names`]: which of their files are policies;
+//! 2. [`directories`]: which directories are sources; [`mod@walk`] and [`names`]: which of their files are policies;
 //!    `lookalikes`: which only look like some; [`read`]: their bytes; [`stat_cache`]: which files a rescan need not open;
 //!    `read_cycle`: all of them are read twice, until both reads agree, by `readers` that can be left behind;
-//! 3. [`policy_directories`]: the policy set of the directories, which decides what of them may be in force; [`load`]: parses
+//! 3. [`policy_directories`]: the policy set of the directories, which decides what of them may be in force; [`mod@load`]: parses
 //!    its files side by side;
 //! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
 //! 5. [`status`]: what operators are told of it.
@@ -26,25 +26,28 @@
 )]
 
 mod background;
-pub mod directories;
-pub mod load;
+mod directories;
+mod load;
 mod lookalikes;
-pub mod names;
-pub mod policy_directories;
-pub mod read;
+mod names;
+mod policy_directories;
+mod read;
 mod read_cycle;
 mod readers;
-pub mod reload;
+mod reload;
 mod settings;
-pub mod stat_cache;
+mod stat_cache;
 pub mod status;
-pub mod walk;
-pub mod watch;
+mod walk;
+mod watch;
 
 pub use directories::{PolicyDirectory, SourceOptions};
+pub use load::load;
 pub use policy_directories::PolicyDirectories;
-pub use read::read_source;
+pub use read::{Progress, read_source};
 pub use read_cycle::read_once;
 pub use reload::{ReloadOptions, Reloader, Trigger, first_load};
 pub use settings::SettingsFile;
-pub use status::{Reloads, Status};
+pub use stat_cache::{CacheEntries, StatCache};
+pub use status::{LastProblem, Reloads, Status};
+pub use walk::{Walk, walk};

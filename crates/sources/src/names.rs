@@ -13,22 +13,22 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 const OTHERS: [&str; 3] = ["xml", "toml", "jsonl"];
 
 /// Whether a file name is one of a policy file.
-pub fn is_policy_name(name: &str) -> bool {
+pub(crate) fn is_policy_name(name: &str) -> bool {
     has_ending(name) && !is_left_out(name)
 }
 
 /// Whether a file name is one of a file of cases.
-pub fn is_cases_name(name: &str) -> bool {
+pub(crate) fn is_cases_name(name: &str) -> bool {
     has_ending(name) && !name.starts_with('.') && has_cases_part(name)
 }
 
 /// Whether a name says that its file is none of a policy, whatever it holds.
-pub fn is_left_out(name: &str) -> bool {
+pub(crate) fn is_left_out(name: &str) -> bool {
     name.starts_with('.') || has_cases_part(name)
 }
 
 /// Whether a name ends as that of a policy file does.
-pub fn has_ending(name: &str) -> bool {
+pub(crate) fn has_ending(name: &str) -> bool {
     let ending = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty());
     ending.is_some_and(|(_, ending)| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
 }
@@ -39,7 +39,7 @@ fn has_cases_part(name: &str) -> bool {
 }
 
 /// Whether a name that is none of a policy file looks as if it was meant to be one.
-pub fn looks_like_policy_name(name: &str) -> bool {
+pub(crate) fn looks_like_policy_name(name: &str) -> bool {
     let lower = name.trim().to_lowercase();
     let mut last = "";
     for part in lower.split('.').skip(1) {
@@ -70,7 +70,7 @@ fn is_nearly(written: &str, ending: &str) -> bool {
 }
 
 /// How many bytes of a file say whether it begins as a policy does.
-pub const BEGINNING: usize = 4 * 1024;
+pub(crate) const BEGINNING: usize = 4 * 1024;
 
 /// What only documents of policies hold.
 const MARKS: [&str; 5] = [
@@ -82,7 +82,7 @@ const MARKS: [&str; 5] = [
 ];
 
 /// Whether a text begins as a policy document does, comments apart. Cases are none.
-pub fn looks_like_policy(beginning: &[u8]) -> bool {
+pub(crate) fn looks_like_policy(beginning: &[u8]) -> bool {
     let text = String::from_utf8_lossy(beginning);
     let mut lines = text
         .trim_start_matches('\u{feff}')

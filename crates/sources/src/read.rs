@@ -1,6 +1,6 @@
 //! A policies directory -> a [`Source`]: names, bytes, and nothing of what they mean.
 //!
-//! Which files are read is said by [`walk`](super::walk) and [`names`](super::names). Symlinks are followed, since a mounted
+//! Which files are read is said by [`walk`](mod@super::walk) and [`names`](super::names). Symlinks are followed, since a mounted
 //! ConfigMap is made of them. A name that is taken and cannot be read as a regular file is an error rather than left out:
 //! it could hold denials. Nothing is opened but regular files, and nothing in a way that waits, so a FIFO cannot hold the
 //! reader up. A file that is as it was need not be opened either; what that means is said by [`stat_cache`](super::stat_cache).

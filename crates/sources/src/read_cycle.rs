@@ -77,7 +77,7 @@ enum Found {
 
 /// What rounds know of those before.
 #[derive(Clone, Debug, Default)]
-pub struct ReadCycle {
+pub(crate) struct ReadCycle {
     /// Where the sources lie.
     directories: PolicyDirectories,
     /// Readings that did not come to an end.
@@ -104,7 +104,7 @@ struct Late(Content, Option<Content>);
 
 /// How one round reads.
 #[derive(Clone)]
-pub struct Manner {
+pub(crate) struct Manner {
     /// Which files need not be opened.
     pub cache: Arc<StatCache>,
     /// The pause between two reads that must agree.
@@ -113,7 +113,7 @@ pub struct Manner {
 
 impl ReadCycle {
     /// Rounds over these directories that wake `ended` when a reading that was left comes to an end.
-    pub fn new(directories: PolicyDirectories, ended: Arc<Notify>) -> ReadCycle {
+    pub(crate) fn new(directories: PolicyDirectories, ended: Arc<Notify>) -> ReadCycle {
         ReadCycle {
             directories,
             ended,
@@ -122,12 +122,12 @@ impl ReadCycle {
     }
 
     /// Whether some reading has not come to an end.
-    pub fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         !self.left.is_empty()
     }
 
     /// When a round is wanted before the usual time: something is to be told, or may have come to rest.
-    pub fn wanted(&self) -> Option<Instant> {
+    pub(crate) fn wanted(&self) -> Option<Instant> {
         let hangs = self
             .left
             .values()
@@ -142,7 +142,7 @@ impl ReadCycle {
     }
 
     /// Reads every source and the settings file, and gives what changed to the set; blocks, but for no source for long.
-    pub fn read_and_reload(
+    pub(crate) fn read_and_reload(
         &mut self,
         mut set: PolicySet,
         settings: Option<&SettingsFile>,

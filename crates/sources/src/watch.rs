@@ -29,7 +29,7 @@ use super::walk;
 const MOST_SYMLINKS: usize = 40;
 
 /// Watches the policies directories and the settings file.
-pub struct Watcher {
+pub(crate) struct Watcher {
     directories: Vec<PolicyDirectory>,
     file: Option<PathBuf>,
     inner: Option<RecommendedWatcher>,
@@ -42,7 +42,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// A watcher that wakes `changed`; nothing is watched before the first [`Watcher::rearm`].
-    pub fn new(
+    pub(crate) fn new(
         directories: &[PolicyDirectory],
         file: Option<&Path>,
         changed: Arc<Notify>,
@@ -56,7 +56,7 @@ impl Watcher {
     }
 
     /// A watcher that tells nothing, where only the rescan is wanted.
-    pub fn disabled() -> Watcher {
+    pub(crate) fn disabled() -> Watcher {
         Watcher {
             directories: Vec::new(),
             file: None,
@@ -69,7 +69,7 @@ impl Watcher {
     }
 
     /// Whether events are wanted and some place is not watched, so that only rescans see what changes there.
-    pub fn misses_events(&self) -> bool {
+    pub(crate) fn misses_events(&self) -> bool {
         self.misses_events
     }
 
@@ -87,7 +87,7 @@ impl Watcher {
     }
 
     /// Watches what the directories are now: they may have been replaced since, even by one with the same inode number.
-    pub fn rearm(&mut self) {
+    pub(crate) fn rearm(&mut self) {
         let missed = std::mem::replace(&mut self.misses_events, false);
         let Some(mut inner) = self.inner.take().or_else(|| self.connect()) else {
             return;

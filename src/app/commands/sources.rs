@@ -18,10 +18,10 @@ use customs_policy::problem::{Code, Place, Problem};
 use customs_policy::source::LoadedSource;
 use customs_record::clock::now;
 use customs_record::plain_file;
-use customs_sources::read::Progress;
-use customs_sources::stat_cache::StatCache;
-use customs_sources::walk::{Walk, walk};
+use customs_sources::Progress;
+use customs_sources::StatCache;
 use customs_sources::{PolicyDirectories, PolicyDirectory, read_once};
+use customs_sources::{Walk, walk};
 
 /// What was found in the directories.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ const LAST_STATIC: usize = 61;
 
 /// What stands where in a block: a part of it, and what to write there.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Mending {
+pub(super) struct Mending {
     /// Where the text stands, its length included.
     pub place: Range<usize>,
     /// The text to write there, its length included; never longer than the place.
@@ -33,7 +33,7 @@ pub struct Mending {
 
 /// What is to be written into a block of headers so that its authority is taken. `None`: nothing is wrong with it, or it
 /// is not to be found in this block.
-pub fn mend(block: &[u8]) -> Option<Mending> {
+pub(super) fn mend(block: &[u8]) -> Option<Mending> {
     let Text {
         place,
         content,

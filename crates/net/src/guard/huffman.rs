@@ -63,7 +63,7 @@ impl Code {
 }
 
 /// The bytes that a text stands for; `None` if it is no text of this code.
-pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let (mut bytes, mut code, mut length) = (Vec::with_capacity(text.len() * 2), 0_u32, 0_usize);
     for byte in text {
         for shift in (0..8).rev() {
@@ -83,7 +83,7 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The text that stands for these bytes.
-pub fn encode(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn encode(bytes: &[u8]) -> Vec<u8> {
     let (mut text, mut bits, mut count) = (Vec::with_capacity(bytes.len()), 0_u64, 0_u8);
     let whole_bytes = |text: &mut Vec<u8>, bits: u64, count: &mut u8| {
         while *count >= 8 {

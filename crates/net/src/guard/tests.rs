@@ -7,6 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::io::AsyncReadExt;
 
+use super::frame::{PADDED, PRIORITY};
+use super::input::READ_BUFFER;
 use super::*;
 
 /// An observer that keeps what was refused.

@@ -1,0 +1,49 @@
+//! The head of an HTTP/2 frame (RFC 9113, 4.1 and 6), and where a block of headers stands in a frame.
+//!
+//! It reads what is there and keeps nothing.
+
+use std::ops::Range;
+
+/// The length of a frame's head, and of the longest frame that the transport takes.
+pub(super) const HEAD: usize = 9;
+pub(super) const LONGEST: usize = 16 << 10;
+
+/// The types of frames, and the flags, that matter here (RFC 9113, 6).
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const PADDED: u8 = 0x8;
+pub(super) const PRIORITY: u8 = 0x20;
+
+/// The head of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) length: usize,
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+}
+
+impl Frame {
+    /// `None` where the head is not whole.
+    pub(super) fn of(bytes: &[u8]) -> Option<Frame> {
+        let &[high, middle, low, kind, flags] = bytes.get(..HEAD)?.first_chunk()?;
+        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        Some(Frame {
+            length,
+            kind,
+            flags,
+        })
+    }
+
+    /// Where the block of headers stands in a whole frame: behind what may stand before it, before what fills it up.
+    pub(super) fn block(self, whole: &[u8]) -> Option<Range<usize>> {
+        let (mut start, mut end) = (HEAD, whole.len());
+        if self.flags & PADDED != 0 {
+            end = end.checked_sub(usize::from(*whole.get(HEAD)?))?;
+            start += 1;
+        }
+        if self.flags & PRIORITY != 0 {
+            start += 5;
+        }
+        (start <= end).then_some(start..end)
+    }
+}
