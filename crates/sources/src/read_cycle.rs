@@ -4,27 +4,28 @@
 //! A source that hangs or never rests holds up none of the others: the round goes on without it, it keeps what it had, and
 //! once that has lasted for a while it is a problem that is told. [`ReadCycle`] is what one round knows of those before.
 
+mod problems;
+mod target;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::directories::{SourceOptions, list, read_bound};
 use super::policy_directories::PolicyDirectories;
-use super::read::{Progress, read_changes, whole};
+use super::read::Progress;
 use super::readers::{self, read_all};
 use super::settings::SettingsFile;
 use super::stat_cache::StatCache;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_set::{
-    NamespaceListing, PolicySet, ReloadOutcome, SettingsBytes, SettingsReading, SourceId,
-    SourceReading, SourceReadings, SourceScope,
+    PolicySet, ReloadOutcome, SettingsReading, SourceId, SourceReadings, SourceScope,
 };
-use customs_policy::problem::{Code, Problem};
-use customs_policy::source::{PolicyFile, Source};
+use customs_policy::problem::Problem;
 use customs_record::clock::now;
+use problems::{hangs, restless};
+use target::{Content, Target, TargetId, Targets, targets};
 
 /// How often two reads are compared before a directory counts as being written to.
 const STABLE_ATTEMPTS: u32 = 5;
@@ -34,39 +35,9 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_m
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How soon a source that did not rest is read again, as long as it is not told.
 const RETRY: Duration = Duration::from_secs(1);
-/// How many files that keep changing are named.
-const NAMED: usize = 3;
-
-/// What names what is read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum TargetId {
-    Source(SourceId),
-    Settings,
-}
-
-/// What is read.
-#[derive(Clone)]
-enum Target {
-    Directory {
-        path: PathBuf,
-        scope: SourceScope,
-        options: SourceOptions,
-    },
-    Settings(SettingsFile),
-}
-
-type Targets = BTreeMap<TargetId, Target>;
-
-/// What was read.
-#[derive(Clone, Debug, PartialEq)]
-enum Content {
-    Listing(Result<NamespaceListing, Vec<Problem>>),
-    Directory(SourceReading),
-    Settings(SettingsBytes),
-}
 
 /// What came of reading.
-enum Found {
+enum ReadResult {
     /// Two reads agreed, or one said what is known.
     Read(Content),
     /// No two reads agreed.
@@ -81,7 +52,7 @@ pub(crate) struct ReadCycle {
     /// Where the sources lie.
     directories: PolicyDirectories,
     /// Readings that did not come to an end.
-    left: BTreeMap<TargetId, Left>,
+    left: BTreeMap<TargetId, AbandonedRead>,
     /// Since when a source has not rested, and what was told of it.
     restless: BTreeMap<TargetId, (Instant, Option<Problem>)>,
     /// Wakes whoever waits for a reading that was left.
@@ -90,9 +61,9 @@ pub(crate) struct ReadCycle {
 
 /// A reading that was left to itself.
 #[derive(Clone, Debug)]
-struct Left {
+struct AbandonedRead {
     /// What it read in the end.
-    slot: Arc<Mutex<Option<Late>>>,
+    slot: Arc<Mutex<Option<LateContent>>>,
     /// Where it is, and since when: one that is slow and goes on does not hang.
     progress: Arc<Progress>,
     told: Option<Problem>,
@@ -100,11 +71,11 @@ struct Left {
 
 /// What a reading that was left came to: the same twice, or never.
 #[derive(Clone, Debug)]
-struct Late(Content, Option<Content>);
+struct LateContent(Content, Option<Content>);
 
 /// How one round reads.
 #[derive(Clone)]
-pub(crate) struct Manner {
+pub(crate) struct CycleOptions {
     /// Which files need not be opened.
     pub cache: Arc<StatCache>,
     /// The pause between two reads that must agree.
@@ -146,9 +117,9 @@ impl ReadCycle {
         &mut self,
         mut set: PolicySet,
         settings: Option<&SettingsFile>,
-        manner: &Manner,
+        options: &CycleOptions,
     ) -> (PolicySet, ReloadOutcome) {
-        self.list(&mut set, manner);
+        self.list(&mut set, options);
         let mut targets = targets(&self.directories, &set, |scope| {
             *scope != SourceScope::NamespaceRoot
         });
@@ -164,7 +135,7 @@ impl ReadCycle {
             (_, Content::Settings(bytes)) => set.are_settings_unchanged(bytes),
             _ => false,
         };
-        let found = self.read(&targets, manner, set.is_ready(), &is_unchanged);
+        let found = self.read(&targets, options, set.is_ready(), &is_unchanged);
         let (mut readings, at) = (SourceReadings::default(), now());
         for (id, found) in found {
             let Some(target) = targets.get(&id) else {
@@ -175,7 +146,7 @@ impl ReadCycle {
                 // What it said at the start holds.
                 TargetId::Settings => true,
             };
-            let is_read = matches!(found, Found::Read(_));
+            let is_read = matches!(found, ReadResult::Read(_));
             let Some(content) = self.due(&id, target, found, was_read) else {
                 continue;
             };
@@ -216,12 +187,12 @@ impl ReadCycle {
     }
 
     /// Lists the directories of namespaces, so that new ones are sources.
-    fn list(&mut self, set: &mut PolicySet, manner: &Manner) {
+    fn list(&mut self, set: &mut PolicySet, options: &CycleOptions) {
         let roots = targets(&self.directories, set, |scope| {
             *scope == SourceScope::NamespaceRoot
         });
         // Listings change nothing by themselves, so one read is enough.
-        let found = self.read(&roots, manner, set.is_ready(), &|_, _| true);
+        let found = self.read(&roots, options, set.is_ready(), &|_, _| true);
         for (target_id, found) in found {
             let (TargetId::Source(id), Some(target)) = (&target_id, roots.get(&target_id)) else {
                 continue;
@@ -240,12 +211,12 @@ impl ReadCycle {
     fn read(
         &mut self,
         targets: &Targets,
-        manner: &Manner,
+        options: &CycleOptions,
         is_ready: bool,
         is_unchanged: &dyn Fn(&TargetId, &Content) -> bool,
-    ) -> BTreeMap<TargetId, Found> {
+    ) -> BTreeMap<TargetId, ReadResult> {
         let patience = if is_ready { PATIENCE.1 } else { PATIENCE.0 };
-        let mut found: BTreeMap<TargetId, Found> = BTreeMap::new();
+        let mut found: BTreeMap<TargetId, ReadResult> = BTreeMap::new();
         for (id, target) in targets {
             found.extend(self.of_left(id, target).map(|found| (id.clone(), found)));
         }
@@ -259,9 +230,9 @@ impl ReadCycle {
                 break;
             }
             if attempt > 0 {
-                std::thread::sleep(manner.pause);
+                std::thread::sleep(options.pause);
             }
-            let mut read = self.read_once(&open, manner, patience);
+            let mut read = self.read_once(&open, options, patience);
             for (id, target) in open {
                 let Some(content) = read.remove(id) else {
                     found.extend(self.of_left(id, target).map(|found| (id.clone(), found)));
@@ -274,7 +245,7 @@ impl ReadCycle {
                     before.as_ref() == Some(&content)
                 };
                 match settled {
-                    true => drop(found.insert(id.clone(), Found::Read(content))),
+                    true => drop(found.insert(id.clone(), ReadResult::Read(content))),
                     false => drop(last.insert(id, (content, before))),
                 }
             }
@@ -283,7 +254,7 @@ impl ReadCycle {
             let problem = targets
                 .get(id)
                 .map(|target| restless(target.path(), &content, before.as_ref()));
-            found.extend(problem.map(|problem| (id.clone(), Found::Restless(problem))));
+            found.extend(problem.map(|problem| (id.clone(), ReadResult::Restless(problem))));
         }
         found
     }
@@ -292,13 +263,13 @@ impl ReadCycle {
     fn read_once(
         &mut self,
         open: &[(&TargetId, &Target)],
-        manner: &Manner,
+        options: &CycleOptions,
         patience: Duration,
     ) -> BTreeMap<TargetId, Content> {
-        let mut lefts: BTreeMap<TargetId, Left> = BTreeMap::new();
+        let mut lefts: BTreeMap<TargetId, AbandonedRead> = BTreeMap::new();
         let mut readings = Vec::new();
         for &(id, target) in open {
-            let left = Left {
+            let left = AbandonedRead {
                 slot: Arc::default(),
                 progress: Arc::default(),
                 told: None,
@@ -306,7 +277,7 @@ impl ReadCycle {
             readings.push(reading(
                 id.clone(),
                 target.clone(),
-                manner.clone(),
+                options.clone(),
                 &left,
                 self.ended.clone(),
             ));
@@ -319,7 +290,7 @@ impl ReadCycle {
     }
 
     /// What became of a reading that was left, if there is one.
-    fn of_left(&mut self, id: &TargetId, target: &Target) -> Option<Found> {
+    fn of_left(&mut self, id: &TargetId, target: &Target) -> Option<ReadResult> {
         let path = target.path();
         let left = self.left.get(id)?;
         let late = left
@@ -327,17 +298,17 @@ impl ReadCycle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let Some(Late(content, before)) = late else {
+        let Some(LateContent(content, before)) = late else {
             let problem = left
                 .told
                 .clone()
                 .unwrap_or_else(|| hangs(path, &left.progress.path()));
-            return Some(Found::Hangs(problem));
+            return Some(ReadResult::Hangs(problem));
         };
         self.left.remove(id);
         Some(match before {
-            None => Found::Read(content),
-            Some(before) => Found::Restless(restless(path, &content, Some(&before))),
+            None => ReadResult::Read(content),
+            Some(before) => ReadResult::Restless(restless(path, &content, Some(&before))),
         })
     }
 
@@ -347,21 +318,21 @@ impl ReadCycle {
         &mut self,
         id: &TargetId,
         target: &Target,
-        found: Found,
+        found: ReadResult,
         was_read: bool,
     ) -> Option<Content> {
         let problem = match found {
-            Found::Read(content) => {
+            ReadResult::Read(content) => {
                 self.restless.remove(id);
                 return Some(content);
             }
-            Found::Hangs(problem) => {
+            ReadResult::Hangs(problem) => {
                 self.restless.remove(id);
                 let left = self.left.get_mut(id)?;
                 let is_due = !was_read || left.progress.since().elapsed() >= DEADLINE;
                 is_due.then(|| left.told.get_or_insert(problem).clone())?
             }
-            Found::Restless(problem) => {
+            ReadResult::Restless(problem) => {
                 let (since, told) = self
                     .restless
                     .entry(id.clone())
@@ -385,85 +356,33 @@ impl ReadCycle {
 fn reading(
     key: TargetId,
     target: Target,
-    manner: Manner,
-    left: &Left,
+    options: CycleOptions,
+    left: &AbandonedRead,
     ended: Arc<Notify>,
 ) -> readers::Reading<TargetId, Content> {
     let (slot, progress) = (left.slot.clone(), left.progress.clone());
-    let again = (target.clone(), manner.clone(), progress.clone());
+    let again = (target.clone(), options.clone(), progress.clone());
     let late = move |first: Content| {
-        let (target, manner, progress) = again;
+        let (target, options, progress) = again;
         let mut last = (first, None);
         for _ in 0..STABLE_ATTEMPTS {
-            std::thread::sleep(manner.pause);
-            let next = target.read(&manner.cache, &progress);
+            std::thread::sleep(options.pause);
+            let next = target.read(&options.cache, &progress);
             let (before, _) = std::mem::replace(&mut last, (next, None));
             if before == last.0 {
                 break;
             }
             last.1 = Some(before);
         }
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Late(last.0, last.1));
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(LateContent(last.0, last.1));
         ended.notify_one();
     };
-    let read = move || target.read(&manner.cache, &progress);
+    let read = move || target.read(&options.cache, &progress);
     readers::Reading {
         key,
         read: Box::new(read),
         late: Box::new(late),
     }
-}
-
-impl Target {
-    fn path(&self) -> &Path {
-        match self {
-            Target::Directory { path, .. } => path,
-            Target::Settings(file) => file.path(),
-        }
-    }
-
-    fn read(&self, cache: &StatCache, progress: &Progress) -> Content {
-        progress.at(self.path());
-        match self {
-            Target::Directory {
-                path,
-                scope: SourceScope::NamespaceRoot,
-                options,
-            } => Content::Listing(list(path, options.recursive, cache, progress)),
-            Target::Directory {
-                path,
-                scope: SourceScope::AnyNamespace,
-                options,
-            } => Content::Directory(read_changes(path, options, cache, progress)),
-            Target::Directory {
-                path,
-                scope: SourceScope::Namespace { namespace, .. },
-                options,
-            } => Content::Directory(read_bound(path, namespace, options, cache, progress)),
-            Target::Settings(file) => Content::Settings(file.read()),
-        }
-    }
-}
-
-/// The sources of the set that are directories, as far as they are wanted.
-fn targets(
-    directories: &PolicyDirectories,
-    set: &PolicySet,
-    wanted: impl Fn(&SourceScope) -> bool,
-) -> Targets {
-    let target = |(id, scope): (&SourceId, &SourceScope)| {
-        let (path, options) = directories.locate(id, scope)?;
-        let target = Target::Directory {
-            path,
-            scope: scope.clone(),
-            options: options.clone(),
-        };
-        Some((TargetId::Source(id.clone()), target))
-    };
-    set.sources()
-        .filter(|(_, scope)| wanted(scope))
-        .filter_map(target)
-        .collect()
 }
 
 /// Reads every source once, for whoever looks at files that rest.
@@ -499,60 +418,6 @@ pub fn read_once(
     };
     let outcome = set.reload(readings, now);
     (set, outcome)
-}
-
-fn hangs(source: &Path, at: &Path) -> Problem {
-    let what = match at == source {
-        true => "reading this does not come to an end".to_owned(),
-        false => format!("reading `{}` does not come to an end", at.display()),
-    };
-    Problem::error(Code::Unreadable, whole(source), what).hint(
-        "remove the file, or repair the file system; it is read as soon as that comes to an end",
-    )
-}
-
-/// The problem of a source of which no two reads agree, with the files in which they differ.
-fn restless(path: &Path, content: &Content, before: Option<&Content>) -> Problem {
-    let differing = match (content, before) {
-        (Content::Directory(Ok(one)), Some(Content::Directory(Ok(other)))) => differing(one, other),
-        _ => BTreeSet::new(),
-    };
-    let named: Vec<String> = differing
-        .iter()
-        .take(NAMED)
-        .map(|name| format!("`{}`", name))
-        .collect();
-    let text = match (named.as_slice(), content) {
-        ([], Content::Settings(_)) => "the file keeps changing while it is read".to_owned(),
-        ([], _) => "the directory keeps changing while it is read".to_owned(),
-        _ => format!("{} keeps changing while it is read", named.join(", ")),
-    };
-    let place = match (differing.first(), differing.len()) {
-        (Some(name), 1) => whole(&path.join(name)),
-        _ => whole(path),
-    };
-    Problem::error(Code::Unreadable, place, text)
-        .hint("a file must rest to be read: write it aside and rename it into place, or take it out of the directory")
-}
-
-fn differing(one: &Source, other: &Source) -> BTreeSet<String> {
-    let lacks = |a: &Source, b: &Source| -> Vec<String> {
-        let same = |file: &PolicyFile| {
-            b.files
-                .binary_search_by(|other| other.name.cmp(&file.name))
-                .ok()
-        };
-        let is_there = |file: &PolicyFile| same(file).and_then(|at| b.files.get(at)) == Some(file);
-        a.files
-            .iter()
-            .filter(|file| !is_there(file))
-            .map(|file| file.name.clone())
-            .collect()
-    };
-    lacks(one, other)
-        .into_iter()
-        .chain(lacks(other, one))
-        .collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //!
 //! What may be in force is decided by the [`PolicySet`]; nothing here knows who reads the record.
 
+mod settling;
+
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::background::{self, Pace};
 use super::directories::PolicyDirectory;
 use super::policy_directories::PolicyDirectories;
-use super::read_cycle::{Manner, ReadCycle};
+use super::read_cycle::{CycleOptions, ReadCycle};
 use super::settings::SettingsFile;
 use super::stat_cache::{CacheEntries, StatCache};
 use super::status::{LastProblem, Status};
@@ -32,9 +34,8 @@ use customs_policy::problem::{Problem, Severity};
 use customs_policy::store::{Publisher, Replaced};
 use customs_record::clock::now;
 use customs_record::{Entry, GrantExpiredEntry};
+use settling::Settling;
 
-/// Constant writing puts a reload off for this long at most, or for the settle time where that is longer.
-const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 /// The pause between two reads that must agree: the settle time, within these bounds.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 /// The bounds of the rescan interval.
@@ -249,14 +250,14 @@ impl Reloader {
         self.rearm().await;
         let (policy_set, settings) = (self.policy_set.clone(), self.settings_file.clone());
         let mut cycle = self.cycle.clone();
-        let manner = Manner {
+        let options = CycleOptions {
             cache: Arc::new(cache),
             pause: self.pause,
         };
         let work = move || {
             let (policy_set, outcome) =
-                cycle.read_and_reload(policy_set, settings.as_ref(), &manner);
-            (policy_set, outcome, manner.cache.take_entries(), cycle)
+                cycle.read_and_reload(policy_set, settings.as_ref(), &options);
+            (policy_set, outcome, options.cache.take_entries(), cycle)
         };
         match background::run(self.pace(), work).await {
             Ok((policy_set, outcome, cache, cycle)) => {
@@ -267,7 +268,7 @@ impl Reloader {
             }
             Err(error) => self.note_failure(&error.to_string()),
         }
-        self.tell_ends(now());
+        self.record_expirations(now());
         self.plan_rescan();
     }
 
@@ -285,7 +286,7 @@ impl Reloader {
     }
 
     /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
-    fn tell_ends(&mut self, now: UnixNanos) {
+    fn record_expirations(&mut self, now: UnixNanos) {
         for (info, expires) in self
             .policy_set
             .expirations()
@@ -457,91 +458,5 @@ fn log_problem(problem: &Problem) {
         Severity::Error => tracing::error!("{problem}"),
         Severity::Warning => tracing::warn!("{problem}"),
         Severity::Note => tracing::info!("{problem}"),
-    }
-}
-
-/// When what was written has settled.
-#[derive(Clone, Copy, Debug)]
-struct Settling {
-    settle: Duration,
-    limit: Duration,
-    first: Option<Instant>,
-    last: Option<Instant>,
-}
-
-impl Settling {
-    fn new(settle: Duration) -> Settling {
-        let limit = settle.saturating_mul(10).min(SETTLE_LIMIT).max(settle);
-        Settling {
-            settle,
-            limit,
-            first: None,
-            last: None,
-        }
-    }
-
-    fn touch(&mut self, at: Instant) {
-        self.first.get_or_insert(at);
-        self.last = Some(at);
-    }
-
-    fn clear(&mut self) {
-        (self.first, self.last) = (None, None);
-    }
-
-    fn is_waiting(&self) -> bool {
-        self.first.is_some()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        Some((self.last? + self.settle).min(self.first? + self.limit))
-    }
-
-    /// Waits for the deadline; for ever where nothing was written.
-    async fn over(&self) {
-        match self.deadline() {
-            Some(deadline) => sleep_until(deadline).await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    #[test]
-    fn writing_settles_or_reaches_the_limit() {
-        for (settle, touches, expected) in [
-            (250, &[] as &[u32], None),
-            (250, &[0], Some(250)),
-            (250, &[0, 100, 200], Some(450)),
-            (
-                250,
-                &[
-                    0, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 1800, 2000, 2200, 2400,
-                ],
-                Some(2500),
-            ),
-            (1_000, &[0, 900, 1_800, 2_700, 3_600, 4_500], Some(5_000)),
-            (8_000, &[0, 100], Some(8_000)),
-            (0, &[0, 0], Some(0)),
-        ] {
-            let start = Instant::now();
-            let mut settling = Settling::new(settle * MS);
-            touches
-                .iter()
-                .for_each(|at| settling.touch(start + *at * MS));
-            assert_eq!(
-                settling.deadline(),
-                expected.map(|at: u32| start + at * MS),
-                "{settle} {touches:?}"
-            );
-            assert_eq!(settling.is_waiting(), expected.is_some());
-            settling.clear();
-            assert!(!settling.is_waiting());
-        }
     }
 }

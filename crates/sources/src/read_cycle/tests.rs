@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use super::*;
-use crate::PolicyDirectory;
+use crate::read::read_changes;
+use crate::{PolicyDirectory, SourceOptions};
 use customs_engine::settings::Settings;
 use customs_policy::policy_set::SourceHealth;
 
@@ -32,8 +34,8 @@ fn id(path: &Path) -> TargetId {
     TargetId::Source(path.display().to_string().into())
 }
 
-fn manner(pause: u64) -> Manner {
-    Manner {
+fn options(pause: u64) -> CycleOptions {
+    CycleOptions {
         cache: Arc::default(),
         pause: Duration::from_millis(pause),
     }
@@ -46,7 +48,7 @@ fn denies(sources: &PolicySet) -> usize {
 #[test]
 fn a_first_round_takes_what_rests() {
     let (_root, mut cycle, sources) = site();
-    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &options(1));
     assert!(outcome.snapshot.is_some() && sources.is_ready());
     assert!(
         denies(&sources) == 2
@@ -60,11 +62,11 @@ fn a_first_round_takes_what_rests() {
 #[test]
 fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on() {
     let (root, mut cycle, sources) = site();
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     let at = sources.statuses()[0].last_read_at;
     symlink("/proc/stat", root.path().join("a/z.yaml")).unwrap();
     fs::write(root.path().join("b/q.yaml"), policy("q")).unwrap();
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(15));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(15));
     assert_eq!(
         (denies(&sources), sources.statuses()[0].state),
         (3, SourceHealth::Good),
@@ -78,7 +80,7 @@ fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on(
     for (since, _) in cycle.restless.values_mut() {
         *since = Instant::now().checked_sub(DEADLINE).unwrap();
     }
-    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(15));
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &options(15));
     let told = &sources.statuses()[0];
     assert_eq!((told.state, denies(&sources)), (SourceHealth::Refused, 3));
     assert!(
@@ -89,13 +91,13 @@ fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on(
         told.last_read_at == at && outcome.change.is_some(),
         "it is on record, and nothing was read to the end"
     );
-    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(15));
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &options(15));
     assert!(
         outcome.change.is_none() && cycle.wanted().is_none(),
         "it is told once"
     );
     fs::remove_file(root.path().join("a/z.yaml")).unwrap();
-    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &options(1));
     assert_eq!(outcome.change.unwrap().outcome.as_str(), "recovered");
     assert!(sources.statuses()[0].last_read_at > at);
 }
@@ -103,11 +105,11 @@ fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on(
 #[test]
 fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
     let (root, mut cycle, sources) = site();
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     let path = root.path().join("a");
     let progress = Arc::new(Progress::default());
     progress.at(&path.join("k.yaml"));
-    let left = Left {
+    let left = AbandonedRead {
         slot: Arc::default(),
         progress,
         told: None,
@@ -115,7 +117,7 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
     cycle.left.insert(id(&path), left);
     fs::write(path.join("n.yaml"), policy("n")).unwrap();
     fs::write(root.path().join("b/q.yaml"), policy("q")).unwrap();
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     assert_eq!(
         (denies(&sources), sources.statuses()[0].state),
         (3, SourceHealth::Good),
@@ -125,7 +127,7 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
     cycle.left[&id(&path)]
         .progress
         .pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     let told = &sources.statuses()[0];
     assert_eq!((told.state, denies(&sources)), (SourceHealth::Refused, 3));
     assert!(
@@ -141,8 +143,9 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
         &StatCache::default(),
         &Progress::default(),
     );
-    *cycle.left[&id(&path)].slot.lock().unwrap() = Some(Late(Content::Directory(read), None));
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
+    *cycle.left[&id(&path)].slot.lock().unwrap() =
+        Some(LateContent(Content::Directory(read), None));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     assert_eq!(
         (denies(&sources), sources.statuses()[0].state),
         (4, SourceHealth::Good)
@@ -153,13 +156,13 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
 #[test]
 fn a_source_that_hangs_at_the_start_keeps_everything_denied_and_is_told_at_once() {
     let (root, mut cycle, sources) = site();
-    let left = Left {
+    let left = AbandonedRead {
         slot: Arc::default(),
         progress: Arc::default(),
         told: None,
     };
     cycle.left.insert(id(&root.path().join("a")), left);
-    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &options(1));
     assert!(
         outcome.snapshot.is_none() && !sources.is_ready(),
         "what was never read could hold denials"
@@ -183,7 +186,7 @@ fn a_read_counts_only_when_it_repeats() {
             fs::write(path, policy("later")).unwrap();
         }
     });
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(200));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(200));
     writer.join().unwrap();
     let found: Vec<_> = sources
         .loaded_sources()
@@ -195,23 +198,23 @@ fn a_read_counts_only_when_it_repeats() {
 #[test]
 fn a_reading_that_is_slow_and_goes_on_is_not_told_as_one_that_hangs() {
     let (root, mut cycle, sources) = site();
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     let (path, progress) = (root.path().join("a"), Arc::new(Progress::default()));
     progress.pretend_since(Instant::now().checked_sub(DEADLINE * 3).unwrap());
     progress.at(&path.join("next.yaml"));
     cycle.left.insert(
         id(&path),
-        Left {
+        AbandonedRead {
             slot: Arc::default(),
             progress: progress.clone(),
             told: None,
         },
     );
-    let (sources, outcome) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, outcome) = cycle.read_and_reload(sources, None, &options(1));
     assert!(outcome.change.is_none() && sources.statuses()[0].state == SourceHealth::Good);
     assert!(cycle.wanted().unwrap() > Instant::now());
     progress.pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     assert_eq!(sources.statuses()[0].state, SourceHealth::Refused);
 }
 
@@ -222,31 +225,31 @@ fn what_is_no_source_any_more_is_waited_for_no_more() {
     cycle.restless.insert(id(&gone), (Instant::now(), None));
     cycle.left.insert(
         id(&gone),
-        Left {
+        AbandonedRead {
             slot: Arc::default(),
             progress: Arc::default(),
             told: None,
         },
     );
     assert!(cycle.wanted().is_some() && cycle.is_waiting());
-    cycle.read_and_reload(sources, None, &manner(1));
+    cycle.read_and_reload(sources, None, &options(1));
     assert!(cycle.wanted().is_none() && !cycle.is_waiting());
 }
 
 #[test]
 fn a_source_that_did_not_rest_and_then_hangs_is_read_again_no_sooner() {
     let (root, mut cycle, sources) = site();
-    let (sources, _) = cycle.read_and_reload(sources, None, &manner(1));
+    let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     let path = root.path().join("a");
     cycle.restless.insert(id(&path), (Instant::now(), None));
     cycle.left.insert(
         id(&path),
-        Left {
+        AbandonedRead {
             slot: Arc::default(),
             progress: Arc::default(),
             told: None,
         },
     );
-    cycle.read_and_reload(sources, None, &manner(1));
+    cycle.read_and_reload(sources, None, &options(1));
     assert!(cycle.restless.is_empty());
 }
