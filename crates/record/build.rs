@@ -1,4 +1,7 @@
-//! Makes code of the audit log's own proto. No `protoc` is needed.
+//! Makes the message types of the audit log's own proto. No `protoc` is needed.
+//!
+//! It makes no client and no service: they need a transport, which a crate of formats must not bring along. The crate
+//! `customs-audit` makes them where they are served.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -17,15 +20,14 @@ fn main() {
     }
 }
 
-/// Types, client and service of the record's own proto, and its descriptors.
+/// The message types of the record's own proto, and its descriptors.
 fn write_own_code() -> Result<(), String> {
     let descriptors = protox::compile([OWN], [INCLUDES]).map_err(|why| why.to_string())?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?)
         .join("audit_descriptors.bin");
     fs::write(&out, descriptors.encode_to_vec())
         .map_err(|why| format!("cannot write {}: {why}", out.display()))?;
-    tonic_prost_build::configure()
-        .build_transport(true)
+    prost_build::Config::new()
         .boxed("customs.audit.v1.Record.answer")
         .compile_fds(descriptors)
         .map_err(|why| why.to_string())

@@ -26,6 +26,19 @@ const NOT_PURE: [&str; 10] = [
     "tokio", "tonic", "hyper", "axum", "mio", "notify", "rustix", "tracing", "tower", "prost",
 ];
 
+/// What brings an async runtime or a server along. The crates that keep the record may use files and the system, but a host
+/// that has its own runtime, or none, must be able to use them.
+const RUNTIMES: [&str; 8] = [
+    "tokio",
+    "tokio-stream",
+    "tokio-util",
+    "tonic",
+    "hyper",
+    "axum",
+    "mio",
+    "tower",
+];
+
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline", "--locked"])
@@ -102,6 +115,40 @@ fn pure_crates_bring_no_runtime_and_no_server() {
             }
         }
         for foreign in NOT_PURE {
+            assert!(
+                !reached.contains(foreign),
+                "customs-{name} brings {foreign} along: {reached:?}"
+            );
+        }
+    }
+}
+
+/// The packages that a crate brings along if it is built alone without features, its own name included.
+fn alone(name: &str) -> BTreeSet<String> {
+    let package = format!("customs-{name}");
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", &package, "--no-default-features"])
+        .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .args(["--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_record_needs_no_runtime_and_no_server() {
+    for (name, expected) in [("record", "prost"), ("audit", "customs-record")] {
+        let reached = alone(name);
+        assert!(reached.contains(expected), "{name}: {reached:?}");
+        for foreign in RUNTIMES {
             assert!(
                 !reached.contains(foreign),
                 "customs-{name} brings {foreign} along: {reached:?}"

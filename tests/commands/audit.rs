@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use customs_record::proto::audit_service_server::{AuditService, AuditServiceServer};
+use customs_audit::tail::proto::audit_service_server::{AuditService, AuditServiceServer};
 use customs_record::proto::{Record, TailRequest, TailResponse};
 use tokio::net::TcpListener;
 use tokio_stream::Stream;

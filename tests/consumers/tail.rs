@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
+use customs_audit::tail::proto::audit_service_client::AuditServiceClient;
 use customs_record::proto::TailRequest;
-use customs_record::proto::audit_service_client::AuditServiceClient;
 use serde_json::json;
 use tonic::transport::Endpoint;
 

@@ -2,7 +2,7 @@
 //! takes no more.
 //!
 //! It opens nothing. The rule: a sink is one text, `KIND:TARGET?KEY=VALUE&KEY=VALUE`, the same in a flag, in the
-//! environment and in the settings file.
+//! environment and in the settings file. A build without the feature `network-sinks` refuses the sinks that need it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -37,8 +37,10 @@ pub enum Target {
     /// A file that is appended to, or a pipe.
     File(PathBuf),
     /// An OpenTelemetry collector: the URL of its OTLP/gRPC endpoint.
+    #[cfg(feature = "network-sinks")]
     Otlp(String),
     /// A gRPC service of our own that consumers subscribe to: the address on which it listens.
+    #[cfg(feature = "network-sinks")]
     Tail(String),
 }
 
@@ -47,6 +49,7 @@ impl Target {
     pub fn is_elsewhere(&self) -> bool {
         match self {
             Target::Stdout | Target::File(_) => false,
+            #[cfg(feature = "network-sinks")]
             Target::Otlp(_) | Target::Tail(_) => true,
         }
     }
@@ -108,6 +111,12 @@ pub enum SinkConfigError {
         "`otlp:` needs the URL of a collector's OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`"
     )]
     NoUrl,
+    /// `otlp:` or `tail:` in a build that has neither.
+    #[error(
+        "this build has no network sinks, so the audit cannot go to `{0}`; write `stdout` or `file:PATH`, or build with the \
+         feature `network-sinks`"
+    )]
+    NoNetworkSinks(String),
     /// `tail:` without an address.
     #[error(
         "`tail:` needs an address to listen on, such as `tail:127.0.0.1:9193` or `tail:unix:/run/customs/tail.sock`"
@@ -178,23 +187,35 @@ fn target(place: &str) -> Result<Target, SinkConfigError> {
         None if place == "stdout" => Ok(Target::Stdout),
         Some(("file", "")) => Err(SinkConfigError::NoPath),
         Some(("file", path)) => Ok(Target::File(path.into())),
-        Some(("otlp", url)) if url.starts_with("http://") && url.len() > 7 => {
-            Ok(Target::Otlp(url.to_owned()))
-        }
-        Some(("otlp", _)) => Err(SinkConfigError::NoUrl),
-        Some(("tail", "")) => Err(SinkConfigError::NoAddress),
-        Some(("tail", address)) => Ok(Target::Tail(address.to_owned())),
+        Some((kind @ ("otlp" | "tail"), rest)) => network_target(kind, rest),
         _ => Err(SinkConfigError::Unknown(place.to_owned())),
     }
+}
+
+#[cfg(feature = "network-sinks")]
+fn network_target(kind: &str, rest: &str) -> Result<Target, SinkConfigError> {
+    match (kind, rest) {
+        ("otlp", url) if url.starts_with("http://") && url.len() > 7 => {
+            Ok(Target::Otlp(url.to_owned()))
+        }
+        ("otlp", _) => Err(SinkConfigError::NoUrl),
+        (_, "") => Err(SinkConfigError::NoAddress),
+        (_, address) => Ok(Target::Tail(address.to_owned())),
+    }
+}
+
+#[cfg(not(feature = "network-sinks"))]
+fn network_target(kind: &str, rest: &str) -> Result<Target, SinkConfigError> {
+    Err(SinkConfigError::NoNetworkSinks(format!("{kind}:{rest}")))
 }
 
 impl SinkConfig {
     /// A sink with every option at its default.
     pub fn to(target: Target) -> SinkConfig {
-        let format = if matches!(target, Target::Tail(_)) {
-            Format::Protobuf
-        } else {
-            Format::Json
+        let format = match &target {
+            #[cfg(feature = "network-sinks")]
+            Target::Tail(_) => Format::Protobuf,
+            _ => Format::Json,
         };
         let filter = Filter::default();
         SinkConfig {
@@ -242,6 +263,7 @@ impl SinkConfig {
             (_, "rotate_age") => Err(SinkConfigError::FilesAlone("rotate_age")),
             (_, "keep") => Err(SinkConfigError::FilesAlone("keep")),
             (_, "gzip") => Err(SinkConfigError::FilesAlone("gzip")),
+            #[cfg(feature = "network-sinks")]
             (Target::Otlp(_) | Target::Tail(_), "format") => {
                 Err(SinkConfigError::FilesAlone("format"))
             }
@@ -254,7 +276,9 @@ impl SinkConfig {
         match &self.target {
             Target::Stdout => "stdout".to_owned(),
             Target::File(path) => format!("file:{}", path.display()),
+            #[cfg(feature = "network-sinks")]
             Target::Otlp(url) => format!("otlp:{url}"),
+            #[cfg(feature = "network-sinks")]
             Target::Tail(address) => format!("tail:{address}"),
         }
     }
@@ -342,6 +366,16 @@ mod tests {
         assert_eq!(
             "tail:unix:/run/x".parse::<SinkConfig>().unwrap().target,
             Target::Tail("unix:/run/x".into())
+        );
+    }
+
+    #[test]
+    fn a_build_without_network_sinks_says_so() {
+        let error = SinkConfigError::NoNetworkSinks("otlp:http://x:1".into());
+        assert_eq!(
+            error.to_string(),
+            "this build has no network sinks, so the audit cannot go to `otlp:http://x:1`; write `stdout` or `file:PATH`, \
+             or build with the feature `network-sinks`"
         );
     }
 

@@ -5,14 +5,15 @@
 //! what goes on record, or is counted, everywhere. So for every sink the decisions that it wants are its records and what
 //! its gaps count, exactly.
 
+#[cfg(feature = "tokio")]
+mod waiting;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
-
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use std::time::{Duration, Instant};
 
 use super::config::OnFull;
+use super::oneshot;
 use super::sink_queue::{Class, Load, SinkQueue};
 use customs_record::{CallerGoneEntry, DecisionRecord, Entry, Loss, WithheldEntry};
 
@@ -83,21 +84,8 @@ impl Recorder {
         self.0.decisions.load(Relaxed)
     }
 
-    /// Asks every sink that wants a decision for room, and waits for those that block. `None`: its answer must be
-    /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
-    /// it gives back what it has, and whoever dropped it accounts for the decision in the same way.
-    pub async fn admit(&self, decision: &DecisionRecord) -> Option<Reservation> {
-        let (mut admission, mut waiting) = (Admission::of(self, decision), None);
-        for (place, queue) in self.wanting(decision) {
-            let has_room = queue
-                .reserve(admission.reservation.load, &mut waiting)
-                .await;
-            admission.note(place, queue, has_room)?;
-        }
-        Some(admission.reservation())
-    }
-
-    /// The same without waiting: a sink that blocks and has no room now has none. It needs no runtime, nor do
+    /// Asks every sink that wants a decision for room, without waiting: a sink that blocks and has no room now has none.
+    /// `None`: the answer must be withheld, and put on record by [`withhold`](Self::withhold). It needs no runtime, nor do
     /// [`Reservation::record`], [`withhold`](Self::withhold) and [`tell_caller_gone`](Self::tell_caller_gone), so a host that must
     /// not wait can call it on any thread.
     pub fn try_admit(&self, decision: &DecisionRecord) -> Option<Reservation> {
@@ -143,39 +131,10 @@ impl Recorder {
             == 0
     }
 
-    /// Records what already happened, such as a policy change: waits for room as long as it takes.
-    pub async fn record(&self, entry: Entry) {
-        for queue in self.0.queues.iter() {
-            if queue.reserve_for_event(entry.time()).await {
-                queue.send_event(entry.clone());
-            } else {
-                tracing::error!(
-                    sink = queue.name(),
-                    kind = entry.kind(),
-                    "an event is not on record"
-                );
-            }
-        }
-    }
-
-    /// Records something that must not be answered unless it is on record, such as a question; false if it is not.
-    pub async fn record_first(&self, entry: Entry) -> bool {
-        let load = Load::of_event(entry.time());
-        let (mut reserved, mut waiting) = (Vec::new(), None);
-        for queue in self.0.queues.iter() {
-            if queue.reserve(load, &mut waiting).await {
-                reserved.push(queue);
-            } else if queue.on_full() == OnFull::Drop {
-                queue.record_drop(load);
-            } else {
-                reserved.into_iter().for_each(|queue| queue.release(load));
-                return false;
-            }
-        }
-        reserved
-            .into_iter()
-            .for_each(|queue| queue.send_event(entry.clone()));
-        true
+    /// Records what already happened, such as a policy change, without waiting: a sink without room now does not get it and
+    /// counts it. True if every sink had room.
+    pub fn try_record(&self, entry: &Entry) -> bool {
+        self.offer(entry, Load::of_event(entry.time()))
     }
 
     /// The first sink for which every answer is withheld now; `None` while an answer can be recorded.
@@ -220,16 +179,22 @@ impl Recorder {
         self.offer(&Entry::CallerGone(entry.into()), load);
     }
 
-    /// Tells that the answer of a recorded decision was withheld after all.
-    fn tell_withheld(&self, entry: WithheldEntry) {
+    /// Tells that the answer of a recorded decision was withheld after all: its record did not reach the disk in time.
+    fn tell_not_durable(&self, decision: &DecisionRecord, reason: &'static str) {
+        let entry = WithheldEntry {
+            time: customs_record::clock::now(),
+            decision_id: decision.text(decision.facts().decision_id).to_owned(),
+            decision_number: decision.facts().decision_number,
+            reason,
+        };
         let load = Load::of_follow_up(entry.time, &entry.decision_id);
         self.offer(&Entry::Withheld(entry.into()), load);
     }
 
-    fn offer(&self, entry: &Entry, load: Load) {
-        for queue in &self.0.queues {
-            queue.offer(entry.clone(), load);
-        }
+    /// Gives every sink a record, whatever the others said; true if each had room.
+    fn offer(&self, entry: &Entry, load: Load) -> bool {
+        let without_room = |queue: &&Arc<SinkQueue>| !queue.offer(entry.clone(), load);
+        self.0.queues.iter().filter(without_room).count() == 0
     }
 }
 
@@ -327,30 +292,19 @@ pub struct PendingAck(
 );
 
 impl PendingAck {
-    /// Waits until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
-    /// withheld, which is then on record as well.
-    pub async fn wait_durable(self, decision: &DecisionRecord, reason: &'static str) -> bool {
-        let Some((acks, recorder)) = self.0 else {
+    /// Blocks until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
+    /// withheld, which is then on record as well. It needs no runtime, and must not be called on a thread of one.
+    pub fn wait_durable_blocking(self, decision: &DecisionRecord, reason: &'static str) -> bool {
+        let Some((mut acks, recorder)) = self.0 else {
             return true;
         };
-        let all_acks = async {
-            for ack in acks {
-                ack.await?;
-            }
-            Ok::<(), oneshot::error::RecvError>(())
-        };
-        if matches!(
-            timeout(recorder.0.durable_within, all_acks).await,
-            Ok(Ok(()))
-        ) {
-            return true;
+        let deadline = Instant::now() + recorder.0.durable_within;
+        let is_durable = acks
+            .iter_mut()
+            .all(|ack| matches!(ack.wait_until(deadline), Some(Ok(()))));
+        if !is_durable {
+            recorder.tell_not_durable(decision, reason);
         }
-        recorder.tell_withheld(WithheldEntry {
-            time: customs_record::clock::now(),
-            decision_id: decision.text(decision.facts().decision_id).to_owned(),
-            decision_number: decision.facts().decision_number,
-            reason,
-        });
-        false
+        is_durable
     }
 }

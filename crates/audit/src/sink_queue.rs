@@ -4,23 +4,29 @@
 //!
 //! - The queue is bounded by records and by bytes. Its last quarter takes denials, answers that differ and events alone, so
 //!   that a flood of allows hides none of them.
-//! - Room is promised before anything is sent, so sending neither waits nor fails.
+//! - Room is promised before anything is sent, so sending neither waits nor fails. `waiting` waits for room in async code.
 //! - What the sink wants and does not get is counted by class, and the count becomes a record as soon as there is room.
+
+mod load;
+#[cfg(feature = "tokio")]
+mod waiting;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, timeout_at};
+#[cfg(feature = "tokio")]
+use tokio::sync::Notify;
 
+use self::load::EVENT_WEIGHT;
+pub use self::load::{Class, Load};
 use super::config::OnFull;
+use super::oneshot;
 use super::sink_state::State;
-use customs_engine::effect::Effect;
 use customs_engine::time::UnixNanos;
 use customs_record::filter::Filter;
-use customs_record::{CallerGoneEntry, DecisionRecord, Entry, GapEntry, Loss, WithheldEntry};
+use customs_record::{Entry, GapEntry, Loss};
 
 /// How much may wait for one sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,93 +52,6 @@ impl Default for Limits {
     }
 }
 
-/// What a record is to a queue that is nearly full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// A decision whose three answers are allow.
-    Allow,
-    /// A decision whose three answers are deny.
-    Denial,
-    /// A decision whose three answers differ.
-    Differing,
-    /// A decision whose answer was withheld. It leaves the last quarter to the others.
-    Withheld,
-    /// What is no decision.
-    Event,
-    /// What is told of a decision that is on record already. There may be one for each allow, so it leaves the last quarter
-    /// to the others. It counts as an event.
-    FollowUp,
-}
-
-impl Class {
-    /// The class of a decision whose answer is given.
-    pub fn of(decision: &DecisionRecord) -> Class {
-        let decision = decision.facts();
-        match decision.effect {
-            _ if decision.differs() => Class::Differing,
-            Effect::Deny => Class::Denial,
-            Effect::Allow => Class::Allow,
-        }
-    }
-
-    fn is_reserved_for(self) -> bool {
-        matches!(self, Class::Denial | Class::Differing | Class::Event)
-    }
-
-    /// Where it is counted.
-    fn of_loss(self, loss: &mut Loss) -> &mut u64 {
-        match self {
-            Class::Allow => &mut loss.allows,
-            Class::Denial => &mut loss.denials,
-            Class::Differing => &mut loss.differing,
-            Class::Withheld => &mut loss.withheld,
-            Class::Event | Class::FollowUp => &mut loss.events,
-        }
-    }
-}
-
-/// What a record asks of a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
-    /// Its class.
-    pub class: Class,
-    /// Its weight.
-    pub bytes: u64,
-    /// When it happened.
-    pub time: UnixNanos,
-}
-
-impl Load {
-    /// What a decision asks for as one of this class.
-    pub fn of_decision(decision: &DecisionRecord, class: Class) -> Load {
-        Load {
-            class,
-            bytes: decision.weight() as u64,
-            time: decision.time(),
-        }
-    }
-
-    /// What an event asks for.
-    pub fn of_event(time: UnixNanos) -> Load {
-        Load {
-            class: Class::Event,
-            bytes: EVENT_WEIGHT,
-            time,
-        }
-    }
-
-    /// What an event asks for that says something more of a decision, with the text that it holds.
-    pub fn of_follow_up(time: UnixNanos, text: &str) -> Load {
-        let held =
-            size_of::<Message>() + size_of::<WithheldEntry>().max(size_of::<CallerGoneEntry>());
-        Load {
-            class: Class::FollowUp,
-            bytes: (held + text.len()) as u64,
-            time,
-        }
-    }
-}
-
 /// How long an answer waits for its record to be on the disk: below the proxy's timeout with room for both ways.
 pub const DURABLE_WITHIN: Duration = Duration::from_millis(150);
 
@@ -145,9 +64,6 @@ const LATE_IN_A_ROW: u64 = 2;
 
 /// How long the writer may be at one batch before it is said that the sink hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(1);
-
-/// The weight of what is no decision: a policy change with many problems at most.
-const EVENT_WEIGHT: u64 = 4096;
 
 /// What travels to the writer.
 #[derive(Debug)]
@@ -178,7 +94,9 @@ pub struct SinkQueue {
     sender: mpsc::Sender<Message>,
     /// Records that wait, with the room that is promised, and their bytes: one number, so that a check changes one.
     held: AtomicU64,
+    #[cfg(feature = "tokio")]
     waiting: AtomicU64,
+    #[cfg(feature = "tokio")]
     freed: Notify,
     lost: Mutex<Lost>,
     pub(super) state: State,
@@ -226,7 +144,9 @@ impl SinkQueue {
             acknowledges,
             sender,
             held: AtomicU64::new(0),
+            #[cfg(feature = "tokio")]
             waiting: AtomicU64::new(0),
+            #[cfg(feature = "tokio")]
             freed: Notify::new(),
             lost: Mutex::default(),
             state: State::default(),
@@ -293,49 +213,6 @@ impl SinkQueue {
     pub fn reserve_now(&self, load: Load) -> bool {
         (self.on_full == OnFull::Drop || !self.state.failing.load(Relaxed))
             && self.try_reserve(load)
-    }
-
-    /// The same, and waits for room within the deadline where the sink blocks.
-    /// `waiting` is since when the check has waited for this and other sinks, so that their deadlines do not add up.
-    pub async fn reserve(&self, load: Load, waiting: &mut Option<Instant>) -> bool {
-        if self.reserve_now(load) {
-            return true;
-        }
-        if self.on_full != OnFull::Block {
-            return false;
-        }
-        let _waiting = Waiting::of(&self.waiting);
-        if self.waiting.load(Relaxed) > self.limits.waiting {
-            return false;
-        }
-        let deadline = *waiting.get_or_insert_with(Instant::now) + self.limits.deadline;
-        loop {
-            let freed = self.freed.notified();
-            if self.reserve_now(load) {
-                return true;
-            }
-            if timeout_at(deadline, freed).await.is_err() {
-                return self.reserve_now(load);
-            }
-        }
-    }
-
-    /// Reserves room for what already happened and must be told: waits as long as it takes, unless the sink drops. False if
-    /// it was lost, which is then counted.
-    pub async fn reserve_for_event(&self, time: UnixNanos) -> bool {
-        let load = Load::of_event(time);
-        loop {
-            let freed = self.freed.notified();
-            if self.try_reserve(load) {
-                return true;
-            }
-            let is_over = self.state.closing.load(Relaxed) || self.state.ended.load(Relaxed);
-            if is_over || self.on_full == OnFull::Drop {
-                self.record_drop(load);
-                return false;
-            }
-            freed.await;
-        }
     }
 
     /// Sends a record for which room was reserved. What is returned comes when the record is on the disk, where this queue
@@ -474,11 +351,12 @@ impl SinkQueue {
     /// Frees room, for the writer: records that the sink has.
     pub(super) fn free(&self, records: u64, bytes: u64) {
         self.held.fetch_sub(held(records, bytes), Relaxed);
-        self.freed.notify_waiters();
+        self.wake();
     }
 
     /// Wakes who waits, so that they see that the queue is closing or failing.
     pub(super) fn wake(&self) {
+        #[cfg(feature = "tokio")]
         self.freed.notify_waiters();
     }
 
@@ -506,20 +384,4 @@ fn held(records: u64, bytes: u64) -> u64 {
 
 fn parts(held: u64) -> (u64, u64) {
     (held >> BYTES_BITS, held & ((1 << BYTES_BITS) - 1))
-}
-
-/// Counts somebody as waiting until it is dropped.
-struct Waiting<'l>(&'l AtomicU64);
-
-impl Waiting<'_> {
-    fn of(count: &AtomicU64) -> Waiting<'_> {
-        count.fetch_add(1, Relaxed);
-        Waiting(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
 }

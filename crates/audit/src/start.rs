@@ -5,12 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::checkpoint::{CheckpointFile, Checkpointer, Every};
@@ -18,9 +13,12 @@ use super::config::{OnFull, SinkConfig, Target};
 use super::recorder::{MAX_SINKS, Recorder};
 use super::redact::{self, RedactConfig, Redactor};
 use super::sink_queue::{DURABLE_WITHIN, Limits, SinkQueue, SinkQueueConfig};
-use super::sinks::{self, Reopen, Sink, SinkOpenError};
+use super::sinks::{self, Opened, Reopen, Sink, SinkOpenError};
+#[cfg(feature = "network-sinks")]
 use super::tail::Tail;
-use super::writer::{Durability, End, Writer};
+use super::writer::{Durability, Writer};
+use super::writers::Running;
+pub use super::writers::{AuditFlushError, Writers};
 use customs_record::filter::Filter;
 use customs_record::signing::{self, Signer};
 use customs_record::stream::Stream;
@@ -122,6 +120,7 @@ pub struct Trail {
     /// Asks files to be opened again.
     pub reopen: Reopen,
     /// What must be served to subscribers, in the order of the settings.
+    #[cfg(feature = "network-sinks")]
     pub tails: Vec<Tail>,
 }
 
@@ -131,13 +130,9 @@ pub struct Trail {
 /// Which sink cannot be used, and what to do.
 pub fn start(config: &TrailConfig) -> Result<Trail, AuditStartError> {
     let reopen = Reopen::default();
-    let mut tails = Vec::new();
-    let open = |sink| sinks::open(sink, reopen.clone(), &mut tails);
-    let sinks: Vec<Box<dyn Sink>> = config.sinks.iter().map(open).collect::<Result<_, _>>()?;
-    Ok(Trail {
-        tails,
-        ..start_with(config, sinks, reopen)?
-    })
+    let open = |sink| sinks::open(sink, reopen.clone());
+    let opened = config.sinks.iter().map(open).collect::<Result<_, _>>()?;
+    start_opened(config, opened, reopen)
 }
 
 /// The same with sinks that are open already, in the order of the settings.
@@ -147,6 +142,18 @@ pub fn start(config: &TrailConfig) -> Result<Trail, AuditStartError> {
 pub fn start_with(
     config: &TrailConfig,
     sinks: Vec<Box<dyn Sink>>,
+    reopen: Reopen,
+) -> Result<Trail, AuditStartError> {
+    start_opened(
+        config,
+        sinks.into_iter().map(Opened::from).collect(),
+        reopen,
+    )
+}
+
+fn start_opened(
+    config: &TrailConfig,
+    sinks: Vec<Opened>,
     reopen: Reopen,
 ) -> Result<Trail, AuditStartError> {
     let signer = config.signing_key.as_deref().map(Signer::read).transpose();
@@ -161,8 +168,10 @@ pub fn start_with(
         .zip(&queues)
         .filter(|(sink, _)| sink.target.is_elsewhere());
     let elsewhere: Vec<Arc<SinkQueue>> = elsewhere.map(|(_, queue)| queue.clone()).collect();
+    #[cfg(feature = "network-sinks")]
+    let tails = sinks.iter().filter_map(|open| open.tail.clone()).collect();
     let mut writers = Vec::new();
-    for (((sink, open), queue), receiver) in
+    for (((sink, Opened { sink: open, .. }), queue), receiver) in
         config.sinks.iter().zip(sinks).zip(&queues).zip(receivers)
     {
         if config.durability == Durability::Always && keeps_all(sink) && !open.is_on_disk() {
@@ -200,9 +209,10 @@ pub fn start_with(
     }
     Ok(Trail {
         recorder: Recorder::new(queues, DURABLE_WITHIN),
-        writers: Writers(writers),
+        writers: Writers::new(writers),
         reopen,
-        tails: Vec::new(),
+        #[cfg(feature = "network-sinks")]
+        tails,
     })
 }
 
@@ -231,139 +241,6 @@ fn queue(
         acknowledges: config.durability == Durability::Always && keeps_all(sink),
     });
     (Arc::new(queue), receiver)
-}
-
-/// Why the record did not end well.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuditFlushError {
-    /// A sink did not take everything in time.
-    #[error("{lost} audit records could not be written to {sink} within the bound")]
-    Lost {
-        /// The sink.
-        sink: String,
-        /// How many.
-        lost: u64,
-    },
-    /// A sink hangs in a call of the system, or somebody holds room and never uses it.
-    #[error("the audit to {sink} did not end: a write hangs; up to {lost} records are lost")]
-    Hangs {
-        /// The sink.
-        sink: String,
-        /// How many.
-        lost: u64,
-    },
-    /// The thread is gone.
-    #[error("the audit thread of {0} ended by itself")]
-    Gone(String),
-}
-
-/// The owner's hold on the writers.
-#[derive(Debug)]
-pub struct Writers(Vec<Running>);
-
-#[derive(Debug)]
-struct Running {
-    queue: Arc<SinkQueue>,
-    /// Whether its records leave this machine.
-    is_elsewhere: bool,
-    /// `None` once it was told that the thread has ended.
-    ended: Option<oneshot::Receiver<End>>,
-    thread: JoinHandle<()>,
-}
-
-impl Running {
-    fn start(writer: Writer, is_elsewhere: bool) -> io::Result<Running> {
-        let queue = writer.queue.clone();
-        let (told, ended) = oneshot::channel();
-        let thread = thread::Builder::new().name("audit".into()).spawn(move || {
-            // Nobody listens only where nobody waits any more.
-            let _ = told.send(writer.run());
-        })?;
-        Ok(Running {
-            queue,
-            is_elsewhere,
-            ended: Some(ended),
-            thread,
-        })
-    }
-
-    async fn finish(self, deadline: Instant) -> Result<(), AuditFlushError> {
-        let Running {
-            queue,
-            is_elsewhere: _,
-            ended,
-            thread,
-        } = self;
-        let sink = queue.name().to_owned();
-        let Some(mut ended) = ended else {
-            return Err(AuditFlushError::Gone(sink));
-        };
-        let end = match timeout_at(deadline, &mut ended).await {
-            Ok(end) => end,
-            Err(_) => {
-                queue.state.give_up.store(true, Relaxed);
-                match timeout_at(Instant::now() + GIVE_UP_BOUND, &mut ended).await {
-                    Ok(end) => end,
-                    Err(_) => {
-                        return Err(AuditFlushError::Hangs {
-                            sink,
-                            lost: queue.queued().0,
-                        });
-                    }
-                }
-            }
-        };
-        match (end, thread.join()) {
-            (Ok(End { lost: 0 }), Ok(())) => Ok(()),
-            (Ok(End { lost }), Ok(())) => Err(AuditFlushError::Lost { sink, lost }),
-            (Err(_), _) | (_, Err(_)) => Err(AuditFlushError::Gone(sink)),
-        }
-    }
-}
-
-/// How long a writer that was told to give up may take.
-const GIVE_UP_BOUND: Duration = Duration::from_millis(800);
-
-impl Writers {
-    /// Waits until some writer has ended by itself, which none should; without a sink, for ever.
-    pub async fn ended(&mut self) {
-        std::future::poll_fn(|context| {
-            for running in &mut self.0 {
-                let Some(ended) = &mut running.ended else {
-                    continue;
-                };
-                if std::future::Future::poll(std::pin::Pin::new(ended), context).is_ready() {
-                    // That it ended is enough; how, is in the log.
-                    running.ended = None;
-                    return std::task::Poll::Ready(());
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await
-    }
-
-    /// Ends the record: nothing new is accepted, what was accepted and what has room is written, files are synced, and
-    /// the threads are joined. After `bound` they stop trying, and what is lost is told. The sinks that leave this machine
-    /// have a bound of their own, after that of the others.
-    ///
-    /// # Errors
-    /// The first sink that did not end well.
-    pub async fn finish(self, bound: Duration) -> Result<(), AuditFlushError> {
-        // Sinks that leave this machine end last: the others' last checkpoints go there.
-        let (elsewhere, here): (Vec<_>, Vec<_>) =
-            self.0.into_iter().partition(|running| running.is_elsewhere);
-        let mut ended = Ok(());
-        for part in [here, elsewhere] {
-            let deadline = Instant::now() + bound;
-            part.iter().for_each(|running| running.queue.close());
-            for running in part {
-                ended = ended.and(running.finish(deadline).await);
-            }
-        }
-        ended
-    }
 }
 
 #[cfg(test)]

@@ -17,9 +17,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use super::checkpoint::Checkpointer;
+use super::oneshot;
 use super::redact::Redactor;
 use super::sink_queue::{DURABLE_WITHIN, Message, SinkQueue};
 use super::sinks::{Place, Sink};
@@ -251,14 +250,9 @@ impl Work {
         state.written.fetch_add(records, Relaxed);
         if self.writer.queue.acknowledges() && !self.batch.is_empty() {
             let is_late = self.begun.elapsed() > DURABLE_WITHIN;
-            state.late.store(
-                if is_late {
-                    state.late.load(Relaxed).saturating_add(1)
-                } else {
-                    0
-                },
-                Relaxed,
-            );
+            let before = state.late.load(Relaxed);
+            let late = if is_late { before.saturating_add(1) } else { 0 };
+            state.late.store(late, Relaxed);
         }
         if state.works() {
             tracing::info!(sink = self.writer.sink.name(), "the audit is written again");
@@ -279,8 +273,7 @@ impl Work {
         };
         for Waiting { told, .. } in self.rendered.drain(..) {
             if let Some(told) = told.filter(|_| is_synced && is_kept) {
-                // Gone where the proxy gave up.
-                let _ = told.send(());
+                told.send(());
             }
         }
     }

@@ -271,7 +271,8 @@ mod tests {
     use crate::sinks;
 
     fn opened(text: &str) -> Result<Box<dyn Sink>, String> {
-        sinks::open(&text.parse().unwrap(), Reopen::default(), &mut Vec::new())
+        sinks::open(&text.parse().unwrap(), Reopen::default())
+            .map(|opened| opened.sink)
             .map_err(|unusable| unusable.to_string())
     }
 

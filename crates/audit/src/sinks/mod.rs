@@ -8,8 +8,10 @@
 //! next begin in the middle of one, where the call before took only a part.
 
 mod file;
+#[cfg(feature = "network-sinks")]
 mod otlp;
 mod stdout;
+#[cfg(feature = "network-sinks")]
 mod tail;
 
 use std::io;
@@ -19,11 +21,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use file::FileSink;
 pub(super) use file::append;
+#[cfg(feature = "network-sinks")]
 pub use otlp::OtlpSink;
 use stdout::Stdout;
+#[cfg(feature = "network-sinks")]
 pub use tail::TailSink;
 
 use super::config::{SinkConfig, Target};
+#[cfg(feature = "network-sinks")]
 use super::tail::{Ring, Tail};
 use customs_engine::time::UnixNanos;
 use customs_record::stream::Left;
@@ -115,6 +120,7 @@ pub enum SinkOpenError {
     )]
     Stdout(#[source] io::Error),
     /// The URL of a collector cannot be used.
+    #[cfg(feature = "network-sinks")]
     #[error(
         "cannot send the audit to `{url}`: {problem}; write the URL of an OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`"
     )]
@@ -126,31 +132,47 @@ pub enum SinkOpenError {
     },
 }
 
-/// Opens one place. `reopen` counts how often files were asked to be opened again; a tail that must be served is added to
-/// `tails`.
+/// A place that is open.
+pub(crate) struct Opened {
+    pub(crate) sink: Box<dyn Sink>,
+    /// What must be served to subscribers, if the place is a tail.
+    #[cfg(feature = "network-sinks")]
+    pub(crate) tail: Option<Tail>,
+}
+
+impl From<Box<dyn Sink>> for Opened {
+    fn from(sink: Box<dyn Sink>) -> Opened {
+        Opened {
+            sink,
+            #[cfg(feature = "network-sinks")]
+            tail: None,
+        }
+    }
+}
+
+/// Opens one place. `reopen` counts how often files were asked to be opened again.
 ///
 /// # Errors
 /// Why it cannot be used, and what to do.
-pub fn open(
-    config: &SinkConfig,
-    reopen: Reopen,
-    tails: &mut Vec<Tail>,
-) -> Result<Box<dyn Sink>, SinkOpenError> {
-    match &config.target {
-        Target::File(path) => Ok(Box::new(FileSink::open(config, path, reopen)?)),
-        Target::Otlp(url) => Ok(Box::new(OtlpSink::open(config.name(), url)?)),
+pub(crate) fn open(config: &SinkConfig, reopen: Reopen) -> Result<Opened, SinkOpenError> {
+    let sink: Box<dyn Sink> = match &config.target {
+        Target::File(path) => Box::new(FileSink::open(config, path, reopen)?),
+        Target::Stdout => Box::new(Stdout::open(config.name()).map_err(SinkOpenError::Stdout)?),
+        #[cfg(feature = "network-sinks")]
+        Target::Otlp(url) => Box::new(OtlpSink::open(config.name(), url)?),
+        #[cfg(feature = "network-sinks")]
         Target::Tail(address) => {
             let ring = Arc::new(Ring::default());
-            tails.push(Tail {
-                address: address.clone(),
-                ring: ring.clone(),
+            return Ok(Opened {
+                sink: Box::new(TailSink::new(config.name(), ring.clone())),
+                tail: Some(Tail {
+                    address: address.clone(),
+                    ring,
+                }),
             });
-            Ok(Box::new(TailSink::new(config.name(), ring)))
         }
-        Target::Stdout => Ok(Box::new(
-            Stdout::open(config.name()).map_err(SinkOpenError::Stdout)?,
-        )),
-    }
+    };
+    Ok(sink.into())
 }
 
 /// Asks files to be opened again by their names, as after a rename by somebody else. Clones share it.

@@ -1,7 +1,7 @@
 //! The trail as a whole, with sinks in memory whose failures a test chooses: what is recorded, what is withheld, what is
 //! counted as lost, and what is on the disk before an answer is given.
 
-use std::time::Instant as StdInstant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ use customs_record::examples::{full_change, full_decision};
 use customs_record::{DecisionEntry, DecisionRecord, Entry};
 
 mod admission;
+mod end;
+mod waiting;
 mod withholding;
 
 pub(super) const BOUND: Duration = Duration::from_secs(20);
@@ -130,7 +132,7 @@ pub(super) fn lost(text: &str) -> u64 {
 }
 
 pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
-    let start = StdInstant::now();
+    let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < BOUND, "still waiting until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -350,7 +352,7 @@ async fn a_full_queue_blocks_and_loses_nothing_where_it_blocks() {
         filled == 0 || futures_now(check(&recorder, allow(100))).is_none()
     })
     .await;
-    let start = StdInstant::now();
+    let start = Instant::now();
     assert!(
         !check(&recorder, allow(77)).await,
         "after the deadline it is denied"
@@ -375,74 +377,6 @@ fn futures_now<T>(future: impl Future<Output = T>) -> Option<T> {
     {
         std::task::Poll::Ready(value) => Some(value),
         std::task::Poll::Pending => None,
-    }
-}
-
-#[tokio::test]
-async fn only_so_many_checks_wait() {
-    let memory = Memory::default();
-    memory.answers(BUSY);
-    let limits = Limits {
-        waiting: 2,
-        deadline: BOUND,
-        ..SMALL
-    };
-    let Trail {
-        recorder, writers, ..
-    } = trail(
-        &[(&memory, file("a", OnFull::Block))],
-        limits,
-        Durability::None,
-    );
-    for number in 1..=75 {
-        assert!(check(&recorder, allow(number)).await);
-    }
-    let waiting: Vec<_> = (0..2)
-        .map(|number| {
-            let recorder = recorder.clone();
-            tokio::spawn(async move { check(&recorder, allow(100 + number)).await })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(
-        !check(&recorder, allow(200)).await,
-        "the third is denied at once"
-    );
-    memory.answers(None);
-    for waiting in waiting {
-        assert!(waiting.await.unwrap());
-    }
-    writers.finish(BOUND).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_check_that_is_given_up_while_it_waits_for_one_sink_is_on_record_or_counted_in_every_sink()
- {
-    let (first, second) = (Memory::default(), Memory::default());
-    first.answers(BUSY);
-    let sinks = [
-        (&first, file("a", OnFull::Block)),
-        (&second, file("b", OnFull::Block)),
-    ];
-    let Trail {
-        recorder, writers, ..
-    } = trail(&sinks, SMALL, Durability::None);
-    for number in 1..=75 {
-        assert!(check(&recorder, allow(number)).await);
-    }
-    let mut entry: DecisionRecord = allow(76).into();
-    assert!(
-        futures_now(recorder.admit(&entry)).is_none(),
-        "it waits, and is dropped"
-    );
-    drop(recorder.admit(&entry));
-    entry.mark_caller_gone();
-    recorder.withhold(entry.into());
-    first.answers(None);
-    writers.finish(BOUND).await.unwrap();
-    for memory in [first, second] {
-        let (decisions, lost) = (of_kind(&memory.text(), "decision"), lost(&memory.text()));
-        assert_eq!(decisions.len() as u64 + lost, 76);
     }
 }
 
@@ -501,168 +435,4 @@ async fn each_sink_has_its_own_filter_and_its_own_numbers() {
         records(&all.text())[0]["stream"],
         records(&denies.text())[0]["stream"]
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_comes_after_the_sync_that_covers_its_record() {
-    let memory = Memory::default();
-    *memory.sync_time.lock().unwrap() = Duration::from_millis(1);
-    let sinks = [(&memory, file("a", OnFull::Block))];
-    let Trail {
-        recorder, writers, ..
-    } = trail(&sinks, Limits::default(), Durability::Always);
-    let checks: Vec<_> = (0..8)
-        .map(|_| {
-            let (recorder, memory) = (recorder.clone(), memory.clone());
-            tokio::spawn(async move {
-                for _ in 0..50 {
-                    let entry = allow(recorder.number());
-                    let id = entry.decision_id.clone();
-                    assert!(check(&recorder, entry).await);
-                    // What the disk has at the moment at which the answer is there.
-                    assert!(
-                        memory
-                            .on_disk()
-                            .contains(&format!("\"decisionId\":\"{id}\"")),
-                        "{id} is not on the disk"
-                    );
-                }
-            })
-        })
-        .collect();
-    for check in checks {
-        check.await.unwrap();
-    }
-    writers.finish(BOUND).await.unwrap();
-}
-
-#[tokio::test]
-async fn an_answer_whose_record_does_not_reach_the_disk_is_withheld() {
-    let memory = Memory::default();
-    let sinks = [(&memory, file("a", OnFull::Block))];
-    let Trail {
-        recorder, writers, ..
-    } = trail(&sinks, Limits::default(), Durability::Always);
-    assert!(check(&recorder, allow(1)).await);
-    *memory.unsynced.lock().unwrap() = true;
-    assert!(!check(&recorder, allow(2)).await);
-    *memory.unsynced.lock().unwrap() = false;
-    assert!(check(&recorder, allow(3)).await);
-    *memory.sync_time.lock().unwrap() = 2 * DURABLE_WITHIN;
-    assert!(!check(&recorder, allow(4)).await, "too late is not in time");
-    writers.finish(BOUND).await.unwrap();
-    let withheld: Vec<_> = of_kind(&memory.text(), "withheld");
-    let ids: Vec<_> = withheld
-        .iter()
-        .map(|record| record["decisionId"].as_str().unwrap())
-        .collect();
-    assert_eq!(ids, ["id-2", "id-4"], "and that is on record");
-}
-
-#[tokio::test]
-async fn what_cannot_be_written_in_time_is_told() {
-    let memory = Memory::default();
-    memory.answers(FULL);
-    let Trail {
-        recorder, writers, ..
-    } = one(&memory, OnFull::Drop);
-    for number in 1..=3 {
-        check(&recorder, allow(number)).await;
-    }
-    let end = writers.finish(Duration::from_millis(50)).await;
-    assert_eq!(
-        end,
-        Err(AuditFlushError::Lost {
-            sink: "file:a".into(),
-            lost: 3
-        })
-    );
-    assert!(
-        !check(&recorder, allow(4)).await || recorder.readings()[0].lost.allows == 1,
-        "nothing is accepted any more"
-    );
-}
-
-#[tokio::test]
-async fn room_that_is_never_used_does_not_hold_the_end() {
-    let memory = Memory::default();
-    let Trail {
-        recorder, writers, ..
-    } = one(&memory, OnFull::Block);
-    let entry: DecisionRecord = allow(1).into();
-    let reservation = recorder.admit(&entry).await.unwrap();
-    let start = StdInstant::now();
-    writers.finish(Duration::from_millis(50)).await.unwrap();
-    assert!(start.elapsed() < Duration::from_secs(5));
-    drop(reservation);
-}
-
-#[tokio::test]
-async fn the_end_waits_for_answers_that_are_being_given() {
-    let memory = Memory::default();
-    let Trail {
-        recorder, writers, ..
-    } = one(&memory, OnFull::Block);
-    let entry: DecisionRecord = allow(1).into();
-    let reservation = recorder.admit(&entry).await.unwrap();
-    let end = tokio::spawn(writers.finish(BOUND));
-    until("nothing new is accepted", || {
-        futures_now(recorder.admit(&entry)).flatten().is_none()
-    })
-    .await;
-    let _ = reservation.record(entry.into());
-    end.await.unwrap().unwrap();
-    assert_eq!(of_kind(&memory.text(), "decision").len(), 1);
-}
-
-#[tokio::test]
-async fn without_a_sink_there_is_always_room() {
-    let Trail {
-        recorder,
-        mut writers,
-        ..
-    } = trail(&[], SMALL, Durability::None);
-    assert!(check(&recorder, allow(1)).await);
-    recorder
-        .record(Entry::PolicyChange(full_change().into()))
-        .await;
-    assert!(futures_now(writers.ended()).is_none());
-    writers.finish(BOUND).await.unwrap();
-}
-
-#[tokio::test]
-async fn checkpoints_of_files_are_told_to_sinks_that_leave_the_machine() {
-    let (near, far) = (Memory::default(), Memory::default());
-    let sinks = [
-        (&near, file("a", OnFull::Block)),
-        (&far, SinkConfig::to(Target::Otlp("http://x:1".into()))),
-    ];
-    let Trail {
-        recorder, writers, ..
-    } = trail(&sinks, SMALL, Durability::None);
-    assert!(check(&recorder, allow(1)).await);
-    writers.finish(BOUND).await.unwrap();
-    let own = |text: &str| of_kind(text, "checkpoint").len();
-    assert_eq!((own(&near.text()), own(&far.text())), (1, 2));
-}
-
-#[tokio::test]
-async fn an_answer_waits_for_every_file_that_keeps_all() {
-    let (slow, quick) = (Memory::default(), Memory::default());
-    *slow.sync_time.lock().unwrap() = Duration::from_millis(30);
-    let sinks = [
-        (&slow, file("a", OnFull::Block)),
-        (&quick, file("b", OnFull::Block)),
-    ];
-    let Trail {
-        recorder, writers, ..
-    } = trail(&sinks, Limits::default(), Durability::Always);
-    assert!(check(&recorder, allow(1)).await);
-    for memory in [&slow, &quick] {
-        assert!(memory.on_disk().contains("\"decisionId\":\"id-1\""));
-    }
-    *quick.unsynced.lock().unwrap() = true;
-    assert!(!check(&recorder, allow(2)).await);
-    *quick.unsynced.lock().unwrap() = false;
-    writers.finish(BOUND).await.unwrap();
 }

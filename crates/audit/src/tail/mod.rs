@@ -8,6 +8,7 @@
 //! - [`filter`] chooses for each subscriber, after the ring; [`service`] answers and [`server`] speaks gRPC.
 
 pub mod filter;
+pub mod proto;
 pub mod ring;
 pub mod server;
 pub mod service;

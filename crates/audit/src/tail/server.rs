@@ -14,9 +14,9 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
 use super::Tail;
+use super::proto::audit_service_server::AuditServiceServer;
 use super::service::Service;
 use customs_record::proto::DESCRIPTORS;
-use customs_record::proto::audit_service_server::AuditServiceServer;
 
 /// What reflection tells that there is.
 const SERVICES: [&str; 3] = [

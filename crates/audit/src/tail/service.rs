@@ -17,10 +17,10 @@ use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
 use super::filter::RecordFilter;
+use super::proto::audit_service_server::AuditService;
 use super::ring::{Next, Ring};
 use customs_record::binary;
 use customs_record::clock::now;
-use customs_record::proto::audit_service_server::AuditService;
 use customs_record::proto::{Record, TailRequest, TailResponse};
 use customs_record::{Entry, LagEntry};
 

@@ -14,7 +14,7 @@ use super::format::visible;
 use super::output::RecordOutput;
 use crate::app::cli::TailArgs;
 use crate::app::print_error;
-use customs_record::proto::audit_service_client::AuditServiceClient;
+use customs_audit::tail::proto::audit_service_client::AuditServiceClient;
 use customs_record::proto::{TailRequest, TailResponse};
 
 /// How long the server may take to take the connection.

@@ -1,7 +1,8 @@
 //! Admission that never waits, on a thread without a runtime: what has room is recorded, what has none is withheld at once
 //! and counted.
 
-use std::time::Instant as StdInstant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::super::*;
 use super::{BOUND, FULL, SMALL, allow, decision, file, lost, of_kind, one, trail};
@@ -23,17 +24,8 @@ fn check(recorder: &Recorder, entry: DecisionEntry) -> bool {
     true
 }
 
-/// Ends the writers, which is the one thing here that needs a runtime.
-fn finish(writers: Writers) -> Result<(), AuditFlushError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(writers.finish(BOUND))
-}
-
 fn until(what: &str, condition: impl Fn() -> bool) {
-    let start = StdInstant::now();
+    let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < BOUND, "still waiting until {what}");
         thread::sleep(Duration::from_millis(5));
@@ -57,7 +49,7 @@ fn what_has_room_is_recorded_in_every_sink() {
     assert!((1..=200).all(|number| check(&recorder, allow(number))));
     let gone = DecisionRecord::from(&allow(200));
     recorder.tell_caller_gone(&gone);
-    finish(writers).unwrap();
+    writers.finish_blocking(BOUND).unwrap();
     for memory in [first, second] {
         let text = memory.text();
         assert_eq!(
@@ -84,14 +76,14 @@ fn a_sink_that_blocks_and_has_no_room_gives_none_at_once() {
             recorder, writers, ..
         } = trail(&[(&memory, file("a", way))], limits, Durability::None);
         until("the sink fails", || !recorder.readings()[0].healthy);
-        let begun = StdInstant::now();
+        let begun = Instant::now();
         let answered = (1..=200)
             .filter(|number| check(&recorder, allow(*number)))
             .count();
         assert!(begun.elapsed() < BOUND / 2);
         assert_eq!(answered, 0, "{way:?}");
         memory.answers(None);
-        finish(writers).unwrap();
+        writers.finish_blocking(BOUND).unwrap();
         let text = memory.text();
         assert_eq!(
             of_kind(&text, "decision").len() as u64 + lost(&text),
@@ -127,7 +119,7 @@ fn a_full_queue_keeps_its_last_quarter_for_denials() {
         recorder.try_admit(&packed(Effect::Allow, 102)).is_some(),
         "room that was given back"
     );
-    finish(writers).unwrap();
+    writers.finish_blocking(BOUND).unwrap();
     // What was promised room and never recorded counts as withheld.
     assert_eq!(
         (
@@ -150,5 +142,5 @@ fn a_sink_that_drops_lets_the_answer_pass_and_counts() {
     assert!(check(&recorder, allow(76)), "its answer is given");
     assert_eq!(recorder.readings()[0].lost.allows, 1);
     drop(reservations);
-    finish(writers).unwrap();
+    writers.finish_blocking(BOUND).unwrap();
 }

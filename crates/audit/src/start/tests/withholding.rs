@@ -1,6 +1,9 @@
 //! A sink that cannot take a record: what becomes of what it took, when answers are withheld for it, and that it comes back by
 //! itself. The sinks are in memory, and tests choose how they fail.
 
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::super::*;
