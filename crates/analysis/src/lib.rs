@@ -1,7 +1,9 @@
 //! What a whole policy set means, beyond the answer to one request.
 //!
-//! [`findings`] says what a set would do that its authors may not have meant. [`diff`] compares two compiled sets: which
-//! rules differ, and which callers are answered otherwise. Nothing here changes a verdict, and nothing here reads a file.
+//! [`findings`] says what a set would do that its authors may not have meant. [`diff`] compares two
+//! compiled sets: which rules differ, and which callers are answered otherwise. [`explain`] says
+//! why one request is answered as it is. Nothing here changes a verdict, and nothing here reads a
+//! file.
 
 #![cfg_attr(
     test,
@@ -15,6 +17,7 @@
 )]
 
 pub mod diff;
+pub mod explain;
 pub mod findings;
 mod rule_changes;
 pub mod sample_callers;

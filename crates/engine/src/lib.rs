@@ -33,6 +33,7 @@ pub mod host;
 pub mod identity;
 pub mod index;
 pub mod operation;
+pub mod pass;
 pub mod path;
 pub mod pattern;
 pub mod place;

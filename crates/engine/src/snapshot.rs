@@ -27,6 +27,7 @@ use super::header_table::HeaderTables;
 use super::header_uses::HeaderUse;
 use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
 use super::index::Index;
+use super::pass::Pass;
 use super::pattern::{Match, Specificity};
 use super::reason::Reason;
 use super::request::Request;
@@ -86,22 +87,6 @@ impl Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// One of the two passes over the stages: only what is enforced, or also what is on trial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// What is enforced.
-    Enforced,
-    /// The same and everything on trial.
-    DryRun,
-}
-
-impl Pass {
-    /// Whether the pass looks at a rule of this mode.
-    pub fn includes(self, mode: Enforcement) -> bool {
-        self == Pass::DryRun || mode == Enforcement::Enforce
     }
 }
 

@@ -1,7 +1,7 @@
 //! The answer to a question, with its explanation: one document, told as JSON or to people.
 //!
-//! Whoever asks a server gets the document and tells it as if it had decided itself, so nothing is told that does not
-//! stand in it.
+//! Whoever asks a server gets the document and tells it as if it had decided itself, so nothing is
+//! told that does not stand in it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,12 +9,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::query::{ExplainQuery, Summary};
-use super::stages::{self, RuleFacts, Stage};
+use customs_analysis::explain::{self, RuleFacts, Stage};
 use customs_engine::decision::{self, Decision};
 use customs_engine::effect::Effect;
+use customs_engine::pass::Pass;
 use customs_engine::pattern::Port;
 use customs_engine::request::{Attributes, DestinationHost, Request};
-use customs_engine::snapshot::{Pass, Snapshot};
+use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::printable;
 use customs_policy::problem::Problem;
@@ -64,7 +65,8 @@ struct Answer {
     by_identity: bool,
 }
 
-/// Has a question decided, at its own moment or at this one. `each` sees it all while the inputs are there.
+/// Has a question decided, at its own moment or at this one. `each` sees it all while the inputs
+/// are there.
 pub fn ask<T>(
     query: &ExplainQuery,
     snapshot: &Snapshot,
@@ -109,9 +111,10 @@ impl Explanation {
             identity_detail,
             audit,
         } = decision;
-        let problem = stages::problem(attributes, request);
-        let stages =
-            |answer, pass| stages::stages(snapshot, request, problem.as_deref(), answer, pass, now);
+        let problem = explain::problem(attributes, request);
+        let stages = |answer, pass| {
+            explain::stages(snapshot, request, problem.as_deref(), answer, pass, now)
+        };
         let destination = &request.destination;
         Explanation {
             revision: snapshot.revision().to_string(),
@@ -177,7 +180,8 @@ impl fmt::Display for Answer {
     }
 }
 
-/// The answer for people, line by line. It may come from a server, so each line is made printable whatever it says.
+/// The answer for people, line by line. It may come from a server, so each line is made printable
+/// whatever it says.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines()

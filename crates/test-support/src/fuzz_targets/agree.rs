@@ -1,22 +1,18 @@
 //! The engine and the naive evaluator asked the same, which must give the same.
 
-use customs_engine::decision::{Answer, Decision, Outcome};
+use customs_engine::decision::{Answer, Decision, Gates, Outcome};
 use customs_engine::effect::Effect;
 use customs_engine::enforcement::Enforcement;
 use customs_engine::reason::Reason;
-use customs_engine::reference::{self, Said};
+use customs_engine::reference;
 use customs_engine::request::Request;
 use customs_engine::snapshot::Snapshot;
 
 use crate::draw::NOW;
 
-/// An answer, as far as two evaluators can be compared.
-pub fn said(answer: &Answer) -> Said {
-    Said {
-        reason: answer.reason,
-        rule: answer.rule.to_string(),
-        gates: answer.gates,
-    }
+/// What an answer says, whatever the places of the rules that it names.
+pub fn spelt(answer: &Answer) -> (Reason, String, Gates) {
+    (answer.reason, answer.rule.to_string(), answer.gates)
 }
 
 /// Decides, and checks the answer against the naive evaluator and its own reason.
@@ -24,12 +20,12 @@ pub fn decide(snapshot: &Snapshot, request: &Request<'_>) -> Decision {
     let decision = snapshot.decide(request, NOW);
     let (rules, settings) = (snapshot.rules(), snapshot.settings());
     assert_eq!(
-        said(&decision.verdict),
+        decision.verdict,
         reference::verdict(rules, settings, request, NOW),
         "verdict"
     );
     assert_eq!(
-        said(&decision.dry_run),
+        decision.dry_run,
         reference::dry_run(rules, settings, request, NOW),
         "dry run"
     );

@@ -139,12 +139,12 @@ fn compare(one: &Compiled, other: &Compiled, ask: &Ask) {
             agree::decide(&one.snapshot, &request),
             agree::decide(&other.snapshot, &request),
         );
-        let said = |decision: &customs_engine::decision::Decision| {
+        let spelt = |decision: &customs_engine::decision::Decision| {
             (
-                agree::said(&decision.verdict),
-                agree::said(&decision.dry_run),
+                agree::spelt(&decision.verdict),
+                agree::spelt(&decision.dry_run),
             )
         };
-        assert_eq!(said(&one), said(&other), "{ask:?}");
+        assert_eq!(spelt(&one), spelt(&other), "{ask:?}");
     });
 }

@@ -1,13 +1,15 @@
 //! The rule that comes nearest to a request that none allows, and what of it does not fit.
 //!
-//! Nothing here decides. Each part of a rule is asked by itself, as the engine asks all of them together, so that a person
-//! learns which one to change: the caller, the host, its port, the gateway's port, the method, the path, or a condition.
+//! Nothing here decides. The trace of the naive evaluator says which rules might have been meant.
+//! Each part of such a rule is asked by itself, as the engine asks all of them together, so that a
+//! person learns which one to change: the caller, the host, its port, the gateway's port, the
+//! method, the path, or a condition.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::stages::RuleFacts;
+use super::rule_facts::RuleFacts;
 use customs_engine::condition::Condition;
 use customs_engine::effect::Effect;
 use customs_engine::eval_context::EvalContext;
@@ -17,6 +19,7 @@ use customs_engine::identity::Caller;
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::path::Readings;
 use customs_engine::pattern::{HostKey, HostPattern, Match, Port, PortPattern};
+use customs_engine::reference::Candidate;
 use customs_engine::request::DestinationHost;
 use customs_engine::rule::Rule;
 
@@ -91,20 +94,20 @@ fn some(values: &[String]) -> String {
     }
 }
 
-/// How near a rule comes; larger is nearer. Whether host and caller match, whether the host is near, whether the caller
-/// matches, the labels that are shared, and how few parts do not fit.
+/// How near a rule comes; larger is nearer. Whether host and caller match, whether the host is
+/// near, whether the caller matches, the labels that are shared, and how few parts do not fit.
 type Rank = (usize, bool, bool, usize, usize);
 
-/// The rule of these that comes nearest: about the caller and with a host that matches, or that shares most labels with the
-/// request's, counted from the end; of several such the one of which least does not fit. `None` where none comes near.
-pub fn nearest<'r>(
-    rules: impl Iterator<Item = &'r Rule>,
+/// The rule of these that comes nearest: about the caller and with a host that matches, or that
+/// shares most labels with the request's, counted from the end; of several such the one of which
+/// least does not fit. `None` where none comes near.
+pub(super) fn nearest(
+    candidates: &[Candidate<'_>],
     context: &EvalContext<'_>,
     caller: &Caller<'_>,
-    is_in_force: impl Fn(&Rule) -> bool,
 ) -> Option<Nearest> {
     let mut best: Option<(Rank, Nearest)> = None;
-    for rule in rules {
+    for Candidate { rule, is_in_force } in candidates {
         let Some((operation, shared_labels)) = nearest_operation(rule, context) else {
             continue;
         };
@@ -121,10 +124,11 @@ pub fn nearest<'r>(
             shared_labels,
             usize::MAX - misses.len(),
         );
-        // The first of equal ones, so that the order of files does not matter more than that of rules.
+        // The first of equal ones, so that the order of files does not matter more than that of
+        // rules.
         if best.as_ref().is_none_or(|(most, _)| rank > *most) {
             let hosts = hosts(operation).map(HostPattern::to_string).collect();
-            let on_trial = !is_in_force(rule);
+            let on_trial = !is_in_force;
             let rule = RuleFacts::of(&rule.info);
             best = Some((
                 rank,
@@ -142,7 +146,8 @@ pub fn nearest<'r>(
     best.map(|(_, nearest)| nearest)
 }
 
-/// The operation of a rule that comes nearest, and how many labels its hosts share; a rule without any is about anywhere.
+/// The operation of a rule that comes nearest, and how many labels its hosts share; a rule without
+/// any is about anywhere.
 fn nearest_operation<'r>(
     rule: &'r Rule,
     context: &EvalContext<'_>,
@@ -372,7 +377,8 @@ fn key(condition: &Condition) -> String {
     }
 }
 
-/// How many labels a pattern shares with a host, counted from the end; an address shares all or nothing.
+/// How many labels a pattern shares with a host, counted from the end; an address shares all or
+/// nothing.
 fn shared_labels(pattern: &HostPattern, host: &Host<'_>) -> usize {
     let labels = |text: &str, name: &str| {
         let (text, name) = (text.trim_start_matches('.').rsplit('.'), name.rsplit('.'));
