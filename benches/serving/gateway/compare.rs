@@ -1,6 +1,6 @@
 //! What the Envoys' figures say beside one another: what asking adds, and from how many policies on RBAC adds more.
 
-use super::figures::{ALL_CPU, ENVOY_CPU, P50};
+use super::figures::{ALL_CPU, BARE, CUSTOMS, ENVOY_CPU, FLOOR, NONE, P50};
 use super::rbac::{Kind, SIZES};
 use customs_test_support::bench_report::document::{count, number};
 use customs_test_support::bench_report::findings::{Findings, Line, Picture};
@@ -9,12 +9,6 @@ use customs_test_support::bench_report::picture::curves::{self, Axes, Curve};
 use customs_test_support::bench_report::statistics::{
     Crossing, Estimate, crossing, differences, ratios,
 };
-
-pub const NONE: &str = "no filter";
-pub const FLOOR: &str = "asking the floor";
-pub const CUSTOMS: &str = "asking customs, 100,000 rules, audit to file";
-/// The same without dynamic metadata, of which the floor sends none either.
-pub const BARE: &str = "asking customs, 100,000 rules, audit to file, no metadata";
 
 /// The costs that are compared, and in which words.
 const COSTS: [(&str, &str); 3] = [

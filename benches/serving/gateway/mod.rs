@@ -29,7 +29,7 @@ use client::Clients;
 use customs_test_support::bench_report::findings::Findings;
 use customs_test_support::bench_report::proc::CpuTime;
 use customs_test_support::bench_report::statistics::percentile;
-use figures::{ALL_CPU, ENVOY_CPU, P50, P99, SERVER_CPU};
+use figures::{ALL_CPU, BARE, CUSTOMS, ENVOY_CPU, FLOOR, NONE, P50, P99, SERVER_CPU};
 use setup::Setup;
 
 pub fn measure(session: &mut Session) -> Result<Findings> {
@@ -72,14 +72,10 @@ type Plan<'s> = (String, Vec<Value>, Option<&'s Server>);
 
 fn plans<'s>(floor: &'s Server, customs: &'s Server, bare: &'s Server) -> Vec<Plan<'s>> {
     let mut plans = vec![
-        (compare::NONE.to_owned(), vec![], None),
-        (compare::FLOOR.to_owned(), filters::asking(), Some(floor)),
-        (
-            compare::CUSTOMS.to_owned(),
-            filters::asking(),
-            Some(customs),
-        ),
-        (compare::BARE.to_owned(), filters::asking(), Some(bare)),
+        (NONE.to_owned(), vec![], None),
+        (FLOOR.to_owned(), filters::asking(), Some(floor)),
+        (CUSTOMS.to_owned(), filters::asking(), Some(customs)),
+        (BARE.to_owned(), filters::asking(), Some(bare)),
     ];
     for kind in rbac::Kind::ALL {
         plans.extend(

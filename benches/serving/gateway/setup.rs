@@ -57,7 +57,7 @@ impl Setup<'_> {
     pub fn must_have_filtered(&self) -> Result<()> {
         let statistic = match &self.server {
             Some(_) => "http.bench.ext_authz.ok",
-            None if self.name == super::compare::NONE => return Ok(()),
+            None if self.name == super::figures::NONE => return Ok(()),
             None => "http.bench.rbac.allowed",
         };
         let counted = self.envoy.counter(statistic)?;

@@ -9,72 +9,19 @@
 
 use std::fs::{self, DirEntry};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::lookalikes::{Beginning, Search};
 use super::names::{is_left_out, is_policy_name, looks_like_policy_name};
-use super::read::{self, Progress, read_changes};
+use super::policy_directory::SourceOptions;
+use super::problems::{directory_problem, whole};
+use super::progress::Progress;
+use super::read::read_changes;
 use super::stat_cache::StatCache;
 use customs_engine::identity::is_dns_label;
 use customs_policy::policy_set::{NamespaceListing, SourceReading};
 use customs_policy::problem::{Code, Problem};
 use customs_policy::source::Source;
-
-/// A directory of policies, as the settings name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyDirectory {
-    path: PathBuf,
-    holds_namespaces: bool,
-    options: SourceOptions,
-}
-
-/// How a source is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceOptions {
-    /// Whether its sub-directories belong to it.
-    pub recursive: bool,
-    /// The namespace of documents that name none.
-    pub default_namespace: Option<String>,
-}
-
-impl PolicyDirectory {
-    /// A directory that is one source.
-    pub fn source(path: PathBuf) -> PolicyDirectory {
-        PolicyDirectory {
-            path,
-            holds_namespaces: false,
-            options: SourceOptions::default(),
-        }
-    }
-
-    /// A directory in which each directory is a source, bound to the namespace of that name.
-    pub fn namespaces(path: PathBuf) -> PolicyDirectory {
-        PolicyDirectory {
-            holds_namespaces: true,
-            ..PolicyDirectory::source(path)
-        }
-    }
-
-    /// The same directory, with its sources read like this.
-    pub fn read_with(self, options: SourceOptions) -> PolicyDirectory {
-        PolicyDirectory { options, ..self }
-    }
-
-    /// Its path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether each directory in it is a source.
-    pub fn holds_namespaces(&self) -> bool {
-        self.holds_namespaces
-    }
-
-    /// How its sources are read.
-    pub fn options(&self) -> &SourceOptions {
-        &self.options
-    }
-}
 
 /// Lists a directory of namespaces, whose sources are `recursive` or not.
 ///
@@ -87,7 +34,7 @@ pub(super) fn list(
     progress: &Progress,
 ) -> Result<NamespaceListing, Vec<Problem>> {
     progress.at(directory);
-    let unreadable = |error| vec![read::directory_problem(directory, &error)];
+    let unreadable = |error| vec![directory_problem(directory, &error)];
     let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let mut entries = entries.map_err(unreadable)?;
     entries.sort_by_key(DirEntry::file_name);
@@ -169,7 +116,7 @@ fn was_meant(name: &str) -> bool {
 
 fn no_namespace(path: &Path, name: &str) -> Problem {
     let text = format!("no namespace can be called `{name}`, so the policies in here are not read");
-    Problem::error(Code::BadName, read::whole(path), text).hint(
+    Problem::error(Code::BadName, whole(path), text).hint(
         "give the directory the name of its namespace: lower-case letters, digits and inner `-`",
     )
 }
@@ -177,7 +124,7 @@ fn no_namespace(path: &Path, name: &str) -> Problem {
 fn misplaced(path: &Path) -> Problem {
     let text =
         "this lies beside the directories of namespaces and in none of them, so it is not read";
-    Problem::error(Code::Misplaced, read::whole(path), text)
+    Problem::error(Code::Misplaced, whole(path), text)
         .hint("move it to the directory of its namespace")
 }
 
@@ -185,7 +132,7 @@ fn gone(path: &Path, namespace: &str) -> Problem {
     let text = format!(
         "the directory is gone; what was in force for namespace `{namespace}` stays in force"
     );
-    Problem::error(Code::Unreadable, read::whole(path), text)
+    Problem::error(Code::Unreadable, whole(path), text)
         .hint("put it back, or restart to withdraw its policies")
 }
 

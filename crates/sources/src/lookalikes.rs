@@ -9,7 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::names::{self, is_left_out, is_policy_name};
-use super::read::{Progress, whole};
+use super::problems::whole;
+use super::progress::Progress;
 use super::stat_cache::StatCache;
 use customs_policy::problem::{Code, Problem};
 use customs_record::clock::now;

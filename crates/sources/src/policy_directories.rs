@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::directories::{PolicyDirectory, SourceOptions};
 use super::load::load;
+use super::policy_directory::{PolicyDirectory, SourceOptions};
 use customs_analysis::findings::{self, Horizon};
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;

@@ -6,17 +6,18 @@
 //! reader up. A file that is as it was need not be opened either; what that means is said by [`stat_cache`](super::stat_cache).
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Read};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::directories::SourceOptions;
+use super::policy_directory::SourceOptions;
+use super::problems::{file_problem, too_large};
+use super::progress::Progress;
 use super::stat_cache::StatCache;
 use super::walk::walk;
 use customs_policy::document::MAX_FILE;
-use customs_policy::policy_set::{MAX_FILES, MAX_SET, SourceReading};
-use customs_policy::problem::{Code, Place, Problem};
+use customs_policy::policy_set::{MAX_SET, SourceReading};
+use customs_policy::problem::Problem;
 use customs_policy::source::{PolicyFile, Source};
 use customs_record::clock::now;
 use customs_record::plain_file;
@@ -32,44 +33,6 @@ pub fn read_source(directory: &Path) -> SourceReading {
         &StatCache::default(),
         &Progress::default(),
     )
-}
-
-/// Where a reader is, for whoever waits for it.
-#[derive(Debug)]
-pub struct Progress(Mutex<(PathBuf, Instant)>);
-
-impl Default for Progress {
-    fn default() -> Progress {
-        Progress(Mutex::new((PathBuf::new(), Instant::now())))
-    }
-}
-
-impl Progress {
-    /// Says what is looked at or read next.
-    pub(super) fn at(&self, path: &Path) {
-        let mut at = self.lock();
-        path.clone_into(&mut at.0);
-        at.1 = Instant::now();
-    }
-
-    /// What is looked at or read.
-    pub(super) fn path(&self) -> PathBuf {
-        self.lock().0.clone()
-    }
-
-    /// Since when.
-    pub(super) fn since(&self) -> Instant {
-        self.lock().1
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (PathBuf, Instant)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    #[cfg(test)]
-    pub(super) fn pretend_since(&self, since: Instant) {
-        self.lock().1 = since;
-    }
 }
 
 /// Reads one policies directory once; files that were seen before and are as they were are not opened.
@@ -180,107 +143,13 @@ fn read_bytes(
     Ok((bytes, after))
 }
 
-pub(super) fn whole(path: &Path) -> Place {
-    Place::whole(path.display().to_string())
-}
-
-pub(super) fn directory_problem(directory: &Path, error: &std::io::Error) -> Problem {
-    let (text, hint) = match error.kind() {
-        ErrorKind::NotFound => (
-            "the directory does not exist".into(),
-            "create it, or name another in `policies`",
-        ),
-        ErrorKind::NotADirectory => (
-            "this is no directory".into(),
-            "name the directory that holds the policy files",
-        ),
-        ErrorKind::PermissionDenied => (
-            "the directory may not be read".into(),
-            "give this process the right to read it",
-        ),
-        _ => (
-            format!("the directory cannot be read: {error}"),
-            "it is tried again at every rescan",
-        ),
-    };
-    Problem::error(Code::Unreadable, whole(directory), text).hint(hint)
-}
-
-/// Why an entry of a source cannot be looked at that may be a directory of it.
-pub(super) fn entry_problem(path: &Path, error: &io::Error) -> Problem {
-    if error.kind() != ErrorKind::NotFound {
-        return directory_problem(path, error);
-    }
-    let text = "the symlink leads nowhere, and a directory of policies may have been there";
-    Problem::error(Code::Unreadable, whole(path), text).hint("restore its target or remove it")
-}
-
-fn file_problem(path: &Path, error: &io::Error) -> Box<Problem> {
-    if let Some(what) = plain_file::is_not_regular(error) {
-        let problem = Problem::error(Code::Unreadable, whole(path), what.to_string());
-        return Box::new(problem.hint("remove it, or give it a name that is no policy's"));
-    }
-    let dangling = fs::symlink_metadata(path).is_ok_and(|link| link.is_symlink());
-    let (text, hint) = match error.kind() {
-        ErrorKind::NotFound if dangling => (
-            "the symlink leads nowhere".into(),
-            "restore its target or remove it",
-        ),
-        ErrorKind::NotFound => (
-            "the file vanished while it was read".into(),
-            "it is read again at the next change",
-        ),
-        ErrorKind::PermissionDenied => (
-            "the file may not be read".into(),
-            "give this process the right to read it",
-        ),
-        ErrorKind::WouldBlock => (
-            "the file has nothing to read yet, and reading it would wait".into(),
-            "put a plain file in its place",
-        ),
-        _ => (
-            format!("the file cannot be read: {error}"),
-            "repair or remove it",
-        ),
-    };
-    Box::new(Problem::error(Code::Unreadable, whole(path), text).hint(hint))
-}
-
-fn too_large(path: &Path) -> Box<Problem> {
-    let text = format!(
-        "the file is larger than {} MiB, or its directory than {} MiB",
-        mib(MAX_FILE),
-        mib(MAX_SET)
-    );
-    Box::new(
-        Problem::error(Code::TooLarge, whole(path), text)
-            .hint("split the file, or remove what is no policy"),
-    )
-}
-
-pub(super) fn too_many(directory: &Path) -> Problem {
-    Problem::error(
-        Code::TooLarge,
-        whole(directory),
-        format!("the directory has more than {MAX_FILES} policy files"),
-    )
-    .hint("put several documents into one file, with `---` between them")
-}
-
-pub(super) fn odd_name(directory: &Path, name: &str) -> Problem {
-    let text = format!("the file name `{name}` is not UTF-8 or has a control character");
-    Problem::error(Code::Unreadable, whole(directory), text).hint("rename the file")
-}
-
-fn mib(bytes: usize) -> usize {
-    bytes / (1024 * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use customs_policy::policy_set::MAX_FILES;
+    use customs_policy::problem::Code;
 
     /// What is made in a directory, and the one problem that reading it tells.
     fn refuses(make: impl Fn(&Path), code: Code, part: &str) {

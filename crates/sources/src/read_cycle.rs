@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::policy_directories::PolicyDirectories;
-use super::read::Progress;
+use super::progress::Progress;
 use super::readers::{self, read_all};
 use super::settings::SettingsFile;
 use super::stat_cache::StatCache;

@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::background::{self, Pace};
-use super::directories::PolicyDirectory;
 use super::policy_directories::PolicyDirectories;
+use super::policy_directory::PolicyDirectory;
 use super::read_cycle::{CycleOptions, ReadCycle};
 use super::settings::SettingsFile;
 use super::stat_cache::{CacheEntries, StatCache};

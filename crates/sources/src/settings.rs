@@ -6,7 +6,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::read::{read_file, whole};
+use super::problems::whole;
+use super::read::read_file;
 use customs_engine::settings::Settings;
 use customs_policy::policy_set::{ParsedSettings, SettingsBytes};
 use customs_policy::problem::{Code, Problem};

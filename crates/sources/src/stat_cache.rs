@@ -173,8 +173,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::directories::SourceOptions;
-    use crate::read::{Progress, read_changes};
+    use crate::policy_directory::SourceOptions;
+    use crate::progress::Progress;
+    use crate::read::read_changes;
     use customs_policy::policy_set::SourceReading;
     use customs_record::clock::now;
 

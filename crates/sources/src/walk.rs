@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use super::lookalikes::{Beginning, Search};
 use super::names::{self, is_cases_name, is_left_out, is_policy_name, looks_like_policy_name};
-use super::read::{Progress, directory_problem, entry_problem, odd_name, too_many, whole};
+use super::problems::{directory_problem, entry_problem, odd_name, too_many, whole};
+use super::progress::Progress;
 use super::stat_cache::StatCache;
 use customs_policy::policy_set::MAX_FILES;
 use customs_policy::problem::{Code, Problem};

@@ -22,7 +22,7 @@ use notify::event::{AccessKind, AccessMode, Event, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode};
 use tokio::sync::Notify;
 
-use super::directories::PolicyDirectory;
+use super::policy_directory::PolicyDirectory;
 use super::walk;
 
 /// How many symlinks are followed to one file, as Linux does.

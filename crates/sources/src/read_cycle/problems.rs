@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::target::Content;
-use crate::read::whole;
+use crate::problems::whole;
 use customs_policy::problem::{Code, Problem};
 use customs_policy::source::{PolicyFile, Source};
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::directories::{SourceOptions, list, read_bound};
+use crate::directories::{list, read_bound};
 use crate::policy_directories::PolicyDirectories;
-use crate::read::{Progress, read_changes};
+use crate::policy_directory::SourceOptions;
+use crate::progress::Progress;
+use crate::read::read_changes;
 use crate::settings::SettingsFile;
 use crate::stat_cache::StatCache;
 use customs_policy::policy_set::{
