@@ -1,16 +1,16 @@
-//! Looking for an ASCII character in a text of some dozen bytes, as hosts and identities are.
+//! Searches for one ASCII character in short texts, such as hosts and identities.
 //!
-//! The standard library's search is made for long texts, and its start costs more than reading a short one to its end. The
-//! rule: the same answers as `str` gives.
+//! The standard library's search is made for long texts: its start costs more than reading some
+//! dozen bytes to the end. The rule: the answers are those that `str` gives.
 
-/// Where a character first stands, which is ASCII.
+/// Returns the position of the first `character`, which must be ASCII.
 #[inline]
 pub fn find(text: &str, character: u8) -> Option<usize> {
     debug_assert!(character.is_ascii());
     text.bytes().position(|byte| byte == character)
 }
 
-/// What stands before and behind the first of a character, which is ASCII.
+/// Returns the text before and after the first `character`, which must be ASCII.
 #[inline]
 pub fn split_once(text: &str, character: u8) -> Option<(&str, &str)> {
     let (before, from) = text.split_at_checked(find(text, character)?)?;

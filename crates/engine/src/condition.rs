@@ -1,7 +1,7 @@
-//! Istio's `when`: conditions on attributes that neither a source nor an operation names.
+//! Istio's `when`: conditions on attributes that are not part of a source or an operation.
 //!
-//! A condition on the caller is a [`Source`] with one field, so that `when` and `from` cannot differ. Keys that a check
-//! cannot answer never get here: the policy is refused.
+//! A condition on the caller is a [`Source`] with one field, so that `when` and `from` cannot
+//! differ. A key that a check cannot answer never gets here: the policy is refused.
 
 use ipnet::IpNet;
 
@@ -13,7 +13,7 @@ use super::pattern::{Match, TextPattern};
 use super::request::Sni;
 use super::subject::{Source, address_holds};
 
-/// One entry of `when`; all must hold.
+/// One entry of `when`. All entries must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// `source.*` and `remote.ip`
@@ -34,7 +34,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Whether the condition holds.
+    /// Returns whether the condition holds.
     pub fn holds(&self, context: &EvalContext<'_>, caller: &Caller<'_>, effect: Effect) -> bool {
         let request = context.request;
         match self {
@@ -50,12 +50,12 @@ impl Condition {
         }
     }
 
-    /// Whether only HTTP can answer it.
+    /// Returns whether the condition needs an attribute that only HTTP has.
     pub fn is_http_only(&self) -> bool {
         matches!(self, Condition::Header { .. })
     }
 
-    /// Whether it matters who asks.
+    /// Returns whether the answer depends on the caller's identity.
     pub fn asks_identity(&self) -> bool {
         matches!(self, Condition::Source(source) if source.asks_identity())
     }
@@ -65,7 +65,7 @@ fn sni_holds(values: &Field<TextPattern>, sni: &Sni<'_>, effect: Effect) -> bool
     match sni {
         Sni::Unknown => values.holds_unknown(effect),
         Sni::None => values.holds(effect, |_, _| false),
-        // It names how the connection came, and could wrap any name.
+        // The wrapper says how the connection arrived, and could wrap any name.
         Sni::MeshWrapper { raw } => values.holds(effect, |pattern, matching| {
             matching == Match::Broad || pattern.matches_ignore_case(raw)
         }),

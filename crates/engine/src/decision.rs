@@ -1,8 +1,8 @@
-//! What was decided: an effect, three answers, and for each the reason and the rule that spoke.
+//! What was decided: an effect, the answers, and for each answer the reason and the rule behind it.
 //!
-//! A [`Decision`] always exists; trouble is a [`Reason`] inside it. The reasons are a closed list. **An allow is made in one
-//! place**, `Decision::new`: it carries a [`Permit`], which no other code can make, so none can turn a denial into an allow
-//! by mistake.
+//! A [`Decision`] always exists; trouble is a [`Reason`] inside it. The reasons are a closed list.
+//! **An allow is made in one place**, `Decision::new`: it carries a [`Permit`], which no other code
+//! can make, so no other code can turn a denial into an allow by mistake.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ pub enum NamedRule {
     BuiltIn(Reason),
     /// `builtin#unauthenticated`: the isolation of callers that no policy names.
     Unauthenticated,
-    /// A rule, an entry or a policy of the files.
+    /// A rule, an entry or a policy from the policy files.
     Policy(Arc<RuleInfo>),
-    /// The entry that opened the isolation gate and the Istio rule that opened the other.
+    /// The entry that opened the isolation gate, and the Istio rule that opened the other gate.
     Both(Arc<RuleInfo>, Arc<RuleInfo>),
 }
 
 impl NamedRule {
-    /// The rule of the files whose owner, reason and place are told.
+    /// Returns the rule from the policy files whose owner, reason and place are recorded.
     pub fn info(&self) -> Option<&RuleInfo> {
         match self {
             NamedRule::Policy(info) | NamedRule::Both(info, _) => Some(info),
@@ -50,11 +50,11 @@ impl fmt::Display for NamedRule {
 /// What a gate did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// It did not concern the request, or an earlier stage had spoken.
+    /// The gate did not concern the request, or an earlier stage had decided.
     NotAsked,
-    /// It applied and opened.
+    /// The gate applied and opened.
     Open,
-    /// It applied and stayed closed.
+    /// The gate applied and stayed closed.
     Closed,
 }
 
@@ -74,7 +74,7 @@ impl Gates {
         isolation: Gate::NotAsked,
     };
 
-    /// The gates in `state`, as records spell them: `istio`, `isolation`, both, or nothing.
+    /// Returns the gates in `state` as records spell them: `istio`, `isolation`, both, or nothing.
     pub fn in_state(self, state: Gate) -> &'static str {
         match (self.istio == state, self.isolation == state) {
             (true, true) => "istio,isolation",
@@ -85,25 +85,25 @@ impl Gates {
     }
 }
 
-/// One answer to the question "may this cross?".
+/// One answer to the question "may this request leave the mesh?".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Why; it also says the effect.
+    /// Why; the reason also implies the effect.
     pub reason: Reason,
-    /// The rule that spoke.
+    /// The rule that decided.
     pub rule: NamedRule,
     /// What the gates did.
     pub gates: Gates,
-    /// Whether a valid identity, and nothing else, was missing.
+    /// Whether the only thing missing was a valid identity.
     pub by_identity: bool,
     /// The exception that would have opened the deny, had it not expired.
     pub expired: Option<Arc<RuleInfo>>,
-    /// The exception that opened a deny which otherwise held.
+    /// The exception that opened a deny which otherwise applied.
     pub exception: Option<Arc<RuleInfo>>,
 }
 
 impl Answer {
-    /// An answer of one of the product's own rules.
+    /// Returns an answer of one of the built-in rules.
     pub fn built_in(reason: Reason) -> Answer {
         let rule = NamedRule::BuiltIn(reason);
         Answer {
@@ -121,7 +121,8 @@ impl Answer {
         self.reason.effect()
     }
 
-    /// The gates that matter for this answer: those that stayed closed for a denial, those that opened for an allow.
+    /// Returns the gates that matter for this answer: those that stayed closed for a denial, those
+    /// that opened for an allow.
     pub fn gate(&self) -> &'static str {
         self.gates.in_state(match self.effect() {
             Effect::Allow => Gate::Open,
@@ -134,12 +135,12 @@ impl Answer {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit(());
 
-/// What Envoy is told. An allow can only be built from a permit.
+/// The outcome that Envoy receives. An allow can only be built from a permit.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The request may cross.
+    /// The request may leave the mesh.
     Allow(Permit),
-    /// It may not.
+    /// The request may not leave the mesh.
     Deny,
 }
 
@@ -156,22 +157,23 @@ impl Outcome {
 /// A whole decision.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// What Envoy is told.
+    /// The outcome that Envoy receives.
     pub outcome: Outcome,
-    /// What the enforced rules say.
+    /// The answer of the enforced rules.
     pub verdict: Answer,
-    /// What they would say with everything on trial enforced.
+    /// The answer if everything in a dry run were enforced too.
     pub dry_run: Answer,
-    /// The caller's identity, as the verdict saw it.
+    /// The caller's identity, as the verdict used it.
     pub identity: IdentityState,
     /// Why an invalid identity is invalid.
     pub identity_detail: Option<InvalidIdentity>,
-    /// The first AUDIT rule that marks the request; it changes no answer.
+    /// The first AUDIT rule that marks the request. It changes no answer.
     pub audit: Option<Arc<RuleInfo>>,
 }
 
 impl Decision {
-    /// The decision of two answers, which allows for an allowing verdict or because the server only reports.
+    /// Makes the decision from its two answers. It allows if the verdict allows, or if the server
+    /// only reports.
     pub(super) fn new(
         verdict: Answer,
         dry_run: Answer,
@@ -192,7 +194,7 @@ impl Decision {
         }
     }
 
-    /// Withholds an answer that could not be recorded: a denial, whatever the engine said.
+    /// Turns the decision into a denial, because it could not be recorded.
     pub fn withhold(&mut self) {
         self.outcome = Outcome::Deny;
         self.verdict = Answer::built_in(Reason::AuditUnavailable);
@@ -204,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gates_are_told_by_name() {
+    fn gates_are_reported_by_name() {
         let gates = Gates {
             istio: Gate::Closed,
             isolation: Gate::Open,

@@ -1,5 +1,5 @@
-//! What rules are evaluated against: a request, and what is worked out of it only when some rule asks, once a check and not
-//! once a rule.
+//! What rules are evaluated against: a request, and values that are derived from it on first use,
+//! once per check and not once per rule.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -11,23 +11,24 @@ use super::path::{Readings, SegmentEnds, operators_match};
 use super::pattern::TextPattern;
 use super::request::Request;
 
-/// A request with what is worked out only when a rule asks for it.
+/// A request with the values that are derived only when a rule needs them.
 #[derive(Debug)]
 pub struct EvalContext<'q> {
     /// The request.
     pub request: &'q Request<'q>,
-    /// What compares a header with the patterns of all rules at once; without it, each condition compares for itself.
+    /// The tables that compare a header with the patterns of all rules at once. Without them, each
+    /// condition compares for itself.
     tables: Option<&'q Arc<HeaderTables>>,
     readings: OnceCell<Readings<'q>>,
-    /// Of a path with one reading, where its segments end.
+    /// The ends of the segments, for a path with one reading.
     ends: OnceCell<SegmentEnds>,
-    /// The same for each of several readings.
+    /// The ends of the segments of each reading, for a path with several.
     all_ends: OnceCell<Box<[SegmentEnds]>>,
     operators_match: OnceCell<bool>,
 }
 
 impl<'q> EvalContext<'q> {
-    /// Nothing is worked out yet. Each condition on a header compares for itself.
+    /// Creates a context without tables: each condition on a header compares for itself.
     pub fn new(request: &'q Request<'q>) -> Self {
         EvalContext {
             request,
@@ -39,7 +40,8 @@ impl<'q> EvalContext<'q> {
         }
     }
 
-    /// The same for a set of rules, with what compares a header with all of their patterns at once.
+    /// Creates a context for a set of rules, with the tables that compare a header with all of
+    /// their patterns at once.
     pub fn of_set(request: &'q Request<'q>, tables: &'q Arc<HeaderTables>) -> Self {
         EvalContext {
             tables: Some(tables),
@@ -47,7 +49,7 @@ impl<'q> EvalContext<'q> {
         }
     }
 
-    /// The readings of the path, made when they are first asked for.
+    /// Returns the readings of the path. They are made on first use.
     pub fn readings(&self) -> &Readings<'q> {
         self.readings.get_or_init(|| match self.request.http {
             Some(http) => Readings::of(http.path),
@@ -55,7 +57,8 @@ impl<'q> EvalContext<'q> {
         })
     }
 
-    /// Where the segments of a reading end, found when a template first asks.
+    /// Returns where the segments of a reading end. They are found when a template first needs
+    /// them.
     pub fn segment_ends(&self, number: usize) -> Option<&SegmentEnds> {
         match self.readings() {
             Readings::One(path) => Some(self.ends.get_or_init(|| SegmentEnds::of(path))),
@@ -69,7 +72,8 @@ impl<'q> EvalContext<'q> {
         }
     }
 
-    /// Whether Envoy's template matcher lets operators match every character of the path as it was sent.
+    /// Returns whether Envoy's template matcher lets operators match every character of the path as
+    /// it was sent.
     pub fn operators_match(&self) -> bool {
         *self.operators_match.get_or_init(|| match self.readings() {
             Readings::One(path) => operators_match(path),
@@ -78,7 +82,7 @@ impl<'q> EvalContext<'q> {
         })
     }
 
-    /// Whether a condition on a header of an HTTP request holds.
+    /// Returns whether a condition on a header of an HTTP request holds.
     pub fn header_holds(&self, name: &str, values: &Field<TextPattern>, effect: Effect) -> bool {
         let Some(http) = &self.request.http else {
             return values.holds_unknown(effect);

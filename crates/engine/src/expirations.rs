@@ -1,5 +1,5 @@
-//! The grants of a set that end, and which of them end when. An end changes no set: from its moment on the grant is gone
-//! (rule R14), and that is worth a record and an alert before it.
+//! The grants of a set that expire, and when. An expiration changes no set: from its moment on, the
+//! grant no longer applies (rule R14). That deserves a record, and an alert before it.
 
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use super::rule_info::RuleInfo;
 use super::rules::Rules;
 use super::time::UnixNanos;
 
-/// The allow entries and exceptions of a set that end, the soonest first. Cloning is cheap.
+/// The allow entries and exceptions of a set that expire, the soonest first. Cloning is cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expirations(Arc<[Arc<RuleInfo>]>);
 
 impl Expirations {
-    /// Those of a set; rules on trial are left out, since nothing goes with them.
+    /// Returns the expirations of a set. Rules in a dry run are left out, since they grant nothing
+    /// that could end.
     pub fn of(rules: &Rules) -> Expirations {
         let enforced = |mode| mode == Enforcement::Enforce;
         let grants = rules
@@ -34,7 +35,7 @@ impl Expirations {
         Expirations(ending.into())
     }
 
-    /// Those that end after a moment, the soonest first, each with its end.
+    /// Returns the grants that expire after `moment`, the soonest first, each with its expiration.
     pub fn after(&self, moment: UnixNanos) -> impl Iterator<Item = (&RuleInfo, UnixNanos)> {
         let ends = self
             .0
@@ -43,7 +44,8 @@ impl Expirations {
         ends.skip_while(move |(_, end)| *end <= moment)
     }
 
-    /// Those that ended after `from` and no later than `now`, the soonest first, each with its end.
+    /// Returns the grants that expired after `from` and no later than `now`, the soonest first,
+    /// each with its expiration.
     pub fn passed(
         &self,
         from: UnixNanos,

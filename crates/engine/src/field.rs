@@ -1,16 +1,19 @@
-//! A field of a rule: a positive and a negative list over one attribute, matched as the rule's effect asks (rule R0).
+//! A field of a rule: a positive and a negative list over one attribute, matched as the rule's
+//! effect requires (rule R0).
 //!
-//! What an attribute is and how one value matches is the caller's business; what follows from an attribute that is not
-//! known is decided here.
+//! Callers supply the attribute and the value matcher. This module defines the result when the
+//! attribute is unknown.
 
 use super::effect::Effect;
 use super::pattern::Match;
 
-/// A field of a rule: some value of `any_of` must match and none of `none_of` may. An empty list asks nothing.
+/// A field of a rule: some value of `any_of` must match, and no value of `none_of` may. An empty
+/// list imposes no condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field<P>(Lists<P>);
 
-/// A large set holds a million fields, most of them empty and hardly one with a negative list; so that one stands apart.
+/// A large set holds a million fields. Most are empty and hardly any has a negative list, so that
+/// list is in a variant of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Lists<P> {
     AnyOf(Box<[P]>),
@@ -31,7 +34,7 @@ impl<P> Default for Field<P> {
 }
 
 impl<P> Field<P> {
-    /// A field with both lists.
+    /// Creates a field with both lists.
     pub fn new(any_of: Box<[P]>, none_of: Box<[P]>) -> Field<P> {
         Field(if none_of.is_empty() {
             Lists::AnyOf(any_of)
@@ -40,12 +43,12 @@ impl<P> Field<P> {
         })
     }
 
-    /// A field with a positive list only.
+    /// Creates a field with a positive list only.
     pub fn of(values: impl IntoIterator<Item = P>) -> Field<P> {
         Field(Lists::AnyOf(values.into_iter().collect()))
     }
 
-    /// The positive list.
+    /// Returns the positive list.
     pub fn any_of(&self) -> &[P] {
         match &self.0 {
             Lists::AnyOf(any_of) => any_of,
@@ -53,7 +56,7 @@ impl<P> Field<P> {
         }
     }
 
-    /// The `not*` list.
+    /// Returns the `not*` list.
     pub fn none_of(&self) -> &[P] {
         match &self.0 {
             Lists::AnyOf(_) => &[],
@@ -61,12 +64,13 @@ impl<P> Field<P> {
         }
     }
 
-    /// Whether the rule's text has this field at all.
+    /// Returns whether the rule's text has this field at all.
     pub fn is_set(&self) -> bool {
         !self.any_of().is_empty() || !self.none_of().is_empty()
     }
 
-    /// Whether the field holds for a known attribute, one value of the lists at a time.
+    /// Returns whether the field holds for a known attribute, comparing one value of the lists at a
+    /// time.
     pub fn holds(&self, effect: Effect, matches: impl Fn(&P, Match) -> bool) -> bool {
         let some = self.any_of().is_empty()
             || self
@@ -79,13 +83,14 @@ impl<P> Field<P> {
             .any(|p| matches(p, effect.negative_match()))
     }
 
-    /// Whether the field holds for a known attribute of several values, one list at a time; neither list is empty then.
+    /// Returns whether the field holds for a known attribute of several values, comparing one list
+    /// at a time. `matches` never gets an empty list.
     pub fn holds_by_lists(&self, effect: Effect, matches: impl Fn(&[P], Match) -> bool) -> bool {
         (self.any_of().is_empty() || matches(self.any_of(), effect.positive_match()))
             && (self.none_of().is_empty() || !matches(self.none_of(), effect.negative_match()))
     }
 
-    /// Whether the field holds for an attribute that may not be known.
+    /// Returns whether the field holds for an attribute that may be unknown.
     pub fn holds_if_known<T: Copy>(
         &self,
         attribute: Option<T>,
@@ -100,7 +105,8 @@ impl<P> Field<P> {
         }
     }
 
-    /// The field over an attribute that is not known: a DENY is satisfied, an ALLOW is not.
+    /// Returns whether the field holds for an unknown attribute: a DENY is satisfied, an ALLOW is
+    /// not.
     pub fn holds_unknown(&self, effect: Effect) -> bool {
         !self.is_set() || effect == Effect::Deny
     }

@@ -1,4 +1,4 @@
-//! Which headers the policies in force ask for, worked out once for a set.
+//! Which headers the policies in force use, worked out once per set.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,23 @@ use super::condition::Condition;
 use super::pattern::TextPattern;
 use super::rules::Rules;
 
-/// The most patterns of one header that are compared for a record, so that a record costs the same whatever the number of
-/// rules; of a header with more, only its presence is told.
+/// The most patterns of one header that are compared for a record, so that a record costs the same
+/// whatever the number of rules. Of a header with more patterns, only its presence is recorded.
 pub const MAX_PATTERNS: usize = 32;
 
-/// The most headers that a record tells; the first by name.
+/// The most headers that a record holds: the first by name.
 pub const MAX_HEADERS: usize = 32;
 
-/// A header that conditions ask for.
+/// A header that conditions use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderUse {
-    /// Its name, in lower case.
+    /// The name, in lower case.
     pub name: String,
-    /// The patterns, each once; none where there are more than [`MAX_PATTERNS`].
+    /// The patterns, each once. Empty if there are more than [`MAX_PATTERNS`].
     pub patterns: Vec<TextPattern>,
 }
 
-/// The headers that a set of rules asks for, by name.
+/// Returns the headers that a set of rules uses, by name.
 pub fn of_rules(rules: &Rules) -> Box<[HeaderUse]> {
     let mut uses: BTreeMap<&str, Vec<&TextPattern>> = BTreeMap::new();
     let lists = [
@@ -42,7 +42,7 @@ pub fn of_rules(rules: &Rules) -> Box<[HeaderUse]> {
             }
         }
     }
-    let told = |(name, patterns): (&str, Vec<&TextPattern>)| {
+    let recorded = |(name, patterns): (&str, Vec<&TextPattern>)| {
         let patterns = if patterns.len() > MAX_PATTERNS {
             Vec::new()
         } else {
@@ -53,5 +53,5 @@ pub fn of_rules(rules: &Rules) -> Box<[HeaderUse]> {
             patterns,
         }
     };
-    uses.into_iter().take(MAX_HEADERS).map(told).collect()
+    uses.into_iter().take(MAX_HEADERS).map(recorded).collect()
 }

@@ -1,14 +1,16 @@
-//! The values of one header of a request, as conditions compare them (rule R8): each whole, each in its parts between
-//! commas, and all of them joined, since Envoy joins repeated headers with commas unless it is told not to.
+//! The values of one header of a request, as conditions compare them (rule R8): each value whole,
+//! each in its parts between commas, and all of them joined, since Envoy joins repeated headers
+//! with commas unless it is configured not to.
 //!
-//! A value may hold commas of its own. Joined with others it can no longer be told from several, so the broad match
-//! compares a pattern that has commas with every run of neighbouring parts that has as many.
+//! A value may contain commas of its own. Once joined with others it cannot be distinguished from
+//! several values, so the broad match compares a pattern that has commas with every run of adjacent
+//! parts that has the same number of commas.
 //!
-//! A header is bounded: past [`MAX_PARTS`] parts or [`MAX_BYTES`] bytes its value is *unknown*, which satisfies a DENY and
-//! no ALLOW. So a client cannot make a check cost more by sending more.
+//! A header is bounded: past [`MAX_PARTS`] parts or [`MAX_BYTES`] bytes its value is *unknown*,
+//! which satisfies a DENY and no ALLOW. So a client cannot make a check cost more by sending more.
 //!
-//! Pseudo-headers are what Envoy holds under their names, also where a check carries them as attributes alone. `host` is
-//! Envoy's other name of `:authority`.
+//! Pseudo-headers have the values that Envoy holds under their names, even if a check carries them
+//! only as attributes. `host` is Envoy's other name for `:authority`.
 
 use std::borrow::Cow;
 
@@ -24,20 +26,21 @@ pub const MAX_PARTS: usize = 1_024;
 /// The most bytes of a header, all of its values joined, that are compared.
 pub const MAX_BYTES: usize = 64 * 1_024;
 
-/// The most commas of a pattern that is compared with runs of parts.
+/// The most commas in a pattern that is compared with runs of parts.
 pub const MAX_PATTERN_COMMAS: usize = 8;
 
-/// The most runs that are compared with the patterns of one number of commas.
+/// The most runs that are compared with the patterns that have one particular number of commas.
 const MAX_RUNS: usize = 128;
 
-/// The most bytes of a header that is compared with patterns of one comma and, in the runs of more, so many times fewer
-/// that the runs of all numbers of commas together have no more than twice as many.
+/// The most bytes of a header that is compared with patterns of one comma. With more commas the
+/// bound is lower, so that the runs of all numbers of commas together have no more than twice as
+/// many bytes.
 const MAX_RUN_BYTES: usize = 2 * MAX_BYTES;
 
-/// The authority, as Envoy calls it among the headers.
+/// The authority's name among Envoy's headers.
 pub const AUTHORITY: &str = ":authority";
 
-/// The name under which Envoy holds a header: in lower case, and `:authority` for `host`.
+/// Returns the name under which Envoy holds a header: in lower case, and `:authority` for `host`.
 pub fn header_name(text: &str) -> String {
     if is_host(text) {
         AUTHORITY.to_owned()
@@ -46,35 +49,35 @@ pub fn header_name(text: &str) -> String {
     }
 }
 
-/// Whether a name is Envoy's other one of `:authority`.
+/// Returns whether a name is Envoy's other name for `:authority`.
 fn is_host(name: &str) -> bool {
     name.eq_ignore_ascii_case("host")
 }
 
-/// What is known of a header's value.
+/// What is known about a header's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderValues<'a> {
-    /// The header is not there.
+    /// The header is absent.
     Absent,
     /// The header's value is not compared.
     Unknown(UnknownHeader),
-    /// The header is there.
+    /// The header is present.
     Known(HeaderTexts<'a>),
 }
 
-/// Why a header's value is not known.
+/// Why a header's value is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownHeader {
     /// It has more than [`MAX_PARTS`] parts.
     TooManyParts,
     /// It has more than [`MAX_BYTES`] bytes.
     TooLong,
-    /// Every request has it, and the check does not tell it.
+    /// Every request has the header, but the check does not carry it.
     NotSent,
 }
 
 impl UnknownHeader {
-    /// What a person is told, behind the header's name.
+    /// Describes the cause for people, to follow the header's name.
     pub fn in_words(self) -> String {
         match self {
             UnknownHeader::TooManyParts => {
@@ -86,39 +89,39 @@ impl UnknownHeader {
     }
 }
 
-/// The values of a header that is there.
+/// The values of a header that is present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderTexts<'a> {
     /// At least one.
     values: Vec<Cow<'a, str>>,
-    /// All of them, where they are several.
+    /// All values joined, if there are several.
     joined: Option<String>,
     split: Split,
 }
 
-/// Where a value may be several.
+/// Where one value may be several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Split {
     /// Nowhere: a pseudo-header is never joined.
     Never,
-    /// Only in the broad match: the values were sent apart.
+    /// Only in the broad match: the values were sent separately.
     Broad,
     /// Everywhere: the values were joined.
     Always,
 }
 
-/// A header in its parts between commas, all values joined.
+/// A header, all values joined, in its parts between commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderParts<'t> {
     text: &'t str,
-    /// Where its commas stand.
+    /// The positions of its commas.
     commas: Vec<usize>,
 }
 
-/// The runs of neighbouring parts that a pattern with commas is compared with.
+/// The runs of adjacent parts that a pattern with commas is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartRuns<'t> {
-    /// These, each with as many commas as the pattern.
+    /// These runs, each with as many commas as the pattern.
     Listed(Vec<&'t str>),
     /// More than are compared: no pattern with as many commas can be ruled out.
     TooMany,
@@ -129,26 +132,27 @@ pub enum PartRuns<'t> {
 pub struct HeaderText<'t> {
     /// The text.
     pub text: &'t str,
-    /// Whether the strict match asks for it; the broad one asks for every text.
+    /// Whether the strict match compares it. The broad match compares every text.
     pub is_strict: bool,
 }
 
 impl<'a> Http<'a> {
-    /// What is known of a header, whose name may be in any case.
+    /// Returns what is known about a header. The name may be in any case.
     pub fn header_values(&self, name: &str) -> HeaderValues<'a> {
         let own = self.pseudo_header(name);
         let mut values: Vec<Cow<'a, str>> = Vec::new();
         values.extend(own.filter(|value| !value.is_empty()).map(Cow::Borrowed));
         let mut add = |value: Cow<'a, str>| {
-            // Compared with one other alone, so that many values do not cost their square; with more than can be compared,
-            // the rest changes nothing.
+            // Each value is compared with one other only, so that many values do not cost their
+            // square. Past the limit the value is unknown anyway, so the comparison is skipped.
             if values.len() <= MAX_PARTS && (own.is_none() || !is_first(&values, &value)) {
                 values.push(value);
             }
         };
         match own {
             None => self.headers.visit(name, &mut add),
-            // What the proxy said by both names; where it is not the authority, the request is denied before.
+            // What the proxy sent under both names. If a value is not the authority, the request is
+            // denied earlier.
             Some(_) if is_host(name) || name == AUTHORITY => {
                 self.headers.visit(AUTHORITY, &mut add);
                 self.headers.visit("host", &mut add);
@@ -164,7 +168,8 @@ impl<'a> Http<'a> {
         }
     }
 
-    /// The attribute that is the value of a pseudo-header; empty where the check does not carry it.
+    /// Returns the attribute that is the value of a pseudo-header; empty if the check does not
+    /// carry it.
     fn pseudo_header(&self, name: &str) -> Option<&'a str> {
         Some(match name {
             AUTHORITY => self.authority,
@@ -176,7 +181,7 @@ impl<'a> Http<'a> {
         })
     }
 
-    /// The last value of a header, whether or not it is compared.
+    /// Returns the last value of a header, whether or not it is compared.
     pub fn last_header_value(&self, name: &str) -> Option<Cow<'a, str>> {
         let own = self
             .pseudo_header(name)
@@ -186,19 +191,19 @@ impl<'a> Http<'a> {
     }
 }
 
-/// Whether a value is the first of others.
+/// Returns whether `value` is the first of `values`.
 fn is_first(values: &[Cow<'_, str>], value: &str) -> bool {
     work_count::steps(1);
     values.first().is_some_and(|first| first == value)
 }
 
-/// Whether a name is one of the pseudo-headers that a check carries as attributes.
+/// Returns whether a name is one of the pseudo-headers that a check carries as attributes.
 pub fn is_attribute(name: &str) -> bool {
     matches!(name, AUTHORITY | ":method" | ":path" | ":scheme") || is_host(name)
 }
 
 impl<'a> HeaderValues<'a> {
-    /// What is known of a header that was sent with these values.
+    /// Returns what is known about a header that was sent with these values.
     pub fn of_sent(values: Vec<Cow<'a, str>>, are_joined: bool) -> HeaderValues<'a> {
         HeaderValues::of(
             values,
@@ -217,7 +222,7 @@ impl<'a> HeaderValues<'a> {
         if values.len() > MAX_PARTS {
             return HeaderValues::Unknown(UnknownHeader::TooManyParts);
         }
-        // With a comma between two.
+        // One comma between every two values.
         let bytes = values.len() - 1 + values.iter().map(|value| value.len()).sum::<usize>();
         if bytes > MAX_BYTES {
             return HeaderValues::Unknown(UnknownHeader::TooLong);
@@ -240,7 +245,7 @@ impl<'a> HeaderValues<'a> {
         })
     }
 
-    /// Whether a condition on the header holds.
+    /// Returns whether a condition on the header holds.
     pub fn hold(&self, patterns: &Field<TextPattern>, effect: Effect) -> bool {
         match self {
             HeaderValues::Absent => patterns.holds(effect, |_, _| false),
@@ -253,7 +258,7 @@ impl<'a> HeaderValues<'a> {
 }
 
 impl HeaderTexts<'_> {
-    /// Every text that is compared.
+    /// Returns every text that is compared.
     pub fn texts(&self) -> impl Iterator<Item = HeaderText<'_>> {
         let all = self.values.iter().flat_map(|value| self.texts_of(value));
         all.chain(self.joined.iter().map(|text| HeaderText {
@@ -262,7 +267,7 @@ impl HeaderTexts<'_> {
         }))
     }
 
-    /// A value, and its parts unless the value is its only one.
+    /// Returns a value, and its parts unless the value is its only part.
     fn texts_of<'t>(&self, value: &'t str) -> impl Iterator<Item = HeaderText<'t>> + use<'t> {
         let is_its_part = !value.contains(',') && trim_blanks(value) == value;
         let (are_parts_strict, has_parts) = (
@@ -281,7 +286,8 @@ impl HeaderTexts<'_> {
         std::iter::once(whole).chain(parts.map(part))
     }
 
-    /// The header's parts, whose runs patterns with commas are compared with. `None` where it is never several values.
+    /// Returns the header's parts, whose runs are compared with patterns that have commas. `None`
+    /// if the header never has several values.
     pub fn parts(&self) -> Option<HeaderParts<'_>> {
         let text = self
             .joined
@@ -290,7 +296,7 @@ impl HeaderTexts<'_> {
         (self.split != Split::Never).then(|| HeaderParts::of(text))
     }
 
-    /// Whether a pattern matches some run of parts, or may.
+    /// Returns whether a pattern matches some run of parts, or may.
     fn may_match_a_run(&self, pattern: &TextPattern) -> bool {
         let Some(parts) = self.parts() else {
             return false;
@@ -301,7 +307,8 @@ impl HeaderTexts<'_> {
         }
     }
 
-    /// Whether a list of patterns matches: broad, some text does; strict, every text that the strict match asks for.
+    /// Returns whether a list of patterns matches. Broad: it matches some text. Strict: it matches
+    /// every text that the strict match compares.
     fn match_a(&self, list: &[TextPattern], matching: Match) -> bool {
         match matching {
             Match::Broad => {
@@ -327,9 +334,9 @@ impl<'t> HeaderParts<'t> {
         }
     }
 
-    /// The runs of parts that have so many commas, without the blanks around them.
+    /// Returns the runs of parts that have this many commas, without the blanks around them.
     pub fn runs(&self, commas: usize) -> PartRuns<'t> {
-        // As many runs as there are commas but those inside the first, and one.
+        // There are as many runs as commas, less those inside the first run, plus one.
         let Some(count) = (self.commas.len() + 1).checked_sub(commas) else {
             return PartRuns::Listed(Vec::new());
         };
@@ -353,12 +360,13 @@ impl<'t> HeaderParts<'t> {
     }
 }
 
-/// A part of a header without the blanks around it: spaces and tabs, which are all that HTTP has there (RFC 9110, 5.6.3).
+/// Returns a part of a header without the spaces and tabs around it, which are the only blanks that
+/// HTTP has there (RFC 9110, 5.6.3).
 pub fn trim_blanks(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// Whether a text of a header matches; `*` asks only that the header is there.
+/// Returns whether a text of a header matches. `*` only requires that the header is present.
 fn value_matches(patterns: &[TextPattern], text: &str) -> bool {
     patterns
         .iter()

@@ -1,9 +1,11 @@
-//! Where to: one canonical form for hosts, used for requests and for the text of policies alike (rules R1 and R2).
+//! The destination: one canonical form for hosts, used for requests and for the text of policies
+//! alike (rules R1 and R2).
 //!
-//! A [`Host`] is a lower-case DNS name or an IP address. An address keeps the form in which it was written, since a grant
-//! covers that form alone; it is told, and compared with other attributes, as the IPv4 address that it carries. What
-//! cannot be read is [`HostParseError`], with the reason. How a policy compares hosts is [`pattern`](super::pattern)'s
-//! business, and which attribute is the host is [`request`](super::request)'s.
+//! A [`Host`] is a lower-case DNS name or an IP address. An address keeps the form in which it was
+//! written, since a grant covers that form alone. It is recorded, and compared with other
+//! attributes, as the IPv4 address that it carries. What cannot be read is a [`HostParseError`]
+//! with the reason. Not here: how a policy compares hosts, see [`pattern`](super::pattern), and
+//! which attribute is the host, see [`request`](super::request).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,13 +18,13 @@ pub mod embedded;
 /// A canonical host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Host<'a> {
-    /// A DNS name: lower case, no trailing dot. Borrowed where the text was canonical already.
+    /// A DNS name: lower case, no trailing dot. Borrowed if the text was canonical already.
     Name(Cow<'a, str>),
     /// An IP address, as it was written.
     Ip(IpAddr),
 }
 
-/// The canonical form: of an address that carries an IPv4 address for certain, that one.
+/// The canonical form. If the address certainly carries an IPv4 address, that address.
 impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -33,7 +35,7 @@ impl fmt::Display for Host<'_> {
 }
 
 impl Host<'_> {
-    /// Whether both are one host: the same name, or addresses with one canonical form.
+    /// Returns whether both are one host: the same name, or addresses with one canonical form.
     pub fn is_same(&self, other: &Host<'_>) -> bool {
         match (self, other) {
             (Host::Name(one), Host::Name(two)) => one == two,
@@ -44,7 +46,7 @@ impl Host<'_> {
         }
     }
 
-    /// The same host, owning its text.
+    /// Returns the same host, owning its text.
     pub fn into_owned(self) -> Host<'static> {
         match self {
             Host::Name(name) => Host::Name(Cow::Owned(name.into_owned())),
@@ -58,17 +60,17 @@ impl Host<'_> {
 pub struct Authority<'a> {
     /// The canonical host.
     pub host: Host<'a>,
-    /// The port, if one was written; `host:` with nothing behind the colon is no port.
+    /// The port, if one was written. `host:` with nothing after the colon has no port.
     pub port: Option<u16>,
 }
 
-/// Why a host cannot be read (rule R2). The text is what a person sees.
+/// Why a host cannot be read (rule R2). Users see the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostParseError {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("the host is empty")]
     Empty,
-    /// A character that no host has.
+    /// A character that is not allowed in a host.
     #[error("the host has a character other than letters, digits, `-`, `_` and `.`")]
     Character,
     /// Two dots in a row, or a leading dot.
@@ -83,7 +85,7 @@ pub enum HostParseError {
     /// Brackets without a plain IPv6 address in them.
     #[error("the brackets do not hold an IPv6 address")]
     Brackets,
-    /// A numeric last label in something that is no dotted-decimal IPv4 address.
+    /// A numeric last label in something that is not a dotted-decimal IPv4 address.
     #[error("the last label is a number, but the host is not an IPv4 address in dotted decimal")]
     NumericLabel,
     /// An Istio wrapper (`outbound_.PORT_.SUBSET_.HOST`) that cannot be unwrapped.
@@ -92,7 +94,8 @@ pub enum HostParseError {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads `host`, `host:port`, `[ipv6]`, `[ipv6]:port` or a bare IPv6 address, which never has a port.
+    /// Parses `host`, `host:port`, `[ipv6]`, `[ipv6]:port` or a bare IPv6 address, which never has
+    /// a port.
     ///
     /// # Errors
     /// [`HostParseError`] for everything that rule R2 names.
@@ -133,7 +136,8 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// Reads the digits behind a colon: nothing is no port, everything else a number from 1 to 65535.
+/// Parses the digits after a colon: no digits mean no port, and anything else must be a number from
+/// 1 to 65535.
 pub fn parse_port(digits: &str) -> Result<Option<u16>, HostParseError> {
     if digits.is_empty() {
         return Ok(None);
@@ -147,7 +151,7 @@ pub fn parse_port(digits: &str) -> Result<Option<u16>, HostParseError> {
     }
 }
 
-/// Reads a name or an IPv4 address that has no port and no brackets.
+/// Parses a name or an IPv4 address that has no port and no brackets.
 fn parse_host(text: &str) -> Result<Host<'_>, HostParseError> {
     let name = text.strip_suffix('.').unwrap_or(text);
     check_name(name)?;
@@ -163,7 +167,8 @@ fn parse_host(text: &str) -> Result<Host<'_>, HostParseError> {
     Ok(Host::Name(lower_case(name)))
 }
 
-/// Whether a label would be read as a number by a lenient address parser: all digits, or `0x` and hex digits.
+/// Returns whether a lenient address parser would read a label as a number: all digits, or `0x` and
+/// hex digits.
 fn is_numeric_label(label: &str) -> bool {
     let hex = label
         .strip_prefix("0x")
@@ -200,7 +205,7 @@ pub(super) fn check_name(name: &str) -> Result<(), HostParseError> {
     Ok(())
 }
 
-/// ASCII lower case, borrowing where nothing changes.
+/// Converts to ASCII lower case; borrows if nothing changes.
 pub(super) fn lower_case(text: &str) -> Cow<'_, str> {
     if text.bytes().any(|b| b.is_ascii_uppercase()) {
         Cow::Owned(text.to_ascii_lowercase())
@@ -209,15 +214,17 @@ pub(super) fn lower_case(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What a server name in Istio's mesh wrapper begins with.
+/// The prefix of a server name in Istio's mesh wrapper.
 const WRAPPER: &str = "outbound_.";
 
-/// Whether a server name is wrapped; one that is not says its host as an authority does.
+/// Returns whether a server name is wrapped. One that is not wrapped names its host as an authority
+/// does.
 pub fn is_wrapped(sni: &str) -> bool {
     strip_prefix_ignore_case(sni, WRAPPER).is_some()
 }
 
-/// What a server name says: the host, and the port if Istio's mesh wrapper carried one (rule R10).
+/// Returns what a server name says: the host, and the port if Istio's mesh wrapper carried one
+/// (rule R10).
 ///
 /// # Errors
 /// [`HostParseError`] as for an authority, also inside the wrapper.

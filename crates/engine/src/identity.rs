@@ -1,8 +1,9 @@
-//! Who asks: the caller's SPIFFE identity, parsed and never matched by a regular expression (rule R6).
+//! The caller's SPIFFE identity, parsed and never matched by a regular expression (rule R6).
 //!
-//! A principal is `valid`, absent, invalid, or of a trust domain that nobody accepts. "Unknown" is a variant here and
-//! not an error, because a caller that cannot be named must still get a decision. This module reads one string; the header
-//! of rule R9 is read in `forwarded`. What a policy says is not known here.
+//! A principal is valid, absent, invalid, or of a trust domain that is not accepted. "Unknown" is a
+//! variant here and not an error, because a caller without a usable name must still get a decision.
+//! This module reads one string; the header of rule R9 is read in `forwarded`. It does not know
+//! what a policy says.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ pub const MAX_PRINCIPAL: usize = 2048;
 /// A well-formed workload identity: `spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpiffeId<'a> {
-    /// The text behind `spiffe://`, as policies of Istio spell a principal.
+    /// The text after `spiffe://`, as Istio policies spell a principal.
     pub principal: &'a str,
     /// The trust domain, lower case.
     pub trust_domain: &'a str,
@@ -35,12 +36,13 @@ pub enum InvalidIdentity {
     TooLong,
     /// The forwarded client certificate names other URIs than this principal.
     XfccMismatch,
-    /// The forwarded client certificate cannot be read, or is not one with one URI where it is to be the identity.
+    /// The forwarded client certificate cannot be read, or it is to be the identity and is not one
+    /// element with one URI.
     XfccUnreadable,
 }
 
 impl InvalidIdentity {
-    /// The detail's name in the record.
+    /// Returns the detail's name in the record.
     pub fn as_str(self) -> &'static str {
         match self {
             InvalidIdentity::NotAWorkload => "not_a_workload",
@@ -51,19 +53,20 @@ impl InvalidIdentity {
     }
 }
 
-/// The caller as the request shows it, before any trust domain is judged.
+/// The caller as the request shows it, before its trust domain is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Principal<'a> {
     /// A well-formed workload identity.
     Workload(SpiffeId<'a>),
     /// No identity at all: plain text, or TLS without a client certificate.
     Absent,
-    /// Something is there and it is no workload identity.
+    /// A value is present but is not a workload identity.
     Invalid(InvalidIdentity),
 }
 
 impl<'a> Principal<'a> {
-    /// Parses a principal strictly: lower-case scheme, five parts, a DNS label and a DNS subdomain (rule R6).
+    /// Parses a principal strictly: lower-case scheme, five parts, a DNS label and a DNS subdomain
+    /// (rule R6).
     pub fn parse(text: &'a str) -> Principal<'a> {
         if text.is_empty() {
             return Principal::Absent;
@@ -82,7 +85,7 @@ fn workload(text: &str) -> Option<SpiffeId<'_>> {
     let principal = text.strip_prefix("spiffe://")?;
     let (trust_domain, rest) = ascii::split_once(principal, b'/')?;
     let (namespace, rest) = ascii::split_once(rest.strip_prefix("ns/")?, b'/')?;
-    // A service account has no slash, so a sixth part is none.
+    // A service account has no slash, so a sixth part makes the principal invalid.
     let service_account = rest.strip_prefix("sa/")?;
     (is_trust_domain(trust_domain) && is_dns_label(namespace) && is_dns_subdomain(service_account))
         .then_some(SpiffeId {
@@ -93,7 +96,8 @@ fn workload(text: &str) -> Option<SpiffeId<'_>> {
         })
 }
 
-/// Whether `text` may be a SPIFFE trust domain: lower-case letters, digits, `.`, `-` and `_`, at most 255 bytes.
+/// Returns whether `text` may be a SPIFFE trust domain: lower-case letters, digits, `.`, `-` and
+/// `_`, at most 255 bytes.
 pub fn is_trust_domain(text: &str) -> bool {
     (1..=255).contains(&text.len())
         && text.bytes().all(|b| {
@@ -101,17 +105,19 @@ pub fn is_trust_domain(text: &str) -> bool {
         })
 }
 
-/// Whether `text` is a DNS label as Kubernetes names namespaces: at most 63 lower-case letters, digits and inner hyphens.
+/// Returns whether `text` is a DNS label, as Kubernetes names namespaces: at most 63 lower-case
+/// letters, digits and inner hyphens.
 pub fn is_dns_label(text: &str) -> bool {
     text.len() <= 63 && is_label(text.as_bytes())
 }
 
-/// Whether `text` is a DNS subdomain as Kubernetes names service accounts: labels joined by dots, at most 253 bytes.
+/// Returns whether `text` is a DNS subdomain, as Kubernetes names service accounts: labels joined
+/// by dots, at most 253 bytes.
 pub fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.as_bytes().split(|byte| *byte == b'.').all(is_label)
 }
 
-/// Whether something is a label, of whatever length.
+/// Returns whether the bytes are a label, of any length.
 fn is_label(label: &[u8]) -> bool {
     let is_edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     label.first().is_some_and(is_edge)
@@ -119,9 +125,11 @@ fn is_label(label: &[u8]) -> bool {
         && label.iter().all(|byte| is_edge(byte) || *byte == b'-')
 }
 
-/// Whether some workload identity could match a principal as policies of Istio spell it, or one that begins or ends so.
+/// Returns whether some workload identity could match a principal as Istio policies spell it, or
+/// one that begins or ends with it.
 pub fn may_be_workload(text: &str, stars: (bool, bool)) -> bool {
-    /// What could stand before a text, or behind it, wherever in an identity it begins or ends.
+    /// The prefixes and suffixes that complete a text into an identity, wherever in an identity the
+    /// text begins or ends.
     const BEFORE: [&str; 11] = [
         "",
         "t",
@@ -170,16 +178,16 @@ pub fn may_be_workload(text: &str, stars: (bool, bool)) -> bool {
     }
 }
 
-/// The state of a caller's identity once its trust domain has been judged (rule R6).
+/// The state of a caller's identity once its trust domain has been checked (rule R6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdentityState {
     /// A workload of the own trust domain, an alias of it, or an accepted foreign one.
     Valid,
     /// No identity.
     Unauthenticated,
-    /// Present and not a workload identity.
+    /// An identity is present but is not a workload identity.
     InvalidIdentity,
-    /// Well-formed, of a trust domain that is not accepted.
+    /// A well-formed identity of a trust domain that is not accepted.
     UntrustedDomain,
 }
 
@@ -192,7 +200,7 @@ impl IdentityState {
         IdentityState::UntrustedDomain,
     ];
 
-    /// The state's name in records, metadata and metrics.
+    /// Returns the state's name in records, metadata and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             IdentityState::Valid => "valid",
@@ -203,19 +211,19 @@ impl IdentityState {
     }
 }
 
-/// A caller whose trust domain has been judged.
+/// A caller whose trust domain has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller<'a> {
     /// A workload of the own trust domain or of an alias.
     Own(SpiffeId<'a>),
     /// A workload of an accepted foreign trust domain.
     Foreign(SpiffeId<'a>),
-    /// Anybody else; never [`IdentityState::Valid`].
+    /// Any other caller; never [`IdentityState::Valid`].
     Unknown(IdentityState),
 }
 
 impl<'a> Caller<'a> {
-    /// The identity, if it is valid.
+    /// Returns the identity, if it is valid.
     pub fn workload(&self) -> Option<SpiffeId<'a>> {
         match self {
             Caller::Own(id) | Caller::Foreign(id) => Some(*id),
@@ -223,7 +231,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The state to record.
+    /// Returns the state to record.
     pub fn state(&self) -> IdentityState {
         match self {
             Caller::Own(_) | Caller::Foreign(_) => IdentityState::Valid,
@@ -232,12 +240,13 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// The trust domains in force: the own one, its aliases, and the foreign ones accepted beside them.
+/// The trust domains in force: the mesh's own, its aliases, and the foreign ones accepted beside
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustDomains {
     /// The mesh's own trust domain.
     pub own: String,
-    /// Other names of the own trust domain; principals written with one match all.
+    /// Other names of the own trust domain. A principal written with one name matches all of them.
     pub aliases: Vec<String>,
     /// Foreign trust domains whose workloads are accepted as such.
     pub accepted: Accepted,
@@ -246,14 +255,14 @@ pub struct TrustDomains {
 /// Which foreign trust domains are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// Every one, as Istio does.
+    /// Every domain, as Istio does.
     Any,
     /// Only these.
     Only(BTreeSet<String>),
 }
 
 impl Accepted {
-    /// Whether `domain` is accepted.
+    /// Returns whether `domain` is accepted.
     pub fn contains(&self, domain: &str) -> bool {
         match self {
             Accepted::Any => true,
@@ -273,17 +282,17 @@ impl Default for TrustDomains {
 }
 
 impl TrustDomains {
-    /// Whether `domain` is the own one or an alias.
+    /// Returns whether `domain` is the own one or an alias.
     pub fn is_own(&self, domain: &str) -> bool {
         self.own == domain || self.aliases.iter().any(|alias| alias == domain)
     }
 
-    /// The own domain and its aliases.
+    /// Returns the own domain and its aliases.
     pub fn own_and_aliases(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.own.as_str()).chain(self.aliases.iter().map(String::as_str))
     }
 
-    /// Judges a principal's trust domain.
+    /// Checks a principal's trust domain.
     pub fn judge<'a>(&self, principal: Principal<'a>) -> Caller<'a> {
         match principal {
             Principal::Workload(id) if self.is_own(id.trust_domain) => Caller::Own(id),

@@ -1,16 +1,19 @@
-//! The lookup tables behind a snapshot, so that the cost of a decision does not grow with the number of rules.
+//! The lookup tables behind a snapshot, so that the cost of a decision does not grow with the
+//! number of rules.
 //!
-//! An index only leaves out rules that cannot match; whether a candidate does is the rule's own business. Each rule is
-//! filed under pairs of a *source key* (an account, a namespace, a namespace prefix, or any) and a *host key* (a name, a
-//! suffix, an address, a network, or any). A pattern has a key for each form in which an address may be written. A request
-//! has a few keys of each kind, and looks up their pairs. Lists hold
-//! positions in the order of names, so the first match of a list is the one to be named.
+//! An index only leaves out rules that cannot match; whether a candidate matches is decided by the
+//! rule itself. Each rule is filed under pairs of a *source key* (an account, a namespace, a
+//! namespace prefix, or any) and a *host key* (a name, a suffix, an address, a network, or any). A
+//! pattern has a key for each form in which an address may be written. A request has a few keys of
+//! each kind, and looks up their pairs. Lists hold positions in the order of names, so the first
+//! match of a list is the one to name.
 //!
-//! Of a host key only a hash is kept: two that share one share their lists, where the rules themselves tell them apart.
+//! Only a hash of a host key is kept. Two keys with the same hash share their lists, and the rules
+//! themselves separate them.
 //!
-//! Two requests have no such keys: a caller without a valid identity satisfies the source of every DENY, and a host that
-//! is not known satisfies the host of every DENY. For those each rule is also filed under the keys `Everyone` and
-//! `Everywhere`.
+//! Two kinds of requests have no such keys: a caller without a valid identity satisfies the source
+//! of every DENY, and an unknown host satisfies the host of every DENY. For those, each rule is
+//! also filed under the keys `EVERYONE` and `EVERYWHERE`.
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
@@ -29,20 +32,20 @@ use super::request::{DestinationHost, Request};
 use super::rule::Rule;
 use super::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
 
-/// A source key's place in its table; the first ids are fixed.
+/// The id of a source key in its table. The first ids are fixed.
 type Id = u32;
-/// The hash of a host key, or what is fixed.
+/// The hash of a host key, or one of the fixed ids.
 type HostId = u64;
-/// A source key and a host key in one.
+/// A source key and a host key combined.
 type PairId = u64;
 
-/// A rule that does not say who.
+/// A rule that does not name callers.
 const ANYONE: Id = 0;
-/// Every rule, whoever it is about.
+/// Every rule, whichever callers it is about.
 const EVERYONE: Id = 1;
 /// Rules about callers without a valid identity.
 const UNAUTHENTICATED: Id = 2;
-/// A rule that does not say where, or says it in a way that no table holds.
+/// A rule that does not name a destination, or names it in a way that no table holds.
 const ANYWHERE: HostId = 0;
 /// Every rule, wherever it applies.
 const EVERYWHERE: HostId = 1;
@@ -54,10 +57,10 @@ const FIRST: Id = 3;
 pub struct Index {
     sources: Sources,
     hosts: Hosts,
-    /// For each pair of keys, its part of `lists`.
+    /// For each pair of keys, its range in `lists`.
     pairs: FxHashMap<PairId, (u32, u32)>,
     lists: Box<[u32]>,
-    /// A bit for each rule that is on trial; nothing where none is.
+    /// One bit per rule, set for rules in a dry run. Empty if there are none.
     on_trial: Box<[u64]>,
 }
 
@@ -82,13 +85,13 @@ struct Namespace {
 #[derive(Debug, Default)]
 struct Hosts {
     has_suffixes: bool,
-    /// The prefix lengths of networks of each family.
+    /// The prefix lengths of the networks of each family.
     lengths: (BTreeSet<u8>, BTreeSet<u8>),
 }
 
 impl Index {
-    /// Files rules; positions in the lists are positions in `rules`. Rules that are only ever looked up strictly are not
-    /// filed under what is not known.
+    /// Files rules. Positions in the lists are positions in `rules`. Rules that are only ever
+    /// looked up strictly are not filed for unknown attributes.
     pub fn of_rules(rules: &[Arc<Rule>], matching: Match) -> Index {
         let mut builder = Builder::new(matching);
         for (position, rule) in rules.iter().enumerate() {
@@ -102,15 +105,15 @@ impl Index {
         }
     }
 
-    /// Whether a rule is on trial, without a look at the rule, which mostly stands far away in memory: a pass that leaves
-    /// them out skips a whole set of such rules.
+    /// Returns whether a rule is in a dry run, without reading the rule, which is usually far away
+    /// in memory. A pass that leaves such rules out can skip a whole set of them.
     pub fn is_on_trial(&self, position: u32) -> bool {
         self.on_trial
             .get(position as usize / 64)
             .is_some_and(|bits| bits >> (position % 64) & 1 == 1)
     }
 
-    /// Files selections of callers, wherever they go.
+    /// Files selections of callers, whatever the destination.
     pub fn of_subjects<'s>(subjects: impl Iterator<Item = &'s SubjectList>) -> Index {
         let mut builder = Builder::new(Match::Strict);
         for (position, subjects) in subjects.enumerate() {
@@ -121,7 +124,8 @@ impl Index {
         builder.finish()
     }
 
-    /// Visits the lists of positions that may be about a request, each in ascending order, until told to stop.
+    /// Visits the lists of positions that may concern a request, each in ascending order, until the
+    /// visitor stops.
     pub fn lists(
         &self,
         caller: &Caller<'_>,
@@ -143,7 +147,7 @@ impl Index {
         });
     }
 
-    /// Visits the positions of selections that may be about a caller.
+    /// Visits the positions of selections that may concern a caller.
     pub fn selections(&self, caller: &Caller<'_>, mut each: impl FnMut(u32)) {
         let _ = self.sources.visit(caller, Match::Strict, &mut |source| {
             self.list(source, ANYWHERE)
@@ -176,7 +180,8 @@ fn host_id(key: HostKey<'_>) -> HostId {
     FxBuildHasher.hash_one(key)
 }
 
-/// The bits of a hash are as good as random, so that it stays one whatever is added to its upper half.
+/// The bits of a hash are as good as random, so the result is still a good hash whatever is added
+/// to its upper half.
 fn pair_id(source: Id, host: HostId) -> PairId {
     host ^ (u64::from(source) << 32)
 }
@@ -264,7 +269,8 @@ impl Sources {
         }
     }
 
-    /// A source under the narrowest of its lists that a table can hold; any of them is necessary.
+    /// Files a source under the narrowest of its lists that a table can hold. Each list is a
+    /// necessary condition.
     fn source(&mut self, source: &Source, ids: &mut Vec<Id>) {
         let accounts = source.service_accounts.any_of();
         if !accounts.is_empty() {
@@ -326,7 +332,7 @@ impl Sources {
     }
 }
 
-/// The namespace and account of an exact principal.
+/// Returns the namespace and account of an exact principal.
 fn workload(pattern: &TextPattern) -> Option<(&str, &str)> {
     let TextPattern::Exact(principal) = pattern else {
         return None;
@@ -367,7 +373,8 @@ impl Hosts {
             (DestinationHost::Known(Host::Ip(ip)), _) => {
                 self.visit_address(*ip, each)?;
                 if matching == Match::Broad {
-                    // A grant covers an address as it is written; a denial also what it may be read as.
+                    // A grant covers an address as it is written; a denial also covers what it may
+                    // be read as.
                     if ip.is_ipv6() {
                         embedded::carried(*ip)
                             .try_for_each(|ip| self.visit_address(ip.into(), each))?;
@@ -396,7 +403,8 @@ impl Hosts {
         networks.try_for_each(|network| each(host_id(HostKey::Network(network.trunc()))))
     }
 
-    /// The ids under which a rule is filed; `ANYWHERE` where any operation has no host that a table can hold.
+    /// Returns the ids under which a rule is filed; `ANYWHERE` if any operation has no host that a
+    /// table can hold.
     fn ids(&mut self, rule: &Rule) -> Vec<HostId> {
         let mut ids = Vec::new();
         for operation in &rule.to {
@@ -433,9 +441,9 @@ impl Hosts {
 struct Builder {
     sources: Sources,
     hosts: Hosts,
-    /// What every rule is filed under besides its own keys.
+    /// The keys that every rule is filed under besides its own.
     always: (&'static [Id], &'static [HostId]),
-    /// Every filing: under what, and the position.
+    /// Every filing: its pair of keys and its position.
     filed: Vec<(PairId, u32)>,
 }
 

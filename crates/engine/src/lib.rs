@@ -1,11 +1,12 @@
 //! The engine: values in, values out.
 //!
-//! Everything that decides lives here, and nothing that can wait or fail: no runtime, no network, no file, no clock,
-//! no environment and no logging. `now`, identifiers and file contents come in as arguments, so the same code can run
-//! inside another host.
+//! Everything that decides lives here, and nothing that can wait or fail: no runtime, no network,
+//! no file, no clock, no environment and no logging. `now`, identifiers and file contents come in
+//! as arguments, so the same code can run inside another host.
 //!
-//! Text becomes a [`snapshot::Snapshot`] in the crate `customs-policy`; a request becomes a [`decision::Decision`] in
-//! [`snapshot::Snapshot::decide`]. "Rule R9" and the like are in `docs/RULES.md`, an anchor each.
+//! Text becomes a [`snapshot::Snapshot`] in the crate `customs-policy`; a request becomes a
+//! [`decision::Decision`] in [`snapshot::Snapshot::decide`]. "Rule R9" and the like are in
+//! `docs/RULES.md`, an anchor each.
 
 #![cfg_attr(
     test,

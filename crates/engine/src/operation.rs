@@ -1,7 +1,7 @@
-//! To where a rule applies: hosts, listener ports, methods and paths.
+//! The destinations that a rule applies to: hosts, listener ports, methods and paths.
 //!
-//! An attribute that is not known satisfies a DENY and no ALLOW, with one exception: `**` also grants a connection that
-//! names no host.
+//! An unknown attribute satisfies a DENY and no ALLOW, with one exception: `**` also grants a
+//! connection that names no host.
 
 use std::borrow::Cow;
 
@@ -22,8 +22,8 @@ pub enum PathPattern {
 }
 
 impl PathPattern {
-    /// Whether one reading of the path matches, by its number. The path as sent, the first, must also pass Envoy's own
-    /// matcher where a match grants.
+    /// Returns whether one reading of the path, given by its number, matches. If a match grants,
+    /// the path as sent (the first reading) must also pass Envoy's own matcher.
     fn matches(
         &self,
         context: &EvalContext<'_>,
@@ -42,8 +42,9 @@ impl PathPattern {
     }
 }
 
-/// Whether a list matches the readings of a path (rule R7). Broad: some reading matches some pattern. Strict: every reading
-/// matches some pattern of the list, not all of them the same.
+/// Returns whether a list matches the readings of a path (rule R7). Broad: some reading matches
+/// some pattern. Strict: every reading matches some pattern of the list, not necessarily the same
+/// one.
 fn list_matches(
     list: &[PathPattern],
     context: &EvalContext<'_>,
@@ -75,12 +76,13 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether it has a field that only HTTP can answer, hosts aside (on TCP they match the SNI, rule R10).
+    /// Returns whether it has a field that only HTTP can answer. Hosts do not count: on TCP they
+    /// match the SNI (rule R10).
     pub fn is_http_only(&self) -> bool {
         self.methods.is_set() || self.paths.is_set()
     }
 
-    /// How narrowly it matches the request, or `None` if it does not.
+    /// Returns how narrowly it matches the request, or `None` if it does not.
     pub fn matches(&self, context: &EvalContext<'_>, effect: Effect) -> Option<Specificity> {
         let specificity = self.match_host(context.request, effect)?;
         let ports =

@@ -1,11 +1,13 @@
-//! What a path may mean: its readings (rule R7), and the templates a policy writes.
+//! What a path may mean: its readings (rule R7), and the templates that a policy writes.
 //!
-//! Servers differ in which parts of a path they decode, cut off and resolve, and in which order, so one path has several
-//! readings. A denial matches if any reading does, a grant only if every reading does. A path that cannot be read safely
-//! is *unknown*: it satisfies a path field of a DENY and of no ALLOW. This module never decides which of the two is asked.
+//! Servers differ in which parts of a path they decode, cut off and resolve, and in which order, so
+//! one path has several readings. A denial matches if any reading does, a grant only if every
+//! reading does. A path that cannot be read safely is *unknown*: it satisfies a path field of a
+//! DENY and of no ALLOW. This module never decides which of the two applies.
 //!
-//! Each step reads a path once from front to back, and there are at most as many steps as there are orders of them, so
-//! that the readings of a path of 8 KiB cost a bounded time whatever stands in it.
+//! Each step reads a path once from front to back, and there are at most as many steps as there are
+//! orders of them. So the readings of a path of 8 KiB cost a bounded time, whatever the path
+//! contains.
 
 use std::borrow::Cow;
 
@@ -21,7 +23,7 @@ pub const MAX_PATH: usize = 8 * 1024;
 /// The distinct readings of one path; the first is the path as sent, without its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readings<'a> {
-    /// A plain path, which nobody reads otherwise.
+    /// A plain path, which every server reads the same way.
     One(&'a str),
     /// Several readings.
     Many(Vec<Cow<'a, str>>),
@@ -29,13 +31,14 @@ pub enum Readings<'a> {
     Unknown,
 }
 
-/// The most readings that a path can have: itself, fifteen orders of one to three steps and two readings of its unreserved
-/// characters, of which twelve are normalised and may also lose their last slash.
+/// The most readings that a path can have: itself, fifteen orders of one to three steps, and two
+/// readings of its unreserved characters. Of these, twelve are normalised and may also lose their
+/// last slash.
 pub const MAX_READINGS: usize = 30;
 
-/// The path without its query.
+/// Returns the path without its query.
 pub fn without_query(path: &str) -> &str {
-    // Most paths are short, and those that are not were made to be long.
+    // Most paths are short. Only long ones are worth the start of a search.
     let cut = if path.len() <= SHORT {
         ascii::split_once(path, b'?')
     } else {
@@ -44,7 +47,7 @@ pub fn without_query(path: &str) -> &str {
     cut.map_or(path, |(path, _)| path)
 }
 
-/// Up to here reading byte by byte is faster than the start of a search.
+/// Up to this length, reading byte by byte is faster than starting a search.
 const SHORT: usize = 128;
 
 impl<'a> Readings<'a> {
@@ -58,7 +61,8 @@ impl<'a> Readings<'a> {
         if is_plain(raw) {
             return Readings::One(raw);
         }
-        // What cannot be decoded now cannot after another step either: none of them joins or cuts an escape or a letter.
+        // What cannot be decoded now cannot be decoded after another step either: no step joins or
+        // cuts an escape or a letter.
         let Some(decoded) = percent_decode(raw, |_| true) else {
             return Readings::Unknown;
         };
@@ -81,7 +85,7 @@ impl<'a> Readings<'a> {
     }
 }
 
-/// What a server may do to a path, once and in whatever order.
+/// What a server may do to a path, once each and in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Decodes `%XX`.
@@ -95,7 +99,7 @@ enum Step {
 impl Step {
     const ALL: [Step; 3] = [Step::Decode, Step::CutParameters, Step::Normalise];
 
-    /// `None` where it changes nothing.
+    /// Returns the changed path, or `None` if the step changes nothing.
     fn apply(self, path: &str) -> Option<String> {
         work_count::bytes(path.len());
         let next = match self {
@@ -111,12 +115,14 @@ impl Step {
 /// The readings found so far.
 struct Found<'a> {
     all: Vec<Cow<'a, str>>,
-    /// What was taken further already: a reading by its number, the steps that were left, and whether a slash may go.
+    /// What has been followed already: a reading by its number, the remaining steps, and whether a
+    /// slash may go.
     followed: Vec<(usize, Vec<Step>, bool)>,
 }
 
 impl Found<'_> {
-    /// Adds a reading, without its last slash as well where a dot segment ended the path; its number.
+    /// Adds a reading and returns its number. If a dot segment ended the path, the reading without
+    /// its last slash is added as well.
     fn add(&mut self, reading: &str, has_lost_dots: bool) -> usize {
         if let Some(bare) = reading
             .strip_suffix('/')
@@ -136,9 +142,10 @@ impl Found<'_> {
         })
     }
 
-    /// Takes a reading further by each of the steps that are left, and each outcome by those that are left then. A step
-    /// that changes nothing may be left out, since it is still left afterwards. What a later step makes of a path without
-    /// its last slash is what it makes of the path, without its last slash.
+    /// Follows a reading by each of the remaining steps, and each outcome by the steps that remain
+    /// then. A step that changes nothing may be left out, since it still remains afterwards. What a
+    /// later step makes of a path without its last slash is what it makes of the path, without its
+    /// last slash.
     fn follow(&mut self, path: &str, left: &[Step], has_lost_dots: bool) {
         for step in left {
             let Some(next) = step.apply(path) else {
@@ -157,13 +164,13 @@ impl Found<'_> {
     }
 }
 
-/// Whether the last segment is `.` or `..`.
+/// Returns whether the last segment is `.` or `..`.
 fn ends_with_dots(path: &str) -> bool {
     matches!(path.rsplit(['/', '\\']).next(), Some("." | ".."))
 }
 
-/// Whether no step changes a path: nothing encoded, no parameters, no backslash or control character, and no empty or
-/// dot segment but an empty last one.
+/// Returns whether no step changes a path: nothing encoded, no parameters, no backslash or control
+/// character, and no empty or dot segment except an empty last one.
 fn is_plain(path: &str) -> bool {
     let (mut before, mut has_dot) = (0, false);
     for byte in path.bytes() {
@@ -185,7 +192,8 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// Decodes each `%XX` whose byte `keep` accepts, once. `None` if a `%` has no two hex digits or the outcome is no UTF-8.
+/// Decodes, once, each `%XX` whose byte `decode` accepts. `None` if a `%` is not followed by two
+/// hex digits or the outcome is not UTF-8.
 fn percent_decode(text: &str, decode: impl Fn(u8) -> bool) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
@@ -232,7 +240,8 @@ fn normalise(path: &str) -> String {
     for segment in path.split(['/', '\\']) {
         match segment {
             "" | "." => {}
-            // Back over one segment, which was written once: so all the ways back together are no longer than the path.
+            // Goes back over one segment, which was written once, so all steps back together are no
+            // longer than the path.
             ".." => out.truncate(out.rfind('/').unwrap_or(0)),
             other => {
                 out.push('/');

@@ -1,4 +1,4 @@
-//! Where in a policy file something stands: what a rule, a problem and a record name it by.
+//! A place in a policy file, by which rules, problems and records name their source.
 //!
 //! It is a name and two numbers. Nothing here opens a file.
 
@@ -8,16 +8,16 @@ use std::sync::Arc;
 /// A place in a policy file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The file as it is named to the user; a directory where no file is meant.
+    /// The file as it is named to the user; a directory if no file is meant.
     pub file: Arc<str>,
-    /// The line, from 1; 0 where the file as a whole is meant.
+    /// The line, from 1; 0 if the file as a whole is meant.
     pub line: u32,
-    /// The column, from 1; 0 where the file as a whole is meant.
+    /// The column, from 1; 0 if the file as a whole is meant.
     pub column: u32,
 }
 
 impl Place {
-    /// A file or directory as a whole.
+    /// Returns the place of a file or directory as a whole.
     pub fn whole(file: impl Into<Arc<str>>) -> Place {
         Place {
             file: file.into(),
@@ -26,7 +26,7 @@ impl Place {
         }
     }
 
-    /// `file:line`, as rules are told; the file alone where it is meant as a whole.
+    /// Displays `file:line`, as rules are reported; the file alone if it is meant as a whole.
     pub fn file_and_line(&self) -> FileAndLine<'_> {
         FileAndLine(self)
     }

@@ -1,4 +1,5 @@
-//! Why a request was decided as it was: a closed list, each reason with the effect that it is one for.
+//! Why a request was decided as it was: a closed list, each reason with the effect that it
+//! explains.
 
 use super::effect::Effect;
 
@@ -7,7 +8,7 @@ use super::effect::Effect;
 pub enum Reason {
     /// No policy set has ever been loaded.
     NoPolicy,
-    /// The check says neither an HTTP request nor an address.
+    /// The check carries neither an HTTP request nor an address.
     EmptyRequest,
     /// The HTTP host cannot be read (rule R2).
     MalformedHost,
@@ -15,7 +16,7 @@ pub enum Reason {
     MalformedSni,
     /// Two attributes that must agree do not (rules R10, R11).
     ContradictoryAttributes,
-    /// The SNI is not the host, where that is required (rule R11).
+    /// The SNI is not the host, and the settings require it (rule R11).
     SniHostMismatch,
     /// A deny rule matches.
     DeniedByRule,
@@ -25,18 +26,18 @@ pub enum Reason {
     ExpiredException,
     /// The caller is isolated and no allow entry matches.
     NotInAllowList,
-    /// Nothing speaks, and the default is to deny.
+    /// No policy applies, and the default is to deny.
     DefaultDeny,
     /// The answer could not be recorded, so it was withheld.
     AuditUnavailable,
     /// An allow entry or rule opened every gate.
     AllowedByRule,
-    /// Nothing speaks, and the default is to allow.
+    /// No policy applies, and the default is to allow.
     DefaultAllow,
 }
 
 impl Reason {
-    /// Every reason, in the order in which they are looked for.
+    /// Every reason, in the order in which they are checked.
     pub const ALL: [Reason; 14] = [
         Reason::NoPolicy,
         Reason::EmptyRequest,
@@ -54,7 +55,7 @@ impl Reason {
         Reason::DefaultAllow,
     ];
 
-    /// The name in responses, records and metrics.
+    /// Returns the name in responses, records and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::NoPolicy => "no_policy",
@@ -74,7 +75,7 @@ impl Reason {
         }
     }
 
-    /// Whether the reason is one for an allow.
+    /// Returns the effect that the reason explains.
     pub fn effect(self) -> Effect {
         match self {
             Reason::AllowedByRule | Reason::DefaultAllow => Effect::Allow,

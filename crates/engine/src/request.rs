@@ -1,9 +1,10 @@
-//! One request, in two types: [`Attributes`] are what Envoy sent, nothing interpreted; a [`Request`] is what a decision
-//! may depend on, normalised, and nothing else. [`Attributes::normalise`] is the one way from the first to the second.
+//! One request, in two types: [`Attributes`] are what Envoy sent, uninterpreted. A [`Request`] is
+//! what a decision may depend on, normalised, and nothing else. [`Attributes::normalise`] is the
+//! only way from the first to the second.
 //!
-//! Identity, host and path come from the attributes that the gateway itself established and never from forwarded
-//! headers (rule R9). A request that cannot be read still becomes a `Request`: the finding is carried inside it, and
-//! the first stage of the decision denies it (rules R2, R10, R11).
+//! Identity, host and path are taken from the attributes that the gateway itself established and
+//! never from forwarded headers (rule R9). A request that cannot be read still becomes a `Request`:
+//! it carries the finding, and the first stage of the decision denies it (rules R2, R10, R11).
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -17,10 +18,11 @@ use super::pattern::Port;
 use super::reason::Reason;
 use super::settings::{IdentitySource, Settings};
 
-/// The header in which a proxy says whose certificate it saw.
+/// The header in which a proxy reports whose certificate it saw.
 pub const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
-/// What a gateway sends to say who calls, where the settings have it read from a header.
+/// Returns the header in which a gateway names the caller, if the settings take the identity from a
+/// header.
 pub fn identity_header(principal: &str, settings: &Settings) -> Option<(String, String)> {
     let is_read = settings.identity_source == IdentitySource::Xfcc && !principal.is_empty();
     is_read.then(|| (CLIENT_CERTIFICATE.to_owned(), format!("URI={principal}")))
@@ -49,16 +51,17 @@ pub struct Attributes<'a> {
     pub http: Option<HttpAttributes<'a>>,
 }
 
-/// The headers of a request, in whatever form they were sent.
+/// The headers of a request, in the form in which they were sent.
 pub trait Headers: std::fmt::Debug {
-    /// Visits every value of a header, in order. `name` is in lower case; names are compared in any case.
+    /// Visits every value of a header, in order. `name` is in lower case; names are compared in any
+    /// case.
     fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>));
 
-    /// Visits every header with its name as it was sent. The values of one name come in the order in which
-    /// [`visit`](Self::visit) gives them.
+    /// Visits every header with its name as it was sent. The values of one name come in the order
+    /// in which [`visit`](Self::visit) gives them.
     fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>));
 
-    /// Whether repeated headers were joined with commas, so that a value may be several.
+    /// Returns whether repeated headers were joined with commas, so that one value may be several.
     fn are_joined(&self) -> bool {
         true
     }
@@ -80,15 +83,16 @@ impl Headers for Vec<(String, String)> {
 /// No headers at all.
 pub const NO_HEADERS: &Vec<(String, String)> = &Vec::new();
 
-/// The last value of a header.
+/// Returns the last value of a header.
 pub fn last_value<'s>(headers: &'s dyn Headers, name: &str) -> Option<Cow<'s, str>> {
     let mut last = None;
     headers.visit(name, &mut |value| last = Some(value));
     last
 }
 
-/// The client's address behind `hops` trusted proxies (rule R13): of all `x-forwarded-for` values joined, the
-/// (hops+1)-th from the right, the gateway's own append included. `None` if there are too few or it is no address.
+/// Returns the client's address behind `hops` trusted proxies (rule R13): of all `x-forwarded-for`
+/// values joined, the (hops+1)-th from the right, including the one that the gateway itself
+/// appended. `None` if there are too few or it is not an address.
 fn forwarded_for(headers: &dyn Headers, hops: u32) -> Option<IpAddr> {
     let mut joined = String::new();
     headers.visit("x-forwarded-for", &mut |value| {
@@ -138,14 +142,14 @@ impl Default for HttpAttributes<'_> {
     }
 }
 
-/// A request as the engine judges it.
+/// A request as the engine evaluates it.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// The caller, before its trust domain is judged.
+    /// The caller, before its trust domain is checked.
     pub principal: Principal<'a>,
     /// The connection's peer.
     pub source_address: Option<IpAddr>,
-    /// The client behind the declared trusted proxies (rule R13); `None` where none were declared.
+    /// The client behind the declared trusted proxies (rule R13); `None` if none were declared.
     pub remote_address: Option<IpAddr>,
     /// The gateway's listener address.
     pub destination_address: Option<IpAddr>,
@@ -153,13 +157,14 @@ pub struct Request<'a> {
     pub listener_port: Option<u16>,
     /// The session's SNI, as conditions see it.
     pub sni: Sni<'a>,
-    /// Where the request wants to go.
+    /// The destination of the request.
     pub destination: Destination<'a>,
     /// What only HTTP has.
     pub http: Option<Http<'a>>,
     /// What request validation found, if anything.
     pub finding: Option<Reason>,
-    /// What the headers have that the policies in force ask for, found once; nothing of a decision rests on when.
+    /// Which patterns of the policies in force the headers match, worked out once. No decision
+    /// depends on when.
     pub(super) header_matches: OnceCell<HeaderMatches>,
 }
 
@@ -179,28 +184,29 @@ pub struct Destination<'a> {
 pub enum DestinationHost<'a> {
     /// A canonical host.
     Known(Host<'a>),
-    /// A TCP connection that names none.
+    /// A TCP connection that names no host.
     Unnamed,
-    /// A TCP connection whose SNI is the mesh's wrapper of the gateway's own name, or of another of the mesh: it says how
-    /// the connection came, and not where it goes (rule R10).
+    /// A TCP connection whose SNI is the mesh's wrapper of the gateway's own name, or of another
+    /// name of the mesh: it says how the connection arrived, not where it goes (rule R10).
     MeshWrapper,
-    /// Something is there that cannot be trusted to be a host; a finding of request validation says what.
+    /// A value is present but cannot be trusted to be a host. A finding of request validation says
+    /// what.
     Unreadable,
 }
 
 /// What is known of the session's SNI (rules R10, R11).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sni<'a> {
-    /// Nothing tells it.
+    /// No attribute carries it.
     Unknown,
-    /// The client sent none.
+    /// The client sent no SNI.
     None,
-    /// On TCP, a wrapper that says how the connection came and not where it goes.
+    /// On TCP, a wrapper that says how the connection arrived, not where it goes.
     MeshWrapper {
         /// As sent.
         raw: &'a str,
     },
-    /// The client sent one.
+    /// The client sent an SNI.
     Known {
         /// As sent.
         raw: &'a str,
@@ -211,7 +217,7 @@ pub enum Sni<'a> {
     },
 }
 
-/// The HTTP attributes that rules look at.
+/// The HTTP attributes that rules use.
 #[derive(Clone, Copy, Debug)]
 pub struct Http<'a> {
     /// The method, as sent; empty is unknown.
@@ -220,7 +226,7 @@ pub struct Http<'a> {
     pub path: &'a str,
     /// The authority, as sent.
     pub authority: &'a str,
-    /// The scheme that the client claims; only conditions on that header look at it.
+    /// The scheme that the client claims; only conditions on that header use it.
     pub scheme: &'a str,
     /// The headers.
     pub headers: &'a dyn Headers,
@@ -248,7 +254,7 @@ impl<'a> Http<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Normalises what was sent, by the settings that say how this gateway is to be read.
+    /// Normalises what was sent, by the settings that say how to read this gateway's checks.
     pub fn normalise(&'a self, settings: &Settings) -> Request<'a> {
         let (destination, finding) = match &self.http {
             Some(http) => self.http_destination(http, settings),
@@ -275,7 +281,8 @@ impl<'a> Attributes<'a> {
         forwarded.or(self.source_address)
     }
 
-    /// On TCP an absent SNI is unknown; on HTTP it is unknown where no session is told, and else known to be none.
+    /// Returns what is known of the SNI. On TCP an absent SNI is unknown. On HTTP it is unknown if
+    /// the check carries no session, and otherwise known to be absent.
     fn sni(&'a self, destination: &DestinationHost<'_>, settings: &Settings) -> Sni<'a> {
         let raw = match (self.http, self.tls_sni) {
             (Some(_), None) => return Sni::Unknown,
@@ -330,7 +337,8 @@ impl<'a> Attributes<'a> {
                     (1, Some(Cow::Borrowed(header))) => {
                         Principal::from_xfcc(header, self.source_principal)
                     }
-                    // Several headers are several elements; bytes that are no text had to be replaced.
+                    // Several headers are several elements; bytes that are not text had to be
+                    // replaced.
                     _ => Principal::Invalid(InvalidIdentity::XfccUnreadable),
                 }
             }
@@ -405,7 +413,8 @@ impl<'a> Attributes<'a> {
             return unreadable(Reason::MalformedHost);
         };
         let mut contradicted = false;
-        // To a proxy `host` is another name of the authority, so a check holds at most the same under it.
+        // To a proxy, `host` is another name for the authority, so a check must hold the same value
+        // under both names.
         for name in [header_values::AUTHORITY, "host"] {
             http.headers.visit(name, &mut |authority| {
                 contradicted |= authority != http.host
@@ -414,7 +423,8 @@ impl<'a> Attributes<'a> {
         if contradicted {
             return unreadable(Reason::ContradictoryAttributes);
         }
-        // Asked for, the SNI must be there and be the host: a session that shows none shows no match.
+        // If the match is required, the SNI must be present and be the host: a session without an
+        // SNI shows no match.
         let sni_matches = || sni_is(self.tls_sni.unwrap_or_default(), &host, settings);
         let finding =
             (settings.require_sni_host_match && !sni_matches()).then_some(Reason::SniHostMismatch);
@@ -440,7 +450,8 @@ impl<'a> Destination<'a> {
     }
 }
 
-/// Whether an SNI is a host. A wrapper of a name of the mesh is none: it says how the connection came.
+/// Returns whether an SNI is the host. A wrapper of a name of the mesh is not: it says how the
+/// connection arrived.
 fn sni_is(sni: &str, host: &Host<'_>, settings: &Settings) -> bool {
     host::parse_server_name(sni).is_ok_and(|read| {
         read.host.is_same(host) && !(host::is_wrapped(sni) && settings.names_the_mesh(&read.host))

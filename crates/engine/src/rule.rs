@@ -1,8 +1,9 @@
 //! Compiled rules, and whether one matches a request.
 //!
-//! Both families of documents compile to these. A rule asks [who calls](super::subject), [to where](super::operation) and, for
-//! Istio's `when`, [more](super::condition). Which rules are asked, and what follows from a match, is
-//! [`snapshot`](super::snapshot)'s business.
+//! Both families of documents compile to these. A rule has conditions on [the
+//! caller](super::subject), [the destination](super::operation) and, for Istio's `when`,
+//! [more](super::condition). Which rules are evaluated, and what follows from a match, is decided
+//! in [`snapshot`](super::snapshot).
 
 use std::sync::Arc;
 
@@ -21,17 +22,17 @@ use super::work_count;
 /// A rule that denies or grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// What is told of it.
+    /// The rule's id, place and owner, for records and messages.
     pub info: Arc<RuleInfo>,
     /// Whether it takes effect.
     pub mode: Enforcement,
-    /// Who it is about.
+    /// The callers it is about.
     pub callers: CallerMatch,
-    /// To where: any of these; empty is anywhere.
+    /// The destinations, any of these; empty is every destination.
     pub to: Box<[Operation]>,
     /// Istio's `when`: all of these.
     pub when: Box<[Condition]>,
-    /// What opens a deny of an EgressPolicy, in the order of the file.
+    /// The exceptions of a deny of an EgressPolicy, in the order of the file.
     pub except: Box<[Exception]>,
 }
 
@@ -40,25 +41,25 @@ pub struct Rule {
 pub struct Exception {
     /// `ep:ns/name#entry.except[0]`
     pub info: Arc<RuleInfo>,
-    /// Who it is for; without subjects, whom the deny selects.
+    /// The callers it is for; without subjects, those that the deny selects.
     pub callers: CallerMatch,
-    /// To where; without hosts, wherever the deny applies.
+    /// The destination; without hosts, wherever the deny applies.
     pub to: Operation,
 }
 
 /// How a deny matches a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DenyMatch<'r> {
-    /// It does not apply.
+    /// The deny does not apply.
     NoMatch,
-    /// It applies, and an exception opens it.
+    /// The deny applies, and an exception opens it.
     Excepted(&'r Arc<RuleInfo>),
-    /// It applies; perhaps an exception would have opened it, had it not expired.
+    /// The deny applies. The exception, if any, would have opened it had it not expired.
     Denied(Option<&'r Arc<RuleInfo>>),
 }
 
 impl Rule {
-    /// What the rule says, read as a DENY.
+    /// Evaluates the rule as a DENY.
     pub fn deny(
         &self,
         context: &EvalContext<'_>,
@@ -95,8 +96,8 @@ impl Rule {
         opened.map_or(DenyMatch::Denied(expired), DenyMatch::Excepted)
     }
 
-    /// How narrowly the rule, read as an ALLOW, covers a request, or `None` if it does not. On TCP one HTTP-only field
-    /// voids the whole rule, as istiod drops it.
+    /// Returns how narrowly the rule, read as an ALLOW, covers a request, or `None` if it does not.
+    /// On TCP, one HTTP-only field voids the whole rule, because istiod drops such a rule.
     pub fn grant(&self, context: &EvalContext<'_>, caller: &Caller<'_>) -> Option<Specificity> {
         work_count::steps(1);
         let request = context.request;
@@ -110,7 +111,7 @@ impl Rule {
             .then_some(specificity)
     }
 
-    /// The same for where the request goes alone.
+    /// Returns the same, considering only the destination.
     pub fn grants_destination(&self, context: &EvalContext<'_>) -> Option<Specificity> {
         let http_only = || {
             self.to.iter().any(Operation::is_http_only)
@@ -128,7 +129,7 @@ impl Rule {
             .min()
     }
 
-    /// Whether it matters who asks.
+    /// Returns whether the answer depends on the caller's identity.
     pub fn asks_identity(&self) -> bool {
         self.callers.asks_identity() || self.when.iter().any(Condition::asks_identity)
     }

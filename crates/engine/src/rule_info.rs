@@ -1,6 +1,7 @@
-//! What is told of a rule: its id, the place of its text, and whom to ask.
+//! What is reported about a rule: its id, the place of its text, and its owner.
 //!
-//! A large set is mostly made of these, so what rules have in common is shared and what few have stands apart.
+//! A large set consists mostly of these, so what rules have in common is shared, and what few of
+//! them have is kept apart.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ pub enum Family {
     Egress,
 }
 
-/// The id of a rule, and its place in the order in which rules are named: AuthorizationPolicy first, then by policy and
-/// entry, an index being compared as a number.
+/// The id of a rule, and its rank in the order in which rules are named: AuthorizationPolicy first,
+/// then by policy and entry. An index is compared as a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId {
     family: Family,
@@ -29,7 +30,8 @@ pub struct RuleId {
 /// Which part of a policy an id means.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Part {
-    /// Not a policy, but the isolation that stands in for those of a namespace that were never loaded.
+    /// Not a policy, but the isolation that replaces the policies of a namespace that were never
+    /// loaded.
     Unloaded,
     Whole,
     Index(u32),
@@ -38,7 +40,7 @@ enum Part {
 }
 
 impl RuleId {
-    /// A policy as a whole. `policy` is `ns/name`.
+    /// Returns the id of a policy as a whole. `policy` is `ns/name`.
     pub fn policy(family: Family, policy: Arc<str>) -> RuleId {
         RuleId {
             family,
@@ -47,8 +49,8 @@ impl RuleId {
         }
     }
 
-    /// The isolation of a namespace whose policies were never loaded. No policy has an empty name, so it is named before
-    /// every policy of its namespace.
+    /// Returns the id of the isolation of a namespace whose policies were never loaded. No policy
+    /// has an empty name, so it sorts before every policy of its namespace.
     pub fn unloaded(namespace: &str) -> RuleId {
         RuleId {
             family: Family::Egress,
@@ -57,7 +59,7 @@ impl RuleId {
         }
     }
 
-    /// A rule of an AuthorizationPolicy, by its index.
+    /// Returns the id of a rule of an AuthorizationPolicy, by its index.
     pub fn rule(policy: Arc<str>, index: usize) -> RuleId {
         RuleId {
             family: Family::Istio,
@@ -66,7 +68,7 @@ impl RuleId {
         }
     }
 
-    /// An entry of an EgressPolicy, by its name.
+    /// Returns the id of an entry of an EgressPolicy, by its name.
     pub fn entry(policy: Arc<str>, name: &str) -> RuleId {
         RuleId {
             family: Family::Egress,
@@ -75,7 +77,7 @@ impl RuleId {
         }
     }
 
-    /// An exception of an entry, by its index.
+    /// Returns the id of an exception of an entry, by its index.
     pub fn exception(policy: Arc<str>, entry: &str, index: usize) -> RuleId {
         RuleId {
             family: Family::Egress,
@@ -84,22 +86,23 @@ impl RuleId {
         }
     }
 
-    /// Which family the rule is of.
+    /// Returns the family of the rule.
     pub fn family(&self) -> Family {
         self.family
     }
 
-    /// `ns/name` of its policy.
+    /// Returns `ns/name` of its policy.
     pub fn policy_path(&self) -> &Arc<str> {
         &self.policy
     }
 
-    /// Which part of the policy it is: `entry`, `entry.except[0]`, an index, or nothing for the whole.
+    /// Returns the part of the policy: `entry`, `entry.except[0]`, an index, or nothing for the
+    /// whole policy.
     pub fn part(&self) -> &impl fmt::Display {
         &self.part
     }
 
-    /// The namespace of its policy.
+    /// Returns the namespace of its policy.
     pub fn namespace(&self) -> &str {
         self.policy
             .split_once('/')
@@ -107,7 +110,7 @@ impl RuleId {
     }
 }
 
-/// No file within the limits has more rules than this can count.
+/// Converts an index. No file within the limits has more rules than this can count.
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
@@ -117,7 +120,8 @@ impl fmt::Display for RuleId {
         if self.part == Part::Unloaded {
             return f.write_str("builtin#namespace_unloaded");
         }
-        // Each part by itself: a record spells one or two ids, and a format string costs more than its parts.
+        // Each part is written by itself: a record spells one or two ids, and a format string costs
+        // more than its parts.
         f.write_str(match self.family {
             Family::Istio => "ap:",
             Family::Egress => "ep:",
@@ -142,7 +146,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// What is told of a rule or a policy: where it stands and whom to ask.
+/// What is reported about a rule or a policy: its place and its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleInfo {
     /// Its id.
@@ -152,21 +156,21 @@ pub struct RuleInfo {
     about: Option<Box<About>>,
 }
 
-/// What a rule may say of itself.
+/// What a rule may say about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
-    /// Who to ask.
+    /// The owner to contact.
     pub owner: Option<Arc<str>>,
     /// Why the rule exists.
     pub reason: Option<Box<str>>,
     /// Its ticket.
     pub ticket: Option<Box<str>>,
-    /// From when on its grant is gone.
+    /// When its grant expires.
     pub expires: Option<UnixNanos>,
 }
 
 impl RuleInfo {
-    /// What is told of the rule with this id.
+    /// Creates the information about the rule with this id.
     pub fn new(id: RuleId, place: Place, about: About) -> RuleInfo {
         RuleInfo {
             id,
@@ -175,37 +179,37 @@ impl RuleInfo {
         }
     }
 
-    /// Whether another says the same of itself, wherever it stands.
+    /// Returns whether another rule says the same about itself, wherever its text is.
     pub fn says_the_same(&self, other: &RuleInfo) -> bool {
         (&self.id, &self.about) == (&other.id, &other.about)
     }
 
-    /// `file:line` of the text.
+    /// Returns `file:line` of the text.
     pub fn origin(&self) -> String {
         self.place.file_and_line().to_string()
     }
 
-    /// Who to ask, if the policy says so.
+    /// Returns the owner to contact, if the policy names one.
     pub fn owner(&self) -> Option<&str> {
         self.about.as_ref()?.owner.as_deref()
     }
 
-    /// Why the rule exists, if it says so.
+    /// Returns why the rule exists, if it says so.
     pub fn reason(&self) -> Option<&str> {
         self.about.as_ref()?.reason.as_deref()
     }
 
-    /// Its ticket, if it has one.
+    /// Returns its ticket, if it has one.
     pub fn ticket(&self) -> Option<&str> {
         self.about.as_ref()?.ticket.as_deref()
     }
 
-    /// From when on its grant is gone, if it ends.
+    /// Returns when its grant expires, if it does.
     pub fn expires(&self) -> Option<UnixNanos> {
         self.about.as_ref()?.expires
     }
 
-    /// Whether its grant is gone (rule R14).
+    /// Returns whether its grant has expired (rule R14).
     pub fn is_expired(&self, now: UnixNanos) -> bool {
         self.expires().is_some_and(|expires| now >= expires)
     }

@@ -1,4 +1,5 @@
-//! The compiled rules of a set, list by list. What follows from them is [`snapshot`](super::snapshot)'s business.
+//! The compiled rules of a set, list by list. What follows from them is decided in
+//! [`snapshot`](super::snapshot).
 
 use std::sync::Arc;
 
@@ -8,14 +9,14 @@ use super::rule::Rule;
 use super::rule_info::RuleInfo;
 use super::subject::SubjectList;
 
-/// An EgressPolicy, as far as more than its entries matters.
+/// What is kept of an EgressPolicy besides its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressScope {
     /// The policy as a whole: `ep:ns/name`.
     pub info: Arc<RuleInfo>,
     /// Whether it takes effect.
     pub mode: Enforcement,
-    /// Whom it selects.
+    /// The callers it selects.
     pub subjects: Arc<SubjectList>,
     /// Whether it isolates them.
     pub isolate: bool,
@@ -28,11 +29,12 @@ pub struct Rules {
     pub denies: Vec<Arc<Rule>>,
     /// Rules of AuthorizationPolicies with action ALLOW.
     pub istio_allows: Vec<Arc<Rule>>,
-    /// The modes of those policies; a policy without rules also closes the gate.
+    /// The modes of those policies. A policy without rules also closes the gate.
     pub istio_allow_policies: Vec<Enforcement>,
-    /// The same of those that are bound to hosts: they close the gate for what may go there, and for nothing else.
+    /// The modes of the policies that are bound to hosts: they close the gate for what may go to
+    /// those hosts, and for nothing else.
     pub istio_bound_allow_policies: Vec<(Enforcement, Operation)>,
-    /// Rules of AuthorizationPolicies with action AUDIT; they only mark the record.
+    /// Rules of AuthorizationPolicies with action AUDIT. They only mark the record.
     pub audits: Vec<Arc<Rule>>,
     /// Allow entries of EgressPolicies.
     pub grants: Vec<Arc<Rule>>,

@@ -1,14 +1,14 @@
-//! The settings that can change a verdict. They are part of every snapshot and of its revision, so that equal revisions
-//! give equal answers. Where they come from (flags, environment, a file) is not known here.
+//! The settings that can change a verdict. They are part of every snapshot and of its revision, so
+//! equal revisions give equal answers. Their origin (flags, environment, a file) is not known here.
 
 use super::enforcement::Enforcement;
 use super::host::Host;
 use super::identity::{Accepted, TrustDomains};
 
-/// Everything beside the policy files that a decision may depend on.
+/// Everything besides the policy files that a decision may depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What happens to a request that no rule and no gate concerns.
+    /// The decision when no policy applies.
     pub default_effect: DefaultEffect,
     /// Whether verdicts are enforced or only recorded.
     pub enforcement: Enforcement,
@@ -16,21 +16,23 @@ pub struct Settings {
     pub request_validation: Enforcement,
     /// The mesh's trust domain, its aliases, and accepted foreign domains.
     pub trust_domains: TrustDomains,
-    /// The domains of the mesh's clusters: a name under `.svc.` of one is a name of the mesh (rule R10).
+    /// The domains of the mesh's clusters: a name under `.svc.` of one is a name of the mesh (rule
+    /// R10).
     pub cluster_domains: Vec<String>,
-    /// Other names of the gateway: those by which the mesh reaches it.
+    /// Other names of the gateway, by which the mesh reaches it.
     pub gateway_hosts: Vec<Host<'static>>,
-    /// How many trusted proxies stand before the gateway, if that was declared.
+    /// How many trusted proxies are in front of the gateway, if that was declared.
     pub trusted_hops: Option<u32>,
-    /// The namespace whose policies may speak for everybody.
+    /// The namespace whose policies may apply to every namespace.
     pub root_namespace: String,
     /// Which attribute is the caller's identity (rule R9).
     pub identity_source: IdentitySource,
-    /// Deny HTTP requests whose SNI is not their host (rule R11).
+    /// Whether to deny HTTP requests whose SNI is not their host (rule R11).
     pub require_sni_host_match: bool,
-    /// Which gateway this is, if that was declared; Istio's selectors and targets are judged against it.
+    /// Which gateway this is, if that was declared. Istio's selectors and targets are matched
+    /// against it.
     pub gateway: Option<GatewayIdentity>,
-    /// Listeners of the gateway whose destination is fixed whatever a client says (rule R10).
+    /// Listeners of the gateway whose destination is fixed, whatever a client says (rule R10).
     pub listeners: Vec<Listener>,
 }
 
@@ -54,9 +56,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings as lines of text, in a fixed order, for the revision.
+    /// Returns the settings as lines of text, in a fixed order, for the revision.
     pub fn fingerprint(&self) -> String {
-        // Destructured completely: a new setting must be thought of here.
+        // Destructured completely, so that a new setting stops the build until it is listed here.
         let Settings {
             default_effect,
             enforcement,
@@ -96,8 +98,8 @@ impl Settings {
         )
     }
 
-    /// Whether a host is a name of the mesh itself: under `.svc.` of a cluster's domain, in short under `.svc`, or one by
-    /// which the gateway is reached.
+    /// Returns whether a host is a name of the mesh itself: under `.svc.` of a cluster's domain,
+    /// short under `.svc`, or a name by which the gateway is reached.
     pub fn names_the_mesh(&self, host: &Host<'_>) -> bool {
         let of_cluster = |name: &str| {
             let in_cluster = self
@@ -114,7 +116,7 @@ impl Settings {
     }
 }
 
-/// What happens where nothing else speaks.
+/// The decision when no policy applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultEffect {
     /// Allow, as Istio does.
@@ -132,16 +134,17 @@ pub enum IdentitySource {
     Xfcc,
 }
 
-/// What Kubernetes calls this gateway.
+/// The gateway's names in Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GatewayIdentity {
     /// The namespace of its pods.
     pub namespace: String,
     /// The labels of its pods.
     pub labels: std::collections::BTreeMap<String, String>,
-    /// The name of its Gateway, if it is one of the Gateway API.
+    /// The name of its Gateway resource, if it uses the Gateway API.
     pub name: Option<String>,
-    /// Hosts of ServiceEntries that no source holds, by `ns/name`, for the policies that target them.
+    /// Hosts of ServiceEntries that no source holds, by `ns/name`, for the policies that target
+    /// them.
     pub service_entries: std::collections::BTreeMap<String, Vec<String>>,
 }
 
@@ -152,7 +155,7 @@ pub struct Listener {
     pub port: u16,
     /// The destination's canonical host.
     pub host: Host<'static>,
-    /// The destination's port; unknown where it is left out.
+    /// The destination's port; unknown if it is left out.
     pub target_port: Option<u16>,
 }
 

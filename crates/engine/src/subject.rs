@@ -1,6 +1,7 @@
 //! Which callers a rule is about: sources of AuthorizationPolicies and subjects of EgressPolicies.
 //!
-//! A caller without a valid identity satisfies every identity field of a DENY and none of an ALLOW (rule R6).
+//! A caller without a valid identity satisfies every identity field of a DENY and none of an ALLOW
+//! (rule R6).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether this is the caller's account.
+    /// Returns whether this is the caller's account.
     pub fn is(&self, id: SpiffeId<'_>) -> bool {
         self.namespace == id.namespace && self.name == id.service_account
     }
@@ -34,7 +35,7 @@ impl Account {
 pub struct Source {
     /// `principals`, with aliases of the trust domain expanded.
     pub principals: Field<TextPattern>,
-    /// `namespaces`: every `*` stands for any run of characters.
+    /// `namespaces`: every `*` matches any run of characters.
     pub namespaces: Field<String>,
     /// `serviceAccounts`
     pub service_accounts: Field<Account>,
@@ -47,7 +48,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Whether it has a field that only a valid identity can satisfy.
+    /// Returns whether it has a field that only a valid identity can satisfy.
     pub fn asks_identity(&self) -> bool {
         let Source {
             principals,
@@ -63,7 +64,8 @@ impl Source {
             || trust_domains.is_set()
     }
 
-    /// Whether all fields hold. A condition of `when` on a source is a source with one field.
+    /// Returns whether all fields hold. A condition of `when` on a source is a source with one
+    /// field.
     pub fn matches(&self, caller: &Caller<'_>, request: &Request<'_>, effect: Effect) -> bool {
         let identity = match caller.workload() {
             Some(id) => {
@@ -87,7 +89,7 @@ impl Source {
     }
 }
 
-/// Whether a field of address blocks holds.
+/// Returns whether a field of address blocks holds.
 pub fn address_holds(blocks: &Field<IpNet>, address: Option<IpAddr>, effect: Effect) -> bool {
     blocks.holds_if_known(address, effect, pattern::block_contains)
 }
@@ -118,13 +120,13 @@ impl NamespacePattern {
 /// A subject of an EgressPolicy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// Workloads, by namespace and, where given, account.
+    /// Workloads, by namespace and, if given, by account.
     Workloads {
         /// Any of these namespaces ...
         namespaces: Box<[NamespacePattern]>,
         /// ... and any of these accounts in them; empty is every account.
         accounts: Box<[String]>,
-        /// Accepted foreign trust domains that a grant admits beside the own one.
+        /// Accepted foreign trust domains that a grant admits besides the own one.
         trust_domains: Box<[String]>,
     },
     /// Accounts that name their own namespace.
@@ -181,14 +183,14 @@ impl Subject {
 pub struct SubjectList(pub Box<[Subject]>);
 
 impl SubjectList {
-    /// Whether a caller is selected. An allow selects a caller of an accepted foreign domain only if the subject lists its
-    /// domain (rule R6).
+    /// Returns whether a caller is selected. An allow selects a caller of an accepted foreign
+    /// domain only if the subject lists its domain (rule R6).
     pub fn select(&self, caller: &Caller<'_>, effect: Effect) -> bool {
         self.0.iter().any(|s| s.selects(caller, effect))
     }
 
-    /// The same subjects without callers whose identity is not valid or of a foreign domain: what an exception without
-    /// subjects opens (rule R6).
+    /// Returns the same subjects without callers that have no valid identity or a foreign domain:
+    /// those that an exception without subjects opens for (rule R6).
     pub fn own_workloads(&self) -> SubjectList {
         let own = |subject: &Subject| match subject.clone() {
             Subject::Workloads {
@@ -209,12 +211,12 @@ impl SubjectList {
         SubjectList(self.0.iter().filter_map(own).collect())
     }
 
-    /// Whether callers without a valid identity are named as such.
+    /// Returns whether callers without a valid identity are named as such.
     pub fn name_unauthenticated(&self) -> bool {
         self.0.contains(&Subject::Unauthenticated)
     }
 
-    /// Whether a subject is every namespace.
+    /// Returns whether a subject is every namespace.
     pub fn hold_everyone(&self) -> bool {
         self.0.iter().any(Subject::holds_everyone)
     }
@@ -231,17 +233,18 @@ pub enum CallerMatch {
     Subjects(Arc<SubjectList>),
 }
 
-/// Whether some enforced policy names callers without a valid identity (policy language, section 2).
+/// Whether some enforced policy names callers without a valid identity (see docs/POLICY.md, "Callers
+/// without a valid identity").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownCallers {
-    /// None does: they satisfy the source of every DENY.
+    /// No policy does: they satisfy the source of every DENY.
     Unnamed,
-    /// One does: of EgressPolicies only those that name them or everybody deny them.
+    /// A policy does: of the EgressPolicies, only those that name them or every caller deny them.
     Named,
 }
 
 impl CallerMatch {
-    /// Whether a DENY is about this caller.
+    /// Returns whether a DENY is about this caller.
     pub fn denies(
         &self,
         caller: &Caller<'_>,
@@ -265,7 +268,7 @@ impl CallerMatch {
         }
     }
 
-    /// Whether an ALLOW is about this caller.
+    /// Returns whether an ALLOW is about this caller.
     pub fn grants(&self, caller: &Caller<'_>, request: &Request<'_>) -> bool {
         match self {
             CallerMatch::Anyone => true,
@@ -276,7 +279,8 @@ impl CallerMatch {
         }
     }
 
-    /// Whether it matters who asks, so that a caller without a valid identity is treated otherwise than some other.
+    /// Returns whether the answer depends on the caller's identity, so that a caller without a
+    /// valid identity is treated differently from others.
     pub fn asks_identity(&self) -> bool {
         match self {
             CallerMatch::Anyone => false,

@@ -1,9 +1,10 @@
-//! Counts the steps of deciding, with the feature `count-steps` alone, so that a test can hold the cost of a check to a bound
-//! without a clock. Elsewhere it is nothing.
+//! Counts the steps of deciding, with the feature `count-steps` only, so that a test can bound the
+//! cost of a check without a clock. Without the feature it does nothing.
 //!
-//! A step is a comparison of a pattern, a look into a table, a rule that is asked, or `BYTES` bytes that are read.
+//! A step is a comparison of a pattern, a table lookup, a rule that is evaluated, or `BYTES` bytes
+//! that are read.
 
-/// How many bytes that are read count as a step.
+/// How many bytes that are read count as one step.
 #[cfg(feature = "count-steps")]
 const BYTES: usize = 16;
 
@@ -30,7 +31,7 @@ pub fn bytes(count: usize) {
     let _ = count;
 }
 
-/// How many steps something takes.
+/// Returns the result of some work and how many steps it took.
 #[cfg(feature = "count-steps")]
 pub fn counted<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = STEPS.with(std::cell::Cell::get);

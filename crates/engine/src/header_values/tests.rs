@@ -1,4 +1,4 @@
-//! Headers: how their values are split and read, their bounds, and pseudo-headers.
+//! Headers: how their values are split and read, their limits, and pseudo-headers.
 
 use super::*;
 use crate::request::tests::Apart;
@@ -63,7 +63,7 @@ fn headers_match_broadly_for_a_deny_and_strictly_for_an_allow() {
     }
 }
 
-/// A proxy joins repeated headers, so a value with commas of its own stands among others.
+/// A proxy joins repeated headers, so a value with commas of its own appears among others.
 #[test]
 fn a_denied_value_with_commas_is_found_among_joined_ones() {
     let long = ["a"; MAX_PATTERN_COMMAS + 3].join(",");
@@ -85,7 +85,7 @@ fn a_denied_value_with_commas_is_found_among_joined_ones() {
         (&["x,ca,b,d"], "*a,b", true),
         (&["x,ac,b,d"], "*a,b", false),
         (&[&long], "a,a,a,a,a,a,a,a,b", false),
-        // With more commas than are compared nothing can be ruled out where there are as many parts.
+        // With more commas than are compared, nothing can be ruled out if there are as many parts.
         (&[&long], "a,a,a,a,a,a,a,a,a,b", true),
         (&["a,b"], "a,a,a,a,a,a,a,a,a,b", false),
     ] {
@@ -209,7 +209,7 @@ fn a_header_past_the_limits_is_unknown_and_satisfies_a_deny_alone() {
             expected,
             "{name}"
         );
-        // What is left out of a rule is unknown alike.
+        // An attribute that the rule leaves out is unknown in the same way.
         let unknown = expected == (true, false) && any != "a*";
         if unknown {
             assert_eq!(
@@ -275,7 +275,7 @@ fn pseudo_headers_are_what_the_check_carries_under_either_name() {
             "{name} {pattern}"
         );
     }
-    // One that a check must carry and does not is unknown; a CONNECT has no path.
+    // A pseudo-header that a check must carry and does not is unknown. A CONNECT has no path.
     let none = sent(crate::request::NO_HEADERS);
     for name in [":method", ":path", ":scheme"] {
         assert_eq!(
@@ -289,7 +289,7 @@ fn pseudo_headers_are_what_the_check_carries_under_either_name() {
         ..none
     };
     assert_eq!(both(connect, ":path", &field(&["x"], &[])), (false, false));
-    // Only a forged check says two things; either counts for a denial, and both for a grant.
+    // Only a forged check states two values. Either is enough for a denial; a grant needs both.
     let forged = HttpAttributes {
         scheme: "https",
         ..sent(&headers)
@@ -326,7 +326,8 @@ fn blanks_around_a_part_are_spaces_and_tabs_alone() {
     }
 }
 
-/// The one that the check carries is there once, however often the headers repeat it; others are bounded as those of any header.
+/// The value that the check carries is counted once, however often the headers repeat it; others
+/// are bounded like those of any header.
 #[test]
 fn a_pseudo_header_that_is_repeated_past_the_limits_is_unknown() {
     let repeated = |value: &dyn Fn(usize) -> String, count: usize| -> Vec<(String, String)> {
@@ -358,7 +359,7 @@ fn a_pseudo_header_that_is_repeated_past_the_limits_is_unknown() {
     }
 }
 
-/// Compared with one another they would take minutes.
+/// If they were compared with one another, this would take minutes.
 #[test]
 fn values_of_a_pseudo_header_are_not_compared_with_one_another() {
     let headers: Vec<(String, String)> = (0..100_000)

@@ -1,13 +1,15 @@
 //! IPv6 addresses that carry an IPv4 address, and addresses that reach the local host (rule R1).
 //!
-//! Some forms carry one IPv4 address at one place, so that its canonical form is that address. Of others it is the
-//! translator's or the tunnel's set-up that says which address is meant: all that may be meant are candidates.
+//! Some forms carry one IPv4 address at a fixed position; their canonical form is that address. For
+//! other forms, the set-up of the translator or the tunnel decides which address is meant, so every
+//! address that may be meant is a candidate.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// The ranges in which each address carries one IPv4 address: network, prefix length, and the bit at which it stands.
+/// The ranges in which each address carries one IPv4 address: network, prefix length, and the bit
+/// at which it starts.
 const EXACT: [(Ipv6Addr, u8, u8); 5] = [
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 96), // IPv4-mapped
     (Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0), 96, 96), // IPv4-translated (SIIT)
@@ -16,13 +18,15 @@ const EXACT: [(Ipv6Addr, u8, u8); 5] = [
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 96, 96),      // IPv4-compatible
 ];
 
-/// Teredo: the server's IPv4 address behind the prefix, the client's at the end, inverted.
+/// Teredo: the server's IPv4 address follows the prefix; the client's is at the end, inverted.
 const TEREDO: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
 
-/// NAT64 for local use (RFC 8215): the IPv4 address stands where the operator's own prefix, of 48 bits or more, ends.
+/// NAT64 for local use (RFC 8215): the IPv4 address follows the operator's own prefix, of 48 bits
+/// or more.
 const LOCAL_NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
 
-/// A range of IPv6 that covers a part of the addresses which carry IPv4 ones, or more than these.
+/// The error of an IPv6 range that covers only a part of the addresses that carry IPv4 addresses,
+/// or others beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the range covers only a part of the addresses that carry IPv4 addresses, or others beside them"
@@ -33,12 +37,12 @@ fn is_in(bits: u128, (network, length): (Ipv6Addr, u8)) -> bool {
     bits >> (128 - u32::from(length)) == network.to_bits() >> (128 - u32::from(length))
 }
 
-/// The 32 bits from a place on.
+/// Returns the 32 bits from bit `at` on.
 fn ipv4_at(bits: u128, at: u8) -> Ipv4Addr {
     Ipv4Addr::from_bits((bits >> (96 - u32::from(at))) as u32)
 }
 
-/// The one IPv4 address that an IPv6 address carries for certain. `::` and `::1` carry none.
+/// Returns the one IPv4 address that an IPv6 address certainly carries. `::` and `::1` carry none.
 fn exact(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let bits = ip.to_bits();
     if bits <= 1 {
@@ -50,21 +54,21 @@ fn exact(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     form.map(|(_, _, at)| ipv4_at(bits, at))
 }
 
-/// The IPv4 address at the end of an ISATAP address, whatever its prefix is.
+/// Returns the IPv4 address at the end of an ISATAP address, whatever its prefix is.
 fn isatap(bits: u128) -> Option<Ipv4Addr> {
     let interface = (bits >> 32) as u32;
     (interface & !0x0200_0000 == 0x0000_5efe).then(|| ipv4_at(bits, 96))
 }
 
-/// The IPv4 addresses that a NAT64 address may carry, by the length of the prefix: 48, 56, 64 and 96 bits. The octet
-/// behind bit 64 is left out of the first three (RFC 6052).
+/// Returns the IPv4 addresses that a NAT64 address may carry, by the length of the prefix: 48, 56,
+/// 64 and 96 bits. In the first three, the octet after bit 64 is skipped (RFC 6052).
 fn local_nat64(bits: u128) -> [Ipv4Addr; 4] {
     let joined = ((bits >> 64) << 56) | (bits & ((1 << 56) - 1));
     let at = |prefix: u32| Ipv4Addr::from_bits((joined >> (88 - prefix)) as u32);
     [at(48), at(56), at(64), ipv4_at(bits, 96)]
 }
 
-/// Every IPv4 address that an address is or may carry.
+/// Returns every IPv4 address that an address is or may carry.
 pub fn carried(ip: IpAddr) -> impl Iterator<Item = Ipv4Addr> {
     let candidates = match ip {
         IpAddr::V4(ip) => [Some(ip), None, None, None],
@@ -87,7 +91,7 @@ pub fn carried(ip: IpAddr) -> impl Iterator<Item = Ipv4Addr> {
     candidates.into_iter().flatten()
 }
 
-/// The canonical form of an address: the IPv4 address that it carries for certain, or itself.
+/// Returns the canonical form of an address: the IPv4 address that it certainly carries, or itself.
 pub fn canonical(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
@@ -95,9 +99,11 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether who connects to an address reaches the local host: `0.0.0.0` and `[::]`, in whatever form that may carry them.
+/// Returns whether a connection to an address reaches the local host: `0.0.0.0` and `[::]`, in any
+/// form that may carry them.
 ///
-/// Of a local NAT64 address only the form of most operators counts: the other forms read zeros that are only filled up.
+/// Of a local NAT64 address only the form of most operators counts: the other forms read zeros that
+/// are only padding.
 pub fn reaches_local_host(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V6(v6) if is_in(v6.to_bits(), LOCAL_NAT64) => {
@@ -107,7 +113,7 @@ pub fn reaches_local_host(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether a range has addresses of the local host in common with what reaches it.
+/// Returns whether a range contains addresses that reach the local host.
 pub(crate) fn holds_local_host(range: &IpNet) -> bool {
     let of_ipv4 = |net: Ipv4Net| {
         net.contains(&Ipv4Addr::LOCALHOST)
@@ -119,7 +125,7 @@ pub(crate) fn holds_local_host(range: &IpNet) -> bool {
     matches!(range, IpNet::V6(net) if of_ipv6(net)) || ipv4_range(range).is_some_and(of_ipv4)
 }
 
-/// The IPv4 addresses that a range is about: its own, or those that its addresses carry.
+/// Returns the IPv4 addresses that a range covers: its own, or those that its addresses carry.
 pub(crate) fn ipv4_range(range: &IpNet) -> Option<Ipv4Net> {
     match range {
         IpNet::V4(net) => Some(*net),
@@ -127,10 +133,10 @@ pub(crate) fn ipv4_range(range: &IpNet) -> Option<Ipv4Net> {
     }
 }
 
-/// The IPv4 range that a range of IPv6 carries, if its addresses carry any.
+/// Returns the IPv4 range that an IPv6 range carries, if its addresses carry any.
 ///
 /// # Errors
-/// [`MixedRangeError`], where no IPv4 range is what it carries.
+/// [`MixedRangeError`] if the carried addresses are not exactly one IPv4 range.
 pub(crate) fn carried_range(net: Ipv6Net) -> Result<Option<Ipv4Net>, MixedRangeError> {
     let (bits, length) = (net.network().to_bits(), net.prefix_len());
     let is_address = length == 128;

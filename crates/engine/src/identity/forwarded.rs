@@ -1,15 +1,18 @@
 //! The header `x-forwarded-client-cert`: whose certificate a proxy saw (rule R9).
 //!
-//! It is a list of elements, one for each proxy, joined by commas; an element is a list of pairs `key=value`, joined by
-//! semicolons. A value may be quoted, with `\"` for a quote inside. Proxies do not quote every value that a certificate's
-//! author chose, so a DNS name in a certificate can hold separators of its own.
+//! The header is a list of elements, one per proxy, joined by commas. An element is a list of
+//! `key=value` pairs, joined by semicolons. A value may be quoted, with `\"` for a quote inside.
+//! Proxies do not quote every value that a certificate's author chose, so a DNS name in a
+//! certificate can contain separators.
 
 use super::{InvalidIdentity, Principal};
 
-/// The only URI of a header that is the caller's identity: one element, read to its end, with one URI.
+/// Returns the only URI of a header that is the caller's identity: one element, read to its end,
+/// with one URI.
 ///
 /// # Errors
-/// [`InvalidIdentity::XfccMismatch`] for several URIs, [`InvalidIdentity::XfccUnreadable`] for everything else.
+/// [`InvalidIdentity::XfccMismatch`] for several URIs, [`InvalidIdentity::XfccUnreadable`] for
+/// everything else.
 pub(super) fn only_uri(header: &str) -> Result<&str, InvalidIdentity> {
     let (mut uri, mut rest, mut after_dns, mut injected) = (None, header, false, false);
     let mut several = false;
@@ -18,7 +21,7 @@ pub(super) fn only_uri(header: &str) -> Result<&str, InvalidIdentity> {
         match pair {
             (key, value) if key.eq_ignore_ascii_case("uri") => {
                 several |= uri.is_some();
-                // Envoy writes URIs in front of DNS names: one behind is the text of a DNS name.
+                // Envoy writes URIs before DNS names, so a URI after one is the text of a DNS name.
                 injected |= after_dns;
                 uri = Some(value);
             }
@@ -36,7 +39,8 @@ pub(super) fn only_uri(header: &str) -> Result<&str, InvalidIdentity> {
     }
 }
 
-/// The first pair of an element, and what is behind its semicolon. `None` where it is no pair, or another element follows.
+/// Returns the first pair of an element and what follows its semicolon. `None` if the text is not a
+/// pair, or if another element follows.
 fn pair(text: &str) -> Option<((&str, &str), Option<&str>)> {
     let (key, rest) = text.split_once('=')?;
     let key = key.trim();
@@ -69,7 +73,8 @@ fn closing_quote(text: &str) -> Option<usize> {
     })
 }
 
-/// The URI values of the last element, in order; an empty value counts. `None` where a quote is not closed.
+/// Returns the URI values of the last element, in order; an empty value counts. `None` if a quote
+/// is not closed.
 pub(super) fn last_uris(header: &str) -> Option<impl Iterator<Item = &str>> {
     let mut commas = Outside::quotes(header, b',');
     let from = commas.by_ref().last().map_or(0, |comma| comma + 1);
@@ -77,12 +82,13 @@ pub(super) fn last_uris(header: &str) -> Option<impl Iterator<Item = &str>> {
     Some(split_outside_quotes(last).filter_map(uri))
 }
 
-/// The URI values of the last element, as they are told of a header that took an identity away.
+/// Returns the URI values of the last element, to explain how the header invalidated an identity.
 pub fn last_element_uris(header: &str) -> Vec<&str> {
     last_uris(header).into_iter().flatten().collect()
 }
 
-/// Whether the last element names no URI, or exactly this one; what cannot be read names others.
+/// Checks that the last element names no URI, or exactly this one. A header that cannot be read
+/// counts as naming others.
 pub(super) fn agrees(header: &str, principal: &str) -> Result<(), InvalidIdentity> {
     let mut uris = last_uris(header).ok_or(InvalidIdentity::XfccUnreadable)?;
     match (uris.next(), uris.next()) {
@@ -92,9 +98,9 @@ pub(super) fn agrees(header: &str, principal: &str) -> Result<(), InvalidIdentit
     }
 }
 
-/// The value of a pair whose key is `URI`.
+/// Returns the value of a pair whose key is `URI`.
 fn uri(pair: &str) -> Option<&str> {
-    // A pair that begins plainly with another key needs no look at the rest.
+    // A pair that clearly begins with another key needs no further reading.
     if pair
         .bytes()
         .next()
@@ -125,8 +131,9 @@ fn split_outside_quotes(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The places of a separator outside double quotes; a backslash inside quotes escapes the next character. It goes from one
-/// place that matters to the next, because most of a header are hashes and names.
+/// Iterates over the positions of a separator outside double quotes. A backslash inside quotes
+/// escapes the next character. It jumps from one significant position to the next, because most of
+/// a header is hashes and names.
 struct Outside<'t> {
     text: &'t [u8],
     places: memchr::Memchr3<'t>,
@@ -135,7 +142,7 @@ struct Outside<'t> {
 }
 
 impl<'t> Outside<'t> {
-    /// `separator` is ASCII.
+    /// Creates the iterator. `separator` must be ASCII.
     fn quotes(text: &'t str, separator: u8) -> Self {
         let text = text.as_bytes();
         Outside {
@@ -166,8 +173,9 @@ impl Iterator for Outside<'_> {
 }
 
 impl<'a> Principal<'a> {
-    /// Tightens the principal by the forwarded client certificate (rule R9): where the header's last element has a
-    /// `URI` key, its URIs must be exactly the principal. The header never supplies an identity here.
+    /// Tightens the principal by the forwarded client certificate (rule R9): if the header's last
+    /// element has a `URI` key, its URIs must be exactly the principal. The header never supplies
+    /// an identity here.
     pub fn tightened(self, raw: &str, xfcc: Option<&str>) -> Principal<'a> {
         match xfcc.map(|header| agrees(header, raw)) {
             Some(Err(why)) => Principal::Invalid(why),
@@ -175,8 +183,9 @@ impl<'a> Principal<'a> {
         }
     }
 
-    /// Reads the identity from the forwarded client certificate, for gateways that are told to (rule R9): one element
-    /// with one URI, which is the connection's principal too where there is one.
+    /// Reads the identity from the forwarded client certificate, for gateways that are configured
+    /// to do so (rule R9). The header must have one element with one URI, which must be the
+    /// connection's principal too if there is one.
     pub fn from_xfcc(header: &'a str, principal: &str) -> Principal<'a> {
         match only_uri(header) {
             Ok(uri) if principal.is_empty() || principal == uri => Principal::parse(uri),
@@ -341,7 +350,7 @@ mod tests {
         }
     }
 
-    /// The last element's pairs and whether every quote is closed, read character by character.
+    /// Returns the last element's pairs if every quote is closed, reading character by character.
     fn slow_split(header: &str) -> Option<Vec<String>> {
         let (mut pairs, mut quoted, mut escaped) = (vec![String::new()], false, false);
         for character in header.chars() {

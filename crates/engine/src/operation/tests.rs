@@ -11,7 +11,7 @@ fn pattern(text: &str) -> PathPattern {
     }
 }
 
-/// Whether lists of paths hold for a path, as a DENY and as an ALLOW.
+/// Returns whether lists of paths hold for a path, as a DENY and as an ALLOW.
 fn holds(any_of: &[&str], none_of: &[&str], path: &str) -> (bool, bool) {
     let list = |texts: &[&str]| texts.iter().map(|text| pattern(text)).collect();
     let operation = Operation {
@@ -52,7 +52,7 @@ fn a_grant_lists_every_spelling_of_a_path_and_need_not_match_all_with_one_patter
         ),
         (&["/p/{*}/jobs"], "/p/grp%2Fproj/jobs", true, false),
         (&["/{**}"], "/a%22b", true, true),
-        // Envoy's own matcher must let the path as sent through.
+        // Envoy's own matcher must accept the path as sent.
         (&["/{**}"], "/a\"b", true, false),
         (&["/{**}", "/a\"b"], "/a\"b", true, true),
     ] {

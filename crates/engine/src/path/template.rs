@@ -1,13 +1,15 @@
-//! Path templates of Istio: `{*}` is one segment, `{**}` any run of characters.
+//! Istio's path templates: `{*}` is one segment, `{**}` any run of characters.
 //!
-//! A template looks at one reading of a path. Where the segments of a reading end is found once a check and not once a
-//! template, so that a long segment costs the same whatever the number of templates.
+//! A template looks at one reading of a path. The ends of a reading's segments are found once per
+//! check and not once per template, so a long segment costs the same whatever the number of
+//! templates.
 
 use std::fmt;
 
 use crate::work_count;
 
-/// How many segment ends of a reading are found ahead; a template that names more segments looks for the others itself.
+/// How many segment ends of a reading are found in advance. A template with more segments finds the
+/// others itself.
 const ENDS: usize = 16;
 
 /// What is wrong with the text of a template.
@@ -16,13 +18,13 @@ pub enum TemplateError {
     /// It does not begin with a slash.
     #[error("a template begins with `/`")]
     NoSlash,
-    /// An operator stands behind `{**}`.
+    /// An operator follows `{**}`.
     #[error("no operator may follow `{{**}}`")]
     OperatorBehindTail,
-    /// Braces that are no operator, or not a whole segment.
+    /// Braces that are not an operator, or not a whole segment.
     #[error("braces hold only `{{*}}` and `{{**}}`, as whole segments")]
     Braces,
-    /// A segment that no path has.
+    /// A segment that cannot be part of a path.
     #[error("a segment of a template is not empty and holds no `*` or other special character")]
     Segment,
 }
@@ -37,8 +39,8 @@ pub struct SegmentEnds {
 }
 
 impl SegmentEnds {
-    /// Finds them. A reading is no longer than [`MAX_PATH`](super::MAX_PATH) and a slash, so that places in it are small
-    /// numbers.
+    /// Finds the ends of the segments. A reading is at most one slash longer than
+    /// [`MAX_PATH`](super::MAX_PATH), so positions in it are small numbers.
     pub fn of(reading: &str) -> SegmentEnds {
         work_count::bytes(reading.len());
         let slashes = reading.bytes().skip(1).filter(|byte| *byte == b'/').count();
@@ -59,8 +61,8 @@ impl SegmentEnds {
         found
     }
 
-    /// Where segment number `number` of `reading`, which begins at `from`, ends before another one; `None` if it is the
-    /// last.
+    /// Returns where segment number `number` of `reading`, which begins at `from`, ends before
+    /// another one; `None` if it is the last.
     fn end(&self, number: usize, reading: &str, from: usize) -> Option<usize> {
         if number < self.known {
             return self.ends.get(number).map(|end| usize::from(*end));
@@ -73,12 +75,13 @@ impl SegmentEnds {
     }
 }
 
-/// A path template of Istio: `{*}` is one segment; `{**}`, the last operator, is any run of characters.
+/// A path template of Istio: `{*}` is one segment; `{**}`, the last operator, is any run of
+/// characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     /// The segments before `{**}`, or all of them.
     segments: Vec<Segment>,
-    /// What stands behind `{**}`, if there is one: nothing, or text that begins with `/`.
+    /// What follows `{**}`, if the template has one: nothing, or text that begins with `/`.
     tail: Option<String>,
 }
 
@@ -103,7 +106,7 @@ impl fmt::Display for Template {
 }
 
 impl Template {
-    /// Whether `text` asks to be read as a template at all.
+    /// Returns whether `text` is to be read as a template at all.
     pub fn is_template(text: &str) -> bool {
         text.contains('{') || text.contains('}')
     }
@@ -111,8 +114,8 @@ impl Template {
     /// Parses a template.
     ///
     /// # Errors
-    /// [`TemplateError`], as istiod refuses them: braces other than the two operators, an operator behind `{**}`, or a segment with a
-    /// character that a path segment cannot have.
+    /// [`TemplateError`], as istiod refuses them: braces other than the two operators, an operator
+    /// after `{**}`, or a segment with a character that a path segment cannot have.
     pub fn parse(text: &str) -> Result<Template, TemplateError> {
         let body = text.strip_prefix('/').ok_or(TemplateError::NoSlash)?;
         let mut template = Template {
@@ -139,7 +142,7 @@ impl Template {
         Ok(template)
     }
 
-    /// A path of this shape, with `text` for every operator.
+    /// Returns a path of this shape, with `text` for every operator.
     pub fn member(&self, text: &str) -> String {
         let segment = |segment: &Segment| match segment {
             Segment::Literal(literal) => format!("/{literal}"),
@@ -151,7 +154,8 @@ impl Template {
             .map_or(head.clone(), |tail| format!("{head}/{text}{tail}"))
     }
 
-    /// Whether the number of segments and the end of a reading are those of the template: what tells most apart.
+    /// Returns whether a reading has the template's number of segments and its end, which rules
+    /// most readings out.
     fn may_match(&self, text: &str, ends: &SegmentEnds) -> bool {
         match &self.tail {
             None => ends.count == self.segments.len(),
@@ -159,7 +163,7 @@ impl Template {
         }
     }
 
-    /// Whether one reading of a path, whose segments end at `ends`, has this shape.
+    /// Returns whether one reading of a path, whose segments end at `ends`, has this shape.
     pub fn matches(&self, text: &str, ends: &SegmentEnds) -> bool {
         work_count::steps(1);
         if !self.may_match(text, ends) {
@@ -192,14 +196,15 @@ impl Template {
     }
 }
 
-/// Whether every character of a path is one that Envoy's template matcher lets an operator match. What a template spells
-/// out is made of such characters, so that a path of its shape matches there if and only if this holds of the whole.
+/// Returns whether Envoy's template matcher lets an operator match every character of a path. The
+/// literal parts of a template consist of such characters, so a path of its shape matches there if
+/// and only if this holds for the whole path.
 pub fn operators_match(path: &str) -> bool {
     work_count::bytes(path.len());
     path.bytes().all(|byte| is_pchar(byte) || byte == b'/')
 }
 
-/// The characters of a path segment in RFC 3986, `%` included.
+/// Returns whether a byte is a character of a path segment in RFC 3986, `%` included.
 fn is_pchar(byte: u8) -> bool {
     super::is_unreserved(byte) || b"%!$&'()*+,;=:@".contains(&byte)
 }

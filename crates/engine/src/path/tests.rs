@@ -1,4 +1,4 @@
-//! Paths: their readings, and what has none.
+//! Paths: their readings, and which paths have none.
 
 use super::*;
 
@@ -44,14 +44,14 @@ fn tricks_are_among_the_readings() {
         ("/admin/.", "/admin/"),
         ("/a\\..\\admin", "/admin"),
         ("/v1/%2e%2e/%2e%2e/x%2fy", "/x%2fy"),
-        // Parameters are cut off first, and what they hid is decoded then.
+        // Parameters are cut off first; what they hid is decoded afterwards.
         ("/x;%2fy/..;/%61dmin", "/admin"),
         ("/%61dmin;%2fx", "/admin"),
         ("/public/x/%2e%2e;%2fy/%2e%2e/admin", "/admin"),
-        // Resolved first, cut off or decoded then.
+        // Resolved first, cut off or decoded afterwards.
         ("/x/../admin;y", "/admin"),
         ("/a/../%2e%2e/b", "/../b"),
-        // A dot segment at the end leaves a slash behind, or none.
+        // A dot segment at the end leaves a slash, or none.
         ("/admin/.", "/admin"),
         ("/admin;/.", "/admin"),
         ("/admin/x/..", "/admin"),

@@ -1,8 +1,8 @@
 //! Addresses and ranges of addresses as policies write them.
 //!
-//! A pattern stays as it was written. A grant covers addresses of that form alone; a denial also covers each address that
-//! is or may be read as one of the pattern's IPv4 addresses, and `0.0.0.0` and `[::]` where it is about the local host
-//! (rule R1).
+//! A pattern keeps the form in which it was written. A grant covers addresses of that form alone. A
+//! denial also covers each address that is or may be read as one of the pattern's IPv4 addresses,
+//! and `0.0.0.0` and `[::]` if it covers the local host (rule R1).
 
 use std::net::IpAddr;
 
@@ -58,7 +58,7 @@ pub(super) fn parse(text: &str) -> Result<HostShape, HostPatternError> {
     }
 }
 
-/// Whether a range covers an address.
+/// Returns whether a range covers an address.
 pub(super) fn covers(range: &IpNet, ip: IpAddr, matching: Match) -> bool {
     range.contains(&ip) || (matching == Match::Broad && covers_broadly(range, ip))
 }
@@ -69,7 +69,8 @@ fn covers_broadly(range: &IpNet, ip: IpAddr) -> bool {
             .is_some_and(|net| embedded::carried(ip).any(|carried| net.contains(&carried)))
 }
 
-/// Whether some text of a host is as asked. Of an IPv6 address no text is granted: Istio compares it with its brackets.
+/// Returns whether some text of a host satisfies `is`. No text of an IPv6 address is granted: Istio
+/// compares it with its brackets.
 pub(super) fn some_text(host: &Host<'_>, matching: Match, is: impl Fn(&str) -> bool) -> bool {
     match (host, matching) {
         (Host::Name(name), _) => is(name),
@@ -83,27 +84,29 @@ pub(super) fn some_text(host: &Host<'_>, matching: Match, is: impl Fn(&str) -> b
     }
 }
 
-/// Whether the outer range, matched as `matching` says, covers whatever the inner one covers as `others` says.
+/// Returns whether the outer range, matched as `matching` says, covers everything that the inner
+/// one covers as `others` says.
 pub(super) fn contains(outer: &IpNet, matching: Match, inner: &IpNet, others: Match) -> bool {
     let (outer_ipv4, inner_ipv4) = (embedded::ipv4_range(outer), embedded::ipv4_range(inner));
     let carries_all =
         || matches!((outer_ipv4, inner_ipv4), (Some(outer), Some(inner)) if outer.contains(&inner));
     match (matching, others) {
         (Match::Strict, Match::Strict) => outer.contains(inner),
-        // What is matched broadly has forms that nothing matched strictly covers.
+        // A broad match has forms that no strict match covers.
         (Match::Strict, Match::Broad) => {
             outer.contains(inner) && inner_ipv4.is_none() && !embedded::holds_local_host(inner)
         }
         (Match::Broad, Match::Strict) => outer.contains(inner) || carries_all(),
         (Match::Broad, Match::Broad) => match inner_ipv4 {
-            // The local host's addresses of both families are in one only if the other is.
+            // The local host's addresses of both families are in a range together or not at all.
             Some(_) => carries_all(),
             None => outer.contains(inner),
         },
     }
 }
 
-/// Whether some address of a range may be, or reach, the local host. A range of IPv6 may have forms that do.
+/// Returns whether some address of a range may be, or reach, the local host. An IPv6 range may
+/// contain forms that do.
 fn reaches_local_host(range: &IpNet) -> bool {
     let reaches = match range {
         IpNet::V6(net) => net.prefix_len() < 128 || embedded::reaches_local_host(net.addr().into()),
@@ -112,12 +115,12 @@ fn reaches_local_host(range: &IpNet) -> bool {
     reaches || embedded::holds_local_host(range)
 }
 
-/// Whether some address may be covered by both.
+/// Returns whether some address may be covered by both.
 pub(super) fn meets(one: &IpNet, matching: Match, two: &IpNet, others: Match) -> bool {
     if one.contains(two) || two.contains(one) {
         return true;
     }
-    // Each address of IPv6 may carry one of IPv4, and what is matched broadly covers both.
+    // Each IPv6 address may carry an IPv4 address, and a broad match covers both.
     let carries = |broad: &IpNet, other: &IpNet| {
         let local = || embedded::holds_local_host(broad) && reaches_local_host(other);
         let ipv4 = match (embedded::ipv4_range(broad), other) {

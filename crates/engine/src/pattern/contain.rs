@@ -1,25 +1,28 @@
-//! Whether one pattern matches everything that another matches, and whether two can match the same at all.
+//! Whether one pattern matches everything that another matches, and whether two can match the same
+//! at all.
 //!
-//! Both answers are sound and not complete: "contains" is only said where it is so, and "meets" is only denied where it
-//! cannot be. What Istio would compare with the raw authority is left aside, since it never matches more than the
-//! canonical host under the broad match; but for a prefix that ends in a dot, which meets the name before that dot.
+//! Both answers are sound and not complete: "contains" is returned only if it is true, and "meets"
+//! is denied only if nothing can match both. What Istio would compare with the raw authority is
+//! left aside, since it never matches more than the canonical host under the broad match. The
+//! exception is a prefix that ends in a dot, which meets the name before that dot.
 
 use super::{HostPattern, HostShape, Match, Port, PortPattern, TextPattern, address};
 use crate::host::Host;
 
 impl PortPattern {
-    /// Whether the pattern, matched as `matching` says, covers every port that `other` covers as `others` says.
+    /// Returns whether the pattern, matched as `matching` says, covers every port that `other`
+    /// covers as `others` says.
     pub fn contains(self, matching: Match, other: PortPattern, others: Match) -> bool {
         probes(self, other).all(|port| !other.covers(port, others) || self.covers(port, matching))
     }
 
-    /// Whether some port is covered by both.
+    /// Returns whether some port is covered by both.
     pub fn meets(self, matching: Match, other: PortPattern, others: Match) -> bool {
         probes(self, other).any(|port| other.covers(port, others) && self.covers(port, matching))
     }
 }
 
-/// One port of each kind that two patterns could tell apart.
+/// Returns one port of each kind that two patterns could treat differently.
 fn probes(one: PortPattern, two: PortPattern) -> impl Iterator<Item = Port> {
     let named = |pattern| match pattern {
         PortPattern::Exactly(port) => Some(port),
@@ -39,12 +42,12 @@ fn probes(one: PortPattern, two: PortPattern) -> impl Iterator<Item = Port> {
 }
 
 impl HostPattern {
-    /// The port part.
+    /// Returns the port part.
     pub fn port(&self) -> PortPattern {
         self.port
     }
 
-    /// The same hosts with another port.
+    /// Returns the same hosts with another port.
     pub fn with_port(&self, port: PortPattern) -> HostPattern {
         HostPattern {
             port,
@@ -52,17 +55,17 @@ impl HostPattern {
         }
     }
 
-    /// Whether the pattern, matched as `matching` says, matches every *known* host and port that `other` matches. Of
-    /// `**` and connections that name no host this says nothing.
+    /// Returns whether the pattern, matched as `matching` says, matches every *known* host and port
+    /// that `other` matches. It says nothing of `**` and connections that name no host.
     pub fn contains(&self, matching: Match, other: &HostPattern, others: Match) -> bool {
-        // What only texts tell is known of the same text alone.
+        // A pattern that only matches texts contains only the same text.
         let as_text = !self.is_text || matching == Match::Broad || self == other;
         as_text
             && self.port.contains(matching, other.port, others)
             && self.shape.contains(matching, &other.shape, others)
     }
 
-    /// Whether both may match one known host and port.
+    /// Returns whether both may match one known host and port.
     pub fn meets(&self, matching: Match, other: &HostPattern, others: Match) -> bool {
         self.port.meets(matching, other.port, others)
             && self.shape.meets(matching, &other.shape, others)
@@ -77,13 +80,13 @@ impl HostShape {
         }
         match (self, other) {
             (Anywhere | Present, _) => true,
-            // Of an address, texts are looked at one by one.
+            // The texts of an address are compared one by one.
             (_, Exact(host @ Host::Ip(_))) => {
                 others == Match::Strict && self.matches(host, matching)
             }
             (_, Exact(host)) => self.matches(host, matching),
             (Suffix(outer) | LooseSuffix(outer), Suffix(inner)) => inner.ends_with(outer.as_ref()),
-            // Matched broadly they match texts of addresses that nothing matched strictly does.
+            // The broad match covers texts of addresses that no strict match covers.
             (LooseSuffix(_), LooseSuffix(_)) | (LoosePrefix(_), LoosePrefix(_))
                 if (matching, others) == (Match::Strict, Match::Broad) =>
             {
@@ -95,8 +98,8 @@ impl HostShape {
         }
     }
 
-    /// Whether the broad match matches a name that was sent with a dot behind it: Istio compares `a.example.*` with that text,
-    /// of which the dot is the prefix's.
+    /// Returns whether the broad match matches a name that was sent with a trailing dot: Istio
+    /// compares `a.example.*` with that text, and its dot belongs to the prefix.
     fn matches_dotted(&self, host: &Host<'_>, matching: Match) -> bool {
         match (self, host) {
             (HostShape::LoosePrefix(prefix), Host::Name(name)) => {
@@ -133,7 +136,7 @@ impl HostShape {
 }
 
 impl TextPattern {
-    /// Whether every text that `other` matches is matched, case for case.
+    /// Returns whether it matches every text that `other` matches, case for case.
     pub fn contains(&self, other: &TextPattern) -> bool {
         use TextPattern::{Any, Exact, Prefix, Suffix};
         match (self, other) {
@@ -146,7 +149,7 @@ impl TextPattern {
         }
     }
 
-    /// The same, where this pattern is compared in any ASCII case.
+    /// Returns the same for a pattern that is compared in any ASCII case.
     pub fn contains_ignore_case(&self, other: &TextPattern) -> bool {
         self.lower_case().contains(&other.lower_case())
     }

@@ -1,4 +1,5 @@
-//! Tables for the patterns of policies: what each spelling matches, broadly and strictly, and what is refused.
+//! Tables for the patterns of policies: what each spelling matches, broadly and strictly, and what
+//! is refused.
 
 use super::*;
 
@@ -112,7 +113,7 @@ fn a_granted_address_is_granted_in_the_form_in_which_it_is_written() {
         }
     }
     assert!(!both("169.254.*", "[::ffff:169.254.169.254]").1);
-    // A grant of a form is no grant of what it carries.
+    // A grant of a form does not grant what the form carries.
     for range in [
         "[64:ff9b::/96]",
         "[2002::/16]",

@@ -1,13 +1,15 @@
-//! Istio's patterns for texts: principals, methods, paths, header values, and the globs of namespaces.
+//! Istio's patterns for texts: principals, methods, paths, header values, and the globs of
+//! namespaces.
 //!
-//! The rule: they match as Istio's do, case for case unless the caller asks otherwise; what a text means is not known here.
+//! The rule: they match as Istio's do, case for case unless the caller asks otherwise. What a text
+//! means is not known here.
 
 use std::fmt;
 
 use crate::work_count;
 
-/// Istio's text patterns: exact, `prefix*`, `*suffix`, and `*` for anything that is not empty. A leading star is looked
-/// at first; a star elsewhere is a plain character.
+/// Istio's text patterns: exact, `prefix*`, `*suffix`, and `*` for any text that is not empty. A
+/// leading star is recognised first; a star elsewhere is a plain character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextPattern {
     /// The text itself.
@@ -21,7 +23,7 @@ pub enum TextPattern {
 }
 
 impl TextPattern {
-    /// Reads a pattern; every text is one.
+    /// Parses a pattern. Every text is a pattern.
     pub fn parse(text: &str) -> TextPattern {
         if text == "*" {
             return TextPattern::Any;
@@ -33,7 +35,7 @@ impl TextPattern {
         }
     }
 
-    /// How many commas the pattern has.
+    /// Returns how many commas the pattern has.
     pub fn commas(&self) -> usize {
         match self {
             TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => {
@@ -43,7 +45,7 @@ impl TextPattern {
         }
     }
 
-    /// Whether `text` matches, case for case.
+    /// Returns whether `text` matches, case for case.
     pub fn matches(&self, text: &str) -> bool {
         work_count::steps(1);
         match self {
@@ -54,7 +56,7 @@ impl TextPattern {
         }
     }
 
-    /// Whether `text` matches in any ASCII case.
+    /// Returns whether `text` matches in any ASCII case.
     pub fn matches_ignore_case(&self, text: &str) -> bool {
         work_count::steps(1);
         let head = |n: usize| text.as_bytes().get(..n);
@@ -87,7 +89,8 @@ impl fmt::Display for TextPattern {
     }
 }
 
-/// Whether `text` matches a pattern in which every `*` stands for any run of characters, as Istio reads namespaces.
+/// Returns whether `text` matches a pattern in which every `*` matches any run of characters, as
+/// Istio reads namespaces.
 pub fn glob_matches(pattern: &str, text: &str) -> bool {
     let Some((first, mut patterns)) = pattern.split_once('*') else {
         return pattern == text;

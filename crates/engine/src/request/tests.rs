@@ -1,4 +1,5 @@
-//! Requests as they are normalised: where the host, the port, the SNI and the identity come from.
+//! Requests as they are normalised: which attributes give the host, the port, the SNI and the
+//! identity.
 
 use super::*;
 
@@ -186,7 +187,7 @@ fn a_wrapper_that_names_the_gateway_is_no_match_of_sni_and_host() {
         read(&attributes, &settings).2,
         Some(Reason::SniHostMismatch)
     );
-    // On HTTP the session's SNI is what it is.
+    // On HTTP the session's SNI is taken as it is.
     assert!(matches!(
         attributes.normalise(&settings).sni,
         Sni::Known { .. }
