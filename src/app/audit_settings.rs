@@ -270,7 +270,7 @@ mod tests {
             (&["stdout", "stdout?filter=denies"], "to `stdout` twice"),
             (&[], "the list is empty"),
             (&["stderr"], "`stderr` is no place"),
-            (&["tail:9193"], "`tail:9193`: `9193` is no address"),
+            (&["tail:9193"], "`tail:9193`: invalid address `9193`"),
         ] {
             let wrong = wrong(sinks, none, AuditTrail::default());
             assert!(

@@ -56,7 +56,7 @@ fn cannot_bind(problem: &BindError) -> anyhow::Error {
     let (address, why) = match problem {
         BindError::InUse { address } => (address, "it is in use".to_owned()),
         BindError::NotASocket { address } => {
-            (address, "the path exists and is no socket".to_owned())
+            (address, "the path exists and is not a socket".to_owned())
         }
         BindError::Io { address, problem } => (address, problem.to_string()),
     };

@@ -1,13 +1,15 @@
-//! Stands between a socket and the transport, and looks at the frames of HTTP/2 that pass.
+//! Inspects the frames of HTTP/2 between a socket and the transport.
 //!
-//! It reads ahead for the transport, and on the way
-//! - tells what speaks no HTTP/2 at all, and ends it,
-//! - makes an authority that the transport would refuse one that it takes ([`authority`]),
+//! It reads ahead for the transport, and on the way it
+//!
+//! - reports a client that does not use HTTP/2 at all, and ends its connection,
+//! - replaces an authority that the transport would refuse by one that it accepts ([`authority`]),
 //! - ends a connection whose client resets more calls than a proxy does after a stall,
-//! - tells the calls that the transport refuses by itself, which nobody else hears of.
+//! - reports the calls that the transport refuses by itself, which are visible nowhere else.
 //!
-//! It decides nothing about a call and keeps none; whom to tell is a [`ConnectionObserver`]. The rule: bytes pass as they are, in their order, but for those of an
-//! authority; whatever is not understood passes too, for the transport to judge.
+//! It decides nothing about a call and stores none. Reports go to a [`ConnectionObserver`]. The
+//! rule: bytes pass unchanged and in order, except those of an authority. What the guard does not
+//! understand passes too, and the transport judges it.
 
 mod answers;
 mod authority;
@@ -29,7 +31,7 @@ use answers::Answers;
 use frame::{Frame, HEAD, HEADERS, LONGEST, RST_STREAM};
 use input::Input;
 
-/// What a client of HTTP/2 says first (RFC 9113, 3.4).
+/// The first bytes of an HTTP/2 client (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Why a connection, or a call on it, is refused below gRPC.
@@ -37,19 +39,20 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub enum ConnectionRefusal {
     /// The client begins a TLS handshake.
     Tls,
-    /// The client speaks HTTP/1.
+    /// The client uses HTTP/1.
     Http1,
-    /// The client speaks something else than HTTP/2, or stops within the preface.
+    /// The client uses another protocol than HTTP/2, or stops within the preface.
     OtherProtocol,
-    /// The client resets more calls than [`ConnectionLimits::pending_resets`] allows; its connection ends.
+    /// The client resets more calls than [`ConnectionLimits::pending_resets`] allows. Its
+    /// connection ends.
     TooManyResets,
     /// The transport refuses a call by itself.
     StreamRefused,
 }
 
-/// Hears of what the guard sees refused.
+/// Receives the refusals that the guard sees.
 pub trait ConnectionObserver {
-    /// Tells a refusal. `example` says what it was, in a few words.
+    /// Reports a refusal. `example` describes it in a few words.
     fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display);
 }
 
@@ -63,23 +66,23 @@ pub struct TransportGuard<IO, O> {
     answers: Answers,
 }
 
-/// What of the input comes next.
+/// The part of the input that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The preface, of which so many bytes have come.
+    /// The preface, and how many of its bytes have arrived.
     Preface(usize),
     /// The head of a frame.
     Head,
-    /// The rest of a frame that is of no interest.
+    /// The rest of a frame that is not inspected.
     Rest(usize),
-    /// Nothing that is understood.
+    /// Input that is not understood.
     Blind,
-    /// Nothing at all.
+    /// No input.
     Ended,
 }
 
 impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
-    /// One whose client has said nothing yet.
+    /// Wraps a stream whose client has sent nothing yet.
     pub fn new(io: IO, limits: ConnectionLimits, observer: Arc<O>) -> Self {
         let (input, answers, resets) = (Input::new(), Answers::default(), ResetBudget::new(limits));
         TransportGuard {
@@ -92,11 +95,11 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
         }
     }
 
-    /// Looks at what was read, and lets pass what is understood.
-    fn look(&mut self) -> io::Result<()> {
+    /// Inspects what was read, and releases what is understood.
+    fn inspect(&mut self) -> io::Result<()> {
         while !self.input.unseen().is_empty() {
             match self.phase {
-                Phase::Preface(seen) => self.look_at_preface(seen)?,
+                Phase::Preface(seen) => self.inspect_preface(seen)?,
                 Phase::Rest(left) => {
                     let passed = left.min(self.input.unseen().len());
                     self.input.pass(passed);
@@ -110,7 +113,7 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
                     let Some(frame) = Frame::of(self.input.unseen()) else {
                         return Ok(());
                     };
-                    if !self.look_at_frame(frame)? {
+                    if !self.inspect_frame(frame)? {
                         return Ok(());
                     }
                 }
@@ -120,7 +123,7 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
         Ok(())
     }
 
-    fn look_at_preface(&mut self, seen: usize) -> io::Result<()> {
+    fn inspect_preface(&mut self, seen: usize) -> io::Result<()> {
         let (bytes, expected) = (self.input.unseen(), PREFACE.get(seen..).unwrap_or_default());
         let equal = bytes
             .iter()
@@ -129,11 +132,11 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
             .count();
         if equal < bytes.len().min(expected.len()) {
             let begun = [PREFACE.get(..seen).unwrap_or_default(), bytes].concat();
-            let (refusal, example) = stranger(&begun);
+            let (refusal, example) = identify_protocol(&begun);
             self.observer.refused(refusal, &example);
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the client does not speak HTTP/2",
+                "the client does not use HTTP/2",
             ));
         }
         self.input.pass(equal);
@@ -145,8 +148,8 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
         Ok(())
     }
 
-    /// False if more of the frame must come first.
-    fn look_at_frame(&mut self, frame: Frame) -> io::Result<bool> {
+    /// Inspects a frame. Returns false if more of the frame must arrive first.
+    fn inspect_frame(&mut self, frame: Frame) -> io::Result<bool> {
         if frame.length > LONGEST {
             // The transport ends such a connection.
             self.phase = Phase::Blind;
@@ -197,8 +200,9 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
     }
 }
 
-/// Who speaks, if it is not HTTP/2: the refusal, and an example that holds no text of theirs but a method's name.
-fn stranger(begun: &[u8]) -> (ConnectionRefusal, String) {
+/// Identifies the protocol of a client that does not use HTTP/2: the refusal, and an example that
+/// contains no text of the client except a method's name.
+fn identify_protocol(begun: &[u8]) -> (ConnectionRefusal, String) {
     let word = begun
         .iter()
         .take_while(|byte| byte.is_ascii_uppercase())
@@ -206,7 +210,7 @@ fn stranger(begun: &[u8]) -> (ConnectionRefusal, String) {
         .map(|byte| char::from(*byte));
     let word: String = word.collect();
     match (begun.first(), begun.get(word.len())) {
-        // A record of a handshake, of version 3.something.
+        // A handshake record of version 3.x.
         (Some(0x16), Some(_)) if begun.get(1) == Some(&3) => {
             (ConnectionRefusal::Tls, "a TLS handshake".to_owned())
         }
@@ -256,10 +260,10 @@ impl<IO: AsyncRead + Unpin, O: ConnectionObserver> AsyncRead for TransportGuard<
                         .observer
                         .refused(ConnectionRefusal::OtherProtocol, &example);
                 }
-                // What is left is the begin of a frame that will never be whole.
+                // What is left is the beginning of a frame that will never be whole.
                 guard.phase = Phase::Ended;
             }
-            guard.look()?;
+            guard.inspect()?;
         }
     }
 }
@@ -284,7 +288,7 @@ impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> AsyncWrite for TransportGuar
         Poll::Ready(Ok(written))
     }
 
-    // Not vectored, as the stream below.
+    // Not vectored, for the reason given at `PrefaceGuard`.
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_flush(context)
@@ -295,7 +299,8 @@ impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> AsyncWrite for TransportGuar
     }
 }
 
-/// The name of an error with which the transport refuses a call; none for those with which an answered one ends early.
+/// Returns the name of an error with which the transport refuses a call, and nothing for those with
+/// which an answered call ends early.
 fn refusing(code: u32) -> Option<&'static str> {
     match code {
         1 => Some("PROTOCOL_ERROR"),
@@ -307,10 +312,12 @@ fn refusing(code: u32) -> Option<&'static str> {
     }
 }
 
-/// How many more calls the client may reset: at once as many as the transport may hold, and as many again in a second.
+/// How many more calls the client may reset: at once as many as the transport may hold, and the
+/// same number again per second.
 ///
-/// A proxy resets what this server did not answer in time: in a stall of a second, several times as many calls as it may
-/// have open. A flood resets all that it sends, which is more in any second.
+/// A proxy resets the calls that this server did not answer in time: in a stall of one second,
+/// several times as many calls as it may have open. A flood resets everything that it sends, which
+/// is more in any second.
 #[derive(Debug)]
 struct ResetBudget {
     most: f64,
@@ -328,7 +335,7 @@ impl ResetBudget {
         }
     }
 
-    /// False if none is left.
+    /// Takes one reset from the budget. Returns false if none is left.
     fn take(&mut self, now: Instant) -> bool {
         let passed = self
             .since

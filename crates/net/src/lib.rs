@@ -1,9 +1,11 @@
-//! The edge of sockets: addresses, the threads that serve connections, and what guards a connection before HTTP/2 does.
+//! The edge of sockets: addresses, the threads that serve connections, and what guards a connection
+//! before HTTP/2 does.
 //!
-//! [`listen`] binds addresses and accepts connections, [`workers`] spreads them over threads, [`limits`] bounds each of them.
-//! [`guard`] looks at the frames of a connection, and [`preface_guard`] ends one that says nothing at the shutdown. Nothing
-//! here knows a call, a check or a record. The rule: this crate depends on no other crate of customs; its user hears of
-//! refusals through [`ConnectionObserver`].
+//! [`listen`] binds addresses and accepts connections, [`workers`] spreads them over threads, and
+//! [`limits`] bounds each of them. [`guard`] inspects the frames of a connection, and
+//! [`preface_guard`] ends a silent one at the shutdown. Nothing here knows a call, a check or a
+//! record. The rule: this crate depends on no other crate of customs; refusals are reported to its
+//! user through [`ConnectionObserver`].
 
 #![cfg_attr(
     test,

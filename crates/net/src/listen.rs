@@ -1,8 +1,9 @@
-//! Where the service listens: TCP addresses and unix sockets. An address is taken first, so that one that cannot be had is told
-//! before anything else happens; it is opened when somebody there will be answered.
+//! Where the service listens: TCP addresses and unix sockets. An address is first reserved, so that
+//! an unavailable one is reported before anything else happens. It is opened once connections there
+//! will be served.
 //!
-//! A unix socket is a file, so this module may touch the file system: it replaces a stale socket only if nobody answers
-//! on it, and removes its own when it is done.
+//! A unix socket is a file, so this module may use the file system. It replaces a stale socket only
+//! if no process answers on it, and removes its own socket at the end.
 
 use std::fmt;
 use std::fs;
@@ -16,9 +17,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, lookup_host};
 use tokio::time::sleep;
 
-/// How many connections wait to be accepted, as the standard library has it and more.
+/// How many connections may wait to be accepted: more than the standard library's default.
 const BACKLOG: u32 = 1024;
-/// The pause before a connection is accepted again where something was short.
+/// The pause before accepting again after a resource ran short.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// An address to listen on.
@@ -30,15 +31,15 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// Why a text is no address to listen on.
+/// Why a text is not an address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseAddressError {
-    /// `unix:` and nothing behind it.
+    /// `unix:` without a path.
     #[error("`unix:` needs a path: `unix:/run/customs.sock`")]
     NoPath,
     /// Neither a host with a port nor a unix socket.
-    #[error("`{0}` is no address: write `127.0.0.1:9191`, `[::1]:9191` or `unix:PATH`")]
+    #[error("invalid address `{0}`: expected `127.0.0.1:9191`, `[::1]:9191` or `unix:PATH`")]
     Unknown(String),
 }
 
@@ -73,12 +74,12 @@ impl fmt::Display for Address {
     }
 }
 
-/// An address that is this process's own, and not open yet: who connects is refused.
+/// An address that this process holds but has not opened: connections are refused.
 #[derive(Debug)]
 pub enum Reserved {
     /// A TCP address.
     Tcp(Address, TcpSocket),
-    /// A unix socket, and the file it made.
+    /// A unix socket and the file that it made.
     Unix(Address, UnixSocket, SocketFile),
 }
 
@@ -87,14 +88,14 @@ pub enum Reserved {
 pub enum Listener {
     /// A TCP listener.
     Tcp(TcpListener),
-    /// A unix socket, and the file it made.
+    /// A unix socket and the file that it made.
     Unix(UnixListener, SocketFile),
 }
 
 /// Why an address could not be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Somebody else listens there.
+    /// Another process listens there.
     #[error(
         "cannot listen on {address}: it is in use; stop the other process or choose another address with --listen"
     )]
@@ -102,29 +103,29 @@ pub enum BindError {
         /// The address.
         address: Address,
     },
-    /// The path is something else than a socket.
+    /// The path exists and is not a socket.
     #[error(
-        "cannot listen on {address}: the path exists and is no socket; remove it or choose another path"
+        "cannot listen on {address}: the path exists and is not a socket; remove it or choose another path"
     )]
     NotASocket {
         /// The address.
         address: Address,
     },
-    /// Anything else that the system says.
+    /// Any other error of the system.
     #[error(
         "cannot listen on {address} (--listen): {problem}; choose an address of this machine, or `unix:PATH` in a directory that exists"
     )]
     Io {
         /// The address.
         address: Address,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         problem: io::Error,
     },
 }
 
 impl Address {
-    /// Takes the address and opens it.
+    /// Reserves the address and opens it.
     ///
     /// # Errors
     /// [`BindError`], with what to do.
@@ -132,7 +133,7 @@ impl Address {
         self.reserve().await?.open()
     }
 
-    /// Takes the address, without opening it.
+    /// Reserves the address without opening it.
     ///
     /// # Errors
     /// [`BindError`], with what to do.
@@ -168,7 +169,7 @@ impl Address {
         }
     }
 
-    /// Removes a socket file on which nobody answers.
+    /// Removes a socket file on which no process answers.
     async fn clear_stale(&self, path: &Path) -> Result<(), BindError> {
         let failed = |problem| BindError::Io {
             address: self.clone(),
@@ -196,11 +197,11 @@ impl Address {
     }
 }
 
-/// The first of the addresses that a name stands for that can be had.
+/// Reserves the first available address that a name resolves to.
 async fn reserve_tcp(address: &str) -> io::Result<TcpSocket> {
     let mut last = io::Error::new(
         io::ErrorKind::InvalidInput,
-        "the name stands for no address",
+        "the name resolves to no address",
     );
     for address in lookup_host(address).await? {
         let socket = if address.is_ipv4() {
@@ -208,7 +209,8 @@ async fn reserve_tcp(address: &str) -> io::Result<TcpSocket> {
         } else {
             TcpSocket::new_v6()?
         };
-        // As the standard library does: what lingers of a process that ended does not hold up the next.
+        // As the standard library does: sockets that linger from an ended process do not delay the
+        // next one.
         socket.set_reuseaddr(true)?;
         match socket.bind(address) {
             Ok(()) => return Ok(socket),
@@ -219,7 +221,7 @@ async fn reserve_tcp(address: &str) -> io::Result<TcpSocket> {
 }
 
 impl Reserved {
-    /// Opens the address: who connects from now on waits to be accepted.
+    /// Opens the address: connections from now on wait to be accepted.
     ///
     /// # Errors
     /// [`BindError`], with what to do.
@@ -236,7 +238,7 @@ impl Reserved {
         }
     }
 
-    /// The address that was taken, with the port that the system chose.
+    /// Returns the reserved address, with the port that the system chose.
     pub fn local(&self) -> String {
         match self {
             Reserved::Tcp(_, socket) => socket
@@ -248,21 +250,21 @@ impl Reserved {
     }
 }
 
-/// A connection that was accepted, and belongs to no runtime yet.
+/// An accepted connection that does not belong to a runtime yet.
 #[derive(Debug)]
 pub enum Accepted {
-    /// Over TCP, and from where.
+    /// Over TCP, with the peer's address.
     Tcp(std::net::TcpStream, SocketAddr),
     /// Over a unix socket.
     Unix(std::os::unix::net::UnixStream),
 }
 
 impl Listener {
-    /// Waits for a connection. One that is over before it was accepted is passed over, and where the process or the
-    /// system has too many files open, this waits until some are closed.
+    /// Waits for a connection. A connection that ended before it was accepted is skipped. If the
+    /// process or the system has too many open files, this waits until some are closed.
     ///
     /// # Errors
-    /// What says that this listener will accept nothing more.
+    /// If this listener will accept nothing more.
     pub async fn accept(&self) -> io::Result<Accepted> {
         loop {
             let accepted = match self {
@@ -287,7 +289,7 @@ impl Listener {
         }
     }
 
-    /// The address that was bound, with the port that the system chose.
+    /// Returns the bound address, with the port that the system chose.
     pub fn local(&self) -> String {
         match self {
             Listener::Tcp(listener) => listener
@@ -299,25 +301,27 @@ impl Listener {
     }
 }
 
-/// An answer is one small write, which must not wait for another.
+/// Accepts a TCP stream without Nagle's delay: an answer is one small write, which must not wait
+/// for another.
 fn tcp(stream: TcpStream, peer: SocketAddr) -> io::Result<Accepted> {
     stream.set_nodelay(true)?;
     Ok(Accepted::Tcp(stream.into_std()?, peer))
 }
 
-/// What is wrong with one connection and not with the listener.
+/// Returns whether a problem concerns one connection and not the listener.
 fn is_passing(problem: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, WouldBlock,
     };
-    // Setting an option of a connection that is over is an invalid argument on some systems.
+    // On some systems, setting an option of a connection that has ended is an invalid argument.
     matches!(
         problem.kind(),
         ConnectionAborted | ConnectionReset | Interrupted | InvalidInput | WouldBlock
     )
 }
 
-/// What passes when others give something back: file descriptors, buffers, memory.
+/// Returns whether a problem passes once others release resources: file descriptors, buffers,
+/// memory.
 fn is_shortage(problem: &io::Error) -> bool {
     use rustix::io::Errno;
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
@@ -326,7 +330,8 @@ fn is_shortage(problem: &io::Error) -> bool {
         .any(|errno| problem.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// The file of a unix socket; removed with it, unless another process has replaced it meanwhile.
+/// The file of a unix socket. It is removed when the value is dropped, unless another process has
+/// replaced it meanwhile.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -348,7 +353,8 @@ impl Drop for SocketFile {
         let ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|meta| (meta.dev(), meta.ino()) == self.inode);
         if ours {
-            // Nothing is lost if this fails: the next start clears a socket on which nobody answers.
+            // A failure here loses nothing: the next start removes a socket on which no process
+            // answers.
             let _ = fs::remove_file(&self.path);
         }
     }

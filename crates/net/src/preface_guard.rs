@@ -1,8 +1,9 @@
-//! A stream that ends at the shutdown if its client does not speak HTTP/2 yet.
+//! A stream that ends at the shutdown if its client has not started HTTP/2.
 //!
-//! The transport sends GOAWAY and lets streams finish, but only on a connection whose client has sent the preface. One
-//! that is merely open would keep the server for ever, so until the preface is whole the shutdown looks like the end of
-//! its input. What comes after it is the transport's business.
+//! The transport sends GOAWAY and lets streams finish, but only on a connection whose client has
+//! sent the preface. A connection that is merely open would keep the server from ending. So until
+//! the preface is whole, the shutdown looks like the end of the input. What follows the preface is
+//! left to the transport.
 
 use std::future::Future;
 use std::io;
@@ -16,7 +17,7 @@ use tonic::transport::server::Connected;
 /// The length of HTTP/2's connection preface, in bytes (RFC 9113, 3.4).
 const PREFACE: usize = 24;
 
-/// A stream, and the shutdown as long as its client has not sent the preface.
+/// A stream, and the shutdown for as long as its client has not sent the preface.
 pub struct PrefaceGuard<IO> {
     io: IO,
     silent: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -24,7 +25,7 @@ pub struct PrefaceGuard<IO> {
 }
 
 impl<IO> PrefaceGuard<IO> {
-    /// One whose client has said nothing yet.
+    /// Wraps a stream whose client has sent nothing yet.
     pub fn new(io: IO, shutdown: &CancellationToken) -> Self {
         PrefaceGuard {
             io,
@@ -47,7 +48,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for PrefaceGuard<IO> {
             self.silent = None;
         }
         match (&read, &mut self.silent) {
-            // Nothing was put into the buffer, which is how the end of the input is told.
+            // An empty read is how the end of the input is reported.
             (Poll::Pending, Some(shutdown)) => shutdown.as_mut().poll(context).map(|()| Ok(())),
             _ => read,
         }
@@ -63,8 +64,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for PrefaceGuard<IO> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
-    // Not vectored, so that the transport gathers frames up to a kilobyte into one write; to a vectored stream it writes
-    // every frame from 256 bytes on by itself, and a write costs as much as deciding.
+    // Not vectored, so that the transport gathers frames up to a kilobyte into one write. To a
+    // vectored stream it writes every frame from 256 bytes on separately, and a write costs as much
+    // as deciding.
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_flush(context)

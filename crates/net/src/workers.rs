@@ -1,8 +1,8 @@
 //! Threads that answer checks, each with a runtime of its own.
 //!
-//! A connection stays on the thread that it was given to, so a check never moves between processors, and its tasks wake
-//! nobody on another one. It knows nothing of what a connection does. The rule: whoever comes is given to the thread that
-//! has the fewest.
+//! A connection stays on the thread that received it, so a check never moves between processors and
+//! its tasks wake no other thread. This module does not know what a connection does. The rule: a
+//! new connection goes to the thread that has the fewest.
 
 use std::future::Future;
 use std::io;
@@ -16,14 +16,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-/// What a thread is given to do: everything about one connection.
+/// The work that a thread receives: everything about one connection.
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The way to the threads. They end when every clone of it is gone and what they were given is done.
+/// A handle to all threads. They end once every clone of it is dropped and their work is done.
 #[derive(Clone, Debug)]
 pub struct Workers(Arc<[WorkerHandle]>);
 
-/// The way to one thread.
+/// A handle to one thread.
 #[derive(Debug)]
 struct WorkerHandle {
     work: UnboundedSender<Work>,
@@ -31,12 +31,12 @@ struct WorkerHandle {
     held: Arc<AtomicUsize>,
 }
 
-/// One of the threads, to be run.
+/// One of the threads, not yet running.
 #[derive(Debug)]
 pub struct Worker(UnboundedReceiver<Work>);
 
 impl Workers {
-    /// The way to so many threads. Each must be [run](Worker::run).
+    /// Creates the handle and the threads. Each thread must be [run](Worker::run).
     pub fn new(threads: NonZeroUsize) -> (Workers, Vec<Worker>) {
         let (handles, workers): (Vec<_>, Vec<_>) =
             (0..threads.get()).map(|_| Worker::new()).unzip();
@@ -53,7 +53,7 @@ impl Workers {
             let _held = held;
             connection.await;
         };
-        // Refused only where the thread was ended, and every connection with it.
+        // Fails only if the thread has ended, and with it every connection.
         let _ = handle.work.send(Box::pin(work));
     }
 }
@@ -70,10 +70,11 @@ impl Worker {
         )
     }
 
-    /// Runs until nothing can come any more and everything is done. Dropped before that, it ends what is left.
+    /// Runs until no handle is left and all work is done. If the future is dropped earlier, it ends
+    /// the remaining connections.
     ///
     /// # Errors
-    /// If the system gives no thread, or nothing to wait for connections with.
+    /// If the system provides no thread, or nothing to wait for connections with.
     pub async fn run(self) -> io::Result<()> {
         let end = CancellationToken::new();
         let _ends = end.clone().drop_guard();
@@ -90,7 +91,7 @@ async fn serve(mut work: UnboundedReceiver<Work>) {
     let mut connections = JoinSet::new();
     while let Some(connection) = work.recv().await {
         connections.spawn(connection);
-        // Those that have ended would be kept for ever otherwise.
+        // Removes connections that have ended; they would accumulate otherwise.
         while connections.try_join_next().is_some() {}
     }
     while connections.join_next().await.is_some() {}
@@ -128,12 +129,12 @@ mod tests {
         Workers::new(NonZeroUsize::new(2).unwrap())
     }
 
-    /// Gives a connection that tells its thread and stays until it is told to go.
-    fn stay(workers: &Workers, told: &mpsc::Sender<ThreadId>) -> CancellationToken {
-        let (go, told) = (CancellationToken::new(), told.clone());
+    /// Adds a connection that reports its thread and stays until its token is cancelled.
+    fn stay(workers: &Workers, sender: &mpsc::Sender<ThreadId>) -> CancellationToken {
+        let (go, sender) = (CancellationToken::new(), sender.clone());
         let gone = go.clone();
         workers.take(async move {
-            told.send(thread::current().id()).unwrap();
+            sender.send(thread::current().id()).unwrap();
             gone.cancelled().await;
         });
         go
@@ -146,10 +147,10 @@ mod tests {
             .into_iter()
             .map(|thread| tokio::spawn(thread.run()))
             .collect();
-        let (told, heard) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let next = || {
-            let go = stay(&workers, &told);
-            (go, heard.recv_timeout(BOUND).unwrap())
+            let go = stay(&workers, &sender);
+            (go, receiver.recv_timeout(BOUND).unwrap())
         };
         let ((first, here), (_second, there)) = (next(), next());
         assert_ne!(here, there);
@@ -168,15 +169,15 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn threads_end_when_nothing_can_come_and_all_is_done() {
+    async fn threads_end_once_no_handle_is_left_and_all_work_is_done() {
         let (workers, threads) = two();
         let runs: Vec<_> = threads
             .into_iter()
             .map(|thread| tokio::spawn(thread.run()))
             .collect();
-        let (told, heard) = mpsc::channel();
-        let go = stay(&workers, &told);
-        heard.recv_timeout(BOUND).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let go = stay(&workers, &sender);
+        receiver.recv_timeout(BOUND).unwrap();
         drop(workers);
         let mut runs = runs.into_iter();
         let (busy, idle) = (runs.next().unwrap(), runs.next().unwrap());
@@ -190,14 +191,14 @@ mod tests {
     async fn a_thread_that_is_dropped_ends_its_connections() {
         let (workers, mut threads) = two();
         let run = tokio::spawn(threads.remove(0).run());
-        let (told, heard) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let (alive, gone) = mpsc::channel::<()>();
         workers.take(async move {
             let _alive = alive;
-            told.send(thread::current().id()).unwrap();
+            sender.send(thread::current().id()).unwrap();
             std::future::pending::<()>().await;
         });
-        heard.recv_timeout(BOUND).unwrap();
+        receiver.recv_timeout(BOUND).unwrap();
         run.abort();
         assert_eq!(
             gone.recv_timeout(BOUND),

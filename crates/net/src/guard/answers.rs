@@ -1,18 +1,18 @@
-//! The frames that the transport writes, as far as they tell which calls it refuses by itself.
+//! The frames that the transport writes, read only to find the calls that it refuses by itself.
 //!
-//! Bytes come in any pieces. It changes none of them.
+//! Bytes may arrive in any pieces. None of them is changed.
 
 use super::frame::{Frame, HEAD, RST_STREAM};
 
-/// The frames that the transport writes, of which only those are of interest that reset a call.
+/// Reads the frames that the transport writes. Only those that reset a call matter.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     head: [u8; HEAD],
-    /// How many bytes of the head have come.
+    /// How many bytes of the head have arrived.
     seen: usize,
     /// How many bytes of the frame are still to come.
     left: usize,
-    /// The code of a reset, as far as it has come.
+    /// The code of a reset, as far as it has arrived.
     code: Option<u32>,
 }
 

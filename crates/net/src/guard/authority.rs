@@ -1,12 +1,14 @@
-//! Makes the `:authority` of a call one that HTTP/2 takes.
+//! Makes the `:authority` of a call one that HTTP/2 accepts.
 //!
-//! A proxy that is told no `authority` sends the name of its cluster, which may hold anything: `outbound|9191||customs.egress`.
-//! The transport refuses a call whose authority is no authority of a URI, before anything here could answer it. customs looks at
-//! no authority at all, so in the headers of a call each byte that is not allowed there becomes `_`.
+//! A proxy without a configured `authority` sends the name of its cluster, which may contain
+//! anything: `outbound|9191||customs.egress`. The transport refuses a call whose authority is not a
+//! valid authority of a URI, before anything here could answer it. customs does not use the
+//! authority of a call at all, so each byte in it that is not allowed there becomes `_`.
 //!
-//! It decodes nothing else, keeps no table, and knows no other call. The rules that make this sound: the text keeps its
-//! length and its place, so that both ends of the connection keep equal tables; it never takes more bytes than before; and
-//! whatever is not understood stays as it is, for the transport to judge.
+//! It decodes nothing else, keeps no table, and knows no other call. Three rules make this sound:
+//! the text keeps its length and its place, so both ends of the connection keep equal tables; it
+//! never takes more bytes than before; and whatever is not understood stays as it is, and the
+//! transport judges it.
 
 use std::ops::Range;
 
@@ -18,21 +20,22 @@ use super::huffman;
 const NAME: &[u8] = b":authority";
 const PLACE: usize = 1;
 
-/// The last pseudo-header of the static table, and the last header; behind that, places are those of the dynamic table.
+/// The last pseudo-header of the static table, and the last header. Higher indexes are those of the
+/// dynamic table.
 const LAST_PSEUDO: usize = 14;
 const LAST_STATIC: usize = 61;
 
-/// What stands where in a block: a part of it, and what to write there.
+/// A replacement in a block: a range of it, and the text to write there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mending {
-    /// Where the text stands, its length included.
+    /// The position of the text, its length included.
     pub place: Range<usize>,
-    /// The text to write there, its length included; never longer than the place.
+    /// The text to write there, its length included; never longer than `place`.
     pub text: Vec<u8>,
 }
 
-/// What is to be written into a block of headers so that its authority is taken. `None`: nothing is wrong with it, or it
-/// is not to be found in this block.
+/// Returns the replacement that makes the authority of a block of headers acceptable. `None` if the
+/// authority is valid, or not to be found in this block.
 pub(super) fn mend(block: &[u8]) -> Option<Mending> {
     let Text {
         place,
@@ -56,7 +59,8 @@ pub(super) fn mend(block: &[u8]) -> Option<Mending> {
     Authority::try_from(mended.as_slice()).ok()?;
     let mut text = Vec::with_capacity(place.len());
     if is_huffman {
-        // No shorter code than that of `_` is one of a byte that is not allowed, so this is no longer than before.
+        // No byte that is not allowed has a shorter code than `_`, so this is no longer than
+        // before.
         let encoded = huffman::encode(&mended);
         write_length(encoded.len(), 0x80, &mut text);
         text.extend_from_slice(&encoded);
@@ -69,14 +73,15 @@ pub(super) fn mend(block: &[u8]) -> Option<Mending> {
 
 /// A text in a block.
 struct Text {
-    /// Where it stands, its length included.
+    /// Its position, its length included.
     place: Range<usize>,
-    /// Where its bytes stand.
+    /// The position of its bytes.
     content: Range<usize>,
     is_huffman: bool,
 }
 
-/// The authority, where the block spells it out. Pseudo-headers come before all others, so few fields are walked.
+/// Finds the authority, if the block spells it out. Pseudo-headers precede all other headers, so
+/// few fields are read.
 fn find(block: &[u8]) -> Option<Text> {
     let mut walk = Walk { block, at: 0 };
     loop {
@@ -90,7 +95,7 @@ fn find(block: &[u8]) -> Option<Text> {
         } else if first & 0x40 != 0 {
             walk.number(6)?
         } else if first & 0x20 != 0 {
-            // The size of the table, which is no field.
+            // A change of the table's size, which is not a field.
             walk.number(5)?;
             continue;
         } else {
@@ -121,7 +126,7 @@ impl Text {
     }
 }
 
-/// Reads a block from its begin on.
+/// Reads a block from its beginning.
 struct Walk<'b> {
     block: &'b [u8],
     at: usize,
@@ -138,7 +143,8 @@ impl Walk<'_> {
         Some(byte)
     }
 
-    /// A number whose first `bits` bits stand in the byte that comes (RFC 7541, 5.1); `None` beyond 28 more.
+    /// Reads a number whose first `bits` bits are in the next byte (RFC 7541, 5.1). `None` beyond
+    /// 28 more bits.
     fn number(&mut self, bits: u32) -> Option<usize> {
         let most = (1_usize << bits) - 1;
         let mut number = usize::from(self.next()?) & most;
@@ -172,7 +178,7 @@ impl Walk<'_> {
     }
 }
 
-/// Writes the length of a text behind the mark of its kind.
+/// Writes the length of a text after the bits that mark its kind.
 fn write_length(length: usize, kind: u8, out: &mut Vec<u8>) {
     const MOST: usize = 0x7f;
     let mut put =

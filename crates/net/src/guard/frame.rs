@@ -1,10 +1,11 @@
-//! The head of an HTTP/2 frame (RFC 9113, 4.1 and 6), and where a block of headers stands in a frame.
+//! The head of an HTTP/2 frame (RFC 9113, 4.1 and 6), and the position of a block of headers in a
+//! frame.
 //!
-//! It reads what is there and keeps nothing.
+//! It reads the bytes that it gets and keeps nothing.
 
 use std::ops::Range;
 
-/// The length of a frame's head, and of the longest frame that the transport takes.
+/// The length of a frame's head, and of the longest frame that the transport accepts.
 pub(super) const HEAD: usize = 9;
 pub(super) const LONGEST: usize = 16 << 10;
 
@@ -23,7 +24,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// `None` where the head is not whole.
+    /// Reads a head. `None` if it is not whole.
     pub(super) fn of(bytes: &[u8]) -> Option<Frame> {
         let &[high, middle, low, kind, flags] = bytes.get(..HEAD)?.first_chunk()?;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
@@ -34,7 +35,8 @@ impl Frame {
         })
     }
 
-    /// Where the block of headers stands in a whole frame: behind what may stand before it, before what fills it up.
+    /// Returns the position of the block of headers in a whole frame: after optional fields and
+    /// before padding.
     pub(super) fn block(self, whole: &[u8]) -> Option<Range<usize>> {
         let (mut start, mut end) = (HEAD, whole.len());
         if self.flags & PADDED != 0 {

@@ -1,11 +1,12 @@
-//! The Huffman code of HPACK (RFC 7541, appendix B), for the one text that is looked into: an `:authority`.
+//! The Huffman code of HPACK (RFC 7541, appendix B), for the one text that is inspected: an
+//! `:authority`.
 //!
-//! The code is canonical: codes of one length follow one another in the order of their symbols, and those of the next length
-//! go on behind them. So the lengths alone say all of it.
+//! The code is canonical: codes of one length follow one another in the order of their symbols, and
+//! those of the next length continue after them. So the lengths alone define the whole code.
 
 use std::sync::LazyLock;
 
-/// How many bits each byte has, and last the mark of the end.
+/// How many bits the code of each byte has; the last entry is the end mark.
 #[rustfmt::skip]
 const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
@@ -32,7 +33,7 @@ const LONGEST: u8 = 30;
 
 static CODE: LazyLock<Code> = LazyLock::new(Code::new);
 
-/// The code, as it is asked for.
+/// The code, in the form in which it is looked up.
 struct Code {
     /// The code of each byte, and how many bits it has.
     of_byte: Vec<(u32, u8)>,
@@ -62,7 +63,7 @@ impl Code {
     }
 }
 
-/// The bytes that a text stands for; `None` if it is no text of this code.
+/// Decodes a text. `None` if it is not a text of this code.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let (mut bytes, mut code, mut length) = (Vec::with_capacity(text.len() * 2), 0_u32, 0_usize);
     for byte in text {
@@ -72,17 +73,17 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
             let (first, symbols) = CODE.by_length.get(length)?;
             let place = usize::try_from(code.checked_sub(*first).unwrap_or(u32::MAX)).ok()?;
             if let Some(symbol) = symbols.get(place) {
-                // The mark of the end is no byte.
+                // The end mark is not a byte.
                 bytes.push(u8::try_from(*symbol).ok()?);
                 (code, length) = (0, 0);
             }
         }
     }
-    // What is left fills the last byte up: less than a byte, all of it ones.
+    // What is left is padding: less than a byte, all ones.
     (length < 8 && code + 1 == 1 << length).then_some(bytes)
 }
 
-/// The text that stands for these bytes.
+/// Encodes bytes.
 pub(super) fn encode(bytes: &[u8]) -> Vec<u8> {
     let (mut text, mut bits, mut count) = (Vec::with_capacity(bytes.len()), 0_u64, 0_u8);
     let whole_bytes = |text: &mut Vec<u8>, bits: u64, count: &mut u8| {
@@ -104,7 +105,7 @@ pub(super) fn encode(bytes: &[u8]) -> Vec<u8> {
     if count > 0 {
         bits = bits << 8 | 0xff;
         count += 8;
-        // Of the eight ones only those are written that fill the byte up.
+        // Writes only as many of the eight ones as fill the last byte.
         text.extend(u8::try_from(bits >> count.saturating_sub(8) & 0xff));
     }
     text

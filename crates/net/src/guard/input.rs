@@ -1,7 +1,8 @@
-//! The bytes that a client sent, on their way to the transport: those that may pass, and behind them those that were not
-//! looked at yet.
+//! The bytes that a client sent, on their way to the transport: first those that may pass, then
+//! those that were not inspected yet.
 //!
-//! It knows no frame but for the place of its length. A connection that says nothing has no buffer.
+//! It knows nothing about frames except the position of their length. A connection that sends
+//! nothing has no buffer.
 
 use std::io;
 use std::ops::Range;
@@ -10,14 +11,16 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// How many bytes are read at once: some fifteen checks, where the transport by itself would read four. The longest frame
-/// of headers fits in as well.
+/// How many bytes are read at once: some fifteen checks, where the transport by itself would read
+/// four. The longest frame of headers also fits.
 pub(super) const READ_BUFFER: usize = 32 << 10;
 
-/// How many bytes are read at first, before a connection has a buffer: what a client begins with.
+/// How many bytes are read at first, before a connection has a buffer: enough for a client's
+/// beginning.
 const FIRST_READ: usize = 512;
 
-/// What was read: first what may pass, then what was not looked at yet. A connection that says nothing has no buffer.
+/// The bytes that were read: first what may pass, then what was not inspected yet. A connection
+/// that sends nothing has no buffer.
 pub(super) struct Input {
     buffer: Box<[u8]>,
     passing: Range<usize>,
@@ -33,7 +36,7 @@ impl Input {
         }
     }
 
-    /// Reads on behind what was read; nothing must be passing.
+    /// Appends input to what was read. No bytes may be waiting to pass.
     pub(super) fn read<IO: AsyncRead + Unpin>(
         &mut self,
         io: &mut IO,
@@ -70,17 +73,17 @@ impl Input {
             .unwrap_or_default()
     }
 
-    /// Lets so many bytes pass.
+    /// Lets `count` bytes pass.
     pub(super) fn pass(&mut self, count: usize) {
         self.passing.end = (self.passing.end + count).min(self.end);
     }
 
-    /// Takes so many bytes away that have passed.
+    /// Removes `count` bytes that have passed.
     pub(super) fn taken(&mut self, count: usize) {
         self.passing.start = (self.passing.start + count).min(self.passing.end);
     }
 
-    /// The room behind what was read; nothing must be passing.
+    /// Returns the free space after what was read. No bytes may be waiting to pass.
     pub(super) fn room(&mut self) -> &mut [u8] {
         let begin = self.passing.end;
         if begin > 0 {
@@ -93,7 +96,8 @@ impl Input {
         self.buffer.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// Writes a text into the place of a longer one, counted from where the unseen begins.
+    /// Writes a text over a longer one. `place` is counted from the first byte that was not
+    /// inspected.
     pub(super) fn replace(&mut self, place: Range<usize>, text: &[u8]) {
         let (start, behind) = (self.passing.end + place.start, self.passing.end + place.end);
         let end = start + text.len();
@@ -106,7 +110,7 @@ impl Input {
         }
     }
 
-    /// Writes the length of the frame that comes.
+    /// Writes the length of the next frame.
     pub(super) fn set_length(&mut self, length: usize) {
         let bytes = u32::try_from(length).unwrap_or_default().to_be_bytes();
         let place = self

@@ -1,4 +1,5 @@
-//! Bytes on their way, cut anywhere: what passes as it is, what is mended, what is ended, and what is told of it.
+//! Bytes on their way, cut anywhere: what passes unchanged, what is mended, what is ended, and what
+//! is reported.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -11,17 +12,17 @@ use super::frame::{PADDED, PRIORITY};
 use super::input::READ_BUFFER;
 use super::*;
 
-/// An observer that keeps what was refused.
+/// An observer that stores what was refused.
 #[derive(Default)]
-struct Told(Mutex<Vec<(ConnectionRefusal, String)>>);
+struct RecordedRefusals(Mutex<Vec<(ConnectionRefusal, String)>>);
 
-impl ConnectionObserver for Told {
+impl ConnectionObserver for RecordedRefusals {
     fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
         self.0.lock().unwrap().push((refusal, example.to_string()));
     }
 }
 
-/// A client that sends these pieces and goes.
+/// A client that sends these pieces and then closes.
 struct Pieces(VecDeque<Vec<u8>>);
 
 impl AsyncRead for Pieces {
@@ -42,20 +43,20 @@ impl AsyncRead for Pieces {
     }
 }
 
-/// What the transport gets of these bytes, cut into such pieces, and what is told.
+/// Returns what the transport receives of these bytes, cut into such pieces, and what is reported.
 fn passed(
     bytes: &[u8],
     size: usize,
     resets: u32,
 ) -> (io::Result<Vec<u8>>, Vec<(ConnectionRefusal, String)>) {
-    let told = Arc::new(Told::default());
+    let refusals = Arc::new(RecordedRefusals::default());
     let limits = ConnectionLimits {
         concurrent_streams: resets,
         pending_resets: resets,
         ..ConnectionLimits::default()
     };
     let pieces = bytes.chunks(size).map(<[u8]>::to_vec).collect();
-    let mut guard = TransportGuard::new(Pieces(pieces), limits, told.clone());
+    let mut guard = TransportGuard::new(Pieces(pieces), limits, refusals.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -63,8 +64,8 @@ fn passed(
         let mut out = Vec::new();
         guard.read_to_end(&mut out).await.map(|_| out)
     });
-    let told = std::mem::take(&mut *told.0.lock().unwrap());
-    (read, told)
+    let refusals = std::mem::take(&mut *refusals.0.lock().unwrap());
+    (read, refusals)
 }
 
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -72,7 +73,7 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
 }
 
-/// A block of headers with this authority, in the Huffman code or not.
+/// Returns a block of headers with this authority, Huffman-coded or not.
 fn block(authority: &[u8], is_huffman: bool) -> Vec<u8> {
     let content = if is_huffman {
         huffman::encode(authority)
@@ -115,9 +116,9 @@ fn an_authority_is_mended_wherever_its_frame_is_cut() {
                 .concat()
             };
             for size in 1..40 {
-                let (out, told) = passed(&stream(&refused), size, 1);
+                let (out, refusals) = passed(&stream(&refused), size, 1);
                 assert_eq!(out.unwrap(), stream(&taken), "{is_huffman} {flags} {size}");
-                assert_eq!(told, []);
+                assert_eq!(refusals, []);
             }
         }
     }
@@ -183,7 +184,7 @@ fn an_unfinished_frame_passes_at_the_end() {
 }
 
 #[test]
-fn what_is_no_preface_is_told_and_ended() {
+fn input_other_than_a_preface_is_reported_and_ended() {
     for (bytes, cause, example) in [
         (
             &b"GET /x?token=1 HTTP/1.1\r\n\r\n"[..],
@@ -206,9 +207,9 @@ fn what_is_no_preface_is_told_and_ended() {
             "a connection that begins with the bytes 53 53 48 2d 32 2e 30 2d",
         ),
     ] {
-        let (out, told) = passed(bytes, bytes.len(), 1);
+        let (out, refusals) = passed(bytes, bytes.len(), 1);
         assert_eq!(out.unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(told, [(cause, example.to_owned())]);
+        assert_eq!(refusals, [(cause, example.to_owned())]);
     }
     for end in 1..PREFACE.len() {
         assert_eq!(
@@ -217,17 +218,17 @@ fn what_is_no_preface_is_told_and_ended() {
             "{end}"
         );
     }
-    assert_eq!(passed(b"", 1, 1).1, [], "nothing was said");
+    assert_eq!(passed(b"", 1, 1).1, [], "the client sent nothing");
 }
 
 #[test]
-fn more_resets_than_there_may_be_end_it() {
+fn more_resets_than_allowed_end_the_connection() {
     let resets = |count| [PREFACE, &frame(RST_STREAM, 0, &[0, 0, 0, 8]).repeat(count)].concat();
     assert_eq!(passed(&resets(50), 33, 50).0.unwrap(), resets(50));
-    let (out, told) = passed(&resets(1_000), 33, 50);
+    let (out, refusals) = passed(&resets(1_000), 33, 50);
     assert_eq!(out.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     assert_eq!(
-        told,
+        refusals,
         [(
             ConnectionRefusal::TooManyResets,
             "the client reset more than 50 calls in a second".to_owned()
@@ -250,7 +251,7 @@ fn resets_come_back_with_time() {
     };
     let mut budget = ResetBudget::new(limits);
     assert_eq!(taken(&mut budget, 0), 400);
-    // One was taken that was not there.
+    // One was taken although none was available.
     assert_eq!(taken(&mut budget, 500), 199);
     assert_eq!(
         taken(&mut budget, 60_000),
@@ -287,8 +288,8 @@ proptest! {
         let frames: Vec<u8> = frames.iter().flat_map(|(kind, flags, payload)| frame(*kind, *flags, payload)).collect();
         let stream = [PREFACE, &frames, &rest].concat();
         let whole = passed(&stream, stream.len(), 1_000).0.unwrap();
-        prop_assert_eq!(passed(&stream, size, 1_000).0.unwrap(), &whole[..], "where it is cut makes no difference");
-        // But for a block that happens to hold an authority, these are the very bytes.
+        prop_assert_eq!(passed(&stream, size, 1_000).0.unwrap(), &whole[..], "the place of the cuts makes no difference");
+        // Unless a block happens to contain an authority, these are the same bytes.
         prop_assert!(whole.len() <= stream.len());
         let has_authority = stream.windows(1).any(|byte| [0x01, 0x11, 0x41, 0x00, 0x10, 0x40].contains(&byte[0]));
         if !has_authority {

@@ -1,10 +1,10 @@
-//! Authorities as clients spell them: refused, taken, cut, and in every form that HPACK has.
+//! Authorities as clients spell them: refused, accepted, cut, and in every form that HPACK has.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A text of a block, plain or in the Huffman code.
+/// Returns a text of a block, plain or Huffman-coded.
 fn text(bytes: &[u8], is_huffman: bool) -> Vec<u8> {
     let content = if is_huffman {
         huffman::encode(bytes)
@@ -16,7 +16,7 @@ fn text(bytes: &[u8], is_huffman: bool) -> Vec<u8> {
     [out, content].concat()
 }
 
-/// A block as a gRPC client sends it: method, scheme, path, authority, content type.
+/// Returns a block as a gRPC client sends it: method, scheme, path, authority, content type.
 fn block(authority: &[u8], name: &[u8], is_huffman: bool) -> Vec<u8> {
     let path = [
         &[0x04][..],
@@ -34,7 +34,7 @@ fn block(authority: &[u8], name: &[u8], is_huffman: bool) -> Vec<u8> {
     .concat()
 }
 
-/// The authority that a mended block has.
+/// Returns the authority that a mended block has.
 fn mended(block: &[u8]) -> Option<Vec<u8>> {
     let Mending { place, text } = mend(block)?;
     assert!(text.len() <= place.len());
@@ -49,7 +49,8 @@ fn mended(block: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// With and without a place in the table, never in it, and with the name spelt out in both forms.
+/// Returns the ways to name a header: with and without a place in the table, never indexed, and
+/// with the name spelt out in both forms.
 fn names() -> Vec<Vec<u8>> {
     let spelt = |first: u8, is_huffman| [vec![first], text(NAME, is_huffman)].concat();
     vec![
@@ -129,13 +130,13 @@ fn what_cannot_be_mended_stays_as_it_is() {
         None,
         "an empty one has no byte to change"
     );
-    // The name stands in the dynamic table, which is not known here.
+    // The name is in the dynamic table, which is not tracked here.
     assert_eq!(mend(&block(b"a/b", &[0x40 | 62], false)), None);
-    // It is in the table already, as it was mended before.
+    // It is in the table already, because it was mended earlier.
     assert_eq!(mend(&[0x83, 0x86, 0xbe, 0xbf]), None);
-    // No text of the Huffman code.
+    // Not a text of the Huffman code.
     assert_eq!(mend(&[0x83, 0x41, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
-    // Another header of the same bytes is another header.
+    // Another header with the same bytes is not touched.
     assert_eq!(
         mend(&[&[0x83, 0x5f][..], &text(b"a/b", false)].concat()),
         None
@@ -174,7 +175,8 @@ proptest! {
             }
             None => prop_assert!(Authority::try_from(authority.as_slice()).is_ok()),
         }
-        // A block that goes on in another frame is mended where the authority is whole, and never beyond its end.
+        // A block that continues in another frame is mended if the authority is whole, and never
+        // beyond its end.
         if let Some(Mending { place, .. }) = mend(&whole[..cut.min(whole.len())]) {
             prop_assert!(place.end <= cut);
         }
