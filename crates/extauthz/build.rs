@@ -1,7 +1,9 @@
-//! Cuts the descriptors of `envoy.service.auth.v3` out of the set that the envoy-types package ships, for reflection.
+//! Cuts the descriptors of `envoy.service.auth.v3` out of the set that the envoy-types package
+//! ships, for reflection.
 //!
-//! Nothing of Envoy's protos is copied into this repository: the descriptors always match the types that are compiled.
-//! Where the package cannot be found, the build stops and names the variable that helps; it never goes on without.
+//! Nothing of Envoy's protos is copied into this repository: the descriptors always match the types
+//! that are compiled. If the package cannot be found, the build stops and names the variable that
+//! helps; it never continues without the descriptors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 /// The file whose closure is needed.
 const ROOT: &str = "envoy/service/auth/v3/external_auth.proto";
-/// Where the package can be said to be, if cargo cannot tell.
+/// The variable that names the package's directory, for when cargo cannot.
 const OVERRIDE: &str = "CUSTOMS_ENVOY_TYPES_DIR";
 
 fn main() {
@@ -40,15 +42,15 @@ fn write_descriptors() -> Result<(), String> {
         .map_err(|why| format!("cannot write {}: {why}", out.display()))
 }
 
-/// The root file and everything it imports, imports first.
+/// Returns the root file and everything that it imports, imports first.
 fn closure(files: Vec<FileDescriptorProto>) -> Result<Vec<FileDescriptorProto>, String> {
     let mut by_name: BTreeMap<String, FileDescriptorProto> = files
         .into_iter()
         .map(|file| (file.name().to_owned(), file))
         .collect();
     let mut ordered = Vec::new();
-    let mut seen = BTreeSet::new();
-    visit(ROOT, &by_name, &mut seen, &mut ordered)?;
+    let mut visited = BTreeSet::new();
+    visit(ROOT, &by_name, &mut visited, &mut ordered)?;
     Ok(ordered
         .iter()
         .filter_map(|name| by_name.remove(name))
@@ -58,17 +60,17 @@ fn closure(files: Vec<FileDescriptorProto>) -> Result<Vec<FileDescriptorProto>, 
 fn visit(
     name: &str,
     files: &BTreeMap<String, FileDescriptorProto>,
-    seen: &mut BTreeSet<String>,
+    visited: &mut BTreeSet<String>,
     ordered: &mut Vec<String>,
 ) -> Result<(), String> {
-    if !seen.insert(name.to_owned()) {
+    if !visited.insert(name.to_owned()) {
         return Ok(());
     }
     let file = files
         .get(name)
         .ok_or_else(|| format!("envoy-types has no descriptor of {name}"))?;
     for import in &file.dependency {
-        visit(import, files, seen, ordered)?;
+        visit(import, files, visited, ordered)?;
     }
     ordered.push(name.to_owned());
     Ok(())
@@ -78,10 +80,11 @@ fn package_dir() -> Result<PathBuf, String> {
     if let Some(dir) = env::var_os(OVERRIDE) {
         return Ok(dir.into());
     }
-    // On a new machine a build without tests has not fetched the packages of the tests, and cargo wants all of them.
-    let told = cargo_metadata(&["--offline"]).or_else(|_incomplete| cargo_metadata(&[]))?;
+    // On a new machine, a build without tests has not fetched the packages of the tests, and cargo
+    // requires all of them.
+    let output = cargo_metadata(&["--offline"]).or_else(|_incomplete| cargo_metadata(&[]))?;
     let metadata: serde_json::Value =
-        serde_json::from_slice(&told).map_err(|why| why.to_string())?;
+        serde_json::from_slice(&output).map_err(|why| why.to_string())?;
     let packages = metadata
         .get("packages")
         .and_then(|p| p.as_array())

@@ -123,7 +123,7 @@ fn what_is_no_check_is_told_with_its_place() {
     for (arguments, why) in [
         (
             "--request type.json",
-            "type.json:2:27: error[bad-value]: this is no CheckRequest in JSON: invalid type",
+            "type.json:2:27: error[bad-value]: invalid CheckRequest in JSON: invalid type",
         ),
         ("--request list.json", "list.json:1:1: error[bad-value]"),
         (

@@ -1,26 +1,28 @@
-//! Reads a CheckRequest into the engine's [`Attributes`](customs_engine::request::Attributes): a mapping of fields, nothing interpreted.
+//! Reads a CheckRequest into the engine's [`Attributes`](customs_engine::request::Attributes): a
+//! mapping of fields, uninterpreted.
 //!
-//! There is one reader, [`borrowed`], which reads a check out of its bytes. It leaves a check that has anything out of the
-//! ordinary; such a check is decoded and encoded again without what no decision depends on ([`plain`]), and read then.
-//! Decoding alone is the oracle of tests.
+//! There is one reader, [`borrowed`], which reads a check from its bytes. It declines a check that
+//! has anything unusual. Such a check is decoded, encoded again without the parts that no decision
+//! depends on ([`plain`]), and then read. Decoding alone is the oracle of tests.
 //!
-//! The attributes are destructured completely, so that a new field of Envoy's stops the build here, where a human decides
-//! whether a decision may depend on it. Fields that must never be trusted (rule R9) are named and left.
+//! The attributes are destructured completely, so that a new field of Envoy's stops the build here,
+//! where a person decides whether a decision may depend on it. Fields that must never be trusted
+//! (rule R9) are named and ignored.
 
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use prost::{DecodeError, Message};
 
 pub mod borrowed;
 
-/// Decodes a check and encodes it again, so that nothing in it is out of the ordinary.
+/// Decodes a check and encodes it again, so that nothing in it is unusual.
 ///
 /// # Errors
-/// If the bytes are no check.
+/// If the bytes are not a check.
 pub fn plain(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
     CheckRequest::decode(message).map(encode_plain)
 }
 
-/// Encodes a check without what no decision depends on.
+/// Encodes a check without the parts that no decision depends on.
 pub fn encode_plain(check: CheckRequest) -> Vec<u8> {
     let CheckRequest { attributes } = check;
     let attributes = attributes.map(|attributes| {

@@ -1,8 +1,10 @@
-//! One connection: HTTP/2 over a stream that was accepted, until its client goes or the shutdown ends it.
+//! One connection: HTTP/2 over an accepted stream, until its client closes it or the shutdown ends
+//! it.
 //!
-//! It knows no call; the [`router`](super::router) answers them, and the [guard](customs_net::TransportGuard) looks at the bytes before.
-//! The rule: at the shutdown the client is told to open nothing
-//! more (GOAWAY), what is in flight is answered, and then it is over.
+//! It does not look into calls: the [`router`](super::router) answers them, and the
+//! [guard](customs_net::TransportGuard) inspects the bytes before. The rule: at the shutdown the
+//! client is asked to open nothing more (GOAWAY), calls in flight are answered, and then the
+//! connection ends.
 
 use std::error::Error;
 use std::io;
@@ -24,7 +26,7 @@ use customs_net::PrefaceGuard;
 use customs_net::TransportGuard;
 use customs_record::{PeerAddress, RefusalCause};
 
-/// Serves one connection. It begins on the thread that runs this.
+/// Serves one connection. It starts on the thread that runs this.
 pub(crate) async fn serve<L: DecisionLog>(
     accepted: Accepted,
     router: CheckRouter<L>,
@@ -34,16 +36,16 @@ pub(crate) async fn serve<L: DecisionLog>(
         Accepted::Tcp(_, peer) => PeerAddress::Ip(peer.ip().to_canonical()),
         Accepted::Unix(_) => PeerAddress::Unix,
     };
-    // A router of its own: checks on two threads then count nothing together.
+    // Each connection has a router of its own, so checks on two threads share no counter.
     let router = Arc::new(router.of(peer));
     let over = match accepted {
         Accepted::Tcp(stream, _) => match TcpStream::from_std(stream) {
-            Ok(stream) => speak(stream, router.clone(), shutdown).await,
-            Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
+            Ok(stream) => serve_http2(stream, router.clone(), shutdown).await,
+            Err(problem) => return tracing::warn!(%problem, "cannot take over a connection"),
         },
         Accepted::Unix(stream) => match UnixStream::from_std(stream) {
-            Ok(stream) => speak(stream, router.clone(), shutdown).await,
-            Err(problem) => return tracing::warn!(%problem, "a connection could not be taken over"),
+            Ok(stream) => serve_http2(stream, router.clone(), shutdown).await,
+            Err(problem) => return tracing::warn!(%problem, "cannot take over a connection"),
         },
     };
     if let Err(problem) = over {
@@ -54,7 +56,7 @@ pub(crate) async fn serve<L: DecisionLog>(
     }
 }
 
-/// Why HTTP/2 ended a connection, if it was ended here and not by the client or the network.
+/// Returns why HTTP/2 ended a connection, if this side ended it and not the client or the network.
 fn cut(problem: &hyper::Error) -> Option<String> {
     let why = problem
         .source()
@@ -63,7 +65,7 @@ fn cut(problem: &hyper::Error) -> Option<String> {
     (!why.starts_with("connection error received")).then_some(why)
 }
 
-async fn speak<L: DecisionLog>(
+async fn serve_http2<L: DecisionLog>(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     router: Arc<CheckRouter<L>>,
     shutdown: CancellationToken,
@@ -73,7 +75,7 @@ async fn speak<L: DecisionLog>(
     let stream = TokioIo::new(TransportGuard::new(stream, limits, router.clone()));
     let service = service_fn(move |request| {
         let router = router.clone();
-        // In a box, since the transport moves a call several times, and a call is some kilobytes.
+        // Boxed, since the transport moves a call several times, and a call is some kilobytes.
         Box::pin(async move { router.answer(request).await })
     });
     let mut http = http2::Builder::new(TokioExecutor::new());

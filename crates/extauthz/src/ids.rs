@@ -1,8 +1,8 @@
-//! The ids of decisions: UUIDs of version 7, in the order of time, no two alike.
+//! The ids of decisions: UUIDs of version 7, in the order of time, each unique.
 //!
-//! An id is told to whoever is denied, so that people can find the record; it is no secret and opens nothing. So chance is
-//! asked of the system once, when the process starts, and then only spread: a call of the system for each check would cost
-//! as much as deciding it.
+//! A denied caller receives the id, so that people can find the record; it is not secret and grants
+//! nothing. So randomness is read from the system once, when the process starts, and only spread
+//! from then on: a system call for each check would cost as much as deciding it.
 
 use uuid::{Builder, Uuid, fmt::Hyphenated};
 
@@ -17,20 +17,21 @@ pub(crate) struct DecisionIds {
 }
 
 impl DecisionIds {
-    /// Ids that no other process makes.
+    /// Creates a generator of ids that no other process makes.
     pub(crate) fn new() -> DecisionIds {
         DecisionIds {
             seed: Uuid::new_v4().as_u64_pair().1 ^ Uuid::new_v4().as_u64_pair().0,
         }
     }
 
-    /// The id of the decision with this number, made at this time.
+    /// Returns the id of the decision with this number, made at this time.
     pub(crate) fn of(&self, number: u64, time: UnixNanos) -> Hyphenated {
         let (millis, rest) = (
             time.0.div_euclid(NANOS_PER_MILLI),
             time.0.rem_euclid(NANOS_PER_MILLI),
         );
-        // How far the millisecond has gone, in 4,096 parts: ids of one millisecond are in order as well (RFC 9562, 6.2).
+        // The fraction of the millisecond, in 4,096 parts, so that ids of one millisecond are in
+        // order as well (RFC 9562, 6.2).
         let part = u16::try_from(rest * 4096 / NANOS_PER_MILLI).unwrap_or_default();
         let [high, low] = part.to_be_bytes();
         let [a, b, c, d, e, f, g, h] = spread(self.seed, number).to_be_bytes();
@@ -47,8 +48,8 @@ impl Default for DecisionIds {
     }
 }
 
-/// Another number for each number, which looks like chance: a step of SplitMix64, which can be undone, so no two numbers
-/// give the same.
+/// Maps each number to another one that looks random: a step of SplitMix64, which is invertible, so
+/// no two numbers give the same.
 fn spread(seed: u64, number: u64) -> u64 {
     let mixed = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -92,10 +93,10 @@ mod tests {
     #[test]
     fn later_ones_come_after_earlier_ones() {
         let ids = DecisionIds::new();
-        let told = (0..1_000).map(|n| {
+        let ids_in_order = (0..1_000).map(|n| {
             ids.of(n, UnixNanos(NOW.0 + i128::from(n) * 250))
                 .to_string()
         });
-        assert!(told.is_sorted());
+        assert!(ids_in_order.is_sorted());
     }
 }

@@ -1,8 +1,10 @@
-//! A CheckRequest from its JSON: the proto3 mapping, as Envoy's own tools and logs write it. The only home of reflection.
+//! Reads a CheckRequest from JSON: the proto3 mapping, as Envoy's own tools and logs write it. The
+//! only home of reflection.
 //!
-//! It is read by the descriptors of the very types that the wire is read with, and turned into attributes by the same
-//! function, so a check that was captured is answered as it was on the wire. Fields that do not exist are ignored, as
-//! the wire ignores them, and noted: a newer Envoy sends some, and a typing mistake looks the same.
+//! It uses the descriptors of the very types that the wire is read with, and the same function
+//! turns it into attributes, so a captured check is answered as it was on the wire. Unknown fields
+//! are ignored, as on the wire, and noted: a newer Envoy sends some, and a typing mistake looks the
+//! same.
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -21,13 +23,13 @@ use customs_policy::problem::{Code, Problem};
 pub struct Check(Vec<u8>);
 
 impl Check {
-    /// Reads it as a check of the wire is read.
+    /// Reads it as a check from the wire is read.
     pub fn read(&self) -> borrowed::Check<'_> {
         borrowed::read(&self.0).unwrap_or_default()
     }
 }
 
-/// Why the descriptors that were built in have no CheckRequest, which would be a broken build.
+/// Why the built-in descriptors have no CheckRequest, which would be a broken build.
 #[derive(Debug, thiserror::Error)]
 enum DescriptorError {
     #[error(transparent)]
@@ -43,17 +45,14 @@ static CHECK_REQUEST: LazyLock<Result<MessageDescriptor, DescriptorError>> = Laz
         .ok_or(DescriptorError::Missing(name))
 });
 
-/// Reads a check; what cannot be read, and what is read over, is among the problems.
+/// Reads a check. Whatever cannot be read, and whatever is ignored, is added to `problems`.
 pub fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Check> {
     let ignored = RefCell::default();
     let read = message(node, NodeDeserializer::whole(node, &ignored));
     problems.extend(ignored.take().into_iter().map(|key| {
-        let what = format!(
-            "`{}` is no field of this message that is known here, and is ignored",
-            key.name
-        );
+        let what = format!("unknown field `{}`: it is ignored", key.name);
         let problem = Problem::note(Code::UnknownField, key.place.clone(), what);
-        problem.hint("a decision never depends on it; look at its spelling unless Envoy wrote it")
+        problem.hint("a decision never depends on it; check its spelling unless Envoy wrote it")
     }));
     read.map_err(|problem| problems.push(*problem)).ok()
 }
@@ -63,7 +62,7 @@ fn message(node: &Node, deserializer: NodeDeserializer<'_>) -> Result<Check, Box
         let problem = Problem::error(
             Code::BadValue,
             place,
-            format!("this is no CheckRequest in JSON: {why}"),
+            format!("invalid CheckRequest in JSON: {why}"),
         );
         Box::new(
             problem.hint("write it as Envoy does: an object that holds `attributes`, as proto3's JSON mapping has it"),
@@ -129,10 +128,10 @@ mod tests {
 
     #[test]
     fn every_mistake_has_its_place() {
-        for (text, told) in [
+        for (text, expected) in [
             (
                 "{\"attributes\": 7}",
-                "f:1:16: error: this is no CheckRequest in JSON: invalid type: integer `7`",
+                "f:1:16: error: invalid CheckRequest in JSON: invalid type: integer `7`",
             ),
             (
                 "{\"attributes\": {\"source\":\n  {\"principal\": 7}}}",
@@ -155,7 +154,7 @@ mod tests {
         ] {
             let (check, problems) = read_text(text);
             assert!(
-                check.is_none() && problems.len() == 1 && problems[0].contains(told),
+                check.is_none() && problems.len() == 1 && problems[0].contains(expected),
                 "{text}: {problems:?}"
             );
         }
@@ -167,18 +166,17 @@ mod tests {
             "{\"attributes\": {\"source\": {\"principle\": \"a\"},\n \"new\": {\"x\": []}}}",
         );
         assert_eq!(check, read_text("{\"attributes\": {\"source\": {}}}").0);
-        let what = "is no field of this message that is known here, and is ignored";
         assert_eq!(
             problems,
             [
-                format!("f:1:28: note: `principle` {what}"),
-                format!("f:2:2: note: `new` {what}")
+                "f:1:28: note: unknown field `principle`: it is ignored",
+                "f:2:2: note: unknown field `new`: it is ignored"
             ]
         );
     }
 
     #[test]
-    fn metadata_of_types_that_are_not_known_is_read_over() {
+    fn metadata_of_unknown_types_is_skipped() {
         let metadata = "{\"attributes\": {\"metadataContext\": {\"typedFilterMetadata\": {\"x\": {\"@type\": \
                         \"type.googleapis.com/a.B\", \"c\": 1}}}}}";
         assert_eq!(read_text(metadata).1, [] as [&str; 0]);

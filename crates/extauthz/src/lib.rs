@@ -1,8 +1,10 @@
-//! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a check.
+//! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a
+//! check.
 //!
-//! [`connection`] speaks HTTP/2 over a connection that [`net`](customs_net) accepted. [`router`] hands a check to
-//! [`service`], which is its journey, and everything else to the services that [`server`] joins. [`attributes`] reads what
-//! Envoy sent, [`response`] writes what Envoy is told. [`json`] reads a check that somebody wrote down. Nothing here decides.
+//! [`connection`] serves HTTP/2 over a connection that [`net`](customs_net) accepted. [`router`]
+//! hands a check to [`service`], which is its journey, and everything else to the services that
+//! [`server`] joins. [`attributes`] reads what Envoy sent, [`response`] writes the answer to Envoy.
+//! [`json`] reads a check from a file. Nothing here decides.
 
 #![cfg_attr(
     test,
@@ -29,7 +31,8 @@ mod unary;
 pub use server::{GrpcService, ReflectionError, Services};
 pub use service::{Checks, Commit, Deadline, DecisionLog, Pending};
 
-/// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from JSON.
+/// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from
+/// JSON.
 pub const DESCRIPTORS: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/ext_authz_descriptors.bin"));
 

@@ -1,7 +1,8 @@
-//! Nodes as serde reads them, so that a message can be read from a text and every mistake still has its place.
+//! Lets serde read nodes, so that a message can be read from text and every mistake keeps its
+//! place.
 //!
-//! This knows nothing of any message. Fields that the message does not have are read over and noted with their place,
-//! because whoever wrote the text may have meant another one.
+//! This knows nothing of any message. Fields that the message does not have are skipped and noted
+//! with their place, because the author of the text may have meant another field.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,7 +14,7 @@ use serde::forward_to_deserialize_any;
 use customs_policy::document::{Key, Node, Value};
 use customs_policy::problem::Place;
 
-/// What is wrong, and the innermost place at which it is.
+/// What is wrong, and the innermost place at which it is wrong.
 #[derive(Debug)]
 pub(crate) struct DeserializeError {
     text: String,
@@ -21,7 +22,7 @@ pub(crate) struct DeserializeError {
 }
 
 impl DeserializeError {
-    /// The place and the words; the place of the whole where none is nearer.
+    /// Returns the place and the text; the place of the whole if no nearer one is known.
     pub(crate) fn at(self, whole: &Place) -> (Place, String) {
         (self.place.unwrap_or_else(|| whole.clone()), self.text)
     }
@@ -51,16 +52,16 @@ impl de::Error for DeserializeError {
     }
 }
 
-/// A node that is being read.
+/// A node that is being deserialized.
 pub(crate) struct NodeDeserializer<'n> {
     node: &'n Node,
-    /// The key at which it stands, in a mapping.
+    /// Its key, if it is a value of a mapping.
     key: Option<&'n Key>,
     ignored: &'n RefCell<Vec<&'n Key>>,
 }
 
 impl<'n> NodeDeserializer<'n> {
-    /// Begins with a whole; the keys that nobody reads are put to the ignored ones.
+    /// Starts with a whole node. Keys that no field reads are added to `ignored`.
     pub(crate) fn whole(
         node: &'n Node,
         ignored: &'n RefCell<Vec<&'n Key>>,
@@ -201,8 +202,8 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
     }
 }
 
-/// Whether a value says its own type. Only metadata holds such values, their types may be anybody's, and no decision
-/// looks at them.
+/// Returns whether a value names its own type. Only metadata holds such values, their types are
+/// arbitrary, and no decision depends on them.
 fn is_any(node: &Node) -> bool {
     matches!(&node.value, Value::Map(pairs) if pairs.iter().any(|(key, _)| key.name == "@type"))
 }

@@ -1,10 +1,12 @@
-//! What Envoy is told. Every CheckResponse is written here, through one function, with its status set.
+//! The answer to Envoy. Every CheckResponse is written here, through one function, with its status
+//! set.
 //!
-//! It is written in the bytes that are sent, since a message in between would be made of some forty allocations only to
-//! be read once. Envoy takes an empty response for an allow, so the status and what follows from it always stand in it. An
-//! allow takes the engine's [`Permit`](customs_engine::decision::Permit); everything else is a denial with status 7 and, on
-//! HTTP, a `application/problem+json` body of bounded size (RFC 9457). A caller without a valid identity learns the reason,
-//! the host and the decision id, and nothing of the policy.
+//! The response is written directly as the bytes that are sent: a message in between would take
+//! some forty allocations, only to be read once. Envoy takes an empty response for an allow, so the
+//! status and what follows from it are always present. An allow requires the engine's
+//! [`Permit`](customs_engine::decision::Permit). Everything else is a denial with status 7 and, on
+//! HTTP, an `application/problem+json` body of bounded size (RFC 9457). A caller without a valid
+//! identity learns the reason, the host and the decision id, and nothing about the policy.
 
 use bytes::Bytes;
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
@@ -58,13 +60,13 @@ mod denied {
     pub(super) const VALUE: u32 = 2;
 }
 
-/// About how many bytes a response takes beside its texts.
+/// About how many bytes a response takes besides its texts.
 const ABOUT: usize = 768;
 
-/// What the operator says of responses.
+/// What the operator configures for responses.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// A URL for people who were denied.
+    /// A URL for people whose request was denied.
     pub help: Option<String>,
     /// The fields of the dynamic metadata.
     pub metadata: metadata::Fields,
@@ -77,7 +79,7 @@ pub fn build(decision: &Decision, entry: &DecisionRecord, options: &Options) -> 
         match &decision.outcome {
             Outcome::Allow(_permit) => {
                 status(OK, "", out);
-                // An OK response that changes nothing of the request.
+                // An OK response that changes nothing in the request.
                 write::message(check_response::OK, out, |_| {});
             }
             Outcome::Deny => {
@@ -98,7 +100,8 @@ pub fn build(decision: &Decision, entry: &DecisionRecord, options: &Options) -> 
 /// Reads a response that was written here.
 ///
 /// # Errors
-/// If it cannot be read, which would be a mistake of this module. It is no answer then, and no allow.
+/// If it cannot be read, which would be a bug of this module. The caller then gets an error and not
+/// an allow.
 pub fn read(framed: &[u8]) -> Result<CheckResponse, Status> {
     CheckResponse::decode(unary::message(framed)).map_err(|why| Status::internal(why.to_string()))
 }
@@ -134,7 +137,7 @@ fn header(key: &str, value: &str, out: &mut Vec<u8>) {
     });
 }
 
-/// The body: what was denied, by what, and whom to ask.
+/// Returns the body: what was denied, by which rule, and the owner to contact.
 fn problem(status: u64, entry: &DecisionEntry<&str>, help: Option<&str>) -> String {
     let title = if status == FORBIDDEN {
         "Denied by egress policy"

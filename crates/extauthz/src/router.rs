@@ -1,9 +1,10 @@
-//! What stands before every call: checks, as Envoy sends them, go straight to the [`service`](super::service); whatever
-//! else there is goes to the general implementation of gRPC.
+//! Routes every call: checks, as Envoy sends them, go straight to the [`service`](super::service);
+//! every other call goes to the general implementation of gRPC.
 //!
-//! It decides nothing and reads no attribute. The rules: a check is the same check on either way, so a caller that does
-//! something unusual (compresses, sends what is no message) gets the answer that gRPC has for it, and never a shorter one;
-//! and what is refused before it was a check is told to the decision log, with its cause.
+//! It decides nothing and reads no attribute. The rules: a check is the same check on either way,
+//! so a caller that does something unusual (compresses, sends invalid messages) gets gRPC's answer
+//! to it, and never a shorter one. A call that is refused before it was a check is reported to the
+//! decision log, with its cause.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -27,19 +28,20 @@ use customs_net::ConnectionLimits;
 use customs_net::{ConnectionObserver, ConnectionRefusal};
 use customs_record::{PeerAddress, RefusalCause};
 
-/// The path of the one call that matters.
+/// The path of the only call that is routed here.
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// The most bytes of a client's text that an example shows.
 const SHOWN: usize = 100;
 
-/// What answers a call: a check's own short body, or whatever gRPC has.
-type Told<L> = Response<Either<UnaryResponse<Settling<L>>, Body>>;
+/// The answer to a call: a check's own short body, or that of the gRPC implementation.
+type CallResponse<L> = Response<Either<UnaryResponse<Settling<L>>, Body>>;
 
-/// Records what is left of a check once its answer is sent; dropped before, it records that the caller was gone.
+/// Records the rest of a check once its answer is sent. If it is dropped before that, it records
+/// that the caller was gone.
 #[derive(Debug)]
 pub(crate) struct Settling<L: DecisionLog> {
-    /// That of the connection, so that two threads share nothing for it.
+    /// The connection's router, so that two threads share nothing for it.
     router: Arc<CheckRouter<L>>,
     pending: Option<Pending<L::Reservation>>,
 }
@@ -89,7 +91,7 @@ impl<L> Clone for CheckRouter<L> {
 }
 
 impl<L: DecisionLog> CheckRouter<L> {
-    /// `routes` has the Authorization service as well, with the same checks.
+    /// Creates a router. `routes` also has the Authorization service, with the same checks.
     pub(crate) fn new(checks: Arc<Checks<L>>, routes: Routes, limits: ConnectionLimits) -> Self {
         CheckRouter {
             checks,
@@ -99,17 +101,17 @@ impl<L: DecisionLog> CheckRouter<L> {
         }
     }
 
-    /// The same for a connection of this peer.
+    /// Returns the same router for a connection of this peer.
     pub(crate) fn of(self, peer: PeerAddress) -> Self {
         CheckRouter { peer, ..self }
     }
 
-    /// What bounds a connection.
+    /// Returns the limits of a connection.
     pub(crate) fn limits(&self) -> ConnectionLimits {
         self.limits
     }
 
-    /// Tells what was refused before it was a check.
+    /// Reports a call that was refused before it was a check.
     pub(crate) fn refuse(&self, cause: RefusalCause, example: &dyn Display) {
         self.checks.refuse(self.peer, cause, example);
     }
@@ -117,16 +119,16 @@ impl<L: DecisionLog> CheckRouter<L> {
     /// Answers one call, within the time that its caller waits.
     ///
     /// # Errors
-    /// If the caller is gone before it has asked.
+    /// If the caller is gone before its request is complete.
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
-    ) -> hyper::Result<Told<L>> {
-        if let Some(refused) = self.misfit(&request) {
+    ) -> hyper::Result<CallResponse<L>> {
+        if let Some(refused) = self.refuse_other_protocols(&request) {
             return Ok(refused.map(Either::Right));
         }
         let grpc_timeout = unary::grpc_timeout(request.headers());
-        // Nothing is timed unless the answer has to wait for something.
+        // There is no timer unless the caller set a timeout.
         let Some(grpc_timeout) = grpc_timeout else {
             return self.take(request, Deadline::default()).await;
         };
@@ -136,8 +138,9 @@ impl<L: DecisionLog> CheckRouter<L> {
             .unwrap_or_else(|_late| Ok(late().into_http().map(Either::Right)))
     }
 
-    /// The answer to what is HTTP/2 and no gRPC. Its HTTP status keeps a client that knows no gRPC from taking it for success.
-    fn misfit<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
+    /// Returns the answer to an HTTP/2 request that is not gRPC. Its HTTP status keeps a client
+    /// that does not know gRPC from taking it for success.
+    fn refuse_other_protocols<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         if request.method() != Method::POST {
             let method = shown(request.method().as_str());
             self.refuse(
@@ -160,12 +163,12 @@ impl<L: DecisionLog> CheckRouter<L> {
             );
             return Some(Status::unimplemented("a gRPC call has no query").into_http());
         }
-        let told = first(request.headers(), &CONTENT_TYPE);
-        match told {
+        let content_type = first(request.headers(), &CONTENT_TYPE);
+        match content_type {
             None => self.refuse(RefusalCause::ContentType, &"a call without a content type"),
-            Some(told) => self.refuse(
+            Some(content_type) => self.refuse(
                 RefusalCause::ContentType,
-                &format_args!("the content type `{}`", shown(&told)),
+                &format_args!("the content type `{}`", shown(&content_type)),
             ),
         }
         let text =
@@ -180,15 +183,15 @@ impl<L: DecisionLog> CheckRouter<L> {
         self: &Arc<Self>,
         mut request: Request<Incoming>,
         deadline: Deadline,
-    ) -> hyper::Result<Told<L>> {
+    ) -> hyper::Result<CallResponse<L>> {
         if request.uri().path() == CHECK {
             return self.check(request, deadline).await;
         }
         request.extensions_mut().insert(deadline);
         let path = shown(request.uri().path());
-        let told = self.route(request.map(Body::new)).await;
-        // A call that is refused at once says so in its headers.
-        if told
+        let response = self.route(request.map(Body::new)).await;
+        // A call that is refused at once has its status in its headers.
+        if response
             .headers()
             .get("grpc-status")
             .is_some_and(|status| status == UNIMPLEMENTED)
@@ -198,19 +201,19 @@ impl<L: DecisionLog> CheckRouter<L> {
                 &format_args!("a call of `{path}`"),
             );
         }
-        Ok(told)
+        Ok(response)
     }
 
     async fn check(
         self: &Arc<Self>,
         request: Request<Incoming>,
         deadline: Deadline,
-    ) -> hyper::Result<Told<L>> {
+    ) -> hyper::Result<CallResponse<L>> {
         let (mut head, body) = request.into_parts();
         let mut unread = Unread(Some(self));
-        let asked = unary::read(body, self.limits.message_size).await?;
+        let body = unary::read(body, self.limits.message_size).await?;
         unread.0 = None;
-        let unusual = match asked {
+        let unusual = match body {
             UnaryBody::Message(message) => match self.checks.answer(&message, deadline).await {
                 Ok(Some((framed, pending))) => {
                     let settling = Settling {
@@ -220,7 +223,7 @@ impl<L: DecisionLog> CheckRouter<L> {
                     return Ok(unary::response(framed, settling).map(Either::Left));
                 }
                 Ok(None) => return Ok(late().into_http().map(Either::Right)),
-                // Which bytes are no check is for the general implementation to say.
+                // The general implementation says what is wrong with the bytes.
                 Err(malformed) => {
                     self.refuse(
                         RefusalCause::MessageMalformed,
@@ -243,7 +246,7 @@ impl<L: DecisionLog> CheckRouter<L> {
         Ok(self.route(Request::from_parts(head, unusual)).await)
     }
 
-    /// The answer to a message that is out of the ordinary, where it is not for the general implementation to say.
+    /// Returns the answer to an unusual message, unless the general implementation answers it.
     fn refusal(&self, unusual: Unusual) -> Option<Status> {
         match unusual {
             Unusual::TooLarge(_) => {
@@ -252,14 +255,18 @@ impl<L: DecisionLog> CheckRouter<L> {
                     "{unusual}; the limit is {most} (max_message_size)"
                 )))
             }
-            // It has messages, of which the general implementation would answer the first alone.
+            // It has several messages, and the general implementation would answer only the first.
             Unusual::Several => Some(Status::unimplemented("a check is a call with one message")),
             Unusual::Nothing | Unusual::Compressed | Unusual::Unfinished => None,
         }
     }
 
-    /// In a box, so that a check, which needs none of it, is not the larger for it.
-    fn route(&self, request: Request<Body>) -> Pin<Box<dyn Future<Output = Told<L>> + Send>> {
+    /// Calls the general implementation. The future is boxed, so that a check, which does not need
+    /// it, is not larger for it.
+    fn route(
+        &self,
+        request: Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = CallResponse<L>> + Send>> {
         let mut routes = self.routes.clone();
         Box::pin(async move {
             let Ok(response) = routes.call(request).await;
@@ -281,7 +288,8 @@ impl<L: DecisionLog> ConnectionObserver for CheckRouter<L> {
     }
 }
 
-/// A call that was not read. Dropped before it is, its caller has given it up, or waits no longer.
+/// A call that was not read yet. If it is dropped in this state, its caller has given up or waits
+/// no longer.
 struct Unread<'f, L: DecisionLog>(Option<&'f CheckRouter<L>>);
 
 impl<L: DecisionLog> Drop for Unread<'_, L> {
@@ -295,26 +303,26 @@ impl<L: DecisionLog> Drop for Unread<'_, L> {
     }
 }
 
-/// What gRPC spells [`Code::Unimplemented`].
+/// gRPC's spelling of [`Code::Unimplemented`].
 const UNIMPLEMENTED: &str = "12";
 
 const _: () = assert!(Code::Unimplemented as u8 == 12);
 
-/// A refusal that has an HTTP status of its own.
+/// Returns a refusal that has an HTTP status of its own.
 fn refused(http: StatusCode, status: Status) -> Response<Body> {
     let mut response = status.into_http();
     *response.status_mut() = http;
     response
 }
 
-/// The first value of a header, as text.
+/// Returns the first value of a header, as text.
 fn first(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers
         .get(name)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// The beginning of a client's text.
+/// Returns the beginning of a client's text.
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }

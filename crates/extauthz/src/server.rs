@@ -1,8 +1,8 @@
-//! Speaks gRPC on the bound listeners: Authorization, health, and reflection in both versions.
+//! Serves gRPC on the bound listeners: Authorization, health, and reflection in both versions.
 //!
-//! Shutting down is gentle by default: listeners close, connections get GOAWAY, checks in flight finish, and streams
-//! that would never end by themselves (health Watch, reflection) are ended. How long that may take is the caller's
-//! business.
+//! Shutting down is gentle by default: listeners close, connections get GOAWAY, checks in flight
+//! finish, and streams that would never end by themselves (health Watch, reflection) are ended. The
+//! caller decides how long that may take.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -29,7 +29,7 @@ use customs_net::ConnectionLimits;
 use customs_net::Listener;
 use customs_net::Workers;
 
-/// What reflection tells that there is, itself in both versions included.
+/// The services that reflection lists, itself in both versions included.
 const SERVICES: [&str; 4] = [
     super::AUTHORIZATION,
     "grpc.health.v1.Health",
@@ -37,7 +37,7 @@ const SERVICES: [&str; 4] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// The services of one server; every listener serves them all.
+/// The services of one server. Every listener serves all of them.
 #[derive(Clone, Debug)]
 pub struct Services<L> {
     router: CheckRouter<L>,
@@ -45,8 +45,8 @@ pub struct Services<L> {
 }
 
 impl<L: DecisionLog> Services<L> {
-    /// Joins the Authorization service, a health service and reflection. `limits` bound each connection, `shutdown` ends
-    /// them.
+    /// Joins the Authorization service, a health service and reflection. `limits` bound each
+    /// connection, and `shutdown` ends them.
     ///
     /// # Errors
     /// If the descriptors cannot be read, which would be a broken build.
@@ -99,7 +99,7 @@ impl<L: DecisionLog> Services<L> {
     /// Serves one listener until the shutdown, then until its last connection has ended.
     ///
     /// # Errors
-    /// If the listener breaks for good.
+    /// If the listener breaks permanently.
     pub async fn serve(self, listener: Listener, workers: Workers) -> io::Result<()> {
         let open = TaskTracker::new();
         while let Some(stream) = self.shutdown.run_until_cancelled(listener.accept()).await {
@@ -107,7 +107,7 @@ impl<L: DecisionLog> Services<L> {
                 connection::serve(stream?, self.router.clone(), self.shutdown.child_token());
             workers.take(open.track_future(connection));
         }
-        // Its socket is closed, so that nobody waits in its queue; its file is gone.
+        // Closes its socket, so that no client waits in its queue, and removes its file.
         drop(listener);
         open.close();
         open.wait().await;
@@ -115,7 +115,7 @@ impl<L: DecisionLog> Services<L> {
     }
 }
 
-/// A gRPC service as tonic's router takes it.
+/// A gRPC service in the form that tonic's router accepts.
 pub trait GrpcService:
     Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
     + NamedService

@@ -1,8 +1,9 @@
 //! The journey of one check: attributes -> request -> snapshot -> decision -> record -> response.
 //!
-//! Every check gives exactly one decision, one entry and one response. There is no `?` on the way: a verdict is always
-//! gRPC OK, and trouble is a reason inside it. An answer is given only once its record has its place, and an answer that
-//! could not be recorded is withheld. Where the caller has given up before it is answered, the record says so.
+//! Every check gives exactly one decision, one record and one response. There is no `?` on the way:
+//! a verdict is always gRPC OK, and trouble is a reason inside it. An answer is given only once its
+//! record has its place, and an answer that could not be recorded is withheld. If the caller gave
+//! up before it was answered, the record says so.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -25,10 +26,10 @@ use customs_policy::store::Reader;
 use customs_record::clock::now;
 use customs_record::{DecisionRecord, Occasion, PeerAddress, RefusalCause};
 
-/// Where decisions are recorded and counted; the edges that do so are joined to this one by the app.
+/// Where decisions are recorded and counted. The program implements it.
 ///
-/// A decision takes two steps: [`reserve`](Self::reserve) and [`commit`](Self::commit). A decision without a reservation
-/// goes to [`withhold`](Self::withhold) instead.
+/// A decision takes two steps: [`reserve`](Self::reserve) and [`commit`](Self::commit). A decision
+/// without a reservation goes to [`withhold`](Self::withhold) instead.
 pub trait DecisionLog: Send + Sync + 'static {
     /// Room for one record.
     type Reservation: Send + Unpin + 'static;
@@ -37,16 +38,18 @@ pub trait DecisionLog: Send + Sync + 'static {
     where
         Self: 'l;
 
-    /// A check has begun.
+    /// Counts a check as begun.
     fn begin(&self) -> Self::InFlight<'_>;
-    /// The number of the next decision.
+    /// Returns the number of the next decision.
     fn next_number(&self) -> u64;
-    /// Reserves room for the record of a decision, waiting a bounded time. `None`: it could not be recorded.
+    /// Reserves room for the record of a decision, waiting a bounded time. `None` if it could not
+    /// be recorded.
     fn reserve(
         &self,
         record: &DecisionRecord,
     ) -> impl Future<Output = Option<Self::Reservation>> + Send;
-    /// Hands the record over before the answer, where that must be, and waits until it is durable, where that is asked for.
+    /// Hands the record over before the answer, if the settings require that, and waits until it is
+    /// durable, if they require that too.
     fn commit(
         &self,
         reservation: Self::Reservation,
@@ -54,31 +57,32 @@ pub trait DecisionLog: Send + Sync + 'static {
     ) -> impl Future<Output = Commit<Self::Reservation>> + Send;
     /// Hands over a record that [`commit`](Self::commit) deferred.
     fn record(&self, reservation: Self::Reservation, record: Arc<DecisionRecord>);
-    /// Counts a decision without a reservation, because it was withheld or its caller gave up, and records it wherever there
-    /// is room. False if it is not on record everywhere.
+    /// Counts a decision without a reservation, because it was withheld or its caller gave up, and
+    /// records it wherever there is room. Returns false if some sink does not have it.
     fn withhold(&self, record: Arc<DecisionRecord>) -> bool;
-    /// Counts that a caller had given up before it was answered, and records it beside the `record` of its decision.
-    /// `None`: not every sink has that record, so no later one may name it.
+    /// Counts that a caller had given up before it was answered, and records that besides the
+    /// `record` of its decision. `None` means that not every sink has that record, so no later
+    /// record may name it.
     fn caller_gone(&self, record: Option<&DecisionRecord>);
-    /// Counts what was refused before it was a check. `example` says what it was, in a few words.
+    /// Counts a call that was refused before it was a check. `example` describes it in a few words.
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display);
 }
 
-/// What became of a record before its answer.
+/// What happened to a record before its answer.
 #[derive(Debug)]
 #[must_use]
 pub enum Commit<R> {
-    /// Nothing yet: the answer may go, and the record follows once the transport takes it.
+    /// Nothing yet: the answer may be sent, and the record follows once the transport takes it.
     Deferred(R),
-    /// It is handed over, and nobody waits for the disk.
+    /// The record is handed over, and its answer does not wait for the disk.
     Recorded,
-    /// It is on the disk.
+    /// The record is on the disk.
     Durable,
-    /// It is handed over and did not reach the disk in time: the answer must be withheld.
+    /// The record is handed over and did not reach the disk in time: the answer must be withheld.
     NotDurable,
 }
 
-/// Until when a caller waits for its answer; `None` where it does not say.
+/// Until when a caller waits for its answer; `None` if it does not say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deadline(pub Option<Instant>);
 
@@ -88,15 +92,16 @@ impl Deadline {
     }
 }
 
-/// What is still to be recorded of a decision whose answer has not been sent yet.
+/// What is still to be recorded about a decision whose answer has not been sent yet.
 #[derive(Debug)]
 #[must_use]
 pub enum Pending<R> {
-    /// The decision itself, in the room made for it.
+    /// The decision itself, in the room reserved for it.
     Reserved(R, Arc<DecisionRecord>),
-    /// Nothing, unless it turns out that the caller is gone.
+    /// Nothing, unless the caller turns out to be gone.
     Recorded(Arc<DecisionRecord>),
-    /// Nothing: the decision had no room in some sink and counts as withheld there, so no later record may name it.
+    /// Nothing: the decision had no room in some sink and counts as withheld there, so no later
+    /// record may name it.
     Counted,
 }
 
@@ -107,31 +112,33 @@ pub struct Checks<L> {
     log: Arc<L>,
     ids: DecisionIds,
     options: response::Options,
-    told_headers: Vec<String>,
+    recorded_headers: Vec<String>,
 }
 
 impl<L: DecisionLog> Checks<L> {
-    /// A service that decides by the snapshot in force. `options` say how it answers; of the headers in `told_headers` (names in lower case) the record tells the values.
+    /// Creates a service that decides by the snapshot in force. `options` say how it answers. A
+    /// record has the values of the headers in `recorded_headers` (names in lower case).
     pub fn new(
         reader: Reader,
         log: Arc<L>,
         options: response::Options,
-        told_headers: Vec<String>,
+        recorded_headers: Vec<String>,
     ) -> Self {
         Checks {
             reader,
             log,
             ids: DecisionIds::new(),
             options,
-            told_headers,
+            recorded_headers,
         }
     }
 
-    /// Answers a check in its own bytes with a framed CheckResponse, and says what is to be recorded once that is
-    /// [`sent`](Self::sent) or turns out to be [`unsent`](Self::unsent). `None`: the deadline has passed.
+    /// Answers a check in its own bytes with a framed CheckResponse, and returns what is to be
+    /// recorded once that is [`sent`](Self::sent) or turns out to be [`unsent`](Self::unsent).
+    /// `None` if the deadline has passed.
     ///
     /// # Errors
-    /// If the bytes are no check.
+    /// If the bytes are not a check.
     pub async fn answer(
         &self,
         message: &[u8],
@@ -145,13 +152,13 @@ impl<L: DecisionLog> Checks<L> {
         Ok(self.conclude(decided, deadline).await)
     }
 
-    /// Tells what was refused before it was a check.
+    /// Reports a call that was refused before it was a check.
     pub fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
         self.log.refuse(peer, cause, example);
     }
 
-    /// Decides a check that the decoder wrote, of which the reader reads every one; one that it did not would be empty, and
-    /// denied.
+    /// Decides a check that the decoder wrote. The reader reads every such check; one that it could
+    /// not read would be empty, and denied.
     fn decide_plain(&self, plain: &[u8]) -> Decided {
         self.decide(&borrowed::read(plain).unwrap_or_default().attributes())
     }
@@ -169,7 +176,7 @@ impl<L: DecisionLog> Checks<L> {
             duration_micros: u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX),
             decision_id: self.ids.of(number, time).encode_lower(&mut id),
             decision_number: number,
-            told_headers: &self.told_headers,
+            told_headers: &self.recorded_headers,
         };
         let record = DecisionRecord::of(attributes, &request, &decision, &snapshot, occasion);
         Decided {
@@ -178,8 +185,8 @@ impl<L: DecisionLog> Checks<L> {
         }
     }
 
-    /// Answers a decision, once it has its place on record; with a denial where it has none. `None`: the time that the
-    /// caller set has passed, and the record says so.
+    /// Answers a decision once its record has its place, or with a denial if it has none. `None` if
+    /// the time that the caller set has passed, which the record says.
     async fn conclude(
         &self,
         mut decided: Decided,
@@ -192,7 +199,8 @@ impl<L: DecisionLog> Checks<L> {
         ))
     }
 
-    /// Puts a decision on record, or withholds it, and says what is left to be recorded once its answer goes.
+    /// Records a decision, or withholds it, and returns what is left to be recorded once its answer
+    /// is sent.
     async fn commit(
         &self,
         decided: &mut Decided,
@@ -229,20 +237,20 @@ impl<L: DecisionLog> Checks<L> {
             return None;
         }
         if !is_durable {
-            // The record keeps what was decided; that it was withheld is a record of its own.
+            // The record keeps what was decided; another record says that the answer was withheld.
             decided.withhold();
         }
         Some(Pending::Recorded(decided.record.clone()))
     }
 
-    /// The answer goes on its way: what is left to be recorded is recorded now.
+    /// Records what is left, because the answer is being sent.
     pub fn sent(&self, pending: Pending<L::Reservation>) {
         if let Pending::Reserved(reservation, record) = pending {
             self.log.record(reservation, record);
         }
     }
 
-    /// The answer cannot be sent, because its caller is gone; the record says so.
+    /// Records that the answer could not be sent, because its caller is gone.
     pub fn unsent(&self, pending: Pending<L::Reservation>) {
         match pending {
             Pending::Reserved(reservation, mut record) => {
@@ -262,15 +270,16 @@ struct Decided {
 }
 
 impl Decided {
-    /// Withholds the answer, in the decision and in the record alike. Whoever has the record already keeps what was decided.
+    /// Withholds the answer, in the decision and in the record alike. A record that was handed over
+    /// before keeps what was decided.
     fn withhold(&mut self) {
         self.decision.withhold();
         Arc::make_mut(&mut self.record).withhold(&self.decision);
     }
 }
 
-/// Guards a decision that waits for a reservation. Dropped while it does, as when its caller gives up, the decision goes on
-/// record as one whose answer nobody got.
+/// Guards a decision that waits for a reservation. If it is dropped meanwhile, as when its caller
+/// gives up, it records that no caller received the answer.
 struct CallerGoneGuard<'l, L: DecisionLog> {
     log: &'l L,
     record: &'l mut Arc<DecisionRecord>,
@@ -303,7 +312,7 @@ impl<L: DecisionLog> Authorization for Checks<L> {
     }
 }
 
-/// What a caller is told whose time has passed.
+/// Returns the status for a caller whose time has passed.
 pub(crate) fn late() -> Status {
     Status::deadline_exceeded("the time that the caller set has passed")
 }

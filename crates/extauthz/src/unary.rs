@@ -1,8 +1,9 @@
-//! One unary gRPC call on an HTTP/2 stream, without what a check does not need: compression, streams of messages.
+//! One unary gRPC call on an HTTP/2 stream, without what a check does not need: compression and
+//! streams of messages.
 //!
-//! It reads and writes the five bytes before a message and the trailers behind it, and looks into no message. The rule:
-//! what is out of the ordinary in any way is not handled here but handed back whole, so that the general
-//! implementation, which knows every case, answers it.
+//! It reads and writes the five bytes before a message and the trailers after it, and does not look
+//! into messages. The rule: anything unusual is not handled here but handed back whole, so that the
+//! general implementation, which knows every case, answers it.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -18,10 +19,11 @@ use http_body_util::BodyExt;
 
 use customs_record::RefusalCause;
 
-/// The most bytes of one DATA frame; the transport gathers frames below a kilobyte and writes longer ones one by one.
+/// The most bytes of one DATA frame. The transport gathers frames below a kilobyte and writes
+/// longer ones one by one.
 const MAX_FRAME: usize = 1000;
 
-/// What stands before a message: whether it is compressed, and its length.
+/// The length of the prefix of a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -31,27 +33,27 @@ const OK: HeaderValue = HeaderValue::from_static("0");
 pub(crate) enum UnaryBody<B> {
     /// One message, and the end.
     Message(Bytes),
-    /// Something else, with what was read of it put back.
+    /// Something else, with the part that was read put back.
     Unusual(Unusual, Rewind<B>),
 }
 
-/// What is out of the ordinary about a body.
+/// What is unusual about a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unusual {
-    /// The message is larger than is read; so many bytes.
+    /// The message is larger than the limit, by its length in bytes.
     TooLarge(usize),
-    /// The message is compressed, or says something else that is not known.
+    /// The message is compressed, or its prefix has another unknown flag.
     Compressed,
     /// There is no message.
     Nothing,
-    /// There is something behind the message.
+    /// There is more after the message.
     Several,
     /// The body ends within the message.
     Unfinished,
 }
 
 impl Unusual {
-    /// The cause of a refusal for it.
+    /// Returns the cause of a refusal for it.
     pub(crate) fn cause(self) -> RefusalCause {
         match self {
             Unusual::TooLarge(_) => RefusalCause::MessageTooLarge,
@@ -77,7 +79,7 @@ impl fmt::Display for Unusual {
 /// Reads the one message of a call, if it has at most `most` bytes.
 ///
 /// # Errors
-/// What the transport reports: the caller is gone, and nobody waits for an answer.
+/// What the transport reports: the caller is gone and waits for no answer.
 pub(crate) async fn read<B: Body<Data = Bytes> + Unpin>(
     mut body: B,
     most: usize,
@@ -87,7 +89,7 @@ pub(crate) async fn read<B: Body<Data = Bytes> + Unpin>(
         let Some(frame) = body.frame().await else {
             break;
         };
-        // Trailers of a request mean nothing, and nothing comes after them.
+        // Trailers of a request have no meaning, and nothing follows them.
         let Ok(data) = frame?.into_data() else { break };
         read = joined(read, data);
         match message_length(&read) {
@@ -101,7 +103,7 @@ pub(crate) async fn read<B: Body<Data = Bytes> + Unpin>(
                     Rewind { read, rest: body },
                 ));
             }
-            // Nothing more is read of what has more than it says.
+            // A body that is longer than its message says is not read further.
             Some(Ok(length)) if read.len() > PREFIX + length => break,
             Some(Ok(_)) => {}
         }
@@ -119,7 +121,7 @@ pub(crate) async fn read<B: Body<Data = Bytes> + Unpin>(
     Ok(UnaryBody::Unusual(unusual, Rewind { read, rest: body }))
 }
 
-/// The length that an uncompressed message says it has, once it has said it.
+/// Returns the length that an uncompressed message declares, once the prefix is complete.
 fn message_length(mut read: &[u8]) -> Option<Result<usize, Unusual>> {
     if read.len() < PREFIX {
         return None;
@@ -130,7 +132,7 @@ fn message_length(mut read: &[u8]) -> Option<Result<usize, Unusual>> {
     })
 }
 
-/// Most messages come in one piece, which is kept as it is.
+/// Joins two pieces. Most messages arrive in one piece, which is kept as it is.
 fn joined(read: Bytes, more: Bytes) -> Bytes {
     if read.is_empty() {
         return more;
@@ -140,7 +142,7 @@ fn joined(read: Bytes, more: Bytes) -> Bytes {
     all.freeze()
 }
 
-/// A body of which something was read already.
+/// A body of which a part was read already.
 pub(crate) struct Rewind<B> {
     read: Bytes,
     rest: B,
@@ -165,7 +167,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Rewind<B> {
     }
 }
 
-/// Writes a message of about so many bytes behind its length.
+/// Writes a message of about `about` bytes after its prefix.
 pub(crate) fn framed(about: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut out = Vec::with_capacity(PREFIX + about);
     out.extend_from_slice(&[0; PREFIX]);
@@ -177,19 +179,20 @@ pub(crate) fn framed(about: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     out.into()
 }
 
-/// The message of a frame that was written here.
+/// Returns the message of a frame that was written here.
 pub(crate) fn message(framed: &[u8]) -> &[u8] {
     framed.get(PREFIX..).unwrap_or_default()
 }
 
-/// Wants to know that an answer is sent; it is dropped where the answer cannot be sent any more.
+/// Is notified when an answer is sent, or dropped if the answer cannot be sent any more.
 pub(crate) trait Sending: Unpin {
     /// The transport takes the message.
     fn sent(self);
 }
 
-/// The response of a call that succeeded, with the message that [`framed`] wrote. The transport asks for the message once
-/// it has taken the head of the response, which it refuses where the caller has given up.
+/// Returns the response of a call that succeeded, with the message that [`framed`] wrote. The
+/// transport reads the message after it has taken the head of the response, which it refuses if the
+/// caller has given up.
 pub(crate) fn response<S: Sending>(framed: Bytes, sending: S) -> Response<UnaryResponse<S>> {
     let mut response = Response::new(UnaryResponse {
         next: Next::Message(framed),
@@ -248,16 +251,16 @@ fn ok() -> HeaderMap {
     trailers
 }
 
-/// Whether the content type is that of gRPC with protobuf: `application/grpc` or `application/grpc+proto`, with parameters
-/// or without.
+/// Returns whether the content type is that of gRPC with protobuf: `application/grpc` or
+/// `application/grpc+proto`, with or without parameters.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(told) = headers.get(CONTENT_TYPE) else {
+    let Some(content_type) = headers.get(CONTENT_TYPE) else {
         return false;
     };
-    if told == GRPC {
+    if content_type == GRPC {
         return true;
     }
-    let name = told
+    let name = content_type
         .as_bytes()
         .split(|byte| *byte == b';')
         .next()
@@ -268,7 +271,8 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
         .any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// How long the caller waits, as `grpc-timeout` says it: at most eight digits and a unit. `None` where nothing says it.
+/// Returns how long the caller waits, as `grpc-timeout` says: at most eight digits and a unit.
+/// `None` if the header is absent or invalid.
 pub(crate) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

@@ -1,9 +1,11 @@
-//! Reads a check's attributes out of its bytes, without the messages, maps and texts that decoding would make of them.
+//! Reads a check's attributes from its bytes, without the messages, maps and texts that decoding
+//! would create.
 //!
-//! It is for checks as proxies send them. The rule: whatever it reads, decoding reads the same, to the byte; and whatever
-//! is out of the ordinary in any way (a message in two parts, a group, a field of another type, bytes that are no text,
-//! metadata, an end too early) it leaves, whole, to the decoder. So it never says why bytes are wrong, and it accepts
-//! nothing that the decoder refuses. Fields that it does not know are read over, as in protobuf.
+//! It is for checks as proxies send them. The rule: whatever it reads, decoding reads the same, to
+//! the byte. It declines anything unusual (a message in two parts, a group, a field of another
+//! type, bytes that are not text, metadata, a premature end) as a whole, for the decoder. So it
+//! never says why bytes are wrong, and it accepts nothing that the decoder refuses. Fields that it
+//! does not know are skipped, as in protobuf.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -15,10 +17,10 @@ use customs_engine::request::{Attributes, Headers, HttpAttributes};
 mod fields;
 mod numbers;
 
-/// How many headers a request usually has, at most, so that their memory is asked for once.
+/// How many headers a request usually has, at most, so that their memory is allocated once.
 const USUAL_HEADERS: usize = 48;
 
-/// A check whose texts stand in the bytes that it was read from.
+/// A check whose texts are borrowed from the bytes that it was read from.
 #[derive(Debug, Default)]
 pub struct Check<'m> {
     source: PeerFields<'m>,
@@ -27,7 +29,7 @@ pub struct Check<'m> {
     http: Option<Http<'m>>,
 }
 
-/// What is read of a peer.
+/// The fields of a peer that are read.
 #[derive(Debug, Default)]
 struct PeerFields<'a> {
     address: AddressFields,
@@ -35,7 +37,7 @@ struct PeerFields<'a> {
     principal: &'a str,
 }
 
-/// What is read of an address.
+/// The fields of an address that are read.
 #[derive(Debug, Default)]
 struct AddressFields {
     present: bool,
@@ -58,7 +60,7 @@ struct Http<'m> {
 /// The headers in both forms, in the order in which they were sent.
 #[derive(Debug, Default)]
 struct HeaderFields<'m> {
-    /// Of two values under one key the later one counts.
+    /// If two values have one key, the later one counts.
     map: Vec<(Text<'m>, Text<'m>)>,
     /// `None` if there is no list at all.
     list: Option<Vec<RawHeader<'m>>>,
@@ -72,7 +74,7 @@ struct RawHeader<'m> {
     raw_value: &'m [u8],
 }
 
-/// Reads a check. `None`: it is out of the ordinary, or no check at all.
+/// Reads a check. `None` if it is unusual, or not a check at all.
 pub fn read(message: &[u8]) -> Option<Check<'_>> {
     let mut attributes = None;
     for field in Fields::of(message) {
@@ -101,7 +103,7 @@ impl<'m> Check<'m> {
                 number::REQUEST => once(&mut request, read_request(value.bytes()?)?)?,
                 number::TLS_SESSION => once(&mut session, read_session(value.bytes()?)?)?,
                 number::CONTEXT_EXTENSIONS => drop(read_map_entry(value.bytes()?)?),
-                // Proxies send it empty, unless they were told of metadata to be sent.
+                // Proxies send it empty, unless they are configured to send metadata.
                 number::METADATA_CONTEXT | number::ROUTE_METADATA_CONTEXT
                     if value.bytes()?.is_empty() => {}
                 number::METADATA_CONTEXT | number::ROUTE_METADATA_CONTEXT => return None,
@@ -116,7 +118,7 @@ impl<'m> Check<'m> {
         })
     }
 
-    /// What the engine reads.
+    /// Returns the attributes that the engine reads.
     pub fn attributes(&self) -> Attributes<'_> {
         let http = self.http.as_ref().map(|http| HttpAttributes {
             method: http.method.as_str(),
@@ -134,7 +136,8 @@ impl<'m> Check<'m> {
             destination_address: self.destination.address.ip,
             listener_port: self.destination.address.port,
             has_address: self.source.address.present || self.destination.address.present,
-            // Of the peers' `service` only the destination's means anything, and only on TCP: the SNI.
+            // Of the peers' `service`, only the destination's has a meaning, and only on TCP: the
+            // SNI.
             service: self.destination.service,
             tls_sni: self.tls_sni,
             http,
@@ -268,7 +271,7 @@ fn read_request(message: &[u8]) -> Option<Option<Http<'_>>> {
     Some(http)
 }
 
-/// The time is the proxy's own; it is read only to be sure that the decoder could.
+/// Reads the time, which is the proxy's own, only to be sure that the decoder could read it.
 fn read_time(message: &[u8]) -> Option<()> {
     use numbers::timestamp as number;
     for field in Fields::of(message) {
@@ -297,7 +300,7 @@ impl<'m> Http<'m> {
                 number::PATH => http.path = value.text()?,
                 number::HOST => http.host = value.text()?,
                 number::PROTOCOL => http.protocol = value.text()?,
-                // Not for a decision, as with a check that was decoded.
+                // No decision depends on it, as in a check that was decoded.
                 number::SCHEME => http.scheme = value.text()?,
                 number::QUERY | number::FRAGMENT | number::BODY => drop(value.text()?),
                 number::RAW_BODY => drop(value.bytes()?),
@@ -311,7 +314,7 @@ impl<'m> Http<'m> {
 
 fn read_map_entry(message: &[u8]) -> Option<(Text<'_>, Text<'_>)> {
     use numbers::map_entry as number;
-    // Proxies write the key, the value, and nothing else.
+    // Proxies write the key and the value, and nothing else.
     let mut fields = Fields::of(message);
     if let (Some(Some(key)), Some(Some(value)), None) =
         (fields.next(), fields.next(), fields.next())
@@ -370,7 +373,8 @@ impl<'m> HeaderFields<'m> {
         self.map.push(entry);
     }
 
-    /// The values under keys that are `name` in another case, which no proxy sends: one for each key, in the keys' order.
+    /// Returns the values under keys that are `name` in another case, which no proxy sends: one for
+    /// each key, in the order of the keys.
     fn odd(&self, name: &str) -> Vec<(Text<'m>, Text<'m>)> {
         let is_odd = |key: Text<'_>| key.as_str() != name && is_like(key, name);
         let mut odd: Vec<_> = self
@@ -380,24 +384,24 @@ impl<'m> HeaderFields<'m> {
             .copied()
             .filter(|(key, _)| is_odd(*key))
             .collect();
-        // Stable, so that of one key the last that was sent stays in front.
+        // Stable, so that of one key the last value sent stays in front.
         odd.sort_by_key(|(key, _)| *key);
         odd.dedup_by_key(|(key, _)| *key);
         odd
     }
 }
 
-/// Whether a key is this name, in whatever case.
+/// Returns whether a key is this name, in any case.
 fn is_like(key: Text<'_>, name: &str) -> bool {
     key.as_bytes().len() == name.len() && key.as_bytes().eq_ignore_ascii_case(name.as_bytes())
 }
 
-/// The order of a map's keys, in which one in lower case comes before its other spellings.
+/// Returns the sort key of a map's keys, in which the lower-case spelling precedes the others.
 fn in_order(key: &str) -> (bool, &str) {
     (key.bytes().any(|byte| byte.is_ascii_uppercase()), key)
 }
 
-/// The value of a header that was sent as text or, where that is empty, as bytes.
+/// Returns the value of a header that was sent as text or, if that is empty, as bytes.
 fn raw_text<'a>(value: &'a str, raw_value: &'a [u8]) -> Cow<'a, str> {
     if value.is_empty() {
         String::from_utf8_lossy(raw_value)
@@ -434,7 +438,7 @@ impl Headers for HeaderFields<'_> {
             .iter()
             .map(|(key, value)| (in_order(key.as_str()), *value))
             .collect();
-        // Stable, so that of one key the last that was sent stays the last, which is the one that counts.
+        // Stable, so that of one key the last value sent stays last, which is the one that counts.
         map.sort_by_key(|(key, _)| *key);
         let mut map = map.into_iter().peekable();
         while let Some(((is_odd, key), value)) = map.next() {

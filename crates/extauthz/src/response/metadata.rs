@@ -1,7 +1,8 @@
 //! The dynamic metadata of a response: what access logs and later filters can read, all of it text.
 //!
-//! It tells and judges nothing. The rule: whoever reads a namespace here may not look at the identity's state, so an
-//! unproven one is not told. Envoy takes each field apart for every request, so the operator chooses which are sent.
+//! It decides nothing. The rule: a reader of a namespace here may not look at the identity's state,
+//! so an unproven namespace is left out. Envoy parses each field for every request, so the operator
+//! chooses which are sent.
 
 use customs_engine::identity::IdentityState;
 use customs_record::protobuf as write;
@@ -34,9 +35,9 @@ mod field {
     pub(super) const STRING: u32 = 3;
 }
 
-/// A name that no field of the metadata has.
+/// The error of a name that is not a field of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("metadata: there is no field `{0}`; write `none`, or some of {names}", names = NAMES.join(", "))]
+#[error("metadata: unknown field `{0}`: expected `none`, or some of {names}", names = NAMES.join(", "))]
 pub struct UnknownFieldError(String);
 
 /// Which fields are sent.
@@ -47,10 +48,10 @@ impl Fields {
     /// Every field.
     pub const ALL: Fields = Fields([true; NAMES.len()]);
 
-    /// The fields of these names; `none` alone is no field.
+    /// Returns the fields of these names; `none` alone selects no field.
     ///
     /// # Errors
-    /// [`UnknownFieldError`] for a name that no field has.
+    /// [`UnknownFieldError`] for a name that is not a field.
     pub fn of(names: &[String]) -> Result<Fields, UnknownFieldError> {
         let mut sent = [false; NAMES.len()];
         if names == ["none"] {
@@ -67,7 +68,7 @@ impl Fields {
         Ok(Fields(sent))
     }
 
-    /// Whether no field is sent.
+    /// Returns whether no field is sent.
     pub fn is_empty(&self) -> bool {
         !self.0.contains(&true)
     }
@@ -96,7 +97,7 @@ impl Default for Fields {
     }
 }
 
-/// The values, in the order of their names.
+/// Returns the values, in the order of their names.
 fn values(entry: &DecisionRecord) -> [&str; NAMES.len()] {
     let DecisionEntry {
         verdict,

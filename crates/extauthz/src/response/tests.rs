@@ -11,7 +11,7 @@ use customs_engine::snapshot::{Revision, Snapshot};
 use customs_engine::time::UnixNanos;
 use customs_record::Occasion;
 
-/// A decision about a caller without an identity, by a set without rules.
+/// Returns a decision about a caller without an identity, by a set without rules.
 fn decided(default_effect: DefaultEffect, host: &str) -> (Decision, DecisionRecord) {
     let settings = Settings {
         default_effect,
@@ -94,7 +94,7 @@ fn a_denial_says_why_in_every_place() {
         .iter()
         .filter_map(|option| option.header.as_ref())
         .collect();
-    let told: Vec<_> = headers
+    let received: Vec<_> = headers
         .iter()
         .map(|header| (header.key.as_str(), header.value.as_str()))
         .collect();
@@ -103,7 +103,7 @@ fn a_denial_says_why_in_every_place() {
         ("x-customs-reason", "default_deny"),
         ("x-customs-decision-id", "an-id"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(received, expected);
     assert!(
         denied.body.contains("\"host\":\"a.example\""),
         "{}",
@@ -142,14 +142,14 @@ fn metadata_is_what_the_operator_chose() {
         ))
         .unwrap()
     };
-    let mut told: Vec<_> = with(&["rule", "decision_id"])
+    let mut received: Vec<_> = with(&["rule", "decision_id"])
         .dynamic_metadata
         .unwrap()
         .fields
         .into_keys()
         .collect();
-    told.sort();
-    assert_eq!(told, ["decision_id", "rule"]);
+    received.sort();
+    assert_eq!(received, ["decision_id", "rule"]);
     let none = with(&["none"]);
     assert_eq!(
         (none.dynamic_metadata, none.status.unwrap().code),

@@ -1,4 +1,4 @@
-//! Calls as they come: in one piece, in many, too long, compressed, unfinished.
+//! Calls as they arrive: in one piece, in many, too long, compressed, unfinished.
 
 use std::collections::VecDeque;
 
@@ -22,17 +22,17 @@ impl Body for Frames {
     }
 }
 
-/// Counts what it is told, also that it was dropped unsent.
+/// Counts how often it was sent, and how often it was dropped unsent.
 #[derive(Clone, Default)]
 struct Counted(std::sync::Arc<std::sync::Mutex<(usize, usize)>>);
 
 impl Counted {
-    fn told(&self) -> (usize, usize) {
+    fn outcomes(&self) -> (usize, usize) {
         *self.0.lock().unwrap()
     }
 }
 
-/// Passes on what it is told, once.
+/// Passes each outcome on, once.
 struct Once(Option<Counted>);
 
 impl Sending for Once {
@@ -58,7 +58,7 @@ fn body(pieces: &[&[u8]]) -> Frames {
     )
 }
 
-async fn told(body: Frames) -> Result<Vec<u8>, Vec<u8>> {
+async fn read_whole(body: Frames) -> Result<Vec<u8>, Vec<u8>> {
     match read(body, MOST).await.unwrap() {
         UnaryBody::Message(message) => Ok(message.to_vec()),
         UnaryBody::Unusual(_, whole) => Err(whole.collect().await.unwrap().to_bytes().to_vec()),
@@ -78,28 +78,28 @@ async fn a_message_is_read_however_it_is_cut() {
     for cut in 0..=frame.len() {
         let (head, tail) = frame.split_at(cut);
         assert_eq!(
-            told(body(&[head, tail])).await,
+            read_whole(body(&[head, tail])).await,
             Ok(b"abc".to_vec()),
             "cut at {cut}"
         );
         assert_eq!(
-            told(body(&[head, b"", tail])).await,
+            read_whole(body(&[head, b"", tail])).await,
             Ok(b"abc".to_vec()),
             "cut at {cut}"
         );
     }
     assert_eq!(
-        told(body(&[b"\0\0\0\0\0"])).await,
+        read_whole(body(&[b"\0\0\0\0\0"])).await,
         Ok(Vec::new()),
         "an empty message is a message"
     );
     let mut trailed = body(&[frame]);
     trailed.0.push_back(Frame::trailers(HeaderMap::new()));
-    assert_eq!(told(trailed).await, Ok(b"abc".to_vec()));
+    assert_eq!(read_whole(trailed).await, Ok(b"abc".to_vec()));
 }
 
 #[tokio::test]
-async fn what_is_out_of_the_ordinary_is_handed_back_whole() {
+async fn unusual_calls_are_handed_back_whole() {
     let too_long = [b"\0\0\x40\0\x01".as_slice(), b"ab"];
     for pieces in [
         &[][..],
@@ -111,14 +111,18 @@ async fn what_is_out_of_the_ordinary_is_handed_back_whole() {
         &[b"\x02\0\0\0\x03abc".as_slice()],
         &too_long,
     ] {
-        assert_eq!(told(body(pieces)).await, Err(pieces.concat()), "{pieces:?}");
+        assert_eq!(
+            read_whole(body(pieces)).await,
+            Err(pieces.concat()),
+            "{pieces:?}"
+        );
     }
     let longest = [b"\0\0\x40\0\0".to_vec(), vec![7; MOST]].concat();
-    assert_eq!(told(body(&[&longest])).await, Ok(vec![7; MOST]));
+    assert_eq!(read_whole(body(&[&longest])).await, Ok(vec![7; MOST]));
 }
 
 #[tokio::test]
-async fn what_is_out_of_the_ordinary_is_told_apart() {
+async fn unusual_calls_are_distinguished() {
     for (pieces, expected) in [
         (&[][..], Some(Unusual::Nothing)),
         (&[b"\0\0".as_slice()], Some(Unusual::Unfinished)),
@@ -151,7 +155,7 @@ async fn what_is_out_of_the_ordinary_is_told_apart() {
 }
 
 #[test]
-fn grpc_is_told_by_its_content_type() {
+fn grpc_is_recognised_by_its_content_type() {
     let of = |text: &str| HeaderMap::from_iter([(CONTENT_TYPE, text.parse().unwrap())]);
     for text in [
         "application/grpc",
@@ -219,12 +223,12 @@ async fn an_answer_is_sent_once_its_message_is_taken_and_unsent_if_it_never_is()
             body.frame().await;
         }
         drop(body);
-        assert_eq!(counted.told(), expected, "after {frames} frames");
+        assert_eq!(counted.outcomes(), expected, "after {frames} frames");
     }
 }
 
 #[test]
-fn patience_is_a_number_and_a_unit() {
+fn grpc_timeout_is_a_number_and_a_unit() {
     let read = |text: &str| {
         grpc_timeout(&HeaderMap::from_iter([(
             "grpc-timeout".parse().unwrap(),

@@ -1,7 +1,7 @@
-//! The fields of one protobuf message, one after the other, as they stand in its bytes.
+//! The fields of one protobuf message, one after the other, as they are in its bytes.
 //!
-//! It knows no message. The rule: each field is whole or there is none, and a group, which no message of today has, is
-//! none.
+//! It knows no message. The rule: a field is returned whole or not at all, and a group, which no
+//! current message has, is not returned.
 
 use prost::encoding::{WireType, decode_key, decode_varint};
 
@@ -14,18 +14,19 @@ pub(super) struct Field<'m> {
     pub(super) value: Value<'m>,
 }
 
-/// What a field holds, as far as bytes tell.
+/// What a field holds, as far as the bytes show.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value<'m> {
     /// A number of variable length.
     Number(u64),
     /// A text, bytes or a message.
     Bytes(&'m [u8]),
-    /// Four or eight bytes; no field that is read is such.
+    /// Four or eight bytes. No field of a check that is read has this form.
     Fixed,
 }
 
-/// What is left of a message. Each item is a field, or `None` where bytes are no field, and then it is over.
+/// The rest of a message. Each item is a field, or `None` if the bytes are not a field, which ends
+/// the iteration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'m>(&'m [u8]);
 
@@ -40,7 +41,8 @@ impl<'m> Fields<'m> {
         Some(taken)
     }
 
-    /// Nearly every field is a text or a message with a number below 16 and a length below 16,384: one byte, and one or two.
+    /// Reads the common case: nearly every field is a text or a message with a number below 16 and
+    /// a length below 16,384, which take one byte, and one or two.
     #[inline(always)]
     fn short_field(&mut self) -> Option<Field<'m>> {
         let [key @ 0x08..0x80, length, rest @ ..] = self.0 else {
@@ -91,7 +93,7 @@ impl<'m> Iterator for Fields<'m> {
 }
 
 impl<'m> Value<'m> {
-    /// The bytes of a field that has some.
+    /// Returns the bytes of a field that has some.
     pub(super) fn bytes(self) -> Option<&'m [u8]> {
         match self {
             Value::Bytes(bytes) => Some(bytes),
@@ -99,14 +101,14 @@ impl<'m> Value<'m> {
         }
     }
 
-    /// The text of a field that has one.
+    /// Returns the text of a field that has one.
     pub(super) fn text(self) -> Option<Text<'m>> {
         let bytes = self.bytes()?;
-        // Nearly every text is ASCII, which is seen many times faster than that other bytes are text.
+        // Nearly every text is ASCII, which is many times faster to check than UTF-8.
         (is_ascii(bytes) || std::str::from_utf8(bytes).is_ok()).then_some(Text(bytes))
     }
 
-    /// The number of a field that has one.
+    /// Returns the number of a field that has one.
     pub(super) fn number(self) -> Option<u64> {
         match self {
             Value::Number(number) => Some(number),
@@ -115,8 +117,9 @@ impl<'m> Value<'m> {
     }
 }
 
-/// Whether every byte is ASCII: eight at a time, of which the last overlap, so that short texts need no loop. The standard
-/// library's answer costs a check, which has sixty texts, one instruction in a hundred more.
+/// Returns whether every byte is ASCII. It checks eight bytes at a time, and the last eight
+/// overlap, so that short texts need no loop. The standard library's function costs a check, which
+/// has sixty texts, one percent more instructions.
 #[inline(always)]
 fn is_ascii(bytes: &[u8]) -> bool {
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
@@ -130,24 +133,25 @@ fn is_ascii(bytes: &[u8]) -> bool {
     all & HIGH_BITS == 0
 }
 
-/// Bytes that were seen to be text. Most are never read, so they are taken for text only where they are.
+/// Bytes that were checked to be text. Most are never read, so they are converted only on use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Text<'m>(&'m [u8]);
 
 impl<'m> Text<'m> {
-    /// The text.
+    /// Returns the text.
     pub(super) fn as_str(self) -> &'m str {
-        // It is text, or there would be no such value.
+        // The bytes are text, or this value would not exist.
         std::str::from_utf8(self.0).unwrap_or_default()
     }
 
-    /// Its bytes.
+    /// Returns the bytes.
     pub(super) fn as_bytes(self) -> &'m [u8] {
         self.0
     }
 }
 
-/// Puts a message where none is yet. A message in two parts is to be merged, field by field, which is the decoder's work.
+/// Stores a message if there is none yet. A message in two parts must be merged, field by field,
+/// which is left to the decoder.
 pub(super) fn once<T>(place: &mut Option<T>, message: T) -> Option<()> {
     place.is_none().then(|| *place = Some(message))
 }

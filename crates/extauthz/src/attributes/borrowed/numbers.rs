@@ -1,7 +1,8 @@
-//! The numbers of the fields that a check has, message by message.
+//! The numbers of the fields of a check, message by message.
 //!
-//! The rule: they are Envoy's, and a test holds each of them to the descriptors that the envoy-types package ships, so
-//! that a field of Envoy's that is new, gone or of another type stops the tests where a human must decide.
+//! The rule: they are Envoy's, and a test compares each of them with the descriptors that the
+//! envoy-types package ships. So a field of Envoy's that is new, gone or of another type stops the
+//! tests where a person must decide.
 
 /// `envoy.service.auth.v3.CheckRequest`
 pub(super) mod check_request {

@@ -1,5 +1,5 @@
-//! The numbers are Envoy's: every field of every message that is read, and its type, as the descriptors have them. That
-//! what is read is what the decoder reads is held by `tests/fuzz`.
+//! The numbers are Envoy's: every field of every message that is read, and its type, compared with
+//! the descriptors. `tests/fuzz` holds that the reader reads what the decoder reads.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ fn read_as(kind: &Kind, is_list: bool) -> As {
     }
 }
 
-/// The fields of a message by the descriptors.
+/// Returns the fields of a message according to the descriptors.
 fn fields_of(message: &MessageDescriptor) -> BTreeSet<(u32, String, String)> {
     let field = |field: prost_reflect::FieldDescriptor| {
         let read = read_as(&field.kind(), field.is_list() || field.is_map());
