@@ -8,12 +8,16 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::host::{self, Authority, Host, HostParseError, embedded};
+use super::host::{Host, embedded};
 
 mod address;
 mod contain;
+mod error;
+mod parse;
 mod text;
 
+pub use error::HostPatternError;
+pub use parse::{Spelling, parse_host_pattern};
 pub use text::{TextPattern, glob_matches};
 
 /// How generously a pattern matches (rule R0).
@@ -170,7 +174,7 @@ impl HostPattern {
             }
             TextPattern::Any => false,
         };
-        let odd_port = split_port(text)
+        let odd_port = parse::split_port(text)
             .1
             .is_some_and(|port| port.is_empty() || port.starts_with('0'));
         HostPattern {
@@ -301,239 +305,6 @@ impl HostShape {
             _ => false,
         }
     }
-}
-
-/// A spelling that is understood but is not the canonical one; each family of documents judges it (rule R3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Spelling {
-    /// Upper case, a trailing dot, an empty port or one with leading zeros; holds the spelling meant.
-    Folded(String),
-    /// A Unicode name; holds the A-label spelling.
-    Unicode(String),
-    /// Istio's `*example.com` or `api.example.*`.
-    Loose,
-}
-
-/// Why a policy's host is no pattern. The text is what a person sees.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HostPatternError {
-    /// The canonicaliser refuses it.
-    #[error("{0}")]
-    Malformed(#[from] HostParseError),
-    /// A scheme or a path.
-    #[error("this is a URL; only its host belongs here")]
-    Url,
-    /// `user@host`.
-    #[error("userinfo (`user@`) is no part of a host")]
-    Userinfo,
-    /// A star inside, or two of them.
-    #[error("a `*` stands for the first labels of a name and nothing else: `*.example.com`")]
-    Wildcard,
-    /// `**` with something beside it.
-    #[error("`**` stands alone")]
-    NotAlone,
-    /// An address range of IPv6 that covers a range carrying IPv4 addresses in part, or more than it.
-    #[error(
-        "this IPv6 range covers only a part of the addresses that carry IPv4 addresses, or others beside them; write the IPv4 range, and the others apart"
-    )]
-    MixedRange,
-    /// A prefix length that is none, or brackets around something else.
-    #[error("this is no IP range: write `192.0.2.0/24` or `[2001:db8::/32]`")]
-    Range,
-    /// A Unicode name without an A-label.
-    #[error("this Unicode name has no A-label")]
-    Unicode,
-}
-
-impl HostPatternError {
-    /// The host that was meant by a text, where that can be said.
-    pub fn meant(&self, text: &str) -> Option<String> {
-        let host = match self {
-            HostPatternError::Url => text
-                .split_once("://")
-                .map_or(text, |(_, rest)| rest)
-                .split(['/', '?', '#'])
-                .next()?,
-            HostPatternError::Userinfo => text.rsplit_once('@')?.1,
-            // What cookies and proxies write for every name below one.
-            HostPatternError::Malformed(HostParseError::EmptyLabel) if text.starts_with('.') => {
-                let (pattern, _) = parse_host_pattern(&format!("*{text}")).ok()?;
-                return Some(pattern.to_string());
-            }
-            _ => return None,
-        };
-        let (pattern, _) = parse_host_pattern(host).ok()?;
-        Some(pattern.to_string())
-    }
-
-    /// What to write instead, where that can be said. It never covers more than the text seems to: a URL's path is not left out.
-    pub fn advice(&self, text: &str) -> Option<String> {
-        let meant = self.meant(text)?;
-        let behind = text
-            .split_once("://")
-            .map_or(text, |(_, rest)| rest)
-            .split_once('/')
-            .map(|(_, path)| path);
-        match (self, behind) {
-            (HostPatternError::Url, Some(path)) if !path.is_empty() => Some(format!(
-                "write `{meant}` here, and its path in `paths`: `/{path}`"
-            )),
-            _ => Some(format!("write `{meant}`")),
-        }
-    }
-}
-
-/// Parses a host of a policy into its pattern and the odd spellings it used.
-///
-/// Both families share this grammar; what only one of them accepts (`*`, `**`, ranges, odd spellings) is judged by its
-/// own reader.
-///
-/// # Errors
-/// [`HostPatternError`] for what no family accepts.
-pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), HostPatternError> {
-    if text.contains("://") {
-        return Err(HostPatternError::Url);
-    }
-    if text.contains('@') {
-        return Err(HostPatternError::Userinfo);
-    }
-    if text == "**" {
-        let (shape, port) = (HostShape::Anywhere, PortPattern::Every);
-        return Ok((
-            HostPattern {
-                shape,
-                port,
-                raw: None,
-                is_text: false,
-            },
-            Vec::new(),
-        ));
-    }
-    if text.contains("**") {
-        return Err(HostPatternError::NotAlone);
-    }
-    let (host, port_text) = split_port(text);
-    let port = match port_text {
-        Some("*") => PortPattern::Every,
-        Some(digits) => host::parse_port(digits)?.map_or(PortPattern::Unsaid, PortPattern::Exactly),
-        None => PortPattern::Unsaid,
-    };
-    let mut spellings = Vec::new();
-    let shape = parse_shape(host, &mut spellings)?;
-    let port = if shape == HostShape::Present && port == PortPattern::Unsaid {
-        PortPattern::Every
-    } else {
-        port
-    };
-    if port_text.is_some_and(|text| text.is_empty() || text.starts_with('0'))
-        && spellings.is_empty()
-    {
-        spellings.push(Spelling::Folded(host.to_owned()));
-    }
-    if let Some(Spelling::Folded(meant) | Spelling::Unicode(meant)) = spellings.first_mut() {
-        match (port, port_text) {
-            (PortPattern::Exactly(port), _) => meant.push_str(&format!(":{port}")),
-            (PortPattern::Every, Some(_)) => meant.push_str(":*"),
-            (PortPattern::Every | PortPattern::Unsaid, _) => {}
-        }
-    }
-    // A text with a port is no canonical name, so that what is left out is about every port.
-    let raw =
-        Some(TextPattern::parse(&text.to_ascii_lowercase())).filter(|raw| !shape.covers_raw(raw));
-    Ok((
-        HostPattern {
-            shape,
-            port,
-            raw: raw.map(Box::new),
-            is_text: false,
-        },
-        spellings,
-    ))
-}
-
-/// Splits `host[:port]`; a bare IPv6 address (two colons, no bracket) has no port.
-fn split_port(text: &str) -> (&str, Option<&str>) {
-    let after_brackets = text.rfind(']').map_or(0, |at| at + 1);
-    let (head, tail) = text.split_at_checked(after_brackets).unwrap_or((text, ""));
-    match tail.split_once(':') {
-        Some((rest, port)) if after_brackets > 0 && rest.is_empty() => (head, Some(port)),
-        Some((host, port)) if after_brackets == 0 && !port.contains(':') => (host, Some(port)),
-        _ => (text, None),
-    }
-}
-
-fn parse_shape(host: &str, spellings: &mut Vec<Spelling>) -> Result<HostShape, HostPatternError> {
-    if host == "*" {
-        return Ok(HostShape::Present);
-    }
-    if host.contains('/') || host.starts_with('[') || host.contains(':') {
-        if host.bytes().any(|b| b.is_ascii_uppercase()) {
-            spellings.push(Spelling::Folded(host.to_ascii_lowercase()));
-        }
-        return address::parse(host);
-    }
-    if let Some(rest) = host.strip_prefix('*') {
-        let (name, dotted) = rest
-            .strip_prefix('.')
-            .map_or((rest, false), |name| (name, true));
-        let name = parse_name(name, "*", dotted, spellings)?;
-        if dotted {
-            return Ok(HostShape::Suffix(format!(".{name}").into()));
-        }
-        spellings.push(Spelling::Loose);
-        return Ok(HostShape::LooseSuffix(name.into()));
-    }
-    if let Some(prefix) = host.strip_suffix('*') {
-        let inner = prefix.strip_suffix('.').unwrap_or(prefix);
-        host::check_name(inner).map_err(|why| {
-            if inner.contains('*') {
-                HostPatternError::Wildcard
-            } else {
-                why.into()
-            }
-        })?;
-        spellings.push(Spelling::Loose);
-        return Ok(HostShape::LoosePrefix(prefix.to_ascii_lowercase().into()));
-    }
-    if let Ok(Authority {
-        host: ip @ Host::Ip(_),
-        ..
-    }) = Authority::parse(host)
-    {
-        if host.ends_with('.') {
-            spellings.push(Spelling::Folded(ip.to_string()));
-        }
-        return Ok(HostShape::Exact(ip.into_owned()));
-    }
-    let name = parse_name(host, "", false, spellings)?;
-    Ok(HostShape::Exact(Host::Name(name.into())))
-}
-
-/// Canonicalises the name behind an optional `*` or `*.`, noting odd spellings.
-fn parse_name(
-    name: &str,
-    star: &str,
-    dotted: bool,
-    spellings: &mut Vec<Spelling>,
-) -> Result<String, HostPatternError> {
-    if name.contains('*') {
-        return Err(HostPatternError::Wildcard);
-    }
-    let dot = if dotted { "." } else { "" };
-    let ascii = if name.is_ascii() {
-        name.to_owned()
-    } else {
-        let ascii = idna::domain_to_ascii(name).map_err(|_| HostPatternError::Unicode)?;
-        spellings.push(Spelling::Unicode(format!("{star}{dot}{ascii}")));
-        ascii
-    };
-    let Host::Name(canonical) = Authority::parse(&ascii)?.host.into_owned() else {
-        return Err(HostParseError::NumericLabel.into());
-    };
-    if name.is_ascii() && canonical != name {
-        spellings.push(Spelling::Folded(format!("{star}{dot}{canonical}")));
-    }
-    Ok(canonical.into_owned())
 }
 
 /// An address or range of a policy's `ipBlocks`, compared with the caller's address as Istio does. Unlike hosts, its

@@ -8,16 +8,12 @@
 //! 4. the isolation gate: an isolated caller needs an allow entry;
 //! 5. otherwise the default.
 //!
-//! They are walked in two passes: what is enforced gives the *verdict*, everything on trial enforced as well gives
-//! the *dry-run answer*. `decide` is total: it returns no `Result` and cannot panic. The snapshot makes answers; the outcome of them
-//! is made with the [`Decision`].
+//! They are walked in two passes: what is enforced gives the *verdict*, everything on trial
+//! enforced as well gives the *dry-run answer*. `decide` is total: it returns no `Result` and
+//! cannot panic. The snapshot makes answers; the outcome of them is made with the [`Decision`].
 
-use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
 
 use super::decision::{Answer, Decision, Gate, Gates, NamedRule};
 use super::effect::Effect;
@@ -25,119 +21,26 @@ use super::enforcement::Enforcement;
 use super::eval_context::EvalContext;
 use super::header_table::HeaderTables;
 use super::header_uses::HeaderUse;
-use super::identity::{Accepted, Caller, IdentityState, Principal, TrustDomains};
+use super::identity::{Caller, IdentityState, Principal};
 use super::index::Index;
 use super::pass::Pass;
-use super::pattern::{Match, Specificity};
+use super::pattern::Match;
 use super::reason::Reason;
 use super::request::Request;
-use super::rule::{DenyMatch, Rule};
-use super::rule_info::{Family, RuleInfo};
+use super::rule::Rule;
+use super::rule_info::Family;
 use super::rules::{EgressScope, RuleCounts, Rules};
 use super::settings::{DefaultEffect, Settings};
 use super::subject::UnknownCallers;
 use super::time::UnixNanos;
+use pass_context::PassContext;
+use rule_table::{DenyMatches, GrantMatches, RuleTable};
 
-/// A hash over the policy files in force and every setting that can change a verdict: equal revision, equal answers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Revision(Arc<str>);
+mod pass_context;
+mod revision;
+mod rule_table;
 
-impl Revision {
-    /// Hashes the settings and, for each source in order, what it is bound to and each file's name and digest. Where a
-    /// source lies and how its path is spelled is no part of it.
-    pub fn of<'a, F: Iterator<Item = (&'a str, &'a [u8; 32])>>(
-        settings: &Settings,
-        sources: impl Iterator<Item = (String, F)>,
-    ) -> Revision {
-        let mut hash = Sha256::new();
-        let mut part = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
-        };
-        part(settings.fingerprint().as_bytes());
-        for (binding, files) in sources {
-            // No file has an empty name, so this begins a source.
-            part(&[]);
-            part(binding.as_bytes());
-            for (name, digest) in files {
-                part(name.as_bytes());
-                part(digest);
-            }
-        }
-        // Half of the digest.
-        Revision(format!("{:.32}", HEXLOWER.encode(&hash.finalize())).into())
-    }
-
-    /// The revision before anything was loaded.
-    pub fn none() -> Revision {
-        Revision("none".into())
-    }
-
-    /// The text, which others may keep.
-    pub fn shared(&self) -> Arc<str> {
-        self.0.clone()
-    }
-
-    /// The text: 32 hexadecimal digits, or `none`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Revision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What one pass needs beside the rules themselves, worked out when the snapshot is made.
-#[derive(Clone, Debug)]
-struct PassContext {
-    pass: Pass,
-    trust_domains: TrustDomains,
-    unknown_callers: UnknownCallers,
-    istio_gate: bool,
-    isolates_somebody: bool,
-    request_validation: Enforcement,
-}
-
-impl PassContext {
-    fn new(pass: Pass, settings: &Settings, rules: &Rules) -> PassContext {
-        let mut trust_domains = settings.trust_domains.clone();
-        if let Accepted::Only(domains) = &mut trust_domains.accepted {
-            let named = rules
-                .accepted_trust_domains
-                .iter()
-                .filter(|(_, mode)| pass.includes(*mode));
-            domains.extend(named.map(|(domain, _)| domain.clone()));
-        }
-        let mut policies = rules
-            .egress_policies
-            .iter()
-            .filter(|p| pass.includes(p.mode));
-        let isolates_somebody = policies.clone().any(|p| p.isolate);
-        let named = policies.any(|p| p.subjects.name_unauthenticated());
-        PassContext {
-            pass,
-            trust_domains,
-            unknown_callers: if named {
-                UnknownCallers::Named
-            } else {
-                UnknownCallers::Unnamed
-            },
-            istio_gate: rules
-                .istio_allow_policies
-                .iter()
-                .any(|mode| pass.includes(*mode)),
-            isolates_somebody,
-            request_validation: if pass == Pass::DryRun {
-                Enforcement::Enforce
-            } else {
-                settings.request_validation
-            },
-        }
-    }
-}
+pub use revision::Revision;
 
 /// The policy set in force.
 #[derive(Debug)]
@@ -285,9 +188,12 @@ impl Snapshot {
             || verdict.clone(),
             |pass_context| self.answer(pass_context, &context, now).1,
         );
-        let audits = (&self.rules.audits[..], &self.tables.audits);
-        let audit = self
-            .match_denies(audits, &self.verdict, &context, &caller, now)
+        let audits = RuleTable {
+            rules: &self.rules.audits,
+            index: &self.tables.audits,
+        };
+        let audit = audits
+            .match_denies(&self.verdict, &context, &caller, now)
             .first;
         let audit = audit.map(|(rule, _)| rule.info.clone());
         let identity_detail = match request.principal {
@@ -337,9 +243,12 @@ impl Snapshot {
         caller: &Caller<'_>,
         now: UnixNanos,
     ) -> Answer {
-        let denies = (&self.rules.denies[..], &self.tables.denies);
+        let denies = RuleTable {
+            rules: &self.rules.denies,
+            index: &self.tables.denies,
+        };
         let DenyMatches { first, excepted } =
-            self.match_denies(denies, pass_context, context, caller, now);
+            denies.match_denies(pass_context, context, caller, now);
         let Some((rule, expired)) = first else {
             return Answer {
                 exception: excepted.cloned(),
@@ -356,54 +265,6 @@ impl Snapshot {
         }
     }
 
-    /// The first rule that denies, and the exception that expired; else the exception that opened, of several the one
-    /// that ends first. Each list is in the order of names, so that none is read beyond the first rule that was found
-    /// before.
-    fn match_denies<'s>(
-        &self,
-        (rules, index): (&'s [Arc<Rule>], &Index),
-        pass_context: &PassContext,
-        context: &EvalContext<'_>,
-        caller: &Caller<'_>,
-        now: UnixNanos,
-    ) -> DenyMatches<'s> {
-        let mut first: Option<(u32, &Rule, Option<&Arc<RuleInfo>>)> = None;
-        let mut excepted: Option<(OpeningRank, &Arc<RuleInfo>)> = None;
-        index.lists(caller, context.request, Match::Broad, |list| {
-            let before = first.map_or(u32::MAX, |(position, ..)| position);
-            for position in list
-                .iter()
-                .copied()
-                .take_while(|position| *position < before)
-            {
-                if pass_context.pass == Pass::Enforced && index.is_on_trial(position) {
-                    continue;
-                }
-                let Some(rule) = rules.get(position as usize) else {
-                    continue;
-                };
-                match rule.deny(context, caller, pass_context.unknown_callers, now) {
-                    DenyMatch::NoMatch => {}
-                    DenyMatch::Excepted(by) => {
-                        let rank = (by.expires().is_none(), by.expires(), position);
-                        if excepted.is_none_or(|(first, _)| rank < first) {
-                            excepted = Some((rank, by));
-                        }
-                    }
-                    DenyMatch::Denied(expired) => {
-                        first = Some((position, rule, expired));
-                        break;
-                    }
-                }
-            }
-            ControlFlow::Continue(())
-        });
-        DenyMatches {
-            first: first.map(|(_, rule, expired)| (rule, expired)),
-            excepted: excepted.map(|(_, by)| by),
-        }
-    }
-
     /// Stages 3 to 5.
     fn gates(
         &self,
@@ -415,25 +276,21 @@ impl Snapshot {
         let pass = pass_context.pass;
         let istio_applies = pass_context.istio_gate || self.is_bound(pass, context);
         let istio = match istio_applies {
-            true => match_grants(
-                pass,
-                (&self.rules.istio_allows, &self.tables.istio_allows),
-                context,
-                caller,
-                now,
-            ),
+            true => RuleTable {
+                rules: &self.rules.istio_allows,
+                index: &self.tables.istio_allows,
+            }
+            .match_grants(pass, context, caller, now),
             false => GrantMatches::default(),
         };
         let isolation = self.isolation(pass_context, caller);
         let asks_grant = isolation.is_some() || self.settings.default_effect == DefaultEffect::Deny;
         let grant = match asks_grant {
-            true => match_grants(
-                pass,
-                (&self.rules.grants, &self.tables.grants),
-                context,
-                caller,
-                now,
-            ),
+            true => RuleTable {
+                rules: &self.rules.grants,
+                index: &self.tables.grants,
+            }
+            .match_grants(pass, context, caller, now),
             false => GrantMatches::default(),
         };
         let gates = Gates {
@@ -497,7 +354,8 @@ impl Snapshot {
         bound.any(|(mode, to)| pass.includes(*mode) && to.matches(context, Effect::Deny).is_some())
     }
 
-    /// The policy that isolates the caller: of its own namespace before others', root last, then in the order of names.
+    /// The policy that isolates the caller: of its own namespace before others', root last, then in
+    /// the order of names.
     fn isolation(&self, pass_context: &PassContext, caller: &Caller<'_>) -> Option<NamedRule> {
         if matches!(caller, Caller::Unknown(_))
             && pass_context.unknown_callers == UnknownCallers::Unnamed
@@ -525,7 +383,8 @@ impl Snapshot {
     /// Whether some ALLOW rule covers the destination and only asks for an identity.
     fn identity_was_missing(&self, pass: Pass, context: &EvalContext<'_>) -> bool {
         let mut found = false;
-        // The index finds rules by who asks, and here that is unknown: every rule about the host is looked at.
+        // The index finds rules by who asks, and here that is unknown: every rule about the host is
+        // looked at.
         let everyone = Caller::Unknown(IdentityState::Unauthenticated);
         self.tables
             .istio_allows
@@ -551,62 +410,5 @@ fn gate(applies: bool, opens: bool) -> Gate {
         (false, _) => Gate::NotAsked,
         (true, true) => Gate::Open,
         (true, false) => Gate::Closed,
-    }
-}
-
-/// The order of exceptions that open: those that end first, the soonest first, then the order of names.
-type OpeningRank = (bool, Option<UnixNanos>, u32);
-
-/// How the denies match a request.
-struct DenyMatches<'s> {
-    /// The rule that denies, and the exception that expired.
-    first: Option<(&'s Rule, Option<&'s Arc<RuleInfo>>)>,
-    /// The exception that opened a deny.
-    excepted: Option<&'s Arc<RuleInfo>>,
-}
-
-/// The matching ALLOWs that matter: the one to be named, and one that would have matched, had it not expired.
-#[derive(Default)]
-struct GrantMatches<'s> {
-    alive: Option<&'s Rule>,
-    expired: Option<&'s Rule>,
-}
-
-/// Of the rules that are alive: those without an end before those with one, then the narrowest pattern, then the order
-/// of names, in which the list stands. Of those that expired likewise.
-fn match_grants<'s>(
-    pass: Pass,
-    (rules, index): (&'s [Arc<Rule>], &Index),
-    context: &EvalContext<'_>,
-    caller: &Caller<'_>,
-    now: UnixNanos,
-) -> GrantMatches<'s> {
-    let mut alive: Option<((bool, Specificity, u32), &Rule)> = None;
-    let mut expired: Option<((Specificity, u32), &Rule)> = None;
-    index.lists(caller, context.request, Match::Strict, |list| {
-        for position in list.iter().copied() {
-            if pass == Pass::Enforced && index.is_on_trial(position) {
-                continue;
-            }
-            let Some(rule) = rules.get(position as usize) else {
-                continue;
-            };
-            let Some(specificity) = rule.grant(context, caller) else {
-                continue;
-            };
-            let rank = (rule.info.expires().is_some(), specificity, position);
-            if rule.info.is_expired(now) {
-                if expired.is_none_or(|(first, _)| (specificity, position) < first) {
-                    expired = Some(((specificity, position), rule));
-                }
-            } else if alive.is_none_or(|(first, _)| rank < first) {
-                alive = Some((rank, rule));
-            }
-        }
-        ControlFlow::Continue(())
-    });
-    GrantMatches {
-        alive: alive.map(|(_, rule)| rule),
-        expired: expired.map(|(_, rule)| rule),
     }
 }

@@ -2,6 +2,7 @@
 //! is refused.
 
 use super::*;
+use crate::host::Authority;
 
 fn pattern(text: &str) -> HostPattern {
     parse_host_pattern(text)
