@@ -11,6 +11,7 @@ use super::field::Field;
 use super::identity::Caller;
 use super::pattern::{Match, TextPattern};
 use super::request::Sni;
+use super::rules::ConditionNumber;
 use super::subject::{Source, address_holds};
 
 /// One entry of `when`. All entries must hold.
@@ -36,6 +37,17 @@ pub enum Condition {
 impl Condition {
     /// Returns whether the condition holds.
     pub fn holds(&self, context: &EvalContext<'_>, caller: &Caller<'_>, effect: Effect) -> bool {
+        self.holds_numbered(None, context, caller, effect)
+    }
+
+    /// Returns the same for the condition of this number in the set that the context is of.
+    pub(crate) fn holds_numbered(
+        &self,
+        number: Option<ConditionNumber>,
+        context: &EvalContext<'_>,
+        caller: &Caller<'_>,
+        effect: Effect,
+    ) -> bool {
         let request = context.request;
         match self {
             Condition::Source(source) => source.matches(caller, request, effect),
@@ -46,7 +58,9 @@ impl Condition {
                 ports.holds_if_known(request.listener_port, effect, |want, port, _| *want == port)
             }
             Condition::Sni(values) => sni_holds(values, &request.sni, effect),
-            Condition::Header { name, values } => context.header_holds(name, values, effect),
+            Condition::Header { name, values } => {
+                context.header_holds(number, name, values, effect)
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use super::header_table::HeaderTables;
 use super::path::{Readings, SegmentEnds, operators_match};
 use super::pattern::TextPattern;
 use super::request::Request;
+use super::rules::ConditionNumber;
 
 /// A request with the values that are derived only when a rule needs them.
 #[derive(Debug)]
@@ -41,8 +42,9 @@ impl<'q> EvalContext<'q> {
     }
 
     /// Creates a context for a set of rules, with the tables that compare a header with all of
-    /// their patterns at once.
-    pub fn of_set(request: &'q Request<'q>, tables: &'q Arc<HeaderTables>) -> Self {
+    /// their patterns at once. They do so for conditions whose numbers are given; any other
+    /// condition compares the header itself.
+    pub(crate) fn of_set(request: &'q Request<'q>, tables: &'q Arc<HeaderTables>) -> Self {
         EvalContext {
             tables: Some(tables),
             ..EvalContext::new(request)
@@ -82,14 +84,24 @@ impl<'q> EvalContext<'q> {
         })
     }
 
-    /// Returns whether a condition on a header of an HTTP request holds.
-    pub fn header_holds(&self, name: &str, values: &Field<TextPattern>, effect: Effect) -> bool {
+    /// Returns whether a condition on a header of an HTTP request holds. A condition with a number is the
+    /// one of that number in the set that the context is of.
+    pub(crate) fn header_holds(
+        &self,
+        number: Option<ConditionNumber>,
+        name: &str,
+        values: &Field<TextPattern>,
+        effect: Effect,
+    ) -> bool {
         let Some(http) = &self.request.http else {
             return values.holds_unknown(effect);
         };
-        let compared = self
-            .tables
-            .and_then(|tables| tables.holds(self.request, http, values, effect));
+        let compared = match (self.tables, number) {
+            (Some(tables), Some(number)) => {
+                tables.holds(self.request, http, number, values, effect)
+            }
+            _ => None,
+        };
         compared.unwrap_or_else(|| http.header_values(name).hold(values, effect))
     }
 }

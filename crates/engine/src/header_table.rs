@@ -1,16 +1,18 @@
-//! What compares a header of a request with the patterns of all rules at once, so that the cost of a check is not the
-//! product of what a client sends and of what policies ask.
+//! What compares a header of a request with the patterns of all rules at once, so that the cost of
+//! a check is not the product of what a client sends and of what policies ask.
 //!
-//! For each header that conditions ask for there is a table of all patterns, each once and with a number. A check looks
-//! each text of the header up in it: an exact value by its hash, prefixes and suffixes by a search in their order. What is
-//! found is a set of numbers. A condition then only looks whether its own numbers are in that set (broad), or whether the
-//! texts of its numbers are all of them (strict). So a text is looked at once a check, however many rules ask.
+//! For each header that conditions ask for there is a table of all patterns, each once and with a
+//! number. A check looks each text of the header up in it: an exact value by its hash, prefixes and
+//! suffixes by a search in their order. What is found is a set of numbers. A condition then only
+//! looks whether its own numbers are in that set (broad), or whether the texts of its numbers are
+//! all of them (strict). So a text is looked at once a check, however many rules ask.
 //!
-//! It says what [`HeaderValues::hold`] says, which compares one condition at a time and is what the naive evaluator uses.
+//! It says what [`HeaderValues::hold`] says, which compares one condition at a time and is what the
+//! naive evaluator uses.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -22,14 +24,17 @@ use super::header_uses::{self, HeaderUse};
 use super::header_values::{HeaderValues, MAX_PARTS, UnknownHeader, is_attribute};
 use super::pattern::{Match, TextPattern};
 use super::request::{Http, Request};
-use super::rules::Rules;
+use super::rule::Rule;
+use super::rules::{ConditionNumber, RuleList, Rules};
 use super::work_count;
 
 mod patterns;
 
-pub use patterns::{MatchedPatterns, PatternNumbers, PatternTable};
+pub use patterns::MatchedPatterns;
+use patterns::{PatternNumbers, PatternTable, PatternTableBuilder};
 
-/// Up to so many names each header is asked for by its name; beyond, all headers of a request are read once.
+/// Up to so many names each header is asked for by its name; beyond, all headers of a request are
+/// read once.
 const FEW_NAMES: usize = 8;
 
 /// The tables of a set of rules.
@@ -39,9 +44,8 @@ pub struct HeaderTables {
     headers: Box<[HeaderTable]>,
     /// The number of a header by its name, in lower case.
     numbers: FxHashMap<Box<str>, usize>,
-    /// The lists of each condition, by where the condition stands in memory: rules are neither changed nor moved while a
-    /// set holds them, and a set holds its tables as long.
-    conditions: FxHashMap<usize, ConditionLists>,
+    /// For each list of rules, the lists of patterns of each rule's conditions.
+    rules: [Box<[RuleConditions]>; 4],
     uses: Box<[HeaderUse]>,
 }
 
@@ -50,6 +54,10 @@ struct HeaderTable {
     name: Box<str>,
     patterns: PatternTable,
 }
+
+/// The patterns of each entry of a rule's `when` that is about a header; nothing for a rule without
+/// such an entry.
+type RuleConditions = Box<[Option<ConditionLists>]>;
 
 #[derive(Debug)]
 struct ConditionLists {
@@ -78,54 +86,78 @@ pub enum HeaderState {
     Known(Box<MatchedPatterns>),
 }
 
-fn address(values: &Field<TextPattern>) -> usize {
-    std::ptr::from_ref(values).addr()
+/// The name and the values of a condition on a header.
+fn header(condition: &Condition) -> Option<(&str, &Field<TextPattern>)> {
+    match condition {
+        Condition::Header { name, values } => Some((name, values)),
+        Condition::Source(_)
+        | Condition::DestinationIp(_)
+        | Condition::DestinationPort(_)
+        | Condition::Sni(_) => None,
+    }
 }
 
 impl HeaderTables {
     /// The tables of a set.
     pub fn of_rules(rules: &Rules) -> HeaderTables {
-        let mut asked: BTreeMap<&str, Vec<&Field<TextPattern>>> = BTreeMap::new();
-        let lists = [
-            &rules.denies,
-            &rules.istio_allows,
-            &rules.audits,
-            &rules.grants,
-        ];
-        for condition in lists.into_iter().flatten().flat_map(|rule| &rule.when) {
-            if let Condition::Header { name, values } = condition {
-                asked.entry(name).or_default().push(values);
-            }
-        }
-        let mut tables = HeaderTables {
-            uses: header_uses::of_rules(rules),
-            ..HeaderTables::default()
+        let names: BTreeSet<&str> = rules
+            .conditions()
+            .filter_map(|condition| header(condition).map(|(name, _)| name))
+            .collect();
+        let numbers: FxHashMap<Box<str>, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(number, name)| ((*name).into(), number))
+            .collect();
+        let mut patterns: Vec<PatternTableBuilder> = Vec::new();
+        patterns.resize_with(names.len(), PatternTableBuilder::default);
+        let mut condition_lists = |condition: &Condition| {
+            let (name, values) = header(condition)?;
+            let header = *numbers.get(name)?;
+            let patterns = patterns.get_mut(header)?;
+            Some(ConditionLists {
+                header,
+                any_of: patterns.numbers(values.any_of()),
+                none_of: patterns.numbers(values.none_of()),
+            })
         };
-        let mut headers = Vec::new();
-        for (header, (name, fields)) in asked.into_iter().enumerate() {
-            let mut patterns = PatternTable::builder();
-            for values in fields {
-                let (any_of, none_of) = (
-                    patterns.numbers(values.any_of()),
-                    patterns.numbers(values.none_of()),
-                );
-                tables.conditions.insert(
-                    address(values),
-                    ConditionLists {
-                        header,
-                        any_of,
-                        none_of,
-                    },
-                );
-            }
-            tables.numbers.insert(name.into(), header);
-            headers.push(HeaderTable {
+        let rules_conditions = RuleList::ALL.map(|list| {
+            let list = rules.list(list);
+            let asks_header =
+                |rule: &Arc<Rule>| rule.when.iter().any(|entry| header(entry).is_some());
+            // A list without such a rule has no table, as most lists have none.
+            let asking = list
+                .iter()
+                .rposition(asks_header)
+                .map_or(0, |last| last + 1);
+            let conditions = |rule: &Arc<Rule>| -> RuleConditions {
+                match asks_header(rule) {
+                    true => rule.when.iter().map(&mut condition_lists).collect(),
+                    false => Box::default(),
+                }
+            };
+            list.iter().take(asking).map(conditions).collect()
+        });
+        let headers = names
+            .into_iter()
+            .zip(patterns)
+            .map(|(name, patterns)| HeaderTable {
                 name: name.into(),
                 patterns: patterns.finish(),
             });
+        HeaderTables {
+            headers: headers.collect(),
+            numbers,
+            rules: rules_conditions,
+            uses: header_uses::of_rules(rules),
         }
-        tables.headers = headers.into();
-        tables
+    }
+
+    /// The patterns of a condition.
+    fn condition(&self, number: ConditionNumber) -> Option<&ConditionLists> {
+        let ConditionNumber { rule, position } = number;
+        let rules = self.rules.get(rule.list as usize)?;
+        rules.get(rule.position as usize)?.get(position)?.as_ref()
     }
 
     /// The headers that a record tells.
@@ -133,15 +165,17 @@ impl HeaderTables {
         &self.uses
     }
 
-    /// Whether a condition of the set holds; `None` for one that is not of the set.
-    pub fn holds(
+    /// Whether the condition of this number holds, which has these values. `None` if the set has no
+    /// condition of this number, or the request was compared with another set.
+    pub(crate) fn holds(
         self: &Arc<Self>,
         request: &Request<'_>,
         http: &Http<'_>,
+        number: ConditionNumber,
         values: &Field<TextPattern>,
         effect: Effect,
     ) -> Option<bool> {
-        let lists = self.conditions.get(&address(values))?;
+        let lists = self.condition(number)?;
         let state = self.of_request(request, http)?.state(lists.header, http)?;
         Some(match state {
             HeaderState::Absent => lists.any_of.is_empty(),
@@ -158,7 +192,8 @@ impl HeaderTables {
         })
     }
 
-    /// What a request has of the headers that the set asks for. `None` if the request was compared with another set.
+    /// What a request has of the headers that the set asks for. `None` if the request was compared
+    /// with another set.
     fn of_request<'r>(
         self: &Arc<Self>,
         request: &'r Request<'_>,

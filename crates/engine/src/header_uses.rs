@@ -25,13 +25,7 @@ pub struct HeaderUse {
 /// Returns the headers that a set of rules uses, by name.
 pub fn of_rules(rules: &Rules) -> Box<[HeaderUse]> {
     let mut uses: BTreeMap<&str, Vec<&TextPattern>> = BTreeMap::new();
-    let lists = [
-        &rules.denies,
-        &rules.istio_allows,
-        &rules.audits,
-        &rules.grants,
-    ];
-    for condition in lists.into_iter().flatten().flat_map(|rule| &rule.when) {
+    for condition in rules.conditions() {
         let Condition::Header { name, values } = condition else {
             continue;
         };

@@ -15,6 +15,7 @@ use super::identity::Caller;
 use super::operation::Operation;
 use super::pattern::{NO_HOST, Specificity};
 use super::rule_info::RuleInfo;
+use super::rules::{ConditionNumber, RuleNumber};
 use super::subject::{CallerMatch, UnknownCallers};
 use super::time::UnixNanos;
 use super::work_count;
@@ -67,6 +68,18 @@ impl Rule {
         unknown: UnknownCallers,
         now: UnixNanos,
     ) -> DenyMatch<'_> {
+        self.deny_numbered(None, context, caller, unknown, now)
+    }
+
+    /// Returns the same for the rule of this number in the set that the context is of.
+    pub(crate) fn deny_numbered(
+        &self,
+        number: Option<RuleNumber>,
+        context: &EvalContext<'_>,
+        caller: &Caller<'_>,
+        unknown: UnknownCallers,
+        now: UnixNanos,
+    ) -> DenyMatch<'_> {
         work_count::steps(1);
         let request = context.request;
         let applies = self.callers.denies(caller, request, unknown)
@@ -75,10 +88,7 @@ impl Rule {
                     .to
                     .iter()
                     .any(|op| op.matches(context, Effect::Deny).is_some()))
-            && self
-                .when
-                .iter()
-                .all(|condition| condition.holds(context, caller, Effect::Deny));
+            && self.conditions_hold(number, context, caller, Effect::Deny);
         if !applies {
             return DenyMatch::NoMatch;
         }
@@ -99,16 +109,38 @@ impl Rule {
     /// Returns how narrowly the rule, read as an ALLOW, covers a request, or `None` if it does not.
     /// On TCP, one HTTP-only field voids the whole rule, because istiod drops such a rule.
     pub fn grant(&self, context: &EvalContext<'_>, caller: &Caller<'_>) -> Option<Specificity> {
+        self.grant_numbered(None, context, caller)
+    }
+
+    /// Returns the same for the rule of this number in the set that the context is of.
+    pub(crate) fn grant_numbered(
+        &self,
+        number: Option<RuleNumber>,
+        context: &EvalContext<'_>,
+        caller: &Caller<'_>,
+    ) -> Option<Specificity> {
         work_count::steps(1);
         let request = context.request;
         if !self.callers.grants(caller, request) {
             return None;
         }
         let specificity = self.grants_destination(context)?;
-        self.when
-            .iter()
-            .all(|c| c.holds(context, caller, Effect::Allow))
+        self.conditions_hold(number, context, caller, Effect::Allow)
             .then_some(specificity)
+    }
+
+    /// Returns whether everything under `when` holds.
+    fn conditions_hold(
+        &self,
+        number: Option<RuleNumber>,
+        context: &EvalContext<'_>,
+        caller: &Caller<'_>,
+        effect: Effect,
+    ) -> bool {
+        self.when.iter().enumerate().all(|(position, condition)| {
+            let number = number.map(|rule| ConditionNumber { rule, position });
+            condition.holds_numbered(number, context, caller, effect)
+        })
     }
 
     /// Returns the same, considering only the destination.

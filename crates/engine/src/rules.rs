@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::condition::Condition;
 use super::enforcement::Enforcement;
 use super::operation::Operation;
 use super::rule::Rule;
@@ -44,6 +45,57 @@ pub struct Rules {
     pub accepted_trust_domains: Vec<(String, Enforcement)>,
     /// How many policies of both families there are.
     pub policies: usize,
+}
+
+/// A list of a set's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RuleList {
+    Denies,
+    IstioAllows,
+    Audits,
+    Grants,
+}
+
+impl RuleList {
+    /// Every list.
+    pub(crate) const ALL: [RuleList; 4] = [
+        RuleList::Denies,
+        RuleList::IstioAllows,
+        RuleList::Audits,
+        RuleList::Grants,
+    ];
+}
+
+/// Which rule of a set it is: its list, and its position there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RuleNumber {
+    pub(crate) list: RuleList,
+    pub(crate) position: u32,
+}
+
+/// Which condition of a set it is: its rule, and its position in that rule's `when`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConditionNumber {
+    pub(crate) rule: RuleNumber,
+    pub(crate) position: usize,
+}
+
+impl Rules {
+    /// The rules of a list.
+    pub(crate) fn list(&self, list: RuleList) -> &[Arc<Rule>] {
+        match list {
+            RuleList::Denies => &self.denies,
+            RuleList::IstioAllows => &self.istio_allows,
+            RuleList::Audits => &self.audits,
+            RuleList::Grants => &self.grants,
+        }
+    }
+
+    /// The conditions of all rules.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let rules = RuleList::ALL.into_iter().flat_map(|list| self.list(list));
+        rules.flat_map(|rule| &rule.when)
+    }
 }
 
 /// How many rules a snapshot holds, by kind.

@@ -29,7 +29,7 @@ use super::reason::Reason;
 use super::request::Request;
 use super::rule::Rule;
 use super::rule_info::Family;
-use super::rules::{EgressScope, RuleCounts, Rules};
+use super::rules::{EgressScope, RuleCounts, RuleList, Rules};
 use super::settings::{DefaultEffect, Settings};
 use super::subject::UnknownCallers;
 use super::time::UnixNanos;
@@ -188,10 +188,7 @@ impl Snapshot {
             || verdict.clone(),
             |pass_context| self.answer(pass_context, &context, now).1,
         );
-        let audits = RuleTable {
-            rules: &self.rules.audits,
-            index: &self.tables.audits,
-        };
+        let audits = self.table(RuleList::Audits);
         let audit = audits
             .match_denies(&self.verdict, &context, &caller, now)
             .first;
@@ -223,6 +220,20 @@ impl Snapshot {
         (caller, answer)
     }
 
+    /// A list of rules with its index.
+    fn table(&self, list: RuleList) -> RuleTable<'_> {
+        RuleTable {
+            list,
+            rules: self.rules.list(list),
+            index: match list {
+                RuleList::Denies => &self.tables.denies,
+                RuleList::IstioAllows => &self.tables.istio_allows,
+                RuleList::Audits => &self.tables.audits,
+                RuleList::Grants => &self.tables.grants,
+            },
+        }
+    }
+
     /// Stage 1.
     fn request_validation(
         &self,
@@ -243,10 +254,7 @@ impl Snapshot {
         caller: &Caller<'_>,
         now: UnixNanos,
     ) -> Answer {
-        let denies = RuleTable {
-            rules: &self.rules.denies,
-            index: &self.tables.denies,
-        };
+        let denies = self.table(RuleList::Denies);
         let DenyMatches { first, excepted } =
             denies.match_denies(pass_context, context, caller, now);
         let Some((rule, expired)) = first else {
@@ -276,21 +284,17 @@ impl Snapshot {
         let pass = pass_context.pass;
         let istio_applies = pass_context.istio_gate || self.is_bound(pass, context);
         let istio = match istio_applies {
-            true => RuleTable {
-                rules: &self.rules.istio_allows,
-                index: &self.tables.istio_allows,
-            }
-            .match_grants(pass, context, caller, now),
+            true => self
+                .table(RuleList::IstioAllows)
+                .match_grants(pass, context, caller, now),
             false => GrantMatches::default(),
         };
         let isolation = self.isolation(pass_context, caller);
         let asks_grant = isolation.is_some() || self.settings.default_effect == DefaultEffect::Deny;
         let grant = match asks_grant {
-            true => RuleTable {
-                rules: &self.rules.grants,
-                index: &self.tables.grants,
-            }
-            .match_grants(pass, context, caller, now),
+            true => self
+                .table(RuleList::Grants)
+                .match_grants(pass, context, caller, now),
             false => GrantMatches::default(),
         };
         let gates = Gates {

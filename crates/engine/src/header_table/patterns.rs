@@ -149,11 +149,6 @@ impl CommaPatterns {
 }
 
 impl PatternTable {
-    /// Begins a table.
-    pub fn builder() -> PatternTableBuilder {
-        PatternTableBuilder::default()
-    }
-
     /// The number of a pattern, if it is one of the table's.
     pub fn number(&self, pattern: &TextPattern) -> Option<u32> {
         match pattern {

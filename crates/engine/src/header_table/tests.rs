@@ -8,6 +8,7 @@ use crate::request::tests::Apart;
 use crate::request::{Attributes, Headers, HttpAttributes};
 use crate::rule::Rule;
 use crate::rule_info::{About, RuleId, RuleInfo};
+use crate::rules::RuleNumber;
 use crate::settings::Settings;
 use crate::subject::CallerMatch;
 
@@ -32,6 +33,15 @@ fn rules_of(conditions: impl IntoIterator<Item = Condition>) -> Rules {
         denies: conditions.into_iter().enumerate().map(rule).collect(),
         ..Rules::default()
     }
+}
+
+/// The number of the condition of a rule that [`rules_of`] made.
+fn number(position: usize) -> ConditionNumber {
+    let rule = RuleNumber {
+        list: RuleList::Denies,
+        position: position.try_into().unwrap(),
+    };
+    ConditionNumber { rule, position: 0 }
 }
 
 fn list(texts: &[String]) -> Box<[TextPattern]> {
@@ -130,18 +140,25 @@ fn tables_say_what_comparing_one_condition_at_a_time_says() {
             EvalContext::of_set(&request, &tables),
             EvalContext::new(&request),
         );
-        for rule in &rules.denies {
+        for (position, rule) in rules.denies.iter().enumerate() {
             let Condition::Header { name, values } = &rule.when[0] else {
                 panic!("no header")
             };
             for effect in [Effect::Deny, Effect::Allow] {
                 assert!(
                     tables
-                        .holds(&request, &request.http.unwrap(), values, effect)
+                        .holds(
+                            &request,
+                            &request.http.unwrap(),
+                            number(position),
+                            values,
+                            effect
+                        )
                         .is_some()
                 );
-                let expected = one_by_one.header_holds(name, values, effect);
-                let got = at_once.header_holds(name, values, effect);
+                let expected = one_by_one.header_holds(None, name, values, effect);
+                let own = Some(number(position));
+                let got = at_once.header_holds(own, name, values, effect);
                 assert_eq!(got, expected, "{name} {values:?} {effect:?} {headers:?}");
                 *(if got { &mut held } else { &mut not }) += 1;
             }
@@ -173,7 +190,8 @@ fn a_header_past_the_limits_is_unknown_by_table_as_well() {
             ..Attributes::default()
         };
         let request = attributes.normalise(&Settings::default());
-        let holds = |effect| tables.holds(&request, &request.http.unwrap(), values, effect);
+        let http = request.http.unwrap();
+        let holds = |effect| tables.holds(&request, &http, number(0), values, effect);
         assert_eq!(
             (holds(Effect::Deny), holds(Effect::Allow)),
             (Some(deny), Some(allow)),
@@ -207,7 +225,7 @@ fn a_request_that_another_set_looked_at_is_not_read_by_its_tables() {
         };
         let context = EvalContext::of_set(&request, &tables);
         assert_eq!(
-            context.header_holds(name, values, Effect::Deny),
+            context.header_holds(Some(number(0)), name, values, Effect::Deny),
             expected,
             "{pattern}"
         );
@@ -216,5 +234,93 @@ fn a_request_that_another_set_looked_at_is_not_read_by_its_tables() {
             told.push(has(&asked.patterns[0]))
         });
         assert_eq!(told, [expected], "{pattern}");
+    }
+}
+
+#[test]
+fn a_condition_is_found_by_its_number_in_every_list() {
+    let of = |pattern: &str| Condition::Header {
+        name: "x".into(),
+        values: Field::of([TextPattern::parse(pattern)]),
+    };
+    let port = || Condition::DestinationPort(Field::of([443]));
+    let whens = [
+        vec![],
+        vec![port(), of("a"), of("b")],
+        vec![port()],
+        vec![of("c")],
+        vec![],
+    ];
+    let base = rules_of([of("z")]).denies.remove(0);
+    let with = |when: &Vec<Condition>| {
+        Arc::new(Rule {
+            when: when.clone().into(),
+            ..Rule::clone(&base)
+        })
+    };
+    for list in RuleList::ALL {
+        let mut rules = Rules::default();
+        let own = match list {
+            RuleList::Denies => &mut rules.denies,
+            RuleList::IstioAllows => &mut rules.istio_allows,
+            RuleList::Audits => &mut rules.audits,
+            RuleList::Grants => &mut rules.grants,
+        };
+        *own = whens.iter().map(with).collect();
+        // The same rules in the order that another set has them.
+        let mut reversed = rules.clone();
+        match list {
+            RuleList::Denies => reversed.denies.reverse(),
+            RuleList::IstioAllows => reversed.istio_allows.reverse(),
+            RuleList::Audits => reversed.audits.reverse(),
+            RuleList::Grants => reversed.grants.reverse(),
+        }
+        for (value, expected) in [
+            ("a", [true, false, false]),
+            ("b", [false, true, false]),
+            ("c", [false, false, true]),
+            ("d", [false; 3]),
+        ] {
+            let headers = vec![("x".to_owned(), value.to_owned())];
+            let http = HttpAttributes {
+                host: "ab",
+                headers: &headers,
+                ..HttpAttributes::default()
+            };
+            let attributes = Attributes {
+                http: Some(http),
+                ..Attributes::default()
+            };
+            for (rules, places) in [
+                (&rules, [(1, 1), (1, 2), (3, 0)]),
+                (&reversed, [(3, 1), (3, 2), (1, 0)]),
+            ] {
+                let tables = Arc::new(HeaderTables::of_rules(rules));
+                let request = attributes.normalise(&Settings::default());
+                let holds = |at: u32, position| {
+                    let rule = RuleNumber { list, position: at };
+                    let number = ConditionNumber { rule, position };
+                    let condition = &rules.list(list)[at as usize].when[position];
+                    let values = header(condition).map(|(_, values)| values)?;
+                    let http = request.http.unwrap();
+                    tables.holds(&request, &http, number, values, Effect::Deny)
+                };
+                let got = places.map(|(at, position)| holds(at, position));
+                assert_eq!(got, expected.map(Some), "{list:?} {value}");
+                let none = ConditionNumber {
+                    rule: RuleNumber { list, position: 2 },
+                    position: 0,
+                };
+                assert!(tables.condition(none).is_none(), "a port is no header");
+                assert!(
+                    tables
+                        .condition(ConditionNumber {
+                            position: 3,
+                            ..none
+                        })
+                        .is_none()
+                );
+            }
+        }
     }
 }

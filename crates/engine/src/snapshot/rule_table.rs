@@ -14,11 +14,13 @@ use crate::pass::Pass;
 use crate::pattern::{Match, Specificity};
 use crate::rule::{DenyMatch, Rule};
 use crate::rule_info::RuleInfo;
+use crate::rules::{RuleList, RuleNumber};
 use crate::time::UnixNanos;
 
 /// One list of a set's rules with its index.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RuleTable<'s> {
+    pub(super) list: RuleList,
     pub(super) rules: &'s [Arc<Rule>],
     pub(super) index: &'s Index,
 }
@@ -54,7 +56,7 @@ impl<'s> RuleTable<'s> {
         caller: &Caller<'_>,
         now: UnixNanos,
     ) -> DenyMatches<'s> {
-        let RuleTable { rules, index } = self;
+        let RuleTable { rules, index, .. } = self;
         let mut first: Option<(u32, &Rule, Option<&Arc<RuleInfo>>)> = None;
         let mut excepted: Option<(OpeningRank, &Arc<RuleInfo>)> = None;
         index.lists(caller, context.request, Match::Broad, |list| {
@@ -70,7 +72,9 @@ impl<'s> RuleTable<'s> {
                 let Some(rule) = rules.get(position as usize) else {
                     continue;
                 };
-                match rule.deny(context, caller, pass_context.unknown_callers, now) {
+                let number = Some(self.number(position));
+                let unknown = pass_context.unknown_callers;
+                match rule.deny_numbered(number, context, caller, unknown, now) {
                     DenyMatch::NoMatch => {}
                     DenyMatch::Excepted(by) => {
                         let rank = (by.expires().is_none(), by.expires(), position);
@@ -92,6 +96,13 @@ impl<'s> RuleTable<'s> {
         }
     }
 
+    fn number(self, position: u32) -> RuleNumber {
+        RuleNumber {
+            list: self.list,
+            position,
+        }
+    }
+
     /// Of the rules that are alive: those without an end before those with one, then the narrowest
     /// pattern, then the order of names. Of those that expired likewise.
     pub(super) fn match_grants(
@@ -101,7 +112,7 @@ impl<'s> RuleTable<'s> {
         caller: &Caller<'_>,
         now: UnixNanos,
     ) -> GrantMatches<'s> {
-        let RuleTable { rules, index } = self;
+        let RuleTable { rules, index, .. } = self;
         let mut alive: Option<((bool, Specificity, u32), &Rule)> = None;
         let mut expired: Option<((Specificity, u32), &Rule)> = None;
         index.lists(caller, context.request, Match::Strict, |list| {
@@ -112,7 +123,8 @@ impl<'s> RuleTable<'s> {
                 let Some(rule) = rules.get(position as usize) else {
                     continue;
                 };
-                let Some(specificity) = rule.grant(context, caller) else {
+                let number = Some(self.number(position));
+                let Some(specificity) = rule.grant_numbered(number, context, caller) else {
                     continue;
                 };
                 let rank = (rule.info.expires().is_some(), specificity, position);

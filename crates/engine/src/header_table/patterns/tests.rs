@@ -35,7 +35,7 @@ fn what_is_found_is_what_comparing_pair_by_pair_finds() {
             .collect();
         let texts: Vec<(String, bool)> = (0..70).map(|at| (text(7, false), at % 3 > 0)).collect();
         let texts = &texts[..usize::try_from(below(71)).unwrap()];
-        let mut builder = PatternTable::builder();
+        let mut builder = PatternTableBuilder::default();
         let numbers: Vec<PatternNumbers> = lists.iter().map(|list| builder.numbers(list)).collect();
         let table = builder.finish();
         let matched = table.compare(
@@ -70,7 +70,7 @@ fn what_is_found_is_what_comparing_pair_by_pair_finds() {
 
 #[test]
 fn the_ways_up_are_short_however_deep_patterns_are_nested() {
-    let mut builder = PatternTable::builder();
+    let mut builder = PatternTableBuilder::default();
     let depth = 4_000;
     let nested: Vec<TextPattern> = (1..=depth)
         .map(|length| TextPattern::Prefix("a".repeat(length)))
