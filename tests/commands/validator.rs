@@ -88,6 +88,16 @@ impl Checker<'_> {
                     .as_array()
                     .is_none_or(|list| list.len() as u64 >= argument.as_u64().unwrap()),
             ),
+            "minLength" => unless(
+                value
+                    .as_str()
+                    .is_none_or(|text| text.chars().count() as u64 >= argument.as_u64().unwrap()),
+            ),
+            "minProperties" => unless(
+                value
+                    .as_object()
+                    .is_none_or(|fields| fields.len() as u64 >= argument.as_u64().unwrap()),
+            ),
             "minimum" => unless(
                 value
                     .as_i64()

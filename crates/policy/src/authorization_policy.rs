@@ -11,7 +11,8 @@ use super::document::{Node, Value};
 use super::istio_rules::RuleReader;
 use super::metadata::{Meta, Object};
 use super::problem::{Code, Place, Problem, Severity};
-use super::reader::{self, Fields};
+use super::reader::{self, FromNode, Placed};
+use super::spec::authorization_policy::{IstioSpec, Selector, TargetRef};
 use customs_engine::enforcement::Enforcement;
 use customs_engine::rule::Rule;
 use customs_engine::settings::{GatewayIdentity, Settings};
@@ -164,22 +165,22 @@ fn spec(
     let Some(node) = object.spec else {
         return Some(allow_nothing(mode(object, Action::Allow, problems)));
     };
-    let mut fields = Fields::open(node, "`spec`", problems)?;
-    let action = Action::read(fields.text("action"), &object.meta, fields.problems())?;
-    let mode = mode(object, action, fields.problems());
-    if let Some(provider) = fields.take("provider") {
+    let mut found = Vec::new();
+    let written: Option<Placed<'_, IstioSpec<'_>>> = Placed::from_node(node, "spec", &mut found);
+    let Some(written) = written else {
+        problems.append(&mut found);
+        return None;
+    };
+    // Nothing is said of the other fields where the action is not ours.
+    let action = Action::read(written.action, &object.meta, problems)?;
+    problems.append(&mut found);
+    let mode = mode(object, action, problems);
+    if let Some(provider) = written.provider {
         let what = "`provider` goes with action CUSTOM only";
-        fields
-            .problems()
-            .push(Problem::error(Code::Conflict, provider.place.clone(), what));
+        problems.push(Problem::error(Code::Conflict, provider.place.clone(), what));
     }
-    let target = target(
-        &mut fields,
-        (object.meta.namespace(), &settings.root_namespace),
-    );
-    let rules = fields.take("rules");
-    fields.close();
-
+    let namespaces = (object.meta.namespace(), settings.root_namespace.as_str());
+    let target = target(&written, namespaces, problems);
     let mut reader = RuleReader {
         meta: &object.meta,
         action,
@@ -189,7 +190,7 @@ fn spec(
         named: Vec::new(),
         number: 0,
     };
-    let rules = reader.rules(rules);
+    let rules = reader.rules(&written.rules);
     let named_trust_domains = reader.named;
     Some(AuthorizationPolicy {
         action,
@@ -201,35 +202,29 @@ fn spec(
 }
 
 /// Reads which workloads the policy is for; of `selector`, `targetRef` and `targetRefs` there is at most one.
-fn target(fields: &mut Fields<'_, '_>, namespaces: (&str, &str)) -> Target {
-    let selector = fields.take("selector");
-    let reference = fields.take("targetRef");
-    let references = fields.take("targetRefs");
-    if [selector, reference, references].iter().flatten().count() > 1 {
-        let place = fields.place().clone();
+fn target(
+    spec: &Placed<'_, IstioSpec<'_>>,
+    namespaces: (&str, &str),
+    problems: &mut Vec<Problem>,
+) -> Target {
+    let (selector, one, several) = (&spec.selector, &spec.target_ref, &spec.target_refs);
+    let written = [selector.is_some(), one.is_some(), several.is_written()];
+    if written.iter().filter(|is_written| **is_written).count() > 1 {
         let what = "`selector`, `targetRef` and `targetRefs` exclude one another";
-        fields
-            .problems()
-            .push(Problem::error(Code::Conflict, place, what));
+        problems.push(Problem::error(Code::Conflict, spec.place.clone(), what));
     }
-    match (selector, reference, references) {
-        (Some(node), _, _) => Target::Selector(labels(node, fields.problems()), node.place.clone()),
-        (None, Some(node), _) => named(
-            std::slice::from_ref(node),
-            namespaces,
-            node.place.clone(),
-            fields.problems(),
-        ),
-        (None, None, Some(node)) => {
-            let nodes = reader::list(node, "targetRefs", fields.problems()).unwrap_or_default();
-            if nodes.len() > MAX_REFERENCES {
-                let what = format!("`targetRefs` takes at most {MAX_REFERENCES} entries");
-                fields
-                    .problems()
-                    .push(Problem::error(Code::TooLarge, node.place.clone(), what));
-            }
-            named(nodes, namespaces, node.place.clone(), fields.problems())
+    if several.nodes.len() > MAX_REFERENCES
+        && let Some(place) = several.place
+    {
+        let what = format!("`targetRefs` takes at most {MAX_REFERENCES} entries");
+        problems.push(Problem::error(Code::TooLarge, place.clone(), what));
+    }
+    match (selector, one, several.place) {
+        (Some(selector), _, _) => {
+            Target::Selector(labels(selector, problems), selector.place.clone())
         }
+        (None, Some(one), _) => named(std::slice::from_ref(one), namespaces, one.place, problems),
+        (None, None, Some(place)) => named(&several.items, namespaces, place, problems),
         (None, None, None) => Target::All,
     }
 }
@@ -248,26 +243,18 @@ const REFERENCES: [(&str, &str); 4] = [
 /// The Gateways and ServiceEntries among references; `own` is the policy's namespace. A ServiceEntry is of that namespace or of
 /// the root namespace: another's is written by others.
 fn named(
-    nodes: &[Node],
+    references: &[Placed<'_, TargetRef<'_>>],
     (own, root): (&str, &str),
-    place: Place,
+    place: &Place,
     problems: &mut Vec<Problem>,
 ) -> Target {
     let (mut gateways, mut service_entries, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    let mut reference = |node: &Node, problems: &mut Vec<Problem>| {
-        let mut fields = Fields::open_filled(node, "a target reference", problems)?;
-        let group = fields.take("group").and_then(|n| match &n.value {
-            Value::Text(text) => Some(text.as_str()),
-            _ => None,
-        });
-        let kind = fields
-            .require("kind")
-            .and_then(|n| reader::text(n, "kind", fields.problems()));
-        let name = fields
-            .require("name")
-            .and_then(|n| reader::text(n, "name", fields.problems()));
-        let namespace = fields.text("namespace");
-        let is_entry = kind.is_some_and(|kind| kind.text == "ServiceEntry");
+    for reference in references {
+        let is_entry = reference
+            .kind
+            .0
+            .is_some_and(|kind| kind.text == "ServiceEntry");
+        let namespace = reference.namespace;
         if let Some(namespace) =
             namespace.filter(|namespace| !is_entry || ![own, root].contains(&namespace.text))
         {
@@ -275,16 +262,14 @@ fn named(
                 true => "a policy targets ServiceEntries of its own namespace, and of no other",
                 false => "a target reference has no `namespace`: it is the policy's own",
             };
-            fields
-                .problems()
-                .push(namespace.error(Code::Conflict, what));
+            problems.push(namespace.error(Code::Conflict, what));
         }
-        fields.close();
-        let (kind, name) = (kind?, name?);
-        let group = if group == Some("core") {
-            ""
-        } else {
-            group.unwrap_or_default()
+        let (Some(kind), Some(name)) = (reference.kind.0, reference.name.0) else {
+            continue;
+        };
+        let group = match reference.group.map(|group| &group.value) {
+            Some(Value::Text(group)) if group != "core" => group.as_str(),
+            _ => "",
         };
         if !REFERENCES.contains(&(group, kind.text)) {
             let what = format!("`{}` of `{group}` is no target of a policy", kind.text);
@@ -294,46 +279,36 @@ fn named(
         match kind.text {
             "Gateway" => gateways.push(name.text.to_owned()),
             "ServiceEntry" => {
-                service_entries.push(format!(
-                    "{}/{}",
-                    namespace.map_or(own, |namespace| namespace.text),
-                    name.text
-                ));
+                let namespace = namespace.map_or(own, |namespace| namespace.text);
+                service_entries.push(format!("{namespace}/{}", name.text));
             }
             other => others.push(format!("{other} `{}`", name.text)),
         }
-        Some(())
-    };
-    for node in nodes {
-        // What is wrong with one is among the problems.
-        let _read = reference(node, problems);
     }
     Target::References {
         gateways,
         service_entries,
         others,
-        place,
+        place: place.clone(),
     }
 }
 
-fn labels(node: &Node, problems: &mut Vec<Problem>) -> BTreeMap<String, String> {
+fn labels(
+    selector: &Placed<'_, Selector<'_>>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
-    let Some(mut fields) = Fields::open(node, "`selector`", problems) else {
-        return labels;
-    };
-    let pairs = match fields.take("matchLabels").map(|n| (&n.value, n)) {
+    let pairs = match selector.match_labels.map(|node| (&node.value, node)) {
         None => &[][..],
         Some((Value::Map(pairs), _)) => pairs,
         Some((other, node)) => {
             let what = format!("`matchLabels` is {}, and must be a mapping", other.kind());
-            fields
-                .problems()
-                .push(Problem::error(Code::WrongType, node.place.clone(), what));
+            problems.push(Problem::error(Code::WrongType, node.place.clone(), what));
             &[]
         }
     };
     for (key, value) in pairs {
-        let Some(value) = label_value(value, fields.problems()) else {
+        let Some(value) = label_value(value, problems) else {
             continue;
         };
         if key.name.is_empty() || key.name.contains('*') || value.contains('*') || value.len() > 63
@@ -342,20 +317,15 @@ fn labels(node: &Node, problems: &mut Vec<Problem>) -> BTreeMap<String, String> 
                 "`{}: {value}` is no label: empty, with a `*`, or too long",
                 key.name
             );
-            fields
-                .problems()
-                .push(Problem::error(Code::BadValue, key.place.clone(), what));
+            problems.push(Problem::error(Code::BadValue, key.place.clone(), what));
         }
         labels.insert(key.name.clone(), value.to_owned());
     }
     if pairs.is_empty() {
         let what = "`selector` has no labels, and so selects every workload";
-        let problem = Problem::warning(Code::EmptyValue, node.place.clone(), what);
-        fields
-            .problems()
-            .push(problem.hint("leave it out to mean every workload"));
+        let problem = Problem::warning(Code::EmptyValue, selector.place.clone(), what);
+        problems.push(problem.hint("leave it out to mean every workload"));
     }
-    fields.close();
     labels
 }
 

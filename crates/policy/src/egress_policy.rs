@@ -8,15 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::document::Node;
+use super::egress_patterns::{hosts, method, path};
 use super::metadata::{Meta, Object};
-use super::methods;
 use super::problem::{Code, Place, Problem};
-use super::reader::{self, Fields, Text};
+use super::reader::{FromNode, Mapping, Placed, Text};
+use super::spec::egress_policy::{
+    AllowEntry, DenyEntry, Destination, EgressSpec, ExceptEntry, Remarks, SetSpec,
+};
 use customs_engine::enforcement::Enforcement;
 use customs_engine::field::Field;
-use customs_engine::operation::{Operation, PathPattern};
-use customs_engine::path::Template;
-use customs_engine::pattern::{self, HostPattern, Spelling, TextPattern};
+use customs_engine::operation::Operation;
+use customs_engine::pattern::HostPattern;
 use customs_engine::rule::{Exception, Rule};
 use customs_engine::rule_info::{About, Family, RuleId, RuleInfo};
 use customs_engine::rules::EgressScope;
@@ -67,7 +69,7 @@ pub struct DestinationSet {
 }
 
 /// Reads an EgressPolicy. `None` if it has an error, which is among the problems.
-pub fn read_policy(
+pub(crate) fn read_policy(
     object: &Object<'_>,
     settings: &Settings,
     problems: &mut Vec<Problem>,
@@ -82,17 +84,12 @@ pub fn read_policy(
 }
 
 /// Reads a DestinationSet. `None` if it has an error, which is among the problems.
-pub fn read_set(object: &Object<'_>, problems: &mut Vec<Problem>) -> Option<DestinationSet> {
+pub(crate) fn read_set(object: &Object<'_>, problems: &mut Vec<Problem>) -> Option<DestinationSet> {
     let before = errors(problems);
-    let mut fields = Fields::open(required_spec(object, problems)?, "`spec`", problems)?;
-    let hosts = match fields.require("hosts") {
-        Some(node) => hosts(
-            reader::texts(node, "hosts", fields.problems()),
-            fields.problems(),
-        ),
-        None => Vec::new(),
-    };
-    fields.close();
+    let spec = required_spec(object, problems)?;
+    let spec: Placed<'_, SetSpec<'_>> = Placed::from_node(spec, "spec", problems)?;
+    let written = spec.fields.hosts.0.map(|hosts| hosts.items);
+    let hosts = hosts(&written.unwrap_or_default(), problems);
     (errors(problems) == before).then(|| DestinationSet {
         meta: object.meta.clone(),
         hosts: hosts.into(),
@@ -134,24 +131,22 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     fn policy(&self, spec: &Node, problems: &mut Vec<Problem>) -> Option<EgressPolicy> {
         let before = errors(problems);
-        let mut fields = Fields::open(spec, "`spec`", problems)?;
-        let subjects = fields.list("subjects");
-        let isolate = fields.boolean("isolate");
-        let (mode, _) = mode(&mut fields);
-        let owner = fields.text("owner").map(|t| t.text.into());
-        let deny = fields.list("deny");
-        let allow = fields.list("allow");
-        fields.close();
-
+        let spec: Placed<'_, EgressSpec<'_>> = Placed::from_node(spec, "spec", problems)?;
         let common = Common {
-            mode,
-            owner,
-            subjects: Arc::new(self.subjects(subjects, problems)),
+            mode: mode(spec.mode, problems),
+            owner: spec.owner.map(|owner| owner.text.into()),
+            subjects: Arc::new(self.subjects(&spec.subjects, problems)),
         };
-        let deny = self.entries(deny, Kind::Deny, &common, problems);
-        let allow = self.entries(allow, Kind::Allow, &common, problems);
+        let deny = spec.deny.items.iter();
+        let deny: Box<[_]> = deny
+            .filter_map(|entry| self.deny(entry, &common, problems))
+            .collect();
+        let allow = spec.allow.items.iter();
+        let allow: Box<[_]> = allow
+            .filter_map(|entry| self.allow(entry, &common, problems))
+            .collect();
         unique_names(deny.iter().chain(&allow), problems);
-        let isolate = isolate.unwrap_or(!allow.is_empty());
+        let isolate = spec.isolate.unwrap_or(!allow.is_empty());
         if deny.is_empty() && allow.is_empty() && !isolate && errors(problems) == before {
             let path = &self.meta.path;
             let what = format!(
@@ -185,144 +180,91 @@ impl Reader<'_> {
         }
     }
 
-    fn entries(
+    fn deny(
         &self,
-        nodes: &[Node],
-        kind: Kind,
-        common: &Common,
-        problems: &mut Vec<Problem>,
-    ) -> Box<[Entry]> {
-        nodes
-            .iter()
-            .filter_map(|node| self.entry(node, kind, common, problems))
-            .collect()
-    }
-
-    fn entry(
-        &self,
-        node: &Node,
-        kind: Kind,
+        entry: &Placed<'_, DenyEntry<'_>>,
         common: &Common,
         problems: &mut Vec<Problem>,
     ) -> Option<Entry> {
-        let what = kind.entry();
-        let mut fields = Fields::open(node, what, problems)?;
-        let name = fields
-            .require("name")
-            .and_then(|n| reader::text(n, "name", fields.problems()));
-        let before = errors(fields.problems());
-        let to = Destination::read(&mut fields);
-        if to.names_no_host()
-            && errors(fields.problems()) == before
-            && !fields.may_hold(&["hosts", "destinations"])
+        require_hosts(entry, &entry.to, problems);
+        let mode = mode(entry.mode, problems);
+        if let (Enforcement::Report, Enforcement::Enforce, Some(written)) =
+            (common.mode, mode, entry.mode)
         {
-            let place = fields.place().clone();
-            let problem = Problem::error(
-                Code::MissingField,
-                place,
-                format!("`hosts` or `destinations` is missing in {what}"),
-            );
-            fields
-                .problems()
-                .push(problem.hint("name them: `hosts: [\"api.example.com\"]`"));
+            problems.push(overruled(written));
         }
-        let (mut own_mode, mut except) = (Enforcement::Enforce, &[][..]);
-        let about = match kind {
-            Kind::Deny => {
-                except = fields.list("except");
-                let (mode, written) = mode(&mut fields);
-                own_mode = mode;
-                if let (Enforcement::Report, Enforcement::Enforce, Some(written)) =
-                    (common.mode, mode, written)
-                {
-                    fields.problems().push(overruled(written));
-                }
-                about(&mut fields, common, None)
-            }
-            Kind::Allow => {
-                let expires = expiry(&mut fields);
-                about(&mut fields, common, expires)
-            }
-        };
-        fields.close();
-        let name = name.and_then(|name| entry_name(name, problems));
-        let mut sets: Vec<SetName> = to.sets(None).collect();
-        let mut read = |(index, node)| {
-            self.exception(
-                node,
-                (index, name.unwrap_or_default()),
-                common,
-                &mut sets,
-                problems,
-            )
-        };
-        let except = except.iter().enumerate().filter_map(&mut read).collect();
+        let name = entry.name.0.and_then(|name| entry_name(name, problems));
+        let (to, mut sets) = destination(&entry.to, None, problems);
+        let mut except = Vec::new();
+        for (index, exception) in entry.except.items.iter().enumerate() {
+            let id = RuleId::exception(self.meta.path.clone(), name.unwrap_or_default(), index);
+            let (to, more) = destination(&exception.to, Some(index), problems);
+            sets.extend(more);
+            except.push(self.exception(exception, (id, to), common, problems));
+        }
         let info = RuleInfo::new(
             RuleId::entry(self.meta.path.clone(), name?),
-            node.place.clone(),
-            about,
+            entry.place.clone(),
+            about(&entry.remarks, common, None),
         );
-        let on_trial = common.mode == Enforcement::Report || own_mode == Enforcement::Report;
-        let rule = Rule {
-            info: Arc::new(info),
-            mode: if on_trial {
-                Enforcement::Report
-            } else {
-                Enforcement::Enforce
-            },
-            callers: CallerMatch::Subjects(common.subjects.clone()),
-            to: [to.operation].into(),
-            when: Box::default(),
-            except,
-        };
-        Some(Entry {
-            rule: Arc::new(rule),
-            sets: sets.into(),
-        })
+        let except = except.into();
+        Some(common.entry((info, mode), to, sets, except))
+    }
+
+    fn allow(
+        &self,
+        entry: &Placed<'_, AllowEntry<'_>>,
+        common: &Common,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Entry> {
+        require_hosts(entry, &entry.to, problems);
+        let name = entry.name.0.and_then(|name| entry_name(name, problems));
+        let (to, sets) = destination(&entry.to, None, problems);
+        let expires = expiry(entry.expires, problems);
+        let info = RuleInfo::new(
+            RuleId::entry(self.meta.path.clone(), name?),
+            entry.place.clone(),
+            about(&entry.remarks, common, expires),
+        );
+        Some(common.entry((info, Enforcement::Enforce), to, sets, Box::default()))
     }
 
     /// An exception opens its own deny only; what it leaves out is not constrained.
     fn exception(
         &self,
-        node: &Node,
-        (index, entry): (usize, &str),
+        exception: &Placed<'_, ExceptEntry<'_>>,
+        (id, to): (RuleId, Operation),
         common: &Common,
-        sets: &mut Vec<SetName>,
         problems: &mut Vec<Problem>,
-    ) -> Option<Exception> {
-        let mut fields = Fields::open_filled(node, "an entry of `except`", problems)?;
-        let subjects = fields.list("subjects");
-        let before = errors(fields.problems());
-        let to = Destination::read(&mut fields);
-        let unscoped = to.names_no_host() && !to.operation.is_http_only();
+    ) -> Exception {
+        let written = &exception.to;
+        let lists = [
+            &written.hosts,
+            &written.destinations,
+            &written.methods,
+            &written.paths,
+        ];
         let meant = ["subjects", "hosts", "destinations", "methods", "paths"];
-        if unscoped
-            && subjects.is_empty()
-            && errors(fields.problems()) == before
-            && !fields.may_hold(&meant)
-        {
-            let place = fields.place().clone();
+        let is_scoped = lists.iter().any(|list| list.is_written()) || exception.may_hold(&meant);
+        if exception.subjects.is_empty() && !is_scoped {
             let what =
                 "an exception needs `subjects`, `hosts`, `destinations`, `methods` or `paths`";
-            let problem = Problem::error(Code::MissingField, place, what);
-            fields.problems().push(
+            let problem = Problem::error(Code::MissingField, exception.place.clone(), what);
+            problems.push(
                 problem.hint("without any it would open the whole deny: remove the deny instead"),
             );
         }
-        let expires = expiry(&mut fields);
-        let about = about(&mut fields, common, expires);
-        fields.close();
-        let subjects = match subjects {
-            [] => common.subjects.own_workloads(),
-            subjects => self.subjects(subjects, problems),
+        let expires = expiry(exception.expires, problems);
+        let about = about(&exception.remarks, common, expires);
+        let subjects = match exception.subjects.is_empty() {
+            true => common.subjects.own_workloads(),
+            false => self.subjects(&exception.subjects, problems),
         };
-        sets.extend(to.sets(Some(index)));
-        let id = RuleId::exception(self.meta.path.clone(), entry, index);
-        Some(Exception {
-            info: Arc::new(RuleInfo::new(id, node.place.clone(), about)),
+        Exception {
+            info: Arc::new(RuleInfo::new(id, exception.place.clone(), about)),
             callers: CallerMatch::Subjects(Arc::new(subjects)),
-            to: to.operation,
-        })
+            to,
+        }
     }
 }
 
@@ -333,31 +275,40 @@ struct Common {
     subjects: Arc<SubjectList>,
 }
 
-/// What an entry or an exception says of itself.
-fn about(fields: &mut Fields<'_, '_>, common: &Common, expires: Option<UnixNanos>) -> About {
-    let reason = fields.text("reason").map(|t| t.text.into());
-    let ticket = fields.text("ticket").map(|t| t.text.into());
-    About {
-        owner: common.owner.clone(),
-        reason,
-        ticket,
-        expires,
+impl Common {
+    fn entry(
+        &self,
+        (info, mode): (RuleInfo, Enforcement),
+        to: Operation,
+        sets: Vec<SetName>,
+        except: Box<[Exception]>,
+    ) -> Entry {
+        let is_reported = self.mode == Enforcement::Report || mode == Enforcement::Report;
+        let rule = Rule {
+            info: Arc::new(info),
+            mode: match is_reported {
+                true => Enforcement::Report,
+                false => Enforcement::Enforce,
+            },
+            callers: CallerMatch::Subjects(self.subjects.clone()),
+            to: [to].into(),
+            when: Box::default(),
+            except,
+        };
+        Entry {
+            rule: Arc::new(rule),
+            sets: sets.into(),
+        }
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Deny,
-    Allow,
-}
-
-impl Kind {
-    /// What its entries are called in messages.
-    fn entry(self) -> &'static str {
-        match self {
-            Kind::Deny => "an entry of `deny`",
-            Kind::Allow => "an entry of `allow`",
-        }
+/// What an entry or an exception says of itself.
+fn about(remarks: &Remarks<'_>, common: &Common, expires: Option<UnixNanos>) -> About {
+    About {
+        owner: common.owner.clone(),
+        reason: remarks.reason.map(|reason| reason.text.into()),
+        ticket: remarks.ticket.map(|ticket| ticket.text.into()),
+        expires,
     }
 }
 
@@ -374,48 +325,54 @@ fn unique_names<'e>(entries: impl Iterator<Item = &'e Entry>, problems: &mut Vec
     }
 }
 
-/// To where an entry applies, as far as the policy itself tells it.
-struct Destination<'n> {
-    operation: Operation,
-    sets: Vec<Text<'n>>,
+/// Refuses an entry that names no host, unless an unknown field may be meant to.
+fn require_hosts<'n, T: Mapping<'n>>(
+    entry: &Placed<'n, T>,
+    to: &Destination<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    let is_written = to.hosts.is_written() || to.destinations.is_written();
+    if is_written || entry.may_hold(&["hosts", "destinations"]) {
+        return;
+    }
+    let what = format!("`hosts` or `destinations` is missing in {}", T::SPEC.called);
+    let problem = Problem::error(Code::MissingField, entry.place.clone(), what);
+    problems.push(problem.hint("name them: `hosts: [\"api.example.com\"]`"));
 }
 
-impl<'n> Destination<'n> {
-    fn read(fields: &mut Fields<'n, '_>) -> Destination<'n> {
-        let hosts = hosts(fields.texts("hosts"), fields.problems());
-        let sets = fields.texts("destinations");
-        let methods = fields.texts("methods");
-        let paths = fields.texts("paths");
-        let operation = Operation {
-            hosts: Field::of(hosts),
-            ports: Field::default(),
-            methods: Field::of(methods.iter().filter_map(|t| method(*t, fields.problems()))),
-            paths: Field::of(paths.iter().filter_map(|t| path(*t, fields.problems()))),
-        };
-        Destination { operation, sets }
-    }
-
-    fn names_no_host(&self) -> bool {
-        self.operation.hosts.any_of().is_empty() && self.sets.is_empty()
-    }
-
-    fn sets(&self, exception: Option<usize>) -> impl Iterator<Item = SetName> {
-        self.sets.iter().map(move |t| SetName {
-            exception,
-            name: t.text.into(),
-            place: t.place.clone(),
-        })
-    }
+/// To where an entry applies, as far as the policy itself tells it, and the DestinationSets that it or
+/// the exception of this number names.
+fn destination(
+    to: &Destination<'_>,
+    exception: Option<usize>,
+    problems: &mut Vec<Problem>,
+) -> (Operation, Vec<SetName>) {
+    let methods = to.methods.items.iter();
+    let methods: Vec<_> = methods.filter_map(|t| method(*t, problems)).collect();
+    let paths = to.paths.items.iter();
+    let paths: Vec<_> = paths.filter_map(|t| path(*t, problems)).collect();
+    let operation = Operation {
+        hosts: Field::of(hosts(&to.hosts.items, problems)),
+        ports: Field::default(),
+        methods: Field::of(methods),
+        paths: Field::of(paths),
+    };
+    let set = |text: &Text<'_>| SetName {
+        exception,
+        name: text.text.into(),
+        place: text.place.clone(),
+    };
+    (operation, to.destinations.items.iter().map(set).collect())
 }
 
 /// Reads `expires`: RFC 3339 with an offset.
-fn expiry(fields: &mut Fields<'_, '_>) -> Option<UnixNanos> {
-    let text = fields.text("expires")?;
+fn expiry(text: Option<Text<'_>>, problems: &mut Vec<Problem>) -> Option<UnixNanos> {
+    let text = text?;
     match text.text.parse::<jiff::Timestamp>() {
         Ok(time) => Some(UnixNanos(time.as_nanosecond())),
         Err(_) => {
             let what = format!("`{}` is no moment", text.text);
-            fields.problems().push(
+            problems.push(
                 text.error(Code::BadValue, what)
                     .hint("write it with an offset: `2026-12-31T00:00:00Z`"),
             );
@@ -446,123 +403,17 @@ fn overruled(written: Text<'_>) -> Problem {
         .hint("move the deny to a policy without `mode: Report`, or leave this out")
 }
 
-/// The mode, and its text where one is written.
-fn mode<'n>(fields: &mut Fields<'n, '_>) -> (Enforcement, Option<Text<'n>>) {
-    let text = fields.text("mode");
-    let mode = match text.map(|t| (t.text, t)) {
+/// Reads `mode`.
+fn mode(text: Option<Text<'_>>, problems: &mut Vec<Problem>) -> Enforcement {
+    match text.map(|t| (t.text, t)) {
         None | Some(("Enforce", _)) => Enforcement::Enforce,
         Some(("Report", _)) => Enforcement::Report,
         Some((other, text)) => {
             let problem = text
                 .error(Code::BadValue, format!("`{other}` is no mode"))
                 .hint("write `Enforce` or `Report`");
-            fields.problems().push(problem);
+            problems.push(problem);
             Enforcement::Enforce
         }
-    };
-    (mode, text)
-}
-
-fn hosts(texts: Vec<Text<'_>>, problems: &mut Vec<Problem>) -> Vec<HostPattern> {
-    texts
-        .into_iter()
-        .filter_map(|text| host(text, problems))
-        .collect()
-}
-
-/// Reads a host, insisting on its canonical spelling (rule R3).
-fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
-    let problem = match pattern::parse_host_pattern(text.text) {
-        Err(why) => text
-            .error(Code::BadHost, format!("`{}`: {why}", text.text))
-            .advised(why.advice(text.text)),
-        Ok((pattern, _)) if pattern.is_lone_star() => text
-            .error(Code::BadHost, "a lone `*` is no host")
-            .hint("write `**` for anywhere"),
-        Ok((pattern, spellings)) => match spellings.first() {
-            None => {
-                problems.extend(reader::yaml_word(text));
-                return Some(pattern);
-            }
-            Some(Spelling::Folded(meant) | Spelling::Unicode(meant)) => text
-                .error(
-                    Code::HostSpelling,
-                    format!("`{}` is not the canonical spelling", text.text),
-                )
-                .hint(format!("write `{meant}`")),
-            Some(Spelling::Loose) => text
-                .error(
-                    Code::HostSpelling,
-                    format!("`{}` would match more than whole labels", text.text),
-                )
-                .hint(whole_labels(
-                    text.text,
-                    "a `*` stands for the first labels of a name: ",
-                )),
-        },
-    };
-    problems.push(problem);
-    None
-}
-
-/// What was meant by a star that is not followed by a dot, behind a few words.
-pub(super) fn whole_labels(text: &str, words: &str) -> String {
-    let suffix = text
-        .strip_prefix('*')
-        .filter(|suffix| !suffix.contains('*'))
-        .unwrap_or("example.com");
-    format!("{words}`*.{suffix}`")
-}
-
-fn method(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<TextPattern> {
-    if text
-        .text
-        .bytes()
-        .all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'))
-    {
-        problems.extend(methods::unregistered(text));
-        return Some(TextPattern::Exact(text.text.to_owned()));
     }
-    let what = format!("`{}` is no method", text.text);
-    problems.push(
-        text.error(Code::BadMethod, what)
-            .hint(format!("write it exactly: `{}`", text.text.to_uppercase())),
-    );
-    None
-}
-
-fn path(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<PathPattern> {
-    let refuse = |what: String, hint: &str| {
-        Problem::error(Code::BadPath, text.place.clone(), what).hint(hint)
-    };
-    let problem = if !text.text.starts_with('/') {
-        refuse(
-            format!("`{}` does not begin with `/`", text.text),
-            "paths are exact, `/prefix*`, or templates",
-        )
-    } else if text.text.contains(['?', '#']) {
-        refuse(
-            format!("`{}` has a query or a fragment", text.text),
-            "the query is cut off before paths are compared",
-        )
-    } else if Template::is_template(text.text) {
-        match Template::parse(text.text) {
-            Ok(template) => return Some(PathPattern::Template(template)),
-            Err(why) => refuse(
-                format!("`{}`: {why}", text.text),
-                "`{*}` is one segment, `{**}` any run of characters",
-            ),
-        }
-    } else if text.text.trim_end_matches('*').len() + 1 < text.text.len()
-        || text.text.trim_end_matches('*').contains('*')
-    {
-        refuse(
-            format!("`{}` has a `*` that is not at its end", text.text),
-            "write `/prefix*` or a template with `{*}`",
-        )
-    } else {
-        return Some(PathPattern::Text(TextPattern::parse(text.text)));
-    };
-    problems.push(problem);
-    None
 }

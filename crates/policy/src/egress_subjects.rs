@@ -5,7 +5,8 @@
 use super::document::{Node, Value};
 use super::egress_policy::Reader;
 use super::problem::{Code, Place, Problem};
-use super::reader::{Fields, Text};
+use super::reader::{List, Placed, Text};
+use super::spec::egress_policy;
 use customs_engine::identity::{is_dns_label, is_dns_subdomain, is_trust_domain};
 use customs_engine::subject::{Account, NamespacePattern, Subject, SubjectList};
 
@@ -15,8 +16,12 @@ impl Reader<'_> {
     }
 
     /// Reads subjects; none is every caller of the policy's namespace.
-    pub(super) fn subjects(&self, nodes: &[Node], problems: &mut Vec<Problem>) -> SubjectList {
-        if nodes.is_empty() {
+    pub(super) fn subjects(
+        &self,
+        subjects: &List<'_, Placed<'_, egress_policy::Subject<'_>>>,
+        problems: &mut Vec<Problem>,
+    ) -> SubjectList {
+        if subjects.is_empty() {
             self.note_own_callers(&self.meta.place, "it has no `subjects`", problems);
             let own = NamespacePattern::Exact(self.meta.namespace().to_owned());
             let (accounts, trust_domains) = (Box::default(), Box::default());
@@ -29,41 +34,42 @@ impl Reader<'_> {
                 .into(),
             );
         }
-        SubjectList(
-            nodes
-                .iter()
-                .filter_map(|node| self.subject(node, problems))
-                .collect(),
-        )
+        let read = |subject| self.subject(subject, problems);
+        SubjectList(subjects.items.iter().filter_map(read).collect())
     }
 
-    fn subject(&self, node: &Node, problems: &mut Vec<Problem>) -> Option<Subject> {
-        let mut fields = Fields::open_filled(node, "a subject", problems)?;
-        let unauthenticated = fields.take("unauthenticated");
+    fn subject(
+        &self,
+        subject: &Placed<'_, egress_policy::Subject<'_>>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Subject> {
+        // Destructured completely: a new field must be thought of here.
+        let egress_policy::Subject {
+            unauthenticated,
+            namespaces,
+            service_accounts,
+            trust_domains,
+        } = &subject.fields;
         if let Some(value) = unauthenticated {
-            let alone = fields.take("namespaces").is_none()
-                & fields.take("serviceAccounts").is_none()
-                & fields.take("trustDomains").is_none();
-            fields.close();
-            return self.unauthenticated(value, alone, problems);
+            let others = [namespaces, service_accounts, trust_domains];
+            let is_alone = !others.iter().any(|list| list.is_written());
+            return self.unauthenticated(value, is_alone, problems);
         }
-        let namespaces = fields.texts("namespaces");
-        let accounts = fields.texts("serviceAccounts");
-        let trust_domains = fields.texts("trustDomains");
-        fields.close();
+        let (namespaces, accounts) = (&namespaces.items, &service_accounts.items);
         let trust_domains = trust_domains
+            .items
             .iter()
             .filter_map(|t| self.trust_domain(*t, problems))
             .collect();
         if accounts.iter().any(|account| account.text.contains('/')) {
-            return self.accounts(&namespaces, &accounts, trust_domains, problems);
+            return self.accounts(namespaces, accounts, trust_domains, problems);
         }
         let mut patterns: Vec<_> = namespaces
             .iter()
             .filter_map(|t| self.namespace(*t, problems))
             .collect();
         if namespaces.is_empty() {
-            self.note_own_callers(&node.place, "this subject names no namespace", problems);
+            self.note_own_callers(subject.place, "this subject names no namespace", problems);
             patterns.push(NamespacePattern::Exact(self.meta.namespace().to_owned()));
         }
         let accounts = accounts
@@ -95,7 +101,7 @@ impl Reader<'_> {
     fn unauthenticated(
         &self,
         value: &Node,
-        alone: bool,
+        is_alone: bool,
         problems: &mut Vec<Problem>,
     ) -> Option<Subject> {
         let mut refuse = |code, what: &str, hint: &str| {
@@ -109,7 +115,7 @@ impl Reader<'_> {
                 "write `{unauthenticated: true}`",
             );
         }
-        if !alone {
+        if !is_alone {
             return refuse(
                 Code::Conflict,
                 "`unauthenticated` stands alone in its entry",

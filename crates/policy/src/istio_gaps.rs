@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
-use super::document::{Node, Value};
 use super::problem::{Code, Place, Problem};
 use super::reader::Text;
 use customs_engine::field::Field;
@@ -146,32 +145,24 @@ pub(super) fn only_exclusions(source: &Source, place: &Place, action: Action) ->
 }
 
 /// Values that stand twice in a list, or in a list and in its `not*` twin.
-pub(super) fn repeated(name: &str, [yes, no]: [&[Node]; 2], problems: &mut Vec<Problem>) {
-    let text = |node: &Node| match &node.value {
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
-    };
+pub(super) fn repeated(name: &str, [yes, no]: [&[Text<'_>]; 2], problems: &mut Vec<Problem>) {
     for list in [yes, no] {
         let mut seen = BTreeSet::new();
-        for node in list {
-            if text(node).is_some_and(|text| !seen.insert(text)) {
+        for value in list {
+            if !seen.insert(value.text) {
                 let what = format!("this value stands twice in `{name}`");
-                problems.push(
-                    Problem::warning(Code::Duplicate, node.place.clone(), what).hint("remove one"),
-                );
+                problems.push(value.warning(Code::Duplicate, what).hint("remove one"));
             }
         }
     }
-    let excluded: BTreeSet<String> = no.iter().filter_map(text).collect();
-    for node in yes
-        .iter()
-        .filter(|node| text(node).is_some_and(|text| excluded.contains(&text)))
-    {
+    let excluded: BTreeSet<&str> = no.iter().map(|value| value.text).collect();
+    for value in yes.iter().filter(|value| excluded.contains(value.text)) {
         let what = format!(
             "this value of `{name}` also stands in the list of what is not meant, so it means nothing"
         );
         problems.push(
-            Problem::warning(Code::Conflict, node.place.clone(), what)
+            value
+                .warning(Code::Conflict, what)
                 .hint("remove it from one of them"),
         );
     }

@@ -5,24 +5,19 @@
 
 use std::sync::Arc;
 
-use ipnet::IpNet;
-
 use super::action::Action;
 use super::authorization_policy::NamedTrustDomain;
-use super::document::{Node, Value};
-use super::egress_policy::whole_labels;
+use super::document::Node;
 use super::istio_gaps as gaps;
 use super::metadata::Meta;
-use super::methods;
 use super::problem::{Code, Place, Problem};
-use super::reader::{self, Fields, Text};
+use super::reader::{self, List, Placed, Refused, Text};
+use super::spec::authorization_policy::{self as spec, IstioRule, WhenEntry};
 use customs_engine::condition::Condition;
 use customs_engine::enforcement::Enforcement;
 use customs_engine::field::Field;
 use customs_engine::header_values::{AUTHORITY, header_name};
-use customs_engine::operation::{Operation, PathPattern};
-use customs_engine::path::Template;
-use customs_engine::pattern::{self, HostPattern, Spelling, TextPattern};
+use customs_engine::operation::Operation;
 use customs_engine::rule::Rule;
 use customs_engine::rule_info::{About, RuleId, RuleInfo};
 use customs_engine::settings::Settings;
@@ -48,15 +43,13 @@ pub(super) struct RuleReader<'a> {
 
 impl RuleReader<'_> {
     /// Reads every rule.
-    pub(super) fn rules(&mut self, node: Option<&Node>) -> Box<[Arc<Rule>]> {
-        let items = match node.map(|n| (&n.value, n)) {
-            None => &[][..],
-            // Kubernetes drops an empty list here, so an ALLOW with one means what an ALLOW without rules means.
-            Some((Value::List(items), _)) if items.is_empty() => &[],
-            Some((_, node)) => reader::list(node, "rules", self.problems).unwrap_or_default(),
-        };
-        if items.is_empty() && self.action == Action::Deny {
-            let place = node.map_or(&self.meta.place, |n| &n.place).clone();
+    pub(super) fn rules(
+        &mut self,
+        rules: &List<'_, Placed<'_, IstioRule<'_>>, true>,
+    ) -> Box<[Arc<Rule>]> {
+        // Kubernetes drops an empty list here, so an ALLOW with one means what an ALLOW without rules means.
+        if rules.is_empty() && self.action == Action::Deny {
+            let place = rules.place.unwrap_or(&self.meta.place).clone();
             let problem = Problem::error(
                 Code::EmptyPolicy,
                 place,
@@ -65,13 +58,9 @@ impl RuleReader<'_> {
             self.problems
                 .push(problem.hint("write `rules: [{}]` to deny everything"));
         }
-        self.limit(items, "rules");
-        items
-            .iter()
-            .enumerate()
-            .filter_map(|(index, item)| self.rule(index, item))
-            .map(Arc::new)
-            .collect()
+        self.limit(rules.nodes, "rules");
+        let mut read = |(index, rule)| Arc::new(self.rule(index, rule));
+        rules.items.iter().enumerate().map(&mut read).collect()
     }
 
     fn limit(&mut self, items: &[Node], name: &str) {
@@ -87,20 +76,22 @@ impl RuleReader<'_> {
         }
     }
 
-    fn rule(&mut self, index: usize, node: &Node) -> Option<Rule> {
+    fn rule(&mut self, index: usize, rule: &Placed<'_, IstioRule<'_>>) -> Rule {
         self.number = index;
-        let mut fields = Fields::open(node, "a rule", self.problems)?;
-        let from = fields.list("from");
-        let to = fields.list("to");
-        let when = fields.list("when");
-        fields.close();
-        self.limit(from, "from");
-        let when = when.iter().filter_map(|n| self.condition(n)).collect();
-        let from: Box<[_]> = from.iter().filter_map(|n| self.source(n)).collect();
-        let to = to.iter().filter_map(|n| self.operation(n)).collect();
+        self.limit(rule.from.nodes, "from");
+        let when = rule.when.items.iter();
+        let when = when.filter_map(|entry| self.condition(entry)).collect();
+        let from = rule.from.items.iter();
+        let from: Box<[_]> = from
+            .filter_map(|entry| Some(self.source(entry.source.0.as_ref()?)))
+            .collect();
+        let to = rule.to.items.iter();
+        let to = to
+            .filter_map(|entry| Some(self.operation(entry.operation.0.as_ref()?)))
+            .collect();
         let id = RuleId::rule(self.meta.path.clone(), index);
-        Some(Rule {
-            info: Arc::new(RuleInfo::new(id, node.place.clone(), About::default())),
+        Rule {
+            info: Arc::new(RuleInfo::new(id, rule.place.clone(), About::default())),
             mode: self.mode,
             callers: if from.is_empty() {
                 CallerMatch::Anyone
@@ -110,21 +101,34 @@ impl RuleReader<'_> {
             to,
             when,
             except: Box::default(),
-        })
+        }
     }
 
-    fn source(&mut self, node: &Node) -> Option<Source> {
-        let source = wrapped(node, "source", "an entry of `from`", self.problems)?;
-        let mut fields = Fields::open_filled(source, "source", self.problems)?;
-        let principals = both(&mut fields, "principals", "notPrincipals");
-        let namespaces = both(&mut fields, "namespaces", "notNamespaces");
-        let accounts = both(&mut fields, "serviceAccounts", "notServiceAccounts");
-        let blocks = both(&mut fields, "ipBlocks", "notIpBlocks");
-        let domains = both(&mut fields, "trustDomains", "notTrustDomains");
-        let remote = both(&mut fields, "remoteIpBlocks", "notRemoteIpBlocks");
-        refuse_unanswerable(&mut fields, &["requestPrincipals", "notRequestPrincipals"]);
-        fields.close();
-        let asked = |lists: &[&[Node]; 2]| lists.iter().any(|list| !list.is_empty());
+    fn source(&mut self, source: &Placed<'_, spec::Source<'_>>) -> Source {
+        // Destructured completely: a new field must be thought of here.
+        let spec::Source {
+            principals,
+            not_principals,
+            namespaces,
+            not_namespaces,
+            service_accounts,
+            not_service_accounts,
+            ip_blocks,
+            not_ip_blocks,
+            trust_domains,
+            not_trust_domains,
+            remote_ip_blocks,
+            not_remote_ip_blocks,
+            request_principals,
+            not_request_principals,
+        } = &source.fields;
+        let principals = [principals, not_principals];
+        let namespaces = [namespaces, not_namespaces];
+        let accounts = [service_accounts, not_service_accounts];
+        let remote = [remote_ip_blocks, not_remote_ip_blocks];
+        self.refuse_unanswerable("requestPrincipals", *request_principals);
+        self.refuse_unanswerable("notRequestPrincipals", *not_request_principals);
+        let asked = |lists: &Lists<'_>| lists.iter().any(|list| !list.is_empty());
         if asked(&accounts) && (asked(&principals) || asked(&namespaces)) {
             let what = "`serviceAccounts` excludes `principals` and `namespaces` in one source";
             self.problems.push(
@@ -132,7 +136,7 @@ impl RuleReader<'_> {
                     .hint("write two sources"),
             );
         }
-        if accounts.iter().any(|list| list.len() > MAX_ACCOUNTS) {
+        if accounts.iter().any(|list| list.nodes.len() > MAX_ACCOUNTS) {
             let what = format!("`serviceAccounts` takes at most {MAX_ACCOUNTS} values");
             self.problems.push(
                 Problem::error(Code::TooLarge, source.place.clone(), what)
@@ -140,8 +144,12 @@ impl RuleReader<'_> {
             );
         }
         if asked(&remote) {
-            self.require_hops(&source.place, "remoteIpBlocks");
+            self.require_hops(source.place, "remoteIpBlocks");
         }
+        let (blocks, domains) = (
+            [ip_blocks, not_ip_blocks],
+            [trust_domains, not_trust_domains],
+        );
         let read = Source {
             principals: self.field("principals", principals, Self::principal),
             namespaces: self.field("namespaces", namespaces, Self::namespace),
@@ -151,23 +159,33 @@ impl RuleReader<'_> {
             remote_ip_blocks: self.field("remoteIpBlocks", remote, Self::ip_block),
         };
         self.problems
-            .extend(gaps::only_exclusions(&read, &source.place, self.action));
-        Some(read)
+            .extend(gaps::only_exclusions(&read, source.place, self.action));
+        read
+    }
+
+    fn refuse_unanswerable(&mut self, name: &str, field: Refused<'_>) {
+        if let Some(node) = field.0 {
+            let what = format!(
+                "`{name}` asks for claims of a token, which a check never carries: it runs before they are read"
+            );
+            let problem = Problem::error(Code::Unanswerable, node.place.clone(), what);
+            self.problems.push(
+                problem.hint("leave this rule with Istio, which evaluates it behind customs"),
+            );
+        }
     }
 
     /// Reads one entry of `when`.
-    fn condition(&mut self, node: &Node) -> Option<Condition> {
-        let mut fields = Fields::open(node, "an entry of `when`", self.problems)?;
-        let key = fields
-            .require("key")
-            .and_then(|n| reader::text(n, "key", fields.problems()));
-        let lists = both(&mut fields, "values", "notValues");
-        fields.close();
-        let key = key?;
+    fn condition(&mut self, entry: &Placed<'_, WhenEntry<'_>>) -> Option<Condition> {
+        let key = entry.key.0?;
+        let lists = [&entry.values, &entry.not_values];
         if lists.iter().all(|list| list.is_empty()) {
             let what = format!("`{}` has neither `values` nor `notValues`", key.text);
-            self.problems
-                .push(Problem::error(Code::MissingField, node.place.clone(), what));
+            self.problems.push(Problem::error(
+                Code::MissingField,
+                entry.place.clone(),
+                what,
+            ));
             return None;
         }
         let source = |source: Source| Some(Condition::Source(Box::new(source)));
@@ -218,7 +236,7 @@ impl RuleReader<'_> {
         &mut self,
         key: Text<'_>,
         text: &str,
-        lists: [&[Node]; 2],
+        lists: Lists<'_>,
     ) -> Option<Condition> {
         let name = text
             .strip_prefix("request.headers[")
@@ -260,198 +278,44 @@ impl RuleReader<'_> {
         }
     }
 
-    fn operation(&mut self, node: &Node) -> Option<Operation> {
-        let operation = wrapped(node, "operation", "an entry of `to`", self.problems)?;
-        let mut fields = Fields::open_filled(operation, "operation", self.problems)?;
-        let hosts = both(&mut fields, "hosts", "notHosts");
-        let ports = both(&mut fields, "ports", "notPorts");
-        let methods = both(&mut fields, "methods", "notMethods");
-        let paths = both(&mut fields, "paths", "notPaths");
-        fields.close();
-        Some(Operation {
-            hosts: self.field("hosts", hosts, Self::host),
-            ports: self.field("ports", ports, Self::port),
-            methods: self.field("methods", methods, Self::method),
-            paths: self.field("paths", paths, Self::path),
-        })
+    fn operation(&mut self, operation: &spec::Operation<'_>) -> Operation {
+        // Destructured completely: a new field must be thought of here.
+        let spec::Operation {
+            hosts,
+            not_hosts,
+            ports,
+            not_ports,
+            methods,
+            not_methods,
+            paths,
+            not_paths,
+        } = operation;
+        Operation {
+            hosts: self.field("hosts", [hosts, not_hosts], Self::host),
+            ports: self.field("ports", [ports, not_ports], Self::port),
+            methods: self.field("methods", [methods, not_methods], Self::method),
+            paths: self.field("paths", [paths, not_paths], Self::path),
+        }
     }
 
     /// Reads the two lists of a field; `read` turns one text into any number of patterns.
     fn field<P>(
         &mut self,
         name: &str,
-        [yes, no]: [&[Node]; 2],
+        [yes, no]: Lists<'_>,
         read: impl Fn(&mut Self, Text<'_>, bool) -> Vec<P>,
     ) -> Field<P> {
-        gaps::repeated(name, [yes, no], self.problems);
-        let mut patterns = |list: &[Node], positive| {
-            let mut all = Vec::new();
-            for item in list {
-                if let Some(text) = reader::text(item, name, self.problems) {
-                    all.extend(read(self, text, positive));
-                }
-            }
-            all
+        gaps::repeated(name, [&yes.items, &no.items], self.problems);
+        let mut patterns = |list: &[Text<'_>], positive| {
+            let texts = list.iter();
+            texts.flat_map(|text| read(self, *text, positive)).collect()
         };
-        Field::new(patterns(yes, true).into(), patterns(no, false).into())
-    }
-
-    /// An SNI; compared in lower case.
-    fn sni(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
-        vec![TextPattern::parse(&value.text.to_ascii_lowercase())]
-    }
-
-    fn header(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
-        self.problems
-            .extend(gaps::plain_star(value, Code::BadValue, "the value"));
-        vec![TextPattern::parse(value.text)]
-    }
-
-    fn ip_block(&mut self, value: Text<'_>, _positive: bool) -> Vec<IpNet> {
-        let block = pattern::parse_ip_block(value.text);
-        if block.is_none() {
-            let what = format!("`{}` is neither an IP address nor a range", value.text);
-            self.problems.push(
-                value
-                    .error(Code::BadAddress, what)
-                    .hint("write `192.0.2.1` or `192.0.2.0/24`"),
-            );
-        }
-        block.into_iter().collect()
-    }
-
-    fn host(&mut self, value: Text<'_>, _positive: bool) -> Vec<HostPattern> {
-        match pattern::parse_host_pattern(value.text) {
-            Err(why) => {
-                let problem = value.error(Code::BadHost, format!("`{}`: {why}", value.text));
-                self.problems.push(problem.advised(why.advice(value.text)));
-            }
-            Ok((pattern, _)) if pattern.is_anywhere() => {
-                self.problems.push(
-                    value
-                        .error(Code::BadHost, "`**` is no host of an AuthorizationPolicy")
-                        .hint("write `*`"),
-                );
-            }
-            Ok((pattern, _)) if pattern.is_network() => {
-                let what = format!(
-                    "`{}` is a range: Istio compares hosts as text and would never match it",
-                    value.text
-                );
-                self.problems.push(
-                    value
-                        .error(Code::BadHost, what)
-                        .hint("ranges of destinations belong into an EgressPolicy"),
-                );
-            }
-            Ok((pattern, spellings)) => {
-                let as_read = pattern.to_string();
-                let pattern = pattern.in_istio(value.text);
-                if pattern.is_text() {
-                    self.problems.push(gaps::host_text(value, &as_read));
-                } else {
-                    self.problems.extend(
-                        spellings
-                            .iter()
-                            .map(|spelling| odd_spelling(value, spelling)),
-                    );
-                    self.problems.extend(gaps::host_port(value, &pattern));
-                    self.problems.extend(gaps::host_ipv6(value, &pattern));
-                }
-                self.problems.extend(reader::yaml_word(value));
-                return vec![pattern];
-            }
-        }
-        Vec::new()
-    }
-
-    fn port(&mut self, value: Text<'_>, _positive: bool) -> Vec<u16> {
-        let port = value
-            .text
-            .parse()
-            .ok()
-            .filter(|_| value.text.bytes().all(|b| b.is_ascii_digit()));
-        if port.is_none() {
-            let what = format!("`{}` is no port", value.text);
-            self.problems.push(
-                value
-                    .error(Code::BadPort, what)
-                    .hint("write a number from 0 to 65535, in quotes"),
-            );
-        }
-        port.into_iter().collect()
-    }
-
-    fn method(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
-        if value.text.bytes().any(|b| b.is_ascii_lowercase()) {
-            let what = format!(
-                "method `{}` is not upper case: an ALLOW compares case for case",
-                value.text
-            );
-            self.problems.push(value.warning(Code::BadMethod, what));
-        }
-        self.problems
-            .extend(gaps::plain_star(value, Code::BadMethod, "method"));
-        self.problems.extend(methods::unregistered(value));
-        vec![TextPattern::parse(value.text)]
-    }
-
-    fn path(&mut self, value: Text<'_>, _positive: bool) -> Vec<PathPattern> {
-        if Template::is_template(value.text) {
-            return match Template::parse(value.text) {
-                Ok(template) => vec![PathPattern::Template(template)],
-                Err(why) => {
-                    self.problems
-                        .push(value.error(Code::BadPath, format!("`{}`: {why}", value.text)));
-                    Vec::new()
-                }
-            };
-        }
-        if !value.text.starts_with(['/', '*']) {
-            let what = format!(
-                "`{}` does not begin with `/`, and no path of HTTP matches it",
-                value.text
-            );
-            self.problems.push(value.warning(Code::BadPath, what));
-        }
-        self.problems
-            .extend(gaps::plain_star(value, Code::BadPath, "path"));
-        self.problems.extend(gaps::query(value));
-        vec![PathPattern::Text(TextPattern::parse(value.text))]
+        Field::new(patterns(&yes.items, true), patterns(&no.items, false))
     }
 }
 
 /// A field and its `not*` twin.
-fn both<'n>(fields: &mut Fields<'n, '_>, yes: &'static str, no: &'static str) -> [&'n [Node]; 2] {
-    [fields.list(yes), fields.list(no)]
-}
-
-/// The value of an entry that has one field only.
-fn wrapped<'n>(
-    node: &'n Node,
-    field: &'static str,
-    name: &'static str,
-    problems: &mut Vec<Problem>,
-) -> Option<&'n Node> {
-    let mut fields = Fields::open(node, name, problems)?;
-    let value = fields.require(field);
-    fields.close();
-    value
-}
-
-fn refuse_unanswerable(fields: &mut Fields<'_, '_>, names: &[&'static str]) {
-    for name in names {
-        if let Some(node) = fields.take(name) {
-            let what = format!(
-                "`{name}` asks for claims of a token, which a check never carries: it runs before they are read"
-            );
-            let problem = Problem::error(Code::Unanswerable, node.place.clone(), what);
-            fields.problems().push(
-                problem.hint("leave this rule with Istio, which evaluates it behind customs"),
-            );
-        }
-    }
-}
+type Lists<'a> = [&'a List<'a, Text<'a>>; 2];
 
 /// Says why a key of `when` is none.
 fn bad_key(key: Text<'_>) -> Problem {
@@ -484,20 +348,4 @@ fn bad_key(key: Text<'_>) -> Problem {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("the keys are {}", KEYS.map(|k| format!("`{k}`")).join(", ")),
     })
-}
-
-fn odd_spelling(value: Text<'_>, spelling: &Spelling) -> Problem {
-    let warn = |what: String| value.warning(Code::HostSpelling, what);
-    match spelling {
-        Spelling::Folded(meant) => warn(format!("`{}` is read as `{meant}`", value.text)),
-        Spelling::Unicode(meant) => {
-            warn(format!("`{}` is read as its A-label `{meant}`", value.text))
-        }
-        Spelling::Loose => {
-            warn(format!("`{}` matches more than whole labels", value.text)).hint(whole_labels(
-                value.text,
-                "other people can register names that match; write ",
-            ))
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! From text to a [`Snapshot`](customs_engine::snapshot::Snapshot), one file a stage:
 //!
 //! 1. [`document`]: YAML text -> nodes, each with its place;
-//! 2. [`reader`]: a node -> typed fields, reporting what is wrong and reading on;
+//! 2. [`reader`]: a node -> the typed fields that [`spec`] declares, reporting what is wrong and reading on;
 //! 3. [`metadata`], [`authorization_policy`] (with [`istio_rules`]), [`egress_policy`]: a document -> its rules;
 //! 4. [`source`]: the files of one source, and what is known of them when they have not changed; `bound`: whether a document
 //!    may stand in a source that speaks for one namespace only;
@@ -35,12 +35,14 @@ pub mod authorization_policy;
 mod bound;
 pub mod compile;
 pub mod document;
+mod egress_patterns;
 pub mod egress_policy;
 mod egress_subjects;
 mod foreign;
 mod istio_gaps;
 mod istio_identities;
 pub mod istio_rules;
+mod istio_values;
 pub mod metadata;
 mod methods;
 mod nesting;
@@ -50,6 +52,7 @@ pub mod printable;
 pub mod problem;
 pub mod reader;
 pub mod source;
+pub mod spec;
 pub mod store;
 pub mod targets;
 pub mod validate;

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use super::document::{Node, Value};
 use super::foreign::{self, Belongs, Passed};
 use super::problem::{Code, Place, Problem};
-use super::reader::{self, Fields, Text};
+use super::reader::{self, FromNode, Placed, Text};
+use super::spec::{
+    AUTHORIZATION_POLICY, DESTINATION_SET, Document, EGRESS_POLICY, KindSpec, Metadata, ObjectList,
+};
 use customs_engine::identity::{is_dns_label, is_dns_subdomain};
 
 /// The kinds that are known.
@@ -24,37 +27,21 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kinds with their declarations.
+    const ALL: [(Kind, KindSpec); 3] = [
+        (Kind::AuthorizationPolicy, AUTHORIZATION_POLICY),
+        (Kind::EgressPolicy, EGRESS_POLICY),
+        (Kind::DestinationSet, DESTINATION_SET),
+    ];
+
     /// The kind's name in files.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::AuthorizationPolicy => "AuthorizationPolicy",
-            Kind::EgressPolicy => "EgressPolicy",
-            Kind::DestinationSet => "DestinationSet",
+            Kind::AuthorizationPolicy => AUTHORIZATION_POLICY.name,
+            Kind::EgressPolicy => EGRESS_POLICY.name,
+            Kind::DestinationSet => DESTINATION_SET.name,
         }
     }
-
-    const ALL: [(Kind, &'static str, &'static str); 4] = [
-        (
-            Kind::AuthorizationPolicy,
-            "AuthorizationPolicy",
-            "security.istio.io/v1",
-        ),
-        (
-            Kind::AuthorizationPolicy,
-            "AuthorizationPolicy",
-            "security.istio.io/v1beta1",
-        ),
-        (
-            Kind::EgressPolicy,
-            "EgressPolicy",
-            "egress.customs/v1alpha1",
-        ),
-        (
-            Kind::DestinationSet,
-            "DestinationSet",
-            "egress.customs/v1alpha1",
-        ),
-    ];
 }
 
 /// An object's identity and place.
@@ -200,15 +187,15 @@ fn list_items<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Option<&'n
             .map(|(_, node)| &node.value)
     };
     let is = |name: &str, text: &str| matches!(field(name), Some(Value::Text(t)) if t == text);
-    let Some(Value::List(items)) =
-        field("items").filter(|_| is("kind", "List") && is("apiVersion", "v1"))
-    else {
+    let is_list = is("kind", "List") && is("apiVersion", "v1");
+    if !is_list || !matches!(field("items"), Some(Value::List(_))) {
         return None;
-    };
-    let mut fields = Fields::open(document, "the list", problems)?;
-    fields.read_over(&["apiVersion", "kind", "metadata", "items"]);
-    fields.close();
-    Some(items)
+    }
+    let list: Placed<'_, ObjectList<'_>> = Placed::from_node(document, "", problems)?;
+    match list.items.map(|items| &items.value) {
+        Some(Value::List(items)) => Some(items),
+        _ => None,
+    }
 }
 
 fn object<'n>(
@@ -216,75 +203,57 @@ fn object<'n>(
     default_namespace: Option<&'n str>,
     problems: &mut Vec<Problem>,
 ) -> Option<Object<'n>> {
-    let mut fields = Fields::open(document, "the document", problems)?;
-    let api_version = fields
-        .require("apiVersion")
-        .and_then(|n| reader::text(n, "apiVersion", fields.problems()));
-    let kind = fields
-        .require("kind")
-        .and_then(|n| reader::text(n, "kind", fields.problems()));
-    let kind = kind_of(api_version?, kind?, fields.problems())?;
+    let mut found = Vec::new();
+    let head: Option<Placed<'_, Document<'_>>> = Placed::from_node(document, "", &mut found);
+    let of = |head: &Placed<'_, Document<'n>>| head.api_version.0.zip(head.kind.0);
+    let Some((api_version, kind)) = head.as_ref().and_then(of) else {
+        problems.append(&mut found);
+        return None;
+    };
+    // Nothing is said of the fields of an unknown kind.
+    let kind = kind_of(api_version, kind, problems)?;
+    problems.append(&mut found);
+    let head = head?.fields;
     let place = &document.place;
-    let meta = fields
-        .require("metadata")
-        .and_then(|n| metadata(n, place, (kind, default_namespace), fields.problems()));
-    let spec = fields.take("spec");
-    fields.read_over(&["status"]);
-    fields.close();
-    let (meta, dry_run) = meta?;
+    let node = head.metadata.0?;
+    let (meta, dry_run) = metadata(node, place, (kind, default_namespace), problems)?;
     Some(Object {
         kind,
         meta,
         dry_run,
-        spec,
+        spec: head.spec,
     })
 }
 
 fn kind_of(api_version: Text<'_>, kind: Text<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
-    if let Some((known, ..)) = Kind::ALL
-        .iter()
-        .find(|(_, k, v)| *k == kind.text && *v == api_version.text)
-    {
+    let named = Kind::ALL.iter().find(|(_, spec)| spec.name == kind.text);
+    let Some((known, spec)) = named else {
+        let what = format!("unknown kind `{}` of `{}`", kind.text, api_version.text);
+        let ours = Kind::ALL.iter().map(|(_, spec)| spec.name);
+        let known: Vec<_> = ours.chain(foreign::PASSED_OF_ISTIO).collect();
+        let hint = match reader::nearest(kind.text, &known) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => {
+                "a policy directory holds AuthorizationPolicy, EgressPolicy and DestinationSet \
+                     objects only"
+                    .into()
+            }
+        };
+        problems.push(kind.error(Code::UnknownKind, what).hint(hint));
+        return None;
+    };
+    if spec.versions.contains(&api_version.text) {
         return Some(*known);
     }
-    let versions: Vec<_> = Kind::ALL
-        .iter()
-        .filter(|(_, k, _)| *k == kind.text)
-        .map(|(.., v)| format!("`{v}`"))
-        .collect();
-    problems.push(if versions.is_empty() {
-        let what = format!("unknown kind `{}` of `{}`", kind.text, api_version.text);
-        let known = Kind::ALL.iter().map(|(_, kind, _)| *kind).chain(foreign::PASSED_OF_ISTIO);
-        kind.error(Code::UnknownKind, what).hint(match reader::nearest(kind.text, &known.collect::<Vec<_>>()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "a policy directory holds AuthorizationPolicy, EgressPolicy and DestinationSet objects only".into(),
-        })
-    } else {
-        let what = format!("`{}` has no version `{}`", kind.text, api_version.text);
-        api_version.error(Code::UnknownKind, what).hint(format!("write {}", versions.join(" or ")))
-    });
+    let versions: Vec<_> = spec.versions.iter().map(|v| format!("`{v}`")).collect();
+    let what = format!("`{}` has no version `{}`", kind.text, api_version.text);
+    let problem = api_version.error(Code::UnknownKind, what);
+    problems.push(problem.hint(format!("write {}", versions.join(" or "))));
     None
 }
 
 /// The namespace that the Kubernetes API gives to an object that names none.
 const KUBERNETES_DEFAULT: &str = "default";
-
-/// The fields of ObjectMeta that mean nothing here.
-const READ_OVER: [&str; 13] = [
-    "labels",
-    "uid",
-    "managedFields",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "ownerReferences",
-    "finalizers",
-    "generateName",
-    "selfLink",
-    "clusterName",
-];
 
 fn metadata<'n>(
     node: &'n Node,
@@ -292,12 +261,9 @@ fn metadata<'n>(
     (kind, default_namespace): (Kind, Option<&'n str>),
     problems: &mut Vec<Problem>,
 ) -> Option<(Meta, Option<Text<'n>>)> {
-    let mut fields = Fields::open(node, "`metadata`", problems)?;
-    let name = fields
-        .require("name")
-        .and_then(|n| reader::text(n, "name", fields.problems()));
-    let namespace = match (fields.take("namespace"), default_namespace) {
-        (Some(node), _) => reader::text(node, "namespace", fields.problems()),
+    let metadata: Placed<'_, Metadata<'_>> = Placed::from_node(node, "metadata", problems)?;
+    let namespace = match (metadata.namespace.0, default_namespace) {
+        (Some(node), _) => reader::text(node, "namespace", problems),
         (None, Some(default)) => Some(Text {
             text: default,
             place: &node.place,
@@ -307,9 +273,9 @@ fn metadata<'n>(
             let what = format!(
                 "`metadata` names no namespace; it is read as `{KUBERNETES_DEFAULT}`, as `kubectl apply` reads it"
             );
-            let problem = Problem::warning(Code::DefaultNamespace, fields.place().clone(), what);
+            let problem = Problem::warning(Code::DefaultNamespace, node.place.clone(), what);
             let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
-            fields.problems().push(problem.hint(hint));
+            problems.push(problem.hint(hint));
             Some(Text {
                 text: KUBERNETES_DEFAULT,
                 place: &node.place,
@@ -318,20 +284,18 @@ fn metadata<'n>(
         (None, None) => {
             let problem = Problem::error(
                 Code::MissingField,
-                fields.place().clone(),
+                node.place.clone(),
                 "`namespace` is missing in `metadata`",
             );
             let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
-            fields.problems().push(problem.hint(hint));
+            problems.push(problem.hint(hint));
             None
         }
     };
-    let dry_run = fields
-        .take("annotations")
-        .and_then(|annotations| dry_run(annotations, fields.problems()));
-    fields.read_over(&READ_OVER);
-    fields.close();
-    let (name, namespace) = (name?, namespace?);
+    let dry_run = metadata
+        .annotations
+        .and_then(|annotations| dry_run(annotations, problems));
+    let (name, namespace) = (metadata.name.0?, namespace?);
     let mut check = |text: Text<'_>, good: bool, what: &str| {
         if !good {
             let what = format!("`{}` is no {what} that Kubernetes would accept", text.text);

@@ -3,105 +3,63 @@
 //! A field that exists elsewhere is no misspelling of one that exists here, so its place is told before names that look like
 //! it. Nothing here reads a policy; the rows only word the hint of an unknown field.
 
-/// The fields of an operation of an AuthorizationPolicy.
-const OPERATION: [&str; 8] = [
-    "hosts",
-    "notHosts",
-    "ports",
-    "notPorts",
-    "methods",
-    "notMethods",
-    "paths",
-    "notPaths",
-];
-/// The fields of a source of an AuthorizationPolicy.
-const SOURCE: [&str; 14] = [
-    "principals",
-    "notPrincipals",
-    "requestPrincipals",
-    "notRequestPrincipals",
-    "namespaces",
-    "notNamespaces",
-    "serviceAccounts",
-    "notServiceAccounts",
-    "ipBlocks",
-    "notIpBlocks",
-    "remoteIpBlocks",
-    "notRemoteIpBlocks",
-    "trustDomains",
-    "notTrustDomains",
-];
-/// The fields of an entry of `when`.
-const WHEN: [&str; 3] = ["key", "values", "notValues"];
-/// The fields of `spec`, of every kind of object.
-const SPEC: [&str; 12] = [
-    "selector",
-    "targetRef",
-    "targetRefs",
-    "action",
-    "rules",
-    "provider",
-    "subjects",
-    "isolate",
-    "mode",
-    "owner",
-    "deny",
-    "allow",
-];
-/// The fields of `metadata` that somebody writes.
-const METADATA: [&str; 4] = ["name", "namespace", "labels", "annotations"];
-/// What a subject of an EgressPolicy may have.
-const SUBJECT: [&str; 4] = [
-    "namespaces",
-    "serviceAccounts",
-    "trustDomains",
-    "unauthenticated",
-];
-/// The fields of an entry of an EgressPolicy that say where to.
-const ENTRY: [&str; 8] = [
-    "hosts",
-    "destinations",
-    "methods",
-    "paths",
-    "reason",
-    "ticket",
-    "expires",
-    "except",
-];
+use super::reader::Mapping;
+use super::spec::authorization_policy::{IstioSpec, Operation, Source, WhenEntry};
+use super::spec::egress_policy::{AllowEntry, DenyEntry, EgressSpec, Subject};
+use super::spec::{MappingSpec, Metadata};
 
-/// Where a field belongs that a mapping does not have: `mapping` is what it is called in messages, `known` are its own fields.
-/// `None` for a field that exists nowhere near.
-pub(super) fn belongs(mapping: &str, field: &str, known: &[&str]) -> Option<String> {
+/// The fields of an operation of an AuthorizationPolicy.
+const OPERATION: &MappingSpec = Operation::SPEC;
+/// The fields of a source of an AuthorizationPolicy.
+const SOURCE: &MappingSpec = Source::SPEC;
+/// What a subject of an EgressPolicy may have.
+const SUBJECT: &MappingSpec = Subject::SPEC;
+
+/// Whether it is a field of `spec`, of an object of whatever kind.
+fn is_of_spec(field: &str) -> bool {
+    IstioSpec::SPEC.has(field) || EgressSpec::SPEC.has(field)
+}
+
+/// Whether it is a field of an entry of an EgressPolicy that exists in no other mapping.
+fn is_of_entry(field: &str) -> bool {
+    let is_elsewhere = Metadata::SPEC.has(field) || EgressSpec::SPEC.has(field);
+    !is_elsewhere && (DenyEntry::SPEC.has(field) || AllowEntry::SPEC.has(field))
+}
+
+/// Where a field belongs that a mapping does not have. `None` for a field that exists nowhere near.
+pub(super) fn belongs(mapping: &MappingSpec, field: &str) -> Option<String> {
     let is = |list: &[&str]| list.contains(&field);
     let inside = |what: &str| Some(format!("`{field}` belongs into {what}"));
-    match mapping {
-        "the document" if is(&METADATA) => inside("`metadata`"),
-        "the document" if is(&SPEC) || is(&["hosts"]) => inside("`spec`"),
-        "`metadata`" if is(&SPEC) => inside("`spec`, beside `metadata`"),
+    match mapping.called {
+        "the document" if Metadata::SPEC.has(field) || is(&["labels"]) => inside("`metadata`"),
+        "the document" if is_of_spec(field) || is(&["hosts"]) => inside("`spec`"),
+        "`metadata`" if is_of_spec(field) => inside("`spec`, beside `metadata`"),
         "`metadata`" if is(&["istio.io/dry-run"]) => inside("`annotations`"),
-        "`spec`" if known.contains(&"rules") => in_istio_spec(field),
-        "`spec`" if known.contains(&"deny") => in_egress_spec(field),
+        "`spec`" if mapping.has("rules") => in_istio_spec(field),
+        "`spec`" if mapping.has("deny") => in_egress_spec(field),
         "`selector`" => Some(format!(
             "labels stand in `matchLabels`: `matchLabels: {{{field}: ...}}`"
         )),
-        "a rule" if is(&["operation"]) || is(&OPERATION) => inside(&in_operation(field)),
-        "a rule" if is(&["source"]) || is(&SOURCE) => inside(&in_source(field)),
-        "a rule" if is(&WHEN) => inside(&format!("an entry of `when`: `when: [{{{field}: ...}}]`")),
-        "an entry of `to`" if is(&OPERATION) => {
+        "a rule" if is(&["operation"]) || OPERATION.has(field) => inside(&in_operation(field)),
+        "a rule" if is(&["source"]) || SOURCE.has(field) => inside(&in_source(field)),
+        "a rule" if WhenEntry::SPEC.has(field) => {
+            inside(&format!("an entry of `when`: `when: [{{{field}: ...}}]`"))
+        }
+        "an entry of `to`" if OPERATION.has(field) => {
             inside(&format!("`operation`: `- operation: {{{field}: [...]}}`"))
         }
-        "an entry of `from`" if is(&SOURCE) => {
+        "an entry of `from`" if SOURCE.has(field) => {
             inside(&format!("`source`: `- source: {{{field}: [...]}}`"))
         }
-        "source" if is(&OPERATION) => inside("`operation`, in an entry of `to`"),
-        "operation" if is(&SOURCE) => inside("`source`, in an entry of `from`"),
-        "a subject" if is(&ENTRY) => inside("an entry of `deny` or `allow`"),
+        "source" if OPERATION.has(field) => inside("`operation`, in an entry of `to`"),
+        "operation" if SOURCE.has(field) => inside("`source`, in an entry of `from`"),
+        "a subject" if is_of_entry(field) => inside("an entry of `deny` or `allow`"),
         "a subject" if is(&["principals"]) => Some(
             "a subject is written with `namespaces`, `serviceAccounts` and `trustDomains`"
                 .to_owned(),
         ),
         "an entry of `deny`" | "an entry of `allow`" | "an entry of `except`" => {
-            in_entry(mapping, field)
+            in_entry(mapping.called, field)
         }
         _ => None,
     }
@@ -131,10 +89,10 @@ fn in_istio_spec(field: &str) -> Option<String> {
         "deny" | "allow" | "isolate" | "subjects" | "owner" => Some(format!(
             "`{field}` is a field of an EgressPolicy; an AuthorizationPolicy has `action` and `rules`"
         )),
-        field if field == "operation" || OPERATION.contains(&field) => {
+        field if field == "operation" || OPERATION.has(field) => {
             Some(format!("{}, in {}", rule(field), in_operation(field)))
         }
-        field if field == "source" || SOURCE.contains(&field) => {
+        field if field == "source" || SOURCE.has(field) => {
             Some(format!("{}, in {}", rule(field), in_source(field)))
         }
         _ => None,
@@ -147,10 +105,10 @@ fn in_egress_spec(field: &str) -> Option<String> {
             "`{field}` is a field of an AuthorizationPolicy; an EgressPolicy has `deny` and `allow`"
         )),
         "except" => Some("`except` belongs into an entry of `deny`".to_owned()),
-        field if SUBJECT.contains(&field) => Some(format!(
+        field if SUBJECT.has(field) => Some(format!(
             "`{field}` belongs into `subjects`: `subjects: [{{{field}: ...}}]`"
         )),
-        field if ENTRY.contains(&field) => Some(format!(
+        field if is_of_entry(field) => Some(format!(
             "`{field}` belongs into an entry of `deny` or `allow`: `deny: [{{name: ..., {field}: ...}}]`"
         )),
         _ => None,
@@ -182,10 +140,10 @@ fn in_entry(entry: &str, field: &str) -> Option<String> {
         ("an entry of `deny`" | "an entry of `allow`", "subjects") => {
             "the subjects of all entries stand in `spec`: write another policy for other subjects".to_owned()
         }
-        ("an entry of `except`", field) if SUBJECT.contains(&field) => {
+        ("an entry of `except`", field) if SUBJECT.has(field) => {
             format!("`{field}` belongs into `subjects`: `subjects: [{{{field}: ...}}]`")
         }
-        (_, field) if SUBJECT.contains(&field) => format!("`{field}` belongs into `subjects` of `spec`"),
+        (_, field) if SUBJECT.has(field) => format!("`{field}` belongs into `subjects` of `spec`"),
         (_, "owner" | "isolate") => format!("`{field}` belongs into `spec`"),
         _ => return None,
     })

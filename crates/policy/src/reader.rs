@@ -1,11 +1,20 @@
 //! Typed reading of nodes: a field at a time, noting what is wrong and reading on.
 //!
-//! Nothing here knows a kind of document. What a reader returns is right; what was wrong is among the problems, with
-//! its place. An empty list, mapping or text is always an error, because it would silently mean everything or nothing.
+//! Nothing here knows a kind of document: [`spec`](super::spec) declares the fields. What a reader
+//! returns is right; what was wrong is among the problems, with its place. An empty list, mapping
+//! or
+//! text is an error unless its declaration says otherwise, because it would silently mean
+//! everything
+//! or nothing.
+
+mod values;
 
 use super::document::{Key, Node, Value};
 use super::nesting::belongs;
 use super::problem::{Code, Place, Problem};
+use super::spec::MappingSpec;
+
+pub use values::{FromField, FromNode, List, Mapping, Placed, Refused, Required};
 
 /// A text with its place.
 #[derive(Clone, Copy, Debug)]
@@ -31,66 +40,43 @@ impl Text<'_> {
 /// The fields of one mapping; each is taken once, and what is left at the end does not exist.
 #[derive(Debug)]
 pub struct Fields<'n, 'p> {
-    name: &'static str,
+    spec: &'static MappingSpec,
     place: &'n Place,
     left: Vec<&'n (Key, Node)>,
-    asked: Vec<&'static str>,
     problems: &'p mut Vec<Problem>,
 }
 
 impl<'n, 'p> Fields<'n, 'p> {
-    /// Opens a mapping, which may be empty. `name` is what the mapping is, for messages.
-    pub fn open(
+    /// Opens a mapping as it is declared.
+    fn open(
         node: &'n Node,
-        name: &'static str,
+        spec: &'static MappingSpec,
         problems: &'p mut Vec<Problem>,
     ) -> Option<Fields<'n, 'p>> {
         let Value::Map(pairs) = &node.value else {
-            problems.push(wrong_type(node, name, "a mapping"));
+            problems.push(wrong_type(node, spec.called, "a mapping"));
             return None;
         };
+        if spec.filled && pairs.is_empty() {
+            problems.push(empty(node, spec.called));
+            return None;
+        }
         Some(Fields {
-            name,
+            spec,
             place: &node.place,
             left: pairs.iter().collect(),
-            asked: Vec::new(),
             problems,
         })
     }
 
-    /// Opens a mapping that must have fields.
-    pub fn open_filled(
-        node: &'n Node,
-        name: &'static str,
-        problems: &'p mut Vec<Problem>,
-    ) -> Option<Fields<'n, 'p>> {
-        let fields = Fields::open(node, name, problems)?;
-        if fields.left.is_empty() {
-            fields.problems.push(empty(node, name));
-            return None;
-        }
-        Some(fields)
-    }
-
-    /// Where the mapping stands.
-    pub fn place(&self) -> &'n Place {
-        self.place
-    }
-
-    /// Where problems go.
-    pub fn problems(&mut self) -> &mut Vec<Problem> {
-        self.problems
-    }
-
     /// Takes a field, if it is there.
-    pub fn take(&mut self, name: &'static str) -> Option<&'n Node> {
-        self.asked.push(name);
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'n Node> {
         let at = self.left.iter().position(|(key, _)| key.name == name)?;
         Some(&self.left.swap_remove(at).1)
     }
 
     /// Takes a field that must be there.
-    pub fn require(&mut self, name: &'static str) -> Option<&'n Node> {
+    fn require(&mut self, name: &str) -> Option<&'n Node> {
         let node = self.take(name);
         if node.is_none() {
             // A misspelt field is one mistake, and is told where it stands.
@@ -100,93 +86,47 @@ impl<'n, 'p> Fields<'n, 'p> {
                 .position(|(key, _)| nearest(&key.name, &[name]).is_some());
             let problem = match near.map(|at| self.left.swap_remove(at)) {
                 Some((key, _)) => self.unknown(key).hint(did_you_mean(name)),
-                None => {
-                    let what = format!("`{name}` is missing in {}", self.name);
-                    Problem::error(Code::MissingField, self.place.clone(), what)
-                        .hint(format!("add `{name}`"))
-                }
+                None => values::missing(name, self.spec.called, self.place),
             };
             self.problems.push(problem);
         }
         node
     }
 
-    /// Whether a field that was not taken may be one of these, misspelt or in another form. Then nothing is said of what seems
-    /// to be missing: the unknown field is the mistake, and advice for a missing one could widen what was meant.
-    pub fn may_hold(&self, names: &[&str]) -> bool {
-        self.left.iter().any(|(key, _)| {
-            nearest(&key.name, names).is_some() || OTHER_WORDS.contains(&key.name.as_str())
-        })
-    }
-
-    /// Takes fields that are known and mean nothing here.
-    pub fn read_over(&mut self, names: &[&'static str]) {
-        self.asked.extend(names);
+    /// Closes the mapping: every field that was not taken does not exist. Returns those.
+    fn close(mut self) -> Vec<&'n str> {
+        let read_over = self.spec.read_over;
         self.left
-            .retain(|(key, _)| !names.contains(&key.name.as_str()));
-    }
-
-    /// Takes a text field.
-    pub fn text(&mut self, name: &'static str) -> Option<Text<'n>> {
-        self.take(name)
-            .and_then(|node| text(node, name, self.problems))
-    }
-
-    /// Takes a boolean field.
-    pub fn boolean(&mut self, name: &'static str) -> Option<bool> {
-        self.take(name).and_then(|node| match node.value {
-            Value::Bool(value) => Some(value),
-            _ => {
-                self.problems
-                    .push(wrong_type(node, name, "`true` or `false`, without quotes"));
-                None
-            }
-        })
-    }
-
-    /// Takes a list of texts; absent is empty, present it has entries.
-    pub fn texts(&mut self, name: &'static str) -> Vec<Text<'n>> {
-        self.take(name)
-            .map(|node| texts(node, name, self.problems))
-            .unwrap_or_default()
-    }
-
-    /// Takes a list; absent is empty, present it has entries.
-    pub fn list(&mut self, name: &'static str) -> &'n [Node] {
-        self.take(name)
-            .and_then(|node| list(node, name, self.problems))
-            .unwrap_or_default()
-    }
-
-    /// Closes the mapping: every field that was not taken does not exist.
-    pub fn close(self) {
+            .retain(|(key, _)| !read_over.contains(&key.name.as_str()));
         for (key, _) in &self.left {
             let problem = self.unknown(key).hint(self.meant(&key.name));
             self.problems.push(problem);
         }
+        self.left.iter().map(|(key, _)| key.name.as_str()).collect()
     }
 
     fn unknown(&self, key: &Key) -> Problem {
-        let what = format!("unknown field `{}` in {}", key.name, self.name);
+        let what = format!("unknown field `{}` in {}", key.name, self.spec.called);
         Problem::error(Code::UnknownField, key.place.clone(), what)
     }
 
-    /// What was meant by a field that does not exist here: the same word in another form, a field of another mapping, a name
+    /// What was meant by a field that does not exist here: the same word in another form, a field
+    /// of another mapping, a name
     /// that is near, and else any.
     fn meant(&self, name: &str) -> String {
-        let same = self
-            .asked
+        let known = self.spec.names();
+        let same = known
             .iter()
             .find(|known| squeezed(known) == squeezed(name))
             .map(|known| did_you_mean(known));
-        same.or_else(|| belongs(self.name, name, &self.asked))
-            .or_else(|| nearest(name, &self.asked).map(did_you_mean))
-            .or_else(|| {
-                HOSTS_IN_OTHER_WORDS
-                    .contains(&name)
-                    .then(|| self.asked.contains(&"hosts").then(|| did_you_mean("hosts")))?
-            })
-            .unwrap_or_else(|| format!("the fields are {}", quoted(&self.asked)))
+        let hosts = || {
+            let is_meant = HOSTS_IN_OTHER_WORDS.contains(&name) && known.contains(&"hosts");
+            is_meant.then(|| did_you_mean("hosts"))
+        };
+        same.or_else(|| belongs(self.spec, name))
+            .or_else(|| nearest(name, &known).map(did_you_mean))
+            .or_else(hosts)
+            .unwrap_or_else(|| format!("the fields are {}", quoted(&known)))
     }
 }
 
@@ -252,30 +192,6 @@ pub fn text<'n>(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Opti
     }
 }
 
-/// Reads a list of texts that has entries.
-pub fn texts<'n>(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Vec<Text<'n>> {
-    let items = list(node, name, problems).unwrap_or_default();
-    items
-        .iter()
-        .filter_map(|item| text(item, name, problems))
-        .collect()
-}
-
-/// Reads a list that has entries.
-pub fn list<'n>(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Option<&'n [Node]> {
-    match &node.value {
-        Value::List(items) if items.is_empty() => {
-            problems.push(empty(node, name));
-            None
-        }
-        Value::List(items) => Some(items),
-        _ => {
-            problems.push(wrong_type(node, name, "a list"));
-            None
-        }
-    }
-}
-
 fn wrong_type(node: &Node, name: &str, wanted: &str) -> Problem {
     if matches!(node.value, Value::Null) {
         return empty(node, name);
@@ -309,7 +225,8 @@ fn quoted(names: &[&str]) -> String {
         .join(", ")
 }
 
-/// A host that is one of YAML's words for a boolean or for nothing: here it is text, and other readers of YAML take it for
+/// A host that is one of YAML's words for a boolean or for nothing: here it is text, and other
+/// readers of YAML take it for
 /// something else.
 pub fn yaml_word(text: Text<'_>) -> Option<Problem> {
     const WORDS: [&str; 11] = [
@@ -325,7 +242,8 @@ pub fn yaml_word(text: Text<'_>) -> Option<Problem> {
         .then(|| text.warning(Code::YamlWord, what).hint(hint))
 }
 
-/// The known name that was meant by what was written: the same word in another form (case, `_` and `-`, plural), else the one
+/// The known name that was meant by what was written: the same word in another form (case, `_` and
+/// `-`, plural), else the one
 /// that differs least, if it is near.
 pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = squeezed(written);

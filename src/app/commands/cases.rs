@@ -3,13 +3,17 @@
 //! Read with the same reader as policies, so an unknown field is an error with its place here too. What a question means
 //! to the engine is said in [`query`](crate::app::explain::query).
 
+mod spec;
+
 use crate::app::explain::query::ExplainQuery;
-use crate::app::explain::read::{put, query, required_text};
+use crate::app::explain::read::{put, query};
 use customs_engine::effect::Effect;
 use customs_engine::reason::Reason;
 use customs_policy::document::{self, Node};
 use customs_policy::problem::{Code, Place, Problem};
-use customs_policy::reader::{self, Fields, Text};
+use customs_policy::reader::{self, FromNode, Placed, Required, Text};
+
+pub(crate) use spec::PolicyTest;
 
 /// One case.
 #[derive(Clone, Debug)]
@@ -68,61 +72,40 @@ pub fn read(file: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Case> 
         );
         return Vec::new();
     };
-    let mut cases = Vec::new();
+    let (mut cases, mut found) = (Vec::new(), Vec::new());
     for document in document::parse(file, text) {
         match document {
-            Ok(node) => cases.extend(policy_test(&node, problems)),
-            Err(problem) => problems.push(problem),
+            Ok(node) => cases.extend(policy_test(&node, &mut found)),
+            Err(problem) => found.push(problem),
         }
     }
+    found.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
+    problems.append(&mut found);
     cases
 }
 
 fn policy_test(document: &Node, problems: &mut Vec<Problem>) -> Vec<Case> {
-    let Some(mut fields) = Fields::open(document, "the document", problems) else {
+    let test: Option<Placed<'_, PolicyTest<'_>>> = Placed::from_node(document, "", problems);
+    let Some(test) = test else {
         return Vec::new();
     };
-    exactly("apiVersion", "egress.customs/v1alpha1", &mut fields);
-    exactly("kind", "PolicyTest", &mut fields);
-    if let Some(node) = fields.require("metadata") {
-        metadata(node, fields.problems());
-    }
-    let nodes = match fields.require("cases") {
-        Some(node) => reader::list(node, "cases", fields.problems()).unwrap_or_default(),
-        None => &[],
-    };
-    fields.close();
-    let cases: Vec<Case> = nodes
-        .iter()
-        .filter_map(|node| case(node, problems))
-        .collect();
+    exactly("apiVersion", spec::API_VERSION, test.api_version, problems);
+    exactly("kind", spec::KIND, test.kind, problems);
+    let written = test.cases.0.as_ref().map_or(&[][..], |cases| &cases.items);
+    let read = |written| case(written, problems);
+    let cases: Vec<Case> = written.iter().filter_map(read).collect();
     unique_names(&cases, problems);
     cases
 }
 
-fn exactly(name: &'static str, value: &str, fields: &mut Fields<'_, '_>) {
-    let Some(node) = fields.require(name) else {
-        return;
-    };
-    match reader::text(node, name, fields.problems()) {
-        Some(text) if text.text != value => {
-            let what = format!("`{}` is no {name} of a file of cases", text.text);
-            fields.problems().push(
-                text.error(Code::UnknownKind, what)
-                    .hint(format!("write `{name}: {value}`")),
-            );
-        }
-        _ => {}
+fn exactly(name: &str, value: &str, text: Required<Text<'_>>, problems: &mut Vec<Problem>) {
+    if let Some(text) = text.0.filter(|text| text.text != value) {
+        let what = format!("`{}` is no {name} of a file of cases", text.text);
+        problems.push(
+            text.error(Code::UnknownKind, what)
+                .hint(format!("write `{name}: {value}`")),
+        );
     }
-}
-
-fn metadata(node: &Node, problems: &mut Vec<Problem>) {
-    let Some(mut fields) = Fields::open(node, "`metadata`", problems) else {
-        return;
-    };
-    fields.require("name");
-    fields.read_over(&["namespace", "labels", "annotations"]);
-    fields.close();
 }
 
 fn unique_names(cases: &[Case], problems: &mut Vec<Problem>) {
@@ -138,56 +121,42 @@ fn unique_names(cases: &[Case], problems: &mut Vec<Problem>) {
     }
 }
 
-fn case(node: &Node, problems: &mut Vec<Problem>) -> Option<Case> {
-    let mut fields = Fields::open(node, "a case", problems)?;
-    let name = required_text("name", &mut fields);
-    let query = query(&mut fields);
-    let wanted = wanted(&mut fields);
-    fields.close();
+fn case(case: &Placed<'_, spec::Case<'_>>, problems: &mut Vec<Problem>) -> Option<Case> {
+    let query = query(&case.question, case, problems);
+    let wanted = wanted(case, problems);
     Some(Case {
-        name: name?.text.to_owned(),
-        place: node.place.clone(),
+        name: case.name.0?.text.to_owned(),
+        place: case.place.clone(),
         query: query?,
         wanted: wanted?,
     })
 }
 
-fn wanted(fields: &mut Fields<'_, '_>) -> Option<Wanted> {
-    let effect = required_text("expect", fields).and_then(|text| put(effect(text), fields));
-    let reason = fields
-        .text("reason")
-        .and_then(|text| put(reason(text), fields));
+fn wanted(case: &spec::Case<'_>, problems: &mut Vec<Problem>) -> Option<Wanted> {
     let verdict = WantedAnswer {
-        effect,
-        reason,
-        rule: as_written("rule", fields),
+        effect: case.expect.0.and_then(|text| put(effect(text), problems)),
+        reason: case.reason.and_then(|text| put(reason(text), problems)),
+        rule: case.rule.map(as_written),
     };
     let dry_run = WantedAnswer {
-        effect: fields
-            .text("dryRun")
-            .and_then(|text| put(self::effect(text), fields)),
-        reason: fields
-            .text("dryRunReason")
-            .and_then(|text| put(self::reason(text), fields)),
-        rule: as_written("dryRunRule", fields),
+        effect: case.dry_run.and_then(|text| put(effect(text), problems)),
+        reason: case
+            .dry_run_reason
+            .and_then(|text| put(reason(text), problems)),
+        rule: case.dry_run_rule.map(as_written),
     };
-    let effect = fields
-        .text("effect")
-        .and_then(|text| put(self::effect(text), fields));
-    let (gate, expired) = (as_written("gate", fields), as_written("expired", fields));
+    let effect = case.effect.and_then(|text| put(effect(text), problems));
     verdict.effect.is_some().then_some(Wanted {
         verdict,
         dry_run,
         effect,
-        gate,
-        expired,
+        gate: case.gate.map(as_written),
+        expired: case.expired.map(as_written),
     })
 }
 
-fn as_written(name: &'static str, fields: &mut Fields<'_, '_>) -> Option<Expected<String>> {
-    fields
-        .text(name)
-        .map(|text| expected(text, text.text.to_owned()))
+fn as_written(text: Text<'_>) -> Expected<String> {
+    expected(text, text.text.to_owned())
 }
 
 fn expected<T>(text: Text<'_>, value: T) -> Expected<T> {

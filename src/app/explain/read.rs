@@ -1,6 +1,8 @@
-//! Reading a question: the fields of a case, of the body that is posted to a server, and a file that holds a check.
+//! Reading a question: the fields of a case, of the body that is posted to a server, and a file
+//! that holds a check.
 //!
-//! One reader for all of them, so that a question means the same however it is asked, and a mistake has its place.
+//! One reader for all of them, so that a question means the same however it is asked, and a mistake
+//! has its place.
 
 use std::net::IpAddr;
 
@@ -10,19 +12,44 @@ use super::query::{self, ExplainQuery, QueryInput, ShorthandQuery, Target};
 use customs_engine::time::UnixNanos;
 use customs_extauthz::json::{self, Check};
 use customs_policy::document::{self, Node, Value};
+use customs_policy::mapping;
 use customs_policy::problem::{Code, Place, Problem};
-use customs_policy::reader::{self, Fields, Text};
+use customs_policy::reader::{FromNode, Mapping, Placed, Text};
+use customs_policy::spec::Shape;
 
-/// The fields that ask in words; a whole check takes the place of all of them.
-pub const SHORTHAND_FIELDS: [&str; 7] = [
-    "from",
-    "to",
-    "method",
-    "headers",
-    "listenerPort",
-    "sourceIp",
-    "sni",
-];
+mapping! {
+    /// What is asked: in words, or with a whole check.
+    pub(crate) struct Question<'n> = "the question" {
+        /// A whole CheckRequest of Envoy's as JSON or YAML, in the place of every field that asks
+        /// in words.
+        request: Option<&'n Node> = "request" as Shape::Map(&Shape::Any),
+        /// What time it is: `2026-12-31T00:00:00Z`. The wall clock if it is left out.
+        now: Option<Text<'n>> = "now",
+        shorthand: Shorthand<'n> = flatten,
+    }
+}
+
+mapping! {
+    /// The fields that ask in words; a whole check takes the place of all of them.
+    pub(crate) struct Shorthand<'n> = "the question" {
+        /// `namespace/account`, a whole `spiffe://` id, or `unauthenticated`.
+        from: Option<&'n Node> = "from" as Shape::Text,
+        /// `http://HOST[:PORT]/PATH`, `tcp://SNI:PORT`, or `tcp://:PORT` for a connection without
+        /// SNI.
+        /// On TCP the port is the gateway's.
+        to: Option<&'n Node> = "to" as Shape::Text,
+        /// `GET` if it is left out.
+        method: Option<&'n Node> = "method" as Shape::Text,
+        /// Headers of the request.
+        headers: Option<&'n Node> = "headers" as Shape::Map(&Shape::Text),
+        /// The port on which the gateway listens. Unknown if it is left out.
+        listener_port: Option<&'n Node> = "listenerPort" as Shape::Port,
+        /// The connection's peer. Unknown if it is left out.
+        source_ip: Option<&'n Node> = "sourceIp" as Shape::Text,
+        /// The SNI of the TLS session.
+        sni: Option<&'n Node> = "sni" as Shape::Text,
+    }
+}
 
 /// The name under which places of a posted question are told.
 const POSTED: &str = "question";
@@ -34,11 +61,8 @@ const POSTED: &str = "question";
 pub fn posted(body: &[u8]) -> Result<(ExplainQuery, Vec<Problem>), Vec<Problem>> {
     let node = posted_node(body).map_err(|problem| vec![*problem])?;
     let mut problems = Vec::new();
-    let query = Fields::open(&node, "the question", &mut problems).and_then(|mut fields| {
-        let query = query(&mut fields);
-        fields.close();
-        query
-    });
+    let question: Option<Placed<'_, Question<'_>>> = Placed::from_node(&node, "", &mut problems);
+    let query = question.and_then(|whole| query(&whole.fields, &whole, &mut problems));
     match query {
         Some(query) if !problems.iter().any(Problem::is_error) => Ok((query, problems)),
         _ => Err(problems),
@@ -57,7 +81,8 @@ fn posted_node(body: &[u8]) -> Result<Node, Box<Problem>> {
             "ask with one JSON object: {\"from\": \"NAMESPACE/ACCOUNT\", \"to\": \"http://HOST/\"}";
         Box::new(Problem::error(Code::BadValue, place, what).hint(hint))
     };
-    // Every JSON text is YAML, and the reader of YAML knows places; so much as is no JSON is refused before.
+    // Every JSON text is YAML, and the reader of YAML knows places; so much as is no JSON is
+    // refused before.
     if let Err(why) = serde_json::from_slice::<serde::de::IgnoredAny>(body) {
         let text = why.to_string();
         let what = text.split(" at line ").next().unwrap_or_default();
@@ -117,45 +142,74 @@ fn whole(name: &str, text: &str) -> Result<Option<Node>, Box<Problem>> {
     }
 }
 
-/// Reads the fields of a question, of a mapping that may have others.
-pub fn query(fields: &mut Fields<'_, '_>) -> Option<ExplainQuery> {
-    let request = fields.take("request");
-    let now = fields
-        .text("now")
-        .and_then(|text| put(moment(text), fields));
-    let input = match request {
-        Some(node) => request_alone(node, fields).map(|check| QueryInput::Request(Box::new(check))),
-        None => shorthand(fields).map(|shorthand| QueryInput::Shorthand(Box::new(shorthand))),
+/// Reads a question, whose fields are those of a whole mapping that may have others.
+pub(crate) fn query<'n, T: Mapping<'n>>(
+    question: &Question<'n>,
+    whole: &Placed<'n, T>,
+    problems: &mut Vec<Problem>,
+) -> Option<ExplainQuery> {
+    let now = question.now.and_then(|text| put(moment(text), problems));
+    let words = &question.shorthand;
+    let input = match question.request {
+        Some(node) => {
+            request_alone(node, words, problems).map(|check| QueryInput::Request(Box::new(check)))
+        }
+        None => shorthand(words, whole, problems)
+            .map(|shorthand| QueryInput::Shorthand(Box::new(shorthand))),
     };
     Some(ExplainQuery { input: input?, now })
 }
 
 /// A whole check, beside which nothing is said in words.
-fn request_alone(node: &Node, fields: &mut Fields<'_, '_>) -> Option<Check> {
-    for name in SHORTHAND_FIELDS {
-        if let Some(node) = fields.take(name) {
-            let what = format!("`{name}` stands beside `request`, which is a whole check");
-            let problem = Problem::error(Code::Conflict, node.place.clone(), what);
-            fields.problems().push(problem.hint(format!(
-                "leave one of the two out; a check says `{name}` itself"
-            )));
-        }
+fn request_alone(node: &Node, words: &Shorthand<'_>, problems: &mut Vec<Problem>) -> Option<Check> {
+    // Destructured completely: a new field must be thought of here.
+    let Shorthand {
+        from,
+        to,
+        method,
+        headers,
+        listener_port,
+        source_ip,
+        sni,
+    } = words;
+    let fields = [from, to, method, headers, listener_port, source_ip, sni];
+    for (spec, node) in Shorthand::SPEC.fields().iter().zip(fields) {
+        let (Some(node), name) = (node, spec.name) else {
+            continue;
+        };
+        let what = format!("`{name}` stands beside `request`, which is a whole check");
+        let problem = Problem::error(Code::Conflict, node.place.clone(), what);
+        problems.push(problem.hint(format!(
+            "leave one of the two out; a check says `{name}` itself"
+        )));
     }
-    json::read(node, fields.problems())
+    json::read(node, problems)
 }
 
-fn shorthand(fields: &mut Fields<'_, '_>) -> Option<ShorthandQuery> {
-    let from = required_text("from", fields);
-    let caller = from.and_then(|text| put(query::caller(text), fields));
-    let to = required_text("to", fields);
-    let target = to.and_then(|text| put(query::target(text), fields));
-    let method = fields.text("method").map(|text| text.text.to_owned());
-    let headers = headers(fields);
-    let listener_port = listener_port(fields);
-    let source_ip = fields
-        .text("sourceIp")
-        .and_then(|text| put(source_ip(text), fields));
-    let sni = fields.text("sni").map(|text| text.text.to_owned());
+fn shorthand<'n, T: Mapping<'n>>(
+    words: &Shorthand<'n>,
+    whole: &Placed<'n, T>,
+    problems: &mut Vec<Problem>,
+) -> Option<ShorthandQuery> {
+    let mut required = |node, name| match node {
+        Some(node) => Text::from_node(node, name, problems),
+        None => {
+            problems.extend(whole.missing(name));
+            None
+        }
+    };
+    let (from, to) = (required(words.from, "from"), required(words.to, "to"));
+    let caller = from.and_then(|text| put(query::caller(text), problems));
+    let target = to.and_then(|text| put(query::target(text), problems));
+    let mut text = |node: Option<&'n Node>, name| Text::from_node(node?, name, problems);
+    let method = text(words.method, "method").map(|text| text.text.to_owned());
+    let sni = text(words.sni, "sni").map(|text| text.text.to_owned());
+    let source_ip = text(words.source_ip, "sourceIp");
+    let source_ip = source_ip.and_then(|text| put(self::source_ip(text), problems));
+    let headers = words.headers.map(|node| headers(node, problems));
+    let listener_port = words
+        .listener_port
+        .and_then(|node| listener_port(node, problems));
     let (from, to) = (from?.text.to_owned(), to?.text.to_owned());
     let (caller, target) = (caller?, target?);
     let shorthand = ShorthandQuery {
@@ -164,17 +218,17 @@ fn shorthand(fields: &mut Fields<'_, '_>) -> Option<ShorthandQuery> {
         caller,
         target,
         method,
-        headers,
+        headers: headers.unwrap_or_default(),
         listener_port,
         source_ip,
         sni,
     };
-    only_http(&shorthand, fields);
+    only_http(&shorthand, whole.place, problems);
     Some(shorthand)
 }
 
 /// A connection has neither a method nor headers.
-fn only_http(shorthand: &ShorthandQuery, fields: &mut Fields<'_, '_>) {
+fn only_http(shorthand: &ShorthandQuery, place: &Place, problems: &mut Vec<Problem>) {
     if let Target::Tcp { .. } = shorthand.target {
         let named = [
             ("method", shorthand.method.is_some()),
@@ -182,24 +236,17 @@ fn only_http(shorthand: &ShorthandQuery, fields: &mut Fields<'_, '_>) {
         ];
         for (name, _) in named.iter().filter(|(_, is_there)| *is_there) {
             let what = format!("`{name}` belongs to HTTP, and `to` is a TCP connection");
-            let problem = Problem::error(Code::Conflict, fields.place().clone(), what);
-            fields.problems().push(problem.hint(format!(
+            let problem = Problem::error(Code::Conflict, place.clone(), what);
+            problems.push(problem.hint(format!(
                 "leave `{name}` out, or write `to: http://HOST/PATH`"
             )));
         }
     }
 }
 
-/// Reads a text that must be there.
-pub fn required_text<'n>(name: &'static str, fields: &mut Fields<'n, '_>) -> Option<Text<'n>> {
-    fields
-        .require(name)
-        .and_then(|node| reader::text(node, name, fields.problems()))
-}
-
 /// Puts a problem to the others.
-pub fn put<T>(read: Result<T, Problem>, fields: &mut Fields<'_, '_>) -> Option<T> {
-    read.map_err(|problem| fields.problems().push(problem)).ok()
+pub(crate) fn put<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    read.map_err(|problem| problems.push(problem)).ok()
 }
 
 fn source_ip(text: Text<'_>) -> Result<IpAddr, Problem> {
@@ -229,8 +276,7 @@ fn moment(text: Text<'_>) -> Result<UnixNanos, Problem> {
 }
 
 /// A port is a number here, since it is one of the gateway; text is read as well.
-fn listener_port(fields: &mut Fields<'_, '_>) -> Option<u16> {
-    let node = fields.take("listenerPort")?;
+fn listener_port(node: &Node, problems: &mut Vec<Problem>) -> Option<u16> {
     let port = match &node.value {
         Value::Number(number) | Value::Text(number) => number.parse().ok(),
         _ => None,
@@ -241,26 +287,19 @@ fn listener_port(fields: &mut Fields<'_, '_>) -> Option<u16> {
             node.place.clone(),
             "`listenerPort` is no port",
         );
-        fields
-            .problems()
-            .push(problem.hint("write a number from 0 to 65535"));
+        problems.push(problem.hint("write a number from 0 to 65535"));
     }
     port
 }
 
-fn headers(fields: &mut Fields<'_, '_>) -> Vec<(String, String)> {
-    let Some(node) = fields.take("headers") else {
-        return Vec::new();
-    };
+fn headers(node: &Node, problems: &mut Vec<Problem>) -> Vec<(String, String)> {
     let Value::Map(pairs) = &node.value else {
         let what = format!("`headers` is {}, and must be a mapping", node.value.kind());
-        fields
-            .problems()
-            .push(Problem::error(Code::WrongType, node.place.clone(), what));
+        problems.push(Problem::error(Code::WrongType, node.place.clone(), what));
         return Vec::new();
     };
     let read = |(key, value): &(document::Key, Node)| {
-        let text = reader::text(value, "headers", fields.problems())?;
+        let text = Text::from_node(value, "headers", problems)?;
         Some((key.name.to_ascii_lowercase(), text.text.to_owned()))
     };
     pairs.iter().filter_map(read).collect()

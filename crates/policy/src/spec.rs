@@ -1,0 +1,192 @@
+//! What a document may hold, declared once: each mapping's fields, with name, shape and meaning.
+//!
+//! [`mapping!`](crate::mapping) makes two things of one declaration: the type that the reader
+//! fills,
+//! and a [`MappingSpec`], from which the hints for unknown fields, the JSON Schema and the
+//! reference
+//! tables of docs/POLICY.md follow. What a value means is not said here; the readers know it.
+
+pub(crate) mod authorization_policy;
+mod documents;
+pub(crate) mod egress_policy;
+mod json_schema;
+
+pub use documents::{AUTHORIZATION_POLICY, DESTINATION_SET, EGRESS_POLICY, KindSpec};
+pub(crate) use documents::{Document, Metadata, ObjectList};
+pub use json_schema::json_schema;
+
+/// What a value looks like.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// Anything, also nothing.
+    Any,
+    /// `true` or `false`.
+    Boolean,
+    /// A number from 0 to 65535.
+    Port,
+    /// Text that is not empty.
+    Text,
+    /// Text that may be empty.
+    AnyText,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A list.
+    List {
+        /// What its entries look like.
+        of: &'static Shape,
+        /// Whether it may have none.
+        may_be_empty: bool,
+    },
+    /// A mapping with any names, all of which have values of this shape.
+    Map(&'static Shape),
+    /// A mapping with declared fields.
+    Mapping(&'static MappingSpec),
+    /// A field that exists elsewhere and is refused here with a reason.
+    Refused,
+}
+
+/// A field of a mapping.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldSpec {
+    /// Its name in files.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub shape: Shape,
+    /// Whether it must be written.
+    pub required: bool,
+    pub(crate) about: &'static str,
+}
+
+impl FieldSpec {
+    /// Returns what the field means, in a sentence or two.
+    pub fn about(&self) -> &'static str {
+        self.about.trim()
+    }
+}
+
+/// A part of a mapping's declaration.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    /// A field.
+    Field(FieldSpec),
+    /// The fields of another mapping, as if they were declared here.
+    Flattened(&'static MappingSpec),
+}
+
+/// The declaration of a mapping.
+#[derive(Clone, Copy, Debug)]
+pub struct MappingSpec {
+    /// The name of its type, and of its definition in the JSON Schema.
+    pub name: &'static str,
+    /// What messages call it.
+    pub called: &'static str,
+    /// Whether a mapping without fields is an error.
+    pub filled: bool,
+    /// Fields that are known and mean nothing here.
+    pub read_over: &'static [&'static str],
+    #[doc(hidden)]
+    pub about: &'static str,
+    #[doc(hidden)]
+    pub parts: &'static [Part],
+}
+
+impl MappingSpec {
+    /// Returns what the mapping means.
+    pub fn about(&self) -> &'static str {
+        self.about.trim()
+    }
+
+    /// Returns the declared fields in order, without those that are read over.
+    pub fn fields(&self) -> Vec<&'static FieldSpec> {
+        let part = |part: &'static Part| match part {
+            Part::Field(field) => vec![field],
+            Part::Flattened(mapping) => mapping.fields(),
+        };
+        self.parts.iter().flat_map(part).collect()
+    }
+
+    /// Returns whether a field of this name is declared; one that is read over is not.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields().iter().any(|field| field.name == name)
+    }
+
+    /// Returns the names of all fields, with those that are read over.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let declared = self.fields().into_iter().map(|field| field.name);
+        declared.chain(self.read_over.iter().copied()).collect()
+    }
+}
+
+#[doc(hidden)]
+pub const fn field(
+    name: &'static str,
+    (shape, required): (Shape, bool),
+    about: &'static str,
+) -> Part {
+    Part::Field(FieldSpec {
+        name,
+        shape,
+        required,
+        about,
+    })
+}
+
+/// Declares a mapping: a type whose fields the reader fills, and its [`MappingSpec`].
+///
+/// A field is `name_in_rust: Type = "nameInFiles"`. Its type says how it is read and whether it is
+/// required; `as` gives another [`Shape`] to a field that its reader reads further. `= flatten`
+/// takes
+/// the fields of another mapping. `filled` refuses a mapping without fields, and `read over` names
+/// fields that are known and mean nothing. The literal behind the type is what messages call it.
+#[macro_export]
+macro_rules! mapping {
+    (@part $n:lifetime, $of:ty, $about:expr, flatten) => {
+        $crate::spec::Part::Flattened(<$of as $crate::reader::Mapping<$n>>::SPEC)
+    };
+    (@part $n:lifetime, $of:ty, $about:expr, $name:literal) => {
+        $crate::mapping!(@part $n, $of, $about, $name,
+            <$of as $crate::reader::FromField<$n>>::SHAPE)
+    };
+    (@part $n:lifetime, $of:ty, $about:expr, $name:literal, $shape:expr) => {{
+        let required = <$of as $crate::reader::FromField<$n>>::REQUIRED;
+        $crate::spec::field($name, ($shape, required), $about)
+    }};
+    (@take $fields:ident, $of:ty, flatten) => {
+        <$of as $crate::reader::Mapping<'_>>::take($fields)
+    };
+    (@take $fields:ident, $of:ty, $name:literal) => {
+        <$of as $crate::reader::FromField<'_>>::from_field($name, $fields)
+    };
+    (@is) => { false };
+    (@is $word:ident) => { true };
+    (
+        $(#[doc = $about:literal])+
+        $vis:vis struct $type:ident<$n:lifetime> = $called:literal $(, $filled:ident)? {
+            $($(#[doc = $doc:literal])* $field:ident: $of:ty = $name:tt $(as $shape:expr)?,)+
+        }
+        $(read over [$($over:literal),+ $(,)?])?
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug)]
+        $vis struct $type<$n> {
+            $($(#[doc = $doc])* $vis $field: $of,)+
+        }
+
+        impl<$n> $crate::reader::Mapping<$n> for $type<$n> {
+            const SPEC: &'static $crate::spec::MappingSpec = &$crate::spec::MappingSpec {
+                name: stringify!($type),
+                called: $called,
+                filled: $crate::mapping!(@is $($filled)?),
+                read_over: &[$($($over),+)?],
+                about: concat!($($about),+),
+                parts: &[$(
+                    $crate::mapping!(@part $n, $of, concat!($($doc),*), $name $(, $shape)?)
+                ),+],
+            };
+
+            fn take(fields: &mut $crate::reader::Fields<$n, '_>) -> Self {
+                $type { $($field: $crate::mapping!(@take fields, $of, $name)),+ }
+            }
+        }
+    };
+}

@@ -1,0 +1,117 @@
+//! The fields that every object has, and the kinds with their `spec`.
+
+use super::authorization_policy::IstioSpec;
+use super::egress_policy::{EgressSpec, SetSpec};
+use super::{FieldSpec, MappingSpec, Part, Shape};
+use crate::document::Node;
+use crate::mapping;
+use crate::reader::{Fields, FromField, Mapping, Required, Text};
+
+mapping! {
+    /// An object, before its kind is known.
+    pub(crate) struct Document<'n> = "the document" {
+        api_version: Required<Text<'n>> = "apiVersion",
+        kind: Required<Text<'n>> = "kind",
+        metadata: Required<&'n Node> = "metadata",
+        spec: Option<&'n Node> = "spec",
+    }
+    read over ["status"]
+}
+
+mapping! {
+    /// Kubernetes' own `List`.
+    pub(crate) struct ObjectList<'n> = "the list" {
+        items: Option<&'n Node> = "items",
+    }
+    read over ["apiVersion", "kind", "metadata"]
+}
+
+mapping! {
+    /// Kubernetes' ObjectMeta. What the API server adds to it is read over.
+    pub(crate) struct Metadata<'n> = "`metadata`" {
+        /// Part of every rule's id.
+        name: Required<Text<'n>> = "name",
+        /// Whose callers the policy is about; the root namespace may speak for everybody.
+        namespace: OrDefault<'n> = "namespace",
+        /// `istio.io/dry-run` puts an AuthorizationPolicy on trial. Others are read over.
+        annotations: Option<&'n Node> = "annotations" as Shape::Map(&Shape::Any),
+    }
+    read over [
+        "labels", "uid", "managedFields", "resourceVersion", "generation", "creationTimestamp",
+        "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers",
+        "generateName", "selfLink", "clusterName",
+    ]
+}
+
+/// A text that must be written unless its source has a default.
+#[derive(Debug)]
+pub(crate) struct OrDefault<'n>(pub(crate) Option<&'n Node>);
+
+impl<'n> FromField<'n> for OrDefault<'n> {
+    const SHAPE: Shape = Shape::Text;
+    const REQUIRED: bool = true;
+
+    fn from_field(name: &'static str, fields: &mut Fields<'n, '_>) -> Self {
+        OrDefault(fields.take(name))
+    }
+}
+
+/// The declaration of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct KindSpec {
+    /// Its name in files.
+    pub name: &'static str,
+    /// The `apiVersion`s that it has.
+    pub versions: &'static [&'static str],
+    /// The whole object.
+    pub document: &'static MappingSpec,
+}
+
+/// Declares a kind: `spec` is as [`Document`] has it, of a declared type.
+macro_rules! kind {
+    ($about:literal, $kind:literal in $versions:expr, required: $required:literal, $spec:ty) => {
+        KindSpec {
+            name: $kind,
+            versions: $versions,
+            document: &MappingSpec {
+                name: $kind,
+                about: $about,
+                parts: &[
+                    required("apiVersion", Shape::OneOf($versions)),
+                    required("kind", Shape::OneOf(&[$kind])),
+                    required("metadata", Shape::Mapping(Metadata::SPEC)),
+                    Part::Field(FieldSpec {
+                        name: "spec",
+                        shape: Shape::Mapping(<$spec>::SPEC),
+                        required: $required,
+                        about: "",
+                    }),
+                ],
+                ..*Document::SPEC
+            },
+        }
+    };
+}
+
+const fn required(name: &'static str, shape: Shape) -> Part {
+    super::field(name, (shape, true), "")
+}
+
+/// customs' own policies.
+pub const EGRESS_POLICY: KindSpec = kind!(
+    "Who may go where, in the words of egress.",
+    "EgressPolicy" in &["egress.customs/v1alpha1"], required: true, EgressSpec<'_>
+);
+
+/// Lists of hosts that policies name.
+pub const DESTINATION_SET: KindSpec = kind!(
+    "A list of hosts with a name. It is looked up in a policy's own namespace, then in the root namespace.",
+    "DestinationSet" in &["egress.customs/v1alpha1"], required: true, SetSpec<'_>
+);
+
+/// Istio's policies.
+pub const AUTHORIZATION_POLICY: KindSpec = kind!(
+    "Istio's own object.",
+    "AuthorizationPolicy" in &["security.istio.io/v1", "security.istio.io/v1beta1"],
+    required: false, IstioSpec<'_>
+);

@@ -1,0 +1,62 @@
+//! The fields of `PolicyTest` documents.
+
+use crate::app::explain::read::Question;
+use customs_policy::document::Node;
+use customs_policy::mapping;
+use customs_policy::reader::{List, Placed, Required, Text};
+use customs_policy::spec::Shape;
+
+/// What an answer may be.
+const EFFECT: Shape = Shape::OneOf(&["Allow", "Deny"]);
+
+/// The API version of the kind.
+pub(super) const API_VERSION: &str = "egress.customs/v1alpha1";
+/// The name of the kind.
+pub(super) const KIND: &str = "PolicyTest";
+
+mapping! {
+    /// Questions with the answers that are expected; `customs test` asks them.
+    pub(crate) struct PolicyTest<'n> = "the document" {
+        api_version: Required<Text<'n>> = "apiVersion" as Shape::OneOf(&[API_VERSION]),
+        kind: Required<Text<'n>> = "kind" as Shape::OneOf(&[KIND]),
+        metadata: Required<Placed<'n, TestMetadata<'n>>> = "metadata",
+        /// The questions.
+        cases: Required<List<'n, Placed<'n, Case<'n>>>> = "cases",
+    }
+}
+
+mapping! {
+    /// What the test is called.
+    pub(crate) struct TestMetadata<'n> = "`metadata`" {
+        name: Required<&'n Node> = "name" as Shape::AnyText,
+    }
+    read over ["namespace", "labels", "annotations"]
+}
+
+mapping! {
+    /// A question, in words or with a whole check, and the answer that is expected.
+    pub(crate) struct Case<'n> = "a case" {
+        /// Unique in the file.
+        name: Required<Text<'n>> = "name",
+        question: Question<'n> = flatten,
+        /// The verdict: what is enforced.
+        expect: Required<Text<'n>> = "expect" as EFFECT,
+        /// The verdict's reason.
+        reason: Option<Text<'n>> = "reason",
+        /// The rule that the verdict names.
+        rule: Option<Text<'n>> = "rule",
+        /// What the verdict would be with everything on trial enforced.
+        dry_run: Option<Text<'n>> = "dryRun" as EFFECT,
+        /// The reason of that answer.
+        dry_run_reason: Option<Text<'n>> = "dryRunReason",
+        /// The rule that it names.
+        dry_run_rule: Option<Text<'n>> = "dryRunRule",
+        /// What Envoy is told: the verdict, save where the server only reports.
+        effect: Option<Text<'n>> = "effect" as EFFECT,
+        /// The gates that stayed shut for a denial, or opened for an allow: `istio`, `isolation` or
+        /// `istio,isolation`.
+        gate: Option<Text<'n>> = "gate",
+        /// The exception of a deny that ended: `ep:NAMESPACE/NAME#ENTRY.except[0]`.
+        expired: Option<Text<'n>> = "expired",
+    }
+}
