@@ -5,12 +5,13 @@
 //! counter of each combination is looked up once and then kept. Grants that end are named by their rules, the soonest
 //! hundred.
 
-use std::fmt;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+mod scraped;
+mod sinks;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -28,8 +29,8 @@ use customs_engine::reason::Reason;
 use customs_engine::rules::RuleCounts;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::{ChangeOutcome, PolicyChange};
-use customs_policy::printable;
-use customs_record::{DecisionEntry, Loss, RefusalCause};
+use customs_record::{DecisionEntry, RefusalCause};
+use scraped::Scraped;
 
 /// Every metric, by the name under which Prometheus stores it; a histogram by the name of its family.
 pub const NAMES: &[&str] = &[
@@ -454,153 +455,6 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-/// What is read or put together when somebody asks.
-#[derive(Default)]
-struct Scraped {
-    revision: Mutex<Option<String>>,
-    expirations: Mutex<Expirations>,
-    reads: Mutex<Vec<(String, UnixNanos)>>,
-    audit: OnceLock<Box<dyn Fn() -> Vec<Reading> + Send + Sync>>,
-}
-
-impl Scraped {
-    fn revision(&self) -> MutexGuard<'_, Option<String>> {
-        self.revision.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn expirations(&self) -> MutexGuard<'_, Expirations> {
-        self.expirations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn reads(&self) -> MutexGuard<'_, Vec<(String, UnixNanos)>> {
-        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Scraped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scraped")
-            .field("revision", &self.revision)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Collector for Scraped {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut put = |name, help, metric: &dyn EncodeMetric| {
-            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
-        };
-        let revision = self.revision().clone().unwrap_or_else(|| "none".into());
-        put(
-            "customs_policy_revision",
-            "The revision in force",
-            &Info::new(vec![("revision", revision)]),
-        )?;
-        let readings = self.audit.get().map(|read| read()).unwrap_or_default();
-        audit(&mut encoder, &readings)
-    }
-}
-
-/// One number of a sink.
-type Number = fn(&Reading) -> u64;
-
-/// The numbers of every sink. Sinks are named by the settings, so their names are a closed list.
-fn audit(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) -> fmt::Result {
-    let counters: [(&str, &str, Number); 2] = [
-        (
-            "customs_audit_records",
-            "Records that the sink has",
-            |reading| reading.written,
-        ),
-        (
-            "customs_audit_write_failures",
-            "Writes that the sink refused",
-            |reading| reading.failures,
-        ),
-    ];
-    for (name, help, number) in counters {
-        let family: Family<SinkLabels, Counter> = Family::default();
-        for reading in readings {
-            family
-                .get_or_create_owned(&labelled(reading))
-                .inc_by(number(reading));
-        }
-        family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)?;
-    }
-    let dropped: Family<Vec<(&'static str, String)>, Counter> = Family::default();
-    for reading in readings {
-        // Destructured completely: a new class must be thought of here.
-        let Loss {
-            allows,
-            denials,
-            differing,
-            withheld,
-            events,
-        } = reading.lost;
-        for (class, count) in [
-            ("allow", allows),
-            ("deny", denials),
-            ("differing", differing),
-            ("withheld", withheld),
-            ("event", events),
-        ] {
-            let labels = vec![
-                ("sink", printable::line(&reading.sink).into_owned()),
-                ("class", class.to_owned()),
-            ];
-            dropped.get_or_create_owned(&labels).inc_by(count);
-        }
-    }
-    let help = "Records that the sink did not get";
-    dropped.encode(encoder.encode_descriptor(
-        "customs_audit_dropped",
-        help,
-        None,
-        dropped.metric_type(),
-    )?)?;
-    let gauges: [(&str, &str, Number); 4] = [
-        (
-            "customs_audit_queue_records",
-            "Records that wait for the sink",
-            |reading| reading.queued,
-        ),
-        (
-            "customs_audit_queue_bytes",
-            "About how many bytes they hold in memory",
-            |reading| reading.queued_bytes,
-        ),
-        (
-            "customs_audit_healthy",
-            "1 if the sink takes what it should",
-            |reading| u64::from(reading.healthy),
-        ),
-        (
-            "customs_audit_withholding",
-            "1 if answers are withheld for want of a record in the sink",
-            |reading| u64::from(reading.withholding),
-        ),
-    ];
-    for (name, help, number) in gauges {
-        let family: Family<SinkLabels, Gauge> = Family::default();
-        for reading in readings {
-            family
-                .get_or_create_owned(&labelled(reading))
-                .set(i64::try_from(number(reading)).unwrap_or(i64::MAX));
-        }
-        family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)?;
-    }
-    Ok(())
-}
-
-/// The label of a sink's series.
-type SinkLabels = Vec<(&'static str, String)>;
-
-fn labelled(reading: &Reading) -> SinkLabels {
-    vec![("sink", printable::line(&reading.sink).into_owned())]
 }
 
 #[cfg(test)]

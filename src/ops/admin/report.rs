@@ -1,0 +1,184 @@
+//! The document of `/status`: its types, which the composition fills.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use customs_engine::rules::RuleCounts;
+use customs_engine::time::UnixNanos;
+use customs_policy::problem::{Place, Problem};
+
+/// The state of the server, as `/status` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusReport {
+    /// The version of customs.
+    pub version: String,
+    /// Whether checks are wanted.
+    pub ready: bool,
+    /// Whether the server is about to end.
+    pub draining: bool,
+    /// The revision in force; `none` before the first good set.
+    pub revision: String,
+    /// When it was published.
+    pub loaded_at: Option<Timestamp>,
+    /// `enforce` or `report`.
+    pub enforcement: String,
+    /// `enforce` or `report`, for the built-in rules.
+    pub request_validation: String,
+    /// `allow` or `deny`: what happens where nothing else speaks.
+    pub default: String,
+    /// The policy directories, in their order.
+    pub sources: Vec<SourceReport>,
+    /// Whether file events announce changes of the policies; else only rescans see them.
+    pub file_events: bool,
+    /// The sinks of the record, in their order.
+    pub audit: Vec<SinkReport>,
+    /// What somebody should look at in what is in force.
+    pub warnings: Vec<ProblemReport>,
+    /// How many rules are in force.
+    pub rules: RulesReport,
+    /// The last thing that went wrong with the policy files; it stays after recovery.
+    pub last_problem: Option<LastProblem>,
+    /// How many changes were seen since the start, by what became of them.
+    pub reloads: ReloadsReport,
+}
+
+/// One policy directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceReport {
+    /// The directory, as it was given.
+    pub name: String,
+    /// `good`; `refused` or `emptied` (its last good content stays in force); or `never_loaded`.
+    pub state: String,
+    /// The names of the files in force.
+    pub files: Vec<String>,
+    /// The SHA-256 of each of them, by name.
+    pub digests: BTreeMap<String, String>,
+    /// Why its content as last read is not in force; empty for a good one.
+    pub problems: Vec<ProblemReport>,
+    /// When its content was last good.
+    pub last_good_at: Option<Timestamp>,
+    /// When it was last read to the end, whatever was found; one that hangs or never rests is not.
+    pub last_read_at: Option<Timestamp>,
+}
+
+/// One sink of the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SinkReport {
+    /// The sink, as the settings name it.
+    pub sink: String,
+    /// Whether it takes what it should.
+    pub healthy: bool,
+    /// Whether every answer that it wants is withheld because of it; the server is not ready then.
+    pub withholding: bool,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// One problem of a policy file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemReport {
+    /// The stable name of its kind.
+    pub code: &'static str,
+    /// `error`, `warning` or `note`.
+    pub severity: &'static str,
+    /// `file:line:column`
+    pub place: String,
+    /// What is wrong.
+    pub text: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl From<&Problem> for ProblemReport {
+    fn from(problem: &Problem) -> ProblemReport {
+        let Problem {
+            code,
+            severity,
+            place,
+            text,
+            hint,
+        } = problem;
+        let place: &Place = place;
+        ProblemReport {
+            code: code.as_str(),
+            severity: severity.as_str(),
+            place: place.to_string(),
+            text: text.clone(),
+            hint: hint.clone(),
+        }
+    }
+}
+
+/// How many rules are in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RulesReport {
+    /// Policies of both families.
+    pub policies: usize,
+    /// DENY rules of AuthorizationPolicies.
+    pub istio_deny: usize,
+    /// ALLOW rules of AuthorizationPolicies.
+    pub istio_allow: usize,
+    /// `deny` entries of EgressPolicies.
+    pub egress_deny: usize,
+    /// `allow` entries of EgressPolicies.
+    pub egress_allow: usize,
+}
+
+impl From<RuleCounts> for RulesReport {
+    fn from(counts: RuleCounts) -> RulesReport {
+        let RuleCounts {
+            istio_deny,
+            istio_allow,
+            egress_deny,
+            egress_allow,
+            policies,
+        } = counts;
+        RulesReport {
+            policies,
+            istio_deny,
+            istio_allow,
+            egress_deny,
+            egress_allow,
+        }
+    }
+}
+
+/// The latest problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastProblem {
+    /// When it was seen.
+    pub time: Timestamp,
+    /// What it is.
+    pub text: String,
+}
+
+/// Changes of the policy files, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReloadsReport {
+    /// Published, and nothing was refused.
+    pub published: u64,
+    /// Published, and some source was refused.
+    pub published_in_part: u64,
+    /// Every changed source was refused.
+    pub refused: u64,
+    /// Nothing changed in force, and every source is good again.
+    pub recovered: u64,
+    /// Nothing changed in force but the warnings.
+    pub warned: u64,
+}
+
+/// A moment as this report tells it; moments outside of the calendar are left out.
+pub fn timestamp(time: UnixNanos) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(time.0).ok()
+}

@@ -1,0 +1,62 @@
+//! What is read or put together when somebody asks for the numbers.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::info::Info;
+
+use super::sinks;
+use customs_audit::recorder::Reading;
+use customs_engine::expirations::Expirations;
+use customs_engine::time::UnixNanos;
+
+/// What is read or put together when somebody asks.
+#[derive(Default)]
+pub(super) struct Scraped {
+    revision: Mutex<Option<String>>,
+    expirations: Mutex<Expirations>,
+    reads: Mutex<Vec<(String, UnixNanos)>>,
+    pub(super) audit: OnceLock<Box<dyn Fn() -> Vec<Reading> + Send + Sync>>,
+}
+
+impl Scraped {
+    pub(super) fn revision(&self) -> MutexGuard<'_, Option<String>> {
+        self.revision.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn expirations(&self) -> MutexGuard<'_, Expirations> {
+        self.expirations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn reads(&self) -> MutexGuard<'_, Vec<(String, UnixNanos)>> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Scraped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scraped")
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Collector for Scraped {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut put = |name, help, metric: &dyn EncodeMetric| {
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+        };
+        let revision = self.revision().clone().unwrap_or_else(|| "none".into());
+        put(
+            "customs_policy_revision",
+            "The revision in force",
+            &Info::new(vec![("revision", revision)]),
+        )?;
+        let readings = self.audit.get().map(|read| read()).unwrap_or_default();
+        sinks::encode(&mut encoder, &readings)
+    }
+}

@@ -1,0 +1,110 @@
+//! The numbers of the audit log's sinks, as they are when somebody asks.
+
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use customs_audit::recorder::Reading;
+use customs_policy::printable;
+use customs_record::Loss;
+
+/// One number of a sink.
+type Number = fn(&Reading) -> u64;
+
+/// The numbers of every sink. Sinks are named by the settings, so their names are a closed list.
+pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) -> fmt::Result {
+    let counters: [(&str, &str, Number); 2] = [
+        (
+            "customs_audit_records",
+            "Records that the sink has",
+            |reading| reading.written,
+        ),
+        (
+            "customs_audit_write_failures",
+            "Writes that the sink refused",
+            |reading| reading.failures,
+        ),
+    ];
+    for (name, help, number) in counters {
+        let family: Family<SinkLabels, Counter> = Family::default();
+        for reading in readings {
+            family
+                .get_or_create_owned(&labelled(reading))
+                .inc_by(number(reading));
+        }
+        family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)?;
+    }
+    let dropped: Family<Vec<(&'static str, String)>, Counter> = Family::default();
+    for reading in readings {
+        // Destructured completely: a new class must be thought of here.
+        let Loss {
+            allows,
+            denials,
+            differing,
+            withheld,
+            events,
+        } = reading.lost;
+        for (class, count) in [
+            ("allow", allows),
+            ("deny", denials),
+            ("differing", differing),
+            ("withheld", withheld),
+            ("event", events),
+        ] {
+            let labels = vec![
+                ("sink", printable::line(&reading.sink).into_owned()),
+                ("class", class.to_owned()),
+            ];
+            dropped.get_or_create_owned(&labels).inc_by(count);
+        }
+    }
+    let help = "Records that the sink did not get";
+    dropped.encode(encoder.encode_descriptor(
+        "customs_audit_dropped",
+        help,
+        None,
+        dropped.metric_type(),
+    )?)?;
+    let gauges: [(&str, &str, Number); 4] = [
+        (
+            "customs_audit_queue_records",
+            "Records that wait for the sink",
+            |reading| reading.queued,
+        ),
+        (
+            "customs_audit_queue_bytes",
+            "About how many bytes they hold in memory",
+            |reading| reading.queued_bytes,
+        ),
+        (
+            "customs_audit_healthy",
+            "1 if the sink takes what it should",
+            |reading| u64::from(reading.healthy),
+        ),
+        (
+            "customs_audit_withholding",
+            "1 if answers are withheld for want of a record in the sink",
+            |reading| u64::from(reading.withholding),
+        ),
+    ];
+    for (name, help, number) in gauges {
+        let family: Family<SinkLabels, Gauge> = Family::default();
+        for reading in readings {
+            family
+                .get_or_create_owned(&labelled(reading))
+                .set(i64::try_from(number(reading)).unwrap_or(i64::MAX));
+        }
+        family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)?;
+    }
+    Ok(())
+}
+
+/// The label of a sink's series.
+type SinkLabels = Vec<(&'static str, String)>;
+
+fn labelled(reading: &Reading) -> SinkLabels {
+    vec![("sink", printable::line(&reading.sink).into_owned())]
+}
