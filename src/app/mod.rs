@@ -78,9 +78,10 @@ fn serve(args: ServeArgs) -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(serve::ServeError::Policy(problems)) => {
-            problems.iter().for_each(|why| print_error(why));
-            print_error("the policies do not load, and --require-policy was given");
+        Err(serve::ServeError::Policy(why)) => {
+            let problems = why.problems.iter();
+            problems.for_each(|problem| print_error(&problem.to_string()));
+            print_error(&why.to_string());
             NO_POLICY.into()
         }
         Err(serve::ServeError::Other(why)) => {

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use customs_engine::time::UnixNanos;
+use customs_policy::problem::Problem;
 use customs_sources::Status;
 
 /// How long checks wait for the first policies before they are answered without.
@@ -19,10 +20,18 @@ pub(super) async fn first_round(mut files: watch::Receiver<Status>) {
     let _ = timeout(OPENING, files.wait_for(|status| status.attempts > 0)).await;
 }
 
+/// No policy set is in force, though one is required.
+#[derive(Debug, thiserror::Error)]
+#[error("the policies do not load, and --require-policy was given")]
+pub struct RequiredPolicyError {
+    /// Why.
+    pub problems: Vec<Problem>,
+}
+
 /// Waits until a set is in force, or it is clear that none will be: why not. Pends where no policy is required.
 pub(super) async fn required_policy(
     files: Option<watch::Receiver<Status>>,
-) -> Result<(), Vec<String>> {
+) -> Result<(), RequiredPolicyError> {
     let Some(mut files) = files else {
         return std::future::pending().await;
     };
@@ -32,7 +41,8 @@ pub(super) async fn required_policy(
     if status.ready {
         Ok(())
     } else {
-        Err(status.problems().map(ToString::to_string).collect())
+        let problems = status.problems().cloned().collect();
+        Err(RequiredPolicyError { problems })
     }
 }
 

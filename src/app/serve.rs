@@ -6,22 +6,27 @@
 //! watched: the first that ends by itself ends the process. Ending on a signal: health says NOT_SERVING, checks are answered
 //! through the drain delay, listeners close, checks in flight finish within the drain timeout, the record is flushed.
 
-use std::future::Future;
+mod addresses;
+mod readiness;
+mod tasks;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use addresses::{Addresses, Closed};
+use readiness::tell_readiness;
+use tasks::{Tasks, done};
+
 use super::decision_log::AuditedDecisionLog;
 use super::explain::server::ExplainServer;
-use super::opening;
+use super::opening::{self, RequiredPolicyError};
 use super::settings::Resolved;
 use super::shutdown::{self, EndSignal, Termination};
 use super::status::Overview;
@@ -31,20 +36,16 @@ use crate::ops::health::{self, HealthHandle};
 use crate::ops::metrics::Metrics;
 use crate::ops::questions::Questions;
 use crate::ops::refusals;
-use customs_audit::recorder::{Recorder, Withholding};
+use customs_audit::recorder::Recorder;
 use customs_audit::sinks::Reopen;
 use customs_audit::start::{self as audit, Trail, Writers};
 use customs_engine::snapshot::{Revision, Snapshot};
-use customs_extauthz::Checks;
-use customs_extauthz::Services;
-use customs_net::Reserved;
-use customs_net::Workers;
+use customs_extauthz::{Checks, Services};
+use customs_net::{Reserved, Workers};
 use customs_policy::store;
 use customs_record::clock::now;
 use customs_record::{Entry, StartEntry, StopEntry};
-use customs_sources::SettingsFile;
-use customs_sources::Status;
-use customs_sources::{ReloadOptions, Reloader};
+use customs_sources::{ReloadOptions, Reloader, SettingsFile};
 
 /// How long what is no check may take to end.
 const END_BOUND: Duration = Duration::from_secs(2);
@@ -54,8 +55,8 @@ const FLUSH_BOUND: Duration = Duration::from_secs(5);
 /// Why serving ended badly.
 #[derive(Debug)]
 pub enum ServeError {
-    /// The policies do not load, and they are required; every problem, a line each.
-    Policy(Vec<String>),
+    /// The policies do not load, and they are required.
+    Policy(RequiredPolicyError),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -263,7 +264,7 @@ impl Running {
                         }
                     }
                     (Ok(()), None) => {}
-                    (Err(problems), _) => return self.give_up(ServeError::Policy(problems)).await,
+                    (Err(why), _) => return self.give_up(ServeError::Policy(why)).await,
                 },
             }
         };
@@ -305,36 +306,6 @@ impl Running {
     }
 }
 
-/// Addresses that are taken and not open, and what will answer there.
-struct Closed {
-    addresses: Vec<Reserved>,
-    services: Services<AuditedDecisionLog>,
-    workers: Workers,
-}
-
-impl Closed {
-    /// Opens the addresses; connections are accepted once the sources were read for the first time.
-    fn open(
-        self,
-        checks: &mut Tasks,
-        files: Option<&watch::Receiver<Status>>,
-    ) -> anyhow::Result<()> {
-        for address in self.addresses {
-            let listener = address.open()?;
-            let (services, workers, files) =
-                (self.services.clone(), self.workers.clone(), files.cloned());
-            checks.spawn("a listener for checks", async move {
-                if let Some(files) = files {
-                    opening::first_round(files).await;
-                }
-                tracing::info!(address = listener.local(), "answering checks");
-                services.serve(listener, workers).await
-            });
-        }
-        Ok(())
-    }
-}
-
 /// The first event of the process.
 fn started(listeners: &[Reserved], settings: &Resolved) -> Entry {
     let listen = listeners.iter().map(Reserved::local).collect();
@@ -364,44 +335,6 @@ async fn tell_stop(recorder: &Recorder, cause: &str, revision: String) {
     );
     if timeout(END_BOUND, recorder.record(stop)).await.is_err() {
         tracing::error!("a sink that takes nothing has no record of the stop");
-    }
-}
-
-/// Where checks and operators are answered.
-struct Addresses {
-    listeners: Vec<Reserved>,
-    admin: Option<TcpListener>,
-}
-
-impl Addresses {
-    async fn bind(settings: &Resolved) -> anyhow::Result<Addresses> {
-        Ok(Addresses {
-            listeners: bind(settings).await?,
-            admin: bind_admin(settings.admin.as_deref()).await?,
-        })
-    }
-}
-
-async fn bind(settings: &Resolved) -> anyhow::Result<Vec<Reserved>> {
-    let mut listeners = Vec::new();
-    for address in &settings.listen {
-        listeners.push(address.reserve().await?);
-    }
-    Ok(listeners)
-}
-
-async fn bind_admin(address: Option<&str>) -> anyhow::Result<Option<TcpListener>> {
-    let Some(address) = address else {
-        return Ok(None);
-    };
-    match TcpListener::bind(address).await {
-        Ok(listener) => {
-            tracing::info!(address = %listener.local_addr()?, "answering operators");
-            Ok(Some(listener))
-        }
-        Err(why) => {
-            bail!("cannot listen on {address} (--admin): {why}; choose another address, or `off`")
-        }
     }
 }
 
@@ -482,50 +415,6 @@ async fn record_refusals(log: AuditedDecisionLog, stop: CancellationToken) {
     }
 }
 
-/// How often it is looked whether answers can be recorded. A sink can hang without telling anybody.
-const LOOK_PAUSE: Duration = Duration::from_millis(100);
-
-/// Tells health and metrics whether checks are wanted and verdicts enforced, whenever policies, settings or the sinks of
-/// the record change.
-async fn tell_readiness(
-    mut overview: Overview,
-    health: HealthHandle,
-    log: AuditedDecisionLog,
-    stop: CancellationToken,
-) {
-    let mut withholding = None;
-    let started = now();
-    loop {
-        overview.tell_files(&log.metrics, started);
-        let ready = overview.is_ready();
-        health.set_ready(ready).await;
-        log.metrics.set_ready(ready);
-        tell_withholding(&mut withholding, log.recorder.withholding());
-        log.metrics.set_enforcement(overview.enforcement());
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(LOOK_PAUSE) => {}
-            changed = overview.files.changed() => if changed.is_err() { return stop.cancelled().await },
-        }
-    }
-}
-
-/// Says in the log that no answer can be recorded, and that answers can be again.
-fn tell_withholding(before: &mut Option<Withholding>, now: Option<Withholding>) {
-    match (&before, &now) {
-        (None, Some(Withholding { sink, problem })) => {
-            tracing::error!(
-                sink,
-                problem,
-                "not ready: no answer can be recorded, so every check is denied"
-            );
-        }
-        (Some(_), None) => tracing::info!("ready again: answers can be recorded"),
-        _ => {}
-    }
-    *before = now;
-}
-
 /// Waits for the listeners' last connections.
 ///
 /// # Errors
@@ -552,61 +441,5 @@ async fn drain_delay(delay: Duration, termination: &mut Termination) {
     tokio::select! {
         () = sleep(delay) => {}
         signal = termination.next() => tracing::info!(signal = signal.as_str(), "ending without the rest of the drain delay"),
-    }
-}
-
-async fn done(task: impl Future<Output = ()>) -> anyhow::Result<()> {
-    task.await;
-    Ok(())
-}
-
-/// Tasks that are all joined.
-#[derive(Default)]
-struct Tasks(JoinSet<(&'static str, anyhow::Result<()>)>);
-
-impl Tasks {
-    fn spawn<E: Into<anyhow::Error>>(
-        &mut self,
-        name: &'static str,
-        task: impl Future<Output = Result<(), E>> + Send + 'static,
-    ) {
-        self.0
-            .spawn(async move { (name, task.await.map_err(Into::into)) });
-    }
-
-    /// Waits until one ends, which none should, and tells which; with no task, for ever.
-    async fn first_end(&mut self) -> String {
-        match self.0.join_next().await {
-            None => std::future::pending().await,
-            Some(Ok((name, Ok(())))) => name.to_owned(),
-            Some(Ok((name, Err(why)))) => {
-                format!("{name} failed ({}) and", super::with_causes(&why))
-            }
-            Some(Err(why)) => format!("a task failed ({why}) and"),
-        }
-    }
-
-    /// Waits for the rest; says whether all ended in time.
-    async fn wait(&mut self, bound: Duration) -> bool {
-        let all = async {
-            while let Some(ended) = self.0.join_next().await {
-                if let Ok((name, Err(why))) = ended {
-                    tracing::error!("{name} failed: {}", super::with_causes(&why));
-                }
-            }
-        };
-        timeout(bound, all).await.is_ok()
-    }
-
-    /// Ends those that are left.
-    async fn abort(mut self) {
-        self.0.shutdown().await;
-    }
-
-    /// Waits for the rest and ends those that are late; says whether all were in time.
-    async fn join(mut self, bound: Duration) -> bool {
-        let in_time = self.wait(bound).await;
-        self.abort().await;
-        in_time
     }
 }

@@ -1,0 +1,81 @@
+//! The addresses of a server: bound before anything is written, and opened once checks may be answered.
+
+use anyhow::bail;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::tasks::Tasks;
+use crate::app::decision_log::AuditedDecisionLog;
+use crate::app::opening;
+use crate::app::settings::Resolved;
+use customs_extauthz::Services;
+use customs_net::{Reserved, Workers};
+use customs_sources::Status;
+
+/// Where checks and operators are answered.
+pub(super) struct Addresses {
+    pub(super) listeners: Vec<Reserved>,
+    pub(super) admin: Option<TcpListener>,
+}
+
+impl Addresses {
+    pub(super) async fn bind(settings: &Resolved) -> anyhow::Result<Addresses> {
+        Ok(Addresses {
+            listeners: bind(settings).await?,
+            admin: bind_admin(settings.admin.as_deref()).await?,
+        })
+    }
+}
+
+async fn bind(settings: &Resolved) -> anyhow::Result<Vec<Reserved>> {
+    let mut listeners = Vec::new();
+    for address in &settings.listen {
+        listeners.push(address.reserve().await?);
+    }
+    Ok(listeners)
+}
+
+async fn bind_admin(address: Option<&str>) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    match TcpListener::bind(address).await {
+        Ok(listener) => {
+            tracing::info!(address = %listener.local_addr()?, "answering operators");
+            Ok(Some(listener))
+        }
+        Err(why) => {
+            bail!("cannot listen on {address} (--admin): {why}; choose another address, or `off`")
+        }
+    }
+}
+
+/// Addresses that are taken and not open, and what will answer there.
+pub(super) struct Closed {
+    pub(super) addresses: Vec<Reserved>,
+    pub(super) services: Services<AuditedDecisionLog>,
+    pub(super) workers: Workers,
+}
+
+impl Closed {
+    /// Opens the addresses; connections are accepted once the sources were read for the first time.
+    pub(super) fn open(
+        self,
+        checks: &mut Tasks,
+        files: Option<&watch::Receiver<Status>>,
+    ) -> anyhow::Result<()> {
+        for address in self.addresses {
+            let listener = address.open()?;
+            let (services, workers, files) =
+                (self.services.clone(), self.workers.clone(), files.cloned());
+            checks.spawn("a listener for checks", async move {
+                if let Some(files) = files {
+                    opening::first_round(files).await;
+                }
+                tracing::info!(address = listener.local(), "answering checks");
+                services.serve(listener, workers).await
+            });
+        }
+        Ok(())
+    }
+}
