@@ -1,18 +1,17 @@
 //! The settings of the record: `audit`, `audit_durability` and `audit_trail`, and the one way from their text to what the
 //! record runs with.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
-use super::durations::duration;
+use super::durations::positive_duration;
+use super::settings::{SettingValueError, SettingsError, section};
 use customs_audit::checkpoint::Every;
 use customs_audit::config::{self, SinkConfig, Target};
 use customs_audit::redact::{self, RedactConfig};
 use customs_audit::sink_queue::{Limits, MOST};
-use customs_audit::start::{self, TrailConfig};
+use customs_audit::start::{self, TrailConfig, TrailConfigError};
 use customs_audit::writer::Durability;
 use customs_net::Address;
 use customs_record::entry::headers::SECRET;
@@ -31,45 +30,50 @@ pub enum AuditDurability {
     Always,
 }
 
-/// What bounds the record, what seals it, and what is left out of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuditTrail {
+section! {
+    /// What bounds the audit log, how it is sealed, and what is left out of its records.
+    AuditTrail;
+
     /// How often files are synced under `audit_durability: interval`.
-    pub sync_interval: String,
-    /// The most records that wait for a sink; the last quarter is for denials, differing answers and events.
-    pub queue_records: u64,
-    /// The most memory that they hold.
-    pub queue_size: String,
-    /// How long a check waits for a sink that blocks, before its answer is withheld. Stay below the proxy's timeout.
-    pub block_deadline: String,
-    /// The most checks that wait so at the same time.
-    pub waiting_checks: u64,
+    sync_interval: String = "500ms".into();
+    /// The most records that wait for a sink, up to 8,388,608. The last quarter is for denials,
+    /// answers that differ in the dry run, and events.
+    queue_records: u64 = 16_384;
+    /// The most memory that the records that wait for a sink hold, about. The last quarter is for the
+    /// same.
+    queue_size: String = "64MiB".into();
+    /// How long a check waits for sinks with `on_full=block`, before its answer is withheld. Keep it
+    /// below the proxy's timeout.
+    block_deadline: String = "100ms".into();
+    /// The most checks that wait for a sink at the same time.
+    waiting_checks: u64 = 1024;
     /// After how many records a stream gets a checkpoint.
-    pub checkpoint_records: u64,
-    /// After how much time it gets one, if there was a record.
-    pub checkpoint_interval: String,
-    /// A file to which the checkpoints of files are appended as well; null is none.
-    pub checkpoint_file: Option<PathBuf>,
-    /// The Ed25519 private key (PKCS#8, PEM) that signs checkpoints; null leaves them unsigned.
-    pub signing_key: Option<PathBuf>,
-    /// Headers whose values are recorded where a policy asks for them; of others only whether they matched.
-    pub header_values: Vec<String>,
-    /// What is hashed or left out of records: `keep`, `hash` or `drop` for `principal`, `path` and `address`.
-    pub redact: Redact,
+    checkpoint_records: u64 = 10_000;
+    /// After how much time a stream gets a checkpoint, if there was a record.
+    checkpoint_interval: String = "60s".into();
+    /// A file to which the checkpoints of files are appended as well; none by default.
+    checkpoint_file: Option<PathBuf> = None;
+    /// The Ed25519 private key (PKCS#8, PEM) that signs checkpoints; unsigned by default.
+    signing_key: Option<PathBuf> = None;
+    /// Headers whose values are recorded if a policy asks for them. Of others, the record says only
+    /// whether they matched.
+    header_values: Vec<String> = Vec::new();
+    /// What is hashed or left out of records.
+    redact: Redact = Redact::default();
 }
 
 /// What is hashed or left out of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redact {
-    /// The principal, as sent and as read; its namespace and trust domain stay.
+    /// The principal, as sent and as read: `keep`, `hash` or `drop`. Its namespace and trust domain
+    /// stay.
     pub principal: Redaction,
-    /// The path.
+    /// The path: `keep`, `hash` or `drop`.
     pub path: Redaction,
-    /// Every address of a client.
+    /// Every address of a client: `keep`, `hash` or `drop`.
     pub address: Redaction,
-    /// A file with the secret that hashes are made with; without it each process draws its own.
+    /// A file with the secret that hashes are made with; by default each process draws its own.
     pub key: Option<PathBuf>,
 }
 
@@ -109,154 +113,155 @@ impl Redact {
     }
 }
 
-impl Default for AuditTrail {
-    fn default() -> AuditTrail {
-        AuditTrail {
-            sync_interval: "500ms".into(),
-            queue_records: 16_384,
-            queue_size: "64MiB".into(),
-            block_deadline: "100ms".into(),
-            waiting_checks: 1024,
-            checkpoint_records: 10_000,
-            checkpoint_interval: "60s".into(),
-            checkpoint_file: None,
-            signing_key: None,
-            header_values: Vec::new(),
-            redact: Redact::default(),
-        }
-    }
-}
-
-/// Checks every setting of the record; what is wrong is added, a sentence each.
-pub fn resolve(
+/// Checks every setting of the audit log, and adds what is wrong.
+pub(super) fn resolve(
     sinks: &[String],
     durability: AuditDurability,
     trail: &AuditTrail,
-    wrong: &mut Vec<String>,
+    wrong: &mut SettingsError,
 ) -> TrailConfig {
-    let time = |knob: &str, text: &str, wrong: &mut Vec<String>| positive(knob, text, wrong);
-    let sync_interval = time("audit_trail.sync_interval", &trail.sync_interval, wrong);
-    let bytes = config::bytes(&trail.queue_size);
-    let bytes = bytes
-        .map_err(|why| wrong.push(format!("audit_trail.queue_size: {why}")))
-        .unwrap_or_default();
-    for (knob, number) in [
-        ("queue_records", trail.queue_records),
-        ("checkpoint_records", trail.checkpoint_records),
-    ] {
-        if number == 0 {
-            wrong.push(format!("audit_trail.{knob}: write a number above 0"));
-        }
-    }
-    if trail.queue_records > MOST.0 || bytes > MOST.1 {
-        wrong.push(format!(
-            "audit_trail: a queue holds at most {} records and {} bytes",
-            MOST.0, MOST.1
-        ));
-    }
-    for name in &trail.header_values {
-        if SECRET.contains(&name.to_ascii_lowercase().as_str()) {
-            wrong.push(format!(
-                "audit_trail.header_values: the value of `{name}` is a secret and is never recorded"
-            ));
-        }
-    }
+    let sync_interval = positive_duration("audit_trail.sync_interval", &trail.sync_interval, wrong);
+    let (sinks, numbers) = sink_configs(sinks, wrong);
     let config = TrailConfig {
-        sinks: places(sinks, wrong),
+        sinks,
         durability: match durability {
             AuditDurability::None => Durability::None,
             AuditDurability::Interval => Durability::Interval(sync_interval),
             AuditDurability::Always => Durability::Always,
         },
-        limits: Limits {
-            records: trail.queue_records,
-            bytes,
-            waiting: trail.waiting_checks,
-            deadline: time("audit_trail.block_deadline", &trail.block_deadline, wrong),
-        },
-        checkpoints: Every {
-            records: trail.checkpoint_records,
-            time: time(
-                "audit_trail.checkpoint_interval",
-                &trail.checkpoint_interval,
-                wrong,
-            ),
-        },
+        limits: limits(trail, wrong),
+        checkpoints: checkpoints(trail, wrong),
         redact: trail.redact.config(),
         checkpoint_file: trail.checkpoint_file.clone(),
         signing_key: trail.signing_key.clone(),
     };
-    wrong.extend(
-        start::check(&config)
-            .into_iter()
-            .map(|why| format!("audit: {why}")),
-    );
+    for (at, name) in trail.header_values.iter().enumerate() {
+        if SECRET.contains(&name.to_ascii_lowercase().as_str()) {
+            let path = format!("audit_trail.header_values[{at}]");
+            wrong.add(path, name, SettingValueError::SecretHeader);
+        }
+    }
+    for error in start::check(&config) {
+        let path = match &error {
+            TrailConfigError::SameTarget { index, .. } => {
+                let number = numbers.get(*index).copied().unwrap_or_default();
+                format!("audit[{number}]")
+            }
+            TrailConfigError::NothingDurable => "audit_durability".to_owned(),
+            _ => "audit".to_owned(),
+        };
+        match &error {
+            TrailConfigError::SameTarget { sink, .. } => {
+                let sink = sink.clone();
+                wrong.add(path, sink, SettingValueError::Trail(error));
+            }
+            _ => wrong.add_whole(path, SettingValueError::Trail(error)),
+        }
+    }
     config
 }
 
-fn positive(knob: &str, text: &str, wrong: &mut Vec<String>) -> Duration {
-    let before = wrong.len();
-    let time = duration(knob, text, wrong);
-    if time.is_zero() && wrong.len() == before {
-        wrong.push(format!(
-            "{knob}: `{text}` is no time at all; write `100ms` or `60s`"
-        ));
+fn limits(trail: &AuditTrail, wrong: &mut SettingsError) -> Limits {
+    let (most_records, most_bytes) = MOST;
+    let bytes = match config::bytes(&trail.queue_size) {
+        Ok(bytes) => bytes,
+        Err(why) => {
+            let problem = SettingValueError::Size(why);
+            wrong.add("audit_trail.queue_size", &trail.queue_size, problem);
+            1
+        }
+    };
+    if bytes > most_bytes {
+        let problem = SettingValueError::OutOfRange(format!("at most {most_bytes} bytes"));
+        wrong.add("audit_trail.queue_size", &trail.queue_size, problem);
     }
-    time
+    if !(1..=most_records).contains(&trail.queue_records) {
+        let problem = SettingValueError::OutOfRange(format!("1 to {most_records}"));
+        wrong.add("audit_trail.queue_records", trail.queue_records, problem);
+    }
+    let deadline = &trail.block_deadline;
+    Limits {
+        records: trail.queue_records,
+        bytes,
+        waiting: trail.waiting_checks,
+        deadline: positive_duration("audit_trail.block_deadline", deadline, wrong),
+    }
 }
 
-fn places(texts: &[String], wrong: &mut Vec<String>) -> Vec<SinkConfig> {
+fn checkpoints(trail: &AuditTrail, wrong: &mut SettingsError) -> Every {
+    let records = trail.checkpoint_records;
+    if records == 0 {
+        let problem = SettingValueError::OutOfRange("a number above 0".into());
+        wrong.add("audit_trail.checkpoint_records", records, problem);
+    }
+    let interval = &trail.checkpoint_interval;
+    Every {
+        records,
+        time: positive_duration("audit_trail.checkpoint_interval", interval, wrong),
+    }
+}
+
+/// The sinks, and the number of each in the list of the settings.
+fn sink_configs(texts: &[String], wrong: &mut SettingsError) -> (Vec<SinkConfig>, Vec<usize>) {
     if texts.is_empty() {
-        wrong.push("audit: the list is empty; write `off` for no record at all".into());
+        let problem =
+            SettingValueError::Empty("at least one sink, or `off` for no audit log at all");
+        wrong.add_whole("audit", problem);
     }
-    let is_off = texts.iter().any(|text| text == "off");
-    if let Some(other) = texts.iter().find(|text| is_off && *text != "off") {
-        wrong.push(format!(
-            "audit: `off` stands alone; leave it out, or leave out `{other}`"
-        ));
+    let is_off = |text: &&String| *text == "off";
+    let other = texts.iter().find(|text| !is_off(text));
+    if let (Some(at), Some(other)) = (texts.iter().position(|text| text == "off"), other) {
+        let what = format!("`off` must be alone; remove `off` or `{other}`");
+        let path = format!("audit[{at}]");
+        wrong.add(path, "off", SettingValueError::Conflict(what));
     }
-    let parse = |text: &String| {
-        text.parse()
-            .map_err(|why| wrong.push(format!("audit: {why}")))
-            .ok()
-    };
-    let sinks: Vec<SinkConfig> = texts
-        .iter()
-        .filter(|text| *text != "off")
-        .filter_map(parse)
-        .collect();
-    for sink in &sinks {
-        let Target::Tail(address) = &sink.target else {
-            continue;
-        };
-        if let Err(why) = address.parse::<Address>() {
-            wrong.push(format!("audit: `{sink}`: {why}"));
+    let (mut sinks, mut numbers) = (Vec::new(), Vec::new());
+    for (at, text) in texts.iter().enumerate().filter(|(_, text)| !is_off(text)) {
+        match sink(text) {
+            Ok(sink) => {
+                sinks.push(sink);
+                numbers.push(at);
+            }
+            Err(problem) => wrong.add(format!("audit[{at}]"), text, problem),
         }
     }
-    sinks
+    (sinks, numbers)
+}
+
+fn sink(text: &str) -> Result<SinkConfig, SettingValueError> {
+    let sink: SinkConfig = text.parse().map_err(SettingValueError::Sink)?;
+    if let Target::Tail(address) = &sink.target {
+        let expected = "`tail:HOST:PORT` or `tail:unix:PATH`";
+        let cause = address.parse::<Address>().err();
+        if let Some(cause) = cause {
+            return Err(SettingValueError::Address { expected, cause });
+        }
+    }
+    Ok(sink)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::settings::SettingsDocument;
 
     fn wrong(sinks: &[&str], durability: AuditDurability, trail: AuditTrail) -> Vec<String> {
         let sinks: Vec<String> = sinks.iter().map(ToString::to_string).collect();
-        let mut wrong = Vec::new();
+        let mut wrong = SettingsError::default();
         resolve(&sinks, durability, &trail, &mut wrong);
-        wrong
+        wrong.errors().iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn off_means_no_sink() {
-        let mut wrong = Vec::new();
+        let mut wrong = SettingsError::default();
         let config = resolve(
             &["off".into()],
             AuditDurability::None,
             &AuditTrail::default(),
             &mut wrong,
         );
-        assert!(wrong.is_empty() && config.sinks.is_empty());
+        assert!(wrong.errors().is_empty() && config.sinks.is_empty());
     }
 
     #[test]
@@ -265,12 +270,18 @@ mod tests {
         for (sinks, expected) in [
             (
                 &["off", "stdout"][..],
-                "`off` stands alone; leave it out, or leave out `stdout`",
+                "invalid audit[0] `off`: `off` must be alone; remove `off` or `stdout`",
             ),
-            (&["stdout", "stdout?filter=denies"], "to `stdout` twice"),
-            (&[], "the list is empty"),
-            (&["stderr"], "`stderr` is no place"),
-            (&["tail:9193"], "`tail:9193`: invalid address `9193`"),
+            (
+                &["stderr", "stdout", "stdout?filter=denies"],
+                "invalid audit[2] `stdout`: this sink is named twice",
+            ),
+            (&[], "invalid audit: the list is empty"),
+            (&["stderr"], "invalid audit[0] `stderr`: expected `stdout`"),
+            (
+                &["tail:9193"],
+                "invalid audit[0] `tail:9193`: expected `tail:HOST:PORT`",
+            ),
         ] {
             let wrong = wrong(sinks, none, AuditTrail::default());
             assert!(
@@ -305,10 +316,9 @@ mod tests {
     fn what_is_taken_out_is_said_for_each_field() {
         let text =
             "audit_trail: {redact: {principal: hash, path: drop, key: /etc/customs/redact.key}}\n";
-        let trail = super::super::settings::Settings::parse("c.yaml", text)
-            .unwrap()
-            .audit_trail;
-        let mut wrong = Vec::new();
+        let document = SettingsDocument::parse("c.yaml", text).unwrap();
+        let trail = document.settings.audit_trail;
+        let mut wrong = SettingsError::default();
         let config = resolve(
             &["stdout".into()],
             AuditDurability::None,
@@ -322,7 +332,7 @@ mod tests {
         );
         let key = Some("/etc/customs/redact.key".into());
         assert_eq!(
-            (config.redact, wrong),
+            (config.redact, wrong.errors().len()),
             (
                 RedactConfig {
                     principal,
@@ -330,7 +340,7 @@ mod tests {
                     address,
                     key
                 },
-                vec![]
+                0
             )
         );
     }
@@ -353,10 +363,12 @@ mod tests {
             "queue_size",
             "block_deadline",
             "checkpoint_records",
-            "`Cookie`",
+            "header_values[0] `Cookie`",
         ] {
             assert!(
-                wrong.iter().any(|why| why.contains(knob)),
+                wrong
+                    .iter()
+                    .any(|why| why.starts_with(&format!("invalid audit_trail.{knob}"))),
                 "{knob}: {wrong:?}"
             );
         }

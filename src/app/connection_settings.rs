@@ -1,6 +1,6 @@
 //! The settings that bound a connection of the address where Envoy asks.
 
-use super::settings::Settings;
+use super::settings::{SettingValueError, Settings, SettingsError};
 use customs_audit::config;
 use customs_net::ConnectionLimits;
 
@@ -11,32 +11,41 @@ const MOST_RESETS: u32 = 100_000;
 /// The least and the most that a message may be limited to, in bytes.
 const MESSAGES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
 
-/// Checks the settings; what is wrong is added, a sentence each.
-pub(super) fn resolve(settings: &Settings, wrong: &mut Vec<String>) -> ConnectionLimits {
+/// Checks the settings, and adds what is wrong.
+pub(super) fn resolve(settings: &Settings, wrong: &mut SettingsError) -> ConnectionLimits {
     let (streams, message) = (settings.max_concurrent_streams, &settings.max_message_size);
     if !(1..=MOST_STREAMS).contains(&streams) {
-        wrong.push(format!(
-            "max-concurrent-streams: {streams} is out of range; write 1 to {MOST_STREAMS}, such as 1024"
-        ));
+        let expected = format!("1 to {MOST_STREAMS}, such as 1024");
+        let problem = SettingValueError::OutOfRange(expected);
+        wrong.add("max_concurrent_streams", streams, problem);
     }
     let fitting = streams.saturating_mul(ConnectionLimits::RESETS_A_STREAM);
     let resets = settings.max_pending_resets.unwrap_or(fitting);
     if resets < streams || resets > MOST_RESETS {
-        wrong.push(format!(
-            "max-pending-resets: {resets} is out of range; write max_concurrent_streams ({streams}) to {MOST_RESETS}, such as {fitting}: with fewer, a stall of this server would end the proxy's connection"
-        ));
+        let expected = format!(
+            "max_concurrent_streams ({streams}) to {MOST_RESETS}, such as {fitting}: with fewer, a stall of this server would end the proxy's connection"
+        );
+        let problem = SettingValueError::OutOfRange(expected);
+        wrong.add("max_pending_resets", resets, problem);
     }
-    let size = config::bytes(message)
-        .map_err(|why| wrong.push(format!("max-message-size: {why}")))
-        .unwrap_or(*MESSAGES.end());
-    if !MESSAGES.contains(&size) {
-        wrong.push(format!("max-message-size: `{message}` is out of range; write `64KiB` to `64MiB`, such as `4MiB`"));
-    }
-    let message_size = usize::try_from(size).unwrap_or(usize::MAX);
+    let size = match config::bytes(message) {
+        Ok(size) => {
+            if !MESSAGES.contains(&size) {
+                let expected = "`64KiB` to `64MiB`, such as `4MiB`".into();
+                let problem = SettingValueError::OutOfRange(expected);
+                wrong.add("max_message_size", message, problem);
+            }
+            size
+        }
+        Err(why) => {
+            wrong.add("max_message_size", message, SettingValueError::Size(why));
+            *MESSAGES.end()
+        }
+    };
     ConnectionLimits {
         concurrent_streams: streams,
         pending_resets: resets,
-        message_size,
+        message_size: usize::try_from(size).unwrap_or(usize::MAX),
     }
 }
 
@@ -55,8 +64,10 @@ mod tests {
             max_message_size: message.into(),
             ..Settings::default()
         };
-        let mut wrong = Vec::new();
-        (resolve(&settings, &mut wrong), wrong)
+        let mut wrong = SettingsError::default();
+        let limits = resolve(&settings, &mut wrong);
+        let wrong = wrong.errors().iter().map(ToString::to_string).collect();
+        (limits, wrong)
     }
 
     #[test]
@@ -79,18 +90,28 @@ mod tests {
     #[test]
     fn what_is_out_of_range_is_told_with_what_to_write() {
         for (streams, resets, message, expected) in [
-            (0, None, "4MiB", "max-concurrent-streams: 0"),
-            (10_001, None, "4MiB", "max-concurrent-streams: 10001"),
-            (100, Some(99), "4MiB", "max-pending-resets: 99"),
-            (100, Some(100_001), "4MiB", "max-pending-resets: 100001"),
-            (100, None, "much", "max-message-size: `much`"),
-            (100, None, "1KiB", "max-message-size: `1KiB`"),
-            (100, None, "1GiB", "max-message-size: `1GiB`"),
+            (0, None, "4MiB", "invalid max_concurrent_streams `0`"),
+            (
+                10_001,
+                None,
+                "4MiB",
+                "invalid max_concurrent_streams `10001`",
+            ),
+            (100, Some(99), "4MiB", "invalid max_pending_resets `99`"),
+            (
+                100,
+                Some(100_001),
+                "4MiB",
+                "invalid max_pending_resets `100001`",
+            ),
+            (100, None, "much", "invalid max_message_size `much`"),
+            (100, None, "1KiB", "invalid max_message_size `1KiB`"),
+            (100, None, "1GiB", "invalid max_message_size `1GiB`"),
         ] {
             let (_, wrong) = resolved(streams, resets, message);
             assert_eq!(wrong.len(), 1, "{wrong:?}");
             assert!(
-                wrong[0].starts_with(expected) && wrong[0].contains("; write"),
+                wrong[0].starts_with(expected) && wrong[0].contains(": expected "),
                 "{wrong:?}"
             );
         }

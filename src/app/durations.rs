@@ -4,19 +4,32 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::settings::{SettingValueError, SettingsError};
+
 /// Reads `250ms`, `5s`, `1m30s`; a bare `0` is no time at all.
-pub(super) fn duration(knob: &str, text: &str, wrong: &mut Vec<String>) -> Duration {
-    if text.trim() == "0" {
-        return Duration::ZERO;
-    }
-    let parsed = text
-        .parse::<SignedDuration>()
-        .ok()
-        .and_then(|d| Duration::try_from(d).ok());
-    parsed.unwrap_or_else(|| {
-        wrong.push(format!(
-            "{knob}: `{text}` is no duration; write `250ms`, `5s` or `1m`"
-        ));
+pub(super) fn duration(path: &str, text: &str, wrong: &mut SettingsError) -> Duration {
+    parse(text).unwrap_or_else(|why| {
+        wrong.add(path, text, SettingValueError::Duration(why));
         Duration::ZERO
     })
+}
+
+/// Reads a time above zero.
+pub(super) fn positive_duration(path: &str, text: &str, wrong: &mut SettingsError) -> Duration {
+    match parse(text) {
+        Ok(time) if time.is_zero() => {
+            let expected = "a duration above zero, such as `100ms` or `10s`";
+            wrong.add(path, text, SettingValueError::OutOfRange(expected.into()));
+            time
+        }
+        Ok(time) => time,
+        Err(_) => duration(path, text, wrong),
+    }
+}
+
+fn parse(text: &str) -> Result<Duration, jiff::Error> {
+    if text.trim() == "0" {
+        return Ok(Duration::ZERO);
+    }
+    Duration::try_from(text.parse::<SignedDuration>()?)
 }

@@ -16,7 +16,6 @@ mod connection_settings;
 pub mod decision_log;
 mod durations;
 mod explain;
-mod gateway_listeners;
 mod opening;
 mod policy_paths;
 mod serve;
@@ -30,7 +29,7 @@ mod tail_listeners;
 use cli::{Cli, Command, ServeArgs};
 use customs_policy::printable;
 use customs_sources::SettingsFile;
-use settings::Resolved;
+use settings::{LoadSettingsError, Resolved};
 
 /// The process failed, or a bound was hit while it ended.
 const FAILED: u8 = 1;
@@ -54,10 +53,7 @@ pub fn run(cli: Cli) -> ExitCode {
 fn serve(args: ServeArgs) -> ExitCode {
     let (settings, file) = match resolve(args) {
         Ok(resolved) => resolved,
-        Err(wrong) => {
-            wrong.iter().for_each(|why| print_error(why));
-            return BAD_SETTING.into();
-        }
+        Err(why) => return refuse_settings(&why),
     };
     if let Err(why) = crate::ops::telemetry::init() {
         print_error(&why.to_string());
@@ -91,13 +87,17 @@ fn serve(args: ServeArgs) -> ExitCode {
     }
 }
 
-fn resolve(args: ServeArgs) -> Result<(Resolved, Option<SettingsFile>), Vec<String>> {
-    let settings = args
-        .clone()
-        .settings()
-        .map_err(|why| vec![why.to_string()])?;
-    let resolved = settings.resolve()?;
-    Ok((resolved, settings_reload::settings_file(args, settings)))
+fn resolve(args: ServeArgs) -> Result<(Resolved, Option<SettingsFile>), LoadSettingsError> {
+    let started = args.settings()?;
+    let resolved = started.resolve()?;
+    let file = settings_reload::settings_file(args, started.settings);
+    Ok((resolved, file))
+}
+
+/// Prints what is wrong with the settings, a line each.
+fn refuse_settings(why: &LoadSettingsError) -> ExitCode {
+    why.lines().iter().for_each(|line| print_error(line));
+    BAD_SETTING.into()
 }
 
 /// Joins an error and its causes with colons; leaves out a cause that the text before it quotes, as most messages do.

@@ -12,6 +12,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::settings::{SettingValueError, SettingsError};
 use customs_engine::identity::is_dns_label;
 use customs_sources::{PolicyDirectory, SourceOptions};
 
@@ -29,10 +30,10 @@ pub enum PolicyPath {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DirectoryOptions {
-    /// The directory.
+    /// The directory of an entry with options.
     pub dir: PathBuf,
-    /// What names the namespaces of the directories in it: then each of them is a source, bound to one namespace. Left out,
-    /// the directory is one source.
+    /// `directory`: each directory in this one is a source, bound to the namespace of its name. If left
+    /// out, the directory is one source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_from: Option<NamespaceFrom>,
     /// Whether sub-directories belong to the source.
@@ -87,7 +88,7 @@ impl<'de> Visitor<'de> for EitherForm {
 /// An option that directories do not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no option of a directory: write `recursive=true`, `default_namespace=NAME` or `namespace_from=directory`"
+    "unknown option `{0}` of a directory: expected `recursive=true`, `default_namespace=NAME` or `namespace_from=directory`"
 )]
 pub struct DirectoryOptionError(String);
 
@@ -121,7 +122,8 @@ impl FromStr for PolicyPath {
 }
 
 impl PolicyPath {
-    fn directory(&self, wrong: &mut Vec<String>) -> PolicyDirectory {
+    /// The directory; `at` is the entry's path among the settings.
+    fn directory(&self, at: &str, wrong: &mut SettingsError) -> PolicyDirectory {
         let DirectoryOptions {
             dir,
             namespace_from,
@@ -131,14 +133,15 @@ impl PolicyPath {
             PolicyPath::Plain(path) => return PolicyDirectory::source(path.clone()),
             PolicyPath::With(options) => options,
         };
-        if let Some(namespace) = default_namespace
-            .as_ref()
-            .filter(|namespace| !is_dns_label(namespace))
-        {
-            wrong.push(format!(
-                "policies: `{namespace}` is no namespace (`default_namespace` of `{}`)",
-                dir.display()
-            ));
+        if let Some(namespace) = default_namespace {
+            let path = format!("{at}.default_namespace");
+            if !is_dns_label(namespace) {
+                wrong.add(&path, namespace, SettingValueError::Namespace);
+            }
+            if namespace_from.is_some() {
+                let what = "`namespace_from` names the namespaces; remove one of the two";
+                wrong.add(path, namespace, SettingValueError::Conflict(what.into()));
+            }
         }
         let options = SourceOptions {
             recursive: *recursive,
@@ -146,78 +149,111 @@ impl PolicyPath {
         };
         match namespace_from {
             None => PolicyDirectory::source(dir.clone()),
-            Some(NamespaceFrom::Directory) => {
-                if default_namespace.is_some() {
-                    let dir = dir.display();
-                    wrong.push(format!("policies: `{dir}` has `namespace_from`, so `default_namespace` means nothing"));
-                }
-                PolicyDirectory::namespaces(dir.clone())
-            }
+            Some(NamespaceFrom::Directory) => PolicyDirectory::namespaces(dir.clone()),
         }
         .read_with(options)
     }
 }
 
-/// The directories of arguments.
+/// The directories of an argument of this name.
 ///
 /// # Errors
-/// What is wrong with one.
-pub fn directories(paths: &[PolicyPath]) -> Result<Vec<PolicyDirectory>, Vec<String>> {
-    let mut wrong = Vec::new();
-    let directories = paths
-        .iter()
-        .map(|path| path.directory(&mut wrong))
-        .collect();
-    if wrong.is_empty() {
-        Ok(directories)
-    } else {
-        Err(wrong)
-    }
-}
-
-/// The directories, none of which is read twice; what is wrong is told as a sentence each.
-pub fn resolve(paths: &[PolicyPath], wrong: &mut Vec<String>) -> Vec<PolicyDirectory> {
-    let named: Vec<_> = paths.iter().map(|path| path.directory(wrong)).collect();
-    let mut directories: Vec<PolicyDirectory> = Vec::new();
-    for directory in named
+/// Everything that is wrong with one.
+pub(super) fn directories(
+    argument: &str,
+    paths: &[PolicyPath],
+) -> Result<Vec<PolicyDirectory>, SettingsError> {
+    let mut wrong = SettingsError::default();
+    let directories = numbered(argument, paths, &mut wrong);
+    wrong.or(directories
         .into_iter()
-        .filter(|directory| !directory.path().as_os_str().is_empty())
-    {
-        match directories
-            .iter()
-            .find_map(|other| overlap(&directory, other))
-        {
-            Some(why) => wrong.push(format!("policies: {why}")),
-            None => directories.push(directory),
-        }
-    }
-    if directories.is_empty() {
-        wrong.push("policies: name at least one directory".into());
-    }
-    directories
+        .map(|(_, directory)| directory)
+        .collect())
 }
 
-/// Why two directories cannot both be named.
-fn overlap(one: &PolicyDirectory, other: &PolicyDirectory) -> Option<String> {
-    let (a, b) = (normal(one.path()), normal(other.path()));
-    if a == b {
-        return Some(format!("`{}` is named twice", one.path().display()));
-    }
-    let pairs = [(one, &a, other, &b), (other, &b, one, &a)];
-    pairs.into_iter().find_map(|(holder, outer, inner, path)| {
-        let is_namespace = holder.holds_namespaces() && path.parent() == Some(outer);
-        let is_below = holder.options().recursive && path.starts_with(outer);
-        let (inner, outer) = (inner.path().display(), holder.path().display());
-        match (is_namespace, is_below) {
-            (true, _) => Some(format!(
-                "`{inner}` lies in `{outer}`, where it is the source of a namespace already"
-            )),
-            (false, true) => Some(format!(
-                "`{inner}` lies in `{outer}`, which is recursive and reads it already"
-            )),
-            (false, false) => None,
+/// The directories, each with its path among the settings.
+fn numbered(
+    setting: &str,
+    paths: &[PolicyPath],
+    wrong: &mut SettingsError,
+) -> Vec<(String, PolicyDirectory)> {
+    let entries = (0..).zip(paths).map(|(at, path): (usize, _)| {
+        let at = format!("{setting}[{at}]");
+        let directory = path.directory(&at, wrong);
+        (at, directory)
+    });
+    entries.collect()
+}
+
+/// The directories of the setting, none of which is read twice.
+pub(super) fn resolve(paths: &[PolicyPath], wrong: &mut SettingsError) -> Vec<PolicyDirectory> {
+    let mut kept: Vec<(String, PolicyDirectory)> = Vec::new();
+    for (at, directory) in numbered("policies", paths, wrong) {
+        if directory.path().as_os_str().is_empty() {
+            continue;
         }
-    })
+        let overlaps = |(other_at, other)| overlap((&at, &directory), (other_at, other));
+        match kept
+            .iter()
+            .map(|(at, other)| (at, other))
+            .find_map(overlaps)
+        {
+            Some((at, inner, error)) => wrong.add(at, inner, SettingValueError::Overlap(error)),
+            None => kept.push((at, directory)),
+        }
+    }
+    if kept.is_empty() {
+        wrong.add_whole(
+            "policies",
+            SettingValueError::Empty("at least one directory"),
+        );
+    }
+    kept.into_iter().map(|(_, directory)| directory).collect()
+}
+
+/// Why a directory cannot be named beside another one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DirectoryOverlapError {
+    /// It is the other one.
+    #[error("the directory is named twice; remove one of the two")]
+    Same,
+    /// It is a directory of the other one, each of which is a source.
+    #[error(
+        "the directory is inside `{0}`, where it is the source of a namespace already; remove it"
+    )]
+    Namespace(String),
+    /// It is below the other one.
+    #[error("the directory is inside `{0}`, which is recursive and reads it already; remove it")]
+    Recursive(String),
+}
+
+/// The entry that cannot be named beside the other one: its path among the settings, its text, and
+/// why.
+fn overlap(
+    one: (&String, &PolicyDirectory),
+    other: (&String, &PolicyDirectory),
+) -> Option<(String, String, DirectoryOverlapError)> {
+    let told = |(at, inner): (&String, &PolicyDirectory), why| {
+        Some((at.clone(), inner.path().display().to_string(), why))
+    };
+    if normal(one.1.path()) == normal(other.1.path()) {
+        return told(one, DirectoryOverlapError::Same);
+    }
+    [(one, other), (other, one)]
+        .into_iter()
+        .find_map(|(holder, inner)| {
+            let (outer, path) = (normal(holder.1.path()), normal(inner.1.path()));
+            let name = || holder.1.path().display().to_string();
+            let is_namespace =
+                holder.1.holds_namespaces() && path.parent() == Some(outer.as_path());
+            if is_namespace {
+                told(inner, DirectoryOverlapError::Namespace(name()))
+            } else if holder.1.options().recursive && path.starts_with(&outer) {
+                told(inner, DirectoryOverlapError::Recursive(name()))
+            } else {
+                None
+            }
+        })
 }
 
 /// A path without `.` and doubled separators; symlinks are not followed.
@@ -232,6 +268,12 @@ mod tests {
     use super::*;
     use customs_policy::document;
 
+    fn wrong(paths: &[PolicyPath]) -> Vec<String> {
+        let mut wrong = SettingsError::default();
+        resolve(paths, &mut wrong);
+        wrong.errors().iter().map(ToString::to_string).collect()
+    }
+
     fn read(text: &str) -> Result<Vec<PolicyPath>, String> {
         document::parse_typed("s.yaml", text).map_err(|why| why.to_string())
     }
@@ -241,7 +283,7 @@ mod tests {
         let text = "- ./policies\n- {dir: ./teams, namespace_from: directory}\n\
                     - {dir: ./git, recursive: true, default_namespace: shop}\n- {dir: ./plain}\n";
         let paths = read(text).unwrap();
-        let directories = resolve(&paths, &mut Vec::new());
+        let directories = resolve(&paths, &mut SettingsError::default());
         let options = SourceOptions {
             recursive: true,
             default_namespace: Some("shop".into()),
@@ -263,7 +305,10 @@ mod tests {
             .iter()
             .map(|text| text.parse().unwrap())
             .collect();
-        assert_eq!(resolve(&on_the_line, &mut Vec::new()), expected);
+        assert_eq!(
+            resolve(&on_the_line, &mut SettingsError::default()),
+            expected
+        );
         assert_eq!(
             serde_json::to_string(&paths).unwrap(),
             r#"["./policies",{"dir":"./teams","namespace_from":"directory"},{"dir":"./git","recursive":true,"default_namespace":"shop"},{"dir":"./plain"}]"#
@@ -276,23 +321,26 @@ mod tests {
             "p?recursive=true&x=y",
         ] {
             let why = text.parse::<PolicyPath>().unwrap_err().to_string();
-            assert!(why.contains("is no option of a directory"), "{text}");
+            assert!(
+                why.contains("` of a directory: expected `recursive=true`"),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn options_that_mean_nothing_are_told() {
         for (text, part) in [
-            ("p?default_namespace=Shop", "`Shop` is no namespace"),
+            ("p?default_namespace=Shop", "`Shop`: expected a DNS label"),
             (
                 "p?default_namespace=shop&namespace_from=directory",
-                "means nothing",
+                "`shop`: `namespace_from` names the namespaces",
             ),
         ] {
-            let mut wrong = Vec::new();
-            resolve(&[text.parse().unwrap()], &mut wrong);
+            let wrong = wrong(&[text.parse().unwrap()]);
+            let start = format!("invalid policies[0].default_namespace {part}");
             assert!(
-                wrong.len() == 1 && wrong[0].contains(part),
+                wrong.len() == 1 && wrong[0].starts_with(&start),
                 "{text}: {wrong:?}"
             );
         }
@@ -332,27 +380,35 @@ mod tests {
             (vec![plain("policies"), teams("policies/teams")], ""),
             (vec![teams("teams"), plain("teams/shop/more")], ""),
             (vec![teams("teams"), plain("teams-2")], ""),
-            (vec![plain("a"), plain("./a/")], "is named twice"),
-            (vec![teams("a"), plain("a")], "is named twice"),
+            (
+                vec![plain("a"), plain("./a/")],
+                "[1] `./a/`: the directory is named twice",
+            ),
+            (
+                vec![teams("a"), plain("a")],
+                "[1] `a`: the directory is named twice",
+            ),
             (
                 vec![teams("./teams"), plain("teams/shop")],
-                "`teams/shop` lies in `./teams`",
+                "[1] `teams/shop`: the directory is inside `./teams`",
             ),
             (
                 vec![plain("teams/shop"), teams("teams")],
-                "`teams/shop` lies in `teams`",
+                "[0] `teams/shop`: the directory is inside `teams`",
             ),
-            (vec![plain("")], "at least one"),
+            (
+                vec![plain("")],
+                ": the list is empty: expected at least one",
+            ),
             (
                 vec![
                     "git?recursive=true".parse().unwrap(),
                     plain("git/apps/shop"),
                 ],
-                "which is recursive",
+                "[1] `git/apps/shop`: the directory is inside `git`, which is recursive",
             ),
         ] {
-            let mut wrong = Vec::new();
-            resolve(&paths, &mut wrong);
+            let wrong = wrong(&paths);
             assert_eq!(
                 wrong.is_empty(),
                 expected.is_empty(),
@@ -361,7 +417,7 @@ mod tests {
             assert!(
                 wrong
                     .iter()
-                    .all(|why| why.starts_with("policies: ") && why.contains(expected)),
+                    .all(|why| why.starts_with(&format!("invalid policies{expected}"))),
                 "{wrong:?}"
             );
         }

@@ -1,34 +1,35 @@
 //! Every setting as `customs settings` prints it: YAML that `--config` accepts, each key with its default and what it means.
 //!
-//! It is made from the type itself, so a key that the type has cannot be missing, however deep it stands.
+//! It is made from the table of settings, and for the keys within a setting from its type, so none can be missing.
 
 use serde_json::Value;
 
-use super::settings::Settings;
+use super::settings::{SETTINGS, Settings};
 
-/// Every setting with its default and its doc comment. Keys within a setting are told in its comment.
+/// Every setting with its default and its documentation. Keys within a setting are told in its comment.
 pub fn commented_defaults() -> String {
     let schema = Value::from(schemars::schema_for!(Settings));
-    let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
     let mut out = String::from("# Every setting of customs with its default.\n");
-    for (name, property) in properties(&schema) {
-        out.push_str(&format!("\n{}", comment(0, about(property))));
+    for setting in SETTINGS {
+        out.push_str(&format!("\n{}", comment(0, setting.doc)));
+        let property = schema.pointer(&format!("/properties/{}", setting.name));
         for Key {
             depth, name, about, ..
-        } in keys(&schema, property, 0)
+        } in property
+            .map(|property| keys(&schema, property, 0))
+            .unwrap_or_default()
         {
             out.push_str(&comment(depth, &format!("{name}: {about}")));
         }
         // JSON is YAML, so every default can be printed on one line.
-        let value = defaults.get(name).cloned().unwrap_or_default();
-        out.push_str(&format!("{name}: {value}\n"));
+        out.push_str(&format!("{}: {}\n", setting.name, setting.default_value()));
     }
     out
 }
 
 fn comment(depth: usize, text: &str) -> String {
     text.lines()
-        .map(|line| format!("# {}{line}\n", "  ".repeat(depth)))
+        .map(|line| format!("# {}{}\n", "  ".repeat(depth), line.trim()))
         .collect()
 }
 
@@ -37,12 +38,11 @@ struct Key<'s> {
     depth: usize,
     name: &'s str,
     about: &'s str,
-    /// As it is named in one word: `gateway.listeners[].port`.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "the documentation is held to it")
-    )]
+    /// Its path within the setting: `.listeners[].port`.
     path: String,
+    /// Its default in an item of a list; it must be written if there is none.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the reference"))]
+    default: Option<&'s Value>,
 }
 
 /// The keys within a setting, those of a mapping behind the key that holds it.
@@ -65,11 +65,18 @@ fn keys<'s>(schema: &'s Value, of: &'s Value, depth: usize) -> Vec<Key<'s>> {
                 name,
                 about: about(property),
                 path,
+                default: default(mapping, name, property),
             });
             found.extend(inner);
         }
     }
     found
+}
+
+fn default<'s>(mapping: &'s Value, name: &str, property: &'s Value) -> Option<&'s Value> {
+    let required = mapping.get("required").and_then(Value::as_array);
+    let is_required = required.is_some_and(|all| all.iter().any(|one| one == name));
+    (!is_required).then(|| property.get("default").unwrap_or(&Value::Null))
 }
 
 /// The mappings that a value may be, and whether each is an item of a list.
@@ -119,81 +126,4 @@ fn about(property: &Value) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use customs_policy::document;
-
-    #[test]
-    fn the_printed_defaults_are_a_settings_file() {
-        let text = commented_defaults();
-        let read: Settings =
-            document::parse_typed("printed", &text).unwrap_or_else(|why| panic!("{why}\n{text}"));
-        assert_eq!(read, Settings::default());
-        let knobs = text
-            .lines()
-            .filter(|l| !l.starts_with('#') && !l.is_empty())
-            .count();
-        assert_eq!(
-            knobs,
-            serde_json::to_value(Settings::default())
-                .unwrap()
-                .as_object()
-                .unwrap()
-                .len()
-        );
-        assert!(
-            text.contains("# How long policy files must be quiet"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn every_key_of_every_setting_is_printed_and_documented() {
-        let (schema, printed) = (
-            Value::from(schemars::schema_for!(Settings)),
-            commented_defaults(),
-        );
-        let page =
-            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md"))
-                .unwrap();
-        let mut paths = Vec::new();
-        for (name, property) in properties(&schema) {
-            assert!(
-                !about(property).is_empty() && page.contains(&name.replace('_', "-"))
-                    || page.contains(name),
-                "{name}"
-            );
-            for key in keys(&schema, property, 0) {
-                assert!(
-                    !key.about.is_empty(),
-                    "{name}{} is explained nowhere",
-                    key.path
-                );
-                let line = format!(
-                    "# {}{}: {}",
-                    "  ".repeat(key.depth),
-                    key.name,
-                    key.about.lines().next().unwrap()
-                );
-                assert!(printed.contains(&line), "{line} is not printed");
-                paths.push(format!("{name}{}", key.path));
-            }
-        }
-        for path in &paths {
-            assert!(
-                page.contains(&format!("\n| `{path}` | ")),
-                "`{path}` is not in the reference"
-            );
-        }
-        assert!(
-            paths
-                .iter()
-                .any(|path| path == "gateway.listeners[].target_port"),
-            "{paths:?}"
-        );
-        assert!(
-            paths.iter().any(|path| path == "audit_trail.redact.key"),
-            "{paths:?}"
-        );
-    }
-}
+mod tests;

@@ -90,8 +90,8 @@ fn a_bad_settings_file_is_refused_with_its_place_and_the_server_goes_on() {
         ),
         (
             "default: deny\nroot_namespace: Root\n",
-            "settings.yaml:2:1",
-            "root-namespace",
+            "settings.yaml:2:17",
+            "invalid root_namespace",
         ),
         ("default: [\n", "settings.yaml:", ""),
     ] {

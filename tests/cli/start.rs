@@ -29,25 +29,66 @@ fn a_bad_flag_is_told_before_anything_is_opened() {
             &["--enforcement", "off", "enforce, report"],
         ),
         ("--trusted-hops many", &["--trusted-hops", "many"]),
-        ("--reload-settle 5x", &["reload-settle", "`5x`", "250ms"]),
-        ("--reload-rescan soon", &["reload-rescan", "`soon`", "5s"]),
-        ("--reload-rescan 0", &["reload-rescan", "`0`", "10s"]),
-        ("--drain-delay 5", &["drain-delay", "`5`", "5s"]),
-        ("--drain-timeout=-1s", &["drain-timeout", "`-1s`", "5s"]),
-        ("--listen 9191", &["listen", "`9191`", "127.0.0.1:9191"]),
-        ("--listen unix:", &["listen", "unix:/run/customs.sock"]),
-        ("--admin unix:/x", &["admin", "HOST:PORT", "off"]),
-        ("--audit syslog", &["audit", "`syslog`", "file:PATH"]),
+        (
+            "--reload-settle 5x",
+            &["--reload-settle: ", "reload_settle `5x`", "250ms"],
+        ),
+        (
+            "--reload-rescan soon",
+            &["--reload-rescan: ", "reload_rescan `soon`", "5s"],
+        ),
+        (
+            "--reload-rescan 0",
+            &["--reload-rescan: ", "reload_rescan `0`", "10s"],
+        ),
+        (
+            "--drain-delay 5",
+            &["--drain-delay: ", "drain_delay `5`", "5s"],
+        ),
+        (
+            "--drain-timeout=-1s",
+            &["--drain-timeout: ", "drain_timeout `-1s`", "5s"],
+        ),
+        (
+            "--listen 9191",
+            &["--listen: ", "listen[0] `9191`", "127.0.0.1:9191"],
+        ),
+        (
+            "--listen unix:",
+            &["--listen: ", "listen[0]", "unix:/run/customs.sock"],
+        ),
+        (
+            "--admin unix:/x",
+            &["--admin: ", "admin `unix:/x`", "HOST:PORT", "off"],
+        ),
+        (
+            "--audit syslog",
+            &["--audit: ", "audit[0] `syslog`", "file:PATH"],
+        ),
         (
             "--audit off --audit stdout",
-            &["audit", "`off` stands alone"],
+            &["--audit: ", "audit[0] `off`", "`off` must be alone"],
         ),
-        ("--policies a --policies a", &["policies", "`a`", "twice"]),
+        (
+            "--policies a --policies a",
+            &["--policies: ", "policies[1] `a`", "twice"],
+        ),
         (
             "--trust-domains spiffe://x",
-            &["trust-domains", "`spiffe://x`", "without `spiffe://`"],
+            &[
+                "--trust-domains: ",
+                "trust_domains[0] `spiffe://x`",
+                "without `spiffe://`",
+            ],
         ),
-        ("--root-namespace Root", &["root-namespace", "`Root`"]),
+        (
+            "--root-namespace Root",
+            &[
+                "--root-namespace: ",
+                "root_namespace `Root`",
+                "istio-system",
+            ],
+        ),
         ("--config gone.yaml", &["gone.yaml", "No such file"]),
     ] {
         let ended = Plan::new().flags(flags).fails();
@@ -74,6 +115,8 @@ fn a_bad_variable_is_a_bad_setting() {
     ] {
         refused(&Plan::new().environment(name, value).fails(), 2, &[value]);
     }
+    let ended = Plan::new().environment("CUSTOMS_DRAIN_DELAY", "5x").fails();
+    refused(&ended, 2, &["CUSTOMS_DRAIN_DELAY: ", "drain_delay `5x`"]);
 }
 
 #[test]
@@ -121,7 +164,7 @@ fn a_variable_of_somebody_else_is_warned_of_and_does_not_stop_the_start() {
     assert_eq!(server.check("x.example").reason(), "denied_by_rule");
     let ended = server.stop();
     let expected =
-        "customs: warning: `CUSTOMS_VERSION` in the environment is no setting, and is ignored";
+        "customs: warning: unknown setting `CUSTOMS_VERSION` in the environment is ignored";
     assert_eq!(
         ended
             .stderr
@@ -171,7 +214,10 @@ fn a_bad_settings_file_is_told_with_file_line_and_column() {
         ),
         ("default: perhaps\n", &["settings.yaml:1:10", "perhaps"]),
         ("trusted_hops: -1\n", &["settings.yaml:1:15"]),
-        ("reload_settle: 5x\n", &["reload-settle", "`5x`"]),
+        (
+            "reload_settle: 5x\n",
+            &["settings.yaml:1:16: ", "reload_settle `5x`"],
+        ),
     ] {
         let ended = Plan::new()
             .file("settings.yaml", text)

@@ -288,7 +288,10 @@ fn a_setting_that_is_nearly_right_is_told_at_its_place_with_the_one_that_was_mea
     ]);
     let ended = folder.run("lint --config s.yaml policies");
     assert!(
-        ended.code == Some(2) && ended.stderr.contains("the port 1 stands twice"),
+        ended.code == Some(2)
+            && ended
+                .stderr
+                .contains("gateway.listeners[1].port `1`: gateway.listeners[0] has this port"),
         "{ended:?}"
     );
 }

@@ -74,31 +74,44 @@ pub enum AuditStartError {
     Thread(#[source] io::Error),
 }
 
-/// The most sinks, a place named twice, a promise that no sink can keep.
-///
-/// # Errors
-/// What is wrong, a sentence each.
-pub fn check(config: &TrailConfig) -> Vec<String> {
+/// Why sinks do not fit together, before any is opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrailConfigError {
+    /// More sinks than checks can ask for room.
+    #[error("expected at most {MAX_SINKS} sinks, not {0}")]
+    TooManySinks(usize),
+    /// A sink whose place an earlier one has.
+    #[error("this sink is named twice, which would write each record twice; name it once")]
+    SameTarget {
+        /// Its number in the settings, from 0.
+        index: usize,
+        /// Its place.
+        sink: String,
+    },
+    /// A promise that no sink can keep.
+    #[error(
+        "durability `always` needs a file without a filter that does not drop, such as `file:/var/log/customs/audit.jsonl`"
+    )]
+    NothingDurable,
+}
+
+/// Finds the most sinks, a place named twice, and a promise that no sink can keep.
+pub fn check(config: &TrailConfig) -> Vec<TrailConfigError> {
     let mut wrong = Vec::new();
     let sinks = &config.sinks;
     if sinks.len() > MAX_SINKS {
-        wrong.push(format!(
-            "there are {} sinks; {MAX_SINKS} are the most",
-            sinks.len()
-        ));
+        wrong.push(TrailConfigError::TooManySinks(sinks.len()));
     }
     for (index, sink) in sinks.iter().enumerate() {
-        if sinks
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.target == sink.target)
-        {
-            wrong.push(format!("the audit goes to `{sink}` twice, which would write each record twice; name it once"));
+        let mut earlier = sinks.iter().take(index);
+        if earlier.any(|earlier| earlier.target == sink.target) {
+            let sink = sink.to_string();
+            wrong.push(TrailConfigError::SameTarget { index, sink });
         }
     }
     if config.durability == Durability::Always && !sinks.iter().any(keeps_all) {
-        let example = "`file:/var/log/customs/audit.jsonl`";
-        wrong.push(format!("durability `always` needs a file without a filter that does not drop, such as {example}"));
+        wrong.push(TrailConfigError::NothingDurable);
     }
     wrong
 }

@@ -97,21 +97,35 @@ impl ServiceEntries {
     }
 }
 
-/// The ServiceEntries that settings declare, by `ns/name`; a name alone is of the gateway's namespace. What is wrong is told as a
-/// sentence each.
+/// A host that a ServiceEntry of the settings cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a name, `*.suffix` or an IP address")]
+pub struct ServiceEntryHostError {
+    /// The ServiceEntry, as the settings name it.
+    pub entry: String,
+    /// The number of the host in its list, from 0.
+    pub index: usize,
+    /// The host.
+    pub host: String,
+}
+
+/// The ServiceEntries that settings declare, by `ns/name`; a name alone is of the gateway's namespace. Hosts that cannot be
+/// compared are added to `errors`.
 pub fn declared(
     namespace: &str,
     entries: &BTreeMap<String, Vec<String>>,
-    wrong: &mut Vec<String>,
+    errors: &mut Vec<ServiceEntryHostError>,
 ) -> BTreeMap<String, Vec<String>> {
-    for host in entries
-        .values()
-        .flatten()
-        .filter(|host| host_pattern(host).is_none())
-    {
-        wrong.push(format!(
-            "gateway.service_entries: `{host}` is no host: write a name, `*.suffix` or an address"
-        ));
+    for (entry, hosts) in entries {
+        for (index, host) in hosts.iter().enumerate() {
+            if host_pattern(host).is_none() {
+                errors.push(ServiceEntryHostError {
+                    entry: entry.clone(),
+                    index,
+                    host: host.clone(),
+                });
+            }
+        }
     }
     let whole = |path: &String| {
         if path.contains('/') {

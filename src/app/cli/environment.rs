@@ -8,19 +8,17 @@
 //! may be called `customs`, or `customs-` and more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use super::{Cli, Command, command};
-use crate::app::settings::Settings;
+use crate::app::settings::{PREFIX, SETTINGS, Written};
 use crate::app::{BAD_SETTING, print_error};
 use crate::ops::telemetry;
 use customs_policy::printable;
 use customs_policy::reader;
-
-/// What the name of every variable begins with.
-const PREFIX: &str = "CUSTOMS_";
 
 /// Reads the command line with the environment beside it.
 ///
@@ -39,8 +37,8 @@ pub fn parse() -> Result<Cli, ExitCode> {
     };
     unknown
         .iter()
-        .for_each(|unknown| print_error(&unknown.sentence));
-    if unknown.iter().any(|unknown| unknown.is_meant) {
+        .for_each(|unknown| print_error(&unknown.to_string()));
+    if unknown.iter().any(|unknown| unknown.meant.is_some()) {
         Err(BAD_SETTING.into())
     } else {
         Ok(cli)
@@ -100,74 +98,75 @@ fn known() -> BTreeSet<String> {
     known
 }
 
-/// A variable that looks like a setting and is none.
-struct Unknown {
-    /// Whether a setting was meant by it.
-    is_meant: bool,
-    /// What is said of it.
-    sentence: String,
+/// A variable that begins like a setting and is not one.
+#[derive(Debug)]
+struct UnknownVariable {
+    name: String,
+    meant: Option<Meant>,
 }
 
-/// What is said of each variable that is no setting.
-fn unknown(all: &BTreeMap<String, String>) -> Vec<Unknown> {
+/// The setting that was meant by it.
+#[derive(Debug)]
+enum Meant {
+    /// One that this variable sets.
+    Variable(String),
+    /// One that has no variable.
+    FileOnly(String),
+}
+
+impl fmt::Display for UnknownVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UnknownVariable { name, meant } = self;
+        let hint = match meant {
+            None => {
+                return write!(
+                    f,
+                    "warning: unknown setting `{name}` in the environment is ignored"
+                );
+            }
+            Some(Meant::Variable(variable)) => format!("did you mean `{variable}`?"),
+            Some(Meant::FileOnly(key)) => {
+                format!("`{key}` can be set in the settings file only")
+            }
+        };
+        write!(f, "unknown setting `{name}` in the environment: {hint}")
+    }
+}
+
+/// The variables that begin like settings and are not settings.
+fn unknown(all: &BTreeMap<String, String>) -> Vec<UnknownVariable> {
     let known = known();
     // Names have cases. Those of a shell's own variables are in lower case often, so only a setting's name is minded there.
     let is_ours = |name: &str| name.starts_with(PREFIX) || known.contains(&name.to_uppercase());
     let candidates = all
         .iter()
         .filter(|(name, value)| is_ours(name) && !is_service_link(name, value, all));
-    candidates
-        .filter(|(name, _)| !known.contains(*name))
-        .map(|(name, _)| judged(name, &known))
-        .collect()
-}
-
-fn judged(name: &str, known: &BTreeSet<String>) -> Unknown {
-    let upper = name.to_uppercase();
-    match meant(upper.strip_prefix(PREFIX).unwrap_or_default(), known) {
-        Some(hint) => Unknown {
-            is_meant: true,
-            sentence: format!("`{name}` in the environment is no setting; {hint}"),
-        },
-        None => {
-            let sentence =
-                format!("warning: `{name}` in the environment is no setting, and is ignored");
-            Unknown {
-                is_meant: false,
-                sentence,
-            }
-        }
-    }
+    let unknown = candidates.filter(|(name, _)| !known.contains(*name));
+    let unknown = unknown.map(|(name, _)| {
+        let upper = name.to_uppercase();
+        let meant = meant(upper.strip_prefix(PREFIX).unwrap_or_default(), &known);
+        let name = name.clone();
+        UnknownVariable { name, meant }
+    });
+    unknown.collect()
 }
 
 /// What was meant by a name without its prefix, as far as one can tell.
-fn meant(own: &str, known: &BTreeSet<String>) -> Option<String> {
+fn meant(own: &str, known: &BTreeSet<String>) -> Option<Meant> {
     let names: Vec<&str> = known
         .iter()
         .filter_map(|name| name.strip_prefix(PREFIX))
         .collect();
-    let keys = serde_json::to_value(Settings::default()).unwrap_or_default();
-    let keys: Vec<String> = keys
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, _)| key.to_uppercase())
-        .collect();
-    let of_file: Vec<&str> = keys
+    let in_file: Vec<&str> = SETTINGS
         .iter()
-        .map(String::as_str)
-        .filter(|key| !names.contains(key))
+        .filter(|setting| setting.written == Written::FileOnly)
+        .map(|setting| setting.name)
         .collect();
-    let in_place = |name: &str| format!("did you mean `{PREFIX}{name}`?");
-    let in_file = |key: &str| {
-        format!(
-            "`{}` can be set in the settings file only",
-            key.to_lowercase()
-        )
-    };
+    let variable = |name: &str| Meant::Variable(format!("{PREFIX}{name}"));
     let near = |word: &str| {
-        let in_place = reader::nearest(word, &names).map(in_place);
-        in_place.or_else(|| reader::nearest(word, &of_file).map(in_file))
+        let named = reader::nearest(word, &names).map(variable);
+        let key = || reader::nearest(&word.to_lowercase(), &in_file);
+        named.or_else(|| key().map(|key| Meant::FileOnly(key.to_owned())))
     };
     // What goes on behind a setting's name (`LISTEN_PORT`), and what ends within a word of it (`ENFORCE`).
     let mut beginnings = own
@@ -181,7 +180,7 @@ fn meant(own: &str, known: &BTreeSet<String>) -> Option<String> {
     let cut = || names.iter().find(is_cut).filter(|_| own.len() >= SHORTEST);
     near(own)
         .or_else(|| beginnings.find_map(near))
-        .or_else(|| cut().map(|name| in_place(name)))
+        .or_else(|| cut().map(|name| variable(name)))
 }
 
 /// The fewest letters of a setting's name that say which one was meant.
@@ -227,7 +226,7 @@ fn is_port_of_link(rest: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn judged(variables: &[(&str, &str)]) -> Vec<Unknown> {
+    fn found(variables: &[(&str, &str)]) -> Vec<UnknownVariable> {
         unknown(
             &variables
                 .iter()
@@ -237,10 +236,8 @@ mod tests {
     }
 
     fn told(variables: &[(&str, &str)]) -> Vec<String> {
-        judged(variables)
-            .into_iter()
-            .map(|unknown| unknown.sentence)
-            .collect()
+        let unknown = found(variables);
+        unknown.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -283,13 +280,10 @@ mod tests {
             ),
             ("CUSTOMS_LISTEN_PORT", "CUSTOMS_LISTEN`?"),
         ] {
-            let all = judged(&[(name, "deny")]);
-            assert!(all.len() == 1 && all[0].is_meant, "{name}");
-            assert!(
-                all[0].sentence.contains(expected),
-                "{name}: {}",
-                all[0].sentence
-            );
+            let all = found(&[(name, "deny")]);
+            assert!(all.len() == 1 && all[0].meant.is_some(), "{name}");
+            let sentence = all[0].to_string();
+            assert!(sentence.contains(expected), "{name}: {sentence}");
         }
     }
 
@@ -308,11 +302,11 @@ mod tests {
             "",
         ];
         for name in names.map(|name| format!("{PREFIX}{name}")) {
-            let all = judged(&[(&name, "x")]);
-            assert!(all.len() == 1 && !all[0].is_meant, "{name}");
+            let all = found(&[(&name, "x")]);
+            assert!(all.len() == 1 && all[0].meant.is_none(), "{name}");
             let expected =
-                format!("warning: `{name}` in the environment is no setting, and is ignored");
-            assert_eq!(all[0].sentence, expected);
+                format!("warning: unknown setting `{name}` in the environment is ignored");
+            assert_eq!(all[0].to_string(), expected);
         }
     }
 
@@ -322,7 +316,11 @@ mod tests {
             .into_iter()
             .map(|name| (name, "x".to_owned()))
             .collect();
-        assert!(all.len() > 20, "{all:?}");
+        for setting in SETTINGS {
+            let variable = setting.variable().into_iter();
+            let mut missing = variable.filter(|name| !all.iter().any(|(known, _)| known == name));
+            assert_eq!(missing.next(), None);
+        }
         assert!(unknown(&all.into_iter().collect()).is_empty());
         let others = [
             ("CUSTOMER_NAME", "x"),

@@ -15,7 +15,8 @@ use super::render::Painter;
 use super::source_map::SourceMap;
 use super::sources;
 use super::{
-    BAD_SETTING, print, print_document, print_error, print_json, test, verdict, with_resolved,
+    BAD_SETTING, print, print_document, print_error, print_json, refuse_settings, test, verdict,
+    with_resolved,
 };
 use crate::app::cli::{DiffArgs, DiffFormat};
 use crate::app::explain::answer;
@@ -33,16 +34,14 @@ pub fn run(args: DiffArgs) -> ExitCode {
     let now = args.now.map_or_else(customs_record::clock::now, |moment| {
         UnixNanos(moment.as_nanosecond())
     });
-    with_resolved(args.settings(), |settings| {
+    with_resolved(args.settings.settings(), |settings| {
         let mut read = Read::default();
-        let (old, new) = match (directories(&old), directories(&new)) {
+        let (old, new) = match (directories("OLD", &old), directories("NEW", &new)) {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
-                [old, new]
-                    .into_iter()
-                    .filter_map(Result::err)
-                    .flatten()
-                    .for_each(|why| print_error(&why));
+                for wrong in [old, new].into_iter().filter_map(Result::err) {
+                    refuse_settings(&wrong.into());
+                }
                 return ExitCode::from(BAD_SETTING);
             }
         };

@@ -8,8 +8,8 @@
 use std::process::ExitCode;
 
 use super::cli::{Command, ReadArgs};
-use super::settings::{Resolved, Settings, SettingsFileError};
-use super::{BAD_SETTING, FAILED, print, print_document, print_error};
+use super::settings::{LayeredSettings, Resolved, SettingsFileError};
+use super::{BAD_SETTING, FAILED, print, print_document, print_error, refuse_settings};
 use customs_policy::printable;
 
 mod audit;
@@ -57,18 +57,13 @@ fn with_settings(args: ReadArgs, tool: impl FnOnce(&Resolved) -> ExitCode) -> Ex
 }
 
 fn with_resolved(
-    settings: Result<Settings, SettingsFileError>,
+    settings: Result<LayeredSettings, SettingsFileError>,
     tool: impl FnOnce(&Resolved) -> ExitCode,
 ) -> ExitCode {
-    match settings
-        .map_err(|why| vec![why.to_string()])
-        .and_then(|settings| settings.resolve())
-    {
+    let settings = settings.map_err(Into::into);
+    match settings.and_then(|settings| settings.resolve().map_err(Into::into)) {
         Ok(settings) => tool(&settings),
-        Err(wrong) => {
-            wrong.iter().for_each(|why| print_error(why));
-            ExitCode::from(BAD_SETTING)
-        }
+        Err(why) => refuse_settings(&why),
     }
 }
 

@@ -37,7 +37,7 @@ mod field {
 
 /// The error of a name that is not a field of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("metadata: unknown field `{0}`: expected `none`, or some of {names}", names = NAMES.join(", "))]
+#[error("unknown field `{0}`: expected `none` alone, or some of {names}", names = NAMES.join(", "))]
 pub struct UnknownFieldError(String);
 
 /// Which fields are sent.

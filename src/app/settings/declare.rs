@@ -1,0 +1,221 @@
+//! How a setting is declared: the columns of the table, and the macro that reads it.
+//!
+//! This row of the table in [`settings`](super)
+//!
+//! ```text
+//! /// The number of calls that a connection may have open at once. More about it.
+//! max_concurrent_streams: u32 = 1024, Flag("N"), AtRestart;
+//! ```
+//!
+//! becomes three things:
+//!
+//! - the field `pub max_concurrent_streams: u32` of [`Settings`], with the comment, by which serde
+//!   reads the settings file;
+//! - `max_concurrent_streams: 1024` in `Settings::default()`;
+//! - one [`Setting`] in [`SETTINGS`](super::SETTINGS), with the name and the comment as text.
+//!
+//! The macro does no more than that. Everything else is ordinary code over `SETTINGS`: the flag
+//! `--max-concurrent-streams`, the variable `CUSTOMS_MAX_CONCURRENT_STREAMS`, its help (the first
+//! sentence of the comment, and the default), what a reload may change, and the reference. The type
+//! says how the flag's text is parsed ([`SettingValue`](super::value::SettingValue)).
+
+use clap::{Arg, ArgMatches};
+use serde_json::Value;
+
+use super::{SETTINGS, Settings};
+
+/// What the name of every variable begins with.
+pub(crate) const PREFIX: &str = "CUSTOMS_";
+
+/// How a setting is written outside of the settings file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// As a flag and as a variable; help shows the value by this name.
+    Flag(&'static str),
+    /// Not at all: it is a mapping.
+    FileOnly,
+}
+
+/// When a change of the settings file takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakesEffect {
+    /// At a restart. Until then the value of the start holds, and a warning says so.
+    AtRestart,
+    /// At a reload, because it is part of what decides. The file may leave it out: its default lets
+    /// nothing pass that another value would stop.
+    AtReload,
+    /// At a reload as well. A file that does not write it any more is refused, because its default
+    /// could let requests pass that do not pass now.
+    AtReloadIfWritten,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The key in the settings file.
+    pub name: &'static str,
+    /// Its documentation, in lines; the first sentence is the help of its flag.
+    pub doc: &'static str,
+    /// How it is written outside of the settings file.
+    pub written: Written,
+    /// When a change of the settings file takes effect.
+    pub takes_effect: TakesEffect,
+    /// Makes an argument take the setting's values.
+    pub(super) argument: fn(Arg) -> Arg,
+    /// Takes the value of its flag or variable over.
+    pub(super) assign: fn(&ArgMatches, &mut Settings),
+    /// Copies the value.
+    pub(super) copy: fn(&Settings, &mut Settings),
+    /// Whether both have the same value.
+    pub(super) is_same: fn(&Settings, &Settings) -> bool,
+}
+
+impl Setting {
+    /// The setting to which a path such as `gateway.listeners[0].port` leads.
+    pub fn of(path: &str) -> Option<&'static Setting> {
+        let name = path.split(['.', '[']).next().unwrap_or_default();
+        SETTINGS.iter().find(|setting| setting.name == name)
+    }
+
+    /// Whether it can change a verdict.
+    pub fn changes_verdicts(&self) -> bool {
+        self.takes_effect != TakesEffect::AtRestart
+    }
+
+    /// The flag without its dashes, if it has one.
+    pub fn flag(&self) -> Option<String> {
+        (self.written != Written::FileOnly).then(|| self.name.replace('_', "-"))
+    }
+
+    /// The variable of the environment, if it has one.
+    pub fn variable(&self) -> Option<String> {
+        (self.written != Written::FileOnly)
+            .then(|| format!("{PREFIX}{}", self.name.to_ascii_uppercase()))
+    }
+
+    /// The default, as the settings file would have it.
+    pub fn default_value(&self) -> Value {
+        let all = serde_json::to_value(Settings::default()).unwrap_or_default();
+        all.get(self.name).cloned().unwrap_or_default()
+    }
+
+    /// The flag as an argument of the command line, with its variable and its help.
+    pub(crate) fn argument(&self) -> Option<Arg> {
+        let Written::Flag(value_name) = self.written else {
+            return None;
+        };
+        let arg = Arg::new(self.name)
+            .long(self.flag()?)
+            .env(self.variable()?)
+            .value_name(value_name)
+            .help(self.help());
+        Some((self.argument)(arg))
+    }
+
+    /// Takes over what its flag or its variable says.
+    pub(crate) fn assign(&self, matches: &ArgMatches, settings: &mut Settings) {
+        (self.assign)(matches, settings);
+    }
+
+    /// Copies its value from one to the other.
+    pub(crate) fn copy(&self, from: &Settings, to: &mut Settings) {
+        (self.copy)(from, to);
+    }
+
+    /// Whether both have the same value.
+    pub(crate) fn is_same(&self, one: &Settings, other: &Settings) -> bool {
+        (self.is_same)(one, other)
+    }
+
+    /// The first sentence of the documentation, and the default.
+    fn help(&self) -> String {
+        let sentence = first_sentence(self.doc).replace('`', "");
+        match one_line(&self.default_value()) {
+            Some(default) => format!("{sentence} [default: {default}]"),
+            None => sentence,
+        }
+    }
+}
+
+/// The first sentence of a text, on one line and without its full stop.
+fn first_sentence(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let whole = words.join(" ");
+    let first = whole.split(". ").next().unwrap_or_default();
+    first.trim_end_matches('.').to_owned()
+}
+
+/// A default for a reader of the help; null is none.
+fn one_line(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) if items.is_empty() => Some("none".to_owned()),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().filter_map(one_line).collect();
+            Some(items.join(", "))
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+/// Declares the settings, see the [module](self).
+macro_rules! settings {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $type:ty = $default:expr, $written:expr, $takes_effect:ident;
+    )+) => {
+        /// Every setting, as the settings file spells it.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Settings {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Default for Settings {
+            fn default() -> Settings {
+                Settings { $($name: $default,)+ }
+            }
+        }
+
+        /// Every row of the table, in its order.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            name: stringify!($name),
+            doc: concat!($($doc, "\n"),+),
+            written: $written,
+            takes_effect: TakesEffect::$takes_effect,
+            argument: <$type as SettingValue>::argument,
+            assign: |matches, settings| {
+                if let Some(value) = SettingValue::given(matches, stringify!($name)) {
+                    settings.$name = value;
+                }
+            },
+            copy: |from, to| to.$name = from.$name.clone(),
+            is_same: |one, other| one.$name == other.$name,
+        },)+];
+    };
+}
+pub(super) use settings;
+
+/// Declares the keys within a setting that is a mapping: a struct whose fields have defaults.
+macro_rules! section {
+    (
+        $(#[doc = $about:literal])+
+        $section:ident;
+        $($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr;)+
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $section {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Default for $section {
+            fn default() -> $section {
+                $section { $($name: $default,)+ }
+            }
+        }
+    };
+}
+pub(crate) use section;

@@ -1,0 +1,147 @@
+//! The setting `gateway`: what is declared of the gateway, and what the engine makes of it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::{SettingValueError, SettingsError};
+use customs_engine::host::{Authority, Host};
+use customs_engine::identity::is_dns_label;
+use customs_engine::settings::{GatewayIdentity, Listener};
+use customs_policy::targets;
+
+/// What is declared of the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gateway {
+    /// The namespace of the gateway's pods; with it, AuthorizationPolicies apply as istiod would
+    /// apply them.
+    pub namespace: Option<String>,
+    /// The labels of its pods, for selectors.
+    pub labels: BTreeMap<String, String>,
+    /// The name of its Gateway, if it is one of the Gateway API, for `targetRefs`.
+    pub name: Option<String>,
+    /// Hosts of ServiceEntries that no policy directory holds, for policies that target them:
+    /// `{psp: ["api.psp.example"]}`.
+    pub service_entries: BTreeMap<String, Vec<String>>,
+    /// Other names by which the mesh reaches the gateway, outside `cluster_domains`. In Istio's
+    /// wrapper of an SNI they say how a connection came and not where it goes.
+    pub hosts: Vec<String>,
+    /// TCP listeners with one fixed destination each, for databases and the like:
+    /// `[{port: 5432, host: db.example, target_port: 5432}]`.
+    pub listeners: Vec<GatewayListener>,
+}
+
+/// A TCP listener with one fixed destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayListener {
+    /// The gateway's listener port; each port may appear once.
+    pub port: u16,
+    /// The destination's name or address, without a port. It holds whatever SNI a client sends.
+    pub host: String,
+    /// The destination's port, which `host:port` of a policy is compared with; unknown if left out.
+    pub target_port: Option<u16>,
+}
+
+impl Gateway {
+    /// What Istio's selectors and targets are judged against.
+    pub(super) fn identity(&self, wrong: &mut SettingsError) -> Option<GatewayIdentity> {
+        let Gateway {
+            namespace,
+            labels,
+            name,
+            service_entries,
+            hosts: _,
+            listeners: _,
+        } = self;
+        let Some(namespace) = namespace else {
+            if name.is_some() || !labels.is_empty() || !service_entries.is_empty() {
+                let what = "`labels`, `name` and `service_entries` need `namespace`";
+                wrong.add_whole("gateway", SettingValueError::Conflict(what.into()));
+            }
+            return None;
+        };
+        if !is_dns_label(namespace) {
+            wrong.add("gateway.namespace", namespace, SettingValueError::Namespace);
+        }
+        let mut hosts = Vec::new();
+        let service_entries = targets::declared(namespace, service_entries, &mut hosts);
+        for error in hosts {
+            let path = format!("gateway.service_entries.{}[{}]", error.entry, error.index);
+            let host = error.host.clone();
+            wrong.add(path, host, SettingValueError::ServiceEntryHost(error));
+        }
+        Some(GatewayIdentity {
+            namespace: namespace.clone(),
+            labels: labels.clone(),
+            name: name.clone(),
+            service_entries,
+        })
+    }
+
+    /// The names by which the mesh reaches the gateway.
+    pub(super) fn own_hosts(&self, wrong: &mut SettingsError) -> Vec<Host<'static>> {
+        let hosts = self.hosts.iter().enumerate();
+        let read = |(at, text): (usize, &String)| {
+            own_host(text)
+                .map_err(|problem| wrong.add(format!("gateway.hosts[{at}]"), text, problem))
+                .ok()
+        };
+        hosts.filter_map(read).collect()
+    }
+
+    /// The listeners as the engine takes them.
+    pub(super) fn fixed_listeners(&self, wrong: &mut SettingsError) -> Vec<Listener> {
+        let mut read = Vec::new();
+        for (at, one) in self.listeners.iter().enumerate() {
+            let path = |key: &str| format!("gateway.listeners[{at}].{key}");
+            let no_port = || SettingValueError::OutOfRange("1 to 65535".into());
+            if one.port == 0 {
+                wrong.add(path("port"), one.port, no_port());
+            }
+            if one.target_port == Some(0) {
+                wrong.add(path("target_port"), 0, no_port());
+            }
+            // A second one would hide a destination.
+            let is_same = |other: &GatewayListener| other.port == one.port;
+            let earlier = self.listeners.iter().take(at).position(is_same);
+            if let Some(first) = earlier {
+                let what =
+                    format!("gateway.listeners[{first}] has this port; remove one of the two");
+                wrong.add(path("port"), one.port, SettingValueError::Conflict(what));
+            }
+            match listener(one) {
+                Ok(listener) => read.push(listener),
+                Err(problem) => wrong.add(path("host"), &one.host, problem),
+            }
+        }
+        read
+    }
+}
+
+fn own_host(text: &str) -> Result<Host<'static>, SettingValueError> {
+    match Authority::parse(text).map_err(SettingValueError::Host)? {
+        Authority { host, port: None } => Ok(host.into_owned()),
+        Authority { port: Some(_), .. } => Err(SettingValueError::HostWithPort("")),
+    }
+}
+
+fn listener(listener: &GatewayListener) -> Result<Listener, SettingValueError> {
+    let GatewayListener {
+        port,
+        host,
+        target_port,
+    } = listener;
+    match Authority::parse(host).map_err(SettingValueError::Host)? {
+        Authority { host, port: None } => Ok(Listener {
+            port: *port,
+            host: host.into_owned(),
+            target_port: *target_port,
+        }),
+        Authority { port: Some(_), .. } => Err(SettingValueError::HostWithPort(
+            "; write the port as `target_port`",
+        )),
+    }
+}

@@ -1,0 +1,227 @@
+//! What the server runs with, and the one way to it from the text of [`Settings`].
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::error::{SettingValueError, SettingsError};
+use super::{DefaultEffect, Enforcement, IdentitySource, Settings};
+use crate::app::durations::{duration, positive_duration};
+use crate::app::{audit_settings, connection_settings, policy_paths};
+use customs_audit::start::TrailConfig;
+use customs_engine::header_values::header_name;
+use customs_engine::identity::{
+    Accepted, TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain,
+};
+use customs_engine::settings as engine;
+use customs_extauthz::response::{self, metadata};
+use customs_net::{Address, ConnectionLimits};
+use customs_sources::PolicyDirectory;
+
+/// What the server runs with.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The settings that can change a verdict.
+    pub engine: engine::Settings,
+    /// Policy directories, none twice.
+    pub policies: Vec<PolicyDirectory>,
+    /// Where Envoy asks.
+    pub listen: Vec<Address>,
+    /// How many threads answer checks.
+    pub threads: NonZeroUsize,
+    /// What bounds each connection there.
+    pub connections: ConnectionLimits,
+    /// The address for operators; `None` is off.
+    pub admin: Option<String>,
+    /// Where the record goes, and how.
+    pub audit: TrailConfig,
+    /// Headers whose values are recorded, in lower case.
+    pub told_headers: Vec<String>,
+    /// How checks are answered.
+    pub responses: response::Options,
+    /// Quiet time before files are read.
+    pub reload_settle: Duration,
+    /// Time between two reads.
+    pub reload_rescan: Duration,
+    /// Time in which checks are still answered after SIGTERM.
+    pub drain_delay: Duration,
+    /// Time for checks in flight after that.
+    pub drain_timeout: Duration,
+    /// Exit if the policies do not load at the start.
+    pub require_policy: bool,
+}
+
+impl Settings {
+    /// Checks every setting. [`LayeredSettings::resolve`](super::LayeredSettings::resolve) also says
+    /// where each was written.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn resolve(&self) -> Result<Resolved, SettingsError> {
+        let wrong = &mut SettingsError::default();
+        let resolved = Resolved {
+            engine: self.engine(wrong),
+            policies: policy_paths::resolve(&self.policies, wrong),
+            listen: self.listen(wrong),
+            threads: self.threads.map_or_else(processors, NonZeroUsize::from),
+            connections: connection_settings::resolve(self, wrong),
+            admin: self.admin(wrong),
+            audit: audit_settings::resolve(
+                &self.audit,
+                self.audit_durability,
+                &self.audit_trail,
+                wrong,
+            ),
+            told_headers: self
+                .audit_trail
+                .header_values
+                .iter()
+                .map(|name| header_name(name))
+                .collect(),
+            responses: self.responses(wrong),
+            reload_settle: duration("reload_settle", &self.reload_settle, wrong),
+            reload_rescan: positive_duration("reload_rescan", &self.reload_rescan, wrong),
+            drain_delay: duration("drain_delay", &self.drain_delay, wrong),
+            drain_timeout: duration("drain_timeout", &self.drain_timeout, wrong),
+            require_policy: self.require_policy,
+        };
+        std::mem::take(wrong).or(resolved)
+    }
+
+    fn engine(&self, wrong: &mut SettingsError) -> engine::Settings {
+        if !is_dns_label(&self.root_namespace) {
+            wrong.add(
+                "root_namespace",
+                &self.root_namespace,
+                SettingValueError::Namespace,
+            );
+        }
+        let enforcement = |e| match e {
+            Enforcement::Enforce => customs_engine::enforcement::Enforcement::Enforce,
+            Enforcement::Report => customs_engine::enforcement::Enforcement::Report,
+        };
+        engine::Settings {
+            default_effect: match self.default {
+                DefaultEffect::Allow => engine::DefaultEffect::Allow,
+                DefaultEffect::Deny => engine::DefaultEffect::Deny,
+            },
+            enforcement: enforcement(self.enforcement),
+            request_validation: enforcement(self.request_validation),
+            trust_domains: self.trust_domains(wrong),
+            cluster_domains: self.cluster_domains(wrong),
+            gateway_hosts: self.gateway.own_hosts(wrong),
+            trusted_hops: self.trusted_hops,
+            root_namespace: self.root_namespace.clone(),
+            identity_source: match self.identity_source {
+                IdentitySource::Principal => engine::IdentitySource::Principal,
+                IdentitySource::Xfcc => engine::IdentitySource::Xfcc,
+            },
+            require_sni_host_match: self.require_sni_host_match,
+            gateway: self.gateway.identity(wrong),
+            listeners: self.gateway.fixed_listeners(wrong),
+        }
+    }
+
+    /// As of trust domains, an empty value means the default.
+    fn cluster_domains(&self, wrong: &mut SettingsError) -> Vec<String> {
+        let filled = filled(&self.cluster_domains);
+        for (at, domain) in &filled {
+            if !is_dns_subdomain(domain) {
+                let path = format!("cluster_domains[{at}]");
+                wrong.add(path, domain, SettingValueError::Domain);
+            }
+        }
+        if filled.is_empty() {
+            engine::Settings::default().cluster_domains
+        } else {
+            filled.into_iter().map(|(_, domain)| domain).collect()
+        }
+    }
+
+    /// An empty value means the default, so that a chart may pass a value that is not set.
+    fn trust_domains(&self, wrong: &mut SettingsError) -> TrustDomains {
+        let mine = filled(&self.trust_domains);
+        let mut accepted = filled(&self.accept_trust_domains);
+        let count = accepted.len();
+        accepted.retain(|(_, domain)| domain != "any");
+        let any = accepted.len() < count;
+        for (setting, domains) in [
+            ("trust_domains", &mine),
+            ("accept_trust_domains", &accepted),
+        ] {
+            for (at, domain) in domains {
+                if !is_trust_domain(domain) {
+                    let path = format!("{setting}[{at}]");
+                    wrong.add(path, domain, SettingValueError::TrustDomain);
+                }
+            }
+        }
+        let mut mine = mine.into_iter().map(|(_, domain)| domain);
+        TrustDomains {
+            own: mine.next().unwrap_or_else(|| TrustDomains::default().own),
+            aliases: mine.collect(),
+            accepted: if any {
+                Accepted::Any
+            } else {
+                Accepted::Only(accepted.into_iter().map(|(_, domain)| domain).collect())
+            },
+        }
+    }
+
+    fn listen(&self, wrong: &mut SettingsError) -> Vec<Address> {
+        const EXPECTED: &str = "`HOST:PORT`, such as `127.0.0.1:9191` or `[::1]:9191`, or `unix:PATH`, such as `unix:/run/customs.sock`";
+        if self.listen.is_empty() {
+            wrong.add_whole("listen", SettingValueError::Empty("at least one address"));
+        }
+        let mut addresses = Vec::new();
+        for (at, text) in self.listen.iter().enumerate() {
+            let expected = EXPECTED;
+            match text.parse() {
+                Ok(address) => addresses.push(address),
+                Err(cause) => wrong.add(
+                    format!("listen[{at}]"),
+                    text,
+                    SettingValueError::Address { expected, cause },
+                ),
+            }
+        }
+        addresses
+    }
+
+    fn responses(&self, wrong: &mut SettingsError) -> response::Options {
+        let metadata = metadata::Fields::of(&self.metadata).unwrap_or_else(|why| {
+            wrong.add_whole("metadata", SettingValueError::MetadataField(why));
+            metadata::Fields::ALL
+        });
+        response::Options {
+            help: self.help_url.clone(),
+            metadata,
+        }
+    }
+
+    fn admin(&self, wrong: &mut SettingsError) -> Option<String> {
+        if self.admin == "off" {
+            return None;
+        }
+        let problem = match self.admin.parse() {
+            Ok(Address::Tcp(address)) => return Some(address),
+            Ok(Address::Unix(_)) => SettingValueError::NotTcp,
+            Err(cause) => SettingValueError::Address {
+                expected: "`HOST:PORT` or `off`",
+                cause,
+            },
+        };
+        wrong.add("admin", &self.admin, problem);
+        None
+    }
+}
+
+/// How many processors the process may use, as its limits say; one where nothing says it.
+fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The items of a list that are not empty, each with its number.
+fn filled(list: &[String]) -> Vec<(usize, String)> {
+    let items = list.iter().map(|item| item.trim().to_owned()).enumerate();
+    items.filter(|(_, item)| !item.is_empty()).collect()
+}

@@ -1,0 +1,137 @@
+//! Names in the documents exist in the code, and the other way round: problem codes, reasons, fields of the audit log,
+//! metrics and rules.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::{read, root, rust_files, section, set};
+use customs_engine::reason::Reason;
+use customs_policy::problem::Code;
+
+/// The names in the first column of a document's tables, or in its headings, between backticks.
+fn documented(text: &str, opening: &str) -> BTreeSet<String> {
+    let name = |line: &str| Some(line.strip_prefix(opening)?.split('`').next()?.to_owned());
+    text.lines().filter_map(name).collect()
+}
+
+#[test]
+fn problem_codes_and_reasons_are_documented() {
+    let policy = read("docs/POLICY.md");
+    let codes = set(Code::ALL.iter().map(|c| c.as_str()));
+    assert_eq!(
+        documented(section(&policy, "## Problem codes"), "### `"),
+        codes
+    );
+    let reasons = set(Reason::ALL.iter().map(|r| r.as_str()));
+    assert_eq!(documented(section(&policy, "## Reasons"), "| `"), reasons);
+}
+
+/// The names in the first column of a document's tables, in their order.
+fn tabled(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect()
+}
+
+#[test]
+fn audit_fields_are_documented() {
+    use customs_record::fields;
+    let audit = read("docs/AUDIT.md");
+    let reference = section(&audit, "## Fields of each kind");
+    let mut known = vec![(
+        "### Every record".to_owned(),
+        [fields::HEAD, &[fields::CHAIN]].concat(),
+    )];
+    known.extend(
+        fields::KINDS
+            .iter()
+            .map(|(kind, own)| (format!("### `{kind}`"), own.to_vec())),
+    );
+    for (list, own) in [
+        ("Each of the `headers`", fields::HEADER),
+        ("Each of the `problems`", fields::PROBLEM),
+        ("Each of the `sources`", fields::SOURCE),
+        ("Each of the `files` of a source", fields::FILE),
+        ("Each of the `refusals`", fields::REFUSAL),
+        ("What `lost` counts", fields::LOSS),
+    ] {
+        known.push((format!("### {list}"), own.to_vec()));
+    }
+    for (heading, own) in &known {
+        assert_eq!(tabled(section(reference, heading)), *own, "{heading}");
+    }
+    let headings: BTreeSet<&str> = reference
+        .lines()
+        .filter(|line| line.starts_with("### "))
+        .collect();
+    assert_eq!(
+        headings,
+        known.iter().map(|(heading, _)| heading.as_str()).collect()
+    );
+}
+
+#[test]
+fn metrics_are_documented() {
+    let metrics: BTreeSet<String> = documented(&read("docs/OPERATIONS.md"), "| `customs_");
+    let known = customs::ops::metrics::NAMES
+        .iter()
+        .map(|n| n.trim_start_matches("customs_"));
+    assert_eq!(metrics, set(known));
+}
+
+/// The rules that a text cites: words of an `R` and one or two digits.
+fn cited_rules(text: &str) -> BTreeSet<String> {
+    let is_rule = |word: &&str| {
+        word.strip_prefix('R')
+            .is_some_and(|n| (1..=2).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.filter(is_rule).map(str::to_owned).collect()
+}
+
+#[test]
+fn rules_are_written_down_and_cited() {
+    let page = read("docs/RULES.md");
+    let written = set(page
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("## ")?.split_once(": ")?.0)));
+    assert!(!written.is_empty(), "docs/RULES.md has no rule");
+    for rule in &written {
+        let anchor = format!("<a id=\"{}\"></a>\n\n## {rule}: ", rule.to_lowercase());
+        assert_eq!(
+            page.matches(&anchor).count(),
+            1,
+            "docs/RULES.md: {rule} has no anchor in front of its heading"
+        );
+    }
+    assert_eq!(
+        cited_rules(&page),
+        written,
+        "docs/RULES.md cites a rule that it does not have"
+    );
+    let mut code = Vec::new();
+    let dirs =
+        ["src", "crates", "tests", "benches", "fuzz/fuzz_targets"].map(|dir| root().join(dir));
+    dirs.iter()
+        .filter(|dir| dir.is_dir())
+        .for_each(|dir| rust_files(dir, &mut code));
+    let in_code: BTreeSet<String> = code
+        .iter()
+        .flat_map(|path| cited_rules(&read(path)))
+        .collect();
+    assert_eq!(
+        in_code, written,
+        "the rules that code cites, and those of docs/RULES.md"
+    );
+    let pages = fs::read_dir(root().join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    for page in pages.filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        let is_known = cited_rules(&read(&page)).is_subset(&written);
+        assert!(
+            is_known,
+            "{} cites a rule that docs/RULES.md does not have",
+            page.display()
+        );
+    }
+}
