@@ -5,14 +5,9 @@
 use std::collections::BTreeSet;
 
 use customs_analysis::explain::{Stage, stages};
-use customs_engine::decision::{Answer, Gate, NamedRule};
-use customs_engine::effect::Effect;
-use customs_engine::pass::Pass;
-use customs_engine::reason::Reason;
+use customs_engine::decision::NamedRule;
 use customs_engine::reference;
-use customs_engine::request::Request;
-use customs_engine::snapshot::Snapshot;
-use customs_engine::time::UnixNanos;
+use customs_engine::{Answer, Effect, Gate, Pass, Reason, Request, Snapshot, UnixNanos};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 

@@ -5,14 +5,14 @@
 
 /// Returns the position of the first `character`, which must be ASCII.
 #[inline]
-pub fn find(text: &str, character: u8) -> Option<usize> {
+pub(crate) fn find(text: &str, character: u8) -> Option<usize> {
     debug_assert!(character.is_ascii());
     text.bytes().position(|byte| byte == character)
 }
 
 /// Returns the text before and after the first `character`, which must be ASCII.
 #[inline]
-pub fn split_once(text: &str, character: u8) -> Option<(&str, &str)> {
+pub(crate) fn split_once(text: &str, character: u8) -> Option<(&str, &str)> {
     let (before, from) = text.split_at_checked(find(text, character)?)?;
     Some((before, from.get(1..)?))
 }

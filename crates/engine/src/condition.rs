@@ -70,7 +70,7 @@ impl Condition {
     }
 
     /// Returns whether the answer depends on the caller's identity.
-    pub fn asks_identity(&self) -> bool {
+    pub(crate) fn asks_identity(&self) -> bool {
         matches!(self, Condition::Source(source) if source.asks_identity())
     }
 }

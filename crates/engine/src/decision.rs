@@ -69,7 +69,7 @@ pub struct Gates {
 
 impl Gates {
     /// No gate was asked.
-    pub const NONE: Gates = Gates {
+    pub(crate) const NONE: Gates = Gates {
         istio: Gate::NotAsked,
         isolation: Gate::NotAsked,
     };

@@ -61,7 +61,7 @@ impl<'q> EvalContext<'q> {
 
     /// Returns where the segments of a reading end. They are found when a template first needs
     /// them.
-    pub fn segment_ends(&self, number: usize) -> Option<&SegmentEnds> {
+    pub(crate) fn segment_ends(&self, number: usize) -> Option<&SegmentEnds> {
         match self.readings() {
             Readings::One(path) => Some(self.ends.get_or_init(|| SegmentEnds::of(path))),
             Readings::Many(all) => {
@@ -76,7 +76,7 @@ impl<'q> EvalContext<'q> {
 
     /// Returns whether Envoy's template matcher lets operators match every character of the path as
     /// it was sent.
-    pub fn operators_match(&self) -> bool {
+    pub(crate) fn operators_match(&self) -> bool {
         *self.operators_match.get_or_init(|| match self.readings() {
             Readings::One(path) => operators_match(path),
             Readings::Many(all) => all.first().is_some_and(|path| operators_match(path)),

@@ -71,7 +71,7 @@ impl<P> Field<P> {
 
     /// Returns whether the field holds for a known attribute, comparing one value of the lists at a
     /// time.
-    pub fn holds(&self, effect: Effect, matches: impl Fn(&P, Match) -> bool) -> bool {
+    pub(crate) fn holds(&self, effect: Effect, matches: impl Fn(&P, Match) -> bool) -> bool {
         let some = self.any_of().is_empty()
             || self
                 .any_of()
@@ -85,13 +85,17 @@ impl<P> Field<P> {
 
     /// Returns whether the field holds for a known attribute of several values, comparing one list
     /// at a time. `matches` never gets an empty list.
-    pub fn holds_by_lists(&self, effect: Effect, matches: impl Fn(&[P], Match) -> bool) -> bool {
+    pub(crate) fn holds_by_lists(
+        &self,
+        effect: Effect,
+        matches: impl Fn(&[P], Match) -> bool,
+    ) -> bool {
         (self.any_of().is_empty() || matches(self.any_of(), effect.positive_match()))
             && (self.none_of().is_empty() || !matches(self.none_of(), effect.negative_match()))
     }
 
     /// Returns whether the field holds for an attribute that may be unknown.
-    pub fn holds_if_known<T: Copy>(
+    pub(crate) fn holds_if_known<T: Copy>(
         &self,
         attribute: Option<T>,
         effect: Effect,
@@ -107,7 +111,7 @@ impl<P> Field<P> {
 
     /// Returns whether the field holds for an unknown attribute: a DENY is satisfied, an ALLOW is
     /// not.
-    pub fn holds_unknown(&self, effect: Effect) -> bool {
+    pub(crate) fn holds_unknown(&self, effect: Effect) -> bool {
         !self.is_set() || effect == Effect::Deny
     }
 }

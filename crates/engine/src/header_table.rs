@@ -68,7 +68,7 @@ struct ConditionLists {
 
 /// What one request has of the headers that a set asks for, found when it is asked for.
 #[derive(Clone, Debug)]
-pub struct HeaderMatches {
+pub(crate) struct HeaderMatches {
     tables: Arc<HeaderTables>,
     states: Box<[OnceCell<HeaderState>]>,
     /// Whether every header was read; what has no state then is absent, pseudo-headers aside.

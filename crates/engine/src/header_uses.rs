@@ -8,10 +8,10 @@ use super::rules::Rules;
 
 /// The most patterns of one header that are compared for a record, so that a record costs the same
 /// whatever the number of rules. Of a header with more patterns, only its presence is recorded.
-pub const MAX_PATTERNS: usize = 32;
+pub(crate) const MAX_PATTERNS: usize = 32;
 
 /// The most headers that a record holds: the first by name.
-pub const MAX_HEADERS: usize = 32;
+pub(crate) const MAX_HEADERS: usize = 32;
 
 /// A header that conditions use.
 #[derive(Clone, Debug, PartialEq, Eq)]

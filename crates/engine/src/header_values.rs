@@ -21,13 +21,13 @@ use super::request::Http;
 use super::work_count;
 
 /// The most parts of a header, over all of its values, that are compared.
-pub const MAX_PARTS: usize = 1_024;
+pub(crate) const MAX_PARTS: usize = 1_024;
 
 /// The most bytes of a header, all of its values joined, that are compared.
 pub const MAX_BYTES: usize = 64 * 1_024;
 
 /// The most commas in a pattern that is compared with runs of parts.
-pub const MAX_PATTERN_COMMAS: usize = 8;
+pub(crate) const MAX_PATTERN_COMMAS: usize = 8;
 
 /// The most runs that are compared with the patterns that have one particular number of commas.
 const MAX_RUNS: usize = 128;
@@ -56,7 +56,7 @@ fn is_host(name: &str) -> bool {
 
 /// What is known about a header's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeaderValues<'a> {
+pub(crate) enum HeaderValues<'a> {
     /// The header is absent.
     Absent,
     /// The header's value is not compared.
@@ -91,7 +91,7 @@ impl UnknownHeader {
 
 /// The values of a header that is present.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderTexts<'a> {
+pub(crate) struct HeaderTexts<'a> {
     /// At least one.
     values: Vec<Cow<'a, str>>,
     /// All values joined, if there are several.
@@ -112,7 +112,7 @@ enum Split {
 
 /// A header, all values joined, in its parts between commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderParts<'t> {
+pub(crate) struct HeaderParts<'t> {
     text: &'t str,
     /// The positions of its commas.
     commas: Vec<usize>,
@@ -120,7 +120,7 @@ pub struct HeaderParts<'t> {
 
 /// The runs of adjacent parts that a pattern with commas is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PartRuns<'t> {
+pub(crate) enum PartRuns<'t> {
     /// These runs, each with as many commas as the pattern.
     Listed(Vec<&'t str>),
     /// More than are compared: no pattern with as many commas can be ruled out.
@@ -129,7 +129,7 @@ pub enum PartRuns<'t> {
 
 /// A text that patterns are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeaderText<'t> {
+pub(crate) struct HeaderText<'t> {
     /// The text.
     pub text: &'t str,
     /// Whether the strict match compares it. The broad match compares every text.
@@ -138,7 +138,7 @@ pub struct HeaderText<'t> {
 
 impl<'a> Http<'a> {
     /// Returns what is known about a header. The name may be in any case.
-    pub fn header_values(&self, name: &str) -> HeaderValues<'a> {
+    pub(crate) fn header_values(&self, name: &str) -> HeaderValues<'a> {
         let own = self.pseudo_header(name);
         let mut values: Vec<Cow<'a, str>> = Vec::new();
         values.extend(own.filter(|value| !value.is_empty()).map(Cow::Borrowed));
@@ -198,13 +198,13 @@ fn is_first(values: &[Cow<'_, str>], value: &str) -> bool {
 }
 
 /// Returns whether a name is one of the pseudo-headers that a check carries as attributes.
-pub fn is_attribute(name: &str) -> bool {
+pub(crate) fn is_attribute(name: &str) -> bool {
     matches!(name, AUTHORITY | ":method" | ":path" | ":scheme") || is_host(name)
 }
 
 impl<'a> HeaderValues<'a> {
     /// Returns what is known about a header that was sent with these values.
-    pub fn of_sent(values: Vec<Cow<'a, str>>, are_joined: bool) -> HeaderValues<'a> {
+    pub(crate) fn of_sent(values: Vec<Cow<'a, str>>, are_joined: bool) -> HeaderValues<'a> {
         HeaderValues::of(
             values,
             if are_joined {
@@ -246,7 +246,7 @@ impl<'a> HeaderValues<'a> {
     }
 
     /// Returns whether a condition on the header holds.
-    pub fn hold(&self, patterns: &Field<TextPattern>, effect: Effect) -> bool {
+    pub(crate) fn hold(&self, patterns: &Field<TextPattern>, effect: Effect) -> bool {
         match self {
             HeaderValues::Absent => patterns.holds(effect, |_, _| false),
             HeaderValues::Unknown(_) => patterns.holds_unknown(effect),
@@ -259,7 +259,7 @@ impl<'a> HeaderValues<'a> {
 
 impl HeaderTexts<'_> {
     /// Returns every text that is compared.
-    pub fn texts(&self) -> impl Iterator<Item = HeaderText<'_>> {
+    pub(crate) fn texts(&self) -> impl Iterator<Item = HeaderText<'_>> {
         let all = self.values.iter().flat_map(|value| self.texts_of(value));
         all.chain(self.joined.iter().map(|text| HeaderText {
             text,
@@ -288,7 +288,7 @@ impl HeaderTexts<'_> {
 
     /// Returns the header's parts, whose runs are compared with patterns that have commas. `None`
     /// if the header never has several values.
-    pub fn parts(&self) -> Option<HeaderParts<'_>> {
+    pub(crate) fn parts(&self) -> Option<HeaderParts<'_>> {
         let text = self
             .joined
             .as_deref()
@@ -335,7 +335,7 @@ impl<'t> HeaderParts<'t> {
     }
 
     /// Returns the runs of parts that have this many commas, without the blanks around them.
-    pub fn runs(&self, commas: usize) -> PartRuns<'t> {
+    pub(crate) fn runs(&self, commas: usize) -> PartRuns<'t> {
         // There are as many runs as commas, less those inside the first run, plus one.
         let Some(count) = (self.commas.len() + 1).checked_sub(commas) else {
             return PartRuns::Listed(Vec::new());
@@ -362,7 +362,7 @@ impl<'t> HeaderParts<'t> {
 
 /// Returns a part of a header without the spaces and tabs around it, which are the only blanks that
 /// HTTP has there (RFC 9110, 5.6.3).
-pub fn trim_blanks(text: &str) -> &str {
+pub(crate) fn trim_blanks(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 

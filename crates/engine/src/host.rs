@@ -138,7 +138,7 @@ impl<'a> Authority<'a> {
 
 /// Parses the digits after a colon: no digits mean no port, and anything else must be a number from
 /// 1 to 65535.
-pub fn parse_port(digits: &str) -> Result<Option<u16>, HostParseError> {
+pub(crate) fn parse_port(digits: &str) -> Result<Option<u16>, HostParseError> {
     if digits.is_empty() {
         return Ok(None);
     }
@@ -219,7 +219,7 @@ const WRAPPER: &str = "outbound_.";
 
 /// Returns whether a server name is wrapped. One that is not wrapped names its host as an authority
 /// does.
-pub fn is_wrapped(sni: &str) -> bool {
+pub(crate) fn is_wrapped(sni: &str) -> bool {
     strip_prefix_ignore_case(sni, WRAPPER).is_some()
 }
 

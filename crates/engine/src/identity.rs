@@ -12,7 +12,7 @@ use super::ascii;
 pub mod forwarded;
 
 /// The longest principal that is read, in bytes (rule R6).
-pub const MAX_PRINCIPAL: usize = 2048;
+pub(crate) const MAX_PRINCIPAL: usize = 2048;
 
 /// A well-formed workload identity: `spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +224,7 @@ pub enum Caller<'a> {
 
 impl<'a> Caller<'a> {
     /// Returns the identity, if it is valid.
-    pub fn workload(&self) -> Option<SpiffeId<'a>> {
+    pub(crate) fn workload(&self) -> Option<SpiffeId<'a>> {
         match self {
             Caller::Own(id) | Caller::Foreign(id) => Some(*id),
             Caller::Unknown(_) => None,

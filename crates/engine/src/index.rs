@@ -32,6 +32,10 @@ use super::request::{DestinationHost, Request};
 use super::rule::Rule;
 use super::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
 
+mod builder;
+
+use builder::Builder;
+
 /// The id of a source key in its table. The first ids are fixed.
 type Id = u32;
 /// The hash of a host key, or one of the fixed ids.
@@ -54,7 +58,7 @@ const FIRST: Id = 3;
 
 /// Which rules may be about a request.
 #[derive(Debug, Default)]
-pub struct Index {
+pub(crate) struct Index {
     sources: Sources,
     hosts: Hosts,
     /// For each pair of keys, its range in `lists`.
@@ -92,7 +96,7 @@ struct Hosts {
 impl Index {
     /// Files rules. Positions in the lists are positions in `rules`. Rules that are only ever
     /// looked up strictly are not filed for unknown attributes.
-    pub fn of_rules(rules: &[Arc<Rule>], matching: Match) -> Index {
+    pub(crate) fn of_rules(rules: &[Arc<Rule>], matching: Match) -> Index {
         let mut builder = Builder::new(matching);
         for (position, rule) in rules.iter().enumerate() {
             let hosts = builder.hosts.ids(rule);
@@ -107,14 +111,14 @@ impl Index {
 
     /// Returns whether a rule is in a dry run, without reading the rule, which is usually far away
     /// in memory. A pass that leaves such rules out can skip a whole set of them.
-    pub fn is_on_trial(&self, position: u32) -> bool {
+    pub(crate) fn is_on_trial(&self, position: u32) -> bool {
         self.on_trial
             .get(position as usize / 64)
             .is_some_and(|bits| bits >> (position % 64) & 1 == 1)
     }
 
     /// Files selections of callers, whatever the destination.
-    pub fn of_subjects<'s>(subjects: impl Iterator<Item = &'s SubjectList>) -> Index {
+    pub(crate) fn of_subjects<'s>(subjects: impl Iterator<Item = &'s SubjectList>) -> Index {
         let mut builder = Builder::new(Match::Strict);
         for (position, subjects) in subjects.enumerate() {
             let mut ids = Vec::new();
@@ -126,7 +130,7 @@ impl Index {
 
     /// Visits the lists of positions that may concern a request, each in ascending order, until the
     /// visitor stops.
-    pub fn lists(
+    pub(crate) fn lists(
         &self,
         caller: &Caller<'_>,
         request: &Request<'_>,
@@ -148,7 +152,7 @@ impl Index {
     }
 
     /// Visits the positions of selections that may concern a caller.
-    pub fn selections(&self, caller: &Caller<'_>, mut each: impl FnMut(u32)) {
+    pub(crate) fn selections(&self, caller: &Caller<'_>, mut each: impl FnMut(u32)) {
         let _ = self.sources.visit(caller, Match::Strict, &mut |source| {
             self.list(source, ANYWHERE)
                 .iter()
@@ -435,68 +439,5 @@ impl Hosts {
             HostKey::None => return ANYWHERE,
         }
         host_id(key)
-    }
-}
-
-struct Builder {
-    sources: Sources,
-    hosts: Hosts,
-    /// The keys that every rule is filed under besides its own.
-    always: (&'static [Id], &'static [HostId]),
-    /// Every filing: its pair of keys and its position.
-    filed: Vec<(PairId, u32)>,
-}
-
-impl Builder {
-    fn new(matching: Match) -> Builder {
-        let always: (&[Id], &[HostId]) = match matching {
-            Match::Broad => (&[EVERYONE], &[EVERYWHERE]),
-            Match::Strict => (&[], &[]),
-        };
-        Builder {
-            sources: Sources::default(),
-            hosts: Hosts::default(),
-            always,
-            filed: Vec::new(),
-        }
-    }
-
-    fn file(&mut self, position: usize, sources: &[Id], hosts: &[HostId]) {
-        let position = u32::try_from(position).unwrap_or(u32::MAX);
-        for source in sources.iter().chain(self.always.0) {
-            for host in hosts.iter().chain(self.always.1) {
-                self.filed.push((pair_id(*source, *host), position));
-            }
-        }
-    }
-
-    fn finish(mut self) -> Index {
-        self.filed.sort_unstable();
-        self.filed.dedup();
-        let lists: Box<[u32]> = self.filed.iter().map(|(_, position)| *position).collect();
-        let parts = || self.filed.chunk_by(|a, b| a.0 == b.0);
-        let mut pairs = FxHashMap::with_capacity_and_hasher(parts().count(), Default::default());
-        let mut from = 0;
-        for part in parts() {
-            let to = from + u32::try_from(part.len()).unwrap_or(u32::MAX);
-            if let Some((pair, _)) = part.first() {
-                pairs.insert(*pair, (from, to));
-            }
-            from = to;
-        }
-        let lengths: BTreeSet<usize> = self
-            .sources
-            .prefixes
-            .keys()
-            .map(|prefix| prefix.len())
-            .collect();
-        self.sources.prefix_lengths = lengths.into_iter().collect();
-        Index {
-            sources: self.sources,
-            hosts: self.hosts,
-            pairs,
-            lists,
-            on_trial: Box::default(),
-        }
     }
 }

@@ -4,9 +4,11 @@
 //! no file, no clock, no environment and no logging. `now`, identifiers and file contents come in
 //! as arguments, so the same code can run inside another host.
 //!
-//! Text becomes a [`snapshot::Snapshot`] in the crate `customs-policy`; a request becomes a
-//! [`decision::Decision`] in [`snapshot::Snapshot::decide`]. "Rule R9" and the like are in
-//! `docs/RULES.md`, an anchor each.
+//! Text becomes a [`Snapshot`] in the crate `customs-policy`; a request becomes a [`Decision`] in
+//! [`Snapshot::decide`]. "Rule R9" and the like are in `docs/RULES.md`, an anchor each.
+//!
+//! The names that every user needs are re-exported here. The modules hold what rules are made of,
+//! for the crates that compile, compare and explain them.
 
 #![cfg_attr(
     test,
@@ -32,7 +34,7 @@ pub mod header_uses;
 pub mod header_values;
 pub mod host;
 pub mod identity;
-pub mod index;
+mod index;
 pub mod operation;
 pub mod pass;
 pub mod path;
@@ -48,6 +50,20 @@ pub mod settings;
 pub mod snapshot;
 pub mod subject;
 pub mod time;
+
+pub use decision::{Answer, Decision, Gate, Outcome};
+pub use effect::Effect;
+pub use enforcement::Enforcement;
+pub use identity::{Caller, IdentityState, Principal};
+pub use pass::Pass;
+pub use reason::Reason;
+pub use request::{Attributes, Headers, HttpAttributes, Request};
+pub use rule::Rule;
+pub use rule_info::{RuleId, RuleInfo};
+pub use rules::Rules;
+pub use settings::{DefaultEffect, Settings};
+pub use snapshot::{Revision, Snapshot};
+pub use time::UnixNanos;
 
 #[cfg(not(feature = "count-steps"))]
 mod work_count;

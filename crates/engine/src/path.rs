@@ -15,10 +15,11 @@ use super::{ascii, work_count};
 
 mod template;
 
-pub use template::{SegmentEnds, Template, TemplateError, operators_match};
+pub(crate) use template::operators_match;
+pub use template::{SegmentEnds, Template, TemplateError};
 
 /// The longest path that is read, in bytes, without its query (rule R7).
-pub const MAX_PATH: usize = 8 * 1024;
+pub(crate) const MAX_PATH: usize = 8 * 1024;
 
 /// The distinct readings of one path; the first is the path as sent, without its query.
 #[derive(Clone, Debug, PartialEq, Eq)]

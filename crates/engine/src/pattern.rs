@@ -134,10 +134,10 @@ impl HostKey<'_> {
 }
 
 /// How narrow a pattern is; smaller is narrower. Grants are named in this order.
-pub type Specificity = (u8, u32, PortPattern);
+pub(crate) type Specificity = (u8, u32, PortPattern);
 
 /// The specificity of a rule that says nothing of hosts.
-pub const NO_HOST: Specificity = (4, 0, PortPattern::Every);
+pub(crate) const NO_HOST: Specificity = (4, 0, PortPattern::Every);
 
 impl HostPattern {
     /// Whether this is `**`, which also covers a connection that names no host.
@@ -317,7 +317,7 @@ pub fn parse_ip_block(text: &str) -> Option<IpNet> {
 }
 
 /// Whether an address is in a block. Broad also tries the IPv4 address that an IPv4-mapped one carries.
-pub fn block_contains(block: &IpNet, address: IpAddr, matching: Match) -> bool {
+pub(crate) fn block_contains(block: &IpNet, address: IpAddr, matching: Match) -> bool {
     block.contains(&address)
         || (matching == Match::Broad && block.contains(&address.to_canonical()))
 }

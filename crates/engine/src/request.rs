@@ -81,7 +81,7 @@ impl Headers for Vec<(String, String)> {
 }
 
 /// No headers at all.
-pub const NO_HEADERS: &Vec<(String, String)> = &Vec::new();
+pub(crate) const NO_HEADERS: &Vec<(String, String)> = &Vec::new();
 
 /// Returns the last value of a header.
 pub fn last_value<'s>(headers: &'s dyn Headers, name: &str) -> Option<Cow<'s, str>> {

@@ -50,7 +50,7 @@ pub struct Exception {
 
 /// How a deny matches a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DenyMatch<'r> {
+pub(crate) enum DenyMatch<'r> {
     /// The deny does not apply.
     NoMatch,
     /// The deny applies, and an exception opens it.
@@ -61,7 +61,7 @@ pub enum DenyMatch<'r> {
 
 impl Rule {
     /// Evaluates the rule as a DENY.
-    pub fn deny(
+    pub(crate) fn deny(
         &self,
         context: &EvalContext<'_>,
         caller: &Caller<'_>,
@@ -108,7 +108,11 @@ impl Rule {
 
     /// Returns how narrowly the rule, read as an ALLOW, covers a request, or `None` if it does not.
     /// On TCP, one HTTP-only field voids the whole rule, because istiod drops such a rule.
-    pub fn grant(&self, context: &EvalContext<'_>, caller: &Caller<'_>) -> Option<Specificity> {
+    pub(crate) fn grant(
+        &self,
+        context: &EvalContext<'_>,
+        caller: &Caller<'_>,
+    ) -> Option<Specificity> {
         self.grant_numbered(None, context, caller)
     }
 
@@ -144,7 +148,7 @@ impl Rule {
     }
 
     /// Returns the same, considering only the destination.
-    pub fn grants_destination(&self, context: &EvalContext<'_>) -> Option<Specificity> {
+    pub(crate) fn grants_destination(&self, context: &EvalContext<'_>) -> Option<Specificity> {
         let http_only = || {
             self.to.iter().any(Operation::is_http_only)
                 || self.when.iter().any(Condition::is_http_only)
@@ -162,7 +166,7 @@ impl Rule {
     }
 
     /// Returns whether the answer depends on the caller's identity.
-    pub fn asks_identity(&self) -> bool {
+    pub(crate) fn asks_identity(&self) -> bool {
         self.callers.asks_identity() || self.when.iter().any(Condition::asks_identity)
     }
 }

@@ -103,7 +103,7 @@ impl RuleId {
     }
 
     /// Returns the namespace of its policy.
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         self.policy
             .split_once('/')
             .map_or("", |(namespace, _)| namespace)

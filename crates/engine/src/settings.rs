@@ -100,7 +100,7 @@ impl Settings {
 
     /// Returns whether a host is a name of the mesh itself: under `.svc.` of a cluster's domain,
     /// short under `.svc`, or a name by which the gateway is reached.
-    pub fn names_the_mesh(&self, host: &Host<'_>) -> bool {
+    pub(crate) fn names_the_mesh(&self, host: &Host<'_>) -> bool {
         let of_cluster = |name: &str| {
             let in_cluster = self
                 .cluster_domains

@@ -25,7 +25,7 @@ pub struct Account {
 
 impl Account {
     /// Returns whether this is the caller's account.
-    pub fn is(&self, id: SpiffeId<'_>) -> bool {
+    pub(crate) fn is(&self, id: SpiffeId<'_>) -> bool {
         self.namespace == id.namespace && self.name == id.service_account
     }
 }
@@ -66,7 +66,12 @@ impl Source {
 
     /// Returns whether all fields hold. A condition of `when` on a source is a source with one
     /// field.
-    pub fn matches(&self, caller: &Caller<'_>, request: &Request<'_>, effect: Effect) -> bool {
+    pub(crate) fn matches(
+        &self,
+        caller: &Caller<'_>,
+        request: &Request<'_>,
+        effect: Effect,
+    ) -> bool {
         let identity = match caller.workload() {
             Some(id) => {
                 self.principals
@@ -90,7 +95,11 @@ impl Source {
 }
 
 /// Returns whether a field of address blocks holds.
-pub fn address_holds(blocks: &Field<IpNet>, address: Option<IpAddr>, effect: Effect) -> bool {
+pub(crate) fn address_holds(
+    blocks: &Field<IpNet>,
+    address: Option<IpAddr>,
+    effect: Effect,
+) -> bool {
     blocks.holds_if_known(address, effect, pattern::block_contains)
 }
 
@@ -281,7 +290,7 @@ impl CallerMatch {
 
     /// Returns whether the answer depends on the caller's identity, so that a caller without a
     /// valid identity is treated differently from others.
-    pub fn asks_identity(&self) -> bool {
+    pub(crate) fn asks_identity(&self) -> bool {
         match self {
             CallerMatch::Anyone => false,
             CallerMatch::Sources(sources) => sources.iter().any(Source::asks_identity),

@@ -15,7 +15,7 @@ thread_local! {
 
 /// Counts steps.
 #[inline(always)]
-pub fn steps(count: usize) {
+pub(crate) fn steps(count: usize) {
     #[cfg(feature = "count-steps")]
     STEPS.with(|steps| steps.set(steps.get() + count));
     #[cfg(not(feature = "count-steps"))]
@@ -24,7 +24,7 @@ pub fn steps(count: usize) {
 
 /// Counts bytes that are read.
 #[inline(always)]
-pub fn bytes(count: usize) {
+pub(crate) fn bytes(count: usize) {
     #[cfg(feature = "count-steps")]
     steps(count.div_ceil(BYTES));
     #[cfg(not(feature = "count-steps"))]

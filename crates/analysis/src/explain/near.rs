@@ -11,17 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::rule_facts::RuleFacts;
 use customs_engine::condition::Condition;
-use customs_engine::effect::Effect;
 use customs_engine::eval_context::EvalContext;
 use customs_engine::field::Field;
 use customs_engine::host::Host;
-use customs_engine::identity::Caller;
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::path::Readings;
 use customs_engine::pattern::{HostKey, HostPattern, Match, Port, PortPattern};
 use customs_engine::reference::Candidate;
 use customs_engine::request::DestinationHost;
-use customs_engine::rule::Rule;
+use customs_engine::{Caller, Effect, Rule};
 
 /// How many values of a rule people are told.
 const TOLD: usize = 6;

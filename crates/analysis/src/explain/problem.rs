@@ -1,8 +1,8 @@
 //! What request validation found, in words.
 
 use customs_engine::host::{Authority, HostParseError, parse_server_name};
-use customs_engine::reason::Reason;
-use customs_engine::request::{self, Attributes, Request};
+use customs_engine::request;
+use customs_engine::{Attributes, Reason, Request};
 
 /// Why request validation found something: what of the host or the SNI cannot be read, or which
 /// attributes differ.

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use customs_engine::rule_info::RuleInfo;
-use customs_engine::time::UnixNanos;
+use customs_engine::{RuleInfo, UnixNanos};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -6,16 +6,13 @@
 
 use std::borrow::Cow;
 
-use customs_engine::decision::Answer;
 use customs_engine::eval_context::EvalContext;
-use customs_engine::pass::Pass;
 use customs_engine::reference::{
     AllowMatches, DefaultTrace, Denied, DenyTrace, Excepted, IsolatedBy, IsolationTrace,
     IstioTrace, Trace, ValidationTrace, trace,
 };
-use customs_engine::request::{DestinationHost, Request};
-use customs_engine::snapshot::Snapshot;
-use customs_engine::time::UnixNanos;
+use customs_engine::request::DestinationHost;
+use customs_engine::{Answer, Pass, Request, Snapshot, UnixNanos};
 use serde::{Deserialize, Serialize};
 
 use super::near::{Nearest, nearest};

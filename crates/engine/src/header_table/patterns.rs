@@ -13,7 +13,7 @@ use crate::work_count;
 
 /// The patterns of one header, each once. `*` asks only that the header is there, so it also matches an empty text.
 #[derive(Debug, Default)]
-pub struct PatternTable {
+pub(crate) struct PatternTable {
     count: usize,
     exact: FxHashMap<Box<str>, u32>,
     prefixes: Affixes,
@@ -35,7 +35,7 @@ struct CommaPatterns {
 
 /// The numbers of a list's patterns, 64 to a word: which word, and its bits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PatternNumbers(Box<[(u32, u64)]>);
+pub(crate) struct PatternNumbers(Box<[(u32, u64)]>);
 
 impl PatternNumbers {
     fn of(mut numbers: Vec<u32>) -> PatternNumbers {
@@ -51,14 +51,14 @@ impl PatternNumbers {
     }
 
     /// Whether the list asks nothing.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 /// Gives patterns their numbers.
 #[derive(Debug, Default)]
-pub struct PatternTableBuilder {
+pub(crate) struct PatternTableBuilder {
     table: PatternTable,
     prefixes: FxHashMap<Box<str>, u32>,
     suffixes: FxHashMap<Box<str>, u32>,
@@ -67,7 +67,7 @@ pub struct PatternTableBuilder {
 
 impl PatternTableBuilder {
     /// The numbers of a list's patterns, new ones where they are new.
-    pub fn numbers(&mut self, list: &[TextPattern]) -> PatternNumbers {
+    pub(crate) fn numbers(&mut self, list: &[TextPattern]) -> PatternNumbers {
         PatternNumbers::of(list.iter().map(|pattern| self.number(pattern)).collect())
     }
 
@@ -99,7 +99,7 @@ impl PatternTableBuilder {
     }
 
     /// The table.
-    pub fn finish(self) -> PatternTable {
+    pub(crate) fn finish(self) -> PatternTable {
         let reversed = |(text, number): (Box<str>, u32)| (text.bytes().rev().collect(), number);
         PatternTable {
             prefixes: Affixes::of(
@@ -150,7 +150,7 @@ impl CommaPatterns {
 
 impl PatternTable {
     /// The number of a pattern, if it is one of the table's.
-    pub fn number(&self, pattern: &TextPattern) -> Option<u32> {
+    pub(crate) fn number(&self, pattern: &TextPattern) -> Option<u32> {
         match pattern {
             TextPattern::Exact(text) => self.exact.get(text.as_str()).copied(),
             TextPattern::Prefix(text) => self.prefixes.number(text.as_bytes()),
@@ -162,7 +162,7 @@ impl PatternTable {
     }
 
     /// Compares a header with every pattern: each of its texts, and its runs of parts with the patterns that have commas.
-    pub fn compare_header(&self, header: &HeaderTexts<'_>) -> MatchedPatterns {
+    pub(crate) fn compare_header(&self, header: &HeaderTexts<'_>) -> MatchedPatterns {
         let mut matched = self.compare(header.texts().map(|text| (text.text, text.is_strict)));
         if let (false, Some(parts)) = (self.with_commas.is_empty(), header.parts()) {
             matched.matching_runs = vec![0; self.count.div_ceil(64)].into();
@@ -174,7 +174,10 @@ impl PatternTable {
     }
 
     /// Compares every text with every pattern. With each text stands whether the strict match asks for it.
-    pub fn compare<'t>(&self, texts: impl Iterator<Item = (&'t str, bool)>) -> MatchedPatterns {
+    pub(crate) fn compare<'t>(
+        &self,
+        texts: impl Iterator<Item = (&'t str, bool)>,
+    ) -> MatchedPatterns {
         let texts: Vec<(&str, bool)> = texts.collect();
         let strict = texts
             .iter()
@@ -366,7 +369,7 @@ impl MatchedPatterns {
     }
 
     /// Whether a pattern matches some text or run of parts.
-    pub fn has(&self, pattern: u32) -> bool {
+    pub(crate) fn has(&self, pattern: u32) -> bool {
         self.word(pattern / 64) >> (pattern % 64) & 1 == 1
     }
 
@@ -387,7 +390,7 @@ impl MatchedPatterns {
     }
 
     /// Whether some pattern of a list matches some text or run of parts.
-    pub fn some_of(&self, list: &PatternNumbers) -> bool {
+    pub(crate) fn some_of(&self, list: &PatternNumbers) -> bool {
         work_count::steps(list.0.len());
         list.0
             .iter()
@@ -395,7 +398,7 @@ impl MatchedPatterns {
     }
 
     /// Whether every text that the strict match asks for is matched by some pattern of a list.
-    pub fn all_by(&self, list: &PatternNumbers) -> bool {
+    pub(crate) fn all_by(&self, list: &PatternNumbers) -> bool {
         let mut missing = self.strict.clone();
         for (word, bits) in &list.0 {
             let mut found = self

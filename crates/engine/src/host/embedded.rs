@@ -31,7 +31,7 @@ const LOCAL_NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 
 #[error(
     "the range covers only a part of the addresses that carry IPv4 addresses, or others beside them"
 )]
-pub struct MixedRangeError;
+pub(crate) struct MixedRangeError;
 
 fn is_in(bits: u128, (network, length): (Ipv6Addr, u8)) -> bool {
     bits >> (128 - u32::from(length)) == network.to_bits() >> (128 - u32::from(length))

@@ -176,7 +176,7 @@ impl<'a> Principal<'a> {
     /// Tightens the principal by the forwarded client certificate (rule R9): if the header's last
     /// element has a `URI` key, its URIs must be exactly the principal. The header never supplies
     /// an identity here.
-    pub fn tightened(self, raw: &str, xfcc: Option<&str>) -> Principal<'a> {
+    pub(crate) fn tightened(self, raw: &str, xfcc: Option<&str>) -> Principal<'a> {
         match xfcc.map(|header| agrees(header, raw)) {
             Some(Err(why)) => Principal::Invalid(why),
             None | Some(Ok(())) => self,
@@ -186,7 +186,7 @@ impl<'a> Principal<'a> {
     /// Reads the identity from the forwarded client certificate, for gateways that are configured
     /// to do so (rule R9). The header must have one element with one URI, which must be the
     /// connection's principal too if there is one.
-    pub fn from_xfcc(header: &'a str, principal: &str) -> Principal<'a> {
+    pub(crate) fn from_xfcc(header: &'a str, principal: &str) -> Principal<'a> {
         match only_uri(header) {
             Ok(uri) if principal.is_empty() || principal == uri => Principal::parse(uri),
             Ok(_) => Principal::Invalid(InvalidIdentity::XfccMismatch),

@@ -199,7 +199,7 @@ impl Template {
 /// Returns whether Envoy's template matcher lets an operator match every character of a path. The
 /// literal parts of a template consist of such characters, so a path of its shape matches there if
 /// and only if this holds for the whole path.
-pub fn operators_match(path: &str) -> bool {
+pub(crate) fn operators_match(path: &str) -> bool {
     work_count::bytes(path.len());
     path.bytes().all(|byte| is_pchar(byte) || byte == b'/')
 }

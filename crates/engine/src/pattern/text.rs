@@ -36,7 +36,7 @@ impl TextPattern {
     }
 
     /// Returns how many commas the pattern has.
-    pub fn commas(&self) -> usize {
+    pub(crate) fn commas(&self) -> usize {
         match self {
             TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => {
                 text.bytes().filter(|byte| *byte == b',').count()

@@ -167,7 +167,7 @@ impl<'t> Trace<'t> {
     }
 
     /// What the gates did.
-    pub fn gates(&self) -> Gates {
+    pub(crate) fn gates(&self) -> Gates {
         Gates {
             istio: match &self.istio {
                 None | Some(IstioTrace::NotAsked) => Gate::NotAsked,

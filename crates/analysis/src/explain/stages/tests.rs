@@ -1,11 +1,7 @@
 //! What is shown where there is nothing to explain, or where the two evaluators differ.
 
 use super::*;
-use customs_engine::reason::Reason;
-use customs_engine::request::{Attributes, HttpAttributes};
-use customs_engine::rules::Rules;
-use customs_engine::settings::Settings;
-use customs_engine::snapshot::Revision;
+use customs_engine::{Attributes, HttpAttributes, Reason, Revision, Rules, Settings};
 
 const NOW: UnixNanos = UnixNanos(0);
 
