@@ -141,7 +141,7 @@ const RUINS: &[Ruin] = &[
         },
         says: &[
             "./policies: error[unreadable]: ",
-            "no directory",
+            "not a directory",
             "name the directory",
         ],
     },

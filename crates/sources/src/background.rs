@@ -1,11 +1,12 @@
-//! Work that no check may wait for, on threads of its own; and that once a set is in force, the system schedules behind those
-//! that answer checks.
+//! Work that no check may wait for, on threads of its own. Once a set is in force, the system
+//! schedules these threads behind those that answer checks.
 //!
-//! The rule: whatever reads, parses, compiles or takes a set apart runs here. Before the first set is in force nobody can
-//! be answered by policy, so that work is done at full speed; later it steps back. A thread's priority is its own on Linux, and
-//! those that it starts inherit it; so this is never a thread of the runtime's pool, which would do other work later.
-//! Elsewhere the priority is one of the whole process, and stays. Nothing waits for these threads at the end of the process,
-//! because a file system may hold one for ever.
+//! The rule: whatever reads, parses, compiles or frees a set runs here. Before the first set is in
+//! force, no check can be answered by policy, so the work runs at full speed; later it steps back.
+//! On Linux each thread has its own priority, and threads that it starts inherit it, so this is
+//! never a thread of the runtime's pool, which would do other work later. Elsewhere the priority
+//! belongs to the whole process, and stays unchanged. Nothing waits for these threads at the end of
+//! the process, because a file system may block one forever.
 
 use std::any::Any;
 use std::io;
@@ -14,48 +15,49 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-/// By how much the thread is nicer than the others: at 10, one that checks want too gets a tenth of a core.
+/// Niceness of the background thread. At 10 it gets about a tenth of a core that check threads
+/// compete for.
 #[cfg(target_os = "linux")]
 const NICER: i32 = 10;
 
-/// How much of the machine some work may take.
+/// How much of the machine the work may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// As much as anything else: nothing is answered before it is done.
+    /// As much as anything else: no check is answered before the work is done.
     Full,
     /// What checks leave.
     BehindChecks,
 }
 
-/// Does this and waits for it. Who stops waiting leaves the work to itself.
+/// Does the work and waits for it. If the future is dropped, the work continues by itself.
 ///
 /// # Errors
-/// If the system gives no thread, or the work panics.
+/// If the system provides no thread, or the work panics.
 pub(super) async fn run<T: Send + 'static>(
     pace: Pace,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
-    let (tells, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let behind = move || {
         if pace == Pace::BehindChecks {
             step_back();
         }
-        // The work is not looked at after a panic, so nothing half done of it is seen.
+        // After a panic the work's state is dropped, so nothing half done is visible.
         let done = catch_unwind(AssertUnwindSafe(work));
-        // Whoever waited may be gone.
-        let _ = tells.send(done);
+        // The future may have been dropped.
+        let _ = sender.send(done);
     };
     let _not_joined = thread::Builder::new()
         .name("customs-files".to_owned())
         .spawn(behind)?;
-    let done = told.await.map_err(io::Error::other)?;
+    let done = receiver.await.map_err(io::Error::other)?;
     done.map_err(|panic| io::Error::other(format!("panicked: {}", message(panic.as_ref()))))
 }
 
 #[cfg(target_os = "linux")]
 fn step_back() {
     if let Err(error) = rustix::process::nice(NICER) {
-        tracing::debug!("reading policies keeps the priority of checks: {error}");
+        tracing::debug!("cannot lower the priority of reading policies: {error}");
     }
 }
 
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_told() {
+    async fn a_panic_is_reported() {
         let panics: [(fn(), &str); 3] = [
             (
                 || panic!("at {:?}", thread::current().name()),
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_hangs_keeps_nobody() {
+    async fn work_that_hangs_delays_no_other() {
         let (release, hangs) = std::sync::mpsc::channel::<()>();
         let work = run(Pace::Full, move || hangs.recv());
         assert!(

@@ -1,11 +1,13 @@
-//! The directories that the settings name -> the directories that are sources now.
+//! Turns the directories that the settings name into the directories that are sources now.
 //!
-//! A directory is one source, or holds one source for each namespace; either way with options. Of the second kind this
-//! lists the entries. The rule: a directory, or a symlink, whose name is a DNS label is the source of the namespace of that
-//! name. It is not looked at here, since one that hangs must not hold up the others; its own reading finds out what it is.
-//! Names that start with a dot and plain files are nobody's. A policy beside the directories, and a directory with policy
-//! files whose name no namespace can have, are mistakes: somebody thinks that they are in force. They are told as errors
-//! and hold nothing up, because one misplaced file must not keep every namespace from loading.
+//! A directory is one source, or holds one source for each namespace; either way with options. Of
+//! the second kind this lists the entries. The rule: a directory, or a symlink, whose name is a DNS
+//! label is the source of the namespace of that name. It is not inspected here, since one that
+//! hangs must not delay the others; reading it finds out what it is. Names that start with a dot,
+//! and plain files, are ignored. Two entries are mistakes, because their author thinks that they
+//! are in force: a policy beside the directories, and a directory with policy files whose name no
+//! namespace can have. They are reported as errors and hold nothing up, because one misplaced file
+//! must not keep every namespace from loading.
 
 use std::fs::{self, DirEntry};
 use std::io;
@@ -50,7 +52,7 @@ pub(super) fn list(
     Ok(listing)
 }
 
-/// Adds an entry of a directory of namespaces to what it holds.
+/// Adds an entry of a directory of namespaces to the listing.
 fn sort_in(
     listing: &mut NamespaceListing,
     entry: &DirEntry,
@@ -60,7 +62,7 @@ fn sort_in(
 ) {
     let (path, kind) = (entry.path(), entry.file_type().ok());
     let is_plain = kind.is_some_and(|kind| kind.is_file());
-    // What cannot be looked at (a symlink that leads nowhere) may have been a directory of policies.
+    // What cannot be inspected (such as a broken symlink) may have been a directory of policies.
     let may_be_directory = kind.is_none_or(|kind| kind.is_dir() || kind.is_symlink());
     if may_be_directory && is_dns_label(&name) {
         listing.namespaces.insert(name);
@@ -109,13 +111,16 @@ pub(super) fn read_bound(
     }
 }
 
-/// Whether the name of a file beside the directories, which cannot be read, says that it was meant to be.
+/// Returns whether the name of a file beside the directories, which cannot be read, suggests that
+/// it was meant as a policy.
 fn was_meant(name: &str) -> bool {
     is_policy_name(name) || looks_like_policy_name(name)
 }
 
 fn no_namespace(path: &Path, name: &str) -> Problem {
-    let text = format!("no namespace can be called `{name}`, so the policies in here are not read");
+    let text = format!(
+        "`{name}` is not a valid namespace name, so the policies in this directory are not read"
+    );
     Problem::error(Code::BadName, whole(path), text).hint(
         "give the directory the name of its namespace: lower-case letters, digits and inner `-`",
     )
@@ -123,7 +128,7 @@ fn no_namespace(path: &Path, name: &str) -> Problem {
 
 fn misplaced(path: &Path) -> Problem {
     let text =
-        "this lies beside the directories of namespaces and in none of them, so it is not read";
+        "this is beside the directories of namespaces and in none of them, so it is not read";
     Problem::error(Code::Misplaced, whole(path), text)
         .hint("move it to the directory of its namespace")
 }
@@ -153,7 +158,7 @@ mod tests {
         )
     }
 
-    fn told(listing: &NamespaceListing) -> Vec<(Code, &str)> {
+    fn reported(listing: &NamespaceListing) -> Vec<(Code, &str)> {
         listing
             .problems
             .iter()
@@ -162,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_namespaces_or_mistakes_or_nobodys() {
+    fn entries_are_namespaces_or_mistakes_or_ignored() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         for name in [
@@ -191,7 +196,7 @@ mod tests {
         let namespaces: Vec<_> = listing.namespaces.iter().map(String::as_str).collect();
         assert_eq!(namespaces, ["batch-2", "dangling", "linked", "shop"]);
         assert_eq!(
-            told(&listing),
+            reported(&listing),
             [
                 (Code::BadName, "Linked"),
                 (Code::BadName, "Shop"),
@@ -226,7 +231,7 @@ mod tests {
         );
         symlink("nowhere", root.path().join("deny.yaml")).unwrap();
         assert_eq!(
-            told(&listed(root.path(), false).unwrap()),
+            reported(&listed(root.path(), false).unwrap()),
             [(Code::Misplaced, "deny.yaml")]
         );
     }
@@ -236,9 +241,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("Shop/deep")).unwrap();
         fs::write(root.path().join("Shop/deep/deny.yaml"), POLICY).unwrap();
-        assert!(told(&listed(root.path(), false).unwrap()).is_empty());
+        assert!(reported(&listed(root.path(), false).unwrap()).is_empty());
         assert_eq!(
-            told(&listed(root.path(), true).unwrap()),
+            reported(&listed(root.path(), true).unwrap()),
             [(Code::BadName, "Shop")]
         );
     }

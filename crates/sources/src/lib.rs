@@ -1,18 +1,22 @@
-//! The edge at which people change policy: a file event becomes a new set in force, or a refusal that says why.
+//! The edge at which people change policy: a file event becomes a new set in force, or a refusal
+//! that says why.
 //!
-//! 1. [`watch`]: something may have changed;
-//! 2. [`directories`]: which directories are sources; [`mod@walk`] and [`names`]: which of their files are policies;
-//!    `lookalikes`: which only look like some; [`read`]: their bytes; [`stat_cache`]: which files a rescan need not open;
-//!    `read_cycle`: all of them are read twice, until both reads agree, by `readers` that can be left behind;
-//! 3. [`policy_directories`]: the policy set of the directories, which decides what of them may be in force; [`mod@load`]: parses
-//!    its files side by side;
-//! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the record of the change;
-//! 5. [`status`]: what operators are told of it.
+//! 1. [`watch`]: something may have changed.
+//! 2. [`directories`]: which directories are sources; [`mod@walk`] and [`names`]: which of their
+//!    files are policies; `lookalikes`: which only look like policies; [`read`]: their bytes;
+//!    [`stat_cache`]: which files a rescan need not open; `read_cycle`: all of them are read twice,
+//!    until both reads agree, by `readers` that can be abandoned.
+//! 3. [`policy_directories`]: the policy set of the directories, which decides what may be in
+//!    force; [`mod@load`]: parses its files side by side.
+//! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the
+//!    record of the change.
+//! 5. [`status`]: what operators see.
 //!
-//! Once a set is in force all of this runs on threads that the system schedules behind checks, see `background`.
+//! Once a set is in force, all of this runs on threads that the system schedules behind checks, see
+//! `background`.
 //!
-//! The only home of `notify`, and with the audit sinks and the settings file of `std::fs`. What a policy means is not
-//! known here: the engine is given bytes and answers with problems.
+//! This crate is the only home of `notify` and, with the audit sinks and the settings file, of
+//! `std::fs`. It does not know what a policy means: the engine receives bytes and returns problems.
 
 #![cfg_attr(
     test,

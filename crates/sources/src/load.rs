@@ -1,9 +1,10 @@
 //! Reads the files of a source side by side: parsing is most of the work of a large set.
 //!
-//! The rule: on all cores where nothing was read before, since then nobody waits for an answer; else on all but one, which is
-//! left to whoever answers checks meanwhile. Being scheduled behind them is not enough: a check that wakes where something
-//! else runs waits for the change, and finds the core's caches full of policies.
-//! What a file means is the engine's business; nothing here depends on which thread was first.
+//! The rule: it uses all cores before anything was read, since no check waits for an answer then;
+//! later all cores except one, which is left to checks. Being scheduled behind checks is not
+//! enough: a check that wakes on a core that runs something else waits for the switch, and finds
+//! the core's caches full of policies. The policy language says what a file means; nothing here
+//! depends on which thread was first.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -11,11 +12,11 @@ use std::thread;
 use customs_engine::settings::Settings;
 use customs_policy::source::{LoadedFile, LoadedSource, PolicyFile, Source};
 
-/// Below this many bytes of text threads would cost more than they save.
+/// Below this many bytes of text, threads would cost more than they save.
 const SMALL: usize = 256 * 1024;
 
-/// Reads one source, as [`source::load`](customs_policy::source::load) does; files that are as they were in
-/// `before`, which was read with the same settings, are not read again.
+/// Reads one source, as [`source::load`](customs_policy::source::load) does. Files that are
+/// unchanged since `before`, which was read with the same settings, are not read again.
 pub fn load(source: &Source, before: Option<&LoadedSource>, settings: &Settings) -> LoadedSource {
     let known = |file| {
         before
@@ -45,7 +46,7 @@ pub fn load(source: &Source, before: Option<&LoadedSource>, settings: &Settings)
     )
 }
 
-/// The files to be read, each with its number.
+/// The files to read, each with its number.
 struct Job<'j> {
     source: &'j Source,
     files: &'j [(usize, &'j PolicyFile)],
@@ -54,7 +55,7 @@ struct Job<'j> {
 }
 
 impl Job<'_> {
-    /// Reads them on all cores but so many.
+    /// Reads them on all cores except `left_alone`.
     fn run(&self, left_alone: usize) -> Vec<(usize, LoadedFile)> {
         let bytes: usize = self.files.iter().map(|(_, file)| file.bytes.len()).sum();
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -66,7 +67,8 @@ impl Job<'_> {
             let workers: Vec<_> = (0..threads)
                 .map(|_| scope.spawn(|| self.read_some()))
                 .collect();
-            // A panic is a defect of the parser; it goes on in the thread that asked, which keeps what is in force.
+            // A panic is a defect of the parser. It is passed on to the calling thread, which keeps
+            // what is in force.
             let join = |worker: thread::ScopedJoinHandle<'_, _>| {
                 worker
                     .join()
@@ -76,7 +78,7 @@ impl Job<'_> {
         })
     }
 
-    /// Reads file after file until none is left, each under its number.
+    /// Reads file after file until none is left, and returns each under its number.
     fn read_some(&self) -> Vec<(usize, LoadedFile)> {
         let mut read = Vec::new();
         while let Some((index, file)) = self.files.get(self.next.fetch_add(1, Ordering::Relaxed)) {

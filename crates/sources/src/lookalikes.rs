@@ -1,7 +1,9 @@
-//! The search for what looks like a policy and is not read: which files begin as a policy does, and which directories hold some.
+//! The search for what looks like a policy and is not read: which files begin as a policy does, and
+//! which directories hold such files.
 //!
-//! It only ever leads to warnings, so it must not cost much nor hold anything up: it is bounded, opens no link to another
-//! file system, and says where it is. **What it did not look at is told**, since policies may lie there.
+//! It only ever leads to warnings, so it must cost little and delay nothing: it is bounded, opens
+//! no link to another file system, and reports its progress. **Whatever it did not look at is
+//! reported**, since policies may be there.
 
 use std::fs::{self, DirEntry, Metadata};
 use std::io::{self, ErrorKind, Read};
@@ -18,35 +20,35 @@ use customs_record::plain_file;
 
 /// How many files of other names are opened to see what they are.
 const MAX_OPENED: usize = 1_000;
-/// How many entries of a directory that is not read are looked at.
-const MAX_LOOKED: usize = 2_000;
-/// A directory of the file system itself, which nobody but the system may read.
+/// How many entries of a directory that is not read are inspected.
+const MAX_INSPECTED: usize = 2_000;
+/// A directory of the file system itself, which only the system may read.
 const OF_THE_SYSTEM: &str = "lost+found";
 
 /// The search in one source.
 pub(super) struct Search<'s> {
     cache: &'s StatCache,
     progress: &'s Progress,
-    /// The file system that the source lies on.
+    /// The file system that the source is on.
     device: Option<u64>,
     opened: usize,
-    /// What was not looked at first, and why.
-    passed_over: Option<String>,
+    /// The first thing that was skipped, and why.
+    skipped: Option<String>,
 }
 
-/// What the beginning of a file says.
+/// What the beginning of a file shows.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Beginning {
-    /// It is that of a policy.
+    /// It begins as a policy does.
     Policy,
-    /// It is not.
+    /// It does not.
     Other,
     /// It cannot be read.
     Unknown(String),
 }
 
 impl<'s> Search<'s> {
-    /// A search in this directory.
+    /// Creates a search in this directory.
     pub(super) fn new(
         directory: &Path,
         cache: &'s StatCache,
@@ -59,11 +61,11 @@ impl<'s> Search<'s> {
             progress,
             device,
             opened: 0,
-            passed_over: None,
+            skipped: None,
         }
     }
 
-    /// What the beginning of a file says whose name says nothing.
+    /// Inspects the beginning of a file whose name says nothing.
     pub(super) fn beginning(
         &mut self,
         path: &Path,
@@ -85,11 +87,7 @@ impl<'s> Search<'s> {
             return of(known);
         }
         if self.opened >= MAX_OPENED {
-            self.pass_over(|| {
-                format!(
-                    "of the files with other names no more than {MAX_OPENED} are opened at a time"
-                )
-            });
+            self.skip(|| format!("only {MAX_OPENED} files with other names are opened at a time"));
             return Beginning::Other;
         }
         self.opened += 1;
@@ -101,19 +99,19 @@ impl<'s> Search<'s> {
                 self.cache.note_beginning(path, metadata, begins, now);
                 of(begins)
             }
-            // It vanished, or is something else by now.
+            // It vanished, or was replaced by something else.
             Err(error) if error.kind() == ErrorKind::NotFound => Beginning::Other,
             Err(error) if plain_file::is_not_regular(&error).is_some() => Beginning::Other,
             Err(error) => Beginning::Unknown(error.to_string()),
         }
     }
 
-    /// The first policy file in a directory that is not read, or, if it is looked through, below it.
+    /// Returns the first policy file in a directory that is not read or, if `deep`, below it.
     pub(super) fn policy_in(&mut self, directory: &Path, deep: bool) -> Option<String> {
         let mut waiting = vec![PathBuf::new()];
-        let mut looked = 0;
+        let mut inspected = 0;
         while let Some(below) = waiting.pop() {
-            // To join nothing would add a slash.
+            // Joining an empty path would add a slash.
             let path = if below.as_os_str().is_empty() {
                 directory.to_owned()
             } else {
@@ -124,7 +122,7 @@ impl<'s> Search<'s> {
             }
             self.progress.at(&path);
             let mut entries: Vec<_> = match fs::read_dir(&path) {
-                Ok(entries) => entries.flatten().take(MAX_LOOKED + 1).collect(),
+                Ok(entries) => entries.flatten().take(MAX_INSPECTED + 1).collect(),
                 Err(error) => {
                     self.cannot_read(&path, &error);
                     continue;
@@ -132,11 +130,11 @@ impl<'s> Search<'s> {
             };
             entries.sort_by_key(DirEntry::file_name);
             for entry in entries {
-                looked += 1;
-                if looked > MAX_LOOKED {
+                inspected += 1;
+                if inspected > MAX_INSPECTED {
                     let shown = directory.display();
-                    self.pass_over(|| {
-                        format!("of `{shown}` no more than {MAX_LOOKED} entries are looked at")
+                    self.skip(|| {
+                        format!("only the first {MAX_INSPECTED} entries of `{shown}` are inspected")
                     });
                     return None;
                 }
@@ -144,7 +142,7 @@ impl<'s> Search<'s> {
                 if is_left_out(&name) {
                     continue;
                 }
-                // Symlinks are not followed here: the walk must end, and nothing is read.
+                // Symlinks are not followed here: the search must end, and nothing is read.
                 let kind = entry.file_type().ok();
                 if kind.is_some_and(|kind| kind.is_dir()) {
                     waiting.extend(deep.then(|| below.join(entry.file_name())));
@@ -160,7 +158,8 @@ impl<'s> Search<'s> {
         None
     }
 
-    /// Much is written in JSON: there the beginning must say so too.
+    /// Returns whether a file is a policy. Many files are JSON, so for these the beginning must say
+    /// so too.
     fn is_policy(&mut self, path: &Path, name: &str, is_link: bool) -> bool {
         let is_json = name.to_ascii_lowercase().ends_with(".json");
         if is_policy_name(name) && !is_json {
@@ -177,7 +176,7 @@ impl<'s> Search<'s> {
             Beginning::Policy => true,
             Beginning::Other => false,
             Beginning::Unknown(why) => {
-                self.pass_over(|| format!("`{}` cannot be read: {why}", path.display()));
+                self.skip(|| format!("`{}` cannot be read: {why}", path.display()));
                 false
             }
         }
@@ -185,19 +184,19 @@ impl<'s> Search<'s> {
 
     fn cannot_read(&mut self, path: &Path, error: &io::Error) {
         if error.kind() != ErrorKind::NotFound {
-            self.pass_over(|| format!("`{}` cannot be read: {error}", path.display()));
+            self.skip(|| format!("`{}` cannot be read: {error}", path.display()));
         }
     }
 
-    fn pass_over(&mut self, why: impl FnOnce() -> String) {
-        self.passed_over.get_or_insert_with(why);
+    fn skip(&mut self, why: impl FnOnce() -> String) {
+        self.skipped.get_or_insert_with(why);
     }
 
-    /// What is told of a source in which something was not looked at.
+    /// Returns the problem of a source in which something was not inspected.
     pub(super) fn not_looked_at(self, directory: &Path) -> Option<Problem> {
         let what = format!(
             "not everything was searched for policies that are not read: {}",
-            self.passed_over?
+            self.skipped?
         );
         let problem = Problem::warning(Code::NotRead, whole(directory), what);
         Some(problem.hint(
@@ -227,18 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn more_entries_than_are_looked_at_are_told() {
+    fn more_entries_than_are_inspected_are_reported() {
         let root = tempfile::tempdir().unwrap();
-        (0..=MAX_LOOKED)
+        (0..=MAX_INSPECTED)
             .for_each(|n| fs::write(root.path().join(format!("{n:05}.txt")), "").unwrap());
-        let (first, told) = found(root.path());
-        assert!(first.is_none() && told.unwrap().text.contains("2000 entries"));
+        let (first, reported) = found(root.path());
+        assert!(first.is_none() && reported.unwrap().text.contains("2000 entries"));
         fs::remove_file(root.path().join("00000.txt")).unwrap();
         assert_eq!(found(root.path()), (None, None));
     }
 
     #[test]
-    fn more_files_than_are_opened_are_told() {
+    fn more_files_than_are_opened_are_reported() {
         let root = tempfile::tempdir().unwrap();
         (0..=MAX_OPENED).for_each(|n| fs::write(root.path().join(format!("{n:05}")), "x").unwrap());
         assert!(
@@ -246,12 +245,12 @@ mod tests {
                 .1
                 .unwrap()
                 .text
-                .contains("no more than 1000 are opened")
+                .contains("only 1000 files with other names")
         );
     }
 
     #[test]
-    fn a_directory_that_cannot_be_read_ends_no_search_and_is_told() {
+    fn an_unreadable_directory_is_reported_and_the_search_continues() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         for name in ["a", "z"] {

@@ -1,33 +1,35 @@
-//! What a file's name, and failing that its beginning, says of it: a policy, cases, or something that only looks like a policy.
+//! What a file is according to its name or, failing that, its beginning: a policy, cases, or
+//! something that only looks like a policy.
 //!
-//! The rule: `.yaml`, `.yml` and `.json` in any case are policies; names that start with a dot and `*.cases.*` are left
-//! out. **Whatever looks like a policy and is not read is told**: another ending after one of these (`deny.yaml.bak`), one
-//! that is nearly one of them, and a file of any name that begins as a policy document does, one that is left out too.
+//! The rule: `.yaml`, `.yml` and `.json` in any case are policies; names that start with a dot and
+//! `*.cases.*` are left out. **Whatever looks like a policy and is not read is reported**: another
+//! ending after one of these (`deny.yaml.bak`), an ending that is nearly one of them, and a file of
+//! any name that begins as a policy document does, including one that is left out.
 
 use customs_policy::reader::distance;
 
 /// Endings of policy files, in lower case.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// Endings that are near one of these and mean something else.
+/// Endings that resemble one of these and mean something else.
 const OTHERS: [&str; 3] = ["xml", "toml", "jsonl"];
 
-/// Whether a file name is one of a policy file.
+/// Returns whether a name is that of a policy file.
 pub(crate) fn is_policy_name(name: &str) -> bool {
     has_ending(name) && !is_left_out(name)
 }
 
-/// Whether a file name is one of a file of cases.
+/// Returns whether a name is that of a file of cases.
 pub(crate) fn is_cases_name(name: &str) -> bool {
     has_ending(name) && !name.starts_with('.') && has_cases_part(name)
 }
 
-/// Whether a name says that its file is none of a policy, whatever it holds.
+/// Returns whether a name excludes its file from the policies, whatever it contains.
 pub(crate) fn is_left_out(name: &str) -> bool {
     name.starts_with('.') || has_cases_part(name)
 }
 
-/// Whether a name ends as that of a policy file does.
+/// Returns whether a name ends as that of a policy file does.
 pub(crate) fn has_ending(name: &str) -> bool {
     let ending = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty());
     ending.is_some_and(|(_, ending)| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
@@ -38,7 +40,7 @@ fn has_cases_part(name: &str) -> bool {
     parts.any(|part| part == "cases") && name.matches('.').count() > 1
 }
 
-/// Whether a name that is none of a policy file looks as if it was meant to be one.
+/// Returns whether a name that is not that of a policy file looks as if it was meant to be one.
 pub(crate) fn looks_like_policy_name(name: &str) -> bool {
     let lower = name.trim().to_lowercase();
     let mut last = "";
@@ -57,7 +59,7 @@ pub(crate) fn looks_like_policy_name(name: &str) -> bool {
     !OTHERS.contains(&last) && ENDINGS.iter().any(|ending| is_nearly(last, ending))
 }
 
-/// One slip of a finger, or letters of another alphabet.
+/// Returns whether an ending has one typing mistake, or letters of another alphabet.
 fn is_nearly(written: &str, ending: &str) -> bool {
     let sorted = |text: &str| {
         let mut letters: Vec<char> = text.chars().collect();
@@ -69,10 +71,10 @@ fn is_nearly(written: &str, ending: &str) -> bool {
         || !written.is_ascii() && written.chars().count() == ending.len()
 }
 
-/// How many bytes of a file say whether it begins as a policy does.
+/// How many bytes of a file decide whether it begins as a policy does.
 pub(crate) const BEGINNING: usize = 4 * 1024;
 
-/// What only documents of policies hold.
+/// What only policy documents contain.
 const MARKS: [&str; 5] = [
     "egress.customs/",
     "security.istio.io/",
@@ -81,7 +83,7 @@ const MARKS: [&str; 5] = [
     "DestinationSet",
 ];
 
-/// Whether a text begins as a policy document does, comments apart. Cases are none.
+/// Returns whether a text begins as a policy document does, ignoring comments. Cases do not count.
 pub(crate) fn looks_like_policy(beginning: &[u8]) -> bool {
     let text = String::from_utf8_lossy(beginning);
     let mut lines = text
@@ -99,7 +101,7 @@ pub(crate) fn looks_like_policy(beginning: &[u8]) -> bool {
             .iter()
             .any(|key| line.starts_with(key))
     };
-    // JSON has its first key on the next line, as a rule.
+    // JSON usually has its first key on the next line.
     let is_object = next()
         .is_some_and(|line| begins(line) || (line.trim_end() == "{" && next().is_some_and(begins)));
     is_object && MARKS.iter().any(|mark| text.contains(mark)) && !text.contains("PolicyTest")

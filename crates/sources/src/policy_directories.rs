@@ -1,6 +1,8 @@
-//! The directories that the settings name, as sources of a policy set: which directory is read for which source.
+//! The directories that the settings name, as sources of a policy set: which directory is read for
+//! which source.
 //!
-//! The set knows its sources by name and no path. What they hold, and when, is not known here.
+//! The set knows its sources by name and knows no path. What the directories contain, and when, is
+//! not known here.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,14 +23,15 @@ use customs_policy::problem::Problem;
 pub struct PolicyDirectories(Arc<[(SourceId, PolicyDirectory)]>);
 
 impl PolicyDirectories {
-    /// Names the directories as they were given.
+    /// Creates the directories, named as they were given.
     pub fn new(directories: impl IntoIterator<Item = PolicyDirectory>) -> PolicyDirectories {
         let named =
             |directory: PolicyDirectory| (directory.path().display().to_string().into(), directory);
         PolicyDirectories(directories.into_iter().map(named).collect())
     }
 
-    /// Creates their policy set, which warns of grants that end within so many days; nothing has been read yet.
+    /// Creates their policy set, which warns of grants that expire within `expiry_days`. Nothing
+    /// has been read yet.
     pub fn policy_set(&self, settings: Settings, expiry_days: u32) -> PolicySet {
         let declarations = self.0.iter().map(|(id, directory)| SourceDeclaration {
             id: id.clone(),
@@ -43,7 +46,8 @@ impl PolicyDirectories {
             .with_review(Arc::new(ExpiryReview { expiry_days }))
     }
 
-    /// Returns the directory of a source and how it is read; `None` for a source that is no directory.
+    /// Returns the directory of a source and how it is read; `None` for a source that is not a
+    /// directory.
     pub fn locate(&self, id: &SourceId, scope: &SourceScope) -> Option<(PathBuf, &SourceOptions)> {
         let named = |name: &SourceId| {
             self.0
@@ -62,7 +66,7 @@ impl PolicyDirectories {
     }
 }
 
-/// Warns of grants that have ended or end soon.
+/// Warns of grants that have expired or expire soon.
 #[derive(Debug)]
 struct ExpiryReview {
     expiry_days: u32,

@@ -1,6 +1,6 @@
 //! A directory of policies as the settings name it, and how it is read.
 //!
-//! It touches no file: [`directories`](super::directories) finds out which sources it holds.
+//! It uses no file: [`directories`](super::directories) finds out which sources it holds.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub struct SourceOptions {
 }
 
 impl PolicyDirectory {
-    /// A directory that is one source.
+    /// Returns a directory that is one source.
     pub fn source(path: PathBuf) -> PolicyDirectory {
         PolicyDirectory {
             path,
@@ -31,7 +31,8 @@ impl PolicyDirectory {
         }
     }
 
-    /// A directory in which each directory is a source, bound to the namespace of that name.
+    /// Returns a directory in which each directory is a source, bound to the namespace of that
+    /// name.
     pub fn namespaces(path: PathBuf) -> PolicyDirectory {
         PolicyDirectory {
             holds_namespaces: true,
@@ -39,22 +40,22 @@ impl PolicyDirectory {
         }
     }
 
-    /// The same directory, with its sources read like this.
+    /// Returns the same directory, with these options for its sources.
     pub fn read_with(self, options: SourceOptions) -> PolicyDirectory {
         PolicyDirectory { options, ..self }
     }
 
-    /// Its path.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether each directory in it is a source.
+    /// Returns whether each directory in it is a source.
     pub fn holds_namespaces(&self) -> bool {
         self.holds_namespaces
     }
 
-    /// How its sources are read.
+    /// Returns how its sources are read.
     pub fn options(&self) -> &SourceOptions {
         &self.options
     }

@@ -1,6 +1,6 @@
 //! What is wrong with a file or a directory that cannot be read, and what to do about it.
 //!
-//! It looks at nothing but the kind of an error, and at a link that leads nowhere.
+//! It inspects nothing but the kind of an error, and whether a link is broken.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -23,11 +23,11 @@ pub(super) fn directory_problem(directory: &Path, error: &std::io::Error) -> Pro
             "create it, or name another in `policies`",
         ),
         ErrorKind::NotADirectory => (
-            "this is no directory".into(),
+            "this is not a directory".into(),
             "name the directory that holds the policy files",
         ),
         ErrorKind::PermissionDenied => (
-            "the directory may not be read".into(),
+            "no permission to read the directory".into(),
             "give this process the right to read it",
         ),
         _ => (
@@ -38,7 +38,7 @@ pub(super) fn directory_problem(directory: &Path, error: &std::io::Error) -> Pro
     Problem::error(Code::Unreadable, whole(directory), text).hint(hint)
 }
 
-/// Why an entry of a source cannot be looked at that may be a directory of it.
+/// Returns why an entry of a source cannot be inspected, if it may be a directory of the source.
 pub(super) fn entry_problem(path: &Path, error: &io::Error) -> Problem {
     if error.kind() != ErrorKind::NotFound {
         return directory_problem(path, error);
@@ -50,7 +50,9 @@ pub(super) fn entry_problem(path: &Path, error: &io::Error) -> Problem {
 pub(super) fn file_problem(path: &Path, error: &io::Error) -> Box<Problem> {
     if let Some(what) = plain_file::is_not_regular(error) {
         let problem = Problem::error(Code::Unreadable, whole(path), what.to_string());
-        return Box::new(problem.hint("remove it, or give it a name that is no policy's"));
+        return Box::new(
+            problem.hint("remove it, or give it a name that is not that of a policy file"),
+        );
     }
     let dangling = fs::symlink_metadata(path).is_ok_and(|link| link.is_symlink());
     let (text, hint) = match error.kind() {
@@ -63,7 +65,7 @@ pub(super) fn file_problem(path: &Path, error: &io::Error) -> Box<Problem> {
             "it is read again at the next change",
         ),
         ErrorKind::PermissionDenied => (
-            "the file may not be read".into(),
+            "no permission to read the file".into(),
             "give this process the right to read it",
         ),
         ErrorKind::WouldBlock => (
@@ -86,7 +88,7 @@ pub(super) fn too_large(path: &Path) -> Box<Problem> {
     );
     Box::new(
         Problem::error(Code::TooLarge, whole(path), text)
-            .hint("split the file, or remove what is no policy"),
+            .hint("split the file, or remove what is not a policy"),
     )
 }
 

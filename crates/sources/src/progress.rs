@@ -1,4 +1,4 @@
-//! Where a reader is, for the loop that decides whether it hangs.
+//! The position of a reader, for the loop that decides whether it hangs.
 //!
 //! It says nothing about what was read.
 
@@ -17,19 +17,19 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Says what is looked at or read next.
+    /// Stores the path that is inspected or read next.
     pub(super) fn at(&self, path: &Path) {
         let mut at = self.lock();
         path.clone_into(&mut at.0);
         at.1 = Instant::now();
     }
 
-    /// What is looked at or read.
+    /// Returns the path that is inspected or read.
     pub(super) fn path(&self) -> PathBuf {
         self.lock().0.clone()
     }
 
-    /// Since when.
+    /// Returns since when the reader has been there.
     pub(super) fn since(&self) -> Instant {
         self.lock().1
     }

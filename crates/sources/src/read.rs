@@ -1,9 +1,10 @@
-//! A policies directory -> a [`Source`]: names, bytes, and nothing of what they mean.
+//! Turns a policies directory into a [`Source`]: names and bytes, and nothing of what they mean.
 //!
-//! Which files are read is said by [`walk`](mod@super::walk) and [`names`](super::names). Symlinks are followed, since a mounted
-//! ConfigMap is made of them. A name that is taken and cannot be read as a regular file is an error rather than left out:
-//! it could hold denials. Nothing is opened but regular files, and nothing in a way that waits, so a FIFO cannot hold the
-//! reader up. A file that is as it was need not be opened either; what that means is said by [`stat_cache`](super::stat_cache).
+//! [`walk`](mod@super::walk) and [`names`](super::names) say which files are read. Symlinks are
+//! followed, since a mounted ConfigMap consists of them. A policy file that cannot be read as a
+//! regular file is an error rather than left out: it could hold denials. Only regular files are
+//! opened, and never in a way that waits, so a FIFO cannot delay the reader. An unchanged file need
+//! not be opened either; [`stat_cache`](super::stat_cache) says which files are unchanged.
 
 use std::fs::{self, File, Metadata};
 use std::io::Read;
@@ -22,7 +23,7 @@ use customs_policy::source::{PolicyFile, Source};
 use customs_record::clock::now;
 use customs_record::plain_file;
 
-/// Reads one policies directory once, every file of it.
+/// Reads every file of one policies directory once.
 ///
 /// # Errors
 /// Every file that cannot be read, or the directory.
@@ -35,7 +36,7 @@ pub fn read_source(directory: &Path) -> SourceReading {
     )
 }
 
-/// Reads one policies directory once; files that were seen before and are as they were are not opened.
+/// Reads one policies directory once. Files that are known and unchanged are not opened.
 ///
 /// # Errors
 /// As [`read_source`].
@@ -75,7 +76,7 @@ pub(super) fn read_changes(
     }
 }
 
-/// The bytes of a policy file that fits into what is left of the set's `room`.
+/// Reads a policy file that fits into the rest of the set's `room`.
 fn read_policy(
     path: &Path,
     room: &mut usize,
@@ -91,7 +92,7 @@ fn read_policy(
             bytes
         }
         None => {
-            // The time before the read: what is at rest then was so for as long.
+            // The time before the read: a file that was at rest then stayed so until the read.
             let now = now();
             let (file, before) = plain_file::open(path).map_err(failed)?;
             let (bytes, after) = read_bytes(path, file, &before, *room)?;
@@ -102,13 +103,13 @@ fn read_policy(
     Ok(bytes)
 }
 
-/// Reads a regular file that is not too large for any.
+/// Reads a regular file, up to the size limit.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let (file, before) = plain_file::open(path).map_err(|error| file_problem(path, &error))?;
     read_bytes(path, file, &before, MAX_SET).map(|(bytes, _)| bytes)
 }
 
-/// Whether a file fits into so much room, as far as the system says how large it is.
+/// Checks that a file fits into `room` bytes, according to its metadata.
 fn limit(path: &Path, metadata: &Metadata, room: usize) -> Result<(), Box<Problem>> {
     if metadata.len() > MAX_FILE.min(room) as u64 {
         Err(too_large(path))
@@ -117,7 +118,7 @@ fn limit(path: &Path, metadata: &Metadata, room: usize) -> Result<(), Box<Proble
     }
 }
 
-/// The bytes, and what the system says of the file that they are from when they are read.
+/// Returns the bytes, and the metadata of the file at the time when they are read.
 fn read_bytes(
     path: &Path,
     mut file: File,
@@ -151,7 +152,7 @@ mod tests {
     use customs_policy::policy_set::MAX_FILES;
     use customs_policy::problem::Code;
 
-    /// What is made in a directory, and the one problem that reading it tells.
+    /// Checks the one problem that reading reports after `make` has prepared the directory.
     fn refuses(make: impl Fn(&Path), code: Code, part: &str) {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("good.yaml"), "a: 1\n").unwrap();

@@ -1,8 +1,10 @@
-//! One round of reading: every directory and the settings file are read until two reads agree, and what changed is given
-//! to the policy set together. What was [seen](super::stat_cache) before says which files need not be opened.
+//! One cycle of reading: every directory and the settings file are read until two reads agree, and
+//! what changed goes to the policy set together. The [`stat_cache`](super::stat_cache) of earlier
+//! cycles says which files need not be opened.
 //!
-//! A source that hangs or never rests holds up none of the others: the round goes on without it, it keeps what it had, and
-//! once that has lasted for a while it is a problem that is told. [`ReadCycle`] is what one round knows of those before.
+//! A source that hangs or never rests delays none of the others: the cycle continues without it, it
+//! keeps what it had, and once that has lasted for a while it is reported as a problem.
+//! [`ReadCycle`] is what one cycle knows from those before.
 
 mod problems;
 mod target;
@@ -29,51 +31,51 @@ use target::{Content, Target, TargetId, Targets, targets};
 
 /// How often two reads are compared before a directory counts as being written to.
 const STABLE_ATTEMPTS: u32 = 5;
-/// How long a round waits for a source: before anything is in force, and later.
+/// How long a cycle waits for a source: before anything is in force, and later.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(500));
-/// How long a source may stay at one place without going on, or not rest, before that is told.
+/// How long a source may stay at one place without progress, or not rest, before that is reported.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How soon a source that did not rest is read again, as long as it is not told.
+/// How soon a source that did not rest is read again, until it is reported.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What came of reading.
+/// The result of reading.
 enum ReadResult {
-    /// Two reads agreed, or one said what is known.
+    /// Two reads agreed, or one returned what is known already.
     Read(Content),
     /// No two reads agreed.
     Restless(Problem),
-    /// It did not come to an end.
+    /// The reading did not finish.
     Hangs(Problem),
 }
 
-/// What rounds know of those before.
+/// What a cycle knows from earlier cycles.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReadCycle {
-    /// Where the sources lie.
+    /// Where the sources are.
     directories: PolicyDirectories,
-    /// Readings that did not come to an end.
+    /// Readings that did not finish.
     left: BTreeMap<TargetId, AbandonedRead>,
-    /// Since when a source has not rested, and what was told of it.
+    /// Since when a source has not rested, and what was reported about it.
     restless: BTreeMap<TargetId, (Instant, Option<Problem>)>,
-    /// Wakes whoever waits for a reading that was left.
+    /// Wakes the loop when an abandoned reading ends.
     ended: Arc<Notify>,
 }
 
-/// A reading that was left to itself.
+/// A reading that was abandoned.
 #[derive(Clone, Debug)]
 struct AbandonedRead {
-    /// What it read in the end.
+    /// What it finally read.
     slot: Arc<Mutex<Option<LateContent>>>,
-    /// Where it is, and since when: one that is slow and goes on does not hang.
+    /// Its position, and since when: a reading that is slow but progresses does not hang.
     progress: Arc<Progress>,
-    told: Option<Problem>,
+    reported: Option<Problem>,
 }
 
-/// What a reading that was left came to: the same twice, or never.
+/// The result of an abandoned reading: the same content twice, or a restless source.
 #[derive(Clone, Debug)]
 struct LateContent(Content, Option<Content>);
 
-/// How one round reads.
+/// How one cycle reads.
 #[derive(Clone)]
 pub(crate) struct CycleOptions {
     /// Which files need not be opened.
@@ -83,7 +85,8 @@ pub(crate) struct CycleOptions {
 }
 
 impl ReadCycle {
-    /// Rounds over these directories that wake `ended` when a reading that was left comes to an end.
+    /// Creates the state of cycles over these directories. They wake `ended` when an abandoned
+    /// reading ends.
     pub(crate) fn new(directories: PolicyDirectories, ended: Arc<Notify>) -> ReadCycle {
         ReadCycle {
             directories,
@@ -92,27 +95,29 @@ impl ReadCycle {
         }
     }
 
-    /// Whether some reading has not come to an end.
+    /// Returns whether some reading has not finished.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.left.is_empty()
     }
 
-    /// When a round is wanted before the usual time: something is to be told, or may have come to rest.
+    /// Returns when a cycle is needed before the usual time: something is to be reported, or may
+    /// have come to rest.
     pub(crate) fn wanted(&self) -> Option<Instant> {
         let hangs = self
             .left
             .values()
-            .filter(|left| left.told.is_none())
+            .filter(|left| left.reported.is_none())
             .map(|left| left.progress.since() + DEADLINE);
         let restless = self
             .restless
             .values()
-            .filter(|(_, told)| told.is_none())
+            .filter(|(_, reported)| reported.is_none())
             .map(|_| Instant::now() + RETRY);
         hangs.chain(restless).min()
     }
 
-    /// Reads every source and the settings file, and gives what changed to the set; blocks, but for no source for long.
+    /// Reads every source and the settings file, and gives what changed to the set. Blocks, but for
+    /// no source for long.
     pub(crate) fn read_and_reload(
         &mut self,
         mut set: PolicySet,
@@ -123,7 +128,7 @@ impl ReadCycle {
         let mut targets = targets(&self.directories, &set, |scope| {
             *scope != SourceScope::NamespaceRoot
         });
-        // The settings file is read in the same moment.
+        // The settings file is read at the same time.
         targets.extend(
             settings
                 .cloned()
@@ -143,7 +148,7 @@ impl ReadCycle {
             };
             let was_read = match &id {
                 TargetId::Source(id) => set.was_read(id),
-                // What it said at the start holds.
+                // The content that it had at the start stays in force.
                 TargetId::Settings => true,
             };
             let is_read = matches!(found, ReadResult::Read(_));
@@ -175,7 +180,7 @@ impl ReadCycle {
         (set, outcome)
     }
 
-    /// Forgets what is no source any more: nobody would ever tell of it, nor cease to wait for it.
+    /// Forgets what is not a source any more: nothing would ever report it, or stop waiting for it.
     fn forget_all_but(&mut self, set: &PolicySet, settings: Option<&SettingsFile>) {
         let sources: BTreeSet<&SourceId> = set.sources().map(|(id, _)| id).collect();
         let is_present = |id: &TargetId| match id {
@@ -186,12 +191,12 @@ impl ReadCycle {
         self.restless.retain(|id, _| is_present(id));
     }
 
-    /// Lists the directories of namespaces, so that new ones are sources.
+    /// Lists the directories of namespaces, so that new entries become sources.
     fn list(&mut self, set: &mut PolicySet, options: &CycleOptions) {
         let roots = targets(&self.directories, set, |scope| {
             *scope == SourceScope::NamespaceRoot
         });
-        // Listings change nothing by themselves, so one read is enough.
+        // Listings alone change nothing, so one read is enough.
         let found = self.read(&roots, options, set.is_ready(), &|_, _| true);
         for (target_id, found) in found {
             let (TargetId::Source(id), Some(target)) = (&target_id, roots.get(&target_id)) else {
@@ -206,8 +211,9 @@ impl ReadCycle {
         }
     }
 
-    /// Reads each until two reads with a pause between them agree. A first read that is what is known needs no second.
-    /// All of them share the pauses, so that many take no longer than one.
+    /// Reads each target until two reads with a pause between them agree. A first read that returns
+    /// what is known needs no second. All targets share the pauses, so many take no longer than
+    /// one.
     fn read(
         &mut self,
         targets: &Targets,
@@ -259,7 +265,7 @@ impl ReadCycle {
         found
     }
 
-    /// One read of each; those that do not come to an end are left.
+    /// Reads each target once. Readings that do not finish are abandoned.
     fn read_once(
         &mut self,
         open: &[(&TargetId, &Target)],
@@ -272,7 +278,7 @@ impl ReadCycle {
             let left = AbandonedRead {
                 slot: Arc::default(),
                 progress: Arc::default(),
-                told: None,
+                reported: None,
             };
             readings.push(reading(
                 id.clone(),
@@ -289,7 +295,7 @@ impl ReadCycle {
         read
     }
 
-    /// What became of a reading that was left, if there is one.
+    /// Returns the state of an abandoned reading, if there is one.
     fn of_left(&mut self, id: &TargetId, target: &Target) -> Option<ReadResult> {
         let path = target.path();
         let left = self.left.get(id)?;
@@ -300,7 +306,7 @@ impl ReadCycle {
             .take();
         let Some(LateContent(content, before)) = late else {
             let problem = left
-                .told
+                .reported
                 .clone()
                 .unwrap_or_else(|| hangs(path, &left.progress.path()));
             return Some(ReadResult::Hangs(problem));
@@ -312,8 +318,8 @@ impl ReadCycle {
         })
     }
 
-    /// What the set is told of what was found. What hangs or does not rest is so once it has lasted, and at once where
-    /// nothing is known of it.
+    /// Returns what to report to the set. A target counts as hanging or restless once that has
+    /// lasted, and at once if nothing is known of it.
     fn due(
         &mut self,
         id: &TargetId,
@@ -330,15 +336,15 @@ impl ReadCycle {
                 self.restless.remove(id);
                 let left = self.left.get_mut(id)?;
                 let is_due = !was_read || left.progress.since().elapsed() >= DEADLINE;
-                is_due.then(|| left.told.get_or_insert(problem).clone())?
+                is_due.then(|| left.reported.get_or_insert(problem).clone())?
             }
             ReadResult::Restless(problem) => {
-                let (since, told) = self
+                let (since, reported) = self
                     .restless
                     .entry(id.clone())
                     .or_insert_with(|| (Instant::now(), None));
                 let is_due = !was_read || since.elapsed() >= DEADLINE;
-                is_due.then(|| told.get_or_insert(problem).clone())?
+                is_due.then(|| reported.get_or_insert(problem).clone())?
             }
         };
         Some(match target {
@@ -352,7 +358,8 @@ impl ReadCycle {
     }
 }
 
-/// A reading of a target; where it is left, it goes on until two reads agree, and wakes whoever waits.
+/// Creates the reading of a target. If it is abandoned, it continues until two reads agree, and
+/// then wakes the loop.
 fn reading(
     key: TargetId,
     target: Target,
@@ -385,7 +392,7 @@ fn reading(
     }
 }
 
-/// Reads every source once, for whoever looks at files that rest.
+/// Reads every source once, for callers whose files do not change.
 pub fn read_once(
     directories: &PolicyDirectories,
     mut set: PolicySet,

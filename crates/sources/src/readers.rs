@@ -1,34 +1,35 @@
-//! Reads many things on threads that can be left behind, because a file system may never answer.
+//! Reads many things on threads that can be abandoned, because a file system may never answer.
 //!
-//! The rule: **what hangs holds up nobody else.** Readings are done one after the other on one thread. Where one does not
-//! come to an end, another thread goes on with the rest; and after the patience of the round is over, the round goes on
-//! without it. Its thread is left to itself: it must not be joined, since it may never end, and nothing else is asked of that
-//! source before it has. What it read in the end is kept, and whoever waits for it is woken.
+//! The rule: **a reading that hangs delays no other.** Readings are done one after the other on one
+//! thread. If one does not finish, another thread continues with the rest. After the patience of
+//! the cycle is over, the cycle continues without it. Its thread is abandoned: it must not be
+//! joined, since it may never end, and that source is not read again before it has. What it finally
+//! reads is kept, and the loop is woken.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A reading may take this long before another thread goes on with the rest.
+/// How long a reading may take before another thread continues with the rest.
 const STALL: Duration = Duration::from_millis(100);
 
-/// Something to be read, under the key of what it is of.
+/// A reading to do, under the key of its target.
 pub(super) struct Reading<K, T> {
     /// The key.
     pub(super) key: K,
     /// Reads it.
     pub(super) read: Box<dyn FnOnce() -> T + Send>,
-    /// What becomes of it where the round has gone on meanwhile; it goes on on the same thread.
+    /// Receives the result if the cycle has continued meanwhile; it runs on the same thread.
     pub(super) late: Box<dyn FnOnce(T) + Send>,
 }
 
-/// What names something that is read.
+/// The name of a target.
 pub(super) trait Key: Ord + Clone + Send + 'static {}
 
 impl<K: Ord + Clone + Send + 'static> Key for K {}
 
-/// Reads all of it, and gives back what came to an end within the patience.
+/// Does all readings, and returns those that finished within the patience.
 pub(super) fn read_all<K: Key, T: Send + 'static>(
     readings: Vec<Reading<K, T>>,
     patience: Duration,
@@ -50,7 +51,8 @@ pub(super) fn read_all<K: Key, T: Send + 'static>(
     while !state.is_done() && !is_left_behind(&state) {
         let stalled = state.running.len();
         if !state.waiting.is_empty() && state.all_run_for(STALL) {
-            // As many again as hang, so that a file system with many sources on it is found out soon.
+            // As many again as hang, so that a file system with many sources on it is found out
+            // soon.
             let wanted = (stalled + 1).min(state.waiting.len());
             if (0..wanted)
                 .filter(|_| spawn(shared.clone()).is_ok())
@@ -58,13 +60,13 @@ pub(super) fn read_all<K: Key, T: Send + 'static>(
                 == 0
                 && stalled == 0
             {
-                // The system gives no thread; then this one reads.
+                // If the system provides no thread, this one reads.
                 drop(state);
                 shared.work();
                 state = shared.lock();
                 continue;
             }
-            // Until they have begun they are not counted as running.
+            // They do not count as running until they have begun.
             state = shared.wait(state, STALL);
             continue;
         }
@@ -76,7 +78,8 @@ pub(super) fn read_all<K: Key, T: Send + 'static>(
 
 fn spawn<K: Key, T: Send + 'static>(shared: Arc<Shared<K, T>>) -> std::io::Result<()> {
     let reader = thread::Builder::new().name("customs-reader".to_owned());
-    // Not joined: what hangs in the system can neither be ended nor waited for. It holds nothing that others need.
+    // Not joined: what hangs in the system can neither be ended nor waited for. It holds nothing
+    // that others need.
     reader.spawn(move || shared.work()).map(drop)
 }
 
@@ -89,7 +92,7 @@ struct State<K, T> {
     waiting: VecDeque<Reading<K, T>>,
     running: BTreeMap<K, Instant>,
     done: BTreeMap<K, T>,
-    /// The round has gone on.
+    /// The cycle has continued.
     over: bool,
 }
 
@@ -128,7 +131,7 @@ impl<K: Key, T> Shared<K, T> {
             };
             state.running.insert(key.clone(), Instant::now());
             drop(state);
-            // A reading that panics is one that never comes to an end.
+            // A reading that panics counts as one that never finishes.
             let found = read();
             let mut state = self.lock();
             state.running.remove(&key);
@@ -174,16 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn one_that_hangs_holds_up_nobody_and_is_taken_later() {
+    fn a_reading_that_hangs_delays_no_other_and_is_used_later() {
         let (release, hangs) = mpsc::channel::<()>();
-        let (tells, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let hung = Reading {
             key: 0,
             read: Box::new(move || {
                 let _released = hangs.recv();
                 7
             }),
-            late: Box::new(move |read: usize| tells.send(read).unwrap()),
+            late: Box::new(move |read: usize| sender.send(read).unwrap()),
         };
         let readings = std::iter::once(hung)
             .chain((1..50).map(|index| reading(index, move || index)))
@@ -199,9 +202,9 @@ mod tests {
             found.keys().copied().collect::<Vec<_>>(),
             (1..50).collect::<Vec<_>>()
         );
-        assert!(told.try_recv().is_err());
+        assert!(receiver.try_recv().is_err());
         release.send(()).unwrap();
-        assert_eq!(told.recv_timeout(Duration::from_secs(10)).unwrap(), 7);
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(10)).unwrap(), 7);
     }
 
     #[test]

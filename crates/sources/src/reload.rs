@@ -1,12 +1,14 @@
 //! The one loop that turns changes of the policy files into a set in force.
 //!
-//! The rule: after a file event wait until nothing has happened for the settle time (constant writing cannot put it off
-//! for ever), then read every source and the settings file until two reads agree; what was read before is skipped,
-//! anything else goes to the policy set and, if good, is published whole. A request to reload now does not wait. Every rescan looks at
-//! everything too, so that a lost event only costs time: it reads what may have changed, and everything now and then, in
-//! case the file system's times lie. One task does this in turn: an older read can never win over a younger one.
+//! The rule: after a file event it waits until nothing has happened for the settle time (constant
+//! writing cannot delay it forever). Then it reads every source and the settings file until two
+//! reads agree. Content that is known already is skipped; anything else goes to the policy set and,
+//! if good, is published whole. A request to reload now does not wait. Every rescan looks at
+//! everything too, so that a lost event only costs time: it reads what may have changed, and from
+//! time to time everything, in case the file system's times are wrong. One task does this in turn:
+//! an older read can never win over a younger one.
 //!
-//! What may be in force is decided by the [`PolicySet`]; nothing here knows who reads the record.
+//! The [`PolicySet`] decides what may be in force. Nothing here knows the readers of the record.
 
 mod settling;
 
@@ -40,29 +42,29 @@ use settling::Settling;
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 /// The bounds of the rescan interval.
 const RESCAN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
-/// A rescan that comes later than this after everything was read reads everything.
+/// A rescan that is later than this after everything was read reads everything.
 const READ_ALL: Duration = Duration::from_secs(5 * 60);
 /// The longest settle time.
 const LONGEST_SETTLE: Duration = Duration::from_secs(60 * 60);
-/// Arming the watches may take this long; a directory that hangs must not hold up the reading of the others.
+/// How long setting the watches may take. A directory that hangs must not delay reading the others.
 const ARMING: Duration = Duration::from_millis(500);
 /// How many problems of one change are logged.
 const LOGGED: usize = 100;
 
-/// What the loop is told to do.
+/// The options of the loop.
 #[derive(Clone, Debug)]
 pub struct ReloadOptions {
     /// The policies directories.
     pub directories: Vec<PolicyDirectory>,
     /// How long nothing must have happened before a change is read.
     pub settle: Duration,
-    /// How often everything is looked at, whatever the events say.
+    /// How often everything is looked at, whether or not there are events.
     pub rescan: Duration,
-    /// Whether file events are wanted beside the rescan.
+    /// Whether file events are wanted besides the rescan.
     pub watch: bool,
     /// The settings that the set is compiled with.
     pub settings: Settings,
-    /// The file that they come from, if its changes are wanted.
+    /// The file that they are from, if its changes are wanted.
     pub settings_file: Option<SettingsFile>,
 }
 
@@ -77,7 +79,7 @@ impl Trigger {
     }
 }
 
-/// Who is told of a change, and of a grant's end.
+/// Receives the record of a change, or of the expiration of a grant.
 type OnEntry = Box<dyn Fn(Entry) + Send + Sync>;
 
 /// The loop, after its first load.
@@ -86,7 +88,7 @@ pub struct Reloader {
     pause: Duration,
     settling: Settling,
     rescan_at: Instant,
-    /// As of when a rescan reads everything.
+    /// From when on a rescan reads everything.
     read_all_at: Instant,
     cache: CacheEntries,
     cycle: ReadCycle,
@@ -98,9 +100,9 @@ pub struct Reloader {
     publisher: Publisher,
     status: channel::Sender<Status>,
     on_entry: OnEntry,
-    /// Up to when ends of grants were looked for.
-    expirations_seen: UnixNanos,
-    /// Whether the first round is over.
+    /// Up to when expirations were recorded.
+    expirations_recorded_until: UnixNanos,
+    /// Whether the first cycle is over.
     begun: bool,
 }
 
@@ -114,7 +116,8 @@ enum Event {
     Shutdown,
 }
 
-/// Arms the watches and loads for the first time, at once; the status then tells whether a good set is in force.
+/// Sets the watches and loads for the first time, at once. The status then says whether a good set
+/// is in force.
 pub async fn first_load(
     options: ReloadOptions,
     publisher: Publisher,
@@ -126,7 +129,7 @@ pub async fn first_load(
 }
 
 impl Reloader {
-    /// The loop before anything was read; [`Reloader::run`] begins with that.
+    /// Creates the loop before anything was read; [`Reloader::run`] begins with that.
     pub fn new(
         options: ReloadOptions,
         publisher: Publisher,
@@ -175,27 +178,27 @@ impl Reloader {
             publisher,
             status: channel::Sender::new(status),
             on_entry: Box::new(on_entry),
-            expirations_seen: now(),
+            expirations_recorded_until: now(),
             begun: false,
         }
     }
 
-    /// The state of the policies, now and whenever it changes.
+    /// Returns the state of the policies, now and whenever it changes.
     pub fn status(&self) -> channel::Receiver<Status> {
         self.status.subscribe()
     }
 
-    /// A handle that asks for a reload now.
+    /// Returns a handle that asks for a reload now.
     pub fn trigger(&self) -> Trigger {
         Trigger(self.asked.clone())
     }
 
-    /// Reads for the first time, and again whenever something may have changed, until shutdown. What is being read then
-    /// is given up: it may hang.
+    /// Reads for the first time, and again whenever something may have changed, until shutdown. A
+    /// reading in progress is abandoned then, since it may hang.
     pub async fn run(mut self, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = self.go_on(&shutdown) => {}
+            () = self.run_until_shutdown(&shutdown) => {}
         }
     }
 
@@ -204,7 +207,7 @@ impl Reloader {
         self.read_all().await;
     }
 
-    async fn go_on(&mut self, shutdown: &CancellationToken) {
+    async fn run_until_shutdown(&mut self, shutdown: &CancellationToken) {
         if !self.begun {
             self.begin().await;
         }
@@ -212,7 +215,7 @@ impl Reloader {
             match self.next(shutdown).await {
                 Event::FilesChanged => self.settling.touch(Instant::now()),
                 Event::Settled | Event::ReloadNow => self.read_all().await,
-                // What is being written is read when it has settled, which is soon.
+                // A change that is being written is read once it has settled, which is soon.
                 Event::Rescan if self.settling.is_waiting() => self.plan_rescan(),
                 Event::Rescan if Instant::now() >= self.read_all_at => self.read_all().await,
                 Event::Rescan => self.read_changes().await,
@@ -232,7 +235,7 @@ impl Reloader {
         }
     }
 
-    /// Something happened, or was asked for, or it is time to read everything again.
+    /// Reads everything: something happened, a reload was requested, or it is time to.
     async fn read_all(&mut self) {
         self.read_all_at = Instant::now() + READ_ALL;
         let cache = StatCache::to_read_all(std::mem::take(&mut self.cache));
@@ -244,7 +247,8 @@ impl Reloader {
         self.reload(cache).await;
     }
 
-    /// One round. Watches are armed before the files are read, so that a change after the read is an event.
+    /// Runs one cycle. Watches are set before the files are read, so that a change after the read
+    /// is an event.
     async fn reload(&mut self, cache: StatCache) {
         self.settling.clear();
         self.rearm().await;
@@ -272,36 +276,35 @@ impl Reloader {
         self.plan_rescan();
     }
 
-    /// Frees what is not kept any more, which for a large set takes as long as a thousand checks.
+    /// Frees what is no longer used, which for a large set takes as long as a thousand checks.
     async fn drop_in_background(&self, policy_set: PolicySet, replaced: Option<Replaced>) {
         let work = move || {
             drop(policy_set);
             replaced.into_iter().for_each(Replaced::let_go);
         };
         if let Err(error) = background::run(Pace::BehindChecks, work).await {
-            tracing::warn!(
-                "what was in force before could not be freed in the background: {error}"
-            );
+            tracing::warn!("cannot free the previous policies in the background: {error}");
         }
     }
 
-    /// Puts on record which grants have ended since it was last looked; a clock that goes back tells nothing twice.
+    /// Records which grants have expired since the last call. A clock that is set back records
+    /// nothing twice.
     fn record_expirations(&mut self, now: UnixNanos) {
         for (info, expires) in self
             .policy_set
             .expirations()
-            .passed(self.expirations_seen, now)
+            .passed(self.expirations_recorded_until, now)
         {
             let end = GrantExpiredEntry::of(info, expires, now, self.policy_set.revision());
             tracing::warn!(
                 rule = end.rule,
                 origin = end.origin,
                 owner = end.owner,
-                "a grant has ended"
+                "a grant has expired"
             );
             (self.on_entry)(Entry::GrantExpired(end.into()));
         }
-        self.expirations_seen = self.expirations_seen.max(now);
+        self.expirations_recorded_until = self.expirations_recorded_until.max(now);
     }
 
     async fn rearm(&self) {
@@ -309,23 +312,24 @@ impl Reloader {
         let rearm = move || match watcher.try_lock() {
             Ok(mut watcher) => watcher.rearm(),
             Err(TryLockError::Poisoned(watcher)) => watcher.into_inner().rearm(),
-            // The last arming has not come to an end.
+            // The last `rearm` has not finished.
             Err(TryLockError::WouldBlock) => {}
         };
         match timeout(ARMING, background::run(self.pace(), rearm)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(
-                    "the file watcher failed ({error}); changes are still seen at each rescan"
+                    "the file watcher failed ({error}); changes are still detected at each rescan"
                 );
             }
             Err(_) => tracing::warn!(
-                "a directory hangs, so it is not watched; changes are still seen at each rescan"
+                "a directory hangs, so it is not watched; changes are still detected at each rescan"
             ),
         }
     }
 
-    /// Before a set is in force nobody can be answered by policy, so nobody has to be stepped back for.
+    /// Returns the pace of background work. Before a set is in force, no check can be answered by
+    /// policy, so there is no reason to step back.
     fn pace(&self) -> Pace {
         if self.policy_set.is_ready() {
             Pace::BehindChecks
@@ -334,12 +338,12 @@ impl Reloader {
         }
     }
 
-    /// The next round comes after the usual time, or with the next end of a grant.
+    /// Plans the next cycle: after the usual time, or at the next expiration of a grant.
     fn plan_rescan(&mut self) {
         let next = self
             .policy_set
             .expirations()
-            .after(self.expirations_seen)
+            .after(self.expirations_recorded_until)
             .next()
             .map(|(_, end)| end.0 - now().0);
         let until =
@@ -352,8 +356,8 @@ impl Reloader {
             .map_or(usual, |wanted| usual.min(wanted.into()));
     }
 
-    /// The set, then its record, then the status: whoever reads a revision in the status gets answers of that revision.
-    /// What is given back is what was in force before.
+    /// Publishes the set, then records it, then updates the status: a caller that reads a revision
+    /// in the status gets answers of that revision. Returns what was in force before.
     fn publish(&self, outcome: ReloadOutcome) -> Option<Replaced> {
         let ReloadOutcome {
             snapshot,
@@ -367,15 +371,15 @@ impl Reloader {
         }
         notices.iter().for_each(log_problem);
         self.status
-            .send_modify(|status| self.tell(status, change.as_ref()));
+            .send_modify(|status| self.update_status(status, change.as_ref()));
         replaced
     }
 
-    fn tell(&self, status: &mut Status, change: Option<&PolicyChange>) {
+    fn update_status(&self, status: &mut Status, change: Option<&PolicyChange>) {
         status.attempts += 1;
         status.ready = self.policy_set.is_ready();
         status.waiting = self.cycle.is_waiting();
-        // A watcher that is held is being armed, and a directory that hangs may hold it for long.
+        // A locked watcher is being set, and a directory that hangs may keep it locked for long.
         status.file_events = self
             .watcher
             .try_lock()
@@ -401,9 +405,10 @@ impl Reloader {
         }
     }
 
-    /// A defect of this program, not of the policies: what is in force stays, and the next rescan tries again.
+    /// Reports a defect of this program, not of the policies: what is in force stays, and the next
+    /// rescan tries again.
     fn note_failure(&self, error: &str) {
-        let text = format!("judging the policies failed, what is in force stays: {error}");
+        let text = format!("reloading failed, the policies in force stay: {error}");
         tracing::error!("{text}");
         self.status.send_modify(|status| {
             status.attempts += 1;
@@ -438,13 +443,13 @@ fn log(change: &PolicyChange) {
             tracing::info!(%revision, "every source is good again; nothing new to publish")
         }
         ChangeOutcome::Warned => {
-            tracing::warn!(%revision, "nothing changed in what is in force, but the warnings did")
+            tracing::warn!(%revision, "the policies in force are unchanged, but their warnings changed")
         }
         ChangeOutcome::PublishedInPart => {
             tracing::error!(%revision, %refused, "policies published without the sources that were refused");
         }
         ChangeOutcome::Refused => {
-            tracing::error!(%revision, %refused, "policies refused; what is in force stays")
+            tracing::error!(%revision, %refused, "policies refused; the policies in force stay")
         }
     }
     change.problems.iter().take(LOGGED).for_each(log_problem);

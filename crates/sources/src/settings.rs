@@ -1,6 +1,8 @@
-//! The settings file as the loop sees it: a file that may change, and somebody who knows what it means.
+//! The settings file as the loop sees it: a file that may change, and a function that interprets
+//! it.
 //!
-//! Nothing here knows a setting. The bytes are read as policies are; what they mean is asked of whoever started the loop.
+//! Nothing here knows a setting. The bytes are read as policies are; the function comes from the
+//! program that started the loop.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use customs_engine::settings::Settings;
 use customs_policy::policy_set::{ParsedSettings, SettingsBytes};
 use customs_policy::problem::{Code, Problem};
 
-/// Says what the text of a settings file means, beside the settings in force.
+/// Interprets the text of a settings file, given the settings in force.
 type Interpret = dyn Fn(&str, &Settings) -> Result<ParsedSettings, Vec<Problem>> + Send + Sync;
 
 /// A settings file that may change while the loop runs.
@@ -23,7 +25,7 @@ pub struct SettingsFile {
 }
 
 impl SettingsFile {
-    /// The file, and who knows what it means.
+    /// Creates the file, with the function that interprets it.
     pub fn new(
         path: PathBuf,
         interpret: impl Fn(&str, &Settings) -> Result<ParsedSettings, Vec<Problem>>
@@ -37,17 +39,17 @@ impl SettingsFile {
         }
     }
 
-    /// Where it is.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads it once.
+    /// Reads the file once.
     pub(super) fn read(&self) -> SettingsBytes {
         read_file(&self.path).map_err(|problem| vec![*problem])
     }
 
-    /// Parses what was read, beside the settings in force.
+    /// Parses the bytes, given the settings in force.
     pub(super) fn parse(
         &self,
         bytes: &SettingsBytes,

@@ -1,10 +1,11 @@
-//! What the system said of the files that were read, so that a rescan reads only what may have changed.
+//! The metadata of the files that were read, so that a rescan reads only what may have changed.
 //!
-//! The rule: a file is as it was if its device, inode, size and both its times are, to the nanosecond, and it was at rest
-//! when its bytes were read: its times were the same afterwards, and older than the clocks of file systems are coarse.
-//! Only a round that nothing called for goes by this; what was read in a round is trusted in later ones only, so that
-//! two reads of one round are two. Where a file system's times lie, nothing is seen here: now and then everything must
-//! be read.
+//! The rule: a file is unchanged if its device, inode, size and both its times are, to the
+//! nanosecond, and it was at rest when its bytes were read: its times were the same afterwards, and
+//! older than the resolution of file system clocks. Only a cycle that no event caused uses this.
+//! What was read in a cycle is trusted in later cycles only, so that two reads of one cycle are
+//! two. If a file system's times are wrong, this cannot detect it: now and then everything must be
+//! read.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -16,18 +17,19 @@ use customs_engine::time::UnixNanos;
 
 const SECOND: i128 = 1_000_000_000;
 
-/// Within this time of a change another one may leave the same times. FAT has the coarsest clock, of two seconds.
+/// Within this time of a change, another change may leave the same times. FAT has the coarsest
+/// clock, of two seconds.
 const COARSE: i128 = 2 * SECOND;
 
-/// The files of a round that is over.
+/// The files of a finished cycle.
 #[derive(Debug, Default)]
 pub struct CacheEntries {
     files: HashMap<PathBuf, CacheEntry>,
-    /// Of files whose names say nothing: whether they begin as a policy does.
+    /// For files whose names say nothing: whether they begin as a policy does.
     beginnings: HashMap<PathBuf, (FileStat, bool)>,
 }
 
-/// The files of this round, beside those of the round before. Several threads may read at once.
+/// The files of this cycle, besides those of the previous one. Several threads may read at once.
 #[derive(Debug, Default)]
 pub struct StatCache {
     before: CacheEntries,
@@ -42,7 +44,7 @@ struct CacheEntry {
     bytes: Arc<[u8]>,
 }
 
-/// What the system says of a file without its bytes.
+/// A file's metadata, without its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileStat {
     device: u64,
@@ -53,7 +55,7 @@ struct FileStat {
 }
 
 impl StatCache {
-    /// For a round that reads everything.
+    /// Creates a cache for a cycle that reads everything.
     pub fn to_read_all(before: CacheEntries) -> StatCache {
         StatCache {
             before,
@@ -61,7 +63,7 @@ impl StatCache {
         }
     }
 
-    /// For a round that reads what may have changed.
+    /// Creates a cache for a cycle that reads what may have changed.
     pub fn to_read_changes(before: CacheEntries) -> StatCache {
         StatCache {
             before,
@@ -70,7 +72,8 @@ impl StatCache {
         }
     }
 
-    /// What the next round begins with. What a reader that was left behind adds later is lost: it is read again.
+    /// Returns the entries that the next cycle starts with. What an abandoned reader adds later is
+    /// lost, and read again.
     pub fn take_entries(&self) -> CacheEntries {
         std::mem::take(&mut *self.now())
     }
@@ -79,8 +82,8 @@ impl StatCache {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a file begins as a policy does, where that was seen before and the file is as it was. It changes no verdict,
-    /// so every round goes by it.
+    /// Returns whether a file begins as a policy does, if that is known and the file is unchanged.
+    /// It changes no verdict, so every cycle uses it.
     pub(super) fn begins_as_policy(&self, path: &Path, metadata: &Metadata) -> Option<bool> {
         let known = self
             .before
@@ -91,7 +94,7 @@ impl StatCache {
         Some(known.1)
     }
 
-    /// Notes whether a file begins as a policy does, if it was at rest.
+    /// Stores whether a file begins as a policy does, if it was at rest.
     pub(super) fn note_beginning(
         &self,
         path: &Path,
@@ -107,7 +110,7 @@ impl StatCache {
         }
     }
 
-    /// The bytes of a file that is as it was in the round before.
+    /// Returns the bytes of a file that is unchanged since the previous cycle.
     pub(super) fn unchanged(&self, path: &Path, metadata: &Metadata) -> Option<Arc<[u8]>> {
         let noted = self
             .before
@@ -118,7 +121,8 @@ impl StatCache {
         Some(noted.bytes.clone())
     }
 
-    /// Notes what was read of a file, with what was said of it before and afterwards; equal bytes are kept once.
+    /// Stores the bytes of a file, with its metadata before and after the read. Equal bytes are
+    /// kept once.
     pub(super) fn note(
         &self,
         path: &Path,
@@ -134,7 +138,7 @@ impl StatCache {
             .filter(|known| ***known == *bytes);
         let bytes = known.cloned().unwrap_or_else(|| bytes.into());
         let stat = FileStat::of(before);
-        // The size of what is no real file, as below /proc, is not that of its bytes.
+        // The size of a file that is not on a disk, as below /proc, is not the number of its bytes.
         let is_whole = stat == FileStat::of(after) && stat.size == bytes.len() as u64;
         let stat = Some(stat).filter(|stat| is_whole && stat.is_at_rest(now));
         self.now().files.insert(
@@ -160,7 +164,7 @@ impl FileStat {
         }
     }
 
-    /// Whether a later change would show in its times. One that comes from the future says nothing.
+    /// Returns whether a later change would show in its times. A time in the future says nothing.
     fn is_at_rest(&self, now: UnixNanos) -> bool {
         now.0 - self.modified.max(self.changed) > COARSE
     }
@@ -190,7 +194,7 @@ mod tests {
 
     const LATER: i128 = 60 * SECOND;
 
-    /// Notes the file `a` as it would be noted in so many nanoseconds.
+    /// Stores the file `a` as if `after` nanoseconds had passed.
     fn noted(directory: &Path, after: i128) -> CacheEntries {
         let path = directory.join("a");
         let (cache, metadata) = (StatCache::default(), fs::metadata(&path).unwrap());
@@ -251,7 +255,7 @@ mod tests {
         for (what, change, expected) in changes {
             let directory = file("one");
             let entries = noted(directory.path(), LATER);
-            // Longer than the clock of any file system that tests run on stands still.
+            // Longer than the clock resolution of any file system that tests run on.
             std::thread::sleep(Duration::from_millis(20));
             change(&directory.path().join("a"));
             assert_eq!(is_unchanged(entries, directory.path()), expected, "{what}");
@@ -348,13 +352,14 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_told_whole_whatever_is_opened() {
+    fn a_directory_is_reported_whole_whatever_is_opened() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         for name in ["a.yaml", "b.yaml", "c.yaml"] {
             fs::write(at(name), name).unwrap();
         }
-        // Two files as if they had been read before and be at rest, one of them with other bytes, to be told apart.
+        // Two files as if they had been read before and were at rest. One has other bytes in the
+        // cache, to show which are returned.
         let cache = StatCache::default();
         for (name, bytes) in [("a.yaml", "A.yaml"), ("c.yaml", "c.yaml")] {
             let metadata = fs::metadata(at(name)).unwrap();

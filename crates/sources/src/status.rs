@@ -1,6 +1,7 @@
-//! What operators are told of the policies in force: plain values, which the admin address renders.
+//! What operators see of the policies in force: plain values, which the admin address renders.
 //!
-//! Nothing here decides anything; what the state of a source means is decided in [`policy_set`](customs_policy::policy_set).
+//! Nothing here decides anything; [`policy_set`](customs_policy::policy_set) decides what the state
+//! of a source means.
 
 use std::sync::Arc;
 
@@ -20,15 +21,15 @@ pub struct Status {
     pub ready: bool,
     /// Whether some source is still being read: it may hang.
     pub waiting: bool,
-    /// Whether file events announce changes, or are not wanted; else only rescans see them.
+    /// Whether file events announce changes, or are not wanted; otherwise only rescans detect them.
     pub file_events: bool,
     /// The revision in force, or `none`.
     pub revision: String,
-    /// When it was put in force.
+    /// When it was published.
     pub loaded_at: Option<UnixNanos>,
     /// The rules in force.
     pub counts: RuleCounts,
-    /// The grants in force that end.
+    /// The grants in force that expire.
     pub expirations: Expirations,
     /// The sources, in the order in which they were given.
     pub sources: Vec<SourceStatus>,
@@ -36,9 +37,9 @@ pub struct Status {
     pub warnings: Vec<Problem>,
     /// The last thing that went wrong; it stays after recovery.
     pub last_problem: Option<LastProblem>,
-    /// Changes of the policy files, by what became of them.
+    /// Changes of the policy files, by outcome.
     pub reloads: Reloads,
-    /// How often the directories were looked at.
+    /// How often the directories were read.
     pub attempts: u64,
     /// The settings in force.
     pub settings: Arc<Settings>,
@@ -65,7 +66,7 @@ impl Default for Status {
 }
 
 impl Status {
-    /// Every problem of the sources that were refused.
+    /// Returns every problem of the sources that were refused.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.sources.iter().flat_map(|source| &source.problems)
     }
@@ -80,7 +81,7 @@ pub struct LastProblem {
     pub text: String,
 }
 
-/// Counters of changes, by what became of them.
+/// Counters of changes, by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reloads {
     /// [`ChangeOutcome::Published`]
@@ -96,7 +97,7 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// The counter of an outcome.
+    /// Returns the counter of an outcome.
     pub fn of(self, outcome: ChangeOutcome) -> u64 {
         match outcome {
             ChangeOutcome::Published => self.published,

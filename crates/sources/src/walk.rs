@@ -1,10 +1,12 @@
-//! Which files of a directory are policies, which are cases, and which look like policies and are not read.
+//! Which files of a directory are policies, which are cases, and which look like policies and are
+//! not read.
 //!
-//! Sub-directories belong to the source only where it is `recursive`; then a file is known by its path inside the source.
-//! Symlinks are followed. A directory that is reached twice is read once, under its own path rather than under that of a
-//! symlink, and entries are taken in the order of their names: what a source is must not depend on the order in which a
-//! file system lists. An entry of a `recursive` source that cannot be looked at is an error rather than nothing: it may be
-//! a directory with denials. What only looks like a policy is searched for by [`lookalikes`](super::lookalikes).
+//! Sub-directories belong to the source only if it is `recursive`; then a file is known by its path
+//! inside the source. Symlinks are followed. A directory that is reached twice is read once, under
+//! its own path rather than under that of a symlink, and entries are taken in the order of their
+//! names: what a source is must not depend on the order in which a file system lists. An entry of a
+//! `recursive` source that cannot be inspected is an error, since it may be a directory with
+//! denials. [`lookalikes`](super::lookalikes) searches for what only looks like a policy.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, DirEntry};
@@ -24,26 +26,27 @@ use customs_policy::problem::{Code, Problem};
 const MAX_DEPTH: usize = 32;
 /// How many directories one source may have.
 const MAX_DIRECTORIES: usize = 2_000;
-/// How many files that look like policies one source tells; the number of the others is told.
-const MAX_TOLD: usize = 100;
+/// How many files that look like policies are reported for one source. The others are counted.
+const MAX_REPORTED: usize = 100;
 
 /// What a directory holds.
 #[derive(Debug, Default)]
 pub struct Walk {
     /// The policy files, by their paths inside the directory, sorted.
     pub policies: Vec<String>,
-    /// The files of cases, likewise.
+    /// The files of cases, by their paths inside the directory, sorted.
     pub cases: Vec<String>,
-    /// The directories that were read, the directory itself apart.
+    /// The directories that were read, except the directory itself.
     pub directories: Vec<PathBuf>,
     /// What looks like a policy and is not read.
     pub unread: Vec<Problem>,
 }
 
-/// Looks through a directory, and says meanwhile where it is.
+/// Walks through a directory, and reports its position meanwhile.
 ///
 /// # Errors
-/// Why it, or something below it that belongs to it, cannot be read, and names that cannot be told.
+/// Why the directory, or something below it that belongs to it, cannot be read, and names that
+/// cannot be reported.
 pub fn walk(
     directory: &Path,
     recursive: bool,
@@ -57,7 +60,7 @@ pub fn walk(
     walker.finish()
 }
 
-/// The directories of a recursive source, itself apart, as far as they can be read.
+/// Returns the directories of a recursive source, except itself, as far as they can be read.
 pub(super) fn directories_below(directory: &Path) -> Vec<PathBuf> {
     let (cache, progress) = (StatCache::default(), Progress::default());
     let mut walker = Walker {
@@ -65,8 +68,8 @@ pub(super) fn directories_below(directory: &Path) -> Vec<PathBuf> {
         ..Walker::new(directory, true, &cache, &progress)
     };
     while let Some((below, depth)) = walker.next() {
-        // What cannot be read is told by whoever reads policies.
-        let _told_elsewhere = walker.read(&below, depth);
+        // The reader of policies reports what cannot be read.
+        let _reported_elsewhere = walker.read(&below, depth);
     }
     walker.found.directories
 }
@@ -74,17 +77,17 @@ pub(super) fn directories_below(directory: &Path) -> Vec<PathBuf> {
 struct Walker<'w> {
     root: &'w Path,
     recursive: bool,
-    /// Whether files are nobody's business.
+    /// Whether files are ignored.
     only_directories: bool,
     progress: &'w Progress,
     search: Search<'w>,
     found: Walk,
     problems: Vec<Problem>,
-    not_told: usize,
+    unlisted: usize,
     visited: BTreeSet<(u64, u64)>,
     /// Directories to be read, by their paths inside the source, and how deep they are.
     waiting: Vec<(PathBuf, usize)>,
-    /// Symlinks to directories, which come after everything else.
+    /// Symlinks to directories, which are followed after everything else.
     links: VecDeque<(PathBuf, usize)>,
 }
 
@@ -103,21 +106,21 @@ impl<'w> Walker<'w> {
             search: Search::new(root, cache, progress),
             found: Walk::default(),
             problems: Vec::new(),
-            not_told: 0,
+            unlisted: 0,
             visited: BTreeSet::new(),
             waiting: vec![(PathBuf::new(), 0)],
             links: VecDeque::new(),
         }
     }
 
-    /// The directory to be read next.
+    /// Returns the directory to read next.
     fn next(&mut self) -> Option<(PathBuf, usize)> {
         self.waiting.pop().or_else(|| self.links.pop_front())
     }
 
     /// Reads a directory, unless it was read before.
     fn read(&mut self, below: &Path, depth: usize) -> Result<(), Vec<Problem>> {
-        // To join nothing would add a slash.
+        // Joining an empty path would add a slash.
         let is_root = below.as_os_str().is_empty();
         let path = if is_root {
             self.root.to_owned()
@@ -181,7 +184,7 @@ impl<'w> Walker<'w> {
                 .flatten()
             {
                 let beginning = self.search.beginning(&path, &about, is_link);
-                self.judge(beginning, &path, left_out);
+                self.report_if_policy(beginning, &path, left_out);
             }
             return;
         }
@@ -194,29 +197,35 @@ impl<'w> Walker<'w> {
             }
             Ok(about) if about.is_dir() => {
                 if let Some(first) = self.search.policy_in(&path, true) {
-                    self.tell(|| sub_directory(&path, &first));
+                    self.report(|| sub_directory(&path, &first));
                 }
             }
             _ if self.only_directories => {}
             Err(error) if has_vanished(&path, &error) => {}
-            // A plain file of such a name would not be read either; anything else may have been a directory.
+            // A plain file of such a name would not be read either; anything else may have been a
+            // directory.
             Err(error) if self.recursive && !kind.is_some_and(|kind| kind.is_file()) => {
                 self.problems.push(entry_problem(&path, &error));
             }
-            _ if looks_like_policy_name(&shown) => self.tell(|| other_name(&path)),
+            _ if looks_like_policy_name(&shown) => self.report(|| other_name(&path)),
             Ok(about) => {
                 let beginning = self.search.beginning(&path, &about, is_link);
-                self.judge(beginning, &path, other_name);
+                self.report_if_policy(beginning, &path, other_name);
             }
-            Err(error) => self.tell(|| unknown(&path, &error.to_string())),
+            Err(error) => self.report(|| unknown(&path, &error.to_string())),
         }
     }
 
-    /// Tells a file that begins as a policy does, or may do so.
-    fn judge(&mut self, beginning: Beginning, path: &Path, what: impl FnOnce(&Path) -> Problem) {
+    /// Reports a file that begins as a policy does, or may do so.
+    fn report_if_policy(
+        &mut self,
+        beginning: Beginning,
+        path: &Path,
+        what: impl FnOnce(&Path) -> Problem,
+    ) {
         match beginning {
-            Beginning::Policy => self.tell(|| what(path)),
-            Beginning::Unknown(why) => self.tell(|| unknown(path, &why)),
+            Beginning::Policy => self.report(|| what(path)),
+            Beginning::Unknown(why) => self.report(|| unknown(path, &why)),
             Beginning::Other => {}
         }
     }
@@ -227,7 +236,7 @@ impl<'w> Walker<'w> {
             search,
             mut found,
             problems,
-            not_told,
+            unlisted,
             ..
         } = self;
         if !problems.is_empty() {
@@ -237,9 +246,9 @@ impl<'w> Walker<'w> {
         found.cases.sort_unstable();
         found.directories.sort_unstable();
         found.unread.sort_by(|a, b| a.place.cmp(&b.place));
-        if not_told > 0 {
+        if unlisted > 0 {
             let what =
-                format!("{not_told} more files or directories look like policies and are not read");
+                format!("{unlisted} more files or directories look like policies and are not read");
             found
                 .unread
                 .push(Problem::warning(Code::NotRead, whole(root), what));
@@ -248,37 +257,38 @@ impl<'w> Walker<'w> {
         Ok(found)
     }
 
-    fn tell(&mut self, problem: impl FnOnce() -> Problem) {
-        if self.found.unread.len() < MAX_TOLD {
+    fn report(&mut self, problem: impl FnOnce() -> Problem) {
+        if self.found.unread.len() < MAX_REPORTED {
             self.found.unread.push(problem());
         } else {
-            self.not_told += 1;
+            self.unlisted += 1;
         }
     }
 }
 
-/// Whether what was listed is there no more, as temporary files of editors.
+/// Returns whether an entry is gone since it was listed, as temporary files of editors are.
 fn has_vanished(path: &Path, error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err()
 }
 
 fn unknown(path: &Path, why: &str) -> Problem {
-    let what =
-        format!("this is not read, and whether it is, or holds, a policy cannot be seen: {why}");
+    let what = format!(
+        "this is not read, and it cannot be determined whether it is or holds a policy: {why}"
+    );
     Problem::warning(Code::NotRead, whole(path), what)
-        .hint("repair it, or give this process the right to read it; otherwise keep it elsewhere")
+        .hint("repair it, or give this process the right to read it; otherwise move it elsewhere")
 }
 
 fn other_name(path: &Path) -> Problem {
     let what = "this looks like a policy file and is not read: its name does not end in `.yaml`, `.yml` or `.json`";
     Problem::warning(Code::NotRead, whole(path), what)
-        .hint("rename it to have it read; otherwise keep it elsewhere")
+        .hint("rename it to have it read; otherwise move it elsewhere")
 }
 
 fn left_out(path: &Path) -> Problem {
     let what = "this file begins as a policy and is not read: names that start with a dot and `*.cases.*` are left out";
     Problem::warning(Code::NotRead, whole(path), what)
-        .hint("rename it to have it read; otherwise keep it elsewhere")
+        .hint("rename it to have it read; otherwise move it elsewhere")
 }
 
 fn sub_directory(path: &Path, first: &str) -> Problem {

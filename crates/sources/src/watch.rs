@@ -1,17 +1,19 @@
-//! Tells that something in the policies directories may have changed; what did is for the reader to find out.
+//! Reports that something in the policies directories may have changed. The reader finds out what.
 //!
-//! The rule: each directory and its parent are watched, since a directory that is moved away, deleted or replaced is
-//! silent from then on, and so is a retargeted symlink; hence also the parent of each symlink on the way. Every place is
-//! armed anew on [`Watcher::rearm`], which must come before each read, so that no change falls between the two. Inside
-//! a policies directory no event is judged by its file name (a mounted ConfigMap only ever tells of `..data`); of other
-//! places only events of the directory or symlink itself count. Reading is no change: access events are dropped except
-//! that of closing a written file.
+//! The rule: each directory and its parent are watched, since a directory that is moved away,
+//! deleted or replaced is silent from then on, and so is a retargeted symlink. Hence also the
+//! parent of each symlink on the way. Every place is watched again on [`Watcher::rearm`], which
+//! must be called before each read, so that no change falls between the two. Inside a policies
+//! directory no event is ignored because of its file name (a mounted ConfigMap only ever reports
+//! `..data`). In other places only events of the directory or symlink itself count. Reading is not
+//! a change: access events are dropped except that of closing a written file.
 //!
-//! In a directory of namespaces, and in a source that is recursive, every directory is watched like this too, as of the
-//! last arming: one that appears is an event of the directory that holds it.
+//! In a directory of namespaces, and in a recursive source, every directory is watched like this
+//! too, as of the last call of `rearm`: a new one is an event of the directory that holds it.
 //!
-//! A place that cannot be watched is a warning and no failure: the loop also reads at every rescan. So it is with a file
-//! elsewhere that is written in place and only linked to from here.
+//! A place that cannot be watched is a warning and not a failure: the loop also reads at every
+//! rescan. The same applies to a file elsewhere that is written in place and only linked to from
+//! here.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,7 +35,7 @@ pub(crate) struct Watcher {
     directories: Vec<PolicyDirectory>,
     file: Option<PathBuf>,
     inner: Option<RecommendedWatcher>,
-    /// Who is woken; `None` where no events are wanted.
+    /// Is notified of changes; `None` if no events are wanted.
     changed: Option<Arc<Notify>>,
     places: Arc<RwLock<Places>>,
     warned: BTreeSet<String>,
@@ -41,7 +43,8 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher that wakes `changed`; nothing is watched before the first [`Watcher::rearm`].
+    /// Creates a watcher that notifies `changed`. Nothing is watched before the first
+    /// [`Watcher::rearm`].
     pub(crate) fn new(
         directories: &[PolicyDirectory],
         file: Option<&Path>,
@@ -55,7 +58,7 @@ impl Watcher {
         }
     }
 
-    /// A watcher that tells nothing, where only the rescan is wanted.
+    /// Creates a watcher that reports nothing, if only the rescan is wanted.
     pub(crate) fn disabled() -> Watcher {
         Watcher {
             directories: Vec::new(),
@@ -68,13 +71,14 @@ impl Watcher {
         }
     }
 
-    /// Whether events are wanted and some place is not watched, so that only rescans see what changes there.
+    /// Returns whether events are wanted and some place is not watched, so that only rescans detect
+    /// changes there.
     pub(crate) fn misses_events(&self) -> bool {
         self.misses_events
     }
 
-    /// Asks the system for events, anew at each arming until it gives them: what they need (instances, descriptors) is
-    /// shared with other processes, which may give it back.
+    /// Asks the system for events, at each `rearm` until it grants them: the resources (instances,
+    /// descriptors) are shared with other processes, which may release them.
     fn connect(&mut self) -> Option<RecommendedWatcher> {
         let (changed, places) = (self.changed.clone()?, self.places.clone());
         let made = notify::recommended_watcher(move |event| {
@@ -86,7 +90,8 @@ impl Watcher {
             .ok()
     }
 
-    /// Watches what the directories are now: they may have been replaced since, even by one with the same inode number.
+    /// Watches the directories as they are now: they may have been replaced since, even by one with
+    /// the same inode number.
     pub(crate) fn rearm(&mut self) {
         let missed = std::mem::replace(&mut self.misses_events, false);
         let Some(mut inner) = self.inner.take().or_else(|| self.connect()) else {
@@ -99,7 +104,7 @@ impl Watcher {
             next.clone(),
         );
         for place in &armed.watched {
-            // A place that is gone took its watch with it; that is no error here.
+            // A place that is gone took its watch with it; that is not an error here.
             let _gone = notify::Watcher::unwatch(&mut inner, place);
         }
         for place in &next.watched {
@@ -116,23 +121,25 @@ impl Watcher {
         }
     }
 
-    /// Says each thing once, not at every rescan.
+    /// Logs each warning once, not at every rescan.
     fn warn(&mut self, text: String) {
         self.misses_events = true;
         if self.warned.insert(text.clone()) {
-            tracing::warn!("{text}; changes are still seen at each rescan");
+            tracing::warn!("{text}; changes are still detected at each rescan");
         }
     }
 }
 
-/// What is watched, and which events count. Every path is resolved, because one inode has one watch and one path.
+/// What is watched, and which events count. Every path is resolved, because one inode has one watch
+/// and one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Places {
     /// Every directory that is watched.
     watched: BTreeSet<PathBuf>,
-    /// Those in which every event counts.
+    /// The directories in which every event counts.
     policies: BTreeSet<PathBuf>,
-    /// The entries of the others that count: the policies directories by the names given, and symlinks on the way.
+    /// The entries of the other directories that count: the policies directories by the names
+    /// given, and symlinks on the way.
     entries: BTreeSet<PathBuf>,
 }
 
@@ -141,7 +148,8 @@ impl Places {
         let mut places = Places::default();
         for directory in directories {
             let path = directory.path();
-            // Without a working directory there is nothing to resolve; the path then stays as given.
+            // Without a working directory there is nothing to resolve against; the path then stays
+            // as given.
             let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             places.directory(&path);
             if directory.holds_namespaces() {
@@ -154,9 +162,9 @@ impl Places {
         places
     }
 
-    /// The directories of namespaces; more than are sources do no harm.
+    /// Adds the directories of namespaces. Directories that are not sources do no harm.
     fn directories_in(&mut self, directory: &Path) {
-        // What cannot be listed is told by the reader.
+        // The reader reports what cannot be listed.
         let entries = fs::read_dir(directory)
             .into_iter()
             .flatten()
@@ -167,9 +175,9 @@ impl Places {
             .for_each(|path| self.directory(&path));
     }
 
-    /// The sub-directories that belong to a source, and those of each namespace's.
+    /// Adds the sub-directories that belong to a source, and those of each namespace's source.
     fn directories_below(&mut self, directory: &Path) {
-        // What cannot be walked through is told by the reader.
+        // The reader reports what cannot be walked through.
         let below = walk::directories_below(directory);
         for path in below {
             if let Ok(resolved) = path.canonicalize() {
@@ -194,8 +202,8 @@ impl Places {
         }
     }
 
-    /// A file by itself, in a directory where other things may happen: the names under which it is found, one after the
-    /// other, as each symlink leads to the next.
+    /// Adds a file by itself, in a directory where other things may happen: the names under which
+    /// it is found, one after the other, as each symlink leads to the next.
     fn file(&mut self, file: &Path) {
         let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         for _ in 0..MOST_SYMLINKS {
@@ -213,7 +221,7 @@ impl Places {
         }
     }
 
-    /// Watches the directory in which an entry stands, for the sake of that entry.
+    /// Watches the directory that contains an entry, for the sake of that entry.
     fn entry(&mut self, entry: &Path) {
         let (Some(parent), Some(name)) = (entry.parent(), entry.file_name()) else {
             return;
@@ -232,7 +240,8 @@ impl Places {
     }
 }
 
-/// Whether an event may mean that a policy changed. Trouble of the watcher itself may hide one.
+/// Returns whether an event may mean that a policy changed. An error of the watcher itself may hide
+/// such an event.
 fn matters(places: &RwLock<Places>, event: &notify::Result<Event>) -> bool {
     let Ok(event) = event else { return true };
     let places = places.read().unwrap_or_else(PoisonError::into_inner);
@@ -304,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_is_no_change() {
+    fn reading_is_not_a_change() {
         for (kind, expected) in [
             (EventKind::Access(AccessKind::Open(AccessMode::Any)), false),
             (EventKind::Access(AccessKind::Read), false),
@@ -383,7 +392,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let changed = Arc::new(Notify::new());
         let mut watcher = Watcher::new(&[source(root.path().to_owned())], None, changed.clone());
-        // As when every instance of the system is taken at the start.
+        // As if every instance of the system were taken at the start.
         watcher.warn("file events are not available: too many open files".into());
         assert!(watcher.misses_events());
         watcher.rearm();
@@ -395,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn arming_and_reading_wake_nobody() {
+    async fn rearming_and_reading_notify_nothing() {
         let root = tempfile::tempdir().unwrap();
         let directory = root.path().join("policies");
         std::fs::create_dir(&directory).unwrap();

@@ -1,4 +1,4 @@
-//! What is said of a source that hangs, and of one that never rests.
+//! The problems of a source that hangs, and of one that never rests.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,15 +13,14 @@ const NAMED: usize = 3;
 
 pub(super) fn hangs(source: &Path, at: &Path) -> Problem {
     let what = match at == source {
-        true => "reading this does not come to an end".to_owned(),
-        false => format!("reading `{}` does not come to an end", at.display()),
+        true => "reading this does not finish".to_owned(),
+        false => format!("reading `{}` does not finish", at.display()),
     };
-    Problem::error(Code::Unreadable, whole(source), what).hint(
-        "remove the file, or repair the file system; it is read as soon as that comes to an end",
-    )
+    Problem::error(Code::Unreadable, whole(source), what)
+        .hint("remove the file, or repair the file system; it is read once the file system answers")
 }
 
-/// The problem of a source of which no two reads agree, with the files in which they differ.
+/// Returns the problem of a source whose reads never agree, with the files in which they differ.
 pub(super) fn restless(path: &Path, content: &Content, before: Option<&Content>) -> Problem {
     let differing = match (content, before) {
         (Content::Directory(Ok(one)), Some(Content::Directory(Ok(other)))) => differing(one, other),
@@ -42,7 +41,7 @@ pub(super) fn restless(path: &Path, content: &Content, before: Option<&Content>)
         _ => whole(path),
     };
     Problem::error(Code::Unreadable, place, text)
-        .hint("a file must rest to be read: write it aside and rename it into place, or take it out of the directory")
+        .hint("a file must not change while it is read: write it elsewhere and rename it into place, or move it out of the directory")
 }
 
 fn differing(one: &Source, other: &Source) -> BTreeSet<String> {

@@ -1,4 +1,5 @@
-//! What a round reads: the directories that are sources, those that hold sources, and the settings file.
+//! What a cycle reads: the directories that are sources, those that hold sources, and the settings
+//! file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,14 +16,14 @@ use customs_policy::policy_set::{
 };
 use customs_policy::problem::Problem;
 
-/// What names what is read.
+/// The name of a target.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TargetId {
     Source(SourceId),
     Settings,
 }
 
-/// What is read.
+/// A target to read.
 #[derive(Clone)]
 pub(super) enum Target {
     Directory {
@@ -35,7 +36,7 @@ pub(super) enum Target {
 
 pub(super) type Targets = BTreeMap<TargetId, Target>;
 
-/// What was read.
+/// The content that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Content {
     Listing(Result<NamespaceListing, Vec<Problem>>),
@@ -74,7 +75,7 @@ impl Target {
     }
 }
 
-/// The sources of the set that are directories, as far as they are wanted.
+/// Returns the sources of the set that are directories, filtered by `wanted`.
 pub(super) fn targets(
     directories: &PolicyDirectories,
     set: &PolicySet,

@@ -1,4 +1,4 @@
-//! Rounds over real directories: what rests, what never does, and what hangs.
+//! Cycles over real directories: what rests, what never does, and what hangs.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,7 +17,7 @@ fn policy(name: &str) -> String {
     )
 }
 
-/// Directories `a` and `b` with a policy each.
+/// Creates the directories `a` and `b` with a policy each.
 fn site() -> (tempfile::TempDir, ReadCycle, PolicySet) {
     let root = tempfile::tempdir().unwrap();
     for name in ["a", "b"] {
@@ -60,7 +60,7 @@ fn a_first_round_takes_what_rests() {
 }
 
 #[test]
-fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on() {
+fn a_restless_source_keeps_its_policies_is_reported_and_delays_no_other() {
     let (root, mut cycle, sources) = site();
     let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     let at = sources.statuses()[0].last_read_at;
@@ -70,7 +70,7 @@ fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on(
     assert_eq!(
         (denies(&sources), sources.statuses()[0].state),
         (3, SourceHealth::Good),
-        "the other goes on at once"
+        "the other continues at once"
     );
     assert!(
         cycle
@@ -81,20 +81,20 @@ fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on(
         *since = Instant::now().checked_sub(DEADLINE).unwrap();
     }
     let (sources, outcome) = cycle.read_and_reload(sources, None, &options(15));
-    let told = &sources.statuses()[0];
-    assert_eq!((told.state, denies(&sources)), (SourceHealth::Refused, 3));
+    let status = &sources.statuses()[0];
+    assert_eq!((status.state, denies(&sources)), (SourceHealth::Refused, 3));
     assert!(
-        told.problems[0].place.file.ends_with("a/z.yaml")
-            && told.problems[0].text.contains("keeps changing")
+        status.problems[0].place.file.ends_with("a/z.yaml")
+            && status.problems[0].text.contains("keeps changing")
     );
     assert!(
-        told.last_read_at == at && outcome.change.is_some(),
+        status.last_read_at == at && outcome.change.is_some(),
         "it is on record, and nothing was read to the end"
     );
     let (sources, outcome) = cycle.read_and_reload(sources, None, &options(15));
     assert!(
         outcome.change.is_none() && cycle.wanted().is_none(),
-        "it is told once"
+        "it is reported once"
     );
     fs::remove_file(root.path().join("a/z.yaml")).unwrap();
     let (sources, outcome) = cycle.read_and_reload(sources, None, &options(1));
@@ -103,7 +103,7 @@ fn a_source_that_never_rests_keeps_what_it_had_and_is_told_and_the_others_go_on(
 }
 
 #[test]
-fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
+fn a_source_that_hangs_long_is_reported_and_read_when_it_ends() {
     let (root, mut cycle, sources) = site();
     let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     let path = root.path().join("a");
@@ -112,7 +112,7 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
     let left = AbandonedRead {
         slot: Arc::default(),
         progress,
-        told: None,
+        reported: None,
     };
     cycle.left.insert(id(&path), left);
     fs::write(path.join("n.yaml"), policy("n")).unwrap();
@@ -121,21 +121,19 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
     assert_eq!(
         (denies(&sources), sources.statuses()[0].state),
         (3, SourceHealth::Good),
-        "the other goes on at once"
+        "the other continues at once"
     );
     assert!(cycle.is_waiting() && cycle.wanted().is_some());
     cycle.left[&id(&path)]
         .progress
         .pretend_since(Instant::now().checked_sub(DEADLINE).unwrap());
     let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
-    let told = &sources.statuses()[0];
-    assert_eq!((told.state, denies(&sources)), (SourceHealth::Refused, 3));
+    let status = &sources.statuses()[0];
+    assert_eq!((status.state, denies(&sources)), (SourceHealth::Refused, 3));
     assert!(
-        told.problems[0]
-            .text
-            .contains("k.yaml` does not come to an end"),
+        status.problems[0].text.contains("k.yaml` does not finish"),
         "{}",
-        told.problems[0]
+        status.problems[0]
     );
     let read = read_changes(
         &path,
@@ -154,12 +152,12 @@ fn a_source_that_hangs_is_told_once_it_has_lasted_and_taken_when_it_ends() {
 }
 
 #[test]
-fn a_source_that_hangs_at_the_start_keeps_everything_denied_and_is_told_at_once() {
+fn a_source_that_hangs_at_the_start_denies_all_and_is_reported_at_once() {
     let (root, mut cycle, sources) = site();
     let left = AbandonedRead {
         slot: Arc::default(),
         progress: Arc::default(),
-        told: None,
+        reported: None,
     };
     cycle.left.insert(id(&root.path().join("a")), left);
     let (sources, outcome) = cycle.read_and_reload(sources, None, &options(1));
@@ -196,7 +194,7 @@ fn a_read_counts_only_when_it_repeats() {
 }
 
 #[test]
-fn a_reading_that_is_slow_and_goes_on_is_not_told_as_one_that_hangs() {
+fn a_slow_reading_that_progresses_is_not_reported_as_hanging() {
     let (root, mut cycle, sources) = site();
     let (sources, _) = cycle.read_and_reload(sources, None, &options(1));
     let (path, progress) = (root.path().join("a"), Arc::new(Progress::default()));
@@ -207,7 +205,7 @@ fn a_reading_that_is_slow_and_goes_on_is_not_told_as_one_that_hangs() {
         AbandonedRead {
             slot: Arc::default(),
             progress: progress.clone(),
-            told: None,
+            reported: None,
         },
     );
     let (sources, outcome) = cycle.read_and_reload(sources, None, &options(1));
@@ -219,7 +217,7 @@ fn a_reading_that_is_slow_and_goes_on_is_not_told_as_one_that_hangs() {
 }
 
 #[test]
-fn what_is_no_source_any_more_is_waited_for_no_more() {
+fn a_removed_source_is_not_waited_for() {
     let (root, mut cycle, sources) = site();
     let gone = root.path().join("gone");
     cycle.restless.insert(id(&gone), (Instant::now(), None));
@@ -228,7 +226,7 @@ fn what_is_no_source_any_more_is_waited_for_no_more() {
         AbandonedRead {
             slot: Arc::default(),
             progress: Arc::default(),
-            told: None,
+            reported: None,
         },
     );
     assert!(cycle.wanted().is_some() && cycle.is_waiting());
@@ -247,7 +245,7 @@ fn a_source_that_did_not_rest_and_then_hangs_is_read_again_no_sooner() {
         AbandonedRead {
             slot: Arc::default(),
             progress: Arc::default(),
-            told: None,
+            reported: None,
         },
     );
     cycle.read_and_reload(sources, None, &options(1));

@@ -1,4 +1,5 @@
-//! When what was written has settled: some time after the last write, or at the latest some time after the first.
+//! When changes have settled: some time after the last write, or at the latest some time after the
+//! first.
 //!
 //! It reads nothing and knows no file.
 
@@ -6,10 +7,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Constant writing puts a reload off for this long at most, or for the settle time where that is longer.
+/// Constant writing delays a reload for at most this long, or for the settle time if that is
+/// longer.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
-/// When what was written has settled.
+/// When the changes that were written have settled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settling {
     settle: Duration,
@@ -46,7 +48,7 @@ impl Settling {
         Some((self.last? + self.settle).min(self.first? + self.limit))
     }
 
-    /// Waits for the deadline; for ever where nothing was written.
+    /// Waits for the deadline; forever if nothing was written.
     pub(super) async fn over(&self) {
         match self.deadline() {
             Some(deadline) => sleep_until(deadline).await,

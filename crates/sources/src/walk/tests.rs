@@ -1,4 +1,4 @@
-//! Directories as they come: links, loops, hidden and oddly named files.
+//! Directories as they occur: links, loops, hidden and oddly named files.
 
 use std::os::unix::fs::symlink;
 
@@ -44,7 +44,7 @@ fn names(root: &Path, problems: &[Problem]) -> Vec<String> {
 }
 
 #[test]
-fn what_looks_like_a_policy_and_is_not_read_is_told() {
+fn lookalikes_that_are_not_read_are_reported() {
     let root = tree();
     let found = walk(
         root.path(),
@@ -102,7 +102,7 @@ fn a_recursive_source_has_the_files_below_by_their_paths() {
 }
 
 #[test]
-fn a_policy_under_a_name_that_is_left_out_is_told_and_cases_are_not() {
+fn an_excluded_policy_is_reported_and_cases_are_not() {
     let root = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("a.cases.yaml", POLICY),
@@ -139,7 +139,8 @@ fn a_policy_under_a_name_that_is_left_out_is_told_and_cases_are_not() {
 #[test]
 fn countless_lookalikes_are_counted() {
     let root = tempfile::tempdir().unwrap();
-    (0..MAX_TOLD + 7).for_each(|n| fs::write(root.path().join(format!("{n}.yaml~")), "").unwrap());
+    (0..MAX_REPORTED + 7)
+        .for_each(|n| fs::write(root.path().join(format!("{n}.yaml~")), "").unwrap());
     let unread = walk(
         root.path(),
         false,
@@ -148,7 +149,7 @@ fn countless_lookalikes_are_counted() {
     )
     .unwrap()
     .unread;
-    assert_eq!(unread.len(), MAX_TOLD + 1);
+    assert_eq!(unread.len(), MAX_REPORTED + 1);
     assert!(unread.last().unwrap().text.starts_with("7 more"));
 }
 
@@ -188,7 +189,7 @@ fn a_link_of_a_recursive_source_that_leads_nowhere_is_an_error_of_it() {
 }
 
 #[test]
-fn a_link_of_another_source_that_leads_nowhere_is_told() {
+fn a_broken_link_of_another_source_is_reported() {
     let root = tempfile::tempdir().unwrap();
     for name in ["README", "team-pay", "old.yaml.bak", ".git"] {
         symlink("nowhere", root.path().join(name)).unwrap();
