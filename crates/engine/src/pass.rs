@@ -2,17 +2,17 @@
 
 use super::enforcement::Enforcement;
 
-/// One of the two passes over the stages: only what is enforced, or also what is on trial.
+/// One of the two passes over the stages: only what is enforced, or also what is in a dry run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// What is enforced.
     Enforced,
-    /// The same and everything on trial.
+    /// The same, and everything in a dry run.
     DryRun,
 }
 
 impl Pass {
-    /// Whether the pass looks at a rule of this mode.
+    /// Returns whether the pass evaluates a rule of this mode.
     pub(crate) fn includes(self, mode: Enforcement) -> bool {
         self == Pass::DryRun || mode == Enforcement::Enforce
     }
