@@ -1,9 +1,10 @@
-//! What the record costs a check: CPU time of the server per 100,000 checks with the audit off, to stdout, to a file, and to
-//! a file with syncs, side by side in one run.
+//! The cost of the audit log for a check: CPU time of the server per 100,000 checks with the audit
+//! off, to stdout, to a file, and to a file with syncs, side by side in one run.
 //!
-//! `cargo bench --bench audit` (rounds and checks may follow: `-- 9 100000`). Servers of every kind run at the same time and
-//! are asked in turn, round by round, so that what else the machine does falls on all of them. Figures are medians of the
-//! rounds with their spread; compare figures of one run only.
+//! `cargo bench --bench audit` (rounds and checks may follow: `-- 9 100000`). Servers of every kind
+//! run at the same time and are asked in turn, round by round, so that the machine's other load
+//! affects all of them. Figures are medians of the rounds with their spread; compare figures of one
+//! run only.
 
 #![allow(
     clippy::unwrap_used,
@@ -68,7 +69,7 @@ fn main() {
     let rounds = numbers.first().copied().unwrap_or(9);
     let checks = numbers.get(1).copied().unwrap_or(50_000);
     let directories: Vec<_> = KINDS.iter().map(|_| tempfile::tempdir().unwrap()).collect();
-    // Beside the policies each write would wake the watcher of their directory.
+    // Next to the policies, each write would wake the watcher of their directory.
     directories
         .iter()
         .for_each(|directory| std::fs::create_dir(directory.path().join("audit")).unwrap());
@@ -85,9 +86,9 @@ fn main() {
                 in_flight: 64,
                 ..Load::new(server.port, checks, vec![check("api.example")])
             };
-            let told = audited_server::run(&load);
+            let result = audited_server::run(&load);
             assert_eq!(
-                (told.answered(), told.failed, told.withheld),
+                (result.answered(), result.failed, result.withheld),
                 (checks, 0, 0),
                 "{}",
                 KINDS[kind].0
@@ -121,7 +122,7 @@ fn main() {
     }
 }
 
-/// The first quartile, the median, the third.
+/// Returns the first quartile, the median and the third quartile.
 fn quartiles(values: &mut [f64]) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     let at = |part: usize| values[(values.len() - 1) * part / 4];

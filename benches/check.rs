@@ -1,8 +1,9 @@
-//! What each step of a check costs in process, without a transport: reading its bytes (beside decoding them), deciding
-//! against 100,000 rules, telling the entry, the response, the record's line and its link, and all of it together.
+//! The cost of each step of a check in process, without a transport: reading its bytes (next to
+//! decoding them), deciding against 100,000 rules, making the record, the response, the record's
+//! line and its link, and all of it together.
 //!
-//! `cargo bench --bench check`; docs/BENCHMARKS.md has the figures of one machine. Compare figures of one run only. The
-//! check was captured from a real Envoy, and a rule of the set allows it.
+//! `cargo bench --bench check`; docs/BENCHMARKS.md has the figures of one machine. Compare figures
+//! of one run only. The check was captured from a real Envoy, and a rule of the set allows it.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,7 +37,7 @@ use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message;
 
-/// The server's own.
+/// The allocator of the server.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -46,7 +47,7 @@ const RULES: usize = 100_000;
 /// Captured from Envoy: 25 headers, both principals, a session.
 const CHECK: &[u8] = include_bytes!("../tests/captures/check_request.bin");
 
-/// What allows it.
+/// The rule that allows it.
 const GRANT: &str = "apiVersion: egress.customs/v1alpha1
 kind: EgressPolicy
 metadata: {name: partner, namespace: payments}

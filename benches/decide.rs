@@ -1,8 +1,9 @@
-//! What a decision costs, and that it does not grow with the number of rules: canonicalising and deciding, at 10, 1,000
-//! and 100,000 rules of mixed kinds, for a request that a rule names and for one that none does, beside the naive
-//! evaluator.
+//! The cost of a decision, and that it does not grow with the number of rules. Measures
+//! canonicalising and deciding at 10, 1,000 and 100,000 rules of mixed kinds, for a request that a
+//! rule names and for one that none does, next to the naive evaluator.
 //!
-//! `cargo bench --bench decide`; docs/BENCHMARKS.md has the figures of one machine. Compare figures of one run only.
+//! `cargo bench --bench decide`; docs/BENCHMARKS.md has the figures of one machine. Compare figures
+//! of one run only.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,7 +36,8 @@ fn snapshot(rules: usize) -> Snapshot {
         .snapshot
 }
 
-/// A caller and a host that a rule of the middle of the set names, and a caller and a host of nobody.
+/// Returns a caller and a host that a rule in the middle of the set names, and a caller and a host
+/// that no rule names.
 fn requests(rules: usize) -> [(&'static str, String, String); 2] {
     let index = rules / 2 / 10 * 10 + 2;
     let ten = index / 10;

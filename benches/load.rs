@@ -1,7 +1,9 @@
-//! What loading costs: 100,000 rules in 100 files, from text in memory to the set in force; time and memory.
+//! The cost of loading 100,000 rules in 100 files, from text in memory to the set in force: time
+//! and memory.
 //!
-//! `cargo bench --bench load`. Each load runs in a process of its own, with the allocator that the server has, so that
-//! peaks are its own. docs/BENCHMARKS.md has the figures of one machine. Compare figures of one run only.
+//! `cargo bench --bench load`. Each load runs in a process of its own, with the server's allocator,
+//! so that peaks are its own. docs/BENCHMARKS.md has the figures of one machine. Compare figures of
+//! one run only.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +45,7 @@ fn load_apart(name: &str) {
     assert!(status.success(), "{name}: {status}");
 }
 
-/// A line of `/proc/self/status`, in MiB.
+/// Reads a line of `/proc/self/status`, in MiB.
 fn memory(line: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|text| text.starts_with(line));
@@ -77,7 +79,7 @@ fn load(name: &str, shape: Shape) {
         done.as_secs_f64()
     );
     drop(source);
-    // The allocator gives back what is free when it is used next.
+    // The allocator returns free memory the next time it is used.
     std::thread::sleep(std::time::Duration::from_millis(200));
     println!(
         "{name}: peak {} MiB; {} MiB with the set in force",

@@ -1,4 +1,5 @@
-//! The command line: which parts, how many rounds, and the floors that the benchmark starts itself as.
+//! The command line: which parts, how many rounds, and the floors as which the benchmark starts
+//! itself.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -15,13 +16,14 @@ pub struct Arguments {
     parts: Vec<Part>,
     #[command(flatten)]
     sizes: Sizes,
-    /// Few rounds and small ones, whatever else is said, to see that everything runs; its figures mean little
+    /// Run few and small rounds, whatever the other arguments say, to see that everything works;
+    /// the figures mean little
     #[arg(long)]
     pub quick: bool,
     /// Copy tables and pictures into docs/
     #[arg(long)]
     pub publish: bool,
-    /// What cargo tells every benchmark
+    /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -42,7 +44,8 @@ pub enum Part {
     Memory,
 }
 
-/// How much is measured. Each part has one more round, the first, which warms up and is not counted.
+/// How much is measured. Each part has one more round, the first, which warms up and is not
+/// counted.
 #[derive(Clone, Copy, Debug, Args, Serialize)]
 pub struct Sizes {
     /// Rounds that count

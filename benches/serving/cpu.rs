@@ -1,6 +1,7 @@
-//! What a check costs a server: the time on a processor of all its threads, under 256 checks in flight.
+//! The cost of a check for a server: the processor time of all its threads, with 256 checks in
+//! flight.
 //!
-//! The rule: work that is done after the answer, such as writing the record, belongs to the check.
+//! The rule: work after the answer, such as writing the record, belongs to the check.
 
 use anyhow::{Context, Result};
 
@@ -36,7 +37,7 @@ const USUAL: Shape = Shape {
 
 const LAYOUTS: [Layout; 2] = [Layout::PerCore, Layout::Stealing];
 
-/// Rounds and checks of the short look.
+/// Rounds and checks of the short measurement.
 const LOOK: (usize, u64) = (3, 50_000);
 
 pub fn measure(session: &mut Session) -> Result<Findings> {
@@ -99,7 +100,7 @@ fn start_customs(session: &Session) -> Result<Vec<CustomsServer>> {
         .collect()
 }
 
-/// Rounds after the first, which warms up.
+/// Runs the rounds after the first, which warms up.
 fn ask_in_turn(
     session: &Session,
     findings: &mut Findings,
@@ -119,8 +120,7 @@ fn ask_in_turn(
     Ok(())
 }
 
-/// The layout in which tonic costs less, by a short look.
-/// The layout of the floor: what [`measure`] found, or what a short look says.
+/// Returns the layout of the floor: what [`measure`] found, or the result of a short measurement.
 pub fn floor_layout(session: &mut Session) -> Result<Layout> {
     let layout = match session.cheaper {
         Some(layout) => layout,
@@ -130,6 +130,7 @@ pub fn floor_layout(session: &mut Session) -> Result<Layout> {
     Ok(layout)
 }
 
+/// Returns the layout in which tonic costs less, by a short measurement.
 fn cheaper_layout(session: &Session) -> Result<Layout> {
     let mut findings = Findings::new("look", "us", "");
     let floors = LAYOUTS
@@ -172,7 +173,7 @@ fn draw_lines(findings: &mut Findings, floor: &str) {
         let says = format!("CPU a check at {}: {one} / {other}", USUAL.name());
         findings.draw_line(says, bound, &USUAL.name(), [one, other]);
     }
-    findings.tell("the floor", floor);
+    findings.add_fact("the floor", floor);
 }
 
 fn picture(findings: &Findings) -> Picture {

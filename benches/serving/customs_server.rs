@@ -1,7 +1,7 @@
-//! A customs that is measured, with its policies and its record.
+//! A measured customs, with its policies and its audit log.
 //!
-//! It knows the binary from outside only. The rule: all settings are the defaults, but for the addresses, the policies, the
-//! record and, in one kind, the metadata.
+//! It knows the binary from outside only. The rule: all settings are the defaults, except the
+//! addresses, the policies, the audit log and, in one kind, the metadata.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,9 +17,9 @@ use crate::session::Session;
 use customs_test_support::process::Process;
 use customs_test_support::{http, ports};
 
-/// The set that figures are about.
+/// The size of the set that the figures are about.
 pub const MANY: usize = 100_000;
-/// A set as small as the benchmarks' generator makes.
+/// A set as small as the benchmarks' generator can make.
 pub const FEW: usize = 10;
 
 /// How long a reload may take.
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
     Off,
-    /// A file, which is rotated so that no disk fills up.
+    /// A file, which is rotated so that the disk does not fill up.
     File,
     /// The same in protobuf.
     Protobuf,
@@ -46,7 +46,7 @@ pub struct CustomsServer {
     edition: usize,
 }
 
-/// What the tables call it.
+/// Returns the name in the tables.
 pub fn name(rules: usize, record: Record) -> String {
     let rules = customs_test_support::bench_report::document::count(rules as f64);
     match record {
@@ -60,12 +60,12 @@ pub fn name(rules: usize, record: Record) -> String {
 }
 
 impl CustomsServer {
-    /// Starts one, and has it allow the captured check by the rule that is made for it.
+    /// Starts one, and checks that it allows the captured check by the rule that is made for it.
     pub fn start(session: &Session, rules: usize, record: Record) -> Result<CustomsServer> {
         let folder = tempfile::tempdir_in(session.scratch.path())?.keep();
         let (policies, log) = (folder.join("policies"), folder.join("log"));
         policies::write(&policies, rules, 0)?;
-        // Beside the policies each write would wake the watcher of their directory.
+        // Next to the policies, each write would wake the watcher of their directory.
         fs::create_dir(folder.join("audit"))?;
         let (port, admin) = (ports::free()?, ports::free()?);
         let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
@@ -90,7 +90,7 @@ impl CustomsServer {
             http::get(admin, "localhost", "/readyz").is_ok_and(|it| it.status == 200)
         })?;
         let server = Server::new(name(rules, record), port, process);
-        // Without metadata an answer says no reason; the same policies are asked for it elsewhere.
+        // Without metadata an answer has no reason; another server checks it for the same policies.
         server.must_allow(if record == Record::FileWithoutMetadata {
             ""
         } else {
@@ -106,7 +106,7 @@ impl CustomsServer {
         })
     }
 
-    /// Changes every policy file of the set and waits until that is in force.
+    /// Changes every policy file of the set and waits until the new set is in force.
     pub fn change_all_policies(&mut self) -> Result<()> {
         let old = self.revision()?;
         self.edition += 1;
@@ -124,7 +124,7 @@ impl CustomsServer {
 
     fn revision(&self) -> Result<String> {
         let text = http::get(self.admin, "localhost", "/status")?.body;
-        let status: Value = serde_json::from_str(&text).context("/status is no JSON")?;
+        let status: Value = serde_json::from_str(&text).context("/status is not JSON")?;
         let revision = status.get("revision").and_then(Value::as_str);
         Ok(revision
             .with_context(|| format!("/status has no revision: {text}"))?

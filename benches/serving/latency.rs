@@ -1,7 +1,7 @@
 //! How long a client waits at rates below what a server can do.
 //!
-//! h2load sends at a steady rate and notes each answer. The rule: the first and last moments of a run, in which not all
-//! connections are there, do not count.
+//! h2load sends at a steady rate and records each answer. The rule: the first and last moments of a
+//! run, in which not all connections are open, do not count.
 
 use anyhow::{Context, Result};
 
@@ -78,7 +78,8 @@ fn ask_in_turn(
     Ok(())
 }
 
-/// From when to when requests count: from shortly after the first one to shortly before the last.
+/// Returns from when to when requests count: from shortly after the first one to shortly before the
+/// last.
 pub fn counted(requests: &[Request]) -> Result<(u64, u64)> {
     let (first, last) = first_sent(requests)
         .zip(last_sent(requests))
@@ -86,7 +87,7 @@ pub fn counted(requests: &[Request]) -> Result<(u64, u64)> {
     Ok((first + EDGE, last.saturating_sub(EDGE)))
 }
 
-/// One round's percentiles.
+/// Records one round's percentiles.
 pub fn record(
     findings: &mut Findings,
     subject: &str,

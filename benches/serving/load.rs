@@ -1,10 +1,12 @@
-//! Load by h2load: the captured check, again and again, as fast as answers come or at a steady rate.
+//! Load by h2load: the captured check, repeated as fast as answers arrive or at a steady rate.
 //!
-//! It starts h2load and reads what it leaves. The rule: a run of which one request failed is an error and no figure.
+//! It starts h2load and reads its output. The rule: a run in which one request failed is an error
+//! and yields no figure.
 //!
-//! At a steady rate h2load sends what is due whatever became of the earlier requests, unless 256 wait on one connection. It looks
-//! every 10 ms what is due on a connection, so that over few connections requests would come in bursts, and a burst's own
-//! queue would be measured. Ten connections are therefore begun 11 ms apart: each then sends at another millisecond of the ten.
+//! At a steady rate h2load sends what is due, whatever happened to the earlier requests, unless 256
+//! wait on one connection. Every 10 ms it determines what is due on a connection, so over few
+//! connections requests would arrive in bursts, and a burst's own queue would be measured. So ten
+//! connections are started 11 ms apart: each then sends at another millisecond of the ten.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,35 +16,35 @@ use anyhow::{Context, Result, ensure};
 use crate::session::{self, Session};
 use customs_test_support::bench_report::h2load_output::{self, Request};
 
-/// How checks are asked.
+/// How checks are sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub connections: u64,
-    /// Checks in flight on each.
+    /// Checks in flight on each connection.
     pub streams: u64,
 }
 
 impl Shape {
-    /// As the tables have it: `4x64`.
+    /// Returns the name in the tables: `4x64`.
     pub fn name(self) -> String {
         format!("{}x{}", self.connections, self.streams)
     }
 }
 
-/// Over how many connections a steady load is spread, and how far apart they begin.
+/// The number of connections of a steady load, and how far apart they start.
 const STEADY: Shape = Shape {
     connections: 10,
     streams: 256,
 };
 const APART: &str = "11ms";
 
-/// Asks so many checks as fast as answers come.
+/// Sends `checks` checks as fast as answers arrive.
 pub fn closed(session: &Session, port: u16, shape: Shape, checks: u64) -> Result<()> {
     let mut command = command(session, port, shape, checks);
     run(&mut command, checks)
 }
 
-/// Asks so many checks a second for so long, and tells of each.
+/// Sends `rate` checks per second for `seconds`, and returns each.
 pub fn steady(session: &Session, port: u16, rate: u64, seconds: u64) -> Result<Vec<Request>> {
     let log = session.scratch.path().join("h2load.log");
     // h2load appends.

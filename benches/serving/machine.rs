@@ -1,4 +1,4 @@
-//! Where and with what was measured: figures mean nothing without it.
+//! Where and with which tools the figures were measured; figures mean nothing without it.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -16,7 +16,8 @@ pub struct Machine {
     pub processor: String,
     pub processors: usize,
     pub kernel: String,
-    /// How much else was going on at the start: the mean number of running processes of the last minute.
+    /// The load of the machine at the start: the mean number of running processes in the last
+    /// minute.
     pub busy: String,
     pub rustc: String,
     pub envoy: String,
@@ -52,7 +53,7 @@ impl Machine {
                 .to_owned(),
             envoy: session.envoy.version.clone(),
             h2load: session.h2load.version.clone(),
-            // A copy without its history has none.
+            // A copy without its history has no commit.
             commit: said("git", &["describe", "--always", "--dirty"])
                 .unwrap_or_else(|_| "unknown".to_owned()),
         })

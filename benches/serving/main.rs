@@ -1,8 +1,10 @@
-//! What serving costs: customs beside servers that allow everything, and a real Envoy that asks them, or nobody.
+//! The cost of serving: customs next to servers that allow everything, and a real Envoy that asks
+//! one of them, or none.
 //!
-//! `make bench` runs it and docs/BENCHMARKS.md explains it. It measures and gives no opinion: lines that were drawn beforehand are
-//! met or not, and the exit code is 0 either way; it is another one only where something could not be measured. The rule: what
-//! is compared runs at the same time, is asked in turn, and every ratio is of one round.
+//! `make bench` runs it and docs/BENCHMARKS.md explains it. It measures and gives no opinion: lines
+//! that were drawn beforehand are met or not, and the exit code is 0 either way. It differs only if
+//! something could not be measured. The rule: what is compared runs at the same time, is asked in
+//! turn, and every ratio is of one round.
 
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -55,7 +57,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
             document::summary(&findings)
         );
         found.push(findings);
-        // After each part, so that a long run that is ended early leaves what it found.
+        // After each part, so that a long run that is ended early keeps its findings.
         output::write(&machine, arguments, &found)?;
     }
     println!("{}", document::lines(&found));

@@ -1,6 +1,7 @@
-//! What is resident: of customs with 100,000 rules, and of the floor, at rest and under load.
+//! Resident memory of customs with 100,000 rules, and of the floor, at rest and under load.
 //!
-//! The rule: under load means the largest of many looks while checks are in flight; the peak is the kernel's own.
+//! The rule: under load means the largest of many samples while checks are in flight; the peak is
+//! the kernel's own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,9 +22,10 @@ const SHAPE: Shape = Shape {
     streams: 64,
 };
 const BOUND: f64 = 120.0;
-/// How often is looked.
+/// The interval between samples.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Each round has a process of its own, since peaks are of a process's whole life; so fewer rounds will do.
+/// Each round has a process of its own, since peaks are of a process's whole life, so there are
+/// fewer rounds.
 const ROUNDS: usize = 6;
 
 pub fn measure(session: &mut Session) -> Result<Findings> {
@@ -57,7 +59,7 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
     Ok(findings)
 }
 
-/// Looks at one process; says how much it holds under load.
+/// Samples one process, and returns how much it holds under load.
 fn look(session: &Session, findings: &mut Findings, server: &Server) -> Result<f64> {
     findings.record(&server.name, "at rest", server.memory()?.now);
     let over = AtomicBool::new(false);

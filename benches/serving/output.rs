@@ -1,6 +1,7 @@
-//! Where findings go: `target/bench/`, and into docs/ where that is asked for.
+//! Writes findings to `target/bench/`, and into docs/ if `--publish` is given.
 //!
-//! The rule: every round's raw value is kept in the JSON, so that everything else can be worked out again.
+//! The rule: every round's raw value is kept in the JSON, so that everything else can be derived
+//! from it again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use customs_test_support::bench_report::document;
 use customs_test_support::bench_report::findings::Findings;
 use customs_test_support::repository;
 
-/// `bench` in cargo's target folder.
+/// Returns the folder `bench` in cargo's target folder.
 fn folder() -> Result<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
@@ -38,7 +39,7 @@ pub fn write(machine: &Machine, arguments: &Arguments, found: &[Findings]) -> Re
     write_pictures(&folder, found)
 }
 
-/// Puts tables and pictures into docs/, in the place of those of an earlier run.
+/// Puts tables and pictures into docs/, replacing those of an earlier run.
 pub fn publish(machine: &Machine, found: &[Findings]) -> Result<()> {
     let docs = repository().join("docs");
     let (pictures, page) = (docs.join("benchmarks"), docs.join("BENCHMARKS.md"));

@@ -1,4 +1,5 @@
-//! The policy files of a customs that is measured: the benchmarks' set, and one policy that decides the captured check.
+//! The policy files of a measured customs: the benchmarks' set, and one policy that decides the
+//! captured check.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +8,7 @@ use anyhow::{Context, Result};
 
 use customs_test_support::bench_policies::{self as set, Shape};
 
-/// Whose check was captured, and to where.
+/// The namespace of the captured check's caller, and its destination.
 pub const NAMESPACE: &str = "payments";
 pub const ACCOUNT: &str = "checkout-service";
 pub const HOST: &str = "api.partner-example.com";
@@ -15,8 +16,8 @@ pub const HOST: &str = "api.partner-example.com";
 /// Why the captured check is allowed under these policies.
 pub const REASON: &str = "allowed_by_rule";
 
-/// Writes so many rules, and the one that allows the captured check, each file by renaming it into place. Another edition
-/// changes rules in every file of the set.
+/// Writes `rules` rules, and the one that allows the captured check, each file by renaming it into
+/// place. Another edition changes rules in every file of the set.
 pub fn write(folder: &Path, rules: usize, edition: usize) -> Result<()> {
     fs::create_dir_all(folder)?;
     for file in set::source(Shape::Teams, rules).files {

@@ -1,7 +1,8 @@
-//! How long a client waits while all policies change under it.
+//! How long a client waits while all policies change.
 //!
-//! Every policy file of 100,000 rules is written anew while checks come at a steady rate. The rule: only checks count that were
-//! sent between the first file's writing and the moment at which the new set is known to be in force.
+//! Every policy file of 100,000 rules is rewritten while checks arrive at a steady rate. The rule:
+//! a check counts only if it was sent between the first file's writing and the moment at which the
+//! new set is known to be in force.
 
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,7 +19,7 @@ use crate::session::Session;
 use customs_test_support::bench_report::findings::Findings;
 use customs_test_support::bench_report::h2load_output::{last_sent, latencies};
 
-/// How long the load goes on, in seconds; a reload must fit in.
+/// How long the load lasts, in seconds; a reload must fit in.
 const SECONDS: u64 = 8;
 /// When the files change, after the load has begun.
 const CHANGE_AFTER: Duration = Duration::from_millis(700);
@@ -63,16 +64,16 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
         findings.rounds(CHANGED, "p99"),
         findings.rounds(&floor.name, "p99"),
     );
-    let told = customs_test_support::bench_report::statistics::Estimate::of(&to_floor)
+    let estimate = customs_test_support::bench_report::statistics::Estimate::of(&to_floor)
         .map(|it| customs_test_support::bench_report::document::number(it.median));
-    findings.tell(
+    findings.add_fact(
         line(&floor.name),
-        format!("{} times", told.unwrap_or_default()),
+        format!("{} times", estimate.unwrap_or_default()),
     );
     Ok(findings)
 }
 
-/// The latencies of a run without a change, sorted.
+/// Returns the latencies of a run without a change, sorted.
 fn ask(session: &Session, server: &Server) -> Result<Vec<u64>> {
     let requests = load::steady(session, server.port, USUAL_RATE, session.sizes.seconds)?;
     server.settle()?;
@@ -80,7 +81,8 @@ fn ask(session: &Session, server: &Server) -> Result<Vec<u64>> {
     Ok(latencies(&requests, from, to))
 }
 
-/// The latencies from the first file's writing to the new set in force, sorted; and how long that was.
+/// Returns the latencies from the first file's writing to the new set in force, sorted, and how
+/// long that was.
 fn ask_during_change(
     session: &Session,
     customs: &mut CustomsServer,
@@ -107,7 +109,7 @@ fn ask_during_change(
     ))
 }
 
-/// Microseconds since 1970, as h2load counts them.
+/// Returns microseconds since 1970, as h2load counts them.
 fn now() -> Result<u64> {
     Ok(u64::try_from(
         SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros(),

@@ -1,7 +1,7 @@
-//! A server that is measured: a floor or a customs, as a process of its own.
+//! A measured server: a floor or a customs, as a process of its own.
 //!
-//! It knows the process from outside only. The rule: before anything is measured a server must have answered one check as it
-//! should, since h2load does not look into answers.
+//! It knows the process from outside only. The rule: before anything is measured, a server must
+//! have answered one check correctly, since h2load does not look into answers.
 
 use std::process::Command;
 use std::thread;
@@ -19,15 +19,15 @@ use crate::session::Session;
 use customs_test_support::bench_report::proc::{CpuTime, Memory};
 use customs_test_support::process::Process;
 
-/// CPU time that rises by less than this in [`PAUSE`] is that of an idle server.
+/// A server is idle if its CPU time rises by less than this in [`PAUSE`].
 const IDLE: Duration = Duration::from_micros(500);
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long a server may go on working after its last answer.
+/// How long a server may continue to work after its last answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
 pub struct Server {
-    /// What the tables call it.
+    /// The name in the tables.
     pub name: String,
     pub port: u16,
     process: Process,
@@ -61,12 +61,12 @@ impl Server {
                 .and_then(|(line, _)| line.parse().ok());
             port.is_some()
         })?;
-        let server = Server::new(name, port.context("a floor told no port")?, process);
+        let server = Server::new(name, port.context("a floor printed no port")?, process);
         server.must_allow("")?;
         Ok(server)
     }
 
-    /// Asks the captured check once, which must be allowed, for this reason if there is one.
+    /// Sends the captured check once. It must be allowed, and for this reason if one is given.
     pub fn must_allow(&self, reason: &str) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -80,14 +80,15 @@ impl Server {
             .is_some_and(|status| status.code == 0)
             && matches!(answer.http_response, Some(HttpResponse::OkResponse(_)));
         ensure!(
-            allowed && told_reason(&answer) == reason,
+            allowed && reason_of(&answer) == reason,
             "{} must allow the check: {answer:?}",
             self.name
         );
         Ok(())
     }
 
-    /// The CPU time of one check, in microseconds, when so many are asked: of all threads, with what is done after the answers.
+    /// Returns the CPU time per check, in microseconds, over `checks` checks: of all threads,
+    /// including work after the answers.
     pub fn cpu_per_check(&self, checks: u64, ask: impl FnOnce() -> Result<()>) -> Result<f64> {
         let before = self.cpu()?;
         ask().with_context(|| format!("{} was asked", self.name))?;
@@ -106,7 +107,7 @@ impl Server {
             }
             ensure!(
                 start.elapsed() < PATIENCE,
-                "{} goes on working without being asked",
+                "{} continues to work without being asked",
                 self.name
             );
         }
@@ -133,8 +134,8 @@ async fn ask(port: u16) -> Result<CheckResponse> {
         .into_inner())
 }
 
-/// Why, as customs tells Envoy; floors tell nothing.
-fn told_reason(answer: &CheckResponse) -> &str {
+/// Returns the reason in an answer of customs; floors send none.
+fn reason_of(answer: &CheckResponse) -> &str {
     let fields = answer
         .dynamic_metadata
         .as_ref()

@@ -1,4 +1,5 @@
-//! What all parts share: the tools, a scratch folder, the processes' guard, and which floor is the floor.
+//! What all parts share: the tools, a scratch folder, the processes' guard, and which floor is
+//! used.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ impl Session {
         })
     }
 
-    /// A folder of its own for a server.
+    /// Creates a folder for a server.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.scratch.path().join(name);
         std::fs::create_dir_all(&folder)?;
@@ -48,13 +49,14 @@ impl Session {
     }
 }
 
-/// A check as Envoy sent it, with the five bytes that gRPC puts before a message.
+/// Returns the path of a check as Envoy sent it, with the five bytes that gRPC puts before a
+/// message.
 pub fn framed_check() -> PathBuf {
     repository().join("tests/captures/check_request.grpc")
 }
 
-/// In which order so many are asked in a round: from another one on each time, and from the first in round one, which is the
-/// first that counts.
+/// Returns the order in which `count` subjects are measured in a round: it starts from another one
+/// each time, and from the first in round one, which is the first that counts.
 pub fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| (place + count - 1 + round) % count)
 }

@@ -1,7 +1,8 @@
 //! The demo: what customs is for, on a real Envoy, in half a minute. `make demo` runs it.
 //!
-//! It plays one scenario step by step and checks every answer, so it is a test as well: it ends with 0 only if all was
-//! as told. It starts everything on loopback and removes everything it started, also when it is interrupted.
+//! It plays one scenario step by step and checks every answer, so it is a test as well: it exits
+//! with 0 only if every step went as described. It starts everything on loopback and removes
+//! everything it started, also when it is interrupted.
 //!
 //! Not a way to run customs: for that see the README.
 //!
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The customs to run, and whether to leave all running.
+/// Parses the customs binary to run, and whether to leave everything running.
 fn options() -> Result<(PathBuf, bool)> {
     let (mut customs, mut keep) = (None, false);
     for word in std::env::args().skip(1) {
@@ -100,7 +101,7 @@ fn play(stage: &mut Stage, customs: &std::path::Path, keep: bool) -> Result<()> 
     Ok(())
 }
 
-/// Starts everything and shows what there is.
+/// Starts everything and shows what is running.
 fn open(stage: &mut Stage, customs: &std::path::Path) -> Result<Rig> {
     stage.step("An egress gateway, two pods' sidecars, the outside, and customs");
     let envoy = tools::envoy()?;
@@ -128,7 +129,7 @@ fn open(stage: &mut Stage, customs: &std::path::Path) -> Result<Rig> {
     Ok(rig)
 }
 
-/// The request gets the origin's own answer.
+/// Checks that the request gets the origin's own answer.
 fn passes(stage: &mut Stage, rig: &Rig, title: &str, port: u16) -> Result<Response> {
     stage.step(title);
     let before = rig.requests_outside()?;
@@ -152,7 +153,7 @@ fn passes(stage: &mut Stage, rig: &Rig, title: &str, port: u16) -> Result<Respon
     Ok(answer)
 }
 
-/// A file appears in the directory; nothing is restarted or told.
+/// Adds a file to the directory. Nothing is restarted or notified.
 fn drop_the_policy(stage: &mut Stage, rig: &Rig) -> Result<()> {
     stage.step("A policy file is dropped into the directory");
     let (before, process) = (rig.customs.revision()?, rig.customs.id());
@@ -174,7 +175,7 @@ fn drop_the_policy(stage: &mut Stage, rig: &Rig) -> Result<()> {
     Ok(())
 }
 
-/// The same request as before is refused, by the gateway, with a reason.
+/// Checks that the gateway refuses the same request as before, with a reason.
 fn is_refused(stage: &mut Stage, rig: &Rig) -> Result<Response> {
     stage.step("The same pod sends the same request");
     let before = rig.requests_outside()?;
@@ -197,7 +198,7 @@ fn is_refused(stage: &mut Stage, rig: &Rig) -> Result<Response> {
     Ok(answer)
 }
 
-/// Each of the crossings is one line, and says what happened.
+/// Shows that each request has one record, which says what happened.
 fn show_the_record(
     stage: &mut Stage,
     rig: &Rig,
@@ -218,27 +219,30 @@ fn show_the_record(
         };
         ensure!(
             line.effect() == expected,
-            "the line of the {} should say {expected}",
+            "the record of the {} should say {expected}",
             answer.status
         );
         let id = answer.header("x-customs-decision-id").unwrap_or_default();
-        ensure!(line.text.contains(id), "the line should name decision {id}");
+        ensure!(
+            line.text.contains(id),
+            "the record should name decision {id}"
+        );
     }
-    stage.good("allow, deny, allow; the denied client was told the id of its line");
+    stage.good("allow, deny, allow; the denied client received the id of its record");
     Ok(())
 }
 
-/// Where the gateway has no route it answers by itself.
+/// Shows that the gateway answers by itself if it has no route.
 fn meet_no_route(stage: &mut Stage, rig: &Rig) -> Result<()> {
     stage.step("The same name with a dot at its end");
     stage.say("istiod writes a route for the host of the VirtualService, not for each of its spellings. The sidecar takes this one,");
-    stage.say("the gateway has no route for it: it answers 404 itself and asks nobody.");
+    stage.say("the gateway has no route for it: it answers 404 itself and does not ask customs.");
     let (mark, before) = (rig.customs.audit.mark(), rig.requests_outside()?);
     let answer = stage.get_as(rig.demo_frontend.http_port, "www.aliyun.com.")?;
     ensure!(answer.status == 404, "404 was expected");
     ensure!(
         answer.header("x-customs-reason").is_none(),
-        "nobody was to be asked"
+        "customs was not to be asked"
     );
     rig.customs.audit.decisions_since(mark, 0)?;
     ensure!(
@@ -252,17 +256,17 @@ fn meet_no_route(stage: &mut Stage, rig: &Rig) -> Result<()> {
     Ok(())
 }
 
-/// TLS that the gateway does not open shows no caller, only a name.
+/// Shows that TLS that the gateway does not open has no caller, only a name.
 fn pass_tls_through(stage: &mut Stage, rig: &Rig) -> Result<()> {
     stage.step("The application's own TLS, which the gateway does not open");
-    stage.say("The gateway sees a name (SNI) and no proof of who asks. The caller might be of demo-frontend, so the deny holds,");
+    stage.say("The gateway sees a name (SNI) and no proof of the caller's identity. The caller might be of demo-frontend, so the deny holds,");
     stage.say("even for namespace other. There is no HTTP to answer in: the connection is closed.");
     stage.get_tls(rig.other.tls_port, &rig.certificates.outside_authority())?;
     stage.good("closed before the handshake");
     Ok(())
 }
 
-/// Leaves all running and says how to play with it, until Ctrl-C, SIGTERM or the end of stdin.
+/// Leaves everything running and prints how to use it, until Ctrl-C, SIGTERM or the end of stdin.
 fn stay(stage: &mut Stage, rig: &Rig) -> Result<()> {
     stage.step("Yours to play with; end it with Ctrl-C (or close its stdin)");
     let folder = rig.customs.policies.folder().display();
@@ -300,7 +304,7 @@ fn customs_log(rig: &Rig) -> String {
 fn wait_for_the_end() -> Result<()> {
     let (closed, stdin_closed) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
-        // Whatever is typed is read over; an unreadable stdin counts as closed.
+        // Typed input is discarded; an unreadable stdin counts as closed.
         let _ = std::io::copy(&mut std::io::stdin().by_ref(), &mut std::io::sink());
         let _ = closed.send(());
     });

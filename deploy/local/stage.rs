@@ -1,6 +1,7 @@
-//! How the demo speaks: numbered steps, the commands as one would type them, their answers, a verdict on each.
+//! The output of the demo: numbered steps, the commands as one would type them, their answers, and
+//! a verdict on each.
 //!
-//! Knows nothing of customs. Colours only on a terminal and only without `NO_COLOR`.
+//! It knows nothing about customs. Colours only on a terminal and only without `NO_COLOR`.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use customs_test_support::http::{self, Response};
 use customs_test_support::tls::{self, Attempt};
 
-/// Variables that would send curl through a proxy, which knows nothing of our loopback ports.
+/// Variables that would send curl through a proxy, which cannot reach these loopback ports.
 const PROXIES: [&str; 6] = [
     "http_proxy",
     "https_proxy",
@@ -21,7 +22,7 @@ const PROXIES: [&str; 6] = [
     "HTTP_PROXY",
 ];
 
-/// Where the play is shown.
+/// The output of the demo.
 pub(crate) struct Stage {
     colours: bool,
     curl: bool,
@@ -29,7 +30,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A stage on stdout.
+    /// Creates a stage on stdout.
     pub(crate) fn new() -> Stage {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let curl = Command::new("curl")
@@ -50,31 +51,31 @@ impl Stage {
         self.line(&format!("\n{}", self.paint("1", &title)));
     }
 
-    /// Plain words.
+    /// Prints a sentence.
     pub(crate) fn say(&self, text: &str) {
         for line in text.lines() {
             self.line(&format!("   {line}"));
         }
     }
 
-    /// A command as one would type it.
+    /// Prints a command as one would type it.
     pub(crate) fn command(&self, text: &str) {
         self.line(&format!("   {}", self.paint("36", &format!("$ {text}"))));
     }
 
-    /// What a command printed.
+    /// Prints the output of a command.
     pub(crate) fn output(&self, text: &str) {
         for line in text.lines() {
             self.line(&format!("     {line}"));
         }
     }
 
-    /// What was expected has happened.
+    /// Prints that an expectation was met.
     pub(crate) fn good(&self, text: &str) {
         self.line(&format!("   {}", self.paint("32", &format!("ok: {text}"))));
     }
 
-    /// The play ends early; said on stderr, where it is not lost in a pipe.
+    /// Prints why the demo ends early, on stderr, so that it is not lost in a pipe.
     pub(crate) fn failed(&self, why: &str) {
         let where_to = if self.step == 0 {
             "cannot start".to_owned()
@@ -97,7 +98,7 @@ impl Stage {
         }
     }
 
-    /// `GET http://www.aliyun.com/` by way of this port, shown as typed and as answered.
+    /// Sends `GET http://www.aliyun.com/` through this port, and shows the command and the answer.
     pub(crate) fn get(&self, port: u16) -> Result<Response> {
         self.request(
             port,
@@ -106,7 +107,8 @@ impl Stage {
         )
     }
 
-    /// The same with another `Host` header, which curl is told as it is, since it may tidy up what it finds in a URL.
+    /// Sends the same with another `Host` header, which is passed to curl as it is, since curl may
+    /// normalise what it finds in a URL.
     pub(crate) fn get_as(&self, port: u16, host: &str) -> Result<Response> {
         let mut words = curl_words(port, None, "http://www.aliyun.com/");
         words.extend(["-H".to_owned(), format!("Host: {host}")]);
@@ -127,7 +129,8 @@ impl Stage {
         Ok(answer)
     }
 
-    /// `GET https://www.aliyun.com/` by way of this port, which must end in a closed connection.
+    /// Sends `GET https://www.aliyun.com/` through this port, which must end in a closed
+    /// connection.
     pub(crate) fn get_tls(&self, port: u16, authority: &Path) -> Result<()> {
         let words = curl_words(port, Some(authority), "https://www.aliyun.com/");
         self.command(&shown(&words));
@@ -146,7 +149,8 @@ impl Stage {
         }
         let done = run_curl(&words)?;
         self.output(String::from_utf8_lossy(&done.stderr).trim());
-        // 35: during the handshake; 52 and 56: at the first bytes. Another end would be curl's own trouble.
+        // 35: during the handshake; 52 and 56: at the first bytes. Any other exit code is a problem
+        // of curl itself.
         if !matches!(done.status.code(), Some(35 | 52 | 56)) {
             bail!(
                 "a closed connection was expected, not {}: {}",
@@ -157,7 +161,8 @@ impl Stage {
         Ok(())
     }
 
-    /// The telling parts of an answer: status, who sent it, what customs added, and a problem body.
+    /// Prints the relevant parts of an answer: status, who sent it, what customs added, and a
+    /// problem body.
     fn answer(&self, answer: &Response) {
         self.output(&self.paint("1", &answer.status_line));
         for name in [
@@ -177,7 +182,7 @@ impl Stage {
     }
 }
 
-/// The curl command that sends one request to a sidecar as if it were the way out.
+/// Returns the curl command that sends one request to a sidecar as if it were the way out.
 pub(crate) fn curl_words(port: u16, authority: Option<&Path>, url: &str) -> Vec<String> {
     let mut words: Vec<String> = ["curl", "-sS", "-i", "--max-time", "10"]
         .map(str::to_owned)
@@ -196,7 +201,7 @@ pub(crate) fn curl_words(port: u16, authority: Option<&Path>, url: &str) -> Vec<
     words
 }
 
-/// The words as they can be pasted into a shell.
+/// Returns the words as they can be pasted into a shell.
 pub(crate) fn shown(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@".contains(c);
     let quoted = words.iter().map(|word| {

@@ -1,5 +1,6 @@
-//! `decide` allocates nothing for a request whose path has one reading, whatever the rules are: what it answers is
-//! shared with the snapshot. Counted, not timed; alone in its binary, because it counts with an allocator of its own.
+//! `decide` allocates nothing for a request whose path has one reading, whatever the rules are: its
+//! answer is shared with the snapshot. Counted, not timed; alone in its binary, because it counts
+//! with an allocator of its own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 

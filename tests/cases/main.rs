@@ -1,9 +1,10 @@
-//! The recorded cases: ways round a policy (`attacks.jsonl`) and the EgressPolicy family (`egress.jsonl`), each a policy
-//! set, a check as Envoy sends it, and the answer that customs must give.
+//! The recorded cases: ways around a policy (`attacks.jsonl`) and the EgressPolicy family
+//! (`egress.jsonl`), each with a policy set, a check as Envoy sends it, and the answer that customs
+//! must give.
 //!
-//! A row that is read otherwise on purpose stands in [`OPEN_ON_PURPOSE`] or [`READ_OTHERWISE`], with the sentence that
-//! decides it. Expected allows and expected denials are counted apart: a product that denies everything would pass the
-//! second, and one that allows everything the first.
+//! A row that is read differently on purpose is in [`OPEN_ON_PURPOSE`] or [`READ_OTHERWISE`], with
+//! the sentence that decides it. Expected allows and expected denials are counted separately: a
+//! product that denies everything would pass the second, and one that allows everything the first.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +20,8 @@ use std::io::Write;
 use customs_engine::effect::Effect;
 use customs_test_support::case_rows::{Row, Said, rows};
 
-/// Attacks that get through, whatever the confidence of their row, and why. There are no others. In the file's order.
+/// Attacks that get through, whatever the confidence of their row, and why. There are no others. In
+/// the file's order.
 const OPEN_ON_PURPOSE: [(&str, &str); 3] = [
     (
         "wild-011",
@@ -35,7 +37,7 @@ const OPEN_ON_PURPOSE: [(&str, &str); 3] = [
     ),
 ];
 
-/// Rows of the EgressPolicy family that are answered otherwise, and why.
+/// Rows of the EgressPolicy family that are answered differently, and why.
 const READ_OTHERWISE: [(&str, &str); 2] = [
     (
         "deny-020",
@@ -47,8 +49,9 @@ const READ_OTHERWISE: [(&str, &str); 2] = [
     ),
 ];
 
-/// Tells the reader of a test run. Written past libtest's capture on purpose: the counts are what the run is for.
-fn tell(line: &str) {
+/// Prints a line for the reader of a test run. Written past libtest's capture on purpose: the
+/// counts are what the run is for.
+fn print(line: &str) {
     // Nothing depends on the line; a closed output must not fail a test.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
@@ -60,7 +63,7 @@ struct Score {
     right: usize,
 }
 
-/// Rows by expectation, and the names of those that went wrong either way.
+/// Rows by expectation, and the names of those that were answered wrongly.
 #[derive(Debug, Default)]
 struct Tally {
     allow: Score,
@@ -90,28 +93,29 @@ impl Tally {
         })
     }
 
-    fn tell(&self, name: &str) {
+    fn print(&self, name: &str) {
         let Tally {
             allow,
             deny,
             fail_open,
             fail_closed,
         } = self;
-        tell(&format!(
+        print(&format!(
             "{name}: expected ALLOW: {} of {} right",
             allow.right, allow.rows
         ));
-        tell(&format!(
+        print(&format!(
             "{name}: expected DENY: {} of {} right",
             deny.right, deny.rows
         ));
-        tell(&format!(
+        print(&format!(
             "{name}: fail-open: {fail_open:?}; denied and expected to be allowed: {fail_closed:?}"
         ));
     }
 }
 
-/// Whether the request of a row gets through. A set that must be refused and is not is judged by what it then answers.
+/// Returns whether the request of a row gets through. A set that should be refused and is not is
+/// judged by its answer.
 fn crosses(row: &Row) -> bool {
     matches!(row.ask(), Said::Decided(answer) if answer.effect == Effect::Allow)
 }
@@ -127,14 +131,14 @@ fn no_attack_gets_through() {
         .iter()
         .filter_map(|c| categories.get(c))
         .sum();
-    tell(&format!(
+    print(&format!(
         "attacks: {} rows judged {categories:?}; host, ip, wildcard and identity: {main}",
         rows.len()
     ));
     let tally = Tally::of(&rows);
-    tally.tell("attacks");
+    tally.print("attacks");
     for (id, why) in OPEN_ON_PURPOSE {
-        tell(&format!("attacks: open on purpose: {id}: {why}"));
+        print(&format!("attacks: open on purpose: {id}: {why}"));
     }
     assert_eq!(tally.fail_open, OPEN_ON_PURPOSE.map(|(id, _)| id));
     assert_eq!(tally.fail_closed, Vec::<String>::new());
@@ -169,7 +173,7 @@ fn a_set_that_must_be_refused_is_refused_and_every_other_loads() {
             ));
         }
     }
-    tell(&format!("attacks: {refused} sets refused"));
+    print(&format!("attacks: {refused} sets refused"));
     assert!(
         wrong.is_empty(),
         "{} wrong:\n{}",
@@ -196,7 +200,7 @@ fn the_egress_family_answers_as_written() {
         })
         .collect();
     let tally = Tally::of(&rows);
-    tally.tell("egress rows");
+    tally.print("egress rows");
     assert!(
         wrong.is_empty(),
         "{} wrong:\n{}",
@@ -229,7 +233,7 @@ fn rows_that_are_read_otherwise_are_answered_otherwise() {
         let differs = row.difference(&row.ask()).is_some();
         assert!(
             differs,
-            "{id} is answered as written, so it is no exception any more: {why}"
+            "{id} is answered as written, so it is not an exception any more: {why}"
         );
     }
 }

@@ -1,8 +1,9 @@
-//! The EgressPolicy family: what its language says, sentence by sentence, as policies and cases that people can read.
+//! The EgressPolicy family: what its language says, sentence by sentence, as policies and cases
+//! that people can read.
 //!
-//! Each folder of `egress/` is a topic: policies, and beside them the questions and the answers that the text gives,
-//! worked out by hand and not from what the engine said. `TOPIC.settings.yaml` holds a topic's settings, if it has any.
-//! They are asked by the product's own `customs test`.
+//! Each folder of `egress/` is a topic: policies, and next to them the questions and the answers
+//! that the text gives, worked out by hand and not from what the engine said. `TOPIC.settings.yaml`
+//! holds a topic's settings, if it has any. The product's own `customs test` runs them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,13 +12,13 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{folder, tell};
+use super::{folder, print};
 
-/// Fewer cases than these are a loss that nobody meant.
+/// With fewer cases than these, some were lost by mistake.
 const AT_LEAST: usize = 695;
 
-/// Policies that isolate and are never named for it, by topic, because a request is answered before: `**` opens every
-/// request, or the Istio gate is always shut too and speaks first.
+/// Policies that isolate and are never named for it, by topic, because a request is decided
+/// earlier: `**` opens every request, or the Istio gate is always shut too and decides first.
 const NEVER_NAMED: [(&str, &str); 4] = [
     ("deny", "ep:istio-system/open-for-lab"),
     ("istio-gate-without-rules", "ep:shop/egress"),
@@ -34,7 +35,7 @@ fn topics() -> Vec<PathBuf> {
     topics
 }
 
-/// Asks the cases of a topic, and gives the one suite of the report.
+/// Runs the cases of a topic, and returns the one suite of the report.
 fn ask(topic: &Path) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
     for (name, _) in
@@ -48,13 +49,13 @@ fn ask(topic: &Path) -> Value {
         command.arg("--config").arg(settings);
     }
     let output = command.output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    let mut report: Value = serde_json::from_str(&told)
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let mut report: Value = serde_json::from_str(&stdout)
         .unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(&output.stderr)));
     report["suites"][0].take()
 }
 
-/// How many cases of a topic expect an allow, and how many a denial.
+/// Returns how many cases of a topic expect an allow, and how many a denial.
 fn expected(topic: &Path) -> [usize; 2] {
     let cases = topic.join(format!("{}.cases.yaml", name(topic)));
     let text =
@@ -70,7 +71,8 @@ fn name(topic: &Path) -> String {
     topic.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// What is wrong with the answers of a topic: cases, problems of its files, rules that none of its cases exercised.
+/// Returns what is wrong with the answers of a topic: cases, problems of its files, rules that none
+/// of its cases exercised.
 fn wrong(topic: &str, suite: &Value) -> Vec<String> {
     let list = |value: &Value| value.as_array().unwrap().clone();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -102,7 +104,7 @@ fn every_sentence_of_the_language_holds() {
             "{name}: every case expects an effect, on a line of its own"
         );
         assert!(allow > 0 || deny > 0, "{name} has no cases");
-        tell(&format!(
+        print(&format!(
             "egress: {name}: {} cases, ALLOW {allow}, DENY {deny}",
             allow + deny
         ));
@@ -114,7 +116,7 @@ fn every_sentence_of_the_language_holds() {
         total = [total[0] + allow, total[1] + deny];
     }
     let [allow, deny] = total;
-    tell(&format!(
+    print(&format!(
         "egress: {} cases, ALLOW {allow}, DENY {deny}; {} wrong",
         allow + deny,
         found.len()
@@ -143,7 +145,7 @@ fn every_reason_that_a_question_can_have_is_the_answer_to_one() {
                 .map(str::to_owned),
         );
     }
-    // A question always reaches a set that is loaded, has an address, and is not recorded.
+    // A question always reaches a loaded set, has an address, and is not recorded.
     let never = ["no_policy", "empty_request", "audit_unavailable"];
     let reasons = customs_engine::reason::Reason::ALL.map(|reason| reason.as_str());
     let wanted: BTreeSet<_> = reasons
@@ -164,7 +166,7 @@ fn every_case_is_named_by_a_sentence() {
         {
             assert!(
                 sentence.split(' ').count() >= 4,
-                "{}: `{sentence}` is no sentence",
+                "{}: `{sentence}` is not a sentence",
                 name(&topic)
             );
         }

@@ -1,5 +1,5 @@
-//! The recorder's translation beside istiod's own: the policies of the Istio project's tests and the configuration that
-//! istiod makes of them, where they are on the machine.
+//! Compares the recorder's translation with istiod's own: the policies of the Istio project's tests
+//! and the configuration that istiod makes from them, if they are on the machine.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ const DOMAINS: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// Written for an Istio of old, which matched hosts by regular expressions.
+/// Written for an old Istio, which matched hosts by regular expressions.
 const OF_OLD: &str = "allow-host-before-111";
 
 /// Compares every pair and returns how many there were.
@@ -63,7 +63,7 @@ pub fn compare(folder: &Path) -> usize {
     names.len()
 }
 
-/// Takes out of a policy what no check can answer and the recorder therefore refuses.
+/// Removes from a policy what no check can answer and the recorder therefore refuses.
 fn without_tokens(policy: &mut Value) {
     let asks_token =
         |key: &str| key.starts_with("request.auth.") || key.starts_with("experimental.");
@@ -88,7 +88,7 @@ fn without_tokens(policy: &mut Value) {
     }
 }
 
-/// The same on istiod's side, where tokens are metadata.
+/// Removes the same on istiod's side, where tokens are metadata.
 fn without_metadata(filter: &mut Value) {
     for part in ["rules", "shadowRules"] {
         let policies = filter
@@ -115,7 +115,8 @@ fn without_metadata(filter: &mut Value) {
     }
 }
 
-/// With keys in camel case, and without what both may leave out: the default action and the prefix of statistics.
+/// Returns the value with keys in camel case, and without what both may leave out: the default
+/// action and the prefix of statistics.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What a difference is due to, and where docs/POLICY.md says so.
+//! The causes of differences, and where docs/POLICY.md lists them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,8 +9,8 @@ use customs_policy::compile::Compiled;
 use crate::replay::Tally;
 use crate::rows::{Answer, Check, Set};
 
-/// Whether the method's case alone makes the difference: the policies name it in another case, and a method that they do
-/// not name at all is answered as Envoy answered this one.
+/// Returns whether only the method's case makes the difference: the policies name it in another
+/// case, and a method that they do not name at all is answered as Envoy answered this one.
 pub fn is_method_case(set: &Set, compiled: &Compiled, check: &Check) -> bool {
     let mut words = set
         .yaml
@@ -25,8 +25,8 @@ pub fn is_method_case(set: &Set, compiled: &Compiled, check: &Check) -> bool {
         && set.ask(compiled, &unnamed).effect == check.expected
 }
 
-/// Why an odd row may differ: a tag or an oddity, the words in a policy without which it cannot matter, and the words by
-/// which the table in docs/POLICY.md lists it.
+/// Why an odd row may differ: a tag or an oddity, the words in a policy without which it cannot
+/// matter, and the words by which the table in docs/POLICY.md lists it.
 struct Cause {
     name: &'static str,
     asked: &'static [&'static str],
@@ -82,8 +82,8 @@ fn known(name: &str) -> Option<&'static Cause> {
     CAUSES.iter().find(|cause| cause.name == name)
 }
 
-/// What of the row's oddities can have made customs stricter under these policies, and the reason of the answer; `None`
-/// where nothing can.
+/// Returns which of the row's oddities can have made customs stricter under these policies, and the
+/// reason of the answer; `None` if none can.
 pub fn kind(set: &Set, compiled: &Compiled, check: &Check, answer: &Answer) -> Option<String> {
     let mut causes: Vec<&str> = check.odd_tags().collect();
     let tagged = causes.iter().any(|cause| cause.starts_with("id-"));
@@ -102,7 +102,7 @@ pub fn kind(set: &Set, compiled: &Compiled, check: &Check, answer: &Answer) -> O
     (!causes.is_empty()).then(|| format!("{} / {}", causes.join("+"), answer.reason))
 }
 
-/// The causes of the differences that no row of the table in docs/POLICY.md lists.
+/// Returns the causes of the differences that no row of the table in docs/POLICY.md lists.
 pub fn undocumented(tally: &Tally) -> Vec<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("docs")
@@ -135,7 +135,7 @@ pub fn undocumented(tally: &Tally) -> Vec<String> {
         .collect()
 }
 
-/// Of what is odd about the row, that which lets customs allow what Istio denies.
+/// Returns the oddity of the row that lets customs allow what Istio denies.
 pub fn wider_kind(check: &Check) -> Option<&'static str> {
     let single = [
         "tcp-host",

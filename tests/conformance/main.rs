@@ -1,11 +1,12 @@
-//! customs beside Istio: what Envoy's RBAC filter answered, configured as istiod does, replayed against the engine.
+//! customs next to Istio: the answers of Envoy's RBAC filter, configured as istiod does, replayed
+//! against the engine.
 //!
-//! `recorded.jsonl` is the project's own set: `policies/`, recorded by `recorder/`. A second file, made of the Istio
-//! project's test data, is replayed where it is on the machine and never copied here. Ordinary rows must agree, the
-//! method's case aside; every other difference is stricter than Istio or one of the few that docs/POLICY.md calls wider,
-//! and is counted by kind.
+//! `recorded.jsonl` is the project's own set: `policies/`, recorded by `recorder/`. A second file,
+//! made from the Istio project's test data, is replayed if it is on the machine, and never copied
+//! here. Ordinary rows must agree, except for the method's case. Every other difference is stricter
+//! than Istio or one of the few that docs/POLICY.md calls wider, and is counted by kind.
 //!
-//! Beside it, what has no Istio to be compared with: the EgressPolicy family, in `egress.rs`.
+//! The EgressPolicy family, which cannot be compared with Istio, is in `egress.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,11 +29,13 @@ use std::path::{Path, PathBuf};
 
 use replay::Tally;
 
-/// The sets of the Istio file that istiod refuses as well: `serviceAccounts` beside `principals` or `namespaces`.
+/// The sets of the Istio file that istiod refuses as well: `serviceAccounts` next to `principals`
+/// or `namespaces`.
 const REFUSED: [&str; 3] = ["mix-043.yaml", "mix-062.yaml", "mix-079.yaml"];
 
-/// Tells the reader of a test run. Written past libtest's capture on purpose: the counts are what the run is for.
-fn tell(line: &str) {
+/// Prints a line for the reader of a test run. Written past libtest's capture on purpose: the
+/// counts are what the run is for.
+fn print(line: &str) {
     // Nothing depends on the line; a closed output must not fail a test.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
@@ -52,7 +55,7 @@ fn folder() -> PathBuf {
 #[test]
 fn the_istio_file_agrees() {
     let Some(file) = rows::istio_file() else {
-        tell(
+        print(
             "istio: the file is ABSENT and nothing of it was replayed; name its folder in CUSTOMS_ISTIO_CASES",
         );
         return;
@@ -102,18 +105,18 @@ fn the_own_file_agrees() {
 fn the_recorder_translates_as_istiod_does() {
     let folder = rows::istio_folder().join("istio-golden");
     if folder.is_dir() {
-        tell(&format!(
+        print(&format!(
             "istio: {} configurations of istiod's are the recorder's as well",
             golden::compare(&folder)
         ));
     } else {
-        tell(
+        print(
             "istio: the configurations of istiod's are ABSENT; name the folder above them in CUSTOMS_ISTIO_CASES",
         );
     }
 }
 
-/// Whoever changes a policy records again.
+/// After a change of a policy, the set must be recorded again.
 #[test]
 fn the_own_file_is_of_the_policies_beside_it() {
     let mut recorded = BTreeSet::new();

@@ -1,4 +1,5 @@
-//! What this test shares with the recorder, the example `record-conformance`: how policies are translated for Envoy.
+//! What this test shares with the recorder, the example `record-conformance`: how policies are
+//! translated for Envoy.
 
 mod matchers;
 pub mod translate;

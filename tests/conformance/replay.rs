@@ -1,4 +1,5 @@
-//! Asking every row, and sorting what came out: agreement, method case, stricter by kind, wider by kind, wrong.
+//! Asks every row, and sorts the outcomes: agreement, method case, stricter by kind, wider by kind,
+//! wrong.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ pub struct Tally {
     pub stricter: BTreeMap<String, usize>,
     /// Istio denies and customs allows, by kind.
     pub wider: BTreeMap<String, usize>,
-    /// What is not documented.
+    /// Differences that are not documented.
     pub wrong: Vec<String>,
 }
 
@@ -72,28 +73,28 @@ impl Tally {
             self.odd_agree += usize::from(!ordinary);
             return;
         }
-        let told = || format!("{}#{}: {answer:?}; {}", set.name, check.id, check.json);
+        let described = || format!("{}#{}: {answer:?}; {}", set.name, check.id, check.json);
         match (answer.effect, ordinary) {
             (Effect::Deny, true) if is_method_case(set, compiled, check) => {
                 self.method_case.push(format!("{}#{}", set.name, check.id));
             }
-            (_, true) => self.wrong.push(format!("ordinary: {}", told())),
+            (_, true) => self.wrong.push(format!("ordinary: {}", described())),
             (Effect::Deny, false) => match kind(set, compiled, check, &answer) {
                 Some(kind) => *self.stricter.entry(kind).or_default() += 1,
                 None => self
                     .wrong
-                    .push(format!("stricter for no known cause: {}", told())),
+                    .push(format!("stricter for no known cause: {}", described())),
             },
             (Effect::Allow, false) => match wider_kind(check) {
                 Some(kind) => *self.wider.entry(kind.to_owned()).or_default() += 1,
-                None => self.wrong.push(format!("wider: {}", told())),
+                None => self.wrong.push(format!("wider: {}", described())),
             },
         }
     }
 
     pub fn print(&self) {
         let name = self.name;
-        crate::tell(&format!(
+        crate::print(&format!(
             "{name}: {} sets, {} rows: {} ordinary, of which {} agree and {} differ in the method's case only ({})",
             self.sets,
             self.rows,
@@ -102,30 +103,31 @@ impl Tally {
             self.method_case.len(),
             self.method_case.join(", ")
         ));
-        crate::tell(&format!(
+        crate::print(&format!(
             "{name}: {} odd rows, of which {} agree",
             self.rows - self.ordinary,
             self.odd_agree
         ));
         for (kind, count) in &self.stricter {
-            crate::tell(&format!(
+            crate::print(&format!(
                 "{name}: Istio allows, customs denies: {count:5} {kind}"
             ));
         }
         for (kind, count) in &self.wider {
-            crate::tell(&format!(
+            crate::print(&format!(
                 "{name}: Istio denies, customs allows: {count:5} {kind}"
             ));
         }
         for (set, fields) in &self.skipped {
-            crate::tell(&format!("{name}: SKIPPED {set}: {fields}"));
+            crate::print(&format!("{name}: SKIPPED {set}: {fields}"));
         }
         for (set, problem) in &self.refused {
-            crate::tell(&format!("{name}: refused {set}: {problem}"));
+            crate::print(&format!("{name}: refused {set}: {problem}"));
         }
     }
 
-    /// No row is wrong, every kind of difference stands in docs/POLICY.md, and these sets and no others are refused.
+    /// Checks that no row is wrong, that docs/POLICY.md lists every kind of difference, and that
+    /// exactly these sets are refused.
     pub fn assert_as_documented(&self, refused: &[&str]) {
         assert!(
             self.wrong.is_empty(),

@@ -1,7 +1,7 @@
-//! The rows of a recorded file, and what customs answers to them.
+//! The rows of a recorded file, and how customs answers them.
 //!
-//! A row with `yaml` begins a policy set; the rows behind it with the same `policy_file` are checks, each with what
-//! Envoy's RBAC filter answered.
+//! A row with `yaml` begins a policy set; the following rows with the same `policy_file` are
+//! checks, each with the answer of Envoy's RBAC filter.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -38,11 +38,11 @@ pub struct Check {
     pub expected: Effect,
     pub tags: Vec<String>,
     pub request: CheckRequest,
-    /// As it stands in the file, to be shown.
+    /// The row as it is in the file, to be shown.
     pub json: Value,
 }
 
-/// What became of a policy set.
+/// The outcome of loading a policy set.
 pub enum Loading {
     Loaded(Box<Compiled>),
     /// Refused, and only for things that are not built yet.
@@ -59,11 +59,11 @@ pub struct Answer {
     pub rule: String,
 }
 
-/// Tags that make no row odd.
+/// Tags that do not make a row odd.
 const HARMLESS: [&str; 4] = ["id-foreign-td", "path-query", "host-case", "xff-two"];
 
-/// Where the data of the Istio project's tests would be: the folder that `CUSTOMS_ISTIO_CASES` names, or the shared cases
-/// beside the checkout.
+/// Returns the folder with the data of the Istio project's tests: the one that
+/// `CUSTOMS_ISTIO_CASES` names, or the default next to the checkout.
 pub fn istio_folder() -> PathBuf {
     let beside = || {
         [env!("CARGO_MANIFEST_DIR"), "..", "shared", "cases"]
@@ -73,12 +73,12 @@ pub fn istio_folder() -> PathBuf {
     std::env::var_os("CUSTOMS_ISTIO_CASES").map_or_else(beside, PathBuf::from)
 }
 
-/// The recorded file of the Istio project's policies, if it is on this machine.
+/// Returns the recorded file of the Istio project's policies, if it is on this machine.
 pub fn istio_file() -> Option<PathBuf> {
     Some(istio_folder().join("istio-conformance.jsonl.gz")).filter(|file| file.is_file())
 }
 
-/// The rows of a file, which may be compressed.
+/// Reads the rows of a file, which may be compressed.
 pub fn read(file: &Path) -> Vec<Set> {
     let bytes = std::fs::read(file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
     let mut text = String::new();
@@ -102,7 +102,7 @@ pub fn read(file: &Path) -> Vec<Set> {
         assert_eq!(
             row["policy_file"],
             set.name.as_str(),
-            "a check stands behind its policy set"
+            "a check follows its policy set"
         );
         set.checks.push(Check::read(row));
     }
@@ -184,7 +184,7 @@ impl Check {
         let expected = match row["expected"].as_str().unwrap() {
             "allow" => Effect::Allow,
             "deny" => Effect::Deny,
-            other => panic!("{other} is no answer"),
+            other => panic!("{other} is not an answer"),
         };
         let id = row["id"]
             .as_str()
@@ -199,7 +199,7 @@ impl Check {
         }
     }
 
-    /// The tags that make the row odd.
+    /// Returns the tags that make the row odd.
     pub fn odd_tags(&self) -> impl Iterator<Item = &str> {
         self.tags
             .iter()
@@ -211,7 +211,7 @@ impl Check {
         self.tags.iter().any(|t| t == tag)
     }
 
-    /// What keeps the row from being ordinary, beside its tags.
+    /// Returns what else keeps the row from being ordinary.
     pub fn oddities(&self) -> Vec<&'static str> {
         let decoded = DecodedCheck::of(&self.request);
         let attributes = decoded.attributes();
@@ -242,7 +242,7 @@ impl Check {
         odd
     }
 
-    /// Whether customs must answer as Envoy did.
+    /// Returns whether customs must answer as Envoy did.
     pub fn is_ordinary(&self) -> bool {
         self.odd_tags().next().is_none() && self.oddities().is_empty()
     }
@@ -258,7 +258,8 @@ impl Check {
             .map_or("", |http| &http.method)
     }
 
-    /// The check with another method, for telling whether the method's case made a difference.
+    /// Returns the check with another method, to find out whether the method's case made a
+    /// difference.
     pub fn with_method(&self, method: &str) -> CheckRequest {
         let mut request = self.request.clone();
         let http = request

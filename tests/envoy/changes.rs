@@ -1,4 +1,4 @@
-//! Policy files that come, change and go while traffic flows.
+//! Policy files that appear, change and disappear while traffic flows.
 
 use anyhow::Result;
 
@@ -55,7 +55,8 @@ fn broken_file_leaves_the_last_good_answers() -> Result<()> {
 #[test]
 fn connection_kept_open_meets_the_new_policy() -> Result<()> {
     let rig = rig_with(&[])?;
-    // The sidecars keep their connections to the gateway, and the gateway its own to customs: only the directory changes.
+    // The sidecars keep their connections to the gateway, and the gateway its own to customs: only
+    // the directory changes.
     assert_eq!(rig.demo_frontend.get("www.aliyun.com")?.status, 301);
     for round in 0..3 {
         let revision = rig.customs.revision()?;

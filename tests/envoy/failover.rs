@@ -1,5 +1,5 @@
-//! Two replicas of customs behind an Envoy that asks for their health: one that cannot record its answers is left out, and comes
-//! back by itself.
+//! Two replicas of customs behind an Envoy that checks their health: a replica that cannot record
+//! its answers is left out, and returns by itself.
 
 use std::fs;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use customs_test_support::policies::SEED;
 use customs_test_support::process::Guard;
 use customs_test_support::{http, ports, tools, wait_for};
 
-/// An Envoy that asks both replicas before it answers, and asks each for its health ten times a second.
+/// Returns the configuration of an Envoy that asks both replicas before it answers, and checks the
+/// health of each ten times a second.
 fn config(listener: u16, admin: u16, replicas: [u16; 2]) -> String {
     let endpoint = |port: u16| {
         format!(
@@ -69,7 +70,7 @@ static_resources:
     )
 }
 
-/// Waits until Envoy says this of a replica.
+/// Waits until Envoy reports this about a replica.
 fn replica(admin: u16, port: u16, flags: &str) -> Result<()> {
     let line = format!("127.0.0.1:{port}::health_flags::{flags}");
     let clusters = || {
@@ -86,7 +87,8 @@ fn replica(admin: u16, port: u16, flags: &str) -> Result<()> {
     .with_context(|| format!("never {line}: {}", clusters().unwrap_or_default()))
 }
 
-/// Asks so often for each of both hosts; how many answers are other than policy's.
+/// Sends `times` requests to each of both hosts, and returns how many answers differ from the
+/// policy's.
 fn others(listener: u16, times: u32) -> Result<u32> {
     let mut others = 0;
     for _ in 0..times {
@@ -140,14 +142,14 @@ fn a_replica_that_cannot_record_is_left_out_and_comes_back_by_itself() -> Result
     }
     ensure!(others(listener, 20)? == 0, "both are well");
 
-    // No file can be opened any more where one of them keeps its record. No check is needed to see that.
+    // The file of its audit log can no longer be opened. This must show without a check.
     fs::remove_file(ill.audit.path())?;
     fs::create_dir(ill.audit.path())?;
     replica(admin, ill.port, "/failed_active_hc")?;
-    let told = http::get(ill.admin_port, "localhost", "/readyz")?;
+    let ready = http::get(ill.admin_port, "localhost", "/readyz")?;
     ensure!(
-        told.status == 503 && told.body.contains("no answer can be recorded"),
-        "{told:?}"
+        ready.status == 503 && ready.body.contains("no answer can be recorded"),
+        "{ready:?}"
     );
     let before = records(&well);
     ensure!(
@@ -161,7 +163,7 @@ fn a_replica_that_cannot_record_is_left_out_and_comes_back_by_itself() -> Result
 
     fs::remove_dir(ill.audit.path())?;
     replica(admin, ill.port, "healthy")?;
-    // It gets checks again, and records them, while every answer stays policy's.
+    // It gets checks again, and records them, while every answer stays the policy's.
     let mut all_others = 0;
     let is_asked = wait_for(|| {
         all_others += others(listener, 1).ok()?;

@@ -1,4 +1,4 @@
-//! customs gone: the gateway must refuse, not wave through, and recover by itself.
+//! customs is gone: the gateway must refuse every request, and recover by itself.
 
 use anyhow::Result;
 
@@ -19,7 +19,7 @@ fn killed_customs_closes_the_gateway_until_it_is_back() -> Result<()> {
         assert_eq!(
             refused.header("x-customs-reason"),
             None,
-            "this is no verdict of ours"
+            "this is not a verdict of customs"
         );
     }
     assert_eq!(
@@ -27,11 +27,11 @@ fn killed_customs_closes_the_gateway_until_it_is_back() -> Result<()> {
         outside,
         "nothing may leave the mesh"
     );
-    let told = customs_test_support::wait_for(|| {
+    let recovered = customs_test_support::wait_for(|| {
         rig.gateway_log().contains("ext_authz_error").then_some(())
     });
     assert!(
-        told.is_some(),
+        recovered.is_some(),
         "the gateway's log says whose 503 it is: {}",
         rig.gateway_log()
     );

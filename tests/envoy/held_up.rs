@@ -1,4 +1,5 @@
-//! A gateway as people write it by hand, without `authority`, before a customs that is held up now and then.
+//! A gateway as people write it by hand, without `authority`, in front of a customs that is held up
+//! now and then.
 
 use std::fs;
 use std::process::Command;
@@ -19,7 +20,7 @@ use customs_test_support::{http, ports, tools};
 /// How long the gateway waits for an answer.
 const TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The gateway, customs behind it, and what both wrote. Fields are dropped in this order.
+/// The gateway, customs behind it, and the logs of both. Fields are dropped in this order.
 struct Scene {
     customs: Customs,
     _gateway: Process,
@@ -29,7 +30,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Starts both; the cluster has this name, which is the authority of each call.
+    /// Starts both. The cluster has this name, which is the authority of each call.
     fn start(cluster: &str) -> Result<Scene> {
         let scratch = tempfile::Builder::new()
             .prefix("customs-held-up-")
@@ -62,7 +63,7 @@ impl Scene {
         })
     }
 
-    /// A number of the cluster that leads to customs.
+    /// Returns a statistic of the cluster that leads to customs.
     fn number(&self, name: &str) -> Result<usize> {
         let text = http::get(
             self.admin,
@@ -193,12 +194,12 @@ fn a_stall_of_a_second_loses_no_more_than_the_gateway_gave_up() -> Result<()> {
         scene.number("upstream_cx_total")?,
     );
     let lost = answers.iter().filter(|status| **status != 200).count();
-    let told = format!(
+    let counts = format!(
         "{} asked, {given_up} given up, {lost} lost, {connections} connections",
         answers.len()
     );
-    assert!(given_up > 200, "the stalls were felt: {told}");
-    assert!(lost <= given_up, "{told}");
-    assert_eq!(connections, 1, "{told}");
+    assert!(given_up > 200, "the stalls were felt: {counts}");
+    assert!(lost <= given_up, "{counts}");
+    assert_eq!(connections, 1, "{counts}");
     Ok(())
 }

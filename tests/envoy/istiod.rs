@@ -1,9 +1,10 @@
-//! `deploy/local` is what istiod writes. `istiod.json` holds parts of the configuration of a gateway and a sidecar that
-//! istiod 1.31 configured: with `deploy/istio` (enforce), and with the ServiceEntry, Gateway, DestinationRule and
-//! VirtualService of `www.aliyun.com`. The demo's Envoys must hold the same.
+//! `deploy/local` is what istiod writes. `istiod.json` holds parts of the configuration of a
+//! gateway and a sidecar that istiod 1.31 configured: with `deploy/istio` (enforce), and with the
+//! ServiceEntry, Gateway, DestinationRule and VirtualService of `www.aliyun.com`. The demo's Envoys
+//! must hold the same.
 //!
-//! Left out of the file is what the demo cannot have: where endpoints and certificates come from, DNS, the
-//! access log, tracing, and the filters of Istio's own build of Envoy.
+//! The file leaves out what the demo cannot have: the sources of endpoints and certificates, DNS,
+//! the access log, tracing, and the filters of Istio's own build of Envoy.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use customs_test_support::rig::{Rig, Routes};
 use customs_test_support::tools;
 
-/// The value at a JSON pointer, without these fields.
+/// Returns the value at a JSON pointer, without these fields.
 fn part(value: &Value, pointer: &str, without: &[&str]) -> Result<Value> {
     let mut found = value
         .pointer(pointer)
@@ -23,7 +24,7 @@ fn part(value: &Value, pointer: &str, without: &[&str]) -> Result<Value> {
     Ok(found)
 }
 
-/// The listener or cluster of this name in a dump of an Envoy's configuration.
+/// Returns the listener or cluster of this name in a dump of an Envoy's configuration.
 fn named(dump: &Value, list: &str, kind: &str, name: &str) -> Result<Value> {
     let configs = dump
         .pointer("/configs")

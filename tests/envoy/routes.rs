@@ -1,5 +1,6 @@
-//! The routes that istiod writes for one host. What has no route is answered on the way, and customs is never asked: such
-//! a request is neither judged nor on record, and it does not leave the mesh.
+//! The routes that istiod writes for one host. A request without a route is answered on the way,
+//! and customs is never asked: such a request is neither decided nor recorded, and it does not
+//! leave the mesh.
 
 use anyhow::Result;
 
@@ -8,7 +9,7 @@ use customs_test_support::rig::{Rig, Routes};
 use customs_test_support::tls::Attempt;
 use customs_test_support::tools;
 
-/// A rig with the seed's policy in force.
+/// Starts a rig with the seed's policy in force.
 fn rig() -> Result<Rig> {
     let mut rig = Rig::start(
         env!("CARGO_BIN_EXE_customs").as_ref(),
@@ -29,7 +30,11 @@ fn what_has_no_route_does_not_leave_the_mesh_and_is_not_on_record() -> Result<()
             dotted.status, 404,
             "the sidecar takes the dot, the gateway has no route for it: {dotted:?}"
         );
-        assert_eq!(dotted.header("x-customs-reason"), None, "nobody was asked");
+        assert_eq!(
+            dotted.header("x-customs-reason"),
+            None,
+            "customs was not asked"
+        );
         let unknown = sidecar.get("unheard-of.example")?;
         assert_eq!(
             (unknown.status, unknown.header("x-customs-reason")),
@@ -37,7 +42,7 @@ fn what_has_no_route_does_not_leave_the_mesh_and_is_not_on_record() -> Result<()
             "{unknown:?}"
         );
     }
-    // The gateway itself, asked past any sidecar.
+    // The gateway itself, without a sidecar.
     assert_eq!(rig.get_plaintext("unheard-of.example")?.status, 404);
     let attempt = rig.get_tls(&rig.other, "files.example")?;
     assert!(matches!(attempt, Attempt::Closed(_)), "{attempt:?}");
@@ -84,7 +89,7 @@ fn what_has_a_route_is_asked_about_over_http2_too() -> Result<()> {
         customs_test_support::wait_for(|| (crossings() == 2 * spellings.len()).then_some(()));
     assert!(
         seen.is_some(),
-        "the sidecars speak HTTP/2 to the gateway here: {}",
+        "the sidecars use HTTP/2 to the gateway here: {}",
         rig.gateway_log()
     );
     Ok(())

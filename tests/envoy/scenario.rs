@@ -123,11 +123,11 @@ fn server_header_is_the_same_on_the_sites_answer_and_on_a_denial() -> Result<()>
     assert_eq!(
         passed.header("x-customs-reason"),
         None,
-        "only this tells them apart"
+        "only this distinguishes them"
     );
     assert_eq!(denied.header("x-customs-reason"), Some("denied_by_rule"));
 
-    // Without a sidecar in front the gateway's own overwriting shows.
+    // Without a sidecar in front, the gateway's own overwriting shows.
     assert_eq!(
         rig.get_plaintext("unheard-of.example")?.header("server"),
         Some("istio-envoy")

@@ -1,5 +1,5 @@
-//! One host, many spellings. Envoy hands the Host header on as the client wrote it and routes it all the same, so each
-//! spelling is a way around a policy that compares text.
+//! One host, many spellings. Envoy passes the Host header on as the client wrote it and routes it
+//! all the same, so each spelling is a way around a policy that compares text.
 
 use anyhow::Result;
 

@@ -1,5 +1,5 @@
-//! Callers whose identity nobody proved: no mesh TLS, or TLS that the gateway does not open. A deny that is about one
-//! namespace holds for them too, since they might be of it; nothing else does.
+//! Callers without a proven identity: no mesh TLS, or TLS that the gateway does not open. A deny
+//! about one namespace applies to them too, since they might be of it; no other rule does.
 
 use anyhow::Result;
 
@@ -18,7 +18,7 @@ fn plaintext_client_is_held_by_every_deny() -> Result<()> {
     assert_eq!(denied.header("x-customs-reason"), Some("denied_by_rule"));
     assert!(
         !denied.body.contains("no-aliyun"),
-        "a caller nobody knows is told no rule: {}",
+        "an unknown caller learns no rule: {}",
         denied.body
     );
     assert_eq!(rig.get_plaintext("unheard-of.example")?.status, 200);

@@ -1,4 +1,5 @@
-//! Checks that no proxy sends, read from their bytes: each is read as the decoder reads it, or is left to the decoder.
+//! Checks that no proxy sends, read from their bytes: each is read as the decoder reads it, or is
+//! left to the decoder.
 
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
@@ -28,12 +29,12 @@ fn number(field: u32, value: u64) -> Vec<u8> {
     out
 }
 
-/// A check of these attributes, each a field in its bytes.
+/// Returns a check of these attributes, each a field in its bytes.
 fn check(attributes: &[Vec<u8>]) -> Vec<u8> {
     field(1, &attributes.concat())
 }
 
-/// A check of an HTTP request whose fields are these.
+/// Returns a check of an HTTP request with these fields.
 fn http(fields: &[Vec<u8>]) -> Vec<u8> {
     check(&[field(4, &field(2, &fields.concat()))])
 }
@@ -49,7 +50,7 @@ fn raw(key: &[u8], value: &[u8], raw_value: &[u8]) -> Vec<u8> {
     )
 }
 
-/// A check of a peer's address of these fields.
+/// Returns a check of a peer's address with these fields.
 fn socket(fields: &[Vec<u8>]) -> Vec<u8> {
     check(&[field(1, &field(1, &field(1, &fields.concat())))])
 }
@@ -263,86 +264,94 @@ fn what_is_out_of_the_ordinary_is_left_to_the_decoder() {
 }
 
 #[test]
-fn what_is_no_check_is_read_by_nobody() {
+fn bytes_that_are_not_a_check_are_read_by_neither() {
     let whole = http(&[field(5, b"a.example"), entry(b"a", b"1")]);
     let mut rows: Vec<_> = (1..whole.len())
-        .map(|end| ("an end too early", whole[..end].to_vec(), ReadBy::Nobody))
+        .map(|end| ("an end too early", whole[..end].to_vec(), ReadBy::Neither))
         .collect();
     rows.extend([
         (
-            "a host that is no text",
+            "a host that is not text",
             http(&[field(5, b"\xff")]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
-            "a header's name that is no text",
+            "a header's name that is not text",
             http(&[entry(b"\xc3\x28", b"")]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
-            "a header's value that is no text",
+            "a header's value that is not text",
             http(&[entry(b"a", b"\xed\xa0\x80")]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
-            "a certificate that is no text",
+            "a certificate that is not text",
             check(&[field(1, &field(5, b"\x80"))]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
-            "a label that is no text",
+            "a label that is not text",
             check(&[field(1, &field(3, &field(2, b"\xf8")))]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
-            "a query that is no text",
+            "a query that is not text",
             http(&[field(7, b"\xff")]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
-        ("a number for a host", http(&[number(5, 1)]), ReadBy::Nobody),
-        ("a text for a size", http(&[field(9, b"1")]), ReadBy::Nobody),
+        (
+            "a number for a host",
+            http(&[number(5, 1)]),
+            ReadBy::Neither,
+        ),
+        (
+            "a text for a size",
+            http(&[field(9, b"1")]),
+            ReadBy::Neither,
+        ),
         (
             "a text for a time",
             check(&[field(4, &number(1, 1))]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
-            "metadata that is no message",
+            "metadata that is not a message",
             check(&[field(11, b"\x08")]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
-        ("field 0", check(&[vec![0x02, 0]]), ReadBy::Nobody),
+        ("field 0", check(&[vec![0x02, 0]]), ReadBy::Neither),
         (
             "a wire type that there is not",
             check(&[vec![0x0f]]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
             "a number without end",
             socket(&[vec![0x18], vec![0x80; 11]]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
             "a key beyond every field",
             check(&[vec![0x88, 0x80, 0x80, 0x80, 0x80, 0x01, 0]]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
             "a length beyond the end",
             vec![
                 0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1,
             ],
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
             "a message longer than its parent",
             check(&[vec![0x0a, 5, 0x22, 9]]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
         (
             "an end of a group that never began",
             check(&[vec![0x0c]]),
-            ReadBy::Nobody,
+            ReadBy::Neither,
         ),
     ]);
     assert_read(&rows);

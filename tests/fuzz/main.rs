@@ -1,7 +1,9 @@
-//! The fuzz targets on the stable toolchain: every input of the committed corpus, then mutations of it. A search needs
-//! libFuzzer (`make fuzz`); this replays what searches have left, and is the same in every run.
+//! The fuzz targets on the stable toolchain: every input of the committed corpus, then mutations of
+//! it. A search needs libFuzzer (`make fuzz`); this replays what searches have found, and is the
+//! same in every run.
 //!
-//! `CUSTOMS_FUZZ_SEED` and `CUSTOMS_FUZZ_RUNS` change the mutations; an input that fails is printed.
+//! `CUSTOMS_FUZZ_SEED` and `CUSTOMS_FUZZ_RUNS` change the mutations; an input that fails is
+//! printed.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,10 +12,7 @@
     clippy::indexing_slicing,
     missing_docs
 )]
-#![allow(
-    clippy::print_stdout,
-    reason = "the seed, for whoever asks with --nocapture"
-)]
+#![allow(clippy::print_stdout, reason = "the seed, shown with --nocapture")]
 
 mod borrowed;
 mod mutate;
@@ -24,7 +23,7 @@ use std::path::PathBuf;
 use customs_test_support::fuzz_targets as targets;
 use mutate::{Numbers, mutated};
 
-/// The committed inputs of a target, by name.
+/// Returns the committed inputs of a target, by name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
@@ -39,7 +38,7 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// A number from the environment.
+/// Returns a number from the environment.
 fn number(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| {
         text.parse()

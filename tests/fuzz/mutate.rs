@@ -1,4 +1,5 @@
-//! Seeded mutations of inputs: no search, only more of what the corpus already says. The same seed gives the same inputs.
+//! Seeded mutations of inputs: not a search, only variations of the corpus. The same seed gives the
+//! same inputs.
 
 /// Numbers that look random (SplitMix64).
 #[derive(Debug)]
@@ -16,7 +17,7 @@ impl Numbers {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `limit`; 0 if there is none.
+    /// Returns a number below `limit`; 0 if `limit` is 0.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % (limit.max(1) as u64)).unwrap()
     }
@@ -25,7 +26,7 @@ impl Numbers {
         self.next().to_le_bytes()[0]
     }
 
-    /// A part of the bytes, as often short as long.
+    /// Returns a part of the bytes, as often short as long.
     fn part(&mut self, bytes: &[u8]) -> std::ops::Range<usize> {
         let start = self.below(bytes.len() + 1);
         let most = if self.below(2) == 0 { 8 } else { bytes.len() };
@@ -33,7 +34,7 @@ impl Numbers {
     }
 }
 
-/// One of the seeds, changed in one to four places, with at most `limit` bytes.
+/// Returns one of the seeds, changed in one to four places, with at most `limit` bytes.
 pub(crate) fn mutated(numbers: &mut Numbers, seeds: &[Vec<u8>], limit: usize) -> Vec<u8> {
     let mut bytes = seeds[numbers.below(seeds.len())].clone();
     for _ in 0..=numbers.below(4) {

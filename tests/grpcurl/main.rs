@@ -1,5 +1,5 @@
-//! customs asked by the real grpcurl, without any proto file: what an operator does first, and the proof that
-//! reflection describes what is really served.
+//! The real grpcurl calls customs, without any proto file. This is what an operator does first, and
+//! it proves that reflection describes what is really served.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ use tempfile::TempDir;
 
 const CHECK: &str = "envoy.service.auth.v3.Authorization/Check";
 
-/// A customs with the seed in force, and the grpcurl to ask it with. Every test only asks, so all share it.
+/// A customs with the seed in force, and the grpcurl to call it with. Every test only sends calls,
+/// so all share it.
 struct Scene {
     grpcurl: Tool,
     customs: Customs,
@@ -58,7 +59,7 @@ fn scene() -> Result<&'static Scene> {
 }
 
 impl Scene {
-    /// Runs grpcurl against the TCP listener and gives what it printed.
+    /// Runs grpcurl against the TCP listener, and returns what it printed.
     fn ask(&self, options: &[&str], words: &[&str]) -> Result<String> {
         run(
             &self.grpcurl.path,
@@ -68,7 +69,8 @@ impl Scene {
         )
     }
 
-    /// One Check, as JSON in and JSON out. Defaults are printed, or a code of 0 could not be told from no code.
+    /// Sends one Check, as JSON in and JSON out. Defaults are printed, since a code of 0 would
+    /// otherwise look like no code.
     fn check(&self, request: &str) -> Result<Value> {
         let said = self.ask(&["-emit-defaults", "-d", request], &[CHECK])?;
         serde_json::from_str(&said).with_context(|| said.clone())
@@ -96,7 +98,7 @@ fn run(grpcurl: &Path, options: &[&str], address: &str, words: &[&str]) -> Resul
     Ok(said)
 }
 
-/// What Envoy would ask for a request of this workload to this host.
+/// Returns what Envoy would send for a request of this workload to this host.
 fn request(principal: &str, host: &str) -> String {
     serde_json::json!({"attributes": {
         "source": {"address": {"socketAddress": {"address": "127.0.0.1", "portValue": 40000}}, "principal": principal},
@@ -116,7 +118,8 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// A field of the answer's dynamic metadata. grpcurl spells the field as the served descriptors say, in one of two ways.
+/// Returns a field of the answer's dynamic metadata. grpcurl spells the field as the served
+/// descriptors say, in one of two ways.
 fn metadata<'a>(answer: &'a Value, field: &str) -> &'a str {
     let found = answer
         .get("dynamicMetadata")
@@ -127,7 +130,7 @@ fn metadata<'a>(answer: &'a Value, field: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// The HTTP part of a denial, in either spelling.
+/// Returns the HTTP part of a denial, in either spelling.
 fn denied_response(answer: &Value) -> Option<&Value> {
     let found = answer
         .get("deniedResponse")
@@ -228,7 +231,8 @@ fn health_is_serving_for_the_server_and_for_authorization() -> Result<()> {
 fn unix_socket_answers_like_the_port() -> Result<()> {
     let scene = scene()?;
     let socket = scene.socket.display().to_string();
-    // grpcurl would send the socket's path as `:authority`, which HTTP/2 forbids and the server refuses.
+    // grpcurl would send the socket's path as `:authority`, which HTTP/2 forbids and the server
+    // refuses.
     let unix = ["-unix", "-authority", "localhost"];
     let listed = run(&scene.grpcurl.path, &unix, &socket, &["list"])?;
     assert!(

@@ -1,17 +1,18 @@
-//! Files that somebody wrote to hold customs up: each with what is told of it and where.
+//! Files that an attacker wrote to hold customs up, each with the problem that is reported and its
+//! place.
 
 use std::fmt::Write;
 
-/// Where a problem is told.
+/// The place of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Reported {
     /// At a line and a column of the file.
     At,
     /// At this very line.
     Line(usize),
     /// Of the file as a whole.
     File,
-    /// Of the directory: the file is somebody else's, which a note says with its place.
+    /// Of the directory: the document is not a policy, which a note reports with its place.
     Nowhere,
 }
 
@@ -21,24 +22,24 @@ pub(crate) struct Hostile {
     pub(crate) name: &'static str,
     pub(crate) bytes: fn() -> Vec<u8>,
     pub(crate) code: &'static str,
-    pub(crate) told: Told,
+    pub(crate) reported: Reported,
 }
 
 const fn hostile(
     name: &'static str,
     bytes: fn() -> Vec<u8>,
     code: &'static str,
-    told: Told,
+    reported: Reported,
 ) -> Hostile {
     Hostile {
         name,
         bytes,
         code,
-        told,
+        reported,
     }
 }
 
-/// The policy that a hostile text is put into.
+/// The policy that a hostile text is inserted into.
 pub(crate) const HEAD: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n\
                                metadata: {name: a, namespace: b}\n";
 
@@ -47,59 +48,59 @@ const MIB: usize = 1024 * 1024;
 #[rustfmt::skip]
 pub(crate) const FILES: &[Hostile] = &[
     // Small files that become large.
-    hostile("alias-bomb", alias_bomb, "too-large", Told::At),
-    hostile("alias-in-itself", || b"a: &a [*a]\n".to_vec(), "yaml-syntax", Told::At),
-    hostile("merge-keys", merge_keys, "yaml-syntax", Told::Line(2)),
-    hostile("many-anchors", || numbered(60_000, |n| format!("- &a{n} x\n")), "too-large", Told::At),
-    hostile("many-aliases", || [b"- &a x\n".to_vec(), b"- *a\n".repeat(400_000)].concat(), "too-large", Told::At),
+    hostile("alias-bomb", alias_bomb, "too-large", Reported::At),
+    hostile("alias-in-itself", || b"a: &a [*a]\n".to_vec(), "yaml-syntax", Reported::At),
+    hostile("merge-keys", merge_keys, "yaml-syntax", Reported::Line(2)),
+    hostile("many-anchors", || numbered(60_000, |n| format!("- &a{n} x\n")), "too-large", Reported::At),
+    hostile("many-aliases", || [b"- &a x\n".to_vec(), b"- *a\n".repeat(400_000)].concat(), "too-large", Reported::At),
     // Depth.
-    hostile("deep-flow", || b"[".repeat(100_000), "yaml-syntax", Told::At),
-    hostile("deep-flow-maps", || b"{a: ".repeat(100_000), "yaml-syntax", Told::At),
-    hostile("deep-block", || b"- ".repeat(100_000), "too-large", Told::At),
-    hostile("deep-keys", || b"? ".repeat(100_000), "too-large", Told::At),
-    hostile("deep-lines", || (0..2_000).flat_map(|n| format!("{:n$}a:\n", "").into_bytes()).collect(), "too-large", Told::At),
-    hostile("just-deep-enough", || [b"[".repeat(31), b"]".repeat(31)].concat(), "wrong-type", Told::At),
+    hostile("deep-flow", || b"[".repeat(100_000), "yaml-syntax", Reported::At),
+    hostile("deep-flow-maps", || b"{a: ".repeat(100_000), "yaml-syntax", Reported::At),
+    hostile("deep-block", || b"- ".repeat(100_000), "too-large", Reported::At),
+    hostile("deep-keys", || b"? ".repeat(100_000), "too-large", Reported::At),
+    hostile("deep-lines", || (0..2_000).flat_map(|n| format!("{:n$}a:\n", "").into_bytes()).collect(), "too-large", Reported::At),
+    hostile("just-deep-enough", || [b"[".repeat(31), b"]".repeat(31)].concat(), "wrong-type", Reported::At),
     // Number.
-    hostile("many-documents", || b"--- x\n".repeat(1_000_000), "too-large", Told::File),
-    hostile("many-keys", || numbered(1_000_000, |n| format!("k{n}: x\n")), "too-large", Told::At),
-    hostile("many-items", || b"- x\n".repeat(1_000_000), "too-large", Told::At),
-    hostile("many-comments", || b"# x\n".repeat(MIB), "too-large", Told::At),
-    hostile("many-empty-documents", || b"---\n".repeat(500_000), "too-large", Told::At),
-    hostile("many-equal-keys", || b"k: x\n".repeat(500_000), "duplicate-key", Told::Line(2)),
-    hostile("many-unclosed-keys", || [b"{".to_vec(), b"a,".repeat(400_000)].concat(), "duplicate-key", Told::At),
-    hostile("many-tags", || numbered(100_000, |n| format!("%TAG !t{n}! tag:x,2000:\n")), "yaml-syntax", Told::At),
+    hostile("many-documents", || b"--- x\n".repeat(1_000_000), "too-large", Reported::File),
+    hostile("many-keys", || numbered(1_000_000, |n| format!("k{n}: x\n")), "too-large", Reported::At),
+    hostile("many-items", || b"- x\n".repeat(1_000_000), "too-large", Reported::At),
+    hostile("many-comments", || b"# x\n".repeat(MIB), "too-large", Reported::At),
+    hostile("many-empty-documents", || b"---\n".repeat(500_000), "too-large", Reported::At),
+    hostile("many-equal-keys", || b"k: x\n".repeat(500_000), "duplicate-key", Reported::Line(2)),
+    hostile("many-unclosed-keys", || [b"{".to_vec(), b"a,".repeat(400_000)].concat(), "duplicate-key", Reported::At),
+    hostile("many-tags", || numbered(100_000, |n| format!("%TAG !t{n}! tag:x,2000:\n")), "yaml-syntax", Reported::At),
     // Length.
-    hostile("long-key", || [b"x".repeat(MIB - 8), b": a\n".to_vec()].concat(), "yaml-syntax", Told::At),
-    hostile("long-anchor", || [b"a: &".to_vec(), b"x".repeat(MIB - 8), b" b\n".to_vec()].concat(), "no-policy", Told::Nowhere),
-    hostile("long-line", || [b"a: ".to_vec(), b"9".repeat(4 * MIB)].concat(), "too-large", Told::Line(1)),
-    hostile("long-number", || [b"a: ".to_vec(), b"9".repeat(MIB - 8)].concat(), "yaml-syntax", Told::Line(1)),
-    hostile("long-quoted", || [b"a: \"".to_vec(), b"x\\n\\\n".repeat(MIB / 2), b"\"".to_vec()].concat(), "no-policy", Told::Nowhere),
-    hostile("long-folded", || [b"a: >\n".to_vec(), b" x\n".repeat(MIB)].concat(), "no-policy", Told::Nowhere),
-    hostile("long-plain-lines", || [b"a: x\n".to_vec(), b"  x\n".repeat(MIB - 8)].concat(), "no-policy", Told::Nowhere),
-    hostile("long-document", || [b"a: >\n".to_vec(), b" x\n".repeat(5 * MIB)].concat(), "too-large", Told::Line(1)),
-    hostile("long-comment", || [b"#".to_vec(), b"x".repeat(15 * MIB)].concat(), "too-large", Told::Line(1)),
-    hostile("long-unclosed", || [b"a: \"".to_vec(), b"x\n".repeat(MIB)].concat(), "yaml-syntax", Told::At),
-    hostile("long-host", || entry(&format!("hosts: ['{}']", "a.".repeat(32 * 1024))), "bad-host", Told::Line(4)),
-    hostile("long-suffix", || entry(&format!("hosts: ['*.{}']", "a".repeat(64 * 1024))), "bad-host", Told::Line(4)),
-    hostile("long-unicode-host", || entry(&format!("hosts: ['{}']", "\u{fc}".repeat(32 * 1024))), "bad-host", Told::Line(4)),
-    hostile("long-path", || entry(&format!("hosts: [a.example], paths: ['/{}']", "{*}/".repeat(16 * 1024))), "bad-path", Told::Line(4)),
-    hostile("long-field", || entry(&format!("{}: x", "a".repeat(1000))), "unknown-field", Told::Line(4)),
-    hostile("larger-than-any", || b" ".repeat(33 * MIB), "too-large", Told::File),
+    hostile("long-key", || [b"x".repeat(MIB - 8), b": a\n".to_vec()].concat(), "yaml-syntax", Reported::At),
+    hostile("long-anchor", || [b"a: &".to_vec(), b"x".repeat(MIB - 8), b" b\n".to_vec()].concat(), "no-policy", Reported::Nowhere),
+    hostile("long-line", || [b"a: ".to_vec(), b"9".repeat(4 * MIB)].concat(), "too-large", Reported::Line(1)),
+    hostile("long-number", || [b"a: ".to_vec(), b"9".repeat(MIB - 8)].concat(), "yaml-syntax", Reported::Line(1)),
+    hostile("long-quoted", || [b"a: \"".to_vec(), b"x\\n\\\n".repeat(MIB / 2), b"\"".to_vec()].concat(), "no-policy", Reported::Nowhere),
+    hostile("long-folded", || [b"a: >\n".to_vec(), b" x\n".repeat(MIB)].concat(), "no-policy", Reported::Nowhere),
+    hostile("long-plain-lines", || [b"a: x\n".to_vec(), b"  x\n".repeat(MIB - 8)].concat(), "no-policy", Reported::Nowhere),
+    hostile("long-document", || [b"a: >\n".to_vec(), b" x\n".repeat(5 * MIB)].concat(), "too-large", Reported::Line(1)),
+    hostile("long-comment", || [b"#".to_vec(), b"x".repeat(15 * MIB)].concat(), "too-large", Reported::Line(1)),
+    hostile("long-unclosed", || [b"a: \"".to_vec(), b"x\n".repeat(MIB)].concat(), "yaml-syntax", Reported::At),
+    hostile("long-host", || entry(&format!("hosts: ['{}']", "a.".repeat(32 * 1024))), "bad-host", Reported::Line(4)),
+    hostile("long-suffix", || entry(&format!("hosts: ['*.{}']", "a".repeat(64 * 1024))), "bad-host", Reported::Line(4)),
+    hostile("long-unicode-host", || entry(&format!("hosts: ['{}']", "\u{fc}".repeat(32 * 1024))), "bad-host", Reported::Line(4)),
+    hostile("long-path", || entry(&format!("hosts: [a.example], paths: ['/{}']", "{*}/".repeat(16 * 1024))), "bad-path", Reported::Line(4)),
+    hostile("long-field", || entry(&format!("{}: x", "a".repeat(1000))), "unknown-field", Reported::Line(4)),
+    hostile("larger-than-any", || b" ".repeat(33 * MIB), "too-large", Reported::File),
     // Mistakes without end.
-    hostile("many-mistakes-one-line", || entry(&format!("hosts: [{}]", "A.b,".repeat(20_000))), "host-spelling", Told::Line(4)),
-    hostile("many-mistakes", || entry(&format!("hosts: [\n{}]", "A.b,\n".repeat(20_000))), "host-spelling", Told::At),
-    hostile("many-unknown-fields", || [HEAD.into(), b"spec:\n".to_vec(), numbered(20_000, |n| format!("  f{n}: x\n"))].concat(), "unknown-field", Told::At),
-    // Bytes that are no text, and text that is odd.
-    hostile("utf-16", || "a: b\n".encode_utf16().flat_map(u16::to_le_bytes).collect(), "yaml-syntax", Told::At),
-    hostile("utf-16-marked", || "\u{feff}a: b\n".encode_utf16().flat_map(u16::to_le_bytes).collect(), "yaml-syntax", Told::File),
-    hostile("not-utf-8", || b"a: caf\xe9\n".to_vec(), "yaml-syntax", Told::File),
-    hostile("nul", || b"a: b\nc: d\0e\n".to_vec(), "yaml-syntax", Told::Line(2)),
-    hostile("zeros", || vec![0; 1000], "yaml-syntax", Told::At),
-    hostile("mark-then-mistake", || b"\xef\xbb\xbfa: [\n".to_vec(), "yaml-syntax", Told::At),
-    hostile("tab", || b"a:\n\tb: c\n".to_vec(), "yaml-syntax", Told::Line(2)),
-    hostile("carriage-returns", || b"a: b\r\nc: [\r\n".to_vec(), "yaml-syntax", Told::At),
-    hostile("lone-surrogate", || b"a: \"\\ud800\"\n".to_vec(), "yaml-syntax", Told::Line(1)),
-    hostile("control-characters", || b"a: \"\x1b[2J\"\nb: [\x07\n".to_vec(), "yaml-syntax", Told::At),
+    hostile("many-mistakes-one-line", || entry(&format!("hosts: [{}]", "A.b,".repeat(20_000))), "host-spelling", Reported::Line(4)),
+    hostile("many-mistakes", || entry(&format!("hosts: [\n{}]", "A.b,\n".repeat(20_000))), "host-spelling", Reported::At),
+    hostile("many-unknown-fields", || [HEAD.into(), b"spec:\n".to_vec(), numbered(20_000, |n| format!("  f{n}: x\n"))].concat(), "unknown-field", Reported::At),
+    // Bytes that are not text, and unusual text.
+    hostile("utf-16", || "a: b\n".encode_utf16().flat_map(u16::to_le_bytes).collect(), "yaml-syntax", Reported::At),
+    hostile("utf-16-marked", || "\u{feff}a: b\n".encode_utf16().flat_map(u16::to_le_bytes).collect(), "yaml-syntax", Reported::File),
+    hostile("not-utf-8", || b"a: caf\xe9\n".to_vec(), "yaml-syntax", Reported::File),
+    hostile("nul", || b"a: b\nc: d\0e\n".to_vec(), "yaml-syntax", Reported::Line(2)),
+    hostile("zeros", || vec![0; 1000], "yaml-syntax", Reported::At),
+    hostile("mark-then-mistake", || b"\xef\xbb\xbfa: [\n".to_vec(), "yaml-syntax", Reported::At),
+    hostile("tab", || b"a:\n\tb: c\n".to_vec(), "yaml-syntax", Reported::Line(2)),
+    hostile("carriage-returns", || b"a: b\r\nc: [\r\n".to_vec(), "yaml-syntax", Reported::At),
+    hostile("lone-surrogate", || b"a: \"\\ud800\"\n".to_vec(), "yaml-syntax", Reported::Line(1)),
+    hostile("control-characters", || b"a: \"\x1b[2J\"\nb: [\x07\n".to_vec(), "yaml-syntax", Reported::At),
 ];
 
 fn numbered(count: usize, line: fn(usize) -> String) -> Vec<u8> {
@@ -129,7 +130,7 @@ fn merge_keys() -> Vec<u8> {
     .concat()
 }
 
-/// A policy whose one entry has these fields.
+/// Returns a policy whose one entry has these fields.
 fn entry(fields: &str) -> Vec<u8> {
     format!("{HEAD}spec: {{deny: [{{name: a, {fields}}}]}}\n").into_bytes()
 }

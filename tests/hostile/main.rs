@@ -1,8 +1,9 @@
-//! Policy directories that hold customs up if anything can: the real `customs lint` refuses each, says where, and stays
-//! small doing it.
+//! Policy directories designed to hold customs up: the real `customs lint` refuses each, says
+//! where, and stays small doing it.
 //!
-//! Peak memory is what the kernel counted for the process. Time is printed and never judged (`--nocapture`).
-//! `CUSTOMS_BINARY=/path` names another binary to be measured, such as a release build.
+//! Peak memory is what the kernel counted for the process. Time is printed and never judged
+//! (`--nocapture`). `CUSTOMS_BINARY=/path` names another binary to be measured, such as a release
+//! build.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -12,10 +13,7 @@
     clippy::indexing_slicing,
     missing_docs
 )]
-#![allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#![allow(clippy::print_stdout, reason = "figures, shown with --nocapture")]
 
 mod files;
 
@@ -24,12 +22,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use files::{FILES, Hostile, Told};
+use files::{FILES, Hostile, Reported};
 
 /// The most memory that a hostile directory may cost, in MiB.
 const MOST_MEMORY: u64 = 64;
 
-/// What is told of a directory, and what it cost.
+/// What is reported about a directory, and what it cost.
 #[derive(Debug)]
 struct Ended {
     code: Option<i32>,
@@ -38,8 +36,9 @@ struct Ended {
     memory: u64,
 }
 
-/// Runs a command and tells its peak of resident memory in KiB, and its time on a core, as the last line of stderr. The kernel counts what the
-/// parent had when it started a child, so the parent is this and not the test, which made the files.
+/// Runs a command, and prints its peak of resident memory in KiB and its CPU time as the last line
+/// of stderr. The kernel counts the memory that the parent had when it started a child, so this
+/// script is the parent and not the test, which made the files.
 const MEASURE: &str = "import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -72,7 +71,7 @@ fn lint(name: &str, folder: &Path) -> Ended {
     let memory = kib.parse::<u64>().unwrap() / 1024;
     let seconds: f64 = seconds.parse().unwrap();
     println!(
-        "{name:24} {memory:5} MiB {seconds:8.2} s {:9} bytes told",
+        "{name:24} {memory:5} MiB {seconds:8.2} s {:9} bytes reported",
         stdout.len()
     );
     Ended {
@@ -82,7 +81,7 @@ fn lint(name: &str, folder: &Path) -> Ended {
     }
 }
 
-/// A folder whose `policies` are made so.
+/// Creates a folder and fills its `policies` with `make`.
 fn folder(make: impl FnOnce(&Path)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let policies = folder.path().join("policies");
@@ -91,7 +90,7 @@ fn folder(make: impl FnOnce(&Path)) -> tempfile::TempDir {
     folder
 }
 
-/// The places that are told for a code, as `PATH`, or `PATH:LINE:COLUMN`.
+/// Returns the places that are reported for a code, as `PATH` or `PATH:LINE:COLUMN`.
 fn places<'o>(stdout: &'o str, code: &str) -> Vec<&'o str> {
     let title = format!("error[{code}]");
     let findings = stdout
@@ -102,39 +101,39 @@ fn places<'o>(stdout: &'o str, code: &str) -> Vec<&'o str> {
         .collect()
 }
 
-/// Why what is told of a file is not what was expected.
-fn amiss(ended: &Ended, code: &str, told: Told) -> Option<String> {
+/// Returns why the report about a file is not the expected one.
+fn amiss(ended: &Ended, code: &str, reported: Reported) -> Option<String> {
     let places = places(&ended.stdout, code);
     let Some(place) = places.first() else {
-        return Some(format!("tells no {code}"));
+        return Some(format!("reports no {code}"));
     };
     let numbers = place
         .strip_prefix("policies/x.yaml:")
         .and_then(|rest| rest.split_once(':'));
     let line = numbers
         .and_then(|(line, column)| column.parse::<usize>().ok().and(line.parse::<usize>().ok()));
-    let right = match told {
-        Told::At => line.is_some(),
-        Told::Line(expected) => line == Some(expected),
-        Told::File => *place == "policies/x.yaml",
-        Told::Nowhere => {
+    let right = match reported {
+        Reported::At => line.is_some(),
+        Reported::Line(expected) => line == Some(expected),
+        Reported::File => *place == "policies/x.yaml",
+        Reported::Nowhere => {
             *place == "policies"
                 && ended.stdout.contains("note[not-ours]")
                 && ended.stdout.contains("--> policies/x.yaml:1:1")
         }
     };
-    (!right).then(|| format!("tells {place} and not {told:?}"))
+    (!right).then(|| format!("reports {place} and not {reported:?}"))
 }
 
-/// Everything that is wrong with what is told of a file, and with what it cost.
+/// Returns everything that is wrong with the report about a file, and with its cost.
 fn faults(file: &Hostile) -> Vec<String> {
     let folder = folder(|policies| fs::write(policies.join("x.yaml"), (file.bytes)()).unwrap());
     let ended = lint(file.name, folder.path());
     let refused = (ended.code != Some(1)).then(|| format!("ends with {:?}", ended.code));
-    let told = amiss(&ended, file.code, file.told);
+    let reported = amiss(&ended, file.code, file.reported);
     let cost = (ended.memory > MOST_MEMORY).then(|| format!("takes {} MiB", ended.memory));
     let head: String = ended.stdout.chars().take(300).collect();
-    [refused, told, cost]
+    [refused, reported, cost]
         .into_iter()
         .flatten()
         .map(|why| format!("{} {why}: {head}", file.name))
@@ -147,7 +146,7 @@ fn a_hostile_file_is_refused_with_its_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What is no regular file, or too many of them.
+/// Files that are not regular, or too many files.
 #[test]
 fn a_hostile_directory_is_refused() {
     let many = |count: usize, text: &'static str| {
@@ -224,7 +223,7 @@ fn run(program: &str, path: &Path) {
     );
 }
 
-/// A file of 100 MiB that takes no room on the disk.
+/// Creates a file of 100 MiB that takes no room on the disk.
 fn sparse(path: &Path) {
     fs::File::create(path)
         .unwrap()
@@ -232,7 +231,8 @@ fn sparse(path: &Path) {
         .unwrap();
 }
 
-/// What is hostile in one setting may be plain in another: marks and line ends of other systems are read.
+/// What is hostile in one place may be normal in another: byte order marks and line ends of other
+/// systems are read.
 #[test]
 fn odd_is_not_hostile() {
     let policy = format!(

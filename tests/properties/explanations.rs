@@ -1,5 +1,5 @@
-//! Explanations are of the answer that was given: for every set, request and time, the trace of the
-//! naive evaluator gives the engine's answer, whole, and the stages made of it say the same and
+//! Explanations match the answer that was given: for every set, request and time, the trace of the
+//! naive evaluator gives the engine's answer, whole, and the stages made from it say the same and
 //! name the rule that decided.
 
 use std::collections::BTreeSet;
@@ -16,14 +16,14 @@ use super::{drawn, snapshot};
 
 const SECONDS: i128 = 1_000_000_000;
 
-/// Moments before, at, between and behind the ends of what sets grant for a time.
+/// Draws moments before, at, between and after the expirations of what sets grant.
 fn moment(choices: &mut Choices<'_>) -> UnixNanos {
     let ends = [1_767_225_600, 1_893_456_000];
     let end = ends[choices.below(ends.len())] * SECONDS;
     UnixNanos(end + [-SECONDS, -1, 0, 1, SECONDS][choices.below(5)])
 }
 
-/// The answers of both passes with their stages.
+/// Returns the answers of both passes with their stages.
 fn explained(
     snapshot: &Snapshot,
     request: &Request<'_>,
@@ -40,7 +40,7 @@ fn explained(
     })
 }
 
-/// Which stages decided, by their places.
+/// Returns which stages decided, by their positions.
 fn deciding(answer: &Answer) -> Vec<usize> {
     match (answer.reason, answer.gates.istio, answer.gates.isolation) {
         (Reason::DeniedByRule, ..) => vec![1],
@@ -55,7 +55,7 @@ fn deciding(answer: &Answer) -> Vec<usize> {
     }
 }
 
-/// What of an answer its stages do not say; nothing where they are right.
+/// Returns what the stages of an answer do not say about it; empty if they are right.
 fn missing(answer: &Answer, stages: &[Stage]) -> Vec<String> {
     let mut missing = Vec::new();
     let mut must = |holds: bool, what: &str| {
@@ -115,8 +115,8 @@ proptest! {
     fn an_explanation_is_of_the_answer_that_was_given(documents in drawn(set), settings in drawn(settings), asks in prop::collection::vec((drawn(ask), drawn(moment)), 1..12)) {
         let Some(snapshot) = snapshot(&documents, &settings) else { return Ok(()) };
         for (ask, now) in asks {
-            let told = ask.with(|attributes| explained(&snapshot, &attributes.normalise(&settings), now));
-            for (pass, answer, stages) in told {
+            let explained_passes = ask.with(|attributes| explained(&snapshot, &attributes.normalise(&settings), now));
+            for (pass, answer, stages) in explained_passes {
                 let traced = ask.with(|attributes| {
                     let request = attributes.normalise(&settings);
                     reference::trace(snapshot.rules(), &settings, &request, pass, now).answer()

@@ -1,5 +1,5 @@
-//! Findings are sound: removing a rule that is told as covered, never matching, always denied or without a gate changes
-//! no answer.
+//! Findings are sound: removing a rule that is reported as covered, never matching, always denied
+//! or without a gate changes no answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::{decide, drawn, snapshot};
 
 const UNSEEN: Horizon = Horizon { now: None, days: 0 };
 
-/// The set without what a finding is about; `None` where removing it may change an answer.
+/// Returns the set without what a finding is about; `None` if removing it may change an answer.
 fn without(snapshot: &Snapshot, finding: &Problem) -> Option<Snapshot> {
     let removable = match finding.code {
         Code::Covered | Code::AlwaysDenied | Code::IstioGateClosed => true,
@@ -94,7 +94,7 @@ fn effects(
 
 proptest! {
     #[test]
-    fn removing_what_is_told_changes_no_answer(documents in drawn(some_more), settings in drawn(settings), asks in prop::collection::vec(drawn(ask), 16..48)) {
+    fn removing_what_is_reported_changes_no_answer(documents in drawn(some_more), settings in drawn(settings), asks in prop::collection::vec(drawn(ask), 16..48)) {
         let Some(snapshot) = snapshot(&documents, &settings) else { return Ok(()) };
         let before = effects(&snapshot, &asks);
         for finding in findings(&snapshot, UNSEEN) {
@@ -111,14 +111,14 @@ proptest! {
 #[test]
 fn drawn_sets_have_findings() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
     for _ in 0..400 {
         let documents = drawn(some_more).new_tree(&mut runner).unwrap().current();
         let Some(snapshot) = snapshot(&documents, &Settings::default()) else {
             continue;
         };
         for finding in findings(&snapshot, UNSEEN) {
-            *told.entry(finding.code.as_str()).or_default() += 1;
+            *found.entry(finding.code.as_str()).or_default() += 1;
         }
     }
     for code in [
@@ -128,6 +128,6 @@ fn drawn_sets_have_findings() {
         "istio-gate-closed",
         "grant-overruled",
     ] {
-        assert!(told.get(code) > Some(&5), "{code}: {told:?}");
+        assert!(found.get(code) > Some(&5), "{code}: {found:?}");
     }
 }

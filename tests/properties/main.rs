@@ -1,9 +1,10 @@
-//! Properties that hold for every policy set and every request: the engine agrees with the naive evaluator, the order of
-//! files is no difference, a deny never allows more, an allow never denies more than isolation says, and canonical forms
-//! are their own canonical forms; two sets differ alike from both sides, and none differs from itself.
+//! Properties that hold for every policy set and every request. The engine agrees with the naive
+//! evaluator, and the order of files makes no difference. A deny never allows more, and an allow
+//! never denies more than isolation says. Canonical forms are their own canonical forms. Two sets
+//! differ in the same way from both sides, and none differs from itself.
 //!
-//! Sets and requests are drawn from small alphabets, so that rules and requests meet. How many cases run is
-//! `PROPTEST_CASES` (the default is small enough for every test run).
+//! Sets and requests are drawn from small alphabets, so that rules and requests meet.
+//! `PROPTEST_CASES` sets how many cases run (the default is small enough for every test run).
 
 #![allow(
     clippy::unwrap_used,
@@ -37,7 +38,7 @@ use customs_test_support::draw::{self, Ask, Choices, NOW, ask, set, settings};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-/// What random bytes draw.
+/// Draws from random bytes.
 fn drawn<T: std::fmt::Debug>(draw: fn(&mut Choices<'_>) -> T) -> impl Strategy<Value = T> {
     prop::collection::vec(any::<u8>(), 0..400).prop_map(move |bytes| draw(&mut Choices::of(&bytes)))
 }
@@ -73,12 +74,12 @@ fn effect(snapshot: &Snapshot, ask: &Ask) -> Effect {
     decide(snapshot, ask).0.effect()
 }
 
-/// What an answer says, whatever the places of the rules that it names.
+/// Returns what an answer says, without the places of the rules that it names.
 fn spelt(answer: &Answer) -> (Reason, String, Gates) {
     (answer.reason, answer.rule.to_string(), answer.gates)
 }
 
-/// What differs, question by question.
+/// Returns what differs, question by question.
 fn shifts(
     diff: &Diff,
     seen: impl Fn(Shift) -> Shift,
@@ -121,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_files_is_no_difference(documents in drawn(set), settings in drawn(settings), asks in prop::collection::vec(drawn(ask), 1..8)) {
+    fn the_order_of_files_makes_no_difference(documents in drawn(set), settings in drawn(settings), asks in prop::collection::vec(drawn(ask), 1..8)) {
         let mut reversed = documents.clone();
         reversed.reverse();
         let (Some(a), Some(b)) = (snapshot(&documents, &settings), snapshot(&reversed, &settings)) else { return Ok(()) };
@@ -143,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn an_allow_that_isolates_nobody_never_denies_more(documents in drawn(set), allow in drawn(|choices| draw::allow_only(choices, "x")), asks in prop::collection::vec(drawn(ask), 1..8)) {
+    fn an_allow_without_isolation_never_denies_more(documents in drawn(set), allow in drawn(|choices| draw::allow_only(choices, "x")), asks in prop::collection::vec(drawn(ask), 1..8)) {
         let settings = Settings { default_effect: DefaultEffect::Deny, ..Settings::default() };
         let more: Vec<String> = documents.iter().cloned().chain([allow]).collect();
         let (Some(less), Some(more)) = (snapshot(&documents, &settings), snapshot(&more, &settings)) else { return Ok(()) };
@@ -185,7 +186,7 @@ proptest! {
     }
 
     #[test]
-    fn any_policy_text_is_loaded_or_told(text in "\\PC{0,200}|([a-z]{1,5}: ?[\\[{]?[a-z\\*\"']{0,6}[\\]}]?\n ?){0,20}") {
+    fn any_policy_text_is_loaded_or_reported(text in "\\PC{0,200}|([a-z]{1,5}: ?[\\[{]?[a-z\\*\"']{0,6}[\\]}]?\n ?){0,20}") {
         let settings = Settings::default();
         let file = PolicyFile { name: "p.yaml".into(), bytes: text.into_bytes().into() };
         let loaded = source::load(&Source { name: "p".into(), files: vec![file], ..Source::default() }, &settings);

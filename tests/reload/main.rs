@@ -1,7 +1,8 @@
-//! Changes of policy files as people and tools make them, on real directories, through the public loop.
+//! Changes of policy files as people and tools make them, on real directories, through the public
+//! loop.
 //!
-//! The rescan is an hour away unless a test is about it, so that what is seen is seen by file events; every wait is
-//! bounded. How many hosts are denied tells which content is in force.
+//! The rescan is an hour away unless a test is about it, so changes are detected by file events;
+//! every wait is bounded. The number of denied hosts shows which content is in force.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -38,14 +39,14 @@ fn config_map(directory: &Path, version: usize) {
     }
 }
 
-/// Points a symlink elsewhere as git-sync does.
+/// Retargets a symlink as git-sync does.
 fn retarget(link: &Path, target: &str) {
     let next = link.with_extension("next");
     symlink(target, &next).unwrap();
     fs::rename(next, link).unwrap();
 }
 
-/// How one denied host becomes three: the name, what stands there before, and the change.
+/// How one denied host becomes three: the name, the content before, and the change.
 type Way = (&'static str, fn(&Path), fn(&Path));
 
 const WAYS: &[Way] = &[
@@ -140,7 +141,7 @@ const WAYS: &[Way] = &[
     ),
 ];
 
-/// Makes each change, then a plain one, which shows that what stands there now is watched.
+/// Makes each change, then a plain one, which shows that the new content is watched.
 async fn sees_every_way(pace: Pace) {
     for (way, before, change) in WAYS {
         let site = Site::start(pace, &["p"], before).await;
@@ -167,7 +168,7 @@ async fn the_rescan_alone_shows_every_way_of_changing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_swaps_of_a_mounted_map_are_each_seen() {
+async fn three_swaps_of_a_mounted_map_are_each_detected() {
     let prepare = |root: &Path| {
         fs::create_dir(root.join("p")).unwrap();
         config_map(&root.join("p"), 1)
@@ -234,7 +235,7 @@ async fn half_a_file_that_is_valid_is_never_published() {
     site.stop().await;
 }
 
-/// Something bad done to a good directory: the name, the deed, how it is undone, the code, and the state.
+/// Harm done to a good directory: the name, the deed, how it is undone, the code, and the state.
 type Harm = (&'static str, fn(&Path), fn(&Path), Code, SourceHealth);
 
 fn bad_file(directory: &Path, bytes: &[u8]) {
@@ -403,7 +404,7 @@ async fn one_broken_source_does_not_hold_up_the_other() {
     site.state(1, SourceHealth::Refused, "q broken").await;
     put(&site.at("p/a.yaml"), 4);
     let status = site
-        .until("p goes on", |status| status.counts.egress_deny == 5)
+        .until("p is still read", |status| status.counts.egress_deny == 5)
         .await;
     assert_eq!(status.sources[0].state, SourceHealth::Good);
     assert_eq!(
@@ -527,7 +528,7 @@ async fn neither_reading_nor_a_busy_parent_causes_a_reload() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_content_is_told_once() {
+async fn the_same_content_is_reported_once() {
     for (content, expected) in [
         (policy("p", 1), "published"),
         ("kind: [".to_owned(), "refused"),
@@ -544,9 +545,9 @@ async fn the_same_content_is_told_once() {
     }
 }
 
-/// Ends lie in the past at the start, soon, and far away.
+/// The expirations are in the past at the start, soon, and far away.
 #[tokio::test]
-async fn the_end_of_a_grant_is_told_once() {
+async fn an_expired_grant_is_recorded_once() {
     let in_seconds = |seconds: i64| {
         let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
         format!(
@@ -559,24 +560,24 @@ async fn the_end_of_a_grant_is_told_once() {
         "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: p, namespace: web}}\n\
          spec: {{allow: [{entries}]}}\n"
     );
-    // A rescan is an hour away: the end itself is what is waited for.
+    // A rescan is an hour away: the test waits for the expiration itself.
     let site = Site::start(BY_EVENTS, &["p"], |root| {
         fill(&root.join("p"), 1);
         fs::write(root.join("p/b.yaml"), &text).unwrap();
     })
     .await;
-    let told = || site.ended.lock().unwrap().clone();
-    assert!(told().is_empty(), "{:?}", told());
+    let recorded = || site.ended.lock().unwrap().clone();
+    assert!(recorded().is_empty(), "{:?}", recorded());
     let limit = Instant::now() + LIMIT;
-    while told().is_empty() && Instant::now() < limit {
+    while recorded().is_empty() && Instant::now() < limit {
         tokio::time::sleep(10 * MS).await;
     }
     tokio::time::sleep(300 * MS).await;
-    assert_eq!(told(), ["ep:web/p#in-2"]);
+    assert_eq!(recorded(), ["ep:web/p#in-2"]);
     assert_eq!(
         site.record.lock().unwrap().len(),
         1,
-        "an end is no change of the policies"
+        "an expiration is not a change of the policies"
     );
     site.stop().await;
 }

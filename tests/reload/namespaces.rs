@@ -1,4 +1,5 @@
-//! A directory of namespaces: its directories appear, break, vanish and come back while the loop runs.
+//! A directory of namespaces: its directories appear, break, vanish and come back while the loop
+//! runs.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -25,7 +26,7 @@ fn put(directory: &Path, hosts: usize) {
     fs::rename(directory.join(".next"), directory.join("a.yaml")).unwrap();
 }
 
-/// The source `root` with one denied host, and `teams`.
+/// Starts with the source `root` with one denied host, and `teams`.
 async fn start(pace: Pace) -> Site {
     let root = tempfile::tempdir().unwrap();
     fill(&root.path().join("root"), 1);

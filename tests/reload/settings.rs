@@ -1,5 +1,5 @@
-//! The settings file of a running loop, as people and tools change it. What it means is said by the test: its text is the
-//! root namespace.
+//! The settings file of a running loop, as people and tools change it. The test interprets it: its
+//! text is the root namespace.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -29,7 +29,7 @@ fn meaning(text: &str, _in_force: &Settings) -> Result<ParsedSettings, Vec<Probl
     }
 }
 
-/// A policy that speaks for everybody, which is good for one root namespace only.
+/// Returns a policy that applies to every namespace, which is good for one root namespace only.
 fn of_root(root: &str, hosts: usize) -> String {
     policy("p", hosts).replace("namespace: istio-system", &format!("namespace: {root}"))
 }
@@ -50,7 +50,8 @@ fn write(path: &Path, text: &str) {
     fs::rename(path.with_extension("next"), path).unwrap();
 }
 
-/// Waits until the settings file is in this state and that root namespace in force, with so many hosts denied.
+/// Waits until the settings file is in this state and that root namespace is in force, with `hosts`
+/// hosts denied.
 async fn until(site: &Site, state: SourceHealth, root: &str, hosts: usize, what: &str) {
     let status = site
         .until(what, |status| {
@@ -80,7 +81,7 @@ async fn sees_every_change(pace: Pace) {
         SourceHealth::Refused,
         "istio-system",
         1,
-        "the policy speaks for everybody",
+        "the policy applies to every namespace",
     )
     .await;
     write(&site.at("p/a.yaml"), &of_root("root", 2));
@@ -107,7 +108,7 @@ async fn the_rescan_alone_shows_new_settings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mounted_map_that_is_swapped_is_seen() {
+async fn a_mounted_map_that_is_swapped_is_detected() {
     let mount = |root: &Path, version: usize, text: &str| {
         let etc = root.join("etc");
         let name = format!("..2026_{version}");

@@ -1,4 +1,4 @@
-//! A running loop over real directories, and waiting for what it tells.
+//! A running loop over real directories, and waiting for what it reports.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
-/// A policy with `hosts` denied hosts.
+/// Returns a policy with `hosts` denied hosts.
 pub(crate) fn policy(name: &str, hosts: usize) -> String {
     let entries: String = (0..hosts)
         .map(|n| format!("  - {{name: no-{n}, hosts: [h{n}.example]}}\n"))
@@ -35,7 +35,7 @@ pub(crate) fn put(path: &Path, hosts: usize) {
     fs::write(path, policy("p", hosts)).unwrap();
 }
 
-/// A directory with the policy `p`.
+/// Creates a directory with the policy `p`.
 pub(crate) fn fill(directory: &Path, hosts: usize) {
     fs::create_dir_all(directory).unwrap();
     put(&directory.join("a.yaml"), hosts);
@@ -47,7 +47,7 @@ pub(crate) struct Site {
     pub(crate) status: Receiver<Status>,
     pub(crate) reader: Reader,
     pub(crate) record: Arc<Mutex<Vec<PolicyChange>>>,
-    /// The rules whose grants ended, as they were told.
+    /// The rules whose grants expired, as they were recorded.
     pub(crate) ended: Arc<Mutex<Vec<String>>>,
     pub(crate) trigger: Trigger,
     shutdown: CancellationToken,
@@ -124,12 +124,12 @@ impl Site {
         let record: Arc<Mutex<Vec<_>>> = Arc::default();
         let ended: Arc<Mutex<Vec<String>>> = Arc::default();
         let on_change = {
-            let (record, told) = (record.clone(), ended.clone());
+            let (record, expired) = (record.clone(), ended.clone());
             move |entry| match entry {
                 Entry::PolicyChange(change) => {
                     record.lock().unwrap().push(PolicyChange::clone(&change))
                 }
-                Entry::GrantExpired(end) => told.lock().unwrap().push(end.rule.clone()),
+                Entry::GrantExpired(end) => expired.lock().unwrap().push(end.rule.clone()),
                 other => panic!("{other:?}"),
             }
         };
@@ -177,7 +177,7 @@ impl Site {
         found.unwrap_or_else(|_| panic!("{what}: never; {:#?}", self.now()))
     }
 
-    /// Waits until so many hosts are denied and every source is good.
+    /// Waits until `hosts` hosts are denied and every source is good.
     pub(crate) async fn denies(&self, hosts: usize, what: &str) {
         self.until(what, |s| {
             s.ready && s.counts.egress_deny == hosts && s.problems().count() == 0

@@ -1,5 +1,5 @@
-//! The service in this process, over a real connection: what Envoy is told, what health and reflection say, and how a
-//! shutdown goes. The real Envoy and the real binary have tests of their own.
+//! The service in this process, over a real connection: the answers to Envoy, health and
+//! reflection, and a shutdown. The real Envoy and the real binary have tests of their own.
 
 #![allow(
     clippy::unwrap_used,
@@ -165,14 +165,14 @@ async fn a_caller_without_identity_learns_little() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let response = rig.check(http("", "www.aliyun.com", "GET", "/")).await;
     let (_, _, body) = denied(&response);
-    let told: BTreeSet<&str> = body
+    let keys: BTreeSet<&str> = body
         .as_object()
         .unwrap()
         .keys()
         .map(String::as_str)
         .collect();
     assert_eq!(
-        told,
+        keys,
         ["type", "title", "status", "reason", "decisionId", "host"].into()
     );
 }
@@ -266,7 +266,8 @@ async fn an_answer_whose_record_is_not_safe_in_time_is_withheld() {
     );
 }
 
-/// Asks a check in frames of HTTP/2 that are written as they are: `reset` cancels it in the same write.
+/// Sends a check in frames of HTTP/2 that are written as they are. `reset` cancels it in the same
+/// write.
 async fn ask_raw(rig: &Rig, timeout: Option<&str>, reset: bool) {
     let mut stream = TcpStream::connect(rig.address).await.unwrap();
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -275,7 +276,7 @@ async fn ask_raw(rig: &Rig, timeout: Option<&str>, reset: bool) {
         bytes.extend_from_slice(&[kind, flags, 0, 0, 0, stream]);
         bytes.extend_from_slice(payload);
     };
-    // POST and http of the static table, then literals that enter no table.
+    // POST and http from the static table, then literals that enter no table.
     let mut head = vec![0x83, 0x86];
     let path = "/envoy.service.auth.v3.Authorization/Check";
     let names = [
@@ -324,7 +325,7 @@ async fn a_check_whose_caller_had_given_up_is_on_record_as_such() {
         let entries = rig.log.entries();
         assert_eq!(entries.len(), 1, "{timeout:?} {reset}");
         let facts = entries[0].facts();
-        // What was decided stays; that nobody got it is told beside it.
+        // The record keeps what was decided; another record says that no caller received it.
         assert_eq!(
             (facts.effect, facts.caller_gone),
             (Effect::Allow, expected),
@@ -343,7 +344,7 @@ async fn a_check_that_is_given_up_while_it_waits_for_room_is_on_record_as_such()
 }
 
 #[tokio::test]
-async fn an_answer_that_waited_for_the_disk_and_cannot_be_sent_is_told_after_its_record() {
+async fn an_answer_that_waited_for_the_disk_and_cannot_be_sent_is_recorded() {
     let rig = Rig::start(SEED, Settings::default()).await;
     rig.log.set_lossy(true);
     ask_raw(&rig, None, true).await;
@@ -355,8 +356,8 @@ async fn an_answer_that_waited_for_the_disk_and_cannot_be_sent_is_told_after_its
 }
 
 #[tokio::test]
-async fn that_a_caller_is_gone_is_told_of_no_decision_that_only_a_gap_counts() {
-    for (roomy, told) in [(false, (0, 1)), (true, (1, 0))] {
+async fn a_gone_caller_is_not_recorded_for_a_decision_that_only_a_gap_counts() {
+    for (roomy, expected) in [(false, (0, 1)), (true, (1, 0))] {
         let rig = Rig::start(SEED, Settings::default()).await;
         rig.log.set_full(true);
         *rig.log.roomy.lock().unwrap() = roomy;
@@ -365,7 +366,7 @@ async fn that_a_caller_is_gone_is_told_of_no_decision_that_only_a_gap_counts() {
             rig.log.gone.lock().unwrap().len(),
             *rig.log.gone_without_record.lock().unwrap(),
         );
-        assert_eq!((rig.log.withheld(), gone), (1, told), "{roomy}");
+        assert_eq!((rig.log.withheld(), gone), (1, expected), "{roomy}");
     }
 }
 
@@ -409,7 +410,8 @@ async fn what_envoy_recorded_is_understood() {
             let response = rig.check(case_rows::check_from_json(&json)).await;
             let waypoint = file.display().to_string().contains("waypoint");
             let identity = metadata(&response, "identity");
-            // A waypoint's header names a URI that no principal backs: that is no identity, and says so.
+            // A waypoint's header names a URI that no principal confirms: that is not an identity,
+            // and the answer says so.
             assert_eq!(
                 identity == "invalid_identity",
                 waypoint,
@@ -428,7 +430,7 @@ async fn what_envoy_recorded_is_understood() {
 }
 
 #[tokio::test]
-async fn garbage_is_an_error_and_the_server_goes_on() {
+async fn garbage_is_an_error_and_the_server_continues() {
     let rig = Rig::start(SEED, Settings::default()).await;
     for garbage in [
         &b"\xff\xff\xff"[..],
@@ -439,7 +441,7 @@ async fn garbage_is_an_error_and_the_server_goes_on() {
         let status = rig
             .raw(garbage.to_vec())
             .await
-            .expect_err("garbage is no check");
+            .expect_err("garbage is not a check");
         assert_ne!(status.code(), tonic::Code::Ok);
     }
     assert_eq!(
@@ -449,6 +451,6 @@ async fn garbage_is_an_error_and_the_server_goes_on() {
     assert_eq!(
         rig.log.entries().len(),
         1,
-        "what is no check is no decision"
+        "what is not a check is not a decision"
     );
 }

@@ -1,5 +1,5 @@
-//! What comes to the address of checks and is no check, byte by byte: each is answered or ended as gRPC has it, and told with
-//! its cause. And what is a check, however a proxy spells its call, is answered.
+//! Input on the address of checks that is not a check, byte by byte: each is answered or ended as
+//! in gRPC, and reported with its cause. And a check is answered, however a proxy spells its call.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn literal(name: &str, value: &str) -> Vec<u8> {
     [&[0][..], &text(name), &text(value)].concat()
 }
 
-/// How a call begins, where it is not as Envoy's.
+/// The beginning of a call, where it differs from Envoy's.
 struct Call<'c> {
     method: &'c [u8],
     path: &'c str,
@@ -105,10 +105,10 @@ fn check() -> Vec<u8> {
     http(OTHER, "www.example", "GET", "/").encode_to_vec()
 }
 
-/// What came back for one stream.
+/// What was received for one stream.
 #[derive(Debug, Default)]
 struct Came {
-    /// The first byte of the answer's headers: its status, where the table of HPACK has it.
+    /// The first byte of the answer's headers: its status, if it is in the table of HPACK.
     status: Option<u8>,
     data: Vec<u8>,
     reset: Option<u32>,
@@ -214,7 +214,7 @@ fn causes(rig: &Rig) -> Vec<RefusalCause> {
     refusals.into_iter().map(|(_, cause, _)| cause).collect()
 }
 
-/// Waits until something was refused.
+/// Waits until something was refused, and returns the causes.
 async fn some_causes(rig: &Rig) -> Vec<RefusalCause> {
     let wait = async {
         loop {
@@ -225,7 +225,7 @@ async fn some_causes(rig: &Rig) -> Vec<RefusalCause> {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(BOUND, wait).await.expect("it is told")
+    timeout(BOUND, wait).await.expect("it is reported")
 }
 
 #[tokio::test]
@@ -241,7 +241,8 @@ async fn a_check_is_answered_whatever_the_proxy_calls_its_cluster() {
         "zürich",
     ] {
         let mut client = Client::connect(&rig).await;
-        // As new in the table, then out of the table, where it is the newest; and at last without the table.
+        // First as a new entry of the table, then from the table, where it is the newest, and at
+        // last without the table.
         let spelt = [
             [&[0x41][..], &text(authority)].concat(),
             vec![0x80 | 62],
@@ -266,7 +267,7 @@ async fn a_check_is_answered_whatever_the_proxy_calls_its_cluster() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_no_check_is_refused_and_told_with_its_cause() {
+async fn a_call_that_is_not_a_check_is_refused_with_its_cause() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let good = message(&check());
     let call = Call::default;
@@ -393,7 +394,8 @@ async fn a_call_that_is_no_check_is_refused_and_told_with_its_cause() {
         client.send(&call.with(1, &body)).await;
         let came = client.answer(1).await;
         let first = came.status.unwrap();
-        // The table of HPACK has 200; the others are spelt out behind a name, and told apart by the causes.
+        // The table of HPACK has 200. The others are spelt out after a name, and the causes
+        // distinguish them.
         assert_eq!(first == ok, status == ok, "{name}: {came:?}");
         assert!(came.data.is_empty(), "{name}: {came:?}");
         assert_eq!(causes(&rig), [cause], "{name}");
@@ -402,7 +404,7 @@ async fn a_call_that_is_no_check_is_refused_and_told_with_its_cause() {
 }
 
 #[tokio::test]
-async fn what_speaks_no_http2_is_ended_and_told() {
+async fn a_client_without_http2_is_ended_and_reported() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let hello = [&[0x16, 3, 1, 0, 0x4a, 1, 0, 0, 0x46, 3, 3][..], &[0; 64]].concat();
     for (bytes, cause) in [
@@ -433,7 +435,8 @@ async fn what_speaks_no_http2_is_ended_and_told() {
             String::from_utf8_lossy(bytes)
         );
     }
-    // One that ends within the preface; one that says nothing, as a probe of the port does, is nothing.
+    // One connection ends within the preface. A connection that sends nothing, like a probe of the
+    // port, is not reported.
     let mut socket = TcpStream::connect(rig.address).await.unwrap();
     socket.write_all(&PREFACE[..10]).await.unwrap();
     drop(socket);
@@ -444,7 +447,7 @@ async fn what_speaks_no_http2_is_ended_and_told() {
 }
 
 #[tokio::test]
-async fn headers_that_http2_refuses_are_told() {
+async fn headers_that_http2_refuses_are_reported() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let large: Vec<u8> = (0..200)
         .flat_map(|_| literal("x", &"y".repeat(120)))
@@ -479,7 +482,7 @@ async fn headers_that_http2_refuses_are_told() {
 }
 
 #[tokio::test]
-async fn a_call_that_its_caller_gives_up_before_it_is_whole_is_told() {
+async fn a_call_abandoned_before_it_is_whole_is_reported() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let mut client = Client::connect(&rig).await;
     client
@@ -540,11 +543,11 @@ async fn as_many_resets_as_a_stall_makes_are_forgiven() {
 }
 
 #[tokio::test]
-async fn a_flood_of_resets_is_cut_and_told_once() {
+async fn a_flood_of_resets_is_cut_and_reported_once() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let mut client = Client::connect(&rig).await;
     let flood = resets(1, 20 * LIMITS.pending_resets);
-    // It may be cut before all of it is written.
+    // The connection may be cut before all of it is written.
     let _ = client.socket.write_all(&flood).await;
     assert!(client.answer(99_999).await.gone);
     let cuts = some_causes(&rig)
@@ -568,7 +571,8 @@ async fn a_slow_flood_of_resets_is_cut_as_well() {
     let rig = Rig::start(SEED, Settings::default()).await;
     let mut client = Client::connect(&rig).await;
     let cut = async {
-        // Few at once, so that the server keeps up and none is ever waiting; but far more than time earns.
+        // Few at a time, so that the server keeps up and none is ever waiting, but far more than
+        // the budget regains over time.
         for round in 0.. {
             if client
                 .socket

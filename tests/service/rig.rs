@@ -1,4 +1,4 @@
-//! A server on a free port, with a decision log that can be looked into.
+//! A server on a free port, with a decision log that can be inspected.
 
 use customs_test_support::raw_bytes::Bytes;
 use std::fmt::Display;
@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
 
-/// Few enough that a test reaches them.
+/// Small enough that a test reaches them.
 pub const LIMITS: ConnectionLimits = ConnectionLimits {
     concurrent_streams: 50,
     pending_resets: 200,
@@ -48,16 +48,16 @@ pub struct Rig {
     channel: Channel,
 }
 
-/// A decision log that keeps records, can be full, and can hold checks back.
+/// A decision log that stores records, can be full, and can hold checks back.
 pub struct TestDecisionLog {
     entries: Mutex<Vec<DecisionRecord>>,
     withheld: Mutex<usize>,
     full: Mutex<bool>,
     lossy: Mutex<bool>,
     pub gone: Mutex<Vec<u64>>,
-    /// How many more callers were gone, of whom no record tells.
+    /// How many more callers were gone that no record mentions.
     pub gone_without_record: Mutex<usize>,
-    /// Whether a decision whose answer is withheld has room everywhere.
+    /// Whether every sink has room for a decision whose answer is withheld.
     pub roomy: Mutex<bool>,
     refusals: Mutex<Vec<(PeerAddress, RefusalCause, String)>>,
     pub gate: Semaphore,
@@ -69,7 +69,7 @@ impl TestDecisionLog {
         *self.full.lock().unwrap() = full;
     }
 
-    /// From now on answers wait for the disk, and records are not kept in time.
+    /// From now on, answers wait for the disk, and records are not durable in time.
     pub fn set_lossy(&self, lossy: bool) {
         *self.lossy.lock().unwrap() = lossy;
     }
@@ -78,7 +78,7 @@ impl TestDecisionLog {
         *self.withheld.lock().unwrap()
     }
 
-    /// What was refused so far, and forgets it.
+    /// Returns and clears what was refused so far.
     pub fn refusals(&self) -> Vec<(PeerAddress, RefusalCause, String)> {
         std::mem::take(&mut self.refusals.lock().unwrap())
     }
@@ -150,7 +150,7 @@ impl DecisionLog for TestDecisionLog {
 }
 
 impl Rig {
-    /// Serves a policy; an empty text is no policy at all.
+    /// Serves a policy; with an empty text there is no policy at all.
     pub async fn start(policy: &str, settings: Settings) -> Rig {
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
         if !policy.is_empty() {
@@ -235,7 +235,7 @@ impl Rig {
             .into_inner()
     }
 
-    /// Sends bytes that may be no CheckRequest.
+    /// Sends bytes that may not be a CheckRequest.
     pub async fn raw(&self, bytes: Vec<u8>) -> Result<(), Status> {
         let mut grpc = tonic::client::Grpc::new(self.channel());
         grpc.ready()
@@ -272,7 +272,7 @@ fn peer(principal: &str, ip: &str, port: u32) -> Option<Peer> {
     })
 }
 
-/// A check for an HTTP request.
+/// Returns a check for an HTTP request.
 pub fn http(principal: &str, host: &str, method: &str, path: &str) -> CheckRequest {
     let http = HttpRequest {
         host: host.into(),
@@ -293,7 +293,7 @@ pub fn http(principal: &str, host: &str, method: &str, path: &str) -> CheckReque
     }
 }
 
-/// A check for a TCP connection.
+/// Returns a check for a TCP connection.
 pub fn tcp(principal: &str, sni: &str) -> CheckRequest {
     let destination = peer("", "10.9.9.9", 8443).map(|peer| Peer {
         service: sni.into(),

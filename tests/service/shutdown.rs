@@ -48,7 +48,7 @@ async fn a_check_in_flight_is_answered() {
 }
 
 #[tokio::test]
-async fn a_health_watch_is_told_and_ends() {
+async fn a_health_watch_is_notified_and_ends() {
     let rig = Rig::start(SEED, Settings::default()).await;
     for service in ["", "envoy.service.auth.v3.Authorization"] {
         let request = HealthCheckRequest {
@@ -63,7 +63,7 @@ async fn a_health_watch_is_told_and_ends() {
         assert_eq!(
             said,
             ServingStatus::NotServing as i32,
-            "not serving until told so"
+            "not serving until it is reported"
         );
     }
     let request = HealthCheckRequest {

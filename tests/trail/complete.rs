@@ -3,17 +3,17 @@
 use customs_test_support::audited_server::{Count, Server, files, mixed, run, size, verify};
 use customs_test_support::load::Load;
 
-/// Puts checks through over four connections and looks at what is on record after a stop in order.
+/// Sends checks over four connections, and counts what is on record after an orderly stop.
 fn every_check_is_on_record(sink: &str) -> usize {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &["--audit", sink]);
     let checks = size("CUSTOMS_TRAIL_CHECKS", 20_000);
-    let told = run(&Load {
+    let result = run(&Load {
         in_flight: 32,
         ..Load::new(server.port, checks, mixed())
     });
     assert_eq!(
-        (told.answered(), told.failed, told.withheld),
+        (result.answered(), result.failed, result.withheld),
         (checks, 0, 0)
     );
     assert_eq!(server.stop(), Some(0));
@@ -24,7 +24,7 @@ fn every_check_is_on_record(sink: &str) -> usize {
         (1..=checks).collect::<Vec<_>>(),
         "each decision once"
     );
-    assert!(told.ids.iter().all(|id| count.ids.contains(id)));
+    assert!(result.ids.iter().all(|id| count.ids.contains(id)));
     assert_eq!(
         (
             count.kinds.get("start"),

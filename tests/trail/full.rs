@@ -1,5 +1,6 @@
-//! Sinks that take no more: a full disk, a pipe whose reader pauses, a collector that is down or never answers. What each
-//! way of being full does, that it is counted exactly, and that it ends when its cause does.
+//! Sinks that take no more: a full disk, a pipe whose reader pauses, a collector that is down or
+//! never answers. The tests show what each `on_full` setting does, that it is counted exactly, and
+//! that it ends when its cause does.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -9,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use customs_test_support::audited_server::{Count, Server, mixed, run, verify};
-use customs_test_support::load::{Load, Told};
+use customs_test_support::load::{Load, LoadResult};
 
 /// The bound within which a server recovers once the cause is gone.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -18,22 +19,22 @@ const RECOVERY: Duration = Duration::from_secs(5);
 const SETTINGS: &str =
     "audit_trail: {queue_records: 200, block_deadline: 50ms, waiting_checks: 64}\n";
 
-/// What is full, and how it comes and goes.
+/// What is full, and how that starts and ends.
 trait Cause {
-    /// The text of the sink.
+    /// Returns the text of the sink.
     fn sink(&self) -> String;
-    /// How many records there is room for before.
+    /// Returns how many records there is room for before.
     fn room(&self) -> u64;
-    /// From now on it takes nothing.
+    /// From now on, it takes nothing.
     fn begin(&mut self);
-    /// From now on it takes everything.
+    /// From now on, it takes everything.
     fn end(&mut self);
-    /// What it has after the server has ended.
+    /// Returns what it holds after the server has ended.
     fn files(&mut self) -> Vec<PathBuf>;
 }
 
-/// Some five thousand checks a second, so that the small queue is full only where its sink is.
-fn load(server: &Server, checks: u64) -> Told {
+/// Sends some five thousand checks a second, so that the small queue is full only if its sink is.
+fn load(server: &Server, checks: u64) -> LoadResult {
     let pause = Duration::from_millis(3);
     run(&Load {
         in_flight: 4,
@@ -42,7 +43,7 @@ fn load(server: &Server, checks: u64) -> Told {
     })
 }
 
-/// Idle, full, recovered; the record and the gaps make the checks, exactly.
+/// Idle, full, recovered; the records and the gaps equal the checks, exactly.
 fn behaves(cause: &mut dyn Cause, on_full: &str) {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("settings.yaml"), SETTINGS).unwrap();
@@ -72,7 +73,7 @@ fn behaves(cause: &mut dyn Cause, on_full: &str) {
     let mut full = load(&server, if on_full == "block" { 1_000 } else { 6_000 });
     let grown = server.memory().saturating_sub(before);
     match on_full {
-        "drop" => assert_eq!(full.withheld, 0, "{sink}: nobody is kept waiting"),
+        "drop" => assert_eq!(full.withheld, 0, "{sink}: no caller waits"),
         _ => assert!(
             full.withheld > 100,
             "{sink} {on_full}: {} withheld",
@@ -83,7 +84,8 @@ fn behaves(cause: &mut dyn Cause, on_full: &str) {
     assert!(grown < 32, "{sink} {on_full}: {grown} MiB more");
 
     cause.end();
-    // Recovered: it takes what it should, and what had waited is written, so that there is room again.
+    // Recovered: it takes what it should, and what had waited is written, so that there is room
+    // again.
     let recovered = server.until("recovered", || {
         let waiting = server.metric("customs_audit_queue_records", "");
         load(&server, 10).withheld == 0
@@ -116,7 +118,7 @@ fn behaves(cause: &mut dyn Cause, on_full: &str) {
         let (code, words) = verify(&files);
         assert_eq!(code, 0, "{words}");
     }
-    let p99 = [&mut idle, &mut full, &mut after].map(|told| told.quantile(990));
+    let p99 = [&mut idle, &mut full, &mut after].map(|load| load.quantile(990));
     println!(
         "{sink} {on_full}: withheld {} of {}, dropped {dropped}, p99 idle {:?} full {:?} ({:.1} times) after {:?}, {grown} MiB more, recovered in {recovered:?}",
         full.withheld,
@@ -132,7 +134,7 @@ fn behaves(cause: &mut dyn Cause, on_full: &str) {
 struct Disk(tempfile::TempDir);
 
 impl Disk {
-    /// `None` where only root may mount, and this is not root.
+    /// Mounts it. `None` if only root may mount, and this process is not root.
     fn mount() -> Option<Disk> {
         let disk = Disk(tempfile::tempdir().unwrap());
         let mounted = Command::new("mount")
@@ -181,7 +183,7 @@ impl Cause for Disk {
 /// A pipe whose reader pauses.
 struct Pipe {
     directory: tempfile::TempDir,
-    /// Tells the reader to go on; it copies what it reads to a file.
+    /// Lets the reader continue; it copies what it reads to a file.
     pause: std::sync::Arc<std::sync::atomic::AtomicBool>,
     reader: Option<std::thread::JoinHandle<()>>,
 }
@@ -254,7 +256,7 @@ fn a_full_disk() {
     }
 }
 
-/// Runs a test again where whoever runs it is root of a name space of their own, which needs no rights.
+/// Runs a test again as root of a user namespace, which needs no rights.
 fn as_root_of_a_namespace(test: &str) {
     const INSIDE: &str = "CUSTOMS_TRAIL_INSIDE";
     let help = "a small disk cannot be mounted: run this test as root, or allow user namespaces";
@@ -277,35 +279,35 @@ fn a_pipe_whose_reader_pauses() {
     }
 }
 
-/// A collector that is not there, or that takes connections and never answers.
+/// A collector that is absent, or that takes connections and never answers.
 fn collector(flags: &[&str], on_full: &str, what: &str) {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("settings.yaml"), SETTINGS).unwrap();
     let mut all = vec!["--config", "settings.yaml"];
     all.extend(flags);
     let server = Server::start(directory.path(), &all);
-    // Four thousand checks fill the queue; what comes then is what the sink's way of being full says.
-    let mut told = load(&server, 4_000);
+    // Four thousand checks fill the queue; `on_full` says what happens to later ones.
+    let mut result = load(&server, 4_000);
     match on_full {
-        "drop" => assert_eq!(told.withheld, 0, "{what}"),
-        _ => assert!(told.withheld > 0, "{what}: {}", told.withheld),
+        "drop" => assert_eq!(result.withheld, 0, "{what}"),
+        _ => assert!(result.withheld > 0, "{what}: {}", result.withheld),
     }
     let dropped = server.metric("customs_audit_dropped_total", "sink=\"otlp");
     if on_full == "drop" {
         assert!(dropped > 0, "{what}: nothing was dropped");
     }
-    let p99 = told.quantile(990);
+    let p99 = result.quantile(990);
     println!(
         "{what}, {on_full}: withheld {} of {}, dropped {dropped}, p99 {p99:?}",
-        told.withheld,
-        told.answered()
+        result.withheld,
+        result.answered()
     );
-    // The file beside it has every check, however the other one fares.
+    // The file next to it has every check, whatever happens to the collector.
     let decisions = server.metric("customs_decisions_total", "");
     assert_eq!(
         server.stop(),
         Some(1),
-        "what the collector did not get is told"
+        "what the collector did not get is counted"
     );
     let count = Count::of(&[directory.path().join("audit.jsonl")]);
     assert_eq!(count.decisions() + count.lost.0, decisions);

@@ -1,5 +1,6 @@
-//! Texts that would begin a line, end a record or colour a terminal, put through gRPC to a real server: one decision is one
-//! line of ASCII that reads back to what was sent, in a file and on the standard output, and the chain holds.
+//! Texts that would begin a line, end a record or colour a terminal, sent through gRPC to a real
+//! server. Each decision is one line of ASCII that reads back to what was sent, in a file and on
+//! the standard output, and the chain holds.
 
 use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -10,7 +11,7 @@ use customs_test_support::audited_server::{Server, check, run, text_of, verify};
 use customs_test_support::case_rows::rows;
 use customs_test_support::load::Load;
 
-/// What somebody could send who wants to write into the record.
+/// Texts that a client could send to write into the audit log.
 fn hostile_texts() -> Vec<String> {
     let controls = (0..0x20)
         .chain(0x7f..0xa0)
@@ -40,7 +41,7 @@ fn hostile_texts() -> Vec<String> {
         .collect()
 }
 
-/// A check in which every text that a client has a hand in is this one.
+/// Returns a check in which every text that a client controls is this one.
 fn hostile(text: &str) -> CheckRequest {
     let mut asked = check(text);
     let attributes = asked.attributes.as_mut().unwrap();
@@ -67,7 +68,7 @@ fn hostile(text: &str) -> CheckRequest {
     asked
 }
 
-/// The records of decisions, line by line.
+/// Returns the records of decisions, line by line.
 fn decisions(text: &str) -> Vec<Value> {
     assert!(
         text.ends_with('\n')
@@ -83,21 +84,22 @@ fn decisions(text: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Whether a text on record is what was sent, or its beginning where the record says that it was cut.
-fn assert_told(record: &Value, field: &str, sent: &str) {
-    let told = record[field].as_str().unwrap_or_default();
+/// Checks that a text on record is what was sent, or its beginning if the record says that it was
+/// cut.
+fn assert_recorded(record: &Value, field: &str, sent: &str) {
+    let recorded = record[field].as_str().unwrap_or_default();
     let was_cut = record["truncated"]
         .as_array()
         .is_some_and(|fields| fields.iter().any(|name| name == field));
-    let is_told = if was_cut {
-        sent.starts_with(told) && told.len() < sent.len()
+    let is_recorded = if was_cut {
+        sent.starts_with(recorded) && recorded.len() < sent.len()
     } else {
-        sent == told
+        sent == recorded
     };
-    assert!(is_told, "{field}: {told:?} for {sent:?}, {was_cut}");
+    assert!(is_recorded, "{field}: {recorded:?} for {sent:?}, {was_cut}");
 }
 
-/// One record says what was sent, and nothing that was to be kept secret.
+/// Checks that one record has what was sent, and nothing that must stay secret.
 fn assert_is_of(record: &Value, asked: &CheckRequest) {
     let decoded = DecodedCheck::of(asked);
     let sent = decoded.attributes();
@@ -112,7 +114,7 @@ fn assert_is_of(record: &Value, asked: &CheckRequest) {
         ("sni", sent.tls_sni.unwrap_or_default()),
         ("path", path.split(['?', '#']).next().unwrap_or_default()),
     ] {
-        assert_told(record, field, sent);
+        assert_recorded(record, field, sent);
     }
 }
 
@@ -127,13 +129,13 @@ fn one_decision_is_one_line_whatever_is_sent() {
     let mut asked: Vec<CheckRequest> = attacks.iter().map(|row| row.check()).collect();
     asked.extend(hostile_texts().iter().map(|text| hostile(text)));
     for one in &asked {
-        // One after the other, so that the record has them in this order.
-        let told = run(&Load {
+        // One after the other, so that the audit log has them in this order.
+        let result = run(&Load {
             connections: 1,
             in_flight: 1,
             ..Load::new(server.port, 1, vec![one.clone()])
         });
-        assert_eq!((told.answered(), told.failed), (1, 0), "{one:?}");
+        assert_eq!((result.answered(), result.failed), (1, 0), "{one:?}");
     }
     assert_eq!(server.stop(), Some(0));
     for name in ["audit.jsonl", "out"] {

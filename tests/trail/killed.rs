@@ -1,5 +1,5 @@
-//! `kill -9` under load: with `--audit-durability always` no answer was given whose record is not there, and what is there
-//! can be read, verified and gone on from.
+//! `kill -9` under load: with `--audit-durability always` no answer was given whose record is
+//! missing, and what is there can be read, verified and continued.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn no_answer_without_its_record() {
         let load = Load::new(server.port, u64::MAX, mixed());
         let stop = load.stop.clone();
         let asking = std::thread::spawn(move || run(&load));
-        // Another moment each time.
+        // A different moment each time.
         std::thread::sleep(Duration::from_millis(30 + round * 37 % 200));
         server.kill();
         stop.store(true, Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! Files that are taken away under load, in every way in which somebody or the server itself does it: nothing is lost,
-//! nothing is there twice, and the chain runs through all of them.
+//! Files that are taken away under load, in every way in which people, tools or the server itself
+//! do it: nothing is lost, nothing is there twice, and the chain runs through all of them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use customs_test_support::load::Load;
 
 const NAME: &str = "audit.jsonl";
 
-/// What somebody does to the open file.
+/// What is done to the open file.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Rename,
@@ -21,7 +21,7 @@ enum Way {
     RenameAndHangUp,
     /// As logrotate's `create` with a `postrotate` script does.
     RenameCreateAndHangUp,
-    /// Another name keeps it for this test alone.
+    /// Another name keeps it, for this test only.
     Delete,
     DeleteAndHangUp,
     /// Nothing was moved.
@@ -39,7 +39,8 @@ impl Way {
         Way::DeleteAndHangUp,
     ];
 
-    /// Does it; the file goes on under `kept`. False if there is no other file after that.
+    /// Does it; the file continues under `kept`. Returns false if there is no other file after
+    /// that.
     fn go(self, server: &Server, open: &Path, kept: &Path) -> bool {
         use Way::{
             Delete, DeleteAndHangUp, HangUp, RenameAndCreate, RenameAndHangUp,
@@ -67,7 +68,7 @@ impl Way {
     }
 }
 
-/// Moves the open file away so often; says where they are now.
+/// Moves the open file away `times` times, and returns where the files are now.
 fn move_away(server: &Server, directory: &Path, times: u64) -> Vec<PathBuf> {
     let open = directory.join(NAME);
     let mut kept = Vec::new();
@@ -86,7 +87,8 @@ fn move_away(server: &Server, directory: &Path, times: u64) -> Vec<PathBuf> {
     kept
 }
 
-/// A load runs while something is done to the server's files; says how many checks were answered.
+/// Runs a load while `work` is done to the server's files, and returns how many checks were
+/// answered.
 fn under_load(server: &Server, work: impl FnOnce()) -> u64 {
     let load = Load {
         in_flight: 4,
@@ -99,12 +101,13 @@ fn under_load(server: &Server, work: impl FnOnce()) -> u64 {
     });
     work();
     stop.store(true, Ordering::Relaxed);
-    let told = asking.join().unwrap();
-    assert_eq!((told.failed, told.withheld), (0, 0));
-    told.answered()
+    let result = asking.join().unwrap();
+    assert_eq!((result.failed, result.withheld), (0, 0));
+    result.answered()
 }
 
-/// Every decision of one process once, and the chain whole through all files.
+/// Checks that every decision of one process is there once, and that the chain is whole through all
+/// files.
 fn whole(files: &[PathBuf], checks: u64) -> String {
     let count = Count::of(files);
     assert_eq!(
@@ -113,7 +116,7 @@ fn whole(files: &[PathBuf], checks: u64) -> String {
         "each decision once"
     );
     assert_eq!((count.kinds.get("gap"), count.kinds["stop"]), (None, 1));
-    // In no order at all: the record knows its own.
+    // In no order at all: the audit log knows its own.
     let mut shuffled = files.to_vec();
     shuffled.sort_by_key(|path| path.to_string_lossy().bytes().rev().collect::<Vec<_>>());
     let (code, words) = verify(&shuffled);
@@ -122,7 +125,7 @@ fn whole(files: &[PathBuf], checks: u64) -> String {
 }
 
 #[test]
-fn nothing_is_lost_when_somebody_takes_the_files_away() {
+fn nothing_is_lost_when_files_are_taken_away() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &["--audit", "file:audit.jsonl"]);
     let mut all = Vec::new();
@@ -151,7 +154,8 @@ fn nothing_is_lost_when_files_are_closed_by_size_and_packed() {
     let mut said = BTreeMap::<i32, u64>::new();
     let checks = under_load(&server, || {
         server.until("enough files", || {
-            // Whoever verifies them meanwhile may miss the file that was just closed; nothing else looks wrong.
+            // A reader that verifies them meanwhile may miss the file that was just closed; nothing
+            // else looks wrong.
             let (code, words) = verify(&files(directory.path(), NAME));
             assert!(code != 1 || words.contains("is a file missing?"), "{words}");
             said.entry(code)

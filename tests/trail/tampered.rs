@@ -1,5 +1,5 @@
-//! The files of a real server, rotated, packed, gone on from after a stop, after `kill -9` and behind a torn end: verified
-//! after each, and whatever is then done to any of them is found.
+//! The files of a real server, rotated, packed, and continued after a stop, after `kill -9` and
+//! after a torn end. They verify after each, and whatever is then done to any of them is found.
 
 use std::fs;
 use std::io::Write;
@@ -20,7 +20,7 @@ use customs_test_support::load::Load;
 const NAME: &str = "audit.jsonl";
 const SETTINGS: &str = "audit_trail: {signing_key: private.pem, checkpoint_file: checkpoints.jsonl, checkpoint_records: 200}\n";
 
-/// Where a server writes, and what it writes with.
+/// Where a server writes, and its settings.
 struct Place {
     directory: tempfile::TempDir,
     sink: String,
@@ -63,7 +63,7 @@ impl Place {
         files(self.directory.path(), NAME)
     }
 
-    /// What the command says of its files, with the checkpoint file and the key.
+    /// Returns what the command says about its files, with the checkpoint file and the key.
     fn verify(&self) -> (i32, String) {
         let (checkpoints, key) = (self.path("checkpoints.jsonl"), self.path("public.pem"));
         verify_with(
@@ -77,7 +77,7 @@ impl Place {
         )
     }
 
-    /// What the library says of these files.
+    /// Returns what the library says about these files.
     fn ask(&self, files: Vec<PathBuf>) -> Report {
         let keys = vec![Verifier::read(&self.path("public.pem")).unwrap()];
         verify(&Asked {
@@ -88,7 +88,7 @@ impl Place {
         .unwrap()
     }
 
-    /// The records of a file as they stand there.
+    /// Returns the records of a file as they are written.
     fn records(&self, file: &Path) -> Vec<Vec<u8>> {
         let bytes = bytes_of(file);
         if self.is_json {
@@ -116,7 +116,7 @@ fn load(server: &Server, checks: u64) {
     );
 }
 
-/// Checks that no checkpoint covers, one at a time, and the end that cannot be prepared for.
+/// Sends checks that no checkpoint covers, one at a time, and kills the server.
 fn unsealed_and_killed(server: Server) {
     for _ in 0..2 {
         let before = server.metric("customs_audit_records_total", "");
@@ -132,7 +132,8 @@ fn unsealed_and_killed(server: Server) {
     server.kill();
 }
 
-/// A record of three processes: the first stopped, the second was killed in the middle of a record.
+/// Writes the audit log of three processes: the first was stopped, the second was killed in the
+/// middle of a record.
 fn lived_through(place: &Place) {
     let server = place.start();
     load(&server, 1_000);
@@ -174,7 +175,7 @@ fn lived_through(place: &Place) {
     println!("{}: {}", place.sink, words.trim().replace('\n', "; "));
 }
 
-/// Drawn at random, but the same in each run.
+/// Random numbers, the same in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -190,12 +191,12 @@ impl Dice {
 /// Files of records.
 type Log = Vec<Vec<Vec<u8>>>;
 
-/// Does something to the record; says what it is, and the words for it.
+/// Tampers with the log, and returns what was done and the findings that report it.
 fn tamper(log: &mut Log, way: usize, dice: &mut Dice) -> (String, &'static [What]) {
     let file = dice.below(log.len());
     let at = dice.below(log[file].len());
     let is_last = file + 1 == log.len() && at + 1 == log[file].len();
-    // What is missing at the beginning of all may have been deleted with its file in good order.
+    // What is missing at the very beginning may have been deleted with its file in good order.
     let is_first = file == 0 && at == 0;
     match way {
         0 => {

@@ -1,5 +1,5 @@
-//! hyper alone: the message of a call is read whole, the five bytes before it are checked, and an answer that was framed once
-//! is sent with its trailers.
+//! hyper alone: the message of a call is read whole, the five bytes before it are checked, and an
+//! answer that was framed once is sent with its trailers.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -38,7 +38,8 @@ pub async fn serve(
 async fn connection(stream: TcpStream, answer: Bytes) {
     let service = service_fn(move |request| respond(request, answer.clone()));
     let mut http = http2::Builder::new(TokioExecutor::new());
-    // hyper's own default of 200 would make this floor a slower one where more are in flight; the others have no bound.
+    // hyper's own default of 200 would slow this floor down when more calls are in flight; the
+    // others have no bound.
     http.timer(TokioTimer::new()).max_concurrent_streams(None);
     // A connection that breaks shows in the load's failed requests.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
@@ -62,7 +63,7 @@ async fn respond(
     Ok(response)
 }
 
-/// Whether a body is one message that is not compressed.
+/// Returns whether a body is one message that is not compressed.
 fn holds_one_message(body: &[u8]) -> bool {
     let Some((prefix, message)) = body.split_first_chunk::<PREFIX>() else {
         return false;

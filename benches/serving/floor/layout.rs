@@ -1,6 +1,7 @@
-//! The two layouts: who runs a connection that was accepted.
+//! The two layouts: which runtime runs an accepted connection.
 //!
-//! It knows no HTTP. The rule: one thread accepts, as in customs, and gives connections to runtimes in turn.
+//! It knows no HTTP. The rule: one thread accepts, as in customs, and gives connections to runtimes
+//! in turn.
 
 use std::net::{TcpListener, TcpStream as Accepted};
 use std::num::NonZeroUsize;
@@ -18,14 +19,14 @@ use super::{Kind, hyper_framed, tonic_bytes, tonic_prost};
 /// How many threads the runtime has that moves work between them.
 const STEALING_THREADS: usize = 2;
 
-/// A runtime of one thread for each processor.
+/// Runs one runtime of one thread for each processor.
 pub fn per_core(listener: &TcpListener, kind: Kind) -> Result<()> {
     let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let runtimes = (0..processors).map(|_| Builder::new_current_thread().enable_all().build());
     accept(listener, kind, runtimes.collect::<Result<_, _>>()?)
 }
 
-/// One runtime that moves work between its threads.
+/// Runs one runtime that moves work between its threads.
 pub fn stealing(listener: &TcpListener, kind: Kind) -> Result<()> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(STEALING_THREADS)
@@ -34,7 +35,7 @@ pub fn stealing(listener: &TcpListener, kind: Kind) -> Result<()> {
     accept(listener, kind, vec![runtime])
 }
 
-/// Gives what comes to the runtimes, in turn. Ends when a runtime does, which none should.
+/// Gives connections to the runtimes, in turn. Ends when a runtime does, which should not happen.
 fn accept(listener: &TcpListener, kind: Kind, runtimes: Vec<Runtime>) -> Result<()> {
     thread::scope(|scope| {
         let mut entrances = Vec::new();
@@ -66,7 +67,7 @@ async fn serve(kind: Kind, connections: UnboundedReceiver<Accepted>) -> Result<(
     }
 }
 
-/// The connections, taken over by the runtime that runs this.
+/// Returns the connections, taken over by the runtime that runs this.
 fn incoming(
     connections: UnboundedReceiver<Accepted>,
 ) -> impl Stream<Item = std::io::Result<TcpStream>> + Unpin {

@@ -1,8 +1,10 @@
-//! Floors: servers that allow every check without looking at it, so that nothing can answer checks for less in the same way.
+//! Floors: servers that allow every check without looking at it, so that no server built in the
+//! same way can answer checks for less.
 //!
-//! They decide nothing, record nothing and count nothing; they are bounds and no rivals. The rule: a floor is this benchmark's own
-//! binary started again, so that it has the profile and the allocator of the customs that is measured beside it. Windows, frame
-//! sizes and timeouts of HTTP/2 are what each library has by default.
+//! They decide nothing, record nothing and count nothing; they are bounds and not competitors. The
+//! rule: a floor is this benchmark's own binary started again, so it has the profile and the
+//! allocator of the customs that is measured next to it. Windows, frame sizes and timeouts of
+//! HTTP/2 are each library's defaults.
 
 mod hyper_framed;
 mod layout;
@@ -17,12 +19,12 @@ use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, OkHttpResponse};
 use envoy_types::pb::google::rpc::Status;
 
-/// What stands between the connection and the answer.
+/// The implementation between the connection and the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// tonic, with messages decoded and encoded by prost: how such a service is usually built.
     Tonic,
-    /// tonic, which hands messages over as bytes; the answer is encoded once.
+    /// tonic, which passes messages on as bytes; the answer is encoded once.
     TonicBytes,
     /// hyper alone, with gRPC framed by hand; the answer is encoded once.
     Hyper,
@@ -31,14 +33,15 @@ pub enum Kind {
 /// How work is spread over processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Layout {
-    /// A runtime of one thread for each processor; a connection stays where it was given to.
+    /// A runtime of one thread for each processor. A connection stays on the thread that received
+    /// it.
     PerCore,
     /// One runtime of two threads that take work from one another.
     Stealing,
 }
 
 impl Kind {
-    /// As the command line has it.
+    /// Returns the name on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Kind::Tonic => "tonic",
@@ -47,7 +50,7 @@ impl Kind {
         }
     }
 
-    /// What the tables call it.
+    /// Returns the name in the tables.
     pub fn name(self, layout: Layout) -> String {
         let kind = match self {
             Kind::Tonic => "tonic with prost",
@@ -62,7 +65,7 @@ impl Kind {
 }
 
 impl Layout {
-    /// As the command line has it.
+    /// Returns the name on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Layout::PerCore => "per-core",
@@ -74,7 +77,7 @@ impl Layout {
 /// Serves on a free port, which is printed, until the process is killed.
 #[allow(
     clippy::print_stdout,
-    reason = "whoever started it reads the port there"
+    reason = "the parent process reads the port there"
 )]
 pub fn run(kind: Kind, layout: Layout) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
@@ -85,7 +88,7 @@ pub fn run(kind: Kind, layout: Layout) -> Result<()> {
     }
 }
 
-/// An explicit allow, as Envoy's documentation asks for it.
+/// Returns an explicit allow, as Envoy's documentation requires.
 fn allow() -> CheckResponse {
     CheckResponse {
         status: Some(Status {

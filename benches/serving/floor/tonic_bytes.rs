@@ -1,4 +1,5 @@
-//! tonic without prost: a codec that hands a message over as it came, and an answer that was encoded once.
+//! tonic without prost: a codec that passes a message on as it was received, and an answer that was
+//! encoded once.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

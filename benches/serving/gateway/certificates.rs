@@ -11,7 +11,7 @@ use customs_test_support::certificates::{authority, issue};
 /// The name under which clients look for the gateway.
 pub const GATEWAY: &str = "gateway.bench";
 
-/// Where the files are.
+/// The folder with the files.
 pub struct Certificates {
     pub folder: PathBuf,
 }
@@ -21,7 +21,8 @@ impl Certificates {
         let mesh = authority("throw-away mesh authority")?;
         std::fs::write(folder.join("ca.pem"), mesh.pem())?;
         let gateway = "spiffe://cluster.local/ns/istio-egress/sa/egress-gateway".to_owned();
-        // Istio's certificates have no DNS name; this one has, so that an ordinary TLS client accepts it.
+        // Istio's certificates have no DNS name. This one has, so that an ordinary TLS client
+        // accepts it.
         issue(&mesh, params(gateway, Some(GATEWAY))?, folder, "gateway")?;
         let workload = format!("spiffe://cluster.local/ns/{NAMESPACE}/sa/{ACCOUNT}");
         issue(&mesh, params(workload, None)?, folder, "workload")?;

@@ -1,6 +1,8 @@
-//! Clients of the mesh: connections with the workload's certificate, each with one request at a time, again and again.
+//! Clients of the mesh: connections with the workload's certificate, each with one request at a
+//! time, repeatedly.
 //!
-//! A small client of HTTP/1.1 that can do one thing. The rule: every answer must be a 200, and its whole body is read.
+//! A small client of HTTP/1.1 that can do one thing. The rule: every answer must be a 200, and its
+//! whole body is read.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::certificates::{Certificates, GATEWAY};
 
-/// What a service of today sends: a token, tracing headers, what the languages' clients add.
+/// What a service typically sends: a token, tracing headers, and what client libraries add.
 const REQUEST: &str = "GET /v2/charges/ch_3PqL2KDkJ?expand=customer HTTP/1.1\r
 host: api.partner-example.com\r
 user-agent: checkout-service/4.18.2 (linux; amd64) Go-http-client/1.1\r
@@ -46,12 +48,12 @@ pub struct Clients(Vec<Client>);
 
 struct Client {
     stream: TlsStream<TcpStream>,
-    /// What came and was not read yet.
+    /// What was received and not read yet.
     buffer: Vec<u8>,
 }
 
 impl Clients {
-    /// Connects so many, and asks once over each.
+    /// Opens `count` connections, and sends one request over each.
     pub async fn connect(port: u16, certificates: &Certificates, count: usize) -> Result<Clients> {
         let connector = TlsConnector::from(Arc::new(config(certificates)?));
         let mut clients = Vec::new();
@@ -75,7 +77,8 @@ impl Clients {
         self.0.len()
     }
 
-    /// Asks over all of them for so long; says how long each request took, in nanoseconds, sorted.
+    /// Sends requests over all connections for `duration`, and returns how long each took, in
+    /// nanoseconds, sorted.
     pub async fn ask_for(&mut self, duration: Duration) -> Result<Vec<u64>> {
         let end = Instant::now() + duration;
         let mut asking: JoinSet<_> = self
@@ -105,7 +108,7 @@ impl Client {
         Ok((self, took))
     }
 
-    /// One request and its answer.
+    /// Sends one request and reads its answer.
     async fn ask(&mut self) -> Result<()> {
         self.stream.write_all(REQUEST.as_bytes()).await?;
         self.stream.flush().await?;
@@ -122,7 +125,7 @@ impl Client {
     }
 }
 
-/// How long a whole answer is; none while some of it is missing.
+/// Returns the length of a whole answer; `None` while some of it is missing.
 fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
     let Some(head) = bytes
         .windows(HEAD_END.len())

@@ -1,4 +1,5 @@
-//! What the Envoys' figures say beside one another: what asking adds, and from how many policies on RBAC adds more.
+//! Compares the figures of the Envoys: what asking adds, and from how many policies on RBAC adds
+//! more.
 
 use super::figures::{ALL_CPU, BARE, CUSTOMS, ENVOY_CPU, FLOOR, NONE, P50};
 use super::rbac::{Kind, SIZES};
@@ -10,15 +11,15 @@ use customs_test_support::bench_report::statistics::{
     Crossing, Estimate, crossing, differences, ratios,
 };
 
-/// The costs that are compared, and in which words.
+/// The costs that are compared, and their wording.
 const COSTS: [(&str, &str); 3] = [
     (P50, "added p50"),
     (ALL_CPU, "added CPU of Envoy and the server"),
     (ENVOY_CPU, "added CPU of Envoy alone"),
 ];
 
-/// At how many policies the factor is told.
-const TOLD: [usize; 2] = [1_000, 10_000];
+/// The numbers of policies at which the factor is reported.
+const REPORTED: [usize; 2] = [1_000, 10_000];
 
 /// Adds lines, facts and pictures.
 pub fn compare(findings: &mut Findings) {
@@ -29,13 +30,13 @@ pub fn compare(findings: &mut Findings) {
     }
     for (cost, words) in COSTS {
         for setup in [FLOOR, CUSTOMS, BARE] {
-            let told = Estimate::of(&added(findings, setup, cost))
+            let estimate = Estimate::of(&added(findings, setup, cost))
                 .map(in_words)
                 .unwrap_or_default();
-            findings.tell(format!("{words}, {setup}"), told);
+            findings.add_fact(format!("{words}, {setup}"), estimate);
         }
         for kind in Kind::ALL {
-            tell_crossing(findings, kind, (cost, words));
+            add_crossing(findings, kind, (cost, words));
         }
     }
     findings.pictures.push(picture(
@@ -52,12 +53,12 @@ pub fn compare(findings: &mut Findings) {
     ));
 }
 
-/// Round by round, what a setup costs more than no filter.
+/// Returns, round by round, how much a setup costs more than no filter.
 fn added(findings: &Findings, setup: &str, cost: &str) -> Vec<f64> {
     differences(findings.rounds(setup, cost), findings.rounds(NONE, cost))
 }
 
-/// The medians, over the sizes.
+/// Returns the medians, by size.
 fn added_by_size(findings: &Findings, kind: Kind, cost: &str) -> Vec<(f64, f64)> {
     let median = |size: usize| Some(Estimate::of(&added(findings, &kind.name(size), cost))?.median);
     SIZES
@@ -66,7 +67,7 @@ fn added_by_size(findings: &Findings, kind: Kind, cost: &str) -> Vec<(f64, f64)>
         .collect()
 }
 
-fn tell_crossing(findings: &mut Findings, kind: Kind, (cost, words): (&str, &str)) {
+fn add_crossing(findings: &mut Findings, kind: Kind, (cost, words): (&str, &str)) {
     let costs = added_by_size(findings, kind, cost);
     let Some(flat) = Estimate::of(&added(findings, CUSTOMS, cost)) else {
         return;
@@ -77,7 +78,7 @@ fn tell_crossing(findings: &mut Findings, kind: Kind, (cost, words): (&str, &str
         Some(Crossing::After(size)) => format!("more than {} policies", count(size)),
         None => return,
     };
-    let told = TOLD.into_iter().filter_map(|size| {
+    let factors = REPORTED.into_iter().filter_map(|size| {
         let (_, cost) = costs
             .iter()
             .find(|(measured, _)| *measured == size as f64)?;
@@ -87,8 +88,8 @@ fn tell_crossing(findings: &mut Findings, kind: Kind, (cost, words): (&str, &str
             number(cost / flat.median)
         ))
     });
-    let factors: String = told.collect();
-    findings.tell(
+    let factors: String = factors.collect();
+    findings.add_fact(
         format!("{words}: customs is cheaper than RBAC {} from", kind.what()),
         format!("{from}{factors}"),
     );

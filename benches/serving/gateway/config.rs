@@ -1,4 +1,5 @@
-//! An Envoy's configuration: mutual TLS in front, the filters in question, an answer of its own behind them.
+//! An Envoy's configuration: mutual TLS in front, the measured filters, and an answer of its own
+//! behind them.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -12,7 +13,8 @@ use customs_test_support::ports;
 /// The cluster that an authorization filter asks.
 pub const AUTHORIZER: &str = "authorizer";
 
-/// Starts an Envoy with these filters before its router; `asked` is the port of the server that they ask.
+/// Starts an Envoy with these filters before its router. `asked` is the port of the server that
+/// they ask.
 pub fn start(
     session: &Session,
     certificates: &Certificates,
@@ -55,7 +57,7 @@ fn address(port: u16) -> Value {
     json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
 }
 
-/// An extension's message of this type.
+/// Returns an extension's message of this type.
 pub fn typed(kind: &str, mut fields: Value) -> Value {
     if let Some(fields) = fields.as_object_mut() {
         fields.insert(
@@ -66,7 +68,7 @@ pub fn typed(kind: &str, mut fields: Value) -> Value {
     fields
 }
 
-/// A filter of HTTP requests.
+/// Returns a filter of HTTP requests.
 pub fn filter(name: &str, kind: &str, fields: Value) -> Value {
     json!({ "name": name, "typed_config": typed(kind, fields) })
 }

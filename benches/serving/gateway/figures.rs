@@ -1,4 +1,5 @@
-//! The names of the Envoys and of the figures that are taken of each, under which they are recorded and compared.
+//! The names of the Envoys and of the figures that are taken of each, under which they are recorded
+//! and compared.
 
 /// What is measured of each Envoy, and added by its filters.
 pub const P50: &str = "p50, us";
@@ -11,5 +12,5 @@ pub const ALL_CPU: &str = "CPU of both, us";
 pub const NONE: &str = "no filter";
 pub const FLOOR: &str = "asking the floor";
 pub const CUSTOMS: &str = "asking customs, 100,000 rules, audit to file";
-/// The same without dynamic metadata, of which the floor sends none either.
+/// The same without dynamic metadata, which the floor does not send either.
 pub const BARE: &str = "asking customs, 100,000 rules, audit to file, no metadata";

@@ -1,19 +1,20 @@
-//! The two filters that Istio gives a workload with a `CUSTOM` policy without conditions: one marks the request, the other
-//! asks about what is marked.
+//! The two filters that Istio gives a workload with a `CUSTOM` policy without conditions: one marks
+//! the request, the other asks about what is marked.
 
 use serde_json::{Value, json};
 
 use super::config::{AUTHORIZER, filter};
 
-/// What the mark begins with, for a provider called `customs`.
+/// The prefix of the mark, for a provider called `customs`.
 const MARK: &str = "istio-ext-authz-customs";
 
-/// Both, in their order.
+/// Returns both, in order.
 pub fn asking() -> Vec<Value> {
     vec![marking(), asking_about_the_marked()]
 }
 
-/// RBAC that enforces nothing: its shadow rules match everything and leave the policy's name behind.
+/// Returns an RBAC filter that enforces nothing: its shadow rules match everything and leave the
+/// policy's name behind.
 fn marking() -> Value {
     let policy = format!("{MARK}-ns[istio-system]-policy[customs]-rule[0]");
     let any = json!({

@@ -1,8 +1,9 @@
-//! What asking costs a real Envoy, beside what its own RBAC costs: the same requests through Envoys that differ in their
-//! authorization filters only.
+//! The cost of ext_authz in a real Envoy, next to the cost of its own RBAC: the same requests
+//! through Envoys that differ only in their authorization filters.
 //!
-//! Clients come with mutual TLS over HTTP/1.1 and keep their connections; Envoy answers by itself. The rule: every Envoy runs
-//! for the whole part, and *added* is the difference to the Envoy without a filter in the same round.
+//! Clients use mutual TLS over HTTP/1.1 and keep their connections; Envoy answers by itself. The
+//! rule: every Envoy runs for the whole part, and *added* is the difference to the Envoy without a
+//! filter in the same round.
 
 mod certificates;
 mod client;
@@ -67,7 +68,7 @@ pub fn measure(session: &mut Session) -> Result<Findings> {
     Ok(findings)
 }
 
-/// An Envoy to be started: its name, its filters, and whom they ask.
+/// An Envoy to start: its name, its filters, and the server that they ask.
 type Plan<'s> = (String, Vec<Value>, Option<&'s Server>);
 
 fn plans<'s>(floor: &'s Server, customs: &'s Server, bare: &'s Server) -> Vec<Plan<'s>> {
@@ -85,7 +86,7 @@ fn plans<'s>(floor: &'s Server, customs: &'s Server, bare: &'s Server) -> Vec<Pl
     plans
 }
 
-/// An Envoy that was asked once over each connection.
+/// Starts an Envoy, and sends one request over each connection.
 fn start<'s>(
     session: &Session,
     certificates: &Certificates,
@@ -110,15 +111,15 @@ fn start<'s>(
     })
 }
 
-/// What one round saw of one Envoy.
-struct Seen {
+/// The measurements of one Envoy in one round.
+struct RoundFigures {
     p50: f64,
     p99: f64,
     envoy: f64,
     server: Option<f64>,
 }
 
-fn ask(session: &Session, setup: &mut Setup<'_>, runtime: &Runtime) -> Result<Seen> {
+fn ask(session: &Session, setup: &mut Setup<'_>, runtime: &Runtime) -> Result<RoundFigures> {
     let (envoy, server) = (setup.envoy.cpu()?, setup.server_cpu()?);
     let duration = Duration::from_secs(session.sizes.seconds);
     let took = runtime
@@ -130,7 +131,7 @@ fn ask(session: &Session, setup: &mut Setup<'_>, runtime: &Runtime) -> Result<Se
     setup.requests += took.len() as u64;
     let each = |now: CpuTime, before: &CpuTime| now.since(before) as f64 / 1e3 / took.len() as f64;
     let latency = |of_thousand| percentile(&took, of_thousand).unwrap_or_default() as f64 / 1e3;
-    Ok(Seen {
+    Ok(RoundFigures {
         p50: latency(500),
         p99: latency(990),
         envoy: each(setup.envoy.cpu()?, &envoy),
@@ -141,7 +142,7 @@ fn ask(session: &Session, setup: &mut Setup<'_>, runtime: &Runtime) -> Result<Se
     })
 }
 
-impl Seen {
+impl RoundFigures {
     fn record(&self, findings: &mut Findings, name: &str) {
         findings.record(name, P50, self.p50);
         findings.record(name, P99, self.p99);

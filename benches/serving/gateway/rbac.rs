@@ -1,33 +1,34 @@
-//! Envoy's own RBAC with so many policies, each in the shape that Istio gives a `DENY` policy.
+//! Envoy's own RBAC with many policies, each in the shape that Istio gives a `DENY` policy.
 //!
-//! No policy names the caller that asks, so Envoy looks at all of them and allows. The rule: one policy, one namespace.
+//! No policy names the caller, so Envoy evaluates all of them and allows. The rule: one policy, one
+//! namespace.
 
 use serde_json::{Map, Value, json};
 
 use super::config;
 use customs_test_support::bench_report::document::count;
 
-/// How many policies.
+/// The numbers of policies.
 pub const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 
-/// What a policy says.
+/// What a policy denies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A namespace may go nowhere.
     AnyHost,
-    /// A namespace may not go to one host, which is another one in each policy.
+    /// A namespace may not go to one host, a different one in each policy.
     DistinctHosts,
 }
 
 impl Kind {
     pub const ALL: [Kind; 2] = [Kind::AnyHost, Kind::DistinctHosts];
 
-    /// What the tables call it.
+    /// Returns the name in the tables.
     pub fn name(self, size: usize) -> String {
         format!("RBAC, {} policies {}", count(size as f64), self.what())
     }
 
-    /// By what its policies deny.
+    /// Returns what the policies deny, in words.
     pub fn what(self) -> &'static str {
         match self {
             Kind::AnyHost => "by namespace",
@@ -49,7 +50,7 @@ impl Kind {
     }
 }
 
-/// The filter with so many policies.
+/// Returns the filter with `size` policies.
 pub fn filter(kind: Kind, size: usize) -> Value {
     let named = |number| {
         (
@@ -78,7 +79,7 @@ fn policy(kind: Kind, number: usize) -> Value {
     })
 }
 
-/// A list of one, of which one must hold, as Istio writes every list.
+/// Returns a list of one element, of which one must hold, as Istio writes every list.
 fn any_of(list: &str, one: Value) -> Value {
     json!({ format!("or_{list}"): { list: [one] } })
 }

@@ -1,4 +1,4 @@
-//! One Envoy with its clients and, where it asks one, its server.
+//! One Envoy with its clients and, if it asks one, its server.
 
 use anyhow::{Context, Result, ensure};
 
@@ -20,7 +20,7 @@ impl Envoy {
         Ok(CpuTime::of(self.process.id())?)
     }
 
-    /// A counter of its statistics.
+    /// Returns a counter of its statistics.
     fn counter(&self, name: &str) -> Result<u64> {
         let text = http::get(
             self.admin_port,
@@ -39,7 +39,7 @@ impl Envoy {
     }
 }
 
-/// What is asked in turn with others.
+/// What is measured in turn with others.
 pub struct Setup<'s> {
     pub name: String,
     pub envoy: Envoy,
@@ -53,7 +53,7 @@ impl Setup<'_> {
         self.server.map(Server::cpu).transpose()
     }
 
-    /// That its filter has let every request pass, by Envoy's own count.
+    /// Checks that its filter has let every request pass, by Envoy's own count.
     pub fn must_have_filtered(&self) -> Result<()> {
         let statistic = match &self.server {
             Some(_) => "http.bench.ext_authz.ok",
@@ -61,7 +61,7 @@ impl Setup<'_> {
             None => "http.bench.rbac.allowed",
         };
         let counted = self.envoy.counter(statistic)?;
-        // Clients have asked once more than was measured: each connection its first request.
+        // Clients have sent one more request than was measured: the first of each connection.
         let asked = self.requests + self.clients.count() as u64;
         ensure!(
             counted == asked,

@@ -1,4 +1,5 @@
-//! The audit file as its reader sees it: lines of JSON that appear at the end. Field names are docs/AUDIT.md's.
+//! The audit file as its reader sees it: lines of JSON that are appended. docs/AUDIT.md has the
+//! names of the fields.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,11 +12,11 @@ pub struct Audit {
     path: PathBuf,
 }
 
-/// A place in the file; what comes later is new.
+/// A position in the file. What is written later is new.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(usize);
 
-/// One recorded decision: the line as written, and what it says.
+/// One recorded decision: the line as written, and its parsed content.
 #[derive(Clone, Debug)]
 pub struct Line {
     pub text: String,
@@ -23,7 +24,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A field as text, by JSON pointer; empty if there is none.
+    /// Returns a field as text, by JSON pointer; empty if there is none.
     pub fn text_at(&self, pointer: &str) -> &str {
         self.value
             .pointer(pointer)
@@ -31,17 +32,17 @@ impl Line {
             .unwrap_or_default()
     }
 
-    /// What Envoy was told: `allow` or `deny`.
+    /// Returns the effect that Envoy received: `allow` or `deny`.
     pub fn effect(&self) -> String {
         self.text_at("/effect").to_ascii_lowercase()
     }
 
-    /// The reason of the verdict.
+    /// Returns the reason of the verdict.
     pub fn reason(&self) -> &str {
         self.text_at("/reason")
     }
 
-    /// The rule of the verdict.
+    /// Returns the rule of the verdict.
     pub fn rule(&self) -> &str {
         self.text_at("/rule")
     }
@@ -52,22 +53,23 @@ impl Line {
 }
 
 impl Audit {
-    /// The file at this path, which need not exist yet.
+    /// Wraps the file at this path, which need not exist yet.
     pub fn at(path: PathBuf) -> Audit {
         Audit { path }
     }
 
-    /// Where it is.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Everything so far is old.
+    /// Returns the current end: everything so far is old.
     pub fn mark(&self) -> Mark {
         Mark(self.whole_lines().len())
     }
 
-    /// The decisions recorded since, which must be exactly `count`: waits for that many, then a moment for one too many.
+    /// Returns the decisions recorded since, which must be exactly `count`: waits for that many,
+    /// then a moment for one too many.
     pub fn decisions_since(&self, mark: Mark, count: usize) -> Result<Vec<Line>> {
         crate::wait_for(|| (self.decisions(mark).ok()?.len() >= count).then_some(()));
         std::thread::sleep(Duration::from_millis(100));
@@ -87,7 +89,7 @@ impl Audit {
         let mut found = Vec::new();
         for text in lines.get(mark.0..).unwrap_or_default() {
             let value = serde_json::from_str(text)
-                .with_context(|| format!("an audit line is no JSON: {text}"))?;
+                .with_context(|| format!("an audit line is not JSON: {text}"))?;
             found.push(Line {
                 text: text.clone(),
                 value,
@@ -97,7 +99,7 @@ impl Audit {
         Ok(found)
     }
 
-    /// Lines that are finished; the writer may be in the middle of the last one.
+    /// Returns the lines that are complete; the writer may be in the middle of the last one.
     fn whole_lines(&self) -> Vec<String> {
         let bytes = std::fs::read(&self.path).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);

@@ -1,4 +1,5 @@
-//! A server whose record is looked at: how it is started, asked, ended, and what its files say.
+//! A server whose audit log is inspected: how it is started, sent checks, ended, and what its files
+//! contain.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,7 +16,7 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use serde_json::Value;
 
-use crate::load::{Load, Told};
+use crate::load::{Load, LoadResult};
 use crate::{http, ports};
 
 /// How long a test waits for what must happen.
@@ -29,15 +30,15 @@ spec:
   deny: [{name: www, hosts: [www.aliyun.com], ticket: NET-42}]
 ";
 
-/// A size that the environment may set.
+/// Returns a size that the environment may set.
 pub fn size(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| {
         text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is no number"))
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number"))
     })
 }
 
-/// A running server in a directory of its own or of somebody else.
+/// A running server in its own directory or in one that the test owns.
 pub struct Server {
     child: Child,
     pub port: u16,
@@ -46,7 +47,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it in a directory with these flags, and waits until it is ready, or says that it would be but for a sink.
+    /// Starts it in a directory with these flags, and waits until it is ready, or would be except
+    /// for a sink.
     pub fn start(directory: &Path, flags: &[&str]) -> Server {
         let (port, admin) = (ports::free().unwrap(), ports::free().unwrap());
         fs::create_dir_all(directory.join("policies")).unwrap();
@@ -67,7 +69,7 @@ impl Server {
             .args(flags)
             .current_dir(directory)
             .stdin(Stdio::null());
-        // Nobody behind it has to learn of its end.
+        // Nothing behind it has to notice its end.
         command.env("CUSTOMS_DRAIN_DELAY", "0s");
         let log = File::options()
             .append(true)
@@ -95,7 +97,7 @@ impl Server {
         server
     }
 
-    /// Waits until something holds; says how long that took.
+    /// Waits until a condition holds, and returns how long that took.
     pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
         let start = Instant::now();
         while !holds() {
@@ -109,14 +111,14 @@ impl Server {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
-    /// The status code and the body of an answer of the admin address.
+    /// Returns the status code and the body of an answer of the admin address.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         http::get(self.admin, "localhost", path)
             .ok()
             .map(|answer| (answer.status, answer.body))
     }
 
-    /// The sum of the series of a metric whose labels contain a text.
+    /// Returns the sum of the series of a metric whose labels contain a text.
     pub fn metric(&self, name: &str, labels: &str) -> u64 {
         let text = self.get("/metrics").unwrap_or_default().1;
         let series = text
@@ -127,7 +129,7 @@ impl Server {
             .sum::<f64>() as u64
     }
 
-    /// The resident memory, in MiB.
+    /// Returns the resident memory, in MiB.
     pub fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status
@@ -142,7 +144,7 @@ impl Server {
             >> 10
     }
 
-    /// The CPU time that its threads have used so far, in seconds.
+    /// Returns the CPU time that its threads have used so far, in seconds.
     pub fn cpu(&self) -> f64 {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let nanos =
@@ -160,7 +162,7 @@ impl Server {
         });
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -176,7 +178,7 @@ impl Server {
         );
     }
 
-    /// SIGTERM; says how it exited.
+    /// Sends SIGTERM, and returns the exit code.
     pub fn stop(mut self) -> Option<i32> {
         self.signal("TERM");
         let start = Instant::now();
@@ -203,7 +205,7 @@ impl Drop for Server {
     }
 }
 
-/// A check for `GET /` of a host by a pod of `demo-frontend`.
+/// Returns a check for `GET /` of a host by a pod of `demo-frontend`.
 pub fn check(host: &str) -> CheckRequest {
     let http = HttpRequest {
         host: host.into(),
@@ -245,7 +247,7 @@ pub fn check(host: &str) -> CheckRequest {
     }
 }
 
-/// Nine allows and a denial, in turn.
+/// Returns nine allows and a denial, to be sent in turn.
 pub fn mixed() -> Vec<CheckRequest> {
     (0..10)
         .map(|n| {
@@ -259,7 +261,7 @@ pub fn mixed() -> Vec<CheckRequest> {
 }
 
 /// Runs a load in a runtime of its own.
-pub fn run(load: &Load) -> Told {
+pub fn run(load: &Load) -> LoadResult {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -267,7 +269,8 @@ pub fn run(load: &Load) -> Told {
     runtime.block_on(load.run())
 }
 
-/// The files of a record in the order in which they were written: closed ones, then the open one.
+/// Returns the files of an audit log in the order in which they were written: closed ones, then the
+/// open one.
 pub fn files(directory: &Path, name: &str) -> Vec<PathBuf> {
     let is_closed = |path: &PathBuf| {
         path.file_name()
@@ -285,12 +288,12 @@ pub fn files(directory: &Path, name: &str) -> Vec<PathBuf> {
     found
 }
 
-/// What `customs audit verify` says: its exit code, and its words.
+/// Runs `customs audit verify`, and returns its exit code and its output.
 pub fn verify(files: &[PathBuf]) -> (i32, String) {
     verify_with(&[], files)
 }
 
-/// The same with flags.
+/// Does the same with flags.
 pub fn verify_with(flags: &[&OsStr], files: &[PathBuf]) -> (i32, String) {
     let mut command = Command::new(crate::customs_binary());
     let output = command
@@ -306,7 +309,7 @@ pub fn verify_with(flags: &[&OsStr], files: &[PathBuf]) -> (i32, String) {
     )
 }
 
-/// What is in a file, unpacked.
+/// Returns the content of a file, unpacked.
 pub fn bytes_of(path: &Path) -> Vec<u8> {
     let bytes = fs::read(path).unwrap();
     if !bytes.starts_with(&[0x1f, 0x8b]) {
@@ -319,12 +322,12 @@ pub fn bytes_of(path: &Path) -> Vec<u8> {
     unpacked
 }
 
-/// What a file says, packed or not.
+/// Returns the content of a file as text, packed or not.
 pub fn text_of(path: &Path) -> String {
     String::from_utf8(bytes_of(path)).unwrap()
 }
 
-/// What files of records say, counted.
+/// What files of records contain, counted.
 #[derive(Debug, Default)]
 pub struct Count {
     pub kinds: BTreeMap<String, u64>,
@@ -332,14 +335,14 @@ pub struct Count {
     pub numbers: Vec<u64>,
     /// Their ids.
     pub ids: std::collections::BTreeSet<String>,
-    /// Decisions that gaps count, and events.
+    /// The number of decisions and the number of events that gaps count.
     pub lost: (u64, u64),
     /// Ids of decisions whose answers were withheld after all.
     pub taken_back: u64,
 }
 
 impl Count {
-    /// Every whole line must be a record; an unfinished one at the end is passed over.
+    /// Counts. Every whole line must be a record; an unfinished line at the end is skipped.
     pub fn of(files: &[PathBuf]) -> Count {
         let mut count = Count::default();
         for file in files {

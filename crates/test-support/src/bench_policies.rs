@@ -1,20 +1,21 @@
 //! The policy sets that the benchmarks use: rules of mixed kinds, in 100 files.
 //!
-//! Of every ten rules two are Istio denies by namespace and host, six are grants of a team to one of its accounts (exact
-//! hosts, suffixes, a network), and two are its denials of a popular domain.
+//! Of every ten rules, two are Istio denies by namespace and host, six are grants of a team to one
+//! of its accounts (exact hosts, suffixes, a network), and two are its denials of a popular domain.
 
 use customs_policy::source::{PolicyFile, Source};
 
 /// How rules are spread over policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// Ten rules stand in two policies, as teams write them.
+    /// Ten rules are in two policies, as teams write them.
     Teams,
-    /// Each rule is a policy of its own: the most text and the most names that so many rules can have.
+    /// Each rule is a policy of its own: the most text and the most names that this number of rules
+    /// can have.
     Single,
 }
 
-/// A source with this many rules, a multiple of ten.
+/// Returns a source with this many rules, a multiple of ten.
 pub fn source(shape: Shape, rules: usize) -> Source {
     let tens: Vec<usize> = (0..rules / 10).collect();
     let file = |(index, tens): (usize, &[usize])| {
@@ -36,7 +37,7 @@ pub fn source(shape: Shape, rules: usize) -> Source {
     }
 }
 
-/// The policies of ten rules.
+/// Returns the policies of ten rules.
 fn policies(shape: Shape, ten: usize) -> String {
     let team = ten % 1_000;
     let rule = |n: usize| {

@@ -1,6 +1,8 @@
-//! What the serving benchmark reckons, reads, draws and writes: the part of it that can be tested without measuring.
+//! What the serving benchmark computes, reads, draws and writes: the part of it that can be tested
+//! without measuring.
 //!
-//! Nothing is measured here. `benches/serving` starts the servers and asks them; it hands its figures to these modules.
+//! Nothing is measured here. `benches/serving` starts the servers, sends them requests, and hands
+//! its figures to these modules.
 
 pub mod document;
 pub mod findings;

@@ -1,4 +1,4 @@
-//! A row of a case file: reading it, asking the engine, and comparing.
+//! A row of a case file: reads it, asks the engine, and compares.
 
 use std::sync::LazyLock;
 
@@ -28,11 +28,11 @@ pub struct Row {
     json: Value,
 }
 
-/// What came out for a row.
+/// The result of a row.
 #[derive(Debug)]
 pub enum Said {
     Decided(Box<Answered>),
-    /// With every problem, for messages of failing tests.
+    /// The set is refused, with every problem for messages of failing tests.
     Refused(Vec<Problem>),
 }
 
@@ -60,14 +60,14 @@ static CHECK_REQUEST: LazyLock<MessageDescriptor> = LazyLock::new(|| {
         .unwrap()
 });
 
-/// A CheckRequest from its proto3 JSON, by the descriptors that reflection serves.
+/// Reads a CheckRequest from its proto3 JSON, by the descriptors that reflection serves.
 pub fn check_from_json(json: &Value) -> CheckRequest {
     let dynamic = DynamicMessage::deserialize(CHECK_REQUEST.clone(), json)
         .unwrap_or_else(|why| panic!("{why}: {json}"));
     CheckRequest::decode(dynamic.encode_to_vec().as_slice()).unwrap()
 }
 
-/// The day on which the rows were written.
+/// Returns the day on which the rows were written.
 pub fn now() -> UnixNanos {
     UnixNanos(1_795_392_000 * 1_000_000_000)
 }
@@ -85,7 +85,7 @@ impl Row {
         }
     }
 
-    /// What the row says of the server.
+    /// Returns the settings that the row has.
     pub fn settings(&self) -> Settings {
         let config = &self.json["config"];
         let list = |name: &str| -> Vec<String> {
@@ -129,12 +129,12 @@ impl Row {
         }
     }
 
-    /// The check, as Envoy sends it.
+    /// Returns the check, as Envoy sends it.
     pub fn check(&self) -> CheckRequest {
         check_from_json(&self.json["check_request"])
     }
 
-    /// The policies of the row, in force; or what is wrong with them.
+    /// Returns the policies of the row as a snapshot, or what is wrong with them.
     pub fn snapshot(&self, settings: &Settings) -> Result<Snapshot, Vec<Problem>> {
         let policy = self.json["policy"].as_str().unwrap_or_default();
         let file = PolicyFile {
@@ -149,7 +149,8 @@ impl Row {
             },
             settings,
         );
-        // A row without a policy means that none is loaded; one that holds only what is no policy is no good set (rule R12).
+        // A row without a policy means that none is loaded. A row with nothing but other documents
+        // is not a good set (rule R12).
         if !policy.is_empty() && loaded.is_empty() && !loaded.has_errors() {
             let what = "there is no policy document";
             return Err(vec![Problem::error(
@@ -186,7 +187,7 @@ impl Row {
         }))
     }
 
-    /// How the answer differs from the row, if it does.
+    /// Returns how the answer differs from the row, if it does.
     pub fn difference(&self, said: &Said) -> Option<String> {
         let answer = match (said, self.policy_load.as_str()) {
             (Said::Refused(_), "reject") => return None,

@@ -1,7 +1,7 @@
 //! Throw-away certificates: a mesh with SPIFFE identities, and a public site outside it.
 //!
-//! Made anew for each rig, kept in its scratch folder, gone with it. The two authorities do not know each other, as a
-//! mesh's and the web's do not.
+//! They are made for each rig, kept in its scratch folder, and removed with it. The two authorities
+//! do not know each other, as a mesh's and the web's do not.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// What its certificate says.
+    /// Returns the identity in its certificate.
     pub fn spiffe_id(&self) -> String {
         format!(
             "spiffe://cluster.local/ns/{}/sa/{}",
@@ -28,17 +28,18 @@ impl Workload {
         )
     }
 
-    /// How its process and its files are called.
+    /// Returns the name of its process and its files.
     pub fn name(&self) -> String {
         format!("{}-{}", self.namespace, self.account)
     }
 }
 
-/// What the egress gateway's certificate says, in a mesh where istioctl installed the gateway.
+/// The identity in the egress gateway's certificate, in a mesh where istioctl installed the
+/// gateway.
 pub const EGRESS_GATEWAY: &str =
     "spiffe://cluster.local/ns/istio-system/sa/istio-egressgateway-service-account";
 
-/// The names the site outside has a certificate for.
+/// The names that the site outside has a certificate for.
 pub const OUTSIDE_NAMES: [&str; 3] = ["www.aliyun.com", "api.partner.example", "files.example"];
 
 /// The folder with all files.
@@ -65,18 +66,18 @@ impl Certificates {
         })
     }
 
-    /// Where the files are.
+    /// Returns the folder with the files.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The authority that vouches for the site outside.
+    /// Returns the authority that vouches for the site outside.
     pub fn outside_authority(&self) -> PathBuf {
         self.folder.join("outside-ca.pem")
     }
 }
 
-/// A new authority.
+/// Creates an authority.
 pub fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -85,7 +86,8 @@ pub fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
     Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
 }
 
-/// A workload certificate as Istio's authority makes it: one URI, no DNS name, an empty subject.
+/// Creates a workload certificate as Istio's authority makes it: one URI, no DNS name, an empty
+/// subject.
 fn spiffe(
     authority: &CertifiedIssuer<'static, KeyPair>,
     id: &str,

@@ -1,4 +1,5 @@
-//! Asking over gRPC as Envoy does: checks, bytes that are no check, a check that never ends, and health.
+//! Sends checks over gRPC as Envoy does, and also bytes that are not a check, a check that never
+//! ends, and health requests.
 
 use crate::raw_bytes::Bytes;
 use std::collections::BTreeMap;
@@ -27,12 +28,12 @@ use crate::PATIENCE;
 
 /// A pod of the namespace that the policies are about.
 pub const SLEEP: &str = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";
-/// A pod that they are not about.
+/// A pod that the policies are not about.
 pub const OTHER: &str = "spiffe://cluster.local/ns/other/sa/sleep";
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
-/// Where all clients run; the tests themselves are plain functions.
+/// The runtime of all clients; the tests themselves are plain functions.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -41,14 +42,14 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .unwrap()
 });
 
-/// Waits for an answer as long as patience lasts.
+/// Waits for an answer, at most for `PATIENCE`.
 pub fn wait<T>(answer: impl Future<Output = T>) -> T {
     RUNTIME
         .block_on(async { tokio::time::timeout(PATIENCE, answer).await })
         .expect("an answer in time")
 }
 
-/// Asks in the background.
+/// Runs a future in the background.
 pub fn spawn<T: Send + 'static>(
     ask: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
@@ -63,7 +64,7 @@ pub fn channel(target: &str) -> Channel {
         .connect_lazy()
 }
 
-/// What Envoy is told.
+/// The answer that Envoy receives.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub allowed: bool,
@@ -84,7 +85,7 @@ impl Answer {
         };
         let text = |kind: Option<Kind>| match kind {
             Some(Kind::StringValue(text)) => text,
-            other => panic!("metadata that is no text: {other:?}"),
+            other => panic!("metadata that is not text: {other:?}"),
         };
         let fields = response
             .dynamic_metadata
@@ -101,7 +102,7 @@ impl Answer {
         }
     }
 
-    /// A field of the dynamic metadata.
+    /// Returns a field of the dynamic metadata.
     pub fn says(&self, name: &str) -> &str {
         &self.metadata[name]
     }
@@ -118,7 +119,7 @@ pub async fn check(channel: &Channel, check: CheckRequest) -> Result<Answer, Sta
         .map(|response| Answer::of(response.into_inner()))
 }
 
-/// A check for `GET /` of a host.
+/// Returns a check for `GET /` of a host.
 pub fn http(principal: &str, host: &str) -> CheckRequest {
     let http = HttpRequest {
         host: host.into(),
@@ -156,7 +157,7 @@ fn peer(principal: &str, ip: &str, port: u32) -> Option<Peer> {
     })
 }
 
-/// Sends bytes that may be no CheckRequest.
+/// Sends bytes that may not be a CheckRequest.
 pub async fn raw(channel: &Channel, bytes: Vec<u8>) -> Result<(), Status> {
     let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready()
@@ -167,7 +168,7 @@ pub async fn raw(channel: &Channel, bytes: Vec<u8>) -> Result<(), Status> {
         .map(drop)
 }
 
-/// Begins a check whose bytes never come, and goes on once the server knows of it.
+/// Begins a check whose bytes never arrive, and returns once the server knows about it.
 pub async fn begin_endless(channel: &Channel) {
     let (asked, begun) = oneshot::channel();
     let mut grpc = tonic::client::Grpc::new(channel.clone());
@@ -180,11 +181,11 @@ pub async fn begin_endless(channel: &Channel) {
         ended.map(drop)
     });
     begun.await.unwrap();
-    // On one connection the server reads in the order in which was sent.
+    // On one connection the server reads requests in the order in which they were sent.
     check(channel, http(OTHER, "ok.example")).await.unwrap();
 }
 
-/// A request body that never comes, and tells when it was asked for.
+/// A request body that never arrives, and that reports when it is polled.
 struct Never(Option<oneshot::Sender<()>>);
 
 impl tokio_stream::Stream for Never {
@@ -196,7 +197,7 @@ impl tokio_stream::Stream for Never {
     }
 }
 
-/// What health says of the Authorization service, as a stream.
+/// The health of the Authorization service, as a stream.
 pub struct Watch(tonic::Streaming<tonic_health::pb::HealthCheckResponse>);
 
 impl Watch {
@@ -208,7 +209,7 @@ impl Watch {
         Watch(wait(client.watch(request)).unwrap().into_inner())
     }
 
-    /// The next thing said; `None` where the stream has ended.
+    /// Returns the next status; `None` if the stream has ended.
     pub fn next_status(&mut self) -> Option<ServingStatus> {
         wait(self.0.message())
             .ok()

@@ -1,5 +1,5 @@
-//! The customs binary as a running process, with the questions an operator would ask it: is it ready, which revision is
-//! in force.
+//! The customs binary as a running process, with an operator's questions: is it ready, and which
+//! revision is in force.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::policies::Policies;
 use crate::process::{Guard, Process, last_words};
 use crate::{http, ports};
 
-/// A customs that can be started, killed and started again on the same addresses.
+/// A customs process that can be started, killed and started again on the same addresses.
 pub struct Customs {
     binary: PathBuf,
     arguments: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Customs {
 }
 
 impl Customs {
-    /// Prepares everything in a scratch folder; [`Customs::start`] starts it.
+    /// Prepares everything in a scratch folder. [`Customs::start`] starts the process.
     pub fn prepare(binary: &Path, scratch: &Path, guard: &Arc<Guard>) -> Result<Customs> {
         let (port, admin_port) = (ports::free()?, ports::free()?);
         let policies = Policies::create(scratch.join("policies"))?;
@@ -58,19 +58,19 @@ impl Customs {
         })
     }
 
-    /// One more argument for the next start.
+    /// Adds one more argument for the next start.
     pub fn argument(&mut self, text: String) {
         self.arguments.push(text);
     }
 
-    /// Starts it, if it does not run, and waits until it is ready to decide.
+    /// Starts it, unless it is running, and waits until it is ready to decide.
     pub fn start(&mut self) -> Result<()> {
         if self.process.is_some() {
             return Ok(());
         }
         let mut command = Command::new(&self.binary);
         command.args(&self.arguments);
-        // What the caller's shell happens to export must not decide what the rig runs.
+        // Variables that the caller's shell happens to export must not decide what the rig runs.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
         {
@@ -92,43 +92,43 @@ impl Customs {
         }
     }
 
-    /// The process id, while it runs.
+    /// Returns the process id, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
     }
 
-    /// The command line it is started with.
+    /// Returns the command line that it is started with.
     pub fn command_line(&self) -> String {
         format!("{} {}", self.binary.display(), self.arguments.join(" "))
     }
 
-    /// Where its own log goes.
+    /// Returns the path of its own log.
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// The end of its own log.
+    /// Returns the end of its own log.
     pub fn last_words(&self) -> String {
         last_words(&self.log)
     }
 
-    /// The body of `/status`.
+    /// Returns the body of `/status`.
     pub fn status_text(&self) -> Result<String> {
         Ok(http::get(self.admin_port, "localhost", "/status")?.body)
     }
 
-    /// The revision in force.
+    /// Returns the revision in force.
     pub fn revision(&self) -> Result<String> {
         let text = self.status_text()?;
         let status: Value =
-            serde_json::from_str(&text).with_context(|| format!("/status is no JSON: {text}"))?;
+            serde_json::from_str(&text).with_context(|| format!("/status is not JSON: {text}"))?;
         let revision = status.get("revision").and_then(Value::as_str);
         Ok(revision
             .with_context(|| format!("/status has no revision: {text}"))?
             .to_owned())
     }
 
-    /// Waits until another revision than this one is in force, and names it.
+    /// Waits until another revision than `old` is in force, and returns it.
     pub fn revision_after(&self, old: &str) -> Result<String> {
         let new = crate::wait_for(|| {
             self.revision()
@@ -143,7 +143,7 @@ impl Customs {
         })
     }
 
-    /// Waits until `/status` mentions this text: how a refused file shows.
+    /// Waits until `/status` contains this text, as for a refused file.
     pub fn status_mentions(&self, text: &str) -> Result<()> {
         crate::wait_for(|| self.status_text().ok()?.contains(text).then_some(())).with_context(
             || {

@@ -1,6 +1,7 @@
-//! The oracle of tests for reading a check: the same attributes, out of the message as prost decodes it.
+//! The oracle of tests for reading a check: the same attributes, read from the message as prost
+//! decodes it.
 //!
-//! It is written apart from the reader that serves, and shares no function with it.
+//! It is written independently of the reader that serves, and shares no function with it.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -25,7 +26,7 @@ pub struct DecodedCheck<'c> {
 struct DecodedHeaders<'c>(&'c HttpRequest);
 
 impl<'c> DecodedCheck<'c> {
-    /// Takes a decoded check.
+    /// Wraps a decoded check.
     pub fn of(check: &'c CheckRequest) -> Self {
         let request = check
             .attributes
@@ -38,7 +39,7 @@ impl<'c> DecodedCheck<'c> {
         }
     }
 
-    /// Reads its attributes. Total: what is not there stays empty.
+    /// Reads its attributes. Never fails: what is absent stays empty.
     pub fn attributes(&self) -> Attributes<'_> {
         let CheckRequest { attributes } = self.check;
         let Some(AttributeContext {
@@ -62,7 +63,8 @@ impl<'c> DecodedCheck<'c> {
             destination_address: destination.ip,
             listener_port: destination.port,
             has_address: source.present || destination.present,
-            // Of the peers' `service` only the destination's means anything, and only on TCP: the SNI.
+            // Of the peers' `service`, only the destination's has a meaning, and only on TCP: the
+            // SNI.
             service,
             tls_sni: tls_session.as_ref().map(|TlsSession { sni }| sni.as_str()),
             http: self.headers.as_ref().map(read_http),
@@ -70,7 +72,7 @@ impl<'c> DecodedCheck<'c> {
     }
 }
 
-/// The principal, the service and the address of a peer.
+/// Returns the principal, the service and the address of a peer.
 fn read_peer(peer: Option<&Peer>) -> (&str, &str, DecodedAddress) {
     let Some(Peer {
         address,
@@ -136,7 +138,7 @@ fn read_http<'c>(headers: &'c DecodedHeaders<'_>) -> HttpAttributes<'c> {
         header_map: _,
         path,
         host,
-        // What a client claims; only a condition that asks for the pseudo-header looks at it.
+        // What a client claims; only a condition on the pseudo-header uses it.
         scheme,
         // Envoy leaves these unfilled.
         query: _,
@@ -183,7 +185,7 @@ impl Headers for DecodedHeaders<'_> {
     }
 
     fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
-        // As for one name: keys in lower case before others, and those in their order, then the list.
+        // As for one name: keys in lower case before others, in order, then the list.
         let mut map: Vec<_> = self.0.headers.iter().collect();
         map.sort_unstable_by_key(|(key, _)| in_order(key));
         map.into_iter()
@@ -198,18 +200,19 @@ impl Headers for DecodedHeaders<'_> {
             .for_each(|header| each(&header.key, raw_value(header)));
     }
 
-    /// The map joins; the raw list keeps values apart. Both at once come from a forged caller.
+    /// The map joins; the raw list keeps values apart. Only a forged check has both.
     fn are_joined(&self) -> bool {
         !self.0.headers.is_empty() || self.0.header_map.is_none()
     }
 }
 
-/// The order of a map's keys, in which one in lower case comes before its other spellings.
+/// Returns the sort key of a map's keys, in which the lower-case spelling precedes the others.
 fn in_order(key: &str) -> (bool, &str) {
     (key.bytes().any(|byte| byte.is_ascii_uppercase()), key)
 }
 
-/// Envoy sends keys in lower case; others come from a forged caller, and their order must not depend on the map's.
+/// Visits keys in other cases. Envoy sends keys in lower case; others are forged, and their order
+/// must not depend on the map's.
 fn visit_odd_keys<'s>(http: &'s HttpRequest, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
     let odd = |key: &&String| *key != name && key.eq_ignore_ascii_case(name);
     let mut odd: Vec<_> = http.headers.iter().filter(|(key, _)| odd(key)).collect();
@@ -227,7 +230,7 @@ fn raw_value(header: &HeaderValue) -> Cow<'_, str> {
     raw_text(value, raw_value)
 }
 
-/// The value of a header that was sent as text or, where that is empty, as bytes.
+/// Returns the value of a header that was sent as text or, if that is empty, as bytes.
 fn raw_text<'a>(value: &'a str, raw_value: &'a [u8]) -> Cow<'a, str> {
     if value.is_empty() {
         String::from_utf8_lossy(raw_value)

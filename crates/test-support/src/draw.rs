@@ -1,6 +1,6 @@
 //! Policy sets and requests drawn from small alphabets, as text that a person could have written.
-//! Each choice is read off one byte, so that whoever makes bytes makes sets: the property tests at
-//! random, a fuzzer by what it has seen.
+//! Each choice is read from one byte, so that bytes from any generator make sets: random ones in
+//! the property tests, those of a fuzzer by what it has covered.
 
 use customs_engine::enforcement::Enforcement;
 use customs_engine::identity::{Accepted, TrustDomains};
@@ -13,21 +13,21 @@ mod requests;
 pub use policies::{allow_only, any_deny, authorization_policy, deny_only, policy, set, some_more};
 pub use requests::{Ask, ask};
 
-/// The moment of every decision; some grants end before it.
+/// The moment of every decision; some grants expire before it.
 pub const NOW: UnixNanos = UnixNanos(1_795_392_000 * 1_000_000_000);
 
-/// Choices, each read off one byte. Behind the last byte each is the first one, and nothing is
-/// there that need not be.
+/// Choices, each read from one byte. After the last byte each choice is the first one, and optional
+/// parts are absent.
 #[derive(Debug)]
 pub struct Choices<'b>(std::slice::Iter<'b, u8>);
 
 impl<'b> Choices<'b> {
-    /// The choices that these bytes make.
+    /// Creates the choices that these bytes make.
     pub fn of(bytes: &'b [u8]) -> Choices<'b> {
         Choices(bytes.iter())
     }
 
-    /// A number below `limit`, which is at most 256.
+    /// Returns a number below `limit`, which is at most 256.
     pub fn below(&mut self, limit: usize) -> usize {
         usize::from(self.0.next().copied().unwrap_or(0)) % limit
     }
@@ -36,7 +36,7 @@ impl<'b> Choices<'b> {
         items[self.below(items.len())]
     }
 
-    /// Whether something is so that is so in so many of a hundred cases.
+    /// Returns true in `percent` of a hundred cases.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(256) * 100 >= (100 - percent) * 256
     }
@@ -45,7 +45,7 @@ impl<'b> Choices<'b> {
         self.chance(percent).then(|| draw(self))
     }
 
-    /// From one to `limit` draws.
+    /// Draws from one to `limit` times.
     pub fn several<T>(
         &mut self,
         limit: usize,
@@ -56,7 +56,7 @@ impl<'b> Choices<'b> {
     }
 }
 
-/// Settings that change verdicts.
+/// Draws settings that change verdicts.
 pub fn settings(choices: &mut Choices<'_>) -> Settings {
     let only = Settings::default().trust_domains;
     Settings {

@@ -1,4 +1,5 @@
-//! Envoys: fills in the configurations of `deploy/local/`, starts the processes, waits until they are ready.
+//! Envoy processes: fills in the configurations of `deploy/local/`, starts the processes, and waits
+//! until they are ready.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::process::{Guard, Process};
 use crate::{http, ports};
 
-/// What stands for each `${WORD}` of a configuration.
+/// The replacement of each `${WORD}` in a configuration.
 pub type Words = BTreeMap<&'static str, String>;
 
 /// What all Envoys of a rig have in common.
@@ -30,25 +31,26 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// The process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// What it is configured with, as it says itself.
+    /// Returns its configuration, as it reports it.
     pub fn config(&self) -> Result<Value> {
         let answer = http::get(self.admin_port, "localhost", "/config_dump")?;
         serde_json::from_str(&answer.body).with_context(|| format!("no JSON but {}", answer.body))
     }
 
-    /// Where its log goes.
+    /// Returns the path of its log.
     pub fn log(&self) -> &Path {
         self.process.log()
     }
 }
 
 impl Envoys {
-    /// Starts one from the configuration `deploy/local/FILE.yaml`, under this name and with these additional words.
+    /// Starts one from the configuration `deploy/local/FILE.yaml`, under this name and with these
+    /// additional words.
     pub fn start(&self, file: &str, name: &str, more: &[(&'static str, u16)]) -> Result<Envoy> {
         let admin_port = ports::free()?;
         let mut words = self.words.clone();
@@ -71,11 +73,12 @@ impl Envoys {
         })
     }
 
-    /// Starts one from a configuration as it is.
+    /// Starts one with a configuration file that is complete.
     pub fn run(&self, name: &str, config: &Path, admin_port: u16) -> Result<Process> {
         let mut command = Command::new(&self.binary);
         command.arg("--config-path").arg(config);
-        // One worker each, since four of them share a laptop; no hot restart, whose shared memory they would fight over.
+        // One worker each, since four of them share a laptop. No hot restart, since they would
+        // share its memory.
         command.args([
             "--concurrency",
             "1",
@@ -83,7 +86,7 @@ impl Envoys {
             "--log-level",
             "warning",
         ]);
-        // Access logs are read by people and tests, who wait; the default is ten seconds.
+        // Access logs are read by people and tests that wait; the default is ten seconds.
         command.args(["--file-flush-interval-msec", "100"]);
         let log = self.scratch.join(format!("{name}.log"));
         let mut process = Process::start(name, &mut command, &log, &self.guard)?;
@@ -94,7 +97,7 @@ impl Envoys {
     }
 }
 
-/// Replaces every `${WORD}` that is known; one that is left over is a mistake in the file or in the caller.
+/// Replaces every known `${WORD}`. One that is left over is a mistake in the file or in the caller.
 fn fill_in(text: &str, words: &Words) -> Result<String> {
     let mut filled = text.to_owned();
     for (word, value) in words {

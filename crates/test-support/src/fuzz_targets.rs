@@ -1,7 +1,8 @@
-//! What must hold for any bytes: each target is a function of bytes that panics where it does not.
+//! What must hold for any bytes: each target is a function of bytes that panics if it does not.
 //!
-//! libFuzzer calls them from `fuzz/fuzz_targets`; `tests/fuzz` calls the same functions on the stable toolchain, with the corpus
-//! and with mutations of it. They know nothing of either, and keep nothing from one call to the next.
+//! libFuzzer calls them from `fuzz/fuzz_targets`; `tests/fuzz` calls the same functions on the
+//! stable toolchain, with the corpus and with mutations of it. They do not know their caller, and
+//! keep nothing from one call to the next.
 
 mod agree;
 pub mod attributes;

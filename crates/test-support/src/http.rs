@@ -1,5 +1,5 @@
-//! The smallest HTTP/1.1 client that can be rude: it sends the Host header byte for byte as told, which no well-behaved
-//! client would. One request a connection, no redirects.
+//! The smallest HTTP/1.1 client that can break the rules: it sends the Host header byte for byte as
+//! given, which no well-behaved client would. One request per connection, no redirects.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// An answer as it came.
+/// An answer as it was received.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub status: u16,
@@ -18,7 +18,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// Reads an answer whose end was the end of the connection.
+    /// Parses an answer that ended with the connection.
     pub fn parse(bytes: &[u8]) -> Result<Response> {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text
@@ -47,14 +47,14 @@ impl Response {
         Ok(response)
     }
 
-    /// The first header of this name.
+    /// Returns the first header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
-/// A body that came in chunks, put together.
+/// Joins a body that was sent in chunks.
 fn whole(mut chunks: &str) -> Option<String> {
     let mut body = String::new();
     loop {
@@ -68,28 +68,28 @@ fn whole(mut chunks: &str) -> Option<String> {
     }
 }
 
-/// `GET path` on 127.0.0.1, with exactly this Host.
+/// Sends `GET path` to 127.0.0.1, with exactly this Host.
 pub fn get(port: u16, host: &str, path: &str) -> Result<Response> {
     get_with(port, host, path, &[])
 }
 
-/// The same with more headers.
+/// Sends the same with more headers.
 pub fn get_with(port: u16, host: &str, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
     let mut stream = connect(port)?;
     exchange(&mut stream, host, path, headers)
         .with_context(|| format!("GET {path} with Host {host:?} on port {port}"))
 }
 
-/// A connection that gives up rather than hang.
+/// Opens a connection that times out rather than hangs.
 pub fn connect(port: u16) -> Result<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", port))
-        .with_context(|| format!("nobody answers on port {port}"))?;
+        .with_context(|| format!("nothing answers on port {port}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
     Ok(stream)
 }
 
-/// Sends one request over an open connection, of whatever kind, and reads to its end.
+/// Sends one request over an open connection, of any kind, and reads the answer to its end.
 pub fn exchange(
     stream: &mut (impl Read + Write),
     host: &str,

@@ -1,9 +1,10 @@
-//! What the tests of several crates share: oracles, builders, and the rig that shows customs at work with the real Envoy and
-//! the real grpcurl. No program depends on it.
+//! What the tests of several crates share: oracles, builders, and the rig that shows customs at
+//! work with the real Envoy and the real grpcurl. No program depends on it.
 //!
-//! The rig starts processes on loopback, waits until they are ready, asks through them, and ends them. It sees what a user of
-//! the binary sees, and whoever uses it passes the path of the binary. Nothing here skips: what is missing is installed or is
-//! an error. Each part with dependencies of its own is a feature, so that a test builds only what it uses.
+//! The rig starts processes on loopback, waits until they are ready, sends requests through them,
+//! and ends them. It sees what a user of the binary sees, and its caller passes the path of the
+//! binary. Nothing here skips: what is missing is installed or is an error. Each part with
+//! dependencies of its own is a feature, so that a test builds only what it uses.
 
 #![allow(
     clippy::unwrap_used,
@@ -60,7 +61,8 @@ pub mod tools;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long anything may take to start or to take effect. Generous, because CI machines are slow; waits end early.
+/// How long anything may take to start or to take effect. Generous, because CI machines are slow;
+/// waits end early.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Returns the repository's folder.
@@ -80,7 +82,7 @@ pub fn customs_binary() -> PathBuf {
         .into()
 }
 
-/// Asks again and again until there is a value or patience ends.
+/// Polls until there is a value or the patience is over.
 pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {

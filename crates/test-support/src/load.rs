@@ -1,6 +1,6 @@
-//! Checks in numbers: several connections, many checks in flight, and what each was told.
+//! A load of checks: several connections, many checks in flight, and the answer to each.
 //!
-//! It measures what a client sees and judges nothing.
+//! It measures what a client sees and draws no conclusion.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_client::Authorizati
 use envoy_types::pb::google::protobuf::value::Kind;
 use tonic::transport::{Channel, Endpoint};
 
-/// What is asked, and how.
+/// The checks to send, and how.
 #[derive(Clone)]
 pub struct Load {
     pub port: u16,
@@ -28,12 +28,12 @@ pub struct Load {
     pub stop: Arc<AtomicBool>,
 }
 
-/// What came of it.
+/// The result of a load.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct LoadResult {
     pub allowed: u64,
     pub denied: u64,
-    /// Of these, answers that were withheld for want of a record.
+    /// Of the denied, answers that were withheld because they could not be recorded.
     pub withheld: u64,
     /// Calls without an answer.
     pub failed: u64,
@@ -42,12 +42,12 @@ pub struct Told {
     pub latencies: Vec<Duration>,
 }
 
-impl Told {
+impl LoadResult {
     pub fn answered(&self) -> u64 {
         self.allowed + self.denied
     }
 
-    /// The latency that so many of a thousand answers stay below.
+    /// Returns the latency that `of_thousand` in a thousand answers stay below.
     pub fn quantile(&mut self, of_thousand: usize) -> Duration {
         self.latencies.sort_unstable();
         let last = self.latencies.len().saturating_sub(1);
@@ -58,7 +58,7 @@ impl Told {
             .unwrap_or_default()
     }
 
-    fn add(&mut self, other: Told) {
+    fn add(&mut self, other: LoadResult) {
         self.allowed += other.allowed;
         self.denied += other.denied;
         self.withheld += other.withheld;
@@ -69,7 +69,7 @@ impl Told {
 }
 
 impl Load {
-    /// A load of so many of these checks over four connections.
+    /// Creates a load of `checks` of these checks over four connections.
     pub fn new(port: u16, checks: u64, asked: Vec<CheckRequest>) -> Load {
         let (asked, stop) = (Arc::new(asked), Arc::default());
         Load {
@@ -83,8 +83,8 @@ impl Load {
         }
     }
 
-    /// Puts it to the server and waits for the last answer.
-    pub async fn run(&self) -> Told {
+    /// Sends it to the server and waits for the last answer.
+    pub async fn run(&self) -> LoadResult {
         let left = Arc::new(AtomicU64::new(self.checks));
         let mut workers = Vec::new();
         for _ in 0..self.connections {
@@ -99,17 +99,17 @@ impl Load {
                 )));
             }
         }
-        let mut told = Told::default();
+        let mut result = LoadResult::default();
         for worker in workers {
-            told.add(worker.await.unwrap());
+            result.add(worker.await.unwrap());
         }
-        told
+        result
     }
 }
 
-async fn worker(load: Load, channel: Channel, left: Arc<AtomicU64>) -> Told {
+async fn worker(load: Load, channel: Channel, left: Arc<AtomicU64>) -> LoadResult {
     let mut client = AuthorizationClient::new(channel);
-    let mut told = Told::default();
+    let mut result = LoadResult::default();
     while !load.stop.load(Ordering::Relaxed) {
         let next = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             left.checked_sub(1)
@@ -118,10 +118,10 @@ async fn worker(load: Load, channel: Channel, left: Arc<AtomicU64>) -> Told {
         let asked = load.asked[usize::try_from(number).unwrap() % load.asked.len()].clone();
         let start = Instant::now();
         let Ok(answer) = client.check(asked).await else {
-            told.failed += 1;
+            result.failed += 1;
             continue;
         };
-        told.latencies.push(start.elapsed());
+        result.latencies.push(start.elapsed());
         let answer = answer.into_inner();
         let text = |name: &str| match answer
             .dynamic_metadata
@@ -135,17 +135,17 @@ async fn worker(load: Load, channel: Channel, left: Arc<AtomicU64>) -> Told {
             _ => None,
         };
         match answer.status.as_ref().map(|status| status.code) {
-            Some(0) => told.allowed += 1,
-            _ => told.denied += 1,
+            Some(0) => result.allowed += 1,
+            _ => result.denied += 1,
         }
         if text("reason").as_deref() == Some("audit_unavailable") {
-            told.withheld += 1;
+            result.withheld += 1;
         } else {
-            told.ids.extend(text("decision_id"));
+            result.ids.extend(text("decision_id"));
         }
         if !load.pause.is_zero() {
             tokio::time::sleep(load.pause).await;
         }
     }
-    told
+    result
 }

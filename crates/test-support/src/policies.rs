@@ -1,4 +1,5 @@
-//! A policy directory that a test edits as a person or a tool would: whole files appear, change and disappear.
+//! A policy directory that a test edits as a person or a tool would: whole files appear, change and
+//! disappear.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use anyhow::{Context, Result};
 
 /// The seed: namespace demo-frontend may not reach www.aliyun.com.
 pub const SEED: &str = "deny-aliyun.yaml";
-/// Another team's policy, which has nothing to do with it.
+/// Another team's policy, which is unrelated to the seed.
 pub const BASELINE: &str = "baseline.yaml";
 
 /// A directory of policy files.
@@ -16,13 +17,13 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// A new, empty directory.
+    /// Creates an empty directory.
     pub fn create(folder: PathBuf) -> Result<Policies> {
         fs::create_dir_all(&folder)?;
         Ok(Policies { folder })
     }
 
-    /// Where it is.
+    /// Returns the directory's path.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -32,7 +33,8 @@ impl Policies {
         self.put(name, &shipped(name)?)
     }
 
-    /// Writes a file. Renamed into place, as careful tools do, so that no reader sees half of it.
+    /// Writes a file by renaming it into place, as careful tools do, so that no reader sees half of
+    /// it.
     pub fn put(&self, name: &str, text: &str) -> Result<()> {
         let half = self.folder.join(format!(".{name}.half"));
         fs::write(&half, text)?;
@@ -45,7 +47,7 @@ impl Policies {
         fs::remove_file(self.folder.join(name)).with_context(|| format!("cannot remove {name}"))
     }
 
-    /// The names of the files, sorted.
+    /// Returns the names of the files, sorted.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for file in fs::read_dir(&self.folder)? {
@@ -56,7 +58,7 @@ impl Policies {
     }
 }
 
-/// The text of a policy that the repository ships.
+/// Returns the text of a policy that the repository ships.
 pub fn shipped(name: &str) -> Result<String> {
     let path = crate::repository().join("policies").join(name);
     fs::read_to_string(&path).with_context(|| path.display().to_string())

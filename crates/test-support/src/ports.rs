@@ -1,7 +1,9 @@
-//! Free loopback ports, chosen ahead so that configurations which name each other can be written before anything runs.
+//! Free loopback ports, chosen in advance so that configurations that name each other can be
+//! written before anything runs.
 //!
-//! Not a reservation: another program could take a port between the choice and its use. To make that unlikely the ports
-//! come from below the range the kernel hands out for outgoing connections, and each process begins at another place.
+//! Not a reservation: another program could take a port between the choice and its use. To make
+//! that unlikely, the ports are below the range that the kernel uses for outgoing connections, and
+//! each process begins at another place.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +15,8 @@ const COUNT: u32 = 16_000;
 
 static GIVEN: AtomicU32 = AtomicU32::new(0);
 
-/// A port that nobody on 127.0.0.1 listens on, and that this process has not given out before.
+/// Returns a port on which nothing listens on 127.0.0.1, and that this process has not returned
+/// before.
 pub fn free() -> Result<u16> {
     // Spread by a large odd factor: processes started one after the other have neighbouring ids.
     let begin = std::process::id().wrapping_mul(7919);

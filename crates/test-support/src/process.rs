@@ -1,8 +1,10 @@
-//! Child processes that never outlive their owner, and whose last words are shown when they fail.
+//! Child processes that never outlive their owner, and whose last log lines are shown when they
+//! fail.
 //!
-//! Orderly ends kill each child by its handle. Sudden ends (Ctrl-C, SIGKILL, a static that is never dropped) are the
-//! [`Guard`]'s: a small shell that holds a pipe from us and, when the pipe closes, kills what is left and removes the
-//! scratch folder. Children are in process groups of their own, so Ctrl-C reaches them only through us.
+//! Orderly ends kill each child by its handle. Sudden ends (Ctrl-C, SIGKILL, a static that is never
+//! dropped) are handled by the [`Guard`]: a small shell that holds a pipe from this process and,
+//! when the pipe closes, kills what is left and removes the scratch folder. Children are in process
+//! groups of their own, so Ctrl-C reaches them only through this process.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
-/// Reads `watch PID` and `forget PID`; at the end of input kills what is still watched and removes the folder `$1`.
+/// Reads `watch PID` and `forget PID`; at the end of input kills what is still watched and removes
+/// the folder `$1`.
 const GUARD: &str = r#"
 pids=
 while read -r verb pid; do
@@ -27,14 +30,14 @@ done
 rm -rf -- "$1" 2>/dev/null || { sleep 1; rm -rf -- "$1"; }
 "#;
 
-/// Cleans up after us, however we end.
+/// Cleans up after this process, however it ends.
 pub struct Guard {
     shell: Child,
     orders: Mutex<Option<ChildStdin>>,
 }
 
 impl Guard {
-    /// A guard over the children it will be told of and over this scratch folder.
+    /// Starts a guard for this scratch folder and for the children that are reported to it.
     pub fn over(folder: &Path) -> Result<Arc<Guard>> {
         let mut shell = Command::new("sh")
             .args(["-c", GUARD, "guard"])
@@ -49,10 +52,10 @@ impl Guard {
         Ok(Arc::new(Guard { shell, orders }))
     }
 
-    fn tell(&self, verb: &str, pid: u32) {
+    fn send(&self, verb: &str, pid: u32) {
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipe) = orders.as_mut() {
-            // A guard that is gone cannot help any more; the orderly end does not need it.
+            // A guard that is gone cannot help any more; an orderly end does not need it.
             let _ = writeln!(pipe, "{verb} {pid}");
         }
     }
@@ -98,7 +101,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {name}: {}", command.get_program().display()))?;
-        guard.tell("watch", child.id());
+        guard.send("watch", child.id());
         Ok(Process {
             name: name.to_owned(),
             child,
@@ -107,17 +110,18 @@ impl Process {
         })
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where its output goes.
+    /// Returns the path of its log.
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// Waits until the probe says yes. An early end, or no yes in time, is an error that quotes the log.
+    /// Waits until the probe returns true. An early end, or a timeout, is an error that quotes the
+    /// log.
     pub fn wait_until_ready(&mut self, mut probe: impl FnMut() -> bool) -> Result<()> {
         let mut ended = None;
         let ready = crate::wait_for(|| {
@@ -155,7 +159,7 @@ impl Process {
         // Both fail only if the child is gone already, which is what is wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.guard.tell("forget", self.child.id());
+        self.guard.send("forget", self.child.id());
     }
 }
 
@@ -165,7 +169,7 @@ impl Drop for Process {
     }
 }
 
-/// The last lines of a log, indented; what to show when its writer failed.
+/// Returns the last lines of a log, indented, to show when its writer failed.
 pub fn last_words(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

@@ -1,4 +1,4 @@
-//! A codec that hands bytes over as they are, for messages that are none.
+//! A codec that passes bytes through unchanged, to send bytes that are not a message.
 
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};

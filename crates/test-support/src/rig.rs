@@ -28,25 +28,26 @@ pub const DEMO_FRONTEND: Workload = Workload {
     namespace: "demo-frontend",
     account: "sleep",
 };
-/// A caller that it is not about.
+/// A caller that the seed's policy is not about.
 pub const OTHER: Workload = Workload {
     namespace: "other",
     account: "sleep",
 };
 
-/// What the sidecars and the gateway have a route for.
+/// The routes of the sidecars and the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routes {
-    /// `www.aliyun.com`, as istiod routes it: the sidecar answers for an unknown host (502), the gateway for a spelling that
-    /// it has no route for (404), and customs is not asked.
+    /// `www.aliyun.com`, as istiod routes it: the sidecar answers for an unknown host (502), the
+    /// gateway for a spelling that it has no route for (404), and neither asks customs.
     OneHost,
-    /// Every host in every spelling, so that customs is asked about all of them. A VirtualService for `*` makes such routes.
-    /// The sidecars speak HTTP/1.1 to the gateway, since Envoy's HTTP/2 refuses some spellings by itself.
+    /// Every host in every spelling, so that customs is asked about all of them. A VirtualService
+    /// for `*` makes such routes. The sidecars use HTTP/1.1 to the gateway, since Envoy's HTTP/2
+    /// refuses some spellings by itself.
     EveryHost,
 }
 
 impl Routes {
-    /// What stands for the words of `deploy/local/` that are about routes.
+    /// Returns the replacements for the words of `deploy/local/` that are about routes.
     fn words(self) -> [(&'static str, String); 4] {
         let (domains, others, protocol, alpn) = match self {
             Routes::OneHost => (
@@ -71,7 +72,7 @@ impl Routes {
     }
 }
 
-/// A sidecar's two doors.
+/// A sidecar and its two ports.
 pub struct Sidecar {
     pub workload: Workload,
     pub http_port: u16,
@@ -80,13 +81,14 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// `GET /` as this workload, over HTTP, with exactly this Host.
+    /// Sends `GET /` as this workload, over HTTP, with exactly this Host.
     pub fn get(&self, host: &str) -> Result<Response> {
         http::get(self.http_port, host, "/")
     }
 }
 
-/// Everything that runs. Fields are dropped in this order: processes, then their folder, then the guard.
+/// Everything that runs. Fields are dropped in this order: processes, then their folder, then the
+/// guard.
 pub struct Rig {
     pub customs: Customs,
     pub demo_frontend: Sidecar,
@@ -102,7 +104,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Starts all of it with another team's baseline as the only policy, and returns when all of it is ready.
+    /// Starts all of it with another team's baseline as the only policy, and returns when all of it
+    /// is ready.
     pub fn start(customs: &Path, envoy: &Tool, routes: Routes) -> Result<Rig> {
         let scratch = tempfile::Builder::new().prefix("customs-rig-").tempdir()?;
         let guard = Guard::over(scratch.path())?;
@@ -141,12 +144,13 @@ impl Rig {
         })
     }
 
-    /// The folder with everything the rig wrote.
+    /// Returns the folder with everything that the rig wrote.
     pub fn folder(&self) -> &Path {
         self.scratch.path()
     }
 
-    /// Runs customs, if it does not, with the baseline and these files of the repository in force and nothing else.
+    /// Runs customs, unless it is running, with exactly the baseline and these files of the
+    /// repository in force.
     pub fn reset(&mut self, more: &[&str]) -> Result<()> {
         self.customs.start()?;
         let before = self.customs.revision()?;
@@ -159,8 +163,9 @@ impl Rig {
         for name in more {
             policies.add(name)?;
         }
-        // A new last line makes a new revision, so that there is something to wait for even if all else was in place.
-        // It comes last: a revision between the old and the wanted set may appear, but not this line without the rest.
+        // A new last line makes a new revision, so that there is something to wait for even if
+        // everything else was in place. It is added last: a revision between the old and the wanted
+        // set may appear, but not this line without the rest.
         self.resets += 1;
         let baseline = format!(
             "{}# reset {}\n",
@@ -171,7 +176,8 @@ impl Rig {
         self.settled(before)
     }
 
-    /// Waits until the revision is new and stays, since several changes may take effect one after the other.
+    /// Waits until the revision is new and stays, since several changes may take effect one after
+    /// the other.
     fn settled(&self, before: String) -> Result<()> {
         let mut now = self.customs.revision_after(&before)?;
         loop {
@@ -184,7 +190,7 @@ impl Rig {
         }
     }
 
-    /// `GET /` over TLS through a workload's sidecar and the gateway's passthrough listener.
+    /// Sends `GET /` over TLS through a workload's sidecar and the gateway's passthrough listener.
     pub fn get_tls(&self, sidecar: &Sidecar, sni: &str) -> Result<Attempt> {
         tls::get(
             sidecar.tls_port,
@@ -193,12 +199,12 @@ impl Rig {
         )
     }
 
-    /// `GET /` straight to the gateway, without mesh TLS and so without an identity.
+    /// Sends `GET /` directly to the gateway, without mesh TLS and so without an identity.
     pub fn get_plaintext(&self, host: &str) -> Result<Response> {
         http::get(self.plaintext_port, host, "/")
     }
 
-    /// How many HTTP requests have reached the world outside.
+    /// Returns how many HTTP requests have reached the world outside.
     pub fn requests_outside(&self) -> Result<u64> {
         let name = "http.origin.downstream_rq_total";
         let answer = http::get(
@@ -214,7 +220,7 @@ impl Rig {
         Ok(value.trim().parse()?)
     }
 
-    /// What the gateway has logged so far.
+    /// Returns what the gateway has logged so far.
     pub fn gateway_log(&self) -> String {
         fs::read_to_string(&self.access_log).unwrap_or_default()
     }

@@ -1,4 +1,5 @@
-//! The customs binary as a child process: how a test starts it, looks at it, signals it, and reads what it left.
+//! The customs binary as a child process: how a test starts it, inspects it, signals it, and reads
+//! what it left.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use tonic::transport::Channel;
 use crate::check_client::{self, Answer};
 use crate::{PATIENCE, http, ports, wait_for};
 
-/// The child's working directory: `policies/` is the default source, and `out/` holds what it writes.
+/// The child's working directory: `policies/` is the default source, and `out/` holds what it
+/// writes.
 pub struct Folder(TempDir);
 
 impl Folder {
@@ -25,7 +27,8 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    /// Writes a file aside and renames it into place, as careful tools do; makes its directory.
+    /// Writes a file elsewhere and renames it into place, as careful tools do. Creates its
+    /// directory.
     pub fn put(&self, name: &str, text: &str) {
         let (half, whole) = (self.at("half-written"), self.at(name));
         fs::create_dir_all(whole.parent().unwrap()).unwrap();
@@ -42,7 +45,7 @@ impl Folder {
     }
 }
 
-/// A server before its start: free ports in the environment, no flag.
+/// A server before its start: free ports in the environment, no flags.
 pub struct Plan {
     pub folder: Folder,
     pub port: u16,
@@ -74,11 +77,11 @@ impl Plan {
         let (listen, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
         plan.environment("CUSTOMS_LISTEN", &listen)
             .environment("CUSTOMS_ADMIN", &admin)
-            // Nobody behind a server of these tests has to learn of its end.
+            // In these tests nothing behind a server has to notice its end.
             .environment("CUSTOMS_DRAIN_DELAY", "0s")
     }
 
-    /// The same, with flags in one text; a policy file is read soon after it changed.
+    /// Returns a plan with flags in one text. A policy file is read soon after it changed.
     pub fn with(flags: &str) -> Plan {
         Plan::new()
             .environment("CUSTOMS_RELOAD_SETTLE", "20ms")
@@ -105,7 +108,7 @@ impl Plan {
         self
     }
 
-    /// Starts it, without waiting for anything.
+    /// Starts the server without waiting for anything.
     pub fn spawn(mut self) -> Server {
         let out = |name: &str| File::create(self.folder.at(name)).unwrap();
         self.command
@@ -116,7 +119,7 @@ impl Plan {
         self.adopt(child)
     }
 
-    /// Takes a child for the server that was started by other means on the plan's addresses.
+    /// Wraps a child that was started by other means on the plan's addresses.
     pub fn adopt(self, child: Child) -> Server {
         let channel = check_client::channel(&format!("http://127.0.0.1:{}", self.port));
         Server {
@@ -128,7 +131,7 @@ impl Plan {
         }
     }
 
-    /// Starts it and waits until it is ready.
+    /// Starts the server and waits until it is ready.
     pub fn start(self) -> Server {
         let server = self.spawn();
         server.until("ready", || {
@@ -137,13 +140,14 @@ impl Plan {
         server
     }
 
-    /// Starts it with the expectation that it ends by itself.
+    /// Starts the server and expects it to end by itself.
     pub fn fails(self) -> Ended {
         self.spawn().end()
     }
 }
 
-/// The binary, which learns nothing of the environment of whoever runs the tests.
+/// Returns a command for the binary with an empty environment, so that it does not depend on the
+/// caller's.
 pub fn command() -> Command {
     let mut command = Command::new(crate::customs_binary());
     for (name, _) in
@@ -154,7 +158,7 @@ pub fn command() -> Command {
     command
 }
 
-/// A running server; it does not outlive this.
+/// A running server. It does not outlive this value.
 pub struct Server {
     pub folder: Folder,
     pub port: u16,
@@ -163,7 +167,7 @@ pub struct Server {
     child: Child,
 }
 
-/// What a process leaves.
+/// What a process leaves behind.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -172,7 +176,7 @@ pub struct Ended {
 }
 
 impl Server {
-    /// Waits for a value, or fails with what is waited for and the server's own words.
+    /// Waits for a value, or fails with what was waited for and the server's own output.
     pub fn until<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
         let status = || self.get("/status").unwrap_or_default().1;
         wait_for(ask).unwrap_or_else(|| {
@@ -184,7 +188,7 @@ impl Server {
         })
     }
 
-    /// The status code and the body of an answer of the admin address.
+    /// Returns the status code and the body of an answer of the admin address.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         http::get(self.admin, "localhost", path)
             .ok()
@@ -199,14 +203,14 @@ impl Server {
         self.status()["revision"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until another revision is in force, and names it.
+    /// Waits until another revision is in force, and returns it.
     pub fn revision_after(&self, old: &str) -> String {
         self.until("another revision", || {
             Some(self.revision()).filter(|now| now != old)
         })
     }
 
-    /// Waits until the source of this place in the order is in this state; gives the source.
+    /// Waits until the source at this index is in this state, and returns the source.
     pub fn source(&self, index: usize, state: &str) -> Value {
         let source = || self.status()["sources"][index].clone();
         self.until(state, || {
@@ -214,7 +218,7 @@ impl Server {
         })
     }
 
-    /// What a pod of `demo-frontend` that wants to go to this host is told.
+    /// Returns the answer to a check of a pod of `demo-frontend` for this host.
     pub fn check(&self, host: &str) -> Answer {
         check_client::wait(check_client::check(
             &self.channel,
@@ -239,7 +243,7 @@ impl Server {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits for the end and tells how it went.
+    /// Waits for the end and returns how it ended.
     pub fn end(&mut self) -> Ended {
         let status = wait_for(|| self.child.try_wait().unwrap());
         let text = |name| self.folder.text(name);
@@ -253,7 +257,7 @@ impl Server {
         }
     }
 
-    /// SIGTERM and a good end.
+    /// Sends SIGTERM and expects an orderly end.
     pub fn stop(&mut self) -> Ended {
         self.signal("TERM");
         let ended = self.end();
@@ -270,7 +274,7 @@ impl Drop for Server {
     }
 }
 
-/// Whether something listens on a loopback port.
+/// Returns whether something listens on a loopback port.
 pub fn listens(port: u16) -> bool {
     std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
 }

@@ -1,5 +1,5 @@
-//! A TLS client for the passthrough listeners: it names a server (SNI), trusts one authority, and tells apart an answer
-//! from a connection that was closed before there was one.
+//! A TLS client for the passthrough listeners. It names a server (SNI), trusts one authority, and
+//! distinguishes an answer from a connection that was closed before there was one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 
 use crate::http::{self, Response};
 
-/// What became of an attempt.
+/// The result of an attempt.
 #[derive(Debug)]
 pub enum Attempt {
     /// The site outside answered over TLS.
@@ -21,10 +21,10 @@ pub enum Attempt {
     Closed(String),
 }
 
-/// `GET /` over TLS to 127.0.0.1, naming `sni`.
+/// Sends `GET /` over TLS to 127.0.0.1, naming `sni`.
 pub fn get(port: u16, sni: &str, authority: &Path) -> Result<Attempt> {
     let name = ServerName::try_from(sni.to_owned())
-        .with_context(|| format!("{sni:?} is no name for SNI"))?;
+        .with_context(|| format!("{sni:?} is not a valid name for SNI"))?;
     let mut session = ClientConnection::new(Arc::new(trusting(authority)?), name)?;
     let mut socket = http::connect(port)?;
     while session.is_handshaking() {

@@ -1,4 +1,5 @@
-//! Where Envoy, grpcurl and the other tools are. `deploy/local/install-tools` finds or installs them; this only asks it.
+//! Finds Envoy, grpcurl and the other tools. `deploy/local/install-tools` finds or installs them;
+//! this only calls it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,27 +15,27 @@ pub struct Tool {
     pub version: String,
 }
 
-/// Envoy 1.40, or what `ENVOY` names.
+/// Returns Envoy 1.40, or what `ENVOY` names.
 pub fn envoy() -> Result<Tool> {
     find("envoy")
 }
 
-/// grpcurl 1.8, or what `GRPCURL` names.
+/// Returns grpcurl 1.8, or what `GRPCURL` names.
 pub fn grpcurl() -> Result<Tool> {
     find("grpcurl")
 }
 
-/// rotel 0.0.1, a collector of OpenTelemetry, or what `ROTEL` names.
+/// Returns rotel 0.0.1, a collector of OpenTelemetry, or what `ROTEL` names.
 pub fn rotel() -> Result<Tool> {
     find("rotel")
 }
 
-/// Python's modules for gRPC: the path of one of them, `grpc_tools/protoc.py`.
+/// Returns the path of one of Python's gRPC modules, `grpc_tools/protoc.py`.
 pub fn grpcio_tools() -> Result<Tool> {
     find("grpcio-tools")
 }
 
-/// h2load 1.52, which puts load on an HTTP/2 server, or what `H2LOAD` names.
+/// Returns h2load 1.52, a load generator for HTTP/2 servers, or what `H2LOAD` names.
 pub fn h2load() -> Result<Tool> {
     find("h2load")
 }
@@ -58,7 +59,7 @@ fn find(name: &str) -> Result<Tool> {
     })
 }
 
-/// `envoy: /some/path (1.40.0)`
+/// Parses a line such as `envoy: /some/path (1.40.0)`.
 fn parse(line: &str) -> Option<Tool> {
     let (name, rest) = line.split_once(": ")?;
     let (path, version) = rest.strip_suffix(')')?.rsplit_once(" (")?;
@@ -69,7 +70,7 @@ fn parse(line: &str) -> Option<Tool> {
     })
 }
 
-/// Tells the reader of a test run which program it was. Written past libtest's capture on purpose.
+/// Prints which program a test run uses. Written past libtest's capture on purpose.
 pub fn announce(tool: &Tool) {
     // Nothing depends on the line; a closed stderr must not fail a test.
     let _ = writeln!(

@@ -1,4 +1,5 @@
-//! The ext_authz server of the recorder: allows everything and keeps what it was asked.
+//! The ext_authz server of the recorder: it allows everything and stores the checks that it
+//! receives.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -74,7 +75,8 @@ impl Capture {
         })
     }
 
-    /// The one check since the last call, as proto3 JSON without what differs from run to run.
+    /// Returns the one check since the last call, as proto3 JSON without what differs from run to
+    /// run.
     pub fn take(&self) -> Result<Value> {
         let all: Vec<CheckRequest> = self.seen.try_iter().collect();
         ensure!(all.len() == 1, "one request made {} checks", all.len());
@@ -91,7 +93,8 @@ impl Capture {
     }
 }
 
-/// Takes out time, ids, the client's port and the certificate's hash: recording twice shall give the same file.
+/// Removes time, ids, the client's port and the certificate's hash, so that recording twice gives
+/// the same file.
 fn without_chance(check: &mut CheckRequest) {
     let Some(attributes) = check.attributes.as_mut() else {
         return;

@@ -1,4 +1,4 @@
-//! Throw-away certificates for any identity that a request asks for.
+//! Throw-away certificates for any identity that a request needs.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,7 +13,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs
 
 pub type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
-/// What a client's certificate says, as a request file spells it in `as`.
+/// The names in a client's certificate, as a request file spells them in `as`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     pub uris: Vec<String>,
@@ -22,7 +22,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// `none`, `shop/web`, `other.example/shop/web`, `uri:A` or `uri:A,B`, `dns:NAME`, `subject:NAME`.
+    /// Parses `none`, `shop/web`, `other.example/shop/web`, `uri:A` or `uri:A,B`, `dns:NAME`,
+    /// `subject:NAME`.
     pub fn parse(text: &str) -> Option<Names> {
         let mut names = Names {
             uris: Vec::new(),
@@ -85,13 +86,14 @@ impl Authority {
         })
     }
 
-    /// The certificate of a caller; `None` where it has none.
+    /// Returns the certificate of a caller; `None` if it has none.
     pub fn identity(&mut self, caller: &str) -> Result<Option<Identity>> {
         if caller == "none" {
             return Ok(None);
         }
         if !self.issued.contains_key(caller) {
-            let names = Names::parse(caller).with_context(|| format!("{caller:?} is no caller"))?;
+            let names =
+                Names::parse(caller).with_context(|| format!("{caller:?} is not a caller"))?;
             let mut params = CertificateParams::default();
             params.distinguished_name = DistinguishedName::new();
             for uri in &names.uris {

@@ -1,4 +1,4 @@
-//! Sends one request, of whatever rudeness, and tells whether it got through.
+//! Sends one request, however malformed, and returns whether it got through.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -22,7 +22,7 @@ use super::certificates::Identity;
 use super::requests::{Door, Request};
 use customs_test_support::http::Response;
 
-/// Whether the RBAC filters let it through.
+/// Returns whether the RBAC filters let it through.
 pub fn gets_through(
     request: &Request,
     identity: Option<Identity>,
@@ -78,7 +78,7 @@ fn over_http(request: &Request, mut stream: impl Read + Write) -> Result<bool> {
     text.push_str("\r\n");
     stream.write_all(text.as_bytes())?;
     let mut bytes = Vec::new();
-    // Envoy may end TLS without a goodbye; the answer is there by then.
+    // Envoy may end TLS without a close notification; the answer is complete by then.
     let ended = stream.read_to_end(&mut bytes);
     ensure!(ended.is_ok() || !bytes.is_empty(), "no answer: {ended:?}");
     let answer = Response::parse(&bytes)?;
@@ -89,7 +89,7 @@ fn over_http(request: &Request, mut stream: impl Read + Write) -> Result<bool> {
     }
 }
 
-/// Whether what was sent comes back; a connection that ends first was denied.
+/// Returns whether what was sent comes back. A connection that ends first was denied.
 fn echoed(stream: &mut (impl Read + Write), bytes: &[u8]) -> Result<bool> {
     stream.write_all(bytes)?;
     let mut one = [0];
@@ -125,7 +125,7 @@ fn session(request: &Request, identity: Option<Identity>) -> Result<ClientConnec
     )?)
 }
 
-/// Whoever answers on our own loopback port is our own Envoy, under whatever name.
+/// Accepts any certificate: only the recorder's own Envoy answers on its loopback ports.
 #[derive(Debug)]
 struct AnyServer(Arc<CryptoProvider>);
 

@@ -1,4 +1,5 @@
-//! The Envoy that is recorded: ext_authz first, the RBAC filters behind it, and an answer of its own behind those.
+//! The Envoy that is recorded: ext_authz first, then the RBAC filters, and at the end an answer of
+//! its own.
 
 use std::fs;
 use std::path::Path;
@@ -100,7 +101,7 @@ fn listener(door: Door, folder: &Path, plan: &Plan<'_>) -> Value {
     })
 }
 
-/// A client certificate is checked if there is one.
+/// Checks a client certificate if there is one.
 fn tls(folder: &Path) -> Value {
     let file = |name: &str| json!({"filename": folder.join(name)});
     typed(
@@ -118,7 +119,7 @@ fn ext_authz(layer: &str, asked: &requests::Plan) -> Value {
     let mut config = json!({
         "transport_api_version": "V3",
         "failure_mode_allow": false,
-        // istiod does not set it; without it nothing of the SNI is known on HTTP.
+        // istiod does not set it; without it the SNI is unknown on HTTP.
         "include_tls_session": !asked.without_tls_session,
         "grpc_service": {"timeout": "5s", "envoy_grpc": {"cluster_name": "capture"}},
     });
@@ -152,7 +153,7 @@ fn http_filter(plan: &Plan<'_>) -> Value {
             "forward_client_cert_details": "SANITIZE_SET",
             "set_current_client_cert_details": {"dns": true, "uri": true},
             "normalize_path": true,
-            // So that methods can be sent in any case, as HTTP/2 clients can.
+            // Lets methods be sent in any case, as HTTP/2 clients can.
             "http_protocol_options": {"allow_custom_methods": true},
             "route_config": {"name": "all", "ignore_port_in_host_matching": true, "virtual_hosts": [{
                 "name": "all", "domains": ["*"],
@@ -163,7 +164,7 @@ fn http_filter(plan: &Plan<'_>) -> Value {
     )
 }
 
-/// What is let through comes back as it was sent.
+/// Echoes what is let through.
 fn tcp_filters(plan: &Plan<'_>) -> Vec<Value> {
     let mut filters = vec![ext_authz("network", plan.asked)];
     filters.extend(plan.tcp.configurations(true));

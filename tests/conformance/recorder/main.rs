@@ -1,5 +1,5 @@
-//! Records the project's own conformance set: what the real Envoy's RBAC filter, configured as istiod does, answers to
-//! the policies in `policies/`.
+//! Records the project's own conformance set: how the real Envoy's RBAC filter, configured as
+//! istiod does, answers under the policies in `policies/`.
 //!
 //! ```text
 //! cargo run --example record-conformance            all of it, into tests/conformance/recorded.jsonl
@@ -7,17 +7,19 @@
 //! ENVOY=/path/to/a/newer/envoy cargo run --example record-conformance
 //! ```
 //!
-//! To record again on a newer Envoy, name it in `ENVOY` (or move `deploy/local/tools.txt` on), run the second line, read
-//! the difference in `recorded.jsonl`, and run `cargo test --test conformance`. A row that changed is either a change of
-//! Envoy's, to be judged and written into docs/POLICY.md, or a mistake in this folder.
+//! To record again on a newer Envoy, name it in `ENVOY` (or update `deploy/local/tools.txt`), run
+//! the second line, read the difference in `recorded.jsonl`, and run `cargo test --test
+//! conformance`. A row that changed is either a change of Envoy's, to be judged and written into
+//! docs/POLICY.md, or a mistake in this folder.
 //!
-//! Every file of `policies/` has one of the same name in `requests/`, which says what is sent. The policies are
-//! translated by `translate.rs`, which shares nothing with the engine. Envoy asks an ext_authz server first,
-//! which allows everything and keeps the CheckRequest; behind it stand the RBAC filters and an answer of Envoy's own. What
-//! differs from run to run (time, ids, the client's port, hashes of certificates) is taken out, so that two recordings on
-//! one Envoy are the same file. It binds ports 15080, 15443, 15444, 15500 and 15600 on 127.0.0.1 and 127.0.0.2.
+//! Every file of `policies/` has one of the same name in `requests/`, which says what is sent. The
+//! policies are translated by `translate.rs`, which shares nothing with the engine. Envoy asks an
+//! ext_authz server first, which allows everything and stores the CheckRequest. After it come the
+//! RBAC filters and an answer of Envoy's own. What differs from run to run (time, ids, the client's
+//! port, hashes of certificates) is removed, so that two recordings on one Envoy are the same file.
+//! It binds ports 15080, 15443, 15444, 15500 and 15600 on 127.0.0.1 and 127.0.0.2.
 
-// Indexing JSON reads null where nothing is.
+// Indexing JSON yields null where nothing is.
 #![allow(clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
 
 mod capture;
@@ -142,7 +144,7 @@ impl Set {
     }
 }
 
-/// Every policy file with its requests, once for each action it is to be recorded under.
+/// Returns every policy file with its requests, once for each action under which it is recorded.
 fn sets(folder: &std::path::Path, only: Option<&str>) -> Result<Vec<Set>> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder.join("policies"))?
         .map(|entry| entry.map(|e| e.path()))

@@ -27,7 +27,7 @@ pub fn not(one: Value, permission: bool) -> Value {
     }
 }
 
-/// Exact, `prefix*`, `*suffix`, or `*` for anything that is not empty.
+/// Matches exactly, `prefix*`, `*suffix`, or with `*` any text that is not empty.
 pub fn text(value: &str, ignore_case: bool) -> Value {
     let mut matcher = if value == "*" {
         regex(".+".into())
@@ -70,7 +70,7 @@ pub fn principal(value: &str) -> Value {
     })
 }
 
-/// `principals` after the trust domain and its aliases are put in for one another.
+/// Returns `principals` with the trust domain and each of its aliases substituted for one another.
 pub fn expand_principal(value: &str, trust_domains: &[String]) -> Vec<String> {
     let parts: Vec<&str> = value.split('/').collect();
     let [domain, rest @ ..] = parts.as_slice() else {

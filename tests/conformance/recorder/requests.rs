@@ -1,8 +1,8 @@
 //! The request files: which requests are sent against a policy set, and what is odd about each.
 //!
-//! A file has `requests`, each a mapping whose values may be lists: every combination is sent. Left out is the default
-//! of [`Request`]. `trust_domains` and `trusted_hops` are the mesh's, `actions` records the same rules under several
-//! actions.
+//! A file has `requests`, each a mapping whose values may be lists: every combination is sent. A
+//! key that is left out has the default of [`Request`]. `trust_domains` and `trusted_hops` are the
+//! mesh's; `actions` records the same rules under several actions.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -34,7 +34,8 @@ impl Door {
         Door::Passthrough,
     ];
 
-    /// Fixed, because policies name them; below the range the kernel hands out for outgoing connections.
+    /// Returns the port. The ports are fixed because policies name them, and below the range that
+    /// the kernel uses for outgoing connections.
     pub fn port(self) -> u16 {
         match self {
             Door::Mesh => 15443,
@@ -57,7 +58,7 @@ impl Door {
         Door::ALL
             .into_iter()
             .find(|door| format!("{door:?}").eq_ignore_ascii_case(text))
-            .with_context(|| format!("{text:?} is no door"))
+            .with_context(|| format!("{text:?} is not a door"))
     }
 }
 
@@ -68,9 +69,9 @@ pub struct Request {
     pub host: String,
     pub method: String,
     pub path: String,
-    /// `Name: value`, in their order.
+    /// `Name: value`, in order.
     pub headers: Vec<String>,
-    /// Empty is none.
+    /// Empty means none.
     pub sni: String,
     pub from: String,
     pub to: String,
@@ -108,14 +109,14 @@ pub struct Plan {
     /// Send headers as a list of bytes (`encode_raw_headers`).
     #[serde(default)]
     pub raw_headers: bool,
-    /// Put in the place of `action: ALLOW`, one set for each.
+    /// Replaces `action: ALLOW`; there is one set for each action.
     #[serde(default)]
     pub actions: Vec<String>,
     requests: Vec<Map<String, Value>>,
 }
 
 impl Plan {
-    /// Every request that the file asks for.
+    /// Returns every request that the file describes.
     pub fn requests(&self) -> Result<Vec<Request>> {
         let mut all = Vec::new();
         for entry in &self.requests {
@@ -161,7 +162,8 @@ impl Request {
             "from" => self.from = text()?,
             "to" => self.to = text()?,
             "door" => self.door = Door::parse(&text()?)?,
-            // Several headers of one request stand in one text, with `|` between them; an empty text is none.
+            // Several headers of one request are in one text, with `|` between them; an empty text
+            // means none.
             "headers" => {
                 self.headers = text()?
                     .split('|')
@@ -174,7 +176,7 @@ impl Request {
         Ok(())
     }
 
-    /// What is odd about the request, by the names that the replay knows.
+    /// Returns what is odd about the request, by the names that the replay knows.
     pub fn tags(&self, plan: &Plan, own: &[String], policy: &str) -> Vec<&'static str> {
         let mut tags = Vec::new();
         let mut tag = |name, yes: bool| {

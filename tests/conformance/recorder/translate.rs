@@ -1,7 +1,9 @@
-//! AuthorizationPolicy -> the configuration of Envoy's RBAC filters, as istiod generates it.
+//! Translates an AuthorizationPolicy into the configuration of Envoy's RBAC filters, as istiod
+//! generates it.
 //!
-//! Written from the description of istiod's generator and on purpose without any code of the engine: what both got wrong
-//! in the same place would else agree. Policies are taken as valid; a key that a check cannot answer is an error.
+//! Written from the description of istiod's generator and deliberately without any code of the
+//! engine: if both were wrong in the same place, they would agree. Policies are assumed valid; a
+//! key that a check cannot answer is an error.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::matchers::{self as m, expand_principal};
 
-/// The `rules` and `shadow_rules` of one filter; absent where no policy has the action.
+/// The `rules` and `shadow_rules` of one filter; absent if no policy has the action.
 #[derive(Debug, Default)]
 pub struct Filter {
     rules: Option<Map<String, Value>>,
@@ -26,7 +28,7 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// The filters' configurations, for HTTP or for TCP.
+    /// Returns the filters' configurations, for HTTP or for TCP.
     pub fn configurations(&self, tcp: bool) -> Vec<Value> {
         let layers = [
             ("LOG", "audit", &self.audit),
@@ -71,7 +73,8 @@ impl Filter {
     }
 }
 
-/// The filters for the policies of a file; `trust_domains` is the own domain and its aliases.
+/// Returns the filters for the policies of a file. `trust_domains` is the own domain and its
+/// aliases.
 pub fn translate(policies: &[Value], trust_domains: &[String], tcp: bool) -> Result<Filters> {
     let mut filters = Filters::default();
     for policy in policies {
@@ -108,7 +111,8 @@ pub fn translate(policies: &[Value], trust_domains: &[String], tcp: bool) -> Res
             .cloned()
             .unwrap_or_default();
         if rules.is_empty() {
-            // istiod writes a rule that never matches, so that an ALLOW policy without rules lets nothing through.
+            // istiod writes a rule that never matches, so that an ALLOW policy without rules lets
+            // nothing through.
             let never = json!({"permissions": [{"not_rule": {"any": true}}], "principals": [{"not_id": {"any": true}}]});
             into.insert(format!("ns[{namespace}]-policy[{name}]-rule[0]"), never);
         }
@@ -140,14 +144,14 @@ struct Scope<'a> {
     allow: bool,
 }
 
-/// One attribute with its values: the matchers of both lists, still to be combined.
+/// One attribute with its values: the matchers of both lists, not yet combined.
 struct Test {
     permission: bool,
     values: Vec<Value>,
     not_values: Vec<Value>,
 }
 
-/// A rule that is left out altogether: an ALLOW rule that asks TCP for what only HTTP has.
+/// A rule that is left out altogether: an ALLOW rule that requires of TCP what only HTTP has.
 struct Dropped;
 
 impl Scope<'_> {
@@ -285,7 +289,7 @@ impl Scope<'_> {
                         .strip_prefix("request.headers[")
                         .and_then(|n| n.strip_suffix(']'));
                     out.push(m::header(
-                        name.with_context(|| format!("{other} is no key to record"))?,
+                        name.with_context(|| format!("{other} is not a key to record"))?,
                         value,
                         false,
                     ));
@@ -313,7 +317,7 @@ impl Test {
     }
 }
 
-/// The fields of `source` and `operation`, and the attribute each stands for; in istiod's order.
+/// The fields of `source` and `operation`, and the attribute of each, in istiod's order.
 const FIELDS: [(&str, &str); 10] = [
     ("principals", "source.principal"),
     ("namespaces", "source.namespace"),
@@ -327,7 +331,7 @@ const FIELDS: [(&str, &str); 10] = [
     ("ports", "destination.port"),
 ];
 
-/// `principals` -> `notPrincipals`
+/// Converts `principals` into `notPrincipals`.
 fn not(field: &str) -> String {
     let (first, rest) = field.split_at(1);
     format!("not{}{rest}", first.to_ascii_uppercase())

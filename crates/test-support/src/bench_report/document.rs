@@ -1,16 +1,18 @@
-//! The findings as Markdown: lines first, then each part's figures; and how a document takes them in.
+//! Renders the findings as Markdown, first the lines, then each part's figures, and inserts them
+//! into a document.
 //!
-//! It works nothing out but medians and intervals. The rule: ratios stand before absolute figures, and no figure stands without
-//! its interval.
+//! It computes nothing but medians and intervals. The rule: ratios precede absolute figures, and
+//! every figure has its interval.
 
 use super::findings::{Findings, Line};
 use super::statistics::{ENOUGH_ROUNDS, Estimate};
 
-/// Around what a document takes in.
+/// The mark before the part of a document that is replaced.
 pub const BEGIN: &str = "<!-- serving: begin -->";
 pub const END: &str = "<!-- serving: end -->";
 
-/// All findings; `machine` says of what they are, pictures are linked from `folder`.
+/// Renders all findings. `machine` says where they were measured; pictures are linked from
+/// `folder`.
 pub fn render(machine: &str, findings: &[Findings], folder: &str) -> String {
     let mut text = format!("{machine}\n\n{}", lines(findings));
     for part in findings {
@@ -27,7 +29,7 @@ pub fn render(machine: &str, findings: &[Findings], folder: &str) -> String {
     text
 }
 
-/// The part's name, as a heading.
+/// Returns the part's name, as a heading.
 fn title(part: &str) -> String {
     if part == "cpu" {
         return part.to_uppercase();
@@ -37,12 +39,12 @@ fn title(part: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
-/// One part's facts and figures, for whoever watches.
+/// Returns one part's facts and figures, for the terminal.
 pub fn summary(part: &Findings) -> String {
     format!("{}{}", facts(part), figures(part))
 }
 
-/// The lines of all parts, with whether each is met.
+/// Returns the lines of all parts, with whether each is met.
 pub fn lines(findings: &[Findings]) -> String {
     let all = || findings.iter().flat_map(|part| &part.lines);
     let enough = all().all(|line| line.rounds.len() >= ENOUGH_ROUNDS);
@@ -86,7 +88,7 @@ fn facts(part: &Findings) -> String {
     format!("\n| | |\n| --- | --- |\n{}", rows.collect::<String>())
 }
 
-/// The absolute figures: a row for each subject, a column for each condition.
+/// Returns the absolute figures: a row for each subject, a column for each condition.
 fn figures(part: &Findings) -> String {
     let conditions = part.conditions();
     let head = row([part.unit].into_iter().chain(conditions.iter().copied()));
@@ -102,7 +104,7 @@ fn figures(part: &Findings) -> String {
 }
 
 fn cell(estimate: Option<Estimate>) -> String {
-    let told = estimate.map(|it| {
+    let formatted = estimate.map(|it| {
         format!(
             "{} ({} to {})",
             number(it.median),
@@ -110,7 +112,7 @@ fn cell(estimate: Option<Estimate>) -> String {
             number(it.high)
         )
     });
-    told.unwrap_or_default()
+    formatted.unwrap_or_default()
 }
 
 fn row<T: AsRef<str>>(cells: impl IntoIterator<Item = T>) -> String {
@@ -121,7 +123,7 @@ fn row<T: AsRef<str>>(cells: impl IntoIterator<Item = T>) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// As many digits as can be read: three that count, and no fractions from a hundred on.
+/// Formats three significant digits, without fractions from a hundred on.
 pub fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1000.0 => count(value),
@@ -131,7 +133,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// Rounded, with a comma at each thousand.
+/// Rounds, with a comma at each thousand.
 pub fn count(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
@@ -148,7 +150,7 @@ pub fn count(value: f64) -> String {
     }
 }
 
-/// A document with what stands between its marks replaced; none where it has no such marks.
+/// Returns a document with the text between its marks replaced; `None` if it has no such marks.
 pub fn take_in(document: &str, text: &str) -> Option<String> {
     let (before, rest) = document.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;

@@ -1,7 +1,8 @@
-//! What a part of the benchmark found: values of each round, lines that were drawn beforehand, facts, pictures.
+//! What a part of the benchmark found: values of each round, lines that were drawn beforehand,
+//! facts, pictures.
 //!
-//! It measures and writes nothing. The rule: every value of every round is kept, and a line is met when the lower end of its
-//! interval is at or below the bound.
+//! It measures and writes nothing. The rule: every value of every round is kept, and a line is met
+//! if the lower end of its interval is at or below the bound.
 
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ pub struct Findings {
     pub part: &'static str,
     /// One sentence: what was done.
     pub how: String,
-    /// What all values are in.
+    /// The unit of all values.
     pub unit: &'static str,
     pub measures: Vec<Measure>,
     pub lines: Vec<Line>,
@@ -22,7 +23,7 @@ pub struct Findings {
     pub pictures: Vec<Picture>,
 }
 
-/// A value a round, of one server or configuration under one condition.
+/// One value per round, of one server or configuration under one condition.
 #[derive(Debug, Serialize)]
 pub struct Measure {
     pub subject: String,
@@ -41,7 +42,7 @@ pub struct Line {
     pub met: bool,
 }
 
-/// Something that was worked out of the values.
+/// A fact that was derived from the values.
 #[derive(Debug, Serialize)]
 pub struct Fact {
     pub about: String,
@@ -52,7 +53,7 @@ pub struct Fact {
 #[derive(Debug)]
 pub struct Picture {
     pub file: &'static str,
-    /// What it shows, for those who cannot see it.
+    /// A description, for readers who cannot see it.
     pub shows: String,
     pub svg: String,
 }
@@ -85,7 +86,7 @@ impl Findings {
         }
     }
 
-    /// One more round's value.
+    /// Adds the value of one more round.
     pub fn record(&mut self, subject: &str, condition: &str, value: f64) {
         let known = self
             .measures
@@ -101,7 +102,7 @@ impl Findings {
         }
     }
 
-    /// The values, a round each; none of what was not measured.
+    /// Returns the values, one per round; empty if it was not measured.
     pub fn rounds(&self, subject: &str, condition: &str) -> &[f64] {
         let known = self
             .measures
@@ -114,7 +115,7 @@ impl Findings {
         Estimate::of(self.rounds(subject, condition))
     }
 
-    /// A line about what one subject is of another under a condition, round by round.
+    /// Adds a line about the ratio of one subject to another under a condition, round by round.
     pub fn draw_line(
         &mut self,
         says: impl Into<String>,
@@ -127,18 +128,19 @@ impl Findings {
         self.lines.push(line);
     }
 
-    pub fn tell(&mut self, about: impl Into<String>, says: impl Into<String>) {
+    pub fn add_fact(&mut self, about: impl Into<String>, says: impl Into<String>) {
         self.facts.push(Fact {
             about: about.into(),
             says: says.into(),
         });
     }
 
-    /// Subjects and conditions in the order in which they were first measured.
+    /// Returns the subjects in the order in which they were first measured.
     pub fn subjects(&self) -> Vec<&str> {
         in_order(self.measures.iter().map(|measure| measure.subject.as_str()))
     }
 
+    /// Returns the conditions in the order in which they were first measured.
     pub fn conditions(&self) -> Vec<&str> {
         in_order(
             self.measures

@@ -1,11 +1,12 @@
-//! What h2load prints and writes, read: how many requests succeeded, and how long each took.
+//! Parses what h2load prints and writes: how many requests succeeded, and how long each took.
 //!
-//! It runs nothing. The rule: a run counts only if every request of it was answered with a status of the 200s; h2load itself
-//! looks at no `grpc-status`, so whoever uses this checks the answers in another way.
+//! It runs nothing. The rule: a run counts only if every request was answered with a status of the
+//! 200s. h2load itself does not look at `grpc-status`, so the caller must check the answers in
+//! another way.
 
 use anyhow::{Context, Result, ensure};
 
-/// One request, as a line of h2load's log tells it.
+/// One request, as a line of h2load's log describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     /// When it was sent, in microseconds since 1970.
@@ -14,7 +15,7 @@ pub struct Request {
     pub took: u64,
 }
 
-/// Refuses a run of which not every one of so many requests succeeded.
+/// Refuses a run in which not every one of the `requests` succeeded.
 pub fn all_succeeded(printed: &str, requests: u64) -> Result<()> {
     let line = |start: &str| {
         printed
@@ -29,17 +30,17 @@ pub fn all_succeeded(printed: &str, requests: u64) -> Result<()> {
         ("errored", 0),
         ("timeout", 0),
     ];
-    let told = wanted
+    let agrees = wanted
         .iter()
         .all(|(what, count)| counted(counts, what) == Some(*count));
     ensure!(
-        told && counted(statuses, "2xx") == Some(requests),
+        agrees && counted(statuses, "2xx") == Some(requests),
         "not every one of {requests} requests succeeded: {counts}; {statuses}\n{printed}"
     );
     Ok(())
 }
 
-/// The number before a word: `12` of `requests: 12 total, 3 failed` and `total`.
+/// Returns the number before a word: `12` of `requests: 12 total, 3 failed` and `total`.
 fn counted(line: &str, word: &str) -> Option<u64> {
     let (_, counts) = line.split_once(':')?;
     let count = counts
@@ -48,7 +49,8 @@ fn counted(line: &str, word: &str) -> Option<u64> {
     count.trim().parse().ok()
 }
 
-/// The requests of a log: a line each with when it was sent, its status, how long it took, all set apart by tabs.
+/// Parses the requests of a log. Each line has the time of sending, the status and the duration,
+/// separated by tabs.
 pub fn read_log(log: &str) -> Result<Vec<Request>> {
     log.lines()
         .map(|line| read_line(line).with_context(|| format!("no line of h2load's log: {line:?}")))
@@ -66,7 +68,7 @@ fn read_line(line: &str) -> Option<Request> {
     })
 }
 
-/// How long the requests took that were sent between two moments, sorted.
+/// Returns the durations of the requests that were sent between two moments, sorted.
 pub fn latencies(requests: &[Request], from: u64, to: u64) -> Vec<u64> {
     let between = requests
         .iter()
@@ -76,12 +78,12 @@ pub fn latencies(requests: &[Request], from: u64, to: u64) -> Vec<u64> {
     took
 }
 
-/// When the first request was sent.
+/// Returns when the first request was sent.
 pub fn first_sent(requests: &[Request]) -> Option<u64> {
     requests.iter().map(|request| request.sent).min()
 }
 
-/// When the last request was sent.
+/// Returns when the last request was sent.
 pub fn last_sent(requests: &[Request]) -> Option<u64> {
     requests.iter().map(|request| request.sent).max()
 }

@@ -1,14 +1,14 @@
 //! Pictures as SVG, written by hand: bars with their intervals, and curves.
 //!
-//! It works nothing out. The rule: a picture has a page of its own, light or dark as its reader prefers, so that it can be read
-//! on whatever page it is shown.
+//! It computes no statistics. The rule: a picture has its own background, light or dark as its
+//! reader prefers, so that it can be read on any page.
 
 pub mod bars;
 pub mod curves;
 
 pub const WIDTH: f64 = 760.0;
 
-/// One for each bar or curve, in turn.
+/// One colour for each bar or curve, in turn.
 const COLOURS: [&str; 6] = [
     "#2f81f7", "#d9742b", "#2da44e", "#a371f7", "#8b949e", "#cf3a8c",
 ];
@@ -35,7 +35,8 @@ pub fn colour(index: usize) -> &'static str {
         .unwrap_or("#2f81f7")
 }
 
-/// A picture of this height: its title, what stands in it, and what it shows for those who cannot see it.
+/// Returns a picture of this height: its title, its content, and a description for readers who
+/// cannot see it.
 pub fn document(height: f64, title: &str, content: &str) -> String {
     let title = escape(title);
     format!(
@@ -45,7 +46,7 @@ pub fn document(height: f64, title: &str, content: &str) -> String {
     )
 }
 
-/// Text that begins, ends or is centred (`start`, `end`, `middle`) at a place.
+/// Returns text that begins, ends or is centred (`start`, `end`, `middle`) at a position.
 pub fn text(x: f64, y: f64, anchor: &str, text: &str) -> String {
     format!(
         "<text class=\"small\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>\n",
@@ -59,7 +60,7 @@ pub fn line(class: &str, [x1, y1, x2, y2]: [f64; 4]) -> String {
     )
 }
 
-/// Text as it may stand in XML.
+/// Escapes text for XML.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -75,7 +76,7 @@ pub enum Scale {
 }
 
 impl Scale {
-    /// Where a value stands between two others, from 0 to 1.
+    /// Returns the position of a value between two others, from 0 to 1.
     pub fn place(self, value: f64, from: f64, to: f64) -> f64 {
         match self {
             Scale::Linear => (value - from) / (to - from),
@@ -83,7 +84,7 @@ impl Scale {
         }
     }
 
-    /// Round values that enclose all of these, with a few between them.
+    /// Returns round values that enclose all of these, with a few between them.
     pub fn ticks(self, smallest: f64, largest: f64) -> Vec<f64> {
         match self {
             Scale::Linear => {
@@ -105,7 +106,7 @@ impl Scale {
     }
 }
 
-/// The next of 1, 2, 5, 10, 20, 50 ... that is not below.
+/// Returns the next of 1, 2, 5, 10, 20, 50 ... that is not below `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10.0_f64.powf(step.log10().floor());
     let round = [1.0, 2.0, 5.0]

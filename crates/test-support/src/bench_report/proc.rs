@@ -1,7 +1,7 @@
-//! What Linux says of a process: the CPU time of each of its threads, and its memory.
+//! What Linux reports about a process: the CPU time of each of its threads, and its memory.
 //!
-//! It reads texts of `/proc` and judges nothing. The rule: CPU time is added up thread by thread, so that a thread that
-//! ended in between takes nothing back that others used.
+//! It reads texts of `/proc` and draws no conclusion. The rule: CPU time is added up thread by
+//! thread, so that a thread that ended in between does not reduce what others used.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,12 +13,12 @@ use std::path::Path;
 pub struct CpuTime(pub BTreeMap<u32, u64>);
 
 impl CpuTime {
-    /// Of a process, as of now.
+    /// Reads the current times of a process.
     pub fn of(process: u32) -> io::Result<CpuTime> {
         let mut threads = BTreeMap::new();
         for entry in fs::read_dir(format!("/proc/{process}/task"))? {
             let path = entry?.path();
-            // A thread may end while it is looked at.
+            // A thread may end while it is read.
             let Ok(text) = fs::read_to_string(path.join("schedstat")) else {
                 continue;
             };
@@ -27,7 +27,7 @@ impl CpuTime {
         Ok(CpuTime(threads))
     }
 
-    /// What was used since an earlier moment, in nanoseconds.
+    /// Returns what was used since an earlier moment, in nanoseconds.
     pub fn since(&self, earlier: &CpuTime) -> u64 {
         let used = |(thread, now): (&u32, &u64)| {
             now.saturating_sub(earlier.0.get(thread).copied().unwrap_or_default())
@@ -40,7 +40,7 @@ fn thread_number(path: &Path) -> Option<u32> {
     path.file_name()?.to_str()?.parse().ok()
 }
 
-/// The first field of `schedstat`: time spent on a processor, in nanoseconds.
+/// Parses the first field of `schedstat`: time spent on a processor, in nanoseconds.
 pub fn on_processor(schedstat: &str) -> Option<u64> {
     schedstat.split_whitespace().next()?.parse().ok()
 }
@@ -53,7 +53,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of a process, as of now.
+    /// Reads the current memory of a process.
     pub fn of(process: u32) -> io::Result<Memory> {
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
         memory(&status)
@@ -61,7 +61,7 @@ impl Memory {
     }
 }
 
-/// Out of `/proc/PID/status`, which counts in KiB.
+/// Parses `/proc/PID/status`, which counts in KiB.
 pub fn memory(status: &str) -> Option<Memory> {
     let mebibytes = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

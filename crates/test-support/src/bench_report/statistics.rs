@@ -1,7 +1,9 @@
-//! What rounds say: a median with its interval, percentiles, and where two costs cross.
+//! Statistics of rounds: a median with its interval, percentiles, and the point where two costs
+//! cross.
 //!
-//! Numbers in, numbers out; it measures nothing. The rule: nothing is assumed of how rounds are distributed. The interval
-//! runs from one of the sorted rounds to another, so that the true median lies between them with 95 % confidence.
+//! Numbers in, numbers out; it measures nothing. The rule: nothing is assumed about the
+//! distribution of rounds. The interval runs from one of the sorted rounds to another, so that the
+//! true median is between them with 95 % confidence.
 
 use serde::Serialize;
 
@@ -20,7 +22,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Of one value a round; none of no rounds.
+    /// Estimates from one value per round; `None` if there are no rounds.
     pub fn of(rounds: &[f64]) -> Option<Estimate> {
         let mut sorted = rounds.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -33,7 +35,7 @@ impl Estimate {
     }
 }
 
-/// The median of sorted values.
+/// Returns the median of sorted values.
 fn middle(sorted: &[f64]) -> Option<f64> {
     let upper = *sorted.get(sorted.len() / 2)?;
     if sorted.len() % 2 == 1 {
@@ -43,8 +45,8 @@ fn middle(sorted: &[f64]) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// Which of so many sorted rounds, counted from one from either end, bounds the interval. The median is below the k-th as
-/// often as fewer than k of so many tosses of a coin show heads.
+/// Returns which of the sorted rounds, counted from one from either end, bounds the interval. The
+/// median is below the k-th as often as fewer than k of `rounds` coin tosses show heads.
 fn rank(rounds: usize) -> usize {
     let count = rounds as f64;
     let (mut rank, mut missed) = (0.0, 0.0);
@@ -57,7 +59,7 @@ fn rank(rounds: usize) -> usize {
     (rank as usize).max(1)
 }
 
-/// Round by round, what the one is of the other.
+/// Returns, round by round, the ratio of one to the other.
 pub fn ratios(ones: &[f64], others: &[f64]) -> Vec<f64> {
     ones.iter()
         .zip(others)
@@ -65,7 +67,7 @@ pub fn ratios(ones: &[f64], others: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// Round by round, what the one is more than the other.
+/// Returns, round by round, the difference between one and the other.
 pub fn differences(ones: &[f64], others: &[f64]) -> Vec<f64> {
     ones.iter()
         .zip(others)
@@ -73,24 +75,25 @@ pub fn differences(ones: &[f64], others: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// The smallest of the sorted values that so many of a thousand do not exceed.
+/// Returns the smallest of the sorted values that `of_thousand` in a thousand do not exceed.
 pub fn percentile(sorted: &[u64], of_thousand: usize) -> Option<u64> {
     let rank = (sorted.len() * of_thousand).div_ceil(1000);
     sorted.get(rank.saturating_sub(1)).copied()
 }
 
-/// Where a cost that grows passes one that does not.
+/// Where a growing cost passes a flat one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Crossing {
-    /// It is above from the first size that was measured on.
+    /// It is above from the first measured size on.
     Before(f64),
     At(f64),
     /// It is still below at the last size.
     After(f64),
 }
 
-/// Finds it among sizes in ascending order with their costs: between two of them a straight line on logarithmic scales.
-/// A cost that is lost in the noise (none or less) counts as below.
+/// Finds the crossing among sizes in ascending order with their costs. Between two sizes it assumes
+/// a straight line on logarithmic scales. A cost that is lost in the noise (zero or less) counts as
+/// below.
 pub fn crossing(costs: &[(f64, f64)], flat: f64) -> Option<Crossing> {
     let above = costs.iter().position(|(_, cost)| *cost > flat);
     let Some(above) = above else {

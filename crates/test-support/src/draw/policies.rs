@@ -61,8 +61,8 @@ const PRINCIPALS: &[&str] = &[
     "x.td/ns/web/sa/app",
 ];
 
-/// The fields of a mapping with what each may list; a field that stands twice is chosen the more
-/// often.
+/// The fields of a mapping with the values that each may list. A field that is listed twice is
+/// chosen more often.
 type Fields = &'static [(&'static str, &'static [&'static str])];
 
 const SOURCE: Fields = &[
@@ -105,7 +105,7 @@ fn join(parts: impl IntoIterator<Item = Option<String>>) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Up to three items as a list, each once.
+/// Draws up to three items as a list, each once.
 fn list(choices: &mut Choices<'_>, items: &[&str]) -> String {
     let mut chosen = choices.several(3, |choices, _| choices.below(items.len()));
     chosen.sort_unstable();
@@ -124,7 +124,7 @@ fn field(choices: &mut Choices<'_>, name: &str, items: &[&str]) -> String {
     format!("{name}: {}", list(choices, items))
 }
 
-/// Up to two fields of a mapping.
+/// Draws up to two fields of a mapping.
 fn mapping(choices: &mut Choices<'_>, fields: Fields) -> String {
     let mut chosen = choices.several(2, |choices, _| choices.pick(fields));
     chosen.dedup_by_key(|(name, _)| *name);
@@ -164,7 +164,7 @@ fn head(kind: &str, version: &str, namespace: &str, name: &str, rest: &str) -> S
     )
 }
 
-/// An AuthorizationPolicy with one action.
+/// Draws an AuthorizationPolicy with one action.
 pub fn authorization_policy(choices: &mut Choices<'_>, action: &str, name: &str) -> String {
     let namespace = choices.pick(NAMESPACES);
     let dry = if choices.chance(15) {
@@ -220,7 +220,7 @@ fn allow(choices: &mut Choices<'_>, index: usize) -> String {
     )
 }
 
-/// The subjects of a policy; only root may name others.
+/// Draws the subjects of a policy; only root may name other namespaces.
 fn subjects(choices: &mut Choices<'_>, namespace: &str) -> String {
     const ROOT: &[&str] = &[
         "[{namespaces: ['**']}]",
@@ -237,7 +237,7 @@ fn subjects(choices: &mut Choices<'_>, namespace: &str) -> String {
     }
 }
 
-/// An EgressPolicy of any kind.
+/// Draws an EgressPolicy of any kind.
 fn egress_policy(choices: &mut Choices<'_>, name: &str) -> String {
     let namespace = choices.pick(NAMESPACES);
     let subjects = choices.maybe(70, |choices| {
@@ -271,7 +271,7 @@ fn egress_policy(choices: &mut Choices<'_>, name: &str) -> String {
     )
 }
 
-/// A policy of root about known workloads alone.
+/// Draws a policy of root about known workloads only.
 fn of_root(choices: &mut Choices<'_>, name: &str, rest: &str) -> String {
     let subjects = choices.pick(&["[{namespaces: ['**']}]", "[{namespaces: [web]}]"]);
     let head = head(
@@ -284,14 +284,14 @@ fn of_root(choices: &mut Choices<'_>, name: &str, rest: &str) -> String {
     format!("{head}spec: {{subjects: {subjects}, {rest}}}\n")
 }
 
-/// A policy that denies, grants nothing, and names nobody who is unknown (that would free them, by
-/// the language).
+/// Draws a policy that denies, grants nothing, and does not name unknown callers (which would free
+/// them, by the language).
 pub fn deny_only(choices: &mut Choices<'_>, name: &str) -> String {
     let deny = format!("deny: [{}]", deny(choices, 0));
     of_root(choices, name, &deny)
 }
 
-/// A policy of either family that only denies.
+/// Draws a policy of either family that only denies.
 pub fn any_deny(choices: &mut Choices<'_>, name: &str) -> String {
     if choices.chance(50) {
         authorization_policy(choices, "DENY", name)
@@ -300,13 +300,13 @@ pub fn any_deny(choices: &mut Choices<'_>, name: &str) -> String {
     }
 }
 
-/// A policy that grants and isolates nobody.
+/// Draws a policy that grants and does not isolate.
 pub fn allow_only(choices: &mut Choices<'_>, name: &str) -> String {
     let allow = format!("isolate: false, allow: [{}]", allow(choices, 0));
     of_root(choices, name, &allow)
 }
 
-/// A policy of either family.
+/// Draws a policy of either family.
 pub fn policy(choices: &mut Choices<'_>, name: &str) -> String {
     match choices.below(7) {
         0 | 1 => authorization_policy(choices, "DENY", name),
@@ -315,12 +315,12 @@ pub fn policy(choices: &mut Choices<'_>, name: &str) -> String {
     }
 }
 
-/// A set of up to five policies, each a document.
+/// Draws a set of up to five policies, each a document.
 pub fn set(choices: &mut Choices<'_>) -> Vec<String> {
     choices.several(5, |choices, index| policy(choices, &format!("p{index}")))
 }
 
-/// A larger set of more allows and denies, so that more rules meet.
+/// Draws a larger set with more allows and denies, so that more rules meet.
 pub fn some_more(choices: &mut Choices<'_>) -> Vec<String> {
     choices.several(9, |choices, index| {
         let name = format!("p{index}");

@@ -49,7 +49,7 @@ impl Ask {
     }
 }
 
-/// Any request.
+/// Draws any request.
 pub fn ask(choices: &mut Choices<'_>) -> Ask {
     const KNOWN: &[&str] = &[
         "spiffe://cluster.local/ns/web/sa/app",

@@ -1,4 +1,4 @@
-//! The engine and the naive evaluator asked the same, which must give the same.
+//! Asks the engine and the naive evaluator the same question, and requires the same answer.
 
 use customs_engine::decision::{Answer, Decision, Gates, Outcome};
 use customs_engine::effect::Effect;
@@ -10,7 +10,7 @@ use customs_engine::snapshot::Snapshot;
 
 use crate::draw::NOW;
 
-/// What an answer says, whatever the places of the rules that it names.
+/// Returns what an answer says, without the places of the rules that it names.
 pub fn spelt(answer: &Answer) -> (Reason, String, Gates) {
     (answer.reason, answer.rule.to_string(), answer.gates)
 }

@@ -1,7 +1,7 @@
-//! Target `attributes`: the bytes of a CheckRequest, from a caller that may be anybody.
+//! Target `attributes`: the bytes of a CheckRequest from any caller.
 //!
-//! Whatever decodes is decided, recorded and answered, as the naive evaluator would. Where a header stands among headers
-//! of other names is no difference, and neither is the order of a map.
+//! Whatever decodes is decided, recorded and answered, as the naive evaluator would. The position
+//! of a header among headers of other names makes no difference, nor does the order of a map.
 
 use std::sync::LazyLock;
 
@@ -24,7 +24,8 @@ use prost::Message;
 use super::agree;
 use crate::draw::NOW;
 
-/// Both families, each field and each gate; the same under settings as most have them and under those that ask for most.
+/// Both families, each field and each gate: once under common settings, and once under those that
+/// require most.
 static SNAPSHOTS: LazyLock<[Snapshot; 2]> =
     LazyLock::new(|| [snapshot(usual()), snapshot(demanding())]);
 
@@ -89,7 +90,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// Puts the headers into the order of their names; those of one name stay in the order in which they were sent.
+/// Sorts the headers by name; those of one name stay in the order in which they were sent.
 fn sort_headers(check: &mut CheckRequest) {
     let request = check
         .attributes

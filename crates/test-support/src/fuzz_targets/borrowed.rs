@@ -1,8 +1,9 @@
-//! Target `borrowed`: any bytes, read as a check without decoding them, against the decoder.
+//! Target `borrowed`: any bytes, read as a check without decoding them, and compared with the
+//! decoder.
 //!
-//! Whatever is read is what the decoder reads: every attribute, every header, in every case. And whatever the decoder takes is
-//! read once it is written anew by the decoder's own library, which leaves nothing in it that is out of the ordinary, save
-//! metadata: so a reader that read nothing would be found.
+//! Whatever is read is what the decoder reads: every attribute, every header, in any case. And
+//! whatever the decoder accepts is read once the decoder's library has encoded it again, which
+//! leaves nothing unusual in it except metadata. So a reader that reads nothing would be found.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -13,15 +14,15 @@ use customs_extauthz::attributes::borrowed;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use prost::Message;
 
-/// Who reads some bytes.
+/// Which reader accepts some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadBy {
     /// Both, and they agree.
     Both,
-    /// The decoder alone: something is out of the ordinary.
+    /// Only the decoder: something is unusual.
     Decoder,
-    /// Nobody: they are no check.
-    Nobody,
+    /// Neither: the bytes are not a check.
+    Neither,
 }
 
 /// Runs one input.
@@ -29,7 +30,7 @@ pub fn run(bytes: &[u8]) {
     read(bytes);
 }
 
-/// Reads bytes in both ways, which must agree, and says who could.
+/// Reads bytes in both ways, which must agree, and returns which way could.
 pub fn read(bytes: &[u8]) -> ReadBy {
     let (borrowed, decoded) = (borrowed::read(bytes), CheckRequest::decode(bytes));
     let Ok(decoded) = decoded else {
@@ -37,19 +38,16 @@ pub fn read(bytes: &[u8]) -> ReadBy {
             borrowed.is_none(),
             "bytes are read that the decoder refuses"
         );
-        return ReadBy::Nobody;
+        return ReadBy::Neither;
     };
-    let anew = decoded.encode_to_vec();
+    let again = decoded.encode_to_vec();
     let is_plain = decoded
         .attributes
         .as_ref()
         .is_none_or(|attributes| !has_metadata(attributes));
-    match borrowed::read(&anew) {
+    match borrowed::read(&again) {
         Some(check) => assert_same(&check.attributes(), &decoded),
-        None => assert!(
-            !is_plain,
-            "a check that has nothing out of the ordinary is left"
-        ),
+        None => assert!(!is_plain, "a check with nothing unusual is left"),
     }
     let Some(check) = borrowed else {
         return ReadBy::Decoder;
@@ -73,12 +71,12 @@ fn assert_same(borrowed: &Attributes<'_>, decoded: &CheckRequest) {
     let reference = decoded_check.attributes();
     let names = header_names(decoded);
     assert_eq!(
-        format!("{:?}", told(borrowed, &names)),
-        format!("{:?}", told(&reference, &names))
+        format!("{:?}", visible(borrowed, &names)),
+        format!("{:?}", visible(&reference, &names))
     );
 }
 
-/// Every name that a header has, in lower case, and two that proxies send.
+/// Returns every name that a header has, in lower case, and two that proxies send.
 fn header_names(check: &CheckRequest) -> BTreeSet<String> {
     let http = check
         .attributes
@@ -96,8 +94,8 @@ fn header_names(check: &CheckRequest) -> BTreeSet<String> {
         .collect()
 }
 
-/// All that the engine can see.
-fn told(attributes: &Attributes<'_>, names: &BTreeSet<String>) -> impl Debug {
+/// Returns everything that the engine can see.
+fn visible(attributes: &Attributes<'_>, names: &BTreeSet<String>) -> impl Debug {
     let Attributes {
         source_principal,
         source_address,

@@ -1,8 +1,10 @@
-//! Target `engine`: bytes choose four requests, settings, a set of policies, and one policy more that only denies.
+//! Target `engine`: bytes choose four requests, settings, a set of policies, and one more policy
+//! that only denies.
 //!
-//! The indexed engine must answer as the naive evaluator does, and one deny more must never allow more. Reading text is
-//! most of the cost of a set, so most policies are taken from a pool that is read once; what bytes add to the pool they
-//! draw themselves. The pool depends on nothing but its numbers.
+//! The indexed engine must answer as the naive evaluator does, and one more deny must never allow
+//! more. Reading text is most of the cost of a set, so most policies are taken from a pool that is
+//! read once; what the bytes add to the pool, they draw themselves. The pool depends on nothing but
+//! its indexes.
 
 use std::sync::OnceLock;
 
@@ -17,7 +19,7 @@ use crate::draw::{self, Choices};
 /// How many policies the pool has of each kind.
 const POOL: usize = 4096;
 
-/// A policy of the pool, made when it is first asked for.
+/// A policy of the pool, made on first use.
 type Pool = [OnceLock<Option<LoadedSource>>; POOL];
 
 static ANY: Pool = [const { OnceLock::new() }; POOL];
@@ -61,7 +63,8 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// One policy of the pool, or now and then one that the next bytes draw; `None` where what was drawn is refused.
+/// Returns one policy of the pool or, now and then, one that the next bytes draw; `None` if the
+/// drawn policy is refused.
 fn policy(
     choices: &mut Choices<'_>,
     pool: &'static Pool,
@@ -80,7 +83,7 @@ fn policy(
     pool[index].get_or_init(made).clone()
 }
 
-/// Bytes that look random, the same for each index (SplitMix64).
+/// Returns bytes that look random, the same for each index (SplitMix64).
 fn numbers(index: usize) -> Vec<u8> {
     let number = |n: u64| {
         let mixed = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,7 +1,7 @@
 //! Target `host`: two lines of text, a host as a policy writes it and a host as a client sends it.
 //!
-//! A canonical form is its own canonical form; what a pattern matches strictly it matches broadly; and what it matches has
-//! a key under which a table holds the pattern.
+//! A canonical form is its own canonical form. What a pattern matches strictly it also matches
+//! broadly. What it matches has a key under which a table holds the pattern.
 
 use customs_engine::host::{self, Authority, Host};
 use customs_engine::pattern::{HostKey, HostPattern, Match, Port, parse_host_pattern};
@@ -54,7 +54,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// What a pattern's canonical spelling is read as.
+/// Parses a pattern's canonical spelling.
 fn reread(pattern: &HostPattern) -> HostPattern {
     let text = pattern.to_string();
     parse_host_pattern(&text)

@@ -1,7 +1,9 @@
-//! Target `load`: policy files of one source; a line `%file` begins the next one, a line `%source` the next source.
+//! Target `load`: policy files of one source. A line `%file` begins the next file, a line `%source`
+//! the next source.
 //!
-//! Any text is loaded or told: loading ends, says the same whenever it is asked, and names places that exist. A set
-//! without errors compiles, its revision is stable, and the order of its files is no difference.
+//! Any text is loaded or reported: loading ends, gives the same result every time, and names places
+//! that exist. A set without errors compiles, its revision is stable, and the order of its files
+//! makes no difference.
 
 use std::sync::LazyLock;
 
@@ -105,7 +107,7 @@ fn revision(compiled: &Result<Compiled, Vec<Problem>>) -> Option<String> {
         .map(|compiled| compiled.snapshot.revision().to_string())
 }
 
-/// A place is a file as a whole, or one of its lines, or the line after the last one.
+/// Checks that a place is a file as a whole, or one of its lines, or the line after the last one.
 fn check_place(problem: &Problem, source: &Source) {
     let Place { file, line, column } = &problem.place;
     let of = |known: &&PolicyFile| format!("{}/{}", source.name, known.name) == **file;

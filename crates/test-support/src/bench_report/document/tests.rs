@@ -1,4 +1,4 @@
-//! Findings, lines and what a document says of them.
+//! Findings, lines, and the documents that contain them.
 
 use super::{BEGIN, END, lines, number, render, take_in};
 use crate::bench_report::findings::{Findings, Line, Picture};
@@ -11,7 +11,7 @@ fn found() -> Findings {
     }
     findings.draw_line("customs to the floor", 0.65, "4x64", ["customs", "floor"]);
     findings.draw_line("the floor to customs", 1.0, "4x64", ["floor", "customs"]);
-    findings.draw_line("what nobody measured", 1.0, "1x1", ["floor", "customs"]);
+    findings.draw_line("what was not measured", 1.0, "1x1", ["floor", "customs"]);
     findings
 }
 
@@ -25,14 +25,14 @@ fn a_line_is_met_by_the_lower_end_of_its_interval() {
 }
 
 #[test]
-fn lines_stand_before_figures() {
+fn lines_precede_figures() {
     let mut findings = found();
     findings.pictures.push(Picture {
         file: "cpu.svg",
         shows: "bars".into(),
         svg: String::new(),
     });
-    findings.tell("crossing", "at 50");
+    findings.add_fact("crossing", "at 50");
     let text = render("A machine.", &[findings], "benchmarks/");
     let expected = "A machine.
 
@@ -40,7 +40,7 @@ fn lines_stand_before_figures() {
 | --- | --- | --- | --- | --- |
 | customs to the floor | 0.65 times | 0.70 times | 0.60 to 0.80 | yes |
 | the floor to customs | 1.00 times | 1.43 times | 1.25 to 1.67 | no |
-| what nobody measured | 1.00 times | not measured |  | no |
+| what was not measured | 1.00 times | not measured |  | no |
 
 ### CPU
 
@@ -76,9 +76,9 @@ fn six_rounds_have_an_interval() {
 
 #[test]
 fn numbers_have_as_many_digits_as_can_be_read() {
-    let told = [0.1234, 9.999, 12.345, 123.45, 1234.5, 1_234_567.0, -1234.5].map(number);
+    let formatted = [0.1234, 9.999, 12.345, 123.45, 1234.5, 1_234_567.0, -1234.5].map(number);
     assert_eq!(
-        told,
+        formatted,
         [
             "0.12",
             "10.00",
@@ -92,7 +92,7 @@ fn numbers_have_as_many_digits_as_can_be_read() {
 }
 
 #[test]
-fn a_document_takes_in_what_stands_between_its_marks() {
+fn the_text_between_the_marks_is_replaced() {
     let document = format!("# Title\n\n{BEGIN}\nold\n{END}\n\n## Next\n");
     let once = take_in(&document, "new\n").unwrap();
     assert_eq!(

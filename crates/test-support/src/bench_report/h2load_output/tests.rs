@@ -1,4 +1,4 @@
-//! What h2load prints, read.
+//! Parsing what h2load prints.
 
 use super::{Request, all_succeeded, first_sent, last_sent, latencies, read_log};
 

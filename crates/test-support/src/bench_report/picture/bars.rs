@@ -1,4 +1,4 @@
-//! Bars that lie, a row each, with the interval of the value as a thin line.
+//! Horizontal bars, one per row, with the interval of the value as a thin line.
 
 use super::{Scale, WIDTH, colour, document, line, text};
 use crate::bench_report::document::number;
@@ -18,7 +18,7 @@ pub struct Bar {
     pub group: usize,
 }
 
-/// All rows over one axis that begins at nothing.
+/// Draws all rows over one axis that begins at zero.
 pub fn draw(title: &str, axis: &str, bars: &[Bar]) -> String {
     let largest = bars
         .iter()
@@ -66,7 +66,7 @@ fn row(bar: &Bar, top: f64, x: impl Fn(f64) -> f64) -> String {
     row
 }
 
-/// A round value without a fraction that says nothing.
+/// Formats a tick without a fraction of zero.
 fn plain(tick: f64) -> String {
     if tick.fract().abs() < 1e-9 {
         format!("{tick:.0}")

@@ -1,4 +1,5 @@
-//! Curves over sizes that grow by factors, each with a mark at what was measured and its name at the end.
+//! Curves over sizes that grow by factors. Each has a mark at each measured value, and its name at
+//! the end.
 
 use super::{Scale, WIDTH, colour, document, escape, line, text};
 use crate::bench_report::document::number;
@@ -7,7 +8,7 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = WIDTH - 230.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 340.0;
-/// Names closer than this would stand on one another.
+/// Names closer than this would overlap.
 const APART: f64 = 16.0;
 
 /// One curve: values over sizes, in ascending order of the sizes.
@@ -18,7 +19,7 @@ pub struct Curve {
     pub dashed: bool,
 }
 
-/// What the axes say.
+/// The labels of the axes.
 #[derive(Clone, Copy, Debug)]
 pub struct Axes<'a> {
     pub across: &'a str,
@@ -26,7 +27,7 @@ pub struct Axes<'a> {
     pub scale: Scale,
 }
 
-/// Where values stand.
+/// The positions of values.
 struct Frame {
     sizes: (f64, f64),
     values: (f64, f64),
@@ -43,7 +44,8 @@ impl Frame {
     }
 }
 
-/// All curves in one frame. On a logarithmic scale what is nothing or less cannot be shown and is left out.
+/// Draws all curves in one frame. A logarithmic scale cannot show zero or less, so such values are
+/// left out.
 pub fn draw(title: &str, axes: Axes<'_>, curves: &[Curve]) -> String {
     let shown: Vec<Curve> = curves
         .iter()
@@ -115,8 +117,8 @@ fn label(value: f64) -> String {
     }
 }
 
-/// The height of each curve's name: that of its last point, moved down so that no two stand on one another, and up again so
-/// that none stands below the frame.
+/// Returns the height of each curve's name: that of its last point, moved down so that no two names
+/// overlap, and up again so that none is below the frame.
 fn names_apart(frame: &Frame, curves: &[Curve]) -> Vec<f64> {
     let end = |curve: &Curve| {
         curve

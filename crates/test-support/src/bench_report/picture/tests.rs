@@ -73,7 +73,7 @@ fn what_no_logarithm_has_is_left_out() {
 }
 
 #[test]
-fn names_of_curves_stand_apart_and_in_the_frame() {
+fn names_of_curves_do_not_overlap_and_are_in_the_frame() {
     let together: Vec<Curve> = ["a", "b", "c"]
         .map(|name| curve(name, &[(1.0, 1.0), (10.0, 1.0)]))
         .into_iter()

@@ -1,4 +1,4 @@
-//! What Linux tells of a process, read.
+//! Parsing what Linux reports about a process.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ fn cpu_time_of_a_process_that_works_rises() {
 }
 
 #[test]
-fn memory_is_told_in_mebibytes() {
+fn memory_is_parsed_as_mebibytes() {
     let status = "Name:\tcustoms\nVmPeak:\t  900000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1536 kB\n";
     assert_eq!(
         memory(status),

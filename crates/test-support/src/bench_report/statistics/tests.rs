@@ -3,7 +3,7 @@
 use super::{Crossing, Estimate, crossing, differences, percentile, ratios};
 
 fn interval(rounds: u32) -> (f64, f64, f64) {
-    // Backwards, since rounds come in any order.
+    // In reverse, since rounds come in any order.
     let values: Vec<f64> = (1..=rounds).rev().map(f64::from).collect();
     let Estimate { low, median, high } = Estimate::of(&values).unwrap();
     (low, median, high)
@@ -11,7 +11,7 @@ fn interval(rounds: u32) -> (f64, f64, f64) {
 
 #[test]
 fn the_interval_is_that_of_the_tables_of_order_statistics() {
-    // The ranks of the 95 % interval of a median, as tables of the sign test have them.
+    // The ranks of the 95 % interval of a median, as in tables of the sign test.
     for (rounds, low, median, high) in [
         (6, 1.0, 3.5, 6.0),
         (8, 1.0, 4.5, 8.0),
@@ -35,7 +35,7 @@ fn few_rounds_have_the_whole_range_as_interval() {
 
 #[test]
 fn the_interval_holds_the_true_median_as_often_as_it_says() {
-    // A generator of numbers from 0 to 1 whose true median is 0.5; always the same ones.
+    // A generator of numbers from 0 to 1 whose true median is 0.5, with a fixed seed.
     let mut state = 1_u64;
     let mut next = || {
         state = state
@@ -82,7 +82,7 @@ fn a_percentile_is_a_value_that_occurred() {
 
 #[test]
 fn costs_cross_on_a_straight_line_of_logarithms() {
-    // Costs as the size: the flat cost is met at its own value.
+    // The cost is equal to the size, so the flat cost is met at its own value.
     let costs = [(10.0, 10.0), (100.0, 100.0), (1_000.0, 1_000.0)];
     for flat in [30.0, 100.0, 500.0] {
         let Some(Crossing::At(size)) = crossing(&costs, flat) else {
