@@ -291,13 +291,13 @@ fn a_socket_on_which_somebody_answers_is_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_no_socket_is_left_alone() {
+fn a_file_that_is_not_a_socket_is_left_alone() {
     let plan = Plan::new().file("out/notes.txt", "mine");
     let mut server = plan.flags("--listen unix:out/notes.txt").spawn();
     refused(
         &server.end(),
         1,
-        &["unix:out/notes.txt", "no socket", "another path"],
+        &["unix:out/notes.txt", "not a socket", "another path"],
     );
     assert_eq!(
         fs::read_to_string(server.folder.at("out/notes.txt")).unwrap(),

@@ -159,7 +159,7 @@ fn unknown_fields_are_ignored_and_noted() {
     assert!(
         ended
             .stdout
-            .starts_with("new.json:3:24: note[unknown-field]: `fromTheFuture`"),
+            .starts_with("new.json:3:24: note[unknown-field]: unknown field `fromTheFuture`"),
         "{}",
         ended.stdout
     );
@@ -228,7 +228,7 @@ fn problems_inside_a_check_have_their_place_and_notes_do_not_fail() {
     assert!(
         ended
             .stdout
-            .starts_with("note[unknown-field]: `metod` is no field"),
+            .starts_with("note[unknown-field]: unknown field `metod`: it is ignored"),
         "{}",
         ended.stdout
     );
