@@ -69,8 +69,8 @@ fn how(session: &Session) -> String {
         customs_test_support::bench_report::document::count(session.sizes.checks as f64),
     );
     format!(
-        "{rounds} rounds of {checks} checks to each server, over so many connections with so many checks in flight on each. \
-         Servers without another word have a runtime for each processor."
+        "{rounds} rounds of {checks} checks to each server. `4x64` means 4 connections with 64 checks in flight on each. \
+         Servers have a runtime for each processor unless their name says otherwise."
     )
 }
 

@@ -33,7 +33,7 @@ const EDGE: u64 = 200_000;
 
 pub fn measure(session: &mut Session) -> Result<Findings> {
     let how = format!(
-        "{} rounds of {} s to each server at so many checks a second, sent when due over 10 connections.",
+        "{} rounds of {} s to each server at each rate, in checks per second, sent when due over 10 connections.",
         session.sizes.rounds, session.sizes.seconds
     );
     let mut findings = Findings::new("latency", "us until the answer", how);

@@ -36,7 +36,7 @@ use setup::Setup;
 pub fn measure(session: &mut Session) -> Result<Findings> {
     let how = format!(
         "{} rounds of {} s through each Envoy (one worker), over {} connections with one request at a time on each; figures \
-         are of one request. Envoy's RBAC denies other callers than the one that asks, so every policy is looked at.",
+         are of one request. Envoy's RBAC denies other callers than the measured one, so every policy is evaluated.",
         session.sizes.rounds, session.sizes.seconds, session.sizes.connections
     );
     let mut findings = Findings::new("envoy", "a request", how);
