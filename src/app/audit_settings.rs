@@ -1,5 +1,5 @@
-//! The settings of the record: `audit`, `audit_durability` and `audit_trail`, and the one way from their text to what the
-//! record runs with.
+//! The settings of the record: `audit`, `audit_durability` and `audit_trail`, and the one way from
+//! their text to what the record runs with.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,11 +39,11 @@ section! {
     /// The most records that wait for a sink, up to 8,388,608. The last quarter is for denials,
     /// answers that differ in the dry run, and events.
     queue_records: u64 = 16_384;
-    /// The most memory that the records that wait for a sink hold, about. The last quarter is for the
-    /// same.
+    /// The most memory that the records that wait for a sink hold, about. The last quarter is for
+    /// the same.
     queue_size: String = "64MiB".into();
-    /// How long a check waits for sinks with `on_full=block`, before its answer is withheld. Keep it
-    /// below the proxy's timeout.
+    /// How long a check waits for sinks with `on_full=block`, before its answer is withheld. Keep
+    /// it below the proxy's timeout.
     block_deadline: String = "100ms".into();
     /// The most checks that wait for a sink at the same time.
     waiting_checks: u64 = 1024;

@@ -19,7 +19,7 @@ mod explain;
 mod opening;
 mod policy_paths;
 mod serve;
-pub mod settings;
+mod settings;
 mod settings_reload;
 mod settings_text;
 mod shutdown;

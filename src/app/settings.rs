@@ -22,15 +22,12 @@ mod layers;
 mod resolve;
 mod value;
 
-pub(crate) use declare::{PREFIX, section};
-pub use declare::{Setting, TakesEffect, Written};
-pub use document::SettingsFileError;
-pub(crate) use document::{SettingPlaces, SettingsDocument};
-pub(crate) use error::SettingValueError;
-pub use error::{LoadSettingsError, SettingError, SettingsError};
-pub use gateway::{Gateway, GatewayListener};
-pub use layers::{LayeredSettings, Origin};
-pub use resolve::Resolved;
+pub(crate) use declare::{PREFIX, Setting, TakesEffect, Written, section};
+pub(crate) use document::{SettingPlaces, SettingsDocument, SettingsFileError};
+pub(crate) use error::{LoadSettingsError, SettingError, SettingValueError, SettingsError};
+pub(crate) use gateway::Gateway;
+pub(crate) use layers::{LayeredSettings, Origin};
+pub(crate) use resolve::Resolved;
 
 use super::audit_settings::{AuditDurability, AuditTrail};
 use super::policy_paths::PolicyPath;
@@ -59,9 +56,10 @@ settings! {
     /// more opens another connection.
     max_concurrent_streams: u32 = 1024, Flag("N"), AtRestart;
 
-    /// The number of calls that a client may reset at once and in a second, up to 100,000; by default
-    /// four times `max_concurrent_streams`. While the server is held up, a proxy gives up one call
-    /// after another and opens as many. A connection that resets more is closed, with every call on it.
+    /// The number of calls that a client may reset at once and in a second, up to 100,000; by
+    /// default four times `max_concurrent_streams`. While the server is held up, a proxy gives up
+    /// one call after another and opens as many. A connection that resets more is closed, with
+    /// every call on it.
     max_pending_resets: Option<u32> = None, Flag("N"), AtRestart;
 
     /// The largest message that is read, `64KiB` to `64MiB`. A proxy that sends bodies along
@@ -105,20 +103,20 @@ settings! {
     /// records the verdict.
     enforcement: Enforcement = Enforcement::Enforce, Flag("MODE"), AtReload;
 
-    /// Whether the built-in request validation is enforced: `enforce`, or `report`, which only records
-    /// what it finds (malformed hosts, contradictory attributes).
+    /// Whether the built-in request validation is enforced: `enforce`, or `report`, which only
+    /// records what it finds (malformed hosts, contradictory attributes).
     request_validation: Enforcement = Enforcement::Enforce, Flag("MODE"), AtReload;
 
     /// The namespace whose policies may be about callers of every namespace.
     root_namespace: String = "istio-system".into(), Flag("NAMESPACE"), AtReloadIfWritten;
 
-    /// The attribute that is the caller's identity: `principal`, or `xfcc`. `xfcc` is for waypoints that
-    /// overwrite the header `x-forwarded-client-cert`.
+    /// The attribute that is the caller's identity: `principal`, or `xfcc`. `xfcc` is for waypoints
+    /// that overwrite the header `x-forwarded-client-cert`.
     identity_source: IdentitySource = IdentitySource::Principal, Flag("SOURCE"), AtReloadIfWritten;
 
-    /// Whether to deny HTTP requests whose SNI is not their host. This needs an Envoy that sends the TLS
-    /// session (`include_tls_session`, which istiod never sets): without it, everything over HTTP is
-    /// denied. Mesh traffic has a wrapper for an SNI; leave it off there.
+    /// Whether to deny HTTP requests whose SNI is not their host. This needs an Envoy that sends
+    /// the TLS session (`include_tls_session`, which istiod never sets): without it, everything
+    /// over HTTP is denied. Mesh traffic has a wrapper for an SNI; leave it off there.
     require_sni_host_match: bool = false, Flag("BOOL"), AtReloadIfWritten;
 
     /// What is declared of the gateway.
@@ -127,8 +125,9 @@ settings! {
     /// A URL for people who are denied, sent with each denial; none by default.
     help_url: Option<String> = None, Flag("URL"), AtRestart;
 
-    /// The fields of dynamic metadata that Envoy gets with each answer; `none` alone sends no field. Envoy
-    /// takes each field apart for every request, so name those that its access log or its filters read.
+    /// The fields of dynamic metadata that Envoy gets with each answer; `none` alone sends no
+    /// field. Envoy takes each field apart for every request, so name those that its access log or
+    /// its filters read.
     metadata: Vec<String> = metadata::NAMES.map(str::to_owned).into(), Flag("NAME[,NAME..]"), AtRestart;
 
     /// How long policy files must be quiet before they are read; `0` reads at once.
@@ -137,14 +136,15 @@ settings! {
     /// How often policy files are looked at even if no file event announces a change.
     reload_rescan: String = "10s".into(), Flag("TIME"), AtRestart;
 
-    /// How long checks are still answered after SIGTERM, while health says NOT_SERVING. Proxies need the
-    /// time to learn of the end. SIGINT does not wait.
+    /// How long checks are still answered after SIGTERM, while health says NOT_SERVING. Proxies
+    /// need the time to learn of the end. SIGINT does not wait.
     drain_delay: String = "2s".into(), Flag("TIME"), AtRestart;
 
     /// How long checks in flight may take to finish after `drain_delay`.
     drain_timeout: String = "5s".into(), Flag("TIME"), AtRestart;
 
-    /// Whether to exit with code 3 if the policies do not load at the start, instead of denying everything.
+    /// Whether to exit with code 3 if the policies do not load at the start, instead of denying
+    /// everything.
     require_policy: bool = false, Flag("BOOL"), AtRestart;
 }
 

@@ -1,11 +1,14 @@
-//! The settings file of a server that runs: what it means now, under the same flags and environment as at the start.
+//! The settings file of a server that runs: what it means now, under the same flags and environment
+//! as at the start.
 //!
-//! The table of settings says what a reload can change: a setting that can change a verdict takes effect. Everything else
-//! was used up at the start; if it differs, the value of the start holds, and a warning says that a restart is needed.
+//! The table of settings says what a reload can change: a setting that can change a verdict takes
+//! effect. Everything else was used up at the start; if it differs, the value of the start holds,
+//! and a warning says that a restart is needed.
 //!
-//! The rule: **what is left out never opens anything.** A file with nothing in it is refused (it was truncated, or a mount
-//! failed, more likely than meant), and so is one in which a setting has fallen away that would widen verdicts: to go
-//! back to its default it must be written. A setting whose default is the stricter value may just be left out.
+//! The rule: **what is left out never opens anything.** A file with nothing in it is refused (it
+//! was truncated, or a mount failed, more likely than meant), and so is one in which a setting has
+//! fallen away that would widen verdicts: to go back to its default it must be written. A setting
+//! whose default is the stricter value may just be left out.
 
 use super::cli::ServeArgs;
 use super::settings::{
@@ -16,7 +19,8 @@ use customs_policy::policy_set::ParsedSettings;
 use customs_policy::problem::{Code, Place, Problem};
 use customs_sources::SettingsFile;
 
-/// The settings file of a server that was started with these settings, if it was told of one that can be read again.
+/// The settings file of a server that was started with these settings, if it was told of one that
+/// can be read again.
 pub(super) fn settings_file(args: ServeArgs, started: Settings) -> Option<SettingsFile> {
     let path = args.config()?.to_owned();
     if !path.is_file() {
@@ -64,7 +68,8 @@ fn meaning(
     })
 }
 
-/// The engine's settings, each with the path of the setting that it comes from and a text to compare it by.
+/// The engine's settings, each with the path of the setting that it comes from and a text to
+/// compare it by.
 fn by_path(settings: &engine::Settings) -> Vec<(&'static str, String)> {
     // Destructured completely: of a new setting of the engine, say here which setting it comes from.
     let engine::Settings {
@@ -114,7 +119,8 @@ fn by_path(settings: &engine::Settings) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The settings that would widen verdicts, or give other ones, because the file does not write them any more.
+/// The settings that would widen verdicts, or give other ones, because the file does not write them
+/// any more.
 fn fallen_away(
     without: &Settings,
     places: &SettingPlaces,

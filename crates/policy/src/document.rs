@@ -313,32 +313,6 @@ pub fn parse_typed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Pro
         .map_err(|error| file.problem(&error))
 }
 
-/// The keys of the one mapping that a file holds, and those of mappings in it as `key.inner`; none where there is nothing
-/// in it.
-///
-/// # Errors
-/// The first problem, with its place.
-pub fn keys(file: &str, text: &str) -> Result<Vec<String>, Problem> {
-    let mut keys = Vec::new();
-    for node in parse(file, text) {
-        match node?.value {
-            Value::Map(pairs) => pairs.into_iter().for_each(|(key, value)| {
-                if let Value::Map(inner) = value.value {
-                    keys.extend(
-                        inner
-                            .into_iter()
-                            .map(|(inner, _)| format!("{}.{}", key.name, inner.name)),
-                    );
-                }
-                keys.push(key.name);
-            }),
-            // What it is instead is told by whoever reads it into a type.
-            _ => keys.push(String::new()),
-        }
-    }
-    Ok(keys)
-}
-
 /// The kind of an error, and what to do about it.
 fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
     use serde_saphyr::Error;

@@ -14,8 +14,8 @@ use customs_record::clock::now;
 /// How often it is looked whether answers can be recorded. A sink can hang without telling anybody.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// Tells health and metrics whether checks are wanted and verdicts enforced, whenever policies, settings or the sinks of
-/// the record change.
+/// Tells health and metrics whether checks are wanted and verdicts enforced, whenever policies,
+/// settings or the sinks of the record change.
 pub(super) async fn tell_readiness(
     mut overview: Overview,
     health: HealthHandle,

@@ -10,7 +10,7 @@ use customs_policy::problem::{Place, Problem};
 /// Why a settings file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SettingsFileError {
+pub(crate) enum SettingsFileError {
     /// It cannot be read.
     #[error("cannot read settings file {file}: {problem}")]
     Read {
@@ -77,8 +77,8 @@ struct WrittenAt {
 }
 
 impl SettingPlaces {
-    /// Finds what a text writes. It need not be a settings file: what it should be instead is said by
-    /// whatever reads it into a type.
+    /// Finds what a text writes. It need not be a settings file: what it should be instead is said
+    /// by whatever reads it into a type.
     ///
     /// # Errors
     /// The first problem, if the text is not YAML.

@@ -19,7 +19,7 @@ use customs_policy::targets::ServiceEntryHostError;
 /// One setting that is wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}", prefix(.origin), self.sentence())]
-pub struct SettingError {
+pub(crate) struct SettingError {
     path: String,
     value: Option<String>,
     origin: Origin,
@@ -37,7 +37,7 @@ fn prefix(origin: &Origin) -> String {
 
 impl SettingError {
     /// What is wrong, without where it was written.
-    pub fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         let SettingError {
             path,
             value,
@@ -50,13 +50,8 @@ impl SettingError {
         }
     }
 
-    /// The setting, or the key within it: `gateway.listeners[0].port`.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// Where it was written.
-    pub fn origin(&self) -> &Origin {
+    pub(crate) fn origin(&self) -> &Origin {
         &self.origin
     }
 }
@@ -130,7 +125,7 @@ pub(crate) enum SettingValueError {
 /// Every setting that is wrong; at least one.
 #[derive(Debug, Default, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct SettingsError(Vec<SettingError>);
+pub(crate) struct SettingsError(Vec<SettingError>);
 
 impl SettingsError {
     /// Adds what is wrong with the value of a setting.
@@ -179,7 +174,7 @@ impl SettingsError {
     }
 
     /// Each of them.
-    pub fn errors(&self) -> &[SettingError] {
+    pub(crate) fn errors(&self) -> &[SettingError] {
         &self.0
     }
 }
@@ -187,7 +182,7 @@ impl SettingsError {
 /// Why a command has no settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LoadSettingsError {
+pub(crate) enum LoadSettingsError {
     /// The settings file cannot be used.
     #[error(transparent)]
     File(#[from] SettingsFileError),
@@ -198,7 +193,7 @@ pub enum LoadSettingsError {
 
 impl LoadSettingsError {
     /// What is wrong, a line each.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             LoadSettingsError::File(why) => vec![why.to_string()],
             LoadSettingsError::Invalid(all) => {

@@ -14,35 +14,35 @@ use customs_policy::targets;
 /// What is declared of the gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Gateway {
+pub(crate) struct Gateway {
     /// The namespace of the gateway's pods; with it, AuthorizationPolicies apply as istiod would
     /// apply them.
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// The labels of its pods, for selectors.
-    pub labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// The name of its Gateway, if it is one of the Gateway API, for `targetRefs`.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Hosts of ServiceEntries that no policy directory holds, for policies that target them:
     /// `{psp: ["api.psp.example"]}`.
-    pub service_entries: BTreeMap<String, Vec<String>>,
+    pub(crate) service_entries: BTreeMap<String, Vec<String>>,
     /// Other names by which the mesh reaches the gateway, outside `cluster_domains`. In Istio's
     /// wrapper of an SNI they say how a connection came and not where it goes.
-    pub hosts: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// TCP listeners with one fixed destination each, for databases and the like:
     /// `[{port: 5432, host: db.example, target_port: 5432}]`.
-    pub listeners: Vec<GatewayListener>,
+    pub(crate) listeners: Vec<GatewayListener>,
 }
 
 /// A TCP listener with one fixed destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct GatewayListener {
+pub(crate) struct GatewayListener {
     /// The gateway's listener port; each port may appear once.
-    pub port: u16,
+    pub(crate) port: u16,
     /// The destination's name or address, without a port. It holds whatever SNI a client sends.
-    pub host: String,
+    pub(crate) host: String,
     /// The destination's port, which `host:port` of a policy is compared with; unknown if left out.
-    pub target_port: Option<u16>,
+    pub(crate) target_port: Option<u16>,
 }
 
 impl Gateway {

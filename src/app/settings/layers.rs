@@ -1,5 +1,5 @@
-//! The settings that hold, and where each of them comes from: a flag, a variable of the environment,
-//! the settings file, or the default.
+//! The settings that hold, and where each of them comes from: a flag, a variable of the
+//! environment, the settings file, or the default.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use customs_policy::problem::Place;
 
 /// Where the value of a setting comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// Nobody writes it.
     #[default]
     Default,
@@ -35,9 +35,9 @@ impl fmt::Display for Origin {
 
 /// The settings that hold, after every layer was laid over the one below.
 #[derive(Clone, Debug, Default)]
-pub struct LayeredSettings {
+pub(crate) struct LayeredSettings {
     /// The settings.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
     /// What flags and variables say, by the names of the settings.
     pub(crate) given: BTreeMap<&'static str, Origin>,
     /// What the file says.
@@ -49,7 +49,7 @@ impl LayeredSettings {
     ///
     /// # Errors
     /// Everything that is wrong, each with the place where it was written.
-    pub fn resolve(&self) -> Result<Resolved, SettingsError> {
+    pub(crate) fn resolve(&self) -> Result<Resolved, SettingsError> {
         self.settings
             .resolve()
             .map_err(|wrong| wrong.with_origins(|path| self.origin(path)))

@@ -19,44 +19,44 @@ use customs_sources::PolicyDirectory;
 
 /// What the server runs with.
 #[derive(Clone, Debug)]
-pub struct Resolved {
+pub(crate) struct Resolved {
     /// The settings that can change a verdict.
-    pub engine: engine::Settings,
+    pub(crate) engine: engine::Settings,
     /// Policy directories, none twice.
-    pub policies: Vec<PolicyDirectory>,
+    pub(crate) policies: Vec<PolicyDirectory>,
     /// Where Envoy asks.
-    pub listen: Vec<Address>,
+    pub(crate) listen: Vec<Address>,
     /// How many threads answer checks.
-    pub threads: NonZeroUsize,
+    pub(crate) threads: NonZeroUsize,
     /// What bounds each connection there.
-    pub connections: ConnectionLimits,
+    pub(crate) connections: ConnectionLimits,
     /// The address for operators; `None` is off.
-    pub admin: Option<String>,
+    pub(crate) admin: Option<String>,
     /// Where the record goes, and how.
-    pub audit: TrailConfig,
+    pub(crate) audit: TrailConfig,
     /// Headers whose values are recorded, in lower case.
-    pub told_headers: Vec<String>,
+    pub(crate) told_headers: Vec<String>,
     /// How checks are answered.
-    pub responses: response::Options,
+    pub(crate) responses: response::Options,
     /// Quiet time before files are read.
-    pub reload_settle: Duration,
+    pub(crate) reload_settle: Duration,
     /// Time between two reads.
-    pub reload_rescan: Duration,
+    pub(crate) reload_rescan: Duration,
     /// Time in which checks are still answered after SIGTERM.
-    pub drain_delay: Duration,
+    pub(crate) drain_delay: Duration,
     /// Time for checks in flight after that.
-    pub drain_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
     /// Exit if the policies do not load at the start.
-    pub require_policy: bool,
+    pub(crate) require_policy: bool,
 }
 
 impl Settings {
-    /// Checks every setting. [`LayeredSettings::resolve`](super::LayeredSettings::resolve) also says
-    /// where each was written.
+    /// Checks every setting. [`LayeredSettings::resolve`](super::LayeredSettings::resolve) also
+    /// says where each was written.
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub fn resolve(&self) -> Result<Resolved, SettingsError> {
+    pub(crate) fn resolve(&self) -> Result<Resolved, SettingsError> {
         let wrong = &mut SettingsError::default();
         let resolved = Resolved {
             engine: self.engine(wrong),

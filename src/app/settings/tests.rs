@@ -1,5 +1,6 @@
 //! The defaults resolve, and everything that is wrong is told at once.
 
+use super::gateway::GatewayListener;
 use super::*;
 use customs_engine::identity::TrustDomains;
 use customs_engine::settings as engine;
@@ -45,7 +46,6 @@ fn everything_wrong_is_told_at_once() {
     };
     let wrong = settings.resolve().unwrap_err();
     let found: Vec<String> = wrong.errors().iter().map(ToString::to_string).collect();
-    let paths: Vec<&str> = wrong.errors().iter().map(SettingError::path).collect();
     for (path, message) in [
         ("listen[1]", "`9191`: expected `HOST:PORT`"),
         ("admin", "`unix:/x`: expected `HOST:PORT` or `off`"),
@@ -88,7 +88,6 @@ fn everything_wrong_is_told_at_once() {
             found.iter().any(|one| one.starts_with(&start)),
             "{start}: {found:#?}"
         );
-        assert!(paths.contains(&path), "{path}");
     }
     for start in [
         "invalid metadata: unknown field `x`: expected `none` alone",

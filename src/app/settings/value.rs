@@ -10,7 +10,7 @@ use crate::app::audit_settings::{AuditDurability, AuditTrail};
 use crate::app::policy_paths::PolicyPath;
 
 /// A type that settings have.
-pub trait SettingValue: Sized {
+pub(crate) trait SettingValue: Sized {
     /// Makes an argument take values of this type.
     fn argument(arg: Arg) -> Arg {
         arg
@@ -41,7 +41,7 @@ impl SettingValue for bool {
 }
 
 /// A value that is one text.
-pub trait OneText: Clone + Send + Sync + 'static {
+pub(crate) trait OneText: Clone + Send + Sync + 'static {
     /// How the text is parsed.
     fn parser() -> ValueParser;
 }

@@ -56,17 +56,20 @@ fn flags_beat_the_file_and_the_file_beats_the_defaults() {
     assert!(settings.require_policy);
 }
 
-/// A value of each setting's flag that is not its default.
-fn other_value(name: &str) -> &'static str {
-    match name {
-        "threads" | "max_concurrent_streams" | "max_pending_resets" | "trusted_hops" => "7",
-        "audit_durability" => "always",
-        "default" => "deny",
-        "enforcement" | "request_validation" => "report",
-        "identity_source" => "xfcc",
-        "require_sni_host_match" | "require_policy" => "true",
-        _ => "other",
-    }
+/// What a setting's flag gives with a value that is not its default.
+fn with_other_value(setting: &Setting) -> Settings {
+    let flag = setting.flag().unwrap();
+    let values = ["7", "true", "deny", "report", "xfcc", "always", "other"];
+    let mut given = values.iter().filter_map(|value| {
+        let flag = format!("--{flag}={value}");
+        let cli = Cli::try_parse_from(["customs", "serve", &flag]).ok()?;
+        let Command::Serve(args) = cli.command else {
+            panic!("not serve")
+        };
+        Some(args.settings().unwrap().settings)
+    });
+    let is_other = |settings: &Settings| !setting.is_same(settings, &Settings::default());
+    given.find(is_other).expect(setting.name)
 }
 
 #[test]
@@ -84,18 +87,14 @@ fn every_setting_has_a_flag_and_a_variable_unless_it_is_a_mapping() {
         }
         let variable = argument.unwrap().get_env().unwrap().to_str().unwrap();
         assert_eq!(variable, format!("CUSTOMS_{}", setting.name.to_uppercase()));
-        let flag = format!(
-            "--{}={}",
-            setting.flag().unwrap(),
-            other_value(setting.name)
-        );
-        let settings = serve(&[&flag]).settings;
+        let settings = with_other_value(setting);
         for other in SETTINGS {
             let is_same = other.is_same(&settings, &Settings::default());
             assert_eq!(
                 is_same,
                 other.name != setting.name,
-                "{flag}: {}",
+                "{}: {}",
+                setting.name,
                 other.name
             );
         }
