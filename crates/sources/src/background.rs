@@ -11,7 +11,9 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -54,6 +56,23 @@ pub(super) async fn run<T: Send + 'static>(
     done.map_err(|panic| io::Error::other(format!("panicked: {}", message(panic.as_ref()))))
 }
 
+/// How often, and how long each time, a value is looked at that others may still hold.
+const MOST_PAUSES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Drops a value once nobody else holds it, or after a while; blocks. The thread that drops a large
+/// set last takes milliseconds for it, so it must be one that nobody waits for.
+pub(super) fn drop_when_unshared<T>(value: Arc<T>) {
+    // Checks hold a set for microseconds, so after a short while the last is this thread and no
+    // check. An explanation may hold it longer, and has the time.
+    for _ in 0..MOST_PAUSES {
+        if Arc::strong_count(&value) == 1 {
+            break;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn step_back() {
     if let Err(error) = rustix::process::nice(NICER) {
@@ -92,6 +111,24 @@ mod tests {
             (nice(), tokio::task::spawn_blocking(nice).await.unwrap()),
             (before, before)
         );
+    }
+
+    #[test]
+    fn a_value_is_dropped_by_the_last_that_holds_it() {
+        let value = Arc::new(());
+        let (watched, held) = (Arc::downgrade(&value), value.clone());
+        let check = thread::spawn(move || {
+            thread::sleep(10 * PAUSE);
+            drop(held);
+        });
+        assert_eq!(watched.strong_count(), 2);
+        drop_when_unshared(value);
+        assert_eq!(
+            watched.strong_count(),
+            0,
+            "a check may be the last otherwise"
+        );
+        check.join().unwrap();
     }
 
     #[tokio::test]

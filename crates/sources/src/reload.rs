@@ -29,11 +29,12 @@ use super::status::{LastProblem, Status};
 use super::watch::Watcher;
 use customs_analysis::findings::EXPIRY_DAYS;
 use customs_engine::settings::Settings;
+use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::{ChangeOutcome, PolicyChange};
 use customs_policy::policy_set::{PolicySet, ReloadOutcome};
 use customs_policy::problem::{Problem, Severity};
-use customs_policy::store::{Publisher, Replaced};
+use customs_policy::store::Publisher;
 use customs_record::clock::now;
 use customs_record::{Entry, GrantExpiredEntry};
 use settling::Settling;
@@ -277,10 +278,12 @@ impl Reloader {
     }
 
     /// Frees what is no longer used, which for a large set takes as long as a thousand checks.
-    async fn drop_in_background(&self, policy_set: PolicySet, replaced: Option<Replaced>) {
+    async fn drop_in_background(&self, policy_set: PolicySet, replaced: Option<Arc<Snapshot>>) {
         let work = move || {
             drop(policy_set);
-            replaced.into_iter().for_each(Replaced::let_go);
+            replaced
+                .into_iter()
+                .for_each(background::drop_when_unshared);
         };
         if let Err(error) = background::run(Pace::BehindChecks, work).await {
             tracing::warn!("cannot free the previous policies in the background: {error}");
@@ -358,7 +361,7 @@ impl Reloader {
 
     /// Publishes the set, then records it, then updates the status: a caller that reads a revision
     /// in the status gets answers of that revision. Returns what was in force before.
-    fn publish(&self, outcome: ReloadOutcome) -> Option<Replaced> {
+    fn publish(&self, outcome: ReloadOutcome) -> Option<Arc<Snapshot>> {
         let ReloadOutcome {
             snapshot,
             change,
