@@ -21,8 +21,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use customs_analysis::diff::{Diff, Group, Shift, diff};
-use customs_analysis::sample_callers::SampleCaller;
-use customs_analysis::sample_destinations::SampleDestination;
+use customs_analysis::{SampleCaller, SampleDestination};
 use customs_engine::decision::{Answer, Gates};
 use customs_engine::effect::Effect;
 use customs_engine::host::Authority;

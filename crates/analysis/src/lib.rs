@@ -5,6 +5,7 @@
 //! why one request is answered as it is. Nothing here changes a verdict, and nothing here reads a
 //! file.
 
+#![warn(unreachable_pub)]
 #![cfg_attr(
     test,
     allow(
@@ -20,6 +21,9 @@ pub mod diff;
 pub mod explain;
 pub mod findings;
 mod rule_changes;
-pub mod sample_callers;
-pub mod sample_destinations;
+mod sample_callers;
+mod sample_destinations;
 mod sample_requests;
+
+pub use sample_callers::SampleCaller;
+pub use sample_destinations::SampleDestination;

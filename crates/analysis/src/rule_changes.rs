@@ -10,7 +10,7 @@ use customs_engine::rules::{EgressScope, Rules};
 
 /// What a rule does when it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Action {
+pub(crate) enum Action {
     /// It denies.
     Deny,
     /// It opens Istio's gate.
@@ -25,7 +25,7 @@ pub enum Action {
 
 /// A rule of a set, or a policy that isolates.
 #[derive(Clone, Copy, Debug)]
-pub enum Item<'s> {
+pub(crate) enum Item<'s> {
     /// A rule.
     Rule(Action, &'s Rule),
     /// A policy that isolates.
@@ -34,7 +34,7 @@ pub enum Item<'s> {
 
 impl<'s> Item<'s> {
     /// Everything in a set that can change an answer or mark the record, list by list.
-    pub fn all(rules: &'s Rules) -> impl Iterator<Item = Item<'s>> {
+    pub(crate) fn all(rules: &'s Rules) -> impl Iterator<Item = Item<'s>> {
         let of =
             |action, list: &'s [Arc<Rule>]| list.iter().map(move |rule| Item::Rule(action, rule));
         let isolating = rules
@@ -50,7 +50,7 @@ impl<'s> Item<'s> {
     }
 
     /// What is told of it.
-    pub fn info(self) -> &'s RuleInfo {
+    pub(crate) fn info(self) -> &'s RuleInfo {
         match self {
             Item::Rule(_, rule) => &rule.info,
             Item::Isolation(policy) => &policy.info,
@@ -58,7 +58,7 @@ impl<'s> Item<'s> {
     }
 
     /// What it does.
-    pub fn action(self) -> Action {
+    pub(crate) fn action(self) -> Action {
         match self {
             Item::Rule(action, _) => action,
             Item::Isolation(_) => Action::Isolate,
@@ -133,7 +133,7 @@ pub enum Change {
 }
 
 /// The rules that differ, in the order of ids.
-pub fn between(old: &Rules, new: &Rules) -> Vec<RuleChange> {
+pub(crate) fn between(old: &Rules, new: &Rules) -> Vec<RuleChange> {
     let by_id = |rules| {
         Item::all(rules)
             .map(|item| (&item.info().id, item))

@@ -16,7 +16,7 @@ use customs_engine::subject::{
 };
 
 /// What stands for a name that no rule names.
-pub const MADE_UP: &str = "made-up";
+pub(crate) const MADE_UP: &str = "made-up";
 
 /// An address that documents use and nobody has.
 const NO_ONES_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -45,7 +45,7 @@ impl SampleCaller {
 
 /// What is asked about where a rule says nothing of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'s> {
+pub(crate) struct Surroundings<'s> {
     /// The own trust domain.
     pub own: &'s str,
     /// A peer that no rule names; `None` where none asks for one.
@@ -56,7 +56,7 @@ pub struct Surroundings<'s> {
 
 impl Surroundings<'_> {
     /// A workload that no rule names.
-    pub fn stranger(&self) -> SampleCaller {
+    pub(crate) fn stranger(&self) -> SampleCaller {
         SampleCaller {
             principal: format!("spiffe://{}", id(self.own, MADE_UP, MADE_UP)),
             address: self.address,
@@ -64,7 +64,7 @@ impl Surroundings<'_> {
     }
 
     /// A caller that has no identity.
-    pub fn unauthenticated(&self) -> SampleCaller {
+    pub(crate) fn unauthenticated(&self) -> SampleCaller {
         SampleCaller {
             principal: String::new(),
             address: self.address,
@@ -73,7 +73,7 @@ impl Surroundings<'_> {
 }
 
 /// An address that none of the blocks holds.
-pub fn address_beside(blocks: &[IpNet]) -> IpAddr {
+pub(crate) fn address_beside(blocks: &[IpNet]) -> IpAddr {
     let others = (1..=254).map(|last| IpAddr::V4(Ipv4Addr::new(198, 51, 100, last)));
     let mut candidates = std::iter::once(NO_ONES_ADDRESS).chain(others);
     candidates
@@ -82,7 +82,7 @@ pub fn address_beside(blocks: &[IpNet]) -> IpAddr {
 }
 
 /// The callers of a rule.
-pub fn of_rule(
+pub(crate) fn of_rule(
     callers: &CallerMatch,
     when: &[Condition],
     around: &Surroundings<'_>,
@@ -104,19 +104,19 @@ pub fn of_rule(
 }
 
 /// The callers whom a policy selects.
-pub fn of_subjects(subjects: &SubjectList, around: &Surroundings<'_>) -> Vec<SampleCaller> {
+pub(crate) fn of_subjects(subjects: &SubjectList, around: &Surroundings<'_>) -> Vec<SampleCaller> {
     let mut named = Named::default();
     named.subjects(subjects, around.own);
     named.callers(around)
 }
 
 /// The address blocks that a source asks for.
-pub fn blocks(source: &Source) -> impl Iterator<Item = &IpNet> {
+pub(crate) fn blocks(source: &Source) -> impl Iterator<Item = &IpNet> {
     values(&source.ip_blocks).chain(values(&source.remote_ip_blocks))
 }
 
 /// Both lists of a field.
-pub fn values<P>(field: &Field<P>) -> impl Iterator<Item = &P> {
+pub(crate) fn values<P>(field: &Field<P>) -> impl Iterator<Item = &P> {
     field.any_of().iter().chain(field.none_of())
 }
 
@@ -243,7 +243,7 @@ fn namespace_member(pattern: &NamespacePattern) -> String {
 }
 
 /// A text that matches a pattern; `any` where that is anything.
-pub fn text_member(pattern: &TextPattern, any: &str) -> String {
+pub(crate) fn text_member(pattern: &TextPattern, any: &str) -> String {
     match pattern {
         TextPattern::Exact(text) => text.clone(),
         TextPattern::Prefix(prefix) => format!("{prefix}{MADE_UP}"),

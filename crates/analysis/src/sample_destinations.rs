@@ -10,13 +10,13 @@ use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::pattern::{HostKey, HostPattern, PortPattern, TextPattern};
 
 /// A host that no rule names: nothing below `invalid` exists (RFC 6761).
-pub const NOWHERE: &str = "made-up.invalid";
+pub(crate) const NOWHERE: &str = "made-up.invalid";
 
 /// A port that a pattern covers only if it says so.
 const OTHER_PORT: u16 = 8443;
 
 /// How many destinations of one operation are drawn.
-pub const MAX_OF_OPERATION: usize = 512;
+pub(crate) const MAX_OF_OPERATION: usize = 512;
 
 /// A destination to ask about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,7 +109,7 @@ impl fmt::Display for SampleDestination {
 
 /// How much is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Care {
+pub(crate) enum Care {
     /// What the rule says.
     Plain,
     /// Also other ports, and TCP connections: for what differs.
@@ -118,7 +118,7 @@ pub enum Care {
 
 /// What was drawn, and how much more there would be.
 #[derive(Debug, Default)]
-pub struct DestinationSample {
+pub(crate) struct DestinationSample {
     /// The destinations, those that come nearest to what the rule says first.
     pub destinations: Vec<SampleDestination>,
     /// How many were not drawn.
@@ -126,7 +126,7 @@ pub struct DestinationSample {
 }
 
 /// The destinations of a rule's operation and conditions.
-pub fn of_operation(
+pub(crate) fn of_operation(
     operation: &Operation,
     when: &[Condition],
     around: &Surroundings<'_>,

@@ -24,7 +24,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::subject::{CallerMatch, UnknownCallers};
 
 /// How many requests are asked at most.
-pub const MAX_REQUESTS: usize = 100_000;
+pub(crate) const MAX_REQUESTS: usize = 100_000;
 
 /// How many of them one rule that differs may ask, at each turn.
 const MAX_OF_CHANGED: usize = 8_192;
@@ -42,7 +42,7 @@ const MET: RangeInclusive<usize> = 16..=1_024;
 const MAX_LOOKS: usize = 500_000;
 
 /// The sample requests: pairs of a caller and a destination.
-pub struct SampleRequests {
+pub(crate) struct SampleRequests {
     callers: Vec<SampleCaller>,
     destinations: Vec<SampleDestination>,
     pairs: Vec<(usize, usize)>,
@@ -52,7 +52,7 @@ pub struct SampleRequests {
 
 impl SampleRequests {
     /// Draws them. `differs` says by a rule's id whether the sets differ in it.
-    pub fn draw(
+    pub(crate) fn draw(
         old: &Snapshot,
         new: &Snapshot,
         differs: &dyn Fn(&RuleId) -> bool,
@@ -88,20 +88,20 @@ impl SampleRequests {
     }
 
     /// The requests, each once, in an order that depends on nothing but the sets.
-    pub fn iter(&self) -> impl Iterator<Item = (&SampleCaller, &SampleDestination)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&SampleCaller, &SampleDestination)> {
         self.pairs
             .iter()
             .filter_map(|(c, d)| Some((self.callers.get(*c)?, self.destinations.get(*d)?)))
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.pairs.len()
     }
 }
 
 /// Hands over a sample as the request that a server would judge.
-pub fn with_request<T>(
+pub(crate) fn with_request<T>(
     caller: &SampleCaller,
     destination: &SampleDestination,
     settings: &Settings,

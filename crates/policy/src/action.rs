@@ -6,7 +6,7 @@ use super::reader::{self, Text};
 
 /// The actions that are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Grants.
     Allow,
     /// Denies.
@@ -17,7 +17,7 @@ pub enum Action {
 
 impl Action {
     /// Reads the action; `None` if it is none of these, which is among the problems.
-    pub fn read(
+    pub(crate) fn read(
         action: Option<Text<'_>>,
         meta: &Meta,
         problems: &mut Vec<Problem>,

@@ -19,35 +19,35 @@ use customs_engine::settings::{GatewayIdentity, Settings};
 
 /// A policy in its strict form.
 #[derive(Clone, Debug)]
-pub struct AuthorizationPolicy {
+pub(crate) struct AuthorizationPolicy {
     /// Its identity and place.
-    pub meta: Meta,
+    pub(crate) meta: Meta,
     /// What it does.
-    pub action: Action,
+    pub(crate) action: Action,
     /// Which workloads it is for.
-    pub target: Target,
+    pub(crate) target: Target,
     /// Whether it takes effect.
-    pub mode: Enforcement,
+    pub(crate) mode: Enforcement,
     /// Its rules; an ALLOW without rules matches nothing and still closes the gate.
-    pub rules: Box<[Arc<Rule>]>,
+    pub(crate) rules: Box<[Arc<Rule>]>,
     /// Trust domains that an ALLOW names literally in `principals` or `trustDomains`.
-    pub named_trust_domains: Vec<NamedTrustDomain>,
+    pub(crate) named_trust_domains: Vec<NamedTrustDomain>,
 }
 
 /// A foreign trust domain that a rule of an ALLOW names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedTrustDomain {
+pub(crate) struct NamedTrustDomain {
     /// The trust domain.
-    pub domain: String,
+    pub(crate) domain: String,
     /// Where it is named.
-    pub place: Place,
+    pub(crate) place: Place,
     /// The number of the rule in its policy.
-    pub rule: usize,
+    pub(crate) rule: usize,
 }
 
 /// Which workloads of its namespace (or of all, in the root namespace) a policy is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// Every one.
     All,
     /// Those with these labels.
@@ -67,7 +67,7 @@ pub enum Target {
 
 impl Target {
     /// Whether istiod would attach a policy of `namespace` to the declared gateway.
-    pub fn applies_to(
+    pub(crate) fn applies_to(
         &self,
         gateway: &GatewayIdentity,
         namespace: &str,
@@ -93,7 +93,7 @@ impl Target {
 }
 
 /// Reads an object into a policy. `None` if it is not for us or has an error, which is among the problems.
-pub fn read(
+pub(crate) fn read(
     object: &Object<'_>,
     settings: &Settings,
     problems: &mut Vec<Problem>,
@@ -112,7 +112,7 @@ pub fn read(
 
 impl AuthorizationPolicy {
     /// Whether it is for the declared gateway; with none declared every policy is.
-    pub fn is_for(&self, settings: &Settings) -> bool {
+    pub(crate) fn is_for(&self, settings: &Settings) -> bool {
         let root = &settings.root_namespace;
         settings
             .gateway
@@ -123,7 +123,7 @@ impl AuthorizationPolicy {
 
 impl AuthorizationPolicy {
     /// Whether it targets ServiceEntries, so that it may be about their hosts.
-    pub fn may_be_bound(&self) -> bool {
+    pub(crate) fn may_be_bound(&self) -> bool {
         matches!(&self.target, Target::References { service_entries, .. } if !service_entries.is_empty())
     }
 }

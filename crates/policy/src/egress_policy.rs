@@ -28,44 +28,44 @@ use customs_engine::time::UnixNanos;
 
 /// An EgressPolicy in its strict form.
 #[derive(Clone, Debug)]
-pub struct EgressPolicy {
+pub(crate) struct EgressPolicy {
     /// Its identity and place.
-    pub meta: Meta,
+    pub(crate) meta: Meta,
     /// Whom it selects, and whether they may go only where an allow entry says.
-    pub scope: Arc<EgressScope>,
+    pub(crate) scope: Arc<EgressScope>,
     /// The denials.
-    pub deny: Box<[Entry]>,
+    pub(crate) deny: Box<[Entry]>,
     /// The grants.
-    pub allow: Box<[Entry]>,
+    pub(crate) allow: Box<[Entry]>,
 }
 
 /// An entry of `deny` or `allow`: its rule, as far as the policy itself tells it.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The rule, without the hosts of DestinationSets.
-    pub rule: Arc<Rule>,
+    pub(crate) rule: Arc<Rule>,
     /// The DestinationSets that it and its exceptions name.
-    pub sets: Box<[SetName]>,
+    pub(crate) sets: Box<[SetName]>,
 }
 
 /// A DestinationSet as an entry names it.
 #[derive(Clone, Debug)]
-pub struct SetName {
+pub(crate) struct SetName {
     /// The index of the exception that names it; `None` is the entry itself.
-    pub exception: Option<usize>,
+    pub(crate) exception: Option<usize>,
     /// Its name.
-    pub name: Box<str>,
+    pub(crate) name: Box<str>,
     /// Where it is named.
-    pub place: Place,
+    pub(crate) place: Place,
 }
 
 /// A DestinationSet in its strict form.
 #[derive(Clone, Debug)]
-pub struct DestinationSet {
+pub(crate) struct DestinationSet {
     /// Its identity and place.
-    pub meta: Meta,
+    pub(crate) meta: Meta,
     /// Its hosts.
-    pub hosts: Box<[HostPattern]>,
+    pub(crate) hosts: Box<[HostPattern]>,
 }
 
 /// Reads an EgressPolicy. `None` if it has an error, which is among the problems.

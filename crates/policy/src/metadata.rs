@@ -17,7 +17,7 @@ use customs_engine::identity::{is_dns_label, is_dns_subdomain};
 
 /// The kinds that are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `security.istio.io/v1` or `v1beta1`
     AuthorizationPolicy,
     /// `egress.customs/v1alpha1`
@@ -35,7 +35,7 @@ impl Kind {
     ];
 
     /// The kind's name in files.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Kind::AuthorizationPolicy => AUTHORIZATION_POLICY.name,
             Kind::EgressPolicy => EGRESS_POLICY.name,
@@ -46,38 +46,38 @@ impl Kind {
 
 /// An object's identity and place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Meta {
+pub(crate) struct Meta {
     /// `ns/name`, as ids spell it.
-    pub path: Arc<str>,
+    pub(crate) path: Arc<str>,
     /// Where the object begins.
-    pub place: Place,
+    pub(crate) place: Place,
 }
 
 impl Meta {
     /// `metadata.namespace`
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         self.path
             .split_once('/')
             .map_or("", |(namespace, _)| namespace)
     }
 
     /// `metadata.name`
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.path.split_once('/').map_or("", |(_, name)| name)
     }
 }
 
 /// An object whose head has been read.
 #[derive(Debug)]
-pub struct Object<'n> {
+pub(crate) struct Object<'n> {
     /// Its kind.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Its identity and place.
-    pub meta: Meta,
+    pub(crate) meta: Meta,
     /// `istio.io/dry-run`, if it is annotated.
-    pub dry_run: Option<Text<'n>>,
+    pub(crate) dry_run: Option<Text<'n>>,
     /// `spec`, if there is one.
-    pub spec: Option<&'n Node>,
+    pub(crate) spec: Option<&'n Node>,
 }
 
 /// What a document, or an item of a list, is.
@@ -93,18 +93,18 @@ pub(super) enum Item<'n> {
 
 /// The hosts of an Istio ServiceEntry, which targets of policies may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceEntry {
+pub(crate) struct ServiceEntry {
     /// `ns/name`
-    pub path: String,
+    pub(crate) path: String,
     /// Its hosts as they are written.
-    pub hosts: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// Where it stands.
-    pub place: Place,
+    pub(crate) place: Place,
 }
 
 impl ServiceEntry {
     /// `metadata.namespace`
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         self.path
             .split_once('/')
             .map_or("", |(namespace, _)| namespace)

@@ -4,7 +4,7 @@
 //! controls), some turn the direction of writing around (U+202E and its kin), some end a line, and some cannot be seen, so
 //! that two texts look alike. Wherever a text is printed for people, it passes one of these functions:
 //!
-//! - [`line`] for a text that stands within a line: the result has no line end;
+//! - [`line()`] for a text that stands within a line: the result has no line end;
 //! - [`page`] for a text that is made of such lines: it keeps their ends;
 //! - [`json`] for a JSON document: it still reads back to the same values;
 //! - [`masked`] for a line of a file that is underlined: one character for each character.

@@ -163,7 +163,11 @@ fn did_you_mean(name: &str) -> String {
 }
 
 /// Reads a text; numbers and booleans want quotes.
-pub fn text<'n>(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Option<Text<'n>> {
+pub(crate) fn text<'n>(
+    node: &'n Node,
+    name: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Text<'n>> {
     match &node.value {
         Value::Text(text) if text.is_empty() => {
             problems.push(empty(node, name));
@@ -228,7 +232,7 @@ fn quoted(names: &[&str]) -> String {
 /// A host that is one of YAML's words for a boolean or for nothing: here it is text, and other
 /// readers of YAML take it for
 /// something else.
-pub fn yaml_word(text: Text<'_>) -> Option<Problem> {
+pub(crate) fn yaml_word(text: Text<'_>) -> Option<Problem> {
     const WORDS: [&str; 11] = [
         "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
     ];

@@ -263,7 +263,7 @@ impl LoadedSource {
 
     /// What stands in for a bound source that was never good: its namespace is isolated, and nothing is granted. `None`
     /// for a source that is not bound.
-    pub fn stand_in(source: &Source) -> Option<LoadedSource> {
+    pub(crate) fn stand_in(source: &Source) -> Option<LoadedSource> {
         let stands_in = Some(Arc::new(bound::isolation(
             &source.name,
             source.namespace.as_deref()?,
@@ -278,7 +278,7 @@ impl LoadedSource {
     }
 
     /// What it isolates although it has no good content.
-    pub fn stands_in(&self) -> Option<&Arc<EgressScope>> {
+    pub(crate) fn stands_in(&self) -> Option<&Arc<EgressScope>> {
         self.0.stands_in.as_ref()
     }
 
@@ -333,7 +333,7 @@ impl LoadedSource {
     }
 
     /// Its documents, file by file.
-    pub fn documents(&self) -> impl Iterator<Item = &Documents> {
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &Documents> {
         self.0.files.iter().map(|file| &file.0.documents)
     }
 

@@ -15,15 +15,15 @@ use customs_engine::rule::Rule;
 
 /// The documents of a source, in their strict forms.
 #[derive(Clone, Debug, Default)]
-pub struct Documents {
+pub(crate) struct Documents {
     /// AuthorizationPolicies with action ALLOW, DENY or AUDIT.
-    pub istio: Vec<AuthorizationPolicy>,
+    pub(crate) istio: Vec<AuthorizationPolicy>,
     /// EgressPolicies.
-    pub egress: Vec<EgressPolicy>,
+    pub(crate) egress: Vec<EgressPolicy>,
     /// DestinationSets.
-    pub sets: Vec<DestinationSet>,
+    pub(crate) sets: Vec<DestinationSet>,
     /// Istio's ServiceEntries, for the targets that name them; they are no policies.
-    pub service_entries: Vec<ServiceEntry>,
+    pub(crate) service_entries: Vec<ServiceEntry>,
 }
 
 impl Documents {
@@ -46,7 +46,7 @@ impl Documents {
     }
 
     /// Gives back the room that reading left over.
-    pub fn shrink(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         self.istio.shrink_to_fit();
         self.egress.shrink_to_fit();
         self.sets.shrink_to_fit();
@@ -54,18 +54,21 @@ impl Documents {
     }
 
     /// How many policies there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.istio.len() + self.egress.len() + self.sets.len()
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
 /// Reports every document that stands twice: (kind, namespace, name) over all sources.
-pub fn duplicates<'d>(sources: impl Iterator<Item = &'d Documents>, problems: &mut Vec<Problem>) {
+pub(crate) fn duplicates<'d>(
+    sources: impl Iterator<Item = &'d Documents>,
+    problems: &mut Vec<Problem>,
+) {
     let mut seen: BTreeMap<(&str, &str), &Place> = BTreeMap::new();
     for (kind, path, place) in sources.flat_map(Documents::heads) {
         let first = *seen.entry((kind, path)).or_insert(place);
@@ -81,14 +84,17 @@ pub fn duplicates<'d>(sources: impl Iterator<Item = &'d Documents>, problems: &m
 
 /// The DestinationSets of the whole set, by namespace and name.
 #[derive(Debug)]
-pub struct Sets<'d> {
+pub(crate) struct Sets<'d> {
     by_name: BTreeMap<(&'d str, &'d str), &'d DestinationSet>,
     root_namespace: &'d str,
 }
 
 impl<'d> Sets<'d> {
     /// Collects them.
-    pub fn of(sources: impl Iterator<Item = &'d Documents>, root_namespace: &'d str) -> Sets<'d> {
+    pub(crate) fn of(
+        sources: impl Iterator<Item = &'d Documents>,
+        root_namespace: &'d str,
+    ) -> Sets<'d> {
         let sets = sources.flat_map(|d| &d.sets);
         let by_name = sets
             .map(|s| ((s.meta.namespace(), s.meta.name()), s))
@@ -100,7 +106,7 @@ impl<'d> Sets<'d> {
     }
 
     /// The set that a policy means: of its own namespace, then of the root namespace.
-    pub fn find(&self, namespace: &str, name: &str) -> Option<&'d DestinationSet> {
+    pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<&'d DestinationSet> {
         let own = self.by_name.get(&(namespace, name));
         own.or_else(|| self.by_name.get(&(self.root_namespace, name)))
             .copied()
@@ -108,7 +114,7 @@ impl<'d> Sets<'d> {
 
     /// The rule of an entry with the hosts of the sets that it names; without any it is the entry's own, shared. `None`
     /// if a name means nothing, which is among the problems.
-    pub fn link(
+    pub(crate) fn link(
         &self,
         policy: &EgressPolicy,
         entry: &Entry,
@@ -176,7 +182,7 @@ impl<'d> Sets<'d> {
     }
 
     /// Reports every set that hides one of the root namespace, and every set that no policy names.
-    pub fn check(
+    pub(crate) fn check(
         &self,
         policies: impl Iterator<Item = &'d EgressPolicy>,
         problems: &mut Vec<Problem>,

@@ -16,25 +16,25 @@ use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject};
 
 /// How many comparisons the findings of one set may take.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     left: usize,
 }
 
 impl Budget {
     /// Enough for large sets, and a bound for absurd ones.
-    pub fn new(comparisons: usize) -> Budget {
+    pub(crate) fn new(comparisons: usize) -> Budget {
         Budget { left: comparisons }
     }
 
     /// Takes one comparison, if there is one left.
-    pub fn spend(&mut self) -> bool {
+    pub(crate) fn spend(&mut self) -> bool {
         let some = self.left > 0;
         self.left = self.left.saturating_sub(1);
         some
     }
 
     /// Whether nothing is left, so that findings may be missing.
-    pub fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.left == 0
     }
 }
@@ -44,7 +44,7 @@ type Namespace<'r> = Option<&'r str>;
 
 /// Rules, filed.
 #[derive(Debug)]
-pub struct Candidates<'r> {
+pub(crate) struct Candidates<'r> {
     by_key: HashMap<(HostKey<'r>, Namespace<'r>), Vec<&'r Rule>>,
     /// The prefix lengths of networks, IPv4 and IPv6 apart.
     lengths: BTreeSet<(bool, u8)>,
@@ -52,12 +52,12 @@ pub struct Candidates<'r> {
 
 impl<'r> Candidates<'r> {
     /// Files rules that may cover others.
-    pub fn of(rules: impl Iterator<Item = &'r Rule>) -> Candidates<'r> {
+    pub(crate) fn of(rules: impl Iterator<Item = &'r Rule>) -> Candidates<'r> {
         Candidates::file(rules, namespaces)
     }
 
     /// Files rules by where they apply alone, whoever they are about.
-    pub fn by_host(rules: impl Iterator<Item = &'r Rule>) -> Candidates<'r> {
+    pub(crate) fn by_host(rules: impl Iterator<Item = &'r Rule>) -> Candidates<'r> {
         Candidates::file(rules, |_| vec![None])
     }
 
@@ -90,7 +90,7 @@ impl<'r> Candidates<'r> {
     }
 
     /// The first rule that may cover `rule` and does. What a rule covers, its first host and namespace are part of.
-    pub fn find<'c>(
+    pub(crate) fn find<'c>(
         &'c self,
         rule: &'c Rule,
         budget: &mut Budget,
@@ -171,7 +171,7 @@ fn suffixes(name: &str, from: usize) -> impl Iterator<Item = HostKey<'_>> {
 }
 
 /// The keys under which a rule's hosts are filed.
-pub fn hosts(rule: &Rule) -> Vec<HostKey<'_>> {
+pub(crate) fn hosts(rule: &Rule) -> Vec<HostKey<'_>> {
     let mut keys = Vec::new();
     for operation in &rule.to {
         keys.extend(

@@ -20,7 +20,7 @@ use customs_engine::subject::CallerMatch;
 use customs_policy::problem::{Code, Problem};
 
 /// Looks for clashes.
-pub fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
+pub(crate) fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
     let denies = Candidates::of(rules.denies.iter().map(Arc::as_ref));
     let mut overruled = BTreeSet::new();

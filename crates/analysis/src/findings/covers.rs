@@ -20,7 +20,7 @@ const MOST: usize = 16_384;
 /// How the two rules are read: the one that may cover, and the one that may be covered. A grant is never compared as
 /// the coverer of a deny.
 #[derive(Clone, Copy, Debug)]
-pub struct Reads {
+pub(crate) struct Reads {
     /// The effect of the rule that may cover.
     pub outer: Effect,
     /// The effect of the rule that may be covered.
@@ -29,29 +29,29 @@ pub struct Reads {
 
 impl Reads {
     /// Two denies.
-    pub const DENIES: Reads = Reads {
+    pub(crate) const DENIES: Reads = Reads {
         outer: Effect::Deny,
         inner: Effect::Deny,
     };
     /// Two grants.
-    pub const GRANTS: Reads = Reads {
+    pub(crate) const GRANTS: Reads = Reads {
         outer: Effect::Allow,
         inner: Effect::Allow,
     };
     /// A deny over a grant.
-    pub const DENY_OVER_GRANT: Reads = Reads {
+    pub(crate) const DENY_OVER_GRANT: Reads = Reads {
         outer: Effect::Deny,
         inner: Effect::Allow,
     };
 }
 
 /// Whether `outer` matches whatever `inner` matches, modes, exceptions and expiry aside.
-pub fn rule(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
+pub(crate) fn rule(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
     destination(outer, inner, reads) && callers(&outer.callers, &inner.callers, reads)
 }
 
 /// The same for where requests go alone, `when` included.
-pub fn destination(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
+pub(crate) fn destination(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
     let to = outer.to.is_empty()
         || (!inner.to.is_empty()
             && inner
@@ -69,7 +69,7 @@ pub fn destination(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
 }
 
 /// Whether a rule has a field that only HTTP can answer.
-pub fn is_http_only(rule: &Rule) -> bool {
+pub(crate) fn is_http_only(rule: &Rule) -> bool {
     rule.to.iter().any(Operation::is_http_only) || rule.when.iter().any(Condition::is_http_only)
 }
 
@@ -116,7 +116,12 @@ fn operation(outer: &Operation, inner: &Operation, reads: Reads) -> bool {
 }
 
 /// Whether every method that one pattern matches as it is read another does.
-pub fn method(outer: &TextPattern, matching: Match, inner: &TextPattern, others: Match) -> bool {
+pub(crate) fn method(
+    outer: &TextPattern,
+    matching: Match,
+    inner: &TextPattern,
+    others: Match,
+) -> bool {
     match (matching, others) {
         (Match::Broad, _) => outer.contains_ignore_case(inner),
         (Match::Strict, Match::Strict) => outer.contains(inner),
@@ -126,7 +131,7 @@ pub fn method(outer: &TextPattern, matching: Match, inner: &TextPattern, others:
 
 /// Whether every text that one pattern matches another does. What holds of each reading holds where some reading must match
 /// some pattern, and where each must.
-pub fn path(outer: &PathPattern, inner: &PathPattern) -> bool {
+pub(crate) fn path(outer: &PathPattern, inner: &PathPattern) -> bool {
     match (outer, inner) {
         (PathPattern::Text(outer), PathPattern::Text(inner)) => outer.contains(inner),
         // Every template begins with `/`.
@@ -139,7 +144,7 @@ pub fn path(outer: &PathPattern, inner: &PathPattern) -> bool {
 }
 
 /// Whether a rule is about every caller whom another is about.
-pub fn callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) -> bool {
+pub(crate) fn callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) -> bool {
     unknown_callers(outer, inner, reads)
         && match (outer, inner) {
             (CallerMatch::Anyone, _) => true,
@@ -273,7 +278,7 @@ fn trust_domains(subject: &Subject) -> &[String] {
 }
 
 /// Each account in each namespace, where every namespace is named.
-pub fn pairs<'s>(
+pub(crate) fn pairs<'s>(
     namespaces: &'s [NamespacePattern],
     accounts: &'s [String],
 ) -> Option<Vec<(&'s str, &'s str)>> {
@@ -292,7 +297,7 @@ pub fn pairs<'s>(
 }
 
 /// Whether every namespace of one pattern is one of another.
-pub fn namespace(outer: &NamespacePattern, inner: &NamespacePattern) -> bool {
+pub(crate) fn namespace(outer: &NamespacePattern, inner: &NamespacePattern) -> bool {
     use NamespacePattern::{Every, Exact, Prefix};
     match (outer, inner) {
         (Every, _) => true,
@@ -303,7 +308,7 @@ pub fn namespace(outer: &NamespacePattern, inner: &NamespacePattern) -> bool {
 }
 
 /// Whether a subject is about an account of a namespace, whatever its trust domain.
-pub fn selects_account(subject: &Subject, (namespace, name): (&str, &str)) -> bool {
+pub(crate) fn selects_account(subject: &Subject, (namespace, name): (&str, &str)) -> bool {
     match subject {
         Subject::Workloads {
             namespaces,
@@ -390,7 +395,7 @@ fn source_over_subject(outer: &Source, inner: &Subject) -> bool {
 }
 
 /// A namespace as a glob.
-pub fn glob(namespace: &NamespacePattern) -> String {
+pub(crate) fn glob(namespace: &NamespacePattern) -> String {
     match namespace {
         NamespacePattern::Exact(name) => name.clone(),
         NamespacePattern::Prefix(prefix) => format!("{prefix}*"),
@@ -426,7 +431,7 @@ fn subjects_over_source(outer: &SubjectList, inner: &Source) -> bool {
 }
 
 /// The accounts outside of which a source is about nobody with a valid identity, where it names them: namespace and name.
-pub fn named_accounts(source: &Source) -> Option<Vec<(&str, &str)>> {
+pub(crate) fn named_accounts(source: &Source) -> Option<Vec<(&str, &str)>> {
     let accounts = source.service_accounts.any_of();
     if !accounts.is_empty() {
         return Some(

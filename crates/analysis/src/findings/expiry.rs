@@ -9,7 +9,7 @@ use customs_policy::problem::{Code, Problem};
 const DAY: i128 = 86_400 * 1_000_000_000;
 
 /// Looks for ends.
-pub fn look(rules: &Rules, horizon: Horizon, found: &mut Vec<Problem>) {
+pub(crate) fn look(rules: &Rules, horizon: Horizon, found: &mut Vec<Problem>) {
     let Some(now) = horizon.now else { return };
     let grants = rules.grants.iter().map(|rule| &rule.info);
     let exceptions = rules

@@ -19,7 +19,7 @@ use customs_engine::subject::{CallerMatch, Subject, SubjectList};
 use customs_policy::problem::{Code, Problem};
 
 /// Looks at the gates.
-pub fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
+pub(crate) fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
     let allows = Places::of(&rules.istio_allows);
     for grant in rules

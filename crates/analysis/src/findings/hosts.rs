@@ -15,7 +15,7 @@ use customs_policy::problem::{Code, Problem};
 const MOST: usize = 1_000;
 
 /// Looks for such patterns; each entry is told once.
-pub fn look(rules: &Rules, found: &mut Vec<Problem>) {
+pub(crate) fn look(rules: &Rules, found: &mut Vec<Problem>) {
     for rule in rules.istio_allows.iter().chain(&rules.grants) {
         found.extend(narrow_port(&rule.to).map(|host| narrow(host, &rule.info)));
         found.extend(range(&rule.to).map(|host| address_only(host, &rule.info)));

@@ -19,7 +19,7 @@ use customs_engine::subject::{CallerMatch, Source, Subject};
 use customs_policy::problem::{Code, Problem};
 
 /// Looks for rules that never match.
-pub fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
+pub(crate) fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
     let mut trust = snapshot.settings().trust_domains.clone();
     if let Accepted::Only(domains) = &mut trust.accepted {

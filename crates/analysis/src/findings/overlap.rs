@@ -9,7 +9,7 @@ use customs_engine::rule::{Exception, Rule};
 use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
 
 /// Whether two grants may be about one caller.
-pub fn callers(subjects: &SubjectList, callers: &CallerMatch) -> bool {
+pub(crate) fn callers(subjects: &SubjectList, callers: &CallerMatch) -> bool {
     match callers {
         CallerMatch::Anyone => true,
         CallerMatch::Sources(sources) => subjects
@@ -21,7 +21,7 @@ pub fn callers(subjects: &SubjectList, callers: &CallerMatch) -> bool {
 }
 
 /// Whether an exception may open a deny to some request of a grant.
-pub fn exception(except: &Exception, grant: &Rule) -> bool {
+pub(crate) fn exception(except: &Exception, grant: &Rule) -> bool {
     let callers = match &except.callers {
         CallerMatch::Subjects(subjects) => callers(subjects, &grant.callers),
         CallerMatch::Anyone | CallerMatch::Sources(_) => true,
@@ -35,14 +35,14 @@ pub fn exception(except: &Exception, grant: &Rule) -> bool {
 }
 
 /// Whether two lists of subjects may be about one caller. Callers without a valid identity may be anybody's.
-pub fn subject_lists(one: &SubjectList, two: &SubjectList) -> bool {
+pub(crate) fn subject_lists(one: &SubjectList, two: &SubjectList) -> bool {
     one.0
         .iter()
         .any(|a| two.0.iter().any(|b| both_select(a, b)))
 }
 
 /// Whether a workload of the own trust domain is selected by both; here "yes" is sure too.
-pub fn own_workloads(one: &SubjectList, two: &SubjectList) -> bool {
+pub(crate) fn own_workloads(one: &SubjectList, two: &SubjectList) -> bool {
     subject_lists(&one.own_workloads(), &two.own_workloads())
 }
 
@@ -115,7 +115,7 @@ fn in_namespaces(source: &Source, namespace: &str) -> bool {
 
 /// Whether two operations may match one request, hosts and methods being looked at. `one` is matched as told; `two` is matched
 /// strictly, so what is not known never matches it.
-pub fn operations(one: &Operation, matching: Match, two: &Operation) -> bool {
+pub(crate) fn operations(one: &Operation, matching: Match, two: &Operation) -> bool {
     let (a, b) = (one.hosts.any_of(), two.hosts.any_of());
     let hosts = a.is_empty()
         || b.is_empty()

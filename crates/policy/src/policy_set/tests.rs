@@ -6,6 +6,7 @@ use crate::problem::{Code, Place};
 use crate::source::PolicyFile;
 
 mod bound;
+mod review;
 mod settings;
 
 const NOW: UnixNanos = UnixNanos(0);
@@ -488,50 +489,4 @@ fn too_large_a_set_is_nobodys_fault_but_the_growing_source() {
     );
     assert_eq!(rounds.states(), ["good", "refused"]);
     assert_eq!(rounds.0.statuses()[1].problems[0].code, Code::TooLarge);
-}
-
-/// Names the revision of every set that it sees.
-#[derive(Debug)]
-struct NamesRevision;
-
-impl SnapshotReview for NamesRevision {
-    fn review(&self, snapshot: &Snapshot, now: UnixNanos) -> Vec<Problem> {
-        let text = format!("{} at {}", snapshot.revision(), now.0);
-        vec![Problem::warning(Code::Expired, Place::whole("a"), text)]
-    }
-}
-
-#[test]
-fn what_the_review_finds_in_a_published_set_is_a_warning_of_it() {
-    let declaration = SourceDeclaration::any_namespace("a");
-    let set =
-        PolicySet::new([declaration], Settings::default()).with_review(Arc::new(NamesRevision));
-    let mut rounds = Rounds(set);
-    let change = rounds
-        .files(&[&denies("a", &["a.example"])])
-        .change
-        .unwrap();
-    let expected = format!("{} at 0", change.revision);
-    assert_eq!(
-        change
-            .problems
-            .iter()
-            .map(|p| p.text.as_str())
-            .collect::<Vec<_>>(),
-        [expected.as_str()]
-    );
-    assert_eq!(
-        rounds
-            .0
-            .warnings()
-            .map(|p| p.text.as_str())
-            .collect::<Vec<_>>(),
-        [expected.as_str()]
-    );
-    rounds.files(&["kind: ["]);
-    assert_eq!(
-        rounds.0.warnings().count(),
-        1,
-        "the set in force is the same"
-    );
 }
