@@ -26,50 +26,6 @@ fn problem_codes_and_reasons_are_documented() {
     assert_eq!(documented(section(&policy, "## Reasons"), "| `"), reasons);
 }
 
-/// The names in the first column of a document's tables, in their order.
-fn tabled(text: &str) -> Vec<&str> {
-    text.lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-        .collect()
-}
-
-#[test]
-fn audit_fields_are_documented() {
-    use customs_record::fields;
-    let audit = read("docs/AUDIT.md");
-    let reference = section(&audit, "## Fields of each kind");
-    let mut known = vec![(
-        "### Every record".to_owned(),
-        [fields::HEAD, &[fields::CHAIN]].concat(),
-    )];
-    known.extend(
-        fields::KINDS
-            .iter()
-            .map(|(kind, own)| (format!("### `{kind}`"), own.to_vec())),
-    );
-    for (list, own) in [
-        ("Each of the `headers`", fields::HEADER),
-        ("Each of the `problems`", fields::PROBLEM),
-        ("Each of the `sources`", fields::SOURCE),
-        ("Each of the `files` of a source", fields::FILE),
-        ("Each of the `refusals`", fields::REFUSAL),
-        ("What `lost` counts", fields::LOSS),
-    ] {
-        known.push((format!("### {list}"), own.to_vec()));
-    }
-    for (heading, own) in &known {
-        assert_eq!(tabled(section(reference, heading)), *own, "{heading}");
-    }
-    let headings: BTreeSet<&str> = reference
-        .lines()
-        .filter(|line| line.starts_with("### "))
-        .collect();
-    assert_eq!(
-        headings,
-        known.iter().map(|(heading, _)| heading.as_str()).collect()
-    );
-}
-
 #[test]
 fn metrics_are_documented() {
     let metrics: BTreeSet<String> = documented(&read("docs/OPERATIONS.md"), "| `customs_");

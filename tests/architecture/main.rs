@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 mod code_map;
 mod crates;
 mod documents;
+mod record_fields;
 
 /// A source file of the product: its path below the root, and its text without tests, comments and doc comments.
 struct Unit {

@@ -22,7 +22,7 @@ fn examples() -> Vec<(String, String)> {
 #[test]
 fn every_kind_has_an_example_that_is_a_record() {
     let examples = examples();
-    let kinds: Vec<_> = fields::KINDS.iter().map(|(kind, _)| *kind).collect();
+    let kinds: Vec<_> = fields::KINDS.iter().map(|kind| kind.name).collect();
     assert_eq!(
         examples
             .iter()

@@ -14,6 +14,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use customs_record::fields::{Redactable, RedactionClass};
 use customs_record::plain_file;
 use customs_record::{
     DecisionEntry, DecisionRecord, Entry, HeaderEntry, QuestionEntry, RefusalsEntry,
@@ -47,11 +48,12 @@ pub enum Redaction {
 /// What is taken out of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedactConfig {
-    /// `principal` and `serviceAccount`.
+    /// The fields of the class [`RedactionClass::Principal`].
     pub principal: Redaction,
-    /// `path`.
+    /// Those of the class [`RedactionClass::Path`].
     pub path: Redaction,
-    /// `sourceAddress`, `remoteAddress` and `askedBy`.
+    /// Those of the class [`RedactionClass::Address`], the addresses of clients in headers, and who
+    /// asked a question or was refused.
     pub address: Redaction,
     /// A file with the key of the hashes; without one each process draws its own.
     pub key: Option<PathBuf>,
@@ -60,6 +62,16 @@ pub struct RedactConfig {
 impl RedactConfig {
     fn ways(&self) -> [Redaction; 3] {
         [self.principal, self.path, self.address]
+    }
+
+    /// What happens to the fields of a class.
+    fn way(&self, class: RedactionClass) -> Redaction {
+        match class {
+            RedactionClass::None => Redaction::Keep,
+            RedactionClass::Principal => self.principal,
+            RedactionClass::Path => self.path,
+            RedactionClass::Address => self.address,
+        }
     }
 }
 
@@ -163,37 +175,12 @@ impl Redactor {
 
     /// `None` where nothing is taken.
     fn decision(&self, decision: &DecisionRecord) -> Option<DecisionEntry> {
-        let RedactConfig {
-            principal,
-            path,
-            address,
-            key: _,
-        } = self.config;
         let (mut told, mut taken) = (decision.unpacked(), Vec::new());
-        for (name, way, text) in [
-            ("principal", principal, &mut told.principal),
-            ("serviceAccount", principal, &mut told.service_account),
-            ("sourceAddress", address, &mut told.source_address),
-            ("remoteAddress", address, &mut told.remote_address),
-            ("path", path, &mut told.path),
-        ] {
-            if let Some(hidden) = self.hidden(way, text) {
-                *text = hidden;
+        told.visit_redactable(|name, class, value| {
+            if self.hide(self.config.way(class), value) {
                 taken.push(name);
             }
-        }
-        let hidden = |uri: &String| self.hidden(principal, uri);
-        let hidden: Vec<String> = told
-            .optional()
-            .certificate_uris
-            .iter()
-            .filter_map(hidden)
-            .collect();
-        if !hidden.is_empty() {
-            told.optional_mut().certificate_uris =
-                hidden.into_iter().filter(|uri| !uri.is_empty()).collect();
-            taken.push("certificateUris");
-        }
+        });
         let is_address = |header: &HeaderEntry| ADDRESSES.contains(&header.name.as_str());
         if told.optional().headers.iter().any(is_address) {
             for header in told
@@ -202,7 +189,7 @@ impl Redactor {
                 .iter_mut()
                 .filter(|header| is_address(header))
             {
-                if let Some(hidden) = self.hidden(address, &header.value) {
+                if let Some(hidden) = self.hidden(self.config.address, &header.value) {
                     header.value = hidden;
                     taken.push("headers");
                 }
@@ -252,6 +239,31 @@ impl Redactor {
         }
         told.redacted.push("refusals");
         Some(told)
+    }
+
+    /// Hides a value of a record, and says whether something of it was taken. What is left out of a
+    /// list is not in it any more.
+    fn hide(&self, way: Redaction, value: Redactable<'_>) -> bool {
+        match value {
+            Redactable::Text(text) => {
+                let Some(hidden) = self.hidden(way, text) else {
+                    return false;
+                };
+                *text = hidden;
+                true
+            }
+            Redactable::Texts(texts) => {
+                let hidden: Vec<String> = texts
+                    .iter()
+                    .filter_map(|text| self.hidden(way, text))
+                    .collect();
+                let is_taken = !hidden.is_empty();
+                if is_taken {
+                    *texts = hidden.into_iter().filter(|text| !text.is_empty()).collect();
+                }
+                is_taken
+            }
+        }
     }
 
     /// What is recorded in the place of a text; `None` where the text itself is.

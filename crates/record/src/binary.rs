@@ -4,7 +4,7 @@
 //! [`proto::Record`](super::proto::Record) with its fields in the order of their numbers.
 
 use super::encode;
-use super::fields::{Field, record, timestamp};
+use super::fields::{CHAIN_NUMBER, Field, TIMESTAMP_NANOS, TIMESTAMP_SECONDS};
 use super::record_encoder::RecordEncoder;
 use super::timestamp::seconds_and_nanos;
 use crate::Entry;
@@ -18,7 +18,7 @@ pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
 
 /// Appends the chain, the message's last field.
 pub fn close(chain: &str, out: &mut Vec<u8>) {
-    protobuf::text(record::CHAIN.number, chain, out);
+    protobuf::text(CHAIN_NUMBER, chain, out);
 }
 
 /// A message that is being written.
@@ -53,8 +53,8 @@ impl RecordEncoder for Message<'_> {
         let (seconds, nanos) = seconds_and_nanos(value);
         self.put_message(field, |message| {
             // Moments before 1970 are negative, and written as protobuf writes such numbers.
-            message.long(timestamp::SECONDS, seconds.cast_unsigned());
-            message.number(timestamp::NANOS, nanos);
+            message.long(TIMESTAMP_SECONDS, seconds.cast_unsigned());
+            message.number(TIMESTAMP_NANOS, nanos);
         });
     }
 

@@ -1,14 +1,16 @@
 //! The record: one [`Entry`] for each event, from which the audit line, the log line, the counters and every later
 //! rendering are made. One fact is typed once, here; a rendering only chooses and escapes.
 //!
-//! What is decided is told here, other events of a server in [`event`], what was refused before
-//! it was a check in [`refusals`], and what the trail tells of itself in [`trail`].
+//! The fields of an entry are the rows of its table in [`fields`](crate::fields). Here is how
+//! entries are made: decisions in [`decision_record`], with [`headers`] and [`optional_fields`];
+//! ends of grants in [`grant_expired`]; what was refused before it was a check in [`refusals`];
+//! what the audit log says of itself in [`trail`].
 //!
 //! Nothing secret enters an entry: no cookies, no authorization, no body and no query string. Of headers it holds the request
 //! id, the trace context, what a policy asks for, and what of the optional fields a decision may rest on. Text that a client controls is capped, and what was capped is named in `truncated`.
 
 pub mod decision_record;
-pub mod event;
+pub mod grant_expired;
 pub mod headers;
 pub mod optional_fields;
 pub mod refusals;
@@ -16,19 +18,17 @@ pub mod trail;
 
 use std::sync::Arc;
 
-pub use decision_record::DecisionRecord;
-pub use event::{
-    CallerGoneEntry, GrantExpiredEntry, QuestionEntry, StartEntry, StopEntry, WithheldEntry,
+pub use crate::fields::decision::{AnswerEntry, DecisionEntry, OptionalFields};
+pub use crate::fields::events::{
+    CallerGoneEntry, GapEntry, GrantExpiredEntry, HeaderEntry, LagEntry, Loss, QuestionEntry,
+    RefusalCount, RefusalsEntry, StartEntry, StopEntry, WithheldEntry,
 };
-pub use headers::HeaderEntry;
-pub use optional_fields::OptionalFields;
-pub use refusals::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
-pub use trail::{CheckpointEntry, GapEntry, LagEntry, Loss, StreamEntry};
+pub use decision_record::DecisionRecord;
+pub use refusals::{PeerAddress, RefusalCause};
+pub use trail::{CheckpointEntry, StreamEntry};
 
-use customs_engine::effect::Effect;
-use customs_engine::enforcement::Enforcement;
-use customs_engine::identity::IdentityState;
-use customs_engine::reason::Reason;
+use crate::fields::events::{CheckpointFields, PolicyChangeFields, StreamFields};
+use crate::fields::{DECISION_KIND, Message};
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::PolicyChange;
 
@@ -67,19 +67,19 @@ impl Entry {
     /// The word for it in records.
     pub fn kind(&self) -> &'static str {
         match self {
-            Entry::Decision(_) => "decision",
-            Entry::PolicyChange(_) => "policyChange",
-            Entry::Question(_) => "question",
-            Entry::GrantExpired(_) => "grantEnd",
-            Entry::Start(_) => "start",
-            Entry::Stop(_) => "stop",
-            Entry::Withheld(_) => "withheld",
-            Entry::CallerGone(_) => "callerGone",
-            Entry::Refusals(_) => "refusals",
-            Entry::Stream(_) => "stream",
-            Entry::Gap(_) => "gap",
-            Entry::Lag(_) => "lag",
-            Entry::Checkpoint(_) => "checkpoint",
+            Entry::Decision(_) => DECISION_KIND,
+            Entry::PolicyChange(_) => PolicyChangeFields::NAME,
+            Entry::Question(_) => QuestionEntry::NAME,
+            Entry::GrantExpired(_) => GrantExpiredEntry::NAME,
+            Entry::Start(_) => StartEntry::NAME,
+            Entry::Stop(_) => StopEntry::NAME,
+            Entry::Withheld(_) => WithheldEntry::NAME,
+            Entry::CallerGone(_) => CallerGoneEntry::NAME,
+            Entry::Refusals(_) => RefusalsEntry::NAME,
+            Entry::Stream(_) => StreamFields::NAME,
+            Entry::Gap(_) => GapEntry::NAME,
+            Entry::Lag(_) => LagEntry::NAME,
+            Entry::Checkpoint(_) => CheckpointFields::NAME,
         }
     }
 
@@ -101,111 +101,6 @@ impl Entry {
             Entry::Checkpoint(entry) => entry.time,
         }
     }
-}
-
-/// One decided check: the normalised inputs, the three answers, and who to ask. `T` is what a text is: a `String` where
-/// it stands by itself, a part of a [`DecisionRecord`] where it travels.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DecisionEntry<T = String> {
-    /// When the check was decided: the `now` of the decision.
-    pub time: UnixNanos,
-    /// How long the decision took, in microseconds.
-    pub duration_micros: u32,
-    /// A UUID of version 7, also told to the caller.
-    pub decision_id: T,
-    /// The number of the decision in its process, from 1.
-    pub decision_number: u64,
-    /// The revision of the set that decided.
-    pub revision: T,
-    /// Whether verdicts are enforced.
-    pub enforcement: Enforcement,
-    /// What Envoy was told, or would have been told if the caller had waited.
-    pub effect: Effect,
-    /// What the enforced rules said.
-    pub verdict: AnswerEntry<T>,
-    /// What they would say with everything on trial enforced.
-    pub dry_run: AnswerEntry<T>,
-    /// The first AUDIT rule that marks the request, if one does.
-    pub audit_rule: T,
-    /// The identity's state.
-    pub identity: IdentityState,
-    /// Why an invalid identity is invalid.
-    pub identity_detail: Option<&'static str>,
-    /// The principal as sent.
-    pub principal: T,
-    /// The trust domain of a well-formed principal.
-    pub trust_domain: T,
-    /// The namespace of a well-formed principal.
-    pub namespace: T,
-    /// The service account of a well-formed principal.
-    pub service_account: T,
-    /// The connection's peer.
-    pub source_address: T,
-    /// The client behind the declared trusted proxies; empty where none are declared.
-    pub remote_address: T,
-    /// The gateway's listener address.
-    pub destination_address: T,
-    /// `http` or `tcp`.
-    pub protocol: &'static str,
-    /// The canonical host, where it is known.
-    pub host: T,
-    /// The authority or SNI as sent.
-    pub raw_host: T,
-    /// The port that goes with the host, where it is known.
-    pub port: Option<u16>,
-    /// The gateway's listener port.
-    pub listener_port: Option<u16>,
-    /// The SNI of the session, where it is told.
-    pub sni: T,
-    /// The method, as sent.
-    pub method: T,
-    /// The path, as sent, without its query.
-    pub path: T,
-    /// The gateway's own identity.
-    pub gateway: T,
-    /// `x-request-id`
-    pub request_id: T,
-    /// `traceparent`
-    pub traceparent: T,
-    /// Envoy's stream id.
-    pub stream_id: T,
-    /// Whether the caller had given up before the decision was recorded, so that nobody got its answer.
-    pub caller_gone: bool,
-    /// What is told only where it is out of the ordinary.
-    pub optional: Option<Arc<OptionalFields>>,
-}
-
-/// One of the answers of a decision.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AnswerEntry<T = String> {
-    /// Allow or deny.
-    pub effect: Effect,
-    /// Why.
-    pub reason: Reason,
-    /// The rule that spoke.
-    pub rule: T,
-    /// The gates that stayed closed (a denial) or opened (an allow).
-    pub gate: &'static str,
-    /// For a denial at one gate: the other one, if it was open.
-    pub open_gate: &'static str,
-    /// Whether a valid identity, and nothing else, was missing.
-    pub by_identity: bool,
-    /// Where the rule stands: `file:line`.
-    pub origin: T,
-    /// Who to ask.
-    pub owner: T,
-    /// The rule's ticket.
-    pub ticket: T,
-    /// Why the rule exists.
-    pub rule_reason: T,
-    /// When the rule's grant ends or ended.
-    pub expires: Option<UnixNanos>,
-    /// The exception that would have opened a deny, had it not expired.
-    pub expired: T,
-    /// The exception that opened a deny which otherwise held.
-    pub exception: T,
-    /// When that exception ends.
-    pub exception_expires: Option<UnixNanos>,
 }
 
 /// What the edge knows of a check and the engine does not.

@@ -1,322 +1,271 @@
-//! The fields of a record: which each kind has, in their order, and each field's number and name.
+//! The fields of records: each is declared by one row of a table, in [`decision`] or [`events`].
 //!
-//! It renders nothing and knows no value; [`encode`](super::encode) says which value a field has. The lists are what
-//! documents, tests and consumers go by. The rule: the order is that of the numbers in the proto, and [`CHAIN`] ends every
-//! record.
+//! A row makes the struct's field, what encoders write before a value, and a [`FieldSpec`], by
+//! which documents, tests and consumers go. What a type does is said in [`value`], what a row
+//! becomes in [`macros`]. The rule: a list has the order of the numbers in the proto, and [`CHAIN`]
+//! ends every record.
 
-/// The field that ends every record, and that no list here repeats.
-pub const CHAIN: &str = "chain";
+#[macro_use]
+mod macros;
+pub(crate) mod decision;
+pub(crate) mod events;
+pub(crate) mod value;
 
-/// The fields with which every record begins.
-pub const HEAD: &[&str] = &["time", "kind", "stream", "sequence"];
+pub use decision::{DECISION, METADATA, OTLP_ATTRIBUTES, TailHead};
 
-/// The kinds of records, and the fields that each has behind [`HEAD`].
-pub const KINDS: &[(&str, &[&str])] = &[
-    ("decision", DECISION),
-    ("policyChange", POLICY_CHANGE),
-    ("question", &["askedBy", "now", "answer"]),
-    (
-        "grantEnd",
-        &[
-            "rule",
-            "origin",
-            "owner",
-            "ticket",
-            "ruleReason",
-            "expires",
-            "revision",
-        ],
-    ),
-    ("start", &["enforcement", "version", "listen"]),
-    ("stop", &["revision", "cause", "decisions"]),
-    ("withheld", &["decisionId", "decisionNumber", "reason"]),
-    ("callerGone", &["decisionId", "decisionNumber"]),
-    ("refusals", &["redacted", "first", "last", "refusals"]),
-    ("stream", STREAM),
-    ("gap", &["lost", "first", "last"]),
-    ("lag", &["missedFrom", "missedTo"]),
-    (
-        "checkpoint",
-        &[
-            "sealedStream",
-            "records",
-            "head",
-            "final",
-            "key",
-            "signature",
-        ],
-    ),
-];
+use crate::{
+    CallerGoneEntry, GapEntry, GrantExpiredEntry, HeaderEntry, LagEntry, Loss, QuestionEntry,
+    RefusalCount, RefusalsEntry, StartEntry, StopEntry, WithheldEntry,
+};
+use events::{
+    CheckpointFields, FileFields, PolicyChangeFields, ProblemFields, RecordHead, SourceFields,
+    StreamFields,
+};
+use value::{FieldValue, Writer};
 
-/// What a decision has.
-#[rustfmt::skip]
-const DECISION: &[&str] = &[
-    "decisionId", "decisionNumber", "effect", "verdict", "dryRun", "reason", "rule", "dryRunReason", "dryRunRule", "gate",
-    "openGate", "identityDecided", "identity", "identityDetail", "principal", "trustDomain", "namespace",
-    "serviceAccount", "sourceAddress", "remoteAddress", "destinationAddress", "protocol", "host", "rawHost", "port",
-    "listenerPort", "sni", "method", "path", "headers", "gateway", "requestId", "traceparent", "streamId", "origin",
-    "owner", "ticket", "ruleReason", "expires", "expired", "exception", "exceptionExpires", "dryRunOrigin", "dryRunOwner",
-    "auditRule", "enforcement", "revision", "durationMicros", "truncated", "redacted", "sniAbsent", "addressUnreadable",
-    "authorityHeader", "certificateUris", "callerGone",
-];
+use crate::record_encoder::RecordEncoder;
 
-/// What a decision has and the answer of a question has not, because there was no check.
-pub const OF_A_CHECK: &[&str] = &[
-    "decisionId",
-    "decisionNumber",
-    "durationMicros",
-    "callerGone",
-];
-
-/// What a policy change has.
-#[rustfmt::skip]
-const POLICY_CHANGE: &[&str] = &[
-    "revision", "outcome", "previousRevision", "refusedSources", "problems", "problemsLeftOut", "policies",
-    "istioDenyRules", "istioAllowRules", "egressDenyRules", "egressAllowRules", "sources",
-];
-
-/// What the first record of a stream has.
-#[rustfmt::skip]
-const STREAM: &[&str] = &[
-    "sink", "filter", "format", "hash", "previousStream", "previousSequence", "previousChain", "tornBytes",
-    "previousFile",
-];
-
-/// The fields of each of the `headers`.
-pub const HEADER: &[&str] = &["name", "present", "matched", "value", "valueUnknown"];
-
-/// The fields of each of the `problems`.
-pub const PROBLEM: &[&str] = &["code", "severity", "file", "line", "column", "text", "hint"];
-
-/// The fields of each of the `sources`.
-pub const SOURCE: &[&str] = &["name", "namespace", "files", "filesLeftOut"];
-
-/// The fields of each of the `files` of a source.
-pub const FILE: &[&str] = &["name", "sha256"];
-
-/// The fields of each of the `refusals`.
-pub const REFUSAL: &[&str] = &["peer", "cause", "count", "example"];
-
-/// The fields of `lost`.
-pub const LOSS: &[&str] = &["allows", "denials", "differing", "withheld", "events"];
-
-/// The fields of a kind of record, in their order, the head and the chain included; none for a word that is no kind.
-pub fn of(kind: &str) -> Vec<&'static str> {
-    let Some((_, own)) = KINDS.iter().find(|(name, _)| *name == kind) else {
-        return Vec::new();
-    };
-    [HEAD, own, &[CHAIN]].concat()
+/// A row of a table: what is known of a field, beside its values.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldSpec {
+    field: Field,
+    meaning: &'static str,
+    /// A value, as JSON shows it; a text without its quotes.
+    pub example: &'static str,
+    /// Its type in the proto.
+    pub proto: ProtoType,
+    /// When a record has it.
+    pub presence: Presence,
+    /// The setting that takes it out of records.
+    pub redaction: RedactionClass,
 }
 
-/// The fields of the `answer` of a question, in their order.
-pub fn of_answer() -> Vec<&'static str> {
-    DECISION
+impl FieldSpec {
+    /// Its number in the proto.
+    pub fn number(&self) -> u32 {
+        self.field.number
+    }
+
+    /// Its name in JSON.
+    pub fn name(&self) -> &'static str {
+        let quoted = self.field.before_value().strip_suffix(':');
+        quoted.unwrap_or_default().trim_matches('"')
+    }
+
+    /// What it means, in a sentence or more, as Markdown.
+    pub fn meaning(&self) -> &'static str {
+        self.meaning.trim_start()
+    }
+}
+
+/// The type of a field in the proto.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProtoType {
+    /// `optional` or `repeated`; empty for neither.
+    pub label: &'static str,
+    /// The name of the type.
+    pub name: &'static str,
+}
+
+/// When a record has a field that has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// In every record.
+    Always,
+    /// Only if there was a check, so not in the answer of a question.
+    Check,
+    /// Only if the rule of the dry run is another than the verdict's.
+    OtherRule,
+}
+
+/// The settings that take fields out of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedactionClass {
+    /// No setting does.
+    None,
+    /// Who called.
+    Principal,
+    /// Which path.
+    Path,
+    /// From which address.
+    Address,
+}
+
+/// A value that can be taken out of a record.
+#[derive(Debug)]
+pub enum Redactable<'v> {
+    /// A text.
+    Text(&'v mut String),
+    /// A list of texts.
+    Texts(&'v mut Vec<String>),
+}
+
+impl<'v> From<&'v mut String> for Redactable<'v> {
+    fn from(text: &'v mut String) -> Self {
+        Redactable::Text(text)
+    }
+}
+
+impl<'v> From<&'v mut Vec<String>> for Redactable<'v> {
+    fn from(texts: &'v mut Vec<String>) -> Self {
+        Redactable::Texts(texts)
+    }
+}
+
+/// Which decisions tell Envoy a field of the dynamic metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MetadataScope {
+    /// All.
+    Always,
+    /// Those of a caller whose identity is valid: who reads metadata may not look at the identity's
+    /// state.
+    IfValid,
+}
+
+/// A kind of records: its word, and the fields that it has behind [`HEAD`].
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// The word in `kind`.
+    pub name: &'static str,
+    /// Its fields.
+    pub fields: &'static [FieldSpec],
+}
+
+impl Kind {
+    const fn of<M: Message>() -> Kind {
+        Kind {
+            name: M::NAME,
+            fields: M::FIELDS,
+        }
+    }
+}
+
+/// The word for decisions.
+pub(crate) const DECISION_KIND: &str = "decision";
+
+/// Every kind, in the order in which documents list them.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: DECISION_KIND,
+        fields: DECISION,
+    },
+    Kind::of::<PolicyChangeFields<'_>>(),
+    Kind::of::<QuestionEntry>(),
+    Kind::of::<GrantExpiredEntry>(),
+    Kind::of::<StartEntry>(),
+    Kind::of::<StopEntry>(),
+    Kind::of::<WithheldEntry>(),
+    Kind::of::<CallerGoneEntry>(),
+    Kind::of::<RefusalsEntry>(),
+    Kind::of::<StreamFields<'_>>(),
+    Kind::of::<GapEntry>(),
+    Kind::of::<LagEntry>(),
+    Kind::of::<CheckpointFields<'_>>(),
+];
+
+/// The fields with which every record begins.
+pub const HEAD: &[FieldSpec] = RecordHead::FIELDS;
+
+/// The field that ends every record, and that no list of a kind repeats.
+pub const CHAIN: FieldSpec = FieldSpec {
+    field: Field::new(2000, "\"chain\":\""),
+    meaning: "The SHA-256 of the chain before and of the bytes of this record up to here, 64 \
+        hexadecimal digits. Always the last field.",
+    example: "64 hexadecimal digits",
+    proto: String::PROTO,
+    presence: Presence::Always,
+    redaction: RedactionClass::None,
+};
+
+/// The fields of each of the `headers`.
+pub const HEADER: &[FieldSpec] = HeaderEntry::FIELDS;
+
+/// The fields of each of the `problems`.
+pub const PROBLEM: &[FieldSpec] = ProblemFields::FIELDS;
+
+/// The fields of each of the `sources`.
+pub const SOURCE: &[FieldSpec] = SourceFields::FIELDS;
+
+/// The fields of each of the `files` of a source.
+pub const FILE: &[FieldSpec] = FileFields::FIELDS;
+
+/// The fields of each of the `refusals`.
+pub const REFUSAL: &[FieldSpec] = RefusalCount::FIELDS;
+
+/// The fields of `lost`.
+pub const LOSS: &[FieldSpec] = Loss::FIELDS;
+
+/// The names of some fields.
+pub fn names(fields: &[FieldSpec]) -> Vec<&'static str> {
+    fields.iter().map(FieldSpec::name).collect()
+}
+
+/// The names of the fields of a kind of record, in their order, the head and the chain included;
+/// none for a word that is not a kind.
+pub fn of(kind: &str) -> Vec<&'static str> {
+    let Some(kind) = KINDS.iter().find(|known| known.name == kind) else {
+        return Vec::new();
+    };
+    [HEAD, kind.fields, &[CHAIN]]
         .iter()
-        .copied()
-        .filter(|field| !OF_A_CHECK.contains(field))
+        .flat_map(|fields| names(fields))
         .collect()
 }
 
-/// A field of a message: what each form writes before its value.
+/// The names of the fields of the `answer` of a question, in their order.
+pub fn of_answer() -> Vec<&'static str> {
+    DECISION
+        .iter()
+        .filter(|field| field.presence != Presence::Check)
+        .map(FieldSpec::name)
+        .collect()
+}
+
+/// A message of the proto that a record is, or that is inside of one.
+pub(crate) trait Message {
+    /// For a kind of records its word, otherwise the message's name in the proto.
+    const NAME: &'static str;
+
+    /// Its fields.
+    const FIELDS: &'static [FieldSpec];
+
+    /// Writes them.
+    fn put_fields<E: RecordEncoder>(&self, out: &mut Writer<'_, E>);
+}
+
+/// What each form of a record writes before a field's value.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Field {
+pub(crate) struct Field {
     /// Its number in protobuf.
-    pub(super) number: u32,
+    pub(crate) number: u32,
     /// What JSON has before a text: the name in quotes, a colon, and the quote that opens the text.
     before_text: &'static str,
 }
 
 impl Field {
+    pub(crate) const fn new(number: u32, before_text: &'static str) -> Field {
+        Field {
+            number,
+            before_text,
+        }
+    }
+
     /// What JSON has before a text.
     #[inline(always)]
-    pub(super) fn before_text(self) -> &'static str {
+    pub(crate) fn before_text(self) -> &'static str {
         self.before_text
     }
 
     /// What JSON has before any other value.
     #[inline(always)]
-    pub(super) fn before_value(self) -> &'static str {
+    pub(crate) fn before_value(self) -> &'static str {
         self.before_text.strip_suffix('"').unwrap_or_default()
     }
 }
 
-/// The fields of one message.
-macro_rules! fields {
-    ($(#[$what:meta])* $message:ident: $($field:ident = $number:literal, $name:literal;)*) => {
-        $(#[$what])*
-        pub(super) mod $message {
-            use super::Field;
+/// The number of the chain.
+pub(crate) const CHAIN_NUMBER: u32 = CHAIN.field.number;
 
-            $(pub(in super::super) const $field: Field =
-                Field { number: $number, before_text: concat!("\"", $name, "\":\"") };)*
-        }
-    };
-}
-
-fields! {
-    /// Those of `Record`.
-    record:
-    TIME = 1, "time";
-    KIND = 2, "kind";
-    STREAM = 3, "stream";
-    SEQUENCE = 4, "sequence";
-    DECISION_ID = 5, "decisionId";
-    DECISION_NUMBER = 6, "decisionNumber";
-    EFFECT = 7, "effect";
-    VERDICT = 8, "verdict";
-    DRY_RUN = 9, "dryRun";
-    REASON = 10, "reason";
-    RULE = 11, "rule";
-    DRY_RUN_REASON = 12, "dryRunReason";
-    DRY_RUN_RULE = 13, "dryRunRule";
-    GATE = 14, "gate";
-    OPEN_GATE = 15, "openGate";
-    IDENTITY_DECIDED = 16, "identityDecided";
-    IDENTITY = 17, "identity";
-    IDENTITY_DETAIL = 18, "identityDetail";
-    PRINCIPAL = 19, "principal";
-    TRUST_DOMAIN = 20, "trustDomain";
-    NAMESPACE = 21, "namespace";
-    SERVICE_ACCOUNT = 22, "serviceAccount";
-    SOURCE_ADDRESS = 23, "sourceAddress";
-    REMOTE_ADDRESS = 24, "remoteAddress";
-    DESTINATION_ADDRESS = 25, "destinationAddress";
-    PROTOCOL = 26, "protocol";
-    HOST = 27, "host";
-    RAW_HOST = 28, "rawHost";
-    PORT = 29, "port";
-    LISTENER_PORT = 30, "listenerPort";
-    SNI = 31, "sni";
-    METHOD = 32, "method";
-    PATH = 33, "path";
-    HEADERS = 34, "headers";
-    GATEWAY = 35, "gateway";
-    REQUEST_ID = 36, "requestId";
-    TRACEPARENT = 37, "traceparent";
-    STREAM_ID = 38, "streamId";
-    ORIGIN = 39, "origin";
-    OWNER = 40, "owner";
-    TICKET = 41, "ticket";
-    RULE_REASON = 42, "ruleReason";
-    EXPIRES = 43, "expires";
-    EXPIRED = 44, "expired";
-    EXCEPTION = 45, "exception";
-    EXCEPTION_EXPIRES = 46, "exceptionExpires";
-    DRY_RUN_ORIGIN = 47, "dryRunOrigin";
-    DRY_RUN_OWNER = 48, "dryRunOwner";
-    AUDIT_RULE = 49, "auditRule";
-    ENFORCEMENT = 50, "enforcement";
-    REVISION = 51, "revision";
-    DURATION_MICROS = 52, "durationMicros";
-    TRUNCATED = 53, "truncated";
-    REDACTED = 54, "redacted";
-    SNI_ABSENT = 55, "sniAbsent";
-    ADDRESS_UNREADABLE = 56, "addressUnreadable";
-    AUTHORITY_HEADER = 57, "authorityHeader";
-    CERTIFICATE_URIS = 58, "certificateUris";
-    CALLER_GONE = 59, "callerGone";
-    OUTCOME = 60, "outcome";
-    PREVIOUS_REVISION = 61, "previousRevision";
-    REFUSED_SOURCES = 62, "refusedSources";
-    PROBLEMS = 63, "problems";
-    PROBLEMS_LEFT_OUT = 64, "problemsLeftOut";
-    POLICIES = 65, "policies";
-    ISTIO_DENY_RULES = 66, "istioDenyRules";
-    ISTIO_ALLOW_RULES = 67, "istioAllowRules";
-    EGRESS_DENY_RULES = 68, "egressDenyRules";
-    EGRESS_ALLOW_RULES = 69, "egressAllowRules";
-    SOURCES = 70, "sources";
-    ASKED_BY = 80, "askedBy";
-    NOW = 81, "now";
-    ANSWER = 82, "answer";
-    VERSION = 90, "version";
-    LISTEN = 91, "listen";
-    CAUSE = 92, "cause";
-    DECISIONS = 93, "decisions";
-    SINK = 100, "sink";
-    FILTER = 101, "filter";
-    FORMAT = 102, "format";
-    HASH = 103, "hash";
-    PREVIOUS_STREAM = 104, "previousStream";
-    PREVIOUS_SEQUENCE = 105, "previousSequence";
-    PREVIOUS_CHAIN = 106, "previousChain";
-    TORN_BYTES = 107, "tornBytes";
-    PREVIOUS_FILE = 108, "previousFile";
-    LOST = 110, "lost";
-    FIRST = 111, "first";
-    LAST = 112, "last";
-    MISSED_FROM = 120, "missedFrom";
-    MISSED_TO = 121, "missedTo";
-    SEALED_STREAM = 130, "sealedStream";
-    RECORDS = 131, "records";
-    HEAD = 132, "head";
-    FINAL = 133, "final";
-    KEY = 134, "key";
-    SIGNATURE = 135, "signature";
-    REFUSALS = 140, "refusals";
-    CHAIN = 2000, "chain";
-}
-
-fields! {
-    /// Those of `Header`.
-    header:
-    NAME = 1, "name";
-    PRESENT = 2, "present";
-    MATCHED = 3, "matched";
-    VALUE = 4, "value";
-    VALUE_UNKNOWN = 5, "valueUnknown";
-}
-
-fields! {
-    /// Those of `Problem`.
-    problem:
-    CODE = 1, "code";
-    SEVERITY = 2, "severity";
-    FILE = 3, "file";
-    LINE = 4, "line";
-    COLUMN = 5, "column";
-    TEXT = 6, "text";
-    HINT = 7, "hint";
-}
-
-fields! {
-    /// Those of `PolicySource`.
-    source:
-    NAME = 1, "name";
-    NAMESPACE = 2, "namespace";
-    FILES = 3, "files";
-    FILES_LEFT_OUT = 4, "filesLeftOut";
-}
-
-fields! {
-    /// Those of `PolicyFile`.
-    file:
-    NAME = 1, "name";
-    SHA256 = 2, "sha256";
-}
-
-fields! {
-    /// Those of `Refusal`.
-    refusal:
-    PEER = 1, "peer";
-    CAUSE = 2, "cause";
-    COUNT = 3, "count";
-    EXAMPLE = 4, "example";
-}
-
-fields! {
-    /// Those of `Loss`.
-    loss:
-    ALLOWS = 1, "allows";
-    DENIALS = 2, "denials";
-    DIFFERING = 3, "differing";
-    WITHHELD = 4, "withheld";
-    EVENTS = 5, "events";
-}
-
-fields! {
-    /// Those of protobuf's own `Timestamp`, which JSON spells as one text.
-    timestamp:
-    SECONDS = 1, "seconds";
-    NANOS = 2, "nanos";
-}
+/// The fields of protobuf's own `Timestamp`, which JSON spells as one text.
+pub(crate) const TIMESTAMP_SECONDS: Field = Field::new(1, "\"seconds\":\"");
+pub(crate) const TIMESTAMP_NANOS: Field = Field::new(2, "\"nanos\":\"");

@@ -67,6 +67,14 @@ pub(super) trait RecordEncoder {
         }
     }
 
+    /// A number that may be absent, and may be nought.
+    #[inline(always)]
+    fn optional_long(&mut self, field: Field, value: Option<u64>) {
+        if let Some(value) = value {
+            self.put_long(field, value);
+        }
+    }
+
     /// A number, unless it is nought.
     #[inline(always)]
     fn long(&mut self, field: Field, value: u64) {

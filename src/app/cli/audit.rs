@@ -172,7 +172,7 @@ fn reason(text: &str) -> Result<String, FlagError> {
 
 /// Reads a kind of records.
 fn kind(text: &str) -> Result<String, FlagError> {
-    let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
+    let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
     one_of(text, &kinds)
 }
 

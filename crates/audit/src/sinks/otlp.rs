@@ -8,6 +8,8 @@
 //!   acknowledgement was lost gets the same records again; stream and sequence tell which those are.
 //! - No call waits long: an export that takes longer goes on in the next call, up to its deadline.
 
+mod line;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -22,7 +24,6 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use serde::Deserialize;
 use tokio::runtime::{self, Runtime};
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
@@ -30,6 +31,8 @@ use tonic::{Code, Status};
 
 use super::{Sink, SinkOpenError};
 use customs_record::clock::now;
+use customs_record::fields::OTLP_ATTRIBUTES;
+use line::Line;
 
 /// The most lines of one export.
 const MAX_LINES: usize = 512;
@@ -310,49 +313,28 @@ fn request(lines: &[&[u8]]) -> ExportLogsServiceRequest {
     }
 }
 
-/// What of a line is told beside it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Line {
-    time: String,
-    kind: String,
-    stream: String,
-    sequence: String,
-    decision_id: String,
-    effect: String,
-    verdict: String,
-    dry_run: String,
-    reason: String,
-    rule: String,
-    namespace: String,
-    service_account: String,
-    host: String,
-    traceparent: String,
-    revision: String,
-}
-
 fn log_record(bytes: &[u8], observed: u64) -> LogRecord {
     // A line is ASCII and JSON, as the stream renders it; were it not, its body would still be told.
     let line: Line = serde_json::from_slice(bytes).unwrap_or_default();
-    let is_warning =
-        line.effect == "deny" || ["gap", "withheld", "refusals"].contains(&line.kind.as_str());
+    let is_warning = line.text("effect") == "deny"
+        || ["gap", "withheld", "refusals"].contains(&line.text("kind"));
     let severity = if is_warning {
         SeverityNumber::Warn
     } else {
         SeverityNumber::Info
     };
-    let (trace_id, span_id, flags) = trace(&line.traceparent).unwrap_or_default();
+    let (trace_id, span_id, flags) = trace(line.text("traceparent")).unwrap_or_default();
     LogRecord {
         time_unix_nano: line
-            .time
+            .text("time")
             .parse()
             .map_or(0, |time: jiff::Timestamp| nanos(time.as_nanosecond())),
         observed_time_unix_nano: observed,
         severity_number: severity.into(),
         severity_text: if is_warning { "WARN" } else { "INFO" }.to_owned(),
         body: Some(text(String::from_utf8_lossy(bytes))),
-        event_name: format!("customs.audit.{}", line.kind),
-        attributes: attributes(line),
+        event_name: format!("customs.audit.{}", line.text("kind")),
+        attributes: attributes(&line),
         trace_id,
         span_id,
         flags,
@@ -360,26 +342,19 @@ fn log_record(bytes: &[u8], observed: u64) -> LogRecord {
     }
 }
 
-fn attributes(line: Line) -> Vec<KeyValue> {
-    let texts = [
-        ("customs.stream", line.stream),
-        ("customs.kind", line.kind),
-        ("customs.decision_id", line.decision_id),
-        ("customs.effect", line.effect),
-        ("customs.verdict", line.verdict),
-        ("customs.dry_run", line.dry_run),
-        ("customs.reason", line.reason),
-        ("customs.rule", line.rule),
-        ("customs.namespace", line.namespace),
-        ("customs.service_account", line.service_account),
-        ("customs.host", line.host),
-        ("customs.revision", line.revision),
-    ];
+fn attributes(line: &Line) -> Vec<KeyValue> {
+    let of_every_record = [("stream", "customs.stream"), ("kind", "customs.kind")];
+    let texts = of_every_record
+        .iter()
+        .chain(OTLP_ATTRIBUTES)
+        .map(|(field, name)| (name, line.text(field)))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| attribute(name, text(value)));
     let sequence = AnyValue {
-        value: Some(Value::IntValue(line.sequence.parse().unwrap_or_default())),
+        value: Some(Value::IntValue(
+            line.text("sequence").parse().unwrap_or_default(),
+        )),
     };
-    let texts = texts.into_iter().filter(|(_, value)| !value.is_empty());
-    let texts = texts.map(|(name, value)| attribute(name, text(value)));
     std::iter::once(attribute("customs.sequence", sequence))
         .chain(texts)
         .collect()

@@ -3,7 +3,7 @@
 //! The rule: an empty list asks for nothing; of each list that is filled one value must hold. A record that lacks a field,
 //! such as a policy change without a host, is not in a list of that field.
 
-use super::ring::Head;
+use customs_record::fields::TailHead;
 use customs_record::proto::Filter;
 
 /// What is wrong with the filter of a request, and what to write.
@@ -41,13 +41,13 @@ impl RecordFilter {
     }
 
     /// Whether a record is wanted.
-    pub fn wants(&self, head: &Head) -> bool {
+    pub fn wants(&self, head: &TailHead) -> bool {
         holds(&self.0, head)
     }
 }
 
 /// Whether a record is what a filter asks for.
-pub fn holds(filter: &Filter, head: &Head) -> bool {
+pub fn holds(filter: &Filter, head: &TailHead) -> bool {
     let Filter {
         kinds,
         namespaces,
@@ -83,16 +83,16 @@ fn is_host(pattern: &str, host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn head(kind: &str, namespace: &str, host: &str, reason: &str, effect: &str) -> Head {
+    fn head(kind: &str, namespace: &str, host: &str, reason: &str, effect: &str) -> TailHead {
         let [kind, namespace, host, reason, effect] =
             [kind, namespace, host, reason, effect].map(str::to_owned);
-        Head {
+        TailHead {
             kind,
             namespace,
             host,
             reason,
             effect,
-            ..Head::default()
+            ..TailHead::default()
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prost::Message;
 use tokio::sync::watch;
 
-use customs_record::proto::Record;
+use customs_record::fields::TailHead;
 
 /// The most records that a ring keeps.
 pub const RING_RECORDS: usize = 65_536;
@@ -26,63 +26,12 @@ pub struct Kept {
     /// The bytes of a [`Record`](customs_record::proto::Record).
     pub message: Box<[u8]>,
     /// What is read of it.
-    pub head: Head,
-}
-
-/// The few fields by which records are chosen. The numbers are those of the proto; everything else is passed over.
-#[derive(Clone, PartialEq, Message)]
-pub struct Head {
-    /// The kind.
-    #[prost(string, tag = "2")]
-    pub kind: String,
-    /// The stream.
-    #[prost(string, tag = "3")]
-    pub stream: String,
-    /// The number in the stream.
-    #[prost(uint64, tag = "4")]
-    pub sequence: u64,
-    /// What Envoy was told.
-    #[prost(string, tag = "7")]
-    pub effect: String,
-    /// The verdict's reason.
-    #[prost(string, tag = "10")]
-    pub reason: String,
-    /// The caller's namespace.
-    #[prost(string, tag = "21")]
-    pub namespace: String,
-    /// The canonical host.
-    #[prost(string, tag = "27")]
-    pub host: String,
-}
-
-impl Head {
-    /// The same of a record that is there as a whole.
-    pub fn of(record: &Record) -> Head {
-        Head {
-            kind: record.kind.clone(),
-            stream: record.stream.clone(),
-            sequence: record.sequence,
-            effect: record.effect.clone(),
-            reason: record.reason.clone(),
-            namespace: record.namespace.clone(),
-            host: record.host.clone(),
-        }
-    }
+    pub head: TailHead,
 }
 
 impl Kept {
     fn weight(&self) -> usize {
-        let Head {
-            kind,
-            stream,
-            sequence: _,
-            effect,
-            reason,
-            namespace,
-            host,
-        } = &self.head;
-        let texts = [kind, stream, effect, reason, namespace, host];
-        RECORD_OVERHEAD + self.message.len() + texts.into_iter().map(String::len).sum::<usize>()
+        RECORD_OVERHEAD + self.message.len() + self.head.text_bytes()
     }
 }
 
@@ -170,7 +119,7 @@ impl Ring {
     }
 
     fn push(&self, message: &[u8]) {
-        let Ok(head) = Head::decode(message) else {
+        let Ok(head) = TailHead::decode(message) else {
             tracing::error!("the audit's tail was given a record that cannot be read; it lacks it");
             return;
         };
@@ -376,7 +325,7 @@ pub(crate) mod tests {
             host: "x.example".into(),
             ..numbered(7)
         };
-        let Head {
+        let TailHead {
             kind,
             stream,
             sequence,
@@ -384,7 +333,7 @@ pub(crate) mod tests {
             reason,
             namespace,
             host,
-        } = Head::decode(record.encode_to_vec().as_slice()).unwrap();
+        } = TailHead::decode(record.encode_to_vec().as_slice()).unwrap();
         let texts = [kind, stream, effect, reason, namespace, host];
         assert_eq!(
             texts,

@@ -1,31 +1,18 @@
 //! The dynamic metadata of a response: what access logs and later filters can read, all of it text.
 //!
-//! It decides nothing. The rule: a reader of a namespace here may not look at the identity's state,
-//! so an unproven namespace is left out. Envoy parses each field for every request, so the operator
+//! It decides nothing. Which fields there are, and which of them need a valid identity, is in the
+//! table of a decision ([`METADATA`]). Envoy parses each field for every request, so the operator
 //! chooses which are sent.
 
-use customs_engine::identity::IdentityState;
+use customs_record::DecisionRecord;
+use customs_record::fields::METADATA;
 use customs_record::protobuf as write;
-use customs_record::{DecisionEntry, DecisionRecord};
 
 /// Every field, in the order in which they are sent.
-pub const NAMES: [&str; 15] = [
-    "decision_id",
-    "effect",
-    "verdict",
-    "dry_run",
-    "reason",
-    "rule",
-    "dry_run_reason",
-    "dry_run_rule",
-    "gate",
-    "identity",
-    "namespace",
-    "service_account",
-    "host",
-    "owner",
-    "revision",
-];
+pub const NAMES: [&str; METADATA.len()] = match METADATA.first_chunk() {
+    Some(names) => *names,
+    None => [""; METADATA.len()],
+};
 
 /// Fields of `google.protobuf.Struct`, of an entry of its map, and of `google.protobuf.Value`.
 mod field {
@@ -77,7 +64,7 @@ impl Fields {
     pub(super) fn write(&self, entry: &DecisionRecord, out: &mut Vec<u8>) {
         for ((name, value), _) in NAMES
             .into_iter()
-            .zip(values(entry))
+            .zip(entry.metadata())
             .zip(self.0)
             .filter(|(_, is_sent)| *is_sent)
         {
@@ -95,45 +82,6 @@ impl Default for Fields {
     fn default() -> Self {
         Fields::ALL
     }
-}
-
-/// Returns the values, in the order of their names.
-fn values(entry: &DecisionRecord) -> [&str; NAMES.len()] {
-    let DecisionEntry {
-        verdict,
-        dry_run,
-        effect,
-        identity,
-        decision_id,
-        namespace,
-        service_account,
-        ..
-    } = entry.facts();
-    let DecisionEntry { host, revision, .. } = entry.facts();
-    let of_valid = |place| {
-        if *identity == IdentityState::Valid {
-            entry.text(place)
-        } else {
-            ""
-        }
-    };
-    [
-        entry.text(*decision_id),
-        effect.as_str(),
-        verdict.effect.as_str(),
-        dry_run.effect.as_str(),
-        verdict.reason.as_str(),
-        entry.text(verdict.rule),
-        dry_run.reason.as_str(),
-        entry.text(dry_run.rule),
-        verdict.gate,
-        identity.as_str(),
-        of_valid(*namespace),
-        of_valid(*service_account),
-        entry.text(*host),
-        entry.text(verdict.owner),
-        entry.text(*revision),
-    ]
 }
 
 #[cfg(test)]

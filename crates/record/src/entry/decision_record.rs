@@ -87,8 +87,17 @@ impl Texts {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 
-    fn get(&self, Span { from, to }: Span) -> &str {
-        self.0.get(from as usize..to as usize).unwrap_or_default()
+    fn get(&self, span: Span) -> &str {
+        span.of(&self.0)
+    }
+}
+
+impl Span {
+    /// The text.
+    #[inline]
+    pub(crate) fn of(self, texts: &str) -> &str {
+        let Span { from, to } = self;
+        texts.get(from as usize..to as usize).unwrap_or_default()
     }
 }
 
@@ -200,12 +209,13 @@ impl DecisionRecord {
 
     /// The entry.
     pub fn told(&self) -> DecisionEntry<&str> {
-        self.entry.map(&mut |span| self.texts.get(*span))
+        self.entry.map_texts(&mut |span| self.texts.get(*span))
     }
 
     /// The same with texts that stand by themselves.
     pub fn unpacked(&self) -> DecisionEntry {
-        self.entry.map(&mut |span| self.texts.get(*span).to_owned())
+        self.entry
+            .map_texts(&mut |span| self.texts.get(*span).to_owned())
     }
 
     /// When the check was decided.
@@ -250,7 +260,7 @@ impl DecisionRecord {
 impl<T: AsRef<str>> From<&DecisionEntry<T>> for DecisionRecord {
     fn from(entry: &DecisionEntry<T>) -> Self {
         let mut texts = Texts(String::with_capacity(USUAL));
-        let entry = entry.map(&mut |text| texts.push(text.as_ref()));
+        let entry = entry.map_texts(&mut |text| texts.push(text.as_ref()));
         DecisionRecord { texts, entry }
     }
 }
@@ -314,119 +324,6 @@ impl AnswerEntry<Span> {
             rule_reason,
             expires: info.and_then(RuleInfo::expires),
             exception_expires: answer.exception.as_ref().and_then(|info| info.expires()),
-        }
-    }
-}
-
-impl<T> AnswerEntry<T> {
-    fn map<U>(&self, text: &mut impl FnMut(&T) -> U) -> AnswerEntry<U> {
-        let AnswerEntry {
-            effect,
-            reason,
-            rule,
-            gate,
-            open_gate,
-            by_identity,
-            origin,
-            owner,
-            ticket,
-            rule_reason,
-            expires,
-            expired,
-            exception,
-            exception_expires,
-        } = self;
-        AnswerEntry {
-            effect: *effect,
-            reason: *reason,
-            rule: text(rule),
-            gate,
-            open_gate,
-            by_identity: *by_identity,
-            origin: text(origin),
-            owner: text(owner),
-            ticket: text(ticket),
-            rule_reason: text(rule_reason),
-            expires: *expires,
-            expired: text(expired),
-            exception: text(exception),
-            exception_expires: *exception_expires,
-        }
-    }
-}
-
-impl<T> DecisionEntry<T> {
-    /// The same entry with other texts. It is destructured completely: a new field must be thought of, or the build stops.
-    pub fn map<U>(&self, text: &mut impl FnMut(&T) -> U) -> DecisionEntry<U> {
-        let DecisionEntry {
-            time,
-            duration_micros,
-            decision_id,
-            decision_number,
-            revision,
-            enforcement,
-            effect,
-            verdict,
-            dry_run,
-            audit_rule,
-            identity,
-            identity_detail,
-            principal,
-            trust_domain,
-            namespace,
-            service_account,
-            source_address,
-            remote_address,
-            destination_address,
-            protocol,
-            host,
-            raw_host,
-            port,
-            listener_port,
-            sni,
-            method,
-            path,
-            gateway,
-            request_id,
-            traceparent,
-            stream_id,
-            caller_gone,
-            optional,
-        } = self;
-        DecisionEntry {
-            time: *time,
-            duration_micros: *duration_micros,
-            decision_id: text(decision_id),
-            decision_number: *decision_number,
-            revision: text(revision),
-            enforcement: *enforcement,
-            effect: *effect,
-            verdict: verdict.map(text),
-            dry_run: dry_run.map(text),
-            audit_rule: text(audit_rule),
-            identity: *identity,
-            identity_detail: *identity_detail,
-            principal: text(principal),
-            trust_domain: text(trust_domain),
-            namespace: text(namespace),
-            service_account: text(service_account),
-            source_address: text(source_address),
-            remote_address: text(remote_address),
-            destination_address: text(destination_address),
-            protocol,
-            host: text(host),
-            raw_host: text(raw_host),
-            port: *port,
-            listener_port: *listener_port,
-            sni: text(sni),
-            method: text(method),
-            path: text(path),
-            gateway: text(gateway),
-            request_id: text(request_id),
-            traceparent: text(traceparent),
-            stream_id: text(stream_id),
-            caller_gone: *caller_gone,
-            optional: optional.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::HeaderEntry;
 use customs_engine::header_table::{HeaderState, HeaderTables};
 use customs_engine::header_uses::HeaderUse;
 use customs_engine::header_values::UnknownHeader;
@@ -22,21 +23,6 @@ pub const SECRET: &[&str] = &[
     "cookie",
     "set-cookie",
 ];
-
-/// A header that a condition asks for, and how it stands to the patterns of the policies.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HeaderEntry {
-    /// Its name, in lower case.
-    pub name: String,
-    /// Whether the request has it.
-    pub present: bool,
-    /// Whether its value counts as unknown: it is over the limits, or the check does not tell it.
-    pub value_unknown: bool,
-    /// The patterns that one of its values matches.
-    pub matched: Vec<String>,
-    /// Its value, only where it was asked for.
-    pub value: String,
-}
 
 /// What a record tells of the headers of a request.
 pub fn told(

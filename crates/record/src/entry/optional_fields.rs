@@ -4,7 +4,8 @@
 //! record alone; what nearly every request has in common costs a record nothing.
 
 use super::capped;
-use super::headers::HeaderEntry;
+use super::{HeaderEntry, OptionalFields};
+use crate::fields::decision::NO_OPTIONAL_FIELDS;
 use customs_engine::header_values::AUTHORITY;
 use customs_engine::identity::InvalidIdentity;
 use customs_engine::identity::forwarded::last_element_uris;
@@ -18,36 +19,6 @@ const MAX_AUTHORITY: usize = 255;
 /// The most URIs of a certificate that are told, and the most bytes of one.
 const MAX_URIS: usize = 8;
 const MAX_URI: usize = 2048;
-
-/// What is told of a request only where it is out of the ordinary.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct OptionalFields {
-    /// Whether there was a TLS session in which the client sent no SNI.
-    pub sni_absent: bool,
-    /// Whether an address was sent, and none that has an IP address or a port.
-    pub address_unreadable: bool,
-    /// The header `:authority`, or `host` as it is called as well, where it is not the authority.
-    pub authority_header: Option<String>,
-    /// The URIs in the last element of `x-forwarded-client-cert`, where the identity rests on them.
-    pub certificate_uris: Vec<String>,
-    /// The headers that conditions of the policies in force ask for.
-    pub headers: Vec<HeaderEntry>,
-    /// The names of the fields that were cut.
-    pub truncated: Vec<&'static str>,
-    /// The names of the fields that were hashed or left out.
-    pub redacted: Vec<&'static str>,
-}
-
-/// A request that is ordinary in every way.
-static NONE: OptionalFields = OptionalFields {
-    sni_absent: false,
-    address_unreadable: false,
-    authority_header: None,
-    certificate_uris: Vec::new(),
-    headers: Vec::new(),
-    truncated: Vec::new(),
-    redacted: Vec::new(),
-};
 
 impl OptionalFields {
     /// About how many bytes of memory it holds beside itself.
@@ -64,7 +35,7 @@ impl OptionalFields {
     }
 
     /// Nothing.
-    pub const NONE: &'static OptionalFields = &NONE;
+    pub const NONE: &'static OptionalFields = &NO_OPTIONAL_FIELDS;
 
     /// Tells what is out of the ordinary. `headers` are those that policies ask for, `truncated` names the fields that were
     /// cut already.

@@ -6,8 +6,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use customs_engine::time::UnixNanos;
-
 /// Why something was refused before it was a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalCause {
@@ -144,34 +142,6 @@ impl fmt::Display for PeerAddress {
             PeerAddress::Other => f.write_str("other"),
         }
     }
-}
-
-/// How often one peer was refused for one cause.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusalCount {
-    /// The peer, as a [`PeerAddress`] is spelt, or what is recorded in its place.
-    pub peer: String,
-    /// Why.
-    pub cause: RefusalCause,
-    /// How often.
-    pub count: u64,
-    /// What the first of them was, in a few words.
-    pub example: String,
-}
-
-/// What was refused before it was a check, over a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusalsEntry {
-    /// When it was put together.
-    pub time: UnixNanos,
-    /// When the first of them happened.
-    pub first: UnixNanos,
-    /// When the last of them happened.
-    pub last: UnixNanos,
-    /// How many, by peer and cause.
-    pub refusals: Vec<RefusalCount>,
-    /// The fields that were hashed or left out, as the settings ask.
-    pub redacted: Vec<&'static str>,
 }
 
 #[cfg(test)]

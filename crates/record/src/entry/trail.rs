@@ -1,5 +1,6 @@
 //! What the trail tells of itself: where a stream begins, what was lost, and how long it was at a moment.
 
+use super::Loss;
 use customs_engine::time::UnixNanos;
 
 /// A stream begins, or goes on in another file: what it holds, and what it is joined to.
@@ -34,21 +35,6 @@ pub struct Position {
     pub chain: String,
 }
 
-/// How many records were lost, by class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Loss {
-    /// Decisions whose three answers are allow.
-    pub allows: u64,
-    /// Decisions whose three answers are deny.
-    pub denials: u64,
-    /// Decisions whose three answers differ.
-    pub differing: u64,
-    /// Decisions whose answer was withheld.
-    pub withheld: u64,
-    /// Everything that is no decision.
-    pub events: u64,
-}
-
 impl Loss {
     /// How many decisions there are among them.
     pub fn decisions(&self) -> u64 {
@@ -59,30 +45,6 @@ impl Loss {
     pub fn total(&self) -> u64 {
         self.decisions() + self.events
     }
-}
-
-/// Records that a sink did not get.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GapEntry {
-    /// When it is told.
-    pub time: UnixNanos,
-    /// How many.
-    pub lost: Loss,
-    /// When the first of them happened.
-    pub first: UnixNanos,
-    /// When the last of them happened.
-    pub last: UnixNanos,
-}
-
-/// Records that a subscriber missed, because it was slower than the record.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LagEntry {
-    /// When it is told.
-    pub time: UnixNanos,
-    /// The number of the first.
-    pub missed_from: u64,
-    /// The number of the last.
-    pub missed_to: u64,
 }
 
 /// How long a stream was, and where its chain stood.

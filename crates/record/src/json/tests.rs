@@ -56,7 +56,7 @@ fn a_full_entry_of_every_kind_has_the_listed_fields_in_order() {
         kinds,
         fields::KINDS
             .iter()
-            .map(|(kind, _)| *kind)
+            .map(|kind| kind.name)
             .collect::<Vec<_>>()
     );
     for entry in of_every_kind() {
@@ -64,9 +64,9 @@ fn a_full_entry_of_every_kind_has_the_listed_fields_in_order() {
         assert_eq!(names(&value), fields::of(entry.kind()), "{}", entry.kind());
         for (field, listed) in [
             ("/answer", fields::of_answer()),
-            ("/problems/0", fields::PROBLEM.into()),
-            ("/headers/0", fields::HEADER.into()),
-            ("/sources/0/files/0", fields::FILE.into()),
+            ("/problems/0", fields::names(fields::PROBLEM)),
+            ("/headers/0", fields::names(fields::HEADER)),
+            ("/sources/0/files/0", fields::names(fields::FILE)),
         ] {
             let Some(inner) = value.pointer(field) else {
                 continue;
@@ -74,7 +74,7 @@ fn a_full_entry_of_every_kind_has_the_listed_fields_in_order() {
             assert_eq!(names(inner), listed, "{field}");
         }
         if let Some(lost) = value.get("lost") {
-            assert_eq!(names(lost), fields::LOSS);
+            assert_eq!(names(lost), fields::names(fields::LOSS));
         }
     }
 }
@@ -99,7 +99,12 @@ fn a_question_has_no_answer_of_its_own() {
         assert_eq!(value[field], expected, "{field}");
     }
     assert_eq!(value["answer"]["verdict"], "deny");
-    for absent in fields::OF_A_CHECK {
+    for absent in [
+        "decisionId",
+        "decisionNumber",
+        "durationMicros",
+        "callerGone",
+    ] {
         assert_eq!(value["answer"].get(absent), None, "{absent}");
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::app::cli::{FilterArgs, ToldEffect};
 use customs_audit::tail::filter::holds;
-use customs_audit::tail::ring::Head;
+use customs_record::fields::TailHead;
 use customs_record::proto::{Filter, Record};
 
 /// The filter of a subscription.
@@ -32,7 +32,7 @@ pub fn filter(args: &FilterArgs) -> Filter {
 /// Whether a record is wanted.
 pub fn wants(filter: &Filter, record: &Record) -> bool {
     filter.kinds.is_empty() && matches!(record.kind.as_str(), "gap" | "lag")
-        || holds(filter, &Head::of(record))
+        || holds(filter, &TailHead::of(record))
 }
 
 #[cfg(test)]
