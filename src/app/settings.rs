@@ -42,110 +42,110 @@ settings! {
     /// `./git?recursive=true&default_namespace=shop` on the command line.
     /// `{dir: ./teams, namespace_from: directory}` makes each directory in `./teams` a source whose
     /// policies may be about callers of the namespace of its name only.
-    policies: Vec<PolicyPath> = vec![PolicyPath::Plain("./policies".into())], Flag("DIR[,DIR..]"), AtRestart;
+    policies: Vec<PolicyPath> = vec![PolicyPath::Plain("./policies".into())], Flag("DIR[,DIR..]"), Restart;
 
     /// The addresses where Envoy asks: `HOST:PORT` or `unix:PATH`.
-    listen: Vec<String> = vec!["127.0.0.1:9191".into()], Flag("ADDR[,ADDR..]"), AtRestart;
+    listen: Vec<String> = vec!["127.0.0.1:9191".into()], Flag("ADDR[,ADDR..]"), Restart;
 
     /// The number of threads that answer checks; by default one for each processor that the process
     /// may use. A connection stays on its thread, so more threads than the proxies have connections
     /// are idle.
-    threads: Option<NonZeroU16> = None, Flag("N"), AtRestart;
+    threads: Option<NonZeroU16> = None, Flag("N"), Restart;
 
     /// The number of calls that a connection may have open at once, 1 to 10,000. A proxy that has
     /// more opens another connection.
-    max_concurrent_streams: u32 = 1024, Flag("N"), AtRestart;
+    max_concurrent_streams: u32 = 1024, Flag("N"), Restart;
 
     /// The number of calls that a client may reset at once and in a second, up to 100,000; by
     /// default four times `max_concurrent_streams`. While the server is held up, a proxy gives up
     /// one call after another and opens as many. A connection that resets more is closed, with
     /// every call on it.
-    max_pending_resets: Option<u32> = None, Flag("N"), AtRestart;
+    max_pending_resets: Option<u32> = None, Flag("N"), Restart;
 
     /// The largest message that is read, `64KiB` to `64MiB`. A proxy that sends bodies along
     /// (`with_request_body`) needs room for them here.
-    max_message_size: String = "4MiB".into(), Flag("SIZE"), AtRestart;
+    max_message_size: String = "4MiB".into(), Flag("SIZE"), Restart;
 
     /// The address for operators (health, status, metrics): `HOST:PORT`, or `off`. It is not
     /// protected: keep it private.
-    admin: String = "127.0.0.1:9192".into(), Flag("ADDR"), AtRestart;
+    admin: String = "127.0.0.1:9192".into(), Flag("ADDR"), Restart;
 
     /// The sinks of the audit log: `stdout`, `file:PATH`, `otlp:URL`, `tail:ADDRESS`, or `off`.
     /// Options follow a question mark:
     /// `file:/var/log/customs/audit.jsonl?filter=denies&on_full=deny&rotate_size=100MiB&keep=10&gzip=true`.
-    audit: Vec<String> = vec!["stdout".into()], Flag("SINK[,SINK..]"), AtRestart;
+    audit: Vec<String> = vec!["stdout".into()], Flag("SINK[,SINK..]"), Restart;
 
     /// When records of files reach the disk: `none`, `interval`, or `always`, which is before the
     /// answer is given.
-    audit_durability: AuditDurability = AuditDurability::Interval, Flag("WHEN"), AtRestart;
+    audit_durability: AuditDurability = AuditDurability::Interval, Flag("WHEN"), Restart;
 
     /// What bounds the audit log, how it is sealed, and what is left out of its records.
-    audit_trail: AuditTrail = AuditTrail::default(), FileOnly, AtRestart;
+    audit_trail: AuditTrail = AuditTrail::default(), FileOnly, Restart;
 
     /// The mesh's own trust domain, then its aliases.
-    trust_domains: Vec<String> = vec!["cluster.local".into()], Flag("OWN[,ALIAS..]"), AtReloadIfWritten;
+    trust_domains: Vec<String> = vec!["cluster.local".into()], Flag("OWN[,ALIAS..]"), ReloadIfWritten;
 
     /// The foreign trust domains whose workloads are accepted; `any` accepts every one.
-    accept_trust_domains: Vec<String> = Vec::new(), Flag("D[,D..]|any"), AtReload;
+    accept_trust_domains: Vec<String> = Vec::new(), Flag("D[,D..]|any"), Reload;
 
     /// The domains of the mesh's clusters. A TLS connection through the mesh whose SNI is Istio's
     /// wrapper of a name under `.svc.` of one says how it came and not where it goes: its host is
     /// unknown.
-    cluster_domains: Vec<String> = vec!["cluster.local".into()], Flag("DOMAIN[,DOMAIN..]"), AtReloadIfWritten;
+    cluster_domains: Vec<String> = vec!["cluster.local".into()], Flag("DOMAIN[,DOMAIN..]"), ReloadIfWritten;
 
     /// The number of trusted proxies in front of the gateway; undeclared by default.
-    trusted_hops: Option<u32> = None, Flag("N"), AtReloadIfWritten;
+    trusted_hops: Option<u32> = None, Flag("N"), ReloadIfWritten;
 
     /// The decision when no policy applies to a request: `allow`, as in Istio, or `deny`.
-    default: DefaultEffect = DefaultEffect::Allow, Flag("EFFECT"), AtReloadIfWritten;
+    default: DefaultEffect = DefaultEffect::Allow, Flag("EFFECT"), ReloadIfWritten;
 
     /// Whether verdicts are enforced: `enforce`, or `report`, which allows every request and only
     /// records the verdict.
-    enforcement: Enforcement = Enforcement::Enforce, Flag("MODE"), AtReload;
+    enforcement: Enforcement = Enforcement::Enforce, Flag("MODE"), Reload;
 
     /// Whether the built-in request validation is enforced: `enforce`, or `report`, which only
     /// records what it finds (malformed hosts, contradictory attributes).
-    request_validation: Enforcement = Enforcement::Enforce, Flag("MODE"), AtReload;
+    request_validation: Enforcement = Enforcement::Enforce, Flag("MODE"), Reload;
 
     /// The namespace whose policies may be about callers of every namespace.
-    root_namespace: String = "istio-system".into(), Flag("NAMESPACE"), AtReloadIfWritten;
+    root_namespace: String = "istio-system".into(), Flag("NAMESPACE"), ReloadIfWritten;
 
     /// The attribute that is the caller's identity: `principal`, or `xfcc`. `xfcc` is for waypoints
     /// that overwrite the header `x-forwarded-client-cert`.
-    identity_source: IdentitySource = IdentitySource::Principal, Flag("SOURCE"), AtReloadIfWritten;
+    identity_source: IdentitySource = IdentitySource::Principal, Flag("SOURCE"), ReloadIfWritten;
 
     /// Whether to deny HTTP requests whose SNI is not their host. This needs an Envoy that sends
     /// the TLS session (`include_tls_session`, which istiod never sets): without it, everything
     /// over HTTP is denied. Mesh traffic has a wrapper for an SNI; leave it off there.
-    require_sni_host_match: bool = false, Flag("BOOL"), AtReloadIfWritten;
+    require_sni_host_match: bool = false, Flag("BOOL"), ReloadIfWritten;
 
     /// What is declared of the gateway.
-    gateway: Gateway = Gateway::default(), FileOnly, AtReloadIfWritten;
+    gateway: Gateway = Gateway::default(), FileOnly, ReloadIfWritten;
 
     /// A URL for people who are denied, sent with each denial; none by default.
-    help_url: Option<String> = None, Flag("URL"), AtRestart;
+    help_url: Option<String> = None, Flag("URL"), Restart;
 
     /// The fields of dynamic metadata that Envoy gets with each answer; `none` alone sends no
     /// field. Envoy takes each field apart for every request, so name those that its access log or
     /// its filters read.
-    metadata: Vec<String> = metadata::NAMES.map(str::to_owned).into(), Flag("NAME[,NAME..]"), AtRestart;
+    metadata: Vec<String> = metadata::NAMES.map(str::to_owned).into(), Flag("NAME[,NAME..]"), Restart;
 
     /// How long policy files must be quiet before they are read; `0` reads at once.
-    reload_settle: String = "250ms".into(), Flag("TIME"), AtRestart;
+    reload_settle: String = "250ms".into(), Flag("TIME"), Restart;
 
     /// How often policy files are looked at even if no file event announces a change.
-    reload_rescan: String = "10s".into(), Flag("TIME"), AtRestart;
+    reload_rescan: String = "10s".into(), Flag("TIME"), Restart;
 
     /// How long checks are still answered after SIGTERM, while health says NOT_SERVING. Proxies
     /// need the time to learn of the end. SIGINT does not wait.
-    drain_delay: String = "2s".into(), Flag("TIME"), AtRestart;
+    drain_delay: String = "2s".into(), Flag("TIME"), Restart;
 
     /// How long checks in flight may take to finish after `drain_delay`.
-    drain_timeout: String = "5s".into(), Flag("TIME"), AtRestart;
+    drain_timeout: String = "5s".into(), Flag("TIME"), Restart;
 
     /// Whether to exit with code 3 if the policies do not load at the start, instead of denying
     /// everything.
-    require_policy: bool = false, Flag("BOOL"), AtRestart;
+    require_policy: bool = false, Flag("BOOL"), Restart;
 }
 
 /// The decision when no policy applies to a request.

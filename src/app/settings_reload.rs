@@ -133,7 +133,7 @@ fn fallen_away(
         let Some(setting) = Setting::of(path) else {
             continue;
         };
-        let must_be_written = setting.takes_effect == TakesEffect::AtReloadIfWritten;
+        let must_be_written = setting.takes_effect == TakesEffect::ReloadIfWritten;
         // If a whole mapping is gone, it is named and not each of its keys.
         let missing = if places.has(setting.name) {
             path

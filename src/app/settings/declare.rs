@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! /// The number of calls that a connection may have open at once. More about it.
-//! max_concurrent_streams: u32 = 1024, Flag("N"), AtRestart;
+//! max_concurrent_streams: u32 = 1024, Flag("N"), Restart;
 //! ```
 //!
 //! becomes three things:
@@ -40,13 +40,13 @@ pub enum Written {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakesEffect {
     /// At a restart. Until then the value of the start holds, and a warning says so.
-    AtRestart,
+    Restart,
     /// At a reload, because it is part of what decides. The file may leave it out: its default lets
     /// nothing pass that another value would stop.
-    AtReload,
+    Reload,
     /// At a reload as well. A file that does not write it any more is refused, because its default
     /// could let requests pass that do not pass now.
-    AtReloadIfWritten,
+    ReloadIfWritten,
 }
 
 /// A row of the table.
@@ -79,7 +79,7 @@ impl Setting {
 
     /// Whether it can change a verdict.
     pub fn changes_verdicts(&self) -> bool {
-        self.takes_effect != TakesEffect::AtRestart
+        self.takes_effect != TakesEffect::Restart
     }
 
     /// The flag without its dashes, if it has one.

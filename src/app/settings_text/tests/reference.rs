@@ -28,9 +28,9 @@ fn one_line(text: &str) -> String {
 
 fn takes_effect(setting: &Setting) -> &'static str {
     match setting.takes_effect {
-        TakesEffect::AtRestart => "restart",
-        TakesEffect::AtReload => "reload",
-        TakesEffect::AtReloadIfWritten => "reload, must stay written",
+        TakesEffect::Restart => "restart",
+        TakesEffect::Reload => "reload",
+        TakesEffect::ReloadIfWritten => "reload, must stay written",
     }
 }
 
