@@ -77,7 +77,7 @@ fn occasion() -> Occasion<'static> {
         duration_micros: 1,
         decision_id,
         decision_number: 1,
-        told_headers: &[],
+        recorded_headers: &[],
     }
 }
 

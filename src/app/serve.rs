@@ -174,7 +174,7 @@ impl Running {
             reader,
             Arc::new(log.clone()),
             settings.responses.clone(),
-            settings.told_headers.clone(),
+            settings.recorded_headers.clone(),
         );
         let services = Services::new(
             service,

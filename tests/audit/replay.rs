@@ -24,8 +24,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// What is on record of the decision. `told_headers` are those whose values are told.
-    pub fn entry(&self, told_headers: &[String]) -> DecisionRecord {
+    /// What is on record of the decision. `recorded_headers` are those whose values are recorded.
+    pub fn entry(&self, recorded_headers: &[String]) -> DecisionRecord {
         let decoded = DecodedCheck::of(&self.check);
         let attributes = decoded.attributes();
         let request = attributes.normalise(self.snapshot.settings());
@@ -35,7 +35,7 @@ impl Case {
             duration_micros: 1,
             decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34",
             decision_number: 1,
-            told_headers,
+            recorded_headers,
         };
         DecisionRecord::of(&attributes, &request, &decision, &self.snapshot, occasion)
     }
@@ -184,8 +184,8 @@ fn likely_value(told: &Value) -> String {
 }
 
 /// What of a record cannot be replayed, or what is another.
-fn difference(case: &Case, told_headers: &[String], strip: &[&str]) -> Option<String> {
-    let entry = case.entry(told_headers);
+fn difference(case: &Case, recorded_headers: &[String], strip: &[&str]) -> Option<String> {
+    let entry = case.entry(recorded_headers);
     let facts = entry.facts();
     if !facts.optional().truncated.is_empty() {
         return Some(format!("{} cut", facts.optional().truncated.join(", ")));

@@ -176,7 +176,7 @@ impl<L: DecisionLog> Checks<L> {
             duration_micros: u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX),
             decision_id: self.ids.of(number, time).encode_lower(&mut id),
             decision_number: number,
-            told_headers: &self.recorded_headers,
+            recorded_headers: &self.recorded_headers,
         };
         let record = DecisionRecord::of(attributes, &request, &decision, &snapshot, occasion);
         Decided {

@@ -114,8 +114,8 @@ pub struct Occasion<'a> {
     pub decision_id: &'a str,
     /// The decision's number in its process, from 1.
     pub decision_number: u64,
-    /// The headers whose values are told, in lower case.
-    pub told_headers: &'a [String],
+    /// The headers whose values are recorded, in lower case.
+    pub recorded_headers: &'a [String],
 }
 
 impl<T> DecisionEntry<T> {

@@ -60,7 +60,7 @@ fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry),
                 duration_micros: 0,
                 decision_id: "",
                 decision_number: 0,
-                told_headers: &[],
+                recorded_headers: &[],
             };
             let entry = DecisionRecord::of(attributes, request, decision, snapshot, occasion);
             (explanation.noting(&notes), entry)

@@ -35,7 +35,7 @@ pub(crate) struct Resolved {
     /// Where the record goes, and how.
     pub(crate) audit: TrailConfig,
     /// Headers whose values are recorded, in lower case.
-    pub(crate) told_headers: Vec<String>,
+    pub(crate) recorded_headers: Vec<String>,
     /// How checks are answered.
     pub(crate) responses: response::Options,
     /// Quiet time before files are read.
@@ -71,7 +71,7 @@ impl Settings {
                 &self.audit_trail,
                 wrong,
             ),
-            told_headers: self
+            recorded_headers: self
                 .audit_trail
                 .header_values
                 .iter()

@@ -33,7 +33,7 @@ fn decided(default_effect: DefaultEffect, host: &str) -> (Decision, DecisionReco
         duration_micros: 1,
         decision_id: "an-id",
         decision_number: 1,
-        told_headers: &[],
+        recorded_headers: &[],
     };
     let entry = DecisionRecord::of(&attributes, &request, &decision, &snapshot, occasion);
     (decision, entry)

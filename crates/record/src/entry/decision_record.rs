@@ -200,7 +200,7 @@ impl DecisionRecord {
             caller_gone: false,
             optional: None,
         };
-        let headers = headers::told(snapshot.header_tables(), request, occasion.told_headers);
+        let headers = headers::told(snapshot.header_tables(), request, occasion.recorded_headers);
         let optional =
             OptionalFields::of(attributes, decision.identity_detail, snapshot, headers, cut);
         entry.optional = (optional != *OptionalFields::NONE).then(|| Arc::new(optional));

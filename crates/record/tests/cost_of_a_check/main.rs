@@ -75,7 +75,7 @@ fn work(snapshot: &Snapshot, principal: &str, sent: &Sent, headers: &dyn Headers
             duration_micros: 0,
             decision_id: "",
             decision_number: 1,
-            told_headers: &["x-role".to_owned()],
+            recorded_headers: &["x-role".to_owned()],
         };
         DecisionRecord::of(&attributes, &request, &decision, snapshot, occasion)
     };

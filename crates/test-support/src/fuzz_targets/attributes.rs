@@ -119,7 +119,7 @@ fn decide(snapshot: &Snapshot, check: &CheckRequest) -> Decision {
         duration_micros: 1,
         decision_id: "id",
         decision_number: 1,
-        told_headers: &[],
+        recorded_headers: &[],
     };
     let entry = DecisionRecord::of(&attributes, &request, &decision, snapshot, occasion);
     let status = response::read(&response::build(&decision, &entry, &OPTIONS))
