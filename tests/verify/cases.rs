@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::log::{Format, Log, hex, key, public_pem};
 use super::{Folder, run};
+use customs_record::record_reader::MAX_RECORD;
 
 fn sealed() -> Log {
     let mut log = Log::new(Format::Json, "stream-1");
@@ -32,6 +33,30 @@ fn an_intact_log_is_told_with_its_last_checkpoint() {
         (code, &read["outcome"], &read["records"]),
         (Some(0), &"intact".into(), &23.into())
     );
+}
+
+#[test]
+fn a_record_that_no_tool_reads_is_not_intact() {
+    for format in [Format::Json, Format::Protobuf] {
+        let log = |bytes: usize| {
+            let mut log = Log::new(format, "stream-1");
+            log.long_decision(bytes);
+            log.checkpoint(true);
+            log
+        };
+        let (code, told, _) = Folder::of(&log(MAX_RECORD - 1000)).run("a.log");
+        assert_eq!(code, Some(0), "{told}");
+        // Its chain is right, and neither the statistics nor a server that goes on behind it can read it.
+        let folder = Folder::of(&log(MAX_RECORD + 1));
+        let (code, told, _) = folder.run("a.log");
+        assert_eq!(code, Some(1), "{told}");
+        assert!(
+            told.starts_with("bad: edited: ")
+                && told.contains(" 2: ")
+                && told.contains("longer than any record"),
+            "{told}"
+        );
+    }
 }
 
 #[test]

@@ -137,6 +137,15 @@ impl Log {
         (0..count).for_each(|_| self.write(decision("allow")));
     }
 
+    /// A decision whose path has so many bytes.
+    pub(crate) fn long_decision(&mut self, bytes: usize) {
+        let path = "x".repeat(bytes);
+        let mut fact = decision("allow");
+        fact.text += &format!(",\"path\":\"{path}\"");
+        fact.message.path = path;
+        self.write(fact);
+    }
+
     pub(crate) fn gap(&mut self, denials: u64, events: u64) {
         let lost = proto::Loss {
             denials,

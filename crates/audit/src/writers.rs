@@ -1,7 +1,7 @@
 //! The threads of the writers: how they are started, watched and ended.
 //!
-//! What a writer does is in [`writer`](super::writer). The rule: at the end every thread is joined, or it is told which one
-//! hangs and how many records are lost.
+//! What a writer does is in [`writer`](super::writer). The rule: at the end every thread is joined, or the
+//! error says which one hangs and how many records are lost.
 
 #[cfg(feature = "tokio")]
 mod waiting;

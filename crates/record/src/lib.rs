@@ -4,6 +4,7 @@
 //! - [`stream`] numbers entries, renders them ([`encode`] says what, [`json`] or [`binary`] spell it, with the numbers and
 //!   names of [`fields`], the times of [`timestamp`] and the writer of [`protobuf`]) and joins them to the [`chain`];
 //! - [`checkpoint`] says how long a stream is, and [`signing`] has its keys;
+//! - [`record_reader`] cuts what was written into records, and [`decode`] says what they are;
 //! - [`verify`] reads it all back and says whether it is what was written.
 //!
 //! [`filter`] says which entries somebody wants, [`proto`] is the schema; [`clock`] is the time that entries are stamped with,
@@ -25,6 +26,7 @@ pub mod binary;
 pub mod chain;
 pub mod checkpoint;
 pub mod clock;
+pub mod decode;
 pub mod encode;
 pub mod entry;
 pub mod fields;
@@ -34,6 +36,7 @@ pub mod plain_file;
 pub mod proto;
 pub mod protobuf;
 mod record_encoder;
+pub mod record_reader;
 pub mod signing;
 pub mod stream;
 pub mod timestamp;

@@ -10,6 +10,7 @@ use prost::Message;
 use tokio::sync::watch;
 
 use customs_record::fields::TailHead;
+use customs_record::record_reader::split_message;
 
 /// The most records that a ring keeps.
 pub const RING_RECORDS: usize = 65_536;
@@ -104,9 +105,7 @@ impl Ring {
     /// Puts in records as a stream of format `protobuf` renders them, each behind its length.
     pub fn push_delimited(&self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let length = prost::decode_length_delimiter(&mut bytes).ok();
-            let Some((message, rest)) = length.and_then(|length| bytes.split_at_checked(length))
-            else {
+            let Some((message, rest)) = split_message(bytes) else {
                 tracing::error!(
                     "the audit's tail was given bytes that are no record; it lacks what was in them"
                 );

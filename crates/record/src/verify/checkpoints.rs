@@ -5,17 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::files::LogReadError;
 use super::record::Checkpoint;
 use super::report::{Bad, Named, What};
+use crate::record_reader::{Piece, RawRecord, RecordReader};
 use crate::signing::{Sealed, Verifier};
+use crate::stream::Format;
 use customs_policy::printable;
-
-/// The longest line of a checkpoint file.
-const MAX_LINE: u64 = 1 << 20;
 
 /// Whether a checkpoint counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +75,17 @@ pub struct Kept {
     pub line: u64,
 }
 
+/// What the lines of a checkpoint file are.
+#[derive(Debug, Default)]
+struct LineCounts {
+    /// How many are no checkpoints.
+    strange: u64,
+    /// How many checkpoints do not count.
+    others: u64,
+    /// Whether some line looks like JSON.
+    is_json: bool,
+}
+
 impl Checkpoints {
     /// Reads a checkpoint file.
     ///
@@ -95,34 +104,22 @@ impl Checkpoints {
             file: path.display().to_string(),
             ..Checkpoints::default()
         };
-        let (mut input, mut number, mut strange, mut others) = (BufReader::new(file), 0, 0, 0);
-        let mut is_json = false;
-        loop {
-            let mut line = Vec::new();
-            if input
-                .by_ref()
-                .take(MAX_LINE)
-                .read_until(b'\n', &mut line)
-                .map_err(failed)?
-                == 0
-            {
-                break;
-            }
-            number += 1;
-            is_json = is_json || line.starts_with(b"{");
-            let Some(checkpoint) = Checkpoint::read(&line) else {
-                strange += u64::from(!line.trim_ascii().is_empty());
-                continue;
-            };
-            match worth(keys, &checkpoint) {
-                Worth::Counts => checkpoints.keep(Kept {
-                    checkpoint,
-                    line: number,
-                }),
-                Worth::CountsNot => others += 1,
-                Worth::BadSignature => checkpoints.refuse(&checkpoint, number),
+        let mut reader = RecordReader::new(file).with_format(Format::Json);
+        let mut counts = LineCounts::default();
+        while let Some(piece) = reader.next_piece().map_err(|why| failed(why.into()))? {
+            match piece {
+                Piece::Record(line) => checkpoints.take(keys, line, &mut counts),
+                Piece::NoRecord(..) => counts.strange += 1,
             }
         }
+        if let Some(line) = reader.unfinished().and_then(|rest| rest.as_line()) {
+            checkpoints.take(keys, line, &mut counts);
+        }
+        let LineCounts {
+            strange,
+            others,
+            is_json,
+        } = counts;
         if strange > 0 && !is_json {
             return Err(LogReadError::NoCheckpoints(path.to_owned()));
         }
@@ -148,6 +145,20 @@ impl Checkpoints {
             .values_mut()
             .for_each(|kept| kept.sort_by_key(|kept| kept.checkpoint.records));
         Ok(checkpoints)
+    }
+
+    fn take(&mut self, keys: &[Verifier], line: RawRecord<'_>, counts: &mut LineCounts) {
+        counts.is_json = counts.is_json || line.bytes.starts_with(b"{");
+        let Some(checkpoint) = Checkpoint::read(line.bytes) else {
+            counts.strange += u64::from(!line.bytes.trim_ascii().is_empty());
+            return;
+        };
+        let line = line.place.number;
+        match worth(keys, &checkpoint) {
+            Worth::Counts => self.keep(Kept { checkpoint, line }),
+            Worth::CountsNot => counts.others += 1,
+            Worth::BadSignature => self.refuse(&checkpoint, line),
+        }
     }
 
     fn keep(&mut self, kept: Kept) {

@@ -1,29 +1,16 @@
-//! The files of a record, read one record after the other, in the order in which they were written. The only place of the
-//! verifier that opens files and unpacks them.
+//! The files of a record, read one record after the other, in the order in which they were written.
 //!
-//! It judges no record. The rules: a file of any size is read in bounded memory, and what is not a file of records at all
-//! is an error, while a damaged file is a finding.
+//! It judges no record. The rule: what is not a file of records at all is an error, while a damaged file is a finding.
+
+mod log_file;
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use flate2::bufread::MultiGzDecoder;
-
-use super::record::{At, Checkpoint, Seen, format_of};
-use crate::stream::Format;
-
-/// No record is longer; what claims to be is no record.
-const MAX_RECORD: usize = 16 << 20;
-
-/// No length takes more bytes.
-const MAX_PREFIX: usize = 10;
-
-/// How much of a file is looked at to tell its format.
-const BEGINNING: u64 = 64 << 10;
+use self::log_file::{Id, LogFile, open};
+pub use self::log_file::{Item, Place};
+use super::record::{At, Seen};
 
 /// Why files cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -58,221 +45,6 @@ pub enum LogReadError {
     Twice(PathBuf, PathBuf),
 }
 
-/// Where a record stands.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The file, as it was given.
-    pub file: Arc<str>,
-    /// The number of the line, or of the record in a binary file, from 1.
-    pub number: u64,
-    /// `line` or `record`.
-    pub unit: &'static str,
-}
-
-/// What was found at a place.
-#[derive(Debug)]
-pub enum Item {
-    Record(Box<Seen>),
-    /// Something that is no record.
-    Broken(&'static str),
-    /// The file ends in the middle of a record, with these bytes of it and of its length.
-    Torn(Format, Vec<u8>),
-    /// The packed data ends too early.
-    CutShort,
-    /// The packed data is damaged.
-    Damaged,
-}
-
-/// What tells a file from another of the same name: device and inode.
-type Id = (u64, u64);
-
-/// One file.
-struct Reader {
-    path: PathBuf,
-    id: Id,
-    name: Arc<str>,
-    input: Box<dyn BufRead>,
-    format: Format,
-    is_packed: bool,
-    number: u64,
-    is_over: bool,
-}
-
-/// How a file begins.
-enum Opened {
-    Reader(Reader),
-    Empty,
-}
-
-fn open(path: &Path) -> Result<Opened, LogReadError> {
-    let failed = |problem| LogReadError::File {
-        path: path.to_owned(),
-        problem,
-    };
-    // What stands for the standard input elsewhere does so here.
-    let place = if path == Path::new("-") {
-        Path::new("/dev/stdin")
-    } else {
-        path
-    };
-    let file = File::open(place).map_err(failed)?;
-    let about = file.metadata().map_err(failed)?;
-    if about.is_dir() {
-        return Err(LogReadError::Directory(path.to_owned()));
-    }
-    let id = (about.dev(), about.ino());
-    let mut file = BufReader::with_capacity(1 << 16, file);
-    let is_packed = file.fill_buf().map_err(failed)?.starts_with(&[0x1f, 0x8b]);
-    let mut input: Box<dyn Read> = if is_packed {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    };
-    let mut beginning = Vec::new();
-    let read = input.by_ref().take(BEGINNING).read_to_end(&mut beginning);
-    let is_damaged = read.is_err();
-    if let Err(problem) = read {
-        if !is_packed {
-            return Err(failed(problem));
-        }
-        // Damage of packed data is a finding, in its place.
-        input = Box::new(Failed(Some(problem)));
-    } else if beginning.is_empty() {
-        return Ok(Opened::Empty);
-    }
-    if begins_with_checkpoint(&beginning) {
-        return Err(LogReadError::Checkpoints(path.to_owned()));
-    }
-    let format = format_of(&beginning).or(is_damaged.then_some(Format::Json));
-    let format = format.ok_or_else(|| LogReadError::NoLog(path.to_owned()))?;
-    let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(
-        1 << 16,
-        Cursor::new(beginning).chain(input),
-    ));
-    let name = path.display().to_string().into();
-    Ok(Opened::Reader(Reader {
-        path: path.to_owned(),
-        id,
-        name,
-        input,
-        format,
-        is_packed,
-        number: 0,
-        is_over: false,
-    }))
-}
-
-/// Whether the first line is a checkpoint of a checkpoint file, which has no chain.
-fn begins_with_checkpoint(beginning: &[u8]) -> bool {
-    let line = beginning
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    Checkpoint::read(line).is_some() && Seen::read(Format::Json, line).is_none()
-}
-
-/// Fails once, and is at its end.
-struct Failed(Option<io::Error>);
-
-impl Read for Failed {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        self.0.take().map_or(Ok(0), Err)
-    }
-}
-
-impl Reader {
-    /// The next record, and where it stands.
-    fn next(&mut self) -> Result<Option<(Item, Place)>, LogReadError> {
-        if self.is_over {
-            return Ok(None);
-        }
-        let read = match self.format {
-            Format::Json => self.line(),
-            Format::Protobuf => self.message(),
-        };
-        let item = match read {
-            Ok(item) => item,
-            Err(problem) if self.is_packed && problem.kind() == io::ErrorKind::UnexpectedEof => {
-                Some(Item::CutShort)
-            }
-            Err(_) if self.is_packed => Some(Item::Damaged),
-            Err(problem) => {
-                return Err(LogReadError::File {
-                    path: self.path.clone(),
-                    problem,
-                });
-            }
-        };
-        self.number += 1;
-        self.is_over = !matches!(item, Some(Item::Record(_)) | Some(Item::Broken(NO_RECORD)));
-        let unit = if self.format == Format::Json {
-            "line"
-        } else {
-            "record"
-        };
-        Ok(item.map(|item| {
-            (
-                item,
-                Place {
-                    file: self.name.clone(),
-                    number: self.number,
-                    unit,
-                },
-            )
-        }))
-    }
-
-    fn line(&mut self) -> io::Result<Option<Item>> {
-        let mut line = Vec::new();
-        self.input
-            .by_ref()
-            .take(MAX_RECORD as u64)
-            .read_until(b'\n', &mut line)?;
-        Ok(match line.strip_suffix(b"\n") {
-            Some(whole) => Some(item(Format::Json, whole)),
-            None if line.is_empty() => None,
-            None if line.len() >= MAX_RECORD => Some(Item::Broken("it is longer than any record")),
-            None => Some(Item::Torn(Format::Json, line)),
-        })
-    }
-
-    fn message(&mut self) -> io::Result<Option<Item>> {
-        let mut prefix = Vec::new();
-        loop {
-            let mut byte = [0];
-            if self.input.read(&mut byte)? == 0 {
-                return Ok((!prefix.is_empty()).then_some(Item::Torn(Format::Protobuf, prefix)));
-            }
-            prefix.extend_from_slice(&byte);
-            if byte < [0x80] || prefix.len() > MAX_PREFIX {
-                break;
-            }
-        }
-        let length = prost::decode_length_delimiter(prefix.as_slice())
-            .ok()
-            .filter(|length| *length <= MAX_RECORD);
-        let Some(length) = length else {
-            return Ok(Some(Item::Broken("its length is longer than any record")));
-        };
-        let mut message = Vec::new();
-        self.input
-            .by_ref()
-            .take(length as u64)
-            .read_to_end(&mut message)?;
-        if message.len() == length {
-            return Ok(Some(item(Format::Protobuf, &message)));
-        }
-        prefix.extend(message);
-        Ok(Some(Item::Torn(Format::Protobuf, prefix)))
-    }
-}
-
-const NO_RECORD: &str = "it is no record";
-
-fn item(format: Format, bytes: &[u8]) -> Item {
-    Seen::read(format, bytes).map_or(Item::Broken(NO_RECORD), |seen| Item::Record(seen.into()))
-}
-
 /// How many records of a file are looked at to tell its place among the others.
 const LOOKED_AT: usize = 3;
 
@@ -281,13 +53,13 @@ struct Waiting {
     path: PathBuf,
     id: Id,
     /// Kept open where it cannot be opened again.
-    reader: Option<Reader>,
+    reader: Option<LogFile>,
     /// What it begins with.
     begun: Vec<(Item, Place)>,
 }
 
 impl Waiting {
-    fn of(path: &Path, mut reader: Reader) -> Result<Waiting, LogReadError> {
+    fn of(path: &Path, mut reader: LogFile) -> Result<Waiting, LogReadError> {
         let mut begun = Vec::new();
         while begun.len() < LOOKED_AT
             && let Some(read) = reader.next()?
@@ -341,10 +113,10 @@ impl Waiting {
 }
 
 /// Opens a file again that was looked at, behind what it begins with.
-fn open_again(file: &Waiting) -> Result<Reader, LogReadError> {
+fn open_again(file: &Waiting) -> Result<LogFile, LogReadError> {
     let moved = || LogReadError::Moved(file.path.clone());
     let mut reader = match open(&file.path) {
-        Ok(Opened::Reader(reader)) if reader.id == file.id => reader,
+        Ok(Some(reader)) if reader.id == file.id => reader,
         Ok(_) => return Err(moved()),
         Err(LogReadError::File { problem, .. }) if problem.kind() == io::ErrorKind::NotFound => {
             return Err(moved());
@@ -372,7 +144,7 @@ fn last_of(file: &Waiting) -> Result<Option<At>, LogReadError> {
 /// All files, one after the other.
 pub struct Source {
     waiting: std::vec::IntoIter<Waiting>,
-    current: Option<Reader>,
+    current: Option<LogFile>,
     /// What was read ahead.
     ahead: VecDeque<(Item, Place, bool)>,
     /// The files that hold something, in their order.
@@ -430,8 +202,8 @@ impl Source {
                 continue;
             }
             match open(path)? {
-                Opened::Reader(reader) => waiting.push(Waiting::of(path, reader)?),
-                Opened::Empty => empty.push(path.display().to_string()),
+                Some(reader) => waiting.push(Waiting::of(path, reader)?),
+                None => empty.push(path.display().to_string()),
             }
         }
         let waiting = in_order(without_copies(waiting, &mut spare)?);

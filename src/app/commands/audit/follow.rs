@@ -5,7 +5,7 @@
 //! that was not seen.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io::{self, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
@@ -13,16 +13,14 @@ use std::time::Duration;
 
 use super::filter;
 use super::output::RecordOutput;
-use super::read::{self, Held, LogFileError, Piece, Splitter};
+use super::read::{self, Held, LogFileError, LogItem};
 use crate::app::cli::TailArgs;
 use crate::app::print_error;
 use customs_record::proto::{Filter, Record};
+use customs_record::record_reader::RecordReader;
 
 /// How often it looks for more.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// How many bytes are read at once.
-const CHUNK: usize = 64 << 10;
 
 /// Shows what a file holds, and with `--follow` what comes.
 ///
@@ -37,7 +35,9 @@ pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<()
     };
     let told = |why| LogFileError::read(file, why);
     if !args.follow {
-        read::each(&mut read::open(file)?, |piece| view.take(piece)).map_err(told)?;
+        let mut reader = read::open(file)?;
+        read::each(&mut reader, |item| view.take(item)).map_err(told)?;
+        read::last(&mut reader).map(|item| view.take(item));
         return view.held.is_log(file);
     }
     if file.to_str() == Some("-") {
@@ -52,23 +52,21 @@ pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<()
 }
 
 /// Shows a file until another one has its name; that one is returned.
-fn follow(path: &Path, mut file: File, view: &mut View<'_>) -> io::Result<File> {
-    let mut splitter = Splitter::default();
+fn follow(path: &Path, file: File, view: &mut View<'_>) -> io::Result<File> {
+    let mut reader = RecordReader::new(&file);
     let mut successor = None;
     loop {
-        drain(&mut file, &mut splitter, view)?;
+        read::each(&mut reader, |item| view.take(item))?;
         // What holds something else will never show a record, however long somebody waits.
         if !view.output.is_open() || view.held.is_log(path).is_err() {
             return Ok(file);
         }
         // A successor was there before this last look, so nothing is appended to this one any more.
         if let Some(successor) = successor {
-            if let Some(piece) = splitter.last() {
-                view.take(piece);
-            }
+            read::last(&mut reader).map(|item| view.take(item));
             return Ok(successor);
         }
-        let position = file.stream_position()?;
+        let position = (&file).stream_position()?;
         successor = match File::open(path) {
             Ok(other) if !is_same(&other, &file)? => Some(other),
             Ok(_) if file.metadata()?.len() < position => {
@@ -89,25 +87,6 @@ fn follow(path: &Path, mut file: File, view: &mut View<'_>) -> io::Result<File> 
     }
 }
 
-/// Reads what there is.
-fn drain(file: &mut File, splitter: &mut Splitter, view: &mut View<'_>) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let count = match file.read(&mut chunk) {
-            Ok(0) => return Ok(()),
-            Ok(count) => count,
-            Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
-            Err(why) => return Err(why),
-        };
-        splitter.push(chunk.get(..count).unwrap_or_default());
-        while let Some(piece) = splitter.next_piece() {
-            if !view.take(piece) {
-                return Ok(());
-            }
-        }
-    }
-}
-
 fn is_same(one: &File, other: &File) -> io::Result<bool> {
     let (one, other): (fs::Metadata, fs::Metadata) = (one.metadata()?, other.metadata()?);
     Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
@@ -123,10 +102,10 @@ struct View<'s> {
 
 impl View<'_> {
     /// Whether to go on.
-    fn take(&mut self, piece: Piece<'_>) -> bool {
-        self.held.take(&piece);
-        match piece {
-            Piece::Record(record, line) => {
+    fn take(&mut self, item: LogItem<'_>) -> bool {
+        self.held.take(&item);
+        match item {
+            LogItem::Record(record, line) => {
                 if let Some((from, to)) = self.place.missing(&record) {
                     print_error(&format!(
                         "the records {from} to {to} of stream {} are not here",
@@ -135,14 +114,14 @@ impl View<'_> {
                 }
                 !filter::wants(&self.filter, &record) || self.output.show(&record, line)
             }
-            Piece::NoRecord(why) => {
+            LogItem::NoRecord(why) => {
                 print_error(&format!(
                     "a line is no record: {}",
                     super::format::visible(&why)
                 ));
                 true
             }
-            Piece::Torn(bytes) => {
+            LogItem::Torn(bytes) => {
                 print_error(&format!("the last record is unfinished ({bytes} bytes)"));
                 true
             }

@@ -5,8 +5,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{pretty, read};
+use super::pretty;
 use crate::app::cli::{Color, TailArgs, TailFormat};
+use customs_record::decode;
 use customs_record::proto::Record;
 
 /// Where records are shown.
@@ -49,7 +50,7 @@ impl RecordOutput {
             (TailFormat::Pretty, _) => pretty::line(record, self.is_coloured),
             // As it was written, also with what is not known here.
             (TailFormat::Json, Some(line)) => line.to_owned(),
-            (TailFormat::Json, None) => read::to_line(record).unwrap_or_default(),
+            (TailFormat::Json, None) => decode::to_line(record).unwrap_or_default(),
         };
         self.left = self.left.map(|left| left - 1);
         let mut out = io::stdout().lock();

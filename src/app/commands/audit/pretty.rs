@@ -4,8 +4,9 @@
 //! character but the colours that are put there here.
 
 use super::format::{caller, host, or_dash, time, visible};
-use super::read;
+
 use crate::app::commands::counted;
+use customs_record::decode;
 use customs_record::proto::{Loss, Record, Refusal};
 
 /// How a line is coloured.
@@ -157,7 +158,7 @@ fn event(record: &Record) -> String {
             record.missed_from, record.missed_to
         ),
         "checkpoint" => checkpoint(record),
-        _ => read::to_line(record).unwrap_or_default(),
+        _ => decode::to_line(record).unwrap_or_default(),
     }
 }
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::format::{caller, host, moment, or_dash};
-use super::read::{self, Held, LogFileError, Piece};
+use super::read::{self, Held, LogFileError, LogItem};
 use super::stats_report::human;
 use super::top_k::TopK;
 use crate::app::cli::{StatsArgs, StatsFormat};
@@ -140,24 +140,26 @@ impl Stats {
 
     pub fn read(&mut self, file: &Path) -> Result<(), LogFileError> {
         let mut held = Held::default();
-        let take = |piece: Piece<'_>| {
-            held.take(&piece);
-            self.take(piece);
+        let mut take = |item: LogItem<'_>| {
+            held.take(&item);
+            self.take(item);
             true
         };
         let told = |why| LogFileError::Partial {
             path: file.display().to_string(),
             why,
         };
-        read::each(&mut read::open(file)?, take).map_err(told)?;
+        let mut reader = read::open(file)?;
+        read::each(&mut reader, &mut take).map_err(told)?;
+        read::last(&mut reader).map(take);
         held.is_log(file)
     }
 
-    fn take(&mut self, piece: Piece<'_>) {
-        match piece {
-            Piece::Record(record, _) => self.add(&record),
-            Piece::NoRecord(_) => self.no_records += 1,
-            Piece::Torn(_) => self.torn += 1,
+    fn take(&mut self, item: LogItem<'_>) {
+        match item {
+            LogItem::Record(record, _) => self.add(&record),
+            LogItem::NoRecord(_) => self.no_records += 1,
+            LogItem::Torn(_) => self.torn += 1,
         }
     }
 

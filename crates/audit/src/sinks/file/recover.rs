@@ -8,11 +8,11 @@
 //! - Memory is bounded by the longest record, whatever is in the file.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use jiff::Timestamp;
 use prost::Message;
 use serde_json::Value;
@@ -22,10 +22,8 @@ use customs_engine::time::UnixNanos;
 use customs_record::chain::Head;
 use customs_record::entry::trail::Position;
 use customs_record::proto;
+use customs_record::record_reader::{MAX_RECORD, Piece, RecordReader};
 use customs_record::stream::Format;
-
-/// More than any record of ours has.
-const MAX_RECORD: usize = 4 << 20;
 
 /// How much is read at once.
 const BLOCK: usize = 64 << 10;
@@ -54,20 +52,18 @@ pub(super) fn look(file: &File, length: u64, format: Format) -> Result<Found, Fi
     }
     match format {
         Format::Json => lines(file, length),
-        Format::Protobuf => messages(&mut BufReader::with_capacity(BLOCK, file)),
+        Format::Protobuf => messages(file),
     }
 }
 
 /// The place behind the last record of a compressed file.
 pub(super) fn look_compressed(path: &Path, format: Format) -> io::Result<Option<Position>> {
-    let mut bytes = BufReader::with_capacity(
-        BLOCK,
-        MultiGzDecoder::new(BufReader::new(File::open(path)?)),
-    );
+    let bytes = MultiGzDecoder::new(BufReader::new(File::open(path)?));
+    let reader = RecordReader::new(bytes).with_format(format);
     match format {
-        Format::Json => last_line(&mut bytes),
+        Format::Json => last_line(reader),
         Format::Protobuf => {
-            let walk = Walk::through(&mut bytes).map_err(|unfit| unfit.at(path))?;
+            let walk = Walk::through(reader).map_err(|unfit| unfit.at(path))?;
             Ok(proto::Record::decode(walk.last.as_slice())
                 .ok()
                 .and_then(position_of))
@@ -86,36 +82,49 @@ fn lines(file: &File, length: u64) -> Result<Found, FileSinkError> {
     // What begins otherwise is something else, whatever its end looks like.
     let first = match whole {
         0 => Value::Null,
-        _ => first_line(&bytes_at(file, 0, whole.min(MAX_RECORD as u64))?)?,
+        _ => first_line(file)?,
     };
-    let tail = bytes_at(file, whole, length)?;
-    if !is_torn(&tail, |text| {
-        text.starts_with(LINE_OPENING) || LINE_OPENING.starts_with(text)
-    }) {
-        // Other data has line feeds, too.
-        let is_json =
-            whole > 0 && first_line(&bytes_at(file, 0, whole.min(MAX_RECORD as u64))?).is_ok();
-        return Err(if is_json { unfinished() } else { not_lines() });
-    }
-    if whole == 0 {
-        return Ok(Found::default());
-    }
-    let begun = first
-        .get("time")
-        .and_then(Value::as_str)
-        .and_then(|time| time.parse::<Timestamp>().ok());
-    let start = match line_feed_before(file, whole - 1)? {
+    let start = match line_feed_before(file, whole.saturating_sub(1))? {
         Feed::At(at) => at + 1,
         Feed::None => 0,
         // Longer than any of ours.
         Feed::TooFar => whole,
     };
-    let position = position_in(&bytes_at(file, start, whole)?);
+    let tail = bytes_at(file, whole, length)?;
+    if !is_torn(&tail, |text| {
+        text.starts_with(LINE_OPENING) || LINE_OPENING.starts_with(text)
+    }) {
+        // Other data has line feeds, too; a first line that is JSON was seen above.
+        return Err(match whole {
+            0 => not_lines(),
+            _ => unfinished(),
+        });
+    }
+    let last = FileFrom { file, at: start }.take(whole - start);
+    let position = last_line(RecordReader::new(last).with_format(Format::Json))?;
+    let begun = first
+        .get("time")
+        .and_then(Value::as_str)
+        .and_then(|time| time.parse::<Timestamp>().ok());
     Ok(Found {
         position,
         whole,
         begun: begun.map(|time| UnixNanos(time.as_nanosecond())),
     })
+}
+
+/// The bytes of a file from some place on.
+struct FileFrom<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for FileFrom<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 /// Where the last line feed before some place is.
@@ -125,20 +134,22 @@ enum Feed {
     TooFar,
 }
 
+/// Looks for it no further back than a record of ours reaches.
 fn line_feed_before(file: &File, end: u64) -> io::Result<Feed> {
     let mut to = end;
-    while to > 0 {
-        if end - to > MAX_RECORD as u64 {
-            return Ok(Feed::TooFar);
-        }
-        let from = to.saturating_sub(BLOCK as u64);
+    let furthest = end.saturating_sub(MAX_RECORD as u64 + 1);
+    while to > furthest {
+        let from = to.saturating_sub(BLOCK as u64).max(furthest);
         let block = bytes_at(file, from, to)?;
         if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
             return Ok(Feed::At(from + at as u64));
         }
         to = from;
     }
-    Ok(Feed::None)
+    Ok(match end > MAX_RECORD as u64 {
+        true => Feed::TooFar,
+        false => Feed::None,
+    })
 }
 
 fn bytes_at(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
@@ -148,32 +159,25 @@ fn bytes_at(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The first line as JSON, without which the file cannot be one of ours.
-fn first_line(bytes: &[u8]) -> Result<Value, FileSinkError> {
-    let line = bytes
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    serde_json::from_slice(line)
-        .ok()
-        .filter(Value::is_object)
-        .ok_or_else(not_lines)
+fn first_line(file: &File) -> Result<Value, FileSinkError> {
+    let mut reader = RecordReader::new(FileFrom { file, at: 0 }).with_format(Format::Json);
+    let line = match reader.next_piece().map_err(io::Error::from)? {
+        Some(Piece::Record(raw)) => serde_json::from_slice(raw.bytes).ok(),
+        Some(Piece::NoRecord(..)) | None => None,
+    };
+    line.filter(Value::is_object).ok_or_else(not_lines)
 }
 
-/// The last line of what can be read but once.
-fn last_line(bytes: &mut impl BufRead) -> io::Result<Option<Position>> {
-    let (mut last, mut next) = (Vec::new(), Vec::new());
-    loop {
-        next.clear();
-        bytes
-            .by_ref()
-            .take(MAX_RECORD as u64)
-            .read_until(b'\n', &mut next)?;
-        match next.last() {
-            Some(b'\n') => std::mem::swap(&mut last, &mut next),
-            Some(_) if next.len() >= MAX_RECORD => last.clear(),
-            _ => return Ok(position_in(&last)),
+/// The place behind the last whole line; `None` if that line is not one of ours.
+fn last_line(mut reader: RecordReader<impl Read>) -> io::Result<Option<Position>> {
+    let mut last = Vec::new();
+    while let Some(piece) = reader.next_piece()? {
+        last.clear();
+        if let Piece::Record(raw) = piece {
+            last.extend_from_slice(raw.bytes);
         }
     }
+    Ok(position_in(&last))
 }
 
 fn position_in(line: &[u8]) -> Option<Position> {
@@ -197,8 +201,9 @@ fn position(stream: &str, sequence: u64, chain: &str) -> Option<Position> {
 
 // -- messages of protobuf, each behind its length
 
-fn messages(bytes: &mut impl BufRead) -> Result<Found, FileSinkError> {
-    let walk = Walk::through(bytes)?;
+fn messages(file: &File) -> Result<Found, FileSinkError> {
+    let reader = RecordReader::new(FileFrom { file, at: 0 }).with_format(Format::Protobuf);
+    let walk = Walk::through(reader)?;
     let of = |body: &[u8]| proto::Record::decode(body).ok().and_then(position_of);
     // Its length reached the disk and its end did not.
     Ok(match ends_in_nothing(&walk.last) {
@@ -230,34 +235,35 @@ struct Walk {
 }
 
 impl Walk {
-    fn through(bytes: &mut impl BufRead) -> Result<Walk, FileSinkError> {
-        let (mut walk, mut next) = (Walk::default(), Vec::new());
-        loop {
-            next.clear();
-            let (prefix, length) = prefix(bytes)?;
-            let body = length.unwrap_or_default().min(MAX_RECORD as u64 + 1);
-            bytes.by_ref().take(body).read_to_end(&mut next)?;
-            let is_whole = length.is_some_and(|length| length > 0 && length == next.len() as u64);
-            let is_message = is_whole && next.len() <= MAX_RECORD && begins_a_message(&next, false);
-            if is_message && (walk.at > 0 || walk.begin(&next)) {
-                walk.step(&mut next, prefix.len() as u64);
-                continue;
-            }
-            let is_torn = match length {
-                // Only the first bytes of a length, or nothing at all.
-                None => prefix.len() < 10,
-                Some(_) if is_message => ends_in_nothing(&next),
-                Some(length) => {
-                    length <= MAX_RECORD as u64
-                        && is_torn(&next, |text| begins_a_message(text, true))
+    fn through(mut reader: RecordReader<impl Read>) -> Result<Walk, FileSinkError> {
+        let mut walk = Walk::default();
+        let is_torn = loop {
+            match reader.next_piece().map_err(io::Error::from)? {
+                Some(Piece::Record(raw)) => {
+                    let is_message = begins_a_message(raw.bytes, false);
+                    if is_message && (walk.at > 0 || walk.begin(raw.bytes)) {
+                        walk.step(raw.place.offset, raw.bytes);
+                        continue;
+                    }
+                    // A length of zero is what a disk leaves that lost the bytes.
+                    break match is_message {
+                        true => ends_in_nothing(raw.bytes),
+                        false => is_torn(raw.bytes, |text| begins_a_message(text, true)),
+                    };
                 }
-            };
-            // A length of zero is what a disk leaves that lost the bytes.
-            return match is_torn && are_zero(bytes)? {
-                true => Ok(walk),
-                false if walk.at == 0 => Err(not_messages()),
-                false => Err(broken(walk.at)),
-            };
+                Some(Piece::NoRecord(..)) => break false,
+                None => {
+                    let rest = reader.unfinished().map_or(&[][..], |rest| rest.bytes);
+                    // Nothing, or only the first bytes of a length, or some of a message.
+                    let begun = begun_message(rest);
+                    break is_torn(begun, |text| begins_a_message(text, true));
+                }
+            }
+        };
+        match is_torn && are_zero(reader.into_unread())? {
+            true => Ok(walk),
+            false if walk.at == 0 => Err(not_messages()),
+            false => Err(broken(walk.at)),
         }
     }
 
@@ -276,11 +282,13 @@ impl Walk {
         true
     }
 
-    fn step(&mut self, next: &mut Vec<u8>, prefix: u64) {
-        self.last_at = self.at;
-        self.at += prefix + next.len() as u64;
+    /// Goes behind a message, which begins with its length at this place.
+    fn step(&mut self, from: u64, message: &[u8]) {
+        self.last_at = from;
+        self.at = from + prost::length_delimiter_len(message.len()) as u64 + message.len() as u64;
         std::mem::swap(&mut self.before, &mut self.last);
-        std::mem::swap(&mut self.last, next);
+        self.last.clear();
+        self.last.extend_from_slice(message);
     }
 }
 
@@ -295,30 +303,17 @@ fn begins_a_message(bytes: &[u8], may_be_empty: bool) -> bool {
         .map_or(may_be_empty, |byte| MESSAGE_OPENINGS.contains(byte))
 }
 
-/// The bytes of a length, and the length if they are whole.
-fn prefix(bytes: &mut impl BufRead) -> io::Result<(Vec<u8>, Option<u64>)> {
-    let mut prefix = Vec::new();
-    while prefix.len() < 10 {
-        let Some(byte) = bytes.fill_buf()?.first().copied() else {
-            break;
-        };
-        bytes.consume(1);
-        prefix.push(byte);
-        if byte & 0x80 == 0 {
-            let length = prost::decode_length_delimiter(prefix.as_slice()).ok();
-            return Ok((prefix, length.map(|length| length as u64)));
-        }
-    }
-    Ok((prefix, None))
+/// What is there of an unfinished message, behind its length.
+fn begun_message(rest: &[u8]) -> &[u8] {
+    let length = rest.iter().take_while(|byte| **byte >= 0x80).count() + 1;
+    rest.get(length..).unwrap_or_default()
 }
 
-fn are_zero(bytes: &mut impl BufRead) -> io::Result<bool> {
+/// Whether nothing comes but zero bytes, and no more than a record of ours has.
+fn are_zero(bytes: impl Read) -> io::Result<bool> {
     let mut rest = Vec::new();
-    bytes
-        .by_ref()
-        .take(MAX_RECORD as u64)
-        .read_to_end(&mut rest)?;
-    Ok(rest.iter().all(|byte| *byte == 0) && bytes.fill_buf()?.is_empty())
+    bytes.take(MAX_RECORD as u64 + 1).read_to_end(&mut rest)?;
+    Ok(rest.len() <= MAX_RECORD && rest.iter().all(|byte| *byte == 0))
 }
 
 // -- both

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::read::{Piece, Splitter};
 use super::*;
+use customs_record::stream::Format;
 
 /// The line of a record that is written as the members of a JSON object.
 fn shown(members: &str) -> String {
@@ -16,12 +16,7 @@ fn shown(members: &str) -> String {
 }
 
 fn read(line: &str) -> Record {
-    let mut splitter = Splitter::default();
-    splitter.push(line.as_bytes());
-    match splitter.next_piece() {
-        Some(Piece::Record(record, _)) => *record,
-        other => panic!("{line}: {other:?}"),
-    }
+    decode::record(Format::Json, line.as_bytes()).unwrap()
 }
 
 const CALL: &str = r#""kind":"decision","namespace":"shop","serviceAccount":"cart","host":"a.example","port":443,"protocol":"http","method":"GET","path":"/x""#;

@@ -1,20 +1,21 @@
 //! What is counted, record by record.
 
-use super::super::read::Splitter;
 use super::super::stats_report::human;
 use super::*;
+use customs_record::record_reader::RecordReader;
 
 fn of_range(lines: &[&str], since: Option<&str>, until: Option<&str>) -> Stats {
     let time = |text: Option<&str>| text.map(|text| text.parse().unwrap());
     let mut stats = Stats::new(time(since), time(until));
-    let mut splitter = Splitter::default();
-    splitter.push(lines.join("\n").as_bytes());
-    while let Some(piece) = splitter.next_piece() {
-        stats.take(piece);
-    }
-    if let Some(piece) = splitter.last() {
-        stats.take(piece);
-    }
+    let text = lines.join("\n");
+    let mut reader = RecordReader::new(text.as_bytes());
+    let mut take = |item: LogItem<'_>| stats.take(item);
+    read::each(&mut reader, |item| {
+        take(item);
+        true
+    })
+    .unwrap();
+    read::last(&mut reader).map(take);
     stats
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Bench {
     pub(super) directory: TempDir,
     format: Format,
     rotation: Rotation,
-    reopen: Reopen,
+    pub(super) reopen: Reopen,
 }
 
 pub(super) struct Run {
@@ -100,7 +100,7 @@ impl Bench {
     }
 
     /// Every file, the closed ones first and in their order.
-    fn files(&self) -> Vec<PathBuf> {
+    pub(super) fn files(&self) -> Vec<PathBuf> {
         let segments = SegmentNames::of(&self.path());
         let closed = segments.closed().unwrap().into_iter();
         let closed = closed.map(|(moment, forms)| {
@@ -411,90 +411,6 @@ fn only_the_newest_closed_files_stay() {
     let files = bench.files();
     assert_eq!(files.len(), 3, "{files:?}");
     assert!(bench.directory.path().join("audit.log.1").exists());
-}
-
-#[test]
-fn a_rename_is_followed_and_the_chain_goes_on() {
-    for (what, make) in [("rename", false), ("rename and create", true)] {
-        let bench = Bench::new(Format::Json, Rotation::default());
-        let (mut run, _) = bench.start("one");
-        run.round(at(0), 3);
-        let renamed = bench.directory.path().join("audit.log.1");
-        fs::rename(bench.path(), &renamed).unwrap();
-        if make {
-            File::create(bench.path()).unwrap();
-        }
-        assert!(!run.round(at(249), 1), "{what}");
-        assert!(run.round(at(250), 3), "{what}");
-        let whole = [fs::read(renamed).unwrap(), fs::read(bench.path()).unwrap()].concat();
-        assert_eq!(
-            sequences(&verified(&whole)),
-            (1..=9).collect::<Vec<_>>(),
-            "{what}"
-        );
-    }
-}
-
-#[test]
-fn a_deleted_file_is_made_again() {
-    let bench = Bench::new(Format::Json, Rotation::default());
-    let (mut run, _) = bench.start("one");
-    fs::remove_file(bench.path()).unwrap();
-    assert!(run.round(at(250), 1));
-    assert_eq!(fs::read_to_string(bench.path()).unwrap().lines().count(), 2);
-    assert!(!run.round(at(500), 1));
-}
-
-#[test]
-fn a_file_that_was_deleted_on_a_full_disk_gives_its_room_back() {
-    let bench = Bench::new(Format::Json, Rotation::default());
-    let (mut run, _) = bench.start("one");
-    let length = fs::metadata(bench.path()).unwrap().len();
-    assert_eq!(run.file.on_full_disk(), length, "it has its name still");
-    fs::remove_file(bench.path()).unwrap();
-    assert_eq!(run.file.on_full_disk(), 0);
-    assert!(run.round(at(250), 1));
-    assert_eq!(fs::read_to_string(bench.path()).unwrap().lines().count(), 2);
-}
-
-#[test]
-fn a_signal_has_the_name_looked_up_at_once() {
-    let bench = Bench::new(Format::Json, Rotation::default());
-    let (mut run, _) = bench.start("one");
-    bench.reopen.ask();
-    assert!(!run.round(at(1), 1), "it is the same file");
-    fs::rename(bench.path(), bench.directory.path().join("moved")).unwrap();
-    assert!(!run.round(at(2), 1));
-    bench.reopen.ask();
-    assert!(run.round(at(3), 1));
-}
-
-#[test]
-fn a_file_that_was_renamed_meanwhile_is_not_taken_for_ours() {
-    let bench = Bench::new(Format::Json, by_size());
-    let (mut run, _) = bench.start("one");
-    while run.file.room() > 0 {
-        run.round(at(0), 50);
-    }
-    fs::rename(bench.path(), bench.directory.path().join("audit.log.1")).unwrap();
-    File::create(bench.path()).unwrap();
-    assert!(run.round(at(1), 1));
-    // The new file was opened, and nothing was closed under a name of ours.
-    assert_eq!(bench.files(), [bench.path()]);
-}
-
-#[test]
-fn a_name_that_somebody_else_writes_under_is_not_shared() {
-    let bench = Bench::new(Format::Json, Rotation::default());
-    let (mut run, _) = bench.start("one");
-    fs::rename(bench.path(), bench.directory.path().join("moved")).unwrap();
-    let other = File::create(bench.path()).unwrap();
-    other.lock().unwrap();
-    let problem = run.file.turn(at(250)).unwrap_err();
-    assert!(
-        problem.to_string().contains("another process writes to it"),
-        "{problem}"
-    );
 }
 
 #[test]

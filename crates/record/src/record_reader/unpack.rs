@@ -1,0 +1,61 @@
+//! The bytes of a file, unpacked if it is packed with gzip.
+//!
+//! The rule: a file is packed if its first bytes say so; its name says nothing.
+
+use std::io::{self, BufReader, Chain, Cursor, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::CHUNK;
+
+/// How packed data begins.
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
+
+/// Bytes that are unpacked while they are read.
+#[derive(Debug)]
+pub struct Unpack<R>(Packing<R>);
+
+#[derive(Debug)]
+enum Packing<R> {
+    None(Whole<R>),
+    Gzip(Box<MultiGzDecoder<BufReader<Whole<R>>>>),
+}
+
+impl<R: Read> Unpack<R> {
+    /// Looks how the bytes begin.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(mut input: R) -> io::Result<Unpack<R>> {
+        let mut first = Vec::new();
+        input
+            .by_ref()
+            .take(MAGIC.len() as u64)
+            .read_to_end(&mut first)?;
+        let is_packed = first == MAGIC;
+        let whole = Cursor::new(first).chain(input);
+        Ok(Unpack(match is_packed {
+            false => Packing::None(whole),
+            true => {
+                let whole = BufReader::with_capacity(CHUNK, whole);
+                Packing::Gzip(Box::new(MultiGzDecoder::new(whole)))
+            }
+        }))
+    }
+
+    /// Whether they are packed.
+    pub fn is_packed(&self) -> bool {
+        matches!(self.0, Packing::Gzip(_))
+    }
+}
+
+impl<R: Read> Read for Unpack<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Packing::None(input) => input.read(buffer),
+            Packing::Gzip(input) => input.read(buffer),
+        }
+    }
+}
