@@ -5,13 +5,13 @@
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fuzz trail bench tools format lint crates-alone manifests
+.PHONY: help demo test fuzz durability bench tools format lint crates-alone manifests
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running to play with)"
 	@echo "make test          everything: formatting, lints, all tests (real Envoy, real grpcurl), the manifests"
 	@echo "make fuzz          search for inputs that break what must hold (TARGET=host RUNS=10000000; needs a C++ compiler)"
-	@echo "make trail         the record at full size: a million checks, two hundred kills (CHECKS=10000 KILLS=5)"
+	@echo "make durability    the audit log at full size: a million checks, two hundred kills (CHECKS=10000 KILLS=5)"
 	@echo "make bench         what serving costs, against always-allow servers and Envoy's own RBAC (BENCH=--quick; PUBLISH=1)"
 	@echo "make tools         install what is missing into .tools/ and say where Envoy and the other tools are"
 	@echo
@@ -30,9 +30,9 @@ fuzz:
 	@fuzz/run "$(TARGET)" $(RUNS)
 
 # The record under load at full size: a million checks, twice, and two hundred kills.
-trail:
-	CUSTOMS_TRAIL_CHECKS=$(or $(CHECKS),1000000) CUSTOMS_TRAIL_KILLS=$(or $(KILLS),200) \
-		cargo test $(LOCKED) --release --test trail -- --nocapture --test-threads=1
+durability:
+	CUSTOMS_DURABILITY_CHECKS=$(or $(CHECKS),1000000) CUSTOMS_DURABILITY_KILLS=$(or $(KILLS),200) \
+		cargo test $(LOCKED) --release --test durability -- --nocapture --test-threads=1
 
 # Takes about half an hour by default; BENCH="cpu --rounds 5 --checks 50000" chooses parts and sizes, BENCH=--help says which.
 # PUBLISH=1 puts tables and pictures into docs/.

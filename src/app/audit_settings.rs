@@ -1,4 +1,4 @@
-//! The settings of the record: `audit`, `audit_durability` and `audit_trail`, and the one way from
+//! The settings of the record: `audit`, `audit_durability` and `audit_log`, and the one way from
 //! their text to what the record runs with.
 
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ use customs_audit::checkpoint::Every;
 use customs_audit::config::{self, SinkConfig, Target};
 use customs_audit::redact::{self, RedactConfig};
 use customs_audit::sink_queue::{Limits, MOST};
-use customs_audit::start::{self, TrailConfig, TrailConfigError};
+use customs_audit::start::{self, AuditLogConfig, AuditLogConfigError};
 use customs_audit::writer::Durability;
 use customs_net::Address;
 use customs_record::entry::headers::SECRET;
@@ -32,7 +32,7 @@ pub enum AuditDurability {
 
 section! {
     /// What bounds the audit log, how it is sealed, and what is left out of its records.
-    AuditTrail;
+    AuditLogSettings;
 
     /// How often files are synced under `audit_durability: interval`.
     sync_interval: String = "500ms".into();
@@ -117,87 +117,88 @@ impl Redact {
 pub(super) fn resolve(
     sinks: &[String],
     durability: AuditDurability,
-    trail: &AuditTrail,
+    audit_log: &AuditLogSettings,
     wrong: &mut SettingsError,
-) -> TrailConfig {
-    let sync_interval = positive_duration("audit_trail.sync_interval", &trail.sync_interval, wrong);
+) -> AuditLogConfig {
+    let sync_interval =
+        positive_duration("audit_log.sync_interval", &audit_log.sync_interval, wrong);
     let (sinks, numbers) = sink_configs(sinks, wrong);
-    let config = TrailConfig {
+    let config = AuditLogConfig {
         sinks,
         durability: match durability {
             AuditDurability::None => Durability::None,
             AuditDurability::Interval => Durability::Interval(sync_interval),
             AuditDurability::Always => Durability::Always,
         },
-        limits: limits(trail, wrong),
-        checkpoints: checkpoints(trail, wrong),
-        redact: trail.redact.config(),
-        checkpoint_file: trail.checkpoint_file.clone(),
-        signing_key: trail.signing_key.clone(),
+        limits: limits(audit_log, wrong),
+        checkpoints: checkpoints(audit_log, wrong),
+        redact: audit_log.redact.config(),
+        checkpoint_file: audit_log.checkpoint_file.clone(),
+        signing_key: audit_log.signing_key.clone(),
     };
-    for (at, name) in trail.header_values.iter().enumerate() {
+    for (at, name) in audit_log.header_values.iter().enumerate() {
         if SECRET.contains(&name.to_ascii_lowercase().as_str()) {
-            let path = format!("audit_trail.header_values[{at}]");
+            let path = format!("audit_log.header_values[{at}]");
             wrong.add(path, name, SettingValueError::SecretHeader);
         }
     }
     for error in start::check(&config) {
         let path = match &error {
-            TrailConfigError::SameTarget { index, .. } => {
+            AuditLogConfigError::SameTarget { index, .. } => {
                 let number = numbers.get(*index).copied().unwrap_or_default();
                 format!("audit[{number}]")
             }
-            TrailConfigError::NothingDurable => "audit_durability".to_owned(),
+            AuditLogConfigError::NothingDurable => "audit_durability".to_owned(),
             _ => "audit".to_owned(),
         };
         match &error {
-            TrailConfigError::SameTarget { sink, .. } => {
+            AuditLogConfigError::SameTarget { sink, .. } => {
                 let sink = sink.clone();
-                wrong.add(path, sink, SettingValueError::Trail(error));
+                wrong.add(path, sink, SettingValueError::AuditLog(error));
             }
-            _ => wrong.add_whole(path, SettingValueError::Trail(error)),
+            _ => wrong.add_whole(path, SettingValueError::AuditLog(error)),
         }
     }
     config
 }
 
-fn limits(trail: &AuditTrail, wrong: &mut SettingsError) -> Limits {
+fn limits(audit_log: &AuditLogSettings, wrong: &mut SettingsError) -> Limits {
     let (most_records, most_bytes) = MOST;
-    let bytes = match config::bytes(&trail.queue_size) {
+    let bytes = match config::bytes(&audit_log.queue_size) {
         Ok(bytes) => bytes,
         Err(why) => {
             let problem = SettingValueError::Size(why);
-            wrong.add("audit_trail.queue_size", &trail.queue_size, problem);
+            wrong.add("audit_log.queue_size", &audit_log.queue_size, problem);
             1
         }
     };
     if bytes > most_bytes {
         let problem = SettingValueError::OutOfRange(format!("at most {most_bytes} bytes"));
-        wrong.add("audit_trail.queue_size", &trail.queue_size, problem);
+        wrong.add("audit_log.queue_size", &audit_log.queue_size, problem);
     }
-    if !(1..=most_records).contains(&trail.queue_records) {
+    if !(1..=most_records).contains(&audit_log.queue_records) {
         let problem = SettingValueError::OutOfRange(format!("1 to {most_records}"));
-        wrong.add("audit_trail.queue_records", trail.queue_records, problem);
+        wrong.add("audit_log.queue_records", audit_log.queue_records, problem);
     }
-    let deadline = &trail.block_deadline;
+    let deadline = &audit_log.block_deadline;
     Limits {
-        records: trail.queue_records,
+        records: audit_log.queue_records,
         bytes,
-        waiting: trail.waiting_checks,
-        deadline: positive_duration("audit_trail.block_deadline", deadline, wrong),
+        waiting: audit_log.waiting_checks,
+        deadline: positive_duration("audit_log.block_deadline", deadline, wrong),
     }
 }
 
-fn checkpoints(trail: &AuditTrail, wrong: &mut SettingsError) -> Every {
-    let records = trail.checkpoint_records;
+fn checkpoints(audit_log: &AuditLogSettings, wrong: &mut SettingsError) -> Every {
+    let records = audit_log.checkpoint_records;
     if records == 0 {
         let problem = SettingValueError::OutOfRange("a number above 0".into());
-        wrong.add("audit_trail.checkpoint_records", records, problem);
+        wrong.add("audit_log.checkpoint_records", records, problem);
     }
-    let interval = &trail.checkpoint_interval;
+    let interval = &audit_log.checkpoint_interval;
     Every {
         records,
-        time: positive_duration("audit_trail.checkpoint_interval", interval, wrong),
+        time: positive_duration("audit_log.checkpoint_interval", interval, wrong),
     }
 }
 
@@ -245,10 +246,14 @@ mod tests {
     use super::*;
     use crate::app::settings::SettingsDocument;
 
-    fn wrong(sinks: &[&str], durability: AuditDurability, trail: AuditTrail) -> Vec<String> {
+    fn wrong(
+        sinks: &[&str],
+        durability: AuditDurability,
+        audit_log: AuditLogSettings,
+    ) -> Vec<String> {
         let sinks: Vec<String> = sinks.iter().map(ToString::to_string).collect();
         let mut wrong = SettingsError::default();
-        resolve(&sinks, durability, &trail, &mut wrong);
+        resolve(&sinks, durability, &audit_log, &mut wrong);
         wrong.errors().iter().map(ToString::to_string).collect()
     }
 
@@ -258,7 +263,7 @@ mod tests {
         let config = resolve(
             &["off".into()],
             AuditDurability::None,
-            &AuditTrail::default(),
+            &AuditLogSettings::default(),
             &mut wrong,
         );
         assert!(wrong.errors().is_empty() && config.sinks.is_empty());
@@ -283,7 +288,7 @@ mod tests {
                 "invalid audit[0] `tail:9193`: expected `tail:HOST:PORT`",
             ),
         ] {
-            let wrong = wrong(sinks, none, AuditTrail::default());
+            let wrong = wrong(sinks, none, AuditLogSettings::default());
             assert!(
                 wrong.iter().any(|why| why.contains(expected)),
                 "{sinks:?}: {wrong:?}"
@@ -294,7 +299,7 @@ mod tests {
     #[test]
     fn always_needs_a_file_without_a_filter() {
         let always = AuditDurability::Always;
-        assert!(wrong(&["stdout", "file:x"], always, AuditTrail::default()).is_empty());
+        assert!(wrong(&["stdout", "file:x"], always, AuditLogSettings::default()).is_empty());
         for sinks in [
             &["off"][..],
             &["stdout"],
@@ -302,7 +307,7 @@ mod tests {
             &["file:x?on_full=drop"],
             &["otlp:http://x:1"],
         ] {
-            let wrong = wrong(sinks, always, AuditTrail::default());
+            let wrong = wrong(sinks, always, AuditLogSettings::default());
             assert!(
                 wrong
                     .iter()
@@ -315,14 +320,14 @@ mod tests {
     #[test]
     fn what_is_taken_out_is_said_for_each_field() {
         let text =
-            "audit_trail: {redact: {principal: hash, path: drop, key: /etc/customs/redact.key}}\n";
+            "audit_log: {redact: {principal: hash, path: drop, key: /etc/customs/redact.key}}\n";
         let document = SettingsDocument::parse("c.yaml", text).unwrap();
-        let trail = document.settings.audit_trail;
+        let audit_log = document.settings.audit_log;
         let mut wrong = SettingsError::default();
         let config = resolve(
             &["stdout".into()],
             AuditDurability::None,
-            &trail,
+            &audit_log,
             &mut wrong,
         );
         let (principal, path, address) = (
@@ -347,16 +352,16 @@ mod tests {
 
     #[test]
     fn bad_bounds_are_all_told() {
-        let trail = AuditTrail {
+        let audit_log = AuditLogSettings {
             sync_interval: "0".into(),
             queue_records: 0,
             queue_size: "much".into(),
             block_deadline: "5".into(),
             checkpoint_records: 0,
             header_values: vec!["Cookie".into()],
-            ..AuditTrail::default()
+            ..AuditLogSettings::default()
         };
-        let wrong = wrong(&["stdout"], AuditDurability::None, trail);
+        let wrong = wrong(&["stdout"], AuditDurability::None, audit_log);
         for knob in [
             "sync_interval",
             "queue_records",
@@ -368,7 +373,7 @@ mod tests {
             assert!(
                 wrong
                     .iter()
-                    .any(|why| why.starts_with(&format!("invalid audit_trail.{knob}"))),
+                    .any(|why| why.starts_with(&format!("invalid audit_log.{knob}"))),
                 "{knob}: {wrong:?}"
             );
         }

@@ -38,7 +38,7 @@ use crate::ops::questions::Questions;
 use crate::ops::refusals;
 use customs_audit::recorder::Recorder;
 use customs_audit::sinks::Reopen;
-use customs_audit::start::{self as audit, Trail, Writers};
+use customs_audit::start::{self as audit, AuditLog, Writers};
 use customs_engine::snapshot::{Revision, Snapshot};
 use customs_extauthz::{Checks, Services};
 use customs_net::{Reserved, Workers};
@@ -77,14 +77,14 @@ pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(),
     // Addresses come first: a start that is refused for one of them writes nothing.
     let addresses = Addresses::bind(&settings).await?;
     let bound = tail_listeners::bind(&settings.audit.sinks).await?;
-    let trail = settings.audit.clone();
+    let audit_log = settings.audit.clone();
     // A file system may hold a file for ever that is opened there.
-    let Trail {
+    let AuditLog {
         recorder,
         writers,
         reopen,
         tails,
-    } = match shutdown::unless_ended(&mut termination, move || audit::start(&trail)).await? {
+    } = match shutdown::unless_ended(&mut termination, move || audit::start(&audit_log)).await? {
         Ok(started) => started?,
         Err(signal) => {
             tracing::info!(

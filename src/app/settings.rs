@@ -29,7 +29,7 @@ pub(crate) use gateway::Gateway;
 pub(crate) use layers::{LayeredSettings, Origin};
 pub(crate) use resolve::Resolved;
 
-use super::audit_settings::{AuditDurability, AuditTrail};
+use super::audit_settings::{AuditDurability, AuditLogSettings};
 use super::policy_paths::PolicyPath;
 use Written::{FileOnly, Flag};
 use customs_extauthz::response::metadata;
@@ -80,7 +80,7 @@ settings! {
     audit_durability: AuditDurability = AuditDurability::Interval, Flag("WHEN"), Restart;
 
     /// What bounds the audit log, how it is sealed, and what is left out of its records.
-    audit_trail: AuditTrail = AuditTrail::default(), FileOnly, Restart;
+    audit_log: AuditLogSettings = AuditLogSettings::default(), FileOnly, Restart;
 
     /// The mesh's own trust domain, then its aliases.
     trust_domains: Vec<String> = vec!["cluster.local".into()], Flag("OWN[,ALIAS..]"), ReloadIfWritten;

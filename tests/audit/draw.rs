@@ -10,7 +10,7 @@ use customs_engine::rules::RuleCounts;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::{ChangeOutcome, PolicyChange, PublishedFile, PublishedSource};
 use customs_policy::problem::{Code, Place, Problem};
-use customs_record::entry::trail::Position;
+use customs_record::entry::audit_log::Position;
 use customs_record::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry,
     GrantExpiredEntry, HeaderEntry, LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCause,

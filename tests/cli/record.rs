@@ -37,7 +37,7 @@ impl Record {
     }
 }
 
-/// What records tell, without what each stream has of its own, and without what the trail tells of itself.
+/// What records tell, without what each stream has of its own, and without what the audit log tells of itself.
 fn facts(text: &str) -> Vec<Value> {
     let records = text
         .lines()

@@ -260,7 +260,7 @@ fn a_setting_that_is_nearly_right_is_told_at_its_place_with_the_one_that_was_mea
             "target_port",
         ),
         (
-            "audit_trail:\n  redact: {princpal: hash}\n",
+            "audit_log:\n  redact: {princpal: hash}\n",
             "2:12",
             "principal",
         ),

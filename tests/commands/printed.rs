@@ -278,7 +278,7 @@ fn no_message_about_flags_variables_or_settings_says_a_text_as_it_is() {
         json!({"audit": [format!("file:{HOSTILE}/x")]}),
         json!({"gateway": {"listeners": [{"port": 1, "host": HOSTILE}]}}),
         json!({"metadata": [HOSTILE]}),
-        json!({"audit_trail": {"queue_size": HOSTILE}}),
+        json!({"audit_log": {"queue_size": HOSTILE}}),
     ] {
         std::fs::write(folder.path().join("settings.yaml"), yaml(&text)).unwrap();
         said(

@@ -16,7 +16,7 @@ use super::sink_queue::SinkQueue;
 use super::sinks;
 use customs_engine::time::UnixNanos;
 use customs_record::checkpoint::{checkpoint, file_line};
-use customs_record::entry::trail::Position;
+use customs_record::entry::audit_log::Position;
 use customs_record::signing::Signer;
 use customs_record::{CheckpointEntry, Entry};
 

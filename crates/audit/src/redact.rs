@@ -81,7 +81,7 @@ impl RedactConfig {
 pub enum RedactKeyError {
     /// The file cannot be read.
     #[error(
-        "audit_trail.redact.key: cannot read {path}: {why}; make one with `head -c 32 /dev/urandom | base64 > {path}`"
+        "audit_log.redact.key: cannot read {path}: {why}; make one with `head -c 32 /dev/urandom | base64 > {path}`"
     )]
     Unreadable {
         /// The file.
@@ -92,7 +92,7 @@ pub enum RedactKeyError {
     },
     /// The key could be guessed.
     #[error(
-        "audit_trail.redact.key: {path} holds {bytes} bytes, and a key needs at least {MIN_KEY}; make one with \
+        "audit_log.redact.key: {path} holds {bytes} bytes, and a key needs at least {MIN_KEY}; make one with \
          `head -c 32 /dev/urandom | base64 > {path}`"
     )]
     Short {

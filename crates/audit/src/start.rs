@@ -1,4 +1,4 @@
-//! Starts the trail: opens every sink, gives each a queue and a writer, and ends them all.
+//! Starts the audit log: opens every sink, gives each a queue and a writer, and ends them all.
 //!
 //! The rule: a sink that cannot be used, or settings that cannot hold what they promise, are errors before serving starts.
 
@@ -25,7 +25,7 @@ use customs_record::stream::Stream;
 
 /// The whole record, as the settings say it.
 #[derive(Clone, Debug)]
-pub struct TrailConfig {
+pub struct AuditLogConfig {
     /// The sinks; none is off.
     pub sinks: Vec<SinkConfig>,
     /// When what was written reaches the disk.
@@ -53,10 +53,10 @@ pub enum AuditStartError {
     #[error(transparent)]
     RedactKey(#[from] redact::RedactKeyError),
     /// The key of checkpoints cannot be used.
-    #[error("audit_trail.signing_key: {0}")]
+    #[error("audit_log.signing_key: {0}")]
     Key(#[source] signing::SigningKeyError),
     /// The checkpoint file cannot be appended to.
-    #[error("audit_trail.checkpoint_file: cannot open `{}`: {problem}; name a file that can be appended to", path.display())]
+    #[error("audit_log.checkpoint_file: cannot open `{}`: {problem}; name a file that can be appended to", path.display())]
     Checkpoints {
         /// The file.
         path: PathBuf,
@@ -77,7 +77,7 @@ pub enum AuditStartError {
 /// Why sinks do not fit together, before any is opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TrailConfigError {
+pub enum AuditLogConfigError {
     /// More sinks than checks can ask for room.
     #[error("expected at most {MAX_SINKS} sinks, not {0}")]
     TooManySinks(usize),
@@ -97,21 +97,21 @@ pub enum TrailConfigError {
 }
 
 /// Finds the most sinks, a place named twice, and a promise that no sink can keep.
-pub fn check(config: &TrailConfig) -> Vec<TrailConfigError> {
+pub fn check(config: &AuditLogConfig) -> Vec<AuditLogConfigError> {
     let mut wrong = Vec::new();
     let sinks = &config.sinks;
     if sinks.len() > MAX_SINKS {
-        wrong.push(TrailConfigError::TooManySinks(sinks.len()));
+        wrong.push(AuditLogConfigError::TooManySinks(sinks.len()));
     }
     for (index, sink) in sinks.iter().enumerate() {
         let mut earlier = sinks.iter().take(index);
         if earlier.any(|earlier| earlier.target == sink.target) {
             let sink = sink.to_string();
-            wrong.push(TrailConfigError::SameTarget { index, sink });
+            wrong.push(AuditLogConfigError::SameTarget { index, sink });
         }
     }
     if config.durability == Durability::Always && !sinks.iter().any(keeps_all) {
-        wrong.push(TrailConfigError::NothingDurable);
+        wrong.push(AuditLogConfigError::NothingDurable);
     }
     wrong
 }
@@ -125,7 +125,7 @@ fn keeps_all(sink: &SinkConfig) -> bool {
 
 /// The record of a server.
 #[derive(Debug)]
-pub struct Trail {
+pub struct AuditLog {
     /// The checks' end.
     pub recorder: Recorder,
     /// The writers.
@@ -141,7 +141,7 @@ pub struct Trail {
 ///
 /// # Errors
 /// Which sink cannot be used, and what to do.
-pub fn start(config: &TrailConfig) -> Result<Trail, AuditStartError> {
+pub fn start(config: &AuditLogConfig) -> Result<AuditLog, AuditStartError> {
     let reopen = Reopen::default();
     let open = |sink| sinks::open(sink, reopen.clone());
     let opened = config.sinks.iter().map(open).collect::<Result<_, _>>()?;
@@ -153,10 +153,10 @@ pub fn start(config: &TrailConfig) -> Result<Trail, AuditStartError> {
 /// # Errors
 /// If a key or the checkpoint file cannot be used, or a thread cannot be started.
 pub fn start_with(
-    config: &TrailConfig,
+    config: &AuditLogConfig,
     sinks: Vec<Box<dyn Sink>>,
     reopen: Reopen,
-) -> Result<Trail, AuditStartError> {
+) -> Result<AuditLog, AuditStartError> {
     start_opened(
         config,
         sinks.into_iter().map(Opened::from).collect(),
@@ -165,10 +165,10 @@ pub fn start_with(
 }
 
 fn start_opened(
-    config: &TrailConfig,
+    config: &AuditLogConfig,
     sinks: Vec<Opened>,
     reopen: Reopen,
-) -> Result<Trail, AuditStartError> {
+) -> Result<AuditLog, AuditStartError> {
     let signer = config.signing_key.as_deref().map(Signer::read).transpose();
     let signer = signer.map_err(AuditStartError::Key)?.map(Arc::new);
     let checkpoints = checkpoint_file(config)?.map(Arc::new);
@@ -220,7 +220,7 @@ fn start_opened(
             Running::start(writer, sink.target.is_elsewhere()).map_err(AuditStartError::Thread)?,
         );
     }
-    Ok(Trail {
+    Ok(AuditLog {
         recorder: Recorder::new(queues, DURABLE_WITHIN),
         writers: Writers::new(writers),
         reopen,
@@ -229,7 +229,7 @@ fn start_opened(
     })
 }
 
-fn checkpoint_file(config: &TrailConfig) -> Result<Option<CheckpointFile>, AuditStartError> {
+fn checkpoint_file(config: &AuditLogConfig) -> Result<Option<CheckpointFile>, AuditStartError> {
     let open = |path: &PathBuf| {
         CheckpointFile::open(path).map_err(|problem| AuditStartError::Checkpoints {
             path: path.clone(),
@@ -240,7 +240,7 @@ fn checkpoint_file(config: &TrailConfig) -> Result<Option<CheckpointFile>, Audit
 }
 
 fn queue(
-    config: &TrailConfig,
+    config: &AuditLogConfig,
     sink: &SinkConfig,
 ) -> (
     Arc<SinkQueue>,

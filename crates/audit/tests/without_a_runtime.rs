@@ -11,7 +11,7 @@ use customs_audit::checkpoint::Every;
 use customs_audit::config::SinkConfig;
 use customs_audit::redact::RedactConfig;
 use customs_audit::sink_queue::Limits;
-use customs_audit::start::{Trail, TrailConfig, start};
+use customs_audit::start::{AuditLog, AuditLogConfig, start};
 use customs_audit::writer::Durability;
 use customs_record::examples::{full_change, full_decision};
 use customs_record::verify::report::Outcome;
@@ -23,9 +23,9 @@ const DECISIONS: u64 = 100;
 
 const BOUND: Duration = Duration::from_secs(20);
 
-fn config(file: &Path, durability: Durability) -> TrailConfig {
+fn config(file: &Path, durability: Durability) -> AuditLogConfig {
     let sink: SinkConfig = format!("file:{}", file.display()).parse().unwrap();
-    TrailConfig {
+    AuditLogConfig {
         sinks: vec![sink],
         durability,
         limits: Limits::default(),
@@ -41,7 +41,7 @@ fn a_record_is_written_and_ended_without_a_runtime() {
     let folder = tempfile::tempdir().unwrap();
     for durability in [Durability::None, Durability::Always] {
         let file = folder.path().join(format!("{durability:?}.jsonl"));
-        let Trail {
+        let AuditLog {
             recorder, writers, ..
         } = start(&config(&file, durability)).unwrap();
         assert!(recorder.try_record(&Entry::PolicyChange(full_change().into())));

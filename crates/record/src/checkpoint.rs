@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::entry::trail::Position;
+use super::entry::audit_log::Position;
 use super::json;
 use super::signing::Signer;
 use super::{CheckpointEntry, Entry};

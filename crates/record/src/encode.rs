@@ -16,7 +16,7 @@ use super::fields::events::{
 use super::fields::value::Writer;
 use super::fields::{FieldSpec, Message};
 use super::record_encoder::RecordEncoder;
-use crate::entry::trail::Position;
+use crate::entry::audit_log::Position;
 use crate::{CheckpointEntry, DecisionRecord, Entry, StreamEntry};
 use customs_engine::rules::RuleCounts;
 use customs_policy::policy_change::{PolicyChange, PublishedFile, PublishedSource};

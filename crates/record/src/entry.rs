@@ -4,17 +4,17 @@
 //! The fields of an entry are the rows of its table in [`fields`](crate::fields). Here is how
 //! entries are made: decisions in [`decision_record`], with [`headers`] and [`optional_fields`];
 //! ends of grants in [`grant_expired`]; what was refused before it was a check in [`refusals`];
-//! what the audit log says of itself in [`trail`].
+//! what the audit log says of itself in [`audit_log`].
 //!
 //! Nothing secret enters an entry: no cookies, no authorization, no body and no query string. Of headers it holds the request
 //! id, the trace context, what a policy asks for, and what of the optional fields a decision may rest on. Text that a client controls is capped, and what was capped is named in `truncated`.
 
+pub mod audit_log;
 pub mod decision_record;
 pub mod grant_expired;
 pub mod headers;
 pub mod optional_fields;
 pub mod refusals;
-pub mod trail;
 
 use std::sync::Arc;
 
@@ -23,9 +23,9 @@ pub use crate::fields::events::{
     CallerGoneEntry, GapEntry, GrantExpiredEntry, HeaderEntry, LagEntry, Loss, QuestionEntry,
     RefusalCount, RefusalsEntry, StartEntry, StopEntry, WithheldEntry,
 };
+pub use audit_log::{CheckpointEntry, StreamEntry};
 pub use decision_record::DecisionRecord;
 pub use refusals::{PeerAddress, RefusalCause};
-pub use trail::{CheckpointEntry, StreamEntry};
 
 use crate::fields::events::{CheckpointFields, PolicyChangeFields, StreamFields};
 use crate::fields::{DECISION_KIND, Message};

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::encode::MAX_PROBLEMS;
-use crate::entry::trail::Position;
+use crate::entry::audit_log::Position;
 use crate::{
     AnswerEntry, CallerGoneEntry, CheckpointEntry, DecisionEntry, Entry, GapEntry,
     GrantExpiredEntry, HeaderEntry, LagEntry, Loss, OptionalFields, QuestionEntry, RefusalCause,

@@ -219,7 +219,7 @@ fn id(key: &VerifyingKey) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::entry::trail::Position;
+    use crate::entry::audit_log::Position;
     use customs_engine::time::UnixNanos;
 
     /// Made by `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`.

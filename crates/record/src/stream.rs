@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use super::chain::{HASH, Head};
 use super::{binary, json};
-use crate::entry::trail::Position;
+use crate::entry::audit_log::Position;
 use crate::{Entry, StreamEntry};
 use customs_engine::time::UnixNanos;
 

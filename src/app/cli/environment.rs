@@ -275,8 +275,8 @@ mod tests {
                 "`gateway` can be set in the settings file only",
             ),
             (
-                "CUSTOMS_AUDIT_TRAIL",
-                "`audit_trail` can be set in the settings file only",
+                "CUSTOMS_AUDIT_LOG",
+                "`audit_log` can be set in the settings file only",
             ),
             ("CUSTOMS_LISTEN_PORT", "CUSTOMS_LISTEN`?"),
         ] {

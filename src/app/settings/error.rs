@@ -10,7 +10,7 @@ use super::document::SettingsFileError;
 use super::layers::Origin;
 use crate::app::policy_paths::DirectoryOverlapError;
 use customs_audit::config::{SinkConfigError, SinkOptionError};
-use customs_audit::start::TrailConfigError;
+use customs_audit::start::AuditLogConfigError;
 use customs_engine::host::HostParseError;
 use customs_extauthz::response::metadata::UnknownFieldError;
 use customs_net::ParseAddressError;
@@ -116,7 +116,7 @@ pub(crate) enum SettingValueError {
     Sink(SinkConfigError),
     /// Sinks that do not fit together.
     #[error(transparent)]
-    Trail(TrailConfigError),
+    AuditLog(AuditLogConfigError),
     /// A field that the dynamic metadata does not have.
     #[error(transparent)]
     MetadataField(UnknownFieldError),

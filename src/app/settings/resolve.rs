@@ -7,7 +7,7 @@ use super::error::{SettingValueError, SettingsError};
 use super::{DefaultEffect, Enforcement, IdentitySource, Settings};
 use crate::app::durations::{duration, positive_duration};
 use crate::app::{audit_settings, connection_settings, policy_paths};
-use customs_audit::start::TrailConfig;
+use customs_audit::start::AuditLogConfig;
 use customs_engine::header_values::header_name;
 use customs_engine::identity::{
     Accepted, TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain,
@@ -33,7 +33,7 @@ pub(crate) struct Resolved {
     /// The address for operators; `None` is off.
     pub(crate) admin: Option<String>,
     /// Where the record goes, and how.
-    pub(crate) audit: TrailConfig,
+    pub(crate) audit: AuditLogConfig,
     /// Headers whose values are recorded, in lower case.
     pub(crate) recorded_headers: Vec<String>,
     /// How checks are answered.
@@ -68,11 +68,11 @@ impl Settings {
             audit: audit_settings::resolve(
                 &self.audit,
                 self.audit_durability,
-                &self.audit_trail,
+                &self.audit_log,
                 wrong,
             ),
             recorded_headers: self
-                .audit_trail
+                .audit_log
                 .header_values
                 .iter()
                 .map(|name| header_name(name))

@@ -6,7 +6,7 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::{DefaultEffect, Enforcement, Gateway, IdentitySource};
-use crate::app::audit_settings::{AuditDurability, AuditTrail};
+use crate::app::audit_settings::{AuditDurability, AuditLogSettings};
 use crate::app::policy_paths::PolicyPath;
 
 /// A type that settings have.
@@ -25,7 +25,7 @@ pub(crate) trait SettingValue: Sized {
 }
 
 impl SettingValue for Gateway {}
-impl SettingValue for AuditTrail {}
+impl SettingValue for AuditLogSettings {}
 
 /// A flag without a value is `true`.
 impl SettingValue for bool {

@@ -38,7 +38,7 @@ fn every_key_of_every_setting_is_explained() {
             paths.push(format!("{name}{}", key.path));
         }
     }
-    for path in ["gateway.listeners[].target_port", "audit_trail.redact.key"] {
+    for path in ["gateway.listeners[].target_port", "audit_log.redact.key"] {
         assert!(paths.iter().any(|known| known == path), "{paths:?}");
     }
 }

@@ -11,7 +11,7 @@ use crate::checkpoint::Every;
 use crate::sink_queue::Limits;
 use crate::sinks::Reopen;
 use crate::sinks::doubles::Memory;
-use crate::start::{self, TrailConfig};
+use crate::start::{self, AuditLogConfig};
 use crate::writer::Durability;
 use customs_engine::time::UnixNanos;
 use customs_record::{OptionalFields, RefusalCause, RefusalCount};
@@ -354,8 +354,8 @@ fn a_key_comes_from_a_file() {
 }
 
 /// A record without a sink.
-fn trail(redact: RedactConfig) -> TrailConfig {
-    TrailConfig {
+fn audit_log(redact: RedactConfig) -> AuditLogConfig {
+    AuditLogConfig {
         sinks: Vec::new(),
         durability: Durability::None,
         limits: Limits {
@@ -377,18 +377,22 @@ fn trail(redact: RedactConfig) -> TrailConfig {
 #[tokio::test]
 async fn what_a_sink_gets_is_redacted_and_chained_so() {
     let sink = Memory::default();
-    let config = TrailConfig {
+    let config = AuditLogConfig {
         sinks: vec!["stdout".parse().unwrap()],
-        ..trail(RedactConfig {
+        ..audit_log(RedactConfig {
             path: Drop,
             ..RedactConfig::default()
         })
     };
-    let trail = start::start_with(&config, vec![sink.boxed()], Reopen::default()).unwrap();
+    let audit_log = start::start_with(&config, vec![sink.boxed()], Reopen::default()).unwrap();
     let decision: Arc<DecisionRecord> = whole().into();
-    let reservation = trail.recorder.admit(&decision).await.unwrap();
+    let reservation = audit_log.recorder.admit(&decision).await.unwrap();
     let _ = reservation.record(decision);
-    trail.writers.finish(Duration::from_secs(5)).await.unwrap();
+    audit_log
+        .writers
+        .finish(Duration::from_secs(5))
+        .await
+        .unwrap();
     let text = sink.text();
     let line = text
         .lines()
@@ -407,9 +411,9 @@ fn a_key_that_cannot_be_used_stops_the_start() {
         key: Some("/nowhere/key".into()),
         ..RedactConfig::default()
     };
-    let why = start::start(&trail(redact)).unwrap_err().to_string();
+    let why = start::start(&audit_log(redact)).unwrap_err().to_string();
     assert!(
-        why.contains("audit_trail.redact.key: cannot read /nowhere/key"),
+        why.contains("audit_log.redact.key: cannot read /nowhere/key"),
         "{why}"
     );
 }

@@ -1,4 +1,4 @@
-//! The trail as a whole, with sinks in memory whose failures a test chooses: what is recorded, what is withheld, what is
+//! The audit log as a whole, with sinks in memory whose failures a test chooses: what is recorded, what is withheld, what is
 //! counted as lost, and what is on the disk before an answer is given.
 
 use std::time::{Duration, Instant};
@@ -38,13 +38,13 @@ pub(super) fn file(name: &str, on_full: OnFull) -> SinkConfig {
     }
 }
 
-/// A trail with these sinks; the files of the settings are never opened.
-pub(super) fn trail(
+/// An audit log with these sinks; the files of the settings are never opened.
+pub(super) fn audit_log(
     sinks: &[(&Memory, SinkConfig)],
     limits: Limits,
     durability: Durability,
-) -> Trail {
-    let config = TrailConfig {
+) -> AuditLog {
+    let config = AuditLogConfig {
         sinks: sinks.iter().map(|(_, config)| config.clone()).collect(),
         durability,
         limits,
@@ -61,8 +61,8 @@ pub(super) fn trail(
     .unwrap()
 }
 
-pub(super) fn one(memory: &Memory, on_full: OnFull) -> Trail {
-    trail(&[(memory, file("a", on_full))], SMALL, Durability::None)
+pub(super) fn one(memory: &Memory, on_full: OnFull) -> AuditLog {
+    audit_log(&[(memory, file("a", on_full))], SMALL, Durability::None)
 }
 
 pub(super) fn decision(effect: Effect, number: u64) -> DecisionEntry {
@@ -146,9 +146,9 @@ async fn every_record_is_in_every_sink_numbered_and_chained() {
         (&first, file("a", OnFull::Block)),
         (&second, file("b", OnFull::Drop)),
     ];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, Limits::default(), Durability::None);
+    } = audit_log(&sinks, Limits::default(), Durability::None);
     let checks: Vec<_> = (0..4)
         .map(|_| {
             let recorder = recorder.clone();
@@ -214,7 +214,7 @@ async fn a_torn_record_is_continued_and_not_repeated() {
         Step::Take(7),
     ];
     let memory = Memory::with(failures.into_iter().chain(harmless));
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Drop);
     for number in 1..=3 {
@@ -232,9 +232,9 @@ async fn a_failing_sink_withholds_at_once_where_it_denies() {
         (&full, file("a", OnFull::Deny)),
         (&good, file("b", OnFull::Block)),
     ];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, SMALL, Durability::None);
+    } = audit_log(&sinks, SMALL, Durability::None);
     assert!(check(&recorder, allow(1)).await);
     until("it is written", || {
         of_kind(&full.text(), "decision").len() == 1
@@ -271,7 +271,7 @@ async fn a_failing_sink_withholds_at_once_where_it_denies() {
 async fn a_full_queue_drops_and_counts_where_it_drops() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Drop);
     for number in 1..=200 {
@@ -301,7 +301,7 @@ async fn a_full_queue_drops_and_counts_where_it_drops() {
 async fn a_full_queue_denies_where_it_denies() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Deny);
     let mut answered = 0;
@@ -327,7 +327,7 @@ async fn a_full_queue_denies_where_it_denies() {
 async fn a_full_queue_blocks_and_loses_nothing_where_it_blocks() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Block);
     for number in 1..=75 {
@@ -389,9 +389,9 @@ async fn memory_is_bounded_by_bytes_too() {
         bytes: 100_000,
         ..SMALL
     };
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(
+    } = audit_log(
         &[(&memory, file("a", OnFull::Drop))],
         limits,
         Durability::None,
@@ -417,9 +417,9 @@ async fn each_sink_has_its_own_filter_and_its_own_numbers() {
         ..file("b", OnFull::Block)
     };
     let sinks = [(&all, file("a", OnFull::Block)), (&denies, filtered)];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, SMALL, Durability::None);
+    } = audit_log(&sinks, SMALL, Durability::None);
     for number in 1..=20 {
         let effect = if number % 5 == 0 {
             Effect::Deny

@@ -46,7 +46,7 @@ message_fields! {
         2 present "present": bool = "true";
         /// The patterns of the policies that one of its values matches.
         3 matched "matched": Texts = "[\"payments*\"]";
-        /// Its last value, only if `audit_trail.header_values` names the header; at most 256 bytes;
+        /// Its last value, only if `audit_log.header_values` names the header; at most 256 bytes;
         /// never that of a cookie or of an authorization header.
         4 value "value": String = "payments-eu";
         /// True if its value counts as unknown, which matches a DENY and never an ALLOW: it has

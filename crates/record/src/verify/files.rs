@@ -35,7 +35,7 @@ pub enum LogReadError {
     #[error("`{}` is a checkpoint file; give it with --checkpoints", .0.display())]
     Checkpoints(PathBuf),
     /// It was given as a checkpoint file, and holds something else.
-    #[error("`{}` is no checkpoint file: none of its lines is JSON; name what audit_trail.checkpoint_file names", .0.display())]
+    #[error("`{}` is no checkpoint file: none of its lines is JSON; name what audit_log.checkpoint_file names", .0.display())]
     NoCheckpoints(PathBuf),
     /// Another file has its name now, or none.
     #[error("`{}` was moved while it was read, as a running server does that goes over to another file; run it again", .0.display())]

@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::FileSinkError;
 use customs_engine::time::UnixNanos;
 use customs_record::chain::Head;
-use customs_record::entry::trail::Position;
+use customs_record::entry::audit_log::Position;
 use customs_record::proto;
 use customs_record::record_reader::{MAX_RECORD, Piece, RecordReader};
 use customs_record::stream::Format;

@@ -21,7 +21,7 @@ use super::{FileSinkError, Id, append, readable};
 use crate::config::Rotation;
 use crate::sinks::{Place, Reopen};
 use customs_engine::time::UnixNanos;
-use customs_record::entry::trail::Position;
+use customs_record::entry::audit_log::Position;
 use customs_record::stream::{Format, Left};
 
 /// The least time between two looks at what the name stands for.

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::{BOUND, FULL, SMALL, allow, decision, file, lost, of_kind, one, trail};
+use super::{BOUND, FULL, SMALL, allow, audit_log, decision, file, lost, of_kind, one};
 use crate::config::OnFull;
 use crate::sinks::doubles::Memory;
 use customs_engine::effect::Effect;
@@ -43,9 +43,9 @@ fn what_has_room_is_recorded_in_every_sink() {
         (&first, file("a", OnFull::Block)),
         (&second, file("b", OnFull::Deny)),
     ];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, Limits::default(), Durability::None);
+    } = audit_log(&sinks, Limits::default(), Durability::None);
     assert!((1..=200).all(|number| check(&recorder, allow(number))));
     let gone = DecisionRecord::from(&allow(200));
     recorder.tell_caller_gone(&gone);
@@ -72,9 +72,9 @@ fn a_sink_that_blocks_and_has_no_room_gives_none_at_once() {
             deadline: BOUND,
             ..SMALL
         };
-        let Trail {
+        let AuditLog {
             recorder, writers, ..
-        } = trail(&[(&memory, file("a", way))], limits, Durability::None);
+        } = audit_log(&[(&memory, file("a", way))], limits, Durability::None);
         until("the sink fails", || !recorder.readings()[0].healthy);
         let begun = Instant::now();
         let answered = (1..=200)
@@ -100,9 +100,9 @@ fn a_full_queue_keeps_its_last_quarter_for_denials() {
         deadline: BOUND,
         ..SMALL
     };
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(
+    } = audit_log(
         &[(&memory, file("a", OnFull::Block))],
         limits,
         Durability::None,
@@ -133,7 +133,7 @@ fn a_full_queue_keeps_its_last_quarter_for_denials() {
 #[test]
 fn a_sink_that_drops_lets_the_answer_pass_and_counts() {
     let memory = Memory::default();
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Drop);
     let reservations: Vec<_> = (1..=75)

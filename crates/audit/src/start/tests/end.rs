@@ -1,9 +1,9 @@
-//! What is on the disk before an answer is given, and how the trail ends.
+//! What is on the disk before an answer is given, and how the audit log ends.
 
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::{BOUND, FULL, SMALL, allow, check, file, futures_now, of_kind, one, trail, until};
+use super::{BOUND, FULL, SMALL, allow, audit_log, check, file, futures_now, of_kind, one, until};
 use crate::config::OnFull;
 use crate::sinks::doubles::Memory;
 use customs_record::examples::full_change;
@@ -14,9 +14,9 @@ async fn an_answer_comes_after_the_sync_that_covers_its_record() {
     let memory = Memory::default();
     *memory.sync_time.lock().unwrap() = Duration::from_millis(1);
     let sinks = [(&memory, file("a", OnFull::Block))];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, Limits::default(), Durability::Always);
+    } = audit_log(&sinks, Limits::default(), Durability::Always);
     let checks: Vec<_> = (0..8)
         .map(|_| {
             let (recorder, memory) = (recorder.clone(), memory.clone());
@@ -46,9 +46,9 @@ async fn an_answer_comes_after_the_sync_that_covers_its_record() {
 async fn an_answer_whose_record_does_not_reach_the_disk_is_withheld() {
     let memory = Memory::default();
     let sinks = [(&memory, file("a", OnFull::Block))];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, Limits::default(), Durability::Always);
+    } = audit_log(&sinks, Limits::default(), Durability::Always);
     assert!(check(&recorder, allow(1)).await);
     *memory.unsynced.lock().unwrap() = true;
     assert!(!check(&recorder, allow(2)).await);
@@ -69,7 +69,7 @@ async fn an_answer_whose_record_does_not_reach_the_disk_is_withheld() {
 async fn what_cannot_be_written_in_time_is_told() {
     let memory = Memory::default();
     memory.answers(FULL);
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Drop);
     for number in 1..=3 {
@@ -92,7 +92,7 @@ async fn what_cannot_be_written_in_time_is_told() {
 #[tokio::test]
 async fn room_that_is_never_used_does_not_hold_the_end() {
     let memory = Memory::default();
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Block);
     let entry: DecisionRecord = allow(1).into();
@@ -106,7 +106,7 @@ async fn room_that_is_never_used_does_not_hold_the_end() {
 #[tokio::test]
 async fn the_end_waits_for_answers_that_are_being_given() {
     let memory = Memory::default();
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Block);
     let entry: DecisionRecord = allow(1).into();
@@ -123,11 +123,11 @@ async fn the_end_waits_for_answers_that_are_being_given() {
 
 #[tokio::test]
 async fn without_a_sink_there_is_always_room() {
-    let Trail {
+    let AuditLog {
         recorder,
         mut writers,
         ..
-    } = trail(&[], SMALL, Durability::None);
+    } = audit_log(&[], SMALL, Durability::None);
     assert!(check(&recorder, allow(1)).await);
     recorder
         .record(Entry::PolicyChange(full_change().into()))
@@ -143,9 +143,9 @@ async fn checkpoints_of_files_are_told_to_sinks_that_leave_the_machine() {
         (&near, file("a", OnFull::Block)),
         (&far, SinkConfig::to(Target::Otlp("http://x:1".into()))),
     ];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, SMALL, Durability::None);
+    } = audit_log(&sinks, SMALL, Durability::None);
     assert!(check(&recorder, allow(1)).await);
     writers.finish(BOUND).await.unwrap();
     let own = |text: &str| of_kind(text, "checkpoint").len();
@@ -160,9 +160,9 @@ async fn an_answer_waits_for_every_file_that_keeps_all() {
         (&slow, file("a", OnFull::Block)),
         (&quick, file("b", OnFull::Block)),
     ];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, Limits::default(), Durability::Always);
+    } = audit_log(&sinks, Limits::default(), Durability::Always);
     assert!(check(&recorder, allow(1)).await);
     for memory in [&slow, &quick] {
         assert!(memory.on_disk().contains("\"decisionId\":\"id-1\""));

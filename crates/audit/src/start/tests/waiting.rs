@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::*;
-use super::{BOUND, BUSY, SMALL, allow, check, file, futures_now, lost, of_kind, trail};
+use super::{BOUND, BUSY, SMALL, allow, audit_log, check, file, futures_now, lost, of_kind};
 use crate::config::OnFull;
 use crate::sinks::doubles::Memory;
 use customs_record::DecisionRecord;
@@ -17,9 +17,9 @@ async fn only_so_many_checks_wait() {
         deadline: BOUND,
         ..SMALL
     };
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(
+    } = audit_log(
         &[(&memory, file("a", OnFull::Block))],
         limits,
         Durability::None,
@@ -54,9 +54,9 @@ async fn a_check_that_is_given_up_while_it_waits_for_one_sink_is_on_record_or_co
         (&first, file("a", OnFull::Block)),
         (&second, file("b", OnFull::Block)),
     ];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, SMALL, Durability::None);
+    } = audit_log(&sinks, SMALL, Durability::None);
     for number in 1..=75 {
         assert!(check(&recorder, allow(number)).await);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::*;
-use super::{BOUND, BUSY, FULL, SMALL, allow, check, decision, file, one, trail, until};
+use super::{BOUND, BUSY, FULL, SMALL, allow, audit_log, check, decision, file, one, until};
 use crate::sinks::Place;
 use crate::sinks::doubles::Memory;
 use customs_engine::effect::Effect;
@@ -17,9 +17,9 @@ use customs_record::DecisionRecord;
 async fn records_that_went_to_a_deleted_file_are_written_again_in_the_next_one() {
     for durability in [Durability::Always, Durability::None] {
         let memory = Memory::default();
-        let Trail {
+        let AuditLog {
             recorder, writers, ..
-        } = trail(
+        } = audit_log(
             &[(&memory, file("a", OnFull::Block))],
             Limits::default(),
             durability,
@@ -74,7 +74,7 @@ async fn a_sink_whose_file_lost_its_name_fails_until_it_has_a_place_again() {
         (OnFull::Drop, true),
     ] {
         let memory = Memory::default();
-        let Trail {
+        let AuditLog {
             recorder, writers, ..
         } = one(&memory, on_full);
         assert!(check(&recorder, allow(1)).await);
@@ -144,9 +144,9 @@ async fn a_server_knows_whether_an_answer_could_be_recorded_without_being_asked(
         ),
     ] {
         let memory = Memory::default();
-        let Trail {
+        let AuditLog {
             recorder, writers, ..
-        } = trail(&[(&memory, config)], SMALL, durability);
+        } = audit_log(&[(&memory, config)], SMALL, durability);
         assert_eq!(recorder.withholding(), None, "{end}");
         match begin {
             Some(kind) => memory.answers(kind),
@@ -174,7 +174,7 @@ async fn a_server_knows_whether_an_answer_could_be_recorded_without_being_asked(
 #[tokio::test]
 async fn answers_that_nobody_takes_keep_an_eighth_of_the_queue_and_no_more() {
     let memory = Memory::default();
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Deny);
     let mut kept = Vec::new();
@@ -198,7 +198,7 @@ async fn answers_that_nobody_takes_keep_an_eighth_of_the_queue_and_no_more() {
 async fn a_full_queue_withholds_once_the_sink_takes_nothing_for_longer_than_the_deadline() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Block);
     for number in 1..=74 {
@@ -216,9 +216,9 @@ async fn a_full_queue_withholds_once_the_sink_takes_nothing_for_longer_than_the_
 #[tokio::test]
 async fn a_disk_that_is_too_slow_is_tried_without_a_check() {
     let memory = Memory::default();
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(
+    } = audit_log(
         &[(&memory, file("a", OnFull::Block))],
         Limits::default(),
         Durability::Always,
@@ -293,7 +293,7 @@ fn a_sink_that_hangs_without_an_error_is_not_healthy() {
 async fn callers_that_go_away_push_no_denial_out_of_the_record() {
     let memory = Memory::default();
     memory.answers(BUSY);
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Drop);
     for number in 1..=60 {
@@ -325,9 +325,9 @@ async fn whether_a_withheld_decision_is_on_record_everywhere_is_told() {
         (&full, file("a", OnFull::Deny)),
         (&good, file("b", OnFull::Block)),
     ];
-    let Trail {
+    let AuditLog {
         recorder, writers, ..
-    } = trail(&sinks, SMALL, Durability::None);
+    } = audit_log(&sinks, SMALL, Durability::None);
     assert!(recorder.withhold(Arc::new(allow(1).into())));
     for number in 2..=75 {
         assert!(recorder.withhold(Arc::new(allow(number).into())));

@@ -5,7 +5,7 @@ use std::io::{Seek, Write};
 
 use super::{Found, look, look_compressed};
 use customs_engine::time::UnixNanos;
-use customs_record::entry::trail::Position;
+use customs_record::entry::audit_log::Position;
 use customs_record::stream::{Format, Left, Stream};
 use customs_record::{Entry, GapEntry, Loss};
 

@@ -15,7 +15,7 @@ use crate::sinks::Reopen;
 use crate::sinks::file::segment_name::SegmentNames;
 use customs_engine::time::UnixNanos;
 use customs_record::chain::Head;
-use customs_record::entry::trail::Position;
+use customs_record::entry::audit_log::Position;
 use customs_record::stream::{Format, Left, Stream};
 use customs_record::{Entry, GapEntry, Loss};
 

@@ -1,9 +1,9 @@
 //! The audit log under load, on the real binary: nothing is missing, nothing is there twice, the
 //! chain holds, and each `on_full` setting does what its name says.
 //!
-//! The sizes are small here. `make trail` runs the same tests with a release build, a million
-//! checks and two hundred kills; CUSTOMS_TRAIL_CHECKS, CUSTOMS_TRAIL_KILLS, CUSTOMS_TRAIL_ROTATIONS
-//! and CUSTOMS_TRAIL_CHANGES set them.
+//! The sizes are small here. `make durability` runs the same tests with a release build, a million
+//! checks and two hundred kills; CUSTOMS_DURABILITY_CHECKS, CUSTOMS_DURABILITY_KILLS, CUSTOMS_DURABILITY_ROTATIONS
+//! and CUSTOMS_DURABILITY_CHANGES set them.
 
 #![allow(
     clippy::unwrap_used,

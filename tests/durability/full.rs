@@ -17,7 +17,7 @@ const RECOVERY: Duration = Duration::from_secs(5);
 
 /// A small queue, so that it fills in a test's time.
 const SETTINGS: &str =
-    "audit_trail: {queue_records: 200, block_deadline: 50ms, waiting_checks: 64}\n";
+    "audit_log: {queue_records: 200, block_deadline: 50ms, waiting_checks: 64}\n";
 
 /// What is full, and how that starts and ends.
 trait Cause {
@@ -258,7 +258,7 @@ fn a_full_disk() {
 
 /// Runs a test again as root of a user namespace, which needs no rights.
 fn as_root_of_a_namespace(test: &str) {
-    const INSIDE: &str = "CUSTOMS_TRAIL_INSIDE";
+    const INSIDE: &str = "CUSTOMS_DURABILITY_INSIDE";
     let help = "a small disk cannot be mounted: run this test as root, or allow user namespaces";
     assert!(std::env::var_os(INSIDE).is_none(), "{help}");
     let mut again = Command::new("unshare");

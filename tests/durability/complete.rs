@@ -7,7 +7,7 @@ use customs_test_support::load::Load;
 fn every_check_is_on_record(sink: &str) -> usize {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &["--audit", sink]);
-    let checks = size("CUSTOMS_TRAIL_CHECKS", 20_000);
+    let checks = size("CUSTOMS_DURABILITY_CHECKS", 20_000);
     let result = run(&Load {
         in_flight: 32,
         ..Load::new(server.port, checks, mixed())
@@ -52,6 +52,6 @@ fn every_check_is_on_record_in_one_file() {
 #[test]
 fn every_check_is_on_record_over_many_files() {
     let files = every_check_is_on_record("file:audit.jsonl?rotate_size=10MiB");
-    let few = size("CUSTOMS_TRAIL_CHECKS", 20_000) < 20_000;
+    let few = size("CUSTOMS_DURABILITY_CHECKS", 20_000) < 20_000;
     assert!(files > 1 || few, "twenty thousand records fill ten MiB");
 }

@@ -18,7 +18,7 @@ use customs_test_support::audited_server::{
 use customs_test_support::load::Load;
 
 const NAME: &str = "audit.jsonl";
-const SETTINGS: &str = "audit_trail: {signing_key: private.pem, checkpoint_file: checkpoints.jsonl, checkpoint_records: 200}\n";
+const SETTINGS: &str = "audit_log: {signing_key: private.pem, checkpoint_file: checkpoints.jsonl, checkpoint_records: 200}\n";
 
 /// Where a server writes, and its settings.
 struct Place {
@@ -280,7 +280,7 @@ fn whatever_is_done_to_real_files_is_found() {
                     .any(|path| path.extension().is_some_and(|end| end == "gz"))
         );
         let (mut dice, mut found) = (Dice(42), [0; 6]);
-        for turn in 0..size("CUSTOMS_TRAIL_CHANGES", 60) as usize {
+        for turn in 0..size("CUSTOMS_DURABILITY_CHANGES", 60) as usize {
             let (mut log, way) = (honest.clone(), turn % found.len());
             let (story, words) = tamper(&mut log, way, &mut dice);
             if story.is_empty() {

@@ -16,7 +16,7 @@ fn no_answer_without_its_record() {
         "--audit-durability",
         "always",
     ];
-    let kills = size("CUSTOMS_TRAIL_KILLS", 5);
+    let kills = size("CUSTOMS_DURABILITY_KILLS", 5);
     let (mut answered, mut torn) = (Vec::new(), 0);
     for round in 0..kills {
         let server = Server::start(directory.path(), &flags);

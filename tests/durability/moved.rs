@@ -129,7 +129,7 @@ fn nothing_is_lost_when_files_are_taken_away() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &["--audit", "file:audit.jsonl"]);
     let mut all = Vec::new();
-    let times = size("CUSTOMS_TRAIL_ROTATIONS", 75);
+    let times = size("CUSTOMS_DURABILITY_ROTATIONS", 75);
     let checks = under_load(&server, || {
         all = move_away(&server, directory.path(), times)
     });
@@ -149,7 +149,7 @@ fn nothing_is_lost_when_files_are_closed_by_size_and_packed() {
         directory.path(),
         &["--audit", "file:audit.jsonl?rotate_size=64KiB&gzip=true"],
     );
-    let times = size("CUSTOMS_TRAIL_ROTATIONS", 75) as usize / 2;
+    let times = size("CUSTOMS_DURABILITY_ROTATIONS", 75) as usize / 2;
     let enough = || files(directory.path(), NAME).len() > times;
     let mut said = BTreeMap::<i32, u64>::new();
     let checks = under_load(&server, || {

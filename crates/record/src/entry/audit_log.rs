@@ -1,4 +1,4 @@
-//! What the trail tells of itself: where a stream begins, what was lost, and how long it was at a moment.
+//! What the audit log tells of itself: where a stream begins, what was lost, and how long it was at a moment.
 
 use super::Loss;
 use customs_engine::time::UnixNanos;
