@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod http2_client;
 mod refused;
 mod rig;
 mod shutdown;
