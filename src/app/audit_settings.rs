@@ -1,5 +1,5 @@
-//! The settings of the record: `audit`, `audit_durability` and `audit_log`, and the one way from
-//! their text to what the record runs with.
+//! The settings of the audit log: `audit`, `audit_durability` and `audit_log`, and the only
+//! conversion from their text to what the audit log runs with.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use customs_record::entry::headers::SECRET;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum AuditDurability {
-    /// Whenever the system writes them back
+    /// When the operating system writes them back
     None,
     /// Within the sync interval
     Interval,
@@ -36,27 +36,27 @@ section! {
 
     /// How often files are synced under `audit_durability: interval`.
     sync_interval: String = "500ms".into();
-    /// The most records that wait for a sink, up to 8,388,608. The last quarter is for denials,
-    /// answers that differ in the dry run, and events.
+    /// The most records that may wait for a sink, up to 8,388,608. The last quarter is reserved for
+    /// denials, answers that differ in the dry run, and events.
     queue_records: u64 = 16_384;
-    /// The most memory that the records that wait for a sink hold, about. The last quarter is for
-    /// the same.
+    /// About the most memory that the records waiting for a sink may use. The last quarter is
+    /// reserved for the same records.
     queue_size: String = "64MiB".into();
-    /// How long a check waits for sinks with `on_full=block`, before its answer is withheld. Keep
-    /// it below the proxy's timeout.
+    /// How long a check waits for sinks with `on_full=block` before its answer is withheld. Keep it
+    /// below the proxy's timeout.
     block_deadline: String = "100ms".into();
     /// The most checks that wait for a sink at the same time.
     waiting_checks: u64 = 1024;
-    /// After how many records a stream gets a checkpoint.
+    /// The number of records after which a stream gets a checkpoint.
     checkpoint_records: u64 = 10_000;
-    /// After how much time a stream gets a checkpoint, if there was a record.
+    /// The time after which a stream gets a checkpoint, if there was a record.
     checkpoint_interval: String = "60s".into();
-    /// A file to which the checkpoints of files are appended as well; none by default.
+    /// A file to which the checkpoints of file sinks are also appended; none by default.
     checkpoint_file: Option<PathBuf> = None;
     /// The Ed25519 private key (PKCS#8, PEM) that signs checkpoints; unsigned by default.
     signing_key: Option<PathBuf> = None;
-    /// Headers whose values are recorded if a policy asks for them. Of others, the record says only
-    /// whether they matched.
+    /// Headers whose values are recorded if a policy asks for them. For other headers, the record
+    /// says only whether they matched.
     header_values: Vec<String> = Vec::new();
     /// What is hashed or left out of records.
     redact: Redact = Redact::default();
@@ -66,14 +66,14 @@ section! {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redact {
-    /// The principal, as sent and as read: `keep`, `hash` or `drop`. Its namespace and trust domain
-    /// stay.
+    /// The principal, as sent and as parsed: `keep`, `hash` or `drop`. Its namespace and trust
+    /// domain are always recorded.
     pub principal: Redaction,
     /// The path: `keep`, `hash` or `drop`.
     pub path: Redaction,
     /// Every address of a client: `keep`, `hash` or `drop`.
     pub address: Redaction,
-    /// A file with the secret that hashes are made with; by default each process draws its own.
+    /// A file with the secret key of the hashes; by default each process generates its own.
     pub key: Option<PathBuf>,
 }
 
@@ -91,7 +91,7 @@ pub enum Redaction {
 }
 
 impl Redact {
-    /// The key is read where the record starts, and not where settings are only looked at.
+    /// The key is read when the audit log starts, and not when settings are only checked.
     fn config(&self) -> RedactConfig {
         let way = |redaction| match redaction {
             Redaction::Keep => redact::Redaction::Keep,
@@ -113,7 +113,7 @@ impl Redact {
     }
 }
 
-/// Checks every setting of the audit log, and adds what is wrong.
+/// Checks every setting of the audit log, and adds each problem.
 pub(super) fn resolve(
     sinks: &[String],
     durability: AuditDurability,
@@ -202,7 +202,7 @@ fn checkpoints(audit_log: &AuditLogSettings, wrong: &mut SettingsError) -> Every
     }
 }
 
-/// The sinks, and the number of each in the list of the settings.
+/// The sinks, each with its index in the list of the settings.
 fn sink_configs(texts: &[String], wrong: &mut SettingsError) -> (Vec<SinkConfig>, Vec<usize>) {
     if texts.is_empty() {
         let problem =
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_bounds_are_all_told() {
+    fn bad_bounds_are_all_reported() {
         let audit_log = AuditLogSettings {
             sync_interval: "0".into(),
             queue_records: 0,
@@ -362,7 +362,7 @@ mod tests {
             ..AuditLogSettings::default()
         };
         let wrong = wrong(&["stdout"], AuditDurability::None, audit_log);
-        for knob in [
+        for key in [
             "sync_interval",
             "queue_records",
             "queue_size",
@@ -373,8 +373,8 @@ mod tests {
             assert!(
                 wrong
                     .iter()
-                    .any(|why| why.starts_with(&format!("invalid audit_log.{knob}"))),
-                "{knob}: {wrong:?}"
+                    .any(|why| why.starts_with(&format!("invalid audit_log.{key}"))),
+                "{key}: {wrong:?}"
             );
         }
     }

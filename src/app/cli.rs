@@ -1,6 +1,7 @@
-//! The command line. With its part [`audit`](AuditCommand), the only home of clap.
+//! The command line. Together with its part [`audit`](AuditCommand), the only user of clap.
 //!
-//! Flags are laid over the environment by clap, both over the settings file, and that over the defaults.
+//! A flag overrides the environment, which overrides the settings file, which overrides the
+//! default. clap joins the first two.
 
 mod audit;
 mod environment;
@@ -14,7 +15,7 @@ use clap_complete::Shell;
 use jiff::Timestamp;
 
 pub use audit::{
-    AuditCommand, Color, FilterArgs, StatsArgs, StatsFormat, TailArgs, TailFormat, ToldEffect,
+    AuditCommand, Color, EffectFilter, FilterArgs, StatsArgs, StatsFormat, TailArgs, TailFormat,
     VerifyArgs, VerifyFormat,
 };
 
@@ -28,49 +29,50 @@ use customs_analysis::findings::EXPIRY_DAYS;
 #[derive(Debug, Parser)]
 #[command(name = "customs", version, about, propagate_version = true)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Answer Envoy's checks by the policies of one or more directories
+    /// Answer Envoy's checks with the policies of one or more directories
     Serve(Box<ServeArgs>),
     /// Print every setting with its default, as YAML that --config accepts
     Settings,
-    /// Find every problem of policy files, as `serve` would
+    /// Report every problem in policy files, as `serve` would
     Lint(Box<LintArgs>),
-    /// Run the *.cases.yaml files beside policies
+    /// Run the *.cases.yaml test files next to the policies
     Test(Box<TestArgs>),
-    /// Ask one question, and explain the answer stage by stage; exits with 0 for allow, 1 for deny, 2 for no answer
+    /// Explain the decision for one request, stage by stage; exits with 0 for allow, 1 for deny, 2
+    /// for no answer
     Check(Box<CheckArgs>),
-    /// Tell which rules and verdicts differ between two sets of policies; exits with 0 for none of the verdicts, 1 for some,
-    /// 2 for no answer
+    /// Print the rules and verdicts that differ between two policy sets; exits with 0 if no verdict
+    /// differs, 1 if some do, 2 for no answer
     Diff(Box<DiffArgs>),
-    /// Print the revision that `serve` would have in force
+    /// Print the revision of the policy set that `serve` would have in force
     Revision(Box<ReadArgs>),
-    /// Verify, count and follow the record that a server writes
+    /// Verify, count and follow the audit log that a server writes
     Audit {
-        /// What to do with it.
+        /// The tool.
         #[command(subcommand)]
         command: AuditCommand,
     },
     /// Print the JSON Schema of policy files, for editors
     Schema {
-        /// One kind of document [default: all of them]
+        /// One kind of document [default: all kinds]
         #[arg(value_name = "KIND", ignore_case = true)]
         kind: Option<SchemaKind>,
     },
-    /// Print completions for a shell
+    /// Print the completion script of a shell
     Completions {
         /// The shell
         shell: Shell,
     },
     /// Print a man page
     Man {
-        /// The command that it is about [default: customs itself]
+        /// The command to describe [default: customs itself]
         command: Option<String>,
     },
 }
@@ -81,36 +83,36 @@ pub struct LintArgs {
     #[command(flatten)]
     pub(super) read: ReadArgs,
     #[command(flatten)]
-    pub(super) looked: LookedArgs,
+    pub(super) options: LintOptions,
 }
 
-/// What `lint` looks for, and how it tells it.
+/// What `lint` looks for, and how it prints it.
 #[derive(Debug, Args)]
-pub struct LookedArgs {
-    /// How problems are told
+pub struct LintOptions {
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: LintFormat,
-    /// Warnings fail too
+    /// Fail on warnings too
     #[arg(long)]
     pub(super) deny_warnings: bool,
-    /// The moment at which it is looked, as 2026-12-31T00:00:00Z [default: the clock's]
+    /// The time to assume, such as 2026-12-31T00:00:00Z [default: the current time]
     #[arg(long, value_name = "TIME")]
     pub(super) now: Option<Timestamp>,
-    /// How many days before their end grants are told; 0 is only what has ended
+    /// Report grants that expire within this many days; 0 reports only those that have expired
     #[arg(long, value_name = "N", default_value_t = EXPIRY_DAYS)]
     pub(super) expiry_days: u32,
 }
 
-/// How `lint` tells problems.
+/// How `lint` prints problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LintFormat {
-    /// For people, with the line underlined
+    /// Text for people, with the place underlined
     Human,
     /// One JSON document
     Json,
     /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// Annotations of GitHub's workflows
+    /// Annotations for GitHub workflows
     Github,
 }
 
@@ -119,22 +121,22 @@ pub enum LintFormat {
 pub struct TestArgs {
     #[command(flatten)]
     pub(super) read: ReadArgs,
-    /// How results are told
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: TestFormat,
-    /// The directories are the sources of one set, as for `serve`; else each is a set by itself
+    /// Treat the directories as the sources of one set, as `serve` does, instead of as one set each
     #[arg(long)]
     pub(super) together: bool,
 }
 
-/// How `test` tells results.
+/// How `test` prints results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TestFormat {
-    /// For people
+    /// Text for people
     Human,
     /// One JSON document
     Json,
-    /// JUnit's XML, for CI
+    /// JUnit XML, for CI
     Junit,
 }
 
@@ -144,34 +146,36 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub(super) read: ReadArgs,
     #[command(flatten)]
-    pub(super) asked: AskedArgs,
-    /// Ask a running server at its --admin address: its own policies and settings decide, and DIR is not read
+    pub(super) query: CheckQueryArgs,
+    /// Ask a running server at its --admin address: its policies and settings decide, and DIR is
+    /// not read
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) admin: Option<String>,
-    /// How the answer is told
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: CheckFormat,
 }
 
-/// The question that `check` asks: in the words of files of cases, or as a whole check.
+/// The request that `check` explains: in the fields of test cases, or as a whole CheckRequest.
 #[derive(Clone, Debug, Args)]
-pub struct AskedArgs {
-    /// Who calls: NAMESPACE/ACCOUNT, a whole spiffe:// id, or unauthenticated
+pub struct CheckQueryArgs {
+    /// The caller: NAMESPACE/ACCOUNT, a whole spiffe:// id, or unauthenticated
     #[arg(long, value_name = "CALLER", required_unless_present = "request")]
     pub(super) from: Option<String>,
-    /// Where to: http(s)://HOST/PATH or http(s)://HOST:PORT/PATH, tcp://SNI:PORT, or tcp://:PORT for a connection without SNI
+    /// The destination: http(s)://HOST/PATH or http(s)://HOST:PORT/PATH, tcp://SNI:PORT, or
+    /// tcp://:PORT for a connection without SNI
     #[arg(long, value_name = "URL", required_unless_present = "request")]
     pub(super) to: Option<String>,
-    /// A whole CheckRequest as JSON, as Envoy sends it; - is the standard input
+    /// A file with a whole CheckRequest as JSON, as Envoy sends it; - reads stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "method", "header", "listener_port", "source_ip", "sni"])]
     pub(super) request: Option<PathBuf>,
-    /// The method [default: GET]
+    /// The HTTP method [default: GET]
     #[arg(long, value_name = "METHOD")]
     pub(super) method: Option<String>,
-    /// A header; repeatable
+    /// A request header; repeatable
     #[arg(long, value_name = "NAME:VALUE", value_parser = header)]
     pub(super) header: Vec<(String, String)>,
-    /// The port on which the gateway listens
+    /// The gateway's listener port
     #[arg(long, value_name = "N")]
     pub(super) listener_port: Option<u16>,
     /// The address of the connection's peer
@@ -180,15 +184,15 @@ pub struct AskedArgs {
     /// The SNI of the TLS session
     #[arg(long, value_name = "NAME")]
     pub(super) sni: Option<String>,
-    /// The moment at which it is asked, as 2026-12-31T00:00:00Z [default: the clock's]
+    /// The time of the request, such as 2026-12-31T00:00:00Z [default: the current time]
     #[arg(long, value_name = "TIME")]
     pub(super) now: Option<Timestamp>,
 }
 
-/// How `check` tells its answer.
+/// How `check` prints its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CheckFormat {
-    /// For people
+    /// Text for people
     Human,
     /// One JSON document
     Json,
@@ -197,37 +201,37 @@ pub enum CheckFormat {
 /// The flags of `diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The directory of the policies as they were; several, with commas, are the sources of one set
+    /// The directory of the old policies; several, separated by commas, are the sources of one set
     #[arg(value_name = "OLD", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set)]
     pub(super) old: Vec<PolicyPath>,
-    /// The directory of the policies as they would be
+    /// The directory of the new policies
     #[arg(value_name = "NEW", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set)]
     pub(super) new: Vec<PolicyPath>,
     #[command(flatten)]
     pub(super) settings: VerdictArgs,
-    /// How differences are told
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: DiffFormat,
-    /// The moment for which both are asked, as 2026-12-31T00:00:00Z [default: the clock's]
+    /// The time at which both sets decide, such as 2026-12-31T00:00:00Z [default: the current time]
     #[arg(long, value_name = "TIME")]
     pub(super) now: Option<Timestamp>,
 }
 
-/// How `diff` tells differences.
+/// How `diff` prints differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DiffFormat {
-    /// For people
+    /// Text for people
     Human,
     /// One JSON document
     Json,
 }
 
-/// A text that is no header.
+/// A text that is not a header.
 #[derive(Debug, thiserror::Error)]
-#[error("a header is written NAME:VALUE")]
+#[error("expected NAME:VALUE")]
 struct ParseHeaderError;
 
-/// Reads `NAME:VALUE`; names of headers are in lower case, as Envoy has them.
+/// Parses `NAME:VALUE` and lowers the case of the name, as Envoy does.
 fn header(text: &str) -> Result<(String, String), ParseHeaderError> {
     match text.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => {
@@ -237,7 +241,7 @@ fn header(text: &str) -> Result<(String, String), ParseHeaderError> {
     }
 }
 
-/// What `schema` describes.
+/// The kind of document that `schema` describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum SchemaKind {
@@ -251,7 +255,7 @@ pub enum SchemaKind {
     PolicyTest,
 }
 
-/// The command line as a value.
+/// Returns the command line as a value.
 pub fn command() -> clap::Command {
     Cli::command()
 }

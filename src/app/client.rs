@@ -1,6 +1,7 @@
-//! Asks a running server at its admin address: one HTTP request, and its answer or what to do.
+//! Queries a running server at its admin address: one HTTP request, and its answer or an error that
+//! says what to do.
 //!
-//! It decides nothing and tries nothing twice; it waits a bounded time and reads a bounded answer.
+//! It decides nothing and retries nothing; its wait and the size of the answer are bounded.
 
 use std::io;
 use std::time::Duration;
@@ -16,21 +17,21 @@ use tokio::time::timeout;
 
 use super::explain::answer::Explanation;
 
-/// How long the server may take to take the connection.
+/// How long the server may take to accept the connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
-/// How long it may take to answer: explaining looks at every rule.
+/// How long the server may take to answer: an explanation evaluates every rule.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
-/// The largest answer that is read, in bytes.
+/// The size of the largest answer that is accepted, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
-/// Why a server does not answer a question, and what to do.
+/// Why a server does not answer a question, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
-    /// The text is no address.
-    #[error("--admin: `{0}` is no admin address; write HOST:PORT, as `serve --admin` has it")]
+    /// The text is not an address.
+    #[error("--admin: invalid address `{0}`: expected HOST:PORT, as in `serve --admin`")]
     Address(String),
-    /// The runtime cannot be started.
+    /// The async runtime cannot be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
     /// The connection is refused.
@@ -38,62 +39,66 @@ pub enum AskError {
     Connect {
         /// The server.
         address: String,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         why: io::Error,
     },
-    /// Nobody takes the connection.
+    /// The connection is not accepted in time.
     #[error("cannot reach {0}: no answer in time; is `customs serve` running with --admin {0}?")]
     ConnectTimeout(String),
-    /// No request can be made of the address.
+    /// The address does not form a valid request.
     #[error("--admin: `{address}`: {why}")]
     Request {
         /// The server.
         address: String,
-        /// What is wrong with it.
+        /// Why it is invalid.
         #[source]
         why: hyper::http::Error,
     },
-    /// The connection ends before the answer does.
+    /// The connection ends before the answer is complete.
     #[error("{address} did not answer: {why}; is it the --admin address of a customs?")]
     Exchange {
         /// The server.
         address: String,
-        /// What happened.
+        /// The error of the connection.
         #[source]
         why: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// There is a connection and no answer.
+    /// The server accepts the connection and does not answer.
     #[error("{0} did not answer within {seconds} s", seconds = ANSWER_WAIT.as_secs())]
     AnswerTimeout(String),
-    /// The answer is no explanation.
-    #[error("{address} answers with something else ({why}); is it a customs of this version?")]
+    /// The answer is not an explanation.
+    #[error(
+        "{address} sends something other than an explanation ({why}); is it a customs of this version?"
+    )]
     Answer {
         /// The server.
         address: String,
-        /// What is wrong with the answer.
+        /// Why it is invalid.
         #[source]
         why: serde_json::Error,
     },
-    /// The server has no such path.
-    #[error("{0} answers no questions; is it the --admin address of a customs of this version?")]
+    /// The server does not have the path `/explain`.
+    #[error(
+        "{0} does not answer questions; is it the --admin address of a customs of this version?"
+    )]
     NoQuestions(String),
-    /// The server refuses the question.
-    #[error("{address} refuses ({status}): {body}")]
+    /// The server rejects the question.
+    #[error("{address} rejects the question ({status}): {body}")]
     Refused {
         /// The server.
         address: String,
-        /// The status of HTTP.
+        /// The HTTP status.
         status: u16,
-        /// What it says.
+        /// The body of the answer.
         body: String,
     },
 }
 
-/// Puts a question.
+/// Sends a question and returns the answer.
 ///
 /// # Errors
-/// Why there is no answer, and what to do.
+/// Returns why there is no answer, and what to do.
 pub fn ask(admin: &str, question: &Value) -> Result<Explanation, AskError> {
     let address = address(admin)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -120,7 +125,7 @@ pub fn ask(admin: &str, question: &Value) -> Result<Explanation, AskError> {
     }
 }
 
-/// `HOST:PORT` of what may be written as a URL.
+/// Returns the `HOST:PORT` of an address that may be written as a URL.
 fn address(admin: &str) -> Result<&str, AskError> {
     let address = admin
         .strip_prefix("http://")
@@ -170,7 +175,7 @@ async fn exchange(
             Limited::new(body, MAX_ANSWER).collect().await?.to_bytes(),
         ))
     };
-    // The connection is driven by whoever waits for the answer, and ends with it.
+    // The task that waits for the answer also drives the connection, which ends with it.
     let (answered, _) = tokio::join!(answered, connection);
     answered
 }

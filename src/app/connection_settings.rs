@@ -1,4 +1,4 @@
-//! The settings that bound a connection of the address where Envoy asks.
+//! The settings that bound a connection of the address for Envoy's checks.
 
 use super::settings::{SettingValueError, Settings, SettingsError};
 use customs_audit::config;
@@ -6,12 +6,12 @@ use customs_net::ConnectionLimits;
 
 /// The most calls that a connection may have open at once.
 const MOST_STREAMS: u32 = 10_000;
-/// The most calls that it may have reset.
+/// The most resets of calls that a connection may have pending.
 const MOST_RESETS: u32 = 100_000;
 /// The least and the most that a message may be limited to, in bytes.
 const MESSAGES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
 
-/// Checks the settings, and adds what is wrong.
+/// Checks the settings, and adds each problem.
 pub(super) fn resolve(settings: &Settings, wrong: &mut SettingsError) -> ConnectionLimits {
     let (streams, message) = (settings.max_concurrent_streams, &settings.max_message_size);
     if !(1..=MOST_STREAMS).contains(&streams) {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_told_with_what_to_write() {
+    fn a_value_out_of_range_is_reported_with_what_to_write() {
         for (streams, resets, message, expected) in [
             (0, None, "4MiB", "invalid max_concurrent_streams `0`"),
             (

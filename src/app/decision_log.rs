@@ -1,4 +1,4 @@
-//! Joins the checks to the record and to the metrics: one record, told to both.
+//! Connects the checks to the audit log and to the metrics: both get the same record.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use customs_extauthz::{Commit, DecisionLog};
 use customs_record::clock::now;
 use customs_record::{DecisionRecord, Entry, PeerAddress, RefusalCause};
 
-/// The record and the metrics of this server.
+/// The audit log and the metrics of this server.
 #[derive(Clone, Debug)]
 pub struct AuditedDecisionLog {
-    /// The record's end of the checks.
+    /// The side of the audit log that checks write to.
     pub recorder: Recorder,
-    /// The numbers.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// What was refused before it was a check.
+    /// The refusals of what was not a check.
     pub refusals: Arc<Refusals>,
 }
 
 impl AuditedDecisionLog {
-    /// Puts on record what was refused since the last time, if something was.
+    /// Records the refusals since the last call, if there were any.
     pub async fn record_refusals(&self) {
         if let Some(refusals) = self.refusals.take(now()) {
             self.recorder.record(Entry::Refusals(refusals.into())).await;
@@ -37,7 +37,7 @@ impl AuditedDecisionLog {
         }
     }
 
-    /// Hands a record over and waits until it is on the disk. False if it is not in time.
+    /// Passes a record on and waits until it is on disk. Returns false if it is not in time.
     async fn record_durably(&self, reservation: Reservation, record: &Arc<DecisionRecord>) -> bool {
         self.observe(record);
         let mut guard = CallerGoneGuard {
@@ -84,7 +84,8 @@ impl DecisionLog for AuditedDecisionLog {
                 false => Commit::NotDurable,
             };
         }
-        // A caller that takes no answer keeps its reservation. Of such there may be a few, and no more.
+        // A caller that does not take its answer keeps its reservation, so the number of such
+        // callers is limited.
         if !self.recorder.is_pressed() {
             return Commit::Deferred(reservation);
         }
@@ -94,7 +95,7 @@ impl DecisionLog for AuditedDecisionLog {
 
     fn record(&self, reservation: Reservation, record: Arc<DecisionRecord>) {
         self.observe(&record);
-        // Whoever waits for the disk asks for that.
+        // A caller that waits for the disk must request it.
         drop(reservation.record(record));
     }
 
@@ -116,8 +117,8 @@ impl DecisionLog for AuditedDecisionLog {
     }
 }
 
-/// Guards a decision whose record is on its way to the disk. Dropped meanwhile, as when its caller gives up, that goes on
-/// record.
+/// Guards a decision whose record is on its way to the disk. If the guard is dropped before that,
+/// because the caller gave up, the drop is recorded.
 struct CallerGoneGuard<'b> {
     log: &'b AuditedDecisionLog,
     record: &'b DecisionRecord,

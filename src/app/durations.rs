@@ -1,4 +1,4 @@
-//! Times of the settings as their text says them.
+//! Parses the durations of the settings.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::settings::{SettingValueError, SettingsError};
 
-/// Reads `250ms`, `5s`, `1m30s`; a bare `0` is no time at all.
+/// Parses `250ms`, `5s` or `1m30s`; a bare `0` is a duration of zero.
 pub(super) fn duration(path: &str, text: &str, wrong: &mut SettingsError) -> Duration {
     parse(text).unwrap_or_else(|why| {
         wrong.add(path, text, SettingValueError::Duration(why));
@@ -14,7 +14,7 @@ pub(super) fn duration(path: &str, text: &str, wrong: &mut SettingsError) -> Dur
     })
 }
 
-/// Reads a time above zero.
+/// Parses a duration above zero.
 pub(super) fn positive_duration(path: &str, text: &str, wrong: &mut SettingsError) -> Duration {
     match parse(text) {
         Ok(time) if time.is_zero() => {

@@ -1,10 +1,10 @@
-//! Composition: the only place that knows every edge.
+//! Composition: the only module that knows every edge.
 //!
-//! [`cli`] and [`settings`] say what is wanted, `serve` joins the edges and starts them in order, `decision_log` joins the
-//! checks to record and metrics, `status` tells operators what is in force, `shutdown` ends it all in order.
-//! `commands` are the tools of those who write policies, and
-//! `explain` is the question that they and operators ask; `client` puts it to a running server.
-//! Nothing here decides.
+//! [`cli`] and [`settings`] hold what the user wants, `serve` connects the edges and starts them in
+//! order, `decision_log` connects the checks to the audit log and the metrics, `status` reports
+//! what is in force, `shutdown` ends everything in order. `commands` are the tools for policy
+//! authors, `explain` explains one decision to them and to operators, and `client` sends the
+//! question to a running server. Nothing here decides.
 
 use std::process::ExitCode;
 
@@ -31,14 +31,14 @@ use customs_policy::printable;
 use customs_sources::SettingsFile;
 use settings::{LoadSettingsError, Resolved};
 
-/// The process failed, or a bound was hit while it ended.
+/// The process failed, or it exceeded a time limit while it ended.
 const FAILED: u8 = 1;
-/// A flag or a setting is wrong.
+/// A flag or a setting is invalid.
 const BAD_SETTING: u8 = 2;
 /// `--require-policy` was given and the policies do not load.
 const NO_POLICY: u8 = 3;
 
-/// Runs a command and says how it ended.
+/// Runs a command and returns its exit code.
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve(*args),
@@ -70,7 +70,8 @@ fn serve(args: ServeArgs) -> ExitCode {
         }
     };
     let ended = runtime.block_on(serve::serve(settings, file));
-    // What still blocks (a file system that hangs) must not keep the process.
+    // A thread that still blocks, such as on a file system that hangs, must not keep the process
+    // alive.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,13 +95,14 @@ fn resolve(args: ServeArgs) -> Result<(Resolved, Option<SettingsFile>), LoadSett
     Ok((resolved, file))
 }
 
-/// Prints what is wrong with the settings, a line each.
+/// Prints the problems of the settings, one per line.
 fn refuse_settings(why: &LoadSettingsError) -> ExitCode {
     why.lines().iter().for_each(|line| print_error(line));
     BAD_SETTING.into()
 }
 
-/// Joins an error and its causes with colons; leaves out a cause that the text before it quotes, as most messages do.
+/// Joins an error and its causes with colons. A cause that the text before it quotes, as most
+/// messages do, is left out.
 fn with_causes(why: &anyhow::Error) -> String {
     let mut causes = why.chain().map(ToString::to_string);
     let mut text = causes.next().unwrap_or_default();
@@ -112,20 +114,20 @@ fn with_causes(why: &anyhow::Error) -> String {
     text
 }
 
-/// Prints lines for people to stdout, with everything escaped that is not printable. Texts of others that stand within a
-/// line have passed [`printable::line`] before, so that none of them ends it.
+/// Prints text for people to stdout and escapes every character that is not printable. Foreign text
+/// within a line has passed [`printable::line`] before, so it cannot end the line.
 fn print(lines: &str) {
     print_document(&printable::page(lines));
 }
 
-/// Prints to stdout what is of a format of its own (JSON, XML, a shell's script, a drawing in colours) and was made printable
-/// where it was made. A reader that has gone away is not an error.
+/// Prints output that has its own format (JSON, XML, a shell script, coloured text) to stdout; the
+/// code that made it has escaped it. A reader that has gone away is not an error.
 fn print_document(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Prints what is wrong to stderr, for people, beside any log: one line, whatever the text holds.
+/// Prints an error to stderr for people, apart from the log: one line, whatever the text contains.
 fn print_error(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "customs: {}", printable::line(why));

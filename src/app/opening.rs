@@ -1,4 +1,4 @@
-//! When checks may be answered after the start, as the state of the policy files tells it.
+//! Decides when checks may be answered after the start, from the state of the policy files.
 
 use std::time::Duration;
 
@@ -9,26 +9,27 @@ use customs_engine::time::UnixNanos;
 use customs_policy::problem::Problem;
 use customs_sources::Status;
 
-/// How long checks wait for the first policies before they are answered without.
+/// How long checks wait for the first policies before they are answered without them.
 const OPENING: Duration = Duration::from_secs(1);
 /// How long `--require-policy` waits for a source that is still being read.
 const REQUIRED: Duration = Duration::from_secs(10);
 
-/// Waits until the sources were read for the first time, but not for long.
+/// Waits until the sources were read for the first time, but only for a short time.
 pub(super) async fn first_round(mut files: watch::Receiver<Status>) {
-    // Whoever would tell may be gone at the end.
+    // The sender may be gone when the process ends.
     let _ = timeout(OPENING, files.wait_for(|status| status.attempts > 0)).await;
 }
 
-/// No policy set is in force, though one is required.
+/// A policy set is required, and none is in force.
 #[derive(Debug, thiserror::Error)]
 #[error("the policies do not load, and --require-policy was given")]
 pub struct RequiredPolicyError {
-    /// Why.
+    /// The reason.
     pub problems: Vec<Problem>,
 }
 
-/// Waits until a set is in force, or it is clear that none will be: why not. Pends where no policy is required.
+/// Waits until a set is in force, or it is clear that none will be: why not. Pends where no policy
+/// is required.
 pub(super) async fn required_policy(
     files: Option<watch::Receiver<Status>>,
 ) -> Result<(), RequiredPolicyError> {
@@ -72,12 +73,12 @@ mod tests {
 
     #[tokio::test]
     async fn checks_wait_for_the_first_round_but_not_for_long() {
-        let (tells, told) = watch::channel(Status::default());
+        let (sender, receiver) = watch::channel(Status::default());
         let begun = Instant::now();
-        first_round(told.clone()).await;
+        first_round(receiver.clone()).await;
         assert!(begun.elapsed() >= OPENING);
-        tells.send_replace(status(false, 1, true));
-        first_round(told).await;
+        sender.send_replace(status(false, 1, true));
+        first_round(receiver).await;
         assert!(
             begun.elapsed() < 2 * OPENING,
             "a round that is over is not waited for"
@@ -92,13 +93,13 @@ mod tests {
             (status(false, 1, true), Some(status(true, 2, false)), true),
             (status(false, 1, true), Some(status(false, 2, false)), false),
         ] {
-            let (tells, told) = watch::channel(first.clone());
+            let (sender, receiver) = watch::channel(first.clone());
             let later = async {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 then.into_iter()
-                    .for_each(|then| drop(tells.send_replace(then)));
+                    .for_each(|then| drop(sender.send_replace(then)));
             };
-            let (required, ()) = tokio::join!(required_policy(Some(told)), later);
+            let (required, ()) = tokio::join!(required_policy(Some(receiver)), later);
             assert_eq!(required.is_ok(), expected, "{first:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! The setting `policies`: a path, or a mapping with options of its own.
 //!
-//! On the command line and in the environment the options follow a question mark, as those of audit sinks do:
+//! On the command line and in the environment, options follow a question mark, as for audit sinks:
 //! `./policies?recursive=true&default_namespace=shop`.
 
 use std::fmt;
@@ -32,25 +32,25 @@ pub enum PolicyPath {
 pub struct DirectoryOptions {
     /// The directory of an entry with options.
     pub dir: PathBuf,
-    /// `directory`: each directory in this one is a source, bound to the namespace of its name. If left
-    /// out, the directory is one source.
+    /// `directory`: each directory in this one is a source that is bound to the namespace of its
+    /// name. If left out, the directory is one source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_from: Option<NamespaceFrom>,
-    /// Whether sub-directories belong to the source.
+    /// Whether subdirectories belong to the source.
     #[serde(default, skip_serializing_if = "is_false")]
     pub recursive: bool,
-    /// The namespace of documents that name none.
+    /// The namespace of documents that do not name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_namespace: Option<String>,
 }
 
-// serde asks for this form.
+// serde requires this signature.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What names the namespace of a source.
+/// Where the namespace of a source comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NamespaceFrom {
@@ -58,7 +58,8 @@ pub enum NamespaceFrom {
     Directory,
 }
 
-// Written by hand: a derived one tries both forms in turn, and then says neither what is wrong nor where.
+// Written by hand: a derived implementation tries both forms in turn and then reports neither what
+// is wrong nor where.
 impl<'de> Deserialize<'de> for PolicyPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PolicyPath, D::Error> {
         deserializer.deserialize_any(EitherForm)
@@ -85,14 +86,15 @@ impl<'de> Visitor<'de> for EitherForm {
     }
 }
 
-/// An option that directories do not have.
+/// An option that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown option `{0}` of a directory: expected `recursive=true`, `default_namespace=NAME` or `namespace_from=directory`"
 )]
 pub struct DirectoryOptionError(String);
 
-/// A directory as the command line and the environment write it, with its options behind a question mark.
+/// Parses a directory of the command line or the environment, with its options after a question
+/// mark.
 impl FromStr for PolicyPath {
     type Err = DirectoryOptionError;
 
@@ -122,7 +124,7 @@ impl FromStr for PolicyPath {
 }
 
 impl PolicyPath {
-    /// The directory; `at` is the entry's path among the settings.
+    /// Returns the directory; `at` is the entry's path in the settings.
     fn directory(&self, at: &str, wrong: &mut SettingsError) -> PolicyDirectory {
         let DirectoryOptions {
             dir,
@@ -155,10 +157,10 @@ impl PolicyPath {
     }
 }
 
-/// The directories of an argument of this name.
+/// Returns the directories of an argument with this name.
 ///
 /// # Errors
-/// Everything that is wrong with one.
+/// Returns everything that is wrong with them.
 pub(super) fn directories(
     argument: &str,
     paths: &[PolicyPath],
@@ -171,7 +173,7 @@ pub(super) fn directories(
         .collect())
 }
 
-/// The directories, each with its path among the settings.
+/// Returns the directories, each with its path in the settings.
 fn numbered(
     setting: &str,
     paths: &[PolicyPath],
@@ -185,7 +187,7 @@ fn numbered(
     entries.collect()
 }
 
-/// The directories of the setting, none of which is read twice.
+/// Returns the directories of the setting, and checks that none is read twice.
 pub(super) fn resolve(paths: &[PolicyPath], wrong: &mut SettingsError) -> Vec<PolicyDirectory> {
     let mut kept: Vec<(String, PolicyDirectory)> = Vec::new();
     for (at, directory) in numbered("policies", paths, wrong) {
@@ -211,33 +213,33 @@ pub(super) fn resolve(paths: &[PolicyPath], wrong: &mut SettingsError) -> Vec<Po
     kept.into_iter().map(|(_, directory)| directory).collect()
 }
 
-/// Why a directory cannot be named beside another one.
+/// Why two directories cannot be used together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DirectoryOverlapError {
-    /// It is the other one.
+    /// They are the same directory.
     #[error("the directory is named twice; remove one of the two")]
     Same,
-    /// It is a directory of the other one, each of which is a source.
+    /// One is inside the other, whose directories are all sources.
     #[error(
         "the directory is inside `{0}`, where it is the source of a namespace already; remove it"
     )]
     Namespace(String),
-    /// It is below the other one.
+    /// One is inside the other, which is recursive.
     #[error("the directory is inside `{0}`, which is recursive and reads it already; remove it")]
     Recursive(String),
 }
 
-/// The entry that cannot be named beside the other one: its path among the settings, its text, and
+/// Returns the entry that conflicts with the other one: its path in the settings, its text, and
 /// why.
 fn overlap(
     one: (&String, &PolicyDirectory),
     other: (&String, &PolicyDirectory),
 ) -> Option<(String, String, DirectoryOverlapError)> {
-    let told = |(at, inner): (&String, &PolicyDirectory), why| {
+    let overlap = |(at, inner): (&String, &PolicyDirectory), why| {
         Some((at.clone(), inner.path().display().to_string(), why))
     };
     if normal(one.1.path()) == normal(other.1.path()) {
-        return told(one, DirectoryOverlapError::Same);
+        return overlap(one, DirectoryOverlapError::Same);
     }
     [(one, other), (other, one)]
         .into_iter()
@@ -247,16 +249,16 @@ fn overlap(
             let is_namespace =
                 holder.1.holds_namespaces() && path.parent() == Some(outer.as_path());
             if is_namespace {
-                told(inner, DirectoryOverlapError::Namespace(name()))
+                overlap(inner, DirectoryOverlapError::Namespace(name()))
             } else if holder.1.options().recursive && path.starts_with(&outer) {
-                told(inner, DirectoryOverlapError::Recursive(name()))
+                overlap(inner, DirectoryOverlapError::Recursive(name()))
             } else {
                 None
             }
         })
 }
 
-/// A path without `.` and doubled separators; symlinks are not followed.
+/// Returns the path without `.` and repeated separators; symlinks are not followed.
 fn normal(path: &Path) -> PathBuf {
     path.components()
         .filter(|component| *component != Component::CurDir)
@@ -329,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_mean_nothing_are_told() {
+    fn options_without_meaning_are_reported() {
         for (text, part) in [
             ("p?default_namespace=Shop", "`Shop`: expected a DNS label"),
             (
@@ -347,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_entry_is_told_with_its_place() {
+    fn a_wrong_entry_is_reported_with_its_place() {
         for (text, place, part) in [
             (
                 "- a\n- {dir: b, namespaces_from: directory}\n",

@@ -1,10 +1,12 @@
-//! `customs serve`: joins the edges, starts them in order, and ends them in order.
+//! `customs serve`: connects the edges, starts them in order, and ends them in order.
 //!
-//! Take the addresses first, then spawn, then load, then open: operators are answered and signals heard while the policies
-//! are read, which may take long or hang. Checks are answered once the first round of reading is over, or soon with
-//! `no_policy` ([`opening`]); with `--require-policy` the addresses are closed until a set is in force. Every task is
-//! watched: the first that ends by itself ends the process. Ending on a signal: health says NOT_SERVING, checks are answered
-//! through the drain delay, listeners close, checks in flight finish within the drain timeout, the record is flushed.
+//! The start has four steps: bind the addresses, spawn the tasks, load the policies, open for
+//! checks. The admin address and signals work while the policies are read, which may take long or
+//! hang. Checks are answered as soon as the first read is complete, or after a short wait with
+//! `no_policy` ([`opening`]); with `--require-policy` the addresses stay closed until a set is in
+//! force. Every task is watched: the first that ends by itself ends the process. The end on a
+//! signal has five steps: health reports NOT_SERVING, checks are answered through the drain delay,
+//! listeners close, checks in flight finish within the drain timeout, the audit log is flushed.
 
 mod addresses;
 mod readiness;
@@ -21,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use addresses::{Addresses, Closed};
-use readiness::tell_readiness;
+use readiness::report_readiness;
 use tasks::{Tasks, done};
 
 use super::decision_log::AuditedDecisionLog;
@@ -47,17 +49,17 @@ use customs_record::clock::now;
 use customs_record::{Entry, StartEntry, StopEntry};
 use customs_sources::{ReloadOptions, Reloader, SettingsFile};
 
-/// How long what is no check may take to end.
+/// How long the tasks that do not answer checks may take to end.
 const END_BOUND: Duration = Duration::from_secs(2);
-/// How long the record may take to be flushed.
+/// How long flushing the audit log may take.
 const FLUSH_BOUND: Duration = Duration::from_secs(5);
 
-/// Why serving ended badly.
+/// Why `serve` failed.
 #[derive(Debug)]
 pub enum ServeError {
-    /// The policies do not load, and they are required.
+    /// Policies are required and do not load.
     Policy(RequiredPolicyError),
-    /// Anything else.
+    /// Any other error.
     Other(anyhow::Error),
 }
 
@@ -67,18 +69,19 @@ impl<E: Into<anyhow::Error>> From<E> for ServeError {
     }
 }
 
-/// Serves until a signal ends it. The record is flushed however that goes.
+/// Serves until a signal ends it. The audit log is flushed in every case.
 ///
 /// # Errors
-/// Why it could not start, what ended by itself, or which bound was hit while ending.
+/// Returns why it could not start, what ended by itself, or which time limit was exceeded while
+/// ending.
 pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(), ServeError> {
     let mut termination = Termination::listen().context("cannot listen to signals")?;
     let hangups = shutdown::hangups().context("cannot listen to signals")?;
-    // Addresses come first: a start that is refused for one of them writes nothing.
+    // Addresses come first: if one of them cannot be bound, nothing has been written yet.
     let addresses = Addresses::bind(&settings).await?;
     let bound = tail_listeners::bind(&settings.audit.sinks).await?;
     let audit_log = settings.audit.clone();
-    // A file system may hold a file for ever that is opened there.
+    // Opening a file may hang forever on a broken file system.
     let AuditLog {
         recorder,
         writers,
@@ -110,13 +113,13 @@ pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(),
                 .await
         }
         Err(why) => {
-            tell_stop(&recorder, "the start failed", Revision::none().to_string()).await;
+            record_stop(&recorder, "the start failed", Revision::none().to_string()).await;
             Err(why)
         }
     };
     let (writers, tails) = record;
     let flushed = writers.finish(FLUSH_BOUND).await;
-    // The last writer's end has closed what subscribers read.
+    // The end of the last writer has closed the streams of the subscribers.
     tails.finish().await;
     served?;
     flushed?;
@@ -124,13 +127,13 @@ pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(),
     Ok(())
 }
 
-/// Everything that was started and must be ended.
+/// Everything that is running and must be ended.
 struct Running {
-    /// The listeners for checks, and what ends them.
+    /// The listeners for checks, and the token that ends them.
     checks: (Tasks, CancellationToken),
-    /// What is opened once a set is in force, where that is required.
+    /// The listeners that open once a set is in force, if that is required.
     closed: Option<Closed>,
-    /// Everything else, and what ends it.
+    /// All other tasks, and the token that ends them.
     others: (Tasks, CancellationToken),
     overview: Overview,
     health: HealthHandle,
@@ -138,7 +141,7 @@ struct Running {
 }
 
 impl Running {
-    /// Spawns everything; checks are not answered yet, and nothing was read.
+    /// Spawns everything. Checks are not answered yet, and no policy has been read.
     async fn start(
         settings: &Resolved,
         file: Option<SettingsFile>,
@@ -155,10 +158,10 @@ impl Running {
         log.recorder.record(started(&listeners, settings)).await;
 
         let (mut others, stop) = (Tasks::default(), CancellationToken::new());
-        let (changes, told) = mpsc::unbounded_channel();
+        let (changes, received) = mpsc::unbounded_channel();
         others.spawn(
             "the record of policy changes",
-            done(record_changes(told, log.clone())),
+            done(record_changes(received, log.clone())),
         );
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
         let reloader = reloader(settings, file, publisher, &log, changes);
@@ -192,7 +195,8 @@ impl Running {
             services,
             workers,
         };
-        // Who connects waits for the first policies, but not for long. With `--require-policy` nobody can connect before.
+        // A client that connects waits a short time for the first policies. With `--require-policy`
+        // no client can connect before.
         let closed = match settings.require_policy {
             true => Some(closed),
             false => {
@@ -200,7 +204,8 @@ impl Running {
                 None
             }
         };
-        let readiness = tell_readiness(overview.clone(), health.clone(), log.clone(), stop.clone());
+        let readiness =
+            report_readiness(overview.clone(), health.clone(), log.clone(), stop.clone());
         others.spawn("readiness", done(readiness));
         others.spawn(
             "the record of refusals",
@@ -212,7 +217,8 @@ impl Running {
         );
         if let Some(listener) = admin {
             let report = overview.clone();
-            let questions = Questions::new(move |asked| Box::pin(explainer.clone().answer(asked)));
+            let questions =
+                Questions::new(move |request| Box::pin(explainer.clone().answer(request)));
             let status = Arc::new(move || report.report());
             let state = AdminState {
                 metrics: log.metrics.clone(),
@@ -235,7 +241,7 @@ impl Running {
         })
     }
 
-    /// Waits for a signal, or for something that ends by itself, and ends everything in order.
+    /// Waits for a signal, or for a task that ends by itself, and ends everything in order.
     async fn watch_and_end(
         mut self,
         settings: &Resolved,
@@ -248,8 +254,9 @@ impl Running {
         let (cause, broken, delay) = loop {
             tokio::select! {
                 signal = termination.next() => {
-                    tracing::info!(signal = signal.as_str(), "ending: no new checks are wanted");
-                    // Whoever interrupts it waits for its end; nobody behind a proxy does.
+                    tracing::info!(signal = signal.as_str(), "shutting down: new checks are not wanted");
+                    // A user who interrupts the process waits for its end; clients behind a proxy
+                    // do not.
                     let delay = if signal == EndSignal::Terminate { settings.drain_delay } else { now };
                     break (signal.as_str(), None, delay);
                 }
@@ -277,10 +284,11 @@ impl Running {
         let (others, stop) = self.others;
         stop.cancel();
         let others_in_time = others.join(END_BOUND).await;
-        // Those of the last connections too; what cannot be recorded any more is in the log and the metrics.
+        // Includes the refusals of the last connections; those that cannot be recorded any more are
+        // in the log and the metrics.
         let _ = timeout(END_BOUND, self.log.record_refusals()).await;
         let revision = self.overview.files.borrow().revision.to_string();
-        tell_stop(&self.log.recorder, cause, revision).await;
+        record_stop(&self.log.recorder, cause, revision).await;
         match broken {
             Some(name) => Err(anyhow!("{name} ended by itself").into()),
             None if !others_in_time => Err(anyhow!("not everything ended in time").into()),
@@ -290,13 +298,13 @@ impl Running {
 }
 
 impl Running {
-    /// Ends what was started, before it answered anybody; what was refused is on record by then.
+    /// Ends what was started before it answered a check; refusals are recorded by then.
     async fn give_up(self, why: ServeError) -> Result<(), ServeError> {
         self.checks.1.cancel();
         self.others.1.cancel();
         self.checks.0.join(END_BOUND).await;
         self.others.0.join(END_BOUND).await;
-        tell_stop(
+        record_stop(
             &self.log.recorder,
             "the start failed",
             Revision::none().to_string(),
@@ -321,8 +329,8 @@ fn started(listeners: &[Reserved], settings: &Resolved) -> Entry {
     )
 }
 
-/// Records the last event of the process, unless a sink takes nothing for too long.
-async fn tell_stop(recorder: &Recorder, cause: &str, revision: String) {
+/// Records the last event of the process, unless a sink accepts no records for too long.
+async fn record_stop(recorder: &Recorder, cause: &str, revision: String) {
     let (cause, decisions) = (cause.to_owned(), recorder.numbered());
     let stop = Entry::Stop(
         StopEntry {
@@ -334,7 +342,7 @@ async fn tell_stop(recorder: &Recorder, cause: &str, revision: String) {
         .into(),
     );
     if timeout(END_BOUND, recorder.record(stop)).await.is_err() {
-        tracing::error!("a sink that takes nothing has no record of the stop");
+        tracing::error!("a sink that accepts no records has no record of the stop");
     }
 }
 
@@ -345,7 +353,7 @@ fn metrics(settings: &Resolved) -> Arc<Metrics> {
 }
 
 fn watch_audit(log: &AuditedDecisionLog) {
-    // The metrics must not keep the queue open, but they may read its numbers.
+    // The metrics may read the numbers of the queue but must not keep it open.
     let recorder = log.recorder.clone();
     log.metrics.watch_audit(move || recorder.readings());
 }
@@ -370,7 +378,7 @@ fn reloader(
         if let Entry::PolicyChange(change) = &entry {
             metrics.observe_change(change);
         }
-        // The receiver lives as long as this closure; at the very end nothing is left to record.
+        // The receiver lives as long as this closure; after it, nothing is left to record.
         let _ = entries.send(entry);
     })
 }
@@ -384,7 +392,7 @@ fn overview(reloader: &Reloader, log: &AuditedDecisionLog) -> Overview {
     }
 }
 
-/// Reloads on change and at SIGHUP, which also opens files of the record again, until told to stop.
+/// Reloads on change and at SIGHUP, which also reopens the files of the audit log, until stopped.
 async fn reload_until(
     reloader: Reloader,
     (hangups, reopen): (Signal, Reopen),
@@ -397,14 +405,14 @@ async fn reload_until(
     }
 }
 
-/// Puts on record what the reload tells, until it has ended.
-async fn record_changes(mut told: mpsc::UnboundedReceiver<Entry>, log: AuditedDecisionLog) {
-    while let Some(entry) = told.recv().await {
+/// Records what the reload reports, until the reload has ended.
+async fn record_changes(mut entries: mpsc::UnboundedReceiver<Entry>, log: AuditedDecisionLog) {
+    while let Some(entry) = entries.recv().await {
         log.recorder.record(entry).await;
     }
 }
 
-/// Puts on record what was refused, now and then, until told to stop.
+/// Records refusals from time to time, until stopped.
 async fn record_refusals(log: AuditedDecisionLog, stop: CancellationToken) {
     while stop
         .run_until_cancelled(sleep(refusals::INTERVAL))
@@ -418,7 +426,7 @@ async fn record_refusals(log: AuditedDecisionLog, stop: CancellationToken) {
 /// Waits for the listeners' last connections.
 ///
 /// # Errors
-/// If some did not end within the bound: checks in flight, or a client that does not answer the goodbye.
+/// If some did not end in time: checks in flight, or a client that does not answer the GOAWAY.
 async fn end_checks(
     mut checks: Tasks,
     log: &AuditedDecisionLog,
@@ -430,7 +438,7 @@ async fn end_checks(
     let unfinished = log.metrics.checks_in_flight();
     checks.abort().await;
     bail!(
-        "the drain timeout passed with {unfinished} checks in flight; the connections that were left were closed"
+        "the drain timeout passed with {unfinished} checks in flight; the remaining connections were closed"
     )
 }
 
@@ -440,6 +448,6 @@ async fn drain_delay(delay: Duration, termination: &mut Termination) {
     }
     tokio::select! {
         () = sleep(delay) => {}
-        signal = termination.next() => tracing::info!(signal = signal.as_str(), "ending without the rest of the drain delay"),
+        signal = termination.next() => tracing::info!(signal = signal.as_str(), "shutting down without the rest of the drain delay"),
     }
 }

@@ -1,14 +1,14 @@
-//! The settings file of a server that runs: what it means now, under the same flags and environment
-//! as at the start.
+//! Rereads the settings file of a running server, under the same flags and environment as at the
+//! start.
 //!
 //! The table of settings says what a reload can change: a setting that can change a verdict takes
-//! effect. Everything else was used up at the start; if it differs, the value of the start holds,
-//! and a warning says that a restart is needed.
+//! effect. Every other setting is used only at the start; if it differs, the value at the start
+//! stays, and a warning says that a restart is needed.
 //!
-//! The rule: **what is left out never opens anything.** A file with nothing in it is refused (it
-//! was truncated, or a mount failed, more likely than meant), and so is one in which a setting has
-//! fallen away that would widen verdicts: to go back to its default it must be written. A setting
-//! whose default is the stricter value may just be left out.
+//! The rule: **a setting that is left out never allows more.** An empty file is rejected, because
+//! it was probably truncated, or a mount failed. A file is also rejected if it no longer has a
+//! setting whose default would widen verdicts: to return to that default, write it. A setting whose
+//! default is the stricter value may be left out.
 
 use super::cli::ServeArgs;
 use super::settings::{
@@ -19,12 +19,12 @@ use customs_policy::policy_set::ParsedSettings;
 use customs_policy::problem::{Code, Place, Problem};
 use customs_sources::SettingsFile;
 
-/// The settings file of a server that was started with these settings, if it was told of one that
+/// Returns the settings file of a server that was started with these settings, if it has one that
 /// can be read again.
 pub(super) fn settings_file(args: ServeArgs, started: Settings) -> Option<SettingsFile> {
     let path = args.config()?.to_owned();
     if !path.is_file() {
-        // A pipe has nothing more to say.
+        // A pipe cannot be read twice.
         return None;
     }
     let name = path.display().to_string();
@@ -33,7 +33,7 @@ pub(super) fn settings_file(args: ServeArgs, started: Settings) -> Option<Settin
     }))
 }
 
-/// What the text of a settings file means.
+/// Parses the text of a settings file.
 fn meaning(
     args: &ServeArgs,
     started: &Settings,
@@ -41,7 +41,7 @@ fn meaning(
     in_force: &engine::Settings,
 ) -> Result<ParsedSettings, Vec<Problem>> {
     let places = SettingPlaces::read(file, text).map_err(|problem| vec![problem])?;
-    // Flags and the environment hold whatever the file says.
+    // Flags and the environment override the file.
     let without = args.over(SettingsDocument::default());
     let fallen = fallen_away(&without.settings, &places, in_force);
     if places.is_empty() && (*started != without.settings || !fallen.is_empty()) {
@@ -68,10 +68,10 @@ fn meaning(
     })
 }
 
-/// The engine's settings, each with the path of the setting that it comes from and a text to
-/// compare it by.
+/// Returns the engine's settings, each with the path of the setting that it is made from and a text
+/// to compare.
 fn by_path(settings: &engine::Settings) -> Vec<(&'static str, String)> {
-    // Destructured completely: of a new setting of the engine, say here which setting it comes from.
+    // Destructured completely, so that a new setting of the engine must name its setting here.
     let engine::Settings {
         default_effect,
         enforcement,
@@ -109,7 +109,7 @@ fn by_path(settings: &engine::Settings) -> Vec<(&'static str, String)> {
         ("root_namespace", format!("{root_namespace:?}")),
         ("identity_source", format!("{identity_source:?}")),
         ("require_sni_host_match", require_sni_host_match.to_string()),
-        // Which namespace it is cannot fall away: without one the others mean nothing.
+        // The namespace cannot be left out alone: without it the other keys have no meaning.
         ("gateway.namespace", declared.to_string()),
         ("gateway.labels", format!("{labels:?}")),
         ("gateway.name", format!("{name:?}")),
@@ -119,8 +119,7 @@ fn by_path(settings: &engine::Settings) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The settings that would widen verdicts, or give other ones, because the file does not write them
-/// any more.
+/// Returns the settings that would widen or change verdicts because the file no longer has them.
 fn fallen_away(
     without: &Settings,
     places: &SettingPlaces,
@@ -134,7 +133,7 @@ fn fallen_away(
             continue;
         };
         let must_be_written = setting.takes_effect == TakesEffect::ReloadIfWritten;
-        // If a whole mapping is gone, it is named and not each of its keys.
+        // If a whole mapping is gone, the mapping is named and not each of its keys.
         let missing = if places.has(setting.name) {
             path
         } else {
@@ -149,33 +148,33 @@ fn fallen_away(
 }
 
 fn nothing(file: &str) -> Problem {
-    let what = "the settings file has nothing in it; the settings in force stay";
+    let what = "the settings file is empty; the settings in force stay";
     Problem::error(Code::BadSetting, Place::whole(file), what)
-        .hint("put it back; to have every default on purpose, write `default: allow`, or restart without the file")
+        .hint("restore the file; to use every default on purpose, write `default: allow`, or restart without the file")
 }
 
 fn left_out(file: &str, places: &SettingPlaces, path: &str) -> Problem {
     let what = format!(
-        "`{path}` is not in the file any more, and without it requests could pass that do not pass now"
+        "`{path}` is no longer in the file, and its default could allow requests that are denied now"
     );
     Problem::error(Code::BadSetting, key(file, places, path), what)
-        .hint("the settings in force stay; write it, if only with its default (`customs settings` prints it)")
+        .hint("the settings in force stay; write the setting, even with its default (`customs settings` prints it)")
 }
 
-/// The warnings of what differs from the start and cannot take effect.
+/// Returns a warning for each setting that differs from the start and cannot take effect.
 fn kept(started: &Settings, now: &Settings, file: &str, places: &SettingPlaces) -> Vec<Problem> {
     let differs =
         |setting: &&Setting| !setting.changes_verdicts() && !setting.is_same(started, now);
     let warning = |setting: &Setting| {
         let name = setting.name;
-        let what = format!("`{name}` is not what the server was started with, and stays as it was");
+        let what = format!("`{name}` differs from its value at the start, which stays in force");
         Problem::warning(Code::SettingChanged, key(file, places, name), what)
-            .hint("restart to have it take effect")
+            .hint("restart the server to apply it")
     };
     SETTINGS.iter().filter(differs).map(warning).collect()
 }
 
-/// What is wrong with a setting, at its place.
+/// Returns the problem of a setting, at its place.
 fn bad_setting(file: &str, error: &SettingError) -> Problem {
     let (place, what) = match error.origin() {
         Origin::File(place) => (place.clone(), error.sentence()),
@@ -186,7 +185,8 @@ fn bad_setting(file: &str, error: &SettingError) -> Problem {
     )
 }
 
-/// The place of a setting's key, or of the mapping in which it is missed, or the whole file.
+/// Returns the place of a setting's key, or of the mapping in which it is missing, or the whole
+/// file.
 fn key(file: &str, places: &SettingPlaces, path: &str) -> Place {
     let outer = Setting::of(path).and_then(|setting| places.key(setting.name));
     let place = places.key(path).or(outer);

@@ -1,12 +1,15 @@
-//! Every setting as `customs settings` prints it: YAML that `--config` accepts, each key with its default and what it means.
+//! The output of `customs settings`: YAML that `--config` accepts, each key with its documentation
+//! and its default.
 //!
-//! It is made from the table of settings, and for the keys within a setting from its type, so none can be missing.
+//! It is made from the table of settings, and the keys within a setting from its type, so none can
+//! be missing.
 
 use serde_json::Value;
 
 use super::settings::{SETTINGS, Settings};
 
-/// Every setting with its default and its documentation. Keys within a setting are told in its comment.
+/// Returns every setting with its default and its documentation. The comment of a setting describes
+/// the keys within it.
 pub fn commented_defaults() -> String {
     let schema = Value::from(schemars::schema_for!(Settings));
     let mut out = String::from("# Every setting of customs with its default.\n");
@@ -40,12 +43,12 @@ struct Key<'s> {
     about: &'s str,
     /// Its path within the setting: `.listeners[].port`.
     path: String,
-    /// Its default in an item of a list; it must be written if there is none.
+    /// Its default in an item of a list; a key without one is required.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the reference"))]
     default: Option<&'s Value>,
 }
 
-/// The keys within a setting, those of a mapping behind the key that holds it.
+/// Returns the keys within a setting; the keys of a mapping follow the key that holds it.
 fn keys<'s>(schema: &'s Value, of: &'s Value, depth: usize) -> Vec<Key<'s>> {
     let mut found = Vec::new();
     for (mapping, is_item) in mappings(schema, of, false) {
@@ -79,7 +82,7 @@ fn default<'s>(mapping: &'s Value, name: &str, property: &'s Value) -> Option<&'
     (!is_required).then(|| property.get("default").unwrap_or(&Value::Null))
 }
 
-/// The mappings that a value may be, and whether each is an item of a list.
+/// Returns the mappings that a value may be, and whether each is an item of a list.
 fn mappings<'s>(schema: &'s Value, of: &'s Value, is_item: bool) -> Vec<(&'s Value, bool)> {
     let mut found = Vec::new();
     if let Some(definition) = of

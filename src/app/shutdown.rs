@@ -1,5 +1,5 @@
-//! The signals that the process listens to: SIGTERM and SIGINT end it, SIGHUP reads policies and
-//! settings now and opens the files of the record again.
+//! The signals of the process: SIGTERM and SIGINT end it; SIGHUP reads policies and settings now
+//! and reopens the files of the audit log.
 
 use std::{io, thread};
 
@@ -12,14 +12,14 @@ use customs_sources::Trigger;
 /// A signal that ends the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndSignal {
-    /// SIGTERM: a system that ends a server, behind which others have to learn of it.
+    /// SIGTERM: an orchestrator ends the server, and its clients need time to learn of that.
     Terminate,
-    /// SIGINT: somebody at a terminal, who waits.
+    /// SIGINT: a user at a terminal, who waits.
     Interrupt,
 }
 
 impl EndSignal {
-    /// Its name.
+    /// Returns its name.
     pub fn as_str(self) -> &'static str {
         match self {
             EndSignal::Terminate => "SIGTERM",
@@ -28,7 +28,7 @@ impl EndSignal {
     }
 }
 
-/// The signals that end the process; listened to from the moment this is made.
+/// The signals that end the process, received from the creation of this value on.
 #[derive(Debug)]
 pub struct Termination {
     terminate: Signal,
@@ -36,10 +36,10 @@ pub struct Termination {
 }
 
 impl Termination {
-    /// Begins to listen.
+    /// Starts to receive them.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the operating system.
     pub fn listen() -> io::Result<Termination> {
         Ok(Termination {
             terminate: signal(SignalKind::terminate())?,
@@ -47,7 +47,7 @@ impl Termination {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> EndSignal {
         tokio::select! {
             _ = self.terminate.recv() => EndSignal::Terminate,
@@ -56,42 +56,42 @@ impl Termination {
     }
 }
 
-/// Does what may hang, such as opening files, on a thread of its own, and waits until it is done or a signal ends the process.
-/// What hangs is left to itself then.
+/// Runs work that may hang, such as opening files, on its own thread, and waits until it is done or
+/// a signal ends the process. A thread that hangs is then abandoned.
 ///
 /// # Errors
-/// If the system gives no thread, or the work panics.
+/// If no thread can be started, or the work panics.
 pub async fn unless_ended<T: Send + 'static>(
     termination: &mut Termination,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<Result<T, EndSignal>> {
-    let (tells, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let work = move || {
-        // Whoever waited may be gone.
-        let _ = tells.send(work());
+        // The receiver may be gone.
+        let _ = sender.send(work());
     };
     let _not_joined = thread::Builder::new()
         .name("start".to_owned())
         .spawn(work)?;
     tokio::select! {
-        done = told => done.map(Ok).map_err(io::Error::other),
+        done = receiver => done.map(Ok).map_err(io::Error::other),
         signal = termination.next() => Ok(Err(signal)),
     }
 }
 
-/// Begins to listen to SIGHUP; before that, it would end the process.
+/// Starts to receive SIGHUP, which would end the process before that.
 ///
 /// # Errors
-/// What the system says.
+/// Returns the error of the operating system.
 pub fn hangups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// Reloads at every SIGHUP, for ever.
+/// Reloads at every SIGHUP and never returns.
 pub async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger, reopen: Reopen) {
     while hangups.recv().await.is_some() {
         tracing::info!(
-            "SIGHUP: reading the policies and the settings file now, opening the files of the record again"
+            "SIGHUP: reading the policies and the settings file now, reopening the files of the audit log"
         );
         reopen.ask();
         trigger.reload_now();

@@ -1,4 +1,5 @@
-//! What operators are told: the state of the files, the settings in force and the end that is near, in one report.
+//! The report for operators: the state of the files, the settings in force, and whether the server
+//! is shutting down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,20 +18,21 @@ use customs_engine::time::UnixNanos;
 use customs_policy::policy_set::SourceStatus;
 use customs_sources::{Status, status};
 
-/// Whether checks are wanted, and what is in force.
+/// Readiness, and what is in force.
 #[derive(Clone, Debug)]
 pub struct Overview {
     /// The state of the policy files.
     pub files: watch::Receiver<Status>,
-    /// Whether the server is about to end.
+    /// Whether the server is shutting down.
     pub draining: Arc<AtomicBool>,
-    /// The sinks of the record.
+    /// The sinks of the audit log.
     pub recorder: Recorder,
 }
 
 impl Overview {
-    /// Whether a check asked now would be answered by policy: a good set is in force, and its answer can be recorded. Where
-    /// the server only reports, it is ready without a set, because it allows.
+    /// Returns whether a check would be answered by policy now: a good set is in force, and its
+    /// answer can be recorded. Under `enforcement: report` the server is ready without a set,
+    /// because it allows.
     pub fn is_ready(&self) -> bool {
         self.has_policy()
             && !self.draining.load(Ordering::Relaxed)
@@ -47,15 +49,16 @@ impl Overview {
         self.files.borrow().settings.enforcement
     }
 
-    /// Tells the metrics what the files say; `started` is when a source that was never read counts as read.
-    pub fn tell_files(&self, metrics: &Metrics, started: UnixNanos) {
+    /// Updates the metrics from the state of the files; a source that was never read counts as read
+    /// at `started`.
+    pub fn update_metrics(&self, metrics: &Metrics, started: UnixNanos) {
         let files = self.files.borrow();
         metrics.set_reads(opening::reads(&files, started));
         metrics.set_expirations(files.expirations.clone());
         metrics.set_watch_healthy(files.file_events);
     }
 
-    /// The report of this moment.
+    /// Returns the report of the current state.
     pub fn report(&self) -> StatusReport {
         let files = self.files.borrow().clone();
         let settings = &files.settings;
@@ -64,7 +67,8 @@ impl Overview {
         let draining = self.draining.load(Ordering::Relaxed);
         StatusReport {
             version: env!("CARGO_PKG_VERSION").into(),
-            // Of the same moment as what is said of the sinks, so that there is a reason where it is not ready.
+            // Computed from the same state as the sinks, so that an unready server always has a
+            // reason.
             ready: self.has_policy() && !draining && !audit.iter().any(|sink| sink.withholding),
             draining,
             revision: files.revision.clone(),

@@ -1,5 +1,5 @@
-//! The audit's tails: their addresses are bound before anything starts, and they are served until the record has ended, so
-//! that subscribers get its last words.
+//! The listeners of `tail:` sinks: their addresses are bound before anything starts, and they are
+//! served until the audit log has ended, so that subscribers get its last records.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use customs_audit::tail::{Tail, TailServer};
 use customs_net::PrefaceGuard;
 use customs_net::{Address, BindError, Listener};
 
-/// How long subscribers may take to read what is left.
+/// How long subscribers may take to read the last records.
 const END_BOUND: Duration = Duration::from_secs(2);
 
 /// Listeners for tails, in the order of the settings.
 #[derive(Debug)]
 pub struct Bound(Vec<Listener>);
 
-/// Tails that are served.
+/// Tails that are being served.
 #[derive(Debug)]
 pub struct Tails {
     tasks: JoinSet<Result<()>>,
@@ -32,7 +32,7 @@ pub struct Tails {
 /// Binds the addresses of all tails among the sinks.
 ///
 /// # Errors
-/// Which address cannot be used, and what to do.
+/// Returns which address cannot be used, and what to do.
 pub async fn bind(sinks: &[SinkConfig]) -> Result<Bound> {
     let mut bound = Vec::new();
     for sink in sinks {
@@ -66,16 +66,16 @@ fn cannot_bind(problem: &BindError) -> anyhow::Error {
 }
 
 impl Bound {
-    /// Serves the tails, which are in the same order.
+    /// Serves the tails, which are in the order of the listeners.
     ///
     /// # Errors
-    /// If reflection cannot be built, which would be a broken build.
+    /// If reflection cannot be built, which only a broken build causes.
     pub fn serve(self, tails: &[Tail]) -> Result<Tails> {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         for (listener, tail) in self.0.into_iter().zip(tails) {
             tracing::info!(
                 address = listener.local(),
-                "answering subscribers of the audit"
+                "serving subscribers of the audit log"
             );
             tasks.spawn(serve(TailServer::new(tail)?, listener, stop.clone()));
         }
@@ -106,26 +106,31 @@ async fn serve(server: TailServer, listener: Listener, stop: CancellationToken) 
 }
 
 impl Tails {
-    /// Waits until one ends by itself, which none should, and tells why; without a tail, for ever.
+    /// Waits until one ends by itself, which none should, and returns why; never returns without a
+    /// tail.
     pub async fn ended(&mut self) -> String {
         match self.tasks.join_next().await {
             None => std::future::pending().await,
-            Some(Ok(Ok(()))) => "the audit's tail".to_owned(),
+            Some(Ok(Ok(()))) => "a tail of the audit log".to_owned(),
             Some(Ok(Err(why))) => {
-                format!("the audit's tail failed ({}) and", super::with_causes(&why))
+                format!(
+                    "a tail of the audit log failed ({}) and",
+                    super::with_causes(&why)
+                )
             }
-            Some(Err(why)) => format!("a task of the audit's tail failed ({why}) and"),
+            Some(Err(why)) => format!("a task of a tail of the audit log failed ({why}) and"),
         }
     }
 
-    /// Lets subscribers read what is left, and ends them. Late ones are cut off: they lose nothing that is kept elsewhere,
-    /// and the end of the process waits for none of them.
+    /// Lets subscribers read the last records, and then ends them. A slow subscriber is
+    /// disconnected: it loses nothing that is stored elsewhere, and the process does not wait for
+    /// it.
     pub async fn finish(mut self) {
         self.stop.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(END_BOUND, all).await.is_err() {
             tracing::warn!(
-                "subscribers of the audit did not read its end in time; they are cut off"
+                "subscribers of the audit log did not read its end in time; they are disconnected"
             );
         }
         self.tasks.shutdown().await;

@@ -1,8 +1,8 @@
-//! The address for operators over HTTP: alive, ready, status and numbers.
+//! The HTTP address for operators: liveness, readiness, status and metrics.
 //!
-//! It only shows and answers: nothing can be changed here, so it needs no password, and it belongs on loopback or behind
-//! a network policy. Who may ask questions is said in [`questions`]. The rule: being alive never depends on anything but this process, and being ready is what the composition
-//! says it is.
+//! It is read-only, so it needs no password; it belongs on loopback or behind a network policy.
+//! [`questions`] defines who may ask questions. The rule: liveness depends on nothing but this
+//! process, and readiness is what the composition says it is.
 
 mod report;
 
@@ -32,10 +32,10 @@ use super::questions::{self, Questions};
 use customs_engine::time::UnixNanos;
 use customs_policy::printable;
 
-/// How long open connections may still be read and written once the server shuts down.
+/// How long open connections may still be used once the server shuts down.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
-/// What stands at each path.
+/// The paths, as the answer for an unknown path lists them.
 const PATHS: &str = "\
 /healthz  200 while the process is alive
 /readyz   200 while checks are wanted, else 503 and why
@@ -44,12 +44,12 @@ const PATHS: &str = "\
 /explain  answers a question that is posted on loopback, as JSON
 ";
 
-/// What the router shows.
+/// What the router serves.
 #[derive(Clone)]
 pub struct AdminState {
-    /// The numbers.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Tells the state of the server when it is asked.
+    /// Returns the current state of the server.
     pub status: Arc<dyn Fn() -> StatusReport + Send + Sync>,
     /// Answers questions.
     pub questions: Questions,
@@ -61,7 +61,7 @@ impl fmt::Debug for AdminState {
     }
 }
 
-/// The paths and what answers at each.
+/// Returns the paths and their handlers.
 pub fn router(state: AdminState) -> Router {
     let questions = questions::router(state.questions.clone());
     Router::new()
@@ -72,7 +72,7 @@ pub fn router(state: AdminState) -> Router {
         .fallback(async || {
             (
                 StatusCode::NOT_FOUND,
-                format!("there is nothing here; there is\n{PATHS}"),
+                format!("not found; the paths are\n{PATHS}"),
             )
         })
         .with_state(state)
@@ -90,7 +90,7 @@ async fn readyz(State(state): State<AdminState>) -> (StatusCode, String) {
     }
 }
 
-/// Why checks are not wanted, in one line.
+/// Returns why the server is not ready, in one line.
 fn why_not_ready(report: &StatusReport) -> Option<String> {
     let withholding = report.audit.iter().find(|sink| sink.withholding);
     match (
@@ -99,10 +99,10 @@ fn why_not_ready(report: &StatusReport) -> Option<String> {
         withholding,
         &report.last_problem,
     ) {
-        (true, _, _, _) => Some("the server is about to end".into()),
+        (true, _, _, _) => Some("the server is shutting down".into()),
         (false, true, _, _) => None,
         (false, false, Some(SinkReport { sink, problem, .. }), _) => {
-            let problem = problem.as_deref().unwrap_or("it takes no records");
+            let problem = problem.as_deref().unwrap_or("it accepts no records");
             Some(format!("no answer can be recorded: {sink}: {problem}"))
         }
         (false, false, None, None) => Some("no policy set was loaded yet".into()),
@@ -129,7 +129,7 @@ async fn status(State(state): State<AdminState>) -> Response {
 
 async fn numbers(State(state): State<AdminState>, headers: HeaderMap) -> impl IntoResponse {
     let now = UnixNanos(Timestamp::now().as_nanosecond());
-    // Several headers of one name are one list.
+    // Several headers with one name form one list.
     let accepted: Vec<&str> = headers
         .get_all(header::ACCEPT)
         .iter()

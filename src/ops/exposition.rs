@@ -1,8 +1,9 @@
-//! The two text formats in which Prometheus and its kin read numbers, and which of them a scraper asks for.
+//! The two text formats of Prometheus, and the choice between them by a scraper's `Accept` header.
 //!
-//! The classic format (0.0.4) is for whoever does not say otherwise; OpenMetrics is for whoever asks for it. They write the same
-//! series. What differs is the family: OpenMetrics names a counter without `_total` and knows the type `info`, while the classic
-//! format names each family as its series and knows four types.
+//! The classic format (0.0.4) is the default; OpenMetrics is used if the scraper asks for it. Both
+//! contain the same series. They differ in the names of families: OpenMetrics names a counter
+//! without `_total` and has the type `info`; the classic format names each family like its series
+//! and has four types.
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +20,9 @@ pub enum Exposition {
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
 impl Exposition {
-    /// The format that an `Accept` header prefers: the one with the higher quality, OpenMetrics where both have the same.
-    /// A wildcard means the classic format, since every scraper reads it; so does a header that accepts neither.
+    /// Returns the format that an `Accept` header prefers: the one with the higher quality, or
+    /// OpenMetrics if both are equal. A wildcard selects the classic format, because every scraper
+    /// reads it; so does a header that accepts neither.
     pub fn preferred(accept: &str) -> Exposition {
         let (mut classic, mut open, mut draft) = (None, None, None);
         for range in accept.split(',').filter_map(Range::parse) {
@@ -104,7 +106,8 @@ fn thousandths(text: &str) -> Option<u16> {
     Some((quality * 1000.0).round() as u16)
 }
 
-/// Turns OpenMetrics into the classic format: families named as their series, types that it knows, and no end mark.
+/// Converts OpenMetrics to the classic format: families are named like their series, types are
+/// those that it has, and the end mark is removed.
 fn classic(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 256);
     let mut help = None;

@@ -1,7 +1,8 @@
-//! `grpc.health.v1`: whether this server wants checks.
+//! `grpc.health.v1`: whether this server is ready for checks.
 //!
-//! It does not judge readiness; it tells what it was told. The rule: **not serving until somebody says so, and never
-//! again once draining has begun**. The server as a whole and the Authorization service always say the same.
+//! It does not decide readiness; it reports the readiness that it is given. The rule: **the status
+//! is not serving until the composition says otherwise, and never serving again once draining has
+//! begun**. The server as a whole and the Authorization service always have the same status.
 
 use std::sync::Arc;
 
@@ -10,52 +11,54 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
-/// The names under which health is asked for: the server as a whole, and the service.
+/// The service names of health checks: the server as a whole, and the Authorization service.
 pub const SERVICES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
 
-/// Makes the service, which says `NOT_SERVING` from its first moment, and the handle that changes that.
+/// Returns the service, which reports `NOT_SERVING` at first, and the handle that changes the
+/// status.
 pub async fn service() -> (HealthHandle, HealthServer<HealthService>) {
     let reporter = HealthReporter::new();
-    // The reporter starts as serving, so it is told otherwise before anybody can ask.
-    tell(&reporter, ServingStatus::NotServing).await;
+    // The reporter starts as serving, so the status is set before a client can ask.
+    set_status(&reporter, ServingStatus::NotServing).await;
     let server = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
     (
         HealthHandle {
             reporter,
-            told: Arc::new(Mutex::new(Told::default())),
+            current: Arc::new(Mutex::new(CurrentStatus::default())),
         },
         server,
     )
 }
 
-async fn tell(reporter: &HealthReporter, status: ServingStatus) {
+async fn set_status(reporter: &HealthReporter, status: ServingStatus) {
     for service in SERVICES {
         reporter.set_service_status(service, status).await;
     }
 }
 
-/// Says whether the server wants checks. Clones speak for the same server.
+/// Sets whether the server is ready for checks. Clones belong to the same server.
 #[derive(Clone, Debug)]
 pub struct HealthHandle {
     reporter: HealthReporter,
-    /// Held while a status is told, so that no late "ready" follows the drain.
-    told: Arc<Mutex<Told>>,
+    /// Locked while a status is set, so that no late "ready" follows the drain.
+    current: Arc<Mutex<CurrentStatus>>,
 }
 
-/// What was said last.
+/// The status that was set last.
 #[derive(Debug, Default)]
-struct Told {
+struct CurrentStatus {
     is_serving: bool,
     is_draining: bool,
 }
 
 impl HealthHandle {
-    /// Serving or not; without effect once draining. Watchers are told of changes alone, however often this is said.
+    /// Sets serving or not serving; without effect once draining. Watchers see only changes,
+    /// however often this is called.
     pub async fn set_ready(&self, ready: bool) {
-        let mut told = self.told.lock().await;
-        if !told.is_draining && told.is_serving != ready {
-            told.is_serving = ready;
-            tell(
+        let mut current = self.current.lock().await;
+        if !current.is_draining && current.is_serving != ready {
+            current.is_serving = ready;
+            set_status(
                 &self.reporter,
                 if ready {
                     ServingStatus::Serving
@@ -67,14 +70,14 @@ impl HealthHandle {
         }
     }
 
-    /// Not serving from now on, for good.
+    /// Sets not serving, permanently.
     pub async fn drain(&self) {
-        let mut told = self.told.lock().await;
-        *told = Told {
+        let mut current = self.current.lock().await;
+        *current = CurrentStatus {
             is_serving: false,
             is_draining: true,
         };
-        tell(&self.reporter, ServingStatus::NotServing).await;
+        set_status(&self.reporter, ServingStatus::NotServing).await;
     }
 }
 
@@ -88,11 +91,12 @@ mod tests {
 
     use super::*;
 
-    /// The handle, and a service that answers from the same state as the one that is served.
+    /// Returns the handle, and a service that answers from the same state as the one that is
+    /// served.
     async fn health() -> (HealthHandle, HealthService) {
         let (handle, _server) = service().await;
-        let asked = HealthService::from_health_reporter(handle.reporter.clone());
-        (handle, asked)
+        let service = HealthService::from_health_reporter(handle.reporter.clone());
+        (handle, service)
     }
 
     fn ask(service: &str) -> Request<HealthCheckRequest> {
@@ -101,10 +105,10 @@ mod tests {
         })
     }
 
-    async fn told(service: &HealthService) -> Vec<Answered> {
-        let mut told = Vec::new();
+    async fn statuses(service: &HealthService) -> Vec<Answered> {
+        let mut statuses = Vec::new();
         for name in SERVICES {
-            told.push(
+            statuses.push(
                 service
                     .check(ask(name))
                     .await
@@ -113,14 +117,14 @@ mod tests {
                     .status(),
             );
         }
-        told
+        statuses
     }
 
     #[tokio::test]
     async fn both_names_follow_what_was_said() {
         let (handle, service) = health().await;
         assert_eq!(
-            told(&service).await,
+            statuses(&service).await,
             [Answered::NotServing; 2],
             "at the start"
         );
@@ -130,7 +134,7 @@ mod tests {
             (true, Answered::Serving),
         ] {
             handle.set_ready(ready).await;
-            assert_eq!(told(&service).await, [expected; 2], "after {ready}");
+            assert_eq!(statuses(&service).await, [expected; 2], "after {ready}");
         }
     }
 
@@ -140,7 +144,7 @@ mod tests {
         handle.set_ready(true).await;
         handle.drain().await;
         handle.clone().set_ready(true).await;
-        assert_eq!(told(&service).await, [Answered::NotServing; 2]);
+        assert_eq!(statuses(&service).await, [Answered::NotServing; 2]);
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
-//! The numbers for Prometheus, in both of its text formats.
+//! The metrics for Prometheus, in both of its text formats.
 //!
-//! It counts what entries tell and holds what the composition sets; it measures nothing itself. The rules: every label
-//! has a closed list of values, so that no client can make a new series; and a check costs a few additions, because the
-//! counter of each combination is looked up once and then kept. Grants that end are named by their rules, the soonest
-//! hundred.
+//! It counts records and holds gauges that the composition sets; it measures nothing itself. The
+//! rules: every label has a closed list of values, so a client cannot create a series; and a check
+//! costs a few additions, because the counter of each combination is looked up once and then kept.
+//! Grants that expire are labelled with their rules, for the hundred that expire first.
 
 mod scraped;
 mod sinks;
@@ -32,7 +32,8 @@ use customs_policy::policy_change::{ChangeOutcome, PolicyChange};
 use customs_record::{DecisionEntry, RefusalCause};
 use scraped::Scraped;
 
-/// Every metric, by the name under which Prometheus stores it; a histogram by the name of its family.
+/// Every metric, by the name under which Prometheus stores it; a histogram by the name of its
+/// family.
 pub const NAMES: &[&str] = &[
     "customs_decisions_total",
     "customs_check_duration_seconds",
@@ -69,7 +70,7 @@ const BUCKETS: [f64; 16] = [
     0.25, 0.5, 1.0,
 ];
 
-/// How many kinds of decisions are told apart.
+/// The number of distinct kinds of decisions.
 const KINDS: usize =
     Effect::ALL.len() * Effect::ALL.len() * Reason::ALL.len() * IdentityState::ALL.len();
 
@@ -79,7 +80,7 @@ type Labels = Vec<(&'static str, &'static str)>;
 /// A gauge of seconds.
 type Seconds = Gauge<f64, AtomicU64>;
 
-/// All numbers of one server.
+/// All metrics of one server.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -113,7 +114,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Every number at its start: not ready, nothing loaded, revision `none`.
+    /// Returns all metrics with their initial values: not ready, nothing loaded, revision `none`.
     pub fn new() -> Metrics {
         let mut metrics = Metrics {
             registry: Registry::default(),
@@ -168,22 +169,22 @@ impl Metrics {
         );
         registry.register(
             "customs_answers_withheld",
-            "Answers withheld for want of a record",
+            "Answers withheld because they could not be recorded",
             self.withheld.clone(),
         );
         let gone = "Decisions whose caller had given up before the answer";
         registry.register("customs_callers_gone", gone, self.callers_gone.clone());
         registry.register(
             "customs_refusals",
-            "What was refused before it was a check",
+            "Connections and requests refused before they were checks",
             self.refusals.clone(),
         );
         registry.register(
             "customs_reloads",
-            "Policy changes by what became of them",
+            "Policy changes by outcome",
             self.reloads.clone(),
         );
-        let loaded = "When the policies in force were published, 0 before";
+        let loaded = "When the policies in force were published, 0 before the first";
         registry.register(
             "customs_policy_loaded_timestamp_seconds",
             loaded,
@@ -191,7 +192,7 @@ impl Metrics {
         );
         registry.register(
             "customs_policy_age_seconds",
-            "Time since then, 0 before",
+            "Time since the policies in force were published, 0 before the first",
             self.age.clone(),
         );
         registry.register(
@@ -199,7 +200,7 @@ impl Metrics {
             "Policies in force",
             self.policies.clone(),
         );
-        let expiring = "Time until a grant in force ends, of the soonest";
+        let expiring = "Time until a grant in force expires, for the first hundred";
         registry.register(
             "customs_policy_expiring_seconds",
             expiring,
@@ -217,21 +218,21 @@ impl Metrics {
         );
         let reads = "Time since a source was last read to the end";
         registry.register("customs_source_read_age_seconds", reads, self.reads.clone());
-        let watch = "1 if file events announce changes of the policies, or are not wanted";
+        let watch = "1 if file events announce changes of the policies, or are disabled";
         registry.register("customs_watch_healthy", watch, self.watch_healthy.clone());
         registry.register(
             "customs_ready",
-            "1 if checks are wanted",
+            "1 if the server is ready for checks",
             self.ready.clone(),
         );
         registry.register(
             "customs_enforcement_report",
-            "1 if verdicts are only recorded",
+            "1 if verdicts are recorded but not enforced",
             self.report.clone(),
         );
         registry.register(
             "customs_questions",
-            "Questions that were answered",
+            "Explain questions answered",
             self.questions.clone(),
         );
         registry.register(
@@ -271,19 +272,19 @@ impl Metrics {
         self.callers_gone.inc();
     }
 
-    /// Counts what was refused before it was a check.
+    /// Counts a connection or request that was refused before it was a check.
     pub fn observe_refusal(&self, cause: RefusalCause) {
         self.refusal(cause).inc();
     }
 
-    /// Counts a question that was answered; it is no decision.
+    /// Counts a question that was answered; it is not a decision.
     pub fn observe_question(&self) {
         self.questions.inc();
     }
 
-    /// Counts a change of the policy files and keeps what is in force after it.
+    /// Counts a change of the policy files and stores what is in force after it.
     pub fn observe_change(&self, entry: &PolicyChange) {
-        // Destructured completely: a new field must be thought of here.
+        // Destructured completely, so that a new field is not forgotten here.
         let PolicyChange {
             time,
             outcome,
@@ -306,8 +307,8 @@ impl Metrics {
         *self.scraped.revision() = Some(revision.clone());
     }
 
-    /// The soonest ends, each with the seconds that are left.
-    fn tell_ends(&self, now: UnixNanos) {
+    /// Updates the gauges of the grants that expire first with the seconds that are left.
+    fn update_expirations(&self, now: UnixNanos) {
         self.expiring.clear();
         for (info, end) in self.scraped.expirations().after(now).take(MAX_EXPIRATIONS) {
             let left = self
@@ -328,7 +329,7 @@ impl Metrics {
     }
 
     fn count(&self, counts: RuleCounts) {
-        // Destructured completely: a new count must be thought of here.
+        // Destructured completely, so that a new count is not forgotten here.
         let RuleCounts {
             istio_deny,
             istio_allow,
@@ -355,39 +356,40 @@ impl Metrics {
         InFlight(&self.in_flight)
     }
 
-    /// How many checks have no answer yet.
+    /// Returns the number of checks without an answer yet.
     pub fn checks_in_flight(&self) -> i64 {
         self.in_flight.get()
     }
 
-    /// Whether checks are wanted.
+    /// Sets whether the server is ready for checks.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
     }
 
-    /// Whether file events announce changes of the policies.
+    /// Sets whether file events announce changes of the policies.
     pub fn set_watch_healthy(&self, healthy: bool) {
         self.watch_healthy.set(i64::from(healthy));
     }
 
-    /// Whether verdicts are enforced or only recorded.
+    /// Sets whether verdicts are enforced or only recorded.
     pub fn set_enforcement(&self, enforcement: Enforcement) {
         self.report
             .set(i64::from(enforcement == Enforcement::Report));
     }
 
-    /// Says which grants in force end.
+    /// Sets the grants in force that expire.
     pub fn set_expirations(&self, expirations: Expirations) {
         *self.scraped.expirations() = expirations;
     }
 
-    /// Says when each source was last read to the end; one that was never is as old as the server.
+    /// Sets when each source was last read to the end; a source that never was counts from the
+    /// start of the server.
     pub fn set_reads(&self, reads: Vec<(String, UnixNanos)>) {
         *self.scraped.reads() = reads;
     }
 
-    /// Each source with the seconds since it was last read to the end.
-    fn tell_reads(&self, now: UnixNanos) {
+    /// Updates the gauge of each source with the seconds since it was last read to the end.
+    fn update_read_ages(&self, now: UnixNanos) {
         self.reads.clear();
         for (source, at) in self.scraped.reads().iter() {
             let age = self
@@ -397,12 +399,13 @@ impl Metrics {
         }
     }
 
-    /// Says where the numbers of the audit come from. Only the first call has an effect.
+    /// Sets the source of the audit log's metrics. Only the first call has an effect.
     pub fn watch_audit(&self, read: impl Fn() -> Vec<Reading> + Send + Sync + 'static) {
         self.scraped.audit.get_or_init(|| Box::new(read));
     }
 
-    /// Every number as text of this format. `now` is the wall clock, for the age of what is in force.
+    /// Returns all metrics as text in this format. `now` is the wall clock, for the age of the
+    /// policies in force.
     pub fn encode(&self, now: UnixNanos, format: Exposition) -> String {
         let loaded = self.loaded.get();
         self.age.set(if loaded > 0.0 {
@@ -410,19 +413,19 @@ impl Metrics {
         } else {
             0.0
         });
-        self.tell_ends(now);
-        self.tell_reads(now);
+        self.update_expirations(now);
+        self.update_read_ages(now);
         let mut out = String::new();
-        // A text takes everything, so this cannot fail; what is there is whole up to a line.
+        // Writing to a string cannot fail; the text would be complete up to a line.
         let _ = text::encode(&mut out, &self.registry);
         format.of(out)
     }
 }
 
-/// How many grants that end are told: the soonest.
+/// The number of grants that are labelled: those that expire first.
 const MAX_EXPIRATIONS: usize = 100;
 
-/// The place of a kind of decision among all kinds.
+/// Returns the index of a kind of decision among all kinds.
 fn kind(effect: Effect, dry_run: Effect, reason: Reason, identity: IdentityState) -> usize {
     let mut place = effect as usize;
     place = place * Effect::ALL.len() + dry_run as usize;
@@ -447,7 +450,7 @@ fn seconds(time: UnixNanos) -> f64 {
     time.0 as f64 / 1e9
 }
 
-/// A check that has no answer yet.
+/// A check without an answer yet.
 #[derive(Debug)]
 pub struct InFlight<'m>(&'m Gauge);
 

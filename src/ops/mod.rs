@@ -1,11 +1,12 @@
-//! The edge where operators look in: health, metrics, status and logs.
+//! The edge for operators: health, metrics, status and the log.
 //!
-//! It decides nothing and changes nothing. The rule: what is shown here is read from the one
-//! [`Entry`](customs_record::Entry) of each event, or given in by the composition; this edge asks no other edge.
+//! It decides nothing and changes nothing. The rule: what it shows comes from the one
+//! [`Entry`](customs_record::Entry) of each event, or from the composition; it does not depend on
+//! another edge.
 //!
-//! [`health`] tells Envoy and Kubernetes over gRPC, [`admin`] tells people and Kubernetes over HTTP, [`questions`] answers
-//! those who work there, [`metrics`] tells Prometheus, [`refusals`] counts what came and was
-//! no check, and [`telemetry`] sets up the log.
+//! [`health`] serves Envoy and Kubernetes over gRPC, [`admin`] serves people and Kubernetes over
+//! HTTP, [`questions`] answers operators, [`metrics`] serves Prometheus, [`refusals`] counts
+//! connections and requests that were not checks, and [`telemetry`] sets up the log.
 
 pub mod admin;
 pub mod exposition;

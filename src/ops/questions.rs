@@ -1,7 +1,8 @@
-//! `POST /explain`: a question of an operator, and who may ask it.
+//! `POST /explain`: accepts a question of an operator, and restricts who may ask.
 //!
-//! What the answer is, is the composition's business. The rules: only this machine may ask; a browser may not, whatever
-//! page it shows; nor may a proxy for somebody else; bodies, their time and the number of questions at once are bounded.
+//! The composition makes the answer. The rules: only this machine may ask; a browser may not,
+//! whatever page it shows; a proxy may not ask for another client; the size of a body, the time to
+//! send it and the number of concurrent questions are bounded.
 
 use std::fmt;
 use std::future::Future;
@@ -19,65 +20,64 @@ use axum::routing::post;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// The largest question, in bytes.
+/// The size of the largest question, in bytes.
 pub const MAX_QUESTION: usize = 256 * 1024;
 
-/// How many questions are answered at once.
+/// The number of questions that are answered concurrently.
 pub const MAX_AT_ONCE: usize = 2;
 
-/// How long the bytes of a question may take to come.
+/// How long a client may take to send a question.
 const BODY_WAIT: Duration = Duration::from_secs(10);
 
-/// Who is on this machine. Not all of loopback: Istio's sidecar hands over what came from elsewhere as 127.0.0.6.
+/// The addresses of this machine. Not all of loopback: Istio's sidecar forwards foreign connections
+/// from 127.0.0.6.
 const LOCAL: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V6(Ipv6Addr::LOCALHOST),
 ];
 
-/// What a proxy says of whom it asks for.
+/// The headers by which a proxy names its client.
 const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-client-cert"];
 
 /// A question.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// Who asks.
+pub struct ExplainRequest {
+    /// The address of the client.
     pub by: SocketAddr,
     /// The question, in JSON.
     pub body: Bytes,
 }
 
-/// Why a question is not answered.
+/// Why a question is not answered; the text is the body of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainError {
-    /// Everything that is wrong with it, a line each.
+    /// The question is invalid; one problem per line.
     #[error("{0}")]
     BadQuestion(String),
     /// The answer could not be recorded.
-    #[error(
-        "the question cannot be put on record, so it is not answered; see customs_audit_healthy\n"
-    )]
+    #[error("the question cannot be recorded, so it is not answered; see customs_audit_healthy\n")]
     NotRecorded,
-    /// Something broke.
+    /// An internal error.
     #[error("the question could not be answered; the log may say why\n")]
     Failed,
-    /// The peer is another machine.
+    /// The client is on another machine.
     #[error(
-        "questions are answered to 127.0.0.1 and ::1 only, and {0} is not; ask on the server's machine or through a port-forward\n"
+        "only 127.0.0.1 and ::1 may ask questions, and {0} is neither; ask on the server's machine or through a port-forward\n"
     )]
     NotHere(SocketAddr),
-    /// A browser or a proxy asks.
+    /// The client is a browser or a proxy.
     #[error(
-        "a request with the header {0} is not answered; ask without browser and proxy, as `customs check --admin` does\n"
+        "a request with the header {0} is not answered; ask without a browser or proxy, as `customs check --admin` does\n"
     )]
     ForOthers(&'static str),
-    /// The body is something else.
-    #[error("a question has the header content-type: application/json\n")]
+    /// The body is not JSON.
+    #[error("a question needs the header content-type: application/json\n")]
     NotJson,
-    /// The body is too large or broken off.
-    #[error("the question cannot be read: it may have {MAX_QUESTION} bytes and must come within {} s\n", BODY_WAIT.as_secs())]
+    /// The body is too large or incomplete.
+    #[error("the question cannot be read: it may have at most {MAX_QUESTION} bytes and must arrive within {} s\n", BODY_WAIT.as_secs())]
     Body(u16),
-    /// Others are being answered.
-    #[error("{MAX_AT_ONCE} questions are being answered already; ask again\n")]
+    /// Too many questions are being answered.
+    #[error("{MAX_AT_ONCE} questions are already being answered; ask again\n")]
     Busy,
 }
 
@@ -97,13 +97,13 @@ impl IntoResponse for ExplainError {
     }
 }
 
-/// An answer that is being made: a JSON document, or why there is none.
+/// A pending answer: a JSON document, or why there is none.
 pub type Answering = Pin<Box<dyn Future<Output = Result<String, ExplainError>> + Send>>;
 
-/// What answers questions, a few at once.
+/// Answers questions, a few concurrently.
 #[derive(Clone)]
 pub struct Questions {
-    answer: Arc<dyn Fn(Asked) -> Answering + Send + Sync>,
+    answer: Arc<dyn Fn(ExplainRequest) -> Answering + Send + Sync>,
     room: Arc<Semaphore>,
 }
 
@@ -116,23 +116,24 @@ impl fmt::Debug for Questions {
 }
 
 impl Questions {
-    /// Questions that this answers.
-    pub fn new(answer: impl Fn(Asked) -> Answering + Send + Sync + 'static) -> Questions {
+    /// Returns a handler that answers with `answer`.
+    pub fn new(answer: impl Fn(ExplainRequest) -> Answering + Send + Sync + 'static) -> Questions {
         Questions {
             answer: Arc::new(answer),
             room: Arc::new(Semaphore::new(MAX_AT_ONCE)),
         }
     }
 
-    async fn ask(self, asked: Asked) -> Result<String, ExplainError> {
+    async fn ask(self, request: ExplainRequest) -> Result<String, ExplainError> {
         let room = self
             .room
             .clone()
             .try_acquire_owned()
             .map_err(|_| ExplainError::Busy)?;
-        // On its own, so that whoever hangs up neither frees the room early nor keeps the question off the record.
+        // A separate task, so that a client that hangs up neither frees the slot early nor prevents
+        // the record of the question.
         let answered = tokio::spawn(async move {
-            let answer = (self.answer)(asked).await;
+            let answer = (self.answer)(request).await;
             drop(room);
             answer
         });
@@ -140,7 +141,7 @@ impl Questions {
     }
 }
 
-/// The path and what answers there.
+/// Returns the path and its handler.
 pub fn router(questions: Questions) -> Router {
     Router::new()
         .route("/explain", post(explain))
@@ -158,12 +159,12 @@ async fn explain(
     let body = body
         .map_err(|_| ExplainError::Body(408))?
         .map_err(|why| ExplainError::Body(why.status().as_u16()))?;
-    let document = questions.ask(Asked { by, body }).await?;
+    let document = questions.ask(ExplainRequest { by, body }).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
-/// Whether a request with these headers may ask at all. A page of a browser can reach this address, but it cannot leave
-/// out where it comes from, nor say that it sends JSON without being asked whether it may.
+/// Checks whether a request with these headers may ask. A web page can reach this address, but the
+/// browser always sends its origin, and asks for permission (CORS) before it sends JSON.
 fn may_ask(by: SocketAddr, headers: &HeaderMap) -> Result<(), ExplainError> {
     if !LOCAL.contains(&by.ip().to_canonical()) {
         return Err(ExplainError::NotHere(by));
@@ -194,7 +195,7 @@ mod tests {
     #[test]
     fn only_this_machine_asks_and_for_itself() {
         let json = ("content-type", "application/json");
-        let told = |by: &str, headers: &[(&'static str, &str)]| {
+        let status = |by: &str, headers: &[(&'static str, &str)]| {
             let headers = headers
                 .iter()
                 .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
@@ -202,7 +203,7 @@ mod tests {
                 .map_err(|refusal| refusal.into_response().status().as_u16())
         };
         for by in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert_eq!(told(by, &[json]), Ok(()), "{by}");
+            assert_eq!(status(by, &[json]), Ok(()), "{by}");
         }
         for by in [
             "10.1.2.3:1",
@@ -213,7 +214,7 @@ mod tests {
             "[::ffff:10.0.0.1]:1",
             "0.0.0.0:1",
         ] {
-            assert_eq!(told(by, &[json]), Err(403), "{by}");
+            assert_eq!(status(by, &[json]), Err(403), "{by}");
         }
         for (header, expected) in [
             (("content-type", "application/json; charset=utf-8"), Ok(())),
@@ -222,7 +223,7 @@ mod tests {
             (("content-type", "application/jsonp"), Err(415)),
             (("host", "x"), Err(415)),
         ] {
-            assert_eq!(told("127.0.0.1:1", &[header]), expected, "{header:?}");
+            assert_eq!(status("127.0.0.1:1", &[header]), expected, "{header:?}");
         }
         for name in [
             "origin",
@@ -231,7 +232,7 @@ mod tests {
             "x-forwarded-client-cert",
         ] {
             assert_eq!(
-                told("127.0.0.1:1", &[json, (name, "null")]),
+                status("127.0.0.1:1", &[json, (name, "null")]),
                 Err(403),
                 "{name}"
             );
@@ -249,7 +250,7 @@ mod tests {
             })
         });
         let ask = || {
-            questions.clone().ask(Asked {
+            questions.clone().ask(ExplainRequest {
                 by: "127.0.0.1:1".parse().unwrap(),
                 body: Bytes::new(),
             })
@@ -264,7 +265,7 @@ mod tests {
         assert_eq!(
             questions.room.available_permits(),
             0,
-            "whoever hangs up frees no room"
+            "a client that hangs up does not free its slot"
         );
         assert_eq!(ask().await, Err(ExplainError::Busy));
         go.send(true).unwrap();
@@ -272,12 +273,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_broken_answer_is_told() {
+    async fn a_broken_answer_is_reported() {
         let questions = Questions::new(|_| Box::pin(async { panic!("on purpose") }));
-        let asked = Asked {
+        let request = ExplainRequest {
             by: "127.0.0.1:1".parse().unwrap(),
             body: Bytes::new(),
         };
-        assert_eq!(questions.ask(asked).await, Err(ExplainError::Failed));
+        assert_eq!(questions.ask(request).await, Err(ExplainError::Failed));
     }
 }

@@ -1,7 +1,9 @@
-//! What came to the address of checks and was refused before it was a check: told in the log, and counted for a record.
+//! Connections and requests that were refused before they were checks: logged, and counted for a
+//! record.
 //!
-//! Anybody who reaches the address can cause a refusal, as often as the network carries it. So each peer and cause is told in
-//! the log once a minute, all of them together are one record a minute, and only so many peers are kept apart.
+//! Any client that reaches the address can cause refusals, as many as the network carries. So each
+//! pair of peer and cause is logged at most once a minute, all pairs together make one record a
+//! minute, and the number of pairs that are counted separately is bounded.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -11,10 +13,10 @@ use std::time::{Duration, Instant};
 use customs_engine::time::UnixNanos;
 use customs_record::{PeerAddress, RefusalCause, RefusalCount, RefusalsEntry};
 
-/// How often a peer and a cause are told in the log at most, and how often a record is made.
+/// The least time between two log lines for one peer and cause, and between two records.
 pub const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How many pairs of a peer and a cause are kept apart.
+/// The number of pairs of a peer and a cause that are counted separately.
 const PAIRS: usize = 256;
 
 /// The most bytes of an example.
@@ -27,20 +29,20 @@ pub struct Refusals(Mutex<Tallies>);
 #[derive(Debug, Default)]
 struct Tallies {
     pairs: HashMap<(PeerAddress, RefusalCause), Tally>,
-    /// When the first and the last refusal that no record tells yet happened.
+    /// When the first and the last refusal happened that are not recorded yet.
     span: Option<(UnixNanos, UnixNanos)>,
 }
 
 #[derive(Debug)]
 struct Tally {
-    /// How many no record tells yet.
+    /// The number of refusals that are not recorded yet.
     count: u64,
     example: String,
-    told: Instant,
+    logged_at: Instant,
 }
 
 impl Refusals {
-    /// Counts one, and tells it in the log if this peer and cause were not told within the last minute.
+    /// Counts a refusal, and logs it if this peer and cause were not logged within the last minute.
     pub fn add(
         &self,
         peer: PeerAddress,
@@ -50,11 +52,11 @@ impl Refusals {
     ) {
         if let Some(example) = self.count(peer, cause, example, time, Instant::now()) {
             let (cause, remedy) = (cause.as_str(), cause.remedy());
-            tracing::warn!(%peer, cause, example, remedy, "refused before it was a check; more of this within a minute are counted only");
+            tracing::warn!(%peer, cause, example, remedy, "refused before it was a check; repeats within a minute are only counted");
         }
     }
 
-    /// The example to be told, where it is time to.
+    /// Returns the example to log, if it is time to.
     fn count(
         &self,
         peer: PeerAddress,
@@ -73,33 +75,33 @@ impl Refusals {
         } else {
             peer
         };
-        let mut told = None;
+        let mut logged = None;
         let tally = tallies.pairs.entry((peer, cause)).or_insert_with(|| {
             let example = shortened(example.to_string());
-            told = Some(example.clone());
+            logged = Some(example.clone());
             Tally {
                 count: 0,
                 example,
-                told: now,
+                logged_at: now,
             }
         });
-        if told.is_none()
-            && (tally.count == 0 || now.saturating_duration_since(tally.told) >= INTERVAL)
+        if logged.is_none()
+            && (tally.count == 0 || now.saturating_duration_since(tally.logged_at) >= INTERVAL)
         {
             let example = shortened(example.to_string());
-            if now.saturating_duration_since(tally.told) >= INTERVAL {
-                tally.told = now;
-                told = Some(example.clone());
+            if now.saturating_duration_since(tally.logged_at) >= INTERVAL {
+                tally.logged_at = now;
+                logged = Some(example.clone());
             }
             if tally.count == 0 {
                 tally.example = example;
             }
         }
         tally.count = tally.count.saturating_add(1);
-        told
+        logged
     }
 
-    /// The record of what came since the last one; none if nothing did.
+    /// Returns the record of the refusals since the last one; `None` if there were none.
     pub fn take(&self, time: UnixNanos) -> Option<RefusalsEntry> {
         self.taken(time, Instant::now())
     }
@@ -122,10 +124,10 @@ impl Refusals {
                 example: std::mem::take(&mut tally.example),
             });
         let refusals = refusals.collect();
-        // What was told lately is known for as long as it must not be told again.
+        // A pair that was logged stays known as long as it must not be logged again.
         tallies
             .pairs
-            .retain(|_, tally| now.saturating_duration_since(tally.told) < INTERVAL);
+            .retain(|_, tally| now.saturating_duration_since(tally.logged_at) < INTERVAL);
         Some(RefusalsEntry {
             time,
             first,
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn each_peer_and_cause_is_told_once_a_minute_and_counted_always() {
+    fn each_peer_and_cause_is_logged_once_a_minute_and_always_counted() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let count = |peer, cause, seconds| {
             refusals
@@ -172,7 +174,7 @@ mod tests {
                 .is_some()
         };
         assert!(count(peer(1), RefusalCause::Tls, 0));
-        assert!(!count(peer(1), RefusalCause::Tls, 1), "told just now");
+        assert!(!count(peer(1), RefusalCause::Tls, 1), "logged just now");
         assert!(count(peer(2), RefusalCause::Tls, 1), "another peer");
         assert!(count(peer(1), RefusalCause::Http1, 1), "another cause");
         refusals
@@ -187,12 +189,12 @@ mod tests {
         let entry = refusals
             .taken(TIME, start + Duration::from_secs(61))
             .unwrap();
-        let told: Vec<_> = entry
+        let recorded: Vec<_> = entry
             .refusals
             .iter()
             .map(|r| (r.peer.as_str(), r.cause, r.count))
             .collect();
-        assert_eq!(told, [("0.0.0.1", RefusalCause::Tls, 3)]);
+        assert_eq!(recorded, [("0.0.0.1", RefusalCause::Tls, 3)]);
     }
 
     #[test]
@@ -218,16 +220,16 @@ mod tests {
             (entry.time, entry.first, entry.last),
             (TIME, UnixNanos(5), UnixNanos(11))
         );
-        let told: Vec<_> = entry
+        let recorded: Vec<_> = entry
             .refusals
             .iter()
             .map(|r| (r.peer.as_str(), r.count, r.example.len()))
             .collect();
         assert_eq!(
-            told,
+            recorded,
             [("0.0.0.1", 1, MAX_EXAMPLE), ("unix", 3, "first".len())]
         );
-        assert_eq!(refusals.take(TIME), None, "told already");
+        assert_eq!(refusals.take(TIME), None, "already recorded");
         refusals.add(
             PeerAddress::Unix,
             RefusalCause::MessageMalformed,
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_long_ago_makes_room() {
+    fn a_pair_that_was_logged_long_ago_makes_room() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         for number in 0..1_000 {
             refusals.count(peer(number), RefusalCause::Tls, &"x", TIME, start);

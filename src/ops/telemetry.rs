@@ -1,7 +1,7 @@
-//! The log: set up once, to stderr; for people on a terminal, JSON lines otherwise.
+//! The log, set up once: text on a terminal, JSON lines otherwise, always on stderr.
 //!
-//! It is no record: what must not be lost goes to the audit. The level comes from `CUSTOMS_LOG`, and a text there that
-//! cannot be read is an error, so that a typing error does not silence anything.
+//! The log is not the audit log: what must not be lost is recorded there. The filter comes from
+//! `CUSTOMS_LOG`. An invalid filter is an error, so that a typing error does not silence anything.
 
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
@@ -17,11 +17,12 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::Regis
 use customs_policy::printable;
 use customs_policy::reader::nearest;
 
-/// The environment variable that says what is logged, such as `debug` or `info,customs_sources=trace`.
+/// The environment variable with the filter, such as `debug` or `info,customs_sources=trace`.
 pub const VARIABLE: &str = "CUSTOMS_LOG";
 
-/// The transport has a line of its own for each connection that it ends, and so for each of a flood. customs tells them
-/// itself, once a peer and minute, so the transport's are told only where the filter names it.
+/// The transport logs a line for each connection that it ends, also during a flood. customs logs
+/// them itself, once per peer and minute, so the transport's lines are logged only if the filter
+/// names the transport.
 const TRANSPORT: &str = "h2";
 const TRANSPORT_OFF: &str = "h2=off";
 
@@ -29,23 +30,23 @@ const TRANSPORT_OFF: &str = "h2=off";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogSetupError {
-    /// The filter cannot be read.
+    /// The filter is invalid.
     #[error(
-        "{VARIABLE}=`{text}` cannot be read: {problem}; write a level (error, warn, info, debug, trace, off) or `info,customs_sources=debug`"
+        "invalid {VARIABLE} `{text}`: {problem}; write a level (error, warn, info, debug, trace, off) or `info,customs_sources=debug`"
     )]
     Filter {
-        /// What it said.
+        /// Its text.
         text: String,
         /// What is wrong with it.
         #[source]
         problem: tracing_subscriber::filter::ParseError,
     },
-    /// A part of the filter would select nothing, or nothing that was meant.
-    #[error("{VARIABLE}=`{text}`: {problem}")]
+    /// A part of the filter selects nothing, or something that was not meant.
+    #[error("invalid {VARIABLE} `{text}`: {problem}")]
     Part {
-        /// What it said.
+        /// Its text.
         text: String,
-        /// What is wrong with which part, and what was meant.
+        /// The part that is wrong, and what was meant.
         problem: String,
     },
     /// The log was set up before.
@@ -53,7 +54,7 @@ pub enum LogSetupError {
     Twice(#[source] TryInitError),
 }
 
-/// How lines look.
+/// The format of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people.
@@ -61,11 +62,11 @@ pub enum Format {
         /// Whether levels are coloured.
         colour: bool,
     },
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Sets up the log of this process: to stderr, by `CUSTOMS_LOG`.
+/// Sets up the log of this process: to stderr, filtered by `CUSTOMS_LOG`.
 pub fn init() -> Result<(), LogSetupError> {
     let text = std::env::var(VARIABLE).unwrap_or_default();
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -95,28 +96,29 @@ const CRATES: [&str; 6] = [
 /// The modules of the crate `customs` that log.
 const MODULES: [&str; 2] = ["app", "ops"];
 
-/// The level that is near to a word, or that it begins with: `warning`.
+/// Returns the level that is similar to a word, or that the word begins with: `warning`.
 fn level_meant(word: &str) -> Option<&'static str> {
     let begins = |level: &&&str| word.to_ascii_lowercase().starts_with(**level);
     nearest(word, &LEVELS).or_else(|| LEVELS.iter().find(begins).copied())
 }
 
-/// What is wrong with a part of a filter that can be read. A word that is no level would be the name of a crate, so that
-/// `verbose` turns every log off; and so would a misspelt name of customs or of its modules, for what it names.
+/// Returns what is wrong with a part of a filter that can be parsed. A word that is not a level is
+/// taken as the name of a crate, so `verbose` would turn the whole log off; a misspelt name of
+/// customs or of its modules would turn off the log that was meant.
 fn wrong_part(part: &str) -> Option<String> {
     let (target, level) = part
         .split_once('=')
         .map_or((part, None), |(target, level)| (target, Some(level)));
     let is_level = |text: &str| text.parse::<LevelFilter>().is_ok();
-    // A span or fields in brackets are the filter's own language.
+    // Spans and fields in brackets are left to the filter's own parser.
     if target.is_empty() || part.contains('[') || (level.is_none() && is_level(part)) {
         return None;
     }
     let levels = || format!("the levels are {}", LEVELS.join(", "));
     if let Some(level) = level.filter(|level| !is_level(level)) {
         return Some(match level_meant(level) {
-            Some(meant) => format!("`{level}` is no level; did you mean `{meant}`?"),
-            None => format!("`{level}` is no level; {}", levels()),
+            Some(meant) => format!("invalid level `{level}`: did you mean `{meant}`?"),
+            None => format!("invalid level `{level}`: {}", levels()),
         });
     }
     let mut path = target.split("::");
@@ -137,15 +139,15 @@ fn wrong_part(part: &str) -> Option<String> {
         }
         (own, Some(_)) if CRATES.contains(&own) => None,
         (word, None) if level.is_none() => Some(match (level_meant(word), word) {
-            (Some(meant), _) => format!("`{word}` is no level; did you mean `{meant}`?"),
+            (Some(meant), _) => format!("invalid level `{word}`: did you mean `{meant}`?"),
             (None, "verbose" | "all" | "on" | "true") => {
-                format!("`{word}` is no level; write `debug` or `trace`")
+                format!("invalid level `{word}`: write `debug` or `trace`")
             }
             (None, "quiet" | "none" | "false" | "silent") => {
-                format!("`{word}` is no level; write `warn` or `off`")
+                format!("invalid level `{word}`: write `warn` or `off`")
             }
             (None, _) => format!(
-                "`{word}` is no level; {}; one crate's is written `{word}=debug`",
+                "invalid level `{word}`: {}; for one crate write `{word}=debug`",
                 levels()
             ),
         }),
@@ -154,10 +156,11 @@ fn wrong_part(part: &str) -> Option<String> {
     }
 }
 
-/// A subscriber that writes lines of a format. An empty filter means `info`.
+/// Returns a subscriber that writes lines of this format. An empty filter means `info`.
 ///
-/// What a line tells may come from a policy, a file name or a request, so it is made [`printable`] in both formats: for
-/// people each field, beside the colours that are put there here, and in JSON the whole line.
+/// The text of a line may come from a policy, a file name or a request, so it is made [`printable`]
+/// in both formats: each field in text, apart from the colours that are added here, and the whole
+/// line in JSON.
 fn subscriber<W, O>(
     filter: &str,
     format: Format,
@@ -215,7 +218,7 @@ where
     Ok(Registry::default().with(layer.with_filter(filter)))
 }
 
-/// Writes lines of JSON, each in one piece, with everything escaped that is not printable.
+/// Writes lines of JSON, each in one write, and escapes every character that is not printable.
 struct PrintableJson<O>(O);
 
 impl<O: io::Write> io::Write for PrintableJson<O> {
@@ -264,7 +267,7 @@ mod tests {
     #[test]
     fn the_filter_says_what_is_logged() {
         let event = || {
-            tracing::info!("told");
+            tracing::info!("an event");
             tracing::debug!("detail");
         };
         for (filter, lines) in [
@@ -284,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_transport_is_told_only_where_the_filter_names_it() {
+    fn the_transport_is_logged_only_if_the_filter_names_it() {
         let event = || {
             tracing::warn!(target: "h2::proto::streams::recv", "a connection of a flood is ended");
             tracing::warn!(target: "crate::ops", "the flood");
@@ -366,8 +369,11 @@ mod tests {
     #[test]
     fn a_filter_that_would_turn_the_log_off_by_mistake_is_told_with_what_was_meant() {
         for (filter, expected) in [
-            ("verbose", "`verbose` is no level; write `debug` or `trace`"),
-            ("Verbose,info", "`Verbose` is no level"),
+            (
+                "verbose",
+                "invalid level `verbose`: write `debug` or `trace`",
+            ),
+            ("Verbose,info", "invalid level `Verbose`"),
             ("infos", "did you mean `info`?"),
             ("warning", "did you mean `warn`?"),
             ("info,custom=debug", "did you mean `customs`?"),
@@ -466,7 +472,7 @@ mod tests {
             .unwrap()
             .to_string();
         assert!(
-            problem.starts_with("CUSTOMS_LOG=`info,=loud=` cannot be read"),
+            problem.starts_with("invalid CUSTOMS_LOG `info,=loud=`"),
             "{problem}"
         );
     }

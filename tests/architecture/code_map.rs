@@ -1,11 +1,12 @@
-//! The code that docs/ARCHITECTURE.md names exists: its paths, the functions and types that it says are in a file, and the
-//! tests that hold its invariants. It cannot say whether a sentence is true.
+//! Tests that the code that docs/ARCHITECTURE.md names exists: its paths, the functions and types
+//! that it places in a file, and the tests of its invariants. It does not check whether a sentence
+//! is true.
 
 use std::fs;
 
 use super::{read, root, rust_files, section};
 
-/// A text between backticks, and what is between it and the next one.
+/// A text between backticks, and the text between it and the next one.
 type Quoted<'t> = (&'t str, &'t str);
 
 fn quoted(line: &str) -> Vec<Quoted<'_>> {
@@ -23,7 +24,7 @@ fn is_path(text: &str) -> bool {
         && !text.contains(' ')
 }
 
-/// Whether the file has an item of this name.
+/// Returns whether the file has an item of this name.
 fn has_item(path: &str, name: &str) -> bool {
     let text = read(path);
     let item = |kind: &&str| {
@@ -36,7 +37,8 @@ fn has_item(path: &str, name: &str) -> bool {
     ["fn", "struct", "enum", "trait"].iter().any(item)
 }
 
-/// The pairs of a file and an item that a line claims: "`path`: `item`, `item`" and "`item` in `path`".
+/// Returns the pairs of a file and an item that a line claims: "`path`: `item`, `item`" and "`item`
+/// in `path`".
 fn claims(line: &str) -> Vec<(&str, &str)> {
     let quoted = quoted(line);
     let mut found = Vec::new();
@@ -53,15 +55,15 @@ fn claims(line: &str) -> Vec<(&str, &str)> {
         {
             found.push((path, *text));
         }
-        let goes_on = if is_file {
+        let continues = if is_file {
             *after == ": "
         } else {
             listing.is_some() && *after == ", "
         };
         listing = if is_file {
-            goes_on.then_some(*text)
+            continues.then_some(*text)
         } else {
-            listing.filter(|_| goes_on)
+            listing.filter(|_| continues)
         };
     }
     found
@@ -95,7 +97,7 @@ fn the_code_map_names_what_exists() {
     );
 }
 
-/// The rows of a table, or else a paragraph in one line.
+/// Returns the rows of a table, or a paragraph as one line.
 fn paragraphs(block: &str) -> Vec<String> {
     if block.contains("\n|") {
         block.lines().map(str::to_owned).collect()

@@ -1,5 +1,6 @@
-//! Which crate may depend on which: one table, which docs/ARCHITECTURE.md shows, held against every manifest, and a picture
-//! drawn from the manifests. And what the crates that must run in any host must never bring along.
+//! Tests which crate may depend on which: every manifest is compared with one table, which
+//! docs/ARCHITECTURE.md shows together with a picture drawn from the manifests. Also tests what the
+//! crates that must run in any host never depend on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::{read, root, section, set};
 
-/// The crates, and which of them each depends on. The package `customs` may depend on all.
+/// The crates, each with its allowed dependencies. The package `customs` may depend on all.
 const DEPENDS_ON: &[(&str, &[&str])] = &[
     ("engine", &[]),
     ("policy", &["engine"]),
@@ -21,13 +22,14 @@ const DEPENDS_ON: &[(&str, &[&str])] = &[
     ("sources", &["analysis", "engine", "policy", "record"]),
 ];
 
-/// What brings a runtime, a server or the system along.
+/// The packages that depend on a runtime, a server or the operating system.
 const NOT_PURE: [&str; 10] = [
     "tokio", "tonic", "hyper", "axum", "mio", "notify", "rustix", "tracing", "tower", "prost",
 ];
 
-/// What brings an async runtime or a server along. The crates that keep the record may use files and the system, but a host
-/// that has its own runtime, or none, must be able to use them.
+/// The packages that depend on an async runtime or a server. The crates of the audit log may use
+/// files and the operating system, but a host with its own runtime, or without one, must be able to
+/// use them.
 const RUNTIMES: [&str; 8] = [
     "tokio",
     "tokio-stream",
@@ -53,7 +55,7 @@ fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What each package depends on, by name, without what only its tests and its build need.
+/// Returns the dependencies of each package, without those of its tests and its build.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = metadata();
     let packages = metadata["packages"].as_array().unwrap();
@@ -123,7 +125,8 @@ fn pure_crates_bring_no_runtime_and_no_server() {
     }
 }
 
-/// The packages that a crate brings along if it is built alone without features, its own name included.
+/// Returns the packages that a crate depends on, itself included, if it is built alone without
+/// features.
 fn alone(name: &str) -> BTreeSet<String> {
     let package = format!("customs-{name}");
     let output = Command::new(env!("CARGO"))
@@ -178,7 +181,8 @@ fn dependencies_are_documented() {
     );
 }
 
-/// The crates that each package of the workspace depends on, the program included, by the names of their folders.
+/// Returns the crates that each package of the workspace depends on, the program included, by the
+/// names of their folders.
 fn internal() -> BTreeMap<String, BTreeSet<String>> {
     let short = |name: &str| match name.strip_prefix("customs-") {
         Some("test-support") => None,
@@ -192,7 +196,7 @@ fn internal() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// Whether `from` reaches `to` over some other crate.
+/// Returns whether `from` reaches `to` through another crate.
 fn is_implied(all: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str) -> bool {
     let mut next: Vec<&String> = all[from].iter().filter(|dep| *dep != to).collect();
     while let Some(dep) = next.pop() {
@@ -204,7 +208,7 @@ fn is_implied(all: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str) ->
     false
 }
 
-/// The picture of the crates, for Mermaid, without the arrows that another path says.
+/// Returns the picture of the crates in Mermaid, without arrows that a longer path implies.
 fn picture() -> String {
     let all = internal();
     let mut lines = vec!["```mermaid".to_owned(), "graph TD".to_owned()];
@@ -229,6 +233,6 @@ fn the_picture_of_the_crates_is_fresh() {
     }
     assert_eq!(
         shown, drawn,
-        "draw it anew: CUSTOMS_DRAW_CRATES=1 cargo test --test architecture"
+        "draw it again: CUSTOMS_DRAW_CRATES=1 cargo test --test architecture"
     );
 }

@@ -1,5 +1,5 @@
-//! Names in the documents exist in the code, and the other way round: problem codes, reasons, fields of the audit log,
-//! metrics and rules.
+//! Tests that names in the documents exist in the code, and the reverse: problem codes, reasons,
+//! fields of the audit log, metrics and rules.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,8 @@ use super::{read, root, rust_files, section, set};
 use customs_engine::reason::Reason;
 use customs_policy::problem::Code;
 
-/// The names in the first column of a document's tables, or in its headings, between backticks.
+/// Returns the names between backticks in the first column of a document's tables, or in its
+/// headings.
 fn documented(text: &str, opening: &str) -> BTreeSet<String> {
     let name = |line: &str| Some(line.strip_prefix(opening)?.split('`').next()?.to_owned());
     text.lines().filter_map(name).collect()
@@ -35,7 +36,7 @@ fn metrics_are_documented() {
     assert_eq!(metrics, set(known));
 }
 
-/// The rules that a text cites: words of an `R` and one or two digits.
+/// Returns the rules that a text cites: words of an `R` and one or two digits.
 fn cited_rules(text: &str) -> BTreeSet<String> {
     let is_rule = |word: &&str| {
         word.strip_prefix('R')

@@ -1,6 +1,7 @@
-//! The rules of the house that neither the compiler nor a manifest can hold: that names in the documents exist in the code
-//! and the other way round, that an allow is made in one place, which crate may depend on which. docs/ARCHITECTURE.md says
-//! why. Text only, so it runs in under a second.
+//! Tests the rules of the repository that neither the compiler nor a manifest can enforce: names in
+//! the documents exist in the code and the reverse, an allow is created in one place, crates depend
+//! only on the crates that they may. docs/ARCHITECTURE.md gives the reasons. The tests read only
+//! text, so they run in under a second.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +21,8 @@ mod crates;
 mod documents;
 mod record_fields;
 
-/// A source file of the product: its path below the root, and its text without tests, comments and doc comments.
+/// A source file of the product: its path below the root, and its text without tests, comments and
+/// doc comments.
 struct Unit {
     path: String,
     whole: String,
@@ -47,7 +49,7 @@ fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The folders that hold the product's own code, below the root.
+/// The folders with the product's own code, relative to the root.
 fn source_folders() -> Vec<PathBuf> {
     let crates = fs::read_dir(root().join("crates"))
         .unwrap()
@@ -83,7 +85,7 @@ fn units() -> Vec<Unit> {
     files.into_iter().map(unit).collect()
 }
 
-/// Whether `code` names the crate or path `name`, as a word followed by `::` or in a `use`.
+/// Returns whether `code` names the crate or path `name`, as a word followed by `::` or in a `use`.
 fn names(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let before = code[..at].chars().next_back();
@@ -93,7 +95,8 @@ fn names(code: &str, name: &str) -> bool {
     })
 }
 
-/// What the pure crates must not name: they take no time, read nothing and tell nobody. Their manifests hold the rest.
+/// The names that pure crates must not use: they do not read the clock, files or the network, and
+/// they do not print. Their manifests enforce the rest.
 const IMPURE: &[&str] = &[
     "std::env",
     "std::fs",
@@ -154,7 +157,8 @@ fn files_stay_short() {
     }
 }
 
-/// A module is where its name says, so that a reader finds the tests of `foo.rs` in `foo/tests.rs` or below `foo/tests/`.
+/// A module's path follows from its name, so that a reader finds the tests of `foo.rs` in
+/// `foo/tests.rs` or in `foo/tests/`.
 #[test]
 fn modules_are_where_their_names_say() {
     for unit in units() {
@@ -181,10 +185,10 @@ fn pure_crates_touch_nothing() {
         }
         seen += 1;
     }
-    assert!(seen > 50, "only {seen} files were looked at");
+    assert!(seen > 50, "only {seen} files were checked");
 }
 
-/// Whoever escapes or prints by himself would have to know what a terminal obeys.
+/// Code that escapes or prints on its own would have to know what a terminal interprets.
 #[test]
 fn text_is_escaped_and_printed_in_one_place() {
     let printers = [
@@ -265,7 +269,7 @@ fn responses_are_built_in_one_place_and_never_by_default() {
     }
 }
 
-/// The types of a file that are errors, by a derive or by an `impl`.
+/// Returns the types of a file that are errors, by a derive or by an `impl`.
 fn error_types(code: &str) -> Vec<&str> {
     let words = |text| str::split(text, |c: char| !(c.is_alphanumeric() || c == '_'));
     let derived = code.split("thiserror::Error)]").skip(1);
@@ -371,7 +375,7 @@ fn the_top_level_is_fixed() {
     }
 }
 
-/// The part of a document below a heading, up to the next one of the same level.
+/// Returns the part of a document below a heading, up to the next one of the same level.
 fn section<'t>(text: &'t str, heading: &str) -> &'t str {
     let (_, rest) = text
         .split_once(&format!("\n{heading}\n"))

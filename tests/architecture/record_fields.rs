@@ -1,6 +1,6 @@
-//! The fields of records: what docs/AUDIT.md and the proto say of them is what their tables in
-//! `crates/record/src/fields` say. The tables of the document are drawn from them; the proto is
-//! written by hand, because it is the contract.
+//! Tests that docs/AUDIT.md and the proto describe the fields of records as the tables in
+//! `crates/record/src/fields` do. The tables of the document are generated; the proto is written by
+//! hand, because it is the contract.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,8 +13,7 @@ const AUDIT: &str = "docs/AUDIT.md";
 const PROTO: &str = "proto/customs/audit/v1/audit.proto";
 const TABLE: &str = "| field | meaning | example |\n| --- | --- | --- |\n";
 
-/// The messages inside of records: how the document calls them, their names in the proto, and their
-/// fields.
+/// The messages within records: their names in the document and in the proto, and their fields.
 const MESSAGES: [(&str, &str, &[FieldSpec]); 6] = [
     ("Each of the `headers`", "Header", fields::HEADER),
     ("Each of the `problems`", "Problem", fields::PROBLEM),
@@ -28,7 +27,7 @@ const MESSAGES: [(&str, &str, &[FieldSpec]); 6] = [
     ("What `lost` counts", "Loss", fields::LOSS),
 ];
 
-/// The headings of the tables in the document, and the fields below each.
+/// Returns the headings of the tables in the document, and the fields below each.
 fn sections() -> Vec<(String, Vec<FieldSpec>)> {
     let every = (
         "### Every record".to_owned(),
@@ -46,7 +45,7 @@ fn sections() -> Vec<(String, Vec<FieldSpec>)> {
         .collect()
 }
 
-/// A value as code in Markdown.
+/// Returns a value as Markdown code.
 fn code(text: &str) -> String {
     if text.contains('`') {
         format!("`` {text} ``")
@@ -64,7 +63,7 @@ fn row(field: &FieldSpec) -> String {
     )
 }
 
-/// The table in a section, with the heading of its columns.
+/// Returns the table in a section, with the heading of its columns.
 fn table_of(section: &str) -> &str {
     let start = section
         .find(TABLE)
@@ -132,7 +131,7 @@ fn attributes_for_opentelemetry_are_documented() {
 /// A field of the proto: its comment as one line, and its declaration.
 type Declared = (String, String);
 
-/// The fields of a message of the proto, in the order in which they are there.
+/// Returns the fields of a message of the proto, in their order.
 fn declared(proto: &str, message: &str) -> Vec<Declared> {
     let (_, rest) = proto
         .split_once(&format!("\nmessage {message} {{\n"))
@@ -161,7 +160,7 @@ fn snake_case(name: &str) -> String {
     })
 }
 
-/// A text in Markdown without its links.
+/// Returns a Markdown text without its links.
 fn without_links(text: &str) -> String {
     let mut parts = text.split('[');
     let plain = parts.next().unwrap_or_default().to_owned();
@@ -195,7 +194,7 @@ fn the_proto_declares_the_fields_of_the_tables() {
         for field in own {
             let (comment, declaration) = expected(field);
             let found = there.iter().find(|(_, there)| *there == declaration);
-            // A field that several kinds have is described for the first of them.
+            // A field of several kinds is described for the first of them.
             let is_first = seen.insert((message, field.number()));
             if !found.is_some_and(|(there, _)| !is_first || there.starts_with(&comment)) {
                 missing += &format!("message {message}:\n  // {comment}\n  {declaration}\n");

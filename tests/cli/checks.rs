@@ -1,4 +1,4 @@
-//! Checks over gRPC, as Envoy asks and as it never should.
+//! Checks over gRPC, as Envoy sends them and as it never should.
 
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 
@@ -44,7 +44,7 @@ fn an_empty_check_is_a_denial_with_a_reason() {
 }
 
 #[test]
-fn garbage_is_a_grpc_error_and_the_server_goes_on() {
+fn garbage_is_a_grpc_error_and_the_server_continues() {
     let mut server = server("");
     for garbage in [
         &b"\xff\xff\xff"[..],
@@ -54,7 +54,7 @@ fn garbage_is_a_grpc_error_and_the_server_goes_on() {
         &[0; 5 * 1024 * 1024],
     ] {
         let error = check_client::wait(check_client::raw(&server.channel, garbage.to_vec()))
-            .expect_err("garbage is no check");
+            .expect_err("garbage is not a check");
         assert_ne!(error.code(), tonic::Code::Ok);
         assert!(!server.check("x.example").allowed);
     }
@@ -62,7 +62,7 @@ fn garbage_is_a_grpc_error_and_the_server_goes_on() {
     assert_eq!(
         record.decisions().len(),
         5,
-        "what is no check is no decision"
+        "what is not a check is not a decision"
     );
 }
 

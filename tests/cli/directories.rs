@@ -1,4 +1,5 @@
-//! Policy directories as people have them: checkouts, files that are no files, and what only looks like a policy.
+//! Policy directories in practice: checkouts, special files, and files that only look like
+//! policies.
 
 use std::fs;
 use std::net::TcpStream;
@@ -46,23 +47,25 @@ fn a_checkout_with_files_of_others_loads_and_its_sub_directories_too() {
         fs::create_dir_all(root.path().join(name).parent().unwrap()).unwrap();
         fs::write(root.path().join(name), text).unwrap();
     }
-    let (code, told) = lint(
+    let (code, output) = lint(
         root.path(),
         "git?recursive=true&default_namespace=demo-frontend",
     );
     assert!(
-        code == 0 && told.contains("0 errors, 0 warnings, 4 notes in 5 files"),
-        "{told}"
+        code == 0 && output.contains("0 errors, 0 warnings, 4 notes in 5 files"),
+        "{output}"
     );
-    let (code, told) = lint(root.path(), "git?recursive=true");
+    let (code, output) = lint(root.path(), "git?recursive=true");
     assert!(
-        code == 1 && told.contains("`namespace` is missing") && told.contains("default_namespace"),
-        "{told}"
+        code == 1
+            && output.contains("`namespace` is missing")
+            && output.contains("default_namespace"),
+        "{output}"
     );
-    let (_, told) = lint(root.path(), "git");
+    let (_, output) = lint(root.path(), "git");
     assert!(
-        told.contains("git/base") && told.contains("warning[not-read]"),
-        "{told}"
+        output.contains("git/base") && output.contains("warning[not-read]"),
+        "{output}"
     );
 }
 
@@ -73,10 +76,12 @@ fn an_authorization_policy_without_a_namespace_is_read_as_kubernetes_reads_it() 
                spec: {action: DENY, rules: [{to: [{operation: {hosts: [\"*.ads.example\"]}}]}]}\n";
     fs::create_dir(root.path().join("git")).unwrap();
     fs::write(root.path().join("git/ads.yaml"), ads).unwrap();
-    let (code, told) = lint(root.path(), "git");
+    let (code, output) = lint(root.path(), "git");
     assert!(
-        code == 0 && told.contains("warning[default-namespace]") && told.contains("ads.yaml:3:11"),
-        "{told}"
+        code == 0
+            && output.contains("warning[default-namespace]")
+            && output.contains("ads.yaml:3:11"),
+        "{output}"
     );
     let ask = |more: &[&str]| {
         let question = [
@@ -96,7 +101,8 @@ fn an_authorization_policy_without_a_namespace_is_read_as_kubernetes_reads_it() 
         String::from_utf8(out.stdout).unwrap()
     };
     assert!(ask(&[]).contains("ap:default/no-ads#0"), "{}", ask(&[]));
-    // Istio would not apply it to a gateway of another namespace, so it is out of scope, and that is told.
+    // Istio would not apply it to a gateway of another namespace, so it is reported as out of
+    // scope.
     fs::write(
         root.path().join("s.yaml"),
         "gateway: {namespace: istio-egress, labels: {a: b}}\n",
@@ -107,10 +113,10 @@ fn an_authorization_policy_without_a_namespace_is_read_as_kubernetes_reads_it() 
         .current_dir(root.path())
         .output()
         .unwrap();
-    let told = String::from_utf8(out.stdout).unwrap();
+    let output = String::from_utf8(out.stdout).unwrap();
     assert!(
-        told.contains("warning[out-of-scope]") && told.contains("2 warnings"),
-        "{told}"
+        output.contains("warning[out-of-scope]") && output.contains("2 warnings"),
+        "{output}"
     );
 }
 
@@ -139,26 +145,26 @@ fn a_policy_is_bound_to_the_hosts_of_the_service_entry_that_it_targets() {
             .unwrap();
         String::from_utf8(out.stdout).unwrap()
     };
-    let told = run(&["lint"]);
+    let output = run(&["lint"]);
     assert!(
-        told.contains("warning[out-of-scope]") && told.contains("ServiceEntry"),
-        "{told}"
+        output.contains("warning[out-of-scope]") && output.contains("ServiceEntry"),
+        "{output}"
     );
     fs::write(root.path().join("git/entry.yaml"), entry).unwrap();
-    let told = run(&["lint"]);
-    assert!(!told.contains("warning["), "{told}");
+    let output = run(&["lint"]);
+    assert!(!output.contains("warning["), "{output}");
     for (from, to, rule) in [
         ("shop/web", "api.psp.example", "ap:istio-egress/only-pay#0"),
         ("pay/web", "api.psp.example", "builtin#default_allow"),
         ("shop/web", "other.example", "builtin#default_allow"),
     ] {
-        let told = run(&["check", "--from", from, "--to", &format!("http://{to}/")]);
-        assert!(told.contains(rule), "{from} {to}: {told}");
+        let output = run(&["check", "--from", from, "--to", &format!("http://{to}/")]);
+        assert!(output.contains(rule), "{from} {to}: {output}");
     }
 }
 
 #[test]
-fn what_looks_like_a_policy_and_is_not_read_is_told_by_log_status_and_record() {
+fn what_looks_like_a_policy_and_is_not_read_is_reported_by_log_status_and_record() {
     let plan = Plan::with("--audit file:out/audit.jsonl")
         .file("policies/a.yaml", &denying("a", "x.example"));
     let mut server = plan.start();
@@ -178,18 +184,18 @@ fn what_looks_like_a_policy_and_is_not_read_is_told_by_log_status_and_record() {
     let ended = server.stop();
     assert!(ended.stderr.contains("b.yaml.bak"), "{}", ended.stderr);
     let record = server.folder.text("out/audit.jsonl");
-    let told = record
+    let output = record
         .lines()
         .filter(|line| line.contains("\"outcome\":\"warned\""))
         .collect::<Vec<_>>();
     assert!(
-        told.len() == 2 && told[0].contains("b.yaml.bak"),
-        "{told:?}"
+        output.len() == 2 && output[0].contains("b.yaml.bak"),
+        "{output:?}"
     );
 }
 
 #[test]
-fn what_is_no_file_holds_up_nobody_and_is_told() {
+fn a_special_file_blocks_nothing_and_is_reported() {
     let plan = Plan::with("--policies a --policies b --reload-rescan 500ms");
     let mut server = plan
         .file("a/p.yaml", &denying("a", "x.example"))
@@ -246,7 +252,7 @@ fn a_server_that_requires_a_policy_is_not_open_before_it_has_one() {
     while server.is_running() {
         assert!(
             TcpStream::connect(("127.0.0.1", port)).is_err(),
-            "somebody could ask, and would get no answer"
+            "a client could connect and would get no answer"
         );
     }
     assert_eq!(server.end().code, Some(3));

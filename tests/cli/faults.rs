@@ -1,5 +1,6 @@
-//! Policies that do not load: told with file, line, column and code; fatal only where a policy is required, and else
-//! everything is denied until they are repaired, without a restart.
+//! Policies that do not load: they are reported with file, line, column and code. They are fatal
+//! only if a policy is required; otherwise everything is denied until they are repaired, without a
+//! restart.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -18,7 +19,7 @@ struct Fault {
     text: &'static str,
     line_and_column: &'static str,
     code: &'static str,
-    /// What the message says beside the place and the code.
+    /// Part of the message after the place and the code.
     says: &'static str,
 }
 
@@ -94,7 +95,7 @@ impl Fault {
             .file("policies/bad.yaml", self.text)
     }
 
-    /// `place: error[code]: `, as every message has it.
+    /// `place: error[code]: `, the start of every message.
     fn head(&self) -> String {
         format!(
             "./policies/bad.yaml:{}: error[{}]: ",
@@ -103,7 +104,7 @@ impl Fault {
     }
 }
 
-/// A directory that is no source: how it comes about and how it is repaired.
+/// A directory that is not a source: how that happens and how it is repaired.
 struct Ruin {
     what: &'static str,
     make: fn(&Folder),
@@ -160,14 +161,14 @@ const RUINS: &[Ruin] = &[
     },
 ];
 
-/// Refuses to start with code 3; the message stands in stderr, and the refusal is on record.
+/// Refuses to start with code 3; the message is on stderr, and the refusal is recorded.
 fn is_fatal(what: &str, plan: Plan, says: &[&str]) {
     let ended = plan.flags("--require-policy").fails();
     assert_eq!(ended.code, Some(3), "{what}: {}", ended.stderr);
-    let told =
+    let is_reported =
         |line: &str| line.starts_with("customs: ") && says.iter().all(|part| line.contains(part));
     assert!(
-        ended.stderr.lines().any(told),
+        ended.stderr.lines().any(is_reported),
         "{what}: no {says:?} in {}",
         ended.stderr
     );
@@ -188,7 +189,7 @@ fn is_fatal(what: &str, plan: Plan, says: &[&str]) {
     assert_eq!(records[2]["outcome"], "refused", "{what}");
 }
 
-/// Serves, denies everything, says why, and is ready as soon as it is repaired.
+/// Serves, denies everything, reports why, and is ready as soon as the fault is repaired.
 fn is_survived(what: &str, plan: Plan, repair: impl Fn(&Folder), says: &[&str]) {
     let mut server = plan.spawn();
     let ready = server.until("an answer", || server.get("/readyz"));

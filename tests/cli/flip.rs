@@ -1,5 +1,5 @@
-//! The flip: a thousand reloads between two sets with opposite verdicts, under load. No call fails, and no answer
-//! belongs to neither set.
+//! The flip: a thousand reloads between two sets with opposite verdicts, under load. No call fails,
+//! and no answer belongs to neither set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +17,11 @@ const CLIENTS: usize = 3;
 /// Each denied by one set and allowed by the other.
 const HOSTS: [&str; 2] = ["x.example", "y.example"];
 
-/// The host that was asked for, by its place in [`HOSTS`], with the answer.
-type Asked = (usize, Answer);
+/// The index of the requested host in [`HOSTS`], with the answer.
+type Answered = (usize, Answer);
 
-/// Asks for both hosts in turn until told to stop. A call that fails fails the test.
-async fn keep_asking(channel: Channel, stop: Arc<AtomicBool>) -> Vec<Asked> {
+/// Asks for both hosts in turn until stopped. A call that fails fails the test.
+async fn keep_asking(channel: Channel, stop: Arc<AtomicBool>) -> Vec<Answered> {
     let mut answers = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         for (host, name) in HOSTS.iter().enumerate() {
@@ -34,7 +34,7 @@ async fn keep_asking(channel: Channel, stop: Arc<AtomicBool>) -> Vec<Asked> {
     answers
 }
 
-/// Puts a set in force and waits for it; the revision, which decides the very next check.
+/// Puts a set in force, waits for it, and returns its revision, which decides the next check.
 fn flip(server: &Server, to: usize, old: &str) -> String {
     server
         .folder
@@ -44,13 +44,13 @@ fn flip(server: &Server, to: usize, old: &str) -> String {
     assert_eq!(
         (answer.says("revision"), answer.allowed),
         (revision.as_str(), false),
-        "the status told too early"
+        "the status changed too early"
     );
     revision
 }
 
 /// An answer is that of the set that its revision names.
-fn belongs(asked: &Asked, revisions: &[String; 2]) {
+fn belongs(asked: &Answered, revisions: &[String; 2]) {
     let (host, answer) = asked;
     let set = revisions
         .iter()
@@ -96,7 +96,7 @@ fn a_thousand_reloads_under_load_give_no_answer_of_neither_set() {
     }
     let elapsed = start.elapsed();
     stop.store(true, Ordering::Relaxed);
-    let answers: Vec<Asked> = clients
+    let answers: Vec<Answered> = clients
         .into_iter()
         .flat_map(|client| check_client::wait(client).unwrap())
         .collect();

@@ -1,5 +1,5 @@
-//! A server that cannot record its answers: it says that it is not ready, by itself and before anybody asks a check, withholds
-//! what it is asked, and is ready again once its record can be written.
+//! A server that cannot record its answers: it reports that it is not ready without waiting for a
+//! check, withholds its answers, and is ready again once it can write its audit log.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use customs_test_support::server::{Plan, Server, run};
 
 const FILE: &str = "out/d/a.jsonl";
 
-/// What somebody does to the directory of the record, and what repairs it.
+/// A fault of the directory of the audit log, and its repair.
 type Way = (&'static str, fn(&Path), fn(&Path));
 
 const WAYS: [Way; 4] = [
@@ -49,7 +49,7 @@ const WAYS: [Way; 4] = [
     ),
 ];
 
-/// Puts something in place of the file. The server may be faster and make the file anew, so it is tried again.
+/// Replaces the file. The server may create the file again first, so this is retried.
 fn in_place(directory: &Path, make: impl Fn(&Path) -> bool) {
     let file = directory.join("a.jsonl");
     for _ in 0..1_000 {
@@ -89,7 +89,7 @@ fn a_file_that_lost_its_name_withholds_every_answer_until_it_can_be_made_again()
             assert!(server.check("ok.example").allowed);
 
             take_away(&directory);
-            // Nobody asks a check: it is seen all the same.
+            // The fault is found without a check.
             let why = readiness(&server, 503);
             assert!(
                 why.contains(&format!("no answer can be recorded: file:{FILE}")),
@@ -138,7 +138,7 @@ fn a_file_that_lost_its_name_withholds_every_answer_until_it_can_be_made_again()
             assert!(server.check("ok.example").allowed, "{what}");
             server.stop();
 
-            // The withheld answers are on record, or counted, and the cut is told.
+            // The withheld answers are recorded or counted, and the replaced file is reported.
             let verified = run(&server.folder.at("out/d"), &["audit", "verify", "a.jsonl"]);
             let text = format!("{what}: {verified:?}");
             if what == "the directory is renamed" {
@@ -167,7 +167,7 @@ fn a_file_that_lost_its_name_withholds_every_answer_until_it_can_be_made_again()
 }
 
 #[test]
-fn a_sink_that_drops_takes_nobodys_readiness_away() {
+fn a_sink_that_drops_does_not_affect_readiness() {
     let server = started(&format!("--audit file:{FILE}?on_full=drop --audit stdout"));
     fs::remove_dir_all(server.folder.at("out/d")).unwrap();
     server.until("it is noticed", || {
@@ -205,7 +205,7 @@ fn with_stdout(redirection: &str) -> (Plan, Command) {
 }
 
 #[test]
-fn a_stdout_that_is_closed_or_takes_nothing_is_told_at_the_start() {
+fn a_stdout_that_is_closed_or_takes_nothing_is_reported_at_the_start() {
     for (redirection, arguments, expected) in [
         (
             ">&-",
@@ -251,7 +251,7 @@ fn a_stdout_that_is_closed_or_takes_nothing_is_told_at_the_start() {
             "{redirection} {arguments:?}: {stderr}"
         );
     }
-    // Where nothing is recorded to it, nobody minds.
+    // If nothing is recorded to it, it does not matter.
     let (_plan, mut shell) = with_stdout(">&-");
     let ended = shell
         .args(["--audit", "off", "--listen", "bad"])
@@ -321,7 +321,7 @@ fn a_read_of_what_is_no_record_is_an_error() {
         let ended = run(&folder.at(""), &["audit", tool, "x.yaml"]);
         let code = if tool == "verify" { 2 } else { 1 };
         assert_eq!(ended.code, Some(code), "{tool}: {ended:?}");
-        assert!(ended.stderr.contains("no audit log"), "{tool}: {ended:?}");
+        assert!(ended.stderr.contains(" audit log: "), "{tool}: {ended:?}");
     }
     let ended = run(&folder.at(""), &["audit", "tail", "--follow", "x.yaml"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -338,7 +338,7 @@ fn a_read_of_what_is_no_record_is_an_error() {
             "denied_by_rul",
             "did you mean `denied_by_rule`?",
         ),
-        ("--reason", "bogus", "It is one of: no_policy, "),
+        ("--reason", "bogus", "expected one of: no_policy, "),
         ("--kind", "Decision", "did you mean `decision`?"),
     ] {
         let ended = run(&folder.at(""), &["audit", "tail", "empty", flag, word]);

@@ -1,5 +1,6 @@
-//! The real binary on loopback, as its operator and its Envoy see it: settings, bad input, checks over gRPC, reloads,
-//! signals, the record. What happens inside has tests of its own; here only processes, files and sockets are looked at.
+//! Tests the real binary on loopback, as its operator and its Envoy see it: settings, invalid
+//! input, checks over gRPC, reloads, signals, the audit log. They observe only processes, files and
+//! sockets; the inside has its own tests.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! `namespace_from: directory` in the settings file: each namespace has a directory of its own, and harms only itself.
+//! `namespace_from: directory` in the settings file: each namespace has its own directory, and its
+//! faults affect only itself.
 
 use crate::denying;
 use customs_test_support::check_client;
@@ -16,7 +17,7 @@ spec:
   allow: [{name: all, hosts: [all.example]}]
 ";
 
-/// A policy for another namespace than that of whoever asks.
+/// A policy for a namespace that is not the caller's.
 fn batch() -> String {
     denying("batch", "y.example").replace("demo-frontend", "batch")
 }
@@ -29,7 +30,7 @@ fn plan(team: &str) -> Plan {
         .file("teams/demo-frontend/a.yaml", team)
 }
 
-/// What a pod of `batch` that wants to go to this host is told.
+/// Returns the answer for a pod of `batch` and this host.
 fn from_batch(server: &Server, host: &str) -> check_client::Answer {
     let principal = "spiffe://cluster.local/ns/batch/sa/job";
     check_client::wait(check_client::check(
@@ -161,7 +162,7 @@ fn the_tools_see_what_the_server_sees() {
 }
 
 #[test]
-fn a_wrong_entry_is_told_with_its_place() {
+fn a_wrong_entry_is_reported_with_its_place() {
     let ended = Plan::new()
         .file(
             "settings.yaml",

@@ -1,9 +1,10 @@
-//! What strangers wrote, as a running server prints it: its log, its status, its answers to questions and to denied clients.
+//! Foreign text as a running server prints it: in its log, its status, and its answers to questions
+//! and to denied clients.
 
 use crate::denying;
 use customs_test_support::server::{Plan, run};
 
-/// What a terminal obeys, what turns text around, and line ends, as JSON has them.
+/// Terminal controls, bidirectional controls, and line ends, as in JSON.
 const HOSTILE: &str = r"\u001b[31m\u009b8m\u202e\u2066\u061c\n\r\u0085\u2028\t\u200b\ufeff\u00ad\u007f\U000e0041forged: line";
 
 fn is_clean(what: &str, text: &str) {
@@ -32,7 +33,7 @@ fn is_clean(what: &str, text: &str) {
     );
     assert!(
         text.contains("\\u{202e}") || text.contains("\\u202e"),
-        "{what}: it is told: {text}"
+        "{what}: it is printed: {text}"
     );
 }
 

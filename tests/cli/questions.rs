@@ -1,4 +1,5 @@
-//! Questions to a running server: what is in force answers, they are on record as questions, and only this machine asks.
+//! Questions to a running server: the set in force answers, they are recorded as questions, and
+//! only this machine may ask.
 
 use std::io::{Read, Write};
 
@@ -17,7 +18,7 @@ fn started() -> Server {
         .start()
 }
 
-/// Posts a body with these headers and tells the status and the body of the answer.
+/// Posts a body with these headers and returns the status and the body of the answer.
 fn post(server: &Server, headers: &[(&str, &str)], body: &str) -> (u16, String) {
     let mut stream = http::connect(server.admin).unwrap();
     let mut head = format!(
@@ -28,7 +29,7 @@ fn post(server: &Server, headers: &[(&str, &str)], body: &str) -> (u16, String) 
         .iter()
         .for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
     stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-    // Whoever is refused early may find the connection closed.
+    // A client that is rejected early may find the connection closed.
     let _ = stream.write_all(body.as_bytes());
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -55,7 +56,7 @@ fn check(server: &Server, arguments: &str) -> Ended {
     run(&server.folder.at(""), &all)
 }
 
-/// The numbers of decisions and of questions, as the metrics have them.
+/// Returns the numbers of decisions and of questions in the metrics.
 fn numbers(server: &Server) -> (Vec<String>, String) {
     let text = server.get("/metrics").unwrap().1;
     let lines = |name: &str| {
@@ -71,7 +72,7 @@ fn numbers(server: &Server) -> (Vec<String>, String) {
 }
 
 #[test]
-fn what_is_in_force_answers_and_a_reload_answers_anew() {
+fn the_set_in_force_answers_also_after_a_reload() {
     let server = started();
     let first = explain(&server, QUESTION);
     assert_eq!(
@@ -134,7 +135,7 @@ fn a_question_is_on_record_as_a_question_and_in_no_number_of_decisions() {
 }
 
 #[test]
-fn the_command_tells_a_server_s_answer_as_its_own() {
+fn the_command_prints_a_server_s_answer_as_its_own() {
     let server = started();
     let capture = format!(
         "{}/tests/captures/http-mtls-spiffe.json",
@@ -189,14 +190,14 @@ fn what_is_no_question_is_refused_with_what_to_do() {
             &[JSON],
             "{",
             400,
-            "question:1:1: error[bad-value]: this is no JSON",
+            "question:1:1: error[bad-value]: invalid JSON",
         ),
         (&[JSON], "{}", 400, "`to` is missing in the question"),
         (
             &[JSON],
             "{\"from\": \"demo\", \"to\": \"http://x/\"}",
             400,
-            "question:1:10: error[bad-identity]: `demo`",
+            "question:1:10: error[bad-identity]: invalid caller `demo`",
         ),
         (
             &[JSON],
@@ -205,8 +206,8 @@ fn what_is_no_question_is_refused_with_what_to_do() {
             "question:1:28: error[bad-value]",
         ),
     ] {
-        let (told, text) = post(&server, headers, body);
-        assert_eq!(told, status, "{headers:?}: {text}");
+        let (got, text) = post(&server, headers, body);
+        assert_eq!(got, status, "{headers:?}: {text}");
         assert!(text.contains(words), "{headers:?}: {text}");
     }
     assert_eq!(server.get("/explain").unwrap().0, 405);
@@ -226,32 +227,32 @@ fn a_question_that_cannot_be_recorded_is_not_answered() {
     let (status, text) = post(&server, &[JSON], QUESTION);
     assert_eq!(status, 503);
     assert!(
-        text.contains("cannot be put on record") && !text.contains("no-host"),
+        text.contains("cannot be recorded") && !text.contains("no-host"),
         "{text}"
     );
     assert_eq!(numbers(&server).1, "customs_questions_total 0");
 }
 
 #[test]
-fn before_the_first_good_set_a_question_is_told_so() {
+fn before_the_first_good_set_the_answer_says_so() {
     let server = Plan::with("").spawn();
     server.until("alive", || server.get("/healthz"));
-    let told = explain(&server, QUESTION);
+    let answer = explain(&server, QUESTION);
     assert_eq!(
-        (&told["revision"], &told["verdict"]["reason"]),
+        (&answer["revision"], &answer["verdict"]["reason"]),
         (&json!("none"), &json!("no_policy"))
     );
     assert!(
-        told["stages"][0]["text"]
+        answer["stages"][0]["text"]
             .as_str()
             .unwrap()
             .contains("no policy set was loaded yet"),
-        "{told}"
+        "{answer}"
     );
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_with_what_to_do() {
+fn a_server_that_is_not_running_is_reported_with_what_to_do() {
     let server = started();
     let nobody = ports::free().unwrap();
     for (admin, words) in [
@@ -263,7 +264,10 @@ fn a_server_that_is_not_there_is_told_with_what_to_do() {
             format!("127.0.0.1:{}", server.port),
             "is it the --admin address of a customs?",
         ),
-        ("unix:/x".into(), "is no admin address; write HOST:PORT"),
+        (
+            "unix:/x".into(),
+            "invalid address `unix:/x`: expected HOST:PORT",
+        ),
     ] {
         let arguments = [
             "check",

@@ -1,11 +1,11 @@
-//! The record as its reader sees it: lines of JSON. docs/AUDIT.md names the fields.
+//! The audit log as its reader sees it: JSON lines. docs/AUDIT.md describes the fields.
 
 use serde_json::Value;
 
 use crate::denying;
 use customs_test_support::server::Plan;
 
-/// All lines of one process, which begin at 1 and have no gap.
+/// Returns all lines of one process, which begin at 1 and have no gap.
 pub(crate) struct Record(Vec<Value>);
 
 impl Record {
@@ -37,12 +37,13 @@ impl Record {
     }
 }
 
-/// What records tell, without what each stream has of its own, and without what the audit log tells of itself.
+/// Returns the records without the fields of each stream, and without the records about the audit
+/// log itself.
 fn facts(text: &str) -> Vec<Value> {
     let records = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let told =
+    let records =
         records.filter(|record| record["kind"] != "stream" && record["kind"] != "checkpoint");
     let without = |mut record: Value| {
         for name in ["stream", "sequence", "chain"] {
@@ -50,7 +51,7 @@ fn facts(text: &str) -> Vec<Value> {
         }
         record
     };
-    told.map(without).collect()
+    records.map(without).collect()
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What is refused before it is a check: counted, told once, and recorded together.
+//! Connections and requests that are refused before they are checks: counted, logged once, and
+//! recorded together.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +10,7 @@ use crate::denying;
 use customs_test_support::server::Plan;
 
 #[test]
-fn refusals_are_counted_told_once_and_recorded_together() {
+fn refusals_are_counted_logged_once_and_recorded_together() {
     let plan = Plan::with("--audit file:out/audit.jsonl --max-message-size 64KiB");
     let mut server = plan
         .file("policies/a.yaml", &denying("a", "x.example"))
@@ -18,7 +19,7 @@ fn refusals_are_counted_told_once_and_recorded_together() {
     for bytes in strangers.into_iter().cycle().take(10) {
         let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
         stream.write_all(bytes).unwrap();
-        // It is closed; with bytes left unread that may be a reset.
+        // The connection is closed; with unread bytes that may be a reset.
         let _ = stream.read_to_end(&mut Vec::new());
     }
     let count = |cause| format!("customs_refusals_total{{cause=\"{cause}\"}} 5");
@@ -31,12 +32,12 @@ fn refusals_are_counted_told_once_and_recorded_together() {
     });
     let ended = server.stop();
     for cause in ["http1", "tls"] {
-        let told = ended
+        let logged = ended
             .stderr
             .lines()
             .filter(|line| line.contains(&format!("\"cause\":\"{cause}\"")))
             .count();
-        assert_eq!(told, 1, "{cause}: {}", ended.stderr);
+        assert_eq!(logged, 1, "{cause}: {}", ended.stderr);
     }
     let lines = server.folder.text("out/audit.jsonl");
     let records: Vec<Value> = lines
@@ -50,21 +51,21 @@ fn refusals_are_counted_told_once_and_recorded_together() {
     let [record] = refusals[..] else {
         panic!("{refusals:?}")
     };
-    let told = |refusal: &Value| {
+    let pair = |refusal: &Value| {
         (
             refusal["peer"].clone(),
             refusal["cause"].clone(),
             refusal["count"].clone(),
         )
     };
-    let told: Vec<_> = record["refusals"]
+    let pairs: Vec<_> = record["refusals"]
         .as_array()
         .unwrap()
         .iter()
-        .map(told)
+        .map(pair)
         .collect();
     let expected = |cause: &str| ("127.0.0.1".into(), cause.into(), "5".into());
-    assert_eq!(told, [expected("http1"), expected("tls")]);
+    assert_eq!(pairs, [expected("http1"), expected("tls")]);
     assert_eq!(
         records.last().unwrap()["kind"],
         "checkpoint",

@@ -1,4 +1,4 @@
-//! Settings: the defaults as they are printed, and what is laid over what.
+//! Settings: the printed defaults, and which layer overrides which.
 
 use std::path::Path;
 

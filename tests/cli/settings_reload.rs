@@ -1,9 +1,9 @@
-//! The settings file of a server that runs: it is read again when it changes, as policies are.
+//! The settings file of a running server: it is read again when it changes, like policies.
 
 use crate::denying;
 use customs_test_support::server::{Plan, Server};
 
-/// A server with this settings file, which denies `x.example`.
+/// Starts a server with this settings file, which denies `x.example`.
 fn start(settings: &str) -> Server {
     Plan::with("--config settings.yaml --audit file:out/audit.jsonl")
         .file("settings.yaml", settings)
@@ -11,7 +11,7 @@ fn start(settings: &str) -> Server {
         .start()
 }
 
-/// What is told of the settings file, once it is in this state.
+/// Returns the status of the settings file, once it is in this state.
 fn file(server: &Server, state: &str) -> serde_json::Value {
     let file = server.source(1, state);
     assert_eq!(file["name"], "settings.yaml");
@@ -19,15 +19,15 @@ fn file(server: &Server, state: &str) -> serde_json::Value {
 }
 
 fn metric(server: &Server, line: &str) {
-    let told = || {
+    let is_logged = || {
         server
             .get("/metrics")
             .unwrap()
             .1
             .lines()
-            .any(|told| told == line)
+            .any(|logged| logged == line)
     };
-    server.until(line, || told().then_some(()));
+    server.until(line, || is_logged().then_some(()));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn enforcement_is_turned_off_and_on_under_a_running_server() {
 }
 
 #[test]
-fn a_bad_settings_file_is_refused_with_its_place_and_the_server_goes_on() {
+fn a_bad_settings_file_is_refused_with_its_place_and_the_server_continues() {
     let mut server = start("default: allow\n");
     let first = server.revision();
     for (text, place, part) in [
@@ -96,16 +96,16 @@ fn a_bad_settings_file_is_refused_with_its_place_and_the_server_goes_on() {
         ("default: [\n", "settings.yaml:", ""),
     ] {
         server.folder.put("settings.yaml", text);
-        let told = || Some(file(&server, "refused")["problems"][0].clone());
+        let problem = || Some(file(&server, "refused")["problems"][0].clone());
         let at = |problem: &serde_json::Value| {
             problem["place"]
                 .as_str()
-                .is_some_and(|told| told.starts_with(place))
+                .is_some_and(|text| text.starts_with(place))
         };
         let is_it = |problem: &serde_json::Value| {
             at(problem) && problem["text"].as_str().unwrap().contains(part)
         };
-        server.until(text, || told().filter(is_it));
+        server.until(text, || problem().filter(is_it));
         assert_eq!(
             (server.revision(), server.check("x.example").reason()),
             (first.clone(), "denied_by_rule")
@@ -176,7 +176,7 @@ fn an_emptied_settings_file_keeps_the_last_good_settings_and_says_so_everywhere(
     );
     let ended = server.stop();
     assert!(
-        ended.stderr.contains("the settings file has nothing in it"),
+        ended.stderr.contains("the settings file is empty"),
         "{}",
         ended.stderr
     );
@@ -224,7 +224,7 @@ fn what_cannot_change_while_running_is_kept_with_a_warning() {
     let ended = server.stop();
     let logged = ended
         .stderr
-        .matches("`help_url` is not what the server was started with")
+        .matches("`help_url` differs from its value at the start")
         .count();
     assert_eq!(
         logged, 2,

@@ -1,4 +1,4 @@
-//! Signals: SIGHUP reads now; SIGTERM and SIGINT end in order, with every answer on record.
+//! Signals: SIGHUP reads now; SIGTERM and SIGINT end in order, with every answer recorded.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -45,7 +45,7 @@ fn an_end_is_announced_and_checks_are_answered_through_the_drain_delay() {
     assert_eq!(watch.next_status(), Some(ServingStatus::NotServing));
     let ready = server.get("/readyz").unwrap();
     assert_eq!(ready.0, 503);
-    assert!(ready.1.contains("about to end"), "{ready:?}");
+    assert!(ready.1.contains("shutting down"), "{ready:?}");
     assert_eq!(server.get("/healthz").unwrap().0, 200);
     assert_eq!(server.status()["draining"], true);
     let newcomer = check_client::channel(&format!("http://127.0.0.1:{}", server.port));
@@ -193,7 +193,7 @@ fn clients_that_stop_in_the_middle_of_a_word_are_waited_for_no_longer_than_the_b
 }
 
 #[test]
-fn a_check_that_never_ends_is_cut_off_at_the_bound_and_that_is_told() {
+fn a_check_that_never_ends_is_cut_off_at_the_bound_and_that_is_reported() {
     let mut server = server("--drain-timeout 2s --audit file:out/audit.jsonl");
     check_client::wait(check_client::begin_endless(&server.channel));
     let start = Instant::now();
@@ -219,7 +219,7 @@ fn a_check_that_never_ends_is_cut_off_at_the_bound_and_that_is_told() {
     );
 }
 
-/// Asks until the server is gone; the ids of all answers.
+/// Asks until the server is gone, and returns the ids of all answers.
 async fn ask_to_the_end(channel: tonic::transport::Channel) -> Vec<String> {
     let mut ids = Vec::new();
     while let Ok(answer) =

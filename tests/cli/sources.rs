@@ -1,4 +1,5 @@
-//! Several directories, each a source: one that is broken or emptied keeps what it had, and the others go on.
+//! Several directories, each a source: one that is broken or emptied keeps its last good content,
+//! and the others continue.
 
 use crate::denying;
 use customs_test_support::server::{Plan, Server};
@@ -78,7 +79,7 @@ fn a_repaired_source_is_good_again() {
     assert!(!denied(&server, "x.example") && denied(&server, "z.example"));
     assert!(
         !server.status()["lastProblem"].is_null(),
-        "what went wrong last stays told"
+        "the last problem stays in the status"
     );
 }
 

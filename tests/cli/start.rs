@@ -1,4 +1,4 @@
-//! A start that cannot be: each with its exit code, and a message that names the place and what to do.
+//! Starts that fail: each with its exit code, and a message that names the place and what to do.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use crate::denying;
 use customs_test_support::check_client::{self, OTHER};
 use customs_test_support::server::{Ended, Plan};
 
-/// It ended with this code, and said all of this in one line of stderr.
+/// Asserts that it ended with this code, and that one line of stderr contains all parts.
 fn refused(ended: &Ended, code: i32, parts: &[&str]) {
     assert_eq!(ended.code, Some(code), "{ended:?}");
     let said = |line: &str| parts.iter().all(|part| line.contains(part));
@@ -20,7 +20,7 @@ fn refused(ended: &Ended, code: i32, parts: &[&str]) {
 }
 
 #[test]
-fn a_bad_flag_is_told_before_anything_is_opened() {
+fn a_bad_flag_is_reported_before_anything_is_opened() {
     for (flags, parts) in [
         ("--nope", &["unexpected argument", "--nope", "--help"][..]),
         ("--default maybe", &["--default", "maybe", "allow, deny"]),
@@ -97,7 +97,7 @@ fn a_bad_flag_is_told_before_anything_is_opened() {
 }
 
 #[test]
-fn everything_wrong_with_the_settings_is_told_at_once() {
+fn everything_wrong_with_the_settings_is_reported_at_once() {
     let ended = Plan::new()
         .flags("--reload-settle 5x --drain-delay 6x --admin nowhere")
         .fails();
@@ -141,8 +141,8 @@ fn a_misspelt_variable_ends_the_start_with_the_setting_that_was_meant() {
             "CUSTOMS_LOG",
             "verbose",
             &[
-                "CUSTOMS_LOG=`verbose`",
-                "`verbose` is no level; write `debug` or `trace`",
+                "invalid CUSTOMS_LOG `verbose`",
+                "invalid level `verbose`: write `debug` or `trace`",
             ],
         ),
         (
@@ -156,7 +156,7 @@ fn a_misspelt_variable_ends_the_start_with_the_setting_that_was_meant() {
 }
 
 #[test]
-fn a_variable_of_somebody_else_is_warned_of_and_does_not_stop_the_start() {
+fn a_foreign_variable_is_reported_and_does_not_stop_the_start() {
     let plan = Plan::new()
         .file("policies/a.yaml", &denying("a", "x.example"))
         .environment("CUSTOMS_VERSION", "1.2");
@@ -194,7 +194,7 @@ fn the_links_of_a_kubernetes_service_do_not_stop_the_start() {
 }
 
 #[test]
-fn a_bad_settings_file_is_told_with_file_line_and_column() {
+fn a_bad_settings_file_is_reported_with_file_line_and_column() {
     for (text, parts) in [
         (
             "default: deny\nlissten: [x]\n",
@@ -238,7 +238,7 @@ fn a_port_in_use_is_named_with_its_flag() {
 }
 
 #[test]
-fn an_audit_file_in_a_missing_directory_is_told() {
+fn an_audit_file_in_a_missing_directory_is_reported() {
     let ended = Plan::new().flags("--audit file:gone/audit.jsonl").fails();
     refused(
         &ended,
@@ -275,11 +275,11 @@ fn a_stale_socket_file_is_replaced_and_removed_at_the_end() {
 }
 
 #[test]
-fn a_socket_on_which_somebody_answers_is_left_alone() {
+fn a_socket_in_use_is_left_alone() {
     let plan = Plan::new();
     let path = plan.folder.at("out/customs.sock");
     let live = UnixListener::bind(&path).unwrap();
-    // The folder goes with the server, so it is looked at before that.
+    // The folder is removed with the server, so it is checked before that.
     let mut server = plan.flags("--listen unix:out/customs.sock").spawn();
     refused(
         &server.end(),

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Folder, command, ended};
 
-/// A decision's line.
+/// Returns a decision's line.
 fn decision(sequence: u64, effect: &str, host: &str) -> String {
     format!(
         "{{\"time\":\"2026-11-23T12:00:0{sequence}Z\",\"kind\":\"decision\",\"stream\":\"s\",\"sequence\":\"{sequence}\",\
@@ -39,7 +39,7 @@ fn record(sequence: u64) -> Record {
     }
 }
 
-/// A tail that runs, and the lines that it shows.
+/// A running tail, and the lines that it prints.
 struct Tail {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -66,7 +66,7 @@ impl Tail {
         line
     }
 
-    /// What it told on the error output, once it has ended by itself.
+    /// Returns its stderr, once it has ended by itself.
     fn end(mut self) -> String {
         let mut text = String::new();
         self.child
@@ -82,14 +82,14 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        // Both fail only where it has ended.
+        // Both fail only if it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 #[test]
-fn a_file_is_shown_with_what_was_asked_for() {
+fn a_file_is_printed_with_the_selected_records() {
     let text = [
         decision(1, "deny", "a.example"),
         decision(2, "allow", "b.a.example"),
@@ -109,12 +109,12 @@ fn a_file_is_shown_with_what_was_asked_for() {
         "{}",
         all.stdout
     );
-    for told in [
-        "a line is no record",
+    for text in [
+        "a line is not a record",
         "the last record is unfinished (6 bytes)",
-        "the records 3 to 3 of stream s are not here",
+        "the records 3 to 3 of stream s are missing",
     ] {
-        assert!(all.stderr.contains(told), "{told}: {}", all.stderr);
+        assert!(all.stderr.contains(text), "{text}: {}", all.stderr);
     }
     for (flags, expected) in [
         ("--effect deny", 2),
@@ -144,7 +144,7 @@ fn a_file_is_shown_with_what_was_asked_for() {
 }
 
 #[test]
-fn colours_are_for_terminals_or_for_whoever_asks() {
+fn colours_are_for_terminals_or_on_request() {
     let folder = Folder::with(&[("a.jsonl", &decision(1, "deny", "a.example"))]);
     let coloured = |arguments: &str| {
         folder
@@ -191,21 +191,21 @@ fn a_file_is_followed_over_its_rotation() {
     assert_eq!(tail.end(), "", "nothing is missing");
 }
 
-/// A service that tells two records and breaks off, each time it is asked.
+/// A service that sends two records and then fails, for each subscription.
 #[derive(Clone, Default)]
-struct Teller {
+struct FailingTail {
     asked: Arc<Mutex<Vec<TailRequest>>>,
-    /// Places that it does not know.
+    /// Records that it does not know.
     is_forgetful: bool,
 }
 
-type Told = Pin<Box<dyn Stream<Item = Result<TailResponse, Status>> + Send>>;
+type Responses = Pin<Box<dyn Stream<Item = Result<TailResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl AuditService for Teller {
-    type TailStream = Told;
+impl AuditService for FailingTail {
+    type TailStream = Responses;
 
-    async fn tail(&self, request: Request<TailRequest>) -> Result<Response<Told>, Status> {
+    async fn tail(&self, request: Request<TailRequest>) -> Result<Response<Responses>, Status> {
         let request = request.into_inner();
         let after = request.after_sequence;
         let is_unknown = self.is_forgetful && !request.stream.is_empty();
@@ -213,20 +213,20 @@ impl AuditService for Teller {
         if is_unknown {
             return Err(Status::out_of_range("the stream is not known"));
         }
-        let told = [after + 1, after + 2].map(|sequence| {
+        let sent = [after + 1, after + 2].map(|sequence| {
             Ok(TailResponse {
                 record: Some(record(sequence)),
             })
         });
         let broken = Err(Status::unavailable("the server stops"));
         Ok(Response::new(Box::pin(tokio_stream::iter(
-            told.into_iter().chain([broken]),
+            sent.into_iter().chain([broken]),
         ))))
     }
 }
 
-/// Serves while `run` runs, which is told the address.
-fn served(teller: Teller, run: impl FnOnce(String)) {
+/// Serves while `run` runs, and passes it the address.
+fn served(service: FailingTail, run: impl FnOnce(String)) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -234,7 +234,7 @@ fn served(teller: Teller, run: impl FnOnce(String)) {
         .unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let service = AuditServiceServer::new(teller);
+    let service = AuditServiceServer::new(service);
     let serving = runtime.spawn(
         Server::builder()
             .add_service(service)
@@ -257,10 +257,10 @@ fn hosts(shown: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_server_that_goes_away_is_asked_for_what_comes_behind() {
-    let teller = Teller::default();
+fn a_subscription_resumes_after_a_server_went_away() {
+    let service = FailingTail::default();
     let folder = Folder::with(&[]);
-    served(teller.clone(), |address| {
+    served(service.clone(), |address| {
         let flags = "--count 3 --format json --from-start --host h1.example --effect deny";
         let ended = folder.run(&format!("audit tail --server {address} {flags}"));
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -271,12 +271,12 @@ fn a_server_that_goes_away_is_asked_for_what_comes_behind() {
         assert!(
             ended
                 .stderr
-                .contains("is gone (the server stops); asking again in 200ms"),
+                .contains("is gone (the server stops); reconnecting in 200ms"),
             "{}",
             ended.stderr
         );
     });
-    let asked = teller.asked.lock().unwrap().clone();
+    let asked = service.asked.lock().unwrap().clone();
     let filter = asked[0].filter.clone().unwrap();
     assert_eq!(
         (filter.hosts, filter.effect.as_str()),
@@ -295,13 +295,13 @@ fn a_server_that_goes_away_is_asked_for_what_comes_behind() {
 }
 
 #[test]
-fn a_place_that_a_server_forgot_is_told_and_everything_shown() {
-    let teller = Teller {
+fn a_place_that_a_server_forgot_is_reported_and_everything_printed() {
+    let service = FailingTail {
         is_forgetful: true,
-        ..Teller::default()
+        ..FailingTail::default()
     };
     let folder = Folder::with(&[]);
-    served(teller.clone(), |address| {
+    served(service.clone(), |address| {
         let ended = folder.run(&format!(
             "audit tail --server {address} --resume old:7 --count 1 --format json"
         ));
@@ -313,12 +313,12 @@ fn a_place_that_a_server_forgot_is_told_and_everything_shown() {
         assert!(
             ended
                 .stderr
-                .contains("cannot go on behind 7 of stream old (the stream is not known)"),
+                .contains("cannot resume after 7 of stream old (the stream is not known)"),
             "{}",
             ended.stderr
         );
     });
-    let asked = teller.asked.lock().unwrap().clone();
+    let asked = service.asked.lock().unwrap().clone();
     assert_eq!(
         (asked[0].stream.as_str(), asked[0].after_sequence),
         ("old", 7)
@@ -327,9 +327,9 @@ fn a_place_that_a_server_forgot_is_told_and_everything_shown() {
 }
 
 #[test]
-fn what_cannot_be_shown_is_told_with_what_to_do() {
+fn what_cannot_be_printed_is_reported_with_what_to_do() {
     let folder = Folder::with(&[]);
-    for (arguments, code, told) in [
+    for (arguments, code, text) in [
         ("tail", 2, "--server"),
         ("tail a.jsonl", 1, "cannot read a.jsonl"),
         (
@@ -342,11 +342,15 @@ fn what_cannot_be_shown_is_told_with_what_to_do() {
             1,
             "cannot reach unix:none.sock",
         ),
-        ("tail --server nowhere", 1, "write HOST:PORT or unix:PATH"),
+        (
+            "tail --server nowhere",
+            1,
+            "expected HOST:PORT or unix:PATH",
+        ),
         (
             "tail --server 127.0.0.1:1 --resume x",
             2,
-            "with a colon between",
+            "separated by a colon",
         ),
         ("tail - --follow", 1, "cannot be followed"),
         ("stats", 2, "<FILE>"),
@@ -355,7 +359,7 @@ fn what_cannot_be_shown_is_told_with_what_to_do() {
     ] {
         let ended = folder.run(&format!("audit {arguments}"));
         assert_eq!(ended.code, Some(code), "{arguments}: {ended:?}");
-        assert!(ended.stderr.contains(told), "{arguments}: {}", ended.stderr);
+        assert!(ended.stderr.contains(text), "{arguments}: {}", ended.stderr);
     }
 }
 

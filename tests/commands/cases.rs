@@ -1,4 +1,4 @@
-//! `customs test`: cases beside policies, told as a compiler tells errors, and for CI.
+//! `customs test`: cases next to policies, with errors printed like a compiler's, and for CI.
 
 use super::{Folder, policy};
 
@@ -22,7 +22,7 @@ fn folder(cases: &str) -> Folder {
 const GOOD: &str = "- {name: denied, from: shop/web, to: 'http://a.example/', expect: Deny, rule: 'ep:shop/egress#no-a'}\n";
 
 #[test]
-fn good_answers_are_told_in_one_line_with_what_was_not_asked() {
+fn good_answers_are_summarised_in_one_line_with_the_rules_not_exercised() {
     let ended = folder(GOOD).run("test");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(
@@ -89,7 +89,7 @@ fn a_server_that_only_reports_makes_a_difference_to_the_effect_alone() {
 }
 
 #[test]
-fn a_failure_is_told_with_its_place_and_the_answer() {
+fn a_failure_is_reported_with_its_place_and_the_answer() {
     let ended =
         folder("- name: open\n  from: shop/web\n  to: http://A.example.:443/\n  expect: Allow\n")
             .run("test");
@@ -111,7 +111,7 @@ error[case]: case `open`: wanted Allow, got Deny
 }
 
 #[test]
-fn a_rule_that_does_not_exist_is_told_with_the_one_that_was_meant() {
+fn a_rule_that_does_not_exist_is_reported_with_the_one_that_was_meant() {
     let case = GOOD.replace("#no-a", "#not-a");
     let ended = folder(&case).run("test");
     let help =
@@ -160,7 +160,7 @@ fn cases_that_cannot_be_read_fail_and_the_others_are_run() {
     let ended = folder(&format!("{bad}{GOOD}")).run("test");
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.starts_with(
-        "error[bad-identity]: `shop` is no caller\n --> ./policies/a.cases.yaml:5:21\n"
+        "error[bad-identity]: invalid caller `shop`\n --> ./policies/a.cases.yaml:5:21\n"
     ));
     assert_eq!(
         ended.last_line(),
@@ -235,7 +235,7 @@ fn directories_are_sets_by_themselves_unless_they_are_taken_together() {
 }
 
 #[test]
-fn json_tells_every_case() {
+fn json_has_every_case() {
     let ended = folder(&format!(
         "{GOOD}{}",
         GOOD.replace("name: denied", "name: '<x>'")
@@ -257,7 +257,7 @@ fn json_tells_every_case() {
 }
 
 #[test]
-fn junit_tells_every_case() {
+fn junit_has_every_case() {
     let ended = folder(&format!(
         "{GOOD}{}",
         GOOD.replace("name: denied", "name: '<x>'")

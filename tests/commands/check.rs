@@ -1,8 +1,8 @@
-//! `customs check`: the answer, its exit code, and what is told of each stage.
+//! `customs check`: the answer, its exit code, and the text of each stage.
 
 use super::{Ended, Folder, policy};
 
-/// An isolated shop with a few entries, and denies for everybody.
+/// An isolated shop with a few entries, and denies for all callers.
 fn shop() -> Folder {
     let shop = policy(
         "shop",
@@ -27,7 +27,7 @@ fn shop() -> Folder {
     ])
 }
 
-/// Asks, at a moment of its own unless the question names one.
+/// Asks at a fixed time, unless the question names one.
 fn ask(folder: &Folder, question: &str) -> Ended {
     let at = if question.contains("--now") {
         ""
@@ -154,7 +154,7 @@ fn every_answer_has_its_exit_code_and_its_words() {
 }
 
 #[test]
-fn the_istio_gate_is_told_too() {
+fn the_istio_gate_is_explained_too() {
     let rule = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
                 metadata: {name: gate, namespace: istio-system}\n\
                 spec: {action: ALLOW, rules: [{to: [{operation: {hosts: [a.example]}}]}]}\n";
@@ -179,13 +179,13 @@ fn the_istio_gate_is_told_too() {
 }
 
 #[test]
-fn json_tells_the_same_facts() {
-    let told = ask(
+fn json_has_the_same_facts() {
+    let output = ask(
         &shop(),
         "--from shop/web --to http://www.pay.example/ --format json",
     )
     .json();
-    let states: Vec<_> = told["stages"]
+    let states: Vec<_> = output["stages"]
         .as_array()
         .unwrap()
         .iter()
@@ -195,17 +195,17 @@ fn json_tells_the_same_facts() {
         states,
         ["passed", "passed", "notAsked", "closed", "notAsked"]
     );
-    let nearest = &told["stages"][3]["nearest"];
+    let nearest = &output["stages"][3]["nearest"];
     assert_eq!(nearest["rule"]["id"], "ep:shop/egress#pay");
     assert_eq!(
         nearest["hosts"],
         serde_json::json!(["api.pay.example", "*.cdn.pay.example"])
     );
     assert_eq!(
-        (&told["effect"], &told["verdict"]["reason"]),
+        (&output["effect"], &output["verdict"]["reason"]),
         (&"deny".into(), &"not_in_allow_list".into())
     );
-    assert_eq!(told["verdict"]["about"]["owner"], "shop-team");
+    assert_eq!(output["verdict"]["about"]["owner"], "shop-team");
 }
 
 #[test]
@@ -243,25 +243,23 @@ fn broken_policies_give_no_answer() {
     let ended = ask(&folder, "--from shop/web --to http://a.example/");
     assert_eq!(ended.code, Some(2));
     assert!(ended.stdout.contains("policies/a.yaml:1:7"), "{ended:?}");
-    let told = ask(
+    let output = ask(
         &folder,
         "--from shop/web --to http://a.example/ --format json",
     )
     .json();
-    assert_eq!(told["problems"][0]["code"], "yaml-syntax");
+    assert_eq!(output["problems"][0]["code"], "yaml-syntax");
 }
 
 #[test]
 fn what_would_be_is_explained_where_it_is_another_answer() {
     let folder = shop();
-    let told = ask(&folder, "--from shop/web --to http://new.example/").stdout;
-    let (verdict, dry_run) = told
-        .split_once("with everything on trial enforced:\n")
-        .unwrap();
+    let output = ask(&folder, "--from shop/web --to http://new.example/").stdout;
+    let (verdict, dry_run) = output.split_once("in the dry run:\n").unwrap();
     assert!(
         verdict.contains("4 isolation  isolated by ep:shop/egress")
             && verdict.contains("; closed:"),
-        "{told}"
+        "{output}"
     );
     assert!(
         dry_run.contains("4 isolation  isolated by ep:shop/egress")
@@ -269,7 +267,7 @@ fn what_would_be_is_explained_where_it_is_another_answer() {
     );
     assert!(
         dry_run.contains("5 default    not asked: every gate that was asked is open"),
-        "{told}"
+        "{output}"
     );
     let json = ask(
         &folder,
@@ -298,13 +296,13 @@ fn what_would_be_is_explained_where_it_is_another_answer() {
 }
 
 #[test]
-fn the_exception_that_opens_a_deny_is_told_with_it() {
-    let told = ask(
+fn the_exception_that_opens_a_deny_is_explained_with_it() {
+    let output = ask(
         &shop(),
         "--from batch/job --to http://ok.bad.example/ --format json",
     )
     .json();
-    let rules = &told["stages"][1]["rules"];
+    let rules = &output["stages"][1]["rules"];
     assert_eq!(rules[0]["id"], "ep:batch/egress#bad");
     assert_eq!(
         (&rules[1]["id"], &rules[1]["reason"]),

@@ -1,4 +1,4 @@
-//! `customs diff`: what a reviewer of a change sees, and its exit codes.
+//! `customs diff`: its output for the reviewer of a change, and its exit codes.
 
 use super::{Ended, Folder, policy};
 
@@ -17,7 +17,7 @@ fn shop(allow: &str) -> String {
 
 const PAY: &str = "{name: pay, hosts: [pay.example]}";
 
-/// Two versions of a policy, with the same cases beside both.
+/// Returns two versions of a policy, with the same cases next to both.
 fn versions(old: &str, new: &str) -> Folder {
     let cases = format!("{HEAD}{CASES}");
     Folder::with(&[
@@ -101,11 +101,11 @@ fn many_equal_changes_are_folded() {
     assert!(
         ended
             .stdout
-            .contains("  and 10 more; `--format json` tells all\n"),
+            .contains("  and 10 more; `--format json` prints all\n"),
         "{}",
         ended.stdout
     );
-    let rest = "  and 76 questions in 38 groups more like these; `--format json` tells all\n";
+    let rest = "  and 76 questions in 38 groups more like these; `--format json` prints all\n";
     assert_eq!(ended.stdout.matches(rest).count(), 2, "{}", ended.stdout);
 }
 
@@ -122,7 +122,7 @@ fn a_case_can_differ_where_no_verdict_does() {
     assert!(
         ended
             .stdout
-            .contains("same verdict, for another reason or by another rule ("),
+            .contains("same verdict, different reason or rule ("),
         "{}",
         ended.stdout
     );
@@ -226,18 +226,18 @@ fn several_directories_are_the_sources_of_one_set() {
 }
 
 #[test]
-fn json_tells_everything() {
+fn json_has_everything() {
     let folder = versions(&shop(PAY), &shop("{name: pay, hosts: ['*.pay.example']}"));
     let ended = folder.run("diff old new --format json");
     assert_eq!(ended.code, Some(1));
-    let told = ended.json();
+    let report = ended.json();
     assert_eq!(
-        told["rules"],
+        report["rules"],
         serde_json::json!([{
             "id": "ep:shop/egress#pay", "change": "changed", "parts": ["destinations"], "origin": "new/shop.yaml:4"
         }])
     );
-    let allowed = &told["changes"][0];
+    let allowed = &report["changes"][0];
     assert_eq!(
         (&allowed["shift"], &allowed["old"]["effect"]),
         (&"allowed".into(), &"deny".into())
@@ -245,15 +245,15 @@ fn json_tells_everything() {
     assert_eq!(allowed["new"]["rule"], "ep:shop/egress#pay");
     assert_eq!(allowed["questions"][0]["to"], "http://made-up.pay.example/");
     assert_eq!(
-        (&told["cases"][0]["name"], &told["cases"][0]["shift"]),
+        (&report["cases"][0]["name"], &report["cases"][0]["shift"]),
         (&"pays".into(), &"denied".into())
     );
     assert_eq!(
-        (&told["cases"][0]["held"], &told["cases"][0]["holds"]),
+        (&report["cases"][0]["held"], &report["cases"][0]["holds"]),
         (&true.into(), &false.into())
     );
     assert_eq!(
-        (&told["asked"]["cases"], &told["leftOut"]),
+        (&report["asked"]["cases"], &report["leftOut"]),
         (&2.into(), &0.into())
     );
 }
@@ -267,7 +267,7 @@ fn what_cannot_be_compared_has_no_answer() {
         ("cases/a.cases.yaml", &format!("{HEAD}- {{name: x}}\n")),
         ("empty/README.md", ""),
     ]);
-    for (arguments, told) in [
+    for (arguments, text) in [
         ("good broken", "broken/a.yaml:1:7"),
         ("broken good", "broken/a.yaml:1:7"),
         ("good gone", "error[unreadable]"),
@@ -277,16 +277,16 @@ fn what_cannot_be_compared_has_no_answer() {
         let ended = folder.run(&format!("diff {arguments}"));
         assert_eq!(ended.code, Some(2), "{arguments}: {ended:?}");
         assert!(
-            ended.stdout.contains(told) && ended.stderr.contains("nothing to compare"),
+            ended.stdout.contains(text) && ended.stderr.contains("nothing to compare"),
             "{arguments}: {ended:?}"
         );
     }
-    let told = folder.run("diff good broken --format json").json();
-    assert_eq!(told["problems"][0]["code"], "yaml-syntax");
+    let report = folder.run("diff good broken --format json").json();
+    assert_eq!(report["problems"][0]["code"], "yaml-syntax");
     assert_eq!(
         folder.run("diff good good").code,
         Some(0),
-        "the same directory twice is no mistake"
+        "the same directory twice is not a mistake"
     );
     for flags in [
         "good",
@@ -304,7 +304,7 @@ fn what_cannot_be_compared_has_no_answer() {
 }
 
 #[test]
-fn nothing_that_a_terminal_obeys_is_told() {
+fn nothing_that_a_terminal_interprets_is_printed() {
     let folder = Folder::with(&[
         ("old/a.yaml", &shop(PAY)),
         ("new\u{1b}[2J/a.yaml", &policy("shop", "{isolate: true}")),

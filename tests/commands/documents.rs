@@ -1,4 +1,4 @@
-//! The examples in the documents: what is shown loads, and what is shown as a mistake is that mistake.
+//! The examples in the documents: each loads, and each example of a mistake has that mistake.
 
 use super::{Folder, repository};
 
@@ -33,10 +33,10 @@ fn examples(document: &str) -> Vec<Example> {
     found
 }
 
-/// A gateway, for the one code that needs to know which it is.
+/// The settings of a gateway, for the one code that depends on them.
 const GATEWAY: &str = "gateway: {namespace: istio-system, labels: {istio: egressgateway}}\n";
 
-/// What `customs lint` says of an example in a directory of its own.
+/// Returns the output of `customs lint` for an example in its own directory.
 fn lint(example: &Example) -> String {
     let folder = Folder::with(&[
         ("policies/a.yaml", &example.text),
@@ -66,8 +66,8 @@ fn each_problem_code_has_an_example_that_shows_it() {
     let mut codes = 0;
     for example in shown {
         let code = example.heading.trim_matches('`');
-        let told = lint(example);
-        assert!(told.contains(&format!("[{code}]: ")), "{code}: {told}");
+        let output = lint(example);
+        assert!(output.contains(&format!("[{code}]: ")), "{code}: {output}");
         codes += 1;
     }
     assert!(codes >= 25, "only {codes}");
@@ -82,10 +82,10 @@ fn every_other_policy_in_the_documents_loads() {
             .iter()
             .filter(|example| is_policy(example) && !example.heading.starts_with('`'))
         {
-            let told = lint(example);
+            let output = lint(example);
             assert!(
-                told.contains("\n0 errors, ") || told.starts_with("0 errors, "),
-                "{}: {told}",
+                output.contains("\n0 errors, ") || output.starts_with("0 errors, "),
+                "{}: {output}",
                 example.heading
             );
             policies += 1;
@@ -111,21 +111,21 @@ fn the_migration_guide_is_true() {
         ("settings.yaml", holding("gateway:")),
     ];
     let with = |more: &[(&'static str, &str)]| Folder::with(&[&before[..], more].concat());
-    let told = with(&[]).run("test --config settings.yaml policies").stdout;
+    let output = with(&[]).run("test --config settings.yaml policies").stdout;
     let guide = std::fs::read_to_string(repository().join("docs/MIGRATION.md")).unwrap();
     assert!(
         guide.contains(&format!(
-            "$ customs test --config settings.yaml policies\n{told}"
+            "$ customs test --config settings.yaml policies\n{output}"
         )),
-        "{told}"
+        "{output}"
     );
 
     let moved = with(&[("policies/payments.yaml", holding("kind: EgressPolicy"))]);
     let check =
         "check --config settings.yaml --from payments/web --to https://api.psp.example/ policies";
-    let told = moved.run(check).stdout;
+    let output = moved.run(check).stdout;
     assert!(
-        told.contains("dry run      deny: not_in_allow_list by ep:payments/egress "),
-        "{told}"
+        output.contains("dry run      deny: not_in_allow_list by ep:payments/egress "),
+        "{output}"
     );
 }

@@ -1,4 +1,4 @@
-//! The policies that the repository ships: they load, their cases pass, and the schema knows them.
+//! The policies of the repository: they load, their cases pass, and the schema accepts them.
 
 use std::fs;
 use std::path::PathBuf;

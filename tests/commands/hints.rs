@@ -1,9 +1,10 @@
-//! What is said of a policy or a setting that is nearly right: the one thing that was meant, at its place, and never a wider one.
+//! The hints for a policy or a setting that is nearly right: the one thing that was meant, at its
+//! place, and never anything wider.
 
 use super::{Folder, policy};
 
 /// The findings of `lint`, as `code line:column text; hint`.
-fn told(text: &str) -> Vec<String> {
+fn findings(text: &str) -> Vec<String> {
     let report = Folder::with(&[("policies/a.yaml", text)])
         .run("lint --format json policies")
         .json();
@@ -27,11 +28,11 @@ fn told(text: &str) -> Vec<String> {
 }
 
 fn egress(spec: &str) -> Vec<String> {
-    told(&policy("shop", spec))
+    findings(&policy("shop", spec))
 }
 
 fn istio(rest: &str) -> Vec<String> {
-    told(&format!(
+    findings(&format!(
         "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: p, namespace: istio-system}}\n{rest}"
     ))
 }
@@ -55,14 +56,14 @@ fn a_misspelt_field_is_one_mistake_with_the_field_that_was_meant() {
         ),
         ("{name: d, hosts: [a.example], tickets: x}", "ticket"),
     ] {
-        let told = egress(&format!("{{deny: [{entry}]}}"));
-        assert_eq!(told.len(), 1, "{entry}: {told:?}");
+        let findings = egress(&format!("{{deny: [{entry}]}}"));
+        assert_eq!(findings.len(), 1, "{entry}: {findings:?}");
         assert!(
-            told[0].starts_with("unknown-field 4:")
-                && told[0].ends_with(&format!("; did you mean `{meant}`?")),
-            "{told:?}"
+            findings[0].starts_with("unknown-field 4:")
+                && findings[0].ends_with(&format!("; did you mean `{meant}`?")),
+            "{findings:?}"
         );
-        assert!(!told[0].contains("**"), "{told:?}");
+        assert!(!findings[0].contains("**"), "{findings:?}");
     }
     for (spec, meant) in [
         (
@@ -86,10 +87,10 @@ fn a_misspelt_field_is_one_mistake_with_the_field_that_was_meant() {
             "serviceAccounts",
         ),
     ] {
-        let told = egress(spec);
+        let findings = egress(spec);
         assert!(
-            told.len() == 1 && told[0].ends_with(&format!("; did you mean `{meant}`?")),
-            "{spec}: {told:?}"
+            findings.len() == 1 && findings[0].ends_with(&format!("; did you mean `{meant}`?")),
+            "{spec}: {findings:?}"
         );
     }
     for (rest, meant) in [
@@ -112,17 +113,18 @@ fn a_misspelt_field_is_one_mistake_with_the_field_that_was_meant() {
             "`request.headers[NAME]`",
         ),
     ] {
-        let told = istio(&format!("{rest}\n"));
+        let findings = istio(&format!("{rest}\n"));
         assert!(
-            told.iter()
-                .any(|told| told.contains(&format!("did you mean {meant}?"))),
-            "{rest}: {told:?}"
+            findings
+                .iter()
+                .any(|finding| finding.contains(&format!("did you mean {meant}?"))),
+            "{rest}: {findings:?}"
         );
     }
 }
 
 #[test]
-fn a_field_in_the_wrong_mapping_is_told_where_it_belongs() {
+fn a_field_in_the_wrong_mapping_is_reported_with_where_it_belongs() {
     for (rest, belongs) in [
         (
             "spec: {action: DENY, rules: [{to: [{hosts: [a.example], operation: {ports: [\"80\"]}}]}]}",
@@ -157,10 +159,10 @@ fn a_field_in_the_wrong_mapping_is_told_where_it_belongs() {
             "`deny` is a field of an EgressPolicy",
         ),
     ] {
-        let told = istio(&format!("{rest}\n"));
+        let findings = istio(&format!("{rest}\n"));
         assert!(
-            told.iter().any(|told| told.contains(belongs)),
-            "{rest}: {told:?}"
+            findings.iter().any(|finding| finding.contains(belongs)),
+            "{rest}: {findings:?}"
         );
     }
     for (spec, belongs) in [
@@ -193,10 +195,10 @@ fn a_field_in_the_wrong_mapping_is_told_where_it_belongs() {
             "`action` is a field of an AuthorizationPolicy",
         ),
     ] {
-        let told = egress(spec);
+        let findings = egress(spec);
         assert!(
-            told.iter().any(|told| told.contains(belongs)),
-            "{spec}: {told:?}"
+            findings.iter().any(|finding| finding.contains(belongs)),
+            "{spec}: {findings:?}"
         );
     }
 }
@@ -216,19 +218,19 @@ fn a_hint_for_a_host_never_covers_more_than_was_written() {
             "write `api.vendor.example:8443`",
         ),
     ] {
-        for told in [
+        for findings in [
             egress(&format!("{{deny: [{{name: d, hosts: [\"{host}\"]}}]}}")),
             istio(&format!(
                 "spec: {{action: DENY, rules: [{{to: [{{operation: {{hosts: [\"{host}\"]}}}}]}}]}}\n"
             )),
         ] {
             assert!(
-                told.iter().any(|told| told.contains(expected)),
-                "{host}: {told:?}"
+                findings.iter().any(|finding| finding.contains(expected)),
+                "{host}: {findings:?}"
             );
             assert!(
-                !told.iter().any(|told| told.contains("**")),
-                "{host}: {told:?}"
+                !findings.iter().any(|finding| finding.contains("**")),
+                "{host}: {findings:?}"
             );
         }
     }
@@ -239,12 +241,12 @@ fn a_hint_for_a_host_never_covers_more_than_was_written() {
     );
     assert!(
         !missing[0].contains("**"),
-        "advice for a missing host is no grant of anywhere: {missing:?}"
+        "the hint for a missing host does not grant any host: {missing:?}"
     );
 }
 
 #[test]
-fn a_setting_that_is_nearly_right_is_told_at_its_place_with_the_one_that_was_meant() {
+fn a_setting_that_is_nearly_right_is_reported_at_its_place_with_the_one_that_was_meant() {
     for (text, place, meant) in [
         ("default: deny\n\npolcies: [a]\n", "3:1", "policies"),
         ("polcies: [a]\n", "1:1", "policies"),
@@ -298,9 +300,9 @@ fn a_setting_that_is_nearly_right_is_told_at_its_place_with_the_one_that_was_mea
 
 #[test]
 fn a_deny_that_is_not_what_it_seems_to_be_is_a_warning() {
-    let root = |spec: &str| told(&policy("istio-system", spec));
+    let root = |spec: &str| findings(&policy("istio-system", spec));
     let deny = "deny: [{name: d, hosts: [a.example]}]";
-    for (told, expected) in [
+    for (findings, expected) in [
         (
             egress("{mode: Report, deny: [{name: d, hosts: [a.example], mode: Enforce}]}"),
             "mode-overruled 4:",
@@ -342,11 +344,11 @@ fn a_deny_that_is_not_what_it_seems_to_be_is_a_warning() {
         ),
     ] {
         assert!(
-            told.iter().any(|told| told.contains(expected)),
-            "{expected}: {told:?}"
+            findings.iter().any(|finding| finding.contains(expected)),
+            "{expected}: {findings:?}"
         );
     }
-    for told in [
+    for findings in [
         egress("{mode: Report, deny: [{name: d, hosts: [a.example]}]}"),
         egress("{mode: Enforce, deny: [{name: d, hosts: [a.example], mode: Enforce}]}"),
         egress(&format!(
@@ -369,10 +371,10 @@ fn a_deny_that_is_not_what_it_seems_to_be_is_a_warning() {
             "bad-method",
         ];
         assert!(
-            !told
+            !findings
                 .iter()
-                .any(|told| codes.iter().any(|code| told.starts_with(code))),
-            "{told:?}"
+                .any(|finding| codes.iter().any(|code| finding.starts_with(code))),
+            "{findings:?}"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Folder, command, ended, policy};
 
-/// One file with ten mistakes of ten kinds, and what is told of it.
+/// One file with ten mistakes of ten kinds, and the output for it.
 const TEN: &str = include_str!("ten-mistakes.yaml");
 const TOLD: &str = include_str!("ten-mistakes.txt");
 
@@ -13,7 +13,7 @@ fn clean() -> String {
 }
 
 #[test]
-fn nothing_wrong_is_told_in_one_line() {
+fn nothing_wrong_is_reported_in_one_line() {
     let folder = Folder::with(&[("policies/a.yaml", &clean())]);
     let ended = folder.run("lint");
     assert_eq!(
@@ -28,7 +28,7 @@ fn ten_mistakes_are_ten_findings_with_place_and_remedy() {
     assert_eq!((TOLD.matches("error[").count(), remedies), (10, 10));
     assert!(
         include_str!("../../docs/POLICY.md").contains(TOLD.trim()),
-        "docs/POLICY.md shows what is told"
+        "docs/POLICY.md shows what is printed"
     );
     let folder = Folder::with(&[("policies/ten.yaml", TEN)]);
     let human = folder.run("lint policies");
@@ -57,7 +57,7 @@ fn ten_mistakes_are_ten_findings_with_place_and_remedy() {
 }
 
 #[test]
-fn nothing_is_coloured_where_nobody_looks() {
+fn nothing_is_coloured_without_a_terminal() {
     let folder = Folder::with(&[("policies/ten.yaml", TEN)]);
     assert!(!folder.run("lint").stdout.contains('\u{1b}'));
 }
@@ -81,7 +81,7 @@ fn warnings_fail_only_where_they_are_denied() {
 }
 
 #[test]
-fn ends_of_grants_are_told_at_any_moment() {
+fn expirations_of_grants_are_reported_for_any_time() {
     let grant =
         "{isolate: false, allow: [{name: a, hosts: [a.example], expires: '2026-12-31T00:00:00Z'}]}";
     let folder = Folder::with(&[("policies/a.yaml", &policy("shop", grant))]);
@@ -109,7 +109,7 @@ fn ends_of_grants_are_told_at_any_moment() {
 }
 
 #[test]
-fn a_bad_flag_is_told_apart_from_a_bad_policy() {
+fn a_bad_flag_has_another_exit_code_than_a_bad_policy() {
     let folder = Folder::with(&[("policies/a.yaml", &clean())]);
     for flags in [
         "--format yaml",
@@ -225,7 +225,7 @@ fn sarif_names_a_rule_and_a_region_for_each_result() {
 }
 
 #[test]
-fn github_is_told_one_annotation_a_line() {
+fn github_gets_one_annotation_per_line() {
     let folder = Folder::with(&[("policies/a.yaml", &policy("shop", "{isolat: true}"))]);
     let ended = folder.run("lint --format github");
     let expected = "::error file=policies/a.yaml,line=4,col=8,endColumn=14,title=customs%3A unknown-field::unknown field \

@@ -1,4 +1,5 @@
-//! The author's tools as their users run them: the real binary, its output and its exit code.
+//! Tests the tools for policy authors as users run them: the real binary, its output and its exit
+//! code.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +26,7 @@ mod validator;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a command left.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -43,7 +44,7 @@ impl Ended {
     }
 }
 
-/// The binary, which learns nothing of the environment of whoever runs the tests.
+/// The binary, isolated from the environment in which the tests run.
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
     for (name, _) in

@@ -1,8 +1,9 @@
-//! Why a request is denied, where an entry or a rule comes near: the part that does not fit is told by name.
+//! Why a request is denied although an entry or a rule is close: the part that does not match is
+//! named.
 
 use super::{Ended, Folder, policy};
 
-/// An isolated shop, and an Istio gate of its own.
+/// An isolated shop with its own Istio gate.
 fn folder() -> Folder {
     let shop = policy(
         "shop",
@@ -22,7 +23,7 @@ fn check(folder: &Folder, question: &str, directory: &str) -> Ended {
 }
 
 #[test]
-fn the_part_of_the_nearest_entry_that_does_not_fit_is_told() {
+fn the_part_of_the_nearest_entry_that_does_not_match_is_named() {
     let folder = folder();
     for (question, parts) in [
         (
@@ -96,7 +97,7 @@ fn the_part_of_the_nearest_entry_that_does_not_fit_is_told() {
 }
 
 #[test]
-fn the_nearest_rule_at_the_istio_gate_is_told() {
+fn the_nearest_rule_at_the_istio_gate_is_named() {
     let folder = folder();
     for (question, parts) in [
         (
@@ -149,7 +150,7 @@ fn the_nearest_rule_at_the_istio_gate_is_told() {
 }
 
 #[test]
-fn the_canonical_host_is_told_and_why_a_host_is_malformed() {
+fn the_canonical_host_is_printed_and_why_a_host_is_malformed() {
     let folder = folder();
     for (question, parts) in [
         (

@@ -15,7 +15,7 @@ fn two_sources() -> Folder {
     ])
 }
 
-/// The revision that a server with these flags puts in force, as it tells the record.
+/// Returns the revision that a server with these flags puts in force, from its audit log.
 fn served(folder: &Folder, flags: &str) -> String {
     let mut command = command(folder.path());
     command.arg("serve").args(flags.split_whitespace()).args([

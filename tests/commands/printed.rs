@@ -1,5 +1,6 @@
-//! What strangers wrote, as it is printed: every command with hostile text in each field of a policy, in names of files, in
-//! settings, flags, variables and records. Nothing of it may steer a terminal, hide or turn text around, or begin a line.
+//! Foreign text as it is printed: every command with hostile text in each field of a policy, in
+//! names of files, in settings, flags, variables and records. None of it may control a terminal,
+//! hide or reverse text, or begin a line.
 
 use std::process::{Command, Stdio};
 
@@ -7,10 +8,11 @@ use serde_json::{Value, json};
 
 use crate::{Ended, Folder, command, ended};
 
-/// A colour, a title, a C1 control, text turned around, line ends of all kinds, what nobody sees, and tags.
+/// A colour, a title, a C1 control, reversed text, line ends of all kinds, invisible characters,
+/// and tags.
 const HOSTILE: &str = "\u{1b}[31m\u{1b}]0;x\u{7}\u{9b}8m\u{202e}\u{2066}\u{200f}\u{61c}\n\r\u{85}\u{2028}\u{2029}\t\u{200b}\u{feff}\u{ad}\u{7f}\u{e0041}\u{fe0f}\u{e000}forged: line";
 
-/// The same for names of files, which have no line ends here: those are refused with the file's name.
+/// The same for names of files, without line ends: a file with one in its name is rejected.
 const HOSTILE_NAME: &str = "\u{202e}\u{2028}\u{e0041}\u{200b}";
 
 fn is_ink(c: char) -> bool {
@@ -33,11 +35,11 @@ fn is_ink(c: char) -> bool {
                 .any(|range: &std::ops::RangeInclusive<u32>| range.contains(&u32::from(c))))
 }
 
-/// Nothing of the hostile text is in it as it was.
+/// Asserts that the hostile text does not appear unescaped.
 fn is_clean(what: &str, text: &str) {
     let bad = text.chars().find(|c| !is_ink(*c));
     assert_eq!(bad, None, "{what}: {text:?}");
-    // What stands behind the line ends of the hostile text never begins a line.
+    // The text after the line ends of the hostile text never begins a line.
     let forged = text.lines().find(|line| line.starts_with("forged"));
     assert_eq!(forged, None, "{what}: {text}");
 }
@@ -47,7 +49,7 @@ fn clean(what: &str, ended: &Ended) {
     is_clean(&format!("{what}, stderr"), &ended.stderr);
 }
 
-/// The document with hostile text in one place: each text and each name of a field in turn.
+/// Returns the document with hostile text in one place: each text and each field name in turn.
 fn spoilt(document: &Value) -> Vec<Value> {
     match document {
         Value::String(text) => vec![json!(format!("{text}{HOSTILE}")), json!(HOSTILE)],
@@ -115,7 +117,7 @@ fn cases() -> Value {
                       "expect": "Allow", "reason": "default_allow", "rule": "ep:a/b#c", "gate": "istio", "expired": "x"}]})
 }
 
-/// A value as YAML of ASCII alone, since a file may hold none of these characters but escaped.
+/// Returns a value as ASCII YAML, because a file may contain these characters only escaped.
 fn yaml(value: &Value) -> String {
     let escaped = |c: char| match c {
         ' '..='~' => c.to_string(),
@@ -124,7 +126,7 @@ fn yaml(value: &Value) -> String {
     value.to_string().chars().map(escaped).collect()
 }
 
-/// A set that loads, with hostile text wherever a policy may hold any.
+/// Returns a set that loads, with hostile text wherever a policy may contain it.
 fn good() -> String {
     let text = yaml(&json!(HOSTILE));
     format!(
@@ -152,7 +154,7 @@ const READERS: [&str; 13] = [
     "test DIR --format junit",
 ];
 
-/// Runs every reader of policies on a directory.
+/// Runs every command that reads policies on a directory.
 fn read_by_all(folder: &Folder, directory: &str) -> String {
     let run = |line: &str| {
         let arguments = line
@@ -206,14 +208,14 @@ fn no_command_prints_what_a_field_of_a_policy_or_case_says_as_it_is() {
         &format!("{HOSTILE_NAME}\u{1b}[2J"),
         HOSTILE,
     ] {
-        let told = read_by_all(&folder, directory);
+        let output = read_by_all(&folder, directory);
         let is_escaped = ["\\u{202e}", "\\u202e"]
             .iter()
-            .all(|text| told.contains(text))
+            .all(|text| output.contains(text))
             || ["ended", "raw"].contains(&directory);
         assert!(
             is_escaped,
-            "{directory:?}: the hostile text shows, and its escapes: {told}"
+            "{directory:?}: the hostile text shows, and its escapes: {output}"
         );
     }
 }
@@ -226,7 +228,7 @@ fn no_message_about_flags_variables_or_settings_says_a_text_as_it_is() {
         clean(what, &ended);
         assert!(
             (ended.stdout + &ended.stderr).contains("\\u{202e}"),
-            "{what}: it is told"
+            "{what}: it is printed"
         );
     };
     for flags in [

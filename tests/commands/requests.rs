@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::{Ended, Folder, command, ended, policy, repository};
 
-/// Denies one host of the captures, and isolates one caller.
+/// A policy that denies one host of the captures, and isolates one caller.
 fn folder(files: &[(&str, &str)]) -> Folder {
     let denies = policy(
         "demo-frontend",
@@ -21,7 +21,7 @@ const CHECK: &str = r#"{"attributes": {
 }}"#;
 
 #[test]
-fn every_capture_can_be_asked_again() {
+fn every_capture_can_be_explained() {
     let folder = folder(&[]);
     let mut asked = 0;
     for entry in std::fs::read_dir(repository().join("tests/captures")).unwrap() {
@@ -33,8 +33,8 @@ fn every_capture_can_be_asked_again() {
         let request = path.display();
         let ended = folder.run(&format!("check --request {request} --format json policies"));
         assert!(matches!(ended.code, Some(0 | 1)), "{request}: {ended:?}");
-        let told = ended.json();
-        assert_eq!(told.get("notes"), None, "{request}: {told}");
+        let answer = ended.json();
+        assert_eq!(answer.get("notes"), None, "{request}: {answer}");
         let text = std::fs::read_to_string(&path).unwrap();
         let caller = "spiffe://cluster.local/ns/demo-frontend/sa/sleep";
         let expected = if text.contains(&format!("\"principal\": \"{caller}\"")) {
@@ -42,15 +42,15 @@ fn every_capture_can_be_asked_again() {
         } else {
             "unauthenticated"
         };
-        assert_eq!(told["from"], expected, "{request}");
+        assert_eq!(answer["from"], expected, "{request}");
         let scheme = if text.contains("\"http\": {") {
             "http://"
         } else {
             "tcp://"
         };
         assert!(
-            told["to"].as_str().unwrap().starts_with(scheme),
-            "{request}: {told}"
+            answer["to"].as_str().unwrap().starts_with(scheme),
+            "{request}: {answer}"
         );
     }
     assert!(asked >= 8, "{asked} captures");
@@ -111,7 +111,7 @@ fn a_check_comes_from_the_standard_input_too() {
 }
 
 #[test]
-fn what_is_no_check_is_told_with_its_place() {
+fn what_is_not_a_check_is_reported_with_its_place() {
     let folder = folder(&[
         (
             "type.json",
@@ -232,8 +232,8 @@ fn problems_inside_a_check_have_their_place_and_notes_do_not_fail() {
         "{}",
         ended.stdout
     );
-    let told = folder(&[("policies/a.cases.yaml", &noted)])
+    let answer = folder(&[("policies/a.cases.yaml", &noted)])
         .run("test --format json")
         .json();
-    assert_eq!(told["suites"][0]["notes"][0]["code"], "unknown-field");
+    assert_eq!(answer["suites"][0]["notes"][0]["code"], "unknown-field");
 }

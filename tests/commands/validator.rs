@@ -1,9 +1,10 @@
-//! As much of JSON Schema as the schemas of `customs schema` use; a keyword that is not known fails the test.
+//! The part of JSON Schema that the schemas of `customs schema` use; an unknown keyword fails the
+//! test.
 
 use customs_policy::document::{Node, Value as Yaml};
 use serde_json::{Map, Value};
 
-/// A document as JSON.
+/// Returns a document as JSON.
 pub(crate) fn json(node: &Node) -> Value {
     match &node.value {
         Yaml::Null => Value::Null,
@@ -20,7 +21,7 @@ pub(crate) fn json(node: &Node) -> Value {
     }
 }
 
-/// What of a value does not fit a schema.
+/// Returns what in a value does not match a schema.
 pub(crate) fn check(schema: &Value, value: &Value) -> Vec<String> {
     Checker { root: schema }.check(schema, value, "")
 }

@@ -1,4 +1,4 @@
-//! The command line of `customs audit`: the tools of those who read the record.
+//! The command line of `customs audit`: tools for readers of the audit log.
 
 use std::path::PathBuf;
 
@@ -9,38 +9,40 @@ use customs_engine::reason::Reason;
 use customs_policy::reader::nearest;
 use customs_record::fields::KINDS;
 
-/// What to do with a record.
+/// The tools for an audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Say whether a record is what was written; exits with 0 for intact, 1 for bad, 3 for unsealed, 2 for no answer
+    /// Verify that an audit log is complete and unchanged; exits with 0 for intact, 1 for bad, 3
+    /// for unsealed, 2 for no answer
     Verify(VerifyArgs),
-    /// Show records for people, one line each, as they come from a server or stand in a file
+    /// Print the records of a file or of a running server, one line each
     Tail(Box<TailArgs>),
-    /// Count what a record says: who was denied what, why, and what would be denied
+    /// Count records: which callers were denied which hosts, why, and what the dry run denies
     Stats(Box<StatsArgs>),
 }
 
 /// The flags of `audit verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The files of one sink, rotated ones too, packed or not, in any order; - is the standard input
+    /// The files of one sink, including rotated and compressed ones, in any order; - reads stdin
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// The checkpoint file that the server wrote: what was cut off the end shows too
+    /// The checkpoint file that the server wrote; with it, truncation at the end is detected too
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoints: Option<PathBuf>,
-    /// The Ed25519 public key (PEM) that signed the checkpoints; repeatable, where keys have changed
+    /// The Ed25519 public key (PEM) that signed the checkpoints; repeatable, for keys that were
+    /// rotated
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Vec<PathBuf>,
-    /// How the answer is told
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: VerifyFormat,
 }
 
-/// How `audit verify` tells its answer.
+/// How `audit verify` prints its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum VerifyFormat {
-    /// For people
+    /// Text for people
     Human,
     /// One JSON document
     Json,
@@ -50,73 +52,73 @@ pub enum VerifyFormat {
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("from").required(true).args(["file", "server"]))]
 pub struct TailArgs {
-    /// A file of the record, also one with .gz; - is the standard input
+    /// A file of the audit log, plain or .gz; - reads stdin
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// Where a server has a sink `tail:ADDR`: HOST:PORT or unix:PATH
+    /// The address of a server's `tail:` sink: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR")]
     pub(crate) server: Option<String>,
-    /// Wait for more at the end of the file, also where it is rotated
+    /// Wait for more records at the end of the file, across rotations
     #[arg(long, short, requires = "file")]
     pub(crate) follow: bool,
-    /// Begin with the oldest record that the server still has [default: only what is new]
+    /// Start with the oldest record that the server still has [default: only new records]
     #[arg(long, requires = "server", conflicts_with = "resume")]
     pub(crate) from_start: bool,
-    /// Go on behind a record that is known
+    /// Resume after this record
     #[arg(long, value_name = "STREAM:SEQUENCE", requires = "server", value_parser = place)]
     pub(crate) resume: Option<(String, u64)>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// End after so many records
+    /// Exit after N records
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// How records are shown
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "pretty")]
     pub(crate) format: TailFormat,
-    /// Whether lines are coloured; auto is on a terminal without NO_COLOR
+    /// When to colour lines; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
 }
 
-/// Which records are shown: one value of each flag must hold.
+/// Which records are printed: a record must match one value of each flag.
 #[derive(Clone, Debug, Default, Args)]
 pub struct FilterArgs {
-    /// A namespace of callers; repeatable
+    /// A namespace of the caller; repeatable
     #[arg(long = "namespace", value_name = "NS")]
     pub(crate) namespaces: Vec<String>,
-    /// A host, or *.example.com for all names below one; repeatable
+    /// A host, or *.example.com for all names below it; repeatable
     #[arg(long = "host", value_name = "HOST")]
     pub(crate) hosts: Vec<String>,
-    /// A reason of verdicts; repeatable
+    /// A reason of the verdict; repeatable
     #[arg(long = "reason", value_name = "REASON", value_parser = reason)]
     pub(crate) reasons: Vec<String>,
-    /// What Envoy was told
+    /// The answer that Envoy got
     #[arg(long, value_name = "EFFECT")]
-    pub(crate) effect: Option<ToldEffect>,
+    pub(crate) effect: Option<EffectFilter>,
     /// A kind of record, such as decision or policyChange; repeatable
     #[arg(long = "kind", value_name = "KIND", value_parser = kind)]
     pub(crate) kinds: Vec<String>,
 }
 
-/// What Envoy was told.
+/// The answer that Envoy got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ToldEffect {
-    /// The request goes on
+pub enum EffectFilter {
+    /// The request was allowed
     Allow,
-    /// The request is refused
+    /// The request was denied
     Deny,
 }
 
-/// How `audit tail` shows records.
+/// How `audit tail` prints records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TailFormat {
-    /// For people
+    /// Text for people
     Pretty,
-    /// The lines of JSON as a file has them
+    /// The JSON lines as they are in the file
     Json,
 }
 
-/// Whether lines are coloured.
+/// When lines are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set
@@ -130,53 +132,53 @@ pub enum Color {
 /// The flags of `audit stats`.
 #[derive(Clone, Debug, Args)]
 pub struct StatsArgs {
-    /// Files of the record, as lines of JSON or as protobuf, also with .gz; - is the standard input
+    /// Files of the audit log, as JSON lines or protobuf, plain or .gz; - reads stdin
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// How many rows each table has
+    /// The number of rows in each table
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) top: usize,
-    /// How numbers are told
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: StatsFormat,
-    /// Only records from this moment on, as 2026-12-31T00:00:00Z
+    /// Count only records from this time on, such as 2026-12-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<Timestamp>,
-    /// Only records before this moment
+    /// Count only records before this time
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<Timestamp>,
 }
 
-/// How `audit stats` tells numbers.
+/// How `audit stats` prints numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StatsFormat {
-    /// For people
+    /// Text for people
     Human,
     /// One JSON document
     Json,
 }
 
-/// What is wrong with a value of a flag.
+/// Why the value of a flag is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum FlagError {
-    #[error("{meant}It is one of: {known}")]
+    #[error("{meant}expected one of: {known}")]
     NotOneOf { meant: String, known: String },
-    #[error("write the `stream` and the `sequence` of a record with a colon between")]
+    #[error("expected the `stream` and the `sequence` of a record, separated by a colon")]
     Place,
 }
 
-/// Reads a reason of verdicts.
+/// Parses a reason of verdicts.
 fn reason(text: &str) -> Result<String, FlagError> {
     one_of(text, &Reason::ALL.map(Reason::as_str))
 }
 
-/// Reads a kind of records.
+/// Parses a kind of records.
 fn kind(text: &str) -> Result<String, FlagError> {
     let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
     one_of(text, &kinds)
 }
 
-/// Reads one of a closed list of words.
+/// Parses one of a closed list of words.
 fn one_of(text: &str, known: &[&str]) -> Result<String, FlagError> {
     if known.contains(&text) {
         return Ok(text.to_owned());
@@ -190,7 +192,7 @@ fn one_of(text: &str, known: &[&str]) -> Result<String, FlagError> {
     })
 }
 
-/// Reads `STREAM:SEQUENCE`.
+/// Parses `STREAM:SEQUENCE`.
 fn place(text: &str) -> Result<(String, u64), FlagError> {
     let parts = text
         .rsplit_once(':')

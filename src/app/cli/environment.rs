@@ -1,11 +1,13 @@
-//! The variables of the environment that are settings, and the command line as it is read beside them.
+//! Reads the command line and the environment variables that are settings.
 //!
-//! The rule: a variable whose name begins with `CUSTOMS_` is a setting, or the start ends with the one that was meant. A
-//! misspelt setting that was passed over would leave its default in force, which may be the wider one. Where none was meant,
-//! it is a variable of somebody else's, such as `CUSTOMS_VERSION`, and a warning says that it is ignored. What is known is the
-//! command line's own list, so it needs no second one. One family is passed over, since nobody writes it: Kubernetes puts
-//! a Service's address into each container of its namespace as `NAME_SERVICE_HOST`, `NAME_PORT` and so on, and a Service
-//! may be called `customs`, or `customs-` and more.
+//! The rule: a variable whose name begins with `CUSTOMS_` is a setting. If its name is similar to a
+//! setting's, the start fails and names that setting: an ignored misspelling would leave the
+//! default in force, which may allow more. If its name is not similar to any, such as
+//! `CUSTOMS_VERSION`, a warning says that it is ignored. The known names come from the command line
+//! itself, so there is no second list. One family is skipped without a warning, because no user
+//! writes it: Kubernetes adds a Service's address to each container of its namespace as
+//! `NAME_SERVICE_HOST`, `NAME_PORT` and so on, and a Service may be called `customs` or
+//! `customs-...`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,16 +22,17 @@ use crate::ops::telemetry;
 use customs_policy::printable;
 use customs_policy::reader;
 
-/// Reads the command line with the environment beside it.
+/// Reads the command line and the environment.
 ///
 /// # Errors
-/// The exit code, once it is told what is wrong, or what was asked of the command line itself.
+/// Returns the exit code, after it has printed what is wrong, or the help or version that was
+/// requested.
 pub fn parse() -> Result<Cli, ExitCode> {
-    // Looked at first: a misspelt variable explains most of what else may be wrong.
+    // Checked first: a misspelt variable explains most other errors.
     let all = std::env::vars_os()
         .map(|(name, value)| (lossy(&name), lossy(&value)))
         .collect();
-    let cli = Cli::try_parse().map_err(|wrong| told(&wrong))?;
+    let cli = Cli::try_parse().map_err(|wrong| print_clap_error(&wrong))?;
     let unknown = if reads_settings(&cli.command) {
         unknown(&all)
     } else {
@@ -49,7 +52,7 @@ fn lossy(text: &std::ffi::OsStr) -> String {
     text.to_string_lossy().into_owned()
 }
 
-/// Whether a command has its settings from the environment too.
+/// Returns whether a command reads settings from the environment too.
 fn reads_settings(command: &Command) -> bool {
     match command {
         Command::Serve(_)
@@ -66,15 +69,15 @@ fn reads_settings(command: &Command) -> bool {
     }
 }
 
-/// Tells what is wrong with the command line, or its help. The colours are clap's, which passes on what it was given, so
-/// they are left out where that is not printable.
-fn told(wrong: &clap::Error) -> ExitCode {
+/// Prints what is wrong with the command line, or its help, in clap's colours. clap repeats its
+/// input, so text that is not printable is escaped and loses its colours.
+fn print_clap_error(wrong: &clap::Error) -> ExitCode {
     let given = std::env::args_os().chain(std::env::vars_os().map(|(_, value)| value));
     if given
         .map(|text| lossy(&text))
         .all(|text| printable::is_printable(&text))
     {
-        // There is no way to tell that it cannot be told.
+        // An error here cannot be reported.
         let _ = wrong.print();
     } else {
         use std::io::Write;
@@ -84,7 +87,7 @@ fn told(wrong: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(wrong.exit_code()).unwrap_or(BAD_SETTING))
 }
 
-/// Every variable that is read.
+/// Returns every variable that is read.
 fn known() -> BTreeSet<String> {
     fn of(command: &clap::Command) -> BTreeSet<String> {
         let own = command
@@ -98,19 +101,19 @@ fn known() -> BTreeSet<String> {
     known
 }
 
-/// A variable that begins like a setting and is not one.
+/// A variable that has the prefix of settings and is not one.
 #[derive(Debug)]
 struct UnknownVariable {
     name: String,
     meant: Option<Meant>,
 }
 
-/// The setting that was meant by it.
+/// The setting that was meant.
 #[derive(Debug)]
 enum Meant {
-    /// One that this variable sets.
+    /// The setting of this variable.
     Variable(String),
-    /// One that has no variable.
+    /// A setting without a variable.
     FileOnly(String),
 }
 
@@ -133,10 +136,11 @@ impl fmt::Display for UnknownVariable {
     }
 }
 
-/// The variables that begin like settings and are not settings.
+/// Returns the variables that have the prefix of settings and are not settings.
 fn unknown(all: &BTreeMap<String, String>) -> Vec<UnknownVariable> {
     let known = known();
-    // Names have cases. Those of a shell's own variables are in lower case often, so only a setting's name is minded there.
+    // Shell variables are often in lower case, so a lower-case name is reported only if it is
+    // similar to a setting's.
     let is_ours = |name: &str| name.starts_with(PREFIX) || known.contains(&name.to_uppercase());
     let candidates = all
         .iter()
@@ -151,7 +155,7 @@ fn unknown(all: &BTreeMap<String, String>) -> Vec<UnknownVariable> {
     unknown.collect()
 }
 
-/// What was meant by a name without its prefix, as far as one can tell.
+/// Returns the setting that was probably meant by a name without its prefix.
 fn meant(own: &str, known: &BTreeSet<String>) -> Option<Meant> {
     let names: Vec<&str> = known
         .iter()
@@ -168,7 +172,8 @@ fn meant(own: &str, known: &BTreeSet<String>) -> Option<Meant> {
         let key = || reader::nearest(&word.to_lowercase(), &in_file);
         named.or_else(|| key().map(|key| Meant::FileOnly(key.to_owned())))
     };
-    // What goes on behind a setting's name (`LISTEN_PORT`), and what ends within a word of it (`ENFORCE`).
+    // A name that extends a setting's name (`LISTEN_PORT`), or that ends within a word of it
+    // (`ENFORCE`).
     let mut beginnings = own
         .rmatch_indices('_')
         .filter_map(|(at, _)| own.get(..at))
@@ -183,11 +188,12 @@ fn meant(own: &str, known: &BTreeSet<String>) -> Option<Meant> {
         .or_else(|| cut().map(|name| variable(name)))
 }
 
-/// The fewest letters of a setting's name that say which one was meant.
+/// The fewest letters of a setting's name that identify it.
 const SHORTEST: usize = 3;
 
-/// Whether Kubernetes has put a variable there for a Service whose name begins with `customs`. For other names than that
-/// one itself the Service must be there whole, since `CUSTOMS_LISTEN_PORT` may be somebody's mistake.
+/// Returns whether Kubernetes added a variable for a Service whose name begins with `customs`. For
+/// names other than `customs` itself, all variables of the Service must exist, because
+/// `CUSTOMS_LISTEN_PORT` may be a mistake.
 fn is_service_link(name: &str, value: &str, all: &BTreeMap<String, String>) -> bool {
     let address = |value: &str| {
         ["tcp://", "udp://", "sctp://"]
@@ -209,7 +215,7 @@ fn is_service_link(name: &str, value: &str, all: &BTreeMap<String, String>) -> b
     })
 }
 
-/// `9191_TCP`, `9191_TCP_ADDR` and their like.
+/// Returns whether the name ends like `9191_TCP` or `9191_TCP_ADDR`.
 fn is_port_of_link(rest: &str) -> bool {
     let mut parts = rest.split('_');
     let number = parts.next().is_some_and(|part| part.parse::<u16>().is_ok());
@@ -235,13 +241,13 @@ mod tests {
         )
     }
 
-    fn told(variables: &[(&str, &str)]) -> Vec<String> {
+    fn reported(variables: &[(&str, &str)]) -> Vec<String> {
         let unknown = found(variables);
         unknown.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn a_variable_that_is_no_setting_is_told_with_the_one_that_was_meant() {
+    fn a_misspelt_variable_is_reported_with_the_setting_that_was_meant() {
         for (name, expected) in [
             ("CUSTOMS_DEFUALT", "did you mean `CUSTOMS_DEFAULT`?"),
             ("customs_default", "did you mean `CUSTOMS_DEFAULT`?"),
@@ -288,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_by_which_no_setting_was_meant_is_told_and_ignored() {
+    fn a_foreign_variable_is_reported_and_ignored() {
         let names = [
             "NAMESPACE",
             "VERSION",
@@ -328,7 +334,7 @@ mod tests {
             ("PATH", "x"),
             ("RUST_LOG", "x"),
         ];
-        assert_eq!(told(&others), [""; 0]);
+        assert_eq!(reported(&others), [""; 0]);
     }
 
     #[test]
@@ -348,7 +354,7 @@ mod tests {
             ("CUSTOMS_TAIL_PORT", "tcp://10.96.0.8:9193"),
             ("CUSTOMS_TAIL_PORT_9193_TCP_ADDR", "10.96.0.8"),
         ];
-        assert_eq!(told(&links), [""; 0]);
+        assert_eq!(reported(&links), [""; 0]);
         for (name, value) in [
             ("CUSTOMS_PORT", "9191"),
             ("CUSTOMS_PORTS", "tcp://10.96.0.7:9191"),
@@ -360,7 +366,7 @@ mod tests {
             ("CUSTOMS_SERVICE", "x"),
             ("CUSTOMS_OTHER_PORT", "tcp://10.96.0.7:9191"),
         ] {
-            assert_eq!(told(&[(name, value)]).len(), 1, "{name}");
+            assert_eq!(reported(&[(name, value)]).len(), 1, "{name}");
         }
     }
 }

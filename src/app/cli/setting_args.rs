@@ -20,7 +20,7 @@ use crate::app::settings::{
 const CONFIG: &str = "config";
 /// The setting that names policy directories; tools take it without a flag.
 const POLICIES: &str = "policies";
-/// What such an argument is called.
+/// The value name of such an argument.
 const DIRECTORY: &str = "DIR";
 
 /// Every setting that has a flag.
@@ -30,9 +30,9 @@ pub type ReadArgs = SettingArgs<DirectoriesAndVerdicts>;
 /// The settings that can change a verdict.
 pub type VerdictArgs = SettingArgs<Verdicts>;
 
-/// Which settings a command takes.
+/// The settings that a command takes.
 pub trait SettingSet {
-    /// The argument for a setting, if the command takes it.
+    /// Returns the argument for a setting, if the command takes it.
     fn argument(setting: &Setting) -> Option<Arg>;
 }
 
@@ -81,7 +81,7 @@ pub struct SettingArgs<S> {
     set: PhantomData<S>,
 }
 
-// Written by hand, since a derived one would ask the same of the set.
+// Written by hand: a derived implementation would require the trait of the set too.
 impl<S> Clone for SettingArgs<S> {
     fn clone(&self) -> Self {
         SettingArgs {
@@ -103,15 +103,16 @@ impl<S> fmt::Debug for SettingArgs<S> {
 }
 
 impl<S> SettingArgs<S> {
-    /// The settings file, if one was named.
+    /// Returns the settings file, if one was named.
     pub fn config(&self) -> Option<&Path> {
         self.config.as_deref()
     }
 
-    /// The settings that hold: flags and environment over the settings file over the defaults.
+    /// Returns the effective settings: flags and environment override the settings file, which
+    /// overrides the defaults.
     ///
     /// # Errors
-    /// What is wrong with the settings file.
+    /// Returns what is wrong with the settings file.
     pub(crate) fn settings(&self) -> Result<LayeredSettings, SettingsFileError> {
         let document = match self.config() {
             Some(path) => SettingsDocument::read(path)?,
@@ -120,7 +121,7 @@ impl<S> SettingArgs<S> {
         Ok(self.over(document))
     }
 
-    /// The settings that hold over this file.
+    /// Returns the effective settings with this file.
     pub(crate) fn over(&self, document: SettingsDocument) -> LayeredSettings {
         let SettingsDocument {
             mut settings,
@@ -137,7 +138,7 @@ impl<S> SettingArgs<S> {
     }
 }
 
-/// Where the value of a setting comes from that an argument gives.
+/// Returns the origin of a setting's value that an argument gives.
 fn origin(setting: &Setting, argument: &Arg, source: Option<ValueSource>) -> Origin {
     match (source, setting.variable(), argument.get_long()) {
         (Some(ValueSource::EnvVariable), Some(variable), _) => Origin::Variable(variable),
@@ -150,7 +151,7 @@ impl<S: SettingSet> FromArgMatches for SettingArgs<S> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let (mut values, mut given) = (Box::<Settings>::default(), BTreeMap::new());
         for setting in SETTINGS {
-            // The command may have another argument of this name.
+            // The command may have another argument with this name.
             let Some(argument) = S::argument(setting) else {
                 continue;
             };

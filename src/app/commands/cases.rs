@@ -1,7 +1,7 @@
-//! `PolicyTest` documents: questions with the answers that their author expects.
+//! `PolicyTest` documents: questions with the answers that the author expects.
 //!
-//! Read with the same reader as policies, so an unknown field is an error with its place here too. What a question means
-//! to the engine is said in [`query`](crate::app::explain::query).
+//! They are read by the same reader as policies, so an unknown field is an error with its place
+//! here too. [`query`](crate::app::explain::query) converts a question to the engine's input.
 
 mod spec;
 
@@ -18,52 +18,52 @@ pub(crate) use spec::PolicyTest;
 /// One case.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
-    /// What is asked.
+    /// The question.
     pub query: ExplainQuery,
-    /// What is expected.
+    /// The expected answer.
     pub wanted: Wanted,
 }
 
-/// Something expected, with its place.
+/// An expected value, with its place.
 #[derive(Clone, Debug)]
 pub struct Expected<T> {
-    /// What.
+    /// The value.
     pub value: T,
-    /// Where that is written.
+    /// Its place.
     pub place: Place,
 }
 
-/// What a case expects; only the verdict's effect must be said.
+/// The expectations of a case; only the verdict's effect is required.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// `expect`, `reason` and `rule`: the verdict.
     pub verdict: WantedAnswer,
-    /// `dry_run`, `dryRunReason` and `dryRunRule`: what the verdict would be with everything on trial enforced.
+    /// `dryRun`, `dryRunReason` and `dryRunRule`: the answer of the dry run.
     pub dry_run: WantedAnswer,
-    /// `effect`: what Envoy is told.
+    /// `effect`: the answer that Envoy gets.
     pub effect: Option<Expected<Effect>>,
-    /// `gate`: the gates that stayed shut for a denial, or opened for an allow.
+    /// `gate`: the gates that stayed closed for a denial, or opened for an allow.
     pub gate: Option<Expected<String>>,
-    /// `expired`: the exception of a deny that ended.
+    /// `expired`: the exception of a deny that expired.
     pub expired: Option<Expected<String>>,
 }
 
-/// What is expected of one answer.
+/// The expectations for one answer.
 #[derive(Clone, Debug)]
 pub struct WantedAnswer {
     /// Allow or deny.
     pub effect: Option<Expected<Effect>>,
-    /// Why.
+    /// The reason.
     pub reason: Option<Expected<Reason>>,
     /// The rule that it names.
     pub rule: Option<Expected<String>>,
 }
 
-/// Reads the cases of a file; what cannot be read is among the problems.
+/// Parses the cases of a file and adds what is invalid to the problems.
 pub fn read(file: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Case> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         let what = "the file is not UTF-8 text";
@@ -100,7 +100,7 @@ fn policy_test(document: &Node, problems: &mut Vec<Problem>) -> Vec<Case> {
 
 fn exactly(name: &str, value: &str, text: Required<Text<'_>>, problems: &mut Vec<Problem>) {
     if let Some(text) = text.0.filter(|text| text.text != value) {
-        let what = format!("`{}` is no {name} of a file of cases", text.text);
+        let what = format!("invalid {name} `{}` in a test file", text.text);
         problems.push(
             text.error(Code::UnknownKind, what)
                 .hint(format!("write `{name}: {value}`")),
@@ -112,7 +112,7 @@ fn unique_names(cases: &[Case], problems: &mut Vec<Problem>) {
     for (at, case) in cases.iter().enumerate() {
         if let Some(first) = cases.iter().take(at).find(|other| other.name == case.name) {
             let what = format!(
-                "the case `{}` stands twice; the other is at {}",
+                "duplicate case `{}`; the other is at {}",
                 case.name, first.place
             );
             problems
@@ -171,7 +171,7 @@ fn effect(text: Text<'_>) -> Result<Expected<Effect>, Problem> {
         "Allow" => Ok(expected(text, Effect::Allow)),
         "Deny" => Ok(expected(text, Effect::Deny)),
         other => Err(text
-            .error(Code::BadValue, format!("`{other}` is no answer"))
+            .error(Code::BadValue, format!("invalid answer `{other}`"))
             .hint("write `Allow` or `Deny`")),
     }
 }
@@ -184,7 +184,7 @@ fn reason(text: Text<'_>) -> Result<Expected<Reason>, Problem> {
     {
         return Ok(expected(text, *known));
     }
-    let problem = text.error(Code::BadValue, format!("`{}` is no reason", text.text));
+    let problem = text.error(Code::BadValue, format!("invalid reason `{}`", text.text));
     Err(match reader::nearest(text.text, &names) {
         Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
         None => problem.hint(format!("the reasons are {}", names.join(", "))),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_place() {
+    fn every_mistake_is_reported_with_its_place() {
         for (case, expected) in [
             (
                 "- {name: a, from: a/b, to: 'http://h/', expect: allow}\n",

@@ -1,8 +1,9 @@
-//! `customs check`: one question, answered as `serve` would, with the reasons stage by stage; by policy files, or by a
-//! running server.
+//! `customs check`: explains the decision for one request stage by stage, as `serve` would make it,
+//! from policy files or from a running server.
 //!
-//! The exit code is the answer that Envoy would get: 0 for allow, 1 for deny. 2 says that there is no answer, because
-//! the question is none, the policies do not load, or the server does not answer.
+//! The exit code is the answer that Envoy would get: 0 for allow, 1 for deny. It is 2 if there is
+//! no answer, because the question is invalid, the policies do not load, or the server does not
+//! answer.
 
 use std::io::Read;
 use std::path::Path;
@@ -15,7 +16,7 @@ use super::lint::ProblemLine;
 use super::render::Painter;
 use super::sources::{self, Found};
 use super::{BAD_SETTING, print, print_document, print_error, print_json, verdict, with_settings};
-use crate::app::cli::{AskedArgs, CheckArgs, CheckFormat};
+use crate::app::cli::{CheckArgs, CheckFormat, CheckQueryArgs};
 use crate::app::client;
 use crate::app::explain::answer::{self, Explanation};
 use crate::app::explain::query::{self, ExplainQuery, QueryInput, ShorthandQuery, Target};
@@ -27,15 +28,15 @@ use customs_policy::problem::{Code, Place, Problem};
 use customs_policy::reader::Text;
 use customs_record::clock;
 
-/// Asks the question and tells the answer.
+/// Asks the question and prints the answer.
 pub fn run(args: CheckArgs) -> ExitCode {
     let CheckArgs {
         read,
-        asked,
+        query,
         admin,
         format,
     } = args;
-    let prepared = match prepare(&asked) {
+    let prepared = match prepare(&query) {
         Ok(prepared) => prepared,
         Err(problems) => {
             problems
@@ -50,10 +51,10 @@ pub fn run(args: CheckArgs) -> ExitCode {
     }
 }
 
-/// A question that can be asked here and there.
+/// A question in the forms for the engine and for a server.
 struct PreparedQuery {
     query: ExplainQuery,
-    /// The same as a server takes it.
+    /// The body to send to a server.
     body: Map<String, Value>,
     notes: Vec<Problem>,
 }
@@ -65,7 +66,8 @@ fn by_policies(settings: &Resolved, prepared: &PreparedQuery, format: CheckForma
         print_error("the policies do not load, so there is no answer");
         return ExitCode::from(BAD_SETTING);
     };
-    // With a set in force, an error is one of a source that is bound to a namespace, or of where a file lies.
+    // If a set is in force, an error belongs to a source that is bound to a namespace, or to the
+    // location of a file.
     found
         .problems
         .iter()
@@ -82,10 +84,10 @@ fn by_policies(settings: &Resolved, prepared: &PreparedQuery, format: CheckForma
 
 fn by_server(admin: &str, prepared: &PreparedQuery, format: CheckFormat) -> ExitCode {
     match client::ask(admin, &json!(prepared.body)) {
-        // The server notes places of the body; those of the file are of more use.
+        // The server's notes have places in the body; places in the file are more useful.
         Ok(explanation) => print_answer(explanation.noting(&prepared.notes), format),
         Err(why) => {
-            // A server tells each thing that is wrong in a line of its own.
+            // A server reports one problem per line.
             why.to_string().lines().for_each(print_error);
             ExitCode::from(BAD_SETTING)
         }
@@ -100,13 +102,13 @@ fn print_answer(explanation: Explanation, format: CheckFormat) -> ExitCode {
     verdict(explanation.allows())
 }
 
-/// The question that the flags ask; what is wrong is told with its place, or with its flag.
-fn prepare(asked: &AskedArgs) -> Result<PreparedQuery, Vec<Problem>> {
-    let mut prepared = match &asked.request {
+/// Returns the question of the flags, or its problems, each with its place or its flag.
+fn prepare(query: &CheckQueryArgs) -> Result<PreparedQuery, Vec<Problem>> {
+    let mut prepared = match &query.request {
         Some(path) => PreparedQuery::of_file(path)?,
-        None => PreparedQuery::of_shorthand(shorthand(asked).map_err(|problem| vec![*problem])?),
+        None => PreparedQuery::of_shorthand(shorthand(query).map_err(|problem| vec![*problem])?),
     };
-    if let Some(moment) = asked.now {
+    if let Some(moment) = query.now {
         prepared.query.now = Some(UnixNanos(moment.as_nanosecond()));
         prepared
             .body
@@ -128,7 +130,7 @@ impl PreparedQuery {
         }
     }
 
-    /// The check that a file holds; `-` is the standard input.
+    /// Reads the check in a file; `-` reads stdin.
     fn of_file(path: &Path) -> Result<PreparedQuery, Vec<Problem>> {
         let is_stdin = path == Path::new("-");
         let name = if is_stdin {
@@ -164,15 +166,15 @@ impl PreparedQuery {
 
 fn stdin() -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // One byte more than may be read, so that what is too large is told as such.
+    // Reads one byte more than is allowed, so that a file that is too large is reported as such.
     std::io::stdin()
         .take(document::MAX_FILE as u64 + 1)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn shorthand(asked: &AskedArgs) -> Result<ShorthandQuery, Box<Problem>> {
-    let [from, to] = [&asked.from, &asked.to].map(|text| text.clone().unwrap_or_default());
+fn shorthand(query: &CheckQueryArgs) -> Result<ShorthandQuery, Box<Problem>> {
+    let [from, to] = [&query.from, &query.to].map(|text| text.clone().unwrap_or_default());
     let caller = query::caller(Text {
         text: &from,
         place: &Place::whole("--from"),
@@ -182,17 +184,17 @@ fn shorthand(asked: &AskedArgs) -> Result<ShorthandQuery, Box<Problem>> {
         place: &Place::whole("--to"),
     })?;
     if let Target::Tcp { .. } = target {
-        only_http("--method", asked.method.is_some())?;
-        only_http("--header", !asked.header.is_empty())?;
+        only_http("--method", query.method.is_some())?;
+        only_http("--header", !query.header.is_empty())?;
     }
-    let AskedArgs {
+    let CheckQueryArgs {
         method,
         header: headers,
         listener_port,
         source_ip,
         sni,
         ..
-    } = asked.clone();
+    } = query.clone();
     Ok(ShorthandQuery {
         from,
         to,
@@ -206,7 +208,7 @@ fn shorthand(asked: &AskedArgs) -> Result<ShorthandQuery, Box<Problem>> {
     })
 }
 
-/// A connection has neither a method nor headers.
+/// Rejects a method and headers for a TCP connection.
 fn only_http(flag: &str, is_there: bool) -> Result<(), Box<Problem>> {
     let what = "this belongs to HTTP, and `--to` is a TCP connection";
     if is_there {
@@ -220,7 +222,7 @@ fn only_http(flag: &str, is_there: bool) -> Result<(), Box<Problem>> {
     }
 }
 
-/// A question in words as a server takes it: what is not there is left out.
+/// Returns a shorthand question as a server accepts it, without the fields that were not given.
 fn body(shorthand: &ShorthandQuery) -> Map<String, Value> {
     let ShorthandQuery {
         from,
@@ -260,7 +262,8 @@ fn body(shorthand: &ShorthandQuery) -> Map<String, Value> {
         .collect()
 }
 
-/// A node as it is passed on. Numbers that JSON has not are passed on as text, which protobuf reads as well.
+/// Converts a node to JSON. Numbers that JSON does not have become strings, which protobuf reads as
+/// well.
 fn as_json(node: &Node) -> Value {
     match &node.value {
         document::Value::Null => Value::Null,

@@ -1,4 +1,4 @@
-//! `customs completions` and `customs man`: what the command line knows of itself, for shells and for man.
+//! `customs completions` and `customs man`: generated from the command line.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use clap_mangen::Man;
 use super::{BAD_SETTING, FAILED, print_error};
 use crate::app::{cli, print_document};
 
-/// Prints the completions for a shell.
+/// Prints the completion script of a shell.
 pub fn completions(shell: Shell) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "customs", &mut text);
@@ -16,7 +16,7 @@ pub fn completions(shell: Shell) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Prints the man page of the command, or of one of its commands.
+/// Prints the man page of customs, or of one of its commands.
 pub fn man(command: Option<&str>) -> ExitCode {
     let mut whole = cli::command();
     whole.build();

@@ -1,5 +1,6 @@
-//! Which rules the cases exercised: a rule counts when an answer names it, in the verdict or in what would be, or when it
-//! marks the request for the record. Exceptions of a deny are no rules here: an answer does not name one that opened.
+//! Counts which rules the test cases exercised. A rule is exercised if an answer names it, in the
+//! verdict or in the dry run, or if it marks the request for the record. Exceptions of a deny are
+//! not counted as rules, because an answer does not name an exception that matched.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +8,10 @@ use customs_engine::decision::{Decision, NamedRule};
 use customs_engine::rules::Rules;
 use customs_engine::snapshot::Snapshot;
 
-/// The rules of a set, and those that were named.
+/// The rules of a set, and those that were exercised.
 #[derive(Debug, Default)]
 pub struct Coverage {
-    /// Where each rule stands, by its id.
+    /// The place of each rule, by its id.
     rules: BTreeMap<String, String>,
     named: BTreeSet<String>,
 }
@@ -25,7 +26,7 @@ pub struct Uncovered {
 }
 
 impl Coverage {
-    /// The rules of a set: entries, Istio's rules, and policies that isolate.
+    /// Collects the rules of a set: entries, Istio's rules, and policies that isolate.
     pub fn of(snapshot: &Snapshot) -> Coverage {
         let Rules {
             denies,
@@ -53,7 +54,7 @@ impl Coverage {
         }
     }
 
-    /// Notes what a decision names.
+    /// Marks the rules that a decision names.
     pub fn note(&mut self, decision: &Decision) {
         self.named
             .extend(decision.audit.iter().map(|info| info.id.to_string()));
@@ -68,17 +69,17 @@ impl Coverage {
         }
     }
 
-    /// How many rules there are.
+    /// Returns the number of rules.
     pub fn rules(&self) -> usize {
         self.rules.len()
     }
 
-    /// The ids of all rules.
+    /// Returns the ids of all rules.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.rules.keys().map(String::as_str)
     }
 
-    /// The rules that no case exercised, in the order of ids.
+    /// Returns the rules that no case exercised, sorted by id.
     pub fn missing(&self) -> Vec<Uncovered> {
         let missing = self
             .rules

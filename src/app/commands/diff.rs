@@ -1,8 +1,9 @@
-//! `customs diff`: what a change of policies lets through or stops, before it is merged.
+//! `customs diff`: shows what a change of policies newly allows or denies, before it is merged.
 //!
-//! Two sets are loaded as `serve` would, with the same settings, and compared by the engine: by the rules' own values, and
-//! here by the cases beside them. The exit code is 0 where no verdict differs, 1 where some does, 2 where a set does not
-//! load. What differs without another verdict (a trial, a reason, a rule's name) is told and does not fail.
+//! Both sets are loaded as `serve` would, with the same settings. The engine compares their answers
+//! to questions made from the rules' own values, and this module compares their answers to the test
+//! cases. The exit code is 0 if no verdict differs, 1 if some do, 2 if a set does not load.
+//! Differences in the dry run, the reason or the rule alone are printed and do not fail.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ use customs_engine::time::UnixNanos;
 use customs_policy::problem::Problem;
 use customs_sources::PolicyDirectory;
 
-/// Compares two sets and tells how they differ.
+/// Compares two sets and prints how they differ.
 pub fn run(args: DiffArgs) -> ExitCode {
     let (old, new, format) = (args.old.clone(), args.new.clone(), args.format);
     let now = args.now.map_or_else(customs_record::clock::now, |moment| {
@@ -65,7 +66,7 @@ pub fn run(args: DiffArgs) -> ExitCode {
     })
 }
 
-/// What was read of both sets.
+/// The two sets as they were read.
 #[derive(Default)]
 struct Read {
     source_map: SourceMap,
@@ -107,7 +108,7 @@ impl Read {
     }
 }
 
-/// Asks both sets the cases of both; one that stands in both unchanged is asked once.
+/// Asks both sets the test cases of both; a case that is unchanged in both is asked once.
 fn ask(cases: Vec<Case>, old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Cases {
     let mut known = BTreeSet::new();
     let once: Vec<Case> = cases
@@ -132,7 +133,7 @@ fn ask(cases: Vec<Case>, old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Case
     }
 }
 
-/// A case without its place.
+/// Returns a case without its place.
 fn words(case: &Case) -> String {
     let Wanted {
         verdict,

@@ -1,4 +1,5 @@
-//! How the differences of `customs diff` are told: for people, equal changes folded, and as JSON, whole.
+//! Prints the differences of `customs diff`: as text with equal changes grouped, or as complete
+//! JSON.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -11,48 +12,48 @@ use customs_analysis::diff::{Change, Diff, Group, RuleChange, Shift, Shifted, Ve
 use customs_engine::decision::Answer;
 use customs_policy::printable;
 
-/// How many questions of a group people are told.
+/// The number of questions that the text shows of a group.
 const TOLD: usize = 8;
 
-/// How many groups of one kind.
+/// The number of groups that it shows of one kind.
 const GROUPS_TOLD: usize = 12;
 
-/// How many groups, with one question each, where the verdict is the same.
+/// The number of groups, with one question each, that it shows if the verdict is the same.
 const ASIDES_TOLD: usize = 3;
 
-/// How many rules.
+/// The number of rules that it shows.
 const RULES_TOLD: usize = 40;
 
 /// Everything that differs.
 pub struct Report {
-    /// What the rules' own values show.
+    /// The differences found with the rules' own values.
     pub diff: Diff,
-    /// What the cases show.
+    /// The differences found with the test cases.
     pub cases: Cases,
-    /// The own trust domain, which callers are told without.
+    /// The mesh's own trust domain, which is left out of callers.
     pub own: String,
 }
 
-/// The cases beside both sets.
+/// The test cases of both sets.
 pub struct Cases {
-    /// How many there are.
+    /// The number of cases.
     pub asked: usize,
-    /// Those that differ.
+    /// The cases that differ.
     pub changes: Vec<CaseChange>,
 }
 
-/// A case that is answered otherwise, or holds for one of the sets only.
+/// A case with different answers, or that passes for only one of the sets.
 pub struct CaseChange {
     /// The case.
     pub case: Case,
-    /// How its answers differ; `None` if they are the same in all that decisions are compared by.
+    /// How its answers differ; `None` if they do not differ in anything that is compared.
     pub answers: Option<Shifted>,
-    /// Whether it holds for the old set, and for the new one.
+    /// Whether it passes for the old set, and for the new one.
     pub holds: (bool, bool),
 }
 
 impl Report {
-    /// Whether some verdict is another one.
+    /// Returns whether some verdict differs.
     pub fn changes_verdicts(&self) -> bool {
         let case = |case: &CaseChange| {
             case.answers
@@ -63,7 +64,7 @@ impl Report {
     }
 }
 
-/// Everything that differs, for people.
+/// Returns all differences as text.
 pub fn paper(report: &Report) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut section = |title: String, body: Vec<String>| {
@@ -108,32 +109,32 @@ fn questions(groups: &[&Group]) -> usize {
     groups.iter().map(|group| group.changes.len()).sum()
 }
 
-/// The largest groups of one kind.
+/// Returns the largest groups of one kind.
 fn shifted(shift: Shift, groups: &[&Group], own: &str) -> Vec<String> {
     let most = if shift.is_verdict() {
         GROUPS_TOLD
     } else {
         ASIDES_TOLD
     };
-    let told = groups
+    let shown = groups
         .iter()
         .take(most)
-        .flat_map(|group| tell_group(group, own));
+        .flat_map(|group| group_lines(group, own));
     let rest = groups.get(most..).unwrap_or_default();
     let more = || {
         let count = counted(questions(rest), "question");
         format!(
-            "  and {count} in {} more like these; `--format json` tells all",
+            "  and {count} in {} more like these; `--format json` prints all",
             counted(rest.len(), "group")
         )
     };
-    told.chain((!rest.is_empty()).then(more)).collect()
+    shown.chain((!rest.is_empty()).then(more)).collect()
 }
 
 fn rules(changes: &[RuleChange]) -> Vec<String> {
     let more = || {
         format!(
-            "  and {} more; `--format json` tells all",
+            "  and {} more; `--format json` prints all",
             changes.len() - RULES_TOLD
         )
     };
@@ -149,8 +150,8 @@ fn title(shift: Shift) -> &'static str {
     match shift {
         Shift::Allowed => "newly allowed",
         Shift::Denied => "newly denied",
-        Shift::DryRun => "same verdict, and another one once what is on trial is enforced",
-        Shift::Reason => "same verdict, for another reason or by another rule",
+        Shift::DryRun => "same verdict, different dry run",
+        Shift::Reason => "same verdict, different reason or rule",
     }
 }
 
@@ -163,8 +164,8 @@ fn rule(change: &RuleChange) -> String {
     format!("  {what:<8} {} ({}){parts}", change.id, change.origin)
 }
 
-/// A group: what was and what is, and the first few questions.
-fn tell_group(group: &Group, own: &str) -> Vec<String> {
+/// Returns the old and the new answer of a group, and its first questions.
+fn group_lines(group: &Group, own: &str) -> Vec<String> {
     let changes = &group.changes;
     let shown = if group.answers.shift.is_verdict() {
         TOLD
@@ -262,7 +263,7 @@ fn summary(report: &Report) -> String {
     format!("{allowed} newly allowed, {denied} newly denied; {asked} and {cases}{left_out}")
 }
 
-/// The same as one JSON object, nothing folded away.
+/// Returns all differences as one JSON object.
 pub fn document(report: &Report) -> Value {
     let rules: Vec<Value> = report.diff.rules.iter().map(rule_document).collect();
     let groups: Vec<Value> = report

@@ -1,22 +1,22 @@
-//! What a tool has to tell about a place in a file: a problem of a policy, or a case that failed. One shape for both, so
-//! that each format is rendered once.
+//! A finding of a tool at a place in a file: a problem of a policy, or a test case that failed.
+//! Both have one type, so that each output format is implemented once.
 
 use customs_policy::problem::{Place, Problem, Severity};
 
-/// Something to be told about a place.
+/// A finding at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// Its stable name.
+    /// Its stable code.
     pub code: &'static str,
-    /// Where it is.
+    /// Its place.
     pub place: Place,
-    /// What it is, in one sentence.
+    /// The finding in one sentence.
     pub text: String,
-    /// What else is worth knowing.
+    /// More information.
     pub note: Option<String>,
-    /// What was meant or what to do.
+    /// What was meant, or what to do.
     pub help: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl From<&Problem> for Finding {
 }
 
 impl Finding {
-    /// Everything it says beside its place, in one paragraph.
+    /// Returns its text, note and hint in one paragraph.
     pub fn paragraph(&self) -> String {
         let more = [&self.note, &self.help];
         more.into_iter()

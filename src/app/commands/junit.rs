@@ -1,9 +1,10 @@
-//! Results as JUnit's XML, which CI systems show case by case.
+//! Prints results as JUnit XML, which CI systems show case by case.
 
 use super::test_report::{CaseResult, Report, Suite};
 use customs_policy::printable;
 
-/// The document: a suite for each set, a case for each case; what kept a set from being run is a case in error.
+/// Returns the document: a suite for each set, a case for each case. A problem that prevents a set
+/// from running is a case with an error.
 pub fn document(report: &Report) -> String {
     let sum = |of: fn(&Suite) -> usize| report.suites.iter().map(of).sum::<usize>();
     let (tests, failures, errors) = (sum(tests), sum(Suite::failed), sum(errors));
@@ -53,19 +54,19 @@ fn case(result: &CaseResult) -> String {
     let Some(first) = result.failures.first() else {
         return format!("{head}/>\n");
     };
-    let told = result.failures.iter().map(|failure| {
+    let texts = result.failures.iter().map(|failure| {
         printable::line(&format!("{}: {}", failure.place, failure.paragraph())).into_owned()
     });
-    let body = escaped(&told.collect::<Vec<_>>().join("\n"));
-    // JUnit knows one failure a case; the body tells all.
+    let body = escaped(&texts.collect::<Vec<_>>().join("\n"));
+    // JUnit allows one failure per case; the body contains all of them.
     let message = escaped(&first.text);
     format!(
         "{head}>\n      <failure type=\"case\" message=\"{message}\">{body}</failure>\n    </testcase>\n"
     )
 }
 
-/// Text as XML may hold it: what is not printable escaped as everywhere, which leaves nothing that XML does not allow, and
-/// markup escaped.
+/// Returns text escaped for XML: characters that are not printable as everywhere, which leaves none
+/// that XML forbids, and markup.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in printable::page(text).chars() {

@@ -1,4 +1,5 @@
-//! `customs lint`: every problem of every policy file, as `serve` with the same settings would find them.
+//! `customs lint`: reports every problem of every policy file, as `serve` with the same settings
+//! would.
 
 use std::process::ExitCode;
 
@@ -9,20 +10,20 @@ use super::render::{self, Painter};
 use super::source_map::SourceMap;
 use super::sources::{self, Found};
 use super::{counted, print, print_document, print_json, sarif, verdict};
-use crate::app::cli::{LintFormat, LookedArgs};
+use crate::app::cli::{LintFormat, LintOptions};
 use crate::app::settings::Resolved;
 use customs_analysis::findings::Horizon;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Problem, Severity};
 
-/// Looks for problems and tells them.
-pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {
-    let LookedArgs {
+/// Finds problems and prints them.
+pub fn run(settings: &Resolved, options: &LintOptions) -> ExitCode {
+    let LintOptions {
         format,
         deny_warnings,
         now,
         expiry_days,
-    } = *looked;
+    } = *options;
     let now = now.map_or_else(customs_record::clock::now, |moment| {
         UnixNanos(moment.as_nanosecond())
     });
@@ -56,7 +57,7 @@ pub fn run(settings: &Resolved, looked: &LookedArgs) -> ExitCode {
     verdict(totals.errors == 0 && !(deny_warnings && totals.warnings > 0))
 }
 
-/// How many problems there are.
+/// The number of problems by severity.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Totals {
     files: usize,
@@ -106,7 +107,7 @@ struct Report<'f> {
     problems: Vec<ProblemLine<'f>>,
 }
 
-/// One problem of the JSON document. Line and column are 0 where a file as a whole is meant.
+/// One problem of the JSON document. Line and column are 0 for a problem of a whole file.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemLine<'f> {
@@ -123,7 +124,7 @@ pub struct ProblemLine<'f> {
 }
 
 impl<'f> ProblemLine<'f> {
-    /// A problem, with what its file says at that place.
+    /// A problem, with the text at its place.
     pub fn of(problem: &'f Problem, source_map: &SourceMap) -> ProblemLine<'f> {
         ProblemLine {
             code: problem.code.as_str(),

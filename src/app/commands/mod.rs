@@ -1,9 +1,10 @@
-//! The author's tools: everything that reads policies and tells about them without serving.
+//! The tools for policy authors: commands that read policies without serving.
 //!
-//! They load as `serve` does, with the same settings and the same reader ([`sources`]), so what they say holds for a
-//! server. They decide nothing themselves and change no file. What they find is a result and goes to stdout; what keeps
-//! them from looking goes to stderr. The exit code is 0 for clean, 1 for something found, 2 for a bad flag; `check` answers
-//! with it: 0 for allow, 1 for deny, 2 for no answer; `diff` exits with 1 if some verdict differs.
+//! They load policies as `serve` does, with the same settings and the same reader ([`sources`]), so
+//! their results apply to a server. They decide nothing themselves and change no file. Results go
+//! to stdout; errors that prevent a result go to stderr. The exit code is 0 if nothing is found, 1
+//! if something is, 2 for an invalid flag; of `check` it is the answer: 0 for allow, 1 for deny, 2
+//! for no answer; `diff` exits with 1 if some verdict differs.
 
 use std::process::ExitCode;
 
@@ -31,11 +32,11 @@ mod sources;
 mod test;
 mod test_report;
 
-/// Runs one of the author's tools; `serve` and `settings` are not among them.
+/// Runs a tool for policy authors; `serve` and `settings` are not among them.
 pub fn run(command: Command) -> ExitCode {
     match command {
         Command::Lint(args) => {
-            with_settings(args.read, |settings| lint::run(settings, &args.looked))
+            with_settings(args.read, |settings| lint::run(settings, &args.options))
         }
         Command::Test(args) => with_settings(args.read, |settings| {
             test::run(settings, args.format, args.together)
@@ -67,7 +68,7 @@ fn with_resolved(
     }
 }
 
-/// The exit code of a tool that has looked.
+/// Returns the exit code of a tool that has a result.
 fn verdict(clean: bool) -> ExitCode {
     if clean {
         ExitCode::SUCCESS
@@ -78,7 +79,7 @@ fn verdict(clean: bool) -> ExitCode {
 
 /// Prints a value as one JSON document.
 fn print_json(value: &impl serde::Serialize) {
-    // Only maps with keys that are no text could fail, and there is none.
+    // Only maps with keys that are not strings could fail, and there are none.
     if let Ok(text) = serde_json::to_string_pretty(value) {
         print_document(&printable::json(&format!("{text}\n")));
     }

@@ -1,7 +1,8 @@
-//! A finding for people, as a compiler tells it, and for GitHub, as its annotation. The only home of the crate that draws
-//! source lines.
+//! Renders a finding as text, like a compiler does, and as an annotation for GitHub. The only user
+//! of the crate that draws source lines.
 //!
-//! Whatever a file says is made [`printable`] here, so none of it steers a terminal or ends a line of a format.
+//! All text from files is made [`printable`] here, so it cannot control a terminal or end a line of
+//! a format.
 
 use std::io::IsTerminal;
 use std::ops::Range;
@@ -16,14 +17,15 @@ use super::source_map::{Marked, SourceMap};
 use customs_policy::printable;
 use customs_policy::problem::Severity;
 
-/// Draws findings for people.
+/// Renders findings as text.
 pub struct Painter<'t> {
     source_map: &'t SourceMap,
     renderer: Renderer,
 }
 
 impl<'t> Painter<'t> {
-    /// A painter for stdout: in colour on a terminal, unless `NO_COLOR` or a dumb terminal says otherwise.
+    /// Creates a painter for stdout, which uses colours on a terminal unless `NO_COLOR` is set or
+    /// `TERM` is `dumb`.
     pub fn for_stdout(source_map: &'t SourceMap) -> Painter<'t> {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -43,7 +45,7 @@ impl<'t> Painter<'t> {
         }
     }
 
-    /// One finding, with an empty line behind it.
+    /// Returns one finding, followed by an empty line.
     pub fn paint(&self, finding: &Finding) -> String {
         let level = level(finding.severity);
         let title = level
@@ -78,8 +80,9 @@ impl<'t> Painter<'t> {
     }
 }
 
-/// A line of a file as it is drawn, with the part of it that is meant. Columns are counted in characters, so each character
-/// that is not printable is one that stands for it; the message beside it spells it out.
+/// Returns a line of a file as it is drawn, with the marked part. Columns count characters, so each
+/// character that is not printable is replaced by exactly one; the message next to it contains the
+/// escape.
 fn drawn(marked: &Marked<'_>) -> (String, Range<usize>) {
     let part = |range: Range<usize>| printable::masked(marked.line.get(range).unwrap_or_default());
     let Range { start, end } = marked.span.clone();
@@ -107,7 +110,7 @@ fn messages(finding: &Finding) -> Vec<Element<'static>> {
     messages.into_iter().flatten().map(Element::from).collect()
 }
 
-/// A finding as a workflow command of GitHub, which shows it beside the line.
+/// Returns a finding as a workflow command of GitHub, which shows it next to the line.
 pub fn github(finding: &Finding, source_map: &SourceMap) -> String {
     let command = match finding.severity {
         Severity::Error => "error",

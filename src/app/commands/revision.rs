@@ -1,4 +1,5 @@
-//! `customs revision`: the revision that a server with the same settings and directories would have in force.
+//! `customs revision`: prints the revision that a server with the same settings and directories
+//! would have in force.
 
 use std::process::ExitCode;
 
@@ -6,7 +7,7 @@ use super::sources;
 use super::{FAILED, print, print_error};
 use crate::app::settings::Resolved;
 
-/// Prints the revision, or what keeps the set from being in force.
+/// Prints the revision, or why the set cannot be in force.
 pub fn run(settings: &Resolved) -> ExitCode {
     let found = sources::load(&settings.policies, &settings.engine);
     found

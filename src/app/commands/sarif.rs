@@ -1,4 +1,5 @@
-//! Findings as a SARIF 2.1.0 log, which code-scanning services read. Columns count characters, as everywhere here.
+//! Prints findings as a SARIF 2.1.0 log, which code-scanning services read. Columns count
+//! characters, as in all formats.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use customs_policy::problem::{Code, Place};
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// One run with every code as a rule.
+/// Returns one run with every code as a rule.
 pub fn log(findings: &[Finding], source_map: &SourceMap) -> Value {
     let rules: Vec<Value> = Code::ALL.iter().map(|code| rule(*code)).collect();
     let results: Vec<Value> = findings
@@ -84,13 +85,13 @@ impl Region {
         Region {
             start_line: line,
             start_column: (column > 0).then_some(column),
-            // An end that is the beginning would be an empty region.
+            // An end that equals the start would be an empty region.
             end_column: end.filter(|end| *end > usize::try_from(column).unwrap_or_default()),
         }
     }
 }
 
-/// A file as a URI: relative as it was named, or with its scheme.
+/// Returns a file as a URI: relative as it was named, or with its scheme.
 fn uri(file: &str) -> String {
     let path = file.strip_prefix("./").unwrap_or(file);
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);

@@ -1,4 +1,5 @@
-//! `customs schema`: the documents as JSON Schema, from the declarations that the readers read by.
+//! `customs schema`: prints the JSON Schema of documents, made from the declarations that the
+//! readers use.
 
 use std::process::ExitCode;
 
@@ -48,7 +49,7 @@ fn document(kind: SchemaKind) -> &'static MappingSpec {
     }
 }
 
-/// A case asks in words or with a whole check.
+/// A case has shorthand fields or a whole check.
 fn words_or_request() -> Value {
     let words = Shorthand::SPEC.fields();
     let none: Map<String, Value> = words

@@ -1,5 +1,5 @@
-//! The texts that were read, by the name that places give their files: the line of a place, and the token that begins
-//! there. A problem only knows where it begins; how far to underline is read off the text here.
+//! The texts that were read, by the file names of places: returns the line of a place, and the
+//! token that begins there. A problem only has its start; the text determines how far to underline.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use customs_policy::problem::Place;
 
-/// The longest line that is shown, in bytes. Nobody reads a longer one, and finding a column in it for each of its
-/// problems would take a time that grows with the square of its length.
+/// The longest line that is shown, in bytes. A longer line is unreadable, and finding the column of
+/// each problem in it would take time quadratic in its length.
 const LONGEST_LINE: usize = 4096;
 
 /// Texts by file name.
@@ -19,24 +19,24 @@ pub struct SourceMap(BTreeMap<String, Text>);
 #[derive(Debug)]
 struct Text {
     bytes: Arc<[u8]>,
-    /// Where every so many lines begin, in bytes; looked for when somebody asks.
+    /// The offset of every N-th line, in bytes; computed on first use.
     marks: OnceCell<Vec<usize>>,
 }
 
-/// How many lines there are from one mark of a text to the next.
+/// The number of lines between two offsets.
 const MARKED: usize = 128;
 
-/// One line, with the part of it that is meant, in bytes.
+/// One line, with the marked part as a byte range.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Marked<'t> {
     /// The line, without its end.
     pub line: &'t str,
-    /// The part that is meant; empty at the end of the line.
+    /// The marked part; empty at the end of the line.
     pub span: Range<usize>,
 }
 
 impl Marked<'_> {
-    /// The column after the part, in characters from 1.
+    /// Returns the column after the part, in characters from 1.
     pub fn end_column(&self) -> usize {
         1 + self
             .line
@@ -46,7 +46,7 @@ impl Marked<'_> {
 }
 
 impl SourceMap {
-    /// Keeps a text.
+    /// Adds a text.
     pub fn add(&mut self, file: String, bytes: impl Into<Arc<[u8]>>) {
         self.0.insert(
             file,
@@ -57,18 +57,18 @@ impl SourceMap {
         );
     }
 
-    /// Keeps the texts of another collection too.
+    /// Adds the texts of another map.
     pub fn take_in(&mut self, mut other: SourceMap) {
         self.0.append(&mut other.0);
     }
 
-    /// How many texts there are.
+    /// Returns the number of texts.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The line of a place, with the token that begins there; `None` for a file as a whole, what was not read, and lines
-    /// too long to be shown.
+    /// Returns the line of a place, with the token that begins there; `None` for a whole file, a
+    /// file that was not read, and a line that is too long to be shown.
     pub fn mark(&self, place: &Place) -> Option<Marked<'_>> {
         let line = self.0.get(place.file.as_ref())?.line(place.line)?;
         let column = usize::try_from(place.column).ok()?.checked_sub(1)?;
@@ -101,7 +101,7 @@ impl Text {
         let line = std::str::from_utf8(line)
             .ok()
             .filter(|line| line.len() < LONGEST_LINE)?;
-        // The parser counts from behind a byte order mark.
+        // The parser counts from after a byte order mark.
         let line = if index == 0 {
             line.trim_start_matches('\u{feff}')
         } else {
@@ -121,7 +121,7 @@ impl Text {
     }
 }
 
-/// The length of the YAML token that a line begins with, in bytes.
+/// Returns the length of the YAML token at the start of a line, in bytes.
 fn token(rest: &str, in_flow: bool) -> usize {
     match rest.chars().next() {
         None => 0,
@@ -133,7 +133,7 @@ fn token(rest: &str, in_flow: bool) -> usize {
     }
 }
 
-/// Up to the closing quote, or to the end of the line.
+/// Returns the length up to the closing quote, or to the end of the line.
 fn quoted(rest: &str, quote: char) -> usize {
     let mut chars = rest.char_indices().skip(1).peekable();
     while let Some((at, c)) = chars.next() {
@@ -147,7 +147,7 @@ fn quoted(rest: &str, quote: char) -> usize {
     rest.trim_end().len()
 }
 
-/// Up to the bracket that closes the first one, or to the end of the line.
+/// Returns the length up to the bracket that closes the first one, or to the end of the line.
 fn collection(rest: &str) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;
@@ -168,7 +168,8 @@ fn collection(rest: &str) -> usize {
     rest.trim_end().len()
 }
 
-/// Up to what ends a plain scalar: the colon behind a key, a comment, and in a flow collection what divides or closes.
+/// Returns the length up to the end of a plain scalar: the colon after a key, a comment, and in a
+/// flow collection a separator or closing bracket.
 fn plain(rest: &str, in_flow: bool) -> usize {
     let ends = |(at, c): (usize, char)| {
         let behind = rest.get(at + c.len_utf8()..).unwrap_or_default();
@@ -190,7 +191,7 @@ fn plain(rest: &str, in_flow: bool) -> usize {
     rest.get(..end).map_or(0, |token| token.trim_end().len())
 }
 
-/// Whether a flow collection is open behind this part of a line.
+/// Returns whether a flow collection is open after this part of a line.
 fn opens_flow(before: &str) -> bool {
     let mut depth = 0_usize;
     let mut at = 0;

@@ -1,7 +1,9 @@
-//! Policy directories as `serve` has them at its start: the same reader, the same policy set, and every problem.
+//! Loads policy directories as `serve` does at its start: with the same reader, to the same policy
+//! set, and with every problem.
 //!
-//! A server tells what keeps a source from loading. An author wants everything at once, so where nothing may be in force
-//! the warnings of the good sources and what only the whole set shows are looked for as well.
+//! A server reports what prevents a source from loading. An author wants everything at once, so if
+//! a set cannot be in force, the warnings of the good sources and the problems of the whole set are
+//! also reported.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -23,16 +25,17 @@ use customs_sources::StatCache;
 use customs_sources::{PolicyDirectories, PolicyDirectory, read_once};
 use customs_sources::{Walk, walk};
 
-/// What was found in the directories.
+/// The content of the directories.
 #[derive(Debug)]
 pub struct Found {
-    /// Every problem, in the order of places.
+    /// Every problem, sorted by place.
     pub problems: Vec<Problem>,
     /// The policy files.
     pub source_map: SourceMap,
-    /// What would be in force. Beside it there may be errors of sources that are bound to a namespace.
+    /// The set that would be in force. There may still be errors of sources that are bound to a
+    /// namespace.
     pub snapshot: Option<Snapshot>,
-    /// The directories in which cases lie, and whether those below belong to them.
+    /// The directories with test cases, and whether their subdirectories belong to them.
     pub sources: Vec<(String, bool)>,
 }
 
@@ -41,7 +44,7 @@ pub fn load(directories: &[PolicyDirectory], settings: &Settings) -> Found {
     read(directories, settings, Horizon::at(now()))
 }
 
-/// The same at some moment, with what only reading the whole set shows.
+/// Reads the directories at a given time, and adds the problems of the whole set.
 pub fn look(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) -> Found {
     let mut found = read(directories, settings, horizon);
     if let Some(snapshot) = &found.snapshot {
@@ -85,17 +88,17 @@ fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) 
     }
 }
 
-/// In the order of places, each once.
+/// Sorts the problems by place and removes duplicates.
 fn in_order(problems: &mut Vec<Problem>) {
     problems.sort_by(|a, b| (&a.place, a.code, &a.text).cmp(&(&b.place, b.code, &b.text)));
     problems.dedup();
 }
 
-/// What an author wants to know and a server does not tell as long as something is refused: the warnings of sources that
-/// are good, and the errors that only the whole set shows.
+/// Returns the problems that a server does not report while a source is rejected: the warnings of
+/// good sources, and the errors of the whole set.
 fn beyond_the_set(set: &PolicySet, settings: &Settings) -> Vec<Problem> {
     let loaded: Vec<_> = set.loaded_sources().cloned().collect();
-    // What could not be read may hold what the rest is looking for.
+    // A file that could not be read may contain what the others refer to.
     let whole = if set.is_completely_read() {
         compile::compile(&loaded, settings).err()
     } else {
@@ -105,15 +108,15 @@ fn beyond_the_set(set: &PolicySet, settings: &Settings) -> Vec<Problem> {
     alone.chain(whole.into_iter().flatten()).collect()
 }
 
-/// A file of cases as it was read.
+/// A test file as it was read.
 pub struct CasesFile {
-    /// Its path, as places name it.
+    /// Its path, as in places.
     pub path: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
-/// The bytes of a file that a flag names.
+/// Reads a file that a flag names.
 pub fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     fs::read(path)
 }
@@ -130,9 +133,9 @@ pub fn cases_files(
         &StatCache::default(),
         &Progress::default(),
     )
-    .unwrap_or_else(|told| {
-        // What keeps the policies from being read is told with them.
-        let new: Vec<_> = told
+    .unwrap_or_else(|unreadable| {
+        // A problem that prevents reading the policies is reported with them.
+        let new: Vec<_> = unreadable
             .into_iter()
             .filter(|problem| !problems.contains(problem))
             .collect();
@@ -206,7 +209,7 @@ mod tests {
         assert_eq!(
             codes(&["b", "gone"]),
             [Code::Unreadable],
-            "the missing set may lie in what is not there"
+            "the missing set may be in the directory that does not exist"
         );
         fs::create_dir(at("empty")).unwrap();
         assert_eq!(codes(&["empty"]), [Code::NoPolicy]);

@@ -1,7 +1,8 @@
-//! `customs test`: asks the cases beside policies, and compares the answers with those that were expected.
+//! `customs test`: runs the test cases next to policies, and compares the answers with the expected
+//! ones.
 //!
-//! `expect`, `rule` and `reason` are about the verdict, and those that begin with `dry_run` about what it would be with
-//! everything on trial enforced. A server that only reports makes a difference to `effect` alone.
+//! `expect`, `rule` and `reason` are about the verdict; the fields that begin with `dryRun` are
+//! about the dry run. `enforcement: report` changes only `effect`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ use customs_policy::problem::{Code, Place, Problem, Severity};
 use customs_policy::reader;
 use customs_sources::PolicyDirectory;
 
-/// Runs the cases and tells how they went.
+/// Runs the cases and prints the results.
 pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode {
     let sets: Vec<&[PolicyDirectory]> = if together {
         vec![settings.policies.as_slice()]
@@ -109,7 +110,7 @@ fn read_cases(
     cases
 }
 
-/// The cases beside the policies, and in how many files they stand.
+/// Returns the cases next to the policies, and the number of their files.
 pub fn cases_beside(
     directories: &[(String, bool)],
     source_map: &mut SourceMap,
@@ -126,7 +127,7 @@ pub fn cases_beside(
     (files, cases)
 }
 
-/// Whether a decision is what a case expects.
+/// Returns whether a decision is what a case expects.
 pub fn passes(case: &Case, decision: &Decision) -> bool {
     differences(&case.name, &case.wanted, decision, &Coverage::default()).is_empty()
 }
@@ -140,7 +141,7 @@ fn ask(case: &Case, snapshot: &Snapshot, now: UnixNanos, coverage: &mut Coverage
     }
 }
 
-/// What was answered otherwise than expected.
+/// Returns the differences between the answer and the expectation.
 fn differences(
     name: &str,
     wanted: &Wanted,
@@ -153,7 +154,7 @@ fn differences(
         dry_run,
         ..
     } = decision;
-    let told = wanted
+    let effects = wanted
         .effect
         .as_ref()
         .filter(|wanted| wanted.value != outcome.effect())
@@ -187,11 +188,12 @@ fn differences(
         dry_run,
         coverage,
     ));
-    found.extend(told.into_iter().chain(texts));
+    found.extend(effects.into_iter().chain(texts));
     found
 }
 
-/// How an answer differs. Where the effect is another one, reason and rule are too, and the note tells them.
+/// Returns how an answer differs. If the effect differs, reason and rule differ too, and the note
+/// contains them.
 fn answer_differences(
     name: &str,
     which: &str,
@@ -244,12 +246,12 @@ fn difference(name: &str, place: &Place, what: String, answer: &Answer) -> Findi
         code: "case",
         place: place.clone(),
         text: format!("case `{name}`: {what}"),
-        note: Some(format!("the answer is {}", told(answer))),
+        note: Some(format!("the answer is {}", describe(answer))),
         help: None,
     }
 }
 
-/// Says so if a rule that is wanted does not exist at all.
+/// Returns a hint if an expected rule does not exist at all.
 fn unknown_rule(wanted: &str, coverage: &Coverage) -> Option<String> {
     let ids: Vec<&str> = coverage.ids().collect();
     let exists = |id: &str| id.starts_with("builtin#") || ids.contains(&id);
@@ -260,8 +262,8 @@ fn unknown_rule(wanted: &str, coverage: &Coverage) -> Option<String> {
     })
 }
 
-/// An answer in words: effect, reason, rule, and where that stands.
-pub fn told(answer: &Answer) -> String {
+/// Describes an answer: effect, reason, rule, and the rule's place.
+pub fn describe(answer: &Answer) -> String {
     let origin = answer
         .rule
         .info()
@@ -275,7 +277,7 @@ pub fn told(answer: &Answer) -> String {
     )
 }
 
-/// An effect as cases spell it.
+/// Returns an effect as test cases spell it.
 fn spelt(effect: Effect) -> &'static str {
     match effect {
         Effect::Allow => "Allow",

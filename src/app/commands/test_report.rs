@@ -1,4 +1,4 @@
-//! How the results of `customs test` are told: for people, as JSON, as JUnit's XML.
+//! Prints the results of `customs test`: as text, JSON or JUnit XML.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,11 +13,11 @@ use super::{counted, print, print_document};
 use customs_policy::printable;
 use customs_policy::problem::Problem;
 
-/// Everything that was run.
+/// All results.
 pub struct Report {
-    /// One for each set.
+    /// One suite for each set.
     pub suites: Vec<Suite>,
-    /// Every file that was read.
+    /// The text of every file that was read.
     pub source_map: SourceMap,
 }
 
@@ -25,26 +25,26 @@ pub struct Report {
 pub struct Suite {
     /// The set's directories.
     pub name: String,
-    /// What kept cases from being run.
+    /// The problems that prevented cases from running.
     pub problems: Vec<Problem>,
-    /// What is worth knowing and keeps nothing from being run.
+    /// The notes and warnings, which do not prevent cases from running.
     pub notes: Vec<Problem>,
     /// The cases that were run.
     pub results: Vec<CaseResult>,
-    /// The rules that they exercised.
+    /// The rules that the cases exercised.
     pub coverage: Coverage,
 }
 
-/// How a case went.
+/// The result of a case.
 pub struct CaseResult {
     /// The case.
     pub case: Case,
-    /// What was answered otherwise than expected.
+    /// The differences from the expected answer.
     pub failures: Vec<Finding>,
 }
 
 impl Report {
-    /// Whether every case could be run and got the answers that were expected.
+    /// Returns whether every case ran and got the expected answers.
     pub fn is_good(&self) -> bool {
         self.suites
             .iter()
@@ -53,7 +53,7 @@ impl Report {
 }
 
 impl Suite {
-    /// How many cases failed.
+    /// Returns the number of cases that failed.
     pub fn failed(&self) -> usize {
         self.results
             .iter()
@@ -62,7 +62,7 @@ impl Suite {
     }
 }
 
-/// How much was run.
+/// The totals.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Totals {
     cases: usize,
@@ -110,7 +110,7 @@ impl Totals {
     }
 }
 
-/// Tells a report to people.
+/// Prints a report as text.
 pub fn human(report: &Report) {
     let painter = Painter::for_stdout(&report.source_map);
     for suite in &report.suites {
@@ -138,7 +138,7 @@ pub fn human(report: &Report) {
     print(&Totals::of(&report.suites).line());
 }
 
-/// The same as one JSON document.
+/// Returns a report as one JSON document.
 pub fn document(report: &Report) -> Value {
     let suites: Vec<Value> = report
         .suites

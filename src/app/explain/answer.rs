@@ -1,7 +1,7 @@
-//! The answer to a question, with its explanation: one document, told as JSON or to people.
+//! The answer to a question, with its explanation: one document, printed as JSON or as text.
 //!
-//! Whoever asks a server gets the document and tells it as if it had decided itself, so nothing is
-//! told that does not stand in it.
+//! A client that asks a server gets the document and prints it as if it had decided itself, so the
+//! text contains nothing that is not in the document.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,32 +24,32 @@ use customs_policy::problem::Problem;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// The set that decided.
+    /// The revision of the policy set that decided.
     pub revision: String,
     from: String,
     to: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     method: Option<String>,
-    /// The canonical host that rules are compared with, where one can be read.
+    /// The canonical host that rules are compared with, if the host is valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     host: Option<String>,
-    /// The port of the destination, where it is known.
+    /// The port of the destination, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
-    /// Why the host, or what else, cannot be read.
+    /// Why the host, or another attribute, is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     identity: Cow<'static, str>,
     identity_detail: Option<Cow<'static, str>>,
     stages: Vec<Stage>,
-    /// The stages of `dry_run`, where that is another answer than the verdict.
+    /// The stages of `dry_run`, if that answer differs from the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dry_run_stages: Option<Vec<Stage>>,
     effect: Cow<'static, str>,
     verdict: Answer,
     dry_run: Answer,
     audit: Option<RuleFacts>,
-    /// What of the question was not understood and ignored.
+    /// The parts of the question that were not understood and are ignored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -65,8 +65,7 @@ struct Answer {
     by_identity: bool,
 }
 
-/// Has a question decided, at its own moment or at this one. `each` sees it all while the inputs
-/// are there.
+/// Decides a question, at its own time or at `now`. `each` sees everything while the inputs exist.
 pub fn ask<T>(
     query: &ExplainQuery,
     snapshot: &Snapshot,
@@ -87,7 +86,7 @@ pub fn ask<T>(
     })
 }
 
-/// Has a question decided, and nothing told.
+/// Decides a question without an explanation.
 pub fn decide(query: &ExplainQuery, snapshot: &Snapshot, now: UnixNanos) -> Decision {
     query.put(snapshot, |_, request| {
         snapshot.decide(request, query.now.unwrap_or(now))
@@ -144,7 +143,7 @@ impl Explanation {
         }
     }
 
-    /// The same with what of the question was ignored.
+    /// Returns the document with the ignored parts of the question.
     pub fn noting(self, notes: &[Problem]) -> Explanation {
         Explanation {
             notes: notes.iter().map(Problem::to_string).collect(),
@@ -152,7 +151,7 @@ impl Explanation {
         }
     }
 
-    /// Whether Envoy would be told to let it pass.
+    /// Returns whether Envoy would let the request pass.
     pub fn allows(&self) -> bool {
         self.effect == Effect::Allow.as_str()
     }
@@ -180,8 +179,8 @@ impl fmt::Display for Answer {
     }
 }
 
-/// The answer for people, line by line. It may come from a server, so each line is made printable
-/// whatever it says.
+/// The answer as text, line by line. It may come from a server, so each line is escaped for the
+/// terminal, whatever it contains.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines()
@@ -219,10 +218,7 @@ impl Explanation {
         lines.push(String::new());
         lines.extend(in_lines(&self.stages));
         if let Some(stages) = &self.dry_run_stages {
-            lines.extend([
-                "with everything on trial enforced:".to_owned(),
-                String::new(),
-            ]);
+            lines.extend(["in the dry run:".to_owned(), String::new()]);
             lines.extend(in_lines(stages));
         }
         lines.push(format!("effect       {}", self.effect));
@@ -237,7 +233,7 @@ impl Explanation {
     }
 }
 
-/// A line for each stage, and an empty one.
+/// Returns one line for each stage, after an empty one.
 fn in_lines(stages: &[Stage]) -> impl Iterator<Item = String> {
     let line =
         |(number, stage): (usize, &Stage)| format!("{number} {:<10} {}", stage.stage, stage.text);
@@ -295,7 +291,7 @@ mod tests {
         settings.map(compiled)
     }
 
-    /// Whether stages tell of a denial.
+    /// Returns whether the stages show a denial.
     fn deny(stages: &[Stage]) -> bool {
         stages
             .iter()
@@ -303,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stages_tell_the_answer_that_they_explain() {
+    fn the_stages_agree_with_the_answer_that_they_explain() {
         let mut seen = std::collections::BTreeSet::new();
         for snapshot in snapshots() {
             for from in ["shop/web", "batch/job", "other/job", "unauthenticated"] {
@@ -321,20 +317,32 @@ mod tests {
                         );
                         let (query, _) = read::posted(body.as_bytes()).unwrap();
                         let now = UnixNanos(1_795_392_000_000_000_000);
-                        let told = ask(&query, &snapshot, now, |_, _, _, explanation| explanation);
-                        let dry_run = told.dry_run_stages.as_ref().unwrap_or(&told.stages);
-                        for (stages, answer) in
-                            [(&told.stages, &told.verdict), (dry_run, &told.dry_run)]
-                        {
-                            assert_eq!(deny(stages), answer.effect == "deny", "{body}\n{told}");
+                        let answer_document =
+                            ask(&query, &snapshot, now, |_, _, _, explanation| explanation);
+                        let dry_run = answer_document
+                            .dry_run_stages
+                            .as_ref()
+                            .unwrap_or(&answer_document.stages);
+                        for (stages, answer) in [
+                            (&answer_document.stages, &answer_document.verdict),
+                            (dry_run, &answer_document.dry_run),
+                        ] {
+                            assert_eq!(
+                                deny(stages),
+                                answer.effect == "deny",
+                                "{body}\n{answer_document}"
+                            );
                         }
-                        let json = serde_json::to_string(&told).unwrap();
+                        let json = serde_json::to_string(&answer_document).unwrap();
                         assert_eq!(
                             serde_json::from_str::<Explanation>(&json).unwrap(),
-                            told,
+                            answer_document,
                             "it reads back"
                         );
-                        seen.insert((told.verdict.reason, told.dry_run.reason));
+                        seen.insert((
+                            answer_document.verdict.reason,
+                            answer_document.dry_run.reason,
+                        ));
                     }
                 }
             }

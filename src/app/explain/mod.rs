@@ -1,10 +1,10 @@
-//! One question, asked in every way: by `check` and `test` of files, and by operators of a running
-//! server.
+//! Explains the decision for one request: for `check` and `test` from files, and for operators from
+//! a running server.
 //!
-//! [`read`] reads a question, [`query`] turns it into the attributes that Envoy would send,
-//! [`answer`] has it decided and prints the answer with its
-//! [explanation](customs_analysis::explain), [`server`] does so on what a server has in force.
-//! Nothing here decides.
+//! [`read`] parses a question, [`query`] converts it to the attributes that Envoy would send,
+//! [`answer`] lets the engine decide and prints the answer with its
+//! [explanation](customs_analysis::explain), [`server`] does the same with the policy set that a
+//! server has in force. Nothing here decides.
 
 pub mod answer;
 pub mod query;

@@ -1,8 +1,8 @@
-//! From a question to the attributes that Envoy would send: who calls, and where to.
+//! Converts a question to the attributes that Envoy would send: the caller and the destination.
 //!
-//! A question is asked in words or is a whole check. What a person did not write stays unknown, as it would be to a
-//! server that is not told. Nothing is normalised here: a host is passed on as it stands in `to`, so one can ask about
-//! odd spellings.
+//! A question is either a few shorthand fields or a whole check. A field that is left out stays
+//! unknown, as it is to a server if Envoy does not send it. Nothing is normalised here: a host is
+//! passed on as it is written in `to`, so odd spellings can be explained too.
 
 use std::net::IpAddr;
 
@@ -15,16 +15,16 @@ use customs_extauthz::json::Check;
 use customs_policy::problem::{Code, Problem};
 use customs_policy::reader::Text;
 
-/// What is asked, and when.
+/// A request to explain, and the time to assume.
 #[derive(Clone, Debug)]
 pub struct ExplainQuery {
-    /// What is asked.
+    /// The request to explain.
     pub input: QueryInput,
-    /// `now`; the wall clock where it is left out.
+    /// `now`; the current time if it is left out.
     pub now: Option<UnixNanos>,
 }
 
-/// What is asked.
+/// The request to explain.
 #[derive(Clone, Debug)]
 pub enum QueryInput {
     /// `from`, `to` and more.
@@ -33,7 +33,7 @@ pub enum QueryInput {
     Request(Box<Check>),
 }
 
-/// A question in words.
+/// A question in shorthand fields.
 #[derive(Clone, Debug)]
 pub struct ShorthandQuery {
     /// `from` as it was written.
@@ -56,18 +56,18 @@ pub struct ShorthandQuery {
     pub sni: Option<String>,
 }
 
-/// A question as it is told with its answer.
+/// The summary of a question that is printed with its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Who calls.
+    /// The caller.
     pub from: String,
-    /// Where to.
+    /// The destination.
     pub to: String,
-    /// The method, where it is not left out.
+    /// The method, if it was written.
     pub method: Option<String>,
 }
 
-/// Who calls.
+/// The caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// An account of the mesh's own trust domain.
@@ -77,13 +77,13 @@ pub enum Caller {
         /// Its name.
         name: String,
     },
-    /// A whole SPIFFE id, as it stands.
+    /// A whole SPIFFE id, as it is written.
     Id(String),
-    /// Nobody that the gateway could prove.
+    /// A caller whose identity the gateway could not verify.
     Unauthenticated,
 }
 
-/// Where to.
+/// The destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// An HTTP request.
@@ -102,10 +102,10 @@ pub enum Target {
     },
 }
 
-/// Reads `from`.
+/// Parses `from`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns why it is invalid.
 pub fn caller(text: Text<'_>) -> Result<Caller, Problem> {
     if text.text == "unauthenticated" {
         return Ok(Caller::Unauthenticated);
@@ -121,15 +121,15 @@ pub fn caller(text: Text<'_>) -> Result<Caller, Problem> {
             })
         }
         _ => Err(text
-            .error(Code::BadIdentity, format!("`{}` is no caller", text.text))
+            .error(Code::BadIdentity, format!("invalid caller `{}`", text.text))
             .hint("write `namespace/account`, a whole `spiffe://` id, or `unauthenticated`")),
     }
 }
 
-/// Reads `to`.
+/// Parses `to`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns why it is invalid.
 pub fn target(text: Text<'_>) -> Result<Target, Problem> {
     let wrong = |what: &str| {
         let hint = "write `http://HOST[:PORT]/PATH`, `tcp://SNI:PORT`, or `tcp://:PORT` for a connection without SNI";
@@ -142,8 +142,8 @@ pub fn target(text: Text<'_>) -> Result<Target, Problem> {
         .ok_or_else(|| wrong("has no scheme"))?;
     match scheme {
         "http" | "https" => Ok(http(rest)),
-        "tcp" => tcp(rest).ok_or_else(|| wrong("has a port that is none")),
-        _ => Err(wrong("has a scheme that is not known")),
+        "tcp" => tcp(rest).ok_or_else(|| wrong("has an invalid port")),
+        _ => Err(wrong("has an unknown scheme")),
     }
 }
 
@@ -176,7 +176,7 @@ fn tcp(rest: &str) -> Option<Target> {
 }
 
 impl ExplainQuery {
-    /// Hands over what Envoy would send, and the request as this set reads it.
+    /// Calls `f` with what Envoy would send, and with the request as this policy set parses it.
     pub fn put<T>(
         &self,
         snapshot: &Snapshot,
@@ -198,7 +198,7 @@ impl ExplainQuery {
         }
     }
 
-    /// Who calls and where to, for people.
+    /// Returns the caller and the destination as text.
     pub fn summary(&self) -> Summary {
         match &self.input {
             QueryInput::Shorthand(shorthand) => Summary {
@@ -211,7 +211,7 @@ impl ExplainQuery {
     }
 }
 
-/// What a whole check asks, in the words in which it could have been asked.
+/// Returns the shorthand that is equivalent to a whole check.
 fn summary(attributes: &Attributes<'_>) -> Summary {
     let from = match attributes.source_principal {
         "" => "unauthenticated".to_owned(),
@@ -239,7 +239,7 @@ fn summary(attributes: &Attributes<'_>) -> Summary {
 }
 
 impl ShorthandQuery {
-    /// The headers, with what the gateway says of the caller where the settings have it read from there.
+    /// Returns the headers, with the caller's identity added if the settings read it from a header.
     fn sent_headers(&self, principal: &str, settings: &Settings) -> Vec<(String, String)> {
         let is_said = self
             .headers
@@ -257,7 +257,7 @@ impl ShorthandQuery {
         let attributes = Attributes {
             source_principal: principal,
             source_address: self.source_ip,
-            // An Envoy always sends its own address; only which one is not known here.
+            // Envoy always sends its own address; which one it is, is unknown here.
             has_address: true,
             listener_port: self.listener_port,
             tls_sni: self.sni.as_deref(),
@@ -286,7 +286,7 @@ impl ShorthandQuery {
         headers: &'a Vec<(String, String)>,
     ) -> HttpAttributes<'a> {
         let method = self.method.as_deref().unwrap_or("GET");
-        // A CONNECT has no path.
+        // A CONNECT request does not have a path.
         let path = path.unwrap_or(if method == "CONNECT" { "" } else { "/" });
         HttpAttributes {
             method,
@@ -299,7 +299,7 @@ impl ShorthandQuery {
 }
 
 impl Caller {
-    /// `source.principal`, as Envoy sends it.
+    /// Returns `source.principal` as Envoy sends it.
     fn principal(&self, trust_domains: &TrustDomains) -> String {
         match self {
             Caller::Account { namespace, name } => {
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_check_is_told_in_the_words_in_which_it_could_be_asked() {
+    fn a_whole_check_is_summarised_as_the_equivalent_shorthand() {
         let http = HttpAttributes {
             method: "POST",
             path: "/x?y",
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_is_an_account_an_id_or_nobody() {
+    fn a_caller_is_an_account_an_id_or_unauthenticated() {
         let place = Place::whole("f");
         let principal = |text: &str| {
             let own = TrustDomains {

@@ -1,8 +1,8 @@
-//! Reading a question: the fields of a case, of the body that is posted to a server, and a file
+//! Parses a question: the fields of a test case, the body that is posted to a server, or a file
 //! that holds a check.
 //!
-//! One reader for all of them, so that a question means the same however it is asked, and a mistake
-//! has its place.
+//! All of them share one reader, so a question means the same in each of them, and each problem has
+//! a place.
 
 use std::net::IpAddr;
 
@@ -18,19 +18,19 @@ use customs_policy::reader::{FromNode, Mapping, Placed, Text};
 use customs_policy::spec::Shape;
 
 mapping! {
-    /// What is asked: in words, or with a whole check.
+    /// The request to explain: in shorthand fields, or as a whole check.
     pub(crate) struct Question<'n> = "the question" {
-        /// A whole CheckRequest of Envoy's as JSON or YAML, in the place of every field that asks
-        /// in words.
+        /// A whole CheckRequest of Envoy as JSON or YAML, instead of the shorthand fields.
         request: Option<&'n Node> = "request" as Shape::Map(&Shape::Any),
-        /// What time it is: `2026-12-31T00:00:00Z`. The wall clock if it is left out.
+        /// The time of the request, such as `2026-12-31T00:00:00Z`. The current time if it is left
+        /// out.
         now: Option<Text<'n>> = "now",
         shorthand: Shorthand<'n> = flatten,
     }
 }
 
 mapping! {
-    /// The fields that ask in words; a whole check takes the place of all of them.
+    /// The shorthand fields; a whole check replaces all of them.
     pub(crate) struct Shorthand<'n> = "the question" {
         /// `namespace/account`, a whole `spiffe://` id, or `unauthenticated`.
         from: Option<&'n Node> = "from" as Shape::Text,
@@ -51,13 +51,13 @@ mapping! {
     }
 }
 
-/// The name under which places of a posted question are told.
+/// The file name in the places of a posted question.
 const POSTED: &str = "question";
 
-/// Reads the question that is posted to a server, as JSON, with what is to be noted about it.
+/// Parses the question that is posted to a server as JSON, and returns it with the notes about it.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// Returns everything that is wrong with it.
 pub fn posted(body: &[u8]) -> Result<(ExplainQuery, Vec<Problem>), Vec<Problem>> {
     let node = posted_node(body).map_err(|problem| vec![*problem])?;
     let mut problems = Vec::new();
@@ -78,23 +78,23 @@ fn posted_node(body: &[u8]) -> Result<Node, Box<Problem>> {
             column: number(column),
         };
         let hint =
-            "ask with one JSON object: {\"from\": \"NAMESPACE/ACCOUNT\", \"to\": \"http://HOST/\"}";
+            "send one JSON object: {\"from\": \"NAMESPACE/ACCOUNT\", \"to\": \"http://HOST/\"}";
         Box::new(Problem::error(Code::BadValue, place, what).hint(hint))
     };
-    // Every JSON text is YAML, and the reader of YAML knows places; so much as is no JSON is
-    // refused before.
+    // Every JSON text is YAML, and the YAML reader knows places; text that is not JSON is rejected
+    // first.
     if let Err(why) = serde_json::from_slice::<serde::de::IgnoredAny>(body) {
         let text = why.to_string();
         let what = text.split(" at line ").next().unwrap_or_default();
         return Err(wrong(
             why.line(),
             why.column(),
-            format!("this is no JSON: {what}"),
+            format!("invalid JSON: {what}"),
         ));
     }
-    let text = std::str::from_utf8(body)
-        .map_err(|why| wrong(0, 0, format!("this is no UTF-8 text: {why}")))?;
-    whole(POSTED, text)?.ok_or_else(|| wrong(1, 1, "`null` asks nothing".to_owned()))
+    let text =
+        std::str::from_utf8(body).map_err(|why| wrong(0, 0, format!("invalid UTF-8: {why}")))?;
+    whole(POSTED, text)?.ok_or_else(|| wrong(1, 1, "`null` is not a question".to_owned()))
 }
 
 /// A file with one check, in JSON or YAML.
@@ -102,16 +102,16 @@ fn posted_node(body: &[u8]) -> Result<Node, Box<Problem>> {
 pub struct CheckFile {
     /// The check.
     pub check: Check,
-    /// As it was written, for those who pass it on.
+    /// The check as it was written, for callers that pass it on.
     pub node: Node,
-    /// What is to be noted about it.
+    /// The notes about it.
     pub notes: Vec<Problem>,
 }
 
-/// Reads a file with one check.
+/// Parses a file with one check.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns what is wrong with it.
 pub fn check_file(name: &str, bytes: &[u8]) -> Result<CheckFile, Vec<Problem>> {
     let wrong = |code, what: &str| {
         let problem = Problem::error(code, Place::whole(name), what);
@@ -128,7 +128,7 @@ pub fn check_file(name: &str, bytes: &[u8]) -> Result<CheckFile, Vec<Problem>> {
     }
 }
 
-/// The only document of a text; `None` where it has none.
+/// Returns the only document of a text; `None` if it does not have one.
 fn whole(name: &str, text: &str) -> Result<Option<Node>, Box<Problem>> {
     let mut documents = document::parse(name, text);
     let first = documents.next().transpose()?;
@@ -137,12 +137,12 @@ fn whole(name: &str, text: &str) -> Result<Option<Node>, Box<Problem>> {
         Some(second) => {
             let problem =
                 Problem::error(Code::YamlSyntax, second.place, "there is a second document");
-            Err(Box::new(problem.hint("leave one")))
+            Err(Box::new(problem.hint("keep one of them")))
         }
     }
 }
 
-/// Reads a question, whose fields are those of a whole mapping that may have others.
+/// Parses a question from the fields of a mapping that may also have other fields.
 pub(crate) fn query<'n, T: Mapping<'n>>(
     question: &Question<'n>,
     whole: &Placed<'n, T>,
@@ -160,7 +160,7 @@ pub(crate) fn query<'n, T: Mapping<'n>>(
     Some(ExplainQuery { input: input?, now })
 }
 
-/// A whole check, beside which nothing is said in words.
+/// Parses a whole check and rejects shorthand fields beside it.
 fn request_alone(node: &Node, words: &Shorthand<'_>, problems: &mut Vec<Problem>) -> Option<Check> {
     // Destructured completely: a new field must be thought of here.
     let Shorthand {
@@ -177,10 +177,10 @@ fn request_alone(node: &Node, words: &Shorthand<'_>, problems: &mut Vec<Problem>
         let (Some(node), name) = (node, spec.name) else {
             continue;
         };
-        let what = format!("`{name}` stands beside `request`, which is a whole check");
+        let what = format!("`{name}` cannot be combined with `request`, which is a whole check");
         let problem = Problem::error(Code::Conflict, node.place.clone(), what);
         problems.push(problem.hint(format!(
-            "leave one of the two out; a check says `{name}` itself"
+            "remove one of the two; a whole check has its own `{name}`"
         )));
     }
     json::read(node, problems)
@@ -227,7 +227,7 @@ fn shorthand<'n, T: Mapping<'n>>(
     Some(shorthand)
 }
 
-/// A connection has neither a method nor headers.
+/// Rejects a method and headers for a TCP connection.
 fn only_http(shorthand: &ShorthandQuery, place: &Place, problems: &mut Vec<Problem>) {
     if let Target::Tcp { .. } = shorthand.target {
         let named = [
@@ -237,14 +237,13 @@ fn only_http(shorthand: &ShorthandQuery, place: &Place, problems: &mut Vec<Probl
         for (name, _) in named.iter().filter(|(_, is_there)| *is_there) {
             let what = format!("`{name}` belongs to HTTP, and `to` is a TCP connection");
             let problem = Problem::error(Code::Conflict, place.clone(), what);
-            problems.push(problem.hint(format!(
-                "leave `{name}` out, or write `to: http://HOST/PATH`"
-            )));
+            problems
+                .push(problem.hint(format!("remove `{name}`, or write `to: http://HOST/PATH`")));
         }
     }
 }
 
-/// Puts a problem to the others.
+/// Adds a problem to the others.
 pub(crate) fn put<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     read.map_err(|problem| problems.push(problem)).ok()
 }
@@ -253,7 +252,7 @@ fn source_ip(text: Text<'_>) -> Result<IpAddr, Problem> {
     let what = || {
         text.error(
             Code::BadAddress,
-            format!("`{}` is no IP address", text.text),
+            format!("invalid IP address `{}`", text.text),
         )
     };
     text.text
@@ -265,7 +264,7 @@ fn moment(text: Text<'_>) -> Result<UnixNanos, Problem> {
     let what = |why: jiff::Error| {
         text.error(
             Code::BadValue,
-            format!("`{}` is no moment: {why}", text.text),
+            format!("invalid time `{}`: {why}", text.text),
         )
     };
     let read = text
@@ -275,18 +274,14 @@ fn moment(text: Text<'_>) -> Result<UnixNanos, Problem> {
     Ok(UnixNanos(read.as_nanosecond()))
 }
 
-/// A port is a number here, since it is one of the gateway; text is read as well.
+/// Parses a port of the gateway: a number, or a text with a number.
 fn listener_port(node: &Node, problems: &mut Vec<Problem>) -> Option<u16> {
     let port = match &node.value {
         Value::Number(number) | Value::Text(number) => number.parse().ok(),
         _ => None,
     };
     if port.is_none() {
-        let problem = Problem::error(
-            Code::BadPort,
-            node.place.clone(),
-            "`listenerPort` is no port",
-        );
+        let problem = Problem::error(Code::BadPort, node.place.clone(), "invalid `listenerPort`");
         problems.push(problem.hint("write a number from 0 to 65535"));
     }
     port
@@ -309,7 +304,7 @@ fn headers(node: &Node, problems: &mut Vec<Problem>) -> Vec<(String, String)> {
 mod tests {
     use super::*;
 
-    fn told(body: &str) -> Vec<String> {
+    fn problems(body: &str) -> Vec<String> {
         match posted(body.as_bytes()) {
             Ok((_, notes)) => notes
                 .iter()
@@ -337,20 +332,17 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_told_with_its_place() {
+    fn what_cannot_be_asked_is_reported_with_its_place() {
         for (body, expected) in [
-            ("", "question:1:0: error[bad-value]: this is no JSON"),
+            ("", "question:1:0: error[bad-value]: invalid JSON"),
             (
                 "{\"from\": \"a/b\",\n from: 1}",
-                "question:2:2: error[bad-value]: this is no JSON",
+                "question:2:2: error[bad-value]: invalid JSON",
             ),
-            (
-                "from: a/b",
-                "question:1:2: error[bad-value]: this is no JSON",
-            ),
+            ("from: a/b", "question:1:2: error[bad-value]: invalid JSON"),
             (
                 "null",
-                "question:1:1: error[bad-value]: `null` asks nothing",
+                "question:1:1: error[bad-value]: `null` is not a question",
             ),
             ("[]", "question:1:1: error[wrong-type]"),
             (
@@ -359,7 +351,7 @@ mod tests {
             ),
             (
                 "{\"from\": \"shop\", \"to\": \"http://a/\"}",
-                "question:1:10: error[bad-identity]: `shop` is no caller",
+                "question:1:10: error[bad-identity]: invalid caller `shop`",
             ),
             (
                 "{\"from\": \"a/b\", \"to\": \"http://a/\", \"too\": 1}",
@@ -371,18 +363,18 @@ mod tests {
             ),
             (
                 "{\"request\": {}, \"from\": \"a/b\"}",
-                "question:1:25: error[conflict]: `from` stands beside `request`",
+                "question:1:25: error[conflict]: `from` cannot be combined with `request`",
             ),
             (
                 "{\"request\": {\"attributes\": 1}}",
-                "question:1:28: error[bad-value]: this is no CheckRequest",
+                "question:1:28: error[bad-value]: invalid CheckRequest",
             ),
         ] {
-            let told = told(body).join("\n");
-            assert!(told.contains(expected), "{body}: {told}");
+            let problems = problems(body).join("\n");
+            assert!(problems.contains(expected), "{body}: {problems}");
         }
         assert_eq!(
-            told("{\"request\": {\"attribute\": 1}}"),
+            problems("{\"request\": {\"attribute\": 1}}"),
             ["question:1:14: unknown-field"],
             "a note"
         );

@@ -1,12 +1,13 @@
-//! Questions to a running server: decided on what is in force, and on record as questions.
+//! Answers questions on a running server with the policy set in force, and records them as
+//! questions.
 //!
-//! They are never on the way of a check. An answer is given only once it is going to be on record, as for checks; a
-//! question is no decision, so it is in no number of decisions.
+//! Questions never delay a check. As for checks, an answer is given only if it can be recorded. A
+//! question is not a decision and is not counted as one.
 
 use super::answer;
 use super::read;
 use crate::app::decision_log::AuditedDecisionLog;
-use crate::ops::questions::{Asked, ExplainError};
+use crate::ops::questions::{ExplainError, ExplainRequest};
 use customs_engine::snapshot::Snapshot;
 use customs_policy::printable;
 use customs_policy::problem::Problem;
@@ -14,24 +15,24 @@ use customs_policy::store::Reader;
 use customs_record::clock;
 use customs_record::{DecisionRecord, Entry, Occasion, QuestionEntry};
 
-/// What answers questions.
+/// Answers questions.
 #[derive(Clone, Debug)]
 pub struct ExplainServer {
-    /// What is in force.
+    /// The policy set in force.
     pub reader: Reader,
     /// Where questions are recorded and counted.
     pub log: AuditedDecisionLog,
 }
 
 impl ExplainServer {
-    /// Answers with a JSON document.
+    /// Returns the answer as a JSON document.
     ///
     /// # Errors
-    /// Why it is not answered.
-    pub async fn answer(self, asked: Asked) -> Result<String, ExplainError> {
+    /// Returns why there is no answer.
+    pub async fn answer(self, request: ExplainRequest) -> Result<String, ExplainError> {
         let snapshot = self.reader.shared();
-        // Explaining looks at every rule, so it must not hold up the tasks that answer checks.
-        let answered = tokio::task::spawn_blocking(move || answer(&asked, &snapshot));
+        // An explanation evaluates every rule, so it must not block the tasks that answer checks.
+        let answered = tokio::task::spawn_blocking(move || answer(&request, &snapshot));
         let (document, entry) = answered.await.map_err(|_| ExplainError::Failed)??;
         if !self
             .log
@@ -46,8 +47,11 @@ impl ExplainServer {
     }
 }
 
-fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry), ExplainError> {
-    let (query, notes) = read::posted(&asked.body)
+fn answer(
+    request: &ExplainRequest,
+    snapshot: &Snapshot,
+) -> Result<(String, QuestionEntry), ExplainError> {
+    let (query, notes) = read::posted(&request.body)
         .map_err(|problems| ExplainError::BadQuestion(lines(&problems)))?;
     let time = clock::now();
     let (explanation, answer) = answer::ask(
@@ -69,7 +73,7 @@ fn answer(asked: &Asked, snapshot: &Snapshot) -> Result<(String, QuestionEntry),
     let document = serde_json::to_string_pretty(&explanation).map_err(|_| ExplainError::Failed)?;
     let entry = QuestionEntry {
         time,
-        asked_by: asked.by.to_string(),
+        asked_by: request.by.to_string(),
         now: query.now.unwrap_or(time),
         answer,
     };

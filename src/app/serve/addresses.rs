@@ -1,4 +1,5 @@
-//! The addresses of a server: bound before anything is written, and opened once checks may be answered.
+//! The addresses of a server: bound before anything is written, and opened once checks may be
+//! answered.
 
 use anyhow::bail;
 use tokio::net::TcpListener;
@@ -12,7 +13,7 @@ use customs_extauthz::Services;
 use customs_net::{Reserved, Workers};
 use customs_sources::Status;
 
-/// Where checks and operators are answered.
+/// The addresses for checks and for operators.
 pub(super) struct Addresses {
     pub(super) listeners: Vec<Reserved>,
     pub(super) admin: Option<TcpListener>,
@@ -50,7 +51,7 @@ async fn bind_admin(address: Option<&str>) -> anyhow::Result<Option<TcpListener>
     }
 }
 
-/// Addresses that are taken and not open, and what will answer there.
+/// Addresses that are bound and not open yet, and the services that will answer there.
 pub(super) struct Closed {
     pub(super) addresses: Vec<Reserved>,
     pub(super) services: Services<AuditedDecisionLog>,

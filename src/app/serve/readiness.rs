@@ -1,4 +1,4 @@
-//! Readiness: health and metrics say whether checks are wanted, as long as the server runs.
+//! Reports readiness to health and metrics, as long as the server runs.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::ops::health::HealthHandle;
 use customs_audit::recorder::Withholding;
 use customs_record::clock::now;
 
-/// How often it is looked whether answers can be recorded. A sink can hang without telling anybody.
-const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// How often it checks whether answers can be recorded. A sink can hang without any event.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Tells health and metrics whether checks are wanted and verdicts enforced, whenever policies,
-/// settings or the sinks of the record change.
-pub(super) async fn tell_readiness(
+/// Updates health and metrics with readiness and enforcement whenever policies, settings or the
+/// sinks of the audit log change.
+pub(super) async fn report_readiness(
     mut overview: Overview,
     health: HealthHandle,
     log: AuditedDecisionLog,
@@ -25,22 +25,22 @@ pub(super) async fn tell_readiness(
     let mut withholding = None;
     let started = now();
     loop {
-        overview.tell_files(&log.metrics, started);
+        overview.update_metrics(&log.metrics, started);
         let ready = overview.is_ready();
         health.set_ready(ready).await;
         log.metrics.set_ready(ready);
-        tell_withholding(&mut withholding, log.recorder.withholding());
+        log_withholding(&mut withholding, log.recorder.withholding());
         log.metrics.set_enforcement(overview.enforcement());
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep(LOOK_PAUSE) => {}
+            () = sleep(POLL_INTERVAL) => {}
             changed = overview.files.changed() => if changed.is_err() { return stop.cancelled().await },
         }
     }
 }
 
-/// Says in the log that no answer can be recorded, and that answers can be again.
-fn tell_withholding(before: &mut Option<Withholding>, now: Option<Withholding>) {
+/// Logs that no answer can be recorded, and that answers can be recorded again.
+fn log_withholding(before: &mut Option<Withholding>, now: Option<Withholding>) {
     match (&before, &now) {
         (None, Some(Withholding { sink, problem })) => {
             tracing::error!(

@@ -1,4 +1,4 @@
-//! Tasks that are all joined: each has a name, and the first that ends by itself is told.
+//! Tasks that are all joined: each has a name, and the first that ends by itself is reported.
 
 use std::future::Future;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Tasks {
             .spawn(async move { (name, task.await.map_err(Into::into)) });
     }
 
-    /// Waits until one ends, which none should, and tells which; with no task, for ever.
+    /// Waits until one ends, which none should, and returns its name; without tasks, never returns.
     pub(super) async fn first_end(&mut self) -> String {
         match self.0.join_next().await {
             None => std::future::pending().await,
@@ -40,7 +40,7 @@ impl Tasks {
         }
     }
 
-    /// Waits for the rest; says whether all ended in time.
+    /// Waits for the others; returns whether all ended in time.
     pub(super) async fn wait(&mut self, bound: Duration) -> bool {
         let all = async {
             while let Some(ended) = self.0.join_next().await {
@@ -52,12 +52,12 @@ impl Tasks {
         timeout(bound, all).await.is_ok()
     }
 
-    /// Ends those that are left.
+    /// Ends the tasks that are left.
     pub(super) async fn abort(mut self) {
         self.0.shutdown().await;
     }
 
-    /// Waits for the rest and ends those that are late; says whether all were in time.
+    /// Waits for the others and ends those that are late; returns whether all ended in time.
     pub(super) async fn join(mut self, bound: Duration) -> bool {
         let in_time = self.wait(bound).await;
         self.abort().await;

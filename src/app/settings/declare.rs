@@ -44,7 +44,7 @@ pub enum TakesEffect {
     /// At a reload, because it is part of what decides. The file may leave it out: its default lets
     /// nothing pass that another value would stop.
     Reload,
-    /// At a reload as well. A file that does not write it any more is refused, because its default
+    /// At a reload as well. A file that no longer has it is rejected, because its default
     /// could let requests pass that do not pass now.
     ReloadIfWritten,
 }

@@ -54,13 +54,13 @@ fn a_settings_file_with_nothing_in_it_is_refused_at_a_reload() {
         ] {
             let problems = reread(&[], before, text).unwrap_err();
             assert!(
-                problems[0].code == Code::BadSetting && problems[0].text.contains("nothing in it"),
+                problems[0].code == Code::BadSetting && problems[0].text.contains("is empty"),
                 "{problems:?}"
             );
         }
         assert!(
             read(&[], text).is_ok(),
-            "there was nothing in it at the start: {text:?}"
+            "there was a file like that at the start: {text:?}"
         );
         assert!(
             read(&["--default", "deny"], text).is_ok(),
@@ -71,7 +71,7 @@ fn a_settings_file_with_nothing_in_it_is_refused_at_a_reload() {
 
 #[test]
 fn a_setting_that_falls_away_opens_nothing() {
-    for (before, after, told) in [
+    for (before, after, expected) in [
         (
             "default: deny\nadmin: off\n",
             "admin: off\n",
@@ -119,11 +119,11 @@ fn a_setting_that_falls_away_opens_nothing() {
         ),
     ] {
         let problems = reread(&[], before, after).err().unwrap_or_default();
-        let knobs: Vec<_> = problems
+        let settings: Vec<_> = problems
             .iter()
             .map(|p| p.text.split('`').nth(1).unwrap())
             .collect();
-        assert_eq!(knobs, told, "{before} -> {after}");
+        assert_eq!(settings, expected, "{before} -> {after}");
     }
 }
 
@@ -148,7 +148,7 @@ fn a_key_of_the_gateway_that_falls_away_is_refused_with_its_path() {
         assert!(
             problems[0]
                 .text
-                .starts_with(&format!("`gateway.{key}` is not in the file")),
+                .starts_with(&format!("`gateway.{key}` is no longer in the file")),
             "{}",
             problems[0]
         );
@@ -207,20 +207,23 @@ fn what_was_used_up_at_the_start_is_kept_with_a_warning() {
         "admin: 127.0.0.1:1\nlisten: [\"127.0.0.1:2\"]\n",
     )
     .unwrap();
-    let told: Vec<_> = meant
+    let warnings: Vec<_> = meant
         .warnings
         .iter()
         .map(|w| (w.place.to_string(), w.text.clone()))
         .collect();
-    assert_eq!(told.len(), 1, "a flag holds now as then: {told:?}");
+    assert_eq!(warnings.len(), 1, "a flag holds now as then: {warnings:?}");
     assert!(
-        told[0].0 == "s.yaml:2:1" && told[0].1.starts_with("`listen` is not what"),
-        "{told:?}"
+        warnings[0].0 == "s.yaml:2:1"
+            && warnings[0]
+                .1
+                .starts_with("`listen` differs from its value at the start"),
+        "{warnings:?}"
     );
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_line() {
+fn what_is_wrong_is_reported_with_its_line() {
     for (text, expected) in [
         (
             "admin: off\nroot_namespace: Root\n",

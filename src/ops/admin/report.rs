@@ -9,15 +9,15 @@ use customs_engine::rules::RuleCounts;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Place, Problem};
 
-/// The state of the server, as `/status` tells it.
+/// The state of the server, as `/status` reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     /// The version of customs.
     pub version: String,
-    /// Whether checks are wanted.
+    /// Whether the server is ready for checks.
     pub ready: bool,
-    /// Whether the server is about to end.
+    /// Whether the server is shutting down.
     pub draining: bool,
     /// The revision in force; `none` before the first good set.
     pub revision: String,
@@ -27,21 +27,21 @@ pub struct StatusReport {
     pub enforcement: String,
     /// `enforce` or `report`, for the built-in rules.
     pub request_validation: String,
-    /// `allow` or `deny`: what happens where nothing else speaks.
+    /// `allow` or `deny`: the decision when no policy applies.
     pub default: String,
     /// The policy directories, in their order.
     pub sources: Vec<SourceReport>,
-    /// Whether file events announce changes of the policies; else only rescans see them.
+    /// Whether file events announce changes of the policies; otherwise only rescans find them.
     pub file_events: bool,
-    /// The sinks of the record, in their order.
+    /// The sinks of the audit log, in their order.
     pub audit: Vec<SinkReport>,
-    /// What somebody should look at in what is in force.
+    /// The warnings about the policy set in force.
     pub warnings: Vec<ProblemReport>,
-    /// How many rules are in force.
+    /// The number of rules in force.
     pub rules: RulesReport,
-    /// The last thing that went wrong with the policy files; it stays after recovery.
+    /// The last problem of the policy files; it stays after recovery.
     pub last_problem: Option<LastProblem>,
-    /// How many changes were seen since the start, by what became of them.
+    /// The number of changes since the start, by outcome.
     pub reloads: ReloadsReport,
 }
 
@@ -49,7 +49,7 @@ pub struct StatusReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceReport {
-    /// The directory, as it was given.
+    /// The directory, as the settings name it.
     pub name: String,
     /// `good`; `refused` or `emptied` (its last good content stays in force); or `never_loaded`.
     pub state: String,
@@ -61,7 +61,8 @@ pub struct SourceReport {
     pub problems: Vec<ProblemReport>,
     /// When its content was last good.
     pub last_good_at: Option<Timestamp>,
-    /// When it was last read to the end, whatever was found; one that hangs or never rests is not.
+    /// When it was last read to the end, with any result; a directory that hangs or keeps changing
+    /// is not read to the end.
     pub last_read_at: Option<Timestamp>,
 }
 
@@ -71,9 +72,10 @@ pub struct SourceReport {
 pub struct SinkReport {
     /// The sink, as the settings name it.
     pub sink: String,
-    /// Whether it takes what it should.
+    /// Whether it accepts the records that its filter selects.
     pub healthy: bool,
-    /// Whether every answer that it wants is withheld because of it; the server is not ready then.
+    /// Whether every answer that its filter selects is withheld because of it; then the server is
+    /// not ready.
     pub withholding: bool,
     /// What is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +86,7 @@ pub struct SinkReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemReport {
-    /// The stable name of its kind.
+    /// Its stable code.
     pub code: &'static str,
     /// `error`, `warning` or `note`.
     pub severity: &'static str,
@@ -117,7 +119,7 @@ impl From<&Problem> for ProblemReport {
     }
 }
 
-/// How many rules are in force.
+/// The number of rules in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RulesReport {
@@ -162,23 +164,23 @@ pub struct LastProblem {
     pub text: String,
 }
 
-/// Changes of the policy files, by what became of them.
+/// Changes of the policy files, by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReloadsReport {
-    /// Published, and nothing was refused.
+    /// Published, and no source was refused.
     pub published: u64,
     /// Published, and some source was refused.
     pub published_in_part: u64,
     /// Every changed source was refused.
     pub refused: u64,
-    /// Nothing changed in force, and every source is good again.
+    /// The set in force did not change, and every source is good again.
     pub recovered: u64,
-    /// Nothing changed in force but the warnings.
+    /// Only the warnings about the set in force changed.
     pub warned: u64,
 }
 
-/// A moment as this report tells it; moments outside of the calendar are left out.
+/// Returns a time as this report prints it; times outside of the calendar are left out.
 pub fn timestamp(time: UnixNanos) -> Option<Timestamp> {
     Timestamp::from_nanosecond(time.0).ok()
 }

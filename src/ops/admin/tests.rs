@@ -21,7 +21,7 @@ fn report() -> StatusReport {
             line: 3,
             column: 9,
         },
-        "`x y` is no host",
+        "invalid host `x y`",
     );
     StatusReport {
         version: "0.1.0".into(),
@@ -106,7 +106,7 @@ async fn get_with(server: &Server, path: &str, headers: &str) -> (u16, String, S
 }
 
 #[tokio::test]
-async fn readiness_is_told_with_its_reason() {
+async fn readiness_is_reported_with_its_reason() {
     let time = Timestamp::UNIX_EPOCH;
     let problem = Some(LastProblem {
         time,
@@ -134,7 +134,7 @@ async fn readiness_is_told_with_its_reason() {
             true,
             None,
             503,
-            "not ready: the server is about to end\n",
+            "not ready: the server is shutting down\n",
         ),
     ] {
         let server = serving(StatusReport {
@@ -144,8 +144,8 @@ async fn readiness_is_told_with_its_reason() {
             ..report()
         })
         .await;
-        let (told, _, text) = get(&server, "/readyz").await;
-        assert_eq!((told, text.as_str()), (code, body));
+        let (status, _, text) = get(&server, "/readyz").await;
+        assert_eq!((status, text.as_str()), (code, body));
         assert_eq!(
             get(&server, "/healthz").await.0,
             200,
@@ -169,7 +169,7 @@ async fn a_server_whose_answers_cannot_be_recorded_is_not_ready_and_names_the_si
             503,
             "not ready: no answer can be recorded: file:/var/log/a.jsonl: No space left on device\n",
         ),
-        // One that drops is in trouble, and no answer is withheld for it.
+        // A sink that drops records is unhealthy, and no answer is withheld because of it.
         (true, false, 200, "ready\n"),
     ] {
         let server = serving(StatusReport {
@@ -178,8 +178,8 @@ async fn a_server_whose_answers_cannot_be_recorded_is_not_ready_and_names_the_si
             ..report()
         })
         .await;
-        let (told, _, text) = get(&server, "/readyz").await;
-        assert_eq!((told, text.as_str()), (code, body));
+        let (status, _, text) = get(&server, "/readyz").await;
+        assert_eq!((status, text.as_str()), (code, body));
         let status: serde_json::Value =
             serde_json::from_str(&get(&server, "/status").await.2).unwrap();
         assert_eq!(status["audit"][0]["withholding"], withholding);
@@ -250,7 +250,7 @@ async fn the_numbers_have_the_format_that_the_scraper_asks_for() {
 }
 
 #[tokio::test]
-async fn an_unknown_path_tells_the_known_ones() {
+async fn an_unknown_path_lists_the_known_ones() {
     let server = serving(report()).await;
     for path in ["/", "/stats", "/status/"] {
         let (code, _, body) = get(&server, path).await;

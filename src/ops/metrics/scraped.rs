@@ -1,4 +1,4 @@
-//! What is read or put together when somebody asks for the numbers.
+//! The metrics that are read or computed at each scrape.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,7 +12,7 @@ use customs_audit::recorder::Reading;
 use customs_engine::expirations::Expirations;
 use customs_engine::time::UnixNanos;
 
-/// What is read or put together when somebody asks.
+/// The metrics that are read or computed at each scrape.
 #[derive(Default)]
 pub(super) struct Scraped {
     revision: Mutex<Option<String>>,

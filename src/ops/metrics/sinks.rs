@@ -1,4 +1,4 @@
-//! The numbers of the audit log's sinks, as they are when somebody asks.
+//! The metrics of the audit log's sinks, read at each scrape.
 
 use std::fmt;
 
@@ -11,20 +11,20 @@ use customs_audit::recorder::Reading;
 use customs_policy::printable;
 use customs_record::Loss;
 
-/// One number of a sink.
+/// One metric of a sink.
 type Number = fn(&Reading) -> u64;
 
-/// The numbers of every sink. Sinks are named by the settings, so their names are a closed list.
+/// The metrics of every sink. The settings name the sinks, so the labels are a closed list.
 pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) -> fmt::Result {
     let counters: [(&str, &str, Number); 2] = [
         (
             "customs_audit_records",
-            "Records that the sink has",
+            "Records delivered to the sink",
             |reading| reading.written,
         ),
         (
             "customs_audit_write_failures",
-            "Writes that the sink refused",
+            "Writes that failed",
             |reading| reading.failures,
         ),
     ];
@@ -39,7 +39,7 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) 
     }
     let dropped: Family<Vec<(&'static str, String)>, Counter> = Family::default();
     for reading in readings {
-        // Destructured completely: a new class must be thought of here.
+        // Destructured completely, so that a new class is not forgotten here.
         let Loss {
             allows,
             denials,
@@ -61,7 +61,7 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) 
             dropped.get_or_create_owned(&labels).inc_by(count);
         }
     }
-    let help = "Records that the sink did not get";
+    let help = "Records dropped before the sink";
     dropped.encode(encoder.encode_descriptor(
         "customs_audit_dropped",
         help,
@@ -71,22 +71,22 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) 
     let gauges: [(&str, &str, Number); 4] = [
         (
             "customs_audit_queue_records",
-            "Records that wait for the sink",
+            "Records waiting for the sink",
             |reading| reading.queued,
         ),
         (
             "customs_audit_queue_bytes",
-            "About how many bytes they hold in memory",
+            "Approximate bytes of memory held by records waiting for the sink",
             |reading| reading.queued_bytes,
         ),
         (
             "customs_audit_healthy",
-            "1 if the sink takes what it should",
+            "1 if the sink accepts records",
             |reading| u64::from(reading.healthy),
         ),
         (
             "customs_audit_withholding",
-            "1 if answers are withheld for want of a record in the sink",
+            "1 if answers are withheld because the sink cannot record them",
             |reading| u64::from(reading.withholding),
         ),
     ];

@@ -188,7 +188,7 @@ fn one_revision_is_in_force() {
 }
 
 #[test]
-fn a_change_tells_what_is_in_force() {
+fn a_change_updates_what_is_in_force() {
     let metrics = Metrics::new();
     metrics.observe_change(&change(ChangeOutcome::PublishedInPart, "r", &["policies"]));
     assert_has(
@@ -362,11 +362,11 @@ fn expirations() -> Expirations {
 }
 
 #[test]
-fn grants_that_end_are_told_with_what_is_left() {
+fn grants_that_expire_are_listed_with_the_time_left() {
     let metrics = Metrics::new();
     metrics.set_expirations(expirations());
     metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
-    let told = |seconds: i128| {
+    let expiring = |seconds: i128| {
         let text = metrics.encode(UnixNanos(seconds * 1_000_000_000), Exposition::Classic);
         let lines = text
             .lines()
@@ -374,10 +374,10 @@ fn grants_that_end_are_told_with_what_is_left() {
         lines.map(str::to_owned).collect::<BTreeSet<_>>()
     };
     assert_eq!(
-        (told(0).len(), told(50).len(), told(102).len()),
+        (expiring(0).len(), expiring(50).len(), expiring(102).len()),
         (100, 52, 0)
     );
-    let last: Vec<_> = told(101).into_iter().collect();
+    let last: Vec<_> = expiring(101).into_iter().collect();
     assert_eq!(
         last,
         ["customs_policy_expiring_seconds{rule=\"ep:n/p#e102\"} 1.0"]

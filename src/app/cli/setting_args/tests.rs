@@ -14,7 +14,7 @@ fn serve(args: &[&str]) -> LayeredSettings {
     args.settings().unwrap()
 }
 
-/// What is told of these flags over a file with this text.
+/// The problems of these flags with a file of this text.
 fn wrong(args: &[&str], file: &str) -> Vec<String> {
     let cli = Cli::try_parse_from(["customs", "serve"].iter().chain(args)).unwrap();
     let Command::Serve(args) = cli.command else {
@@ -144,7 +144,7 @@ fn tools_take_what_can_change_a_verdict() {
 }
 
 #[test]
-fn a_wrong_setting_is_told_with_where_it_was_written() {
+fn a_wrong_setting_is_reported_with_where_it_was_written() {
     let expected = "expected a DNS label such as `istio-system`";
     assert_eq!(
         wrong(&["--root-namespace", "Root"], "root_namespace: a\n"),

@@ -1,24 +1,25 @@
-//! Which records somebody wants to see.
+//! Selects records by the filter flags.
 //!
-//! A server chooses before it sends ([`customs_audit::tail::filter`]), and by the same rule it is done here for files. But
-//! what tells of lost records is seen there unless kinds are named, because nobody filters for what he does not know of.
+//! A server filters before it sends ([`customs_audit::tail::filter`]); this module applies the same
+//! rule to files. `gap` and `lag` records always match unless `--kind` is given: a filter must not
+//! hide that records are missing.
 
-use crate::app::cli::{FilterArgs, ToldEffect};
+use crate::app::cli::{EffectFilter, FilterArgs};
 use customs_audit::tail::filter::holds;
 use customs_record::fields::TailHead;
 use customs_record::proto::{Filter, Record};
 
-/// The filter of a subscription.
+/// Returns the filter of a subscription.
 pub fn filter(args: &FilterArgs) -> Filter {
     let effect = match args.effect {
         None => "",
-        Some(ToldEffect::Allow) => "allow",
-        Some(ToldEffect::Deny) => "deny",
+        Some(EffectFilter::Allow) => "allow",
+        Some(EffectFilter::Deny) => "deny",
     };
     Filter {
         kinds: args.kinds.clone(),
         namespaces: args.namespaces.clone(),
-        // Hosts on record are canonical: in lower case and without a dot at the end.
+        // Recorded hosts are canonical: in lower case and without a dot at the end.
         hosts: args
             .hosts
             .iter()
@@ -29,7 +30,7 @@ pub fn filter(args: &FilterArgs) -> Filter {
     }
 }
 
-/// Whether a record is wanted.
+/// Returns whether a record matches.
 pub fn wants(filter: &Filter, record: &Record) -> bool {
     filter.kinds.is_empty() && matches!(record.kind.as_str(), "gap" | "lag")
         || holds(filter, &TailHead::of(record))
@@ -74,7 +75,7 @@ mod tests {
                 filtering(|w| w.reasons = vec![text("denied_by_rule")]),
                 true,
             ),
-            (filtering(|w| w.effect = Some(ToldEffect::Allow)), false),
+            (filtering(|w| w.effect = Some(EffectFilter::Allow)), false),
             (filtering(|w| w.kinds = vec![text("policyChange")]), false),
         ] {
             assert_eq!(wants(&filter, &record), expected, "{filter:?}");

@@ -1,8 +1,8 @@
-//! The records of a file, and those that are appended to it.
+//! Reads the records of a file, and those that are appended to it.
 //!
-//! The rules: a file that was renamed is read to its end before its successor is opened; an unfinished record at the end
-//! is waited for, or told; and a number that is missing between two records of a stream is told, because it is a record
-//! that was not seen.
+//! The rules: a file that was renamed is read to its end before its successor is opened; an
+//! unfinished record at the end is waited for or reported; and a sequence number that is missing
+//! between two records of a stream is reported, because it is a record that was not seen.
 
 use std::fs::{self, File};
 use std::io::{self, Seek};
@@ -19,13 +19,13 @@ use crate::app::print_error;
 use customs_record::proto::{Filter, Record};
 use customs_record::record_reader::RecordReader;
 
-/// How often it looks for more.
+/// How often it checks for more.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Shows what a file holds, and with `--follow` what comes.
+/// Prints the records of a file, and with `--follow` those that are appended.
 ///
 /// # Errors
-/// Why it cannot be read.
+/// Returns why it cannot be read.
 pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<(), LogFileError> {
     let mut view = View {
         filter: filter::filter(&args.filter),
@@ -33,35 +33,35 @@ pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<()
         held: Held::default(),
         output,
     };
-    let told = |why| LogFileError::read(file, why);
+    let unreadable = |why| LogFileError::read(file, why);
     if !args.follow {
         let mut reader = read::open(file)?;
-        read::each(&mut reader, |item| view.take(item)).map_err(told)?;
+        read::each(&mut reader, |item| view.take(item)).map_err(unreadable)?;
         read::last(&mut reader).map(|item| view.take(item));
         return view.held.is_log(file);
     }
     if file.to_str() == Some("-") {
         return Err(LogFileError::FollowStdin);
     }
-    let mut open = File::open(file).map_err(told)?;
+    let mut open = File::open(file).map_err(unreadable)?;
     while view.output.is_open() {
-        open = follow(file, open, &mut view).map_err(told)?;
+        open = follow(file, open, &mut view).map_err(unreadable)?;
         view.held.is_log(file)?;
     }
     Ok(())
 }
 
-/// Shows a file until another one has its name; that one is returned.
+/// Prints a file until another one has its name, and returns that one.
 fn follow(path: &Path, file: File, view: &mut View<'_>) -> io::Result<File> {
     let mut reader = RecordReader::new(&file);
     let mut successor = None;
     loop {
         read::each(&mut reader, |item| view.take(item))?;
-        // What holds something else will never show a record, however long somebody waits.
+        // A file that is not an audit log never gets a record, however long a user waits.
         if !view.output.is_open() || view.held.is_log(path).is_err() {
             return Ok(file);
         }
-        // A successor was there before this last look, so nothing is appended to this one any more.
+        // The successor existed before this last read, so nothing more is appended to this one.
         if let Some(successor) = successor {
             read::last(&mut reader).map(|item| view.take(item));
             return Ok(successor);
@@ -71,13 +71,13 @@ fn follow(path: &Path, file: File, view: &mut View<'_>) -> io::Result<File> {
             Ok(other) if !is_same(&other, &file)? => Some(other),
             Ok(_) if file.metadata()?.len() < position => {
                 print_error(&format!(
-                    "{} became shorter and is read again; records may be missing",
+                    "{} became shorter and is read from its start; records may be missing",
                     path.display()
                 ));
                 Some(File::open(path)?)
             }
             Ok(_) => None,
-            // Between the names there is a moment with neither.
+            // During a rotation the path exists under neither name for a moment.
             Err(why) if why.kind() == io::ErrorKind::NotFound => None,
             Err(why) => return Err(why),
         };
@@ -92,7 +92,7 @@ fn is_same(one: &File, other: &File) -> io::Result<bool> {
     Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
-/// What is shown of what is read.
+/// The printer of what is read.
 struct View<'s> {
     filter: Filter,
     place: Place,
@@ -101,14 +101,14 @@ struct View<'s> {
 }
 
 impl View<'_> {
-    /// Whether to go on.
+    /// Whether to continue.
     fn take(&mut self, item: LogItem<'_>) -> bool {
         self.held.take(&item);
         match item {
             LogItem::Record(record, line) => {
                 if let Some((from, to)) = self.place.missing(&record) {
                     print_error(&format!(
-                        "the records {from} to {to} of stream {} are not here",
+                        "the records {from} to {to} of stream {} are missing",
                         super::format::visible(&record.stream)
                     ));
                 }
@@ -116,7 +116,7 @@ impl View<'_> {
             }
             LogItem::NoRecord(why) => {
                 print_error(&format!(
-                    "a line is no record: {}",
+                    "a line is not a record: {}",
                     super::format::visible(&why)
                 ));
                 true
@@ -129,7 +129,7 @@ impl View<'_> {
     }
 }
 
-/// Where in a stream it is.
+/// A position in a stream.
 #[derive(Debug, Default)]
 struct Place {
     stream: String,
@@ -137,7 +137,7 @@ struct Place {
 }
 
 impl Place {
-    /// The first and the last number that were passed over.
+    /// Returns the first and the last sequence number that were skipped.
     fn missing(&mut self, record: &Record) -> Option<(u64, u64)> {
         if record.sequence == 0 {
             return None;

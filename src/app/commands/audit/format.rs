@@ -1,15 +1,17 @@
-//! Parts of a record as text for people: who, where to, when.
+//! Formats parts of a record as text: caller, destination and time.
 //!
-//! The rule: nothing leaves this module that is not [`printable`](customs_policy::printable), whatever a client or a file put there.
+//! The rule: everything that this module returns is [`printable`](customs_policy::printable),
+//! whatever a client or a file contains.
 
 use jiff::Timestamp;
 
 use customs_record::proto::Record;
 
-/// A text that cannot move a cursor, colour a terminal or turn the direction of writing.
+/// Returns the text escaped, so that it cannot move the cursor, colour the terminal or change the
+/// writing direction.
 pub use customs_policy::printable::line as visible;
 
-/// The same, with a dash where there is nothing.
+/// Returns the text escaped, or a dash if it is empty.
 pub fn or_dash(text: &str) -> String {
     if text.is_empty() {
         "-".to_owned()
@@ -18,7 +20,7 @@ pub fn or_dash(text: &str) -> String {
     }
 }
 
-/// `namespace/service-account`, or why there is none.
+/// Returns `namespace/service-account`, or why there is none.
 pub fn caller(record: &Record) -> String {
     match record.namespace.is_empty() {
         true => or_dash(&record.identity),
@@ -30,7 +32,7 @@ pub fn caller(record: &Record) -> String {
     }
 }
 
-/// The canonical host, or else what was sent.
+/// Returns the canonical host, or else the host as it was sent.
 pub fn host(record: &Record) -> String {
     let sent = || {
         [&record.raw_host, &record.sni]
@@ -43,12 +45,12 @@ pub fn host(record: &Record) -> String {
     }
 }
 
-/// A moment of a record.
+/// Returns a time of a record.
 pub fn moment(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
 }
 
-/// A moment with thousandths of a second.
+/// Returns a time with milliseconds.
 pub fn time(time: Option<prost_types::Timestamp>) -> String {
     moment(time).map_or_else(|| "-".to_owned(), |time| format!("{time:.3}"))
 }

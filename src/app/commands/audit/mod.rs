@@ -1,7 +1,7 @@
-//! The tools of those who read the record: `customs audit`.
+//! The tools for readers of the audit log: `customs audit`.
 //!
-//! They read what a server wrote, from its files or as it tells it, and change nothing. What they find goes to stdout, what
-//! keeps them from looking to stderr. Text that a client controls is never printed raw.
+//! They read what a server wrote, from its files or its `tail:` sink, and change nothing. Results
+//! go to stdout, errors go to stderr. Text that a client controls is always escaped.
 
 use std::process::ExitCode;
 

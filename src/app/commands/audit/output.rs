@@ -1,7 +1,7 @@
-//! Where `customs audit tail` shows records: a line each, for people or as it was written.
+//! The output of `customs audit tail`: one line per record, as text or as it was written.
 //!
-//! The rule: each line is written out at once, so that a pipe shows what a terminal does, and it ends without a word when
-//! nobody reads on.
+//! The rule: each line is flushed at once, so that a pipe shows the same as a terminal, and the
+//! tool exits without an error when the reader of its output has gone away.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -10,18 +10,18 @@ use crate::app::cli::{Color, TailArgs, TailFormat};
 use customs_record::decode;
 use customs_record::proto::Record;
 
-/// Where records are shown.
+/// The output for records.
 pub struct RecordOutput {
     format: TailFormat,
     is_coloured: bool,
-    /// How many more; `None` is all.
+    /// How many more to print; `None` means all.
     left: Option<u64>,
 }
 
 impl RecordOutput {
-    /// As the flags ask.
+    /// Creates the output that the flags select.
     pub fn of(args: &TailArgs) -> RecordOutput {
-        // As no-color.org has it: any value but an empty one.
+        // As no-color.org defines it: any value except an empty one.
         let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_coloured = match args.color {
             Color::Auto => io::stdout().is_terminal() && !is_refused,
@@ -35,12 +35,13 @@ impl RecordOutput {
         }
     }
 
-    /// Whether more is to be shown.
+    /// Returns whether more records are to be printed.
     pub fn is_open(&self) -> bool {
         self.left != Some(0)
     }
 
-    /// Shows a record, whose line is this one if it has one; false if no more are to be shown.
+    /// Prints a record, as the given line if there is one; returns false if no more are to be
+    /// printed.
     pub fn show(&mut self, record: &Record, line: Option<&str>) -> bool {
         if !self.is_open() {
             return false;
@@ -48,7 +49,7 @@ impl RecordOutput {
         let is_safe = |line: &&str| line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         let text = match (self.format, line.filter(is_safe)) {
             (TailFormat::Pretty, _) => pretty::line(record, self.is_coloured),
-            // As it was written, also with what is not known here.
+            // As it was written, including unknown fields.
             (TailFormat::Json, Some(line)) => line.to_owned(),
             (TailFormat::Json, None) => decode::to_line(record).unwrap_or_default(),
         };

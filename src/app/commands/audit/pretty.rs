@@ -1,7 +1,7 @@
-//! One record as one line for people.
+//! Formats a record as one line of text.
 //!
-//! It chooses what matters at a glance; the whole record is the JSON line. The rule: a line has no line feed and no control
-//! character but the colours that are put there here.
+//! It selects what matters at a glance; the JSON line has the whole record. The rule: a line
+//! contains no line feed, and no control character except the colours that this module adds.
 
 use super::format::{caller, host, or_dash, time, visible};
 
@@ -29,7 +29,7 @@ impl Tone {
     }
 }
 
-/// The line of a record, without its end.
+/// Returns the line of a record, without its line end.
 pub fn line(record: &Record, is_coloured: bool) -> String {
     let (tone, word, rest) = match record.kind.as_str() {
         "decision" => decision(record),
@@ -39,7 +39,7 @@ pub fn line(record: &Record, is_coloured: bool) -> String {
         true => format!("\x1b[{code}m{text}\x1b[0m"),
         false => text.to_owned(),
     };
-    // The width is counted before the colour, whose letters take no place.
+    // The width is computed before the colour is added, because the colour has no width.
     let word = paint(tone.code(), &format!("{word:<12}"));
     format!("{} {word} {rest}", paint("2", &time(record.time)))
 }
@@ -52,7 +52,7 @@ fn tone(kind: &str) -> Tone {
     }
 }
 
-/// What was told, with the answer that somebody should look at: a denial where there is one.
+/// Returns the answer and the request; the answer is a denial if the verdict or the dry run is one.
 fn decision(record: &Record) -> (Tone, String, String) {
     let denied = |answer: &str| answer == "deny";
     let (tone, word) = match (
@@ -63,7 +63,7 @@ fn decision(record: &Record) -> (Tone, String, String) {
         (false, true) => (Tone::Mark, "dry-run-deny"),
         (false, false) => (Tone::Good, "allow"),
     };
-    let mut rest = asked(record);
+    let mut rest = request(record);
     rest.push_str(&answered(record));
     if denied(&record.effect) && record.dry_run == "allow" {
         rest.push_str(" [dry run: allow]");
@@ -77,8 +77,8 @@ fn decision(record: &Record) -> (Tone, String, String) {
     (tone, word.to_owned(), rest)
 }
 
-/// Who asked for what.
-fn asked(record: &Record) -> String {
+/// Returns the caller and the request.
+fn request(record: &Record) -> String {
     let port = record
         .port
         .map(|port| format!(":{port}"))
@@ -90,14 +90,14 @@ fn asked(record: &Record) -> String {
     format!("{} -> {}{port} {what}", caller(record), host(record))
 }
 
-/// Reason, rule and owner of the verdict, or of `dry_run` where that alone denies.
+/// Returns reason, rule and owner of the verdict, or of the dry run if only that denies.
 fn answered(record: &Record) -> String {
     let is_dry_run = record.verdict != "deny" && record.dry_run == "deny";
     let (reason, rule) = match is_dry_run {
         true => (&record.dry_run_reason, &record.dry_run_rule),
         false => (&record.reason, &record.rule),
     };
-    // The owner of the other rule is told only where it is another.
+    // The owner of the dry run's rule is recorded only if it differs.
     let owner = if is_dry_run && *rule != record.rule {
         &record.dry_run_owner
     } else {
@@ -146,7 +146,7 @@ fn event(record: &Record) -> String {
             or_dash(&record.reason)
         ),
         "callerGone" => format!(
-            "decision {} ({}) reached nobody: its caller had given up",
+            "decision {} ({}) was not delivered: its caller had given up",
             record.decision_number,
             or_dash(&record.decision_id)
         ),
@@ -204,7 +204,7 @@ fn question(record: &Record) -> String {
         Some(answer) => {
             format!(
                 "by {by}: {} would get {}{}",
-                asked(answer),
+                request(answer),
                 or_dash(&answer.effect),
                 answered(answer)
             )
@@ -217,7 +217,7 @@ fn stream(record: &Record) -> String {
     let from = match record.previous_stream.as_str() {
         "" => ", the first".to_owned(),
         previous => format!(
-            ", behind {} of {}",
+            ", after {} of {}",
             record.previous_sequence,
             visible(previous)
         ),
@@ -242,7 +242,7 @@ fn stream(record: &Record) -> String {
 }
 
 fn refusals(record: &Record) -> String {
-    let told = |refusal: &Refusal| {
+    let describe = |refusal: &Refusal| {
         let Refusal {
             peer,
             cause,
@@ -256,8 +256,8 @@ fn refusals(record: &Record) -> String {
             named(", such as ", example)
         )
     };
-    let told: Vec<_> = record.refusals.iter().map(told).collect();
-    format!("refused before they were checks: {}", told.join("; "))
+    let refusals: Vec<_> = record.refusals.iter().map(describe).collect();
+    format!("refused before they were checks: {}", refusals.join("; "))
 }
 
 fn gap(record: &Record) -> String {
@@ -275,7 +275,7 @@ fn gap(record: &Record) -> String {
         (withheld, "withheld"),
         (events, "events"),
     ];
-    let told: Vec<String> = classes
+    let counts: Vec<String> = classes
         .iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, what)| format!("{n} {what}"))
@@ -285,7 +285,7 @@ fn gap(record: &Record) -> String {
         .fold(0_u64, |all, (n, _)| all.saturating_add(*n));
     format!(
         "{all} records lost ({}) from {} to {}",
-        told.join(", "),
+        counts.join(", "),
         time(record.first),
         time(record.last)
     )

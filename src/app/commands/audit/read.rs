@@ -1,7 +1,7 @@
 //! Reads the files of the audit log, for the tools that show and count records.
 //!
-//! It verifies nothing; that is another command's. The [`RecordReader`] cuts and decodes the bytes. The rule: bytes that are
-//! not a record are reported as such and skipped.
+//! It verifies nothing; that is the task of `audit verify`. The [`RecordReader`] splits and decodes
+//! the bytes. The rule: bytes that are not a record are reported and skipped.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,18 +12,18 @@ use customs_record::proto::Record;
 use customs_record::record_reader::{Piece, RawRecord, RecordReader, Unpack};
 use customs_record::stream::Format;
 
-/// One thing that a file holds.
+/// One element of a file.
 #[derive(Debug, PartialEq)]
 pub enum LogItem<'b> {
-    /// A record, and its line where it is one.
+    /// A record, and its line if the format is JSON.
     Record(Box<Record>, Option<&'b str>),
     /// Something that is not a record, and why.
     NoRecord(String),
-    /// So many bytes of a record that has no end.
+    /// The number of bytes of an incomplete record at the end.
     Torn(usize),
 }
 
-/// What a piece is; an empty line is nothing.
+/// Converts a piece; an empty line is skipped.
 fn item(piece: Piece<'_>) -> Option<LogItem<'_>> {
     match piece {
         Piece::NoRecord(_, why) => Some(LogItem::NoRecord(why.to_string())),
@@ -45,10 +45,10 @@ fn record(raw: RawRecord<'_>) -> Result<LogItem<'_>, RecordDecodeError> {
     Ok(LogItem::Record(record, line))
 }
 
-/// Tells every item that is there, until it is not asked to go on.
+/// Calls `take` for every item up to the current end, or until it returns false.
 ///
 /// # Errors
-/// What the system says; what came before it was told.
+/// Returns the error of the operating system; the pieces before it were passed on.
 pub fn each<R: Read>(
     reader: &mut RecordReader<R>,
     mut take: impl FnMut(LogItem<'_>) -> bool,
@@ -63,7 +63,7 @@ pub fn each<R: Read>(
     Ok(())
 }
 
-/// What is left where a file ends: a line that only lacks its line feed is whole.
+/// Returns what is left at the end of a file; a line that only lacks its line feed is complete.
 pub fn last<R: Read>(reader: &mut RecordReader<R>) -> Option<LogItem<'_>> {
     let rest = reader.unfinished()?;
     if rest.bytes.trim_ascii().is_empty() {
@@ -73,42 +73,40 @@ pub fn last<R: Read>(reader: &mut RecordReader<R>) -> Option<LogItem<'_>> {
     Some(whole.unwrap_or(LogItem::Torn(rest.bytes.len())))
 }
 
-/// Why a log cannot be shown or counted.
+/// Why a file cannot be printed or counted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogFileError {
-    /// The system does not let it be read.
+    /// The file cannot be read.
     #[error("cannot read {path}: {why}")]
     Read {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         why: io::Error,
     },
-    /// Reading broke off.
+    /// Reading failed before the end.
     #[error("cannot read {path} to its end: {why}; what comes before is counted")]
     Partial {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         why: io::Error,
     },
-    /// It holds something else.
+    /// The file is not an audit log.
     #[error(
-        "{0} is no audit log: it holds no record; name a file that customs wrote with `--audit`"
+        "{0} is not an audit log: it holds no record; name a file that customs wrote with `--audit`"
     )]
     NoLog(String),
-    /// What cannot be asked for more.
-    #[error(
-        "--follow: the standard input cannot be followed; leave the flag out, it is read to its end"
-    )]
+    /// The input cannot be followed.
+    #[error("--follow: stdin cannot be followed; remove the flag, stdin is read to its end")]
     FollowStdin,
 }
 
 impl LogFileError {
-    /// For a file that the system does not let be read.
+    /// Returns the error for a file that cannot be read.
     pub fn read(path: &Path, why: io::Error) -> LogFileError {
         LogFileError::Read {
             path: path.display().to_string(),
@@ -117,7 +115,7 @@ impl LogFileError {
     }
 }
 
-/// What a file was found to hold.
+/// The content of a file, as far as it was read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Held {
     records: u64,
@@ -133,11 +131,11 @@ impl Held {
         }
     }
 
-    /// Whether it is an audit log, as far as it was read: an empty file may become one, but not a file that holds something
-    /// and no record.
+    /// Checks whether it is an audit log, as far as it was read. An empty file may become one; a
+    /// file with content and without a record is not one.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not one.
     pub fn is_log(self, path: &Path) -> Result<(), LogFileError> {
         if self.records == 0 && self.others > 0 {
             return Err(LogFileError::NoLog(path.display().to_string()));
@@ -146,17 +144,17 @@ impl Held {
     }
 }
 
-/// Opens a file, or the standard input for `-`, and undoes its compression.
+/// Opens a file, or stdin for `-`, and decompresses it.
 ///
 /// # Errors
-/// What the system says, with the file's name.
+/// Returns the error of the operating system, with the file's name.
 pub fn open(path: &Path) -> Result<RecordReader<Unpack<Box<dyn Read>>>, LogFileError> {
-    let told = |why| LogFileError::read(path, why);
+    let unreadable = |why| LogFileError::read(path, why);
     let file: Box<dyn Read> = match path.to_str() {
         Some("-") => Box::new(io::stdin()),
-        _ => Box::new(File::open(path).map_err(told)?),
+        _ => Box::new(File::open(path).map_err(unreadable)?),
     };
-    RecordReader::unpack(file).map_err(told)
+    RecordReader::unpack(file).map_err(unreadable)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! `customs audit stats`: what is counted of a record.
+//! `customs audit stats`: counts the records of an audit log.
 //!
-//! Every number is a count of records; nothing is decided or looked up. The rules: what is no record is counted and told; what
-//! was lost is told beside what is there; memory does not grow with the length of the record. How the counts are told to
-//! people is [`stats_report`](super::stats_report)'s business.
+//! Every number is a count of records; nothing is decided or looked up. The rules: input that is
+//! not a record is counted and reported; lost records are reported next to those that exist; memory
+//! does not grow with the length of the audit log. [`stats_report`](super::stats_report) formats
+//! the counts as text.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use crate::app::commands::print_json;
 use crate::app::{FAILED, print, print_error};
 use customs_record::proto::{Loss, Record};
 
-/// Counts, and tells.
+/// Counts, and prints the result.
 pub fn run(args: &StatsArgs) -> ExitCode {
     let mut stats = Stats::new(args.since, args.until);
     let mut is_whole = true;
@@ -40,30 +41,30 @@ pub fn run(args: &StatsArgs) -> ExitCode {
     }
 }
 
-/// Everything that is counted.
+/// All counts.
 #[derive(Debug)]
 pub struct Stats {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
-    /// Records, and decisions among them.
+    /// The number of records.
     pub records: u64,
     /// Decisions.
     pub decisions: u64,
-    /// The earliest and the latest moment of a record.
+    /// The earliest and the latest time of a record.
     pub span: Option<(Timestamp, Timestamp)>,
-    /// What the gaps say was lost.
+    /// The losses that `gap` records declare.
     pub lost: Loss,
-    /// How many gaps there are.
+    /// The number of `gap` records.
     pub gaps: u64,
     /// Records that a subscriber missed.
     pub missed: u64,
-    /// Decisions on record whose answer was withheld after all.
+    /// Recorded decisions whose answer was withheld after all.
     pub withheld: u64,
-    /// Decisions whose caller had given up, so that nobody got the answer.
+    /// Decisions that were not delivered because the caller had given up.
     pub callers_gone: u64,
-    /// Lines or messages that are no records.
+    /// Lines or messages that are not records.
     pub no_records: u64,
-    /// Records without an end.
+    /// Incomplete records.
     pub torn: u64,
     kinds: TopK,
     answers: TopK,
@@ -100,20 +101,20 @@ impl Stats {
             reasons: TopK::new("reasons", "Reasons of verdicts", &["verdict", "reason"]),
             dry_run_denies: TopK::new(
                 "dryRunDenies",
-                "Allowed, and denied once everything on trial is enforced",
+                "Allowed, and denied in the dry run",
                 &["namespace", "host", "rule", "owner"],
             ),
-            rules: TopK::new("rules", "Rules that spoke", &["verdict", "rule", "owner"]),
+            rules: TopK::new("rules", "Rules that decided", &["verdict", "rule", "owner"]),
             ending: TopK::new(
                 "ending",
-                "Allowed by a grant that ends",
+                "Allowed by a grant that expires",
                 &["grant", "expires", "owner"],
             ),
             revisions: TopK::new("revisions", "Decisions by policy set", &["revision"]),
         }
     }
 
-    /// The tables, in the order in which they are told.
+    /// Returns the tables, in the order in which they are printed.
     pub fn tables(&self) -> [&TopK; 8] {
         let Stats {
             kinds,
@@ -145,12 +146,12 @@ impl Stats {
             self.take(item);
             true
         };
-        let told = |why| LogFileError::Partial {
+        let partial = |why| LogFileError::Partial {
             path: file.display().to_string(),
             why,
         };
         let mut reader = read::open(file)?;
-        read::each(&mut reader, &mut take).map_err(told)?;
+        read::each(&mut reader, &mut take).map_err(partial)?;
         read::last(&mut reader).map(take);
         held.is_log(file)
     }
@@ -165,7 +166,7 @@ impl Stats {
 
     fn add(&mut self, record: &Record) {
         let time = moment(record.time);
-        // A record without a time lies nowhere.
+        // A record without a time is outside of every period.
         let is_late = self
             .since
             .is_none_or(|since| time.is_some_and(|time| time >= since));
@@ -238,7 +239,7 @@ impl Stats {
             } else {
                 &record.namespace
             };
-            // The owner of the other rule is told only where it is another.
+            // The owner of the dry run's rule is recorded only if it differs.
             let is_same = record.dry_run_rule == record.rule;
             let owner = if is_same {
                 &record.owner

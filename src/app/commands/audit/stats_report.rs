@@ -1,6 +1,6 @@
-//! The counts of a record for people: a few sentences, then a table each.
+//! The counts of an audit log as text: a few sentences, then the tables.
 //!
-//! Its texts are made printable where they are counted.
+//! Texts are escaped where they are counted.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::top_k::{Top, TopK};
 use crate::app::commands::counted;
 use customs_record::proto::Loss;
 
-/// Everything, with so many rows of each table.
+/// Returns all counts, with at most `top` rows of each table.
 pub fn human(stats: &Stats, top: usize) -> String {
     let mut out = sentences(stats);
     for table in stats.tables().into_iter().filter(|table| !table.is_empty()) {
@@ -42,19 +42,19 @@ fn sentences(stats: &Stats) -> String {
             "lost in {gaps}: {allows} allowed, {denials} denied, {differing} with differing answers, {withheld} withheld, {events} events"
         );
     }
-    for (count, what, told) in [
+    for (count, what, fate) in [
         (stats.missed, "record", "missed by a subscriber"),
-        (stats.withheld, "answer", "withheld after it was on record"),
+        (stats.withheld, "answer", "withheld after it was recorded"),
         (
             stats.callers_gone,
             "decision",
-            "that reached nobody: the caller had given up",
+            "not delivered: the caller had given up",
         ),
-        (stats.no_records, "line", "read over: no record"),
-        (stats.torn, "record", "read over: it has no end"),
+        (stats.no_records, "line", "skipped: not a record"),
+        (stats.torn, "record", "skipped: incomplete"),
     ] {
         if count > 0 {
-            let _ = writeln!(out, "{} {told}", many(count, what));
+            let _ = writeln!(out, "{} {fate}", many(count, what));
         }
     }
     out
@@ -87,7 +87,7 @@ fn write_table(table: &TopK, count: usize, out: &mut String) {
     if others > 0 {
         let _ = writeln!(
             out,
-            "{others:>10}  others, which came after there were too many different rows"
+            "{others:>10}  others, counted together because there were too many different rows"
         );
     }
 }

@@ -1,8 +1,8 @@
-//! The records of a running server, as its service tells them.
+//! Reads the records of a running server from its `tail:` sink.
 //!
-//! The rules: a server that cannot be reached at first is an error; one that goes away later is asked again, for what comes
-//! behind the last record that was shown; and where it cannot go on from there, that is told and everything that it still
-//! has is shown.
+//! The rules: a server that cannot be reached at first is an error; if it goes away later, the
+//! subscription is renewed after the last record that was printed; if the server cannot resume
+//! there, that is reported and everything that it still has is printed.
 
 use std::time::Duration;
 
@@ -17,35 +17,35 @@ use crate::app::print_error;
 use customs_audit::tail::proto::audit_service_client::AuditServiceClient;
 use customs_record::proto::{TailRequest, TailResponse};
 
-/// How long the server may take to take the connection.
+/// How long the server may take to accept the connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
-/// How often a silent server is asked whether it is still there.
+/// The interval of keepalives to a silent server.
 const ALIVE: Duration = Duration::from_secs(10);
 
-/// How long it waits before it asks again: at first, and at most.
+/// How long it waits before it reconnects: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
-/// Why there is nothing to show, and what to do.
+/// Why records cannot be printed, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// The text is no address.
-    #[error("--server: `{0}` is no address; write HOST:PORT or unix:PATH, as `tail:` has it")]
+    /// The text is not an address.
+    #[error("--server: invalid address `{0}`: expected HOST:PORT or unix:PATH, as in `tail:`")]
     Address(String),
-    /// The transport takes no such address.
+    /// The transport rejects the address.
     #[error("--server: `{server}`: {why}")]
     Endpoint {
         /// The server.
         server: String,
-        /// What is wrong with it.
+        /// Why it is invalid.
         #[source]
         why: tonic::transport::Error,
     },
-    /// The runtime cannot be started.
+    /// The async runtime cannot be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] std::io::Error),
-    /// Nobody takes the connection.
+    /// The connection is not accepted.
     #[error(
         "cannot reach {server}: {}; is `customs serve` running with --audit tail:{server}?",
         causes(why)
@@ -53,27 +53,27 @@ pub enum SubscribeError {
     Connect {
         /// The server.
         server: String,
-        /// What happened.
+        /// The error of the connection.
         #[source]
         why: tonic::transport::Error,
     },
-    /// It is another server.
-    #[error("{0} does not tell its record; is it the address of a sink `tail:`?")]
+    /// The server does not have the service.
+    #[error("{0} does not serve an audit log; is it the address of a `tail:` sink?")]
     NoTail(String),
-    /// The server refuses what it is asked.
-    #[error("{server} refuses: {why}")]
+    /// The server rejects the subscription.
+    #[error("{server} rejects the subscription: {why}")]
     Refused {
         /// The server.
         server: String,
-        /// What it says.
+        /// The message of the server.
         why: String,
     },
 }
 
-/// Shows what a server tells, for ever.
+/// Prints the records of a server and ends only with an error or the last requested record.
 ///
 /// # Errors
-/// Why there is nothing to show, and what to do.
+/// Why records cannot be printed, and what to do about it.
 pub fn run(server: &str, args: &TailArgs, output: &mut RecordOutput) -> Result<(), SubscribeError> {
     let endpoint = endpoint(server)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -123,13 +123,13 @@ fn endpoint(server: &str) -> Result<Endpoint, SubscribeError> {
         .keep_alive_while_idle(true))
 }
 
-/// Why it does not go on.
+/// Why a subscription ended.
 enum Broken {
-    /// The server is gone, for now.
+    /// The server is gone for now.
     Gone(String),
-    /// The server does not know the place behind which it should go on.
+    /// The server does not know the record after which it should resume.
     Unknown(String),
-    /// Asking again would not help.
+    /// A retry would not help.
     Never(SubscribeError),
 }
 
@@ -164,7 +164,7 @@ impl Subscription<'_> {
                     } = &self.request;
                     let place = format!("{after_sequence} of stream {}", visible(stream));
                     print_error(&format!(
-                        "{server} cannot go on behind {place} ({why}); showing all that it has"
+                        "{server} cannot resume after {place} ({why}); printing all records that it has"
                     ));
                     self.request = TailRequest {
                         filter: self.request.filter.take(),
@@ -174,7 +174,7 @@ impl Subscription<'_> {
                 }
                 Broken::Gone(why) => {
                     print_error(&format!(
-                        "{server} is gone ({why}); asking again in {:?}",
+                        "{server} is gone ({why}); reconnecting in {:?}",
                         self.pause
                     ));
                     tokio::time::sleep(self.pause).await;
@@ -185,7 +185,7 @@ impl Subscription<'_> {
         Ok(())
     }
 
-    /// Shows what comes, until the server is gone or enough is shown.
+    /// Prints records until the server is gone or enough are printed.
     async fn listen(&mut self, channel: Option<Channel>) -> Result<(), Broken> {
         let channel = match channel {
             Some(channel) => channel,
@@ -249,7 +249,7 @@ impl Subscription<'_> {
     }
 }
 
-/// The last of the causes says what happened; the first only that something did.
+/// Returns the last cause, which says what happened; the first says only that something failed.
 fn causes(why: &dyn std::error::Error) -> String {
     let mut last = why;
     while let Some(cause) = last.source() {

@@ -1,6 +1,6 @@
-//! `customs audit tail`: records as they come, one line each.
+//! `customs audit tail`: prints records as they arrive, one line each.
 //!
-//! Where they come from is [`follow`]'s and [`subscribe`]'s, how they are shown [`output`](super::output)'s.
+//! [`follow`] and [`subscribe`] read them, [`output`](super::output) prints them.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use super::{follow, subscribe};
 use crate::app::cli::TailArgs;
 use crate::app::{FAILED, print_error};
 
-/// Shows records until there are no more, or somebody interrupts.
+/// Prints records until there are no more, or the user interrupts.
 pub fn run(args: &TailArgs) -> ExitCode {
     let mut output = RecordOutput::of(args);
     let ended = match (&args.server, &args.file) {
@@ -17,7 +17,7 @@ pub fn run(args: &TailArgs) -> ExitCode {
             subscribe::run(server, args, &mut output).map_err(|why| why.to_string())
         }
         (None, Some(file)) => follow::run(file, args, &mut output).map_err(|why| why.to_string()),
-        // The command line asks for one of them.
+        // The command line requires one of them.
         (None, None) => Ok(()),
     };
     match ended {

@@ -1,6 +1,7 @@
-//! Counts of what a record says, by the texts that it has.
+//! Counts records by some of their texts, and returns the largest counts.
 //!
-//! The rule: memory is bounded. Once there are so many different rows, what is new is counted as others, and told so.
+//! The rule: memory is bounded. Once a table has the maximum of different rows, new ones are
+//! counted as `others` and reported as such.
 
 use std::collections::HashMap;
 
@@ -12,11 +13,11 @@ const MAX_ROWS: usize = 100_000;
 /// A table of counts.
 #[derive(Debug)]
 pub struct TopK {
-    /// Its name in JSON.
+    /// The table's name in JSON.
     pub name: &'static str,
-    /// What people read above it.
+    /// The table's heading.
     pub title: &'static str,
-    /// The names of its texts.
+    /// The names of the columns.
     pub columns: &'static [&'static str],
     rows: HashMap<Box<[String]>, u64>,
     limit: usize,
@@ -26,16 +27,16 @@ pub struct TopK {
 /// The largest rows of a table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Top<'t> {
-    /// The largest first; equal ones in the order of their texts.
+    /// The largest first; equal ones sorted by their texts.
     pub rows: Vec<(&'t [String], u64)>,
-    /// How many other rows there are, and their sum.
+    /// The number of other rows, and their sum.
     pub more: (usize, u64),
-    /// What was counted without its texts.
+    /// The count of rows beyond the limit.
     pub others: u64,
 }
 
 impl TopK {
-    /// An empty table.
+    /// Creates an empty table.
     pub fn new(name: &'static str, title: &'static str, columns: &'static [&'static str]) -> TopK {
         TopK {
             name,
@@ -47,7 +48,7 @@ impl TopK {
         }
     }
 
-    /// Counts one.
+    /// Counts a record.
     pub fn add<const N: usize>(&mut self, texts: [String; N]) {
         if let Some(count) = self.rows.get_mut(texts.as_slice()) {
             *count += 1;
@@ -58,12 +59,12 @@ impl TopK {
         }
     }
 
-    /// Whether nothing was counted.
+    /// Returns whether nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The largest rows.
+    /// Returns the largest rows.
     pub fn top(&self, count: usize) -> Top<'_> {
         let mut rows: Vec<(&[String], u64)> = self
             .rows
@@ -79,7 +80,7 @@ impl TopK {
         }
     }
 
-    /// The same as JSON.
+    /// Returns the largest rows as JSON.
     pub fn json(&self, count: usize) -> Value {
         let Top { rows, more, others } = self.top(count);
         let row = |(texts, count): (&[String], u64)| {
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_are_told_and_the_others_summed() {
+    fn the_largest_are_listed_and_the_others_summed() {
         let table = counted("b a c a c d c", 10);
         let top = table.top(2);
         let rows: Vec<(&str, u64)> = top

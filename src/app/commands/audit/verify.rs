@@ -1,4 +1,4 @@
-//! `customs audit verify`: asks whether a record is what was written, and tells the answer.
+//! `customs audit verify`: verifies that an audit log is complete and unchanged.
 
 use std::process::ExitCode;
 
@@ -10,10 +10,10 @@ use customs_record::signing::Verifier;
 use customs_record::verify::report::{Bad, Last, Outcome, Report};
 use customs_record::verify::{Asked, verify};
 
-/// The record is right as far as it is sealed, and there is more.
+/// The audit log is intact up to its last checkpoint, and has records after it.
 const UNSEALED: u8 = 3;
 
-/// Verifies files and tells what was found.
+/// Verifies files and prints the result.
 pub fn run(args: VerifyArgs) -> ExitCode {
     let VerifyArgs {
         files,
@@ -51,7 +51,7 @@ pub fn run(args: VerifyArgs) -> ExitCode {
     }
 }
 
-/// The answer for people: what is wrong, or what is right, then what was read.
+/// Returns the answer as text: what is wrong, or what is intact, then what was read.
 fn human(report: &Report) -> String {
     let mut lines = vec![headline(report), counts(report)];
     let lost = report.declared_losses;
@@ -69,7 +69,7 @@ fn human(report: &Report) -> String {
             .map_or_else(|| "no checkpoint that counts".into(), checkpoint),
     );
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
-    // A name of a file, or what a damaged record says, must not reach a terminal as it is.
+    // The name of a file, or text of a damaged record, must be escaped for the terminal.
     lines.iter().fold(String::new(), |text, line| {
         text + &printable::line(line) + "\n"
     })

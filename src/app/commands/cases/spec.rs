@@ -6,7 +6,7 @@ use customs_policy::mapping;
 use customs_policy::reader::{List, Placed, Required, Text};
 use customs_policy::spec::Shape;
 
-/// What an answer may be.
+/// The values of an answer.
 const EFFECT: Shape = Shape::OneOf(&["Allow", "Deny"]);
 
 /// The API version of the kind.
@@ -20,13 +20,13 @@ mapping! {
         api_version: Required<Text<'n>> = "apiVersion" as Shape::OneOf(&[API_VERSION]),
         kind: Required<Text<'n>> = "kind" as Shape::OneOf(&[KIND]),
         metadata: Required<Placed<'n, TestMetadata<'n>>> = "metadata",
-        /// The questions.
+        /// The test cases.
         cases: Required<List<'n, Placed<'n, Case<'n>>>> = "cases",
     }
 }
 
 mapping! {
-    /// What the test is called.
+    /// The name of the test.
     pub(crate) struct TestMetadata<'n> = "`metadata`" {
         name: Required<&'n Node> = "name" as Shape::AnyText,
     }
@@ -34,7 +34,7 @@ mapping! {
 }
 
 mapping! {
-    /// A question, in words or with a whole check, and the answer that is expected.
+    /// A question, in shorthand fields or as a whole check, and the answer that is expected.
     pub(crate) struct Case<'n> = "a case" {
         /// Unique in the file.
         name: Required<Text<'n>> = "name",
@@ -45,18 +45,18 @@ mapping! {
         reason: Option<Text<'n>> = "reason",
         /// The rule that the verdict names.
         rule: Option<Text<'n>> = "rule",
-        /// What the verdict would be with everything on trial enforced.
+        /// The answer of the dry run: the verdict if everything in dry run were enforced.
         dry_run: Option<Text<'n>> = "dryRun" as EFFECT,
         /// The reason of that answer.
         dry_run_reason: Option<Text<'n>> = "dryRunReason",
         /// The rule that it names.
         dry_run_rule: Option<Text<'n>> = "dryRunRule",
-        /// What Envoy is told: the verdict, save where the server only reports.
+        /// The answer that Envoy gets: the verdict, except if the server only reports.
         effect: Option<Text<'n>> = "effect" as EFFECT,
-        /// The gates that stayed shut for a denial, or opened for an allow: `istio`, `isolation` or
-        /// `istio,isolation`.
+        /// The gates that stayed closed for a denial, or opened for an allow: `istio`, `isolation`
+        /// or `istio,isolation`.
         gate: Option<Text<'n>> = "gate",
-        /// The exception of a deny that ended: `ep:NAMESPACE/NAME#ENTRY.except[0]`.
+        /// The exception of a deny that expired: `ep:NAMESPACE/NAME#ENTRY.except[0]`.
         expired: Option<Text<'n>> = "expired",
     }
 }

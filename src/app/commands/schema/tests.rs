@@ -1,4 +1,4 @@
-//! What the readers accept and refuse, the schemas do as well; and the documents say the same.
+//! The schemas accept and reject the same as the readers, and the documents say the same.
 
 mod tables;
 
@@ -12,7 +12,8 @@ use customs_engine::settings::Settings;
 use customs_policy::problem::{Code, Problem};
 use customs_policy::source::{self, PolicyFile, Source};
 
-/// Documents with an unknown field in every mapping: its name is followed by the definition that describes the mapping.
+/// Documents with an unknown field in every mapping: its name is followed by the definition that
+/// describes the mapping.
 const EGRESS: &str = "
 apiVersion: egress.customs/v1alpha1
 kind: EgressPolicy
@@ -56,7 +57,7 @@ cases:
 - {name: a, from: a/b, to: 'http://a.example/', expect: Deny, zzzzzzzzzzzzzzzzz_Case: 1}
 ";
 
-/// Fields that the readers know in order to refuse them.
+/// Fields that the readers know only to reject them.
 const REFUSED: [&str; 2] = ["requestPrincipals", "notRequestPrincipals"];
 
 fn policy_problems(text: &str) -> Vec<Problem> {
@@ -76,7 +77,7 @@ fn policy_problems(text: &str) -> Vec<Problem> {
     .to_vec()
 }
 
-/// What the readers say are the fields of each mapping: (definition, fields).
+/// The fields of each mapping according to the readers: (definition, fields).
 fn known_to_readers() -> Vec<(String, BTreeSet<String>)> {
     let mut problems = [EGRESS, ISTIO].map(policy_problems).concat();
     cases::read("c", CASES.as_bytes(), &mut problems);
@@ -86,7 +87,7 @@ fn known_to_readers() -> Vec<(String, BTreeSet<String>)> {
     let fields = |problem: &Problem| {
         let name = problem.text.split(['_', '`']).nth(2).unwrap().to_owned();
         let hint = problem.hint.as_deref().unwrap();
-        // A selector has one field, and what is written beside it is a label as a rule.
+        // A selector has one field, and other keys in it are usually labels.
         let fields = hint
             .strip_prefix("labels stand in ")
             .and_then(|rest| rest.split(':').next())

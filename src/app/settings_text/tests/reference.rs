@@ -1,4 +1,5 @@
-//! The reference of the settings in docs/OPERATIONS.md: written from the table of settings, and compared with it.
+//! The reference of the settings in docs/OPERATIONS.md: written from the table of settings, and
+//! compared with it.
 
 use super::*;
 use crate::app::settings::{Setting, TakesEffect, Written};
@@ -20,7 +21,7 @@ fn cell(value: &Value) -> String {
     }
 }
 
-/// A text on one line, with nothing in it that ends a cell.
+/// Returns a text on one line, escaped so that it cannot end a cell.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace('|', "\\|")

@@ -2,8 +2,9 @@
 
 use super::*;
 
-/// Reads a text as a scraper does: the name and the type of each family, and the names of its series. Every series stands behind
-/// the two lines of its family, every family once, and labels are quoted.
+/// Parses a text as a scraper does: the name and the type of each family, and the names of its
+/// series. Every series follows the two lines of its family, every family appears once, and labels
+/// are quoted.
 fn families(text: &str) -> Vec<(String, String, BTreeSet<String>)> {
     let mut families: Vec<(String, String, BTreeSet<String>)> = Vec::new();
     let mut lines = text.lines().peekable();
@@ -16,7 +17,7 @@ fn families(text: &str) -> Vec<(String, String, BTreeSet<String>)> {
                 .expect("a type comes next");
             assert!(
                 families.iter().all(|(other, ..)| other != name),
-                "{name} stands twice"
+                "{name} appears twice"
             );
             families.push((name.to_owned(), kind.to_owned(), BTreeSet::new()));
         } else if line == "# EOF" {
@@ -46,7 +47,8 @@ fn families(text: &str) -> Vec<(String, String, BTreeSet<String>)> {
     families
 }
 
-/// What stands behind labels, which are `name="value"` with commas between, up to the brace that ends them.
+/// Returns the text after the labels, which are `name="value"` separated by commas and end with a
+/// brace.
 fn after_labels(mut rest: &str) -> Option<&str> {
     loop {
         let (name, value) = rest.split_once("=\"")?;
@@ -69,7 +71,7 @@ fn after_labels(mut rest: &str) -> Option<&str> {
 }
 
 #[test]
-fn both_formats_name_each_family_as_they_must_and_tell_the_same() {
+fn both_formats_name_each_family_as_they_must_and_agree() {
     let metrics = Metrics::new();
     metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
     metrics.set_expirations(expirations());

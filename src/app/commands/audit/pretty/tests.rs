@@ -89,7 +89,7 @@ fn every_other_kind_has_a_line_of_its_own() {
         ),
         (
             r#""kind":"callerGone","decisionId":"d","decisionNumber":"7""#,
-            "callerGone   decision 7 (d) reached nobody: its caller had given up",
+            "callerGone   decision 7 (d) was not delivered: its caller had given up",
         ),
         (
             r#""kind":"refusals","refusals":[{"peer":"10.0.0.7","cause":"tls","count":"2","example":"a ClientHello"},{"peer":"other","cause":"http1","count":"1"}]"#,
@@ -97,7 +97,7 @@ fn every_other_kind_has_a_line_of_its_own() {
         ),
         (
             r#""kind":"stream","stream":"s2","sink":"file:x","filter":"all","format":"json","previousStream":"s1","previousSequence":"8","tornBytes":"5""#,
-            "stream       s2 of file:x, all, as json, behind 8 of s1, 5 bytes of an unfinished record cut off",
+            "stream       s2 of file:x, all, as json, after 8 of s1, 5 bytes of an unfinished record cut off",
         ),
         (
             r#""kind":"stream","stream":"s1","sink":"stdout","filter":"all","format":"json""#,

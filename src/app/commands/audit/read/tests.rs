@@ -1,4 +1,4 @@
-//! What the tools make of every form of the record, whole and broken.
+//! How the tools read both formats of the audit log, intact and broken.
 
 use std::io::Write;
 
@@ -11,21 +11,21 @@ use super::*;
 const DENIAL: &str = r#"{"time":"2026-11-23T12:00:00.123456789Z","kind":"decision","stream":"s","sequence":"7","effect":"deny","port":443,"truncated":["path"],"answer":{"host":"a.example"},"chain":"00"}"#;
 const CHANGE: &str = r#"{"time":"2026-11-23T12:00:01Z","kind":"policyChange","sequence":"8","added":{"later":[1]},"policies":0}"#;
 
-fn told(bytes: &[u8]) -> Vec<String> {
+fn pieces(bytes: &[u8]) -> Vec<String> {
     let mut out = Vec::new();
-    let mut tell = |item: LogItem<'_>| {
+    let mut push = |item: LogItem<'_>| {
         out.push(match item {
             LogItem::Record(record, line) => {
                 format!("{} {} {}", record.kind, record.sequence, line.is_some())
             }
-            LogItem::NoRecord(why) => format!("no record: {why}"),
+            LogItem::NoRecord(why) => format!("not a record: {why}"),
             LogItem::Torn(bytes) => format!("torn: {bytes}"),
         });
         true
     };
     let mut reader = RecordReader::new(bytes);
-    each(&mut reader, &mut tell).unwrap();
-    last(&mut reader).map(tell);
+    each(&mut reader, &mut push).unwrap();
+    last(&mut reader).map(push);
     out
 }
 
@@ -41,58 +41,57 @@ fn messages() -> Vec<u8> {
 fn lines_and_messages_say_the_same() {
     let lines = format!("{DENIAL}\n\n \n{CHANGE}\n");
     assert_eq!(
-        told(lines.as_bytes()),
+        pieces(lines.as_bytes()),
         ["decision 7 true", "policyChange 8 true"]
     );
     assert_eq!(
-        told(&messages()),
+        pieces(&messages()),
         ["decision 7 false", "policyChange 8 false"]
     );
 }
 
 #[test]
-fn what_is_no_record_is_told_and_read_over() {
+fn what_is_not_a_record_is_reported_and_skipped() {
     let long = "x".repeat(5 << 20);
     let text = format!(
         "a log line of somebody\n{{\"level\":\"info\"}}\n{{\"kind\":7}}\n{long}\n{DENIAL}\n"
     );
-    let told = told(text.as_bytes());
+    let found = pieces(text.as_bytes());
     assert!(
-        told[..4].iter().all(|item| item.starts_with("no record: ")),
-        "{told:.80?}"
+        found[..4]
+            .iter()
+            .all(|item| item.starts_with("not a record: ")),
+        "{found:.80?}"
     );
-    assert_eq!(told[4..], ["decision 7 true"]);
+    assert_eq!(found[4..], ["decision 7 true"]);
 }
 
 #[test]
 fn an_end_without_a_line_feed_is_torn_unless_it_is_whole() {
     let lines = format!("{DENIAL}\n{CHANGE}");
     assert_eq!(
-        told(lines.as_bytes()),
+        pieces(lines.as_bytes()),
         ["decision 7 true", "policyChange 8 true"]
     );
     let torn = lines.strip_suffix("0}").unwrap();
     assert_eq!(
-        told(torn.as_bytes()),
+        pieces(torn.as_bytes()),
         ["decision 7 true", &format!("torn: {}", CHANGE.len() - 2)]
     );
     let messages = messages();
     let torn = &messages[..messages.len() - 1];
-    assert!(told(torn)[1].starts_with("torn: "), "{:?}", told(torn));
-    assert!(told(b"").is_empty());
-    assert_eq!(told(b"{\"kind\":\"x\"}"), ["x 0 true"], "a short file");
+    assert!(pieces(torn)[1].starts_with("torn: "), "{:?}", pieces(torn));
+    assert!(pieces(b"").is_empty());
+    assert_eq!(pieces(b"{\"kind\":\"x\"}"), ["x 0 true"], "a short file");
 }
 
 #[test]
 fn messages_without_a_sound_length_end_the_reading() {
     let mut bytes = messages();
     bytes.extend([0xff; 40]);
-    let told = told(&bytes);
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert!(
-        told[2].contains("nothing behind it can be read"),
-        "{told:?}"
-    );
+    let found = pieces(&bytes);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[2].contains("no record begins here"), "{found:?}");
 }
 
 #[test]

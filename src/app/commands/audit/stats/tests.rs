@@ -133,14 +133,14 @@ fn a_range_holds_its_beginning_and_not_its_end() {
 }
 
 #[test]
-fn people_and_programs_are_told_the_same() {
+fn text_and_json_have_the_same_numbers() {
     let stats = of(&[ALLOWED, DENIED, DENIED, TRIED, REPORTED, GAP, LAG, "", "{}"]);
     let text = human(&stats, 1);
     for sentence in [
         "7 records, 5 decisions, from 2026-11-23T12:00:00.000Z to 2026-11-23T12:00:05.000Z",
         "lost in 1 gap: 3 allowed, 0 denied, 0 with differing answers, 1 withheld, 0 events",
         "6 records missed by a subscriber",
-        "1 record read over",
+        "1 record skipped",
         "         2  shop/cart  b.example",
         "         1  in 1 more rows",
     ] {

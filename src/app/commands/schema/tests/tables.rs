@@ -1,4 +1,5 @@
-//! The reference tables of docs/POLICY.md come from the declarations: each stands between marks and is compared.
+//! The reference tables of docs/POLICY.md are made from the declarations: each is between two marks
+//! and is compared.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +27,7 @@ fn collect(mapping: &'static MappingSpec, all: &mut Vec<&'static MappingSpec>) {
     }
 }
 
-/// What the value of a field is, in words.
+/// Describes the value of a field.
 fn value(shape: Shape) -> String {
     match shape {
         Shape::Any => "anything".into(),
@@ -69,7 +70,8 @@ fn the_reference_tables_are_fresh() {
     for kind in KINDS {
         collect(document(kind), &mut all);
     }
-    // What every document has is said in prose, and what a test is called means nothing.
+    // The fields that every document has are described in prose, and the name of a test has no
+    // meaning.
     let kinds = KINDS.map(|kind| document(kind).name);
     all.retain(|mapping| {
         mapping.name != "TestMetadata"
