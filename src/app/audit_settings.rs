@@ -31,7 +31,7 @@ pub enum AuditDurability {
 }
 
 section! {
-    /// What bounds the audit log, how it is sealed, and what is left out of its records.
+    /// The limits, checkpoints and redaction of the audit log.
     AuditLogSettings;
 
     /// How often files are synced under `audit_durability: interval`.

@@ -28,8 +28,8 @@ pub struct RequiredPolicyError {
     pub problems: Vec<Problem>,
 }
 
-/// Waits until a set is in force, or it is clear that none will be: why not. Pends where no policy
-/// is required.
+/// Waits until a set is in force, or returns why none will be. Never returns if no policy is
+/// required.
 pub(super) async fn required_policy(
     files: Option<watch::Receiver<Status>>,
 ) -> Result<(), RequiredPolicyError> {
@@ -47,7 +47,8 @@ pub(super) async fn required_policy(
     }
 }
 
-/// When each source was last read to the end; one that was never is as old as the server.
+/// Returns when each source was last read to the end; a source that never was counts from the start
+/// of the server.
 pub(super) fn reads(files: &Status, started: UnixNanos) -> Vec<(String, UnixNanos)> {
     files
         .sources

@@ -3,7 +3,7 @@
 //! A row has the setting's name, type and default, how it is written outside of the settings file,
 //! and when a change takes effect; its comment is its documentation. The settings file, the flags,
 //! the environment, their help, `customs settings` and the reference in docs/OPERATIONS.md follow
-//! from the row. A value is looked for in this order: flag, environment, file, default.
+//! from the row. The first of these that is given wins: flag, environment, file, default.
 //!
 //! [`Settings`] has the text that people write; [`Resolved`] is what the server runs with.
 //! [`LayeredSettings::resolve`] is the one way from the first to the second, and reports everything
@@ -39,12 +39,12 @@ use value::SettingValue;
 settings! {
     /// The directories of policy files; each is a source, which loads whole or not at all. An entry
     /// may have options: `{dir: ./git, recursive: true, default_namespace: shop}` here, and
-    /// `./git?recursive=true&default_namespace=shop` on the command line.
-    /// `{dir: ./teams, namespace_from: directory}` makes each directory in `./teams` a source whose
-    /// policies may be about callers of the namespace of its name only.
+    /// `./git?recursive=true&default_namespace=shop` on the command line. `{dir: ./teams,
+    /// namespace_from: directory}` makes each directory in `./teams` a source whose policies may
+    /// apply only to callers of the namespace of its name.
     policies: Vec<PolicyPath> = vec![PolicyPath::Plain("./policies".into())], Flag("DIR[,DIR..]"), Restart;
 
-    /// The addresses where Envoy asks: `HOST:PORT` or `unix:PATH`.
+    /// The addresses for Envoy's checks: `HOST:PORT` or `unix:PATH`.
     listen: Vec<String> = vec!["127.0.0.1:9191".into()], Flag("ADDR[,ADDR..]"), Restart;
 
     /// The number of threads that answer checks; by default one for each processor that the process
@@ -57,13 +57,13 @@ settings! {
     max_concurrent_streams: u32 = 1024, Flag("N"), Restart;
 
     /// The number of calls that a client may reset at once and in a second, up to 100,000; by
-    /// default four times `max_concurrent_streams`. While the server is held up, a proxy gives up
-    /// one call after another and opens as many. A connection that resets more is closed, with
+    /// default four times `max_concurrent_streams`. While the server stalls, a proxy cancels one
+    /// call after another and opens as many new ones. A connection that resets more is closed, with
     /// every call on it.
     max_pending_resets: Option<u32> = None, Flag("N"), Restart;
 
-    /// The largest message that is read, `64KiB` to `64MiB`. A proxy that sends bodies along
-    /// (`with_request_body`) needs room for them here.
+    /// The largest message that is read, `64KiB` to `64MiB`. If the proxy sends bodies
+    /// (`with_request_body`), they must fit.
     max_message_size: String = "4MiB".into(), Flag("SIZE"), Restart;
 
     /// The address for operators (health, status, metrics): `HOST:PORT`, or `off`. It is not
@@ -79,7 +79,7 @@ settings! {
     /// answer is given.
     audit_durability: AuditDurability = AuditDurability::Interval, Flag("WHEN"), Restart;
 
-    /// What bounds the audit log, how it is sealed, and what is left out of its records.
+    /// The limits, checkpoints and redaction of the audit log.
     audit_log: AuditLogSettings = AuditLogSettings::default(), FileOnly, Restart;
 
     /// The mesh's own trust domain, then its aliases.
@@ -88,9 +88,9 @@ settings! {
     /// The foreign trust domains whose workloads are accepted; `any` accepts every one.
     accept_trust_domains: Vec<String> = Vec::new(), Flag("D[,D..]|any"), Reload;
 
-    /// The domains of the mesh's clusters. A TLS connection through the mesh whose SNI is Istio's
-    /// wrapper of a name under `.svc.` of one says how it came and not where it goes: its host is
-    /// unknown.
+    /// The domains of the mesh's clusters. If the SNI of a TLS connection through the mesh is
+    /// Istio's wrapper of a name under `.svc.` of one of them, it describes the route and not the
+    /// destination: the host is unknown.
     cluster_domains: Vec<String> = vec!["cluster.local".into()], Flag("DOMAIN[,DOMAIN..]"), ReloadIfWritten;
 
     /// The number of trusted proxies in front of the gateway; undeclared by default.
@@ -107,7 +107,7 @@ settings! {
     /// records what it finds (malformed hosts, contradictory attributes).
     request_validation: Enforcement = Enforcement::Enforce, Flag("MODE"), Reload;
 
-    /// The namespace whose policies may be about callers of every namespace.
+    /// The namespace whose policies may apply to callers of every namespace.
     root_namespace: String = "istio-system".into(), Flag("NAMESPACE"), ReloadIfWritten;
 
     /// The attribute that is the caller's identity: `principal`, or `xfcc`. `xfcc` is for waypoints
@@ -116,28 +116,28 @@ settings! {
 
     /// Whether to deny HTTP requests whose SNI is not their host. This needs an Envoy that sends
     /// the TLS session (`include_tls_session`, which istiod never sets): without it, everything
-    /// over HTTP is denied. Mesh traffic has a wrapper for an SNI; leave it off there.
+    /// over HTTP is denied. Mesh traffic has Istio's wrapper as its SNI, so leave this off there.
     require_sni_host_match: bool = false, Flag("BOOL"), ReloadIfWritten;
 
-    /// What is declared of the gateway.
+    /// The description of the gateway.
     gateway: Gateway = Gateway::default(), FileOnly, ReloadIfWritten;
 
     /// A URL for people who are denied, sent with each denial; none by default.
     help_url: Option<String> = None, Flag("URL"), Restart;
 
     /// The fields of dynamic metadata that Envoy gets with each answer; `none` alone sends no
-    /// field. Envoy takes each field apart for every request, so name those that its access log or
+    /// field. Envoy parses each field for every request, so name only those that its access log or
     /// its filters read.
     metadata: Vec<String> = metadata::NAMES.map(str::to_owned).into(), Flag("NAME[,NAME..]"), Restart;
 
     /// How long policy files must be quiet before they are read; `0` reads at once.
     reload_settle: String = "250ms".into(), Flag("TIME"), Restart;
 
-    /// How often policy files are looked at even if no file event announces a change.
+    /// How often policy files are checked even if no file event announces a change.
     reload_rescan: String = "10s".into(), Flag("TIME"), Restart;
 
-    /// How long checks are still answered after SIGTERM, while health says NOT_SERVING. Proxies
-    /// need the time to learn of the end. SIGINT does not wait.
+    /// How long checks are still answered after SIGTERM, while health reports NOT_SERVING. Proxies
+    /// need this time to notice the shutdown. SIGINT does not wait.
     drain_delay: String = "2s".into(), Flag("TIME"), Restart;
 
     /// How long checks in flight may take to finish after `drain_delay`.
@@ -160,15 +160,15 @@ pub enum DefaultEffect {
     Deny,
 }
 
-/// Whether something takes effect.
+/// Whether something is enforced.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Enforcement {
-    /// It takes effect
+    /// Enforce
     Enforce,
-    /// It is only recorded
+    /// Only record
     Report,
 }
 

@@ -164,7 +164,7 @@ fn modules_are_where_their_names_say() {
     for unit in units() {
         assert!(
             !unit.whole.contains("#[path"),
-            "{} says by a path where a module is",
+            "{} sets the path of a module by an attribute",
             unit.path
         );
         assert!(

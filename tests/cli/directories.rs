@@ -219,7 +219,7 @@ fn a_special_file_blocks_nothing_and_is_reported() {
         }
         let host = format!("z{}.example", what.len());
         server.folder.put("b/p.yaml", &denying("b", &host));
-        server.until("the other source goes on", || {
+        server.until("the other source continues", || {
             (!server.check(&host).allowed).then_some(())
         });
         let refused = server.source(0, "refused");

@@ -312,7 +312,7 @@ fn a_reader_of_stdout_that_is_gone_takes_the_readiness_until_another_one_comes()
 }
 
 #[test]
-fn a_read_of_what_is_no_record_is_an_error() {
+fn reading_a_file_without_records_is_an_error() {
     let plan = Plan::new();
     let folder = &plan.folder;
     folder.put("x.yaml", &denying("a", "x.example"));

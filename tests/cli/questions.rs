@@ -162,7 +162,7 @@ fn the_command_prints_a_server_s_answer_as_its_own() {
 }
 
 #[test]
-fn what_is_no_question_is_refused_with_what_to_do() {
+fn an_invalid_question_is_refused_with_what_to_do() {
     let server = started();
     let large = format!("{{\"from\": \"{}\"}}", "x".repeat(256 * 1024));
     for (headers, body, status, words) in [
@@ -254,10 +254,10 @@ fn before_the_first_good_set_the_answer_says_so() {
 #[test]
 fn a_server_that_is_not_running_is_reported_with_what_to_do() {
     let server = started();
-    let nobody = ports::free().unwrap();
+    let free = ports::free().unwrap();
     for (admin, words) in [
         (
-            format!("127.0.0.1:{nobody}"),
+            format!("127.0.0.1:{free}"),
             "is `customs serve` running with --admin",
         ),
         (

@@ -126,7 +126,7 @@ fn a_bad_settings_file_is_refused_with_its_place_and_the_server_continues() {
     assert_eq!(
         server.check("y.example").reason(),
         "denied_by_rule",
-        "policies go on"
+        "policies continue to reload"
     );
     server.folder.put("settings.yaml", "default: deny\n");
     file(&server, "good");
@@ -228,7 +228,7 @@ fn what_cannot_change_while_running_is_kept_with_a_warning() {
         .count();
     assert_eq!(
         logged, 2,
-        "once each time, also where nothing is published: {}",
+        "once each time, even if nothing is published: {}",
         ended.stderr
     );
 }

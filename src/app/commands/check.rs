@@ -108,11 +108,9 @@ fn prepare(query: &CheckQueryArgs) -> Result<PreparedQuery, Vec<Problem>> {
         Some(path) => PreparedQuery::of_file(path)?,
         None => PreparedQuery::of_shorthand(shorthand(query).map_err(|problem| vec![*problem])?),
     };
-    if let Some(moment) = query.now {
-        prepared.query.now = Some(UnixNanos(moment.as_nanosecond()));
-        prepared
-            .body
-            .insert("now".into(), moment.to_string().into());
+    if let Some(time) = query.now {
+        prepared.query.now = Some(UnixNanos(time.as_nanosecond()));
+        prepared.body.insert("now".into(), time.to_string().into());
     }
     Ok(prepared)
 }

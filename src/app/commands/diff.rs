@@ -32,8 +32,8 @@ use customs_sources::PolicyDirectory;
 /// Compares two sets and prints how they differ.
 pub fn run(args: DiffArgs) -> ExitCode {
     let (old, new, format) = (args.old.clone(), args.new.clone(), args.format);
-    let now = args.now.map_or_else(customs_record::clock::now, |moment| {
-        UnixNanos(moment.as_nanosecond())
+    let now = args.now.map_or_else(customs_record::clock::now, |time| {
+        UnixNanos(time.as_nanosecond())
     });
     with_resolved(args.settings.settings(), |settings| {
         let mut read = Read::default();

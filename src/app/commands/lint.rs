@@ -24,8 +24,8 @@ pub fn run(settings: &Resolved, options: &LintOptions) -> ExitCode {
         now,
         expiry_days,
     } = *options;
-    let now = now.map_or_else(customs_record::clock::now, |moment| {
-        UnixNanos(moment.as_nanosecond())
+    let now = now.map_or_else(customs_record::clock::now, |time| {
+        UnixNanos(time.as_nanosecond())
     });
     let found = sources::look(
         &settings.policies,

@@ -148,7 +148,7 @@ pub(crate) fn query<'n, T: Mapping<'n>>(
     whole: &Placed<'n, T>,
     problems: &mut Vec<Problem>,
 ) -> Option<ExplainQuery> {
-    let now = question.now.and_then(|text| put(moment(text), problems));
+    let now = question.now.and_then(|text| put(timestamp(text), problems));
     let words = &question.shorthand;
     let input = match question.request {
         Some(node) => {
@@ -260,7 +260,7 @@ fn source_ip(text: Text<'_>) -> Result<IpAddr, Problem> {
         .map_err(|_| what().hint("write `192.0.2.1` or `2001:db8::1`"))
 }
 
-fn moment(text: Text<'_>) -> Result<UnixNanos, Problem> {
+fn timestamp(text: Text<'_>) -> Result<UnixNanos, Problem> {
     let what = |why: jiff::Error| {
         text.error(
             Code::BadValue,

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use super::{SETTINGS, Settings};
 
-/// What the name of every variable begins with.
+/// The prefix of every variable.
 pub(crate) const PREFIX: &str = "CUSTOMS_";
 
 /// How a setting is written outside of the settings file.
@@ -32,14 +32,14 @@ pub(crate) const PREFIX: &str = "CUSTOMS_";
 pub enum Written {
     /// As a flag and as a variable; help shows the value by this name.
     Flag(&'static str),
-    /// Not at all: it is a mapping.
+    /// Only in the settings file: it is a mapping.
     FileOnly,
 }
 
 /// When a change of the settings file takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakesEffect {
-    /// At a restart. Until then the value of the start holds, and a warning says so.
+    /// At a restart. Until then the value at the start stays in force, and a warning reports that.
     Restart,
     /// At a reload, because it is part of what decides. The file may leave it out: its default lets
     /// nothing pass that another value would stop.
@@ -66,40 +66,40 @@ pub struct Setting {
     pub(super) assign: fn(&ArgMatches, &mut Settings),
     /// Copies the value.
     pub(super) copy: fn(&Settings, &mut Settings),
-    /// Whether both have the same value.
+    /// Returns whether both have the same value.
     pub(super) is_same: fn(&Settings, &Settings) -> bool,
 }
 
 impl Setting {
-    /// The setting to which a path such as `gateway.listeners[0].port` leads.
+    /// Returns the setting of a path such as `gateway.listeners[0].port`.
     pub fn of(path: &str) -> Option<&'static Setting> {
         let name = path.split(['.', '[']).next().unwrap_or_default();
         SETTINGS.iter().find(|setting| setting.name == name)
     }
 
-    /// Whether it can change a verdict.
+    /// Returns whether it can change a verdict.
     pub fn changes_verdicts(&self) -> bool {
         self.takes_effect != TakesEffect::Restart
     }
 
-    /// The flag without its dashes, if it has one.
+    /// Returns the flag without its dashes, if it has one.
     pub fn flag(&self) -> Option<String> {
         (self.written != Written::FileOnly).then(|| self.name.replace('_', "-"))
     }
 
-    /// The variable of the environment, if it has one.
+    /// Returns the environment variable, if it has one.
     pub fn variable(&self) -> Option<String> {
         (self.written != Written::FileOnly)
             .then(|| format!("{PREFIX}{}", self.name.to_ascii_uppercase()))
     }
 
-    /// The default, as the settings file would have it.
+    /// Returns the default, as in the settings file.
     pub fn default_value(&self) -> Value {
         let all = serde_json::to_value(Settings::default()).unwrap_or_default();
         all.get(self.name).cloned().unwrap_or_default()
     }
 
-    /// The flag as an argument of the command line, with its variable and its help.
+    /// Returns the flag as an argument of the command line, with its variable and its help.
     pub(crate) fn argument(&self) -> Option<Arg> {
         let Written::Flag(value_name) = self.written else {
             return None;
@@ -112,7 +112,7 @@ impl Setting {
         Some((self.argument)(arg))
     }
 
-    /// Takes over what its flag or its variable says.
+    /// Takes the value of its flag or its variable.
     pub(crate) fn assign(&self, matches: &ArgMatches, settings: &mut Settings) {
         (self.assign)(matches, settings);
     }
@@ -122,12 +122,12 @@ impl Setting {
         (self.copy)(from, to);
     }
 
-    /// Whether both have the same value.
+    /// Returns whether both have the same value.
     pub(crate) fn is_same(&self, one: &Settings, other: &Settings) -> bool {
         (self.is_same)(one, other)
     }
 
-    /// The first sentence of the documentation, and the default.
+    /// Returns the first sentence of the documentation, and the default.
     fn help(&self) -> String {
         let sentence = first_sentence(self.doc).replace('`', "");
         match one_line(&self.default_value()) {
@@ -137,7 +137,7 @@ impl Setting {
     }
 }
 
-/// The first sentence of a text, on one line and without its full stop.
+/// Returns the first sentence of a text, on one line and without its full stop.
 fn first_sentence(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let whole = words.join(" ");
@@ -145,7 +145,7 @@ fn first_sentence(text: &str) -> String {
     first.trim_end_matches('.').to_owned()
 }
 
-/// A default for a reader of the help; null is none.
+/// Returns a default as text for the help; `None` for null.
 fn one_line(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,

@@ -11,26 +11,26 @@ use customs_policy::problem::{Place, Problem};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum SettingsFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read settings file {file}: {problem}")]
     Read {
         /// The file.
         file: String,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         problem: std::io::Error,
     },
-    /// It holds something that is wrong.
+    /// The file has an invalid value or key.
     #[error("{0}; `customs settings` prints every setting with its default")]
     Invalid(Box<Problem>),
 }
 
-/// A settings file that was read. The default is no file.
+/// A settings file that was read. The default stands for no file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SettingsDocument {
-    /// The defaults, with what the file writes.
+    /// The defaults, overridden by the file.
     pub(crate) settings: Settings,
-    /// Where it writes it.
+    /// The places of the values in the file.
     pub(crate) places: SettingPlaces,
 }
 
@@ -38,7 +38,7 @@ impl SettingsDocument {
     /// Reads a settings file.
     ///
     /// # Errors
-    /// What is wrong, with the place.
+    /// Returns what is wrong, with its place.
     pub(crate) fn read(path: &Path) -> Result<SettingsDocument, SettingsFileError> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path);
@@ -50,10 +50,10 @@ impl SettingsDocument {
             .map_err(|problem| SettingsFileError::Invalid(Box::new(problem)))
     }
 
-    /// Reads the text of a settings file.
+    /// Parses the text of a settings file.
     ///
     /// # Errors
-    /// What is wrong, with the place.
+    /// Returns what is wrong, with its place.
     pub(crate) fn parse(file: &str, text: &str) -> Result<SettingsDocument, Problem> {
         let is_empty = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
         if text.lines().all(is_empty) {
@@ -69,7 +69,7 @@ impl SettingsDocument {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SettingPlaces(BTreeMap<String, WrittenAt>);
 
-/// Where a setting is written.
+/// The places of a setting.
 #[derive(Clone, Debug)]
 struct WrittenAt {
     key: Place,
@@ -77,11 +77,11 @@ struct WrittenAt {
 }
 
 impl SettingPlaces {
-    /// Finds what a text writes. It need not be a settings file: what it should be instead is said
-    /// by whatever reads it into a type.
+    /// Finds the places in a text. The text need not be a valid settings file: the code that reads
+    /// it into a type reports what is wrong.
     ///
     /// # Errors
-    /// The first problem, if the text is not YAML.
+    /// Returns the first problem, if the text is not YAML.
     pub(crate) fn read(file: &str, text: &str) -> Result<SettingPlaces, Problem> {
         let mut places = SettingPlaces::default();
         for node in document::parse(file, text) {
@@ -117,22 +117,23 @@ impl SettingPlaces {
         self.descend(path, node);
     }
 
-    /// Whether nothing is written.
+    /// Returns whether the file has no settings.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a setting is written.
+    /// Returns whether the file has this setting.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.0.contains_key(path)
     }
 
-    /// The place of a setting's key.
+    /// Returns the place of a setting's key.
     pub(crate) fn key(&self, path: &str) -> Option<&Place> {
         self.0.get(path).map(|at| &at.key)
     }
 
-    /// The place of a setting's value, or of the innermost written one that would hold it.
+    /// Returns the place of a setting's value, or of the innermost value in the file that would
+    /// contain it.
     pub(crate) fn value(&self, path: &str) -> Option<&Place> {
         let mut path = path;
         loop {

@@ -36,7 +36,7 @@ fn prefix(origin: &Origin) -> String {
 }
 
 impl SettingError {
-    /// What is wrong, without where it was written.
+    /// Returns what is wrong, without its origin.
     pub(crate) fn sentence(&self) -> String {
         let SettingError {
             path,
@@ -50,7 +50,7 @@ impl SettingError {
         }
     }
 
-    /// Where it was written.
+    /// Returns its origin.
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -83,7 +83,7 @@ pub(crate) enum SettingValueError {
     Address {
         /// What to write.
         expected: &'static str,
-        /// Why it cannot be read.
+        /// Why it is invalid.
         #[source]
         cause: ParseAddressError,
     },
@@ -93,7 +93,7 @@ pub(crate) enum SettingValueError {
     /// A host that cannot be read.
     #[error("{0}; expected a name or an IP address")]
     Host(#[source] HostParseError),
-    /// A host with a port behind it.
+    /// A host that is followed by a port.
     #[error("expected a host without a port{0}")]
     HostWithPort(&'static str),
     /// A host that a ServiceEntry cannot have.
@@ -153,10 +153,10 @@ impl SettingsError {
         });
     }
 
-    /// The value, if nothing is wrong.
+    /// Returns the value, if nothing is wrong.
     ///
     /// # Errors
-    /// All of this, if something is.
+    /// Returns all errors, if there are any.
     pub(crate) fn or<T>(self, value: T) -> Result<T, SettingsError> {
         if self.0.is_empty() {
             Ok(value)
@@ -165,7 +165,7 @@ impl SettingsError {
         }
     }
 
-    /// Says of each where it was written.
+    /// Adds the origin of each.
     pub(crate) fn with_origins(mut self, origin: impl Fn(&str) -> Origin) -> SettingsError {
         for error in &mut self.0 {
             error.origin = origin(&error.path);
@@ -173,13 +173,13 @@ impl SettingsError {
         self
     }
 
-    /// Each of them.
+    /// Returns each of them.
     pub(crate) fn errors(&self) -> &[SettingError] {
         &self.0
     }
 }
 
-/// Why a command has no settings.
+/// Why the settings of a command are unusable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum LoadSettingsError {
@@ -192,7 +192,7 @@ pub(crate) enum LoadSettingsError {
 }
 
 impl LoadSettingsError {
-    /// What is wrong, a line each.
+    /// Returns the problems, one per line.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             LoadSettingsError::File(why) => vec![why.to_string()],

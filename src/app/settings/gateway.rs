@@ -1,4 +1,4 @@
-//! The setting `gateway`: what is declared of the gateway, and what the engine makes of it.
+//! The setting `gateway`: the description of the gateway, and its conversion to the engine's types.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use customs_engine::identity::is_dns_label;
 use customs_engine::settings::{GatewayIdentity, Listener};
 use customs_policy::targets;
 
-/// What is declared of the gateway.
+/// The description of the gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Gateway {
@@ -22,11 +22,11 @@ pub(crate) struct Gateway {
     pub(crate) labels: BTreeMap<String, String>,
     /// The name of its Gateway, if it is one of the Gateway API, for `targetRefs`.
     pub(crate) name: Option<String>,
-    /// Hosts of ServiceEntries that no policy directory holds, for policies that target them:
+    /// Hosts of ServiceEntries that are in no policy directory, for policies that target them:
     /// `{psp: ["api.psp.example"]}`.
     pub(crate) service_entries: BTreeMap<String, Vec<String>>,
     /// Other names by which the mesh reaches the gateway, outside `cluster_domains`. In Istio's
-    /// wrapper of an SNI they say how a connection came and not where it goes.
+    /// wrapper of an SNI, these names describe the route of a connection and not its destination.
     pub(crate) hosts: Vec<String>,
     /// TCP listeners with one fixed destination each, for databases and the like:
     /// `[{port: 5432, host: db.example, target_port: 5432}]`.
@@ -39,14 +39,14 @@ pub(crate) struct Gateway {
 pub(crate) struct GatewayListener {
     /// The gateway's listener port; each port may appear once.
     pub(crate) port: u16,
-    /// The destination's name or address, without a port. It holds whatever SNI a client sends.
+    /// The destination's name or address, without a port. It applies whatever SNI a client sends.
     pub(crate) host: String,
     /// The destination's port, which `host:port` of a policy is compared with; unknown if left out.
     pub(crate) target_port: Option<u16>,
 }
 
 impl Gateway {
-    /// What Istio's selectors and targets are judged against.
+    /// Returns the gateway that Istio's selectors and targets are compared with.
     pub(super) fn identity(&self, wrong: &mut SettingsError) -> Option<GatewayIdentity> {
         let Gateway {
             namespace,
@@ -81,7 +81,7 @@ impl Gateway {
         })
     }
 
-    /// The names by which the mesh reaches the gateway.
+    /// Returns the names by which the mesh reaches the gateway.
     pub(super) fn own_hosts(&self, wrong: &mut SettingsError) -> Vec<Host<'static>> {
         let hosts = self.hosts.iter().enumerate();
         let read = |(at, text): (usize, &String)| {
@@ -92,7 +92,7 @@ impl Gateway {
         hosts.filter_map(read).collect()
     }
 
-    /// The listeners as the engine takes them.
+    /// Returns the listeners in the engine's types.
     pub(super) fn fixed_listeners(&self, wrong: &mut SettingsError) -> Vec<Listener> {
         let mut read = Vec::new();
         for (at, one) in self.listeners.iter().enumerate() {
@@ -104,7 +104,7 @@ impl Gateway {
             if one.target_port == Some(0) {
                 wrong.add(path("target_port"), 0, no_port());
             }
-            // A second one would hide a destination.
+            // A second listener on the port would hide a destination.
             let is_same = |other: &GatewayListener| other.port == one.port;
             let earlier = self.listeners.iter().take(at).position(is_same);
             if let Some(first) = earlier {

@@ -1,5 +1,5 @@
-//! The settings that hold, and where each of them comes from: a flag, a variable of the
-//! environment, the settings file, or the default.
+//! The effective settings, and the origin of each: a flag, an environment variable, the settings
+//! file, or the default.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,10 +9,10 @@ use super::error::SettingsError;
 use super::{Resolved, Setting, Settings};
 use customs_policy::problem::Place;
 
-/// Where the value of a setting comes from.
+/// The origin of a setting's value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Nobody writes it.
+    /// The setting was not given.
     #[default]
     Default,
     /// The command line: `--root-namespace`.
@@ -33,14 +33,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The settings that hold, after every layer was laid over the one below.
+/// The effective settings, after each layer has overridden the one below.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LayeredSettings {
     /// The settings.
     pub(crate) settings: Settings,
-    /// What flags and variables say, by the names of the settings.
+    /// The origins of flags and variables, by the names of the settings.
     pub(crate) given: BTreeMap<&'static str, Origin>,
-    /// What the file says.
+    /// The places in the file.
     pub(crate) places: SettingPlaces,
 }
 
@@ -48,14 +48,14 @@ impl LayeredSettings {
     /// Checks every setting.
     ///
     /// # Errors
-    /// Everything that is wrong, each with the place where it was written.
+    /// Returns everything that is wrong, each with its origin.
     pub(crate) fn resolve(&self) -> Result<Resolved, SettingsError> {
         self.settings
             .resolve()
             .map_err(|wrong| wrong.with_origins(|path| self.origin(path)))
     }
 
-    /// Where the value of a setting, or of a key within it, comes from.
+    /// Returns the origin of the value of a setting, or of a key within it.
     fn origin(&self, path: &str) -> Origin {
         let given = Setting::of(path).and_then(|setting| self.given.get(setting.name));
         let written = || self.places.value(path).cloned().map(Origin::File);

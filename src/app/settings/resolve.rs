@@ -1,4 +1,4 @@
-//! What the server runs with, and the one way to it from the text of [`Settings`].
+//! The resolved settings, and the only conversion to them from the text of [`Settings`].
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -17,22 +17,22 @@ use customs_extauthz::response::{self, metadata};
 use customs_net::{Address, ConnectionLimits};
 use customs_sources::PolicyDirectory;
 
-/// What the server runs with.
+/// The settings that the server runs with.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
     /// The settings that can change a verdict.
     pub(crate) engine: engine::Settings,
-    /// Policy directories, none twice.
+    /// The policy directories, without duplicates.
     pub(crate) policies: Vec<PolicyDirectory>,
-    /// Where Envoy asks.
+    /// The addresses for Envoy's checks.
     pub(crate) listen: Vec<Address>,
-    /// How many threads answer checks.
+    /// The number of threads that answer checks.
     pub(crate) threads: NonZeroUsize,
-    /// What bounds each connection there.
+    /// The limits of each connection for checks.
     pub(crate) connections: ConnectionLimits,
     /// The address for operators; `None` is off.
     pub(crate) admin: Option<String>,
-    /// Where the record goes, and how.
+    /// The sinks of the audit log, and their configuration.
     pub(crate) audit: AuditLogConfig,
     /// Headers whose values are recorded, in lower case.
     pub(crate) recorded_headers: Vec<String>,
@@ -52,10 +52,10 @@ pub(crate) struct Resolved {
 
 impl Settings {
     /// Checks every setting. [`LayeredSettings::resolve`](super::LayeredSettings::resolve) also
-    /// says where each was written.
+    /// adds the origin of each.
     ///
     /// # Errors
-    /// Everything that is wrong.
+    /// Returns everything that is wrong.
     pub(crate) fn resolve(&self) -> Result<Resolved, SettingsError> {
         let wrong = &mut SettingsError::default();
         let resolved = Resolved {
@@ -121,7 +121,7 @@ impl Settings {
         }
     }
 
-    /// As of trust domains, an empty value means the default.
+    /// As for trust domains, an empty value means the default.
     fn cluster_domains(&self, wrong: &mut SettingsError) -> Vec<String> {
         let filled = filled(&self.cluster_domains);
         for (at, domain) in &filled {
@@ -215,12 +215,12 @@ impl Settings {
     }
 }
 
-/// How many processors the process may use, as its limits say; one where nothing says it.
+/// Returns the number of processors that the process may use by its limits; one if it is unknown.
 fn processors() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// The items of a list that are not empty, each with its number.
+/// Returns the items of a list that are not empty, each with its index.
 fn filled(list: &[String]) -> Vec<(usize, String)> {
     let items = list.iter().map(|item| item.trim().to_owned()).enumerate();
     items.filter(|(_, item)| !item.is_empty()).collect()

@@ -1,4 +1,4 @@
-//! The defaults resolve, and everything that is wrong is told at once.
+//! The defaults resolve, and everything that is wrong is reported at once.
 
 use super::gateway::GatewayListener;
 use super::*;
@@ -17,7 +17,7 @@ fn the_defaults_resolve() {
 }
 
 #[test]
-fn everything_wrong_is_told_at_once() {
+fn everything_wrong_is_reported_at_once() {
     let listener = |port, host: &str| GatewayListener {
         port,
         host: host.into(),
@@ -102,7 +102,7 @@ fn everything_wrong_is_told_at_once() {
 }
 
 #[test]
-fn a_host_of_a_service_entry_is_told_with_its_entry() {
+fn a_host_of_a_service_entry_is_reported_with_its_entry() {
     let hosts = vec!["api.psp.example".into(), "a b".into()];
     let gateway = Gateway {
         namespace: Some("Egress".into()),

@@ -9,15 +9,15 @@ use super::{DefaultEffect, Enforcement, Gateway, IdentitySource};
 use crate::app::audit_settings::{AuditDurability, AuditLogSettings};
 use crate::app::policy_paths::PolicyPath;
 
-/// A type that settings have.
+/// A type of settings.
 pub(crate) trait SettingValue: Sized {
     /// Makes an argument take values of this type.
     fn argument(arg: Arg) -> Arg {
         arg
     }
 
-    /// The value that the command line or the environment gives to the argument of this name. A
-    /// mapping is written in the settings file only.
+    /// Returns the value that the command line or the environment gives to the argument of this
+    /// name. A mapping can be written only in the settings file.
     fn given(matches: &ArgMatches, name: &str) -> Option<Self> {
         let _ = (matches, name);
         None
@@ -79,7 +79,7 @@ one_text!(
     u32
 );
 
-/// A setting without a default is as one with it on the command line.
+/// On the command line, a setting without a default is like one with a default.
 impl<T: OneText> SettingValue for Option<T> {
     fn argument(arg: Arg) -> Arg {
         arg.value_parser(T::parser())
@@ -90,7 +90,7 @@ impl<T: OneText> SettingValue for Option<T> {
     }
 }
 
-/// A list has commas, and the flag may be repeated.
+/// The items of a list are separated by commas, and the flag may be repeated.
 impl<T: OneText> SettingValue for Vec<T> {
     fn argument(arg: Arg) -> Arg {
         arg.value_parser(T::parser())

@@ -66,7 +66,7 @@ pub struct SourceReport {
     pub last_read_at: Option<Timestamp>,
 }
 
-/// One sink of the record.
+/// One sink of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SinkReport {

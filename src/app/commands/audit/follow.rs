@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::filter;
 use super::output::RecordOutput;
-use super::read::{self, Held, LogFileError, LogItem};
+use super::read::{self, FileContent, LogFileError, LogItem};
 use crate::app::cli::TailArgs;
 use crate::app::print_error;
 use customs_record::proto::{Filter, Record};
@@ -30,7 +30,7 @@ pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<()
     let mut view = View {
         filter: filter::filter(&args.filter),
         place: Place::default(),
-        held: Held::default(),
+        content: FileContent::default(),
         output,
     };
     let unreadable = |why| LogFileError::read(file, why);
@@ -38,7 +38,7 @@ pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<()
         let mut reader = read::open(file)?;
         read::each(&mut reader, |item| view.take(item)).map_err(unreadable)?;
         read::last(&mut reader).map(|item| view.take(item));
-        return view.held.is_log(file);
+        return view.content.is_log(file);
     }
     if file.to_str() == Some("-") {
         return Err(LogFileError::FollowStdin);
@@ -46,7 +46,7 @@ pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<()
     let mut open = File::open(file).map_err(unreadable)?;
     while view.output.is_open() {
         open = follow(file, open, &mut view).map_err(unreadable)?;
-        view.held.is_log(file)?;
+        view.content.is_log(file)?;
     }
     Ok(())
 }
@@ -58,7 +58,7 @@ fn follow(path: &Path, file: File, view: &mut View<'_>) -> io::Result<File> {
     loop {
         read::each(&mut reader, |item| view.take(item))?;
         // A file that is not an audit log never gets a record, however long a user waits.
-        if !view.output.is_open() || view.held.is_log(path).is_err() {
+        if !view.output.is_open() || view.content.is_log(path).is_err() {
             return Ok(file);
         }
         // The successor existed before this last read, so nothing more is appended to this one.
@@ -96,14 +96,14 @@ fn is_same(one: &File, other: &File) -> io::Result<bool> {
 struct View<'s> {
     filter: Filter,
     place: Place,
-    held: Held,
+    content: FileContent,
     output: &'s mut RecordOutput,
 }
 
 impl View<'_> {
     /// Whether to continue.
     fn take(&mut self, item: LogItem<'_>) -> bool {
-        self.held.take(&item);
+        self.content.take(&item);
         match item {
             LogItem::Record(record, line) => {
                 if let Some((from, to)) = self.place.missing(&record) {

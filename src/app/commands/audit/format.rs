@@ -46,13 +46,13 @@ pub fn host(record: &Record) -> String {
 }
 
 /// Returns a time of a record.
-pub fn moment(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+pub fn timestamp(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
 }
 
 /// Returns a time with milliseconds.
 pub fn time(time: Option<prost_types::Timestamp>) -> String {
-    moment(time).map_or_else(|| "-".to_owned(), |time| format!("{time:.3}"))
+    timestamp(time).map_or_else(|| "-".to_owned(), |time| format!("{time:.3}"))
 }
 
 #[cfg(test)]

@@ -117,12 +117,12 @@ impl LogFileError {
 
 /// The content of a file, as far as it was read.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Held {
+pub struct FileContent {
     records: u64,
     others: u64,
 }
 
-impl Held {
+impl FileContent {
     /// Counts an item.
     pub fn take(&mut self, item: &LogItem<'_>) {
         match item {

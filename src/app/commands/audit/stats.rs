@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::format::{caller, host, moment, or_dash};
-use super::read::{self, Held, LogFileError, LogItem};
+use super::format::{caller, host, or_dash, timestamp};
+use super::read::{self, FileContent, LogFileError, LogItem};
 use super::stats_report::human;
 use super::top_k::TopK;
 use crate::app::cli::{StatsArgs, StatsFormat};
@@ -140,9 +140,9 @@ impl Stats {
     }
 
     pub fn read(&mut self, file: &Path) -> Result<(), LogFileError> {
-        let mut held = Held::default();
+        let mut content = FileContent::default();
         let mut take = |item: LogItem<'_>| {
-            held.take(&item);
+            content.take(&item);
             self.take(item);
             true
         };
@@ -153,7 +153,7 @@ impl Stats {
         let mut reader = read::open(file)?;
         read::each(&mut reader, &mut take).map_err(partial)?;
         read::last(&mut reader).map(take);
-        held.is_log(file)
+        content.is_log(file)
     }
 
     fn take(&mut self, item: LogItem<'_>) {
@@ -165,7 +165,7 @@ impl Stats {
     }
 
     fn add(&mut self, record: &Record) {
-        let time = moment(record.time);
+        let time = timestamp(record.time);
         // A record without a time is outside of every period.
         let is_late = self
             .since
@@ -258,7 +258,7 @@ impl Stats {
                 (&record.rule, record.expires),
                 (&record.exception, record.exception_expires),
             ] {
-                if let Some(expires) = moment(expires) {
+                if let Some(expires) = timestamp(expires) {
                     self.ending
                         .add([or_dash(grant), expires.to_string(), or_dash(&record.owner)]);
                 }
