@@ -11,7 +11,7 @@ use super::field::Field;
 use super::identity::Caller;
 use super::pattern::{Match, TextPattern};
 use super::request::Sni;
-use super::rules::ConditionNumber;
+use super::rule_number::ConditionNumber;
 use super::subject::{Source, address_holds};
 
 /// One entry of `when`. All entries must hold.

@@ -10,7 +10,7 @@ use super::header_table::HeaderTables;
 use super::path::{Readings, SegmentEnds, operators_match};
 use super::pattern::TextPattern;
 use super::request::Request;
-use super::rules::ConditionNumber;
+use super::rule_number::ConditionNumber;
 
 /// A request with the values that are derived only when a rule needs them.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl<'q> EvalContext<'q> {
         };
         let compared = match (self.tables, number) {
             (Some(tables), Some(number)) => {
-                tables.holds(self.request, http, number, values, effect)
+                tables.holds(&self.request.header_matches, http, number, values, effect)
             }
             _ => None,
         };

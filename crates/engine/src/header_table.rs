@@ -12,26 +12,24 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::condition::Condition;
 use super::effect::Effect;
 use super::field::Field;
-use super::header_uses::{self, HeaderUse};
+use super::header_uses::HeaderUse;
 use super::header_values::{HeaderValues, MAX_PARTS, UnknownHeader, is_attribute};
+use super::http::Http;
 use super::pattern::{Match, TextPattern};
-use super::request::{Http, Request};
-use super::rule::Rule;
-use super::rules::{ConditionNumber, RuleList, Rules};
+use super::rule_number::ConditionNumber;
 use super::work_count;
 
+mod build;
 mod patterns;
 
 pub use patterns::MatchedPatterns;
-use patterns::{PatternNumbers, PatternTable, PatternTableBuilder};
+use patterns::{PatternNumbers, PatternTable};
 
 /// Up to so many names each header is asked for by its name; beyond, all headers of a request are
 /// read once.
@@ -75,6 +73,10 @@ pub(crate) struct HeaderMatches {
     are_read: bool,
 }
 
+/// Holds a request's [`HeaderMatches`] once they are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderMatchesCell(OnceCell<HeaderMatches>);
+
 /// What is known of a header.
 #[derive(Clone, Debug)]
 pub enum HeaderState {
@@ -86,73 +88,7 @@ pub enum HeaderState {
     Known(Box<MatchedPatterns>),
 }
 
-/// The name and the values of a condition on a header.
-fn header(condition: &Condition) -> Option<(&str, &Field<TextPattern>)> {
-    match condition {
-        Condition::Header { name, values } => Some((name, values)),
-        Condition::Source(_)
-        | Condition::DestinationIp(_)
-        | Condition::DestinationPort(_)
-        | Condition::Sni(_) => None,
-    }
-}
-
 impl HeaderTables {
-    /// The tables of a set.
-    pub fn of_rules(rules: &Rules) -> HeaderTables {
-        let names: BTreeSet<&str> = rules
-            .conditions()
-            .filter_map(|condition| header(condition).map(|(name, _)| name))
-            .collect();
-        let numbers: FxHashMap<Box<str>, usize> = names
-            .iter()
-            .enumerate()
-            .map(|(number, name)| ((*name).into(), number))
-            .collect();
-        let mut patterns: Vec<PatternTableBuilder> = Vec::new();
-        patterns.resize_with(names.len(), PatternTableBuilder::default);
-        let mut condition_lists = |condition: &Condition| {
-            let (name, values) = header(condition)?;
-            let header = *numbers.get(name)?;
-            let patterns = patterns.get_mut(header)?;
-            Some(ConditionLists {
-                header,
-                any_of: patterns.numbers(values.any_of()),
-                none_of: patterns.numbers(values.none_of()),
-            })
-        };
-        let rules_conditions = RuleList::ALL.map(|list| {
-            let list = rules.list(list);
-            let asks_header =
-                |rule: &Arc<Rule>| rule.when.iter().any(|entry| header(entry).is_some());
-            // A list without such a rule has no table, as most lists have none.
-            let asking = list
-                .iter()
-                .rposition(asks_header)
-                .map_or(0, |last| last + 1);
-            let conditions = |rule: &Arc<Rule>| -> RuleConditions {
-                match asks_header(rule) {
-                    true => rule.when.iter().map(&mut condition_lists).collect(),
-                    false => Box::default(),
-                }
-            };
-            list.iter().take(asking).map(conditions).collect()
-        });
-        let headers = names
-            .into_iter()
-            .zip(patterns)
-            .map(|(name, patterns)| HeaderTable {
-                name: name.into(),
-                patterns: patterns.finish(),
-            });
-        HeaderTables {
-            headers: headers.collect(),
-            numbers,
-            rules: rules_conditions,
-            uses: header_uses::of_rules(rules),
-        }
-    }
-
     /// The patterns of a condition.
     fn condition(&self, number: ConditionNumber) -> Option<&ConditionLists> {
         let ConditionNumber { rule, position } = number;
@@ -169,14 +105,14 @@ impl HeaderTables {
     /// condition of this number, or the request was compared with another set.
     pub(crate) fn holds(
         self: &Arc<Self>,
-        request: &Request<'_>,
+        cell: &HeaderMatchesCell,
         http: &Http<'_>,
         number: ConditionNumber,
         values: &Field<TextPattern>,
         effect: Effect,
     ) -> Option<bool> {
         let lists = self.condition(number)?;
-        let state = self.of_request(request, http)?.state(lists.header, http)?;
+        let state = self.of_request(cell, http)?.state(lists.header, http)?;
         Some(match state {
             HeaderState::Absent => lists.any_of.is_empty(),
             HeaderState::Unknown(_) => values.holds_unknown(effect),
@@ -196,20 +132,15 @@ impl HeaderTables {
     /// with another set.
     fn of_request<'r>(
         self: &Arc<Self>,
-        request: &'r Request<'_>,
+        cell: &'r HeaderMatchesCell,
         http: &Http<'_>,
     ) -> Option<&'r HeaderMatches> {
-        let matches = request
-            .header_matches
-            .get_or_init(|| HeaderMatches::new(self, http));
+        let matches = cell.0.get_or_init(|| HeaderMatches::new(self, http));
         Arc::ptr_eq(&matches.tables, self).then_some(matches)
     }
 
     /// The headers that the set asks for and whose values a request leaves unknown.
-    pub fn unknown(self: &Arc<Self>, request: &Request<'_>) -> Vec<(&str, UnknownHeader)> {
-        let Some(http) = &request.http else {
-            return Vec::new();
-        };
+    pub fn unknown(self: &Arc<Self>, http: &Http<'_>) -> Vec<(&str, UnknownHeader)> {
         let unknown =
             self.headers
                 .iter()
@@ -223,7 +154,7 @@ impl HeaderTables {
     /// Calls `each` with every header that a record tells, and what is known of it.
     pub fn told<'t>(
         self: &'t Arc<Self>,
-        request: &Request<'_>,
+        cell: &HeaderMatchesCell,
         http: &Http<'_>,
         mut each: impl FnMut(&'t HeaderUse, &HeaderState, &dyn Fn(&TextPattern) -> bool),
     ) {
@@ -232,7 +163,7 @@ impl HeaderTables {
         }
         // A request that another set compared before is compared anew.
         let own;
-        let matches = match self.of_request(request, http) {
+        let matches = match self.of_request(cell, http) {
             Some(matches) => matches,
             None => {
                 own = HeaderMatches::new(self, http);

@@ -16,8 +16,8 @@ use std::borrow::Cow;
 
 use super::effect::Effect;
 use super::field::Field;
+use super::http::Http;
 use super::pattern::{Match, TextPattern};
-use super::request::Http;
 use super::work_count;
 
 /// The most parts of a header, over all of its values, that are compared.
@@ -187,7 +187,7 @@ impl<'a> Http<'a> {
             .pseudo_header(name)
             .filter(|value| !value.is_empty())
             .map(Cow::Borrowed);
-        own.or_else(|| super::request::last_value(self.headers, name))
+        own.or_else(|| super::http::last_value(self.headers, name))
     }
 }
 

@@ -7,12 +7,13 @@
 //! it carries the finding, and the first stage of the decision denies it (rules R2, R10, R11).
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use super::header_table::HeaderMatches;
+use super::header_table::HeaderMatchesCell;
 use super::header_values;
 use super::host::{self, Authority, Host};
+use super::http::NO_HEADERS;
+pub use super::http::{Headers, Http, last_value};
 use super::identity::{InvalidIdentity, Principal};
 use super::pattern::Port;
 use super::reason::Reason;
@@ -49,45 +50,6 @@ pub struct Attributes<'a> {
     pub tls_sni: Option<&'a str>,
     /// `request.http`; `None` on TCP.
     pub http: Option<HttpAttributes<'a>>,
-}
-
-/// The headers of a request, in the form in which they were sent.
-pub trait Headers: std::fmt::Debug {
-    /// Visits every value of a header, in order. `name` is in lower case; names are compared in any
-    /// case.
-    fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>));
-
-    /// Visits every header with its name as it was sent. The values of one name come in the order
-    /// in which [`visit`](Self::visit) gives them.
-    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>));
-
-    /// Returns whether repeated headers were joined with commas, so that one value may be several.
-    fn are_joined(&self) -> bool {
-        true
-    }
-}
-
-/// Pairs of names and values, in order.
-impl Headers for Vec<(String, String)> {
-    fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
-        self.iter()
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-            .for_each(|(_, value)| each(value.into()));
-    }
-
-    fn visit_all<'s>(&'s self, each: &mut dyn FnMut(&'s str, Cow<'s, str>)) {
-        self.iter().for_each(|(key, value)| each(key, value.into()));
-    }
-}
-
-/// No headers at all.
-pub(crate) const NO_HEADERS: &Vec<(String, String)> = &Vec::new();
-
-/// Returns the last value of a header.
-pub fn last_value<'s>(headers: &'s dyn Headers, name: &str) -> Option<Cow<'s, str>> {
-    let mut last = None;
-    headers.visit(name, &mut |value| last = Some(value));
-    last
 }
 
 /// Returns the client's address behind `hops` trusted proxies (rule R13): of all `x-forwarded-for`
@@ -165,7 +127,7 @@ pub struct Request<'a> {
     pub finding: Option<Reason>,
     /// Which patterns of the policies in force the headers match, worked out once. No decision
     /// depends on when.
-    pub(super) header_matches: OnceCell<HeaderMatches>,
+    pub header_matches: HeaderMatchesCell,
 }
 
 /// The destination of a request.
@@ -217,21 +179,6 @@ pub enum Sni<'a> {
     },
 }
 
-/// The HTTP attributes that rules use.
-#[derive(Clone, Copy, Debug)]
-pub struct Http<'a> {
-    /// The method, as sent; empty is unknown.
-    pub method: &'a str,
-    /// The path with its query, as sent; empty is unknown.
-    pub path: &'a str,
-    /// The authority, as sent.
-    pub authority: &'a str,
-    /// The scheme that the client claims; only conditions on that header use it.
-    pub scheme: &'a str,
-    /// The headers.
-    pub headers: &'a dyn Headers,
-}
-
 impl<'a> Http<'a> {
     fn of(http: &HttpAttributes<'a>) -> Http<'a> {
         let HttpAttributes {
@@ -272,7 +219,7 @@ impl<'a> Attributes<'a> {
             destination,
             http: self.http.map(|http| Http::of(&http)),
             finding,
-            header_matches: OnceCell::new(),
+            header_matches: HeaderMatchesCell::default(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::identity::Caller;
 use super::operation::Operation;
 use super::pattern::{NO_HOST, Specificity};
 use super::rule_info::RuleInfo;
-use super::rules::{ConditionNumber, RuleNumber};
+use super::rule_number::{ConditionNumber, RuleNumber};
 use super::subject::{CallerMatch, UnknownCallers};
 use super::time::UnixNanos;
 use super::work_count;

@@ -8,6 +8,7 @@ use super::enforcement::Enforcement;
 use super::operation::Operation;
 use super::rule::Rule;
 use super::rule_info::RuleInfo;
+use super::rule_number::RuleList;
 use super::subject::SubjectList;
 
 /// What is kept of an EgressPolicy besides its entries.
@@ -45,39 +46,6 @@ pub struct Rules {
     pub accepted_trust_domains: Vec<(String, Enforcement)>,
     /// How many policies of both families there are.
     pub policies: usize,
-}
-
-/// A list of a set's rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RuleList {
-    Denies,
-    IstioAllows,
-    Audits,
-    Grants,
-}
-
-impl RuleList {
-    /// Every list.
-    pub(crate) const ALL: [RuleList; 4] = [
-        RuleList::Denies,
-        RuleList::IstioAllows,
-        RuleList::Audits,
-        RuleList::Grants,
-    ];
-}
-
-/// Which rule of a set it is: its list, and its position there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RuleNumber {
-    pub(crate) list: RuleList,
-    pub(crate) position: u32,
-}
-
-/// Which condition of a set it is: its rule, and its position in that rule's `when`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ConditionNumber {
-    pub(crate) rule: RuleNumber,
-    pub(crate) position: usize,
 }
 
 impl Rules {

@@ -102,7 +102,10 @@ pub fn stages(
 /// The headers whose values count as unknown, which satisfies every deny that asks for them and no
 /// allow.
 fn unknown_headers(snapshot: &Snapshot, request: &Request<'_>) -> String {
-    let unknown = snapshot.header_tables().unknown(request);
+    let http = request.http.as_ref();
+    let unknown = http
+        .map(|http| snapshot.header_tables().unknown(http))
+        .unwrap_or_default();
     let clauses = unknown.into_iter().map(|(name, why)| {
         format!(
             "; header `{name}` {}: its value counts as unknown, which satisfies a DENY and no ALLOW",

@@ -1,6 +1,8 @@
 //! The tables say what comparing one condition at a time says.
 
+use super::build::header;
 use super::*;
+use crate::condition::Condition;
 use crate::enforcement::Enforcement;
 use crate::eval_context::EvalContext;
 use crate::place::Place;
@@ -8,7 +10,8 @@ use crate::request::tests::Apart;
 use crate::request::{Attributes, Headers, HttpAttributes};
 use crate::rule::Rule;
 use crate::rule_info::{About, RuleId, RuleInfo};
-use crate::rules::RuleNumber;
+use crate::rule_number::{RuleList, RuleNumber};
+use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::subject::CallerMatch;
 
@@ -148,7 +151,7 @@ fn tables_say_what_comparing_one_condition_at_a_time_says() {
                 assert!(
                     tables
                         .holds(
-                            &request,
+                            &request.header_matches,
                             &request.http.unwrap(),
                             number(position),
                             values,
@@ -191,7 +194,8 @@ fn a_header_past_the_limits_is_unknown_by_table_as_well() {
         };
         let request = attributes.normalise(&Settings::default());
         let http = request.http.unwrap();
-        let holds = |effect| tables.holds(&request, &http, number(0), values, effect);
+        let holds =
+            |effect| tables.holds(&request.header_matches, &http, number(0), values, effect);
         assert_eq!(
             (holds(Effect::Deny), holds(Effect::Allow)),
             (Some(deny), Some(allow)),
@@ -230,9 +234,11 @@ fn a_request_that_another_set_looked_at_is_not_read_by_its_tables() {
             "{pattern}"
         );
         let mut told = Vec::new();
-        tables.told(&request, &request.http.unwrap(), |asked, _, has| {
-            told.push(has(&asked.patterns[0]))
-        });
+        tables.told(
+            &request.header_matches,
+            &request.http.unwrap(),
+            |asked, _, has| told.push(has(&asked.patterns[0])),
+        );
         assert_eq!(told, [expected], "{pattern}");
     }
 }
@@ -303,7 +309,7 @@ fn a_condition_is_found_by_its_number_in_every_list() {
                     let condition = &rules.list(list)[at as usize].when[position];
                     let values = header(condition).map(|(_, values)| values)?;
                     let http = request.http.unwrap();
-                    tables.holds(&request, &http, number, values, Effect::Deny)
+                    tables.holds(&request.header_matches, &http, number, values, Effect::Deny)
                 };
                 let got = places.map(|(at, position)| holds(at, position));
                 assert_eq!(got, expected.map(Some), "{list:?} {value}");

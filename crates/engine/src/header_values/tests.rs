@@ -225,7 +225,7 @@ fn a_header_past_the_limits_is_unknown_and_satisfies_a_deny_alone() {
 fn host_is_the_authority_in_whatever_case() {
     for name in ["host", "Host", "HOST", ":authority"] {
         assert_eq!(header_name(name), AUTHORITY, "{name}");
-        let http = sent(crate::request::NO_HEADERS);
+        let http = sent(crate::http::NO_HEADERS);
         for (pattern, expected) in [
             ("a.example", true),
             ("*.example", true),
@@ -276,7 +276,7 @@ fn pseudo_headers_are_what_the_check_carries_under_either_name() {
         );
     }
     // A pseudo-header that a check must carry and does not is unknown. A CONNECT has no path.
-    let none = sent(crate::request::NO_HEADERS);
+    let none = sent(crate::http::NO_HEADERS);
     for name in [":method", ":path", ":scheme"] {
         assert_eq!(
             both(none, name, &field(&["x"], &[])),

@@ -14,7 +14,7 @@ use crate::pass::Pass;
 use crate::pattern::{Match, Specificity};
 use crate::rule::{DenyMatch, Rule};
 use crate::rule_info::RuleInfo;
-use crate::rules::{RuleList, RuleNumber};
+use crate::rule_number::{RuleList, RuleNumber};
 use crate::time::UnixNanos;
 
 /// One list of a set's rules with its index.

@@ -32,7 +32,7 @@ pub fn told(
 ) -> Vec<HeaderEntry> {
     let mut entries = Vec::new();
     if let Some(http) = &request.http {
-        tables.told(request, http, |asked, state, has| {
+        tables.told(&request.header_matches, http, |asked, state, has| {
             entries.push(entry(asked, state, has, http, valued))
         });
     }
