@@ -59,7 +59,7 @@ const FAULTS: &[Fault] = &[
         text: "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nkind: EgressPolicy\n",
         line_and_column: "3:1",
         code: "duplicate-key",
-        says: "a key stands once",
+        says: "a key may appear once",
     },
     Fault {
         what: "an empty list",

@@ -79,7 +79,7 @@ fn every_answer_has_its_exit_code_and_its_words() {
             "--from shop/web --to http://new.example/",
             1,
             vec![
-                "it is only on trial",
+                "it is only a dry run",
                 "dry run      allow: allowed_by_rule by ep:shop/trial#new",
             ],
         ),

@@ -128,31 +128,31 @@ fn a_field_in_the_wrong_mapping_is_reported_with_where_it_belongs() {
     for (rest, belongs) in [
         (
             "spec: {action: DENY, rules: [{to: [{hosts: [a.example], operation: {ports: [\"80\"]}}]}]}",
-            "`hosts` belongs into `operation`",
+            "`hosts` belongs in `operation`",
         ),
         (
             "spec: {action: DENY, rules: [{to: [{hosts: [a.example]}]}]}",
-            "`hosts` belongs into `operation`",
+            "`hosts` belongs in `operation`",
         ),
         (
             "spec: {action: DENY, rules: [{operation: {hosts: [a.example]}}]}",
-            "`operation` belongs into an entry of `to`",
+            "`operation` belongs in an entry of `to`",
         ),
         (
             "spec: {action: DENY, rules: [{from: [{namespaces: [a]}]}]}",
-            "`namespaces` belongs into `source`",
+            "`namespaces` belongs in `source`",
         ),
         (
             "spec: {action: DENY, to: [{operation: {hosts: [a.example]}}], rules: [{}]}",
-            "`to` belongs into a rule",
+            "`to` belongs in a rule",
         ),
         (
             "action: DENY\nspec: {rules: [{}]}",
-            "`action` belongs into `spec`",
+            "`action` belongs in `spec`",
         ),
         (
             "spec: {selector: {app: x}, action: DENY, rules: [{}]}",
-            "labels stand in `matchLabels`",
+            "labels belong in `matchLabels`",
         ),
         (
             "spec: {deny: [{name: d, hosts: [a.example]}]}",
@@ -176,19 +176,19 @@ fn a_field_in_the_wrong_mapping_is_reported_with_where_it_belongs() {
         ),
         (
             "{deny: [{name: d, hosts: [a.example], expires: '2030-01-01T00:00:00Z'}]}",
-            "a deny does not end by itself",
+            "a deny does not expire",
         ),
         (
             "{allow: [{name: d, hosts: [a.example], except: [{paths: [/x]}]}]}",
-            "`except` belongs into an entry of `deny`",
+            "`except` belongs in an entry of `deny`",
         ),
         (
             "{hosts: [a.example], isolate: true}",
-            "`hosts` belongs into an entry of `deny` or `allow`",
+            "`hosts` belongs in an entry of `deny` or `allow`",
         ),
         (
             "{serviceAccounts: [web], isolate: true}",
-            "`serviceAccounts` belongs into `subjects`",
+            "`serviceAccounts` belongs in `subjects`",
         ),
         (
             "{action: DENY, isolate: true}",

@@ -66,7 +66,7 @@ pub fn findings(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
     limit(&mut found);
     if budget.is_spent() {
         let what = format!(
-            "the set is too large to compare every rule: after {COMPARISONS} comparisons it was left off"
+            "the set is too large to compare all rules: the search stopped after {COMPARISONS} comparisons"
         );
         found.push(Problem::note(Code::LeftOff, nowhere(snapshot), what));
     }
@@ -96,7 +96,7 @@ fn limit(found: &mut Vec<Problem>) {
         .filter(|(_, (count, _))| *count > MOST_OF_A_CODE)
     {
         let what = format!(
-            "{} more findings of `{}` are not told",
+            "{} more findings of `{}` are not listed",
             count - MOST_OF_A_CODE,
             code.as_str()
         );

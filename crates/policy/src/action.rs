@@ -31,7 +31,7 @@ impl Action {
             "AUDIT" => return Some(Action::Audit),
             "CUSTOM" => {
                 let what = format!(
-                    "`{}` has action CUSTOM: it tells Istio when to ask, and is not evaluated here",
+                    "`{}` has action CUSTOM, which configures when Istio asks; customs does not evaluate it",
                     meta.path
                 );
                 problems.push(
@@ -41,13 +41,13 @@ impl Action {
                 );
             }
             other => {
-                let problem = action.error(Code::BadValue, format!("`{other}` is no action"));
+                let problem = action.error(Code::BadValue, format!("invalid action `{other}`"));
                 problems.push(
                     match reader::nearest(other, &["ALLOW", "DENY", "AUDIT", "CUSTOM"]) {
                         Some(meant) => {
                             problem.hint(format!("did you mean `{meant}`? Actions are upper case"))
                         }
-                        None => problem.hint("the actions are `ALLOW`, `DENY` and `AUDIT`"),
+                        None => problem.hint("write `ALLOW`, `DENY` or `AUDIT`"),
                     },
                 );
             }

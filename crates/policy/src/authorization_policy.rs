@@ -136,12 +136,12 @@ fn mode(object: &Object<'_>, action: Action, problems: &mut Vec<Problem>) -> Enf
     let problem = match (value.text, action) {
         (_, Action::Audit) => value.error(
             Code::Conflict,
-            "`istio.io/dry-run` goes with ALLOW and DENY only",
+            "`istio.io/dry-run` is valid with ALLOW and DENY only",
         ),
         ("0" | "f" | "F" | "FALSE" | "false" | "False", _) => return Enforcement::Enforce,
         ("1" | "t" | "T" | "TRUE" | "true" | "True", _) => return Enforcement::Report,
         (other, _) => {
-            let problem = value.error(Code::BadValue, format!("`{other}` is no boolean"));
+            let problem = value.error(Code::BadValue, format!("invalid boolean `{other}`"));
             problem.hint("write \"true\" or \"false\", in quotes")
         }
     };
@@ -176,7 +176,7 @@ fn spec(
     problems.append(&mut found);
     let mode = mode(object, action, problems);
     if let Some(provider) = written.provider {
-        let what = "`provider` goes with action CUSTOM only";
+        let what = "`provider` is valid with action CUSTOM only";
         problems.push(Problem::error(Code::Conflict, provider.place.clone(), what));
     }
     let namespaces = (object.meta.namespace(), settings.root_namespace.as_str());
@@ -259,8 +259,8 @@ fn named(
             namespace.filter(|namespace| !is_entry || ![own, root].contains(&namespace.text))
         {
             let what = match is_entry {
-                true => "a policy targets ServiceEntries of its own namespace, and of no other",
-                false => "a target reference has no `namespace`: it is the policy's own",
+                true => "a policy can target ServiceEntries of its own or the root namespace only",
+                false => "a target reference has no `namespace`: the policy's own applies",
             };
             problems.push(namespace.error(Code::Conflict, what));
         }
@@ -272,8 +272,8 @@ fn named(
             _ => "",
         };
         if !REFERENCES.contains(&(group, kind.text)) {
-            let what = format!("`{}` of `{group}` is no target of a policy", kind.text);
-            let hint = "a policy targets a Gateway, GatewayClass, ServiceEntry or Service";
+            let what = format!("invalid target `{}` of API group `{group}`", kind.text);
+            let hint = "write a Gateway, GatewayClass, ServiceEntry or Service";
             problems.push(kind.error(Code::BadValue, what).hint(hint));
         }
         match kind.text {
@@ -314,7 +314,7 @@ fn labels(
         if key.name.is_empty() || key.name.contains('*') || value.contains('*') || value.len() > 63
         {
             let what = format!(
-                "`{}: {value}` is no label: empty, with a `*`, or too long",
+                "invalid label `{}: {value}`: it is empty, has a `*` or is too long",
                 key.name
             );
             problems.push(Problem::error(Code::BadValue, key.place.clone(), what));

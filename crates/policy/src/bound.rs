@@ -29,9 +29,10 @@ pub(super) fn not_its_own(object: &Object<'_>, namespace: &str) -> Option<Proble
     };
     if object.kind == Kind::AuthorizationPolicy {
         let what = format!(
-            "{kind} `{path}` speaks for everybody, and this directory for namespace `{namespace}` only"
+            "{kind} `{path}` applies to the whole mesh, but this directory is bound to namespace `{namespace}`"
         );
-        let hint = "write an EgressPolicy, or put it where the policies of the whole mesh lie";
+        let hint =
+            "write an EgressPolicy, or move it to a directory that is not bound to a namespace";
         return error(what).map(|problem| problem.hint(hint));
     }
     if object.meta.namespace() != namespace {
@@ -66,7 +67,7 @@ pub(super) fn not_root(name: &str, namespace: &str, settings: &Settings) -> Opti
         return None;
     }
     let what =
-        format!("`{namespace}` is the root namespace, whose policies may speak for everybody");
+        format!("`{namespace}` is the root namespace, whose policies may apply to every namespace");
     let hint =
         "name a directory for its policies in `policies` by itself, without `namespace_from`";
     Some(Problem::error(Code::NotYours, Place::whole(name), what).hint(hint))
@@ -178,12 +179,12 @@ mod tests {
             (
                 "shop",
                 istio("DENY"),
-                Some(("teams/shop/a.yaml:1:1", "speaks for everybody")),
+                Some(("teams/shop/a.yaml:1:1", "applies to the whole mesh")),
             ),
             (
                 "shop",
                 istio("CUSTOM"),
-                Some(("teams/shop/a.yaml:1:1", "speaks for everybody")),
+                Some(("teams/shop/a.yaml:1:1", "applies to the whole mesh")),
             ),
             (
                 "istio-system",

@@ -150,7 +150,7 @@ fn istio_rules(
                 }
                 Enforcement::Report => {
                     format!(
-                        "trust domain `{domain}` would be accepted for the whole set: this ALLOW on trial names it"
+                        "trust domain `{domain}` would be accepted for the whole set: this dry-run ALLOW names it"
                     )
                 }
             };
@@ -262,7 +262,7 @@ fn unfit_target(
     let path = &policy.meta.path;
     if policy.action != Action::Deny {
         let what = format!(
-            "`{path}` says nothing of its target {target}, which is not the declared gateway"
+            "`{path}` does not apply to its target {target}, which is not the declared gateway"
         );
         return Problem::note(Code::OutOfScope, place.clone(), what);
     }
@@ -284,7 +284,7 @@ fn unread_host(
         ""
     };
     let what = format!(
-        "`{host}` of the ServiceEntry `{entry}` is no host that can be compared, so {action}`{}` says nothing of it",
+        "the host `{host}` of the ServiceEntry `{entry}` cannot be compared, so {action}`{}` does not apply to it",
         policy.meta.path
     );
     Problem::warning(Code::OutOfScope, place.clone(), what)
@@ -296,7 +296,7 @@ fn out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> Problem {
     let (path, place) = (&policy.meta.path, policy.meta.place.clone());
     if policy.action != Action::Deny {
         let what = format!(
-            "AuthorizationPolicy `{path}` is not for the declared gateway, and is left out"
+            "AuthorizationPolicy `{path}` does not select the declared gateway, so it is ignored"
         );
         return Problem::note(Code::OutOfScope, place, what);
     }
@@ -331,7 +331,7 @@ fn why_out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> String
             }
         }
         Target::References { .. } if namespace == gateway.namespace => match &gateway.name {
-            Some(name) => format!("its targets are others than the Gateway `{name}`"),
+            Some(name) => format!("none of its targets is the Gateway `{name}`"),
             None => {
                 "its targets are compared with `gateway.name`, which the settings do not declare"
                     .into()
@@ -356,12 +356,12 @@ fn no_service_entry(policy: &AuthorizationPolicy, path: &str, place: &Place) -> 
     let what = match policy.action {
         Action::Deny => {
             format!(
-                "the ServiceEntry `{path}` is not known, so the DENY of `{}` says nothing of it",
+                "the ServiceEntry `{path}` is not known, so the DENY of `{}` does not apply to it",
                 policy.meta.path
             )
         }
         _ => format!(
-            "the ServiceEntry `{path}` is not known, so `{}` says nothing of it",
+            "the ServiceEntry `{path}` is not known, so `{}` does not apply to it",
             policy.meta.path
         ),
     };

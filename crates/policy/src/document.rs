@@ -244,7 +244,7 @@ impl File {
         let text = match innermost(error) {
             serde_saphyr::Error::Budget { breach, .. } => breached(breach),
             serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
-                format!("the key `{key}` stands twice")
+                format!("duplicate key `{key}`")
             }
             _ => {
                 let text = error.render();
@@ -321,7 +321,7 @@ fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
     match innermost(error) {
         Error::DuplicateMappingKey { .. } => (
             Code::DuplicateKey,
-            Some("a key stands once in a mapping: join the two"),
+            Some("a key may appear once in a mapping: join the two"),
         ),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }

@@ -19,7 +19,7 @@ fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
             .error(Code::BadHost, format!("`{}`: {why}", text.text))
             .advised(why.advice(text.text)),
         Ok((pattern, _)) if pattern.is_lone_star() => text
-            .error(Code::BadHost, "a lone `*` is no host")
+            .error(Code::BadHost, "invalid host `*`")
             .hint("write `**` for anywhere"),
         Ok((pattern, spellings)) => match spellings.first() {
             None => {
@@ -39,7 +39,7 @@ fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
                 )
                 .hint(whole_labels(
                     text.text,
-                    "a `*` stands for the first labels of a name: ",
+                    "a `*` matches the first labels of a name: ",
                 )),
         },
     };
@@ -65,7 +65,7 @@ pub(super) fn method(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<Text
         problems.extend(methods::unregistered(text));
         return Some(TextPattern::Exact(text.text.to_owned()));
     }
-    let what = format!("`{}` is no method", text.text);
+    let what = format!("invalid method `{}`", text.text);
     problems.push(
         text.error(Code::BadMethod, what)
             .hint(format!("write it exactly: `{}`", text.text.to_uppercase())),

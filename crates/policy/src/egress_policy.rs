@@ -105,7 +105,7 @@ fn required_spec<'n>(object: &Object<'n>, problems: &mut Vec<Problem>) -> Option
         let problem = dry_run.error(
             Code::Conflict,
             format!(
-                "`istio.io/dry-run` means nothing to a {}",
+                "`istio.io/dry-run` is not supported on a {}",
                 object.kind.as_str()
             ),
         );
@@ -317,7 +317,7 @@ fn unique_names<'e>(entries: impl Iterator<Item = &'e Entry>, problems: &mut Vec
     for RuleInfo { id, place, .. } in entries.map(|entry| entry.rule.info.as_ref()) {
         if let Some(first) = seen.insert(id, place) {
             let what = format!(
-                "the entry `{}` stands twice in one policy; the other is at {first}",
+                "duplicate entry `{}` in one policy; the other is at {first}",
                 id.part()
             );
             problems.push(Problem::error(Code::Duplicate, place.clone(), what));
@@ -371,7 +371,7 @@ fn expiry(text: Option<Text<'_>>, problems: &mut Vec<Problem>) -> Option<UnixNan
     match text.text.parse::<jiff::Timestamp>() {
         Ok(time) => Some(UnixNanos(time.as_nanosecond())),
         Err(_) => {
-            let what = format!("`{}` is no moment", text.text);
+            let what = format!("invalid time `{}`", text.text);
             problems.push(
                 text.error(Code::BadValue, what)
                     .hint("write it with an offset: `2026-12-31T00:00:00Z`"),
@@ -387,10 +387,10 @@ fn entry_name<'n>(name: Text<'n>, problems: &mut Vec<Problem>) -> Option<&'n str
     if name.text.len() <= 63 && name.text.bytes().all(fits) {
         return Some(name.text);
     }
-    let what = format!("`{}` is no name of an entry", name.text);
+    let what = format!("invalid entry name `{}`", name.text);
     problems.push(
         name.error(Code::BadName, what)
-            .hint("letters, digits, `-`, `_` and `.`, at most 63"),
+            .hint("use letters, digits, `-`, `_` and `.`, at most 63 characters"),
     );
     None
 }
@@ -410,7 +410,7 @@ fn mode(text: Option<Text<'_>>, problems: &mut Vec<Problem>) -> Enforcement {
         Some(("Report", _)) => Enforcement::Report,
         Some((other, text)) => {
             let problem = text
-                .error(Code::BadValue, format!("`{other}` is no mode"))
+                .error(Code::BadValue, format!("invalid mode `{other}`"))
                 .hint("write `Enforce` or `Report`");
             problems.push(problem);
             Enforcement::Enforce

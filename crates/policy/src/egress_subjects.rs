@@ -88,11 +88,11 @@ impl Reader<'_> {
         if self.is_root() {
             let root = &self.settings.root_namespace;
             let what = format!(
-                "{why}, so `{}` is about the callers of `{root}` itself, and of no other namespace",
+                "{why}, so `{}` selects the callers of `{root}` only",
                 self.meta.path
             );
             let hint = format!(
-                "write `namespaces`: `{root}` for these, the names of others, or `**` for every one"
+                "write `namespaces`: `{root}` for these, the names of other namespaces, or `**` for all"
             );
             problems.push(Problem::warning(Code::OwnCallersOnly, place.clone(), what).hint(hint));
         }
@@ -111,14 +111,14 @@ impl Reader<'_> {
         if !matches!(value.value, Value::Bool(true)) {
             return refuse(
                 Code::BadValue,
-                "`unauthenticated` is `true` or is left out",
+                "invalid `unauthenticated`: expected `true`",
                 "write `{unauthenticated: true}`",
             );
         }
         if !is_alone {
             return refuse(
                 Code::Conflict,
-                "`unauthenticated` stands alone in its entry",
+                "`unauthenticated` excludes other fields in its entry",
                 "write a second subject",
             );
         }
@@ -155,7 +155,7 @@ impl Reader<'_> {
                 (self.meta.namespace(), text.text)
             });
             if !is_dns_label(namespace) {
-                let what = format!("`{}` names no namespace", text.text);
+                let what = format!("invalid namespace in `{}`", text.text);
                 problems.push(
                     text.error(Code::BadIdentity, what)
                         .hint("write `namespace/account`, without `*`"),
@@ -181,7 +181,7 @@ impl Reader<'_> {
             return Some(());
         }
         let what = format!(
-            "`{}` speaks for callers outside its own namespace `{}`",
+            "`{}` selects callers outside the policy's own namespace `{}`",
             text.text,
             self.meta.namespace()
         );
@@ -197,7 +197,7 @@ impl Reader<'_> {
         let pattern = match text.text {
             "**" => NamespacePattern::Every,
             "*" => {
-                let what = "a lone `*` is no namespace";
+                let what = "invalid namespace `*`";
                 problems.push(
                     text.error(Code::BadIdentity, what)
                         .hint("write `**` for every namespace"),
@@ -211,7 +211,7 @@ impl Reader<'_> {
             {
                 Some(prefix) => NamespacePattern::Prefix(prefix.to_owned()),
                 None => {
-                    let what = format!("`{other}` is no namespace");
+                    let what = format!("invalid namespace `{other}`");
                     let hint =
                         "write a name in lower case, `prefix-*`, or `**` for every namespace";
                     problems.push(text.error(Code::BadIdentity, what).hint(hint));
@@ -226,7 +226,7 @@ impl Reader<'_> {
     fn trust_domain(&self, text: Text<'_>, problems: &mut Vec<Problem>) -> Option<String> {
         let trust = &self.settings.trust_domains;
         if !is_trust_domain(text.text) {
-            let what = format!("`{}` is no trust domain", text.text);
+            let what = format!("invalid trust domain `{}`", text.text);
             problems.push(
                 text.error(Code::BadIdentity, what)
                     .hint("write it in lower case, without `spiffe://` and `*`"),
@@ -250,7 +250,7 @@ fn account_name(text: Text<'_>, name: &str, problems: &mut Vec<Problem>) -> Opti
     if is_dns_subdomain(name) {
         return Some(name.to_owned());
     }
-    let what = format!("`{}` is no service account", text.text);
+    let what = format!("invalid service account `{}`", text.text);
     problems.push(
         text.error(Code::BadIdentity, what)
             .hint("write `account` or `namespace/account` in lower case, without `*`"),

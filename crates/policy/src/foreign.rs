@@ -212,11 +212,11 @@ impl PassedOver {
                 Suspicion::ServiceEntry => {
                     let text = format!("{what} looks like a ServiceEntry and is not read{more}");
                     let hint = "write `kind: ServiceEntry` and `apiVersion: networking.istio.io/v1`, one object each: a policy \
-                                that targets it is about its hosts";
+                                that targets it applies to its hosts";
                     Problem::warning(Code::NotRead, place, text).hint(hint)
                 }
                 Suspicion::Policy => {
-                    let text = format!("{what} looks like a policy and is not read: its API group is another{more}");
+                    let text = format!("{what} looks like a policy and is not read: its API group is unknown{more}");
                     let hint = format!("write `{ISTIO}/v1` if it is Istio's, or keep it out of the policy directory");
                     Problem::warning(Code::NotRead, place, text).hint(hint)
                 }

@@ -27,14 +27,14 @@ pub(super) fn plain_star(value: Text<'_>, code: Code, what: &str) -> Option<Prob
             ),
         )
     };
-    plain.then(|| problem().hint("a `*` stands for any text at one end only"))
+    plain.then(|| problem().hint("a `*` is a wildcard at one end only"))
 }
 
 /// A `*` inside a namespace, which Istio reads across `/`.
 pub(super) fn inner_star(value: Text<'_>) -> Option<Problem> {
     let what = || {
         format!(
-            "`{}` has a `*` inside: Istio itself lets it run beyond the namespace",
+            "`{}` has a `*` inside: Istio itself lets it match beyond the namespace",
             value.text
         )
     };
@@ -77,15 +77,15 @@ pub(super) fn host_port(value: Text<'_>, pattern: &HostPattern) -> Option<Proble
     let (what, hint) = match pattern.port() {
         PortPattern::Exactly(_) => (
             format!(
-                "Istio itself compares `{text}` as text, so with no authority that does not say the port"
+                "Istio itself compares `{text}` as text, so it never matches an authority without the port"
             ),
             "write the host alone, or with `:*` beside it",
         ),
         PortPattern::Every if !pattern.is_lone_star() => (
             format!(
-                "Istio itself compares `{text}` as text, so with no authority that says no port; here it covers these too"
+                "Istio itself compares `{text}` as text, so it never matches an authority without a port; here it does"
             ),
-            "write the host alone beside it, so that both say the same",
+            "write the host alone beside it, so that Istio and customs agree",
         ),
         PortPattern::Every | PortPattern::Unsaid => return None,
     };
@@ -95,7 +95,7 @@ pub(super) fn host_port(value: Text<'_>, pattern: &HostPattern) -> Option<Proble
 /// A host of which Istio takes a star or a port for plain characters, so that it matches next to nothing there.
 pub(super) fn host_text(value: Text<'_>, as_read: &str) -> Problem {
     let what = format!(
-        "Istio compares `{}` as text, which hardly any authority is: a grant covers no more than that, a denial is read as \
+        "Istio compares `{}` as text, which matches hardly any authority: a grant covers that text only, a denial is read as \
          `{as_read}`",
         value.text
     );
@@ -140,8 +140,11 @@ pub(super) fn only_exclusions(source: &Source, place: &Place, action: Action) ->
     if action != Action::Allow || named || names(ip_blocks) || names(remote_ip_blocks) {
         return None;
     }
-    let what = "this source of an ALLOW only says who is not meant, and so lets in everybody else";
-    Some(Problem::warning(Code::OnlyExclusions, place.clone(), what).hint("name whom to let in"))
+    let what = "this source of an ALLOW has exclusions only, so it admits every other caller";
+    Some(
+        Problem::warning(Code::OnlyExclusions, place.clone(), what)
+            .hint("name the callers to admit"),
+    )
 }
 
 /// Values that stand twice in a list, or in a list and in its `not*` twin.
@@ -150,16 +153,14 @@ pub(super) fn repeated(name: &str, [yes, no]: [&[Text<'_>]; 2], problems: &mut V
         let mut seen = BTreeSet::new();
         for value in list {
             if !seen.insert(value.text) {
-                let what = format!("this value stands twice in `{name}`");
+                let what = format!("duplicate value in `{name}`");
                 problems.push(value.warning(Code::Duplicate, what).hint("remove one"));
             }
         }
     }
     let excluded: BTreeSet<&str> = no.iter().map(|value| value.text).collect();
     for value in yes.iter().filter(|value| excluded.contains(value.text)) {
-        let what = format!(
-            "this value of `{name}` also stands in the list of what is not meant, so it means nothing"
-        );
+        let what = format!("this value of `{name}` is also in its `not` list, so it has no effect");
         problems.push(
             value
                 .warning(Code::Conflict, what)

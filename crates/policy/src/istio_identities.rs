@@ -19,7 +19,7 @@ impl RuleReader<'_> {
         if let Some(meant) = value.text.strip_prefix("spiffe://") {
             let problem = value.error(
                 Code::BadIdentity,
-                "a principal has no `spiffe://` here, and would never match",
+                "a principal with `spiffe://` would never match",
             );
             self.problems.push(problem.hint(format!("write `{meant}`")));
             return Vec::new();
@@ -34,7 +34,7 @@ impl RuleReader<'_> {
             && !expanded.iter().any(|text| text == value.text)
         {
             let what = format!(
-                "the `*` in the trust domain stands for the own one and its aliases: `{}` is read as {}",
+                "the `*` in the trust domain matches the own one and its aliases: `{}` is read as {}",
                 value.text,
                 quoted(&expanded)
             );
@@ -47,17 +47,17 @@ impl RuleReader<'_> {
             || (inner.len() < value.text.len() && inner.ends_with('*'))
         {
             let what = format!(
-                "`{}` has a `*` that is a plain character, and no identity has one",
+                "`{}` has a `*` that is a plain character, which no identity contains",
                 value.text
             );
             self.problems.push(
                 value
                     .warning(Code::BadIdentity, what)
-                    .hint("a `*` stands at one end only"),
+                    .hint("a `*` is a wildcard at one end only"),
             );
         } else if !may_match {
             let what = format!(
-                "`{}` is no principal that a workload could have, so it never matches",
+                "invalid principal `{}`: no workload can have it, so it never matches",
                 value.text
             );
             let hint = "write `TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT`";
@@ -100,18 +100,18 @@ impl RuleReader<'_> {
         let stars = value.text.matches('*').count();
         let at_end = value.text.starts_with('*') || value.text.ends_with('*');
         if stars > 1 || (stars == 1 && !at_end) || value.text.contains('/') {
-            let what = format!("`{}` is no trust domain", value.text);
+            let what = format!("invalid trust domain `{}`", value.text);
             self.problems.push(
                 value
                     .error(Code::BadIdentity, what)
-                    .hint("one `*` at one end, and no `/`"),
+                    .hint("write at most one `*`, at one end, and no `/`"),
             );
             return Vec::new();
         }
         let literal = value.text.trim_matches('*');
         if !literal.is_empty() && !is_trust_domain(literal) {
             let what = format!(
-                "`{}` is no trust domain that could exist, so it never matches",
+                "impossible trust domain `{}`, which never matches",
                 value.text
             );
             self.problems.push(
@@ -136,10 +136,7 @@ impl RuleReader<'_> {
     pub(super) fn namespace(&mut self, value: Text<'_>, _positive: bool) -> Vec<String> {
         self.problems.extend(gaps::inner_star(value));
         if !value.text.contains('*') && !is_dns_label(value.text) {
-            let what = format!(
-                "`{}` is no namespace that could exist, so it never matches",
-                value.text
-            );
+            let what = format!("impossible namespace `{}`, which never matches", value.text);
             self.problems.push(value.warning(Code::BadIdentity, what));
         }
         vec![value.text.to_owned()]
@@ -155,7 +152,7 @@ impl RuleReader<'_> {
             || namespace.is_empty()
             || name.is_empty();
         if bad || value.text.len() > 320 {
-            let what = format!("`{}` is no service account", value.text);
+            let what = format!("invalid service account `{}`", value.text);
             self.problems.push(
                 value
                     .error(Code::BadIdentity, what)
@@ -165,7 +162,7 @@ impl RuleReader<'_> {
         }
         if !is_dns_label(namespace) || !is_dns_subdomain(name) {
             let what = format!(
-                "`{}` is no service account that could exist, so it never matches",
+                "impossible service account `{}`, which never matches",
                 value.text
             );
             self.problems.push(
@@ -182,7 +179,7 @@ impl RuleReader<'_> {
             .is_some_and(|gateway| gateway.namespace == own);
         if !value.text.contains('/') && (own == settings.root_namespace || is_gateways) {
             let what = format!(
-                "`{}` is an account of `{own}`, the policy's own namespace, and of no other",
+                "`{}` is an account of `{own}`, the policy's own namespace, only",
                 value.text
             );
             let hint = format!(

@@ -269,7 +269,7 @@ impl RuleReader<'_> {
     fn require_hops(&mut self, place: &Place, name: &str) {
         if self.settings.trusted_hops.is_none() {
             let what = format!(
-                "`{name}` asks for the client behind trusted proxies, and none were declared"
+                "`{name}` asks for the client behind trusted proxies, and none are declared"
             );
             let problem = Problem::error(Code::Unanswerable, place.clone(), what);
             self.problems.push(
@@ -342,7 +342,7 @@ fn bad_key(key: Text<'_>) -> Problem {
     ];
     let problem = key.error(
         Code::BadValue,
-        format!("`{}` is no key of `when`", key.text),
+        format!("unknown key `{}` of `when`", key.text),
     );
     problem.hint(match reader::nearest(key.text, &KEYS) {
         Some(meant) => format!("did you mean `{meant}`?"),

@@ -28,7 +28,10 @@ impl RuleReader<'_> {
     pub(super) fn ip_block(&mut self, value: Text<'_>, _positive: bool) -> Vec<IpNet> {
         let block = pattern::parse_ip_block(value.text);
         if block.is_none() {
-            let what = format!("`{}` is neither an IP address nor a range", value.text);
+            let what = format!(
+                "invalid address `{}`: expected an IP address or a range",
+                value.text
+            );
             self.problems.push(
                 value
                     .error(Code::BadAddress, what)
@@ -47,7 +50,7 @@ impl RuleReader<'_> {
             Ok((pattern, _)) if pattern.is_anywhere() => {
                 self.problems.push(
                     value
-                        .error(Code::BadHost, "`**` is no host of an AuthorizationPolicy")
+                        .error(Code::BadHost, "invalid host `**` in an AuthorizationPolicy")
                         .hint("write `*`"),
                 );
             }
@@ -59,7 +62,7 @@ impl RuleReader<'_> {
                 self.problems.push(
                     value
                         .error(Code::BadHost, what)
-                        .hint("ranges of destinations belong into an EgressPolicy"),
+                        .hint("write ranges of destinations in an EgressPolicy"),
                 );
             }
             Ok((pattern, spellings)) => {
@@ -90,7 +93,7 @@ impl RuleReader<'_> {
             .ok()
             .filter(|_| value.text.bytes().all(|b| b.is_ascii_digit()));
         if port.is_none() {
-            let what = format!("`{}` is no port", value.text);
+            let what = format!("invalid port `{}`", value.text);
             self.problems.push(
                 value
                     .error(Code::BadPort, what)
@@ -127,7 +130,7 @@ impl RuleReader<'_> {
         }
         if !value.text.starts_with(['/', '*']) {
             let what = format!(
-                "`{}` does not begin with `/`, and no path of HTTP matches it",
+                "`{}` does not begin with `/`, so it matches no HTTP path",
                 value.text
             );
             self.problems.push(value.warning(Code::BadPath, what));
@@ -146,11 +149,8 @@ fn odd_spelling(value: Text<'_>, spelling: &Spelling) -> Problem {
         Spelling::Unicode(meant) => {
             warn(format!("`{}` is read as its A-label `{meant}`", value.text))
         }
-        Spelling::Loose => {
-            warn(format!("`{}` matches more than whole labels", value.text)).hint(whole_labels(
-                value.text,
-                "other people can register names that match; write ",
-            ))
-        }
+        Spelling::Loose => warn(format!("`{}` matches more than whole labels", value.text)).hint(
+            whole_labels(value.text, "anyone can register names that match; write "),
+        ),
     }
 }

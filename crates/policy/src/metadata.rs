@@ -274,7 +274,7 @@ fn metadata<'n>(
                 "`metadata` names no namespace; it is read as `{KUBERNETES_DEFAULT}`, as `kubectl apply` reads it"
             );
             let problem = Problem::warning(Code::DefaultNamespace, node.place.clone(), what);
-            let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
+            let hint = "write it, or give the source a `default_namespace`: it determines which callers a policy selects";
             problems.push(problem.hint(hint));
             Some(Text {
                 text: KUBERNETES_DEFAULT,
@@ -287,7 +287,7 @@ fn metadata<'n>(
                 node.place.clone(),
                 "`namespace` is missing in `metadata`",
             );
-            let hint = "write it, or give the source a `default_namespace`: whom a policy is for depends on it";
+            let hint = "write it, or give the source a `default_namespace`: it determines which callers a policy selects";
             problems.push(problem.hint(hint));
             None
         }
@@ -298,10 +298,13 @@ fn metadata<'n>(
     let (name, namespace) = (metadata.name.0?, namespace?);
     let mut check = |text: Text<'_>, good: bool, what: &str| {
         if !good {
-            let what = format!("`{}` is no {what} that Kubernetes would accept", text.text);
+            let what = format!(
+                "invalid {what} `{}`: Kubernetes would not accept it",
+                text.text
+            );
             problems.push(
                 text.error(Code::BadName, what)
-                    .hint("lower-case letters, digits and inner `-`"),
+                    .hint("use lower-case letters, digits and inner `-`"),
             );
         }
         good

@@ -57,10 +57,10 @@ pub(super) fn unregistered(text: Text<'_>) -> Option<Problem> {
     }
     let problem = text.warning(
         Code::BadMethod,
-        format!("`{}` is no registered method of HTTP", text.text),
+        format!("`{}` is not a registered HTTP method", text.text),
     );
     Some(match nearest(&upper, &METHODS) {
         Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
-        None => problem.hint("leave it if a client sends it; methods are GET, POST and their like"),
+        None => problem.hint("keep it if a client sends it; methods are GET, POST and so on"),
     })
 }

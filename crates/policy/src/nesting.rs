@@ -29,7 +29,7 @@ fn is_of_entry(field: &str) -> bool {
 /// Where a field belongs that a mapping does not have. `None` for a field that exists nowhere near.
 pub(super) fn belongs(mapping: &MappingSpec, field: &str) -> Option<String> {
     let is = |list: &[&str]| list.contains(&field);
-    let inside = |what: &str| Some(format!("`{field}` belongs into {what}"));
+    let inside = |what: &str| Some(format!("`{field}` belongs in {what}"));
     match mapping.called {
         "the document" if Metadata::SPEC.has(field) || is(&["labels"]) => inside("`metadata`"),
         "the document" if is_of_spec(field) || is(&["hosts"]) => inside("`spec`"),
@@ -38,7 +38,7 @@ pub(super) fn belongs(mapping: &MappingSpec, field: &str) -> Option<String> {
         "`spec`" if mapping.has("rules") => in_istio_spec(field),
         "`spec`" if mapping.has("deny") => in_egress_spec(field),
         "`selector`" => Some(format!(
-            "labels stand in `matchLabels`: `matchLabels: {{{field}: ...}}`"
+            "labels belong in `matchLabels`: `matchLabels: {{{field}: ...}}`"
         )),
         "a rule" if is(&["operation"]) || OPERATION.has(field) => inside(&in_operation(field)),
         "a rule" if is(&["source"]) || SOURCE.has(field) => inside(&in_source(field)),
@@ -80,11 +80,11 @@ fn in_source(field: &str) -> String {
 }
 
 fn in_istio_spec(field: &str) -> Option<String> {
-    let rule = |field: &str| format!("`{field}` belongs into a rule");
+    let rule = |field: &str| format!("`{field}` belongs in a rule");
     match field {
         "from" | "to" | "when" => Some(format!("{}: `rules: [{{{field}: [...]}}]`", rule(field))),
         "mode" => {
-            Some("a trial is written as the annotation `istio.io/dry-run: \"true\"`".to_owned())
+            Some("a dry run is written as the annotation `istio.io/dry-run: \"true\"`".to_owned())
         }
         "deny" | "allow" | "isolate" | "subjects" | "owner" => Some(format!(
             "`{field}` is a field of an EgressPolicy; an AuthorizationPolicy has `action` and `rules`"
@@ -104,12 +104,12 @@ fn in_egress_spec(field: &str) -> Option<String> {
         "rules" | "action" | "selector" | "targetRef" | "targetRefs" => Some(format!(
             "`{field}` is a field of an AuthorizationPolicy; an EgressPolicy has `deny` and `allow`"
         )),
-        "except" => Some("`except` belongs into an entry of `deny`".to_owned()),
+        "except" => Some("`except` belongs in an entry of `deny`".to_owned()),
         field if SUBJECT.has(field) => Some(format!(
-            "`{field}` belongs into `subjects`: `subjects: [{{{field}: ...}}]`"
+            "`{field}` belongs in `subjects`: `subjects: [{{{field}: ...}}]`"
         )),
         field if is_of_entry(field) => Some(format!(
-            "`{field}` belongs into an entry of `deny` or `allow`: `deny: [{{name: ..., {field}: ...}}]`"
+            "`{field}` belongs in an entry of `deny` or `allow`: `deny: [{{name: ..., {field}: ...}}]`"
         )),
         _ => None,
     }
@@ -129,22 +129,22 @@ fn in_entry(entry: &str, field: &str) -> Option<String> {
         (_, "operation" | "source" | "to" | "from" | "when") => {
             format!("`{field}` is a field of an AuthorizationPolicy; write `hosts`, `methods` and `paths` here")
         }
-        ("an entry of `allow`", "except") => "`except` belongs into an entry of `deny`".to_owned(),
+        ("an entry of `allow`", "except") => "`except` belongs in an entry of `deny`".to_owned(),
         ("an entry of `allow`", "mode") => {
             "an entry of `allow` has no `mode`: write it in `spec`, for the whole policy".to_owned()
         }
         ("an entry of `except`", "mode") => "an exception has no `mode`: its deny and its policy have one".to_owned(),
         ("an entry of `deny`", "expires") => {
-            "a deny does not end by itself: `expires` belongs into an entry of `allow` or of `except`".to_owned()
+            "a deny does not expire: `expires` belongs in an entry of `allow` or of `except`".to_owned()
         }
         ("an entry of `deny`" | "an entry of `allow`", "subjects") => {
-            "the subjects of all entries stand in `spec`: write another policy for other subjects".to_owned()
+            "the subjects of all entries belong in `spec`: write another policy for other subjects".to_owned()
         }
         ("an entry of `except`", field) if SUBJECT.has(field) => {
-            format!("`{field}` belongs into `subjects`: `subjects: [{{{field}: ...}}]`")
+            format!("`{field}` belongs in `subjects`: `subjects: [{{{field}: ...}}]`")
         }
-        (_, field) if SUBJECT.has(field) => format!("`{field}` belongs into `subjects` of `spec`"),
-        (_, "owner" | "isolate") => format!("`{field}` belongs into `spec`"),
+        (_, field) if SUBJECT.has(field) => format!("`{field}` belongs in `subjects` of `spec`"),
+        (_, "owner" | "isolate") => format!("`{field}` belongs in `spec`"),
         _ => return None,
     })
 }

@@ -237,7 +237,7 @@ pub(crate) fn yaml_word(text: Text<'_>) -> Option<Problem> {
         "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
     ];
     let what = format!(
-        "`{}` is read as a host of this name, and other readers of YAML take it for a word of theirs",
+        "`{}` is read as a host of this name, but other YAML readers take it for a boolean or null",
         text.text
     );
     let hint = "write the whole name of the host, such as `www.example.no`";

@@ -116,7 +116,7 @@ fn limit(problems: &mut Vec<Problem>, path: &str) {
     if let Some(more @ 1..) = problems.len().checked_sub(MOST) {
         problems.sort_by_key(|problem| (problem.severity, problem.code != Code::TooLarge));
         problems.truncate(MOST);
-        let what = format!("{more} more problems of this file are not told");
+        let what = format!("{more} more problems of this file are not listed");
         problems.push(Problem::note(Code::LeftOff, Place::whole(path), what));
     }
 }
@@ -415,7 +415,7 @@ mod tests {
         assert_eq!((told.len(), all), (MOST + 1, MOST));
         assert_eq!(
             told[0].to_string(),
-            "s/a.yaml: note[left-off]: 5 more problems of this file are not told"
+            "s/a.yaml: note[left-off]: 5 more problems of this file are not listed"
         );
     }
 }

@@ -68,7 +68,7 @@ impl ServiceEntries {
         {
             if is_declared(path) {
                 let what = format!(
-                    "ServiceEntry `{path}` stands twice; the other is in `gateway.service_entries` of the settings"
+                    "duplicate ServiceEntry `{path}`; the other is in `gateway.service_entries` of the settings"
                 );
                 problems.push(
                     Problem::error(Code::Duplicate, place.clone(), what)

@@ -73,7 +73,7 @@ pub(crate) fn duplicates<'d>(
     for (kind, path, place) in sources.flat_map(Documents::heads) {
         let first = *seen.entry((kind, path)).or_insert(place);
         if first != place {
-            let what = format!("{kind} `{path}` stands twice; the other is at {first}");
+            let what = format!("duplicate {kind} `{path}`; the other is at {first}");
             problems.push(
                 Problem::error(Code::Duplicate, place.clone(), what)
                     .hint("rename one, or join the two"),
@@ -215,7 +215,7 @@ impl<'d> Sets<'d> {
                 .filter(|_| *namespace != self.root_namespace)
             {
                 let what = format!(
-                    "DestinationSet `{}` hides the root namespace's, at {}",
+                    "DestinationSet `{}` hides the one of the root namespace at {}",
                     set.meta.path, root.meta.place
                 );
                 problems.push(Problem::warning(

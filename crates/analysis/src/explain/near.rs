@@ -60,7 +60,7 @@ impl fmt::Display for Nearest {
             self.rule.id, self.rule.origin
         )?;
         if self.on_trial {
-            f.write_str("; it is only on trial")?;
+            f.write_str("; it is only a dry run")?;
         }
         let told: Vec<&str> = self
             .misses

@@ -51,12 +51,12 @@ pub(crate) fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Pro
 
 fn always_denied(grant: &Rule, deny: &Rule) -> Problem {
     let what = format!(
-        "`{}` grants nothing: {} denies all of it, and a deny beats",
+        "`{}` grants nothing: {} denies all of it, and a deny overrides a grant",
         id(&grant.info),
         named(&deny.info)
     );
     let hint = match deny.info.id.family() {
-        Family::Egress => "remove the grant, narrow the deny, or write an `except` into the deny",
+        Family::Egress => "remove the grant, narrow the deny, or add an `except` to the deny",
         Family::Istio => "remove the grant, or narrow the deny",
     };
     warning(Code::AlwaysDenied, &grant.info, what).hint(hint)
@@ -115,7 +115,7 @@ fn covered(
         };
         if let Some(outer) = candidates.find(inner, budget, covers) {
             let what = format!(
-                "`{}` is covered: {} already says all of it",
+                "`{}` is covered: {} already matches all of it",
                 id(&inner.info),
                 named(&outer.info)
             );
@@ -174,8 +174,7 @@ fn grant_overruled(grant: &Rule, deny: &Rule) -> Problem {
         id(&deny.info),
         named(&grant.info)
     );
-    let hint =
-        "nothing, if that is meant; else narrow the deny, or take these callers out of the grant";
+    let hint = "if this is intended, do nothing; else narrow the deny, or exclude these callers from the grant";
     warning(Code::GrantOverruled, &deny.info, what).hint(hint)
 }
 

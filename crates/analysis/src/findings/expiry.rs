@@ -43,13 +43,13 @@ fn expiration(info: &RuleInfo, now: UnixNanos, days: u32) -> Option<Problem> {
     let what = format!("`{}` ends {in_days}, at {}", id(info), moment(end));
     Some(
         warning(Code::ExpiresSoon, info, what)
-            .hint("give it a later `expires`, or see to it that nobody needs it then"),
+            .hint("give it a later `expires`, or make sure that no caller needs it then"),
     )
 }
 
 fn moment(end: UnixNanos) -> String {
     jiff::Timestamp::from_nanosecond(end.0).map_or_else(
-        |_| "a moment that no calendar has".to_owned(),
+        |_| "a time beyond the calendar".to_owned(),
         |at| at.to_string(),
     )
 }

@@ -77,7 +77,7 @@ fn may_open(subjects: &SubjectList, grant: &Rule, allow: &Rule) -> bool {
 
 fn gate_closed(subjects: &SubjectList, grant: &Rule) -> Problem {
     let what = format!(
-        "`{}` grants nothing: ALLOW policies of Istio are in force, and none lets it through",
+        "`{}` grants nothing: Istio ALLOW policies are in force, and none of them allows it",
         id(&grant.info)
     );
     warning(Code::IstioGateClosed, &grant.info, what).hint(format!(
@@ -251,10 +251,10 @@ fn unauthenticated(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Pro
     };
     let root = &snapshot.settings().root_namespace;
     let Some(naming) = named().next() else {
-        let what = "the set isolates callers and says nothing of those without a valid identity: they are isolated \
-                    too, and every deny is about them";
+        let what = "the set isolates callers but does not name those without a valid identity: they are isolated \
+                    too, and every deny applies to them";
         let hint = format!(
-            "say it in a policy of `{root}`: `subjects: [{{unauthenticated: true}}]` and `isolate: true`"
+            "name them in a policy of `{root}`: `subjects: [{{unauthenticated: true}}]` and `isolate: true`"
         );
         found.push(
             Problem::warning(Code::UnauthenticatedUnsaid, place(&isolating.info), what).hint(hint),
@@ -265,7 +265,7 @@ fn unauthenticated(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Pro
         && !named().any(|policy| policy.isolate);
     if free {
         let what = format!(
-            "callers without a valid identity may go wherever no deny says, while `{}` isolates callers that have one",
+            "callers without a valid identity may go wherever no deny applies, while `{}` isolates callers that have one",
             id(&isolating.info)
         );
         let problem = Problem::warning(Code::UnauthenticatedFreer, place(&naming.info), what);

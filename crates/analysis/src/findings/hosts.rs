@@ -90,8 +90,8 @@ fn passed_without_port(to: &[Operation]) -> Option<(&HostPattern, u16)> {
 
 fn passed(host: &HostPattern, port: u16, info: &RuleInfo) -> Problem {
     let what = format!(
-        "a request whose `Host` says no port passes the deny `{host}`, unless it comes to a listener of port {port}: without a \
-         port nothing tells which one is meant"
+        "a request whose `Host` has no port passes the deny `{host}`, unless it arrives at a listener of port {port}: without \
+         a port, the intended one is unknown"
     );
     warning(Code::DenyPassedWithoutPort, info, what)
         .hint("leave the port out to deny every port and none, or add the host without it")
@@ -108,7 +108,7 @@ fn address_only(host: &HostPattern, info: &RuleInfo) -> Problem {
         "`{host}` matches addresses that a client wrote, never a name that resolves to one"
     );
     note(Code::AddressOnly, info, what)
-        .hint("write the names too; addresses that names resolve to are the network's to guard")
+        .hint("write the names too; only the network can guard the addresses that names resolve to")
 }
 
 /// A deny of which an operation asks for HTTP alone: on TCP what is not known satisfies it (rule R10).
@@ -131,12 +131,12 @@ fn denies_all_tcp(rule: &Rule) -> Option<Problem> {
         return None;
     }
     let what = format!(
-        "`{}` asks for HTTP only, and so denies every TCP connection of its callers too",
+        "`{}` constrains HTTP only, so it denies every TCP connection of its callers too",
         id(&rule.info)
     );
     let problem = match (rule.info.id.family(), &rule.callers) {
         (Family::Istio, CallerMatch::Anyone) => warning(Code::DeniesAllTcp, &rule.info, what),
         _ => note(Code::DeniesAllTcp, &rule.info, what),
     };
-    Some(problem.hint("say `hosts`, or in an AuthorizationPolicy the `ports` of HTTP listeners"))
+    Some(problem.hint("add `hosts`, or in an AuthorizationPolicy the `ports` of HTTP listeners"))
 }

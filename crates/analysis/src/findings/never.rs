@@ -60,7 +60,7 @@ fn told(rule: &Rule, effect: Effect, why: &str) -> Problem {
 
 fn beside(except: &Exception, rule: &Rule) -> Problem {
     let what = format!(
-        "`{}` never opens anything: nothing that it is about is denied by `{}`",
+        "`{}` has no effect: `{}` denies nothing that it covers",
         id(&except.info),
         id(&rule.info)
     );
@@ -97,7 +97,7 @@ fn dead_source(source: &Source, effect: Effect, trust: &TrustDomains) -> Option<
     let block = |o: &ipnet::IpNet, _: Match, i: &ipnet::IpNet, _: Match| o.contains(i);
     let clash = |name: &str| {
         Some(format!(
-            "its `not{name}` leave out all of its `{}`",
+            "its `not{name}` exclude all of its `{}`",
             lower_first(name)
         ))
     };
@@ -181,8 +181,7 @@ fn dead_operation(operation: &Operation, effect: Effect) -> Option<String> {
         methods,
         paths,
     } = operation;
-    let clash =
-        |name: &str, list: &str| Some(format!("its `{name}` leave out all of its `{list}`"));
+    let clash = |name: &str, list: &str| Some(format!("its `{name}` exclude all of its `{list}`"));
     // `**` also matches a connection that names no host.
     if !hosts.any_of().iter().any(HostPattern::is_anywhere)
         && excludes(hosts, effect, HostPattern::contains)
@@ -241,7 +240,7 @@ fn dead_condition(condition: &Condition, effect: Effect, trust: &TrustDomains) -
         Condition::Sni(field) => grants && excludes(field, effect, same),
         Condition::Header { values, .. } => grants && excludes(values, effect, same),
     };
-    dead.then(|| "its `notValues` leave out all of its `values`".to_owned())
+    dead.then(|| "its `notValues` exclude all of its `values`".to_owned())
 }
 
 /// Whether a field's negative list leaves out everything that its positive list lets in.

@@ -365,7 +365,7 @@ fn warnings_come_before_notes_and_many_are_cut() {
         (last.code, last.text.as_str()),
         (
             Code::LeftOff,
-            "2 more findings of `narrow-port` are not told"
+            "2 more findings of `narrow-port` are not listed"
         )
     );
 }

@@ -24,7 +24,7 @@ pub(super) fn check(set: &[LoadedSource]) -> Result<(), Vec<Problem>> {
     if bytes > MAX_SET || files().count() > MAX_FILES {
         let text =
             format!("all sources together have more than {MAX_FILES} files or {MAX_SET} bytes");
-        return error(Code::TooLarge, text, "remove what is no policy");
+        return error(Code::TooLarge, text, "remove files that are not policies");
     }
     if set.iter().all(LoadedSource::is_empty) {
         let text = "there is no policy document".to_owned();

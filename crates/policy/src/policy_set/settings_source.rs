@@ -251,8 +251,9 @@ impl PolicySet {
         let text = format!(
             "`{source}` changed at the same time and is refused, so the settings in force stay too"
         );
-        Problem::error(Code::BadSetting, Place::whole(name), text)
-            .hint("repair it; or to have these settings without it, save the settings file once more, changed")
+        Problem::error(Code::BadSetting, Place::whole(name), text).hint(
+            "fix it; or, to apply these settings without it, change the settings file and save it",
+        )
     }
 
     fn tell_new_settings(&mut self, old: &Settings, now: UnixNanos) {

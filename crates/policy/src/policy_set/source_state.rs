@@ -301,5 +301,5 @@ fn isolated(code: Code, id: &SourceId, namespace: &str) -> Problem {
         "namespace `{namespace}` is isolated, because this directory has not been good since the start"
     );
     Problem::warning(code, Place::whole(id.as_str()), what)
-        .hint("its callers may go only where other sources allow; repair what follows")
+        .hint("its callers may go only where other sources allow; fix the problems that follow")
 }

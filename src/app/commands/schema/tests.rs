@@ -89,7 +89,7 @@ fn known_to_readers() -> Vec<(String, BTreeSet<String>)> {
         let hint = problem.hint.as_deref().unwrap();
         // A selector has one field, and other keys in it are usually labels.
         let fields = hint
-            .strip_prefix("labels stand in ")
+            .strip_prefix("labels belong in ")
             .and_then(|rest| rest.split(':').next())
             .unwrap_or(hint);
         assert!(

@@ -101,7 +101,7 @@ fn a_service_entry_of_everything_is_not_known_and_its_deny_is_a_warning() {
         (
             "['*', api.psp.example]",
             true,
-            "`*` of the ServiceEntry `egress/psp` is no host",
+            "the host `*` of the ServiceEntry `egress/psp` cannot be compared",
         ),
     ] {
         let compiled = star(hosts);
