@@ -1,8 +1,10 @@
-//! What a change of policies lets through or stops: two sets compared by their rules and by their answers.
+//! What a change of policies allows or denies: compares two sets by their rules and by their
+//! answers.
 //!
-//! Answers are compared question by question: `sample_requests` draws them from the rules' own values, and
-//! both sets decide each as a server would. What is not asked is not known to be equal, so the outcome says how much was
-//! asked and what was left out. Both sets have the same settings; nothing here looks at files.
+//! Both sets decide each sample request as a server would; `sample_requests` draws the samples from
+//! the rules' own values. Requests that are not drawn are not known to have equal answers, so the
+//! outcome counts the requests that were decided and those that were left out. Both sets have the
+//! same settings. This module reads no files.
 
 use std::collections::BTreeMap;
 
@@ -16,42 +18,42 @@ use customs_engine::rule_info::RuleId;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 
-/// In what two decisions of one question differ.
+/// How two decisions of one request differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shift {
     /// It was denied and is allowed.
     Allowed,
     /// It was allowed and is denied.
     Denied,
-    /// The verdict is the same, and what it would be with everything on trial enforced is not.
+    /// The verdict is the same, but the dry-run answer differs.
     DryRun,
     /// Only the reason or the rule differs.
     Reason,
 }
 
 impl Shift {
-    /// Every shift, those that matter most first.
+    /// Every shift, the most important first.
     pub const ALL: [Shift; 4] = [Shift::Allowed, Shift::Denied, Shift::DryRun, Shift::Reason];
 
-    /// Whether the verdict is another one.
+    /// Whether the verdict differs.
     pub fn is_verdict(self) -> bool {
         matches!(self, Shift::Allowed | Shift::Denied)
     }
 }
 
-/// How one question is answered by two sets.
+/// The answers of two sets to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shifted {
-    /// In what the answers differ.
+    /// How the answers differ.
     pub shift: Shift,
-    /// The old answer: the verdict, or what would be where that differs.
+    /// The old answer: the verdict, or the dry-run answer if only that differs.
     pub old: Answer,
-    /// The new one.
+    /// The new answer.
     pub new: Answer,
 }
 
 impl Shifted {
-    /// Compares two decisions; `None` if they say the same.
+    /// Compares two decisions. Returns `None` if they are the same.
     pub fn between(old: Decision, new: Decision) -> Option<Shifted> {
         let same = |old: &Answer, new: &Answer| {
             old.reason == new.reason
@@ -86,21 +88,21 @@ impl Shifted {
     }
 }
 
-/// A question whose answer changes.
+/// A request whose answer changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerdictChange {
-    /// Who asks.
+    /// The caller.
     pub caller: SampleCaller,
-    /// Where to.
+    /// The destination.
     pub destination: SampleDestination,
 }
 
-/// All questions whose answer changes in the same way.
+/// All requests whose answer changes in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// How.
+    /// How the answers differ.
     pub answers: Shifted,
-    /// The questions, in the order in which they were asked.
+    /// The requests, in the order in which they were decided.
     pub changes: Vec<VerdictChange>,
 }
 
@@ -109,16 +111,16 @@ pub struct Group {
 pub struct Diff {
     /// The rules that differ, in the order of ids.
     pub rules: Vec<RuleChange>,
-    /// The answers that differ, those that matter most first.
+    /// The answers that differ, the most important first.
     pub groups: Vec<Group>,
-    /// How many questions were asked.
+    /// The number of requests that were decided.
     pub asked: usize,
-    /// How many more there would have been, at most.
+    /// The number of requests that were left out, at most.
     pub left_out: usize,
 }
 
 impl Diff {
-    /// Whether some verdict is another one.
+    /// Whether any verdict differs.
     pub fn changes_verdicts(&self) -> bool {
         self.groups
             .iter()
@@ -126,7 +128,7 @@ impl Diff {
     }
 }
 
-/// Compares two sets at one moment.
+/// Compares two sets at one time.
 pub fn diff(old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Diff {
     let rules = super::rule_changes::between(old.rules(), new.rules());
     let differs = |id: &RuleId| rules.binary_search_by(|change| change.id.cmp(id)).is_ok();

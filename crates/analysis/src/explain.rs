@@ -1,9 +1,8 @@
-//! Why a request was answered as it was: the stages of the decision, one after the other, in plain
-//! words.
+//! Explains an answer: the stages of the decision, one after the other, in plain words.
 //!
-//! Nothing here decides. [`stages`] renders what the naive evaluator found, which is its
-//! [`Trace`](customs_engine::reference::Trace). Where an allow was missing, the parts of those rules
-//! are asked that the trace says might have been meant, so that a person learns which one to change.
+//! This module decides nothing. [`stages`] renders the [`Trace`](customs_engine::reference::Trace)
+//! of the naive evaluator. If an allow was missing, it evaluates each part of the rules that might
+//! have been meant according to the trace, to show which part to change.
 
 mod near;
 mod problem;

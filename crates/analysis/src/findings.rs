@@ -1,8 +1,10 @@
-//! What only reading a whole set shows: rules that never speak, that say what others say, or that others overrule;
-//! grants that end; gates that nobody opens; patterns that cover less than they seem to. Nothing here changes a verdict.
+//! Findings that only a whole set shows: rules that never match, that others cover, or that others
+//! overrule; grants that expire; gates that no rule opens; patterns that cover less than they seem
+//! to. Findings never change a verdict.
 //!
-//! A finding is only told where it is so. What cannot be told cheaply is not told: rules are compared by pairs, never
-//! against several at once, and a bound on comparisons keeps a large set from costing more than its reading.
+//! Every reported finding is certain. Findings that are expensive to prove are not reported: rules
+//! are compared in pairs, never against several at once, and a limit on comparisons keeps the cost
+//! of a large set below that of reading it.
 
 mod candidates;
 mod clashes;
@@ -23,24 +25,24 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Code, Place, Problem, Severity};
 
-/// For how many days grants that end are told ahead, where nobody says otherwise.
+/// The default number of days for which expiring grants are reported in advance.
 pub const EXPIRY_DAYS: u32 = 14;
-/// How many comparisons of two rules one set may take.
+/// The most comparisons of two rules for one set.
 const COMPARISONS: usize = 2_000_000;
-/// How many findings of one code are told.
+/// The most findings of one code that are listed.
 const MOST_OF_A_CODE: usize = 1_000;
 
-/// Which ends of grants are told.
+/// Which expiring grants are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Horizon {
-    /// The moment; with none, nothing is told of ends.
+    /// The current time. Without it, expiring grants are not reported.
     pub now: Option<UnixNanos>,
-    /// How many days ahead; 0 is only what has ended.
+    /// The number of days ahead; 0 reports expired grants only.
     pub days: u32,
 }
 
 impl Horizon {
-    /// As a server looks ahead.
+    /// Returns the horizon of a server.
     pub fn at(now: UnixNanos) -> Horizon {
         Horizon {
             now: Some(now),
@@ -49,7 +51,7 @@ impl Horizon {
     }
 }
 
-/// Every finding of a set: warnings before notes, each in the order of places.
+/// Returns every finding of a set: warnings before notes, each in the order of places.
 pub fn findings(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
     let rules = snapshot.rules();
     let mut budget = Budget::new(COMPARISONS);
@@ -73,7 +75,8 @@ pub fn findings(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
     found
 }
 
-/// The grants that have ended or end soon, alone: what a server tells whoever runs it.
+/// Returns only the grants that have expired or expire soon, which a server reports to its
+/// operators.
 pub fn expirations(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
     let mut found = Vec::new();
     expiry::look(snapshot.rules(), horizon, &mut found);
@@ -81,7 +84,7 @@ pub fn expirations(snapshot: &Snapshot, horizon: Horizon) -> Vec<Problem> {
     found
 }
 
-/// Keeps the first findings of each code, and tells how many there are more.
+/// Keeps the first findings of each code, and adds a note with the number of the others.
 fn limit(found: &mut Vec<Problem>) {
     let mut counts: BTreeMap<Code, (usize, Place)> = BTreeMap::new();
     found.retain(|problem| {
@@ -104,7 +107,7 @@ fn limit(found: &mut Vec<Problem>) {
     }
 }
 
-/// The place of what is about the set as a whole: that of its first rule or policy.
+/// Returns the place of findings about the set as a whole: that of its first rule or policy.
 fn nowhere(snapshot: &Snapshot) -> Place {
     let rules = snapshot.rules();
     let first = [&rules.denies, &rules.istio_allows, &rules.grants]
@@ -113,22 +116,22 @@ fn nowhere(snapshot: &Snapshot) -> Place {
     first.map(|rule| place(&rule.info)).unwrap_or_default()
 }
 
-/// What a rule is called.
+/// Returns the id of a rule.
 fn id(info: &RuleInfo) -> &RuleId {
     &info.id
 }
 
-/// Where a rule stands.
+/// Returns the place of a rule.
 fn place(info: &RuleInfo) -> Place {
     info.place.clone()
 }
 
-/// What a rule is called and where it stands.
+/// Returns the id and the place of a rule, for messages.
 fn named(info: &RuleInfo) -> String {
     format!("`{}` at {}", id(info), info.place.file_and_line())
 }
 
-/// Whether one rule is in force wherever another is.
+/// Whether one rule is in force whenever another is.
 fn in_force_with(one: &Rule, other: &Rule) -> bool {
     one.mode == Enforcement::Enforce || other.mode == Enforcement::Report
 }

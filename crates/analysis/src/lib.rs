@@ -1,9 +1,8 @@
-//! What a whole policy set means, beyond the answer to one request.
+//! Analyses of whole policy sets, beyond the answer to one request.
 //!
-//! [`findings`] says what a set would do that its authors may not have meant. [`diff`] compares two
-//! compiled sets: which rules differ, and which callers are answered otherwise. [`explain`] says
-//! why one request is answered as it is. Nothing here changes a verdict, and nothing here reads a
-//! file.
+//! [`findings`] reports effects of a set that its authors may not have intended. [`diff`] compares
+//! two compiled sets: which rules differ, and which callers get other answers. [`explain`] shows
+//! why one request gets its answer. This crate never changes a verdict and never reads a file.
 
 #![warn(unreachable_pub)]
 #![cfg_attr(

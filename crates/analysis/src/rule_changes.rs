@@ -1,4 +1,5 @@
-//! Which rules differ between two sets. A rule is known by its id; where it stands in a file is no difference.
+//! Finds the rules that differ between two sets. The id identifies a rule; its place in a file is
+//! not a difference.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(crate) enum Item<'s> {
 }
 
 impl<'s> Item<'s> {
-    /// Everything in a set that can change an answer or mark the record, list by list.
+    /// Returns everything in a set that can change an answer or mark the record, list by list.
     pub(crate) fn all(rules: &'s Rules) -> impl Iterator<Item = Item<'s>> {
         let of =
             |action, list: &'s [Arc<Rule>]| list.iter().map(move |rule| Item::Rule(action, rule));
@@ -49,7 +50,7 @@ impl<'s> Item<'s> {
             .chain(of(Action::Audit, &rules.audits))
     }
 
-    /// What is told of it.
+    /// Returns its information.
     pub(crate) fn info(self) -> &'s RuleInfo {
         match self {
             Item::Rule(_, rule) => &rule.info,
@@ -57,7 +58,7 @@ impl<'s> Item<'s> {
         }
     }
 
-    /// What it does.
+    /// Returns its action.
     pub(crate) fn action(self) -> Action {
         match self {
             Item::Rule(action, _) => action,
@@ -72,7 +73,7 @@ impl<'s> Item<'s> {
         }
     }
 
-    /// The parts in which two rules differ, as policies name them.
+    /// Returns the parts in which two rules differ, as policies name them.
     fn parts(self, other: Item<'s>) -> Vec<&'static str> {
         let (old, new) = (self.info(), other.info());
         let mut parts = vec![
@@ -113,11 +114,11 @@ fn same_exceptions(old: &[Exception], new: &[Exception]) -> bool {
 /// A rule that differs between two sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleChange {
-    /// Its id; that of the policy as a whole where it isolates.
+    /// Its id; for an isolating policy, the id of the policy.
     pub id: RuleId,
     /// What happened to it.
     pub change: Change,
-    /// Where it stands, `file:line`: in the new set, or where it is gone in the old one.
+    /// Its place, `file:line`: in the new set, or in the old one if it was removed.
     pub origin: String,
 }
 
@@ -132,7 +133,7 @@ pub enum Change {
     Changed(Vec<&'static str>),
 }
 
-/// The rules that differ, in the order of ids.
+/// Returns the rules that differ, in the order of ids.
 pub(crate) fn between(old: &Rules, new: &Rules) -> Vec<RuleChange> {
     let by_id = |rules| {
         Item::all(rules)

@@ -1,7 +1,7 @@
-//! Callers to ask about, read off a rule: those that it names, and a made-up member where it names many.
+//! Sample callers of a rule: those that it names, and a made-up member if it names a pattern.
 //!
-//! What is made up has [`MADE_UP`] in its name, so that people see it. Nothing here decides whether a rule is about a
-//! caller: a sample that misses its rule is a question too.
+//! Made-up names contain [`MADE_UP`], so that people recognise them. This module does not decide
+//! whether a rule matches a caller: a sample that misses its rule is useful too.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,23 +15,24 @@ use customs_engine::subject::{
     Account, CallerMatch, NamespacePattern, Source, Subject, SubjectList,
 };
 
-/// What stands for a name that no rule names.
+/// The name of samples that no rule names.
 pub(crate) const MADE_UP: &str = "made-up";
 
-/// An address that documents use and nobody has.
+/// An address that is reserved for documentation (RFC 5737).
 const NO_ONES_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-/// A caller to ask about.
+/// A sample caller.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SampleCaller {
     /// `source.principal`; empty for a caller without an identity.
     pub principal: String,
-    /// The connection's peer, where some rule asks for one.
+    /// The connection's peer, if a rule has a condition on it.
     pub address: Option<IpAddr>,
 }
 
 impl SampleCaller {
-    /// The caller as `customs check --from` reads it: an account of the own trust domain without that.
+    /// Formats the caller as `customs check --from` reads it: an account of the own trust domain is
+    /// written without the domain.
     pub fn spelt(&self, own: &str) -> String {
         match Principal::parse(&self.principal) {
             Principal::Workload(id) if id.trust_domain == own => {
@@ -43,19 +44,19 @@ impl SampleCaller {
     }
 }
 
-/// What is asked about where a rule says nothing of it.
+/// The attributes of samples that a rule does not constrain.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Surroundings<'s> {
     /// The own trust domain.
     pub own: &'s str,
-    /// A peer that no rule names; `None` where none asks for one.
+    /// A peer that no rule names; `None` if no rule has a condition on it.
     pub address: Option<IpAddr>,
-    /// A listener port that no rule names; `None` where none asks for one.
+    /// A listener port that no rule names; `None` if no rule has a condition on it.
     pub listener_port: Option<u16>,
 }
 
 impl Surroundings<'_> {
-    /// A workload that no rule names.
+    /// Returns a workload that no rule names.
     pub(crate) fn stranger(&self) -> SampleCaller {
         SampleCaller {
             principal: format!("spiffe://{}", id(self.own, MADE_UP, MADE_UP)),
@@ -63,7 +64,7 @@ impl Surroundings<'_> {
         }
     }
 
-    /// A caller that has no identity.
+    /// Returns a caller without an identity.
     pub(crate) fn unauthenticated(&self) -> SampleCaller {
         SampleCaller {
             principal: String::new(),
@@ -72,7 +73,7 @@ impl Surroundings<'_> {
     }
 }
 
-/// An address that none of the blocks holds.
+/// Returns an address that is in none of the blocks.
 pub(crate) fn address_beside(blocks: &[IpNet]) -> IpAddr {
     let others = (1..=254).map(|last| IpAddr::V4(Ipv4Addr::new(198, 51, 100, last)));
     let mut candidates = std::iter::once(NO_ONES_ADDRESS).chain(others);
@@ -81,7 +82,7 @@ pub(crate) fn address_beside(blocks: &[IpNet]) -> IpAddr {
         .unwrap_or(NO_ONES_ADDRESS)
 }
 
-/// The callers of a rule.
+/// Returns the sample callers of a rule.
 pub(crate) fn of_rule(
     callers: &CallerMatch,
     when: &[Condition],
@@ -103,24 +104,24 @@ pub(crate) fn of_rule(
     named.callers(around)
 }
 
-/// The callers whom a policy selects.
+/// Returns sample callers that a policy selects.
 pub(crate) fn of_subjects(subjects: &SubjectList, around: &Surroundings<'_>) -> Vec<SampleCaller> {
     let mut named = Named::default();
     named.subjects(subjects, around.own);
     named.callers(around)
 }
 
-/// The address blocks that a source asks for.
+/// Returns the address blocks of a source.
 pub(crate) fn blocks(source: &Source) -> impl Iterator<Item = &IpNet> {
     values(&source.ip_blocks).chain(values(&source.remote_ip_blocks))
 }
 
-/// Both lists of a field.
+/// Returns the values of both lists of a field.
 pub(crate) fn values<P>(field: &Field<P>) -> impl Iterator<Item = &P> {
     field.any_of().iter().chain(field.none_of())
 }
 
-/// What a rule names of callers.
+/// The callers that a rule names.
 #[derive(Default)]
 struct Named {
     /// Principals without `spiffe://`.
@@ -197,7 +198,8 @@ impl Named {
         }
     }
 
-    /// Every identity from every address, and from one that nobody names. What can be no identity is left out.
+    /// Combines every identity with every address and with one that no rule names. Invalid
+    /// identities are left out.
     fn callers(self, around: &Surroundings<'_>) -> Vec<SampleCaller> {
         let mut principals: Vec<String> =
             self.ids.iter().map(|id| format!("spiffe://{id}")).collect();
@@ -242,7 +244,7 @@ fn namespace_member(pattern: &NamespacePattern) -> String {
     }
 }
 
-/// A text that matches a pattern; `any` where that is anything.
+/// Returns a text that matches a pattern; `any` if the pattern matches everything.
 pub(crate) fn text_member(pattern: &TextPattern, any: &str) -> String {
     match pattern {
         TextPattern::Exact(text) => text.clone(),
@@ -252,7 +254,7 @@ pub(crate) fn text_member(pattern: &TextPattern, any: &str) -> String {
     }
 }
 
-/// A principal that matches a pattern of Istio, filled up until it is a workload's.
+/// Returns a principal that matches a pattern of Istio, completed to a workload's.
 fn principal_member(pattern: &TextPattern, own: &str) -> Option<String> {
     let whole = id(own, MADE_UP, MADE_UP);
     let heads = [

@@ -1,5 +1,5 @@
-//! Destinations to ask about, read off a rule: the hosts, ports, methods and paths that it names, and a made-up member
-//! where it names many.
+//! Sample destinations of a rule: the hosts, ports, methods and paths that it names, and a made-up
+//! member if it names a pattern.
 
 use std::fmt;
 
@@ -12,24 +12,24 @@ use customs_engine::pattern::{HostKey, HostPattern, PortPattern, TextPattern};
 /// A host that no rule names: nothing below `invalid` exists (RFC 6761).
 pub(crate) const NOWHERE: &str = "made-up.invalid";
 
-/// A port that a pattern covers only if it says so.
+/// A port that a pattern covers only if it names it.
 const OTHER_PORT: u16 = 8443;
 
-/// How many destinations of one operation are drawn.
+/// The most destinations that are drawn from one operation.
 pub(crate) const MAX_OF_OPERATION: usize = 512;
 
-/// A destination to ask about.
+/// A sample destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SampleDestination {
-    /// The authority on HTTP, the SNI on TCP; empty is a connection without SNI.
+    /// The authority on HTTP, the SNI on TCP. An empty one is a connection without SNI.
     pub host: String,
-    /// What only HTTP has.
+    /// The attributes of HTTP.
     pub http: Option<SampleHttp>,
-    /// The gateway's listener port, where some rule asks for one.
+    /// The gateway's listener port, if a rule has a condition on it.
     pub listener_port: Option<u16>,
 }
 
-/// What a sample has on HTTP alone.
+/// The attributes that a sample has on HTTP only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SampleHttp {
     /// The method.
@@ -38,12 +38,12 @@ pub struct SampleHttp {
     pub path: String,
     /// The headers that conditions name, in lower case.
     pub headers: Vec<(String, String)>,
-    /// The SNI of the session, where it is not the host.
+    /// The SNI of the session, if it is not the host.
     pub sni: Option<String>,
 }
 
 impl SampleDestination {
-    /// `GET` of `/`.
+    /// Returns a `GET` of `/`.
     pub fn http(host: impl Into<String>, listener_port: Option<u16>) -> SampleDestination {
         let http = SampleHttp {
             method: "GET".into(),
@@ -58,7 +58,7 @@ impl SampleDestination {
         }
     }
 
-    /// A connection.
+    /// Returns a TCP connection.
     pub fn tcp(sni: impl Into<String>, listener_port: Option<u16>) -> SampleDestination {
         SampleDestination {
             host: sni.into(),
@@ -68,7 +68,8 @@ impl SampleDestination {
     }
 }
 
-/// As `customs check --to` reads it, the method first where it is not GET; what else is set follows in brackets.
+/// Formats the destination as `customs check --to` reads it, with the method first unless it is
+/// GET. Other attributes follow in parentheses.
 impl fmt::Display for SampleDestination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut more: Vec<String> = self
@@ -107,25 +108,25 @@ impl fmt::Display for SampleDestination {
     }
 }
 
-/// How much is drawn.
+/// How many samples are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Care {
-    /// What the rule says.
+    /// The values of the rule.
     Plain,
-    /// Also other ports, and TCP connections: for what differs.
+    /// Also other ports and TCP connections, for rules that differ.
     Thorough,
 }
 
-/// What was drawn, and how much more there would be.
+/// The drawn destinations, and the number of those that were left out.
 #[derive(Debug, Default)]
 pub(crate) struct DestinationSample {
-    /// The destinations, those that come nearest to what the rule says first.
+    /// The destinations, the closest to the rule's values first.
     pub destinations: Vec<SampleDestination>,
-    /// How many were not drawn.
+    /// The number of destinations that were not drawn.
     pub left_out: usize,
 }
 
-/// The destinations of a rule's operation and conditions.
+/// Returns sample destinations of a rule's operation and conditions.
 pub(crate) fn of_operation(
     operation: &Operation,
     when: &[Condition],
@@ -141,7 +142,7 @@ pub(crate) fn of_operation(
         hosts.extend(patterns.iter().filter_map(|pattern| other_port(pattern)));
     }
     let (mut methods, mut paths) = (methods(operation), paths(operation));
-    // What conditions ask of a pseudo-header is a part of the request.
+    // Conditions on pseudo-headers determine parts of the request.
     hosts.extend(pseudo_header(when, AUTHORITY));
     methods.extend(pseudo_header(when, ":method"));
     paths.extend(pseudo_header(when, ":path"));
@@ -185,7 +186,7 @@ pub(crate) fn of_operation(
     }
 }
 
-/// A host that the pattern covers, without a port.
+/// Returns a host that the pattern covers, without a port.
 fn member(pattern: &HostPattern) -> String {
     match pattern.key() {
         HostKey::Name(name) => name.to_owned(),
@@ -217,7 +218,7 @@ fn port(pattern: &HostPattern) -> PortPattern {
     port
 }
 
-/// An authority that the pattern covers however it is read.
+/// Returns an authority that the pattern covers under every reading.
 fn authority(pattern: &HostPattern) -> String {
     match port(pattern) {
         PortPattern::Exactly(port) => format!("{}:{port}", member(pattern)),
@@ -225,7 +226,7 @@ fn authority(pattern: &HostPattern) -> String {
     }
 }
 
-/// The same host with a port about which patterns differ.
+/// Returns the same host with a port on which patterns differ.
 fn other_port(pattern: &HostPattern) -> Option<String> {
     Some(match port(pattern) {
         PortPattern::Exactly(_) => member(pattern),
@@ -233,7 +234,8 @@ fn other_port(pattern: &HostPattern) -> Option<String> {
     })
 }
 
-/// What a client would show on TCP: the host, and where a port is named also the wrapper that tells it.
+/// Returns the SNIs that a client would send on TCP: the host, and if the pattern names a port, the
+/// wrapper that contains it.
 fn server_names(pattern: &HostPattern) -> Vec<String> {
     let host = member(pattern);
     let is_name = matches!(pattern.key(), HostKey::Name(_) | HostKey::Suffix(_));
@@ -244,7 +246,7 @@ fn server_names(pattern: &HostPattern) -> Vec<String> {
     }
 }
 
-/// The methods that are named, and one that is not.
+/// Returns the named methods, and one that is not named.
 fn methods(operation: &Operation) -> Vec<String> {
     let named = || values(&operation.methods);
     let mut methods: Vec<String> = named().map(|pattern| text_member(pattern, "GET")).collect();
@@ -258,7 +260,7 @@ fn methods(operation: &Operation) -> Vec<String> {
     methods
 }
 
-/// The paths that are named, and one that is not.
+/// Returns the named paths, and one that is not named.
 fn paths(operation: &Operation) -> Vec<String> {
     if !operation.paths.is_set() {
         return vec!["/".into()];
@@ -271,7 +273,7 @@ fn paths(operation: &Operation) -> Vec<String> {
     named.chain([format!("/{MADE_UP}")]).collect()
 }
 
-/// The values that conditions ask of a pseudo-header.
+/// Returns the values of conditions on a pseudo-header.
 fn pseudo_header<'s>(when: &'s [Condition], asked: &'s str) -> impl Iterator<Item = String> + 's {
     let named = when.iter().filter_map(move |condition| match condition {
         Condition::Header { name, values } if name == asked => Some(values),
@@ -282,7 +284,8 @@ fn pseudo_header<'s>(when: &'s [Condition], asked: &'s str) -> impl Iterator<Ite
         .map(|pattern| text_member(pattern, MADE_UP))
 }
 
-/// What conditions and listener ports ask for, one value of each at a time; what meets none of it comes last.
+/// Returns settings that satisfy conditions and listener ports, one value of each at a time. The
+/// last one satisfies none.
 fn settings(
     operation: &Operation,
     when: &[Condition],
@@ -371,7 +374,7 @@ mod tests {
         Field::of(list.iter().map(|text| TextPattern::parse(text)))
     }
 
-    fn told(operation: &Operation, when: &[Condition], care: Care) -> Vec<String> {
+    fn reported(operation: &Operation, when: &[Condition], care: Care) -> Vec<String> {
         of_operation(operation, when, &AROUND, care)
             .destinations
             .iter()
@@ -433,13 +436,13 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                told(&hosts(&[pattern]), &[], Care::Plain),
+                reported(&hosts(&[pattern]), &[], Care::Plain),
                 [plain],
                 "{pattern}"
             );
             let all: Vec<&str> = std::iter::once(plain).chain(more).collect();
             assert_eq!(
-                told(&hosts(&[pattern]), &[], Care::Thorough),
+                reported(&hosts(&[pattern]), &[], Care::Thorough),
                 all,
                 "{pattern}"
             );
@@ -459,7 +462,7 @@ mod tests {
             "http://a.example/made-up",
             "POST http://a.example/made-up",
         ];
-        assert_eq!(told(&operation, &[], Care::Plain), expected);
+        assert_eq!(reported(&operation, &[], Care::Plain), expected);
     }
 
     #[test]
@@ -478,7 +481,7 @@ mod tests {
             "http://a/ (listener port 8443, SNI b.example, x-role: admin)",
             "http://a/",
         ];
-        assert_eq!(told(&operation, &[role, sni], Care::Plain), expected);
+        assert_eq!(reported(&operation, &[role, sni], Care::Plain), expected);
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The requests that show how two sets differ, drawn from the rules' own values.
+//! Sample requests that show how two sets differ, drawn from the rules' own values.
 //!
-//! Every rule's callers are asked about that rule's destinations, and so are a caller without an identity and one that
-//! nobody names. A rule that differs is also crossed with whatever it meets: its callers with the destinations of other
-//! rules, its destinations with their callers. So the number of requests grows with the number of rules and not with
-//! its square; where a bound cuts, what is left out is counted.
+//! The destinations of every rule are combined with its own callers, with a caller without an
+//! identity, and with one that no rule names. A rule that differs is also combined with the samples
+//! of other rules that it matches: its callers with their destinations, and its destinations with
+//! their callers. So the number of requests grows linearly with the number of rules. Requests that
+//! a limit cuts are counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -23,22 +24,23 @@ use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::subject::{CallerMatch, UnknownCallers};
 
-/// How many requests are asked at most.
+/// The most requests that are drawn.
 pub(crate) const MAX_REQUESTS: usize = 100_000;
 
-/// How many of them one rule that differs may ask, at each turn.
+/// The most requests that one differing rule may add in each step.
 const MAX_OF_CHANGED: usize = 8_192;
 
-/// How many of them any other rule may ask.
+/// The most requests that any other rule may add.
 const MAX_OF_RULE: usize = 64;
 
-/// With how many callers of other rules, and with how many destinations, those that differ are crossed together.
+/// The most callers, and the most destinations, of other rules that all differing rules together
+/// are combined with.
 const MAX_MET: usize = 16_384;
 
-/// With how many of either each of them is.
+/// The bounds of this number for each differing rule.
 const MET: RangeInclusive<usize> = 16..=1_024;
 
-/// How often it is looked whether a rule meets a sample.
+/// The most checks of whether a rule matches a sample.
 const MAX_LOOKS: usize = 500_000;
 
 /// The sample requests: pairs of a caller and a destination.
@@ -46,12 +48,12 @@ pub(crate) struct SampleRequests {
     callers: Vec<SampleCaller>,
     destinations: Vec<SampleDestination>,
     pairs: Vec<(usize, usize)>,
-    /// How many more requests the bounds cut; those that were asked elsewhere are among them.
+    /// The number of requests that the limits cut, including those that were drawn elsewhere.
     pub left_out: usize,
 }
 
 impl SampleRequests {
-    /// Draws them. `differs` says by a rule's id whether the sets differ in it.
+    /// Draws the requests. `differs` returns for a rule's id whether the sets differ in it.
     pub(crate) fn draw(
         old: &Snapshot,
         new: &Snapshot,
@@ -87,20 +89,20 @@ impl SampleRequests {
         }
     }
 
-    /// The requests, each once, in an order that depends on nothing but the sets.
+    /// Returns the requests, each once, in an order that depends only on the sets.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&SampleCaller, &SampleDestination)> {
         self.pairs
             .iter()
             .filter_map(|(c, d)| Some((self.callers.get(*c)?, self.destinations.get(*d)?)))
     }
 
-    /// How many there are.
+    /// Returns the number of requests.
     pub(crate) fn len(&self) -> usize {
         self.pairs.len()
     }
 }
 
-/// Hands over a sample as the request that a server would judge.
+/// Passes a sample to `to` as the request that a server would evaluate.
 pub(crate) fn with_request<T>(
     caller: &SampleCaller,
     destination: &SampleDestination,
@@ -148,7 +150,8 @@ pub(crate) fn with_request<T>(
     to(&attributes.normalise(settings))
 }
 
-/// What is asked about where a rule says nothing: attributes that no rule asks for are left out.
+/// Returns the attributes that a rule does not constrain. Attributes on which no rule has a
+/// condition are left out.
 fn surroundings<'s>(settings: &'s Settings, sets: [&Rules; 2]) -> Surroundings<'s> {
     let (mut blocks, mut ports) = (Vec::new(), BTreeSet::<u16>::new());
     for rule in sets.into_iter().flat_map(Item::all) {
@@ -180,7 +183,8 @@ fn surroundings<'s>(settings: &'s Settings, sets: [&Rules; 2]) -> Surroundings<'
     }
 }
 
-/// Destinations that no rule names: a host on HTTP and on TCP, a connection without SNI, and every declared listener.
+/// Returns destinations that no rule names: a host on HTTP and on TCP, a connection without SNI,
+/// and every declared listener.
 fn nowhere<'s>(
     settings: &'s Settings,
     around: &Surroundings<'_>,
@@ -198,7 +202,7 @@ fn nowhere<'s>(
     named.into_iter().chain(listeners)
 }
 
-/// Each thing once, known by its number.
+/// Unique items, identified by their numbers.
 struct Pool<T> {
     items: Vec<T>,
     numbers: BTreeMap<T, usize>,
@@ -234,7 +238,7 @@ struct RuleSample<'s> {
     met_destinations: Met,
 }
 
-/// The samples of other rules that a rule meets.
+/// The samples of other rules that a rule matches.
 #[derive(Default)]
 struct Met {
     kept: Vec<usize>,
@@ -288,7 +292,8 @@ impl Draft {
         }
     }
 
-    /// The destinations of a rule and of its exceptions, which without hosts have the rule's.
+    /// Returns the destinations of a rule and of its exceptions. Exceptions without hosts have the
+    /// rule's hosts.
     fn rule_destinations(
         &mut self,
         rule: &Rule,
@@ -320,7 +325,7 @@ impl Draft {
         numbers
     }
 
-    /// Looks which samples of all rules those that differ meet.
+    /// Finds the samples of all rules that the differing rules match.
     fn meet(&mut self, changed: &mut [RuleSample<'_>], settings: &Settings) {
         let population = self.callers.items.len() + self.destinations.items.len();
         let looked_at = (MAX_LOOKS / population.max(1)).min(changed.len());
@@ -372,7 +377,7 @@ impl Draft {
         strangers: &[usize],
         nowhere: Vec<usize>,
     ) {
-        // Everything that differs has its share of the requests, its own values first.
+        // Every differing rule gets a share of the requests, its own values first.
         let share = (MAX_REQUESTS / changed.len().max(1)).clamp(1, MAX_OF_CHANGED);
         let with_strangers = |sample: &RuleSample<'_>| {
             sample
@@ -400,7 +405,8 @@ impl Draft {
         self.ask(strangers, &nowhere, MAX_OF_CHANGED);
     }
 
-    /// Asks every caller about every destination: the first of each about all others first, since a bound may cut.
+    /// Combines every caller with every destination. The first caller and the first destination
+    /// come first, because the limit may cut.
     fn ask(&mut self, callers: &[usize], destinations: &[usize], limit: usize) {
         let row = callers
             .iter()
@@ -425,7 +431,7 @@ impl Draft {
     }
 }
 
-/// The callers of a rule and of its exceptions.
+/// Returns the callers of a rule and of its exceptions.
 fn rule_callers(rule: &Rule, around: &Surroundings<'_>) -> Vec<SampleCaller> {
     let own = sample_callers::of_rule(&rule.callers, &rule.when, around);
     let excepted = rule

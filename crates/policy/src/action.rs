@@ -1,4 +1,5 @@
-//! What an AuthorizationPolicy does. CUSTOM is not among it: it tells Istio when to ask, and is nobody's answer.
+//! The action of an AuthorizationPolicy. CUSTOM is not one of them: it configures when Istio asks,
+//! and customs never evaluates it.
 
 use super::metadata::Meta;
 use super::problem::{Code, Problem};
@@ -16,7 +17,7 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    /// Reads the action; `None` if it is none of these, which is among the problems.
+    /// Reads the action. Returns `None` and records a problem if it is not one of these.
     pub(crate) fn read(
         action: Option<Text<'_>>,
         meta: &Meta,

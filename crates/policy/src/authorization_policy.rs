@@ -1,7 +1,7 @@
 //! `AuthorizationPolicy`: Istio's own language, read into its strict form.
 //!
-//! What istiod accepts is accepted, save what rule R3 lists and the keys that a check cannot answer; those are errors,
-//! because in a DENY they would silently never match.
+//! Whatever istiod accepts is accepted, except what rule R3 lists and the keys that a check cannot
+//! answer. Those are errors, because in a DENY they would silently never match.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) struct AuthorizationPolicy {
     pub(crate) meta: Meta,
     /// What it does.
     pub(crate) action: Action,
-    /// Which workloads it is for.
+    /// The workloads that it selects.
     pub(crate) target: Target,
     /// Whether it takes effect.
     pub(crate) mode: Enforcement,
@@ -45,20 +45,22 @@ pub(crate) struct NamedTrustDomain {
     pub(crate) rule: usize,
 }
 
-/// Which workloads of its namespace (or of all, in the root namespace) a policy is for.
+/// The workloads that a policy selects in its namespace, or in every namespace if it is in the root
+/// namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// Every one.
+    /// Every workload.
     All,
-    /// Those with these labels.
+    /// Workloads with these labels.
     Selector(BTreeMap<String, String>, Place),
-    /// What is named: Gateways of the Gateway API, by name, and ServiceEntries, by `ns/name`. Other references are for waypoints.
+    /// Referenced objects: Gateways of the Gateway API, by name, and ServiceEntries, by `ns/name`.
+    /// Other references apply to waypoints.
     References {
         /// Names of Gateways.
         gateways: Vec<String>,
         /// `ns/name` of ServiceEntries.
         service_entries: Vec<String>,
-        /// Those that are for waypoints, as a person reads them.
+        /// References that apply to waypoints, formatted for people.
         others: Vec<String>,
         /// Where they are named.
         place: Place,
@@ -92,7 +94,8 @@ impl Target {
     }
 }
 
-/// Reads an object into a policy. `None` if it is not for us or has an error, which is among the problems.
+/// Reads an object into a policy. Returns `None` if customs does not evaluate the policy, or if it
+/// has an error, which is added to `problems`.
 pub(crate) fn read(
     object: &Object<'_>,
     settings: &Settings,
@@ -102,7 +105,7 @@ pub(crate) fn read(
     let policy = spec(object, settings, problems)?;
     let own = problems.get_mut(before..).unwrap_or_default();
     if !policy.is_for(settings) && !policy.may_be_bound() {
-        // What a check cannot answer does not matter where nothing is asked.
+        // A key that a check cannot answer does not matter in a policy that is not evaluated.
         own.iter_mut()
             .filter(|p| p.code == Code::Unanswerable)
             .for_each(|p| p.severity = Severity::Note);
@@ -111,7 +114,7 @@ pub(crate) fn read(
 }
 
 impl AuthorizationPolicy {
-    /// Whether it is for the declared gateway; with none declared every policy is.
+    /// Whether it selects the declared gateway. Every policy does if no gateway is declared.
     pub(crate) fn is_for(&self, settings: &Settings) -> bool {
         let root = &settings.root_namespace;
         settings
@@ -122,13 +125,14 @@ impl AuthorizationPolicy {
 }
 
 impl AuthorizationPolicy {
-    /// Whether it targets ServiceEntries, so that it may be about their hosts.
+    /// Whether it targets ServiceEntries, so that it may apply to their hosts.
     pub(crate) fn may_be_bound(&self) -> bool {
         matches!(&self.target, Target::References { service_entries, .. } if !service_entries.is_empty())
     }
 }
 
-/// The annotation takes the spellings of Go's ParseBool, as istiod does, and goes with ALLOW and DENY.
+/// Reads the dry-run annotation. It accepts the spellings of Go's ParseBool, as istiod does, and is
+/// valid with ALLOW and DENY.
 fn mode(object: &Object<'_>, action: Action, problems: &mut Vec<Problem>) -> Enforcement {
     let Some(value) = object.dry_run else {
         return Enforcement::Enforce;
@@ -171,7 +175,7 @@ fn spec(
         problems.append(&mut found);
         return None;
     };
-    // Nothing is said of the other fields where the action is not ours.
+    // Problems of the other fields are not reported if customs does not evaluate the action.
     let action = Action::read(written.action, &object.meta, problems)?;
     problems.append(&mut found);
     let mode = mode(object, action, problems);
@@ -201,7 +205,8 @@ fn spec(
     })
 }
 
-/// Reads which workloads the policy is for; of `selector`, `targetRef` and `targetRefs` there is at most one.
+/// Reads which workloads the policy selects. At most one of `selector`, `targetRef` and
+/// `targetRefs` may be set.
 fn target(
     spec: &Placed<'_, IstioSpec<'_>>,
     namespaces: (&str, &str),
@@ -229,10 +234,10 @@ fn target(
     }
 }
 
-/// The most references that Istio's API takes.
+/// The most references that Istio's API accepts.
 const MAX_REFERENCES: usize = 16;
 
-/// What a reference may be to: group and kind.
+/// The objects that a reference may name: group and kind.
 const REFERENCES: [(&str, &str); 4] = [
     ("gateway.networking.k8s.io", "Gateway"),
     ("gateway.networking.k8s.io", "GatewayClass"),
@@ -240,8 +245,9 @@ const REFERENCES: [(&str, &str); 4] = [
     ("", "Service"),
 ];
 
-/// The Gateways and ServiceEntries among references; `own` is the policy's namespace. A ServiceEntry is of that namespace or of
-/// the root namespace: another's is written by others.
+/// Collects the Gateways and ServiceEntries among the references. `own` is the policy's namespace.
+/// A ServiceEntry must be in that namespace or in the root namespace, because other teams write
+/// those of other namespaces.
 fn named(
     references: &[Placed<'_, TargetRef<'_>>],
     (own, root): (&str, &str),
@@ -329,7 +335,7 @@ fn labels(
     labels
 }
 
-/// A label's value is text, and may be empty.
+/// Reads a label's value, which is text and may be empty.
 fn label_value<'n>(node: &'n Node, problems: &mut Vec<Problem>) -> Option<&'n str> {
     match &node.value {
         Value::Text(text) => Some(text),

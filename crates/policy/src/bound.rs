@@ -1,11 +1,14 @@
-//! A source that is bound to one namespace: what its documents may be, and what holds while it has no good content.
+//! A source that is bound to one namespace: which documents it may hold, and what applies while it
+//! has no good content.
 //!
-//! The rule: every document is an EgressPolicy, a DestinationSet or a ServiceEntry of that namespace. AuthorizationPolicies speak for
-//! everybody and have no place there, and the root namespace is never bound, since its policies may speak for everybody
-//! too. So whoever writes such a source can harm no namespace but its own.
+//! The rule: every document is an EgressPolicy, a DestinationSet or a ServiceEntry of that
+//! namespace. AuthorizationPolicies are refused there because they apply to the whole mesh, and the
+//! root namespace is never bound because its policies may apply to every namespace. So the authors
+//! of such a source can affect their own namespace only.
 //!
-//! While it has never been good, its namespace is isolated and the source grants nothing. What others grant these
-//! callers stays granted, and what others deny them stays denied.
+//! Until the source has been good once, its namespace is isolated and the source grants nothing.
+//! What other sources grant these callers stays granted, and what other sources deny them stays
+//! denied.
 
 use std::sync::Arc;
 
@@ -17,7 +20,7 @@ use customs_engine::rules::EgressScope;
 use customs_engine::settings::Settings;
 use customs_engine::subject::{NamespacePattern, Subject, SubjectList};
 
-/// The problem of a document that may not stand in a source of this namespace.
+/// Returns the problem of a document that is not allowed in a source of this namespace.
 pub(super) fn not_its_own(object: &Object<'_>, namespace: &str) -> Option<Problem> {
     let (kind, path) = (object.kind.as_str(), &object.meta.path);
     let error = |what: String| {
@@ -46,8 +49,8 @@ pub(super) fn not_its_own(object: &Object<'_>, namespace: &str) -> Option<Proble
     None
 }
 
-/// The problem of a ServiceEntry that may not stand in a source of this namespace: policies of the whole mesh may be about its
-/// hosts, so that whoever writes it changes them.
+/// Returns the problem of a ServiceEntry that is not allowed in a source of this namespace.
+/// Policies of the whole mesh may apply to its hosts, so its author would change those policies.
 pub(super) fn not_its_entry(entry: &ServiceEntry, namespace: &str) -> Option<Problem> {
     if entry.namespace() == namespace {
         return None;
@@ -61,7 +64,8 @@ pub(super) fn not_its_entry(entry: &ServiceEntry, namespace: &str) -> Option<Pro
     Some(Problem::error(Code::NotYours, entry.place.clone(), what).hint(hint))
 }
 
-/// The problem of a source that is bound to the root namespace. `name` is the source's.
+/// Returns the problem of a source that is bound to the root namespace. `name` is the name of the
+/// source.
 pub(super) fn not_root(name: &str, namespace: &str, settings: &Settings) -> Option<Problem> {
     if namespace != settings.root_namespace {
         return None;
@@ -73,7 +77,8 @@ pub(super) fn not_root(name: &str, namespace: &str, settings: &Settings) -> Opti
     Some(Problem::error(Code::NotYours, Place::whole(name), what).hint(hint))
 }
 
-/// The isolation of a bound source's namespace. `name` is the source's.
+/// Returns the scope that isolates the namespace of a bound source. `name` is the name of the
+/// source.
 pub(super) fn isolation(name: &str, namespace: &str) -> EgressScope {
     let everybody = Subject::Workloads {
         namespaces: [NamespacePattern::Exact(namespace.to_owned())].into(),
@@ -198,20 +203,20 @@ mod tests {
             ),
         ] {
             let loaded = load(&bound(namespace, &text), &Settings::default());
-            let told: Vec<_> = loaded.problems().iter().filter(|p| p.is_error()).collect();
+            let reported: Vec<_> = loaded.problems().iter().filter(|p| p.is_error()).collect();
             match expected {
-                None => assert!(told.is_empty(), "{text}: {told:?}"),
+                None => assert!(reported.is_empty(), "{text}: {reported:?}"),
                 Some((place, part)) => {
-                    assert_eq!(told.len(), 1, "{text}: {told:?}");
+                    assert_eq!(reported.len(), 1, "{text}: {reported:?}");
                     assert_eq!(
-                        (told[0].code, told[0].place.to_string().as_str()),
+                        (reported[0].code, reported[0].place.to_string().as_str()),
                         (Code::NotYours, place),
                         "{text}"
                     );
                     assert!(
-                        told[0].text.contains(part) && told[0].hint.is_some(),
+                        reported[0].text.contains(part) && reported[0].hint.is_some(),
                         "{}",
-                        told[0]
+                        reported[0]
                     );
                 }
             }

@@ -1,8 +1,10 @@
-//! The set -> rules -> snapshot, and the decision whether a set may be in force at all.
+//! Compiles a policy set into rules and a snapshot, and decides whether the set may be in force at
+//! all.
 //!
-//! The sources were [read](super::source) one by one; what only all of them together show is an error of the set. A rule
-//! is shared between the documents and every snapshot that holds it, so that a change of one file costs that file. What
-//! was in force before is not known here: that is the reload's business.
+//! The sources were [read](super::source) one by one. This module reports the errors that only the
+//! whole set shows. The documents and every snapshot that holds a rule share it, so that a change
+//! of one file costs that file alone. This module does not know what was in force before;
+//! [`policy_set`](super::policy_set) does.
 
 use std::sync::Arc;
 
@@ -30,10 +32,10 @@ pub struct Compiled {
     pub problems: Vec<Problem>,
 }
 
-/// Puts the sources together.
+/// Compiles the sources into one snapshot.
 ///
 /// # Errors
-/// The errors that only the whole set shows, and those of any source that has some.
+/// Returns the errors that only the whole set shows, and the errors of the sources.
 pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled, Vec<Problem>> {
     let documents = || sources.iter().flat_map(LoadedSource::documents);
     let mut problems: Vec<Problem> = sources
@@ -70,21 +72,22 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
     }
     rules
         .egress_policies
-        .extend(sources.iter().filter_map(|s| s.stands_in().cloned()));
+        .extend(sources.iter().filter_map(|s| s.isolation().cloned()));
     Ok(Compiled {
         snapshot: Snapshot::new(revision(sources, settings), settings.clone(), rules),
         problems,
     })
 }
 
-/// The revision of a set. A source without files says nothing, unless it isolates its namespace for want of good content.
+/// Returns the revision of a set. A source without files does not count, unless it isolates its
+/// namespace because it has no good content.
 fn revision(sources: &[LoadedSource], settings: &Settings) -> Revision {
-    let speaking = sources
+    let counted = sources
         .iter()
-        .filter(|source| !source.files().is_empty() || source.stands_in().is_some());
+        .filter(|source| !source.files().is_empty() || source.isolation().is_some());
     Revision::of(
         settings,
-        speaking.map(|source| {
+        counted.map(|source| {
             let files = source
                 .files()
                 .iter()
@@ -140,7 +143,7 @@ fn istio_rules(
         rule,
     } in &policy.named_trust_domains
     {
-        // A rule that is left out says nothing, so it makes nobody trusted either.
+        // An ignored rule does not make a trust domain accepted either.
         if kept.contains(rule) && !settings.trust_domains.accepted.contains(domain) {
             let what = match policy.mode {
                 Enforcement::Enforce => {
@@ -166,16 +169,18 @@ fn istio_rules(
     }
 }
 
-/// To what a policy applies.
+/// The destinations to which a policy applies.
 enum Scope<'h> {
-    /// It is left out.
+    /// None: the policy is ignored.
     Nothing,
     Everything,
     /// The hosts of the ServiceEntries that it targets.
     Hosts(Vec<&'h HostPattern>),
 }
 
-/// To what the policy applies; with no gateway declared every policy applies, and says so where it selects.
+/// Returns the destinations to which the policy applies. If no gateway is declared, it applies
+/// everywhere, with a warning if it has a selector or a target. The exception is a policy whose
+/// targets are all known ServiceEntries.
 fn scope<'h>(
     policy: &AuthorizationPolicy,
     settings: &Settings,
@@ -184,7 +189,7 @@ fn scope<'h>(
 ) -> Scope<'h> {
     let is_declared = settings.gateway.is_some();
     match &policy.target {
-        // One Gateway that fits makes the policy about every check, whatever stands beside it.
+        // One matching Gateway makes the policy apply to every check, whatever else it targets.
         _ if is_declared && policy.is_for(settings) => Scope::Everything,
         Target::References {
             gateways,
@@ -201,7 +206,8 @@ fn scope<'h>(
                 .iter()
                 .partition(|path| entries.is_known(path));
             if !is_declared && (!unfit.is_empty() || !unknown.is_empty()) {
-                // Which hosts the rest is about is not known, so that a DENY of the known hosts would be narrower than Istio's.
+                // The hosts of the other targets are not known, so a DENY of the known hosts alone
+                // would be narrower than Istio's.
                 problems.push(selector_unused(place, &unknown));
                 return Scope::Everything;
             }
@@ -241,7 +247,7 @@ fn scope<'h>(
     }
 }
 
-/// A policy that applies to every check, because nothing says to which it does not.
+/// Returns the problem of a policy that applies to every check because no gateway is declared.
 fn selector_unused(place: &Place, unknown: &[&String]) -> Problem {
     let what = "the selector or target is not used: no gateway is declared, so the policy applies to every check";
     let problem = Problem::warning(Code::SelectorUnused, place.clone(), what);
@@ -253,7 +259,8 @@ fn selector_unused(place: &Place, unknown: &[&String]) -> Problem {
     })
 }
 
-/// A target of a policy that is bound to ServiceEntries, for which the policy says nothing.
+/// Returns the problem of a target to which a policy that is bound to ServiceEntries does not
+/// apply.
 fn unfit_target(
     policy: &AuthorizationPolicy,
     target: &str,
@@ -272,7 +279,7 @@ fn unfit_target(
     Problem::warning(Code::OutOfScope, place.clone(), what).hint(why_out_of_scope(policy, settings))
 }
 
-/// A host of a ServiceEntry to which no policy can be bound.
+/// Returns the problem of a ServiceEntry's host to which no policy can be bound.
 fn unread_host(
     policy: &AuthorizationPolicy,
     (entry, host): (&str, &str),
@@ -291,7 +298,8 @@ fn unread_host(
         .hint("write a name, `*.suffix` or an address in `hosts`")
 }
 
-/// A policy that is left out: of a DENY that is a warning, because somebody may think that it denies.
+/// Returns the problem of an ignored policy. It is a warning for a DENY, because its author may
+/// rely on it.
 fn out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> Problem {
     let (path, place) = (&policy.meta.path, policy.meta.place.clone());
     if policy.action != Action::Deny {
@@ -305,7 +313,7 @@ fn out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> Problem {
     Problem::warning(Code::OutOfScope, place, what).hint(why_out_of_scope(policy, settings))
 }
 
-/// What differs between the policy and the gateway.
+/// Explains how the policy and the gateway differ.
 fn why_out_of_scope(policy: &AuthorizationPolicy, settings: &Settings) -> String {
     let Some(gateway) = &settings.gateway else {
         return "correct its target".into();

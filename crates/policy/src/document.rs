@@ -1,9 +1,10 @@
-//! YAML text into nodes, each with its line and column. The only home of the YAML crate.
+//! Parses YAML text into nodes, each with its line and column. No other module uses the YAML crate.
 //!
-//! This stage knows nothing of policies: it says what is a text, a number, a list or a mapping, and where. A file is read
-//! document by document, so that one which is no YAML does not hide the others, and no more than a few are ever held.
-//! Anchors and aliases are followed within a budget, so that a small file cannot become a large one; merge keys, unknown
-//! tags and duplicate keys are errors.
+//! This stage does not know policies: it reports texts, numbers, lists and mappings, and their
+//! places. A file is read document by document, so that one with invalid YAML does not hide the
+//! others, and only a few are held at a time. Anchors and aliases are followed within a budget, so
+//! that a small file cannot become a large one. Merge keys, unknown tags and duplicate keys are
+//! errors.
 
 mod raw;
 
@@ -20,18 +21,19 @@ use raw::Raw;
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: usize = 16 * 1024 * 1024;
 
-/// The documents that one file may have.
+/// The most documents that one file may have.
 const MAX_DOCUMENTS: usize = 100_000;
-/// The longest line, in bytes: an annotation of Kubernetes has at most a quarter of it.
+/// The longest line, in bytes. An annotation of Kubernetes has at most a quarter of it.
 const MAX_LINE: usize = 1024 * 1024;
-/// The largest document, in bytes: thrice what the API server takes as one object, and a list of some thousand policies.
+/// The largest document, in bytes: three times what the API server accepts as one object, or a list
+/// of some thousand policies.
 const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
-/// The nodes that one document may have, aliases followed.
+/// The most nodes that one document may have, aliases followed.
 const MAX_NODES: usize = 100_000;
-/// What the parser may see of one document, comments included.
+/// The most events of the parser for one document, comments included.
 const MAX_EVENTS: usize = 250_000;
-/// How deep values may nest. A policy needs a dozen levels; the parser recurses, and unoptimised it takes some 30 KiB of
-/// the 2 MiB that a thread has for each.
+/// The deepest nesting of values. A policy needs a dozen levels. The parser recurses, and without
+/// optimisation each level takes some 30 KiB of a thread's 2 MiB stack.
 const MAX_DEPTH: usize = 32;
 
 /// A value with its place.
@@ -39,7 +41,7 @@ const MAX_DEPTH: usize = 32;
 pub struct Node {
     /// The value.
     pub value: Value,
-    /// Where it stands.
+    /// Where it is.
     pub place: Place,
 }
 
@@ -50,7 +52,7 @@ pub enum Value {
     Null,
     /// `true` or `false`; other spellings are text.
     Bool(bool),
-    /// A number, spelt as YAML understood it.
+    /// A number, as YAML parsed it.
     Number(String),
     /// Text.
     Text(String),
@@ -65,12 +67,12 @@ pub enum Value {
 pub struct Key {
     /// The key.
     pub name: String,
-    /// Where it stands.
+    /// Where it is.
     pub place: Place,
 }
 
 impl Value {
-    /// What the value is, for messages.
+    /// Returns the type of the value, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Null => "nothing",
@@ -83,9 +85,10 @@ impl Value {
     }
 }
 
-/// Parses a file document by document; empty ones are left out. Of a document that is no YAML the first problem is told.
+/// Parses a file document by document and skips empty ones. For a document with invalid YAML, only
+/// the first problem is reported.
 pub fn parse(file: &str, text: &str) -> impl Iterator<Item = Result<Node, Problem>> {
-    // One name for every place in the file.
+    // Every place in the file shares one name.
     let name: Arc<str> = file.into();
     let too_large = (text.len() > MAX_FILE).then(|| {
         let what = format!("the file has {} bytes; the limit is {MAX_FILE}", text.len());
@@ -120,7 +123,8 @@ pub fn parse(file: &str, text: &str) -> impl Iterator<Item = Result<Node, Proble
     too_large.into_iter().chain(parsed.flatten())
 }
 
-/// Documents are parsed some at a time, up to about so many bytes: one by one, small ones would cost twice as much.
+/// The size of a batch of documents, in bytes. Parsing small documents one by one would cost twice
+/// as much.
 const BATCH: usize = 16 * 1024;
 
 /// A document of a file, before it is parsed.
@@ -130,7 +134,7 @@ struct Document<'t> {
     file: File,
 }
 
-/// Parses consecutive documents together, or each by itself where one is broken or large.
+/// Parses consecutive documents together, or each by itself if one is broken or large.
 fn parse_batch(whole: &str, batch: &[Document<'_>]) -> Vec<Result<Node, Problem>> {
     let together = match batch {
         [first, .., last] if whole.len() < 2 * BATCH && last.number < MAX_DOCUMENTS => {
@@ -147,9 +151,9 @@ fn parse_batch(whole: &str, batch: &[Document<'_>]) -> Vec<Result<Node, Problem>
     }
 }
 
-/// The documents of a file, each with the number of lines before it. A line that begins with `---` or `...` divides
-/// documents wherever it stands, so the text can be divided before it is parsed; what stands before the first line of a
-/// document (comments, directives) belongs to it.
+/// Splits a file into documents, each with the number of lines before it. A line that begins with
+/// `---` or `...` always separates documents, so the text can be split before it is parsed.
+/// Comments and directives before the first line of a document belong to it.
 fn documents(text: &str) -> impl Iterator<Item = (u32, &str)> {
     let mut rest = text;
     let mut before = 0;
@@ -177,14 +181,14 @@ fn documents(text: &str) -> impl Iterator<Item = (u32, &str)> {
     })
 }
 
-/// A file and the lines that stand before the document that is read.
+/// A file, and the number of lines before the document that is read.
 struct File {
     name: Arc<str>,
     before: u32,
 }
 
 impl File {
-    /// The document of that number; a line end that only YAML knows may divide it further.
+    /// Parses the document with this number. A line end that only YAML knows may split it further.
     fn parse(&self, number: usize, document: &str) -> Vec<Result<Node, Problem>> {
         if let Err(problem) = self.within_limits(number, document) {
             return vec![Err(problem)];
@@ -195,7 +199,7 @@ impl File {
         }
     }
 
-    /// The nodes of a text that begins where this says; empty documents are left out.
+    /// Parses a text that begins after `before` lines, and skips empty documents.
     fn nodes(&self, text: &str) -> Result<Vec<Node>, Problem> {
         let raw: Vec<Spanned<Raw>> =
             serde_saphyr::from_multiple_with_options(text, options(text.len()))
@@ -248,7 +252,7 @@ impl File {
             }
             _ => {
                 let text = error.render();
-                // The place is told once, by the problem.
+                // The problem already has the place.
                 text.split(" at line ")
                     .next()
                     .unwrap_or(&text)
@@ -302,10 +306,10 @@ impl File {
     }
 }
 
-/// Parses a YAML text into a type of serde, for settings files.
+/// Parses YAML text into a serde type, for settings files.
 ///
 /// # Errors
-/// The first problem, with its place.
+/// Returns the first problem, with its place.
 pub fn parse_typed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> {
     let file = File {
         name: file.into(),
@@ -315,7 +319,7 @@ pub fn parse_typed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Pro
         .map_err(|error| file.problem(&error))
 }
 
-/// The kind of an error, and what to do about it.
+/// Returns the code of an error, and what to do about it.
 fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
     use serde_saphyr::Error;
     match innermost(error) {
@@ -348,7 +352,7 @@ fn kind(error: &serde_saphyr::Error) -> (Code, Option<&'static str>) {
     }
 }
 
-/// The field or value that was meant by one that does not exist.
+/// Suggests the field or value that was meant by an unknown one.
 fn meant(error: &serde_saphyr::Error) -> Option<&'static str> {
     use serde_saphyr::Error;
     match innermost(error) {
@@ -378,7 +382,7 @@ fn options(length: usize) -> Options {
     options
 }
 
-/// Which limit a document breaks.
+/// Describes the limit that a document exceeds.
 fn breached(breach: &BudgetBreach) -> String {
     match breach {
         BudgetBreach::Depth { .. } => format!("the document is nested deeper than {MAX_DEPTH}"),
@@ -395,7 +399,7 @@ fn breached(breach: &BudgetBreach) -> String {
     }
 }
 
-/// The error itself, without the places of the aliases that led to it.
+/// Returns the error itself, without the places of the aliases that led to it.
 fn innermost(error: &serde_saphyr::Error) -> &serde_saphyr::Error {
     match error {
         serde_saphyr::Error::AliasError { error, .. }

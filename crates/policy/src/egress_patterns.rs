@@ -1,4 +1,4 @@
-//! The hosts, methods and paths of an EgressPolicy: one spelling for each, and an error for any other.
+//! The hosts, methods and paths of an EgressPolicy. Each has one spelling; any other is an error.
 
 use super::methods;
 use super::problem::{Code, Problem};
@@ -12,7 +12,7 @@ pub(super) fn hosts(texts: &[Text<'_>], problems: &mut Vec<Problem>) -> Vec<Host
     texts.iter().filter_map(read).collect()
 }
 
-/// Reads a host, insisting on its canonical spelling (rule R3).
+/// Reads a host, which must have its canonical spelling (rule R3).
 fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
     let problem = match pattern::parse_host_pattern(text.text) {
         Err(why) => text
@@ -47,7 +47,7 @@ fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
     None
 }
 
-/// What was meant by a star that is not followed by a dot, behind a few words.
+/// Appends to `words` the pattern that was meant by a star without a dot after it.
 pub(super) fn whole_labels(text: &str, words: &str) -> String {
     let suffix = text
         .strip_prefix('*')

@@ -1,8 +1,9 @@
 //! `EgressPolicy` and `DestinationSet`, read into their strict form.
 //!
-//! This family has one spelling for everything: what is odd is an error that says the spelling meant. A policy of the
-//! root namespace may name any subject, every other only callers of its own namespace, so that a team can neither grant
-//! nor block others. Which DestinationSet a name means is settled later, over the whole set.
+//! This family has one spelling for everything; any other is an error that suggests the expected
+//! one. A policy of the root namespace may name any subject. Every other policy may name callers of
+//! its own namespace only, so that a team can neither grant access to other teams nor block them.
+//! The names of DestinationSets are resolved later, over the whole set.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,15 +32,15 @@ use customs_engine::time::UnixNanos;
 pub(crate) struct EgressPolicy {
     /// Its identity and place.
     pub(crate) meta: Meta,
-    /// Whom it selects, and whether they may go only where an allow entry says.
+    /// The callers that it selects, and whether allow entries limit where they may go.
     pub(crate) scope: Arc<EgressScope>,
-    /// The denials.
+    /// Its deny entries.
     pub(crate) deny: Box<[Entry]>,
-    /// The grants.
+    /// Its allow entries.
     pub(crate) allow: Box<[Entry]>,
 }
 
-/// An entry of `deny` or `allow`: its rule, as far as the policy itself tells it.
+/// An entry of `deny` or `allow`: its rule, without what DestinationSets add to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     /// The rule, without the hosts of DestinationSets.
@@ -51,7 +52,7 @@ pub(crate) struct Entry {
 /// A DestinationSet as an entry names it.
 #[derive(Clone, Debug)]
 pub(crate) struct SetName {
-    /// The index of the exception that names it; `None` is the entry itself.
+    /// The index of the exception that names it; `None` if the entry itself does.
     pub(crate) exception: Option<usize>,
     /// Its name.
     pub(crate) name: Box<str>,
@@ -68,7 +69,7 @@ pub(crate) struct DestinationSet {
     pub(crate) hosts: Box<[HostPattern]>,
 }
 
-/// Reads an EgressPolicy. `None` if it has an error, which is among the problems.
+/// Reads an EgressPolicy. Returns `None` if it has an error, which is added to `problems`.
 pub(crate) fn read_policy(
     object: &Object<'_>,
     settings: &Settings,
@@ -83,7 +84,7 @@ pub(crate) fn read_policy(
     policy.filter(|_| errors(problems) == before)
 }
 
-/// Reads a DestinationSet. `None` if it has an error, which is among the problems.
+/// Reads a DestinationSet. Returns `None` if it has an error, which is added to `problems`.
 pub(crate) fn read_set(object: &Object<'_>, problems: &mut Vec<Problem>) -> Option<DestinationSet> {
     let before = errors(problems);
     let spec = required_spec(object, problems)?;
@@ -229,7 +230,8 @@ impl Reader<'_> {
         Some(common.entry((info, Enforcement::Enforce), to, sets, Box::default()))
     }
 
-    /// An exception opens its own deny only; what it leaves out is not constrained.
+    /// Reads an exception. It opens its own deny only, and the fields that it omits do not
+    /// constrain it.
     fn exception(
         &self,
         exception: &Placed<'_, ExceptEntry<'_>>,
@@ -268,7 +270,7 @@ impl Reader<'_> {
     }
 }
 
-/// What the entries of a policy have in common.
+/// The fields that the entries of a policy share.
 struct Common {
     mode: Enforcement,
     owner: Option<Arc<str>>,
@@ -302,7 +304,7 @@ impl Common {
     }
 }
 
-/// What an entry or an exception says of itself.
+/// Collects the remarks of an entry or an exception.
 fn about(remarks: &Remarks<'_>, common: &Common, expires: Option<UnixNanos>) -> About {
     About {
         owner: common.owner.clone(),
@@ -325,7 +327,7 @@ fn unique_names<'e>(entries: impl Iterator<Item = &'e Entry>, problems: &mut Vec
     }
 }
 
-/// Refuses an entry that names no host, unless an unknown field may be meant to.
+/// Refuses an entry without hosts, unless an unknown field may be meant as `hosts`.
 fn require_hosts<'n, T: Mapping<'n>>(
     entry: &Placed<'n, T>,
     to: &Destination<'_>,
@@ -340,8 +342,8 @@ fn require_hosts<'n, T: Mapping<'n>>(
     problems.push(problem.hint("name them: `hosts: [\"api.example.com\"]`"));
 }
 
-/// To where an entry applies, as far as the policy itself tells it, and the DestinationSets that it or
-/// the exception of this number names.
+/// Returns the destination of an entry without what DestinationSets add to it, and the names of
+/// these sets. `exception` is the index of the exception that is read, if it is one.
 fn destination(
     to: &Destination<'_>,
     exception: Option<usize>,
@@ -381,7 +383,7 @@ fn expiry(text: Option<Text<'_>>, problems: &mut Vec<Problem>) -> Option<UnixNan
     }
 }
 
-/// Entry names become part of rule ids, so they hold nothing that an id uses.
+/// Checks an entry name. It becomes part of rule ids, so it must not contain their separators.
 fn entry_name<'n>(name: Text<'n>, problems: &mut Vec<Problem>) -> Option<&'n str> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if name.text.len() <= 63 && name.text.bytes().all(fits) {
@@ -395,7 +397,7 @@ fn entry_name<'n>(name: Text<'n>, problems: &mut Vec<Problem>) -> Option<&'n str
     None
 }
 
-/// A deny that says it is in force, in a policy that is not.
+/// Returns the problem of a deny with `Enforce` in a policy with `Report`.
 fn overruled(written: Text<'_>) -> Problem {
     let what = "this `Enforce` has no effect: the whole policy says `mode: Report`, so this deny is not in force";
     written

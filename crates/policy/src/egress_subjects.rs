@@ -1,6 +1,7 @@
-//! The subjects of an EgressPolicy: whom it speaks for, and that it speaks for nobody else.
+//! The subjects of an EgressPolicy: which callers it selects, and that it may select them.
 //!
-//! A policy of the root namespace may name any subject, every other only callers of its own namespace.
+//! A policy of the root namespace may name any subject. Every other policy may name callers of its
+//! own namespace only.
 
 use super::document::{Node, Value};
 use super::egress_policy::Reader;
@@ -15,7 +16,7 @@ impl Reader<'_> {
         self.meta.namespace() == self.settings.root_namespace
     }
 
-    /// Reads subjects; none is every caller of the policy's namespace.
+    /// Reads subjects. Without any, the policy selects every caller of its own namespace.
     pub(super) fn subjects(
         &self,
         subjects: &List<'_, Placed<'_, egress_policy::Subject<'_>>>,
@@ -43,7 +44,7 @@ impl Reader<'_> {
         subject: &Placed<'_, egress_policy::Subject<'_>>,
         problems: &mut Vec<Problem>,
     ) -> Option<Subject> {
-        // Destructured completely: a new field must be thought of here.
+        // Destructured completely, so that a new field must be handled here.
         let egress_policy::Subject {
             unauthenticated,
             namespaces,
@@ -83,7 +84,8 @@ impl Reader<'_> {
         })
     }
 
-    /// A policy of the root namespace may be about everybody, and is about its own callers where no namespace is written.
+    /// Warns about a policy of the root namespace without a namespace. It may select every caller,
+    /// but selects those of the root namespace only.
     fn note_own_callers(&self, place: &Place, why: &str, problems: &mut Vec<Problem>) {
         if self.is_root() {
             let root = &self.settings.root_namespace;
@@ -133,7 +135,7 @@ impl Reader<'_> {
         Some(Subject::Unauthenticated)
     }
 
-    /// Accounts that name their own namespace.
+    /// Reads accounts that name their own namespace.
     fn accounts(
         &self,
         namespaces: &[Text<'_>],
@@ -175,7 +177,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Refuses to speak for another namespace, unless this is the root namespace.
+    /// Refuses a subject of another namespace, unless the policy is in the root namespace.
     fn own(&self, text: Text<'_>, namespace: &str, problems: &mut Vec<Problem>) -> Option<()> {
         if self.is_root() || namespace == self.meta.namespace() {
             return Some(());

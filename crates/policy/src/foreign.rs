@@ -1,9 +1,10 @@
-//! Documents of others that lie beside policies, as in a checkout from which `kubectl apply -k` is fed: which are passed over, and
-//! which are policies that somebody misspelt.
+//! Documents that are not policies but are in the same files, as in a checkout that `kubectl apply
+//! -k` uses: which are skipped, and which are misspelt policies.
 //!
-//! The rule (R12): a document of another API group is passed over with a note. One of ours, or nearly of ours, is read
-//! strictly, so that a misspelt head is an error and switches no policy off. Where the kind is one of ours and the group a
-//! stranger's (other meshes have an AuthorizationPolicy too), that is a warning.
+//! The rule (R12): a document of another API group is skipped with a note. A document of a known
+//! group, or nearly so, is read strictly: a misspelt head is an error and never disables a policy.
+//! If the kind is known and the group is not (other meshes have an AuthorizationPolicy too), that
+//! is a warning.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,8 @@ use super::reader::distance;
 const CUSTOMS: &str = "egress.customs";
 const ISTIO: &str = "security.istio.io";
 
-/// The kinds of Istio's group that say who may be trusted and not what is allowed, and their lists. Every other kind of the
-/// group is a policy that somebody misspelt.
+/// The kinds of Istio's group that configure trust and not access, and their lists. Every other
+/// kind of the group is a misspelt policy.
 pub(super) const PASSED_OF_ISTIO: [&str; 4] = [
     "PeerAuthentication",
     "RequestAuthentication",
@@ -24,46 +25,46 @@ pub(super) const PASSED_OF_ISTIO: [&str; 4] = [
     "RequestAuthenticationList",
 ];
 
-/// What a document is, as far as its head says.
+/// How a document is handled, according to its head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Belongs {
-    /// It is one of ours, or was meant to be: it is read strictly.
+    /// It is a policy, or was meant to be one: it is read strictly.
     Ours,
     /// An Istio ServiceEntry, which targets of policies may name.
     ServiceEntry,
-    /// It is somebody else's.
-    Others(Passed),
+    /// It is not a policy.
+    Others(Skipped),
 }
 
-/// What is told of a document that is passed over.
+/// What is reported about a skipped document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Passed {
+pub(super) struct Skipped {
     what: String,
     suspicion: Suspicion,
 }
 
-/// Why something that is passed over may have been meant to be read.
+/// Why a skipped document may have been meant to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Suspicion {
-    /// Nothing says so.
+    /// There is no sign of it.
     None,
-    /// Its kind is one of ours.
+    /// Its kind is a policy's.
     Policy,
     /// Its kind is nearly a ServiceEntry's, or its group nearly that of ServiceEntries.
     ServiceEntry,
 }
 
-impl Passed {
-    /// Something that would have been read, if it could be.
-    pub(super) fn unreadable(kind: &str) -> Passed {
-        Passed {
+impl Skipped {
+    /// A document that would be read if it were complete.
+    pub(super) fn unreadable(kind: &str) -> Skipped {
+        Skipped {
             what: format!("a `{kind}` without a name, a namespace or hosts"),
             suspicion: Suspicion::None,
         }
     }
 }
 
-/// Says whose a document is.
+/// Classifies a document.
 pub(super) fn belongs(document: &Node) -> Belongs {
     let Value::Map(pairs) = &document.value else {
         return Belongs::Ours;
@@ -75,7 +76,7 @@ pub(super) fn belongs(document: &Node) -> Belongs {
             .map(|(_, node)| &node.value)
     };
     let keys = || pairs.iter().map(|(key, _)| key.name.as_str());
-    let suspected = |what: String, suspicion| Belongs::Others(Passed { what, suspicion });
+    let suspected = |what: String, suspicion| Belongs::Others(Skipped { what, suspicion });
     let passed = |what: String| suspected(what, Suspicion::None);
     match (field("apiVersion"), field("kind")) {
         (Some(Value::Text(version)), Some(Value::Text(kind))) => {
@@ -129,7 +130,7 @@ enum Group {
     Istio,
     /// `networking.istio.io`
     Networking,
-    /// Kubernetes' own, or no group at all.
+    /// Kubernetes' core group, or none.
     None,
     Other,
 }
@@ -150,9 +151,9 @@ fn group(api_version: &str) -> Group {
 }
 
 enum Likeness {
-    /// Nearly a kind of ours, of this family.
+    /// Nearly a policy kind of this family.
     Ours(Family),
-    /// A list, which may hold some.
+    /// A list, which may hold policies.
     List,
     /// Nearly a ServiceEntry.
     ServiceEntry,
@@ -183,7 +184,7 @@ fn kind_of(kind: &str) -> Likeness {
     }
 }
 
-/// Whether a key says that a document without a head was meant to be a policy.
+/// Whether a key shows that a document without a head was meant to be a policy.
 fn is_of_a_policy(key: &str) -> bool {
     let lower = key.trim().to_lowercase();
     let is_near = |known: &str, most: usize| distance(&lower, known) <= most;
@@ -192,20 +193,20 @@ fn is_of_a_policy(key: &str) -> bool {
         || ["metadata", "deny", "allow", "subjects", "isolate"].contains(&lower.as_str())
 }
 
-/// The documents of a file that are passed over, each sort told once.
+/// The skipped documents of a file. Each sort is reported once.
 #[derive(Debug, Default)]
-pub(super) struct PassedOver(BTreeMap<Passed, (Place, usize)>);
+pub(super) struct SkippedDocuments(BTreeMap<Skipped, (Place, usize)>);
 
-impl PassedOver {
+impl SkippedDocuments {
     /// Counts a document.
-    pub(super) fn count(&mut self, passed: Passed, place: &Place) {
+    pub(super) fn count(&mut self, passed: Skipped, place: &Place) {
         let (_, count) = self.0.entry(passed).or_insert_with(|| (place.clone(), 0));
         *count += 1;
     }
 
-    /// What is told of them.
-    pub(super) fn tell(self) -> impl Iterator<Item = Problem> {
-        self.0.into_iter().map(|(Passed { what, suspicion }, (place, count))| {
+    /// Returns a problem for each sort.
+    pub(super) fn into_problems(self) -> impl Iterator<Item = Problem> {
+        self.0.into_iter().map(|(Skipped { what, suspicion }, (place, count))| {
             let more = if count > 1 { format!(" ({count} times in this file)") } else { String::new() };
             match suspicion {
                 Suspicion::None => Problem::note(Code::NotOurs, place, format!("{what} is not read here{more}")),
@@ -232,7 +233,7 @@ mod tests {
     use crate::source::{PolicyFile, Source, load};
     use customs_engine::settings::Settings;
 
-    fn told(head: &str) -> Vec<(Severity, Code)> {
+    fn reported(head: &str) -> Vec<(Severity, Code)> {
         let file = PolicyFile {
             name: "a.yaml".into(),
             bytes: head.as_bytes().into(),
@@ -271,7 +272,7 @@ mod tests {
             "{\"name\": \"x\", \"version\": \"1.0.0\", \"scripts\": {}}\n",
             "replicaCount: 1\nimage: {tag: a}\n",
         ] {
-            assert_eq!(told(head), [(Severity::Note, Code::NotOurs)], "{head}");
+            assert_eq!(reported(head), [(Severity::Note, Code::NotOurs)], "{head}");
         }
     }
 
@@ -303,11 +304,11 @@ mod tests {
             "apiVersion: v1\nkind: 5\n",
         ] {
             assert!(
-                told(head)
+                reported(head)
                     .iter()
                     .any(|(severity, _)| *severity == Severity::Error),
                 "{head}: {:?}",
-                told(head)
+                reported(head)
             );
         }
     }
@@ -315,7 +316,7 @@ mod tests {
     #[test]
     fn a_kind_of_ours_in_the_group_of_a_stranger_is_a_warning() {
         let head = "apiVersion: policy.linkerd.io/v1alpha1\nkind: AuthorizationPolicy\nmetadata: {name: a}\nspec: {}\n";
-        assert_eq!(told(head), [(Severity::Warning, Code::NotRead)]);
+        assert_eq!(reported(head), [(Severity::Warning, Code::NotRead)]);
     }
 
     #[test]
@@ -362,13 +363,17 @@ mod tests {
             "apiVersion: networking.istio.oi/v1\nkind: ServiceEntry\nmetadata: {name: a}\nspec: {hosts: [a.example]}\n",
             "kind: ServiceEntry\nmetadata: {name: a}\nspec: {hosts: [a.example]}\n",
         ] {
-            assert_eq!(told(head), [(Severity::Warning, Code::NotRead)], "{head}");
+            assert_eq!(
+                reported(head),
+                [(Severity::Warning, Code::NotRead)],
+                "{head}"
+            );
         }
     }
 
     #[test]
     fn each_sort_is_told_once_in_a_file() {
         let one = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n---\n";
-        assert_eq!(told(&one.repeat(30)), [(Severity::Note, Code::NotOurs)]);
+        assert_eq!(reported(&one.repeat(30)), [(Severity::Note, Code::NotOurs)]);
     }
 }

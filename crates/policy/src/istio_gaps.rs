@@ -1,4 +1,5 @@
-//! What istiod accepts in an AuthorizationPolicy and its author has hardly meant (rule R3): warnings, at the value.
+//! Warnings for values of an AuthorizationPolicy that istiod accepts but that are probably mistakes
+//! (rule R3).
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use customs_engine::identity;
 use customs_engine::pattern::{HostPattern, PortPattern, TextPattern};
 use customs_engine::subject::Source;
 
-/// A `*` that is a plain character, because another stands before it or text on both sides.
+/// Warns about a `*` that is a plain character, because another precedes it or text surrounds it.
 pub(super) fn plain_star(value: Text<'_>, code: Code, what: &str) -> Option<Problem> {
     let plain = match TextPattern::parse(value.text) {
         TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => {
@@ -30,7 +31,7 @@ pub(super) fn plain_star(value: Text<'_>, code: Code, what: &str) -> Option<Prob
     plain.then(|| problem().hint("a `*` is a wildcard at one end only"))
 }
 
-/// A `*` inside a namespace, which Istio reads across `/`.
+/// Warns about a `*` inside a namespace, which Istio matches across `/`.
 pub(super) fn inner_star(value: Text<'_>) -> Option<Problem> {
     let what = || {
         format!(
@@ -46,7 +47,7 @@ pub(super) fn inner_star(value: Text<'_>) -> Option<Problem> {
     value.text.trim_matches('*').contains('*').then(problem)
 }
 
-/// A path with a query or a fragment, which is cut off before paths are compared.
+/// Warns about a path with a query or a fragment, which is cut off before paths are compared.
 pub(super) fn query(value: Text<'_>) -> Option<Problem> {
     let what = || {
         format!(
@@ -61,7 +62,8 @@ pub(super) fn query(value: Text<'_>) -> Option<Problem> {
     })
 }
 
-/// Whether some workload could have the principal that a text asks for. A `*` at both ends is a plain character at one.
+/// Whether a workload could have the principal that a text matches. If a `*` is at both ends, one
+/// of them is a plain character.
 pub(super) fn may_be_workload(text: &str) -> bool {
     match TextPattern::parse(text) {
         TextPattern::Exact(text) => identity::may_be_workload(&text, (false, false)),
@@ -71,7 +73,7 @@ pub(super) fn may_be_workload(text: &str) -> bool {
     }
 }
 
-/// A host with a port, which Istio compares as text.
+/// Warns about a host with a port, which Istio compares as text.
 pub(super) fn host_port(value: Text<'_>, pattern: &HostPattern) -> Option<Problem> {
     let text = value.text;
     let (what, hint) = match pattern.port() {
@@ -92,7 +94,8 @@ pub(super) fn host_port(value: Text<'_>, pattern: &HostPattern) -> Option<Proble
     Some(value.warning(Code::HostSpelling, what).hint(hint))
 }
 
-/// A host of which Istio takes a star or a port for plain characters, so that it matches next to nothing there.
+/// Warns about a host in which Istio reads a star or a port as plain characters, so that it matches
+/// almost nothing there.
 pub(super) fn host_text(value: Text<'_>, as_read: &str) -> Problem {
     let what = format!(
         "Istio compares `{}` as text, which matches hardly any authority: a grant covers that text only, a denial is read as \
@@ -106,7 +109,7 @@ pub(super) fn host_text(value: Text<'_>, as_read: &str) -> Problem {
     value.warning(Code::HostSpelling, what).hint(hint)
 }
 
-/// An IPv6 address, which Istio compares as it is spelt.
+/// Warns about an IPv6 address, which Istio compares as it is spelt.
 pub(super) fn host_ipv6(value: Text<'_>, pattern: &HostPattern) -> Option<Problem> {
     let what = || {
         format!(
@@ -122,7 +125,7 @@ pub(super) fn host_ipv6(value: Text<'_>, pattern: &HostPattern) -> Option<Proble
     pattern.is_ipv6().then(problem)
 }
 
-/// An ALLOW source that only says who is not meant.
+/// Warns about a source of an ALLOW that has exclusions only.
 pub(super) fn only_exclusions(source: &Source, place: &Place, action: Action) -> Option<Problem> {
     let Source {
         principals,
@@ -147,7 +150,7 @@ pub(super) fn only_exclusions(source: &Source, place: &Place, action: Action) ->
     )
 }
 
-/// Values that stand twice in a list, or in a list and in its `not*` twin.
+/// Warns about values that occur twice in a list, or in a list and in its `not*` twin.
 pub(super) fn repeated(name: &str, [yes, no]: [&[Text<'_>]; 2], problems: &mut Vec<Problem>) {
     for list in [yes, no] {
         let mut seen = BTreeSet::new();
@@ -174,8 +177,8 @@ mod tests {
     use crate::source::{self, PolicyFile, Source};
     use customs_engine::settings::Settings;
 
-    /// The warnings of a policy, each with the value at its place.
-    fn told(spec: &str) -> Vec<String> {
+    /// Returns the warnings of a policy, each with the value at its place.
+    fn reported(spec: &str) -> Vec<String> {
         let head = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: web}\n";
         let file = PolicyFile {
             name: "p.yaml".into(),
@@ -286,7 +289,7 @@ mod tests {
             ("ALLOW", "{to: [{operation: {notHosts: [a.example]}}]}", &[]),
         ] {
             assert_eq!(
-                told(&format!("{{action: {action}, rules: [{rule}]}}")),
+                reported(&format!("{{action: {action}, rules: [{rule}]}}")),
                 expected,
                 "{rule}"
             );
@@ -301,7 +304,7 @@ mod tests {
             ("{matchLabels: {a: b}}", &[]),
         ] {
             assert_eq!(
-                told(&format!("{{selector: {selector}, rules: [{{}}]}}")),
+                reported(&format!("{{selector: {selector}, rules: [{{}}]}}")),
                 expected,
                 "{selector}"
             );

@@ -1,8 +1,8 @@
-//! The callers that an AuthorizationPolicy names: principals, trust domains, namespaces and service accounts, each value
-//! with what its author has hardly meant.
+//! The callers that an AuthorizationPolicy names: principals, trust domains, namespaces and service
+//! accounts, with warnings for values that are probably mistakes.
 //!
-//! A value that no caller could have is told, since a DENY that never matches denies nothing; and it makes no trust domain
-//! accepted.
+//! A value that no caller could have is reported, because a DENY that never matches denies nothing.
+//! It does not make a trust domain accepted.
 
 use super::action::Action;
 use super::authorization_policy::NamedTrustDomain;
@@ -73,8 +73,8 @@ impl RuleReader<'_> {
             .collect()
     }
 
-    /// Notes a foreign trust domain that an ALLOW names literally in a principal that some caller could have: it is
-    /// accepted from then on (rule R6).
+    /// Records a foreign trust domain that an ALLOW names literally in a principal that a caller
+    /// could have. It is accepted from then on (rule R6).
     fn note_trust_domain(&mut self, value: Text<'_>) {
         if let Some((domain, _)) = value.text.split_once('/') {
             self.note_domain(domain, value.place);
@@ -95,7 +95,7 @@ impl RuleReader<'_> {
         }
     }
 
-    /// A trust domain; one that is the own or an alias means all of them.
+    /// Reads a trust domain. The own domain and each alias mean all of them.
     pub(super) fn trust_domain(&mut self, value: Text<'_>, positive: bool) -> Vec<TextPattern> {
         let stars = value.text.matches('*').count();
         let at_end = value.text.starts_with('*') || value.text.ends_with('*');
@@ -204,8 +204,8 @@ fn quoted(texts: &[String]) -> String {
         .join(" and ")
 }
 
-/// Expands a principal to the own trust domain and its aliases, as istiod does: also one whose trust domain has a `*` at one
-/// end, where that covers the own domain or an alias.
+/// Expands a principal to the own trust domain and its aliases, as istiod does. This includes a
+/// principal whose trust domain has a `*` at one end that covers the own domain or an alias.
 fn expand_principal(value: &str, trust: &TrustDomains) -> Vec<String> {
     let unchanged = vec![value.to_owned()];
     let Some((domain, rest)) = value.split_once('/') else {
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(expand_principal("*.example/ns/a/sa/b", &trust).len(), 3);
     }
 
-    /// Kept as text it would match nobody: a star inside a principal is no wildcard.
+    /// Kept as text it would never match, because a star inside a principal is not a wildcard.
     #[test]
     fn principal_whose_trust_domain_ends_in_a_star_means_the_own_domain_and_its_aliases() {
         let trust = TrustDomains {

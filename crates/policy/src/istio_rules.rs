@@ -1,7 +1,8 @@
 //! The rules of an AuthorizationPolicy: `from`, `to` and `when`, read into their compiled forms.
 //!
-//! Each value is read by the function of its field, whether it stands in `from` or in `when`, so that the two cannot
-//! differ. What no check can answer is refused, because in a DENY it would silently never match.
+//! One function reads the values of a field, both in `from` and in `when`, so that the two cannot
+//! differ. Keys that no check can answer are refused, because in a DENY they would silently never
+//! match.
 
 use std::sync::Arc;
 
@@ -23,9 +24,9 @@ use customs_engine::rule_info::{About, RuleId, RuleInfo};
 use customs_engine::settings::Settings;
 use customs_engine::subject::{CallerMatch, Source};
 
-/// The longest list of rules, and of sources in a rule, that Istio's API takes.
+/// The longest list of rules, and of sources in a rule, that Istio's API accepts.
 const MAX_ENTRIES: usize = 512;
-/// The most service accounts that one source takes.
+/// The most service accounts that one source accepts.
 const MAX_ACCOUNTS: usize = 16;
 
 /// Reads the rules of one policy.
@@ -47,7 +48,8 @@ impl RuleReader<'_> {
         &mut self,
         rules: &List<'_, Placed<'_, IstioRule<'_>>, true>,
     ) -> Box<[Arc<Rule>]> {
-        // Kubernetes drops an empty list here, so an ALLOW with one means what an ALLOW without rules means.
+        // Kubernetes drops an empty list here, so an ALLOW with an empty list is an ALLOW without
+        // rules.
         if rules.is_empty() && self.action == Action::Deny {
             let place = rules.place.unwrap_or(&self.meta.place).clone();
             let problem = Problem::error(
@@ -105,7 +107,7 @@ impl RuleReader<'_> {
     }
 
     fn source(&mut self, source: &Placed<'_, spec::Source<'_>>) -> Source {
-        // Destructured completely: a new field must be thought of here.
+        // Destructured completely, so that a new field must be handled here.
         let spec::Source {
             principals,
             not_principals,
@@ -265,7 +267,8 @@ impl RuleReader<'_> {
         }
     }
 
-    /// Refuses what asks for the client's address where nobody said how many proxies to trust (rule R13).
+    /// Refuses a condition on the client's address if no number of trusted proxies is declared
+    /// (rule R13).
     fn require_hops(&mut self, place: &Place, name: &str) {
         if self.settings.trusted_hops.is_none() {
             let what = format!(
@@ -279,7 +282,7 @@ impl RuleReader<'_> {
     }
 
     fn operation(&mut self, operation: &spec::Operation<'_>) -> Operation {
-        // Destructured completely: a new field must be thought of here.
+        // Destructured completely, so that a new field must be handled here.
         let spec::Operation {
             hosts,
             not_hosts,
@@ -317,7 +320,7 @@ impl RuleReader<'_> {
 /// A field and its `not*` twin.
 type Lists<'a> = [&'a List<'a, Text<'a>>; 2];
 
-/// Says why a key of `when` is none.
+/// Returns the problem of an unknown key of `when`.
 fn bad_key(key: Text<'_>) -> Problem {
     if key.text.starts_with("request.auth.") || key.text.starts_with("experimental.") {
         let what = format!(

@@ -1,5 +1,5 @@
-//! The values of an AuthorizationPolicy that say where to: hosts, ports, methods, paths, addresses and
-//! headers, each with what its author has hardly meant.
+//! The values of an AuthorizationPolicy that describe destinations: hosts, ports, methods, paths,
+//! addresses and headers, with warnings for values that are probably mistakes.
 
 use ipnet::IpNet;
 
@@ -14,7 +14,7 @@ use customs_engine::path::Template;
 use customs_engine::pattern::{self, HostPattern, Spelling, TextPattern};
 
 impl RuleReader<'_> {
-    /// An SNI; compared in lower case.
+    /// Reads an SNI, which is compared in lower case.
     pub(super) fn sni(&mut self, value: Text<'_>, _positive: bool) -> Vec<TextPattern> {
         vec![TextPattern::parse(&value.text.to_ascii_lowercase())]
     }

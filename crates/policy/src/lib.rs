@@ -5,23 +5,23 @@
 //!    reads on;
 //! 3. `metadata`, `authorization_policy` and `egress_policy`: a document -> its rules;
 //! 4. [`source`]: the files of one source, and what is known of them if they have not changed;
-//!    `bound`: whether a document may be in a source that is bound to one namespace;
+//!    `bound`: whether a document is allowed in a source that is bound to one namespace;
 //! 5. `validate`: what only the whole set shows (the same policy twice, a missing DestinationSet);
 //! 6. [`compile`](mod@compile): the set -> snapshot.
 //!
-//! Every stage reports every [`problem`] it finds, with its place. A source with an error is refused
-//! whole. Nothing here reads a file, a clock or the environment.
+//! Every stage reports every [`problem`] it finds, with its place. A source with an error is
+//! refused whole. Nothing here reads a file, a clock or the environment.
 //!
 //! Around the stages:
 //!
-//! - [`policy_set`] decides which sources may be in force together, and [`policy_change`] says what
-//!   became of a change, as records and the status report it.
+//! - [`policy_set`] decides which sources may be in force together, and [`policy_change`] describes
+//!   the outcome of a change for records and the status.
 //! - [`store`] is the one cell in which the snapshot in force is swapped.
 //! - [`targets`] binds policies to the hosts of ServiceEntries.
-//! - [`printable`] escapes what strangers wrote. It is here since a problem quotes policies, and
-//!   everything else that prints may depend on this crate.
+//! - [`printable`] escapes untrusted text. It is in this crate because problems quote policies, and
+//!   every other crate that prints may depend on this one.
 //!
-//! What a whole set means, and how two of them differ, is in the crate `customs-analysis`.
+//! The crate `customs-analysis` analyses whole sets and compares two of them.
 
 #![warn(unreachable_pub)]
 #![cfg_attr(

@@ -1,13 +1,15 @@
-//! What every object has: `apiVersion`, `kind` and Kubernetes' whole ObjectMeta; lists are unwrapped.
+//! The head of every object: `apiVersion`, `kind` and Kubernetes' whole ObjectMeta. Lists are
+//! unwrapped.
 //!
-//! What the API server writes into an object (labels, uid, managedFields, `status`) is read over, so that the output of
-//! `kubectl get -o yaml` loads. Documents of others are passed over ([`foreign`](super::foreign)); a kind or version of ours that is
-//! not known is an error: a typo there must not switch a policy off.
+//! Fields that the API server writes (labels, uid, managedFields, `status`) are ignored, so that
+//! the output of `kubectl get -o yaml` loads. Documents that are not policies are skipped
+//! ([`foreign`](super::foreign)). An unknown kind or version of a known group is an error, because
+//! a typo there must not disable a policy.
 
 use std::sync::Arc;
 
 use super::document::{Node, Value};
-use super::foreign::{self, Belongs, Passed};
+use super::foreign::{self, Belongs, Skipped};
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, FromNode, Placed, Text};
 use super::spec::{
@@ -80,15 +82,15 @@ pub(crate) struct Object<'n> {
     pub(crate) spec: Option<&'n Node>,
 }
 
-/// What a document, or an item of a list, is.
+/// A document, or an item of a list.
 #[derive(Debug)]
 pub(super) enum Item<'n> {
     /// A policy.
     Policy(Object<'n>),
     /// A ServiceEntry that could be read.
     ServiceEntry(ServiceEntry),
-    /// Something of others, with its place.
-    Others(Passed, &'n Place),
+    /// A skipped document, with its place.
+    Others(Skipped, &'n Place),
 }
 
 /// The hosts of an Istio ServiceEntry, which targets of policies may name.
@@ -98,7 +100,7 @@ pub(crate) struct ServiceEntry {
     pub(crate) path: String,
     /// Its hosts as they are written.
     pub(crate) hosts: Vec<String>,
-    /// Where it stands.
+    /// Where it is.
     pub(crate) place: Place,
 }
 
@@ -111,7 +113,8 @@ impl ServiceEntry {
     }
 }
 
-/// Reads what a document holds: one object, or the items of a `List`. Objects that name no namespace are of the default one.
+/// Reads the content of a document: one object, or the items of a `List`. Objects without a
+/// namespace get the default one.
 pub(super) fn items<'n>(
     document: &'n Node,
     default_namespace: Option<&'n str>,
@@ -137,13 +140,14 @@ fn item<'n>(
         Belongs::Ours => object(node, default_namespace, problems).map(Item::Policy),
         Belongs::ServiceEntry => Some(match service_entry(node, default_namespace) {
             Some(entry) => Item::ServiceEntry(entry),
-            None => Item::Others(Passed::unreadable("ServiceEntry"), &node.place),
+            None => Item::Others(Skipped::unreadable("ServiceEntry"), &node.place),
         }),
         Belongs::Others(passed) => Some(Item::Others(passed, &node.place)),
     }
 }
 
-/// A ServiceEntry is Istio's, so what is wrong with one is not told here: what cannot be read is not bound to.
+/// Reads a ServiceEntry. It is Istio's object, so its errors are not reported; policies cannot be
+/// bound to an entry that cannot be read.
 fn service_entry(node: &Node, default_namespace: Option<&str>) -> Option<ServiceEntry> {
     let field = |node: &'_ Node, name: &str| -> Option<Node> {
         let Value::Map(pairs) = &node.value else {
@@ -175,7 +179,8 @@ fn service_entry(node: &Node, default_namespace: Option<&str>) -> Option<Service
     })
 }
 
-/// The items of Kubernetes' own `List`, which may be empty: nothing is written in it, so nothing is widened.
+/// Returns the items of Kubernetes' own `List`. It may be empty, because an empty list does not
+/// widen a rule.
 fn list_items<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Option<&'n [Node]> {
     let Value::Map(pairs) = &document.value else {
         return None;
@@ -210,7 +215,7 @@ fn object<'n>(
         problems.append(&mut found);
         return None;
     };
-    // Nothing is said of the fields of an unknown kind.
+    // Problems of the fields are not reported for an unknown kind.
     let kind = kind_of(api_version, kind, problems)?;
     problems.append(&mut found);
     let head = head?.fields;
@@ -252,7 +257,7 @@ fn kind_of(api_version: Text<'_>, kind: Text<'_>, problems: &mut Vec<Problem>) -
     None
 }
 
-/// The namespace that the Kubernetes API gives to an object that names none.
+/// The namespace that the Kubernetes API gives to an object without one.
 const KUBERNETES_DEFAULT: &str = "default";
 
 fn metadata<'n>(
@@ -268,7 +273,8 @@ fn metadata<'n>(
             text: default,
             place: &node.place,
         }),
-        // Istio's own objects are kept in repositories without a namespace, which `kubectl` or kustomize fills in.
+        // Repositories often hold Istio's objects without a namespace, which `kubectl` or kustomize
+        // adds.
         (None, None) if kind == Kind::AuthorizationPolicy => {
             let what = format!(
                 "`metadata` names no namespace; it is read as `{KUBERNETES_DEFAULT}`, as `kubectl apply` reads it"

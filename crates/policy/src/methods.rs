@@ -1,9 +1,10 @@
-//! Methods that no client sends: a policy may name any token, and a misspelt one matches nothing.
+//! Warnings for unregistered methods. A policy may name any token, but a misspelt one never
+//! matches.
 
 use super::problem::{Code, Problem};
 use super::reader::{Text, nearest};
 
-/// The registered methods of HTTP, and those that proxies and caches use beside them.
+/// The registered methods of HTTP, and those that proxies and caches use besides.
 const METHODS: [&str; 42] = [
     "GET",
     "HEAD",
@@ -49,7 +50,7 @@ const METHODS: [&str; 42] = [
     "NOTIFY",
 ];
 
-/// A warning for a method that nobody has registered; patterns with a `*` are left alone.
+/// Warns about a method that is not registered. Patterns with a `*` are not checked.
 pub(super) fn unregistered(text: Text<'_>) -> Option<Problem> {
     let upper = text.text.to_ascii_uppercase();
     if text.text.contains('*') || METHODS.contains(&upper.as_str()) {

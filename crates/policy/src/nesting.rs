@@ -1,7 +1,8 @@
-//! Fields that stand in the wrong mapping: where they belong.
+//! Hints for fields in the wrong mapping: where they belong.
 //!
-//! A field that exists elsewhere is no misspelling of one that exists here, so its place is told before names that look like
-//! it. Nothing here reads a policy; the rows only word the hint of an unknown field.
+//! A field that exists elsewhere is not a misspelling of one that exists here, so the hint names
+//! its mapping rather than a similar name. This module does not read policies; it only words the
+//! hint of an unknown field.
 
 use super::reader::Mapping;
 use super::spec::authorization_policy::{IstioSpec, Operation, Source, WhenEntry};
@@ -15,7 +16,7 @@ const SOURCE: &MappingSpec = Source::SPEC;
 /// What a subject of an EgressPolicy may have.
 const SUBJECT: &MappingSpec = Subject::SPEC;
 
-/// Whether it is a field of `spec`, of an object of whatever kind.
+/// Whether it is a field of `spec`, for any kind of object.
 fn is_of_spec(field: &str) -> bool {
     IstioSpec::SPEC.has(field) || EgressSpec::SPEC.has(field)
 }
@@ -26,7 +27,8 @@ fn is_of_entry(field: &str) -> bool {
     !is_elsewhere && (DenyEntry::SPEC.has(field) || AllowEntry::SPEC.has(field))
 }
 
-/// Where a field belongs that a mapping does not have. `None` for a field that exists nowhere near.
+/// Returns where a field belongs that a mapping does not have. Returns `None` for a field that no
+/// related mapping has.
 pub(super) fn belongs(mapping: &MappingSpec, field: &str) -> Option<String> {
     let is = |list: &[&str]| list.contains(&field);
     let inside = |what: &str| Some(format!("`{field}` belongs in {what}"));

@@ -1,7 +1,8 @@
-//! A policy change: what became of it, what is wrong, and what is in force afterwards.
+//! A policy change: its outcome, its problems, and what is in force afterwards.
 //!
-//! Plain values. The policy set makes them, and the audit log, the metrics and the status report them as they are. The
-//! rule: a change describes the whole set, so that the last one alone says what is in force.
+//! Plain values. The policy set creates them, and the audit log, the metrics and the status report
+//! them unchanged. The rule: a change describes the whole set, so the last one alone shows what is
+//! in force.
 
 use data_encoding::HEXLOWER;
 
@@ -9,18 +10,19 @@ use super::problem::Problem;
 use customs_engine::rules::RuleCounts;
 use customs_engine::time::UnixNanos;
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChangeOutcome {
     /// A new set is in force and nothing was refused.
     Published,
     /// A new set is in force, and some source was refused and keeps its last good content.
     PublishedInPart,
-    /// Nothing changed in what is in force: every changed source was refused.
+    /// The set in force is unchanged: every changed source was refused.
     Refused,
-    /// Nothing changed in what is in force, and every source is good again.
+    /// The set in force is unchanged, and every source is good again.
     Recovered,
-    /// Nothing changed in what is in force, but the warnings did: a file that looks like a policy is not read.
+    /// The set in force is unchanged, but the warnings differ: a file that looks like a policy is
+    /// not read.
     Warned,
 }
 
@@ -51,7 +53,7 @@ impl ChangeOutcome {
 pub struct PolicyChange {
     /// When it was decided.
     pub time: UnixNanos,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: ChangeOutcome,
     /// The revision in force afterwards.
     pub revision: String,
@@ -59,7 +61,7 @@ pub struct PolicyChange {
     pub previous_revision: String,
     /// The sources that were refused, by name.
     pub refused_sources: Vec<String>,
-    /// What is wrong with them, and the warnings of what is in force.
+    /// Their problems, and the warnings of the set in force.
     pub problems: Vec<Problem>,
     /// The rules in force afterwards.
     pub counts: RuleCounts,
@@ -72,7 +74,7 @@ pub struct PolicyChange {
 pub struct PublishedSource {
     /// Its name.
     pub name: String,
-    /// The namespace that it is bound to; empty where it is bound to none.
+    /// The namespace that it is bound to; empty if it is not bound.
     pub namespace: String,
     /// Its files in force.
     pub files: Vec<PublishedFile>,

@@ -1,17 +1,21 @@
-//! The policy set: every source with its last good content, and what of it is in force.
+//! The policy set: every source with its last good content, and what is in force.
 //!
-//! Pure: readings come in, a [`ReloadOutcome`] goes out; no file, no clock, no thread, no log. A source is known by its
-//! [`SourceId`], so it may be a directory or anything else that yields policies. How files are parsed side by side, and
-//! what else operators are warned of, is given by the owner of the set: a [`SourceLoader`] and a [`SnapshotReview`].
+//! This module is pure: it takes readings and returns a [`ReloadOutcome`], and uses no file, clock,
+//! thread or log. A [`SourceId`] identifies a source, so a source may be a directory or anything
+//! else that yields policies. The owner of the set provides a [`SourceLoader`], which may parse
+//! files in parallel, and a [`SnapshotReview`], which adds warnings.
 //!
-//! The rule: a source loads whole or not at all. One that fails keeps its own last good content, and the others go on.
-//! Changed sources are tried all together, then all but one, then one at a time; one whose change would break the set
-//! is refused and names what it would break. An emptied source keeps what it had. Nothing at all is published until
-//! every source has been good once, because what was never read could hold denials. A source that is bound to one
-//! namespace holds up nobody else: until it was good once, its namespace is isolated.
+//! The rule: a source loads whole or not at all. A source that fails keeps its last good content,
+//! and the others continue. Changed sources are tried all together, then all but one, then one at a
+//! time. A source whose change would break the set is refused, and its problem names what it would
+//! break. An emptied source keeps its last good content. Nothing is published until every source
+//! has been good once, because an unread source could hold denials. The exception is a source that
+//! is bound to one namespace, which does not delay the others: until it has been good once, its
+//! namespace is isolated.
 //!
-//! `source_state` is one source alone, `admission` which changes are taken together, `report` what is told of them, and
-//! `settings_source` the settings, which are a source of their own kind.
+//! `source_state` is one source alone, `admission` decides which changes are accepted together,
+//! `report` describes them, and `settings_source` holds the settings, which are a source of their
+//! own kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -42,20 +46,20 @@ pub use source_id::{NamespaceListing, SourceDeclaration, SourceId, SourceScope};
 use source_state::{LastRead, SourceState};
 pub use source_status::{SourceHealth, SourceStatus};
 
-/// One read of a source: its files, or everything that kept it from being read.
+/// One read of a source: its files, or the problems that prevented the read.
 pub type SourceReading = Result<Source, Vec<Problem>>;
 
-/// Parses a source as [`source::load`] does. Files that are as they were in the earlier load, which was parsed with the
-/// same settings, need not be parsed again.
+/// Parses a source as [`source::load`] does. The earlier load was parsed with the same settings, so
+/// unchanged files need not be parsed again.
 pub type SourceLoader = fn(&Source, Option<&LoadedSource>, &Settings) -> LoadedSource;
 
-/// Finds what else operators are warned of in a set that is published.
+/// Finds additional warnings in a set that is published.
 pub trait SnapshotReview: fmt::Debug + Send + Sync {
-    /// Returns the warnings, in the order in which they are told.
+    /// Returns the warnings, in the order in which they are reported.
     fn review(&self, snapshot: &Snapshot, now: UnixNanos) -> Vec<Problem>;
 }
 
-/// What was read otherwise than before. A source that is not in here is unchanged.
+/// The readings that differ from the previous ones. A source that is not listed is unchanged.
 #[derive(Debug, Default)]
 pub struct SourceReadings {
     /// The sources of policies.
@@ -64,14 +68,14 @@ pub struct SourceReadings {
     pub settings: Option<SettingsReading>,
 }
 
-/// What a reload comes to.
+/// The outcome of a reload.
 #[derive(Debug, Default)]
 pub struct ReloadOutcome {
-    /// A new set to be published.
+    /// A new set to publish.
     pub snapshot: Option<Snapshot>,
-    /// The change to be put on record, where there is something new to tell.
+    /// The change to record, if there is something new to report.
     pub change: Option<PolicyChange>,
-    /// What somebody should look at, though nothing changed in what is in force.
+    /// Warnings for operators, although the set in force is unchanged.
     pub notices: Vec<Problem>,
 }
 
@@ -79,9 +83,9 @@ pub struct ReloadOutcome {
 #[derive(Clone, Debug)]
 pub struct PolicySet {
     settings: Arc<Settings>,
-    /// Where the settings come from, if they may change.
+    /// The source of the settings, if they may change.
     settings_source: Option<SettingsSource>,
-    /// In the order in which they are told and compiled.
+    /// In the order in which they are reported and compiled.
     sources: Vec<SourceState>,
     loader: SourceLoader,
     review: Option<Arc<dyn SnapshotReview>>,
@@ -90,18 +94,18 @@ pub struct PolicySet {
     expirations: Expirations,
     warnings: Vec<Problem>,
     published: bool,
-    /// The sources in force whose namespace is isolated for want of good content.
+    /// The sources in force whose namespace is isolated because they have no good content.
     isolating: Vec<SourceId>,
-    /// Whether a namespace root was listed otherwise than before.
+    /// Whether the listing of a namespace root changed.
     relisted: bool,
-    /// What was refused when it was last told.
-    told_refusals: Vec<Problem>,
-    /// What looks like a policy and is not read.
+    /// The refusals that were reported last.
+    reported_refusals: Vec<Problem>,
+    /// Warnings for files that look like a policy and are not read.
     unread: Vec<Problem>,
 }
 
 impl PolicySet {
-    /// Creates a set of these sources, in order; nothing has been read yet.
+    /// Creates a set of these sources, in order. Nothing has been read yet.
     pub fn new(
         sources: impl IntoIterator<Item = SourceDeclaration>,
         settings: Settings,
@@ -122,17 +126,17 @@ impl PolicySet {
             published: false,
             isolating: Vec::new(),
             relisted: false,
-            told_refusals: Vec::new(),
+            reported_refusals: Vec::new(),
             unread: Vec::new(),
         }
     }
 
-    /// The same set, parsing its sources with this loader.
+    /// Sets the loader that parses the sources.
     pub fn with_loader(self, loader: SourceLoader) -> PolicySet {
         PolicySet { loader, ..self }
     }
 
-    /// The same set, telling what this review finds beside the warnings of the sources.
+    /// Sets a review whose findings are reported beside the warnings of the sources.
     pub fn with_review(self, review: Arc<dyn SnapshotReview>) -> PolicySet {
         PolicySet {
             review: Some(review),
@@ -140,15 +144,15 @@ impl PolicySet {
         }
     }
 
-    /// Returns the sources that are to be read, in order.
+    /// Returns the sources to read, in order.
     pub fn sources(&self) -> impl Iterator<Item = (&SourceId, &SourceScope)> {
         self.sources
             .iter()
             .map(|source| (source.id(), source.scope()))
     }
 
-    /// Takes in which namespaces a namespace root holds. New ones become sources. One that is gone stays, and is read as
-    /// what cannot be read any more, unless nothing of it is in force.
+    /// Accepts the listing of a namespace root. New namespaces become sources. The source of a
+    /// removed namespace stays and counts as unreadable, unless nothing of it is in force.
     pub fn discover_namespaces(
         &mut self,
         root: &SourceId,
@@ -197,7 +201,7 @@ impl PolicySet {
         self.sources.iter().find(|source| source.id() == id)
     }
 
-    /// Whether a reading is what was read of this source before.
+    /// Whether a reading equals the previous one of this source.
     pub fn is_unchanged(&self, id: &SourceId, reading: &SourceReading) -> bool {
         match (self.get(id).map(|source| &source.last_read), reading) {
             (Some(LastRead::Loaded(last)), Ok(read)) => last.is(read),
@@ -206,20 +210,21 @@ impl PolicySet {
         }
     }
 
-    /// Whether this source was ever read.
+    /// Whether this source has ever been read.
     pub fn was_read(&self, id: &SourceId) -> bool {
         self.get(id)
             .is_some_and(|source| !matches!(source.last_read, LastRead::Never))
     }
 
-    /// Notes when a source was read to the end.
+    /// Records when a source was read completely.
     pub fn record_read(&mut self, id: &SourceId, now: UnixNanos) {
         if let Some(source) = self.sources.iter_mut().find(|source| source.id() == id) {
             source.last_read_at = Some(now);
         }
     }
 
-    /// Returns what was read last, with what is wrong in it; sources that could not be read are left out.
+    /// Returns the sources as they were read last, with their problems, without those that could
+    /// not be read.
     pub fn loaded_sources(&self) -> impl Iterator<Item = &LoadedSource> {
         self.sources
             .iter()
@@ -242,22 +247,22 @@ impl PolicySet {
         self.published
     }
 
-    /// The revision in force.
+    /// Returns the revision in force.
     pub fn revision(&self) -> &Revision {
         &self.revision
     }
 
-    /// The grants in force that end.
+    /// Returns the grants in force that expire.
     pub fn expirations(&self) -> &Expirations {
         &self.expirations
     }
 
-    /// The rules in force.
+    /// Returns the counts of the rules in force.
     pub fn counts(&self) -> RuleCounts {
         self.counts
     }
 
-    /// Warnings and notes of the set in force, and of the settings.
+    /// Returns the warnings and notes of the set in force and of the settings.
     pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
         self.settings_source
             .iter()
@@ -265,7 +270,7 @@ impl PolicySet {
             .chain(&self.warnings)
     }
 
-    /// Takes in what was read otherwise than before, and says what may be in force now.
+    /// Accepts the readings that changed, and returns what may be in force now.
     pub fn reload(&mut self, readings: SourceReadings, now: UnixNanos) -> ReloadOutcome {
         let SourceReadings { policies, settings } = readings;
         let changed = self.accept_policies(policies);
@@ -277,7 +282,8 @@ impl PolicySet {
         let (previous, old_settings) = (self.revision.clone(), self.settings.clone());
         let old_unread = self.unread.clone();
         let compiled = self.try_settings(now).or_else(|| self.try_policies(now));
-        // What has the same revision gives the same answers: an empty source more is no news.
+        // Sets with the same revision give the same answers: an additional empty source is not a
+        // change.
         let snapshot = compiled
             .map(|compiled| self.adopt(compiled, now))
             .filter(|new| *new.revision() != previous);
@@ -292,7 +298,7 @@ impl PolicySet {
             .filter(|_| is_silent)
             .flat_map(SettingsSource::warnings);
         let notices = notices.cloned().collect();
-        // Without a set the settings still say whether everything is denied or only recorded.
+        // Without a set, the settings still decide whether everything is denied or only recorded.
         let unloaded = || Snapshot::unloaded(Settings::clone(&self.settings));
         let snapshot =
             snapshot.or_else(|| (!self.published && self.settings != old_settings).then(unloaded));
@@ -303,7 +309,7 @@ impl PolicySet {
         }
     }
 
-    /// Parses what was read; the result names the sources that changed.
+    /// Parses what was read, and returns the sources that changed.
     fn accept_policies(
         &mut self,
         mut readings: BTreeMap<SourceId, SourceReading>,
@@ -324,7 +330,7 @@ impl PolicySet {
         changed
     }
 
-    /// Makes what compiled the set in force.
+    /// Puts a compiled set in force.
     fn adopt(&mut self, compiled: Compiled, now: UnixNanos) -> Snapshot {
         let Compiled { snapshot, problems } = compiled;
         self.published = true;

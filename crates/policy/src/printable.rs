@@ -1,29 +1,33 @@
-//! The one escape for text that others wrote, where it is printed.
+//! The escaping of untrusted text that is printed.
 //!
-//! Policies, file names, requests and records hold text of strangers. A terminal obeys some characters of it (ESC, the C1
-//! controls), some turn the direction of writing around (U+202E and its kin), some end a line, and some cannot be seen, so
-//! that two texts look alike. Wherever a text is printed for people, it passes one of these functions:
+//! Policies, file names, requests and records hold untrusted text. Some characters control a
+//! terminal (ESC, the C1 controls), some reverse the direction of writing (U+202E and similar),
+//! some end a line, and some are invisible, so that two texts look alike. Every text that is
+//! printed for people passes one of these functions:
 //!
-//! - [`line()`] for a text that stands within a line: the result has no line end;
+//! - [`line()`] for a text within a line: the result has no line end;
 //! - [`page`] for a text that is made of such lines: it keeps their ends;
 //! - [`json`] for a JSON document: it still reads back to the same values;
-//! - [`masked`] for a line of a file that is underlined: one character for each character.
+//! - [`masked`] for a line of a file that is underlined: each character becomes one character.
 //!
-//! **The class.** A character is printed as it is if it has ink of its own: letters, marks, numbers, punctuation and
-//! symbols (Unicode's general categories L, M, N, P and S), and the space. Everything else is escaped as `\u{202e}`:
-//! controls (Cc), formats such as the direction and tag characters, joiners and the soft hyphen (Cf), private use (Co),
-//! unassigned code points (Cn), line and paragraph separators (Zl, Zp), and every space but U+0020 (Zs). So is what Unicode
-//! calls default-ignorable (fillers and variation selectors, which are letters and marks without ink), the empty
-//! Braille pattern, and a mark with no letter before it or with a pile of marks before it, since those draw over their
-//! neighbours. Backslashes are left alone, so what was escaped once is not escaped again.
+//! **The class.** A character is printed as it is if it has ink of its own: letters, marks,
+//! numbers, punctuation and symbols (Unicode's general categories L, M, N, P and S), and the space.
+//! Everything else is escaped as `\u{202e}`: controls (Cc), formats such as the direction and tag
+//! characters, joiners and the soft hyphen (Cf), private use (Co), unassigned code points (Cn),
+//! line and paragraph separators (Zl, Zp), and every space but U+0020 (Zs). So is what Unicode
+//! calls default-ignorable (fillers and variation selectors, which are letters and marks without
+//! ink), the empty Braille pattern, and a mark with no letter before it or with a pile of marks
+//! before it, since those draw over their neighbours. Backslashes are left alone, so what was
+//! escaped once is not escaped again.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// How many marks a letter may carry; more would draw over the lines above.
+/// The most marks that a letter may carry. More would overlap the lines above.
 const MARKS: usize = 4;
 
-/// Letters, marks and symbols without ink: Unicode's `Default_Ignorable_Code_Point` outside of C* and Z*, and U+2800.
+/// Letters, marks and symbols without ink: Unicode's `Default_Ignorable_Code_Point` outside of C*
+/// and Z*, and U+2800.
 const INKLESS: [std::ops::RangeInclusive<char>; 11] = [
     '\u{34f}'..='\u{34f}',
     '\u{115f}'..='\u{1160}',
@@ -38,18 +42,20 @@ const INKLESS: [std::ops::RangeInclusive<char>; 11] = [
     '\u{e0100}'..='\u{e01ef}',
 ];
 
-/// A text within a line, with everything escaped that is not printable; line ends too.
+/// Escapes a text within a line: everything that is not printable, including line ends.
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
-/// Lines, whose ends are kept; everything else that is not printable is escaped.
+/// Escapes a text of several lines: keeps line ends and escapes everything else that is not
+/// printable.
 pub fn page(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c == '\n')
 }
 
-/// A JSON document in which nothing is left that is not printable. The values are the same: outside of its texts a document
-/// has nothing but ASCII and line ends, and within them every character may be escaped.
+/// Escapes a JSON document so that everything in it is printable. The values stay the same: outside
+/// strings a document has only ASCII and line ends, and within strings every character may be
+/// escaped.
 pub fn json(document: &str) -> Cow<'_, str> {
     replaced(
         document,
@@ -62,7 +68,8 @@ pub fn json(document: &str) -> Cow<'_, str> {
     )
 }
 
-/// A line of a file for a drawing that counts its characters: each that is not printable becomes U+FFFD, and a tab a space.
+/// Masks a line of a file without changing its number of characters: an unprintable one becomes
+/// U+FFFD, and a tab becomes a space.
 pub fn masked(text: &str) -> Cow<'_, str> {
     replaced(
         text,
@@ -77,7 +84,7 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// Whether a text is printed as it is.
+/// Whether a text is printed unchanged.
 pub fn is_printable(text: &str) -> bool {
     matches!(line(text), Cow::Borrowed(_))
 }
@@ -89,11 +96,12 @@ fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a text cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = out.write_fmt(text);
 }
 
-/// The text with each character replaced that is neither printable nor kept; the same text where there is none.
+/// Replaces each character that is neither printable nor kept. Returns the text itself if there is
+/// none.
 fn replaced(
     text: &str,
     is_kept: impl Fn(char) -> bool,
@@ -125,9 +133,9 @@ fn replaced(
 enum Kind {
     /// It has ink and may carry marks.
     Ink,
-    /// A mark, which is drawn over what stands before it.
+    /// A mark, which is drawn over the preceding character.
     Mark,
-    /// It is printed although it is not printable.
+    /// It is kept although it is not printable.
     Kept,
     /// It is not printable.
     Not,
@@ -144,7 +152,8 @@ fn kind(c: char) -> Kind {
     if INKLESS.iter().any(|range| range.contains(&c)) {
         return Kind::Not;
     }
-    // What `str::escape_debug` leaves alone is not of the categories C* and Z*. It escapes marks at a text's beginning only.
+    // Characters that `str::escape_debug` does not escape are not of the categories C* and Z*. It
+    // escapes marks at a text's beginning only.
     let is_escaped = |text: &str| {
         text.escape_debug()
             .nth(1 + usize::from(text.len() > c.len_utf8()))

@@ -1,7 +1,7 @@
-//! A problem of a policy file: what, where, what was meant, and what to do.
+//! A problem of a policy file: what is wrong, where it is, and how to fix it.
 //!
-//! Codes are stable names: each has a section in docs/POLICY.md. A problem only tells; whether a set may be published
-//! is decided by the presence of errors, in [`compile`](super::compile).
+//! Codes are stable names: each has a section in docs/POLICY.md. A problem only reports.
+//! [`compile`](super::compile) decides whether a set may be published: it must have no errors.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub use customs_engine::place::Place;
 /// Declares the codes once, with their names.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal,)+) => {
-        /// What kind of problem it is.
+        /// The kind of a problem.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $($(#[doc = $doc])+ $variant,)+
@@ -37,15 +37,15 @@ codes! {
     NoPolicy => "no-policy",
     /// A file or set is larger than the limits.
     TooLarge => "too-large",
-    /// The text is no YAML.
+    /// The text is not valid YAML.
     YamlSyntax => "yaml-syntax",
-    /// A key stands twice in one mapping.
+    /// A key occurs twice in one mapping.
     DuplicateKey => "duplicate-key",
-    /// The document is of a kind that is not known here.
+    /// The document is of an unknown kind.
     UnknownKind => "unknown-kind",
     /// A field that does not exist.
     UnknownField => "unknown-field",
-    /// A field that must be there is not.
+    /// A required field is missing.
     MissingField => "missing-field",
     /// An AuthorizationPolicy without a namespace, read as the Kubernetes API reads it.
     DefaultNamespace => "default-namespace",
@@ -53,7 +53,7 @@ codes! {
     WrongType => "wrong-type",
     /// An empty list, mapping or text, which would silently mean everything or nothing.
     EmptyValue => "empty-value",
-    /// A value that the field does not have.
+    /// A value that the field does not accept.
     BadValue => "bad-value",
     /// A name that Kubernetes would not accept.
     BadName => "bad-name",
@@ -61,7 +61,7 @@ codes! {
     BadHost => "bad-host",
     /// A host that is understood but spelt oddly.
     HostSpelling => "host-spelling",
-    /// A listener port that is no number from 0 to 65535.
+    /// A listener port that is not a number from 0 to 65535.
     BadPort => "bad-port",
     /// A path that no request could have.
     BadPath => "bad-path",
@@ -73,7 +73,7 @@ codes! {
     BadAddress => "bad-address",
     /// Two fields that exclude each other.
     Conflict => "conflict",
-    /// The same policy or entry stands twice.
+    /// The same policy or entry occurs twice.
     Duplicate => "duplicate",
     /// A policy that does nothing.
     EmptyPolicy => "empty-policy",
@@ -81,9 +81,9 @@ codes! {
     MissingSet => "missing-set",
     /// A DestinationSet that hides one of the root namespace.
     HiddenSet => "hidden-set",
-    /// A policy that speaks for callers of another namespace.
+    /// A policy that selects callers of another namespace.
     NotYours => "not-yours",
-    /// A policy that lies beside the directories of namespaces and in none of them.
+    /// A policy that is beside the namespace directories instead of in one of them.
     Misplaced => "misplaced",
     /// Something that looks like a policy and is not read.
     NotRead => "not-read",
@@ -93,11 +93,11 @@ codes! {
     SettingChanged => "setting-changed",
     /// A key that a check cannot answer, and that would therefore never match.
     Unanswerable => "unanswerable",
-    /// An object that is meant for somebody else.
+    /// An object that customs does not read.
     NotOurs => "not-ours",
     /// A selector or target that is not used because no gateway is declared.
     SelectorUnused => "selector-unused",
-    /// A policy that is for other workloads than the declared gateway.
+    /// A policy that selects other workloads than the declared gateway.
     OutOfScope => "out-of-scope",
     /// A foreign trust domain is accepted because a rule names it.
     TrustDomainAccepted => "trust-domain-accepted",
@@ -105,7 +105,7 @@ codes! {
     NeverMatches => "never-matches",
     /// A rule that another of its kind covers.
     Covered => "covered",
-    /// A grant that a deny always beats.
+    /// A grant that a deny always overrides.
     AlwaysDenied => "always-denied",
     /// A team's deny over a grant of the root namespace.
     GrantOverruled => "grant-overruled",
@@ -115,9 +115,9 @@ codes! {
     ExpiresSoon => "expires-soon",
     /// A DestinationSet that no policy names.
     UnusedSet => "unused-set",
-    /// A grant that no ALLOW of Istio lets through.
+    /// A grant that no Istio ALLOW policy permits.
     IstioGateClosed => "istio-gate-closed",
-    /// A set that isolates somebody and says nothing of callers without a valid identity.
+    /// A set that isolates callers but does not name callers without a valid identity.
     UnauthenticatedUnsaid => "unauthenticated-unsaid",
     /// Callers without a valid identity may go where an isolated caller may not.
     UnauthenticatedFreer => "unauthenticated-freer",
@@ -129,17 +129,17 @@ codes! {
     AddressOnly => "address-only",
     /// A deny for HTTP that denies every TCP connection too.
     DeniesAllTcp => "denies-all-tcp",
-    /// An ALLOW that lets in everybody but a few.
+    /// An ALLOW that admits every caller except a few.
     OnlyExclusions => "only-exclusions",
     /// An `Enforce` of a deny whose policy only reports.
     ModeOverruled => "mode-overruled",
-    /// A policy that is about the callers of its own namespace alone, where a namespace was left out.
+    /// A policy that selects the callers of its own namespace only, because it names no namespace.
     OwnCallersOnly => "own-callers-only",
     /// A policy that marks requests and denies none.
     AuditOnly => "audit-only",
-    /// A host that other readers of YAML take for something else.
+    /// A host that other YAML readers parse as a boolean or null.
     YamlWord => "yaml-word",
-    /// Findings that were left off, because the set is too large or they are too many.
+    /// Findings that are omitted because the set is too large or there are too many.
     LeftOff => "left-off",
 }
 
@@ -148,9 +148,9 @@ codes! {
 pub enum Severity {
     /// The source is refused.
     Error,
-    /// It loads, and somebody should look.
+    /// The source loads, but its author should look at it.
     Warning,
-    /// It loads; worth knowing.
+    /// The source loads; the information may be useful.
     Note,
 }
 
@@ -168,20 +168,20 @@ impl Severity {
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What kind it is.
+    /// Its kind.
     pub code: Code,
     /// Whether it keeps the source from loading.
     pub severity: Severity,
     /// Where it is.
     pub place: Place,
-    /// What is wrong, in one sentence without its full stop; the offending text stands in backticks.
+    /// What is wrong, in one sentence without a full stop; the offending text is in backticks.
     pub text: String,
-    /// What was meant or what to do, if that can be said.
+    /// What was probably meant, or what to do, if known.
     pub hint: Option<String>,
 }
 
 impl Problem {
-    /// An error.
+    /// Creates an error.
     pub fn error(code: Code, place: Place, text: impl Into<String>) -> Problem {
         Problem {
             code,
@@ -192,7 +192,7 @@ impl Problem {
         }
     }
 
-    /// A warning.
+    /// Creates a warning.
     pub fn warning(code: Code, place: Place, text: impl Into<String>) -> Problem {
         Problem {
             severity: Severity::Warning,
@@ -200,7 +200,7 @@ impl Problem {
         }
     }
 
-    /// A note.
+    /// Creates a note.
     pub fn note(code: Code, place: Place, text: impl Into<String>) -> Problem {
         Problem {
             severity: Severity::Note,
@@ -208,7 +208,7 @@ impl Problem {
         }
     }
 
-    /// The same problem with advice.
+    /// Adds advice.
     pub fn hint(self, hint: impl Into<String>) -> Problem {
         Problem {
             hint: Some(shortened(hint.into())),
@@ -216,7 +216,7 @@ impl Problem {
         }
     }
 
-    /// The same problem with advice, if there is any.
+    /// Adds advice, if there is any.
     pub fn advised(self, hint: Option<String>) -> Problem {
         match hint {
             Some(hint) => self.hint(hint),
@@ -230,10 +230,10 @@ impl Problem {
     }
 }
 
-/// The longest text of a problem, in bytes: room for the longest name and what is wrong with it.
+/// The longest text of a problem, in bytes. It fits the longest name and what is wrong with it.
 const LONGEST: usize = 2048;
 
-/// Files may hold values of any length; a problem shows the beginning and the end of a text.
+/// Shortens a text to its beginning and its end, because files may hold values of any length.
 fn shortened(text: String) -> String {
     if text.len() <= LONGEST {
         return text;

@@ -1,11 +1,9 @@
-//! Typed reading of nodes: a field at a time, noting what is wrong and reading on.
+//! Typed reading of nodes, one field at a time. A reader records each problem and continues.
 //!
-//! Nothing here knows a kind of document: [`spec`](super::spec) declares the fields. What a reader
-//! returns is right; what was wrong is among the problems, with its place. An empty list, mapping
-//! or
-//! text is an error unless its declaration says otherwise, because it would silently mean
-//! everything
-//! or nothing.
+//! This module does not know the kinds of documents: [`spec`](super::spec) declares the fields.
+//! Whatever a reader returns is valid; each problem is recorded with its place. An empty list,
+//! mapping or text is an error unless its declaration allows it, because it would silently mean
+//! everything or nothing.
 
 mod values;
 
@@ -21,7 +19,7 @@ pub use values::{FromField, FromNode, List, Mapping, Placed, Refused, Required};
 pub struct Text<'n> {
     /// The text, not empty.
     pub text: &'n str,
-    /// Where it stands.
+    /// Where it is.
     pub place: &'n Place,
 }
 
@@ -37,7 +35,7 @@ impl Text<'_> {
     }
 }
 
-/// The fields of one mapping; each is taken once, and what is left at the end does not exist.
+/// The fields of one mapping. Each is taken once, and the rest at the end is unknown.
 #[derive(Debug)]
 pub struct Fields<'n, 'p> {
     spec: &'static MappingSpec,
@@ -47,7 +45,7 @@ pub struct Fields<'n, 'p> {
 }
 
 impl<'n, 'p> Fields<'n, 'p> {
-    /// Opens a mapping as it is declared.
+    /// Opens a mapping with a declaration.
     fn open(
         node: &'n Node,
         spec: &'static MappingSpec,
@@ -69,17 +67,17 @@ impl<'n, 'p> Fields<'n, 'p> {
         })
     }
 
-    /// Takes a field, if it is there.
+    /// Takes a field, if it is present.
     pub(crate) fn take(&mut self, name: &str) -> Option<&'n Node> {
         let at = self.left.iter().position(|(key, _)| key.name == name)?;
         Some(&self.left.swap_remove(at).1)
     }
 
-    /// Takes a field that must be there.
+    /// Takes a required field.
     fn require(&mut self, name: &str) -> Option<&'n Node> {
         let node = self.take(name);
         if node.is_none() {
-            // A misspelt field is one mistake, and is told where it stands.
+            // A misspelt field is one mistake, and is reported at its place.
             let near = self
                 .left
                 .iter()
@@ -93,7 +91,7 @@ impl<'n, 'p> Fields<'n, 'p> {
         node
     }
 
-    /// Closes the mapping: every field that was not taken does not exist. Returns those.
+    /// Closes the mapping. Reports every field that was not taken as unknown, and returns these.
     fn close(mut self) -> Vec<&'n str> {
         let read_over = self.spec.read_over;
         self.left
@@ -110,9 +108,8 @@ impl<'n, 'p> Fields<'n, 'p> {
         Problem::error(Code::UnknownField, key.place.clone(), what)
     }
 
-    /// What was meant by a field that does not exist here: the same word in another form, a field
-    /// of another mapping, a name
-    /// that is near, and else any.
+    /// Suggests what was meant by an unknown field: the same word in another form, a field of
+    /// another mapping, a similar name, or else any known field.
     fn meant(&self, name: &str) -> String {
         let known = self.spec.names();
         let same = known
@@ -142,7 +139,7 @@ const HOSTS_IN_OTHER_WORDS: [&str; 8] = [
     "urls",
 ];
 
-/// Other words for where to, which are no near misses of any field.
+/// Other words for destinations, which are not similar to any field.
 const OTHER_WORDS: [&str; 12] = [
     "domain",
     "domains",
@@ -162,7 +159,7 @@ fn did_you_mean(name: &str) -> String {
     format!("did you mean `{name}`?")
 }
 
-/// Reads a text; numbers and booleans want quotes.
+/// Reads a text. Numbers and booleans need quotes.
 pub(crate) fn text<'n>(
     node: &'n Node,
     name: &str,
@@ -207,7 +204,7 @@ fn wrong_type(node: &Node, name: &str, wanted: &str) -> Problem {
 fn empty(node: &Node, name: &str) -> Problem {
     let hint = match name {
         "allow" => "leave `allow` out and write `isolate: true`",
-        // Without one of these a rule would be about more.
+        // Leaving one of these fields out does not add callers or destinations to a rule.
         "reason" | "ticket" | "owner" | "mode" | "deny" | "rules" | "except" | "expires" => {
             "leave the field out, or say what it holds"
         }
@@ -229,9 +226,8 @@ fn quoted(names: &[&str]) -> String {
         .join(", ")
 }
 
-/// A host that is one of YAML's words for a boolean or for nothing: here it is text, and other
-/// readers of YAML take it for
-/// something else.
+/// Warns about a host that is a YAML word for a boolean or null. It is text here, but other YAML
+/// readers parse it as that value.
 pub(crate) fn yaml_word(text: Text<'_>) -> Option<Problem> {
     const WORDS: [&str; 11] = [
         "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
@@ -246,9 +242,8 @@ pub(crate) fn yaml_word(text: Text<'_>) -> Option<Problem> {
         .then(|| text.warning(Code::YamlWord, what).hint(hint))
 }
 
-/// The known name that was meant by what was written: the same word in another form (case, `_` and
-/// `-`, plural), else the one
-/// that differs least, if it is near.
+/// Returns the known name that was probably meant: the same word in another form (case, `_` and
+/// `-`, plural), or else the most similar one, if it is similar enough.
 pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = squeezed(written);
     if let Some(same) = known.iter().find(|name| squeezed(name) == word) {
@@ -262,7 +257,7 @@ pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
         .copied()
 }
 
-/// A name without case, dividers and the ending of a plural.
+/// Returns a name without case, separators and plural ending.
 fn squeezed(name: &str) -> String {
     let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | ' '));
     let word: String = letters.flat_map(char::to_lowercase).collect();

@@ -1,13 +1,14 @@
-//! One source read alone: files in, documents and every problem out. With an error it is refused whole.
+//! Reads one source alone: takes files, and returns documents and every problem. A source with an
+//! error is refused whole.
 //!
-//! A file that has not changed is recognised and need not be read again. What only several sources together show is
-//! [`compile`](super::compile)'s business, and what was in force before is nobody's here.
+//! An unchanged file is recognised and need not be read again. [`compile`](super::compile) reports
+//! what only several sources together show. This module does not know what was in force before.
 
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::foreign::PassedOver;
+use super::foreign::SkippedDocuments;
 use super::metadata::{self, Item, Kind, Object};
 use super::problem::{Code, Place, Problem};
 use super::validate::{self, Documents};
@@ -27,15 +28,15 @@ pub struct PolicyFile {
 /// A source as it was read: one `--policies` directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
-    /// The directory as it was given; unique.
+    /// The directory as it was configured; unique.
     pub name: String,
     /// Its policy files, sorted by name.
     pub files: Vec<PolicyFile>,
-    /// The one namespace that it may speak for; any, where there is none.
+    /// The one namespace to which it is bound, if it is bound.
     pub namespace: Option<String>,
-    /// The namespace of documents that name none.
+    /// The namespace of documents without one.
     pub default_namespace: Option<String>,
-    /// What looks like a policy file of it and is not read.
+    /// Warnings for files of it that look like policy files and are not read.
     pub unread: Vec<Problem>,
 }
 
@@ -45,7 +46,7 @@ pub struct LoadedFile(Arc<Content>);
 
 #[derive(Debug)]
 struct Content {
-    /// Kept because other settings may give it another meaning.
+    /// Kept because other settings may change its meaning.
     file: PolicyFile,
     digest: Digest,
     documents: Documents,
@@ -56,26 +57,29 @@ struct Content {
 pub type Digest = [u8; 32];
 
 impl LoadedFile {
-    /// Reads one file of a source; files can be read side by side.
+    /// Reads one file of a source. Files can be read in parallel.
     pub fn read(source: &Source, file: &PolicyFile, settings: &Settings) -> LoadedFile {
         let path = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
-        let (documents, problems, passed) =
-            (Documents::default(), Vec::new(), PassedOver::default());
+        let (documents, problems, skipped) = (
+            Documents::default(),
+            Vec::new(),
+            SkippedDocuments::default(),
+        );
         let mut reader = FileReader {
             source,
             settings,
             documents,
             problems,
-            passed,
+            skipped,
         };
         reader.read(&path, &file.bytes);
         let FileReader {
             mut documents,
             mut problems,
-            passed,
+            skipped,
             ..
         } = reader;
-        problems.extend(passed.tell());
+        problems.extend(skipped.into_problems());
         documents.shrink();
         limit(&mut problems, &path);
         let digest = Sha256::digest(&file.bytes).into();
@@ -87,35 +91,36 @@ impl LoadedFile {
         }))
     }
 
-    /// Its name inside the source.
+    /// Returns its name inside the source.
     pub fn name(&self) -> &str {
         &self.0.file.name
     }
 
-    /// How many bytes it has.
+    /// Returns its size in bytes.
     pub fn bytes(&self) -> usize {
         self.0.file.bytes.len()
     }
 
-    /// The digest of its bytes.
+    /// Returns the digest of its bytes.
     pub fn digest(&self) -> &Digest {
         &self.0.digest
     }
 
-    /// Whether this is what was read from the file.
+    /// Whether this was read from an equal file.
     pub fn is(&self, file: &PolicyFile) -> bool {
         self.0.file == *file
     }
 }
 
-/// How many problems of one file are told.
-const MOST: usize = 1_000;
+/// The most problems of one file that are listed.
+const MAX_PROBLEMS: usize = 1_000;
 
-/// Keeps the first errors, then the first of the others: nobody reads more, and a record has to hold them.
+/// Keeps the first errors, then the first of the other problems. More would not be read, and a
+/// record has to hold them.
 fn limit(problems: &mut Vec<Problem>, path: &str) {
-    if let Some(more @ 1..) = problems.len().checked_sub(MOST) {
+    if let Some(more @ 1..) = problems.len().checked_sub(MAX_PROBLEMS) {
         problems.sort_by_key(|problem| (problem.severity, problem.code != Code::TooLarge));
-        problems.truncate(MOST);
+        problems.truncate(MAX_PROBLEMS);
         let what = format!("{more} more problems of this file are not listed");
         problems.push(Problem::note(Code::LeftOff, Place::whole(path), what));
     }
@@ -127,7 +132,7 @@ struct FileReader<'r> {
     settings: &'r Settings,
     documents: Documents,
     problems: Vec<Problem>,
-    passed: PassedOver,
+    skipped: SkippedDocuments,
 }
 
 impl FileReader<'_> {
@@ -139,10 +144,10 @@ impl FileReader<'_> {
             );
         };
         for document in document::parse(path, text) {
-            if self.problems.len() > 10 * MOST {
+            if self.problems.len() > 10 * MAX_PROBLEMS {
                 let what = format!(
                     "the file has more than {} problems, and was not read to its end",
-                    10 * MOST
+                    10 * MAX_PROBLEMS
                 );
                 return self.problems.push(Problem::error(
                     Code::TooLarge,
@@ -163,7 +168,7 @@ impl FileReader<'_> {
                                 );
                                 self.documents.service_entries.push(entry);
                             }
-                            Item::Others(passed, place) => self.passed.count(passed, place),
+                            Item::Others(skipped, place) => self.skipped.count(skipped, place),
                         }
                     }
                 }
@@ -178,7 +183,7 @@ impl FileReader<'_> {
             settings,
             documents,
             problems,
-            passed: _,
+            skipped: _,
         } = self;
         let namespace = source.namespace.as_deref();
         problems.extend(namespace.and_then(|namespace| bound::not_its_own(object, namespace)));
@@ -208,8 +213,8 @@ struct Loaded {
     head: Source,
     files: Vec<LoadedFile>,
     problems: Vec<Problem>,
-    /// What it isolates although it has no good content.
-    stands_in: Option<Arc<EgressScope>>,
+    /// The scope that isolates its namespace while it has no good content.
+    isolation: Option<Arc<EgressScope>>,
 }
 
 /// Reads one source alone, file after file.
@@ -241,7 +246,7 @@ fn head(source: &Source) -> Source {
 }
 
 impl LoadedSource {
-    /// Puts the files of a source together, in their order, and looks for what only all of them show.
+    /// Combines the files of a source, in their order, and reports what only all of them show.
     pub fn of(source: &Source, files: Vec<LoadedFile>, settings: &Settings) -> LoadedSource {
         let namespace = source.namespace.as_deref();
         let not_root =
@@ -257,14 +262,14 @@ impl LoadedSource {
             head: head(source),
             files,
             problems,
-            stands_in: None,
+            isolation: None,
         }))
     }
 
-    /// What stands in for a bound source that was never good: its namespace is isolated, and nothing is granted. `None`
-    /// for a source that is not bound.
+    /// Returns the substitute for a bound source that was never good: it isolates the namespace and
+    /// grants nothing. Returns `None` for a source that is not bound.
     pub(crate) fn stand_in(source: &Source) -> Option<LoadedSource> {
-        let stands_in = Some(Arc::new(bound::isolation(
+        let isolation = Some(Arc::new(bound::isolation(
             &source.name,
             source.namespace.as_deref()?,
         )));
@@ -273,16 +278,16 @@ impl LoadedSource {
             head: head(source),
             files,
             problems,
-            stands_in,
+            isolation,
         })))
     }
 
-    /// What it isolates although it has no good content.
-    pub(crate) fn stands_in(&self) -> Option<&Arc<EgressScope>> {
-        self.0.stands_in.as_ref()
+    /// The scope that isolates its namespace while it has no good content.
+    pub(crate) fn isolation(&self) -> Option<&Arc<EgressScope>> {
+        self.0.isolation.as_ref()
     }
 
-    /// The source as it was read: a copy, to be read again with other settings.
+    /// Returns a copy of the source as it was read, to be parsed again with other settings.
     pub fn source(&self) -> Source {
         let files = self
             .0
@@ -296,14 +301,15 @@ impl LoadedSource {
         }
     }
 
-    /// The source's name.
+    /// Returns the source's name.
     pub fn name(&self) -> &str {
         &self.0.head.name
     }
 
-    /// What it is bound to and what it takes for granted, for the revision: beside the files, what gives them their meaning.
+    /// Returns its namespace and its default namespace, for the revision: beside the files, these
+    /// determine the meaning.
     pub fn binding(&self) -> String {
-        // Destructured completely: a new field must be thought of here.
+        // Destructured completely, so that a new field must be handled here.
         let Source {
             name: _,
             files: _,
@@ -313,16 +319,16 @@ impl LoadedSource {
         } = &self.0.head;
         format!(
             "namespace={namespace:?} default={default_namespace:?} stands_in={}",
-            self.0.stands_in.is_some()
+            self.0.isolation.is_some()
         )
     }
 
-    /// Its files.
+    /// Returns its files.
     pub fn files(&self) -> &[LoadedFile] {
         &self.0.files
     }
 
-    /// Every problem of the source, errors and warnings.
+    /// Returns every problem of the source: errors, warnings and notes.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
     }
@@ -332,7 +338,7 @@ impl LoadedSource {
         self.0.problems.iter().any(Problem::is_error)
     }
 
-    /// Its documents, file by file.
+    /// Returns its documents, file by file.
     pub(crate) fn documents(&self) -> impl Iterator<Item = &Documents> {
         self.0.files.iter().map(|file| &file.0.documents)
     }
@@ -342,7 +348,7 @@ impl LoadedSource {
         self.documents().all(Documents::is_empty)
     }
 
-    /// Whether this is what was read from the source.
+    /// Whether this was read from an equal source.
     pub fn is(&self, source: &Source) -> bool {
         let Source {
             name,
@@ -362,7 +368,8 @@ impl LoadedSource {
                 .all(|(loaded, file)| loaded.is(file))
     }
 
-    /// Whether both were read from the same names and bytes, with the same beside them that is not read.
+    /// Whether both were read from the same names and bytes, with the same warnings for unread
+    /// files.
     pub fn is_same(&self, other: &LoadedSource) -> bool {
         let same =
             |(a, b): (&LoadedFile, &LoadedFile)| Arc::ptr_eq(&a.0, &b.0) || a.0.file == b.0.file;
@@ -372,7 +379,7 @@ impl LoadedSource {
                 && self.0.files.iter().zip(&other.0.files).all(same))
     }
 
-    /// What was read from this file of the source before, if it is unchanged.
+    /// Returns what was read from this file before, if the file is unchanged.
     pub fn unchanged(&self, file: &PolicyFile) -> Option<&LoadedFile> {
         let at = self
             .0
@@ -397,7 +404,11 @@ mod tests {
         };
         let custom = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: n}\n\
                       spec: {action: CUSTOM, provider: {name: x}, rules: [{}]}\n---\n";
-        let text = format!("{}{}", custom.repeat(5), set(&"A.example, ".repeat(MOST)));
+        let text = format!(
+            "{}{}",
+            custom.repeat(5),
+            set(&"A.example, ".repeat(MAX_PROBLEMS))
+        );
         let file = PolicyFile {
             name: "a.yaml".into(),
             bytes: text.into_bytes().into(),
@@ -408,13 +419,13 @@ mod tests {
             ..Source::default()
         };
         let loaded = load(&source, &Settings::default());
-        let (told, all) = (
+        let (reported, all) = (
             loaded.problems(),
             loaded.problems().iter().filter(|p| p.is_error()).count(),
         );
-        assert_eq!((told.len(), all), (MOST + 1, MOST));
+        assert_eq!((reported.len(), all), (MAX_PROBLEMS + 1, MAX_PROBLEMS));
         assert_eq!(
-            told[0].to_string(),
+            reported[0].to_string(),
             "s/a.yaml: note[left-off]: 5 more problems of this file are not listed"
         );
     }

@@ -1,10 +1,10 @@
-//! What a document may hold, declared once: each mapping's fields, with name, shape and meaning.
+//! The declarations of what a document may hold: each mapping's fields, with name, shape and
+//! meaning.
 //!
-//! [`mapping!`](crate::mapping) makes two things of one declaration: the type that the reader
-//! fills,
-//! and a [`MappingSpec`], from which the hints for unknown fields, the JSON Schema and the
-//! reference
-//! tables of docs/POLICY.md follow. What a value means is not said here; the readers know it.
+//! [`mapping!`](crate::mapping) generates two things from one declaration: the type that the reader
+//! fills, and a [`MappingSpec`], from which the hints for unknown fields, the JSON Schema and the
+//! reference tables of docs/POLICY.md follow. The readers, not the declarations, interpret the
+//! values.
 
 pub(crate) mod authorization_policy;
 mod documents;
@@ -15,10 +15,10 @@ pub use documents::{AUTHORIZATION_POLICY, DESTINATION_SET, EGRESS_POLICY, KindSp
 pub(crate) use documents::{Document, Metadata, ObjectList};
 pub use json_schema::json_schema;
 
-/// What a value looks like.
+/// The shape of a value.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
-    /// Anything, also nothing.
+    /// Anything, including null.
     Any,
     /// `true` or `false`.
     Boolean,
@@ -32,12 +32,12 @@ pub enum Shape {
     OneOf(&'static [&'static str]),
     /// A list.
     List {
-        /// What its entries look like.
+        /// The shape of its entries.
         of: &'static Shape,
         /// Whether it may have none.
         may_be_empty: bool,
     },
-    /// A mapping with any names, all of which have values of this shape.
+    /// A mapping with any names; all values have this shape.
     Map(&'static Shape),
     /// A mapping with declared fields.
     Mapping(&'static MappingSpec),
@@ -50,7 +50,7 @@ pub enum Shape {
 pub struct FieldSpec {
     /// Its name in files.
     pub name: &'static str,
-    /// What its value looks like.
+    /// The shape of its value.
     pub shape: Shape,
     /// Whether it must be written.
     pub required: bool,
@@ -78,11 +78,11 @@ pub enum Part {
 pub struct MappingSpec {
     /// The name of its type, and of its definition in the JSON Schema.
     pub name: &'static str,
-    /// What messages call it.
+    /// Its name in messages.
     pub called: &'static str,
     /// Whether a mapping without fields is an error.
     pub filled: bool,
-    /// Fields that are known and mean nothing here.
+    /// Fields that are known and ignored.
     pub read_over: &'static [&'static str],
     #[doc(hidden)]
     pub about: &'static str,
@@ -96,7 +96,7 @@ impl MappingSpec {
         self.about.trim()
     }
 
-    /// Returns the declared fields in order, without those that are read over.
+    /// Returns the declared fields in order, without the ignored ones.
     pub fn fields(&self) -> Vec<&'static FieldSpec> {
         let part = |part: &'static Part| match part {
             Part::Field(field) => vec![field],
@@ -105,12 +105,12 @@ impl MappingSpec {
         self.parts.iter().flat_map(part).collect()
     }
 
-    /// Returns whether a field of this name is declared; one that is read over is not.
+    /// Returns whether a field of this name is declared; an ignored one is not.
     pub fn has(&self, name: &str) -> bool {
         self.fields().iter().any(|field| field.name == name)
     }
 
-    /// Returns the names of all fields, with those that are read over.
+    /// Returns the names of all fields, including the ignored ones.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         let declared = self.fields().into_iter().map(|field| field.name);
         declared.chain(self.read_over.iter().copied()).collect()
@@ -135,9 +135,8 @@ pub const fn field(
 ///
 /// A field is `name_in_rust: Type = "nameInFiles"`. Its type says how it is read and whether it is
 /// required; `as` gives another [`Shape`] to a field that its reader reads further. `= flatten`
-/// takes
-/// the fields of another mapping. `filled` refuses a mapping without fields, and `read over` names
-/// fields that are known and mean nothing. The literal behind the type is what messages call it.
+/// takes the fields of another mapping. `filled` refuses a mapping without fields, and `read over`
+/// names fields that are known and ignored. The literal after the type is its name in messages.
 #[macro_export]
 macro_rules! mapping {
     (@part $n:lifetime, $of:ty, $about:expr, flatten) => {

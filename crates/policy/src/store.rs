@@ -1,8 +1,9 @@
-//! The only mutable cell between the two journeys: one [`Publisher`] writes the snapshot in force, many [`Reader`]s
-//! load it without waiting.
+//! The only mutable cell between checks and reloads: one [`Publisher`] writes the snapshot in
+//! force, and many [`Reader`]s load it without waiting.
 //!
-//! There is always a snapshot; before the first good set it is one that denies everything. The publisher cannot be
-//! cloned, so one task publishes, and the last good snapshot stays until that task has a better one.
+//! There is always a snapshot. Before the first good set, it denies everything. The publisher
+//! cannot be cloned, so one task publishes, and the last good snapshot stays until that task
+//! publishes another one.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use customs_engine::snapshot::Snapshot;
 
-/// Makes the cell, with what is in force before anything was loaded.
+/// Creates the cell with the snapshot that is in force before anything is loaded.
 pub fn cell(initial: Snapshot) -> (Publisher, Reader) {
     let cell = Arc::new(ArcSwap::from_pointee(initial));
     (Publisher(cell.clone()), Reader(cell))
@@ -22,20 +23,20 @@ pub fn cell(initial: Snapshot) -> (Publisher, Reader) {
 pub struct Publisher(Arc<ArcSwap<Snapshot>>);
 
 impl Publisher {
-    /// Puts a whole snapshot in force, at once for every reader. Returns the one before, which checks
-    /// may still hold: the thread that drops the last reference frees it.
+    /// Puts a whole snapshot in force, at once for every reader. Returns the one before, which
+    /// checks may still hold: the thread that drops the last reference frees it.
     pub fn publish(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         self.0.swap(Arc::new(snapshot))
     }
 
-    /// What is in force.
+    /// Returns the snapshot in force.
     pub fn current(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
 }
 
-/// The snapshot in force when it was asked for. Checks on several threads take and leave it without writing to memory that
-/// they share.
+/// The snapshot that was in force when it was loaded. Checks on several threads acquire and release
+/// it without writing to shared memory.
 #[derive(Debug)]
 pub struct InForce(Guard<Arc<Snapshot>>);
 
@@ -52,12 +53,12 @@ impl Deref for InForce {
 pub struct Reader(Arc<ArcSwap<Snapshot>>);
 
 impl Reader {
-    /// The snapshot in force; hold it for one check only.
+    /// Returns the snapshot in force. Hold it for one check only.
     pub fn snapshot(&self) -> InForce {
         InForce(self.0.load())
     }
 
-    /// The same, to be kept for longer.
+    /// Returns the snapshot in force, to be kept for longer.
     pub fn shared(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }

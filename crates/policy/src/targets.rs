@@ -1,7 +1,9 @@
-//! What a policy that targets ServiceEntries is bound to: their hosts, where they are among the sources or in the settings.
+//! Binds policies that target ServiceEntries to the hosts of these entries, which are in the
+//! sources or in the settings.
 //!
-//! Such a policy says nothing of other destinations. A DENY or AUDIT rule that may concern a host of the entry is kept as it is
-//! (it is never made narrower than Istio's); of an ALLOW only what lies within the entry's hosts is kept.
+//! Such a policy does not apply to other destinations. A DENY or AUDIT rule that may match a host
+//! of the entry is kept unchanged, so it is never narrower than Istio's. An ALLOW rule is reduced
+//! to the entry's hosts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,9 +25,9 @@ pub(super) struct ServiceEntries(BTreeMap<String, EntryHosts>);
 /// The hosts of a ServiceEntry.
 #[derive(Debug, Default)]
 struct EntryHosts {
-    /// Those that can be compared; of a known entry at least one.
+    /// The hosts that can be compared. A known entry has at least one.
     compared: Vec<HostPattern>,
-    /// The others, as they are written.
+    /// The other hosts, as they are written.
     unread: Vec<String>,
 }
 
@@ -43,8 +45,9 @@ impl EntryHosts {
 }
 
 impl ServiceEntries {
-    /// Those of the sources, and those that the settings declare. One that stands in both is among the problems: which of the
-    /// two a policy means is not known. Of those that stand twice among the sources others tell.
+    /// Collects the entries of the sources and those that the settings declare. An entry in both is
+    /// a problem, because it is not known which one a policy means. Duplicates among the sources
+    /// are reported elsewhere.
     pub(super) fn of<'d>(
         documents: impl Iterator<Item = &'d Documents>,
         settings: &Settings,
@@ -81,23 +84,23 @@ impl ServiceEntries {
         ServiceEntries(entries)
     }
 
-    /// Whether an entry is among them, with a host that can be compared.
+    /// Whether an entry with a comparable host is known.
     pub(super) fn is_known(&self, path: &str) -> bool {
         self.0.contains_key(path)
     }
 
-    /// The hosts of an entry that can be compared.
+    /// Returns the hosts of an entry that can be compared.
     pub(super) fn hosts(&self, path: &str) -> &[HostPattern] {
         self.0.get(path).map_or(&[], |hosts| &hosts.compared)
     }
 
-    /// The hosts of an entry that cannot be compared, as they are written.
+    /// Returns the hosts of an entry that cannot be compared, as they are written.
     pub(super) fn unread(&self, path: &str) -> &[String] {
         self.0.get(path).map_or(&[], |hosts| &hosts.unread)
     }
 }
 
-/// A host that a ServiceEntry of the settings cannot have.
+/// An invalid host of a ServiceEntry in the settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a name, `*.suffix` or an IP address")]
 pub struct ServiceEntryHostError {
@@ -109,8 +112,8 @@ pub struct ServiceEntryHostError {
     pub host: String,
 }
 
-/// The ServiceEntries that settings declare, by `ns/name`; a name alone is of the gateway's namespace. Hosts that cannot be
-/// compared are added to `errors`.
+/// Returns the ServiceEntries that the settings declare, by `ns/name`. A name alone is in the
+/// gateway's namespace. Hosts that cannot be compared are added to `errors`.
 pub fn declared(
     namespace: &str,
     entries: &BTreeMap<String, Vec<String>>,
@@ -140,15 +143,15 @@ pub fn declared(
         .collect()
 }
 
-/// A host of a ServiceEntry: a name, `*.suffix` or an address, at any port. `*` is none: Istio refuses it, and a policy that is
-/// bound to it would be about everything.
+/// Parses a host of a ServiceEntry: a name, `*.suffix` or an address, at any port. `*` is invalid:
+/// Istio refuses it, and a policy that is bound to it would apply to everything.
 pub(super) fn host_pattern(text: &str) -> Option<HostPattern> {
     let (pattern, _) = pattern::parse_host_pattern(text).ok()?;
     let (every, _) = pattern::parse_host_pattern(&format!("{text}:*")).ok()?;
     (!pattern.is_anywhere() && !pattern.is_lone_star() && !pattern.is_network()).then_some(every)
 }
 
-/// The rule of a bound policy; `None` for one that says nothing of these hosts.
+/// Returns the rule of a bound policy, or `None` if it does not apply to these hosts.
 pub(super) fn bind(rule: &Rule, action: Action, hosts: &[HostPattern]) -> Option<Arc<Rule>> {
     let everything = [Operation::default()];
     let to = if rule.to.is_empty() {
@@ -160,7 +163,7 @@ pub(super) fn bind(rule: &Rule, action: Action, hosts: &[HostPattern]) -> Option
         .iter()
         .filter_map(|operation| narrow(operation, action, hosts))
         .collect();
-    // Without any it would be about everything.
+    // Without any operation the rule would apply to everything.
     (!to.is_empty()).then(|| Arc::new(Rule { to, ..rule.clone() }))
 }
 
@@ -174,7 +177,7 @@ fn narrow(operation: &Operation, action: Action, hosts: &[HostPattern]) -> Optio
     let kept: Vec<HostPattern> = if own.is_empty() {
         hosts.to_vec()
     } else {
-        // Where neither lies within the other and both may match one host, a DENY keeps all of its own.
+        // If neither contains the other and both may match one host, a DENY keeps its own pattern.
         let overlaps = |host: &HostPattern, pattern: &HostPattern| {
             action != Action::Allow
                 && host.meets(matching, pattern, matching)
@@ -189,7 +192,7 @@ fn narrow(operation: &Operation, action: Action, hosts: &[HostPattern]) -> Optio
             own.iter()
                 .any(|pattern| pattern.contains(matching, host, matching))
         };
-        // What a grant names at some ports alone is granted at these, of each host that it names otherwise.
+        // If a grant names a host at some ports only, the entry's hosts are granted at these ports.
         let at_ports = own
             .iter()
             .filter(|pattern| action == Action::Allow && !pattern.is_text())

@@ -1,6 +1,8 @@
-//! What only several documents together can show: the same policy twice, a DestinationSet that is missing or hidden.
+//! Checks that need several documents: duplicate policies, and DestinationSets that are missing or
+//! hidden.
 //!
-//! Used twice: over one source when it is read, and over the whole set before it is published.
+//! These checks run twice: over one source when it is read, and over the whole set before it is
+//! published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,12 +24,12 @@ pub(crate) struct Documents {
     pub(crate) egress: Vec<EgressPolicy>,
     /// DestinationSets.
     pub(crate) sets: Vec<DestinationSet>,
-    /// Istio's ServiceEntries, for the targets that name them; they are no policies.
+    /// Istio's ServiceEntries, for the targets that name them; they are not policies.
     pub(crate) service_entries: Vec<ServiceEntry>,
 }
 
 impl Documents {
-    /// What each document is: its kind, `ns/name` and place.
+    /// Returns the kind, `ns/name` and place of each document.
     fn heads(&self) -> impl Iterator<Item = (&'static str, &str, &Place)> {
         fn of(kind: Kind, meta: &Meta) -> (&'static str, &str, &Place) {
             (kind.as_str(), &meta.path, &meta.place)
@@ -45,7 +47,7 @@ impl Documents {
         istio.chain(egress).chain(sets).chain(entries)
     }
 
-    /// Gives back the room that reading left over.
+    /// Releases spare capacity.
     pub(crate) fn shrink(&mut self) {
         self.istio.shrink_to_fit();
         self.egress.shrink_to_fit();
@@ -53,18 +55,18 @@ impl Documents {
         self.service_entries.shrink_to_fit();
     }
 
-    /// How many policies there are.
+    /// Returns the number of policies.
     pub(crate) fn len(&self) -> usize {
         self.istio.len() + self.egress.len() + self.sets.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no policies.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Reports every document that stands twice: (kind, namespace, name) over all sources.
+/// Reports duplicate documents: the same kind, namespace and name over all sources.
 pub(crate) fn duplicates<'d>(
     sources: impl Iterator<Item = &'d Documents>,
     problems: &mut Vec<Problem>,
@@ -105,15 +107,17 @@ impl<'d> Sets<'d> {
         }
     }
 
-    /// The set that a policy means: of its own namespace, then of the root namespace.
+    /// Returns the set that a name means: of the policy's own namespace, then of the root
+    /// namespace.
     pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<&'d DestinationSet> {
         let own = self.by_name.get(&(namespace, name));
         own.or_else(|| self.by_name.get(&(self.root_namespace, name)))
             .copied()
     }
 
-    /// The rule of an entry with the hosts of the sets that it names; without any it is the entry's own, shared. `None`
-    /// if a name means nothing, which is among the problems.
+    /// Returns the rule of an entry with the hosts of the sets that it names. Without sets, the
+    /// entry's own rule is shared. Returns `None` if a set does not exist, which is added to
+    /// `problems`.
     pub(crate) fn link(
         &self,
         policy: &EgressPolicy,
@@ -140,8 +144,8 @@ impl<'d> Sets<'d> {
         for (index, exception) in rule.except.iter_mut().enumerate() {
             self.add_hosts(own, entry, Some(index), &mut exception.to);
         }
-        // The reader sees to it that neither an entry nor a set is without hosts; no host at all would mean any host, so
-        // it is refused here once more.
+        // The reader refuses entries and sets without hosts. Without any host a rule would match
+        // every host, so it is refused here again.
         if rule
             .to
             .iter()
@@ -196,7 +200,7 @@ impl<'d> Sets<'d> {
         problems.extend(unused.map(|set| self.unused(set)));
     }
 
-    /// The paths of the sets that a policy names.
+    /// Returns the paths of the sets that a policy names.
     fn used_by(&self, policy: &'d EgressPolicy) -> impl Iterator<Item = &'d str> {
         let names = policy
             .deny
@@ -227,7 +231,8 @@ impl<'d> Sets<'d> {
         }
     }
 
-    /// A set of the root namespace may be there for policies that this server does not read.
+    /// Returns the problem of an unused set. For one of the root namespace it is a note, because
+    /// policies that this server does not read may use it.
     fn unused(&self, set: &DestinationSet) -> Problem {
         let what = format!("no policy names the DestinationSet `{}`", set.meta.path);
         let place = set.meta.place.clone();

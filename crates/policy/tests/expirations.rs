@@ -1,4 +1,4 @@
-//! Grants and exceptions that end: in which order, and each told once.
+//! Grants and exceptions that expire: their order, and that each is reported once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -53,7 +53,7 @@ fn grants_and_exceptions_end_in_their_order() {
 #[test]
 fn each_end_is_told_once_by_whoever_looks_on_and_on() {
     let expirations = expirations();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (from, to) in [
         (0, 999),
         (999, 1_000),
@@ -64,7 +64,7 @@ fn each_end_is_told_once_by_whoever_looks_on_and_on() {
     ] {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let passed = expirations.passed(at(from), at(to));
-        told.extend(passed.map(|(info, _)| {
+        reported.extend(passed.map(|(info, _)| {
             (
                 to,
                 info.id.to_string(),
@@ -80,5 +80,5 @@ fn each_end_is_told_once_by_whoever_looks_on_and_on() {
     ];
     let expected = expected
         .map(|(to, rule, ticket)| (to, rule.to_owned(), ticket.to_owned(), "team-n".to_owned()));
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
 }

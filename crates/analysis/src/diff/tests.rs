@@ -64,7 +64,7 @@ fn shift(shift: Shift) -> &'static str {
 }
 
 /// `allowed web/app -> http://a.example/` for each answer that changes.
-fn told(diff: &Diff) -> Vec<String> {
+fn reported(diff: &Diff) -> Vec<String> {
     let line = |group: &Group, change: &VerdictChange| {
         format!(
             "{} {} -> {}",
@@ -79,20 +79,20 @@ fn told(diff: &Diff) -> Vec<String> {
         .collect()
 }
 
-/// Asserts that all of these questions are answered otherwise, and none of the others is.
+/// Asserts that the answers of exactly these requests change.
 #[track_caller]
 fn changes(old: &str, new: &str, expected: &[&str], not: &[&str]) {
-    let told = told(&between(old, new));
+    let reported = reported(&between(old, new));
     for line in expected {
         assert!(
-            told.iter().any(|told| told == line),
-            "no {line:?} in {told:#?}"
+            reported.iter().any(|reported| reported == line),
+            "no {line:?} in {reported:#?}"
         );
     }
     for part in not {
         assert!(
-            !told.iter().any(|told| told.contains(part)),
-            "{part:?} in {told:#?}"
+            !reported.iter().any(|reported| reported.contains(part)),
+            "{part:?} in {reported:#?}"
         );
     }
 }
@@ -192,7 +192,7 @@ fn an_end_counts_from_its_moment_on() {
         &["allowed"],
     );
     assert_eq!(
-        told(&between(&entry(""), &future)),
+        reported(&between(&entry(""), &future)),
         [""; 0],
         "the end has not come"
     );
@@ -202,7 +202,7 @@ fn an_end_counts_from_its_moment_on() {
         &snapshot(&future),
         UnixNanos(NOW.0 * 2),
     );
-    assert!(told(&later).contains(&"denied web/made-up -> http://a.example/".to_owned()));
+    assert!(reported(&later).contains(&"denied web/made-up -> http://a.example/".to_owned()));
 }
 
 #[test]
@@ -359,14 +359,14 @@ fn words_and_order_change_no_verdict() {
         )
     };
     let (old, new) = (deny(""), deny(", ticket: T-1, reason: because"));
-    assert_eq!(told(&between(&old, &new)), [""; 0]);
+    assert_eq!(reported(&between(&old, &new)), [""; 0]);
     assert_eq!(rules(&old, &new), ["~ ep:web/e#d reason,ticket"]);
     let renamed = old.replace("name: d", "name: e");
     assert_eq!(rules(&old, &renamed), ["- ep:web/e#d", "+ ep:web/e#e"]);
     let renamed = between(&old, &renamed);
     assert!(
         !renamed.changes_verdicts()
-            && told(&renamed)
+            && reported(&renamed)
                 .iter()
                 .all(|line| line.starts_with("reason "))
     );
@@ -385,7 +385,7 @@ fn equal_changes_are_one_group() {
         ),
         ("ep:web/e#d", Shift::Denied)
     );
-    assert!(group.changes.len() >= 8, "{:#?}", told(&diff));
+    assert!(group.changes.len() >= 8, "{:#?}", reported(&diff));
 }
 
 #[test]

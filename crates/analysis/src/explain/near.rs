@@ -1,8 +1,9 @@
-//! The rule that comes nearest to a request that none allows, and what of it does not fit.
+//! Finds the rule that is nearest to a request that no rule allows, and the parts that do not
+//! match.
 //!
-//! Nothing here decides. The trace of the naive evaluator says which rules might have been meant.
-//! Each part of such a rule is asked by itself, as the engine asks all of them together, so that a
-//! person learns which one to change: the caller, the host, its port, the gateway's port, the
+//! This module decides nothing. The trace of the naive evaluator lists the rules that might have
+//! been meant. Each part of such a rule is evaluated by itself, as the engine evaluates all of them
+//! together, to show which part to change: the caller, the host, its port, the gateway's port, the
 //! method, the path, or a condition.
 
 use std::fmt;
@@ -21,10 +22,10 @@ use customs_engine::reference::Candidate;
 use customs_engine::request::DestinationHost;
 use customs_engine::{Caller, Effect, Rule};
 
-/// How many values of a rule people are told.
-const TOLD: usize = 6;
+/// The most values of a rule that are listed.
+const MAX_VALUES: usize = 6;
 
-/// The rule that comes nearest to a request.
+/// The rule that is nearest to a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Nearest {
@@ -33,12 +34,12 @@ pub struct Nearest {
     shared_labels: usize,
     on_trial: bool,
     hosts_match: bool,
-    /// What of it does not fit, in order.
+    /// The parts that do not match, in order.
     #[serde(default)]
     misses: Vec<Miss>,
 }
 
-/// A part of a rule that does not fit a request.
+/// A part of a rule that does not match a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Miss {
     /// `caller`, `protocol`, `host`, `port`, `listenerPort`, `method`, `path` or `condition`.
@@ -62,43 +63,44 @@ impl fmt::Display for Nearest {
         if self.on_trial {
             f.write_str("; it is only a dry run")?;
         }
-        let told: Vec<&str> = self
+        let listed: Vec<&str> = self
             .misses
             .iter()
             .filter(|miss| miss.part != "host")
             .map(|m| m.text.as_str())
             .collect();
-        match (told.is_empty(), self.hosts_match) {
+        match (listed.is_empty(), self.hosts_match) {
             (true, _) => Ok(()),
             (false, true) => {
-                write!(f, "; the host matches, but {}", told.join(", and "))
+                write!(f, "; the host matches, but {}", listed.join(", and "))
             }
-            (false, false) => write!(f, "; besides the host, {}", told.join(", and ")),
+            (false, false) => write!(f, "; besides the host, {}", listed.join(", and ")),
         }
     }
 }
 
-/// The first few of some values.
+/// Joins the first few of some values.
 fn some(values: &[String]) -> String {
-    let told = values
+    let listed = values
         .iter()
-        .take(TOLD)
+        .take(MAX_VALUES)
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join(", ");
-    match values.len().saturating_sub(TOLD) {
-        0 => told,
-        more => format!("{told} and {more} more"),
+    match values.len().saturating_sub(MAX_VALUES) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
     }
 }
 
-/// How near a rule comes; larger is nearer. Whether host and caller match, whether the host is
-/// near, whether the caller matches, the labels that are shared, and how few parts do not fit.
+/// How near a rule is; larger is nearer. The parts: how many of host and caller match, whether the
+/// host is near, whether the caller matches, the number of shared labels, and how few parts do not
+/// match.
 type Rank = (usize, bool, bool, usize, usize);
 
-/// The rule of these that comes nearest: about the caller and with a host that matches, or that
-/// shares most labels with the request's, counted from the end; of several such the one of which
-/// least does not fit. `None` where none comes near.
+/// Returns the nearest of these rules: one that selects the caller and whose host matches or shares
+/// the most labels with the request's, counted from the end. Among several, the one with the fewest
+/// mismatches wins. Returns `None` if none is near.
 pub(super) fn nearest(
     candidates: &[Candidate<'_>],
     context: &EvalContext<'_>,
@@ -122,8 +124,8 @@ pub(super) fn nearest(
             shared_labels,
             usize::MAX - misses.len(),
         );
-        // The first of equal ones, so that the order of files does not matter more than that of
-        // rules.
+        // Of equal rules the first wins, so that the order of files does not matter more than that
+        // of rules.
         if best.as_ref().is_none_or(|(most, _)| rank > *most) {
             let hosts = hosts(operation).map(HostPattern::to_string).collect();
             let on_trial = !is_in_force;
@@ -144,8 +146,8 @@ pub(super) fn nearest(
     best.map(|(_, nearest)| nearest)
 }
 
-/// The operation of a rule that comes nearest, and how many labels its hosts share; a rule without
-/// any is about anywhere.
+/// Returns the nearest operation of a rule, and the number of labels that its hosts share. A rule
+/// without operations applies everywhere.
 fn nearest_operation<'r>(
     rule: &'r Rule,
     context: &EvalContext<'_>,
@@ -185,7 +187,7 @@ fn hosts(operation: Option<&Operation>) -> impl Iterator<Item = &HostPattern> {
         .flat_map(|operation| operation.hosts.any_of())
 }
 
-/// Whether the hosts of an operation fit, whatever the port.
+/// Whether the hosts of an operation match, for any port.
 fn host_fits(operation: &Operation, context: &EvalContext<'_>) -> bool {
     let destination = &context.request.destination;
     let DestinationHost::Known(host) = &destination.host else {
@@ -223,7 +225,7 @@ fn miss(part: &str, text: impl Into<String>) -> Miss {
     }
 }
 
-/// Everything of a rule that does not fit.
+/// Returns the parts of a rule that do not match.
 fn misses(
     rule: &Rule,
     operation: Option<&Operation>,
@@ -262,10 +264,10 @@ fn misses(
     found
 }
 
-/// Everything of an operation that does not fit.
+/// Returns the parts of an operation that do not match.
 fn misses_of(operation: &Operation, context: &EvalContext<'_>) -> Vec<Miss> {
     let request = context.request;
-    // Each field is asked as the engine asks it, alone.
+    // Each field is evaluated alone, as the engine evaluates it.
     let holds = |alone: Operation| alone.matches(context, Effect::Allow).is_some();
     let mut found = Vec::new();
     if !host_fits(operation, context) {
@@ -316,7 +318,7 @@ fn misses_of(operation: &Operation, context: &EvalContext<'_>) -> Vec<Miss> {
     found
 }
 
-/// Why a port does not fit, where the host does.
+/// Explains why a port does not match if the host does.
 fn port(operation: &Operation, context: &EvalContext<'_>) -> String {
     let destination = &context.request.destination;
     let asked = match destination.port {
@@ -332,14 +334,14 @@ fn port(operation: &Operation, context: &EvalContext<'_>) -> String {
         PortPattern::Unsaid => format!("`{pattern}` covers 80, 443 and none"),
         PortPattern::Every => format!("`{pattern}` covers every port"),
     };
-    let told: Vec<String> = hosts(Some(operation))
+    let listed: Vec<String> = hosts(Some(operation))
         .filter(|pattern| covers_host(pattern, host, destination.raw_authority))
         .map(covered)
         .collect();
-    format!("the port does not: {asked}, and {}", some(&told))
+    format!("the port does not: {asked}, and {}", some(&listed))
 }
 
-/// What is known of the path, in words.
+/// Describes the path in words.
 fn path(context: &EvalContext<'_>) -> String {
     match context.readings() {
         Readings::One(path) => format!("is `{path}`"),
@@ -354,7 +356,7 @@ fn path(context: &EvalContext<'_>) -> String {
     }
 }
 
-/// The values of a field in words.
+/// Formats the values of a field.
 fn lists<P>(field: &Field<P>, word: impl Fn(&P) -> String) -> String {
     let all = |values: &[P]| some(&values.iter().map(&word).collect::<Vec<_>>());
     match (field.any_of(), field.none_of()) {
@@ -364,7 +366,7 @@ fn lists<P>(field: &Field<P>, word: impl Fn(&P) -> String) -> String {
     }
 }
 
-/// The key of a condition, as policies write it.
+/// Returns the key of a condition, as policies write it.
 fn key(condition: &Condition) -> String {
     match condition {
         Condition::Source(_) => "source.* or remote.ip".to_owned(),
@@ -375,8 +377,8 @@ fn key(condition: &Condition) -> String {
     }
 }
 
-/// How many labels a pattern shares with a host, counted from the end; an address shares all or
-/// nothing.
+/// Returns the number of labels that a pattern shares with a host, counted from the end. An address
+/// shares all or nothing.
 fn shared_labels(pattern: &HostPattern, host: &Host<'_>) -> usize {
     let labels = |text: &str, name: &str| {
         let (text, name) = (text.trim_start_matches('.').rsplit('.'), name.rsplit('.'));

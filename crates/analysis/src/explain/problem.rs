@@ -1,11 +1,11 @@
-//! What request validation found, in words.
+//! Describes the findings of request validation.
 
 use customs_engine::host::{Authority, HostParseError, parse_server_name};
 use customs_engine::request;
 use customs_engine::{Attributes, Reason, Request};
 
-/// Why request validation found something: what of the host or the SNI cannot be read, or which
-/// attributes differ.
+/// Returns the cause of a finding of request validation: what in the host or the SNI cannot be
+/// read, or which attributes differ.
 pub fn problem(attributes: &Attributes<'_>, request: &Request<'_>) -> Option<String> {
     let sni = attributes
         .tls_sni
@@ -39,7 +39,7 @@ pub fn problem(attributes: &Attributes<'_>, request: &Request<'_>) -> Option<Str
     }
 }
 
-/// What request validation found.
+/// Describes a finding of request validation.
 pub(super) fn in_words(finding: Reason) -> &'static str {
     match finding {
         Reason::EmptyRequest => "the check says neither an HTTP request nor an address",

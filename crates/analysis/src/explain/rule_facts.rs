@@ -1,4 +1,4 @@
-//! Where a rule is written and whom to ask about it.
+//! The place of a rule and whom to ask about it.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use customs_engine::{RuleInfo, UnixNanos};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Where a rule is written and whom to ask.
+/// The place of a rule and whom to ask about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleFacts {
-    /// How answers and records name it.
+    /// Its id, as in answers and records.
     pub id: String,
     /// Where it is written: `file:line`.
     pub origin: String,
@@ -24,7 +24,7 @@ pub struct RuleFacts {
 }
 
 impl RuleFacts {
-    /// The facts of a rule.
+    /// Returns the facts of a rule.
     pub fn of(info: &RuleInfo) -> RuleFacts {
         let moment = |at: UnixNanos| {
             Timestamp::from_nanosecond(at.0)

@@ -1,8 +1,8 @@
-//! The stages of a decision in words, rendered from the trace of the naive evaluator.
+//! Renders the stages of a decision in words, from the trace of the naive evaluator.
 //!
-//! Nothing here asks a rule. A trace explains one answer by its pass: for the verdict, rules on
-//! trial are left out, except where they come nearest; for `dry_run` they are in force. Stages are
-//! only shown if the trace gives the answer that the engine gave.
+//! This module evaluates no rule. A trace explains the answer of one pass: for the verdict, dry-run
+//! rules are left out, except as the nearest rule; for `dry_run` they are in force. Stages are
+//! shown only if the trace gives the same answer as the engine.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ use super::rule_facts::RuleFacts;
 /// The stages by name, in their order.
 const STAGES: [&str; 5] = ["validation", "deny", "istio", "isolation", "default"];
 
-/// What one stage did.
+/// The result of one stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
     /// `validation`, `deny`, `istio`, `isolation` or `default`.
@@ -30,11 +30,11 @@ pub struct Stage {
     /// `passed`, `denied`, `notAsked`, `open`, `closed` or `allowed`; `unknown` if the trace gives
     /// another answer than the engine did.
     pub state: Cow<'static, str>,
-    /// The same in words, with the rules that matter.
+    /// The result in words, with the rules that matter.
     pub text: String,
     /// The rules that the words name, in their order.
     pub rules: Vec<RuleFacts>,
-    /// The entry that comes nearest, where an allow entry was missing.
+    /// The nearest entry, if an allow entry was missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<Nearest>,
 }
@@ -50,7 +50,7 @@ impl Stage {
         }
     }
 
-    /// A stage that an earlier one made needless.
+    /// Returns a stage that was skipped because an earlier one denied.
     fn not_asked(stage: &'static str) -> Stage {
         Stage::new(stage, "notAsked", "not asked: an earlier stage denied")
     }
@@ -115,7 +115,7 @@ fn unknown_headers(snapshot: &Snapshot, request: &Request<'_>) -> String {
     clauses.collect()
 }
 
-/// Makes words of a trace.
+/// Renders a trace in words.
 struct Renderer<'s> {
     trace: &'s Trace<'s>,
     context: EvalContext<'s>,
@@ -247,7 +247,7 @@ impl Renderer<'_> {
         }
     }
 
-    /// A stage in which an allow entry was missing.
+    /// Returns a stage in which an allow entry was missing.
     fn missed(
         &self,
         name: &'static str,
@@ -295,7 +295,7 @@ fn denied_by(Denied { rule, expired }: &Denied<'_>) -> Stage {
     }
 }
 
-/// How near the deny rules came, and those that an exception kept from denying.
+/// Describes how many deny rules matched in part, and those that an exception kept from denying.
 fn passed_denies(denies: &DenyTrace<'_>) -> Stage {
     let mut text = match denies.rules {
         0 => "passed: there is no deny rule".to_owned(),
@@ -319,7 +319,7 @@ fn passed_denies(denies: &DenyTrace<'_>) -> Stage {
     }
 }
 
-/// A stage that a rule opened, if one did.
+/// Returns a stage that a rule opened, if one did.
 fn opened(name: &'static str, state: &'static str, matches: &AllowMatches<'_>) -> Option<Stage> {
     let rule = RuleFacts::of(&matches.opened_by?.info);
     let text = format!("open by {rule}");

@@ -1,7 +1,9 @@
-//! Which rules are worth comparing with a rule, so that findings about pairs do not cost the square of a set.
+//! Selects the rules that are worth comparing with a rule, so that findings about pairs do not have
+//! quadratic cost.
 //!
-//! Rules are filed by host key and namespace. A rule that covers another is filed under a key that contains a key of the
-//! other, so few are looked at; none is missed but for the [`Budget`].
+//! Rules are indexed by host key and namespace. A rule that covers another is indexed under a key
+//! that contains a key of the other, so few rules are compared. None is missed, unless the
+//! [`Budget`] is spent.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -14,19 +16,19 @@ use customs_engine::pattern::HostKey;
 use customs_engine::rule::Rule;
 use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject};
 
-/// How many comparisons the findings of one set may take.
+/// The number of comparisons that the findings of one set may use.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: usize,
 }
 
 impl Budget {
-    /// Enough for large sets, and a bound for absurd ones.
+    /// Creates a budget. It should suffice for large sets and limit extreme ones.
     pub(crate) fn new(comparisons: usize) -> Budget {
         Budget { left: comparisons }
     }
 
-    /// Takes one comparison, if there is one left.
+    /// Uses one comparison. Returns whether one was left.
     pub(crate) fn spend(&mut self) -> bool {
         let some = self.left > 0;
         self.left = self.left.saturating_sub(1);
@@ -42,21 +44,21 @@ impl Budget {
 /// A namespace, or `None` for more than one.
 type Namespace<'r> = Option<&'r str>;
 
-/// Rules, filed.
+/// An index of rules.
 #[derive(Debug)]
 pub(crate) struct Candidates<'r> {
     by_key: HashMap<(HostKey<'r>, Namespace<'r>), Vec<&'r Rule>>,
-    /// The prefix lengths of networks, IPv4 and IPv6 apart.
+    /// The prefix lengths of networks, separately for IPv4 and IPv6.
     lengths: BTreeSet<(bool, u8)>,
 }
 
 impl<'r> Candidates<'r> {
-    /// Files rules that may cover others.
+    /// Indexes rules that may cover others.
     pub(crate) fn of(rules: impl Iterator<Item = &'r Rule>) -> Candidates<'r> {
         Candidates::file(rules, namespaces)
     }
 
-    /// Files rules by where they apply alone, whoever they are about.
+    /// Indexes rules by their destinations alone, for any callers.
     pub(crate) fn by_host(rules: impl Iterator<Item = &'r Rule>) -> Candidates<'r> {
         Candidates::file(rules, |_| vec![None])
     }
@@ -89,7 +91,8 @@ impl<'r> Candidates<'r> {
         filed
     }
 
-    /// The first rule that may cover `rule` and does. What a rule covers, its first host and namespace are part of.
+    /// Returns the first rule that covers `rule`. Only the first host and namespace of `rule` are
+    /// looked up, because a rule that covers it covers these.
     pub(crate) fn find<'c>(
         &'c self,
         rule: &'c Rule,
@@ -122,7 +125,7 @@ impl<'r> Candidates<'r> {
         None
     }
 
-    /// The keys of patterns that contain one with this key.
+    /// Returns the keys of patterns that contain one with this key.
     fn containing<'k>(&self, key: HostKey<'k>) -> Vec<HostKey<'k>> {
         let mut keys = vec![key];
         match key {
@@ -139,7 +142,7 @@ impl<'r> Candidates<'r> {
             HostKey::None => return keys,
         }
         if let Some(carried) = key.carried() {
-            // It ends with the key of what no table holds, as this list does.
+            // It ends with `HostKey::None`, as this list does.
             keys.extend(self.containing(carried));
             return keys;
         }
@@ -147,7 +150,7 @@ impl<'r> Candidates<'r> {
         keys
     }
 
-    /// The networks of known lengths, up to the longest asked for, in which an address lies.
+    /// Returns the networks that contain an address, of the known prefix lengths up to `longest`.
     fn networks<'k>(&self, ip: IpAddr, longest: u8) -> Vec<HostKey<'k>> {
         let lengths = self
             .lengths
@@ -170,7 +173,7 @@ fn suffixes(name: &str, from: usize) -> impl Iterator<Item = HostKey<'_>> {
     dots.filter_map(|at| name.get(at..).map(HostKey::Suffix))
 }
 
-/// The keys under which a rule's hosts are filed.
+/// Returns the keys under which a rule's hosts are indexed.
 pub(crate) fn hosts(rule: &Rule) -> Vec<HostKey<'_>> {
     let mut keys = Vec::new();
     for operation in &rule.to {

@@ -1,8 +1,8 @@
-//! Pairs of rules: one that another covers, a grant that a deny always beats, a team's deny over a grant of the root
-//! namespace.
+//! Pairs of rules: one that another covers, a grant that a deny always overrides, a team's deny
+//! over a grant of the root namespace.
 //!
-//! Removing a rule that is told here as covered, or a grant told as always denied, changes no answer. Of rules that say
-//! the same the first in the order of names stays.
+//! Removing a rule that is reported as covered, or a grant that is reported as always denied,
+//! changes no answer. Of equivalent rules, the first in the order of names is kept.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::subject::CallerMatch;
 use customs_policy::problem::{Code, Problem};
 
-/// Looks for clashes.
+/// Finds clashes.
 pub(crate) fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
     let denies = Candidates::of(rules.denies.iter().map(Arc::as_ref));
@@ -62,7 +62,8 @@ fn always_denied(grant: &Rule, deny: &Rule) -> Problem {
     warning(Code::AlwaysDenied, &grant.info, what).hint(hint)
 }
 
-/// Whether an ALLOW makes a foreign trust domain accepted, which is more than it grants (rule R6).
+/// Whether an ALLOW makes a foreign trust domain accepted, which is an effect beyond its grant
+/// (rule R6).
 fn accepts_a_domain(rule: &Rule, rules: &Rules) -> bool {
     let CallerMatch::Sources(sources) = &rule.callers else {
         return !rule.when.is_empty() && !rules.accepted_trust_domains.is_empty();
@@ -92,7 +93,7 @@ fn accepts_a_domain(rule: &Rule, rules: &Rules) -> bool {
         })
 }
 
-/// Rules of one kind that another of that kind covers.
+/// Finds rules of one kind that another of that kind covers.
 fn covered(
     list: &[Arc<Rule>],
     reads: Reads,
@@ -126,7 +127,7 @@ fn covered(
     }
 }
 
-/// Whether a set with `outer` needs no `inner`.
+/// Whether a set with `outer` does not need `inner`.
 fn replaces(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
     let lasts = match (outer.info.expires(), inner.info.expires()) {
         (None, _) => true,
@@ -136,7 +137,8 @@ fn replaces(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
     lasts && in_force_with(outer, inner) && covers::rule(outer, inner, reads)
 }
 
-/// A team that denies to itself what the root namespace grants to more than the team; each deny is told once.
+/// Finds denies of a team over grants of the root namespace that select more than the team. Each
+/// deny is reported once.
 fn root_grants(
     snapshot: &Snapshot,
     overruled: &BTreeSet<&RuleId>,
@@ -150,7 +152,7 @@ fn root_grants(
         rule.info.id.family() == Family::Egress && !is_root(rule) && rule.except.is_empty()
     };
     let denies = Candidates::by_host(rules.denies.iter().map(Arc::as_ref).filter(theirs));
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for grant in rules
         .grants
         .iter()
@@ -160,7 +162,7 @@ fn root_grants(
             let overrules = in_force_with(deny, grant)
                 && covers::destination(deny, grant, Reads::DENY_OVER_GRANT)
                 && share_a_caller(grant, deny);
-            if overrules && told.insert(&deny.info.id) {
+            if overrules && reported.insert(&deny.info.id) {
                 found.push(grant_overruled(grant, deny));
             }
             false

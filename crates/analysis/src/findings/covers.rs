@@ -1,8 +1,9 @@
 //! Whether one rule matches every request that another matches.
 //!
-//! Each rule is read by its own effect (rule R0), so a deny can be compared with a grant. The answer is sound and not
-//! complete: "covers" is only said where it is so, for known and for unknown attributes and for every kind of caller.
-//! Lists are compared value by value; two values that only together contain a third are not put together.
+//! Each rule is read by its own effect (rule R0), so a deny can be compared with a grant. The
+//! answer is sound but not complete: "covers" is always certain, for known and unknown attributes
+//! and for every kind of caller. Lists are compared value by value; two values that contain a third
+//! only together are not combined.
 
 use std::sync::Arc;
 
@@ -14,11 +15,11 @@ use customs_engine::pattern::{self, HostPattern, Match, TextPattern};
 use customs_engine::rule::Rule;
 use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
 
-/// Beyond this many comparisons of two lists nothing is said.
+/// The most comparisons of two lists; beyond it the answer is "does not cover".
 const MOST: usize = 16_384;
 
-/// How the two rules are read: the one that may cover, and the one that may be covered. A grant is never compared as
-/// the coverer of a deny.
+/// The effects by which the two rules are read: the covering one and the covered one. A grant is
+/// never compared as the covering rule of a deny.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reads {
     /// The effect of the rule that may cover.
@@ -45,12 +46,13 @@ impl Reads {
     };
 }
 
-/// Whether `outer` matches whatever `inner` matches, modes, exceptions and expiry aside.
+/// Whether `outer` matches every request that `inner` matches, apart from modes, exceptions and
+/// expiry.
 pub(crate) fn rule(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
     destination(outer, inner, reads) && callers(&outer.callers, &inner.callers, reads)
 }
 
-/// The same for where requests go alone, `when` included.
+/// The same for destinations alone, including `when`.
 pub(crate) fn destination(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
     let to = outer.to.is_empty()
         || (!inner.to.is_empty()
@@ -63,7 +65,7 @@ pub(crate) fn destination(outer: &Rule, inner: &Rule, reads: Reads) -> bool {
         .when
         .iter()
         .all(|condition| inner.when.contains(condition));
-    // On TCP a grant with one HTTP-only field is void as a whole.
+    // On TCP a grant with one HTTP-only field never matches.
     let tcp = reads.outer == Effect::Deny || !is_http_only(outer) || is_http_only(inner);
     tcp && when && to
 }
@@ -73,8 +75,8 @@ pub(crate) fn is_http_only(rule: &Rule) -> bool {
     rule.to.iter().any(Operation::is_http_only) || rule.when.iter().any(Condition::is_http_only)
 }
 
-/// An attribute that is not known satisfies every deny, and no grant that asks for it: a grant that does not ask is only
-/// covered where nothing is asked.
+/// Whether one field covers another. An unknown attribute satisfies every deny, and no grant with a
+/// condition on it. So a grant without a condition is covered only by a rule without one.
 fn field<P>(
     outer: &Field<P>,
     inner: &Field<P>,
@@ -104,7 +106,7 @@ fn field<P>(
 }
 
 fn operation(outer: &Operation, inner: &Operation, reads: Reads) -> bool {
-    // `**` also grants a connection that names no host, which nothing else that asks for hosts does.
+    // `**` also grants a connection without a host, which no other host pattern does.
     let grants_unnamed = |op: &Operation| {
         !op.hosts.is_set() || op.hosts.any_of().iter().any(HostPattern::is_anywhere)
     };
@@ -115,7 +117,7 @@ fn operation(outer: &Operation, inner: &Operation, reads: Reads) -> bool {
         && field(&outer.paths, &inner.paths, reads, |o, _, i, _| path(o, i))
 }
 
-/// Whether every method that one pattern matches as it is read another does.
+/// Whether `outer` matches every method that `inner` matches, each under its own reading.
 pub(crate) fn method(
     outer: &TextPattern,
     matching: Match,
@@ -129,8 +131,8 @@ pub(crate) fn method(
     }
 }
 
-/// Whether every text that one pattern matches another does. What holds of each reading holds where some reading must match
-/// some pattern, and where each must.
+/// Whether `outer` matches every text that `inner` matches. This holds for each reading, so it
+/// holds both if some reading must match and if every reading must match.
 pub(crate) fn path(outer: &PathPattern, inner: &PathPattern) -> bool {
     match (outer, inner) {
         (PathPattern::Text(outer), PathPattern::Text(inner)) => outer.contains(inner),
@@ -143,7 +145,7 @@ pub(crate) fn path(outer: &PathPattern, inner: &PathPattern) -> bool {
     }
 }
 
-/// Whether a rule is about every caller whom another is about.
+/// Whether a rule selects every caller that another selects.
 pub(crate) fn callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) -> bool {
     unknown_callers(outer, inner, reads)
         && match (outer, inner) {
@@ -168,8 +170,8 @@ pub(crate) fn callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) ->
         }
 }
 
-/// Whether callers without a valid identity whom `inner` may be about are among those of `outer`. Sources are compared
-/// with sources field by field, which holds for such callers too.
+/// Whether `outer` selects the callers without a valid identity that `inner` may select. Sources
+/// are compared with sources field by field, which holds for such callers too.
 fn unknown_callers(outer: &CallerMatch, inner: &CallerMatch, reads: Reads) -> bool {
     let named =
         |subjects: &SubjectList| subjects.name_unauthenticated() || subjects.hold_everyone();
@@ -206,7 +208,7 @@ fn source(outer: &Source, inner: &Source, reads: Reads) -> bool {
     let text = |o: &TextPattern, _: Match, i: &TextPattern, _: Match| o.contains(i);
     field(&outer.principals, &inner.principals, reads, text)
         && field(&outer.trust_domains, &inner.trust_domains, reads, text)
-        // A star of the contained pattern can only be taken up by a star of the other.
+        // A star of the contained pattern can only be matched by a star of the other.
         && field(&outer.namespaces, &inner.namespaces, reads, |o, _, i, _| pattern::glob_matches(o, i))
         && field(&outer.service_accounts, &inner.service_accounts, reads, |o, _, i, _| o == i)
         && field(&outer.ip_blocks, &inner.ip_blocks, reads, |o, _, i, _| o.contains(i))
@@ -223,7 +225,8 @@ fn subjects(outer: &Arc<SubjectList>, inner: &Arc<SubjectList>, reads: Reads) ->
         })
 }
 
-/// Of valid identities only. A grant must admit the foreign trust domains of the other too.
+/// Compares subjects for valid identities only. A grant must admit the foreign trust domains of the
+/// other too.
 fn subject(outer: &Subject, inner: &Subject, grants: bool) -> bool {
     let admits = !grants
         || trust_domains(inner)
@@ -277,7 +280,7 @@ fn trust_domains(subject: &Subject) -> &[String] {
     }
 }
 
-/// Each account in each namespace, where every namespace is named.
+/// Returns each account in each namespace, if every namespace is exact.
 pub(crate) fn pairs<'s>(
     namespaces: &'s [NamespacePattern],
     accounts: &'s [String],
@@ -296,7 +299,7 @@ pub(crate) fn pairs<'s>(
     Some(pairs)
 }
 
-/// Whether every namespace of one pattern is one of another.
+/// Whether every namespace of one pattern is in another.
 pub(crate) fn namespace(outer: &NamespacePattern, inner: &NamespacePattern) -> bool {
     use NamespacePattern::{Every, Exact, Prefix};
     match (outer, inner) {
@@ -307,7 +310,7 @@ pub(crate) fn namespace(outer: &NamespacePattern, inner: &NamespacePattern) -> b
     }
 }
 
-/// Whether a subject is about an account of a namespace, whatever its trust domain.
+/// Whether a subject selects an account of a namespace, for any trust domain.
 pub(crate) fn selects_account(subject: &Subject, (namespace, name): (&str, &str)) -> bool {
     match subject {
         Subject::Workloads {
@@ -347,7 +350,7 @@ fn is_every_workload(subject: &Subject) -> bool {
         if accounts.is_empty() && namespaces.contains(&NamespacePattern::Every))
 }
 
-/// A source that only asks for namespaces or accounts, over a subject.
+/// Whether a source with conditions on namespaces or accounts only covers a subject.
 fn source_over_subject(outer: &Source, inner: &Subject) -> bool {
     let Source {
         principals,
@@ -394,7 +397,7 @@ fn source_over_subject(outer: &Source, inner: &Subject) -> bool {
     }
 }
 
-/// A namespace as a glob.
+/// Returns a namespace as a glob.
 pub(crate) fn glob(namespace: &NamespacePattern) -> String {
     match namespace {
         NamespacePattern::Exact(name) => name.clone(),
@@ -403,7 +406,7 @@ pub(crate) fn glob(namespace: &NamespacePattern) -> String {
     }
 }
 
-/// Subjects over a source, by the narrowest of its lists that names workloads.
+/// Whether subjects cover a source, by the narrowest of its lists that names workloads.
 fn subjects_over_source(outer: &SubjectList, inner: &Source) -> bool {
     if outer.0.iter().any(is_every_workload) {
         return true;
@@ -430,7 +433,8 @@ fn subjects_over_source(outer: &SubjectList, inner: &Source) -> bool {
     }
 }
 
-/// The accounts outside of which a source is about nobody with a valid identity, where it names them: namespace and name.
+/// Returns the only accounts that a source can select among valid identities, if it names them:
+/// namespace and name.
 pub(crate) fn named_accounts(source: &Source) -> Option<Vec<(&str, &str)>> {
     let accounts = source.service_accounts.any_of();
     if !accounts.is_empty() {
@@ -449,7 +453,7 @@ pub(crate) fn named_accounts(source: &Source) -> Option<Vec<(&str, &str)>> {
     }
 }
 
-/// The account of an exact principal.
+/// Returns the account of an exact principal.
 fn account(principal: &TextPattern) -> Option<(&str, &str)> {
     let TextPattern::Exact(text) = principal else {
         return None;

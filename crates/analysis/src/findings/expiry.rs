@@ -1,4 +1,4 @@
-//! Grants and exceptions that have ended, or end within the days that are looked ahead.
+//! Grants and exceptions that have expired, or expire within the horizon.
 
 use super::{Horizon, id, warning};
 use customs_engine::rule_info::RuleInfo;
@@ -8,7 +8,7 @@ use customs_policy::problem::{Code, Problem};
 
 const DAY: i128 = 86_400 * 1_000_000_000;
 
-/// Looks for ends.
+/// Finds expired and expiring grants.
 pub(crate) fn look(rules: &Rules, horizon: Horizon, found: &mut Vec<Problem>) {
     let Some(now) = horizon.now else { return };
     let grants = rules.grants.iter().map(|rule| &rule.info);
@@ -26,7 +26,7 @@ pub(crate) fn look(rules: &Rules, horizon: Horizon, found: &mut Vec<Problem>) {
 fn expiration(info: &RuleInfo, now: UnixNanos, days: u32) -> Option<Problem> {
     let end = info.expires()?;
     if info.is_expired(now) {
-        let what = format!("`{}` ended at {}", id(info), moment(end));
+        let what = format!("`{}` ended at {}", id(info), timestamp(end));
         return Some(
             warning(Code::Expired, info, what).hint("remove it, or give it a later `expires`"),
         );
@@ -40,14 +40,14 @@ fn expiration(info: &RuleInfo, now: UnixNanos, days: u32) -> Option<Problem> {
         1 => "in a day".to_owned(),
         days => format!("in {days} days"),
     };
-    let what = format!("`{}` ends {in_days}, at {}", id(info), moment(end));
+    let what = format!("`{}` ends {in_days}, at {}", id(info), timestamp(end));
     Some(
         warning(Code::ExpiresSoon, info, what)
             .hint("give it a later `expires`, or make sure that no caller needs it then"),
     )
 }
 
-fn moment(end: UnixNanos) -> String {
+fn timestamp(end: UnixNanos) -> String {
     jiff::Timestamp::from_nanosecond(end.0).map_or_else(
         |_| "a time beyond the calendar".to_owned(),
         |at| at.to_string(),

@@ -1,5 +1,5 @@
-//! The two gates of a decision: grants that no ALLOW of Istio lets through, and what a set says of callers without a
-//! valid identity.
+//! The two gates of a decision: grants that no Istio ALLOW policy permits, and how a set treats
+//! callers without a valid identity.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::subject::{CallerMatch, Subject, SubjectList};
 use customs_policy::problem::{Code, Problem};
 
-/// Looks at the gates.
+/// Finds problems of the gates.
 pub(crate) fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
     let allows = Places::of(&rules.istio_allows);
@@ -30,7 +30,7 @@ pub(crate) fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Pro
         let CallerMatch::Subjects(subjects) = &grant.callers else {
             continue;
         };
-        // One on trial counts too: it would open the gate.
+        // A dry-run rule counts too, because it would open the gate.
         let opens = |allow: &Rule| may_open(subjects, grant, allow);
         if allows.any_near(grant, budget, opens) == Some(false) {
             found.push(gate_closed(subjects, grant));
@@ -40,7 +40,8 @@ pub(crate) fn look(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Pro
     audit_only(rules, found);
 }
 
-/// Tells of AUDIT rules where no AuthorizationPolicy allows or denies: their author may take them for more than a mark.
+/// Reports AUDIT rules if no AuthorizationPolicy allows or denies, because their author may expect
+/// them to deny.
 fn audit_only(rules: &Rules, found: &mut Vec<Problem>) {
     let is_istio = |rule: &Arc<Rule>| rule.info.id.family() == Family::Istio;
     if !rules.istio_allow_policies.is_empty() || rules.denies.iter().any(is_istio) {
@@ -55,9 +56,9 @@ fn audit_only(rules: &Rules, found: &mut Vec<Problem>) {
     }));
 }
 
-/// Whether the gate is closed by default wherever a grant of this mode counts.
+/// Whether the gate is closed by default when a grant of this mode counts.
 fn has_gate(rules: &Rules, grant: Enforcement) -> bool {
-    // One that is bound to hosts closes the gate for few, and is left aside.
+    // A policy that is bound to hosts closes the gate for these only, so it is ignored.
     rules
         .istio_allow_policies
         .iter()
@@ -86,7 +87,8 @@ fn gate_closed(subjects: &SubjectList, grant: &Rule) -> Problem {
     ))
 }
 
-/// The rule of an AuthorizationPolicy that lets a grant through. Ranges are left out: that language has none.
+/// Returns the rule of an AuthorizationPolicy that permits a grant. Ranges are left out, because
+/// that language has none.
 fn istio_rule(subjects: &SubjectList, grant: &Rule) -> String {
     let sources: Vec<String> = subjects.0.iter().filter_map(source).collect();
     let from = match sources.len() == subjects.0.len() {
@@ -116,7 +118,7 @@ fn istio_host(host: &HostPattern) -> String {
     }
 }
 
-/// `None` for subjects that no source can name.
+/// Returns a subject as a source, or `None` if no source can name it.
 fn source(subject: &Subject) -> Option<String> {
     let quoted = |items: Vec<String>| {
         items
@@ -154,10 +156,10 @@ fn source(subject: &Subject) -> Option<String> {
     ))
 }
 
-/// Rules by the names they are about, written from their ends, so that all below a suffix stand together.
+/// Rules by their host names, which are reversed so that all names below a suffix are adjacent.
 struct Places<'r> {
     names: BTreeMap<String, Vec<&'r Rule>>,
-    /// Rules about addresses, or about more than a suffix.
+    /// Rules with addresses, or with more than a suffix.
     others: Vec<&'r Rule>,
 }
 
@@ -185,7 +187,8 @@ impl<'r> Places<'r> {
         places
     }
 
-    /// Whether any rule that may be about a host of `rule` is as asked; `None` if there are too many to tell.
+    /// Whether `is` holds for any rule that may match a host of `rule`. Returns `None` if the
+    /// budget is spent.
     fn any_near(
         &self,
         rule: &Rule,
@@ -235,7 +238,8 @@ fn backwards(name: &str) -> String {
     name.chars().rev().collect()
 }
 
-/// What a set that isolates somebody says of callers without a valid identity, who could be anyone.
+/// Reports how a set that isolates callers treats those without a valid identity, who could be
+/// anyone.
 fn unauthenticated(snapshot: &Snapshot, budget: &mut Budget, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
     let enforced = || {
@@ -282,7 +286,8 @@ fn selects_workloads(policy: &EgressScope) -> bool {
         .any(|subject| *subject != Subject::Unauthenticated)
 }
 
-/// Grants for callers without a valid identity alone, to where nobody else is granted anything.
+/// Finds grants for callers without a valid identity only, to destinations that no other caller is
+/// granted.
 fn granted_more(rules: &Rules, budget: &mut Budget, found: &mut Vec<Problem>) {
     let only_theirs = |rule: &&Rule| match &rule.callers {
         CallerMatch::Subjects(subjects) => subjects

@@ -1,5 +1,5 @@
-//! Patterns that cover less, or denies that cover more, than they seem to: `host:P` in a grant or a deny, ranges of
-//! addresses, and denies for HTTP that close TCP.
+//! Patterns that cover less, or denies that cover more, than they seem to: `host:P` in a grant or a
+//! deny, ranges of addresses, and denies for HTTP that also deny TCP.
 
 use super::{id, note, warning};
 use customs_engine::operation::Operation;
@@ -11,10 +11,10 @@ use customs_engine::rules::Rules;
 use customs_engine::subject::CallerMatch;
 use customs_policy::problem::{Code, Problem};
 
-/// In a longer list of hosts, no narrow port is looked for.
+/// The longest list of hosts that is searched for a narrow port.
 const MOST: usize = 1_000;
 
-/// Looks for such patterns; each entry is told once.
+/// Finds such patterns. Each entry is reported once.
 pub(crate) fn look(rules: &Rules, found: &mut Vec<Problem>) {
     for rule in rules.istio_allows.iter().chain(&rules.grants) {
         found.extend(narrow_port(&rule.to).map(|host| narrow(host, &rule.info)));
@@ -33,7 +33,8 @@ pub(crate) fn look(rules: &Rules, found: &mut Vec<Problem>) {
     }
 }
 
-/// The first host with a port to which no other host of its list adds the absent and the unknown one (rule R4).
+/// Returns the first host with a port for which no other host of its list covers the absent and the
+/// unknown port (rule R4).
 fn narrow_port(to: &[Operation]) -> Option<&HostPattern> {
     let hosts = to.iter().map(|operation| operation.hosts.any_of());
     hosts
@@ -56,8 +57,8 @@ fn narrow(host: &HostPattern, info: &RuleInfo) -> Problem {
     note(Code::NarrowPort, info, what).hint("to grant these too, add the host without a port")
 }
 
-/// The first host of a deny whose port a request without a port does not have: neither 80 nor 443, and no other host of the
-/// rule covers that request (rule R4).
+/// Returns the first host of a deny that a request without a port passes: its port is neither 80
+/// nor 443, and no other host of the rule covers that request (rule R4).
 fn passed_without_port(to: &[Operation]) -> Option<(&HostPattern, u16)> {
     let hosts = || to.iter().flat_map(|operation| operation.hosts.any_of());
     let only_port = |operation: &Operation, port| operation.ports.any_of() == [port];
@@ -81,7 +82,7 @@ fn passed_without_port(to: &[Operation]) -> Option<(&HostPattern, u16)> {
     });
     let mut passed = named.filter_map(|(operation, host)| match host.port() {
         PortPattern::Exactly(80 | 443) => None,
-        // On a listener of that port alone it passes nothing.
+        // If the deny applies to a listener of that port only, no request passes it.
         PortPattern::Exactly(port) if !only_port(operation, port) => Some((host, port)),
         PortPattern::Exactly(_) | PortPattern::Unsaid | PortPattern::Every => None,
     });
@@ -111,7 +112,8 @@ fn address_only(host: &HostPattern, info: &RuleInfo) -> Problem {
         .hint("write the names too; only the network can guard the addresses that names resolve to")
 }
 
-/// A deny of which an operation asks for HTTP alone: on TCP what is not known satisfies it (rule R10).
+/// Finds a deny with an operation that constrains HTTP only. On TCP, unknown attributes satisfy it
+/// (rule R10).
 fn denies_all_tcp(rule: &Rule) -> Option<Problem> {
     let http_conditions = rule.when.iter().all(|condition| condition.is_http_only());
     let any = |host: &HostPattern| {

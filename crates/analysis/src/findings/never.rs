@@ -1,8 +1,8 @@
-//! Rules that no request can match: lists that leave out all they let in, identities and paths that nobody has,
-//! exceptions beside their deny.
+//! Rules that no request can match: lists that exclude everything that they include, identities and
+//! paths that cannot exist, and exceptions that do not overlap their deny.
 //!
-//! A deny is satisfied by what is not known, so of a deny it is told that it matches nothing *known*. Removing a grant
-//! or an exception that is told here changes no answer.
+//! Unknown attributes satisfy a deny, so the finding of a deny is that it matches nothing *known*.
+//! Removing a grant or an exception that is reported here changes no answer.
 
 use super::covers;
 use super::{id, overlap, warning};
@@ -18,7 +18,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::subject::{CallerMatch, Source, Subject};
 use customs_policy::problem::{Code, Problem};
 
-/// Looks for rules that never match.
+/// Finds rules that never match.
 pub(crate) fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
     let rules = snapshot.rules();
     let mut trust = snapshot.settings().trust_domains.clone();
@@ -38,7 +38,7 @@ pub(crate) fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
     ] {
         for rule in list {
             if let Some(why) = never_matches(rule, effect, &trust) {
-                found.push(told(rule, effect, &why));
+                found.push(never_matching(rule, effect, &why));
             }
             found.extend(
                 rule.except
@@ -50,7 +50,7 @@ pub(crate) fn look(snapshot: &Snapshot, found: &mut Vec<Problem>) {
     }
 }
 
-fn told(rule: &Rule, effect: Effect, why: &str) -> Problem {
+fn never_matching(rule: &Rule, effect: Effect, why: &str) -> Problem {
     let what = match effect {
         Effect::Allow => format!("`{}` never matches: {why}", id(&rule.info)),
         Effect::Deny => format!("`{}` matches only what is not known: {why}", id(&rule.info)),
@@ -68,7 +68,7 @@ fn beside(except: &Exception, rule: &Rule) -> Problem {
         .hint("correct its subjects, hosts or methods, or remove it")
 }
 
-/// Why a rule matches no request whose attributes are known.
+/// Returns why a rule matches no request whose attributes are known.
 fn never_matches(rule: &Rule, effect: Effect, trust: &TrustDomains) -> Option<String> {
     let sources = match &rule.callers {
         CallerMatch::Sources(sources) => {
@@ -86,7 +86,7 @@ fn never_matches(rule: &Rule, effect: Effect, trust: &TrustDomains) -> Option<St
         .or_else(when)
 }
 
-/// The first reason, where every item of a list has one.
+/// Returns the first reason, if every item of a list has one.
 fn every<T>(items: &[T], reason: impl Fn(&T) -> Option<String>) -> Option<String> {
     let reasons: Option<Vec<String>> = items.iter().map(reason).collect();
     reasons?.into_iter().next()
@@ -115,7 +115,7 @@ fn dead_source(source: &Source, effect: Effect, trust: &TrustDomains) -> Option<
     if excludes(&source.trust_domains, effect, text) {
         return clash("TrustDomains");
     }
-    // Of an address, as of a path, a deny reads its two lists differently.
+    // A deny reads the two lists of an address, as of a path, differently.
     if effect == Effect::Allow && excludes(&source.ip_blocks, effect, block) {
         return clash("IpBlocks");
     }
@@ -143,7 +143,7 @@ fn lower_first(name: &str) -> String {
         .collect()
 }
 
-/// Whether some identity that is accepted could match.
+/// Whether an accepted identity could match.
 fn may_be_principal(pattern: &TextPattern, trust: &TrustDomains) -> bool {
     let (text, stars) = match pattern {
         TextPattern::Exact(text) => (text, (false, false)),
@@ -151,7 +151,7 @@ fn may_be_principal(pattern: &TextPattern, trust: &TrustDomains) -> bool {
         TextPattern::Suffix(text) => (text, (true, false)),
         TextPattern::Any => return true,
     };
-    // Where the text begins with a whole trust domain, it must be one that is accepted.
+    // If the text begins with a whole trust domain, that must be an accepted one.
     let domain = text
         .split_once('/')
         .map(|(domain, _)| domain)
@@ -182,7 +182,7 @@ fn dead_operation(operation: &Operation, effect: Effect) -> Option<String> {
         paths,
     } = operation;
     let clash = |name: &str, list: &str| Some(format!("its `{name}` exclude all of its `{list}`"));
-    // `**` also matches a connection that names no host.
+    // `**` also matches a connection without a host.
     if !hosts.any_of().iter().any(HostPattern::is_anywhere)
         && excludes(hosts, effect, HostPattern::contains)
     {
@@ -205,8 +205,8 @@ fn dead_operation(operation: &Operation, effect: Effect) -> Option<String> {
     (!is_alive).then(|| "no path has all of its readings among its `paths`".to_owned())
 }
 
-/// Whether a request could be granted by a path of a list: of an exact one every reading must be matched by the list. The
-/// path as sent is one of them, so no other request is granted by exact paths.
+/// Whether a path of a list could grant a request. For an exact path, the list must match every
+/// reading. The path as sent is one of the readings, so exact paths grant no other request.
 fn may_be_granted(path: &PathPattern, list: &[PathPattern]) -> bool {
     let PathPattern::Text(TextPattern::Exact(text)) = path else {
         return true;
@@ -243,7 +243,7 @@ fn dead_condition(condition: &Condition, effect: Effect, trust: &TrustDomains) -
     dead.then(|| "its `notValues` exclude all of its `values`".to_owned())
 }
 
-/// Whether a field's negative list leaves out everything that its positive list lets in.
+/// Whether a field's negative list excludes everything that its positive list includes.
 fn excludes<P>(
     field: &Field<P>,
     effect: Effect,
@@ -258,7 +258,7 @@ fn excludes<P>(
     !field.any_of().is_empty() && field.any_of().iter().all(left_out)
 }
 
-/// Whether an exception is about nobody or nothing that its deny is about.
+/// Whether an exception shares no caller or no destination with its deny.
 fn never_opens(except: &Exception, rule: &Rule) -> bool {
     let strangers = match (&rule.callers, &except.callers) {
         (CallerMatch::Subjects(deny), CallerMatch::Subjects(opens)) => {

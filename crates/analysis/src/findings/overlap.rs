@@ -1,6 +1,6 @@
 //! Whether two rules can match one request at all.
 //!
-//! "No" is only said where it is sure; in doubt two rules meet.
+//! "No" is always certain; in doubt two rules overlap.
 
 use super::covers;
 use customs_engine::operation::Operation;
@@ -8,7 +8,7 @@ use customs_engine::pattern::{self, Match, TextPattern};
 use customs_engine::rule::{Exception, Rule};
 use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
 
-/// Whether two grants may be about one caller.
+/// Whether subjects and callers may share a caller.
 pub(crate) fn callers(subjects: &SubjectList, callers: &CallerMatch) -> bool {
     match callers {
         CallerMatch::Anyone => true,
@@ -34,14 +34,15 @@ pub(crate) fn exception(except: &Exception, grant: &Rule) -> bool {
                 .any(|to| operations(to, Match::Strict, &except.to)))
 }
 
-/// Whether two lists of subjects may be about one caller. Callers without a valid identity may be anybody's.
+/// Whether two lists of subjects may share a caller. A caller without a valid identity may be in
+/// any list.
 pub(crate) fn subject_lists(one: &SubjectList, two: &SubjectList) -> bool {
     one.0
         .iter()
         .any(|a| two.0.iter().any(|b| both_select(a, b)))
 }
 
-/// Whether a workload of the own trust domain is selected by both; here "yes" is sure too.
+/// Whether both select a workload of the own trust domain. Here "yes" is certain too.
 pub(crate) fn own_workloads(one: &SubjectList, two: &SubjectList) -> bool {
     subject_lists(&one.own_workloads(), &two.own_workloads())
 }
@@ -75,7 +76,7 @@ fn both_select(one: &Subject, two: &Subject) -> bool {
     }
 }
 
-/// Two patterns of namespaces share one exactly where one contains the other.
+/// Two patterns of namespaces share a namespace exactly if one contains the other.
 fn share(one: &NamespacePattern, two: &NamespacePattern) -> bool {
     covers::namespace(one, two) || covers::namespace(two, one)
 }
@@ -92,7 +93,7 @@ fn subject_and_source(subject: &Subject, source: &Source) -> bool {
             .any(|namespace| in_namespaces(source, namespace))
 }
 
-/// The namespaces of a subject, as globs.
+/// Returns the namespaces of a subject, as globs.
 fn namespaces_of(subject: &Subject) -> Vec<String> {
     match subject {
         Subject::Workloads { namespaces, .. } => namespaces.iter().map(covers::glob).collect(),
@@ -104,7 +105,8 @@ fn namespaces_of(subject: &Subject) -> Vec<String> {
     }
 }
 
-/// Whether a source lets in somebody of a namespace; of a glob it may, unless the whole of it is left out.
+/// Whether a source may select a caller of a namespace. For a glob it may, unless the source
+/// excludes the whole glob.
 fn in_namespaces(source: &Source, namespace: &str) -> bool {
     let field = &source.namespaces;
     let contains = |pattern: &String| pattern::glob_matches(pattern, namespace);
@@ -113,8 +115,8 @@ fn in_namespaces(source: &Source, namespace: &str) -> bool {
         && !field.none_of().iter().any(contains)
 }
 
-/// Whether two operations may match one request, hosts and methods being looked at. `one` is matched as told; `two` is matched
-/// strictly, so what is not known never matches it.
+/// Whether two operations may match one request, by their hosts and methods. `one` is matched as
+/// `matching` says; `two` is matched strictly, so unknown attributes never match it.
 pub(crate) fn operations(one: &Operation, matching: Match, two: &Operation) -> bool {
     let (a, b) = (one.hosts.any_of(), two.hosts.any_of());
     let hosts = a.is_empty()

@@ -1,5 +1,5 @@
-//! Tables of findings: a set, and what is told of it as `code line -> the other rule`. Each kind has near misses that
-//! must not be told.
+//! Tables of findings: a set, and its findings as `code line -> the other rule`. Each kind has near
+//! misses that must not be reported.
 
 use super::*;
 use customs_engine::settings::Settings;
@@ -69,16 +69,16 @@ fn line(problem: &Problem) -> String {
 }
 
 #[track_caller]
-fn tells(codes: &[Code], table: &[(&str, &[&str])]) {
+fn assert_findings(codes: &[Code], table: &[(&str, &[&str])]) {
     for (lines, expected) in table {
         let horizon = Horizon::at(NOW);
         let found = problems(lines, &Settings::default(), horizon);
-        let told: Vec<String> = found
+        let reported: Vec<String> = found
             .iter()
             .filter(|p| codes.contains(&p.code))
             .map(line)
             .collect();
-        assert_eq!(told, *expected, "{lines}\n{found:#?}");
+        assert_eq!(reported, *expected, "{lines}\n{found:#?}");
     }
 }
 
@@ -104,13 +104,13 @@ fn a_teams_deny_over_a_grant_of_root_is_told() {
             &[],
         ),
     ] {
-        tells(
+        assert_findings(
             &[Code::GrantOverruled],
             &[(&format!("{root}\n{team}"), expected)],
         );
     }
     let other = root.replace("'**'", "shop");
-    tells(
+    assert_findings(
         &[Code::GrantOverruled],
         &[(
             &format!("{other}\nep web a {{deny: [{{name: x, hosts: ['**']}}]}}"),
@@ -214,10 +214,11 @@ fn what_no_request_can_match_is_told() {
         } else {
             &[]
         };
-        tells(&[Code::NeverMatches], &[(&allow(rule), expected)]);
+        assert_findings(&[Code::NeverMatches], &[(&allow(rule), expected)]);
     }
-    // What is not known satisfies a deny, which matches its hosts broadly and those it leaves out strictly.
-    tells(
+    // An unknown attribute satisfies a deny, which matches its hosts broadly and its excluded hosts
+    // strictly.
+    assert_findings(
         &[Code::NeverMatches],
         &[
             (
@@ -263,7 +264,7 @@ fn an_exception_beside_its_deny_is_told() {
         } else {
             &[]
         };
-        tells(&[Code::NeverMatches], &[(&deny(except), expected)]);
+        assert_findings(&[Code::NeverMatches], &[(&deny(except), expected)]);
     }
 }
 
@@ -272,7 +273,7 @@ fn ends_are_told_ahead() {
     let policy = |end: &str| {
         format!("ep web a {{allow: [{{name: x, hosts: [a.example], expires: '{end}'}}]}}")
     };
-    let told = |end: &str, horizon| {
+    let reported = |end: &str, horizon| {
         let found = problems(&policy(end), &Settings::default(), horizon);
         let ends = found
             .into_iter()
@@ -314,7 +315,7 @@ fn ends_are_told_ahead() {
         ),
     ] {
         assert_eq!(
-            told(
+            reported(
                 end,
                 Horizon {
                     now: Some(NOW),
@@ -326,7 +327,7 @@ fn ends_are_told_ahead() {
         );
     }
     assert_eq!(
-        told(
+        reported(
             "2026-11-01T00:00:00Z",
             Horizon {
                 now: None,
@@ -336,7 +337,7 @@ fn ends_are_told_ahead() {
         "",
         "without a clock nothing has ended"
     );
-    tells(
+    assert_findings(
         &[Code::Expired],
         &[(
             "ep web a {deny: [{name: x, hosts: [a.example], except: [{methods: [GET], expires: '2026-01-01T00:00:00Z'}]}]}",

@@ -1,4 +1,5 @@
-//! Tables for loading: what is refused, where and under which code; what only warns; what the revision depends on.
+//! Tables for loading: what is refused, at which place and with which code; what only warns; and
+//! what the revision depends on.
 
 use super::*;
 use crate::problem::Severity;
@@ -30,7 +31,7 @@ fn problems(text: &str) -> Vec<Problem> {
     }
 }
 
-fn told(text: &str) -> Vec<String> {
+fn reported(text: &str) -> Vec<String> {
     let one = |p: &Problem| {
         format!(
             "{} {}:{} {}",
@@ -148,7 +149,7 @@ fn every_problem_of_every_document_is_told_with_its_place() {
         istio("{action: DROP}")
     );
     assert_eq!(
-        told(&text),
+        reported(&text),
         [
             "error 7:5 unknown-field",
             "error 9:23 bad-host",
@@ -273,8 +274,8 @@ fn a_declared_gateway_takes_what_istiod_would_attach() {
             applies,
             "{namespace} {target} {name:?}"
         );
-        let told = compiled.problems.iter().map(|p| p.code);
-        let notes: Vec<_> = told.filter(|code| *code != Code::EmptyValue).collect();
+        let reported = compiled.problems.iter().map(|p| p.code);
+        let notes: Vec<_> = reported.filter(|code| *code != Code::EmptyValue).collect();
         assert_eq!(
             notes,
             if applies {

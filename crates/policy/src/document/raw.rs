@@ -1,4 +1,5 @@
-//! A value as serde gives it: with places, and before the name of the file is known to them.
+//! YAML values as serde deserializes them. They have lines and columns, but do not know the name of
+//! the file yet.
 
 use std::fmt;
 

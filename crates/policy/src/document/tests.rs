@@ -1,4 +1,4 @@
-//! What is a document, where its values stand, and what is refused.
+//! How documents are split, the places of their values, and what is refused.
 
 use super::*;
 
@@ -118,19 +118,19 @@ fn places_do_not_depend_on_how_many_documents_there_are() {
 #[test]
 fn a_broken_document_hides_no_other() {
     let text = "# first\na: [b\n---\nc: d\n--- # third\ne: {f\n...\n# last\n%YAML 1.2\n---\ng: h\n";
-    let told: Vec<String> = parse("f.yaml", text)
+    let reported: Vec<String> = parse("f.yaml", text)
         .map(|document| match document {
             Ok(node) => format!("{} {}", node.place, show(&node)),
             Err(problem) => format!("{} {}", problem.place, problem.code.as_str()),
         })
         .collect();
-    assert_eq!(told.len(), 4, "{told:?}");
+    assert_eq!(reported.len(), 4, "{reported:?}");
     assert!(
-        told[0].ends_with(" yaml-syntax") && told[2].ends_with(" yaml-syntax"),
-        "{told:?}"
+        reported[0].ends_with(" yaml-syntax") && reported[2].ends_with(" yaml-syntax"),
+        "{reported:?}"
     );
     assert_eq!(
-        (told[1].as_str(), told[3].as_str()),
+        (reported[1].as_str(), reported[3].as_str()),
         ("f.yaml:4:1 {c:'d'}", "f.yaml:11:1 {g:'h'}")
     );
 }

@@ -1,7 +1,9 @@
-//! Which changes are taken into the set: as many as compile together with the last good content of the rest.
+//! Decides which changes the set accepts: as many as compile together with the last good content of
+//! the rest.
 //!
-//! Before anything is in force, every source that is not bound to a namespace must have been good once. From then on what
-//! does not compile with the others is refused, and what it would break is named.
+//! Before anything is in force, every source that is not bound to a namespace must have been good
+//! once. From then on, a change that does not compile with the others is refused, and its problem
+//! names what it would break.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +32,8 @@ impl PolicySet {
         }
     }
 
-    /// The sources whose content is good in itself and not yet taken; the others are refused or as they were.
+    /// Returns the sources whose content is good in itself and not yet accepted. The others are
+    /// refused or unchanged.
     fn find_candidates(&mut self) -> Vec<Candidate> {
         let (published, settings) = (self.published, self.settings.clone());
         let candidate = |(position, source): (usize, &mut SourceState)| {
@@ -45,7 +48,8 @@ impl PolicySet {
             .collect()
     }
 
-    /// Before the first good set: takes what is good in itself, and compiles once every source has been that is not bound.
+    /// Accepts content that is good in itself before the first good set. Compiles once every
+    /// unbound source has been good.
     fn admit_first(&mut self, candidates: Vec<Candidate>, now: UnixNanos) -> Option<Compiled> {
         self.accept(candidates, now);
         if self
@@ -67,8 +71,8 @@ impl PolicySet {
         }
     }
 
-    /// Leaves out the bound sources that have a part in what is wrong with the first set, as if they were not good in
-    /// themselves; says whether there was one.
+    /// Drops the bound sources that cause problems of the first set, as if they were not good in
+    /// themselves. Returns whether there was one.
     fn leave_out(&mut self, problems: &[Problem]) -> bool {
         let may_go = |position: &usize| {
             self.sources
@@ -78,7 +82,7 @@ impl PolicySet {
         let mut parts: BTreeMap<usize, Vec<Problem>> = BTreeMap::new();
         for problem in problems {
             let owner = owner(&self.sources, &problem.place).filter(may_go);
-            // Too large a set is nobody's fault in itself; then the largest goes.
+            // No single source causes a set that is too large, so the largest one is dropped.
             if let Some(position) = owner.or_else(|| {
                 self.largest_bound()
                     .filter(|_| problem.code == Code::TooLarge)
@@ -97,7 +101,7 @@ impl PolicySet {
         left_out
     }
 
-    /// The bound source with most bytes, of those that are good in themselves.
+    /// Returns the largest bound source of those that are good in themselves.
     fn largest_bound(&self) -> Option<usize> {
         let bytes = |source: &SourceState| {
             let good = source.last_good.as_ref().filter(|_| source.is_bound())?;
@@ -117,7 +121,7 @@ impl PolicySet {
         sizes.max().map(|(_, position)| position)
     }
 
-    /// With a set in force: takes as many changes as compile together with the rest, and refuses the others.
+    /// Accepts as many changes as compile together with the set in force, and refuses the others.
     fn admit(&mut self, mut candidates: Vec<Candidate>, now: UnixNanos) -> Option<Compiled> {
         let mut last = None;
         while let Some((taken, compiled)) = self.find_compiling_part(&candidates) {
@@ -142,7 +146,8 @@ impl PolicySet {
         last
     }
 
-    /// All candidates, or all but one (the later first), or the first that compiles by itself.
+    /// Returns all candidates, or all but one (dropping later ones first), or the first that
+    /// compiles by itself.
     fn find_compiling_part(&self, candidates: &[Candidate]) -> Option<(Vec<Candidate>, Compiled)> {
         let all_but = (0..candidates.len())
             .rev()
@@ -206,7 +211,7 @@ impl PolicySet {
         source.refuse(SourceHealth::Refused, problems);
     }
 
-    /// The names of the sources in which problems lie, but for one of them, quoted.
+    /// Returns the quoted names of the sources that hold the problems, except one.
     pub(super) fn name_owners(&self, problems: &[Problem], but: Option<usize>) -> Vec<String> {
         let owners = problems
             .iter()
@@ -219,7 +224,8 @@ impl PolicySet {
             .collect()
     }
 
-    /// Tells each source its part of what is wrong with the first set; what is nobody's part is everybody's.
+    /// Records the problems of the first set at their sources. A problem without a source is
+    /// recorded at every source.
     fn refuse_whole(&mut self, problems: &[Problem]) {
         let owners: Vec<Option<usize>> = problems
             .iter()
@@ -241,7 +247,7 @@ impl PolicySet {
         }
     }
 
-    /// The sources whose namespace would be isolated for want of good content.
+    /// Returns the sources whose namespace would be isolated because they have no good content.
     pub(super) fn find_isolating(&self) -> Vec<SourceId> {
         let without = self
             .sources
@@ -260,7 +266,7 @@ fn without(candidates: &[Candidate], out: usize) -> Vec<Candidate> {
         .collect()
 }
 
-/// The source in which a place lies: of nested ones the inner one.
+/// Returns the source that holds a place: the innermost one if sources are nested.
 pub(super) fn owner(sources: &[SourceState], place: &Place) -> Option<usize> {
     let lies_in = |source: &SourceState| {
         let rest = place

@@ -1,4 +1,4 @@
-//! How large a set may be. No single source is to blame for one that is too large.
+//! The limits on the size of a set. No single source is responsible for a set that is too large.
 
 use crate::problem::{Code, Place, Problem};
 use crate::source::{LoadedFile, LoadedSource};
@@ -9,7 +9,7 @@ pub const MAX_FILES: usize = 10_000;
 /// The most bytes that a set may have.
 pub const MAX_SET: usize = 64 * 1024 * 1024;
 
-/// Checks what only the whole set shows before it is compiled.
+/// Checks the whole set before it is compiled.
 ///
 /// # Errors
 /// The set is too large, or has no policy at all.

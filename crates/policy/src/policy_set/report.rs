@@ -1,6 +1,6 @@
-//! What is told of a reload: what became of it, the change that is put on record, and the status of each source.
+//! Describes a reload: its outcome, the change to record, and the status of each source.
 //!
-//! The rule: what was told before and has not changed is not told again.
+//! The rule: what has been reported and has not changed is not reported again.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use customs_engine::snapshot::Revision;
 use customs_engine::time::UnixNanos;
 
 impl PolicySet {
-    /// What became of the change; `None` where there is nothing that was not told before.
+    /// Returns the outcome of the change, or `None` if there is nothing new to report.
     pub(super) fn describe_outcome(
         &mut self,
         published: bool,
@@ -32,14 +32,16 @@ impl PolicySet {
             .settings_source
             .iter()
             .any(|source| !source.news().is_empty());
-        let is_new = is_again || refused != self.told_refusals || has_news;
+        let is_new = is_again || refused != self.reported_refusals || has_news;
         let outcome = match (published, refused.is_empty()) {
             (true, true) => Some(ChangeOutcome::Published),
             (true, false) => Some(ChangeOutcome::PublishedInPart),
-            (false, true) => (!self.told_refusals.is_empty()).then_some(ChangeOutcome::Recovered),
+            (false, true) => {
+                (!self.reported_refusals.is_empty()).then_some(ChangeOutcome::Recovered)
+            }
             (false, false) => is_new.then_some(ChangeOutcome::Refused),
         };
-        self.told_refusals = refused;
+        self.reported_refusals = refused;
         outcome
     }
 
@@ -71,7 +73,7 @@ impl PolicySet {
                 .map(SourceId::to_string)
                 .collect(),
             problems: news
-                .chain(&self.told_refusals)
+                .chain(&self.reported_refusals)
                 .chain(worst_first(self.warnings()))
                 .cloned()
                 .collect(),
@@ -84,7 +86,7 @@ impl PolicySet {
         }
     }
 
-    /// The sources as operators are told of them; the settings, if they may change, are the last.
+    /// Returns the status of each source. The settings, if they may change, are last.
     pub fn statuses(&self) -> Vec<SourceStatus> {
         let sources = self
             .sources
@@ -96,7 +98,7 @@ impl PolicySet {
     }
 }
 
-/// What looks like a policy and is not read.
+/// Warnings for files that look like a policy and are not read.
 pub(super) fn unread(warnings: &[Problem]) -> Vec<Problem> {
     warnings
         .iter()
@@ -105,7 +107,7 @@ pub(super) fn unread(warnings: &[Problem]) -> Vec<Problem> {
         .collect()
 }
 
-/// Notes after warnings: a record lists so many only.
+/// Sorts warnings before notes, because a record lists a limited number.
 fn worst_first<'p>(
     problems: impl Iterator<Item = &'p Problem>,
 ) -> impl Iterator<Item = &'p Problem> {

@@ -1,9 +1,11 @@
-//! The settings as a source of the set: new settings are tried in the same reload as the policies, and taken whole or not.
+//! The settings as a source of the set. New settings are tried in the same reload as the policies,
+//! and accepted as a whole or not at all.
 //!
-//! The rule: with new settings every source is parsed again, since documents are read with them. They are taken if then a
-//! set compiles, and if no source that changed in the same reload is refused: whoever changes both at once never gets
-//! the new settings with the old policies. Settings that are not taken are tried again at every later change. Before the
-//! first good set there is nothing to break, and they are taken at once.
+//! The rule: with new settings every source is parsed again, because documents are read with them.
+//! The settings are accepted if the set then compiles and no source that changed in the same reload
+//! is refused. So a change of both at once never applies the new settings to the old policies.
+//! Settings that are not accepted are tried again at every later change. Before the first good set
+//! there is nothing to break, so they are accepted at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,42 +16,42 @@ use crate::problem::{Code, Place, Problem};
 use customs_engine::settings::Settings;
 use customs_engine::time::UnixNanos;
 
-/// What the text of the settings says.
+/// Parsed settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedSettings {
     /// The settings that the set is compiled with.
     pub settings: Settings,
-    /// What of it cannot take effect while running.
+    /// Warnings for changes that cannot take effect while running.
     pub warnings: Vec<Problem>,
 }
 
-/// The text of the settings, or everything that kept it from being read.
+/// The text of the settings, or the problems that prevented the read.
 pub type SettingsBytes = Result<Vec<u8>, Vec<Problem>>;
 
-/// One read of the settings, which is otherwise than the last.
+/// One read of the settings that differs from the previous one.
 #[derive(Debug)]
 pub struct SettingsReading {
     /// What was read.
     pub bytes: SettingsBytes,
-    /// What it says, or what is wrong with it.
+    /// The settings, or their problems.
     pub parsed: Result<ParsedSettings, Vec<Problem>>,
 }
 
-/// Where the settings come from, and what became of them.
+/// The source of the settings, and their state.
 #[derive(Clone, Debug)]
 pub(super) struct SettingsSource {
     id: SourceId,
     bytes: Option<SettingsBytes>,
     /// Settings that are not in force.
-    wanted: Option<Settings>,
+    pending: Option<Settings>,
     /// The sources that changed in the same reload.
     changed_along: Vec<SourceId>,
     refusal: Option<Vec<Problem>>,
     warnings: Vec<Problem>,
-    /// What just changed.
+    /// The last change.
     news: Vec<Problem>,
     last_good_at: Option<UnixNanos>,
-    /// When it was last read to the end.
+    /// When it was last read completely.
     last_read_at: Option<UnixNanos>,
 }
 
@@ -58,7 +60,7 @@ impl SettingsSource {
         SettingsSource {
             id,
             bytes: None,
-            wanted: None,
+            pending: None,
             changed_along: Vec::new(),
             refusal: None,
             warnings: Vec::new(),
@@ -80,7 +82,7 @@ impl SettingsSource {
         &self.warnings
     }
 
-    /// What was put in force in this reload.
+    /// Returns what was put in force in this reload.
     pub(super) fn news(&self) -> &[Problem] {
         &self.news
     }
@@ -91,7 +93,7 @@ impl SettingsSource {
         changed_along: Vec<SourceId>,
     ) {
         self.bytes = Some(bytes);
-        (self.wanted, self.refusal) = match parsed {
+        (self.pending, self.refusal) = match parsed {
             Ok(ParsedSettings { settings, warnings }) => {
                 self.warnings = warnings;
                 (Some(settings), None)
@@ -118,7 +120,7 @@ impl SettingsSource {
 }
 
 impl PolicySet {
-    /// The same set with settings that may change, which are told of as a source is.
+    /// Adds settings that may change, which are reported as a source is.
     pub fn with_settings_source(self, id: impl Into<SourceId>) -> PolicySet {
         PolicySet {
             settings_source: Some(SettingsSource::new(id.into())),
@@ -126,32 +128,32 @@ impl PolicySet {
         }
     }
 
-    /// Whether this is what was read of the settings before.
+    /// Whether this equals the previous read of the settings.
     pub fn are_settings_unchanged(&self, bytes: &SettingsBytes) -> bool {
         self.settings_source
             .as_ref()
             .is_none_or(|source| source.bytes.as_ref() == Some(bytes))
     }
 
-    /// Notes when the settings were read to the end.
+    /// Records when the settings were read completely.
     pub fn record_settings_read(&mut self, now: UnixNanos) {
         if let Some(source) = &mut self.settings_source {
             source.last_read_at = Some(now);
         }
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }
 
-    /// Takes in what the settings say; whether they changed.
+    /// Accepts a read of the settings. Returns whether there was one.
     pub(super) fn accept_settings(
         &mut self,
         reading: Option<SettingsReading>,
         changed: &BTreeSet<SourceId>,
     ) -> bool {
-        // In the order of the set, so that the first that is refused is named.
+        // In the order of the set, so that the problem names the first refused one.
         let changed_along = self
             .sources
             .iter()
@@ -167,15 +169,16 @@ impl PolicySet {
             .is_some()
     }
 
-    /// Puts wanted settings in force, if there are some; the set that is compiled with them.
+    /// Puts pending settings in force, if there are any. Returns the set that was compiled with
+    /// them.
     pub(super) fn try_settings(&mut self, now: UnixNanos) -> Option<Compiled> {
-        let wanted = self
+        let pending = self
             .settings_source
             .as_ref()?
-            .wanted
+            .pending
             .clone()
-            .filter(|wanted| *wanted != *self.settings)?;
-        let mut next = self.with_settings(wanted);
+            .filter(|pending| *pending != *self.settings)?;
+        let mut next = self.with_settings(pending);
         let tried = if self.published {
             next.try_with_policies(now).map(Some)
         } else {
@@ -183,7 +186,7 @@ impl PolicySet {
         };
         match tried {
             Ok(compiled) => {
-                next.tell_new_settings(&self.settings, now);
+                next.record_new_settings(&self.settings, now);
                 *self = next;
                 compiled
             }
@@ -194,7 +197,7 @@ impl PolicySet {
         }
     }
 
-    /// The same sources as they are with other settings.
+    /// Returns the same sources, parsed with other settings.
     fn with_settings(&self, settings: Settings) -> PolicySet {
         let mut next = PolicySet {
             settings: Arc::new(settings),
@@ -206,7 +209,7 @@ impl PolicySet {
         next
     }
 
-    /// Tries everything with settings that are not in force yet.
+    /// Tries every source with settings that are not in force yet.
     fn try_with_policies(&mut self, now: UnixNanos) -> Result<Compiled, Vec<Problem>> {
         let compiled = match self.try_policies(now) {
             Some(compiled) => compiled,
@@ -256,21 +259,21 @@ impl PolicySet {
         )
     }
 
-    fn tell_new_settings(&mut self, old: &Settings, now: UnixNanos) {
+    fn record_new_settings(&mut self, old: &Settings, now: UnixNanos) {
         let Some(source) = &mut self.settings_source else {
             return;
         };
         let (old, new) = (old.fingerprint(), self.settings.fingerprint());
         let lines = old.lines().zip(new.lines()).filter(|(old, new)| old != new);
-        let told: Vec<String> = lines
+        let differences: Vec<String> = lines
             .map(|(old, new)| format!("`{old}` is now `{new}`"))
             .collect();
-        let text = format!("the settings changed: {}", told.join(", "));
+        let text = format!("the settings changed: {}", differences.join(", "));
         source.news = vec![Problem::note(
             Code::SettingChanged,
             Place::whole(source.id.as_str()),
             text,
         )];
-        (source.wanted, source.refusal, source.last_good_at) = (None, None, Some(now));
+        (source.pending, source.refusal, source.last_good_at) = (None, None, Some(now));
     }
 }

@@ -1,6 +1,6 @@
-//! How a source is known, and what its policies may be about.
+//! The identity of a source, and the namespaces that its policies may cover.
 //!
-//! A source is a name and nothing else: where it lies and how it is read is known to whoever reads it.
+//! A source is a name and nothing else: its reader knows where it is and how to read it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,17 +8,18 @@ use std::sync::Arc;
 
 use crate::problem::Problem;
 
-/// The name of a source, by which it is known. A place that begins with it lies in the source. Cloning is cheap.
+/// The name of a source, which identifies it. A place that begins with the name is in the source.
+/// Cloning is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(Arc<str>);
 
 impl SourceId {
-    /// The name, as it is told.
+    /// Returns the name, as it is reported.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The source of a namespace in this namespace root.
+    /// Returns the source of a namespace in this namespace root.
     pub fn namespace(&self, namespace: &str) -> SourceId {
         let separator = if self.0.is_empty() || self.0.ends_with('/') {
             ""
@@ -47,7 +48,7 @@ impl fmt::Display for SourceId {
     }
 }
 
-/// What the policies of a source may be about.
+/// The namespaces that the policies of a source may cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceScope {
     /// Any namespace.
@@ -63,19 +64,19 @@ pub enum SourceScope {
     },
 }
 
-/// A source, as the settings name it.
+/// A source, as the settings declare it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceDeclaration {
     /// Its name.
     pub id: SourceId,
-    /// What its policies may be about.
+    /// The namespaces that its policies may cover.
     pub scope: SourceScope,
-    /// The namespace of documents that name none.
+    /// The namespace of documents without one.
     pub default_namespace: Option<String>,
 }
 
 impl SourceDeclaration {
-    /// A source whose policies may be of any namespace.
+    /// Declares a source whose policies may be in any namespace.
     pub fn any_namespace(id: impl Into<SourceId>) -> SourceDeclaration {
         SourceDeclaration {
             id: id.into(),
@@ -84,7 +85,7 @@ impl SourceDeclaration {
         }
     }
 
-    /// A namespace root.
+    /// Declares a namespace root.
     pub fn namespace_root(id: impl Into<SourceId>) -> SourceDeclaration {
         SourceDeclaration {
             scope: SourceScope::NamespaceRoot,
@@ -93,12 +94,12 @@ impl SourceDeclaration {
     }
 }
 
-/// What a namespace root holds.
+/// The content of a namespace root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamespaceListing {
     /// The namespaces that have a source.
     pub namespaces: BTreeSet<String>,
-    /// The mistakes.
+    /// The problems of the listing.
     pub problems: Vec<Problem>,
 }
 

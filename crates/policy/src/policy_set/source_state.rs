@@ -1,7 +1,7 @@
-//! One source of the set alone: what was read of it last, its last good content, and whether that may be tried.
+//! The state of one source: its last read, its last good content, and whether that may be tried.
 //!
-//! What the other sources hold is not known here. A source that is bound to one namespace and was never good is stood in
-//! for: its namespace is isolated.
+//! This module does not know the other sources. A source that is bound to one namespace and was
+//! never good has a substitute that isolates its namespace.
 
 use super::{SourceDeclaration, SourceHealth, SourceId, SourceLoader, SourceScope, SourceStatus};
 use crate::policy_change::{PublishedFile, PublishedSource};
@@ -16,33 +16,33 @@ pub(super) struct SourceState {
     id: SourceId,
     scope: SourceScope,
     default_namespace: Option<String>,
-    /// The place in the settings of the source that it is, or is in.
+    /// The position in the settings of this source or of its namespace root.
     order: usize,
-    /// What was read of it last.
+    /// Its last read.
     pub(super) last_read: LastRead,
-    /// When it was last read to the end, whatever was found.
+    /// When it was last read completely, with any result.
     pub(super) last_read_at: Option<UnixNanos>,
-    /// The last good content: in force once a set is.
+    /// The last good content. It is in force once a set is published.
     pub(super) last_good: Option<LoadedSource>,
     pub(super) last_good_at: Option<UnixNanos>,
-    /// Why what was read last is not good.
+    /// Why the last read is not good.
     pub(super) refusal: Option<Refusal>,
 }
 
-/// What was read of a source last.
+/// The last read of a source.
 #[derive(Clone, Debug)]
 pub(super) enum LastRead {
-    /// It was not read yet.
+    /// It has not been read yet.
     Never,
     /// It could not be read.
     Failed(Vec<Problem>),
     /// Its files.
     Loaded(LoadedSource),
-    /// The namespaces in it are sources themselves; these are its mistakes.
+    /// The namespaces in it are sources themselves; these are its own problems.
     Listed(Vec<Problem>),
 }
 
-/// Why what was read of a source last is not in force.
+/// Why the last read of a source is not in force.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) state: SourceHealth,
@@ -50,7 +50,7 @@ pub(super) struct Refusal {
 }
 
 impl LastRead {
-    /// Whether a namespace root was listed like this, its namespaces apart.
+    /// Whether two listings of a namespace root are equal, apart from the namespaces.
     pub(super) fn is_listed_as(&self, other: &LastRead) -> bool {
         match (self, other) {
             (LastRead::Listed(a), LastRead::Listed(b))
@@ -80,7 +80,7 @@ impl SourceState {
         }
     }
 
-    /// The source of a namespace in this namespace root.
+    /// Returns the source of a namespace in this namespace root.
     pub(super) fn namespace_source(&self, namespace: &str) -> SourceState {
         let scope = SourceScope::Namespace {
             root: self.id.clone(),
@@ -110,7 +110,7 @@ impl SourceState {
         self.namespace().is_some()
     }
 
-    /// The namespace that it is bound to.
+    /// Returns the namespace that it is bound to.
     pub(super) fn namespace(&self) -> Option<&String> {
         match &self.scope {
             SourceScope::Namespace { namespace, .. } => Some(namespace),
@@ -118,23 +118,24 @@ impl SourceState {
         }
     }
 
-    /// The order in which sources are told and compiled: bound ones last, so that what two of them claim is theirs to
-    /// give up.
+    /// Returns the order in which sources are reported and compiled. Bound ones are last, so that
+    /// they are refused for a conflict with others.
     pub(super) fn rank(&self) -> impl Ord + use<> {
         (self.is_bound(), self.order, self.namespace().cloned())
     }
 
-    /// Whether it is the source of some namespace in that namespace root.
+    /// Whether it is the source of a namespace in that namespace root.
     pub(super) fn is_in(&self, other: &SourceState) -> bool {
         matches!(&self.scope, SourceScope::Namespace { root, .. } if *root == other.id)
     }
 
-    /// Whether nothing would be lost with it: nothing of it is in force, and nothing was wrong with it.
+    /// Whether it can be dropped: nothing of it is in force, and it has no problems.
     pub(super) fn is_idle(&self) -> bool {
         self.refusal.is_none() && self.last_good.as_ref().is_some_and(LoadedSource::is_empty)
     }
 
-    /// Checks what was read by itself: gives content that is not taken yet, or refuses it, or finds it good already.
+    /// Checks the last read by itself. Returns content that is good and not accepted yet; otherwise
+    /// refuses it or leaves it in force.
     pub(super) fn check_alone(
         &mut self,
         published: bool,
@@ -168,7 +169,8 @@ impl SourceState {
                 return (!is_taken).then(|| found.clone());
             }
         };
-        // A directory that was empty at first and then cannot be read was never good: its policies are not known.
+        // A directory that was empty at first and then cannot be read was never good, because its
+        // policies are not known.
         self.last_good.take_if(|good| !published && good.is_empty());
         self.refuse(state, problems);
         None
@@ -185,13 +187,13 @@ impl SourceState {
             Some(found) if found.is_same(good) => found.clone(),
             _ => again(good),
         });
-        // With a set in force the errors count against the settings.
+        // With a set in force, the errors refuse the settings.
         self.last_good
             .take_if(|good| !published && good.has_errors());
         self.last_read = found.map_or_else(|| self.last_read.clone(), LastRead::Loaded);
     }
 
-    /// What was read of it last, of which unchanged files need not be read again.
+    /// Returns its last load, whose unchanged files need not be parsed again.
     pub(super) fn last_loaded(&self) -> Option<&LoadedSource> {
         match &self.last_read {
             LastRead::Loaded(found) => Some(found),
@@ -199,7 +201,7 @@ impl SourceState {
         }
     }
 
-    /// Notes why what was found is not taken.
+    /// Records why the last read is not accepted.
     pub(super) fn refuse(&mut self, state: SourceHealth, mut problems: Vec<Problem>) {
         let state = if self.last_good.is_some() {
             state
@@ -214,8 +216,8 @@ impl SourceState {
         self.refusal = Some(Refusal { state, problems });
     }
 
-    /// Whether policies were taken away, or the mistakes that kept them from being good: neither says that nobody wants
-    /// them any more.
+    /// Whether all policies disappeared, or all the mistakes that kept them from being good.
+    /// Neither shows that the policies are no longer wanted.
     fn lost_everything(&self, found: &LoadedSource) -> bool {
         let had_some = match &self.last_good {
             Some(good) => !good.is_empty(),
@@ -224,7 +226,8 @@ impl SourceState {
         had_some && found.is_empty()
     }
 
-    /// What is compiled while there is no good content: of a bound source the isolation of its namespace.
+    /// Returns what is compiled while there is no good content: for a bound source, the isolation
+    /// of its namespace.
     pub(super) fn stand_in(&self) -> Option<LoadedSource> {
         match (&self.last_good, &self.last_read) {
             (Some(_), _) | (None, LastRead::Never) => None,
@@ -232,7 +235,7 @@ impl SourceState {
         }
     }
 
-    /// The source without any file.
+    /// Returns the source without files.
     fn source(&self) -> Source {
         Source {
             name: self.id.to_string(),
@@ -260,7 +263,7 @@ impl SourceState {
         }
     }
 
-    /// What a change tells of it: nothing where it has no policies itself.
+    /// Returns what a change reports about it: nothing if it has no policies itself.
     pub(super) fn published(&self, published: bool) -> Option<PublishedSource> {
         let namespace = self.namespace().cloned().unwrap_or_default();
         let files = self.in_force(published);

@@ -1,4 +1,4 @@
-//! What operators are told of one source: plain values, which the status renders.
+//! The status of one source: plain values, which the status renders.
 
 use crate::policy_change::PublishedFile;
 use crate::problem::Problem;
@@ -9,19 +9,19 @@ use customs_engine::time::UnixNanos;
 pub struct SourceStatus {
     /// Its name.
     pub name: String,
-    /// What became of its content as last read.
+    /// The result of its last read.
     pub state: SourceHealth,
     /// Its files in force.
     pub files: Vec<PublishedFile>,
-    /// When it was last read to the end, whatever was found.
+    /// When it was last read completely, with any result.
     pub last_read_at: Option<UnixNanos>,
-    /// Why its content as last read is not in force; empty for a good one.
+    /// Why its last read is not in force; empty if it is good.
     pub problems: Vec<Problem>,
-    /// When its last good content was first taken.
+    /// When its last good content was first accepted.
     pub last_good_at: Option<UnixNanos>,
 }
 
-/// What became of a source's content as last read.
+/// The result of a source's last read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourceHealth {
     /// It is good: in force, or waiting until every source is.

@@ -1,4 +1,4 @@
-//! Rounds of reading as tables: what each directory holds, what becomes of it, and what is in force afterwards.
+//! Tables of reloads: the content of each directory, its outcome, and what is in force afterwards.
 
 use super::admission::owner;
 use super::*;
@@ -11,7 +11,7 @@ mod settings;
 
 const NOW: UnixNanos = UnixNanos(0);
 
-/// A root policy that denies some hosts, each an entry.
+/// A policy of the root namespace that denies some hosts, each in its own entry.
 fn denies(policy: &str, hosts: &[&str]) -> String {
     let entry = |host: &&str| {
         format!(
@@ -58,7 +58,7 @@ fn missing(name: &str) -> SourceReading {
     )])
 }
 
-/// Sources `a`, `b`, `c` and what they hold; a text that is not YAML is broken.
+/// Sources `a`, `b` and `c` with their content. A text that is not YAML is broken.
 struct Rounds(PolicySet);
 
 impl Rounds {
@@ -69,7 +69,7 @@ impl Rounds {
         Rounds(PolicySet::new(declarations, Settings::default()))
     }
 
-    /// One round; `None` is a source that was not changed.
+    /// One reload; `None` is an unchanged source.
     fn round(&mut self, readings: Vec<Option<SourceReading>>) -> ReloadOutcome {
         let ids = self.0.sources().map(|(id, _)| id.clone());
         let read = ids
@@ -87,7 +87,7 @@ impl Rounds {
         )
     }
 
-    /// One round in which each text is the one file of its source.
+    /// One reload in which each text is the only file of its source.
     fn files(&mut self, texts: &[&str]) -> ReloadOutcome {
         let names: Vec<String> = self.0.sources().map(|(id, _)| id.to_string()).collect();
         self.round(

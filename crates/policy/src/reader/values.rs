@@ -9,16 +9,17 @@ use crate::spec::{MappingSpec, Shape};
 
 /// A value that a node can be read into.
 pub trait FromNode<'n>: Sized {
-    /// What such a value looks like.
+    /// The shape of such a value.
     const SHAPE: Shape;
 
-    /// Reads a value that is called `name`. `None` if it is wrong, which is among the problems.
+    /// Reads a value; `name` is its name in messages. Returns `None` if it is invalid, which is
+    /// added to `problems`.
     fn from_node(node: &'n Node, name: &str, problems: &mut Vec<Problem>) -> Option<Self>;
 }
 
 /// A field that can be taken from a mapping.
 pub trait FromField<'n>: Sized {
-    /// What its value looks like.
+    /// The shape of its value.
     const SHAPE: Shape;
     /// Whether it must be written.
     const REQUIRED: bool = false;
@@ -36,14 +37,14 @@ pub trait Mapping<'n>: Sized {
     fn take(fields: &mut Fields<'n, '_>) -> Self;
 }
 
-/// A field that must be there; `None` if it is missing or wrong, which is among the problems.
+/// A required field; `None` if it is missing or invalid, which has been reported.
 #[derive(Clone, Copy, Debug)]
 pub struct Required<T>(pub Option<T>);
 
-/// A list; if it is written, it has entries unless it may be empty.
+/// A list. If it is written, it has entries unless it may be empty.
 #[derive(Clone, Debug)]
 pub struct List<'n, T, const MAY_BE_EMPTY: bool = false> {
-    /// What could be read of its entries.
+    /// The entries that could be read.
     pub items: Vec<T>,
     /// Its entries as they are written.
     pub nodes: &'n [Node],
@@ -51,7 +52,7 @@ pub struct List<'n, T, const MAY_BE_EMPTY: bool = false> {
     pub place: Option<&'n Place>,
 }
 
-/// A field that is known here in order to be refused.
+/// A field that is declared so that it can be refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Refused<'n>(pub Option<&'n Node>);
 
@@ -60,7 +61,7 @@ pub struct Refused<'n>(pub Option<&'n Node>);
 pub struct Placed<'n, T> {
     /// Where it is.
     pub place: &'n Place,
-    /// The fields that are written and do not exist; each is among the problems.
+    /// The unknown fields; each has been reported.
     pub unknown: Vec<&'n str>,
     /// Its fields.
     pub fields: T,
@@ -87,15 +88,15 @@ impl<T> Deref for Placed<'_, T> {
 }
 
 impl<'n, T: Mapping<'n>> Placed<'n, T> {
-    /// Returns whether an unknown field may be one of these, misspelt or in another form. Then nothing
-    /// is said of what seems to be missing: the unknown field is the mistake, and advice for a missing
-    /// one could widen what was meant.
+    /// Returns whether an unknown field may be one of these, misspelt or in another form. Then no
+    /// missing field is reported: the unknown field is the mistake, and advice for a missing one
+    /// could widen what was meant.
     pub(crate) fn may_hold(&self, names: &[&str]) -> bool {
         let is_meant = |name: &&str| nearest(name, names).is_some() || OTHER_WORDS.contains(name);
         self.unknown.iter().any(is_meant)
     }
 
-    /// Says that a field is missing, unless an unknown one is near.
+    /// Returns the problem of a missing field, unless an unknown one is similar.
     pub fn missing(&self, name: &str) -> Option<Problem> {
         let is_near = |unknown: &&str| nearest(unknown, &[name]).is_some();
         let missing = || missing(name, T::SPEC.called, self.place);

@@ -5,32 +5,30 @@ use crate::mapping;
 use crate::reader::{List, Placed, Refused, Required, Text};
 use crate::spec::Shape;
 
-/// What `action` may say.
+/// The values of `action`.
 const ACTION: Shape = Shape::OneOf(&["ALLOW", "DENY", "AUDIT", "CUSTOM"]);
 
 mapping! {
-    /// The fields of `spec`. Of `selector`, `targetRef` and `targetRefs` there is at most one.
+    /// The fields of `spec`. At most one of `selector`, `targetRef` and `targetRefs` may be set.
     pub(crate) struct IstioSpec<'n> = "`spec`" {
-        /// `ALLOW` if it is left out. An object with `CUSTOM` is reported as not ours and passed
-        /// over.
+        /// `ALLOW` by default. An object with `CUSTOM` is reported with `not-ours` and skipped.
         action: Option<Text<'n>> = "action" as ACTION,
-        /// Goes with `CUSTOM`.
+        /// Valid with `CUSTOM` only.
         provider: Option<&'n Node> = "provider",
-        /// Which workloads, by labels.
+        /// The workloads, by labels.
         selector: Option<Placed<'n, Selector<'n>>> = "selector",
-        /// Which Gateway or ServiceEntry.
+        /// The Gateway or ServiceEntry.
         target_ref: Option<Placed<'n, TargetRef<'n>>> = "targetRef",
-        /// Which Gateways or ServiceEntries, at most 16.
+        /// The Gateways or ServiceEntries, at most 16.
         target_refs: List<'n, Placed<'n, TargetRef<'n>>> = "targetRefs",
         /// `[{}]` matches everything. Without rules an ALLOW matches nothing and still closes the
-        /// gate,
-        /// an AUDIT marks nothing, and a DENY is an error. At most 512.
+        /// gate, an AUDIT marks nothing, and a DENY is an error. At most 512.
         rules: List<'n, Placed<'n, IstioRule<'n>>, true> = "rules",
     }
 }
 
 mapping! {
-    /// Which workloads.
+    /// The workloads that a policy selects.
     pub(crate) struct Selector<'n> = "`selector`" {
         /// The labels that a workload must have.
         match_labels: Option<&'n Node> = "matchLabels" as Shape::Map(&Shape::AnyText),
@@ -54,11 +52,11 @@ mapping! {
 mapping! {
     /// A rule. Its fields must all hold; a rule without any matches everything.
     pub(crate) struct IstioRule<'n> = "a rule" {
-        /// Who; the entries are alternatives, at most 512.
+        /// The callers. The entries are alternatives, at most 512.
         from: List<'n, Placed<'n, FromEntry<'n>>> = "from",
-        /// Where to; the entries are alternatives.
+        /// The destinations. The entries are alternatives.
         to: List<'n, Placed<'n, ToEntry<'n>>> = "to",
-        /// What else must hold, all of it.
+        /// Additional conditions, which must all hold.
         when: List<'n, Placed<'n, WhenEntry<'n>>> = "when",
     }
 }
@@ -66,13 +64,13 @@ mapping! {
 mapping! {
     /// An entry of `from`.
     pub(crate) struct FromEntry<'n> = "an entry of `from`" {
-        /// Who.
+        /// The callers.
         source: Required<Placed<'n, Source<'n>>> = "source",
     }
 }
 
 mapping! {
-    /// Who. The fields must all hold.
+    /// The callers. The fields must all hold.
     pub(crate) struct Source<'n> = "source", filled {
         /// `TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT`, without `spiffe://`.
         principals: List<'n, Text<'n>> = "principals",
@@ -95,7 +93,7 @@ mapping! {
         trust_domains: List<'n, Text<'n>> = "trustDomains",
         /// None of these.
         not_trust_domains: List<'n, Text<'n>> = "notTrustDomains",
-        /// The client behind trusted proxies, if these were declared.
+        /// The client behind trusted proxies, if these are declared.
         remote_ip_blocks: List<'n, Text<'n>> = "remoteIpBlocks",
         /// None of these.
         not_remote_ip_blocks: List<'n, Text<'n>> = "notRemoteIpBlocks",
@@ -109,13 +107,13 @@ mapping! {
 mapping! {
     /// An entry of `to`.
     pub(crate) struct ToEntry<'n> = "an entry of `to`" {
-        /// Where to.
+        /// The destination.
         operation: Required<Placed<'n, Operation<'n>>> = "operation",
     }
 }
 
 mapping! {
-    /// Where to. The fields must all hold.
+    /// The destinations. The fields must all hold.
     pub(crate) struct Operation<'n> = "operation", filled {
         /// Hosts as Istio writes them: exact, `*.suffix`, `prefix*`, `*`.
         hosts: List<'n, Text<'n>> = "hosts",
@@ -139,11 +137,11 @@ mapping! {
 mapping! {
     /// A condition. It needs `values` or `notValues`, or both.
     pub(crate) struct WhenEntry<'n> = "an entry of `when`" {
-        /// What is asked for: `source.ip`, `connection.sni`, `request.headers[NAME]` and so on.
+        /// The attribute: `source.ip`, `connection.sni`, `request.headers[NAME]` and so on.
         key: Required<Text<'n>> = "key",
         /// The values that satisfy it.
         values: List<'n, Text<'n>> = "values",
-        /// The values that do not.
+        /// The values that do not satisfy it.
         not_values: List<'n, Text<'n>> = "notValues",
     }
 }

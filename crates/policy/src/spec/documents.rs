@@ -27,13 +27,15 @@ mapping! {
 }
 
 mapping! {
-    /// Kubernetes' ObjectMeta. What the API server adds to it is read over.
+    /// Kubernetes' ObjectMeta. Fields that the API server adds are ignored.
     pub(crate) struct Metadata<'n> = "`metadata`" {
         /// Part of every rule's id.
         name: Required<Text<'n>> = "name",
-        /// Whose callers the policy is about; the root namespace may speak for everybody.
+        /// The namespace whose callers the policy selects. A policy of the root namespace may
+        /// select any caller.
         namespace: OrDefault<'n> = "namespace",
-        /// `istio.io/dry-run` puts an AuthorizationPolicy on trial. Others are read over.
+        /// `istio.io/dry-run` makes an AuthorizationPolicy a dry run. Other annotations are
+        /// ignored.
         annotations: Option<&'n Node> = "annotations" as Shape::Map(&Shape::Any),
     }
     read over [
@@ -43,7 +45,7 @@ mapping! {
     ]
 }
 
-/// A text that must be written unless its source has a default.
+/// A text that is required unless its source has a default.
 #[derive(Debug)]
 pub(crate) struct OrDefault<'n>(pub(crate) Option<&'n Node>);
 

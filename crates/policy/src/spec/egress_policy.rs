@@ -5,24 +5,23 @@ use crate::mapping;
 use crate::reader::{List, Placed, Required, Text};
 use crate::spec::Shape;
 
-/// What `mode` may say.
+/// The values of `mode`.
 const MODE: Shape = Shape::OneOf(&["Enforce", "Report"]);
 
 mapping! {
-    /// The fields of `spec`. One of `deny`, `allow` and `isolate: true` must be there.
+    /// The fields of `spec`. At least one of `deny`, `allow` and `isolate: true` is required.
     pub(crate) struct EgressSpec<'n> = "`spec`" {
-        /// Who; the entries are alternatives. If it is left out, every caller of the policy's
+        /// The callers. The entries are alternatives. By default, every caller of the policy's
         /// namespace.
         subjects: List<'n, Placed<'n, Subject<'n>>> = "subjects",
-        /// The subjects may go only where an `allow` says. If it is left out, `true` if `allow` has
-        /// entries.
+        /// The subjects may go only where an `allow` entry permits. By default, `true` if `allow`
+        /// has entries.
         isolate: Option<bool> = "isolate",
-        /// `Report` evaluates and records the policy, and changes no verdict. `Enforce` if it is
-        /// left out.
+        /// `Report` evaluates and records the policy, and changes no verdict. `Enforce` by default.
         mode: Option<Text<'n>> = "mode" as MODE,
-        /// Whom to ask. The denied client and the record see it.
+        /// Whom to ask. It appears in the denial and in the record.
         owner: Option<Text<'n>> = "owner",
-        /// Where the subjects may not go. A deny beats every allow, of any policy.
+        /// Where the subjects may not go. A deny overrides every allow, of any policy.
         deny: List<'n, Placed<'n, DenyEntry<'n>>> = "deny",
         /// Where the subjects may go.
         allow: List<'n, Placed<'n, AllowEntry<'n>>> = "allow",
@@ -30,7 +29,7 @@ mapping! {
 }
 
 mapping! {
-    /// Who. The fields of one entry must all hold.
+    /// The callers. The fields of one entry must all hold.
     pub(crate) struct Subject<'n> = "a subject", filled {
         /// Callers without a valid identity: `true`, alone in its entry, and only in the root
         /// namespace.
@@ -48,24 +47,24 @@ mapping! {
 }
 
 mapping! {
-    /// Where to. What is left out is not constrained.
+    /// The destinations. An omitted field is not constrained.
     pub(crate) struct Destination<'n> = "a destination" {
         /// `name`, `*.suffix`, address or range, each with an optional `:port` or `:*`; or `**` for
         /// anywhere.
         hosts: List<'n, Text<'n>> = "hosts",
         /// DestinationSets, by name.
         destinations: List<'n, Text<'n>> = "destinations",
-        /// In upper case. If it is left out, every method.
+        /// In upper case. By default, every method.
         methods: List<'n, Text<'n>> = "methods",
-        /// Exact, `/prefix*`, or a template: `/v1/{*}/keys`. If it is left out, every path.
+        /// Exact, `/prefix*`, or a template: `/v1/{*}/keys`. By default, every path.
         paths: List<'n, Text<'n>> = "paths",
     }
 }
 
 mapping! {
-    /// What an entry says of itself.
+    /// The remarks of an entry.
     pub(crate) struct Remarks<'n> = "remarks" {
-        /// Why. The denied client and the record see it.
+        /// Why the entry exists. It appears in the denial and in the record.
         reason: Option<Text<'n>> = "reason",
         /// Where it was decided.
         ticket: Option<Text<'n>> = "ticket",
@@ -79,9 +78,9 @@ mapping! {
         /// 63.
         name: Required<Text<'n>> = "name",
         to: Destination<'n> = flatten,
-        /// What opens this deny, and nothing else does. The entries are alternatives.
+        /// The exceptions: only these open this deny. The entries are alternatives.
         except: List<'n, Placed<'n, ExceptEntry<'n>>> = "except",
-        /// `Report` tries this one deny out.
+        /// `Report` makes this one deny a dry run.
         mode: Option<Text<'n>> = "mode" as MODE,
         remarks: Remarks<'n> = flatten,
     }
@@ -94,7 +93,7 @@ mapping! {
         /// 63.
         name: Required<Text<'n>> = "name",
         to: Destination<'n> = flatten,
-        /// The moment from which the grant is gone: `2026-12-31T00:00:00Z`.
+        /// The time at which the grant ends: `2026-12-31T00:00:00Z`.
         expires: Option<Text<'n>> = "expires",
         remarks: Remarks<'n> = flatten,
     }
@@ -103,10 +102,10 @@ mapping! {
 mapping! {
     /// An exception. It needs `subjects`, `hosts`, `destinations`, `methods` or `paths`.
     pub(crate) struct ExceptEntry<'n> = "an entry of `except`", filled {
-        /// Who. If it is left out, every caller with a valid identity whom the deny is about.
+        /// The callers. By default, every caller with a valid identity whom the deny selects.
         subjects: List<'n, Placed<'n, Subject<'n>>> = "subjects",
         to: Destination<'n> = flatten,
-        /// The moment from which the exception opens nothing: `2026-12-31T00:00:00Z`.
+        /// The time at which the exception ends: `2026-12-31T00:00:00Z`.
         expires: Option<Text<'n>> = "expires",
         remarks: Remarks<'n> = flatten,
     }

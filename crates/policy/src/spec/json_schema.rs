@@ -49,7 +49,7 @@ fn object(mapping: &MappingSpec, definitions: &mut Map<String, Value>) -> Map<St
     let (mut properties, mut required) = (Map::new(), Vec::new());
     for field in mapping.fields() {
         let mut described = match value(field.shape, definitions) {
-            // Whatever is beside a reference is ignored.
+            // Other keys beside a reference are ignored.
             Value::Object(reference) if reference.contains_key("$ref") => {
                 Map::from_iter([("allOf".to_owned(), json!([reference]))])
             }
@@ -83,7 +83,7 @@ fn object(mapping: &MappingSpec, definitions: &mut Map<String, Value>) -> Map<St
     object
 }
 
-/// Describes a shape; `false` for what no document may hold.
+/// Describes a shape. Returns `false` for a field that no document may have.
 fn value(shape: Shape, definitions: &mut Map<String, Value>) -> Value {
     match shape {
         Shape::Any => json!({}),

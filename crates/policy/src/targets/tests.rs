@@ -191,15 +191,15 @@ fn a_team_cannot_change_the_hosts_of_a_service_entry_of_others() {
             ("teams/shop", text.as_str(), namespace),
         ];
         let problems = in_sources(&sources, &settings(true)).unwrap_err();
-        let told = problems.iter().find(|problem| problem.code == code);
-        let told = told.unwrap_or_else(|| panic!("{namespace:?}: {problems:?}"));
-        assert_eq!(told.place.file.as_ref(), "teams/shop/a.yaml");
+        let reported = problems.iter().find(|problem| problem.code == code);
+        let reported = reported.unwrap_or_else(|| panic!("{namespace:?}: {problems:?}"));
+        assert_eq!(reported.place.file.as_ref(), "teams/shop/a.yaml");
         assert!(
-            code == Code::NotYours || told.text.contains("mesh/a.yaml:1:1"),
-            "{told:?}"
+            code == Code::NotYours || reported.text.contains("mesh/a.yaml:1:1"),
+            "{reported:?}"
         );
     }
-    // Its own of the same name is another.
+    // An entry of the same name in its own namespace is a different one.
     let own = teams.replace("namespace: egress", "namespace: shop");
     let sources = [
         ("mesh", mesh.as_str(), None),
@@ -208,7 +208,7 @@ fn a_team_cannot_change_the_hosts_of_a_service_entry_of_others() {
     let both = in_sources(&sources, &settings(true)).unwrap();
     assert_eq!(ask(&both, "shop", "api.psp.example"), "denied_by_rule");
     assert_eq!(ask(&both, "shop", "elsewhere.example"), "default_allow");
-    // What the settings declare is not changed by a source either.
+    // A source cannot change what the settings declare either.
     let mut declared = settings(true);
     let hosts = [("egress/psp".to_owned(), vec!["api.psp.example".to_owned()])];
     declared

@@ -86,11 +86,14 @@ fn what_istio_alone_can_ask_is_asked_too() {
                 istio("b", &format!("{{action: DENY, rules: [{{{rule}}}]}}"))
             ),
         );
-        let told = told(&diff);
+        let reported = reported(&diff);
         assert!(
-            told.iter().any(|line| line == expected),
-            "{rule}: no {expected:?} in {told:#?}"
+            reported.iter().any(|line| line == expected),
+            "{rule}: no {expected:?} in {reported:#?}"
         );
-        assert!(told.len() < diff.asked, "{rule}: somebody is left alone");
+        assert!(
+            reported.len() < diff.asked,
+            "{rule}: somebody is left alone"
+        );
     }
 }

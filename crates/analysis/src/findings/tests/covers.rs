@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_rule_within_another_is_covered() {
-    tells(
+    assert_findings(
         &[Code::Covered],
         &[
             (
@@ -47,7 +47,8 @@ fn a_rule_within_another_is_covered() {
                 "ep web a {deny: [{name: x, hosts: ['**']}]}\nep shop b {deny: [{name: y, hosts: [a.example]}]}",
                 &[],
             ),
-            // The team's deny holds for callers without a valid identity too, unless a policy names them.
+            // The team's deny applies to callers without a valid identity too, unless a policy
+            // names them.
             (
                 "ep istio-system r {subjects: [{namespaces: ['**']}], deny: [{name: x, hosts: ['*.example']}]}\n\
              ep web a {deny: [{name: y, hosts: [a.example]}]}",
@@ -103,9 +104,9 @@ fn a_grant_within_another_is_covered_as_long_as_it_lasts() {
         } else {
             vec![]
         };
-        tells(&[Code::Covered], &[(&grants(one, two), &expected)]);
+        assert_findings(&[Code::Covered], &[(&grants(one, two), &expected)]);
     }
-    tells(
+    assert_findings(
         &[Code::Covered],
         &[
             (
@@ -124,7 +125,7 @@ fn a_grant_within_another_is_covered_as_long_as_it_lasts() {
                 "ep web a {allow: [{name: x, hosts: [a.example], paths: ['/v1*']}, {name: y, hosts: [a.example]}]}",
                 &["covered 1 -> ep:web/a#y"],
             ),
-            // Of a connection that names no host only `**` is a grant, and of TCP none with a method.
+            // Only `**` grants a connection without a host, and no grant with a method matches TCP.
             (
                 "ep web a {allow: [{name: x, hosts: ['**'], methods: [GET]}, {name: y, hosts: ['*.example']}]}",
                 &[],
@@ -157,7 +158,7 @@ fn a_grant_within_another_is_covered_as_long_as_it_lasts() {
 #[test]
 fn a_grant_within_a_deny_is_always_denied() {
     let all = "subjects: [{namespaces: ['**']}]";
-    tells(
+    assert_findings(
         &[Code::AlwaysDenied],
         &[
             (
@@ -178,7 +179,7 @@ fn a_grant_within_a_deny_is_always_denied() {
                 ),
                 &[],
             ),
-            // An exception that is for others opens nothing here; one for this caller or host may.
+            // An exception for other callers opens nothing here; one for this caller or host may.
             (
                 &format!(
                     "ep istio-system r {{{all}, deny: [{{name: x, hosts: ['*.example'], except: [{{subjects: [{{namespaces: [legal]}}]}}]}}]}}\nep web a {{allow: [{{name: y, hosts: [a.example]}}]}}"

@@ -1,4 +1,4 @@
-//! What the gates and callers without an identity make of a rule.
+//! Findings about gates and about callers without an identity.
 
 use super::*;
 
@@ -6,7 +6,7 @@ use super::*;
 fn a_grant_that_no_istio_allow_lets_through_is_told() {
     let grant = "ep web a {allow: [{name: x, hosts: [a.example]}]}";
     let with = |istio: &str| format!("{grant}\nap istio-system i {istio}");
-    tells(
+    assert_findings(
         &[Code::IstioGateClosed],
         &[
             (grant, &[]),
@@ -56,7 +56,7 @@ fn a_grant_that_no_istio_allow_lets_through_is_told() {
         .and_then(|p| p.hint.clone())
         .unwrap();
     let rule = hint.split('`').nth(1).unwrap().trim_start_matches("- ");
-    tells(
+    assert_findings(
         &[Code::IstioGateClosed],
         &[(&with(&format!("{{rules: [{rule}]}}")), &[])],
     );
@@ -95,7 +95,7 @@ fn what_is_said_of_callers_without_an_identity() {
     let isolates = "ep web a {allow: [{name: x, hosts: [a.example]}]}";
     let with = |root: &str| format!("{isolates}\nep istio-system r {root}");
     let named = "subjects: [{unauthenticated: true}]";
-    tells(
+    assert_findings(
         &both,
         &[
             (isolates, &["unauthenticated-unsaid 1"]),
@@ -145,7 +145,7 @@ fn patterns_that_cover_less_or_more_than_they_seem_to() {
         Code::DeniesAllTcp,
         Code::DenyPassedWithoutPort,
     ];
-    tells(
+    assert_findings(
         &codes,
         &[
             (

@@ -1,4 +1,4 @@
-//! What is refused, each under its code.
+//! What is refused, with its code.
 
 use super::*;
 

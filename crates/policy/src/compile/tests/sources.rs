@@ -1,4 +1,4 @@
-//! What only several documents or sources show.
+//! Problems that only several documents or sources show.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Rounds in which some sources are bound to a namespace: who is isolated, who goes on, and what is told.
+//! Reloads in which some sources are bound to a namespace: which are isolated, which continue, and
+//! what is reported.
 
 use super::super::*;
 use crate::problem::{Code, Place};
@@ -21,7 +22,8 @@ fn denies(namespace: &str) -> String {
     policy(namespace, "{deny: [{name: a, hosts: [a.example]}]}")
 }
 
-/// The root's policy: it denies `never.example` to all, and grants `all.example` to whoever is isolated.
+/// The policy of the root namespace: it denies `never.example` to all callers, and grants
+/// `all.example` to isolated ones.
 fn root() -> String {
     let spec = "{subjects: [{namespaces: ['**']}, {unauthenticated: true}], isolate: false, \
                 deny: [{name: a, hosts: [never.example]}], allow: [{name: b, hosts: [all.example]}]}";
@@ -48,7 +50,8 @@ impl Site {
         }
     }
 
-    /// One round: each namespace with the text of its one file. A text that is empty is a directory without a file.
+    /// One reload: each namespace with the text of its only file. An empty text is a directory
+    /// without a file.
     fn round(&mut self, root: &str, teams: &[(&str, &str)]) -> Option<&'static str> {
         let namespaces = teams.iter().map(|(name, _)| (*name).to_owned()).collect();
         self.listed(
@@ -103,7 +106,7 @@ impl Site {
         change.map(|change| change.outcome.as_str())
     }
 
-    /// The sources that are not good, with their state.
+    /// Returns the sources that are not good, with their state.
     fn states(&self) -> Vec<String> {
         let bad = self
             .set
@@ -114,7 +117,7 @@ impl Site {
             .collect()
     }
 
-    /// The reason and the rule of the answer to a caller of this namespace.
+    /// Returns the reason and the rule of the answer to a caller of this namespace.
     fn ask(&self, namespace: &str, host: &str) -> String {
         let principal = format!("spiffe://cluster.local/ns/{namespace}/sa/web");
         let attributes = http(&principal, host);

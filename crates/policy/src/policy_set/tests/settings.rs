@@ -1,4 +1,4 @@
-//! Rounds in which the settings file changes, alone or together with policies.
+//! Reloads in which the settings file changes, alone or together with policies.
 
 use super::super::*;
 use crate::problem::{Code, Place};
@@ -56,7 +56,7 @@ fn partner() -> Box<Settings> {
     settings(DefaultEffect::Allow, true)
 }
 
-/// What the settings file holds.
+/// The content of the settings file.
 enum Holds {
     Same,
     Settings(Box<Settings>),
@@ -163,19 +163,21 @@ fn new_settings_are_a_new_revision_and_are_told() {
         (ChangeOutcome::Published, (DENY, false, 2))
     );
     assert_ne!(entry.revision, entry.previous_revision);
-    let told = entry
+    let reported = entry
         .problems
         .iter()
         .find(|p| p.code == Code::SettingChanged)
         .unwrap();
     assert!(
-        told.text.contains("`default=Allow` is now `default=Deny`"),
-        "{told}"
+        reported
+            .text
+            .contains("`default=Allow` is now `default=Deny`"),
+        "{reported}"
     );
     let entry = rounds.round(Holds::Same, &a, &denies("b", 2));
     assert!(
         entry.problems.is_empty(),
-        "news are told once: {:?}",
+        "news are reported once: {:?}",
         entry.problems
     );
     assert!(

@@ -1,8 +1,9 @@
-//! Policies with targets that do not do what their authors may have meant: each is a warning.
+//! Warnings for policies with targets that do not have the effect that their authors may have
+//! intended.
 
 use super::*;
 
-/// What it is bound to would be a part of what it is about.
+/// A policy bound to part of its targets would apply to too little.
 #[test]
 fn a_deny_with_targets_beside_its_service_entries_is_never_made_narrower_without_a_word() {
     let entry = "{group: networking.istio.io, kind: ServiceEntry, name: psp}";
@@ -200,13 +201,13 @@ fn every_deny_that_is_not_in_force_is_a_warning_that_says_why() {
         ),
     ] {
         let compiled = compiled(&policy(namespace, spec), &settings);
-        let told: Vec<_> = compiled
+        let reported: Vec<_> = compiled
             .problems
             .iter()
             .filter(|p| p.severity == Severity::Warning)
             .collect();
         assert!(
-            told.len() == 1 && told[0].hint.as_ref().unwrap().contains(part),
+            reported.len() == 1 && reported[0].hint.as_ref().unwrap().contains(part),
             "{spec}: {:?}",
             compiled.problems
         );
