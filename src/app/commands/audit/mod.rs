@@ -15,6 +15,7 @@ mod output;
 mod pretty;
 mod read;
 mod stats;
+mod stats_counts;
 mod stats_report;
 mod subscribe;
 mod tail;

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::stats::Stats;
+use super::stats_counts::Stats;
 use super::top_k::{Top, TopK};
 use crate::app::commands::counted;
 use customs_record::proto::Loss;
