@@ -91,7 +91,8 @@ pub enum Redaction {
 }
 
 impl Redact {
-    /// The key is read when the audit log starts, and not when settings are only checked.
+    /// Converts the text. The key file is read when the audit log starts, and not when settings are
+    /// only checked.
     fn config(&self) -> RedactConfig {
         let way = |redaction| match redaction {
             Redaction::Keep => redact::Redaction::Keep,
@@ -202,7 +203,7 @@ fn checkpoints(audit_log: &AuditLogSettings, wrong: &mut SettingsError) -> Every
     }
 }
 
-/// The sinks, each with its index in the list of the settings.
+/// Returns the sinks, each with its index in the list of the settings.
 fn sink_configs(texts: &[String], wrong: &mut SettingsError) -> (Vec<SinkConfig>, Vec<usize>) {
     if texts.is_empty() {
         let problem =

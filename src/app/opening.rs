@@ -82,7 +82,7 @@ mod tests {
         first_round(receiver).await;
         assert!(
             begun.elapsed() < 2 * OPENING,
-            "a round that is over is not waited for"
+            "a read that is complete is not waited for"
         );
     }
 

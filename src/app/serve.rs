@@ -314,7 +314,7 @@ impl Running {
     }
 }
 
-/// The first event of the process.
+/// Returns the first event of the process.
 fn started(listeners: &[Reserved], settings: &Resolved) -> Entry {
     let listen = listeners.iter().map(Reserved::local).collect();
     let (version, enforcement) = (env!("CARGO_PKG_VERSION"), settings.engine.enforcement);

@@ -29,12 +29,12 @@ pub(super) fn settings_file(args: ServeArgs, started: Settings) -> Option<Settin
     }
     let name = path.display().to_string();
     Some(SettingsFile::new(path, move |text, in_force| {
-        meaning(&args, &started, (&name, text), in_force)
+        parse_settings(&args, &started, (&name, text), in_force)
     }))
 }
 
 /// Parses the text of a settings file.
-fn meaning(
+fn parse_settings(
     args: &ServeArgs,
     started: &Settings,
     (file, text): (&str, &str),

@@ -44,7 +44,7 @@ impl Overview {
         files.ready || files.settings.enforcement == Enforcement::Report
     }
 
-    /// Whether verdicts are enforced.
+    /// Returns whether verdicts are enforced.
     pub fn enforcement(&self) -> Enforcement {
         self.files.borrow().settings.enforcement
     }

@@ -44,7 +44,7 @@ impl Exposition {
         }
     }
 
-    /// The content type of a text in this format.
+    /// Returns the content type of a text in this format.
     pub fn content_type(self) -> &'static str {
         match self {
             Exposition::Classic => "text/plain; version=0.0.4; charset=utf-8",
@@ -55,7 +55,7 @@ impl Exposition {
         }
     }
 
-    /// An OpenMetrics text in this format.
+    /// Converts an OpenMetrics text to this format.
     pub fn of(self, open_metrics: String) -> String {
         match self {
             Exposition::Classic => classic(&open_metrics),
@@ -96,7 +96,7 @@ impl Range {
     }
 }
 
-/// A quality from 0 to 1, in thousandths.
+/// Parses a quality from 0 to 1 into thousandths.
 fn thousandths(text: &str) -> Option<u16> {
     let quality: f32 = text
         .parse()

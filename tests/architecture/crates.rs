@@ -102,7 +102,7 @@ fn crates_depend_on_one_another_in_one_direction() {
     assert_eq!(found, expected);
     assert!(
         !all["customs"].contains("customs-test-support"),
-        "the program depends on what is for tests"
+        "the program depends on a crate for tests"
     );
 }
 

@@ -7,7 +7,7 @@ use crate::record::Record;
 use customs_test_support::check_client::{self, Answer, OTHER};
 use customs_test_support::server::{Plan, Server};
 
-/// A server with a policy that denies `x.example` to `demo-frontend`.
+/// Starts a server with a policy that denies `x.example` to `demo-frontend`.
 fn server(flags: &str) -> Server {
     Plan::with(flags)
         .file("policies/a.yaml", &denying("a", "x.example"))

@@ -95,7 +95,7 @@ impl Fault {
             .file("policies/bad.yaml", self.text)
     }
 
-    /// `place: error[code]: `, the start of every message.
+    /// Returns `place: error[code]: `, the start of every message.
     fn head(&self) -> String {
         format!(
             "./policies/bad.yaml:{}: error[{}]: ",

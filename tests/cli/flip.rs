@@ -49,7 +49,7 @@ fn flip(server: &Server, to: usize, old: &str) -> String {
     revision
 }
 
-/// An answer is that of the set that its revision names.
+/// Asserts that an answer belongs to the set that its revision names.
 fn belongs(asked: &Answered, revisions: &[String; 2]) {
     let (host, answer) = asked;
     let set = revisions

@@ -181,7 +181,7 @@ fn a_sink_that_drops_does_not_affect_readiness() {
     assert_eq!(server.get("/readyz").unwrap().0, 200);
 }
 
-/// A server whose stdout is a pipe that was opened like this by a shell.
+/// Starts a server whose stdout is a pipe that a shell opened in this way.
 fn with_stdout(redirection: &str) -> (Plan, Command) {
     let plan = Plan::with("").file("policies/a.yaml", &denying("a", "x.example"));
     let mut shell = Command::new("sh");

@@ -26,7 +26,7 @@ mod signals;
 mod sources;
 mod start;
 
-/// A policy of namespace `demo-frontend` that denies its pods one host.
+/// Returns a policy of namespace `demo-frontend` that denies its pods one host.
 pub(crate) fn denying(name: &str, host: &str) -> String {
     format!(
         "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: {name}, namespace: demo-frontend}}\n\

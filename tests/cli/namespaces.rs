@@ -17,7 +17,7 @@ spec:
   allow: [{name: all, hosts: [all.example]}]
 ";
 
-/// A policy for a namespace that is not the caller's.
+/// Returns a policy for a namespace that is not the caller's.
 fn batch() -> String {
     denying("batch", "y.example").replace("demo-frontend", "batch")
 }

@@ -45,7 +45,7 @@ fn explain(server: &Server, question: &str) -> Value {
     serde_json::from_str(&body).unwrap()
 }
 
-/// `customs check --admin` of the same server.
+/// Runs `customs check --admin` against the same server.
 fn check(server: &Server, arguments: &str) -> Ended {
     let admin = format!("127.0.0.1:{}", server.admin);
     let arguments = arguments.split_whitespace();

@@ -104,11 +104,11 @@ fn a_flag_beats_the_environment_and_that_beats_the_file() {
     assert_eq!(status["default"], "deny", "the file beats the default");
     assert_eq!(
         status["requestValidation"], "report",
-        "the environment beats the file"
+        "the environment overrides the file"
     );
     assert_eq!(
         status["enforcement"], "report",
-        "the flag beats the environment"
+        "the flag overrides the environment"
     );
 }
 

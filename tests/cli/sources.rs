@@ -4,7 +4,7 @@
 use crate::denying;
 use customs_test_support::server::{Plan, Server};
 
-/// Source `a` denies `x.example`, source `b` denies `y.example`.
+/// Starts a server whose source `a` denies `x.example` and whose source `b` denies `y.example`.
 fn two() -> Server {
     Plan::with("--policies a --policies b")
         .file("a/policy.yaml", &denying("a", "x.example"))

@@ -3,7 +3,7 @@
 
 use super::{Folder, policy};
 
-/// The findings of `lint`, as `code line:column text; hint`.
+/// Returns the findings of `lint`, as `code line:column text; hint`.
 fn findings(text: &str) -> Vec<String> {
     let report = Folder::with(&[("policies/a.yaml", text)])
         .run("lint --format json policies")

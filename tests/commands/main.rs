@@ -44,7 +44,7 @@ impl Ended {
     }
 }
 
-/// The binary, isolated from the environment in which the tests run.
+/// Returns the binary, isolated from the environment in which the tests run.
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
     for (name, _) in
@@ -98,7 +98,7 @@ impl Folder {
     }
 }
 
-/// A policy of a namespace, with a spec on one line.
+/// Returns a policy of a namespace, with a spec on one line.
 pub(crate) fn policy(namespace: &str, spec: &str) -> String {
     format!(
         "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n\

@@ -124,7 +124,7 @@ pub struct ProblemLine<'f> {
 }
 
 impl<'f> ProblemLine<'f> {
-    /// A problem, with the text at its place.
+    /// Converts a problem, with the text at its place.
     pub fn of(problem: &'f Problem, source_map: &SourceMap) -> ProblemLine<'f> {
         ProblemLine {
             code: problem.code.as_str(),

@@ -35,7 +35,7 @@ fn schema(kind: Option<SchemaKind>) -> Value {
     };
     let mut schema = json_schema(&documents);
     if let Some(Value::Object(case)) = schema.pointer_mut("/definitions/Case") {
-        case.insert("anyOf".into(), words_or_request());
+        case.insert("anyOf".into(), shorthand_or_request());
     }
     schema
 }
@@ -49,8 +49,8 @@ fn document(kind: SchemaKind) -> &'static MappingSpec {
     }
 }
 
-/// A case has shorthand fields or a whole check.
-fn words_or_request() -> Value {
+/// Requires that a case has either shorthand fields or a whole check.
+fn shorthand_or_request() -> Value {
     let words = Shorthand::SPEC.fields();
     let none: Map<String, Value> = words
         .iter()

@@ -216,7 +216,7 @@ fn opens_flow(before: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The token of a text that begins at the place of a `>` in it.
+    /// Returns the token that begins at the place of a `>` in a text.
     fn at(marked: &str) -> String {
         let before = marked.split('>').next().unwrap();
         let mut source_map = SourceMap::default();

@@ -149,20 +149,24 @@ pub(crate) fn query<'n, T: Mapping<'n>>(
     problems: &mut Vec<Problem>,
 ) -> Option<ExplainQuery> {
     let now = question.now.and_then(|text| put(timestamp(text), problems));
-    let words = &question.shorthand;
+    let fields = &question.shorthand;
     let input = match question.request {
         Some(node) => {
-            request_alone(node, words, problems).map(|check| QueryInput::Request(Box::new(check)))
+            request_alone(node, fields, problems).map(|check| QueryInput::Request(Box::new(check)))
         }
-        None => shorthand(words, whole, problems)
+        None => shorthand_query(fields, whole, problems)
             .map(|shorthand| QueryInput::Shorthand(Box::new(shorthand))),
     };
     Some(ExplainQuery { input: input?, now })
 }
 
 /// Parses a whole check and rejects shorthand fields beside it.
-fn request_alone(node: &Node, words: &Shorthand<'_>, problems: &mut Vec<Problem>) -> Option<Check> {
-    // Destructured completely: a new field must be thought of here.
+fn request_alone(
+    node: &Node,
+    fields: &Shorthand<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Check> {
+    // Destructured completely, so that a new field is not forgotten here.
     let Shorthand {
         from,
         to,
@@ -171,7 +175,7 @@ fn request_alone(node: &Node, words: &Shorthand<'_>, problems: &mut Vec<Problem>
         listener_port,
         source_ip,
         sni,
-    } = words;
+    } = fields;
     let fields = [from, to, method, headers, listener_port, source_ip, sni];
     for (spec, node) in Shorthand::SPEC.fields().iter().zip(fields) {
         let (Some(node), name) = (node, spec.name) else {
@@ -186,8 +190,8 @@ fn request_alone(node: &Node, words: &Shorthand<'_>, problems: &mut Vec<Problem>
     json::read(node, problems)
 }
 
-fn shorthand<'n, T: Mapping<'n>>(
-    words: &Shorthand<'n>,
+fn shorthand_query<'n, T: Mapping<'n>>(
+    fields: &Shorthand<'n>,
     whole: &Placed<'n, T>,
     problems: &mut Vec<Problem>,
 ) -> Option<ShorthandQuery> {
@@ -198,16 +202,16 @@ fn shorthand<'n, T: Mapping<'n>>(
             None
         }
     };
-    let (from, to) = (required(words.from, "from"), required(words.to, "to"));
+    let (from, to) = (required(fields.from, "from"), required(fields.to, "to"));
     let caller = from.and_then(|text| put(query::caller(text), problems));
     let target = to.and_then(|text| put(query::target(text), problems));
     let mut text = |node: Option<&'n Node>, name| Text::from_node(node?, name, problems);
-    let method = text(words.method, "method").map(|text| text.text.to_owned());
-    let sni = text(words.sni, "sni").map(|text| text.text.to_owned());
-    let source_ip = text(words.source_ip, "sourceIp");
+    let method = text(fields.method, "method").map(|text| text.text.to_owned());
+    let sni = text(fields.sni, "sni").map(|text| text.text.to_owned());
+    let source_ip = text(fields.source_ip, "sourceIp");
     let source_ip = source_ip.and_then(|text| put(self::source_ip(text), problems));
-    let headers = words.headers.map(|node| headers(node, problems));
-    let listener_port = words
+    let headers = fields.headers.map(|node| headers(node, problems));
+    let listener_port = fields
         .listener_port
         .and_then(|node| listener_port(node, problems));
     let (from, to) = (from?.text.to_owned(), to?.text.to_owned());
@@ -322,7 +326,7 @@ mod tests {
         assert_eq!(notes, []);
         assert_eq!(query.now, Some(UnixNanos(1_798_675_200_000_000_000)));
         let QueryInput::Shorthand(shorthand) = query.input else {
-            panic!("no words")
+            panic!("not a shorthand query")
         };
         assert_eq!(shorthand.headers, [("x-a".to_owned(), "b".to_owned())]);
         assert_eq!(

@@ -27,7 +27,7 @@ pub(crate) struct SettingError {
     problem: SettingValueError,
 }
 
-/// `--root-namespace: `; a default needs no place.
+/// Returns `--root-namespace: `, or nothing for a default.
 fn prefix(origin: &Origin) -> String {
     match origin {
         Origin::Default => String::new(),

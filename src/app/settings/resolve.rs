@@ -137,7 +137,8 @@ impl Settings {
         }
     }
 
-    /// An empty value means the default, so that a chart may pass a value that is not set.
+    /// Parses the list. An empty value means the default, so that a chart may pass a value that is
+    /// not set.
     fn trust_domains(&self, wrong: &mut SettingsError) -> TrustDomains {
         let mine = filled(&self.trust_domains);
         let mut accepted = filled(&self.accept_trust_domains);

@@ -42,7 +42,7 @@ impl SettingValue for bool {
 
 /// A value that is one text.
 pub(crate) trait OneText: Clone + Send + Sync + 'static {
-    /// How the text is parsed.
+    /// Returns the parser of the text.
     fn parser() -> ValueParser;
 }
 

@@ -15,18 +15,18 @@ fn args(flags: &[&str]) -> ServeArgs {
     *args
 }
 
-/// What a text means to a server that was started with these flags and an empty file.
+/// Rereads a text in a server that was started with these flags and an empty file.
 fn read(flags: &[&str], text: &str) -> Result<ParsedSettings, Vec<Problem>> {
     reread(flags, "", text)
 }
 
-/// The same to one that was started with a file.
+/// Rereads a text in a server that was started with another one.
 fn reread(flags: &[&str], before: &str, text: &str) -> Result<ParsedSettings, Vec<Problem>> {
     let args = args(flags);
     let started = args.over(SettingsDocument::parse("s.yaml", before).unwrap());
     let in_force = started.resolve().unwrap().engine;
     let started = started.settings;
-    meaning(&args, &started, ("s.yaml", text), &in_force)
+    parse_settings(&args, &started, ("s.yaml", text), &in_force)
 }
 
 /// The ways in which a file can hold nothing.
@@ -189,7 +189,7 @@ fn what_changes_verdicts_takes_effect_under_the_same_flags() {
     assert_eq!(
         meant.settings.enforcement,
         Enforcement::Enforce,
-        "a flag beats the file now as then"
+        "a flag overrides the file at a reload as at the start"
     );
     assert_eq!(
         read(&["--default", "deny"], "")

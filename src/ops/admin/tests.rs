@@ -86,7 +86,7 @@ async fn serving(report: StatusReport) -> Server {
     }
 }
 
-/// The status code, the head and the body of an answer.
+/// Returns the status code, the head and the body of an answer.
 async fn get(server: &Server, path: &str) -> (u16, String, String) {
     get_with(server, path, "").await
 }

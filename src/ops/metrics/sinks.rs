@@ -14,7 +14,7 @@ use customs_record::Loss;
 /// One metric of a sink.
 type Number = fn(&Reading) -> u64;
 
-/// The metrics of every sink. The settings name the sinks, so the labels are a closed list.
+/// Encodes the metrics of every sink. The settings name the sinks, so the labels are a closed list.
 pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) -> fmt::Result {
     let counters: [(&str, &str, Number); 2] = [
         (

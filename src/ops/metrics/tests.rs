@@ -332,7 +332,7 @@ fn refusals_are_counted_by_cause_from_the_start() {
     }
 }
 
-/// A hundred and three grants that expire a second apart.
+/// Returns a set with a hundred and three grants that expire a second apart.
 fn expirations() -> Expirations {
     use customs_policy::{compile, source};
     let end = |n: usize| format!("'1970-01-01T00:{:02}:{:02}Z'", n / 60, n % 60);

@@ -9,16 +9,16 @@ use crate::app::settings::{Enforcement, Written};
 fn serve(args: &[&str]) -> LayeredSettings {
     let cli = Cli::try_parse_from(["customs", "serve"].iter().chain(args)).unwrap();
     let Command::Serve(args) = cli.command else {
-        panic!("not serve")
+        panic!("another command than serve")
     };
     args.settings().unwrap()
 }
 
-/// The problems of these flags with a file of this text.
+/// Returns the problems of these flags with a file of this text.
 fn wrong(args: &[&str], file: &str) -> Vec<String> {
     let cli = Cli::try_parse_from(["customs", "serve"].iter().chain(args)).unwrap();
     let Command::Serve(args) = cli.command else {
-        panic!("not serve")
+        panic!("another command than serve")
     };
     let layered = args.over(SettingsDocument::parse("s.yaml", file).unwrap());
     let wrong = layered.resolve().unwrap_err();
@@ -56,7 +56,7 @@ fn flags_beat_the_file_and_the_file_beats_the_defaults() {
     assert!(settings.require_policy);
 }
 
-/// What a setting's flag gives with a value that is not its default.
+/// Parses a setting's flag with a value that is not its default.
 fn with_other_value(setting: &Setting) -> Settings {
     let flag = setting.flag().unwrap();
     let values = ["7", "true", "deny", "report", "xfcc", "always", "other"];
@@ -64,7 +64,7 @@ fn with_other_value(setting: &Setting) -> Settings {
         let flag = format!("--{flag}={value}");
         let cli = Cli::try_parse_from(["customs", "serve", &flag]).ok()?;
         let Command::Serve(args) = cli.command else {
-            panic!("not serve")
+            panic!("another command than serve")
         };
         Some(args.settings().unwrap().settings)
     });

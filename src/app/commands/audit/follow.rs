@@ -101,7 +101,7 @@ struct View<'s> {
 }
 
 impl View<'_> {
-    /// Whether to continue.
+    /// Prints an item; returns whether to continue.
     fn take(&mut self, item: LogItem<'_>) -> bool {
         self.content.take(&item);
         match item {

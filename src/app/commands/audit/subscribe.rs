@@ -73,7 +73,7 @@ pub enum SubscribeError {
 /// Prints the records of a server and ends only with an error or the last requested record.
 ///
 /// # Errors
-/// Why records cannot be printed, and what to do about it.
+/// Returns why records cannot be printed, and what to do about it.
 pub fn run(server: &str, args: &TailArgs, output: &mut RecordOutput) -> Result<(), SubscribeError> {
     let endpoint = endpoint(server)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -150,7 +150,7 @@ fn checkpoint(last: &Last) -> String {
     )
 }
 
-/// `1 record`, `2 records`.
+/// Formats a number with its noun: `1 record`, `2 records`.
 fn of(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

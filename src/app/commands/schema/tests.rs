@@ -77,7 +77,7 @@ fn policy_problems(text: &str) -> Vec<Problem> {
     .to_vec()
 }
 
-/// The fields of each mapping according to the readers: (definition, fields).
+/// Returns the fields of each mapping according to the readers: (definition, fields).
 fn known_to_readers() -> Vec<(String, BTreeSet<String>)> {
     let mut problems = [EGRESS, ISTIO].map(policy_problems).concat();
     cases::read("c", CASES.as_bytes(), &mut problems);
@@ -109,7 +109,7 @@ fn known_to_readers() -> Vec<(String, BTreeSet<String>)> {
     unknown.map(fields).collect()
 }
 
-/// The properties of a definition, wherever it is.
+/// Returns the properties of a definition, wherever it is.
 fn properties(root: &Value, name: &str) -> BTreeSet<String> {
     let definition = root["definitions"]
         .get(name)

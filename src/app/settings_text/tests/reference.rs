@@ -8,7 +8,7 @@ use crate::app::settings::{Setting, TakesEffect, Written};
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md");
 const MARKS: [&str; 2] = ["<!-- settings: begin -->\n", "<!-- settings: end -->"];
 
-/// A value in a cell.
+/// Formats a value for a cell.
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),

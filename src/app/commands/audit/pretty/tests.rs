@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use customs_record::stream::Format;
 
-/// The line of a record that is written as the members of a JSON object.
+/// Returns the line of a record, which is written as the members of a JSON object.
 fn shown(members: &str) -> String {
     line(
         &read(&format!(

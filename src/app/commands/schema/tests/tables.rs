@@ -10,7 +10,7 @@ use customs_policy::spec::{FieldSpec, MappingSpec, Shape};
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/POLICY.md");
 const END: &str = "<!-- end -->\n";
 
-/// The declared mappings that a mapping holds at any depth, and itself.
+/// Collects the declared mappings in a mapping at any depth, and itself.
 fn collect(mapping: &'static MappingSpec, all: &mut Vec<&'static MappingSpec>) {
     if all.iter().any(|known| known.name == mapping.name) {
         return;
